@@ -1,0 +1,263 @@
+"""What Ferry keeps, as frozen values. Times are epoch milliseconds, sizes bytes, CRCs unsigned 32-bit integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ferry.grid import Grid, Range, ranges_of
+
+
+class State(StrEnum):
+    """Where an upload stands. `CREATING` is a start that has not finished (docs/decisions/0001)."""
+
+    CREATING = "creating"
+    OPEN = "open"
+    COMPLETING = "completing"
+    COMPLETE = "complete"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+    @property
+    def in_progress(self) -> bool:
+        return self in (State.CREATING, State.OPEN, State.COMPLETING)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as S3 has it. `crc32c` is None where the store did not say."""
+
+    etag: str
+    size: int
+    crc32c: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A part of a multipart upload as S3 lists it."""
+
+    number: int
+    etag: str
+    size: int
+    crc32c: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A finished file: what the pointer of a name points to."""
+
+    ns: str
+    name: str
+    upload_id: str
+    size: int
+    etag: str
+    crc32c: int
+    content_type: str
+    metadata: Mapping[str, str]
+    fingerprint: str | None
+    uploaded_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The newest upload of a name, and whether it is in progress."""
+
+    ns: str
+    name: str
+    upload_id: str
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The promise that a chunk has these bytes: 16 bytes of their SHA-256, and their CRC32C."""
+
+    digest: bytes
+    crc32c: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One stripe of an upload's durable chunks (docs/decisions/0001).
+
+    `bits` is the folded bitmap, bit 0 lowest; `recent` the bits set since the last fold, `before` those between the last two;
+    `received` counts the bytes of all of them.
+    """
+
+    stripe: int
+    open: bool
+    touched: int
+    bits: int = 0
+    recent: frozenset[int] = frozenset()
+    before: frozenset[int] = frozenset()
+    received: int = 0
+    epoch: int = 0
+    version: int = 0
+    direct: bool = False
+
+    def has(self, bit: int) -> bool:
+        return bit in self.recent or bit in self.before or bool(self.bits >> bit & 1)
+
+    @property
+    def all_bits(self) -> int:
+        folded = self.bits
+        for bit in self.recent | self.before:
+            folded |= 1 << bit
+        return folded
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One upload, from its start to a while after its end.
+
+    `attempt` and `lease_until` are the completion's lease, `leased_at` when the first was taken; `made` is the object of a
+    completion whose pointer has not been switched; `answer` the finished file of a complete one; `swept` says that a cancelled
+    or expired one has left nothing in S3. `version` starts at `created`, so that versions grow from one upload of a name to the next.
+    """
+
+    upload_id: str
+    ns: str
+    name: str
+    grid: Grid
+    state: State
+    created: int
+    idle: int
+    max_age: int
+    content_type: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    crc32c: int | None = None
+    fingerprint: str | None = None
+    replace: bool = False
+    multipart_id: str | None = None
+    attempt: str | None = None
+    lease_until: int = 0
+    leased_at: int | None = None
+    made: StoredObject | None = None
+    answer: File | None = None
+    ended: int | None = None
+    swept: bool = False
+    version: int = 0
+
+    @property
+    def object_key(self) -> str:
+        return object_key(self.upload_id)
+
+    def stage_key(self, index: int, claim: Claim) -> str:
+        """Where chunk `index` is staged: its digest is in the key, so other bytes can never overwrite it."""
+        part = self.grid.part_of_chunk(index)
+        return f"{stage_prefix(self.upload_id)}{part}/{index}-{claim.digest.hex()}"
+
+
+def object_key(upload_id: str) -> str:
+    return f"o/{upload_id}"
+
+
+def stage_prefix(upload_id: str) -> str:
+    return f"st/{upload_id}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A session together with all its stripes, as one read of the ledger gives them."""
+
+    session: Session
+    stripes: tuple[Progress, ...]
+
+    @property
+    def direct(self) -> bool:
+        """Whether a URL for a part was ever signed."""
+        return any(stripe.direct for stripe in self.stripes)
+
+    @property
+    def received(self) -> int:
+        """Bytes of the durable chunks; parts sent straight to S3 are not among them."""
+        return sum(stripe.received for stripe in self.stripes)
+
+    @property
+    def touched(self) -> int:
+        return max((stripe.touched for stripe in self.stripes), default=self.session.created)
+
+    @property
+    def expires_at(self) -> int:
+        session = self.session
+        return min(self.touched + session.idle, session.created + session.max_age)
+
+    @property
+    def version(self) -> int:
+        return self.session.version + sum(stripe.version for stripe in self.stripes)
+
+    def stripe_of(self, index: int) -> Progress:
+        grid = self.session.grid
+        return self.stripes[grid.stripe_of_part(grid.part_of_chunk(index))]
+
+    def has_chunk(self, index: int) -> bool:
+        return self.stripe_of(index).has(self.session.grid.bit_of_chunk(index))
+
+    def has_chunks_of_part(self, number: int) -> bool:
+        """Whether every chunk of the part is durable."""
+        return all(self.has_chunk(index) for index in self.session.grid.chunks_of_part(number))
+
+    def chunks(self) -> list[int]:
+        """The durable chunks' indexes, ascending."""
+        grid = self.session.grid
+        found = [grid.chunk_of_bit(row.stripe, bit) for row in self.stripes for bit in bits_in(row.all_bits)]
+        found.sort()
+        return found
+
+    def chunk_ranges(self) -> list[Range]:
+        return list(ranges_of(self.chunks()))
+
+
+def bits_in(bitmap: int) -> Iterator[int]:
+    """The positions of the set bits, lowest first."""
+    for position, byte in enumerate(bitmap.to_bytes((bitmap.bit_length() + 7) // 8, "little")):
+        while byte:
+            low = byte & -byte
+            yield position * 8 + low.bit_length() - 1
+            byte ^= low
+
+
+class DueKind(StrEnum):
+    """Why somebody must look again: a session's time is up, a dead object, a finished upload's stages and rows."""
+
+    SESSION = "session"
+    OBJECT = "object"
+    STAGES = "stages"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An entry of the index of things to look at: `subject` is an upload id (an object's name is one too)."""
+
+    kind: DueKind
+    subject: str
+    due: int
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who may ask for tokens. `secret_hashes` are SHA-256 digests; two are valid during a rotation."""
+
+    client_id: str
+    ns: str
+    scopes: frozenset[str]
+    secret_hashes: tuple[bytes, ...]
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A public signing key as published: `jwk` is its JSON Web Key (RFC 7517), `key_ref` names the private half at the signer."""
+
+    kid: str
+    jwk: Mapping[str, str]
+    key_ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The keys verifiers accept, and which of them signs."""
+
+    signing_kid: str
+    keys: tuple[PublicKey, ...]

@@ -1,0 +1,288 @@
+"""What the use cases need from outside, as protocols. Adapters live in `ferry.aws`, fakes in the tests.
+
+Each method is one call to a backend, or says so when it is more. An adapter retries what is safe to retry and then raises
+`BackendUnavailable`: its call may or may not have taken effect. A condition that did not hold raises `Moved`:
+nothing was written, and whoever called must read again and decide anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from ferry.model import (
+    Claim,
+    Client,
+    Due,
+    File,
+    Keyring,
+    Progress,
+    Session,
+    Slot,
+    State,
+    StoredObject,
+    StoredPart,
+    Upload,
+)
+
+T = TypeVar("T")
+
+Clock = Callable[[], int]
+"""Now, in epoch milliseconds."""
+
+
+class Moved(Exception):
+    """A condition did not hold. For `Ledger.record`, `progress` is the row as it stands (None: there is none)."""
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        super().__init__("a condition did not hold")
+        self.progress = progress
+
+
+class NoSuchMultipart(Exception):
+    """The store knows no such multipart upload: completed, aborted, or never there."""
+
+
+class PartChanged(Exception):
+    """A part named at completion is not (any more) what the store has; nothing was completed."""
+
+
+class ChecksumRefused(Exception):
+    """The store's whole-object checksum is not the one given; nothing was completed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some items, and where to go on (None: that was all). A cursor is opaque, and made of text."""
+
+    items: Sequence[T]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """A presigned request: the headers must be sent exactly as given."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+class Ledger(Protocol):
+    """The rows of docs/decisions/0001. All reads are strongly consistent but `due` (an index)."""
+
+    def file(self, ns: str, name: str) -> File | None: ...
+
+    def slot(self, ns: str, name: str) -> Slot | None: ...
+
+    def upload(self, upload_id: str) -> Upload | None:
+        """The session and all its stripes; one query (more only when the rows exceed 1 MB)."""
+        ...
+
+    def files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
+        """The namespace's files by name (by the bytes of its UTF-8)."""
+        ...
+
+    def open_slots(self, ns: str, cursor: str | None, limit: int) -> Page[Slot]:
+        """The namespace's slots that are in progress; a page may hold fewer than `limit`, or none, and still have a cursor."""
+        ...
+
+    def begin(self, session: Session, *, over: Slot | None, due: int) -> None:
+        """Put the session (creating), its stripes, and take the slot, in one transaction.
+
+        Raises:
+            Moved: the slot is no longer `over` (None: not there), or is in progress.
+        """
+        ...
+
+    def opened(self, upload_id: str, multipart_id: str | None, *, due: int) -> None:
+        """creating → open. Raises `Moved` when it is not creating."""
+        ...
+
+    def claim(self, upload_id: str, part: int, index: int, claim: Claim) -> Mapping[int, Claim]:
+        """Claim a chunk if nobody has, and return the part's claims as they stand then, by chunk index.
+
+        The caller compares: `result[index] != claim` means that other bytes came first.
+        """
+        ...
+
+    def claims(self, upload_id: str, part: int) -> Mapping[int, Claim]: ...
+
+    def all_claims(self, upload_id: str) -> Mapping[int, Mapping[int, Claim]]:
+        """By part number, then chunk index. Grows with the upload: only for uploads that mix both paths."""
+        ...
+
+    def record(
+        self, upload_id: str, stripe: int, bit: int, length: int, *, epoch: int, only_chunks: bool, now: int
+    ) -> Progress:
+        """Count a durable chunk, once, and touch the stripe. `only_chunks` demands that no URL was ever signed.
+
+        Raises:
+            Moved: closed, folded twice since `epoch`, in `recent` or `before` already, or (with `only_chunks`) direct.
+        """
+        ...
+
+    def fold(self, upload_id: str, seen: Progress) -> None:
+        """`bits` takes in `before`, `before` becomes `recent` as it is then, `recent` empties. Raises `Moved` when closed or folded since."""
+        ...
+
+    def mark_direct(self, upload: Upload, *, now: int) -> None:
+        """Note on every stripe that URLs are signed from now on, and touch them. Raises `Moved` when one is closed."""
+        ...
+
+    def touch(self, upload_id: str, *, now: int) -> None:
+        """Note activity on the first stripe. Raises `Moved` when it is closed."""
+        ...
+
+    def lease(
+        self, upload: Upload, *, attempt: str, until: int, now: int, replace: bool, crc32c: int | None
+    ) -> None:
+        """open, or completing with a lease that lapsed before `now`, → completing, due at `until`; every stripe closed.
+
+        What this completion was asked for is noted for whoever takes over.
+
+        Raises:
+            Moved: the session is neither, or its version is no longer the one seen.
+        """
+        ...
+
+    def unlease(self, upload: Upload, *, attempt: str, made: StoredObject | None, forget: Iterable[int], due: int) -> None:
+        """completing → open again, in one transaction with the stripes.
+
+        With `made` the object is noted and the stripes stay closed: nothing can be added any more. Otherwise they open again, a
+        fold epoch and version further, without the chunks to `forget` (by index), which turned out not to be durable.
+
+        Raises:
+            Moved: the lease is not (any more) `attempt`.
+        """
+        ...
+
+    def note_made(self, upload_id: str, *, attempt: str, made: StoredObject) -> None:
+        """Note on the session that its object exists. Raises `Moved` when the lease is not `attempt`."""
+        ...
+
+    def finish(self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int) -> None:
+        """Switch the pointer: FILE, SESSION → complete, SLOT no longer open, tombs for the stages and for `over`'s object.
+
+        SESSION and SLOT get the `ttl` (epoch seconds), nothing is due of them any more.
+
+        Raises:
+            Moved: the lease is not `session.attempt`, or the file of that name is not `over` (None: there is none).
+        """
+        ...
+
+    def end(self, upload: Upload, state: State, *, now: int, ttl: int, attempt: str | None = None) -> None:
+        """→ cancelled or expired, from creating or open (with `attempt`: from completing under that lease); stripes closed, due now.
+
+        The slot is no longer open, and gets the `ttl` (epoch seconds).
+
+        Raises:
+            Moved: in another state; or, expiring, a stripe was touched since it was read.
+        """
+        ...
+
+    def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:
+        """An ended upload has left nothing in S3: no longer due; a tomb looks at its stages once more."""
+        ...
+
+    def delete_file(self, file: File, *, object_due: int) -> None:
+        """Remove the pointer, leave a tomb for the object. Raises `Moved` when the file is another or none."""
+        ...
+
+    def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
+        """What somebody must look at, from the index: may lag, so check the row itself."""
+        ...
+
+    def reschedule(self, entry: Due, due: int) -> None:
+        """Look at it again at `due`. Raises `Moved` when the row is gone or has another time."""
+        ...
+
+    def bury(self, entry: Due) -> None:
+        """Drop a tomb whose work is done. Idempotent."""
+        ...
+
+    def erase_rows(self, upload_id: str) -> None:
+        """Delete an ended upload's stripes and claims (not its session). Idempotent; calls grow with the rows."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """The bytes. Keys are opaque ASCII; uploads are CRC32C, FULL_OBJECT."""
+
+    def create_multipart(self, key: str, *, content_type: str) -> str:
+        """Begin a multipart upload, and return its id."""
+        ...
+
+    def upload_part(self, key: str, multipart_id: str, number: int, body: bytes, *, crc32c: int) -> None:
+        """Raises `NoSuchMultipart`."""
+        ...
+
+    def list_parts(self, key: str, multipart_id: str) -> Mapping[int, StoredPart]:
+        """All parts by number; one call per 1,000. Raises `NoSuchMultipart`."""
+        ...
+
+    def complete_multipart(
+        self, key: str, multipart_id: str, parts: Sequence[StoredPart], *, size: int, crc32c: int | None
+    ) -> StoredObject:
+        """Raises `NoSuchMultipart`, `PartChanged`, `ChecksumRefused`."""
+        ...
+
+    def abort_multipart(self, key: str, multipart_id: str) -> None:
+        """Abort, and again, until the store no longer knows it: a part in flight can land after an abort. Several calls."""
+        ...
+
+    def put(self, key: str, body: bytes, *, crc32c: int, content_type: str = "application/octet-stream") -> StoredObject: ...
+
+    def get(self, key: str, first: int | None = None, last: int | None = None) -> bytes | None:
+        """The bytes (inclusive range), or None when there is no such object."""
+        ...
+
+    def head(self, key: str) -> StoredObject | None: ...
+
+    def delete(self, key: str) -> None:
+        """Idempotent."""
+        ...
+
+    def delete_prefix(self, prefix: str, *, until: int | None = None) -> int:
+        """Delete every object under a prefix and return their bytes; two calls per 1,000."""
+        ...
+
+    def multiparts(self, cursor: str | None, limit: int) -> Page[tuple[str, str, int]]:
+        """Multipart uploads under `o/`: (key, multipart id, initiated in epoch ms)."""
+        ...
+
+    def presign_part(
+        self, key: str, multipart_id: str, number: int, *, size: int, crc32c: int | None, lifetime: int
+    ) -> SignedRequest:
+        """A PUT of that part, that length and, when given, that CRC; `lifetime` in seconds. No call."""
+        ...
+
+    def presign_get(self, key: str, *, content_type: str, disposition: str, lifetime: int) -> str:
+        """A GET whose answer has these headers. No call."""
+        ...
+
+
+class Signer(Protocol):
+    """The private keys, which never leave their home."""
+
+    def public_jwk(self, key_ref: str) -> Mapping[str, str]:
+        """The public half as a JSON Web Key: kty, crv, x, y."""
+        ...
+
+    def sign(self, key_ref: str, message: bytes) -> bytes:
+        """An ES256 signature, r‖s of 64 bytes (RFC 7518 section 3.4)."""
+        ...
+
+
+class AccessStore(Protocol):
+    """Clients and published keys."""
+
+    def client(self, client_id: str) -> Client | None: ...
+
+    def put_client(self, client: Client) -> None: ...
+
+    def keyring(self) -> Keyring | None: ...
+
+    def publish(self, keyring: Keyring, *, over: Keyring | None) -> None:
+        """Replace the keyring. Raises `Moved` when it is not `over`."""
+        ...
