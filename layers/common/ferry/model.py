@@ -111,7 +111,8 @@ class Progress:
 class Session:
     """One upload, from its start to a while after its end.
 
-    `attempt` and `lease_until` are the completion's lease, `leased_at` when the first was taken; `made` is the object of a
+    `crc32c` and `replace` are as given at start. `attempt` and `lease_until` are the completion's lease, `leased_at` when the first
+    was taken, `lease_replace` and `lease_crc32c` what the present one was asked for, for whoever takes over; `made` is the object of a
     completion whose pointer has not been switched; `answer` the finished file of a complete one; `swept` says that a cancelled
     or expired one has left nothing in S3. `version` starts at `created`, so that versions grow from one upload of a name to the next.
     """
@@ -133,6 +134,8 @@ class Session:
     attempt: str | None = None
     lease_until: int = 0
     leased_at: int | None = None
+    lease_replace: bool = False
+    lease_crc32c: int | None = None
     made: StoredObject | None = None
     answer: File | None = None
     ended: int | None = None

@@ -134,9 +134,7 @@ class Ledger(Protocol):
         """Note activity on the first stripe. Raises `Moved` when it is closed."""
         ...
 
-    def lease(
-        self, upload: Upload, *, attempt: str, until: int, now: int, replace: bool, crc32c: int | None
-    ) -> None:
+    def lease(self, upload: Upload, *, attempt: str, until: int, now: int, replace: bool, crc32c: int | None) -> None:
         """open, or completing with a lease that lapsed before `now`, → completing, due at `until`; every stripe closed.
 
         What this completion was asked for is noted for whoever takes over.
@@ -146,7 +144,9 @@ class Ledger(Protocol):
         """
         ...
 
-    def unlease(self, upload: Upload, *, attempt: str, made: StoredObject | None, forget: Iterable[int], due: int) -> None:
+    def unlease(
+        self, upload: Upload, *, attempt: str, made: StoredObject | None, forget: Iterable[int], due: int
+    ) -> None:
         """completing → open again, in one transaction with the stripes.
 
         With `made` the object is noted and the stripes stay closed: nothing can be added any more. Otherwise they open again, a
@@ -161,7 +161,9 @@ class Ledger(Protocol):
         """Note on the session that its object exists. Raises `Moved` when the lease is not `attempt`."""
         ...
 
-    def finish(self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int) -> None:
+    def finish(
+        self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int
+    ) -> None:
         """Switch the pointer: FILE, SESSION → complete, SLOT no longer open, tombs for the stages and for `over`'s object.
 
         SESSION and SLOT get the `ttl` (epoch seconds), nothing is due of them any more.
@@ -231,7 +233,9 @@ class ObjectStore(Protocol):
         """Abort, and again, until the store no longer knows it: a part in flight can land after an abort. Several calls."""
         ...
 
-    def put(self, key: str, body: bytes, *, crc32c: int, content_type: str = "application/octet-stream") -> StoredObject: ...
+    def put(
+        self, key: str, body: bytes, *, crc32c: int, content_type: str = "application/octet-stream"
+    ) -> StoredObject: ...
 
     def get(self, key: str, first: int | None = None, last: int | None = None) -> bytes | None:
         """The bytes (inclusive range), or None when there is no such object."""

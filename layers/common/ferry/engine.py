@@ -1,0 +1,57 @@
+"""What every use case works with: the backends behind their ports, the clock, and the limits that the operator sets."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ferry.ports import Clock, Ledger, ObjectStore
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+def new_id() -> str:
+    """128 random bits in hexadecimal: an upload's id, never used twice."""
+    return secrets.token_hex(16)
+
+
+class SlotHints:
+    """Which upload a name had last, for a warm function: saves a read, and is believed only once the session confirms it."""
+
+    def __init__(self, limit: int = 256) -> None:
+        self._limit = limit
+        self._ids: dict[tuple[str, str], str] = {}
+
+    def get(self, ns: str, name: str) -> str | None:
+        return self._ids.get((ns, name))
+
+    def put(self, ns: str, name: str, upload_id: str) -> None:
+        self._ids.pop((ns, name), None)
+        if len(self._ids) >= self._limit:
+            self._ids.pop(next(iter(self._ids)))
+        self._ids[ns, name] = upload_id
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """`session_idle`, `session_max_age` and `lease` are milliseconds, `url_lifetime` seconds.
+
+    `lease` must outlive the function that takes one: longer than the longest time-out among those that complete uploads
+    within a request. `sleep` takes seconds.
+    """
+
+    ledger: Ledger
+    objects: ObjectStore
+    clock: Clock
+    session_idle: int
+    session_max_age: int
+    url_lifetime: int
+    new_id: Callable[[], str] = new_id
+    sleep: Callable[[float], None] = time.sleep
+    lease: int = 60 * SECOND
+    hints: SlotHints = field(default_factory=SlotHints)

@@ -1,0 +1,188 @@
+"""Turn an upload into a file: a lease, what is missing mended, one S3 call, one switch of the pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from ferry.engine import HOUR, SECOND, Engine
+from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadExpired, UploadIncomplete
+from ferry.grid import gaps_in
+from ferry.model import File, State, StoredObject, Upload
+from ferry.ports import Moved
+from ferry.uploads.current import decide, find, refuse_ended
+from ferry.uploads.ending import memory_ttl
+from ferry.uploads.files import GRACE
+from ferry.uploads.making import MISMATCH, StillMaking, WrongObject, make
+from ferry.uploads.opening import ensure_open
+from ferry.uploads.received import landed_parts, received
+
+MAX_MISSING = 1_000
+PATIENCE = 10
+"""Seconds a caller waits for another's completion: what it then does itself must end within the gateway's 30 too."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteRequest:
+    """`crc32c` and `replace` override what was said at start; None leaves it."""
+
+    name: str
+    upload_id: str | None = None
+    crc32c: int | None = None
+    replace: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StillCompleting:
+    """Ask again in `retry_after` seconds."""
+
+    upload_id: str
+    retry_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What one attempt is asked for: the file's CRC32C if known, and whether another file may be replaced."""
+
+    crc32c: int | None
+    replace: bool
+
+
+def complete(engine: Engine, ns: str, request: CompleteRequest) -> File | StillCompleting:
+    """Complete, or say what is in the way. Repeated or raced, everybody gets the same file.
+
+    Raises:
+        UploadIncomplete: bytes are missing (`missing`: chunk ranges); the upload goes on.
+        ChecksumMismatch: the whole file does not have the checksum; the upload stays as it is.
+        FileExists: a file of that name is there and not to be replaced; the upload stays.
+        UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled: no upload to complete.
+    """
+    give_up = engine.clock() + PATIENCE * SECOND
+    while True:
+        result = decide(lambda: _step(engine, ns, request))
+        if isinstance(result, File) or result.retry_after > PATIENCE or engine.clock() >= give_up:
+            return result
+        engine.sleep(0.5)
+
+
+def resume(engine: Engine, upload: Upload) -> File | StillCompleting:
+    """Take over a completion whose lease has lapsed, as it was asked for: the clean-up's way.
+
+    Raises:
+        Moved: somebody else did.
+        UploadIncomplete, ChecksumMismatch, FileExists, UploadExpired: as `complete`; the session is open again, or ended.
+    """
+    session = upload.session
+    return _attempt(engine, upload, _Wanted(session.lease_crc32c, session.lease_replace))
+
+
+def _step(engine: Engine, ns: str, request: CompleteRequest) -> File | StillCompleting:
+    upload = find(engine, ns, request.name, request.upload_id)
+    session = upload.session
+    if session.state is State.COMPLETE and session.answer is not None:
+        if request.crc32c not in (None, session.answer.crc32c):
+            raise ChecksumMismatch("the upload is complete, and its file has another checksum")
+        return session.answer
+    refuse_ended(engine, upload)
+    if session.state is State.COMPLETING:
+        if session.lease_until >= engine.clock():
+            return StillCompleting(session.upload_id, retry_after=2)
+        crc, over = session.lease_crc32c, session.lease_replace
+    else:
+        upload = ensure_open(engine, upload)
+        crc, over = session.crc32c, session.replace
+    wanted = _Wanted(
+        crc if request.crc32c is None else request.crc32c, over if request.replace is None else request.replace
+    )
+    if session.state is not State.COMPLETING:
+        _refuse_early(engine, upload, wanted)
+    return _attempt(engine, upload, wanted)
+
+
+def _refuse_early(engine: Engine, upload: Upload, wanted: _Wanted) -> None:
+    """The usual refusals, before anything is changed."""
+    session = upload.session
+    if session.made is None:
+        there = received(upload, landed_parts(engine, upload))
+        if there.bytes != session.grid.size:
+            missing = list(gaps_in(there.chunks, session.grid.chunk_count))
+            raise UploadIncomplete(missing=missing[:MAX_MISSING])
+    if not wanted.replace and engine.ledger.file(session.ns, session.name) is not None:
+        raise FileExists()
+
+
+def _attempt(engine: Engine, seen: Upload, wanted: _Wanted) -> File | StillCompleting:
+    """Take the lease, and do the work under it. Only what is read after the stripes are closed is judged."""
+    attempt, now = engine.new_id(), engine.clock()
+    mine = replace(seen, session=replace(seen.session, attempt=attempt))
+    made = seen.session.made
+    try:
+        engine.ledger.lease(
+            seen, attempt=attempt, until=now + engine.lease, now=now, replace=wanted.replace, crc32c=wanted.crc32c
+        )
+        upload = engine.ledger.upload(seen.session.upload_id)
+        if upload is None or upload.session.attempt != attempt or upload.session.state is not State.COMPLETING:
+            raise Moved
+        mine, made = upload, upload.session.made
+        if made is None:
+            made = make(engine, mine, wanted.crc32c, tried_before=seen.session.leased_at is not None)
+        elif wanted.crc32c is not None and made.crc32c != wanted.crc32c:
+            raise ChecksumMismatch(MISMATCH)
+        return _switch(engine, mine, made, wanted)
+    except StillMaking:
+        return StillCompleting(mine.session.upload_id, retry_after=max(1, engine.lease // SECOND))
+    except WrongObject as wrong:
+        _give_back(engine, mine, wrong.made)
+        raise ChecksumMismatch(MISMATCH) from None
+    except UploadIncomplete as error:
+        lost = [index for first, last in error.extra["missing"] for index in range(first, last + 1)]
+        _give_back(engine, mine, made, forget=lost)
+        raise
+    except (ChecksumMismatch, FileExists, BackendUnavailable):
+        _give_back(engine, mine, made)
+        raise
+
+
+def _give_back(engine: Engine, upload: Upload, made: StoredObject | None, forget: Iterable[int] = ()) -> None:
+    """End the lease. Where that fails too, it lapses by itself."""
+    session = upload.session
+    with suppress(Moved, BackendUnavailable):
+        engine.ledger.unlease(upload, attempt=session.attempt or "", made=made, forget=forget, due=upload.expires_at)
+
+
+def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted) -> File:
+    """Point the name to the object, or find that somebody already has."""
+    session, crc = upload.session, made.crc32c
+    if crc is None:
+        raise BackendUnavailable("the store did not tell the checksum of the object it has made")
+
+    def once() -> File:
+        over = engine.ledger.file(session.ns, session.name)
+        if over is not None and not wanted.replace and over.upload_id != session.upload_id:
+            raise FileExists()
+        now = engine.clock()
+        file = File(
+            ns=session.ns,
+            name=session.name,
+            upload_id=session.upload_id,
+            size=session.grid.size,
+            etag=made.etag,
+            crc32c=crc,
+            content_type=session.content_type,
+            metadata=session.metadata,
+            fingerprint=session.fingerprint,
+            uploaded_at=now,
+        )
+        try:
+            engine.ledger.finish(
+                session, file, over=over, stages_due=now + HOUR, object_due=now + GRACE, ttl=memory_ttl(engine)
+            )
+        except Moved:
+            settled = engine.ledger.upload(session.upload_id)
+            if settled is not None and settled.session.answer is not None:
+                return settled.session.answer
+            raise
+        return file
+
+    return decide(once)

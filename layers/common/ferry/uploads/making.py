@@ -1,0 +1,190 @@
+"""Make the object of an upload whose bytes are all there, under a lease (docs/decisions/0001, complete 3 and 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ferry.digests import combine_all, crc32c
+from ferry.engine import MINUTE, SECOND, Engine
+from ferry.errors import BackendUnavailable, ChecksumMismatch, UploadExpired, UploadIncomplete
+from ferry.grid import ranges_of
+from ferry.model import Claim, State, StoredObject, StoredPart, Upload
+from ferry.ports import ChecksumRefused, NoSuchMultipart, PartChanged
+from ferry.uploads.assembly import assemble, crc_of_part
+from ferry.uploads.ending import end
+
+Claims = Mapping[int, Mapping[int, Claim]]
+
+ROUNDS = 5
+"""How often parts are listed again when late URLs keep changing them."""
+
+MISMATCH = "the bytes that were uploaded do not have that checksum; send the right one, or cancel"
+
+SETTLING = 15 * MINUTE
+"""How long an earlier attempt may still be under way inside S3."""
+
+MENDING_TIME = 12 * SECOND
+"""How long one attempt goes on putting parts together before it hands over."""
+
+
+class WrongObject(Exception):
+    """The object exists, and does not have the checksum that the file must have."""
+
+    def __init__(self, made: StoredObject) -> None:
+        super().__init__("the object has another checksum")
+        self.made = made
+
+
+class StillMaking(Exception):
+    """Not done, and not to be undone: the lease lapses, and whoever comes next goes on."""
+
+
+def make(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bool) -> StoredObject:
+    """The upload's object, whole and checked.
+
+    Args:
+        wanted: the CRC32C the whole file must have, or None.
+        tried_before: whether an earlier attempt may have made it, or be making it.
+
+    Raises:
+        ChecksumMismatch: it would have another CRC32C; nothing was made.
+        WrongObject: it has been made before, with another CRC32C.
+        UploadIncomplete: chunks (`missing`) turned out not to be durable.
+        UploadExpired: S3 has neither the multipart upload nor the object; the session is ended.
+        StillMaking: the time is up, or an earlier attempt must settle first.
+    """
+    session = upload.session
+    if not session.grid.size:
+        if wanted not in (None, 0):
+            raise ChecksumMismatch("an empty file has the CRC32C 0 (AAAAAA==)")
+        empty = engine.objects.put(session.object_key, b"", crc32c=0, content_type=session.content_type)
+        return StoredObject(empty.etag, 0, 0)
+    claims = _claims(engine, upload)
+    give_up = engine.clock() + MENDING_TIME
+    try:
+        for _ in range(ROUNDS):
+            parts = _checked_parts(engine, upload, claims, give_up)
+            expected = _whole_crc(parts)
+            if wanted is not None and expected is not None and expected != wanted:
+                raise ChecksumMismatch(MISMATCH)
+            try:
+                made = engine.objects.complete_multipart(
+                    session.object_key,
+                    session.multipart_id or "",
+                    parts,
+                    size=session.grid.size,
+                    crc32c=expected if wanted is None else wanted,
+                )
+            except PartChanged:
+                continue
+            except ChecksumRefused:
+                raise ChecksumMismatch(MISMATCH) from None
+            crc = made.crc32c if made.crc32c is not None else (expected if wanted is None else wanted)
+            return _with_crc(engine, upload, StoredObject(made.etag, session.grid.size, crc))
+    except NoSuchMultipart:
+        return _made_before(engine, upload, wanted, claims, tried_before=tried_before)
+    raise BackendUnavailable("parts of this upload keep changing; stop sending them and complete again")
+
+
+def _claims(engine: Engine, upload: Upload) -> Claims:
+    """All claims, where a late URL may have overwritten what chunks have made; else nothing needs them."""
+    if upload.direct and upload.received:
+        return engine.ledger.all_claims(upload.session.upload_id)
+    return {}
+
+
+def _checked_parts(engine: Engine, upload: Upload, claims: Claims, give_up: int) -> list[StoredPart]:
+    """Every part, present, of its size, and made of its acknowledged chunks; what is not is mended from the stages first."""
+    session = upload.session
+    listed = _list(engine, upload)
+    wrong = [n for n in range(1, session.grid.part_count + 1) if not _is_right(upload, n, listed.get(n), claims)]
+    if wrong:
+        lost: list[int] = []
+        for number in wrong:
+            if engine.clock() >= give_up:
+                raise StillMaking
+            lost += _mend(engine, upload, number, claims)
+        if lost:
+            raise UploadIncomplete(missing=list(ranges_of(sorted(lost))))
+        listed = _list(engine, upload)
+    parts = [listed[number] for number in sorted(listed) if session.grid.has_part(number)]
+    if len(parts) != session.grid.part_count:
+        raise BackendUnavailable("the store does not list a part it has just taken; complete again")
+    return parts
+
+
+def _list(engine: Engine, upload: Upload) -> Mapping[int, StoredPart]:
+    session = upload.session
+    if session.multipart_id is None:
+        raise NoSuchMultipart
+    return engine.objects.list_parts(session.object_key, session.multipart_id)
+
+
+def _is_right(upload: Upload, number: int, part: StoredPart | None, claims: Claims) -> bool:
+    grid = upload.session.grid
+    if part is None or part.size != grid.length_of_part(number):
+        return False
+    if number not in claims or not upload.has_chunks_of_part(number):
+        return True
+    return part.crc32c == crc_of_part(upload.session, number, claims[number])
+
+
+def _mend(engine: Engine, upload: Upload, number: int, claims: Claims) -> list[int]:
+    """Put a part together from its stages; the indexes of chunks that are not durable after all."""
+    session = upload.session
+    indexes = session.grid.chunks_of_part(number)
+    if not upload.has_chunks_of_part(number):
+        return [index for index in indexes if not upload.has_chunk(index)]
+    of_part = claims.get(number) or engine.ledger.claims(session.upload_id, number)
+    if any(index not in of_part for index in indexes):
+        return [index for index in indexes if index not in of_part]
+    return list(assemble(engine, session, number, of_part, {}))
+
+
+def _whole_crc(parts: list[StoredPart]) -> int | None:
+    """Combined from the parts' CRCs, never recomputed; None where the store does not tell one."""
+    pieces = [(part.crc32c, part.size) for part in parts if part.crc32c is not None]
+    return combine_all(pieces) if len(pieces) == len(parts) else None
+
+
+def _with_crc(engine: Engine, upload: Upload, made: StoredObject) -> StoredObject:
+    if made.crc32c is not None:
+        return made
+    found = engine.objects.head(upload.session.object_key)
+    if found is None or found.crc32c is None:
+        raise BackendUnavailable("the store does not tell the checksum of the object it has made")
+    return found
+
+
+def _made_before(
+    engine: Engine, upload: Upload, wanted: int | None, claims: Claims, *, tried_before: bool
+) -> StoredObject:
+    """S3 knows the multipart upload no more: an earlier attempt made the object, or the bytes are gone."""
+    session = upload.session
+    found = engine.objects.head(session.object_key)
+    if found is not None and found.size == session.grid.size and _has_chunks(engine, upload, claims):
+        found = _with_crc(engine, upload, found)
+        if wanted is not None and found.crc32c != wanted:
+            raise WrongObject(found)
+        return found
+    settling = tried_before and session.leased_at is not None and engine.clock() < session.leased_at + SETTLING
+    if found is None and settling:
+        raise StillMaking
+    end(engine, upload, State.EXPIRED, attempt=session.attempt)
+    raise UploadExpired("S3 no longer has the bytes of this upload; start it again")
+
+
+def _has_chunks(engine: Engine, upload: Upload, claims: Claims) -> bool:
+    """Whether an object that an earlier attempt made has every part that chunks have made whole since.
+
+    Only an upload that mixes both paths can differ, and only here are bytes ever read back.
+    """
+    session = upload.session
+    for number, of_part in claims.items():
+        if not upload.has_chunks_of_part(number):
+            continue
+        first = (number - 1) * session.grid.part_size
+        body = engine.objects.get(session.object_key, first, first + session.grid.length_of_part(number) - 1)
+        if body is None or crc32c(body) != crc_of_part(session, number, of_part):
+            return False
+    return True

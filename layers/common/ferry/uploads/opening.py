@@ -1,0 +1,34 @@
+"""creating → open: the one step of a start that is outside the ledger, repeated by whoever finds it undone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ferry.engine import Engine
+from ferry.model import State, Upload
+from ferry.ports import Moved
+
+
+def ensure_open(engine: Engine, upload: Upload) -> Upload:
+    """Give a session that is still `creating` its multipart upload. An empty file needs none.
+
+    Raises:
+        Moved: somebody else was faster; read again.
+    """
+    session = upload.session
+    if session.state is not State.CREATING:
+        return upload
+    multipart_id = None
+    if session.grid.size:
+        multipart_id = engine.objects.create_multipart(session.object_key, content_type=session.content_type)
+    try:
+        engine.ledger.opened(session.upload_id, multipart_id, due=upload.expires_at)
+    except Moved:
+        # Only here is it certain that no row names it; after a lost answer it is left to the clean-up, which compares.
+        if multipart_id is not None:
+            engine.objects.abort_multipart(session.object_key, multipart_id)
+        raise
+    return replace(
+        upload,
+        session=replace(session, state=State.OPEN, multipart_id=multipart_id, version=session.version + 1),
+    )

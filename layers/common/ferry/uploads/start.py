@@ -1,0 +1,122 @@
+"""Start an upload, or go on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ferry.engine import MINUTE, Engine
+from ferry.errors import FileExists, InvalidField, UploadCompleting, UploadInProgress
+from ferry.grid import MAX_CHUNK_SIZE, Grid
+from ferry.model import File, Progress, Session, Slot, State, StoredPart, Upload
+from ferry.ports import Moved
+from ferry.uploads.current import decide, is_expired
+from ferry.uploads.ending import end
+from ferry.uploads.opening import ensure_open
+from ferry.uploads.received import landed_parts
+
+CREATING_TIMEOUT = 15 * MINUTE
+DEFAULT_CONTENT_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """`size` and `chunk_size` are bytes, `fingerprint` any string the client derives from its file."""
+
+    name: str
+    size: int
+    content_type: str | None = None
+    chunk_size: int | None = None
+    crc32c: int | None = None
+    fingerprint: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    replace: bool = False
+    restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An upload with the parts already in S3, or the finished `file` that is the very same; `created` tells a new upload."""
+
+    upload: Upload | None = None
+    parts: Mapping[int, StoredPart] = field(default_factory=dict)
+    file: File | None = None
+    created: bool = False
+
+
+def start(engine: Engine, ns: str, request: StartRequest) -> Started:
+    """Start, resume, or find that there is nothing to do.
+
+    Raises:
+        InvalidField: size or chunk size outside the limits.
+        UploadInProgress: another upload of the name is open (`upload_id`, `size`, `expires_at`).
+        UploadCompleting: asked to restart one that is being completed.
+        FileExists: there is another file, and it is not to be replaced.
+    """
+    try:
+        grid = Grid.plan(request.size, request.chunk_size or MAX_CHUNK_SIZE)
+    except ValueError as error:
+        raise InvalidField.at("size" if str(error).startswith("size") else "chunk_size", str(error)) from error
+    return decide(lambda: _start(engine, ns, request, grid))
+
+
+def _start(engine: Engine, ns: str, request: StartRequest, grid: Grid) -> Started:
+    file = engine.ledger.file(ns, request.name)
+    slot = engine.ledger.slot(ns, request.name)
+    if file is not None and _is_very_same(file, request):
+        return Started(file=file)
+    if slot is not None and slot.open:
+        return _go_on(engine, slot, request)
+    if file is not None and not request.replace:
+        raise FileExists()
+    return _begin(engine, ns, request, grid, slot)
+
+
+def _is_very_same(file: File, request: StartRequest) -> bool:
+    pairs = ((file.crc32c, request.crc32c), (file.fingerprint, request.fingerprint))
+    known = [(have, want) for have, want in pairs if have is not None and want is not None]
+    return file.size == request.size and bool(known) and all(have == want for have, want in known)
+
+
+def _go_on(engine: Engine, slot: Slot, request: StartRequest) -> Started:
+    upload = engine.ledger.upload(slot.upload_id)
+    if upload is None or not upload.session.state.in_progress:
+        raise Moved
+    session = upload.session
+    if is_expired(engine, upload):
+        end(engine, upload, State.EXPIRED)
+        raise Moved
+    if request.restart:
+        if session.state is State.COMPLETING:
+            raise UploadCompleting()
+        end(engine, upload, State.CANCELLED)
+        raise Moved
+    if (session.grid.size, session.crc32c, session.fingerprint) != (request.size, request.crc32c, request.fingerprint):
+        raise UploadInProgress(upload_id=session.upload_id, size=session.grid.size, expires_at=upload.expires_at)
+    upload = ensure_open(engine, upload)
+    engine.hints.put(session.ns, session.name, session.upload_id)
+    return Started(upload=upload, parts=landed_parts(engine, upload))
+
+
+def _begin(engine: Engine, ns: str, request: StartRequest, grid: Grid, over: Slot | None) -> Started:
+    now = engine.clock()
+    session = Session(
+        upload_id=engine.new_id(),
+        ns=ns,
+        name=request.name,
+        grid=grid,
+        state=State.CREATING,
+        created=now,
+        idle=engine.session_idle,
+        max_age=engine.session_max_age,
+        content_type=request.content_type or DEFAULT_CONTENT_TYPE,
+        metadata=request.metadata,
+        crc32c=request.crc32c,
+        fingerprint=request.fingerprint,
+        replace=request.replace,
+        version=now,
+    )
+    stripes = tuple(Progress(stripe=index, open=True, touched=now) for index in range(grid.stripe_count))
+    engine.ledger.begin(session, over=over, due=now + CREATING_TIMEOUT)
+    engine.hints.put(ns, request.name, session.upload_id)
+    return Started(upload=ensure_open(engine, Upload(session, stripes)), created=True)

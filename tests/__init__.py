@@ -1,0 +1,1 @@
+"""Ferry's tests: one folder per kind, fakes of the ports in `fakes`."""

@@ -1,0 +1,1 @@
+"""Helpers that tests share and that are no fakes."""

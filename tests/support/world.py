@@ -1,0 +1,175 @@
+"""A whole Ferry in memory, and a client that behaves as the contract lets clients behave."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ferry.cleanup import Report, sweep_due
+from ferry.digests import crc32c
+from ferry.engine import DAY, Engine
+from ferry.errors import BackendUnavailable
+from ferry.grid import KIB
+from ferry.model import File, State
+from ferry.uploads.cancel import cancel
+from ferry.uploads.chunk import ChunkAccepted, ChunkRequest, send
+from ferry.uploads.complete import CompleteRequest, StillCompleting, complete
+from ferry.uploads.parts import PartsRequest, SignedPart, sign
+from ferry.uploads.start import Started, StartRequest, start
+from tests.fakes.clock import CountingIds, SettableClock
+from tests.fakes.faults import Crashed, Log, Script, faulty
+from tests.fakes.ledger import MemoryLedger
+from tests.fakes.objects import Answer, MemoryObjects
+
+NS = "ns"
+NAME = "a file.bin"
+CHUNK = 64 * KIB
+
+T = TypeVar("T")
+
+
+def bytes_of(size: int, seed: int = 1) -> bytes:
+    """The same bytes for the same seed."""
+    return random.Random(seed).randbytes(size)
+
+
+@dataclass
+class World:
+    """Backends that stay, and engines that come and go (a crash ends one). `log` has every call made to the backends."""
+
+    clock: SettableClock = field(default_factory=SettableClock)
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    ids: CountingIds = field(default_factory=CountingIds)
+    log: Log = field(default_factory=Log)
+    objects: MemoryObjects = field(init=False)
+    engine: Engine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.objects = MemoryObjects(self.clock)
+        self.engine = self.new_engine()
+
+    def new_engine(self, script: Script | None = None, log: Log | None = None) -> Engine:
+        """A fresh process; with a script, one whose calls fail by it."""
+        script, log = script or Script(), log or self.log
+        return Engine(
+            ledger=faulty(self.ledger, script, log),
+            objects=faulty(self.objects, script, log),
+            clock=self.clock,
+            session_idle=DAY,
+            session_max_age=7 * DAY,
+            url_lifetime=900,
+            new_id=self.ids,
+            sleep=lambda seconds: void(self.clock.advance(int(seconds * 1000))),
+        )
+
+    def sweep(self) -> Report:
+        """One tick of the schedule."""
+        return sweep_due(self.engine, has_time=lambda: True)
+
+    def sweep_until_quiet(self) -> None:
+        """Let three weeks pass, with a tick every six hours."""
+        for _ in range(21 * 4):
+            self.clock.advance(DAY // 4)
+            self.sweep()
+
+    def content(self, name: str = NAME, ns: str = NS) -> bytes | None:
+        """The bytes of the finished file, or None."""
+        file = self.ledger.file(ns, name)
+        return None if file is None else self.objects.get(f"o/{file.upload_id}")
+
+    def orphans(self) -> list[str]:
+        """What S3 holds that no file points to."""
+        kept = {f"o/{file.upload_id}" for file in self.ledger.rows.files.values()}
+        return sorted(set(self.objects.objects) - kept) + sorted(self.objects.uploads)
+
+
+def void(_: object) -> None:
+    """For lambdas that must return nothing."""
+
+
+@dataclass
+class Client:
+    """Sends one file; knows only what the contract tells it."""
+
+    world: World
+    body: bytes
+    name: str = NAME
+    ns: str = NS
+    chunk_size: int = CHUNK
+    started: Started | None = None
+
+    def begin(self, engine: Engine | None = None, **options: object) -> Started:
+        request = StartRequest(self.name, len(self.body), chunk_size=self.chunk_size, **options)  # type: ignore[arg-type]
+        self.started = start(engine or self.world.engine, self.ns, request)
+        return self.started
+
+    @property
+    def upload_id(self) -> str:
+        assert self.started is not None
+        assert self.started.upload is not None
+        return self.started.upload.session.upload_id
+
+    @property
+    def chunk_count(self) -> int:
+        return -(-len(self.body) // self.chunk_size)
+
+    def chunk(self, index: int) -> bytes:
+        return self.body[(index - 1) * self.chunk_size : index * self.chunk_size]
+
+    def send(self, index: int, engine: Engine | None = None, body: bytes | None = None) -> ChunkAccepted:
+        request = ChunkRequest(self.name, index, self.chunk(index) if body is None else body)
+        return send(engine or self.world.engine, self.ns, request)
+
+    def send_all(self, indexes: Iterable[int] | None = None) -> None:
+        for index in indexes or range(1, self.chunk_count + 1):
+            self.send(index)
+
+    def sign(self, number: int, engine: Engine | None = None, crc: int | None = None) -> SignedPart:
+        [signed] = sign(engine or self.world.engine, self.ns, PartsRequest(self.name, [(number, crc)]))
+        return signed
+
+    def part(self, number: int) -> bytes:
+        assert self.started is not None
+        assert self.started.upload is not None
+        size = self.started.upload.session.grid.part_size
+        return self.body[(number - 1) * size : number * size]
+
+    def put(self, signed: SignedPart, body: bytes) -> Answer:
+        return self.world.objects.put_presigned(signed.url, body, dict(signed.headers))
+
+    def complete(self, engine: Engine | None = None, **options: object) -> File | StillCompleting:
+        request = CompleteRequest(self.name, **options)  # type: ignore[arg-type]
+        return complete(engine or self.world.engine, self.ns, request)
+
+    def complete_patiently(self, **options: object) -> File:
+        """Ask again as the answers say."""
+        for _ in range(40):
+            result = self.complete(**options)
+            if isinstance(result, File):
+                return result
+            self.world.clock.advance(result.retry_after * 1000 + 1)
+        raise AssertionError("never completed")
+
+    def cancel(self, engine: Engine | None = None) -> None:
+        cancel(engine or self.world.engine, self.ns, self.name)
+
+    @property
+    def crc(self) -> int:
+        return crc32c(self.body)
+
+    def state(self) -> State | None:
+        upload = self.world.ledger.upload(self.upload_id)
+        return upload.session.state if upload else None
+
+
+def survive(operation: Callable[[], T]) -> T | None:
+    """Run what may be broken by a script; None if it was."""
+    try:
+        return operation()
+    except (BackendUnavailable, Crashed):
+        return None
+
+
+__all__ = ["CHUNK", "NAME", "NS", "Client", "Mapping", "World", "bytes_of", "survive"]
