@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ferry.cleanup import Report, sweep_due
 from ferry.digests import crc32c
@@ -37,7 +37,7 @@ def bytes_of(size: int, seed: int = 1) -> bytes:
 
 @dataclass
 class World:
-    """Backends that stay, and engines that come and go (a crash ends one). `log` has every call made to the backends."""
+    """Backends that stay, and engines that come and go (a crash ends one). `log` has every call they get."""
 
     clock: SettableClock = field(default_factory=SettableClock)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
@@ -100,8 +100,8 @@ class Client:
     chunk_size: int = CHUNK
     started: Started | None = None
 
-    def begin(self, engine: Engine | None = None, **options: object) -> Started:
-        request = StartRequest(self.name, len(self.body), chunk_size=self.chunk_size, **options)  # type: ignore[arg-type]
+    def begin(self, engine: Engine | None = None, **options: Any) -> Started:
+        request = StartRequest(self.name, len(self.body), chunk_size=self.chunk_size, **options)
         self.started = start(engine or self.world.engine, self.ns, request)
         return self.started
 
@@ -139,11 +139,11 @@ class Client:
     def put(self, signed: SignedPart, body: bytes) -> Answer:
         return self.world.objects.put_presigned(signed.url, body, dict(signed.headers))
 
-    def complete(self, engine: Engine | None = None, **options: object) -> File | StillCompleting:
-        request = CompleteRequest(self.name, **options)  # type: ignore[arg-type]
+    def complete(self, engine: Engine | None = None, **options: Any) -> File | StillCompleting:
+        request = CompleteRequest(self.name, **options)
         return complete(engine or self.world.engine, self.ns, request)
 
-    def complete_patiently(self, **options: object) -> File:
+    def complete_patiently(self, **options: Any) -> File:
         """Ask again as the answers say."""
         for _ in range(40):
             result = self.complete(**options)
@@ -170,6 +170,3 @@ def survive(operation: Callable[[], T]) -> T | None:
         return operation()
     except (BackendUnavailable, Crashed):
         return None
-
-
-__all__ = ["CHUNK", "NAME", "NS", "Client", "Mapping", "World", "bytes_of", "survive"]

@@ -1,7 +1,7 @@
 """Clean-up: what nobody will come back for. The schedule's sweep over everything due, and a namespace's on request.
 
-It decides on the rows themselves, by condition, never on the index or on what S3 lists; so it may run while uploads run, twice at
-once, and die in the middle.
+It decides on the rows themselves, by condition, never on the index or on what S3 lists; so it may run while uploads
+run, twice at once, and die in the middle.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Orphans:
 
 @dataclass(slots=True)
 class Report:
-    """What a run did (or, dry, would do). `bytes_reclaimed` are those of ended uploads; `cursor`, if any, is where to go on."""
+    """What a run did (or, dry, would do). `bytes_reclaimed` are those of ended uploads; `cursor` is where to go on."""
 
     dry_run: bool = False
     examined: int = 0
@@ -167,7 +167,7 @@ def _settle_object(engine: Engine, entry: Due, upload: Upload | None) -> None:
 
 
 def _settle_stages(engine: Engine, entry: Due, upload: Upload | None) -> None:
-    """The stages and rows of an ended upload; of one that was cancelled or expired, once more whatever was in flight."""
+    """The stages and rows of an ended upload; of a cancelled or expired one, once more whatever was in flight."""
     if upload is not None and upload.session.state.in_progress:
         engine.ledger.reschedule(entry, engine.clock() + DAY)
         return

@@ -27,7 +27,9 @@ _SIZES: Mapping[str, int] = {"crc32": 4, "crc32c": 4, "md5": 16, "sha256": 32, "
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A digest as a client sends it: `crc32`, `crc32c`, `md5`, `sha256` or `sha512`, and the raw bytes (CRCs big-endian)."""
+    """A digest as a client sends it: `crc32`, `crc32c`, `md5`, `sha256` or `sha512`, and the raw bytes (CRCs big-
+    endian).
+    """
 
     algorithm: str
     value: bytes
@@ -88,7 +90,8 @@ def crc_from_base64(value: str) -> int:
 def combine(first: int, second: int, second_length: int) -> int:
     """The CRC32C of two pieces joined, from theirs and the second's length in bytes.
 
-    Appending n zero bytes is a linear map over GF(2) on the register, here its matrix for n = 2^k is squared from the one before.
+    Appending n zero bytes is a linear map over GF(2) on the register, here its matrix for n = 2^k is squared from the
+    one before.
     """
     bit = 0
     while second_length:

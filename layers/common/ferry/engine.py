@@ -21,7 +21,9 @@ def new_id() -> str:
 
 
 class SlotHints:
-    """Which upload a name had last, for a warm function: saves a read, and is believed only once the session confirms it."""
+    """Which upload a name had last, for a warm function: saves a read, and is believed only once the session confirms
+    it.
+    """
 
     def __init__(self, limit: int = 256) -> None:
         self._limit = limit

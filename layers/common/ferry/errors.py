@@ -36,7 +36,7 @@ class FerryError(Exception):
     code: ClassVar[str] = "internal"
     title: ClassVar[str] = "Something went wrong"
 
-    def __init__(self, detail: str = "", **extra: Any) -> None:
+    def __init__(self, detail: str = "", **extra: Any) -> None:  # noqa: ANN401 - whatever JSON holds
         super().__init__(detail or self.title)
         self.detail = detail or self.title
         self.extra: Mapping[str, Any] = extra

@@ -81,8 +81,8 @@ class Claim:
 class Progress:
     """One stripe of an upload's durable chunks (docs/decisions/0001).
 
-    `bits` is the folded bitmap, bit 0 lowest; `recent` the bits set since the last fold, `before` those between the last two;
-    `received` counts the bytes of all of them.
+    `bits` is the folded bitmap, bit 0 lowest; `recent` the bits set since the last fold, `before` those between the
+    last two; `received` counts the bytes of all of them.
     """
 
     stripe: int
@@ -111,10 +111,11 @@ class Progress:
 class Session:
     """One upload, from its start to a while after its end.
 
-    `crc32c` and `replace` are as given at start. `attempt` and `lease_until` are the completion's lease, `leased_at` when the first
-    was taken, `lease_replace` and `lease_crc32c` what the present one was asked for, for whoever takes over; `made` is the object of a
-    completion whose pointer has not been switched; `answer` the finished file of a complete one; `swept` says that a cancelled
-    or expired one has left nothing in S3. `version` starts at `created`, so that versions grow from one upload of a name to the next.
+    `crc32c` and `replace` are as given at start. `attempt` and `lease_until` are the completion's lease, `leased_at`
+    when the first was taken, `lease_replace` and `lease_crc32c` what the present one was asked for, for whoever takes
+    over; `made` is the object of a completion whose pointer has not been switched; `answer` the finished file of a
+    complete one; `swept` says that a cancelled or expired one has left nothing in S3. `version` starts at `created`,
+    so that versions grow from one upload of a name to the next.
     """
 
     upload_id: str
@@ -215,10 +216,7 @@ class Upload:
 def bits_in(bitmap: int) -> Iterator[int]:
     """The positions of the set bits, lowest first."""
     for position, byte in enumerate(bitmap.to_bytes((bitmap.bit_length() + 7) // 8, "little")):
-        while byte:
-            low = byte & -byte
-            yield position * 8 + low.bit_length() - 1
-            byte ^= low
+        yield from (position * 8 + bit for bit in range(8) if byte >> bit & 1)
 
 
 class DueKind(StrEnum):
@@ -251,7 +249,9 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A public signing key as published: `jwk` is its JSON Web Key (RFC 7517), `key_ref` names the private half at the signer."""
+    """A public signing key as published: `jwk` is its JSON Web Key (RFC 7517), `key_ref` names the private half at the
+    signer.
+    """
 
     kid: str
     jwk: Mapping[str, str]

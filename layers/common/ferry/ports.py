@@ -1,7 +1,7 @@
 """What the use cases need from outside, as protocols. Adapters live in `ferry.aws`, fakes in the tests.
 
-Each method is one call to a backend, or says so when it is more. An adapter retries what is safe to retry and then raises
-`BackendUnavailable`: its call may or may not have taken effect. A condition that did not hold raises `Moved`:
+Each method is one call to a backend, or says so when it is more. An adapter retries what is safe to retry and then
+raises `BackendUnavailable`: its call may or may not have taken effect. A condition that did not hold raises `Moved`:
 nothing was written, and whoever called must read again and decide anew.
 """
 
@@ -84,7 +84,9 @@ class Ledger(Protocol):
         ...
 
     def open_slots(self, ns: str, cursor: str | None, limit: int) -> Page[Slot]:
-        """The namespace's slots that are in progress; a page may hold fewer than `limit`, or none, and still have a cursor."""
+        """The namespace's slots that are in progress; a page may hold fewer than `limit`, or none, and still have a
+        cursor.
+        """
         ...
 
     def begin(self, session: Session, *, over: Slot | None, due: int) -> None:
@@ -96,7 +98,7 @@ class Ledger(Protocol):
         ...
 
     def opened(self, upload_id: str, multipart_id: str | None, *, due: int) -> None:
-        """creating → open. Raises `Moved` when it is not creating."""
+        """Creating → open. Raises `Moved` when it is not creating."""
         ...
 
     def claim(self, upload_id: str, part: int, index: int, claim: Claim) -> Mapping[int, Claim]:
@@ -123,7 +125,9 @@ class Ledger(Protocol):
         ...
 
     def fold(self, upload_id: str, seen: Progress) -> None:
-        """`bits` takes in `before`, `before` becomes `recent` as it is then, `recent` empties. Raises `Moved` when closed or folded since."""
+        """`bits` takes in `before`, `before` becomes `recent` as it is then, `recent` empties. Raises `Moved` when
+        closed or folded since.
+        """
         ...
 
     def mark_direct(self, upload: Upload, *, now: int) -> None:
@@ -147,10 +151,11 @@ class Ledger(Protocol):
     def unlease(
         self, upload: Upload, *, attempt: str, made: StoredObject | None, forget: Iterable[int], due: int
     ) -> None:
-        """completing → open again, in one transaction with the stripes.
+        """Completing → open again, in one transaction with the stripes.
 
-        With `made` the object is noted and the stripes stay closed: nothing can be added any more. Otherwise they open again, a
-        fold epoch and version further, without the chunks to `forget` (by index), which turned out not to be durable.
+        With `made` the object is noted and the stripes stay closed: nothing can be added any more. Otherwise they open
+        again, a fold epoch and version further, without the chunks to `forget` (by index), which turned out not to be
+        durable.
 
         Raises:
             Moved: the lease is not (any more) `attempt`.
@@ -164,7 +169,8 @@ class Ledger(Protocol):
     def finish(
         self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int
     ) -> None:
-        """Switch the pointer: FILE, SESSION → complete, SLOT no longer open, tombs for the stages and for `over`'s object.
+        """Switch the pointer: FILE, SESSION → complete, SLOT no longer open, tombs for the stages and for `over`'s
+        object.
 
         SESSION and SLOT get the `ttl` (epoch seconds), nothing is due of them any more.
 
@@ -174,7 +180,8 @@ class Ledger(Protocol):
         ...
 
     def end(self, upload: Upload, state: State, *, now: int, ttl: int, attempt: str | None = None) -> None:
-        """→ cancelled or expired, from creating or open (with `attempt`: from completing under that lease); stripes closed, due now.
+        """→ cancelled or expired, from creating or open (with `attempt`: from completing under that lease); stripes
+        closed, due now.
 
         The slot is no longer open, and gets the `ttl` (epoch seconds).
 
@@ -230,7 +237,7 @@ class ObjectStore(Protocol):
         ...
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
-        """Abort, and again, until the store no longer knows it: a part in flight can land after an abort. Several calls."""
+        """Abort until the store no longer knows it: a part in flight can land after an abort. Several calls."""
         ...
 
     def put(

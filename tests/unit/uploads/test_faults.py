@@ -1,6 +1,7 @@
 """The fault matrix: each AWS call of each operation, broken in each way, then retried as a client would.
 
-The calls are not listed here: a run without faults tells which there are, so a call written tomorrow is covered tomorrow.
+The calls are not listed here: a run without faults tells which there are, so a call written tomorrow is covered
+tomorrow.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import pytest
 
 from ferry.cleanup import sweep_due
 from ferry.digests import crc32c
+from ferry.engine import Engine
 from ferry.errors import FileNotFound
 from ferry.model import File, State
 from ferry.uploads.files import delete
 from tests.fakes.faults import Crashed, Fault, Log, Script
-from tests.support.world import CHUNK, NAME, NS, Client, Engine, World, bytes_of, survive
+from tests.support.world import CHUNK, NAME, NS, Client, World, bytes_of, survive
 
 PART = 2 * CHUNK
 SIZE = PART + 5
@@ -129,7 +131,7 @@ def calls_of(operation: Operation) -> int:
 
 
 def check_received(client: Client) -> None:
-    """The count is that of the chunks which are durable: recorded ones are staged or assembled with the client's bytes."""
+    """The count is that of the chunks which are durable."""
     upload = client.world.ledger.upload(client.upload_id)
     assert upload is not None
     assert upload.received == sum(len(client.chunk(index)) for index in upload.chunks())
@@ -148,7 +150,7 @@ def check_clean(world: World, expect: bytes | None) -> None:
 def test_every_call_may_break(
     operation: Operation, fault: Fault, world: World, matrix: Callable[[str, int], None]
 ) -> None:
-    """Whatever call breaks, and however: the retry succeeds, the bytes and counts are right, and nothing stays behind."""
+    """Whatever call breaks, and however: the retry succeeds, bytes and counts are right, nothing stays behind."""
     calls = calls_of(operation)
     assert calls > 0
     for number in range(1, calls + 1):
@@ -187,9 +189,7 @@ def test_every_call_may_break_and_nobody_comes_back(
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_every_call_of_the_clean_up_may_break(
-    fault: Fault, world: World, matrix: Callable[[str, int], None]
-) -> None:
+def test_every_call_of_the_clean_up_may_break(fault: Fault, world: World, matrix: Callable[[str, int], None]) -> None:
     """A clean-up that dies anywhere is followed by one that finishes, and neither touches what lives."""
 
     def prepare() -> tuple[World, Client]:

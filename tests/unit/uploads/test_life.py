@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ PART = 2 * CHUNK
 EDGES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, PART - 1, PART, PART + 1, 3 * PART + 1]
 
 
-def client_of(world: World, size: int = 3 * PART + 1, seed: int = 1, **options: object) -> Client:
+def client_of(world: World, size: int = 3 * PART + 1, seed: int = 1, **options: Any) -> Client:
     client = Client(world, bytes_of(size, seed))
     client.begin(**options)
     return client
@@ -84,7 +85,9 @@ def test_both_paths_mix_within_a_part(world: World) -> None:
 
 
 def test_a_late_url_cannot_undo_acknowledged_chunks(world: World) -> None:
-    """A URL signed while a part was unfinished lands, with other bytes, after its chunks made it whole: they are put back."""
+    """A URL signed while a part was unfinished lands, with other bytes, after its chunks made it whole: they are put
+    back.
+    """
     client = client_of(world, PART)
     late = client.sign(1)
     client.send_all()
@@ -107,7 +110,7 @@ def test_a_part_made_of_chunks_is_signed_for_its_bytes_only(world: World) -> Non
 
 
 def test_a_url_signed_while_a_part_is_being_assembled_makes_its_last_chunk_be_staged(world: World) -> None:
-    """Between the assembly and the record somebody signs, and overwrites the part: the acknowledged chunk is not lost."""
+    """Between assembly and record somebody signs, and overwrites the part: the acknowledged chunk is not lost."""
     client = client_of(world, PART)
     client.send(1)
 
@@ -180,9 +183,9 @@ def test_start_finds_the_very_same_file(world: World) -> None:
     client.send_all()
     file = client.complete()
     assert client.begin(crc32c=client.crc).file == file
-    for options in ({}, {"crc32c": 7}):
+    for crc in (None, 7):
         with pytest.raises(FileExists):
-            client.begin(**options)
+            client.begin(crc32c=crc)
     assert client.begin(replace=True).created
 
 
@@ -216,9 +219,9 @@ def test_a_wrong_checksum_leaves_the_upload_open(world: World, direct: bool) -> 
         client.put(client.sign(1), client.body)
     else:
         client.send_all()
-    for options in ({}, {"crc32c": 2}):
+    for crc in (None, 2):
         with pytest.raises(ChecksumMismatch):
-            client.complete(**options)
+            client.complete(crc32c=crc)
         assert client.state() is State.OPEN
     assert isinstance(client.complete(crc32c=client.crc), File)
     assert world.content() == client.body

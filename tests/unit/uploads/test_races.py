@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 
 from ferry.errors import BackendUnavailable, ChunkConflict, UploadCancelled, UploadCompleting
 from ferry.model import File, State
 from ferry.uploads.complete import StillCompleting
-from tests.fakes.faults import Fault, Log, Script
+from tests.fakes.faults import Fault, Log, Script, Step
 from tests.support.world import CHUNK, Client, World, bytes_of
 
 PART = 2 * CHUNK
 
 
-def client_of(world: World, size: int = PART, **options: object) -> Client:
+def client_of(world: World, size: int = PART, **options: Any) -> Client:
     client = Client(world, bytes_of(size))
     client.begin(**options)
     return client
@@ -93,7 +96,7 @@ def test_a_late_url_without_end_is_a_refusal_not_a_mixture(world: World) -> None
     late = client.sign(1)
     client.send_all()
     bodies = iter(range(100, 200))
-    steps = {
+    steps: dict[int | tuple[str, int], Step] = {
         ("complete_multipart", n): lambda: client.put(late, bytes_of(PART, seed=next(bodies))) for n in range(1, 20)
     }
     with pytest.raises(BackendUnavailable):
@@ -175,7 +178,8 @@ def test_folds_never_lose_or_double_a_chunk(world: World) -> None:
     """Several hundred chunks, each resent, with folds between a recorder's read and its write."""
     client = client_of(world, 300 * CHUNK)
     for index in range(1, 301, 2):
-        client.send(index + 1, engine=world.new_engine(Script({("record", 1): lambda i=index: client.send(i)})))
+        before = Script({("record", 1): partial(client.send, index)})
+        client.send(index + 1, engine=world.new_engine(before))
     assert world.log.count("fold") > 0
     for index in (1, 150, 300):
         assert client.send(index).received == len(client.body)

@@ -35,6 +35,9 @@ def assemble(
     S3 is told the CRC32C that follows from the claims, and refuses a part that does not have it.
 
     Args:
+        engine: the backends.
+        session: the upload, open at S3.
+        number: the part, from 1.
         claims: by chunk index; every chunk of the part must be claimed.
         have: bodies at hand, by chunk index.
 

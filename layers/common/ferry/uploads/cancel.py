@@ -25,10 +25,10 @@ def _cancel(engine: Engine, ns: str, name: str) -> None:
     if session.state in (State.CANCELLED, State.EXPIRED):
         return
     if session.state is State.COMPLETE:
-        raise UploadComplete()
+        raise UploadComplete
     if session.state is State.COMPLETING:
         if session.lease_until >= engine.clock():
-            raise UploadCompleting()
+            raise UploadCompleting
         attempt = engine.new_id()
         now = engine.clock()
         engine.ledger.lease(upload, attempt=attempt, until=now + engine.lease, now=now, replace=False, crc32c=None)

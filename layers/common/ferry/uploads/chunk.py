@@ -58,10 +58,11 @@ def send(engine: Engine, ns: str, request: ChunkRequest) -> ChunkAccepted:
         ChunkTooLarge, ChunkIndexOutOfRange, ChunkSizeMismatch, ChunksUnavailable: it is not in the plan.
         ChecksumMismatch, ChecksumUnsupported: nothing was stored.
         ChunkConflict: other bytes were accepted for it.
-        UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, UploadCompleting, UploadComplete: no session that takes it.
+        UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, UploadCompleting, UploadComplete: no session
+        that takes it.
     """
     if len(request.body) > MAX_CHUNK_SIZE:
-        raise ChunkTooLarge()
+        raise ChunkTooLarge
     verify(request.body, request.digests)
     claim = Claim(claim_digest(request.body), crc32c(request.body))
     return decide(lambda: _send(engine, ns, request, claim))
@@ -74,11 +75,11 @@ def _send(engine: Engine, ns: str, request: ChunkRequest, claim: Claim) -> Chunk
     number = session.grid.part_of_chunk(index)
     if upload.has_chunk(index):
         if engine.ledger.claims(session.upload_id, number).get(index) != claim:
-            raise ChunkConflict()
+            raise ChunkConflict
         return _accepted(engine, upload, index)
     claims = engine.ledger.claim(session.upload_id, number, index, claim)
     if claims.get(index) != claim:
-        raise ChunkConflict()
+        raise ChunkConflict
 
     others = [other for other in session.grid.chunks_of_part(number) if other != index]
     assembled = False
@@ -112,14 +113,15 @@ def _check_against_plan(upload: Upload, request: ChunkRequest) -> None:
 def _record(
     engine: Engine, upload: Upload, request: ChunkRequest, claim: Claim, assembled: bool
 ) -> tuple[Progress, bool]:
-    """Count the chunk: the moment it is acknowledged. Returns the stripe, and whether the assembly may stand as its only copy.
+    """Count the chunk: the moment it is acknowledged. Returns the stripe, and whether the assembly may stand as its
+    only copy.
 
-    Once a URL may have been signed for the part, whatever lands by it could overwrite the assembled part: then the chunk is
-    staged as well, before it counts.
+    Once a URL may have been signed for the part, whatever lands by it could overwrite the assembled part: then the
+    chunk is staged as well, before it counts.
     """
     session, index = upload.session, request.index
     if is_expired(engine, upload):
-        raise UploadExpired()
+        raise UploadExpired
     row, bit = upload.stripe_of(index), session.grid.bit_of_chunk(index)
     for _ in range(DECISIONS):
         try:
@@ -154,7 +156,9 @@ def _fold(engine: Engine, upload: Upload, row: Progress) -> None:
 
 
 def _assemble_late(engine: Engine, upload: Upload, number: int, request: ChunkRequest) -> None:
-    """Two last chunks came together and both were staged. The chunk is durable already, so a failure here is not the client's."""
+    """Two last chunks came together and both were staged. The chunk is durable already, so a failure here is not the
+    client's.
+    """
     session = upload.session
     try:
         claims = engine.ledger.claims(session.upload_id, number)

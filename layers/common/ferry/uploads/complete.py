@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ferry.engine import HOUR, SECOND, Engine
-from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadExpired, UploadIncomplete
+from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadIncomplete
 from ferry.grid import gaps_in
 from ferry.model import File, State, StoredObject, Upload
 from ferry.ports import Moved
@@ -71,7 +71,8 @@ def resume(engine: Engine, upload: Upload) -> File | StillCompleting:
 
     Raises:
         Moved: somebody else did.
-        UploadIncomplete, ChecksumMismatch, FileExists, UploadExpired: as `complete`; the session is open again, or ended.
+        UploadIncomplete, ChecksumMismatch, FileExists, UploadExpired: as `complete`; the session is open again, or
+        ended.
     """
     session = upload.session
     return _attempt(engine, upload, _Wanted(session.lease_crc32c, session.lease_replace))
@@ -109,7 +110,7 @@ def _refuse_early(engine: Engine, upload: Upload, wanted: _Wanted) -> None:
             missing = list(gaps_in(there.chunks, session.grid.chunk_count))
             raise UploadIncomplete(missing=missing[:MAX_MISSING])
     if not wanted.replace and engine.ledger.file(session.ns, session.name) is not None:
-        raise FileExists()
+        raise FileExists
 
 
 def _attempt(engine: Engine, seen: Upload, wanted: _Wanted) -> File | StillCompleting:
@@ -121,14 +122,10 @@ def _attempt(engine: Engine, seen: Upload, wanted: _Wanted) -> File | StillCompl
         engine.ledger.lease(
             seen, attempt=attempt, until=now + engine.lease, now=now, replace=wanted.replace, crc32c=wanted.crc32c
         )
-        upload = engine.ledger.upload(seen.session.upload_id)
-        if upload is None or upload.session.attempt != attempt or upload.session.state is not State.COMPLETING:
-            raise Moved
-        mine, made = upload, upload.session.made
+        mine = _closed(engine, mine)
+        made = mine.session.made
         if made is None:
             made = make(engine, mine, wanted.crc32c, tried_before=seen.session.leased_at is not None)
-        elif wanted.crc32c is not None and made.crc32c != wanted.crc32c:
-            raise ChecksumMismatch(MISMATCH)
         return _switch(engine, mine, made, wanted)
     except StillMaking:
         return StillCompleting(mine.session.upload_id, retry_after=max(1, engine.lease // SECOND))
@@ -144,6 +141,14 @@ def _attempt(engine: Engine, seen: Upload, wanted: _Wanted) -> File | StillCompl
         raise
 
 
+def _closed(engine: Engine, mine: Upload) -> Upload:
+    """The upload as it stands now that nothing can be added to it."""
+    upload = engine.ledger.upload(mine.session.upload_id)
+    if upload is None or upload.session.attempt != mine.session.attempt:
+        raise Moved
+    return upload
+
+
 def _give_back(engine: Engine, upload: Upload, made: StoredObject | None, forget: Iterable[int] = ()) -> None:
     """End the lease. Where that fails too, it lapses by itself."""
     session = upload.session
@@ -154,13 +159,15 @@ def _give_back(engine: Engine, upload: Upload, made: StoredObject | None, forget
 def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted) -> File:
     """Point the name to the object, or find that somebody already has."""
     session, crc = upload.session, made.crc32c
+    if wanted.crc32c not in (None, crc):
+        raise ChecksumMismatch(MISMATCH)
     if crc is None:
         raise BackendUnavailable("the store did not tell the checksum of the object it has made")
 
     def once() -> File:
         over = engine.ledger.file(session.ns, session.name)
         if over is not None and not wanted.replace and over.upload_id != session.upload_id:
-            raise FileExists()
+            raise FileExists
         now = engine.clock()
         file = File(
             ns=session.ns,

@@ -52,13 +52,13 @@ def find(engine: Engine, ns: str, name: str, upload_id: str | None) -> Upload:
         return upload
     slot = engine.ledger.slot(ns, name)
     if slot is None:
-        raise UploadNotFound()
+        raise UploadNotFound
     if upload_id is not None and slot.upload_id != upload_id:
-        raise UploadSuperseded()
+        raise UploadSuperseded
     if upload is None or upload.session.upload_id != slot.upload_id:
         upload = _owned(engine, ns, name, slot.upload_id)
     if upload is None:
-        raise UploadNotFound()
+        raise UploadNotFound
     engine.hints.put(ns, name, upload.session.upload_id)
     return upload
 
@@ -80,9 +80,9 @@ def find_open(engine: Engine, ns: str, name: str, upload_id: str | None) -> Uplo
     upload = find(engine, ns, name, upload_id)
     refuse_ended(engine, upload)
     if upload.session.state is State.COMPLETE:
-        raise UploadComplete()
+        raise UploadComplete
     if upload.session.state is State.COMPLETING:
-        raise UploadCompleting()
+        raise UploadCompleting
     if upload.session.made is not None:
         raise UploadCompleting("All its bytes are put together; complete it with if_exists: replace, or cancel it")
     return ensure_open(engine, upload)
@@ -92,9 +92,9 @@ def refuse_ended(engine: Engine, upload: Upload) -> None:
     """Raises `UploadCancelled` or `UploadExpired`; the latter by the clock, whether or not a clean-up has run."""
     state = upload.session.state
     if state is State.CANCELLED:
-        raise UploadCancelled()
+        raise UploadCancelled
     if state is State.EXPIRED or is_expired(engine, upload):
-        raise UploadExpired()
+        raise UploadExpired
 
 
 def is_expired(engine: Engine, upload: Upload) -> bool:

@@ -43,10 +43,11 @@ def sweep(engine: Engine, session: Session) -> int:
 
 
 def remove_remains(engine: Engine, session: Session) -> int:
-    """Remove the multipart upload, the stages and the object of a cancelled or expired upload; the bytes of the first two.
+    """Remove the multipart upload, the stages and the object of a cancelled or expired upload; the bytes of the first
+    two.
 
-    The object goes whether noted or not: an attempt to complete whose lease had lapsed may have made it, and no pointer can
-    reach it any more.
+    The object goes whether noted or not: an attempt to complete whose lease had lapsed may have made it, and no
+    pointer can reach it any more.
     """
     reclaimed = _abort(engine, session)
     reclaimed += engine.objects.delete_prefix(stage_prefix(session.upload_id))

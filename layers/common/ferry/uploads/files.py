@@ -22,7 +22,7 @@ def delete(engine: Engine, ns: str, name: str) -> None:
     def attempt() -> None:
         file = engine.ledger.file(ns, name)
         if file is None:
-            raise FileNotFound()
+            raise FileNotFound
         engine.ledger.delete_file(file, object_due=engine.clock() + GRACE)
 
     decide(attempt)

@@ -43,6 +43,8 @@ def make(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bo
     """The upload's object, whole and checked.
 
     Args:
+        engine: the backends.
+        upload: as read after its stripes were closed, under the caller's lease.
         wanted: the CRC32C the whole file must have, or None.
         tried_before: whether an earlier attempt may have made it, or be making it.
 
@@ -94,7 +96,9 @@ def _claims(engine: Engine, upload: Upload) -> Claims:
 
 
 def _checked_parts(engine: Engine, upload: Upload, claims: Claims, give_up: int) -> list[StoredPart]:
-    """Every part, present, of its size, and made of its acknowledged chunks; what is not is mended from the stages first."""
+    """Every part, present, of its size, and made of its acknowledged chunks; what is not is mended from the stages
+    first.
+    """
     session = upload.session
     listed = _list(engine, upload)
     wrong = [n for n in range(1, session.grid.part_count + 1) if not _is_right(upload, n, listed.get(n), claims)]

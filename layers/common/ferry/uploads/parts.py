@@ -41,7 +41,8 @@ def sign(engine: Engine, ns: str, request: PartsRequest) -> list[SignedPart]:
     Raises:
         PartNumberOutOfRange: the plan has no such part.
         ChunkConflict: chunks have made the part whole, with another CRC32C than the one given.
-        UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, UploadCompleting, UploadComplete: no session that takes them.
+        UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, UploadCompleting, UploadComplete: no session
+        that takes them.
     """
     upload = decide(lambda: _fenced(engine, ns, request))
     signed = []

@@ -13,7 +13,9 @@ from ferry.ports import NoSuchMultipart
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Ascending inclusive ranges: `chunks` by index, `parts` by number (those that are whole), each by either path; `bytes` counts once."""
+    """Ascending inclusive ranges: `chunks` by index, `parts` by number (those that are whole), each by either path;
+    `bytes` counts once.
+    """
 
     chunks: list[Range]
     parts: list[Range]
@@ -21,7 +23,8 @@ class Received:
 
 
 def landed_parts(engine: Engine, upload: Upload) -> Mapping[int, StoredPart]:
-    """The parts S3 has, where clients may have put some there themselves; no call for an upload that never signed a URL.
+    """The parts S3 has, where clients may have put some there themselves; no call for an upload that never signed a
+    URL.
 
     Where S3 knows the multipart upload no more but has its object, every part has landed.
     """

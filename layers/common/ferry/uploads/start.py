@@ -36,7 +36,9 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An upload with the parts already in S3, or the finished `file` that is the very same; `created` tells a new upload."""
+    """An upload with the parts already in S3, or the finished `file` that is the very same; `created` tells a new
+    upload.
+    """
 
     upload: Upload | None = None
     parts: Mapping[int, StoredPart] = field(default_factory=dict)
@@ -68,7 +70,7 @@ def _start(engine: Engine, ns: str, request: StartRequest, grid: Grid) -> Starte
     if slot is not None and slot.open:
         return _go_on(engine, slot, request)
     if file is not None and not request.replace:
-        raise FileExists()
+        raise FileExists
     return _begin(engine, ns, request, grid, slot)
 
 
@@ -88,7 +90,7 @@ def _go_on(engine: Engine, slot: Slot, request: StartRequest) -> Started:
         raise Moved
     if request.restart:
         if session.state is State.COMPLETING:
-            raise UploadCompleting()
+            raise UploadCompleting
         end(engine, upload, State.CANCELLED)
         raise Moved
     if (session.grid.size, session.crc32c, session.fingerprint) != (request.size, request.crc32c, request.fingerprint):
