@@ -84,10 +84,9 @@ def _send(engine: Engine, ns: str, request: ChunkRequest, claim: Claim) -> Chunk
     others = [other for other in session.grid.chunks_of_part(number) if other != index]
     assembled = False
     if not upload.direct and all(other in claims and upload.has_chunk(other) for other in others):
-        try:
+        # Without its multipart upload the record below, or the completion, finds out what became of it.
+        with suppress(NoSuchMultipart):
             assembled = not assemble(engine, session, number, claims, {index: request.body})
-        except NoSuchMultipart:
-            raise Moved from None
     if not assembled:
         stage(engine, session, index, claim, request.body)
 

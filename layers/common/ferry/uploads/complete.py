@@ -169,6 +169,8 @@ def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted)
         if over is not None and not wanted.replace and over.upload_id != session.upload_id:
             raise FileExists
         now = engine.clock()
+        # HTTP dates have whole seconds: no two files of a name may share one, or a range by date could mix them.
+        next_second = 0 if over is None else (over.uploaded_at // SECOND + 1) * SECOND
         file = File(
             ns=session.ns,
             name=session.name,
@@ -179,7 +181,7 @@ def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted)
             content_type=session.content_type,
             metadata=session.metadata,
             fingerprint=session.fingerprint,
-            uploaded_at=now,
+            uploaded_at=max(now, next_second),
         )
         try:
             engine.ledger.finish(

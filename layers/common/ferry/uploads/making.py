@@ -84,7 +84,7 @@ def make(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bo
             crc = made.crc32c if made.crc32c is not None else (expected if wanted is None else wanted)
             return _with_crc(engine, upload, StoredObject(made.etag, session.grid.size, crc))
     except NoSuchMultipart:
-        return _made_before(engine, upload, wanted, claims, tried_before=tried_before)
+        return _made_before(engine, upload, wanted, tried_before=tried_before)
     raise BackendUnavailable("parts of this upload keep changing; stop sending them and complete again")
 
 
@@ -160,13 +160,11 @@ def _with_crc(engine: Engine, upload: Upload, made: StoredObject) -> StoredObjec
     return found
 
 
-def _made_before(
-    engine: Engine, upload: Upload, wanted: int | None, claims: Claims, *, tried_before: bool
-) -> StoredObject:
+def _made_before(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bool) -> StoredObject:
     """S3 knows the multipart upload no more: an earlier attempt made the object, or the bytes are gone."""
     session = upload.session
     found = engine.objects.head(session.object_key)
-    if found is not None and found.size == session.grid.size and _has_chunks(engine, upload, claims):
+    if found is not None and found.size == session.grid.size and _has_chunks(engine, upload, found):
         found = _with_crc(engine, upload, found)
         if wanted is not None and found.crc32c != wanted:
             raise WrongObject(found)
@@ -178,17 +176,26 @@ def _made_before(
     raise UploadExpired("S3 no longer has the bytes of this upload; start it again")
 
 
-def _has_chunks(engine: Engine, upload: Upload, claims: Claims) -> bool:
-    """Whether an object that an earlier attempt made has every part that chunks have made whole since.
+def _has_chunks(engine: Engine, upload: Upload, found: StoredObject) -> bool:
+    """Whether an object that an earlier attempt made has every part that chunks have made whole.
 
-    Only an upload that mixes both paths can differ, and only here are bytes ever read back.
+    It can differ where chunks were acknowledged since: over a part put straight to S3, or in a ledger set back to an
+    earlier time. Only where the CRCs do not settle it are bytes read back, and nowhere else.
     """
     session = upload.session
-    for number, of_part in claims.items():
-        if not upload.has_chunks_of_part(number):
-            continue
-        first = (number - 1) * session.grid.part_size
-        body = engine.objects.get(session.object_key, first, first + session.grid.length_of_part(number) - 1)
-        if body is None or crc32c(body) != crc_of_part(session, number, of_part):
-            return False
-    return True
+    of_parts = {
+        number: crc_of_part(session, number, claims)
+        for number, claims in (engine.ledger.all_claims(session.upload_id) if upload.received else {}).items()
+        if upload.has_chunks_of_part(number)
+    }
+    if len(of_parts) == session.grid.part_count and found.crc32c is not None:
+        pieces = [(crc, session.grid.length_of_part(n)) for n, crc in sorted(of_parts.items()) if crc is not None]
+        return len(pieces) == len(of_parts) and combine_all(pieces) == found.crc32c
+    return all(_crc_of_slice(engine, upload, number) == crc for number, crc in of_parts.items())
+
+
+def _crc_of_slice(engine: Engine, upload: Upload, number: int) -> int | None:
+    grid = upload.session.grid
+    first = (number - 1) * grid.part_size
+    body = engine.objects.get(upload.session.object_key, first, first + grid.length_of_part(number) - 1)
+    return None if body is None else crc32c(body)

@@ -1,0 +1,289 @@
+"""Ferry against a small model of what it promises: random operations of several clients, interleaved call by call.
+
+The model knows only what clients were told: which chunks were acknowledged with which bytes, and what S3 took. From
+that follows what a finished file may hold.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from ferry.engine import DAY, HOUR, MINUTE, Engine
+from ferry.errors import BackendUnavailable, FerryError
+from ferry.grid import Grid
+from ferry.model import File
+from ferry.uploads.cancel import cancel
+from ferry.uploads.chunk import ChunkRequest, send
+from ferry.uploads.complete import CompleteRequest, complete
+from ferry.uploads.files import delete
+from ferry.uploads.parts import PartsRequest, sign
+from ferry.uploads.start import StartRequest, start
+from tests.fakes.faults import Crashed, Fault, Log, Script
+from tests.fakes.ledger import Rows
+from tests.support.world import CHUNK, NS, World, bytes_of
+
+NAMES = ("a", "b")
+SIZES = (0, 5, 2 * CHUNK, 2 * CHUNK + 7, 5 * CHUNK)
+
+names = st.sampled_from(NAMES)
+chunks = st.integers(1, 5)
+seeds = st.sampled_from((1, 1, 1, 2))
+calls = st.integers(1, 9)
+faults = st.one_of(st.none(), st.none(), st.sampled_from(Fault))
+
+
+@dataclass
+class Told:
+    """What clients know of one upload: chunks acknowledged, chunks ever sent, bodies S3 took for a part."""
+
+    grid: Grid
+    acknowledged: dict[int, bytes] = field(default_factory=dict)
+    sent: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    put: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+
+
+@dataclass
+class Backup:
+    """The ledger at an earlier time, and what had been acknowledged by then."""
+
+    at: int
+    rows: Rows
+    acknowledged: dict[str, dict[int, bytes]]
+
+
+def piece(seed: int, grid: Grid, index: int) -> bytes:
+    """A chunk's bytes for a client of that seed."""
+    return bytes_of(grid.length_of_chunk(index), seed=seed * 100 + index)
+
+
+def slab(seed: int, grid: Grid, number: int) -> bytes:
+    """A part's bytes for a client of that seed."""
+    return b"".join(piece(seed, grid, index) for index in grid.chunks_of_part(number))
+
+
+class Ferry(RuleBasedStateMachine):
+    """Each rule is one request; `meddler` is another request, made just before one of its calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._patches = [
+            mock.patch("ferry.grid.DEFAULT_PART_SIZE", 2 * CHUNK),
+            mock.patch("tests.fakes.objects.MIN_PART_SIZE", 2 * CHUNK),
+        ]
+        for patch in self._patches:
+            patch.start()
+        self.world = World()
+        self.told: dict[str, Told] = {}
+        self.urls: list[tuple[str, int, Any]] = []
+        self.backup: Backup | None = None
+        self.restored = False
+
+    def teardown(self) -> None:
+        try:
+            self.world.sweep_until_quiet()
+            known = set(self.world.ledger.rows.sessions)
+            orphans = [key for key in self.world.orphans() if not self.restored or key.split("/")[1] in known]
+            assert orphans == []
+            assert self.world.ledger.rows.dues == {}
+            assert not any(session.state.in_progress for session in self.world.ledger.rows.sessions.values())
+            self.check_files()
+        finally:
+            for patch in self._patches:
+                patch.stop()
+
+    def of(self, upload_id: str) -> Told:
+        """What is known of an upload; of one that somebody started and got no answer for, nothing yet."""
+        if upload_id not in self.told:
+            self.told[upload_id] = Told(self.world.ledger.rows.sessions[upload_id].grid)
+        return self.told[upload_id]
+
+    # Requests
+
+    def do_start(self, engine: Engine, name: str, size: int, how: str) -> None:
+        request = StartRequest(
+            name, size, chunk_size=CHUNK, replace=how in ("replace", "restart"), restart=how == "restart"
+        )
+        started = start(engine, NS, request)
+        if started.upload is not None:
+            self.of(started.upload.session.upload_id)
+
+    def do_send(self, engine: Engine, name: str, index: int, seed: int) -> None:
+        slot = self.world.ledger.slot(NS, name)
+        if slot is None:
+            return
+        told = self.of(slot.upload_id)
+        if not told.grid.has_chunk(index):
+            return
+        body = piece(seed, told.grid, index)
+        told.sent[index].append(body)
+        accepted = send(engine, NS, ChunkRequest(name, index, body, upload_id=slot.upload_id))
+        assert accepted.upload_id == slot.upload_id
+        assert told.acknowledged.setdefault(index, body) == body, "two bodies were acknowledged for one chunk"
+
+    def do_sign(self, engine: Engine, name: str, number: int) -> None:
+        [signed] = sign(engine, NS, PartsRequest(name, [(number, None)]))
+        slot = self.world.ledger.slot(NS, name)
+        assert slot is not None
+        self.of(slot.upload_id)
+        self.urls.append((slot.upload_id, number, signed))
+
+    def do_put(self, which: int, seed: int) -> None:
+        if not self.urls:
+            return
+        upload_id, number, signed = self.urls[which % len(self.urls)]
+        told = self.told[upload_id]
+        body = slab(seed, told.grid, number)
+        if self.world.objects.put_presigned(signed.url, body, dict(signed.headers)).status == 200:
+            told.put[number].append(body)
+
+    def do_complete(self, engine: Engine, name: str, replace: bool) -> None:
+        result = complete(engine, NS, CompleteRequest(name, replace=replace or None))
+        if isinstance(result, File) and self.world.ledger.file(NS, name) == result:
+            self.check_content(result)
+
+    def do_cancel(self, engine: Engine, name: str) -> None:
+        cancel(engine, NS, name)
+
+    def do_delete(self, engine: Engine, name: str) -> None:
+        delete(engine, NS, name)
+
+    # What must hold
+
+    def check_content(self, file: File) -> None:
+        told = self.of(file.upload_id)
+        body = self.world.objects.get(f"o/{file.upload_id}")
+        assert body is not None, "a file without its bytes"
+        assert len(body) == told.grid.size == file.size
+        for number in range(1, told.grid.part_count + 1):
+            at = (number - 1) * told.grid.part_size
+            self.check_part(told, number, body[at : at + told.grid.part_size])
+
+    def check_part(self, told: Told, number: int, body: bytes) -> None:
+        indexes = told.grid.chunks_of_part(number)
+        promised = [told.acknowledged.get(index) for index in indexes]
+        if all(chunk is not None for chunk in promised):
+            assert body == b"".join(chunk for chunk in promised if chunk is not None)
+            return
+        if body in told.put[number]:
+            return
+        for offset, index in enumerate(indexes):
+            chunk = body[offset * CHUNK : (offset + 1) * CHUNK]
+            assert chunk in told.sent[index], "bytes that nobody sent"
+            assert told.acknowledged.get(index, chunk) == chunk
+
+    def check_files(self) -> None:
+        for file in self.world.ledger.rows.files.values():
+            self.check_content(file)
+
+    # Rules
+
+    def request(self, kind: str, name: str, number: int, seed: int, how: str) -> Callable[[Engine], None]:
+        size = SIZES[(number + seed) % len(SIZES)]
+        return {
+            "start": lambda engine: self.do_start(engine, name, size, how),
+            "send": lambda engine: self.do_send(engine, name, number, seed),
+            "sign": lambda engine: self.do_sign(engine, name, (number + 1) // 2),
+            "put": lambda engine: self.do_put(number, seed),
+            "complete": lambda engine: self.do_complete(engine, name, how == "replace"),
+            "cancel": lambda engine: self.do_cancel(engine, name),
+            "delete": lambda engine: self.do_delete(engine, name),
+            "sweep": lambda engine: self.do_sweep(),
+        }[kind]
+
+    def do_sweep(self) -> None:
+        self.world.sweep()
+
+    def attempt(self, action: Callable[[Engine], None], engine: Engine) -> None:
+        try:
+            action(engine)
+        except (FerryError, Crashed):
+            return
+
+    kinds = st.sampled_from(
+        (
+            "start",
+            "start",
+            "send",
+            "send",
+            "send",
+            "send",
+            "sign",
+            "put",
+            "complete",
+            "complete",
+            "cancel",
+            "delete",
+            "sweep",
+        )
+    )
+    hows = st.sampled_from(("plain", "plain", "replace", "restart"))
+    requests = st.tuples(kinds, names, chunks, seeds, hows)
+
+    @rule(wanted=requests, meddler=requests, at=calls, fault=faults, fault_at=calls)
+    def interleaved(self, wanted: Any, meddler: Any, at: int, fault: Fault | None, fault_at: int) -> None:
+        """One request, another in the middle of it, and perhaps a fault as well."""
+        other = self.request(*meddler)
+        steps: dict[Any, Any] = {at: lambda: self.attempt(other, self.world.new_engine())}
+        if fault is not None:
+            steps[fault_at] = fault
+        self.attempt(self.request(*wanted), self.world.new_engine(Script(steps), Log()))
+        self.check_files()
+
+    @rule(wanted=requests)
+    def alone(self, wanted: Any) -> None:
+        """One request, undisturbed."""
+        self.attempt(self.request(*wanted), self.world.engine)
+        self.check_files()
+
+    @rule(name=names, seed=seeds)
+    def finish(self, name: str, seed: int) -> None:
+        """A client that does not give up: what is missing is sent, then the upload is completed."""
+        slot = self.world.ledger.slot(NS, name)
+        if slot is None or not slot.open:
+            return
+        for index in range(1, self.of(slot.upload_id).grid.chunk_count + 1):
+            self.attempt(self.request("send", name, index, seed, "plain"), self.world.engine)
+        self.attempt(lambda engine: self.do_complete(engine, name, replace=True), self.world.engine)
+        self.check_files()
+
+    @rule(wait=st.sampled_from((MINUTE, 2 * MINUTE, HOUR, 23 * HOUR, 2 * DAY)))
+    def time_passes(self, wait: int) -> None:
+        self.world.clock.advance(wait)
+
+    @rule()
+    def take_backup(self) -> None:
+        """Note the ledger as it is now."""
+        promises = {upload_id: dict(told.acknowledged) for upload_id, told in self.told.items()}
+        self.backup = Backup(self.world.clock(), self.world.ledger.snapshot(), promises)
+
+    @precondition(lambda self: self.backup is not None and self.world.clock() - self.backup.at < 20 * HOUR)
+    @rule()
+    def restore_backup(self) -> None:
+        """Point-in-time recovery: the ledger forgets, S3 does not. What it forgot may be asked for again."""
+        assert self.backup is not None
+        self.world.ledger.restore(self.backup.rows)
+        for upload_id, told in self.told.items():
+            told.acknowledged = dict(self.backup.acknowledged.get(upload_id, {}))
+        self.restored = True
+
+
+Ferry.TestCase.settings = settings(
+    stateful_step_count=40,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestFerry = Ferry.TestCase
+
+
+def test_unavailable_is_an_error_that_clients_may_retry() -> None:
+    """What the model takes for granted of every refusal."""
+    assert BackendUnavailable.code == "backend_unavailable"
