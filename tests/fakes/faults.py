@@ -100,17 +100,19 @@ class Faulty:
         self._log = log
         self._seen: dict[str, int] = {}
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         found = getattr(self._port, name)
         if name.startswith("_") or name in NOT_CALLS or not callable(found):
             return found
 
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> object:
             return self._call(name, found, args, kwargs)
 
         return call
 
-    def _call(self, name: str, method: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def _call(
+        self, name: str, method: Callable[..., object], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> object:
         if self._script.crashed:
             raise Crashed(name)
         call = self._log.add(type(self._port).__name__, name, args, kwargs)

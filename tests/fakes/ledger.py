@@ -374,7 +374,7 @@ def _after(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> st
     if cursor is None:
         return ""
     (after,) = cursors.decode(cursor, listing, "s")
-    if not str(after).startswith(prefix):
+    if not after or not str(after).startswith(prefix):
         raise cursors.invalid()
     return str(after)
 

@@ -166,6 +166,8 @@ class MemoryObjects:
             self.objects.pop(key, None)
 
     def delete_prefix(self, prefix: str, *, until: int | None = None) -> int:
+        if until is not None and self.clock() >= until:
+            return 0
         with self._lock:
             doomed = [key for key in self.objects if key.startswith(prefix)]
             return sum(len(self.objects.pop(key).body) for key in doomed)

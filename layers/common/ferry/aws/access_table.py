@@ -1,16 +1,19 @@
 """Clients and published keys in DynamoDB.
 
-One item each: `CLIENT#<client_id>` has `ns` (S), `scope` (S, space-separated), `secret_hashes` (L of B) and `disabled` (BOOL);
-`KEYRING` has `signing_kid` (S) and `keys` (L of M: `kid`, `key_ref`, `jwk`).
+One item each: `CLIENT#<client_id>` has `ns` (S), `scope` (S, space-separated), `secret_hashes` (L of B) and `disabled`
+(BOOL); `KEYRING` has `signing_kid` (S) and `keys` (L of M: `kid`, `key_ref`, `jwk`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ferry.aws.errors import translated
 from ferry.model import Client, Keyring, PublicKey
 from ferry.ports import Moved
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 _KEYRING = "KEYRING"
 
@@ -21,7 +24,7 @@ class AccessTable:
     All methods raise `BackendUnavailable` when DynamoDB fails.
     """
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._client = client
         self._table = table
 
@@ -39,7 +42,7 @@ class AccessTable:
 
     def put_client(self, client: Client) -> None:
         """Write the client, over one of the same id."""
-        item = {
+        item: dict[str, Any] = {
             "pk": {"S": f"CLIENT#{client.client_id}"},
             "ns": {"S": client.ns},
             "scope": {"S": " ".join(sorted(client.scopes))},

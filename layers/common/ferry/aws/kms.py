@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -11,6 +11,9 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from jwt.algorithms import ECAlgorithm
 
 from ferry.aws.errors import translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
 
 _COORDINATE = 32
 
@@ -21,7 +24,7 @@ class KmsSigner:
     Every method is one call and raises `BackendUnavailable` when KMS fails.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: KMSClient) -> None:
         self._client = client
 
     def public_jwk(self, key_ref: str) -> Mapping[str, str]:
@@ -33,7 +36,7 @@ class KmsSigner:
         with translated():
             answer = self._client.get_public_key(KeyId=key_ref)
         key = load_der_public_key(answer["PublicKey"])
-        if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+        if not (isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)):
             raise ValueError("ES256 needs a signing key on the curve P-256")
         return {name: str(value) for name, value in ECAlgorithm.to_jwk(key, as_dict=True).items()}
 

@@ -1,0 +1,90 @@
+# Ferry: everything one does with it. `make` alone lists it.
+# Only `python3` (3.11 or newer, with its venv module) and `make` must be there; every other tool comes with the locks.
+
+PYTHON ?= python3
+PORT ?= 3000
+PARAMS ?=
+TESTS ?= tests
+ARCH ?= arm64
+
+venv := .venv
+bin := $(venv)/bin
+stamp := $(venv)/.locked
+locks := layers/common/requirements.txt requirements-dev.txt
+sources := layers/common functions local sam tests tools
+
+# Tools find the virtual environment's Python as python3, whatever the machine has.
+tool := PATH="$(CURDIR)/$(bin):$$PATH"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv run demo test lint format lock openapi openapi-check build layer sam-image sam-local sam-smoke clean
+export PORT PARAMS
+
+help:  ## list these targets
+	@awk 'BEGIN {FS = ":.*?## "; print "make TARGET, where TARGET is one of"} \
+	  /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo 'Variables: PORT=3000 and PARAMS="TokenLifetime=60 ..." for run and sam-local, TESTS=tests/unit for test,'
+	@echo '           ARCH=arm64 (default) or x86_64 for build and layer, PYTHON=python3.13 for venv.'
+
+run: $(stamp)  ## the whole service on this machine, in the foreground (Ctrl-C stops it)
+	@$(bin)/python -m local
+
+demo: $(stamp)  ## a real transfer before your eyes: break it, go on, compare the checksums
+	@$(bin)/python -m local.demo
+
+test: $(stamp)  ## every test, with the floor on coverage (or TESTS=path for some, without it)
+	$(bin)/python -m pytest $(TESTS) $(if $(filter tests,$(TESTS)),--cov --cov-report=term)
+
+lint: $(stamp)  ## formatting, rules, types, and the direction of imports
+	$(bin)/ruff format --check .
+	$(bin)/ruff check .
+	$(bin)/mypy
+	PYTHONPATH=.:layers/common $(bin)/lint-imports
+
+format: $(stamp)  ## put the code into the one format, and mend what a machine can mend
+	$(bin)/ruff check --fix-only --exit-zero --quiet .
+	$(bin)/ruff format .
+
+openapi: $(stamp)  ## write the OpenAPI document from the routes and their models
+	PYTHONPATH=layers/common $(bin)/python -m tools.openapi
+
+openapi-check: $(stamp)  ## fail when the OpenAPI document is not what the routes say
+	PYTHONPATH=layers/common $(bin)/python -m tools.openapi --check
+
+build: $(stamp)  ## sam build, for ARCH
+	@$(tool) FERRY_ARCHITECTURE=$(ARCH) sh sam/build.sh
+
+layer: $(stamp)  ## the layer alone, for ARCH, in build/layer
+	@$(tool) FERRY_ARCHITECTURE=$(ARCH) sh -c '. sam/runtime-python.sh && \
+	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -C layers/common build-CommonLayer'
+
+sam-image: $(stamp)  ## a stand-in for Lambda's container image, where AWS's registry is out of reach (Debian, Docker, root)
+	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam image
+
+sam-local: $(stamp)  ## the same service behind `sam local start-api`, functions in Docker containers
+	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam
+
+sam-smoke: $(stamp)  ## build, start in Docker, move files through it, stop everything
+	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam smoke
+
+lock: $(stamp)  ## resolve the dependencies anew (UPGRADE=1: to their latest versions)
+	@$(tool) sh -c 'compile() { uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade) "$$@"; }; unset PIP_FIND_LINKS; \
+	  compile layers/common/requirements.in --output-file layers/common/requirements.txt && \
+	  compile requirements-dev.in --constraint layers/common/requirements.txt --output-file requirements-dev.txt'
+
+venv: $(stamp)  ## the virtual environment, from the locks (the other targets see to it themselves)
+
+$(stamp): $(locks)
+	@command -v $(PYTHON) >/dev/null || { echo "Ferry needs Python 3.11 or newer, and there is no '$(PYTHON)' here. Elsewhere? make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Ferry needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Another one? make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$$($(PYTHON) -V) comes without its venv module here. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "installing into $(venv) (once, a minute or two)"
+	@$(PYTHON) -m venv --clear $(venv)
+	@$(bin)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements-dev.txt
+	@touch $@
+
+clean:  ## remove what was built and cached (what was uploaded, .local, stays)
+	rm -rf $(venv) build .aws-sam .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find $(sources) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,41 @@
+"""The auth function: tokens, the keys to check them with, and what describes the service."""
+
+from __future__ import annotations
+
+from ferry import __version__, wiring
+from ferry.access.issue import issue
+from ferry.access.keyring import key_set, published
+from ferry.http import token
+from ferry.http.answer import Answer, json_answer
+from ferry.http.app import create_app
+from ferry.http.document import openapi
+from ferry.http.request import Request
+
+app = create_app()
+lambda_handler = app.handle
+
+# As long as verifiers keep keys themselves.
+KEYS_CACHE = "public, max-age=60"
+
+
+@app.open("POST /auth/token", refuse=token.refused)
+def issue_token(request: Request) -> Answer:
+    wanted = token.token_request(request)
+    return token.issued(issue(wiring.issuer(), wanted))
+
+
+@app.open("GET /.well-known/jwks.json")
+def get_keys(_: Request) -> Answer:
+    issuer = wiring.issuer()
+    keyring = published(issuer.keys, issuer.store, issuer.signer, issuer.key_ref)
+    return json_answer(200, key_set(keyring), {"Cache-Control": KEYS_CACHE})
+
+
+@app.open("GET /openapi.json")
+def get_openapi(_: Request) -> Answer:
+    return openapi()
+
+
+@app.open("GET /health")
+def get_health(_: Request) -> Answer:
+    return json_answer(200, {"status": "ok", "version": __version__})

@@ -1,0 +1,48 @@
+"""The clean-up function: on request for one namespace, and by the schedule for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ferry import wiring
+from ferry.cleanup import clean_namespace, sweep_due
+from ferry.http import views
+from ferry.http.answer import Answer, json_answer
+from ferry.http.app import Context, create_app
+from ferry.http.bearer import ADMIN, bearer
+from ferry.http.request import Request
+
+app = create_app(bearer(wiring.verifier))
+
+SWEEP = {"ferry": "sweep"}
+RESERVE = 8_000
+"""Milliseconds kept back for the last entry that was begun, and the answer."""
+REQUEST_BUDGET = 15_000
+"""Milliseconds a caller waits at most for one page of work: the gateway hangs up after 30 s."""
+
+
+def lambda_handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    if event == SWEEP:
+        return views.cleanup(sweep_due(wiring.engine(), has_time=_until(context.get_remaining_time_in_millis)))
+    return app.handle(event, context)
+
+
+@app.protected("DELETE /cleanup", scope=ADMIN)
+def clean_up(request: Request, ns: str) -> Answer:
+    engine = wiring.engine()
+    give_up = engine.clock() + REQUEST_BUDGET
+    report = clean_namespace(
+        engine,
+        ns,
+        has_time=lambda: engine.clock() < give_up,
+        older_than=request.integer("older_than", least=0),
+        filename=request.optional_filename(),
+        dry_run=request.flag("dry_run", default=False),
+        cursor=request.query.get("cursor"),
+    )
+    return json_answer(200, views.cleanup(report))
+
+
+def _until(remaining: Callable[[], int]) -> Callable[[], bool]:
+    return lambda: remaining() > RESERVE

@@ -1,0 +1,72 @@
+"""Checking access tokens: JWTs signed ES256 (RFC 7519, RFC 8725)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jwt.api_jwk import PyJWK
+from jwt.api_jws import get_unverified_header
+from jwt.api_jwt import PyJWT
+from jwt.exceptions import PyJWTError
+
+from ferry.access.keyring import KeyCache
+from ferry.errors import InvalidToken
+from ferry.model import PublicKey
+
+LEEWAY = 30
+_TYPES = {"sub": str, "jti": str, "scope": str, "ns": str, "iat": int, "nbf": int, "exp": int}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a request is from, and what it may do. Everything it can see is in `ns`."""
+
+    client_id: str
+    ns: str
+    scopes: frozenset[str]
+
+
+class Verifier:
+    """Checks tokens against the published keys; a key, once parsed, is kept."""
+
+    def __init__(self, keys: KeyCache, *, issuer: str, audience: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._jwt = PyJWT(options={"require": ["iss", "aud", *_TYPES], "strict_aud": True})
+        self._parsed: dict[str, tuple[PublicKey, PyJWK]] = {}
+
+    def principal(self, token: str) -> Principal:
+        """Who the token was issued to. Clocks may differ by `LEEWAY` seconds.
+
+        Raises:
+            InvalidToken: whatever is wrong with it; the reason is not told.
+            BackendUnavailable: the published keys could not be read.
+        """
+        try:
+            kid = get_unverified_header(token).get("kid")
+            key = self._keys.key(kid) if isinstance(kid, str) else None
+            if key is None:
+                raise InvalidToken
+            claims = self._jwt.decode(
+                token,
+                self._usable(key),
+                algorithms=["ES256"],
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=LEEWAY,
+            )
+        except (PyJWTError, ValueError) as error:
+            raise InvalidToken from error
+        for name, kind in _TYPES.items():
+            if type(claims[name]) is not kind:
+                raise InvalidToken
+        return Principal(client_id=claims["sub"], ns=claims["ns"], scopes=frozenset(claims["scope"].split()))
+
+    def _usable(self, key: PublicKey) -> PyJWK:
+        seen = self._parsed.get(key.kid)
+        if seen is None or seen[0] != key:
+            # Bound to ES256 here, so that no header of a token chooses how it is verified (RFC 8725 section 3.1).
+            seen = (key, PyJWK(dict(key.jwk), algorithm="ES256"))
+            self._parsed[key.kid] = seen
+        return seen[1]

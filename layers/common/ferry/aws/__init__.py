@@ -1,0 +1,1 @@
+"""Adapters of the ports to AWS. Nothing else in Ferry imports botocore."""

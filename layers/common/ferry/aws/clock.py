@@ -1,0 +1,10 @@
+"""The wall clock."""
+
+from __future__ import annotations
+
+import time
+
+
+def wall_clock() -> int:
+    """Now, in epoch milliseconds."""
+    return time.time_ns() // 1_000_000

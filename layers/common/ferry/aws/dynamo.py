@@ -1,0 +1,171 @@
+"""One DynamoDB table, spoken to in plain rows (`ferry.aws.expressions`), and what to do when it is busy."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from ferry.aws.errors import code_of, translated
+from ferry.aws.expressions import Key, Row, Write, condition, decode_row, encode_row, key_of
+from ferry.errors import BackendUnavailable
+from ferry.ports import Moved
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+CONDITION_FAILED = "ConditionalCheckFailedException"
+CANCELED = "TransactionCanceledException"
+TRIES = 6
+FIRST_PAUSE = 0.02
+BATCH = 25
+_CONDITION_REASON = "ConditionalCheckFailed"
+
+# Others are at the same rows, or there is no capacity just now: nothing was written, and the same may be asked again.
+PASSING_TROUBLE = frozenset(
+    {
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "TransactionConflict",
+        "ProvisionedThroughputExceeded",
+        "ThrottlingError",
+        "RequestLimitExceededError",
+    }
+)
+
+
+class ConditionFailed(Exception):
+    """An update's condition did not hold. `row` is the row as it stands (None: there is none)."""
+
+    def __init__(self, row: Row | None) -> None:
+        super().__init__("the condition did not hold")
+        self.row = row
+
+
+class Table:
+    """The calls. All raise `BackendUnavailable` when DynamoDB fails or stays busy; reads are strongly consistent."""
+
+    def __init__(self, client: DynamoDBClient, name: str, pause: Callable[[float], None] = time.sleep) -> None:
+        self._client = client
+        self._name = name
+        self._pause = pause
+
+    def get(self, key: Key) -> Row | None:
+        answer = self._call(self._client.get_item, TableName=self._name, Key=key_of(key), ConsistentRead=True)
+        return decode_row(answer["Item"]) if "Item" in answer else None
+
+    def query(
+        self,
+        when: str,
+        given: Mapping[str, Any],
+        *,
+        only: str = "",
+        index: str = "",
+        limit: int | None = None,
+        start: Row | None = None,
+    ) -> tuple[list[Row], Row | None]:
+        """One page, and the key to go on from. `limit` counts the rows looked at, before `only` filters them."""
+        params = condition("", given, f"{when} {only}")
+        params |= {"TableName": self._name, "KeyConditionExpression": when}
+        params |= {"IndexName": index} if index else {"ConsistentRead": True}
+        if only:
+            params["FilterExpression"] = only
+        if limit is not None:
+            params["Limit"] = limit
+        if start is not None:
+            params["ExclusiveStartKey"] = encode_row(start)
+        answer = self._call(self._client.query, **params)
+        last = answer.get("LastEvaluatedKey")
+        return [decode_row(item) for item in answer["Items"]], decode_row(last) if last else None
+
+    def query_all(self, when: str, given: Mapping[str, Any]) -> Iterator[Row]:
+        """All pages; a call for each MB."""
+        start: Row | None = None
+        while True:
+            rows, start = self.query(when, given, start=start)
+            yield from rows
+            if start is None:
+                return
+
+    def write(self, write: Write) -> Row:
+        """One write; returns the row as it is after an update.
+
+        Raises:
+            ConditionFailed: nothing was written.
+        """
+        operations: Mapping[str, Callable[..., Any]] = {
+            "Put": self._client.put_item,
+            "Update": self._client.update_item,
+            "Delete": self._client.delete_item,
+        }
+        params = {"TableName": self._name, **write.params}
+        if "ConditionExpression" in params:
+            params["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        if write.kind == "Update":
+            params["ReturnValues"] = "ALL_NEW"
+        try:
+            answer = self._call(operations[write.kind], CONDITION_FAILED, **params)
+        except ClientError as error:
+            item: Any = error.response.get("Item")
+            raise ConditionFailed(decode_row(item) if item else None) from error
+        return decode_row(answer.get("Attributes", {}))
+
+    def transact(self, writes: Iterable[Write]) -> None:
+        """All or nothing. One token for all tries, so that a try whose answer was lost is not made twice.
+
+        Raises:
+            Moved: a condition did not hold; nothing was written.
+        """
+        items = [{write.kind: {"TableName": self._name, **write.params}} for write in writes]
+        token = str(uuid.uuid4())
+        try:
+            self._call(self._client.transact_write_items, CANCELED, TransactItems=items, ClientRequestToken=token)
+        except ClientError as error:
+            raise Moved from error
+
+    def erase(self, keys: Iterable[Key]) -> None:
+        """Delete rows without conditions, in batches; not a transaction."""
+        requests = [{"DeleteRequest": {"Key": key_of(key)}} for key in keys]
+        for first in range(0, len(requests), BATCH):
+            left: Any = {self._name: requests[first : first + BATCH]}
+            for attempt in range(TRIES):
+                left = self._call(self._client.batch_write_item, RequestItems=left).get("UnprocessedItems")
+                if not left:
+                    break
+                self._wait(attempt)
+            else:
+                raise BackendUnavailable
+
+    def _call(self, operation: Callable[..., Any], *passing: str, **params: object) -> Mapping[str, Any]:
+        """Call, and again while others are in the way. `passing` codes come through as `ClientError`."""
+        for attempt in range(TRIES):
+            try:
+                with translated(*PASSING_TROUBLE, CANCELED, *passing):
+                    answer: Mapping[str, Any] = operation(**params)
+                    return answer
+            except ClientError as error:
+                codes = _codes_of(error)
+                if _CONDITION_REASON in codes or code_of(error) == CONDITION_FAILED:
+                    raise
+                if not codes <= PASSING_TROUBLE:
+                    raise BackendUnavailable from error
+                self._wait(attempt)
+        raise BackendUnavailable
+
+    def _wait(self, attempt: int) -> None:
+        self._pause(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - jitter, not a secret
+
+
+def _codes_of(error: ClientError) -> set[str]:
+    """Why it failed: for a transaction the reasons of its rows, else the code itself."""
+    if code_of(error) != CANCELED:
+        return {code_of(error)}
+    reasons: Any = error.response.get("CancellationReasons", [])
+    return {reason["Code"] for reason in reasons if reason.get("Code", "None") != "None"}

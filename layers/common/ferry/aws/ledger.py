@@ -1,0 +1,333 @@
+"""The ledger in DynamoDB: the rows, conditions and transactions of docs/decisions/0001."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ferry.aws import cursors
+from ferry.aws import ledger_rows as rows
+from ferry.aws import ledger_writes as writes
+from ferry.aws.clock import wall_clock
+from ferry.aws.dynamo import ConditionFailed, Table
+from ferry.aws.expressions import Row, Write, delete, put, update
+from ferry.model import Claim, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
+from ferry.ports import Clock, Moved, Page
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+DUE_INDEX = "due"
+KEEP_ROWS = 30 * 86_400
+"""For how long stripes and claims stay if nothing ever erases them: beyond any upload's age. Seconds."""
+
+
+class DynamoLedger:
+    """`ferry.ports.Ledger` over one table. Each method is one call unless it says more.
+
+    botocore repeats a call whose answer was lost. A conditional write that had taken effect then fails its own
+    condition and is reported as `Moved`: whoever reads again finds it done. Transactions carry a token instead.
+    """
+
+    def __init__(self, client: DynamoDBClient, table: str, clock: Clock = wall_clock) -> None:
+        self._table = Table(client, table)
+        self._clock = clock
+
+    # Reads
+
+    def file(self, ns: str, name: str) -> File | None:
+        row = self._table.get(rows.file_key(ns, name))
+        return rows.file_of(row) if row else None
+
+    def slot(self, ns: str, name: str) -> Slot | None:
+        row = self._table.get(rows.slot_key(ns, name))
+        return rows.slot_of(row) if row else None
+
+    def upload(self, upload_id: str) -> Upload | None:
+        if len(upload_id.encode()) > rows.MAX_TEXT:
+            return None
+        return rows.upload_of(self._table.query_all("#pk = :pk", {"pk": rows.upload_pk(upload_id)}))
+
+    def files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
+        listing = ("files", ns, prefix)
+        after = _name_at(cursor, listing, prefix)
+        if len(prefix.encode()) > rows.MAX_TEXT:
+            return Page([])
+        found, more = self._named(ns, rows.FILE_PREFIX + prefix, after and rows.FILE_PREFIX + after, limit=limit + 1)
+        files = [rows.file_of(row) for row in found[:limit]]
+        if len(found) > limit or more:
+            return Page(files, cursors.encode(listing, [files[-1].name]))
+        return Page(files)
+
+    def open_slots(self, ns: str, cursor: str | None, limit: int) -> Page[Slot]:
+        listing = ("slots", ns)
+        after = _name_at(cursor, listing)
+        found, more = self._named(
+            ns, rows.SLOT_PREFIX, after and rows.SLOT_PREFIX + after, limit=limit, only="attribute_exists(#open)"
+        )
+        name = more["sk"].removeprefix(rows.SLOT_PREFIX) if more else None
+        return Page([rows.slot_of(row) for row in found], cursors.encode(listing, [name]) if name else None)
+
+    def claims(self, upload_id: str, part: int) -> Mapping[int, Claim]:
+        row = self._table.get(rows.part_key(upload_id, part))
+        return rows.claims_of(row) if row else {}
+
+    def all_claims(self, upload_id: str) -> Mapping[int, Mapping[int, Claim]]:
+        """Three queries, and one more for each further MB."""
+        return {
+            int(row["sk"]): rows.claims_of(row)
+            for pk in rows.part_pks(upload_id)
+            for row in self._table.query_all("#pk = :pk", {"pk": pk})
+        }
+
+    def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
+        """Up to four queries, one for each shard of the index."""
+        after = _due_at(cursor, now)
+        found: list[Due] = []
+        for shard in range(int(rows.shard_of(after.subject)) if after else 0, rows.SHARDS):
+            start = rows.tomb_row(after) if after and rows.shard_of(after.subject) == str(shard) else None
+            while len(found) <= limit:
+                page, start = self._table.query(
+                    "#due_shard = :shard AND #due <= :now",
+                    {"shard": str(shard), "now": now},
+                    limit=limit + 1 - len(found),
+                    start=start,
+                    index=DUE_INDEX,
+                )
+                found += [rows.due_of(row) for row in page]
+                if start is None:
+                    break
+        if len(found) <= limit:
+            return Page(found)
+        last = found[limit - 1]
+        return Page(found[:limit], cursors.encode(("due",), [last.due, last.kind.value, last.subject]))
+
+    # The life of an upload
+
+    def begin(self, session: Session, *, over: Slot | None, due: int) -> None:
+        slot = rows.slot_row(Slot(session.ns, session.name, session.upload_id, open=True))
+        ttl = session.created // 1000 + KEEP_ROWS
+        stripes = [Progress(number, open=True, touched=session.created) for number in range(session.grid.stripe_count)]
+        if over is None:
+            take = put(slot, "attribute_not_exists(#pk)")
+        else:
+            if over.open:
+                raise Moved
+            take = put(slot, "#upload_id = :seen AND attribute_not_exists(#open)", {"seen": over.upload_id})
+        self._table.transact(
+            [
+                put(rows.session_row(session, due), "attribute_not_exists(#pk)"),
+                take,
+                *(put(rows.stripe_row(session.upload_id, stripe, ttl)) for stripe in stripes),
+            ]
+        )
+
+    def opened(self, upload_id: str, multipart_id: str | None, *, due: int) -> None:
+        changes = {"state": State.OPEN.value, "multipart_id": multipart_id, "due": due}
+        self._write(writes.transition(upload_id, changes, "#state = :creating", {"creating": State.CREATING.value}))
+
+    def claim(self, upload_id: str, part: int, index: int, claim: Claim) -> Mapping[int, Claim]:
+        name, value = rows.claim_name(index), rows.claim_attribute(claim)
+        write = update(
+            rows.part_key(upload_id, part),
+            {name: value},
+            also=["#ttl = if_not_exists(#ttl, :ttl)"],
+            when=f"attribute_not_exists(#{name}) OR #{name} = :claim",
+            given={"claim": value, "ttl": self._clock() // 1000 + KEEP_ROWS},
+        )
+        try:
+            return rows.claims_of(self._table.write(write))
+        except ConditionFailed as failed:
+            return rows.claims_of(failed.row or {})
+
+    def record(
+        self, upload_id: str, stripe: int, bit: int, length: int, *, epoch: int, only_chunks: bool, now: int
+    ) -> Progress:
+        when = (
+            "attribute_exists(#open) AND #epoch BETWEEN :epoch AND :next "
+            "AND NOT contains(#recent, :bit) AND NOT contains(#before, :bit)"
+        )
+        write = update(
+            rows.stripe_key(upload_id, stripe),
+            {"touched": now},
+            adds={"recent": {bit}, "received": length, "version": 1},
+            when=when + (" AND attribute_not_exists(#direct)" if only_chunks else ""),
+            given={"epoch": epoch, "next": epoch + 1, "bit": bit},
+        )
+        try:
+            return rows.stripe_of(self._table.write(write))
+        except ConditionFailed as failed:
+            raise Moved(rows.stripe_of(failed.row) if failed.row else None) from failed
+
+    def fold(self, upload_id: str, seen: Progress) -> None:
+        """Also `Moved` when nothing was recorded since the last fold."""
+        bits = seen.bits | sum(1 << bit for bit in seen.before)
+        self._write(
+            update(
+                rows.stripe_key(upload_id, seen.stripe),
+                {"bits": rows.bits_attribute(bits), "epoch": seen.epoch + 1, "recent": None},
+                also=["#before = #recent"],
+                when="attribute_exists(#open) AND #epoch = :epoch AND attribute_exists(#recent)",
+                given={"epoch": seen.epoch},
+            )
+        )
+
+    def mark_direct(self, upload: Upload, *, now: int) -> None:
+        self._table.transact(
+            writes.touched(upload.session.upload_id, row.stripe, now, direct=True) for row in upload.stripes
+        )
+
+    def touch(self, upload_id: str, *, now: int) -> None:
+        self._write(writes.touched(upload_id, 0, now))
+
+    def lease(self, upload: Upload, *, attempt: str, until: int, now: int, replace: bool, crc32c: int | None) -> None:
+        changes = {
+            "state": State.COMPLETING.value,
+            "attempt": attempt,
+            "lease_until": until,
+            "lease_replace": replace,
+            "lease_crc32c": crc32c,
+            "due": until,
+        }
+        take = writes.transition(
+            upload.session.upload_id,
+            changes,
+            "#version = :seen AND (#state = :open OR (#state = :completing AND #lease_until < :now))",
+            {
+                "seen": upload.session.version,
+                "open": State.OPEN.value,
+                "completing": State.COMPLETING.value,
+                "now": now,
+            },
+            also=["#leased_at = if_not_exists(#leased_at, :now)"],
+        )
+        self._table.transact([take, *writes.closed(upload)])
+
+    def unlease(
+        self, upload: Upload, *, attempt: str, made: StoredObject | None, forget: Iterable[int], due: int
+    ) -> None:
+        changes: dict[str, Any] = {"state": State.OPEN.value, "due": due, "attempt": None, "lease_crc32c": None}
+        changes |= {"lease_until": 0, "lease_replace": False}
+        if made is not None:
+            changes["made"] = rows.made_attributes(made)
+        give_back = writes.under_lease(upload.session.upload_id, attempt, changes)
+        self._table.transact([give_back, *(writes.reopened(upload, forget) if made is None else [])])
+
+    def note_made(self, upload_id: str, *, attempt: str, made: StoredObject) -> None:
+        self._write(writes.under_lease(upload_id, attempt, {"made": rows.made_attributes(made)}))
+
+    def finish(
+        self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int
+    ) -> None:
+        upload_id = session.upload_id
+        point = (
+            put(rows.file_row(file), "attribute_not_exists(#pk)")
+            if over is None
+            else put(rows.file_row(file), "#upload_id = :seen", {"seen": over.upload_id})
+        )
+        changes = {
+            "state": State.COMPLETE.value,
+            "answer": rows.answer_attributes(file),
+            "ended": file.uploaded_at,
+            "attempt": None,
+            "lease_until": 0,
+            "ttl": ttl,
+            **rows.NOT_DUE,
+        }
+        steps = [
+            point,
+            writes.under_lease(upload_id, session.attempt or "", changes),
+            writes.released(session, ttl),
+            put(rows.tomb_row(Due(DueKind.STAGES, upload_id, stages_due))),
+        ]
+        if over is not None:
+            steps.append(put(rows.tomb_row(Due(DueKind.OBJECT, over.upload_id, object_due))))
+        self._table.transact(steps)
+
+    def end(self, upload: Upload, state: State, *, now: int, ttl: int, attempt: str | None = None) -> None:
+        session = upload.session
+        changes = {"state": state.value, "ended": now, "attempt": None, "lease_until": 0}
+        changes |= rows.due_attributes(session.upload_id, now)
+        if attempt is not None:
+            close = writes.under_lease(session.upload_id, attempt, changes)
+        elif session.state in (State.CREATING, State.OPEN):
+            close = writes.transition(session.upload_id, changes, "#state = :seen", {"seen": session.state.value})
+        else:
+            raise Moved
+        stripes = writes.closed(upload, untouched=state is State.EXPIRED)
+        self._table.transact([close, writes.released(session, ttl), *stripes])
+
+    def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:
+        given = {"cancelled": State.CANCELLED.value, "expired": State.EXPIRED.value}
+        changes = {"swept": True, "ttl": ttl, **rows.NOT_DUE}
+        self._table.transact(
+            [
+                writes.transition(upload_id, changes, "#state IN (:cancelled, :expired)", given),
+                put(rows.tomb_row(Due(DueKind.STAGES, upload_id, stages_due))),
+            ]
+        )
+
+    def delete_file(self, file: File, *, object_due: int) -> None:
+        self._table.transact(
+            [
+                delete(rows.file_key(file.ns, file.name), "#upload_id = :seen", {"seen": file.upload_id}),
+                put(rows.tomb_row(Due(DueKind.OBJECT, file.upload_id, object_due))),
+            ]
+        )
+
+    # What is due
+
+    def reschedule(self, entry: Due, due: int) -> None:
+        key = rows.due_key(entry.kind, entry.subject)
+        self._write(update(key, {"due": due}, when="#due = :seen", given={"seen": entry.due}))
+
+    def bury(self, entry: Due) -> None:
+        if entry.kind is DueKind.SESSION:
+            raise ValueError("a session is no tomb")
+        self._write(delete(rows.due_key(entry.kind, entry.subject)))
+
+    def erase_rows(self, upload_id: str) -> None:
+        """Four queries, and a batch for every 25 rows."""
+        stripes = {"pk": rows.upload_pk(upload_id), "stripes": rows.STRIPE_PREFIX}
+        found = list(self._table.query_all("#pk = :pk AND begins_with(#sk, :stripes)", stripes))
+        for pk in rows.part_pks(upload_id):
+            found += self._table.query_all("#pk = :pk", {"pk": pk})
+        self._table.erase((row["pk"], row["sk"]) for row in found)
+
+    # Within
+
+    def _write(self, write: Write) -> None:
+        try:
+            self._table.write(write)
+        except ConditionFailed as failed:
+            raise Moved from failed
+
+    def _named(
+        self, ns: str, prefix: str, after: str | None, *, limit: int, only: str = ""
+    ) -> tuple[list[Row], Row | None]:
+        pk = rows.names_pk(ns)
+        return self._table.query(
+            "#pk = :pk AND begins_with(#sk, :prefix)",
+            {"pk": pk, "prefix": prefix},
+            limit=limit,
+            start=None if after is None else {"pk": pk, "sk": after},
+            only=only,
+        )
+
+
+def _name_at(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> str | None:
+    if cursor is None:
+        return None
+    (name,) = cursors.decode(cursor, listing, "s")
+    if not name or not str(name).startswith(prefix):
+        raise cursors.invalid()
+    return str(name)
+
+
+def _due_at(cursor: str | None, now: int) -> Due | None:
+    if cursor is None:
+        return None
+    due, kind, subject = cursors.decode(cursor, ("due",), "nss")
+    if int(due) > now or kind not in list(DueKind) or not subject:
+        raise cursors.invalid()
+    return Due(DueKind(str(kind)), str(subject), int(due))

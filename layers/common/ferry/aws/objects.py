@@ -1,0 +1,264 @@
+"""The object store in S3: multipart uploads with CRC32C over the whole object, and presigned URLs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from ferry.aws import cursors
+from ferry.aws.clock import wall_clock
+from ferry.aws.errors import code_of, translated
+from ferry.digests import crc_from_base64, crc_to_base64
+from ferry.errors import BackendUnavailable
+from ferry.model import StoredObject, StoredPart
+from ferry.ports import ChecksumRefused, Clock, NoSuchMultipart, Page, PartChanged, SignedRequest
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+OBJECTS = "o/"
+ABORTS = 8
+FIRST_PAUSE = 0.05
+_LISTING = ("multiparts",)
+_GONE = "NoSuchUpload"
+_ABSENT = ("NoSuchKey", "NotFound", "404")  # HEAD has no body to name a code in
+_REFUSED: Mapping[str, type[Exception]] = {
+    _GONE: NoSuchMultipart,
+    "InvalidPart": PartChanged,
+    "BadDigest": ChecksumRefused,
+}
+
+
+class S3Objects:
+    """`ferry.ports.ObjectStore` over one bucket. All methods raise `BackendUnavailable` when S3 fails.
+
+    Args:
+        client: makes the calls.
+        public: signs URLs, for the address under which clients reach the bucket.
+        clock: for `delete_prefix`'s deadline.
+        pause: sleeps, in seconds, between two looks at an upload that is being aborted.
+    """
+
+    def __init__(
+        self,
+        client: S3Client,
+        bucket: str,
+        public: S3Client | None = None,
+        *,
+        clock: Clock = wall_clock,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._public = public or client
+        self._bucket = bucket
+        self._clock = clock
+        self._pause = pause
+
+    # Multipart uploads
+
+    def create_multipart(self, key: str, *, content_type: str) -> str:
+        answer = self._call(
+            self._client.create_multipart_upload,
+            Key=key,
+            ContentType=content_type,
+            ChecksumAlgorithm="CRC32C",
+            ChecksumType="FULL_OBJECT",
+        )
+        return str(answer["UploadId"])
+
+    def upload_part(self, key: str, multipart_id: str, number: int, body: bytes, *, crc32c: int) -> None:
+        self._call(
+            self._client.upload_part,
+            {_GONE: NoSuchMultipart},
+            Key=key,
+            UploadId=multipart_id,
+            PartNumber=number,
+            Body=body,
+            ChecksumCRC32C=crc_to_base64(crc32c),
+        )
+
+    def list_parts(self, key: str, multipart_id: str) -> Mapping[int, StoredPart]:
+        parts: dict[int, StoredPart] = {}
+        marker: dict[str, int] = {}
+        while True:
+            answer = self._call(
+                self._client.list_parts, {_GONE: NoSuchMultipart}, Key=key, UploadId=multipart_id, **marker
+            )
+            # S3 lists a part once. SeaweedFS also lists those it has replaced, by ETag: the youngest is what counts.
+            for part in sorted(answer.get("Parts", []), key=lambda part: part["LastModified"]):
+                number = int(part["PartNumber"])
+                parts[number] = StoredPart(number, _etag(part), int(part["Size"]), _crc(part))
+            if not answer.get("IsTruncated"):
+                return dict(sorted(parts.items()))
+            marker = {"PartNumberMarker": int(answer["NextPartNumberMarker"])}
+
+    def complete_multipart(
+        self, key: str, multipart_id: str, parts: Sequence[StoredPart], *, size: int, crc32c: int | None
+    ) -> StoredObject:
+        """Also raises `BackendUnavailable` for what a correct plan never asks: gaps, parts that are too small."""
+        whole = {} if crc32c is None else {"ChecksumCRC32C": crc_to_base64(crc32c)}
+        answer = self._call(
+            self._client.complete_multipart_upload,
+            _REFUSED,
+            Key=key,
+            UploadId=multipart_id,
+            MultipartUpload={"Parts": [_named(part) for part in parts]},
+            ChecksumType="FULL_OBJECT",
+            MpuObjectSize=size,
+            **whole,
+        )
+        found = _crc(answer)
+        return StoredObject(_etag(answer), size, crc32c if found is None else found)
+
+    def abort_multipart(self, key: str, multipart_id: str) -> None:
+        """Two calls, and two more for each part that lands late; `BackendUnavailable` if it never ends."""
+        for attempt in range(ABORTS):
+            try:
+                self._call(
+                    self._client.abort_multipart_upload, {_GONE: NoSuchMultipart}, Key=key, UploadId=multipart_id
+                )
+                self._call(
+                    self._client.list_parts, {_GONE: NoSuchMultipart}, Key=key, UploadId=multipart_id, MaxParts=1
+                )
+            except NoSuchMultipart:
+                return
+            self._pause(FIRST_PAUSE * 2**attempt)
+        raise BackendUnavailable
+
+    def multiparts(self, cursor: str | None, limit: int) -> Page[tuple[str, str, int]]:
+        marker: dict[str, Any] = {}
+        if cursor is not None:
+            key, upload_id = cursors.decode(cursor, _LISTING, "ss")
+            marker = {"KeyMarker": key} if key else {}
+            marker |= {"UploadIdMarker": upload_id} if upload_id else {}
+        answer = self._call(
+            self._client.list_multipart_uploads,
+            {"InvalidArgument": cursors.invalid},
+            Prefix=OBJECTS,
+            MaxUploads=limit,
+            **marker,
+        )
+        found = [
+            (str(entry["Key"]), str(entry["UploadId"]), round(entry["Initiated"].timestamp() * 1000))
+            for entry in answer.get("Uploads", [])
+        ]
+        # S3 names both; SeaweedFS goes by the id alone, and must not be told a key then.
+        after = [str(answer.get(name) or "") for name in ("NextKeyMarker", "NextUploadIdMarker")]
+        return Page(found, cursors.encode(_LISTING, after) if answer.get("IsTruncated") and any(after) else None)
+
+    # Whole objects
+
+    def put(
+        self, key: str, body: bytes, *, crc32c: int, content_type: str = "application/octet-stream"
+    ) -> StoredObject:
+        answer = self._call(
+            self._client.put_object,
+            Key=key,
+            Body=body,
+            ContentType=content_type,
+            ChecksumCRC32C=crc_to_base64(crc32c),
+        )
+        return StoredObject(_etag(answer), len(body), crc32c)
+
+    def get(self, key: str, first: int | None = None, last: int | None = None) -> bytes | None:
+        wanted: dict[str, Any] = {}
+        if first is not None or last is not None:
+            wanted["Range"] = f"bytes={first or 0}-{'' if last is None else last}"
+        try:
+            with translated(*_ABSENT):
+                answer = self._client.get_object(Bucket=self._bucket, Key=key, **wanted)
+                # Not `with body`: that hands out the raw stream, which takes a body that broke off for a whole one.
+                with closing(answer["Body"]) as body:
+                    return body.read()
+        except ClientError:
+            return None
+
+    def head(self, key: str) -> StoredObject | None:
+        try:
+            with translated(*_ABSENT):
+                answer: Any = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+        except ClientError:
+            return None
+        return StoredObject(_etag(answer), int(answer["ContentLength"]), _crc(answer))
+
+    def delete(self, key: str) -> None:
+        self._call(self._client.delete_object, Key=key)
+
+    def delete_prefix(self, prefix: str, *, until: int | None = None) -> int:
+        """`until` is a deadline in epoch ms: no page is begun after it, and what is left stays for another time."""
+        reclaimed = 0
+        while until is None or self._clock() < until:
+            # Always the first page: what it named is gone by the next look.
+            answer = self._call(self._client.list_objects_v2, Prefix=prefix)
+            found = answer.get("Contents", [])
+            if found:
+                doomed = {"Objects": [{"Key": entry["Key"]} for entry in found], "Quiet": True}
+                refused = self._call(self._client.delete_objects, Delete=doomed).get("Errors", [])
+                if refused:
+                    raise BackendUnavailable
+            reclaimed += sum(int(entry["Size"]) for entry in found)
+            if not answer.get("IsTruncated"):
+                break
+        return reclaimed
+
+    # Presigned URLs
+
+    def presign_part(
+        self, key: str, multipart_id: str, number: int, *, size: int, crc32c: int | None, lifetime: int
+    ) -> SignedRequest:
+        """The length is signed too; it is not among the headers, for every client sends it by itself."""
+        headers = {} if crc32c is None else {"x-amz-checksum-crc32c": crc_to_base64(crc32c)}
+        params: dict[str, Any] = {"Key": key, "UploadId": multipart_id, "PartNumber": number, "ContentLength": size}
+        if crc32c is not None:
+            params["ChecksumCRC32C"] = crc_to_base64(crc32c)
+        return SignedRequest(self._signed("upload_part", params, lifetime), headers)
+
+    def presign_get(self, key: str, *, content_type: str, disposition: str, lifetime: int) -> str:
+        params = {"Key": key, "ResponseContentType": content_type, "ResponseContentDisposition": disposition}
+        return self._signed("get_object", params, lifetime)
+
+    # Within
+
+    def _signed(self, operation: str, params: Mapping[str, Any], lifetime: int) -> str:
+        with translated():
+            return self._public.generate_presigned_url(
+                operation, Params={"Bucket": self._bucket, **params}, ExpiresIn=lifetime
+            )
+
+    def _call(
+        self,
+        operation: Callable[..., Any],
+        expected: Mapping[str, Callable[[], Exception]] | None = None,
+        **params: object,
+    ) -> Mapping[str, Any]:
+        """One call on the bucket; `expected` maps error codes to what they mean here."""
+        expected = expected or {}
+        try:
+            with translated(*expected):
+                answer: Mapping[str, Any] = operation(Bucket=self._bucket, **params)
+                return answer
+        except ClientError as error:
+            meaning = expected[code_of(error)]
+            raise meaning() from error
+
+
+def _etag(answer: Mapping[str, Any]) -> str:
+    """In quotes, as HTTP has it."""
+    return '"' + str(answer["ETag"]).strip('"') + '"'
+
+
+def _crc(answer: Mapping[str, Any]) -> int | None:
+    value = answer.get("ChecksumCRC32C")
+    return crc_from_base64(value) if value else None
+
+
+def _named(part: StoredPart) -> dict[str, Any]:
+    """A part as a completion names it."""
+    named: dict[str, Any] = {"PartNumber": part.number, "ETag": part.etag}
+    if part.crc32c is not None:
+        named["ChecksumCRC32C"] = crc_to_base64(part.crc32c)
+    return named

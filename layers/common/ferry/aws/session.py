@@ -1,0 +1,80 @@
+"""AWS clients, made when first asked for and then kept.
+
+They come from botocore directly: what boto3 adds (resources, transfers) is not used and takes longer to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
+
+ATTEMPTS = 3
+CONNECT_TIMEOUT = 2
+READ_TIMEOUT = 8
+S3_READ_TIMEOUT = 25
+"""S3 may take its time over a completion; a function's own time-out lies little beyond it. Seconds."""
+CONNECTIONS = 32
+
+
+class AwsSession:
+    """One process's clients. `endpoints` maps `s3`, `s3_public`, `dynamodb` and `kms` to addresses other than AWS's."""
+
+    def __init__(self, endpoints: Mapping[str, str]) -> None:
+        self._endpoints = endpoints
+
+    @cached_property
+    def dynamodb(self) -> DynamoDBClient:
+        return cast("DynamoDBClient", self._client("dynamodb", self._endpoints.get("dynamodb")))
+
+    @cached_property
+    def kms(self) -> KMSClient:
+        return cast("KMSClient", self._client("kms", self._endpoints.get("kms")))
+
+    @cached_property
+    def s3(self) -> S3Client:
+        return self._s3(self._endpoints.get("s3"))
+
+    @cached_property
+    def s3_public(self) -> S3Client:
+        """For signing URLs: S3 under the address that clients reach."""
+        public = self._endpoints.get("s3_public")
+        return self._s3(public) if public else self.s3
+
+    def _s3(self, endpoint: str | None) -> S3Client:
+        # Checksums are given explicitly where they matter; botocore's own default would sign that of an empty body into
+        # every presigned URL. A stand-in has no host name for each bucket, hence the path style.
+        client = self._client(
+            "s3",
+            endpoint,
+            read_timeout=S3_READ_TIMEOUT,
+            signature_version="s3v4",
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3={"addressing_style": "path" if endpoint else "virtual"},
+        )
+        return cast("S3Client", client)
+
+    @cached_property
+    def _session(self) -> Session:
+        from botocore.session import Session
+
+        return Session()
+
+    def _client(self, service: str, endpoint: str | None, **options: object) -> object:
+        from botocore.config import Config
+
+        defaults: dict[str, Any] = {
+            "connect_timeout": CONNECT_TIMEOUT,
+            "read_timeout": READ_TIMEOUT,
+            "retries": {"mode": "standard", "total_max_attempts": ATTEMPTS},
+            "max_pool_connections": CONNECTIONS,
+            "tcp_keepalive": True,
+        }
+        return self._session.create_client(service, endpoint_url=endpoint, config=Config(**defaults | options))

@@ -1,0 +1,35 @@
+"""Answers, before they are put into the gateway's shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, headers and a body; bytes go out as they are, text as UTF-8. None is no body."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | str | None = None
+
+
+def json_answer(
+    status: int, content: object, headers: Mapping[str, str] | None = None, *, media_type: str = JSON
+) -> Answer:
+    """`content` as JSON. Nothing is cached unless `headers` say so: answers tell states, and URLs that are secrets."""
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    base = {
+        "Content-Type": media_type,
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Answer(status, {**base, **(headers or {})}, text)
+
+
+def empty(status: int = 204, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, {"Cache-Control": "no-store", **(headers or {})})

@@ -1,0 +1,33 @@
+"""Who a request is from: the bearer token in its Authorization header (RFC 6750 section 2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ferry.access.verify import Principal, Verifier
+from ferry.errors import InsufficientScope, InvalidToken, MissingToken
+from ferry.http.app import Authenticate
+from ferry.http.request import Request
+
+READ = "files:read"
+WRITE = "files:write"
+ADMIN = "files:admin"
+
+
+def bearer(verifier: Callable[[], Verifier]) -> Authenticate:
+    """The check for routes that need a scope; `verifier` is asked for only when a token is there to be checked."""
+
+    def authenticate(request: Request, scope: str) -> Principal:
+        """Raises `MissingToken`, `InvalidToken`, `InsufficientScope`, `BackendUnavailable`."""
+        scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
+        if scheme.lower() != "bearer":
+            # Another scheme is no attempt to send a token.
+            raise MissingToken
+        if not token.strip():
+            raise InvalidToken
+        principal = verifier().principal(token.strip())
+        if scope not in principal.scopes:
+            raise InsufficientScope(f"this needs the scope {scope}", scope=scope)
+        return principal
+
+    return authenticate

@@ -1,0 +1,87 @@
+"""Upload requests: from bodies and query parameters to what the use cases take."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from ferry.errors import ChunkTooLarge, InvalidField
+from ferry.grid import MAX_CHUNK_SIZE
+from ferry.http import bodies, checksums
+from ferry.http.models import MAX_UPLOAD_ID, Checksum, ChunkBody, CompleteBody, PartsBody, StartBody
+from ferry.http.refusals import BodyTooLarge
+from ferry.http.request import Request
+from ferry.http.validation import parse
+from ferry.names import normalise
+from ferry.uploads.chunk import ChunkRequest
+from ferry.uploads.complete import CompleteRequest
+from ferry.uploads.parts import PartsRequest
+from ferry.uploads.start import StartRequest
+
+_MAX_BASE64 = (MAX_CHUNK_SIZE + 2) // 3 * 4
+
+# Each function here raises what `ferry.http.validation.parse` does, `InvalidFilename`, and the refusals of checksums.
+
+
+def start_request(request: Request) -> StartRequest:
+    body = parse(request, StartBody)
+    return StartRequest(
+        name=normalise(body.filename),
+        size=body.size,
+        content_type=body.content_type,
+        chunk_size=body.chunk_size,
+        crc32c=_crc32c(body.checksum),
+        fingerprint=body.fingerprint,
+        metadata=body.metadata or {},
+        replace=body.if_exists == "replace",
+        restart=body.restart,
+    )
+
+
+def chunk_request(request: Request) -> ChunkRequest:
+    """A chunk in either form. Raises `ChunkTooLarge` too."""
+    try:
+        return _raw_chunk(request) if request.content_type == bodies.BYTES else _json_chunk(request)
+    except BodyTooLarge as error:
+        raise ChunkTooLarge from error
+
+
+def parts_request(request: Request) -> PartsRequest:
+    body = parse(request, PartsBody)
+    parts = [(part.part_number, _crc32c(part.checksum)) for part in body.parts]
+    return PartsRequest(name=normalise(body.filename), parts=parts, upload_id=body.upload_id)
+
+
+def complete_request(request: Request) -> CompleteRequest:
+    body = parse(request, CompleteBody)
+    return CompleteRequest(
+        name=normalise(body.filename),
+        upload_id=body.upload_id,
+        crc32c=_crc32c(body.checksum),
+        replace=None if body.if_exists is None else body.if_exists == "replace",
+    )
+
+
+def _json_chunk(request: Request) -> ChunkRequest:
+    body = parse(request, ChunkBody, bodies.LARGE)
+    if len(body.data) > _MAX_BASE64:
+        raise ChunkTooLarge
+    try:
+        data = base64.b64decode(body.data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidField.at("data", "must be base64: padded, without line breaks") from error
+    digests = (checksums.chunk_digest(body.checksum.algorithm, body.checksum.value),) if body.checksum else ()
+    return ChunkRequest(normalise(body.filename), body.chunk_index, data, body.upload_id, digests)
+
+
+def _raw_chunk(request: Request) -> ChunkRequest:
+    name, upload_id = request.filename(), request.text("upload_id", MAX_UPLOAD_ID)
+    index = request.integer("chunk_index")
+    if index is None:
+        raise InvalidField.at("chunk_index", "is required")
+    digests = checksums.content_digests(request.headers.get("content-digest"))
+    return ChunkRequest(name, index, bodies.raw(request, MAX_CHUNK_SIZE), upload_id, digests)
+
+
+def _crc32c(checksum: Checksum | None) -> int | None:
+    return None if checksum is None else checksums.crc32c(checksum.algorithm, checksum.value)

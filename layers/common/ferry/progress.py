@@ -1,0 +1,236 @@
+"""Status: how far the upload of a name is, and what is missing.
+
+A name's status is that of its newest upload; once that is complete, that of the file. It never takes the absence of
+rows for an end: what there is neither an upload nor a file of is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ferry.engine import SECOND, Engine
+from ferry.errors import NotFound
+from ferry.grid import Grid, Range, gaps_in
+from ferry.model import File, State, Upload
+from ferry.ports import Page
+from ferry.uploads.current import is_expired
+from ferry.uploads.received import Received, landed_parts, received
+
+MAX_MISSING = 100_000
+"""The most ranges in `missing`, so that an answer stays below the platform's 6 MB; the first ones, ascending."""
+
+# How often a wait looks, in seconds. Parts sent straight to S3 are found by listing them, which costs more than the
+# ledger.
+_PAUSE = 1.0
+_PAUSE_DIRECT = 3.0
+
+
+class Phase(StrEnum):
+    """An upload's state as clients see it. `PARTIAL` may be everything, as long as nobody has completed it."""
+
+    PENDING = "pending"
+    PARTIAL = "partial"
+    COMPLETING = "completing"
+    COMPLETE = "complete"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+    @property
+    def in_progress(self) -> bool:
+        return self in (Phase.PENDING, Phase.PARTIAL, Phase.COMPLETING)
+
+
+_ENDED = {State.EXPIRED: Phase.EXPIRED, State.CANCELLED: Phase.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Times are epoch milliseconds, sizes and offsets bytes, `missing` inclusive ranges of chunks.
+
+    Of an expired or cancelled upload nothing can be used any more: nothing counts as received. `chunk_size` and
+    `chunk_count` are None when only the file is left, `expires_at` when nothing will expire, `crc32c` when nobody
+    gave one yet. `version` grows with whatever changes, from one upload of a name to the next too. `current_file` is
+    the finished file of the name, if there is one, unless it is what this status is of.
+    """
+
+    filename: str
+    upload_id: str
+    state: Phase
+    size: int
+    received_bytes: int
+    chunk_size: int | None
+    chunk_count: int | None
+    missing: tuple[Range, ...]
+    created_at: int
+    updated_at: int
+    expires_at: int | None
+    version: int
+    etag: str | None = None
+    crc32c: int | None = None
+    current_file: File | None = None
+    direct: bool = False
+
+    @property
+    def percent(self) -> float:
+        """With one decimal, rounded down: 100.0 means that no byte is missing. An empty file has 0.0 until complete."""
+        if not self.size:
+            return 100.0 if self.state is Phase.COMPLETE else 0.0
+        return self.received_bytes * 1000 // self.size / 10
+
+    @property
+    def next_offset(self) -> int:
+        """Where the first missing byte is; the size when none is missing."""
+        if not self.missing or self.chunk_size is None:
+            return self.size
+        return (self.missing[0][0] - 1) * self.chunk_size
+
+    @property
+    def tag(self) -> str:
+        """What differs whenever any of this does: the opaque part of an entity tag."""
+        beside = self.current_file.upload_id if self.current_file else ""
+        return f"{self.upload_id}.{self.state}.{self.version}.{beside}"
+
+
+def status(engine: Engine, ns: str, name: str) -> Status:
+    """How far the newest upload of the name is: three reads of the ledger, and a listing once URLs were signed.
+
+    Raises:
+        NotFound: there is neither an upload nor a file of that name, or there no longer is.
+    """
+    slot = engine.ledger.slot(ns, name)
+    upload = engine.ledger.upload(slot.upload_id) if slot is not None else None
+    # Read last: an upload that is completed meanwhile is then seen by its file.
+    file = engine.ledger.file(ns, name)
+    if (
+        upload is None
+        or upload.session.state is State.COMPLETE
+        or (file is not None and file.upload_id == upload.session.upload_id)
+    ):
+        if file is None:
+            raise NotFound
+        return _of_file(file, upload)
+    return _of_upload(engine, upload, file)
+
+
+def wait(  # noqa: PLR0917 - `status`'s three, and what to wait for, how long, and how
+    engine: Engine, ns: str, name: str, since: int, seconds: float, sleep: Callable[[float], None]
+) -> Status:
+    """As `status`, but not before its version is another than `since`, or the `seconds` are over.
+
+    `sleep` takes seconds. Any other version is news: after a restart within a millisecond it may be a lower one.
+
+    Raises:
+        NotFound: as `status` does, at once.
+    """
+    until = engine.clock() + int(seconds * SECOND)
+    while True:
+        now_known = status(engine, ns, name)
+        left = (until - engine.clock()) / SECOND
+        if now_known.version != since or left <= 0:
+            return now_known
+        sleep(min(left, _PAUSE_DIRECT if now_known.direct else _PAUSE))
+
+
+def uploads(engine: Engine, ns: str, cursor: str | None, limit: int) -> Page[Status]:
+    """The namespace's uploads in progress. A page may hold fewer than `limit`, or none, and still have a cursor."""
+    page = engine.ledger.open_slots(ns, cursor, limit)
+    found = []
+    for slot in page.items:
+        upload = engine.ledger.upload(slot.upload_id)
+        if upload is None or not upload.session.state.in_progress:
+            continue
+        progress = _of_upload(engine, upload, engine.ledger.file(ns, slot.name))
+        if progress.state.in_progress:
+            found.append(progress)
+    return Page(found, page.cursor)
+
+
+def _of_file(file: File, upload: Upload | None) -> Status:
+    """A finished file's status; its plan and beginning are those of the upload that made it, while that is known."""
+    made_by = upload if upload is not None and upload.session.upload_id == file.upload_id else None
+    grid = made_by.session.grid if made_by else None
+    return Status(
+        filename=file.name,
+        upload_id=file.upload_id,
+        state=Phase.COMPLETE,
+        size=file.size,
+        received_bytes=file.size,
+        chunk_size=grid.chunk_size if grid else None,
+        chunk_count=grid.chunk_count if grid else None,
+        missing=(),
+        created_at=made_by.session.created if made_by else file.uploaded_at,
+        updated_at=file.uploaded_at,
+        expires_at=None,
+        version=max(file.uploaded_at, made_by.version if made_by else 0),
+        etag=file.etag,
+        crc32c=file.crc32c,
+    )
+
+
+def _of_upload(engine: Engine, upload: Upload, file: File | None) -> Status:
+    session = upload.session
+    if session.state in _ENDED:
+        return _of_ended(upload, _ENDED[session.state], session.ended or upload.touched, file)
+    if is_expired(engine, upload):
+        return _of_ended(upload, Phase.EXPIRED, upload.expires_at, file)
+    if session.state is State.COMPLETING or session.made is not None:
+        # Nobody begins to complete before everything is there; and the parts may be an object by now.
+        return _of_received(upload, _everything(session.grid), session.grid.part_count, file)
+    parts = landed_parts(engine, upload)
+    return _of_received(upload, received(upload, parts), len(parts), file)
+
+
+def _of_received(upload: Upload, got: Received, landed: int, file: File | None) -> Status:
+    """An upload in progress; `landed` parts are in S3, which changes no row of the ledger but is news all the same."""
+    session, grid = upload.session, upload.session.grid
+    completing = session.state is State.COMPLETING
+    return Status(
+        filename=session.name,
+        upload_id=session.upload_id,
+        state=Phase.COMPLETING if completing else Phase.PARTIAL if got.bytes else Phase.PENDING,
+        size=grid.size,
+        received_bytes=got.bytes,
+        chunk_size=grid.chunk_size,
+        chunk_count=grid.chunk_count,
+        missing=_first_gaps(got.chunks, grid.chunk_count),
+        created_at=session.created,
+        updated_at=upload.touched,
+        expires_at=None if completing else upload.expires_at,
+        version=upload.version + (landed if upload.direct else 0),
+        crc32c=session.crc32c,
+        current_file=file,
+        direct=upload.direct,
+    )
+
+
+def _of_ended(upload: Upload, state: Phase, ended: int, file: File | None) -> Status:
+    """Not told from the stripes, which the clean-up takes away some time after the end."""
+    session, grid = upload.session, upload.session.grid
+    return Status(
+        filename=session.name,
+        upload_id=session.upload_id,
+        state=state,
+        size=grid.size,
+        received_bytes=0,
+        chunk_size=grid.chunk_size,
+        chunk_count=grid.chunk_count,
+        missing=_first_gaps([], grid.chunk_count),
+        created_at=session.created,
+        updated_at=ended,
+        expires_at=ended if state is Phase.EXPIRED else None,
+        version=max(ended, upload.version),
+        crc32c=session.crc32c,
+        current_file=file,
+    )
+
+
+def _everything(grid: Grid) -> Received:
+    whole = [(1, grid.chunk_count)] if grid.chunk_count else []
+    return Received(whole, [(1, grid.part_count)] if whole else [], grid.size)
+
+
+def _first_gaps(chunks: Sequence[Range], last: int) -> tuple[Range, ...]:
+    """Up to `MAX_MISSING` of the ranges that are missing."""
+    return tuple(gap for gap, _ in zip(gaps_in(chunks, last), range(MAX_MISSING), strict=False))

@@ -1,0 +1,90 @@
+"""The composition root: factories, each kept for the life of the process, so that a function makes only what it uses.
+
+Imports are inside on purpose: a function that checks tokens and reads one table must not load what signs tokens.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+from ferry.aws.clock import wall_clock
+from ferry.settings import Settings
+
+if TYPE_CHECKING:
+    from ferry.access.issue import Issuer
+    from ferry.access.keyring import KeyCache
+    from ferry.access.verify import Verifier
+    from ferry.aws.session import AwsSession
+    from ferry.engine import Engine
+    from ferry.ports import AccessStore
+
+
+@cache
+def settings() -> Settings:
+    return Settings.from_environment(os.environ)
+
+
+@cache
+def session() -> AwsSession:
+    from ferry.aws.session import AwsSession
+
+    return AwsSession(settings().endpoints)
+
+
+@cache
+def access_store() -> AccessStore:
+    from ferry.aws.access_table import AccessTable
+
+    return AccessTable(session().dynamodb, settings().access_table)
+
+
+@cache
+def keys() -> KeyCache:
+    from ferry.access.keyring import KeyCache
+
+    return KeyCache(access_store(), wall_clock)
+
+
+@cache
+def verifier() -> Verifier:
+    """Who checks tokens."""
+    from ferry.access.verify import Verifier
+
+    return Verifier(keys(), issuer=settings().issuer, audience=settings().audience)
+
+
+@cache
+def issuer() -> Issuer:
+    """Who issues tokens, and publishes the keys they are checked with."""
+    from ferry.access.issue import Issuer
+    from ferry.aws.kms import KmsSigner
+
+    return Issuer(
+        store=access_store(),
+        keys=keys(),
+        signer=KmsSigner(session().kms),
+        clock=wall_clock,
+        key_ref=settings().signing_key,
+        issuer=settings().issuer,
+        audience=settings().audience,
+        lifetime=settings().token_lifetime,
+    )
+
+
+@cache
+def engine() -> Engine:
+    """What the use cases work with."""
+    from ferry.aws.ledger import DynamoLedger
+    from ferry.aws.objects import S3Objects
+    from ferry.engine import Engine
+
+    return Engine(
+        ledger=DynamoLedger(session().dynamodb, settings().ledger_table, wall_clock),
+        objects=S3Objects(session().s3, settings().bucket, session().s3_public),
+        clock=wall_clock,
+        session_idle=settings().session_idle,
+        session_max_age=settings().session_max_age,
+        url_lifetime=settings().url_lifetime,
+    )

@@ -1,0 +1,75 @@
+"""Cuts an installed tree down to what the functions load, and checks that its machine code is the runtime's.
+
+Licence texts stay: they must travel with the code. So does METADATA, which `importlib.metadata` answers from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ELF_MACHINES = {"x86_64": 62, "aarch64": 183}
+"""`e_machine` of the ELF header."""
+
+BOTOCORE_COMMON = {"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"}
+UNUSED_DESCRIPTIONS = ("examples-*", "waiters-*", "service-2.sdk-extras.json")
+UNUSED_FOLDERS = ("bin", "**/tests", "**/__pycache__")
+UNUSED_FILES = ("**/*.pyi", "**/py.typed", "**/*.pyx", "**/*.c", "**/*.h")
+UNUSED_METADATA = ("INSTALLER", "RECORD", "REQUESTED", "WHEEL", "direct_url.json", "top_level.txt", "sboms")
+
+
+def unused(root: Path, services: Sequence[str]) -> Iterator[Path]:
+    """What no function loads, below `root`."""
+    for pattern in (*UNUSED_FOLDERS, *UNUSED_FILES):
+        yield from root.glob(pattern)
+    for name in UNUSED_METADATA:
+        yield from root.glob(f"*.dist-info/{name}")
+    data = root / "botocore" / "data"
+    for entry in data.iterdir():
+        if entry.name not in BOTOCORE_COMMON and entry.name not in services:
+            yield entry
+    for service in services:
+        for pattern in UNUSED_DESCRIPTIONS:
+            yield from (data / service).glob(f"*/{pattern}")
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def foreign_libraries(root: Path, machine: str) -> list[str]:
+    """Shared libraries that are no ELF file for `machine` (little-endian, as both of Lambda's are)."""
+    found = []
+    for path in sorted(root.glob("**/*.so*")):
+        with path.open("rb") as file:
+            header = file.read(20)
+        if header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != ELF_MACHINES[machine]:
+            found.append(str(path.relative_to(root)))
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--machine", choices=sorted(ELF_MACHINES), required=True)
+    parser.add_argument("--services", nargs="+", required=True)
+    options = parser.parse_args()
+    for service in options.services:
+        if not (options.root / "botocore" / "data" / service).is_dir():
+            parser.error(f"botocore describes no service {service!r}")
+    for path in list(unused(options.root, options.services)):
+        remove(path)
+    if foreign := foreign_libraries(options.root, options.machine):
+        sys.stderr.write(f"not for {options.machine}: {', '.join(foreign)}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

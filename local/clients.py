@@ -1,0 +1,50 @@
+"""The three clients of a local service, their secrets made once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ferry.model import Client
+from ferry.ports import AccessStore
+from local.errors import LocalError
+from local.state import secret
+
+ALL_SCOPES = ("files:read", "files:write", "files:admin")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalClient:
+    client_id: str
+    client_secret: str
+    namespace: str
+    scopes: tuple[str, ...]
+
+    def described(self) -> dict[str, Any]:
+        """As `.local/ferry.json` has it."""
+        return {
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "namespace": self.namespace,
+            "scopes": list(self.scopes),
+        }
+
+
+_CLIENTS = (("demo", "demo", ALL_SCOPES), ("reader", "demo", ("files:read",)), ("other", "other", ALL_SCOPES))
+
+
+def recall(described: Mapping[str, Any]) -> list[LocalClient]:
+    """The clients, with the secrets that an earlier `ferry.json` has. Raises `LocalError` when it is damaged."""
+    try:
+        secrets = {entry["client_id"]: str(entry["client_secret"]) for entry in described.get("clients", ())}
+    except (TypeError, KeyError):
+        raise LocalError("ferry.json is damaged: delete it, and new secrets will be made") from None
+    return [LocalClient(name, secrets.get(name) or secret(), ns, scopes) for name, ns, scopes in _CLIENTS]
+
+
+def seed(store: AccessStore, clients: Sequence[LocalClient]) -> None:
+    for client in clients:
+        digest = hashlib.sha256(client.client_secret.encode()).digest()
+        store.put_client(Client(client.client_id, client.namespace, frozenset(client.scopes), (digest,)))

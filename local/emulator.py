@@ -1,0 +1,179 @@
+"""One copy of a function: the Lambda runtime emulator with the real runtime client in it, as plain processes."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from local import children, sockets
+from local.children import Child
+from local.errors import LocalError
+from local.pool import Copy, Crashed, FunctionFailed, TimedOut
+from local.stack import REGION, Function
+from local.state import State
+
+_INVOKE = "/2015-03-31/functions/function/invocations"
+_START_SECONDS = 10.0
+_TRIES = 3
+# The emulator ends a call at the function's time-out by itself; this is for when it does not.
+_SLACK = 2.0
+
+
+def find(state: State) -> Path:
+    """The emulator that ships with SAM CLI, fit to be run. Raises `LocalError`."""
+    machine = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(
+        platform.machine().lower()
+    )
+    if machine is None or sys.platform != "linux":
+        raise LocalError(
+            f"the Lambda emulator runs on Linux (x86_64, arm64), not on {sys.platform} {platform.machine()}"
+        )
+    spec = importlib.util.find_spec("samcli")
+    folders = spec.submodule_search_locations if spec else None
+    binary = Path(folders[0]) / "local" / "rapid" / f"aws-lambda-rie-{machine}" if folders else Path("absent")
+    if not binary.is_file():
+        raise LocalError(f"aws-sam-cli has no {binary.name}: install the pinned version of it")
+    if os.access(binary, os.X_OK):
+        return binary
+    runnable = state.folder / binary.name
+    shutil.copyfile(binary, runnable)
+    runnable.chmod(0o700)
+    return runnable
+
+
+class EmulatedCopy:
+    """A `Copy`. Its calls block in a thread of `threads`, one each."""
+
+    def __init__(self, child: Child, port: int, threads: ThreadPoolExecutor) -> None:
+        self._child = child
+        self._port = port
+        self._threads = threads
+        self._last: asyncio.Future[tuple[int, bytes]] | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self._child.alive
+
+    async def invoke(self, event: bytes, seconds: float) -> bytes:
+        loop = asyncio.get_running_loop()
+        self._last = loop.run_in_executor(self._threads, _post, self._port, event, seconds + _SLACK)
+        # It may fail after its time is up, when nobody asks any more.
+        self._last.add_done_callback(lambda call: call.cancelled() or call.exception())
+        try:
+            status, payload = await asyncio.wait_for(asyncio.shield(self._last), seconds)
+        except TimeoutError:
+            raise TimedOut from None
+        except (OSError, http.client.HTTPException) as error:
+            raise Crashed(str(error)) from None
+        if payload.startswith(b"Task timed out after "):
+            raise TimedOut
+        if status != 200:
+            raise Crashed(payload[:500].decode("utf-8", "replace"))
+        _raise_if_failed(payload)
+        return payload
+
+    async def stop(self) -> None:
+        await self._child.stop()
+        if self._last is not None:
+            await asyncio.wait({self._last}, timeout=_SLACK)
+
+
+class Emulator:
+    """Starts copies."""
+
+    def __init__(
+        self, state: State, credentials: Mapping[str, str], *, copies: int, functions: int, echo: bool
+    ) -> None:
+        self._state = state
+        self._binary = find(state)
+        self._credentials = credentials
+        self._echo = echo
+        self._threads = ThreadPoolExecutor(max_workers=copies * functions + functions, thread_name_prefix="invoke")
+
+    async def start(self, function: Function) -> Copy:
+        """Raises `Crashed`."""
+        # A port that was free a moment ago may be taken by now.
+        for _ in range(_TRIES):
+            port, api_port = sockets.free_ports(2)
+            child = await self._spawn(function, port, api_port)
+            if await sockets.listening(port, _START_SECONDS, child.is_alive):
+                return EmulatedCopy(child, port, self._threads)
+            await child.stop()
+        raise Crashed(f"{function.name} did not start; see {self._state.log_file(function.name)}")
+
+    async def _spawn(self, function: Function, port: int, api_port: int) -> Child:
+        command = [
+            str(self._binary),
+            *("--log-level", "error"),
+            *("--runtime-interface-emulator-address", f"127.0.0.1:{port}"),
+            *("--runtime-api-address", f"127.0.0.1:{api_port}"),
+            *children.leashed([sys.executable, "-m", "awslambdaric", function.handler], parent=0),
+        ]
+        return await children.start(
+            command,
+            env=environment(function, self._credentials, self._state),
+            cwd=function.code,
+            log=function.name,
+            state=self._state,
+            echo=self._echo,
+        )
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def environment(function: Function, credentials: Mapping[str, str], state: State) -> dict[str, str]:
+    """What a function finds in its environment: Lambda's own variables and the template's, none of the runner's."""
+    return {
+        "PATH": os.defpath,
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": f"{function.timeout:g}",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_FORMAT": function.log_format,
+        "LAMBDA_TASK_ROOT": str(function.code),
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "PYTHONPATH": os.pathsep.join(map(str, function.paths)),
+        # Nothing of whoever runs this: no profile, no instance role, no files beside the sources.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONPYCACHEPREFIX": str(state.folder / "pycache"),
+        **credentials,
+        **function.environment,
+    }
+
+
+def _post(port: int, event: bytes, seconds: float) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    try:
+        connection.request("POST", _INVOKE, event)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def _raise_if_failed(payload: bytes) -> None:
+    """A function that raised returns an object of errorType and errorMessage, with status 200."""
+    if not payload.startswith(b'{"error') or b'"errorType"' not in payload[:100_000]:
+        return
+    failure: Any = json.loads(payload)
+    if "statusCode" not in failure and {"errorType", "errorMessage"} <= failure.keys():
+        raise FunctionFailed(f"{failure['errorType']}: {failure['errorMessage']}")

@@ -1,0 +1,123 @@
+"""A local service as a child of the demo or of the tests: started, awaited, stopped or killed to the last process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from local import sockets
+from local.errors import LocalError
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+_END_SECONDS = 10.0
+
+
+class Launched:
+    """A running service over the folder `state`, which is nobody else's."""
+
+    def __init__(self, state: Path, *, parameters: str = "", options: Sequence[str] = ()) -> None:
+        """Starts it, and returns once it is ready. Its output goes to `<state>.log`. Raises `LocalError`."""
+        self.state = state
+        self._log = state.with_name(f"{state.name}.log")
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "local", "--quiet", "--with-parent", "--state", str(state)),
+                    *("--params", parameters, "--port", str(sockets.free_ports(1)[0]), *options),
+                ],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                encoding="utf-8",
+                # Ctrl-C reaches whoever started this, who then stops it.
+                start_new_session=True,
+            )
+        try:
+            self.ready = self._await_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _await_ready(self) -> str:
+        assert self._process.stdout is not None
+        late = threading.Timer(START_SECONDS, self._process.kill)
+        late.start()
+        try:
+            for line in self._process.stdout:
+                if line.startswith("ready"):
+                    return line.strip()
+        finally:
+            late.cancel()
+        raise LocalError(f"the service did not start:\n{self.log()[-2000:]}")
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What the service says of itself: the addresses and the clients (ferry.json)."""
+        found: dict[str, Any] = json.loads((self.state / "ferry.json").read_text(encoding="utf-8"))
+        return found
+
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def stop(self) -> int:
+        """Stop it as Ctrl-C does, and return its exit code. Idempotent."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        self.kill()
+        return self._process.returncode
+
+    def kill(self) -> int:
+        """`kill -9` for every process of it at once, and return how many there were. Idempotent."""
+        killed = 0
+        while pids := processes_of(self.state):
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            _await_end(pids)
+            self._process.poll()
+            killed += len(pids)
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        return killed
+
+
+def processes_of(state: Path) -> list[int]:
+    """The processes that work on this folder: it stands in their command or in their environment. Linux only."""
+    marker = re.compile(re.escape(str(state).encode()) + rb"[/\0]")
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            about = (folder / "cmdline").read_bytes() + b"\0" + (folder / "environ").read_bytes() + b"\0"
+            if marker.search(about) and int(folder.name) != os.getpid():
+                found.append(int(folder.name))
+    return found
+
+
+def _await_end(pids: Sequence[int]) -> None:
+    """Wait until those processes have ended, children of others as they are."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            handle = os.pidfd_open(pid)
+            try:
+                # Readable once it has ended; one that its parent has not waited for yet has, too.
+                select.select([handle], [], [], _END_SECONDS)
+            finally:
+                os.close(handle)

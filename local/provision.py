@@ -1,0 +1,169 @@
+"""Makes what the template defines in the local S3, DynamoDB and KMS, when it is not there yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.errors import LocalError
+from local.stack import REGION, Stack, physical_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CORSRuleTypeDef
+
+T = TypeVar("T")
+
+_PATIENCE_SECONDS = 20.0
+_TABLE_MEMBERS = (
+    "AttributeDefinitions",
+    "KeySchema",
+    "BillingMode",
+    "GlobalSecondaryIndexes",
+    "LocalSecondaryIndexes",
+    "ProvisionedThroughput",
+)
+# A browser's page on this machine, and one redirected here (`Origin: null`), may always read.
+_LOCAL_ORIGINS = ("http://localhost:*", "http://127.0.0.1:*", "https://localhost:*", "null")
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """Where the services are, and the keys that open them."""
+
+    s3: str
+    dynamodb: str
+    kms: str
+    access_key: str
+    secret_key: str
+
+    def endpoints(self) -> str:
+        """As the functions take them: `service=url` pairs."""
+        return f"s3={self.s3},dynamodb={self.dynamodb},kms={self.kms}"
+
+    def kms_client(self) -> KMSClient:
+        return boto3.client("kms", endpoint_url=self.kms, **self._common())
+
+    def dynamodb_client(self) -> DynamoDBClient:
+        return boto3.client("dynamodb", endpoint_url=self.dynamodb, **self._common())
+
+    def s3_client(self) -> S3Client:
+        return boto3.client("s3", endpoint_url=self.s3, **self._common())
+
+    def _common(self) -> dict[str, Any]:
+        return {
+            "region_name": REGION,
+            "aws_access_key_id": self.access_key,
+            "aws_secret_access_key": self.secret_key,
+            "config": Config(retries={"mode": "standard", "total_max_attempts": 5}, s3={"addressing_style": "path"}),
+        }
+
+
+def provision(backends: Backends, stack: Stack, known_keys: Mapping[str, str]) -> dict[str, str]:
+    """Make keys, tables and buckets; idempotent.
+
+    Args:
+        backends: the running services.
+        stack: what to make.
+        known_keys: ids of KMS keys made before, by logical id.
+
+    Returns:
+        The ids of the keys, by logical id.
+
+    Raises:
+        LocalError: a table is there with other keys than the template wants, or a service does not answer.
+    """
+    try:
+        keys = _keys(backends.kms_client(), stack, known_keys)
+        _tables(backends.dynamodb_client(), stack)
+        _buckets(backends.s3_client(), stack)
+    except (BotoCoreError, ClientError) as error:
+        raise LocalError(f"the local services could not be set up: {error}") from error
+    return keys
+
+
+def _keys(kms: KMSClient, stack: Stack, known: Mapping[str, str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for logical, wanted in stack.keys.items():
+        there = _there(kms.describe_key, "NotFoundException", KeyId=known[logical]) if logical in known else None
+        if there is not None:
+            found[logical] = known[logical]
+        else:
+            found[logical] = kms.create_key(**wanted)["KeyMetadata"]["KeyId"]
+    return found
+
+
+def _tables(dynamodb: DynamoDBClient, stack: Stack) -> None:
+    for logical, wanted in stack.tables.items():
+        name = physical_name(logical)
+        there = _there(dynamodb.describe_table, "ResourceNotFoundException", TableName=name)
+        if there is None:
+            dynamodb.create_table(TableName=name, **{key: wanted[key] for key in _TABLE_MEMBERS if key in wanted})
+            dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        elif _shape(there["Table"]) != _shape(wanted):
+            raise LocalError(f"table {name} was made from another template: start anew with `python -m local --reset`")
+        ttl = wanted.get("TimeToLiveSpecification")
+        if there is None and ttl:
+            dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=ttl)
+
+
+def _shape(table: Mapping[str, Any]) -> object:
+    """The keys of a table and of its indexes."""
+
+    def keys(schema: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+        return [(key["AttributeName"], key["KeyType"]) for key in schema]
+
+    indexes = [*(table.get("GlobalSecondaryIndexes") or ()), *(table.get("LocalSecondaryIndexes") or ())]
+    return keys(table["KeySchema"]), sorted((index["IndexName"], keys(index["KeySchema"])) for index in indexes)
+
+
+def _buckets(s3: S3Client, stack: Stack) -> None:
+    for logical, wanted in stack.buckets.items():
+        name = physical_name(logical)
+        if _there(s3.head_bucket, "404", Bucket=name) is None:
+            s3.create_bucket(Bucket=name)
+        rules = wanted.get("CorsConfiguration", {}).get("CorsRules")
+        if rules:
+            s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [_cors_rule(rule) for rule in rules]})
+        _wait_until_writable(s3, name)
+
+
+def _cors_rule(rule: Mapping[str, Any]) -> CORSRuleTypeDef:
+    """CloudFormation's names to the API's, and the origins of this machine besides."""
+    renamed = {"ExposedHeaders": "ExposeHeaders", "MaxAge": "MaxAgeSeconds", "Id": "ID"}
+    found = {renamed.get(key, key): value for key, value in rule.items()}
+    if "*" not in found["AllowedOrigins"]:
+        found["AllowedOrigins"] = [*found["AllowedOrigins"], *_LOCAL_ORIGINS]
+    return cast("CORSRuleTypeDef", found)
+
+
+def _wait_until_writable(s3: S3Client, bucket: str) -> None:
+    """The gateway answers before there is a disk behind it."""
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            s3.put_object(Bucket=bucket, Key="probe", Body=b"x")
+            s3.delete_object(Bucket=bucket, Key="probe")
+            return
+        except ClientError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+def _there(call: Callable[..., T], absent: str, **arguments: str) -> T | None:
+    """What a describing call gives, or None when it says that there is no such thing."""
+    try:
+        return call(**arguments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == absent:
+            return None
+        raise

@@ -1,0 +1,84 @@
+"""Ports on the loopback interface."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+
+HOST = "127.0.0.1"
+# SeaweedFS listens for gRPC on each port plus this; both must lie below the ports that the system gives to clients.
+_GRPC = 10_000
+_PAIRS = range(12_000, 22_000)
+
+
+def bound(port: int) -> socket.socket | None:
+    """A listening socket on that port (0: any), or None when it is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(512)
+    except OSError:
+        listener.close()
+        return None
+    return listener
+
+
+def is_free(port: int) -> bool:
+    listener = bound(port)
+    if listener is None:
+        return False
+    listener.close()
+    return True
+
+
+def listen_near(port: int, tries: int = 50) -> socket.socket:
+    """Listen on that port, or on one of the next, or on any."""
+    for candidate in range(port, min(port + tries, 65_536)):
+        listener = bound(candidate)
+        if listener is not None:
+            return listener
+    listener = bound(0)
+    if listener is None:
+        raise OSError("no port is free")
+    return listener
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now, all different."""
+    listeners = [found for found in (bound(0) for _ in range(count)) if found is not None]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    if len(ports) < count:
+        raise OSError("no port is free")
+    return ports
+
+
+def free_pairs(count: int, preferred: Iterable[int]) -> list[int]:
+    """Ports that are free together with the one 10,000 above: those preferred, if they are, then others."""
+    found: list[int] = []
+    for port in (*preferred, *_PAIRS):
+        if len(found) == count:
+            break
+        if port in _PAIRS and port not in found and is_free(port) and is_free(port + _GRPC):
+            found.append(port)
+    if len(found) < count:
+        raise OSError("no port is free")
+    return found
+
+
+async def listening(port: int, seconds: float, alive: Callable[[], bool]) -> bool:
+    """Wait until something listens there. False when it died or the time is up."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while alive() and loop.time() < end:
+        try:
+            _, writer = await asyncio.open_connection(HOST, port)
+        except OSError:
+            await asyncio.sleep(0.01)
+            continue
+        writer.close()
+        return True
+    return False

@@ -1,0 +1,197 @@
+"""What the template defines, in the terms of the local service: functions, routes, schedules, tables, bucket, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.errors import LocalError
+from local.routing import Route
+from local.template import Template, Value
+
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+PSEUDO = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackName": "ferry",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function: `timeout` in seconds, `memory` in MB.
+
+    `paths` are what Lambda would put on its import path: its own code, then its layers'.
+    """
+
+    name: str
+    code: Path
+    handler: str
+    timeout: float
+    memory: int
+    environment: Mapping[str, str]
+    paths: tuple[Path, ...]
+    log_format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Invoke `function` with the JSON text `payload` whenever `expression` says."""
+
+    name: str
+    function: str
+    expression: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class CorsRules:
+    """An HTTP API's CorsConfiguration. Header names are lower case; `max_age` in seconds."""
+
+    origins: tuple[str, ...]
+    methods: tuple[str, ...]
+    allow_headers: tuple[str, ...]
+    expose_headers: tuple[str, ...]
+    max_age: int | None
+    credentials: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The stack. Tables, buckets and keys map a logical id to its resolved CloudFormation properties."""
+
+    functions: Mapping[str, Function]
+    routes: tuple[Route, ...]
+    schedules: tuple[Schedule, ...]
+    cors: CorsRules | None
+    tables: Mapping[str, Mapping[str, Any]]
+    buckets: Mapping[str, Mapping[str, Any]]
+    keys: Mapping[str, Mapping[str, Any]]
+
+
+def physical_name(logical: str) -> str:
+    """The name a table or bucket gets here; also fit for a bucket."""
+    return f"ferry-{logical.lower()}"
+
+
+def read(
+    source: Mapping[str, Any],
+    folder: Path,
+    overrides: Mapping[str, str],
+    references: Mapping[str, str] | None = None,
+) -> Stack:
+    """Read the stack from a loaded template.
+
+    Args:
+        source: the template, as `local.template.load` gives it.
+        folder: where the template lies, to which its paths are relative.
+        overrides: parameters.
+        references: physical ids of resources that are not `physical_name`, such as keys.
+    """
+    known = dict(references or {})
+
+    def reference(name: str) -> str:
+        return known.get(name, physical_name(name))
+
+    template = Template(
+        source,
+        overrides,
+        references=reference,
+        attribute=lambda name, attribute: f"arn:aws:local:{REGION}:{ACCOUNT}:{reference(name)}#{attribute}",
+        pseudo=PSEUDO,
+    )
+    functions: dict[str, Function] = {}
+    routes: list[Route] = []
+    schedules: list[Schedule] = []
+    for name, body in template.resources("AWS::Serverless::Function").items():
+        functions[name] = _function(template, folder, name, body["Properties"])
+        for event_name, event in body["Properties"].get("Events", {}).items():
+            kind = event["Type"]
+            if kind == "HttpApi":
+                spec = template.resolve({key: event["Properties"][key] for key in ("Method", "Path")})
+                routes.append(Route(str(spec["Method"]).upper(), spec["Path"], name))
+            elif kind in ("ScheduleV2", "Schedule"):
+                schedules.extend(_schedule(template, name, event_name, event["Properties"]))
+    return Stack(
+        functions=functions,
+        routes=tuple(routes),
+        schedules=tuple(schedules),
+        cors=_cors(template),
+        tables=_properties(template, "AWS::DynamoDB::Table"),
+        buckets=_properties(template, "AWS::S3::Bucket"),
+        keys=_properties(template, "AWS::KMS::Key", only=("KeySpec", "KeyUsage", "Description")),
+    )
+
+
+def _function(template: Template, folder: Path, name: str, own: Mapping[str, Any]) -> Function:
+    common = template.globals_of("Function")
+
+    def setting(key: str, default: Value = None) -> Value:
+        return template.resolve(own.get(key, common.get(key, default)))
+
+    variables: dict[str, str] = {}
+    for level in (common, own):
+        given = template.resolve(level.get("Environment", {}).get("Variables", {}))
+        variables.update((key, str(value)) for key, value in given.items())
+    handler, code = setting("Handler"), setting("CodeUri")
+    if not handler or not code:
+        raise LocalError(f"template: {name} needs a Handler and a CodeUri")
+    code = (folder / code).resolve()
+    layers = [*_layers(template, folder, common), *_layers(template, folder, own)]
+    return Function(
+        name=name,
+        code=code,
+        handler=handler,
+        timeout=float(setting("Timeout", 3)),
+        memory=int(setting("MemorySize", 128)),
+        environment=variables,
+        paths=(code, *layers),
+        log_format=str((setting("LoggingConfig") or {}).get("LogFormat", "Text")),
+    )
+
+
+def _layers(template: Template, folder: Path, level: Mapping[str, Any]) -> Iterator[Path]:
+    known = template.resources("AWS::Serverless::LayerVersion")
+    for item in level.get("Layers", []):
+        logical = item.get("Ref") if isinstance(item, dict) else None
+        if logical not in known:
+            raise LocalError(f"template: the layer {item} is not one of this template's, so its code is not here")
+        yield (folder / template.resolve(known[logical]["Properties"]["ContentUri"])).resolve()
+
+
+def _schedule(template: Template, function: str, name: str, properties: Mapping[str, Any]) -> Iterator[Schedule]:
+    resolved = template.resolve(dict(properties))
+    if resolved.get("State") == "DISABLED" or str(resolved.get("Enabled", True)).lower() == "false":
+        return
+    expression = resolved.get("ScheduleExpression", resolved.get("Schedule"))
+    yield Schedule(name, function, str(expression), resolved.get("Input", "{}"))
+
+
+def _cors(template: Template) -> CorsRules | None:
+    for api in template.resources("AWS::Serverless::HttpApi").values():
+        rules = template.resolve(api.get("Properties", {}).get("CorsConfiguration"))
+        if not isinstance(rules, dict):
+            continue
+        lower: Callable[[Sequence[str]], tuple[str, ...]] = lambda names: tuple(name.lower() for name in names)  # noqa: E731
+        return CorsRules(
+            origins=tuple(rules.get("AllowOrigins", ())),
+            methods=tuple(rules.get("AllowMethods", ())),
+            allow_headers=lower(rules.get("AllowHeaders", ())),
+            expose_headers=lower(rules.get("ExposeHeaders", ())),
+            max_age=int(rules["MaxAge"]) if "MaxAge" in rules else None,
+            credentials=bool(rules.get("AllowCredentials", False)),
+        )
+    return None
+
+
+def _properties(template: Template, kind: str, only: Sequence[str] | None = None) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, body in template.resources(kind).items():
+        given = body.get("Properties", {})
+        found[name] = template.resolve({key: value for key, value in given.items() if only is None or key in only})
+    return found

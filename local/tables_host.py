@@ -1,0 +1,227 @@
+"""The child process that hosts ministack: `python -m local.tables_host`, set up by its environment (`local.tables`).
+
+ministack saves its state on a clean stop only. Here every change is in a journal before it is acknowledged, and a
+snapshot replaces the journal from time to time: see `local.journal`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from hypercorn.typing import (
+    ASGIReceiveCallable,
+    ASGIReceiveEvent,
+    ASGISendCallable,
+    ASGISendEvent,
+    HTTPScope,
+    Scope,
+)
+
+from local.journal import Journal
+from local.leash import end_with_parent
+from local.tables import DAMAGED
+
+_SERVICES = ("kms", "dynamodb")
+_READS = ("Get", "Describe", "List", "Query", "Scan", "BatchGet", "TransactGet", "Sign", "Verify")
+# A thousand changes are done again in about a second.
+_CHANGES, _LOOK_EVERY = 1_000, 1.0
+_KEPT_HEADERS = (b"authorization", b"content-type", b"host", b"x-amz-target")
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Host:
+    """ministack's application, without its start-up and shutdown (init scripts, schedulers, containers)."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._app: Any = importlib.import_module("ministack.app").app
+        self._persistence: Any = importlib.import_module("ministack.core.persistence")
+        # Importing a service loads what it had saved.
+        self._services: dict[str, Any] = {
+            name: importlib.import_module(f"ministack.services.{name}") for name in _SERVICES
+        }
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http":
+            if not _acceptable(scope["headers"]):
+                await _refuse(send)
+            elif _reads(_target(scope["headers"])):
+                await self._app(scope, receive, send)
+            else:
+                await self._change(scope, receive, send)
+
+    async def _change(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        body = bytearray()
+
+        async def hearing() -> ASGIReceiveEvent:
+            event = await receive()
+            if event["type"] == "http.request":
+                body.extend(event["body"])
+            return event
+
+        async def telling(event: ASGISendEvent) -> None:
+            # Nothing is awaited between the change and this, so the journal has the order of the changes.
+            if event["type"] == "http.response.start" and event["status"] == 200:
+                if _target(scope["headers"]).startswith("TrentService."):
+                    # A key cannot be made again from its request.
+                    self.snapshot()
+                else:
+                    kept = {name.decode(): value.decode() for name, value in scope["headers"] if name in _KEPT_HEADERS}
+                    self._journal.append({"headers": kept, "body": body.decode()})
+            await send(event)
+
+        await self._app(scope, hearing, telling)
+
+    async def replay(self) -> None:
+        """Do again what changed after the snapshot."""
+        for change in self._journal.pending():
+            status = await self._again(change)
+            if status != 200:
+                print(
+                    f"a change could not be done again ({status}): {change['body'][:500]}", file=sys.stderr, flush=True
+                )
+
+    async def _again(self, change: dict[str, Any]) -> int:
+        status = 0
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": change["body"].encode(), "more_body": False}
+
+        async def send(event: dict[str, Any]) -> None:
+            nonlocal status
+            status = event.get("status", status)
+
+        headers = [(name.encode(), value.encode()) for name, value in change["headers"].items()]
+        await self._app(
+            {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": headers}, receive, send
+        )
+        return status
+
+    async def snapshot_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            if self._journal.changes >= _CHANGES:
+                number = self._journal.turn()
+                # Copying and writing it takes seconds once it is large, so a fork does it while requests go on here.
+                _, status = await asyncio.to_thread(os.waitpid, self._fork(number), 0)
+                if status == 0:
+                    self._journal.forget_before(number)
+
+    def snapshot(self) -> None:
+        """Make one now."""
+        number = self._journal.turn()
+        if self._save(number):
+            self._journal.forget_before(number)
+
+    def _save(self, number: int) -> bool:
+        """Make snapshot `number`, and return whether that worked; ministack itself only logs that it did not."""
+        folder = self._persistence.STATE_DIR = str(self._journal.staging(number))
+        for name, service in self._services.items():
+            self._persistence.save_state(name, service.get_state())
+            if not Path(folder, f"{name}.json").exists():
+                print(f"{name} could not be saved in {folder}", file=sys.stderr, flush=True)
+                return False
+        self._journal.finish(number)
+        return True
+
+    def _fork(self, number: int) -> int:
+        """Make a snapshot in a fork of this process; its pid. The fork exits with 0 when the snapshot is there."""
+        parent = os.getpid()
+        child = os.fork()
+        if child:
+            return child
+        status = 1
+        try:
+            # It must not go on making a snapshot beside the next process on this folder.
+            end_with_parent(parent)
+            status = 0 if self._save(number) else 1
+        finally:
+            os._exit(status)
+
+
+def _acceptable(headers: Headers) -> bool:
+    """Signed by a client for this machine: no page in a browser can do that, whatever name it gave the machine."""
+    given = dict(headers)
+    host = given.get(b"host", b"").rpartition(b":")[0]
+    return b"origin" not in given and host in (b"127.0.0.1", b"localhost") and b"authorization" in given
+
+
+def _target(headers: Headers) -> str:
+    """The operation, such as `DynamoDB_20120810.PutItem`."""
+    return next((value.decode("latin-1") for name, value in headers if name == b"x-amz-target"), "")
+
+
+def _reads(target: str) -> bool:
+    """Whether the operation changes nothing."""
+    return target.partition(".")[2].startswith(_READS)
+
+
+async def _refuse(send: ASGISendCallable) -> None:
+    await send({"type": "http.response.start", "status": 403, "headers": [], "trailers": False})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    while True:
+        event = await receive()
+        if event["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif event["type"] == "lifespan.shutdown":
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+def _check(journal: Journal) -> None:
+    """Leave with `DAMAGED` when the saved state cannot be read: ministack would start empty."""
+    try:
+        for path in journal.snapshot.glob("*.json"):
+            json.loads(path.read_text(encoding="utf-8"))
+        for _ in journal.pending():
+            pass
+    except ValueError as error:
+        print(f"the saved state is damaged: {error}", file=sys.stderr, flush=True)
+        sys.exit(DAMAGED)
+
+
+async def _main() -> None:
+    journal = Journal(Path(os.environ["STATE_DIR"]))
+    _check(journal)
+    os.environ["STATE_DIR"] = str(journal.snapshot)
+    host = Host(journal)
+    await host.replay()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    config = Config()
+    config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
+    config.keep_alive_timeout = 3600.0
+    config.graceful_timeout = 1.0
+    config.loglevel = "WARNING"
+    snapshots = asyncio.create_task(host.snapshot_forever())
+    try:
+        await serve(host, config, mode="asgi", shutdown_trigger=stopping.wait)
+    finally:
+        snapshots.cancel()
+        await asyncio.gather(snapshots, return_exceptions=True)
+        host.snapshot()
+
+
+if __name__ == "__main__":
+    # Python 3.12 and newer warn of a fork beside threads; the fork here takes no lock that one could hold.
+    warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+    asyncio.run(_main())

@@ -1,0 +1,55 @@
+"""Programs started for a while: they have a log, and are ended with us."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sam.errors import SamError
+
+GRACE = 20.0
+"""Seconds a program has to stop by itself."""
+
+
+@contextmanager
+def child(command: Sequence[str], *, env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program, asked to stop at the end and killed when it does not. What it says goes to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        # A group of its own: Ctrl-C is for us, who end things in their order.
+        process = subprocess.Popen(
+            list(command), env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_for(
+    condition: Callable[[], bool], process: subprocess.Popen[bytes], *, what: str, log: Path, seconds: float
+) -> None:
+    """Wait until `condition` holds.
+
+    Raises:
+        SamError: the program ended, or it took longer than `seconds`. Says what the log ends with.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if process.poll() is not None:
+            raise SamError(f"{what} ended with {process.returncode}; the end of {log}:\n{tail(log)}")
+        if time.monotonic() > deadline:
+            raise SamError(f"{what} is not ready after {seconds:.0f} s; the end of {log}:\n{tail(log)}")
+        time.sleep(0.1)
+
+
+def tail(log: Path, lines: int = 20) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])

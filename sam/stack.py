@@ -1,0 +1,183 @@
+"""`sam local start-api` on the built template, with the local service's S3, DynamoDB and KMS behind it.
+
+The local service (`python -m local`) runs beside it on a folder of its own: its backends are set up from template.yaml,
+and its schedule does the clean-up that SAM CLI does not run. Functions find it under `host.docker.internal`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from local import stack as local_stack
+from local import template as local_template
+from sam import daemon
+from sam.children import child, wait_for
+from sam.errors import SamError
+from sam.forward import LOOPBACK, forwarding
+
+ROOT = Path(__file__).parent.parent
+STAND_IN = "ferry/lambda-python:3.13"
+CONTAINER_LABEL = "sam.cli.container.type=lambda"
+HOST_SEEN_FROM_CONTAINERS = "host.docker.internal"
+READY_SECONDS = 180.0
+"""The first start builds an image of the layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What runs: where, and who may ask it for tokens (as `.local/ferry.json` describes them)."""
+
+    base_url: str
+    clients: tuple[Mapping[str, Any], ...]
+
+
+def architecture() -> str:
+    """This machine's, in Lambda's words; containers run natively."""
+    return "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+
+
+def build() -> None:
+    """`sam validate --lint` and `sam build`. Raises `SamError`."""
+    env = _environment() | {"FERRY_ARCHITECTURE": architecture()}
+    for command in (["sam", "validate", "--lint"], ["sh", "sam/build.sh"]):
+        if subprocess.run(command, cwd=ROOT, env=env, check=False).returncode:
+            raise SamError(f"`{' '.join(command)}` failed")
+
+
+@contextmanager
+def serving(port: int, folder: Path, parameters: str = "") -> Iterator[Service]:
+    """The built service on `port`, until the end of the block; its state and logs are in `folder`.
+
+    Raises:
+        SamError: something does not start; Docker's daemon must run.
+    """
+    if _answers(port):
+        raise SamError(f"port {port} is taken; choose another with PORT=")
+    with _local_service(folder, parameters) as described:
+        known = json.loads((folder / "backends.json").read_text(encoding="utf-8"))
+        ports = [port for port in (urlsplit(described[f"{name}_endpoint"]).port for name in ("s3", "dynamodb")) if port]
+        (folder / "environment.json").write_text(_function_environment(described, known["keys"], parameters))
+        log = folder / "sam.log"
+        with (
+            forwarding(ports),
+            _containers_removed(),
+            child(_start_api(port, folder), env=_sam_environment(known), log=log) as api,
+        ):
+            wait_for(lambda: _answers(port), api, what="sam local start-api", log=log, seconds=READY_SECONDS)
+            yield Service(f"http://{LOOPBACK}:{port}", tuple(described["clients"]))
+
+
+@contextmanager
+def _local_service(folder: Path, parameters: str) -> Iterator[Mapping[str, Any]]:
+    log = folder / "local.log"
+    command = [
+        sys.executable,
+        "-m",
+        "local",
+        "--quiet",
+        "--with-parent",
+        "--state",
+        str(folder),
+        "--port",
+        str(_free_port()),
+    ]
+    with child([*command, "--params", parameters], env=os.environ, log=log) as service:
+        wait_for(
+            lambda: "ready" in log.read_text(encoding="utf-8"), service, what="the local service", log=log, seconds=60
+        )
+        yield json.loads((folder / "ferry.json").read_text(encoding="utf-8"))
+
+
+def _function_environment(described: Mapping[str, Any], keys: Mapping[str, str], parameters: str) -> str:
+    """SAM CLI's `--env-vars`: what the template says, with the names of what the local service has made."""
+    s3, dynamodb = described["s3_endpoint"], described["dynamodb_endpoint"]
+    inside = {
+        name: url.replace(LOOPBACK, HOST_SEEN_FROM_CONTAINERS) for name, url in (("s3", s3), ("dynamodb", dynamodb))
+    }
+    endpoints = {**inside, "kms": inside["dynamodb"], "s3_public": s3}
+    overrides = {
+        **local_template.parse_overrides(parameters),
+        "Endpoints": ",".join(f"{name}={url}" for name, url in endpoints.items()),
+    }
+    found = local_stack.read(local_template.load(ROOT / "template.yaml"), ROOT, overrides, references=keys)
+    return json.dumps({name: dict(function.environment) for name, function in found.functions.items()})
+
+
+def _start_api(port: int, folder: Path) -> list[str]:
+    command = ["sam", "local", "start-api", "--host", LOOPBACK, "--port", str(port), "--warm-containers", "EAGER"]
+    command += ["--env-vars", str(folder / "environment.json"), "--layer-cache-basedir", str(folder / "layers")]
+    command += ["--parameter-overrides", f"Architecture={architecture()}", "--force-image-build"]
+    if platform.system() == "Linux":
+        # Elsewhere Docker itself knows the name.
+        command += ["--add-host", f"{HOST_SEEN_FROM_CONTAINERS}:host-gateway"]
+    if daemon.docker("image", "inspect", STAND_IN).returncode == 0:
+        sys.stderr.write(f"functions run in {STAND_IN}, a stand-in for Lambda's image (remove it to use AWS's)\n")
+        command += ["--skip-pull-image", "--invoke-image", STAND_IN]
+    return command
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without an AWS account: nothing here may reach one."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {
+        **kept,
+        "AWS_DEFAULT_REGION": local_stack.REGION,
+        "AWS_REGION": local_stack.REGION,
+        "SAM_CLI_TELEMETRY": "0",
+    }
+
+
+def _sam_environment(known: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        **_environment(),
+        "AWS_ACCESS_KEY_ID": known["access_key"],
+        "AWS_SECRET_ACCESS_KEY": known["secret_key"],
+        # SAM CLI asks STS who these keys belong to; nobody answers here, and at once.
+        "AWS_ENDPOINT_URL_STS": f"http://{LOOPBACK}:1",
+    }
+
+
+@contextmanager
+def _containers_removed() -> Iterator[None]:
+    """Remove the function containers that came into being in between, should SAM CLI not have done so."""
+    before = _containers()
+    try:
+        yield
+    finally:
+        if left := _containers() - before:
+            daemon.docker("rm", "--force", *left)
+
+
+def _containers() -> set[str]:
+    return set(daemon.docker("ps", "--all", "--quiet", "--filter", f"label={CONTAINER_LABEL}").stdout.split())
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
+    try:
+        connection.request("GET", "/")
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+    return port

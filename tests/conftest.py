@@ -1,0 +1,36 @@
+"""What holds for every test: no real AWS, and no sockets where none are meant to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+WITHOUT_SOCKETS = ("unit", "template")
+
+DUMMY = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/nonexistent",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+}
+
+
+@pytest.fixture(autouse=True)
+def no_real_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds the credentials, the profile or the endpoints of whoever runs it."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in DUMMY.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(autouse=True)
+def no_sockets(request: pytest.FixtureRequest) -> None:
+    """Unit tests that open a socket fail."""
+    if request.path.relative_to(HERE).parts[0] in WITHOUT_SOCKETS:
+        request.getfixturevalue("socket_disabled")

@@ -1,0 +1,1 @@
+"""One suite per port, run over its fake and over real or simulated backends."""

@@ -1,0 +1,107 @@
+"""The backends that each port's suite runs over.
+
+Always: the fake, and the adapter over moto. With FERRY_TEST_S3_ENDPOINT or FERRY_TEST_DYNAMODB_ENDPOINT in the
+environment also the adapter over whatever answers there (SeaweedFS, DynamoDB Local, ...; keys from
+FERRY_TEST_ACCESS_KEY and FERRY_TEST_SECRET_KEY).
+
+moto checks less than S3 and DynamoDB do. A test of what it does not check says so with `@pytest.mark.proves(...)`,
+naming the backends that prove it; it is not generated for others.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+from moto import mock_aws
+
+from ferry.aws.ledger import DynamoLedger
+from ferry.aws.objects import S3Objects
+from ferry.aws.session import AwsSession
+from ferry.ports import Ledger, ObjectStore
+from tests.contract.sending import Sender, sender_over_http, sender_to_fake
+from tests.fakes.clock import START, SettableClock
+from tests.fakes.ledger import MemoryLedger
+from tests.fakes.objects import MemoryObjects
+from tests.support.template import make_bucket, make_table
+
+MEMORY, MOTO, ENDPOINT = "memory", "moto", "endpoint"
+ENDPOINTS = {"ledger": ("dynamodb", "FERRY_TEST_DYNAMODB_ENDPOINT"), "store": ("s3", "FERRY_TEST_S3_ENDPOINT")}
+
+
+@dataclass(frozen=True)
+class Store:
+    """An object store under test, and how a client out there sends to its presigned URLs."""
+
+    objects: ObjectStore
+    send: Sender
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "proves(*backends): only these backends are strict enough for this test")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for fixture, (_, variable) in ENDPOINTS.items():
+        if fixture in metafunc.fixturenames:
+            backends = [MEMORY, MOTO, *([ENDPOINT] if variable in os.environ else [])]
+            marker = metafunc.definition.get_closest_marker("proves")
+            chosen = [name for name in backends if marker is None or name in marker.args]
+            metafunc.parametrize(fixture, chosen, indirect=True)
+
+
+@pytest.fixture
+def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
+    """An empty ledger."""
+    if request.param == MEMORY:
+        yield MemoryLedger()
+        return
+    with backend(request, "ledger") as session:
+        table = f"ledger-{uuid.uuid4().hex}"
+        make_table(session.dynamodb, "LedgerTable", table)
+        yield DynamoLedger(session.dynamodb, table, SettableClock(START))
+        session.dynamodb.delete_table(TableName=table)
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """An empty object store."""
+    if request.param == MEMORY:
+        objects = MemoryObjects(SettableClock())
+        yield Store(objects, sender_to_fake(objects))
+        return
+    with backend(request, "store") as session:
+        bucket = f"bucket-{uuid.uuid4().hex}"
+        make_bucket(session.s3, bucket)
+        yield Store(S3Objects(session.s3, bucket), sender_over_http)
+
+
+@pytest.fixture
+def objects(store: Store) -> ObjectStore:
+    """The port alone."""
+    return store.objects
+
+
+@cache
+def _moto_session() -> AwsSession:
+    """Clients take long to make, and every `mock_aws` catches those of the one before."""
+    return AwsSession({})
+
+
+@contextmanager
+def backend(request: pytest.FixtureRequest, fixture: str) -> Iterator[AwsSession]:
+    """Clients of the backend that a test was generated for."""
+    if request.param == MOTO:
+        with mock_aws():
+            yield _moto_session()
+        return
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", os.environ.get("FERRY_TEST_ACCESS_KEY", "testing"))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", os.environ.get("FERRY_TEST_SECRET_KEY", "testing"))
+    service, variable = ENDPOINTS[fixture]
+    yield AwsSession({service: os.environ[variable]})

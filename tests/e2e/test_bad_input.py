@@ -1,0 +1,196 @@
+"""What clients get wrong: each with its status and its code, none with a 5xx."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import pytest
+
+from local.api import BYTES, Api, escape
+from tests.e2e.clients import CHUNK, problem, some_bytes
+from tests.e2e.conftest import COPIES
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("GET", "/"),
+        ("GET", "/nothing"),
+        ("GET", "/upload/start"),
+        ("POST", "/download/x"),
+        ("PUT", "/files/x"),
+        ("GET", "/download/a/b"),
+        ("GET", "/download/partial/a/b"),
+        ("PATCH", "/status/x"),
+    ],
+)
+def test_an_unknown_route_is_the_gateways_404(api: Api, method: str, target: str) -> None:
+    """Answered by the gateway itself, in its own shape, token or not."""
+    answer = api.request(method, target)
+    assert (answer.status, answer.json) == (404, {"message": "Not Found"})
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"", b"\xff\xfe", b'{"filename": "a", "filename": "b"}', b'{"size": NaN}', b"[" * 100_000, b"nul"]
+)
+def test_malformed_json_is_400(api: Api, body: bytes) -> None:
+    """Whatever cannot be read as JSON, on every route that takes some."""
+    for route in ("start", "chunk", "parts", "complete"):
+        assert problem(api.request("POST", f"/upload/{route}", body, JSON)) == (400, "malformed_body")
+
+
+@pytest.mark.parametrize(
+    ("members", "loc"),
+    [
+        ({}, ["filename"]),
+        ({"filename": "x"}, ["size"]),
+        ({"filename": 5, "size": 1}, ["filename"]),
+        ({"filename": "x", "size": "1"}, ["size"]),
+        ({"filename": "x", "size": 1.5}, ["size"]),
+        ({"filename": "x", "size": True}, ["size"]),
+        ({"filename": "x", "size": -1}, ["size"]),
+        ({"filename": "x", "size": 10_000 * 5 * 2**30 + 1}, ["size"]),
+        ({"filename": "x", "size": 1, "chunk_size": 65_535}, ["chunk_size"]),
+        ({"filename": "x", "size": 1, "chunk_size": 98_304}, ["chunk_size"]),
+        ({"filename": "x", "size": 1, "chunk_size": 8_388_608}, ["chunk_size"]),
+        ({"filename": "x", "size": 1, "colour": "red"}, ["colour"]),
+        ({"filename": "x", "size": 1, "if_exists": "maybe"}, ["if_exists"]),
+        ({"filename": "x", "size": 1, "restart": "yes"}, ["restart"]),
+        ({"filename": "x", "size": 1, "content_type": "text/html\r\nX: y"}, ["content_type"]),
+        ({"filename": "x", "size": 1, "metadata": {"a": 1}}, ["metadata", "a"]),
+        ({"filename": "x", "size": 1, "metadata": {"a": "b" * 2_048}}, ["metadata"]),
+        ({"filename": "x", "size": 1, "fingerprint": "é" * 129}, ["fingerprint"]),
+        ({"filename": "x", "size": 1, "checksum": {"algorithm": "crc32c"}}, ["checksum", "value"]),
+        ({"filename": "x", "size": 1, "checksum": {"algorithm": "crc32c", "value": "AAAA"}}, ["checksum", "value"]),
+    ],
+)
+def test_a_start_with_a_wrong_member_is_422_and_says_which(
+    api: Api, members: dict[str, object], loc: list[str]
+) -> None:
+    """Every error has the place and a sentence."""
+    answer = api.request("POST", "/upload/start", json.dumps(members).encode(), JSON)
+    assert problem(answer)[0] == 422
+    assert loc in [error["loc"] for error in answer.json["errors"]]
+    assert all(error.keys() == {"loc", "msg"} and error["msg"] for error in answer.json["errors"])
+
+
+def test_a_body_that_is_no_object_is_422(api: Api) -> None:
+    """JSON of another kind is no malformed JSON."""
+    for body in (b"[]", b"5", b'"x"', b"null"):
+        assert problem(api.request("POST", "/upload/start", body, JSON))[0] == 422
+
+
+def test_chunks_that_do_not_fit_the_plan(api: Api, name: str) -> None:
+    """Length, index, digest, algorithm, upload and size: each has its code, and none of them leaves a trace."""
+    content = some_bytes(CHUNK + 10)
+    assert problem(api.send_chunk(name, 1, b"x")) == (404, "upload_not_found")
+    api.start(name, len(content))
+    first = content[:CHUNK]
+    assert problem(api.send_chunk(name, 1, first[:-1])) == (422, "chunk_size_mismatch")
+    assert problem(api.send_chunk(name, 2, first)) == (422, "chunk_size_mismatch")
+    assert problem(api.send_chunk(name, 1, b"")) == (422, "chunk_size_mismatch")
+    for index in (0, -1, 3, 10**17):
+        assert problem(api.send_chunk(name, index, first)) == (422, "chunk_index_out_of_range")
+    target = f"/upload/chunk?filename={escape(name)}&chunk_index=1"
+    raw = {"Content-Type": BYTES}
+    for index in ("", "one", "1.0", "9" * 5000):
+        answer = api.request("POST", f"/upload/chunk?filename={escape(name)}&chunk_index={index}", first, raw)
+        assert problem(answer)[0] == 422
+    wrong = {**raw, "Content-Digest": f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"}
+    assert problem(api.request("POST", target, first, wrong)) == (400, "checksum_mismatch")
+    unknown = {**raw, "Content-Digest": "unixsum=:AAAA:"}
+    assert problem(api.request("POST", target, first, unknown)) == (422, "checksum_unsupported")
+    assert problem(api.request("POST", target, content[: CHUNK + 1], raw)) == (413, "chunk_too_large")
+    assert problem(api.request("POST", "/upload/chunk", b"x", raw))[0] == 422
+    data = base64.b64encode(content[CHUNK:]).decode()
+    chunk = {"filename": name, "chunk_index": 2}
+    for bad in ("*" + data, data[:-1], data + "\n"):
+        assert problem(api.post("/upload/chunk", **chunk, data=bad))[0] == 422
+    for algorithm, code in (("sha1", "checksum_unsupported"), ("sha512", "checksum_unsupported")):
+        answer = api.post("/upload/chunk", **chunk, data=data, checksum={"algorithm": algorithm, "value": "AAAA"})
+        assert problem(answer) == (422, code)
+    assert api.status(name).json["state"] == "pending"
+
+
+def test_parts_that_do_not_fit_the_plan(api: Api, name: str) -> None:
+    """Numbers outside the plan, none, too many, and checksums S3 cannot enforce."""
+    assert problem(api.sign(name, 1)) == (404, "upload_not_found")
+    api.start(name, CHUNK)
+    for number in (0, 2, -1):
+        assert problem(api.sign(name, number)) == (422, "part_number_out_of_range")
+    assert problem(api.sign(name))[0] == 422
+    assert problem(api.sign(name, *[1] * 101))[0] == 422
+    sha = {"algorithm": "sha256", "value": base64.b64encode(bytes(32)).decode()}
+    answer = api.post("/upload/parts", filename=name, parts=[{"part_number": 1, "checksum": sha}])
+    assert problem(answer) == (422, "checksum_unsupported")
+    assert problem(api.complete(name, checksum=sha)) == (422, "checksum_unsupported")
+    assert problem(api.complete(f"not-{name}")) == (404, "upload_not_found")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/status?limit=0",
+        "/status?limit=x",
+        "/status?cursor=nonsense",
+        "/files?limit=-1",
+        "/files?cursor=%00",
+        "/status/x?wait=21&since=1",
+        "/status/x?wait=0&since=1",
+        "/status/x?wait=1&since=x",
+        "/download/x?redirect=maybe",
+        "/download",
+        "/download/partial?redirect=maybe",
+    ],
+)
+def test_a_bad_query_is_422(api: Api, target: str) -> None:
+    """Parameters that make no sense are told, not guessed at."""
+    assert problem(api.request("GET", target))[0] == 422
+
+
+def test_too_large_is_413_from_whoever_sees_it_first(api: Api) -> None:
+    """Over 10 MB the gateway refuses, over 6 MB in base64 the platform: both in the gateway's shape."""
+    for size in (11_000_000, 5_000_000):
+        answer = api.request("POST", "/upload/chunk?filename=x&chunk_index=1", bytes(size), {"Content-Type": BYTES})
+        assert (answer.status, answer.json) == (413, {"message": "Request Entity Too Large"})
+    answer = api.request("GET", "/files", headers={"X-Padding": "x" * 10_300})
+    assert answer.status == 431
+
+
+def test_more_requests_than_copies_are_429(api: Api, name: str) -> None:
+    """One request at a time in each copy: while all of them wait, one more is turned away, and later served."""
+    api.start(name, CHUNK)
+    version = api.status(name).json["version"]
+    with ThreadPoolExecutor(COPIES * 2) as pool:
+        answers = list(pool.map(lambda _: api.status(name, wait=3, since=version), range(COPIES * 2)))
+    statuses = sorted(answer.status for answer in answers)
+    assert statuses == [200] * COPIES + [429] * COPIES
+    assert all(answer.json == {"message": "Too Many Requests"} for answer in answers if answer.status == 429)
+    assert api.status(name).status == 200
+
+
+def test_what_is_no_http_does_no_harm(anonymous: Api) -> None:
+    """Garbage, half a request and a body that never comes leave the service answering."""
+    parts = urlsplit(anonymous.base_url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    for sent in (
+        b"\x16\x03\x01garbage\r\n\r\n",
+        b"GET / HT",
+        b"POST /auth/token HTTP/1.1\r\nContent-Length: 100\r\n\r\nx",
+    ):
+        with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+            connection.sendall(sent)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    connection.putrequest("GET", "/health", skip_host=True)
+    connection.putheader("Host", "elsewhere.example")
+    connection.endheaders()
+    assert connection.getresponse().status == 200
+    connection.close()

@@ -1,0 +1,103 @@
+"""Any legal name survives, in a path and as `?filename=`."""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import unquote
+
+import pytest
+
+from local.api import Api, escape, fetch
+from tests.e2e.clients import problem, some_bytes, upload
+
+ODD = [
+    "⛴️ ferry 🚢.bin",
+    "it's \"quoted\" 'twice'.txt",
+    "a#b.txt",
+    "what?.txt",
+    "a?b=c&d=e#f.txt",
+    "%2e%2e",
+    "100%.txt",
+    "%",
+    "partial",
+    "start",
+    "..txt",
+    "תמונה ראשית.jpg",
+    "\u202egnp.exe",
+    "two  spaces.txt",
+    "one + one = 2.txt",
+    "semi;colon,comma.txt",
+    "e\u0301te\u0301.txt",
+    "<img src=x onerror=alert(1)>",
+    "{filename}",
+    "𝒻𝑒𝓇𝓇𝓎" * 12,
+    "-",
+    "~`!@$^&*()[]{}|:",
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_name_goes_round(api: Api, name: str) -> None:
+    """Up by both forms of the chunk, then status, download, range and HEAD by path and by query, listed, and deleted."""
+    content = some_bytes(70_000, seed=len(name))
+    expected = unicodedata.normalize("NFC", name)
+    file = upload(api, name, content, chunk_size=65_536)
+    assert file["filename"] == expected
+    escaped = escape(name)
+    for path in (f"/download/{escaped}", f"/download?filename={escaped}"):
+        answer = api.request("GET", path)
+        assert (answer.status, answer.body) == (200, content)
+        star = answer.headers["content-disposition"].partition("filename*=UTF-8''")[2]
+        assert unquote(star) == expected
+        assert api.request("HEAD", path).headers["content-length"] == "70000"
+    for path in (f"/download/partial/{escaped}", f"/download/partial?filename={escaped}"):
+        answer = api.request("GET", path, headers={"Range": "bytes=10-19"})
+        assert (answer.status, answer.body) == (206, content[10:20])
+    for path in (f"/status/{escaped}", f"/status?filename={escaped}"):
+        assert api.request("GET", path).json["filename"] == expected
+    listed = api.request("GET", f"/files?prefix={escaped}").json["files"]
+    assert [entry["filename"] for entry in listed] == [expected]
+    assert api.request("DELETE", f"/files/{escaped}").status == 204
+    assert problem(api.request("DELETE", f"/files?filename={escaped}")) == (404, "not_found")
+
+
+def test_composed_and_decomposed_are_one_name(api: Api) -> None:
+    """A name typed on two systems, in normal form C and in D, is one file."""
+    composed = "Å bo.txt"
+    content = some_bytes(10)
+    upload(api, unicodedata.normalize("NFD", composed), content)
+    assert api.download(unicodedata.normalize("NFC", composed)).body == content
+    api.request("DELETE", f"/files/{escape(composed)}")
+
+
+def test_a_redirected_download_keeps_the_name(api: Api) -> None:
+    """Over 4 MiB S3 answers, with the same Content-Disposition and type as the API would have given."""
+    name = 'große "Datei" №1 🎞.mp4'
+    content = some_bytes(4 * 1024 * 1024 + 1)
+    file = upload(api, name, content, content_type="video/mp4")
+    redirect = api.request("GET", f"/download/{escape(name)}")
+    assert redirect.status == 307
+    answer = fetch("GET", redirect.headers["location"])
+    head = api.request("HEAD", f"/download/{escape(name)}")
+    for header in ("content-type", "content-disposition", "etag", "content-length"):
+        assert answer.headers[header] == head.headers[header]
+    assert answer.headers["etag"] == file["etag"]
+    assert answer.body == content
+    api.request("DELETE", f"/files/{escape(name)}")
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "a\\b", "a\nb", "nul\0", " a", "a ", "\ta", "x" * 256, "é" * 128, "\x85a"]
+)
+def test_a_bad_name_is_told_so(api: Api, name: str) -> None:
+    """422 invalid_filename in a body and in a query alike."""
+    assert problem(api.start(name, 1)) == (422, "invalid_filename")
+    assert problem(api.request("GET", f"/download?filename={escape(name)}")) == (422, "invalid_filename")
+    assert problem(api.request("GET", f"/status?filename={escape(name)}")) == (422, "invalid_filename")
+
+
+@pytest.mark.parametrize("path", ["%2e%2e", "..", "a%2Fb", "%5c", "%0a", "%C3", "%ED%A0%80"])
+def test_a_path_that_holds_a_bad_name_is_never_a_crash(api: Api, path: str) -> None:
+    """What comes decoded out of a path is looked at as any name is: refused or not found, in the form of a problem."""
+    answer = api.request("GET", f"/download/{path}")
+    assert problem(answer) in ((422, "invalid_filename"), (404, "not_found"))

@@ -1,0 +1,52 @@
+"""One stack for each module: backends and environment as template.yaml describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from ferry import wiring
+from tests.integration.stack import Stack
+from tests.support.template import make_bucket, make_table, properties
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "FERRY_LEDGER_TABLE": "ledger",
+    "FERRY_ACCESS_TABLE": "access",
+    "FERRY_BUCKET": "bucket",
+    "FERRY_TOKEN_LIFETIME": "3600",
+    "FERRY_SESSION_IDLE_TIMEOUT": "86400",
+    "FERRY_SESSION_MAX_AGE": "604800",
+    "FERRY_URL_LIFETIME": "900",
+    "FERRY_ENDPOINTS": "",
+}
+
+
+def forget_wiring() -> None:
+    """As in a fresh process: nothing was made yet."""
+    for factory in vars(wiring).values():
+        if hasattr(factory, "cache_clear"):
+            factory.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """The functions over empty backends. Tests of a module share them, so each uses file names of its own."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        make_table(boto3.client("dynamodb"), "LedgerTable", "ledger")
+        make_table(boto3.client("dynamodb"), "AccessTable", "access")
+        s3 = boto3.client("s3")
+        make_bucket(s3, "bucket")
+        wanted = properties("SigningKey")
+        key = boto3.client("kms").create_key(KeySpec=wanted["KeySpec"], KeyUsage=wanted["KeyUsage"])
+        patch.setenv("FERRY_SIGNING_KEY", key["KeyMetadata"]["KeyId"])
+        forget_wiring()
+        yield Stack()
+        forget_wiring()

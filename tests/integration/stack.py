@@ -1,0 +1,156 @@
+"""The five functions over moto, called as the gateway calls them. Every answer is held against the OpenAPI document."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # it comes without types
+
+from ferry import wiring
+from ferry.model import Client
+from tests.integration.events import REQUEST_ID, event
+
+ROOT = Path(__file__).parents[2]
+READ, WRITE, ADMIN = "files:read", "files:write", "files:admin"
+SECRET = "a secret of tests"
+
+
+class Context:
+    """What the platform tells of an invocation."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 29_000
+
+
+@cache
+def modules() -> Mapping[str, ModuleType]:
+    """The functions' modules by folder: all are called `app`."""
+    return {path.parent.name: _load(path) for path in sorted(ROOT.glob("functions/*/app.py"))}
+
+
+def _load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"ferry_function_{path.parent.name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def document() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((ROOT / "docs/openapi.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+@dataclass(frozen=True)
+class Result:
+    """An answer as a client sees it: header names in lower case, the body decoded."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        code: str = self.json["code"]
+        return code
+
+
+@dataclass
+class Stack:
+    """The functions, and the tokens of the clients used so far."""
+
+    _tokens: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+
+    def handle(self, function: str, given: Mapping[str, Any]) -> Any:
+        """What the function's handler returns for an event."""
+        return modules()[function].lambda_handler(given, Context())
+
+    def call(
+        self,
+        key: str,
+        *,
+        filename: str | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        token: str | None = "",
+    ) -> Result:
+        """One request. Without `token`: one with every scope in the namespace `demo`; None: no token at all."""
+        sent = dict(headers or {})
+        if token is not None and not key.startswith(("POST /auth", "GET /health", "GET /openapi", "GET /.well-known")):
+            sent = {"authorization": f"Bearer {token or self.token()}", **sent}
+        function = next(name for name, module in modules().items() if key in module.app.scopes)
+        built = event(key, filename=filename, query=query, headers=sent, body=body)
+        result = result_of(self.handle(function, built))
+        check_against_document(key, result)
+        return result
+
+    def post(self, key: str, content: object, **options: Any) -> Result:
+        """One request with a JSON body; `content` as bytes is sent as it is."""
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        headers = {"content-type": "application/json", **options.pop("headers", {})}
+        return self.call(key, headers=headers, body=body, **options)
+
+    def token(self, ns: str = "demo", *scopes: str) -> str:
+        """An access token, issued by the service itself."""
+        wanted = scopes or (READ, WRITE, ADMIN)
+        if (ns, wanted) not in self._tokens:
+            client_id = f"{ns}-{'-'.join(wanted)}"
+            hashes = (hashlib.sha256(SECRET.encode()).digest(),)
+            wiring.access_store().put_client(Client(client_id, ns, frozenset(wanted), hashes))
+            body = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": SECRET}
+            self._tokens[ns, wanted] = self.post("POST /auth/token", body).json["access_token"]
+        return self._tokens[ns, wanted]
+
+    def upload(self, name: str, content: bytes, **options: object) -> dict[str, Any]:
+        """A finished file, sent as one chunk or none; its view."""
+        started = self.post("POST /upload/start", {"filename": name, "size": len(content), **options})
+        assert started.status == 201, started.body
+        if content:
+            query = {"filename": name, "chunk_index": "1"}
+            headers = {"content-type": "application/octet-stream"}
+            assert self.call("POST /upload/chunk", query=query, headers=headers, body=content).status == 200
+        finished = self.post("POST /upload/complete", {"filename": name})
+        assert finished.status == 200, finished.body
+        view: dict[str, Any] = finished.json
+        return view
+
+
+def result_of(answer: Mapping[str, Any]) -> Result:
+    """What a client gets of a function's answer."""
+    body = answer.get("body") or ""
+    content = base64.b64decode(body) if answer["isBase64Encoded"] else body.encode()
+    headers = {name.lower(): value for name, value in answer["headers"].items()}
+    assert headers["x-request-id"] == REQUEST_ID
+    return Result(answer["statusCode"], headers, content)
+
+
+def check_against_document(key: str, result: Result) -> None:
+    """Fail when the OpenAPI document does not have this route, this status, this media type or this body."""
+    method, _, path = key.partition(" ")
+    responses = document()["paths"][path][method.lower()]["responses"]
+    assert str(result.status) in responses, f"{key} answered {result.status}: {result.body[:500]!r}"
+    content = responses[str(result.status)].get("content", {})
+    kind = result.headers.get("content-type", "")
+    if not result.body or (kind not in content and "*/*" in content):
+        return
+    assert kind in content, f"{key} answered {result.status} as {kind}"
+    if kind == "application/json" and "*/*" in content and "content-disposition" in result.headers:
+        return
+    schema = {**content[kind]["schema"], "components": document()["components"]}
+    jsonschema.Draft202012Validator(schema).validate(result.json)

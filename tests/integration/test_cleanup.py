@@ -1,0 +1,35 @@
+"""The clean-up function: on request, and by the schedule."""
+
+from __future__ import annotations
+
+from tests.integration.stack import Stack
+
+
+def test_stale_uploads_of_the_namespace_end(stack: Stack) -> None:
+    """Dry first, then really; another namespace is left alone."""
+    other = stack.token("other")
+    stack.post("POST /upload/start", {"filename": "stale", "size": 5})
+    stack.post("POST /upload/start", {"filename": "stale", "size": 5}, token=other)
+    dry = stack.call("DELETE /cleanup", query={"older_than": "0", "dry_run": "true"})
+    assert (dry.status, dry.json["expired"], dry.json["dry_run"]) == (200, 1, True)
+    assert stack.call("GET /status/{filename}", filename="stale").json["state"] == "pending"
+    done = stack.call("DELETE /cleanup", query={"older_than": "0", "filename": "stale"})
+    assert (done.json["expired"], done.json["complete"], done.json["dry_run"]) == (1, True, False)
+    assert stack.call("GET /status/{filename}", filename="stale").json["state"] == "expired"
+    assert stack.call("GET /status/{filename}", filename="stale", token=other).json["state"] == "pending"
+    assert stack.call("DELETE /cleanup").json["expired"] == 0
+
+
+def test_the_schedule_sweeps(stack: Stack) -> None:
+    """Its event has no HTTP around it; neither has the answer."""
+    stack.upload("kept", b"x")
+    report = stack.handle("cleanup", {"ferry": "sweep"})
+    assert (report["errors"], report["complete"]) == (0, True)
+    assert stack.call("GET /download/{filename}", filename="kept").body == b"x"
+
+
+def test_parameters_that_make_no_sense(stack: Stack) -> None:
+    """422, naming the parameter; nothing is touched."""
+    for query in ({"older_than": "-1"}, {"older_than": "soon"}, {"dry_run": "1"}, {"cursor": "garbage"}):
+        got = stack.call("DELETE /cleanup", query=query)
+        assert (got.status, got.json["errors"][0]["loc"]) == (422, list(query))

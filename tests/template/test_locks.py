@@ -1,0 +1,67 @@
+"""The locks: every file pinned by hash, and what is tested is what ships."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+SHIPS = Path("layers/common/requirements.txt")
+DEVELOPS = Path("requirements-dev.txt")
+PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(\[[^]]*])?==(?P<version>[^ ;]+)( ; (?P<marker>.+?))? \\$")
+HASH = re.compile(r"^ {4}--hash=sha256:[0-9a-f]{64}( \\)?$")
+
+
+def pins(path: Path) -> dict[str, set[str]]:
+    """The versions by name (several where they differ by Python)."""
+    found: dict[str, set[str]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if match := PIN.match(line):
+            found.setdefault(match["name"], set()).add(match["version"])
+    return found
+
+
+@pytest.mark.parametrize("lock", [SHIPS, DEVELOPS], ids=str)
+def test_a_lock_holds_pins_hashes_and_nothing_else(lock: Path, root: Path) -> None:
+    """No address of an index, no option, no unpinned or unhashed requirement."""
+    previous = ""
+    for line in (root / lock).read_text(encoding="utf-8").splitlines():
+        if line.lstrip().startswith("#"):
+            continue
+        assert PIN.match(line) or HASH.match(line), line
+        if PIN.match(line):
+            assert not previous.endswith("\\"), f"{previous} has no hash"
+        previous = line
+
+
+def test_what_is_tested_is_what_ships(root: Path) -> None:
+    """Every shipped pin is in the developers' lock with the same version."""
+    ships, develops = pins(root / SHIPS), pins(root / DEVELOPS)
+    assert ships
+    assert {name: develops.get(name) for name in ships} == ships
+
+
+def test_the_shipped_lock_asks_nothing_of_the_machine_that_builds(root: Path) -> None:
+    """pip judges markers by the Python that runs it, which is not the one that the layer is for."""
+    for line in (root / SHIPS).read_text(encoding="utf-8").splitlines():
+        if (match := PIN.match(line)) and match["marker"]:
+            assert not re.search(r"python_version|python_full_version|platform_machine|sys_platform|os_name", line), (
+                line
+            )
+
+
+def test_the_layer_describes_every_service_that_an_adapter_speaks_to(root: Path) -> None:
+    """botocore's description of a service that is not listed is cut from the layer."""
+    makefile = (root / "layers/common/Makefile").read_text(encoding="utf-8")
+    (services,) = re.findall(r"^SERVICES := (.+)$", makefile, re.MULTILINE)
+    used = set()
+    for path in (root / "layers/common/ferry").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+                first = node.args[0] if node.args else None
+                if "client" in name and isinstance(first, ast.Constant) and isinstance(first.value, str):
+                    used.add(first.value)
+    assert used == set(services.split())

@@ -1,0 +1,1 @@
+"""The AWS adapters where a backend would have to fail: over clients that answer by script."""

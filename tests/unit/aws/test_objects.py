@@ -1,0 +1,141 @@
+"""The object store's adapter: what is signed, and what it makes of S3's failures."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from botocore.response import StreamingBody
+
+from ferry.aws.objects import ABORTS, S3Objects
+from ferry.errors import BackendUnavailable
+from ferry.model import StoredPart
+from ferry.ports import ChecksumRefused, NoSuchMultipart, PartChanged
+from tests.unit.aws.scripted import Pauses, ScriptedClient, refused, repeat, session
+
+
+def over(client: ScriptedClient, pauses: Pauses | None = None) -> S3Objects:
+    return S3Objects(cast("Any", client), "bucket", pause=Pauses() if pauses is None else pauses)
+
+
+def test_a_part_is_signed_with_its_length_and_its_checksum() -> None:
+    """Both are signed headers; nothing about a checksum of an empty body is in the URL."""
+    signed = S3Objects(session().s3, "bucket").presign_part("o/k", "mp", 7, size=123, crc32c=0xDEADBEEF, lifetime=900)
+    url = urlsplit(signed.url)
+    query = {name: values[0] for name, values in parse_qs(url.query).items()}
+    assert (url.scheme, url.netloc, url.path) == ("https", "bucket.s3.amazonaws.com", "/o/k")
+    assert query["X-Amz-SignedHeaders"] == "content-length;host;x-amz-checksum-crc32c"
+    assert (query["partNumber"], query["uploadId"], query["X-Amz-Expires"]) == ("7", "mp", "900")
+    assert not [name for name in query if "checksum" in name.lower()]
+    assert signed.headers == {"x-amz-checksum-crc32c": "3q2+7w=="}
+
+
+def test_a_part_without_a_checksum() -> None:
+    """Then the length alone is signed, and no header need be sent."""
+    signed = S3Objects(session().s3, "bucket").presign_part("o/k", "mp", 7, size=123, crc32c=None, lifetime=900)
+    assert parse_qs(urlsplit(signed.url).query)["X-Amz-SignedHeaders"] == ["content-length;host"]
+    assert signed.headers == {}
+
+
+def test_urls_are_for_the_address_that_clients_reach() -> None:
+    """S3 is asked under one address and signed for under the other, both with the bucket in the path."""
+    clients = session(s3="http://127.0.0.1:1", s3_public="http://files.example:2")
+    objects = S3Objects(clients.s3, "bucket", clients.s3_public)
+    url = urlsplit(objects.presign_get("o/k", content_type="a/b", disposition="attachment", lifetime=5))
+    assert (url.scheme, url.netloc, url.path) == ("http", "files.example:2", "/bucket/o/k")
+    assert clients.s3.meta.endpoint_url == "http://127.0.0.1:1"
+    assert session(s3="http://127.0.0.1:1").s3_public.meta.endpoint_url == "http://127.0.0.1:1"
+
+
+def test_abort_goes_on_until_nothing_is_left() -> None:
+    """A part that landed after the abort is aborted too."""
+    pauses = Pauses()
+    client = ScriptedClient({}, {"Parts": []}, {}, {"Parts": []}, {}, refused("NoSuchUpload"))
+    over(client, pauses).abort_multipart("o/k", "mp")
+    assert client.methods == ["abort_multipart_upload", "list_parts"] * 3
+    assert len(pauses) == 2
+
+
+def test_abort_does_not_go_on_for_ever() -> None:
+    """An upload that will not go is reported."""
+    client = ScriptedClient(*repeat({}, 100))
+    with pytest.raises(BackendUnavailable):
+        over(client).abort_multipart("o/k", "mp")
+    assert len(client.calls) == 2 * ABORTS
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning"),
+    [
+        ("NoSuchUpload", NoSuchMultipart),
+        ("InvalidPart", PartChanged),
+        ("BadDigest", ChecksumRefused),
+        ("InvalidPartOrder", BackendUnavailable),
+        ("EntityTooSmall", BackendUnavailable),
+        ("InvalidRequest", BackendUnavailable),
+        ("InternalError", BackendUnavailable),
+        ("SlowDown", BackendUnavailable),
+    ],
+)
+def test_what_a_refused_completion_means(code: str, meaning: type[Exception]) -> None:
+    """Each error code has one meaning; what is not expected is the backend's failure."""
+    error = refused(code)
+    with pytest.raises(meaning) as raised:
+        over(ScriptedClient(error)).complete_multipart("o/k", "mp", [StoredPart(1, '"e"', 5, None)], size=5, crc32c=1)
+    assert raised.value.__cause__ is error
+
+
+def test_a_completion_names_what_was_checked() -> None:
+    """Every part by ETag and CRC32C, where one is known, the size, and the checksum of all of it."""
+    client = ScriptedClient({"ETag": '"all-2"', "ChecksumCRC32C": "3q2+7w=="})
+    parts = [StoredPart(1, '"a"', 5, 1), StoredPart(2, '"b"', 6, None)]
+    made = over(client).complete_multipart("o/k", "mp", parts, size=11, crc32c=0xDEADBEEF)
+    assert (made.etag, made.size, made.crc32c) == ('"all-2"', 11, 0xDEADBEEF)
+    assert client.calls[0][1] == {
+        "Bucket": "bucket",
+        "Key": "o/k",
+        "UploadId": "mp",
+        "MultipartUpload": {
+            "Parts": [
+                {"PartNumber": 1, "ETag": '"a"', "ChecksumCRC32C": "AAAAAQ=="},
+                {"PartNumber": 2, "ETag": '"b"'},
+            ]
+        },
+        "ChecksumType": "FULL_OBJECT",
+        "ChecksumCRC32C": "3q2+7w==",
+        "MpuObjectSize": 11,
+    }
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "403", "SlowDown", "500"])
+def test_forbidden_is_not_absent(code: str) -> None:
+    """Only a 404 means that nothing is there."""
+    objects = over(ScriptedClient(refused(code), refused(code)))
+    with pytest.raises(BackendUnavailable):
+        objects.get("o/k")
+    with pytest.raises(BackendUnavailable):
+        objects.head("o/k")
+
+
+def test_a_body_that_breaks_off() -> None:
+    """Fewer bytes than announced are a failure, not a shorter object; so is a connection that falls silent."""
+
+    class Silent(io.BytesIO):
+        def read(self, amount: int | None = -1) -> bytes:
+            raise ReadTimeoutError(endpoint_url="http://nowhere.invalid")
+
+    for raw in (io.BytesIO(b"123"), Silent()):
+        body = StreamingBody(cast("Any", raw), content_length=5)
+        with pytest.raises(BackendUnavailable):
+            over(ScriptedClient({"Body": body})).get("o/k")
+
+
+def test_what_a_batch_could_not_delete_is_not_counted() -> None:
+    """An object that S3 failed to delete makes the whole a failure, to be asked again."""
+    page = {"Contents": [{"Key": "st/1", "Size": 5}], "IsTruncated": False}
+    client = ScriptedClient(page, {"Errors": [{"Key": "st/1", "Code": "InternalError"}]})
+    with pytest.raises(BackendUnavailable):
+        over(client).delete_prefix("st/")

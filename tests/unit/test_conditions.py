@@ -1,0 +1,148 @@
+"""Conditional requests by RFC 9110 section 13."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferry.conditions import Conditions, Outcome, Validators, evaluate, format_date, parse_date, range_applies
+
+PROCEED, NOT_MODIFIED, FAILED = Outcome.PROCEED, Outcome.NOT_MODIFIED, Outcome.FAILED
+
+NOW = 1_795_000_000
+CURRENT = Validators('"abc-2"', 784_111_777)
+SAME = "Sun, 06 Nov 1994 08:49:37 GMT"
+BEFORE = "Sun, 06 Nov 1994 08:49:36 GMT"
+AFTER = "Sun, 06 Nov 1994 08:49:38 GMT"
+
+TABLE = [
+    ("13.2.2", Conditions(), PROCEED),
+    ("13.1.1", Conditions(if_match='"abc-2"'), PROCEED),
+    ("13.1.1", Conditions(if_match='"x", "abc-2"'), PROCEED),
+    ("13.1.1", Conditions(if_match='"x","abc-2","y"'), PROCEED),
+    ("13.1.1", Conditions(if_match="*"), PROCEED),
+    ("13.1.1", Conditions(if_match=" * "), PROCEED),
+    ("13.1.1", Conditions(if_match='"x"'), FAILED),
+    ("13.1.1", Conditions(if_match='W/"abc-2"'), FAILED),
+    ("13.1.1", Conditions(if_match='"ABC-2"'), FAILED),
+    ("8.8.3", Conditions(if_match="abc-2"), FAILED),
+    ("8.8.3", Conditions(if_match='"x" "abc-2"'), FAILED),
+    ("8.8.3", Conditions(if_match='"abc-2'), FAILED),
+    ("8.8.3", Conditions(if_match=""), FAILED),
+    ("8.8.3", Conditions(if_match='"x, "abc-2"'), FAILED),
+    ("8.8.3", Conditions(if_match='"a,b", "abc-2"'), PROCEED),
+    ("5.6.1.2", Conditions(if_match=', ,"abc-2", ,'), PROCEED),
+    ("13.1.2", Conditions(if_none_match='"abc-2"'), NOT_MODIFIED),
+    ("13.1.2", Conditions(if_none_match='W/"abc-2"'), NOT_MODIFIED),
+    ("13.1.2", Conditions(if_none_match='"x", W/"abc-2"'), NOT_MODIFIED),
+    ("13.1.2", Conditions(if_none_match="*"), NOT_MODIFIED),
+    ("13.1.2", Conditions(if_none_match='"x", "y"'), PROCEED),
+    ("8.8.3", Conditions(if_none_match='w/"abc-2"'), PROCEED),
+    ("8.8.3", Conditions(if_none_match="abc-2"), PROCEED),
+    ("13.1.3", Conditions(if_modified_since=SAME), NOT_MODIFIED),
+    ("13.1.3", Conditions(if_modified_since=AFTER), NOT_MODIFIED),
+    ("13.1.3", Conditions(if_modified_since=BEFORE), PROCEED),
+    ("13.1.3", Conditions(if_modified_since="yesterday"), PROCEED),
+    ("13.1.3", Conditions(if_modified_since=""), PROCEED),
+    ("13.1.3", Conditions(if_modified_since=f"{SAME}, {SAME}"), PROCEED),
+    ("13.1.3", Conditions(if_modified_since=AFTER, if_none_match='"x"'), PROCEED),
+    ("13.1.3", Conditions(if_modified_since=BEFORE, if_none_match='"abc-2"'), NOT_MODIFIED),
+    ("13.1.4", Conditions(if_unmodified_since=SAME), PROCEED),
+    ("13.1.4", Conditions(if_unmodified_since=AFTER), PROCEED),
+    ("13.1.4", Conditions(if_unmodified_since=BEFORE), FAILED),
+    ("13.1.4", Conditions(if_unmodified_since="1994"), PROCEED),
+    ("13.1.4", Conditions(if_unmodified_since=BEFORE, if_match='"abc-2"'), PROCEED),
+    ("13.1.4", Conditions(if_unmodified_since=AFTER, if_match='"x"'), FAILED),
+    ("13.2.2", Conditions(if_match='"x"', if_none_match='"abc-2"'), FAILED),
+    ("13.2.2", Conditions(if_match='"abc-2"', if_none_match='"abc-2"'), NOT_MODIFIED),
+    ("13.2.2", Conditions(if_unmodified_since=BEFORE, if_none_match='"abc-2"'), FAILED),
+    ("13.2.2", Conditions(if_unmodified_since=SAME, if_modified_since=SAME), NOT_MODIFIED),
+    ("13.2.2", Conditions(if_range='"x"'), PROCEED),
+]
+
+
+@pytest.mark.parametrize(
+    ("section", "conditions", "outcome"), TABLE, ids=[f"{i}-{row[0]}" for i, row in enumerate(TABLE)]
+)
+def test_conditions_decide(section: str, conditions: Conditions, outcome: Outcome) -> None:
+    """Each row is what the section makes of the headers."""
+    assert evaluate(conditions, CURRENT, NOW) is outcome
+
+
+IF_RANGE = [
+    ("13.1.5", None, True),
+    ("13.1.5", '"abc-2"', True),
+    ("5.5", ' "abc-2" ', True),
+    ("13.1.5", 'W/"abc-2"', False),
+    ("13.1.5", '"x"', False),
+    ("13.1.5", SAME, True),
+    ("13.1.5", BEFORE, False),
+    ("13.1.5", AFTER, False),
+    ("13.1.5", "Sun Nov  6 08:49:37 1994", True),
+    ("13.1.5", "*", False),
+    ("13.1.5", '"x", "abc-2"', False),
+    ("13.1.5", "abc-2", False),
+    ("13.1.5", "", False),
+]
+
+
+@pytest.mark.parametrize(("section", "value", "applies"), IF_RANGE)
+def test_if_range_decides_over_range(section: str, value: str | None, applies: bool) -> None:
+    """One strong tag or the very date lets Range count, anything else makes it be passed over."""
+    assert range_applies(value, CURRENT, NOW) is applies
+
+
+DATES = [
+    ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
+    ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
+    ("Sun Nov  6 08:49:37 1994", 784_111_777),
+    ("Sun Nov 06 08:49:37 1994", 784_111_777),
+    ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+    ("Wed, 31 Dec 1969 23:59:59 GMT", -1),
+    ("Thu, 29 Feb 2024 12:00:00 GMT", 1_709_208_000),
+    ("Sat, 31 Dec 2016 23:59:60 GMT", 1_483_228_800),
+    ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799),
+    # NOW is in 2026: 76 is 50 years ahead and stays, 77 is more and is a century ago.
+    ("Wednesday, 01-Jan-76 00:00:00 GMT", 3_345_062_400),
+    ("Saturday, 01-Jan-77 00:00:00 GMT", 220_924_800),
+    ("Sun, 06 Nov 1994 08:49:37 +0000", None),
+    ("Sun, 06 Nov 1994 08:49:37 UTC", None),
+    ("Sun, 6 Nov 1994 08:49:37 GMT", None),
+    ("sun, 06 nov 1994 08:49:37 gmt", None),
+    ("Sun, 06 Nov 94 08:49:37 GMT", None),
+    ("Wed, 30 Feb 2022 00:00:00 GMT", None),
+    ("Sun, 06 Nov 1994 24:00:00 GMT", None),
+    ("Sun, 06 Nov 1994 08:60:00 GMT", None),
+    ("Sun, 06 Nov 1994 08:49:61 GMT", None),
+    ("Sun, 00 Nov 1994 08:49:37 GMT", None),
+    ("Mon, 01 Jan 0000 00:00:00 GMT", None),
+    ("1994-11-06T08:49:37Z", None),
+    ("784111777", None),
+    ("", None),
+]
+
+
+@pytest.mark.parametrize(("text", "moment"), DATES)
+def test_http_dates_are_read(text: str, moment: int | None) -> None:
+    """Section 5.6.7: the three forms, in their very spelling, and nothing else."""
+    assert parse_date(text, NOW) == moment
+
+
+@given(st.integers(0, 253_402_300_799))
+def test_a_written_date_is_read_back(moment: int) -> None:
+    """Every second comes back from its IMF-fixdate."""
+    assert parse_date(format_date(moment), NOW) == moment
+
+
+def test_a_date_is_written() -> None:
+    """Section 5.6.7's own example."""
+    assert format_date(784_111_777) == SAME
+
+
+@given(st.text(max_size=60))
+def test_no_header_breaks_it(value: str) -> None:
+    """Any text is decided about."""
+    for sent in (value, f'"{value}"', f"Sun, {value} GMT"):
+        evaluate(Conditions(sent, sent, sent, sent, sent), CURRENT, NOW)
+        range_applies(sent, CURRENT, NOW)

@@ -1,0 +1,57 @@
+"""Content-Disposition by RFC 6266."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from ferry.disposition import attachment
+from ferry.errors import InvalidFilename
+from ferry.names import normalise
+
+TABLE = [
+    ("6266-5", "a.txt", "a.txt", "a.txt"),
+    ("6266-5", "my file.txt", "my file.txt", "my%20file.txt"),
+    ("6266-5", "€ rates.txt", "_ rates.txt", "%E2%82%AC%20rates.txt"),
+    ("6266-D", 'say "hi".txt', "say _hi_.txt", "say%20%22hi%22.txt"),
+    ("6266-D", "50%2e.txt", "50_2e.txt", "50%252e.txt"),
+    ("6266-4.1", "a;b=c.txt", "a;b=c.txt", "a%3Bb%3Dc.txt"),
+    ("8187-3.2.1", "it's(1)*.txt", "it's(1)*.txt", "it%27s%281%29%2A.txt"),
+    ("8187-3.2.1", "!#$&+-.^_`|~", "!#$&+-.^_`|~", "!#$&+-.^_`|~"),
+    ("8187-3.2.1", "🚢.bin", "_.bin", "%F0%9F%9A%A2.bin"),
+    ("6266-7", "\u202egnp.exe", "_gnp.exe", "%E2%80%AEgnp.exe"),
+]
+
+# token, quoted-string without escapes, and ext-value, as the grammar of RFC 6266 section 4.1 puts them together here.
+GRAMMAR = re.compile(
+    r"""attachment; filename="([\x20\x21\x23-\x5b\x5d-\x7e]*)"; """
+    r"""filename\*=UTF-8''((?:[A-Za-z0-9!#$&+.^_`|~-]|%[0-9A-F]{2})+)"""
+)
+
+
+@pytest.mark.parametrize(("section", "name", "ascii_name", "extended"), TABLE)
+def test_a_name_is_written_twice(section: str, name: str, ascii_name: str, extended: str) -> None:
+    """Once in ASCII with nothing to escape, once exactly."""
+    assert attachment(name) == f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{extended}"
+
+
+@pytest.mark.parametrize("evil", ['a"; filename="b', "a\r\nSet-Cookie: x=1", "a\\", 'x"\r\n\r\n<script>'])
+def test_nothing_can_break_out(evil: str) -> None:
+    """Quotes, backslashes and line ends stay inside, those included that no legal name has."""
+    assert GRAMMAR.fullmatch(attachment(evil))
+
+
+@given(st.text(min_size=1, max_size=120))
+def test_any_legal_name_comes_back(text: str) -> None:
+    """What a client decodes from filename* is the name, and the header keeps to the grammar."""
+    try:
+        name = normalise(text)
+    except InvalidFilename:
+        assume(False)
+    found = GRAMMAR.fullmatch(attachment(name))
+    assert found is not None
+    assert unquote(found[2], errors="strict") == name

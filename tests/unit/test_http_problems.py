@@ -1,0 +1,103 @@
+"""Errors as answers: one table, and the headers that some need."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from ferry import errors
+from ferry.http import refusals
+from ferry.http.problems import problem, status_of
+from ferry.http.times import rfc3339
+
+
+def kinds(base: type[errors.FerryError] = errors.FerryError) -> Iterator[type[errors.FerryError]]:
+    yield base
+    for kind in base.__subclasses__():
+        yield from kinds(kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (errors.MalformedBody, 400),
+        (errors.ChecksumMismatch, 400),
+        (errors.MissingToken, 401),
+        (errors.InvalidToken, 401),
+        (errors.InsufficientScope, 403),
+        (errors.UploadNotFound, 404),
+        (refusals.RouteNotFound, 404),
+        (errors.ChunkConflict, 409),
+        (errors.UploadCancelled, 410),
+        (errors.PreconditionFailed, 412),
+        (errors.ChunkTooLarge, 413),
+        (refusals.BodyTooLarge, 413),
+        (refusals.UnsupportedMediaType, 415),
+        (errors.RangeNotSatisfiable, 416),
+        (errors.InvalidFilename, 422),
+        (errors.ChecksumUnsupported, 422),
+        (errors.BackendUnavailable, 503),
+        (errors.FerryError, 500),
+    ],
+)
+def test_the_status_of_an_error(kind: type[errors.FerryError], status: int) -> None:
+    """By the nearest class in the table."""
+    assert status_of(kind) == status
+
+
+def test_only_the_root_is_a_500() -> None:
+    """Every other error has a status of its own or its parents'."""
+    assert [kind for kind in kinds() if status_of(kind) == 500] == [errors.FerryError]
+
+
+def test_a_problem_has_the_members_of_rfc_9457_and_ours() -> None:
+    """Times among the further members are written as all times are."""
+    error = errors.UploadInProgress(upload_id="u", size=5, expires_at=1_790_000_000_123)
+    answer = problem(error, "request-1")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert isinstance(answer.body, str)
+    assert json.loads(answer.body) == {
+        "type": "urn:ferry:problem:upload_in_progress",
+        "title": error.title,
+        "status": 409,
+        "detail": error.detail,
+        "code": "upload_in_progress",
+        "request_id": "request-1",
+        "upload_id": "u",
+        "size": 5,
+        "expires_at": "2026-09-21T14:13:20.123Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "value"),
+    [
+        (errors.MissingToken(), "WWW-Authenticate", 'Bearer realm="ferry"'),
+        (errors.InvalidToken(), "WWW-Authenticate", 'Bearer realm="ferry", error="invalid_token"'),
+        (
+            errors.InsufficientScope(scope="files:read"),
+            "WWW-Authenticate",
+            'Bearer realm="ferry", error="insufficient_scope", scope="files:read"',
+        ),
+        (errors.RangeNotSatisfiable(size=7), "Content-Range", "bytes */7"),
+        (errors.BackendUnavailable(), "Retry-After", "1"),
+    ],
+)
+def test_the_headers_of_an_error(error: errors.FerryError, name: str, value: str) -> None:
+    """Those that HTTP asks for."""
+    assert problem(error, "").headers[name] == value
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (999, "1970-01-01T00:00:00.999Z"),
+        (253_402_300_799_000, "9999-12-31T23:59:59.000Z"),
+    ],
+)
+def test_times(moment: int, text: str) -> None:
+    """RFC 3339, UTC, milliseconds."""
+    assert rfc3339(moment) == text

@@ -1,0 +1,51 @@
+"""CORS of the local gateway."""
+
+from __future__ import annotations
+
+import pytest
+
+from local import cors
+from local.answers import Answer
+from local.events import Request
+from local.stack import CorsRules
+
+RULES = CorsRules(("https://app.example",), ("GET", "POST"), ("authorization",), ("etag",), 600, credentials=False)
+
+
+def request(method: str = "POST", **headers: str) -> Request:
+    pairs = tuple((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items())
+    return Request(method, b"/chunk", b"", pairs, b"", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("https://app.example", "https://app.example"),
+        ("http://localhost:5173", "http://localhost:5173"),
+        ("https://web.localhost", "https://web.localhost"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+        ("null", "null"),
+        ("https://evil.example", None),
+        ("http://localhost.evil.example", None),
+        ("http://127.0.0.1.evil.example", None),
+    ],
+)
+def test_origins(origin: str, allowed: str | None) -> None:
+    """The template's origins, every loopback one and `null` may call; an answer then says so, and what it exposes."""
+    preflight = cors.preflight(RULES, request("OPTIONS", origin=origin, access_control_request_method="POST"))
+    plain = cors.decorate(RULES, request(origin=origin), Answer(200, (("access-control-allow-origin", "*"),)))
+    assert preflight is not None
+    assert preflight.status == 204
+    for got in (preflight, plain):
+        headers = dict(got.headers)
+        assert headers.get("access-control-allow-origin") == allowed
+        assert headers.get("access-control-expose-headers") == ("etag" if allowed else None)
+    assert dict(preflight.headers).get("access-control-max-age") == ("600" if allowed else None)
+
+
+def test_without_an_origin_nothing_is_said_of_cors() -> None:
+    """No Origin, no CORS headers; and OPTIONS alone is no preflight."""
+    assert cors.decorate(RULES, request(), Answer(200)).headers == ()
+    assert cors.preflight(RULES, request("OPTIONS")) is None
+    assert cors.preflight(None, request("OPTIONS", origin="null", access_control_request_method="GET")) is None

@@ -1,0 +1,68 @@
+"""Which route answers, in the local gateway as on AWS."""
+
+from __future__ import annotations
+
+import pytest
+
+from local.routing import Route, match
+
+ROUTES = [
+    Route("GET", "/download/{filename}", "one"),
+    Route("GET", "/download/partial", "two"),
+    Route("GET", "/download/partial/{filename}", "three"),
+    Route("DELETE", "/upload/{filename}", "four"),
+    Route("POST", "/upload/start", "five"),
+    Route("ANY", "/any", "six"),
+    Route("GET", "/any", "seven"),
+    Route("GET", "/files/{proxy+}", "eight"),
+    Route("GET", "/files/{a}/x", "nine"),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "function", "parameters"),
+    [
+        ("GET", "/download/a", "one", {"filename": "a"}),
+        ("GET", "/download/partial", "two", {}),
+        ("GET", "/download/partial/a", "three", {"filename": "a"}),
+        ("GET", "/download/partial/partial", "three", {"filename": "partial"}),
+        ("GET", "/download/a%2Fb%2525+c", "one", {"filename": "a/b%25+c"}),
+        ("GET", "/download/%F0%9F%9A%A2", "one", {"filename": "🚢"}),
+        ("DELETE", "/upload/start", "four", {"filename": "start"}),
+        ("POST", "/upload/start", "five", {}),
+        ("POST", "/any", "six", {}),
+        ("GET", "/any", "seven", {}),
+        ("GET", "/files/a/b", "eight", {"proxy": "a/b"}),
+        ("GET", "/files/a/x", "nine", {"a": "a"}),
+    ],
+)
+def test_match(method: str, path: str, function: str, parameters: dict[str, str]) -> None:
+    """Static beats `{param}` beats `{proxy+}`, a method beats ANY, and a parameter is decoded once."""
+    found = match(ROUTES, method, path)
+    assert found is not None
+    assert (found.route.function, found.parameters) == (function, parameters)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/download"),
+        ("GET", "/download/"),
+        ("GET", "/download/a/"),
+        ("GET", "//download/a"),
+        ("HEAD", "/download/a"),
+        ("PUT", "/upload/start"),
+        ("GET", "/files/"),
+    ],
+)
+def test_no_match(method: str, path: str) -> None:
+    """A slash more, a method less: not found."""
+    assert match(ROUTES, method, path) is None
+
+
+def test_default_takes_the_rest() -> None:
+    """`$default` answers what no other route does."""
+    found = match([*ROUTES, Route("ANY", "$default", "rest")], "GET", "/nowhere")
+    assert found is not None
+    assert (found.route.function, found.route.key) == ("rest", "$default")

@@ -1,0 +1,66 @@
+"""Schedule expressions of the local runner."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from local.errors import LocalError
+from local.schedule import parse
+
+NOW = datetime(2026, 2, 27, 23, 58, 30, tzinfo=UTC)  # a Friday
+
+
+@pytest.mark.parametrize(
+    ("expression", "step"),
+    [
+        ("rate(5 minutes)", timedelta(minutes=5)),
+        ("rate(1 minute)", timedelta(minutes=1)),
+        ("rate(2 seconds)", timedelta(seconds=2)),
+        ("rate(3 hours)", timedelta(hours=3)),
+        ("rate(1 day)", timedelta(days=1)),
+    ],
+)
+def test_rate(expression: str, step: timedelta) -> None:
+    """A rate is counted from the last time; seconds are allowed here."""
+    assert parse(expression)(NOW) == NOW + step
+
+
+@pytest.mark.parametrize(
+    ("expression", "following"),
+    [
+        ("cron(0 3 * * ? *)", datetime(2026, 2, 28, 3, 0, tzinfo=UTC)),
+        ("cron(0/15 * * * ? *)", datetime(2026, 2, 28, 0, 0, tzinfo=UTC)),
+        ("cron(59 23 * * ? *)", datetime(2026, 2, 27, 23, 59, tzinfo=UTC)),
+        ("cron(30 8 ? * MON-WED *)", datetime(2026, 3, 2, 8, 30, tzinfo=UTC)),
+        ("cron(30 8 ? * 7 *)", datetime(2026, 2, 28, 8, 30, tzinfo=UTC)),
+        ("cron(0 0 1,15 * ? *)", datetime(2026, 3, 1, 0, 0, tzinfo=UTC)),
+        ("cron(0 0 29 FEB ? *)", datetime(2028, 2, 29, 0, 0, tzinfo=UTC)),
+        ("cron(0 0 1 1 ? 2020)", None),
+    ],
+)
+def test_cron(expression: str, following: datetime | None) -> None:
+    """The next minute that all six fields allow; days of the week are counted from Sunday = 1."""
+    assert parse(expression)(NOW) == following
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "",
+        "rate(5)",
+        "rate(0 minutes)",
+        "every 5 minutes",
+        "cron(0 3 * * *)",
+        "cron(0 3 * * * *)",
+        "cron(0 3 ? * ? *)",
+        "cron(60 3 * * ? *)",
+        "cron(0 3 L * ? *)",
+        "cron(0/0 3 * * ? *)",
+    ],
+)
+def test_refused(expression: str) -> None:
+    """What AWS would refuse, or what is not understood here, is said at once."""
+    with pytest.raises(LocalError):
+        parse(expression)

@@ -1,0 +1,119 @@
+"""Byte ranges by RFC 9110 section 14."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferry.ranges import Ignored, Ranged, Satisfiable, Unsatisfiable, parse
+
+HUGE = "9" * 9_000
+
+# section, header, size, what it asks (a pair: satisfiable)
+TABLE: list[tuple[str, str | None, int, tuple[int, int] | type]] = [
+    ("14.2", None, 10, Ignored),
+    ("14.1.2", "bytes=0-0", 10, (0, 0)),
+    ("14.1.2", "bytes=0-9", 10, (0, 9)),
+    ("14.1.2", "bytes=0-10", 10, (0, 9)),
+    ("14.1.2", "bytes=9-9", 10, (9, 9)),
+    ("14.1.2", "bytes=3-6", 10, (3, 6)),
+    ("14.1.2", "bytes=3-", 10, (3, 9)),
+    ("14.1.2", "bytes=0-", 10, (0, 9)),
+    ("14.1.2", "bytes=-1", 10, (9, 9)),
+    ("14.1.2", "bytes=-10", 10, (0, 9)),
+    ("14.1.2", "bytes=-11", 10, (0, 9)),
+    ("14.1.2", "bytes=007-08", 10, (7, 8)),
+    ("14.1.2", "bytes=-003", 10, (7, 9)),
+    ("14.1.2", f"bytes=0-{HUGE}", 10, (0, 9)),
+    ("14.1.2", f"bytes=-{HUGE}", 10, (0, 9)),
+    ("14.1.2", "bytes=4-" + "0" * 5_000 + "5", 10, (4, 5)),
+    ("14.1", "BYTES=1-2", 10, (1, 2)),
+    ("5.6.1.2", "bytes=,1-2", 10, (1, 2)),
+    ("5.6.1.2", "bytes=1-2 ,\t", 10, (1, 2)),
+    ("5.5", " bytes=1-2 ", 10, (1, 2)),
+    ("15.5.17", "bytes=10-", 10, Unsatisfiable),
+    ("15.5.17", "bytes=10-10", 10, Unsatisfiable),
+    ("15.5.17", "bytes=11-12", 10, Unsatisfiable),
+    ("15.5.17", f"bytes={HUGE}-", 10, Unsatisfiable),
+    ("15.5.17", f"bytes={HUGE}-{HUGE}", 10, Unsatisfiable),
+    ("14.1.2", "bytes=-0", 10, Unsatisfiable),
+    ("14.1.2", "bytes=-000", 10, Unsatisfiable),
+    ("14.1.2", "bytes=0-", 0, Unsatisfiable),
+    ("14.1.2", "bytes=0-0", 0, Unsatisfiable),
+    ("14.1.2", "bytes=-0", 0, Unsatisfiable),
+    ("14.1.2", "bytes=-5", 0, Ignored),
+    ("14.1.1", "bytes=6-3", 10, Ignored),
+    ("14.1.1", f"bytes={HUGE}-5", 10, Ignored),
+    ("14.1.1", f"bytes=1{HUGE}-{HUGE}", 10, Ignored),
+    ("14.1.1", "bytes=", 10, Ignored),
+    ("14.1.1", "bytes=,", 10, Ignored),
+    ("14.1.1", "bytes=-", 10, Ignored),
+    ("14.1.1", "bytes=--1", 10, Ignored),
+    ("14.1.1", "bytes=1", 10, Ignored),
+    ("14.1.1", "bytes=1-2-3", 10, Ignored),
+    ("14.1.1", "bytes=a-b", 10, Ignored),
+    ("14.1.1", "bytes=+1-2", 10, Ignored),
+    ("14.1.1", "bytes=1_0-2_0", 30, Ignored),
+    ("14.1.1", "bytes=1 - 2", 10, Ignored),
+    ("14.1.1", "bytes = 1-2", 10, Ignored),
+    ("14.1.1", "bytes=0x1-0x2", 10, Ignored),
+    ("14.1.1", "bytes=\u0661-\u0662", 10, Ignored),
+    ("14.1.1", "bytes=1-2\n", 10, Ignored),
+    ("14.1.1", "bytes 1-2", 10, Ignored),
+    ("14.1.1", "", 10, Ignored),
+    ("14.2", "seconds=1-2", 10, Ignored),
+    ("14.2", "bytes=0-1,3-4", 10, Ignored),
+    ("14.2", "bytes=0-1,bytes=3-4", 10, Ignored),
+    ("14.2", "bytes=20-30,40-50", 10, Ignored),
+]
+
+
+@pytest.mark.parametrize(
+    ("section", "header", "size", "asked"), TABLE, ids=[f"{i}-{row[0]}" for i, row in enumerate(TABLE)]
+)
+def test_a_range_header_means(section: str, header: str | None, size: int, asked: tuple[int, int] | type) -> None:
+    """Each row is a header, a size, and what the section makes of them."""
+    found = parse(header, size)
+    if isinstance(asked, tuple):
+        assert found == Satisfiable(*asked, size)
+    else:
+        assert isinstance(found, asked)
+
+
+def test_content_range_is_written() -> None:
+    """Section 14.4: unit, positions, complete length."""
+    part = Satisfiable(2, 4, 10)
+    assert part.content_range == "bytes 2-4/10"
+    assert part.length == 3
+
+
+@given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
+def test_a_range_is_what_slicing_gives(first: int, last: int, size: int) -> None:
+    """first-last names the bytes that Python's slice gives, and is unsatisfiable exactly when the slice is empty."""
+    body = bytes(range(size))
+    asked = parse(f"bytes={first}-{last}", size)
+    if last < first:
+        assert isinstance(asked, Ignored)
+    else:
+        assert _taken(asked, body) == body[first : last + 1]
+
+
+@given(st.integers(1, 60), st.integers(1, 50))
+def test_a_suffix_is_what_slicing_gives(length: int, size: int) -> None:
+    """-length names the last bytes, or all."""
+    body = bytes(range(size))
+    assert _taken(parse(f"bytes=-{length}", size), body) == body[-length:]
+
+
+@given(st.text(max_size=40), st.integers(0, 100))
+def test_no_header_breaks_it(value: str, size: int) -> None:
+    """Any text gives one of the three answers, and a satisfiable one lies within the file."""
+    for header in (value, "bytes=" + value):
+        asked = parse(header, size)
+        if isinstance(asked, Satisfiable):
+            assert 0 <= asked.first <= asked.last < size
+
+
+def _taken(asked: Ranged, body: bytes) -> bytes:
+    return body[asked.first : asked.last + 1] if isinstance(asked, Satisfiable) else b""
