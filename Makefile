@@ -14,7 +14,8 @@ locks := layers/common/requirements.txt requirements-dev.txt
 sources := layers/common functions local sam tests tools
 
 # Tools find the virtual environment's Python as python3, whatever the machine has.
-tool := PATH="$(CURDIR)/$(bin):$$PATH"
+# exec, so that a SIGTERM to make reaches the program and not a shell in front of it.
+tool := exec env PATH="$(CURDIR)/$(bin):$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -50,9 +50,11 @@ async def start(state: State, credentials: Mapping[str, str], preferred: Sequenc
     """Start it on ports of the loopback interface, those `preferred` if they are free. Raises `LocalError`."""
     ports = dict(zip(_SERVICES, sockets.free_pairs(len(_SERVICES), preferred), strict=True))
     folder = state.folder / "objects"
-    folder.mkdir(exist_ok=True)
+    logs = state.folder / "logs" / "objects"
+    for needed in (folder, logs):
+        needed.mkdir(exist_ok=True)
     child = await children.start(
-        [str(find()), "mini", *options(folder, ports)],
+        [str(find()), f"-logdir={logs}", "-log_max_files=2", "mini", *options(folder, ports)],
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **credentials},
         cwd=folder,
         log="objects",
@@ -74,6 +76,7 @@ def options(folder: Path, ports: Mapping[str, int]) -> list[str]:
         "admin.ui": "false",
         "webdav": "false",
         "master.telemetry": "false",
+        "master.resumeState": "false",
         "volume.preStopSeconds": 0,
         "filer.allowedOrigins": "http://localhost",
         "s3.port.iceberg": 0,

@@ -58,6 +58,11 @@ class Backends:
     def s3_client(self) -> S3Client:
         return boto3.client("s3", endpoint_url=self.s3, **self._common())
 
+    def impatient_s3_client(self) -> S3Client:
+        """One that gives up after a second instead of trying again."""
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=1)
+        return boto3.client("s3", endpoint_url=self.s3, **{**self._common(), "config": config})
+
     def _common(self) -> dict[str, Any]:
         return {
             "region_name": REGION,
@@ -84,7 +89,7 @@ def provision(backends: Backends, stack: Stack, known_keys: Mapping[str, str]) -
     try:
         keys = _keys(backends.kms_client(), stack, known_keys)
         _tables(backends.dynamodb_client(), stack)
-        _buckets(backends.s3_client(), stack)
+        _buckets(backends.s3_client(), backends.impatient_s3_client(), stack)
     except (BotoCoreError, ClientError) as error:
         raise LocalError(f"the local services could not be set up: {error}") from error
     return keys
@@ -125,7 +130,7 @@ def _shape(table: Mapping[str, Any]) -> object:
     return keys(table["KeySchema"]), sorted((index["IndexName"], keys(index["KeySchema"])) for index in indexes)
 
 
-def _buckets(s3: S3Client, stack: Stack) -> None:
+def _buckets(s3: S3Client, impatient: S3Client, stack: Stack) -> None:
     for logical, wanted in stack.buckets.items():
         name = physical_name(logical)
         if _there(s3.head_bucket, "404", Bucket=name) is None:
@@ -133,7 +138,7 @@ def _buckets(s3: S3Client, stack: Stack) -> None:
         rules = wanted.get("CorsConfiguration", {}).get("CorsRules")
         if rules:
             s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [_cors_rule(rule) for rule in rules]})
-        _wait_until_writable(s3, name)
+        _wait_until_writable(impatient, name)
 
 
 def _cors_rule(rule: Mapping[str, Any]) -> CORSRuleTypeDef:
@@ -146,14 +151,17 @@ def _cors_rule(rule: Mapping[str, Any]) -> CORSRuleTypeDef:
 
 
 def _wait_until_writable(s3: S3Client, bucket: str) -> None:
-    """The gateway answers before there is a disk behind it."""
+    """Wait until there is a disk behind the gateway, which answers before.
+
+    After a kill, a request that comes too early waits inside it for up to 20 seconds; one sent a second later does not.
+    """
     end = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
             s3.put_object(Bucket=bucket, Key="probe", Body=b"x")
             s3.delete_object(Bucket=bucket, Key="probe")
             return
-        except ClientError:
+        except (BotoCoreError, ClientError):
             if time.monotonic() > end:
                 raise
             time.sleep(0.05)

@@ -98,10 +98,9 @@ def record(ledger: Ledger, upload: Upload, index: int, *, only_chunks: bool = Fa
     grid, stripe = upload.session.grid, upload.stripe_of(index)
     ledger.record(
         upload.session.upload_id,
-        stripe.stripe,
+        stripe,
         grid.bit_of_chunk(index),
         grid.length_of_chunk(index),
-        epoch=stripe.epoch,
         only_chunks=only_chunks,
         now=now,
     )

@@ -17,8 +17,12 @@ FIRST = Claim(bytes(range(16)), 0)
 SECOND = Claim(bytes(16), 0xFFFFFFFF)
 
 
-def put(ledger: Ledger, bit: int, epoch: int = 0, *, stripe: int = 0, only_chunks: bool = False) -> Progress:
-    return ledger.record(ID, stripe, bit, 10, epoch=epoch, only_chunks=only_chunks, now=START + 100 + bit)
+AT_FIRST = Progress(0, open=True, touched=START)
+"""How a stripe looks before anything was recorded."""
+
+
+def put(ledger: Ledger, bit: int, seen: Progress = AT_FIRST, *, only_chunks: bool = False) -> Progress:
+    return ledger.record(ID, seen, bit, 10, only_chunks=only_chunks, now=START + 100 + bit)
 
 
 def row(ledger: Ledger) -> Progress:
@@ -80,88 +84,95 @@ def test_record_where_there_is_nothing(ledger: Ledger) -> None:
     assert moved.value.progress is None
     opened(ledger)
     with pytest.raises(Moved):
-        put(ledger, 3, stripe=1)
+        put(ledger, 3, replace(AT_FIRST, stripe=1))
     assert len(seen(ledger).stripes) == 1
 
 
 def test_record_after_the_close(ledger: Ledger) -> None:
-    """Whatever closed the upload fences out who was late, whichever epoch it names."""
+    """Whatever closed the upload fences out who was late, however much of it was seen."""
     closed = leased(ledger).stripes[0]
-    for epoch in (0, closed.epoch):
+    for read in (AT_FIRST, closed):
         with pytest.raises(Moved) as moved:
-            put(ledger, 3, epoch)
+            put(ledger, 3, read)
         assert moved.value.progress == closed
 
 
-def test_fold_moves_on_in_two_steps(ledger: Ledger) -> None:
-    """recent → before → bits; the chunks stay the same, the version too, the epoch counts."""
+@pytest.fixture
+def folds_at_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stripe is folded by whoever sees two recent chunks."""
+    monkeypatch.setattr("ferry.model.FOLD_AT", 2)
+
+
+@pytest.mark.usefixtures("folds_at_two")
+def test_a_fold_moves_on_in_two_steps(ledger: Ledger) -> None:
+    """recent → before → bits, along with a record; the epoch counts, nothing is lost or counted twice."""
     opened(ledger)
-    for bit in (0, 9):
-        put(ledger, bit)
-    before = row(ledger)
-    ledger.fold(ID, before)
-    assert row(ledger) == replace(before, recent=frozenset(), before=frozenset({0, 9}), epoch=1)
-    put(ledger, 1_000, 1)
-    ledger.fold(ID, row(ledger))
-    after = row(ledger)
-    assert (after.bits, after.before, after.recent, after.epoch) == (0b1000000001, frozenset({1_000}), frozenset(), 2)
-    put(ledger, 5, 2)
-    ledger.fold(ID, row(ledger))
-    assert (row(ledger).bits, row(ledger).before) == (0b1000000001 | 1 << 1_000, frozenset({5}))
-    assert row(ledger).version == 4
+    put(ledger, 0)
+    before = put(ledger, 9)
+    first = put(ledger, 1_000, before)
+    assert first == replace(
+        before,
+        recent=frozenset({1_000}),
+        before=frozenset({0, 9}),
+        epoch=1,
+        version=3,
+        received=30,
+        touched=START + 1_100,
+    )
+    second = put(ledger, 6, put(ledger, 5, first))
+    assert (second.bits, second.before, second.recent) == (0b1000000001, frozenset({1_000, 5}), frozenset({6}))
+    assert (second.epoch, second.version, second.received) == (2, 5, 50)
+    third = put(ledger, 8, put(ledger, 7, second))
+    assert (third.bits, third.before) == (0b1000000001 | 1 << 1_000 | 1 << 5, frozenset({6, 7}))
+    assert row(ledger) == third
 
 
-def test_fold_keeps_what_came_between(ledger: Ledger) -> None:
+@pytest.mark.usefixtures("folds_at_two")
+def test_a_fold_keeps_what_came_between(ledger: Ledger) -> None:
     """A chunk recorded between the read and the fold is not lost."""
     opened(ledger)
     put(ledger, 0)
-    before = row(ledger)
+    before = put(ledger, 1)
     put(ledger, 7)
-    ledger.fold(ID, before)
-    assert row(ledger).before == frozenset({0, 7})
+    assert put(ledger, 8, before).before == frozenset({0, 1, 7})
 
 
-def test_fold_once(ledger: Ledger) -> None:
-    """Of two who saw the same row one folds; an empty or closed stripe is not folded at all."""
+@pytest.mark.usefixtures("folds_at_two")
+def test_only_one_folds(ledger: Ledger) -> None:
+    """Of two who saw the same row one folds; the other is shown the row as it is, and can go on from there."""
     opened(ledger)
-    with pytest.raises(Moved):
-        ledger.fold(ID, row(ledger))
     put(ledger, 0)
-    before = row(ledger)
-    ledger.fold(ID, before)
-    put(ledger, 1, 1)
-    with pytest.raises(Moved):
-        ledger.fold(ID, before)
-    ledger.end(seen(ledger), State.CANCELLED, now=START + 1, ttl=TTL)
-    with pytest.raises(Moved):
-        ledger.fold(ID, row(ledger))
-    with pytest.raises(Moved):
-        ledger.fold(OTHER, before)
+    before = put(ledger, 1)
+    folded = put(ledger, 2, before)
+    with pytest.raises(Moved) as moved:
+        put(ledger, 3, before)
+    assert moved.value.progress == folded
+    assert put(ledger, 3, folded).received == 40
 
 
+@pytest.mark.usefixtures("folds_at_two")
 def test_a_fold_disturbs_no_record(ledger: Ledger) -> None:
     """Who saw the chunk missing one fold ago may record it, once; after two folds it must read again."""
     opened(ledger)
     put(ledger, 0)
-    put(ledger, 1)
-    ledger.fold(ID, row(ledger))
-    for bit in (0, 1):
+    once = put(ledger, 2, put(ledger, 1))
+    for bit in (0, 1, 2):
         with pytest.raises(Moved):
-            put(ledger, bit, epoch=0)
-    put(ledger, 2, epoch=0)
-    ledger.fold(ID, row(ledger))
-    for bit in (0, 2, 3):
+            put(ledger, bit)
+    put(ledger, 3)
+    twice = put(ledger, 4, row(ledger))
+    assert (once.epoch, twice.epoch) == (1, 2)
+    for bit in (0, 2, 3, 5):
         with pytest.raises(Moved):
-            put(ledger, bit, epoch=0)
-    put(ledger, 3, epoch=1)
-    assert row(ledger).received == 40
+            put(ledger, bit)
+    assert put(ledger, 5, once).received == 60
 
 
 def test_record_of_a_later_epoch(ledger: Ledger) -> None:
     """An epoch that has not begun is not that of any row."""
     opened(ledger)
     with pytest.raises(Moved):
-        put(ledger, 0, epoch=1)
+        put(ledger, 0, replace(AT_FIRST, epoch=1))
 
 
 def test_only_chunks(ledger: Ledger) -> None:

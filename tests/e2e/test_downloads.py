@@ -92,7 +92,7 @@ def test_no_single_range_gets_the_whole_file(api: Api, small: dict[str, object],
 
 
 def test_conditions(api: Api, small: dict[str, object]) -> None:
-    """304 for what the client has, 412 for what it did not expect, and If-Range decides between a part and the whole."""
+    """304 for what the client has, 412 for what it did not expect; If-Range decides between a part and the whole."""
     etag = str(small["etag"])
     path = "/download/partial/small%20file.html"
     modified = api.request("HEAD", path).headers["last-modified"]

@@ -38,7 +38,7 @@ ODD = [
 
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_name_goes_round(api: Api, name: str) -> None:
-    """Up by both forms of the chunk, then status, download, range and HEAD by path and by query, listed, and deleted."""
+    """Up, then status, download, range and HEAD by path and by query, listed, and deleted."""
     content = some_bytes(70_000, seed=len(name))
     expected = unicodedata.normalize("NFC", name)
     file = upload(api, name, content, chunk_size=65_536)

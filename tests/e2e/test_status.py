@@ -42,7 +42,7 @@ def test_status_follows_an_upload_to_its_end(api: Api, name: str) -> None:
 
 
 def test_what_complete_says_is_missing_status_says_too(api: Api, name: str) -> None:
-    """A client that is told to send more finds the same chunks by either route, also where parts went straight to S3."""
+    """A client that is told to send more finds the same chunks by either route, whichever paths it took."""
     content = some_bytes(20 * MIB)
     api.start(name, len(content))
     send(api, name, content, [2])
@@ -118,7 +118,7 @@ def test_listings_page_by_page(other: Api) -> None:
 
 
 def test_cleanup_by_an_administrator(other: Api, reader: Api, api: Api, name: str) -> None:
-    """A dry run changes nothing; the real one ends the stale upload only; other namespaces and scopes are out of reach."""
+    """A dry run changes nothing; the real one ends the stale upload only; other namespaces are out of reach."""
     finished, mine = some_bytes(70_000, seed=8), f"mine-{name}"
     upload(other, f"done-{name}", finished)
     api.start(mine, CHUNK)

@@ -1,4 +1,4 @@
-"""Breaks, expiry, and what is left afterwards. Each test has a service of its own."""
+"""Breaks, expiry, and what is left afterwards. Each test starts a service of its own."""
 
 from __future__ import annotations
 
@@ -106,35 +106,23 @@ def test_time_runs_out_for_uploads_and_urls(state: Path) -> None:
         service.stop()
 
 
-def test_two_services_do_not_share_a_folder_and_ports_give_way(state: Path) -> None:
+def test_two_runs_do_not_share_a_folder_and_ports_give_way(service: Launched, state: Path) -> None:
     """A second run on the folder says who has it; a taken port is stepped over; a wrong parameter is named."""
-    service = Launched(state)
+
+    def refused(folder: Path, parameters: str) -> str:
+        command = [sys.executable, "-m", "local", "--state", str(folder), "--params", parameters]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    assert "another run" in refused(service.state, "")
+    assert "TokenLifetme" in refused(state, "TokenLifetme=5")
+
+    port = service.described["base_url"].rpartition(":")[2]
+    beside = Launched(state, options=["--port", port])
     try:
-        port = int(service.described["base_url"].rpartition(":")[2])
-
-        def run(*options: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [sys.executable, "-m", "local", *options],
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-
-        second = run("--state", str(state), "--params", "")
-        assert second.returncode == 1
-        assert "another run" in second.stderr
-        wrong = run("--state", str(state.with_name("unused")), "--params", "TokenLifetme=5")
-        assert wrong.returncode == 1
-        assert "TokenLifetme" in wrong.stderr
-        assert "Traceback" not in second.stderr + wrong.stderr
-
-        beside = Launched(state.with_name("beside"), options=["--port", str(port)])
-        try:
-            assert int(beside.described["base_url"].rpartition(":")[2]) != port
-            assert "is taken" in beside.ready
-        finally:
-            assert beside.stop() == 0
+        assert beside.described["base_url"] != service.described["base_url"]
+        assert f"(port {port} is taken)" in beside.ready
     finally:
-        assert service.stop() == 0
+        assert beside.stop() == 0

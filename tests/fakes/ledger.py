@@ -126,15 +126,18 @@ class MemoryLedger:
             claims.setdefault(index, claim)
             return dict(claims)
 
-    def record(
-        self, upload_id: str, stripe: int, bit: int, length: int, *, epoch: int, only_chunks: bool, now: int
-    ) -> Progress:
+    def record(self, upload_id: str, seen: Progress, bit: int, length: int, *, only_chunks: bool, now: int) -> Progress:
         with self._lock:
-            row = self.rows.stripes.get(upload_id, {}).get(stripe)
-            if row is None or not row.open or row.epoch not in (epoch, epoch + 1) or (only_chunks and row.direct):
+            row = self.rows.stripes.get(upload_id, {}).get(seen.stripe)
+            epochs = (seen.epoch,) if seen.to_be_folded else (seen.epoch, seen.epoch + 1)
+            if row is None or not row.open or row.epoch not in epochs or (only_chunks and row.direct):
                 raise Moved(row)
             if bit in row.recent or bit in row.before:
                 raise Moved(row)
+            fold: dict[str, Any] = {}
+            if seen.to_be_folded:
+                fold = {"bits": seen.folded, "before": row.recent, "recent": frozenset(), "epoch": row.epoch + 1}
+            row = replace(row, **fold)
             return self._stripe(
                 upload_id,
                 row,
@@ -142,19 +145,6 @@ class MemoryLedger:
                 received=row.received + length,
                 version=row.version + 1,
                 touched=now,
-            )
-
-    def fold(self, upload_id: str, seen: Progress) -> None:
-        with self._lock:
-            row = self._open_stripe(upload_id, seen.stripe)
-            _demand(row.epoch == seen.epoch and bool(row.recent))
-            self._stripe(
-                upload_id,
-                row,
-                bits=replace(seen, recent=frozenset()).all_bits,
-                before=row.recent,
-                recent=frozenset(),
-                epoch=row.epoch + 1,
             )
 
     def mark_direct(self, upload: Upload, *, now: int) -> None:

@@ -13,6 +13,7 @@
     │   ├── UploadInProgress, UploadSuperseded, UploadIncomplete
     │   ├── UploadCompleting, UploadComplete
     │   └── FileExists, ChunkConflict
+    ├── PreconditionFailed, RangeNotSatisfiable
     ├── Gone                        UploadExpired, UploadCancelled
     └── BackendUnavailable          a service behind Ferry failed; nothing was acknowledged
 
@@ -36,7 +37,7 @@ class FerryError(Exception):
     code: ClassVar[str] = "internal"
     title: ClassVar[str] = "Something went wrong"
 
-    def __init__(self, detail: str = "", **extra: Any) -> None:  # noqa: ANN401 - whatever JSON holds
+    def __init__(self, detail: str = "", **extra: Any) -> None:
         super().__init__(detail or self.title)
         self.detail = detail or self.title
         self.extra: Mapping[str, Any] = extra

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ferry.grid import Grid, Range, ranges_of
@@ -77,6 +77,10 @@ class Claim:
     crc32c: int
 
 
+FOLD_AT = 64
+"""How many recent chunks a stripe gathers before they are folded: bounds its row under 1 KB, one write unit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """One stripe of an upload's durable chunks (docs/decisions/0001).
@@ -98,6 +102,15 @@ class Progress:
 
     def has(self, bit: int) -> bool:
         return bit in self.recent or bit in self.before or bool(self.bits >> bit & 1)
+
+    @property
+    def to_be_folded(self) -> bool:
+        return len(self.recent) >= FOLD_AT
+
+    @property
+    def folded(self) -> int:
+        """The bitmap that the next fold writes."""
+        return replace(self, recent=frozenset()).all_bits
 
     @property
     def all_bits(self) -> int:

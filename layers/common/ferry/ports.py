@@ -114,19 +114,15 @@ class Ledger(Protocol):
         """By part number, then chunk index. Grows with the upload: only for uploads that mix both paths."""
         ...
 
-    def record(
-        self, upload_id: str, stripe: int, bit: int, length: int, *, epoch: int, only_chunks: bool, now: int
-    ) -> Progress:
-        """Count a durable chunk, once, and touch the stripe. `only_chunks` demands that no URL was ever signed.
+    def record(self, upload_id: str, seen: Progress, bit: int, length: int, *, only_chunks: bool, now: int) -> Progress:
+        """Count a durable chunk that was missing when the stripe was `seen`, once, and touch the stripe.
+
+        Where `seen.recent` has grown to `FOLD_AT`, fold in the same write: `bits` takes in `before`, `before` becomes
+        `recent` as it is then, `recent` becomes this chunk alone. `only_chunks` demands that no URL was ever signed.
 
         Raises:
-            Moved: closed, folded twice since `epoch`, in `recent` or `before` already, or (with `only_chunks`) direct.
-        """
-        ...
-
-    def fold(self, upload_id: str, seen: Progress) -> None:
-        """`bits` takes in `before`, `before` becomes `recent` as it is then, `recent` empties. Raises `Moved` when
-        closed or folded since.
+            Moved: closed, in `recent` or `before` already, or (with `only_chunks`) direct; folded since it was seen,
+                twice, or at all where this write was to fold.
         """
         ...
 

@@ -122,6 +122,18 @@ def test_a_url_signed_while_a_part_is_being_assembled_makes_its_last_chunk_be_st
     assert world.content() == client.body
 
 
+def test_a_store_that_lists_no_checksums_is_no_reason_to_ask_for_chunks_again(world: World) -> None:
+    """A part assembled before the first URL was signed has no stage of its last chunk, and needs none."""
+    world.objects.lists_crc = False
+    client = client_of(world, 2 * PART)
+    client.send_all([1, 2])
+    late = client.sign(2)
+    client.send_all([3, 4])
+    assert client.put(late, bytes_of(PART, seed=9)).status == 200
+    assert isinstance(client.complete(), File)
+    assert world.content() == client.body
+
+
 def test_the_same_chunk_again_is_the_same_success_and_other_bytes_a_conflict(world: World) -> None:
     """Staged or assembled, the first accepted bytes stay."""
     client = client_of(world, PART)

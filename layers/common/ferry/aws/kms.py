@@ -37,7 +37,7 @@ class KmsSigner:
             answer = self._client.get_public_key(KeyId=key_ref)
         key = load_der_public_key(answer["PublicKey"])
         if not (isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)):
-            raise ValueError("ES256 needs a signing key on the curve P-256")
+            raise ValueError("ES256 needs a signing key on the curve P-256")  # noqa: TRY004 - a wrong key, not a wrong type
         return {name: str(value) for name, value in ECAlgorithm.to_jwk(key, as_dict=True).items()}
 
     def sign(self, key_ref: str, message: bytes) -> bytes:

@@ -140,37 +140,29 @@ class DynamoLedger:
         except ConditionFailed as failed:
             return rows.claims_of(failed.row or {})
 
-    def record(
-        self, upload_id: str, stripe: int, bit: int, length: int, *, epoch: int, only_chunks: bool, now: int
-    ) -> Progress:
+    def record(self, upload_id: str, seen: Progress, bit: int, length: int, *, only_chunks: bool, now: int) -> Progress:
         when = (
-            "attribute_exists(#open) AND #epoch BETWEEN :epoch AND :next "
+            "attribute_exists(#open) AND #epoch BETWEEN :epoch AND :latest "
             "AND NOT contains(#recent, :bit) AND NOT contains(#before, :bit)"
         )
+        changes: dict[str, Any] = {"touched": now}
+        adds: dict[str, Any] = {"received": length, "version": 1}
+        if seen.to_be_folded:
+            changes |= {"bits": rows.bits_attribute(seen.folded), "epoch": seen.epoch + 1, "recent": {bit}}
+        else:
+            adds["recent"] = {bit}
         write = update(
-            rows.stripe_key(upload_id, stripe),
-            {"touched": now},
-            adds={"recent": {bit}, "received": length, "version": 1},
+            rows.stripe_key(upload_id, seen.stripe),
+            changes,
+            adds=adds,
+            also=["#before = #recent"] if seen.to_be_folded else [],
             when=when + (" AND attribute_not_exists(#direct)" if only_chunks else ""),
-            given={"epoch": epoch, "next": epoch + 1, "bit": bit},
+            given={"epoch": seen.epoch, "latest": seen.epoch + (not seen.to_be_folded), "bit": bit},
         )
         try:
             return rows.stripe_of(self._table.write(write))
         except ConditionFailed as failed:
             raise Moved(rows.stripe_of(failed.row) if failed.row else None) from failed
-
-    def fold(self, upload_id: str, seen: Progress) -> None:
-        """Also `Moved` when nothing was recorded since the last fold."""
-        bits = seen.bits | sum(1 << bit for bit in seen.before)
-        self._write(
-            update(
-                rows.stripe_key(upload_id, seen.stripe),
-                {"bits": rows.bits_attribute(bits), "epoch": seen.epoch + 1, "recent": None},
-                also=["#before = #recent"],
-                when="attribute_exists(#open) AND #epoch = :epoch AND attribute_exists(#recent)",
-                given={"epoch": seen.epoch},
-            )
-        )
 
     def mark_direct(self, upload: Upload, *, now: int) -> None:
         self._table.transact(

@@ -81,9 +81,7 @@ class Api:
         # The resolver hands the context on and looks at none of it.
         return self._resolver.resolve(_routed(request), cast("LambdaContext", context))
 
-    def _register(
-        self, keys: tuple[str, ...], scope: str | None, route: OpenRoute, refuse: Refuse | None
-    ) -> None:
+    def _register(self, keys: tuple[str, ...], scope: str | None, route: OpenRoute, refuse: Refuse | None) -> None:
         def serve() -> Response[Any]:
             request = self._request
             try:

@@ -26,9 +26,6 @@ from ferry.uploads.received import landed_parts, received
 
 logger = logging.getLogger(__name__)
 
-FOLD_AT = 64
-"""How many recent chunks a stripe gathers before they are folded: bounds its item under 1 KB, one write unit."""
-
 
 @dataclass(frozen=True, slots=True)
 class ChunkRequest:
@@ -93,7 +90,6 @@ def _send(engine: Engine, ns: str, request: ChunkRequest, claim: Claim) -> Chunk
     row, assembled = _record(engine, upload, request, claim, assembled)
     stripes = tuple(row if stripe.stripe == row.stripe else stripe for stripe in upload.stripes)
     upload = replace(upload, stripes=stripes)
-    _fold(engine, upload, row)
     if not assembled and upload.has_chunks_of_part(number):
         _assemble_late(engine, upload, number, request)
     return _accepted(engine, upload, index)
@@ -125,13 +121,7 @@ def _record(
     for _ in range(DECISIONS):
         try:
             row = engine.ledger.record(
-                session.upload_id,
-                row.stripe,
-                bit,
-                len(request.body),
-                epoch=row.epoch,
-                only_chunks=assembled,
-                now=engine.clock(),
+                session.upload_id, row, bit, len(request.body), only_chunks=assembled, now=engine.clock()
             )
             return row, assembled
         except Moved as moved:
@@ -144,14 +134,6 @@ def _record(
                 stage(engine, session, index, claim, request.body)
                 assembled = False
     raise BackendUnavailable("too many chunks are being recorded at once; send it again")
-
-
-def _fold(engine: Engine, upload: Upload, row: Progress) -> None:
-    if len(row.recent) < FOLD_AT:
-        return
-    # Housekeeping: somebody else's fold is as good, and the next recorder tries again.
-    with suppress(Moved, BackendUnavailable):
-        engine.ledger.fold(upload.session.upload_id, row)
 
 
 def _assemble_late(engine: Engine, upload: Upload, number: int, request: ChunkRequest) -> None:

@@ -107,7 +107,7 @@ def _checked_parts(engine: Engine, upload: Upload, claims: Claims, give_up: int)
         for number in wrong:
             if engine.clock() >= give_up:
                 raise StillMaking
-            lost += _mend(engine, upload, number, claims)
+            lost += _mend(engine, upload, number, claims, listed.get(number))
         if lost:
             raise UploadIncomplete(missing=list(ranges_of(sorted(lost))))
         listed = _list(engine, upload)
@@ -133,8 +133,12 @@ def _is_right(upload: Upload, number: int, part: StoredPart | None, claims: Clai
     return part.crc32c == crc_of_part(upload.session, number, claims[number])
 
 
-def _mend(engine: Engine, upload: Upload, number: int, claims: Claims) -> list[int]:
-    """Put a part together from its stages; the indexes of chunks that are not durable after all."""
+def _mend(engine: Engine, upload: Upload, number: int, claims: Claims, listed: StoredPart | None) -> list[int]:
+    """Put a part together from its stages; the indexes of chunks that are not durable after all.
+
+    A store that lists no CRCs leaves open whether a part was overwritten. A chunk without a stage then settles it: its
+    part was assembled before any URL was signed, and such a part is only ever signed with its own CRC.
+    """
     session = upload.session
     indexes = session.grid.chunks_of_part(number)
     if not upload.has_chunks_of_part(number):
@@ -142,7 +146,10 @@ def _mend(engine: Engine, upload: Upload, number: int, claims: Claims) -> list[i
     of_part = claims.get(number) or engine.ledger.claims(session.upload_id, number)
     if any(index not in of_part for index in indexes):
         return [index for index in indexes if index not in of_part]
-    return list(assemble(engine, session, number, of_part, {}))
+    absent = assemble(engine, session, number, of_part, {})
+    if absent and listed and listed.crc32c is None and listed.size == session.grid.length_of_part(number):
+        return []
+    return list(absent)
 
 
 def _whole_crc(parts: list[StoredPart]) -> int | None:

@@ -1,0 +1,43 @@
+"""The README's walk-through, run as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local.launch import ROOT, Launched
+
+SIZE = 40_000_003
+"""Smaller than the README's own 300 MB, which takes the same way."""
+
+
+@pytest.fixture
+def script() -> str:
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    return str(block)
+
+
+def test_the_walk_through_works_as_it_is_written(service: Launched, script: str, tmp_path: Path) -> None:
+    """Every line of the shell block succeeds, in a folder where `.local` is a running service's, and the files are equal."""
+    bash = shutil.which("bash")
+    assert bash is not None
+    (tmp_path / ".local").symlink_to(service.state)
+    done = subprocess.run(
+        [bash, "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "SIZE": str(SIZE)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    sums = re.findall(r"^([0-9a-f]{64})  (\S+)$", done.stdout, re.M)
+    assert [name for _, name in sums] == ["film.bin", "copy.bin"]
+    assert sums[0][0] == sums[1][0]
+    assert (tmp_path / "copy.bin").stat().st_size == SIZE
+    assert '"state":"complete"' in done.stdout
