@@ -20,7 +20,7 @@ tool := exec env PATH="$(CURDIR)/$(bin):$$PATH"
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help venv run demo test lint format lock openapi openapi-check build layer sam-image sam-local sam-smoke clean
-export PORT PARAMS
+export PORT PARAMS COPIES QUIET
 
 help:  ## list these targets
 	@awk 'BEGIN {FS = ":.*?## "; print "make TARGET, where TARGET is one of"} \
@@ -29,7 +29,7 @@ help:  ## list these targets
 	@echo '           ARCH=arm64 (default) or x86_64 for build and layer, PYTHON=python3.13 for venv.'
 
 run: $(stamp)  ## the whole service on this machine, in the foreground (Ctrl-C stops it)
-	@$(bin)/python -m local
+	@$(bin)/python -m local --with-parent
 
 demo: $(stamp)  ## a real transfer before your eyes: break it, go on, compare the checksums
 	@$(bin)/python -m local.demo

@@ -237,6 +237,8 @@ class Demo:
         self._say(f"downloaded by {len(spans)} ranges: SHA-256 {sha256.hexdigest()[:16]}… is the same")
 
     def _go_through(self, what: str, total: int, work: Callable[[T], int], items: Sequence[T]) -> None:
+        if not items:
+            return
         with self._bar(what, total) as advance, closing(_spread(work, items)) as running:
             for done in running:
                 advance(done.result())

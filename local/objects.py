@@ -48,22 +48,24 @@ class ObjectServer:
 
 async def start(state: State, credentials: Mapping[str, str], preferred: Sequence[int]) -> ObjectServer:
     """Start it on ports of the loopback interface, those `preferred` if they are free. Raises `LocalError`."""
-    ports = dict(zip(_SERVICES, sockets.free_pairs(len(_SERVICES), preferred), strict=True))
     folder = state.folder / "objects"
     logs = state.folder / "logs" / "objects"
     for needed in (folder, logs):
         needed.mkdir(exist_ok=True)
-    child = await children.start(
-        [str(find()), f"-logdir={logs}", "-log_max_files=2", "mini", *options(folder, ports)],
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **credentials},
-        cwd=folder,
-        log="objects",
-        state=state,
-    )
-    if not await sockets.listening(ports["s3"], _START_SECONDS, lambda: child.alive):
+    for wanted in (preferred, ()):
+        ports = dict(zip(_SERVICES, sockets.free_pairs(len(_SERVICES), wanted), strict=True))
+        child = await children.start(
+            [str(find()), f"-logdir={logs}", "-log_max_files=2", "mini", *options(folder, ports)],
+            env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **credentials},
+            cwd=folder,
+            log="objects",
+            state=state,
+        )
+        if await sockets.listening(ports["s3"], _START_SECONDS, child.is_alive):
+            return ObjectServer(child, ports)
+        # Somebody may have taken a port in between; others are tried once.
         await child.stop()
-        raise LocalError(f"SeaweedFS did not start; see {state.log_file('objects')}")
-    return ObjectServer(child, ports)
+    raise LocalError(f"SeaweedFS did not start; see {state.log_file('objects')}")
 
 
 def options(folder: Path, ports: Mapping[str, int]) -> list[str]:
@@ -76,6 +78,7 @@ def options(folder: Path, ports: Mapping[str, int]) -> list[str]:
         "admin.ui": "false",
         "webdav": "false",
         "master.telemetry": "false",
+        # All it would resume is told by the volume server too; after a kill it delays the start by 5 to 20 seconds.
         "master.resumeState": "false",
         "volume.preStopSeconds": 0,
         "filer.allowedOrigins": "http://localhost",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from collections.abc import Callable, Iterable
 
@@ -57,9 +58,12 @@ def free_ports(count: int) -> list[int]:
 
 
 def free_pairs(count: int, preferred: Iterable[int]) -> list[int]:
-    """Ports that are free together with the one 10,000 above: those preferred, if they are, then others."""
+    """Ports that are free together with the one 10,000 above: those preferred, if they are, then any others.
+
+    Any, not the first: another run that starts at the same moment looks for ports too.
+    """
     found: list[int] = []
-    for port in (*preferred, *_PAIRS):
+    for port in (*preferred, *random.sample(_PAIRS, len(_PAIRS))):
         if len(found) == count:
             break
         if port in _PAIRS and port not in found and is_free(port) and is_free(port + _GRPC):

@@ -153,11 +153,15 @@ class Host:
             os._exit(status)
 
 
+_HOSTS = (b"127.0.0.1", b"localhost", b"host.docker.internal")
+"""This machine's names, the last one being what functions in containers call it."""
+
+
 def _acceptable(headers: Headers) -> bool:
     """Signed by a client for this machine: no page in a browser can do that, whatever name it gave the machine."""
     given = dict(headers)
     host = given.get(b"host", b"").rpartition(b":")[0]
-    return b"origin" not in given and host in (b"127.0.0.1", b"localhost") and b"authorization" in given
+    return b"origin" not in given and host in _HOSTS and b"authorization" in given
 
 
 def _target(headers: Headers) -> str:

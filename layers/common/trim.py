@@ -16,7 +16,7 @@ ELF_MACHINES = {"x86_64": 62, "aarch64": 183}
 
 BOTOCORE_COMMON = {"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"}
 UNUSED_DESCRIPTIONS = ("examples-*", "waiters-*", "service-2.sdk-extras.json")
-UNUSED_FOLDERS = ("bin", "**/tests", "**/__pycache__")
+UNUSED_FOLDERS = ("bin", "**/tests", "**/__pycache__", "boto3/data", "boto3/examples")
 UNUSED_FILES = ("**/*.pyi", "**/py.typed", "**/*.pyx", "**/*.c", "**/*.h")
 UNUSED_METADATA = ("INSTALLER", "RECORD", "REQUESTED", "WHEEL", "direct_url.json", "top_level.txt", "sboms")
 

@@ -17,12 +17,14 @@ SIZE = 40_000_003
 
 @pytest.fixture
 def script() -> str:
-    (block,) = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    (block,) = re.findall(
+        r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
     return str(block)
 
 
 def test_the_walk_through_works_as_it_is_written(service: Launched, script: str, tmp_path: Path) -> None:
-    """Every line of the shell block succeeds, in a folder where `.local` is a running service's, and the files are equal."""
+    """Every line of the shell block succeeds, beside the `.local` of a running service, and the files are equal."""
     bash = shutil.which("bash")
     assert bash is not None
     (tmp_path / ".local").symlink_to(service.state)
@@ -36,7 +38,7 @@ def test_the_walk_through_works_as_it_is_written(service: Launched, script: str,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    sums = re.findall(r"^([0-9a-f]{64})  (\S+)$", done.stdout, re.M)
+    sums = re.findall(r"^([0-9a-f]{64})  (\S+)$", done.stdout, re.MULTILINE)
     assert [name for _, name in sums] == ["film.bin", "copy.bin"]
     assert sums[0][0] == sums[1][0]
     assert (tmp_path / "copy.bin").stat().st_size == SIZE

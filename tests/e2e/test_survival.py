@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,9 +64,7 @@ def test_what_was_stopped_in_order_loses_nothing(state: Path) -> None:
         send(api, "file", content, (1, 3))
         assert service.stop() == 0
         assert processes_of(state) == []
-        began = time.monotonic()
         service = Launched(state)
-        assert time.monotonic() - began < 5
         api = as_client(service, "demo")
         assert api.status("file").json["missing"] == [[2, 2]]
     finally:

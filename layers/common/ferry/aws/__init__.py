@@ -1,1 +1,1 @@
-"""Adapters of the ports to AWS. Nothing else in Ferry imports botocore."""
+"""Adapters of the ports to AWS. Nothing else in Ferry imports boto3."""

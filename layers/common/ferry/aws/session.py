@@ -1,16 +1,13 @@
-"""AWS clients, made when first asked for and then kept.
-
-They come from botocore directly: what boto3 adds (resources, transfers) is not used and takes longer to import.
-"""
+"""AWS clients, made when first asked for and then kept."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from botocore.session import Session
+    from boto3.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
@@ -63,7 +60,7 @@ class AwsSession:
 
     @cached_property
     def _session(self) -> Session:
-        from botocore.session import Session
+        from boto3.session import Session
 
         return Session()
 
@@ -77,4 +74,5 @@ class AwsSession:
             "max_pool_connections": CONNECTIONS,
             "tcp_keepalive": True,
         }
-        return self._session.create_client(service, endpoint_url=endpoint, config=Config(**defaults | options))
+        make = cast("Callable[..., object]", self._session.client)
+        return make(service, endpoint_url=endpoint, config=Config(**defaults | options))
