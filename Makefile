@@ -19,7 +19,7 @@ tool := exec env PATH="$(CURDIR)/$(bin):$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run demo test lint format lock openapi openapi-check build layer sam-image sam-local sam-smoke clean
+.PHONY: help venv run demo test test-long lint format lock openapi openapi-check build layer sam-image sam-local sam-smoke clean
 export PORT PARAMS COPIES QUIET
 
 help:  ## list these targets
@@ -35,7 +35,10 @@ demo: $(stamp)  ## a real transfer before your eyes: break it, go on, compare th
 	@$(bin)/python -m local.demo
 
 test: $(stamp)  ## every test, with the floor on coverage (or TESTS=path for some, without it)
-	$(bin)/python -m pytest $(TESTS) $(if $(filter tests,$(TESTS)),--cov --cov-report=term)
+	$(bin)/python -m pytest $(TESTS) $(if $(filter tests,$(TESTS)),--numprocesses=3 --dist=loadfile --cov --cov-report=term)
+
+test-long: $(stamp)  ## the engine against its model, thousands of schedules (minutes)
+	$(bin)/python -m pytest tests/unit/uploads --hypothesis-profile=long
 
 lint: $(stamp)  ## formatting, rules, types, and the direction of imports
 	$(bin)/ruff format --check .

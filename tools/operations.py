@@ -126,6 +126,8 @@ CHUNK = Operation(
 PARTS = Operation(
     "Sign parts to be sent straight to S3",
     {200: Answer("A presigned PUT for each part, in the order asked for.", json("SignedParts"))},
+    "Chunks and parts may be mixed. A part all of whose chunks were accepted is those chunks, whatever else lands; any "
+    "other part is what was put straight to S3, also where some of its chunks were sent too: S3 cannot compare them.",
     body=models.PartsBody,
     refusals=(
         *BODY,
@@ -155,7 +157,9 @@ COMPLETE = Operation(
 CANCEL = Operation(
     "Cancel the upload in progress of a name",
     {204: Answer("It is gone; the same when repeated. A finished file of that name is untouched.")},
-    refusals=(*NAME, errors.UploadNotFound, errors.UploadCompleting, errors.UploadComplete),
+    "Without `upload_id` it is whichever upload the name has by now.",
+    (query("upload_id", {"type": "string"}, "The upload meant; another one is not touched."),),
+    refusals=(*NAME, errors.UploadNotFound, errors.UploadSuperseded, errors.UploadCompleting, errors.UploadComplete),
 )
 DELETE_FILE = Operation(
     "Delete a finished file",

@@ -55,5 +55,5 @@ class Engine:
     url_lifetime: int
     new_id: Callable[[], str] = new_id
     sleep: Callable[[float], None] = time.sleep
-    lease: int = 60 * SECOND
+    lease: int = 35 * SECOND
     hints: SlotHints = field(default_factory=SlotHints)

@@ -13,13 +13,15 @@ from enum import StrEnum
 from ferry.engine import SECOND, Engine
 from ferry.errors import NotFound
 from ferry.grid import Grid, Range, gaps_in
-from ferry.model import File, State, Upload
+from ferry.model import File, Slot, State, Upload
 from ferry.ports import Page
 from ferry.uploads.current import is_expired
 from ferry.uploads.received import Received, landed_parts, received
 
 MAX_MISSING = 100_000
 """The most ranges in `missing`, so that an answer stays below the platform's 6 MB; the first ones, ascending."""
+
+_READS_OF_A_PAGE = 10
 
 # How often a wait looks, in seconds. Parts sent straight to S3 are found by listing them, which costs more than the
 # ledger.
@@ -134,17 +136,28 @@ def wait(  # noqa: PLR0917 - `status`'s three, and what to wait for, how long, a
 
 
 def uploads(engine: Engine, ns: str, cursor: str | None, limit: int) -> Page[Status]:
-    """The namespace's uploads in progress. A page may hold fewer than `limit`, or none, and still have a cursor."""
-    page = engine.ledger.open_slots(ns, cursor, limit)
-    found = []
-    for slot in page.items:
-        upload = engine.ledger.upload(slot.upload_id)
-        if upload is None or not upload.session.state.in_progress:
-            continue
-        progress = _of_upload(engine, upload, engine.ledger.file(ns, slot.name))
-        if progress.state.in_progress:
-            found.append(progress)
-    return Page(found, page.cursor)
+    """The namespace's uploads in progress.
+
+    Names whose uploads have ended lie between them: a page is looked for over some reads of the ledger, and may then
+    hold fewer than `limit`, or none, and still have a cursor.
+    """
+    found: list[Status] = []
+    for _ in range(_READS_OF_A_PAGE):
+        page = engine.ledger.open_slots(ns, cursor, limit - len(found))
+        found += [progress for slot in page.items if (progress := _of_slot(engine, slot)) is not None]
+        cursor = page.cursor
+        if cursor is None or len(found) >= limit:
+            break
+    return Page(found, cursor)
+
+
+def _of_slot(engine: Engine, slot: Slot) -> Status | None:
+    """The status of the slot's upload, if it is in progress."""
+    upload = engine.ledger.upload(slot.upload_id)
+    if upload is None or not upload.session.state.in_progress:
+        return None
+    progress = _of_upload(engine, upload, engine.ledger.file(slot.ns, slot.name))
+    return progress if progress.state.in_progress else None
 
 
 def _of_file(file: File, upload: Upload | None) -> Status:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -18,23 +17,11 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World()
 
 
-_MATRIX: pytest.StashKey[Counter[str]] = pytest.StashKey()
-
-
 @pytest.fixture
-def matrix(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
-    """Count cells of the fault matrix; the sum is printed at the end of the run."""
-    cells = request.config.stash.setdefault(_MATRIX, Counter())
+def matrix(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
+    """Count cells of the fault matrix; their sum is printed at the end of the run (tests/conftest.py)."""
 
     def count(name: str, number: int) -> None:
-        cells[name] += number
+        record_property("fault matrix", [name, number])
 
     return count
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say how large the matrix was."""
-    cells = config.stash.get(_MATRIX, Counter())
-    if cells:
-        rows = ", ".join(f"{name} {number}" for name, number in cells.items())
-        terminalreporter.write_line(f"fault matrix: {cells.total()} cells ({rows})")

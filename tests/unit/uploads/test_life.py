@@ -28,6 +28,7 @@ from ferry.errors import (
     UploadSuperseded,
 )
 from ferry.model import File, State
+from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import ChunkRequest, send
 from ferry.uploads.complete import CompleteRequest, complete
 from ferry.uploads.files import delete
@@ -251,6 +252,22 @@ def test_complete_repeated_is_the_same_answer(world: World) -> None:
         client.send(1)
     with pytest.raises(UploadComplete):
         client.cancel()
+
+
+def test_an_upload_that_is_done_answers_by_its_id_though_the_name_has_moved_on(world: World) -> None:
+    """Complete, repeated, is the same answer; a repeated cancel does not hit what was started since."""
+    client = client_of(world, PART)
+    client.send_all()
+    file = client.complete()
+    done = client.upload_id
+    client.begin(replace=True)
+    assert client.complete(upload_id=done) == file
+    with pytest.raises(UploadSuperseded):
+        cancel(world.engine, NS, NAME, done)
+    assert client.state() is State.OPEN
+    cancel(world.engine, NS, NAME, client.upload_id)
+    cancel(world.engine, NS, NAME, client.upload_id)
+    assert client.state() is State.CANCELLED
 
 
 def test_a_file_that_appeared_meanwhile_is_not_overwritten_unasked(world: World) -> None:

@@ -62,6 +62,11 @@ def complete_request(request: Request) -> CompleteRequest:
     )
 
 
+def optional_upload_id(request: Request) -> str | None:
+    """`?upload_id=`."""
+    return request.text("upload_id", MAX_UPLOAD_ID)
+
+
 def _json_chunk(request: Request) -> ChunkRequest:
     body = parse(request, ChunkBody, bodies.LARGE)
     if len(body.data) > _MAX_BASE64:
@@ -75,7 +80,7 @@ def _json_chunk(request: Request) -> ChunkRequest:
 
 
 def _raw_chunk(request: Request) -> ChunkRequest:
-    name, upload_id = request.filename(), request.text("upload_id", MAX_UPLOAD_ID)
+    name, upload_id = request.filename(), optional_upload_id(request)
     index = request.integer("chunk_index")
     if index is None:
         raise InvalidField.at("chunk_index", "is required")

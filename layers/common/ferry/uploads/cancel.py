@@ -9,18 +9,22 @@ from ferry.uploads.current import decide, find
 from ferry.uploads.ending import end
 
 
-def cancel(engine: Engine, ns: str, name: str) -> None:
+def cancel(engine: Engine, ns: str, name: str, upload_id: str | None = None) -> None:
     """Cancel; again is the same success, and so is one that has expired.
+
+    Without `upload_id` it is whichever upload the name has: a client that repeats itself after a lost answer gives
+    the id, so as not to hit one that somebody has started since.
 
     Raises:
         UploadNotFound: the name never had one, or it was forgotten.
+        UploadSuperseded: the name has another one than `upload_id`.
         UploadCompleting, UploadComplete: too late.
     """
-    decide(lambda: _cancel(engine, ns, name))
+    decide(lambda: _cancel(engine, ns, name, upload_id))
 
 
-def _cancel(engine: Engine, ns: str, name: str) -> None:
-    upload = find(engine, ns, name, None)
+def _cancel(engine: Engine, ns: str, name: str, upload_id: str | None) -> None:
+    upload = find(engine, ns, name, upload_id)
     session = upload.session
     if session.state in (State.CANCELLED, State.EXPIRED):
         return

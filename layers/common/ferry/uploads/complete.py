@@ -79,7 +79,7 @@ def resume(engine: Engine, upload: Upload) -> File | StillCompleting:
 
 
 def _step(engine: Engine, ns: str, request: CompleteRequest) -> File | StillCompleting:
-    upload = find(engine, ns, request.name, request.upload_id)
+    upload = find(engine, ns, request.name, request.upload_id, or_complete=True)
     session = upload.session
     if session.state is State.COMPLETE and session.answer is not None:
         if request.crc32c not in (None, session.answer.crc32c):

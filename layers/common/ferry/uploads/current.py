@@ -39,8 +39,10 @@ def decide(step: Callable[[], T]) -> T:
     raise BackendUnavailable("too many requests are changing this upload at once; try again")
 
 
-def find(engine: Engine, ns: str, name: str, upload_id: str | None) -> Upload:
+def find(engine: Engine, ns: str, name: str, upload_id: str | None, *, or_complete: bool = False) -> Upload:
     """The current upload of a name, in whatever state; `upload_id`, if given, must be its id.
+
+    With `or_complete` it may also be that of an earlier one that was completed.
 
     Raises:
         UploadNotFound: the name has none.
@@ -49,6 +51,8 @@ def find(engine: Engine, ns: str, name: str, upload_id: str | None) -> Upload:
     guess = upload_id or engine.hints.get(ns, name)
     upload = _owned(engine, ns, name, guess) if guess else None
     if upload is not None and upload.session.state.in_progress:
+        return upload
+    if or_complete and upload_id is not None and upload is not None and upload.session.state is State.COMPLETE:
         return upload
     slot = engine.ledger.slot(ns, name)
     if slot is None:
