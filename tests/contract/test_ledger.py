@@ -220,23 +220,12 @@ def test_only_the_holder_of_the_lease_writes(ledger: Ledger) -> None:
     with pytest.raises(Moved):
         ledger.unlease(upload, attempt="other", made=None, forget=(), due=1)
     with pytest.raises(Moved):
-        ledger.note_made(ID, attempt="other", made=MADE)
-    with pytest.raises(Moved):
         ledger.finish(other, file_of(), over=None, stages_due=1, object_due=1, ttl=TTL)
     with pytest.raises(Moved):
         ledger.end(upload, State.EXPIRED, now=START + 1, ttl=TTL, attempt="other")
     assert seen(ledger) == upload
     assert ledger.file(NS, NAME) is None
     assert dues(ledger) == {Due(DueKind.SESSION, ID, START + 60_000)}
-
-
-def test_note_made(ledger: Ledger) -> None:
-    """The object is noted, with or without a checksum, and survives until the lease is given back."""
-    upload = leased(ledger)
-    ledger.note_made(ID, attempt="mine", made=replace(MADE, crc32c=None))
-    assert seen(ledger).session.made == replace(MADE, crc32c=None)
-    ledger.note_made(ID, attempt="mine", made=MADE)
-    assert seen(ledger).session == replace(upload.session, made=MADE, version=upload.session.version + 2)
 
 
 def test_finish_switches_the_pointer(ledger: Ledger) -> None:

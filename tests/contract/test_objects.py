@@ -13,8 +13,11 @@ from ferry.digests import combine, crc32c
 from ferry.errors import BackendUnavailable, InvalidField
 from ferry.grid import MIN_PART_SIZE
 from ferry.model import StoredObject, StoredPart
-from ferry.ports import ChecksumRefused, NoSuchMultipart, ObjectStore, PartChanged
+from ferry.ports import ChecksumRefused, Deleted, NoSuchMultipart, ObjectStore, PartChanged
 from tests.contract.conftest import ENDPOINT, MEMORY, MOTO, Store
+
+LATER = 10**14
+"""A deadline that does not come."""
 
 KEY = "o/0123456789abcdef0123456789abcdef"
 BIG = random.Random(1).randbytes(MIN_PART_SIZE)
@@ -307,8 +310,8 @@ def test_delete_prefix(objects: ObjectStore) -> None:
     for number in range(1_003):
         put(objects, f"st/a/{number}", b"12345")
     put(objects, "st/ab", b"stays")
-    assert objects.delete_prefix("st/a/") == 1_003 * 5
-    assert objects.delete_prefix("st/a/") == 0
+    assert objects.delete_prefix("st/a/", until=LATER) == Deleted(1_003 * 5, done=True)
+    assert objects.delete_prefix("st/a/", until=LATER) == Deleted(0, done=True)
     assert objects.get("st/a/7") is None
     assert objects.get("st/ab") == b"stays"
 
@@ -316,9 +319,9 @@ def test_delete_prefix(objects: ObjectStore) -> None:
 def test_delete_prefix_after_its_deadline(objects: ObjectStore) -> None:
     """A deadline in the past leaves everything for another time."""
     put(objects, "st/a/1", b"12345")
-    assert objects.delete_prefix("st/a/", until=1) == 0
+    assert objects.delete_prefix("st/a/", until=1) == Deleted(0, done=False)
     assert objects.get("st/a/1") == b"12345"
-    assert objects.delete_prefix("st/a/", until=10**14) == 5
+    assert objects.delete_prefix("st/a/", until=LATER) == Deleted(5, done=True)
 
 
 # Presigned URLs

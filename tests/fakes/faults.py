@@ -17,9 +17,12 @@ from enum import StrEnum
 from typing import Any, TypeVar, cast
 
 from ferry.errors import BackendUnavailable
+from ferry.model import Progress
+from ferry.ports import Moved
 
 P = TypeVar("P")
 
+SINGLE_CONDITIONAL_WRITES = frozenset({"opened", "record", "touch", "reschedule"})
 NOT_CALLS = frozenset({"presign_part", "presign_get"})
 
 
@@ -34,6 +37,10 @@ class Fault(StrEnum):
     """`BackendUnavailable`, and no effect."""
     LOST_ANSWER = "lost answer"
     """The effect, and then `BackendUnavailable`."""
+    REPEATED = "repeated"
+    """The effect, and then `Moved`: the SDK repeated a conditional write whose answer was lost. Transactions carry a
+    token and cannot meet this; nor can a call without a condition. To both it does nothing.
+    """
     CRASH_BEFORE = "crash before"
     """`Crashed`, and no effect."""
     CRASH_AFTER = "crash after"
@@ -126,6 +133,8 @@ class Faulty:
         if step is not None and not isinstance(step, Fault):
             step()
         result = method(*args, **kwargs)
+        if step is Fault.REPEATED and name in SINGLE_CONDITIONAL_WRITES:
+            raise Moved(result if isinstance(result, Progress) else None)
         if step is Fault.LOST_ANSWER:
             raise BackendUnavailable(f"the answer of call {call.number}, {name}, was lost by script")
         if step is Fault.CRASH_AFTER:

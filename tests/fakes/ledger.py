@@ -198,11 +198,6 @@ class MemoryLedger:
                 made=made or session.made,
             )
 
-    def note_made(self, upload_id: str, *, attempt: str, made: StoredObject) -> None:
-        with self._lock:
-            self._leased(upload_id, attempt)
-            self._move(upload_id, made=made)
-
     def finish(
         self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int
     ) -> None:

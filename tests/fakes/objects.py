@@ -15,7 +15,7 @@ from ferry.digests import crc32c as crc32c_of
 from ferry.errors import BackendUnavailable
 from ferry.grid import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE
 from ferry.model import StoredObject, StoredPart
-from ferry.ports import ChecksumRefused, NoSuchMultipart, Page, PartChanged, SignedRequest
+from ferry.ports import ChecksumRefused, Deleted, NoSuchMultipart, Page, PartChanged, SignedRequest
 
 LISTING = ("multiparts",)
 
@@ -165,12 +165,12 @@ class MemoryObjects:
         with self._lock:
             self.objects.pop(key, None)
 
-    def delete_prefix(self, prefix: str, *, until: int | None = None) -> int:
-        if until is not None and self.clock() >= until:
-            return 0
+    def delete_prefix(self, prefix: str, *, until: int) -> Deleted:
         with self._lock:
+            if self.clock() >= until:
+                return Deleted(0, done=False)
             doomed = [key for key in self.objects if key.startswith(prefix)]
-            return sum(len(self.objects.pop(key).body) for key in doomed)
+            return Deleted(sum(len(self.objects.pop(key).body) for key in doomed), done=True)
 
     # Presigned URLs
 

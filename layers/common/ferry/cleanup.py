@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from ferry.engine import DAY, HOUR, SECOND, Engine
-from ferry.errors import FerryError
-from ferry.model import Due, DueKind, State, Upload, object_key, stage_prefix
+from ferry.errors import ChecksumMismatch, FerryError, FileExists, UploadIncomplete
+from ferry.model import Due, DueKind, State, Upload, object_key
 from ferry.ports import Moved
 from ferry.uploads.complete import resume
-from ferry.uploads.ending import end, remove_remains, sweep
+from ferry.uploads.ending import end, remove_remains, remove_stages, sweep
 from ferry.uploads.received import landed_parts, received
 
 logger = logging.getLogger(__name__)
 
 PAGE = 100
+REQUEST_PAGE = 10
+"""Uploads between two cursors of a request: the last ones are ended without their bytes when time is short."""
 ORPHAN_AGE = HOUR
 """A multipart upload younger than this may belong to a start that is just going on."""
 
@@ -66,12 +69,12 @@ def clean_namespace(
     if filename is not None:
         slot = engine.ledger.slot(ns, filename)
         if slot is not None and slot.open:
-            _clean(engine, slot.upload_id, older_than, report)
+            _clean(engine, slot.upload_id, older_than, report, has_time)
         return report
     while True:
-        page = engine.ledger.open_slots(ns, cursor, PAGE)
+        page = engine.ledger.open_slots(ns, cursor, REQUEST_PAGE)
         for slot in page.items:
-            _clean(engine, slot.upload_id, older_than, report)
+            _clean(engine, slot.upload_id, older_than, report, has_time)
         cursor = page.cursor
         if cursor is None:
             return report
@@ -80,21 +83,28 @@ def clean_namespace(
             return report
 
 
-def _clean(engine: Engine, upload_id: str, older_than: int | None, report: Report) -> None:
-    upload = engine.ledger.upload(upload_id)
+def _clean(
+    engine: Engine, upload_id: str, older_than: int | None, report: Report, has_time: Callable[[], bool]
+) -> None:
+    """End one upload if it is stale. When time is short its bytes are left to the schedule's next run."""
+
+    def look() -> None:
+        upload = engine.ledger.upload(upload_id)
+        if upload is None or upload.session.state not in (State.CREATING, State.OPEN):
+            return
+        now = engine.clock()
+        stale = now >= upload.expires_at if older_than is None else now - upload.touched >= older_than * SECOND
+        if stale:
+            _expire(engine, upload, report, thorough=has_time())
+
     report.examined += 1
-    if upload is None or upload.session.state not in (State.CREATING, State.OPEN):
-        return
-    now = engine.clock()
-    stale = now >= upload.expires_at if older_than is None else now - upload.touched >= older_than * SECOND
-    if stale:
-        _guarded(report, upload_id, lambda: _expire(engine, upload, report))
+    _guarded(report, upload_id, look)
 
 
-def _expire(engine: Engine, upload: Upload, report: Report) -> None:
+def _expire(engine: Engine, upload: Upload, report: Report, *, thorough: bool = True) -> None:
     size = received(upload, landed_parts(engine, upload)).bytes
     if not report.dry_run:
-        end(engine, upload, State.EXPIRED)
+        end(engine, upload, State.EXPIRED, thorough=thorough)
     report.expired += 1
     report.bytes_reclaimed += size
 
@@ -147,7 +157,8 @@ def _settle_session(engine: Engine, entry: Due, upload: Upload, report: Report) 
             report.bytes_reclaimed += sweep(engine, session)
     elif session.state is State.COMPLETING:
         if session.lease_until < now:
-            resume(engine, upload)
+            with suppress(UploadIncomplete, ChecksumMismatch, FileExists):  # as told to the client; it is open again
+                resume(engine, upload)
     elif session.state is State.CREATING or now >= upload.expires_at:
         _expire(engine, upload, report)
     elif session.state is State.OPEN:
@@ -172,9 +183,11 @@ def _settle_stages(engine: Engine, entry: Due, upload: Upload | None) -> None:
         engine.ledger.reschedule(entry, engine.clock() + DAY)
         return
     if upload is not None and upload.session.state is not State.COMPLETE:
-        remove_remains(engine, upload.session)
+        removed = remove_remains(engine, upload.session)
     else:
-        engine.objects.delete_prefix(stage_prefix(entry.subject))
+        removed = remove_stages(engine, entry.subject)
+    if not removed.done:
+        return
     engine.ledger.erase_rows(entry.subject)
     engine.ledger.bury(entry)
 
@@ -185,14 +198,20 @@ def _abort_orphans(engine: Engine, report: Report, has_time: Callable[[], bool])
     while has_time():
         page = engine.objects.multiparts(cursor, PAGE)
         for key, multipart_id, initiated in page.items:
-            if engine.clock() - initiated < ORPHAN_AGE:
-                continue
-            upload = engine.ledger.upload(key.removeprefix("o/"))
-            if upload is not None and upload.session.state.in_progress and upload.session.multipart_id == multipart_id:
-                continue
-            engine.objects.abort_multipart(key, multipart_id)
-            report.orphans.multipart_uploads += 1
+            if not has_time():
+                report.complete = False
+                return
+            if engine.clock() - initiated >= ORPHAN_AGE:
+                _guarded(report, key, partial(_abort_orphan, engine, key, multipart_id, report))
         cursor = page.cursor
         if cursor is None:
             return
     report.complete = False
+
+
+def _abort_orphan(engine: Engine, key: str, multipart_id: str, report: Report) -> None:
+    upload = engine.ledger.upload(key.removeprefix("o/"))
+    if upload is not None and upload.session.state.in_progress and upload.session.multipart_id == multipart_id:
+        return
+    engine.objects.abort_multipart(key, multipart_id)
+    report.orphans.multipart_uploads += 1

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from ferry.grid import Grid, Range, ranges_of
+from ferry.grid import Grid
 
 
 class State(StrEnum):
@@ -221,9 +221,6 @@ class Upload:
         found = [grid.chunk_of_bit(row.stripe, bit) for row in self.stripes for bit in bits_in(row.all_bits)]
         found.sort()
         return found
-
-    def chunk_ranges(self) -> list[Range]:
-        return list(ranges_of(self.chunks()))
 
 
 def bits_in(bitmap: int) -> Iterator[int]:

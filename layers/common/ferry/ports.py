@@ -68,6 +68,14 @@ class SignedRequest:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The bytes that went, and whether nothing was left."""
+
+    size: int
+    done: bool
+
+
 class Ledger(Protocol):
     """The rows of docs/decisions/0001. All reads are strongly consistent but `due` (an index)."""
 
@@ -158,10 +166,6 @@ class Ledger(Protocol):
         """
         ...
 
-    def note_made(self, upload_id: str, *, attempt: str, made: StoredObject) -> None:
-        """Note on the session that its object exists. Raises `Moved` when the lease is not `attempt`."""
-        ...
-
     def finish(
         self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int
     ) -> None:
@@ -250,8 +254,8 @@ class ObjectStore(Protocol):
         """Idempotent."""
         ...
 
-    def delete_prefix(self, prefix: str, *, until: int | None = None) -> int:
-        """Delete every object under a prefix and return their bytes; two calls per 1,000."""
+    def delete_prefix(self, prefix: str, *, until: int) -> Deleted:
+        """Delete the objects under a prefix, beginning no page of 1,000 after `until` (epoch ms); two calls a page."""
         ...
 
     def multiparts(self, cursor: str | None, limit: int) -> Page[tuple[str, str, int]]:

@@ -7,7 +7,7 @@ rows for an end: what there is neither an upload nor a file of is not found.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ferry.engine import SECOND, Engine
@@ -20,6 +20,9 @@ from ferry.uploads.received import Received, landed_parts, received
 
 MAX_MISSING = 100_000
 """The most ranges in `missing`, so that an answer stays below the platform's 6 MB; the first ones, ascending."""
+
+MAX_MISSING_LISTED = 1_000
+"""The same for each of the uploads in a list."""
 
 _READS_OF_A_PAGE = 10
 
@@ -157,7 +160,9 @@ def _of_slot(engine: Engine, slot: Slot) -> Status | None:
     if upload is None or not upload.session.state.in_progress:
         return None
     progress = _of_upload(engine, upload, engine.ledger.file(slot.ns, slot.name))
-    return progress if progress.state.in_progress else None
+    if not progress.state.in_progress:
+        return None
+    return replace(progress, missing=progress.missing[:MAX_MISSING_LISTED])
 
 
 def _of_file(file: File, upload: Upload | None) -> Status:

@@ -205,9 +205,6 @@ class DynamoLedger:
         give_back = writes.under_lease(upload.session.upload_id, attempt, changes)
         self._table.transact([give_back, *(writes.reopened(upload, forget) if made is None else [])])
 
-    def note_made(self, upload_id: str, *, attempt: str, made: StoredObject) -> None:
-        self._write(writes.under_lease(upload_id, attempt, {"made": rows.made_attributes(made)}))
-
     def finish(
         self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int
     ) -> None:

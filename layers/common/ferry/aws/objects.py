@@ -15,7 +15,7 @@ from ferry.aws.errors import code_of, translated
 from ferry.digests import crc_from_base64, crc_to_base64
 from ferry.errors import BackendUnavailable
 from ferry.model import StoredObject, StoredPart
-from ferry.ports import ChecksumRefused, Clock, NoSuchMultipart, Page, PartChanged, SignedRequest
+from ferry.ports import ChecksumRefused, Clock, Deleted, NoSuchMultipart, Page, PartChanged, SignedRequest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -188,10 +188,9 @@ class S3Objects:
     def delete(self, key: str) -> None:
         self._call(self._client.delete_object, Key=key)
 
-    def delete_prefix(self, prefix: str, *, until: int | None = None) -> int:
-        """`until` is a deadline in epoch ms: no page is begun after it, and what is left stays for another time."""
-        reclaimed = 0
-        while until is None or self._clock() < until:
+    def delete_prefix(self, prefix: str, *, until: int) -> Deleted:
+        size = 0
+        while self._clock() < until:
             # Always the first page: what it named is gone by the next look.
             answer = self._call(self._client.list_objects_v2, Prefix=prefix)
             found = answer.get("Contents", [])
@@ -200,10 +199,10 @@ class S3Objects:
                 refused = self._call(self._client.delete_objects, Delete=doomed).get("Errors", [])
                 if refused:
                     raise BackendUnavailable
-            reclaimed += sum(int(entry["Size"]) for entry in found)
+            size += sum(int(entry["Size"]) for entry in found)
             if not answer.get("IsTruncated"):
-                break
-        return reclaimed
+                return Deleted(size, done=True)
+        return Deleted(size, done=False)
 
     # Presigned URLs
 

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ATTEMPTS = 3
-CONNECT_TIMEOUT = 2
-READ_TIMEOUT = 8
-S3_READ_TIMEOUT = 25
-"""S3 may take its time over a completion; a function's own time-out lies little beyond it. Seconds."""
+CONNECT_TIMEOUT = 1
+READ_TIMEOUT = 2
+S3_ATTEMPTS = 2
+S3_READ_TIMEOUT = 8
+"""Seconds of silence. A backend that stalls must become an answer of ours before the function's time is up; S3 sends
+white space while it takes its time over a completion.
+"""
 CONNECTIONS = 32
 
 
@@ -51,6 +54,7 @@ class AwsSession:
             "s3",
             endpoint,
             read_timeout=S3_READ_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": S3_ATTEMPTS},
             signature_version="s3v4",
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

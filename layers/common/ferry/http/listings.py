@@ -15,7 +15,8 @@ from ferry.names import MAX_BYTES
 
 DEFAULT_LIMIT = 50
 MOST_UPLOADS = 100
-MOST_FILES = 1_000
+MOST_FILES = 300
+"""Each may carry 2 KB of metadata, which JSON may escape to six times that, and an answer has 6 MB at most."""
 MAX_WAIT = 20
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from ferry.engine import DAY, HOUR, SECOND, Engine
 from ferry.errors import BackendUnavailable
 from ferry.model import Session, State, Upload, stage_prefix
-from ferry.ports import Moved, NoSuchMultipart
+from ferry.ports import Deleted, Moved, NoSuchMultipart
 
 logger = logging.getLogger(__name__)
 
@@ -16,18 +16,24 @@ MEMORY = 7 * DAY
 """How long an ended upload is remembered, so that late requests are told what became of it."""
 
 
+PATIENCE = 8 * SECOND
+"""How long one request goes on deleting stages: a large upload has more than the time of a function allows."""
+
+
 def memory_ttl(engine: Engine) -> int:
     """When to forget what ends now, in epoch seconds, as DynamoDB's TTL wants it."""
     return (engine.clock() + MEMORY) // SECOND
 
 
-def end(engine: Engine, upload: Upload, state: State, *, attempt: str | None = None) -> None:
-    """Record the end, then remove what S3 has. The record is what counts: what fails after it the clean-up does.
+def end(engine: Engine, upload: Upload, state: State, *, attempt: str | None = None, thorough: bool = True) -> None:
+    """Record the end, then (if `thorough`) remove what S3 has: what is left the clean-up does.
 
     Raises:
         Moved: the upload is not (any more) what was seen.
     """
     engine.ledger.end(upload, state, now=engine.clock(), ttl=memory_ttl(engine), attempt=attempt)
+    if not thorough:
+        return
     try:
         sweep(engine, upload.session)
     except BackendUnavailable:
@@ -35,24 +41,32 @@ def end(engine: Engine, upload: Upload, state: State, *, attempt: str | None = N
 
 
 def sweep(engine: Engine, session: Session) -> int:
-    """Remove what S3 has of an ended upload, note that it is done, and return the bytes found. Idempotent."""
-    reclaimed = remove_remains(engine, session)
-    with suppress(Moved):
-        engine.ledger.swept(session.upload_id, stages_due=engine.clock() + HOUR, ttl=memory_ttl(engine))
-    return reclaimed
+    """Remove what S3 has of an ended upload, and return the bytes found. Idempotent.
+
+    Once nothing is left that is noted; until then the upload stays due, and the clean-up goes on.
+    """
+    removed = remove_remains(engine, session)
+    if removed.done:
+        with suppress(Moved):
+            engine.ledger.swept(session.upload_id, stages_due=engine.clock() + HOUR, ttl=memory_ttl(engine))
+    return removed.size
 
 
-def remove_remains(engine: Engine, session: Session) -> int:
-    """Remove the multipart upload, the stages and the object of a cancelled or expired upload; the bytes of the first
-    two.
+def remove_remains(engine: Engine, session: Session) -> Deleted:
+    """Remove what S3 has of a cancelled or expired upload; the bytes are those of its parts and stages.
 
     The object goes whether noted or not: an attempt to complete whose lease had lapsed may have made it, and no
     pointer can reach it any more.
     """
-    reclaimed = _abort(engine, session)
-    reclaimed += engine.objects.delete_prefix(stage_prefix(session.upload_id))
+    aborted = _abort(engine, session)
+    staged = remove_stages(engine, session.upload_id)
     engine.objects.delete(session.object_key)
-    return reclaimed
+    return Deleted(aborted + staged.size, staged.done)
+
+
+def remove_stages(engine: Engine, upload_id: str) -> Deleted:
+    """Delete an upload's stages, for as long as one request may take."""
+    return engine.objects.delete_prefix(stage_prefix(upload_id), until=engine.clock() + PATIENCE)
 
 
 def _abort(engine: Engine, session: Session) -> int:

@@ -24,8 +24,10 @@ def ensure_open(engine: Engine, upload: Upload) -> Upload:
     try:
         engine.ledger.opened(session.upload_id, multipart_id, due=upload.expires_at)
     except Moved:
-        # Only here is it certain that no row names it; after a lost answer it is left to the clean-up, which compares.
-        if multipart_id is not None:
+        # A write that was repeated after a lost answer fails its own condition: only the row tells whose upload it
+        # names. Where even that cannot be read, the clean-up compares.
+        settled = engine.ledger.upload(session.upload_id)
+        if multipart_id is not None and (settled is None or settled.session.multipart_id != multipart_id):
             engine.objects.abort_multipart(session.object_key, multipart_id)
         raise
     return replace(
