@@ -22,6 +22,8 @@ from ferry.uploads.received import landed_parts, received
 logger = logging.getLogger(__name__)
 
 PAGE = 100
+SLOTS = 25
+"""How many uploads of a namespace are looked at before the time is: within a request they must all end in time."""
 ORPHAN_AGE = HOUR
 """A multipart upload younger than this may belong to a start that is just going on."""
 
@@ -83,7 +85,7 @@ def clean_namespace(
             _clean(engine, slot.upload_id, older_than, report)
         return report
     while True:
-        page = engine.ledger.open_slots(ns, cursor, PAGE)
+        page = engine.ledger.open_slots(ns, cursor, SLOTS)
         for slot in page.items:
             _clean(engine, slot.upload_id, older_than, report)
         cursor = page.cursor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from ferry.uploads.files import GRACE
 from ferry.uploads.making import MISMATCH, OutOfTime, StillMaking, WrongObject, make
 from ferry.uploads.opening import ensure_open
 from ferry.uploads.received import landed_parts, received
+
+logger = logging.getLogger(__name__)
 
 MAX_MISSING = 1_000
 PATIENCE = 10
@@ -155,9 +158,11 @@ def _attempt(engine: Engine, seen: Upload, wanted: _Wanted, after: str | None = 
             made = make(engine, mine, wanted.crc32c, tried_before=seen.session.leased_at is not None)
         return _switch(engine, mine, made, wanted)
     except OutOfTime:
-        # Where even this fails, the lease lapses: the sweep over those, or the next request, is the guarantee.
-        with suppress(BackendUnavailable):
+        try:
             engine.worker.finish(mine.session.upload_id, attempt)
+        except BackendUnavailable as error:
+            # The guarantee is not this but the lease, which lapses: the sweep over those, or the next request, goes on.
+            logger.warning("%s could not be handed on: %s", mine.session.upload_id, error.__cause__ or error)
         return StillCompleting(mine.session.upload_id, retry_after=HANDED_ON)
     except StillMaking:
         return StillCompleting(mine.session.upload_id, retry_after=max(1, engine.lease // SECOND))
