@@ -11,6 +11,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, S
 
 from local import answers, cors, events, limits
 from local.answers import Answer
+from local.asgi import lifespan
 from local.pool import Crashed, FunctionFailed, Throttled, TimedOut
 from local.routing import Route, match
 from local.stack import CorsRules
@@ -34,7 +35,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await lifespan(receive, send)
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -92,16 +93,6 @@ class Gateway:
         except (FunctionFailed, answers.Malformed) as error:
             print(f"{function}: {error}", file=sys.stderr, flush=True)
             return answers.message(500, "Internal Server Error")
-
-
-async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    while True:
-        event = await receive()
-        if event["type"] == "lifespan.startup":
-            await send({"type": "lifespan.startup.complete"})
-        elif event["type"] == "lifespan.shutdown":
-            await send({"type": "lifespan.shutdown.complete"})
-            return
 
 
 async def _body(receive: ASGIReceiveCallable) -> bytes:

@@ -8,4 +8,6 @@ GATEWAY_HEAD = 10_240
 GATEWAY_SECONDS = 30.0
 INVOKE_REQUEST = 6 * 1024 * 1024
 """The event as JSON, a body in base64 included."""
+EVENT = 1024 * 1024
+"""The event of an asynchronous invocation."""
 INVOKE_RESPONSE = 6 * 1024 * 1024 + 100

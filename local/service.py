@@ -18,6 +18,7 @@ from local import clients, objects, provision, schedule, sockets, stack, tables,
 from local.emulator import Emulator
 from local.errors import LocalError
 from local.gateway import Gateway
+from local.invocations import Invocations
 from local.pool import Pool
 from local.provision import Backends
 from local.stack import Stack
@@ -57,8 +58,9 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
         state = running.enter_context(contextlib.closing(State(options.state)))
         known = state.read(_BACKENDS)
         people = clients.recall(state.read("ferry.json"))
-        listener = sockets.listen_near(options.port)
-        running.callback(listener.close)
+        listener, inner = sockets.listen_near(options.port), sockets.listen_near(0)
+        for opened in (listener, inner):
+            running.callback(opened.close)
         access_key = str(known.get("access_key") or f"FERRY{secret()[:16]}")
         secret_key = str(known.get("secret_key") or secret())
         credentials = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
@@ -81,7 +83,7 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
 
         parameters = {**options.parameters}
         if "Endpoints" in source.get("Parameters", {}):
-            parameters["Endpoints"] = backends.endpoints()
+            parameters["Endpoints"] = f"{backends.endpoints()},lambda=http://{sockets.HOST}:{inner.getsockname()[1]}"
         final = stack.read(source, folder, parameters, references=keys)
         pools = _pools(final, state, credentials, options, running)
 
@@ -100,8 +102,11 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
             },
         )
         gateway = Gateway(final.routes, final.cors, invoke)
-        # The server closes it, so it must not be closed here as well.
-        server = asyncio.create_task(_serve(gateway, listener.detach(), stopping))
+        invocations = Invocations({stack.physical_name(name): name for name in pools}, invoke)
+        running.push_async_callback(invocations.close)
+        # The servers close them, so they must not be closed here as well.
+        applications: dict[int, Gateway | Invocations] = {listener.detach(): gateway, inner.detach(): invocations}
+        server = asyncio.create_task(_serve_all(applications, stopping))
         helpers = [asyncio.create_task(ticker.tick_forever(entry, following, invoke)) for entry, following in schedules]
         helpers.append(asyncio.create_task(_reap(pools)))
         watch = asyncio.create_task(_watch({"SeaweedFS": object_server, "ministack": table_server}))
@@ -154,7 +159,11 @@ def _pools(
     return pools
 
 
-async def _serve(gateway: Gateway, listener: int, stopping: asyncio.Event) -> None:
+async def _serve_all(applications: Mapping[int, Gateway | Invocations], stopping: asyncio.Event) -> None:
+    await asyncio.gather(*(_serve(each, listener, stopping) for listener, each in applications.items()))
+
+
+async def _serve(application: Gateway | Invocations, listener: int, stopping: asyncio.Event) -> None:
     config = Config()
     config.bind = [f"fd://{listener}"]
     config.include_server_header = False
@@ -163,7 +172,7 @@ async def _serve(gateway: Gateway, listener: int, stopping: asyncio.Event) -> No
     config.h11_max_incomplete_size = 256 * 1024
     config.loglevel = "WARNING"
     config.accesslog = None
-    await serve(gateway, config, mode="asgi", shutdown_trigger=stopping.wait)
+    await serve(application, config, mode="asgi", shutdown_trigger=stopping.wait)
 
 
 async def _reap(pools: Mapping[str, Pool]) -> None:

@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from hypercorn.typing import (
     Scope,
 )
 
+from local.asgi import Headers, acceptable, answer_empty, lifespan
 from local.journal import Journal
 from local.leash import end_with_parent
 from local.tables import DAMAGED
@@ -37,8 +37,6 @@ _READS = ("Get", "Describe", "List", "Query", "Scan", "BatchGet", "TransactGet",
 # A thousand changes are done again in about a second.
 _CHANGES, _LOOK_EVERY = 1_000, 1.0
 _KEPT_HEADERS = (b"authorization", b"content-type", b"host", b"x-amz-target")
-
-Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Host:
@@ -55,10 +53,10 @@ class Host:
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await lifespan(receive, send)
         elif scope["type"] == "http":
-            if not _acceptable(scope["headers"]):
-                await _refuse(send)
+            if not acceptable(scope["headers"]):
+                await answer_empty(send, 403)
             elif _reads(_target(scope["headers"])):
                 await self._app(scope, receive, send)
             else:
@@ -153,17 +151,6 @@ class Host:
             os._exit(status)
 
 
-_HOSTS = (b"127.0.0.1", b"localhost", b"host.docker.internal")
-"""This machine's names, the last one being what functions in containers call it."""
-
-
-def _acceptable(headers: Headers) -> bool:
-    """Signed by a client for this machine: no page in a browser can do that, whatever name it gave the machine."""
-    given = dict(headers)
-    host = given.get(b"host", b"").rpartition(b":")[0]
-    return b"origin" not in given and host in _HOSTS and b"authorization" in given
-
-
 def _target(headers: Headers) -> str:
     """The operation, such as `DynamoDB_20120810.PutItem`."""
     return next((value.decode("latin-1") for name, value in headers if name == b"x-amz-target"), "")
@@ -172,21 +159,6 @@ def _target(headers: Headers) -> str:
 def _reads(target: str) -> bool:
     """Whether the operation changes nothing."""
     return target.partition(".")[2].startswith(_READS)
-
-
-async def _refuse(send: ASGISendCallable) -> None:
-    await send({"type": "http.response.start", "status": 403, "headers": [], "trailers": False})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    while True:
-        event = await receive()
-        if event["type"] == "lifespan.startup":
-            await send({"type": "lifespan.startup.complete"})
-        elif event["type"] == "lifespan.shutdown":
-            await send({"type": "lifespan.shutdown.complete"})
-            return
 
 
 def _check(journal: Journal) -> None:

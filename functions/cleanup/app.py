@@ -1,4 +1,4 @@
-"""The clean-up function: on request for one namespace, and by the schedule for all."""
+"""The clean-up function: on request for one namespace, by the schedule for all; and completions that are handed on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ferry import wiring
-from ferry.cleanup import clean_namespace, sweep_due
+from ferry.cleanup import clean_namespace, finish, sweep_due
 from ferry.http import views
 from ferry.http.answer import Answer, json_answer
 from ferry.http.app import Context, create_app
@@ -16,15 +16,21 @@ from ferry.http.request import Request
 app = create_app(bearer(wiring.verifier))
 
 SWEEP = {"ferry": "sweep"}
-RESERVE = 8_000
-"""Milliseconds kept back for the last entry that was begun, and the answer."""
+FINISH = "finish"
+RESERVE = 120_000
+"""Milliseconds kept back, beside those for mending, for the rest of the last entry that was begun."""
 REQUEST_BUDGET = 15_000
 """Milliseconds a caller waits at most for one page of work: the gateway hangs up after 30 s."""
 
 
 def lambda_handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     if event == SWEEP:
-        return views.cleanup(sweep_due(wiring.engine(), has_time=_until(context.get_remaining_time_in_millis)))
+        engine = wiring.engine()
+        has_time = _until(context.get_remaining_time_in_millis, engine.mending + RESERVE)
+        return views.cleanup(sweep_due(engine, has_time=has_time))
+    if event.get("ferry") == FINISH:
+        finish(wiring.engine(), event["upload_id"], event["attempt"])
+        return {}
     return app.handle(event, context)
 
 
@@ -44,5 +50,5 @@ def clean_up(request: Request, ns: str) -> Answer:
     return json_answer(200, views.cleanup(report))
 
 
-def _until(remaining: Callable[[], int]) -> Callable[[], bool]:
-    return lambda: remaining() > RESERVE
+def _until(remaining: Callable[[], int], reserve: int) -> Callable[[], bool]:
+    return lambda: remaining() > reserve

@@ -147,6 +147,22 @@ def test_lease_is_taken_over_only_when_it_has_lapsed(ledger: Ledger) -> None:
     assert (session.attempt, session.leased_at) == ("other", START + 10)
 
 
+def test_a_lease_that_is_handed_on_is_taken_over_once(ledger: Ledger) -> None:
+    """Naming its attempt takes over a live lease; naming another does not, and neither does naming it again."""
+    upload = leased(ledger)
+    with pytest.raises(Moved):
+        take(ledger, upload, "worker", after="another")
+    take(ledger, upload, "worker", after="mine")
+    for stale in (upload, seen(ledger)):
+        with pytest.raises(Moved):
+            take(ledger, stale, "second", after="mine")
+    session = seen(ledger).session
+    assert (session.state, session.attempt, session.leased_at) == (State.COMPLETING, "worker", START + 10)
+    ledger.unlease(seen(ledger), attempt="worker", made=None, forget=(), due=START + IDLE)
+    with pytest.raises(Moved):
+        take(ledger, upload, "late", after="mine")
+
+
 def test_lease_needs_the_version_that_was_read(ledger: Ledger) -> None:
     """Who read the session before it was given back knows too little to lease it."""
     upload = opened(ledger)

@@ -123,3 +123,33 @@ def test_two_runs_do_not_share_a_folder_and_ports_give_way(service: Launched, st
         assert f"(port {port} is taken)" in beside.ready
     finally:
         assert beside.stop() == 0
+
+
+def must_go_on(api: Api, name: str) -> int:
+    """Complete, and the status: 200, or 202 with the time after which to ask again."""
+    answer = api.complete(name)
+    assert answer.status == 200 or (answer.status == 202 and int(answer.headers["retry-after"]) > 0), answer.body
+    return answer.status
+
+
+def test_a_completion_without_time_is_finished_elsewhere(state: Path) -> None:
+    """Where a request has no time at all to put parts together, the file is there before a schedule ticks."""
+    source = (ROOT / "template.yaml").read_text(encoding="utf-8")
+    template = state.with_name("template.yaml")
+    for relative in ("functions/", "layers/"):
+        source = source.replace(f": {relative}", f": {ROOT / relative}/")
+    template.write_text(source.replace('FERRY_MENDING: "12"', 'FERRY_MENDING: "0"'), encoding="utf-8")
+    content = some_bytes(2 * CHUNK)
+    service = Launched(state, options=["--template", str(template)])
+    try:
+        api = as_client(service, "demo")
+        must(api.start("long", len(content)), 201, "start")
+        # The URL might have been used, and this store lists no checksum to tell: the part is put together again.
+        must(api.sign("long", 1), 200, "sign")
+        send(api, "long", content, (1, 2))
+        eventually(lambda: must_go_on(api, "long") == 200, seconds=25.0)
+        assert api.download("long").body == content
+        assert "START RequestId" in (state / "logs" / "CleanupFunction.log").read_text(encoding="utf-8")
+        assert "Traceback" not in service.log()
+    finally:
+        service.stop()

@@ -158,12 +158,23 @@ class MemoryLedger:
             row = self._open_stripe(upload_id, 0)
             self._stripe(upload_id, row, touched=now, version=row.version + 1)
 
-    def lease(self, upload: Upload, *, attempt: str, until: int, now: int, replace: bool, crc32c: int | None) -> None:
+    def lease(
+        self,
+        upload: Upload,
+        *,
+        attempt: str,
+        until: int,
+        now: int,
+        replace: bool,
+        crc32c: int | None,
+        after: str | None = None,
+    ) -> None:
         upload_id = upload.session.upload_id
         with self._lock:
             session = self._session(upload_id, State.OPEN, State.COMPLETING)
             _demand(session.version == upload.session.version)
-            _demand(session.state is State.OPEN or session.lease_until < now)
+            handed_on = after is not None and session.attempt == after
+            _demand(session.state is State.OPEN or session.lease_until < now or handed_on)
             self._close(upload)
             self._move(
                 upload_id,

@@ -64,11 +64,15 @@ class Answer:
 
 
 class MemoryObjects:
-    """A `ferry.ports.ObjectStore`. `lists_crc=False` makes it a store that lists no checksum with its parts."""
+    """A `ferry.ports.ObjectStore`. `lists_crc=False` makes it a store that lists no checksum with its parts.
+
+    `while_putting` is called during each `upload_part`, so that a clock can go on.
+    """
 
     def __init__(self, clock: Callable[[], int], *, lists_crc: bool = True) -> None:
         self.clock = clock
         self.lists_crc = lists_crc
+        self.while_putting: Callable[[], object] = lambda: None
         self.objects: dict[str, Stored] = {}
         self.uploads: dict[str, Multipart] = {}
         self.grants: dict[str, Grant] = {}
@@ -89,6 +93,7 @@ class MemoryObjects:
         if crc32c_of(body) != crc32c:
             raise BackendUnavailable("BadDigest")
         etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+        self.while_putting()
         with self._lock:
             part = StoredPart(number, etag, len(body), crc32c)
             self._multipart(key, multipart_id).parts[number] = (part, bytes(body))

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+from ferry import wiring
+from ferry.aws.worker import LambdaWorker
 from tests.integration.stack import Stack
+from tests.unit.aws.scripted import ScriptedClient
 
 
 def test_stale_uploads_of_the_namespace_end(stack: Stack) -> None:
@@ -26,6 +32,26 @@ def test_the_schedule_sweeps(stack: Stack) -> None:
     report = stack.handle("cleanup", {"ferry": "sweep"})
     assert (report["errors"], report["complete"]) == (0, True)
     assert stack.call("GET /download/{filename}", filename="kept").body == b"x"
+
+
+def test_a_completion_that_is_handed_on_is_finished(stack: Stack) -> None:
+    """The event as the worker sends it, under a lease that has not lapsed; a second delivery changes nothing."""
+    started = stack.post("POST /upload/start", {"filename": "long", "size": 5}).json
+    query = {"filename": "long", "chunk_index": "1"}
+    binary = {"content-type": "application/octet-stream"}
+    stack.call("POST /upload/chunk", query=query, headers=binary, body=b"hello")
+    engine = wiring.engine()
+    upload = engine.ledger.upload(started["upload_id"])
+    assert upload is not None
+    now = engine.clock()
+    engine.ledger.lease(upload, attempt="a", until=now + 60_000, now=now, replace=False, crc32c=None)
+    client: Any = ScriptedClient({"StatusCode": 202})
+    LambdaWorker(client, "cleanup").finish(started["upload_id"], "a")
+    assert stack.call("GET /status/{filename}", filename="long").json["state"] == "completing"
+    for _ in range(2):
+        assert stack.handle("cleanup", json.loads(client.calls[0][1]["Payload"])) == {}
+        assert stack.call("GET /download/{filename}", filename="long").body == b"hello"
+    assert stack.post("POST /upload/complete", {"filename": "long"}).status == 200
 
 
 def test_parameters_that_make_no_sense(stack: Stack) -> None:

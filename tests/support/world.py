@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ferry.cleanup import Report, sweep_due
+from ferry.cleanup import Report, finish, sweep_due
 from ferry.digests import crc32c
 from ferry.engine import DAY, Engine
 from ferry.errors import BackendUnavailable
@@ -22,6 +22,7 @@ from tests.fakes.clock import CountingIds, SettableClock
 from tests.fakes.faults import Crashed, Log, Script, faulty
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.objects import Answer, MemoryObjects
+from tests.fakes.worker import MemoryWorker
 
 NS = "ns"
 NAME = "a file.bin"
@@ -42,6 +43,7 @@ class World:
     clock: SettableClock = field(default_factory=SettableClock)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     ids: CountingIds = field(default_factory=CountingIds)
+    worker: MemoryWorker = field(default_factory=MemoryWorker)
     log: Log = field(default_factory=Log)
     objects: MemoryObjects = field(init=False)
     engine: Engine = field(init=False)
@@ -56,6 +58,7 @@ class World:
         return Engine(
             ledger=faulty(self.ledger, script, log),
             objects=faulty(self.objects, script, log),
+            worker=faulty(self.worker, script, log),
             clock=self.clock,
             session_idle=DAY,
             session_max_age=7 * DAY,
@@ -63,6 +66,12 @@ class World:
             new_id=self.ids,
             sleep=lambda seconds: void(self.clock.advance(int(seconds * 1000))),
         )
+
+    def work(self, engine: Engine | None = None) -> None:
+        """What was handed on is delivered: by then it may be old, and the last one comes twice."""
+        events, self.worker.events = self.worker.events, []
+        for upload_id, attempt in [*events, *events[-1:]]:
+            finish(engine or self.engine, upload_id, attempt)
 
     def sweep(self) -> Report:
         """One tick of the schedule."""

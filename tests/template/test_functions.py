@@ -151,3 +151,56 @@ def test_only_the_token_function_may_sign(functions: dict[str, Any]) -> None:
         if any("kms:Sign" in as_list(statement["Action"]) for statement in statements(properties))
     }
     assert signers == {"AuthFunction"}
+
+
+def test_only_the_upload_function_may_hand_work_on(functions: dict[str, Any]) -> None:
+    """To the clean-up function, whose name it is told, and to no other."""
+    granted = {
+        name: statement["Resource"]
+        for name, properties in functions.items()
+        for statement in statements(properties)
+        if "lambda:InvokeFunction" in as_list(statement["Action"])
+    }
+    assert granted == {"UploadFunction": {"Fn::GetAtt": ["CleanupFunction", "Arn"]}}
+    told = {
+        name: properties["Environment"]["Variables"]["FERRY_CLEANUP_FUNCTION"]
+        for name, properties in functions.items()
+        if "FERRY_CLEANUP_FUNCTION" in properties["Environment"]["Variables"]
+    }
+    assert told == {"UploadFunction": {"Ref": "CleanupFunction"}}
+
+
+def test_what_was_handed_on_and_failed_is_kept(template: Any, functions: dict[str, Any]) -> None:
+    """Lambda tries again, and then leaves it in a queue for as long as a queue keeps anything."""
+    config = functions["CleanupFunction"]["EventInvokeConfig"]
+    assert config["MaximumRetryAttempts"] == 2
+    failed = config["DestinationConfig"]["OnFailure"]
+    assert failed == {"Type": "SQS", "Destination": {"Fn::GetAtt": ["FailedInvocations", "Arn"]}}
+    queue = template["Resources"]["FailedInvocations"]["Properties"]
+    assert queue == {"MessageRetentionPeriod": 14 * 24 * 3600, "SqsManagedSseEnabled": True}
+
+
+@pytest.mark.parametrize("name", ["UploadFunction", "CleanupFunction"])
+def test_a_lease_outlives_the_function_that_takes_it(
+    template: Any, functions: dict[str, Any], root: Path, name: str
+) -> None:
+    """And mending ends while there is time for the rest."""
+    common = template["Globals"]["Function"]["Environment"]["Variables"]
+    variables = {**common, **functions[name]["Environment"]["Variables"]}
+    timeout, lease, mending = functions[name]["Timeout"], int(variables["FERRY_LEASE"]), int(variables["FERRY_MENDING"])
+    assert lease > timeout
+    # Another's completion is waited for, up to 10 s, before one's own begins.
+    assert mending + 10 < timeout
+
+
+def test_the_sweep_has_time_to_begin(template: Any, functions: dict[str, Any], root: Path) -> None:
+    """What it keeps back for its last entry, mending included, leaves some of the clean-up function's time."""
+    tree = ast.parse((root / "functions/cleanup/app.py").read_text(encoding="utf-8"))
+    (reserve,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["RESERVE"]
+    )
+    cleanup = functions["CleanupFunction"]
+    mending = int(cleanup["Environment"]["Variables"]["FERRY_MENDING"])
+    assert cleanup["Timeout"] - mending - reserve / 1000 >= 120

@@ -10,7 +10,7 @@ import pytest
 from ferry.conditions import Conditions
 from ferry.digests import crc32c
 from ferry.downloads import MAX_INLINE, Answer, DownloadRequest, Kind, download
-from ferry.engine import Engine
+from ferry.engine import Engine, NoWorker
 from ferry.errors import BackendUnavailable, FerryError, FileNotFound, PreconditionFailed, RangeNotSatisfiable
 from ferry.model import File
 from tests.fakes.clock import START, SettableClock
@@ -43,6 +43,7 @@ class Shelf:
         return Engine(
             ledger=faulty(self.ledger, self.script, self.log),
             objects=faulty(self.objects, self.script, self.log),
+            worker=NoWorker(),
             clock=self.clock,
             session_idle=1,
             session_max_age=1,

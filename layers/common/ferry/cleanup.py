@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ferry.engine import DAY, HOUR, SECOND, Engine
-from ferry.errors import ChecksumMismatch, FerryError, FileExists, UploadIncomplete
+from ferry.errors import BackendUnavailable, ChecksumMismatch, FerryError, FileExists, UploadIncomplete
 from ferry.model import Due, DueKind, State, Upload, object_key
 from ferry.ports import Moved
-from ferry.uploads.complete import resume
+from ferry.uploads.complete import resume, take_over
 from ferry.uploads.ending import end, remove_remains, remove_stages, sweep
 from ferry.uploads.received import landed_parts, received
 
@@ -48,6 +48,20 @@ class Report:
     errors: int = 0
     complete: bool = True
     cursor: str | None = None
+
+
+def finish(engine: Engine, upload_id: str, attempt: str) -> None:
+    """Go on with a completion that was handed on. What stands in its way is told whoever asks next.
+
+    Raises:
+        BackendUnavailable: to be tried again; where the lease was taken already, that finds nothing to do.
+    """
+    try:
+        take_over(engine, upload_id, attempt)
+    except BackendUnavailable:
+        raise
+    except FerryError as error:
+        logger.info("%s is not completed: %s", upload_id, error.code)
 
 
 def clean_namespace(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ferry.ports import Clock, Ledger, ObjectStore
+from ferry.ports import Clock, Ledger, ObjectStore, Worker
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -39,16 +39,24 @@ class SlotHints:
         self._ids[ns, name] = upload_id
 
 
+class NoWorker:
+    """A `ferry.ports.Worker` where there is none: leases lapse, and the sweep over those goes on."""
+
+    def finish(self, upload_id: str, attempt: str) -> None:
+        """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """`session_idle`, `session_max_age` and `lease` are milliseconds, `url_lifetime` seconds.
+    """`session_idle`, `session_max_age`, `lease` and `mending` are milliseconds, `url_lifetime` seconds.
 
-    `lease` must outlive the function that takes one: longer than the longest time-out among those that complete uploads
-    within a request. `sleep` takes seconds.
+    `lease` must outlive the function that takes one: longer than its time-out. `mending` is how long one attempt at a
+    completion goes on putting parts together before it hands over. `sleep` takes seconds.
     """
 
     ledger: Ledger
     objects: ObjectStore
+    worker: Worker
     clock: Clock
     session_idle: int
     session_max_age: int
@@ -56,4 +64,5 @@ class Engine:
     new_id: Callable[[], str] = new_id
     sleep: Callable[[float], None] = time.sleep
     lease: int = 35 * SECOND
+    mending: int = 12 * SECOND
     hints: SlotHints = field(default_factory=SlotHints)

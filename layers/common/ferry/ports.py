@@ -142,10 +142,21 @@ class Ledger(Protocol):
         """Note activity on the first stripe. Raises `Moved` when it is closed."""
         ...
 
-    def lease(self, upload: Upload, *, attempt: str, until: int, now: int, replace: bool, crc32c: int | None) -> None:
+    def lease(
+        self,
+        upload: Upload,
+        *,
+        attempt: str,
+        until: int,
+        now: int,
+        replace: bool,
+        crc32c: int | None,
+        after: str | None = None,
+    ) -> None:
         """open, or completing with a lease that lapsed before `now`, → completing, due at `until`; every stripe closed.
 
-        What this completion was asked for is noted for whoever takes over.
+        What this completion was asked for is noted for whoever takes over. A lease that its holder has handed on is
+        taken over before it lapses by naming its attempt (`after`).
 
         Raises:
             Moved: the session is neither, or its version is no longer the one seen.
@@ -270,6 +281,17 @@ class ObjectStore(Protocol):
 
     def presign_get(self, key: str, *, content_type: str, disposition: str, lifetime: int) -> str:
         """A GET whose answer has these headers. No call."""
+        ...
+
+
+class Worker(Protocol):
+    """Goes on, elsewhere, with what takes longer than a request may."""
+
+    def finish(self, upload_id: str, attempt: str) -> None:
+        """Have that completion gone on with by somebody who has the time: at least once, if at all.
+
+        The caller must not touch the lease `attempt` afterwards, even if this raises `BackendUnavailable`.
+        """
         ...
 
 

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Typed settings. Durations are seconds, but for `session_idle` and `session_max_age`, milliseconds."""
+    """Typed settings. Durations are seconds, but for those of sessions and completions, which are milliseconds:
+    `session_idle`, `session_max_age`, `lease`, `mending`.
+
+    `cleanup_function` is the name of the function that long completions are handed on to; empty: to none.
+    """
 
     ledger_table: str
     access_table: str
@@ -18,6 +22,9 @@ class Settings:
     session_idle: int
     session_max_age: int
     url_lifetime: int
+    lease: int
+    mending: int
+    cleanup_function: str
     endpoints: Mapping[str, str]
     issuer: str = "ferry"
     audience: str = "ferry"
@@ -34,5 +41,8 @@ class Settings:
             session_idle=int(environ["FERRY_SESSION_IDLE_TIMEOUT"]) * 1000,
             session_max_age=int(environ["FERRY_SESSION_MAX_AGE"]) * 1000,
             url_lifetime=int(environ["FERRY_URL_LIFETIME"]),
+            lease=int(environ["FERRY_LEASE"]) * 1000,
+            mending=int(environ["FERRY_MENDING"]) * 1000,
+            cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )

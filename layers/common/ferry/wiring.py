@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ferry.access.verify import Verifier
     from ferry.aws.session import AwsSession
     from ferry.engine import Engine
-    from ferry.ports import AccessStore
+    from ferry.ports import AccessStore, Worker
 
 
 @cache
@@ -74,6 +74,19 @@ def issuer() -> Issuer:
 
 
 @cache
+def worker() -> Worker:
+    """Who goes on with completions that take too long here. Beside stand-ins there is one only if they have it too."""
+    name, endpoints = settings().cleanup_function, settings().endpoints
+    if not name or (endpoints and "lambda" not in endpoints):
+        from ferry.engine import NoWorker
+
+        return NoWorker()
+    from ferry.aws.worker import LambdaWorker
+
+    return LambdaWorker(session().lambda_, name)
+
+
+@cache
 def engine() -> Engine:
     """What the use cases work with."""
     from ferry.aws.ledger import DynamoLedger
@@ -83,8 +96,11 @@ def engine() -> Engine:
     return Engine(
         ledger=DynamoLedger(session().dynamodb, settings().ledger_table, wall_clock),
         objects=S3Objects(session().s3, settings().bucket, session().s3_public),
+        worker=worker(),
         clock=wall_clock,
         session_idle=settings().session_idle,
         session_max_age=settings().session_max_age,
         url_lifetime=settings().url_lifetime,
+        lease=settings().lease,
+        mending=settings().mending,
     )

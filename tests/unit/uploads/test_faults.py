@@ -16,6 +16,7 @@ from ferry.digests import crc32c
 from ferry.engine import Engine
 from ferry.errors import FileNotFound
 from ferry.model import File, State
+from ferry.uploads.complete import StillCompleting
 from ferry.uploads.files import delete
 from tests.fakes.faults import Crashed, Fault, Log, Script
 from tests.support.world import CHUNK, NAME, NS, Client, World, bytes_of, survive
@@ -59,13 +60,22 @@ def mixed(world: World) -> Client:
     return client
 
 
-def unassembled(world: World) -> Client:
-    """Both last chunks staged, the assembly lost: left to the completion."""
+def unassembled(world: World, *others: int) -> Client:
+    """Both last chunks staged, the assembly lost: left to the completion. So too for the part of the `others`."""
     client = begun(1)(world)
     script = Script({("record", 1): lambda: None, ("upload_part", 1): Fault.UNAVAILABLE})
     survive(lambda: client.sign(1))
     client.send(2, engine=world.new_engine(script))
-    client.send(3)
+    for index in range(3, client.chunk_count + 1):
+        broken = Script({("upload_part", 1): Fault.UNAVAILABLE} if index in others else {})
+        client.send(index, engine=world.new_engine(broken))
+    return client
+
+
+def slow(world: World) -> Client:
+    """Both parts are left to the completion, and putting one together takes longer than a request has."""
+    client = unassembled(world, 3)
+    world.objects.while_putting = lambda: world.clock.advance(world.engine.mending + 1)
     return client
 
 
@@ -101,6 +111,16 @@ def complete(client: Client, engine: Engine | None) -> File:
     return client.complete_patiently()
 
 
+def hand_on(client: Client, engine: Engine | None) -> object:
+    """Complete, and do what was handed on, in one: so that every call on either side is broken."""
+    if engine is None:
+        return client.complete_patiently()
+    result = client.complete(engine)
+    assert isinstance(result, StillCompleting)
+    client.world.work(engine)
+    return result
+
+
 BODY = bytes_of(SIZE)
 OPERATIONS = [
     Operation("start", fresh, lambda client, engine: client.begin(engine), BODY),
@@ -115,6 +135,7 @@ OPERATIONS = [
     Operation("complete", begun(1, 2, 3), complete, BODY),
     Operation("complete, mending", mixed, complete, BODY),
     Operation("complete, assembling", unassembled, complete, BODY),
+    Operation("complete, handing on", slow, hand_on, BODY),
     Operation("complete, replacing", replacing, complete, bytes_of(SIZE, seed=2)),
     Operation("cancel", begun(1, 3), lambda client, engine: client.cancel(engine), None),
     Operation("delete", finished, remove, None),
@@ -140,6 +161,7 @@ def check_received(client: Client) -> None:
 def check_clean(world: World, expect: bytes | None) -> None:
     """In the end nothing is left but the file: no object, no multipart upload, nothing due."""
     world.sweep_until_quiet()
+    world.work()
     assert world.orphans() == []
     assert world.ledger.rows.dues == {}
     assert world.content() == expect

@@ -172,7 +172,17 @@ class DynamoLedger:
     def touch(self, upload_id: str, *, now: int) -> None:
         self._write(writes.touched(upload_id, 0, now))
 
-    def lease(self, upload: Upload, *, attempt: str, until: int, now: int, replace: bool, crc32c: int | None) -> None:
+    def lease(
+        self,
+        upload: Upload,
+        *,
+        attempt: str,
+        until: int,
+        now: int,
+        replace: bool,
+        crc32c: int | None,
+        after: str | None = None,
+    ) -> None:
         changes = {
             "state": State.COMPLETING.value,
             "attempt": attempt,
@@ -181,16 +191,20 @@ class DynamoLedger:
             "lease_crc32c": crc32c,
             "due": until,
         }
+        given: dict[str, Any] = {
+            "seen": upload.session.version,
+            "open": State.OPEN.value,
+            "completing": State.COMPLETING.value,
+            "now": now,
+        }
+        free = "#lease_until < :now"
+        if after is not None:
+            free, given["after"] = f"({free} OR #attempt = :after)", after
         take = writes.transition(
             upload.session.upload_id,
             changes,
-            "#version = :seen AND (#state = :open OR (#state = :completing AND #lease_until < :now))",
-            {
-                "seen": upload.session.version,
-                "open": State.OPEN.value,
-                "completing": State.COMPLETING.value,
-                "now": now,
-            },
+            f"#version = :seen AND (#state = :open OR (#state = :completing AND {free}))",
+            given,
             also=["#leased_at = if_not_exists(#leased_at, :now)"],
         )
         self._table.transact([take, *writes.closed(upload)])

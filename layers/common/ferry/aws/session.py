@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from boto3.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
 
 ATTEMPTS = 3
@@ -20,11 +21,14 @@ S3_READ_TIMEOUT = 8
 """Seconds of silence. A backend that stalls must become an answer of ours before the function's time is up; S3 sends
 white space while it takes its time over a completion.
 """
+INVOKE_TIMEOUT = 4
 CONNECTIONS = 32
 
 
 class AwsSession:
-    """One process's clients. `endpoints` maps `s3`, `s3_public`, `dynamodb` and `kms` to addresses other than AWS's."""
+    """One process's clients. `endpoints` maps services (`s3`, `dynamodb`, `kms`, `lambda`; `s3_public`) to other
+    addresses than AWS's.
+    """
 
     def __init__(self, endpoints: Mapping[str, str]) -> None:
         self._endpoints = endpoints
@@ -36,6 +40,13 @@ class AwsSession:
     @cached_property
     def kms(self) -> KMSClient:
         return cast("KMSClient", self._client("kms", self._endpoints.get("kms")))
+
+    @cached_property
+    def lambda_(self) -> LambdaClient:
+        # It is asked at the end of a request that has already taken long, and whoever sweeps stands behind it.
+        once = {"mode": "standard", "total_max_attempts": 1}
+        endpoint = self._endpoints.get("lambda")
+        return cast("LambdaClient", self._client("lambda", endpoint, read_timeout=INVOKE_TIMEOUT, retries=once))
 
     @cached_property
     def s3(self) -> S3Client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,13 +15,18 @@ from ferry.ports import Moved
 from ferry.uploads.current import decide, find, refuse_ended
 from ferry.uploads.ending import memory_ttl
 from ferry.uploads.files import GRACE
-from ferry.uploads.making import MISMATCH, StillMaking, WrongObject, make
+from ferry.uploads.making import MISMATCH, OutOfTime, StillMaking, WrongObject, make
 from ferry.uploads.opening import ensure_open
 from ferry.uploads.received import landed_parts, received
+
+logger = logging.getLogger(__name__)
 
 MAX_MISSING = 1_000
 PATIENCE = 10
 """Seconds a caller waits for another's completion: what it then does itself must end within the gateway's 30 too."""
+
+HANDED_ON = 5
+"""Seconds after which to ask about a completion that goes on elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,24 @@ def resume(engine: Engine, upload: Upload) -> File | StillCompleting:
     return _attempt(engine, upload, _Wanted(session.lease_crc32c, session.lease_replace))
 
 
+def take_over(engine: Engine, upload_id: str, attempt: str) -> File | StillCompleting | None:
+    """Go on at once with a completion that the holder of its lease, `attempt`, has handed on.
+
+    None: it is no longer under that lease, so others are at it, or have ended it. The same hand-over may come twice.
+
+    Raises:
+        UploadIncomplete, ChecksumMismatch, FileExists, UploadExpired: as `resume`.
+    """
+    upload = engine.ledger.upload(upload_id)
+    if upload is None or upload.session.state is not State.COMPLETING or upload.session.attempt != attempt:
+        return None
+    wanted = _Wanted(upload.session.lease_crc32c, upload.session.lease_replace)
+    try:
+        return _attempt(engine, upload, wanted, after=attempt)
+    except Moved:
+        return None
+
+
 def _step(engine: Engine, ns: str, request: CompleteRequest) -> File | StillCompleting:
     upload = find(engine, ns, request.name, request.upload_id, or_complete=True)
     session = upload.session
@@ -113,20 +137,33 @@ def _refuse_early(engine: Engine, upload: Upload, wanted: _Wanted) -> None:
         raise FileExists
 
 
-def _attempt(engine: Engine, seen: Upload, wanted: _Wanted) -> File | StillCompleting:
+def _attempt(engine: Engine, seen: Upload, wanted: _Wanted, after: str | None = None) -> File | StillCompleting:
     """Take the lease, and do the work under it. Only what is read after the stripes are closed is judged."""
     attempt, now = engine.new_id(), engine.clock()
     mine = replace(seen, session=replace(seen.session, attempt=attempt))
     made = seen.session.made
     try:
         engine.ledger.lease(
-            seen, attempt=attempt, until=now + engine.lease, now=now, replace=wanted.replace, crc32c=wanted.crc32c
+            seen,
+            attempt=attempt,
+            until=now + engine.lease,
+            now=now,
+            replace=wanted.replace,
+            crc32c=wanted.crc32c,
+            after=after,
         )
         mine = _closed(engine, mine)
         made = mine.session.made
         if made is None:
             made = make(engine, mine, wanted.crc32c, tried_before=seen.session.leased_at is not None)
         return _switch(engine, mine, made, wanted)
+    except OutOfTime:
+        try:
+            engine.worker.finish(mine.session.upload_id, attempt)
+        except BackendUnavailable as error:
+            # The guarantee is not this but the lease, which lapses: the sweep over those, or the next request, goes on.
+            logger.warning("%s could not be handed on: %s", mine.session.upload_id, error.__cause__ or error)
+        return StillCompleting(mine.session.upload_id, retry_after=HANDED_ON)
     except StillMaking:
         return StillCompleting(mine.session.upload_id, retry_after=max(1, engine.lease // SECOND))
     except WrongObject as wrong:

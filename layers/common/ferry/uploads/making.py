@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ferry.digests import combine_all, crc32c
-from ferry.engine import MINUTE, SECOND, Engine
+from ferry.engine import MINUTE, Engine
 from ferry.errors import BackendUnavailable, ChecksumMismatch, UploadExpired, UploadIncomplete
 from ferry.grid import ranges_of
 from ferry.model import Claim, State, StoredObject, StoredPart, Upload
@@ -23,9 +23,6 @@ MISMATCH = "the bytes that were uploaded do not have that checksum; send the rig
 SETTLING = 15 * MINUTE
 """How long an earlier attempt may still be under way inside S3."""
 
-MENDING_TIME = 12 * SECOND
-"""How long one attempt goes on putting parts together before it hands over."""
-
 
 class WrongObject(Exception):
     """The object exists, and does not have the checksum that the file must have."""
@@ -37,6 +34,10 @@ class WrongObject(Exception):
 
 class StillMaking(Exception):
     """Not done, and not to be undone: the lease lapses, and whoever comes next goes on."""
+
+
+class OutOfTime(StillMaking):
+    """There is more to put together than one request has time for; what has been done stays done."""
 
 
 def make(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bool) -> StoredObject:
@@ -53,7 +54,8 @@ def make(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bo
         WrongObject: it has been made before, with another CRC32C.
         UploadIncomplete: chunks (`missing`) turned out not to be durable.
         UploadExpired: S3 has neither the multipart upload nor the object; the session is ended.
-        StillMaking: the time is up, or an earlier attempt must settle first.
+        OutOfTime: `engine.mending` is over.
+        StillMaking: an earlier attempt must settle first.
     """
     session = upload.session
     if not session.grid.size:
@@ -62,7 +64,7 @@ def make(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bo
         empty = engine.objects.put(session.object_key, b"", crc32c=0, content_type=session.content_type)
         return StoredObject(empty.etag, 0, 0)
     claims = _claims(engine, upload)
-    give_up = engine.clock() + MENDING_TIME
+    give_up = engine.clock() + engine.mending
     try:
         for _ in range(ROUNDS):
             parts = _checked_parts(engine, upload, claims, give_up)
@@ -106,7 +108,7 @@ def _checked_parts(engine: Engine, upload: Upload, claims: Claims, give_up: int)
         lost: list[int] = []
         for number in wrong:
             if engine.clock() >= give_up:
-                raise StillMaking
+                raise OutOfTime
             lost += _mend(engine, upload, number, claims, listed.get(number))
         if lost:
             raise UploadIncomplete(missing=list(ranges_of(sorted(lost))))
