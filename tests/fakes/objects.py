@@ -87,7 +87,7 @@ class MemoryObjects:
             self.uploads[multipart_id] = Multipart(key, content_type, self.clock())
             return multipart_id
 
-    def upload_part(self, key: str, multipart_id: str, number: int, body: bytes, *, crc32c: int) -> None:
+    def upload_part(self, key: str, multipart_id: str, number: int, body: bytes, *, crc32c: int) -> StoredPart:
         if not 1 <= number <= MAX_PARTS or len(body) > MAX_PART_SIZE:
             raise BackendUnavailable("InvalidArgument or EntityTooLarge")
         if crc32c_of(body) != crc32c:
@@ -97,6 +97,7 @@ class MemoryObjects:
         with self._lock:
             part = StoredPart(number, etag, len(body), crc32c)
             self._multipart(key, multipart_id).parts[number] = (part, bytes(body))
+        return part
 
     def list_parts(self, key: str, multipart_id: str) -> Mapping[int, StoredPart]:
         with self._lock:

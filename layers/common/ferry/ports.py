@@ -233,8 +233,8 @@ class ObjectStore(Protocol):
         """Begin a multipart upload, and return its id."""
         ...
 
-    def upload_part(self, key: str, multipart_id: str, number: int, body: bytes, *, crc32c: int) -> None:
-        """Raises `NoSuchMultipart`."""
+    def upload_part(self, key: str, multipart_id: str, number: int, body: bytes, *, crc32c: int) -> StoredPart:
+        """The part as the store took it. Raises `NoSuchMultipart`."""
         ...
 
     def list_parts(self, key: str, multipart_id: str) -> Mapping[int, StoredPart]:

@@ -70,8 +70,8 @@ class S3Objects:
         )
         return str(answer["UploadId"])
 
-    def upload_part(self, key: str, multipart_id: str, number: int, body: bytes, *, crc32c: int) -> None:
-        self._call(
+    def upload_part(self, key: str, multipart_id: str, number: int, body: bytes, *, crc32c: int) -> StoredPart:
+        answer = self._call(
             self._client.upload_part,
             {_GONE: NoSuchMultipart},
             Key=key,
@@ -80,6 +80,7 @@ class S3Objects:
             Body=body,
             ChecksumCRC32C=crc_to_base64(crc32c),
         )
+        return StoredPart(number, _etag(answer), len(body), crc32c)
 
     def list_parts(self, key: str, multipart_id: str) -> Mapping[int, StoredPart]:
         parts: dict[int, StoredPart] = {}

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from ferry.digests import combine_all
 from ferry.engine import Engine
-from ferry.model import Claim, Session
+from ferry.model import Claim, Session, StoredPart
 
 FETCHES = 8
 """Stages fetched at once for one part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """The part that was made; or, when there is none, the indexes of the chunks that have no stage."""
+
+    part: StoredPart | None
+    absent: tuple[int, ...] = ()
 
 
 def stage(engine: Engine, session: Session, index: int, claim: Claim, body: bytes) -> None:
@@ -29,7 +38,7 @@ def crc_of_part(session: Session, number: int, claims: Mapping[int, Claim]) -> i
 
 def assemble(
     engine: Engine, session: Session, number: int, claims: Mapping[int, Claim], have: Mapping[int, bytes]
-) -> Sequence[int]:
+) -> Assembled:
     """Make a part of its chunks: those at hand, and the others' stages.
 
     S3 is told the CRC32C that follows from the claims, and refuses a part that does not have it.
@@ -40,9 +49,6 @@ def assemble(
         number: the part, from 1.
         claims: by chunk index; every chunk of the part must be claimed.
         have: bodies at hand, by chunk index.
-
-    Returns:
-        The indexes of chunks that have no stage; if there are any, no part was made.
 
     Raises:
         NoSuchMultipart: the upload is not open at S3 any more.
@@ -67,6 +73,7 @@ def assemble(
             absent.append(index)
         else:
             pieces.append(piece)
-    if not absent:
-        engine.objects.upload_part(session.object_key, session.multipart_id, number, b"".join(pieces), crc32c=crc)
-    return absent
+    if absent:
+        return Assembled(None, tuple(absent))
+    body = b"".join(pieces)
+    return Assembled(engine.objects.upload_part(session.object_key, session.multipart_id, number, body, crc32c=crc))

@@ -83,7 +83,7 @@ def _send(engine: Engine, ns: str, request: ChunkRequest, claim: Claim) -> Chunk
     if not upload.direct and all(other in claims and upload.has_chunk(other) for other in others):
         # Without its multipart upload the record below, or the completion, finds out what became of it.
         with suppress(NoSuchMultipart):
-            assembled = not assemble(engine, session, number, claims, {index: request.body})
+            assembled = assemble(engine, session, number, claims, {index: request.body}).part is not None
     if not assembled:
         stage(engine, session, index, claim, request.body)
 

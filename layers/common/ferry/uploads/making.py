@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ferry.digests import combine_all, crc32c
 from ferry.engine import MINUTE, Engine
@@ -98,24 +98,24 @@ def _claims(engine: Engine, upload: Upload) -> Claims:
 
 
 def _checked_parts(engine: Engine, upload: Upload, claims: Claims, give_up: int) -> list[StoredPart]:
-    """Every part, present, of its size, and made of its acknowledged chunks; what is not is mended from the stages
-    first.
+    """Every part, present, of its size, and made of its acknowledged chunks; what is not is mended from the stages.
+
+    A mended part is named as the store took it, not as it is listed afterwards: a late URL may overwrite it in between.
     """
-    session = upload.session
     listed = _list(engine, upload)
-    wrong = [n for n in range(1, session.grid.part_count + 1) if not _is_right(upload, n, listed.get(n), claims)]
-    if wrong:
-        lost: list[int] = []
-        for number in wrong:
+    parts: list[StoredPart] = []
+    lost: list[int] = []
+    for number in range(1, upload.session.grid.part_count + 1):
+        part = listed.get(number)
+        if part is None or not _is_right(upload, part, claims):
             if engine.clock() >= give_up:
                 raise OutOfTime
-            lost += _mend(engine, upload, number, claims, listed.get(number))
-        if lost:
-            raise UploadIncomplete(missing=list(ranges_of(sorted(lost))))
-        listed = _list(engine, upload)
-    parts = [listed[number] for number in sorted(listed) if session.grid.has_part(number)]
-    if len(parts) != session.grid.part_count:
-        raise BackendUnavailable("the store does not list a part it has just taken; complete again")
+            part, absent = _mend(engine, upload, number, claims, part)
+            lost += absent
+        if part is not None:
+            parts.append(part)
+    if lost:
+        raise UploadIncomplete(missing=list(ranges_of(sorted(lost))))
     return parts
 
 
@@ -126,17 +126,18 @@ def _list(engine: Engine, upload: Upload) -> Mapping[int, StoredPart]:
     return engine.objects.list_parts(session.object_key, session.multipart_id)
 
 
-def _is_right(upload: Upload, number: int, part: StoredPart | None, claims: Claims) -> bool:
-    grid = upload.session.grid
-    if part is None or part.size != grid.length_of_part(number):
+def _is_right(upload: Upload, part: StoredPart, claims: Claims) -> bool:
+    if part.size != upload.session.grid.length_of_part(part.number):
         return False
-    if number not in claims or not upload.has_chunks_of_part(number):
+    if part.number not in claims or not upload.has_chunks_of_part(part.number):
         return True
-    return part.crc32c == crc_of_part(upload.session, number, claims[number])
+    return part.crc32c == crc_of_part(upload.session, part.number, claims[part.number])
 
 
-def _mend(engine: Engine, upload: Upload, number: int, claims: Claims, listed: StoredPart | None) -> list[int]:
-    """Put a part together from its stages; the indexes of chunks that are not durable after all.
+def _mend(
+    engine: Engine, upload: Upload, number: int, claims: Claims, listed: StoredPart | None
+) -> tuple[StoredPart | None, Sequence[int]]:
+    """Put a part together from its stages; or the indexes of chunks that are not durable after all.
 
     A store that lists no CRCs leaves open whether a part was overwritten. A chunk without a stage then settles it: its
     part was assembled before any URL was signed, and such a part is only ever signed with its own CRC.
@@ -144,14 +145,14 @@ def _mend(engine: Engine, upload: Upload, number: int, claims: Claims, listed: S
     session = upload.session
     indexes = session.grid.chunks_of_part(number)
     if not upload.has_chunks_of_part(number):
-        return [index for index in indexes if not upload.has_chunk(index)]
+        return None, [index for index in indexes if not upload.has_chunk(index)]
     of_part = claims.get(number) or engine.ledger.claims(session.upload_id, number)
     if any(index not in of_part for index in indexes):
-        return [index for index in indexes if index not in of_part]
-    absent = assemble(engine, session, number, of_part, {})
-    if absent and listed and listed.crc32c is None and listed.size == session.grid.length_of_part(number):
-        return []
-    return list(absent)
+        return None, [index for index in indexes if index not in of_part]
+    made = assemble(engine, session, number, of_part, {})
+    if made.part is None and listed and listed.crc32c is None and listed.size == session.grid.length_of_part(number):
+        return listed, ()
+    return made.part, made.absent
 
 
 def _whole_crc(parts: list[StoredPart]) -> int | None:
