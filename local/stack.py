@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,16 +177,19 @@ def _cors(template: Template) -> CorsRules | None:
         rules = template.resolve(api.get("Properties", {}).get("CorsConfiguration"))
         if not isinstance(rules, dict):
             continue
-        lower: Callable[[Sequence[str]], tuple[str, ...]] = lambda names: tuple(name.lower() for name in names)  # noqa: E731
         return CorsRules(
             origins=tuple(rules.get("AllowOrigins", ())),
             methods=tuple(rules.get("AllowMethods", ())),
-            allow_headers=lower(rules.get("AllowHeaders", ())),
-            expose_headers=lower(rules.get("ExposeHeaders", ())),
+            allow_headers=_lowered(rules.get("AllowHeaders", ())),
+            expose_headers=_lowered(rules.get("ExposeHeaders", ())),
             max_age=int(rules["MaxAge"]) if "MaxAge" in rules else None,
             credentials=bool(rules.get("AllowCredentials", False)),
         )
     return None
+
+
+def _lowered(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name.lower() for name in names)
 
 
 def _properties(template: Template, kind: str, only: Sequence[str] | None = None) -> dict[str, Mapping[str, Any]]:
