@@ -10,6 +10,7 @@ ARCH ?= arm64
 venv := .venv
 bin := $(venv)/bin
 stamp := $(venv)/.locked
+bench_stamp := $(venv)/.bench-locked
 locks := layers/common/requirements.txt requirements-dev.txt
 sources := layers/common functions local sam tests tools
 
@@ -76,7 +77,8 @@ lock: $(stamp)  ## resolve the dependencies anew (UPGRADE=1: to their latest ver
 	@$(tool) sh -c 'compile() { uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade) "$$@"; }; unset PIP_FIND_LINKS; \
 	  compile layers/common/requirements.in --output-file layers/common/requirements.txt && \
-	  compile requirements-dev.in --constraint layers/common/requirements.txt --output-file requirements-dev.txt'
+	  compile requirements-dev.in --constraint layers/common/requirements.txt --output-file requirements-dev.txt && \
+	  compile requirements-bench.in --constraint requirements-dev.txt --output-file requirements-bench.txt'
 
 venv: $(stamp)  ## the virtual environment, from the locks (the other targets see to it themselves)
 
@@ -87,6 +89,11 @@ $(stamp): $(locks)
 	@echo "installing into $(venv) (once, a minute or two)"
 	@$(PYTHON) -m venv --clear $(venv)
 	@$(bin)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements-dev.txt
+	@touch $@
+
+# What the measurements need, on top of the rest: nobody who only runs or tests Ferry waits for it.
+$(bench_stamp): $(stamp) requirements-bench.txt
+	@$(bin)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements-bench.txt
 	@touch $@
 
 clean:  ## remove what was built and cached (what was uploaded, .local, stays)
