@@ -96,14 +96,6 @@ def test_the_layers_makefile_agrees_with_the_template_on_the_architecture(templa
     assert f"FERRY_ARCHITECTURE ?= {default}\n" in (root / "layers/common/Makefile").read_text(encoding="utf-8")
 
 
-def test_a_new_layer_means_a_new_version_where_versions_are_published(template: Any, functions: dict[str, Any]) -> None:
-    """With AutoPublishAlias a change of the layer alone publishes nothing, unless both of these are set."""
-    for properties in functions.values():
-        if "AutoPublishAlias" in properties:
-            assert properties["AutoPublishAliasAllProperties"] is True
-            assert template["Resources"]["CommonLayer"]["Properties"]["PublishLambdaVersion"] is True
-
-
 def test_every_permission_is_spelled_out(functions: dict[str, Any]) -> None:
     """No wildcard in an action, no resource that is everything."""
     for name, properties in functions.items():
@@ -154,20 +146,20 @@ def test_only_the_token_function_may_sign(functions: dict[str, Any]) -> None:
 
 
 def test_only_the_upload_function_may_hand_work_on(functions: dict[str, Any]) -> None:
-    """To the clean-up function, whose name it is told, and to no other."""
+    """To the clean-up function's alias, whose retries and queue are configured there, and to no other."""
     granted = {
         name: statement["Resource"]
         for name, properties in functions.items()
         for statement in statements(properties)
         if "lambda:InvokeFunction" in as_list(statement["Action"])
     }
-    assert granted == {"UploadFunction": {"Fn::GetAtt": ["CleanupFunction", "Arn"]}}
+    assert granted == {"UploadFunction": {"Ref": "CleanupFunction.Alias"}}
     told = {
         name: properties["Environment"]["Variables"]["FERRY_CLEANUP_FUNCTION"]
         for name, properties in functions.items()
         if "FERRY_CLEANUP_FUNCTION" in properties["Environment"]["Variables"]
     }
-    assert told == {"UploadFunction": {"Ref": "CleanupFunction"}}
+    assert told == {"UploadFunction": {"Ref": "CleanupFunction.Alias"}}
 
 
 def test_what_was_handed_on_and_failed_is_kept(template: Any, functions: dict[str, Any]) -> None:
