@@ -61,6 +61,13 @@ def test_everybody_calls_the_alias(translation: dict[str, Any]) -> None:
     assert schedule["Properties"]["Target"]["Arn"] == {"Ref": f"CleanupFunctionAlias{ALIAS}"}
     (config,) = of_type(translation, "AWS::Lambda::EventInvokeConfig").values()
     assert config["Properties"]["Qualifier"] == ALIAS
+    (granted,) = (
+        statement["Resource"]
+        for policy in translation["Resources"]["UploadFunctionRole"]["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Action"] == "lambda:InvokeFunction"
+    )
+    assert granted == {"Ref": f"CleanupFunctionAlias{ALIAS}"}
     for permission in of_type(translation, "AWS::Lambda::Permission").values():
         assert permission["Properties"]["FunctionName"]["Ref"] in aliases
 
