@@ -7,6 +7,9 @@ PARAMS ?=
 TESTS ?= tests
 ARCH ?= arm64
 
+# The architecture of this machine, in Lambda's words.
+here := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+
 venv := .venv
 bin := $(venv)/bin
 stamp := $(venv)/.locked
@@ -20,7 +23,7 @@ tool := exec env PATH="$(CURDIR)/$(bin):$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run demo test test-long lint format lock openapi openapi-check build layer sam-image sam-local sam-smoke clean
+.PHONY: help venv run demo test test-long lint format lock openapi openapi-check build layer sam-image sam-local sam-smoke bench-cold clean
 export PORT PARAMS COPIES QUIET
 
 help:  ## list these targets
@@ -90,6 +93,11 @@ $(stamp): $(locks)
 	@$(PYTHON) -m venv --clear $(venv)
 	@$(bin)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements-dev.txt
 	@touch $@
+
+bench-cold: $(bench_stamp)  ## cold starts from the built layer, beside a bare S3 client (ARGS="--rounds 15 --write")
+	@$(tool) FERRY_ARCHITECTURE=$(here) sh -c '. sam/runtime-python.sh && \
+	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -s -C layers/common build-CommonLayer && \
+	  PYTHONPATH=layers/common exec python3 -m bench.cold $(ARGS)'
 
 # What the measurements need, on top of the rest: nobody who only runs or tests Ferry waits for it.
 $(bench_stamp): $(stamp) requirements-bench.txt

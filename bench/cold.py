@@ -76,7 +76,9 @@ class Function:
     def start(self, extra: Mapping[str, str]) -> runtime.Start:
         started = runtime.start(self.command, self.event, env={**self.env, **extra}, folder=self.folder)
         if self.status is not None and started.answer.get("statusCode") != self.status:
-            raise BenchError(f"{self.folder.name} answered {str(started.answer)[:500]}; it said: {started.said[-2000:]}")
+            raise BenchError(
+                f"{self.folder.name} answered {str(started.answer)[:500]}; it said: {started.said[-2000:]}"
+            )
         return started
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -48,7 +49,8 @@ def installed() -> None:
         wanted = target.with_suffix(".txt")
         wanted.write_text("".join(_pinned(_LOCK.read_text(encoding="utf-8"), names)), encoding="utf-8")
         options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version", "3.13", "--no-compile"]
-        platforms = ["--platform", "manylinux_2_28_x86_64", "--platform", "manylinux2014_x86_64"]
+        machine = platform.machine()
+        platforms = ["--platform", f"manylinux_2_28_{machine}", "--platform", f"manylinux2014_{machine}"]
         _run(
             [sys.executable, "-m", "pip", "install", "-qq", *options, *platforms, "-t", str(target), "-r", str(wanted)]
         )
