@@ -23,7 +23,8 @@ tool := exec env PATH="$(CURDIR)/$(bin):$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run demo test test-long lint format lock openapi openapi-check build layer sam-image sam-local sam-smoke bench-cold clean
+# Every target that says what it is for, below, is a name and no file.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 export PORT PARAMS COPIES QUIET
 
 help:  ## list these targets
@@ -43,6 +44,9 @@ test: $(stamp)  ## every test, with the floor on coverage (or TESTS=path for som
 
 test-long: $(stamp)  ## the engine against its model, thousands of schedules (minutes)
 	$(bin)/python -m pytest tests/unit/uploads --hypothesis-profile=long
+
+test-backends: $(stamp)  ## races on real servers: SeaweedFS, DynamoDB Local (needs Java and npm)
+	$(bin)/python -m pytest tests/backends
 
 lint: $(stamp)  ## formatting, rules, types, and the direction of imports
 	$(bin)/ruff format --check .

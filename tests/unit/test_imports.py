@@ -67,7 +67,7 @@ ENVIRONMENT = {
 
 @pytest.mark.parametrize("function", LOADS)
 def test_a_function_that_is_ready_to_answer_has_loaded_no_more_than_it_may(function: str) -> None:
-    """Its module, whoever checks or issues tokens, and the clients of its backends; exactly the heavy packages listed."""
+    """Its module, whoever checks or issues tokens, and its backends' clients: exactly the heavy packages listed."""
     done = subprocess.run(
         [sys.executable, "-c", READY.format(backed=function != "auth")],
         cwd=ROOT / "functions" / function,

@@ -1,7 +1,7 @@
 """A function's routes, and the one way in and out.
 
 The gateway has matched the route already and names it in the event (`routeKey`), so finding it here is one look into a
-mapping: docs/decisions/0007 says why there is no resolver. The path that a client sent is never looked at: names with
+mapping: docs/decisions/0008 says why there is no resolver. The path that a client sent is never looked at: names with
 quotes, `#`, `?`, `%` or emoji arrive decoded there; names come from the path parameters.
 """
 
