@@ -55,7 +55,7 @@ def test_two_replacements(round_: Round) -> None:
         return caller.complete(engine)
 
     outcomes = round_.at_once(*(Operation("replace", partial(replace_it, caller)) for caller in callers))
-    lost = {"upload_cancelled", "upload_superseded", "upload_completing", "upload_complete"}
+    lost = {"upload_in_progress", "upload_cancelled", "upload_superseded", "upload_completing", "upload_complete"}
     assert {outcome.told for outcome in outcomes} <= {"File", *lost}
     finished = {
         outcome.result.upload_id: caller for outcome, caller in zip(outcomes, callers, strict=True) if not outcome.error
