@@ -45,12 +45,14 @@ def _resources() -> Mapping[str, str]:
     source = load(TEMPLATE)
     levels = [source["Globals"]["Function"], *(body["Properties"] for body in source["Resources"].values())]
     variables = [level.get("Environment", {}).get("Variables", {}) for level in levels]
-    return {
-        f"${name}": value["Ref"]
-        for level in variables
-        for name, value in level.items()
-        if isinstance(value, dict) and value.get("Ref") in source["Resources"]
-    }
+    found: dict[str, str] = {}
+    for level in variables:
+        for name, value in level.items():
+            # `CleanupFunction.Alias` is an alias of it.
+            resource = str(value.get("Ref")).partition(".")[0] if isinstance(value, dict) else ""
+            if resource in source["Resources"]:
+                found[f"${name}"] = resource
+    return found
 
 
 def refused(calls: Iterable[Call]) -> list[str]:
