@@ -81,7 +81,7 @@ class Stack:
     def new_process(self) -> None:
         """What follows happens in a process that has kept nothing: no client, no key, no hint."""
         forget_wiring()
-        self.watch.over(wiring.session()._session._session)
+        self.watch.over(wiring.session()._session)
 
     def handle(self, function: str, given: Mapping[str, Any]) -> Any:
         """What the function's handler returns for an event. Fails if it called what template.yaml does not grant it."""
