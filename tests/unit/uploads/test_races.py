@@ -190,7 +190,7 @@ def test_folds_never_lose_or_double_a_chunk(world: World) -> None:
 
 
 def test_a_cancel_that_died_half_way_changes_nothing_about_the_completion(world: World) -> None:
-    """It took over a lapsed lease and got no further: whoever goes on with the completion has it as it was asked for."""
+    """It took over a lapsed lease and got no further: who goes on with the completion has it as it was asked for."""
     client = client_of(world)
     client.send_all()
     for act in (partial(client.complete, crc32c=client.crc ^ 1), client.cancel):
