@@ -26,6 +26,7 @@ class Settings:
     mending: int
     cleanup_function: str
     endpoints: Mapping[str, str]
+    tracing: bool = False
     issuer: str = "ferry"
     audience: str = "ferry"
 
@@ -44,5 +45,6 @@ class Settings:
             lease=int(environ["FERRY_LEASE"]) * 1000,
             mending=int(environ["FERRY_MENDING"]) * 1000,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
+            tracing=environ.get("FERRY_TRACING", "Disabled") != "Disabled",
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )
