@@ -20,7 +20,7 @@ tool := exec env PATH="$(CURDIR)/$(bin):$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run demo test test-long lint format lock openapi openapi-check build layer sam-image sam-local sam-smoke clean
+.PHONY: help venv run demo test test-long test-backends lint format lock openapi openapi-check build layer sam-image sam-local sam-smoke clean
 export PORT PARAMS COPIES QUIET
 
 help:  ## list these targets
@@ -40,6 +40,9 @@ test: $(stamp)  ## every test, with the floor on coverage (or TESTS=path for som
 
 test-long: $(stamp)  ## the engine against its model, thousands of schedules (minutes)
 	$(bin)/python -m pytest tests/unit/uploads --hypothesis-profile=long
+
+test-backends: $(stamp)  ## races on real servers: SeaweedFS, DynamoDB Local (needs Java and npm)
+	$(bin)/python -m pytest tests/backends
 
 lint: $(stamp)  ## formatting, rules, types, and the direction of imports
 	$(bin)/ruff format --check .

@@ -14,7 +14,7 @@ from ferry.ports import NoSuchMultipart
 from ferry.uploads.complete import recover
 from ferry.uploads.ending import end
 from ferry.uploads.making import SETTLING
-from ferry.uploads.received import received
+from ferry.uploads.received import list_parts, received
 
 
 class Fate(StrEnum):
@@ -58,11 +58,8 @@ def judge(engine: Engine, upload: Upload, *, stale: bool) -> Verdict:
 
 def _parts(engine: Engine, upload: Upload) -> Mapping[int, StoredPart] | None:
     """What counts of S3's parts; None where it has no multipart upload."""
-    session = upload.session
-    if session.multipart_id is None:
-        return None
     try:
-        parts = engine.objects.list_parts(session.object_key, session.multipart_id)
+        parts = list_parts(engine, upload.session)
     except NoSuchMultipart:
         return None
     return parts if upload.direct else {}
