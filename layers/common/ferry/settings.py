@@ -44,7 +44,7 @@ class Settings:
             url_lifetime=int(environ["FERRY_URL_LIFETIME"]),
             lease=int(environ["FERRY_LEASE"]) * 1000,
             mending=int(environ["FERRY_MENDING"]) * 1000,
-            keep_objects=int(environ["FERRY_ORPHAN_OBJECT_DAYS"]) * 86_400_000,
+            keep_objects=int(environ.get("FERRY_ORPHAN_OBJECT_DAYS", "35")) * 86_400_000,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )
