@@ -27,6 +27,7 @@ class Settings:
     keep_objects: int
     cleanup_function: str
     endpoints: Mapping[str, str]
+    tracing: bool = False
     issuer: str = "ferry"
     audience: str = "ferry"
 
@@ -46,5 +47,6 @@ class Settings:
             mending=int(environ["FERRY_MENDING"]) * 1000,
             keep_objects=int(environ.get("FERRY_ORPHAN_OBJECT_DAYS", "35")) * 86_400_000,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
+            tracing=environ.get("FERRY_TRACING", "Disabled") != "Disabled",
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from ferry.aws.errors import code_of, translated
 from ferry.aws.expressions import Key, Row, Write, condition, decode_row, encode_row, key_of
-from ferry.errors import BackendUnavailable
+from ferry.errors import BackendUnavailable, Throttled
 from ferry.ports import Moved
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Table:
                     break
                 self._wait(attempt)
             else:
-                raise BackendUnavailable
+                raise Throttled
 
     def _call(self, operation: Callable[..., Any], *passing: str, **params: object) -> Mapping[str, Any]:
         """Call, and again while others are in the way. `passing` codes come through as `ClientError`."""
@@ -179,7 +179,7 @@ class Table:
                 if not codes <= PASSING_TROUBLE:
                     raise BackendUnavailable from error
                 self._wait(attempt)
-        raise BackendUnavailable
+        raise Throttled
 
     def _wait(self, attempt: int) -> None:
         self._pause(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - jitter, not a secret
