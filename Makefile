@@ -45,8 +45,8 @@ test: $(stamp)  ## every test, with the floor on coverage (or TESTS=path for som
 test-long: $(stamp)  ## the engine against its model, thousands of schedules (minutes)
 	$(bin)/python -m pytest tests/unit/uploads --hypothesis-profile=long
 
-test-backends: $(stamp)  ## races on real servers: SeaweedFS, DynamoDB Local (needs Java and npm)
-	$(bin)/python -m pytest tests/backends $(if $(ROUNDS),--rounds=$(ROUNDS))
+test-backends: $(stamp)  ## contracts and races on SeaweedFS, DynamoDB Local, LocalStack (needs Java, npm, Python 3.13)
+	@$(tool) PYTHONPATH=layers/common sh -c '. sam/runtime-python.sh && exec "$(bin)/python" -m tests.backends $(if $(ROUNDS),--rounds=$(ROUNDS)) $(ARGS)'
 
 lint: $(stamp)  ## formatting, rules, types, and the direction of imports
 	$(bin)/ruff format --check .
@@ -81,11 +81,12 @@ sam-smoke: $(stamp)  ## build, start in Docker, move files through it, stop ever
 	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam smoke
 
 lock: $(stamp)  ## resolve the dependencies anew (UPGRADE=1: to their latest versions)
-	@$(tool) sh -c 'compile() { uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	@$(tool) sh -c 'compile() { uv pip compile --quiet --no-config --universal --python-version $${python:-3.11} --generate-hashes \
 	    --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade) "$$@"; }; unset PIP_FIND_LINKS; \
 	  compile layers/common/requirements.in --output-file layers/common/requirements.txt && \
 	  compile requirements-dev.in --constraint layers/common/requirements.txt --output-file requirements-dev.txt && \
-	  compile requirements-bench.in --constraint requirements-dev.txt --output-file requirements-bench.txt'
+	  compile requirements-bench.in --constraint requirements-dev.txt --output-file requirements-bench.txt && \
+	  python=3.13 compile requirements-localstack.in --output-file requirements-localstack.txt'
 
 venv: $(stamp)  ## the virtual environment, from the locks (the other targets see to it themselves)
 
