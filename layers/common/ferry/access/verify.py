@@ -61,7 +61,7 @@ class Verifier:
         for name, kind in _TYPES.items():
             if type(claims[name]) is not kind:
                 raise InvalidToken
-        return Principal(client_id=claims["sub"], ns=claims["ns"], scopes=frozenset(claims["scope"].split()))
+        return Principal(client_id=claims["sub"], ns=claims["ns"], scopes=frozenset(claims["scope"].split(" ")))
 
     def _usable(self, key: PublicKey) -> PyJWK:
         seen = self._parsed.get(key.kid)
