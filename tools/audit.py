@@ -12,7 +12,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def blocks(lock: str) -> Iterator[tuple[str, str, int]]:
         yield pin["name"], pin["version"], len(HASH.findall(lock[pin.start() : following]))
 
 
-def uploaded(files: list[Mapping[str, Any]], version: str) -> datetime | None:
+def uploaded(files: Sequence[Mapping[str, Any]], version: str) -> datetime | None:
     """When an index got the first file of the version, by its project page (PEP 700); None when it does not tell."""
     times = [
         datetime.fromisoformat(file["upload-time"])
