@@ -12,7 +12,7 @@ bin := $(venv)/bin
 stamp := $(venv)/.locked
 bench_stamp := $(venv)/.bench-locked
 locks := layers/common/requirements.txt requirements-dev.txt
-sources := layers/common functions local sam tests tools
+sources := admin layers/common functions local sam tests tools
 
 # Tools find the virtual environment's Python as python3, whatever the machine has.
 # exec, so that a SIGTERM to make reaches the program and not a shell in front of it.

@@ -13,6 +13,7 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
+from ferry.access.keyring import MAX_LIFETIME
 from ferry.aws.access_table import AccessTable
 from local import clients, objects, provision, schedule, sockets, stack, tables, template, ticker
 from local.emulator import Emulator
@@ -75,6 +76,7 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
                 "keys": keys,
                 "object_ports": list(object_server.ports.values()),
                 "table_port": table_server.port,
+                **_for_operators(draft),
             },
         )
         if _ACCESS_TABLE in draft.tables:
@@ -118,6 +120,16 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
         await server
         if watch in done:
             raise LocalError(f"{watch.result()} ended by itself; see {state.folder / 'logs'}")
+
+
+def _for_operators(draft: Stack) -> dict[str, Any]:
+    """What `ferry-admin --local` asks CloudFormation for elsewhere."""
+    return {
+        "stack": stack.PSEUDO["AWS::StackName"],
+        "region": stack.REGION,
+        "resources": {f"{logical}Name": stack.physical_name(logical) for logical in draft.tables},
+        "token_lifetime": int(draft.parameters.get("TokenLifetime", MAX_LIFETIME)),
+    }
 
 
 async def _start_backends(

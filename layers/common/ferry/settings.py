@@ -9,7 +9,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Typed settings. Durations are seconds, but for those of sessions and completions, which are milliseconds:
-    `session_idle`, `session_max_age`, `lease`, `mending`.
+    `session_idle`, `session_max_age`, `lease`, `mending`; and of `access_cache`: how long keys and disabled clients are
+    believed once read.
 
     `cleanup_function` is the name of the function that long completions are handed on to; empty: to none.
     """
@@ -24,6 +25,7 @@ class Settings:
     url_lifetime: int
     lease: int
     mending: int
+    access_cache: int
     cleanup_function: str
     endpoints: Mapping[str, str]
     issuer: str = "ferry"
@@ -43,6 +45,7 @@ class Settings:
             url_lifetime=int(environ["FERRY_URL_LIFETIME"]),
             lease=int(environ["FERRY_LEASE"]) * 1000,
             mending=int(environ["FERRY_MENDING"]) * 1000,
+            access_cache=int(environ["FERRY_ACCESS_CACHE"]) * 1000,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )

@@ -44,7 +44,7 @@ def access_store() -> AccessStore:
 def keys() -> KeyCache:
     from ferry.access.keyring import KeyCache
 
-    return KeyCache(access_store(), wall_clock)
+    return KeyCache(access_store(), wall_clock, settings().access_cache)
 
 
 @cache
