@@ -31,8 +31,9 @@ _TABLE_MEMBERS = (
     "LocalSecondaryIndexes",
     "ProvisionedThroughput",
 )
-# A browser's page on this machine, and one redirected here (`Origin: null`), may always read.
-_LOCAL_ORIGINS = ("http://localhost:*", "http://127.0.0.1:*", "https://localhost:*", "null")
+# Pages of this machine, from whatever port, and those redirected here (`Origin: null`). SeaweedFS matches no port by a
+# pattern, so it is told less exactly; it listens on this machine alone.
+_LOCAL_ORIGINS = ["*"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +143,10 @@ def _buckets(s3: S3Client, impatient: S3Client, stack: Stack) -> None:
 
 
 def _cors_rule(rule: Mapping[str, Any]) -> CORSRuleTypeDef:
-    """CloudFormation's names to the API's, and the origins of this machine besides."""
+    """CloudFormation's names to the API's, for the origins of this machine."""
     renamed = {"ExposedHeaders": "ExposeHeaders", "MaxAge": "MaxAgeSeconds", "Id": "ID"}
     found = {renamed.get(key, key): value for key, value in rule.items()}
-    if "*" not in found["AllowedOrigins"]:
-        found["AllowedOrigins"] = [*found["AllowedOrigins"], *_LOCAL_ORIGINS]
-    return cast("CORSRuleTypeDef", found)
+    return cast("CORSRuleTypeDef", found | {"AllowedOrigins": _LOCAL_ORIGINS})
 
 
 def _wait_until_writable(s3: S3Client, bucket: str) -> None:

@@ -1,34 +1,13 @@
-"""Functions, their layer, and what they may do."""
+"""Functions and their layer. What they may do is in test_permissions."""
 
 from __future__ import annotations
 
 import ast
-import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider
-
-BUCKET_WIDE = {"s3:ListBucket", "s3:ListBucketMultipartUploads"}
-"""S3 knows these for a whole bucket only."""
-
-
-def statements(properties: Any) -> list[Any]:
-    return [statement for policy in properties["Policies"] for statement in policy["Statement"]]
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def texts(value: Any) -> list[str]:
-    """Every string inside, those of intrinsic functions included."""
-    if isinstance(value, dict):
-        return [text for item in value.values() for text in texts(item)]
-    if isinstance(value, list):
-        return [text for item in value for text in texts(item)]
-    return [str(value)]
 
 
 def test_every_function_runs_on_the_runtime_that_the_layer_is_built_for(functions: dict[str, Any]) -> None:
@@ -94,80 +73,6 @@ def test_the_layers_makefile_agrees_with_the_template_on_the_architecture(templa
     """SAM hands no architecture to a makefile: a bare `sam build` takes both defaults, so they must be one."""
     default = template["Parameters"]["Architecture"]["Default"]
     assert f"FERRY_ARCHITECTURE ?= {default}\n" in (root / "layers/common/Makefile").read_text(encoding="utf-8")
-
-
-def test_a_new_layer_means_a_new_version_where_versions_are_published(template: Any, functions: dict[str, Any]) -> None:
-    """With AutoPublishAlias a change of the layer alone publishes nothing, unless both of these are set."""
-    for properties in functions.values():
-        if "AutoPublishAlias" in properties:
-            assert properties["AutoPublishAliasAllProperties"] is True
-            assert template["Resources"]["CommonLayer"]["Properties"]["PublishLambdaVersion"] is True
-
-
-def test_every_permission_is_spelled_out(functions: dict[str, Any]) -> None:
-    """No wildcard in an action, no resource that is everything."""
-    for name, properties in functions.items():
-        for statement in statements(properties):
-            assert not [action for action in as_list(statement["Action"]) if "*" in action], name
-            assert "*" not in as_list(statement["Resource"]), name
-
-
-def test_objects_are_reached_by_prefix(functions: dict[str, Any]) -> None:
-    """No object permission on all of the bucket; the whole bucket only for what S3 knows for nothing less."""
-    for name, properties in functions.items():
-        for statement in statements(properties):
-            actions = {action for action in as_list(statement["Action"]) if action.startswith("s3:")}
-            for resource in as_list(statement["Resource"]) if actions else []:
-                whole = resource == {"Fn::GetAtt": ["Bucket", "Arn"]}
-                assert whole == (actions <= BUCKET_WIDE), f"{name}: {sorted(actions)}"
-                if not whole:
-                    assert any(fnmatch.fnmatch(text, "${Bucket.Arn}/*/[*]") for text in texts(resource)), (
-                        f"{name}: {resource}"
-                    )
-
-
-@pytest.mark.parametrize("name", ["DownloadFunction", "UploadFunction", "CleanupFunction"])
-def test_absent_can_be_told_from_forbidden(functions: dict[str, Any], name: str) -> None:
-    """Without ListBucket S3 answers 403 for a key that is not there."""
-    granted = {action for statement in statements(functions[name]) for action in as_list(statement["Action"])}
-    assert "s3:ListBucket" in granted
-
-
-def test_only_the_clean_up_may_look_over_all_uploads(functions: dict[str, Any]) -> None:
-    """Nobody else has a use for what other applications keep in a bucket."""
-    having = {
-        name
-        for name, properties in functions.items()
-        if any("s3:ListBucketMultipartUploads" in as_list(statement["Action"]) for statement in statements(properties))
-    }
-    assert having == {"CleanupFunction"}
-
-
-def test_only_the_token_function_may_sign(functions: dict[str, Any]) -> None:
-    """Whoever can sign can be anybody."""
-    signers = {
-        name
-        for name, properties in functions.items()
-        if any("kms:Sign" in as_list(statement["Action"]) for statement in statements(properties))
-    }
-    assert signers == {"AuthFunction"}
-
-
-def test_only_the_upload_function_may_hand_work_on(functions: dict[str, Any]) -> None:
-    """To the clean-up function, whose name it is told, and to no other."""
-    granted = {
-        name: statement["Resource"]
-        for name, properties in functions.items()
-        for statement in statements(properties)
-        if "lambda:InvokeFunction" in as_list(statement["Action"])
-    }
-    assert granted == {"UploadFunction": {"Fn::GetAtt": ["CleanupFunction", "Arn"]}}
-    told = {
-        name: properties["Environment"]["Variables"]["FERRY_CLEANUP_FUNCTION"]
-        for name, properties in functions.items()
-        if "FERRY_CLEANUP_FUNCTION" in properties["Environment"]["Variables"]
-    }
-    assert told == {"UploadFunction": {"Ref": "CleanupFunction"}}
 
 
 def test_what_was_handed_on_and_failed_is_kept(template: Any, functions: dict[str, Any]) -> None:

@@ -126,6 +126,24 @@ def test_pages_may_send_the_headers_of_requests(template: Any, header: str) -> N
     assert header in template["Resources"]["Api"]["Properties"]["CorsConfiguration"]["AllowHeaders"]
 
 
+def test_every_route_is_throttled_the_token_route_most(template: Any, functions: dict[str, Any]) -> None:
+    """By parameters; what needs no token has a limit of its own, and AWS refuses settings for routes there are not."""
+    properties = template["Resources"]["Api"]["Properties"]
+
+    def limits(settings: Any) -> tuple[int, int]:
+        rate, burst = settings["ThrottlingRateLimit"]["Ref"], settings["ThrottlingBurstLimit"]["Ref"]
+        return template["Parameters"][rate]["Default"], template["Parameters"][burst]["Default"]
+
+    routes = {key for keys in ROUTES.values() for key in keys}
+    by_route = {key: limits(settings) for key, settings in properties["RouteSettings"].items()}
+    assert by_route.keys() <= routes
+    assert by_route.keys() == ROUTES["AuthFunction"] | ROUTES["CleanupFunction"]
+    token = by_route.pop("POST /auth/token")
+    for other in (*by_route.values(), limits(properties["DefaultRouteSettings"])):
+        assert token[0] < other[0]
+        assert token[1] < other[1]
+
+
 def test_the_clean_up_runs_by_itself(functions: dict[str, Any]) -> None:
     """On a schedule that is a parameter, with an input that is no HTTP event."""
     events = functions["CleanupFunction"]["Events"].values()

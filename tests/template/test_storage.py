@@ -15,7 +15,8 @@ def test_what_holds_data_survives_the_stack(template: Any) -> None:
     kept = {name: body for name, body in template["Resources"].items() if body["Type"] in lasting}
     assert {body["Type"] for body in kept.values()} == set(lasting)
     for name, body in kept.items():
-        assert body["DeletionPolicy"] == "Retain", name
+        # A first deploy that fails leaves nothing behind; after that everything stays.
+        assert body["DeletionPolicy"] == "RetainExceptOnCreate", name
         assert body["UpdateReplacePolicy"] == "Retain", name
 
 
@@ -60,22 +61,48 @@ def test_every_attribute_that_is_declared_is_a_key(template: Any) -> None:
 
 
 def test_nobody_reaches_the_bucket_past_its_door(template: Any) -> None:
-    """No public access, no ACLs, no plain HTTP."""
+    """No public access, no ACLs; what is stored is encrypted."""
     properties = template["Resources"]["Bucket"]["Properties"]
     assert all(properties["PublicAccessBlockConfiguration"].values())
     assert len(properties["PublicAccessBlockConfiguration"]) == 4
     assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
-    (statement,) = template["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:*")
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    (encryption,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] in ("AES256", "aws:kms")
 
 
-def test_a_browser_redirected_to_the_bucket_may_read_its_answer(template: Any) -> None:
-    """It comes with `Origin: null`, and hides what is not exposed."""
-    (rule,) = template["Resources"]["Bucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
-    assert set(rule["AllowedMethods"]) == {"GET", "HEAD", "PUT"}
-    assert {"ETag", "Content-Range", "Accept-Ranges", "Content-Disposition"} <= set(rule["ExposedHeaders"])
-    assert {"*", "null"} & set(rule["AllowedOrigins"])
+def test_what_the_bucket_denies_to_everybody(template: Any) -> None:
+    """Plain HTTP, TLS before 1.2, and signatures older than any URL may become; its policy allows nothing."""
+    policy = template["Resources"]["BucketPolicy"]["Properties"]
+    assert policy["Bucket"] == {"Ref": "Bucket"}
+    statements = policy["PolicyDocument"]["Statement"]
+    longest = template["Parameters"]["UrlLifetime"]["MaxValue"] * 1000
+    assert [statement["Condition"] for statement in statements] == [
+        {"Bool": {"aws:SecureTransport": "false"}},
+        {"NumericLessThan": {"s3:TlsVersion": "1.2"}},
+        {"NumericGreaterThan": {"s3:signatureAge": str(longest)}},
+    ]
+    for statement in statements:
+        assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+        assert {"Fn::Sub": "${Bucket.Arn}/*"} in [statement["Resource"], *statement["Resource"]]
+
+
+def test_pages_of_the_configured_origins_may_use_the_buckets_urls(template: Any) -> None:
+    """Those of the API's parameter, and no others, may write; they may read every header that a download has."""
+    configured, redirected = template["Resources"]["Bucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
+    assert configured["AllowedOrigins"] == {"Ref": "CorsOrigins"}
+    assert template["Resources"]["Api"]["Properties"]["CorsConfiguration"]["AllowOrigins"] == {"Ref": "CorsOrigins"}
+    assert set(configured["AllowedMethods"]) == {"GET", "HEAD", "PUT"}
+    assert {"range", "if-range", "x-amz-checksum-crc32c"} <= set(configured["AllowedHeaders"])
+    for rule in (configured, redirected):
+        assert {"ETag", "Content-Range", "Accept-Ranges", "Content-Disposition"} <= set(rule["ExposedHeaders"])
+        assert "*" not in rule["AllowedHeaders"]
+
+
+def test_a_page_redirected_to_the_bucket_may_read_and_nothing_else(template: Any) -> None:
+    """After a redirect to another origin a browser says `Origin: null`, whatever page it was."""
+    _, redirected = template["Resources"]["Bucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
+    assert redirected["AllowedOrigins"] == ["null"]
+    assert set(redirected["AllowedMethods"]) == {"GET", "HEAD"}
 
 
 def test_tokens_are_signed_where_the_key_cannot_leave(template: Any) -> None:
