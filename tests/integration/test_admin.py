@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import jwt
 import pytest
 from botocore.exceptions import ClientError
 
@@ -26,6 +27,8 @@ STACKS: dict[str, dict[str, Any]] = {
     },
     "other": {"StackName": "other"},
 }
+
+GRANT = {"grant_type": "client_credentials"}
 
 Admin = Callable[..., Any]
 
@@ -67,8 +70,7 @@ def admin(capsys: pytest.CaptureFixture[str]) -> Admin:
 
 
 def token_status(stack: Stack, client_id: str, secret: str) -> int:
-    body = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
-    return stack.post("POST /auth/token", body).status
+    return stack.post("POST /auth/token", {**GRANT, "client_id": client_id, "client_secret": secret}).status
 
 
 def test_a_client_from_its_first_secret_to_its_last(stack: Stack, admin: Admin) -> None:
@@ -106,6 +108,11 @@ def test_a_key_from_kms_to_its_end(stack: Stack, admin: Admin, capsys: pytest.Ca
     assert main(["key", "activate", "--stack", "ferry", added["kid"].lstrip("-")]) == 1
     assert "too early" in capsys.readouterr().err
     admin("key", "activate", "--at-once", added["kid"].lstrip("-"))
+    wiring.keys.cache_clear()
+    wiring.issuer.cache_clear()
+    secret = admin("client", "add", "signed", "--namespace", "acme")["client_secret"]
+    token = stack.post("POST /auth/token", {**GRANT, "client_id": "signed", "client_secret": secret})
+    assert jwt.get_unverified_header(token.json["access_token"])["kid"] == added["kid"]
     states = {key["kid"]: key["state"] for key in admin("key", "list")}
     assert states == {first["kid"]: "replaced", added["kid"]: "signing"}
     assert main(["key", "retire", "--stack", "ferry", first["kid"].lstrip("-")]) == 1

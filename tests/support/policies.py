@@ -8,10 +8,13 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
+from local.stack import PSEUDO
 from local.template import Template, load
 from tests.support.template import TEMPLATE
 
 KNOWN_CONDITIONS = ("ForAllValues:StringEquals", "ForAllValues:StringLike")
+RESOURCE_TAG = "aws:ResourceTag/"
+OWN_KMS = f"arn:aws:kms:{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}:"
 LEADING_KEYS = "dynamodb:LeadingKeys"
 
 
@@ -20,12 +23,14 @@ class Grant:
     """An action on a resource, which is `Bucket/o/*` or `LedgerTable/index/due`: logical ids instead of ARNs.
 
     `leading_keys` are the patterns that the partition keys of a table's items must match, None where all are allowed.
+    `tag` is what the resource must be tagged with: only that makes a resource by wildcard bearable.
     """
 
     function: str
     action: str
     resource: str
     leading_keys: tuple[str, ...] | None = None
+    tag: tuple[str, str] | None = None
 
     def covers(self, action: str, resource: str, keys: Sequence[str] = ()) -> bool:
         """Whether IAM would let the call through by this grant alone."""
@@ -38,7 +43,7 @@ class Grant:
 @cache
 def grants() -> tuple[Grant, ...]:
     """Every grant of every function, in the template's order."""
-    template = Template(load(TEMPLATE), {}, references=lambda name: name, attribute=lambda name, _: name)
+    template = Template(load(TEMPLATE), {}, references=lambda name: name, attribute=lambda name, _: name, pseudo=PSEUDO)
     return tuple(
         grant
         for function, body in template.resources("AWS::Serverless::Function").items()
@@ -51,12 +56,22 @@ def grants() -> tuple[Grant, ...]:
 def _grants_of(function: str, statement: Mapping[str, Any]) -> list[Grant]:
     assert statement["Effect"] == "Allow"
     assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}
-    keys = _leading_keys(statement.get("Condition", {}))
+    condition = dict(statement.get("Condition", {}))
+    tag = _tag(condition.pop("StringEquals", {}))
+    keys = _leading_keys(condition)
     return [
-        Grant(function, action, resource, keys)
+        Grant(function, action, resource.removeprefix(OWN_KMS), keys, tag)
         for action in _listed(statement["Action"])
         for resource in _listed(statement["Resource"])
     ]
+
+
+def _tag(tested: Mapping[str, Any]) -> tuple[str, str] | None:
+    if not tested:
+        return None
+    ((name, value),) = tested.items()
+    assert name.startswith(RESOURCE_TAG)
+    return name.removeprefix(RESOURCE_TAG), value
 
 
 def _leading_keys(condition: Mapping[str, Any]) -> tuple[str, ...] | None:

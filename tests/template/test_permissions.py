@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from admin import kms
+from local.stack import PSEUDO
 from tests.support.policies import Grant, grants
 
 KEYRING = ("KEYRING",)
@@ -23,6 +25,7 @@ ALLOWED: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
         ("dynamodb:PutItem", "AccessTable", KEYRING),
         ("kms:Sign", "SigningKey", None),
         ("kms:GetPublicKey", "SigningKey", None),
+        ("kms:Sign", "key/*", None),
     },
     "UploadFunction": READ_KEYRING
     | TELL_ABSENT
@@ -88,13 +91,13 @@ def test_no_function_is_forgotten(functions: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("grant", grants(), ids=lambda grant: f"{grant.function}-{grant.action}-{grant.resource}")
 def test_nothing_is_granted_by_wildcard(grant: Grant) -> None:
-    """No wildcard in an action; in a resource only after a prefix; all of the bucket only for a reason."""
+    """No wildcard in an action; in a resource only after a prefix or for a tag; the whole bucket only for a reason."""
     assert "*" not in grant.action
     if grant.action.startswith("s3:"):
         name, _, prefix = grant.resource.partition("/")
         assert name == "Bucket"
         assert prefix in ("o/*", "st/*") if prefix else grant.action in WHOLE_BUCKET
-    else:
+    elif grant.tag is None:
         assert "*" not in grant.resource
     assert grant.leading_keys is None or "*" not in grant.leading_keys
 
@@ -102,7 +105,15 @@ def test_nothing_is_granted_by_wildcard(grant: Grant) -> None:
 def test_whoever_can_sign_can_be_anybody() -> None:
     """So one function can, and it can touch no file."""
     assert {grant.function for grant in grants() if grant.action == "kms:Sign"} == {"AuthFunction"}
-    assert {grant.resource for grant in grants() if grant.function == "AuthFunction"} == {"AccessTable", "SigningKey"}
+    touched = {grant.resource for grant in grants() if grant.function == "AuthFunction"}
+    assert touched == {"AccessTable", "SigningKey", "key/*"}
+
+
+def test_of_the_accounts_keys_the_stacks_own_may_sign() -> None:
+    """Those that an operator has made for it, told by a tag; `ferry-admin key add` sets the same."""
+    (grant,) = (grant for grant in grants() if grant.resource == "key/*")
+    assert (grant.action, grant.tag) == ("kms:Sign", (kms.TAG, PSEUDO["AWS::StackName"]))
+    assert [each for each in grants() if each.tag is not None] == [grant]
 
 
 def test_only_the_token_function_sees_hashes_of_secrets() -> None:
