@@ -12,18 +12,17 @@ from local.stack import PSEUDO
 from local.template import Template, load
 from tests.support.template import TEMPLATE
 
-KNOWN_CONDITIONS = ("ForAllValues:StringEquals", "ForAllValues:StringLike")
-RESOURCE_TAG = "aws:ResourceTag/"
-OWN_KMS = f"arn:aws:kms:{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}:"
 LEADING_KEYS = "dynamodb:LeadingKeys"
+OWN_KMS = f"arn:aws:kms:{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}:"
+RESOURCE_TAG = "aws:ResourceTag/"
 
 
 @dataclass(frozen=True, order=True)
 class Grant:
     """An action on a resource, which is `Bucket/o/*` or `LedgerTable/index/due`: logical ids instead of ARNs.
 
-    `leading_keys` are the patterns that the partition keys of a table's items must match, None where all are allowed.
-    `tag` is what the resource must be tagged with: only that makes a resource by wildcard bearable.
+    `leading_keys` are the patterns that the partition keys of a table's items must match, None where all are allowed;
+    `tag` is the name and the value that a resource must be tagged with.
     """
 
     function: str
@@ -43,7 +42,8 @@ class Grant:
 @cache
 def grants() -> tuple[Grant, ...]:
     """Every grant of every function, in the template's order."""
-    template = Template(load(TEMPLATE), {}, references=lambda name: name, attribute=lambda name, _: name, pseudo=PSEUDO)
+    source = load(TEMPLATE)
+    template = Template(source, {}, references=lambda name: name, attribute=lambda name, _: name, pseudo=PSEUDO)
     return tuple(
         grant
         for function, body in template.resources("AWS::Serverless::Function").items()
@@ -56,9 +56,7 @@ def grants() -> tuple[Grant, ...]:
 def _grants_of(function: str, statement: Mapping[str, Any]) -> list[Grant]:
     assert statement["Effect"] == "Allow"
     assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}
-    condition = dict(statement.get("Condition", {}))
-    tag = _tag(condition.pop("StringEquals", {}))
-    keys = _leading_keys(condition)
+    keys, tag = _conditions(statement.get("Condition", {}))
     return [
         Grant(function, action, resource.removeprefix(OWN_KMS), keys, tag)
         for action in _listed(statement["Action"])
@@ -66,24 +64,20 @@ def _grants_of(function: str, statement: Mapping[str, Any]) -> list[Grant]:
     ]
 
 
-def _tag(tested: Mapping[str, Any]) -> tuple[str, str] | None:
-    if not tested:
-        return None
-    ((name, value),) = tested.items()
-    assert name.startswith(RESOURCE_TAG)
-    return name.removeprefix(RESOURCE_TAG), value
-
-
-def _leading_keys(condition: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Fails on a condition that is not understood here: nothing is to be taken for granted that AWS might refuse."""
-    if not condition:
-        return None
-    ((operator, tested),) = condition.items()
-    assert operator in KNOWN_CONDITIONS
-    assert tested.keys() == {LEADING_KEYS}
-    keys = tuple(tested[LEADING_KEYS])
-    assert operator.endswith("StringLike") or not any("*" in key for key in keys)
-    return keys
+def _conditions(tests: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str, str] | None]:
+    """Leading keys and tag. Fails on what is not understood here: AWS might refuse what would be taken for granted."""
+    keys: tuple[str, ...] | None = None
+    tag: tuple[str, str] | None = None
+    for operator, tested in tests.items():
+        ((name, value),) = tested.items()
+        if name == LEADING_KEYS:
+            assert operator in ("ForAllValues:StringEquals", "ForAllValues:StringLike")
+            keys = tuple(value)
+            assert operator.endswith("StringLike") or not any("*" in key for key in keys)
+        else:
+            assert (operator, name.startswith(RESOURCE_TAG)) == ("StringEquals", True), f"{operator}: {tested}"
+            tag = (name.removeprefix(RESOURCE_TAG), value)
+    return keys, tag
 
 
 def _listed(value: Any) -> list[str]:
