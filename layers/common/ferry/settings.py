@@ -9,8 +9,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Typed settings. Durations are seconds, but for those of sessions and completions, which are milliseconds:
-    `session_idle`, `session_max_age`, `lease`, `mending`; and of `access_cache`: how long keys and disabled clients are
-    believed once read.
+    `session_idle`, `session_max_age`, `lease`, `mending`, `keep_objects`; and of `access_cache`: how long keys and
+    disabled clients are believed once read.
 
     `cleanup_function` is the name of the function that long completions are handed on to; empty: to none.
     """
@@ -26,8 +26,10 @@ class Settings:
     lease: int
     mending: int
     access_cache: int
+    keep_objects: int
     cleanup_function: str
     endpoints: Mapping[str, str]
+    tracing: bool = False
     issuer: str = "ferry"
     audience: str = "ferry"
 
@@ -45,7 +47,9 @@ class Settings:
             url_lifetime=int(environ["FERRY_URL_LIFETIME"]),
             lease=int(environ["FERRY_LEASE"]) * 1000,
             mending=int(environ["FERRY_MENDING"]) * 1000,
-            access_cache=int(environ["FERRY_ACCESS_CACHE"]) * 1000,
+            access_cache=int(environ.get("FERRY_ACCESS_CACHE", "45")) * 1000,
+            keep_objects=int(environ.get("FERRY_ORPHAN_OBJECT_DAYS", "35")) * 86_400_000,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
+            tracing=environ.get("FERRY_TRACING", "Disabled") != "Disabled",
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )
