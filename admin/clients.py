@@ -41,7 +41,7 @@ def add(desk: Desk, client_id: str, ns: str, scopes: Iterable[str]) -> tuple[Cli
             raise AdminError(f"there is a client {client_id!r} already", "`client rotate` gives it a new secret")
         now = desk.clock()
         client = Client(client_id, ns, wanted, (digest,), created_at=now, rotated_at=now)
-        act = desk.act("client.added", client_id, ns=ns, scope=" ".join(sorted(wanted)))
+        act = desk.act("client.add", client_id, ns=ns, scope=" ".join(sorted(wanted)))
         desk.registry.commit(act, client=Change(client, None))
         return client
 
@@ -61,7 +61,7 @@ def rotate(desk: Desk, client_id: str, *, at_once: bool = False) -> tuple[Client
             )
         kept = () if at_once else client.secret_hashes
         new = replace(client, secret_hashes=(*kept, digest), rotated_at=desk.clock())
-        event = "client.secret_replaced" if at_once else "client.secret_added"
+        event = "client.rotate_at_once" if at_once else "client.rotate"
         desk.registry.commit(desk.act(event, client_id), client=Change(new, client))
         return new
 
@@ -77,7 +77,7 @@ def end_rotation(desk: Desk, client_id: str, *, undo: bool = False) -> Client:
             raise AdminError(f"{client_id} has one secret: no rotation is under way", "`client rotate` begins one")
         kept = client.secret_hashes[:1] if undo else client.secret_hashes[-1:]
         new = replace(client, secret_hashes=kept)
-        event = "client.rotation_undone" if undo else "client.rotation_finished"
+        event = "client.rotate_undo" if undo else "client.rotate_finish"
         desk.registry.commit(desk.act(event, client_id), client=Change(new, client))
         return new
 
@@ -93,7 +93,7 @@ def disable(desk: Desk, client_id: str) -> Client:
         keyring = desk.registry.keyring()
         now = desk.clock() // 1000
         desk.registry.commit(
-            desk.act("client.disabled", client_id),
+            desk.act("client.disable", client_id),
             client=Change(new, client),
             keyring=_revoking(keyring, client_id, now + IN_FLIGHT, now) if keyring else None,
         )
@@ -116,7 +116,7 @@ def enable(desk: Desk, client_id: str) -> Client:
         if keyring and keyring.revoked.get(client_id, 0) > now:
             change = _revoking(keyring, client_id, now, now)
         desk.registry.commit(
-            desk.act("client.enabled", client_id),
+            desk.act("client.enable", client_id),
             client=Change(new, client),
             keyring=change,
         )

@@ -66,7 +66,7 @@ def add(desk: Desk, signer: Signer, key_ref: str) -> PublicKey:
             raise AdminError(f"there are {MOST_KEYS} keys already", "retire one first: `key list` says which")
         added = PublicKey(kid, jwk, key_ref, published_at=desk.clock())
         new = replace(keyring, keys=(*keyring.keys, added))
-        desk.registry.commit(desk.act("key.published", kid, key_ref=key_ref), keyring=Change(new, keyring))
+        desk.registry.commit(desk.act("key.add", kid, key_ref=key_ref), keyring=Change(new, keyring))
         return added
 
     return settled(attempt)
@@ -89,7 +89,7 @@ def activate(desk: Desk, kid: str, *, at_once: bool = False) -> PublicKey:
             each.kid: replace(each, replaced_at=now) for each in keyring.keys if each.kid == keyring.signing_kid
         }
         keys = tuple(changes.get(each.kid, each) for each in keyring.keys)
-        act = desk.act("key.activated", key.kid, instead_of=keyring.signing_kid, at_once=str(at_once).lower())
+        act = desk.act("key.activate", key.kid, instead_of=keyring.signing_kid, at_once=str(at_once).lower())
         desk.registry.commit(act, keyring=Change(replace(keyring, signing_kid=key.kid, keys=keys), keyring))
         return active
 
@@ -110,7 +110,7 @@ def retire(desk: Desk, kid: str, *, lifetime: int, at_once: bool = False) -> Pub
             ready = key.replaced_at + (lifetime + UNUSED_FOR) * SECOND
             _wait(ready, desk.clock(), "tokens that this key has signed may be alive")
         new = replace(keyring, keys=tuple(each for each in keyring.keys if each.kid != key.kid))
-        act = desk.act("key.retired", key.kid, key_ref=key.key_ref, at_once=str(at_once).lower())
+        act = desk.act("key.retire", key.kid, key_ref=key.key_ref, at_once=str(at_once).lower())
         desk.registry.commit(act, keyring=Change(new, keyring))
         return key
 

@@ -19,7 +19,7 @@ lambda_handler = traced(app.handle, wiring.tracing)
 KEYS_CACHE = "public, max-age=60"
 
 
-@app.open("POST /auth/token", refuse=token.refused)
+@app.open("POST /auth/token", refuse=token.refused, audit="token.issue")
 def issue_token(request: Request) -> Answer:
     wanted = token.token_request(request)
     return token.issued(issue(wiring.issuer(), wanted))

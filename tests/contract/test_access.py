@@ -75,7 +75,7 @@ def test_the_keyring_is_replaced_only_if_it_is_the_one_seen(access: AccessStore)
     assert access.keyring() == second
 
 
-def act(event: str = "client.added", at: int = 1_790_000_000_123) -> Act:
+def act(event: str = "client.add", at: int = 1_790_000_000_123) -> Act:
     return Act(at, "arn:operator", event, CLIENT.client_id, {"why": "a test"})
 
 
@@ -83,7 +83,7 @@ def test_an_act_and_its_rows_are_written_together(access: Registry) -> None:
     """The client, the keyring and the act, all three; what was done is listed, the latest first."""
     ring = Keyring("kid", (KEY,))
     access.commit(act(), client=Change(CLIENT, None), keyring=Change(ring, None))
-    later = act("client.disabled", at=1_790_000_000_124)
+    later = act("client.disable", at=1_790_000_000_124)
     access.commit(later)
     assert access.client(CLIENT.client_id) == CLIENT
     assert access.keyring() == ring
@@ -96,7 +96,7 @@ def test_a_condition_that_fails_leaves_nothing_behind(access: Registry) -> None:
     access.commit(act(), client=Change(CLIENT, None), keyring=Change(ring, None))
     seen, seen_ring = access.client(CLIENT.client_id), access.keyring()
     changed = replace(CLIENT, disabled=True)
-    access.commit(act("client.disabled"), client=Change(changed, seen))
+    access.commit(act("client.disable"), client=Change(changed, seen))
     moved = Keyring("kid", (), {"x": 1})
     for client, keyring in (
         (Change(CLIENT, seen), Change(moved, seen_ring)),

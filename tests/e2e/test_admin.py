@@ -13,13 +13,15 @@ import pytest
 
 from local.api import Api, Refused
 from local.launch import ROOT, Launched
-from tests.e2e.clients import eventually
+from tests.e2e.clients import eventually, upload
+from tests.support.leaks import output_of
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
-    """One whose functions believe what they have read for a second only."""
-    launched = Launched(tmp_path_factory.mktemp("admin") / "state", parameters="AccessCache=1")
+    """One whose functions believe what they have read for a second only, and log names of files."""
+    parameters = "AccessCache=1 LogFileNames=true"
+    launched = Launched(tmp_path_factory.mktemp("admin") / "state", parameters=parameters)
     yield launched
     assert launched.stop() == 0, launched.log()
 
@@ -107,5 +109,23 @@ def test_what_was_done_is_on_record(service: Launched) -> None:
     """By the person at this machine."""
     admin(service, "client", "add", "camera-9", "--namespace", "acme")
     (latest,) = admin(service, "audit", "--limit", "1")
-    assert (latest["event"], latest["subject"]) == ("client.added", "camera-9")
+    assert (latest["event"], latest["subject"]) == ("client.add", "camera-9")
     assert latest["actor"].startswith("local:")
+
+
+def test_what_clients_do_is_in_the_logs(service: Launched, anonymous: Api) -> None:
+    """Tokens, issued and refused, and a deletion with the file's name, as it was asked for."""
+    demo = anonymous.log_in("demo", service.described["clients"][0]["client_secret"])
+    upload(demo, "a name in the log.bin", b"x")
+    assert demo.request("DELETE", "/files/a%20name%20in%20the%20log.bin").status == 204
+    with pytest.raises(Refused):
+        anonymous.log_in("demo", "not the secret")
+
+    def events() -> list[dict[str, Any]]:
+        lines = [line for _, text in output_of(service.state) for line in text.splitlines() if '"audit":true' in line]
+        return [json.loads(line) for line in lines]
+
+    eventually(lambda: {"token.issue", "file.delete"} <= {event["event"] for event in events()})
+    eventually(lambda: "invalid_client" in {event["outcome"] for event in events()})
+    (deleted,) = (event for event in events() if event["event"] == "file.delete")
+    assert (deleted["actor"], deleted["ns"], deleted["file_name"]) == ("demo", "demo", "a name in the log.bin")

@@ -29,6 +29,7 @@ class Context:
     """What the platform tells of an invocation."""
 
     function_name = "function"
+    aws_request_id = "of-lambda"
 
     def get_remaining_time_in_millis(self) -> int:
         return 900_000

@@ -149,7 +149,7 @@ def test_every_act_is_on_record(admin: Admin) -> None:
     admin("client", "add", "recorded", "--namespace", "acme")
     admin("client", "disable", "recorded")
     latest, before = admin("audit", "--limit", "2")
-    assert (latest["event"], before["event"]) == ("client.disabled", "client.added")
+    assert (latest["event"], before["event"]) == ("client.disable", "client.add")
     for act in (latest, before):
         assert act["audit"] is True
         assert act["subject"] == "recorded"

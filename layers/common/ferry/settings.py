@@ -30,6 +30,7 @@ class Settings:
     cleanup_function: str
     endpoints: Mapping[str, str]
     tracing: bool = False
+    log_file_names: bool = False
     issuer: str = "ferry"
     audience: str = "ferry"
 
@@ -50,6 +51,7 @@ class Settings:
             access_cache=int(environ.get("FERRY_ACCESS_CACHE", "45")) * 1000,
             keep_objects=int(environ.get("FERRY_ORPHAN_OBJECT_DAYS", "35")) * 86_400_000,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
+            log_file_names=environ.get("FERRY_LOG_FILE_NAMES", "false") == "true",
             tracing=environ.get("FERRY_TRACING", "Disabled") != "Disabled",
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )

@@ -26,6 +26,10 @@ def settings() -> Settings:
     return Settings.from_environment(os.environ)
 
 
+def log_file_names() -> bool:
+    return settings().log_file_names
+
+
 def tracing() -> bool:
     """Whether requests are traced."""
     return settings().tracing

@@ -165,9 +165,9 @@ def test_without_keys_there_is_nothing_to_revoke(desk: Desk, store: MemoryAccess
 
 
 CHANGES: list[tuple[Callable[[Desk], object], str]] = [
-    (lambda desk: clients.rotate(desk, "a"), "client.secret_added"),
-    (lambda desk: clients.rotate(desk, "a", at_once=True), "client.secret_replaced"),
-    (lambda desk: clients.disable(desk, "a"), "client.disabled"),
+    (lambda desk: clients.rotate(desk, "a"), "client.rotate"),
+    (lambda desk: clients.rotate(desk, "a", at_once=True), "client.rotate_at_once"),
+    (lambda desk: clients.disable(desk, "a"), "client.disable"),
 ]
 
 
@@ -188,7 +188,7 @@ def test_no_update_is_lost(desk: Desk, store: MemoryAccess, change: Callable[[De
     change(desk)
     assert store.rows["a"].ns == "moved"
     assert "b" in revoked(store)
-    assert [act.event for act in store.history if act.subject == "a"] == ["client.added", event]
+    assert [act.event for act in store.history if act.subject == "a"] == ["client.add", event]
     assert store.history[-1].actor == "arn:operator"
 
 

@@ -52,7 +52,7 @@ def test_a_key_is_published_once(desk: Desk, store: MemoryAccess, signer: Memory
     assert keys.add(desk, signer, "key-2") == added
     assert ring(store).signing_kid == first
     assert [key.key_ref for key in ring(store).keys] == ["key-1", "key-2"]
-    assert [act.event for act in store.history] == ["key.published"]
+    assert [act.event for act in store.history] == ["key.add"]
 
 
 def test_no_step_is_taken_too_early(
@@ -73,7 +73,7 @@ def test_no_step_is_taken_too_early(
     clock.advance(1)
     keys.retire(desk, old, lifetime=LIFETIME)
     assert [key.kid for key in ring(store).keys] == [new]
-    assert [act.event for act in store.history] == ["key.published", "key.activated", "key.retired"]
+    assert [act.event for act in store.history] == ["key.add", "key.activate", "key.retire"]
 
 
 def test_an_emergency_waits_for_nothing(desk: Desk, store: MemoryAccess, signer: MemorySigner) -> None:

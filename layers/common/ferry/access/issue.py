@@ -36,11 +36,16 @@ class TokenRequest:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`expires_in` is seconds; `scope` is space-separated."""
+    """`expires_in` is seconds; `scope` is space-separated; `token_id` is its `jti`, whom it is for `client_id` and
+    `ns`.
+    """
 
     access_token: str
     expires_in: int
     scope: str
+    token_id: str
+    client_id: str
+    ns: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,11 @@ def issue(issuer: Issuer, request: TokenRequest) -> Token:
         raise InvalidTokenRequest("grant_type is missing")
     client = _authenticated(issuer.store, request.client_id, request.client_secret)
     if request.grant_type != "client_credentials":
-        raise UnsupportedGrantType
+        raise UnsupportedGrantType(**_named(client))
     scope = _granted(client, request.scope)
     keyring = published(issuer.keys, issuer.store, issuer.signer, issuer.key_ref)
     key = next(key for key in keyring.keys if key.kid == keyring.signing_kid)
-    now = issuer.clock() // 1000
+    now, token_id = issuer.clock() // 1000, issuer.new_id()
     claims = {
         "iss": issuer.issuer,
         "aud": issuer.audience,
@@ -81,11 +86,12 @@ def issue(issuer: Issuer, request: TokenRequest) -> Token:
         "iat": now,
         "nbf": now,
         "exp": now + issuer.lifetime,
-        "jti": issuer.new_id(),
+        "jti": token_id,
         "scope": scope,
         "ns": client.ns,
     }
-    return Token(_signed(issuer.signer, claims, kid=key.kid, key_ref=key.key_ref), issuer.lifetime, scope)
+    signed = _signed(issuer.signer, claims, kid=key.kid, key_ref=key.key_ref)
+    return Token(signed, issuer.lifetime, scope, token_id, client.client_id, client.ns)
 
 
 def _authenticated(store: AccessStore, client_id: str, secret: str) -> Client:
@@ -95,7 +101,7 @@ def _authenticated(store: AccessStore, client_id: str, secret: str) -> Client:
     Only a request without credentials, or with an id that no client can have, is refused without a look.
     """
     if not client_id or not secret or len(client_id.encode("utf-8", "replace")) > MAX_CLIENT_ID_BYTES:
-        raise InvalidClient
+        raise InvalidClient(reason="no_credentials")
     client = store.client(client_id)
     digest = hashlib.sha256(secret.encode("utf-8", "replace")).digest()
     hashes = client.secret_hashes if client is not None else ()
@@ -104,16 +110,22 @@ def _authenticated(store: AccessStore, client_id: str, secret: str) -> Client:
         known |= hmac.compare_digest(digest, candidate)
     for _ in range(len(hashes), 2):
         hmac.compare_digest(digest, _NOBODYS_HASH)
-    if client is None or client.disabled or not known:
-        raise InvalidClient
+    if client is None:
+        raise InvalidClient(reason="unknown_client")
+    if client.disabled or not known:
+        raise InvalidClient(reason="disabled" if client.disabled else "wrong_secret", **_named(client))
     return client
+
+
+def _named(client: Client) -> dict[str, str]:
+    return {"actor": client.client_id, "ns": client.ns}
 
 
 def _granted(client: Client, requested: str) -> str:
     if not requested:
         return " ".join(sorted(client.scopes))
     if not _SCOPE.fullmatch(requested) or not client.scopes.issuperset(requested.split(" ")):
-        raise InvalidScope
+        raise InvalidScope(**_named(client))
     return " ".join(sorted(set(requested.split(" "))))
 
 

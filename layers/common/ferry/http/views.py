@@ -135,6 +135,11 @@ def status(progress: Status) -> View:
 
 def cleanup(report: Report) -> View:
     """What a clean-up did, or would do."""
+    return {**cleaned(report), **_cursor(report.cursor)}
+
+
+def cleaned(report: Report) -> View:
+    """The same, without the cursor, which has a name in it."""
     return {
         "examined": report.examined,
         "expired": report.expired,
@@ -147,7 +152,6 @@ def cleanup(report: Report) -> View:
         "errors": report.errors,
         "complete": report.complete,
         "dry_run": report.dry_run,
-        **_cursor(report.cursor),
     }
 
 
