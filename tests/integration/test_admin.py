@@ -65,6 +65,7 @@ def admin(capsys: pytest.CaptureFixture[str]) -> Admin:
     """Runs a command that must succeed, and returns its answer."""
 
     def run(*arguments: str) -> Any:
+        capsys.readouterr()  # what the functions have said so far
         assert main([*arguments, "--stack", "ferry", "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
