@@ -16,7 +16,7 @@ from jwt.api_jws import PyJWS
 
 from ferry.access.keyring import KeyCache, published
 from ferry.access.oauth import InvalidClient, InvalidScope, InvalidTokenRequest, UnsupportedGrantType
-from ferry.model import Client
+from ferry.model import Client, Keyring
 from ferry.ports import AccessStore, Clock, Signer
 
 MAX_CLIENT_ID_BYTES = 256
@@ -50,7 +50,9 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """What issuing needs. `key_ref` is the key that is published when none is; `lifetime` is seconds."""
+    """What issuing needs. `key_ref` is the key that is published when none is; `lifetime` is seconds. `issues` is false
+    where tokens come from an issuer outside alone.
+    """
 
     store: AccessStore
     keys: KeyCache
@@ -61,6 +63,7 @@ class Issuer:
     audience: str
     lifetime: int
     new_id: Callable[[], str] = secrets.token_hex
+    issues: bool = True
 
 
 def issue(issuer: Issuer, request: TokenRequest) -> Token:
@@ -70,13 +73,15 @@ def issue(issuer: Issuer, request: TokenRequest) -> Token:
         InvalidTokenRequest, InvalidClient, UnsupportedGrantType, InvalidScope: in this order.
         BackendUnavailable: the clients, the keys or the signer could not be reached.
     """
+    if not issuer.issues:
+        raise UnsupportedGrantType("tokens come from another issuer here")
     if not request.grant_type:
         raise InvalidTokenRequest("grant_type is missing")
     client = _authenticated(issuer.store, request.client_id, request.client_secret)
     if request.grant_type != "client_credentials":
         raise UnsupportedGrantType(**_named(client))
     scope = _granted(client, request.scope)
-    keyring = published(issuer.keys, issuer.store, issuer.signer, issuer.key_ref)
+    keyring = public_keys(issuer)
     key = next(key for key in keyring.keys if key.kid == keyring.signing_kid)
     now, token_id = issuer.clock() // 1000, issuer.new_id()
     claims = {
@@ -92,6 +97,13 @@ def issue(issuer: Issuer, request: TokenRequest) -> Token:
     }
     signed = _signed(issuer.signer, claims, kid=key.kid, key_ref=key.key_ref)
     return Token(signed, issuer.lifetime, scope, token_id, client.client_id, client.ns)
+
+
+def public_keys(issuer: Issuer) -> Keyring:
+    """The keys that its tokens are checked with; none where tokens come from outside alone. Raises as `published`."""
+    if not issuer.issues:
+        return Keyring(signing_kid="", keys=())
+    return published(issuer.keys, issuer.store, issuer.signer, issuer.key_ref)
 
 
 def _authenticated(store: AccessStore, client_id: str, secret: str) -> Client:

@@ -36,8 +36,8 @@ class InvalidClient(OAuthError):
 class UnsupportedGrantType(OAuthError):
     error = "unsupported_grant_type"
 
-    def __init__(self, **noted: str) -> None:
-        super().__init__("the only grant_type here is client_credentials", **noted)
+    def __init__(self, description: str = "the only grant_type here is client_credentials", **noted: str) -> None:
+        super().__init__(description, **noted)
 
 
 class InvalidScope(OAuthError):

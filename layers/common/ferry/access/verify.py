@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from jwt.api_jwk import PyJWK
 from jwt.api_jws import get_unverified_header
@@ -37,11 +37,20 @@ def check_times(claims: Mapping[str, Any], now: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a request is from, and what it may do. Everything it can see is in `ns`."""
+    """Who a request is from, and what it may do. Everything it can see is in `ns`. `issuer` is empty for Ferry."""
 
     client_id: str
     ns: str
     scopes: frozenset[str]
+    issuer: str = ""
+
+
+class TokenCheck(Protocol):
+    """What tells whom a token was issued to."""
+
+    def principal(self, token: str) -> Principal:
+        """Raises `InvalidToken`, `BackendUnavailable`."""
+        ...
 
 
 class Verifier:

@@ -94,7 +94,8 @@ class Api:
                 principal = authenticate(request, scope)
                 if not audit:
                     return route(request, principal.ns)
-                who = {"actor": principal.client_id, "ns": principal.ns, **self._named(request)}
+                issuer = {"issuer": principal.issuer} if principal.issuer else {}
+                who = {"actor": principal.client_id, "ns": principal.ns, **issuer, **self._named(request)}
                 try:
                     answer = route(request, principal.ns)
                 except Exception as error:
