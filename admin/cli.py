@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cause = error.__cause__
         told = f"AWS did not do it: {cause}" if cause else "AWS could not be reached"
         hint = "whether it took effect is not known: look with `show` or `list`"
+        if options.local is not None:
+            hint = "is the local service running? (`make run`)"
         return _failed(told, hint, error, as_json=options.json)
     except KeyboardInterrupt:
         return 130

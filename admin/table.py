@@ -51,7 +51,8 @@ class AdminTable(AccessTable):
                 self._client.transact_write_items(TransactItems=items)
         except ClientError as error:
             reasons: Any = error.response.get("CancellationReasons", [])
-            if {reason.get("Code", "None") for reason in reasons} - {"None"} <= _MOVED:
+            codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
+            if codes and codes <= _MOVED:
                 raise Moved from error
             raise BackendUnavailable from error
 

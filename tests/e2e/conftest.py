@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
@@ -32,9 +33,9 @@ def nothing_secret_is_said() -> Iterator[None]:
     heard, ran = Heard(), list[tuple[Launched, bool]]()
     launch = Launched.__init__
 
-    def noted(service: Launched, state: Path, *, parameters: str = "", options: Sequence[str] = ()) -> None:
-        ran.append((service, NAMES_MAY in parameters))
-        launch(service, state, parameters=parameters, options=options)
+    def noted(service: Launched, state: Path, **given: Any) -> None:
+        ran.append((service, NAMES_MAY in given.get("parameters", "")))
+        launch(service, state, **given)
 
     with listening(heard), patch.object(Launched, "__init__", noted):
         yield

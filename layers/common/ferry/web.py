@@ -84,7 +84,7 @@ class _Question(threading.Thread):
             self._connection.close()
 
     def _ask(self) -> bytes:
-        asked = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        asked = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "ferry"}
         self._connection.request("GET", self._target, headers=asked)
         with self._connection.getresponse() as response:
             if response.status != 200:
