@@ -9,10 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ferry.aws import cursors
-from ferry.model import Claim, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
+from ferry.model import Claim, Deletion, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
 from ferry.ports import Moved, Page
-
-Name = tuple[str, str]
+from tests.fakes.listings import Name, due_position, epoch_seconds, forgetting, name_at, names_after
 
 
 @dataclass
@@ -25,6 +24,7 @@ class Rows:
     stripes: dict[str, dict[int, Progress]] = field(default_factory=dict)
     claims: dict[str, dict[int, dict[int, Claim]]] = field(default_factory=dict)
     dues: dict[tuple[DueKind, str], int] = field(default_factory=dict)
+    deletions: dict[str, Deletion] = field(default_factory=dict)
     ttls: dict[tuple[str, ...], int] = field(default_factory=dict)
 
 
@@ -64,18 +64,18 @@ class MemoryLedger:
 
     def files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
         listing = ("files", ns, prefix)
-        after = _after(cursor, listing, prefix)
+        after = name_at(cursor, listing, prefix)
         with self._lock:
-            names = _names(self.rows.files, ns, after)
+            names = names_after(self.rows.files, ns, after)
             found = [self.rows.files[ns, name] for name in names if name.startswith(prefix)]
         more = cursors.encode(listing, [found[limit - 1].name]) if len(found) > limit else None
         return Page(found[:limit], more)
 
     def open_slots(self, ns: str, cursor: str | None, limit: int) -> Page[Slot]:
         listing = ("slots", ns)
-        after = _after(cursor, listing)
+        after = name_at(cursor, listing)
         with self._lock:
-            names = _names(self.rows.slots, ns, after)
+            names = names_after(self.rows.slots, ns, after)
             page = [self.rows.slots[ns, name] for name in names[:limit]]
         more = cursors.encode(listing, [page[-1].name]) if len(names) > limit else None
         return Page([slot for slot in page if slot.open], more)
@@ -93,9 +93,9 @@ class MemoryLedger:
         at = cursors.decode(cursor, listing, "nss") if cursor is not None else None
         with self._lock:
             found = [Due(kind, subject, due) for (kind, subject), due in self.rows.dues.items() if due <= now]
-        found.sort(key=_due_position)
-        rest = [entry for entry in found if at is None or _due_position(entry) > at]
-        more = cursors.encode(listing, _due_position(rest[limit - 1])) if len(rest) > limit else None
+        found.sort(key=due_position)
+        rest = [entry for entry in found if at is None or due_position(entry) > at]
+        more = cursors.encode(listing, due_position(rest[limit - 1])) if len(rest) > limit else None
         return Page(rest[:limit], more)
 
     # The life of an upload
@@ -115,10 +115,10 @@ class MemoryLedger:
             self.rows.ttls.pop(name, None)
             self.rows.dues[DueKind.SESSION, session.upload_id] = due
 
-    def opened(self, upload_id: str, multipart_id: str | None, *, due: int) -> None:
+    def opened(self, upload_id: str, multipart_id: str | None, *, due: int, untold: bool = False) -> None:
         with self._lock:
             self._session(upload_id, State.CREATING)
-            self._move(upload_id, due=due, state=State.OPEN, multipart_id=multipart_id)
+            self._move(upload_id, due=due, state=State.OPEN, multipart_id=multipart_id, untold=untold)
 
     def claim(self, upload_id: str, part: int, index: int, claim: Claim) -> Mapping[int, Claim]:
         with self._lock:
@@ -194,7 +194,7 @@ class MemoryLedger:
         with self._lock:
             session = self._leased(upload_id, attempt)
             if made is None:
-                stripes = _forgetting(self._present(upload), upload, forget)
+                stripes = forgetting(self._present(upload), upload, forget)
                 _demand(all(row.epoch == seen.epoch for row, seen, lost in stripes if lost))
                 for row, _, lost in stripes:
                     self._reopen(upload, row, lost)
@@ -210,25 +210,36 @@ class MemoryLedger:
             )
 
     def finish(
-        self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int
+        self,
+        session: Session,
+        file: File,
+        *,
+        over: File | None,
+        stages_due: int,
+        object_due: int,
+        ttl: int,
+        tell_by: int | None = None,
     ) -> None:
         name = (file.ns, file.name)
         with self._lock:
             self._leased(session.upload_id, session.attempt)
             found = self.rows.files.get(name)
             _demand((found and found.upload_id) == (over and over.upload_id))
-            self._release(name, session.upload_id, _seconds(ttl))
+            self._release(name, session.upload_id, epoch_seconds(ttl))
             self.rows.files[name] = file
             self._move(
                 session.upload_id,
-                due=None,
+                due=tell_by,
+                untold=tell_by is not None,
                 state=State.COMPLETE,
                 answer=file,
+                replaced=over and over.upload_id,
                 ended=file.uploaded_at,
                 attempt=None,
                 lease_until=0,
             )
-            self.rows.ttls[session.upload_id,] = ttl
+            if tell_by is None:
+                self.rows.ttls[session.upload_id,] = ttl
             self.rows.dues[DueKind.STAGES, session.upload_id] = stages_due
             if over is not None:
                 self.rows.dues[DueKind.OBJECT, over.upload_id] = object_due
@@ -244,23 +255,37 @@ class MemoryLedger:
             if state is State.EXPIRED:
                 _demand([row.touched for row in self._present(upload)] == [seen.touched for seen in upload.stripes])
             self._present(upload)
-            self._release((session.ns, session.name), upload_id, _seconds(ttl))
+            self._release((session.ns, session.name), upload_id, epoch_seconds(ttl))
             self._close(upload)
             self._move(upload_id, due=now, state=state, ended=now, attempt=None, lease_until=0)
 
     def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:
         with self._lock:
             self._session(upload_id, State.CANCELLED, State.EXPIRED)
-            self._move(upload_id, due=None, swept=True)
-            self.rows.ttls[upload_id,] = _seconds(ttl)
+            self._move(upload_id, due=None, swept=True, untold=False)
+            self.rows.ttls[upload_id,] = epoch_seconds(ttl)
             self.rows.dues[DueKind.STAGES, upload_id] = stages_due
 
-    def delete_file(self, file: File, *, object_due: int) -> None:
+    def told(self, session: Session, *, due: int | None, ttl: int | None = None) -> None:
+        with self._lock:
+            found = self._session(session.upload_id, session.state)
+            self._move(session.upload_id, due=due, untold=False, version=found.version)
+            if ttl is not None:
+                self.rows.ttls[session.upload_id,] = epoch_seconds(ttl)
+
+    def delete_file(self, file: File, *, object_due: int, now: int, tell_by: int | None = None) -> None:
         with self._lock:
             found = self.rows.files.get((file.ns, file.name))
             _demand(found is not None and found.upload_id == file.upload_id)
             del self.rows.files[file.ns, file.name]
             self.rows.dues[DueKind.OBJECT, file.upload_id] = object_due
+            if tell_by is not None:
+                self.rows.dues[DueKind.DELETED, file.upload_id] = tell_by
+                self.rows.deletions[file.upload_id] = Deletion(file, now)
+
+    def deletion(self, upload_id: str) -> Deletion | None:
+        with self._lock:
+            return self.rows.deletions.get(upload_id)
 
     # What is due
 
@@ -274,6 +299,8 @@ class MemoryLedger:
             raise ValueError("a session is no tomb")
         with self._lock:
             self.rows.dues.pop((entry.kind, entry.subject), None)
+            if entry.kind is DueKind.DELETED:
+                self.rows.deletions.pop(entry.subject, None)
 
     def erase_rows(self, upload_id: str) -> None:
         with self._lock:
@@ -302,7 +329,7 @@ class MemoryLedger:
             else:
                 self.rows.dues[DueKind.SESSION, upload_id] = due
         session = self.rows.sessions[upload_id]
-        self.rows.sessions[upload_id] = replace(session, version=session.version + 1, **changes)
+        self.rows.sessions[upload_id] = replace(session, **{"version": session.version + 1} | changes)
 
     def _stripe(self, upload_id: str, row: Progress, **changes: Any) -> Progress:
         changed = self.rows.stripes[upload_id][row.stripe] = replace(row, **changes)
@@ -353,38 +380,3 @@ def _demand(condition: bool) -> None:
 
 def _same(found: Slot | None, over: Slot) -> bool:
     return found is not None and found.upload_id == over.upload_id and found.open == over.open
-
-
-def _seconds(ttl: int) -> int:
-    if ttl > 10**11:
-        raise ValueError("a ttl is in epoch seconds, this looks like milliseconds")
-    return ttl
-
-
-def _names(rows: Mapping[Name, object], ns: str, after: str) -> list[str]:
-    names = [name for found, name in rows if found == ns]
-    return sorted((name for name in names if name.encode() > after.encode()), key=str.encode)
-
-
-def _after(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> str:
-    if cursor is None:
-        return ""
-    (after,) = cursors.decode(cursor, listing, "s")
-    if not after or not str(after).startswith(prefix):
-        raise cursors.invalid()
-    return str(after)
-
-
-def _due_position(entry: Due) -> list[str | int]:
-    return [entry.due, entry.kind.value, entry.subject]
-
-
-def _forgetting(
-    rows: list[Progress], upload: Upload, forget: Iterable[int]
-) -> list[tuple[Progress, Progress, list[int]]]:
-    """Each stripe as it is, as it was seen, and the chunks in it that are to be forgotten and were counted."""
-    lost: dict[int, list[int]] = {}
-    for index in sorted(set(forget)):
-        if upload.has_chunk(index):
-            lost.setdefault(upload.stripe_of(index).stripe, []).append(index)
-    return [(row, seen, lost.get(row.stripe, [])) for row, seen in zip(rows, upload.stripes, strict=True)]

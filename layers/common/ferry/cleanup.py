@@ -14,10 +14,12 @@ from functools import partial
 
 from ferry.engine import DAY, HOUR, SECOND, Engine
 from ferry.errors import BackendUnavailable, ChecksumMismatch, FerryError, FileExists, UploadIncomplete
-from ferry.model import Due, DueKind, State, Upload, object_key
+from ferry.model import Due, DueKind, Session, State, Upload, object_key
 from ferry.ports import Moved
+from ferry.telling import tell, untold
 from ferry.uploads.complete import resume, take_over
-from ferry.uploads.ending import end, remove_remains, remove_stages, sweep
+from ferry.uploads.ending import end, memory_ttl, remove_remains, remove_stages, sweep
+from ferry.uploads.files import tell_deleted
 from ferry.uploads.received import landed_parts, received
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ REQUEST_PAGE = 10
 """Uploads between two cursors of a request: the last ones are ended without their bytes when time is short."""
 ORPHAN_AGE = HOUR
 """A multipart upload younger than this may belong to a start that is just going on."""
+UNTOLD = "an event could not be sent; it stays noted"
 
 
 @dataclass(slots=True)
@@ -154,6 +157,9 @@ def sweep_due(engine: Engine, *, has_time: Callable[[], bool]) -> Report:
 
 
 def _settle(engine: Engine, entry: Due, report: Report) -> None:
+    if entry.kind is DueKind.DELETED:
+        _settle_deletion(engine, entry)
+        return
     upload = engine.ledger.upload(entry.subject)
     if entry.kind is DueKind.SESSION:
         if upload is not None:
@@ -173,10 +179,28 @@ def _settle_session(engine: Engine, entry: Due, upload: Upload, report: Report) 
         if session.lease_until < now:
             with suppress(UploadIncomplete, ChecksumMismatch, FileExists):  # as told to the client; it is open again
                 resume(engine, upload)
+    elif session.state is State.COMPLETE:
+        if session.untold:
+            _settle_note(engine, session, due=None)
     elif session.state is State.CREATING or now >= upload.expires_at:
         _expire(engine, upload, report)
-    elif session.state is State.OPEN:
+    elif session.untold:
+        _settle_note(engine, session, due=upload.expires_at)
+    else:
         engine.ledger.reschedule(entry, upload.expires_at)
+
+
+def _settle_note(engine: Engine, session: Session, *, due: int | None) -> None:
+    """An upload whose start or completion has not been told: the bus was down, or the teller has died."""
+    if not tell(engine, untold(session)):
+        raise BackendUnavailable(UNTOLD)
+    engine.ledger.told(session, due=due, ttl=memory_ttl(engine) if due is None else None)
+
+
+def _settle_deletion(engine: Engine, entry: Due) -> None:
+    deletion = engine.ledger.deletion(entry.subject)
+    if deletion is not None and not tell_deleted(engine, deletion, entry):
+        raise BackendUnavailable(UNTOLD)
 
 
 def _settle_object(engine: Engine, entry: Due, upload: Upload | None) -> None:

@@ -14,7 +14,9 @@ from typing import Generic, Protocol, TypeVar
 from ferry.model import (
     Claim,
     Client,
+    Deletion,
     Due,
+    Event,
     File,
     Keyring,
     Progress,
@@ -105,8 +107,12 @@ class Ledger(Protocol):
         """
         ...
 
-    def opened(self, upload_id: str, multipart_id: str | None, *, due: int) -> None:
-        """Creating → open. Raises `Moved` when it is not creating."""
+    def opened(self, upload_id: str, multipart_id: str | None, *, due: int, untold: bool = False) -> None:
+        """Creating → open. `untold`: the event of its start is still to be sent.
+
+        Raises:
+            Moved: it is not creating.
+        """
         ...
 
     def claim(self, upload_id: str, part: int, index: int, claim: Claim) -> Mapping[int, Claim]:
@@ -178,12 +184,21 @@ class Ledger(Protocol):
         ...
 
     def finish(
-        self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int
+        self,
+        session: Session,
+        file: File,
+        *,
+        over: File | None,
+        stages_due: int,
+        object_due: int,
+        ttl: int,
+        tell_by: int | None = None,
     ) -> None:
         """Switch the pointer: FILE, SESSION → complete, SLOT no longer open, tombs for the stages and for `over`'s
         object.
 
-        SESSION and SLOT get the `ttl` (epoch seconds), nothing is due of them any more.
+        SESSION and SLOT get the `ttl` (epoch seconds), nothing is due of them any more. With `tell_by` the event of it
+        is noted as untold: the session is due then, and has no `ttl` until it is `told`.
 
         Raises:
             Moved: the lease is not `session.attempt`, or the file of that name is not `over` (None: there is none).
@@ -202,11 +217,30 @@ class Ledger(Protocol):
         ...
 
     def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:
-        """An ended upload has left nothing in S3: no longer due; a tomb looks at its stages once more."""
+        """An ended upload has left nothing in S3, and nothing of it is untold: no longer due; a tomb looks at its
+        stages once more.
+        """
         ...
 
-    def delete_file(self, file: File, *, object_due: int) -> None:
-        """Remove the pointer, leave a tomb for the object. Raises `Moved` when the file is another or none."""
+    def told(self, session: Session, *, due: int | None, ttl: int | None = None) -> None:
+        """Its events are sent: clear the note. It is due at `due`, or (None) no more, and may be forgotten at `ttl`
+        (epoch seconds). No new version: nobody sees a difference.
+
+        Raises:
+            Moved: it is in another state.
+        """
+        ...
+
+    def delete_file(self, file: File, *, object_due: int, now: int, tell_by: int | None = None) -> None:
+        """Remove the pointer, leave a tomb for the object. With `tell_by` also a note of what is to be told, due then.
+
+        Raises:
+            Moved: the file is another or none.
+        """
+        ...
+
+    def deletion(self, upload_id: str) -> Deletion | None:
+        """What the note of a deletion says: the file was made by that upload."""
         ...
 
     def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
@@ -218,7 +252,7 @@ class Ledger(Protocol):
         ...
 
     def bury(self, entry: Due) -> None:
-        """Drop a tomb whose work is done. Idempotent."""
+        """Drop a tomb or a note whose work is done. Idempotent."""
         ...
 
     def erase_rows(self, upload_id: str) -> None:
@@ -291,6 +325,18 @@ class Worker(Protocol):
         """Have that completion gone on with by somebody who has the time: at least once, if at all.
 
         The caller must not touch the lease `attempt` afterwards, even if this raises `BackendUnavailable`.
+        """
+        ...
+
+
+class Events(Protocol):
+    """Tells others what has changed."""
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Send up to ten. One call.
+
+        Raises:
+            BackendUnavailable: some or all may not have been taken.
         """
         ...
 

@@ -11,7 +11,8 @@ class Settings:
     """Typed settings. Durations are seconds, but for those of sessions and completions, which are milliseconds:
     `session_idle`, `session_max_age`, `lease`, `mending`.
 
-    `cleanup_function` is the name of the function that long completions are handed on to; empty: to none.
+    `cleanup_function` is the name of the function that long completions are handed on to; empty: to none. `event_bus`
+    is the name of the bus that changes are told on; empty: they are not told.
     """
 
     ledger_table: str
@@ -25,6 +26,7 @@ class Settings:
     lease: int
     mending: int
     cleanup_function: str
+    event_bus: str
     endpoints: Mapping[str, str]
     issuer: str = "ferry"
     audience: str = "ferry"
@@ -44,5 +46,6 @@ class Settings:
             lease=int(environ["FERRY_LEASE"]) * 1000,
             mending=int(environ["FERRY_MENDING"]) * 1000,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
+            event_bus=environ.get("FERRY_EVENT_BUS", ""),
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ferry.access.verify import Verifier
     from ferry.aws.session import AwsSession
     from ferry.engine import Engine
-    from ferry.ports import AccessStore, Worker
+    from ferry.ports import AccessStore, Events, Worker
 
 
 @cache
@@ -87,6 +87,17 @@ def worker() -> Worker:
 
 
 @cache
+def events() -> Events | None:
+    """Who tells others what has changed, if anybody is to. Beside stand-ins only where they have a bus too."""
+    bus, endpoints = settings().event_bus, settings().endpoints
+    if not bus or (endpoints and "events" not in endpoints):
+        return None
+    from ferry.aws.events import BusEvents
+
+    return BusEvents(lambda: session().events, bus, settings().bucket, wall_clock)
+
+
+@cache
 def engine() -> Engine:
     """What the use cases work with."""
     from ferry.aws.ledger import DynamoLedger
@@ -103,4 +114,5 @@ def engine() -> Engine:
         url_lifetime=settings().url_lifetime,
         lease=settings().lease,
         mending=settings().mending,
+        events=events(),
     )

@@ -144,7 +144,7 @@ OPERATIONS = [
 
 def calls_of(operation: Operation) -> int:
     """How many calls the operation makes when nothing is broken."""
-    world = World()
+    world = World(telling=True)
     client = operation.prepare(world)
     log = Log()
     operation.run(client, world.new_engine(log=log))
@@ -165,6 +165,7 @@ def check_clean(world: World, expect: bytes | None) -> None:
     assert world.orphans() == []
     assert world.ledger.rows.dues == {}
     assert world.content() == expect
+    world.check_told()
 
 
 @pytest.mark.parametrize("fault", Fault)
@@ -176,7 +177,7 @@ def test_every_call_may_break(
     calls = calls_of(operation)
     assert calls > 0
     for number in range(1, calls + 1):
-        broken = World()
+        broken = World(telling=True)
         client = operation.prepare(broken)
         survive(lambda: operation.run(client, broken.new_engine(Script({number: fault}), Log())))  # noqa: B023
         operation.run(client, None)
@@ -198,7 +199,7 @@ def test_every_call_may_break_and_nobody_comes_back(
 ) -> None:
     """The client is gone for good: the clean-up alone leaves either the whole file or nothing, and no rubbish."""
     for number in range(1, calls_of(operation) + 1):
-        broken = World()
+        broken = World(telling=True)
         client = operation.prepare(broken)
         before = broken.content()
         survive(lambda: operation.run(client, broken.new_engine(Script({number: fault}), Log())))  # noqa: B023
@@ -207,6 +208,7 @@ def test_every_call_may_break_and_nobody_comes_back(
         assert broken.orphans() == []
         assert broken.ledger.rows.dues == {}
         assert not any(session.state.in_progress for session in broken.ledger.rows.sessions.values())
+        broken.check_told()
         matrix(operation.name, 1)
 
 
@@ -215,7 +217,7 @@ def test_every_call_of_the_clean_up_may_break(fault: Fault, world: World, matrix
     """A clean-up that dies anywhere is followed by one that finishes, and neither touches what lives."""
 
     def prepare() -> tuple[World, Client]:
-        world = World()
+        world = World(telling=True)
         begun(1, 2, 3)(world).complete()
         for name in ("stale", "cancelled"):
             client = Client(world, bytes_of(SIZE), name=name)
@@ -242,6 +244,7 @@ def test_every_call_of_the_clean_up_may_break(fault: Fault, world: World, matrix
         assert broken.ledger.rows.dues == {}
         states = {session.name: session.state for session in broken.ledger.rows.sessions.values()}
         assert (states["stale"], states["cancelled"]) == (State.EXPIRED, State.CANCELLED)
+        broken.check_told()
         matrix("clean-up", 1)
 
 

@@ -80,7 +80,7 @@ class Ferry(RuleBasedStateMachine):
         ]
         for patch in self._patches:
             patch.start()
-        self.world = World()
+        self.world = World(telling=True)
         self.told: dict[str, Told] = {}
         self.urls: list[tuple[str, int, Any]] = []
         self.backup: Backup | None = None
@@ -95,6 +95,8 @@ class Ferry(RuleBasedStateMachine):
             assert self.world.ledger.rows.dues == {}
             assert not any(session.state.in_progress for session in self.world.ledger.rows.sessions.values())
             self.check_files()
+            if not self.restored:
+                self.world.check_told()
         finally:
             for patch in self._patches:
                 patch.stop()

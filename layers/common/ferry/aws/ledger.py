@@ -11,7 +11,7 @@ from ferry.aws import ledger_writes as writes
 from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import ConditionFailed, Table
 from ferry.aws.expressions import Row, Write, delete, put, update
-from ferry.model import Claim, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
+from ferry.model import Claim, Deletion, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
 from ferry.ports import Clock, Moved, Page
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ class DynamoLedger:
             ]
         )
 
-    def opened(self, upload_id: str, multipart_id: str | None, *, due: int) -> None:
-        changes = {"state": State.OPEN.value, "multipart_id": multipart_id, "due": due}
+    def opened(self, upload_id: str, multipart_id: str | None, *, due: int, untold: bool = False) -> None:
+        changes = {"state": State.OPEN.value, "multipart_id": multipart_id, "due": due, "untold": untold or None}
         self._write(writes.transition(upload_id, changes, "#state = :creating", {"creating": State.CREATING.value}))
 
     def claim(self, upload_id: str, part: int, index: int, claim: Claim) -> Mapping[int, Claim]:
@@ -220,7 +220,15 @@ class DynamoLedger:
         self._table.transact([give_back, *(writes.reopened(upload, forget) if made is None else [])])
 
     def finish(
-        self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int
+        self,
+        session: Session,
+        file: File,
+        *,
+        over: File | None,
+        stages_due: int,
+        object_due: int,
+        ttl: int,
+        tell_by: int | None = None,
     ) -> None:
         upload_id = session.upload_id
         point = (
@@ -231,11 +239,11 @@ class DynamoLedger:
         changes = {
             "state": State.COMPLETE.value,
             "answer": rows.answer_attributes(file),
+            "replaced": over and over.upload_id,
             "ended": file.uploaded_at,
             "attempt": None,
             "lease_until": 0,
-            "ttl": ttl,
-            **rows.NOT_DUE,
+            **writes.noted(upload_id, tell_by, ttl),
         }
         steps = [
             point,
@@ -262,7 +270,7 @@ class DynamoLedger:
 
     def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:
         given = {"cancelled": State.CANCELLED.value, "expired": State.EXPIRED.value}
-        changes = {"swept": True, "ttl": ttl, **rows.NOT_DUE}
+        changes = {"swept": True, "untold": None, "ttl": ttl, **rows.NOT_DUE}
         self._table.transact(
             [
                 writes.transition(upload_id, changes, "#state IN (:cancelled, :expired)", given),
@@ -270,13 +278,24 @@ class DynamoLedger:
             ]
         )
 
-    def delete_file(self, file: File, *, object_due: int) -> None:
-        self._table.transact(
-            [
-                delete(rows.file_key(file.ns, file.name), "#upload_id = :seen", {"seen": file.upload_id}),
-                put(rows.tomb_row(Due(DueKind.OBJECT, file.upload_id, object_due))),
-            ]
-        )
+    def told(self, session: Session, *, due: int | None, ttl: int | None = None) -> None:
+        changes: dict[str, Any] = {"untold": None, "ttl": ttl}
+        changes |= rows.NOT_DUE if due is None else {"due": due}
+        key, given = rows.session_key(session.upload_id), {"seen": session.state.value}
+        self._write(update(key, changes, when="#state = :seen", given=given))
+
+    def delete_file(self, file: File, *, object_due: int, now: int, tell_by: int | None = None) -> None:
+        steps = [
+            delete(rows.file_key(file.ns, file.name), "#upload_id = :seen", {"seen": file.upload_id}),
+            put(rows.tomb_row(Due(DueKind.OBJECT, file.upload_id, object_due))),
+        ]
+        if tell_by is not None:
+            steps.append(put(rows.deletion_row(Deletion(file, now), tell_by)))
+        self._table.transact(steps)
+
+    def deletion(self, upload_id: str) -> Deletion | None:
+        row = self._table.get(rows.deletion_key(upload_id))
+        return rows.deletion_of(row) if row else None
 
     # What is due
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ferry.aws.expressions import Key, Row
 from ferry.grid import Grid
-from ferry.model import Claim, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
+from ferry.model import Claim, Deletion, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
 
 SHARDS = 4
 PART_KEYS = 3
@@ -24,7 +24,7 @@ _CRC_BYTES = 4
 _SESSION_PLAIN = (
     *("upload_id", "ns", "name", "created", "idle", "max_age", "content_type", "metadata", "crc32c", "fingerprint"),
     *("replace", "multipart_id", "attempt", "lease_until", "leased_at", "lease_replace", "lease_crc32c"),
-    *("ended", "swept", "version"),
+    *("replaced", "ended", "swept", "version"),
 )
 _FILE_PLAIN = ("upload_id", "size", "etag", "crc32c", "content_type", "metadata", "fingerprint", "uploaded_at")
 _STRIPE_PLAIN = ("touched", "received", "epoch", "version")
@@ -109,6 +109,7 @@ def session_row(session: Session, due: int) -> Row:
         "chunk_size": grid.chunk_size,
         "chunks_per_part": grid.chunks_per_part,
         "state": session.state.value,
+        "untold": session.untold or None,
         "made": session.made and made_attributes(session.made),
         "answer": session.answer and _file_attributes(session.answer),
         **due_attributes(session.upload_id, due),
@@ -122,6 +123,7 @@ def session_of(row: Row) -> Session:
         **plain,
         grid=Grid(row["size"], row["chunk_size"], row["chunks_per_part"]),
         state=State(row["state"]),
+        untold=row.get("untold", False),
         made=StoredObject(made["etag"], made["size"], made.get("crc32c")) if made else None,
         answer=_file(answer, ns=row["ns"], name=row["name"]) if answer else None,
     )
@@ -209,6 +211,21 @@ NOT_DUE: dict[str, None] = {"due": None, "due_shard": None}
 
 def tomb_row(entry: Due) -> Row:
     return _keyed(due_key(entry.kind, entry.subject)) | due_attributes(entry.subject, entry.due)
+
+
+def deletion_key(upload_id: str) -> Key:
+    return due_key(DueKind.DELETED, upload_id)
+
+
+def deletion_row(deletion: Deletion, due: int) -> Row:
+    """The note of a deletion that has not been told: all that is known of the file by then."""
+    file = deletion.file
+    entry = Due(DueKind.DELETED, file.upload_id, due)
+    return tomb_row(entry) | _file_attributes(file) | {"ns": file.ns, "name": file.name, "deleted_at": deletion.at}
+
+
+def deletion_of(row: Row) -> Deletion:
+    return Deletion(_file(row, ns=row["ns"], name=row["name"]), row["deleted_at"])
 
 
 def due_of(row: Row) -> Due:

@@ -28,6 +28,13 @@ def released(session: Session, ttl: int) -> Write:
     return update(key, {"open": None, "ttl": ttl}, when="#upload_id = :mine", given={"mine": session.upload_id})
 
 
+def noted(upload_id: str, tell_by: int | None, ttl: int) -> dict[str, Any]:
+    """Of a session that is complete: due while its event is to be told, else to be forgotten one day."""
+    if tell_by is None:
+        return {"untold": None, "ttl": ttl, **rows.NOT_DUE}
+    return {"untold": True, **rows.due_attributes(upload_id, tell_by)}
+
+
 def touched(upload_id: str, stripe: int, now: int, *, direct: bool = False) -> Write:
     changes = {"touched": now} | ({"direct": True} if direct else {})
     key = rows.stripe_key(upload_id, stripe)

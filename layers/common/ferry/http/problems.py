@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ferry import errors
 from ferry.http import refusals
 from ferry.http.answer import Answer, json_answer
-from ferry.http.times import rfc3339
+from ferry.times import rfc3339
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 1

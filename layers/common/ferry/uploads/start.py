@@ -116,6 +116,7 @@ def _begin(engine: Engine, ns: str, request: StartRequest, grid: Grid, over: Slo
         crc32c=request.crc32c,
         fingerprint=request.fingerprint,
         replace=request.replace,
+        untold=engine.events is not None,
         version=now,
     )
     stripes = tuple(Progress(stripe=index, open=True, touched=now) for index in range(grid.stripe_count))
