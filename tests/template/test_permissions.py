@@ -124,7 +124,7 @@ def test_work_is_handed_on_to_the_function_that_is_told(functions: dict[str, Any
         for name, properties in functions.items()
         if "FERRY_CLEANUP_FUNCTION" in properties["Environment"]["Variables"]
     }
-    assert told == {name: {"Ref": "CleanupFunction"} for name in granted}
+    assert told == {name: {"Ref": "CleanupFunction.Alias"} for name in granted}
 
 
 def test_events_go_to_the_stacks_own_bus_by_whoever_may_put_them(template: Any, functions: dict[str, Any]) -> None:
@@ -136,4 +136,4 @@ def test_events_go_to_the_stacks_own_bus_by_whoever_may_put_them(template: Any, 
         if "FERRY_EVENT_BUS" in properties["Environment"]["Variables"]
     }
     assert told == {name: {"Fn::If": ["Publishes", {"Ref": "EventBus"}, ""]} for name in granted}
-    assert template["Conditions"] == {"Publishes": {"Fn::Equals": [{"Ref": "PublishEvents"}, "true"]}}
+    assert template["Conditions"]["Publishes"] == {"Fn::Equals": [{"Ref": "PublishEvents"}, "true"]}

@@ -11,6 +11,7 @@ from ferry.errors import BackendUnavailable
 from ferry.model import Session, State, Upload, stage_prefix
 from ferry.ports import Deleted, Moved, NoSuchMultipart
 from ferry.telling import tell, untold
+from ferry.uploads.received import list_parts
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def _abort(engine: Engine, session: Session) -> int:
     if session.multipart_id is None:
         return 0
     try:
-        parts = engine.objects.list_parts(session.object_key, session.multipart_id)
+        parts = list_parts(engine, session)
     except NoSuchMultipart:
         return 0
     engine.objects.abort_multipart(session.object_key, session.multipart_id)

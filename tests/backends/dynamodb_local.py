@@ -1,0 +1,94 @@
+"""DynamoDB Local, AWS's own: where it comes from, and how it is started on the loopback interface."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+PACKAGE = "amplify-dynamodb-simulator"
+VERSION = "2.9.30"
+SHA256 = "3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670b2d80e4b9"
+CACHE = Path(__file__).parents[2] / "build" / "dynamodb-local"
+"""Its licence allows using it for tests, not passing it on: it is fetched, and never committed."""
+
+EMULATOR = Path("package") / "emulator"
+JETTY = Path(__file__).with_name("dynamodb_local.xml")
+
+
+class BackendMissing(Exception):
+    """Says in one line what is missing and how to install it."""
+
+
+def command(port: int) -> list[str]:
+    """The program, with what it needs fetched first. Raises `BackendMissing`."""
+    java = shutil.which("java")
+    if java is None:
+        raise BackendMissing("DynamoDB Local needs Java. On Debian and Ubuntu: apt-get install default-jre-headless")
+    home = fetched()
+    libraries = home / "DynamoDBLocal_lib"
+    return [
+        java,
+        "-Xmx512m",
+        "-Dorg.eclipse.jetty.util.log.announce=false",
+        "-Dorg.eclipse.jetty.LEVEL=WARN",
+        f"-Djava.library.path={libraries}",
+        "-cp",
+        f"{home / 'DynamoDBLocal.jar'}:{libraries}/*",
+        "org.eclipse.jetty.xml.XmlConfiguration",
+        f"port={port}",
+        str(JETTY),
+    ]
+
+
+def environment() -> dict[str, str]:
+    """It calls home unless told not to."""
+    return {"PATH": "/usr/bin:/bin", "DDB_LOCAL_TELEMETRY": "0"}
+
+
+def fetched() -> Path:
+    """The folder with the program: from the cache, or out of the npm package that AWS publishes it in.
+
+    Raises:
+        BackendMissing: there is no npm, it could not fetch the package, or the package is not the one pinned.
+    """
+    home = CACHE / VERSION
+    if (home / EMULATOR).is_dir():
+        return home / EMULATOR
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        package = _packed(Path(scratch))
+        found = hashlib.sha256(package.read_bytes()).hexdigest()
+        if found != SHA256:
+            raise BackendMissing(f"{PACKAGE}@{VERSION} has the SHA-256 {found}, not {SHA256}: it is not used")
+        unpacked = Path(scratch) / "unpacked"
+        with tarfile.open(package) as archive:
+            members = [entry for entry in archive if Path(entry.name).is_relative_to(EMULATOR)]
+            archive.extractall(unpacked, members, filter="data")
+        try:
+            unpacked.rename(home)
+        except OSError:
+            # Another process was faster; what it has is the same.
+            if not (home / EMULATOR).is_dir():
+                raise
+    return home / EMULATOR
+
+
+def _packed(folder: Path) -> Path:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise BackendMissing("DynamoDB Local comes in an npm package. On Debian and Ubuntu: apt-get install npm")
+    run = subprocess.run(
+        [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--silent", "--pack-destination", str(folder)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    package = folder / f"{PACKAGE}-{VERSION}.tgz"
+    if run.returncode or not package.is_file():
+        raise BackendMissing(f"npm could not fetch {PACKAGE}@{VERSION}: {run.stderr.strip() or run.stdout.strip()}")
+    return package

@@ -1,0 +1,47 @@
+"""The servers that these tests run on, each on free ports of the loopback interface, ended with whoever started it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from local import objects, sockets
+from local.children import leashed
+from sam.children import child, wait_for
+from tests.backends import dynamodb_local
+from tests.conftest import DUMMY
+
+READY_SECONDS = 90.0
+KEYS = {name: DUMMY[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+
+
+@contextmanager
+def seaweedfs(folder: Path) -> Iterator[str]:
+    """S3 as SeaweedFS has it: the address."""
+    services = ("s3", "master", "volume", "filer", "admin")
+    ports = dict(zip(services, sockets.free_pairs(len(services), ()), strict=True))
+    data = folder / "seaweedfs"
+    data.mkdir(parents=True)
+    command = [str(objects.find()), "mini", *objects.options(data, ports)]
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(data), **KEYS}
+    with _serving("SeaweedFS", command, env, ports["s3"], folder) as address:
+        yield address
+
+
+@contextmanager
+def dynamodb(folder: Path) -> Iterator[str]:
+    """DynamoDB Local: the address."""
+    [port] = sockets.free_ports(1)
+    command, env = dynamodb_local.command(port), dynamodb_local.environment()
+    with _serving("DynamoDB Local", command, env, port, folder) as address:
+        yield address
+
+
+@contextmanager
+def _serving(what: str, command: Sequence[str], env: Mapping[str, str], port: int, folder: Path) -> Iterator[str]:
+    log = folder / f"{what}.log"
+    with child(leashed(command, parent=os.getpid()), env=env, log=log) as process:
+        wait_for(lambda: not sockets.is_free(port), process, what=what, log=log, seconds=READY_SECONDS)
+        yield f"http://{sockets.HOST}:{port}"
