@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "FERRY_URL_LIFETIME": "900",
     "FERRY_LEASE": "35",
     "FERRY_MENDING": "12",
+    "FERRY_EVENT_BUS": "bus",
     "FERRY_ENDPOINTS": "",
 }
 
@@ -37,6 +38,7 @@ def new_stack() -> Iterator[Stack]:
             patch.setenv(name, value)
         make_table(boto3.client("dynamodb"), "LedgerTable", "ledger")
         make_table(boto3.client("dynamodb"), "AccessTable", "access")
+        boto3.client("events").create_event_bus(Name="bus")
         s3 = boto3.client("s3")
         make_bucket(s3, "bucket")
         wanted = properties("SigningKey")
