@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ferry.aws import cursors
-from ferry.model import Claim, Deletion, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
+from ferry.model import Claim, Deletion, Due, DueKind, File, Progress, Quota, Session, Slot, State, StoredObject, Upload
 from ferry.ports import Moved, Page
 from tests.fakes.listings import Name, due_position, epoch_seconds, forgetting, name_at, names_after
 
@@ -25,6 +25,7 @@ class Rows:
     claims: dict[str, dict[int, dict[int, Claim]]] = field(default_factory=dict)
     dues: dict[tuple[DueKind, str], int] = field(default_factory=dict)
     deletions: dict[str, Deletion] = field(default_factory=dict)
+    quotas: dict[str, Quota] = field(default_factory=dict)
     ttls: dict[tuple[str, ...], int] = field(default_factory=dict)
 
 
@@ -54,9 +55,9 @@ class MemoryLedger:
         with self._lock:
             return self.rows.slots.get((ns, name))
 
-    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None]:
+    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None, Quota | None]:
         with self._lock:
-            return self.file(ns, name), self.slot(ns, name)
+            return self.file(ns, name), self.slot(ns, name), self.quota(ns)
 
     def upload(self, upload_id: str) -> Upload | None:
         with self._lock:
@@ -104,12 +105,17 @@ class MemoryLedger:
 
     # The life of an upload
 
-    def begin(self, session: Session, *, over: Slot | None, due: int) -> None:
+    def begin(self, session: Session, *, over: Slot | None, due: int, within: Quota | None = None) -> None:
         name = (session.ns, session.name)
         with self._lock:
             found = self.rows.slots.get(name)
             _demand(session.upload_id not in self.rows.sessions)
             _demand(found is None if over is None else _same(found, over) and not over.open)
+            if session.counted and within is not None:
+                used, size = self.rows.quotas[session.ns], session.grid.size
+                _demand(within.max_bytes is None or used.bytes + size <= within.max_bytes)
+                _demand(within.max_uploads is None or used.uploads < within.max_uploads)
+                self._count(session.ns, size, 1)
             self.rows.sessions[session.upload_id] = session
             self.rows.stripes[session.upload_id] = {
                 number: Progress(number, open=True, touched=session.created)
@@ -230,7 +236,9 @@ class MemoryLedger:
         with self._lock:
             self._leased(session.upload_id, session.attempt)
             found = self.rows.files.get(name)
-            _demand((found and found.upload_id) == (over and over.upload_id))
+            _demand((found and _marked(found)) == (over and _marked(over)))
+            freed = over.size if over is not None and over.counted else 0
+            self._count(session.ns, -freed, -int(session.counted))
             self._release(name, session.upload_id, epoch_seconds(ttl))
             self.rows.files[name] = file
             self._move(
@@ -256,6 +264,7 @@ class MemoryLedger:
             if attempt is None:
                 _demand(upload.session.state in (State.CREATING, State.OPEN))
                 session = self._session(upload_id, upload.session.state)
+                _demand(session.counted == upload.session.counted)
             else:
                 session = self._leased(upload_id, attempt)
             if state is State.EXPIRED:
@@ -263,6 +272,8 @@ class MemoryLedger:
             self._present(upload)
             self._release((session.ns, session.name), upload_id, epoch_seconds(ttl))
             self._close(upload)
+            if session.counted:
+                self._count(session.ns, -session.grid.size, -1)
             self._move(upload_id, due=now, state=state, ended=now, attempt=None, lease_until=0)
 
     def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:
@@ -282,7 +293,8 @@ class MemoryLedger:
     def delete_file(self, file: File, *, object_due: int, now: int, tell_by: int | None = None) -> None:
         with self._lock:
             found = self.rows.files.get((file.ns, file.name))
-            _demand(found is not None and found.upload_id == file.upload_id)
+            _demand(found is not None and _marked(found) == _marked(file))
+            self._count(file.ns, -file.size if file.counted else 0, 0)
             del self.rows.files[file.ns, file.name]
             self.rows.dues[DueKind.OBJECT, file.upload_id] = object_due
             if tell_by is not None:
@@ -292,6 +304,33 @@ class MemoryLedger:
     def deletion(self, upload_id: str) -> Deletion | None:
         with self._lock:
             return self.rows.deletions.get(upload_id)
+
+    # What is counted
+
+    def quota(self, ns: str) -> Quota | None:
+        with self._lock:
+            return self.rows.quotas.get(ns)
+
+    def limit(self, ns: str, *, max_bytes: int | None, max_uploads: int | None, max_file: int | None) -> Quota:
+        with self._lock:
+            used = self.rows.quotas.get(ns, Quota())
+            self.rows.quotas[ns] = Quota(max_bytes, max_uploads, max_file, used.bytes, used.uploads)
+            return self.rows.quotas[ns]
+
+    def count_file(self, file: File) -> None:
+        with self._lock:
+            found = self.rows.files.get((file.ns, file.name))
+            _demand(found is not None and _marked(found) == (file.upload_id, False))
+            _demand(file.ns in self.rows.quotas)
+            self.rows.files[file.ns, file.name] = replace(file, counted=True)
+            self._count(file.ns, file.size, 0)
+
+    def count_upload(self, session: Session) -> None:
+        with self._lock:
+            found = self._session(session.upload_id, State.CREATING, State.OPEN)
+            _demand(not found.counted and found.ns in self.rows.quotas)
+            self._move(session.upload_id, counted=True)
+            self._count(found.ns, found.grid.size, 1)
 
     # What is due
 
@@ -314,6 +353,11 @@ class MemoryLedger:
             self.rows.claims.pop(upload_id, None)
 
     # Within the lock
+
+    def _count(self, ns: str, size: int, uploads: int) -> None:
+        if size or uploads:
+            used = self.rows.quotas[ns]
+            self.rows.quotas[ns] = replace(used, bytes=used.bytes + size, uploads=used.uploads + uploads)
 
     def _session(self, upload_id: str, *states: State) -> Session:
         session = self.rows.sessions.get(upload_id)
@@ -382,6 +426,10 @@ class MemoryLedger:
 def _demand(condition: bool) -> None:
     if not condition:
         raise Moved
+
+
+def _marked(file: File) -> tuple[str, bool]:
+    return file.upload_id, file.counted
 
 
 def _same(found: Slot | None, over: Slot) -> bool:

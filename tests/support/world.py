@@ -12,7 +12,7 @@ from ferry.digests import crc32c
 from ferry.engine import DAY, Engine
 from ferry.errors import BackendUnavailable
 from ferry.grid import KIB
-from ferry.model import Deletion, Event, EventKind, File, State
+from ferry.model import Deletion, Event, EventKind, File, Quota, State
 from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import ChunkAccepted, ChunkRequest, send
 from ferry.uploads.complete import CompleteRequest, StillCompleting, complete
@@ -41,10 +41,12 @@ def bytes_of(size: int, seed: int = 1) -> bytes:
 class World:
     """Backends that stay, and engines that come and go (a crash ends one). `log` has every call they get.
 
-    With `telling` there is a bus for events too, on which nothing may be told that has not happened.
+    With `telling` there is a bus for events too, on which nothing may be told that has not happened. `quota` are limits
+    of the namespace `NS`.
     """
 
     telling: bool = False
+    quota: Quota | None = None
     clock: SettableClock = field(default_factory=SettableClock)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     ids: CountingIds = field(default_factory=CountingIds)
@@ -58,6 +60,9 @@ class World:
         self.objects = MemoryObjects(self.clock)
         self.events = MemoryEvents(self.check_happened)
         self.engine = self.new_engine()
+        if self.quota is not None:
+            limits = self.quota
+            self.ledger.limit(NS, max_bytes=limits.max_bytes, max_uploads=limits.max_uploads, max_file=limits.max_file)
 
     def new_engine(self, script: Script | None = None, log: Log | None = None) -> Engine:
         """A fresh process; with a script, one whose calls fail by it."""
@@ -119,6 +124,20 @@ class World:
             assert set(self.events.kinds(upload_id)) == expected
             assert not session.untold
         assert self.ledger.rows.deletions == {}
+
+    def check_counted(self) -> None:
+        """What is counted is what there is that is marked as counted, at every moment; with a limit from the beginning
+        that is everything.
+        """
+        rows = self.ledger.rows
+        files = [file for file in rows.files.values() if file.counted]
+        open_uploads = [each for each in rows.sessions.values() if each.counted and each.state.in_progress]
+        for ns, quota in rows.quotas.items():
+            uploads = [each for each in open_uploads if each.ns == ns]
+            size = sum(file.size for file in files if file.ns == ns) + sum(each.grid.size for each in uploads)
+            assert (quota.bytes, quota.uploads) == (size, len(uploads))
+        if self.quota is not None and self.quota.counts:
+            assert len(files) == sum(file.ns == NS for file in rows.files.values())
 
     def orphans(self) -> list[str]:
         """What S3 holds that no file points to."""

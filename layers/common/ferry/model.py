@@ -57,6 +57,8 @@ class File:
     metadata: Mapping[str, str]
     fingerprint: str | None
     uploaded_at: int
+    counted: bool = field(default=False, compare=False)
+    """Whether its bytes are in its namespace's quota: no part of what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class Session:
     when the first was taken, `lease_replace` and `lease_crc32c` what the present one was asked for, for whoever takes
     over; `made` is the object of a completion whose pointer has not been switched; `answer` the finished file of a
     complete one, `replaced` the upload whose file it replaced; `swept` says that a cancelled or expired one has left
-    nothing in S3. `untold`: the event of its start, or of its completion, is still to be sent (docs/decisions/0003).
+    nothing in S3. `counted`: it is in its namespace's quota (docs/decisions/0004). `untold`: the event of its start, or of its completion, is still to be sent (docs/decisions/0003).
     `version` starts at `created`, so that versions grow from one upload of a name to the next.
     """
 
@@ -157,6 +159,7 @@ class Session:
     ended: int | None = None
     swept: bool = False
     untold: bool = False
+    counted: bool = False
     version: int = 0
 
     @property
@@ -244,6 +247,24 @@ def bits_in(bitmap: int) -> Iterator[int]:
     """The positions of the set bits, lowest first."""
     for position, byte in enumerate(bitmap.to_bytes((bitmap.bit_length() + 7) // 8, "little")):
         yield from (position * 8 + bit for bit in range(8) if byte >> bit & 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a namespace may have (None: as much as it likes), and what of it is counted: the bytes of files and of open
+    uploads, and how many uploads are open. `max_file` is the size of one file.
+    """
+
+    max_bytes: int | None = None
+    max_uploads: int | None = None
+    max_file: int | None = None
+    bytes: int = 0
+    uploads: int = 0
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is a limit that has to be counted for."""
+        return self.max_bytes is not None or self.max_uploads is not None
 
 
 class DueKind(StrEnum):

@@ -20,6 +20,7 @@ from ferry.model import (
     File,
     Keyring,
     Progress,
+    Quota,
     Session,
     Slot,
     State,
@@ -85,7 +86,7 @@ class Ledger(Protocol):
 
     def slot(self, ns: str, name: str) -> Slot | None: ...
 
-    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None]:
+    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None, Quota | None]:
         """The name's file and slot, as both were at one moment; one call."""
         ...
 
@@ -103,11 +104,12 @@ class Ledger(Protocol):
         """
         ...
 
-    def begin(self, session: Session, *, over: Slot | None, due: int) -> None:
-        """Put the session (creating), its stripes, and take the slot, in one transaction.
+    def begin(self, session: Session, *, over: Slot | None, due: int, within: Quota | None = None) -> None:
+        """Put the session (creating), its stripes, and take the slot, in one transaction. If the session is `counted`,
+        its size and itself are counted in it too, `within` these limits.
 
         Raises:
-            Moved: the slot is no longer `over` (None: not there), or is in progress.
+            Moved: the slot is no longer `over` (None: not there), or is in progress; or the limits leave no room.
         """
         ...
 
@@ -203,7 +205,8 @@ class Ledger(Protocol):
         object.
 
         SESSION and SLOT get the `ttl` (epoch seconds), nothing is due of them any more. With `tell_by` the event of it
-        is noted as untold: the session is due then, and has no `ttl` until it is `told`.
+        is noted as untold: the session is due then, and has no `ttl` until it is `told`. What is counted no longer has
+        the upload if that was, and the bytes of `over` if those were; `file` is counted if the upload was.
 
         Raises:
             Moved: the lease is not `session.attempt`, or the file of that name is not `over` (None: there is none).
@@ -214,10 +217,10 @@ class Ledger(Protocol):
         """→ cancelled or expired, from creating or open (with `attempt`: from completing under that lease); stripes
         closed, due now.
 
-        The slot is no longer open, and gets the `ttl` (epoch seconds).
+        The slot is no longer open, and gets the `ttl` (epoch seconds). If it was counted it is no longer.
 
         Raises:
-            Moved: in another state; or, expiring, a stripe was touched since it was read.
+            Moved: in another state; counted since it was read; or, expiring, a stripe was touched since it was read.
         """
         ...
 
@@ -238,14 +241,36 @@ class Ledger(Protocol):
 
     def delete_file(self, file: File, *, object_due: int, now: int, tell_by: int | None = None) -> None:
         """Remove the pointer, leave a tomb for the object. With `tell_by` also a note of what is to be told, due then.
+        Its bytes, if they were, are counted no longer.
 
         Raises:
-            Moved: the file is another or none.
+            Moved: the file is another or none, or was counted since it was read.
         """
         ...
 
     def deletion(self, upload_id: str) -> Deletion | None:
         """What the note of a deletion says: the file was made by that upload."""
+        ...
+
+    def quota(self, ns: str) -> Quota | None:
+        """None: the namespace never had one."""
+        ...
+
+    def limit(self, ns: str, *, max_bytes: int | None, max_uploads: int | None, max_file: int | None) -> Quota:
+        """Set the limits; what is counted stays. Returns the quota as it stands then."""
+        ...
+
+    def count_file(self, file: File) -> None:
+        """Count a file that is not yet. Raises `Moved` when it is, or is another or none; or where there is no quota."""
+        ...
+
+    def count_upload(self, session: Session) -> None:
+        """Count a creating or open upload that is not yet. It gets a new version, so that whoever is about to end it
+        reads again.
+
+        Raises:
+            Moved: it is counted, or in another state; or there is no quota.
+        """
         ...
 
     def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:

@@ -15,7 +15,7 @@ from ferry.cleanup import sweep_due
 from ferry.digests import crc32c
 from ferry.engine import Engine
 from ferry.errors import FileNotFound
-from ferry.model import File, State
+from ferry.model import File, Quota, State
 from ferry.uploads.complete import StillCompleting
 from ferry.uploads.files import delete
 from tests.fakes.faults import Crashed, Fault, Log, Script
@@ -33,6 +33,11 @@ class Operation:
     prepare: Callable[[World], Client]
     run: Callable[[Client, Engine | None], object]
     expect: bytes | None
+
+
+def limited() -> World:
+    """One that tells, and counts."""
+    return World(telling=True, quota=Quota(max_bytes=10**9, max_uploads=100))
 
 
 def fresh(world: World) -> Client:
@@ -144,7 +149,7 @@ OPERATIONS = [
 
 def calls_of(operation: Operation) -> int:
     """How many calls the operation makes when nothing is broken."""
-    world = World(telling=True)
+    world = limited()
     client = operation.prepare(world)
     log = Log()
     operation.run(client, world.new_engine(log=log))
@@ -166,6 +171,7 @@ def check_clean(world: World, expect: bytes | None) -> None:
     assert world.ledger.rows.dues == {}
     assert world.content() == expect
     world.check_told()
+    world.check_counted()
 
 
 @pytest.mark.parametrize("fault", Fault)
@@ -177,9 +183,10 @@ def test_every_call_may_break(
     calls = calls_of(operation)
     assert calls > 0
     for number in range(1, calls + 1):
-        broken = World(telling=True)
+        broken = limited()
         client = operation.prepare(broken)
         survive(lambda: operation.run(client, broken.new_engine(Script({number: fault}), Log())))  # noqa: B023
+        broken.check_counted()
         operation.run(client, None)
         if operation.expect is not None and broken.content() != operation.expect:
             check_received(client)
@@ -199,16 +206,18 @@ def test_every_call_may_break_and_nobody_comes_back(
 ) -> None:
     """The client is gone for good: the clean-up alone leaves either the whole file or nothing, and no rubbish."""
     for number in range(1, calls_of(operation) + 1):
-        broken = World(telling=True)
+        broken = limited()
         client = operation.prepare(broken)
         before = broken.content()
         survive(lambda: operation.run(client, broken.new_engine(Script({number: fault}), Log())))  # noqa: B023
+        broken.check_counted()
         broken.sweep_until_quiet()
         assert broken.content() in (operation.expect, before, None), f"call {number}"
         assert broken.orphans() == []
         assert broken.ledger.rows.dues == {}
         assert not any(session.state.in_progress for session in broken.ledger.rows.sessions.values())
         broken.check_told()
+        broken.check_counted()
         matrix(operation.name, 1)
 
 
@@ -217,7 +226,7 @@ def test_every_call_of_the_clean_up_may_break(fault: Fault, world: World, matrix
     """A clean-up that dies anywhere is followed by one that finishes, and neither touches what lives."""
 
     def prepare() -> tuple[World, Client]:
-        world = World(telling=True)
+        world = limited()
         begun(1, 2, 3)(world).complete()
         for name in ("stale", "cancelled"):
             client = Client(world, bytes_of(SIZE), name=name)
@@ -245,6 +254,7 @@ def test_every_call_of_the_clean_up_may_break(fault: Fault, world: World, matrix
         states = {session.name: session.state for session in broken.ledger.rows.sessions.values()}
         assert (states["stale"], states["cancelled"]) == (State.EXPIRED, State.CANCELLED)
         broken.check_told()
+        broken.check_counted()
         matrix("clean-up", 1)
 
 

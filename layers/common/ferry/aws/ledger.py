@@ -11,7 +11,7 @@ from ferry.aws import ledger_writes as writes
 from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import ConditionFailed, Table
 from ferry.aws.expressions import Row, Write, delete, put, update
-from ferry.model import Claim, Deletion, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
+from ferry.model import Claim, Deletion, Due, DueKind, File, Progress, Quota, Session, Slot, State, StoredObject, Upload
 from ferry.ports import Clock, Moved, Page
 
 if TYPE_CHECKING:
@@ -43,9 +43,14 @@ class DynamoLedger:
         row = self._table.get(rows.slot_key(ns, name))
         return rows.slot_of(row) if row else None
 
-    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None]:
-        file, slot = self._table.get_together([rows.file_key(ns, name), rows.slot_key(ns, name)])
-        return rows.file_of(file) if file else None, rows.slot_of(slot) if slot else None
+    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None, Quota | None]:
+        keys = [rows.file_key(ns, name), rows.slot_key(ns, name), rows.quota_key(ns)]
+        file, slot, quota = self._table.get_together(keys)
+        return (
+            rows.file_of(file) if file else None,
+            rows.slot_of(slot) if slot else None,
+            rows.quota_of(quota) if quota else None,
+        )
 
     def upload(self, upload_id: str) -> Upload | None:
         if len(upload_id.encode()) > rows.MAX_TEXT:
@@ -108,7 +113,7 @@ class DynamoLedger:
 
     # The life of an upload
 
-    def begin(self, session: Session, *, over: Slot | None, due: int) -> None:
+    def begin(self, session: Session, *, over: Slot | None, due: int, within: Quota | None = None) -> None:
         slot = rows.slot_row(Slot(session.ns, session.name, session.upload_id, open=True))
         ttl = session.created // 1000 + KEEP_ROWS
         stripes = [Progress(number, open=True, touched=session.created) for number in range(session.grid.stripe_count)]
@@ -122,6 +127,7 @@ class DynamoLedger:
             [
                 put(rows.session_row(session, due), "attribute_not_exists(#pk)"),
                 take,
+                *([writes.reserved(session, within)] if session.counted and within else []),
                 *(put(rows.stripe_row(session.upload_id, stripe, ttl)) for stripe in stripes),
             ]
         )
@@ -239,7 +245,7 @@ class DynamoLedger:
         point = (
             put(rows.file_row(file), "attribute_not_exists(#pk)")
             if over is None
-            else put(rows.file_row(file), "#upload_id = :seen", {"seen": over.upload_id})
+            else put(rows.file_row(file), *_still(over))
         )
         changes = {
             "state": State.COMPLETE.value,
@@ -255,6 +261,7 @@ class DynamoLedger:
             writes.under_lease(upload_id, session.attempt or "", changes),
             writes.released(session, ttl),
             put(rows.tomb_row(Due(DueKind.STAGES, upload_id, stages_due))),
+            *writes.switched(session, over),
         ]
         if over is not None:
             steps.append(put(rows.tomb_row(Due(DueKind.OBJECT, over.upload_id, object_due))))
@@ -267,11 +274,12 @@ class DynamoLedger:
         if attempt is not None:
             close = writes.under_lease(session.upload_id, attempt, changes)
         elif session.state in (State.CREATING, State.OPEN):
-            close = writes.transition(session.upload_id, changes, "#state = :seen", {"seen": session.state.value})
+            still = f"#state = :seen AND {writes.as_read(counted=session.counted)}"
+            close = writes.transition(session.upload_id, changes, still, {"seen": session.state.value})
         else:
             raise Moved
         stripes = writes.closed(upload, unless="touched" if state is State.EXPIRED else "")
-        self._table.transact([close, writes.released(session, ttl), *stripes])
+        self._table.transact([close, writes.released(session, ttl), *stripes, *writes.uncounted(session)])
 
     def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:
         given = {"cancelled": State.CANCELLED.value, "expired": State.EXPIRED.value}
@@ -291,8 +299,9 @@ class DynamoLedger:
 
     def delete_file(self, file: File, *, object_due: int, now: int, tell_by: int | None = None) -> None:
         steps = [
-            delete(rows.file_key(file.ns, file.name), "#upload_id = :seen", {"seen": file.upload_id}),
+            delete(rows.file_key(file.ns, file.name), *_still(file)),
             put(rows.tomb_row(Due(DueKind.OBJECT, file.upload_id, object_due))),
+            *writes.freed(file),
         ]
         if tell_by is not None:
             steps.append(put(rows.deletion_row(Deletion(file, now), tell_by)))
@@ -301,6 +310,29 @@ class DynamoLedger:
     def deletion(self, upload_id: str) -> Deletion | None:
         row = self._table.get(rows.deletion_key(upload_id))
         return rows.deletion_of(row) if row else None
+
+    # What is counted
+
+    def quota(self, ns: str) -> Quota | None:
+        row = self._table.get(rows.quota_key(ns))
+        return rows.quota_of(row) if row else None
+
+    def limit(self, ns: str, *, max_bytes: int | None, max_uploads: int | None, max_file: int | None) -> Quota:
+        limits = dict(zip(rows.LIMITS, (max_bytes, max_uploads, max_file), strict=True))
+        zero = dict.fromkeys(rows.COUNTS, 0)
+        return rows.quota_of(self._table.write(update(rows.quota_key(ns), limits, adds=zero, when="")))
+
+    def count_file(self, file: File) -> None:
+        key, given = rows.file_key(file.ns, file.name), {"seen": file.upload_id}
+        when = f"#upload_id = :seen AND {writes.as_read(counted=False)}"
+        mark = update(key, {"counted": True}, when=when, given=given)
+        self._table.transact([mark, writes.counted(file.ns, file.size, 0)])
+
+    def count_upload(self, session: Session) -> None:
+        given = {"creating": State.CREATING.value, "open": State.OPEN.value}
+        when = f"#state IN (:creating, :open) AND {writes.as_read(counted=False)}"
+        mark = writes.transition(session.upload_id, {"counted": True}, when, given)
+        self._table.transact([mark, writes.counted(session.ns, session.grid.size, 1)])
 
     # What is due
 
@@ -340,6 +372,11 @@ class DynamoLedger:
             start=None if after is None else {"pk": pk, "sk": after},
             only=only,
         )
+
+
+def _still(file: File) -> tuple[str, dict[str, Any]]:
+    """The condition that a name points to this file, counted or not as it was read."""
+    return f"#upload_id = :seen AND {writes.as_read(counted=file.counted)}", {"seen": file.upload_id}
 
 
 def _name_at(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> str | None:

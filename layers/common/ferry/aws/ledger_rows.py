@@ -8,7 +8,7 @@ from typing import Any
 
 from ferry.aws.expressions import Key, Row
 from ferry.grid import Grid
-from ferry.model import Claim, Deletion, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
+from ferry.model import Claim, Deletion, Due, DueKind, File, Progress, Quota, Session, Slot, State, StoredObject, Upload
 
 SHARDS = 4
 PART_KEYS = 3
@@ -17,6 +17,8 @@ SLOT_PREFIX = "U#"
 STRIPE_PREFIX = "C#"
 MAX_TEXT = 1_000
 """Bytes of a name or an id in a key: DynamoDB takes 1,024 in a sort key, and no name or id of ours comes near."""
+LIMITS = ("max_bytes", "max_uploads", "max_file")
+COUNTS = ("bytes", "uploads")
 _SESSION = "S"
 _CLAIM_PREFIX = "d"
 _CRC_BYTES = 4
@@ -44,6 +46,15 @@ def file_key(ns: str, name: str) -> Key:
 
 def slot_key(ns: str, name: str) -> Key:
     return names_pk(ns), SLOT_PREFIX + name
+
+
+def quota_key(ns: str) -> Key:
+    """A partition of its own: it is written to more than all the names."""
+    return f"Q#{ns}", "Q"
+
+
+def quota_of(row: Row) -> Quota:
+    return Quota(**{name: row[name] for name in (*LIMITS, *COUNTS) if name in row})
 
 
 def upload_pk(upload_id: str) -> str:
@@ -110,6 +121,7 @@ def session_row(session: Session, due: int) -> Row:
         "chunks_per_part": grid.chunks_per_part,
         "state": session.state.value,
         "untold": session.untold or None,
+        "counted": session.counted or None,
         "made": session.made and made_attributes(session.made),
         "answer": session.answer and _file_attributes(session.answer),
         **due_attributes(session.upload_id, due),
@@ -124,6 +136,7 @@ def session_of(row: Row) -> Session:
         grid=Grid(row["size"], row["chunk_size"], row["chunks_per_part"]),
         state=State(row["state"]),
         untold=row.get("untold", False),
+        counted=row.get("counted", False),
         made=StoredObject(made["etag"], made["size"], made.get("crc32c")) if made else None,
         answer=_file(answer, ns=row["ns"], name=row["name"]) if answer else None,
     )
@@ -242,9 +255,9 @@ def _keyed(key: Key) -> Row:
 
 
 def _file_attributes(file: File) -> dict[str, Any]:
-    return {name: getattr(file, name) for name in _FILE_PLAIN}
+    return {name: getattr(file, name) for name in _FILE_PLAIN} | {"counted": file.counted or None}
 
 
 def _file(row: Row, *, ns: str, name: str) -> File:
     plain: dict[str, Any] = {attribute: row.get(attribute) for attribute in _FILE_PLAIN}
-    return File(ns=ns, name=name, **plain)
+    return File(ns=ns, name=name, counted=row.get("counted", False), **plain)

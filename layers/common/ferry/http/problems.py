@@ -24,6 +24,7 @@ STATUSES: Mapping[type[errors.FerryError], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Gone: 410,
+    errors.QuotaExceeded: 403,
     errors.PreconditionFailed: 412,
     errors.RangeNotSatisfiable: 416,
     errors.BackendUnavailable: 503,

@@ -229,6 +229,7 @@ def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted)
             metadata=session.metadata,
             fingerprint=session.fingerprint,
             uploaded_at=max(now, next_second),
+            counted=session.counted,
         )
         try:
             engine.ledger.finish(
