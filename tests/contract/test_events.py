@@ -14,7 +14,7 @@ from moto import mock_aws
 from ferry.aws.events import SOURCE, BusEvents, detail
 from ferry.aws.session import AwsSession
 from ferry.model import Event, EventKind
-from ferry.ports import Events
+from ferry.outbound import Events
 from tests.contract.rows import ID, NAME, NS, OTHER, file_of
 from tests.fakes.clock import START, SettableClock
 from tests.fakes.events import MemoryEvents

@@ -12,7 +12,7 @@ AT_ONCE = 10
 
 
 class MemoryEvents:
-    """`ferry.ports.Events`. Each event is held against the published schema, and handed to `check`, then kept."""
+    """`ferry.outbound.Events`. Each event is held against the published schema, and handed to `check`, then kept."""
 
     def __init__(self, check: Callable[[Event], None] = lambda event: None) -> None:
         self.sent: list[Event] = []

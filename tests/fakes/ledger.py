@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from ferry.aws import cursors
-from ferry.model import Claim, Deletion, Due, DueKind, File, Progress, Quota, Session, Slot, State, StoredObject, Upload
+from ferry.model import Claim, Deletion, DueKind, File, Progress, Quota, Session, Slot, State, StoredObject, Upload
 from ferry.ports import Moved, Page
-from tests.fakes.listings import Name, due_position, epoch_seconds, forgetting, name_at, names_after
+from tests.fakes.ledger_cleanup import CleanupMemory
+from tests.fakes.ledger_rows import Name, Rows
+from tests.fakes.listings import epoch_seconds, forgetting, name_at, names_after
+from tests.fakes.quotas import count, marked
 
 
-@dataclass
-class Rows:
-    """All that a ledger holds. `dues` are what the index shows, `ttls` what DynamoDB would delete one day."""
-
-    files: dict[Name, File] = field(default_factory=dict)
-    slots: dict[Name, Slot] = field(default_factory=dict)
-    sessions: dict[str, Session] = field(default_factory=dict)
-    stripes: dict[str, dict[int, Progress]] = field(default_factory=dict)
-    claims: dict[str, dict[int, dict[int, Claim]]] = field(default_factory=dict)
-    dues: dict[tuple[DueKind, str], int] = field(default_factory=dict)
-    deletions: dict[str, Deletion] = field(default_factory=dict)
-    quotas: dict[str, Quota] = field(default_factory=dict)
-    ttls: dict[tuple[str, ...], int] = field(default_factory=dict)
-
-
-class MemoryLedger:
+class MemoryLedger(CleanupMemory):
     """A `ferry.ports.Ledger`. Tests may look into `rows`, and go back in time with `snapshot` and `restore`."""
 
     def __init__(self) -> None:
-        self.rows = Rows()
-        self._lock = threading.RLock()
+        super().__init__(Rows())
+        self.was_set_back = False
 
     def snapshot(self) -> Rows:
         """What a point-in-time backup would hold."""
@@ -44,6 +31,7 @@ class MemoryLedger:
     def restore(self, rows: Rows) -> None:
         with self._lock:
             self.rows = copy.deepcopy(rows)
+            self.was_set_back = True
 
     # Reads
 
@@ -57,7 +45,7 @@ class MemoryLedger:
 
     def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None, Quota | None]:
         with self._lock:
-            return self.file(ns, name), self.slot(ns, name), self.quota(ns)
+            return self.file(ns, name), self.slot(ns, name), self.rows.quotas.get(ns)
 
     def upload(self, upload_id: str) -> Upload | None:
         with self._lock:
@@ -93,16 +81,6 @@ class MemoryLedger:
         with self._lock:
             return copy.deepcopy(self.rows.claims.get(upload_id, {}))
 
-    def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
-        listing = ("due",)
-        at = cursors.decode(cursor, listing, "nss") if cursor is not None else None
-        with self._lock:
-            found = [Due(kind, subject, due) for (kind, subject), due in self.rows.dues.items() if due <= now]
-        found.sort(key=due_position)
-        rest = [entry for entry in found if at is None or due_position(entry) > at]
-        more = cursors.encode(listing, due_position(rest[limit - 1])) if len(rest) > limit else None
-        return Page(rest[:limit], more)
-
     # The life of an upload
 
     def begin(self, session: Session, *, over: Slot | None, due: int, within: Quota | None = None) -> None:
@@ -115,7 +93,7 @@ class MemoryLedger:
                 used, size = self.rows.quotas[session.ns], session.grid.size
                 _demand(within.max_bytes is None or used.bytes + size <= within.max_bytes)
                 _demand(within.max_uploads is None or used.uploads < within.max_uploads)
-                self._count(session.ns, size, 1)
+                count(self.rows, session.ns, size, 1)
             self.rows.sessions[session.upload_id] = session
             self.rows.stripes[session.upload_id] = {
                 number: Progress(number, open=True, touched=session.created)
@@ -236,11 +214,11 @@ class MemoryLedger:
         with self._lock:
             self._leased(session.upload_id, session.attempt)
             found = self.rows.files.get(name)
-            _demand((found and _marked(found)) == (over and _marked(over)))
-            freed = over.size if over is not None and over.counted else 0
-            self._count(session.ns, -freed, -int(session.counted))
+            _demand((found and marked(found)) == (over and marked(over)))
             self._release(name, session.upload_id, epoch_seconds(ttl))
             self.rows.files[name] = file
+            freed = over.size if over is not None and over.counted else 0
+            count(self.rows, session.ns, -freed, -int(session.counted))
             self._move(
                 session.upload_id,
                 due=tell_by,
@@ -254,8 +232,10 @@ class MemoryLedger:
             )
             if tell_by is None:
                 self.rows.ttls[session.upload_id,] = ttl
+            self.rows.objects[session.upload_id] = name
             self.rows.dues[DueKind.STAGES, session.upload_id] = stages_due
             if over is not None:
+                self.rows.objects[over.upload_id] = name
                 self.rows.dues[DueKind.OBJECT, over.upload_id] = object_due
 
     def end(self, upload: Upload, state: State, *, now: int, ttl: int, attempt: str | None = None) -> None:
@@ -273,7 +253,7 @@ class MemoryLedger:
             self._release((session.ns, session.name), upload_id, epoch_seconds(ttl))
             self._close(upload)
             if session.counted:
-                self._count(session.ns, -session.grid.size, -1)
+                count(self.rows, session.ns, -session.grid.size, -1)
             self._move(upload_id, due=now, state=state, ended=now, attempt=None, lease_until=0)
 
     def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:
@@ -293,9 +273,10 @@ class MemoryLedger:
     def delete_file(self, file: File, *, object_due: int, now: int, tell_by: int | None = None) -> None:
         with self._lock:
             found = self.rows.files.get((file.ns, file.name))
-            _demand(found is not None and _marked(found) == _marked(file))
-            self._count(file.ns, -file.size if file.counted else 0, 0)
+            _demand(found is not None and marked(found) == marked(file))
+            count(self.rows, file.ns, -file.size if file.counted else 0, 0)
             del self.rows.files[file.ns, file.name]
+            self.rows.objects[file.upload_id] = (file.ns, file.name)
             self.rows.dues[DueKind.OBJECT, file.upload_id] = object_due
             if tell_by is not None:
                 self.rows.dues[DueKind.DELETED, file.upload_id] = tell_by
@@ -305,59 +286,7 @@ class MemoryLedger:
         with self._lock:
             return self.rows.deletions.get(upload_id)
 
-    # What is counted
-
-    def quota(self, ns: str) -> Quota | None:
-        with self._lock:
-            return self.rows.quotas.get(ns)
-
-    def limit(self, ns: str, *, max_bytes: int | None, max_uploads: int | None, max_file: int | None) -> Quota:
-        with self._lock:
-            used = self.rows.quotas.get(ns, Quota())
-            self.rows.quotas[ns] = Quota(max_bytes, max_uploads, max_file, used.bytes, used.uploads)
-            return self.rows.quotas[ns]
-
-    def count_file(self, file: File) -> None:
-        with self._lock:
-            found = self.rows.files.get((file.ns, file.name))
-            _demand(found is not None and _marked(found) == (file.upload_id, False))
-            _demand(file.ns in self.rows.quotas)
-            self.rows.files[file.ns, file.name] = replace(file, counted=True)
-            self._count(file.ns, file.size, 0)
-
-    def count_upload(self, session: Session) -> None:
-        with self._lock:
-            found = self._session(session.upload_id, State.CREATING, State.OPEN)
-            _demand(not found.counted and found.ns in self.rows.quotas)
-            self._move(session.upload_id, counted=True)
-            self._count(found.ns, found.grid.size, 1)
-
-    # What is due
-
-    def reschedule(self, entry: Due, due: int) -> None:
-        with self._lock:
-            _demand(self.rows.dues.get((entry.kind, entry.subject)) == entry.due)
-            self.rows.dues[entry.kind, entry.subject] = due
-
-    def bury(self, entry: Due) -> None:
-        if entry.kind is DueKind.SESSION:
-            raise ValueError("a session is no tomb")
-        with self._lock:
-            self.rows.dues.pop((entry.kind, entry.subject), None)
-            if entry.kind is DueKind.DELETED:
-                self.rows.deletions.pop(entry.subject, None)
-
-    def erase_rows(self, upload_id: str) -> None:
-        with self._lock:
-            self.rows.stripes.pop(upload_id, None)
-            self.rows.claims.pop(upload_id, None)
-
     # Within the lock
-
-    def _count(self, ns: str, size: int, uploads: int) -> None:
-        if size or uploads:
-            used = self.rows.quotas[ns]
-            self.rows.quotas[ns] = replace(used, bytes=used.bytes + size, uploads=used.uploads + uploads)
 
     def _session(self, upload_id: str, *states: State) -> Session:
         session = self.rows.sessions.get(upload_id)
@@ -426,10 +355,6 @@ class MemoryLedger:
 def _demand(condition: bool) -> None:
     if not condition:
         raise Moved
-
-
-def _marked(file: File) -> tuple[str, bool]:
-    return file.upload_id, file.counted
 
 
 def _same(found: Slot | None, over: Slot) -> bool:

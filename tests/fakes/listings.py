@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ferry.aws import cursors
-from ferry.model import Due, Progress, Upload
-
-Name = tuple[str, str]
+from ferry.model import Progress, Upload
+from tests.fakes.ledger_rows import Name
 
 
 def epoch_seconds(ttl: int) -> int:
@@ -28,10 +27,6 @@ def name_at(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> s
     if not after or not str(after).startswith(prefix):
         raise cursors.invalid()
     return str(after)
-
-
-def due_position(entry: Due) -> list[str | int]:
-    return [entry.due, entry.kind.value, entry.subject]
 
 
 def forgetting(

@@ -130,8 +130,9 @@ class Session:
     when the first was taken, `lease_replace` and `lease_crc32c` what the present one was asked for, for whoever takes
     over; `made` is the object of a completion whose pointer has not been switched; `answer` the finished file of a
     complete one, `replaced` the upload whose file it replaced; `swept` says that a cancelled or expired one has left
-    nothing in S3. `counted`: it is in its namespace's quota (docs/decisions/0004). `untold`: the event of its start, or of its completion, is still to be sent (docs/decisions/0003).
-    `version` starts at `created`, so that versions grow from one upload of a name to the next.
+    nothing in S3. `counted`: it is in its namespace's quota (docs/decisions/0004). `untold`: the event of its start, or
+    of its completion, is still to be sent (docs/decisions/0003). `version` starts at `created`, so that versions grow
+    from one upload of a name to the next.
     """
 
     upload_id: str
@@ -285,6 +286,36 @@ class Due:
     kind: DueKind
     subject: str
     due: int
+
+
+class Phase(StrEnum):
+    """What the search for orphans lists, in this order."""
+
+    MULTIPARTS = "multiparts"
+    STAGES = "stages"
+    OBJECTS = "objects"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How far the search for orphans has come (docs/decisions/0005): `cursor` in what `phase` lists; this round `began`
+    then; `version` counts the pages of all rounds.
+    """
+
+    began: int
+    phase: Phase = Phase.MULTIPARTS
+    cursor: str | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object in a listing: `modified` is when S3 made it, of a multipart upload when that began."""
+
+    key: str
+    size: int
+    modified: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ from ferry.model import (
     Client,
     Deletion,
     Due,
-    Event,
     File,
     Keyring,
+    Listed,
     Progress,
     Quota,
+    Search,
     Session,
     Slot,
     State,
@@ -106,7 +107,7 @@ class Ledger(Protocol):
 
     def begin(self, session: Session, *, over: Slot | None, due: int, within: Quota | None = None) -> None:
         """Put the session (creating), its stripes, and take the slot, in one transaction. If the session is `counted`,
-        its size and itself are counted in it too, `within` these limits.
+        it and its size are counted there too, `within` these limits.
 
         Raises:
             Moved: the slot is no longer `over` (None: not there), or is in progress; or the limits leave no room.
@@ -201,12 +202,12 @@ class Ledger(Protocol):
         ttl: int,
         tell_by: int | None = None,
     ) -> None:
-        """Switch the pointer: FILE, SESSION → complete, SLOT no longer open, tombs for the stages and for `over`'s
-        object.
+        """Switch the pointer: FILE, SESSION → complete, SLOT no longer open, a row for the new object, tombs for the
+        stages and for `over`'s object.
 
         SESSION and SLOT get the `ttl` (epoch seconds), nothing is due of them any more. With `tell_by` the event of it
-        is noted as untold: the session is due then, and has no `ttl` until it is `told`. What is counted no longer has
-        the upload if that was, and the bytes of `over` if those were; `file` is counted if the upload was.
+        is noted as untold: the session is due then, and has no `ttl` until it is `told`. The upload, if it was counted,
+        and the bytes of `over`, if they were, are counted no longer; `file` is, if the upload was.
 
         Raises:
             Moved: the lease is not `session.attempt`, or the file of that name is not `over` (None: there is none).
@@ -252,29 +253,11 @@ class Ledger(Protocol):
         """What the note of a deletion says: the file was made by that upload."""
         ...
 
-    def quota(self, ns: str) -> Quota | None:
-        """None: the namespace never had one."""
-        ...
-
-    def limit(self, ns: str, *, max_bytes: int | None, max_uploads: int | None, max_file: int | None) -> Quota:
-        """Set the limits; what is counted stays. Returns the quota as it stands then."""
-        ...
-
-    def count_file(self, file: File) -> None:
-        """Count a file that is not yet. Raises `Moved` when it is, or is another or none; or where there is no quota."""
-        ...
-
-    def count_upload(self, session: Session) -> None:
-        """Count a creating or open upload that is not yet. It gets a new version, so that whoever is about to end it
-        reads again.
-
-        Raises:
-            Moved: it is counted, or in another state; or there is no quota.
-        """
-        ...
-
     def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
-        """What somebody must look at, from the index: may lag, so check the row itself."""
+        """What somebody must look at, the oldest first, from the index: it may lag, so check the row itself.
+
+        One call for each shard of the index that has not come to its end.
+        """
         ...
 
     def reschedule(self, entry: Due, due: int) -> None:
@@ -285,8 +268,38 @@ class Ledger(Protocol):
         """Drop a tomb or a note whose work is done. Idempotent."""
         ...
 
-    def erase_rows(self, upload_id: str) -> None:
-        """Delete an ended upload's stripes and claims (not its session). Idempotent; calls grow with the rows."""
+    def erase_rows(self, upload_id: str, *, until: int) -> bool:
+        """Delete an ended upload's stripes and claims (not its session), beginning nothing after `until` (epoch ms);
+        whether none is left. Idempotent; calls grow with the rows.
+        """
+        ...
+
+    # What S3 has, and who knows it
+
+    def sessions(self, upload_ids: Iterable[str]) -> Mapping[str, Session]:
+        """Those that there are; one call for each hundred."""
+        ...
+
+    def owners(self, upload_ids: Iterable[str]) -> Mapping[str, tuple[str, str] | None]:
+        """Of the objects that have a row: namespace and name of the file each was made for, None if it was for none
+        that is known. One call for each hundred.
+        """
+        ...
+
+    def keep(self, upload_id: str, owner: tuple[str, str] | None, *, due: int) -> None:
+        """Give an object a row, due then. Raises `Moved` when it has one."""
+        ...
+
+    def acquit(self, entry: Due) -> None:
+        """An object turns out to be wanted: no longer due. Raises `Moved` when its row is gone or has another time."""
+        ...
+
+    def search(self) -> Search | None:
+        """How far the search for orphans has come; None: it never began."""
+        ...
+
+    def save_search(self, search: Search) -> None:
+        """Raises `Moved` unless the version on record is the one before."""
         ...
 
 
@@ -335,8 +348,16 @@ class ObjectStore(Protocol):
         """Delete the objects under a prefix, beginning no page of 1,000 after `until` (epoch ms); two calls a page."""
         ...
 
-    def multiparts(self, cursor: str | None, limit: int) -> Page[tuple[str, str, int]]:
-        """Multipart uploads under `o/`: (key, multipart id, initiated in epoch ms)."""
+    def multiparts(self, cursor: str | None, limit: int, key: str = "") -> Page[tuple[str, str, int]]:
+        """Multipart uploads under `o/`, or on `key` alone: (key, multipart id, initiated in epoch ms)."""
+        ...
+
+    def listing(self, prefix: str, cursor: str | None, limit: int) -> Page[Listed]:
+        """Objects under a prefix, by key."""
+        ...
+
+    def folders(self, prefix: str, cursor: str | None, limit: int) -> Page[str]:
+        """What comes after the prefix, up to and with the next `/`: one for each, by name, whole keys."""
         ...
 
     def presign_part(
@@ -347,29 +368,6 @@ class ObjectStore(Protocol):
 
     def presign_get(self, key: str, *, content_type: str, disposition: str, lifetime: int) -> str:
         """A GET whose answer has these headers. No call."""
-        ...
-
-
-class Worker(Protocol):
-    """Goes on, elsewhere, with what takes longer than a request may."""
-
-    def finish(self, upload_id: str, attempt: str) -> None:
-        """Have that completion gone on with by somebody who has the time: at least once, if at all.
-
-        The caller must not touch the lease `attempt` afterwards, even if this raises `BackendUnavailable`.
-        """
-        ...
-
-
-class Events(Protocol):
-    """Tells others what has changed."""
-
-    def publish(self, events: Sequence[Event]) -> None:
-        """Send up to ten. One call.
-
-        Raises:
-            BackendUnavailable: some or all may not have been taken.
-        """
         ...
 
 

@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from ferry.errors import QuotaExceeded
-from ferry.model import Quota, Session, State
+from ferry.model import File, Quota, Session, State
 from ferry.ports import Ledger, Moved
 
 PAGE = 100
+
+
+class Quotas(Protocol):
+    """Limits and what is counted, as an operator works with them."""
+
+    def quota(self, ns: str) -> Quota | None:
+        """None: the namespace never had one."""
+        ...
+
+    def limit(self, ns: str, *, max_bytes: int | None, max_uploads: int | None, max_file: int | None) -> Quota:
+        """Set the limits; what is counted stays. Returns the quota as it stands then."""
+        ...
+
+    def count_file(self, file: File) -> None:
+        """Count a file that is not yet.
+
+        Raises:
+            Moved: it is, or is another or none; or the namespace has no quota.
+        """
+        ...
+
+    def count_upload(self, session: Session) -> None:
+        """Count a creating or open upload that is not yet; by its new version whoever is about to complete it knows.
+
+        Raises:
+            Moved: it is counted, or in another state; or the namespace has no quota.
+        """
+        ...
 
 
 def refuse(quota: Quota, size: int) -> None:
@@ -40,47 +69,54 @@ _DETAILS = {
 
 @dataclass(slots=True)
 class Recounted:
-    """What was counted that was not before, and how many uploads could not be: they were being completed, or ended."""
+    """What was counted that was not before, and how much could not be: it was being completed, or has just changed."""
 
     files: int = 0
     uploads: int = 0
     left_out: int = 0
 
 
-def recount(ledger: Ledger, ns: str) -> Recounted:
-    """Count what is not counted, each once. May be repeated, and broken off; the namespace must have a quota."""
+def recount(ledger: Ledger, quotas: Quotas, ns: str) -> Recounted:
+    """Count what is not counted, each once. May be repeated, and broken off; the namespace must have a quota.
+
+    Uploads first, so that one that becomes a file meanwhile is found as that.
+    """
     done = Recounted()
-    _recount_uploads(ledger, ns, done)
-    cursor = None
-    while True:
-        page = ledger.files(ns, "", cursor, PAGE)
-        for file in page.items:
-            if not file.counted:
-                try:
-                    ledger.count_file(file)
-                    done.files += 1
-                except Moved:  # replaced, deleted, or counted by another
-                    continue
-        cursor = page.cursor
-        if cursor is None:
-            return done
-
-
-def _recount_uploads(ledger: Ledger, ns: str, done: Recounted) -> None:
     cursor = None
     while True:
         page = ledger.open_slots(ns, cursor, PAGE)
         for slot in page.items:
-            upload = ledger.upload(slot.upload_id)
-            if upload is None or upload.session.counted or not upload.session.state.in_progress:
-                continue
-            try:
-                if upload.session.state is State.COMPLETING:
-                    raise Moved
-                ledger.count_upload(upload.session)
-                done.uploads += 1
-            except Moved:
-                done.left_out += 1
+            _count_upload(ledger, quotas, slot.upload_id, done)
         cursor = page.cursor
         if cursor is None:
-            return
+            break
+    while True:
+        files = ledger.files(ns, "", cursor, PAGE)
+        for file in files.items:
+            if not file.counted:
+                _count_file(quotas, file, done)
+        cursor = files.cursor
+        if cursor is None:
+            return done
+
+
+def _count_upload(ledger: Ledger, quotas: Quotas, upload_id: str, done: Recounted) -> None:
+    upload = ledger.upload(upload_id)
+    if upload is None or upload.session.counted or not upload.session.state.in_progress:
+        return
+    if upload.session.state is State.COMPLETING:
+        done.left_out += 1
+        return
+    try:
+        quotas.count_upload(upload.session)
+        done.uploads += 1
+    except Moved:
+        done.left_out += 1
+
+
+def _count_file(quotas: Quotas, file: File, done: Recounted) -> None:
+    try:
+        quotas.count_file(file)
+        done.files += 1
+    except Moved:
+        done.left_out += 1

@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from ferry.access.verify import Verifier
     from ferry.aws.session import AwsSession
     from ferry.engine import Engine
-    from ferry.ports import AccessStore, Events, Worker
+    from ferry.outbound import Events, Worker
+    from ferry.ports import AccessStore
 
 
 @cache
 def settings() -> Settings:
     return Settings.from_environment(os.environ)
+
+
+def tracing() -> bool:
+    """Whether requests are traced."""
+    return settings().tracing
 
 
 @cache
@@ -114,5 +120,6 @@ def engine() -> Engine:
         url_lifetime=settings().url_lifetime,
         lease=settings().lease,
         mending=settings().mending,
+        keep_objects=settings().keep_objects,
         events=events(),
     )

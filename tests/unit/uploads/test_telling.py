@@ -127,6 +127,7 @@ def test_notes_outlast_a_bus_that_stays_down(world: World, client: Client) -> No
         assert world.sweep().errors >= 1
     assert (client.upload_id,) not in world.ledger.rows.ttls
     world.engine = kept
+    world.clock.advance(HOUR)
     world.sweep()
     world.check_told()
     assert (client.upload_id,) in world.ledger.rows.ttls

@@ -27,7 +27,7 @@ QUIET = 10_000
 
 
 class BusEvents:
-    """`ferry.ports.Events` over EventBridge.
+    """`ferry.outbound.Events` over EventBridge.
 
     Args:
         client: gives the client, which takes its time to be made: not before there is something to tell.

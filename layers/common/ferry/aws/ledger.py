@@ -10,19 +10,19 @@ from ferry.aws import ledger_rows as rows
 from ferry.aws import ledger_writes as writes
 from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import ConditionFailed, Table
-from ferry.aws.expressions import Row, Write, delete, put, update
+from ferry.aws.expressions import Row, delete, put, update
+from ferry.aws.ledger_cleanup import CleanupRows
 from ferry.model import Claim, Deletion, Due, DueKind, File, Progress, Quota, Session, Slot, State, StoredObject, Upload
 from ferry.ports import Clock, Moved, Page
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-DUE_INDEX = "due"
 KEEP_ROWS = 30 * 86_400
 """For how long stripes and claims stay if nothing ever erases them: beyond any upload's age. Seconds."""
 
 
-class DynamoLedger:
+class DynamoLedger(CleanupRows):
     """`ferry.ports.Ledger` over one table. Each method is one call unless it says more.
 
     botocore repeats a call whose answer was lost. A conditional write that had taken effect then fails its own
@@ -30,8 +30,7 @@ class DynamoLedger:
     """
 
     def __init__(self, client: DynamoDBClient, table: str, clock: Clock = wall_clock) -> None:
-        self._table = Table(client, table)
-        self._clock = clock
+        super().__init__(Table(client, table), clock)
 
     # Reads
 
@@ -88,28 +87,6 @@ class DynamoLedger:
             for pk in rows.part_pks(upload_id)
             for row in self._table.query_all("#pk = :pk", {"pk": pk})
         }
-
-    def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
-        """Up to four queries, one for each shard of the index."""
-        after = _due_at(cursor, now)
-        found: list[Due] = []
-        for shard in range(int(rows.shard_of(after.subject)) if after else 0, rows.SHARDS):
-            start = rows.tomb_row(after) if after and rows.shard_of(after.subject) == str(shard) else None
-            while len(found) <= limit:
-                page, start = self._table.query(
-                    "#due_shard = :shard AND #due <= :now",
-                    {"shard": str(shard), "now": now},
-                    limit=limit + 1 - len(found),
-                    start=start,
-                    index=DUE_INDEX,
-                )
-                found += [rows.due_of(row) for row in page]
-                if start is None:
-                    break
-        if len(found) <= limit:
-            return Page(found)
-        last = found[limit - 1]
-        return Page(found[:limit], cursors.encode(("due",), [last.due, last.kind.value, last.subject]))
 
     # The life of an upload
 
@@ -245,7 +222,7 @@ class DynamoLedger:
         point = (
             put(rows.file_row(file), "attribute_not_exists(#pk)")
             if over is None
-            else put(rows.file_row(file), *_still(over))
+            else put(rows.file_row(file), *writes.still(over))
         )
         changes = {
             "state": State.COMPLETE.value,
@@ -260,11 +237,12 @@ class DynamoLedger:
             point,
             writes.under_lease(upload_id, session.attempt or "", changes),
             writes.released(session, ttl),
+            put(rows.object_row(upload_id, (file.ns, file.name), None)),
             put(rows.tomb_row(Due(DueKind.STAGES, upload_id, stages_due))),
             *writes.switched(session, over),
         ]
         if over is not None:
-            steps.append(put(rows.tomb_row(Due(DueKind.OBJECT, over.upload_id, object_due))))
+            steps.append(put(rows.object_row(over.upload_id, (over.ns, over.name), object_due)))
         self._table.transact(steps)
 
     def end(self, upload: Upload, state: State, *, now: int, ttl: int, attempt: str | None = None) -> None:
@@ -299,8 +277,8 @@ class DynamoLedger:
 
     def delete_file(self, file: File, *, object_due: int, now: int, tell_by: int | None = None) -> None:
         steps = [
-            delete(rows.file_key(file.ns, file.name), *_still(file)),
-            put(rows.tomb_row(Due(DueKind.OBJECT, file.upload_id, object_due))),
+            delete(rows.file_key(file.ns, file.name), *writes.still(file)),
+            put(rows.object_row(file.upload_id, (file.ns, file.name), object_due)),
             *writes.freed(file),
         ]
         if tell_by is not None:
@@ -311,55 +289,7 @@ class DynamoLedger:
         row = self._table.get(rows.deletion_key(upload_id))
         return rows.deletion_of(row) if row else None
 
-    # What is counted
-
-    def quota(self, ns: str) -> Quota | None:
-        row = self._table.get(rows.quota_key(ns))
-        return rows.quota_of(row) if row else None
-
-    def limit(self, ns: str, *, max_bytes: int | None, max_uploads: int | None, max_file: int | None) -> Quota:
-        limits = dict(zip(rows.LIMITS, (max_bytes, max_uploads, max_file), strict=True))
-        zero = dict.fromkeys(rows.COUNTS, 0)
-        return rows.quota_of(self._table.write(update(rows.quota_key(ns), limits, adds=zero, when="")))
-
-    def count_file(self, file: File) -> None:
-        key, given = rows.file_key(file.ns, file.name), {"seen": file.upload_id}
-        when = f"#upload_id = :seen AND {writes.as_read(counted=False)}"
-        mark = update(key, {"counted": True}, when=when, given=given)
-        self._table.transact([mark, writes.counted(file.ns, file.size, 0)])
-
-    def count_upload(self, session: Session) -> None:
-        given = {"creating": State.CREATING.value, "open": State.OPEN.value}
-        when = f"#state IN (:creating, :open) AND {writes.as_read(counted=False)}"
-        mark = writes.transition(session.upload_id, {"counted": True}, when, given)
-        self._table.transact([mark, writes.counted(session.ns, session.grid.size, 1)])
-
-    # What is due
-
-    def reschedule(self, entry: Due, due: int) -> None:
-        key = rows.due_key(entry.kind, entry.subject)
-        self._write(update(key, {"due": due}, when="#due = :seen", given={"seen": entry.due}))
-
-    def bury(self, entry: Due) -> None:
-        if entry.kind is DueKind.SESSION:
-            raise ValueError("a session is no tomb")
-        self._write(delete(rows.due_key(entry.kind, entry.subject)))
-
-    def erase_rows(self, upload_id: str) -> None:
-        """Four queries, and a batch for every 25 rows."""
-        stripes = {"pk": rows.upload_pk(upload_id), "stripes": rows.STRIPE_PREFIX}
-        found = list(self._table.query_all("#pk = :pk AND begins_with(#sk, :stripes)", stripes))
-        for pk in rows.part_pks(upload_id):
-            found += self._table.query_all("#pk = :pk", {"pk": pk})
-        self._table.erase((row["pk"], row["sk"]) for row in found)
-
     # Within
-
-    def _write(self, write: Write) -> None:
-        try:
-            self._table.write(write)
-        except ConditionFailed as failed:
-            raise Moved from failed
 
     def _named(
         self, ns: str, prefix: str, after: str | None, *, limit: int, only: str = ""
@@ -374,11 +304,6 @@ class DynamoLedger:
         )
 
 
-def _still(file: File) -> tuple[str, dict[str, Any]]:
-    """The condition that a name points to this file, counted or not as it was read."""
-    return f"#upload_id = :seen AND {writes.as_read(counted=file.counted)}", {"seen": file.upload_id}
-
-
 def _name_at(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> str | None:
     if cursor is None:
         return None
@@ -386,12 +311,3 @@ def _name_at(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> 
     if not name or not str(name).startswith(prefix):
         raise cursors.invalid()
     return str(name)
-
-
-def _due_at(cursor: str | None, now: int) -> Due | None:
-    if cursor is None:
-        return None
-    due, kind, subject = cursors.decode(cursor, ("due",), "nss")
-    if int(due) > now or kind not in list(DueKind) or not subject:
-        raise cursors.invalid()
-    return Due(DueKind(str(kind)), str(subject), int(due))

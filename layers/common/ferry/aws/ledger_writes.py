@@ -33,6 +33,11 @@ def as_read(*, counted: bool) -> str:
     return "attribute_exists(#counted)" if counted else "attribute_not_exists(#counted)"
 
 
+def still(file: File) -> tuple[str, dict[str, Any]]:
+    """The condition that a name points to this file, counted or not as it was read."""
+    return f"#upload_id = :seen AND {as_read(counted=file.counted)}", {"seen": file.upload_id}
+
+
 def reserved(session: Session, within: Quota) -> Write:
     """An upload begins: it and its bytes are counted, if both are within the limits then."""
     size, given, limits = session.grid.size, {}, ["attribute_exists(#pk)"]
