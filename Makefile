@@ -103,6 +103,11 @@ bench-cold: $(bench_stamp)  ## cold starts from the built layer, beside a bare S
 	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -s -C layers/common build-CommonLayer && \
 	  PYTHONPATH=layers/common exec python3 -m bench.cold $(ARGS)'
 
+bench-api: $(bench_stamp)  ## warm speed through the API and straight to S3, beside S3's clients and tus (ARGS="--rounds 5 --write")
+	@$(tool) FERRY_ARCHITECTURE=$(here) sh -c '. sam/runtime-python.sh && \
+	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -s -C layers/common build-CommonLayer && \
+	  PYTHONPATH=layers/common exec python3 -m bench.api $(ARGS)'
+
 # What the measurements need, on top of the rest: nobody who only runs or tests Ferry waits for it.
 $(bench_stamp): $(stamp) requirements-bench.txt
 	@$(bin)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements-bench.txt
