@@ -231,9 +231,8 @@ def plot(axes: Axes, figures: Sequence[Mapping[str, Any]]) -> None:
     ratios = [row["to_function"] for row in rows]
     colours = [report.THEIRS if row["name"] == LIKE else report.OURS for row in rows]
     bars = axes.barh([row["name"] for row in rows], ratios, color=colours)
-    axes.bar_label(
-        bars, [f"{ratio:.2f}   {row['peak_mb']:.0f} MB" for ratio, row in zip(ratios, rows, strict=True)], padding=4
-    )
+    labels = [f"{ratio:.2f} times, {row['peak_mb']:.0f} MB" for ratio, row in zip(ratios, rows, strict=True)]
+    axes.bar_label(bars, labels, label_type="center", color="white")
     axes.axvline(GOAL_RATIO, color=report.INK, linestyle="--", linewidth=1)
     axes.annotate(
         "goal",
@@ -243,7 +242,7 @@ def plot(axes: Axes, figures: Sequence[Mapping[str, Any]]) -> None:
         textcoords="offset points",
         ha="center",
     )
-    axes.set_xlim(0, max([*ratios, GOAL_RATIO]) * 1.25)
+    axes.set_xlim(0, max([*ratios, GOAL_RATIO]) * 1.08)
     axes.set_xlabel("fresh process to first answer, times that of a function with a bare S3 client")
 
 
