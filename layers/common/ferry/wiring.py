@@ -108,4 +108,5 @@ def engine() -> Engine:
         url_lifetime=settings().url_lifetime,
         lease=settings().lease,
         mending=settings().mending,
+        keep_objects=settings().keep_objects,
     )

@@ -36,7 +36,12 @@ def _cancel(engine: Engine, ns: str, name: str, upload_id: str | None) -> bool:
         attempt = engine.new_id()
         now = engine.clock()
         leased = engine.ledger.lease(
-            upload, attempt=attempt, until=now + engine.lease, now=now, replace=False, crc32c=None
+            upload,
+            attempt=attempt,
+            until=now + engine.lease,
+            now=now,
+            replace=session.lease_replace,
+            crc32c=session.lease_crc32c,
         )
         end(engine, leased, State.CANCELLED, attempt=attempt)
         return True
