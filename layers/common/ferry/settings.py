@@ -43,7 +43,8 @@ class Settings:
     `session_idle`, `session_max_age`, `lease`, `mending`, `keep_objects`; and of `access_cache`: how long keys and
     disabled clients are believed once read.
 
-    `cleanup_function` is the name of the function that long completions are handed on to; empty: to none.
+    `cleanup_function` is the name of the function that long completions are handed on to; empty: to none. `event_bus`
+    is the name of the bus that changes are told on; empty: they are not told.
     """
 
     ledger_table: str
@@ -59,6 +60,7 @@ class Settings:
     access_cache: int
     keep_objects: int
     cleanup_function: str
+    event_bus: str
     endpoints: Mapping[str, str]
     tracing: bool = False
     log_file_names: bool = False
@@ -87,6 +89,7 @@ class Settings:
             own_tokens=environ.get("FERRY_OWN_TOKENS", "true") == "true",
             outside=Outside.from_environment(environ),
             log_file_names=environ.get("FERRY_LOG_FILE_NAMES", "false") == "true",
+            event_bus=environ.get("FERRY_EVENT_BUS", ""),
             tracing=environ.get("FERRY_TRACING", "Disabled") != "Disabled",
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ferry.access.verify import TokenCheck
     from ferry.aws.session import AwsSession
     from ferry.engine import Engine
-    from ferry.ports import AccessStore, Worker
+    from ferry.outbound import Events, Worker
+    from ferry.ports import AccessStore
 
 
 JWKS_SECONDS, JWKS_BYTES = 3.0, 256 * 1024
@@ -111,6 +112,17 @@ def worker() -> Worker:
 
 
 @cache
+def events() -> Events | None:
+    """Who tells others what has changed, if anybody is to. Beside stand-ins only where they have a bus too."""
+    bus, endpoints = settings().event_bus, settings().endpoints
+    if not bus or (endpoints and "events" not in endpoints):
+        return None
+    from ferry.aws.events import BusEvents
+
+    return BusEvents(lambda: session().events, bus, settings().bucket, wall_clock)
+
+
+@cache
 def engine() -> Engine:
     """What the use cases work with."""
     from ferry.aws.ledger import DynamoLedger
@@ -128,4 +140,5 @@ def engine() -> Engine:
         lease=settings().lease,
         mending=settings().mending,
         keep_objects=settings().keep_objects,
+        events=events(),
     )
