@@ -103,6 +103,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def after(self, slot: Slot) -> str:
+        """The cursor of `open_slots` that goes on after this one. No call."""
+        ...
+
     def begin(self, session: Session, *, over: Slot | None, due: int) -> None:
         """Put the session (creating), its stripes, and take the slot, in one transaction.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -24,6 +25,11 @@ def unexpected(error: Exception, *, request_id: str, route: str) -> None:
     _logger().error(
         "unexpected error", request_id=request_id, route=route, error=type(error).__qualname__, frames=frames
     )
+
+
+def swept(report: Mapping[str, Any]) -> None:
+    """What a run of the schedule has done."""
+    _logger().info("swept", **report)
 
 
 def backend(error: Exception, *, request_id: str, route: str) -> None:
