@@ -18,6 +18,7 @@ app = create_app(bearer(wiring.verifier))
 
 SWEEP = {"ferry": "sweep"}
 FINISH = "finish"
+PARAMETERS = frozenset({"older_than", "filename", "dry_run", "cursor"})
 RESERVE = 180_000
 """Milliseconds kept back, beside those for mending, for the rest of the last entry that was begun."""
 REQUEST_BUDGET = 10_000
@@ -44,6 +45,7 @@ lambda_handler = traced(_handle, wiring.tracing)
 
 @app.protected("DELETE /cleanup", scope=ADMIN)
 def clean_up(request: Request, ns: str) -> Answer:
+    request.refuse_other_parameters(PARAMETERS)
     engine = wiring.engine()
     give_up = engine.clock() + REQUEST_BUDGET
     report = clean_namespace(

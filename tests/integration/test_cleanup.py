@@ -10,6 +10,7 @@ import pytest
 from ferry import wiring
 from ferry.aws.worker import LambdaWorker
 from ferry.http import metrics
+from ferry.model import Slot
 from tests.integration.stack import ROOT, Stack
 from tests.integration.test_telemetry import lines
 from tests.unit.aws.scripted import ScriptedClient
@@ -61,10 +62,30 @@ def test_a_completion_that_is_handed_on_is_finished(stack: Stack) -> None:
 
 
 def test_parameters_that_make_no_sense(stack: Stack) -> None:
-    """422, naming the parameter; nothing is touched."""
-    for query in ({"older_than": "-1"}, {"older_than": "soon"}, {"dry_run": "1"}, {"cursor": "garbage"}):
-        got = stack.call("DELETE /cleanup", query=query)
-        assert (got.status, got.json["errors"][0]["loc"]) == (422, list(query))
+    """422, naming the parameter; nothing is touched, though everything is old enough."""
+    stack.post("POST /upload/start", {"filename": "untouched", "size": 5})
+    foreign = Slot("other", "untouched", "f" * 32, open=True)
+    for name, value in (
+        *(("older_than", text) for text in ("-1", "soon", "", "1.5", "0x1", "1e3", "9" * 19, "0,5")),
+        *(("dry_run", text) for text in ("1", "", "True", "yes", "true,false")),
+        *(("cursor", text) for text in ("garbage", "", "e30", wiring.engine().ledger.after(foreign))),
+        *(("filename", text) for text in ("", "a/b", ".", " x", "\0", "x" * 256)),
+        *((text, "true") for text in ("dryrun", "dry-run", "Dry_run", "namespace", "ns", "limit")),
+    ):
+        got = stack.call("DELETE /cleanup", query={"older_than": "0", name: value})
+        assert (got.status, got.json["errors"][0]["loc"]) == (422, [name]), (name, value)
+    assert stack.call("GET /status/{filename}", filename="untouched").json["state"] == "pending"
+
+
+def test_a_name_of_another_namespace_is_nobodys(stack: Stack) -> None:
+    """Nothing is examined, dry or not, and the report does not tell that it is there."""
+    other = stack.token("other")
+    stack.post("POST /upload/start", {"filename": "theirs", "size": 5}, token=other)
+    for dry in ("true", "false"):
+        got = stack.call("DELETE /cleanup", query={"older_than": "0", "filename": "theirs", "dry_run": dry}).json
+        assert (got["examined"], got["expired"], got["bytes_reclaimed"]) == (0, 0, 0)
+        assert got["orphans"] == {"multipart_uploads": 0, "staged_objects": 0, "objects": 0}
+    assert stack.call("GET /status/{filename}", filename="theirs", token=other).json["state"] == "pending"
 
 
 def test_a_sweep_is_told_in_numbers(
