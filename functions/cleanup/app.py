@@ -14,10 +14,11 @@ from ferry.http.bearer import ADMIN, bearer
 from ferry.http.request import Request
 from ferry.http.tracing import traced
 
-app = create_app(bearer(wiring.verifier))
+app = create_app(bearer(wiring.verifier), wiring.log_file_names)
 
 SWEEP = {"ferry": "sweep"}
 FINISH = "finish"
+CLEAN_UP = "cleanup.run"
 PARAMETERS = frozenset({"older_than", "filename", "dry_run", "cursor"})
 RESERVE = 180_000
 """Milliseconds kept back, beside those for mending, for the rest of the last entry that was begun."""
@@ -33,6 +34,9 @@ def _handle(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
         metrics.of_service(views.sweep_metrics(report))
         told = views.sweep(report)
         log.swept(told)
+        if report.examined:
+            who = {"actor": "schedule", **views.cleaned(report)}
+            log.audit(CLEAN_UP, outcome=log.SUCCESS, request_id=context.aws_request_id, details=who)
         return told
     if event.get("ferry") == FINISH:
         finish(wiring.engine(), event["upload_id"], event["attempt"])
@@ -43,7 +47,7 @@ def _handle(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
 lambda_handler = traced(_handle, wiring.tracing)
 
 
-@app.protected("DELETE /cleanup", scope=ADMIN)
+@app.protected("DELETE /cleanup", scope=ADMIN, audit=CLEAN_UP)
 def clean_up(request: Request, ns: str) -> Answer:
     request.refuse_other_parameters(PARAMETERS)
     engine = wiring.engine()
@@ -59,7 +63,7 @@ def clean_up(request: Request, ns: str) -> Answer:
     )
     if report.expired and not report.dry_run:
         metrics.of_service(views.cleanup_metrics(report))
-    return json_answer(200, views.cleanup(report))
+    return json_answer(200, views.cleanup(report)).noting(**views.cleaned(report))
 
 
 def _until(remaining: Callable[[], int], reserve: int) -> Callable[[], bool]:

@@ -14,7 +14,7 @@ from ferry.model import File, State
 from ferry.uploads.files import delete
 from tests.fakes.faults import Fault, Log, Script
 from tests.support.world import CHUNK, LEASE, NAME, NS, Client, World, bytes_of, survive
-from tests.unit.uploads.operations import BODY, SIZE, begun
+from tests.unit.uploads.operations import BODY, SIZE, begun, limited
 
 Count = Callable[[str, int], None]
 
@@ -23,7 +23,7 @@ Count = Callable[[str, int], None]
 class Scene:
     """A world at the moment before the clean-up, and the clients that are not yet done."""
 
-    world: World = field(default_factory=World)
+    world: World = field(default_factory=limited)
     waiting: list[Client] = field(default_factory=list)
 
     def client(self, name: str, *chunks: int, size: int = SIZE) -> Client:
@@ -106,6 +106,8 @@ def test_every_call_of_the_clean_up_may_break(
         states = {session.name: session.state for session in broken.ledger.rows.sessions.values()}
         assert [states[name] for name in ("stale", "dead", "lost")] == [State.EXPIRED] * 3
         assert states["cancelled"] is State.CANCELLED
+        broken.check_told()
+        broken.check_counted()
         matrix(f"clean-up, {run.__name__}", 1)
 
 

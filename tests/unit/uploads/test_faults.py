@@ -16,7 +16,7 @@ from ferry.model import State
 from ferry.uploads.chunk import ChunkAccepted
 from tests.fakes.faults import Crashed, Fault, Log, Script
 from tests.support.world import LEASE, NAME, NS, Client, World, survive
-from tests.unit.uploads.operations import OPERATIONS, Operation
+from tests.unit.uploads.operations import OPERATIONS, Operation, limited
 
 Count = Callable[[str, int], None]
 
@@ -44,6 +44,8 @@ def check_clean(world: World, expect: bytes | None) -> None:
     assert world.ledger.rows.dues == {}
     assert world.content() == expect
     assert not any(session.state.in_progress for session in world.ledger.rows.sessions.values())
+    world.check_told()
+    world.check_counted()
 
 
 @pytest.mark.parametrize("fault", Fault)
@@ -52,12 +54,13 @@ def test_every_call_may_break(operation: Operation, fault: Fault, world: World, 
     """Whatever call breaks, and however: the retry succeeds, bytes and counts are right, nothing stays behind."""
     calls = operation.calls()
     for number in range(1, calls + 1):
-        broken, script = World(), Script({number: fault})
+        broken, script = limited(), Script({number: fault})
         client = operation.prepare(broken)
         engine = broken.new_engine(script, Log())
         check_acknowledged(client, survive(lambda: operation.run(client, engine)))  # noqa: B023
         operation.run(client, None)
         script.land()
+        broken.check_counted()
         if operation.expect is not None and broken.content() != operation.expect:
             check_received(client)
             client.send_all()
@@ -76,7 +79,7 @@ def test_every_call_may_break_and_nobody_comes_back(
 ) -> None:
     """The client is gone for good: the clean-up alone leaves either the whole file or nothing, and no rubbish."""
     for number in range(1, operation.calls() + 1):
-        broken, script = World(), Script({number: fault})
+        broken, script = limited(), Script({number: fault})
         client = operation.prepare(broken)
         outcomes = {operation.expect, broken.content(), None}
         if client.started is not None and client.state() is State.COMPLETING:

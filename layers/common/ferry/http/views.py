@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ferry.digests import crc_to_base64
 from ferry.engine import Engine
 from ferry.grid import MAX_ASSEMBLED_PART_SIZE, MAX_CHUNK_SIZE, MAX_FILE_SIZE, MAX_PARTS, MIN_CHUNK_SIZE
-from ferry.http.times import rfc3339
 from ferry.model import File, State, Upload
 from ferry.ports import Page
+from ferry.times import rfc3339
 
 if TYPE_CHECKING:
     from ferry.cleanup import Report
@@ -135,6 +135,11 @@ def status(progress: Status) -> View:
 
 def cleanup(report: Report) -> View:
     """What a clean-up did, or would do."""
+    return {**cleaned(report), **_cursor(report.cursor)}
+
+
+def cleaned(report: Report) -> View:
+    """The same, without the cursor, which has a name in it."""
     return {
         "examined": report.examined,
         "expired": report.expired,
@@ -147,7 +152,6 @@ def cleanup(report: Report) -> View:
         "errors": report.errors,
         "complete": report.complete,
         "dry_run": report.dry_run,
-        **_cursor(report.cursor),
     }
 
 
