@@ -105,6 +105,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def after(self, slot: Slot) -> str:
+        """The cursor of `open_slots` that goes on after this one. No call."""
+        ...
+
     def begin(self, session: Session, *, over: Slot | None, due: int, within: Quota | None = None) -> None:
         """Put the session (creating), its stripes, and take the slot, in one transaction. If the session is `counted`,
         it and its size are counted there too, `within` these limits.
@@ -254,10 +258,7 @@ class Ledger(Protocol):
         ...
 
     def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
-        """What somebody must look at, the oldest first, from the index: it may lag, so check the row itself.
-
-        One call for each shard of the index that has not come to its end.
-        """
+        """What somebody must look at, oldest first, by the index: it lags, so check the row. A call for each shard."""
         ...
 
     def reschedule(self, entry: Due, due: int) -> None:
@@ -273,8 +274,6 @@ class Ledger(Protocol):
         whether none is left. Idempotent; calls grow with the rows.
         """
         ...
-
-    # What S3 has, and who knows it
 
     def sessions(self, upload_ids: Iterable[str]) -> Mapping[str, Session]:
         """Those that there are; one call for each hundred."""

@@ -42,6 +42,11 @@ def unexpected(error: Exception, *, request_id: str, route: str) -> None:
     )
 
 
+def swept(report: Mapping[str, Any]) -> None:
+    """What a run of the schedule has done."""
+    _logger().info("swept", **report)
+
+
 def backend(error: Exception, *, request_id: str, route: str) -> None:
     """A service behind Ferry failed: in that service's own words, if it said any."""
     cause = error.__cause__

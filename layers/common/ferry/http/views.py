@@ -155,6 +155,35 @@ def cleaned(report: Report) -> View:
     }
 
 
+def sweep(report: Report) -> View:
+    """What a run of the schedule did, for the operator."""
+    return cleanup(report) | {
+        "lapsed_completions": report.lapsed,
+        "recovered": report.recovered,
+        "lost": report.lost,
+        "oldest_stale_seconds": report.oldest_stale // 1000,
+    }
+
+
+def sweep_metrics(report: Report) -> dict[str, float]:
+    """Those of a run of the schedule, by name (`ferry.http.metrics`). None is left out: silence means that none ran."""
+    return cleanup_metrics(report) | {
+        "OldestStaleSeconds": report.oldest_stale / 1000,
+        "LapsedCompletions": report.lapsed,
+        "RecoveredUploads": report.recovered,
+        "LostUploads": report.lost,
+        "OrphanMultipartUploads": report.orphans.multipart_uploads,
+        "OrphanStagedObjects": report.orphans.staged_objects,
+        "OrphanObjects": report.orphans.objects,
+        "SweepErrors": report.errors,
+    }
+
+
+def cleanup_metrics(report: Report) -> dict[str, float]:
+    """Those of any run."""
+    return {"SessionsExpired": report.expired, "ReclaimedBytes": report.bytes_reclaimed}
+
+
 def page(name: str, items: Page[T], view: Callable[[T], View]) -> View:
     """Some items under `name`, and the cursor of the next ones if there may be more."""
     return {name: [view(item) for item in items.items], **_cursor(items.cursor)}

@@ -97,7 +97,8 @@ def recover(engine: Engine, upload: Upload) -> File | StillCompleting:
     if session.state is State.CREATING:
         engine.ledger.opened(session.upload_id, None, due=upload.expires_at)
         session = replace(session, state=State.OPEN, version=session.version + 1)
-    return _attempt(engine, replace(upload, session=session), _Wanted(session.crc32c, session.replace))
+    wanted = _Wanted(session.crc32c, session.replace)
+    return _attempt(engine, replace(upload, session=session), wanted, patient=True)
 
 
 def take_over(engine: Engine, upload_id: str, attempt: str) -> File | StillCompleting | None:
@@ -177,7 +178,7 @@ def _attempt(
     """Take the lease, and do the work under it. Only what stands when the stripes are closed is judged.
 
     `patient`: where a backend fails, the lease is left to lapse, for the next sweep to go on, as long as the upload
-    may last. Whoever asked for it was told to wait, and may not ask again.
+    may last, and beyond that when its object is made. Whoever asked for it was told to wait, and may not ask again.
     """
     attempt, now = engine.new_id(), engine.clock()
     mine = replace(seen, session=replace(seen.session, attempt=attempt))
@@ -216,7 +217,8 @@ def _attempt(
         raise
     except BackendUnavailable:
         session = seen.session
-        if not patient or engine.clock() >= session.created + session.max_age:
+        lasting = made is not None or engine.clock() < session.created + session.max_age
+        if not (patient and lasting):
             _give_back(engine, mine, made)
         raise
 
