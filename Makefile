@@ -20,7 +20,7 @@ tool := exec env PATH="$(CURDIR)/$(bin):$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run demo test test-long test-backends lint format lock openapi openapi-check build layer sam-image sam-local sam-smoke clean
+.PHONY: help venv run demo test test-long test-backends lint format lock openapi openapi-check build layer layer-check sam-image sam-local sam-smoke clean
 export PORT PARAMS COPIES QUIET
 
 help:  ## list these targets
@@ -66,6 +66,9 @@ build: $(stamp)  ## sam build, for ARCH
 layer: $(stamp)  ## the layer alone, for ARCH, in build/layer
 	@$(tool) FERRY_ARCHITECTURE=$(ARCH) sh -c '. sam/runtime-python.sh && \
 	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -C layers/common build-CommonLayer'
+
+layer-check: $(stamp)  ## build the layer twice for each architecture: the same bytes, small enough, importable
+	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam.layer
 
 sam-image: $(stamp)  ## a stand-in for Lambda's container image, where AWS's registry is out of reach (Debian, Docker, root)
 	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam image
