@@ -14,6 +14,8 @@ NAME = "a name.bin"
 IDLE = 86_400_000
 MAX_AGE = 7 * IDLE
 TTL = START // 1000 + 86_400
+LATER = 10**14
+"""A deadline that does not come."""
 ID, OTHER, THIRD = (letter * 32 for letter in "abc")
 SMALL = Grid.plan(20 * MIB)
 """Five chunks of 4 MiB in three parts; one stripe."""
@@ -82,8 +84,8 @@ def leased(ledger: Ledger, upload_id: str = ID, *, name: str = NAME, grid: Grid 
 
 def take(
     ledger: Ledger, upload: Upload, attempt: str = "mine", now: int = START + 10, after: str | None = None
-) -> None:
-    ledger.lease(upload, attempt=attempt, until=START + 60_000, now=now, replace=True, crc32c=7, after=after)
+) -> Upload:
+    return ledger.lease(upload, attempt=attempt, until=START + 60_000, now=now, replace=True, crc32c=7, after=after)
 
 
 def finished(ledger: Ledger, upload_id: str = ID, *, name: str = NAME) -> File:

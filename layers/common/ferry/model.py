@@ -204,6 +204,20 @@ class Upload:
     def version(self) -> int:
         return self.session.version + sum(stripe.version for stripe in self.stripes)
 
+    def leased(self, *, attempt: str, until: int, now: int, replace_file: bool, crc32c: int | None) -> Upload:
+        """As it is under a lease that was taken now: completing, and closed to everything else."""
+        session = replace(
+            self.session,
+            state=State.COMPLETING,
+            attempt=attempt,
+            lease_until=until,
+            leased_at=now if self.session.leased_at is None else self.session.leased_at,
+            lease_replace=replace_file,
+            lease_crc32c=crc32c,
+            version=self.session.version + 1,
+        )
+        return Upload(session, tuple(replace(row, open=False, epoch=row.epoch + 2) for row in self.stripes))
+
     def stripe_of(self, index: int) -> Progress:
         grid = self.session.grid
         return self.stripes[grid.stripe_of_part(grid.part_of_chunk(index))]
@@ -244,6 +258,36 @@ class Due:
     kind: DueKind
     subject: str
     due: int
+
+
+class Phase(StrEnum):
+    """What the search for orphans lists, in this order."""
+
+    MULTIPARTS = "multiparts"
+    STAGES = "stages"
+    OBJECTS = "objects"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How far the search for orphans has come (docs/decisions/0005): `cursor` in what `phase` lists; this round `began`
+    then; `version` counts the pages of all rounds.
+    """
+
+    began: int
+    phase: Phase = Phase.MULTIPARTS
+    cursor: str | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object in a listing: `modified` is when S3 made it, of a multipart upload when that began."""
+
+    key: str
+    size: int
+    modified: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from ferry.engine import HOUR, SECOND, Engine
 from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadIncomplete
 from ferry.grid import gaps_in
 from ferry.model import File, State, StoredObject, Upload
-from ferry.ports import Moved
+from ferry.ports import Moved, NoSuchMultipart
 from ferry.uploads.current import decide, find, refuse_ended
 from ferry.uploads.ending import memory_ttl
 from ferry.uploads.files import GRACE
-from ferry.uploads.making import MISMATCH, OutOfTime, StillMaking, WrongObject, make
+from ferry.uploads.making import MISMATCH, OutOfTime, Parts, StillMaking, WrongObject, make
 from ferry.uploads.opening import ensure_open
-from ferry.uploads.received import landed_parts, received
+from ferry.uploads.received import list_parts, received
 
 logger = logging.getLogger(__name__)
 
@@ -76,12 +76,27 @@ def resume(engine: Engine, upload: Upload) -> File | StillCompleting:
     """Take over a completion whose lease has lapsed, as it was asked for: the clean-up's way.
 
     Raises:
+        BackendUnavailable: the lease lapses again, and the next sweep goes on.
         Moved: somebody else did.
         UploadIncomplete, ChecksumMismatch, FileExists, UploadExpired: as `complete`; the session is open again, or
         ended.
     """
     session = upload.session
-    return _attempt(engine, upload, _Wanted(session.lease_crc32c, session.lease_replace))
+    return _attempt(engine, upload, _Wanted(session.lease_crc32c, session.lease_replace), patient=True)
+
+
+def recover(engine: Engine, upload: Upload) -> File | StillCompleting:
+    """Complete an upload whose object S3 has made though no row says so: an answer was lost and nobody came back, or
+    the ledger was set back to an earlier time.
+
+    Raises:
+        Moved, UploadIncomplete, ChecksumMismatch, FileExists, UploadExpired: as `resume`.
+    """
+    session = upload.session
+    if session.state is State.CREATING:
+        engine.ledger.opened(session.upload_id, None, due=upload.expires_at)
+        session = replace(session, state=State.OPEN, version=session.version + 1)
+    return _attempt(engine, replace(upload, session=session), _Wanted(session.crc32c, session.replace))
 
 
 def take_over(engine: Engine, upload_id: str, attempt: str) -> File | StillCompleting | None:
@@ -97,7 +112,7 @@ def take_over(engine: Engine, upload_id: str, attempt: str) -> File | StillCompl
         return None
     wanted = _Wanted(upload.session.lease_crc32c, upload.session.lease_replace)
     try:
-        return _attempt(engine, upload, wanted, after=attempt)
+        return _attempt(engine, upload, wanted, after=attempt, patient=True)
     except Moved:
         return None
 
@@ -120,30 +135,54 @@ def _step(engine: Engine, ns: str, request: CompleteRequest) -> File | StillComp
     wanted = _Wanted(
         crc if request.crc32c is None else request.crc32c, over if request.replace is None else request.replace
     )
+    listed = None
     if session.state is not State.COMPLETING:
-        _refuse_early(engine, upload, wanted)
-    return _attempt(engine, upload, wanted)
+        listed = _refuse_early(engine, upload, wanted)
+    return _attempt(engine, upload, wanted, listed=listed)
 
 
-def _refuse_early(engine: Engine, upload: Upload, wanted: _Wanted) -> None:
-    """The usual refusals, before anything is changed."""
+def _refuse_early(engine: Engine, upload: Upload, wanted: _Wanted) -> Parts | None:
+    """The usual refusals, before anything is changed. Returns the parts, if that took a listing."""
     session = upload.session
-    if session.made is None:
-        there = received(upload, landed_parts(engine, upload))
-        if there.bytes != session.grid.size:
-            missing = list(gaps_in(there.chunks, session.grid.chunk_count))
-            raise UploadIncomplete(missing=missing[:MAX_MISSING])
-    if not wanted.replace and engine.ledger.file(session.ns, session.name) is not None:
-        raise FileExists
+    # Only then may there be one: nobody else begins an upload of the name meanwhile, and a start looks.
+    if not wanted.replace and (session.replace or session.made is not None):
+        file = engine.ledger.file(session.ns, session.name)
+        if file is not None and file.upload_id != session.upload_id:
+            raise FileExists
+    if session.made is not None:
+        return None
+    listed: Parts | None = None
+    if upload.direct:
+        try:
+            listed = list_parts(engine, session)
+        except NoSuchMultipart:
+            return None  # under the lease it is settled what became of it
+    there = received(upload, listed or {})
+    if there.bytes != session.grid.size:
+        missing = list(gaps_in(there.chunks, session.grid.chunk_count))
+        raise UploadIncomplete(missing=missing[:MAX_MISSING])
+    return listed
 
 
-def _attempt(engine: Engine, seen: Upload, wanted: _Wanted, after: str | None = None) -> File | StillCompleting:
-    """Take the lease, and do the work under it. Only what is read after the stripes are closed is judged."""
+def _attempt(
+    engine: Engine,
+    seen: Upload,
+    wanted: _Wanted,
+    *,
+    after: str | None = None,
+    listed: Parts | None = None,
+    patient: bool = False,
+) -> File | StillCompleting:
+    """Take the lease, and do the work under it. Only what stands when the stripes are closed is judged.
+
+    `patient`: where a backend fails, the lease is left to lapse, for the next sweep to go on, as long as the upload
+    may last. Whoever asked for it was told to wait, and may not ask again.
+    """
     attempt, now = engine.new_id(), engine.clock()
     mine = replace(seen, session=replace(seen.session, attempt=attempt))
     made = seen.session.made
     try:
-        engine.ledger.lease(
+        mine = engine.ledger.lease(
             seen,
             attempt=attempt,
             until=now + engine.lease,
@@ -152,10 +191,8 @@ def _attempt(engine: Engine, seen: Upload, wanted: _Wanted, after: str | None = 
             crc32c=wanted.crc32c,
             after=after,
         )
-        mine = _closed(engine, mine)
-        made = mine.session.made
         if made is None:
-            made = make(engine, mine, wanted.crc32c, tried_before=seen.session.leased_at is not None)
+            made = make(engine, mine, wanted.crc32c, tried_before=seen.session.leased_at is not None, listed=listed)
         return _switch(engine, mine, made, wanted)
     except OutOfTime:
         try:
@@ -173,17 +210,14 @@ def _attempt(engine: Engine, seen: Upload, wanted: _Wanted, after: str | None = 
         lost = [index for first, last in error.extra["missing"] for index in range(first, last + 1)]
         _give_back(engine, mine, made, forget=lost)
         raise
-    except (ChecksumMismatch, FileExists, BackendUnavailable):
+    except (ChecksumMismatch, FileExists):
         _give_back(engine, mine, made)
         raise
-
-
-def _closed(engine: Engine, mine: Upload) -> Upload:
-    """The upload as it stands now that nothing can be added to it."""
-    upload = engine.ledger.upload(mine.session.upload_id)
-    if upload is None or upload.session.attempt != mine.session.attempt:
-        raise Moved
-    return upload
+    except BackendUnavailable:
+        session = seen.session
+        if not patient or engine.clock() >= session.created + session.max_age:
+            _give_back(engine, mine, made)
+        raise
 
 
 def _give_back(engine: Engine, upload: Upload, made: StoredObject | None, forget: Iterable[int] = ()) -> None:
@@ -200,9 +234,14 @@ def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted)
         raise ChecksumMismatch(MISMATCH)
     if crc is None:
         raise BackendUnavailable("the store did not tell the checksum of the object it has made")
+    look = wanted.replace
 
     def once() -> File:
-        over = engine.ledger.file(session.ns, session.name)
+        # Where nothing may be replaced there is hardly anything: the write's condition finds out, and only then is it
+        # read.
+        nonlocal look
+        over = engine.ledger.file(session.ns, session.name) if look else None
+        look = True
         if over is not None and not wanted.replace and over.upload_id != session.upload_id:
             raise FileExists
         now = engine.clock()
