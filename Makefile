@@ -81,6 +81,9 @@ template-check: $(stamp) $(checkov_stamp)  ## lint the templates, and hold them 
 layer-check: $(stamp)  ## build the layer twice for each architecture: the same bytes, small enough, importable
 	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam.layer
 
+rehearse: $(stamp)  ## a deploy to a stand-in for CloudFormation, and what is there then compared with the template
+	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam.rehearse
+
 sam-image: $(stamp)  ## a stand-in for Lambda's container image, where AWS's registry is out of reach (Debian, Docker, root)
 	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam image
 
