@@ -50,6 +50,12 @@ test-long: $(stamp)  ## the engine against its model, thousands of schedules (mi
 test-backends: $(stamp)  ## races on real servers: SeaweedFS, DynamoDB Local (needs Java and npm)
 	$(bin)/python -m pytest tests/backends $(if $(ROUNDS),--rounds=$(ROUNDS))
 
+fuzz: $(stamp)  ## the OpenAPI document against the local service, two minutes: no 5xx, nothing undocumented
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m tools.fuzz $(if $(SEED),--seed $(SEED))
+
+audit: $(stamp)  ## hashes and ages of the locks; known vulnerabilities where pip-audit is at hand
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m tools.audit
+
 lint: $(stamp)  ## formatting, rules, types, and the direction of imports
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
