@@ -142,8 +142,10 @@ class Template:
             return self._pseudo[name]
         if name in self.parameters:
             return self.parameters[name]
-        if name in self._source["Resources"]:
-            return self._references(name)
+        # SAM makes `Function.Alias`; here there is one version of a function, which answers for it.
+        resource = name.removesuffix(".Alias")
+        if resource in self._source["Resources"]:
+            return self._references(resource)
         raise LocalError(f"template: Ref to {name!r}, which is neither a parameter nor a resource")
 
     def _intrinsic(self, name: str, argument: Value) -> Value:

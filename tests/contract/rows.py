@@ -83,8 +83,8 @@ def leased(ledger: Ledger, upload_id: str = ID, *, name: str = NAME, grid: Grid 
 
 def take(
     ledger: Ledger, upload: Upload, attempt: str = "mine", now: int = START + 10, after: str | None = None
-) -> None:
-    ledger.lease(upload, attempt=attempt, until=START + 60_000, now=now, replace=True, crc32c=7, after=after)
+) -> Upload:
+    return ledger.lease(upload, attempt=attempt, until=START + 60_000, now=now, replace=True, crc32c=7, after=after)
 
 
 def finished(ledger: Ledger, upload_id: str = ID, *, name: str = NAME) -> File:

@@ -54,6 +54,10 @@ class MemoryLedger:
         with self._lock:
             return self.rows.slots.get((ns, name))
 
+    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None]:
+        with self._lock:
+            return self.file(ns, name), self.slot(ns, name)
+
     def upload(self, upload_id: str) -> Upload | None:
         with self._lock:
             session = self.rows.sessions.get(upload_id)
@@ -168,13 +172,14 @@ class MemoryLedger:
         replace: bool,
         crc32c: int | None,
         after: str | None = None,
-    ) -> None:
+    ) -> Upload:
         upload_id = upload.session.upload_id
         with self._lock:
             session = self._session(upload_id, State.OPEN, State.COMPLETING)
             _demand(session.version == upload.session.version)
             handed_on = after is not None and session.attempt == after
             _demand(session.state is State.OPEN or session.lease_until < now or handed_on)
+            _demand([row.version for row in self._present(upload)] == [seen.version for seen in upload.stripes])
             self._close(upload)
             self._move(
                 upload_id,
@@ -186,6 +191,7 @@ class MemoryLedger:
                 lease_replace=replace,
                 lease_crc32c=crc32c,
             )
+            return Upload(self.rows.sessions[upload_id], tuple(self._present(upload)))
 
     def unlease(
         self, upload: Upload, *, attempt: str, made: StoredObject | None, forget: Iterable[int], due: int

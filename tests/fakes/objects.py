@@ -19,6 +19,7 @@ from ferry.model import StoredObject, StoredPart
 from ferry.ports import ChecksumRefused, Deleted, NoSuchMultipart, Page, PartChanged, SignedRequest
 
 LISTING = ("multiparts",)
+PAGE = 1_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Answer:
 class MemoryObjects:
     """A `ferry.ports.ObjectStore`. `lists_crc=False` makes it a store that lists no checksum with its parts.
 
-    `while_putting` is called during each `upload_part`, so that a clock can go on.
+    `while_putting` is called during each `upload_part`, so that a clock can go on. `pages` counts the calls that
+    listings of parts have taken.
     """
 
     def __init__(self, clock: Callable[[], int], *, lists_crc: bool = True) -> None:
@@ -77,6 +79,7 @@ class MemoryObjects:
         self.objects: dict[str, Stored] = {}
         self.uploads: dict[str, Multipart] = {}
         self.grants: dict[str, Grant] = {}
+        self.pages = 0
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
 
@@ -100,10 +103,13 @@ class MemoryObjects:
             self._multipart(key, multipart_id).parts[number] = (part, bytes(body))
         return part
 
-    def list_parts(self, key: str, multipart_id: str) -> Mapping[int, StoredPart]:
+    def list_parts(self, key: str, multipart_id: str, *, last: int) -> Mapping[int, StoredPart]:
         with self._lock:
             parts = self._multipart(key, multipart_id).parts
-            return {number: self._listed(parts[number][0]) for number in sorted(parts)}
+            numbers = sorted(parts)
+            rest = last - numbers[PAGE - 1] if len(numbers) > PAGE else 0
+            self.pages += 1 + -(-rest // PAGE)
+            return {number: self._listed(parts[number][0]) for number in numbers if number <= last}
 
     def complete_multipart(
         self, key: str, multipart_id: str, parts: Sequence[StoredPart], *, size: int, crc32c: int | None
@@ -225,7 +231,11 @@ class MemoryObjects:
         found = self.objects.get(grant.key)
         if found is None:
             return Answer(404, "NoSuchKey")
-        return Answer(200, headers={**grant.headers, "etag": found.etag, "last-modified": format_date(found.modified // 1000)}, body=found.body)
+        return Answer(
+            200,
+            headers={**grant.headers, "etag": found.etag, "last-modified": format_date(found.modified // 1000)},
+            body=found.body,
+        )
 
     # Within the lock
 

@@ -75,14 +75,6 @@ def test_the_layers_makefile_agrees_with_the_template_on_the_architecture(templa
     assert f"FERRY_ARCHITECTURE ?= {default}\n" in (root / "layers/common/Makefile").read_text(encoding="utf-8")
 
 
-def test_a_new_layer_means_a_new_version_where_versions_are_published(template: Any, functions: dict[str, Any]) -> None:
-    """With AutoPublishAlias a change of the layer alone publishes nothing, unless both of these are set."""
-    for properties in functions.values():
-        if "AutoPublishAlias" in properties:
-            assert properties["AutoPublishAliasAllProperties"] is True
-            assert template["Resources"]["CommonLayer"]["Properties"]["PublishLambdaVersion"] is True
-
-
 def test_what_was_handed_on_and_failed_is_kept(template: Any, functions: dict[str, Any]) -> None:
     """Lambda tries again, and then leaves it in a queue for as long as a queue keeps anything."""
     config = functions["CleanupFunction"]["EventInvokeConfig"]

@@ -121,4 +121,4 @@ def test_work_is_handed_on_to_the_function_that_is_told(functions: dict[str, Any
         for name, properties in functions.items()
         if "FERRY_CLEANUP_FUNCTION" in properties["Environment"]["Variables"]
     }
-    assert told == {name: {"Ref": "CleanupFunction"} for name in granted}
+    assert told == {name: {"Ref": "CleanupFunction.Alias"} for name in granted}

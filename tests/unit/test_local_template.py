@@ -42,6 +42,7 @@ def source(tmp_path: Path) -> dict[str, Any]:
         ({"Ref": "Count"}, "5"),
         ({"Ref": "Names"}, ["a", "b"]),
         ({"Ref": "Table"}, "Table"),
+        ({"Ref": "Table.Alias"}, "Table"),
         ({"Ref": "AWS::Region"}, "here"),
         ({"Fn::GetAtt": ["Table", "Arn"]}, "Table.Arn"),
         ({"Fn::Sub": "${Mode}/${Table.Arn}/${AWS::Region}/${!Literal}"}, "dev/Table.Arn/here/${Literal}"),

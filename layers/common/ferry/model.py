@@ -209,6 +209,20 @@ class Upload:
     def version(self) -> int:
         return self.session.version + sum(stripe.version for stripe in self.stripes)
 
+    def leased(self, *, attempt: str, until: int, now: int, replace_file: bool, crc32c: int | None) -> Upload:
+        """As it is under a lease that was taken now: completing, and closed to everything else."""
+        session = replace(
+            self.session,
+            state=State.COMPLETING,
+            attempt=attempt,
+            lease_until=until,
+            leased_at=now if self.session.leased_at is None else self.session.leased_at,
+            lease_replace=replace_file,
+            lease_crc32c=crc32c,
+            version=self.session.version + 1,
+        )
+        return Upload(session, tuple(replace(row, open=False, epoch=row.epoch + 2) for row in self.stripes))
+
     def stripe_of(self, index: int) -> Progress:
         grid = self.session.grid
         return self.stripes[grid.stripe_of_part(grid.part_of_chunk(index))]

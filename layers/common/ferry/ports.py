@@ -83,6 +83,10 @@ class Ledger(Protocol):
 
     def slot(self, ns: str, name: str) -> Slot | None: ...
 
+    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None]:
+        """The name's file and slot, as both were at one moment; one call."""
+        ...
+
     def upload(self, upload_id: str) -> Upload | None:
         """The session and all its stripes; one query (more only when the rows exceed 1 MB)."""
         ...
@@ -152,14 +156,15 @@ class Ledger(Protocol):
         replace: bool,
         crc32c: int | None,
         after: str | None = None,
-    ) -> None:
+    ) -> Upload:
         """open, or completing with a lease that lapsed before `now`, → completing, due at `until`; every stripe closed.
 
         What this completion was asked for is noted for whoever takes over. A lease that its holder has handed on is
-        taken over before it lapses by naming its attempt (`after`).
+        taken over before it lapses by naming its attempt (`after`). Returned is the upload as it stands then: that it
+        is still what was seen is the condition.
 
         Raises:
-            Moved: the session is neither, or its version is no longer the one seen.
+            Moved: the session is neither, or a version, its own or a stripe's, is no longer the one seen.
         """
         ...
 
@@ -237,8 +242,10 @@ class ObjectStore(Protocol):
         """The part as the store took it. Raises `NoSuchMultipart`."""
         ...
 
-    def list_parts(self, key: str, multipart_id: str) -> Mapping[int, StoredPart]:
-        """All parts by number; one call per 1,000. Raises `NoSuchMultipart`."""
+    def list_parts(self, key: str, multipart_id: str, *, last: int) -> Mapping[int, StoredPart]:
+        """All parts up to number `last`, by number: one call, and where more than 1,000 are there one for each 1,000
+        numbers of the rest, at once. Raises `NoSuchMultipart`.
+        """
         ...
 
     def complete_multipart(

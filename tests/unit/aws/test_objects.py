@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -139,3 +141,57 @@ def test_what_a_batch_could_not_delete_is_not_counted() -> None:
     client = ScriptedClient(page, {"Errors": [{"Key": "st/1", "Code": "InternalError"}]})
     with pytest.raises(BackendUnavailable):
         over(client).delete_prefix("st/", until=10**14)
+
+
+class Pages:
+    """Lists parts as S3 does: a thousand at most, from a number on. `asked` has the numbers."""
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self.numbers = list(numbers)
+        self.asked: list[int] = []
+
+    def list_parts(self, PartNumberMarker: int = 0, **_: object) -> object:  # noqa: N803 - botocore's name
+        self.asked.append(PartNumberMarker)
+        page = [number for number in self.numbers if number > PartNumberMarker]
+        more = {"IsTruncated": True, "NextPartNumberMarker": page[999]} if len(page) > 1_000 else {}
+        modified = datetime(2026, 1, 1, tzinfo=UTC)
+        parts = [{"PartNumber": n, "ETag": "e", "Size": 1, "LastModified": modified} for n in page[:1_000]]
+        return {"Parts": parts, **more}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "last", "asked"),
+    [
+        (range(1, 1), 10_000, [0]),
+        (range(1, 1_001), 10_000, [0]),
+        (range(1, 10_001), 10_000, [n * 1_000 for n in range(10)]),
+        (range(2, 10_001, 2), 10_000, [0, *range(2_000, 10_000, 1_000)]),
+        ([*range(1, 1_001), 9_999], 9_999, [0, *range(1_000, 9_999, 1_000)]),
+        (range(9_000, 10_001), 10_000, [0, 9_999]),
+    ],
+)
+def test_a_listing_needs_no_more_pages_than_there_are_thousands(
+    numbers: range | list[int], last: int, asked: list[int]
+) -> None:
+    """One where a thousand have landed at most; the rest at once, each page from the number where its thousand
+    begins.
+    """
+    pages = Pages(numbers)
+    parts = over(cast("Any", pages)).list_parts("o/k", "mp", last=last)
+    assert list(parts) == list(numbers)
+    assert sorted(pages.asked) == asked
+    assert len(asked) <= max(1, -(-last // 1_000))
+
+
+def test_a_store_that_lists_parts_twice_is_read_to_the_end() -> None:
+    """A page that does not reach the end of its thousand is gone on from where it ends."""
+
+    class Doubling(Pages):
+        def list_parts(self, PartNumberMarker: int = 0, **_: object) -> object:  # noqa: N803
+            answer: Any = super().list_parts(PartNumberMarker)
+            if len(answer["Parts"]) > 500:
+                answer |= {"IsTruncated": True, "NextPartNumberMarker": answer["Parts"][499]["PartNumber"]}
+                answer["Parts"] = [part for part in answer["Parts"][:500] for _ in range(2)]
+            return answer
+
+    assert list(over(cast("Any", Doubling(range(1, 2_501)))).list_parts("o/k", "mp", last=2_500)) == [*range(1, 2_501)]

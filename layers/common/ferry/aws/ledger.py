@@ -43,6 +43,10 @@ class DynamoLedger:
         row = self._table.get(rows.slot_key(ns, name))
         return rows.slot_of(row) if row else None
 
+    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None]:
+        file, slot = self._table.get_together([rows.file_key(ns, name), rows.slot_key(ns, name)])
+        return rows.file_of(file) if file else None, rows.slot_of(slot) if slot else None
+
     def upload(self, upload_id: str) -> Upload | None:
         if len(upload_id.encode()) > rows.MAX_TEXT:
             return None
@@ -182,7 +186,7 @@ class DynamoLedger:
         replace: bool,
         crc32c: int | None,
         after: str | None = None,
-    ) -> None:
+    ) -> Upload:
         changes = {
             "state": State.COMPLETING.value,
             "attempt": attempt,
@@ -207,7 +211,8 @@ class DynamoLedger:
             given,
             also=["#leased_at = if_not_exists(#leased_at, :now)"],
         )
-        self._table.transact([take, *writes.closed(upload)])
+        self._table.transact([take, *writes.closed(upload, unless="version")])
+        return upload.leased(attempt=attempt, until=until, now=now, replace_file=replace, crc32c=crc32c)
 
     def unlease(
         self, upload: Upload, *, attempt: str, made: StoredObject | None, forget: Iterable[int], due: int
@@ -257,7 +262,7 @@ class DynamoLedger:
             close = writes.transition(session.upload_id, changes, "#state = :seen", {"seen": session.state.value})
         else:
             raise Moved
-        stripes = writes.closed(upload, untouched=state is State.EXPIRED)
+        stripes = writes.closed(upload, unless="touched" if state is State.EXPIRED else "")
         self._table.transact([close, writes.released(session, ttl), *stripes])
 
     def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:

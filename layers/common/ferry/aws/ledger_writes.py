@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ferry.aws import ledger_rows as rows
 from ferry.aws.expressions import Write, update
@@ -34,15 +34,15 @@ def touched(upload_id: str, stripe: int, now: int, *, direct: bool = False) -> W
     return update(key, changes, adds={"version": 1}, when="attribute_exists(#open)")
 
 
-def closed(upload: Upload, *, untouched: bool = False) -> Iterator[Write]:
-    """Every stripe closed, late writes fenced out; `untouched` demands no activity since the read."""
+def closed(upload: Upload, *, unless: Literal["", "touched", "version"] = "") -> Iterator[Write]:
+    """Every stripe closed, late writes fenced out; not if `unless` has changed since the read."""
     for row in upload.stripes:
         yield update(
             rows.stripe_key(upload.session.upload_id, row.stripe),
             {"open": None},
             adds={"epoch": 2},
-            when="#touched = :seen" if untouched else "attribute_exists(#pk)",
-            given={"seen": row.touched} if untouched else None,
+            when=f"#{unless} = :seen" if unless else "attribute_exists(#pk)",
+            given={"seen": getattr(row, unless)} if unless else None,
         )
 
 

@@ -35,9 +35,9 @@ def _cancel(engine: Engine, ns: str, name: str, upload_id: str | None) -> None:
             raise UploadCompleting
         attempt = engine.new_id()
         now = engine.clock()
-        engine.ledger.lease(upload, attempt=attempt, until=now + engine.lease, now=now, replace=False, crc32c=None)
-        leased = engine.ledger.upload(session.upload_id)
-        if leased is not None:
-            end(engine, leased, State.CANCELLED, attempt=attempt)
+        leased = engine.ledger.lease(
+            upload, attempt=attempt, until=now + engine.lease, now=now, replace=False, crc32c=None
+        )
+        end(engine, leased, State.CANCELLED, attempt=attempt)
         return
     end(engine, upload, State.CANCELLED)

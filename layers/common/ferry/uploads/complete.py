@@ -11,13 +11,13 @@ from ferry.engine import HOUR, SECOND, Engine
 from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadIncomplete
 from ferry.grid import gaps_in
 from ferry.model import File, State, StoredObject, Upload
-from ferry.ports import Moved
+from ferry.ports import Moved, NoSuchMultipart
 from ferry.uploads.current import decide, find, refuse_ended
 from ferry.uploads.ending import memory_ttl
 from ferry.uploads.files import GRACE
-from ferry.uploads.making import MISMATCH, OutOfTime, StillMaking, WrongObject, make
+from ferry.uploads.making import MISMATCH, OutOfTime, Parts, StillMaking, WrongObject, make
 from ferry.uploads.opening import ensure_open
-from ferry.uploads.received import landed_parts, received
+from ferry.uploads.received import list_parts, received
 
 logger = logging.getLogger(__name__)
 
@@ -120,30 +120,44 @@ def _step(engine: Engine, ns: str, request: CompleteRequest) -> File | StillComp
     wanted = _Wanted(
         crc if request.crc32c is None else request.crc32c, over if request.replace is None else request.replace
     )
+    listed = None
     if session.state is not State.COMPLETING:
-        _refuse_early(engine, upload, wanted)
-    return _attempt(engine, upload, wanted)
+        listed = _refuse_early(engine, upload, wanted)
+    return _attempt(engine, upload, wanted, listed=listed)
 
 
-def _refuse_early(engine: Engine, upload: Upload, wanted: _Wanted) -> None:
-    """The usual refusals, before anything is changed."""
+def _refuse_early(engine: Engine, upload: Upload, wanted: _Wanted) -> Parts | None:
+    """The usual refusals, before anything is changed. Returns the parts, if that took a listing."""
     session = upload.session
-    if session.made is None:
-        there = received(upload, landed_parts(engine, upload))
-        if there.bytes != session.grid.size:
-            missing = list(gaps_in(there.chunks, session.grid.chunk_count))
-            raise UploadIncomplete(missing=missing[:MAX_MISSING])
-    if not wanted.replace and engine.ledger.file(session.ns, session.name) is not None:
-        raise FileExists
+    # Only then may there be one: nobody else begins an upload of the name meanwhile, and a start looks.
+    if not wanted.replace and (session.replace or session.made is not None):
+        file = engine.ledger.file(session.ns, session.name)
+        if file is not None and file.upload_id != session.upload_id:
+            raise FileExists
+    if session.made is not None:
+        return None
+    listed: Parts | None = None
+    if upload.direct:
+        try:
+            listed = list_parts(engine, session)
+        except NoSuchMultipart:
+            return None  # under the lease it is settled what became of it
+    there = received(upload, listed or {})
+    if there.bytes != session.grid.size:
+        missing = list(gaps_in(there.chunks, session.grid.chunk_count))
+        raise UploadIncomplete(missing=missing[:MAX_MISSING])
+    return listed
 
 
-def _attempt(engine: Engine, seen: Upload, wanted: _Wanted, after: str | None = None) -> File | StillCompleting:
-    """Take the lease, and do the work under it. Only what is read after the stripes are closed is judged."""
+def _attempt(
+    engine: Engine, seen: Upload, wanted: _Wanted, *, after: str | None = None, listed: Parts | None = None
+) -> File | StillCompleting:
+    """Take the lease, and do the work under it. Only what stands when the stripes are closed is judged."""
     attempt, now = engine.new_id(), engine.clock()
     mine = replace(seen, session=replace(seen.session, attempt=attempt))
     made = seen.session.made
     try:
-        engine.ledger.lease(
+        mine = engine.ledger.lease(
             seen,
             attempt=attempt,
             until=now + engine.lease,
@@ -152,10 +166,8 @@ def _attempt(engine: Engine, seen: Upload, wanted: _Wanted, after: str | None = 
             crc32c=wanted.crc32c,
             after=after,
         )
-        mine = _closed(engine, mine)
-        made = mine.session.made
         if made is None:
-            made = make(engine, mine, wanted.crc32c, tried_before=seen.session.leased_at is not None)
+            made = make(engine, mine, wanted.crc32c, tried_before=seen.session.leased_at is not None, listed=listed)
         return _switch(engine, mine, made, wanted)
     except OutOfTime:
         try:
@@ -178,14 +190,6 @@ def _attempt(engine: Engine, seen: Upload, wanted: _Wanted, after: str | None = 
         raise
 
 
-def _closed(engine: Engine, mine: Upload) -> Upload:
-    """The upload as it stands now that nothing can be added to it."""
-    upload = engine.ledger.upload(mine.session.upload_id)
-    if upload is None or upload.session.attempt != mine.session.attempt:
-        raise Moved
-    return upload
-
-
 def _give_back(engine: Engine, upload: Upload, made: StoredObject | None, forget: Iterable[int] = ()) -> None:
     """End the lease. Where that fails too, it lapses by itself."""
     session = upload.session
@@ -200,9 +204,14 @@ def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted)
         raise ChecksumMismatch(MISMATCH)
     if crc is None or modified is None:
         raise BackendUnavailable("the store did not tell the checksum or the date of the object it has made")
+    look = wanted.replace
 
     def once() -> File:
-        over = engine.ledger.file(session.ns, session.name)
+        # Where nothing may be replaced there is hardly anything: the write's condition finds out, and only then is it
+        # read.
+        nonlocal look
+        over = engine.ledger.file(session.ns, session.name) if look else None
+        look = True
         if over is not None and not wanted.replace and over.upload_id != session.upload_id:
             raise FileExists
         now = engine.clock()

@@ -9,6 +9,7 @@ from ferry.engine import DAY, HOUR, SECOND, Engine
 from ferry.errors import BackendUnavailable
 from ferry.model import Session, State, Upload, stage_prefix
 from ferry.ports import Deleted, Moved, NoSuchMultipart
+from ferry.uploads.received import list_parts
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def _abort(engine: Engine, session: Session) -> int:
     if session.multipart_id is None:
         return 0
     try:
-        parts = engine.objects.list_parts(session.object_key, session.multipart_id)
+        parts = list_parts(engine, session)
     except NoSuchMultipart:
         return 0
     engine.objects.abort_multipart(session.object_key, session.multipart_id)

@@ -13,8 +13,10 @@ from ferry.model import Claim, State, StoredObject, StoredPart, Upload
 from ferry.ports import ChecksumRefused, NoSuchMultipart, PartChanged
 from ferry.uploads.assembly import assemble, crc_of_part
 from ferry.uploads.ending import end
+from ferry.uploads.received import list_parts
 
 Claims = Mapping[int, Mapping[int, Claim]]
+Parts = Mapping[int, StoredPart]
 
 ROUNDS = 5
 """How often parts are listed again when late URLs keep changing them."""
@@ -41,7 +43,9 @@ class OutOfTime(StillMaking):
     """There is more to put together than one request has time for; what has been done stays done."""
 
 
-def make(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bool) -> StoredObject:
+def make(
+    engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bool, listed: Parts | None = None
+) -> StoredObject:
     """The upload's object, whole and checked.
 
     Args:
@@ -49,6 +53,7 @@ def make(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bo
         upload: as read after its stripes were closed, under the caller's lease.
         wanted: the CRC32C the whole file must have, or None.
         tried_before: whether an earlier attempt may have made it, or be making it.
+        listed: its parts, where they were listed after the upload was read: S3 refuses whatever has changed since.
 
     Raises:
         ChecksumMismatch: it would have another CRC32C; nothing was made.
@@ -68,7 +73,10 @@ def make(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bo
     give_up = engine.clock() + engine.mending
     try:
         for _ in range(ROUNDS):
-            parts = _checked_parts(engine, upload, claims, give_up)
+            if listed is None:
+                listed = list_parts(engine, session)
+            parts = _checked_parts(engine, upload, listed, claims, give_up)
+            listed = None
             expected = _whole_crc(parts)
             if wanted is not None and expected is not None and expected != wanted:
                 raise ChecksumMismatch(MISMATCH)
@@ -98,12 +106,11 @@ def _claims(engine: Engine, upload: Upload) -> Claims:
     return {}
 
 
-def _checked_parts(engine: Engine, upload: Upload, claims: Claims, give_up: int) -> list[StoredPart]:
+def _checked_parts(engine: Engine, upload: Upload, listed: Parts, claims: Claims, give_up: int) -> list[StoredPart]:
     """Every part, present, of its size, and made of its acknowledged chunks; what is not is mended from the stages.
 
     A mended part is named as the store took it, not as it is listed afterwards: a late URL may overwrite it in between.
     """
-    listed = _list(engine, upload)
     parts: list[StoredPart] = []
     lost: list[int] = []
     for number in range(1, upload.session.grid.part_count + 1):
@@ -118,13 +125,6 @@ def _checked_parts(engine: Engine, upload: Upload, claims: Claims, give_up: int)
     if lost:
         raise UploadIncomplete(missing=list(ranges_of(sorted(lost))))
     return parts
-
-
-def _list(engine: Engine, upload: Upload) -> Mapping[int, StoredPart]:
-    session = upload.session
-    if session.multipart_id is None:
-        raise NoSuchMultipart
-    return engine.objects.list_parts(session.object_key, session.multipart_id)
 
 
 def _is_right(upload: Upload, part: StoredPart, claims: Claims) -> bool:

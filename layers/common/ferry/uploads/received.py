@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ferry.engine import Engine
 from ferry.grid import Range, ranges_of
-from ferry.model import StoredPart, Upload
+from ferry.model import Session, StoredPart, Upload
 from ferry.ports import NoSuchMultipart
 
 
@@ -22,6 +22,13 @@ class Received:
     bytes: int
 
 
+def list_parts(engine: Engine, session: Session) -> Mapping[int, StoredPart]:
+    """The parts that S3 has. Raises `NoSuchMultipart`."""
+    if session.multipart_id is None:
+        raise NoSuchMultipart
+    return engine.objects.list_parts(session.object_key, session.multipart_id, last=session.grid.part_count)
+
+
 def landed_parts(engine: Engine, upload: Upload) -> Mapping[int, StoredPart]:
     """The parts S3 has, where clients may have put some there themselves; no call for an upload that never signed a
     URL.
@@ -29,10 +36,10 @@ def landed_parts(engine: Engine, upload: Upload) -> Mapping[int, StoredPart]:
     Where S3 knows the multipart upload no more but has its object, every part has landed.
     """
     session = upload.session
-    if not (upload.direct and session.state.in_progress and session.multipart_id):
+    if not (upload.direct and session.state.in_progress):
         return {}
     try:
-        return engine.objects.list_parts(session.object_key, session.multipart_id)
+        return list_parts(engine, session)
     except NoSuchMultipart:
         found = engine.objects.head(session.object_key)
     grid = session.grid

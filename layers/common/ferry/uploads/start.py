@@ -63,8 +63,7 @@ def start(engine: Engine, ns: str, request: StartRequest) -> Started:
 
 
 def _start(engine: Engine, ns: str, request: StartRequest, grid: Grid) -> Started:
-    file = engine.ledger.file(ns, request.name)
-    slot = engine.ledger.slot(ns, request.name)
+    file, slot = engine.ledger.look_up(ns, request.name)
     if file is not None and _is_very_same(file, request):
         return Started(file=file)
     if slot is not None and slot.open:

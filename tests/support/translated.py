@@ -1,0 +1,43 @@
+"""template.yaml as CloudFormation sees it, once SAM's transform (the one that AWS itself runs) has been through it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+from samcli.yamlhelper import yaml_parse
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+ROOT = Path(__file__).parents[2]
+UPLOADED = "s3://artifacts/{}-{}"
+LOCATIONS = {
+    "AWS::Serverless::Function": "CodeUri",
+    "AWS::Serverless::LayerVersion": "ContentUri",
+    "AWS::CloudFormation::Stack": "TemplateURL",
+}
+"""Where a resource names a file, which `sam package` uploads under the digest of its bytes."""
+
+
+def packaged(digests: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The template with every file's address in a bucket; `digests` says which resource's bytes are others."""
+    template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+    for name, body in template["Resources"].items():
+        if location := LOCATIONS.get(body["Type"]):
+            body["Properties"][location] = UPLOADED.format(name, (digests or {}).get(name, "0"))
+    return template
+
+
+def translated(template: Mapping[str, Any], parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What SAM makes of a packaged template. `parameters` are those given; the others have their defaults."""
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
+    found: dict[str, Any] = translator.translate(copy.deepcopy(dict(template)), dict(parameters or {}))
+    return found
+
+
+def of_type(translation: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The resources of a type, by logical id."""
+    return {name: body for name, body in translation["Resources"].items() if body["Type"] == kind}
