@@ -381,7 +381,7 @@ def test_a_presigned_part_of_an_upload_that_is_gone(store: Store) -> None:
 
 @pytest.mark.proves(MEMORY, ENDPOINT)  # moto listens on no socket
 def test_a_presigned_get(store: Store) -> None:
-    """The answer has the bytes, the object's ETag and date, and the headers that were asked for, whatever was stored."""
+    """The bytes, the object's ETag and date, and the headers that were asked for, whatever was stored."""
     made = put(store.objects, KEY, TAIL)
     disposition = "attachment; filename=\"a 'b'.txt\"; filename*=UTF-8''a%20%27b%27%E2%82%AC.txt"
     url = store.objects.presign_get(KEY, content_type="text/x-a; charset=utf-8", disposition=disposition, lifetime=60)
