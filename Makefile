@@ -7,12 +7,15 @@ PARAMS ?=
 TESTS ?= tests
 ARCH ?= arm64
 
+# The architecture of this machine, in Lambda's words.
+here := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+
 venv := .venv
 bin := $(venv)/bin
 stamp := $(venv)/.locked
 bench_stamp := $(venv)/.bench-locked
 locks := layers/common/requirements.txt requirements-dev.txt
-sources := layers/common functions local sam tests tools
+sources := bench layers/common functions local sam tests tools
 
 # Tools find the virtual environment's Python as python3, whatever the machine has.
 # exec, so that a SIGTERM to make reaches the program and not a shell in front of it.
@@ -20,7 +23,8 @@ tool := exec env PATH="$(CURDIR)/$(bin):$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run demo test test-long test-backends lint format lock openapi openapi-check build layer sam-image sam-local sam-smoke clean
+# Every target that says what it is for, below, is a name and no file.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 export PORT PARAMS COPIES QUIET
 
 help:  ## list these targets
@@ -93,6 +97,11 @@ $(stamp): $(locks)
 	@$(PYTHON) -m venv --clear $(venv)
 	@$(bin)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements-dev.txt
 	@touch $@
+
+bench-cold: $(bench_stamp)  ## cold starts from the built layer, beside a bare S3 client (ARGS="--rounds 15 --write")
+	@$(tool) FERRY_ARCHITECTURE=$(here) sh -c '. sam/runtime-python.sh && \
+	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -s -C layers/common build-CommonLayer && \
+	  PYTHONPATH=layers/common exec python3 -m bench.cold $(ARGS)'
 
 # What the measurements need, on top of the rest: nobody who only runs or tests Ferry waits for it.
 $(bench_stamp): $(stamp) requirements-bench.txt

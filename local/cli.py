@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             quiet=given.quiet,
             template=given.template,
             state=given.state,
+            record_calls=given.record_calls,
         )
         if given.with_parent:
             leash.signal_with_parent(signal.SIGTERM)
@@ -81,6 +82,9 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--template", type=Path, default=ROOT / "template.yaml", help="default: the repository's")
     parser.add_argument(
         "--state", type=Path, default=ROOT / ".local", help="the folder for all state (default: .local)"
+    )
+    parser.add_argument(
+        "--record-calls", action="store_true", help="note what each function calls at AWS, in calls.jsonl of the state"
     )
     parser.add_argument("--with-parent", action="store_true", help="stop when the process that started this one ends")
     parser.add_argument("--reset", action="store_true", help="delete all state: files, uploads, clients, logs")

@@ -22,6 +22,10 @@ from local.pool import Copy, Crashed, FunctionFailed, TimedOut
 from local.stack import REGION, Function
 from local.state import State
 
+CALLS = "calls.jsonl"
+"""Where in the state's folder the calls of AWS are noted, if they are to be."""
+
+_RECORDER = Path(__file__).parent / "recorder"
 _INVOKE = "/2015-03-31/functions/function/invocations"
 _START_SECONDS = 10.0
 _TRIES = 3
@@ -92,9 +96,10 @@ class Emulator:
     """Starts copies."""
 
     def __init__(
-        self, state: State, credentials: Mapping[str, str], *, copies: int, functions: int, echo: bool
+        self, state: State, credentials: Mapping[str, str], *, copies: int, functions: int, echo: bool, record: bool
     ) -> None:
         self._state = state
+        self._record = record
         self._binary = find(state)
         self._credentials = credentials
         self._echo = echo
@@ -121,7 +126,7 @@ class Emulator:
         ]
         return await children.start(
             command,
-            env=environment(function, self._credentials, self._state),
+            env=environment(function, self._credentials, self._state, record=self._record),
             cwd=function.code,
             log=function.name,
             state=self._state,
@@ -132,8 +137,15 @@ class Emulator:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def environment(function: Function, credentials: Mapping[str, str], state: State) -> dict[str, str]:
-    """What a function finds in its environment: Lambda's own variables and the template's, none of the runner's."""
+def environment(
+    function: Function, credentials: Mapping[str, str], state: State, *, record: bool = False
+) -> dict[str, str]:
+    """What a function finds in its environment: Lambda's own variables and the template's, none of the runner's.
+
+    With `record`, what notes its calls of AWS (`local/recorder`) comes before its own code.
+    """
+    paths = (_RECORDER, *function.paths) if record else function.paths
+    recording = {"CALLS_FILE": str(state.folder / CALLS)} if record else {}
     return {
         "PATH": os.defpath,
         "LANG": "en_US.UTF-8",
@@ -149,12 +161,13 @@ def environment(function: Function, credentials: Mapping[str, str], state: State
         "AWS_LAMBDA_LOG_FORMAT": function.log_format,
         "LAMBDA_TASK_ROOT": str(function.code),
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
-        "PYTHONPATH": os.pathsep.join(map(str, function.paths)),
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
         # Nothing of whoever runs this: no profile, no instance role, no files beside the sources.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "PYTHONPYCACHEPREFIX": str(state.folder / "pycache"),
+        **recording,
         **credentials,
         **function.environment,
     }

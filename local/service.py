@@ -39,6 +39,7 @@ class Options:
     quiet: bool
     template: Path
     state: Path
+    record_calls: bool = False
 
 
 async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Event) -> None:
@@ -149,7 +150,12 @@ def _pools(
     final: Stack, state: State, credentials: Mapping[str, str], options: Options, running: contextlib.AsyncExitStack
 ) -> dict[str, Pool]:
     emulator = Emulator(
-        state, credentials, copies=options.copies, functions=len(final.functions), echo=not options.quiet
+        state,
+        credentials,
+        copies=options.copies,
+        functions=len(final.functions),
+        echo=not options.quiet,
+        record=options.record_calls,
     )
     running.callback(emulator.close)
     pools: dict[str, Pool] = {}

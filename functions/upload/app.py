@@ -55,7 +55,7 @@ def complete_upload(request: Request, ns: str) -> Answer:
 
 @app.protected("DELETE /upload/{filename}", "DELETE /upload", scope=WRITE)
 def cancel_upload(request: Request, ns: str) -> Answer:
-    cancel(wiring.engine(), ns, request.filename(), uploads.optional_upload_id(request))
+    cancel(wiring.engine(), ns, request.filename(), request.optional_upload_id())
     return empty()
 
 

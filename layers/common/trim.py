@@ -6,16 +6,19 @@ Licence texts stay: they must travel with the code. So does METADATA, which `imp
 from __future__ import annotations
 
 import argparse
+import gzip
+import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 ELF_MACHINES = {"x86_64": 62, "aarch64": 183}
 """`e_machine` of the ELF header."""
 
 BOTOCORE_COMMON = {"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"}
-UNUSED_DESCRIPTIONS = ("examples-*", "waiters-*", "service-2.sdk-extras.json")
+UNUSED_DESCRIPTIONS = ("examples-*", "waiters-*", "paginators-*", "service-2.sdk-extras.json")
 UNUSED_FOLDERS = ("bin", "**/tests", "**/__pycache__", "boto3/data", "boto3/examples")
 UNUSED_FILES = ("**/*.pyi", "**/py.typed", "**/*.pyx", "**/*.c", "**/*.h")
 UNUSED_METADATA = ("INSTALLER", "RECORD", "REQUESTED", "WHEEL", "direct_url.json", "top_level.txt", "sboms")
@@ -32,8 +35,42 @@ def unused(root: Path, services: Sequence[str]) -> Iterator[Path]:
         if entry.name not in BOTOCORE_COMMON and entry.name not in services:
             yield entry
     for service in services:
+        *outdated, current = sorted((data / service).iterdir())
+        yield from outdated
         for pattern in UNUSED_DESCRIPTIONS:
-            yield from (data / service).glob(f"*/{pattern}")
+            yield from current.glob(pattern)
+
+
+def rewrite_descriptions(data: Path, services: Sequence[str]) -> None:
+    """Leave what botocore computes with, and leave it uncompressed: a cold start reads these files first of all.
+
+    Of the services' descriptions two thirds are documentation; the endpoints are those of four hundred services.
+    """
+    for service in services:
+        for path in (data / service).glob("*/*.json.gz"):
+            description = without_documentation(json.loads(gzip.decompress(path.read_bytes())))
+            write(path.with_suffix(""), description)
+            path.unlink()
+    endpoints = json.loads((data / "endpoints.json").read_bytes())
+    for partition in endpoints["partitions"]:
+        partition["services"] = {name: of for name, of in partition["services"].items() if name in services}
+    write(data / "endpoints.json", endpoints)
+
+
+def without_documentation(description: Any) -> Any:
+    """The same with an empty text where `documentation` is one: botocore asks for the member here and there."""
+    if isinstance(description, dict):
+        return {
+            name: "" if name == "documentation" and isinstance(value, str) else without_documentation(value)
+            for name, value in description.items()
+        }
+    if isinstance(description, list):
+        return [without_documentation(value) for value in description]
+    return description
+
+
+def write(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
 
 
 def remove(path: Path) -> None:
@@ -65,6 +102,7 @@ def main() -> int:
             parser.error(f"botocore describes no service {service!r}")
     for path in list(unused(options.root, options.services)):
         remove(path)
+    rewrite_descriptions(options.root / "botocore" / "data", options.services)
     if foreign := foreign_libraries(options.root, options.machine):
         sys.stderr.write(f"not for {options.machine}: {', '.join(foreign)}\n")
         return 1

@@ -8,8 +8,10 @@ from uuid import uuid4
 import pytest
 
 from local.api import Api
+from local.emulator import CALLS
 from local.launch import Launched, processes_of
 from tests.e2e.clients import as_client
+from tests.support.calls import recorded, refused
 
 COPIES = 4
 """Of each function at most, so that it takes few requests to be too many."""
@@ -17,12 +19,16 @@ COPIES = 4
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
-    launched = Launched(tmp_path_factory.mktemp("service") / "state", options=["--copies", str(COPIES)])
+    options = ["--copies", str(COPIES), "--record-calls"]
+    launched = Launched(tmp_path_factory.mktemp("service") / "state", options=options)
     yield launched
     code = launched.stop()
     assert code == 0, launched.log()
     assert processes_of(launched.state) == []
     assert "Traceback" not in launched.log()
+    calls = list(recorded(launched.state / CALLS))
+    assert calls
+    assert refused(calls) == [], "AWS would have refused these: template.yaml does not grant them"
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import boto3
 import pytest
 from moto import mock_aws
 
-from ferry import wiring
-from tests.integration.stack import Stack
+from tests.integration.stack import Stack, forget_wiring
 from tests.support.template import make_bucket, make_table, properties
 
 ENVIRONMENT = {
@@ -29,16 +29,9 @@ ENVIRONMENT = {
 }
 
 
-def forget_wiring() -> None:
-    """As in a fresh process: nothing was made yet."""
-    for factory in vars(wiring).values():
-        if hasattr(factory, "cache_clear"):
-            factory.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """The functions over empty backends. Tests of a module share them, so each uses file names of its own."""
+@contextmanager
+def new_stack() -> Iterator[Stack]:
+    """The functions over empty backends."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
@@ -49,6 +42,14 @@ def stack() -> Iterator[Stack]:
         wanted = properties("SigningKey")
         key = boto3.client("kms").create_key(KeySpec=wanted["KeySpec"], KeyUsage=wanted["KeyUsage"])
         patch.setenv("FERRY_SIGNING_KEY", key["KeyMetadata"]["KeyId"])
+        made = Stack()
+        made.new_process()
+        yield made
         forget_wiring()
-        yield Stack()
-        forget_wiring()
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """One for each module. Its tests share it, so each uses file names of its own."""
+    with new_stack() as made:
+        yield made

@@ -18,6 +18,7 @@ import jsonschema
 from ferry import wiring
 from ferry.model import Client
 from tests.integration.events import REQUEST_ID, event
+from tests.support.calls import Watch
 
 ROOT = Path(__file__).parents[2]
 READ, WRITE, ADMIN = "files:read", "files:write", "files:admin"
@@ -72,13 +73,20 @@ class Result:
 
 @dataclass
 class Stack:
-    """The functions, and the tokens of the clients used so far."""
+    """The functions, what they call at AWS, and the tokens of the clients used so far."""
 
+    watch: Watch = field(default_factory=Watch)
     _tokens: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
+    def new_process(self) -> None:
+        """What follows happens in a process that has kept nothing: no client, no key, no hint."""
+        forget_wiring()
+        self.watch.over(wiring.session()._session)
+
     def handle(self, function: str, given: Mapping[str, Any]) -> Any:
-        """What the function's handler returns for an event."""
-        return modules()[function].lambda_handler(given, Context())
+        """What the function's handler returns for an event. Fails if it called what template.yaml does not grant it."""
+        with self.watch.at(f"{function.capitalize()}Function"):
+            return modules()[function].lambda_handler(given, Context())
 
     def call(
         self,
@@ -129,6 +137,13 @@ class Stack:
         assert finished.status == 200, finished.body
         view: dict[str, Any] = finished.json
         return view
+
+
+def forget_wiring() -> None:
+    """As in a fresh process: nothing was made yet."""
+    for factory in vars(wiring).values():
+        if hasattr(factory, "cache_clear"):
+            factory.cache_clear()
 
 
 def result_of(answer: Mapping[str, Any]) -> Result:

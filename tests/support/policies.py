@@ -8,24 +8,27 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
+from local.stack import PSEUDO
 from local.template import Template, load
 from tests.support.template import TEMPLATE
 
-KNOWN_CONDITIONS = ("ForAllValues:StringEquals", "ForAllValues:StringLike")
 LEADING_KEYS = "dynamodb:LeadingKeys"
+RESOURCE_TAG = "aws:ResourceTag/"
 
 
 @dataclass(frozen=True, order=True)
 class Grant:
     """An action on a resource, which is `Bucket/o/*` or `LedgerTable/index/due`: logical ids instead of ARNs.
 
-    `leading_keys` are the patterns that the partition keys of a table's items must match, None where all are allowed.
+    `leading_keys` are the patterns that the partition keys of a table's items must match, None where all are allowed;
+    `tag` is the name and the value that a resource must be tagged with.
     """
 
     function: str
     action: str
     resource: str
     leading_keys: tuple[str, ...] | None = None
+    tag: tuple[str, str] | None = None
 
     def covers(self, action: str, resource: str, keys: Sequence[str] = ()) -> bool:
         """Whether IAM would let the call through by this grant alone."""
@@ -38,7 +41,8 @@ class Grant:
 @cache
 def grants() -> tuple[Grant, ...]:
     """Every grant of every function, in the template's order."""
-    template = Template(load(TEMPLATE), {}, references=lambda name: name, attribute=lambda name, _: name)
+    source = load(TEMPLATE)
+    template = Template(source, {}, references=lambda name: name, attribute=lambda name, _: name, pseudo=PSEUDO)
     return tuple(
         grant
         for function, body in template.resources("AWS::Serverless::Function").items()
@@ -51,24 +55,28 @@ def grants() -> tuple[Grant, ...]:
 def _grants_of(function: str, statement: Mapping[str, Any]) -> list[Grant]:
     assert statement["Effect"] == "Allow"
     assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}
-    keys = _leading_keys(statement.get("Condition", {}))
+    keys, tag = _conditions(statement.get("Condition", {}))
     return [
-        Grant(function, action, resource, keys)
+        Grant(function, action, resource, keys, tag)
         for action in _listed(statement["Action"])
         for resource in _listed(statement["Resource"])
     ]
 
 
-def _leading_keys(condition: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Fails on a condition that is not understood here: nothing is to be taken for granted that AWS might refuse."""
-    if not condition:
-        return None
-    ((operator, tested),) = condition.items()
-    assert operator in KNOWN_CONDITIONS
-    assert tested.keys() == {LEADING_KEYS}
-    keys = tuple(tested[LEADING_KEYS])
-    assert operator.endswith("StringLike") or not any("*" in key for key in keys)
-    return keys
+def _conditions(tests: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str, str] | None]:
+    """Leading keys and tag. Fails on what is not understood here: AWS might refuse what would be taken for granted."""
+    keys: tuple[str, ...] | None = None
+    tag: tuple[str, str] | None = None
+    for operator, tested in tests.items():
+        ((name, value),) = tested.items()
+        if name == LEADING_KEYS:
+            assert operator in ("ForAllValues:StringEquals", "ForAllValues:StringLike")
+            keys = tuple(value)
+            assert operator.endswith("StringLike") or not any("*" in key for key in keys)
+        else:
+            assert (operator, name.startswith(RESOURCE_TAG)) == ("StringEquals", True), f"{operator}: {tested}"
+            tag = (name.removeprefix(RESOURCE_TAG), value)
+    return keys, tag
 
 
 def _listed(value: Any) -> list[str]:

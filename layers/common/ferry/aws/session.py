@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from boto3.session import Session
+    from botocore.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_lambda import LambdaClient
@@ -75,7 +75,8 @@ class AwsSession:
 
     @cached_property
     def _session(self) -> Session:
-        from boto3.session import Session
+        # boto3's session makes the same clients, and loads what transfers and resources need on top.
+        from botocore.session import Session
 
         return Session()
 
@@ -89,5 +90,5 @@ class AwsSession:
             "max_pool_connections": CONNECTIONS,
             "tcp_keepalive": True,
         }
-        make = cast("Callable[..., object]", self._session.client)
+        make = cast("Callable[..., object]", self._session.create_client)
         return make(service, endpoint_url=endpoint, config=Config(**defaults | options))

@@ -1,18 +1,16 @@
-"""A function's routes over Powertools' resolver, without its validation.
+"""A function's routes, and the one way in and out.
 
-Routes are the gateway's own keys. The resolver never sees the path that a client sent: names with quotes, `#`, `?`, `%`
-or emoji arrive decoded there and would match no route. It is given the route's template; names come from the path
-parameters.
+The gateway has matched the route already and names it in the event (`routeKey`), so finding it here is one look into a
+mapping: docs/decisions/0008 says why there is no resolver. The path that a client sent is never looked at: names with
+quotes, `#`, `?`, `%` or emoji arrive decoded there; names come from the path parameters.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
-
-from aws_lambda_powertools.event_handler.api_gateway import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ferry.access.oauth import OAuthError
 from ferry.errors import BackendUnavailable, FerryError
@@ -22,8 +20,6 @@ from ferry.http.refusals import RouteNotFound
 from ferry.http.request import Request
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
-
     from ferry.access.verify import Principal
 
 Authenticate = Callable[[Request, str], "Principal"]
@@ -43,15 +39,26 @@ class Context(Protocol):
     def get_remaining_time_in_millis(self) -> int: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A registered route: the scope it needs (None: anybody may call), and how it answers errors of its own."""
+
+    serve: OpenRoute
+    scope: str | None
+    refuse: Refuse | None
+
+
 class Api:
     """Routes, and the handler that serves them: one request at a time, as the platform sends them."""
 
     def __init__(self, authenticate: Authenticate | None = None) -> None:
         self._authenticate = authenticate
-        self._resolver = APIGatewayHttpResolver()
-        self.scopes: dict[str, str | None] = {}
+        self._routes: dict[str, _Entry] = {}
+
+    @property
+    def scopes(self) -> Mapping[str, str | None]:
         """The registered route keys, each with the scope it needs; None where anybody may call."""
-        self._resolver.not_found(self._not_found)
+        return {key: entry.scope for key, entry in self._routes.items()}
 
     def open(self, *keys: str, refuse: Refuse | None = None) -> Callable[[OpenRoute], OpenRoute]:
         """Register a route that anybody may call, under the gateway's route keys (`GET /health`)."""
@@ -74,55 +81,27 @@ class Api:
 
         return register
 
-    def handle(self, event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    def handle(self, event: Mapping[str, Any], _: Context) -> dict[str, Any]:
         """Answer one event of an HTTP API, payload format 2.0."""
         request = Request.from_event(event)
-        self._resolver.context["request"] = request
-        # The resolver hands the context on and looks at none of it.
-        return self._resolver.resolve(_routed(request), cast("LambdaContext", context))
+        entry = self._routes.get(request.route)
+        if entry is None:
+            return _response(request, problems.problem(RouteNotFound(), request.request_id))
+        try:
+            answer = entry.serve(request)
+        except Exception as error:  # noqa: BLE001 - the single exit: every error is told apart, noted, answered
+            _note(error, request)
+            answer = entry.refuse(error) if entry.refuse else _problem(error, request)
+        return _response(request, answer)
 
     def _register(self, keys: tuple[str, ...], scope: str | None, route: OpenRoute, refuse: Refuse | None) -> None:
-        def serve() -> Response[Any]:
-            request = self._request
-            try:
-                answer = route(request)
-            except Exception as error:  # noqa: BLE001 - the single exit: every error is told apart, noted, answered
-                _note(error, request)
-                answer = refuse(error) if refuse else _problem(error, request)
-            return _response(request, answer)
-
         for key in keys:
-            method, _, path = key.partition(" ")
-            self.scopes[key] = scope
-            self._resolver.route(path, method=method)(serve)
-
-    @property
-    def _request(self) -> Request:
-        request: Request = self._resolver.context["request"]
-        return request
-
-    def _not_found(self, _: NotFoundError) -> Response[Any]:
-        request = self._request
-        return _response(request, problems.problem(RouteNotFound(), request.request_id))
+            self._routes[key] = _Entry(route, scope, refuse)
 
 
 def create_app(authenticate: Authenticate | None = None) -> Api:
     """An app without routes yet. `authenticate` is `ferry.http.bearer.bearer(...)` where routes are to be protected."""
     return Api(authenticate)
-
-
-def _routed(request: Request) -> dict[str, Any]:
-    """The least event that the resolver routes by."""
-    http = {"method": request.method, "path": request.path}
-    return {
-        "version": "2.0",
-        "routeKey": request.route,
-        "rawPath": request.path,
-        "rawQueryString": "",
-        "headers": {},
-        "requestContext": {"stage": "$default", "http": http},
-        "isBase64Encoded": False,
-    }
 
 
 def _note(error: Exception, request: Request) -> None:
@@ -137,13 +116,12 @@ def _problem(error: Exception, request: Request) -> Answer:
     return problems.problem(known, request.request_id)
 
 
-def _response(request: Request, answer: Answer) -> Response[Any]:
-    headers: dict[str, str | list[str]] = {**answer.headers, "X-Request-Id": request.request_id}
+def _response(request: Request, answer: Answer) -> dict[str, Any]:
     # The answer to HEAD has the headers of GET and no content (RFC 9110 section 9.3.2).
-    body = None if request.method == "HEAD" else answer.body
-    response: Response[Any] = Response(status_code=answer.status, headers=headers, body=body or "")
-    if isinstance(body, bytes):
-        # Not left to the resolver: it would take a stored file of type application/json for something to be serialised.
-        response.body = base64.b64encode(body).decode()
-        response.base64_encoded = True
-    return response
+    body = "" if request.method == "HEAD" else answer.body or ""
+    return {
+        "statusCode": answer.status,
+        "headers": {**answer.headers, "X-Request-Id": request.request_id},
+        "body": base64.b64encode(body).decode() if isinstance(body, bytes) else body,
+        "isBase64Encoded": isinstance(body, bytes),
+    }

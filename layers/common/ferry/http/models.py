@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from ferry.http import bodies
+from ferry.http.request import MAX_UPLOAD_ID, Request
+from ferry.http.validation import parse
+
 MAX_FINGERPRINT = 256
 MAX_METADATA = 2_048
 MAX_PARTS_SIGNED = 100
-MAX_UPLOAD_ID = 128
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE = re.compile(rf"{_WORD}/{_WORD}(?:[ \t]*;[ \t]*{_WORD}=(?:{_WORD}|\"[\x20\x21\x23-\x5b\x5d-\x7e]*\"))*")
@@ -46,7 +49,13 @@ IfExists = Literal["fail", "replace"]
 
 
 class Body(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    # Built when first used: a cold start waits for the one model that its request needs.
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
+
+    @classmethod
+    def read(cls, request: Request, limit: int = bodies.SMALL) -> Self:
+        """The request's body. Raises what `ferry.http.validation.parse` does."""
+        return parse(request, cls, limit)
 
 
 class Checksum(Body):

@@ -10,6 +10,9 @@ from typing import Any
 from ferry.errors import InvalidField
 from ferry.names import normalise
 
+MAX_UPLOAD_ID = 128
+"""Bytes; those that Ferry gives have 32."""
+
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -101,3 +104,7 @@ class Request:
         if value is not None and len(value.encode("utf-8", "replace")) > most:
             raise InvalidField.at(name, f"has at most {most} bytes")
         return value
+
+    def optional_upload_id(self) -> str | None:
+        """`?upload_id=`. Raises `InvalidField`."""
+        return self.text("upload_id", MAX_UPLOAD_ID)

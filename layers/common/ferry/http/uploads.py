@@ -1,22 +1,27 @@
-"""Upload requests: from bodies and query parameters to what the use cases take."""
+"""Upload requests: from bodies and query parameters to what the use cases take.
+
+The models of bodies are imported by whoever reads one: a raw chunk has none, and must not wait for pydantic.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from typing import TYPE_CHECKING
 
 from ferry.errors import ChunkTooLarge, InvalidField
 from ferry.grid import MAX_CHUNK_SIZE
 from ferry.http import bodies, checksums
-from ferry.http.models import MAX_UPLOAD_ID, Checksum, ChunkBody, CompleteBody, PartsBody, StartBody
 from ferry.http.refusals import BodyTooLarge
 from ferry.http.request import Request
-from ferry.http.validation import parse
 from ferry.names import normalise
 from ferry.uploads.chunk import ChunkRequest
 from ferry.uploads.complete import CompleteRequest
 from ferry.uploads.parts import PartsRequest
 from ferry.uploads.start import StartRequest
+
+if TYPE_CHECKING:
+    from ferry.http.models import Checksum
 
 _MAX_BASE64 = (MAX_CHUNK_SIZE + 2) // 3 * 4
 
@@ -24,7 +29,9 @@ _MAX_BASE64 = (MAX_CHUNK_SIZE + 2) // 3 * 4
 
 
 def start_request(request: Request) -> StartRequest:
-    body = parse(request, StartBody)
+    from ferry.http.models import StartBody
+
+    body = StartBody.read(request)
     return StartRequest(
         name=normalise(body.filename),
         size=body.size,
@@ -47,13 +54,17 @@ def chunk_request(request: Request) -> ChunkRequest:
 
 
 def parts_request(request: Request) -> PartsRequest:
-    body = parse(request, PartsBody)
+    from ferry.http.models import PartsBody
+
+    body = PartsBody.read(request)
     parts = [(part.part_number, _crc32c(part.checksum)) for part in body.parts]
     return PartsRequest(name=normalise(body.filename), parts=parts, upload_id=body.upload_id)
 
 
 def complete_request(request: Request) -> CompleteRequest:
-    body = parse(request, CompleteBody)
+    from ferry.http.models import CompleteBody
+
+    body = CompleteBody.read(request)
     return CompleteRequest(
         name=normalise(body.filename),
         upload_id=body.upload_id,
@@ -62,13 +73,10 @@ def complete_request(request: Request) -> CompleteRequest:
     )
 
 
-def optional_upload_id(request: Request) -> str | None:
-    """`?upload_id=`."""
-    return request.text("upload_id", MAX_UPLOAD_ID)
-
-
 def _json_chunk(request: Request) -> ChunkRequest:
-    body = parse(request, ChunkBody, bodies.LARGE)
+    from ferry.http.models import ChunkBody
+
+    body = ChunkBody.read(request, bodies.LARGE)
     if len(body.data) > _MAX_BASE64:
         raise ChunkTooLarge
     try:
@@ -80,7 +88,7 @@ def _json_chunk(request: Request) -> ChunkRequest:
 
 
 def _raw_chunk(request: Request) -> ChunkRequest:
-    name, upload_id = request.filename(), optional_upload_id(request)
+    name, upload_id = request.filename(), request.optional_upload_id()
     index = request.integer("chunk_index")
     if index is None:
         raise InvalidField.at("chunk_index", "is required")

@@ -1,0 +1,226 @@
+"""Cold starts: a fresh process of Lambda's runtime client to its first answered request, beside a bare S3 client.
+
+Every round starts each function once, and each reference once, in turn, so that a noisy machine troubles all alike.
+The functions run from the built layer; the references from boto3 as pip installs it, bytecode included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench import prepare, runtime, service
+from bench.errors import BenchError
+from bench.service import Service
+from local.api import BYTES, must
+from local.errors import LocalError
+from local.events import Request, new_request_id, shape
+from local.launch import ROOT
+from local.routing import Match, Route
+
+FIGURES = ROOT / "docs" / "performance" / "cold.json"
+ROUNDS = 15
+BARE, LIKE = "bare client", "bare client, as a function"
+GOAL_RATIO, GOAL_PEAK = 1.3, 70.0
+_IMPORTED = "import time:"
+
+
+class Startable(Protocol):
+    """Something that is started afresh, again and again."""
+
+    def start(self, extra: Mapping[str, str]) -> runtime.Start: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A command that ends by itself; `seconds` are until it has."""
+
+    command: Sequence[str]
+    env: Mapping[str, str]
+
+    def start(self, extra: Mapping[str, str]) -> runtime.Start:
+        with tempfile.TemporaryFile() as said:
+            begun = time.perf_counter()
+            child = subprocess.Popen(list(self.command), env={**self.env, **extra}, stderr=said)
+            _, status, usage = os.wait4(child.pid, 0)
+            seconds = time.perf_counter() - begun
+            child.returncode = os.waitstatus_to_exitcode(status)
+            said.seek(0)
+            errors = said.read().decode("utf-8", "replace")
+        if child.returncode:
+            raise BenchError(f"{' '.join(self.command)} ended with {child.returncode}: {errors[-2000:]}")
+        return runtime.Start(seconds, usage.ru_maxrss / 1024, None, errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function's code in `folder`, and the first event it gets, which it must answer with `status`."""
+
+    command: Sequence[str]
+    env: Mapping[str, str]
+    folder: Path
+    event: Mapping[str, Any]
+    status: int | None
+
+    def start(self, extra: Mapping[str, str]) -> runtime.Start:
+        started = runtime.start(self.command, self.event, env={**self.env, **extra}, folder=self.folder)
+        if self.status is not None and started.answer.get("statusCode") != self.status:
+            raise BenchError(
+                f"{self.folder.name} answered {str(started.answer)[:500]}; it said: {started.said[-2000:]}"
+            )
+        return started
+
+
+@dataclass(slots=True)
+class Measured:
+    """What is started, and what was seen of it."""
+
+    name: str
+    subject: Startable
+    seconds: list[float] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
+    modules: int = 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="make bench-cold", description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"starts of each (default {ROUNDS})")
+    parser.add_argument("--write", action="store_true", help=f"keep the figures in {FIGURES.relative_to(ROOT)}")
+    options = parser.parse_args(arguments)
+    try:
+        python = prepare.python()
+        prepare.installed()
+        with service.running("--copies", "2") as running, tempfile.TemporaryDirectory() as copies:
+            subjects = [*references(python), *functions(running, python, Path(copies))]
+            measure(subjects, options.rounds)
+    except (BenchError, LocalError) as error:
+        print(f"bench-cold: {error}", file=sys.stderr)
+        return 1
+    figures = summary(subjects)
+    print(table(figures))
+    if options.write:
+        FIGURES.parent.mkdir(parents=True, exist_ok=True)
+        FIGURES.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def references(python: str) -> list[Measured]:
+    """A process with a bare client, which does nothing else; and a function that has made one, and answers."""
+    env = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", **prepare.BYTECODE}
+    bare = [python, "-c", "import boto3; boto3.client('s3')"]
+    like = Function(
+        prepare.runtime_client(python),
+        {**env, "PYTHONPATH": prepare.path(prepare.PLAIN, prepare.CLIENT)},
+        ROOT / "bench" / "baseline",
+        {},
+        204,
+    )
+    return [Measured(BARE, Process(bare, {**env, "PYTHONPATH": str(prepare.PLAIN)})), Measured(LIKE, like)]
+
+
+def functions(running: Service, python: str, copies: Path) -> Iterable[Measured]:
+    """Every function, each with the first request that it most likely gets; the upload function with both kinds."""
+    api, name = running.api(), "cold.bin"
+    body = b"a file that fits into an answer"
+    must(api.start(name, len(body)), 201, "start")
+    must(api.send_chunk(name, 1, body), 200, "chunk")
+    must(api.complete(name), 200, "complete")
+    must(api.start("begun", 1), 201, "start")
+    bearer = {"authorization": f"Bearer {api.token}"}
+    json_type = {"content-type": "application/json"}
+    client = running.described["clients"][0]
+    credentials = {name: client[name] for name in ("client_id", "client_secret")}
+    token = json.dumps({"grant_type": "client_credentials", **credentials}).encode()
+    start = json.dumps({"filename": "begun", "size": 1}).encode()
+    firsts = [
+        ("auth: a token", "AuthFunction", _event("POST /auth/token", json_type, token)),
+        ("upload: start (JSON)", "UploadFunction", _event("POST /upload/start", {**bearer, **json_type}, start)),
+        (
+            "upload: a raw chunk",
+            "UploadFunction",
+            _event("POST /upload/chunk", {**bearer, "content-type": BYTES}, b"1", "filename=begun&chunk_index=1"),
+        ),
+        ("download: a small file", "DownloadFunction", _event("GET /download", bearer, b"", f"filename={name}")),
+        ("status: of one upload", "StatusFunction", _event("GET /status", bearer, b"", f"filename={name}")),
+        ("cleanup: the schedule", "CleanupFunction", {"ferry": "sweep"}),
+    ]
+    for title, logical, event in firsts:
+        function = running.stack.functions[logical]
+        folder = copies / logical
+        if not folder.exists():
+            # Without the bytecode that a local run may have left beside it: none is deployed.
+            shutil.copytree(function.code, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        env = {**running.environment(function), **prepare.BYTECODE}
+        env["PYTHONPATH"] = prepare.path(folder, prepare.LAYER, prepare.CLIENT)
+        status = 200 if "routeKey" in event else None
+        command = prepare.runtime_client(python, function.handler)
+        yield Measured(title, Function(command, env, folder, event, status))
+
+
+def _event(route: str, headers: Mapping[str, str], body: bytes, query: str = "") -> dict[str, Any]:
+    method, _, path = route.partition(" ")
+    sent = [(name.encode(), value.encode()) for name, value in {"host": "127.0.0.1", **headers}.items()]
+    request = Request(method, path.encode(), query.encode(), sent, body, "127.0.0.1")
+    return shape(request, Match(Route(method, path, ""), {}), request_id=new_request_id())
+
+
+def measure(subjects: Sequence[Measured], rounds: int) -> None:
+    for subject in subjects:
+        # The first start fills the system's caches, and tells what is imported.
+        said = subject.subject.start({"PYTHONPROFILEIMPORTTIME": "1"}).said
+        subject.modules = said.count(_IMPORTED) - 1
+    for number in range(rounds):
+        for subject in subjects:
+            started = subject.subject.start({})
+            subject.seconds.append(started.seconds)
+            subject.peaks.append(started.peak)
+        if sys.stderr.isatty():
+            print(f"\r{number + 1} of {rounds} rounds", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+
+
+def summary(subjects: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Medians; the ratios are medians of each round's own ratio."""
+    bare, like = subjects[:2]
+    return [
+        {
+            "name": subject.name,
+            "milliseconds": round(statistics.median(subject.seconds) * 1000, 1),
+            "to_bare": _ratio(subject.seconds, bare.seconds),
+            "to_function": _ratio(subject.seconds, like.seconds),
+            "peak_mb": round(statistics.median(subject.peaks), 1),
+            "modules": subject.modules,
+        }
+        for subject in subjects
+    ]
+
+
+def _ratio(one: Sequence[float], other: Sequence[float]) -> float:
+    return round(statistics.median(a / b for a, b in zip(one, other, strict=True)), 2)
+
+
+def table(figures: Sequence[Mapping[str, Any]]) -> str:
+    head = "| first answer of a fresh process | ms | × bare client | × it as a function | peak MB | modules |"
+    lines = [head, "|---|--:|--:|--:|--:|--:|"]
+    lines += [
+        f"| {row['name']} | {row['milliseconds']:.0f} | {row['to_bare']:.2f} | {row['to_function']:.2f} "
+        f"| {row['peak_mb']:.0f} | {row['modules']} |"
+        for row in figures
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

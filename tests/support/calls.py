@@ -1,0 +1,95 @@
+"""What was called at AWS, held against what template.yaml grants."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local.recorder.sitecustomize import Need, watch
+from local.template import load
+from tests.support.policies import Grant, grants
+from tests.support.template import TEMPLATE
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function needed a permission; the resource is in the template's terms (`Bucket/o/…`)."""
+
+    function: str
+    need: Need
+
+    @property
+    def grants(self) -> list[Grant]:
+        """What lets it through; nothing: AWS would refuse it."""
+        action, resource, keys = self.need
+        return [grant for grant in grants() if grant.function == self.function and grant.covers(action, resource, keys)]
+
+
+def in_terms_of_the_template(need: Need) -> Need:
+    """The variable that told the function a name, replaced by the resource whose name it holds."""
+    head, slash, rest = need.resource.partition("/")
+    return need._replace(resource=f"{_resources()[head]}{slash}{rest}") if head.startswith("$") else need
+
+
+@cache
+def _resources() -> Mapping[str, str]:
+    """Resources by the variable (`$FERRY_BUCKET`) that holds their name."""
+    source = load(TEMPLATE)
+    levels = [source["Globals"]["Function"], *(body["Properties"] for body in source["Resources"].values())]
+    variables = [level.get("Environment", {}).get("Variables", {}) for level in levels]
+    found: dict[str, str] = {}
+    for level in variables:
+        for name, value in level.items():
+            # `CleanupFunction.Alias` is an alias of it.
+            resource = str(value.get("Ref")).partition(".")[0] if isinstance(value, dict) else ""
+            if resource in source["Resources"]:
+                found[f"${name}"] = resource
+    return found
+
+
+def refused(calls: Iterable[Call]) -> list[str]:
+    """What AWS would refuse, as text."""
+    return sorted({f"{call.function}: {call.need}" for call in calls if not call.grants})
+
+
+def recorded(path: Path) -> Iterator[Call]:
+    """The calls of a local run that was started with `--record-calls`."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        entry: dict[str, Any] = json.loads(line)
+        need = Need(entry["action"], entry["resource"], tuple(entry["keys"]))
+        yield Call(entry["function"], in_terms_of_the_template(need))
+
+
+@dataclass
+class Watch:
+    """The calls that functions make within this process, each while it is `at` work. Tests' own calls do not count."""
+
+    calls: list[Call] = field(default_factory=list)
+    _function: str | None = None
+
+    def over(self, session: Session) -> None:
+        """All clients that the session makes from now on."""
+        watch(session, self._note)
+
+    @contextmanager
+    def at(self, function: str) -> Iterator[None]:
+        """Fails afterwards if the function, by its logical id, called what it may not."""
+        before, began = self._function, len(self.calls)
+        self._function = function
+        try:
+            yield
+        finally:
+            self._function = before
+        assert not refused(self.calls[began:]), refused(self.calls[began:])
+
+    def _note(self, need: Need) -> None:
+        if self._function is not None:
+            self.calls.append(Call(self._function, in_terms_of_the_template(need)))
