@@ -55,7 +55,7 @@ class Validators:
     """What a file is compared by: its strong tag, quotes included, and its date (seconds).
 
     `since` is when it came to be what the name stands for, if that was later: a file may be dated by the start of its
-    upload, hours before (docs/decisions/0008).
+    upload, hours before (docs/decisions/0009).
     """
 
     etag: str

@@ -6,7 +6,7 @@ read fits what was promised.
 
 `File.etag` is S3's ETag as S3 writes it, quotes included, and goes out as it is. Large answers are redirects to the
 store, which looks at the request's Range and conditions anew: `File.etag` and `File.last_modified` are what the store
-itself says, so they hold on both sides (docs/decisions/0008).
+itself says, so they hold on both sides (docs/decisions/0009).
 """
 
 from __future__ import annotations

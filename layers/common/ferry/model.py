@@ -48,7 +48,7 @@ class StoredPart:
 class File:
     """A finished file: what the pointer of a name points to, since `uploaded_at`.
 
-    `last_modified` (epoch seconds) is the date that S3 gives its object (docs/decisions/0008).
+    `last_modified` (epoch seconds) is the date that S3 gives its object (docs/decisions/0009).
     """
 
     ns: str

@@ -15,8 +15,8 @@ from tests.support.world import CHUNK, NAME, NS, Client, World, bytes_of
 SECOND = 1_000
 
 
-def stored(client: Client, **options: bool) -> File:
-    client.begin(**options)
+def stored(client: Client, *, replace: bool = False) -> File:
+    client.begin(replace=replace)
     client.send_all()
     file = client.complete()
     assert isinstance(file, File)
