@@ -20,7 +20,7 @@ tool := exec env PATH="$(CURDIR)/$(bin):$$PATH"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv run demo test test-long test-backends lint format lock openapi openapi-check build layer sam-image sam-local sam-smoke clean
+.PHONY: help venv run demo test test-long test-backends test-clients lint format lock openapi openapi-check build layer sam-image sam-local sam-smoke clean
 export PORT PARAMS COPIES QUIET
 
 help:  ## list these targets
@@ -43,6 +43,9 @@ test-long: $(stamp)  ## the engine against its model, thousands of schedules (mi
 
 test-backends: $(stamp)  ## races on real servers: SeaweedFS, DynamoDB Local (needs Java and npm)
 	$(bin)/python -m pytest tests/backends
+
+test-clients: $(stamp)  ## downloads by curl, wget, aria2, requests and Chromium, broken off and gone on with
+	$(bin)/python -m pytest tests/clients
 
 lint: $(stamp)  ## formatting, rules, types, and the direction of imports
 	$(bin)/ruff format --check .
