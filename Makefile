@@ -48,6 +48,9 @@ test-long: $(stamp)  ## the engine against its model, thousands of schedules (mi
 test-backends: $(stamp)  ## races on real servers: SeaweedFS, DynamoDB Local (needs Java and npm)
 	$(bin)/python -m pytest tests/backends
 
+test-clients: $(stamp)  ## downloads by curl, wget, aria2, requests and Chromium, broken off and gone on with
+	$(bin)/python -m pytest tests/clients
+
 lint: $(stamp)  ## formatting, rules, types, and the direction of imports
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
