@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
-from ferry.errors import BackendUnavailable
+from ferry.errors import BackendUnavailable, Throttled
 from ferry.model import Progress
 from ferry.ports import Moved
 
 P = TypeVar("P")
 
-SINGLE_CONDITIONAL_WRITES = frozenset({"opened", "record", "touch", "reschedule"})
+SINGLE_CONDITIONAL_WRITES = frozenset({"opened", "record", "touch", "reschedule", "keep", "acquit", "save_search"})
 NOT_CALLS = frozenset({"presign_part", "presign_get"})
 
 
@@ -45,6 +46,20 @@ class Fault(StrEnum):
     """`Crashed`, and no effect."""
     CRASH_AFTER = "crash after"
     """The effect, and then `Crashed`."""
+    THROTTLED = "throttled"
+    """`Throttled`, and no effect: the backend still had too much to do after the adapter's own tries."""
+    DEADLINE_AT = "deadline at"
+    """The call takes so long that the function is ended before it has an effect: `Crashed`, and the clock is beyond
+    every lease and budget of that process.
+    """
+    DEADLINE_AFTER = "deadline after"
+    """The same, but the effect was there."""
+    LATE = "late"
+    """The function was ended with the call on its way: it takes effect at `Script.land`, when others have moved on."""
+    SLOW = "slow"
+    """The effect, but it takes so long that the clock is beyond every lease; and the process goes on, knowing nothing
+    of it.
+    """
 
 
 Step = Fault | Callable[[], object]
@@ -88,14 +103,23 @@ class Script:
     """Which calls fail: by their number in the log, or as (method, n) for the n-th call of that name, from 1.
 
     Once it has crashed, every later call of the same process raises `Crashed` too: what runs after a crash is another
-    process, with another script.
+    process, with another script. `jump` moves the clock beyond what the process may take.
     """
 
     steps: Mapping[int | tuple[str, int], Step] = field(default_factory=dict)
     crashed: bool = False
+    jump: Callable[[], object] = lambda: None
+    under_way: list[Callable[[], object]] = field(default_factory=list)
 
     def step(self, call: Call, nth: int) -> Step | None:
         return self.steps.get(call.number, self.steps.get((call.method, nth)))
+
+    def land(self) -> None:
+        """What was on its way when its process ended takes effect now, if it still can; nobody hears of it."""
+        for effect in self.under_way:
+            with suppress(Exception):
+                effect()
+        self.under_way.clear()
 
 
 class Faulty:
@@ -126,20 +150,36 @@ class Faulty:
         with self._log.lock:
             nth = self._seen[name] = self._seen.get(name, 0) + 1
         step = self._script.step(call, nth)
-        if step is Fault.UNAVAILABLE:
-            raise BackendUnavailable(f"call {call.number}, {name}, failed by script")
-        if step is Fault.CRASH_BEFORE:
-            raise self._crash(call)
-        if step is not None and not isinstance(step, Fault):
+        if isinstance(step, Fault):
+            self._before(step, call, lambda: method(*args, **kwargs))
+        elif step is not None:
             step()
         result = method(*args, **kwargs)
-        if step is Fault.REPEATED and name in SINGLE_CONDITIONAL_WRITES:
-            raise Moved(result if isinstance(result, Progress) else None)
-        if step is Fault.LOST_ANSWER:
-            raise BackendUnavailable(f"the answer of call {call.number}, {name}, was lost by script")
-        if step is Fault.CRASH_AFTER:
-            raise self._crash(call)
+        if isinstance(step, Fault):
+            self._after(step, call, result)
         return result
+
+    def _before(self, fault: Fault, call: Call, effect: Callable[[], object]) -> None:
+        if fault is Fault.UNAVAILABLE:
+            raise BackendUnavailable(f"call {call.number}, {call.method}, failed by script")
+        if fault is Fault.THROTTLED:
+            raise Throttled(f"call {call.number}, {call.method}, was throttled by script")
+        if fault in {Fault.DEADLINE_AT, Fault.LATE}:
+            self._script.jump()
+        if fault is Fault.LATE:
+            self._script.under_way.append(effect)
+        if fault in {Fault.CRASH_BEFORE, Fault.DEADLINE_AT, Fault.LATE}:
+            raise self._crash(call)
+
+    def _after(self, fault: Fault, call: Call, result: object) -> None:
+        if fault in {Fault.SLOW, Fault.DEADLINE_AFTER}:
+            self._script.jump()
+        if fault is Fault.REPEATED and call.method in SINGLE_CONDITIONAL_WRITES:
+            raise Moved(result if isinstance(result, Progress) else None)
+        if fault is Fault.LOST_ANSWER:
+            raise BackendUnavailable(f"the answer of call {call.number}, {call.method}, was lost by script")
+        if fault in {Fault.CRASH_AFTER, Fault.DEADLINE_AFTER}:
+            raise self._crash(call)
 
     def _crash(self, call: Call) -> Crashed:
         self._script.crashed = True

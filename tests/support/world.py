@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ferry.cleanup import Report, finish, sweep_due
 from ferry.digests import crc32c
-from ferry.engine import DAY, Engine
+from ferry.engine import DAY, SECOND, Engine
 from ferry.errors import BackendUnavailable
 from ferry.grid import KIB
 from ferry.model import File, State
@@ -27,6 +27,8 @@ from tests.fakes.worker import MemoryWorker
 NS = "ns"
 NAME = "a file.bin"
 CHUNK = 64 * KIB
+LEASE = 35 * SECOND
+"""Longer than a function may take."""
 
 T = TypeVar("T")
 
@@ -55,6 +57,7 @@ class World:
     def new_engine(self, script: Script | None = None, log: Log | None = None) -> Engine:
         """A fresh process; with a script, one whose calls fail by it."""
         script, log = script or Script(), log or self.log
+        script.jump = lambda: self.clock.advance(LEASE + 1)
         return Engine(
             ledger=faulty(self.ledger, script, log),
             objects=faulty(self.objects, script, log),
@@ -64,6 +67,7 @@ class World:
             session_max_age=7 * DAY,
             url_lifetime=900,
             new_id=self.ids,
+            lease=LEASE,
             sleep=lambda seconds: void(self.clock.advance(int(seconds * 1000))),
         )
 
@@ -78,9 +82,11 @@ class World:
         return sweep_due(self.engine, has_time=lambda: True)
 
     def sweep_until_quiet(self) -> None:
-        """Let three weeks pass, with a tick every six hours."""
-        for _ in range(21 * 4):
-            self.clock.advance(DAY // 4)
+        """Let three months pass, with a tick every six hours at first, then every third day: uploads end, tombs and
+        what no row knows fall due.
+        """
+        for pause in [DAY // 4] * 40 + [3 * DAY] * 27:
+            self.clock.advance(pause)
             self.sweep()
 
     def content(self, name: str = NAME, ns: str = NS) -> bytes | None:

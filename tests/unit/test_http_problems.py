@@ -39,6 +39,7 @@ def kinds(base: type[errors.FerryError] = errors.FerryError) -> Iterator[type[er
         (errors.InvalidFilename, 422),
         (errors.ChecksumUnsupported, 422),
         (errors.BackendUnavailable, 503),
+        (errors.Throttled, 503),
         (errors.FerryError, 500),
     ],
 )
@@ -83,6 +84,7 @@ def test_a_problem_has_the_members_of_rfc_9457_and_ours() -> None:
         ),
         (errors.RangeNotSatisfiable(size=7), "Content-Range", "bytes */7"),
         (errors.BackendUnavailable(), "Retry-After", "1"),
+        (errors.Throttled(), "Retry-After", "5"),
     ],
 )
 def test_the_headers_of_an_error(error: errors.FerryError, name: str, value: str) -> None:

@@ -16,6 +16,7 @@
     ├── PreconditionFailed, RangeNotSatisfiable
     ├── Gone                        UploadExpired, UploadCancelled
     └── BackendUnavailable          a service behind Ferry failed; nothing was acknowledged
+        └── Throttled               it has too much to do
 
 A class carries its stable `code` and, in `extra`, the members its answer adds. HTTP statuses are not known here.
 """
@@ -231,3 +232,9 @@ class BackendUnavailable(FerryError):
 
     code = "backend_unavailable"
     title = "A service behind Ferry is not available; try again"
+
+
+class Throttled(BackendUnavailable):
+    """It has too much to do, and still had after the adapter's own tries: come back later than after a failure."""
+
+    title = "A service behind Ferry has too much to do; try again a little later"

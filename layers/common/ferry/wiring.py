@@ -26,6 +26,11 @@ def settings() -> Settings:
     return Settings.from_environment(os.environ)
 
 
+def tracing() -> bool:
+    """Whether requests are traced."""
+    return settings().tracing
+
+
 @cache
 def session() -> AwsSession:
     from ferry.aws.session import AwsSession
@@ -103,4 +108,5 @@ def engine() -> Engine:
         url_lifetime=settings().url_lifetime,
         lease=settings().lease,
         mending=settings().mending,
+        keep_objects=settings().keep_objects,
     )

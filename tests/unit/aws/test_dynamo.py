@@ -11,7 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 from ferry.aws.dynamo import TRIES, ConditionFailed, Table
 from ferry.aws.expressions import decode_row, encode, encode_row, put, update
 from ferry.aws.ledger import DynamoLedger
-from ferry.errors import BackendUnavailable
+from ferry.errors import BackendUnavailable, Throttled
 from ferry.model import Claim
 from ferry.ports import Moved
 from tests.unit.aws.scripted import Pauses, ScriptedClient, canceled, refused, repeat
@@ -63,11 +63,18 @@ def test_a_failed_condition_in_a_transaction_is_moved(reasons: list[str]) -> Non
     ],
 )
 def test_patience_ends(error: Exception) -> None:
-    """A table that stays busy is unavailable."""
-    client = ScriptedClient(*repeat(error, 100))
-    with pytest.raises(BackendUnavailable):
-        table(client).transact([WRITE])
-    assert len(client.calls) == TRIES
+    """A table that stays busy has too much to do, whether it was to be read or written."""
+    asked: list[Callable[[Table], object]] = [
+        lambda busy: busy.transact([WRITE]),
+        lambda busy: busy.get(("a", "b")),
+        lambda busy: busy.write(WRITE),
+        lambda busy: busy.get_together([("a", "b")]),
+    ]
+    for ask in asked:
+        client = ScriptedClient(*repeat(error, 100))
+        with pytest.raises(Throttled):
+            ask(table(client))
+        assert len(client.calls) == TRIES
 
 
 @pytest.mark.parametrize(
@@ -91,6 +98,7 @@ def test_what_time_does_not_mend(error: Exception) -> None:
         with pytest.raises(BackendUnavailable) as unavailable:
             ask()
         assert unavailable.value.__cause__ is error
+        assert not isinstance(unavailable.value, Throttled)
         assert "script" not in str(unavailable.value)
     assert len(client.calls) == 2
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -13,7 +13,7 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.response import StreamingBody
 
 from ferry.aws.objects import ABORTS, S3Objects
-from ferry.errors import BackendUnavailable
+from ferry.errors import BackendUnavailable, Throttled
 from ferry.model import StoredPart
 from ferry.ports import ChecksumRefused, NoSuchMultipart, PartChanged
 from tests.unit.aws.scripted import Pauses, ScriptedClient, refused, repeat, session
@@ -79,7 +79,8 @@ def test_abort_does_not_go_on_for_ever() -> None:
         ("EntityTooSmall", BackendUnavailable),
         ("InvalidRequest", BackendUnavailable),
         ("InternalError", BackendUnavailable),
-        ("SlowDown", BackendUnavailable),
+        ("SlowDown", Throttled),
+        ("ServiceUnavailable", Throttled),
     ],
 )
 def test_what_a_refused_completion_means(code: str, meaning: type[Exception]) -> None:
@@ -110,6 +111,25 @@ def test_a_completion_names_what_was_checked() -> None:
         "ChecksumCRC32C": "3q2+7w==",
         "MpuObjectSize": 11,
     }
+
+
+@pytest.mark.parametrize(
+    "error", [refused("SlowDown"), refused("503"), refused("Odd", ResponseMetadata={"HTTPStatusCode": 503})]
+)
+def test_a_store_with_too_much_to_do(error: Exception) -> None:
+    """By its code, or by the status alone where there is no body to name one: for every call, cause and all."""
+    asked: list[Callable[[S3Objects], object]] = [
+        lambda store: store.head("o/k"),
+        lambda store: store.get("o/k"),
+        lambda store: store.put("o/k", b"", crc32c=0),
+        lambda store: store.list_parts("o/k", "mp", last=1),
+        lambda store: store.upload_part("o/k", "mp", 1, b"", crc32c=0),
+        lambda store: store.create_multipart("o/k", content_type="text/plain"),
+    ]
+    for ask in asked:
+        with pytest.raises(Throttled) as throttled:
+            ask(over(ScriptedClient(error)))
+        assert throttled.value.__cause__ is error
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "403", "SlowDown", "500"])

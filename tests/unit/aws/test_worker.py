@@ -10,7 +10,7 @@ import pytest
 from ferry import wiring
 from ferry.aws.worker import LambdaWorker
 from ferry.engine import NoWorker
-from ferry.errors import BackendUnavailable
+from ferry.errors import BackendUnavailable, Throttled
 from tests.unit.aws.scripted import ScriptedClient, refused, session
 
 
@@ -25,10 +25,11 @@ def test_the_event_is_queued_and_not_waited_for() -> None:
 
 
 def test_a_refusal_is_a_backend_that_is_not_there() -> None:
-    """Whatever Lambda answers."""
-    client: Any = ScriptedClient(refused("TooManyRequestsException"))
-    with pytest.raises(BackendUnavailable):
-        LambdaWorker(client, "ferry-cleanup").finish("id", "attempt")
+    """Whatever Lambda answers; too many requests are told apart."""
+    for code, meaning in (("ServiceException", BackendUnavailable), ("TooManyRequestsException", Throttled)):
+        client: Any = ScriptedClient(refused(code))
+        with pytest.raises(meaning):
+            LambdaWorker(client, "ferry-cleanup").finish("id", "attempt")
 
 
 def test_it_is_asked_once_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:

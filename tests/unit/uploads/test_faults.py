@@ -7,148 +7,20 @@ tomorrow.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 
 from ferry.cleanup import sweep_due
 from ferry.digests import crc32c
 from ferry.engine import Engine
-from ferry.errors import FileNotFound
+from ferry.errors import Throttled
 from ferry.model import File, State
-from ferry.uploads.complete import StillCompleting
-from ferry.uploads.files import delete
+from ferry.uploads.chunk import ChunkAccepted
 from tests.fakes.faults import Crashed, Fault, Log, Script
-from tests.support.world import CHUNK, NAME, NS, Client, World, bytes_of, survive
+from tests.support.world import LEASE, NAME, NS, Client, World, bytes_of, survive
+from tests.unit.uploads.operations import BODY, OPERATIONS, SIZE, Operation, begun
 
-PART = 2 * CHUNK
-SIZE = PART + 5
-
-
-@dataclass(frozen=True)
-class Operation:
-    """What is broken: `prepare` leads up to it, `run` is retried until it succeeds, `expect` is the file at the end."""
-
-    name: str
-    prepare: Callable[[World], Client]
-    run: Callable[[Client, Engine | None], object]
-    expect: bytes | None
-
-
-def fresh(world: World) -> Client:
-    return Client(world, bytes_of(SIZE))
-
-
-def begun(*chunks: int) -> Callable[[World], Client]:
-    def prepare(world: World) -> Client:
-        client = fresh(world)
-        client.begin()
-        client.send_all(list(chunks)) if chunks else None
-        return client
-
-    return prepare
-
-
-def mixed(world: World) -> Client:
-    """Whole by chunks, then overwritten through a URL that was signed before; the last part straight to S3."""
-    client = fresh(world)
-    client.begin()
-    late = client.sign(1)
-    client.send_all([1, 2])
-    assert client.put(late, bytes_of(PART, seed=9)).status == 200
-    assert client.put(client.sign(2), client.part(2)).status == 200
-    return client
-
-
-def unassembled(world: World, *others: int) -> Client:
-    """Both last chunks staged, the assembly lost: left to the completion. So too for the part of the `others`."""
-    client = begun(1)(world)
-    script = Script({("record", 1): lambda: None, ("upload_part", 1): Fault.UNAVAILABLE})
-    survive(lambda: client.sign(1))
-    client.send(2, engine=world.new_engine(script))
-    for index in range(3, client.chunk_count + 1):
-        broken = Script({("upload_part", 1): Fault.UNAVAILABLE} if index in others else {})
-        client.send(index, engine=world.new_engine(broken))
-    return client
-
-
-def slow(world: World) -> Client:
-    """Both parts are left to the completion, and putting one together takes longer than a request has."""
-    client = unassembled(world, 3)
-    world.objects.while_putting = lambda: world.clock.advance(world.engine.mending + 1)
-    return client
-
-
-def replacing(world: World) -> Client:
-    """A finished file, and a second upload that is to replace it, all sent."""
-    old = begun(1, 2, 3)(world)
-    old.complete()
-    client = Client(world, bytes_of(SIZE, seed=2))
-    client.begin(replace=True)
-    client.send_all()
-    return client
-
-
-def finished(world: World) -> Client:
-    client = begun(1, 2, 3)(world)
-    client.complete()
-    return client
-
-
-def remove(client: Client, engine: Engine | None) -> None:
-    """Deleting again after a lost answer may find it gone: that is the same success."""
-    try:
-        delete(engine or client.world.engine, NS, NAME)
-    except FileNotFound:
-        assert engine is None
-
-
-def complete(client: Client, engine: Engine | None) -> File:
-    if engine is not None:
-        result = client.complete(engine)
-        assert isinstance(result, File)
-        return result
-    return client.complete_patiently()
-
-
-def hand_on(client: Client, engine: Engine | None) -> object:
-    """Complete, and do what was handed on, in one: so that every call on either side is broken."""
-    if engine is None:
-        return client.complete_patiently()
-    result = client.complete(engine)
-    assert isinstance(result, StillCompleting)
-    client.world.work(engine)
-    return result
-
-
-BODY = bytes_of(SIZE)
-OPERATIONS = [
-    Operation("start", fresh, lambda client, engine: client.begin(engine), BODY),
-    Operation("start an empty file", lambda w: Client(w, b""), lambda client, engine: client.begin(engine), b""),
-    Operation("restart", begun(1, 2), lambda client, engine: client.begin(engine, restart=True), BODY),
-    Operation("chunk that stages", begun(), lambda client, engine: client.send(1, engine), BODY),
-    Operation("chunk that assembles", begun(1), lambda client, engine: client.send(2, engine), BODY),
-    Operation("last chunk", begun(1, 2), lambda client, engine: client.send(3, engine), BODY),
-    Operation("chunk into a signed part", mixed, lambda client, engine: client.send(3, engine), BODY),
-    Operation("sign", begun(1), lambda client, engine: client.sign(2, engine), BODY),
-    Operation("sign again", mixed, lambda client, engine: client.sign(1, engine), BODY),
-    Operation("complete", begun(1, 2, 3), complete, BODY),
-    Operation("complete, mending", mixed, complete, BODY),
-    Operation("complete, assembling", unassembled, complete, BODY),
-    Operation("complete, handing on", slow, hand_on, BODY),
-    Operation("complete, replacing", replacing, complete, bytes_of(SIZE, seed=2)),
-    Operation("cancel", begun(1, 3), lambda client, engine: client.cancel(engine), None),
-    Operation("delete", finished, remove, None),
-]
-
-
-def calls_of(operation: Operation) -> int:
-    """How many calls the operation makes when nothing is broken."""
-    world = World()
-    client = operation.prepare(world)
-    log = Log()
-    operation.run(client, world.new_engine(log=log))
-    return len(log.calls)
+Count = Callable[[str, int], None]
 
 
 def check_received(client: Client) -> None:
@@ -158,6 +30,14 @@ def check_received(client: Client) -> None:
     assert upload.received == sum(len(client.chunk(index)) for index in upload.chunks())
 
 
+def check_acknowledged(client: Client, answer: object) -> None:
+    """Whatever went wrong on the way: an answer of success means that the chunk is there."""
+    if isinstance(answer, ChunkAccepted):
+        upload = client.world.ledger.upload(answer.upload_id)
+        assert upload is not None
+        assert upload.has_chunk(answer.index)
+
+
 def check_clean(world: World, expect: bytes | None) -> None:
     """In the end nothing is left but the file: no object, no multipart upload, nothing due."""
     world.sweep_until_quiet()
@@ -165,21 +45,21 @@ def check_clean(world: World, expect: bytes | None) -> None:
     assert world.orphans() == []
     assert world.ledger.rows.dues == {}
     assert world.content() == expect
+    assert not any(session.state.in_progress for session in world.ledger.rows.sessions.values())
 
 
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_every_call_may_break(
-    operation: Operation, fault: Fault, world: World, matrix: Callable[[str, int], None]
-) -> None:
+def test_every_call_may_break(operation: Operation, fault: Fault, world: World, matrix: Count) -> None:
     """Whatever call breaks, and however: the retry succeeds, bytes and counts are right, nothing stays behind."""
-    calls = calls_of(operation)
-    assert calls > 0
+    calls = operation.calls()
     for number in range(1, calls + 1):
-        broken = World()
+        broken, script = World(), Script({number: fault})
         client = operation.prepare(broken)
-        survive(lambda: operation.run(client, broken.new_engine(Script({number: fault}), Log())))  # noqa: B023
+        engine = broken.new_engine(script, Log())
+        check_acknowledged(client, survive(lambda: operation.run(client, engine)))  # noqa: B023
         operation.run(client, None)
+        script.land()
         if operation.expect is not None and broken.content() != operation.expect:
             check_received(client)
             client.send_all()
@@ -194,28 +74,30 @@ def test_every_call_may_break(
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_every_call_may_break_and_nobody_comes_back(
-    operation: Operation, fault: Fault, world: World, matrix: Callable[[str, int], None]
+    operation: Operation, fault: Fault, world: World, matrix: Count
 ) -> None:
     """The client is gone for good: the clean-up alone leaves either the whole file or nothing, and no rubbish."""
-    for number in range(1, calls_of(operation) + 1):
-        broken = World()
+    for number in range(1, operation.calls() + 1):
+        broken, script = World(), Script({number: fault})
         client = operation.prepare(broken)
-        before = broken.content()
-        survive(lambda: operation.run(client, broken.new_engine(Script({number: fault}), Log())))  # noqa: B023
+        outcomes = {operation.expect, broken.content(), None}
+        if client.started is not None and client.state() is State.COMPLETING:
+            outcomes.add(client.body)  # somebody has asked for it, before what is broken here
+        survive(lambda: operation.run(client, broken.new_engine(script, Log())))  # noqa: B023
+        broken.sweep()
+        script.land()
         broken.sweep_until_quiet()
-        assert broken.content() in (operation.expect, before, None), f"call {number}"
-        assert broken.orphans() == []
-        assert broken.ledger.rows.dues == {}
-        assert not any(session.state.in_progress for session in broken.ledger.rows.sessions.values())
+        assert broken.content() in outcomes, f"call {number}"
+        check_clean(broken, broken.content())
         matrix(operation.name, 1)
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_every_call_of_the_clean_up_may_break(fault: Fault, world: World, matrix: Callable[[str, int], None]) -> None:
+def test_every_call_of_the_clean_up_may_break(fault: Fault, world: World, matrix: Count) -> None:
     """A clean-up that dies anywhere is followed by one that finishes, and neither touches what lives."""
 
-    def prepare() -> tuple[World, Client]:
-        world = World()
+    def prepare() -> tuple[World, Client, list[Client]]:
+        world, waiting = World(), []
         begun(1, 2, 3)(world).complete()
         for name in ("stale", "cancelled"):
             client = Client(world, bytes_of(SIZE), name=name)
@@ -223,21 +105,35 @@ def test_every_call_of_the_clean_up_may_break(fault: Fault, world: World, matrix
             client.send(1)
         survive(lambda: client.cancel(world.new_engine(Script({("abort_multipart", 1): Fault.UNAVAILABLE}))))
         world.clock.advance(25 * 3_600_000)
+        for name, call in (("half done", "complete_multipart"), ("all but done", "finish")):
+            client = Client(world, bytes_of(SIZE), name=name)
+            client.begin()
+            client.send_all()
+            broken = world.new_engine(Script({(call, 1): Fault.CRASH_BEFORE}))
+            survive(lambda: client.complete(broken))  # noqa: B023
+            waiting.append(client)
+        world.clock.advance(LEASE + 1)
         alive = Client(world, bytes_of(SIZE), name="alive")
         alive.begin()
         alive.send(1)
-        return world, alive
+        return world, alive, waiting
 
-    world, _ = prepare()
+    world, *_ = prepare()
     counted = Log()
     sweep_with(world.new_engine(log=counted))
     for number in range(1, len(counted.calls) + 1):
-        broken, alive = prepare()
-        survive(lambda: sweep_with(broken.new_engine(Script({number: fault}), Log())))  # noqa: B023
+        broken, alive, waiting = prepare()
+        script = Script({number: fault})
+        survive(lambda: sweep_with(broken.new_engine(script, Log())))  # noqa: B023
         alive.send_all()
         assert isinstance(alive.complete(), File)
+        for client in waiting:
+            client.complete_patiently()
+        broken.sweep()
+        script.land()
         broken.sweep_until_quiet()
         assert (broken.content("alive"), broken.content()) == (alive.body, BODY)
+        assert (broken.content("half done"), broken.content("all but done")) == (BODY, BODY)
         assert broken.orphans() == []
         assert broken.ledger.rows.dues == {}
         states = {session.name: session.state for session in broken.ledger.rows.sessions.values()}
@@ -256,3 +152,18 @@ def test_a_crash_is_not_survived_by_the_same_process() -> None:
     for _ in range(2):
         with pytest.raises(Crashed):
             engine.ledger.slot(NS, NAME)
+
+
+def test_what_the_faults_do_to_the_clock_and_when() -> None:
+    """The harness itself: a deadline is beyond the lease, what was under way lands when it is told to, once."""
+    for fault, jumps in ((Fault.THROTTLED, False), (Fault.SLOW, True), (Fault.DEADLINE_AT, True), (Fault.LATE, True)):
+        world = World()
+        began, script = world.clock(), Script({1: fault})
+        kept = survive(lambda: world.new_engine(script, Log()).objects.create_multipart("o/k", content_type="a/b"))  # noqa: B023
+        assert world.clock() == began + (LEASE + 1 if jumps else 0)
+        assert (kept is not None, len(world.objects.uploads)) == ((True, 1) if fault is Fault.SLOW else (False, 0))
+        for _ in range(2):
+            script.land()
+        assert len(world.objects.uploads) == (fault in {Fault.SLOW, Fault.LATE})
+    with pytest.raises(Throttled):
+        World().new_engine(Script({1: Fault.THROTTLED})).ledger.slot(NS, NAME)

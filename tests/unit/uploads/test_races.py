@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ferry.errors import BackendUnavailable, ChunkConflict, UploadCancelled, UploadCompleting
+from ferry.errors import BackendUnavailable, ChecksumMismatch, ChunkConflict, UploadCancelled, UploadCompleting
 from ferry.model import File, State
 from ferry.uploads.complete import StillCompleting
 from tests.fakes.faults import Fault, Log, Script, Step
-from tests.support.world import CHUNK, Client, World, bytes_of
+from tests.support.world import CHUNK, Client, World, bytes_of, survive
 
 PART = 2 * CHUNK
 
@@ -187,3 +187,17 @@ def test_folds_never_lose_or_double_a_chunk(world: World) -> None:
         assert client.send(index).received == len(client.body)
     assert isinstance(client.complete(), File)
     assert world.content() == client.body
+
+
+def test_a_cancel_that_died_half_way_changes_nothing_about_the_completion(world: World) -> None:
+    """It took over a lapsed lease and got no further: who goes on with the completion has it as it was asked for."""
+    client = client_of(world)
+    client.send_all()
+    for act in (partial(client.complete, crc32c=client.crc ^ 1), client.cancel):
+        survive(partial(act, engine=world.new_engine(Script({("lease", 1): Fault.CRASH_AFTER}))))
+        world.clock.advance(world.engine.lease + 1)
+    world.sweep()
+    assert (client.state(), world.content()) == (State.OPEN, None)
+    with pytest.raises(ChecksumMismatch):
+        client.complete(crc32c=client.crc ^ 1)
+    assert isinstance(client.complete(crc32c=client.crc), File)

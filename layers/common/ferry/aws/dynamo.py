@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from ferry.aws.errors import code_of, translated
 from ferry.aws.expressions import Key, Row, Write, condition, decode_row, encode_row, key_of
-from ferry.errors import BackendUnavailable
+from ferry.errors import BackendUnavailable, Throttled
 from ferry.ports import Moved
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ CANCELED = "TransactionCanceledException"
 TRIES = 6
 FIRST_PAUSE = 0.02
 BATCH = 25
+BATCH_READ = 100
 _CONDITION_REASON = "ConditionalCheckFailed"
 
 # Others are at the same rows, or there is no capacity just now: nothing was written, and the same may be asked again.
@@ -100,6 +101,21 @@ class Table:
             if start is None:
                 return
 
+    def get_many(self, keys: Iterable[Key]) -> Iterator[Row]:
+        """Those rows that there are, in any order; a call for each hundred."""
+        wanted = [key_of(key) for key in dict.fromkeys(keys)]
+        for first in range(0, len(wanted), BATCH_READ):
+            left: Any = {self._name: {"Keys": wanted[first : first + BATCH_READ], "ConsistentRead": True}}
+            for attempt in range(TRIES):
+                answer = self._call(self._client.batch_get_item, RequestItems=left)
+                yield from map(decode_row, answer["Responses"].get(self._name, []))
+                left = answer.get("UnprocessedKeys")
+                if not left:
+                    break
+                self._wait(attempt)
+            else:
+                raise BackendUnavailable
+
     def write(self, write: Write) -> Row:
         """One write; returns the row as it is after an update.
 
@@ -147,7 +163,7 @@ class Table:
                     break
                 self._wait(attempt)
             else:
-                raise BackendUnavailable
+                raise Throttled
 
     def _call(self, operation: Callable[..., Any], *passing: str, **params: object) -> Mapping[str, Any]:
         """Call, and again while others are in the way. `passing` codes come through as `ClientError`."""
@@ -163,7 +179,7 @@ class Table:
                 if not codes <= PASSING_TROUBLE:
                     raise BackendUnavailable from error
                 self._wait(attempt)
-        raise BackendUnavailable
+        raise Throttled
 
     def _wait(self, attempt: int) -> None:
         self._pause(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - jitter, not a secret

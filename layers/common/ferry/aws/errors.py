@@ -7,12 +7,21 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ferry.errors import BackendUnavailable
+from ferry.errors import BackendUnavailable, Throttled
+
+_THROTTLED = frozenset(
+    {
+        *("SlowDown", "ServiceUnavailable", "503", "429", "TooManyRequests", "TooManyRequestsException"),
+        *("ThrottlingException", "Throttling", "ThrottledException", "RequestThrottled", "ThrottlingError"),
+        *("ProvisionedThroughputExceededException", "RequestLimitExceeded", "LimitExceededException"),
+    }
+)
 
 
 @contextmanager
 def translated(*passing: str) -> Iterator[None]:
-    """Within it, a failure of AWS or on the way there is `BackendUnavailable`, the cause chained for the logs.
+    """Within it, a failure of AWS or on the way there is `BackendUnavailable`, the cause chained for the logs; one that
+    says that there is too much to do is `Throttled`.
 
     `ClientError`s whose code is among `passing` are part of the conversation and come through as they are.
     """
@@ -21,9 +30,17 @@ def translated(*passing: str) -> Iterator[None]:
     except ClientError as error:
         if code_of(error) in passing:
             raise
-        raise BackendUnavailable from error
+        raise (Throttled if is_throttled(error) else BackendUnavailable) from error
     except BotoCoreError as error:
         raise BackendUnavailable from error
+
+
+def is_throttled(error: ClientError) -> bool:
+    """Whether the service has too much to do: it says so in many words, and with two statuses."""
+    return code_of(error) in _THROTTLED or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in {
+        429,
+        503,
+    }
 
 
 def code_of(error: ClientError) -> str:

@@ -11,6 +11,7 @@ from ferry.http.times import rfc3339
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 1
+RETRY_THROTTLED_AFTER = 5
 
 STATUSES: Mapping[type[errors.FerryError], int] = {
     errors.FerryError: 500,
@@ -66,6 +67,8 @@ def _headers(error: errors.FerryError) -> dict[str, str]:
             return {"WWW-Authenticate": 'Bearer realm="ferry"'}
         case errors.RangeNotSatisfiable():
             return {"Content-Range": f"bytes */{error.extra['size']}"}
+        case errors.Throttled():
+            return {"Retry-After": str(RETRY_THROTTLED_AFTER)}
         case errors.BackendUnavailable() | errors.UploadCompleting():
             return {"Retry-After": str(RETRY_AFTER)}
         case _:
