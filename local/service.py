@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 from hypercorn.asyncio import serve
@@ -21,8 +22,11 @@ from local.gateway import Gateway
 from local.invocations import Invocations
 from local.pool import Pool
 from local.provision import Backends
+from local.reader import Reader
 from local.stack import Stack
 from local.state import State, secret
+
+Application = Gateway | Invocations | Reader
 
 _BACKENDS = "backends.json"
 _ACCESS_TABLE = "AccessTable"
@@ -59,8 +63,8 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
         state = running.enter_context(contextlib.closing(State(options.state)))
         known = state.read(_BACKENDS)
         people = clients.recall(state.read("ferry.json"))
-        listener, inner = sockets.listen_near(options.port), sockets.listen_near(0)
-        for opened in (listener, inner):
+        listener, inner, reading = sockets.listen_near(options.port), sockets.listen_near(0), sockets.listen_near(0)
+        for opened in (listener, inner, reading):
             running.callback(opened.close)
         access_key = str(known.get("access_key") or f"FERRY{secret()[:16]}")
         secret_key = str(known.get("secret_key") or secret())
@@ -84,7 +88,7 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
 
         parameters = {**options.parameters}
         if "Endpoints" in source.get("Parameters", {}):
-            parameters["Endpoints"] = f"{backends.endpoints()},lambda=http://{sockets.HOST}:{inner.getsockname()[1]}"
+            parameters["Endpoints"] = f"{backends.endpoints()},lambda={_address(inner)}"
         final = stack.read(source, folder, parameters, references=keys)
         pools = _pools(final, state, credentials, options, running)
 
@@ -102,11 +106,15 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
                 "clients": [client.described() for client in people],
             },
         )
-        gateway = Gateway(final.routes, final.cors, invoke)
+        gateway = Gateway(final.routes, final.cors, invoke, {object_server.url: _address(reading)})
         invocations = Invocations({stack.physical_name(name): name for name in pools}, invoke)
         running.push_async_callback(invocations.close)
         # The servers close them, so they must not be closed here as well.
-        applications: dict[int, Gateway | Invocations] = {listener.detach(): gateway, inner.detach(): invocations}
+        applications: dict[int, Application] = {
+            listener.detach(): gateway,
+            inner.detach(): invocations,
+            reading.detach(): Reader(object_server.url),
+        }
         server = asyncio.create_task(_serve_all(applications, stopping))
         helpers = [asyncio.create_task(ticker.tick_forever(entry, following, invoke)) for entry, following in schedules]
         helpers.append(asyncio.create_task(_reap(pools)))
@@ -165,11 +173,15 @@ def _pools(
     return pools
 
 
-async def _serve_all(applications: Mapping[int, Gateway | Invocations], stopping: asyncio.Event) -> None:
+def _address(listener: socket) -> str:
+    return f"http://{sockets.HOST}:{listener.getsockname()[1]}"
+
+
+async def _serve_all(applications: Mapping[int, Application], stopping: asyncio.Event) -> None:
     await asyncio.gather(*(_serve(each, listener, stopping) for listener, each in applications.items()))
 
 
-async def _serve(application: Gateway | Invocations, listener: int, stopping: asyncio.Event) -> None:
+async def _serve(application: Application, listener: int, stopping: asyncio.Event) -> None:
     config = Config()
     config.bind = [f"fd://{listener}"]
     config.include_server_header = False

@@ -40,6 +40,20 @@ def test_a_download_broken_off_half_way_goes_on(bench: Bench, download: Download
     assert bench.sum() == sum_of(body)
 
 
+def test_if_range_brings_the_rest_or_the_whole(bench: Bench, download: Download) -> None:
+    """RFC 9110 section 13.1.5, across the redirect: of the same file the rest, of another everything."""
+    old = bench.upload(LESS, seed=15)
+    url = f"{bench.api.base_url}/download/{NAME}"
+    token = {"Authorization": f"Bearer {bench.api.token}"}
+    etag = requests.head(url, headers=token, timeout=60).headers["ETag"]
+    resuming = {**token, "Range": f"bytes={LESS // 2}-", "If-Range": etag}
+    rest = requests.get(url, headers=resuming, timeout=60)
+    assert (rest.status_code, sum_of(rest.content)) == (206, sum_of(old[LESS // 2 :]))
+    new = bench.upload(LESS, seed=16)
+    whole = requests.get(url, headers=resuming, timeout=60)
+    assert (whole.status_code, sum_of(whole.content)) == (200, sum_of(new))
+
+
 def test_the_redirect_is_followed_without_the_token(bench: Bench, download: Download) -> None:
     """S3 sees no Authorization header, and the API does."""
     body = bench.upload(LESS, seed=12)
