@@ -7,10 +7,10 @@ would meet the difference, the gateway redirects it here instead; all others, an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -69,22 +69,26 @@ class Reader:
         if scope["type"] == "lifespan":
             await lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._serve(scope, send)
+            await self._serve(scope, receive, send)
 
-    async def _serve(self, scope: HTTPScope, send: ASGISendCallable) -> None:
-        if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+    async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["method"] not in ("GET", "OPTIONS"):
             await answer_empty(send, 405)
             return
         plain = [(name, value) for name, value in scope["headers"] if name.decode("latin-1").lower() not in _OWN]
-        async with self._ask(scope, plain) as first:
-            told = instead(_texts(scope["headers"]), first.headers) if first.status == 200 else None
-            if told is None:
-                await _pass_on(first, send)
+        async with contextlib.AsyncExitStack() as asking:
+            try:
+                answer = await asking.enter_async_context(self._ask(scope, plain))
+                if scope["method"] == "GET" and answer.status == 200:
+                    told = instead(_texts(scope["headers"]), answer.headers)
+                    if told is not None:
+                        answer = await asking.enter_async_context(self._ask(scope, [*plain, told]))
+            except (OSError, asyncio.IncompleteReadError):
+                await answer_empty(send, 502)  # it is stopping
                 return
-        async with self._ask(scope, [*plain, told]) as second:
-            await _pass_on(second, send)
+            await _pass_on(answer, receive, send)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _ask(self, scope: HTTPScope, headers: Headers) -> AsyncIterator[Upstream]:
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         # The URL is signed for SeaweedFS's own address. In HTTP/1.0 a body ends where the connection does.
@@ -122,12 +126,25 @@ def instead(sent: Mapping[str, str], whole: Headers) -> tuple[bytes, bytes] | No
     return (b"range", f"bytes={size}-".encode()) if isinstance(asked, ranges.Unsatisfiable) else None
 
 
-async def _pass_on(answer: Upstream, send: ASGISendCallable) -> None:
+async def _pass_on(answer: Upstream, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """All of it, or until the client has gone. A body that is cut short there is cut short here: by not ending it."""
+    gone = asyncio.create_task(_gone(receive))
     headers = [(name, value) for name, value in answer.headers if name not in (b"connection", b"date")]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers, "trailers": False})
-    while piece := await answer.body.read(_PIECE):
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    try:
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers, "trailers": False})
+        left = 0 if answer.status == 304 else int(_texts(answer.headers).get("content-length", 0))
+        while left and not gone.done() and (piece := await answer.body.read(_PIECE)):
+            left -= len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if not left:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        gone.cancel()
+
+
+async def _gone(receive: ASGIReceiveCallable) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _texts(headers: Headers) -> dict[str, str]:

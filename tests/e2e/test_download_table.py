@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from local.api import Answer, Api, fetch
+from local.api import Answer, Api, fetch, open_url
 from tests.e2e.clients import MIB, some_bytes, upload
-from tests.support.requests_table import EMPTY_ROWS, GET, ROWS, Row, asked
+from tests.support.requests_table import EMPTY_ROWS, GET, OTHER, ROWS, Row, asked
 
 BODIES = {
     "table empty": b"",
@@ -63,6 +63,17 @@ def check(api: Api, name: str, file: Kept, row: Row) -> None:
 def test_a_row(api: Api, files: dict[str, Kept], name: str, row: Row) -> None:
     """The answer of the section, with the same headers before and after the redirect."""
     check(api, name, files[name], row)
+
+
+def test_a_client_that_goes_away(api: Api, files: dict[str, Kept]) -> None:
+    """Where S3's reading of a range is imitated: the next is served, and the service's log has no trace of it."""
+    headers = {"Range": "bytes=0-9", "If-Range": OTHER}
+    url = api.request("GET", "/download?filename=table%20large", headers=headers).headers["location"]
+    with open_url("GET", url, headers=headers) as response:
+        assert (response.status, len(response.read(1_000))) == (200, 1_000)
+    assert fetch("GET", url, headers=headers).body == BODIES["table large"]
+    assert fetch("GET", f"{url}0", headers=headers).status == 403
+    assert fetch("PUT", url, b"x").status == 405
 
 
 @pytest.mark.parametrize("row", EMPTY_ROWS, ids=str)
