@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from socket import socket
 from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
+from ferry.access.keyring import MAX_LIFETIME
 from ferry.aws.access_table import AccessTable
-from local import clients, objects, provision, schedule, sockets, stack, tables, template, ticker
+from local import bus, clients, objects, provision, schedule, sockets, stack, tables, template, ticker
 from local.emulator import Emulator
 from local.errors import LocalError
 from local.gateway import Gateway
@@ -26,11 +27,13 @@ from local.reader import Reader
 from local.stack import Stack
 from local.state import State, secret
 
-Application = Gateway | Invocations | Reader
-
 _BACKENDS = "backends.json"
 _ACCESS_TABLE = "AccessTable"
 _REAP_EVERY, _REAP_IDLE = 30.0, 300.0
+
+Application = Gateway | Invocations | Reader | bus.Bus
+Applications = Mapping[int, Application]
+"""By the file descriptor of the socket that they serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,8 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
         state = running.enter_context(contextlib.closing(State(options.state)))
         known = state.read(_BACKENDS)
         people = clients.recall(state.read("ferry.json"))
-        listener, inner, reading = sockets.listen_near(options.port), sockets.listen_near(0), sockets.listen_near(0)
-        for opened in (listener, inner, reading):
+        listener, inner, telling, reading = (sockets.listen_near(port) for port in (options.port, 0, 0, 0))
+        for opened in (listener, inner, telling, reading):
             running.callback(opened.close)
         access_key = str(known.get("access_key") or f"FERRY{secret()[:16]}")
         secret_key = str(known.get("secret_key") or secret())
@@ -80,6 +83,7 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
                 "keys": keys,
                 "object_ports": list(object_server.ports.values()),
                 "table_port": table_server.port,
+                **_for_operators(draft),
             },
         )
         if _ACCESS_TABLE in draft.tables:
@@ -88,7 +92,7 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
 
         parameters = {**options.parameters}
         if "Endpoints" in source.get("Parameters", {}):
-            parameters["Endpoints"] = f"{backends.endpoints()},lambda={_address(inner)}"
+            parameters["Endpoints"] = _endpoints(backends, {"lambda": inner, "events": telling})
         final = stack.read(source, folder, parameters, references=keys)
         pools = _pools(final, state, credentials, options, running)
 
@@ -110,9 +114,10 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
         invocations = Invocations({stack.physical_name(name): name for name in pools}, invoke)
         running.push_async_callback(invocations.close)
         # The servers close them, so they must not be closed here as well.
-        applications: dict[int, Application] = {
+        applications: Applications = {
             listener.detach(): gateway,
             inner.detach(): invocations,
+            telling.detach(): bus.Bus(frozenset(final.buses), state.folder, echo=not options.quiet),
             reading.detach(): Reader(object_server.url),
         }
         server = asyncio.create_task(_serve_all(applications, stopping))
@@ -127,6 +132,16 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
         await server
         if watch in done:
             raise LocalError(f"{watch.result()} ended by itself; see {state.folder / 'logs'}")
+
+
+def _for_operators(draft: Stack) -> dict[str, Any]:
+    """What `ferry-admin --local` asks CloudFormation for elsewhere."""
+    return {
+        "stack": stack.PSEUDO["AWS::StackName"],
+        "region": stack.REGION,
+        "resources": {f"{logical}Name": stack.physical_name(logical) for logical in draft.tables},
+        "token_lifetime": int(draft.parameters.get("TokenLifetime", MAX_LIFETIME)),
+    }
 
 
 async def _start_backends(
@@ -154,6 +169,16 @@ async def _start_backends(
     return object_server, table_server
 
 
+def _address(listener: socket.socket) -> str:
+    return f"http://{sockets.HOST}:{listener.getsockname()[1]}"
+
+
+def _endpoints(backends: Backends, own: Mapping[str, socket.socket]) -> str:
+    """The services that run beside this one, and those that it is itself."""
+    addresses = [f"{name}={_address(opened)}" for name, opened in own.items()]
+    return ",".join([backends.endpoints(), *addresses])
+
+
 def _pools(
     final: Stack, state: State, credentials: Mapping[str, str], options: Options, running: contextlib.AsyncExitStack
 ) -> dict[str, Pool]:
@@ -173,11 +198,7 @@ def _pools(
     return pools
 
 
-def _address(listener: socket) -> str:
-    return f"http://{sockets.HOST}:{listener.getsockname()[1]}"
-
-
-async def _serve_all(applications: Mapping[int, Application], stopping: asyncio.Event) -> None:
+async def _serve_all(applications: Applications, stopping: asyncio.Event) -> None:
     await asyncio.gather(*(_serve(each, listener, stopping) for listener, each in applications.items()))
 
 

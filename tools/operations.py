@@ -94,6 +94,7 @@ START = Operation(
         errors.UploadInProgress,
         errors.UploadCompleting,
         errors.FileExists,
+        errors.QuotaExceeded,
     ),
 )
 CHUNK = Operation(
@@ -274,6 +275,8 @@ CLEANUP = Operation(
         CURSOR,
     ),
     refusals=NAME,
+    description="Of this namespace. `orphans`, what S3 has and no row knows, have none: they are the schedule's, and 0 "
+    "here. Any other parameter is refused, lest a dry run that was misspelt be a real one.",
 )
 JWKS = Operation("The keys that tokens are verified with", {200: Answer("A JSON Web Key Set.", json("KeySet"))})
 DOCUMENT = Operation("This document", {200: Answer("An OpenAPI document.", {JSON: {"type": "object"}})})

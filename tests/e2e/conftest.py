@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
@@ -12,9 +16,39 @@ from local.emulator import CALLS
 from local.launch import Launched, processes_of
 from tests.e2e.clients import as_client
 from tests.support.calls import recorded, refused
+from tests.support.leaks import Heard, leaks, listening, output_of
 
 COPIES = 4
 """Of each function at most, so that it takes few requests to be too many."""
+
+
+NAMES_MAY = "LogFileNames=true"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_secret_is_said() -> Iterator[None]:
+    """All output of all services that ran here, when the last test is done: no token, no secret, no signature, and no
+    name of a file but where the operator has asked for names.
+    """
+    heard, ran = Heard(), list[tuple[Launched, bool]]()
+    launch = Launched.__init__
+
+    def noted(service: Launched, state: Path, **given: Any) -> None:
+        ran.append((service, NAMES_MAY in given.get("parameters", "")))
+        launch(service, state, **given)
+
+    with listening(heard), patch.object(Launched, "__init__", noted):
+        yield
+    found = []
+    for service, names_may in ran:
+        for name in ("ferry.json", "backends.json"):
+            if (service.state / name).exists():
+                told = json.loads((service.state / name).read_text(encoding="utf-8"))
+                heard.secrets.update(client["client_secret"] for client in told.get("clients", ()))
+                heard.secrets.update(filter(None, [told.get("secret_key")]))
+        for path, text in output_of(service.state):
+            found += [f"{path.name}: {leak}" for leak in leaks(text, heard, names_may=names_may)]
+    assert not found, "\n".join(found[:20])
 
 
 @pytest.fixture(scope="session")

@@ -20,12 +20,14 @@ ENVIRONMENT = {
     "FERRY_ACCESS_TABLE": "access",
     "FERRY_BUCKET": "bucket",
     "FERRY_TOKEN_LIFETIME": "3600",
+    "FERRY_ACCESS_CACHE": "45",
     "FERRY_SESSION_IDLE_TIMEOUT": "86400",
     "FERRY_SESSION_MAX_AGE": "604800",
     "FERRY_URL_LIFETIME": "900",
     "FERRY_LEASE": "35",
     "FERRY_MENDING": "12",
     "FERRY_ORPHAN_OBJECT_DAYS": "35",
+    "FERRY_EVENT_BUS": "bus",
     "FERRY_ENDPOINTS": "",
 }
 
@@ -38,6 +40,7 @@ def new_stack() -> Iterator[Stack]:
             patch.setenv(name, value)
         make_table(boto3.client("dynamodb"), "LedgerTable", "ledger")
         make_table(boto3.client("dynamodb"), "AccessTable", "access")
+        boto3.client("events").create_event_bus(Name="bus")
         s3 = boto3.client("s3")
         make_bucket(s3, "bucket")
         wanted = properties("SigningKey")

@@ -29,6 +29,7 @@ class Context:
     """What the platform tells of an invocation."""
 
     function_name = "function"
+    aws_request_id = "of-lambda"
 
     def get_remaining_time_in_millis(self) -> int:
         return 900_000
@@ -84,6 +85,10 @@ class Stack:
         """What follows happens in a process that has kept nothing: no client, no key, no hint."""
         forget_wiring()
         self.watch.over(wiring.session()._session)
+
+    def forget_tokens(self) -> None:
+        """What follows gets tokens of its own."""
+        self._tokens.clear()
 
     def handle(self, function: str, given: Mapping[str, Any]) -> Any:
         """What the function's handler returns for an event. Fails if it called what template.yaml does not grant it."""

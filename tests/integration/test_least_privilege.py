@@ -20,6 +20,7 @@ from tests.support.calls import Call, refused
 from tests.support.policies import Grant, grants
 
 # The first token of all is issued in it too, as in every test.
+ANOTHER_KEY = "test_admin.py::test_a_key_made_since_signs"
 CANCEL = "test_repairs.py::test_a_cancelled_upload_leaves_nothing_in_s3"
 DELETE = "test_uploads.py::test_deleting_a_file"
 DIED = "test_repairs.py::test_the_sweep_finds_a_completion_whose_answer_was_lost"
@@ -36,6 +37,7 @@ NEEDED_BY: Mapping[tuple[str, str, str], str] = {
     ("AuthFunction", "dynamodb:PutItem", "AccessTable"): CANCEL,
     ("AuthFunction", "kms:GetPublicKey", "SigningKey"): CANCEL,
     ("AuthFunction", "kms:Sign", "SigningKey"): CANCEL,
+    ("AuthFunction", "kms:Sign", "key/*"): ANOTHER_KEY,
     ("UploadFunction", "dynamodb:GetItem", "AccessTable"): KEYS.format("upload"),
     ("UploadFunction", "dynamodb:GetItem", "LedgerTable"): CANCEL,
     ("UploadFunction", "dynamodb:Query", "LedgerTable"): CANCEL,
@@ -52,6 +54,7 @@ NEEDED_BY: Mapping[tuple[str, str, str], str] = {
     ("UploadFunction", "s3:DeleteObject", "Bucket/st/*"): CANCEL,
     ("UploadFunction", "s3:ListBucket", "Bucket"): CANCEL,
     ("UploadFunction", "lambda:InvokeFunction", "CleanupFunction"): HANDED_ON,
+    ("UploadFunction", "events:PutEvents", "EventBus"): CANCEL,
     ("DownloadFunction", "dynamodb:GetItem", "AccessTable"): KEYS.format("download"),
     ("DownloadFunction", "dynamodb:GetItem", "LedgerTable"): GONE,
     ("DownloadFunction", "s3:GetObject", "Bucket/o/*"): GONE,
@@ -71,6 +74,7 @@ NEEDED_BY: Mapping[tuple[str, str, str], str] = {
     ("CleanupFunction", "dynamodb:DeleteItem", "LedgerTable"): SWEEP,
     ("CleanupFunction", "dynamodb:BatchGetItem", "LedgerTable"): SWEEP,
     ("CleanupFunction", "dynamodb:BatchWriteItem", "LedgerTable"): SWEEP,
+    ("CleanupFunction", "events:PutEvents", "EventBus"): SWEEP,
     ("CleanupFunction", "s3:PutObject", "Bucket/o/*"): HANDED_ON,
     ("CleanupFunction", "s3:GetObject", "Bucket/o/*"): DIED,
     ("CleanupFunction", "s3:DeleteObject", "Bucket/o/*"): SWEEP,

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from admin import kms
+from local.stack import PSEUDO
 from tests.support.policies import Grant, grants
 
 KEYRING = ("KEYRING",)
 
 READ_KEYRING = {("dynamodb:GetItem", "AccessTable", KEYRING)}
+TELL_EVENTS = {("events:PutEvents", "EventBus", None)}
 TELL_ABSENT = {("s3:ListBucket", "Bucket", None)}
 MAKE_OBJECTS = {
     (f"s3:{action}", "Bucket/o/*", None)
@@ -23,9 +26,11 @@ ALLOWED: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
         ("dynamodb:PutItem", "AccessTable", KEYRING),
         ("kms:Sign", "SigningKey", None),
         ("kms:GetPublicKey", "SigningKey", None),
+        ("kms:Sign", "key/*", None),
     },
     "UploadFunction": READ_KEYRING
     | TELL_ABSENT
+    | TELL_EVENTS
     | MAKE_OBJECTS
     | {
         (f"dynamodb:{verb}", "LedgerTable", None)
@@ -49,6 +54,7 @@ ALLOWED: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     },
     "CleanupFunction": READ_KEYRING
     | TELL_ABSENT
+    | TELL_EVENTS
     | MAKE_OBJECTS
     | {
         (f"dynamodb:{verb}", "LedgerTable", None)
@@ -105,7 +111,14 @@ def test_nothing_is_granted_by_wildcard(grant: Grant) -> None:
 def test_whoever_can_sign_can_be_anybody() -> None:
     """So one function can, and it can touch no file."""
     assert {grant.function for grant in grants() if grant.action == "kms:Sign"} == {"AuthFunction"}
-    assert {grant.resource for grant in grants() if grant.function == "AuthFunction"} == {"AccessTable", "SigningKey"}
+    touched = {grant.resource for grant in grants() if grant.function == "AuthFunction"}
+    assert touched == {"AccessTable", "SigningKey", "key/*"}
+
+
+def test_of_the_accounts_keys_the_stacks_own_may_sign() -> None:
+    """Those that an operator has made for it, told by a tag; `ferry-admin key add` sets the same."""
+    (grant,) = (grant for grant in grants() if grant.resource == "key/*")
+    assert (grant.action, grant.tag) == ("kms:Sign", (kms.TAG, PSEUDO["AWS::StackName"]))
 
 
 def test_only_the_token_function_sees_hashes_of_secrets() -> None:
@@ -125,3 +138,15 @@ def test_work_is_handed_on_to_the_function_that_is_told(functions: dict[str, Any
         if "FERRY_CLEANUP_FUNCTION" in properties["Environment"]["Variables"]
     }
     assert told == {name: {"Ref": "CleanupFunction.Alias"} for name in granted}
+
+
+def test_events_go_to_the_stacks_own_bus_by_whoever_may_put_them(template: Any, functions: dict[str, Any]) -> None:
+    """Whoever may put events is told the bus, unless they are switched off, and nobody else is."""
+    granted = {grant.function for grant in grants() if grant.action == "events:PutEvents"}
+    told = {
+        name: properties["Environment"]["Variables"]["FERRY_EVENT_BUS"]
+        for name, properties in functions.items()
+        if "FERRY_EVENT_BUS" in properties["Environment"]["Variables"]
+    }
+    assert told == {name: {"Fn::If": ["Publishes", {"Ref": "EventBus"}, ""]} for name in granted}
+    assert template["Conditions"]["Publishes"] == {"Fn::Equals": [{"Ref": "PublishEvents"}, "true"]}

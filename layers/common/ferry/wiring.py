@@ -6,7 +6,7 @@ Imports are inside on purpose: a function that checks tokens and reads one table
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ferry.aws.clock import wall_clock
@@ -15,15 +15,24 @@ from ferry.settings import Settings
 if TYPE_CHECKING:
     from ferry.access.issue import Issuer
     from ferry.access.keyring import KeyCache
-    from ferry.access.verify import Verifier
+    from ferry.access.verify import TokenCheck
     from ferry.aws.session import AwsSession
     from ferry.engine import Engine
-    from ferry.ports import AccessStore, Worker
+    from ferry.outbound import Events, Worker
+    from ferry.ports import AccessStore
+
+
+JWKS_SECONDS, JWKS_BYTES = 3.0, 256 * 1024
+"""What an issuer's key set may take at most."""
 
 
 @cache
 def settings() -> Settings:
     return Settings.from_environment(os.environ)
+
+
+def log_file_names() -> bool:
+    return settings().log_file_names
 
 
 def tracing() -> bool:
@@ -49,15 +58,25 @@ def access_store() -> AccessStore:
 def keys() -> KeyCache:
     from ferry.access.keyring import KeyCache
 
-    return KeyCache(access_store(), wall_clock)
+    return KeyCache(access_store(), wall_clock, settings().access_cache)
 
 
 @cache
-def verifier() -> Verifier:
-    """Who checks tokens."""
+def verifier() -> TokenCheck:
+    """Who checks tokens: Ferry's own, those of an issuer outside, or both."""
     from ferry.access.verify import Verifier
 
-    return Verifier(keys(), issuer=settings().issuer, audience=settings().audience)
+    trust = settings().outside
+    own = Verifier(keys(), issuer=settings().issuer, audience=settings().audience)
+    if trust is None:
+        return own
+    from ferry.access.outside import EitherVerifier, OutsideKeys, OutsideVerifier
+    from ferry.web import check_url, fetch
+
+    check_url(trust.jwks_url, plain_on_loopback=bool(settings().endpoints))
+    fetch_keys = partial(fetch, trust.jwks_url, seconds=JWKS_SECONDS, most=JWKS_BYTES)
+    outside = OutsideVerifier(OutsideKeys(fetch_keys, wall_clock), trust)
+    return EitherVerifier(own, outside, trust.issuer) if settings().own_tokens else outside
 
 
 @cache
@@ -75,6 +94,7 @@ def issuer() -> Issuer:
         issuer=settings().issuer,
         audience=settings().audience,
         lifetime=settings().token_lifetime,
+        issues=settings().own_tokens,
     )
 
 
@@ -89,6 +109,17 @@ def worker() -> Worker:
     from ferry.aws.worker import LambdaWorker
 
     return LambdaWorker(session().lambda_, name)
+
+
+@cache
+def events() -> Events | None:
+    """Who tells others what has changed, if anybody is to. Beside stand-ins only where they have a bus too."""
+    bus, endpoints = settings().event_bus, settings().endpoints
+    if not bus or (endpoints and "events" not in endpoints):
+        return None
+    from ferry.aws.events import BusEvents
+
+    return BusEvents(lambda: session().events, bus, settings().bucket, wall_clock)
 
 
 @cache
@@ -109,4 +140,5 @@ def engine() -> Engine:
         lease=settings().lease,
         mending=settings().mending,
         keep_objects=settings().keep_objects,
+        events=events(),
     )

@@ -10,15 +10,13 @@ from collections.abc import Callable
 
 import pytest
 
-from ferry.cleanup import sweep_due
 from ferry.digests import crc32c
-from ferry.engine import Engine
 from ferry.errors import Throttled
-from ferry.model import File, State
+from ferry.model import State
 from ferry.uploads.chunk import ChunkAccepted
 from tests.fakes.faults import Crashed, Fault, Log, Script
-from tests.support.world import LEASE, NAME, NS, Client, World, bytes_of, survive
-from tests.unit.uploads.operations import BODY, OPERATIONS, SIZE, Operation, begun
+from tests.support.world import LEASE, NAME, NS, Client, World, survive
+from tests.unit.uploads.operations import OPERATIONS, Operation, limited
 
 Count = Callable[[str, int], None]
 
@@ -46,6 +44,8 @@ def check_clean(world: World, expect: bytes | None) -> None:
     assert world.ledger.rows.dues == {}
     assert world.content() == expect
     assert not any(session.state.in_progress for session in world.ledger.rows.sessions.values())
+    world.check_told()
+    world.check_counted()
 
 
 @pytest.mark.parametrize("fault", Fault)
@@ -54,12 +54,13 @@ def test_every_call_may_break(operation: Operation, fault: Fault, world: World, 
     """Whatever call breaks, and however: the retry succeeds, bytes and counts are right, nothing stays behind."""
     calls = operation.calls()
     for number in range(1, calls + 1):
-        broken, script = World(), Script({number: fault})
+        broken, script = limited(), Script({number: fault})
         client = operation.prepare(broken)
         engine = broken.new_engine(script, Log())
         check_acknowledged(client, survive(lambda: operation.run(client, engine)))  # noqa: B023
         operation.run(client, None)
         script.land()
+        broken.check_counted()
         if operation.expect is not None and broken.content() != operation.expect:
             check_received(client)
             client.send_all()
@@ -78,7 +79,7 @@ def test_every_call_may_break_and_nobody_comes_back(
 ) -> None:
     """The client is gone for good: the clean-up alone leaves either the whole file or nothing, and no rubbish."""
     for number in range(1, operation.calls() + 1):
-        broken, script = World(), Script({number: fault})
+        broken, script = limited(), Script({number: fault})
         client = operation.prepare(broken)
         outcomes = {operation.expect, broken.content(), None}
         if client.started is not None and client.state() is State.COMPLETING:
@@ -90,59 +91,6 @@ def test_every_call_may_break_and_nobody_comes_back(
         assert broken.content() in outcomes, f"call {number}"
         check_clean(broken, broken.content())
         matrix(operation.name, 1)
-
-
-@pytest.mark.parametrize("fault", Fault)
-def test_every_call_of_the_clean_up_may_break(fault: Fault, world: World, matrix: Count) -> None:
-    """A clean-up that dies anywhere is followed by one that finishes, and neither touches what lives."""
-
-    def prepare() -> tuple[World, Client, list[Client]]:
-        world, waiting = World(), []
-        begun(1, 2, 3)(world).complete()
-        for name in ("stale", "cancelled"):
-            client = Client(world, bytes_of(SIZE), name=name)
-            client.begin()
-            client.send(1)
-        survive(lambda: client.cancel(world.new_engine(Script({("abort_multipart", 1): Fault.UNAVAILABLE}))))
-        world.clock.advance(25 * 3_600_000)
-        for name, call in (("half done", "complete_multipart"), ("all but done", "finish")):
-            client = Client(world, bytes_of(SIZE), name=name)
-            client.begin()
-            client.send_all()
-            broken = world.new_engine(Script({(call, 1): Fault.CRASH_BEFORE}))
-            survive(lambda: client.complete(broken))  # noqa: B023
-            waiting.append(client)
-        world.clock.advance(LEASE + 1)
-        alive = Client(world, bytes_of(SIZE), name="alive")
-        alive.begin()
-        alive.send(1)
-        return world, alive, waiting
-
-    world, *_ = prepare()
-    counted = Log()
-    sweep_with(world.new_engine(log=counted))
-    for number in range(1, len(counted.calls) + 1):
-        broken, alive, waiting = prepare()
-        script = Script({number: fault})
-        survive(lambda: sweep_with(broken.new_engine(script, Log())))  # noqa: B023
-        alive.send_all()
-        assert isinstance(alive.complete(), File)
-        for client in waiting:
-            client.complete_patiently()
-        broken.sweep()
-        script.land()
-        broken.sweep_until_quiet()
-        assert (broken.content("alive"), broken.content()) == (alive.body, BODY)
-        assert (broken.content("half done"), broken.content("all but done")) == (BODY, BODY)
-        assert broken.orphans() == []
-        assert broken.ledger.rows.dues == {}
-        states = {session.name: session.state for session in broken.ledger.rows.sessions.values()}
-        assert (states["stale"], states["cancelled"]) == (State.EXPIRED, State.CANCELLED)
-        matrix("clean-up", 1)
-
-
-def sweep_with(engine: Engine) -> None:
-    sweep_due(engine, has_time=lambda: True)
 
 
 def test_a_crash_is_not_survived_by_the_same_process() -> None:

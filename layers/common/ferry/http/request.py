@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,11 @@ class Request:
         if value not in ("true", "false"):
             raise InvalidField.at(name, "must be true or false")
         return value == "true"
+
+    def refuse_other_parameters(self, known: Set[str]) -> None:
+        """Where a slip of the pen (`dryrun=true`) would do harm. Raises `InvalidField`."""
+        for name in sorted(self.query.keys() - known):
+            raise InvalidField.at(name, "is no parameter of this route")
 
     def text(self, name: str, most: int) -> str | None:
         """A query parameter as text of at most `most` bytes, None when it was not sent. Raises `InvalidField`."""

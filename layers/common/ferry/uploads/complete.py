@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from ferry.engine import HOUR, SECOND, Engine
 from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadIncomplete
 from ferry.grid import gaps_in
-from ferry.model import File, State, StoredObject, Upload
+from ferry.model import File, Session, State, StoredObject, Upload
 from ferry.ports import Moved, NoSuchMultipart
+from ferry.telling import tell, tell_by, untold
 from ferry.uploads.current import decide, find, refuse_ended
 from ferry.uploads.ending import memory_ttl
 from ferry.uploads.files import GRACE
@@ -96,7 +97,8 @@ def recover(engine: Engine, upload: Upload) -> File | StillCompleting:
     if session.state is State.CREATING:
         engine.ledger.opened(session.upload_id, None, due=upload.expires_at)
         session = replace(session, state=State.OPEN, version=session.version + 1)
-    return _attempt(engine, replace(upload, session=session), _Wanted(session.crc32c, session.replace))
+    wanted = _Wanted(session.crc32c, session.replace)
+    return _attempt(engine, replace(upload, session=session), wanted, patient=True)
 
 
 def take_over(engine: Engine, upload_id: str, attempt: str) -> File | StillCompleting | None:
@@ -176,7 +178,7 @@ def _attempt(
     """Take the lease, and do the work under it. Only what stands when the stripes are closed is judged.
 
     `patient`: where a backend fails, the lease is left to lapse, for the next sweep to go on, as long as the upload
-    may last. Whoever asked for it was told to wait, and may not ask again.
+    may last, and beyond that when its object is made. Whoever asked for it was told to wait, and may not ask again.
     """
     attempt, now = engine.new_id(), engine.clock()
     mine = replace(seen, session=replace(seen.session, attempt=attempt))
@@ -215,7 +217,8 @@ def _attempt(
         raise
     except BackendUnavailable:
         session = seen.session
-        if not patient or engine.clock() >= session.created + session.max_age:
+        lasting = made is not None or engine.clock() < session.created + session.max_age
+        if not (patient and lasting):
             _give_back(engine, mine, made)
         raise
 
@@ -258,16 +261,34 @@ def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted)
             uploaded_at=now,
             # Later than the old file's already (start sees to it), but for clocks that disagree.
             last_modified=modified if over is None else max(modified, over.last_modified + 1),
+            counted=session.counted,
         )
         try:
             engine.ledger.finish(
-                session, file, over=over, stages_due=now + HOUR, object_due=now + GRACE, ttl=memory_ttl(engine)
+                session,
+                file,
+                over=over,
+                stages_due=now + HOUR,
+                object_due=now + GRACE,
+                ttl=memory_ttl(engine),
+                tell_by=tell_by(engine),
             )
         except Moved:
             settled = engine.ledger.upload(session.upload_id)
             if settled is not None and settled.session.answer is not None:
                 return settled.session.answer
             raise
+        replaced = over.upload_id if over else None
+        tell_completed(
+            engine, replace(session, state=State.COMPLETE, answer=file, replaced=replaced, ended=file.uploaded_at)
+        )
         return file
 
     return decide(once)
+
+
+def tell_completed(engine: Engine, session: Session) -> None:
+    """Tell it, and clear the note. Where either fails the file is there all the same, and the note with it."""
+    if engine.events is not None and tell(engine, untold(session)):
+        with suppress(Moved, BackendUnavailable):
+            engine.ledger.told(session, due=None, ttl=memory_ttl(engine))
