@@ -51,6 +51,12 @@ test-backends: $(stamp)  ## races on real servers: SeaweedFS, DynamoDB Local (ne
 test-clients: $(stamp)  ## downloads by curl, wget, aria2, requests and Chromium, broken off and gone on with
 	$(bin)/python -m pytest tests/clients
 
+fuzz: $(stamp)  ## the OpenAPI document against the local service, two minutes: no 5xx, nothing undocumented
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m tools.fuzz $(if $(SEED),--seed $(SEED))
+
+audit: $(stamp)  ## hashes and ages of the locks; known vulnerabilities where pip-audit is at hand
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m tools.audit
+
 lint: $(stamp)  ## formatting, rules, types, and the direction of imports
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .

@@ -7,12 +7,12 @@ import json
 import sys
 from collections.abc import Sequence
 
-from admin.commands import audit, client, key
+from admin.commands import audit, client, key, quota
 from admin.connect import connect
 from admin.errors import AdminError
 from ferry.errors import BackendUnavailable
 
-COMMANDS = (client, key, audit)
+COMMANDS = (client, key, quota, audit)
 _EPILOG = """\
 examples:
   ferry-admin client add camera-7 --namespace acme --stack ferry
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="ferry-admin",
-        description="What only an operator may do: who gets tokens, and which keys sign them.",
+        description="What only an operator may do: who gets tokens, which keys sign them, what a namespace may have.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
