@@ -90,7 +90,7 @@ class Verifier:
         check_times(claims, self._keys.clock() // 1000)
         if claims["iat"] < self._keys.revoked_before(claims["sub"]):
             raise InvalidToken
-        return Principal(client_id=claims["sub"], ns=claims["ns"], scopes=frozenset(claims["scope"].split()))
+        return Principal(client_id=claims["sub"], ns=claims["ns"], scopes=frozenset(claims["scope"].split(" ")))
 
     def _usable(self, key: PublicKey) -> PyJWK:
         seen = self._parsed.get(key.kid)

@@ -106,7 +106,13 @@ class Request:
     def text(self, name: str, most: int) -> str | None:
         """A query parameter as text of at most `most` bytes, None when it was not sent. Raises `InvalidField`."""
         value = self.query.get(name)
-        if value is not None and len(value.encode("utf-8", "replace")) > most:
+        if value is None:
+            return None
+        try:
+            length = len(value.encode())
+        except UnicodeEncodeError as error:
+            raise InvalidField.at(name, "must be valid Unicode") from error
+        if length > most:
             raise InvalidField.at(name, f"has at most {most} bytes")
         return value
 
