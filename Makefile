@@ -50,6 +50,9 @@ test-long: $(stamp)  ## the engine against its model, thousands of schedules (mi
 test-backends: $(stamp)  ## contracts and races on SeaweedFS, DynamoDB Local, LocalStack (needs Java, npm, Python 3.13)
 	@$(tool) PYTHONPATH=layers/common sh -c '. sam/runtime-python.sh && exec "$(bin)/python" -m tests.backends $(if $(ROUNDS),--rounds=$(ROUNDS)) $(ARGS)'
 
+test-clients: $(stamp)  ## downloads by curl, wget, aria2, requests and Chromium, broken off and gone on with
+	$(bin)/python -m pytest tests/clients
+
 fuzz: $(stamp)  ## the OpenAPI document against the local service, two minutes: no 5xx, nothing undocumented
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m tools.fuzz $(if $(SEED),--seed $(SEED))
 

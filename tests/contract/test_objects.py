@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ferry.aws import cursors
+from ferry.conditions import format_date
 from ferry.digests import combine, crc32c
 from ferry.errors import BackendUnavailable, InvalidField
 from ferry.grid import MIN_PART_SIZE
@@ -64,6 +65,7 @@ def test_a_multipart_upload_from_end_to_end(objects: ObjectStore) -> None:
     head = objects.head(KEY)
     assert head is not None
     assert (head.etag, head.size) == (etag, len(WHOLE))
+    assert head.modified is not None
     assert objects.get(KEY) == WHOLE
 
 
@@ -265,7 +267,7 @@ def test_put_get_head(objects: ObjectStore, body: bytes) -> None:
     assert objects.get("st/1") == body
     head = objects.head("st/1")
     assert head is not None
-    assert replace(head, crc32c=made.crc32c) == made
+    assert replace(head, crc32c=made.crc32c, modified=made.modified) == made
     assert head.crc32c in (None, made.crc32c)
 
 
@@ -389,15 +391,20 @@ def test_a_presigned_part_of_an_upload_that_is_gone(store: Store) -> None:
 
 @pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto listens on no socket
 def test_a_presigned_get(store: Store) -> None:
-    """The answer has the bytes, the object's ETag, and the headers that were asked for, whatever was stored."""
+    """The bytes, the object's ETag and date, and the headers that were asked for, whatever was stored."""
     made = put(store.objects, KEY, TAIL)
     disposition = "attachment; filename=\"a 'b'.txt\"; filename*=UTF-8''a%20%27b%27%E2%82%AC.txt"
     url = store.objects.presign_get(KEY, content_type="text/x-a; charset=utf-8", disposition=disposition, lifetime=60)
     answer = store.send("GET", url, b"", {})
+    head = store.objects.head(KEY)
     assert (answer.status, answer.body) == (200, TAIL)
-    assert {name: answer.headers[name] for name in ("content-type", "content-disposition", "etag")} == {
+    assert head is not None
+    assert head.modified is not None
+    told = ("content-type", "content-disposition", "etag", "last-modified")
+    assert {name: answer.headers[name] for name in told} == {
         "content-type": "text/x-a; charset=utf-8",
         "content-disposition": disposition,
         "etag": made.etag,
+        "last-modified": format_date(head.modified),
     }
     assert store.send("PUT", url, TAIL, {}).status == 403

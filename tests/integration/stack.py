@@ -133,13 +133,15 @@ class Stack:
         return self._tokens[ns, wanted]
 
     def upload(self, name: str, content: bytes, **options: object) -> dict[str, Any]:
-        """A finished file, sent as one chunk or none; its view."""
+        """A finished file, sent in chunks of the usual size, or none; its view."""
         started = self.post("POST /upload/start", {"filename": name, "size": len(content), **options})
         assert started.status == 201, started.body
-        if content:
-            query = {"filename": name, "chunk_index": "1"}
+        length = started.json["chunk_size"]
+        for index in range(1, started.json["chunk_count"] + 1):
+            query = {"filename": name, "chunk_index": str(index)}
             headers = {"content-type": "application/octet-stream"}
-            assert self.call("POST /upload/chunk", query=query, headers=headers, body=content).status == 200
+            body = content[(index - 1) * length : index * length]
+            assert self.call("POST /upload/chunk", query=query, headers=headers, body=body).status == 200
         finished = self.post("POST /upload/complete", {"filename": name})
         assert finished.status == 200, finished.body
         view: dict[str, Any] = finished.json

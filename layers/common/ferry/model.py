@@ -26,11 +26,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object as S3 has it. `crc32c` is None where the store did not say."""
+    """An object as S3 has it. `crc32c` and `modified` (epoch seconds) are None where the store did not say."""
 
     etag: str
     size: int
     crc32c: int | None
+    modified: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,10 @@ class StoredPart:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A finished file: what the pointer of a name points to."""
+    """A finished file: what the pointer of a name points to, since `uploaded_at`.
+
+    `last_modified` (epoch seconds) is the date that S3 gives its object (docs/decisions/0009).
+    """
 
     ns: str
     name: str
@@ -57,6 +61,7 @@ class File:
     metadata: Mapping[str, str]
     fingerprint: str | None
     uploaded_at: int
+    last_modified: int
     counted: bool = field(default=False, compare=False)
     """Whether its bytes are in its namespace's quota: no part of what it is."""
 

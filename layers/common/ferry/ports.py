@@ -322,7 +322,7 @@ class ObjectStore(Protocol):
     def complete_multipart(
         self, key: str, multipart_id: str, parts: Sequence[StoredPart], *, size: int, crc32c: int | None
     ) -> StoredObject:
-        """Raises `NoSuchMultipart`, `PartChanged`, `ChecksumRefused`."""
+        """The object, but for its date. Raises `NoSuchMultipart`, `PartChanged`, `ChecksumRefused`."""
         ...
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
@@ -331,13 +331,17 @@ class ObjectStore(Protocol):
 
     def put(
         self, key: str, body: bytes, *, crc32c: int, content_type: str = "application/octet-stream"
-    ) -> StoredObject: ...
+    ) -> StoredObject:
+        """The object, but for its date."""
+        ...
 
     def get(self, key: str, first: int | None = None, last: int | None = None) -> bytes | None:
         """The bytes (inclusive range), or None when there is no such object."""
         ...
 
-    def head(self, key: str) -> StoredObject | None: ...
+    def head(self, key: str) -> StoredObject | None:
+        """The object with the date that the store tells everybody, or None when there is no such object."""
+        ...
 
     def delete(self, key: str) -> None:
         """Idempotent."""

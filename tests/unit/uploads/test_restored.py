@@ -112,7 +112,7 @@ def test_an_object_that_was_refused_its_name_stays_for_a_while(world: World) -> 
     client = Client(world, bytes_of(PART))
     client.begin()
     client.send_all()
-    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, world.clock())
+    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, world.clock(), 1)
 
     def appear() -> None:
         world.ledger.rows.files[NS, NAME] = other

@@ -232,11 +232,11 @@ def _give_back(engine: Engine, upload: Upload, made: StoredObject | None, forget
 
 def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted) -> File:
     """Point the name to the object, or find that somebody already has."""
-    session, crc = upload.session, made.crc32c
+    session, crc, modified = upload.session, made.crc32c, made.modified
     if wanted.crc32c not in (None, crc):
         raise ChecksumMismatch(MISMATCH)
-    if crc is None:
-        raise BackendUnavailable("the store did not tell the checksum of the object it has made")
+    if crc is None or modified is None:
+        raise BackendUnavailable("the store did not tell the checksum or the date of the object it has made")
     look = wanted.replace
 
     def once() -> File:
@@ -248,8 +248,6 @@ def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted)
         if over is not None and not wanted.replace and over.upload_id != session.upload_id:
             raise FileExists
         now = engine.clock()
-        # HTTP dates have whole seconds: no two files of a name may share one, or a range by date could mix them.
-        next_second = 0 if over is None else (over.uploaded_at // SECOND + 1) * SECOND
         file = File(
             ns=session.ns,
             name=session.name,
@@ -260,7 +258,9 @@ def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted)
             content_type=session.content_type,
             metadata=session.metadata,
             fingerprint=session.fingerprint,
-            uploaded_at=max(now, next_second),
+            uploaded_at=now,
+            # Later than the old file's already (start sees to it), but for clocks that disagree.
+            last_modified=modified if over is None else max(modified, over.last_modified + 1),
             counted=session.counted,
         )
         try:

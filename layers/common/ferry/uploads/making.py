@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ferry.digests import combine_all, crc32c
 from ferry.engine import MINUTE, Engine
@@ -67,7 +68,7 @@ def make(
         if wanted not in (None, 0):
             raise ChecksumMismatch("an empty file has the CRC32C 0 (AAAAAA==)")
         empty = engine.objects.put(session.object_key, b"", crc32c=0, content_type=session.content_type)
-        return StoredObject(empty.etag, 0, 0)
+        return _as_told(engine, upload, StoredObject(empty.etag, 0, 0))
     claims = _claims(engine, upload)
     give_up = engine.clock() + engine.mending
     try:
@@ -92,7 +93,7 @@ def make(
             except ChecksumRefused:
                 raise ChecksumMismatch(MISMATCH) from None
             crc = made.crc32c if made.crc32c is not None else (expected if wanted is None else wanted)
-            return _with_crc(engine, upload, StoredObject(made.etag, session.grid.size, crc))
+            return _as_told(engine, upload, StoredObject(made.etag, session.grid.size, crc))
     except NoSuchMultipart:
         return _made_before(engine, upload, wanted, tried_before=tried_before)
     raise BackendUnavailable("parts of this upload keep changing; stop sending them and complete again")
@@ -161,13 +162,15 @@ def _whole_crc(parts: list[StoredPart]) -> int | None:
     return combine_all(pieces) if len(pieces) == len(parts) else None
 
 
-def _with_crc(engine: Engine, upload: Upload, made: StoredObject) -> StoredObject:
-    if made.crc32c is not None:
+def _as_told(engine: Engine, upload: Upload, made: StoredObject) -> StoredObject:
+    """With what the call that made it leaves out: the date it has from now on, and perhaps its checksum."""
+    if made.crc32c is not None and made.modified is not None:
         return made
     found = engine.objects.head(upload.session.object_key)
-    if found is None or found.crc32c is None:
-        raise BackendUnavailable("the store does not tell the checksum of the object it has made")
-    return found
+    crc = made.crc32c if made.crc32c is not None or found is None else found.crc32c
+    if found is None or crc is None:
+        raise BackendUnavailable("the store does not tell the checksum or the date of the object it has made")
+    return replace(made, crc32c=crc, modified=found.modified)
 
 
 def _made_before(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bool) -> StoredObject:
@@ -175,7 +178,7 @@ def _made_before(engine: Engine, upload: Upload, wanted: int | None, *, tried_be
     session = upload.session
     found = engine.objects.head(session.object_key)
     if found is not None and found.size == session.grid.size and _has_chunks(engine, upload, found):
-        found = _with_crc(engine, upload, found)
+        found = _as_told(engine, upload, found)
         if wanted is not None and found.crc32c != wanted:
             raise WrongObject(found)
         return found
