@@ -73,7 +73,7 @@ def test_against_cancel(round_: Round) -> None:
         assert cancelled.told in {"upload_completing", "upload_complete"}
         is_the_file(round_.engine, completed.result, sending.body)
         return
-    assert (completed.told, cancelled.told) == ("upload_cancelled", "NoneType")
+    assert (completed.told, cancelled.told) == ("upload_cancelled", "bool")
     is_gone(round_.engine, sending, Phase.CANCELLED)
 
 

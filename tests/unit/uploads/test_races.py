@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -179,6 +180,27 @@ def test_a_completion_taken_over_gives_everybody_the_same_file(world: World) -> 
     world.sweep_until_quiet()
     assert world.content() == client.body
     assert world.orphans() == []
+
+
+def test_a_file_is_never_switched_over_itself(world: World) -> None:
+    """Whoever lost the lease, and then finds the file of its own upload under the name, is given that file."""
+    client = client_of(world)
+    client.send_all()
+    results: list[object] = []
+
+    def lose_the_lease() -> None:
+        world.clock.advance(world.engine.lease + 1)
+        with suppress(BackendUnavailable):
+            client.complete(engine=world.new_engine(Script({("finish", 1): Fault.UNAVAILABLE})))
+
+    steps: dict[int | tuple[str, int], Step] = {
+        ("finish", 1): lose_the_lease,
+        ("file", 1): lambda: results.append(client.complete()),
+    }
+    log = Log()
+    assert [client.complete(engine=world.new_engine(Script(steps), log))] == results
+    assert log.count("finish") == 1
+    assert world.content() == client.body
 
 
 @pytest.mark.parametrize("before", ["lease", "complete_multipart", "finish"])

@@ -230,6 +230,14 @@ def _give_back(engine: Engine, upload: Upload, made: StoredObject | None, forget
         engine.ledger.unlease(upload, attempt=session.attempt or "", made=made, forget=forget, due=upload.expires_at)
 
 
+def _settled(engine: Engine, session: Session) -> File:
+    """The file that another attempt has made of the upload meanwhile. Raises `Moved` when none has, yet."""
+    settled = engine.ledger.upload(session.upload_id)
+    if settled is None or settled.session.answer is None:
+        raise Moved
+    return settled.session.answer
+
+
 def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted) -> File:
     """Point the name to the object, or find that somebody already has."""
     session, crc, modified = upload.session, made.crc32c, made.modified
@@ -245,7 +253,9 @@ def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted)
         nonlocal look
         over = engine.ledger.file(session.ns, session.name) if look else None
         look = True
-        if over is not None and not wanted.replace and over.upload_id != session.upload_id:
+        if over is not None and over.upload_id == session.upload_id:
+            return _settled(engine, session)
+        if over is not None and not wanted.replace:
             raise FileExists
         now = engine.clock()
         file = File(
@@ -274,10 +284,7 @@ def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted)
                 tell_by=tell_by(engine),
             )
         except Moved:
-            settled = engine.ledger.upload(session.upload_id)
-            if settled is not None and settled.session.answer is not None:
-                return settled.session.answer
-            raise
+            return _settled(engine, session)
         replaced = over.upload_id if over else None
         tell_completed(
             engine, replace(session, state=State.COMPLETE, answer=file, replaced=replaced, ended=file.uploaded_at)
