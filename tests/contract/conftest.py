@@ -22,16 +22,19 @@ from moto import mock_aws
 
 from ferry.aws.ledger import DynamoLedger
 from ferry.aws.objects import S3Objects
+from ferry.aws.seats import DynamoSeats
 from ferry.aws.session import AwsSession
-from ferry.ports import Ledger, ObjectStore
+from ferry.ports import Ledger, ObjectStore, Seats
 from tests.contract.sending import Sender, sender_over_http, sender_to_fake
 from tests.fakes.clock import START, SettableClock
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.objects import MemoryObjects
+from tests.fakes.seats import MemorySeats
 from tests.support.template import make_bucket, make_table
 
 MEMORY, MOTO, ENDPOINT = "memory", "moto", "endpoint"
-ENDPOINTS = {"ledger": ("dynamodb", "FERRY_TEST_DYNAMODB_ENDPOINT"), "store": ("s3", "FERRY_TEST_S3_ENDPOINT")}
+_DYNAMODB, _S3 = ("dynamodb", "FERRY_TEST_DYNAMODB_ENDPOINT"), ("s3", "FERRY_TEST_S3_ENDPOINT")
+ENDPOINTS = {"ledger": _DYNAMODB, "seats": _DYNAMODB, "store": _S3}
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,19 @@ def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
         table = f"ledger-{uuid.uuid4().hex}"
         make_table(session.dynamodb, "LedgerTable", table)
         yield DynamoLedger(session.dynamodb, table, SettableClock(START))
+        session.dynamodb.delete_table(TableName=table)
+
+
+@pytest.fixture
+def seats(request: pytest.FixtureRequest) -> Iterator[Seats]:
+    """Three of them."""
+    if request.param == MEMORY:
+        yield MemorySeats(3)
+        return
+    with backend(request, "seats") as session:
+        table = f"ledger-{uuid.uuid4().hex}"
+        make_table(session.dynamodb, "LedgerTable", table)
+        yield DynamoSeats(session.dynamodb, table, 3)
         session.dynamodb.delete_table(TableName=table)
 
 

@@ -110,6 +110,14 @@ class MemoryObjects:
             self.pages += 1 + -(-rest // PAGE)
             return {number: self._listed(parts[number][0]) for number in numbers if number <= last}
 
+    def page_of_parts(self, key: str, multipart_id: str, after: int) -> tuple[Mapping[int, StoredPart], int | None]:
+        with self._lock:
+            parts = self._multipart(key, multipart_id).parts
+            numbers = sorted(number for number in parts if number > after)
+            self.pages += 1
+            page = {number: self._listed(parts[number][0]) for number in numbers[:PAGE]}
+            return page, numbers[PAGE - 1] if len(numbers) > PAGE else None
+
     def complete_multipart(
         self, key: str, multipart_id: str, parts: Sequence[StoredPart], *, size: int, crc32c: int | None
     ) -> StoredObject:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ferry.ports import Clock, Ledger, ObjectStore, Worker
+from ferry.ports import Clock, Ledger, ObjectStore, Seats, Worker
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -51,7 +51,8 @@ class Engine:
     """`session_idle`, `session_max_age`, `lease` and `mending` are milliseconds, `url_lifetime` seconds.
 
     `lease` must outlive the function that takes one: longer than its time-out. `mending` is how long one attempt at a
-    completion goes on putting parts together before it hands over. `sleep` takes seconds.
+    completion goes on putting parts together before it hands over. `sleep` takes seconds. Without `seats` anybody may
+    wait.
     """
 
     ledger: Ledger
@@ -66,3 +67,4 @@ class Engine:
     lease: int = 35 * SECOND
     mending: int = 12 * SECOND
     hints: SlotHints = field(default_factory=SlotHints)
+    seats: Seats | None = None

@@ -248,6 +248,12 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def page_of_parts(self, key: str, multipart_id: str, after: int) -> tuple[Mapping[int, StoredPart], int | None]:
+        """Up to 1,000 parts after that number, and, if those were not all, the number up to which they are listed; one
+        call. Raises `NoSuchMultipart`.
+        """
+        ...
+
     def complete_multipart(
         self, key: str, multipart_id: str, parts: Sequence[StoredPart], *, size: int, crc32c: int | None
     ) -> StoredObject:
@@ -288,6 +294,18 @@ class ObjectStore(Protocol):
 
     def presign_get(self, key: str, *, content_type: str, disposition: str, lifetime: int) -> str:
         """A GET whose answer has these headers. No call."""
+        ...
+
+
+class Seats(Protocol):
+    """Places for calls that wait, over all copies of a function: only so many are given out at once."""
+
+    def take(self, *, until: int, now: int) -> int | None:
+        """A seat that lapses after `until`, or None where all are taken; one call, three where some have lapsed."""
+        ...
+
+    def leave(self, seat: int) -> None:
+        """One call. Idempotent."""
         ...
 
 

@@ -12,6 +12,7 @@ class Settings:
     `session_idle`, `session_max_age`, `lease`, `mending`.
 
     `cleanup_function` is the name of the function that long completions are handed on to; empty: to none.
+    `most_waiting` is how many calls may wait for news at once; 0: as many as like.
     """
 
     ledger_table: str
@@ -25,6 +26,7 @@ class Settings:
     lease: int
     mending: int
     cleanup_function: str
+    most_waiting: int
     endpoints: Mapping[str, str]
     issuer: str = "ferry"
     audience: str = "ferry"
@@ -44,5 +46,6 @@ class Settings:
             lease=int(environ["FERRY_LEASE"]) * 1000,
             mending=int(environ["FERRY_MENDING"]) * 1000,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
+            most_waiting=int(environ.get("FERRY_MOST_WAITING", "0")),
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ferry.access.verify import Verifier
     from ferry.aws.session import AwsSession
     from ferry.engine import Engine
-    from ferry.ports import AccessStore, Worker
+    from ferry.ports import AccessStore, Seats, Worker
 
 
 @cache
@@ -87,6 +87,16 @@ def worker() -> Worker:
 
 
 @cache
+def seats() -> Seats | None:
+    """Places for calls that wait, in the one function where any do."""
+    if not settings().most_waiting:
+        return None
+    from ferry.aws.seats import DynamoSeats
+
+    return DynamoSeats(session().dynamodb, settings().ledger_table, settings().most_waiting)
+
+
+@cache
 def engine() -> Engine:
     """What the use cases work with."""
     from ferry.aws.ledger import DynamoLedger
@@ -103,4 +113,5 @@ def engine() -> Engine:
         url_lifetime=settings().url_lifetime,
         lease=settings().lease,
         mending=settings().mending,
+        seats=seats(),
     )

@@ -84,7 +84,7 @@ class S3Objects:
         return StoredPart(number, _etag(answer), len(body), crc32c)
 
     def list_parts(self, key: str, multipart_id: str, *, last: int) -> Mapping[int, StoredPart]:
-        parts, listed_to = self._page_of_parts(key, multipart_id, 0)
+        parts, listed_to = self.page_of_parts(key, multipart_id, 0)
         if listed_to is not None and listed_to < last:
             from concurrent.futures import ThreadPoolExecutor
 
@@ -95,6 +95,21 @@ class S3Objects:
                 for found in pool.map(lambda after: self._parts_between(key, multipart_id, after), starts):
                     parts |= found
         return {number: parts[number] for number in sorted(parts) if number <= last}
+
+    def page_of_parts(self, key: str, multipart_id: str, after: int) -> tuple[dict[int, StoredPart], int | None]:
+        answer = self._call(
+            self._client.list_parts,
+            {_GONE: NoSuchMultipart},
+            Key=key,
+            UploadId=multipart_id,
+            **({"PartNumberMarker": after} if after else {}),
+        )
+        parts: dict[int, StoredPart] = {}
+        # S3 lists a part once. SeaweedFS also lists those it has replaced, by ETag: the youngest is what counts.
+        for part in sorted(answer.get("Parts", []), key=lambda part: part["LastModified"]):
+            number = int(part["PartNumber"])
+            parts[number] = StoredPart(number, _etag(part), int(part["Size"]), _crc(part))
+        return parts, int(answer["NextPartNumberMarker"]) if answer.get("IsTruncated") else None
 
     def complete_multipart(
         self, key: str, multipart_id: str, parts: Sequence[StoredPart], *, size: int, crc32c: int | None
@@ -222,28 +237,12 @@ class S3Objects:
 
     # Within
 
-    def _page_of_parts(self, key: str, multipart_id: str, after: int) -> tuple[dict[int, StoredPart], int | None]:
-        """The parts after that number, and up to which they are listed if that was not all."""
-        answer = self._call(
-            self._client.list_parts,
-            {_GONE: NoSuchMultipart},
-            Key=key,
-            UploadId=multipart_id,
-            **({"PartNumberMarker": after} if after else {}),
-        )
-        parts: dict[int, StoredPart] = {}
-        # S3 lists a part once. SeaweedFS also lists those it has replaced, by ETag: the youngest is what counts.
-        for part in sorted(answer.get("Parts", []), key=lambda part: part["LastModified"]):
-            number = int(part["PartNumber"])
-            parts[number] = StoredPart(number, _etag(part), int(part["Size"]), _crc(part))
-        return parts, int(answer["NextPartNumberMarker"]) if answer.get("IsTruncated") else None
-
     def _parts_between(self, key: str, multipart_id: str, after: int) -> dict[int, StoredPart]:
         """The parts of the thousand numbers after that one: one page, unless the store lists some twice."""
         parts: dict[int, StoredPart] = {}
         at: int | None = after
         while at is not None and at < after + PARTS_A_PAGE:
-            found, at = self._page_of_parts(key, multipart_id, at)
+            found, at = self.page_of_parts(key, multipart_id, at)
             parts |= found
         return {number: part for number, part in parts.items() if number <= after + PARTS_A_PAGE}
 
