@@ -15,8 +15,8 @@ from local.state import State
 
 _LEASH = Path(__file__).with_name("leash.py")
 _PIECE = 64 * 1024
-# What the platform says of every single call goes to the log file only.
-_NOISE = (b"START RequestId: ", b"END RequestId: ", b"REPORT RequestId: ")
+# What the platform and a function's metrics say of every single call goes to the log file only.
+_NOISE = (b"START RequestId: ", b"END RequestId: ", b"REPORT RequestId: ", b'{"_aws":')
 
 
 def leashed(command: Sequence[str], *, parent: int) -> list[str]:

@@ -10,9 +10,10 @@ from ferry.http.answer import Answer, json_answer
 from ferry.http.app import create_app
 from ferry.http.document import openapi
 from ferry.http.request import Request
+from ferry.http.tracing import traced
 
 app = create_app()
-lambda_handler = app.handle
+lambda_handler = traced(app.handle, wiring.tracing)
 
 # As long as verifiers keep keys themselves.
 KEYS_CACHE = "public, max-age=60"

@@ -12,6 +12,7 @@ from ferry.http.answer import Answer, json_answer
 from ferry.http.app import Context, create_app
 from ferry.http.bearer import ADMIN, bearer
 from ferry.http.request import Request
+from ferry.http.tracing import traced
 
 app = create_app(bearer(wiring.verifier))
 
@@ -23,7 +24,7 @@ REQUEST_BUDGET = 15_000
 """Milliseconds a caller waits at most for one page of work: the gateway hangs up after 30 s."""
 
 
-def lambda_handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+def _handle(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     if event == SWEEP:
         engine = wiring.engine()
         has_time = _until(context.get_remaining_time_in_millis, engine.mending + RESERVE)
@@ -32,6 +33,9 @@ def lambda_handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]
         finish(wiring.engine(), event["upload_id"], event["attempt"])
         return {}
     return app.handle(event, context)
+
+
+lambda_handler = traced(_handle, wiring.tracing)
 
 
 @app.protected("DELETE /cleanup", scope=ADMIN)

@@ -9,9 +9,10 @@ from ferry.http.answer import Answer
 from ferry.http.app import create_app
 from ferry.http.bearer import READ, bearer
 from ferry.http.request import Request
+from ferry.http.tracing import traced
 
 app = create_app(bearer(wiring.verifier))
-lambda_handler = app.handle
+lambda_handler = traced(app.handle, wiring.tracing)
 
 
 @app.protected("GET /download/{filename}", "HEAD /download/{filename}", "GET /download", "HEAD /download", scope=READ)

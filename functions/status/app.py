@@ -8,11 +8,12 @@ from ferry.http.answer import Answer, json_answer
 from ferry.http.app import create_app
 from ferry.http.bearer import READ, bearer
 from ferry.http.request import Request
+from ferry.http.tracing import traced
 from ferry.progress import uploads
 from ferry.uploads.files import list_files
 
 app = create_app(bearer(wiring.verifier))
-lambda_handler = app.handle
+lambda_handler = traced(app.handle, wiring.tracing)
 
 
 @app.protected("GET /status/{filename}", scope=READ)

@@ -14,6 +14,8 @@ NAME = "a name.bin"
 IDLE = 86_400_000
 MAX_AGE = 7 * IDLE
 TTL = START // 1000 + 86_400
+LATER = 10**14
+"""A deadline that does not come."""
 ID, OTHER, THIRD = (letter * 32 for letter in "abc")
 SMALL = Grid.plan(20 * MIB)
 """Five chunks of 4 MiB in three parts; one stripe."""

@@ -12,6 +12,7 @@ from tests.contract.rows import (
     ID,
     IDLE,
     LARGEST,
+    LATER,
     NAME,
     NS,
     OTHER,
@@ -384,5 +385,5 @@ def test_the_largest_upload_fits_into_each_transaction(ledger: Ledger) -> None:
     take(ledger, seen(ledger), "again")
     ledger.end(seen(ledger), State.EXPIRED, now=START + 50, ttl=TTL, attempt="again")
     assert seen(ledger).session.state is State.EXPIRED
-    ledger.erase_rows(ID)
+    assert ledger.erase_rows(ID, until=LATER)
     assert seen(ledger).stripes == ()

@@ -10,7 +10,7 @@ import pytest
 from ferry.model import Claim, Progress, State
 from ferry.ports import Ledger, Moved
 from tests.contract.conftest import ENDPOINT, MEMORY
-from tests.contract.rows import ID, OTHER, STRIPED, TTL, leased, opened, record, seen
+from tests.contract.rows import ID, LATER, OTHER, STRIPED, TTL, leased, opened, record, seen
 from tests.fakes.clock import START
 
 FIRST = Claim(bytes(range(16)), 0)
@@ -231,9 +231,9 @@ def test_erase_rows(ledger: Ledger) -> None:
     for upload_id in (ID, OTHER):
         for part in range(1, 41):
             ledger.claim(upload_id, part, part, FIRST)
-    ledger.erase_rows(ID)
+    assert ledger.erase_rows(ID, until=LATER)
     assert seen(ledger).stripes == ()
     assert ledger.all_claims(ID) == {}
     assert len(seen(ledger, OTHER).stripes) == 3
     assert len(ledger.all_claims(OTHER)) == 40
-    ledger.erase_rows(ID)
+    assert ledger.erase_rows(ID, until=LATER)

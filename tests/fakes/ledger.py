@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from ferry.aws import cursors
-from ferry.model import Claim, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
+from ferry.model import Claim, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
 from ferry.ports import Moved, Page
-
-Name = tuple[str, str]
-
-
-@dataclass
-class Rows:
-    """All that a ledger holds. `dues` are what the index shows, `ttls` what DynamoDB would delete one day."""
-
-    files: dict[Name, File] = field(default_factory=dict)
-    slots: dict[Name, Slot] = field(default_factory=dict)
-    sessions: dict[str, Session] = field(default_factory=dict)
-    stripes: dict[str, dict[int, Progress]] = field(default_factory=dict)
-    claims: dict[str, dict[int, dict[int, Claim]]] = field(default_factory=dict)
-    dues: dict[tuple[DueKind, str], int] = field(default_factory=dict)
-    ttls: dict[tuple[str, ...], int] = field(default_factory=dict)
+from tests.fakes.ledger_cleanup import CleanupMemory
+from tests.fakes.ledger_rows import Name, Rows
 
 
-class MemoryLedger:
+class MemoryLedger(CleanupMemory):
     """A `ferry.ports.Ledger`. Tests may look into `rows`, and go back in time with `snapshot` and `restore`."""
 
     def __init__(self) -> None:
-        self.rows = Rows()
-        self._lock = threading.RLock()
+        super().__init__(Rows())
 
     def snapshot(self) -> Rows:
         """What a point-in-time backup would hold."""
@@ -91,16 +76,6 @@ class MemoryLedger:
     def all_claims(self, upload_id: str) -> Mapping[int, Mapping[int, Claim]]:
         with self._lock:
             return copy.deepcopy(self.rows.claims.get(upload_id, {}))
-
-    def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
-        listing = ("due",)
-        at = cursors.decode(cursor, listing, "nss") if cursor is not None else None
-        with self._lock:
-            found = [Due(kind, subject, due) for (kind, subject), due in self.rows.dues.items() if due <= now]
-        found.sort(key=_due_position)
-        rest = [entry for entry in found if at is None or _due_position(entry) > at]
-        more = cursors.encode(listing, _due_position(rest[limit - 1])) if len(rest) > limit else None
-        return Page(rest[:limit], more)
 
     # The life of an upload
 
@@ -235,8 +210,10 @@ class MemoryLedger:
                 lease_until=0,
             )
             self.rows.ttls[session.upload_id,] = ttl
+            self.rows.objects[session.upload_id] = name
             self.rows.dues[DueKind.STAGES, session.upload_id] = stages_due
             if over is not None:
+                self.rows.objects[over.upload_id] = name
                 self.rows.dues[DueKind.OBJECT, over.upload_id] = object_due
 
     def end(self, upload: Upload, state: State, *, now: int, ttl: int, attempt: str | None = None) -> None:
@@ -266,25 +243,8 @@ class MemoryLedger:
             found = self.rows.files.get((file.ns, file.name))
             _demand(found is not None and found.upload_id == file.upload_id)
             del self.rows.files[file.ns, file.name]
+            self.rows.objects[file.upload_id] = (file.ns, file.name)
             self.rows.dues[DueKind.OBJECT, file.upload_id] = object_due
-
-    # What is due
-
-    def reschedule(self, entry: Due, due: int) -> None:
-        with self._lock:
-            _demand(self.rows.dues.get((entry.kind, entry.subject)) == entry.due)
-            self.rows.dues[entry.kind, entry.subject] = due
-
-    def bury(self, entry: Due) -> None:
-        if entry.kind is DueKind.SESSION:
-            raise ValueError("a session is no tomb")
-        with self._lock:
-            self.rows.dues.pop((entry.kind, entry.subject), None)
-
-    def erase_rows(self, upload_id: str) -> None:
-        with self._lock:
-            self.rows.stripes.pop(upload_id, None)
-            self.rows.claims.pop(upload_id, None)
 
     # Within the lock
 
@@ -379,10 +339,6 @@ def _after(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> st
     if not after or not str(after).startswith(prefix):
         raise cursors.invalid()
     return str(after)
-
-
-def _due_position(entry: Due) -> list[str | int]:
-    return [entry.due, entry.kind.value, entry.subject]
 
 
 def _forgetting(

@@ -14,7 +14,7 @@ from ferry.digests import combine_all, crc_to_base64
 from ferry.digests import crc32c as crc32c_of
 from ferry.errors import BackendUnavailable
 from ferry.grid import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE
-from ferry.model import StoredObject, StoredPart
+from ferry.model import Listed, StoredObject, StoredPart
 from ferry.ports import ChecksumRefused, Deleted, NoSuchMultipart, Page, PartChanged, SignedRequest
 
 LISTING = ("multiparts",)
@@ -134,7 +134,7 @@ class MemoryObjects:
             md5s = b"".join(bytes.fromhex(part.etag.strip('"')) for part, _ in stored)
             etag = f'"{hashlib.md5(md5s, usedforsecurity=False).hexdigest()}-{len(stored)}"'
             body = b"".join(body for _, body in stored)
-            self.objects[key] = Stored(body, etag, total, upload.content_type, self.clock())
+            self.objects[key] = Stored(body, etag, total, upload.content_type, upload.initiated)
             del self.uploads[multipart_id]
             return StoredObject(etag, size, total)
 
@@ -144,13 +144,13 @@ class MemoryObjects:
             if upload is not None and upload.key == key:
                 del self.uploads[multipart_id]
 
-    def multiparts(self, cursor: str | None, limit: int) -> Page[tuple[str, str, int]]:
+    def multiparts(self, cursor: str | None, limit: int, key: str = "") -> Page[tuple[str, str, int]]:
         after = tuple(cursors.decode(cursor, LISTING, "ss")) if cursor is not None else ("", "")
         with self._lock:
             found = sorted(
                 (upload.key, multipart_id, upload.initiated)
                 for multipart_id, upload in self.uploads.items()
-                if upload.key.startswith("o/") and (upload.key, multipart_id) > after
+                if upload.key.startswith(key or "o/") and key in ("", upload.key) and (upload.key, multipart_id) > after
             )
         more = cursors.encode(LISTING, found[limit - 1][:2]) if len(found) > limit else None
         return Page(found[:limit], more)
@@ -191,6 +191,25 @@ class MemoryObjects:
                 return Deleted(0, done=False)
             doomed = [key for key in self.objects if key.startswith(prefix)]
             return Deleted(sum(len(self.objects.pop(key).body) for key in doomed), done=True)
+
+    def listing(self, prefix: str, cursor: str | None, limit: int) -> Page[Listed]:
+        after = _after(cursor, ("objects", prefix), prefix)
+        with self._lock:
+            found = [
+                Listed(key, len(stored.body), stored.modified)
+                for key, stored in sorted(self.objects.items())
+                if key.startswith(prefix) and key > after
+            ]
+        more = cursors.encode(("objects", prefix), [found[limit - 1].key]) if len(found) > limit else None
+        return Page(found[:limit], more)
+
+    def folders(self, prefix: str, cursor: str | None, limit: int) -> Page[str]:
+        after = _after(cursor, ("folders", prefix), prefix)
+        with self._lock:
+            names = {key[len(prefix) :].partition("/")[:2] for key in self.objects if key.startswith(prefix)}
+        found = sorted(f"{prefix}{name}/" for name, slash in names if slash and f"{prefix}{name}/" > after)
+        more = cursors.encode(("folders", prefix), [found[limit - 1]]) if len(found) > limit else None
+        return Page(found[:limit], more)
 
     # Presigned URLs
 
@@ -266,3 +285,12 @@ class MemoryObjects:
         url = f"https://objects.invalid/{quote(grant.key)}?{urlencode(query | {'X-Amz-Signature': str(serial)})}"
         self.grants[url] = grant
         return url
+
+
+def _after(cursor: str | None, listing: tuple[str, str], prefix: str) -> str:
+    if cursor is None:
+        return ""
+    (key,) = cursors.decode(cursor, listing, "s")
+    if not str(key).startswith(prefix):
+        raise cursors.invalid()
+    return str(key)

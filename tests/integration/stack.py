@@ -28,6 +28,8 @@ SECRET = "a secret of tests"
 class Context:
     """What the platform tells of an invocation."""
 
+    function_name = "function"
+
     def get_remaining_time_in_millis(self) -> int:
         return 900_000
 

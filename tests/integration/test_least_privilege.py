@@ -69,6 +69,7 @@ NEEDED_BY: Mapping[tuple[str, str, str], str] = {
     ("CleanupFunction", "dynamodb:PutItem", "LedgerTable"): SWEEP,
     ("CleanupFunction", "dynamodb:UpdateItem", "LedgerTable"): SWEEP,
     ("CleanupFunction", "dynamodb:DeleteItem", "LedgerTable"): SWEEP,
+    ("CleanupFunction", "dynamodb:BatchGetItem", "LedgerTable"): SWEEP,
     ("CleanupFunction", "dynamodb:BatchWriteItem", "LedgerTable"): SWEEP,
     ("CleanupFunction", "s3:PutObject", "Bucket/o/*"): HANDED_ON,
     ("CleanupFunction", "s3:GetObject", "Bucket/o/*"): DIED,

@@ -162,18 +162,22 @@ def test_the_sweep_takes_away_what_its_time_has_come_for(stack: Stack, monkeypat
     assert stack.post("POST /upload/complete", {"filename": "kept"}).status == 200
     expired = begin(stack, "expired", 2 * 64 * KIB)
     send(stack, "expired", 1, bytes(64 * KIB))
-    orphan = boto3.client("s3").create_multipart_upload(Bucket="bucket", Key="o/orphan")["Key"]
+    orphan = boto3.client("s3").create_multipart_upload(Bucket="bucket", Key=object_key(kept))["Key"]
+    nobodys = object_key("f" * 32)
+    boto3.client("s3").put_object(Bucket="bucket", Key=nobodys, Body=b"x")
     assert [key for key in in_bucket() if key.startswith(f"st/{kept}/")]
-    assert orphan in in_bucket()
+    assert in_bucket().count(orphan) == 2
     later(stack, monkeypatch, days=2)
     report = stack.handle("cleanup", {"ferry": "sweep"})
     assert (report["errors"], report["expired"]) == (0, 1)
-    assert report["orphans"]["multipart_uploads"] == 1
+    assert report["orphans"] == {"multipart_uploads": 1, "staged_objects": 0, "objects": 1}
     left = in_bucket()
-    assert orphan not in left
+    assert (left.count(orphan), left.count(nobodys)) == (1, 1)
     assert object_key(deleted["upload_id"]) not in left
     assert not [key for key in left if expired in key or key.startswith(f"st/{kept}/")]
-    assert object_key(kept) in left
+    later(stack, monkeypatch, days=60)
+    stack.handle("cleanup", {"ferry": "sweep"})
+    assert in_bucket() == [object_key(kept)]
 
 
 @pytest.mark.parametrize("function", [name for name, module in sorted(modules().items()) if name != "auth"])

@@ -85,9 +85,11 @@ class World:
         return sweep_due(self.engine, has_time=lambda: True)
 
     def sweep_until_quiet(self) -> None:
-        """Let three weeks pass, with a tick every six hours."""
-        for _ in range(21 * 4):
-            self.clock.advance(DAY // 4)
+        """Let three months pass, with a tick every six hours at first, then every third day: uploads end, tombs and
+        what no row knows fall due.
+        """
+        for pause in [DAY // 4] * 40 + [3 * DAY] * 27:
+            self.clock.advance(pause)
             self.sweep()
 
     def content(self, name: str = NAME, ns: str = NS) -> bytes | None:

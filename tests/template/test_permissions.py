@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     | MAKE_OBJECTS
     | {
         (f"dynamodb:{verb}", "LedgerTable", None)
-        for verb in ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
+        for verb in ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "BatchWriteItem")
     }
     | {
         ("dynamodb:Query", "LedgerTable/index/due", None),

@@ -51,8 +51,8 @@ class Engine:
     """`session_idle`, `session_max_age`, `lease` and `mending` are milliseconds, `url_lifetime` seconds.
 
     `lease` must outlive the function that takes one: longer than its time-out. `mending` is how long one attempt at a
-    completion goes on putting parts together before it hands over. `sleep` takes seconds. Without `seats` anybody may
-    wait.
+    completion goes on putting parts together before it hands over. `keep_objects` is for how long, in milliseconds, an
+    object stays to which no row gives a name; 0: for ever. `sleep` takes seconds. Without `seats` anybody may wait.
     """
 
     ledger: Ledger
@@ -66,5 +66,6 @@ class Engine:
     sleep: Callable[[float], None] = time.sleep
     lease: int = 35 * SECOND
     mending: int = 12 * SECOND
+    keep_objects: int = 35 * DAY
     hints: SlotHints = field(default_factory=SlotHints)
     seats: Seats | None = None

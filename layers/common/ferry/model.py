@@ -260,6 +260,36 @@ class Due:
     due: int
 
 
+class Phase(StrEnum):
+    """What the search for orphans lists, in this order."""
+
+    MULTIPARTS = "multiparts"
+    STAGES = "stages"
+    OBJECTS = "objects"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How far the search for orphans has come (docs/decisions/0005): `cursor` in what `phase` lists; this round `began`
+    then; `version` counts the pages of all rounds.
+    """
+
+    began: int
+    phase: Phase = Phase.MULTIPARTS
+    cursor: str | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object in a listing: `modified` is when S3 made it, of a multipart upload when that began."""
+
+    key: str
+    size: int
+    modified: int
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """Who may ask for tokens. `secret_hashes` are SHA-256 digests; two are valid during a rotation."""

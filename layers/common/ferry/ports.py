@@ -17,7 +17,9 @@ from ferry.model import (
     Due,
     File,
     Keyring,
+    Listed,
     Progress,
+    Search,
     Session,
     Slot,
     State,
@@ -185,8 +187,8 @@ class Ledger(Protocol):
     def finish(
         self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int
     ) -> None:
-        """Switch the pointer: FILE, SESSION → complete, SLOT no longer open, tombs for the stages and for `over`'s
-        object.
+        """Switch the pointer: FILE, SESSION → complete, SLOT no longer open, a row for the new object, tombs for the
+        stages and for `over`'s object.
 
         SESSION and SLOT get the `ttl` (epoch seconds), nothing is due of them any more.
 
@@ -215,7 +217,10 @@ class Ledger(Protocol):
         ...
 
     def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
-        """What somebody must look at, from the index: may lag, so check the row itself."""
+        """What somebody must look at, the oldest first, from the index: it may lag, so check the row itself.
+
+        One call for each shard of the index that has not come to its end.
+        """
         ...
 
     def reschedule(self, entry: Due, due: int) -> None:
@@ -226,8 +231,38 @@ class Ledger(Protocol):
         """Drop a tomb whose work is done. Idempotent."""
         ...
 
-    def erase_rows(self, upload_id: str) -> None:
-        """Delete an ended upload's stripes and claims (not its session). Idempotent; calls grow with the rows."""
+    def erase_rows(self, upload_id: str, *, until: int) -> bool:
+        """Delete an ended upload's stripes and claims (not its session), beginning nothing after `until` (epoch ms);
+        whether none is left. Idempotent; calls grow with the rows.
+        """
+        ...
+
+    # What S3 has, and who knows it
+
+    def sessions(self, upload_ids: Iterable[str]) -> Mapping[str, Session]:
+        """Those that there are; one call for each hundred."""
+        ...
+
+    def owners(self, upload_ids: Iterable[str]) -> Mapping[str, tuple[str, str] | None]:
+        """Of the objects that have a row: namespace and name of the file each was made for, None if it was for none
+        that is known. One call for each hundred.
+        """
+        ...
+
+    def keep(self, upload_id: str, owner: tuple[str, str] | None, *, due: int) -> None:
+        """Give an object a row, due then. Raises `Moved` when it has one."""
+        ...
+
+    def acquit(self, entry: Due) -> None:
+        """An object turns out to be wanted: no longer due. Raises `Moved` when its row is gone or has another time."""
+        ...
+
+    def search(self) -> Search | None:
+        """How far the search for orphans has come; None: it never began."""
+        ...
+
+    def save_search(self, search: Search) -> None:
+        """Raises `Moved` unless the version on record is the one before."""
         ...
 
 
@@ -282,8 +317,16 @@ class ObjectStore(Protocol):
         """Delete the objects under a prefix, beginning no page of 1,000 after `until` (epoch ms); two calls a page."""
         ...
 
-    def multiparts(self, cursor: str | None, limit: int) -> Page[tuple[str, str, int]]:
-        """Multipart uploads under `o/`: (key, multipart id, initiated in epoch ms)."""
+    def multiparts(self, cursor: str | None, limit: int, key: str = "") -> Page[tuple[str, str, int]]:
+        """Multipart uploads under `o/`, or on `key` alone: (key, multipart id, initiated in epoch ms)."""
+        ...
+
+    def listing(self, prefix: str, cursor: str | None, limit: int) -> Page[Listed]:
+        """Objects under a prefix, by key."""
+        ...
+
+    def folders(self, prefix: str, cursor: str | None, limit: int) -> Page[str]:
+        """What comes after the prefix, up to and with the next `/`: one for each, by name, whole keys."""
         ...
 
     def presign_part(

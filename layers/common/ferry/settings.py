@@ -9,7 +9,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Typed settings. Durations are seconds, but for those of sessions and completions, which are milliseconds:
-    `session_idle`, `session_max_age`, `lease`, `mending`.
+    `session_idle`, `session_max_age`, `lease`, `mending`, `keep_objects`.
 
     `cleanup_function` is the name of the function that long completions are handed on to; empty: to none.
     `most_waiting` is how many calls may wait for news at once; 0: as many as like.
@@ -25,9 +25,11 @@ class Settings:
     url_lifetime: int
     lease: int
     mending: int
+    keep_objects: int
     cleanup_function: str
     most_waiting: int
     endpoints: Mapping[str, str]
+    tracing: bool = False
     issuer: str = "ferry"
     audience: str = "ferry"
 
@@ -45,7 +47,9 @@ class Settings:
             url_lifetime=int(environ["FERRY_URL_LIFETIME"]),
             lease=int(environ["FERRY_LEASE"]) * 1000,
             mending=int(environ["FERRY_MENDING"]) * 1000,
+            keep_objects=int(environ.get("FERRY_ORPHAN_OBJECT_DAYS", "35")) * 86_400_000,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
             most_waiting=int(environ.get("FERRY_MOST_WAITING", "0")),
+            tracing=environ.get("FERRY_TRACING", "Disabled") != "Disabled",
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )

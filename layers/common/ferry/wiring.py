@@ -26,6 +26,11 @@ def settings() -> Settings:
     return Settings.from_environment(os.environ)
 
 
+def tracing() -> bool:
+    """Whether requests are traced."""
+    return settings().tracing
+
+
 @cache
 def session() -> AwsSession:
     from ferry.aws.session import AwsSession
@@ -114,4 +119,5 @@ def engine() -> Engine:
         lease=settings().lease,
         mending=settings().mending,
         seats=seats(),
+        keep_objects=settings().keep_objects,
     )

@@ -27,7 +27,7 @@ from ferry.uploads.files import delete
 from ferry.uploads.parts import PartsRequest, sign
 from ferry.uploads.start import StartRequest, start
 from tests.fakes.faults import Crashed, Fault, Log, Script
-from tests.fakes.ledger import Rows
+from tests.fakes.ledger_rows import Rows
 from tests.support.world import CHUNK, NS, World, bytes_of
 
 NAMES = ("a", "b")

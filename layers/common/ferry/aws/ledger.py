@@ -10,19 +10,19 @@ from ferry.aws import ledger_rows as rows
 from ferry.aws import ledger_writes as writes
 from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import ConditionFailed, Table
-from ferry.aws.expressions import Row, Write, delete, put, update
+from ferry.aws.expressions import Row, delete, put, update
+from ferry.aws.ledger_cleanup import CleanupRows
 from ferry.model import Claim, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
 from ferry.ports import Clock, Moved, Page
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-DUE_INDEX = "due"
 KEEP_ROWS = 30 * 86_400
 """For how long stripes and claims stay if nothing ever erases them: beyond any upload's age. Seconds."""
 
 
-class DynamoLedger:
+class DynamoLedger(CleanupRows):
     """`ferry.ports.Ledger` over one table. Each method is one call unless it says more.
 
     botocore repeats a call whose answer was lost. A conditional write that had taken effect then fails its own
@@ -30,8 +30,7 @@ class DynamoLedger:
     """
 
     def __init__(self, client: DynamoDBClient, table: str, clock: Clock = wall_clock) -> None:
-        self._table = Table(client, table)
-        self._clock = clock
+        super().__init__(Table(client, table), clock)
 
     # Reads
 
@@ -83,28 +82,6 @@ class DynamoLedger:
             for pk in rows.part_pks(upload_id)
             for row in self._table.query_all("#pk = :pk", {"pk": pk})
         }
-
-    def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
-        """Up to four queries, one for each shard of the index."""
-        after = _due_at(cursor, now)
-        found: list[Due] = []
-        for shard in range(int(rows.shard_of(after.subject)) if after else 0, rows.SHARDS):
-            start = rows.tomb_row(after) if after and rows.shard_of(after.subject) == str(shard) else None
-            while len(found) <= limit:
-                page, start = self._table.query(
-                    "#due_shard = :shard AND #due <= :now",
-                    {"shard": str(shard), "now": now},
-                    limit=limit + 1 - len(found),
-                    start=start,
-                    index=DUE_INDEX,
-                )
-                found += [rows.due_of(row) for row in page]
-                if start is None:
-                    break
-        if len(found) <= limit:
-            return Page(found)
-        last = found[limit - 1]
-        return Page(found[:limit], cursors.encode(("due",), [last.due, last.kind.value, last.subject]))
 
     # The life of an upload
 
@@ -246,10 +223,11 @@ class DynamoLedger:
             point,
             writes.under_lease(upload_id, session.attempt or "", changes),
             writes.released(session, ttl),
+            put(rows.object_row(upload_id, (file.ns, file.name), None)),
             put(rows.tomb_row(Due(DueKind.STAGES, upload_id, stages_due))),
         ]
         if over is not None:
-            steps.append(put(rows.tomb_row(Due(DueKind.OBJECT, over.upload_id, object_due))))
+            steps.append(put(rows.object_row(over.upload_id, (over.ns, over.name), object_due)))
         self._table.transact(steps)
 
     def end(self, upload: Upload, state: State, *, now: int, ttl: int, attempt: str | None = None) -> None:
@@ -279,36 +257,11 @@ class DynamoLedger:
         self._table.transact(
             [
                 delete(rows.file_key(file.ns, file.name), "#upload_id = :seen", {"seen": file.upload_id}),
-                put(rows.tomb_row(Due(DueKind.OBJECT, file.upload_id, object_due))),
+                put(rows.object_row(file.upload_id, (file.ns, file.name), object_due)),
             ]
         )
 
-    # What is due
-
-    def reschedule(self, entry: Due, due: int) -> None:
-        key = rows.due_key(entry.kind, entry.subject)
-        self._write(update(key, {"due": due}, when="#due = :seen", given={"seen": entry.due}))
-
-    def bury(self, entry: Due) -> None:
-        if entry.kind is DueKind.SESSION:
-            raise ValueError("a session is no tomb")
-        self._write(delete(rows.due_key(entry.kind, entry.subject)))
-
-    def erase_rows(self, upload_id: str) -> None:
-        """Four queries, and a batch for every 25 rows."""
-        stripes = {"pk": rows.upload_pk(upload_id), "stripes": rows.STRIPE_PREFIX}
-        found = list(self._table.query_all("#pk = :pk AND begins_with(#sk, :stripes)", stripes))
-        for pk in rows.part_pks(upload_id):
-            found += self._table.query_all("#pk = :pk", {"pk": pk})
-        self._table.erase((row["pk"], row["sk"]) for row in found)
-
     # Within
-
-    def _write(self, write: Write) -> None:
-        try:
-            self._table.write(write)
-        except ConditionFailed as failed:
-            raise Moved from failed
 
     def _named(
         self, ns: str, prefix: str, after: str | None, *, limit: int, only: str = ""
@@ -330,12 +283,3 @@ def _name_at(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> 
     if not name or not str(name).startswith(prefix):
         raise cursors.invalid()
     return str(name)
-
-
-def _due_at(cursor: str | None, now: int) -> Due | None:
-    if cursor is None:
-        return None
-    due, kind, subject = cursors.decode(cursor, ("due",), "nss")
-    if int(due) > now or kind not in list(DueKind) or not subject:
-        raise cursors.invalid()
-    return Due(DueKind(str(kind)), str(subject), int(due))

@@ -8,9 +8,23 @@ from typing import Any
 
 from ferry.aws.expressions import Key, Row
 from ferry.grid import Grid
-from ferry.model import Claim, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
+from ferry.model import (
+    Claim,
+    Due,
+    DueKind,
+    File,
+    Phase,
+    Progress,
+    Search,
+    Session,
+    Slot,
+    State,
+    StoredObject,
+    Upload,
+)
 
 SHARDS = 4
+SEARCH_KEY: Key = ("SEARCH", "S")
 PART_KEYS = 3
 FILE_PREFIX = "F#"
 SLOT_PREFIX = "U#"
@@ -209,6 +223,28 @@ NOT_DUE: dict[str, None] = {"due": None, "due_shard": None}
 
 def tomb_row(entry: Due) -> Row:
     return _keyed(due_key(entry.kind, entry.subject)) | due_attributes(entry.subject, entry.due)
+
+
+def object_row(upload_id: str, owner: tuple[str, str] | None, due: int | None) -> Row:
+    """What is known of an object: whose file it was made for, and when it is due, if it is."""
+    row = _keyed(due_key(DueKind.OBJECT, upload_id))
+    if owner is not None:
+        row["ns"], row["name"] = owner
+    return row if due is None else row | due_attributes(upload_id, due)
+
+
+def owner_of(row: Row) -> tuple[str, str, str | None]:
+    """The object's upload id, and the namespace and the name of its file, empty and None where there is none."""
+    return row["pk"].rpartition("#")[2], row.get("ns", ""), row.get("name")
+
+
+def search_row(search: Search) -> Row:
+    values = {"began": search.began, "phase": search.phase.value, "cursor": search.cursor, "version": search.version}
+    return _keyed(SEARCH_KEY) | values
+
+
+def search_of(row: Row) -> Search:
+    return Search(row["began"], Phase(row["phase"]), row.get("cursor"), row["version"])
 
 
 def due_of(row: Row) -> Due:

@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ferry.aws import cursors
+from ferry.aws import object_listings
 from ferry.aws.clock import wall_clock
 from ferry.aws.errors import code_of, translated
 from ferry.digests import crc_from_base64, crc_to_base64
 from ferry.errors import BackendUnavailable
-from ferry.model import StoredObject, StoredPart
+from ferry.model import Listed, StoredObject, StoredPart
 from ferry.ports import ChecksumRefused, Clock, Deleted, NoSuchMultipart, Page, PartChanged, SignedRequest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-OBJECTS = "o/"
 ABORTS = 8
 PARTS_A_PAGE = 1_000
 FIRST_PAUSE = 0.05
-_LISTING = ("multiparts",)
 _GONE = "NoSuchUpload"
 _ABSENT = ("NoSuchKey", "NotFound", "404")  # HEAD has no body to name a code in
 _REFUSED: Mapping[str, type[Exception]] = {
@@ -144,26 +142,8 @@ class S3Objects:
             self._pause(FIRST_PAUSE * 2**attempt)
         raise BackendUnavailable
 
-    def multiparts(self, cursor: str | None, limit: int) -> Page[tuple[str, str, int]]:
-        marker: dict[str, Any] = {}
-        if cursor is not None:
-            key, upload_id = cursors.decode(cursor, _LISTING, "ss")
-            marker = {"KeyMarker": key} if key else {}
-            marker |= {"UploadIdMarker": upload_id} if upload_id else {}
-        answer = self._call(
-            self._client.list_multipart_uploads,
-            {"InvalidArgument": cursors.invalid},
-            Prefix=OBJECTS,
-            MaxUploads=limit,
-            **marker,
-        )
-        found = [
-            (str(entry["Key"]), str(entry["UploadId"]), round(entry["Initiated"].timestamp() * 1000))
-            for entry in answer.get("Uploads", [])
-        ]
-        # S3 names both; SeaweedFS goes by the id alone, and must not be told a key then.
-        after = [str(answer.get(name) or "") for name in ("NextKeyMarker", "NextUploadIdMarker")]
-        return Page(found, cursors.encode(_LISTING, after) if answer.get("IsTruncated") and any(after) else None)
+    def multiparts(self, cursor: str | None, limit: int, key: str = "") -> Page[tuple[str, str, int]]:
+        return object_listings.multiparts(self._client, self._call, cursor, limit, key)
 
     # Whole objects
 
@@ -218,6 +198,12 @@ class S3Objects:
             if not answer.get("IsTruncated"):
                 return Deleted(size, done=True)
         return Deleted(size, done=False)
+
+    def listing(self, prefix: str, cursor: str | None, limit: int) -> Page[Listed]:
+        return object_listings.objects(self._client, self._call, prefix, cursor, limit)
+
+    def folders(self, prefix: str, cursor: str | None, limit: int) -> Page[str]:
+        return object_listings.folders(self._client, self._call, prefix, cursor, limit)
 
     # Presigned URLs
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, headers and a body; bytes go out as they are, text as UTF-8. None is no body."""
+    """A status, headers and a body; bytes go out as they are, text as UTF-8. None is no body.
+
+    `counts` are metrics, by name (`ferry.http.metrics`).
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def counting(self, **counts: int) -> Answer:
+        return replace(self, counts=counts)
 
 
 def json_answer(

@@ -8,13 +8,14 @@ quotes, `#`, `?`, `%` or emoji arrive decoded there; names come from the path pa
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ferry.access.oauth import OAuthError
 from ferry.errors import BackendUnavailable, FerryError
-from ferry.http import log, problems
+from ferry.http import log, metrics, problems
 from ferry.http.answer import Answer
 from ferry.http.refusals import RouteNotFound
 from ferry.http.request import Request
@@ -35,6 +36,9 @@ Refuse = Callable[[Exception], Answer]
 
 class Context(Protocol):
     """What Ferry uses of the context that the platform hands to a function."""
+
+    @property
+    def function_name(self) -> str: ...
 
     def get_remaining_time_in_millis(self) -> int: ...
 
@@ -81,18 +85,26 @@ class Api:
 
         return register
 
-    def handle(self, event: Mapping[str, Any], _: Context) -> dict[str, Any]:
+    def handle(self, event: Mapping[str, Any], context: Context) -> dict[str, Any]:
         """Answer one event of an HTTP API, payload format 2.0."""
+        begun = time.monotonic()
         request = Request.from_event(event)
+        answer = self._answer(request)
+        took = (time.monotonic() - begun) * 1000
+        about = {"route": request.route, "status": str(answer.status), "request_id": request.request_id}
+        metrics.emit(context.function_name, {"LatencyMilliseconds": round(took, 1), **answer.counts}, about)
+        return _response(request, answer)
+
+    def _answer(self, request: Request) -> Answer:
         entry = self._routes.get(request.route)
         if entry is None:
-            return _response(request, problems.problem(RouteNotFound(), request.request_id))
+            return problems.problem(RouteNotFound(), request.request_id)
         try:
-            answer = entry.serve(request)
+            return entry.serve(request)
         except Exception as error:  # noqa: BLE001 - the single exit: every error is told apart, noted, answered
             _note(error, request)
-            answer = entry.refuse(error) if entry.refuse else _problem(error, request)
-        return _response(request, answer)
+            metrics.refused(_code(error))
+            return entry.refuse(error) if entry.refuse else _problem(error, request)
 
     def _register(self, keys: tuple[str, ...], scope: str | None, route: OpenRoute, refuse: Refuse | None) -> None:
         for key in keys:
@@ -109,6 +121,12 @@ def _note(error: Exception, request: Request) -> None:
         log.backend(error, request_id=request.request_id, route=request.route)
     elif not isinstance(error, FerryError | OAuthError):
         log.unexpected(error, request_id=request.request_id, route=request.route)
+
+
+def _code(error: Exception) -> str:
+    if isinstance(error, OAuthError):
+        return error.error
+    return error.code if isinstance(error, FerryError) else FerryError.code
 
 
 def _problem(error: Exception, request: Request) -> Answer:

@@ -47,4 +47,5 @@ def answer(download: Download) -> Answer:
             "etag": download.file.etag,
         }
         return json_answer(200, content, download.headers)
-    return Answer(_STATUSES[download.kind], download.headers, download.body)
+    counts = {"Redirects": 1} if download.kind is Kind.REDIRECT else {"ServedBytes": len(download.body or b"")}
+    return Answer(_STATUSES[download.kind], download.headers, download.body, counts)

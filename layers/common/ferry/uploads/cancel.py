@@ -9,8 +9,8 @@ from ferry.uploads.current import decide, find
 from ferry.uploads.ending import end
 
 
-def cancel(engine: Engine, ns: str, name: str, upload_id: str | None = None) -> None:
-    """Cancel; again is the same success, and so is one that has expired.
+def cancel(engine: Engine, ns: str, name: str, upload_id: str | None = None) -> bool:
+    """Cancel, and return whether there was something to cancel; again is a success too, and so is one that has expired.
 
     Without `upload_id` it is whichever upload the name has: a client that repeats itself after a lost answer gives
     the id, so as not to hit one that somebody has started since.
@@ -20,14 +20,14 @@ def cancel(engine: Engine, ns: str, name: str, upload_id: str | None = None) -> 
         UploadSuperseded: the name has another one than `upload_id`.
         UploadCompleting, UploadComplete: too late.
     """
-    decide(lambda: _cancel(engine, ns, name, upload_id))
+    return decide(lambda: _cancel(engine, ns, name, upload_id))
 
 
-def _cancel(engine: Engine, ns: str, name: str, upload_id: str | None) -> None:
+def _cancel(engine: Engine, ns: str, name: str, upload_id: str | None) -> bool:
     upload = find(engine, ns, name, upload_id)
     session = upload.session
     if session.state in (State.CANCELLED, State.EXPIRED):
-        return
+        return False
     if session.state is State.COMPLETE:
         raise UploadComplete
     if session.state is State.COMPLETING:
@@ -44,5 +44,6 @@ def _cancel(engine: Engine, ns: str, name: str, upload_id: str | None) -> None:
             crc32c=session.lease_crc32c,
         )
         end(engine, leased, State.CANCELLED, attempt=attempt)
-        return
+        return True
     end(engine, upload, State.CANCELLED)
+    return True

@@ -76,12 +76,27 @@ def resume(engine: Engine, upload: Upload) -> File | StillCompleting:
     """Take over a completion whose lease has lapsed, as it was asked for: the clean-up's way.
 
     Raises:
+        BackendUnavailable: the lease lapses again, and the next sweep goes on.
         Moved: somebody else did.
         UploadIncomplete, ChecksumMismatch, FileExists, UploadExpired: as `complete`; the session is open again, or
         ended.
     """
     session = upload.session
-    return _attempt(engine, upload, _Wanted(session.lease_crc32c, session.lease_replace))
+    return _attempt(engine, upload, _Wanted(session.lease_crc32c, session.lease_replace), patient=True)
+
+
+def recover(engine: Engine, upload: Upload) -> File | StillCompleting:
+    """Complete an upload whose object S3 has made though no row says so: an answer was lost and nobody came back, or
+    the ledger was set back to an earlier time.
+
+    Raises:
+        Moved, UploadIncomplete, ChecksumMismatch, FileExists, UploadExpired: as `resume`.
+    """
+    session = upload.session
+    if session.state is State.CREATING:
+        engine.ledger.opened(session.upload_id, None, due=upload.expires_at)
+        session = replace(session, state=State.OPEN, version=session.version + 1)
+    return _attempt(engine, replace(upload, session=session), _Wanted(session.crc32c, session.replace))
 
 
 def take_over(engine: Engine, upload_id: str, attempt: str) -> File | StillCompleting | None:
@@ -97,7 +112,7 @@ def take_over(engine: Engine, upload_id: str, attempt: str) -> File | StillCompl
         return None
     wanted = _Wanted(upload.session.lease_crc32c, upload.session.lease_replace)
     try:
-        return _attempt(engine, upload, wanted, after=attempt)
+        return _attempt(engine, upload, wanted, after=attempt, patient=True)
     except Moved:
         return None
 
@@ -150,9 +165,19 @@ def _refuse_early(engine: Engine, upload: Upload, wanted: _Wanted) -> Parts | No
 
 
 def _attempt(
-    engine: Engine, seen: Upload, wanted: _Wanted, *, after: str | None = None, listed: Parts | None = None
+    engine: Engine,
+    seen: Upload,
+    wanted: _Wanted,
+    *,
+    after: str | None = None,
+    listed: Parts | None = None,
+    patient: bool = False,
 ) -> File | StillCompleting:
-    """Take the lease, and do the work under it. Only what stands when the stripes are closed is judged."""
+    """Take the lease, and do the work under it. Only what stands when the stripes are closed is judged.
+
+    `patient`: where a backend fails, the lease is left to lapse, for the next sweep to go on, as long as the upload
+    may last. Whoever asked for it was told to wait, and may not ask again.
+    """
     attempt, now = engine.new_id(), engine.clock()
     mine = replace(seen, session=replace(seen.session, attempt=attempt))
     made = seen.session.made
@@ -185,8 +210,13 @@ def _attempt(
         lost = [index for first, last in error.extra["missing"] for index in range(first, last + 1)]
         _give_back(engine, mine, made, forget=lost)
         raise
-    except (ChecksumMismatch, FileExists, BackendUnavailable):
+    except (ChecksumMismatch, FileExists):
         _give_back(engine, mine, made)
+        raise
+    except BackendUnavailable:
+        session = seen.session
+        if not patient or engine.clock() >= session.created + session.max_age:
+            _give_back(engine, mine, made)
         raise
 
 

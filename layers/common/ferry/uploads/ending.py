@@ -36,32 +36,38 @@ def end(engine: Engine, upload: Upload, state: State, *, attempt: str | None = N
     if not thorough:
         return
     try:
-        sweep(engine, upload.session)
+        sweep(engine, upload.session, state)
     except BackendUnavailable:
         logger.warning("upload %s ended, its remains are left to the clean-up", upload.session.upload_id)
 
 
-def sweep(engine: Engine, session: Session) -> int:
-    """Remove what S3 has of an ended upload, and return the bytes found. Idempotent.
+def sweep(engine: Engine, session: Session, state: State) -> int:
+    """Remove what S3 has of an upload that ended as `state`, and return the bytes found. Idempotent.
 
     Once nothing is left that is noted; until then the upload stays due, and the clean-up goes on.
     """
-    removed = remove_remains(engine, session)
+    removed = remove_remains(engine, session, state)
     if removed.done:
         with suppress(Moved):
             engine.ledger.swept(session.upload_id, stages_due=engine.clock() + HOUR, ttl=memory_ttl(engine))
     return removed.size
 
 
-def remove_remains(engine: Engine, session: Session) -> Deleted:
+def remove_remains(engine: Engine, session: Session, state: State) -> Deleted:
     """Remove what S3 has of a cancelled or expired upload; the bytes are those of its parts and stages.
 
     The object goes whether noted or not: an attempt to complete whose lease had lapsed may have made it, and no
-    pointer can reach it any more.
+    pointer can reach it any more. That of an expired one stays for a while first: a ledger that was set back to an
+    earlier time may have forgotten who points to it.
     """
     aborted = _abort(engine, session)
     staged = remove_stages(engine, session.upload_id)
-    engine.objects.delete(session.object_key)
+    if state is State.CANCELLED:
+        engine.objects.delete(session.object_key)
+    elif engine.keep_objects and engine.objects.head(session.object_key) is not None:
+        with suppress(Moved):
+            owner = (session.ns, session.name)
+            engine.ledger.keep(session.upload_id, owner, due=engine.clock() + engine.keep_objects)
     return Deleted(aborted + staged.size, staged.done)
 
 

@@ -1,0 +1,13 @@
+"""Clean-up: what nobody will come back for. The schedule's sweep over everything due, a namespace's on request, and
+completions that were handed on.
+
+It decides on the rows themselves, by condition, never on the index or on what S3 lists; so it may run while uploads
+run, twice at once, and die in the middle.
+"""
+
+from ferry.cleanup.continuation import finish
+from ferry.cleanup.report import Orphans, Report
+from ferry.cleanup.request import clean_namespace
+from ferry.cleanup.sweep import sweep_due
+
+__all__ = ["Orphans", "Report", "clean_namespace", "finish", "sweep_due"]

@@ -1,0 +1,52 @@
+"""What operators see as numbers: a line of CloudWatch's embedded metric format for each answer.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+
+CloudWatch bills each combination of dimensions as a metric of its own, so they are few: the service (the stack's name)
+and the function, or the code of a refusal. Routes, statuses and request ids stand beside them, for Logs Insights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Metrics
+
+NAMESPACE = "Ferry"
+
+
+def emit(function: str, values: Mapping[str, float], about: Mapping[str, str]) -> None:
+    """Write metrics of a function. A name tells its unit: `...Bytes`, `...Milliseconds`, `...Seconds`; else a count.
+
+    `about` goes into the line and is no dimension.
+    """
+    metrics = _metrics()
+    metrics.add_dimension(name="function", value=function)
+    for name, value in values.items():
+        metrics.add_metric(name=name, unit=unit_of(name), value=value)
+    for name, text in about.items():
+        metrics.add_metadata(name, text)
+    metrics.flush_metrics()
+
+
+def refused(code: str) -> None:
+    """Count a refusal under its stable code."""
+    from aws_lambda_powertools import single_metric
+    from aws_lambda_powertools.metrics import MetricUnit
+
+    with single_metric(name="Refusals", unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
+        metric.add_dimension("code", code)
+
+
+def unit_of(name: str) -> str:
+    return next((unit for unit in ("Bytes", "Milliseconds", "Seconds") if name.endswith(unit)), "Count")
+
+
+@cache
+def _metrics() -> Metrics:
+    from aws_lambda_powertools import Metrics
+
+    return Metrics(namespace=NAMESPACE)
