@@ -50,6 +50,10 @@ class PartChanged(Exception):
     """A part named at completion is not (any more) what the store has; nothing was completed."""
 
 
+class Unfinished(Exception):
+    """No answer by the time that was given for it: the call may have had its effect, or have it yet."""
+
+
 class ChecksumRefused(Exception):
     """The store's whole-object checksum is not the one given; nothing was completed."""
 
@@ -284,15 +288,23 @@ class ObjectStore(Protocol):
         ...
 
     def page_of_parts(self, key: str, multipart_id: str, after: int) -> tuple[Mapping[int, StoredPart], int | None]:
-        """Up to 1,000 parts after that number, and, if those were not all, the number up to which they are listed; one
-        call. Raises `NoSuchMultipart`.
-        """
+        """One page of them, after that number, and up to which it goes if that is not all. Raises `NoSuchMultipart`."""
         ...
 
     def complete_multipart(
-        self, key: str, multipart_id: str, parts: Sequence[StoredPart], *, size: int, crc32c: int | None
+        self,
+        key: str,
+        multipart_id: str,
+        parts: Sequence[StoredPart],
+        *,
+        size: int,
+        crc32c: int | None,
+        until: int | None = None,
     ) -> StoredObject:
-        """Raises `NoSuchMultipart`, `PartChanged`, `ChecksumRefused`."""
+        """It is waited for `until` then (epoch ms), if given: it may take minutes.
+
+        Raises `NoSuchMultipart`, `PartChanged`, `ChecksumRefused`; or `Unfinished`: the store is still at it.
+        """
         ...
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
@@ -347,9 +359,7 @@ class Seats(Protocol):
         """A seat that lapses after `until`, or None where all are taken; one call, three where some have lapsed."""
         ...
 
-    def leave(self, seat: int) -> None:
-        """One call. Idempotent."""
-        ...
+    def leave(self, seat: int) -> None: ...
 
 
 class Worker(Protocol):
