@@ -6,15 +6,30 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
 
 from local import objects, sockets
 from local.children import leashed
 from sam.children import child, wait_for
 from tests.backends import dynamodb_local
 from tests.conftest import DUMMY
+from tests.support.template import make_bucket, make_table
 
 READY_SECONDS = 90.0
+WARM = "warm-up"
+"""A first request takes a server longer than Ferry's clients wait."""
+
 KEYS = {name: DUMMY[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+
+PATIENTLY: dict[str, Any] = {
+    "region_name": DUMMY["AWS_REGION"],
+    "aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"],
+    "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"],
+    "config": Config(read_timeout=READY_SECONDS, retries={"total_max_attempts": 1}),
+}
 
 
 @contextmanager
@@ -27,6 +42,9 @@ def seaweedfs(folder: Path) -> Iterator[str]:
     command = [str(objects.find()), "mini", *objects.options(data, ports)]
     env = {"PATH": "/usr/bin:/bin", "HOME": str(data), **KEYS}
     with _serving("SeaweedFS", command, env, ports["s3"], folder) as address:
+        s3 = boto3.client("s3", endpoint_url=address, **PATIENTLY)
+        make_bucket(s3, WARM)
+        s3.put_object(Bucket=WARM, Key="first", Body=b"x")
         yield address
 
 
@@ -36,6 +54,7 @@ def dynamodb(folder: Path) -> Iterator[str]:
     [port] = sockets.free_ports(1)
     command, env = dynamodb_local.command(port), dynamodb_local.environment()
     with _serving("DynamoDB Local", command, env, port, folder) as address:
+        make_table(boto3.client("dynamodb", endpoint_url=address, **PATIENTLY), "LedgerTable", WARM)
         yield address
 
 

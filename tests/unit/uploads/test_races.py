@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from ferry.errors import BackendUnavailable, ChecksumMismatch, ChunkConflict, UploadCancelled, UploadCompleting
+from ferry.errors import (
+    BackendUnavailable,
+    ChecksumMismatch,
+    ChunkConflict,
+    UploadCancelled,
+    UploadCompleting,
+    UploadInProgress,
+)
 from ferry.model import File, State
 from ferry.uploads.complete import StillCompleting
 from tests.fakes.faults import Fault, Log, Script, Step
@@ -61,6 +68,30 @@ def test_two_starts_at_once_have_one_multipart_upload(world: World) -> None:
     other = Client(world, client.body)
     client.begin(engine=world.new_engine(Script({("create_multipart", 1): other.begin})))
     assert client.upload_id == other.upload_id
+    assert len(world.objects.uploads) == 1
+
+
+@pytest.mark.parametrize("before", ["begin", "create_multipart", "opened"])
+def test_two_restarts_at_once_do_not_cancel_each_other_for_ever(world: World, before: str) -> None:
+    """Each cancels what it found, once; who then meets another's new upload is told of it and leaves it alone."""
+    client_of(world)
+    one, other = Client(world, bytes_of(PART, seed=2)), Client(world, bytes_of(PART, seed=3))
+    engine = world.new_engine(Script({(before, 1): lambda: other.begin(restart=True)}))
+    with pytest.raises(UploadInProgress) as refused:
+        one.begin(engine=engine, restart=True)
+    assert refused.value.extra["upload_id"] == other.upload_id
+    other.send_all()
+    assert isinstance(other.complete(), File)
+    assert world.content() == other.body
+
+
+def test_a_restart_does_not_cancel_what_it_has_begun_itself(world: World) -> None:
+    """Somebody who resumes the new upload opens it first; both have the same."""
+    client_of(world)
+    one, other = Client(world, bytes_of(PART)), Client(world, bytes_of(PART))
+    engine = world.new_engine(Script({("opened", 1): other.begin}))
+    one.begin(engine=engine, restart=True)
+    assert one.upload_id == other.upload_id
     assert len(world.objects.uploads) == 1
 
 
@@ -119,6 +150,17 @@ def test_two_completions_at_once_give_the_same_file(world: World) -> None:
     assert isinstance(first, File)
     assert [type(result) for result in seen] == [StillCompleting]
     assert client.complete() == first
+
+
+@pytest.mark.parametrize("before", ["upload", "file", "lease"])
+def test_a_completion_just_before_anothers_look_gives_the_same_file(world: World, before: str) -> None:
+    """The file that it finds under the name is its own upload's, and no reason to refuse."""
+    client = client_of(world, replace=True)
+    client.send_all()
+    seen: list[object] = []
+    engine = world.new_engine(Script({(before, 1): lambda: seen.append(client.complete())}))
+    assert [client.complete(engine=engine, replace=False)] == seen
+    assert isinstance(seen[0], File)
 
 
 def test_a_completion_taken_over_gives_everybody_the_same_file(world: World) -> None:

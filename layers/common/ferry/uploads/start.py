@@ -59,18 +59,32 @@ def start(engine: Engine, ns: str, request: StartRequest) -> Started:
         grid = Grid.plan(request.size, request.chunk_size or MAX_CHUNK_SIZE)
     except ValueError as error:
         raise InvalidField.at("size" if str(error).startswith("size") else "chunk_size", str(error)) from error
-    return decide(lambda: _start(engine, ns, request, grid))
+    asked = _Asked(request, grid)
+    return decide(lambda: _start(engine, ns, asked))
 
 
-def _start(engine: Engine, ns: str, request: StartRequest, grid: Grid) -> Started:
+@dataclass(slots=True)
+class _Asked:
+    """A request, and what it has done already when it decides anew: it cancels one upload at most, or two that insist
+    on a restart would cancel each other's for ever, and never the one it has begun.
+    """
+
+    request: StartRequest
+    grid: Grid
+    cancelled: bool = False
+    began: str | None = None
+
+
+def _start(engine: Engine, ns: str, asked: _Asked) -> Started:
+    request = asked.request
     file, slot = engine.ledger.look_up(ns, request.name)
     if file is not None and _is_very_same(file, request):
         return Started(file=file)
     if slot is not None and slot.open:
-        return _go_on(engine, slot, request)
+        return _go_on(engine, slot, asked)
     if file is not None and not request.replace:
         raise FileExists
-    return _begin(engine, ns, request, grid, slot)
+    return _begin(engine, ns, asked, slot)
 
 
 def _is_very_same(file: File, request: StartRequest) -> bool:
@@ -79,7 +93,8 @@ def _is_very_same(file: File, request: StartRequest) -> bool:
     return file.size == request.size and bool(known) and all(have == want for have, want in known)
 
 
-def _go_on(engine: Engine, slot: Slot, request: StartRequest) -> Started:
+def _go_on(engine: Engine, slot: Slot, asked: _Asked) -> Started:
+    request = asked.request
     upload = engine.ledger.upload(slot.upload_id)
     if upload is None or not upload.session.state.in_progress:
         raise Moved
@@ -87,19 +102,23 @@ def _go_on(engine: Engine, slot: Slot, request: StartRequest) -> Started:
     if is_expired(engine, upload):
         end(engine, upload, State.EXPIRED)
         raise Moved
-    if request.restart:
+    not_mine = request.restart and session.upload_id != asked.began
+    if not_mine and not asked.cancelled and asked.began is None:
         if session.state is State.COMPLETING:
             raise UploadCompleting
         end(engine, upload, State.CANCELLED)
+        asked.cancelled = True
         raise Moved
-    if (session.grid.size, session.crc32c, session.fingerprint) != (request.size, request.crc32c, request.fingerprint):
+    wanted = (request.size, request.crc32c, request.fingerprint)
+    if not_mine or (session.grid.size, session.crc32c, session.fingerprint) != wanted:
         raise UploadInProgress(upload_id=session.upload_id, size=session.grid.size, expires_at=upload.expires_at)
     upload = ensure_open(engine, upload)
     engine.hints.put(session.ns, session.name, session.upload_id)
     return Started(upload=upload, parts=landed_parts(engine, upload))
 
 
-def _begin(engine: Engine, ns: str, request: StartRequest, grid: Grid, over: Slot | None) -> Started:
+def _begin(engine: Engine, ns: str, asked: _Asked, over: Slot | None) -> Started:
+    request, grid = asked.request, asked.grid
     now = engine.clock()
     session = Session(
         upload_id=engine.new_id(),
@@ -119,5 +138,6 @@ def _begin(engine: Engine, ns: str, request: StartRequest, grid: Grid, over: Slo
     )
     stripes = tuple(Progress(stripe=index, open=True, touched=now) for index in range(grid.stripe_count))
     engine.ledger.begin(session, over=over, due=now + CREATING_TIMEOUT)
+    asked.began = session.upload_id
     engine.hints.put(ns, request.name, session.upload_id)
     return Started(upload=ensure_open(engine, Upload(session, stripes)), created=True)
