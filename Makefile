@@ -46,7 +46,7 @@ test-long: $(stamp)  ## the engine against its model, thousands of schedules (mi
 	$(bin)/python -m pytest tests/unit/uploads --hypothesis-profile=long
 
 test-backends: $(stamp)  ## races on real servers: SeaweedFS, DynamoDB Local (needs Java and npm)
-	$(bin)/python -m pytest tests/backends
+	$(bin)/python -m pytest tests/backends $(if $(ROUNDS),--rounds=$(ROUNDS))
 
 lint: $(stamp)  ## formatting, rules, types, and the direction of imports
 	$(bin)/ruff format --check .
@@ -102,6 +102,9 @@ bench-cold: $(bench_stamp)  ## cold starts from the built layer, beside a bare S
 	@$(tool) FERRY_ARCHITECTURE=$(here) sh -c '. sam/runtime-python.sh && \
 	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -s -C layers/common build-CommonLayer && \
 	  PYTHONPATH=layers/common exec python3 -m bench.cold $(ARGS)'
+
+costs: $(bench_stamp)  ## docs/costs.md and its plot, from counted calls and the table of prices
+	PYTHONPATH=layers/common $(bin)/python -m bench.costs
 
 # What the measurements need, on top of the rest: nobody who only runs or tests Ferry waits for it.
 $(bench_stamp): $(stamp) requirements-bench.txt

@@ -16,32 +16,12 @@ from ferry.uploads.chunk import ChunkRequest, send
 from ferry.uploads.start import StartRequest, start
 from tests.fakes.faults import Log
 from tests.fakes.objects import MemoryObjects
+from tests.support.sizes import size_of_row
 from tests.support.world import NAME, NS, Client, World, bytes_of
 
 WRITE_UNIT = KIB
 KEY_LIMIT = 1_000
 CHUNKS_A_SECOND = 200
-
-
-def size_of(value: Any) -> int:
-    """The bytes DynamoDB counts for a value ("DynamoDB item sizes and formats" in its developer guide)."""
-    if isinstance(value, bool):
-        return 1
-    if isinstance(value, int):
-        return (len(str(abs(value))) + 1) // 2 + 1
-    if isinstance(value, str):
-        return len(value.encode())
-    if isinstance(value, bytes):
-        return len(value)
-    if isinstance(value, frozenset | set):
-        return sum(size_of(item) for item in value)
-    if isinstance(value, Mapping):
-        return 3 + sum(1 + size_of(name) + size_of(item) for name, item in value.items())
-    raise TypeError(type(value))
-
-
-def size_of_row(row: Mapping[str, Any]) -> int:
-    return sum(size_of(name) + size_of(value) for name, value in row.items() if value is not None)
 
 
 def test_the_largest_file_has_a_plan() -> None:

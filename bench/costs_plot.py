@@ -1,0 +1,67 @@
+"""The plot of docs/costs.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from bench.costs import BY_CHUNK, DIRECT, GOAL_API, GOAL_DIRECT, TB, TUS, figures, plain_presigned, size_of, tus
+from ferry.grid import KIB, MIB
+
+BLUE, ORANGE, GREEN = "#1f5fa8", "#c2571a", "#2e7d32"
+MANY = 1_000
+"""Parts that a file must have to be drawn: with fewer, what a file costs whatever its size blurs the line."""
+
+TICKS = (256 * KIB, MIB, 4 * MIB, 8 * MIB, 64 * MIB, 528 * MIB)
+
+
+def draw(path: Path) -> None:
+    """Both axes by powers, for the figures lie four orders apart."""
+    mpl.rcParams["svg.hashsalt"] = "ferry"
+    figure = Figure(figsize=(9, 5.4), layout="constrained")
+    axes = figure.subplots()
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+
+    chunks = [case.chunk_size for case in BY_CHUNK]
+    usd = [case.usd_per_tb for case in BY_CHUNK]
+    axes.plot(
+        chunks, usd, "o-", color=ORANGE, label=f"Ferry, chunks through the API (file of {size_of(BY_CHUNK[0].size)})"
+    )
+    s3 = [case.cost.s3 * TB / case.size for case in BY_CHUNK]
+    axes.plot(chunks, s3, "o:", color=ORANGE, markerfacecolor="white", label="of that, S3 alone")
+
+    direct = {case.grid.part_size: case for case in DIRECT if case.grid.part_count >= MANY}
+    parts = list(direct)
+    plain = [plain_presigned(size, case.grid.part_count) for size, case in direct.items()]
+    axes.plot(
+        parts, [case.usd_per_tb for case in direct.values()], "s-", color=BLUE, label="Ferry, parts straight to S3"
+    )
+    axes.plot(parts, plain, "x", color="black", markersize=9, label="plain presigned parts, S3 alone")
+    for size, value, color in [*zip(chunks, usd, [ORANGE] * 3, strict=True)] + [
+        (size, case.usd_per_tb, BLUE) for size, case in direct.items()
+    ]:
+        label = f"{value:.2f}" if value > 1 else f"{value:.3f}"
+        axes.annotate(label, (size, value), (8, 7), textcoords="offset points", color=color)
+
+    for size in TUS:
+        label = "tus-node-server with s3-store, S3 alone: from … to" if size == min(TUS) else ""
+        axes.vlines(size * 0.87, *tus(size), color=GREEN, linewidth=6, alpha=0.5, label=label)
+    goals: dict[str, Any] = {"markerfacecolor": "none", "markersize": 11, "linestyle": "none"}
+    axes.plot(4 * MIB, GOAL_API, "v", color=ORANGE, label=f"goals: {GOAL_API:.2f} and {GOAL_DIRECT:.2f}", **goals)
+    axes.plot(64 * MIB, GOAL_DIRECT, "v", color=BLUE, **goals)
+
+    axes.set_xticks(TICKS, [size_of(tick) for tick in TICKS])
+    axes.set_xticks([], minor=True)
+    axes.set_yticks([0.01, 0.1, 1, 10, 100], ["0.01", "0.1", "1", "10", "100"])
+    axes.set_xlim(180 * KIB, 900 * MIB)
+    axes.set_xlabel("size of a chunk or a part")
+    axes.set_ylabel("USD a TB uploaded")
+    axes.grid(visible=True, which="major", color="#dddddd")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="upper right")
+    figure.savefig(path, metadata={"Date": None, "Description": figures()})

@@ -1,0 +1,27 @@
+"""The bytes that DynamoDB counts for a row: what its limits and its units are about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def size_of(value: Any) -> int:
+    """The bytes DynamoDB counts for a value ("DynamoDB item sizes and formats" in its developer guide)."""
+    if isinstance(value, bool):
+        return 1
+    if isinstance(value, int):
+        return (len(str(abs(value))) + 1) // 2 + 1
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, frozenset | set):
+        return sum(size_of(item) for item in value)
+    if isinstance(value, Mapping):
+        return 3 + sum(1 + size_of(name) + size_of(item) for name, item in value.items())
+    raise TypeError(type(value))
+
+
+def size_of_row(row: Mapping[str, Any]) -> int:
+    return sum(size_of(name) + size_of(value) for name, value in row.items() if value is not None)
