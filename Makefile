@@ -103,6 +103,11 @@ bench-cold: $(bench_stamp)  ## cold starts from the built layer, beside a bare S
 	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -s -C layers/common build-CommonLayer && \
 	  PYTHONPATH=layers/common exec python3 -m bench.cold $(ARGS)'
 
+bench-api: $(bench_stamp)  ## warm speed through the API and straight to S3, beside S3's clients and tus (ARGS="--rounds 5 --write")
+	@$(tool) FERRY_ARCHITECTURE=$(here) sh -c '. sam/runtime-python.sh && \
+	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -s -C layers/common build-CommonLayer && \
+	  PYTHONPATH=layers/common exec python3 -m bench.api $(ARGS)'
+
 costs: $(bench_stamp)  ## docs/costs.md and its plot, from counted calls and the table of prices
 	PYTHONPATH=layers/common $(bin)/python -m bench.costs
 

@@ -18,9 +18,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from bench import prepare, runtime, service
+from bench import prepare, report, runtime, service
 from bench.errors import BenchError
 from bench.service import Service
 from local.api import BYTES, must
@@ -29,10 +29,12 @@ from local.events import Request, new_request_id, shape
 from local.launch import ROOT
 from local.routing import Match, Route
 
-FIGURES = ROOT / "docs" / "performance" / "cold.json"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 ROUNDS = 15
 BARE, LIKE = "bare client", "bare client, as a function"
-GOAL_RATIO, GOAL_PEAK = 1.3, 70.0
+GOAL_RATIO = 1.3
 _IMPORTED = "import time:"
 
 
@@ -96,7 +98,7 @@ class Measured:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench-cold", description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"starts of each (default {ROUNDS})")
-    parser.add_argument("--write", action="store_true", help=f"keep the figures in {FIGURES.relative_to(ROOT)}")
+    parser.add_argument("--write", action="store_true", help=report.HELP)
     options = parser.parse_args(arguments)
     try:
         python = prepare.python()
@@ -110,8 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = summary(subjects)
     print(table(figures))
     if options.write:
-        FIGURES.parent.mkdir(parents=True, exist_ok=True)
-        FIGURES.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        report.keep("cold", figures, table(figures), plot)
     return 0
 
 
@@ -144,15 +145,17 @@ def functions(running: Service, python: str, copies: Path) -> Iterable[Measured]
     token = json.dumps({"grant_type": "client_credentials", **credentials}).encode()
     start = json.dumps({"filename": "begun", "size": 1}).encode()
     firsts = [
-        ("auth: a token", "AuthFunction", _event("POST /auth/token", json_type, token)),
-        ("upload: start (JSON)", "UploadFunction", _event("POST /upload/start", {**bearer, **json_type}, start)),
+        ("auth: a token", "AuthFunction", gateway_event("POST /auth/token", json_type, token)),
+        ("upload: start (JSON)", "UploadFunction", gateway_event("POST /upload/start", {**bearer, **json_type}, start)),
         (
             "upload: a raw chunk",
             "UploadFunction",
-            _event("POST /upload/chunk", {**bearer, "content-type": BYTES}, b"1", "filename=begun&chunk_index=1"),
+            gateway_event(
+                "POST /upload/chunk", {**bearer, "content-type": BYTES}, b"1", "filename=begun&chunk_index=1"
+            ),
         ),
-        ("download: a small file", "DownloadFunction", _event("GET /download", bearer, b"", f"filename={name}")),
-        ("status: of one upload", "StatusFunction", _event("GET /status", bearer, b"", f"filename={name}")),
+        ("download: a small file", "DownloadFunction", gateway_event("GET /download", bearer, b"", f"filename={name}")),
+        ("status: of one upload", "StatusFunction", gateway_event("GET /status", bearer, b"", f"filename={name}")),
         ("cleanup: the schedule", "CleanupFunction", {"ferry": "sweep"}),
     ]
     for title, logical, event in firsts:
@@ -168,7 +171,7 @@ def functions(running: Service, python: str, copies: Path) -> Iterable[Measured]
         yield Measured(title, Function(command, env, folder, event, status))
 
 
-def _event(route: str, headers: Mapping[str, str], body: bytes, query: str = "") -> dict[str, Any]:
+def gateway_event(route: str, headers: Mapping[str, str], body: bytes, query: str = "") -> dict[str, Any]:
     method, _, path = route.partition(" ")
     sent = [(name.encode(), value.encode()) for name, value in {"host": "127.0.0.1", **headers}.items()]
     request = Request(method, path.encode(), query.encode(), sent, body, "127.0.0.1")
@@ -220,6 +223,27 @@ def table(figures: Sequence[Mapping[str, Any]]) -> str:
         for row in figures
     ]
     return "\n".join(lines)
+
+
+def plot(axes: Axes, figures: Sequence[Mapping[str, Any]]) -> None:
+    """Each function's ratio to the bare client as a function, and the goal."""
+    rows = figures[:0:-1]
+    ratios = [row["to_function"] for row in rows]
+    colours = [report.THEIRS if row["name"] == LIKE else report.OURS for row in rows]
+    bars = axes.barh([row["name"] for row in rows], ratios, color=colours)
+    labels = [f"{ratio:.2f} times, {row['peak_mb']:.0f} MB" for ratio, row in zip(ratios, rows, strict=True)]
+    axes.bar_label(bars, labels, label_type="center", color="white")
+    axes.axvline(GOAL_RATIO, color=report.INK, linestyle="--", linewidth=1)
+    axes.annotate(
+        "goal",
+        (GOAL_RATIO, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="center",
+    )
+    axes.set_xlim(0, max([*ratios, GOAL_RATIO]) * 1.08)
+    axes.set_xlabel("fresh process to first answer, times that of a function with a bare S3 client")
 
 
 if __name__ == "__main__":

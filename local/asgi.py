@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 
@@ -29,8 +31,29 @@ async def lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None
             return
 
 
+async def body_of(receive: ASGIReceiveCallable, most: int) -> bytes:
+    """The body; of a longer one than `most` bytes as much as shows that."""
+    body = bytearray()
+    while True:
+        event = await receive()
+        if event["type"] != "http.request":
+            return bytes(body)
+        body.extend(event["body"][: most + 1 - len(body)])
+        if not event["more_body"]:
+            return bytes(body)
+
+
 async def answer_empty(send: ASGISendCallable, status: int) -> None:
     """An answer without a body."""
-    headers = [(b"content-length", b"0")]
-    await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    await _answer(send, status, b"", [])
+
+
+async def answer_json(send: ASGISendCallable, status: int, content: Mapping[str, Any]) -> None:
+    """An answer of a service that speaks AWS's JSON 1.1."""
+    await _answer(send, status, json.dumps(content).encode(), [(b"content-type", b"application/x-amz-json-1.1")])
+
+
+async def _answer(send: ASGISendCallable, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    framed = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": framed, "trailers": False})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

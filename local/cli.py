@@ -30,6 +30,7 @@ environment:
 what you get:
   one line that begins with `ready`, and .local/ferry.json with the addresses and three clients:
   demo (every scope), reader (files:read, the same files), other (every scope, other files).
+  What happens to uploads and files is told in .local/events.jsonl (docs/events.md).
   Files and half-done uploads survive a stop and a kill; Ctrl-C stops all.
 
 try:

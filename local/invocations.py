@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from local import limits
-from local.asgi import acceptable, answer_empty, lifespan
+from local.asgi import acceptable, answer_empty, body_of, lifespan
 from local.pool import Crashed, FunctionFailed, Throttled, TimedOut
 
 Invoke = Callable[[str, bytes], Awaitable[bytes]]
@@ -35,7 +35,7 @@ class Invocations:
         if scope["type"] == "lifespan":
             await lifespan(receive, send)
         elif scope["type"] == "http":
-            await answer_empty(send, self.accept(scope, await _body(receive)))
+            await answer_empty(send, self.accept(scope, await body_of(receive, limits.EVENT)))
 
     def accept(self, scope: HTTPScope, event: bytes) -> int:
         """The status of the answer; with 202 the function has begun, and nobody is told how it ends."""
@@ -66,15 +66,3 @@ class Invocations:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-
-async def _body(receive: ASGIReceiveCallable) -> bytes:
-    """The body; of a longer one than any event may be, as much as shows that."""
-    body = bytearray()
-    while True:
-        event = await receive()
-        if event["type"] != "http.request":
-            return bytes(body)
-        body.extend(event["body"][: limits.EVENT + 1 - len(body)])
-        if not event["more_body"]:
-            return bytes(body)

@@ -11,3 +11,6 @@ INVOKE_REQUEST = 6 * 1024 * 1024
 EVENT = 1024 * 1024
 """The event of an asynchronous invocation."""
 INVOKE_RESPONSE = 6 * 1024 * 1024 + 100
+EVENTS_AT_ONCE = 10
+EVENTS_BYTES = 256 * 1024
+"""The entries of one PutEvents, and their bytes together."""

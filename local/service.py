@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +15,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from ferry.aws.access_table import AccessTable
-from local import clients, objects, provision, schedule, sockets, stack, tables, template, ticker
+from local import bus, clients, objects, provision, schedule, sockets, stack, tables, template, ticker
 from local.emulator import Emulator
 from local.errors import LocalError
 from local.gateway import Gateway
@@ -28,6 +29,9 @@ _BACKENDS = "backends.json"
 _ACCESS_TABLE = "AccessTable"
 _WAITING = "MostWaiting"
 _REAP_EVERY, _REAP_IDLE = 30.0, 300.0
+
+Applications = Mapping[int, Gateway | Invocations | bus.Bus]
+"""By the file descriptor of the socket that they serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,8 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
         state = running.enter_context(contextlib.closing(State(options.state)))
         known = state.read(_BACKENDS)
         people = clients.recall(state.read("ferry.json"))
-        listener, inner = sockets.listen_near(options.port), sockets.listen_near(0)
-        for opened in (listener, inner):
+        listener, inner, telling = (sockets.listen_near(port) for port in (options.port, 0, 0))
+        for opened in (listener, inner, telling):
             running.callback(opened.close)
         access_key = str(known.get("access_key") or f"FERRY{secret()[:16]}")
         secret_key = str(known.get("secret_key") or secret())
@@ -94,7 +98,7 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
 
         parameters = {**options.parameters}
         if "Endpoints" in source.get("Parameters", {}):
-            parameters["Endpoints"] = f"{backends.endpoints()},lambda=http://{sockets.HOST}:{inner.getsockname()[1]}"
+            parameters["Endpoints"] = _endpoints(backends, {"lambda": inner, "events": telling})
         final = stack.read(source, folder, parameters, references=keys)
         pools = _pools(final, state, credentials, options, running)
 
@@ -116,7 +120,11 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
         invocations = Invocations({stack.physical_name(name): name for name in pools}, invoke)
         running.push_async_callback(invocations.close)
         # The servers close them, so they must not be closed here as well.
-        applications: dict[int, Gateway | Invocations] = {listener.detach(): gateway, inner.detach(): invocations}
+        applications: Applications = {
+            listener.detach(): gateway,
+            inner.detach(): invocations,
+            telling.detach(): bus.Bus(frozenset(final.buses), state.folder, echo=not options.quiet),
+        }
         server = asyncio.create_task(_serve_all(applications, stopping))
         helpers = [asyncio.create_task(ticker.tick_forever(entry, following, invoke)) for entry, following in schedules]
         helpers.append(asyncio.create_task(_reap(pools)))
@@ -156,6 +164,12 @@ async def _start_backends(
     return object_server, table_server
 
 
+def _endpoints(backends: Backends, own: Mapping[str, socket.socket]) -> str:
+    """The services that run beside this one, and those that it is itself."""
+    addresses = [f"{name}=http://{sockets.HOST}:{opened.getsockname()[1]}" for name, opened in own.items()]
+    return ",".join([backends.endpoints(), *addresses])
+
+
 def _pools(
     final: Stack, state: State, credentials: Mapping[str, str], options: Options, running: contextlib.AsyncExitStack
 ) -> dict[str, Pool]:
@@ -175,11 +189,11 @@ def _pools(
     return pools
 
 
-async def _serve_all(applications: Mapping[int, Gateway | Invocations], stopping: asyncio.Event) -> None:
+async def _serve_all(applications: Applications, stopping: asyncio.Event) -> None:
     await asyncio.gather(*(_serve(each, listener, stopping) for listener, each in applications.items()))
 
 
-async def _serve(application: Gateway | Invocations, listener: int, stopping: asyncio.Event) -> None:
+async def _serve(application: Gateway | Invocations | bus.Bus, listener: int, stopping: asyncio.Event) -> None:
     config = Config()
     config.bind = [f"fd://{listener}"]
     config.include_server_header = False

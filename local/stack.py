@@ -63,7 +63,9 @@ class CorsRules:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The stack. Tables, buckets and keys map a logical id to its resolved CloudFormation properties."""
+    """The stack. Tables, buckets and keys map a logical id to its resolved CloudFormation properties; `buses` are the
+    names of its event buses.
+    """
 
     functions: Mapping[str, Function]
     routes: tuple[Route, ...]
@@ -72,6 +74,7 @@ class Stack:
     tables: Mapping[str, Mapping[str, Any]]
     buckets: Mapping[str, Mapping[str, Any]]
     keys: Mapping[str, Mapping[str, Any]]
+    buses: tuple[str, ...] = ()
 
 
 def physical_name(logical: str) -> str:
@@ -125,6 +128,7 @@ def read(
         tables=_properties(template, "AWS::DynamoDB::Table"),
         buckets=_properties(template, "AWS::S3::Bucket"),
         keys=_properties(template, "AWS::KMS::Key", only=("KeySpec", "KeyUsage", "Description")),
+        buses=tuple(reference(name) for name in template.resources("AWS::Events::EventBus")),
     )
 
 

@@ -94,6 +94,7 @@ START = Operation(
         errors.UploadInProgress,
         errors.UploadCompleting,
         errors.FileExists,
+        errors.QuotaExceeded,
     ),
 )
 CHUNK = Operation(

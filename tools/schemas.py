@@ -76,6 +76,15 @@ SCHEMAS: Mapping[str, Schema] = {
             "size": {"type": "integer", "description": "With `upload_in_progress` and `range_not_satisfiable`."},
             "expires_at": TIME | {"description": "With `upload_in_progress`."},
             "missing": RANGES | {"description": "With `upload_incomplete`: ranges of chunks, at most 1,000."},
+            "quota": record(
+                {
+                    "which": one_of("bytes", "uploads", "file"),
+                    "limit": BYTES | {"description": "What the namespace may have."},
+                    "used": BYTES | {"description": "What it has, by files and open uploads."},
+                    "requested": BYTES | {"description": "What was asked for on top of it."},
+                },
+                text="With `quota_exceeded`: bytes, or uploads in progress.",
+            ),
             "scope": {"type": "string", "description": "With `insufficient_scope`: what would have been enough."},
         },
         "required": ["type", "title", "status", "detail", "code", "request_id"],

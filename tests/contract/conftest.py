@@ -24,7 +24,8 @@ from ferry.aws.ledger import DynamoLedger
 from ferry.aws.objects import S3Objects
 from ferry.aws.seats import DynamoSeats
 from ferry.aws.session import AwsSession
-from ferry.ports import Ledger, ObjectStore, Seats
+from ferry.outbound import Seats
+from ferry.ports import Ledger, ObjectStore
 from tests.contract.sending import Sender, sender_over_http, sender_to_fake
 from tests.fakes.clock import START, SettableClock
 from tests.fakes.ledger import MemoryLedger

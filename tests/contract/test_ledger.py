@@ -285,7 +285,7 @@ def test_finish_only_over_the_file_that_was_read(ledger: Ledger) -> None:
     assert ledger.file(NS, NAME) == old
     assert seen(ledger) == upload
     assert dues(ledger) == before
-    ledger.delete_file(old, object_due=START + 40)
+    ledger.delete_file(old, object_due=START + 40, now=START)
     with pytest.raises(Moved):
         ledger.finish(upload.session, file_of(), over=old, stages_due=1, object_due=1, ttl=TTL)
     ledger.finish(upload.session, file_of(), over=None, stages_due=1, object_due=1, ttl=TTL)
@@ -364,12 +364,12 @@ def test_delete_file(ledger: Ledger) -> None:
     old = finished(ledger, OTHER)
     file = finished(ledger, ID)
     with pytest.raises(Moved):
-        ledger.delete_file(old, object_due=START + 40)
-    ledger.delete_file(file, object_due=START + 40)
+        ledger.delete_file(old, object_due=START + 40, now=START)
+    ledger.delete_file(file, object_due=START + 40, now=START)
     assert ledger.file(NS, NAME) is None
     assert Due(DueKind.OBJECT, ID, START + 40) in dues(ledger)
     with pytest.raises(Moved):
-        ledger.delete_file(file, object_due=START + 50)
+        ledger.delete_file(file, object_due=START + 50, now=START)
     assert Due(DueKind.OBJECT, ID, START + 50) not in dues(ledger)
 
 

@@ -21,7 +21,7 @@ def test_an_object_has_a_row_from_the_switch_of_the_pointer_on(ledger: Ledger) -
     assert DueKind.OBJECT not in {entry.kind for entry in ledger.due(10**13, None, 10).items}
     file = finished(ledger, OTHER)
     assert ledger.owners([ID, OTHER, THIRD, ID]) == {ID: (NS, NAME), OTHER: (NS, NAME)}
-    ledger.delete_file(file, object_due=START + 40)
+    ledger.delete_file(file, object_due=START + 40, now=START)
     assert ledger.owners([OTHER]) == {OTHER: (NS, NAME)}
     tombs = {entry for entry in ledger.due(10**13, None, 10).items if entry.kind is DueKind.OBJECT}
     assert tombs == {Due(DueKind.OBJECT, ID, START + 30), Due(DueKind.OBJECT, OTHER, START + 40)}

@@ -39,10 +39,10 @@ def test_a_lease_needs_every_stripe_as_it_was_read(ledger: Ledger, moved: str) -
 
 def test_a_name_is_looked_up_in_one(ledger: Ledger) -> None:
     """Its file and its slot, each if there is one."""
-    assert ledger.look_up(NS, NAME) == (None, None)
+    assert ledger.look_up(NS, NAME) == (None, None, None)
     begun(ledger, name="begun")
-    assert ledger.look_up(NS, "begun") == (None, Slot(NS, "begun", ID, open=True))
+    assert ledger.look_up(NS, "begun") == (None, Slot(NS, "begun", ID, open=True), None)
     finished(ledger, OTHER)
-    assert ledger.look_up(NS, NAME) == (file_of(OTHER), Slot(NS, NAME, OTHER, open=False))
-    ledger.delete_file(file_of(OTHER), object_due=START + IDLE)
-    assert ledger.look_up(NS, NAME) == (None, Slot(NS, NAME, OTHER, open=False))
+    assert ledger.look_up(NS, NAME) == (file_of(OTHER), Slot(NS, NAME, OTHER, open=False), None)
+    ledger.delete_file(file_of(OTHER), object_due=START + IDLE, now=START)
+    assert ledger.look_up(NS, NAME) == (None, Slot(NS, NAME, OTHER, open=False), None)

@@ -81,7 +81,7 @@ def test_a_cursor_outlives_its_file(ledger: Ledger) -> None:
     for name in "abc":
         finished(ledger, next_id(), name=name)
     page = ledger.files(NS, "", None, 2)
-    ledger.delete_file(page.items[1], object_due=START)
+    ledger.delete_file(page.items[1], object_due=START, now=START)
     assert [file.name for file in ledger.files(NS, "", page.cursor, 2).items] == ["c"]
 
 

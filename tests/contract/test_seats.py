@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferry.ports import Seats
+from ferry.outbound import Seats
 from tests.fakes.clock import START
 
 UNTIL = START + 20_000

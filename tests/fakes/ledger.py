@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from ferry.aws import cursors
-from ferry.model import Claim, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
+from ferry.model import Claim, Deletion, DueKind, File, Progress, Quota, Session, Slot, State, StoredObject, Upload
 from ferry.ports import Moved, Page
 from tests.fakes.ledger_cleanup import CleanupMemory
 from tests.fakes.ledger_rows import Name, Rows
+from tests.fakes.listings import epoch_seconds, forgetting, name_at, names_after
+from tests.fakes.quotas import count, marked
 
 
 class MemoryLedger(CleanupMemory):
@@ -19,6 +21,7 @@ class MemoryLedger(CleanupMemory):
 
     def __init__(self) -> None:
         super().__init__(Rows())
+        self.was_set_back = False
 
     def snapshot(self) -> Rows:
         """What a point-in-time backup would hold."""
@@ -28,6 +31,7 @@ class MemoryLedger(CleanupMemory):
     def restore(self, rows: Rows) -> None:
         with self._lock:
             self.rows = copy.deepcopy(rows)
+            self.was_set_back = True
 
     # Reads
 
@@ -39,9 +43,9 @@ class MemoryLedger(CleanupMemory):
         with self._lock:
             return self.rows.slots.get((ns, name))
 
-    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None]:
+    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None, Quota | None]:
         with self._lock:
-            return self.file(ns, name), self.slot(ns, name)
+            return self.file(ns, name), self.slot(ns, name), self.rows.quotas.get(ns)
 
     def upload(self, upload_id: str) -> Upload | None:
         with self._lock:
@@ -53,18 +57,18 @@ class MemoryLedger(CleanupMemory):
 
     def files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
         listing = ("files", ns, prefix)
-        after = _after(cursor, listing, prefix)
+        after = name_at(cursor, listing, prefix)
         with self._lock:
-            names = _names(self.rows.files, ns, after)
+            names = names_after(self.rows.files, ns, after)
             found = [self.rows.files[ns, name] for name in names if name.startswith(prefix)]
         more = cursors.encode(listing, [found[limit - 1].name]) if len(found) > limit else None
         return Page(found[:limit], more)
 
     def open_slots(self, ns: str, cursor: str | None, limit: int) -> Page[Slot]:
         listing = ("slots", ns)
-        after = _after(cursor, listing)
+        after = name_at(cursor, listing)
         with self._lock:
-            names = _names(self.rows.slots, ns, after)
+            names = names_after(self.rows.slots, ns, after)
             page = [self.rows.slots[ns, name] for name in names[:limit]]
         more = cursors.encode(listing, [page[-1].name]) if len(names) > limit else None
         return Page([slot for slot in page if slot.open], more)
@@ -79,12 +83,17 @@ class MemoryLedger(CleanupMemory):
 
     # The life of an upload
 
-    def begin(self, session: Session, *, over: Slot | None, due: int) -> None:
+    def begin(self, session: Session, *, over: Slot | None, due: int, within: Quota | None = None) -> None:
         name = (session.ns, session.name)
         with self._lock:
             found = self.rows.slots.get(name)
             _demand(session.upload_id not in self.rows.sessions)
             _demand(found is None if over is None else _same(found, over) and not over.open)
+            if session.counted and within is not None:
+                used, size = self.rows.quotas[session.ns], session.grid.size
+                _demand(within.max_bytes is None or used.bytes + size <= within.max_bytes)
+                _demand(within.max_uploads is None or used.uploads < within.max_uploads)
+                count(self.rows, session.ns, size, 1)
             self.rows.sessions[session.upload_id] = session
             self.rows.stripes[session.upload_id] = {
                 number: Progress(number, open=True, touched=session.created)
@@ -94,10 +103,10 @@ class MemoryLedger(CleanupMemory):
             self.rows.ttls.pop(name, None)
             self.rows.dues[DueKind.SESSION, session.upload_id] = due
 
-    def opened(self, upload_id: str, multipart_id: str | None, *, due: int) -> None:
+    def opened(self, upload_id: str, multipart_id: str | None, *, due: int, untold: bool = False) -> None:
         with self._lock:
             self._session(upload_id, State.CREATING)
-            self._move(upload_id, due=due, state=State.OPEN, multipart_id=multipart_id)
+            self._move(upload_id, due=due, state=State.OPEN, multipart_id=multipart_id, untold=untold)
 
     def claim(self, upload_id: str, part: int, index: int, claim: Claim) -> Mapping[int, Claim]:
         with self._lock:
@@ -175,7 +184,7 @@ class MemoryLedger(CleanupMemory):
         with self._lock:
             session = self._leased(upload_id, attempt)
             if made is None:
-                stripes = _forgetting(self._present(upload), upload, forget)
+                stripes = forgetting(self._present(upload), upload, forget)
                 _demand(all(row.epoch == seen.epoch for row, seen, lost in stripes if lost))
                 for row, _, lost in stripes:
                     self._reopen(upload, row, lost)
@@ -191,25 +200,38 @@ class MemoryLedger(CleanupMemory):
             )
 
     def finish(
-        self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int
+        self,
+        session: Session,
+        file: File,
+        *,
+        over: File | None,
+        stages_due: int,
+        object_due: int,
+        ttl: int,
+        tell_by: int | None = None,
     ) -> None:
         name = (file.ns, file.name)
         with self._lock:
             self._leased(session.upload_id, session.attempt)
             found = self.rows.files.get(name)
-            _demand((found and found.upload_id) == (over and over.upload_id))
-            self._release(name, session.upload_id, _seconds(ttl))
+            _demand((found and marked(found)) == (over and marked(over)))
+            self._release(name, session.upload_id, epoch_seconds(ttl))
             self.rows.files[name] = file
+            freed = over.size if over is not None and over.counted else 0
+            count(self.rows, session.ns, -freed, -int(session.counted))
             self._move(
                 session.upload_id,
-                due=None,
+                due=tell_by,
+                untold=tell_by is not None,
                 state=State.COMPLETE,
                 answer=file,
+                replaced=over and over.upload_id,
                 ended=file.uploaded_at,
                 attempt=None,
                 lease_until=0,
             )
-            self.rows.ttls[session.upload_id,] = ttl
+            if tell_by is None:
+                self.rows.ttls[session.upload_id,] = ttl
             self.rows.objects[session.upload_id] = name
             self.rows.dues[DueKind.STAGES, session.upload_id] = stages_due
             if over is not None:
@@ -222,29 +244,47 @@ class MemoryLedger(CleanupMemory):
             if attempt is None:
                 _demand(upload.session.state in (State.CREATING, State.OPEN))
                 session = self._session(upload_id, upload.session.state)
+                _demand(session.counted == upload.session.counted)
             else:
                 session = self._leased(upload_id, attempt)
             if state is State.EXPIRED:
                 _demand([row.touched for row in self._present(upload)] == [seen.touched for seen in upload.stripes])
             self._present(upload)
-            self._release((session.ns, session.name), upload_id, _seconds(ttl))
+            self._release((session.ns, session.name), upload_id, epoch_seconds(ttl))
             self._close(upload)
+            if session.counted:
+                count(self.rows, session.ns, -session.grid.size, -1)
             self._move(upload_id, due=now, state=state, ended=now, attempt=None, lease_until=0)
 
     def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:
         with self._lock:
             self._session(upload_id, State.CANCELLED, State.EXPIRED)
-            self._move(upload_id, due=None, swept=True)
-            self.rows.ttls[upload_id,] = _seconds(ttl)
+            self._move(upload_id, due=None, swept=True, untold=False)
+            self.rows.ttls[upload_id,] = epoch_seconds(ttl)
             self.rows.dues[DueKind.STAGES, upload_id] = stages_due
 
-    def delete_file(self, file: File, *, object_due: int) -> None:
+    def told(self, session: Session, *, due: int | None, ttl: int | None = None) -> None:
+        with self._lock:
+            found = self._session(session.upload_id, session.state)
+            self._move(session.upload_id, due=due, untold=False, version=found.version)
+            if ttl is not None:
+                self.rows.ttls[session.upload_id,] = epoch_seconds(ttl)
+
+    def delete_file(self, file: File, *, object_due: int, now: int, tell_by: int | None = None) -> None:
         with self._lock:
             found = self.rows.files.get((file.ns, file.name))
-            _demand(found is not None and found.upload_id == file.upload_id)
+            _demand(found is not None and marked(found) == marked(file))
+            count(self.rows, file.ns, -file.size if file.counted else 0, 0)
             del self.rows.files[file.ns, file.name]
             self.rows.objects[file.upload_id] = (file.ns, file.name)
             self.rows.dues[DueKind.OBJECT, file.upload_id] = object_due
+            if tell_by is not None:
+                self.rows.dues[DueKind.DELETED, file.upload_id] = tell_by
+                self.rows.deletions[file.upload_id] = Deletion(file, now)
+
+    def deletion(self, upload_id: str) -> Deletion | None:
+        with self._lock:
+            return self.rows.deletions.get(upload_id)
 
     # Within the lock
 
@@ -268,7 +308,7 @@ class MemoryLedger(CleanupMemory):
             else:
                 self.rows.dues[DueKind.SESSION, upload_id] = due
         session = self.rows.sessions[upload_id]
-        self.rows.sessions[upload_id] = replace(session, version=session.version + 1, **changes)
+        self.rows.sessions[upload_id] = replace(session, **{"version": session.version + 1} | changes)
 
     def _stripe(self, upload_id: str, row: Progress, **changes: Any) -> Progress:
         changed = self.rows.stripes[upload_id][row.stripe] = replace(row, **changes)
@@ -319,34 +359,3 @@ def _demand(condition: bool) -> None:
 
 def _same(found: Slot | None, over: Slot) -> bool:
     return found is not None and found.upload_id == over.upload_id and found.open == over.open
-
-
-def _seconds(ttl: int) -> int:
-    if ttl > 10**11:
-        raise ValueError("a ttl is in epoch seconds, this looks like milliseconds")
-    return ttl
-
-
-def _names(rows: Mapping[Name, object], ns: str, after: str) -> list[str]:
-    names = [name for found, name in rows if found == ns]
-    return sorted((name for name in names if name.encode() > after.encode()), key=str.encode)
-
-
-def _after(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> str:
-    if cursor is None:
-        return ""
-    (after,) = cursors.decode(cursor, listing, "s")
-    if not after or not str(after).startswith(prefix):
-        raise cursors.invalid()
-    return str(after)
-
-
-def _forgetting(
-    rows: list[Progress], upload: Upload, forget: Iterable[int]
-) -> list[tuple[Progress, Progress, list[int]]]:
-    """Each stripe as it is, as it was seen, and the chunks in it that are to be forgotten and were counted."""
-    lost: dict[int, list[int]] = {}
-    for index in sorted(set(forget)):
-        if upload.has_chunk(index):
-            lost.setdefault(upload.stripe_of(index).stripe, []).append(index)
-    return [(row, seen, lost.get(row.stripe, [])) for row, seen in zip(rows, upload.stripes, strict=True)]

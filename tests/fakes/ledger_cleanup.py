@@ -41,6 +41,8 @@ class CleanupMemory:
             raise ValueError("a session is no tomb")
         with self._lock:
             self.rows.dues.pop((entry.kind, entry.subject), None)
+            if entry.kind is DueKind.DELETED:
+                self.rows.deletions.pop(entry.subject, None)
             if entry.kind is DueKind.OBJECT:
                 self.rows.objects.pop(entry.subject, None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ferry.model import Claim, DueKind, File, Progress, Search, Session, Slot
+from ferry.model import Claim, Deletion, DueKind, File, Progress, Quota, Search, Session, Slot
 
 Name = tuple[str, str]
 
@@ -23,4 +23,6 @@ class Rows:
     dues: dict[tuple[DueKind, str], int] = field(default_factory=dict)
     ttls: dict[tuple[str, ...], int] = field(default_factory=dict)
     objects: dict[str, Name | None] = field(default_factory=dict)
+    deletions: dict[str, Deletion] = field(default_factory=dict)
+    quotas: dict[str, Quota] = field(default_factory=dict)
     search: Search | None = None

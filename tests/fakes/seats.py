@@ -6,7 +6,7 @@ import itertools
 
 
 class MemorySeats:
-    """A `ferry.ports.Seats`; `taken` has each seat with the time at which it lapses."""
+    """A `ferry.outbound.Seats`; `taken` has each seat with the time at which it lapses."""
 
     def __init__(self, most: int = 100) -> None:
         self.most = most

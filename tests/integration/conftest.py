@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "FERRY_MENDING": "12",
     "FERRY_ORPHAN_OBJECT_DAYS": "35",
     "FERRY_MOST_WAITING": "10",
+    "FERRY_EVENT_BUS": "bus",
     "FERRY_ENDPOINTS": "",
 }
 
@@ -39,6 +40,7 @@ def new_stack() -> Iterator[Stack]:
             patch.setenv(name, value)
         make_table(boto3.client("dynamodb"), "LedgerTable", "ledger")
         make_table(boto3.client("dynamodb"), "AccessTable", "access")
+        boto3.client("events").create_event_bus(Name="bus")
         s3 = boto3.client("s3")
         make_bucket(s3, "bucket")
         wanted = properties("SigningKey")

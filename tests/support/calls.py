@@ -48,8 +48,9 @@ def _resources() -> Mapping[str, str]:
     found: dict[str, str] = {}
     for level in variables:
         for name, value in level.items():
+            given = value["Fn::If"][1] if isinstance(value, dict) and "Fn::If" in value else value
             # `CleanupFunction.Alias` is an alias of it.
-            resource = str(value.get("Ref")).partition(".")[0] if isinstance(value, dict) else ""
+            resource = str(given.get("Ref")).partition(".")[0] if isinstance(given, dict) else ""
             if resource in source["Resources"]:
                 found[f"${name}"] = resource
     return found

@@ -12,16 +12,18 @@ from ferry.digests import crc32c
 from ferry.engine import DAY, SECOND, Engine
 from ferry.errors import BackendUnavailable
 from ferry.grid import KIB
-from ferry.model import File, State
+from ferry.model import Deletion, Event, EventKind, File, Quota, State
 from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import ChunkAccepted, ChunkRequest, send
 from ferry.uploads.complete import CompleteRequest, StillCompleting, complete
 from ferry.uploads.parts import PartsRequest, SignedPart, sign
 from ferry.uploads.start import Started, StartRequest, start
 from tests.fakes.clock import CountingIds, SettableClock
+from tests.fakes.events import MemoryEvents
 from tests.fakes.faults import Crashed, Log, Script, faulty
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.objects import Answer, MemoryObjects
+from tests.fakes.quotas import MemoryQuotas
 from tests.fakes.seats import MemorySeats
 from tests.fakes.worker import MemoryWorker
 
@@ -41,8 +43,14 @@ def bytes_of(size: int, seed: int = 1) -> bytes:
 
 @dataclass
 class World:
-    """Backends that stay, and engines that come and go (a crash ends one). `log` has every call they get."""
+    """Backends that stay, and engines that come and go (a crash ends one). `log` has every call they get.
 
+    With `telling` there is a bus for events too, on which nothing may be told that has not happened. `quota` are limits
+    of the namespace `NS`.
+    """
+
+    telling: bool = False
+    quota: Quota | None = None
     clock: SettableClock = field(default_factory=SettableClock)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     ids: CountingIds = field(default_factory=CountingIds)
@@ -50,11 +58,18 @@ class World:
     seats: MemorySeats = field(default_factory=MemorySeats)
     log: Log = field(default_factory=Log)
     objects: MemoryObjects = field(init=False)
+    events: MemoryEvents = field(init=False)
     engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
         self.objects = MemoryObjects(self.clock)
+        self.events = MemoryEvents(self.check_happened)
         self.engine = self.new_engine()
+        if self.quota is not None:
+            limits = self.quota
+            MemoryQuotas(self.ledger).limit(
+                NS, max_bytes=limits.max_bytes, max_uploads=limits.max_uploads, max_file=limits.max_file
+            )
 
     def new_engine(self, script: Script | None = None, log: Log | None = None) -> Engine:
         """A fresh process; with a script, one whose calls fail by it."""
@@ -72,6 +87,7 @@ class World:
             new_id=self.ids,
             lease=LEASE,
             sleep=lambda seconds: void(self.clock.advance(int(seconds * 1000))),
+            events=faulty(self.events, script, log) if self.telling else None,
         )
 
     def work(self, engine: Engine | None = None) -> None:
@@ -97,10 +113,59 @@ class World:
         file = self.ledger.file(ns, name)
         return None if file is None else self.objects.get(f"o/{file.upload_id}")
 
+    def check_happened(self, event: Event) -> None:
+        """What is told stands in the ledger already, and nothing else does."""
+        session = self.ledger.rows.sessions[event.upload_id]
+        assert (event.ns, event.name, event.size) == (session.ns, session.name, session.grid.size)
+        if event.kind is EventKind.STARTED:
+            assert event.time == session.created
+        elif event.kind is EventKind.DELETED:
+            assert self.ledger.rows.deletions[event.upload_id] == Deletion(session.answer or no_file(), event.time)
+        else:
+            assert event.kind.rpartition(".")[2] == told_as(session.state)
+            assert (event.time, event.file, event.replaced) == (session.ended, session.answer, session.replaced)
+
+    def check_told(self) -> None:
+        """Once all is quiet: each change of state was told, and nothing waits to be. Nor was anything else told, unless
+        the ledger was set back: what happened since then has been told all the same.
+        """
+        files = {file.upload_id for file in self.ledger.rows.files.values()}
+        replaced = {session.replaced for session in self.ledger.rows.sessions.values()}
+        for upload_id, session in self.ledger.rows.sessions.items():
+            expected = {"started", told_as(session.state)}
+            if session.state is State.COMPLETE and upload_id not in files | replaced:
+                expected.add("deleted")
+            told = set(self.events.kinds(upload_id))
+            assert told >= expected if self.ledger.was_set_back else told == expected
+            assert not session.untold
+        assert self.ledger.rows.deletions == {}
+
+    def check_counted(self) -> None:
+        """What is counted is what there is that is marked as counted, at every moment; with a limit from the beginning
+        that is everything.
+        """
+        rows = self.ledger.rows
+        files = [file for file in rows.files.values() if file.counted]
+        open_uploads = [each for each in rows.sessions.values() if each.counted and each.state.in_progress]
+        for ns, quota in rows.quotas.items():
+            uploads = [each for each in open_uploads if each.ns == ns]
+            size = sum(file.size for file in files if file.ns == ns) + sum(each.grid.size for each in uploads)
+            assert (quota.bytes, quota.uploads) == (size, len(uploads))
+        if self.quota is not None and self.quota.counts:
+            assert len(files) == sum(file.ns == NS for file in rows.files.values())
+
     def orphans(self) -> list[str]:
         """What S3 holds that no file points to."""
         kept = {f"o/{file.upload_id}" for file in self.ledger.rows.files.values()}
         return sorted(set(self.objects.objects) - kept) + sorted(self.objects.uploads)
+
+
+def told_as(state: State) -> str:
+    return "completed" if state is State.COMPLETE else state.value
+
+
+def no_file() -> File:
+    raise AssertionError("a file was deleted that was never there")
 
 
 def void(_: object) -> None:

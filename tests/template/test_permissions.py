@@ -11,6 +11,7 @@ from tests.support.policies import Grant, grants
 KEYRING = ("KEYRING",)
 
 READ_KEYRING = {("dynamodb:GetItem", "AccessTable", KEYRING)}
+TELL_EVENTS = {("events:PutEvents", "EventBus", None)}
 TELL_ABSENT = {("s3:ListBucket", "Bucket", None)}
 MAKE_OBJECTS = {
     (f"s3:{action}", "Bucket/o/*", None)
@@ -26,6 +27,7 @@ ALLOWED: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     },
     "UploadFunction": READ_KEYRING
     | TELL_ABSENT
+    | TELL_EVENTS
     | MAKE_OBJECTS
     | {
         (f"dynamodb:{verb}", "LedgerTable", None)
@@ -50,6 +52,7 @@ ALLOWED: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     },
     "CleanupFunction": READ_KEYRING
     | TELL_ABSENT
+    | TELL_EVENTS
     | MAKE_OBJECTS
     | {
         (f"dynamodb:{verb}", "LedgerTable", None)
@@ -126,3 +129,15 @@ def test_work_is_handed_on_to_the_function_that_is_told(functions: dict[str, Any
         if "FERRY_CLEANUP_FUNCTION" in properties["Environment"]["Variables"]
     }
     assert told == {name: {"Ref": "CleanupFunction.Alias"} for name in granted}
+
+
+def test_events_go_to_the_stacks_own_bus_by_whoever_may_put_them(template: Any, functions: dict[str, Any]) -> None:
+    """Whoever may put events is told the bus, unless they are switched off, and nobody else is."""
+    granted = {grant.function for grant in grants() if grant.action == "events:PutEvents"}
+    told = {
+        name: properties["Environment"]["Variables"]["FERRY_EVENT_BUS"]
+        for name, properties in functions.items()
+        if "FERRY_EVENT_BUS" in properties["Environment"]["Variables"]
+    }
+    assert told == {name: {"Fn::If": ["Publishes", {"Ref": "EventBus"}, ""]} for name in granted}
+    assert template["Conditions"]["Publishes"] == {"Fn::Equals": [{"Ref": "PublishEvents"}, "true"]}

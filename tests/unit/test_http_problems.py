@@ -10,7 +10,7 @@ import pytest
 from ferry import errors
 from ferry.http import refusals
 from ferry.http.problems import problem, status_of
-from ferry.http.times import rfc3339
+from ferry.times import rfc3339
 
 
 def kinds(base: type[errors.FerryError] = errors.FerryError) -> Iterator[type[errors.FerryError]]:

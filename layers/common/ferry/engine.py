@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ferry.ports import Clock, Ledger, ObjectStore, Seats, Worker
+from ferry.outbound import Events, Seats, Worker
+from ferry.ports import Clock, Ledger, ObjectStore
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -40,7 +41,7 @@ class SlotHints:
 
 
 class NoWorker:
-    """A `ferry.ports.Worker` where there is none: leases lapse, and the sweep over those goes on."""
+    """A `ferry.outbound.Worker` where there is none: leases lapse, and the sweep over those goes on."""
 
     def finish(self, upload_id: str, attempt: str) -> None:
         """Do nothing."""
@@ -53,6 +54,7 @@ class Engine:
     `lease` must outlive the function that takes one: longer than its time-out. `mending` is how long one attempt at a
     completion goes on putting parts together before it hands over. `keep_objects` is for how long, in milliseconds, an
     object stays to which no row gives a name; 0: for ever. `sleep` takes seconds. Without `seats` anybody may wait.
+    Without `events` nobody is told anything, and nothing is noted to be told.
     """
 
     ledger: Ledger
@@ -69,3 +71,4 @@ class Engine:
     keep_objects: int = 35 * DAY
     hints: SlotHints = field(default_factory=SlotHints)
     seats: Seats | None = None
+    events: Events | None = None

@@ -13,6 +13,7 @@
     │   ├── UploadInProgress, UploadSuperseded, UploadIncomplete
     │   ├── UploadCompleting, UploadComplete
     │   └── FileExists, ChunkConflict
+    ├── QuotaExceeded               the namespace has no room for it
     ├── PreconditionFailed, RangeNotSatisfiable
     ├── Gone                        UploadExpired, UploadCancelled
     └── BackendUnavailable          a service behind Ferry failed; nothing was acknowledged
@@ -198,6 +199,13 @@ class FileExists(Conflict):
 class ChunkConflict(Conflict):
     code = "chunk_conflict"
     title = "Other bytes were accepted for this before; the first stay"
+
+
+class QuotaExceeded(FerryError):
+    """`extra["quota"]` says which limit, how much it is, how much is used, and what was asked for."""
+
+    code = "quota_exceeded"
+    title = "The namespace has no room for this"
 
 
 class PreconditionFailed(FerryError):

@@ -57,6 +57,8 @@ class File:
     metadata: Mapping[str, str]
     fingerprint: str | None
     uploaded_at: int
+    counted: bool = field(default=False, compare=False)
+    """Whether its bytes are in its namespace's quota: no part of what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,10 @@ class Session:
     `crc32c` and `replace` are as given at start. `attempt` and `lease_until` are the completion's lease, `leased_at`
     when the first was taken, `lease_replace` and `lease_crc32c` what the present one was asked for, for whoever takes
     over; `made` is the object of a completion whose pointer has not been switched; `answer` the finished file of a
-    complete one; `swept` says that a cancelled or expired one has left nothing in S3. `version` starts at `created`,
-    so that versions grow from one upload of a name to the next.
+    complete one, `replaced` the upload whose file it replaced; `swept` says that a cancelled or expired one has left
+    nothing in S3. `counted`: it is in its namespace's quota (docs/decisions/0004). `untold`: the event of its start, or
+    of its completion, is still to be sent (docs/decisions/0003). `version` starts at `created`, so that versions grow
+    from one upload of a name to the next.
     """
 
     upload_id: str
@@ -152,8 +156,11 @@ class Session:
     lease_crc32c: int | None = None
     made: StoredObject | None = None
     answer: File | None = None
+    replaced: str | None = None
     ended: int | None = None
     swept: bool = False
+    untold: bool = False
+    counted: bool = False
     version: int = 0
 
     @property
@@ -243,12 +250,33 @@ def bits_in(bitmap: int) -> Iterator[int]:
         yield from (position * 8 + bit for bit in range(8) if byte >> bit & 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a namespace may have (None: as much as it likes), and what of it is counted: the bytes of files and of open
+    uploads, and how many uploads are open. `max_file` is the size of one file.
+    """
+
+    max_bytes: int | None = None
+    max_uploads: int | None = None
+    max_file: int | None = None
+    bytes: int = 0
+    uploads: int = 0
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is a limit that has to be counted for."""
+        return self.max_bytes is not None or self.max_uploads is not None
+
+
 class DueKind(StrEnum):
-    """Why somebody must look again: a session's time is up, a dead object, a finished upload's stages and rows."""
+    """Why somebody must look again: a session's time is up, a dead object, a finished upload's stages and rows, a
+    deletion that has not been told.
+    """
 
     SESSION = "session"
     OBJECT = "object"
     STAGES = "stages"
+    DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +316,45 @@ class Listed:
     key: str
     size: int
     modified: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A file that was deleted, as it was, and when."""
+
+    file: File
+    at: int
+
+
+class EventKind(StrEnum):
+    """What others are told of (docs/events.md)."""
+
+    STARTED = "ferry.upload.started"
+    COMPLETED = "ferry.upload.completed"
+    EXPIRED = "ferry.upload.expired"
+    CANCELLED = "ferry.upload.cancelled"
+    DELETED = "ferry.file.deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change of state, told to whoever has asked for it. `file` is the file that came or went, if one did;
+    `replaced` the upload whose file it replaced.
+    """
+
+    kind: EventKind
+    time: int
+    ns: str
+    name: str
+    upload_id: str
+    size: int
+    file: File | None = None
+    replaced: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The same whenever this event is sent again: each kind happens once at most in the life of an upload."""
+        return f"{self.upload_id}.{self.kind.rpartition('.')[2]}"
 
 
 @dataclass(frozen=True, slots=True)

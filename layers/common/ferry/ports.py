@@ -14,11 +14,13 @@ from typing import Generic, Protocol, TypeVar
 from ferry.model import (
     Claim,
     Client,
+    Deletion,
     Due,
     File,
     Keyring,
     Listed,
     Progress,
+    Quota,
     Search,
     Session,
     Slot,
@@ -89,7 +91,7 @@ class Ledger(Protocol):
 
     def slot(self, ns: str, name: str) -> Slot | None: ...
 
-    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None]:
+    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None, Quota | None]:
         """The name's file and slot, as both were at one moment; one call."""
         ...
 
@@ -107,16 +109,21 @@ class Ledger(Protocol):
         """
         ...
 
-    def begin(self, session: Session, *, over: Slot | None, due: int) -> None:
-        """Put the session (creating), its stripes, and take the slot, in one transaction.
+    def begin(self, session: Session, *, over: Slot | None, due: int, within: Quota | None = None) -> None:
+        """Put the session (creating), its stripes, and take the slot, in one transaction. If the session is `counted`,
+        it and its size are counted there too, `within` these limits.
 
         Raises:
-            Moved: the slot is no longer `over` (None: not there), or is in progress.
+            Moved: the slot is no longer `over` (None: not there), or is in progress; or the limits leave no room.
         """
         ...
 
-    def opened(self, upload_id: str, multipart_id: str | None, *, due: int) -> None:
-        """Creating → open. Raises `Moved` when it is not creating."""
+    def opened(self, upload_id: str, multipart_id: str | None, *, due: int, untold: bool = False) -> None:
+        """Creating → open. `untold`: the event of its start is still to be sent.
+
+        Raises:
+            Moved: it is not creating.
+        """
         ...
 
     def claim(self, upload_id: str, part: int, index: int, claim: Claim) -> Mapping[int, Claim]:
@@ -189,12 +196,22 @@ class Ledger(Protocol):
         ...
 
     def finish(
-        self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int
+        self,
+        session: Session,
+        file: File,
+        *,
+        over: File | None,
+        stages_due: int,
+        object_due: int,
+        ttl: int,
+        tell_by: int | None = None,
     ) -> None:
         """Switch the pointer: FILE, SESSION → complete, SLOT no longer open, a row for the new object, tombs for the
         stages and for `over`'s object.
 
-        SESSION and SLOT get the `ttl` (epoch seconds), nothing is due of them any more.
+        SESSION and SLOT get the `ttl` (epoch seconds), nothing is due of them any more. With `tell_by` the event of it
+        is noted as untold: the session is due then, and has no `ttl` until it is `told`. The upload, if it was counted,
+        and the bytes of `over`, if they were, are counted no longer; `file` is, if the upload was.
 
         Raises:
             Moved: the lease is not `session.attempt`, or the file of that name is not `over` (None: there is none).
@@ -205,19 +222,39 @@ class Ledger(Protocol):
         """→ cancelled or expired, from creating or open (with `attempt`: from completing under that lease); stripes
         closed, due now.
 
-        The slot is no longer open, and gets the `ttl` (epoch seconds).
+        The slot is no longer open, and gets the `ttl` (epoch seconds). If it was counted it is no longer.
 
         Raises:
-            Moved: in another state; or, expiring, a stripe was touched since it was read.
+            Moved: in another state; counted since it was read; or, expiring, a stripe was touched since it was read.
         """
         ...
 
     def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:
-        """An ended upload has left nothing in S3: no longer due; a tomb looks at its stages once more."""
+        """An ended upload has left nothing in S3, and nothing of it is untold: no longer due; a tomb looks at its
+        stages once more.
+        """
         ...
 
-    def delete_file(self, file: File, *, object_due: int) -> None:
-        """Remove the pointer, leave a tomb for the object. Raises `Moved` when the file is another or none."""
+    def told(self, session: Session, *, due: int | None, ttl: int | None = None) -> None:
+        """Its events are sent: clear the note. It is due at `due`, or (None) no more, and may be forgotten at `ttl`
+        (epoch seconds). No new version: nobody sees a difference.
+
+        Raises:
+            Moved: it is in another state.
+        """
+        ...
+
+    def delete_file(self, file: File, *, object_due: int, now: int, tell_by: int | None = None) -> None:
+        """Remove the pointer, leave a tomb for the object. With `tell_by` also a note of what is to be told, due then.
+        Its bytes, if they were, are counted no longer.
+
+        Raises:
+            Moved: the file is another or none, or was counted since it was read.
+        """
+        ...
+
+    def deletion(self, upload_id: str) -> Deletion | None:
+        """What the note of a deletion says: the file was made by that upload."""
         ...
 
     def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
@@ -232,7 +269,7 @@ class Ledger(Protocol):
         ...
 
     def bury(self, entry: Due) -> None:
-        """Drop a tomb whose work is done. Idempotent."""
+        """Drop a tomb or a note whose work is done. Idempotent."""
         ...
 
     def erase_rows(self, upload_id: str, *, until: int) -> bool:
@@ -349,27 +386,6 @@ class ObjectStore(Protocol):
 
     def presign_get(self, key: str, *, content_type: str, disposition: str, lifetime: int) -> str:
         """A GET whose answer has these headers. No call."""
-        ...
-
-
-class Seats(Protocol):
-    """Places for calls that wait, over all copies of a function: only so many are given out at once."""
-
-    def take(self, *, until: int, now: int) -> int | None:
-        """A seat that lapses after `until`, or None where all are taken; one call, three where some have lapsed."""
-        ...
-
-    def leave(self, seat: int) -> None: ...
-
-
-class Worker(Protocol):
-    """Goes on, elsewhere, with what takes longer than a request may."""
-
-    def finish(self, upload_id: str, attempt: str) -> None:
-        """Have that completion gone on with by somebody who has the time: at least once, if at all.
-
-        The caller must not touch the lease `attempt` afterwards, even if this raises `BackendUnavailable`.
-        """
         ...
 
 

@@ -118,7 +118,7 @@ def status(engine: Engine, ns: str, name: str) -> Status:
 
 def look(engine: Engine, ns: str, name: str) -> Look:
     """As `status`, with what it was told from."""
-    file, slot = engine.ledger.look_up(ns, name)
+    file, slot, _ = engine.ledger.look_up(ns, name)
     upload = engine.ledger.upload(slot.upload_id) if slot is not None else None
     if upload is None or upload.session.state is State.COMPLETE:
         if upload is not None and (file is None or file.upload_id != upload.session.upload_id):

@@ -11,8 +11,9 @@ class Settings:
     """Typed settings. Durations are seconds, but for those of sessions and completions, which are milliseconds:
     `session_idle`, `session_max_age`, `lease`, `mending`, `keep_objects`.
 
-    `cleanup_function` is the name of the function that long completions are handed on to; empty: to none.
-    `most_waiting` is how many calls may wait for news at once; 0: as many as like.
+    `cleanup_function` is the name of the function that long completions are handed on to; empty: to none. `event_bus`
+    is the name of the bus that changes are told on; empty: they are not told. `most_waiting` is how many calls may wait
+    for news at once; 0: as many as like.
     """
 
     ledger_table: str
@@ -28,6 +29,7 @@ class Settings:
     keep_objects: int
     cleanup_function: str
     most_waiting: int
+    event_bus: str
     endpoints: Mapping[str, str]
     tracing: bool = False
     issuer: str = "ferry"
@@ -50,6 +52,7 @@ class Settings:
             keep_objects=int(environ.get("FERRY_ORPHAN_OBJECT_DAYS", "35")) * 86_400_000,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
             most_waiting=int(environ.get("FERRY_MOST_WAITING", "0")),
+            event_bus=environ.get("FERRY_EVENT_BUS", ""),
             tracing=environ.get("FERRY_TRACING", "Disabled") != "Disabled",
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )

@@ -55,7 +55,8 @@ def _watch(engine: Engine, ns: str, name: str, first: Look, until: int) -> Statu
 def _look_again(engine: Engine, ns: str, name: str, seen: Look) -> Look:
     """One read tells whether anything has changed; only if so, what."""
     if seen.upload is None or not seen.status.state.in_progress:
-        return seen if engine.ledger.look_up(ns, name) == (seen.file, seen.slot) else look(engine, ns, name)
+        file, slot, _ = engine.ledger.look_up(ns, name)
+        return seen if (file, slot) == (seen.file, seen.slot) else look(engine, ns, name)
     upload = engine.ledger.upload(seen.upload.session.upload_id)
     if upload is None or not upload.session.state.in_progress:
         return look(engine, ns, name)

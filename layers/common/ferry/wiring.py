@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ferry.access.verify import Verifier
     from ferry.aws.session import AwsSession
     from ferry.engine import Engine
-    from ferry.ports import AccessStore, Seats, Worker
+    from ferry.outbound import Events, Seats, Worker
+    from ferry.ports import AccessStore
 
 
 @cache
@@ -102,6 +103,17 @@ def seats() -> Seats | None:
 
 
 @cache
+def events() -> Events | None:
+    """Who tells others what has changed, if anybody is to. Beside stand-ins only where they have a bus too."""
+    bus, endpoints = settings().event_bus, settings().endpoints
+    if not bus or (endpoints and "events" not in endpoints):
+        return None
+    from ferry.aws.events import BusEvents
+
+    return BusEvents(lambda: session().events, bus, settings().bucket, wall_clock)
+
+
+@cache
 def engine() -> Engine:
     """What the use cases work with."""
     from ferry.aws.ledger import DynamoLedger
@@ -120,4 +132,5 @@ def engine() -> Engine:
         mending=settings().mending,
         seats=seats(),
         keep_objects=settings().keep_objects,
+        events=events(),
     )

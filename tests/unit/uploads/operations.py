@@ -10,7 +10,7 @@ import pytest
 from ferry.cleanup import clean_namespace
 from ferry.engine import Engine
 from ferry.errors import FileExists, FileNotFound, UploadComplete, UploadCompleting
-from ferry.model import File
+from ferry.model import File, Quota
 from ferry.uploads.complete import StillCompleting
 from ferry.uploads.files import delete
 from tests.fakes.faults import Fault, Log, Script
@@ -20,6 +20,11 @@ PART = 2 * CHUNK
 SIZE = PART + 5
 BODY = bytes_of(SIZE)
 NEW = bytes_of(SIZE, seed=2)
+
+
+def limited() -> World:
+    """A Ferry that tells, and counts."""
+    return World(telling=True, quota=Quota(max_bytes=10**9, max_uploads=100))
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Operation:
 
     def calls(self) -> int:
         """How many calls it makes when nothing is broken."""
-        world = World()
+        world = limited()
         client = self.prepare(world)
         log = Log()
         self.run(client, world.new_engine(log=log))

@@ -18,7 +18,7 @@ from ferry.model import File, State
 from ferry.uploads.chunk import ChunkAccepted
 from tests.fakes.faults import Crashed, Fault, Log, Script
 from tests.support.world import LEASE, NAME, NS, Client, World, bytes_of, survive
-from tests.unit.uploads.operations import BODY, OPERATIONS, SIZE, Operation, begun
+from tests.unit.uploads.operations import BODY, OPERATIONS, SIZE, Operation, begun, limited
 
 Count = Callable[[str, int], None]
 
@@ -46,6 +46,8 @@ def check_clean(world: World, expect: bytes | None) -> None:
     assert world.ledger.rows.dues == {}
     assert world.content() == expect
     assert not any(session.state.in_progress for session in world.ledger.rows.sessions.values())
+    world.check_told()
+    world.check_counted()
 
 
 @pytest.mark.parametrize("fault", Fault)
@@ -54,12 +56,13 @@ def test_every_call_may_break(operation: Operation, fault: Fault, world: World, 
     """Whatever call breaks, and however: the retry succeeds, bytes and counts are right, nothing stays behind."""
     calls = operation.calls()
     for number in range(1, calls + 1):
-        broken, script = World(), Script({number: fault})
+        broken, script = limited(), Script({number: fault})
         client = operation.prepare(broken)
         engine = broken.new_engine(script, Log())
         check_acknowledged(client, survive(lambda: operation.run(client, engine)))  # noqa: B023
         operation.run(client, None)
         script.land()
+        broken.check_counted()
         if operation.expect is not None and broken.content() != operation.expect:
             check_received(client)
             client.send_all()
@@ -78,7 +81,7 @@ def test_every_call_may_break_and_nobody_comes_back(
 ) -> None:
     """The client is gone for good: the clean-up alone leaves either the whole file or nothing, and no rubbish."""
     for number in range(1, operation.calls() + 1):
-        broken, script = World(), Script({number: fault})
+        broken, script = limited(), Script({number: fault})
         client = operation.prepare(broken)
         outcomes = {operation.expect, broken.content(), None}
         if client.started is not None and client.state() is State.COMPLETING:
@@ -97,7 +100,7 @@ def test_every_call_of_the_clean_up_may_break(fault: Fault, world: World, matrix
     """A clean-up that dies anywhere is followed by one that finishes, and neither touches what lives."""
 
     def prepare() -> tuple[World, Client, list[Client]]:
-        world, waiting = World(), []
+        world, waiting = limited(), []
         begun(1, 2, 3)(world).complete()
         for name in ("stale", "cancelled"):
             client = Client(world, bytes_of(SIZE), name=name)
@@ -138,6 +141,8 @@ def test_every_call_of_the_clean_up_may_break(fault: Fault, world: World, matrix
         assert broken.ledger.rows.dues == {}
         states = {session.name: session.state for session in broken.ledger.rows.sessions.values()}
         assert (states["stale"], states["cancelled"]) == (State.EXPIRED, State.CANCELLED)
+        broken.check_told()
+        broken.check_counted()
         matrix("clean-up", 1)
 
 

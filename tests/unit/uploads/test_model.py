@@ -23,6 +23,7 @@ from ferry.engine import DAY, HOUR, MINUTE, Engine
 from ferry.errors import BackendUnavailable, FerryError
 from ferry.grid import Grid
 from ferry.model import File
+from ferry.quotas import recount
 from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import ChunkRequest, send
 from ferry.uploads.complete import CompleteRequest, complete
@@ -31,6 +32,7 @@ from ferry.uploads.parts import PartsRequest, sign
 from ferry.uploads.start import StartRequest, start
 from tests.fakes.faults import Crashed, Fault, Log, Script
 from tests.fakes.ledger_rows import Rows
+from tests.fakes.quotas import MemoryQuotas
 from tests.support.turns import interleave
 from tests.support.world import CHUNK, NS, World, bytes_of
 
@@ -87,7 +89,8 @@ class Ferry(RuleBasedStateMachine):
         ]
         for patch in self._patches:
             patch.start()
-        self.world = World()
+        self.world = World(telling=True)
+        self.quotas = MemoryQuotas(self.world.ledger)
         self.told: dict[str, Told] = {}
         self.urls: list[tuple[str, int, Any]] = []
         self.backup: Backup | None = None
@@ -99,6 +102,7 @@ class Ferry(RuleBasedStateMachine):
             assert self.world.ledger.rows.dues == {}
             assert not any(session.state.in_progress for session in self.world.ledger.rows.sessions.values())
             self.check_files()
+            self.world.check_told()
         finally:
             for patch in self._patches:
                 patch.stop()
@@ -184,6 +188,7 @@ class Ferry(RuleBasedStateMachine):
             assert told.acknowledged.get(index, chunk) == chunk
 
     def check_files(self) -> None:
+        self.world.check_counted()
         for file in self.world.ledger.rows.files.values():
             self.check_content(file)
 
@@ -278,6 +283,20 @@ class Ferry(RuleBasedStateMachine):
     @rule(wait=st.sampled_from((MINUTE, 2 * MINUTE, HOUR, 23 * HOUR, 2 * DAY)))
     def time_passes(self, wait: int) -> None:
         self.world.clock.advance(wait)
+
+    @rule(limit=st.sampled_from((None, 6 * CHUNK, 12 * CHUNK)))
+    def set_limit(self, limit: int | None) -> None:
+        """What is there already is counted with the next recount, or never."""
+        self.quotas.limit(NS, max_bytes=limit, max_uploads=None, max_file=None)
+
+    @precondition(lambda self: self.world.ledger.rows.quotas)
+    @rule(meddler=requests, at=calls)
+    def recount_namespace(self, meddler: Any, at: int) -> None:
+        """An operator counts, somebody else does something in the middle of it."""
+        other = self.request(*meddler)
+        engine = self.world.new_engine(Script({at: lambda: self.attempt(other, self.world.new_engine())}), Log())
+        recount(engine.ledger, self.quotas, NS)
+        self.world.check_counted()
 
     @rule()
     def take_backup(self) -> None:

@@ -12,7 +12,7 @@ from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import ConditionFailed, Table
 from ferry.aws.expressions import Row, delete, put, update
 from ferry.aws.ledger_cleanup import CleanupRows
-from ferry.model import Claim, Due, DueKind, File, Progress, Session, Slot, State, StoredObject, Upload
+from ferry.model import Claim, Deletion, Due, DueKind, File, Progress, Quota, Session, Slot, State, StoredObject, Upload
 from ferry.ports import Clock, Moved, Page
 
 if TYPE_CHECKING:
@@ -42,9 +42,14 @@ class DynamoLedger(CleanupRows):
         row = self._table.get(rows.slot_key(ns, name))
         return rows.slot_of(row) if row else None
 
-    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None]:
-        file, slot = self._table.get_together([rows.file_key(ns, name), rows.slot_key(ns, name)])
-        return rows.file_of(file) if file else None, rows.slot_of(slot) if slot else None
+    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None, Quota | None]:
+        keys = [rows.file_key(ns, name), rows.slot_key(ns, name), rows.quota_key(ns)]
+        file, slot, quota = self._table.get_together(keys)
+        return (
+            rows.file_of(file) if file else None,
+            rows.slot_of(slot) if slot else None,
+            rows.quota_of(quota) if quota else None,
+        )
 
     def upload(self, upload_id: str) -> Upload | None:
         if len(upload_id.encode()) > rows.MAX_TEXT:
@@ -85,7 +90,7 @@ class DynamoLedger(CleanupRows):
 
     # The life of an upload
 
-    def begin(self, session: Session, *, over: Slot | None, due: int) -> None:
+    def begin(self, session: Session, *, over: Slot | None, due: int, within: Quota | None = None) -> None:
         slot = rows.slot_row(Slot(session.ns, session.name, session.upload_id, open=True))
         ttl = session.created // 1000 + KEEP_ROWS
         stripes = [Progress(number, open=True, touched=session.created) for number in range(session.grid.stripe_count)]
@@ -99,12 +104,13 @@ class DynamoLedger(CleanupRows):
             [
                 put(rows.session_row(session, due), "attribute_not_exists(#pk)"),
                 take,
+                *([writes.reserved(session, within)] if session.counted and within else []),
                 *(put(rows.stripe_row(session.upload_id, stripe, ttl)) for stripe in stripes),
             ]
         )
 
-    def opened(self, upload_id: str, multipart_id: str | None, *, due: int) -> None:
-        changes = {"state": State.OPEN.value, "multipart_id": multipart_id, "due": due}
+    def opened(self, upload_id: str, multipart_id: str | None, *, due: int, untold: bool = False) -> None:
+        changes = {"state": State.OPEN.value, "multipart_id": multipart_id, "due": due, "untold": untold or None}
         self._write(writes.transition(upload_id, changes, "#state = :creating", {"creating": State.CREATING.value}))
 
     def claim(self, upload_id: str, part: int, index: int, claim: Claim) -> Mapping[int, Claim]:
@@ -202,22 +208,30 @@ class DynamoLedger(CleanupRows):
         self._table.transact([give_back, *(writes.reopened(upload, forget) if made is None else [])])
 
     def finish(
-        self, session: Session, file: File, *, over: File | None, stages_due: int, object_due: int, ttl: int
+        self,
+        session: Session,
+        file: File,
+        *,
+        over: File | None,
+        stages_due: int,
+        object_due: int,
+        ttl: int,
+        tell_by: int | None = None,
     ) -> None:
         upload_id = session.upload_id
         point = (
             put(rows.file_row(file), "attribute_not_exists(#pk)")
             if over is None
-            else put(rows.file_row(file), "#upload_id = :seen", {"seen": over.upload_id})
+            else put(rows.file_row(file), *writes.still(over))
         )
         changes = {
             "state": State.COMPLETE.value,
             "answer": rows.answer_attributes(file),
+            "replaced": over and over.upload_id,
             "ended": file.uploaded_at,
             "attempt": None,
             "lease_until": 0,
-            "ttl": ttl,
-            **rows.NOT_DUE,
+            **writes.noted(upload_id, tell_by, ttl),
         }
         steps = [
             point,
@@ -225,6 +239,7 @@ class DynamoLedger(CleanupRows):
             writes.released(session, ttl),
             put(rows.object_row(upload_id, (file.ns, file.name), None)),
             put(rows.tomb_row(Due(DueKind.STAGES, upload_id, stages_due))),
+            *writes.switched(session, over),
         ]
         if over is not None:
             steps.append(put(rows.object_row(over.upload_id, (over.ns, over.name), object_due)))
@@ -237,15 +252,16 @@ class DynamoLedger(CleanupRows):
         if attempt is not None:
             close = writes.under_lease(session.upload_id, attempt, changes)
         elif session.state in (State.CREATING, State.OPEN):
-            close = writes.transition(session.upload_id, changes, "#state = :seen", {"seen": session.state.value})
+            still = f"#state = :seen AND {writes.as_read(counted=session.counted)}"
+            close = writes.transition(session.upload_id, changes, still, {"seen": session.state.value})
         else:
             raise Moved
         stripes = writes.closed(upload, unless="touched" if state is State.EXPIRED else "")
-        self._table.transact([close, writes.released(session, ttl), *stripes])
+        self._table.transact([close, writes.released(session, ttl), *stripes, *writes.uncounted(session)])
 
     def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:
         given = {"cancelled": State.CANCELLED.value, "expired": State.EXPIRED.value}
-        changes = {"swept": True, "ttl": ttl, **rows.NOT_DUE}
+        changes = {"swept": True, "untold": None, "ttl": ttl, **rows.NOT_DUE}
         self._table.transact(
             [
                 writes.transition(upload_id, changes, "#state IN (:cancelled, :expired)", given),
@@ -253,13 +269,25 @@ class DynamoLedger(CleanupRows):
             ]
         )
 
-    def delete_file(self, file: File, *, object_due: int) -> None:
-        self._table.transact(
-            [
-                delete(rows.file_key(file.ns, file.name), "#upload_id = :seen", {"seen": file.upload_id}),
-                put(rows.object_row(file.upload_id, (file.ns, file.name), object_due)),
-            ]
-        )
+    def told(self, session: Session, *, due: int | None, ttl: int | None = None) -> None:
+        changes: dict[str, Any] = {"untold": None, "ttl": ttl}
+        changes |= rows.NOT_DUE if due is None else {"due": due}
+        key, given = rows.session_key(session.upload_id), {"seen": session.state.value}
+        self._write(update(key, changes, when="#state = :seen", given=given))
+
+    def delete_file(self, file: File, *, object_due: int, now: int, tell_by: int | None = None) -> None:
+        steps = [
+            delete(rows.file_key(file.ns, file.name), *writes.still(file)),
+            put(rows.object_row(file.upload_id, (file.ns, file.name), object_due)),
+            *writes.freed(file),
+        ]
+        if tell_by is not None:
+            steps.append(put(rows.deletion_row(Deletion(file, now), tell_by)))
+        self._table.transact(steps)
+
+    def deletion(self, upload_id: str) -> Deletion | None:
+        row = self._table.get(rows.deletion_key(upload_id))
+        return rows.deletion_of(row) if row else None
 
     # Within
 

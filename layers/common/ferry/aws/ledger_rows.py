@@ -10,11 +10,13 @@ from ferry.aws.expressions import Key, Row
 from ferry.grid import Grid
 from ferry.model import (
     Claim,
+    Deletion,
     Due,
     DueKind,
     File,
     Phase,
     Progress,
+    Quota,
     Search,
     Session,
     Slot,
@@ -31,6 +33,8 @@ SLOT_PREFIX = "U#"
 STRIPE_PREFIX = "C#"
 MAX_TEXT = 1_000
 """Bytes of a name or an id in a key: DynamoDB takes 1,024 in a sort key, and no name or id of ours comes near."""
+LIMITS = ("max_bytes", "max_uploads", "max_file")
+COUNTS = ("bytes", "uploads")
 _SESSION = "S"
 _CLAIM_PREFIX = "d"
 _CRC_BYTES = 4
@@ -38,7 +42,7 @@ _CRC_BYTES = 4
 _SESSION_PLAIN = (
     *("upload_id", "ns", "name", "created", "idle", "max_age", "content_type", "metadata", "crc32c", "fingerprint"),
     *("replace", "multipart_id", "attempt", "lease_until", "leased_at", "lease_replace", "lease_crc32c"),
-    *("ended", "swept", "version"),
+    *("replaced", "ended", "swept", "version"),
 )
 _FILE_PLAIN = ("upload_id", "size", "etag", "crc32c", "content_type", "metadata", "fingerprint", "uploaded_at")
 _STRIPE_PLAIN = ("touched", "received", "epoch", "version")
@@ -58,6 +62,15 @@ def file_key(ns: str, name: str) -> Key:
 
 def slot_key(ns: str, name: str) -> Key:
     return names_pk(ns), SLOT_PREFIX + name
+
+
+def quota_key(ns: str) -> Key:
+    """A partition of its own: it is written to more than all the names."""
+    return f"Q#{ns}", "Q"
+
+
+def quota_of(row: Row) -> Quota:
+    return Quota(**{name: row[name] for name in (*LIMITS, *COUNTS) if name in row})
 
 
 def upload_pk(upload_id: str) -> str:
@@ -123,6 +136,8 @@ def session_row(session: Session, due: int) -> Row:
         "chunk_size": grid.chunk_size,
         "chunks_per_part": grid.chunks_per_part,
         "state": session.state.value,
+        "untold": session.untold or None,
+        "counted": session.counted or None,
         "made": session.made and made_attributes(session.made),
         "answer": session.answer and _file_attributes(session.answer),
         **due_attributes(session.upload_id, due),
@@ -136,6 +151,8 @@ def session_of(row: Row) -> Session:
         **plain,
         grid=Grid(row["size"], row["chunk_size"], row["chunks_per_part"]),
         state=State(row["state"]),
+        untold=row.get("untold", False),
+        counted=row.get("counted", False),
         made=StoredObject(made["etag"], made["size"], made.get("crc32c")) if made else None,
         answer=_file(answer, ns=row["ns"], name=row["name"]) if answer else None,
     )
@@ -225,6 +242,21 @@ def tomb_row(entry: Due) -> Row:
     return _keyed(due_key(entry.kind, entry.subject)) | due_attributes(entry.subject, entry.due)
 
 
+def deletion_key(upload_id: str) -> Key:
+    return due_key(DueKind.DELETED, upload_id)
+
+
+def deletion_row(deletion: Deletion, due: int) -> Row:
+    """The note of a deletion that has not been told: all that is known of the file by then."""
+    file = deletion.file
+    entry = Due(DueKind.DELETED, file.upload_id, due)
+    return tomb_row(entry) | _file_attributes(file) | {"ns": file.ns, "name": file.name, "deleted_at": deletion.at}
+
+
+def deletion_of(row: Row) -> Deletion:
+    return Deletion(_file(row, ns=row["ns"], name=row["name"]), row["deleted_at"])
+
+
 def object_row(upload_id: str, owner: tuple[str, str] | None, due: int | None) -> Row:
     """What is known of an object: whose file it was made for, and when it is due, if it is."""
     row = _keyed(due_key(DueKind.OBJECT, upload_id))
@@ -261,9 +293,9 @@ def _keyed(key: Key) -> Row:
 
 
 def _file_attributes(file: File) -> dict[str, Any]:
-    return {name: getattr(file, name) for name in _FILE_PLAIN}
+    return {name: getattr(file, name) for name in _FILE_PLAIN} | {"counted": file.counted or None}
 
 
 def _file(row: Row, *, ns: str, name: str) -> File:
     plain: dict[str, Any] = {attribute: row.get(attribute) for attribute in _FILE_PLAIN}
-    return File(ns=ns, name=name, **plain)
+    return File(ns=ns, name=name, counted=row.get("counted", False), **plain)

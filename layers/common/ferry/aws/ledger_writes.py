@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ferry.aws import ledger_rows as rows
 from ferry.aws.expressions import Write, update
-from ferry.model import Session, State, Upload
+from ferry.model import File, Quota, Session, State, Upload
 
 
 def transition(
@@ -26,6 +26,60 @@ def released(session: Session, ttl: int) -> Write:
     """The slot is no longer in progress."""
     key = rows.slot_key(session.ns, session.name)
     return update(key, {"open": None, "ttl": ttl}, when="#upload_id = :mine", given={"mine": session.upload_id})
+
+
+def as_read(*, counted: bool) -> str:
+    """The condition that a row is counted if it was when it was read."""
+    return "attribute_exists(#counted)" if counted else "attribute_not_exists(#counted)"
+
+
+def still(file: File) -> tuple[str, dict[str, Any]]:
+    """The condition that a name points to this file, counted or not as it was read."""
+    return f"#upload_id = :seen AND {as_read(counted=file.counted)}", {"seen": file.upload_id}
+
+
+def reserved(session: Session, within: Quota) -> Write:
+    """An upload begins: it and its bytes are counted, if both are within the limits then."""
+    size, given, limits = session.grid.size, {}, ["attribute_exists(#pk)"]
+    if within.max_bytes is not None:
+        given["room"] = within.max_bytes - size
+        limits.append("#bytes <= :room")
+    if within.max_uploads is not None:
+        given["most"] = within.max_uploads
+        limits.append("#uploads < :most")
+    return _count(session.ns, size, 1, " AND ".join(limits), given)
+
+
+def counted(ns: str, size: int, uploads: int) -> Write:
+    """Counted later than it came, beyond the limits too."""
+    return _count(ns, size, uploads, "attribute_exists(#pk)")
+
+
+def uncounted(session: Session) -> list[Write]:
+    """An upload ends and leaves nothing."""
+    return [_count(session.ns, -session.grid.size, -1)] if session.counted else []
+
+
+def switched(session: Session, over: File | None) -> list[Write]:
+    """An upload becomes a file: its bytes stay, those of the file that it replaces go."""
+    freed = over.size if over is not None and over.counted else 0
+    return [_count(session.ns, -freed, -int(session.counted))] if freed or session.counted else []
+
+
+def freed(file: File) -> list[Write]:
+    """A file goes."""
+    return [_count(file.ns, -file.size, 0)] if file.counted else []
+
+
+def _count(ns: str, size: int, uploads: int, when: str = "", given: Mapping[str, Any] | None = None) -> Write:
+    return update(rows.quota_key(ns), adds={"bytes": size, "uploads": uploads}, when=when, given=given)
+
+
+def noted(upload_id: str, tell_by: int | None, ttl: int) -> dict[str, Any]:
+    """Of a session that is complete: due while its event is to be told, else to be forgotten one day."""
+    if tell_by is None:
+        return {"untold": None, "ttl": ttl, **rows.NOT_DUE}
+    return {"untold": True, **rows.due_attributes(upload_id, tell_by)}
 
 
 def touched(upload_id: str, stripe: int, now: int, *, direct: bool = False) -> Write:

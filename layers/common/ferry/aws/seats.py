@@ -17,7 +17,7 @@ _APART = 10_000
 
 
 class DynamoSeats:
-    """`ferry.ports.Seats`: a set of numbers that holds one for each who waits, and grows to `most` of them."""
+    """`ferry.outbound.Seats`: a set of numbers that holds one for each who waits, and grows to `most` of them."""
 
     def __init__(self, client: DynamoDBClient, table: str, most: int) -> None:
         self._table = Table(client, table)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from botocore.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
@@ -26,8 +27,8 @@ CONNECTIONS = 32
 
 
 class AwsSession:
-    """One process's clients. `endpoints` maps services (`s3`, `dynamodb`, `kms`, `lambda`; `s3_public`) to other
-    addresses than AWS's.
+    """One process's clients. `endpoints` maps services (`s3`, `dynamodb`, `kms`, `lambda`, `events`; `s3_public`) to
+    other addresses than AWS's.
     """
 
     def __init__(self, endpoints: Mapping[str, str]) -> None:
@@ -40,6 +41,12 @@ class AwsSession:
     @cached_property
     def kms(self) -> KMSClient:
         return cast("KMSClient", self._client("kms", self._endpoints.get("kms")))
+
+    @cached_property
+    def events(self) -> EventBridgeClient:
+        # What it does not take stays noted, and is sent by the sweep: no request waits for a second try.
+        once = {"mode": "standard", "total_max_attempts": 1}
+        return cast("EventBridgeClient", self._client("events", self._endpoints.get("events"), retries=once))
 
     @cached_property
     def lambda_(self) -> LambdaClient:

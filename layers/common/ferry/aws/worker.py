@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class LambdaWorker:
-    """`ferry.ports.Worker` over Lambda; `function` is the name of the one that cleans up."""
+    """`ferry.outbound.Worker` over Lambda; `function` is the name of the one that cleans up."""
 
     def __init__(self, client: LambdaClient, function: str) -> None:
         self._client = client

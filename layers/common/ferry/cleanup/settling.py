@@ -5,18 +5,24 @@ from __future__ import annotations
 from ferry.cleanup.fate import Fate, carry_out, judge
 from ferry.cleanup.report import Report
 from ferry.engine import DAY, Engine
-from ferry.errors import ChecksumMismatch, FileExists, UploadExpired, UploadIncomplete
-from ferry.model import Due, DueKind, State, Upload, object_key
+from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadExpired, UploadIncomplete
+from ferry.model import Due, DueKind, Session, State, Upload, object_key
+from ferry.telling import tell, untold
 from ferry.uploads.complete import resume
-from ferry.uploads.ending import PATIENCE, remove_remains, remove_stages, sweep
+from ferry.uploads.ending import PATIENCE, memory_ttl, remove_remains, remove_stages, sweep
+from ferry.uploads.files import tell_deleted
 from ferry.uploads.making import SETTLING
 
+UNTOLD = "an event could not be sent; it stays noted"
 STRAYS = 1_000
 """Multipart uploads on one key that a look sees: a start makes one, and rarely a second."""
 
 
 def settle(engine: Engine, entry: Due, report: Report) -> None:
     """Do what is to be done now, going by the row itself; what cannot be done yet stays due, or is due again later."""
+    if entry.kind is DueKind.DELETED:
+        _settle_deletion(engine, entry)
+        return
     upload = engine.ledger.upload(entry.subject)
     if entry.kind is DueKind.SESSION:
         if upload is not None:
@@ -39,7 +45,10 @@ def _settle_session(engine: Engine, entry: Due, upload: Upload, report: Report) 
         if session.lease_until < now:
             report.note_stale(now - session.lease_until)
             _go_on(engine, upload, report)
-    elif session.state in (State.CREATING, State.OPEN):
+    elif session.state is State.COMPLETE:
+        if session.untold:
+            _settle_note(engine, session, due=None)
+    else:
         _settle_open(engine, entry, upload, report)
 
 
@@ -50,12 +59,27 @@ def _settle_open(engine: Engine, entry: Due, upload: Upload, report: Report) -> 
     if stale:
         report.note_stale(now - (entry.due if creating else upload.expires_at))
     verdict = judge(engine, upload, stale=stale)
-    if verdict.fate is Fate.LEAVE:
+    if verdict.fate is Fate.LEAVE and upload.session.untold:
+        _settle_note(engine, upload.session, due=upload.expires_at)
+    elif verdict.fate is Fate.LEAVE:
         engine.ledger.reschedule(entry, upload.expires_at)
     elif verdict.fate is Fate.WAIT:
         engine.ledger.reschedule(entry, now + SETTLING)
     else:
         carry_out(engine, upload, verdict, report)
+
+
+def _settle_note(engine: Engine, session: Session, *, due: int | None) -> None:
+    """An upload whose start or completion has not been told: the bus was down, or the teller has died."""
+    if not tell(engine, untold(session)):
+        raise BackendUnavailable(UNTOLD)
+    engine.ledger.told(session, due=due, ttl=memory_ttl(engine) if due is None else None)
+
+
+def _settle_deletion(engine: Engine, entry: Due) -> None:
+    deletion = engine.ledger.deletion(entry.subject)
+    if deletion is not None and not tell_deleted(engine, deletion, entry):
+        raise BackendUnavailable(UNTOLD)
 
 
 def _go_on(engine: Engine, upload: Upload, report: Report) -> None:

@@ -9,7 +9,7 @@ from ferry.downloads import Answer as Download
 from ferry.downloads import DownloadRequest, Kind
 from ferry.http.answer import Answer, json_answer
 from ferry.http.request import Request
-from ferry.http.times import rfc3339
+from ferry.times import rfc3339
 
 _STATUSES = {
     Kind.WHOLE: HTTPStatus.OK,

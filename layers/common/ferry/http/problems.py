@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ferry import errors
 from ferry.http import refusals
 from ferry.http.answer import Answer, json_answer
-from ferry.http.times import rfc3339
+from ferry.times import rfc3339
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 1
@@ -25,6 +25,7 @@ STATUSES: Mapping[type[errors.FerryError], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.Gone: 410,
+    errors.QuotaExceeded: 403,
     errors.PreconditionFailed: 412,
     errors.RangeNotSatisfiable: 416,
     errors.BackendUnavailable: 503,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ferry.digests import crc_to_base64
 from ferry.engine import Engine
 from ferry.grid import MAX_ASSEMBLED_PART_SIZE, MAX_CHUNK_SIZE, MAX_FILE_SIZE, MAX_PARTS, MIN_CHUNK_SIZE
-from ferry.http.times import rfc3339
 from ferry.model import File, State, Upload
 from ferry.ports import Page
+from ferry.times import rfc3339
 
 if TYPE_CHECKING:
     from ferry.cleanup import Report

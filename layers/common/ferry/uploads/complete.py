@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from ferry.engine import HOUR, SECOND, Engine
 from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadIncomplete
 from ferry.grid import gaps_in
-from ferry.model import File, State, StoredObject, Upload
+from ferry.model import File, Session, State, StoredObject, Upload
 from ferry.ports import Moved, NoSuchMultipart
+from ferry.telling import tell, tell_by, untold
 from ferry.uploads.current import decide, find, refuse_ended
 from ferry.uploads.ending import memory_ttl
 from ferry.uploads.files import GRACE
@@ -258,16 +259,34 @@ def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted)
             metadata=session.metadata,
             fingerprint=session.fingerprint,
             uploaded_at=max(now, next_second),
+            counted=session.counted,
         )
         try:
             engine.ledger.finish(
-                session, file, over=over, stages_due=now + HOUR, object_due=now + GRACE, ttl=memory_ttl(engine)
+                session,
+                file,
+                over=over,
+                stages_due=now + HOUR,
+                object_due=now + GRACE,
+                ttl=memory_ttl(engine),
+                tell_by=tell_by(engine),
             )
         except Moved:
             settled = engine.ledger.upload(session.upload_id)
             if settled is not None and settled.session.answer is not None:
                 return settled.session.answer
             raise
+        replaced = over.upload_id if over else None
+        tell_completed(
+            engine, replace(session, state=State.COMPLETE, answer=file, replaced=replaced, ended=file.uploaded_at)
+        )
         return file
 
     return decide(once)
+
+
+def tell_completed(engine: Engine, session: Session) -> None:
+    """Tell it, and clear the note. Where either fails the file is there all the same, and the note with it."""
+    if engine.events is not None and tell(engine, untold(session)):
+        with suppress(Moved, BackendUnavailable):
+            engine.ledger.told(session, due=None, ttl=memory_ttl(engine))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
 
 from ferry.engine import DAY, HOUR, SECOND, Engine
 from ferry.errors import BackendUnavailable
 from ferry.model import Session, State, Upload, stage_prefix
 from ferry.ports import Deleted, Moved, NoSuchMultipart
+from ferry.telling import tell, untold
 from ferry.uploads.received import list_parts
 
 logger = logging.getLogger(__name__)
@@ -27,27 +29,29 @@ def memory_ttl(engine: Engine) -> int:
 
 
 def end(engine: Engine, upload: Upload, state: State, *, attempt: str | None = None, thorough: bool = True) -> None:
-    """Record the end, then (if `thorough`) remove what S3 has: what is left the clean-up does.
+    """Record the end, then (if `thorough`) tell it and remove what S3 has: what is left the clean-up does.
 
     Raises:
         Moved: the upload is not (any more) what was seen.
     """
-    engine.ledger.end(upload, state, now=engine.clock(), ttl=memory_ttl(engine), attempt=attempt)
+    now = engine.clock()
+    engine.ledger.end(upload, state, now=now, ttl=memory_ttl(engine), attempt=attempt)
     if not thorough:
         return
     try:
-        sweep(engine, upload.session, state)
+        sweep(engine, replace(upload.session, state=state, ended=now), state)
     except BackendUnavailable:
         logger.warning("upload %s ended, its remains are left to the clean-up", upload.session.upload_id)
 
 
 def sweep(engine: Engine, session: Session, state: State) -> int:
-    """Remove what S3 has of an upload that ended as `state`, and return the bytes found. Idempotent.
+    """Tell that an upload has ended as `state`, remove what S3 has of it, and return the bytes found.
 
-    Once nothing is left that is noted; until then the upload stays due, and the clean-up goes on.
+    Once nothing is left that is noted; until then the upload stays due, and the clean-up goes on, from the beginning.
     """
+    told = tell(engine, untold(session))
     removed = remove_remains(engine, session, state)
-    if removed.done:
+    if removed.done and told:
         with suppress(Moved):
             engine.ledger.swept(session.upload_id, stages_due=engine.clock() + HOUR, ttl=memory_ttl(engine))
     return removed.size

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ferry.engine import DAY, Engine
-from ferry.errors import FileNotFound
-from ferry.model import File
+from ferry.errors import BackendUnavailable, FileNotFound
+from ferry.model import Deletion, Due, DueKind, File
 from ferry.ports import Page
+from ferry.telling import deleted, tell, tell_by
 from ferry.uploads.current import decide
 
 GRACE = DAY
@@ -23,9 +26,21 @@ def delete(engine: Engine, ns: str, name: str) -> None:
         file = engine.ledger.file(ns, name)
         if file is None:
             raise FileNotFound
-        engine.ledger.delete_file(file, object_due=engine.clock() + GRACE)
+        now, noted = engine.clock(), tell_by(engine)
+        engine.ledger.delete_file(file, object_due=now + GRACE, now=now, tell_by=noted)
+        if noted is not None:
+            with suppress(BackendUnavailable):
+                tell_deleted(engine, Deletion(file, now), Due(DueKind.DELETED, file.upload_id, noted))
 
     decide(attempt)
+
+
+def tell_deleted(engine: Engine, deletion: Deletion, note: Due) -> bool:
+    """Tell it, and drop the note; whether that could be done."""
+    if not tell(engine, [deleted(deletion)]):
+        return False
+    engine.ledger.bury(note)
+    return True
 
 
 def list_files(engine: Engine, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ferry.engine import Engine
 from ferry.model import State, Upload
 from ferry.ports import Moved
+from ferry.telling import PATIENCE, tell, untold
 
 
 def ensure_open(engine: Engine, upload: Upload) -> Upload:
@@ -21,8 +22,10 @@ def ensure_open(engine: Engine, upload: Upload) -> Upload:
     multipart_id = None
     if session.grid.size:
         multipart_id = engine.objects.create_multipart(session.object_key, content_type=session.content_type)
+    told = tell(engine, untold(session))
+    due = upload.expires_at if told else min(engine.clock() + PATIENCE, upload.expires_at)
     try:
-        engine.ledger.opened(session.upload_id, multipart_id, due=upload.expires_at)
+        engine.ledger.opened(session.upload_id, multipart_id, due=due, untold=not told)
     except Moved:
         # A write that was repeated after a lost answer fails its own condition: only the row tells whose upload it
         # names. Where even that cannot be read, the clean-up compares.
@@ -32,5 +35,7 @@ def ensure_open(engine: Engine, upload: Upload) -> Upload:
         raise
     return replace(
         upload,
-        session=replace(session, state=State.OPEN, multipart_id=multipart_id, version=session.version + 1),
+        session=replace(
+            session, state=State.OPEN, multipart_id=multipart_id, untold=not told, version=session.version + 1
+        ),
     )

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from ferry.engine import MINUTE, Engine
 from ferry.errors import FileExists, InvalidField, UploadCompleting, UploadInProgress
 from ferry.grid import MAX_CHUNK_SIZE, Grid
-from ferry.model import File, Progress, Session, Slot, State, StoredPart, Upload
+from ferry.model import File, Progress, Quota, Session, Slot, State, StoredPart, Upload
 from ferry.ports import Moved
+from ferry.quotas import refuse, without
 from ferry.uploads.current import decide, is_expired
 from ferry.uploads.ending import end
 from ferry.uploads.opening import ensure_open
@@ -54,6 +55,7 @@ def start(engine: Engine, ns: str, request: StartRequest) -> Started:
         UploadInProgress: another upload of the name is open (`upload_id`, `size`, `expires_at`).
         UploadCompleting: asked to restart one that is being completed.
         FileExists: there is another file, and it is not to be replaced.
+        QuotaExceeded: the namespace's limits leave no room for it (`quota`); nothing was begun, nothing cancelled.
     """
     try:
         grid = Grid.plan(request.size, request.chunk_size or MAX_CHUNK_SIZE)
@@ -77,14 +79,14 @@ class _Asked:
 
 def _start(engine: Engine, ns: str, asked: _Asked) -> Started:
     request = asked.request
-    file, slot = engine.ledger.look_up(ns, request.name)
+    file, slot, quota = engine.ledger.look_up(ns, request.name)
     if file is not None and _is_very_same(file, request):
         return Started(file=file)
     if slot is not None and slot.open:
-        return _go_on(engine, slot, asked)
+        return _go_on(engine, slot, asked, quota)
     if file is not None and not request.replace:
         raise FileExists
-    return _begin(engine, ns, asked, slot)
+    return _begin(engine, ns, asked, slot, quota)
 
 
 def _is_very_same(file: File, request: StartRequest) -> bool:
@@ -93,7 +95,7 @@ def _is_very_same(file: File, request: StartRequest) -> bool:
     return file.size == request.size and bool(known) and all(have == want for have, want in known)
 
 
-def _go_on(engine: Engine, slot: Slot, asked: _Asked) -> Started:
+def _go_on(engine: Engine, slot: Slot, asked: _Asked, quota: Quota | None) -> Started:
     request = asked.request
     upload = engine.ledger.upload(slot.upload_id)
     if upload is None or not upload.session.state.in_progress:
@@ -106,6 +108,8 @@ def _go_on(engine: Engine, slot: Slot, asked: _Asked) -> Started:
     if not_mine and not asked.cancelled and asked.began is None:
         if session.state is State.COMPLETING:
             raise UploadCompleting
+        if quota is not None:
+            refuse(without(quota, session), request.size)
         end(engine, upload, State.CANCELLED)
         asked.cancelled = True
         raise Moved
@@ -117,8 +121,10 @@ def _go_on(engine: Engine, slot: Slot, asked: _Asked) -> Started:
     return Started(upload=upload, parts=landed_parts(engine, upload))
 
 
-def _begin(engine: Engine, ns: str, asked: _Asked, over: Slot | None) -> Started:
+def _begin(engine: Engine, ns: str, asked: _Asked, over: Slot | None, quota: Quota | None) -> Started:
     request, grid = asked.request, asked.grid
+    if quota is not None:
+        refuse(quota, request.size)
     now = engine.clock()
     session = Session(
         upload_id=engine.new_id(),
@@ -134,10 +140,12 @@ def _begin(engine: Engine, ns: str, asked: _Asked, over: Slot | None) -> Started
         crc32c=request.crc32c,
         fingerprint=request.fingerprint,
         replace=request.replace,
+        untold=engine.events is not None,
+        counted=quota is not None and quota.counts,
         version=now,
     )
     stripes = tuple(Progress(stripe=index, open=True, touched=now) for index in range(grid.stripe_count))
-    engine.ledger.begin(session, over=over, due=now + CREATING_TIMEOUT)
+    engine.ledger.begin(session, over=over, due=now + CREATING_TIMEOUT, within=quota)
     asked.began = session.upload_id
     engine.hints.put(ns, request.name, session.upload_id)
     return Started(upload=ensure_open(engine, Upload(session, stripes)), created=True)

@@ -1,4 +1,4 @@
-"""Times as answers show them."""
+"""Times as answers and events show them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,195 @@
+"""Warm speed: a file through Ferry's API and straight to S3, beside S3's own clients and tus, on one S3 server.
+
+Every round sends the file once each way, in turn. What a way costs is the processor time of its client and of all that
+serves it; the S3 server's own is not counted, for it is the same for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from bench import own_time, relay, report, service, ways
+from bench.errors import BenchError
+from bench.service import Service
+from bench.ways import Way
+from local.errors import LocalError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ROUNDS, MEBIBYTES = 5, 256
+MIB = 1024 * 1024
+REFERENCE = "boto3 upload_file"
+_TICKS = os.sysconf("SC_CLK_TCK")
+_SENDS = 8
+
+
+@dataclass(slots=True)
+class Measured:
+    """What was seen of one way, a number for each round; `calls` of the S3 server for the file, where counted."""
+
+    seconds: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+    peak: float = 0.0
+    calls: int | None = None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="make bench-api", description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"times each way (default {ROUNDS})")
+    parser.add_argument("--size", type=int, default=MEBIBYTES, metavar="MIB", help=f"default {MEBIBYTES}")
+    parser.add_argument("--write", action="store_true", help=report.HELP)
+    options = parser.parse_args(arguments)
+    try:
+        with service.running("--copies", str(_SENDS)) as running, tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "file.bin"
+            file.write_bytes(os.urandom(options.size * MIB))
+            measured = compare(running, file, options.rounds)
+            own = own_time.measure(running)
+    except (BenchError, LocalError) as error:
+        print(f"bench-api: {error}", file=sys.stderr)
+        return 1
+    figures = {"mebibytes": options.size, "ways": summary(measured, options.size), "own": own}
+    print(table(figures))
+    if options.write:
+        report.keep("api", figures, table(figures), plot)
+    return 0
+
+
+def compare(running: Service, file: Path, rounds: int) -> dict[str, Measured]:
+    endpoint = running.described["s3_endpoint"]
+    boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=running.credentials["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=running.credentials["AWS_SECRET_ACCESS_KEY"],
+    ).create_bucket(Bucket=ways.BUCKET)
+    measured: dict[str, Measured] = {}
+    with ways.tus(running, endpoint, file) as tus:
+        if not tus:
+            print("tus-node-server is not measured: there is no npm here", file=sys.stderr)
+        for number in range(rounds + 1):
+            for way in [*ways.ferry(running, file, number), *ways.direct(running, endpoint, file), *tus]:
+                found = measured.setdefault(way.name, Measured())
+                seconds, processor, peak = send(way)
+                if number:  # the first fills connections, caches and the pool of functions
+                    found.seconds.append(seconds)
+                    found.processor.append(processor)
+                    found.peak = max(found.peak, peak)
+    with relay.relaying(endpoint) as counter, ways.tus(running, counter.url, file) as tus:
+        for way in [*ways.direct(running, counter.url, file), *tus]:
+            before = counter.count
+            send(way)
+            measured[way.name].calls = counter.count - before
+    return measured
+
+
+def send(way: Way) -> tuple[float, float, float]:
+    """Seconds, seconds of processor time, and the most memory of one process that serves it (MB; 0: none does)."""
+    before = processor_time(way.serving)
+    begun = time.perf_counter()
+    with tempfile.TemporaryFile() as output:
+        child = subprocess.Popen(
+            list(way.command), env=dict(way.env), stdin=subprocess.PIPE, stdout=output, stderr=output
+        )
+        assert child.stdin is not None
+        child.stdin.write(way.stdin.encode())
+        child.stdin.close()
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - begun
+        child.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        said = output.read().decode("utf-8", "replace")
+    if child.returncode:
+        raise BenchError(f"{way.name} ended with {child.returncode}: {said[-1500:]}")
+    processor = usage.ru_utime + usage.ru_stime + processor_time(way.serving) - before
+    return seconds, processor, max([0.0, *(peak_of(pid) for pid in way.serving)])
+
+
+def processor_time(pids: Iterable[int]) -> float:
+    """Seconds, user and system, of processes that are still there (proc(5), fields 14 and 15)."""
+    total = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += int(fields[11]) + int(fields[12])
+    return total / _TICKS
+
+
+def peak_of(pid: int) -> float:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
+
+
+def summary(measured: Mapping[str, Measured], size: int) -> list[dict[str, Any]]:
+    reference = measured[REFERENCE].seconds
+    return [
+        {
+            "name": name,
+            "mb_per_second": round(size * MIB / 1e6 / statistics.median(found.seconds)),
+            "slowest": round(size * MIB / 1e6 / max(found.seconds)),
+            "fastest": round(size * MIB / 1e6 / min(found.seconds)),
+            "to_reference": round(
+                statistics.median(theirs / ours for ours, theirs in zip(found.seconds, reference, strict=True)), 2
+            ),
+            "processor_seconds": round(statistics.median(found.processor), 2),
+            "peak_mb": round(found.peak),
+            "s3_calls": found.calls,
+        }
+        for name, found in measured.items()
+    ]
+
+
+def table(figures: Mapping[str, Any]) -> str:
+    size = f"{figures['mebibytes']} MiB, one S3 server"
+    lines = [
+        f"| {size} | MB/s (range) | × {REFERENCE} | processor s | peak MB | S3 calls |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {row['name']} | {row['mb_per_second']} ({row['slowest']}–{row['fastest']}) | {row['to_reference']:.2f} "
+        f"| {row['processor_seconds']:.1f} | {row['peak_mb'] or '–'} | {row['s3_calls'] or '–'} |"
+        for row in figures["ways"]
+    ]
+    own = figures["own"]
+    told = (
+        f"A 4 MiB chunk: {own['own_ms']:.1f} ms of the function's own, backend calls subtracted; "
+        f"decoding and CRC alone {own['bare_ms']:.1f} ms; {own['ratio']:.2f} times."
+    )
+    lines += ["", told]
+    return "\n".join(lines)
+
+
+def plot(axes: Axes, figures: Mapping[str, Any]) -> None:
+    """MB/s each way, from the slowest round to the fastest."""
+    rows = figures["ways"][::-1]
+    speeds = [row["mb_per_second"] for row in rows]
+    spread = [
+        [row["mb_per_second"] - row["slowest"] for row in rows],
+        [row["fastest"] - row["mb_per_second"] for row in rows],
+    ]
+    colours = [report.OURS if row["name"].startswith("Ferry") else report.THEIRS for row in rows]
+    axes.barh([row["name"] for row in rows], speeds, xerr=spread, color=colours, ecolor=report.INK, capsize=3)
+    axes.set_xlabel(f"MB/s, {figures['mebibytes']} MiB, median and range of the rounds")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""What one chunk costs the upload function itself, beside the decoding and the CRC that nobody can do without."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench import prepare
+from bench.cold import gateway_event
+from bench.errors import BenchError
+from bench.service import Service
+from local.api import BYTES, must
+from local.launch import ROOT
+
+CHUNK = 4 * 1024 * 1024
+CHUNKS = 40
+WARM = 4
+
+
+def measure(running: Service) -> dict[str, Any]:
+    """Medians in milliseconds over chunks sent in order, each staged or assembled as it comes. Raises `BenchError`."""
+    interpreter = prepare.python()
+    prepare.installed()
+    function = running.stack.functions["UploadFunction"]
+    api, name = running.api(), "own time"
+    plan = must(api.start(name, CHUNK * CHUNKS), 201, "start").json
+    headers = {"authorization": f"Bearer {api.token}", "content-type": BYTES}
+    events = []
+    for index in range(1, CHUNKS + 1):
+        query = f"filename=own%20time&chunk_index={index}&upload_id={plan['upload_id']}"
+        events.append(json.dumps(gateway_event("POST /upload/chunk", headers, os.urandom(CHUNK), query)))
+    with tempfile.TemporaryDirectory() as folder:
+        code = Path(shutil.copytree(function.code, Path(folder) / "code"))
+        env = {**running.environment(function), **prepare.BYTECODE}
+        env["PYTHONPATH"] = prepare.path(code, prepare.LAYER, prepare.CLIENT)
+        done = subprocess.run(
+            [interpreter, str(ROOT / "bench" / "own_function.py")],
+            env=env,
+            input="\n".join(events),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise BenchError(f"the upload function failed: {done.stderr[-1500:]}")
+    pairs = [tuple(map(float, line.split())) for line in done.stderr.splitlines()][WARM:]
+    own, bare = (statistics.median(pair[side] for pair in pairs) * 1000 for side in (0, 1))
+    ratio = statistics.median(ours / theirs for ours, theirs in pairs)
+    return {"own_ms": round(own, 2), "bare_ms": round(bare, 2), "ratio": round(ratio, 2)}

@@ -1,0 +1,72 @@
+"""A relay in front of an S3 server that counts requests, for what cannot be asked how many it makes. Not for timing."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect"}
+
+
+class Relay(http.server.ThreadingHTTPServer):
+    """Hands every request on unchanged, its Host header too: signatures cover it."""
+
+    daemon_threads = True
+
+    def __init__(self, target: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.target = urlsplit(target).netloc
+        self.lock = threading.Lock()
+        self.count = 0
+
+    @property
+    def url(self) -> str:
+        return "http://{}:{}".format(*self.server_address)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing: clients hang up when they are done."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Relay
+
+    def _hand_on(self) -> None:
+        with self.server.lock:
+            self.server.count += 1
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+        connection = http.client.HTTPConnection(self.server.target)
+        try:
+            connection.request(self.command, self.path, body, headers)
+            response = connection.getresponse()
+            content = response.read()
+        finally:
+            connection.close()
+        self.send_response_only(response.status)
+        for name, value in response.getheaders():
+            if name.lower() not in {*_HOP_BY_HOP, "content-length"}:
+                self.send_header(name, value)
+        length = response.getheader("Content-Length", "0") if self.command == "HEAD" else str(len(content))
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _hand_on  # noqa: N815 - as the base class calls them
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is the base class's
+        """Nothing."""
+
+
+@contextmanager
+def relaying(target: str) -> Iterator[Relay]:
+    with Relay(target) as relay:
+        threading.Thread(target=relay.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        try:
+            yield relay
+        finally:
+            relay.shutdown()
