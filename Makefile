@@ -14,8 +14,10 @@ venv := .venv
 bin := $(venv)/bin
 stamp := $(venv)/.locked
 bench_stamp := $(venv)/.bench-locked
+checkov := build/checkov
+checkov_stamp := $(checkov)/.locked
 locks := layers/common/requirements.txt requirements-dev.txt
-sources := bench layers/common functions local sam tests tools
+sources := admin bench layers/common functions local sam tests tools
 
 # Tools find the virtual environment's Python as python3, whatever the machine has.
 # exec, so that a SIGTERM to make reaches the program and not a shell in front of it.
@@ -45,8 +47,17 @@ test: $(stamp)  ## every test, with the floor on coverage (or TESTS=path for som
 test-long: $(stamp)  ## the engine against its model, thousands of schedules (minutes)
 	$(bin)/python -m pytest tests/unit/uploads --hypothesis-profile=long
 
-test-backends: $(stamp)  ## races on real servers: SeaweedFS, DynamoDB Local (needs Java and npm)
-	$(bin)/python -m pytest tests/backends $(if $(ROUNDS),--rounds=$(ROUNDS))
+test-backends: $(stamp)  ## contracts and races on SeaweedFS, DynamoDB Local, LocalStack (needs Java, npm, Python 3.13)
+	@$(tool) PYTHONPATH=layers/common sh -c '. sam/runtime-python.sh && exec "$(bin)/python" -m tests.backends $(if $(ROUNDS),--rounds=$(ROUNDS)) $(ARGS)'
+
+test-clients: $(stamp)  ## downloads by curl, wget, aria2, requests and Chromium, broken off and gone on with
+	$(bin)/python -m pytest tests/clients
+
+fuzz: $(stamp)  ## the OpenAPI document against the local service, two minutes: no 5xx, nothing undocumented
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m tools.fuzz $(if $(SEED),--seed $(SEED))
+
+audit: $(stamp)  ## hashes and ages of the locks; known vulnerabilities where pip-audit is at hand
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m tools.audit
 
 lint: $(stamp)  ## formatting, rules, types, and the direction of imports
 	$(bin)/ruff format --check .
@@ -71,6 +82,17 @@ layer: $(stamp)  ## the layer alone, for ARCH, in build/layer
 	@$(tool) FERRY_ARCHITECTURE=$(ARCH) sh -c '. sam/runtime-python.sh && \
 	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -C layers/common build-CommonLayer'
 
+template-check: $(stamp) $(checkov_stamp)  ## lint the templates, and hold them to a security linter's rules
+	@$(tool) sh -c 'for template in template.yaml watch.yaml; do \
+	  AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 sam validate --lint --template "$$template" || exit 1; done; \
+	  PYTHONPATH=layers/common exec $(bin)/python -m sam.findings $(checkov)/bin/checkov'
+
+layer-check: $(stamp)  ## build the layer twice for each architecture: the same bytes, small enough, importable
+	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam.layer
+
+rehearse: $(stamp)  ## a deploy to a stand-in for CloudFormation, and what is there then compared with the template
+	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam.rehearse
+
 sam-image: $(stamp)  ## a stand-in for Lambda's container image, where AWS's registry is out of reach (Debian, Docker, root)
 	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam image
 
@@ -80,12 +102,17 @@ sam-local: $(stamp)  ## the same service behind `sam local start-api`, functions
 sam-smoke: $(stamp)  ## build, start in Docker, move files through it, stop everything
 	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam smoke
 
+test-sam: $(stamp)  ## the whole end-to-end suite on functions in Docker behind SAM CLI, and each event of events/
+	@$(tool) PYTHONPATH=layers/common $(bin)/python -m sam test
+
 lock: $(stamp)  ## resolve the dependencies anew (UPGRADE=1: to their latest versions)
-	@$(tool) sh -c 'compile() { uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	@$(tool) sh -c 'compile() { uv pip compile --quiet --no-config --universal --python-version $${python:-3.11} --generate-hashes \
 	    --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade) "$$@"; }; unset PIP_FIND_LINKS; \
 	  compile layers/common/requirements.in --output-file layers/common/requirements.txt && \
 	  compile requirements-dev.in --constraint layers/common/requirements.txt --output-file requirements-dev.txt && \
-	  compile requirements-bench.in --constraint requirements-dev.txt --output-file requirements-bench.txt'
+	  compile requirements-bench.in --constraint requirements-dev.txt --output-file requirements-bench.txt && \
+	  compile requirements-checkov.in --output-file requirements-checkov.txt && \
+	  python=3.13 compile requirements-localstack.in --output-file requirements-localstack.txt'
 
 venv: $(stamp)  ## the virtual environment, from the locks (the other targets see to it themselves)
 
@@ -114,6 +141,13 @@ costs: $(bench_stamp)  ## docs/costs.md and its plot, from counted calls and the
 # What the measurements need, on top of the rest: nobody who only runs or tests Ferry waits for it.
 $(bench_stamp): $(stamp) requirements-bench.txt
 	@$(bin)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements-bench.txt
+	@touch $@
+
+# A security linter with pins of its own.
+$(checkov_stamp): $(stamp) requirements-checkov.txt
+	@echo "installing into $(checkov) (once, a minute)"
+	@$(PYTHON) -m venv --clear $(checkov)
+	@$(checkov)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements-checkov.txt
 	@touch $@
 
 clean:  ## remove what was built and cached (what was uploaded, .local, stays)

@@ -45,6 +45,11 @@ def recall(described: Mapping[str, Any]) -> list[LocalClient]:
 
 
 def seed(store: AccessStore, clients: Sequence[LocalClient]) -> None:
+    """Put the clients that are not there with their secrets: one that an operator has disabled stays disabled."""
     for client in clients:
         digest = hashlib.sha256(client.client_secret.encode()).digest()
-        store.put_client(Client(client.client_id, client.namespace, frozenset(client.scopes), (digest,)))
+        there = store.client(client.client_id)
+        if there is None or digest not in there.secret_hashes:
+            version = there.version + 1 if there else 0
+            scopes = frozenset(client.scopes)
+            store.put_client(Client(client.client_id, client.namespace, scopes, (digest,), version=version))

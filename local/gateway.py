@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
-from local import answers, cors, events, limits
+from local import answers, cors, events, limits, reader
 from local.answers import Answer
 from local.asgi import lifespan
 from local.pool import Crashed, FunctionFailed, Throttled, TimedOut
@@ -28,10 +28,15 @@ class TooLarge(Exception):
 
 
 class Gateway:
-    def __init__(self, routes: Sequence[Route], rules: CorsRules | None, invoke: Invoke) -> None:
+    """`detours` are addresses (origins) by those that redirects must not lead to where `reader` says so."""
+
+    def __init__(
+        self, routes: Sequence[Route], rules: CorsRules | None, invoke: Invoke, detours: Mapping[str, str] | None = None
+    ) -> None:
         self._routes = routes
         self._cors = rules
         self._invoke = invoke
+        self._detours = detours or {}
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
@@ -58,6 +63,9 @@ class Gateway:
             protocol=f"HTTP/{scope['http_version']}",
         )
         answer = await self.answer(request, request_id, too_large=body is None)
+        if answer.status == 307 and reader.is_needed(request.headers):
+            for here, there in self._detours.items():
+                answer = reader.moved(answer, here, there)
         answer = cors.decorate(self._cors, request, answer) if request.method != "OPTIONS" else answer
         await _send(send, request.method, answer, request_id)
 

@@ -14,6 +14,7 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
+from ferry.access.keyring import MAX_LIFETIME
 from ferry.aws.access_table import AccessTable
 from local import bus, clients, objects, provision, schedule, sockets, stack, tables, template, ticker
 from local.emulator import Emulator
@@ -22,6 +23,7 @@ from local.gateway import Gateway
 from local.invocations import Invocations
 from local.pool import Pool
 from local.provision import Backends
+from local.reader import Reader
 from local.stack import Stack
 from local.state import State, secret
 
@@ -30,7 +32,8 @@ _ACCESS_TABLE = "AccessTable"
 _WAITING = "MostWaiting"
 _REAP_EVERY, _REAP_IDLE = 30.0, 300.0
 
-Applications = Mapping[int, Gateway | Invocations | bus.Bus]
+Application = Gateway | Invocations | Reader | bus.Bus
+Applications = Mapping[int, Application]
 """By the file descriptor of the socket that they serve."""
 
 
@@ -73,8 +76,8 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
         state = running.enter_context(contextlib.closing(State(options.state)))
         known = state.read(_BACKENDS)
         people = clients.recall(state.read("ferry.json"))
-        listener, inner, telling = (sockets.listen_near(port) for port in (options.port, 0, 0))
-        for opened in (listener, inner, telling):
+        listener, inner, telling, reading = (sockets.listen_near(port) for port in (options.port, 0, 0, 0))
+        for opened in (listener, inner, telling, reading):
             running.callback(opened.close)
         access_key = str(known.get("access_key") or f"FERRY{secret()[:16]}")
         secret_key = str(known.get("secret_key") or secret())
@@ -90,6 +93,7 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
                 "keys": keys,
                 "object_ports": list(object_server.ports.values()),
                 "table_port": table_server.port,
+                **_for_operators(draft),
             },
         )
         if _ACCESS_TABLE in draft.tables:
@@ -116,7 +120,7 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
                 "clients": [client.described() for client in people],
             },
         )
-        gateway = Gateway(final.routes, final.cors, invoke)
+        gateway = Gateway(final.routes, final.cors, invoke, {object_server.url: _address(reading)})
         invocations = Invocations({stack.physical_name(name): name for name in pools}, invoke)
         running.push_async_callback(invocations.close)
         # The servers close them, so they must not be closed here as well.
@@ -124,6 +128,7 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
             listener.detach(): gateway,
             inner.detach(): invocations,
             telling.detach(): bus.Bus(frozenset(final.buses), state.folder, echo=not options.quiet),
+            reading.detach(): Reader(object_server.url),
         }
         server = asyncio.create_task(_serve_all(applications, stopping))
         helpers = [asyncio.create_task(ticker.tick_forever(entry, following, invoke)) for entry, following in schedules]
@@ -137,6 +142,16 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
         await server
         if watch in done:
             raise LocalError(f"{watch.result()} ended by itself; see {state.folder / 'logs'}")
+
+
+def _for_operators(draft: Stack) -> dict[str, Any]:
+    """What `ferry-admin --local` asks CloudFormation for elsewhere."""
+    return {
+        "stack": stack.PSEUDO["AWS::StackName"],
+        "region": stack.REGION,
+        "resources": {f"{logical}Name": stack.physical_name(logical) for logical in draft.tables},
+        "token_lifetime": int(draft.parameters.get("TokenLifetime", MAX_LIFETIME)),
+    }
 
 
 async def _start_backends(
@@ -164,9 +179,13 @@ async def _start_backends(
     return object_server, table_server
 
 
+def _address(listener: socket.socket) -> str:
+    return f"http://{sockets.HOST}:{listener.getsockname()[1]}"
+
+
 def _endpoints(backends: Backends, own: Mapping[str, socket.socket]) -> str:
     """The services that run beside this one, and those that it is itself."""
-    addresses = [f"{name}=http://{sockets.HOST}:{opened.getsockname()[1]}" for name, opened in own.items()]
+    addresses = [f"{name}={_address(opened)}" for name, opened in own.items()]
     return ",".join([backends.endpoints(), *addresses])
 
 
@@ -193,7 +212,7 @@ async def _serve_all(applications: Applications, stopping: asyncio.Event) -> Non
     await asyncio.gather(*(_serve(each, listener, stopping) for listener, each in applications.items()))
 
 
-async def _serve(application: Gateway | Invocations | bus.Bus, listener: int, stopping: asyncio.Event) -> None:
+async def _serve(application: Application, listener: int, stopping: asyncio.Event) -> None:
     config = Config()
     config.bind = [f"fd://{listener}"]
     config.include_server_header = False

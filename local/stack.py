@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,8 @@ class CorsRules:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The stack. Tables, buckets and keys map a logical id to its resolved CloudFormation properties; `buses` are the
-    names of its event buses.
+    """The stack. Tables, buckets and keys map a logical id to its resolved CloudFormation properties; `parameters` have
+    the values in force, `buses` are the names of its event buses.
     """
 
     functions: Mapping[str, Function]
@@ -75,6 +75,7 @@ class Stack:
     buckets: Mapping[str, Mapping[str, Any]]
     keys: Mapping[str, Mapping[str, Any]]
     buses: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def physical_name(logical: str) -> str:
@@ -129,6 +130,7 @@ def read(
         buckets=_properties(template, "AWS::S3::Bucket"),
         keys=_properties(template, "AWS::KMS::Key", only=("KeySpec", "KeyUsage", "Description")),
         buses=tuple(reference(name) for name in template.resources("AWS::Events::EventBus")),
+        parameters=template.parameters,
     )
 
 

@@ -1,13 +1,19 @@
-"""`python -m sam` serves until Ctrl-C; `image` builds the stand-in for Lambda's image; `smoke` builds and tests all."""
+"""`python -m sam` serves until Ctrl-C. `image` builds the stand-in for Lambda's image.
+
+`smoke` builds everything and moves files through it. `test` builds everything, runs every event of `events/`, and then
+the whole end-to-end suite.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from sam import daemon, stack
@@ -15,18 +21,17 @@ from sam.errors import SamError
 
 LOCAL = stack.ROOT / ".local" / "sam"
 WORK = stack.ROOT / "build" / "sam"
-SMOKE_PORT = 3399
 
 
 def main() -> int:
     """Exit codes: 0 as asked, 1 something is wrong and was said, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m sam", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=["local", "image", "smoke"], default="local")
+    parser.add_argument("command", nargs="?", choices=["local", "image", "smoke", "test"], default="local")
     command = parser.parse_args().command
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with daemon.running(WORK / "dockerd.log"):
-            {"local": _serve, "image": _image, "smoke": _smoke}[command]()
+            {"local": _serve, "image": _image, "smoke": _smoke, "test": _test}[command]()
     except SamError as error:
         print(f"sam: {error}", file=sys.stderr)
         return 1
@@ -56,16 +61,29 @@ def _serve() -> None:
 def _smoke() -> None:
     from sam import smoke
 
+    _built_and_served("smoke", smoke.run)
+    print("sam smoke: every byte as sent")
+
+
+def _test() -> None:
+    from sam import invoke, suite
+
+    _built_and_served("test", invoke.run, suite.run)
+    print("sam test: every event answered, and the end-to-end suite holds")
+
+
+def _built_and_served(name: str, *runs: Callable[[stack.Service], None]) -> None:
     _image()
     stack.build()
-    with stack.serving(SMOKE_PORT, WORK / "smoke") as service:
+    # Files of an earlier run would stand in the way of this one's.
+    shutil.rmtree(WORK / name, ignore_errors=True)
+    with stack.serving(stack.free_port(), WORK / name) as service:
         try:
-            smoke.run(service)
+            for run in runs:
+                run(service)
         except SamError as error:
-            raise SamError(
-                f"{error}\n\nthe functions' last words:\n{_last_words(WORK / 'smoke' / 'sam.log')}"
-            ) from error
-    print("sam smoke: every byte as sent")
+            words = _last_words(service.folder / "sam.log")
+            raise SamError(f"{error}\n\nthe functions' last words:\n{words}") from error
 
 
 def _last_words(log: Path) -> str:

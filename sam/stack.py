@@ -37,10 +37,17 @@ READY_SECONDS = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What runs: where, and who may ask it for tokens (as `.local/ferry.json` describes them)."""
+    """What runs: where, and who may ask it for tokens (as `.local/ferry.json` describes them).
+
+    `folder` has its state and logs. `container` is what is to be said to SAM CLI so that functions of this service run,
+    `environment` the environment to say it in.
+    """
 
     base_url: str
     clients: tuple[Mapping[str, Any], ...]
+    folder: Path
+    container: tuple[str, ...]
+    environment: Mapping[str, str]
 
 
 def architecture() -> str:
@@ -69,14 +76,16 @@ def serving(port: int, folder: Path, parameters: str = "") -> Iterator[Service]:
         known = json.loads((folder / "backends.json").read_text(encoding="utf-8"))
         ports = [port for port in (urlsplit(described[f"{name}_endpoint"]).port for name in ("s3", "dynamodb")) if port]
         (folder / "environment.json").write_text(_function_environment(described, known["keys"], parameters))
-        log = folder / "sam.log"
+        log, container, environment = folder / "sam.log", _container(folder), _sam_environment(known)
+        command = ["sam", "local", "start-api", "--host", LOOPBACK, "--port", str(port), "--warm-containers", "EAGER"]
         with (
             forwarding(ports),
             _containers_removed(),
-            child(_start_api(port, folder), env=_sam_environment(known), log=log) as api,
+            child([*command, *container, "--force-image-build"], env=environment, log=log) as api,
         ):
             wait_for(lambda: _answers(port), api, what="sam local start-api", log=log, seconds=READY_SECONDS)
-            yield Service(f"http://{LOOPBACK}:{port}", tuple(described["clients"]))
+            clients = tuple(described["clients"])
+            yield Service(f"http://{LOOPBACK}:{port}", clients, folder, container, environment)
 
 
 @contextmanager
@@ -91,7 +100,7 @@ def _local_service(folder: Path, parameters: str) -> Iterator[Mapping[str, Any]]
         "--state",
         str(folder),
         "--port",
-        str(_free_port()),
+        str(free_port()),
     ]
     with child([*command, "--params", parameters], env=os.environ, log=log) as service:
         wait_for(
@@ -115,17 +124,17 @@ def _function_environment(described: Mapping[str, Any], keys: Mapping[str, str],
     return json.dumps({name: dict(function.environment) for name, function in found.functions.items()})
 
 
-def _start_api(port: int, folder: Path) -> list[str]:
-    command = ["sam", "local", "start-api", "--host", LOOPBACK, "--port", str(port), "--warm-containers", "EAGER"]
-    command += ["--env-vars", str(folder / "environment.json"), "--layer-cache-basedir", str(folder / "layers")]
-    command += ["--parameter-overrides", f"Architecture={architecture()}", "--force-image-build"]
+def _container(folder: Path) -> tuple[str, ...]:
+    """How SAM CLI is to run functions, be it for an API or for one event."""
+    options = ["--env-vars", str(folder / "environment.json"), "--layer-cache-basedir", str(folder / "layers")]
+    options += ["--parameter-overrides", f"Architecture={architecture()}"]
     if platform.system() == "Linux":
         # Elsewhere Docker itself knows the name.
-        command += ["--add-host", f"{HOST_SEEN_FROM_CONTAINERS}:host-gateway"]
+        options += ["--add-host", f"{HOST_SEEN_FROM_CONTAINERS}:host-gateway"]
     if daemon.docker("image", "inspect", STAND_IN).returncode == 0:
         sys.stderr.write(f"functions run in {STAND_IN}, a stand-in for Lambda's image (remove it to use AWS's)\n")
-        command += ["--skip-pull-image", "--invoke-image", STAND_IN]
-    return command
+        options += ["--skip-pull-image", "--invoke-image", STAND_IN]
+    return tuple(options)
 
 
 def _environment() -> dict[str, str]:
@@ -176,7 +185,7 @@ def _answers(port: int) -> bool:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

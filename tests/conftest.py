@@ -14,9 +14,10 @@ settings.register_profile("long", max_examples=3_000)
 HERE = Path(__file__).parent
 WITHOUT_SOCKETS = ("unit", "template")
 
+# LocalStack knows no other secret than this one, with which it checks presigned URLs.
 DUMMY = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",

@@ -46,7 +46,7 @@ HEADERS: dict[str, str] = {
     "Content-Length": "Bytes of this answer, of the file for HEAD.",
     "Content-Range": "Which bytes these are, of how many; with 416 `bytes */size`.",
     "ETag": "Strong.",
-    "Last-Modified": "When the file was completed.",
+    "Last-Modified": "The date that S3 gives the file: when its upload began.",
     "Location": "A presigned URL.",
     "Repr-Digest": "The whole file's `crc32c` (RFC 9530).",
     "Retry-After": "Seconds.",

@@ -180,7 +180,7 @@ _FILE_HEADERS = (
 _CONDITIONS = (
     header("If-Match", "RFC 9110 section 13.1.1."),
     header("If-None-Match", "RFC 9110 section 13.1.2."),
-    header("If-Modified-Since", "RFC 9110 section 13.1.3."),
+    header("If-Modified-Since", "RFC 9110 section 13.1.3; best the `Last-Modified` that was told."),
     header("If-Unmodified-Since", "RFC 9110 section 13.1.4."),
 )
 _RANGE = (
@@ -202,25 +202,19 @@ _UNCHANGED = Answer("The file is the one the client has.", headers=("ETag", "Las
 _READ: tuple[Error, ...] = (*NAME, errors.FileNotFound, errors.PreconditionFailed)
 
 DOWNLOAD = Operation(
-    "Download a file",
-    {200: _WHOLE, 304: _UNCHANGED, 307: _MOVED},
-    parameters=(_REDIRECT, *_CONDITIONS),
-    refusals=_READ,
-)
-DOWNLOAD_RANGE = Operation(
-    "Download a range of a file",
+    "Download a file, or a range of it",
     {
         200: _WHOLE,
         206: Answer("The range, up to 4 MiB.", {"*/*": BINARY}, (*_FILE_HEADERS, "Content-Range")),
         304: _UNCHANGED,
         307: _MOVED,
     },
-    parameters=(_REDIRECT, *_RANGE, *_CONDITIONS),
+    "Beyond 4 MiB S3 looks at the range and at the conditions once more, by the same ETag and date.",
+    (_REDIRECT, *_RANGE, *_CONDITIONS),
     refusals=(*_READ, errors.RangeNotSatisfiable),
 )
 _HEADERS_ONLY = {200: Answer("The headers of the whole file.", headers=_FILE_HEADERS), 304: _UNCHANGED}
-HEAD = Operation("The headers of a file", _HEADERS_ONLY, parameters=_CONDITIONS, refusals=_READ)
-HEAD_RANGE = Operation(
+HEAD = Operation(
     "The headers of a file", _HEADERS_ONLY, "Range is ignored (RFC 9110 section 14.2).", _CONDITIONS, refusals=_READ
 )
 
@@ -229,7 +223,7 @@ def _or_file_named_partial(operation: Operation) -> Operation:
     """A path that is also that of a file called "partial"."""
     return replace(
         operation,
-        description=f"{operation.description} Without `filename`: the whole file called `partial`.".strip(),
+        description=f"{operation.description} Without `filename`: the file called `partial`.".strip(),
         parameters=(OPTIONAL_NAME, *operation.parameters),
     )
 
@@ -281,6 +275,8 @@ CLEANUP = Operation(
         CURSOR,
     ),
     refusals=NAME,
+    description="Of this namespace. `orphans`, what S3 has and no row knows, have none: they are the schedule's, and 0 "
+    "here. Any other parameter is refused, lest a dry run that was misspelt be a real one.",
 )
 JWKS = Operation("The keys that tokens are verified with", {200: Answer("A JSON Web Key Set.", json("KeySet"))})
 DOCUMENT = Operation("This document", {200: Answer("An OpenAPI document.", {JSON: {"type": "object"}})})
@@ -325,10 +321,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /download": DOWNLOAD,
     "HEAD /download/{filename}": HEAD,
     "HEAD /download": HEAD,
-    "GET /download/partial/{filename}": DOWNLOAD_RANGE,
-    "GET /download/partial": _or_file_named_partial(DOWNLOAD_RANGE),
-    "HEAD /download/partial/{filename}": HEAD_RANGE,
-    "HEAD /download/partial": _or_file_named_partial(HEAD_RANGE),
+    "GET /download/partial/{filename}": DOWNLOAD,
+    "GET /download/partial": _or_file_named_partial(DOWNLOAD),
+    "HEAD /download/partial/{filename}": HEAD,
+    "HEAD /download/partial": _or_file_named_partial(HEAD),
     "DELETE /files/{filename}": DELETE_FILE,
     "DELETE /files": DELETE_FILE,
     "GET /files": FILES,

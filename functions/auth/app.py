@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ferry import __version__, wiring
-from ferry.access.issue import issue
-from ferry.access.keyring import key_set, published
+from ferry.access.issue import issue, public_keys
+from ferry.access.keyring import key_set
 from ferry.http import token
 from ferry.http.answer import Answer, json_answer
 from ferry.http.app import create_app
@@ -19,7 +19,7 @@ lambda_handler = traced(app.handle, wiring.tracing)
 KEYS_CACHE = "public, max-age=60"
 
 
-@app.open("POST /auth/token", refuse=token.refused)
+@app.open("POST /auth/token", refuse=token.refused, audit="token.issue")
 def issue_token(request: Request) -> Answer:
     wanted = token.token_request(request)
     return token.issued(issue(wiring.issuer(), wanted))
@@ -27,9 +27,7 @@ def issue_token(request: Request) -> Answer:
 
 @app.open("GET /.well-known/jwks.json")
 def get_keys(_: Request) -> Answer:
-    issuer = wiring.issuer()
-    keyring = published(issuer.keys, issuer.store, issuer.signer, issuer.key_ref)
-    return json_answer(200, key_set(keyring), {"Cache-Control": KEYS_CACHE})
+    return json_answer(200, key_set(public_keys(wiring.issuer())), {"Cache-Control": KEYS_CACHE})
 
 
 @app.open("GET /openapi.json")

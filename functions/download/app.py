@@ -1,4 +1,4 @@
-"""The download function: whole files and ranges of them."""
+"""The download function: whole files and ranges of them, which every route gives alike."""
 
 from __future__ import annotations
 
@@ -16,20 +16,16 @@ lambda_handler = traced(app.handle, wiring.tracing)
 
 
 @app.protected("GET /download/{filename}", "HEAD /download/{filename}", "GET /download", "HEAD /download", scope=READ)
-def get_file(request: Request, ns: str) -> Answer:
-    wanted = downloads.download_request(request, partial=False)
-    return downloads.answer(download(wiring.engine(), ns, request.filename(), wanted))
-
-
 @app.protected("GET /download/partial/{filename}", "HEAD /download/partial/{filename}", scope=READ)
-def get_range(request: Request, ns: str) -> Answer:
-    wanted = downloads.download_request(request, partial=True)
-    return downloads.answer(download(wiring.engine(), ns, request.filename(), wanted))
+def get_file(request: Request, ns: str) -> Answer:
+    return _file(request, ns, request.filename())
 
 
 @app.protected("GET /download/partial", "HEAD /download/partial", scope=READ)
-def get_range_by_query_or_file_named_partial(request: Request, ns: str) -> Answer:
+def get_file_by_query_or_the_one_named_partial(request: Request, ns: str) -> Answer:
     """Without `?filename=` the path is that of a file called "partial"."""
-    name = request.optional_filename()
-    wanted = downloads.download_request(request, partial=name is not None)
-    return downloads.answer(download(wiring.engine(), ns, name or "partial", wanted))
+    return _file(request, ns, request.optional_filename() or "partial")
+
+
+def _file(request: Request, ns: str, name: str) -> Answer:
+    return downloads.answer(download(wiring.engine(), ns, name, downloads.download_request(request)))

@@ -17,7 +17,7 @@ from ferry.uploads.parts import sign
 from ferry.uploads.received import received
 from ferry.uploads.start import start
 
-app = create_app(bearer(wiring.verifier))
+app = create_app(bearer(wiring.verifier), wiring.log_file_names)
 lambda_handler = traced(app.handle, wiring.tracing)
 
 
@@ -60,13 +60,13 @@ def complete_upload(request: Request, ns: str) -> Answer:
     return answer.counting(UploadsCompleted=1, FileBytes=result.size) if result.uploaded_at >= begun else answer
 
 
-@app.protected("DELETE /upload/{filename}", "DELETE /upload", scope=WRITE)
+@app.protected("DELETE /upload/{filename}", "DELETE /upload", scope=WRITE, audit="upload.cancel")
 def cancel_upload(request: Request, ns: str) -> Answer:
     cancelled = cancel(wiring.engine(), ns, request.filename(), request.optional_upload_id())
     return empty().counting(UploadsCancelled=1) if cancelled else empty()
 
 
-@app.protected("DELETE /files/{filename}", "DELETE /files", scope=WRITE)
+@app.protected("DELETE /files/{filename}", "DELETE /files", scope=WRITE, audit="file.delete")
 def delete_file(request: Request, ns: str) -> Answer:
     files.delete(wiring.engine(), ns, request.filename())
     return empty()

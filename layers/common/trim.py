@@ -19,8 +19,22 @@ ELF_MACHINES = {"x86_64": 62, "aarch64": 183}
 
 BOTOCORE_COMMON = {"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"}
 UNUSED_DESCRIPTIONS = ("examples-*", "waiters-*", "paginators-*", "service-2.sdk-extras.json")
-UNUSED_FOLDERS = ("bin", "**/tests", "**/__pycache__", "boto3/data", "boto3/examples")
-UNUSED_FILES = ("**/*.pyi", "**/py.typed", "**/*.pyx", "**/*.c", "**/*.h")
+UNUSED_FOLDERS = (
+    *("bin", "**/tests", "**/__pycache__", "boto3/data", "boto3/examples"),
+    # cryptography needs cffi's compiled half only; the other one writes C.
+    *("cffi", "pycparser", "pydantic/v1"),
+    *(
+        f"aws_lambda_powertools/utilities/{name}"
+        for name in (
+            *("auth_alpha", "batch", "circuit_breaker", "data_masking", "feature_flags", "idempotency"),
+            *("kafka", "parameters", "parser", "streaming", "validation"),
+        )
+    ),
+)
+UNUSED_FILES = (
+    *("**/*.pyi", "**/py.typed", "**/*.pyx", "**/*.c", "**/*.h", "pydantic/mypy.py"),
+    "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.min.*",
+)
 UNUSED_METADATA = ("INSTALLER", "RECORD", "REQUESTED", "WHEEL", "direct_url.json", "top_level.txt", "sboms")
 
 

@@ -71,7 +71,8 @@ def needs(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[N
         case "dynamodb":
             yield from _of_dynamodb(operation, params)
         case "kms" if operation in ("Sign", "GetPublicKey"):
-            yield Need(f"kms:{operation}", _place(params["KeyId"]))
+            # Keys that are not the template's are named by ARN; which account, only the policy tells.
+            yield Need(f"kms:{operation}", _place(params["KeyId"]).rpartition(":")[2])
         case "lambda" if operation == "Invoke":
             yield Need("lambda:InvokeFunction", _place(params["FunctionName"]))
         case "events" if operation == "PutEvents":

@@ -6,6 +6,8 @@ import os
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -17,6 +19,7 @@ from ferry.engine import DAY, Engine, NoWorker
 from tests.backends import servers
 from tests.backends.rounds import Round
 from tests.conftest import DUMMY
+from tests.contract.conftest import DYNAMODB_LOCAL, SEAWEEDFS, variable
 from tests.support.template import make_bucket, make_table
 
 COPIES = 10
@@ -24,22 +27,22 @@ OUTCOME = "outcome of a race"
 
 
 @pytest.fixture(scope="session")
-def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of SeaweedFS, or of what FERRY_TEST_S3_ENDPOINT names."""
-    if given := os.environ.get("FERRY_TEST_S3_ENDPOINT"):
+def s3_endpoint() -> Iterator[str]:
+    """The address of SeaweedFS: of one that runs, if FERRY_TEST_SEAWEEDFS names it."""
+    if given := os.environ.get(variable(SEAWEEDFS)):
         yield given
         return
-    with servers.seaweedfs(tmp_path_factory.mktemp("s3")) as address:
+    with TemporaryDirectory() as folder, servers.seaweedfs(Path(folder)) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
-def dynamodb_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of DynamoDB Local, or of what FERRY_TEST_DYNAMODB_ENDPOINT names."""
-    if given := os.environ.get("FERRY_TEST_DYNAMODB_ENDPOINT"):
+def dynamodb_endpoint() -> Iterator[str]:
+    """The address of DynamoDB Local: of one that runs, if FERRY_TEST_DYNAMODB_LOCAL names it."""
+    if given := os.environ.get(variable(DYNAMODB_LOCAL)):
         yield given
         return
-    with servers.dynamodb(tmp_path_factory.mktemp("dynamodb")) as address:
+    with TemporaryDirectory() as folder, servers.dynamodb_local(Path(folder)) as address:
         yield address
 
 
@@ -64,6 +67,7 @@ def bucket(s3_endpoint: str) -> str:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=10, help="how often each race is run")
+    parser.addoption("--parts", type=int, default=100, help="how many parts of 5 MiB the largest file has")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -14,7 +14,7 @@ from botocore.config import Config
 from local import objects, sockets
 from local.children import leashed
 from sam.children import child, wait_for
-from tests.backends import dynamodb_local
+from tests.backends import emulator, localstack
 from tests.conftest import DUMMY
 from tests.support.template import make_bucket, make_table
 
@@ -49,12 +49,23 @@ def seaweedfs(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def dynamodb(folder: Path) -> Iterator[str]:
+def dynamodb_local(folder: Path) -> Iterator[str]:
     """DynamoDB Local: the address."""
     [port] = sockets.free_ports(1)
-    command, env = dynamodb_local.command(port), dynamodb_local.environment()
+    command, env = emulator.command(port), emulator.environment()
     with _serving("DynamoDB Local", command, env, port, folder) as address:
         make_table(boto3.client("dynamodb", endpoint_url=address, **PATIENTLY), "LedgerTable", WARM)
+        yield address
+
+
+@contextmanager
+def localstack_s3(folder: Path) -> Iterator[str]:
+    """S3 as LocalStack has it: the address."""
+    [port] = sockets.free_ports(1)
+    home = folder / "localstack"
+    home.mkdir()
+    command, env = localstack.command(), localstack.environment(home, port)
+    with _serving("LocalStack", command, env, port, folder) as address:
         yield address
 
 

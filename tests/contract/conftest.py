@@ -1,11 +1,11 @@
 """The backends that each port's suite runs over.
 
-Always: the fake, and the adapter over moto. With FERRY_TEST_S3_ENDPOINT or FERRY_TEST_DYNAMODB_ENDPOINT in the
-environment also the adapter over whatever answers there (SeaweedFS, DynamoDB Local, ...; keys from
-FERRY_TEST_ACCESS_KEY and FERRY_TEST_SECRET_KEY).
+Always: the fake, and the adapter over moto. With FERRY_TEST_SEAWEEDFS, FERRY_TEST_LOCALSTACK or
+FERRY_TEST_DYNAMODB_LOCAL in the environment also the adapter over the server at that address (`make test-backends`
+starts all three).
 
-moto checks less than S3 and DynamoDB do. A test of what it does not check says so with `@pytest.mark.proves(...)`,
-naming the backends that prove it; it is not generated for others.
+None of them is AWS: each is laxer or stricter somewhere. A test of what some do not have says so with
+`@pytest.mark.proves(...)`, naming the backends that prove it; it is not generated for others.
 """
 
 from __future__ import annotations
@@ -33,9 +33,17 @@ from tests.fakes.objects import MemoryObjects
 from tests.fakes.seats import MemorySeats
 from tests.support.template import make_bucket, make_table
 
-MEMORY, MOTO, ENDPOINT = "memory", "moto", "endpoint"
-_DYNAMODB, _S3 = ("dynamodb", "FERRY_TEST_DYNAMODB_ENDPOINT"), ("s3", "FERRY_TEST_S3_ENDPOINT")
-ENDPOINTS = {"ledger": _DYNAMODB, "seats": _DYNAMODB, "store": _S3}
+MEMORY, MOTO = "memory", "moto"
+SEAWEEDFS, LOCALSTACK, DYNAMODB_LOCAL = "seaweedfs", "localstack", "dynamodb-local"
+SERVERS = {"ledger": (DYNAMODB_LOCAL,), "seats": (DYNAMODB_LOCAL,), "store": (SEAWEEDFS, LOCALSTACK)}
+"""The servers that can stand in for a port's service, by the fixture that gives the port."""
+
+SERVICES = {"ledger": "dynamodb", "seats": "dynamodb", "store": "s3"}
+
+
+def variable(server: str) -> str:
+    """Where the environment has the address of a server."""
+    return "FERRY_TEST_" + server.upper().replace("-", "_")
 
 
 @dataclass(frozen=True)
@@ -51,9 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    for fixture, (_, variable) in ENDPOINTS.items():
+    for fixture, servers in SERVERS.items():
         if fixture in metafunc.fixturenames:
-            backends = [MEMORY, MOTO, *([ENDPOINT] if variable in os.environ else [])]
+            backends = [MEMORY, MOTO, *(server for server in servers if variable(server) in os.environ)]
             marker = metafunc.definition.get_closest_marker("proves")
             chosen = [name for name in backends if marker is None or name in marker.args]
             metafunc.parametrize(fixture, chosen, indirect=True)
@@ -117,8 +125,4 @@ def backend(request: pytest.FixtureRequest, fixture: str) -> Iterator[AwsSession
         with mock_aws():
             yield _moto_session()
         return
-    monkeypatch = request.getfixturevalue("monkeypatch")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", os.environ.get("FERRY_TEST_ACCESS_KEY", "testing"))
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", os.environ.get("FERRY_TEST_SECRET_KEY", "testing"))
-    service, variable = ENDPOINTS[fixture]
-    yield AwsSession({service: os.environ[variable]})
+    yield AwsSession({SERVICES[fixture]: os.environ[variable(request.param)]})

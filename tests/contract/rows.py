@@ -53,6 +53,7 @@ def file_of(upload_id: str = ID, *, ns: str = NS, name: str = NAME) -> File:
         metadata={"colour": "grün", "empty": ""},
         fingerprint=None,
         uploaded_at=START + 5,
+        last_modified=START // 1000,
     )
 
 

@@ -31,7 +31,7 @@ from tests.contract.rows import (
 )
 from tests.fakes.clock import START
 
-MADE = StoredObject('"0123-3"', 20, 0xFFFFFFFF)
+MADE = StoredObject('"0123-3"', 20, 0xFFFFFFFF, 2**32)
 
 
 def dues(ledger: Ledger) -> set[Due]:

@@ -9,7 +9,7 @@ import pytest
 
 from ferry.model import Claim, Progress, State
 from ferry.ports import Ledger, Moved
-from tests.contract.conftest import ENDPOINT, MEMORY
+from tests.contract.conftest import DYNAMODB_LOCAL, MEMORY
 from tests.contract.rows import ID, LATER, OTHER, STRIPED, TTL, leased, opened, record, seen
 from tests.fakes.clock import START
 
@@ -207,7 +207,7 @@ def test_touch(ledger: Ledger) -> None:
         ledger.touch(ID, now=START + 3)
 
 
-@pytest.mark.proves(MEMORY, ENDPOINT)  # moto checks a condition and writes in two steps, with no lock between
+@pytest.mark.proves(MEMORY, DYNAMODB_LOCAL)  # moto checks a condition and writes in two steps, with no lock between
 def test_many_senders_at_once(ledger: Ledger) -> None:
     """However many record the same chunks at once, each counts once."""
     opened(ledger)

@@ -6,7 +6,7 @@ import pytest
 
 from ferry.digests import crc32c
 from ferry.ports import ObjectStore
-from tests.contract.conftest import ENDPOINT, MEMORY
+from tests.contract.conftest import LOCALSTACK, MEMORY, SEAWEEDFS
 
 KEY = "o/0123456789abcdef0123456789abcdef"
 
@@ -19,7 +19,7 @@ LANDED = {
 }
 
 
-@pytest.mark.proves(MEMORY, ENDPOINT)  # moto takes a marker for a count: right only where nothing is missing
+@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto takes a marker for a count
 @pytest.mark.parametrize("case", LANDED)
 def test_every_part_is_listed_once(objects: ObjectStore, case: str) -> None:
     """By number, over the pages' ends, with gaps wherever they are."""

@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 
 from ferry.aws import cursors
+from ferry.conditions import format_date
 from ferry.digests import combine, crc32c
 from ferry.errors import BackendUnavailable, InvalidField
 from ferry.grid import MIN_PART_SIZE
 from ferry.model import StoredObject, StoredPart
 from ferry.ports import ChecksumRefused, Deleted, NoSuchMultipart, ObjectStore, PartChanged
-from tests.contract.conftest import ENDPOINT, MEMORY, MOTO, Store
+from tests.contract.conftest import LOCALSTACK, MEMORY, MOTO, SEAWEEDFS, Store
 
 LATER = 10**14
 """A deadline that does not come."""
@@ -64,6 +65,7 @@ def test_a_multipart_upload_from_end_to_end(objects: ObjectStore) -> None:
     head = objects.head(KEY)
     assert head is not None
     assert (head.etag, head.size) == (etag, len(WHOLE))
+    assert head.modified is not None
     assert objects.get(KEY) == WHOLE
 
 
@@ -82,7 +84,7 @@ def test_an_upload_without_parts_lists_none(objects: ObjectStore) -> None:
     assert objects.list_parts(KEY, multipart_id, last=10_000) == {}
 
 
-@pytest.mark.proves(MEMORY, MOTO)  # SeaweedFS keeps both and completes with whichever is named
+@pytest.mark.proves(MEMORY, MOTO, LOCALSTACK)  # SeaweedFS keeps both and completes with whichever is named
 def test_a_part_sent_again_replaces_the_one_before(objects: ObjectStore) -> None:
     """The last one to arrive counts, and who names the earlier one is refused."""
     multipart_id = begin(objects, BIG, TAIL)
@@ -113,7 +115,7 @@ def test_more_parts_than_one_page_of_a_listing(objects: ObjectStore) -> None:
     assert parts[1_003].etag == f'"{md5((1_002).to_bytes(2, "big")).hex()}"'
 
 
-@pytest.mark.proves(MEMORY, ENDPOINT)  # moto verifies no checksum
+@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto verifies no checksum
 def test_a_part_with_other_bytes_than_its_checksum_says(objects: ObjectStore) -> None:
     """What was damaged on the way is not stored."""
     multipart_id = begin(objects)
@@ -122,7 +124,7 @@ def test_a_part_with_other_bytes_than_its_checksum_says(objects: ObjectStore) ->
     assert objects.list_parts(KEY, multipart_id, last=10_000) == {}
 
 
-@pytest.mark.proves(MEMORY, ENDPOINT)  # moto verifies no checksum
+@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto verifies no checksum
 def test_a_whole_file_checksum_that_is_another(objects: ObjectStore) -> None:
     """Nothing is completed; the right one then passes."""
     multipart_id = begin(objects, BIG, TAIL)
@@ -135,7 +137,7 @@ def test_a_whole_file_checksum_that_is_another(objects: ObjectStore) -> None:
     assert objects.get(KEY) == WHOLE
 
 
-@pytest.mark.proves(MEMORY)  # neither moto nor SeaweedFS looks at the size that a completion names
+@pytest.mark.proves(MEMORY, LOCALSTACK)  # neither moto nor SeaweedFS looks at the size that a completion names
 def test_another_size_than_the_parts_have(objects: ObjectStore) -> None:
     """A completion that expects another size is refused."""
     multipart_id = begin(objects, BIG, TAIL)
@@ -144,7 +146,7 @@ def test_another_size_than_the_parts_have(objects: ObjectStore) -> None:
     assert objects.head(KEY) is None
 
 
-@pytest.mark.proves(MEMORY)  # neither moto nor SeaweedFS minds; S3 does, once an upload has checksums
+@pytest.mark.proves(MEMORY)  # no stand-in minds; S3 does, once an upload has checksums
 def test_parts_with_a_gap(objects: ObjectStore) -> None:
     """With checksums, parts count from 1 without a gap."""
     multipart_id = begin(objects, BIG, BIG2, TAIL)
@@ -189,7 +191,7 @@ def test_after_an_abort(objects: ObjectStore) -> None:
     assert objects.head(KEY) is None
 
 
-@pytest.mark.proves(MEMORY, ENDPOINT)  # moto fails with a KeyError
+@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto fails with a KeyError
 def test_completing_what_was_aborted(objects: ObjectStore) -> None:
     """There is nothing to complete any more."""
     multipart_id = begin(objects, BIG, TAIL)
@@ -200,7 +202,7 @@ def test_completing_what_was_aborted(objects: ObjectStore) -> None:
     assert objects.head(KEY) is None
 
 
-@pytest.mark.proves(MEMORY, ENDPOINT)  # moto fails with a KeyError
+@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto fails with a KeyError
 def test_a_part_for_an_upload_that_is_gone(objects: ObjectStore) -> None:
     """No part is taken after an abort or a completion."""
     aborted, completed = begin(objects, TAIL), begin(objects, TAIL)
@@ -265,11 +267,11 @@ def test_put_get_head(objects: ObjectStore, body: bytes) -> None:
     assert objects.get("st/1") == body
     head = objects.head("st/1")
     assert head is not None
-    assert replace(head, crc32c=made.crc32c) == made
+    assert replace(head, crc32c=made.crc32c, modified=made.modified) == made
     assert head.crc32c in (None, made.crc32c)
 
 
-@pytest.mark.proves(MEMORY, ENDPOINT)  # moto verifies no checksum
+@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto verifies no checksum
 def test_put_with_other_bytes_than_the_checksum_says(objects: ObjectStore) -> None:
     """What was damaged on the way is not stored."""
     with pytest.raises(BackendUnavailable):
@@ -327,13 +329,23 @@ def test_delete_prefix_after_its_deadline(objects: ObjectStore) -> None:
 # Presigned URLs
 
 
-@pytest.mark.proves(MEMORY, ENDPOINT)  # moto listens on no socket
+@pytest.mark.proves(MEMORY, SEAWEEDFS)  # LocalStack wants a checksum with every part; S3 does not, if FULL_OBJECT
+def test_a_presigned_part_without_a_checksum(store: Store) -> None:
+    """A part sent to its URL without any header is there; without a checksum nobody asks for one."""
+    multipart_id = begin(store.objects, BIG)
+    signed = store.objects.presign_part(KEY, multipart_id, 2, size=len(TAIL), crc32c=None, lifetime=60)
+    assert signed.headers == {}
+    assert store.send("PUT", signed.url, TAIL, {}).status == 200
+    assert listed(store.objects, multipart_id)[1].etag == f'"{md5(TAIL).hex()}"'
+
+
+@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto listens on no socket
 def test_a_presigned_part(store: Store) -> None:
-    """A part sent to its URL is there like any other, without any header where no checksum was given."""
+    """A part sent to its URL with its checksum is there like any other, twice or once."""
     objects = store.objects
     multipart_id = begin(objects, BIG)
-    for crc in (None, crc32c(TAIL)):
-        signed = objects.presign_part(KEY, multipart_id, 2, size=len(TAIL), crc32c=crc, lifetime=60)
+    for _ in range(2):
+        signed = objects.presign_part(KEY, multipart_id, 2, size=len(TAIL), crc32c=crc32c(TAIL), lifetime=60)
         assert store.send("PUT", signed.url, TAIL, signed.headers).status == 200
     parts = listed(objects, multipart_id)
     assert [(part.number, part.size, part.etag) for part in parts] == [
@@ -344,7 +356,7 @@ def test_a_presigned_part(store: Store) -> None:
     assert made.crc32c == WHOLE_CRC
 
 
-@pytest.mark.proves(MEMORY, ENDPOINT)  # moto listens on no socket
+@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto listens on no socket
 def test_a_presigned_part_takes_nothing_else(store: Store) -> None:
     """Another length, other bytes, another or no checksum: refused, and nothing is stored."""
     objects = store.objects
@@ -366,7 +378,7 @@ def test_a_presigned_part_takes_nothing_else(store: Store) -> None:
     assert objects.list_parts(KEY, multipart_id, last=10_000) == {}
 
 
-@pytest.mark.proves(MEMORY, ENDPOINT)  # moto listens on no socket
+@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto listens on no socket
 def test_a_presigned_part_of_an_upload_that_is_gone(store: Store) -> None:
     """The URL outlives the upload, but brings nothing back."""
     multipart_id = begin(store.objects)
@@ -377,17 +389,22 @@ def test_a_presigned_part_of_an_upload_that_is_gone(store: Store) -> None:
         store.objects.list_parts(KEY, multipart_id, last=10_000)
 
 
-@pytest.mark.proves(MEMORY, ENDPOINT)  # moto listens on no socket
+@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto listens on no socket
 def test_a_presigned_get(store: Store) -> None:
-    """The answer has the bytes, the object's ETag, and the headers that were asked for, whatever was stored."""
+    """The bytes, the object's ETag and date, and the headers that were asked for, whatever was stored."""
     made = put(store.objects, KEY, TAIL)
     disposition = "attachment; filename=\"a 'b'.txt\"; filename*=UTF-8''a%20%27b%27%E2%82%AC.txt"
     url = store.objects.presign_get(KEY, content_type="text/x-a; charset=utf-8", disposition=disposition, lifetime=60)
     answer = store.send("GET", url, b"", {})
+    head = store.objects.head(KEY)
     assert (answer.status, answer.body) == (200, TAIL)
-    assert {name: answer.headers[name] for name in ("content-type", "content-disposition", "etag")} == {
+    assert head is not None
+    assert head.modified is not None
+    told = ("content-type", "content-disposition", "etag", "last-modified")
+    assert {name: answer.headers[name] for name in told} == {
         "content-type": "text/x-a; charset=utf-8",
         "content-disposition": disposition,
         "etag": made.etag,
+        "last-modified": format_date(head.modified),
     }
     assert store.send("PUT", url, TAIL, {}).status == 403

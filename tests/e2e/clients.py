@@ -7,18 +7,41 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import boto3
 
 from local.api import Answer, Api, must
-from local.launch import Launched
 
 MIB = 1024 * 1024
 CHUNK = 4 * MIB
 
 
-def as_client(service: Launched, client_id: str) -> Api:
+class Service(Protocol):
+    """A running service: what it says of itself (ferry.json), in the folder that has that file."""
+
+    @property
+    def state(self) -> Path: ...
+
+    @property
+    def described(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A service that somebody else has started, and will stop."""
+
+    state: Path
+
+    @property
+    def described(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.state / "ferry.json").read_text(encoding="utf-8"))
+        return found
+
+
+def as_client(service: Service, client_id: str) -> Api:
     described = service.described
     client = next(entry for entry in described["clients"] if entry["client_id"] == client_id)
     return Api(described["base_url"]).log_in(client_id, client["client_secret"])
@@ -61,7 +84,7 @@ def eventually(holds: Callable[[], bool], seconds: float = 15.0) -> None:
         time.sleep(0.05)
 
 
-def object_store(service: Launched) -> tuple[Any, str]:
+def object_store(service: Service) -> tuple[Any, str]:
     """A client of the service's S3, and the bucket."""
     keys = json.loads((service.state / "backends.json").read_text(encoding="utf-8"))
     s3 = boto3.client(

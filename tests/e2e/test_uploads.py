@@ -75,19 +75,6 @@ def test_chunks_and_parts_straight_to_s3_mix_in_one_upload(api: Api, name: str) 
     assert api.download(name).body == content
 
 
-def test_a_presigned_part_takes_nothing_but_what_was_signed(api: Api, name: str) -> None:
-    """S3 itself refuses another length and, where a checksum was given, other bytes."""
-    content = some_bytes(8 * MIB)
-    api.start(name, len(content))
-    wanted = [{"part_number": 1, "checksum": crc32c_checksum(google_crc32c.value(content))}]
-    part = api.post("/upload/parts", filename=name, parts=wanted).json["parts"][0]
-    assert put_part(part, bytes(len(content))).status in (400, 403)
-    assert put_part(part, content[:-1]).status in (400, 403)
-    assert put_part(part, content).status == 200
-    assert api.complete(name).status == 200
-    assert api.download(name).body == content
-
-
 def test_small_chunks_end_in_parts_that_s3_accepts(service: Launched, api: Api, name: str) -> None:
     """64 KiB chunks become S3 parts of at least 5 MiB, numbered from 1 without gaps, before anybody completes."""
     content = some_bytes(9 * MIB + 1)

@@ -1,39 +1,66 @@
-"""Clients, keys and a signer in memory."""
+"""Clients, keys, operators' acts and a signer in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from admin.registry import Act, Change
 from ferry.model import Client, Keyring
 from ferry.ports import Moved
 
 
 @dataclass
 class MemoryAccess:
-    """`ferry.ports.AccessStore`. `reads` counts how often the keyring was read."""
+    """`ferry.ports.AccessStore` and `admin.registry.Registry`. `reads` counts how often the keyring was read.
 
-    clients: dict[str, Client] = field(default_factory=dict)
+    `meanwhile` is called before each commit: what somebody else does.
+    """
+
+    rows: dict[str, Client] = field(default_factory=dict)
     published: Keyring | None = None
+    history: list[Act] = field(default_factory=list)
     reads: int = 0
+    meanwhile: Callable[[], object] = lambda: None
 
     def client(self, client_id: str) -> Client | None:
-        return self.clients.get(client_id)
+        return self.rows.get(client_id)
 
     def put_client(self, client: Client) -> None:
-        self.clients[client.client_id] = client
+        self.rows[client.client_id] = client
+
+    def clients(self) -> Iterable[Client]:
+        return [self.rows[client_id] for client_id in sorted(self.rows)]
+
+    def acts(self) -> Iterable[Act]:
+        return sorted(self.history, key=lambda act: act.at, reverse=True)
+
+    def commit(self, act: Act, *, client: Change[Client] | None = None, keyring: Change[Keyring] | None = None) -> None:
+        self.meanwhile()
+        if client is not None and _version(self.client(client.new.client_id)) != _version(client.over):
+            raise Moved
+        if keyring is not None:
+            self.publish(keyring.new, over=keyring.over)
+        if client is not None:
+            over = client.over
+            self.put_client(replace(client.new, version=0 if over is None else over.version + 1))
+        self.history.append(act)
 
     def keyring(self) -> Keyring | None:
         self.reads += 1
         return self.published
 
     def publish(self, keyring: Keyring, *, over: Keyring | None) -> None:
-        if self.published != over:
+        if _version(self.published) != _version(over):
             raise Moved
-        self.published = keyring
+        self.published = replace(keyring, version=0 if over is None else over.version + 1)
+
+
+def _version(row: Client | Keyring | None) -> int | None:
+    return None if row is None else row.version
 
 
 @dataclass

@@ -24,7 +24,7 @@ from ferry.ports import Moved
 P = TypeVar("P")
 
 SINGLE_CONDITIONAL_WRITES = frozenset({"opened", "record", "touch", "reschedule", "keep", "acquit", "save_search"})
-NOT_CALLS = frozenset({"presign_part", "presign_get"})
+NOT_CALLS = frozenset({"after", "presign_part", "presign_get"})
 
 
 class Crashed(BaseException):

@@ -73,6 +73,9 @@ class MemoryLedger(CleanupMemory):
         more = cursors.encode(listing, [page[-1].name]) if len(names) > limit else None
         return Page([slot for slot in page if slot.open], more)
 
+    def after(self, slot: Slot) -> str:
+        return cursors.encode(("slots", slot.ns), [slot.name])
+
     def claims(self, upload_id: str, part: int) -> Mapping[int, Claim]:
         with self._lock:
             return dict(self.rows.claims.get(upload_id, {}).get(part, {}))

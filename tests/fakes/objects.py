@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
 from ferry.aws import cursors
+from ferry.conditions import format_date
 from ferry.digests import combine_all, crc_to_base64
 from ferry.digests import crc32c as crc32c_of
 from ferry.errors import BackendUnavailable
@@ -24,7 +25,7 @@ PAGE = 1_000
 
 @dataclass(frozen=True)
 class Stored:
-    """An object with its bytes."""
+    """An object with its bytes. `modified` is when its upload began, as S3 has it."""
 
     body: bytes
     etag: str
@@ -206,7 +207,9 @@ class MemoryObjects:
     def head(self, key: str) -> StoredObject | None:
         with self._lock:
             found = self.objects.get(key)
-        return None if found is None else StoredObject(found.etag, len(found.body), found.crc32c)
+        if found is None:
+            return None
+        return StoredObject(found.etag, len(found.body), found.crc32c, found.modified // 1000)
 
     def delete(self, key: str) -> None:
         with self._lock:
@@ -282,7 +285,11 @@ class MemoryObjects:
         found = self.objects.get(grant.key)
         if found is None:
             return Answer(404, "NoSuchKey")
-        return Answer(200, headers={**grant.headers, "etag": found.etag}, body=found.body)
+        return Answer(
+            200,
+            headers={**grant.headers, "etag": found.etag, "last-modified": format_date(found.modified // 1000)},
+            body=found.body,
+        )
 
     # Within the lock
 

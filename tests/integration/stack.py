@@ -29,6 +29,7 @@ class Context:
     """What the platform tells of an invocation."""
 
     function_name = "function"
+    aws_request_id = "of-lambda"
 
     def get_remaining_time_in_millis(self) -> int:
         return 900_000
@@ -85,6 +86,10 @@ class Stack:
         forget_wiring()
         self.watch.over(wiring.session()._session)
 
+    def forget_tokens(self) -> None:
+        """What follows gets tokens of its own."""
+        self._tokens.clear()
+
     def handle(self, function: str, given: Mapping[str, Any]) -> Any:
         """What the function's handler returns for an event. Fails if it called what template.yaml does not grant it."""
         with self.watch.at(f"{function.capitalize()}Function"):
@@ -128,13 +133,15 @@ class Stack:
         return self._tokens[ns, wanted]
 
     def upload(self, name: str, content: bytes, **options: object) -> dict[str, Any]:
-        """A finished file, sent as one chunk or none; its view."""
+        """A finished file, sent in chunks of the usual size, or none; its view."""
         started = self.post("POST /upload/start", {"filename": name, "size": len(content), **options})
         assert started.status == 201, started.body
-        if content:
-            query = {"filename": name, "chunk_index": "1"}
+        length = started.json["chunk_size"]
+        for index in range(1, started.json["chunk_count"] + 1):
+            query = {"filename": name, "chunk_index": str(index)}
             headers = {"content-type": "application/octet-stream"}
-            assert self.call("POST /upload/chunk", query=query, headers=headers, body=content).status == 200
+            body = content[(index - 1) * length : index * length]
+            assert self.call("POST /upload/chunk", query=query, headers=headers, body=body).status == 200
         finished = self.post("POST /upload/complete", {"filename": name})
         assert finished.status == 200, finished.body
         view: dict[str, Any] = finished.json

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from ferry import wiring
 from ferry.aws.worker import LambdaWorker
-from tests.integration.stack import Stack
+from ferry.http import metrics
+from ferry.model import Slot
+from tests.integration.stack import ROOT, Stack
+from tests.integration.test_telemetry import lines
 from tests.unit.aws.scripted import ScriptedClient
 
 
@@ -31,6 +36,8 @@ def test_the_schedule_sweeps(stack: Stack) -> None:
     stack.upload("kept", b"x")
     report = stack.handle("cleanup", {"ferry": "sweep"})
     assert (report["errors"], report["complete"]) == (0, True)
+    for nothing in ("lapsed_completions", "oldest_stale_seconds", "recovered", "lost"):
+        assert report[nothing] == 0
     assert stack.call("GET /download/{filename}", filename="kept").body == b"x"
 
 
@@ -55,7 +62,58 @@ def test_a_completion_that_is_handed_on_is_finished(stack: Stack) -> None:
 
 
 def test_parameters_that_make_no_sense(stack: Stack) -> None:
-    """422, naming the parameter; nothing is touched."""
-    for query in ({"older_than": "-1"}, {"older_than": "soon"}, {"dry_run": "1"}, {"cursor": "garbage"}):
-        got = stack.call("DELETE /cleanup", query=query)
-        assert (got.status, got.json["errors"][0]["loc"]) == (422, list(query))
+    """422, naming the parameter; nothing is touched, though everything is old enough."""
+    stack.post("POST /upload/start", {"filename": "untouched", "size": 5})
+    foreign = Slot("other", "untouched", "f" * 32, open=True)
+    for name, value in (
+        *(("older_than", text) for text in ("-1", "soon", "", "1.5", "0x1", "1e3", "9" * 19, "0,5")),
+        *(("dry_run", text) for text in ("1", "", "True", "yes", "true,false")),
+        *(("cursor", text) for text in ("garbage", "", "e30", wiring.engine().ledger.after(foreign))),
+        *(("filename", text) for text in ("", "a/b", ".", " x", "\0", "x" * 256)),
+        *((text, "true") for text in ("dryrun", "dry-run", "Dry_run", "namespace", "ns", "limit")),
+    ):
+        got = stack.call("DELETE /cleanup", query={"older_than": "0", name: value})
+        assert (got.status, got.json["errors"][0]["loc"]) == (422, [name]), (name, value)
+    assert stack.call("GET /status/{filename}", filename="untouched").json["state"] == "pending"
+
+
+def test_a_name_of_another_namespace_is_nobodys(stack: Stack) -> None:
+    """Nothing is examined, dry or not, and the report does not tell that it is there."""
+    other = stack.token("other")
+    stack.post("POST /upload/start", {"filename": "theirs", "size": 5}, token=other)
+    for dry in ("true", "false"):
+        got = stack.call("DELETE /cleanup", query={"older_than": "0", "filename": "theirs", "dry_run": dry}).json
+        assert (got["examined"], got["expired"], got["bytes_reclaimed"]) == (0, 0, 0)
+        assert got["orphans"] == {"multipart_uploads": 0, "staged_objects": 0, "objects": 0}
+    assert stack.call("GET /status/{filename}", filename="theirs", token=other).json["state"] == "pending"
+
+
+def test_a_sweep_is_told_in_numbers(
+    stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line of metrics of the whole service, zeros too, and the report in the log: silence means that none ran."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "stack")
+    metrics._metrics.cache_clear()
+    report = stack.handle("cleanup", {"ferry": "sweep"})
+    (line,) = lines(capsys.readouterr().out)
+    (found,) = line["_aws"]["CloudWatchMetrics"]
+    assert (found["Namespace"], found["Dimensions"], line["service"]) == ("Ferry", [["service"]], "stack")
+    assert line["SweepErrors"] == [report["errors"]]
+    alarms = (ROOT / "watch.yaml").read_text(encoding="utf-8")
+    names = {metric["Name"] for metric in found["Metrics"]}
+    assert names == {
+        *("SessionsExpired", "ReclaimedBytes", "OldestStaleSeconds", "LapsedCompletions", "RecoveredUploads"),
+        *("LostUploads", "OrphanMultipartUploads", "OrphanStagedObjects", "OrphanObjects", "SweepErrors"),
+    }
+    for watched in ("OldestStaleSeconds", "LapsedCompletions"):
+        assert f"MetricName: {watched}\n" in alarms
+
+
+def test_what_a_request_expires_is_counted(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not what a dry run would."""
+    stack.post("POST /upload/start", {"filename": "counted", "size": 5})
+    capsys.readouterr()
+    for dry, told in (("true", []), ("false", [[1.0]])):
+        stack.call("DELETE /cleanup", query={"older_than": "0", "dry_run": dry, "filename": "counted"})
+        found = [line["SessionsExpired"] for line in lines(capsys.readouterr().out) if "SessionsExpired" in line]
+        assert found == told

@@ -62,10 +62,12 @@ def test_an_illegal_name_is_a_422(stack: Stack, name: str) -> None:
 
 
 def test_download_partial_without_a_name_is_the_file_called_partial(stack: Stack) -> None:
-    """And as it is a download of that file, Range is not looked at."""
+    """Whole, or a range of it."""
     stack.upload("partial", CONTENT)
-    got = stack.call("GET /download/partial", headers={"range": "bytes=0-1"})
+    got = stack.call("GET /download/partial")
     assert (got.status, got.body) == (200, CONTENT)
+    got = stack.call("GET /download/partial", headers={"range": "bytes=0-1"})
+    assert (got.status, got.body) == (206, CONTENT[:2])
     assert stack.call("HEAD /download/partial").headers["content-length"] == "100"
     stack.call("DELETE /files/{filename}", filename="partial")
 

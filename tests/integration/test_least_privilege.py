@@ -20,6 +20,7 @@ from tests.support.calls import Call, refused
 from tests.support.policies import Grant, grants
 
 # The first token of all is issued in it too, as in every test.
+ANOTHER_KEY = "test_admin.py::test_a_key_made_since_signs"
 CANCEL = "test_repairs.py::test_a_cancelled_upload_leaves_nothing_in_s3"
 DELETE = "test_uploads.py::test_deleting_a_file"
 DIED = "test_repairs.py::test_the_sweep_finds_a_completion_whose_answer_was_lost"
@@ -37,6 +38,7 @@ NEEDED_BY: Mapping[tuple[str, str, str], str] = {
     ("AuthFunction", "dynamodb:PutItem", "AccessTable"): CANCEL,
     ("AuthFunction", "kms:GetPublicKey", "SigningKey"): CANCEL,
     ("AuthFunction", "kms:Sign", "SigningKey"): CANCEL,
+    ("AuthFunction", "kms:Sign", "key/*"): ANOTHER_KEY,
     ("UploadFunction", "dynamodb:GetItem", "AccessTable"): KEYS.format("upload"),
     ("UploadFunction", "dynamodb:GetItem", "LedgerTable"): CANCEL,
     ("UploadFunction", "dynamodb:Query", "LedgerTable"): CANCEL,

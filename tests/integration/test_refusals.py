@@ -1,4 +1,7 @@
-"""What no client gets past, on whatever route: tokens, scopes, bodies. Nothing a client sends is a 5xx."""
+"""What no client gets past, on whatever route: tokens, scopes, bodies. Nothing a client sends is a 5xx.
+
+Attacks are in test_attacks_tokens and test_attacks_bodies.
+"""
 
 from __future__ import annotations
 
@@ -32,40 +35,12 @@ def test_every_protected_route_wants_a_token_with_its_scope(stack: Stack, key: s
     narrow = stack.call(key, token=stack.token("demo", *OTHER_SCOPES[scope]), headers={"content-type": "text/plain"})
     assert narrow.status == 403
     assert f'error="insufficient_scope", scope="{scope}"' in narrow.headers["www-authenticate"]
+    small = {"authorization": f"bearer {stack.token()}"}
+    assert stack.call(key, headers=small).status != 401, "the scheme's name has no case"
     if is_head:
         assert none.body == bad.body == narrow.body == b""
     else:
         assert (none.code, bad.code, narrow.code) == ("missing_token", "invalid_token", "insufficient_scope")
-
-
-MALFORMED = [
-    b"",
-    b" ",
-    b"{",
-    b'{"filename": "a", "filename": "b"}',
-    b'{"size": NaN}',
-    b'{"size": Infinity}',
-    b'{"size": 1e999}',
-    b'{"size": ' + b"9" * 5000 + b"}",
-    b'{"filename": "\\ud800"}',
-    b'{"\\udfff": 1}',
-    b"\xff\xfe{}",
-    b'{"filename": "\xff"}',
-    b'\xef\xbb\xbf{"filename": "bom"}',
-    b'{"filename": "a"} x',
-    b"[" * 50_000,
-    b'{"a":' * 9_000,
-    b"{'filename': 'a'}",
-    b'{"filename": "tab\t"}',
-]
-
-
-@pytest.mark.parametrize("key", JSON_ROUTES)
-@pytest.mark.parametrize("body", MALFORMED, ids=range(len(MALFORMED)))
-def test_malformed_json_is_a_400(stack: Stack, key: str, body: bytes) -> None:
-    """Whether the gateway hands the body on as text or in base64."""
-    got = stack.call(key, body=body)
-    assert (got.status, got.code) == (400, "malformed_body")
 
 
 VALID: dict[str, dict[str, Any]] = {
@@ -180,22 +155,6 @@ def test_hostile_parameters_never_break_a_route(stack: Stack, key: str, scope: s
             sent = {"x": value} if query else dict.fromkeys(headers, value)
             got = stack.call(key, filename=path_name, query=query, headers=sent, body=value.encode())
             assert got.status < 500
-
-
-def test_hostile_tokens_are_401(stack: Stack) -> None:
-    """Garbage in the Authorization header, tokens of another algorithm, and altered ones."""
-    header, claims, signature = stack.token().split(".")
-    none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0"
-    tokens = ["", ".", "..", "...", "a.b.c", "é", "😀", "\0", "x" * 9000, f"{none}.{claims}.", f"{header}.{claims}."]
-    tokens += [
-        f"{header}.{claims}.{signature[:-4]}AAAA",
-        f"{header}.{claims[:-4]}AAAA.{signature}",
-        f"{header}, {header}",
-    ]
-    for token in tokens:
-        got = stack.call("GET /status", headers={"authorization": f"Bearer {token}"})
-        assert (got.status, got.code) == (401, "invalid_token"), token
-    assert stack.call("GET /status", headers={"authorization": f"bearer {stack.token()}"}).status == 200
 
 
 def test_a_failed_backend_is_a_503(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

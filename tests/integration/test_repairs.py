@@ -46,9 +46,10 @@ def sign(stack: Stack, name: str) -> None:
 
 
 def later(stack: Stack, patch: pytest.MonkeyPatch, days: int) -> None:
-    """Fresh processes, whose clocks are ahead."""
+    """Fresh processes, whose clocks are ahead; tokens of before are over."""
     patch.setattr(wiring, "wall_clock", lambda: wall_clock() + days * DAY)
     stack.new_process()
+    stack.forget_tokens()
 
 
 def multipart(name: str, content: bytes, *, complete: bool = False) -> None:

@@ -13,6 +13,7 @@ from local.template import Template, load
 from tests.support.template import TEMPLATE
 
 LEADING_KEYS = "dynamodb:LeadingKeys"
+OWN_KMS = f"arn:aws:kms:{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}:"
 RESOURCE_TAG = "aws:ResourceTag/"
 
 
@@ -57,7 +58,7 @@ def _grants_of(function: str, statement: Mapping[str, Any]) -> list[Grant]:
     assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}
     keys, tag = _conditions(statement.get("Condition", {}))
     return [
-        Grant(function, action, resource, keys, tag)
+        Grant(function, action, resource.removeprefix(OWN_KMS), keys, tag)
         for action in _listed(statement["Action"])
         for resource in _listed(statement["Resource"])
     ]

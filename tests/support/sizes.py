@@ -8,7 +8,7 @@ from typing import Any
 
 def size_of(value: Any) -> int:
     """The bytes DynamoDB counts for a value ("DynamoDB item sizes and formats" in its developer guide)."""
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return 1
     if isinstance(value, int):
         return (len(str(abs(value))) + 1) // 2 + 1

@@ -101,10 +101,10 @@ class World:
         return sweep_due(self.engine, has_time=lambda: True)
 
     def sweep_until_quiet(self) -> None:
-        """Let three months pass, with a tick every six hours at first, then every third day: uploads end, tombs and
+        """Let three months pass, with a tick every half day at first, then every third day: uploads end, tombs and
         what no row knows fall due.
         """
-        for pause in [DAY // 4] * 40 + [3 * DAY] * 27:
+        for pause in [DAY // 2] * 18 + [3 * DAY] * 26:
             self.clock.advance(pause)
             self.sweep()
 

@@ -11,6 +11,8 @@ import pytest
 SHIPS = Path("layers/common/requirements.txt")
 DEVELOPS = Path("requirements-dev.txt")
 MEASURES = Path("requirements-bench.txt")
+STANDS_IN = Path("requirements-localstack.txt")
+GUARDS = Path("requirements-checkov.txt")
 PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(\[[^]]*])?==(?P<version>[^ ;]+)( ; (?P<marker>.+?))? \\$")
 HASH = re.compile(r"^ {4}--hash=sha256:[0-9a-f]{64}( \\)?$")
 
@@ -24,7 +26,7 @@ def pins(path: Path) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("lock", [SHIPS, DEVELOPS, MEASURES], ids=str)
+@pytest.mark.parametrize("lock", [SHIPS, DEVELOPS, MEASURES, STANDS_IN, GUARDS], ids=str)
 def test_a_lock_holds_pins_hashes_and_nothing_else(lock: Path, root: Path) -> None:
     """No address of an index, no option, no unpinned or unhashed requirement."""
     previous = ""

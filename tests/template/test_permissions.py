@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from admin import kms
+from local.stack import PSEUDO
 from tests.support.policies import Grant, grants
 
 KEYRING = ("KEYRING",)
@@ -24,6 +26,7 @@ ALLOWED: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
         ("dynamodb:PutItem", "AccessTable", KEYRING),
         ("kms:Sign", "SigningKey", None),
         ("kms:GetPublicKey", "SigningKey", None),
+        ("kms:Sign", "key/*", None),
     },
     "UploadFunction": READ_KEYRING
     | TELL_ABSENT
@@ -109,7 +112,14 @@ def test_nothing_is_granted_by_wildcard(grant: Grant) -> None:
 def test_whoever_can_sign_can_be_anybody() -> None:
     """So one function can, and it can touch no file."""
     assert {grant.function for grant in grants() if grant.action == "kms:Sign"} == {"AuthFunction"}
-    assert {grant.resource for grant in grants() if grant.function == "AuthFunction"} == {"AccessTable", "SigningKey"}
+    touched = {grant.resource for grant in grants() if grant.function == "AuthFunction"}
+    assert touched == {"AccessTable", "SigningKey", "key/*"}
+
+
+def test_of_the_accounts_keys_the_stacks_own_may_sign() -> None:
+    """Those that an operator has made for it, told by a tag; `ferry-admin key add` sets the same."""
+    (grant,) = (grant for grant in grants() if grant.resource == "key/*")
+    assert (grant.action, grant.tag) == ("kms:Sign", (kms.TAG, PSEUDO["AWS::StackName"]))
 
 
 def test_only_the_token_function_sees_hashes_of_secrets() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.translated import of_type, packaged, translated
+from sam.translated import of_type, packaged, translated
 
 ALIAS = "live"
 FUNCTIONS = {"AuthFunction", "UploadFunction", "DownloadFunction", "StatusFunction", "CleanupFunction"}

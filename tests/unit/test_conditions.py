@@ -12,6 +12,8 @@ PROCEED, NOT_MODIFIED, FAILED = Outcome.PROCEED, Outcome.NOT_MODIFIED, Outcome.F
 
 NOW = 1_795_000_000
 CURRENT = Validators('"abc-2"', 784_111_777)
+LATE = Validators('"abc-2"', 784_111_777, since=784_111_777 + 10)
+"""Dated by the start of its upload, and there for ten seconds less."""
 SAME = "Sun, 06 Nov 1994 08:49:37 GMT"
 BEFORE = "Sun, 06 Nov 1994 08:49:36 GMT"
 AFTER = "Sun, 06 Nov 1994 08:49:38 GMT"
@@ -68,6 +70,19 @@ TABLE = [
 def test_conditions_decide(section: str, conditions: Conditions, outcome: Outcome) -> None:
     """Each row is what the section makes of the headers."""
     assert evaluate(conditions, CURRENT, NOW) is outcome
+
+
+@pytest.mark.parametrize(
+    ("seconds", "outcome"),
+    [(-1, PROCEED), (0, NOT_MODIFIED), (1, PROCEED), (9, PROCEED), (10, PROCEED), (11, NOT_MODIFIED)],
+)
+def test_a_file_dated_before_it_was_there(seconds: int, outcome: Outcome) -> None:
+    """Its own date is its own; a time at which another file may still have been there is not."""
+    date = format_date(LATE.modified + seconds)
+    assert evaluate(Conditions(if_modified_since=date), LATE, NOW) is outcome
+    opposite = FAILED if outcome is PROCEED else PROCEED
+    assert evaluate(Conditions(if_unmodified_since=date), LATE, NOW) is opposite
+    assert range_applies(date, LATE, NOW) is (seconds == 0)
 
 
 IF_RANGE = [

@@ -52,7 +52,9 @@ class Shelf:
 
     def put(self, body: bytes, upload_id: str = "a1", name: str = NAME) -> File:
         stored = self.objects.put(f"o/{upload_id}", body, crc32c=crc32c(body), content_type="text/html")
-        file = File(NS, name, upload_id, len(body), stored.etag, crc32c(body), "text/html", {}, None, self.clock())
+        now = self.clock()
+        crc = crc32c(body)
+        file = File(NS, name, upload_id, len(body), stored.etag, crc, "text/html", {}, None, now, now // 1000)
         self.ledger.rows.files[NS, name] = file
         return file
 
@@ -182,6 +184,7 @@ def test_a_redirect_leads_to_the_same_headers(shelf: Shelf) -> None:
     assert followed.body == LARGE
     assert followed.headers == {
         "etag": inline["ETag"],
+        "last-modified": inline["Last-Modified"],
         "content-type": inline["Content-Type"],
         "content-disposition": inline["Content-Disposition"],
     }

@@ -52,10 +52,19 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What a file is compared by: its strong tag, quotes included, and when it was last modified (seconds)."""
+    """What a file is compared by: its strong tag, quotes included, and its date (seconds).
+
+    `since` is when it came to be what the name stands for, if that was later: a file may be dated by the start of its
+    upload, hours before (docs/decisions/0009).
+    """
 
     etag: str
     modified: int
+    since: int | None = None
+
+    def unchanged_since(self, date: int) -> bool:
+        """Whether who had the file at `date`, or has one of that very date, has this one."""
+        return date == self.modified or date > (self.modified if self.since is None else self.since)
 
 
 def evaluate(conditions: Conditions, current: Validators, now: int) -> Outcome:
@@ -69,14 +78,14 @@ def evaluate(conditions: Conditions, current: Validators, now: int) -> Outcome:
             return Outcome.FAILED
     elif conditions.if_unmodified_since is not None:
         since = parse_date(conditions.if_unmodified_since, now)
-        if since is not None and current.modified > since:
+        if since is not None and not current.unchanged_since(since):
             return Outcome.FAILED
     if conditions.if_none_match is not None:
         if _matches(conditions.if_none_match, current.etag, weakly=True):
             return Outcome.NOT_MODIFIED
     elif conditions.if_modified_since is not None:
         since = parse_date(conditions.if_modified_since, now)
-        if since is not None and current.modified <= since:
+        if since is not None and current.unchanged_since(since):
             return Outcome.NOT_MODIFIED
     return Outcome.PROCEED
 

@@ -5,8 +5,8 @@ inline costs one read of the store more. Objects never change and their names ar
 read fits what was promised.
 
 `File.etag` is S3's ETag as S3 writes it, quotes included, and goes out as it is. Large answers are redirects to the
-store, which looks at the request's Range and conditions anew: tags mean the same on both sides, dates do not, as S3
-dates an object by the start of its upload. There a date in If-Range fails, which brings the whole file.
+store, which looks at the request's Range and conditions anew: `File.etag` and `File.last_modified` are what the store
+itself says, so they hold on both sides (docs/decisions/0009).
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def download(engine: Engine, ns: str, name: str, request: DownloadRequest) -> An
 def _answer(engine: Engine, file: File, request: DownloadRequest) -> Answer | None:
     """The answer as far as this file goes, or None when its object is gone."""
     now = engine.clock() // SECOND
-    current = Validators(file.etag, file.uploaded_at // SECOND)
+    current = Validators(file.etag, file.last_modified, since=file.uploaded_at // SECOND)
     outcome = conditions.evaluate(request.conditions, current, now)
     if outcome is Outcome.FAILED:
         raise PreconditionFailed

@@ -26,11 +26,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object as S3 has it. `crc32c` is None where the store did not say."""
+    """An object as S3 has it. `crc32c` and `modified` (epoch seconds) are None where the store did not say."""
 
     etag: str
     size: int
     crc32c: int | None
+    modified: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,10 @@ class StoredPart:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A finished file: what the pointer of a name points to."""
+    """A finished file: what the pointer of a name points to, since `uploaded_at`.
+
+    `last_modified` (epoch seconds) is the date that S3 gives its object (docs/decisions/0009).
+    """
 
     ns: str
     name: str
@@ -57,6 +61,7 @@ class File:
     metadata: Mapping[str, str]
     fingerprint: str | None
     uploaded_at: int
+    last_modified: int
     counted: bool = field(default=False, compare=False)
     """Whether its bytes are in its namespace's quota: no part of what it is."""
 
@@ -359,29 +364,45 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who may ask for tokens. `secret_hashes` are SHA-256 digests; two are valid during a rotation."""
+    """Who may ask for tokens. `secret_hashes` are SHA-256 digests, the newest last; two are valid during a rotation.
+
+    `version` counts the writes of the row, and is no part of what a client is. Times are 0 where nobody noted them.
+    """
 
     client_id: str
     ns: str
     scopes: frozenset[str]
     secret_hashes: tuple[bytes, ...]
     disabled: bool = False
+    created_at: int = 0
+    rotated_at: int = 0
+    version: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
     """A public signing key as published: `jwk` is its JSON Web Key (RFC 7517), `key_ref` names the private half at the
     signer.
+
+    `published_at` is 0 for the first key ever, `replaced_at` for the one that signs and for those that never did.
     """
 
     kid: str
     jwk: Mapping[str, str]
     key_ref: str
+    published_at: int = 0
+    replaced_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The keys verifiers accept, and which of them signs."""
+    """The keys verifiers accept, and which of them signs.
+
+    `revoked` has, by client, a time in epoch *seconds*: tokens issued to it before that are refused. `version` counts
+    the writes of the row.
+    """
 
     signing_kid: str
     keys: tuple[PublicKey, ...]
+    revoked: Mapping[str, int] = field(default_factory=dict)
+    version: int = field(default=0, compare=False)

@@ -109,6 +109,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def after(self, slot: Slot) -> str:
+        """The cursor of `open_slots` that goes on after this one. No call."""
+        ...
+
     def begin(self, session: Session, *, over: Slot | None, due: int, within: Quota | None = None) -> None:
         """Put the session (creating), its stripes, and take the slot, in one transaction. If the session is `counted`,
         it and its size are counted there too, `within` these limits.
@@ -258,10 +262,7 @@ class Ledger(Protocol):
         ...
 
     def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
-        """What somebody must look at, the oldest first, from the index: it may lag, so check the row itself.
-
-        One call for each shard of the index that has not come to its end.
-        """
+        """What somebody must look at, oldest first, by the index: it lags, so check the row. A call for each shard."""
         ...
 
     def reschedule(self, entry: Due, due: int) -> None:
@@ -277,8 +278,6 @@ class Ledger(Protocol):
         whether none is left. Idempotent; calls grow with the rows.
         """
         ...
-
-    # What S3 has, and who knows it
 
     def sessions(self, upload_ids: Iterable[str]) -> Mapping[str, Session]:
         """Those that there are; one call for each hundred."""
@@ -338,7 +337,7 @@ class ObjectStore(Protocol):
         crc32c: int | None,
         until: int | None = None,
     ) -> StoredObject:
-        """It is waited for `until` then (epoch ms), if given: it may take minutes.
+        """The object, but for its date. It is waited for `until` then (epoch ms), if given: it may take minutes.
 
         Raises `NoSuchMultipart`, `PartChanged`, `ChecksumRefused`; or `Unfinished`: the store is still at it.
         """
@@ -350,13 +349,17 @@ class ObjectStore(Protocol):
 
     def put(
         self, key: str, body: bytes, *, crc32c: int, content_type: str = "application/octet-stream"
-    ) -> StoredObject: ...
+    ) -> StoredObject:
+        """The object, but for its date."""
+        ...
 
     def get(self, key: str, first: int | None = None, last: int | None = None) -> bytes | None:
         """The bytes (inclusive range), or None when there is no such object."""
         ...
 
-    def head(self, key: str) -> StoredObject | None: ...
+    def head(self, key: str) -> StoredObject | None:
+        """The object with the date that the store tells everybody, or None when there is no such object."""
+        ...
 
     def delete(self, key: str) -> None:
         """Idempotent."""
@@ -406,10 +409,12 @@ class AccessStore(Protocol):
 
     def client(self, client_id: str) -> Client | None: ...
 
-    def put_client(self, client: Client) -> None: ...
+    def put_client(self, client: Client) -> None:
+        """Write the client whatever is there: to seed a store that nobody else uses yet."""
+        ...
 
     def keyring(self) -> Keyring | None: ...
 
     def publish(self, keyring: Keyring, *, over: Keyring | None) -> None:
-        """Replace the keyring. Raises `Moved` when it is not `over`."""
+        """Replace the keyring. Raises `Moved` when its version is not that of `over` (None: there is none yet)."""
         ...

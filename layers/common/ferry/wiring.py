@@ -6,7 +6,7 @@ Imports are inside on purpose: a function that checks tokens and reads one table
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ferry.aws.clock import wall_clock
@@ -15,16 +15,24 @@ from ferry.settings import Settings
 if TYPE_CHECKING:
     from ferry.access.issue import Issuer
     from ferry.access.keyring import KeyCache
-    from ferry.access.verify import Verifier
+    from ferry.access.verify import TokenCheck
     from ferry.aws.session import AwsSession
     from ferry.engine import Engine
     from ferry.outbound import Events, Seats, Worker
     from ferry.ports import AccessStore
 
 
+JWKS_SECONDS, JWKS_BYTES = 3.0, 256 * 1024
+"""What an issuer's key set may take at most."""
+
+
 @cache
 def settings() -> Settings:
     return Settings.from_environment(os.environ)
+
+
+def log_file_names() -> bool:
+    return settings().log_file_names
 
 
 def tracing() -> bool:
@@ -50,15 +58,25 @@ def access_store() -> AccessStore:
 def keys() -> KeyCache:
     from ferry.access.keyring import KeyCache
 
-    return KeyCache(access_store(), wall_clock)
+    return KeyCache(access_store(), wall_clock, settings().access_cache)
 
 
 @cache
-def verifier() -> Verifier:
-    """Who checks tokens."""
+def verifier() -> TokenCheck:
+    """Who checks tokens: Ferry's own, those of an issuer outside, or both."""
     from ferry.access.verify import Verifier
 
-    return Verifier(keys(), issuer=settings().issuer, audience=settings().audience)
+    trust = settings().outside
+    own = Verifier(keys(), issuer=settings().issuer, audience=settings().audience)
+    if trust is None:
+        return own
+    from ferry.access.outside import EitherVerifier, OutsideKeys, OutsideVerifier
+    from ferry.web import check_url, fetch
+
+    check_url(trust.jwks_url, plain_on_loopback=bool(settings().endpoints))
+    fetch_keys = partial(fetch, trust.jwks_url, seconds=JWKS_SECONDS, most=JWKS_BYTES)
+    outside = OutsideVerifier(OutsideKeys(fetch_keys, wall_clock), trust)
+    return EitherVerifier(own, outside, trust.issuer) if settings().own_tokens else outside
 
 
 @cache
@@ -76,6 +94,7 @@ def issuer() -> Issuer:
         issuer=settings().issuer,
         audience=settings().audience,
         lifetime=settings().token_lifetime,
+        issues=settings().own_tokens,
     )
 
 

@@ -55,7 +55,15 @@ def test_stand_ins_never_reach_out_to_aws(
 ) -> None:
     """Beside stand-ins for the other services, Lambda must be one too, or there is no worker."""
     names = ("LEDGER_TABLE", "ACCESS_TABLE", "BUCKET")
-    numbers = ("TOKEN_LIFETIME", "SESSION_IDLE_TIMEOUT", "SESSION_MAX_AGE", "URL_LIFETIME", "LEASE", "MENDING")
+    numbers = (
+        "TOKEN_LIFETIME",
+        "SESSION_IDLE_TIMEOUT",
+        "SESSION_MAX_AGE",
+        "URL_LIFETIME",
+        "LEASE",
+        "MENDING",
+        "ACCESS_CACHE",
+    )
     given = dict.fromkeys(names, "x") | dict.fromkeys(numbers, "1")
     given |= {"CLEANUP_FUNCTION": function, "ENDPOINTS": endpoints}
     for name, value in given.items():

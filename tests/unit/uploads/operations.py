@@ -153,7 +153,7 @@ def abandoned(before: str) -> Callable[[World], Client]:
 def refused_late(world: World) -> Client:
     """Its object is made, but a file of the name came in the last moment, and has gone again."""
     client = begun(1, 2, 3)(world)
-    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, world.clock())
+    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, world.clock(), 1)
     appear = Script({("complete_multipart", 1): lambda: world.ledger.rows.files.update({(NS, NAME): other})})
     with pytest.raises(FileExists):
         client.complete(world.new_engine(appear, Log()))

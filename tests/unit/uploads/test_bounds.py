@@ -68,7 +68,7 @@ def test_ten_thousand_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(client.complete(engine=world.new_engine(log=log)), File)
     assert world.content() == client.body
     assert log.methods == [
-        *("slot", "upload", "list_parts", "lease", "all_claims", "complete_multipart", "finish"),
+        *("slot", "upload", "list_parts", "lease", "all_claims", "complete_multipart", "head", "finish"),
     ]
 
 
@@ -141,7 +141,7 @@ def test_no_row_comes_near_the_limit() -> None:
     assert size_of_row(claims_row(Grid.plan(16 * GIB, 64 * KIB))) < 8 * KIB
     grid = Grid.plan(1, MIB)
     text = "\N{GRINNING FACE}" * 63
-    file = File("n" * 64, text, "f" * 32, 1, "e" * 40, 1, "t" * 255, {"k": "v" * 2_000}, "f" * 256, 2**41)
+    file = File("n" * 64, text, "f" * 32, 1, "e" * 40, 1, "t" * 255, {"k": "v" * 2_000}, "f" * 256, 2**41, 2**32)
     session = Session(
         "f" * 32,
         "n" * 64,

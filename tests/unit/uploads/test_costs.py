@@ -42,7 +42,7 @@ def test_chunks_in_order(world: World) -> None:
     assert (s3, ledger) == (1.5 * CHUNKS, 3 * CHUNKS)
     before = len(world.log.calls)
     assert isinstance(client.complete(), File)
-    assert len(world.log.calls) - before == len(["upload", "lease", "list", "complete", "finish"])
+    assert len(world.log.calls) - before == len(["upload", "lease", "list", "complete", "head", "finish"])
 
 
 @pytest.mark.parametrize("before", ["claim", "put", "record"])
@@ -67,8 +67,8 @@ def test_four_senders_at_once(world: World, before: str) -> None:
 @pytest.mark.parametrize("parts", [1, 3, 1_000, 1_001, 2_000, 10_000])
 @pytest.mark.parametrize("replace", [False, True])
 def test_parts_straight_to_s3(world: World, monkeypatch: pytest.MonkeyPatch, parts: int, replace: bool) -> None:
-    """Beside its parts and their signing, a file costs 8 calls and one for each thousand parts, S3's and the ledger's
-    together, and one more where it may replace another; S3's alone are two and those. Signing is two calls for each
+    """Beside its parts and their signing, a file costs 9 calls and one for each thousand parts, S3's and the ledger's
+    together, and one more where it may replace another; S3's alone are three and those. Signing is two calls for each
     hundred parts, and one.
     """
     for name, value in {"MIN_CHUNK_SIZE": 4, "DEFAULT_PART_SIZE": 4}.items():
@@ -88,8 +88,8 @@ def test_parts_straight_to_s3(world: World, monkeypatch: pytest.MonkeyPatch, par
     pages = -(-parts // 1_000)
     assert (log.count("list_parts"), world.objects.pages) == (1, pages)
     s3, ledger = calls_to(log, S3) - 1 + pages, calls_to(log, LEDGER)
-    assert s3 == 2 + pages
-    assert s3 + ledger == 8 + pages + replace
+    assert s3 == 3 + pages
+    assert s3 + ledger == 9 + pages + replace
     assert calls_to(signing, LEDGER) == len(signing.calls) == 1 + 2 * -(-parts // 100)
 
 

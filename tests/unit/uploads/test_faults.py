@@ -10,15 +10,13 @@ from collections.abc import Callable
 
 import pytest
 
-from ferry.cleanup import sweep_due
 from ferry.digests import crc32c
-from ferry.engine import Engine
 from ferry.errors import Throttled
-from ferry.model import File, State
+from ferry.model import State
 from ferry.uploads.chunk import ChunkAccepted
 from tests.fakes.faults import Crashed, Fault, Log, Script
-from tests.support.world import LEASE, NAME, NS, Client, World, bytes_of, survive
-from tests.unit.uploads.operations import BODY, OPERATIONS, SIZE, Operation, begun, limited
+from tests.support.world import LEASE, NAME, NS, Client, World, survive
+from tests.unit.uploads.operations import OPERATIONS, Operation, limited
 
 Count = Callable[[str, int], None]
 
@@ -93,61 +91,6 @@ def test_every_call_may_break_and_nobody_comes_back(
         assert broken.content() in outcomes, f"call {number}"
         check_clean(broken, broken.content())
         matrix(operation.name, 1)
-
-
-@pytest.mark.parametrize("fault", Fault)
-def test_every_call_of_the_clean_up_may_break(fault: Fault, world: World, matrix: Count) -> None:
-    """A clean-up that dies anywhere is followed by one that finishes, and neither touches what lives."""
-
-    def prepare() -> tuple[World, Client, list[Client]]:
-        world, waiting = limited(), []
-        begun(1, 2, 3)(world).complete()
-        for name in ("stale", "cancelled"):
-            client = Client(world, bytes_of(SIZE), name=name)
-            client.begin()
-            client.send(1)
-        survive(lambda: client.cancel(world.new_engine(Script({("abort_multipart", 1): Fault.UNAVAILABLE}))))
-        world.clock.advance(25 * 3_600_000)
-        for name, call in (("half done", "complete_multipart"), ("all but done", "finish")):
-            client = Client(world, bytes_of(SIZE), name=name)
-            client.begin()
-            client.send_all()
-            broken = world.new_engine(Script({(call, 1): Fault.CRASH_BEFORE}))
-            survive(lambda: client.complete(broken))  # noqa: B023
-            waiting.append(client)
-        world.clock.advance(LEASE + 1)
-        alive = Client(world, bytes_of(SIZE), name="alive")
-        alive.begin()
-        alive.send(1)
-        return world, alive, waiting
-
-    world, *_ = prepare()
-    counted = Log()
-    sweep_with(world.new_engine(log=counted))
-    for number in range(1, len(counted.calls) + 1):
-        broken, alive, waiting = prepare()
-        script = Script({number: fault})
-        survive(lambda: sweep_with(broken.new_engine(script, Log())))  # noqa: B023
-        alive.send_all()
-        assert isinstance(alive.complete(), File)
-        for client in waiting:
-            client.complete_patiently()
-        broken.sweep()
-        script.land()
-        broken.sweep_until_quiet()
-        assert (broken.content("alive"), broken.content()) == (alive.body, BODY)
-        assert (broken.content("half done"), broken.content("all but done")) == (BODY, BODY)
-        assert broken.orphans() == []
-        assert broken.ledger.rows.dues == {}
-        states = {session.name: session.state for session in broken.ledger.rows.sessions.values()}
-        assert (states["stale"], states["cancelled"]) == (State.EXPIRED, State.CANCELLED)
-        broken.check_told()
-        broken.check_counted()
-        matrix("clean-up", 1)
-
-
-def sweep_with(engine: Engine) -> None:
-    sweep_due(engine, has_time=lambda: True)
 
 
 def test_a_crash_is_not_survived_by_the_same_process() -> None:

@@ -97,7 +97,7 @@ def test_one_of_two_deliveries_works(world: World, client: Client) -> None:
 def test_what_stands_in_the_way_is_told_whoever_asks(world: World, client: Client) -> None:
     """The worker finds that a file of the name has come: the upload is open again, and the next call says why."""
     client.complete()
-    other = File(NS, NAME, "f" * 32, 1, '"e"', 0, "text/plain", {}, None, world.clock())
+    other = File(NS, NAME, "f" * 32, 1, '"e"', 0, "text/plain", {}, None, world.clock(), 1)
     world.ledger.rows.files[NS, NAME] = other
     world.work(replace(world.engine, mending=600_000))
     assert client.state() is State.OPEN

@@ -271,7 +271,7 @@ def test_a_file_that_appeared_meanwhile_is_not_overwritten_unasked(world: World)
     """file_exists, also where it appears in the last moment; the upload stays, and may then replace it."""
     client = client_of(world, PART)
     client.send_all()
-    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, world.clock())
+    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, world.clock(), 1)
 
     def appear() -> None:
         world.ledger.rows.files[NS, NAME] = other

@@ -16,7 +16,7 @@ from jwt.api_jws import PyJWS
 
 from ferry.access.keyring import KeyCache, published
 from ferry.access.oauth import InvalidClient, InvalidScope, InvalidTokenRequest, UnsupportedGrantType
-from ferry.model import Client
+from ferry.model import Client, Keyring
 from ferry.ports import AccessStore, Clock, Signer
 
 MAX_CLIENT_ID_BYTES = 256
@@ -36,16 +36,23 @@ class TokenRequest:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`expires_in` is seconds; `scope` is space-separated."""
+    """`expires_in` is seconds; `scope` is space-separated; `token_id` is its `jti`, whom it is for `client_id` and
+    `ns`.
+    """
 
     access_token: str
     expires_in: int
     scope: str
+    token_id: str
+    client_id: str
+    ns: str
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """What issuing needs. `key_ref` is the key that is published when none is; `lifetime` is seconds."""
+    """What issuing needs. `key_ref` is the key that is published when none is; `lifetime` is seconds. `issues` is false
+    where tokens come from an issuer outside alone.
+    """
 
     store: AccessStore
     keys: KeyCache
@@ -56,6 +63,7 @@ class Issuer:
     audience: str
     lifetime: int
     new_id: Callable[[], str] = secrets.token_hex
+    issues: bool = True
 
 
 def issue(issuer: Issuer, request: TokenRequest) -> Token:
@@ -65,15 +73,17 @@ def issue(issuer: Issuer, request: TokenRequest) -> Token:
         InvalidTokenRequest, InvalidClient, UnsupportedGrantType, InvalidScope: in this order.
         BackendUnavailable: the clients, the keys or the signer could not be reached.
     """
+    if not issuer.issues:
+        raise UnsupportedGrantType("tokens come from another issuer here")
     if not request.grant_type:
         raise InvalidTokenRequest("grant_type is missing")
     client = _authenticated(issuer.store, request.client_id, request.client_secret)
     if request.grant_type != "client_credentials":
-        raise UnsupportedGrantType
+        raise UnsupportedGrantType(**_named(client))
     scope = _granted(client, request.scope)
-    keyring = published(issuer.keys, issuer.store, issuer.signer, issuer.key_ref)
+    keyring = public_keys(issuer)
     key = next(key for key in keyring.keys if key.kid == keyring.signing_kid)
-    now = issuer.clock() // 1000
+    now, token_id = issuer.clock() // 1000, issuer.new_id()
     claims = {
         "iss": issuer.issuer,
         "aud": issuer.audience,
@@ -81,11 +91,19 @@ def issue(issuer: Issuer, request: TokenRequest) -> Token:
         "iat": now,
         "nbf": now,
         "exp": now + issuer.lifetime,
-        "jti": issuer.new_id(),
+        "jti": token_id,
         "scope": scope,
         "ns": client.ns,
     }
-    return Token(_signed(issuer.signer, claims, kid=key.kid, key_ref=key.key_ref), issuer.lifetime, scope)
+    signed = _signed(issuer.signer, claims, kid=key.kid, key_ref=key.key_ref)
+    return Token(signed, issuer.lifetime, scope, token_id, client.client_id, client.ns)
+
+
+def public_keys(issuer: Issuer) -> Keyring:
+    """The keys that its tokens are checked with; none where tokens come from outside alone. Raises as `published`."""
+    if not issuer.issues:
+        return Keyring(signing_kid="", keys=())
+    return published(issuer.keys, issuer.store, issuer.signer, issuer.key_ref)
 
 
 def _authenticated(store: AccessStore, client_id: str, secret: str) -> Client:
@@ -95,7 +113,7 @@ def _authenticated(store: AccessStore, client_id: str, secret: str) -> Client:
     Only a request without credentials, or with an id that no client can have, is refused without a look.
     """
     if not client_id or not secret or len(client_id.encode("utf-8", "replace")) > MAX_CLIENT_ID_BYTES:
-        raise InvalidClient
+        raise InvalidClient(reason="no_credentials")
     client = store.client(client_id)
     digest = hashlib.sha256(secret.encode("utf-8", "replace")).digest()
     hashes = client.secret_hashes if client is not None else ()
@@ -104,16 +122,22 @@ def _authenticated(store: AccessStore, client_id: str, secret: str) -> Client:
         known |= hmac.compare_digest(digest, candidate)
     for _ in range(len(hashes), 2):
         hmac.compare_digest(digest, _NOBODYS_HASH)
-    if client is None or client.disabled or not known:
-        raise InvalidClient
+    if client is None:
+        raise InvalidClient(reason="unknown_client")
+    if client.disabled or not known:
+        raise InvalidClient(reason="disabled" if client.disabled else "wrong_secret", **_named(client))
     return client
+
+
+def _named(client: Client) -> dict[str, str]:
+    return {"actor": client.client_id, "ns": client.ns}
 
 
 def _granted(client: Client, requested: str) -> str:
     if not requested:
         return " ".join(sorted(client.scopes))
     if not _SCOPE.fullmatch(requested) or not client.scopes.issuperset(requested.split(" ")):
-        raise InvalidScope
+        raise InvalidScope(**_named(client))
     return " ".join(sorted(set(requested.split(" "))))
 
 

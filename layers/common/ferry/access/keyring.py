@@ -12,43 +12,55 @@ from ferry.errors import BackendUnavailable
 from ferry.model import Keyring, PublicKey
 from ferry.ports import AccessStore, Clock, Moved, Signer
 
-FRESH = 60_000
+FRESH = 45_000
 RETRY = 5_000
+MAX_LIFETIME = 43_200
+"""Seconds a token lives at most: the greatest value of the template's `TokenLifetime`."""
 
 
 class KeyCache:
-    """The keyring as one process sees it: at most `FRESH` ms old by the wall clock.
+    """The keyring as one process sees it: at most `fresh` ms old by the wall clock. So is what it knows of clients that
+    were disabled.
 
     The wall clock, because a frozen and restored process must notice that time has passed. Not safe for threads; a
     function handles one request at a time.
     """
 
-    def __init__(self, store: AccessStore, clock: Clock) -> None:
+    def __init__(self, store: AccessStore, clock: Clock, fresh: int = FRESH) -> None:
+        self.clock = clock
         self._store = store
-        self._clock = clock
+        self._fresh = fresh
         self._keyring: Keyring | None = None
         self._read_at = 0
 
-    def keyring(self, max_age: int = FRESH) -> Keyring | None:
+    def keyring(self) -> Keyring | None:
         """The keyring, or None while no key was ever published (that is never cached). At most one read.
 
         Raises:
             BackendUnavailable: it had to be read and could not.
         """
-        now = self._clock()
-        if self._keyring is None or not 0 <= now - self._read_at < max_age:
-            self._keyring = self._store.keyring()
-            self._read_at = now
-        return self._keyring
+        return self._younger_than(self._fresh)
 
     def key(self, kid: str) -> PublicKey | None:
         """The key of that id. One that is not known makes the keyring be read again, at most every `RETRY` ms."""
-        for max_age in (FRESH, RETRY):
-            keyring = self.keyring(max_age)
+        for max_age in (self._fresh, min(RETRY, self._fresh)):
+            keyring = self._younger_than(max_age)
             for key in keyring.keys if keyring else ():
                 if key.kid == kid:
                     return key
         return None
+
+    def revoked_before(self, client_id: str) -> int:
+        """Tokens issued to the client before this time (epoch seconds) are refused; 0 when none are."""
+        keyring = self.keyring()
+        return keyring.revoked.get(client_id, 0) if keyring else 0
+
+    def _younger_than(self, max_age: int) -> Keyring | None:
+        now = self.clock()
+        if self._keyring is None or not 0 <= now - self._read_at < max_age:
+            self._keyring = self._store.keyring()
+            self._read_at = now
+        return self._keyring
 
 
 def published(keys: KeyCache, store: AccessStore, signer: Signer, key_ref: str) -> Keyring:

@@ -6,13 +6,16 @@ from typing import ClassVar
 
 
 class OAuthError(Exception):
-    """Base; `description` is for people and tells nothing that the client does not know."""
+    """Base; `description` is for people and tells nothing that the client does not know. `noted` is for the audit
+    event: it names a client only if there is one, for what was sent in its place may be a secret.
+    """
 
     error: ClassVar[str] = "invalid_request"
 
-    def __init__(self, description: str) -> None:
+    def __init__(self, description: str, **noted: str) -> None:
         super().__init__(description)
         self.description = description
+        self.noted = noted
 
 
 class InvalidTokenRequest(OAuthError):
@@ -26,19 +29,19 @@ class InvalidClient(OAuthError):
 
     error = "invalid_client"
 
-    def __init__(self) -> None:
-        super().__init__("client authentication failed")
+    def __init__(self, **noted: str) -> None:
+        super().__init__("client authentication failed", **noted)
 
 
 class UnsupportedGrantType(OAuthError):
     error = "unsupported_grant_type"
 
-    def __init__(self) -> None:
-        super().__init__("the only grant_type here is client_credentials")
+    def __init__(self, description: str = "the only grant_type here is client_credentials", **noted: str) -> None:
+        super().__init__(description, **noted)
 
 
 class InvalidScope(OAuthError):
     error = "invalid_scope"
 
-    def __init__(self) -> None:
-        super().__init__("the scope is malformed, or more than this client has")
+    def __init__(self, **noted: str) -> None:
+        super().__init__("the scope is malformed, or more than this client has", **noted)

@@ -2,38 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from jwt.api_jwk import PyJWK
 from jwt.api_jws import get_unverified_header
 from jwt.api_jwt import PyJWT
 from jwt.exceptions import PyJWTError
+from jwt.types import Options
 
 from ferry.access.keyring import KeyCache
 from ferry.errors import InvalidToken
 from ferry.model import PublicKey
 
 LEEWAY = 30
+NO_TIMES: Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+"""Options for PyJWT, which would ask its own clock: `check_times` asks ours."""
 _TYPES = {"sub": str, "jti": str, "scope": str, "ns": str, "iat": int, "nbf": int, "exp": int}
+
+
+def check_times(claims: Mapping[str, Any], now: int) -> None:
+    """Whether `exp`, and `nbf` and `iat` where they are, allow a token at `now` (epoch seconds), give or take `LEEWAY`.
+
+    Raises:
+        InvalidToken: they do not, or are no integers.
+    """
+    expires, earliest = claims["exp"], (claims.get("nbf", 0), claims.get("iat", 0))
+    if any(type(time) is not int for time in (expires, *earliest)):
+        raise InvalidToken
+    if expires <= now - LEEWAY or max(earliest) > now + LEEWAY:
+        raise InvalidToken
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a request is from, and what it may do. Everything it can see is in `ns`."""
+    """Who a request is from, and what it may do. Everything it can see is in `ns`. `issuer` is empty for Ferry."""
 
     client_id: str
     ns: str
     scopes: frozenset[str]
+    issuer: str = ""
+
+
+class TokenCheck(Protocol):
+    """What tells whom a token was issued to."""
+
+    def principal(self, token: str) -> Principal:
+        """Raises `InvalidToken`, `BackendUnavailable`."""
+        ...
 
 
 class Verifier:
-    """Checks tokens against the published keys; a key, once parsed, is kept."""
+    """Checks tokens that Ferry issued against the published keys; a key, once parsed, is kept."""
 
     def __init__(self, keys: KeyCache, *, issuer: str, audience: str) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
-        self._jwt = PyJWT(options={"require": ["iss", "aud", *_TYPES], "strict_aud": True})
+        self._jwt = PyJWT(options={**NO_TIMES, "require": ["iss", "aud", *_TYPES], "strict_aud": True})
         self._parsed: dict[str, tuple[PublicKey, PyJWK]] = {}
 
     def principal(self, token: str) -> Principal:
@@ -54,14 +81,16 @@ class Verifier:
                 algorithms=["ES256"],
                 audience=self._audience,
                 issuer=self._issuer,
-                leeway=LEEWAY,
             )
         except (PyJWTError, ValueError) as error:
             raise InvalidToken from error
         for name, kind in _TYPES.items():
             if type(claims[name]) is not kind:
                 raise InvalidToken
-        return Principal(client_id=claims["sub"], ns=claims["ns"], scopes=frozenset(claims["scope"].split()))
+        check_times(claims, self._keys.clock() // 1000)
+        if claims["iat"] < self._keys.revoked_before(claims["sub"]):
+            raise InvalidToken
+        return Principal(client_id=claims["sub"], ns=claims["ns"], scopes=frozenset(claims["scope"].split(" ")))
 
     def _usable(self, key: PublicKey) -> PyJWK:
         seen = self._parsed.get(key.kid)

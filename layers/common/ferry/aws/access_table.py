@@ -1,11 +1,13 @@
-"""Clients and published keys in DynamoDB.
+"""Clients and published keys in DynamoDB: one item each (docs/decisions/0006).
 
-One item each: `CLIENT#<client_id>` has `ns` (S), `scope` (S, space-separated), `secret_hashes` (L of B) and `disabled`
-(BOOL); `KEYRING` has `signing_kid` (S) and `keys` (L of M: `kid`, `key_ref`, `jwk`).
+`CLIENT#<client_id>` has `ns` (S), `scope` (S, space-separated), `secret_hashes` (L of B) and `disabled` (BOOL);
+`KEYRING` has `signing_kid` (S), `keys` (L of M: `kid`, `key_ref`, `jwk`) and `revoked` (M of N, epoch seconds). Both
+have a `version` (N) that every write moves on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ferry.aws.errors import translated
@@ -15,7 +17,8 @@ from ferry.ports import Moved
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_KEYRING = "KEYRING"
+CLIENT = "CLIENT#"
+KEYRING = "KEYRING"
 
 
 class AccessTable:
@@ -29,51 +32,23 @@ class AccessTable:
         self._table = table
 
     def client(self, client_id: str) -> Client | None:
-        item = self._item(f"CLIENT#{client_id}")
-        if item is None:
-            return None
-        return Client(
-            client_id=client_id,
-            ns=item["ns"]["S"],
-            scopes=frozenset(item["scope"]["S"].split()),
-            secret_hashes=tuple(bytes(entry["B"]) for entry in item["secret_hashes"]["L"]),
-            disabled=item["disabled"]["BOOL"],
-        )
+        item = self._item(f"{CLIENT}{client_id}")
+        return None if item is None else client_of(item)
 
     def put_client(self, client: Client) -> None:
         """Write the client, over one of the same id."""
-        item: dict[str, Any] = {
-            "pk": {"S": f"CLIENT#{client.client_id}"},
-            "ns": {"S": client.ns},
-            "scope": {"S": " ".join(sorted(client.scopes))},
-            "secret_hashes": {"L": [{"B": digest} for digest in client.secret_hashes]},
-            "disabled": {"BOOL": client.disabled},
-        }
         with translated():
-            self._client.put_item(TableName=self._table, Item=item)
+            self._client.put_item(TableName=self._table, Item=client_item(client, version=client.version))
 
     def keyring(self) -> Keyring | None:
-        item = self._item(_KEYRING)
-        if item is None:
-            return None
-        return Keyring(
-            signing_kid=item["signing_kid"]["S"],
-            keys=tuple(_key(entry["M"]) for entry in item["keys"]["L"]),
-        )
+        item = self._item(KEYRING)
+        return None if item is None else keyring_of(item)
 
     def publish(self, keyring: Keyring, *, over: Keyring | None) -> None:
         """Replace the keyring if it is still `over` (None: there is none yet). Raises `Moved`."""
-        request: dict[str, Any] = {"TableName": self._table, "Item": {"pk": {"S": _KEYRING}, **_attributes(keyring)}}
-        if over is None:
-            request["ConditionExpression"] = "attribute_not_exists(pk)"
-        else:
-            seen = _attributes(over)
-            request["ConditionExpression"] = "signing_kid = :signing_kid AND #keys = :keys"
-            request["ExpressionAttributeNames"] = {"#keys": "keys"}
-            request["ExpressionAttributeValues"] = {":signing_kid": seen["signing_kid"], ":keys": seen["keys"]}
         try:
             with translated("ConditionalCheckFailedException"):
-                self._client.put_item(**request)
+                self._client.put_item(TableName=self._table, **keyring_put(keyring, over=over))
         except self._client.exceptions.ConditionalCheckFailedException as moved:
             raise Moved from moved
 
@@ -84,23 +59,91 @@ class AccessTable:
         return item
 
 
-def _key(entry: dict[str, Any]) -> PublicKey:
+def client_of(item: Mapping[str, Any]) -> Client:
+    return Client(
+        client_id=item["pk"]["S"].removeprefix(CLIENT),
+        ns=item["ns"]["S"],
+        scopes=frozenset(item["scope"]["S"].split()),
+        secret_hashes=tuple(bytes(entry["B"]) for entry in item["secret_hashes"]["L"]),
+        disabled=item["disabled"]["BOOL"],
+        created_at=_number(item, "created_at"),
+        rotated_at=_number(item, "rotated_at"),
+        version=_number(item, "version"),
+    )
+
+
+def client_item(client: Client, *, version: int) -> dict[str, Any]:
+    return {
+        "pk": {"S": f"{CLIENT}{client.client_id}"},
+        "ns": {"S": client.ns},
+        "scope": {"S": " ".join(sorted(client.scopes))},
+        "secret_hashes": {"L": [{"B": digest} for digest in client.secret_hashes]},
+        "disabled": {"BOOL": client.disabled},
+        "created_at": {"N": str(client.created_at)},
+        "rotated_at": {"N": str(client.rotated_at)},
+        "version": {"N": str(version)},
+    }
+
+
+def client_put(client: Client, *, over: Client | None) -> dict[str, Any]:
+    """A put of the row that holds only if it is still `over` (None: not there)."""
+    version = 0 if over is None else over.version + 1
+    return {"Item": client_item(client, version=version), **_still(over)}
+
+
+def keyring_of(item: Mapping[str, Any]) -> Keyring:
+    return Keyring(
+        signing_kid=item["signing_kid"]["S"],
+        keys=tuple(_key(entry["M"]) for entry in item["keys"]["L"]),
+        revoked={client_id: int(time["N"]) for client_id, time in item.get("revoked", {}).get("M", {}).items()},
+        version=_number(item, "version"),
+    )
+
+
+def keyring_put(keyring: Keyring, *, over: Keyring | None) -> dict[str, Any]:
+    """A put of the row that holds only if it is still `over` (None: not there)."""
+    version = 0 if over is None else over.version + 1
+    item = {
+        "pk": {"S": KEYRING},
+        "signing_kid": {"S": keyring.signing_kid},
+        "keys": {"L": [{"M": _key_attributes(key)} for key in keyring.keys]},
+        "revoked": {"M": {client_id: {"N": str(time)} for client_id, time in keyring.revoked.items()}},
+        "version": {"N": str(version)},
+    }
+    return {"Item": item, **_still(over)}
+
+
+def _still(over: Client | Keyring | None) -> dict[str, Any]:
+    if over is None:
+        return {"ConditionExpression": "attribute_not_exists(pk)"}
+    # Rows of before versions were counted have none.
+    unversioned = " OR attribute_not_exists(#version)" if over.version == 0 else ""
+    return {
+        "ConditionExpression": f"attribute_exists(pk) AND (#version = :version{unversioned})",
+        "ExpressionAttributeNames": {"#version": "version"},
+        "ExpressionAttributeValues": {":version": {"N": str(over.version)}},
+    }
+
+
+def _key(entry: Mapping[str, Any]) -> PublicKey:
     return PublicKey(
         kid=entry["kid"]["S"],
         jwk={name: value["S"] for name, value in entry["jwk"]["M"].items()},
         key_ref=entry["key_ref"]["S"],
+        published_at=_number(entry, "published_at"),
+        replaced_at=_number(entry, "replaced_at"),
     )
 
 
-def _attributes(keyring: Keyring) -> dict[str, Any]:
-    entries = [
-        {
-            "M": {
-                "kid": {"S": key.kid},
-                "key_ref": {"S": key.key_ref},
-                "jwk": {"M": {name: {"S": value} for name, value in key.jwk.items()}},
-            }
-        }
-        for key in keyring.keys
-    ]
-    return {"signing_kid": {"S": keyring.signing_kid}, "keys": {"L": entries}}
+def _key_attributes(key: PublicKey) -> dict[str, Any]:
+    return {
+        "kid": {"S": key.kid},
+        "key_ref": {"S": key.key_ref},
+        "jwk": {"M": {name: {"S": value} for name, value in key.jwk.items()}},
+        "published_at": {"N": str(key.published_at)},
+        "replaced_at": {"N": str(key.replaced_at)},
+    }
+
+
+def _number(item: Mapping[str, Any], name: str) -> int:
+    return int(item[name]["N"]) if name in item else 0

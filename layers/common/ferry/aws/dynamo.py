@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -182,7 +182,8 @@ class Table:
         raise Throttled
 
     def _wait(self, attempt: int) -> None:
-        self._pause(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - jitter, not a secret
+        # The system's randomness: copies restored from one snapshot share the state of `random`, and would wait alike.
+        self._pause(secrets.SystemRandom().uniform(0, FIRST_PAUSE * 2**attempt))
 
 
 def _codes_of(error: ClientError) -> set[str]:

@@ -76,6 +76,9 @@ class DynamoLedger(CleanupRows):
         name = more["sk"].removeprefix(rows.SLOT_PREFIX) if more else None
         return Page([rows.slot_of(row) for row in found], cursors.encode(listing, [name]) if name else None)
 
+    def after(self, slot: Slot) -> str:
+        return cursors.encode(("slots", slot.ns), [slot.name])
+
     def claims(self, upload_id: str, part: int) -> Mapping[int, Claim]:
         row = self._table.get(rows.part_key(upload_id, part))
         return rows.claims_of(row) if row else {}

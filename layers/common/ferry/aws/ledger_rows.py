@@ -44,7 +44,11 @@ _SESSION_PLAIN = (
     *("replace", "multipart_id", "attempt", "lease_until", "leased_at", "lease_replace", "lease_crc32c"),
     *("replaced", "ended", "swept", "version"),
 )
-_FILE_PLAIN = ("upload_id", "size", "etag", "crc32c", "content_type", "metadata", "fingerprint", "uploaded_at")
+_FILE_PLAIN = (
+    *("upload_id", "size", "etag", "crc32c", "content_type", "metadata", "fingerprint"),
+    *("uploaded_at", "last_modified"),
+)
+_MADE_PLAIN = ("etag", "size", "crc32c", "modified")
 _STRIPE_PLAIN = ("touched", "received", "epoch", "version")
 
 
@@ -153,13 +157,13 @@ def session_of(row: Row) -> Session:
         state=State(row["state"]),
         untold=row.get("untold", False),
         counted=row.get("counted", False),
-        made=StoredObject(made["etag"], made["size"], made.get("crc32c")) if made else None,
+        made=StoredObject(*(made.get(name) for name in _MADE_PLAIN)) if made else None,
         answer=_file(answer, ns=row["ns"], name=row["name"]) if answer else None,
     )
 
 
 def made_attributes(made: StoredObject) -> dict[str, Any]:
-    return {"etag": made.etag, "size": made.size, "crc32c": made.crc32c}
+    return {name: getattr(made, name) for name in _MADE_PLAIN}
 
 
 def answer_attributes(answer: File) -> dict[str, Any]:

@@ -188,7 +188,8 @@ class S3Objects:
                 answer: Any = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
         except ClientError:
             return None
-        return StoredObject(_etag(answer), int(answer["ContentLength"]), _crc(answer))
+        modified = int(answer["LastModified"].timestamp())
+        return StoredObject(_etag(answer), int(answer["ContentLength"]), _crc(answer), modified)
 
     def delete(self, key: str) -> None:
         self._call(self._client.delete_object, Key=key)

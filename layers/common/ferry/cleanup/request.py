@@ -9,8 +9,8 @@ from ferry.cleanup.report import Report
 from ferry.engine import SECOND, Engine
 from ferry.model import State
 
-PAGE = 10
-"""Uploads between two cursors: the last ones are ended without their bytes when time is short."""
+PAGE = 100
+"""Names looked at in one query."""
 
 
 def clean_namespace(
@@ -31,20 +31,19 @@ def clean_namespace(
         InvalidField: the cursor is not one of this route's.
     """
     report = Report(dry_run=dry_run)
-
-    def clean(upload_id: str) -> None:
-        report.examined += 1
-        report.guarded(upload_id, lambda: _clean(engine, upload_id, older_than, report, has_time))
-
     if filename is not None:
         slot = engine.ledger.slot(ns, filename)
         if slot is not None and slot.open:
-            clean(slot.upload_id)
+            _clean(engine, slot.upload_id, older_than, report, has_time)
         return report
     while True:
         page = engine.ledger.open_slots(ns, cursor, PAGE)
         for slot in page.items:
-            clean(slot.upload_id)
+            if report.examined and not has_time():
+                report.complete, report.cursor = False, cursor
+                return report
+            _clean(engine, slot.upload_id, older_than, report, has_time)
+            cursor = engine.ledger.after(slot)
         cursor = page.cursor
         if cursor is None:
             return report
@@ -57,10 +56,15 @@ def _clean(
     engine: Engine, upload_id: str, older_than: int | None, report: Report, has_time: Callable[[], bool]
 ) -> None:
     """End one upload if it is stale. When time is short its bytes are left to the schedule's next run."""
-    upload = engine.ledger.upload(upload_id)
-    if upload is None or upload.session.state not in (State.CREATING, State.OPEN):
-        return
-    now = engine.clock()
-    if now >= upload.expires_at if older_than is None else now - upload.touched >= older_than * SECOND:
-        verdict = judge(engine, upload, stale=True)
-        carry_out(engine, upload, verdict, report, thorough=has_time())
+
+    def look() -> None:
+        upload = engine.ledger.upload(upload_id)
+        if upload is None or upload.session.state not in (State.CREATING, State.OPEN):
+            return
+        now = engine.clock()
+        if now >= upload.expires_at if older_than is None else now - upload.touched >= older_than * SECOND:
+            verdict = judge(engine, upload, stale=True)
+            carry_out(engine, upload, verdict, report, thorough=has_time())
+
+    report.examined += 1
+    report.guarded(upload_id, look)

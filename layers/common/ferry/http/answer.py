@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 JSON = "application/json"
 
@@ -13,16 +14,20 @@ JSON = "application/json"
 class Answer:
     """A status, headers and a body; bytes go out as they are, text as UTF-8. None is no body.
 
-    `counts` are metrics, by name (`ferry.http.metrics`).
+    `counts` are metrics, by name (`ferry.http.metrics`); `noted` is what the audit event says of it.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+    noted: Mapping[str, Any] = field(default_factory=dict)
 
     def counting(self, **counts: int) -> Answer:
         return replace(self, counts=counts)
+
+    def noting(self, **noted: Any) -> Answer:
+        return replace(self, noted=noted)
 
 
 def json_answer(

@@ -40,23 +40,30 @@ class Context(Protocol):
     @property
     def function_name(self) -> str: ...
 
+    @property
+    def aws_request_id(self) -> str: ...
+
     def get_remaining_time_in_millis(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A registered route: the scope it needs (None: anybody may call), and how it answers errors of its own."""
+    """A registered route: the scope it needs (None: anybody may call), how it answers errors of its own, and the
+    audit event that each call of it is (empty: none).
+    """
 
     serve: OpenRoute
     scope: str | None
     refuse: Refuse | None
+    audit: str
 
 
 class Api:
     """Routes, and the handler that serves them: one request at a time, as the platform sends them."""
 
-    def __init__(self, authenticate: Authenticate | None = None) -> None:
+    def __init__(self, authenticate: Authenticate | None, names: Callable[[], bool]) -> None:
         self._authenticate = authenticate
+        self._names = names
         self._routes: dict[str, _Entry] = {}
 
     @property
@@ -64,23 +71,40 @@ class Api:
         """The registered route keys, each with the scope it needs; None where anybody may call."""
         return {key: entry.scope for key, entry in self._routes.items()}
 
-    def open(self, *keys: str, refuse: Refuse | None = None) -> Callable[[OpenRoute], OpenRoute]:
+    def open(self, *keys: str, refuse: Refuse | None = None, audit: str = "") -> Callable[[OpenRoute], OpenRoute]:
         """Register a route that anybody may call, under the gateway's route keys (`GET /health`)."""
 
         def register(route: OpenRoute) -> OpenRoute:
-            self._register(keys, None, route, refuse)
+            self._register(keys, _Entry(route, None, refuse, audit))
             return route
 
         return register
 
-    def protected(self, *keys: str, scope: str) -> Callable[[Route], Route]:
-        """Register a route that needs a token with that scope, which is checked before anything else is looked at."""
+    def protected(self, *keys: str, scope: str, audit: str = "") -> Callable[[Route], Route]:
+        """Register a route that needs a token with that scope, which is checked before anything else is looked at.
+
+        With `audit` each call that gets past the token is an audit event of that name.
+        """
         authenticate = self._authenticate
         if authenticate is None:
             raise ValueError("a protected route needs a way to authenticate")
 
         def register(route: Route) -> Route:
-            self._register(keys, scope, lambda request: route(request, authenticate(request, scope).ns), None)
+            def serve(request: Request) -> Answer:
+                principal = authenticate(request, scope)
+                if not audit:
+                    return route(request, principal.ns)
+                issuer = {"issuer": principal.issuer} if principal.issuer else {}
+                who = {"actor": principal.client_id, "ns": principal.ns, **issuer, **self._named(request)}
+                try:
+                    answer = route(request, principal.ns)
+                except Exception as error:
+                    self._audit(audit, request, _code(error), who)
+                    raise
+                self._audit(audit, request, log.SUCCESS, {**who, **answer.counts, **answer.noted})
+                return answer
+
+            self._register(keys, _Entry(serve, scope, None, ""))
             return route
 
         return register
@@ -100,20 +124,38 @@ class Api:
         if entry is None:
             return problems.problem(RouteNotFound(), request.request_id)
         try:
-            return entry.serve(request)
+            answer = entry.serve(request)
+            if entry.audit:
+                self._audit(entry.audit, request, log.SUCCESS, answer.noted)
+            return answer
         except Exception as error:  # noqa: BLE001 - the single exit: every error is told apart, noted, answered
             _note(error, request)
             metrics.refused(_code(error))
+            if entry.audit:
+                self._audit(entry.audit, request, _code(error), getattr(error, "noted", {}))
             return entry.refuse(error) if entry.refuse else _problem(error, request)
 
-    def _register(self, keys: tuple[str, ...], scope: str | None, route: OpenRoute, refuse: Refuse | None) -> None:
+    def _register(self, keys: tuple[str, ...], entry: _Entry) -> None:
         for key in keys:
-            self._routes[key] = _Entry(route, scope, refuse)
+            self._routes[key] = entry
+
+    def _audit(self, event: str, request: Request, outcome: str, details: Mapping[str, Any]) -> None:
+        log.audit(event, outcome=outcome, request_id=request.request_id, details=details)
+
+    def _named(self, request: Request) -> dict[str, str]:
+        """The file that the request is about, where names may be logged."""
+        try:
+            name = request.optional_filename() if self._names() else None
+        except FerryError:
+            return {}
+        return {} if name is None else {"file_name": name}
 
 
-def create_app(authenticate: Authenticate | None = None) -> Api:
-    """An app without routes yet. `authenticate` is `ferry.http.bearer.bearer(...)` where routes are to be protected."""
-    return Api(authenticate)
+def create_app(authenticate: Authenticate | None = None, names: Callable[[], bool] = lambda: False) -> Api:
+    """An app without routes yet. `authenticate` is `ferry.http.bearer.bearer(...)` where routes are to be protected;
+    `names` tells whether audit events may have names of files.
+    """
+    return Api(authenticate, names)
 
 
 def _note(error: Exception, request: Request) -> None:

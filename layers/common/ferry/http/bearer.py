@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ferry.access.verify import Principal, Verifier
+from ferry.access.verify import Principal, TokenCheck
 from ferry.errors import InsufficientScope, InvalidToken, MissingToken
 from ferry.http.app import Authenticate
 from ferry.http.request import Request
@@ -14,7 +14,7 @@ WRITE = "files:write"
 ADMIN = "files:admin"
 
 
-def bearer(verifier: Callable[[], Verifier]) -> Authenticate:
+def bearer(verifier: Callable[[], TokenCheck]) -> Authenticate:
     """The check for routes that need a scope; `verifier` is asked for only when a token is there to be checked."""
 
     def authenticate(request: Request, scope: str) -> Principal:

@@ -20,12 +20,12 @@ _STATUSES = {
 }
 
 
-def download_request(request: Request, *, partial: bool) -> DownloadRequest:
-    """`partial` is whether this route looks at Range. Raises `InvalidField` when `?redirect=` is no truth value."""
+def download_request(request: Request) -> DownloadRequest:
+    """Raises `InvalidField` when `?redirect=` is no truth value."""
     sent = request.headers.get
     return DownloadRequest(
         head=request.method == "HEAD",
-        range=sent("range") if partial else None,
+        range=sent("range"),
         conditions=Conditions(
             if_match=sent("if-match"),
             if_none_match=sent("if-none-match"),

@@ -32,6 +32,14 @@ def emit(function: str, values: Mapping[str, float], about: Mapping[str, str]) -
     metrics.flush_metrics()
 
 
+def of_service(values: Mapping[str, float]) -> None:
+    """Write metrics that are the whole service's, whichever function tells them."""
+    metrics = _metrics()
+    for name, value in values.items():
+        metrics.add_metric(name=name, unit=unit_of(name), value=value)
+    metrics.flush_metrics()
+
+
 def refused(code: str) -> None:
     """Count a refusal under its stable code."""
     from aws_lambda_powertools import single_metric

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,10 +98,21 @@ class Request:
             raise InvalidField.at(name, "must be true or false")
         return value == "true"
 
+    def refuse_other_parameters(self, known: Set[str]) -> None:
+        """Where a slip of the pen (`dryrun=true`) would do harm. Raises `InvalidField`."""
+        for name in sorted(self.query.keys() - known):
+            raise InvalidField.at(name, "is no parameter of this route")
+
     def text(self, name: str, most: int) -> str | None:
         """A query parameter as text of at most `most` bytes, None when it was not sent. Raises `InvalidField`."""
         value = self.query.get(name)
-        if value is not None and len(value.encode("utf-8", "replace")) > most:
+        if value is None:
+            return None
+        try:
+            length = len(value.encode())
+        except UnicodeEncodeError as error:
+            raise InvalidField.at(name, "must be valid Unicode") from error
+        if length > most:
             raise InvalidField.at(name, f"has at most {most} bytes")
         return value
 

@@ -46,7 +46,8 @@ def issued(token: Token) -> Answer:
         "expires_in": token.expires_in,
         "scope": token.scope,
     }
-    return json_answer(200, content, {"Pragma": "no-cache"})
+    answer = json_answer(200, content, {"Pragma": "no-cache"})
+    return answer.noting(actor=token.client_id, ns=token.ns, scope=token.scope, token_id=token.token_id)
 
 
 def refused(error: Exception) -> Answer:

@@ -135,6 +135,11 @@ def status(progress: Status) -> View:
 
 def cleanup(report: Report) -> View:
     """What a clean-up did, or would do."""
+    return {**cleaned(report), **_cursor(report.cursor)}
+
+
+def cleaned(report: Report) -> View:
+    """The same, without the cursor, which has a name in it."""
     return {
         "examined": report.examined,
         "expired": report.expired,
@@ -147,8 +152,36 @@ def cleanup(report: Report) -> View:
         "errors": report.errors,
         "complete": report.complete,
         "dry_run": report.dry_run,
-        **_cursor(report.cursor),
     }
+
+
+def sweep(report: Report) -> View:
+    """What a run of the schedule did, for the operator."""
+    return cleanup(report) | {
+        "lapsed_completions": report.lapsed,
+        "recovered": report.recovered,
+        "lost": report.lost,
+        "oldest_stale_seconds": report.oldest_stale // 1000,
+    }
+
+
+def sweep_metrics(report: Report) -> dict[str, float]:
+    """Those of a run of the schedule, by name (`ferry.http.metrics`). None is left out: silence means that none ran."""
+    return cleanup_metrics(report) | {
+        "OldestStaleSeconds": report.oldest_stale / 1000,
+        "LapsedCompletions": report.lapsed,
+        "RecoveredUploads": report.recovered,
+        "LostUploads": report.lost,
+        "OrphanMultipartUploads": report.orphans.multipart_uploads,
+        "OrphanStagedObjects": report.orphans.staged_objects,
+        "OrphanObjects": report.orphans.objects,
+        "SweepErrors": report.errors,
+    }
+
+
+def cleanup_metrics(report: Report) -> dict[str, float]:
+    """Those of any run."""
+    return {"SessionsExpired": report.expired, "ReclaimedBytes": report.bytes_reclaimed}
 
 
 def page(name: str, items: Page[T], view: Callable[[T], View]) -> View:

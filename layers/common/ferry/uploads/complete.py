@@ -97,7 +97,8 @@ def recover(engine: Engine, upload: Upload) -> File | StillCompleting:
     if session.state is State.CREATING:
         engine.ledger.opened(session.upload_id, None, due=upload.expires_at)
         session = replace(session, state=State.OPEN, version=session.version + 1)
-    return _attempt(engine, replace(upload, session=session), _Wanted(session.crc32c, session.replace))
+    wanted = _Wanted(session.crc32c, session.replace)
+    return _attempt(engine, replace(upload, session=session), wanted, patient=True)
 
 
 def take_over(engine: Engine, upload_id: str, attempt: str) -> File | StillCompleting | None:
@@ -177,7 +178,7 @@ def _attempt(
     """Take the lease, and do the work under it. Only what stands when the stripes are closed is judged.
 
     `patient`: where a backend fails, the lease is left to lapse, for the next sweep to go on, as long as the upload
-    may last. Whoever asked for it was told to wait, and may not ask again.
+    may last, and beyond that when its object is made. Whoever asked for it was told to wait, and may not ask again.
     """
     attempt, now = engine.new_id(), engine.clock()
     mine = replace(seen, session=replace(seen.session, attempt=attempt))
@@ -216,7 +217,8 @@ def _attempt(
         raise
     except BackendUnavailable:
         session = seen.session
-        if not patient or engine.clock() >= session.created + session.max_age:
+        lasting = made is not None or engine.clock() < session.created + session.max_age
+        if not (patient and lasting):
             _give_back(engine, mine, made)
         raise
 
@@ -230,11 +232,11 @@ def _give_back(engine: Engine, upload: Upload, made: StoredObject | None, forget
 
 def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted) -> File:
     """Point the name to the object, or find that somebody already has."""
-    session, crc = upload.session, made.crc32c
+    session, crc, modified = upload.session, made.crc32c, made.modified
     if wanted.crc32c not in (None, crc):
         raise ChecksumMismatch(MISMATCH)
-    if crc is None:
-        raise BackendUnavailable("the store did not tell the checksum of the object it has made")
+    if crc is None or modified is None:
+        raise BackendUnavailable("the store did not tell the checksum or the date of the object it has made")
     look = wanted.replace
 
     def once() -> File:
@@ -246,8 +248,6 @@ def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted)
         if over is not None and not wanted.replace and over.upload_id != session.upload_id:
             raise FileExists
         now = engine.clock()
-        # HTTP dates have whole seconds: no two files of a name may share one, or a range by date could mix them.
-        next_second = 0 if over is None else (over.uploaded_at // SECOND + 1) * SECOND
         file = File(
             ns=session.ns,
             name=session.name,
@@ -258,7 +258,9 @@ def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted)
             content_type=session.content_type,
             metadata=session.metadata,
             fingerprint=session.fingerprint,
-            uploaded_at=max(now, next_second),
+            uploaded_at=now,
+            # Later than the old file's already (start sees to it), but for clocks that disagree.
+            last_modified=modified if over is None else max(modified, over.last_modified + 1),
             counted=session.counted,
         )
         try:

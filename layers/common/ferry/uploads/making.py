@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from ferry.digests import combine_all, crc32c
 from ferry.engine import MINUTE, SECOND, Engine
@@ -74,7 +75,7 @@ def make(
         if wanted not in (None, 0):
             raise ChecksumMismatch("an empty file has the CRC32C 0 (AAAAAA==)")
         empty = engine.objects.put(session.object_key, b"", crc32c=0, content_type=session.content_type)
-        return StoredObject(empty.etag, 0, 0)
+        return _as_told(engine, upload, StoredObject(empty.etag, 0, 0))
     claims = _claims(engine, upload)
     give_up = engine.clock() + engine.mending
     until = give_up + LAST_CALL
@@ -111,7 +112,7 @@ def _put_together(
     except ChecksumRefused:
         raise ChecksumMismatch(MISMATCH) from None
     told = crc if made.crc32c is None else made.crc32c
-    return _with_crc(engine, upload, StoredObject(made.etag, session.grid.size, told))
+    return _as_told(engine, upload, StoredObject(made.etag, session.grid.size, told))
 
 
 def _claims(engine: Engine, upload: Upload) -> Claims:
@@ -177,13 +178,15 @@ def _whole_crc(parts: list[StoredPart]) -> int | None:
     return combine_all(pieces) if len(pieces) == len(parts) else None
 
 
-def _with_crc(engine: Engine, upload: Upload, made: StoredObject) -> StoredObject:
-    if made.crc32c is not None:
+def _as_told(engine: Engine, upload: Upload, made: StoredObject) -> StoredObject:
+    """With what the call that made it leaves out: the date it has from now on, and perhaps its checksum."""
+    if made.crc32c is not None and made.modified is not None:
         return made
     found = engine.objects.head(upload.session.object_key)
-    if found is None or found.crc32c is None:
-        raise BackendUnavailable("the store does not tell the checksum of the object it has made")
-    return found
+    crc = made.crc32c if made.crc32c is not None or found is None else found.crc32c
+    if found is None or crc is None:
+        raise BackendUnavailable("the store does not tell the checksum or the date of the object it has made")
+    return replace(made, crc32c=crc, modified=found.modified)
 
 
 def _made_before(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bool, until: int) -> StoredObject:
@@ -196,7 +199,7 @@ def _made_before(engine: Engine, upload: Upload, wanted: int | None, *, tried_be
         engine.sleep(SETTLING_PAUSE)
         found = engine.objects.head(session.object_key)
     if found is not None and found.size == session.grid.size and _has_chunks(engine, upload, found):
-        found = _with_crc(engine, upload, found)
+        found = _as_told(engine, upload, found)
         if wanted is not None and found.crc32c != wanted:
             raise WrongObject(found)
         return found

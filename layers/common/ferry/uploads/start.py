@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ferry.engine import MINUTE, Engine
+from ferry.engine import MINUTE, SECOND, Engine
 from ferry.errors import FileExists, InvalidField, UploadCompleting, UploadInProgress
 from ferry.grid import MAX_CHUNK_SIZE, Grid
 from ferry.model import File, Progress, Quota, Session, Slot, State, StoredPart, Upload
@@ -86,7 +86,20 @@ def _start(engine: Engine, ns: str, asked: _Asked) -> Started:
         return _go_on(engine, slot, asked, quota)
     if file is not None and not request.replace:
         raise FileExists
+    if file is not None:
+        _outwait(engine, file)
     return _begin(engine, ns, asked, slot, quota)
+
+
+def _outwait(engine: Engine, file: File) -> None:
+    """Let the second end that is the date of the file to be replaced.
+
+    S3 dates an object by the start of its upload, in whole seconds. Two files of one name must not share a date, or
+    whoever resumes by it would mix them.
+    """
+    left = (file.last_modified + 1) * SECOND - engine.clock()
+    if left > 0:
+        engine.sleep(min(left, SECOND) / SECOND)
 
 
 def _is_very_same(file: File, request: StartRequest) -> bool:

@@ -9,6 +9,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from tests.backends.errors import BackendMissing
+
 PACKAGE = "amplify-dynamodb-simulator"
 VERSION = "2.9.30"
 SHA256 = "3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670b2d80e4b9"
@@ -17,10 +19,6 @@ CACHE = Path(__file__).parents[2] / "build" / "dynamodb-local"
 
 EMULATOR = Path("package") / "emulator"
 JETTY = Path(__file__).with_name("dynamodb_local.xml")
-
-
-class BackendMissing(Exception):
-    """Says in one line what is missing and how to install it."""
 
 
 def command(port: int) -> list[str]:

@@ -12,7 +12,7 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parent.parent
 UPLOADED = "s3://artifacts/{}-{}"
 LOCATIONS = {
     "AWS::Serverless::Function": "CodeUri",

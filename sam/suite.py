@@ -1,0 +1,27 @@
+"""The end-to-end tests, on functions in containers behind `sam local start-api` instead of the local service."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+from sam.errors import SamError
+from sam.stack import ROOT, Service
+
+VARIABLE = "FERRY_E2E_SERVICE"
+"""Tells tests/e2e the folder that describes what they are to talk to."""
+
+
+def run(service: Service) -> None:
+    """Raises `SamError` when a test fails; which, and why, has been printed."""
+    folder = service.folder / "seen"
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(service.folder / "backends.json", folder / "backends.json")
+    described = json.loads((service.folder / "ferry.json").read_text(encoding="utf-8"))
+    (folder / "ferry.json").write_text(json.dumps({**described, "base_url": service.base_url}), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "tests/e2e", "-p", "no:cacheprovider"]
+    if subprocess.run(command, cwd=ROOT, env={**os.environ, VARIABLE: str(folder)}, check=False).returncode:
+        raise SamError("the end-to-end tests failed")

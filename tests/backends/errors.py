@@ -1,0 +1,7 @@
+"""What keeps a server from being started."""
+
+from __future__ import annotations
+
+
+class BackendMissing(Exception):
+    """Says in one line what is missing and how to install it."""

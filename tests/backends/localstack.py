@@ -1,0 +1,77 @@
+"""LocalStack, for its S3: installed from a lock of its own, into a folder of its own, and started without Docker."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from local.sockets import HOST
+from tests.backends.errors import BackendMissing
+
+ROOT = Path(__file__).parents[2]
+LOCK = ROOT / "requirements-localstack.txt"
+CACHE = ROOT / "build" / "localstack"
+PYTHON = "3.13"
+"""It runs on no older one."""
+
+
+def command() -> list[str]:
+    """Raises `BackendMissing`."""
+    python = shutil.which(f"python{PYTHON}")
+    if python is None:
+        raise BackendMissing(
+            f"LocalStack needs Python {PYTHON}: install it, or on Debian make sam-image, which brings one"
+        )
+    return [python, "-m", "localstack.runtime.main"]
+
+
+def environment(home: Path, port: int) -> dict[str, str]:
+    """S3 alone, on the loopback interface (its other server, and its DNS, would listen on all), strict, and quiet.
+
+    Raises:
+        BackendMissing: it is not there, and could not be installed.
+    """
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "PYTHONPATH": str(installed()),
+        "GATEWAY_LISTEN": f"{HOST}:{port}",
+        "GATEWAY_SERVER": "hypercorn",
+        "DNS_ADDRESS": "0",
+        "SERVICES": "s3",
+        "EAGER_SERVICE_LOADING": "1",
+        "S3_SKIP_SIGNATURE_VALIDATION": "0",
+        "DISABLE_EVENTS": "1",
+        "SKIP_SSL_CERT_DOWNLOAD": "1",
+        "FILESYSTEM_ROOT": str(home),
+        "LOCALSTACK_VOLUME_DIR": str(home / "volume"),
+    }
+
+
+def installed() -> Path:
+    """The folder with the packages of the lock, made when there is none for it."""
+    home = CACHE / hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]
+    if home.is_dir():
+        return home
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        packages = Path(scratch) / "packages"
+        pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version", PYTHON]
+        run = subprocess.run(
+            [*pip, *options, "--target", str(packages), "-r", str(LOCK)], capture_output=True, text=True, check=False
+        )
+        if run.returncode:
+            raise BackendMissing(f"pip could not install LocalStack: {run.stderr.strip()}")
+        try:
+            packages.rename(home)
+        except OSError:
+            # Another process was faster; what it has is the same.
+            if not home.is_dir():
+                raise
+    return home

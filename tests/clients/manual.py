@@ -1,0 +1,17 @@
+"""The commands of docs/downloads.md, as a reader would copy them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from local.launch import ROOT
+
+_BLOCK = re.compile(r"<!-- run: (?P<title>.+?) -->\n```\w+\n(?P<code>.+?)```", re.DOTALL)
+
+
+@cache
+def commands() -> dict[str, str]:
+    """Each block that is marked to be run, by its title."""
+    text = (ROOT / "docs" / "downloads.md").read_text(encoding="utf-8")
+    return {block["title"]: block["code"] for block in _BLOCK.finditer(text)}

@@ -1,0 +1,66 @@
+"""Where `sam local start-api` is not as AWS is, test by test. docs/local.md has the same lines for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`tests` is a pattern of node ids below tests/e2e: of tests that must fail behind SAM CLI, for what differs.
+
+    With `elsewhere` nothing differs, but the tests start a service of their own, which is no SAM CLI's: left out.
+    """
+
+    tests: str
+    on_aws: str
+    sam_local: str
+    elsewhere: bool = False
+
+    @property
+    def reason(self) -> str:
+        return f"On AWS: {self.on_aws} `sam local`: {self.sam_local}"
+
+    def matches(self, nodeid: str) -> bool:
+        return fnmatchcase(nodeid.rpartition("tests/e2e/")[2], self.tests)
+
+
+DIFFERENCES = (
+    Difference(
+        "test_bad_input.py::test_an_unknown_route_is_the_gateways_404*",
+        "An unknown route is 404 `Not Found`.",
+        "It is 403 `Missing Authentication Token`.",
+    ),
+    Difference(
+        "test_bad_input.py::test_malformed_json_is_400?*xff*",
+        "JSON that is no UTF-8 reaches the function, which answers 400.",
+        "Its gateway fails on the body, and answers 502 itself.",
+    ),
+    Difference(
+        "test_bad_input.py::test_too_large_is_413_from_whoever_sees_it_first",
+        "Requests over 10 MB, or over 6 MB for the function, are 413; long headers 431.",
+        "It takes any size, hands on a part of it, and passes the runtime's error on with status 200.",
+    ),
+    Difference(
+        "test_bad_input.py::test_more_requests_than_copies_are_429",
+        "More requests at once than a function has copies are 429.",
+        "They wait for one another.",
+    ),
+    Difference(
+        "test_cors.py::test_a_page_of_this_machine_may_use_the_api_and_the_bucket*",
+        "The gateway adds CORS headers to every answer, as the template's `CorsConfiguration` has them.",
+        "It answers preflights, and adds nothing to other answers.",
+    ),
+    Difference(
+        "test_names.py::test_a_path_that_holds_a_bad_name_is_never_a_crash?a%2Fb?",
+        "`%2F` in a path reaches the function decoded, which answers 422.",
+        "It is another path, so 403.",
+    ),
+    Difference(
+        "test_survival.py::*",
+        "Nothing differs.",
+        "These tests stop, kill and bend a service of their own.",
+        elsewhere=True,
+    ),
+)

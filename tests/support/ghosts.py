@@ -1,0 +1,187 @@
+"""Requests in pairs for the wall between namespaces: one names what another namespace has, its twin what nobody has.
+
+Made from the OpenAPI document: whatever parameter or member it has is drawn by its name here, and one whose name is
+not known fails, so that a route is behind the wall from the day it is written.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+Twins = tuple[Any, Any]
+"""The same value for both requests, or what the victim has and what nobody has."""
+
+KIB64 = 64 * 1024
+IDENTIFYING = ("filename", "upload_id", "cursor")
+
+
+@dataclass(frozen=True)
+class Victim:
+    """What somebody in another namespace might have learnt of it: pairs of (what there is, what is like it and not)."""
+
+    names: tuple[Twins, ...]
+    upload_ids: tuple[Twins, ...]
+    cursors: tuple[Twins, ...]
+    etags: tuple[Twins, ...]
+    urls: tuple[Twins, ...]
+    fingerprints: tuple[Twins, ...]
+    crcs: tuple[Twins, ...]
+    content: bytes
+    sizes: tuple[int, ...]
+    token: str
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no answer may hold unless it was sent: names and cursors are sent."""
+        return [str(real) for pairs in (self.upload_ids, self.etags, self.urls) for real, _ in pairs]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One of the twins, as `Stack.call` takes it."""
+
+    filename: str | None = None
+    query: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+
+def same(*values: Any) -> st.SearchStrategy[Twins]:
+    return st.sampled_from([(value, value) for value in values])
+
+
+def draws(victim: Victim) -> Mapping[str, st.SearchStrategy[Twins]]:
+    """How each parameter and each member of a body is drawn, by its name in lower case."""
+    anything = (*victim.names, *victim.upload_ids, *victim.cursors, *victim.urls, (victim.token, victim.token[::-1]))
+    # The same one for the name and the id, so that they belong together as they do in honest requests.
+    which = st.shared(st.integers(0, len(victim.names) - 1), key="which")
+    checksums = [
+        tuple({"algorithm": "crc32c", "value": value} for value in pair) for pair in (*victim.crcs, ("AAAAAA==",) * 2)
+    ]
+    checksum = st.sampled_from(checksums)
+    other = st.sampled_from(anything)
+    part = st.tuples(st.integers(1, 3), st.none() | checksum).map(_part)
+    tag = st.sampled_from([*victim.etags, ("*", "*"), ('"x"', '"x"')])
+    date = same("Sun, 22 Nov 2026 00:00:00 GMT", "Sun, 22 Nov 2099 00:00:00 GMT")
+    digest = same("sha-256=:AAAA:", "crc32c=:AAAAAA==:")
+    return {
+        "filename": which.map(lambda at: victim.names[at]) | which.map(lambda at: victim.names[at]) | other,
+        "prefix": st.sampled_from([*victim.names, ("", "")]),
+        "upload_id": which.map(lambda at: victim.upload_ids[at]) | st.sampled_from(victim.upload_ids) | other,
+        "cursor": st.sampled_from(victim.cursors) | other,
+        "fingerprint": st.sampled_from(victim.fingerprints),
+        "checksum": checksum,
+        "parts": st.lists(part, min_size=1, max_size=3).map(lambda twins: tuple(map(list, zip(*twins, strict=True)))),
+        "data": same(base64.b64encode(victim.content[:KIB64]).decode(), "eA=="),
+        "size": same(*victim.sizes, 1),
+        "chunk_size": same(KIB64),
+        "chunk_index": same(1, 2),
+        "content_type": same("text/plain"),
+        "metadata": same({"a": "b"}),
+        "if_exists": same("fail", "replace"),
+        "restart": same(True, False),
+        "redirect": same("true", "false"),
+        "dry_run": same("true", "false"),
+        "older_than": same("0", "1000000"),
+        "limit": same("1", "100"),
+        "wait": same("1"),
+        "since": same("0"),
+        "range": same("bytes=0-9", "bytes=-5"),
+        "if-range": tag | date,
+        "if-match": tag,
+        "if-none-match": tag,
+        "if-modified-since": date,
+        "if-unmodified-since": date,
+        "content-digest": digest,
+    }
+
+
+def twins(
+    operation: Mapping[str, Any], schemas: Mapping[str, Any], victim: Victim
+) -> st.SearchStrategy[tuple[Request, Request]]:
+    """Requests for an operation of the document. Raises `KeyError` naming what it takes that nobody has drawn yet."""
+    values = draws(victim)
+    by_place: dict[str, dict[str, st.SearchStrategy[Twins]]] = {"path": {}, "query": {}, "header": {}, "body": {}}
+    required: set[tuple[str, str]] = set()
+    for parameter in operation.get("parameters", []):
+        by_place[parameter["in"]][parameter["name"]] = values[parameter["name"].lower()]
+        required |= {(parameter["in"], parameter["name"])} if parameter["required"] else set()
+    content = operation.get("requestBody", {}).get("content", {})
+    if "application/json" in content:
+        schema = schemas[content["application/json"]["schema"]["$ref"].rpartition("/")[2]]
+        by_place["body"] = {name: values[name] for name in schema["properties"]}
+        required |= {("body", name) for name in schema["required"]}
+    raw = st.booleans() if "application/octet-stream" in content else st.just(False)
+    named = {(place, name) for place, members in by_place.items() for name in members if name in IDENTIFYING}
+    either = _some(by_place, required | named) | _some(by_place, required)
+    return st.tuples(either, raw).map(lambda drawn: _requests(*drawn, victim, content))
+
+
+def honest(
+    operation: Mapping[str, Any], schemas: Mapping[str, Any], victim: Victim, which: int
+) -> tuple[Request, Request]:
+    """What the victim itself would ask for: name and id belong together, and the rest is what they need."""
+    values: dict[str, Twins] = {
+        "filename": victim.names[which],
+        "upload_id": victim.upload_ids[which],
+        "size": (len(victim.content),) * 2,
+        "chunk_index": (1, 1),
+        "data": (base64.b64encode(victim.content[:KIB64]).decode(),) * 2,
+        "parts": ([{"part_number": 1}],) * 2,
+    }
+    drawn: dict[str, dict[str, Twins]] = {"path": {}, "query": {}, "header": {}, "body": {}}
+    for parameter in operation.get("parameters", []):
+        if parameter["name"] in values:
+            drawn[parameter["in"]][parameter["name"]] = values[parameter["name"]]
+    content = operation.get("requestBody", {}).get("content", {})
+    if "application/json" in content:
+        schema = schemas[content["application/json"]["schema"]["$ref"].rpartition("/")[2]]
+        drawn["body"] = {name: values[name] for name in schema["properties"] if name in values}
+    return _requests(drawn, False, victim, content)
+
+
+def _some(
+    by_place: Mapping[str, Mapping[str, st.SearchStrategy[Twins]]], required: Set[tuple[str, str]]
+) -> st.SearchStrategy[dict[str, dict[str, Twins]]]:
+    """What is required, and some of the rest."""
+    return st.fixed_dictionaries(
+        {
+            place: st.fixed_dictionaries(
+                {name: value for name, value in members.items() if (place, name) in required},
+                optional={name: value for name, value in members.items() if (place, name) not in required},
+            )
+            for place, members in by_place.items()
+        }
+    )
+
+
+def _part(drawn: tuple[int, Twins | None]) -> Twins:
+    number, checksums = drawn
+    if checksums is None:
+        return {"part_number": number}, {"part_number": number}
+    first, second = checksums
+    return {"part_number": number, "checksum": first}, {"part_number": number, "checksum": second}
+
+
+def _requests(
+    drawn: Mapping[str, Mapping[str, Twins]], raw: bool, victim: Victim, content: Mapping[str, Any]
+) -> tuple[Request, Request]:
+    def one(which: int) -> Request:
+        def chosen(place: str) -> dict[str, Any]:
+            return {name: pair[which] for name, pair in drawn[place].items()}
+
+        headers, body = chosen("header"), None
+        if raw:
+            headers["content-type"], body = "application/octet-stream", victim.content[:KIB64]
+        elif "application/json" in content:
+            headers["content-type"], body = "application/json", json.dumps(chosen("body")).encode()
+        query = {name: str(value) for name, value in chosen("query").items()}
+        return Request(chosen("path").get("filename"), query, headers, body)
+
+    return one(0), one(1)

@@ -1,0 +1,111 @@
+"""An issuer outside, as Cognito, Entra and Keycloak are: its keys, its tokens, and its key set on loopback."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+ISSUER = "https://issuer.example/tenant"
+
+
+@cache
+def rsa_key(number: int, bits: int = 2048) -> rsa.RSAPrivateKey:
+    """Made once: it takes long."""
+    return rsa.generate_private_key(65537, bits)
+
+
+def rsa_jwk(kid: str, key: rsa.RSAPrivateKey, **more: Any) -> dict[str, Any]:
+    return {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig", **more}
+
+
+def ec_jwk(kid: str, key: ec.EllipticCurvePrivateKey, **more: Any) -> dict[str, Any]:
+    return {**ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, **more}
+
+
+@dataclass
+class Issuer:
+    """Signs RS256 with the key `kid`; publishes `keys`."""
+
+    now: Callable[[], int]
+    kid: str = "rsa-1"
+    number: int = 1
+    keys: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.publish()
+
+    def publish(self) -> None:
+        """The current key, and no other."""
+        self.keys = [rsa_jwk(self.kid, rsa_key(self.number), alg="RS256")]
+
+    def change_key(self) -> None:
+        """Sign with another key from now on; it is not published yet."""
+        self.number += 1
+        self.kid = f"rsa-{self.number}"
+
+    def document(self) -> bytes:
+        return json.dumps({"keys": self.keys}).encode()
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        """Of a token that is good for an hour; None takes a claim away."""
+        now = self.now() // 1000
+        claims: dict[str, Any] = {
+            "iss": ISSUER,
+            "sub": "robot",
+            "aud": "ferry",
+            "ns": "acme",
+            "scope": "files:read email",
+        }
+        claims |= {"iat": now, "exp": now + 3600, **changes}
+        return {name: value for name, value in claims.items() if value is not None}
+
+    def token(self, **changes: Any) -> str:
+        return jwt.encode(self.claims(**changes), rsa_key(self.number), algorithm="RS256", headers={"kid": self.kid})
+
+
+Serve = Callable[[http.server.BaseHTTPRequestHandler], None]
+
+
+@contextmanager
+def served(serve: Serve) -> Iterator[str]:
+    """A server on loopback that leaves every GET to `serve`; its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            serve(self)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/keys"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def answer(
+    handler: http.server.BaseHTTPRequestHandler,
+    body: bytes,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    handler.send_response(status)
+    for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(body)

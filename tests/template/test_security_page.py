@@ -1,0 +1,55 @@
+"""docs/security.md: what it says of tests, of settings and of rules is so."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+PARAMETER = re.compile(r"`([A-Z]\w+(?:Rate|Burst|Lifetime|Origins))`")
+RULE = re.compile(r"`(S\d{3})`")
+
+
+@pytest.fixture(scope="module")
+def page(root: Path) -> str:
+    return (root / "docs/security.md").read_text(encoding="utf-8")
+
+
+def test_every_threat_names_a_test_that_exists(page: str, root: Path) -> None:
+    """A row without one is a hope; one that is gone, too."""
+    rows = [row for row in page.partition("## Threats")[2].partition("\n## ")[0].splitlines() if row.startswith("| ")]
+    assert len(rows) > 20
+    for row in rows[1:]:
+        assert TEST.search(row.split(" | ")[-1]), row
+    for path, name in TEST.findall(page):
+        tree = ast.parse((root / path).read_text(encoding="utf-8"))
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, f"{path}::{name}"
+
+
+def test_parameters_that_are_named_exist(page: str, template: Any) -> None:
+    """Those of the template."""
+    named = set(PARAMETER.findall(page))
+    assert {"TokenRate", "UrlLifetime", "CorsOrigins"} <= named
+    assert named <= template["Parameters"].keys()
+
+
+def test_rules_that_are_switched_off_are_told(page: str, root: Path) -> None:
+    """Ruff's security rules are on; each exception, for a folder or a line, is on the page."""
+    lint = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
+    assert "S" in lint["select"]
+    ignored = {*lint["ignore"], *(rule for rules in lint["per-file-ignores"].values() for rule in rules)}
+    sources = [
+        path
+        for folder in ("layers", "functions", "local", "sam", "tools", "admin")
+        for path in (root / folder).rglob("*.py")
+    ]
+    for path in sources:
+        ignored |= set(re.findall(r"# noqa: (S\d{3})", path.read_text(encoding="utf-8")))
+    told = set(RULE.findall(page)) | ({"S106"} if "`S105` to `S107`" in page else set())
+    assert {rule for rule in ignored if re.fullmatch(r"S\d{3}", rule)} <= told
+    assert (root / "SECURITY.md").is_file()

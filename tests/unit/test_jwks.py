@@ -1,0 +1,132 @@
+"""Key sets that an enemy may have written: what is used, what is passed over, what is refused as a whole."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ferry.access.jwks import MOST_KEYS, keys_of
+from tests.support.issuer import ec_jwk, rsa_jwk, rsa_key
+
+P256 = ec.generate_private_key(ec.SECP256R1())
+RSA, EC = rsa_jwk("rsa", rsa_key(1)), ec_jwk("ec", P256)
+
+
+def kids(*entries: Any) -> set[str]:
+    return set(keys_of(json.dumps({"keys": list(entries)}).encode()))
+
+
+def without(entry: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != name}
+
+
+def test_the_algorithm_is_the_keys_own() -> None:
+    """RS256 for RSA, ES256 for P-256, bound to the key: no token can ask for another."""
+    keys = keys_of(json.dumps({"keys": [RSA, EC]}).encode())
+    assert {kid: key.algorithm_name for kid, key in keys.items()} == {"rsa": "RS256", "ec": "ES256"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"alg": "RS256"}, {"key_ops": ["verify"]}, {"x5t": "abc", "x5c": ["..."], "issuer": "as Entra has it"}],
+)
+def test_what_issuers_add_does_no_harm(more: dict[str, Any]) -> None:
+    """Cognito, Entra and Keycloak each have members of their own."""
+    assert kids({**RSA, **more}) == {"rsa"}
+    assert kids({**without(RSA, "use"), **more}) == {"rsa"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"kty": "oct", "kid": "hs", "k": "c2VjcmV0", "alg": "HS256"},
+        {**RSA, "alg": "HS256"},
+        {**RSA, "alg": "RS512"},
+        {**RSA, "alg": "none"},
+        {**RSA, "alg": ["RS256"]},
+        {**RSA, "use": "enc"},
+        {**RSA, "key_ops": ["encrypt"]},
+        {**RSA, "key_ops": "verify"},
+        {**RSA, "d": "AQAB"},
+        {**RSA, "k": "c2VjcmV0"},
+        {**RSA, "n": "AQAB"},
+        {**RSA, "n": RSA["n"] * 4},
+        {**RSA, "n": 5},
+        {**RSA, "n": "not base64 !"},
+        {**RSA, "e": "AQ"},
+        {**RSA, "e": "Ag"},
+        {**RSA, "e": "AQAAAAAAAAAB"},
+        without(RSA, "n"),
+        without(RSA, "kid"),
+        {**RSA, "kid": 7},
+        {**RSA, "kid": ""},
+        {**RSA, "kid": "k" * 5000},
+        {**RSA, "kty": "rsa"},
+        {**RSA, "kty": ["RSA"]},
+        {**EC, "crv": "P-384"},
+        {**EC, "x": EC["y"]},
+        {**EC, "y": ""},
+        {**EC, "d": "AQAB"},
+        ec_jwk("p384", ec.generate_private_key(ec.SECP384R1())),
+        {"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+        rsa_jwk("short", rsa_key(9, bits=1024)),
+        None,
+        7,
+        "RSA",
+        [],
+        {},
+    ],
+)
+def test_what_cannot_be_trusted_is_passed_over(entry: Any) -> None:
+    """The others in the same document are used all the same."""
+    assert kids(entry, {**EC, "kid": "good"}) == {"good"}
+
+
+def test_an_id_that_stands_for_two_keys_stands_for_none() -> None:
+    """Whichever comes first, however often; the same key twice is one key."""
+    other = ec_jwk("rsa", P256)
+    for entries in ([RSA, other], [other, RSA], [RSA, other, RSA], [other, RSA, other, other]):
+        assert kids(*entries, EC) == {"ec"}
+    assert kids(RSA, RSA) == {"rsa"}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"<html>",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"keys": null}',
+        b'{"keys": {}}',
+        b'{"keys": 7}',
+        b"[" * 100_000,
+        b'{"keys":' * 50_000,
+        json.dumps({"keys": [EC] * (MOST_KEYS + 1)}).encode(),
+    ],
+)
+def test_what_is_no_key_set_is_refused(document: bytes) -> None:
+    """As a whole, so that the keys of before go on: not one key is taken from it."""
+    with pytest.raises(ValueError):  # noqa: PT011 - the library's, or ours: the message is for nobody
+        keys_of(document)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+MEMBERS = st.sampled_from(["kty", "kid", "alg", "use", "key_ops", "n", "e", "crv", "x", "y"])
+
+
+@given(base=st.sampled_from([RSA, EC]), changes=st.dictionaries(MEMBERS, JSON, min_size=1, max_size=3))
+def test_no_document_makes_it_stumble(base: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Whatever stands in a member, the neighbour is found and nothing is raised."""
+    assert "good" in kids({**base, **changes}, {**EC, "kid": "good"}) or changes.get("kid") == "good"
