@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from local.state import State, secret
 
 _BACKENDS = "backends.json"
 _ACCESS_TABLE = "AccessTable"
+_WAITING = "MostWaiting"
 _REAP_EVERY, _REAP_IDLE = 30.0, 300.0
 
 Application = Gateway | Invocations | Reader | bus.Bus
@@ -49,9 +50,18 @@ class Options:
     record_calls: bool = False
 
 
+def _read(options: Options) -> tuple[Any, Options]:
+    """The template, and the options for it: where a function has few copies, half are for those who do not wait."""
+    source = template.load(options.template)
+    if _WAITING not in source.get("Parameters", {}):
+        return source, options
+    fewer = {_WAITING: str(max(1, options.copies // 2))}
+    return source, replace(options, parameters=fewer | dict(options.parameters))
+
+
 async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Event) -> None:
     """Run until `stopping` is set; `started` is set once all is up. Raises `LocalError`."""
-    source = template.load(options.template)
+    source, options = _read(options)
     if "Endpoints" in options.parameters:
         raise LocalError("PARAMS: Endpoints is set by the local service itself")
     # Read once before anything starts, so that a mistake is told at once.

@@ -232,6 +232,7 @@ def _attribute(kind: str, physical: str, attribute: str) -> str:
     place = {
         "AWS::CloudWatch::Alarm": f"cloudwatch:{REGION}:{ACCOUNT}:alarm:{physical}",
         "AWS::DynamoDB::Table": f"dynamodb:{REGION}:{ACCOUNT}:table/{physical}",
+        "AWS::Events::EventBus": f"events:{REGION}:{ACCOUNT}:event-bus/{physical}",
         "AWS::IAM::Role": f"iam::{ACCOUNT}:role/{physical}",
         "AWS::KMS::Key": f"kms:{REGION}:{ACCOUNT}:key/{physical}",
         "AWS::Lambda::Function": f"lambda:{REGION}:{ACCOUNT}:function:{physical}",

@@ -47,6 +47,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     cells: Counter[str] = Counter()
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         for name, value in report.user_properties:
+            if name == "model":
+                terminalreporter.write_line(f"model: {value}")
             if name == "fault matrix" and isinstance(value, list | tuple):
                 cells[value[0]] += value[1]
     if cells:

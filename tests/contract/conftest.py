@@ -22,20 +22,23 @@ from moto import mock_aws
 
 from ferry.aws.ledger import DynamoLedger
 from ferry.aws.objects import S3Objects
+from ferry.aws.seats import DynamoSeats
 from ferry.aws.session import AwsSession
+from ferry.outbound import Seats
 from ferry.ports import Ledger, ObjectStore
 from tests.contract.sending import Sender, sender_over_http, sender_to_fake
 from tests.fakes.clock import START, SettableClock
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.objects import MemoryObjects
+from tests.fakes.seats import MemorySeats
 from tests.support.template import make_bucket, make_table
 
 MEMORY, MOTO = "memory", "moto"
 SEAWEEDFS, LOCALSTACK, DYNAMODB_LOCAL = "seaweedfs", "localstack", "dynamodb-local"
-SERVERS = {"ledger": (DYNAMODB_LOCAL,), "store": (SEAWEEDFS, LOCALSTACK)}
+SERVERS = {"ledger": (DYNAMODB_LOCAL,), "seats": (DYNAMODB_LOCAL,), "store": (SEAWEEDFS, LOCALSTACK)}
 """The servers that can stand in for a port's service, by the fixture that gives the port."""
 
-SERVICES = {"ledger": "dynamodb", "store": "s3"}
+SERVICES = {"ledger": "dynamodb", "seats": "dynamodb", "store": "s3"}
 
 
 def variable(server: str) -> str:
@@ -74,6 +77,19 @@ def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
         table = f"ledger-{uuid.uuid4().hex}"
         make_table(session.dynamodb, "LedgerTable", table)
         yield DynamoLedger(session.dynamodb, table, SettableClock(START))
+        session.dynamodb.delete_table(TableName=table)
+
+
+@pytest.fixture
+def seats(request: pytest.FixtureRequest) -> Iterator[Seats]:
+    """Three of them."""
+    if request.param == MEMORY:
+        yield MemorySeats(3)
+        return
+    with backend(request, "seats") as session:
+        table = f"ledger-{uuid.uuid4().hex}"
+        make_table(session.dynamodb, "LedgerTable", table)
+        yield DynamoSeats(session.dynamodb, table, 3)
         session.dynamodb.delete_table(TableName=table)
 
 

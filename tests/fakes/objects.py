@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
@@ -16,7 +17,7 @@ from ferry.digests import crc32c as crc32c_of
 from ferry.errors import BackendUnavailable
 from ferry.grid import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE
 from ferry.model import Listed, StoredObject, StoredPart
-from ferry.ports import ChecksumRefused, Deleted, NoSuchMultipart, Page, PartChanged, SignedRequest
+from ferry.ports import ChecksumRefused, Deleted, NoSuchMultipart, Page, PartChanged, SignedRequest, Unfinished
 
 LISTING = ("multiparts",)
 PAGE = 1_000
@@ -68,7 +69,8 @@ class Answer:
 class MemoryObjects:
     """A `ferry.ports.ObjectStore`. `lists_crc=False` makes it a store that lists no checksum with its parts.
 
-    `while_putting` is called during each `upload_part`, so that a clock can go on. `pages` counts the calls that
+    `while_putting` is called during each `upload_part`, `while_completing` during each completion, so that a clock can
+    go on: a completion that takes too long by it is `under_way` until `land`. `pages` counts the calls that
     listings of parts have taken.
     """
 
@@ -76,6 +78,8 @@ class MemoryObjects:
         self.clock = clock
         self.lists_crc = lists_crc
         self.while_putting: Callable[[], object] = lambda: None
+        self.while_completing: Callable[[], object] = lambda: None
+        self.under_way: list[Callable[[], object]] = []
         self.objects: dict[str, Stored] = {}
         self.uploads: dict[str, Multipart] = {}
         self.grants: dict[str, Grant] = {}
@@ -111,8 +115,39 @@ class MemoryObjects:
             self.pages += 1 + -(-rest // PAGE)
             return {number: self._listed(parts[number][0]) for number in numbers if number <= last}
 
+    def page_of_parts(self, key: str, multipart_id: str, after: int) -> tuple[Mapping[int, StoredPart], int | None]:
+        with self._lock:
+            parts = self._multipart(key, multipart_id).parts
+            numbers = sorted(number for number in parts if number > after)
+            self.pages += 1
+            page = {number: self._listed(parts[number][0]) for number in numbers[:PAGE]}
+            return page, numbers[PAGE - 1] if len(numbers) > PAGE else None
+
     def complete_multipart(
-        self, key: str, multipart_id: str, parts: Sequence[StoredPart], *, size: int, crc32c: int | None
+        self,
+        key: str,
+        multipart_id: str,
+        parts: Sequence[StoredPart],
+        *,
+        size: int,
+        crc32c: int | None,
+        until: int | None = None,
+    ) -> StoredObject:
+        self.while_completing()
+        if until is not None and self.clock() >= until:
+            self.under_way.append(lambda: self._complete(key, multipart_id, parts, size, crc32c))
+            raise Unfinished
+        return self._complete(key, multipart_id, parts, size, crc32c)
+
+    def land(self) -> None:
+        """Completions that took too long come to their end, if they still can."""
+        for effect in self.under_way:
+            with suppress(NoSuchMultipart, PartChanged):
+                effect()
+        self.under_way.clear()
+
+    def _complete(
+        self, key: str, multipart_id: str, parts: Sequence[StoredPart], size: int, crc32c: int | None
     ) -> StoredObject:
         with self._lock:
             upload = self._multipart(key, multipart_id)

@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "FERRY_LEASE": "35",
     "FERRY_MENDING": "12",
     "FERRY_ORPHAN_OBJECT_DAYS": "35",
+    "FERRY_MOST_WAITING": "10",
     "FERRY_EVENT_BUS": "bus",
     "FERRY_ENDPOINTS": "",
 }

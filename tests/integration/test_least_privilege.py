@@ -28,6 +28,7 @@ GONE = "test_repairs.py::test_a_file_whose_object_is_gone_is_a_503"
 HANDED_ON = "test_repairs.py::test_what_takes_too_long_is_handed_on_and_finished"
 KEYS = "test_repairs.py::test_every_function_reads_the_published_keys_for_itself[{}]"
 LANDED = "test_repairs.py::test_parts_put_straight_to_s3_are_found_there"
+WAITED = "test_status.py::test_unchanged_when_the_time_is_up"
 LOST = "test_repairs.py::test_a_multipart_upload_that_s3_has_lost_is_no_file"
 SWEEP = "test_repairs.py::test_the_sweep_takes_away_what_its_time_has_come_for"
 UNHEARD = "test_repairs.py::test_a_completion_whose_answer_was_lost_is_found"
@@ -62,6 +63,7 @@ NEEDED_BY: Mapping[tuple[str, str, str], str] = {
     ("StatusFunction", "dynamodb:GetItem", "AccessTable"): KEYS.format("status"),
     ("StatusFunction", "dynamodb:GetItem", "LedgerTable"): LANDED,
     ("StatusFunction", "dynamodb:Query", "LedgerTable"): LANDED,
+    ("StatusFunction", "dynamodb:UpdateItem", "LedgerTable"): WAITED,
     ("StatusFunction", "s3:GetObject", "Bucket/o/*"): LANDED,
     ("StatusFunction", "s3:ListMultipartUploadParts", "Bucket/o/*"): LANDED,
     ("StatusFunction", "s3:ListBucket", "Bucket"): LOST,

@@ -164,8 +164,8 @@ def test_a_failed_backend_is_a_503(stack: Stack, monkeypatch: pytest.MonkeyPatch
     def fail(*_: object, **__: object) -> None:
         raise EndpointConnectionError(endpoint_url="https://secret-name.example")
 
-    monkeypatch.setattr(wiring.session().dynamodb, "get_item", fail)
-    monkeypatch.setattr(wiring.session().dynamodb, "query", fail)
+    for method in ("get_item", "query", "transact_get_items"):
+        monkeypatch.setattr(wiring.session().dynamodb, method, fail)
     got = stack.call("GET /status/{filename}", filename="x", token=token)
     assert (got.status, got.code, got.headers["retry-after"]) == (503, "backend_unavailable", "1")
     body = {"grant_type": "client_credentials", "client_id": "a", "client_secret": "b"}

@@ -52,6 +52,16 @@ def test_conditional_and_waiting(stack: Stack) -> None:
     assert stack.call("GET /status/{filename}", filename="conditional", query=query).json == first.json
 
 
+def test_unchanged_when_the_time_is_up(stack: Stack) -> None:
+    """A second is waited for, and the same status answered; 304 to who has it."""
+    stack.upload("waited for", b"x")
+    first = stack.call("GET /status/{filename}", filename="waited for")
+    query = {"wait": "1", "since": str(first.json["version"])}
+    assert stack.call("GET /status/{filename}", filename="waited for", query=query).json == first.json
+    headers = {"if-none-match": first.headers["etag"]}
+    assert stack.call("GET /status/{filename}", filename="waited for", query=query, headers=headers).status == 304
+
+
 def test_an_unknown_name_is_not_found(stack: Stack) -> None:
     """404 `not_found`, which never means complete."""
     got = stack.call("GET /status/{filename}", filename="unknown")

@@ -206,7 +206,9 @@ def test_a_token_counts_in_the_authorization_header_and_nowhere_else(
     name, _ = victim.names[0]
     request = Request(filename=name if "{filename}" in key else None, query={"filename": name, "dry_run": "true"})
     beside = ask(stack, key, request, "nosy", **elsewhere)
-    assert told(beside, request) == told(ask(stack, key, request, "curious"), request)
+    # Some routes refuse parameters they do not know, so what is compared has them too, without a token in them.
+    nobodys = {place: dict.fromkeys(values, "x") for place, values in elsewhere.items()}
+    assert told(beside, request) == told(ask(stack, key, request, "curious", **nobodys), request)
     alone = stack.call(
         key,
         filename=request.filename,

@@ -54,7 +54,7 @@ class Heard:
     def _body(self, body: bytes) -> None:
         try:
             members = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             members = dict(parse_qsl(body.decode("latin-1")))
         if isinstance(members, dict):
             self._names(members.get("filename"))

@@ -24,6 +24,7 @@ from tests.fakes.faults import Crashed, Log, Script, faulty
 from tests.fakes.ledger import MemoryLedger
 from tests.fakes.objects import Answer, MemoryObjects
 from tests.fakes.quotas import MemoryQuotas
+from tests.fakes.seats import MemorySeats
 from tests.fakes.worker import MemoryWorker
 
 NS = "ns"
@@ -54,6 +55,7 @@ class World:
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     ids: CountingIds = field(default_factory=CountingIds)
     worker: MemoryWorker = field(default_factory=MemoryWorker)
+    seats: MemorySeats = field(default_factory=MemorySeats)
     log: Log = field(default_factory=Log)
     objects: MemoryObjects = field(init=False)
     events: MemoryEvents = field(init=False)
@@ -77,6 +79,7 @@ class World:
             ledger=faulty(self.ledger, script, log),
             objects=faulty(self.objects, script, log),
             worker=faulty(self.worker, script, log),
+            seats=faulty(self.seats, script, log),
             clock=self.clock,
             session_idle=DAY,
             session_max_age=7 * DAY,

@@ -9,6 +9,17 @@ from typing import Any
 import pytest
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 
+from ferry.aws.session import INVOKE_TIMEOUT
+from ferry.engine import SECOND
+from ferry.http.listings import MAX_WAIT
+from ferry.uploads.complete import PATIENCE
+from ferry.uploads.making import LAST_CALL
+
+
+def test_a_waiting_status_is_answered_in_time(functions: dict[str, Any]) -> None:
+    """The longest wait leaves a third of the function's time for the last look."""
+    assert functions["StatusFunction"]["Timeout"] * 2 // 3 + 1 >= MAX_WAIT
+
 
 def test_every_function_runs_on_the_runtime_that_the_layer_is_built_for(functions: dict[str, Any]) -> None:
     """One runtime, one handler, one architecture parameter, one layer."""
@@ -94,8 +105,8 @@ def test_a_lease_outlives_the_function_that_takes_it(
     variables = {**common, **functions[name]["Environment"]["Variables"]}
     timeout, lease, mending = functions[name]["Timeout"], int(variables["FERRY_LEASE"]), int(variables["FERRY_MENDING"])
     assert lease > timeout
-    # Another's completion is waited for, up to 10 s, before one's own begins.
-    assert mending + 10 < timeout
+    # Another's completion is waited for before one's own begins; S3 may have the last call, and Lambda is told.
+    assert PATIENCE + mending + LAST_CALL // SECOND + INVOKE_TIMEOUT < timeout
 
 
 def test_the_sweep_has_time_to_begin(template: Any, functions: dict[str, Any], root: Path) -> None:

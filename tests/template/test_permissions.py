@@ -49,6 +49,7 @@ ALLOWED: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     | {
         ("dynamodb:GetItem", "LedgerTable", None),
         ("dynamodb:Query", "LedgerTable", None),
+        ("dynamodb:UpdateItem", "LedgerTable", ("WAIT",)),
         ("s3:GetObject", "Bucket/o/*", None),
         ("s3:ListMultipartUploadParts", "Bucket/o/*", None),
     },

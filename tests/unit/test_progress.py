@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,28 +10,13 @@ from ferry.engine import DAY
 from ferry.errors import NotFound
 from ferry.grid import MIB, Grid
 from ferry.model import State
-from ferry.progress import Phase, Status, status, uploads, wait
+from ferry.progress import Phase, Status, status, uploads
 from ferry.uploads.files import delete
-from tests.fakes.faults import Log
+from tests.fakes.faults import Log, Script
 from tests.support.world import CHUNK, NAME, NS, Client, World, bytes_of
 
 PART = 8 * MIB
 PER_PART = PART // CHUNK
-
-
-class Nap:
-    """A sleep that moves the clock, is noted, and after the n-th time lets something happen; `log` has what is read."""
-
-    def __init__(self, world: World, then: Mapping[int, Callable[[], object]] | None = None) -> None:
-        self.world, self.then = world, then or {}
-        self.slept: list[float] = []
-        self.log = Log()
-        self.engine = world.new_engine(log=self.log)
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.world.clock.advance(int(seconds * 1000))
-        self.then.get(len(self.slept), lambda: None)()
 
 
 @pytest.fixture
@@ -123,13 +107,13 @@ def test_parts_sent_straight_to_s3_count(world: World) -> None:
 
 
 def test_listing_parts_is_left_out_where_none_can_be(world: World) -> None:
-    """Without signed URLs a status is three reads of the ledger."""
+    """Without signed URLs a status is two reads of the ledger."""
     client = Client(world, bytes_of(PART))
     client.begin()
     client.send(1)
     log = Log()
     status(world.new_engine(log=log), NS, NAME)
-    assert log.methods == ["slot", "upload", "file"]
+    assert log.methods == ["look_up", "upload"]
 
 
 def test_a_complete_upload_is_its_file(world: World) -> None:
@@ -263,19 +247,18 @@ def test_completing_has_everything(world: World, direct: bool) -> None:
     found = status(world.new_engine(log=log), NS, NAME)
     assert (found.state, found.percent, found.missing, found.expires_at) == (Phase.COMPLETING, 100.0, (), None)
     assert found.version > before.version
-    assert log.methods == ["slot", "upload", "file"]
+    assert log.methods == ["look_up", "upload"]
 
 
 def test_completed_between_the_reads(world: World) -> None:
-    """Read as open and finished a moment later, it is told by its file: never open beside a file of its own."""
+    """Its name looked up while it was open, it is told by its file: never by none, and never by the one before."""
+    finished(world, bytes_of(5))
     client = Client(world, bytes_of(CHUNK))
-    client.begin()
+    client.begin(replace=True)
     client.send(1)
-    stale = world.ledger.upload(client.upload_id)
-    assert stale is not None
-    client.complete_patiently()
-    world.ledger.rows.sessions[client.upload_id] = stale.session
-    found = told(world)
+    engine = world.new_engine(Script({("upload", 1): client.complete}))
+    found = status(engine, NS, NAME)
+    assert (found.upload_id, found.size, found.crc32c) == (client.upload_id, CHUNK, client.crc)
     assert (found.state, found.current_file) == (Phase.COMPLETE, None)
 
 
@@ -315,49 +298,6 @@ def test_versions_only_grow(world: World) -> None:
         client.complete_patiently()
         seen.append(told(world).version)
     assert seen == sorted(set(seen))
-
-
-def test_waiting_ends_with_news(world: World) -> None:
-    """As soon as a look finds another version, a second apart."""
-    client = Client(world, bytes_of(2 * CHUNK))
-    client.begin()
-    since = told(world).version
-    nap = Nap(world, then={3: lambda: client.send(1)})
-    found = wait(nap.engine, NS, NAME, since, 20, nap.sleep)
-    assert (found.version, found.received_bytes) == (since + 1, CHUNK)
-    assert nap.slept == [1.0, 1.0, 1.0]
-
-
-def test_waiting_ends_with_the_time(world: World) -> None:
-    """Unchanged, after exactly as long as asked, looking once a second."""
-    Client(world, bytes_of(CHUNK)).begin()
-    since = told(world)
-    nap = Nap(world)
-    assert wait(nap.engine, NS, NAME, since.version, 2.5, nap.sleep) == since
-    assert nap.slept == [1.0, 1.0, 0.5]
-    assert nap.log.count("upload") == 4
-
-
-def test_waiting_for_old_news_is_no_waiting(world: World) -> None:
-    """Whatever version but the present one was seen: answered at once. So is a name that is not there."""
-    Client(world, bytes_of(CHUNK)).begin()
-    version = told(world).version
-    nap = Nap(world)
-    for since in (0, version - 1, version + 1):
-        assert wait(nap.engine, NS, NAME, since, 20, nap.sleep).version == version
-    with pytest.raises(NotFound):
-        wait(nap.engine, NS, "unknown", 0, 20, nap.sleep)
-    assert nap.slept == []
-
-
-def test_waiting_for_parts_looks_less_often(world: World) -> None:
-    """Listing parts costs more; news from S3 are found all the same."""
-    client = Client(world, bytes_of(2 * PART))
-    client.begin()
-    signed = client.sign(1)
-    nap = Nap(world, then={1: lambda: client.put(signed, client.part(1))})
-    found = wait(nap.engine, NS, NAME, told(world).version, 20, nap.sleep)
-    assert (found.received_bytes, nap.slept) == (PART, [3.0])
 
 
 def test_the_namespaces_uploads(world: World) -> None:

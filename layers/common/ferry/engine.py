@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ferry.outbound import Events, Worker
+from ferry.outbound import Events, Seats, Worker
 from ferry.ports import Clock, Ledger, ObjectStore
 
 SECOND = 1_000
@@ -53,8 +53,8 @@ class Engine:
 
     `lease` must outlive the function that takes one: longer than its time-out. `mending` is how long one attempt at a
     completion goes on putting parts together before it hands over. `keep_objects` is for how long, in milliseconds, an
-    object stays to which no row gives a name; 0: for ever. `sleep` takes seconds. Without `events` nobody is told
-    anything, and nothing is noted to be told.
+    object stays to which no row gives a name; 0: for ever. `sleep` takes seconds. Without `seats` anybody may wait.
+    Without `events` nobody is told anything, and nothing is noted to be told.
     """
 
     ledger: Ledger
@@ -70,4 +70,5 @@ class Engine:
     mending: int = 12 * SECOND
     keep_objects: int = 35 * DAY
     hints: SlotHints = field(default_factory=SlotHints)
+    seats: Seats | None = None
     events: Events | None = None

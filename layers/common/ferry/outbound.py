@@ -1,4 +1,4 @@
-"""What Ferry hands on to others, work and news, as protocols like those of `ferry.ports`."""
+"""What Ferry hands on to others, work and news, and who waits for some, as protocols like those of `ferry.ports`."""
 
 from __future__ import annotations
 
@@ -28,4 +28,16 @@ class Events(Protocol):
         Raises:
             BackendUnavailable: some or all may not have been taken.
         """
+        ...
+
+
+class Seats(Protocol):
+    """Places for calls that wait, over all copies of a function: only so many are given out at once."""
+
+    def take(self, *, until: int, now: int) -> int | None:
+        """A seat that lapses after `until`, or None where all are taken; one call, three where some have lapsed."""
+        ...
+
+    def leave(self, seat: int) -> None:
+        """One call. Idempotent."""
         ...

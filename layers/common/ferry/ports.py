@@ -52,6 +52,10 @@ class PartChanged(Exception):
     """A part named at completion is not (any more) what the store has; nothing was completed."""
 
 
+class Unfinished(Exception):
+    """No answer by the time that was given for it: the call may have had its effect, or have it yet."""
+
+
 class ChecksumRefused(Exception):
     """The store's whole-object checksum is not the one given; nothing was completed."""
 
@@ -319,10 +323,24 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def page_of_parts(self, key: str, multipart_id: str, after: int) -> tuple[Mapping[int, StoredPart], int | None]:
+        """One page of them, after that number, and up to which it goes if that is not all. Raises `NoSuchMultipart`."""
+        ...
+
     def complete_multipart(
-        self, key: str, multipart_id: str, parts: Sequence[StoredPart], *, size: int, crc32c: int | None
+        self,
+        key: str,
+        multipart_id: str,
+        parts: Sequence[StoredPart],
+        *,
+        size: int,
+        crc32c: int | None,
+        until: int | None = None,
     ) -> StoredObject:
-        """The object, but for its date. Raises `NoSuchMultipart`, `PartChanged`, `ChecksumRefused`."""
+        """The object, but for its date. It is waited for `until` then (epoch ms), if given: it may take minutes.
+
+        Raises `NoSuchMultipart`, `PartChanged`, `ChecksumRefused`; or `Unfinished`: the store is still at it.
+        """
         ...
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:

@@ -6,14 +6,14 @@ rows for an end: what there is neither an upload nor a file of is not found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ferry.engine import SECOND, Engine
+from ferry.engine import Engine
 from ferry.errors import NotFound
 from ferry.grid import Grid, Range, gaps_in
-from ferry.model import File, Slot, State, Upload
+from ferry.model import File, Slot, State, StoredPart, Upload
 from ferry.ports import Page
 from ferry.uploads.current import is_expired
 from ferry.uploads.received import Received, landed_parts, received
@@ -26,10 +26,8 @@ MAX_MISSING_LISTED = 1_000
 
 _READS_OF_A_PAGE = 10
 
-# How often a wait looks, in seconds. Parts sent straight to S3 are found by listing them, which costs more than the
-# ledger.
-_PAUSE = 1.0
-_PAUSE_DIRECT = 3.0
+_AT_ONCE = 8
+"""Uploads of a page that are looked at at the same time: each may take a listing."""
 
 
 class Phase(StrEnum):
@@ -75,7 +73,6 @@ class Status:
     etag: str | None = None
     crc32c: int | None = None
     current_file: File | None = None
-    direct: bool = False
 
     @property
     def percent(self) -> float:
@@ -98,44 +95,54 @@ class Status:
         return f"{self.upload_id}.{self.state}.{self.version}.{beside}"
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A status, and what was read for it. `parts` is None where none can have been put straight to S3."""
+
+    status: Status
+    file: File | None
+    slot: Slot | None
+    upload: Upload | None = None
+    parts: Mapping[int, StoredPart] | None = None
+
+
 def status(engine: Engine, ns: str, name: str) -> Status:
-    """How far the newest upload of the name is: three reads of the ledger, and a listing once URLs were signed.
+    """How far the newest upload of the name is: two reads of the ledger, three in the moment of its completion, and one
+    listing where a URL was ever signed.
 
     Raises:
         NotFound: there is neither an upload nor a file of that name, or there no longer is.
     """
-    slot = engine.ledger.slot(ns, name)
+    return look(engine, ns, name).status
+
+
+def look(engine: Engine, ns: str, name: str) -> Look:
+    """As `status`, with what it was told from."""
+    file, slot, _ = engine.ledger.look_up(ns, name)
     upload = engine.ledger.upload(slot.upload_id) if slot is not None else None
-    # Read last: an upload that is completed meanwhile is then seen by its file.
-    file = engine.ledger.file(ns, name)
-    if (
-        upload is None
-        or upload.session.state is State.COMPLETE
-        or (file is not None and file.upload_id == upload.session.upload_id)
-    ):
+    if upload is None or upload.session.state is State.COMPLETE:
+        if upload is not None and (file is None or file.upload_id != upload.session.upload_id):
+            file = engine.ledger.file(ns, name)  # completed between the two reads, or deleted since
         if file is None:
             raise NotFound
-        return _of_file(file, upload)
-    return _of_upload(engine, upload, file)
+        return Look(_of_file(file, upload), file, slot)
+    return look_at(engine, slot, upload, file)
 
 
-def wait(  # noqa: PLR0917 - `status`'s three, and what to wait for, how long, and how
-    engine: Engine, ns: str, name: str, since: int, seconds: float, sleep: Callable[[float], None]
-) -> Status:
-    """As `status`, but not before its version is another than `since`, or the `seconds` are over.
-
-    `sleep` takes seconds. Any other version is news: after a restart within a millisecond it may be a lower one.
-
-    Raises:
-        NotFound: as `status` does, at once.
-    """
-    until = engine.clock() + int(seconds * SECOND)
-    while True:
-        now_known = status(engine, ns, name)
-        left = (until - engine.clock()) / SECOND
-        if now_known.version != since or left <= 0:
-            return now_known
-        sleep(min(left, _PAUSE_DIRECT if now_known.direct else _PAUSE))
+def look_at(engine: Engine, slot: Slot | None, upload: Upload, file: File | None) -> Look:
+    """At an upload that is not complete, as it was read, beside the name's file."""
+    session = upload.session
+    if session.state in _ENDED:
+        return Look(_of_ended(upload, _ENDED[session.state], session.ended or upload.touched, file), file, slot)
+    if is_expired(engine, upload):
+        return Look(_of_ended(upload, Phase.EXPIRED, upload.expires_at, file), file, slot)
+    if session.state is State.COMPLETING or session.made is not None:
+        # Nobody begins to complete before everything is there; and the parts may be an object by now.
+        everything = _of_received(upload, _everything(session.grid), session.grid.part_count, file)
+        return Look(everything, file, slot, upload)
+    parts = landed_parts(engine, upload) if upload.direct else {}
+    found = _of_received(upload, received(upload, parts), len(parts), file)
+    return Look(found, file, slot, upload, parts if upload.direct else None)
 
 
 def uploads(engine: Engine, ns: str, cursor: str | None, limit: int) -> Page[Status]:
@@ -144,10 +151,14 @@ def uploads(engine: Engine, ns: str, cursor: str | None, limit: int) -> Page[Sta
     Names whose uploads have ended lie between them: a page is looked for over some reads of the ledger, and may then
     hold fewer than `limit`, or none, and still have a cursor.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     found: list[Status] = []
     for _ in range(_READS_OF_A_PAGE):
         page = engine.ledger.open_slots(ns, cursor, limit - len(found))
-        found += [progress for slot in page.items if (progress := _of_slot(engine, slot)) is not None]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            looks = pool.map(lambda slot: _of_slot(engine, slot), page.items)
+            found += [progress for progress in looks if progress is not None]
         cursor = page.cursor
         if cursor is None or len(found) >= limit:
             break
@@ -159,7 +170,7 @@ def _of_slot(engine: Engine, slot: Slot) -> Status | None:
     upload = engine.ledger.upload(slot.upload_id)
     if upload is None or not upload.session.state.in_progress:
         return None
-    progress = _of_upload(engine, upload, engine.ledger.file(slot.ns, slot.name))
+    progress = look_at(engine, slot, upload, engine.ledger.file(slot.ns, slot.name)).status
     if not progress.state.in_progress:
         return None
     return replace(progress, missing=progress.missing[:MAX_MISSING_LISTED])
@@ -187,19 +198,6 @@ def _of_file(file: File, upload: Upload | None) -> Status:
     )
 
 
-def _of_upload(engine: Engine, upload: Upload, file: File | None) -> Status:
-    session = upload.session
-    if session.state in _ENDED:
-        return _of_ended(upload, _ENDED[session.state], session.ended or upload.touched, file)
-    if is_expired(engine, upload):
-        return _of_ended(upload, Phase.EXPIRED, upload.expires_at, file)
-    if session.state is State.COMPLETING or session.made is not None:
-        # Nobody begins to complete before everything is there; and the parts may be an object by now.
-        return _of_received(upload, _everything(session.grid), session.grid.part_count, file)
-    parts = landed_parts(engine, upload)
-    return _of_received(upload, received(upload, parts), len(parts), file)
-
-
 def _of_received(upload: Upload, got: Received, landed: int, file: File | None) -> Status:
     """An upload in progress; `landed` parts are in S3, which changes no row of the ledger but is news all the same."""
     session, grid = upload.session, upload.session.grid
@@ -219,7 +217,6 @@ def _of_received(upload: Upload, got: Received, landed: int, file: File | None) 
         version=upload.version + (landed if upload.direct else 0),
         crc32c=session.crc32c,
         current_file=file,
-        direct=upload.direct,
     )
 
 

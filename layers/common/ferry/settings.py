@@ -44,7 +44,8 @@ class Settings:
     disabled clients are believed once read.
 
     `cleanup_function` is the name of the function that long completions are handed on to; empty: to none. `event_bus`
-    is the name of the bus that changes are told on; empty: they are not told.
+    is the name of the bus that changes are told on; empty: they are not told. `most_waiting` is how many calls may wait
+    for news at once; 0: as many as like.
     """
 
     ledger_table: str
@@ -60,6 +61,7 @@ class Settings:
     access_cache: int
     keep_objects: int
     cleanup_function: str
+    most_waiting: int
     event_bus: str
     endpoints: Mapping[str, str]
     tracing: bool = False
@@ -86,6 +88,7 @@ class Settings:
             access_cache=int(environ.get("FERRY_ACCESS_CACHE", "45")) * 1000,
             keep_objects=int(environ.get("FERRY_ORPHAN_OBJECT_DAYS", "35")) * 86_400_000,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
+            most_waiting=int(environ.get("FERRY_MOST_WAITING", "0")),
             own_tokens=environ.get("FERRY_OWN_TOKENS", "true") == "true",
             outside=Outside.from_environment(environ),
             log_file_names=environ.get("FERRY_LOG_FILE_NAMES", "false") == "true",

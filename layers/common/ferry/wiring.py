@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ferry.access.verify import TokenCheck
     from ferry.aws.session import AwsSession
     from ferry.engine import Engine
-    from ferry.outbound import Events, Worker
+    from ferry.outbound import Events, Seats, Worker
     from ferry.ports import AccessStore
 
 
@@ -112,6 +112,16 @@ def worker() -> Worker:
 
 
 @cache
+def seats() -> Seats | None:
+    """Places for calls that wait, in the one function where any do."""
+    if not settings().most_waiting:
+        return None
+    from ferry.aws.seats import DynamoSeats
+
+    return DynamoSeats(session().dynamodb, settings().ledger_table, settings().most_waiting)
+
+
+@cache
 def events() -> Events | None:
     """Who tells others what has changed, if anybody is to. Beside stand-ins only where they have a bus too."""
     bus, endpoints = settings().event_bus, settings().endpoints
@@ -139,6 +149,7 @@ def engine() -> Engine:
         url_lifetime=settings().url_lifetime,
         lease=settings().lease,
         mending=settings().mending,
+        seats=seats(),
         keep_objects=settings().keep_objects,
         events=events(),
     )

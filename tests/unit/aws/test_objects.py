@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,7 +16,7 @@ from botocore.response import StreamingBody
 from ferry.aws.objects import ABORTS, S3Objects
 from ferry.errors import BackendUnavailable, Throttled
 from ferry.model import StoredPart
-from ferry.ports import ChecksumRefused, NoSuchMultipart, PartChanged
+from ferry.ports import ChecksumRefused, NoSuchMultipart, PartChanged, Unfinished
 from tests.unit.aws.scripted import Pauses, ScriptedClient, refused, repeat, session
 
 
@@ -215,3 +216,29 @@ def test_a_store_that_lists_parts_twice_is_read_to_the_end() -> None:
             return answer
 
     assert list(over(cast("Any", Doubling(range(1, 2_501)))).list_parts("o/k", "mp", last=2_500)) == [*range(1, 2_501)]
+
+
+def test_a_completion_is_waited_for_until_then_and_no_longer() -> None:
+    """S3 goes on with it; what comes of it in the end is nobody's concern here."""
+    begun, end = Event(), Event()
+
+    class Slow:
+        def complete_multipart_upload(self, **_: object) -> object:
+            begun.set()
+            end.wait(60)
+            return {"ETag": "e"}
+
+    store = over(cast("Any", Slow()))
+    with pytest.raises(Unfinished):
+        store.complete_multipart("o/k", "mp", [], size=5, crc32c=1, until=0)
+    assert begun.wait(60)
+    end.set()
+    assert store.complete_multipart("o/k", "mp", [], size=5, crc32c=1, until=10**14).etag == '"e"'
+
+
+def test_a_refusal_within_the_time_means_what_it_means() -> None:
+    """As if it had not been waited for in another thread."""
+    error = refused("InvalidPart")
+    with pytest.raises(PartChanged) as raised:
+        over(ScriptedClient(error)).complete_multipart("o/k", "mp", [], size=5, crc32c=1, until=10**14)
+    assert raised.value.__cause__ is error

@@ -106,6 +106,18 @@ def slow(world: World) -> Client:
     return client
 
 
+def slow_in_s3(world: World) -> Client:
+    """All is in S3, which takes longer over the object than a request has, once."""
+    client = begun(1, 2, 3)(world)
+
+    def once() -> None:
+        world.clock.advance(world.engine.mending + LEASE // 2)
+        world.objects.while_completing = lambda: None
+
+    world.objects.while_completing = once
+    return client
+
+
 def finished(world: World) -> Client:
     client = begun(1, 2, 3)(world)
     client.complete()
@@ -183,6 +195,7 @@ def hand_on(client: Client, engine: Engine | None) -> object:
         return client.complete_patiently()
     result = client.complete(engine)
     if isinstance(result, StillCompleting):
+        client.world.objects.land()
         client.world.work(engine)
     return result
 
@@ -238,6 +251,7 @@ OPERATIONS = [
     Operation("complete, mending", mixed, complete, BODY, "upload_part"),
     Operation("complete, assembling", unassembled, complete, BODY, "upload_part"),
     Operation("complete, handing on", slow, hand_on, BODY, "complete_multipart"),
+    Operation("complete, handing on what S3 is at", slow_in_s3, hand_on, BODY, "head"),
     Operation("complete, replacing", replacing, complete, NEW, "file"),
     Operation("complete, taking over", abandoned("complete_multipart"), complete, BODY, "complete_multipart"),
     Operation("complete, taking over what is made", abandoned("finish"), complete, BODY, "head"),

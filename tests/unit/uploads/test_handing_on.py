@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from ferry.cleanup import finish
+from ferry.engine import Engine
 from ferry.errors import BackendUnavailable, FileExists
 from ferry.model import File, State
+from ferry.progress import Phase, status
 from ferry.uploads.complete import StillCompleting
 from tests.fakes.faults import Fault, Script
 from tests.support.world import CHUNK, NAME, NS, Client, World, bytes_of
@@ -44,7 +46,7 @@ def test_meanwhile_nobody_else_takes_it(world: World, client: Client) -> None:
     seen: list[object] = []
 
     def meanwhile() -> None:
-        world.clock.advance(800_000)
+        world.clock.advance(500_000)
         seen.append(client.complete())
         world.sweep()
 
@@ -113,3 +115,78 @@ def test_a_failure_before_the_lease_is_tried_again(world: World, client: Client)
         finish(world.new_engine(Script({("upload", 1): Fault.UNAVAILABLE})), upload_id, attempt)
     finish(long, upload_id, attempt)
     assert client.state() is State.COMPLETE
+
+
+# What S3 itself takes too long over
+
+
+@pytest.fixture
+def ready(world: World) -> Client:
+    """All is in S3, but putting the object together takes it twenty seconds."""
+    client = Client(world, bytes_of(3 * PART))
+    client.begin()
+    client.send_all()
+    world.objects.while_completing = lambda: world.clock.advance(20_000)
+    return client
+
+
+def worker(world: World) -> Engine:
+    """As the clean-up function has it."""
+    return replace(world.engine, mending=600_000, lease=930_000)
+
+
+@pytest.mark.parametrize("lands", ["before the worker comes", "while the worker looks", "after the worker's own"])
+def test_a_completion_that_outlasts_the_request_is_told_of(world: World, ready: Client, lands: str) -> None:
+    """202 while S3 is at it; whoever goes on elsewhere finds the object, or makes it; the next call has the file."""
+    assert ready.complete() == StillCompleting(ready.upload_id, retry_after=5)
+    assert (len(world.worker.events), len(world.objects.under_way)) == (1, 1)
+    assert status(world.engine, NS, NAME).state is Phase.COMPLETING
+    if lands == "before the worker comes":
+        world.objects.land()
+        world.work(worker(world))
+    elif lands == "while the worker looks":
+        upload = world.objects.uploads.pop("mp-1")
+
+        def appear() -> None:
+            world.objects.uploads["mp-1"] = upload
+            world.objects.land()
+
+        world.work(replace(world.new_engine(Script({("head", 3): appear})), mending=600_000, lease=930_000))
+    else:
+        world.work(worker(world))
+        world.objects.land()
+    assert status(world.engine, NS, NAME).state is Phase.COMPLETE
+    assert isinstance(ready.complete(), File)
+    assert world.content() == ready.body
+    world.sweep_until_quiet()
+    assert world.orphans() == []
+
+
+def test_a_completion_that_nobody_goes_on_with_is_found_by_the_sweep(world: World, ready: Client) -> None:
+    """The worker was never told; the lease lapses, and what S3 has made by then becomes the file."""
+    ready.complete(world.new_engine(Script({("finish", 1): Fault.UNAVAILABLE})))
+    world.objects.land()
+    world.clock.advance(world.engine.lease)
+    world.sweep()
+    assert world.content() == ready.body
+
+
+def test_there_is_no_last_call_without_time_for_it(world: World, client: Client) -> None:
+    """What was to be mended has taken all the time: the object is left to whoever has more."""
+    client.complete()
+    while not isinstance(client.complete(), File):
+        world.clock.advance(world.engine.lease + 1)
+    assert world.content() == client.body
+    assert world.log.count("complete_multipart") == 1
+
+
+def test_what_takes_longer_than_any_worker_is_not_given_up(world: World, ready: Client) -> None:
+    """It stays in completing, lapses, and is tried again, until S3 has made it."""
+    world.objects.while_completing = lambda: world.clock.advance(700_000)
+    ready.complete()
+    world.work(worker(world))
+    assert ready.state() is State.COMPLETING
+    world.objects.land()
+    world.clock.advance(930_001)
+    world.sweep()
+    assert ready.state() is State.COMPLETE

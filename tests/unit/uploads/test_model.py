@@ -6,15 +6,18 @@ that follows what a finished file may hold.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
+import secrets
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from ferry.engine import DAY, HOUR, MINUTE, Engine
 from ferry.errors import BackendUnavailable, FerryError
@@ -30,7 +33,11 @@ from ferry.uploads.start import StartRequest, start
 from tests.fakes.faults import Crashed, Fault, Log, Script
 from tests.fakes.ledger_rows import Rows
 from tests.fakes.quotas import MemoryQuotas
+from tests.support.turns import interleave
 from tests.support.world import CHUNK, NS, World, bytes_of
+
+SCHEDULES: Counter[int] = Counter()
+"""How many interleavings of so many requests were run."""
 
 NAMES = ("a", "b")
 SIZES = (0, 5, 2 * CHUNK, 2 * CHUNK + 7, 5 * CHUNK)
@@ -72,7 +79,7 @@ def slab(seed: int, grid: Grid, number: int) -> bytes:
 
 
 class Ferry(RuleBasedStateMachine):
-    """Each rule is one request; `meddler` is another request, made just before one of its calls."""
+    """Rules are requests: alone, with another in the middle (`meddler`), or several at once, call by call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,14 +94,11 @@ class Ferry(RuleBasedStateMachine):
         self.told: dict[str, Told] = {}
         self.urls: list[tuple[str, int, Any]] = []
         self.backup: Backup | None = None
-        self.restored = False
 
     def teardown(self) -> None:
         try:
             self.world.sweep_until_quiet()
-            known = set(self.world.ledger.rows.sessions)
-            orphans = [key for key in self.world.orphans() if not self.restored or key.split("/")[1] in known]
-            assert orphans == []
+            assert self.world.orphans() == []
             assert self.world.ledger.rows.dues == {}
             assert not any(session.state.in_progress for session in self.world.ledger.rows.sessions.values())
             self.check_files()
@@ -235,11 +239,28 @@ class Ferry(RuleBasedStateMachine):
     @rule(wanted=requests, meddler=requests, at=calls, fault=faults, fault_at=calls)
     def interleaved(self, wanted: Any, meddler: Any, at: int, fault: Fault | None, fault_at: int) -> None:
         """One request, another in the middle of it, and perhaps a fault as well."""
+        SCHEDULES[2] += 1
         other = self.request(*meddler)
         steps: dict[Any, Any] = {at: lambda: self.attempt(other, self.world.new_engine())}
         if fault is not None:
             steps[fault_at] = fault
         self.attempt(self.request(*wanted), self.world.new_engine(Script(steps), Log()))
+        self.check_files()
+
+    @rule(
+        wanted=st.lists(requests, min_size=2, max_size=3),
+        order=st.lists(st.integers(0, 5), min_size=3, max_size=24),
+        fault=faults,
+        fault_at=calls,
+    )
+    def at_once(self, wanted: list[Any], order: list[int], fault: Fault | None, fault_at: int) -> None:
+        """Two or three requests at once, call by call in the order drawn; the first perhaps with a fault as well."""
+        SCHEDULES[len(wanted)] += 1
+
+        def play(wish: Any) -> Callable[[Script], None]:
+            return lambda script: self.attempt(self.request(*wish), self.world.new_engine(script, Log()))
+
+        interleave([play(wish) for wish in wanted], itertools.cycle(order), {fault_at: fault} if fault else None)
         self.check_files()
 
     @rule(wanted=requests)
@@ -291,16 +312,52 @@ class Ferry(RuleBasedStateMachine):
         self.world.ledger.restore(self.backup.rows)
         for upload_id, told in self.told.items():
             told.acknowledged = dict(self.backup.acknowledged.get(upload_id, {}))
-        self.restored = True
 
 
-Ferry.TestCase.settings = settings(
-    stateful_step_count=40,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-TestFerry = Ferry.TestCase
+def test_ferry_keeps_what_clients_were_told(request: pytest.FixtureRequest, record_property: Any) -> None:
+    """Hundreds of schedules, whatever the seed; it is printed at the end, and `--hypothesis-seed` runs it again."""
+    SCHEDULES.clear()
+    chosen = int(request.config.getoption("--hypothesis-seed") or secrets.randbelow(2**32))
+    run = settings(stateful_step_count=40, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+    try:
+        run_state_machine_as_test(seed(chosen)(Ferry), settings=run)
+        assert SCHEDULES.total() >= 300
+    finally:
+        counts = ", ".join(f"{number} of {requests} requests" for requests, number in sorted(SCHEDULES.items()))
+        record_property("model", f"{SCHEDULES.total()} schedules ({counts}), --hypothesis-seed={chosen}")
+
+
+def test_the_same_order_is_the_same_run() -> None:
+    """The harness itself: who makes which call follows from the order, and from nothing else."""
+
+    def run(order: list[int]) -> list[tuple[int, str]]:
+        world, made = World(), []
+
+        def play(number: int) -> Callable[[Script], None]:
+            def calls(script: Script) -> None:
+                engine = world.new_engine(script, Log())
+                for method in ("slot", "file", "slot"):
+                    getattr(engine.ledger, method)(NS, "a")
+                    made.append((number, method))
+
+            return calls
+
+        interleave([play(1), play(2)], itertools.cycle(order))
+        return made
+
+    assert run([0]) == [(n, method) for n in (1, 2) for method in ("slot", "file", "slot")]
+    assert run([0, 1]) == [(n, method) for method in ("slot", "file", "slot") for n in (1, 2)]
+    assert run([0, 1, 1, 0, 1]) == run([0, 1, 1, 0, 1])
+
+
+def test_what_a_player_finds_wrong_is_told() -> None:
+    """The harness itself: an assertion that fails in one of them fails the run."""
+
+    def wrong(_: Script) -> None:
+        raise AssertionError("wrong")
+
+    with pytest.raises(AssertionError, match="wrong"):
+        interleave([wrong, lambda _: None], itertools.cycle([1, 0]))
 
 
 def test_unavailable_is_an_error_that_clients_may_retry() -> None:

@@ -37,21 +37,26 @@ def update(
     sets: Mapping[str, Any] | None = None,
     *,
     adds: Mapping[str, Any] | None = None,
+    takes: Mapping[str, Any] | None = None,
     also: Sequence[str] = (),
     when: str,
     given: Mapping[str, Any] | None = None,
 ) -> Write:
-    """Change a row. `sets` with the value None removes; `also` are further SET clauses, over `given` like `when`."""
+    """Change a row. `sets` with the value None removes; `takes` takes members out of sets; `also` are further SET
+    clauses, over `given` like `when`.
+    """
     kept = {name: value for name, value in (sets or {}).items() if value is not None}
     removed = [name for name in (sets or {}) if name not in kept]
     clauses = [
         ("SET", [*(f"#{name} = :set_{name}" for name in kept), *also]),
         ("REMOVE", [f"#{name}" for name in removed]),
         ("ADD", [f"#{name} :add_{name}" for name in adds or {}]),
+        ("DELETE", [f"#{name} :take_{name}" for name in takes or {}]),
     ]
     expression = " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses if parts)
     values = {f"set_{name}": value for name, value in kept.items()}
     values |= {f"add_{name}": value for name, value in (adds or {}).items()}
+    values |= {f"take_{name}": value for name, value in (takes or {}).items()}
     params = condition(when, dict(given or {}) | values, expression)
     return Write("Update", {"Key": key_of(key), "UpdateExpression": expression} | params)
 

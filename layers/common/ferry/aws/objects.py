@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -15,7 +16,7 @@ from ferry.aws.errors import code_of, translated
 from ferry.digests import crc_from_base64, crc_to_base64
 from ferry.errors import BackendUnavailable
 from ferry.model import Listed, StoredObject, StoredPart
-from ferry.ports import ChecksumRefused, Clock, Deleted, NoSuchMultipart, Page, PartChanged, SignedRequest
+from ferry.ports import ChecksumRefused, Clock, Deleted, NoSuchMultipart, Page, PartChanged, SignedRequest, Unfinished
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -82,7 +83,7 @@ class S3Objects:
         return StoredPart(number, _etag(answer), len(body), crc32c)
 
     def list_parts(self, key: str, multipart_id: str, *, last: int) -> Mapping[int, StoredPart]:
-        parts, listed_to = self._page_of_parts(key, multipart_id, 0)
+        parts, listed_to = self.page_of_parts(key, multipart_id, 0)
         if listed_to is not None and listed_to < last:
             from concurrent.futures import ThreadPoolExecutor
 
@@ -94,12 +95,35 @@ class S3Objects:
                     parts |= found
         return {number: parts[number] for number in sorted(parts) if number <= last}
 
+    def page_of_parts(self, key: str, multipart_id: str, after: int) -> tuple[dict[int, StoredPart], int | None]:
+        answer = self._call(
+            self._client.list_parts,
+            {_GONE: NoSuchMultipart},
+            Key=key,
+            UploadId=multipart_id,
+            **({"PartNumberMarker": after} if after else {}),
+        )
+        parts: dict[int, StoredPart] = {}
+        # S3 lists a part once. SeaweedFS also lists those it has replaced, by ETag: the youngest is what counts.
+        for part in sorted(answer.get("Parts", []), key=lambda part: part["LastModified"]):
+            number = int(part["PartNumber"])
+            parts[number] = StoredPart(number, _etag(part), int(part["Size"]), _crc(part))
+        return parts, int(answer["NextPartNumberMarker"]) if answer.get("IsTruncated") else None
+
     def complete_multipart(
-        self, key: str, multipart_id: str, parts: Sequence[StoredPart], *, size: int, crc32c: int | None
+        self,
+        key: str,
+        multipart_id: str,
+        parts: Sequence[StoredPart],
+        *,
+        size: int,
+        crc32c: int | None,
+        until: int | None = None,
     ) -> StoredObject:
         """Also raises `BackendUnavailable` for what a correct plan never asks: gaps, parts that are too small."""
         whole = {} if crc32c is None else {"ChecksumCRC32C": crc_to_base64(crc32c)}
-        answer = self._call(
+        call = partial(
+            self._call,
             self._client.complete_multipart_upload,
             _REFUSED,
             Key=key,
@@ -109,6 +133,7 @@ class S3Objects:
             MpuObjectSize=size,
             **whole,
         )
+        answer = call() if until is None else self._by(until, call)
         found = _crc(answer)
         return StoredObject(_etag(answer), size, crc32c if found is None else found)
 
@@ -209,30 +234,37 @@ class S3Objects:
 
     # Within
 
-    def _page_of_parts(self, key: str, multipart_id: str, after: int) -> tuple[dict[int, StoredPart], int | None]:
-        """The parts after that number, and up to which they are listed if that was not all."""
-        answer = self._call(
-            self._client.list_parts,
-            {_GONE: NoSuchMultipart},
-            Key=key,
-            UploadId=multipart_id,
-            **({"PartNumberMarker": after} if after else {}),
-        )
-        parts: dict[int, StoredPart] = {}
-        # S3 lists a part once. SeaweedFS also lists those it has replaced, by ETag: the youngest is what counts.
-        for part in sorted(answer.get("Parts", []), key=lambda part: part["LastModified"]):
-            number = int(part["PartNumber"])
-            parts[number] = StoredPart(number, _etag(part), int(part["Size"]), _crc(part))
-        return parts, int(answer["NextPartNumberMarker"]) if answer.get("IsTruncated") else None
-
     def _parts_between(self, key: str, multipart_id: str, after: int) -> dict[int, StoredPart]:
         """The parts of the thousand numbers after that one: one page, unless the store lists some twice."""
         parts: dict[int, StoredPart] = {}
         at: int | None = after
         while at is not None and at < after + PARTS_A_PAGE:
-            found, at = self._page_of_parts(key, multipart_id, at)
+            found, at = self.page_of_parts(key, multipart_id, at)
             parts |= found
         return {number: part for number, part in parts.items() if number <= after + PARTS_A_PAGE}
+
+    def _by(self, until: int, call: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The call's answer. Raises `Unfinished` where there is none by then.
+
+        The connection cannot be timed out for that: S3 keeps it alive with white space while it works. So the call has
+        a thread of its own, which nobody asks any more then. Whatever it still does, S3 does.
+        """
+        from concurrent.futures import Future, wait
+        from threading import Thread
+
+        answer: Future[Mapping[str, Any]] = Future()
+
+        def make() -> None:
+            try:
+                answer.set_result(call())
+            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+                answer.set_exception(error)
+
+        Thread(target=make, name="complete", daemon=True).start()
+        wait([answer], timeout=max(0, until - self._clock()) / 1000)
+        if not answer.done():
+            raise Unfinished
+        return answer.result()
 
     def _signed(self, operation: str, params: Mapping[str, Any], lifetime: int) -> str:
         with translated():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-from ferry import progress
+from ferry import progress, waiting
 from ferry.conditions import Conditions, Outcome, Validators, evaluate
 from ferry.engine import SECOND, Engine
 from ferry.http import views
@@ -51,7 +51,7 @@ def status_answer(engine: Engine, ns: str, name: str, request: Request) -> Answe
     if seconds is None or since is None:
         found = progress.status(engine, ns, name)
     else:
-        found = progress.wait(engine, ns, name, since, seconds, engine.sleep)
+        found = waiting.wait(engine, ns, name, since=since, seconds=seconds)
     current = Validators(f'"{found.tag}"', found.updated_at // SECOND)
     headers = {"ETag": current.etag, "Cache-Control": "private, no-cache"}
     conditions = Conditions(if_none_match=request.headers.get("if-none-match"))

@@ -23,7 +23,7 @@ from ferry.uploads.received import list_parts, received
 logger = logging.getLogger(__name__)
 
 MAX_MISSING = 1_000
-PATIENCE = 10
+PATIENCE = 8
 """Seconds a caller waits for another's completion: what it then does itself must end within the gateway's 30 too."""
 
 HANDED_ON = 5

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from ferry.digests import combine_all, crc32c
-from ferry.engine import MINUTE, Engine
+from ferry.engine import MINUTE, SECOND, Engine
 from ferry.errors import BackendUnavailable, ChecksumMismatch, UploadExpired, UploadIncomplete
 from ferry.grid import ranges_of
 from ferry.model import Claim, State, StoredObject, StoredPart, Upload
-from ferry.ports import ChecksumRefused, NoSuchMultipart, PartChanged
+from ferry.ports import ChecksumRefused, NoSuchMultipart, PartChanged, Unfinished
 from ferry.uploads.assembly import assemble, crc_of_part
 from ferry.uploads.ending import end
 from ferry.uploads.received import list_parts
@@ -25,6 +26,12 @@ MISMATCH = "the bytes that were uploaded do not have that checksum; send the rig
 
 SETTLING = 15 * MINUTE
 """How long an earlier attempt may still be under way inside S3."""
+
+SETTLING_PAUSE = 2.0
+"""Seconds from one look for its object to the next, for a minute at most."""
+
+LAST_CALL = 3 * SECOND
+"""How much longer than for mending an attempt waits for S3 to put the object together."""
 
 
 class WrongObject(Exception):
@@ -60,7 +67,7 @@ def make(
         WrongObject: it has been made before, with another CRC32C.
         UploadIncomplete: chunks (`missing`) turned out not to be durable.
         UploadExpired: S3 has neither the multipart upload nor the object; the session is ended.
-        OutOfTime: `engine.mending` is over.
+        OutOfTime: `engine.mending` is over; or S3 takes longer than that over the object.
         StillMaking: an earlier attempt must settle first.
     """
     session = upload.session
@@ -71,32 +78,41 @@ def make(
         return _as_told(engine, upload, StoredObject(empty.etag, 0, 0))
     claims = _claims(engine, upload)
     give_up = engine.clock() + engine.mending
+    until = give_up + LAST_CALL
     try:
         for _ in range(ROUNDS):
             if listed is None:
                 listed = list_parts(engine, session)
             parts = _checked_parts(engine, upload, listed, claims, give_up)
             listed = None
-            expected = _whole_crc(parts)
-            if wanted is not None and expected is not None and expected != wanted:
-                raise ChecksumMismatch(MISMATCH)
-            try:
-                made = engine.objects.complete_multipart(
-                    session.object_key,
-                    session.multipart_id or "",
-                    parts,
-                    size=session.grid.size,
-                    crc32c=expected if wanted is None else wanted,
-                )
-            except PartChanged:
-                continue
-            except ChecksumRefused:
-                raise ChecksumMismatch(MISMATCH) from None
-            crc = made.crc32c if made.crc32c is not None else (expected if wanted is None else wanted)
-            return _as_told(engine, upload, StoredObject(made.etag, session.grid.size, crc))
+            with suppress(PartChanged):
+                return _put_together(engine, upload, parts, wanted, until)
     except NoSuchMultipart:
-        return _made_before(engine, upload, wanted, tried_before=tried_before)
+        return _made_before(engine, upload, wanted, tried_before=tried_before, until=until)
     raise BackendUnavailable("parts of this upload keep changing; stop sending them and complete again")
+
+
+def _put_together(
+    engine: Engine, upload: Upload, parts: list[StoredPart], wanted: int | None, until: int
+) -> StoredObject:
+    """The one call, with the CRC32C that the object must have. Raises `PartChanged`, `NoSuchMultipart`."""
+    session = upload.session
+    expected = _whole_crc(parts)
+    if wanted is not None and expected not in (None, wanted):
+        raise ChecksumMismatch(MISMATCH)
+    if engine.clock() >= until:
+        raise OutOfTime
+    crc = expected if wanted is None else wanted
+    try:
+        made = engine.objects.complete_multipart(
+            session.object_key, session.multipart_id or "", parts, size=session.grid.size, crc32c=crc, until=until
+        )
+    except Unfinished:
+        raise OutOfTime from None
+    except ChecksumRefused:
+        raise ChecksumMismatch(MISMATCH) from None
+    told = crc if made.crc32c is None else made.crc32c
+    return _as_told(engine, upload, StoredObject(made.etag, session.grid.size, told))
 
 
 def _claims(engine: Engine, upload: Upload) -> Claims:
@@ -173,16 +189,20 @@ def _as_told(engine: Engine, upload: Upload, made: StoredObject) -> StoredObject
     return replace(made, crc32c=crc, modified=found.modified)
 
 
-def _made_before(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bool) -> StoredObject:
+def _made_before(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bool, until: int) -> StoredObject:
     """S3 knows the multipart upload no more: an earlier attempt made the object, or the bytes are gone."""
     session = upload.session
     found = engine.objects.head(session.object_key)
+    settling = tried_before and session.leased_at is not None and engine.clock() < session.leased_at + SETTLING
+    until = min(until, engine.clock() + MINUTE)
+    while found is None and settling and engine.clock() < until:
+        engine.sleep(SETTLING_PAUSE)
+        found = engine.objects.head(session.object_key)
     if found is not None and found.size == session.grid.size and _has_chunks(engine, upload, found):
         found = _as_told(engine, upload, found)
         if wanted is not None and found.crc32c != wanted:
             raise WrongObject(found)
         return found
-    settling = tried_before and session.leased_at is not None and engine.clock() < session.leased_at + SETTLING
     if found is None and settling:
         raise StillMaking
     end(engine, upload, State.EXPIRED, attempt=session.attempt)
