@@ -11,7 +11,7 @@ from dataclasses import replace
 from admin.errors import AdminError
 from admin.registry import Change, Desk, settled
 from ferry.access.keyring import MAX_LIFETIME
-from ferry.model import Client, Keyring
+from ferry.trust import Client, Keyring
 
 SCOPES = ("files:read", "files:write", "files:admin")
 IN_FLIGHT = 60

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from admin.errors import AdminError
 from admin.registry import Change, Desk, settled
 from ferry.access.keyring import thumbprint
-from ferry.model import Keyring, PublicKey
-from ferry.ports import Signer
+from ferry.trust import Keyring, PublicKey, Signer
 
 SECOND = 1_000
 PUBLISHED_FOR = 300

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from admin.errors import AdminError
-from ferry.model import Client, Keyring
-from ferry.ports import AccessStore, Clock, Moved
+from ferry.ports import Clock, Moved
+from ferry.trust import AccessStore, Client, Keyring
 
 T = TypeVar("T")
 ATTEMPTS = 5

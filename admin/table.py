@@ -15,8 +15,8 @@ from ferry.aws.access_table import CLIENT, AccessTable, client_of, client_put, k
 from ferry.aws.clock import wall_clock
 from ferry.aws.errors import translated
 from ferry.errors import BackendUnavailable
-from ferry.model import Client, Keyring
 from ferry.ports import Clock, Moved
+from ferry.trust import Client, Keyring
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

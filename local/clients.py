@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ferry.model import Client
-from ferry.ports import AccessStore
+from ferry.trust import AccessStore, Client
 from local.errors import LocalError
 from local.state import secret
 

@@ -8,7 +8,7 @@ from admin import clients
 from admin.commands.options import Groups, command, group
 from admin.connect import Connection
 from admin.outcome import Outcome, moment, table
-from ferry.model import Client
+from ferry.trust import Client
 
 _EPILOG = """\
 a client is who asks for tokens: a device, a program, a tenant's back end. It sees the files of one namespace only.

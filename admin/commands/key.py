@@ -10,7 +10,7 @@ from admin.connect import Connection
 from admin.errors import AdminError
 from admin.outcome import Outcome, moment, table
 from ferry.aws.kms import KmsSigner
-from ferry.model import PublicKey
+from ferry.trust import PublicKey
 
 _EPILOG = """\
 a new signing key without a refused request; each step says when it is too early:

@@ -15,8 +15,8 @@ from admin.registry import Act, Change, Registry
 from admin.table import AdminTable
 from ferry.aws.kms import KmsSigner
 from ferry.aws.session import AwsSession
-from ferry.model import Client, Keyring, PublicKey
-from ferry.ports import AccessStore, Moved, Signer
+from ferry.ports import Moved
+from ferry.trust import AccessStore, Client, Keyring, PublicKey, Signer
 from tests.fakes.access import MemoryAccess, MemorySigner
 from tests.support.template import make_table, properties
 

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from admin.registry import Act, Change
-from ferry.model import Client, Keyring
 from ferry.ports import Moved
+from ferry.trust import Client, Keyring
 
 
 @dataclass

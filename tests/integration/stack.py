@@ -16,7 +16,7 @@ from typing import Any
 import jsonschema
 
 from ferry import wiring
-from ferry.model import Client
+from ferry.trust import Client
 from tests.integration.events import REQUEST_ID, event
 from tests.support.calls import Watch
 

@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from ferry import __version__, wiring
-from ferry.model import Client
+from ferry.trust import Client
 from tests.integration.events import event
 from tests.integration.stack import READ, WRITE, Stack, document, result_of
 

@@ -14,8 +14,8 @@ from ferry.access.keyring import FRESH, RETRY, KeyCache, key_set, published, thu
 from ferry.access.oauth import InvalidClient, InvalidScope, InvalidTokenRequest, OAuthError, UnsupportedGrantType
 from ferry.access.verify import LEEWAY, Principal, Verifier
 from ferry.errors import BackendUnavailable, InvalidToken
-from ferry.model import Client, Keyring, PublicKey
 from ferry.ports import Moved
+from ferry.trust import Client, Keyring, PublicKey
 from tests.fakes.access import MemoryAccess, MemorySigner
 from tests.fakes.clock import SettableClock
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ferry.model import Client, Keyring
+from ferry.trust import Client, Keyring
 from local import clients
 from local.errors import LocalError
 from local.journal import Journal

@@ -19,8 +19,8 @@ from ferry.access.keyring import KeyCache
 from ferry.access.oauth import InvalidClient
 from ferry.access.verify import Verifier
 from ferry.errors import InvalidToken
-from ferry.model import Client
 from ferry.ports import Clock
+from ferry.trust import Client
 from tests.fakes.access import MemoryAccess, MemorySigner
 from tests.fakes.clock import SettableClock
 

@@ -13,11 +13,9 @@ from typing import Generic, Protocol, TypeVar
 
 from ferry.model import (
     Claim,
-    Client,
     Deletion,
     Due,
     File,
-    Keyring,
     Listed,
     Progress,
     Quota,
@@ -389,32 +387,4 @@ class ObjectStore(Protocol):
 
     def presign_get(self, key: str, *, content_type: str, disposition: str, lifetime: int) -> str:
         """A GET whose answer has these headers. No call."""
-        ...
-
-
-class Signer(Protocol):
-    """The private keys, which never leave their home."""
-
-    def public_jwk(self, key_ref: str) -> Mapping[str, str]:
-        """The public half as a JSON Web Key: kty, crv, x, y."""
-        ...
-
-    def sign(self, key_ref: str, message: bytes) -> bytes:
-        """An ES256 signature, r‖s of 64 bytes (RFC 7518 section 3.4)."""
-        ...
-
-
-class AccessStore(Protocol):
-    """Clients and published keys."""
-
-    def client(self, client_id: str) -> Client | None: ...
-
-    def put_client(self, client: Client) -> None:
-        """Write the client whatever is there: to seed a store that nobody else uses yet."""
-        ...
-
-    def keyring(self) -> Keyring | None: ...
-
-    def publish(self, keyring: Keyring, *, over: Keyring | None) -> None:
-        """Replace the keyring. Raises `Moved` when its version is not that of `over` (None: there is none yet)."""
         ...

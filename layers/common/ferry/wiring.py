@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ferry.aws.session import AwsSession
     from ferry.engine import Engine
     from ferry.outbound import Events, Seats, Worker
-    from ferry.ports import AccessStore
+    from ferry.trust import AccessStore
 
 
 JWKS_SECONDS, JWKS_BYTES = 3.0, 256 * 1024

@@ -12,7 +12,7 @@ from admin import clients
 from admin.errors import AdminError
 from admin.registry import ATTEMPTS, Desk
 from ferry.access.keyring import MAX_LIFETIME
-from ferry.model import Client, Keyring
+from ferry.trust import Client, Keyring
 from tests.fakes.access import MemoryAccess
 from tests.fakes.clock import SettableClock
 

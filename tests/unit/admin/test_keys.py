@@ -10,7 +10,7 @@ from admin import keys
 from admin.errors import AdminError
 from admin.registry import Desk
 from ferry.access.keyring import KeyCache, published
-from ferry.model import Keyring
+from ferry.trust import Keyring
 from tests.fakes.access import MemoryAccess, MemorySigner
 from tests.fakes.clock import SettableClock
 

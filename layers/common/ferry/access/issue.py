@@ -16,8 +16,8 @@ from jwt.api_jws import PyJWS
 
 from ferry.access.keyring import KeyCache, published
 from ferry.access.oauth import InvalidClient, InvalidScope, InvalidTokenRequest, UnsupportedGrantType
-from ferry.model import Client, Keyring
-from ferry.ports import AccessStore, Clock, Signer
+from ferry.ports import Clock
+from ferry.trust import AccessStore, Client, Keyring, Signer
 
 MAX_CLIENT_ID_BYTES = 256
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 section 3.3

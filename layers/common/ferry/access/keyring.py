@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from jwt.utils import base64url_encode
 
 from ferry.errors import BackendUnavailable
-from ferry.model import Keyring, PublicKey
-from ferry.ports import AccessStore, Clock, Moved, Signer
+from ferry.ports import Clock, Moved
+from ferry.trust import AccessStore, Keyring, PublicKey, Signer
 
 FRESH = 45_000
 RETRY = 5_000

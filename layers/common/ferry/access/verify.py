@@ -14,7 +14,7 @@ from jwt.types import Options
 
 from ferry.access.keyring import KeyCache
 from ferry.errors import InvalidToken
-from ferry.model import PublicKey
+from ferry.trust import PublicKey
 
 LEEWAY = 30
 NO_TIMES: Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}

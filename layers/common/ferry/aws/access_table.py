@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ferry.aws.errors import translated
-from ferry.model import Client, Keyring, PublicKey
 from ferry.ports import Moved
+from ferry.trust import Client, Keyring, PublicKey
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
