@@ -1,51 +1,22 @@
-"""The object store's contract: multipart uploads, whole objects and presigned URLs."""
+"""The object store's contract: multipart uploads and whole objects."""
 
 from __future__ import annotations
 
 import hashlib
-import random
 from dataclasses import replace
 
 import pytest
 
 from ferry.aws import cursors
-from ferry.conditions import format_date
-from ferry.digests import combine, crc32c
+from ferry.digests import crc32c
 from ferry.errors import BackendUnavailable, InvalidField
-from ferry.grid import MIN_PART_SIZE
 from ferry.model import StoredObject, StoredPart
 from ferry.ports import ChecksumRefused, Deleted, NoSuchMultipart, ObjectStore, PartChanged
-from tests.contract.conftest import LOCALSTACK, MEMORY, MOTO, SEAWEEDFS, Store
+from tests.contract.conftest import LOCALSTACK, MEMORY, MOTO, SEAWEEDFS
+from tests.contract.samples import BIG, BIG2, KEY, TAIL, WHOLE, WHOLE_CRC, begin, listed, md5, put
 
 LATER = 10**14
 """A deadline that does not come."""
-
-KEY = "o/0123456789abcdef0123456789abcdef"
-BIG = random.Random(1).randbytes(MIN_PART_SIZE)
-BIG2 = random.Random(2).randbytes(MIN_PART_SIZE)
-TAIL = random.Random(3).randbytes(12_345)
-WHOLE = BIG + TAIL
-WHOLE_CRC = combine(crc32c(BIG), crc32c(TAIL), len(TAIL))
-
-
-def md5(body: bytes) -> bytes:
-    return hashlib.md5(body, usedforsecurity=False).digest()
-
-
-def begin(objects: ObjectStore, *bodies: bytes, key: str = KEY) -> str:
-    """A multipart upload with these parts, from 1."""
-    multipart_id = objects.create_multipart(key, content_type="text/plain")
-    for number, body in enumerate(bodies, 1):
-        objects.upload_part(key, multipart_id, number, body, crc32c=crc32c(body))
-    return multipart_id
-
-
-def listed(objects: ObjectStore, multipart_id: str) -> list[StoredPart]:
-    return list(objects.list_parts(KEY, multipart_id, last=10_000).values())
-
-
-def put(objects: ObjectStore, key: str, body: bytes) -> StoredObject:
-    return objects.put(key, body, crc32c=crc32c(body))
 
 
 # Multipart uploads
@@ -324,87 +295,3 @@ def test_delete_prefix_after_its_deadline(objects: ObjectStore) -> None:
     assert objects.delete_prefix("st/a/", until=1) == Deleted(0, done=False)
     assert objects.get("st/a/1") == b"12345"
     assert objects.delete_prefix("st/a/", until=LATER) == Deleted(5, done=True)
-
-
-# Presigned URLs
-
-
-@pytest.mark.proves(MEMORY, SEAWEEDFS)  # LocalStack wants a checksum with every part; S3 does not, if FULL_OBJECT
-def test_a_presigned_part_without_a_checksum(store: Store) -> None:
-    """A part sent to its URL without any header is there; without a checksum nobody asks for one."""
-    multipart_id = begin(store.objects, BIG)
-    signed = store.objects.presign_part(KEY, multipart_id, 2, size=len(TAIL), crc32c=None, lifetime=60)
-    assert signed.headers == {}
-    assert store.send("PUT", signed.url, TAIL, {}).status == 200
-    assert listed(store.objects, multipart_id)[1].etag == f'"{md5(TAIL).hex()}"'
-
-
-@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto listens on no socket
-def test_a_presigned_part(store: Store) -> None:
-    """A part sent to its URL with its checksum is there like any other, twice or once."""
-    objects = store.objects
-    multipart_id = begin(objects, BIG)
-    for _ in range(2):
-        signed = objects.presign_part(KEY, multipart_id, 2, size=len(TAIL), crc32c=crc32c(TAIL), lifetime=60)
-        assert store.send("PUT", signed.url, TAIL, signed.headers).status == 200
-    parts = listed(objects, multipart_id)
-    assert [(part.number, part.size, part.etag) for part in parts] == [
-        (1, len(BIG), f'"{md5(BIG).hex()}"'),
-        (2, len(TAIL), f'"{md5(TAIL).hex()}"'),
-    ]
-    made = objects.complete_multipart(KEY, multipart_id, parts, size=len(WHOLE), crc32c=WHOLE_CRC)
-    assert made.crc32c == WHOLE_CRC
-
-
-@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto listens on no socket
-def test_a_presigned_part_takes_nothing_else(store: Store) -> None:
-    """Another length, other bytes, another or no checksum: refused, and nothing is stored."""
-    objects = store.objects
-    multipart_id = begin(objects)
-    other = bytes(len(TAIL))
-    plain = objects.presign_part(KEY, multipart_id, 1, size=len(TAIL), crc32c=None, lifetime=60)
-    exact = objects.presign_part(KEY, multipart_id, 1, size=len(TAIL), crc32c=crc32c(TAIL), lifetime=60)
-    foreign = objects.presign_part(KEY, multipart_id, 1, size=len(TAIL), crc32c=crc32c(other), lifetime=60)
-    refused = [
-        store.send("PUT", plain.url, TAIL + b"x", {}).status,
-        store.send("PUT", plain.url, TAIL[:-1], {}).status,
-        store.send("PUT", plain.url, TAIL, exact.headers).status,
-        store.send("PUT", plain.url.replace("partNumber=1", "partNumber=2"), TAIL, {}).status,
-        store.send("PUT", exact.url, other, exact.headers).status,
-        store.send("PUT", exact.url, TAIL, {}).status,
-        store.send("PUT", exact.url, other, foreign.headers).status,
-    ]
-    assert refused == [403, 403, 403, 403, 400, 403, 403]
-    assert objects.list_parts(KEY, multipart_id, last=10_000) == {}
-
-
-@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto listens on no socket
-def test_a_presigned_part_of_an_upload_that_is_gone(store: Store) -> None:
-    """The URL outlives the upload, but brings nothing back."""
-    multipart_id = begin(store.objects)
-    signed = store.objects.presign_part(KEY, multipart_id, 1, size=len(TAIL), crc32c=None, lifetime=60)
-    store.objects.abort_multipart(KEY, multipart_id)
-    assert store.send("PUT", signed.url, TAIL, signed.headers).status == 404
-    with pytest.raises(NoSuchMultipart):
-        store.objects.list_parts(KEY, multipart_id, last=10_000)
-
-
-@pytest.mark.proves(MEMORY, SEAWEEDFS, LOCALSTACK)  # moto listens on no socket
-def test_a_presigned_get(store: Store) -> None:
-    """The bytes, the object's ETag and date, and the headers that were asked for, whatever was stored."""
-    made = put(store.objects, KEY, TAIL)
-    disposition = "attachment; filename=\"a 'b'.txt\"; filename*=UTF-8''a%20%27b%27%E2%82%AC.txt"
-    url = store.objects.presign_get(KEY, content_type="text/x-a; charset=utf-8", disposition=disposition, lifetime=60)
-    answer = store.send("GET", url, b"", {})
-    head = store.objects.head(KEY)
-    assert (answer.status, answer.body) == (200, TAIL)
-    assert head is not None
-    assert head.modified is not None
-    told = ("content-type", "content-disposition", "etag", "last-modified")
-    assert {name: answer.headers[name] for name in told} == {
-        "content-type": "text/x-a; charset=utf-8",
-        "content-disposition": disposition,
-        "etag": made.etag,
-        "last-modified": format_date(head.modified),
-    }
-    assert store.send("PUT", url, TAIL, {}).status == 403
