@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ from typing import Any
 
 from local import stack, template
 from local.api import Api
+from local.emulator import platform_environment
 from local.launch import ROOT, Launched
-from local.stack import REGION, Function, Stack
+from local.stack import Function, Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +37,7 @@ class Service:
 
     def environment(self, function: Function) -> dict[str, str]:
         """What the function finds in its environment on Lambda, but for the import path and the runtime's address."""
-        return {
-            "PATH": os.defpath,
-            "LANG": "en_US.UTF-8",
-            "TZ": ":UTC",
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_LAMBDA_FUNCTION_NAME": function.name,
-            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
-            "AWS_LAMBDA_FUNCTION_TIMEOUT": f"{function.timeout:g}",
-            "AWS_LAMBDA_LOG_FORMAT": function.log_format,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            **self.credentials,
-            **function.environment,
-        }
+        return platform_environment(function, self.credentials)
 
 
 @contextmanager

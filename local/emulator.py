@@ -140,12 +140,22 @@ class Emulator:
 def environment(
     function: Function, credentials: Mapping[str, str], state: State, *, record: bool = False
 ) -> dict[str, str]:
-    """What a function finds in its environment: Lambda's own variables and the template's, none of the runner's.
+    """What a function finds in its environment here.
 
     With `record`, what notes its calls of AWS (`local/recorder`) comes before its own code.
     """
     paths = (_RECORDER, *function.paths) if record else function.paths
     recording = {"CALLS_FILE": str(state.folder / CALLS)} if record else {}
+    return {
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "PYTHONPYCACHEPREFIX": str(state.folder / "pycache"),
+        **recording,
+        **platform_environment(function, credentials),
+    }
+
+
+def platform_environment(function: Function, credentials: Mapping[str, str]) -> dict[str, str]:
+    """Lambda's own variables and the template's, none of whoever runs this. The import path is not among them."""
     return {
         "PATH": os.defpath,
         "LANG": "en_US.UTF-8",
@@ -161,13 +171,10 @@ def environment(
         "AWS_LAMBDA_LOG_FORMAT": function.log_format,
         "LAMBDA_TASK_ROOT": str(function.code),
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
-        "PYTHONPATH": os.pathsep.join(map(str, paths)),
-        # Nothing of whoever runs this: no profile, no instance role, no files beside the sources.
+        # No profile, no instance role, no files beside the sources.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "PYTHONPYCACHEPREFIX": str(state.folder / "pycache"),
-        **recording,
         **credentials,
         **function.environment,
     }

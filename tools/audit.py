@@ -19,10 +19,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPS = "layers/common/requirements.txt"
-LOCKS = (SHIPS, "requirements-dev.txt", "requirements-bench.txt")
+LOCKS = (SHIPS, *(f"requirements-{of}.txt" for of in ("dev", "bench", "checkov", "localstack")))
 PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[^]]*])?==(?P<version>[^\s;]+)", re.MULTILINE)
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 SIMPLE = "application/vnd.pypi.simple.v1+json"
+DEFAULT_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+"""Where pip looks when nobody has told it: only it knows."""
 OLD = 365
 """Days after which a pin that ships is called old."""
 
@@ -46,7 +48,8 @@ def uploaded(files: Sequence[Mapping[str, Any]], version: str) -> datetime | Non
 
 def _asked(name: str) -> list[Mapping[str, Any]]:
     """The files of a project, by the index that pip is set up for; none when it does not answer, or not so."""
-    index = _output(sys.executable, "-m", "pip", "config", "get", "global.index-url") or "https://pypi.org/simple"
+    configured = _output(sys.executable, "-m", "pip", "config", "get", "global.index-url")
+    index = configured or _output(sys.executable, "-c", DEFAULT_INDEX)
     request = urllib.request.Request(f"{index.rstrip('/')}/{name}/", headers={"Accept": SIMPLE})
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
