@@ -219,14 +219,19 @@ def _attempt(
         session = seen.session
         lasting = made is not None or engine.clock() < session.created + session.max_age
         if not (patient and lasting):
-            _give_back(engine, mine, made)
+            with suppress(Moved):
+                _give_back(engine, mine, made)
         raise
 
 
 def _give_back(engine: Engine, upload: Upload, made: StoredObject | None, forget: Iterable[int] = ()) -> None:
-    """End the lease. Where that fails too, it lapses by itself."""
+    """End the lease. Where that fails, it lapses by itself.
+
+    Raises:
+        Moved: it was not ours any more. Whoever took it judges anew, and what was found under it counts no longer.
+    """
     session = upload.session
-    with suppress(Moved, BackendUnavailable):
+    with suppress(BackendUnavailable):
         engine.ledger.unlease(upload, attempt=session.attempt or "", made=made, forget=forget, due=upload.expires_at)
 
 
