@@ -12,7 +12,7 @@ from admin.connect import connect
 from admin.errors import AdminError
 from ferry.errors import BackendUnavailable
 
-COMMANDS = (client, key, quota, audit)
+COMMAND_MODULES = (client, key, quota, audit)
 _EPILOG = """\
 examples:
   ferry-admin client add camera-7 --namespace acme --stack ferry
@@ -25,18 +25,18 @@ exit codes: 0 done, 1 refused or failed, 2 wrong usage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
-        outcome = options.run(options, connect(options))
+        outcome = options.handler(options, connect(options))
     except AdminError as error:
-        return _failed(str(error), error.hint, error, as_json=options.json)
+        return _report_failure(str(error), error.hint, error, as_json=options.json)
     except BackendUnavailable as error:
         cause = error.__cause__
         told = f"AWS did not do it: {cause}" if cause else "AWS could not be reached"
         hint = "whether it took effect is not known: look with `show` or `list`"
         if options.local is not None:
             hint = "is the local service running? (`make run`)"
-        return _failed(told, hint, error, as_json=options.json)
+        return _report_failure(told, hint, error, as_json=options.json)
     except KeyboardInterrupt:
         return 130
     print(json.dumps(outcome.data, indent=2) if options.json else "\n".join(outcome.lines))
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="ferry-admin",
         description="What only an operator may do: who gets tokens, which keys sign them, what a namespace may have.",
@@ -53,12 +53,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     groups = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in COMMANDS:
+    for module in COMMAND_MODULES:
         module.register(groups)
     return made
 
 
-def _failed(message: str, hint: str, error: Exception, *, as_json: bool) -> int:
+def _report_failure(message: str, hint: str, error: Exception, *, as_json: bool) -> int:
     hints = [each for each in (hint, *getattr(error, "__notes__", ())) if each]
     if as_json:
         print(json.dumps({"error": message, "hint": "; ".join(hints)}, indent=2))

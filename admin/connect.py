@@ -16,35 +16,35 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from admin.errors import AdminError
-from admin.registry import Desk
-from admin.table import AdminTable, server_clock
-from ferry.access.keyring import MAX_LIFETIME
+from admin.registry import AdminContext
+from admin.table import DynamoAdminStore, server_clock
+from ferry.access.keyring import MAX_TOKEN_TTL_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
 
 ROOT = Path(__file__).parent.parent
-_RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=10)
+_CLIENT_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """`resources` maps the stack's outputs (`AccessTableName`, ...) to physical names; `stack` is empty when all that
+class Target:
+    """`resources` maps the stack's outputs (`AuthTableName`, ...) to physical names; `stack` is empty when all that
     is known is a table. `token_lifetime` is seconds; `endpoint` is where stand-ins answer.
     """
 
-    resources: Mapping[str, str]
-    stack: str = ""
-    token_lifetime: int = MAX_LIFETIME
-    endpoint: str | None = None
+    outputs: Mapping[str, str]
+    stack_name: str = ""
+    token_ttl_seconds: int = MAX_TOKEN_TTL_SECONDS
+    endpoint_url: str | None = None
 
 
 class Connection:
     """Clients and stores, made when first asked for."""
 
-    def __init__(self, session: Session, place: Place, actor: str) -> None:
-        self.place = place
+    def __init__(self, session: Session, target: Target, actor: str) -> None:
+        self.target = target
         self._session = session
         self._actor = actor
 
@@ -57,21 +57,23 @@ class Connection:
         return cast("KMSClient", self._client("kms"))
 
     @cached_property
-    def desk(self) -> Desk:
+    def context(self) -> AdminContext:
         """For what is in the access table."""
         clock = server_clock(self.dynamodb)
-        return Desk(AdminTable(self.dynamodb, self.resource("AccessTableName")), self._actor, clock)
+        return AdminContext(DynamoAdminStore(self.dynamodb, self.require_output("AuthTableName")), self._actor, clock)
 
-    def resource(self, output: str) -> str:
+    def require_output(self, output_name: str) -> str:
         """The physical name behind an output of the stack. Raises `AdminError`."""
         try:
-            return self.place.resources[output]
+            return self.target.outputs[output_name]
         except KeyError:
-            raise AdminError(f"there is no {output} among what is known here", "name the stack: --stack NAME") from None
+            raise AdminError(
+                f"there is no {output_name} among what is known here", "name the stack: --stack NAME"
+            ) from None
 
     def _client(self, service: str) -> object:
         make: Any = self._session.client
-        return make(service, endpoint_url=self.place.endpoint, config=_RETRIES)
+        return make(service, endpoint_url=self.target.endpoint_url, config=_CLIENT_CONFIG)
 
 
 def connect(options: Namespace) -> Connection:
@@ -83,33 +85,33 @@ def connect(options: Namespace) -> Connection:
             "--stack for what `sam deploy` made, --local for a running `make run`",
         )
     if options.local is not None:
-        return _local(options.local)
+        return _local_connection(options.local)
     try:
         session = Session(profile_name=options.profile, region_name=options.region)
-        place = _stack(session, options.stack) if options.stack else Place({"AccessTableName": options.table})
-        actor = session.client("sts", config=_RETRIES).get_caller_identity()["Arn"]
+        place = _stack_target(session, options.stack) if options.stack else Target({"AuthTableName": options.table})
+        actor = session.client("sts", config=_CLIENT_CONFIG).get_caller_identity()["Arn"]
     except (BotoCoreError, ClientError) as error:
         raise AdminError(f"AWS: {error}", "check --profile, --region and the credentials in the environment") from error
     return Connection(session, place, actor)
 
 
-def _stack(session: Session, name: str) -> Place:
+def _stack_target(session: Session, stack_name: str) -> Target:
     """Raises `ClientError` when there is none."""
-    (stack,) = session.client("cloudformation", config=_RETRIES).describe_stacks(StackName=name)["Stacks"]
+    (stack,) = session.client("cloudformation", config=_CLIENT_CONFIG).describe_stacks(StackName=stack_name)["Stacks"]
     outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stack.get("Outputs", [])}
     parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack.get("Parameters", [])}
-    if "AccessTableName" not in outputs:
-        raise AdminError(f"the stack {name} has no output AccessTableName", "is it one of Ferry's, and whole?")
-    return Place(outputs, stack["StackName"], int(parameters.get("TokenLifetime", MAX_LIFETIME)))
+    if "AuthTableName" not in outputs:
+        raise AdminError(f"the stack {stack_name} has no output AuthTableName", "is it one of Ferry's, and whole?")
+    return Target(outputs, stack["StackName"], int(parameters.get("TokenTtlSeconds", MAX_TOKEN_TTL_SECONDS)))
 
 
-def _local(folder: Path) -> Connection:
+def _local_connection(state_folder: Path) -> Connection:
     """The service that `make run` keeps in that folder."""
     try:
-        ferry = json.loads((folder / "ferry.json").read_text(encoding="utf-8"))
-        backends = json.loads((folder / "backends.json").read_text(encoding="utf-8"))
-        place = Place(
-            backends["resources"], backends["stack"], int(backends["token_lifetime"]), ferry["dynamodb_endpoint"]
+        ferry = json.loads((state_folder / "ferry.json").read_text(encoding="utf-8"))
+        backends = json.loads((state_folder / "backends.json").read_text(encoding="utf-8"))
+        place = Target(
+            backends["outputs"], backends["stack"], int(backends["token_ttl_seconds"]), ferry["dynamodb_endpoint"]
         )
         session = Session(
             aws_access_key_id=backends["access_key"],
@@ -117,5 +119,5 @@ def _local(folder: Path) -> Connection:
             region_name=backends["region"],
         )
     except (OSError, ValueError, KeyError) as error:
-        raise AdminError(f"there is no local service in {folder}", "start one with `make run` first") from error
+        raise AdminError(f"there is no local service in {state_folder}", "start one with `make run` first") from error
     return Connection(session, place, f"local:{getpass.getuser()}")

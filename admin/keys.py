@@ -6,41 +6,43 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from admin.errors import AdminError
-from admin.registry import Change, Desk, settled
+from admin.registry import AdminContext, ConditionalPut, retry_on_conflict
 from ferry.access.keyring import thumbprint
-from ferry.trust import Keyring, PublicKey, Signer
+from ferry.trust import KeySet, PublicKey, Signer
 
-SECOND = 1_000
-PUBLISHED_FOR = 300
+SECOND_MS = 1_000
+ACTIVATION_DELAY_SECONDS = 300
 """Seconds until everybody has seen a published key: functions, readers of the key set, and KMS a key's tag."""
-UNUSED_FOR = 120
+RETIREMENT_DELAY_SECONDS = 120
 """Seconds, beyond a token's lifetime, until nothing that a replaced key has signed is believed any more."""
-MOST_KEYS = 10
+MAX_KEYS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A key, what it is for now (`signing`, `published`, `replaced`), and from when its next step may be taken."""
+class KeyStatus:
+    """A key, what it is for now (`signing`, `published`, `superseded`), and from when its next step may be taken."""
 
     key: PublicKey
     state: str
     ready_at: int
 
 
-def standings(keyring: Keyring, lifetime: int) -> Iterator[Standing]:
+def key_statuses(key_set: KeySet, token_ttl_seconds: int) -> Iterator[KeyStatus]:
     """`lifetime`: seconds a token is valid."""
-    for key in keyring.keys:
-        if key.kid == keyring.signing_kid:
-            yield Standing(key, "signing", 0)
-        elif key.replaced_at:
-            yield Standing(key, "replaced", key.replaced_at + (lifetime + UNUSED_FOR) * SECOND)
+    for key in key_set.keys:
+        if key.kid == key_set.signing_kid:
+            yield KeyStatus(key, "signing", 0)
+        elif key.superseded_at:
+            yield KeyStatus(
+                key, "superseded", key.superseded_at + (token_ttl_seconds + RETIREMENT_DELAY_SECONDS) * SECOND_MS
+            )
         else:
-            yield Standing(key, "published", key.published_at + PUBLISHED_FOR * SECOND)
+            yield KeyStatus(key, "published", key.published_at + ACTIVATION_DELAY_SECONDS * SECOND_MS)
 
 
-def keyring_of(desk: Desk) -> Keyring:
+def require_key_set(context: AdminContext) -> KeySet:
     """Raises `AdminError` when no key was ever published."""
-    keyring = desk.registry.keyring()
+    keyring = context.store.get_key_set()
     if keyring is None:
         raise AdminError(
             "no key is published yet", "ask the service for its first: GET /.well-known/jwks.json, or any token"
@@ -48,7 +50,7 @@ def keyring_of(desk: Desk) -> Keyring:
     return keyring
 
 
-def add(desk: Desk, signer: Signer, key_ref: str) -> PublicKey:
+def add(context: AdminContext, signer: Signer, key_ref: str) -> PublicKey:
     """Publish the public half of `key_ref`. One that is published already stays as it is."""
     try:
         jwk = dict(signer.public_jwk(key_ref))
@@ -57,75 +59,81 @@ def add(desk: Desk, signer: Signer, key_ref: str) -> PublicKey:
     kid = thumbprint(jwk)
 
     def attempt() -> PublicKey:
-        keyring = keyring_of(desk)
+        keyring = require_key_set(context)
         for key in keyring.keys:
             if key.kid == kid:
                 return key
-        if len(keyring.keys) >= MOST_KEYS:
-            raise AdminError(f"there are {MOST_KEYS} keys already", "retire one first: `key list` says which")
-        added = PublicKey(kid, jwk, key_ref, published_at=desk.clock())
+        if len(keyring.keys) >= MAX_KEYS:
+            raise AdminError(f"there are {MAX_KEYS} keys already", "retire one first: `key list` says which")
+        added = PublicKey(kid, jwk, key_ref, published_at=context.clock())
         new = replace(keyring, keys=(*keyring.keys, added))
-        desk.registry.commit(desk.act("key.add", kid, key_ref=key_ref), keyring=Change(new, keyring))
+        context.store.commit(context.audit_entry("key.add", kid, key_ref=key_ref), key_set=ConditionalPut(new, keyring))
         return added
 
-    return settled(attempt)
+    return retry_on_conflict(attempt)
 
 
-def activate(desk: Desk, kid: str, *, at_once: bool = False) -> PublicKey:
+def activate(context: AdminContext, kid: str, *, immediate: bool = False) -> PublicKey:
     """Sign with that key from now on (`kid` may be cut short). Too early, unless `at_once`, is refused."""
 
     def attempt() -> PublicKey:
-        keyring = keyring_of(desk)
-        key = _find(keyring, kid)
+        keyring = require_key_set(context)
+        key = _find_key(keyring, kid)
         if key.kid == keyring.signing_kid:
             return key
-        now = desk.clock()
-        if not at_once:
-            _wait(key.published_at + PUBLISHED_FOR * SECOND, now, "not everybody has seen this key yet")
-        active = replace(key, replaced_at=0)
+        now = context.clock()
+        if not immediate:
+            _require_elapsed(
+                key.published_at + ACTIVATION_DELAY_SECONDS * SECOND_MS, now, "not everybody has seen this key yet"
+            )
+        active = replace(key, superseded_at=0)
         changes = {key.kid: active}
         changes |= {
-            each.kid: replace(each, replaced_at=now) for each in keyring.keys if each.kid == keyring.signing_kid
+            each.kid: replace(each, superseded_at=now) for each in keyring.keys if each.kid == keyring.signing_kid
         }
         keys = tuple(changes.get(each.kid, each) for each in keyring.keys)
-        act = desk.act("key.activate", key.kid, instead_of=keyring.signing_kid, at_once=str(at_once).lower())
-        desk.registry.commit(act, keyring=Change(replace(keyring, signing_kid=key.kid, keys=keys), keyring))
+        act = context.audit_entry(
+            "key.activate", key.kid, superseded_kid=keyring.signing_kid, immediate=str(immediate).lower()
+        )
+        context.store.commit(act, key_set=ConditionalPut(replace(keyring, signing_kid=key.kid, keys=keys), keyring))
         return active
 
-    return settled(attempt)
+    return retry_on_conflict(attempt)
 
 
-def retire(desk: Desk, kid: str, *, lifetime: int, at_once: bool = False) -> PublicKey:
+def retire(context: AdminContext, kid: str, *, token_ttl_seconds: int, immediate: bool = False) -> PublicKey:
     """Believe nothing any more that this key has signed. The one that signs, and, unless `at_once`, one that may have
     signed a living token, is refused.
     """
 
     def attempt() -> PublicKey:
-        keyring = keyring_of(desk)
-        key = _find(keyring, kid)
+        keyring = require_key_set(context)
+        key = _find_key(keyring, kid)
         if key.kid == keyring.signing_kid:
             raise AdminError(f"{key.kid} signs", "`key activate` another first")
-        if key.replaced_at and not at_once:
-            ready = key.replaced_at + (lifetime + UNUSED_FOR) * SECOND
-            _wait(ready, desk.clock(), "tokens that this key has signed may be alive")
+        if key.superseded_at and not immediate:
+            ready = key.superseded_at + (token_ttl_seconds + RETIREMENT_DELAY_SECONDS) * SECOND_MS
+            _require_elapsed(ready, context.clock(), "tokens that this key has signed may be alive")
         new = replace(keyring, keys=tuple(each for each in keyring.keys if each.kid != key.kid))
-        act = desk.act("key.retire", key.kid, key_ref=key.key_ref, at_once=str(at_once).lower())
-        desk.registry.commit(act, keyring=Change(new, keyring))
+        act = context.audit_entry("key.retire", key.kid, key_ref=key.key_ref, immediate=str(immediate).lower())
+        context.store.commit(act, key_set=ConditionalPut(new, keyring))
         return key
 
-    return settled(attempt)
+    return retry_on_conflict(attempt)
 
 
-def _find(keyring: Keyring, kid: str) -> PublicKey:
+def _find_key(key_set: KeySet, kid: str) -> PublicKey:
     # On a command line an id that begins with "-" would be an option.
-    found = [key for key in keyring.keys if key.kid.lstrip("-").startswith(kid.lstrip("-"))]
+    found = [key for key in key_set.keys if key.kid.lstrip("-").startswith(kid.lstrip("-"))]
     if len(found) != 1 or not kid:
         problem = "no key" if not found else "more than one key"
         raise AdminError(f"{problem} is called {kid}", "`ferry-admin key list` has all of them")
     return found[0]
 
 
-def _wait(ready: int, now: int, why: str) -> None:
-    if now < ready:
-        seconds = -((now - ready) // SECOND)
-        raise AdminError(f"too early: {why}", f"again in {seconds} s; --at-once does not wait, and lets requests fail")
+def _require_elapsed(ready_at: int, now: int, reason: str) -> None:
+    if now < ready_at:
+        seconds = -((now - ready_at) // SECOND_MS)
+        raise AdminError(
+            f"too early: {reason}", f"again in {seconds} s; --immediate does not wait, and lets requests fail"
+        )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommandResult:
     """`data` is what `--json` prints, `lines` what a person reads, `note` what stderr tells beside either."""
 
     data: object
@@ -16,15 +16,15 @@ class Outcome:
     note: str = ""
 
 
-def moment(epoch_ms: int) -> str | None:
+def format_time(epoch_ms: int) -> str | None:
     """As RFC 3339 in UTC; None where nobody noted it."""
     if not epoch_ms:
         return None
     return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def format_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as what is in them."""
-    widths = [max(len(row[index]) for row in (heads, *rows)) for index in range(len(heads))]
-    padded = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows))
+    widths = [max(len(row[index]) for row in (headers, *rows)) for index in range(len(headers))]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (headers, *rows))
     return [line.rstrip() for line in padded]

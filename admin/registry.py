@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from admin.errors import AdminError
-from ferry.ports import Clock, Moved
-from ferry.trust import AccessStore, Client, Keyring
+from ferry.ports import Clock, ConcurrentUpdate
+from ferry.trust import AuthStore, Client, KeySet
 
 T = TypeVar("T")
-ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class AuditEntry:
     """One act of an operator, as it is kept: `at` in epoch milliseconds; `event` is one of the stable names."""
 
-    at: int
+    occurred_at: int
     actor: str
     event: str
     subject: str
@@ -26,25 +26,31 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
-class Change(Generic[T]):
+class ConditionalPut(Generic[T]):
     """A row as it shall be, and as it was read (None: it was not there)."""
 
     new: T
-    over: T | None
+    expected: T | None
 
 
-class Registry(AccessStore, Protocol):
+class AdminStore(AuthStore, Protocol):
     """The access table as an operator has it. Reads of one row are strongly consistent."""
 
-    def clients(self) -> Iterable[Client]:
+    def list_clients(self) -> Iterable[Client]:
         """All of them, by id. Calls grow with the table."""
         ...
 
-    def acts(self) -> Iterable[Act]:
+    def list_audit_entries(self) -> Iterable[AuditEntry]:
         """All that was ever done, the latest first. Calls grow with the table."""
         ...
 
-    def commit(self, act: Act, *, client: Change[Client] | None = None, keyring: Change[Keyring] | None = None) -> None:
+    def commit(
+        self,
+        entry: AuditEntry,
+        *,
+        client: ConditionalPut[Client] | None = None,
+        key_set: ConditionalPut[KeySet] | None = None,
+    ) -> None:
         """Write the rows and the act, all or nothing.
 
         Raises:
@@ -54,26 +60,26 @@ class Registry(AccessStore, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class AdminContext:
     """Where an operator works: the registry, who is there, and the time. Read something before asking for the time."""
 
-    registry: Registry
+    store: AdminStore
     actor: str
     clock: Clock
 
-    def act(self, event: str, subject: str, **details: str) -> Act:
-        return Act(self.clock(), self.actor, event, subject, details)
+    def audit_entry(self, event: str, subject: str, **details: str) -> AuditEntry:
+        return AuditEntry(self.clock(), self.actor, event, subject, details)
 
 
-def settled(decide: Callable[[], T]) -> T:
+def retry_on_conflict(operation: Callable[[], T]) -> T:
     """What `decide` returns; it reads and commits, and is asked again when somebody else was faster.
 
     Raises:
         AdminError: that happened every time.
     """
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         try:
-            return decide()
-        except Moved:
+            return operation()
+        except ConcurrentUpdate:
             continue
     raise AdminError("others are changing the same rows all the time", "wait a moment, then try again")

@@ -10,50 +10,56 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from admin.registry import Act, Change
-from ferry.aws.access_table import CLIENT, AccessTable, client_of, client_put, keyring_put
+from admin.registry import AuditEntry, ConditionalPut
+from ferry.aws.access_table import CLIENT_PREFIX, AuthTable, client_from_item, client_put_params, key_set_put_params
 from ferry.aws.clock import wall_clock
-from ferry.aws.errors import translated
+from ferry.aws.errors import map_errors
 from ferry.errors import BackendUnavailable
-from ferry.ports import Clock, Moved
-from ferry.trust import Client, Keyring
+from ferry.ports import Clock, ConcurrentUpdate
+from ferry.trust import Client, KeySet
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-ACT = "AUDIT#"
-_CANCELED = "TransactionCanceledException"
-_MOVED = {"ConditionalCheckFailed", "TransactionConflict"}
-_SKEW = 2_000
+AUDIT_PREFIX = "AUDIT#"
+_TRANSACTION_CANCELED = "TransactionCanceledException"
+_CONFLICT_CODES = {"ConditionalCheckFailed", "TransactionConflict"}
+_MAX_CLOCK_SKEW_MS = 2_000
 
 
-class AdminTable(AccessTable):
+class DynamoAdminStore(AuthTable):
     """The reads of the functions, and what only an operator does."""
 
-    def clients(self) -> Iterator[Client]:
-        items = sorted(self._scan(CLIENT), key=lambda item: str(item["pk"]["S"]))
-        return (client_of(item) for item in items)
+    def list_clients(self) -> Iterator[Client]:
+        items = sorted(self._scan(CLIENT_PREFIX), key=lambda item: str(item["pk"]["S"]))
+        return (client_from_item(item) for item in items)
 
-    def acts(self) -> Iterator[Act]:
-        items = sorted(self._scan(ACT), key=lambda item: str(item["pk"]["S"]), reverse=True)
-        return (_act_of(item) for item in items)
+    def list_audit_entries(self) -> Iterator[AuditEntry]:
+        items = sorted(self._scan(AUDIT_PREFIX), key=lambda item: str(item["pk"]["S"]), reverse=True)
+        return (_audit_entry_from_row(item) for item in items)
 
-    def commit(self, act: Act, *, client: Change[Client] | None = None, keyring: Change[Keyring] | None = None) -> None:
-        puts = [{"Item": _act_item(act), "ConditionExpression": "attribute_not_exists(pk)"}]
+    def commit(
+        self,
+        entry: AuditEntry,
+        *,
+        client: ConditionalPut[Client] | None = None,
+        key_set: ConditionalPut[KeySet] | None = None,
+    ) -> None:
+        puts = [{"Item": _audit_entry_to_row(entry), "ConditionExpression": "attribute_not_exists(pk)"}]
         if client is not None:
-            puts.append(client_put(client.new, over=client.over))
-        if keyring is not None:
-            puts.append(keyring_put(keyring.new, over=keyring.over))
+            puts.append(client_put_params(client.new, expected=client.expected))
+        if key_set is not None:
+            puts.append(key_set_put_params(key_set.new, expected=key_set.expected))
         items: Any = [{"Put": {"TableName": self._table, **put}} for put in puts]
         try:
             # The SDK gives all tries of one call the same token, so that a lost answer is not taken for a lost race.
-            with translated(_CANCELED):
+            with map_errors(_TRANSACTION_CANCELED):
                 self._client.transact_write_items(TransactItems=items)
         except ClientError as error:
             reasons: Any = error.response.get("CancellationReasons", [])
             codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
-            if codes and codes <= _MOVED:
-                raise Moved from error
+            if codes and codes <= _CONFLICT_CODES:
+                raise ConcurrentUpdate from error
             raise BackendUnavailable from error
 
     def _scan(self, prefix: str) -> Iterator[dict[str, Any]]:
@@ -63,12 +69,12 @@ class AdminTable(AccessTable):
             FilterExpression="begins_with(pk, :prefix)",
             ExpressionAttributeValues={":prefix": {"S": prefix}},
         )
-        with translated():
+        with map_errors():
             for page in pages:
                 yield from page["Items"]
 
 
-def server_clock(client: DynamoDBClient, own: Clock = wall_clock) -> Clock:
+def server_clock(client: DynamoDBClient, local_clock: Clock = wall_clock) -> Clock:
     """The time by the latest answer of DynamoDB; until there is one, this machine's."""
     offset = 0
 
@@ -80,32 +86,32 @@ def server_clock(client: DynamoDBClient, own: Clock = wall_clock) -> Clock:
         except ValueError:
             return
         if theirs is not None:
-            difference = theirs - own()
+            difference = theirs - local_clock()
             # Their time has whole seconds, and the answer took its way.
-            offset = difference if abs(difference) > _SKEW else 0
+            offset = difference if abs(difference) > _MAX_CLOCK_SKEW_MS else 0
 
     register: Callable[..., object] = client.meta.events.register
     register("after-call.dynamodb", note)
-    return lambda: own() + offset
+    return lambda: local_clock() + offset
 
 
-def _act_item(act: Act) -> dict[str, Any]:
-    time = datetime.fromtimestamp(act.at / 1000, UTC).isoformat(timespec="milliseconds")
+def _audit_entry_to_row(entry: AuditEntry) -> dict[str, Any]:
+    time = datetime.fromtimestamp(entry.occurred_at / 1000, UTC).isoformat(timespec="milliseconds")
     return {
-        "pk": {"S": f"{ACT}{time}#{secrets.token_hex(4)}"},
-        "at": {"N": str(act.at)},
-        "actor": {"S": act.actor},
-        "event": {"S": act.event},
-        "subject": {"S": act.subject},
-        "details": {"M": {name: {"S": value} for name, value in act.details.items()}},
+        "pk": {"S": f"{AUDIT_PREFIX}{time}#{secrets.token_hex(4)}"},
+        "occurred_at": {"N": str(entry.occurred_at)},
+        "actor": {"S": entry.actor},
+        "event": {"S": entry.event},
+        "subject": {"S": entry.subject},
+        "details": {"M": {name: {"S": value} for name, value in entry.details.items()}},
     }
 
 
-def _act_of(item: dict[str, Any]) -> Act:
-    return Act(
-        at=int(item["at"]["N"]),
-        actor=item["actor"]["S"],
-        event=item["event"]["S"],
-        subject=item["subject"]["S"],
-        details={name: value["S"] for name, value in item["details"]["M"].items()},
+def _audit_entry_from_row(row: dict[str, Any]) -> AuditEntry:
+    return AuditEntry(
+        occurred_at=int(row["occurred_at"]["N"]),
+        actor=row["actor"]["S"],
+        event=row["event"]["S"],
+        subject=row["subject"]["S"],
+        details={name: value["S"] for name, value in row["details"]["M"].items()},
     )

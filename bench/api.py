@@ -22,54 +22,57 @@ import boto3
 
 from bench import own_time, relay, report, service, ways
 from bench.errors import BenchError
-from bench.service import Service
-from bench.ways import Way
+from bench.service import BenchService
+from bench.ways import Contender
 from local.errors import LocalError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROUNDS, MEBIBYTES = 5, 256
+DEFAULT_ROUNDS, DEFAULT_SIZE_MIB = 5, 256
 MIB = 1024 * 1024
-REFERENCE = "boto3 upload_file"
-_TICKS = os.sysconf("SC_CLK_TCK")
-_SENDS = 8
+REFERENCE_CONTENDER = "boto3 upload_file"
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_MAX_INSTANCES = 8
 
 
 @dataclass(slots=True)
-class Measured:
+class Measurement:
     """What was seen of one way, a number for each round; `calls` of the S3 server for the file, where counted."""
 
     seconds: list[float] = field(default_factory=list)
-    processor: list[float] = field(default_factory=list)
-    peak: float = 0.0
-    calls: int | None = None
+    cpu_seconds: list[float] = field(default_factory=list)
+    peak_mb: float = 0.0
+    s3_calls: int | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench-api", description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"times each way (default {ROUNDS})")
-    parser.add_argument("--size", type=int, default=MEBIBYTES, metavar="MIB", help=f"default {MEBIBYTES}")
-    parser.add_argument("--write", action="store_true", help=report.HELP)
+    parser.add_argument("--rounds", type=int, default=DEFAULT_ROUNDS, help=f"times each way (default {DEFAULT_ROUNDS})")
+    parser.add_argument("--size", type=int, default=DEFAULT_SIZE_MIB, metavar="MIB", help=f"default {DEFAULT_SIZE_MIB}")
+    parser.add_argument("--write", action="store_true", help=report.WRITE_HELP)
     options = parser.parse_args(arguments)
     try:
-        with service.running("--copies", str(_SENDS)) as running, tempfile.TemporaryDirectory() as folder:
+        with (
+            service.running_service("--instances", str(_MAX_INSTANCES)) as running,
+            tempfile.TemporaryDirectory() as folder,
+        ):
             file = Path(folder) / "file.bin"
             file.write_bytes(os.urandom(options.size * MIB))
-            measured = compare(running, file, options.rounds)
+            measured = measure_contenders(running, file, options.rounds)
             own = own_time.measure(running)
     except (BenchError, LocalError) as error:
         print(f"bench-api: {error}", file=sys.stderr)
         return 1
-    figures = {"mebibytes": options.size, "ways": summary(measured, options.size), "own": own}
-    print(table(figures))
+    figures = {"size_mib": options.size, "contenders": summarize(measured, options.size), "handler_overhead": own}
+    print(format_table(figures))
     if options.write:
-        report.keep("api", figures, table(figures), plot)
+        report.write_report("api", figures, format_table(figures), plot)
     return 0
 
 
-def compare(running: Service, file: Path, rounds: int) -> dict[str, Measured]:
-    endpoint = running.described["s3_endpoint"]
+def measure_contenders(running: BenchService, file: Path, rounds: int) -> dict[str, Measurement]:
+    endpoint = running.connection_info["s3_endpoint"]
     boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -77,36 +80,40 @@ def compare(running: Service, file: Path, rounds: int) -> dict[str, Measured]:
         aws_access_key_id=running.credentials["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=running.credentials["AWS_SECRET_ACCESS_KEY"],
     ).create_bucket(Bucket=ways.BUCKET)
-    measured: dict[str, Measured] = {}
-    with ways.tus(running, endpoint, file) as tus:
+    measured: dict[str, Measurement] = {}
+    with ways.tus_contenders(running, endpoint, file) as tus:
         if not tus:
             print("tus-node-server is not measured: there is no npm here", file=sys.stderr)
         for number in range(rounds + 1):
-            for way in [*ways.ferry(running, file, number), *ways.direct(running, endpoint, file), *tus]:
-                found = measured.setdefault(way.name, Measured())
-                seconds, processor, peak = send(way)
+            for way in [
+                *ways.ferry_contenders(running, file, number),
+                *ways.s3_contenders(running, endpoint, file),
+                *tus,
+            ]:
+                found = measured.setdefault(way.name, Measurement())
+                seconds, processor, peak = run_contender(way)
                 if number:  # the first fills connections, caches and the pool of functions
                     found.seconds.append(seconds)
-                    found.processor.append(processor)
-                    found.peak = max(found.peak, peak)
-    with relay.relaying(endpoint) as counter, ways.tus(running, counter.url, file) as tus:
-        for way in [*ways.direct(running, counter.url, file), *tus]:
-            before = counter.count
-            send(way)
-            measured[way.name].calls = counter.count - before
+                    found.cpu_seconds.append(processor)
+                    found.peak_mb = max(found.peak_mb, peak)
+    with relay.start_proxy(endpoint) as counter, ways.tus_contenders(running, counter.url, file) as tus:
+        for way in [*ways.s3_contenders(running, counter.url, file), *tus]:
+            before = counter.request_count
+            run_contender(way)
+            measured[way.name].s3_calls = counter.request_count - before
     return measured
 
 
-def send(way: Way) -> tuple[float, float, float]:
+def run_contender(contender: Contender) -> tuple[float, float, float]:
     """Seconds, seconds of processor time, and the most memory of one process that serves it (MB; 0: none does)."""
-    before = processor_time(way.serving)
+    before = cpu_seconds(contender.server_pids)
     begun = time.perf_counter()
     with tempfile.TemporaryFile() as output:
         child = subprocess.Popen(
-            list(way.command), env=dict(way.env), stdin=subprocess.PIPE, stdout=output, stderr=output
+            list(contender.command), env=dict(contender.env), stdin=subprocess.PIPE, stdout=output, stderr=output
         )
         assert child.stdin is not None
-        child.stdin.write(way.stdin.encode())
+        child.stdin.write(contender.stdin.encode())
         child.stdin.close()
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - begun
@@ -114,12 +121,12 @@ def send(way: Way) -> tuple[float, float, float]:
         output.seek(0)
         said = output.read().decode("utf-8", "replace")
     if child.returncode:
-        raise BenchError(f"{way.name} ended with {child.returncode}: {said[-1500:]}")
-    processor = usage.ru_utime + usage.ru_stime + processor_time(way.serving) - before
-    return seconds, processor, max([0.0, *(peak_of(pid) for pid in way.serving)])
+        raise BenchError(f"{contender.name} ended with {child.returncode}: {said[-1500:]}")
+    processor = usage.ru_utime + usage.ru_stime + cpu_seconds(contender.server_pids) - before
+    return seconds, processor, max([0.0, *(peak_memory_mb(pid) for pid in contender.server_pids)])
 
 
-def processor_time(pids: Iterable[int]) -> float:
+def cpu_seconds(pids: Iterable[int]) -> float:
     """Seconds, user and system, of processes that are still there (proc(5), fields 14 and 15)."""
     total = 0
     for pid in pids:
@@ -128,10 +135,10 @@ def processor_time(pids: Iterable[int]) -> float:
         except OSError:
             continue
         total += int(fields[11]) + int(fields[12])
-    return total / _TICKS
+    return total / _TICKS_PER_SECOND
 
 
-def peak_of(pid: int) -> float:
+def peak_memory_mb(pid: int) -> float:
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except OSError:
@@ -139,40 +146,40 @@ def peak_of(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
 
 
-def summary(measured: Mapping[str, Measured], size: int) -> list[dict[str, Any]]:
-    reference = measured[REFERENCE].seconds
+def summarize(measured: Mapping[str, Measurement], size_mib: int) -> list[dict[str, Any]]:
+    reference = measured[REFERENCE_CONTENDER].seconds
     return [
         {
             "name": name,
-            "mb_per_second": round(size * MIB / 1e6 / statistics.median(found.seconds)),
-            "slowest": round(size * MIB / 1e6 / max(found.seconds)),
-            "fastest": round(size * MIB / 1e6 / min(found.seconds)),
+            "mb_per_second": round(size_mib * MIB / 1e6 / statistics.median(found.seconds)),
+            "slowest": round(size_mib * MIB / 1e6 / max(found.seconds)),
+            "fastest": round(size_mib * MIB / 1e6 / min(found.seconds)),
             "to_reference": round(
                 statistics.median(theirs / ours for ours, theirs in zip(found.seconds, reference, strict=True)), 2
             ),
-            "processor_seconds": round(statistics.median(found.processor), 2),
-            "peak_mb": round(found.peak),
-            "s3_calls": found.calls,
+            "cpu_seconds": round(statistics.median(found.cpu_seconds), 2),
+            "peak_mb": round(found.peak_mb),
+            "s3_calls": found.s3_calls,
         }
         for name, found in measured.items()
     ]
 
 
-def table(figures: Mapping[str, Any]) -> str:
-    size = f"{figures['mebibytes']} MiB, one S3 server"
+def format_table(figures: Mapping[str, Any]) -> str:
+    size = f"{figures['size_mib']} MiB, one S3 server"
     lines = [
-        f"| {size} | MB/s (range) | × {REFERENCE} | processor s | peak MB | S3 calls |",
+        f"| {size} | MB/s (range) | × {REFERENCE_CONTENDER} | processor s | peak MB | S3 calls |",
         "|---|--:|--:|--:|--:|--:|",
     ]
     lines += [
         f"| {row['name']} | {row['mb_per_second']} ({row['slowest']}–{row['fastest']}) | {row['to_reference']:.2f} "
-        f"| {row['processor_seconds']:.1f} | {row['peak_mb'] or '–'} | {row['s3_calls'] or '–'} |"
-        for row in figures["ways"]
+        f"| {row['cpu_seconds']:.1f} | {row['peak_mb'] or '–'} | {row['s3_calls'] or '–'} |"
+        for row in figures["contenders"]
     ]
-    own = figures["own"]
+    own = figures["handler_overhead"]
     told = (
-        f"A 4 MiB chunk: {own['own_ms']:.1f} ms of the function's own, backend calls subtracted; "
-        f"decoding and CRC alone {own['bare_ms']:.1f} ms; {own['ratio']:.2f} times."
+        f"A 4 MiB chunk: {own['handler_ms']:.1f} ms of the function's own, backend calls subtracted; "
+        f"decoding and CRC alone {own['baseline_ms']:.1f} ms; {own['ratio']:.2f} times."
     )
     lines += ["", told]
     return "\n".join(lines)
@@ -180,15 +187,15 @@ def table(figures: Mapping[str, Any]) -> str:
 
 def plot(axes: Axes, figures: Mapping[str, Any]) -> None:
     """MB/s each way, from the slowest round to the fastest."""
-    rows = figures["ways"][::-1]
+    rows = figures["contenders"][::-1]
     speeds = [row["mb_per_second"] for row in rows]
     spread = [
         [row["mb_per_second"] - row["slowest"] for row in rows],
         [row["fastest"] - row["mb_per_second"] for row in rows],
     ]
-    colours = [report.OURS if row["name"].startswith("Ferry") else report.THEIRS for row in rows]
-    axes.barh([row["name"] for row in rows], speeds, xerr=spread, color=colours, ecolor=report.INK, capsize=3)
-    axes.set_xlabel(f"MB/s, {figures['mebibytes']} MiB, median and range of the rounds")
+    colours = [report.FERRY_COLOR if row["name"].startswith("Ferry") else report.PEER_COLOR for row in rows]
+    axes.barh([row["name"] for row in rows], speeds, xerr=spread, color=colours, ecolor=report.TEXT_COLOR, capsize=3)
+    axes.set_xlabel(f"MB/s, {figures['size_mib']} MiB, median and range of the rounds")
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-BATCH = 100
+PRESIGN_BATCH = 100
 """Parts signed in one request."""
 
 
-class Sender:
+class KeepAliveClient:
     """Requests of one thread each on one connection of its own."""
 
     def __init__(self, base_url: str, token: str) -> None:
@@ -27,9 +27,11 @@ class Sender:
         self._authorization = {"Authorization": f"Bearer {token}"}
         self._local = threading.local()
 
-    def call(self, method: str, target: str, body: bytes | dict[str, Any], kind: str = "application/json") -> Any:
+    def call(
+        self, method: str, target: str, body: bytes | dict[str, Any], content_type: str = "application/json"
+    ) -> Any:
         content = json.dumps(body).encode() if isinstance(body, dict) else body
-        headers = {**self._authorization, "Content-Type": kind}
+        headers = {**self._authorization, "Content-Type": content_type}
         status, answer = self.send(self._host, method, target, content, headers)
         if status not in (200, 201):
             raise SystemExit(f"{method} {target}: {status} {answer[:500]!r}")
@@ -52,17 +54,17 @@ def main() -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--senders", type=int, default=1)
     options = parser.parse_args()
-    sender = Sender(options.base_url, sys.stdin.readline().strip())
+    sender = KeepAliveClient(options.base_url, sys.stdin.readline().strip())
     size = options.file.stat().st_size
     plan = sender.call("POST", "/upload/start", {"filename": options.name, "size": size})
     with ThreadPoolExecutor(options.senders) as threads:
-        send = _chunks if options.path == "chunks" else _parts
+        send = _send_chunks if options.path == "chunks" else _send_parts
         send(sender, threads, plan, options.file)
     sender.call("POST", "/upload/complete", {"filename": options.name, "upload_id": plan["upload_id"]})
     return 0
 
 
-def _chunks(sender: Sender, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> None:
+def _send_chunks(sender: KeepAliveClient, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> None:
     def one(index: int) -> None:
         query = {"filename": plan["filename"], "chunk_index": index, "upload_id": plan["upload_id"]}
         body = _read(file, (index - 1) * plan["chunk_size"], plan["chunk_size"])
@@ -71,7 +73,7 @@ def _chunks(sender: Sender, threads: ThreadPoolExecutor, plan: dict[str, Any], f
     list(threads.map(one, range(1, plan["chunk_count"] + 1)))
 
 
-def _parts(sender: Sender, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> None:
+def _send_parts(sender: KeepAliveClient, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> None:
     def one(signed: dict[str, Any]) -> None:
         url = urlsplit(signed["url"])
         body = _read(file, (signed["part_number"] - 1) * plan["part_size"], signed["size"])
@@ -79,8 +81,8 @@ def _parts(sender: Sender, threads: ThreadPoolExecutor, plan: dict[str, Any], fi
         if status != 200:
             raise SystemExit(f"part {signed['part_number']}: {status} {answer[:500]!r}")
 
-    for first in range(1, plan["part_count"] + 1, BATCH):
-        numbers = range(first, min(first + BATCH, plan["part_count"] + 1))
+    for first in range(1, plan["part_count"] + 1, PRESIGN_BATCH):
+        numbers = range(first, min(first + PRESIGN_BATCH, plan["part_count"] + 1))
         wanted = {"filename": plan["filename"], "parts": [{"part_number": number} for number in numbers]}
         list(threads.map(one, sender.call("POST", "/upload/parts", wanted)["parts"]))
 

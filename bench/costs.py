@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from bench.counted import SIGNED_AT_ONCE, Bill, count
-from ferry.grid import GIB, KIB, MIB, Grid
+from bench.counted import PRESIGN_BATCH, Usage, measure_usage
+from ferry.grid import GIB, KIB, MIB, ChunkLayout
 from tests.conftest import DUMMY
-from tests.support.template import properties
+from tests.support.template import resource_properties
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "costs.md"
@@ -40,8 +40,8 @@ class Prices:
 
 
 PRICES = Prices()
-GATEWAY_STEP = 512 * KIB
-CHUNK_SECONDS, OTHER_SECONDS = 0.150, 0.050
+GATEWAY_STEP_BYTES = 512 * KIB
+CHUNK_DURATION_SECONDS, OTHER_DURATION_SECONDS = 0.150, 0.050
 """How long a function is taken to run: assumed, for nothing here measures AWS's network."""
 
 
@@ -52,43 +52,43 @@ class Cost:
     s3: float
     dynamodb: float
     gateway: float
-    calls: float
-    seconds: float
+    lambda_requests: float
+    lambda_duration: float
 
     @property
     def total(self) -> float:
-        return self.s3 + self.dynamodb + self.gateway + self.calls + self.seconds
+        return self.s3 + self.dynamodb + self.gateway + self.lambda_requests + self.lambda_duration
 
 
 @dataclass(frozen=True)
-class Case:
+class Scenario:
     """A file of some size, sent by one path."""
 
     size: int
     chunk_size: int = 4 * MIB
-    direct: bool = False
-    in_json: bool = False
+    presigned: bool = False
+    json_body: bool = False
 
     @property
-    def grid(self) -> Grid:
-        return Grid.plan(self.size, self.chunk_size)
+    def layout(self) -> ChunkLayout:
+        return ChunkLayout.plan(self.size, self.chunk_size)
 
     @property
-    def bill(self) -> Bill:
-        return count(self.size, self.chunk_size, direct=self.direct)
+    def usage(self) -> Usage:
+        return measure_usage(self.size, self.chunk_size, presigned=self.presigned)
 
     @property
     def cost(self) -> Cost:
-        bill, prices = self.bill, PRICES
-        carried = -(-self.chunk_size * 4 // 3) + 100 if self.in_json else self.chunk_size
-        steps = max(1, -(-carried // GATEWAY_STEP))
-        seconds = bill.chunks * CHUNK_SECONDS + (bill.requests - bill.chunks) * OTHER_SECONDS
+        bill, prices = self.usage, PRICES
+        carried = -(-self.chunk_size * 4 // 3) + 100 if self.json_body else self.chunk_size
+        steps = max(1, -(-carried // GATEWAY_STEP_BYTES))
+        seconds = bill.chunks * CHUNK_DURATION_SECONDS + (bill.requests - bill.chunks) * OTHER_DURATION_SECONDS
         return Cost(
             s3=bill.puts * prices.s3_put + bill.gets * prices.s3_get,
             dynamodb=bill.write_units * prices.dynamodb_write + bill.read_units * prices.dynamodb_read,
             gateway=(bill.requests - bill.chunks + bill.chunks * steps) * prices.gateway_step,
-            calls=bill.requests * prices.lambda_request,
-            seconds=seconds * memory_gb() * prices.lambda_gb_second,
+            lambda_requests=bill.requests * prices.lambda_request,
+            lambda_duration=seconds * memory_gb() * prices.lambda_gb_second,
         )
 
     @property
@@ -99,49 +99,49 @@ class Case:
 @cache
 def memory_gb() -> float:
     """The upload function's memory, as the template has it."""
-    return float(properties("UploadFunction")["MemorySize"]) / 1_024
+    return float(resource_properties("UploadFunction")["MemorySize"]) / 1_024
 
 
-BY_CHUNK = [Case(64 * MIB, size) for size in (256 * KIB, MIB, 4 * MIB)]
-BY_FILE = [Case(size) for size in (4 * MIB, 64 * MIB, GIB)]
-DIRECT = [Case(size, direct=True) for size in (16 * MIB, GIB, 80_000 * MIB, 625 * GIB, 5 * TIB)]
-GOAL_API, GOAL_DIRECT = 3.60, 0.10
-THROUGH_THE_API, AT_64_MIB = Case(GIB), Case(625 * GIB, direct=True)
+BY_CHUNK_SIZE = [Scenario(64 * MIB, size) for size in (256 * KIB, MIB, 4 * MIB)]
+BY_FILE_SIZE = [Scenario(size) for size in (4 * MIB, 64 * MIB, GIB)]
+PRESIGNED = [Scenario(size, presigned=True) for size in (16 * MIB, GIB, 80_000 * MIB, 625 * GIB, 5 * TIB)]
+TARGET_API_USD, TARGET_PRESIGNED_USD = 3.60, 0.10
+API_SCENARIO, PRESIGNED_SCENARIO = Scenario(GIB), Scenario(625 * GIB, presigned=True)
 
-TUS = {4 * MIB: 5.5, 8 * MIB: 5.0}
+TUS_CALLS_PER_CHUNK = {4 * MIB: 5.5, 8 * MIB: 5.0}
 """S3 calls a chunk of tus-node-server with its s3-store, by chunk size, counted at a gateway."""
 
 
-def plain_presigned(part_size: int, parts: int) -> float:
+def plain_presigned_usd_per_tb(part_size_bytes: int, part_count: int) -> float:
     """USD a TB where a client is given one URL a part by nobody in particular: S3 alone, two calls more a file."""
-    return (parts + 2) * PRICES.s3_put * TB / (part_size * parts)
+    return (part_count + 2) * PRICES.s3_put * TB / (part_size_bytes * part_count)
 
 
-def tus(chunk_size: int) -> tuple[float, float]:
+def tus_usd_per_tb(chunk_size_bytes: int) -> tuple[float, float]:
     """USD a TB for S3 alone, if every call were a GET, and if every call were a PUT."""
-    calls = TUS[chunk_size] * TB / chunk_size
+    calls = TUS_CALLS_PER_CHUNK[chunk_size_bytes] * TB / chunk_size_bytes
     return calls * PRICES.s3_get, calls * PRICES.s3_put
 
 
-def size_of(number: int) -> str:
+def format_size(size_bytes: int) -> str:
     for unit, name in ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
-        if number >= unit:
-            value = number / unit
+        if size_bytes >= unit:
+            value = size_bytes / unit
             return f"{value:.0f} {name}" if value == int(value) else f"{value:.1f} {name}"
-    return f"{number} B"
+    return f"{size_bytes} B"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def format_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def usd(value: float) -> str:
+def format_usd(value: float) -> str:
     return f"{value:,.3f}" if value < 1 else f"{value:,.2f}"
 
 
-def bill_row(name: str, case: Case) -> list[str]:
-    bill = case.bill
+def usage_row(name: str, scenario: Scenario) -> list[str]:
+    bill = scenario.usage
     return [
         name,
         f"{bill.puts:,}",
@@ -153,38 +153,43 @@ def bill_row(name: str, case: Case) -> list[str]:
     ]
 
 
-def cost_row(name: str, case: Case) -> list[str]:
-    cost, per_tb = case.cost, TB / case.size
-    parts = (cost.s3, cost.dynamodb, cost.gateway, cost.calls, cost.seconds)
-    return [name, *(usd(part * per_tb) for part in parts), f"**{usd(case.usd_per_tb)}**"]
+def cost_row(name: str, scenario: Scenario) -> list[str]:
+    cost, per_tb = scenario.cost, TB / scenario.size
+    parts = (cost.s3, cost.dynamodb, cost.gateway, cost.lambda_requests, cost.lambda_duration)
+    return [name, *(format_usd(part * per_tb) for part in parts), f"**{format_usd(scenario.usd_per_tb)}**"]
 
 
-def goal_row(name: str, goal: float, case: Case) -> list[str]:
-    found = case.usd_per_tb
-    return [name, f"{goal:.2f}", usd(found), "met" if found <= goal else f"missed by {usd(found - goal)}"]
+def target_row(name: str, target_usd: float, scenario: Scenario) -> list[str]:
+    found = scenario.usd_per_tb
+    return [
+        name,
+        f"{target_usd:.2f}",
+        format_usd(found),
+        "met" if found <= target_usd else f"missed by {format_usd(found - target_usd)}",
+    ]
 
 
-def figures() -> str:
+def figures_line() -> str:
     """What the plot shows, in one line: it carries it, so that one drawn from other figures is found out."""
-    return "USD a TB: " + ", ".join(f"{case.usd_per_tb:.4f}" for case in (*BY_CHUNK, *DIRECT))
+    return "USD a TB: " + ", ".join(f"{case.usd_per_tb:.4f}" for case in (*BY_CHUNK_SIZE, *PRESIGNED))
 
 
-def parts_of(case: Case) -> str:
-    return f"{size_of(case.size)}, {case.grid.part_count:,} of {size_of(case.grid.part_size)}"
+def describe_parts(scenario: Scenario) -> str:
+    return f"{format_size(scenario.size)}, {scenario.layout.part_count:,} of {format_size(scenario.layout.part_size)}"
 
 
-def page() -> str:
-    api, direct = THROUGH_THE_API, AT_64_MIB
-    more = api.bill.chunks * 0.1 * memory_gb() * PRICES.lambda_gb_second * TB / api.size
+def render_page() -> str:
+    api, direct = API_SCENARIO, PRESIGNED_SCENARIO
+    more = api.usage.chunks * 0.1 * memory_gb() * PRICES.lambda_gb_second * TB / api.size
     parts = [
         (
-            "BILLS",
-            table(
+            "USAGE",
+            format_table(
                 ("one file", "S3 PUT class", "S3 GET class", "DynamoDB calls", "write units", "read units", "requests"),
                 [
-                    bill_row("1 GiB through the API, chunks of 4 MiB", api),
-                    bill_row("1 GiB straight to S3, parts of 8 MiB", DIRECT[1]),
-                    bill_row("625 GiB straight to S3, parts of 64 MiB", direct),
+                    usage_row("1 GiB through the API, chunks of 4 MiB", api),
+                    usage_row("1 GiB straight to S3, parts of 8 MiB", PRESIGNED[1]),
+                    usage_row("625 GiB straight to S3, parts of 64 MiB", direct),
                 ],
             ),
         ),
@@ -192,65 +197,70 @@ def page() -> str:
     columns = ("S3", "DynamoDB", "API Gateway", "Lambda calls", "Lambda time", "USD a TB")
     parts += [
         (
-            "GOALS",
-            table(
+            "TARGETS",
+            format_table(
                 ("", "goal", "is", ""),
                 [
-                    goal_row("straight to S3, parts of 64 MiB", GOAL_DIRECT, direct),
-                    goal_row("through the API, chunks of 4 MiB", GOAL_API, api),
+                    target_row("straight to S3, parts of 64 MiB", TARGET_PRESIGNED_USD, direct),
+                    target_row("through the API, chunks of 4 MiB", TARGET_API_USD, api),
                 ],
             ),
         ),
         (
             "BY_CHUNK",
-            table(("chunks of, file of 64 MiB", *columns), (cost_row(size_of(c.chunk_size), c) for c in BY_CHUNK)),
+            format_table(
+                ("chunks of, file of 64 MiB", *columns), (cost_row(format_size(c.chunk_size), c) for c in BY_CHUNK_SIZE)
+            ),
         ),
-        ("BY_FILE", table(("file, chunks of 4 MiB", *columns), (cost_row(size_of(c.size), c) for c in BY_FILE))),
+        (
+            "BY_FILE",
+            format_table(("file, chunks of 4 MiB", *columns), (cost_row(format_size(c.size), c) for c in BY_FILE_SIZE)),
+        ),
         (
             "IN_JSON",
-            table(
+            format_table(
                 ("body of a chunk, 4 MiB, file of 1 GiB", *columns),
                 [
                     cost_row("octet-stream", api),
-                    cost_row("JSON with base64", Case(GIB, in_json=True)),
+                    cost_row("JSON with base64", Scenario(GIB, json_body=True)),
                 ],
             ),
         ),
-        ("DIRECT", table(("file, parts", *columns), (cost_row(parts_of(c), c) for c in DIRECT))),
+        ("PRESIGNED", format_table(("file, parts", *columns), (cost_row(describe_parts(c), c) for c in PRESIGNED))),
         (
             "PEERS",
-            table(
+            format_table(
                 ("", "S3 calls", "USD a TB, S3 alone"),
                 [
                     [
                         "Ferry, parts of 64 MiB straight to S3",
-                        f"{direct.bill.puts / direct.grid.part_count:.4f} a part",
-                        usd(direct.cost.s3 * TB / direct.size),
+                        f"{direct.usage.puts / direct.layout.part_count:.4f} a part",
+                        format_usd(direct.cost.s3 * TB / direct.size),
                     ],
                     [
                         "plain presigned URLs, parts of 64 MiB",
                         "1 a part + 2 a file",
-                        usd(plain_presigned(64 * MIB, 10_000)),
+                        format_usd(plain_presigned_usd_per_tb(64 * MIB, 10_000)),
                     ],
                     [
                         "Ferry, chunks of 4 MiB through the API",
-                        f"{(api.bill.puts + api.bill.gets) / api.bill.chunks:.2f} a chunk",
-                        usd(api.cost.s3 * TB / api.size),
+                        f"{(api.usage.puts + api.usage.gets) / api.usage.chunks:.2f} a chunk",
+                        format_usd(api.cost.s3 * TB / api.size),
                     ],
                     *(
                         [
-                            f"tus-node-server with s3-store, chunks of {size_of(size)}",
+                            f"tus-node-server with s3-store, chunks of {format_size(size)}",
                             f"{calls} a chunk",
-                            f"{usd(tus(size)[0])} to {usd(tus(size)[1])}",
+                            f"{format_usd(tus_usd_per_tb(size)[0])} to {format_usd(tus_usd_per_tb(size)[1])}",
                         ]
-                        for size, calls in TUS.items()
+                        for size, calls in TUS_CALLS_PER_CHUNK.items()
                     ),
                 ],
             ),
         ),
         (
             "PRICES",
-            table(
+            format_table(
                 ("", "USD"),
                 [
                     ["S3, 1,000 PUT, COPY, POST or LIST", f"{PRICES.s3_put * 1_000:.4f}"],
@@ -264,11 +274,11 @@ def page() -> str:
             ),
         ),
         ("MEMORY", f"{memory_gb() * 1_024:,.0f} MB"),
-        ("CHUNK_MS", f"{CHUNK_SECONDS * 1_000:.0f} ms"),
-        ("OTHER_MS", f"{OTHER_SECONDS * 1_000:.0f} ms"),
-        ("MORE", usd(more)),
-        ("WITHOUT", usd(api.usd_per_tb - api.cost.seconds * TB / api.size)),
-        ("SIGNED", str(SIGNED_AT_ONCE)),
+        ("CHUNK_MS", f"{CHUNK_DURATION_SECONDS * 1_000:.0f} ms"),
+        ("OTHER_MS", f"{OTHER_DURATION_SECONDS * 1_000:.0f} ms"),
+        ("EXTRA_100_MS", format_usd(more)),
+        ("WITHOUT_LAMBDA_TIME", format_usd(api.usd_per_tb - api.cost.lambda_duration * TB / api.size)),
+        ("PRESIGN_BATCH", str(PRESIGN_BATCH)),
     ]
     text = (Path(__file__).with_name("costs.md.in")).read_text(encoding="utf-8")
     for name, value in parts:
@@ -280,11 +290,11 @@ def page() -> str:
 def main(arguments: Sequence[str]) -> int:
     for name, value in DUMMY.items():
         os.environ[name] = value
-    made = page()
+    made = render_page()
     if "--check" in arguments:
         if PAGE.read_text(encoding="utf-8") == made:
             return 0
-        print(f"{PAGE} is not what the counted calls give: make costs", file=sys.stderr)
+        print(f"{PAGE} is not what the counted calls give: make docs-costs", file=sys.stderr)
         return 1
     from bench.costs_plot import draw
 

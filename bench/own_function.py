@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 
-class Backends:
+class BackendTimer:
     """The seconds spent in calls to AWS."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Backends:
         kind._make_api_call = timed  # noqa: SLF001
 
 
-class Context:
+class LambdaContextStub:
     """What the platform tells of an invocation."""
 
     function_name = "own"
@@ -47,12 +47,12 @@ def main() -> None:
     import app  # type: ignore[import-not-found]  # the upload function's own folder is on the path
     import google_crc32c
 
-    backends = Backends()
+    backends = BackendTimer()
     for line in sys.stdin:
         event = json.loads(line)
         backends.seconds = 0.0
         begun = time.perf_counter()
-        answer = app.lambda_handler(event, Context())
+        answer = app.lambda_handler(event, LambdaContextStub())
         own = time.perf_counter() - begun - backends.seconds
         if answer["statusCode"] != 200:
             raise SystemExit(f"answered {answer}")

@@ -14,31 +14,31 @@ from typing import Any
 from bench import prepare
 from bench.cold import gateway_event
 from bench.errors import BenchError
-from bench.service import Service
-from local.api import BYTES, must
+from bench.service import BenchService
+from local.api import OCTET_STREAM, expect
 from local.launch import ROOT
 
-CHUNK = 4 * 1024 * 1024
-CHUNKS = 40
-WARM = 4
+CHUNK_BYTES = 4 * 1024 * 1024
+CHUNK_COUNT = 40
+WARMUP_CHUNKS = 4
 
 
-def measure(running: Service) -> dict[str, Any]:
+def measure(running: BenchService) -> dict[str, Any]:
     """Medians in milliseconds over chunks sent in order, each staged or assembled as it comes. Raises `BenchError`."""
-    interpreter = prepare.python()
-    prepare.installed()
+    interpreter = prepare.find_python()
+    prepare.install()
     function = running.stack.functions["UploadFunction"]
-    api, name = running.api(), "own time"
-    plan = must(api.start(name, CHUNK * CHUNKS), 201, "start").json
-    headers = {"authorization": f"Bearer {api.token}", "content-type": BYTES}
+    api, name = running.client(), "own time"
+    plan = expect(api.start(name, CHUNK_BYTES * CHUNK_COUNT), 201, "start").json
+    headers = {"authorization": f"Bearer {api.token}", "content-type": OCTET_STREAM}
     events = []
-    for index in range(1, CHUNKS + 1):
+    for index in range(1, CHUNK_COUNT + 1):
         query = f"filename=own%20time&chunk_index={index}&upload_id={plan['upload_id']}"
-        events.append(json.dumps(gateway_event("POST /upload/chunk", headers, os.urandom(CHUNK), query)))
+        events.append(json.dumps(gateway_event("POST /upload/chunk", headers, os.urandom(CHUNK_BYTES), query)))
     with tempfile.TemporaryDirectory() as folder:
-        code = Path(shutil.copytree(function.code, Path(folder) / "code"))
-        env = {**running.environment(function), **prepare.BYTECODE}
-        env["PYTHONPATH"] = prepare.path(code, prepare.LAYER, prepare.CLIENT)
+        code = Path(shutil.copytree(function.code_folder, Path(folder) / "code"))
+        env = {**running.environment(function), **prepare.BYTECODE_ENV}
+        env["PYTHONPATH"] = prepare.python_path(code, prepare.LAYER_FOLDER, prepare.RUNTIME_CLIENT_FOLDER)
         done = subprocess.run(
             [interpreter, str(ROOT / "bench" / "own_function.py")],
             env=env,
@@ -49,7 +49,7 @@ def measure(running: Service) -> dict[str, Any]:
         )
     if done.returncode:
         raise BenchError(f"the upload function failed: {done.stderr[-1500:]}")
-    pairs = [tuple(map(float, line.split())) for line in done.stderr.splitlines()][WARM:]
+    pairs = [tuple(map(float, line.split())) for line in done.stderr.splitlines()][WARMUP_CHUNKS:]
     own, bare = (statistics.median(pair[side] for pair in pairs) * 1000 for side in (0, 1))
     ratio = statistics.median(ours / theirs for ours, theirs in pairs)
-    return {"own_ms": round(own, 2), "bare_ms": round(bare, 2), "ratio": round(ratio, 2)}
+    return {"handler_ms": round(own, 2), "baseline_ms": round(bare, 2), "ratio": round(ratio, 2)}

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect"}
 
 
-class Relay(http.server.ThreadingHTTPServer):
+class CountingProxy(http.server.ThreadingHTTPServer):
     """Hands every request on unchanged, its Host header too: signatures cover it."""
 
     daemon_threads = True
@@ -21,7 +21,7 @@ class Relay(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.target = urlsplit(target).netloc
         self.lock = threading.Lock()
-        self.count = 0
+        self.request_count = 0
 
     @property
     def url(self) -> str:
@@ -33,11 +33,11 @@ class Relay(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Relay
+    server: CountingProxy
 
-    def _hand_on(self) -> None:
+    def _forward(self) -> None:
         with self.server.lock:
-            self.server.count += 1
+            self.server.request_count += 1
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
         connection = http.client.HTTPConnection(self.server.target)
@@ -56,15 +56,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _hand_on  # noqa: N815 - as the base class calls them
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _forward  # noqa: N815 - as the base class calls them
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is the base class's
         """Nothing."""
 
 
 @contextmanager
-def relaying(target: str) -> Iterator[Relay]:
-    with Relay(target) as relay:
+def start_proxy(target: str) -> Iterator[CountingProxy]:
+    with CountingProxy(target) as relay:
         threading.Thread(target=relay.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         try:
             yield relay

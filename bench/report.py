@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PAGE = ROOT / "docs" / "performance.md"
-FOLDER = ROOT / "docs" / "performance"
-HELP = "keep the figures, the plot and the table in docs/performance.md"
-OURS, THEIRS, INK = "#1f6feb", "#9aa4b2", "#6b7280"
+FIGURES_FOLDER = ROOT / "docs" / "performance"
+WRITE_HELP = "keep the figures, the plot and the table in docs/performance.md"
+FERRY_COLOR, PEER_COLOR, TEXT_COLOR = "#1f6feb", "#9aa4b2", "#6b7280"
 """Colours that can be read on a light page and on a dark one."""
 
 
-def keep(name: str, figures: Any, table: str, plot: Callable[[Axes, Any], None]) -> None:
+def write_report(name: str, figures: Any, table: str, plot: Callable[[Axes, Any], None]) -> None:
     """Write `name`.json and `name`.svg, and put the table between the page's marks for `name`."""
-    FOLDER.mkdir(exist_ok=True)
-    (FOLDER / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    FIGURES_FOLDER.mkdir(exist_ok=True)
+    (FIGURES_FOLDER / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     _draw(name, figures, plot)
     page = PAGE.read_text(encoding="utf-8")
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -43,16 +43,16 @@ def _draw(name: str, figures: Any, plot: Callable[[Axes, Any], None]) -> None:
 
     style = {
         "svg.hashsalt": name,  # the same figures, the same file
-        "text.color": INK,
-        "axes.labelcolor": INK,
-        "axes.edgecolor": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
+        "text.color": TEXT_COLOR,
+        "axes.labelcolor": TEXT_COLOR,
+        "axes.edgecolor": TEXT_COLOR,
+        "xtick.color": TEXT_COLOR,
+        "ytick.color": TEXT_COLOR,
         "font.size": 10,
     }
     with plt.rc_context(style):
         figure, axes = plt.subplots(figsize=(9, 3.4), layout="constrained")
         plot(axes, figures)
         axes.spines[["top", "right"]].set_visible(False)
-        figure.savefig(FOLDER / f"{name}.svg", transparent=True, metadata={"Date": None})
+        figure.savefig(FIGURES_FOLDER / f"{name}.svg", transparent=True, metadata={"Date": None})
         plt.close(figure)

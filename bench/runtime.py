@@ -19,22 +19,22 @@ from typing import Any
 
 from bench.errors import BenchError
 
-SECONDS = 60.0
-_VERSION = "/2018-06-01/runtime"
-_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
+TIMEOUT_SECONDS = 60.0
+_API_PREFIX = "/2018-06-01/runtime"
+_PEAK_MEMORY = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class ColdStart:
     """From the process's start to its first answer: seconds, the most memory it had (MB), the answer, what it said."""
 
     seconds: float
-    peak: float
-    answer: Any
-    said: str
+    peak_mb: float
+    response: Any
+    output: str
 
 
-class _Platform(http.server.ThreadingHTTPServer):
+class _RuntimeApiServer(http.server.ThreadingHTTPServer):
     """Lambda's side of the runtime API: hands out one event, takes one answer, and lets the process wait after that."""
 
     daemon_threads = True
@@ -42,19 +42,19 @@ class _Platform(http.server.ThreadingHTTPServer):
     def __init__(self, event: bytes) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.event: bytes | None = event
-        self.answered = threading.Event()
-        self.at = 0.0
-        self.answer: Any = None
+        self.response_received = threading.Event()
+        self.responded_at_perf_counter = 0.0
+        self.response: Any = None
         self.failure = ""
-        self.over = threading.Event()
+        self.closing = threading.Event()
 
-    def settle(self, path: str, body: bytes) -> None:
-        self.at = time.perf_counter()
+    def record_result(self, path: str, body: bytes) -> None:
+        self.responded_at_perf_counter = time.perf_counter()
         if path.endswith("/response"):
-            self.answer = json.loads(body)
+            self.response = json.loads(body)
         else:
             self.failure = body.decode("utf-8", "replace")
-        self.answered.set()
+        self.response_received.set()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Nothing: a process that has answered is killed while it asks for more."""
@@ -62,17 +62,17 @@ class _Platform(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Platform
+    server: _RuntimeApiServer
 
     def do_GET(self) -> None:
         """`/invocation/next`: the event the first time, then silence."""
         event, self.server.event = self.server.event, None
         if event is None:
-            self.server.over.wait()
+            self.server.closing.wait()
             return
         self.send_response(HTTPStatus.OK)
         self.send_header("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
-        self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + SECONDS) * 1000)))
+        self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + TIMEOUT_SECONDS) * 1000)))
         self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:000000000000:function:cold")
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(event)))
@@ -81,7 +81,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """`/invocation/<id>/response` and the two ways to report an error."""
-        self.server.settle(self.path, self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.record_result(self.path, self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(HTTPStatus.ACCEPTED)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -90,33 +90,35 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Nothing: whoever measures prints."""
 
 
-def start(command: Sequence[str], event: Mapping[str, Any], *, env: Mapping[str, str], folder: Path) -> Start:
+def time_cold_start(
+    command: Sequence[str], event: Mapping[str, Any], *, env: Mapping[str, str], work_folder: Path
+) -> ColdStart:
     """Start `command` (a runtime client with its handler) in `folder`, and time it to its first answer.
 
     Raises:
         BenchError: it reported an error, or did not answer within `SECONDS`.
     """
-    with _Platform(json.dumps(event).encode()) as platform:
+    with _RuntimeApiServer(json.dumps(event).encode()) as platform:
         threading.Thread(target=platform.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         address = "{}:{}".format(*platform.server_address)
         begun = time.perf_counter()
         process = subprocess.Popen(
             list(command),
             env={**env, "AWS_LAMBDA_RUNTIME_API": address},
-            cwd=folder,
+            cwd=work_folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
         try:
-            answered = platform.answered.wait(SECONDS)
-            peak = _PEAK.search(Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8"))
+            answered = platform.response_received.wait(TIMEOUT_SECONDS)
+            peak = _PEAK_MEMORY.search(Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8"))
         finally:
             process.kill()
             output, _ = process.communicate()
-            platform.over.set()
+            platform.closing.set()
             platform.shutdown()
         said = output.decode("utf-8", "replace")
         if not answered or platform.failure or peak is None:
             raise BenchError(f"{' '.join(command)} did not answer; it said: {platform.failure or said[-2000:]}")
-        return Start(platform.at - begun, int(peak[1]) / 1024, platform.answer, said)
+        return ColdStart(platform.responded_at_perf_counter - begun, int(peak[1]) / 1024, platform.response, said)

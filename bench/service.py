@@ -12,28 +12,28 @@ from pathlib import Path
 from typing import Any
 
 from local import stack, template
-from local.api import Api
+from local.api import FerryClient
 from local.emulator import platform_environment
-from local.launch import ROOT, Launched
+from local.launch import ROOT, LocalService
 from local.stack import Function, Stack
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class BenchService:
     """A running service. `stack` is its template, resolved for its backends; `credentials` are theirs."""
 
-    launched: Launched
+    local_service: LocalService
     stack: Stack
     credentials: dict[str, str]
 
     @property
-    def described(self) -> dict[str, Any]:
-        return self.launched.described
+    def connection_info(self) -> dict[str, Any]:
+        return self.local_service.connection_info
 
-    def api(self) -> Api:
+    def client(self) -> FerryClient:
         """The API, as the client `demo`."""
-        client = self.described["clients"][0]
-        return Api(self.described["base_url"]).log_in(client["client_id"], client["client_secret"])
+        client = self.connection_info["clients"][0]
+        return FerryClient(self.connection_info["base_url"]).authenticate(client["client_id"], client["client_secret"])
 
     def environment(self, function: Function) -> dict[str, str]:
         """What the function finds in its environment on Lambda, but for the import path and the runtime's address."""
@@ -41,26 +41,26 @@ class Service:
 
 
 @contextmanager
-def running(*options: str) -> Iterator[Service]:
+def running_service(*options: str) -> Iterator[BenchService]:
     """A service over a folder of its own, gone afterwards. Raises `local.errors.LocalError`."""
     folder = Path(tempfile.mkdtemp(prefix="ferry-bench-"))
     try:
-        launched = Launched(folder / "state", options=options)
+        launched = LocalService(folder / "state", options=options)
         try:
-            yield _service(launched)
+            yield _bench_service(launched)
         finally:
             launched.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _service(launched: Launched) -> Service:
-    known = json.loads((launched.state / "backends.json").read_text(encoding="utf-8"))
-    described = launched.described
+def _bench_service(local_service: LocalService) -> BenchService:
+    known = json.loads((local_service.state_folder / "backends.json").read_text(encoding="utf-8"))
+    described = local_service.connection_info
     tables = described["dynamodb_endpoint"]
     endpoints = f"s3={described['s3_endpoint']},dynamodb={tables},kms={tables}"
-    resolved = stack.read(
-        template.load(ROOT / "template.yaml"), ROOT, {"Endpoints": endpoints}, references=known["keys"]
+    resolved = stack.resolve_stack(
+        template.load_template(ROOT / "template.yaml"), ROOT, {"Endpoints": endpoints}, references=known["keys"]
     )
     credentials = {"AWS_ACCESS_KEY_ID": known["access_key"], "AWS_SECRET_ACCESS_KEY": known["secret_key"]}
-    return Service(launched, resolved, credentials)
+    return BenchService(local_service, resolved, credentials)

@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.service import Service
-from local.launch import ROOT, processes_of
+from bench.service import BenchService
+from local.launch import ROOT, find_processes
 
 BUCKET = "peers"
-TUS = ROOT / "bench" / "tus"
-PART = 8 * 1024 * 1024
-CHUNK = 4 * 1024 * 1024
-_CLIENT = [sys.executable, "-m", "bench.client"]
-_BOTO3 = """
+TUS_FOLDER = ROOT / "bench" / "tus"
+PART_BYTES = 8 * 1024 * 1024
+CHUNK_BYTES = 4 * 1024 * 1024
+_CLIENT_COMMAND = [sys.executable, "-m", "bench.client"]
+_BOTO3_SCRIPT = """
 import sys, boto3
 from boto3.s3.transfer import TransferConfig
 config = TransferConfig(multipart_threshold=1, multipart_chunksize=int(sys.argv[4]), max_concurrency=4)
 boto3.client("s3", endpoint_url=sys.argv[1]).upload_file(sys.argv[3], sys.argv[2], "boto3", Config=config)
 """
-_TUSPY = """
+_TUSPY_SCRIPT = """
 import sys
 from tusclient.client import TusClient
 uploader = TusClient(sys.argv[1]).uploader(sys.argv[2], chunk_size=int(sys.argv[3]), metadata={"filename": "tus"})
@@ -35,25 +35,27 @@ uploader.upload()
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Contender:
     """`command` sends the file; `serving` are the processes between it and the S3 server."""
 
     name: str
     command: Sequence[str]
     env: Mapping[str, str]
-    serving: Sequence[int] = ()
+    server_pids: Sequence[int] = ()
     stdin: str = ""
 
 
-def ferry(service: Service, file: Path, number: int) -> list[Way]:
+def ferry_contenders(service: BenchService, file: Path, round_number: int) -> list[Contender]:
     """Through the API with one and four senders, and straight to S3 with four; `number` makes the names new."""
-    base, token = service.described["base_url"], service.api().token
-    serving = [pid for pid in processes_of(service.launched.state) if not _is_store(pid)]
+    base, token = service.connection_info["base_url"], service.client().token
+    serving = [pid for pid in find_processes(service.local_service.state_folder) if not _is_s3_server(pid)]
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
 
-    def way(title: str, path: str, senders: int) -> Way:
-        name = f"{path}-{senders}-{number}"
-        return Way(title, [*_CLIENT, path, base, name, str(file), "--senders", str(senders)], env, serving, token)
+    def way(title: str, path: str, senders: int) -> Contender:
+        name = f"{path}-{senders}-{round_number}"
+        return Contender(
+            title, [*_CLIENT_COMMAND, path, base, name, str(file), "--senders", str(senders)], env, serving, token
+        )
 
     return [
         way("Ferry, chunks, 1 sender", "chunks", 1),
@@ -62,53 +64,57 @@ def ferry(service: Service, file: Path, number: int) -> list[Way]:
     ]
 
 
-def direct(service: Service, endpoint: str, file: Path) -> list[Way]:
+def s3_contenders(service: BenchService, endpoint: str, file: Path) -> list[Contender]:
     """S3's own clients, in parts as large as Ferry's, four at a time."""
-    env = _for_store(service)
+    env = _s3_environment(service)
     s5cmd = str(Path(sys.executable).with_name("s5cmd"))
-    copy = ["cp", "--concurrency", "4", "--part-size", str(PART >> 20), str(file), f"s3://{BUCKET}/s5cmd"]
+    copy = ["cp", "--concurrency", "4", "--part-size", str(PART_BYTES >> 20), str(file), f"s3://{BUCKET}/s5cmd"]
     return [
-        Way("boto3 upload_file", [sys.executable, "-c", _BOTO3, endpoint, BUCKET, str(file), str(PART)], env),
-        Way("s5cmd", [s5cmd, "--endpoint-url", endpoint, "--log", "error", *copy], env),
+        Contender(
+            "boto3 upload_file",
+            [sys.executable, "-c", _BOTO3_SCRIPT, endpoint, BUCKET, str(file), str(PART_BYTES)],
+            env,
+        ),
+        Contender("s5cmd", [s5cmd, "--endpoint-url", endpoint, "--log", "error", *copy], env),
     ]
 
 
 @contextmanager
-def tus(service: Service, endpoint: str, file: Path) -> Iterator[list[Way]]:
+def tus_contenders(service: BenchService, endpoint: str, file: Path) -> Iterator[list[Contender]]:
     """tus-node-server with its S3 store, and tuspy; nothing where there is no Node to run it with."""
     if shutil.which("npm") is None:
         yield []
         return
     _install_tus()
-    command = ["node", str(TUS / "server.mjs"), endpoint, BUCKET, str(PART)]
-    server = subprocess.Popen(command, env=_for_store(service), stdout=subprocess.PIPE, text=True)
+    command = ["node", str(TUS_FOLDER / "server.mjs"), endpoint, BUCKET, str(PART_BYTES)]
+    server = subprocess.Popen(command, env=_s3_environment(service), stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
         if not url:
             raise BenchError("tus-node-server did not start")
-        sending = [sys.executable, "-c", _TUSPY, url, str(file), str(CHUNK)]
-        yield [Way("tus-node-server, s3-store, tuspy", sending, {"PATH": os.environ["PATH"]}, [server.pid])]
+        sending = [sys.executable, "-c", _TUSPY_SCRIPT, url, str(file), str(CHUNK_BYTES)]
+        yield [Contender("tus-node-server, s3-store, tuspy", sending, {"PATH": os.environ["PATH"]}, [server.pid])]
     finally:
         server.terminate()
         server.wait()
 
 
 def _install_tus() -> None:
-    if (TUS / "node_modules").is_dir():
+    if (TUS_FOLDER / "node_modules").is_dir():
         return
     done = subprocess.run(
-        ["npm", "ci", "--silent", "--ignore-scripts"], cwd=TUS, capture_output=True, text=True, check=False
+        ["npm", "ci", "--silent", "--ignore-scripts"], cwd=TUS_FOLDER, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise BenchError(f"npm could not install tus-node-server: {done.stderr[-1000:]}")
 
 
-def _for_store(service: Service) -> dict[str, str]:
+def _s3_environment(service: BenchService) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"} | (
         service.credentials
     )
 
 
-def _is_store(pid: int) -> bool:
+def _is_s3_server(pid: int) -> bool:
     return b"weed" in Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0]

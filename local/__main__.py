@@ -6,11 +6,11 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-_NEEDED = ("samcli", "awslambdaric", "ministack", "hypercorn", "yaml", "boto3", "cryptography")
+_REQUIRED_MODULES = ("samcli", "awslambdaric", "ministack", "hypercorn", "yaml", "boto3", "cryptography")
 
 
 def main() -> int:
-    missing = [name for name in _NEEDED if find_spec(name) is None]
+    missing = [name for name in _REQUIRED_MODULES if find_spec(name) is None]
     if missing:
         print(
             f"ferry: this Python lacks {', '.join(missing)}: start with `make run`, which installs them",

@@ -17,21 +17,21 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-TIMEOUT = 60.0
-BYTES = "application/octet-stream"
-_PIECE = 1024 * 1024
+TIMEOUT_SECONDS = 60.0
+OCTET_STREAM = "application/octet-stream"
+_READ_SIZE_BYTES = 1024 * 1024
 
 
-class Refused(Exception):
+class UnexpectedResponseError(Exception):
     """An answer that was not the one expected."""
 
-    def __init__(self, what: str, answer: Answer) -> None:
-        super().__init__(f"{what}: {answer.status} {answer.body[:500].decode('utf-8', 'replace')}")
-        self.answer = answer
+    def __init__(self, action: str, response: ApiResponse) -> None:
+        super().__init__(f"{action}: {response.status} {response.body[:500].decode('utf-8', 'replace')}")
+        self.response = response
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """A response; header names in lower case."""
 
     status: int
@@ -60,9 +60,9 @@ def open_url(
     """
     parts = urlsplit(url)
     connection = (
-        http.client.HTTPSConnection(parts.netloc, timeout=TIMEOUT, context=ssl.create_default_context())
+        http.client.HTTPSConnection(parts.netloc, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context())
         if parts.scheme == "https"
-        else http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT)
+        else http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT_SECONDS)
     )
     try:
         # Not urlsplit's idea of the target: a lone `?` or an escaped dot must arrive as it was written.
@@ -74,14 +74,14 @@ def open_url(
         connection.close()
 
 
-def fetch(method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+def fetch(method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> ApiResponse:
     """As `open_url`, read to its end."""
     with open_url(method, url, body, headers) as response:
         found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, found, response.read())
+        return ApiResponse(response.status, found, response.read())
 
 
-def escape(name: str) -> str:
+def quote_filename(name: str) -> str:
     """A filename as one segment of a path."""
     return quote(name, safe="")
 
@@ -96,7 +96,7 @@ def content_digest(body: bytes) -> str:
     return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"
 
 
-class Api:
+class FerryClient:
     """The routes. `token` is an access token, or empty for none."""
 
     def __init__(self, base_url: str, token: str = "") -> None:
@@ -109,62 +109,66 @@ class Api:
         target: str,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> ApiResponse:
         authorization = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         return fetch(method, self.base_url + target, body, {**authorization, **(headers or {})})
 
-    def post(self, target: str, **members: object) -> Answer:
+    def post(self, target: str, **members: object) -> ApiResponse:
         """A request with a JSON body; members that are None are left out."""
         body = json.dumps({name: value for name, value in members.items() if value is not None}).encode()
         return self.request("POST", target, body, {"Content-Type": "application/json"})
 
-    def log_in(self, client_id: str, client_secret: str, scope: str | None = None) -> Api:
+    def authenticate(self, client_id: str, client_secret: str, scope: str | None = None) -> FerryClient:
         """The same API, with a token. Raises `Refused`."""
         form = {"grant_type": "client_credentials", **({"scope": scope} if scope else {})}
         basic = base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
         headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/x-www-form-urlencoded"}
         answer = fetch("POST", self.base_url + "/auth/token", urlencode(form).encode(), headers)
-        return Api(self.base_url, must(answer, 200, "token").json["access_token"])
+        return FerryClient(self.base_url, expect(answer, 200, "token").json["access_token"])
 
-    def start(self, filename: str, size: int, **more: object) -> Answer:
-        return self.post("/upload/start", filename=filename, size=size, **more)
+    def start(self, filename: str, size: int, **members: object) -> ApiResponse:
+        return self.post("/upload/start", filename=filename, size=size, **members)
 
-    def send_chunk(self, filename: str, index: int, body: bytes, **query: str) -> Answer:
+    def send_chunk(self, filename: str, index: int, body: bytes, **query: str) -> ApiResponse:
         """One chunk in the raw form, its digest with it."""
         target = "/upload/chunk?" + urlencode({"filename": filename, "chunk_index": index, **query})
-        return self.request("POST", target, body, {"Content-Type": BYTES, "Content-Digest": content_digest(body)})
+        return self.request(
+            "POST", target, body, {"Content-Type": OCTET_STREAM, "Content-Digest": content_digest(body)}
+        )
 
-    def sign(self, filename: str, *numbers: int, **more: object) -> Answer:
-        return self.post("/upload/parts", filename=filename, parts=[{"part_number": n} for n in numbers], **more)
+    def presign_parts(self, filename: str, *part_numbers: int, **members: object) -> ApiResponse:
+        return self.post(
+            "/upload/parts", filename=filename, parts=[{"part_number": n} for n in part_numbers], **members
+        )
 
-    def complete(self, filename: str, **more: object) -> Answer:
-        return self.post("/upload/complete", filename=filename, **more)
+    def complete(self, filename: str, **members: object) -> ApiResponse:
+        return self.post("/upload/complete", filename=filename, **members)
 
-    def status(self, filename: str, **query: int) -> Answer:
+    def status(self, filename: str, **query: int) -> ApiResponse:
         tail = f"?{urlencode(query)}" if query else ""
-        return self.request("GET", f"/status/{escape(filename)}{tail}")
+        return self.request("GET", f"/status/{quote_filename(filename)}{tail}")
 
-    def download(self, filename: str, byte_range: str | None = None) -> Answer:
+    def download(self, filename: str, byte_range: str | None = None) -> ApiResponse:
         """The file or a range of it, the redirect followed without the token, which is not S3's to see."""
         route = "/download" if byte_range is None else "/download/partial"
         headers = {} if byte_range is None else {"Range": byte_range}
-        answer = self.request("GET", f"{route}/{escape(filename)}", headers=headers)
+        answer = self.request("GET", f"{route}/{quote_filename(filename)}", headers=headers)
         return fetch("GET", answer.headers["location"], headers=headers) if answer.status == 307 else answer
 
 
-def put_part(signed: Mapping[str, Any], body: bytes) -> Answer:
+def put_part(part: Mapping[str, Any], body: bytes) -> ApiResponse:
     """A part straight to S3, with the headers that its URL was signed with."""
-    return fetch("PUT", signed["url"], body, signed["headers"])
+    return fetch("PUT", part["url"], body, part["headers"])
 
 
-def pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
+def iter_body(response: http.client.HTTPResponse) -> Iterator[bytes]:
     """The body bit by bit, so that a large one needs no memory."""
-    while piece := response.read(_PIECE):
+    while piece := response.read(_READ_SIZE_BYTES):
         yield piece
 
 
-def must(answer: Answer, status: int, what: str) -> Answer:
+def expect(response: ApiResponse, expected_status: int, action: str) -> ApiResponse:
     """The answer, which has this status. Raises `Refused`."""
-    if answer.status != status:
-        raise Refused(what, answer)
-    return answer
+    if response.status != expected_status:
+        raise UnexpectedResponseError(action, response)
+    return response

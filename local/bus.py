@@ -16,16 +16,16 @@ from uuid import uuid4
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from local import limits
-from local.asgi import acceptable, answer_json, body_of, lifespan
-from local.stack import ACCOUNT, REGION
+from local.asgi import handle_lifespan, is_trusted_request, read_body, send_json
+from local.stack import ACCOUNT_ID, REGION
 
-TARGET = b"AWSEvents.PutEvents"
-FILE = "events.jsonl"
-_FILE_BYTES = 10 * 1024 * 1024
-_REFUSED = {"ErrorCode": "ValidationException", "ErrorMessage": "not an event of this bus"}
+PUT_EVENTS_TARGET = b"AWSEvents.PutEvents"
+EVENTS_FILE = "events.jsonl"
+_MAX_FILE_BYTES = 10 * 1024 * 1024
+_REJECTED_ENTRY = {"ErrorCode": "ValidationException", "ErrorMessage": "not an event of this bus"}
 
 
-class Bus:
+class EventBridgeEmulator:
     """An ASGI application.
 
     Args:
@@ -34,43 +34,43 @@ class Bus:
         echo: whether the terminal shows them too: type and upload, no file's name.
     """
 
-    def __init__(self, names: frozenset[str], folder: Path, *, echo: bool) -> None:
-        self._names = names
-        self._path = folder / FILE
+    def __init__(self, bus_names: frozenset[str], folder: Path, *, echo: bool) -> None:
+        self._bus_names = bus_names
+        self._path = folder / EVENTS_FILE
         self._echo = echo
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
-            await lifespan(receive, send)
+            await handle_lifespan(receive, send)
         elif scope["type"] == "http":
-            status, answer = self.accept(scope, await body_of(receive, limits.EVENT))
-            await answer_json(send, status, answer)
+            status, answer = self.put_events(scope, await read_body(receive, limits.MAX_ASYNC_EVENT_BYTES))
+            await send_json(send, status, answer)
 
-    def accept(self, scope: HTTPScope, body: bytes) -> tuple[int, Mapping[str, Any]]:
+    def put_events(self, scope: HTTPScope, body: bytes) -> tuple[int, Mapping[str, Any]]:
         """The status and the body of the answer. What was taken is in the file by then."""
-        if not acceptable(scope["headers"]):
+        if not is_trusted_request(scope["headers"]):
             return 403, {"__type": "AccessDeniedException"}
-        if scope["method"] != "POST" or dict(scope["headers"]).get(b"x-amz-target") != TARGET:
+        if scope["method"] != "POST" or dict(scope["headers"]).get(b"x-amz-target") != PUT_EVENTS_TARGET:
             return 400, {"__type": "UnknownOperationException"}
         try:
             entries = json.loads(body)["Entries"]
             total = sum(len(json.dumps(entry).encode()) for entry in entries)
         except (ValueError, KeyError, TypeError):
             return 400, {"__type": "SerializationException"}
-        if not 1 <= len(entries) <= limits.EVENTS_AT_ONCE or total > limits.EVENTS_BYTES:
+        if not 1 <= len(entries) <= limits.MAX_PUT_EVENTS_ENTRIES or total > limits.MAX_PUT_EVENTS_BYTES:
             return 400, {"__type": "ValidationException"}
-        answers = [self._take(entry) for entry in entries]
+        answers = [self._put_entry(entry) for entry in entries]
         return 200, {"FailedEntryCount": sum("ErrorCode" in answer for answer in answers), "Entries": answers}
 
-    def _take(self, entry: Any) -> Mapping[str, str]:
+    def _put_entry(self, entry: Any) -> Mapping[str, str]:
         try:
-            event = _event(entry)
+            event = _build_event(entry)
         except (ValueError, KeyError, TypeError):
-            return _REFUSED
-        if entry.get("EventBusName") not in self._names or not isinstance(event["detail"], dict):
-            return _REFUSED
-        if self._path.exists() and self._path.stat().st_size > _FILE_BYTES:
-            self._path.replace(self._path.with_name(f"{FILE}.1"))
+            return _REJECTED_ENTRY
+        if entry.get("EventBusName") not in self._bus_names or not isinstance(event["detail"], dict):
+            return _REJECTED_ENTRY
+        if self._path.exists() and self._path.stat().st_size > _MAX_FILE_BYTES:
+            self._path.replace(self._path.with_name(f"{EVENTS_FILE}.1"))
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
         if self._echo:
@@ -78,7 +78,7 @@ class Bus:
         return {"EventId": event["id"]}
 
 
-def _event(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _build_event(entry: Mapping[str, Any]) -> dict[str, Any]:
     """As a rule's target gets it."""
     time = datetime.fromtimestamp(entry["Time"], UTC) if "Time" in entry else datetime.now(UTC)
     return {
@@ -86,7 +86,7 @@ def _event(entry: Mapping[str, Any]) -> dict[str, Any]:
         "id": str(uuid4()),
         "detail-type": str(entry["DetailType"]),
         "source": str(entry["Source"]),
-        "account": ACCOUNT,
+        "account": ACCOUNT_ID,
         "time": f"{time:%Y-%m-%dT%H:%M:%SZ}",
         "region": REGION,
         "resources": list(entry.get("Resources", [])),

@@ -11,25 +11,25 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from local.state import State
+from local.state import StateFolder
 
-_LEASH = Path(__file__).with_name("leash.py")
-_PIECE = 64 * 1024
+_DIE_WITH_PARENT_SCRIPT = Path(__file__).with_name("leash.py")
+_READ_SIZE_BYTES = 64 * 1024
 # What the platform and a function's metrics say of every single call goes to the log file only.
-_NOISE = (b"START RequestId: ", b"END RequestId: ", b"REPORT RequestId: ", b'{"_aws":')
+_SUPPRESSED_PREFIXES = (b"START RequestId: ", b"END RequestId: ", b"REPORT RequestId: ", b'{"_aws":')
 
 
-def leashed(command: Sequence[str], *, parent: int) -> list[str]:
+def die_with_parent_command(command: Sequence[str], *, parent_pid: int) -> list[str]:
     """The command, put on a leash. Must be started from the runner's main thread: the leash is tied to the thread."""
-    return [sys.executable, "-I", "-S", str(_LEASH), str(parent), *command]
+    return [sys.executable, "-I", "-S", str(_DIE_WITH_PARENT_SCRIPT), str(parent_pid), *command]
 
 
-class Child:
+class ManagedProcess:
     """A running process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, pump: asyncio.Task[None]) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, log_task: asyncio.Task[None]) -> None:
         self._process = process
-        self._pump = pump
+        self._log_task = log_task
 
     @property
     def alive(self) -> bool:
@@ -42,33 +42,33 @@ class Child:
     def returncode(self) -> int | None:
         return self._process.returncode
 
-    async def stop(self, grace: float = 0.0) -> None:
+    async def stop(self, grace_seconds: float = 0.0) -> None:
         """End it: asked first when there are seconds of `grace`. Idempotent."""
-        if self.alive and grace:
-            self._signal(signal.SIGTERM)
+        if self.alive and grace_seconds:
+            self._send_signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), grace)
+                await asyncio.wait_for(self._process.wait(), grace_seconds)
         if self.alive:
-            self._signal(signal.SIGKILL)
+            self._send_signal(signal.SIGKILL)
             await self._process.wait()
         # Its own children may hold the pipe a moment longer.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._pump, 1.0)
+            await asyncio.wait_for(self._log_task, 1.0)
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _send_signal(self, signal_number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
+            self._process.send_signal(signal_number)
 
 
-async def start(
-    command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: str, state: State, echo: bool = False
-) -> Child:
+async def start_process(
+    command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log_name: str, state: StateFolder, echo: bool = False
+) -> ManagedProcess:
     """Start a process whose output goes to `.local/logs/<log>.log` and, with `echo`, to stderr too.
 
     It is in a session of its own, so that Ctrl-C reaches the runner alone, which then stops all in order.
     """
     process = await asyncio.create_subprocess_exec(
-        *leashed(command, parent=os.getpid()),
+        *die_with_parent_command(command, parent_pid=os.getpid()),
         env=dict(env),
         cwd=cwd,
         stdin=subprocess.DEVNULL,
@@ -76,18 +76,20 @@ async def start(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    state.note_child(process.pid)
+    state.record_process(process.pid)
     assert process.stdout is not None
-    pump = asyncio.create_task(_pump(process.stdout, state.log_file(log), echo))
-    return Child(process, pump)
+    pump = asyncio.create_task(_pump_output(process.stdout, state.log_path(log_name), echo))
+    return ManagedProcess(process, pump)
 
 
-async def _pump(source: asyncio.StreamReader, path: Path, echo: bool) -> None:
+async def _pump_output(source: asyncio.StreamReader, log_path: Path, echo: bool) -> None:
     rest = b""
-    with path.open("ab", buffering=0) as log:
-        while piece := await source.read(_PIECE):
+    with log_path.open("ab", buffering=0) as log:
+        while piece := await source.read(_READ_SIZE_BYTES):
             log.write(piece)
             if echo:
                 *lines, rest = (rest + piece).split(b"\n")
-                sys.stderr.buffer.write(b"".join(line + b"\n" for line in lines if not line.startswith(_NOISE)))
+                sys.stderr.buffer.write(
+                    b"".join(line + b"\n" for line in lines if not line.startswith(_SUPPRESSED_PREFIXES))
+                )
                 sys.stderr.buffer.flush()

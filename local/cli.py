@@ -14,7 +14,7 @@ from typing import Any
 
 from local import leash, state, template
 from local.errors import LocalError
-from local.service import Options, run
+from local.service import ServiceOptions, run
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,9 +22,9 @@ _EPILOG = """\
 environment:
   PORT      the port to listen on (3000)
   PARAMS    parameters of template.yaml, for example
-            PARAMS="TokenLifetime=60 SessionIdleTimeout=10 CleanupSchedule=rate(5 seconds)"
+            PARAMS="TokenTtlSeconds=60 UploadIdleTimeoutSeconds=10 CleanupSchedule=rate(5 seconds)"
             (seconds work here only; AWS's least unit is the minute)
-  COPIES    how many copies of one function may run at once (10); past it the gateway answers 429
+  INSTANCES how many copies of one function may run at once (10); past it the gateway answers 429
   QUIET     1 keeps the functions' logs off the terminal (they are in .local/logs in any case)
 
 what you get:
@@ -44,19 +44,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         given = _parser(os.environ).parse_args(arguments)
         if given.reset:
-            return _reset(given.state, sure=given.yes)
-        options = Options(
+            return _reset_state(given.state, confirmed=given.yes)
+        options = ServiceOptions(
             port=given.port,
             parameters=template.parse_overrides(os.environ.get("PARAMS", "") if given.params is None else given.params),
-            copies=given.copies,
+            max_instances=given.instances,
             quiet=given.quiet,
-            template=given.template,
-            state=given.state,
+            template_path=given.template,
+            state_folder=given.state,
             record_calls=given.record_calls,
         )
-        if given.with_parent:
-            leash.signal_with_parent(signal.SIGTERM)
-        _isolate()
+        if given.exit_with_parent:
+            leash.set_parent_death_signal(signal.SIGTERM)
+        _clear_aws_environment()
         asyncio.run(_run(options))
     except LocalError as error:
         print(f"ferry: {error}", file=sys.stderr)
@@ -74,10 +74,12 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", type=_port, default=environ.get("PORT") or "3000", help="default: $PORT or 3000")
+    parser.add_argument(
+        "--port", type=_parse_port, default=environ.get("PORT") or "3000", help="default: $PORT or 3000"
+    )
     parser.add_argument("--params", help="default: $PARAMS")
     parser.add_argument(
-        "--copies", type=_positive, default=environ.get("COPIES") or "10", help="default: $COPIES or 10"
+        "--instances", type=_parse_positive, default=environ.get("INSTANCES") or "10", help="default: $INSTANCES or 10"
     )
     parser.add_argument("--quiet", action="store_true", default=environ.get("QUIET", "") not in ("", "0"))
     parser.add_argument("--template", type=Path, default=ROOT / "template.yaml", help="default: the repository's")
@@ -87,44 +89,49 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--record-calls", action="store_true", help="note what each function calls at AWS, in calls.jsonl of the state"
     )
-    parser.add_argument("--with-parent", action="store_true", help="stop when the process that started this one ends")
+    parser.add_argument(
+        "--exit-with-parent", action="store_true", help="stop when the process that started this one ends"
+    )
     parser.add_argument("--reset", action="store_true", help="delete all state: files, uploads, clients, logs")
     parser.add_argument("--yes", action="store_true", help="with --reset: do not ask")
     return parser
 
 
-def _port(text: str) -> int:
+def _parse_port(text: str) -> int:
     port = int(text)
     if not 0 < port < 65_536:
         raise argparse.ArgumentTypeError("a port is 1 to 65535")
     return port
 
 
-def _positive(text: str) -> int:
+def _parse_positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
 
 
-def _reset(folder: Path, *, sure: bool) -> int:
+def _reset_state(folder: Path, *, confirmed: bool) -> int:
     if not folder.exists():
         print(f"there is no {folder}")
         return 0
-    if not sure:
+    if not confirmed:
         try:
-            sure = input(f"Delete {folder} with all files and uploads in it? [y/N] ").strip().lower() in ("y", "yes")
+            confirmed = input(f"Delete {folder} with all files and uploads in it? [y/N] ").strip().lower() in (
+                "y",
+                "yes",
+            )
         except EOFError:
-            sure = False
-    if not sure:
+            confirmed = False
+    if not confirmed:
         print("nothing deleted")
         return 1
-    state.reset(folder)
+    state.delete_state(folder)
     print(f"deleted {folder}")
     return 0
 
 
-async def _run(options: Options) -> None:
+async def _run(options: ServiceOptions) -> None:
     started, stopping = asyncio.Event(), asyncio.Event()
     service = asyncio.create_task(run(options, started=started, stopping=stopping))
 
@@ -135,20 +142,20 @@ async def _run(options: Options) -> None:
         stopping.set()
 
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_tell)
+    loop.set_exception_handler(_report_exception)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
     with contextlib.suppress(asyncio.CancelledError):
         await service
 
 
-def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _report_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Tell of what failed in the background, but not of connections that were cut off by the end."""
     if not isinstance(context.get("exception"), asyncio.CancelledError):
         loop.default_exception_handler(context)
 
 
-def _isolate() -> None:
+def _clear_aws_environment() -> None:
     """Forget the AWS account and the proxy of whoever starts this: everything here is on this machine."""
     for name in list(os.environ):
         if name.startswith("AWS_") or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ferry.trust import AccessStore, Client
+from ferry.trust import AuthStore, Client
 from local.errors import LocalError
-from local.state import secret
+from local.state import new_secret
 
 ALL_SCOPES = ("files:read", "files:write", "files:admin")
 
@@ -21,7 +21,7 @@ class LocalClient:
     namespace: str
     scopes: tuple[str, ...]
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As `.local/ferry.json` has it."""
         return {
             "client_id": self.client_id,
@@ -31,23 +31,23 @@ class LocalClient:
         }
 
 
-_CLIENTS = (("demo", "demo", ALL_SCOPES), ("reader", "demo", ("files:read",)), ("other", "other", ALL_SCOPES))
+_CLIENT_SPECS = (("demo", "demo", ALL_SCOPES), ("reader", "demo", ("files:read",)), ("other", "other", ALL_SCOPES))
 
 
-def recall(described: Mapping[str, Any]) -> list[LocalClient]:
+def load_clients(saved: Mapping[str, Any]) -> list[LocalClient]:
     """The clients, with the secrets that an earlier `ferry.json` has. Raises `LocalError` when it is damaged."""
     try:
-        secrets = {entry["client_id"]: str(entry["client_secret"]) for entry in described.get("clients", ())}
+        secrets = {entry["client_id"]: str(entry["client_secret"]) for entry in saved.get("clients", ())}
     except (TypeError, KeyError):
         raise LocalError("ferry.json is damaged: delete it, and new secrets will be made") from None
-    return [LocalClient(name, secrets.get(name) or secret(), ns, scopes) for name, ns, scopes in _CLIENTS]
+    return [LocalClient(name, secrets.get(name) or new_secret(), ns, scopes) for name, ns, scopes in _CLIENT_SPECS]
 
 
-def seed(store: AccessStore, clients: Sequence[LocalClient]) -> None:
+def seed_clients(store: AuthStore, clients: Sequence[LocalClient]) -> None:
     """Put the clients that are not there with their secrets: one that an operator has disabled stays disabled."""
     for client in clients:
         digest = hashlib.sha256(client.client_secret.encode()).digest()
-        there = store.client(client.client_id)
+        there = store.get_client(client.client_id)
         if there is None or digest not in there.secret_hashes:
             version = there.version + 1 if there else 0
             scopes = frozenset(client.scopes)

@@ -25,30 +25,39 @@ import google_crc32c
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from local.api import Api, Refused, crc32c_checksum, escape, must, open_url, pieces, put_part
+from local.api import (
+    FerryClient,
+    UnexpectedResponseError,
+    crc32c_checksum,
+    expect,
+    iter_body,
+    open_url,
+    put_part,
+    quote_filename,
+)
 from local.errors import LocalError
-from local.launch import Launched, processes_of
+from local.launch import LocalService, find_processes
 
 MB = 1_000_000
 MIB = 1024 * 1024
-AT_ONCE = 4
-RANGE = 4 * MIB
-SIGN_AT_ONCE = 100
+CONCURRENCY = 4
+RANGE_BYTES = 4 * MIB
+PRESIGN_BATCH = 100
 # The file, its stages, its parts, and then the object made of them.
-_ROOM = 5
+_DISK_SPACE_FACTOR = 5
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Different(Exception):
+class ContentMismatch(Exception):
     """What came back is not what went up."""
 
 
 class Source:
     """A file of random bytes, with its checksums."""
 
-    def __init__(self, path: Path, size: int, advance: Callable[[int], None]) -> None:
+    def __init__(self, path: Path, size: int, on_progress: Callable[[int], None]) -> None:
         self.path = path
         self.size = size
         sha256, crc = hashlib.sha256(), google_crc32c.Checksum()
@@ -58,7 +67,7 @@ class Source:
                 file.write(piece)
                 sha256.update(piece)
                 crc.update(piece)
-                advance(len(piece))
+                on_progress(len(piece))
         self.sha256 = sha256.hexdigest()
         self.checksum = crc32c_checksum(int.from_bytes(crc.digest(), "big"))
 
@@ -75,64 +84,64 @@ class Demo:
         self._folder = folder
         self._size = size
         self._console = console
-        self._began = time.monotonic()
-        self._service: Launched | None = None
+        self._started_monotonic = time.monotonic()
+        self._service: LocalService | None = None
 
     def run(self) -> None:
         """Raises `Different`, `Refused`, `LocalError`, `OSError`."""
-        with self._bar("writing", self._size) as advance:
+        with self._progress_bar("writing", self._size) as advance:
             source = Source(self._folder / "source.bin", self._size, advance)
-        self._say(f"a file of {self._size:,} random bytes, SHA-256 {source.sha256[:16]}…")
+        self._print(f"a file of {self._size:,} random bytes, SHA-256 {source.sha256[:16]}…")
         name = f"holiday film, {self._size // MB} MB.bin"
 
-        api = self._launch()
-        plan = must(api.start(name, self._size, checksum=source.checksum), 201, "start").json
-        self._say(
+        api = self._start_service()
+        plan = expect(api.start(name, self._size, checksum=source.checksum), 201, "start").json
+        self._print(
             f"started upload {plan['upload_id'][:8]}…: {plan['chunk_count']} chunks of {plan['chunk_size']:,} bytes, "
             f"in {plan['part_count']} S3 parts"
         )
         accepted = self._send_half(api, name, source, plan)
 
-        api = self._launch()
-        status = must(api.status(name), 200, "status").json
-        missing = _numbers(status["missing"])
+        api = self._start_service()
+        status = expect(api.status(name), 200, "status").json
+        missing = _expand_ranges(status["missing"])
         lost = accepted & set(missing)
-        self._say(
+        self._print(
             f"status: {status['percent']} % is there, {len(missing)} of {status['chunk_count']} chunks are missing"
         )
         if lost:
-            self._say(
+            self._print(
                 f"{len(lost)} chunks of the last moment must be sent again: the stand-in for DynamoDB was killed "
                 "before it had written them down"
             )
-        self._send_rest(api, name, source, plan, missing)
+        self._send_missing(api, name, source, plan, missing)
         self._complete(api, name, source)
-        self._fetch_whole(api, name, source)
-        self._fetch_ranges(api, name, source)
+        self._download_whole(api, name, source)
+        self._download_ranges(api, name, source)
 
     def close(self) -> None:
         """Stop the service. Raises `LocalError` when a process of it is left."""
         if self._service is None:
             return
         self._service.stop()
-        left = processes_of(self._service.state)
+        left = find_processes(self._service.state_folder)
         if left:
             raise LocalError(f"processes are left: {left}")
-        self._say("stopped; no process is left")
+        self._print("stopped; no process is left")
 
-    def _launch(self) -> Api:
+    def _start_service(self) -> FerryClient:
         again = self._service is not None
         began = time.monotonic()
-        self._service = Launched(self._folder / "state")
-        described = self._service.described
-        self._say(
+        self._service = LocalService(self._folder / "state")
+        described = self._service.connection_info
+        self._print(
             f"{'started it again' if again else 'started Ferry'} in {time.monotonic() - began:.1f} s: "
             f"{described['base_url']}"
         )
         client = described["clients"][0]
-        return Api(described["base_url"]).log_in(client["client_id"], client["client_secret"])
+        return FerryClient(described["base_url"]).authenticate(client["client_id"], client["client_secret"])
 
-    def _send_half(self, api: Api, name: str, source: Source, plan: dict[str, Any]) -> set[int]:
+    def _send_half(self, api: FerryClient, name: str, source: Source, plan: dict[str, Any]) -> set[int]:
         """Chunks in random order, four at a time; at half of the bytes, `kill -9` with others under way."""
         assert self._service is not None
         order = list(range(1, plan["chunk_count"] + 1))
@@ -143,7 +152,7 @@ class Demo:
         def send(index: int) -> tuple[int, int]:
             return index, _send_chunk(api, name, source, plan, index)
 
-        with self._bar("chunks", self._size) as advance, closing(_spread(send, order)) as sending:
+        with self._progress_bar("chunks", self._size) as advance, closing(_run_concurrently(send, order)) as sending:
             for done in sending:
                 try:
                     index, length = done.result()
@@ -151,123 +160,128 @@ class Demo:
                     if not killed:
                         raise
                     broken += 1
-                    if broken == AT_ONCE - 1:
+                    if broken == CONCURRENCY - 1:
                         break
                     continue
                 accepted.add(index)
                 advance(length)
                 if not killed and len(accepted) * 2 >= len(order):
                     killed = self._service.kill()
-        self._say(f"kill -9 to all {killed} processes: {len(accepted)} chunks were accepted, {broken} were under way")
+        self._print(f"kill -9 to all {killed} processes: {len(accepted)} chunks were accepted, {broken} were under way")
         return accepted
 
-    def _send_rest(self, api: Api, name: str, source: Source, plan: dict[str, Any], missing: Sequence[int]) -> None:
+    def _send_missing(
+        self, api: FerryClient, name: str, source: Source, plan: dict[str, Any], missing: Sequence[int]
+    ) -> None:
         """Parts of which nothing is there go straight to S3, the other chunks through the API."""
         per_part = plan["chunks_per_part"]
         of_part: dict[int, list[int]] = {}
         for index in missing:
             of_part.setdefault((index - 1) // per_part + 1, []).append(index)
         direct = [
-            number for number, indexes in of_part.items() if len(indexes) == len(_chunks_of_part(plan, number))
+            number for number, indexes in of_part.items() if len(indexes) == len(_part_chunks(plan, number))
         ] or list(of_part)[:1]
         chunks = [index for number, indexes in of_part.items() if number not in direct for index in indexes]
 
         parts = []
-        for at in range(0, len(direct), SIGN_AT_ONCE):
+        for at in range(0, len(direct), PRESIGN_BATCH):
             wanted = [
                 {"part_number": number, "checksum": _part_checksum(source, plan, number)}
-                for number in direct[at : at + SIGN_AT_ONCE]
+                for number in direct[at : at + PRESIGN_BATCH]
             ]
-            parts += must(api.post("/upload/parts", filename=name, parts=wanted), 200, "parts").json["parts"]
+            parts += expect(api.post("/upload/parts", filename=name, parts=wanted), 200, "parts").json["parts"]
 
         def send_part(signed: dict[str, Any]) -> int:
             body = source.read((signed["part_number"] - 1) * plan["part_size"], signed["size"])
-            must(put_part(signed, body), 200, f"part {signed['part_number']}")
+            expect(put_part(signed, body), 200, f"part {signed['part_number']}")
             return len(body)
 
         def send_chunk(index: int) -> int:
             return _send_chunk(api, name, source, plan, index)
 
-        self._go_through(f"{len(parts)} parts straight to S3", sum(p["size"] for p in parts), send_part, parts)
-        self._go_through(
+        self._run_with_progress(f"{len(parts)} parts straight to S3", sum(p["size"] for p in parts), send_part, parts)
+        self._run_with_progress(
             f"{len(chunks)} chunks", sum(_chunk_length(plan, index) for index in chunks), send_chunk, chunks
         )
-        self._say(f"sent the rest: {len(parts)} parts straight to S3, {len(chunks)} chunks through the API")
+        self._print(f"sent the rest: {len(parts)} parts straight to S3, {len(chunks)} chunks through the API")
 
-    def _complete(self, api: Api, name: str, source: Source) -> None:
+    def _complete(self, api: FerryClient, name: str, source: Source) -> None:
         while (answer := api.complete(name, checksum=source.checksum)).status == 202:
             time.sleep(int(answer.headers["retry-after"]))
-        file = must(answer, 200, "complete").json
-        _compare("the size of the completed file", self._size, file["size"])
-        _compare("the CRC32C of the completed file", source.checksum, file["checksum"])
-        self._say(f"complete: etag {file['etag']}, CRC32C {file['checksum']['value']} as sent")
+        file = expect(answer, 200, "complete").json
+        _require_equal("the size of the completed file", self._size, file["size"])
+        _require_equal("the CRC32C of the completed file", source.checksum, file["checksum"])
+        self._print(f"complete: etag {file['etag']}, CRC32C {file['checksum']['value']} as sent")
 
-    def _fetch_whole(self, api: Api, name: str, source: Source) -> None:
-        answer = must(api.request("GET", f"/download/{escape(name)}"), 307, "download")
+    def _download_whole(self, api: FerryClient, name: str, source: Source) -> None:
+        answer = expect(api.request("GET", f"/download/{quote_filename(name)}"), 307, "download")
         sha256 = hashlib.sha256()
         with (
-            self._bar("whole download", self._size) as advance,
+            self._progress_bar("whole download", self._size) as advance,
             open_url("GET", answer.headers["location"]) as response,
         ):
-            for piece in pieces(response):
+            for piece in iter_body(response):
                 sha256.update(piece)
                 advance(len(piece))
-        _compare("the SHA-256 of the whole download", source.sha256, sha256.hexdigest())
-        self._say(f"downloaded whole:      SHA-256 {sha256.hexdigest()[:16]}… is the same")
+        _require_equal("the SHA-256 of the whole download", source.sha256, sha256.hexdigest())
+        self._print(f"downloaded whole:      SHA-256 {sha256.hexdigest()[:16]}… is the same")
 
-    def _fetch_ranges(self, api: Api, name: str, source: Source) -> None:
+    def _download_ranges(self, api: FerryClient, name: str, source: Source) -> None:
         """All of it by ranges through the API, four at a time; then one too long for that, and the last bytes."""
-        spans = [(first, min(first + RANGE, self._size) - 1) for first in range(0, self._size, RANGE)]
+        spans = [(first, min(first + RANGE_BYTES, self._size) - 1) for first in range(0, self._size, RANGE_BYTES)]
         sha256 = hashlib.sha256()
 
         def fetch(span: tuple[int, int]) -> bytes:
-            return must(api.download(name, f"bytes={span[0]}-{span[1]}"), 206, f"range {span}").body
+            return expect(api.download(name, f"bytes={span[0]}-{span[1]}"), 206, f"range {span}").body
 
-        with self._bar("by ranges", self._size) as advance, ThreadPoolExecutor(AT_ONCE) as pool:
-            for at in range(0, len(spans), AT_ONCE):
-                for body in pool.map(fetch, spans[at : at + AT_ONCE]):
+        with self._progress_bar("by ranges", self._size) as advance, ThreadPoolExecutor(CONCURRENCY) as pool:
+            for at in range(0, len(spans), CONCURRENCY):
+                for body in pool.map(fetch, spans[at : at + CONCURRENCY]):
                     sha256.update(body)
                     advance(len(body))
-        _compare("the SHA-256 of all ranges", source.sha256, sha256.hexdigest())
+        _require_equal("the SHA-256 of all ranges", source.sha256, sha256.hexdigest())
         first = self._size // 3
         length = min(20 * MIB, self._size - first)
-        _compare("a long range", source.read(first, length), fetch((first, first + length - 1)))
-        tail = must(api.download(name, "bytes=-1000"), 206, "the last bytes").body
-        _compare("the last bytes", source.read(self._size - 1000, 1000), tail)
-        self._say(f"downloaded by {len(spans)} ranges: SHA-256 {sha256.hexdigest()[:16]}… is the same")
+        _require_equal("a long range", source.read(first, length), fetch((first, first + length - 1)))
+        tail = expect(api.download(name, "bytes=-1000"), 206, "the last bytes").body
+        _require_equal("the last bytes", source.read(self._size - 1000, 1000), tail)
+        self._print(f"downloaded by {len(spans)} ranges: SHA-256 {sha256.hexdigest()[:16]}… is the same")
 
-    def _go_through(self, what: str, total: int, work: Callable[[T], int], items: Sequence[T]) -> None:
+    def _run_with_progress(self, label: str, total_bytes: int, work: Callable[[T], int], items: Sequence[T]) -> None:
         if not items:
             return
-        with self._bar(what, total) as advance, closing(_spread(work, items)) as running:
+        with self._progress_bar(label, total_bytes) as advance, closing(_run_concurrently(work, items)) as running:
             for done in running:
                 advance(done.result())
 
     @contextmanager
-    def _bar(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    def _progress_bar(self, label: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
         columns = (TextColumn("         {task.description:<22}"), BarColumn(18), DownloadColumn())
         with Progress(*columns, TransferSpeedColumn(), console=self._console) as progress:
-            task = progress.add_task(what, total=total)
+            task = progress.add_task(label, total=total_bytes)
             yield lambda length: progress.advance(task, length)
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._console.print(
-            f"{time.monotonic() - self._began:6.1f} s  {text}", markup=False, highlight=False, soft_wrap=True
+            f"{time.monotonic() - self._started_monotonic:6.1f} s  {text}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
 
 
-def _spread(work: Callable[[T], R], items: Iterable[T]) -> Generator[Future[R], None, None]:
+def _run_concurrently(work: Callable[[T], R], items: Iterable[T]) -> Generator[Future[R], None, None]:
     """Do it to every item, four at a time, and give each as it is done; on a break nothing more is begun."""
-    pool = ThreadPoolExecutor(AT_ONCE)
+    pool = ThreadPoolExecutor(CONCURRENCY)
     try:
         yield from as_completed([pool.submit(work, item) for item in items])
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _send_chunk(api: Api, name: str, source: Source, plan: dict[str, Any], index: int) -> int:
+def _send_chunk(api: FerryClient, name: str, source: Source, plan: dict[str, Any], index: int) -> int:
     body = source.read((index - 1) * plan["chunk_size"], _chunk_length(plan, index))
-    must(api.send_chunk(name, index, body, upload_id=plan["upload_id"]), 200, f"chunk {index}")
+    expect(api.send_chunk(name, index, body, upload_id=plan["upload_id"]), 200, f"chunk {index}")
     return len(body)
 
 
@@ -275,7 +289,7 @@ def _chunk_length(plan: dict[str, Any], index: int) -> int:
     return int(min(plan["chunk_size"], plan["size"] - (index - 1) * plan["chunk_size"]))
 
 
-def _chunks_of_part(plan: dict[str, Any], number: int) -> range:
+def _part_chunks(plan: dict[str, Any], number: int) -> range:
     first = (number - 1) * plan["chunks_per_part"] + 1
     return range(first, min(first + plan["chunks_per_part"], plan["chunk_count"] + 1))
 
@@ -284,16 +298,16 @@ def _part_checksum(source: Source, plan: dict[str, Any], number: int) -> dict[st
     return crc32c_checksum(google_crc32c.value(source.read((number - 1) * plan["part_size"], plan["part_size"])))
 
 
-def _numbers(ranges: Iterable[tuple[int, int]]) -> list[int]:
+def _expand_ranges(ranges: Iterable[tuple[int, int]]) -> list[int]:
     return [number for first, last in ranges for number in range(first, last + 1)]
 
 
-def _compare(what: str, sent: object, got: object) -> None:
-    if sent != got:
-        raise Different(f"{what} differs: sent {_brief(sent)}, got {_brief(got)}")
+def _require_equal(subject: str, expected: object, actual: object) -> None:
+    if expected != actual:
+        raise ContentMismatch(f"{subject} differs: sent {_summarize(expected)}, got {_summarize(actual)}")
 
 
-def _brief(value: object) -> str:
+def _summarize(value: object) -> str:
     return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
 
 
@@ -307,7 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="ferry-demo-") as name:
             folder = Path(name)
-            _check_room(folder, size)
+            _check_disk_space(folder, size)
             demo = Demo(folder, size, console)
             try:
                 demo.run()
@@ -316,7 +330,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; everything is stopped and removed", file=sys.stderr)
         return 130
-    except (Different, Refused, LocalError, OSError, http.client.HTTPException) as error:
+    except (ContentMismatch, UnexpectedResponseError, LocalError, OSError, http.client.HTTPException) as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1
     console.print(
@@ -325,9 +339,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _check_room(folder: Path, size: int) -> None:
-    if shutil.disk_usage(folder).free < size * _ROOM:
-        raise LocalError(f"the demo needs {size * _ROOM // MB} MB in {folder.parent}; TMPDIR names another place")
+def _check_disk_space(folder: Path, size: int) -> None:
+    if shutil.disk_usage(folder).free < size * _DISK_SPACE_FACTOR:
+        raise LocalError(
+            f"the demo needs {size * _DISK_SPACE_FACTOR // MB} MB in {folder.parent}; TMPDIR names another place"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -337,11 +353,11 @@ def _parser() -> argparse.ArgumentParser:
         "chunks at a time and out of order; kill -9 everything half way; start again; send what is missing, some of "
         "it straight to S3; complete; download it whole and by ranges; compare. Everything is removed at the end.",
     )
-    parser.add_argument("--size", type=_megabytes, default=320, help="of the file, in MB (320)")
+    parser.add_argument("--size", type=_parse_megabytes, default=320, help="of the file, in MB (320)")
     return parser
 
 
-def _megabytes(text: str) -> int:
+def _parse_megabytes(text: str) -> int:
     number = int(text)
     if number < 20:
         raise argparse.ArgumentTypeError("at least 20, so that there is something to break")

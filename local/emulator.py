@@ -16,24 +16,24 @@ from pathlib import Path
 from typing import Any
 
 from local import children, sockets
-from local.children import Child
+from local.children import ManagedProcess
 from local.errors import LocalError
-from local.pool import Copy, Crashed, FunctionFailed, TimedOut
+from local.pool import FunctionError, Instance, InstanceCrashedError, InvocationTimeoutError
 from local.stack import REGION, Function
-from local.state import State
+from local.state import StateFolder
 
-CALLS = "calls.jsonl"
+CALLS_FILE_NAME = "calls.jsonl"
 """Where in the state's folder the calls of AWS are noted, if they are to be."""
 
 _RECORDER = Path(__file__).parent / "recorder"
-_INVOKE = "/2015-03-31/functions/function/invocations"
-_START_SECONDS = 10.0
-_TRIES = 3
+_INVOKE_PATH = "/2015-03-31/functions/function/invocations"
+_START_TIMEOUT_SECONDS = 10.0
+_MAX_START_ATTEMPTS = 3
 # The emulator ends a call at the function's time-out by itself; this is for when it does not.
-_SLACK = 2.0
+_TIMEOUT_GRACE_SECONDS = 2.0
 
 
-def find(state: State) -> Path:
+def find_runtime_emulator(state: StateFolder) -> Path:
     """The emulator that ships with SAM CLI, fit to be run. Raises `LocalError`."""
     machine = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(
         platform.machine().lower()
@@ -55,80 +55,91 @@ def find(state: State) -> Path:
     return runnable
 
 
-class EmulatedCopy:
+class EmulatedInstance:
     """A `Copy`. Its calls block in a thread of `threads`, one each."""
 
-    def __init__(self, child: Child, port: int, threads: ThreadPoolExecutor) -> None:
-        self._child = child
+    def __init__(self, process: ManagedProcess, port: int, threads: ThreadPoolExecutor) -> None:
+        self._process = process
         self._port = port
         self._threads = threads
-        self._last: asyncio.Future[tuple[int, bytes]] | None = None
+        self._last_call: asyncio.Future[tuple[int, bytes]] | None = None
 
     @property
     def alive(self) -> bool:
-        return self._child.alive
+        return self._process.alive
 
-    async def invoke(self, event: bytes, seconds: float) -> bytes:
+    async def invoke(self, event: bytes, timeout_seconds: float) -> bytes:
         loop = asyncio.get_running_loop()
-        self._last = loop.run_in_executor(self._threads, _post, self._port, event, seconds + _SLACK)
+        self._last_call = loop.run_in_executor(
+            self._threads, _post_event, self._port, event, timeout_seconds + _TIMEOUT_GRACE_SECONDS
+        )
         # It may fail after its time is up, when nobody asks any more.
-        self._last.add_done_callback(lambda call: call.cancelled() or call.exception())
+        self._last_call.add_done_callback(lambda call: call.cancelled() or call.exception())
         try:
-            status, payload = await asyncio.wait_for(asyncio.shield(self._last), seconds)
+            status, payload = await asyncio.wait_for(asyncio.shield(self._last_call), timeout_seconds)
         except TimeoutError:
-            raise TimedOut from None
+            raise InvocationTimeoutError from None
         except (OSError, http.client.HTTPException) as error:
-            raise Crashed(str(error)) from None
+            raise InstanceCrashedError(str(error)) from None
         if payload.startswith(b"Task timed out after "):
-            raise TimedOut
+            raise InvocationTimeoutError
         if status != 200:
-            raise Crashed(payload[:500].decode("utf-8", "replace"))
+            raise InstanceCrashedError(payload[:500].decode("utf-8", "replace"))
         _raise_if_failed(payload)
         return payload
 
     async def stop(self) -> None:
-        await self._child.stop()
-        if self._last is not None:
-            await asyncio.wait({self._last}, timeout=_SLACK)
+        await self._process.stop()
+        if self._last_call is not None:
+            await asyncio.wait({self._last_call}, timeout=_TIMEOUT_GRACE_SECONDS)
 
 
-class Emulator:
+class LambdaEmulator:
     """Starts copies."""
 
     def __init__(
-        self, state: State, credentials: Mapping[str, str], *, copies: int, functions: int, echo: bool, record: bool
+        self,
+        state: StateFolder,
+        credentials: Mapping[str, str],
+        *,
+        max_instances: int,
+        function_count: int,
+        echo: bool,
+        record_calls: bool,
     ) -> None:
         self._state = state
-        self._record = record
-        self._binary = find(state)
+        self._record_calls = record_calls
+        self._binary = find_runtime_emulator(state)
         self._credentials = credentials
         self._echo = echo
-        self._threads = ThreadPoolExecutor(max_workers=copies * functions + functions, thread_name_prefix="invoke")
+        self._threads = ThreadPoolExecutor(
+            max_workers=max_instances * function_count + function_count, thread_name_prefix="invoke"
+        )
 
-    async def start(self, function: Function) -> Copy:
+    async def start(self, function: Function) -> Instance:
         """Raises `Crashed`."""
         # A port that was free a moment ago may be taken by now.
-        for _ in range(_TRIES):
+        for _ in range(_MAX_START_ATTEMPTS):
             port, api_port = sockets.free_ports(2)
             child = await self._spawn(function, port, api_port)
-            if await sockets.listening(port, _START_SECONDS, child.is_alive):
-                return EmulatedCopy(child, port, self._threads)
+            if await sockets.wait_for_listener(port, _START_TIMEOUT_SECONDS, child.is_alive):
+                return EmulatedInstance(child, port, self._threads)
             await child.stop()
-        raise Crashed(f"{function.name} did not start; see {self._state.log_file(function.name)}")
+        raise InstanceCrashedError(f"{function.name} did not start; see {self._state.log_path(function.name)}")
 
-    async def _spawn(self, function: Function, port: int, api_port: int) -> Child:
+    async def _spawn(self, function: Function, port: int, api_port: int) -> ManagedProcess:
         command = [
             str(self._binary),
             *("--log-level", "error"),
             *("--runtime-interface-emulator-address", f"127.0.0.1:{port}"),
             *("--runtime-api-address", f"127.0.0.1:{api_port}"),
-            *children.leashed([sys.executable, "-m", "awslambdaric", function.handler], parent=0),
+            *children.die_with_parent_command([sys.executable, "-m", "awslambdaric", function.handler], parent_pid=0),
         ]
-        return await children.start(
+        return await children.start_process(
             command,
-            env=environment(function, self._credentials, self._state, record=self._record),
-            cwd=function.code,
-            log=function.name,
+            env=function_environment(function, self._credentials, self._state, record_calls=self._record_calls),
+            cwd=function.code_folder,
+            log_name=function.name,
             state=self._state,
             echo=self._echo,
         )
@@ -137,15 +148,15 @@ class Emulator:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def environment(
-    function: Function, credentials: Mapping[str, str], state: State, *, record: bool = False
+def function_environment(
+    function: Function, credentials: Mapping[str, str], state: StateFolder, *, record_calls: bool = False
 ) -> dict[str, str]:
     """What a function finds in its environment here.
 
     With `record`, what notes its calls of AWS (`local/recorder`) comes before its own code.
     """
-    paths = (_RECORDER, *function.paths) if record else function.paths
-    recording = {"CALLS_FILE": str(state.folder / CALLS)} if record else {}
+    paths = (_RECORDER, *function.import_paths) if record_calls else function.import_paths
+    recording = {"CALLS_FILE": str(state.folder / CALLS_FILE_NAME)} if record_calls else {}
     return {
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "PYTHONPYCACHEPREFIX": str(state.folder / "pycache"),
@@ -164,12 +175,12 @@ def platform_environment(function: Function, credentials: Mapping[str, str]) -> 
         "AWS_DEFAULT_REGION": REGION,
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
-        "AWS_LAMBDA_FUNCTION_TIMEOUT": f"{function.timeout:g}",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": f"{function.timeout_seconds:g}",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
         "AWS_LAMBDA_LOG_FORMAT": function.log_format,
-        "LAMBDA_TASK_ROOT": str(function.code),
+        "LAMBDA_TASK_ROOT": str(function.code_folder),
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         # No profile, no instance role, no files beside the sources.
         "AWS_CONFIG_FILE": os.devnull,
@@ -180,10 +191,10 @@ def platform_environment(function: Function, credentials: Mapping[str, str]) -> 
     }
 
 
-def _post(port: int, event: bytes, seconds: float) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+def _post_event(port: int, event: bytes, timeout_seconds: float) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
     try:
-        connection.request("POST", _INVOKE, event)
+        connection.request("POST", _INVOKE_PATH, event)
         response = connection.getresponse()
         return response.status, response.read()
     finally:
@@ -196,4 +207,4 @@ def _raise_if_failed(payload: bytes) -> None:
         return
     failure: Any = json.loads(payload)
     if "statusCode" not in failure and {"errorType", "errorMessage"} <= failure.keys():
-        raise FunctionFailed(f"{failure['errorType']}: {failure['errorMessage']}")
+        raise FunctionError(f"{failure['errorType']}: {failure['errorMessage']}")

@@ -10,15 +10,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from local import limits
-from local.asgi import acceptable, answer_empty, body_of, lifespan
-from local.pool import Crashed, FunctionFailed, Throttled, TimedOut
+from local.asgi import handle_lifespan, is_trusted_request, read_body, send_empty
+from local.pool import FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
 
-Invoke = Callable[[str, bytes], Awaitable[bytes]]
+InvokeFunction = Callable[[str, bytes], Awaitable[bytes]]
 
-_PATH = re.compile(r"/2015-03-31/functions/([A-Za-z0-9_-]+)/invocations")
+_INVOKE_PATH = re.compile(r"/2015-03-31/functions/([A-Za-z0-9_-]+)/invocations")
 
 
-class Invocations:
+class LambdaApiEmulator:
     """An ASGI application.
 
     Args:
@@ -26,43 +26,45 @@ class Invocations:
         invoke: runs a function for as long as it may.
     """
 
-    def __init__(self, functions: Mapping[str, str], invoke: Invoke) -> None:
-        self._functions = functions
+    def __init__(self, function_names: Mapping[str, str], invoke: InvokeFunction) -> None:
+        self._function_names = function_names
         self._invoke = invoke
-        self._running: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
-            await lifespan(receive, send)
+            await handle_lifespan(receive, send)
         elif scope["type"] == "http":
-            await answer_empty(send, self.accept(scope, await body_of(receive, limits.EVENT)))
+            await send_empty(
+                send, self.accept_invocation(scope, await read_body(receive, limits.MAX_ASYNC_EVENT_BYTES))
+            )
 
-    def accept(self, scope: HTTPScope, event: bytes) -> int:
+    def accept_invocation(self, scope: HTTPScope, event: bytes) -> int:
         """The status of the answer; with 202 the function has begun, and nobody is told how it ends."""
-        found = _PATH.fullmatch(scope["path"])
+        found = _INVOKE_PATH.fullmatch(scope["path"])
         headers = dict(scope["headers"])
-        if not acceptable(scope["headers"]):
+        if not is_trusted_request(scope["headers"]):
             return 403
-        if scope["method"] != "POST" or found is None or found[1] not in self._functions:
+        if scope["method"] != "POST" or found is None or found[1] not in self._function_names:
             return 404
         if headers.get(b"x-amz-invocation-type") != b"Event":
             return 400
-        if len(event) > limits.EVENT:
+        if len(event) > limits.MAX_ASYNC_EVENT_BYTES:
             return 413
-        task = asyncio.create_task(self._run(self._functions[found[1]], event))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task = asyncio.create_task(self._run(self._function_names[found[1]], event))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return 202
 
     async def _run(self, function: str, event: bytes) -> None:
         try:
             await self._invoke(function, event)
-        except (Throttled, TimedOut, Crashed, FunctionFailed) as error:
+        except (ThrottledError, InvocationTimeoutError, InstanceCrashedError, FunctionError) as error:
             print(f"{function}, handed on: {type(error).__name__} {error}", file=sys.stderr, flush=True)
 
     async def close(self) -> None:
         """End what still runs, as when the machine goes."""
-        running = list(self._running)
+        running = list(self._tasks)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)

@@ -19,22 +19,22 @@ from local import sockets
 from local.errors import LocalError
 
 ROOT = Path(__file__).parent.parent
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
-_END_SECONDS = 10.0
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 30.0
+_EXIT_TIMEOUT_SECONDS = 10.0
 
 
-class Launched:
+class LocalService:
     """A running service over the folder `state`, which is nobody else's."""
 
-    def __init__(self, state: Path, *, parameters: str = "", options: Sequence[str] = ()) -> None:
+    def __init__(self, state_folder: Path, *, parameters: str = "", options: Sequence[str] = ()) -> None:
         """Starts it, and returns once it is ready. Its output goes to `<state>.log`. Raises `LocalError`."""
-        self.state = state
-        self._log = state.with_name(f"{state.name}.log")
-        with self._log.open("ab") as log:
+        self.state_folder = state_folder
+        self._log_path = state_folder.with_name(f"{state_folder.name}.log")
+        with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "local", "--quiet", "--with-parent", "--state", str(state)),
+                    *(sys.executable, "-m", "local", "--quiet", "--exit-with-parent", "--state", str(state_folder)),
                     *("--params", parameters, "--port", str(sockets.free_ports(1)[0]), *options),
                 ],
                 cwd=ROOT,
@@ -47,14 +47,14 @@ class Launched:
                 start_new_session=True,
             )
         try:
-            self.ready = self._await_ready()
+            self.ready_line = self._wait_until_ready()
         except BaseException:
             self.kill()
             raise
 
-    def _await_ready(self) -> str:
+    def _wait_until_ready(self) -> str:
         assert self._process.stdout is not None
-        late = threading.Timer(START_SECONDS, self._process.kill)
+        late = threading.Timer(START_TIMEOUT_SECONDS, self._process.kill)
         late.start()
         try:
             for line in self._process.stdout:
@@ -62,34 +62,34 @@ class Launched:
                     return line.strip()
         finally:
             late.cancel()
-        raise LocalError(f"the service did not start:\n{self.log()[-2000:]}")
+        raise LocalError(f"the service did not start:\n{self.read_log()[-2000:]}")
 
     @property
-    def described(self) -> dict[str, Any]:
+    def connection_info(self) -> dict[str, Any]:
         """What the service says of itself: the addresses and the clients (ferry.json)."""
-        found: dict[str, Any] = json.loads((self.state / "ferry.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((self.state_folder / "ferry.json").read_text(encoding="utf-8"))
         return found
 
-    def log(self) -> str:
-        return self._log.read_text(encoding="utf-8", errors="replace")
+    def read_log(self) -> str:
+        return self._log_path.read_text(encoding="utf-8", errors="replace")
 
     def stop(self) -> int:
         """Stop it as Ctrl-C does, and return its exit code. Idempotent."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(STOP_TIMEOUT_SECONDS)
         self.kill()
         return self._process.returncode
 
     def kill(self) -> int:
         """`kill -9` for every process of it at once, and return how many there were. Idempotent."""
         killed = 0
-        while pids := processes_of(self.state):
+        while pids := find_processes(self.state_folder):
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            _await_end(pids)
+            _wait_until_exited(pids)
             self._process.poll()
             killed += len(pids)
         self._process.kill()
@@ -99,9 +99,9 @@ class Launched:
         return killed
 
 
-def processes_of(state: Path) -> list[int]:
+def find_processes(state_folder: Path) -> list[int]:
     """The processes that work on this folder: it stands in their command or in their environment. Linux only."""
-    marker = re.compile(re.escape(str(state).encode()) + rb"[/\0]")
+    marker = re.compile(re.escape(str(state_folder).encode()) + rb"[/\0]")
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -111,13 +111,13 @@ def processes_of(state: Path) -> list[int]:
     return found
 
 
-def _await_end(pids: Sequence[int]) -> None:
+def _wait_until_exited(pids: Sequence[int]) -> None:
     """Wait until those processes have ended, children of others as they are."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             handle = os.pidfd_open(pid)
             try:
                 # Readable once it has ended; one that its parent has not waited for yet has, too.
-                select.select([handle], [], [], _END_SECONDS)
+                select.select([handle], [], [], _EXIT_TIMEOUT_SECONDS)
             finally:
                 os.close(handle)

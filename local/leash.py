@@ -11,23 +11,23 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def signal_with_parent(number: signal.Signals) -> None:
+def set_parent_death_signal(signal_number: signal.Signals) -> None:
     """Have this process signalled when its parent ends, or rather the thread of it that made this process."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
 
 
-def end_with_parent(parent: int) -> None:
+def die_with_parent(parent_pid: int) -> None:
     """Have this process killed when its parent ends; `parent` is its pid, or 0 when that is not known."""
-    signal_with_parent(signal.SIGKILL)
+    set_parent_death_signal(signal.SIGKILL)
     # It may have ended before the call above.
-    if parent and os.getppid() != parent:
+    if parent_pid and os.getppid() != parent_pid:
         os._exit(1)
 
 
 def main() -> None:
     parent, program = int(sys.argv[1]), sys.argv[2:]
-    end_with_parent(parent)
+    die_with_parent(parent)
     os.execv(program[0], program)  # noqa: S606 - the whole point of it
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-GATEWAY_BODY = 10 * 1024 * 1024
-GATEWAY_HEAD = 10_240
+MAX_GATEWAY_BODY_BYTES = 10 * 1024 * 1024
+MAX_GATEWAY_HEAD_BYTES = 10_240
 """Request line and headers together."""
-GATEWAY_SECONDS = 30.0
-INVOKE_REQUEST = 6 * 1024 * 1024
+GATEWAY_TIMEOUT_SECONDS = 30.0
+MAX_INVOKE_REQUEST_BYTES = 6 * 1024 * 1024
 """The event as JSON, a body in base64 included."""
-EVENT = 1024 * 1024
+MAX_ASYNC_EVENT_BYTES = 1024 * 1024
 """The event of an asynchronous invocation."""
-INVOKE_RESPONSE = 6 * 1024 * 1024 + 100
-EVENTS_AT_ONCE = 10
-EVENTS_BYTES = 256 * 1024
+MAX_INVOKE_RESPONSE_BYTES = 6 * 1024 * 1024 + 100
+MAX_PUT_EVENTS_ENTRIES = 10
+MAX_PUT_EVENTS_BYTES = 256 * 1024
 """The entries of one PutEvents, and their bytes together."""

@@ -8,17 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local import children, sockets
-from local.children import Child
+from local.children import ManagedProcess
 from local.errors import LocalError
-from local.state import State
+from local.state import StateFolder
 
 _SERVICES = ("s3", "master", "volume", "filer", "admin")
-_START_SECONDS = 30.0
-_STOP_SECONDS = 5.0
-GRPC = 10_000
+_START_TIMEOUT_SECONDS = 30.0
+_STOP_GRACE_SECONDS = 5.0
+GRPC_PORT_OFFSET = 10_000
 
 
-def find() -> Path:
+def find_binary() -> Path:
     """Raises `LocalError`."""
     scripts = Path(sysconfig.get_path("scripts")) / "weed"
     binary = scripts if scripts.is_file() else shutil.which("weed")
@@ -27,11 +27,11 @@ def find() -> Path:
     return Path(binary)
 
 
-class ObjectServer:
+class S3Server:
     """The running server."""
 
-    def __init__(self, child: Child, ports: Mapping[str, int]) -> None:
-        self._child = child
+    def __init__(self, process: ManagedProcess, ports: Mapping[str, int]) -> None:
+        self._process = process
         self.ports = ports
 
     @property
@@ -40,35 +40,35 @@ class ObjectServer:
 
     @property
     def alive(self) -> bool:
-        return self._child.alive
+        return self._process.alive
 
     async def stop(self) -> None:
-        await self._child.stop(_STOP_SECONDS)
+        await self._process.stop(_STOP_GRACE_SECONDS)
 
 
-async def start(state: State, credentials: Mapping[str, str], preferred: Sequence[int]) -> ObjectServer:
+async def start(state: StateFolder, credentials: Mapping[str, str], preferred_ports: Sequence[int]) -> S3Server:
     """Start it on ports of the loopback interface, those `preferred` if they are free. Raises `LocalError`."""
-    folder = state.folder / "objects"
-    logs = state.folder / "logs" / "objects"
+    folder = state.folder / "s3"
+    logs = state.folder / "logs" / "s3"
     for needed in (folder, logs):
         needed.mkdir(exist_ok=True)
-    for wanted in (preferred, ()):
-        ports = dict(zip(_SERVICES, sockets.free_pairs(len(_SERVICES), wanted), strict=True))
-        child = await children.start(
-            [str(find()), f"-logdir={logs}", "-log_max_files=2", "mini", *options(folder, ports)],
+    for wanted in (preferred_ports, ()):
+        ports = dict(zip(_SERVICES, sockets.free_port_pairs(len(_SERVICES), wanted), strict=True))
+        child = await children.start_process(
+            [str(find_binary()), f"-logdir={logs}", "-log_max_files=2", "mini", *server_options(folder, ports)],
             env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **credentials},
             cwd=folder,
-            log="objects",
+            log_name="s3",
             state=state,
         )
-        if await sockets.listening(ports["s3"], _START_SECONDS, child.is_alive):
-            return ObjectServer(child, ports)
+        if await sockets.wait_for_listener(ports["s3"], _START_TIMEOUT_SECONDS, child.is_alive):
+            return S3Server(child, ports)
         # Somebody may have taken a port in between; others are tried once.
         await child.stop()
-    raise LocalError(f"SeaweedFS did not start; see {state.log_file('objects')}")
+    raise LocalError(f"SeaweedFS did not start; see {state.log_path('objects')}")
 
 
-def options(folder: Path, ports: Mapping[str, int]) -> list[str]:
+def server_options(folder: Path, ports: Mapping[str, int]) -> list[str]:
     """Everything named, so that nothing is left to defaults that listen elsewhere or call home."""
     given: dict[str, object] = {
         "dir": folder,
@@ -89,5 +89,5 @@ def options(folder: Path, ports: Mapping[str, int]) -> list[str]:
     }
     for service, port in ports.items():
         given[f"{service}.port"] = port
-        given[f"{service}.port.grpc"] = port + GRPC
+        given[f"{service}.port.grpc"] = port + GRPC_PORT_OFFSET
     return [f"-{name}={value}" for name, value in given.items()]

@@ -8,93 +8,93 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 
-class Throttled(Exception):
+class ThrottledError(Exception):
     """Every copy is busy and no more may be started."""
 
 
-class TimedOut(Exception):
+class InvocationTimeoutError(Exception):
     """The function took longer than it may."""
 
 
-class Crashed(Exception):
+class InstanceCrashedError(Exception):
     """The copy died, or returned more than Lambda lets through."""
 
 
-class FunctionFailed(Exception):
+class FunctionError(Exception):
     """The function raised; the message says what, for the log."""
 
 
-class Copy(Protocol):
+class Instance(Protocol):
     """One process of a function."""
 
     @property
     def alive(self) -> bool: ...
 
-    async def invoke(self, event: bytes, seconds: float) -> bytes:
+    async def invoke(self, event: bytes, timeout_seconds: float) -> bytes:
         """Raises `TimedOut`, `Crashed`, `FunctionFailed`."""
         ...
 
     async def stop(self) -> None: ...
 
 
-class Pool:
+class InstancePool:
     """Args:
     start: makes a copy; raises `Crashed` when it cannot.
     limit: how many there may be at once.
     """
 
-    def __init__(self, start: Callable[[], Awaitable[Copy]], limit: int) -> None:
-        self._start = start
-        self._limit = limit
-        self._idle: list[tuple[float, Copy]] = []
-        self._busy: set[Copy] = set()
-        self._starting = 0
+    def __init__(self, start_instance: Callable[[], Awaitable[Instance]], max_instances: int) -> None:
+        self._start_instance = start_instance
+        self._max_instances = max_instances
+        self._idle_instances: list[tuple[float, Instance]] = []
+        self._busy_instances: set[Instance] = set()
+        self._starting_count = 0
 
     @property
-    def size(self) -> int:
-        return len(self._idle) + len(self._busy) + self._starting
+    def instance_count(self) -> int:
+        return len(self._idle_instances) + len(self._busy_instances) + self._starting_count
 
-    async def invoke(self, event: bytes, seconds: float) -> bytes:
+    async def invoke(self, event: bytes, timeout_seconds: float) -> bytes:
         """Raises `Throttled`, `TimedOut`, `Crashed`, `FunctionFailed`."""
-        copy = await self._take()
-        self._busy.add(copy)
+        copy = await self._acquire()
+        self._busy_instances.add(copy)
         usable = False
         try:
-            returned = await copy.invoke(event, seconds)
+            returned = await copy.invoke(event, timeout_seconds)
             usable = True
             return returned
-        except FunctionFailed:
+        except FunctionError:
             usable = True
             raise
         finally:
-            self._busy.discard(copy)
+            self._busy_instances.discard(copy)
             if usable and copy.alive:
-                self._idle.append((time.monotonic(), copy))
+                self._idle_instances.append((time.monotonic(), copy))
             else:
                 await copy.stop()
 
-    async def _take(self) -> Copy:
-        while self._idle:
-            _, copy = self._idle.pop()
+    async def _acquire(self) -> Instance:
+        while self._idle_instances:
+            _, copy = self._idle_instances.pop()
             if copy.alive:
                 return copy
             await copy.stop()
-        if self.size >= self._limit:
-            raise Throttled
-        self._starting += 1
+        if self.instance_count >= self._max_instances:
+            raise ThrottledError
+        self._starting_count += 1
         try:
-            return await self._start()
+            return await self._start_instance()
         finally:
-            self._starting -= 1
+            self._starting_count -= 1
 
-    async def reap(self, older_than: float) -> None:
+    async def evict_idle(self, max_idle_seconds: float) -> None:
         """Stop copies that have been idle for so many seconds, but for one."""
-        horizon = time.monotonic() - older_than
-        while len(self._idle) > 1 and self._idle[0][0] < horizon:
-            _, copy = self._idle.pop(0)
+        horizon = time.monotonic() - max_idle_seconds
+        while len(self._idle_instances) > 1 and self._idle_instances[0][0] < horizon:
+            _, copy = self._idle_instances.pop(0)
             await copy.stop()
 
     async def close(self) -> None:
-        copies = [*(copy for _, copy in self._idle), *self._busy]
-        self._idle.clear()
+        copies = [*(copy for _, copy in self._idle_instances), *self._busy_instances]
+        self._idle_instances.clear()
         await asyncio.gather(*(copy.stop() for copy in copies))

@@ -26,28 +26,28 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class RouteMatch:
     route: Route
     parameters: Mapping[str, str]
 
 
-def match(routes: Sequence[Route], method: str, raw_path: str) -> Match | None:
+def match_route(routes: Sequence[Route], method: str, raw_path: str) -> RouteMatch | None:
     """The best route for a method and a path as it came over the wire (still percent-encoded), or None."""
-    best: tuple[tuple[tuple[int, ...], int], Match] | None = None
+    best: tuple[tuple[tuple[int, ...], int], RouteMatch] | None = None
     segments = raw_path.split("/")
     for route in routes:
         if route.method not in (method, "ANY") and route.path != "$default":
             continue
-        found = _fit(route, segments)
+        found = _match_path(route, segments)
         if found is None:
             continue
         rank = (found[0], 0 if route.method == method else 1)
         if best is None or rank < best[0]:
-            best = rank, Match(route, found[1])
+            best = rank, RouteMatch(route, found[1])
     return best[1] if best else None
 
 
-def _fit(route: Route, segments: Sequence[str]) -> tuple[tuple[int, ...], dict[str, str]] | None:
+def _match_path(route: Route, segments: Sequence[str]) -> tuple[tuple[int, ...], dict[str, str]] | None:
     """How well the route fits (lower is better) and its parameters, or None when it does not."""
     if route.path == "$default":
         return (3,), {}

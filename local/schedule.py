@@ -12,27 +12,27 @@ from datetime import UTC, datetime, timedelta
 
 from local.errors import LocalError
 
-Next = Callable[[datetime], datetime | None]
+NextTime = Callable[[datetime], datetime | None]
 """The first time after the one given, or None when there is no more. Both UTC."""
 
-_RATE = re.compile(r"rate\(\s*(\d+)\s+(second|minute|hour|day)s?\s*\)")
-_CRON = re.compile(r"cron\((.+)\)")
+_RATE_PATTERN = re.compile(r"rate\(\s*(\d+)\s+(second|minute|hour|day)s?\s*\)")
+_CRON_PATTERN = re.compile(r"cron\((.+)\)")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_HORIZON = timedelta(days=366 * 5)
+_MAX_LOOKAHEAD = timedelta(days=366 * 5)
 
 
-def parse(expression: str) -> Next:
+def parse(expression: str) -> NextTime:
     """Raises `LocalError` on an expression that AWS would refuse, or that uses cron's L, W or #."""
-    rate = _RATE.fullmatch(expression.strip())
+    rate = _RATE_PATTERN.fullmatch(expression.strip())
     if rate:
         step = timedelta(**{f"{rate.group(2)}s": int(rate.group(1))})
         if not step:
             raise LocalError(f"schedule {expression!r}: the rate must be at least 1")
         return lambda now: now + step
-    cron = _CRON.fullmatch(expression.strip())
+    cron = _CRON_PATTERN.fullmatch(expression.strip())
     if cron:
-        return _parse_cron(expression, cron.group(1).split()).next
+        return _parse_cron(expression, cron.group(1).split()).next_time
     raise LocalError(f"schedule {expression!r} is neither rate(5 minutes) nor cron(0 3 * * ? *)")
 
 
@@ -45,11 +45,11 @@ class _Cron:
     weekdays: frozenset[int] | None
     years: frozenset[int]
 
-    def next(self, now: datetime) -> datetime | None:
+    def next_time(self, now: datetime) -> datetime | None:
         at = now.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
-        end = at + _HORIZON
+        end = at + _MAX_LOOKAHEAD
         while at < end:
-            if not self._day(at):
+            if not self._matches_day(at):
                 at = at.replace(hour=0, minute=0) + timedelta(days=1)
             elif at.hour not in self.hours:
                 at = at.replace(minute=0) + timedelta(hours=1)
@@ -59,7 +59,7 @@ class _Cron:
                 return at
         return None
 
-    def _day(self, at: datetime) -> bool:
+    def _matches_day(self, at: datetime) -> bool:
         # Cron counts the week from Sunday = 1; Python from Monday = 0.
         weekday = (at.weekday() + 1) % 7 + 1
         return (
@@ -78,24 +78,24 @@ def _parse_cron(expression: str, fields: Sequence[str]) -> _Cron:
         raise LocalError(f"schedule {expression!r}: exactly one of day-of-month and day-of-week is '?'")
     try:
         return _Cron(
-            minutes=_field(minutes, 0, 59),
-            hours=_field(hours, 0, 23),
-            days=None if day == "?" else _field(day, 1, 31),
-            months=_field(month, 1, 12, _MONTHS),
-            weekdays=None if weekday == "?" else _field(weekday, 1, 7, _DAYS),
-            years=_field(year, 1970, 2199),
+            minutes=_parse_field(minutes, 0, 59),
+            hours=_parse_field(hours, 0, 23),
+            days=None if day == "?" else _parse_field(day, 1, 31),
+            months=_parse_field(month, 1, 12, _MONTHS),
+            weekdays=None if weekday == "?" else _parse_field(weekday, 1, 7, _DAYS),
+            years=_parse_field(year, 1970, 2199),
         )
     except ValueError as error:
         raise LocalError(f"schedule {expression!r}: {error}") from None
 
 
-def _field(text: str, low: int, high: int, names: Sequence[str] = ()) -> frozenset[int]:
+def _parse_field(text: str, minimum: int, maximum: int, names: Sequence[str] = ()) -> frozenset[int]:
     """The values of one field, such as `*`, `0/15`, `1-5`, `MON,WED`."""
 
     def value(word: str) -> int:
         number = names.index(word.upper()) + 1 if word.upper() in names else int(word)
-        if not low <= number <= high:
-            raise ValueError(f"{word} is not within {low} to {high}")
+        if not minimum <= number <= maximum:
+            raise ValueError(f"{word} is not within {minimum} to {maximum}")
         return number
 
     chosen: set[int] = set()
@@ -103,12 +103,12 @@ def _field(text: str, low: int, high: int, names: Sequence[str] = ()) -> frozens
         span, slash, step = item.partition("/")
         first, dash, last = span.partition("-")
         if span == "*":
-            start, stop = low, high
+            start, stop = minimum, maximum
         elif dash:
             start, stop = value(first), value(last)
         else:
             start = value(span)
-            stop = high if slash else start
+            stop = maximum if slash else start
         stride = int(step) if slash else 1
         if stride < 1:
             raise ValueError(f"{item} has no step")

@@ -14,128 +14,130 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from ferry.access.keyring import MAX_LIFETIME
-from ferry.aws.access_table import AccessTable
+from ferry.access.keyring import MAX_TOKEN_TTL_SECONDS
+from ferry.aws.access_table import AuthTable
 from local import bus, clients, objects, provision, schedule, sockets, stack, tables, template, ticker
-from local.emulator import Emulator
+from local.emulator import LambdaEmulator
 from local.errors import LocalError
 from local.gateway import Gateway
-from local.invocations import Invocations
-from local.pool import Pool
+from local.invocations import LambdaApiEmulator
+from local.pool import InstancePool
 from local.provision import Backends
-from local.reader import Reader
+from local.reader import S3RangeProxy
 from local.stack import Stack
-from local.state import State, secret
+from local.state import StateFolder, new_secret
 
-_BACKENDS = "backends.json"
-_ACCESS_TABLE = "AccessTable"
-_WAITING = "MostWaiting"
-_REAP_EVERY, _REAP_IDLE = 30.0, 300.0
+_BACKENDS_FILE = "backends.json"
+_AUTH_TABLE = "AuthTable"
+_MAX_LONG_POLLS_PARAMETER = "MaxConcurrentLongPolls"
+_EVICTION_INTERVAL_SECONDS, _MAX_IDLE_SECONDS = 30.0, 300.0
 
-Application = Gateway | Invocations | Reader | bus.Bus
+Application = Gateway | LambdaApiEmulator | S3RangeProxy | bus.EventBridgeEmulator
 Applications = Mapping[int, Application]
 """By the file descriptor of the socket that they serve."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ServiceOptions:
     """What the person who starts it may choose."""
 
     port: int
     parameters: Mapping[str, str]
-    copies: int
+    max_instances: int
     quiet: bool
-    template: Path
-    state: Path
+    template_path: Path
+    state_folder: Path
     record_calls: bool = False
 
 
-def _read(options: Options) -> tuple[Any, Options]:
+def _read_template(options: ServiceOptions) -> tuple[Any, ServiceOptions]:
     """The template, and the options for it: where a function has few copies, half are for those who do not wait."""
-    source = template.load(options.template)
-    if _WAITING not in source.get("Parameters", {}):
+    source = template.load_template(options.template_path)
+    if _MAX_LONG_POLLS_PARAMETER not in source.get("Parameters", {}):
         return source, options
-    fewer = {_WAITING: str(max(1, options.copies // 2))}
+    fewer = {_MAX_LONG_POLLS_PARAMETER: str(max(1, options.max_instances // 2))}
     return source, replace(options, parameters=fewer | dict(options.parameters))
 
 
-async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Event) -> None:
+async def run(options: ServiceOptions, *, started: asyncio.Event, stopping: asyncio.Event) -> None:
     """Run until `stopping` is set; `started` is set once all is up. Raises `LocalError`."""
-    source, options = _read(options)
+    source, options = _read_template(options)
     if "Endpoints" in options.parameters:
         raise LocalError("PARAMS: Endpoints is set by the local service itself")
     # Read once before anything starts, so that a mistake is told at once.
-    folder = options.template.resolve().parent
-    draft = stack.read(source, folder, options.parameters)
+    folder = options.template_path.resolve().parent
+    draft = stack.resolve_stack(source, folder, options.parameters)
     schedules = [(entry, schedule.parse(entry.expression)) for entry in draft.schedules]
     for function in draft.functions.values():
-        if not function.code.is_dir():
-            raise LocalError(f"{function.name}: there is no folder {function.code}")
+        if not function.code_folder.is_dir():
+            raise LocalError(f"{function.name}: there is no folder {function.code_folder}")
 
     async with contextlib.AsyncExitStack() as running:
-        state = running.enter_context(contextlib.closing(State(options.state)))
-        known = state.read(_BACKENDS)
-        people = clients.recall(state.read("ferry.json"))
+        state = running.enter_context(contextlib.closing(StateFolder(options.state_folder)))
+        known = state.read_json(_BACKENDS_FILE)
+        people = clients.load_clients(state.read_json("ferry.json"))
         listener, inner, telling, reading = (sockets.listen_near(port) for port in (options.port, 0, 0, 0))
         for opened in (listener, inner, telling, reading):
             running.callback(opened.close)
-        access_key = str(known.get("access_key") or f"FERRY{secret()[:16]}")
-        secret_key = str(known.get("secret_key") or secret())
+        access_key = str(known.get("access_key") or f"FERRY{new_secret()[:16]}")
+        secret_key = str(known.get("secret_key") or new_secret())
         credentials = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
         object_server, table_server = await _start_backends(state, known, credentials, running)
         backends = Backends(object_server.url, table_server.url, table_server.url, access_key, secret_key)
         keys = await asyncio.to_thread(provision.provision, backends, draft, known.get("keys", {}))
-        state.write(
-            _BACKENDS,
+        state.write_json(
+            _BACKENDS_FILE,
             {
                 "access_key": access_key,
                 "secret_key": secret_key,
                 "keys": keys,
-                "object_ports": list(object_server.ports.values()),
-                "table_port": table_server.port,
-                **_for_operators(draft),
+                "s3_ports": list(object_server.ports.values()),
+                "dynamodb_port": table_server.port,
+                **_admin_info(draft),
             },
         )
-        if _ACCESS_TABLE in draft.tables:
-            store = AccessTable(backends.dynamodb_client(), stack.physical_name(_ACCESS_TABLE))
-            await asyncio.to_thread(clients.seed, store, people)
+        if _AUTH_TABLE in draft.tables:
+            store = AuthTable(backends.dynamodb_client(), stack.physical_name(_AUTH_TABLE))
+            await asyncio.to_thread(clients.seed_clients, store, people)
 
         parameters = {**options.parameters}
         if "Endpoints" in source.get("Parameters", {}):
-            parameters["Endpoints"] = _endpoints(backends, {"lambda": inner, "events": telling})
-        final = stack.read(source, folder, parameters, references=keys)
-        pools = _pools(final, state, credentials, options, running)
+            parameters["Endpoints"] = _endpoints_parameter(backends, {"lambda": inner, "events": telling})
+        final = stack.resolve_stack(source, folder, parameters, references=keys)
+        pools = _create_pools(final, state, credentials, options, running)
 
         async def invoke(name: str, event: bytes, seconds: float | None = None) -> bytes:
-            limit = final.functions[name].timeout
+            limit = final.functions[name].timeout_seconds
             return await pools[name].invoke(event, limit if seconds is None else min(seconds, limit))
 
         port = listener.getsockname()[1]
-        state.write(
+        state.write_json(
             "ferry.json",
             {
                 "base_url": f"http://{sockets.HOST}:{port}",
                 "s3_endpoint": object_server.url,
                 "dynamodb_endpoint": table_server.url,
-                "clients": [client.described() for client in people],
+                "clients": [client.to_dict() for client in people],
             },
         )
-        gateway = Gateway(final.routes, final.cors, invoke, {object_server.url: _address(reading)})
-        invocations = Invocations({stack.physical_name(name): name for name in pools}, invoke)
+        gateway = Gateway(final.routes, final.cors, invoke, {object_server.url: _url_of(reading)})
+        invocations = LambdaApiEmulator({stack.physical_name(name): name for name in pools}, invoke)
         running.push_async_callback(invocations.close)
         # The servers close them, so they must not be closed here as well.
         applications: Applications = {
             listener.detach(): gateway,
             inner.detach(): invocations,
-            telling.detach(): bus.Bus(frozenset(final.buses), state.folder, echo=not options.quiet),
-            reading.detach(): Reader(object_server.url),
+            telling.detach(): bus.EventBridgeEmulator(
+                frozenset(final.event_buses), state.folder, echo=not options.quiet
+            ),
+            reading.detach(): S3RangeProxy(object_server.url),
         }
         server = asyncio.create_task(_serve_all(applications, stopping))
-        helpers = [asyncio.create_task(ticker.tick_forever(entry, following, invoke)) for entry, following in schedules]
-        helpers.append(asyncio.create_task(_reap(pools)))
-        watch = asyncio.create_task(_watch({"SeaweedFS": object_server, "ministack": table_server}))
-        running.push_async_callback(_cancel, [*helpers, watch])
-        _say_ready(options, port, object_server.url, table_server.url)
+        helpers = [asyncio.create_task(ticker.run_schedule(entry, following, invoke)) for entry, following in schedules]
+        helpers.append(asyncio.create_task(_evict_idle_forever(pools)))
+        watch = asyncio.create_task(_wait_for_exit({"SeaweedFS": object_server, "ministack": table_server}))
+        running.push_async_callback(_cancel_tasks, [*helpers, watch])
+        _print_ready(options, port, object_server.url, table_server.url)
         started.set()
         done, _ = await asyncio.wait({server, watch}, return_when=asyncio.FIRST_COMPLETED)
         stopping.set()
@@ -144,19 +146,19 @@ async def run(options: Options, *, started: asyncio.Event, stopping: asyncio.Eve
             raise LocalError(f"{watch.result()} ended by itself; see {state.folder / 'logs'}")
 
 
-def _for_operators(draft: Stack) -> dict[str, Any]:
+def _admin_info(draft: Stack) -> dict[str, Any]:
     """What `ferry-admin --local` asks CloudFormation for elsewhere."""
     return {
-        "stack": stack.PSEUDO["AWS::StackName"],
+        "stack": stack.PSEUDO_PARAMETERS["AWS::StackName"],
         "region": stack.REGION,
-        "resources": {f"{logical}Name": stack.physical_name(logical) for logical in draft.tables},
-        "token_lifetime": int(draft.parameters.get("TokenLifetime", MAX_LIFETIME)),
+        "outputs": {f"{logical}Name": stack.physical_name(logical) for logical in draft.tables},
+        "token_ttl_seconds": int(draft.parameters.get("TokenTtlSeconds", MAX_TOKEN_TTL_SECONDS)),
     }
 
 
 async def _start_backends(
-    state: State, known: Mapping[str, Any], credentials: Mapping[str, str], running: contextlib.AsyncExitStack
-) -> tuple[objects.ObjectServer, tables.TableServer]:
+    state: StateFolder, known: Mapping[str, Any], credentials: Mapping[str, str], running: contextlib.AsyncExitStack
+) -> tuple[objects.S3Server, tables.DynamoDBServer]:
     """Both at once."""
 
     def ports(name: str) -> list[int]:
@@ -164,8 +166,8 @@ async def _start_backends(
         return [int(port) for port in (found if isinstance(found, list) else [found])]
 
     starts = await asyncio.gather(
-        objects.start(state, credentials, ports("object_ports")),
-        tables.start(state, credentials, ports("table_port")),
+        objects.start(state, credentials, ports("s3_ports")),
+        tables.start(state, credentials, ports("dynamodb_port")),
         return_exceptions=True,
     )
     for server in starts:
@@ -179,31 +181,35 @@ async def _start_backends(
     return object_server, table_server
 
 
-def _address(listener: socket.socket) -> str:
+def _url_of(listener: socket.socket) -> str:
     return f"http://{sockets.HOST}:{listener.getsockname()[1]}"
 
 
-def _endpoints(backends: Backends, own: Mapping[str, socket.socket]) -> str:
+def _endpoints_parameter(backends: Backends, emulators: Mapping[str, socket.socket]) -> str:
     """The services that run beside this one, and those that it is itself."""
-    addresses = [f"{name}={_address(opened)}" for name, opened in own.items()]
-    return ",".join([backends.endpoints(), *addresses])
+    addresses = [f"{name}={_url_of(opened)}" for name, opened in emulators.items()]
+    return ",".join([backends.endpoints_parameter(), *addresses])
 
 
-def _pools(
-    final: Stack, state: State, credentials: Mapping[str, str], options: Options, running: contextlib.AsyncExitStack
-) -> dict[str, Pool]:
-    emulator = Emulator(
+def _create_pools(
+    final: Stack,
+    state: StateFolder,
+    credentials: Mapping[str, str],
+    options: ServiceOptions,
+    running: contextlib.AsyncExitStack,
+) -> dict[str, InstancePool]:
+    emulator = LambdaEmulator(
         state,
         credentials,
-        copies=options.copies,
-        functions=len(final.functions),
+        max_instances=options.max_instances,
+        function_count=len(final.functions),
         echo=not options.quiet,
-        record=options.record_calls,
+        record_calls=options.record_calls,
     )
     running.callback(emulator.close)
-    pools: dict[str, Pool] = {}
+    pools: dict[str, InstancePool] = {}
     for name, function in final.functions.items():
-        pools[name] = Pool(partial(emulator.start, function), options.copies)
+        pools[name] = InstancePool(partial(emulator.start, function), options.max_instances)
         running.push_async_callback(pools[name].close)
     return pools
 
@@ -224,14 +230,14 @@ async def _serve(application: Application, listener: int, stopping: asyncio.Even
     await serve(application, config, mode="asgi", shutdown_trigger=stopping.wait)
 
 
-async def _reap(pools: Mapping[str, Pool]) -> None:
+async def _evict_idle_forever(pools: Mapping[str, InstancePool]) -> None:
     while True:
-        await asyncio.sleep(_REAP_EVERY)
+        await asyncio.sleep(_EVICTION_INTERVAL_SECONDS)
         for pool in pools.values():
-            await pool.reap(_REAP_IDLE)
+            await pool.evict_idle(_MAX_IDLE_SECONDS)
 
 
-async def _watch(servers: Mapping[str, objects.ObjectServer | tables.TableServer]) -> str:
+async def _wait_for_exit(servers: Mapping[str, objects.S3Server | tables.DynamoDBServer]) -> str:
     """Wait until one of the servers has ended, and say which."""
     while True:
         for name, server in servers.items():
@@ -240,15 +246,15 @@ async def _watch(servers: Mapping[str, objects.ObjectServer | tables.TableServer
         await asyncio.sleep(0.5)
 
 
-async def _cancel(tasks: list[asyncio.Task[object]]) -> None:
+async def _cancel_tasks(tasks: list[asyncio.Task[object]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _say_ready(options: Options, port: int, s3: str, dynamodb: str) -> None:
+def _print_ready(options: ServiceOptions, port: int, s3: str, dynamodb: str) -> None:
     taken = f" (port {options.port} is taken)" if port != options.port else ""
-    clients_at = options.state / "ferry.json"
+    clients_at = options.state_folder / "ferry.json"
     print(
         f"ready http://{sockets.HOST}:{port}{taken} · clients in {clients_at} · S3 {s3} · DynamoDB {dynamodb}",
         flush=True,

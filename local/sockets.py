@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 
 HOST = "127.0.0.1"
 # SeaweedFS listens for gRPC on each port plus this; both must lie below the ports that the system gives to clients.
-_GRPC = 10_000
-_PAIRS = range(12_000, 22_000)
+_GRPC_PORT_OFFSET = 10_000
+_PAIR_RANGE = range(12_000, 22_000)
 
 
-def bound(port: int) -> socket.socket | None:
+def try_listen(port: int) -> socket.socket | None:
     """A listening socket on that port (0: any), or None when it is taken."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -27,20 +27,20 @@ def bound(port: int) -> socket.socket | None:
 
 
 def is_free(port: int) -> bool:
-    listener = bound(port)
+    listener = try_listen(port)
     if listener is None:
         return False
     listener.close()
     return True
 
 
-def listen_near(port: int, tries: int = 50) -> socket.socket:
+def listen_near(port: int, max_attempts: int = 50) -> socket.socket:
     """Listen on that port, or on one of the next, or on any."""
-    for candidate in range(port, min(port + tries, 65_536)):
-        listener = bound(candidate)
+    for candidate in range(port, min(port + max_attempts, 65_536)):
+        listener = try_listen(candidate)
         if listener is not None:
             return listener
-    listener = bound(0)
+    listener = try_listen(0)
     if listener is None:
         raise OSError("no port is free")
     return listener
@@ -48,7 +48,7 @@ def listen_near(port: int, tries: int = 50) -> socket.socket:
 
 def free_ports(count: int) -> list[int]:
     """Ports that are free now, all different."""
-    listeners = [found for found in (bound(0) for _ in range(count)) if found is not None]
+    listeners = [found for found in (try_listen(0) for _ in range(count)) if found is not None]
     ports = [listener.getsockname()[1] for listener in listeners]
     for listener in listeners:
         listener.close()
@@ -57,27 +57,27 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def free_pairs(count: int, preferred: Iterable[int]) -> list[int]:
+def free_port_pairs(count: int, preferred: Iterable[int]) -> list[int]:
     """Ports that are free together with the one 10,000 above: those preferred, if they are, then any others.
 
     Any, not the first: another run that starts at the same moment looks for ports too.
     """
     found: list[int] = []
-    for port in (*preferred, *random.sample(_PAIRS, len(_PAIRS))):
+    for port in (*preferred, *random.sample(_PAIR_RANGE, len(_PAIR_RANGE))):
         if len(found) == count:
             break
-        if port in _PAIRS and port not in found and is_free(port) and is_free(port + _GRPC):
+        if port in _PAIR_RANGE and port not in found and is_free(port) and is_free(port + _GRPC_PORT_OFFSET):
             found.append(port)
     if len(found) < count:
         raise OSError("no port is free")
     return found
 
 
-async def listening(port: int, seconds: float, alive: Callable[[], bool]) -> bool:
+async def wait_for_listener(port: int, timeout_seconds: float, is_alive: Callable[[], bool]) -> bool:
     """Wait until something listens there. False when it died or the time is up."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    while alive() and loop.time() < end:
+    end = loop.time() + timeout_seconds
+    while is_alive() and loop.time() < end:
         try:
             _, writer = await asyncio.open_connection(HOST, port)
         except OSError:

@@ -11,10 +11,10 @@ from local.errors import LocalError
 from local.routing import Route
 from local.template import Template, Value
 
-ACCOUNT = "000000000000"
+ACCOUNT_ID = "000000000000"
 REGION = "us-east-1"
-PSEUDO = {
-    "AWS::AccountId": ACCOUNT,
+PSEUDO_PARAMETERS = {
+    "AWS::AccountId": ACCOUNT_ID,
     "AWS::Partition": "aws",
     "AWS::Region": REGION,
     "AWS::StackName": "ferry",
@@ -30,12 +30,12 @@ class Function:
     """
 
     name: str
-    code: Path
+    code_folder: Path
     handler: str
-    timeout: float
-    memory: int
+    timeout_seconds: float
+    memory_mb: int
     environment: Mapping[str, str]
-    paths: tuple[Path, ...]
+    import_paths: tuple[Path, ...]
     log_format: str
 
 
@@ -57,8 +57,8 @@ class CorsRules:
     methods: tuple[str, ...]
     allow_headers: tuple[str, ...]
     expose_headers: tuple[str, ...]
-    max_age: int | None
-    credentials: bool
+    max_age_seconds: int | None
+    allow_credentials: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +73,17 @@ class Stack:
     cors: CorsRules | None
     tables: Mapping[str, Mapping[str, Any]]
     buckets: Mapping[str, Mapping[str, Any]]
-    keys: Mapping[str, Mapping[str, Any]]
-    buses: tuple[str, ...] = ()
+    kms_keys: Mapping[str, Mapping[str, Any]]
+    event_buses: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-def physical_name(logical: str) -> str:
+def physical_name(logical_id: str) -> str:
     """The name a table or bucket gets here; also fit for a bucket."""
-    return f"ferry-{logical.lower()}"
+    return f"ferry-{logical_id.lower()}"
 
 
-def read(
+def resolve_stack(
     source: Mapping[str, Any],
     folder: Path,
     overrides: Mapping[str, str],
@@ -105,63 +105,63 @@ def read(
     template = Template(
         source,
         overrides,
-        references=reference,
-        attribute=lambda name, attribute: f"arn:aws:local:{REGION}:{ACCOUNT}:{reference(name)}#{attribute}",
-        pseudo=PSEUDO,
+        resolve_reference=reference,
+        resolve_attribute=lambda name, attribute: f"arn:aws:local:{REGION}:{ACCOUNT_ID}:{reference(name)}#{attribute}",
+        pseudo_parameters=PSEUDO_PARAMETERS,
     )
     functions: dict[str, Function] = {}
     routes: list[Route] = []
     schedules: list[Schedule] = []
     for name, body in template.resources("AWS::Serverless::Function").items():
-        functions[name] = _function(template, folder, name, body["Properties"])
+        functions[name] = _read_function(template, folder, name, body["Properties"])
         for event_name, event in body["Properties"].get("Events", {}).items():
             kind = event["Type"]
             if kind == "HttpApi":
                 spec = template.resolve({key: event["Properties"][key] for key in ("Method", "Path")})
                 routes.append(Route(str(spec["Method"]).upper(), spec["Path"], name))
             elif kind in ("ScheduleV2", "Schedule"):
-                schedules.extend(_schedule(template, name, event_name, event["Properties"]))
+                schedules.extend(_read_schedules(template, name, event_name, event["Properties"]))
     return Stack(
         functions=functions,
         routes=tuple(routes),
         schedules=tuple(schedules),
-        cors=_cors(template),
-        tables=_properties(template, "AWS::DynamoDB::Table"),
-        buckets=_properties(template, "AWS::S3::Bucket"),
-        keys=_properties(template, "AWS::KMS::Key", only=("KeySpec", "KeyUsage", "Description")),
-        buses=tuple(reference(name) for name in template.resources("AWS::Events::EventBus")),
+        cors=_read_cors_rules(template),
+        tables=_resolve_properties(template, "AWS::DynamoDB::Table"),
+        buckets=_resolve_properties(template, "AWS::S3::Bucket"),
+        kms_keys=_resolve_properties(template, "AWS::KMS::Key", only=("KeySpec", "KeyUsage", "Description")),
+        event_buses=tuple(reference(name) for name in template.resources("AWS::Events::EventBus")),
         parameters=template.parameters,
     )
 
 
-def _function(template: Template, folder: Path, name: str, own: Mapping[str, Any]) -> Function:
-    common = template.globals_of("Function")
+def _read_function(template: Template, folder: Path, name: str, properties: Mapping[str, Any]) -> Function:
+    common = template.globals_for("Function")
 
     def setting(key: str, default: Value = None) -> Value:
-        return template.resolve(own.get(key, common.get(key, default)))
+        return template.resolve(properties.get(key, common.get(key, default)))
 
     variables: dict[str, str] = {}
-    for level in (common, own):
+    for level in (common, properties):
         given = template.resolve(level.get("Environment", {}).get("Variables", {}))
         variables.update((key, str(value)) for key, value in given.items())
     handler, code = setting("Handler"), setting("CodeUri")
     if not handler or not code:
         raise LocalError(f"template: {name} needs a Handler and a CodeUri")
     code = (folder / code).resolve()
-    layers = [*_layers(template, folder, common), *_layers(template, folder, own)]
+    layers = [*_layer_paths(template, folder, common), *_layer_paths(template, folder, properties)]
     return Function(
         name=name,
-        code=code,
+        code_folder=code,
         handler=handler,
-        timeout=float(setting("Timeout", 3)),
-        memory=int(setting("MemorySize", 128)),
+        timeout_seconds=float(setting("Timeout", 3)),
+        memory_mb=int(setting("MemorySize", 128)),
         environment=variables,
-        paths=(code, *layers),
+        import_paths=(code, *layers),
         log_format=str((setting("LoggingConfig") or {}).get("LogFormat", "Text")),
     )
 
 
-def _layers(template: Template, folder: Path, level: Mapping[str, Any]) -> Iterator[Path]:
+def _layer_paths(template: Template, folder: Path, level: Mapping[str, Any]) -> Iterator[Path]:
     known = template.resources("AWS::Serverless::LayerVersion")
     for item in level.get("Layers", []):
         logical = item.get("Ref") if isinstance(item, dict) else None
@@ -170,7 +170,7 @@ def _layers(template: Template, folder: Path, level: Mapping[str, Any]) -> Itera
         yield (folder / template.resolve(known[logical]["Properties"]["ContentUri"])).resolve()
 
 
-def _schedule(template: Template, function: str, name: str, properties: Mapping[str, Any]) -> Iterator[Schedule]:
+def _read_schedules(template: Template, function: str, name: str, properties: Mapping[str, Any]) -> Iterator[Schedule]:
     resolved = template.resolve(dict(properties))
     if resolved.get("State") == "DISABLED" or str(resolved.get("Enabled", True)).lower() == "false":
         return
@@ -178,7 +178,7 @@ def _schedule(template: Template, function: str, name: str, properties: Mapping[
     yield Schedule(name, function, str(expression), resolved.get("Input", "{}"))
 
 
-def _cors(template: Template) -> CorsRules | None:
+def _read_cors_rules(template: Template) -> CorsRules | None:
     for api in template.resources("AWS::Serverless::HttpApi").values():
         rules = template.resolve(api.get("Properties", {}).get("CorsConfiguration"))
         if not isinstance(rules, dict):
@@ -186,21 +186,23 @@ def _cors(template: Template) -> CorsRules | None:
         return CorsRules(
             origins=tuple(rules.get("AllowOrigins", ())),
             methods=tuple(rules.get("AllowMethods", ())),
-            allow_headers=_lowered(rules.get("AllowHeaders", ())),
-            expose_headers=_lowered(rules.get("ExposeHeaders", ())),
-            max_age=int(rules["MaxAge"]) if "MaxAge" in rules else None,
-            credentials=bool(rules.get("AllowCredentials", False)),
+            allow_headers=_lowercase(rules.get("AllowHeaders", ())),
+            expose_headers=_lowercase(rules.get("ExposeHeaders", ())),
+            max_age_seconds=int(rules["MaxAge"]) if "MaxAge" in rules else None,
+            allow_credentials=bool(rules.get("AllowCredentials", False)),
         )
     return None
 
 
-def _lowered(names: Sequence[str]) -> tuple[str, ...]:
+def _lowercase(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name.lower() for name in names)
 
 
-def _properties(template: Template, kind: str, only: Sequence[str] | None = None) -> dict[str, Mapping[str, Any]]:
+def _resolve_properties(
+    template: Template, resource_type: str, only: Sequence[str] | None = None
+) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
-    for name, body in template.resources(kind).items():
+    for name, body in template.resources(resource_type).items():
         given = body.get("Properties", {})
         found[name] = template.resolve({key: value for key, value in given.items() if only is None or key in only})
     return found

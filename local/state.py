@@ -16,10 +16,10 @@ from typing import Any
 
 from local.errors import LocalError
 
-_LOG_BYTES = 10 * 1024 * 1024
+_MAX_LOG_BYTES = 10 * 1024 * 1024
 
 
-class State:
+class StateFolder:
     """The folder, locked for this run."""
 
     def __init__(self, folder: Path) -> None:
@@ -40,13 +40,13 @@ class State:
         self._lock.truncate(0)
         self._lock.write(str(os.getpid()))
         self._lock.flush()
-        self._end_leftovers()
+        self._kill_leftover_processes()
 
     def close(self) -> None:
         """Let others have it."""
         self._lock.close()
 
-    def read(self, name: str) -> dict[str, Any]:
+    def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file's object; empty when there is none. Raises `LocalError` when it is damaged."""
         path = self.folder / name
         try:
@@ -61,7 +61,7 @@ class State:
             )
         return found
 
-    def write(self, name: str, content: Mapping[str, Any]) -> Path:
+    def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
         """Replace a JSON file in one step; only the owner may read it."""
         path = self.folder / name
         handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=f".{name}.")
@@ -73,30 +73,30 @@ class State:
         Path(temporary).replace(path)
         return path
 
-    def log_file(self, name: str) -> Path:
+    def log_path(self, name: str) -> Path:
         """Where a log goes; one that has grown too long is put aside first."""
         path = self.folder / "logs" / f"{name}.log"
-        if path.exists() and path.stat().st_size > _LOG_BYTES:
+        if path.exists() and path.stat().st_size > _MAX_LOG_BYTES:
             path.replace(path.with_suffix(".log.1"))
         return path
 
-    def note_child(self, pid: int) -> None:
+    def record_process(self, pid: int) -> None:
         """Note a child with the moment it began, so that a later run can tell it from another process of that pid."""
-        with (self.folder / "children").open("a", encoding="utf-8") as file:
-            file.write(f"{pid} {_began(pid)}\n")
+        with (self.folder / "processes").open("a", encoding="utf-8") as file:
+            file.write(f"{pid} {_process_start_time(pid)}\n")
 
-    def _end_leftovers(self) -> None:
+    def _kill_leftover_processes(self) -> None:
         """End what an earlier run left behind: only where there are no leashes, for no program outlives them."""
-        notes = self.folder / "children"
+        notes = self.folder / "processes"
         if notes.exists():
             for line in notes.read_text(encoding="utf-8").splitlines():
                 pid, _, began = line.partition(" ")
-                if pid.isdigit() and began and _began(int(pid)) == began:
+                if pid.isdigit() and began and _process_start_time(int(pid)) == began:
                     os.kill(int(pid), signal.SIGKILL)
         notes.write_text("", encoding="utf-8")
 
 
-def _began(pid: int) -> str:
+def _process_start_time(pid: int) -> str:
     """When a process began, in ticks since the machine did (proc(5), field 22); empty when there is none."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
@@ -105,12 +105,12 @@ def _began(pid: int) -> str:
     return fields[19]
 
 
-def secret() -> str:
+def new_secret() -> str:
     return secrets.token_urlsafe(32)
 
 
-def reset(folder: Path) -> None:
+def delete_state(folder: Path) -> None:
     """Delete all state. Raises `LocalError` when a run has it."""
     if folder.exists():
-        with contextlib.closing(State(folder)):
+        with contextlib.closing(StateFolder(folder)):
             shutil.rmtree(folder)

@@ -8,21 +8,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local import children, sockets
-from local.children import Child
+from local.children import ManagedProcess
 from local.errors import LocalError
-from local.state import State
+from local.state import StateFolder
 
-_START_SECONDS = 30.0
-_STOP_SECONDS = 10.0
-DAMAGED = 3
+_START_TIMEOUT_SECONDS = 30.0
+_STOP_GRACE_SECONDS = 10.0
+STATE_DAMAGED_EXIT_CODE = 3
 """The child's exit code when its saved state cannot be read."""
 
 
-class TableServer:
+class DynamoDBServer:
     """The running server: DynamoDB and KMS on one port."""
 
-    def __init__(self, child: Child, port: int) -> None:
-        self._child = child
+    def __init__(self, process: ManagedProcess, port: int) -> None:
+        self._process = process
         self.port = port
 
     @property
@@ -31,34 +31,34 @@ class TableServer:
 
     @property
     def alive(self) -> bool:
-        return self._child.alive
+        return self._process.alive
 
     async def stop(self) -> None:
         """Stop it; it saves its state first."""
-        await self._child.stop(_STOP_SECONDS)
+        await self._process.stop(_STOP_GRACE_SECONDS)
 
 
-async def start(state: State, credentials: Mapping[str, str], preferred: Sequence[int]) -> TableServer:
+async def start(state: StateFolder, credentials: Mapping[str, str], preferred_ports: Sequence[int]) -> DynamoDBServer:
     """Raises `LocalError`."""
-    port = next((port for port in preferred if sockets.is_free(port)), None) or sockets.free_ports(1)[0]
-    folder = state.folder / "tables"
+    port = next((port for port in preferred_ports if sockets.is_free(port)), None) or sockets.free_ports(1)[0]
+    folder = state.folder / "dynamodb"
     folder.mkdir(exist_ok=True)
-    child = await children.start(
+    child = await children.start_process(
         [sys.executable, "-m", "local.tables_host"],
-        env=environment(folder, port, credentials),
+        env=server_environment(folder, port, credentials),
         cwd=Path(__file__).parent.parent,
-        log="tables",
+        log_name="dynamodb",
         state=state,
     )
-    if not await sockets.listening(port, _START_SECONDS, lambda: child.alive):
+    if not await sockets.wait_for_listener(port, _START_TIMEOUT_SECONDS, lambda: child.alive):
         await child.stop()
-        if child.returncode == DAMAGED:
+        if child.returncode == STATE_DAMAGED_EXIT_CODE:
             raise LocalError(f"the saved tables in {folder} are damaged: start anew with `python -m local --reset`")
-        raise LocalError(f"ministack did not start; see {state.log_file('tables')}")
-    return TableServer(child, port)
+        raise LocalError(f"ministack did not start; see {state.log_path('tables')}")
+    return DynamoDBServer(child, port)
 
 
-def environment(folder: Path, port: int, credentials: Mapping[str, str]) -> dict[str, str]:
+def server_environment(folder: Path, port: int, credentials: Mapping[str, str]) -> dict[str, str]:
     """Settings of ministack: only the two services, and nothing of Docker, for it would tidy away containers."""
     return {
         "PATH": os.defpath,

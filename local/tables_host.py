@@ -27,23 +27,23 @@ from hypercorn.typing import (
     Scope,
 )
 
-from local.asgi import Headers, acceptable, answer_empty, lifespan
-from local.journal import Journal
-from local.leash import end_with_parent
-from local.tables import DAMAGED
+from local.asgi import Headers, handle_lifespan, is_trusted_request, send_empty
+from local.journal import WriteAheadLog
+from local.leash import die_with_parent
+from local.tables import STATE_DAMAGED_EXIT_CODE
 
 _SERVICES = ("kms", "dynamodb")
-_READS = ("Get", "Describe", "List", "Query", "Scan", "BatchGet", "TransactGet", "Sign", "Verify")
+_READ_OPERATIONS = ("Get", "Describe", "List", "Query", "Scan", "BatchGet", "TransactGet", "Sign", "Verify")
 # A thousand changes are done again in about a second.
-_CHANGES, _LOOK_EVERY = 1_000, 1.0
-_KEPT_HEADERS = (b"authorization", b"content-type", b"host", b"x-amz-target")
+_SNAPSHOT_THRESHOLD, _SNAPSHOT_CHECK_SECONDS = 1_000, 1.0
+_LOGGED_HEADERS = (b"authorization", b"content-type", b"host", b"x-amz-target")
 
 
-class Host:
+class MinistackApp:
     """ministack's application, without its start-up and shutdown (init scripts, schedulers, containers)."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, wal: WriteAheadLog) -> None:
+        self._wal = wal
         self._app: Any = importlib.import_module("ministack.app").app
         self._persistence: Any = importlib.import_module("ministack.core.persistence")
         # Importing a service loads what it had saved.
@@ -53,16 +53,16 @@ class Host:
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
-            await lifespan(receive, send)
+            await handle_lifespan(receive, send)
         elif scope["type"] == "http":
-            if not acceptable(scope["headers"]):
-                await answer_empty(send, 403)
-            elif _reads(_target(scope["headers"])):
+            if not is_trusted_request(scope["headers"]):
+                await send_empty(send, 403)
+            elif _is_read(_operation(scope["headers"])):
                 await self._app(scope, receive, send)
             else:
-                await self._change(scope, receive, send)
+                await self._handle_write(scope, receive, send)
 
-    async def _change(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def _handle_write(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         body = bytearray()
 
         async def hearing() -> ASGIReceiveEvent:
@@ -74,26 +74,28 @@ class Host:
         async def telling(event: ASGISendEvent) -> None:
             # Nothing is awaited between the change and this, so the journal has the order of the changes.
             if event["type"] == "http.response.start" and event["status"] == 200:
-                if _target(scope["headers"]).startswith("TrentService."):
+                if _operation(scope["headers"]).startswith("TrentService."):
                     # A key cannot be made again from its request.
-                    self.snapshot()
+                    self.take_snapshot()
                 else:
-                    kept = {name.decode(): value.decode() for name, value in scope["headers"] if name in _KEPT_HEADERS}
-                    self._journal.append({"headers": kept, "body": body.decode()})
+                    kept = {
+                        name.decode(): value.decode() for name, value in scope["headers"] if name in _LOGGED_HEADERS
+                    }
+                    self._wal.append({"headers": kept, "body": body.decode()})
             await send(event)
 
         await self._app(scope, hearing, telling)
 
     async def replay(self) -> None:
         """Do again what changed after the snapshot."""
-        for change in self._journal.pending():
-            status = await self._again(change)
+        for change in self._wal.pending_changes():
+            status = await self._replay_change(change)
             if status != 200:
                 print(
                     f"a change could not be done again ({status}): {change['body'][:500]}", file=sys.stderr, flush=True
                 )
 
-    async def _again(self, change: dict[str, Any]) -> int:
+    async def _replay_change(self, change: dict[str, Any]) -> int:
         status = 0
 
         async def receive() -> dict[str, Any]:
@@ -111,32 +113,32 @@ class Host:
 
     async def snapshot_forever(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_EVERY)
-            if self._journal.changes >= _CHANGES:
-                number = self._journal.turn()
+            await asyncio.sleep(_SNAPSHOT_CHECK_SECONDS)
+            if self._wal.change_count >= _SNAPSHOT_THRESHOLD:
+                number = self._wal.rotate()
                 # Copying and writing it takes seconds once it is large, so a fork does it while requests go on here.
-                _, status = await asyncio.to_thread(os.waitpid, self._fork(number), 0)
+                _, status = await asyncio.to_thread(os.waitpid, self._fork_snapshot(number), 0)
                 if status == 0:
-                    self._journal.forget_before(number)
+                    self._wal.delete_before(number)
 
-    def snapshot(self) -> None:
+    def take_snapshot(self) -> None:
         """Make one now."""
-        number = self._journal.turn()
-        if self._save(number):
-            self._journal.forget_before(number)
+        number = self._wal.rotate()
+        if self._save_snapshot(number):
+            self._wal.delete_before(number)
 
-    def _save(self, number: int) -> bool:
+    def _save_snapshot(self, generation: int) -> bool:
         """Make snapshot `number`, and return whether that worked; ministack itself only logs that it did not."""
-        folder = self._persistence.STATE_DIR = str(self._journal.staging(number))
+        folder = self._persistence.STATE_DIR = str(self._wal.temporary_folder(generation))
         for name, service in self._services.items():
             self._persistence.save_state(name, service.get_state())
             if not Path(folder, f"{name}.json").exists():
                 print(f"{name} could not be saved in {folder}", file=sys.stderr, flush=True)
                 return False
-        self._journal.finish(number)
+        self._wal.commit_snapshot(generation)
         return True
 
-    def _fork(self, number: int) -> int:
+    def _fork_snapshot(self, generation: int) -> int:
         """Make a snapshot in a fork of this process; its pid. The fork exits with 0 when the snapshot is there."""
         parent = os.getpid()
         child = os.fork()
@@ -145,39 +147,39 @@ class Host:
         status = 1
         try:
             # It must not go on making a snapshot beside the next process on this folder.
-            end_with_parent(parent)
-            status = 0 if self._save(number) else 1
+            die_with_parent(parent)
+            status = 0 if self._save_snapshot(generation) else 1
         finally:
             os._exit(status)
 
 
-def _target(headers: Headers) -> str:
+def _operation(headers: Headers) -> str:
     """The operation, such as `DynamoDB_20120810.PutItem`."""
     return next((value.decode("latin-1") for name, value in headers if name == b"x-amz-target"), "")
 
 
-def _reads(target: str) -> bool:
+def _is_read(operation: str) -> bool:
     """Whether the operation changes nothing."""
-    return target.partition(".")[2].startswith(_READS)
+    return operation.partition(".")[2].startswith(_READ_OPERATIONS)
 
 
-def _check(journal: Journal) -> None:
+def _require_readable_state(wal: WriteAheadLog) -> None:
     """Leave with `DAMAGED` when the saved state cannot be read: ministack would start empty."""
     try:
-        for path in journal.snapshot.glob("*.json"):
+        for path in wal.snapshot_folder.glob("*.json"):
             json.loads(path.read_text(encoding="utf-8"))
-        for _ in journal.pending():
+        for _ in wal.pending_changes():
             pass
     except ValueError as error:
         print(f"the saved state is damaged: {error}", file=sys.stderr, flush=True)
-        sys.exit(DAMAGED)
+        sys.exit(STATE_DAMAGED_EXIT_CODE)
 
 
 async def _main() -> None:
-    journal = Journal(Path(os.environ["STATE_DIR"]))
-    _check(journal)
-    os.environ["STATE_DIR"] = str(journal.snapshot)
-    host = Host(journal)
+    journal = WriteAheadLog(Path(os.environ["STATE_DIR"]))
+    _require_readable_state(journal)
+    os.environ["STATE_DIR"] = str(journal.snapshot_folder)
+    host = MinistackApp(journal)
     await host.replay()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -194,7 +196,7 @@ async def _main() -> None:
     finally:
         snapshots.cancel()
         await asyncio.gather(snapshots, return_exceptions=True)
-        host.snapshot()
+        host.take_snapshot()
 
 
 if __name__ == "__main__":

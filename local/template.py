@@ -21,14 +21,14 @@ Value = Any
 NO_VALUE = object()
 """What `!Ref AWS::NoValue` resolves to: the member it stands for is left out."""
 
-_SUB = re.compile(r"\$\{([^}]+)\}")
+_SUBSTITUTION = re.compile(r"\$\{([^}]+)\}")
 
 
 class _Loader(yaml.SafeLoader):
     """YAML with CloudFormation's short tags, each turned into its long form: `!Ref x` → `{"Ref": "x"}`."""
 
 
-def _tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _construct_tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
     value: Any
     if isinstance(node, yaml.ScalarNode):
@@ -42,10 +42,10 @@ def _tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any
     return {name: value}
 
 
-_Loader.add_multi_constructor("!", _tag)
+_Loader.add_multi_constructor("!", _construct_tag)
 
 
-def load(path: Path) -> dict[str, Any]:
+def load_template(path: Path) -> dict[str, Any]:
     """Raises `LocalError` when the file is absent or is no YAML mapping."""
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader with more tags
@@ -98,27 +98,27 @@ class Template:
         source: Mapping[str, Any],
         overrides: Mapping[str, str],
         *,
-        references: Callable[[str], str] = lambda name: name,
-        attribute: Callable[[str, str], str] = lambda name, attribute: f"{name}.{attribute}",
-        pseudo: Mapping[str, str] | None = None,
+        resolve_reference: Callable[[str], str] = lambda name: name,
+        resolve_attribute: Callable[[str, str], str] = lambda name, attribute: f"{name}.{attribute}",
+        pseudo_parameters: Mapping[str, str] | None = None,
     ) -> None:
         self._source = source
-        self._references = references
-        self._attribute = attribute
-        self._pseudo = dict(pseudo or {})
-        self.parameters = _parameters(source.get("Parameters", {}), overrides)
+        self._resolve_reference = resolve_reference
+        self._resolve_attribute = resolve_attribute
+        self._pseudo_parameters = dict(pseudo_parameters or {})
+        self.parameters = _resolve_parameters(source.get("Parameters", {}), overrides)
 
-    def resources(self, kind: str) -> dict[str, dict[str, Any]]:
+    def resources(self, resource_type: str) -> dict[str, dict[str, Any]]:
         """Resources of a type whose condition holds, by logical id, unresolved."""
         return {
             name: body
             for name, body in self._source["Resources"].items()
-            if body["Type"] == kind and self._holds(body.get("Condition"))
+            if body["Type"] == resource_type and self._evaluate_condition(body.get("Condition"))
         }
 
-    def globals_of(self, kind: str) -> dict[str, Any]:
+    def globals_for(self, resource_kind: str) -> dict[str, Any]:
         """SAM's Globals of a kind ("Function"), unresolved."""
-        found: dict[str, Any] = self._source.get("Globals", {}).get(kind, {})
+        found: dict[str, Any] = self._source.get("Globals", {}).get(resource_kind, {})
         return found
 
     def resolve(self, value: Value) -> Value:
@@ -127,7 +127,7 @@ class Template:
             if len(value) == 1:
                 ((name, argument),) = value.items()
                 if name == "Ref" or (isinstance(name, str) and name.startswith("Fn::")):
-                    return self._intrinsic(name, argument)
+                    return self._resolve_intrinsic(name, argument)
             pairs = ((key, self.resolve(item)) for key, item in value.items())
             return {key: item for key, item in pairs if item is not NO_VALUE}
         if isinstance(value, list):
@@ -135,30 +135,30 @@ class Template:
             return [item for item in items if item is not NO_VALUE]
         return value
 
-    def _ref(self, name: str) -> Value:
+    def _resolve_ref(self, name: str) -> Value:
         if name == "AWS::NoValue":
             return NO_VALUE
-        if name in self._pseudo:
-            return self._pseudo[name]
+        if name in self._pseudo_parameters:
+            return self._pseudo_parameters[name]
         if name in self.parameters:
             return self.parameters[name]
         # SAM makes `Function.Alias`; here there is one version of a function, which answers for it.
         resource = name.removesuffix(".Alias")
         if resource in self._source["Resources"]:
-            return self._references(resource)
+            return self._resolve_reference(resource)
         raise LocalError(f"template: Ref to {name!r}, which is neither a parameter nor a resource")
 
-    def _intrinsic(self, name: str, argument: Value) -> Value:
+    def _resolve_intrinsic(self, name: str, argument: Value) -> Value:
         if name == "Ref":
-            return self._ref(argument)
+            return self._resolve_ref(argument)
         if name == "Fn::GetAtt":
             resource, attribute = argument if isinstance(argument, list) else argument.split(".", 1)
-            return self._attribute(resource, attribute)
+            return self._resolve_attribute(resource, attribute)
         if name == "Fn::Sub":
-            return self._sub(argument)
+            return self._resolve_sub(argument)
         if name == "Fn::If":
             condition, yes, no = argument
-            return self.resolve(yes if self._holds(condition) else no)
+            return self.resolve(yes if self._evaluate_condition(condition) else no)
         if name == "Fn::Join":
             separator, parts = argument
             return str(separator).join(str(part) for part in self.resolve(parts))
@@ -170,7 +170,7 @@ class Template:
             return self.resolve(items)[int(self.resolve(index))]
         raise LocalError(f"template: {name} is not supported by the local service")
 
-    def _sub(self, argument: Value) -> str:
+    def _resolve_sub(self, argument: Value) -> str:
         text, given = argument if isinstance(argument, list) else (argument, {})
 
         def replace(match: re.Match[str]) -> str:
@@ -179,37 +179,37 @@ class Template:
                 return "${" + name[1:] + "}"
             if name in given:
                 return str(self.resolve(given[name]))
-            if "." in name and name not in self._pseudo:
+            if "." in name and name not in self._pseudo_parameters:
                 resource, attribute = name.split(".", 1)
-                return self._attribute(resource, attribute)
-            return str(self._ref(name))
+                return self._resolve_attribute(resource, attribute)
+            return str(self._resolve_ref(name))
 
-        return _SUB.sub(replace, text)
+        return _SUBSTITUTION.sub(replace, text)
 
-    def _holds(self, condition: Value) -> bool:
+    def _evaluate_condition(self, condition: Value) -> bool:
         if condition is None:
             return True
         if isinstance(condition, str):
             try:
-                return self._holds(self._source.get("Conditions", {})[condition])
+                return self._evaluate_condition(self._source.get("Conditions", {})[condition])
             except KeyError:
                 raise LocalError(f"template: there is no condition {condition!r}") from None
         ((name, argument),) = condition.items()
         if name == "Condition":
-            return self._holds(argument)
+            return self._evaluate_condition(argument)
         if name == "Fn::Equals":
             left, right = (self.resolve(side) for side in argument)
             return str(left) == str(right)
         if name == "Fn::Not":
-            return not self._holds(argument[0])
+            return not self._evaluate_condition(argument[0])
         if name == "Fn::And":
-            return all(self._holds(item) for item in argument)
+            return all(self._evaluate_condition(item) for item in argument)
         if name == "Fn::Or":
-            return any(self._holds(item) for item in argument)
+            return any(self._evaluate_condition(item) for item in argument)
         raise LocalError(f"template: {name} is not supported in a condition by the local service")
 
 
-def _parameters(declared: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:
+def _resolve_parameters(declared: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:
     unknown = sorted(set(overrides) - set(declared))
     if unknown:
         raise LocalError(f"template.yaml has no parameter {unknown[0]!r}; it has {', '.join(declared)}")

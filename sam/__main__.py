@@ -19,8 +19,8 @@ from pathlib import Path
 from sam import daemon, stack
 from sam.errors import SamError
 
-LOCAL = stack.ROOT / ".local" / "sam"
-WORK = stack.ROOT / "build" / "sam"
+STATE_FOLDER = stack.ROOT / ".local" / "sam"
+WORK_FOLDER = stack.ROOT / "build" / "sam"
 
 
 def main() -> int:
@@ -28,10 +28,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m sam", description=__doc__)
     parser.add_argument("command", nargs="?", choices=["local", "image", "smoke", "test"], default="local")
     command = parser.parse_args().command
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
-        with daemon.running(WORK / "dockerd.log"):
-            {"local": _serve, "image": _image, "smoke": _smoke, "test": _test}[command]()
+        with daemon.docker_running(WORK_FOLDER / "dockerd.log"):
+            {"local": _serve, "image": _build_image, "smoke": _smoke, "test": _test}[command]()
     except SamError as error:
         print(f"sam: {error}", file=sys.stderr)
         return 1
@@ -40,12 +40,12 @@ def main() -> int:
     return 0
 
 
-def _interrupt(*_: object) -> None:
+def _raise_interrupt(*_: object) -> None:
     # Everything that was started is stopped on the way out, as at Ctrl-C.
     raise KeyboardInterrupt
 
 
-def _image() -> None:
+def _build_image() -> None:
     if subprocess.run(["bash", "sam/image.sh"], cwd=stack.ROOT, check=False).returncode:
         raise SamError("the stand-in image could not be built")
 
@@ -53,40 +53,42 @@ def _image() -> None:
 def _serve() -> None:
     stack.build()
     port = int(os.environ.get("PORT") or "3000")
-    with stack.serving(port, LOCAL, os.environ.get("PARAMS", "")) as service:
-        print(f"ready {service.base_url} · clients in {LOCAL / 'ferry.json'} · logs in {LOCAL}", flush=True)
+    with stack.start_api(port, STATE_FOLDER, os.environ.get("PARAMS", "")) as service:
+        print(
+            f"ready {service.base_url} · clients in {STATE_FOLDER / 'ferry.json'} · logs in {STATE_FOLDER}", flush=True
+        )
         threading.Event().wait()
 
 
 def _smoke() -> None:
     from sam import smoke
 
-    _built_and_served("smoke", smoke.run)
+    _run_on_built_service("smoke", smoke.run)
     print("sam smoke: every byte as sent")
 
 
 def _test() -> None:
     from sam import invoke, suite
 
-    _built_and_served("test", invoke.run, suite.run)
+    _run_on_built_service("test", invoke.run, suite.run)
     print("sam test: every event answered, and the end-to-end suite holds")
 
 
-def _built_and_served(name: str, *runs: Callable[[stack.Service], None]) -> None:
-    _image()
+def _run_on_built_service(name: str, *runs: Callable[[stack.SamService], None]) -> None:
+    _build_image()
     stack.build()
     # Files of an earlier run would stand in the way of this one's.
-    shutil.rmtree(WORK / name, ignore_errors=True)
-    with stack.serving(stack.free_port(), WORK / name) as service:
+    shutil.rmtree(WORK_FOLDER / name, ignore_errors=True)
+    with stack.start_api(stack.free_port(), WORK_FOLDER / name) as service:
         try:
             for run in runs:
                 run(service)
         except SamError as error:
-            words = _last_words(service.folder / "sam.log")
+            words = _log_tail(service.folder / "sam.log")
             raise SamError(f"{error}\n\nthe functions' last words:\n{words}") from error
 
 
-def _last_words(log: Path) -> str:
+def _log_tail(log: Path) -> str:
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-30:])
 
 

@@ -10,15 +10,17 @@ from pathlib import Path
 
 from sam.errors import SamError
 
-GRACE = 20.0
+STOP_GRACE_SECONDS = 20.0
 """Seconds a program has to stop by itself."""
 
 
 @contextmanager
-def child(command: Sequence[str], *, env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def managed_process(
+    command: Sequence[str], *, env: Mapping[str, str], log_path: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     """A program, asked to stop at the end and killed when it does not. What it says goes to `log`."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("wb") as output:
         # A group of its own: Ctrl-C is for us, who end things in their order.
         process = subprocess.Popen(
             list(command), env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
@@ -28,28 +30,35 @@ def child(command: Sequence[str], *, env: Mapping[str, str], log: Path) -> Itera
     finally:
         process.terminate()
         try:
-            process.wait(GRACE)
+            process.wait(STOP_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
 def wait_for(
-    condition: Callable[[], bool], process: subprocess.Popen[bytes], *, what: str, log: Path, seconds: float
+    condition: Callable[[], bool],
+    process: subprocess.Popen[bytes],
+    *,
+    name: str,
+    log_path: Path,
+    timeout_seconds: float,
 ) -> None:
     """Wait until `condition` holds.
 
     Raises:
         SamError: the program ended, or it took longer than `seconds`. Says what the log ends with.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + timeout_seconds
     while not condition():
         if process.poll() is not None:
-            raise SamError(f"{what} ended with {process.returncode}; the end of {log}:\n{tail(log)}")
+            raise SamError(f"{name} ended with {process.returncode}; the end of {log_path}:\n{read_log_tail(log_path)}")
         if time.monotonic() > deadline:
-            raise SamError(f"{what} is not ready after {seconds:.0f} s; the end of {log}:\n{tail(log)}")
+            raise SamError(
+                f"{name} is not ready after {timeout_seconds:.0f} s; the end of {log_path}:\n{read_log_tail(log_path)}"
+            )
         time.sleep(0.1)
 
 
-def tail(log: Path, lines: int = 20) -> str:
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+def read_log_tail(log_path: Path, line_count: int = 20) -> str:
+    return "\n".join(log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-line_count:])

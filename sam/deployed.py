@@ -17,10 +17,10 @@ def _client(service: str) -> Any:
     return client
 
 
-def read(kind: str, physical: str) -> Properties | None:
+def read_properties(resource_type: str, physical_id: str) -> Properties | None:
     """The properties of a resource as the service tells them; None for a type that nobody here can read."""
-    reader = READERS.get(kind)
-    return reader(physical) if reader else None
+    reader = READERS.get(resource_type)
+    return reader(physical_id) if reader else None
 
 
 def _without_none(found: Mapping[str, Any]) -> Properties:
@@ -97,13 +97,13 @@ def _table(name: str) -> Properties:
 def _bucket(name: str) -> Properties:
     s3 = _client("s3")
     renamed = {"ExposeHeaders": "ExposedHeaders", "MaxAgeSeconds": "MaxAge"}
-    cors = _told(s3.get_bucket_cors, Bucket=name).get("CORSRules")
-    rules = _told(s3.get_bucket_lifecycle_configuration, Bucket=name).get("Rules")
+    cors = _get_or_empty(s3.get_bucket_cors, Bucket=name).get("CORSRules")
+    rules = _get_or_empty(s3.get_bucket_lifecycle_configuration, Bucket=name).get("Rules")
     return _without_none(
         {
             "CorsConfiguration": cors
             and {"CorsRules": [{renamed.get(key, key): value for key, value in rule.items()} for rule in cors]},
-            "PublicAccessBlockConfiguration": _told(s3.get_public_access_block, Bucket=name).get(
+            "PublicAccessBlockConfiguration": _get_or_empty(s3.get_public_access_block, Bucket=name).get(
                 "PublicAccessBlockConfiguration"
             ),
             "LifecycleConfiguration": rules and {"Rules": [_lifecycle(rule) for rule in rules]},
@@ -111,7 +111,7 @@ def _bucket(name: str) -> Properties:
     )
 
 
-def _told(call: Callable[..., Any], **arguments: str) -> Any:
+def _get_or_empty(call: Callable[..., Any], **arguments: str) -> Any:
     """The answer; an empty one where the service says that there is no such thing."""
     try:
         return call(**arguments)
@@ -132,7 +132,7 @@ def _lifecycle(rule: Any) -> Properties:
 
 
 def _bucket_policy(bucket: str) -> Properties:
-    policy = _told(_client("s3").get_bucket_policy, Bucket=bucket).get("Policy")
+    policy = _get_or_empty(_client("s3").get_bucket_policy, Bucket=bucket).get("Policy")
     return _without_none({"Bucket": bucket, "PolicyDocument": policy and json.loads(policy)})
 
 

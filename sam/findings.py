@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from sam.errors import SamError
-from sam.translated import ROOT, packaged, translated
+from sam.translated import ROOT, package_template, transform_template
 
-WORK = ROOT / "build" / "template-check"
-WATCH = "watch.yaml"
-REASONS = {
+WORK_FOLDER = ROOT / "build" / "lint-template"
+MONITORING_TEMPLATE = "monitoring.yaml"
+SUPPRESSIONS = {
     ("CKV_AWS_18", "AWS::S3::Bucket.Bucket"): (
         "Every URL is signed by a function whose requests are logged. Who must see each GET too "
         "turns on CloudTrail's data events for the bucket, which cost by the request."
@@ -27,7 +27,7 @@ REASONS = {
         "An object is written once under a key of its own and never overwritten; what was replaced or deleted stays "
         "for a day. Versions would only keep what a client was told is gone."
     ),
-    ("CKV_AWS_27", "AWS::SQS::Queue.FailedInvocations"): "Encrypted by SQS's own key; the messages are ids of uploads.",
+    ("CKV_AWS_27", "AWS::SQS::Queue.DeadLetterQueue"): "Encrypted by SQS's own key; the messages are ids of uploads.",
     ("CKV_AWS_115", "AWS::Lambda::Function.*"): (
         "The gateway's throttles bound concurrency, route by route. A reservation fails on accounts that begin "
         "with 10, and takes from others what it does not use."
@@ -54,16 +54,18 @@ REASONS = {
 def main() -> int:
     """Exit codes: 0 nothing unreasoned, 1 something, and it was said."""
     (checkov,) = sys.argv[1:]
-    WORK.mkdir(parents=True, exist_ok=True)
-    target = WORK / "template.json"
-    target.write_text(json.dumps(translated(packaged()), indent=1), encoding="utf-8")
+    WORK_FOLDER.mkdir(parents=True, exist_ok=True)
+    target = WORK_FOLDER / "template.json"
+    target.write_text(json.dumps(transform_template(package_template()), indent=1), encoding="utf-8")
     try:
-        passed, found = run(Path(checkov), [str(target), WATCH])
+        passed, found = run_checkov(Path(checkov), [str(target), MONITORING_TEMPLATE])
     except SamError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    unreasoned = sorted(finding for finding in found if not _reasons_for(*finding[:2]))
-    needless = sorted(key for key in REASONS if not any(key in _reasons_for(*finding[:2]) for finding in found))
+    unreasoned = sorted(finding for finding in found if not _suppressions_for(*finding[:2]))
+    needless = sorted(
+        key for key in SUPPRESSIONS if not any(key in _suppressions_for(*finding[:2]) for finding in found)
+    )
     for check, resource, name in unreasoned:
         sys.stderr.write(f"{check} {resource}: {name}\n")
     for check, resource in needless:
@@ -75,13 +77,13 @@ def main() -> int:
     return 1 if unreasoned or needless else 0
 
 
-def run(checkov: Path, templates: list[str]) -> tuple[int, list[tuple[str, str, str]]]:
+def run_checkov(checkov: Path, templates: list[str]) -> tuple[int, list[tuple[str, str, str]]]:
     """How many checks passed, and the findings: check, resource, what the check is about. Raises `SamError`."""
     command = [str(checkov), "--framework", "cloudformation", "--skip-download", "--output", "json", "--quiet"]
     for template in templates:
         command += ["--file", template]
     # It looks for configurations where it is told that home is, and would rather speak to its makers.
-    env = {**os.environ, "HOME": str(WORK), "CKV_IGNORE_HIDDEN_DIRECTORIES": "true", "BC_SKIP_MAPPING": "true"}
+    env = {**os.environ, "HOME": str(WORK_FOLDER), "CKV_IGNORE_HIDDEN_DIRECTORIES": "true", "BC_SKIP_MAPPING": "true"}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     try:
         report: Any = json.loads(done.stdout)
@@ -94,8 +96,8 @@ def run(checkov: Path, templates: list[str]) -> tuple[int, list[tuple[str, str, 
     return summary["passed"], [(entry["check_id"], entry["resource"], entry["check_name"]) for entry in failed]
 
 
-def _reasons_for(check: str, resource: str) -> list[tuple[str, str]]:
-    return [key for key in REASONS if key[0] == check and fnmatchcase(resource, key[1])]
+def _suppressions_for(check: str, resource: str) -> list[tuple[str, str]]:
+    return [key for key in SUPPRESSIONS if key[0] == check and fnmatchcase(resource, key[1])]
 
 
 if __name__ == "__main__":

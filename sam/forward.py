@@ -13,20 +13,20 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from sam.daemon import docker
+from sam.daemon import run_docker
 
 LOOPBACK = "127.0.0.1"
-_PIECE = 256 * 1024
+_READ_SIZE_BYTES = 256 * 1024
 
 
 def bridge_address() -> str | None:
     """The machine's address on Docker's default network, or None when Docker does not tell."""
-    answer = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+    answer = run_docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
     return answer.stdout.strip() or None if answer.returncode == 0 else None
 
 
 @contextmanager
-def forwarding(ports: Iterable[int]) -> Iterator[None]:
+def forward_ports(ports: Iterable[int]) -> Iterator[None]:
     """Hand on `ports` of the bridge to the same ports of loopback, in a thread of its own.
 
     Where Docker runs in a virtual machine (as on a Mac) the bridge's address is not this machine's, and its
@@ -43,7 +43,7 @@ def forwarding(ports: Iterable[int]) -> Iterator[None]:
         asyncio.run_coroutine_threadsafe(_listen(address, sorted(set(ports))), loop).result()
         yield
     finally:
-        asyncio.run_coroutine_threadsafe(_end_tasks(), loop).result()
+        asyncio.run_coroutine_threadsafe(_cancel_tasks(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
@@ -65,15 +65,15 @@ def _relay_to(port: int) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter
         except OSError:
             writer.close()
             return
-        await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
+        await asyncio.gather(_copy_stream(reader, there_writer), _copy_stream(there_reader, writer))
 
     return relay
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Until one side has no more; then the other is told so."""
     try:
-        while piece := await reader.read(_PIECE):
+        while piece := await reader.read(_READ_SIZE_BYTES):
             writer.write(piece)
             await writer.drain()
     except OSError:
@@ -83,7 +83,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.close()
 
 
-async def _end_tasks() -> None:
+async def _cancel_tasks() -> None:
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in others:
         task.cancel()

@@ -10,12 +10,12 @@ tree=$root/image.tar
 
 for tool in mmdebstrap docker; do
   command -v "$tool" >/dev/null || {
-    echo "sam-image needs '$tool'. On Debian: apt-get install docker.io mmdebstrap debian-archive-keyring" >&2
+    echo "runtime-image needs '$tool'. On Debian: apt-get install docker.io mmdebstrap debian-archive-keyring" >&2
     exit 1
   }
 done
 docker info >/dev/null 2>&1 || {
-  echo "sam-image needs a running Docker daemon that this user may speak to: $(docker info 2>&1 | tail -n 1)" >&2
+  echo "runtime-image needs a running Docker daemon that this user may speak to: $(docker info 2>&1 | tail -n 1)" >&2
   exit 1
 }
 

@@ -8,51 +8,53 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from local.api import Api
+from local.api import FerryClient
 from sam.errors import SamError
-from sam.stack import ROOT, Service
+from sam.stack import ROOT, SamService
 
-EVENTS = ROOT / "events"
-PLACEHOLDER = "Bearer put-a-token-here"
+EVENTS_FOLDER = ROOT / "events"
+PLACEHOLDER_HEADER = "Bearer put-a-token-here"
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class InvocationCase:
     """`status` is the answer's, None where the platform calls and no client waits; `members` are in what comes back."""
 
     event: str
     function: str
     status: int | None
-    members: frozenset[str]
+    required_members: frozenset[str]
 
 
-CASES = (
-    Case("auth", "AuthFunction", 200, frozenset({"keys"})),
-    Case("upload", "UploadFunction", 201, frozenset({"upload_id", "chunk_size"})),
-    Case("status", "StatusFunction", 200, frozenset({"state", "missing"})),
-    Case("download", "DownloadFunction", 404, frozenset({"code", "request_id"})),
-    Case("cleanup", "CleanupFunction", 200, frozenset({"examined", "dry_run"})),
-    Case("cleanup-sweep", "CleanupFunction", None, frozenset({"examined", "complete"})),
-    Case("cleanup-finish", "CleanupFunction", None, frozenset()),
+INVOCATION_CASES = (
+    InvocationCase("auth", "AuthFunction", 200, frozenset({"keys"})),
+    InvocationCase("upload", "UploadFunction", 201, frozenset({"upload_id", "chunk_size"})),
+    InvocationCase("status", "StatusFunction", 200, frozenset({"state", "missing"})),
+    InvocationCase("download", "DownloadFunction", 404, frozenset({"code", "request_id"})),
+    InvocationCase("cleanup", "CleanupFunction", 200, frozenset({"examined", "dry_run"})),
+    InvocationCase("cleanup-sweep", "CleanupFunction", None, frozenset({"examined", "complete"})),
+    InvocationCase("cleanup-continue-completion", "CleanupFunction", None, frozenset()),
 )
 
 
-def run(service: Service) -> None:
+def run(service: SamService) -> None:
     """Raises `SamError` on the first answer that is not as it must be."""
     client = next(client for client in service.clients if client["client_id"] == "demo")
-    token = Api(service.base_url).log_in(client["client_id"], client["client_secret"]).token
-    for case in CASES:
+    token = FerryClient(service.base_url).authenticate(client["client_id"], client["client_secret"]).token
+    for case in INVOCATION_CASES:
         answer = _invoke(service, case, token)
         status = answer.get("statusCode")
         content = json.loads(answer["body"]) if case.status is not None and answer.get("body") else answer
-        if status != case.status or not case.members <= content.keys() or "errorMessage" in answer:
+        if status != case.status or not case.required_members <= content.keys() or "errorMessage" in answer:
             raise SamError(f"{case.function} made this of events/{case.event}.json: {json.dumps(answer)[:800]}")
         print(f"events/{case.event}.json: {case.function} answered {status or 'nobody, as it should'}")
 
 
-def _invoke(service: Service, case: Case, token: str) -> dict[str, Any]:
-    event = (EVENTS / f"{case.event}.json").read_text(encoding="utf-8").replace(PLACEHOLDER, f"Bearer {token}")
-    command = ["sam", "local", "invoke", case.function, "--event", "-", *service.container]
+def _invoke(service: SamService, case: InvocationCase, token: str) -> dict[str, Any]:
+    event = (
+        (EVENTS_FOLDER / f"{case.event}.json").read_text(encoding="utf-8").replace(PLACEHOLDER_HEADER, f"Bearer {token}")
+    )
+    command = ["sam", "local", "invoke", case.function, "--event", "-", *service.container_options]
     done = subprocess.run(
         command, cwd=ROOT, env=dict(service.environment), input=event, capture_output=True, text=True, check=False
     )

@@ -18,12 +18,12 @@ from pathlib import Path
 from sam.errors import SamError
 
 ROOT = Path(__file__).parent.parent
-WORK = ROOT / "build" / "layer-check"
+WORK_FOLDER = ROOT / "build" / "verify-layer"
 ARCHITECTURES = {"arm64": "aarch64", "x86_64": "x86_64"}
-LARGEST = 15_000_000
+MAX_ZIP_BYTES = 15_000_000
 """Bytes of the zip. Lambda takes more; every new copy of a function waits for what is loaded and unpacked."""
-EARLIEST = (1980, 1, 1, 0, 0, 0)
-IMPORTS = """import sys
+ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
+IMPORT_CHECK_SCRIPT = """import sys
 sys.path[:0] = sys.argv[1:]
 sys.dont_write_bytecode = True
 import app, ferry.wiring, ferry.aws.kms, ferry.aws.ledger, ferry.aws.objects, ferry.aws.worker
@@ -38,35 +38,35 @@ def main() -> int:
     """Exit codes: 0 as promised, 1 not so, and it was said."""
     try:
         for architecture in ARCHITECTURES:
-            check(architecture)
+            verify_layer(architecture)
     except SamError as error:
         sys.stderr.write(f"layer: {error}\n")
         return 1
     return 0
 
 
-def check(architecture: str) -> None:
+def verify_layer(architecture: str) -> None:
     """Build twice, compare, measure. Raises `SamError` on the first thing that is not as it must be."""
-    first, second = (build(architecture, WORK / f"{architecture}-{number}") for number in (1, 2))
-    before, after = described(first), described(second)
+    first, second = (build_layer(architecture, WORK_FOLDER / f"{architecture}-{number}") for number in (1, 2))
+    before, after = list_files(first), list_files(second)
     if changed := sorted(name for name in before | after if before.get(name) != after.get(name)):
         raise SamError(f"two builds for {architecture} differ: {', '.join(changed[:10])}")
     require_bytecode(first)
-    unpacked, zipped = sum(size for size, *_ in before.values()), pack(first, WORK / f"{architecture}.zip")
-    digest = hashlib.sha256((WORK / f"{architecture}.zip").read_bytes()).hexdigest()
+    unpacked, zipped = sum(size for size, *_ in before.values()), create_zip(first, WORK_FOLDER / f"{architecture}.zip")
+    digest = hashlib.sha256((WORK_FOLDER / f"{architecture}.zip").read_bytes()).hexdigest()
     sources = sum(size for name, (size, *_) in before.items() if name.endswith(".py"))
     print(
         f"{architecture}: {len(before)} files, {unpacked / 1e6:.1f} MB unpacked (sources {sources / 1e6:.1f}), "
         f"{zipped / 1e6:.1f} MB zipped, SHA-256 {digest[:16]}, twice the same"
     )
-    print(f"  {', '.join(f'{name} {size / 1e6:.1f}' for name, size in largest(before))} MB")
-    if zipped > LARGEST:
-        raise SamError(f"{zipped:,} bytes zipped for {architecture}, {LARGEST:,} at most")
+    print(f"  {', '.join(f'{name} {size / 1e6:.1f}' for name, size in largest_packages(before))} MB")
+    if zipped > MAX_ZIP_BYTES:
+        raise SamError(f"{zipped:,} bytes zipped for {architecture}, {MAX_ZIP_BYTES:,} at most")
     if platform.machine() == ARCHITECTURES[architecture]:
-        import_functions(first / "python")
+        check_function_imports(first / "python")
 
 
-def build(architecture: str, target: Path) -> Path:
+def build_layer(architecture: str, target: Path) -> Path:
     """As `sam build` does it: the makefile, told where to."""
     command = ". sam/runtime-python.sh && exec make --no-print-directory -s -C layers/common build-CommonLayer"
     env = {**os.environ, "FERRY_ARCHITECTURE": architecture, "ARTIFACTS_DIR": str(target)}
@@ -76,7 +76,7 @@ def build(architecture: str, target: Path) -> Path:
     return target
 
 
-def described(root: Path) -> dict[str, tuple[int, int, int, str]]:
+def list_files(root: Path) -> dict[str, tuple[int, int, int, str]]:
     """Every file below `root`: its size, mode, time and digest."""
     found = {}
     for path in sorted(root.rglob("*")):
@@ -94,17 +94,17 @@ def require_bytecode(root: Path) -> None:
             raise SamError(f"no bytecode for {path.relative_to(root)}")
 
 
-def pack(root: Path, target: Path) -> int:
+def create_zip(root: Path, target: Path) -> int:
     """A zip that depends on the bytes alone: sorted, at the earliest time there is. Its size."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(path for path in root.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(str(path.relative_to(root)), EARLIEST)
+            entry = zipfile.ZipInfo(str(path.relative_to(root)), ZIP_TIMESTAMP)
             entry.external_attr = (path.stat().st_mode & 0o777) << 16
             archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
     return target.stat().st_size
 
 
-def largest(files: Mapping[str, tuple[int, int, int, str]], count: int = 6) -> list[tuple[str, int]]:
+def largest_packages(files: Mapping[str, tuple[int, int, int, str]], count: int = 6) -> list[tuple[str, int]]:
     """The packages that weigh most."""
     sizes: dict[str, int] = {}
     for name, (size, *_) in files.items():
@@ -113,12 +113,12 @@ def largest(files: Mapping[str, tuple[int, int, int, str]], count: int = 6) -> l
     return sorted(sizes.items(), key=lambda item: -item[1])[:count]
 
 
-def import_functions(layer: Path) -> None:
+def check_function_imports(layer: Path) -> None:
     """Each function with the layer and nothing else, in the runtime's Python: what was cut too far fails here."""
     for folder in sorted((ROOT / "functions").iterdir()):
         command = '. sam/runtime-python.sh && exec python3.13 -P -s -S -c "$0" "$@"'
         done = subprocess.run(
-            ["sh", "-c", command, IMPORTS, str(folder), str(layer)],
+            ["sh", "-c", command, IMPORT_CHECK_SCRIPT, str(folder), str(layer)],
             cwd=ROOT,
             env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
             capture_output=True,

@@ -4,7 +4,7 @@ if ! python3.13 -c '' 2>/dev/null; then
   here=$PWD/build/sam/python
   if [ ! -x "$here/bin/python3.13" ] || [ build/sam/image.tar -nt "$here/bin/python3.13" ]; then
     if [ ! -s build/sam/image.tar ]; then
-      echo "There is no Python 3.13 here, the version the functions run on: install it, or on Debian make sam-image." >&2
+      echo "There is no Python 3.13 here, the version the functions run on: install it, or on Debian make runtime-image." >&2
       exit 1
     fi
     rm -rf "$here"

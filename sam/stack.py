@@ -23,20 +23,20 @@ from urllib.parse import urlsplit
 from local import stack as local_stack
 from local import template as local_template
 from sam import daemon
-from sam.children import child, wait_for
+from sam.children import managed_process, wait_for
 from sam.errors import SamError
-from sam.forward import LOOPBACK, forwarding
+from sam.forward import LOOPBACK, forward_ports
 
 ROOT = Path(__file__).parent.parent
-STAND_IN = "ferry/lambda-python:3.13"
+RUNTIME_IMAGE = "ferry/lambda-python:3.13"
 CONTAINER_LABEL = "sam.cli.container.type=lambda"
-HOST_SEEN_FROM_CONTAINERS = "host.docker.internal"
-READY_SECONDS = 180.0
+CONTAINER_HOST = "host.docker.internal"
+READY_TIMEOUT_SECONDS = 180.0
 """The first start builds an image of the layer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class SamService:
     """What runs: where, and who may ask it for tokens (as `.local/ferry.json` describes them).
 
     `folder` has its state and logs. `container` is what is to be said to SAM CLI so that functions of this service run,
@@ -46,7 +46,7 @@ class Service:
     base_url: str
     clients: tuple[Mapping[str, Any], ...]
     folder: Path
-    container: tuple[str, ...]
+    container_options: tuple[str, ...]
     environment: Mapping[str, str]
 
 
@@ -57,87 +57,106 @@ def architecture() -> str:
 
 def build() -> None:
     """`sam validate --lint` and `sam build`. Raises `SamError`."""
-    env = _environment() | {"FERRY_ARCHITECTURE": architecture()}
+    env = _isolated_environment() | {"FERRY_ARCHITECTURE": architecture()}
     for command in (["sam", "validate", "--lint"], ["sh", "sam/build.sh"]):
         if subprocess.run(command, cwd=ROOT, env=env, check=False).returncode:
             raise SamError(f"`{' '.join(command)}` failed")
 
 
 @contextmanager
-def serving(port: int, folder: Path, parameters: str = "") -> Iterator[Service]:
+def start_api(port: int, state_folder: Path, parameters: str = "") -> Iterator[SamService]:
     """The built service on `port`, until the end of the block; its state and logs are in `folder`.
 
     Raises:
         SamError: something does not start; Docker's daemon must run.
     """
-    if _answers(port):
+    if _is_reachable(port):
         raise SamError(f"port {port} is taken; choose another with PORT=")
-    with _local_service(folder, parameters) as described:
-        known = json.loads((folder / "backends.json").read_text(encoding="utf-8"))
+    with _local_service(state_folder, parameters) as described:
+        known = json.loads((state_folder / "backends.json").read_text(encoding="utf-8"))
         ports = [port for port in (urlsplit(described[f"{name}_endpoint"]).port for name in ("s3", "dynamodb")) if port]
-        (folder / "environment.json").write_text(_function_environment(described, known["keys"], parameters))
-        log, container, environment = folder / "sam.log", _container(folder), _sam_environment(known)
+        (state_folder / "environment.json").write_text(_function_environment(described, known["keys"], parameters))
+        log, container, environment = (
+            state_folder / "sam.log",
+            _container_options(state_folder),
+            _sam_environment(known),
+        )
         command = ["sam", "local", "start-api", "--host", LOOPBACK, "--port", str(port), "--warm-containers", "EAGER"]
         with (
-            forwarding(ports),
-            _containers_removed(),
-            child([*command, *container, "--force-image-build"], env=environment, log=log) as api,
+            forward_ports(ports),
+            _containers_cleanup(),
+            managed_process([*command, *container, "--force-image-build"], env=environment, log_path=log) as api,
         ):
-            wait_for(lambda: _answers(port), api, what="sam local start-api", log=log, seconds=READY_SECONDS)
+            wait_for(
+                lambda: _is_reachable(port),
+                api,
+                name="sam local start-api",
+                log_path=log,
+                timeout_seconds=READY_TIMEOUT_SECONDS,
+            )
             clients = tuple(described["clients"])
-            yield Service(f"http://{LOOPBACK}:{port}", clients, folder, container, environment)
+            yield SamService(f"http://{LOOPBACK}:{port}", clients, state_folder, container, environment)
 
 
 @contextmanager
-def _local_service(folder: Path, parameters: str) -> Iterator[Mapping[str, Any]]:
-    log = folder / "local.log"
+def _local_service(state_folder: Path, parameters: str) -> Iterator[Mapping[str, Any]]:
+    log = state_folder / "local.log"
     command = [
         sys.executable,
         "-m",
         "local",
         "--quiet",
-        "--with-parent",
+        "--exit-with-parent",
         "--state",
-        str(folder),
+        str(state_folder),
         "--port",
         str(free_port()),
     ]
-    with child([*command, "--params", parameters], env=os.environ, log=log) as service:
+    with managed_process([*command, "--params", parameters], env=os.environ, log_path=log) as service:
         wait_for(
-            lambda: "ready" in log.read_text(encoding="utf-8"), service, what="the local service", log=log, seconds=60
+            lambda: "ready" in log.read_text(encoding="utf-8"),
+            service,
+            name="the local service",
+            log_path=log,
+            timeout_seconds=60,
         )
-        yield json.loads((folder / "ferry.json").read_text(encoding="utf-8"))
+        yield json.loads((state_folder / "ferry.json").read_text(encoding="utf-8"))
 
 
-def _function_environment(described: Mapping[str, Any], keys: Mapping[str, str], parameters: str) -> str:
+def _function_environment(connection_info: Mapping[str, Any], keys: Mapping[str, str], parameters: str) -> str:
     """SAM CLI's `--env-vars`: what the template says, with the names of what the local service has made."""
-    s3, dynamodb = described["s3_endpoint"], described["dynamodb_endpoint"]
-    inside = {
-        name: url.replace(LOOPBACK, HOST_SEEN_FROM_CONTAINERS) for name, url in (("s3", s3), ("dynamodb", dynamodb))
-    }
+    s3, dynamodb = connection_info["s3_endpoint"], connection_info["dynamodb_endpoint"]
+    inside = {name: url.replace(LOOPBACK, CONTAINER_HOST) for name, url in (("s3", s3), ("dynamodb", dynamodb))}
     endpoints = {**inside, "kms": inside["dynamodb"], "s3_public": s3}
     overrides = {
         **local_template.parse_overrides(parameters),
         "Endpoints": ",".join(f"{name}={url}" for name, url in endpoints.items()),
     }
-    found = local_stack.read(local_template.load(ROOT / "template.yaml"), ROOT, overrides, references=keys)
+    found = local_stack.resolve_stack(
+        local_template.load_template(ROOT / "template.yaml"), ROOT, overrides, references=keys
+    )
     return json.dumps({name: dict(function.environment) for name, function in found.functions.items()})
 
 
-def _container(folder: Path) -> tuple[str, ...]:
+def _container_options(state_folder: Path) -> tuple[str, ...]:
     """How SAM CLI is to run functions, be it for an API or for one event."""
-    options = ["--env-vars", str(folder / "environment.json"), "--layer-cache-basedir", str(folder / "layers")]
+    options = [
+        "--env-vars",
+        str(state_folder / "environment.json"),
+        "--layer-cache-basedir",
+        str(state_folder / "layers"),
+    ]
     options += ["--parameter-overrides", f"Architecture={architecture()}"]
     if platform.system() == "Linux":
         # Elsewhere Docker itself knows the name.
-        options += ["--add-host", f"{HOST_SEEN_FROM_CONTAINERS}:host-gateway"]
-    if daemon.docker("image", "inspect", STAND_IN).returncode == 0:
-        sys.stderr.write(f"functions run in {STAND_IN}, a stand-in for Lambda's image (remove it to use AWS's)\n")
-        options += ["--skip-pull-image", "--invoke-image", STAND_IN]
+        options += ["--add-host", f"{CONTAINER_HOST}:host-gateway"]
+    if daemon.run_docker("image", "inspect", RUNTIME_IMAGE).returncode == 0:
+        sys.stderr.write(f"functions run in {RUNTIME_IMAGE}, a stand-in for Lambda's image (remove it to use AWS's)\n")
+        options += ["--skip-pull-image", "--invoke-image", RUNTIME_IMAGE]
     return tuple(options)
 
 
-def _environment() -> dict[str, str]:
+def _isolated_environment() -> dict[str, str]:
     """Ours, without an AWS account: nothing here may reach one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {
@@ -150,7 +169,7 @@ def _environment() -> dict[str, str]:
 
 def _sam_environment(known: Mapping[str, Any]) -> dict[str, str]:
     return {
-        **_environment(),
+        **_isolated_environment(),
         "AWS_ACCESS_KEY_ID": known["access_key"],
         "AWS_SECRET_ACCESS_KEY": known["secret_key"],
         # SAM CLI asks STS who these keys belong to; nobody answers here, and at once.
@@ -159,21 +178,21 @@ def _sam_environment(known: Mapping[str, Any]) -> dict[str, str]:
 
 
 @contextmanager
-def _containers_removed() -> Iterator[None]:
+def _containers_cleanup() -> Iterator[None]:
     """Remove the function containers that came into being in between, should SAM CLI not have done so."""
-    before = _containers()
+    before = _container_ids()
     try:
         yield
     finally:
-        if left := _containers() - before:
-            daemon.docker("rm", "--force", *left)
+        if left := _container_ids() - before:
+            daemon.run_docker("rm", "--force", *left)
 
 
-def _containers() -> set[str]:
-    return set(daemon.docker("ps", "--all", "--quiet", "--filter", f"label={CONTAINER_LABEL}").stdout.split())
+def _container_ids() -> set[str]:
+    return set(daemon.run_docker("ps", "--all", "--quiet", "--filter", f"label={CONTAINER_LABEL}").stdout.split())
 
 
-def _answers(port: int) -> bool:
+def _is_reachable(port: int) -> bool:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
     try:
         connection.request("GET", "/")

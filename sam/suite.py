@@ -9,13 +9,13 @@ import subprocess
 import sys
 
 from sam.errors import SamError
-from sam.stack import ROOT, Service
+from sam.stack import ROOT, SamService
 
-VARIABLE = "FERRY_E2E_SERVICE"
+SERVICE_FOLDER_VARIABLE = "FERRY_E2E_SERVICE"
 """Tells tests/e2e the folder that describes what they are to talk to."""
 
 
-def run(service: Service) -> None:
+def run(service: SamService) -> None:
     """Raises `SamError` when a test fails; which, and why, has been printed."""
     folder = service.folder / "seen"
     folder.mkdir(exist_ok=True)
@@ -23,5 +23,7 @@ def run(service: Service) -> None:
     described = json.loads((service.folder / "ferry.json").read_text(encoding="utf-8"))
     (folder / "ferry.json").write_text(json.dumps({**described, "base_url": service.base_url}), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "tests/e2e", "-p", "no:cacheprovider"]
-    if subprocess.run(command, cwd=ROOT, env={**os.environ, VARIABLE: str(folder)}, check=False).returncode:
+    if subprocess.run(
+        command, cwd=ROOT, env={**os.environ, SERVICE_FOLDER_VARIABLE: str(folder)}, check=False
+    ).returncode:
         raise SamError("the end-to-end tests failed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-UNSHOWN = frozenset(
+UNSUPPORTED_PROPERTIES = frozenset(
     f"{kind} {member}"
     for kind, members in {
         "AWS::ApiGatewayV2::Stage": ("AccessLogSettings", "DefaultRouteSettings", "RouteSettings", "Tags"),
@@ -23,10 +23,10 @@ UNSHOWN = frozenset(
 )
 """It takes these properties, and does nothing with them that could be read back. One that can be is an error."""
 
-METRIC_MATH = "AWS::CloudWatch::Alarm Metrics (rehearsed with the first of several)"
+UNSUPPORTED_METRIC_MATH = "AWS::CloudWatch::Alarm Metrics (rehearsed with the first of several)"
 
 
-def stand_in_alarm(properties: dict[str, Any]) -> None:
+def replace_metric_math(properties: dict[str, Any]) -> None:
     """ministack knows no metric math: an alarm over several metrics is rehearsed with the first of them."""
     metrics = properties.pop("Metrics", None)
     if metrics is None:

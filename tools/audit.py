@@ -18,25 +18,25 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-SHIPS = "layers/common/requirements.txt"
-LOCKS = (SHIPS, *(f"requirements-{of}.txt" for of in ("dev", "bench", "checkov", "localstack")))
-PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[^]]*])?==(?P<version>[^\s;]+)", re.MULTILINE)
-HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
-SIMPLE = "application/vnd.pypi.simple.v1+json"
-DEFAULT_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+RUNTIME_LOCK = "layers/common/requirements.txt"
+LOCKS = (RUNTIME_LOCK, *(f"requirements-{of}.txt" for of in ("dev", "bench", "checkov", "localstack")))
+PIN_PATTERN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[^]]*])?==(?P<version>[^\s;]+)", re.MULTILINE)
+HASH_PATTERN = re.compile(r"--hash=sha256:[0-9a-f]{64}")
+SIMPLE_API_TYPE = "application/vnd.pypi.simple.v1+json"
+DEFAULT_INDEX_SCRIPT = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 """Where pip looks when nobody has told it: only it knows."""
-OLD = 365
+MAX_AGE_DAYS = 365
 """Days after which a pin that ships is called old."""
 
 
-def blocks(lock: str) -> Iterator[tuple[str, str, int]]:
+def iter_pins(lock: str) -> Iterator[tuple[str, str, int]]:
     """Every pin of a lock: its name, its version, and how many hashes it has."""
-    found = list(PIN.finditer(lock))
+    found = list(PIN_PATTERN.finditer(lock))
     for pin, following in zip(found, [*(match.start() for match in found[1:]), len(lock)], strict=True):
-        yield pin["name"], pin["version"], len(HASH.findall(lock[pin.start() : following]))
+        yield pin["name"], pin["version"], len(HASH_PATTERN.findall(lock[pin.start() : following]))
 
 
-def uploaded(files: Sequence[Mapping[str, Any]], version: str) -> datetime | None:
+def first_upload_time(files: Sequence[Mapping[str, Any]], version: str) -> datetime | None:
     """When an index got the first file of the version, by its project page (PEP 700); None when it does not tell."""
     times = [
         datetime.fromisoformat(file["upload-time"])
@@ -46,11 +46,11 @@ def uploaded(files: Sequence[Mapping[str, Any]], version: str) -> datetime | Non
     return min(times, default=None)
 
 
-def _asked(name: str) -> list[Mapping[str, Any]]:
+def _project_files(name: str) -> list[Mapping[str, Any]]:
     """The files of a project, by the index that pip is set up for; none when it does not answer, or not so."""
-    configured = _output(sys.executable, "-m", "pip", "config", "get", "global.index-url")
-    index = configured or _output(sys.executable, "-c", DEFAULT_INDEX)
-    request = urllib.request.Request(f"{index.rstrip('/')}/{name}/", headers={"Accept": SIMPLE})
+    configured = _command_output(sys.executable, "-m", "pip", "config", "get", "global.index-url")
+    index = configured or _command_output(sys.executable, "-c", DEFAULT_INDEX_SCRIPT)
+    request = urllib.request.Request(f"{index.rstrip('/')}/{name}/", headers={"Accept": SIMPLE_API_TYPE})
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             page = json.load(answer)
@@ -59,22 +59,26 @@ def _asked(name: str) -> list[Mapping[str, Any]]:
     return list(page.get("files", [])) if isinstance(page, dict) else []
 
 
-def _output(*command: str) -> str:
+def _command_output(*command: str) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _age(moment: datetime, now: datetime) -> str:
-    return f"{(now - moment).days} days"
+def _format_age(time: datetime, now: datetime) -> str:
+    return f"{(now - time).days} days"
 
 
-def _locks(now: datetime) -> int:
+def _check_locks(now: datetime) -> int:
     failed = 0
     for lock in LOCKS:
-        pins = list(blocks((ROOT / lock).read_text(encoding="utf-8")))
+        pins = list(iter_pins((ROOT / lock).read_text(encoding="utf-8")))
         bare = [f"{name}=={version}" for name, version, hashes in pins if not hashes]
-        changed = _output("git", "log", "-1", "--format=%cI", "--", lock)
-        age = f"changed {_age(datetime.fromisoformat(changed), now)} ago ({changed[:10]})" if changed else "age unknown"
+        changed = _command_output("git", "log", "-1", "--format=%cI", "--", lock)
+        age = (
+            f"changed {_format_age(datetime.fromisoformat(changed), now)} ago ({changed[:10]})"
+            if changed
+            else "age unknown"
+        )
         print(f"{lock}: {len(pins)} pins, {len(bare)} without a hash, {age}")
         failed += len(bare)
         for pin in bare:
@@ -82,18 +86,18 @@ def _locks(now: datetime) -> int:
     return failed
 
 
-def _pins_that_ship(now: datetime) -> None:
-    print(f"\nwhat ships ({SHIPS}):")
-    for name, version, _ in blocks((ROOT / SHIPS).read_text(encoding="utf-8")):
-        moment = uploaded(_asked(name), version)
-        age = "the index does not tell its age" if moment is None else f"published {_age(moment, now)} ago"
-        old = "  OLD" if moment is not None and (now - moment).days > OLD else ""
+def _report_runtime_pins(now: datetime) -> None:
+    print(f"\nwhat ships ({RUNTIME_LOCK}):")
+    for name, version, _ in iter_pins((ROOT / RUNTIME_LOCK).read_text(encoding="utf-8")):
+        moment = first_upload_time(_project_files(name), version)
+        age = "the index does not tell its age" if moment is None else f"published {_format_age(moment, now)} ago"
+        old = "  OLD" if moment is not None and (now - moment).days > MAX_AGE_DAYS else ""
         print(f"  {name}=={version}: {age}{old}")
 
 
-def _vulnerabilities() -> int:
+def _check_vulnerabilities() -> int:
     print("\nknown vulnerabilities:")
-    command = ["pip-audit", "--require-hashes", "--disable-pip", "--progress-spinner", "off", "-r", SHIPS]
+    command = ["pip-audit", "--require-hashes", "--disable-pip", "--progress-spinner", "off", "-r", RUNTIME_LOCK]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -106,9 +110,9 @@ def _vulnerabilities() -> int:
 
 def main() -> int:
     now = datetime.now(UTC)
-    failed = _locks(now)
-    _pins_that_ship(now)
-    return 1 if _vulnerabilities() or failed else 0
+    failed = _check_locks(now)
+    _report_runtime_pins(now)
+    return 1 if _check_vulnerabilities() or failed else 0
 
 
 if __name__ == "__main__":

@@ -16,14 +16,14 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from ferry import __version__, errors
-from ferry.http.app import Api
+from ferry.http.app import Router
 from ferry.http.problems import MEDIA_TYPE, status_of
-from tools.operations import JSON, OPERATIONS, PATH_NAME, QUERY_NAME, Answer, Error, Operation
+from tools.operations import FILENAME_PATH, FILENAME_QUERY, JSON, OPERATIONS, ErrorType, Operation, ResponseDoc
 from tools.schemas import SCHEMAS, Schema, ref
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVED = ROOT / "layers/common/ferry/http/openapi.json"
-DOCUMENTED = ROOT / "docs/openapi.json"
+SERVED_PATH = ROOT / "layers/common/ferry/http/openapi.json"
+DOCS_PATH = ROOT / "docs/openapi.json"
 
 SCOPES = {
     "files:read": "Download, list, status.",
@@ -59,23 +59,23 @@ _ERROR_HEADERS: dict[int, str] = {
     416: "Content-Range",
     503: "Retry-After",
 }
-_PROTECTED: tuple[Error, ...] = (errors.MissingToken, errors.InvalidToken, errors.InsufficientScope)
-_ANYWHERE: tuple[Error, ...] = (errors.FerryError, errors.BackendUnavailable)
+_AUTH_ERRORS: tuple[ErrorType, ...] = (errors.MissingToken, errors.InvalidToken, errors.InsufficientScope)
+_COMMON_ERRORS: tuple[ErrorType, ...] = (errors.FerryError, errors.BackendUnavailable)
 
 
-def functions() -> dict[str, Api]:
+def load_routers() -> dict[str, Router]:
     """Every function's app, by the name of its folder."""
-    return {path.parent.name: _app_of(path) for path in sorted(ROOT.glob("functions/*/app.py"))}
+    return {path.parent.name: _load_router(path) for path in sorted(ROOT.glob("functions/*/app.py"))}
 
 
-def scopes() -> dict[str, str | None]:
+def route_scopes() -> dict[str, str | None]:
     """Every route the functions serve, with the scope it needs."""
-    return {key: scope for app in functions().values() for key, scope in app.scopes.items()}
+    return {key: scope for app in load_routers().values() for key, scope in app.scopes.items()}
 
 
-def document() -> dict[str, Any]:
+def build_document() -> dict[str, Any]:
     """The OpenAPI document. Raises `ValueError` when what is served is not what is described."""
-    served = scopes()
+    served = route_scopes()
     if served.keys() != OPERATIONS.keys():
         raise ValueError(f"served and described differ: {sorted(served.keys() ^ OPERATIONS.keys())}")
     paths: dict[str, Any] = {}
@@ -94,7 +94,7 @@ def document() -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": dict(sorted({**SCHEMAS, **_untitled(bodies["$defs"])}.items())),
+            "schemas": dict(sorted({**SCHEMAS, **_without_titles(bodies["$defs"])}.items())),
             "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()},
             "responses": {
                 "Throttled": {
@@ -114,18 +114,18 @@ def document() -> dict[str, Any]:
     }
 
 
-def _app_of(path: Path) -> Api:
+def _load_router(path: Path) -> Router:
     spec = importlib.util.spec_from_file_location(f"ferry_function_{path.parent.name}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    app: Api = module.app
+    app: Router = module.app
     return app
 
 
 def _operation(key: str, operation: Operation, scope: str | None) -> dict[str, Any]:
-    described: dict[str, Any] = {"operationId": _identifier(key), "summary": operation.summary}
+    described: dict[str, Any] = {"operationId": _operation_id(key), "summary": operation.summary}
     if operation.description:
         described["description"] = operation.description
     described["security"] = _security(key, scope)
@@ -137,7 +137,7 @@ def _operation(key: str, operation: Operation, scope: str | None) -> dict[str, A
     return described
 
 
-def _identifier(key: str) -> str:
+def _operation_id(key: str) -> str:
     words = key.lower().replace(".well-known/", "").replace(".json", "").replace("{filename}", "by-path")
     return words.replace(" /", "-").replace("/", "-")
 
@@ -151,9 +151,9 @@ def _security(key: str, scope: str | None) -> list[dict[str, list[str]]]:
 def _parameters(key: str, operation: Operation) -> list[Schema]:
     parameters = list(operation.parameters)
     if "{filename}" in key:
-        return [PATH_NAME, *parameters]
+        return [FILENAME_PATH, *parameters]
     has_name = any(parameter["name"] == "filename" for parameter in parameters)
-    return [QUERY_NAME, *parameters] if f"{key}/{{filename}}" in OPERATIONS and not has_name else parameters
+    return [FILENAME_QUERY, *parameters] if f"{key}/{{filename}}" in OPERATIONS and not has_name else parameters
 
 
 def _content(operation: Operation) -> dict[str, Any]:
@@ -162,27 +162,27 @@ def _content(operation: Operation) -> dict[str, Any]:
 
 
 def _responses(operation: Operation, scope: str | None) -> dict[str, Any]:
-    responses = {status: _answer(answer) for status, answer in operation.answers.items()}
-    refusals = (*(_PROTECTED if scope else ()), *operation.refusals, *_ANYWHERE)
+    responses = {status: _response(answer) for status, answer in operation.responses.items()}
+    refusals = (*(_AUTH_ERRORS if scope else ()), *operation.error_types, *_COMMON_ERRORS)
     by_status: dict[int, list[str]] = {}
     for kind in refusals:
         codes = by_status.setdefault(status_of(kind), [])
         if kind.code not in codes:
             codes.append(kind.code)
     for status, codes in by_status.items():
-        responses.setdefault(status, _refusal(status, codes))
+        responses.setdefault(status, _error_response(status, codes))
     described: dict[str, Any] = {str(status): responses[status] for status in sorted(responses)}
     return described | {"429": {"$ref": "#/components/responses/Throttled"}}
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
-    described: dict[str, Any] = {"description": answer.text, "headers": _headers(*answer.headers)}
-    if answer.content:
-        described["content"] = {kind: {"schema": schema} for kind, schema in answer.content.items()}
+def _response(response_doc: ResponseDoc) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": response_doc.description, "headers": _headers(*response_doc.headers)}
+    if response_doc.content:
+        described["content"] = {kind: {"schema": schema} for kind, schema in response_doc.content.items()}
     return described
 
 
-def _refusal(status: int, codes: list[str]) -> dict[str, Any]:
+def _error_response(status: int, codes: list[str]) -> dict[str, Any]:
     schema = {"allOf": [ref("Problem"), {"properties": {"code": {"enum": codes}}}]}
     return {
         "description": HTTPStatus(status).phrase,
@@ -195,7 +195,7 @@ def _headers(*names: str) -> dict[str, Schema]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, "X-Request-Id")}
 
 
-def _untitled(schemas: dict[str, Any]) -> dict[str, Any]:
+def _without_titles(schemas: dict[str, Any]) -> dict[str, Any]:
     """Without the titles that pydantic makes up from the members' names."""
     for schema in schemas.values():
         schema.pop("title", None)
@@ -205,10 +205,10 @@ def _untitled(schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    described = document()
+    described = build_document()
     wanted = {
-        SERVED: json.dumps(described, ensure_ascii=False, separators=(",", ":")) + "\n",
-        DOCUMENTED: json.dumps(described, ensure_ascii=False, indent=2) + "\n",
+        SERVED_PATH: json.dumps(described, ensure_ascii=False, separators=(",", ":")) + "\n",
+        DOCS_PATH: json.dumps(described, ensure_ascii=False, indent=2) + "\n",
     }
     if arguments == ["--check"]:
         stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from ferry import errors
 from ferry.http import models, refusals
-from tools.schemas import Schema, one_of, ref
+from tools.schemas import Schema, enum_schema, ref
 
-Error = type[errors.FerryError]
+ErrorType = type[errors.FerryError]
 JSON = "application/json"
 
 
@@ -20,101 +20,103 @@ class Operation:
     """One route. `answers` maps a status to what it says and its media types; `parameters` are ready-made."""
 
     summary: str
-    answers: Mapping[int, Answer]
+    responses: Mapping[int, ResponseDoc]
     description: str = ""
     parameters: tuple[Schema, ...] = ()
     body: type[BaseModel] | None = None
     other_bodies: Mapping[str, Schema] = field(default_factory=dict)
-    refusals: tuple[Error, ...] = ()
+    error_types: tuple[ErrorType, ...] = ()
 
 
 @dataclass(frozen=True)
-class Answer:
-    text: str
+class ResponseDoc:
+    description: str
     content: Mapping[str, Schema] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
 
 
-def query(name: str, schema: Schema, text: str, *, required: bool = False) -> Schema:
-    return {"name": name, "in": "query", "required": required, "description": text, "schema": schema}
+def query_parameter(name: str, schema: Schema, description: str, *, required: bool = False) -> Schema:
+    return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
 
 
-def header(name: str, text: str) -> Schema:
-    return {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+def header_parameter(name: str, description: str) -> Schema:
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": {"type": "string"}}
 
 
-def json(name: str) -> Mapping[str, Schema]:
+def json_content(name: str) -> Mapping[str, Schema]:
     return {JSON: ref(name)}
 
 
 INTEGER: Schema = {"type": "integer"}
 BINARY: Schema = {"type": "string", "format": "binary"}
-PATH_NAME: Schema = {
+FILENAME_PATH: Schema = {
     "name": "filename",
     "in": "path",
     "required": True,
     "description": "Percent-encoded once. Use `?filename=` on the path without it for names that a gateway may mangle.",
     "schema": {"type": "string"},
 }
-QUERY_NAME = query("filename", {"type": "string"}, "The name, percent-encoded once.", required=True)
-OPTIONAL_NAME = query("filename", {"type": "string"}, "The name, percent-encoded once.")
-CURSOR = query("cursor", {"type": "string"}, "As the page before gave it.")
-LIMIT = query("limit", {"type": "integer", "minimum": 1, "default": 50}, "The most items of a page; it may have fewer.")
+FILENAME_QUERY = query_parameter("filename", {"type": "string"}, "The name, percent-encoded once.", required=True)
+OPTIONAL_FILENAME_QUERY = query_parameter("filename", {"type": "string"}, "The name, percent-encoded once.")
+CURSOR_QUERY = query_parameter("cursor", {"type": "string"}, "As the page before gave it.")
+LIMIT_QUERY = query_parameter(
+    "limit", {"type": "integer", "minimum": 1, "default": 50}, "The most items of a page; it may have fewer."
+)
 
-BODY: tuple[Error, ...] = (
+BODY_ERRORS: tuple[ErrorType, ...] = (
     errors.MalformedBody,
     errors.InvalidField,
     errors.InvalidFilename,
     refusals.BodyTooLarge,
     refusals.UnsupportedMediaType,
 )
-NAME: tuple[Error, ...] = (errors.InvalidField, errors.InvalidFilename)
-SESSION: tuple[Error, ...] = (
+FILENAME_ERRORS: tuple[ErrorType, ...] = (errors.InvalidField, errors.InvalidFilename)
+UPLOAD_ERRORS: tuple[ErrorType, ...] = (
     errors.UploadNotFound,
     errors.UploadSuperseded,
     errors.UploadExpired,
     errors.UploadCancelled,
-    errors.UploadCompleting,
+    errors.CompletionInProgress,
 )
 
 START = Operation(
     "Start an upload, or go on with it",
     {
-        201: Answer("A new upload.", json("Plan")),
-        200: Answer(
+        201: ResponseDoc("A new upload.", json_content("Plan")),
+        200: ResponseDoc(
             "The open upload of that name, and what is there already; or the file, if this very one is there.",
             {JSON: {"oneOf": [ref("Plan"), ref("AlreadyComplete")]}},
         ),
     },
     "An open upload with the same size, checksum and fingerprint is resumed; absent on both sides counts as the same.",
     body=models.StartBody,
-    refusals=(
-        *BODY,
+    error_types=(
+        *BODY_ERRORS,
         errors.ChecksumUnsupported,
         errors.UploadInProgress,
-        errors.UploadCompleting,
+        errors.CompletionInProgress,
         errors.FileExists,
         errors.QuotaExceeded,
     ),
 )
 CHUNK = Operation(
     "Send a chunk",
-    {200: Answer("The chunk's bytes are durable.", json("ChunkAccepted"))},
+    {200: ResponseDoc("The chunk's bytes are durable.", json_content("ChunkAccepted"))},
     "As JSON, or raw with the query parameters; a body without a Content-Type is taken for JSON. At most 4 MiB.",
     (
-        query("filename", {"type": "string"}, "Raw form only, and required there."),
-        query("chunk_index", INTEGER, "Raw form only, and required there; from 1."),
-        query("upload_id", {"type": "string"}, "Raw form only."),
-        header(
+        query_parameter("filename", {"type": "string"}, "Raw form only, and required there."),
+        query_parameter("chunk_index", INTEGER, "Raw form only, and required there; from 1."),
+        query_parameter("upload_id", {"type": "string"}, "Raw form only."),
+        header_parameter(
             "Content-Digest", "Raw form only (RFC 9530): sha-256, sha-512, md5. Verified before anything is stored."
         ),
     ),
     models.ChunkBody,
     {"application/octet-stream": BINARY},
     (
-        *(kind for kind in BODY if kind is not refusals.BodyTooLarge),
-        *SESSION,
-        errors.UploadComplete,
+        *(kind for kind in BODY_ERRORS if kind is not refusals.BodyTooLarge),
+        *UPLOAD_ERRORS,
+        errors.UploadAlreadyComplete,
         errors.ChecksumMismatch,
         errors.ChecksumUnsupported,
         errors.ChunkTooLarge,
@@ -126,14 +128,14 @@ CHUNK = Operation(
 )
 PARTS = Operation(
     "Sign parts to be sent straight to S3",
-    {200: Answer("A presigned PUT for each part, in the order asked for.", json("SignedParts"))},
+    {200: ResponseDoc("A presigned PUT for each part, in the order asked for.", json_content("SignedParts"))},
     "Chunks and parts may be mixed. A part all of whose chunks were accepted is those chunks, whatever else lands; any "
     "other part is what was put straight to S3, also where some of its chunks were sent too: S3 cannot compare them.",
     body=models.PartsBody,
-    refusals=(
-        *BODY,
-        *SESSION,
-        errors.UploadComplete,
+    error_types=(
+        *BODY_ERRORS,
+        *UPLOAD_ERRORS,
+        errors.UploadAlreadyComplete,
         errors.ChecksumUnsupported,
         errors.PartNumberOutOfRange,
         errors.ChunkConflict,
@@ -142,13 +144,13 @@ PARTS = Operation(
 COMPLETE = Operation(
     "Complete an upload",
     {
-        200: Answer("The finished file; the same when repeated.", json("File")),
-        202: Answer("It is still being put together; ask again.", json("Completing"), ("Retry-After",)),
+        200: ResponseDoc("The finished file; the same when repeated.", json_content("File")),
+        202: ResponseDoc("It is still being put together; ask again.", json_content("Completing"), ("Retry-After",)),
     },
     body=models.CompleteBody,
-    refusals=(
-        *BODY,
-        *(kind for kind in SESSION if kind is not errors.UploadCompleting),
+    error_types=(
+        *BODY_ERRORS,
+        *(kind for kind in UPLOAD_ERRORS if kind is not errors.CompletionInProgress),
         errors.UploadIncomplete,
         errors.ChecksumMismatch,
         errors.ChecksumUnsupported,
@@ -157,15 +159,21 @@ COMPLETE = Operation(
 )
 CANCEL = Operation(
     "Cancel the upload in progress of a name",
-    {204: Answer("It is gone; the same when repeated. A finished file of that name is untouched.")},
+    {204: ResponseDoc("It is gone; the same when repeated. A finished file of that name is untouched.")},
     "Without `upload_id` it is whichever upload the name has by now.",
-    (query("upload_id", {"type": "string"}, "The upload meant; another one is not touched."),),
-    refusals=(*NAME, errors.UploadNotFound, errors.UploadSuperseded, errors.UploadCompleting, errors.UploadComplete),
+    (query_parameter("upload_id", {"type": "string"}, "The upload meant; another one is not touched."),),
+    error_types=(
+        *FILENAME_ERRORS,
+        errors.UploadNotFound,
+        errors.UploadSuperseded,
+        errors.CompletionInProgress,
+        errors.UploadAlreadyComplete,
+    ),
 )
 DELETE_FILE = Operation(
     "Delete a finished file",
-    {204: Answer("It is gone; downloads that have begun go on for a day.")},
-    refusals=(*NAME, errors.FileNotFound),
+    {204: ResponseDoc("It is gone; downloads that have begun go on for a day.")},
+    error_types=(*FILENAME_ERRORS, errors.FileNotFound),
 )
 
 _FILE_HEADERS = (
@@ -177,45 +185,52 @@ _FILE_HEADERS = (
     "Last-Modified",
     "Repr-Digest",
 )
-_CONDITIONS = (
-    header("If-Match", "RFC 9110 section 13.1.1."),
-    header("If-None-Match", "RFC 9110 section 13.1.2."),
-    header("If-Modified-Since", "RFC 9110 section 13.1.3; best the `Last-Modified` that was told."),
-    header("If-Unmodified-Since", "RFC 9110 section 13.1.4."),
+_CONDITION_HEADERS = (
+    header_parameter("If-Match", "RFC 9110 section 13.1.1."),
+    header_parameter("If-None-Match", "RFC 9110 section 13.1.2."),
+    header_parameter("If-Modified-Since", "RFC 9110 section 13.1.3; best the `Last-Modified` that was told."),
+    header_parameter("If-Unmodified-Since", "RFC 9110 section 13.1.4."),
 )
-_RANGE = (
-    header("Range", "One range of bytes. None, a malformed one or several: the whole file."),
-    header("If-Range", "RFC 9110 section 13.1.5."),
+_RANGE_HEADERS = (
+    header_parameter("Range", "One range of bytes. None, a malformed one or several: the whole file."),
+    header_parameter("If-Range", "RFC 9110 section 13.1.5."),
 )
-_REDIRECT = query(
+_REDIRECT_QUERY = query_parameter(
     "redirect", {"type": "boolean", "default": True}, "`false`: tell the URL, for clients that would send it the token."
 )
-_WHOLE = Answer(
+_WHOLE_RESPONSE = ResponseDoc(
     "The bytes, up to 4 MiB; with `redirect=false`, where they are.",
     {"*/*": BINARY, JSON: ref("Link")},
     _FILE_HEADERS,
 )
-_MOVED = Answer(
+_REDIRECT_RESPONSE = ResponseDoc(
     "The bytes are at S3, under a presigned URL. Do not send the token there.", headers=("Location", "ETag")
 )
-_UNCHANGED = Answer("The file is the one the client has.", headers=("ETag", "Last-Modified"))
-_READ: tuple[Error, ...] = (*NAME, errors.FileNotFound, errors.PreconditionFailed)
+_NOT_MODIFIED_RESPONSE = ResponseDoc("The file is the one the client has.", headers=("ETag", "Last-Modified"))
+_READ_ERRORS: tuple[ErrorType, ...] = (*FILENAME_ERRORS, errors.FileNotFound, errors.PreconditionFailed)
 
 DOWNLOAD = Operation(
     "Download a file, or a range of it",
     {
-        200: _WHOLE,
-        206: Answer("The range, up to 4 MiB.", {"*/*": BINARY}, (*_FILE_HEADERS, "Content-Range")),
-        304: _UNCHANGED,
-        307: _MOVED,
+        200: _WHOLE_RESPONSE,
+        206: ResponseDoc("The range, up to 4 MiB.", {"*/*": BINARY}, (*_FILE_HEADERS, "Content-Range")),
+        304: _NOT_MODIFIED_RESPONSE,
+        307: _REDIRECT_RESPONSE,
     },
     "Beyond 4 MiB S3 looks at the range and at the conditions once more, by the same ETag and date.",
-    (_REDIRECT, *_RANGE, *_CONDITIONS),
-    refusals=(*_READ, errors.RangeNotSatisfiable),
+    (_REDIRECT_QUERY, *_RANGE_HEADERS, *_CONDITION_HEADERS),
+    error_types=(*_READ_ERRORS, errors.RangeNotSatisfiable),
 )
-_HEADERS_ONLY = {200: Answer("The headers of the whole file.", headers=_FILE_HEADERS), 304: _UNCHANGED}
+_HEAD_RESPONSES = {
+    200: ResponseDoc("The headers of the whole file.", headers=_FILE_HEADERS),
+    304: _NOT_MODIFIED_RESPONSE,
+}
 HEAD = Operation(
-    "The headers of a file", _HEADERS_ONLY, "Range is ignored (RFC 9110 section 14.2).", _CONDITIONS, refusals=_READ
+    "The headers of a file",
+    _HEAD_RESPONSES,
+    "Range is ignored (RFC 9110 section 14.2).",
+    _CONDITION_HEADERS,
+    error_types=_READ_ERRORS,
 )
 
 
@@ -224,68 +239,70 @@ def _or_file_named_partial(operation: Operation) -> Operation:
     return replace(
         operation,
         description=f"{operation.description} Without `filename`: the file called `partial`.".strip(),
-        parameters=(OPTIONAL_NAME, *operation.parameters),
+        parameters=(OPTIONAL_FILENAME_QUERY, *operation.parameters),
     )
 
 
-_WAIT = (
-    query(
+_LONG_POLL_PARAMETERS = (
+    query_parameter(
         "wait", {"type": "integer", "minimum": 1, "maximum": 20}, "With `since`: seconds to wait for something newer."
     ),
-    query("since", INTEGER, "The `version` the client has."),
-    header("If-None-Match", "The ETag of an earlier answer."),
+    query_parameter("since", INTEGER, "The `version` the client has."),
+    header_parameter("If-None-Match", "The ETag of an earlier answer."),
 )
-_STATUS_UNCHANGED = Answer("Nothing has changed.", headers=("ETag",))
+_STATUS_NOT_MODIFIED_RESPONSE = ResponseDoc("Nothing has changed.", headers=("ETag",))
 STATUS = Operation(
     "How far an upload is",
-    {200: Answer("The status.", json("Status"), ("ETag",)), 304: _STATUS_UNCHANGED},
-    parameters=_WAIT,
-    refusals=(*NAME, errors.NotFound),
+    {200: ResponseDoc("The status.", json_content("Status"), ("ETag",)), 304: _STATUS_NOT_MODIFIED_RESPONSE},
+    parameters=_LONG_POLL_PARAMETERS,
+    error_types=(*FILENAME_ERRORS, errors.NotFound),
 )
 STATUS_OR_LIST = Operation(
     "How far an upload is, or all uploads in progress",
     {
-        200: Answer(
+        200: ResponseDoc(
             "The status; without `filename`, the uploads in progress.",
             {JSON: {"oneOf": [ref("Status"), ref("Uploads")]}},
             ("ETag",),
         ),
-        304: _STATUS_UNCHANGED,
+        304: _STATUS_NOT_MODIFIED_RESPONSE,
     },
-    parameters=(OPTIONAL_NAME, *_WAIT, CURSOR, LIMIT),
-    refusals=(*NAME, errors.NotFound),
+    parameters=(OPTIONAL_FILENAME_QUERY, *_LONG_POLL_PARAMETERS, CURSOR_QUERY, LIMIT_QUERY),
+    error_types=(*FILENAME_ERRORS, errors.NotFound),
 )
 FILES = Operation(
     "The finished files, by name",
-    {200: Answer("A page of them.", json("Files"))},
-    parameters=(query("prefix", {"type": "string"}, "What the names begin with."), CURSOR, LIMIT),
-    refusals=(errors.InvalidField,),
+    {200: ResponseDoc("A page of them.", json_content("Files"))},
+    parameters=(query_parameter("prefix", {"type": "string"}, "What the names begin with."), CURSOR_QUERY, LIMIT_QUERY),
+    error_types=(errors.InvalidField,),
 )
 CLEANUP = Operation(
     "Clean up stale uploads",
-    {200: Answer("What was done; `complete: false` and a `cursor` when there is more.", json("Cleanup"))},
+    {200: ResponseDoc("What was done; `complete: false` and a `cursor` when there is more.", json_content("Cleanup"))},
     parameters=(
-        query(
+        query_parameter(
             "older_than",
             {"type": "integer", "minimum": 0},
             "Seconds since the last activity; without, what has expired.",
         ),
-        OPTIONAL_NAME,
-        query("dry_run", {"type": "boolean", "default": False}, "Tell what would be done, and do nothing."),
-        CURSOR,
+        OPTIONAL_FILENAME_QUERY,
+        query_parameter("dry_run", {"type": "boolean", "default": False}, "Tell what would be done, and do nothing."),
+        CURSOR_QUERY,
     ),
-    refusals=NAME,
+    error_types=FILENAME_ERRORS,
     description="Of this namespace. `orphans`, what S3 has and no row knows, have none: they are the schedule's, and 0 "
     "here. Any other parameter is refused, lest a dry run that was misspelt be a real one.",
 )
-JWKS = Operation("The keys that tokens are verified with", {200: Answer("A JSON Web Key Set.", json("KeySet"))})
-DOCUMENT = Operation("This document", {200: Answer("An OpenAPI document.", {JSON: {"type": "object"}})})
-HEALTH = Operation("Whether the service answers", {200: Answer("It does.", json("Health"))})
+JWKS = Operation(
+    "The keys that tokens are verified with", {200: ResponseDoc("A JSON Web Key Set.", json_content("KeySet"))}
+)
+DOCUMENT = Operation("This document", {200: ResponseDoc("An OpenAPI document.", {JSON: {"type": "object"}})})
+HEALTH = Operation("Whether the service answers", {200: ResponseDoc("It does.", json_content("Health"))})
 
 _TOKEN_MEMBERS: Schema = {
     "type": "object",
     "properties": {
-        "grant_type": one_of("client_credentials"),
+        "grant_type": enum_schema("client_credentials"),
         "client_id": {"type": "string"},
         "client_secret": {"type": "string"},
         "scope": {"type": "string", "description": "Space-separated; narrows what the client has."},
@@ -295,12 +312,12 @@ _TOKEN_MEMBERS: Schema = {
 TOKEN = Operation(
     "Get an access token",
     {
-        200: Answer("A token.", json("Token")),
-        400: Answer("`invalid_request`, `unsupported_grant_type` or `invalid_scope`.", json("OAuthError")),
-        401: Answer("`invalid_client`.", json("OAuthError"), ("WWW-Authenticate",)),
-        413: Answer("`invalid_request`: the body is too large.", json("OAuthError")),
-        500: Answer("`server_error`.", json("OAuthError")),
-        503: Answer("`temporarily_unavailable`.", json("OAuthError"), ("Retry-After",)),
+        200: ResponseDoc("A token.", json_content("Token")),
+        400: ResponseDoc("`invalid_request`, `unsupported_grant_type` or `invalid_scope`.", json_content("OAuthError")),
+        401: ResponseDoc("`invalid_client`.", json_content("OAuthError"), ("WWW-Authenticate",)),
+        413: ResponseDoc("`invalid_request`: the body is too large.", json_content("OAuthError")),
+        500: ResponseDoc("`server_error`.", json_content("OAuthError")),
+        503: ResponseDoc("`temporarily_unavailable`.", json_content("OAuthError"), ("Retry-After",)),
     },
     "OAuth 2.0 client credentials (RFC 6749 section 4.4), by HTTP Basic or in the body. Other members are ignored.",
     other_bodies={"application/x-www-form-urlencoded": _TOKEN_MEMBERS, JSON: _TOKEN_MEMBERS},

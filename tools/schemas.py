@@ -26,17 +26,19 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def one_of(*values: str) -> Schema:
+def enum_schema(*values: str) -> Schema:
     return {"type": "string", "enum": list(values)}
 
 
-def or_null(schema: Schema) -> Schema:
+def nullable(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def record(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None, text: str = "") -> Schema:
+def object_schema(
+    required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None, description: str = ""
+) -> Schema:
     """An object with these members and no others."""
-    schema: Schema = {"type": "object", "description": text} if text else {"type": "object"}
+    schema: Schema = {"type": "object", "description": description} if description else {"type": "object"}
     return schema | {
         "properties": {**required, **(optional or {})},
         "required": list(required),
@@ -44,7 +46,7 @@ def record(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None
     }
 
 
-def array(items: Schema) -> Schema:
+def array_schema(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
@@ -57,7 +59,7 @@ _FILE = {
     "checksum": ref("FileChecksum"),
     "uploaded_at": TIME,
     "metadata": {"type": "object", "additionalProperties": TEXT},
-    "state": one_of("complete"),
+    "state": enum_schema("complete"),
 }
 
 SCHEMAS: Mapping[str, Schema] = {
@@ -71,27 +73,27 @@ SCHEMAS: Mapping[str, Schema] = {
             "detail": TEXT,
             "code": {"type": "string", "description": "Stable, for machines."},
             "request_id": TEXT,
-            "errors": array(record({"loc": array({"type": ["string", "integer"]}), "msg": TEXT})),
+            "errors": array_schema(object_schema({"loc": array_schema({"type": ["string", "integer"]}), "msg": TEXT})),
             "upload_id": {"type": "string", "description": "With `upload_in_progress`."},
             "size": {"type": "integer", "description": "With `upload_in_progress` and `range_not_satisfiable`."},
             "expires_at": TIME | {"description": "With `upload_in_progress`."},
             "missing": RANGES | {"description": "With `upload_incomplete`: ranges of chunks, at most 1,000."},
-            "quota": record(
+            "quota": object_schema(
                 {
-                    "which": one_of("bytes", "uploads", "file"),
+                    "which": enum_schema("bytes", "uploads", "file"),
                     "limit": BYTES | {"description": "What the namespace may have."},
                     "used": BYTES | {"description": "What it has, by files and open uploads."},
                     "requested": BYTES | {"description": "What was asked for on top of it."},
                 },
-                text="With `quota_exceeded`: bytes, or uploads in progress.",
+                description="With `quota_exceeded`: bytes, or uploads in progress.",
             ),
             "scope": {"type": "string", "description": "With `insufficient_scope`: what would have been enough."},
         },
         "required": ["type", "title", "status", "detail", "code", "request_id"],
     },
-    "OAuthError": record(
+    "OAuthError": object_schema(
         {
-            "error": one_of(
+            "error": enum_schema(
                 "invalid_request",
                 "invalid_client",
                 "unsupported_grant_type",
@@ -101,40 +103,43 @@ SCHEMAS: Mapping[str, Schema] = {
             ),
             "error_description": TEXT,
         },
-        text="RFC 6749 section 5.2.",
+        description="RFC 6749 section 5.2.",
     ),
-    "GatewayMessage": record({"message": TEXT}, text="What the gateway refuses by itself."),
-    "Token": record(
+    "GatewayMessage": object_schema({"message": TEXT}, description="What the gateway refuses by itself."),
+    "Token": object_schema(
         {
             "access_token": {"type": "string", "description": "A JWT, signed ES256."},
-            "token_type": one_of("Bearer"),
+            "token_type": enum_schema("Bearer"),
             "expires_in": {"type": "integer", "description": "Seconds."},
             "scope": TEXT,
         }
     ),
-    "KeySet": record(
+    "KeySet": object_schema(
         {
-            "keys": array(
-                record(
+            "keys": array_schema(
+                object_schema(
                     {
-                        "kty": one_of("EC"),
-                        "crv": one_of("P-256"),
+                        "kty": enum_schema("EC"),
+                        "crv": enum_schema("P-256"),
                         "x": TEXT,
                         "y": TEXT,
                         "kid": TEXT,
-                        "use": one_of("sig"),
-                        "alg": one_of("ES256"),
+                        "use": enum_schema("sig"),
+                        "alg": enum_schema("ES256"),
                     }
                 )
             )
         },
-        text="RFC 7517 section 5.",
+        description="RFC 7517 section 5.",
     ),
-    "Health": record({"status": one_of("ok"), "version": TEXT}),
-    "FileChecksum": record(
-        {"algorithm": one_of("crc32c"), "value": {"type": "string", "description": "Base64 of four bytes, big-endian."}}
+    "Health": object_schema({"status": enum_schema("ok"), "version": TEXT}),
+    "FileChecksum": object_schema(
+        {
+            "algorithm": enum_schema("crc32c"),
+            "value": {"type": "string", "description": "Base64 of four bytes, big-endian."},
+        }
     ),
-    "Limits": record(
+    "Limits": object_schema(
         {
             "chunk_size_min": BYTES,
             "chunk_size_max": BYTES,
@@ -148,40 +153,40 @@ SCHEMAS: Mapping[str, Schema] = {
             "url_lifetime": COUNT | {"description": "Seconds."},
         }
     ),
-    "Plan": record(
+    "Plan": object_schema(
         {
             "upload_id": TEXT,
             "filename": TEXT,
             "size": BYTES,
-            "state": one_of("pending", "partial", "completing"),
+            "state": enum_schema("pending", "partial", "completing"),
             "chunk_size": BYTES,
             "chunk_count": COUNT,
             "part_size": BYTES,
             "part_count": COUNT,
             "chunks_per_part": COUNT,
-            "received": record({"chunks": RANGES, "parts": RANGES}),
+            "received": object_schema({"chunks": RANGES, "parts": RANGES}),
             "received_bytes": BYTES,
             "expires_at": TIME,
             "limits": ref("Limits"),
         },
-        text="How the file is cut, and what is there already.",
+        description="How the file is cut, and what is there already.",
     ),
-    "File": record(_FILE),
-    "AlreadyComplete": record(_FILE | {"limits": ref("Limits")}, text="This very file is already there."),
-    "ChunkAccepted": record(
+    "File": object_schema(_FILE),
+    "AlreadyComplete": object_schema(_FILE | {"limits": ref("Limits")}, description="This very file is already there."),
+    "ChunkAccepted": object_schema(
         {
             "filename": TEXT,
             "upload_id": TEXT,
             "chunk_index": {"type": "integer", "minimum": 1},
             "received_bytes": BYTES,
             "size": BYTES,
-            "state": one_of("partial"),
+            "state": enum_schema("partial"),
         }
     ),
-    "SignedParts": record(
+    "SignedParts": object_schema(
         {
-            "parts": array(
-                record(
+            "parts": array_schema(
+                object_schema(
                     {
                         "part_number": {"type": "integer", "minimum": 1},
                         "url": URL,
@@ -197,23 +202,23 @@ SCHEMAS: Mapping[str, Schema] = {
             )
         }
     ),
-    "Completing": record({"filename": TEXT, "upload_id": TEXT, "state": one_of("completing")}),
-    "Link": record({"url": URL, "expires_at": TIME, "size": BYTES, "etag": ETAG}),
-    "Status": record(
+    "Completing": object_schema({"filename": TEXT, "upload_id": TEXT, "state": enum_schema("completing")}),
+    "Link": object_schema({"url": URL, "expires_at": TIME, "size": BYTES, "etag": ETAG}),
+    "Status": object_schema(
         {
             "filename": TEXT,
             "upload_id": TEXT,
-            "state": one_of("pending", "partial", "completing", "complete", "expired", "cancelled"),
+            "state": enum_schema("pending", "partial", "completing", "complete", "expired", "cancelled"),
             "size": BYTES,
             "received_bytes": BYTES,
             "percent": {"type": "number", "minimum": 0, "maximum": 100, "description": "One decimal, rounded down."},
-            "chunk_size": or_null(BYTES),
-            "chunk_count": or_null(COUNT),
+            "chunk_size": nullable(BYTES),
+            "chunk_count": nullable(COUNT),
             "missing": RANGES | {"description": "Ranges of chunks; those of parts sent straight to S3 count too."},
             "next_offset": BYTES | {"description": "Where the first missing byte is; the size when none is missing."},
             "created_at": TIME,
             "updated_at": TIME,
-            "expires_at": or_null(TIME),
+            "expires_at": nullable(TIME),
             "version": {"type": "integer", "description": "Grows with every change; for `since`."},
         },
         {
@@ -221,16 +226,16 @@ SCHEMAS: Mapping[str, Schema] = {
             "checksum": ref("FileChecksum"),
             "current_file": ref("File"),
         },
-        text="`current_file` is the finished file of the name, beside an upload that is to replace it.",
+        description="`current_file` is the finished file of the name, beside an upload that is to replace it.",
     ),
-    "Uploads": record({"uploads": array(ref("Status"))}, {"cursor": CURSOR}),
-    "Files": record({"files": array(ref("File"))}, {"cursor": CURSOR}),
-    "Cleanup": record(
+    "Uploads": object_schema({"uploads": array_schema(ref("Status"))}, {"cursor": CURSOR}),
+    "Files": object_schema({"files": array_schema(ref("File"))}, {"cursor": CURSOR}),
+    "Cleanup": object_schema(
         {
             "examined": COUNT,
             "expired": COUNT,
             "bytes_reclaimed": BYTES,
-            "orphans": record({"multipart_uploads": COUNT, "staged_objects": COUNT, "objects": COUNT}),
+            "orphans": object_schema({"multipart_uploads": COUNT, "staged_objects": COUNT, "objects": COUNT}),
             "errors": COUNT,
             "complete": FLAG,
             "dry_run": FLAG,

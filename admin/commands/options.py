@@ -8,28 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from admin.connect import ROOT, Connection
-from admin.outcome import Outcome
+from admin.outcome import CommandResult
 
-Groups = Any
+Subparsers = Any
 """What `add_subparsers` returns; argparse keeps its type to itself."""
 
-Run = Callable[[argparse.Namespace, Connection], Outcome]
+CommandHandler = Callable[[argparse.Namespace, Connection], CommandResult]
 
 
-def group(groups: Groups, name: str, text: str, epilog: str = "") -> Groups:
+def add_group(subparsers: Subparsers, name: str, help_text: str, epilog: str = "") -> Subparsers:
     """A group of subcommands, `ferry-admin NAME ...`."""
-    parser = groups.add_parser(
-        name, help=text, description=text, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = subparsers.add_parser(
+        name, help=help_text, description=help_text, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     return parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
 
 
-def command(subcommands: Groups, name: str, text: str, run: Run, epilog: str = "") -> argparse.ArgumentParser:
+def add_command(
+    subparsers: Subparsers, name: str, help_text: str, handler: CommandHandler, epilog: str = ""
+) -> argparse.ArgumentParser:
     """A subcommand; `run` gets its options and the connection."""
-    parser: argparse.ArgumentParser = subcommands.add_parser(
-        name, help=text, description=text, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name, help=help_text, description=help_text, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(handler=handler)
     where = parser.add_argument_group("where (one of them)")
     where.add_argument("--stack", metavar="NAME", help="the CloudFormation stack that `sam deploy` made")
     where.add_argument("--table", metavar="NAME", help="the access table alone")

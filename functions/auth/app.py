@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 from ferry import __version__, wiring
-from ferry.access.issue import issue, public_keys
-from ferry.access.keyring import key_set
+from ferry.access.issue import issue, public_key_set
+from ferry.access.keyring import jwks
 from ferry.http import token
-from ferry.http.answer import Answer, json_answer
+from ferry.http.answer import Response, json_response
 from ferry.http.app import create_app
-from ferry.http.document import openapi
+from ferry.http.document import openapi_response
 from ferry.http.request import Request
-from ferry.http.tracing import traced
+from ferry.http.tracing import with_tracing
 
 app = create_app()
-lambda_handler = traced(app.handle, wiring.tracing)
+lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 
 # As long as verifiers keep keys themselves.
-KEYS_CACHE = "public, max-age=60"
+JWKS_CACHE_CONTROL = "public, max-age=60"
 
 
-@app.open("POST /auth/token", refuse=token.refused, audit="token.issue")
-def issue_token(request: Request) -> Answer:
+@app.public("POST /auth/token", error_handler=token.error_response, audit_event="token.issue")
+def issue_token(request: Request) -> Response:
     wanted = token.token_request(request)
-    return token.issued(issue(wiring.issuer(), wanted))
+    return token.token_response(issue(wiring.token_issuer(), wanted))
 
 
-@app.open("GET /.well-known/jwks.json")
-def get_keys(_: Request) -> Answer:
-    return json_answer(200, key_set(public_keys(wiring.issuer())), {"Cache-Control": KEYS_CACHE})
+@app.public("GET /.well-known/jwks.json")
+def get_jwks(_: Request) -> Response:
+    return json_response(200, jwks(public_key_set(wiring.token_issuer())), {"Cache-Control": JWKS_CACHE_CONTROL})
 
 
-@app.open("GET /openapi.json")
-def get_openapi(_: Request) -> Answer:
-    return openapi()
+@app.public("GET /openapi.json")
+def get_openapi(_: Request) -> Response:
+    return openapi_response()
 
 
-@app.open("GET /health")
-def get_health(_: Request) -> Answer:
-    return json_answer(200, {"status": "ok", "version": __version__})
+@app.public("GET /health")
+def get_health(_: Request) -> Response:
+    return json_response(200, {"status": "ok", "version": __version__})

@@ -5,27 +5,29 @@ from __future__ import annotations
 from ferry import wiring
 from ferry.downloads import download
 from ferry.http import downloads
-from ferry.http.answer import Answer
+from ferry.http.answer import Response
 from ferry.http.app import create_app
-from ferry.http.bearer import READ, bearer
+from ferry.http.bearer import READ_SCOPE, bearer_authenticator
 from ferry.http.request import Request
-from ferry.http.tracing import traced
+from ferry.http.tracing import with_tracing
 
-app = create_app(bearer(wiring.verifier))
-lambda_handler = traced(app.handle, wiring.tracing)
-
-
-@app.protected("GET /download/{filename}", "HEAD /download/{filename}", "GET /download", "HEAD /download", scope=READ)
-@app.protected("GET /download/partial/{filename}", "HEAD /download/partial/{filename}", scope=READ)
-def get_file(request: Request, ns: str) -> Answer:
-    return _file(request, ns, request.filename())
+app = create_app(bearer_authenticator(wiring.token_verifier))
+lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 
 
-@app.protected("GET /download/partial", "HEAD /download/partial", scope=READ)
-def get_file_by_query_or_the_one_named_partial(request: Request, ns: str) -> Answer:
+@app.protected(
+    "GET /download/{filename}", "HEAD /download/{filename}", "GET /download", "HEAD /download", scope=READ_SCOPE
+)
+@app.protected("GET /download/partial/{filename}", "HEAD /download/partial/{filename}", scope=READ_SCOPE)
+def get_file(request: Request, ns: str) -> Response:
+    return _download(request, ns, request.filename())
+
+
+@app.protected("GET /download/partial", "HEAD /download/partial", scope=READ_SCOPE)
+def get_partial_by_query(request: Request, ns: str) -> Response:
     """Without `?filename=` the path is that of a file called "partial"."""
-    return _file(request, ns, request.optional_filename() or "partial")
+    return _download(request, ns, request.optional_filename() or "partial")
 
 
-def _file(request: Request, ns: str, name: str) -> Answer:
-    return downloads.answer(download(wiring.engine(), ns, name, downloads.download_request(request)))
+def _download(request: Request, ns: str, name: str) -> Response:
+    return downloads.download_response(download(wiring.services(), ns, name, downloads.download_request(request)))

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from ferry import wiring
 from ferry.http import listings, views
-from ferry.http.answer import Answer, json_answer
+from ferry.http.answer import Response, json_response
 from ferry.http.app import create_app
-from ferry.http.bearer import READ, bearer
+from ferry.http.bearer import READ_SCOPE, bearer_authenticator
 from ferry.http.request import Request
-from ferry.http.tracing import traced
-from ferry.progress import uploads
+from ferry.http.tracing import with_tracing
+from ferry.progress import list_uploads
 from ferry.uploads.files import list_files
 
-app = create_app(bearer(wiring.verifier))
-lambda_handler = traced(app.handle, wiring.tracing)
+app = create_app(bearer_authenticator(wiring.token_verifier))
+lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 
 
-@app.protected("GET /status/{filename}", scope=READ)
-def get_status(request: Request, ns: str) -> Answer:
-    return listings.status_answer(wiring.engine(), ns, request.filename(), request)
+@app.protected("GET /status/{filename}", scope=READ_SCOPE)
+def get_status(request: Request, ns: str) -> Response:
+    return listings.status_response(wiring.services(), ns, request.filename(), request)
 
 
-@app.protected("GET /status", scope=READ)
-def get_status_by_query_or_list(request: Request, ns: str) -> Answer:
+@app.protected("GET /status", scope=READ_SCOPE)
+def get_status_by_query_or_list(request: Request, ns: str) -> Response:
     name = request.optional_filename()
     if name is not None:
-        return listings.status_answer(wiring.engine(), ns, name, request)
-    wanted = listings.page(request, most=listings.MOST_UPLOADS)
-    found = uploads(wiring.engine(), ns, wanted.cursor, wanted.limit)
-    return json_answer(200, views.page("uploads", found, views.status))
+        return listings.status_response(wiring.services(), ns, name, request)
+    wanted = listings.page_request(request, max_limit=listings.MAX_UPLOADS_PER_PAGE)
+    found = list_uploads(wiring.services(), ns, wanted.cursor, wanted.limit)
+    return json_response(200, views.page("uploads", found, views.status))
 
 
-@app.protected("GET /files", scope=READ)
-def get_files(request: Request, ns: str) -> Answer:
-    wanted = listings.page(request, most=listings.MOST_FILES)
-    found = list_files(wiring.engine(), ns, listings.prefix(request), wanted.cursor, wanted.limit)
-    return json_answer(200, views.page("files", found, views.file))
+@app.protected("GET /files", scope=READ_SCOPE)
+def get_files(request: Request, ns: str) -> Response:
+    wanted = listings.page_request(request, max_limit=listings.MAX_FILES_PER_PAGE)
+    found = list_files(wiring.services(), ns, listings.name_prefix(request), wanted.cursor, wanted.limit)
+    return json_response(200, views.page("files", found, views.file))

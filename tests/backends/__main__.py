@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 from local.errors import LocalError
 from sam.errors import SamError
 from tests.backends import servers
-from tests.backends.errors import BackendMissing
-from tests.contract.conftest import DYNAMODB_LOCAL, LOCALSTACK, SEAWEEDFS, variable
+from tests.backends.errors import BackendMissingError
+from tests.contract.conftest import DYNAMODB_LOCAL, LOCALSTACK, SEAWEEDFS, environment_variable
 
-STARTED = {
+SERVER_STARTERS = {
     DYNAMODB_LOCAL: servers.dynamodb_local,
     SEAWEEDFS: servers.seaweedfs,
     LOCALSTACK: servers.localstack_s3,
@@ -31,15 +31,15 @@ def main(arguments: Sequence[str]) -> int:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="ferry-backends-")))
         env = {**os.environ}
         try:
-            for name, started in STARTED.items():
-                env[variable(name)] = stack.enter_context(started(folder))
-                sys.stderr.write(f"{name} answers at {env[variable(name)]}\n")
-        except (BackendMissing, LocalError, SamError) as error:
+            for name, started in SERVER_STARTERS.items():
+                env[environment_variable(name)] = stack.enter_context(started(folder))
+                sys.stderr.write(f"{name} answers at {env[environment_variable(name)]}\n")
+        except (BackendMissingError, LocalError, SamError) as error:
             sys.stderr.write(f"{error}\n")
             return 1
         pytest = [sys.executable, "-m", "pytest"]
         suites = [
-            [*pytest, "tests/contract", "-k", " or ".join(STARTED), "--numprocesses=2"],
+            [*pytest, "tests/contract", "-k", " or ".join(SERVER_STARTERS), "--numprocesses=2"],
             [*pytest, "tests/backends", *arguments],
         ]
         return max([subprocess.run(suite, env=env, check=False).returncode for suite in suites])

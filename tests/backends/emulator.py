@@ -9,15 +9,15 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from tests.backends.errors import BackendMissing
+from tests.backends.errors import BackendMissingError
 
 PACKAGE = "amplify-dynamodb-simulator"
 VERSION = "2.9.30"
 SHA256 = "3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670b2d80e4b9"
-CACHE = Path(__file__).parents[2] / "build" / "dynamodb-local"
+CACHE_FOLDER = Path(__file__).parents[2] / "build" / "dynamodb-local"
 """Its licence allows using it for tests, not passing it on: it is fetched, and never committed."""
 
-EMULATOR = Path("package") / "emulator"
+EMULATOR_FOLDER = Path("package") / "emulator"
 JETTY = Path(__file__).with_name("dynamodb_local.xml")
 
 
@@ -25,8 +25,10 @@ def command(port: int) -> list[str]:
     """The program, with what it needs fetched first. Raises `BackendMissing`."""
     java = shutil.which("java")
     if java is None:
-        raise BackendMissing("DynamoDB Local needs Java. On Debian and Ubuntu: apt-get install default-jre-headless")
-    home = fetched()
+        raise BackendMissingError(
+            "DynamoDB Local needs Java. On Debian and Ubuntu: apt-get install default-jre-headless"
+        )
+    home = fetch()
     libraries = home / "DynamoDBLocal_lib"
     return [
         java,
@@ -47,38 +49,38 @@ def environment() -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "DDB_LOCAL_TELEMETRY": "0"}
 
 
-def fetched() -> Path:
+def fetch() -> Path:
     """The folder with the program: from the cache, or out of the npm package that AWS publishes it in.
 
     Raises:
         BackendMissing: there is no npm, it could not fetch the package, or the package is not the one pinned.
     """
-    home = CACHE / VERSION
-    if (home / EMULATOR).is_dir():
-        return home / EMULATOR
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-        package = _packed(Path(scratch))
+    home = CACHE_FOLDER / VERSION
+    if (home / EMULATOR_FOLDER).is_dir():
+        return home / EMULATOR_FOLDER
+    CACHE_FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE_FOLDER) as scratch:
+        package = _download_package(Path(scratch))
         found = hashlib.sha256(package.read_bytes()).hexdigest()
         if found != SHA256:
-            raise BackendMissing(f"{PACKAGE}@{VERSION} has the SHA-256 {found}, not {SHA256}: it is not used")
+            raise BackendMissingError(f"{PACKAGE}@{VERSION} has the SHA-256 {found}, not {SHA256}: it is not used")
         unpacked = Path(scratch) / "unpacked"
         with tarfile.open(package) as archive:
-            members = [entry for entry in archive if Path(entry.name).is_relative_to(EMULATOR)]
+            members = [entry for entry in archive if Path(entry.name).is_relative_to(EMULATOR_FOLDER)]
             archive.extractall(unpacked, members, filter="data")
         try:
             unpacked.rename(home)
         except OSError:
             # Another process was faster; what it has is the same.
-            if not (home / EMULATOR).is_dir():
+            if not (home / EMULATOR_FOLDER).is_dir():
                 raise
-    return home / EMULATOR
+    return home / EMULATOR_FOLDER
 
 
-def _packed(folder: Path) -> Path:
+def _download_package(folder: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
-        raise BackendMissing("DynamoDB Local comes in an npm package. On Debian and Ubuntu: apt-get install npm")
+        raise BackendMissingError("DynamoDB Local comes in an npm package. On Debian and Ubuntu: apt-get install npm")
     run = subprocess.run(
         [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--silent", "--pack-destination", str(folder)],
         cwd=folder,
@@ -88,5 +90,7 @@ def _packed(folder: Path) -> Path:
     )
     package = folder / f"{PACKAGE}-{VERSION}.tgz"
     if run.returncode or not package.is_file():
-        raise BackendMissing(f"npm could not fetch {PACKAGE}@{VERSION}: {run.stderr.strip() or run.stdout.strip()}")
+        raise BackendMissingError(
+            f"npm could not fetch {PACKAGE}@{VERSION}: {run.stderr.strip() or run.stdout.strip()}"
+        )
     return package

@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class BackendMissing(Exception):
+class BackendMissingError(Exception):
     """Says in one line what is missing and how to install it."""

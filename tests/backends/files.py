@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ferry.engine import Engine
+from ferry.engine import Services
 from ferry.grid import KIB
 from ferry.model import File
-from ferry.progress import Phase, Status, status
-from ferry.uploads.chunk import ChunkAccepted, ChunkRequest, send
-from ferry.uploads.complete import CompleteRequest, StillCompleting, complete
-from ferry.uploads.parts import PartsRequest, SignedPart, sign
-from ferry.uploads.start import Started, StartRequest, start
-from tests.contract.sending import sender_over_http
-from tests.fakes.objects import Answer
+from ferry.progress import StatusReport, UploadStatus, get_status
+from ferry.uploads.chunk import ChunkAccepted, ChunkRequest, accept_chunk
+from ferry.uploads.complete import CompleteRequest, CompletionAccepted, complete
+from ferry.uploads.parts import PartsRequest, PresignedPart, presign_parts
+from ferry.uploads.start import StartRequest, StartResult, start
+from tests.contract.sending import send_over_http
+from tests.fakes.objects import StoreResponse
 
 NS = "races"
-ASKS = 40
-OTHER = 1_000_000
+MAX_COMPLETE_ATTEMPTS = 40
+OTHER_SEED_OFFSET = 1_000_000
 """Added to a seed: other bytes. (A negative seed gives the same as its absolute value.)"""
 
 
@@ -30,7 +30,7 @@ def sha256(body: bytes) -> str:
 
 
 @dataclass
-class Sending:
+class RaceClient:
     """A client with one file; like `tests.support.world.Client`, but it may be several at once."""
 
     name: str
@@ -40,7 +40,7 @@ class Sending:
     options: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, name: str, size: int, seed: int, chunk_size: int = 64 * KIB, **options: Any) -> Sending:
+    def create(cls, name: str, size: int, seed: int, chunk_size: int = 64 * KIB, **options: Any) -> RaceClient:
         return cls(name, random.Random(seed).randbytes(size), chunk_size, options=options)
 
     @property
@@ -50,67 +50,71 @@ class Sending:
     def chunk(self, index: int) -> bytes:
         return self.body[(index - 1) * self.chunk_size : index * self.chunk_size]
 
-    def start(self, engine: Engine) -> Started:
+    def start(self, services: Services) -> StartResult:
         """Start, and keep the upload's id."""
-        started = start(engine, NS, StartRequest(self.name, len(self.body), chunk_size=self.chunk_size, **self.options))
+        started = start(
+            services, NS, StartRequest(self.name, len(self.body), chunk_size=self.chunk_size, **self.options)
+        )
         assert started.upload is not None
-        self.upload_id = started.upload.session.upload_id
+        self.upload_id = started.upload.record.upload_id
         return started
 
-    def send(self, engine: Engine, index: int, body: bytes | None = None) -> ChunkAccepted:
+    def send(self, services: Services, index: int, body: bytes | None = None) -> ChunkAccepted:
         chunk = self.chunk(index) if body is None else body
-        return send(engine, NS, ChunkRequest(self.name, index, chunk, upload_id=self.upload_id))
+        return accept_chunk(services, NS, ChunkRequest(self.name, index, chunk, upload_id=self.upload_id))
 
-    def send_all(self, engine: Engine, indexes: Sequence[int] | None = None) -> None:
+    def send_all(self, services: Services, indexes: Sequence[int] | None = None) -> None:
         for index in self.indexes if indexes is None else indexes:
-            self.send(engine, index)
+            self.send(services, index)
 
-    def sign(self, engine: Engine, number: int) -> SignedPart:
-        [signed] = sign(engine, NS, PartsRequest(self.name, [(number, None)], self.upload_id))
+    def sign(self, services: Services, number: int) -> PresignedPart:
+        [signed] = presign_parts(services, NS, PartsRequest(self.name, [(number, None)], self.upload_id))
         return signed
 
-    def complete(self, engine: Engine, *, replace: bool | None = None) -> File:
+    def complete(self, services: Services, *, replace: bool | None = None) -> File:
         """Complete, asking again as the answers say."""
-        request = CompleteRequest(self.name, self.upload_id, replace=replace)
-        for _ in range(ASKS):
-            found = complete(engine, NS, request)
-            if not isinstance(found, StillCompleting):
+        request = CompleteRequest(self.name, self.upload_id, replace_existing=replace)
+        for _ in range(MAX_COMPLETE_ATTEMPTS):
+            found = complete(services, NS, request)
+            if not isinstance(found, CompletionAccepted):
                 return found
-            engine.sleep(found.retry_after)
+            services.sleep(found.retry_after_seconds)
         raise AssertionError("still completing")
 
-    def status(self, engine: Engine) -> Status:
-        return status(engine, NS, self.name)
+    def status(self, services: Services) -> StatusReport:
+        return get_status(services, NS, self.name)
 
 
-def put(signed: SignedPart, body: bytes) -> Answer:
+def put_presigned(part: PresignedPart, body: bytes) -> StoreResponse:
     """A client's PUT to S3."""
-    return sender_over_http("PUT", signed.url, body, signed.headers)
+    return send_over_http("PUT", part.url, body, part.headers)
 
 
-def downloaded(engine: Engine, file: File) -> bytes:
+def download(services: Services, file: File) -> bytes:
     """The file's bytes as a reader gets them from S3."""
-    url = engine.objects.presign_get(f"o/{file.upload_id}", content_type="a/b", disposition="inline", lifetime=60)
-    answer = sender_over_http("GET", url, b"", {})
+    url = services.object_store.presign_get(
+        f"o/{file.upload_id}", content_type="a/b", disposition="inline", ttl_seconds=60
+    )
+    answer = send_over_http("GET", url, b"", {})
     assert answer.status == 200
     return answer.body
 
 
-def is_the_file(engine: Engine, file: File, body: bytes) -> None:
+def assert_current_file(services: Services, file: File, body: bytes) -> None:
     """The name points to this file, which has these bytes, and everybody is told so."""
-    assert engine.ledger.file(file.ns, file.name) == file
-    assert sha256(downloaded(engine, file)) == sha256(body)
-    seen = status(engine, NS, file.name)
-    assert (seen.state, seen.received_bytes, seen.size) == (Phase.COMPLETE, len(body), len(body))
+    assert services.upload_repository.get_file(file.ns, file.name) == file
+    assert sha256(download(services, file)) == sha256(body)
+    seen = get_status(services, NS, file.name)
+    assert (seen.state, seen.received_bytes, seen.size) == (UploadStatus.COMPLETE, len(body), len(body))
     assert seen.upload_id == file.upload_id
 
 
-def left_in_s3(engine: Engine, upload_id: str) -> list[str]:
+def remaining_in_s3(services: Services, upload_id: str) -> list[str]:
     """What S3 has under the upload's names: the object, and multipart uploads."""
-    found = [f"o/{upload_id}"] if engine.objects.head(f"o/{upload_id}") else []
+    found = [f"o/{upload_id}"] if services.object_store.head(f"o/{upload_id}") else []
     cursor = None
     while True:
-        page = engine.objects.multiparts(cursor, 1_000)
+        page = services.object_store.list_multipart_uploads(cursor, 1_000)
         found += [multipart_id for key, multipart_id, _ in page.items if key == f"o/{upload_id}"]
         cursor = page.cursor
         if cursor is None:

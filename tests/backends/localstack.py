@@ -10,11 +10,11 @@ import tempfile
 from pathlib import Path
 
 from local.sockets import HOST
-from tests.backends.errors import BackendMissing
+from tests.backends.errors import BackendMissingError
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements-localstack.txt"
-CACHE = ROOT / "build" / "localstack"
+CACHE_FOLDER = ROOT / "build" / "localstack"
 PYTHON = "3.13"
 """It runs on no older one."""
 
@@ -23,8 +23,8 @@ def command() -> list[str]:
     """Raises `BackendMissing`."""
     python = shutil.which(f"python{PYTHON}")
     if python is None:
-        raise BackendMissing(
-            f"LocalStack needs Python {PYTHON}: install it, or on Debian make sam-image, which brings one"
+        raise BackendMissingError(
+            f"LocalStack needs Python {PYTHON}: install it, or on Debian make runtime-image, which brings one"
         )
     return [python, "-m", "localstack.runtime.main"]
 
@@ -39,7 +39,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "PATH": "/usr/bin:/bin",
         "HOME": str(home),
         "TMPDIR": str(home),
-        "PYTHONPATH": str(installed()),
+        "PYTHONPATH": str(install()),
         "GATEWAY_LISTEN": f"{HOST}:{port}",
         "GATEWAY_SERVER": "hypercorn",
         "DNS_ADDRESS": "0",
@@ -53,13 +53,13 @@ def environment(home: Path, port: int) -> dict[str, str]:
     }
 
 
-def installed() -> Path:
+def install() -> Path:
     """The folder with the packages of the lock, made when there is none for it."""
-    home = CACHE / hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]
+    home = CACHE_FOLDER / hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]
     if home.is_dir():
         return home
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+    CACHE_FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE_FOLDER) as scratch:
         packages = Path(scratch) / "packages"
         pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version", PYTHON]
@@ -67,7 +67,7 @@ def installed() -> Path:
             [*pip, *options, "--target", str(packages), "-r", str(LOCK)], capture_output=True, text=True, check=False
         )
         if run.returncode:
-            raise BackendMissing(f"pip could not install LocalStack: {run.stderr.strip()}")
+            raise BackendMissingError(f"pip could not install LocalStack: {run.stderr.strip()}")
         try:
             packages.rename(home)
         except OSError:

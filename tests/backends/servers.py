@@ -12,23 +12,23 @@ import boto3
 from botocore.config import Config
 
 from local import objects, sockets
-from local.children import leashed
-from sam.children import child, wait_for
+from local.children import die_with_parent_command
+from sam.children import managed_process, wait_for
 from tests.backends import emulator, localstack
 from tests.conftest import DUMMY
-from tests.support.template import make_bucket, make_table
+from tests.support.template import create_bucket, create_table
 
-READY_SECONDS = 90.0
-WARM = "warm-up"
+READY_TIMEOUT_SECONDS = 90.0
+WARMUP_NAME = "warm-up"
 """A first request takes a server longer than Ferry's clients wait."""
 
-KEYS = {name: DUMMY[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+CREDENTIALS = {name: DUMMY[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
 
-PATIENTLY: dict[str, Any] = {
+CLIENT_OPTIONS: dict[str, Any] = {
     "region_name": DUMMY["AWS_REGION"],
-    "aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"],
-    "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"],
-    "config": Config(read_timeout=READY_SECONDS, retries={"total_max_attempts": 1}),
+    "aws_access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],
+    "aws_secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    "config": Config(read_timeout=READY_TIMEOUT_SECONDS, retries={"total_max_attempts": 1}),
 }
 
 
@@ -36,15 +36,15 @@ PATIENTLY: dict[str, Any] = {
 def seaweedfs(folder: Path) -> Iterator[str]:
     """S3 as SeaweedFS has it: the address."""
     services = ("s3", "master", "volume", "filer", "admin")
-    ports = dict(zip(services, sockets.free_pairs(len(services), ()), strict=True))
+    ports = dict(zip(services, sockets.free_port_pairs(len(services), ()), strict=True))
     data = folder / "seaweedfs"
     data.mkdir(parents=True)
-    command = [str(objects.find()), "mini", *objects.options(data, ports)]
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(data), **KEYS}
+    command = [str(objects.find_binary()), "mini", *objects.server_options(data, ports)]
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(data), **CREDENTIALS}
     with _serving("SeaweedFS", command, env, ports["s3"], folder) as address:
-        s3 = boto3.client("s3", endpoint_url=address, **PATIENTLY)
-        make_bucket(s3, WARM)
-        s3.put_object(Bucket=WARM, Key="first", Body=b"x")
+        s3 = boto3.client("s3", endpoint_url=address, **CLIENT_OPTIONS)
+        create_bucket(s3, WARMUP_NAME)
+        s3.put_object(Bucket=WARMUP_NAME, Key="first", Body=b"x")
         yield address
 
 
@@ -54,7 +54,7 @@ def dynamodb_local(folder: Path) -> Iterator[str]:
     [port] = sockets.free_ports(1)
     command, env = emulator.command(port), emulator.environment()
     with _serving("DynamoDB Local", command, env, port, folder) as address:
-        make_table(boto3.client("dynamodb", endpoint_url=address, **PATIENTLY), "LedgerTable", WARM)
+        create_table(boto3.client("dynamodb", endpoint_url=address, **CLIENT_OPTIONS), "MetadataTable", WARMUP_NAME)
         yield address
 
 
@@ -70,8 +70,10 @@ def localstack_s3(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _serving(what: str, command: Sequence[str], env: Mapping[str, str], port: int, folder: Path) -> Iterator[str]:
-    log = folder / f"{what}.log"
-    with child(leashed(command, parent=os.getpid()), env=env, log=log) as process:
-        wait_for(lambda: not sockets.is_free(port), process, what=what, log=log, seconds=READY_SECONDS)
+def _serving(name: str, command: Sequence[str], env: Mapping[str, str], port: int, folder: Path) -> Iterator[str]:
+    log = folder / f"{name}.log"
+    with managed_process(die_with_parent_command(command, parent_pid=os.getpid()), env=env, log_path=log) as process:
+        wait_for(
+            lambda: not sockets.is_free(port), process, name=name, log_path=log, timeout_seconds=READY_TIMEOUT_SECONDS
+        )
         yield f"http://{sockets.HOST}:{port}"

@@ -4,66 +4,68 @@ from __future__ import annotations
 
 from functools import partial
 
-from ferry.engine import Engine
+from ferry.engine import Services
 from ferry.grid import KIB
 from ferry.model import File
-from tests.backends.files import NS, Sending, is_the_file, left_in_s3
-from tests.backends.rounds import Operation, Round
+from tests.backends.files import NS, RaceClient, assert_current_file, remaining_in_s3
+from tests.backends.rounds import RaceOperation, RaceRound
 
-MANY = 4
+CLIENT_COUNT = 4
 
 
-def test_two_starts_of_one_file(round_: Round) -> None:
+def test_start_two_concurrent_return_same_upload(race_round: RaceRound) -> None:
     """Both are given the same upload, of which S3 knows one."""
-    callers = [Sending.of(f"starts-{round_.number}", 200 * KIB, seed=round_.number) for _ in range(2)]
-    outcomes = round_.at_once(*(Operation("start", caller.start) for caller in callers))
-    assert [outcome.told for outcome in outcomes] == ["Started"] * 2
+    callers = [RaceClient.create(f"starts-{race_round.number}", 200 * KIB, seed=race_round.number) for _ in range(2)]
+    outcomes = race_round.run_concurrently(*(RaceOperation("start", caller.start) for caller in callers))
+    assert [outcome.summary for outcome in outcomes] == ["StartResult"] * 2
     assert len({caller.upload_id for caller in callers}) == 1
     assert [outcome.result.created for outcome in outcomes].count(True) <= 1
-    assert len(left_in_s3(round_.engine, callers[0].upload_id or "")) == 1
+    assert len(remaining_in_s3(race_round.services, callers[0].upload_id or "")) == 1
     for caller, index in zip(callers * 2, callers[0].indexes, strict=True):
-        caller.send(round_.engine, index)
-    is_the_file(round_.engine, callers[1].complete(round_.engine), callers[0].body)
+        caller.send(race_round.services, index)
+    assert_current_file(race_round.services, callers[1].complete(race_round.services), callers[0].body)
 
 
-def test_two_starts_of_different_files(round_: Round) -> None:
+def test_start_two_different_files_one_conflicts(race_round: RaceRound) -> None:
     """One has the name; the other is told that it is taken, and by which upload."""
-    callers = [Sending.of(f"taken-{round_.number}", (200 + n) * KIB, seed=n) for n in range(2)]
-    outcomes = round_.at_once(*(Operation("start", caller.start) for caller in callers))
-    assert sorted(outcome.told for outcome in outcomes) == ["Started", "upload_in_progress"]
+    callers = [RaceClient.create(f"taken-{race_round.number}", (200 + n) * KIB, seed=n) for n in range(2)]
+    outcomes = race_round.run_concurrently(*(RaceOperation("start", caller.start) for caller in callers))
+    assert sorted(outcome.summary for outcome in outcomes) == ["StartResult", "upload_in_progress"]
     winner, loser = callers if callers[0].upload_id else reversed(callers)
     [refused] = [outcome.error for outcome in outcomes if outcome.error]
     assert (refused.extra["upload_id"], loser.upload_id) == (winner.upload_id, None)
-    winner.send_all(round_.engine)
-    is_the_file(round_.engine, winner.complete(round_.engine), winner.body)
+    winner.send_all(race_round.services)
+    assert_current_file(race_round.services, winner.complete(race_round.services), winner.body)
 
 
-def test_two_replacements(round_: Round) -> None:
+def test_replace_concurrent_has_one_winner(race_round: RaceRound) -> None:
     """Two clients, each of which cancels whatever is in its way: the file is one's, whole, and no other's remains."""
-    old = Sending.of(f"replace-{round_.number}", 70 * KIB, seed=round_.number)
-    old.start(round_.engine)
-    old.send_all(round_.engine)
-    old.complete(round_.engine)
+    old = RaceClient.create(f"replace-{race_round.number}", 70 * KIB, seed=race_round.number)
+    old.start(race_round.services)
+    old.send_all(race_round.services)
+    old.complete(race_round.services)
     callers = [
-        Sending.of(old.name, (100 + n) * KIB, seed=round_.number * 10 + n, replace=True, restart=True)
-        for n in range(MANY)
+        RaceClient.create(old.name, (100 + n) * KIB, seed=race_round.number * 10 + n, replace=True, restart=True)
+        for n in range(CLIENT_COUNT)
     ]
 
-    def replace_it(caller: Sending, engine: Engine) -> File:
-        caller.start(engine)
-        caller.send_all(engine)
-        return caller.complete(engine)
+    def replace_it(caller: RaceClient, services: Services) -> File:
+        caller.start(services)
+        caller.send_all(services)
+        return caller.complete(services)
 
-    outcomes = round_.at_once(*(Operation("replace", partial(replace_it, caller)) for caller in callers))
+    outcomes = race_round.run_concurrently(
+        *(RaceOperation("replace", partial(replace_it, caller)) for caller in callers)
+    )
     lost = {"upload_in_progress", "upload_cancelled", "upload_superseded", "upload_completing", "upload_complete"}
-    assert {outcome.told for outcome in outcomes} <= {"File", *lost}
+    assert {outcome.summary for outcome in outcomes} <= {"File", *lost}
     finished = {
         outcome.result.upload_id: caller for outcome, caller in zip(outcomes, callers, strict=True) if not outcome.error
     }
-    file = round_.engine.ledger.file(NS, old.name)
+    file = race_round.services.upload_repository.get_file(NS, old.name)
     assert file is not None
     assert file.upload_id in finished
-    is_the_file(round_.engine, file, finished[file.upload_id].body)
+    assert_current_file(race_round.services, file, finished[file.upload_id].body)
     for caller in callers:
         if caller.upload_id is not None and caller.upload_id not in finished:
-            assert left_in_s3(round_.engine, caller.upload_id) == []
+            assert remaining_in_s3(race_round.services, caller.upload_id) == []

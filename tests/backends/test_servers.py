@@ -11,7 +11,7 @@ from ferry.aws.session import AwsSession
 from local import sockets
 
 
-def addresses() -> list[str]:
+def non_loopback_addresses() -> list[str]:
     """This machine's addresses besides loopback, as another machine might reach it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -22,19 +22,21 @@ def addresses() -> list[str]:
 
 
 @pytest.mark.parametrize("server", ["s3_endpoint", "dynamodb_endpoint"])
-def test_nobody_else_reaches_the_servers(server: str, request: pytest.FixtureRequest) -> None:
+def test_servers_listen_on_loopback_only(server: str, request: pytest.FixtureRequest) -> None:
     """They listen on the loopback interface alone."""
     port = urlsplit(request.getfixturevalue(server)).port
     assert port
     assert not sockets.is_free(port)
-    for address in addresses():
+    for address in non_loopback_addresses():
         with pytest.raises(ConnectionRefusedError), socket.create_connection((address, port), timeout=5):
             pass
 
 
-def test_a_table_and_a_bucket(dynamodb_endpoint: str, ledger_table: str, s3_endpoint: str, bucket: str) -> None:
+def test_new_table_and_bucket_are_empty(
+    dynamodb_endpoint: str, metadata_table: str, s3_endpoint: str, bucket: str
+) -> None:
     """Made as the template has them, and empty."""
     session = AwsSession({"dynamodb": dynamodb_endpoint, "s3": s3_endpoint})
-    described = session.dynamodb.describe_table(TableName=ledger_table)["Table"]
-    assert [index["IndexName"] for index in described["GlobalSecondaryIndexes"]] == ["due"]
+    described = session.dynamodb.describe_table(TableName=metadata_table)["Table"]
+    assert [index["IndexName"] for index in described["GlobalSecondaryIndexes"]] == ["due_tasks"]
     assert session.s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0

@@ -11,7 +11,7 @@ _BLOCK = re.compile(r"<!-- run: (?P<title>.+?) -->\n```\w+\n(?P<code>.+?)```", r
 
 
 @cache
-def commands() -> dict[str, str]:
+def runnable_blocks() -> dict[str, str]:
     """Each block that is marked to be run, by its title."""
     text = (ROOT / "docs" / "downloads.md").read_text(encoding="utf-8")
     return {block["title"]: block["code"] for block in _BLOCK.finditer(text)}

@@ -13,11 +13,11 @@ from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
 HOST = "127.0.0.1"
-_PIECE = 256 * 1024
+_READ_SIZE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Seen:
+class ProxiedRequest:
     """A request as it came by; header names in lower case."""
 
     method: str
@@ -25,17 +25,17 @@ class Seen:
     headers: Mapping[str, str]
 
 
-class Proxy:
+class BreakableProxy:
     """Listens from `__enter__` to `__exit__`. Plain HTTP; one request for each connection.
 
     Args:
         breakable: the origin (`http://host:port`) whose answers may be broken off.
     """
 
-    def __init__(self, breakable: str) -> None:
-        self.breakable = breakable
-        self.seen: list[Seen] = []
-        self._left: int | None = None
+    def __init__(self, breakable_origin: str) -> None:
+        self.breakable_origin = breakable_origin
+        self.requests: list[ProxiedRequest] = []
+        self._bytes_left: int | None = None
         self._broken: Callable[[], object] | None = None
         self._lock = threading.Lock()
         self._server = _Server((HOST, 0), _Handler)
@@ -46,7 +46,7 @@ class Proxy:
     def url(self) -> str:
         return f"http://{HOST}:{self._server.server_address[1]}"
 
-    def __enter__(self) -> Proxy:
+    def __enter__(self) -> BreakableProxy:
         self._thread.start()
         return self
 
@@ -55,34 +55,34 @@ class Proxy:
         self._thread.join()
         self._server.server_close()
 
-    def to(self, origin: str) -> list[Seen]:
+    def requests_to(self, origin: str) -> list[ProxiedRequest]:
         """What was asked of that origin."""
-        return [request for request in self.seen if request.url.startswith(f"{origin}/")]
+        return [request for request in self.requests if request.url.startswith(f"{origin}/")]
 
-    def break_after(self, count: int) -> None:
+    def break_after(self, byte_count: int) -> None:
         """Let that many bytes more come from the breakable origin, over all connections, then none, until `mend`."""
-        self._left = count
+        self._bytes_left = byte_count
 
     def is_broken(self) -> bool:
-        return self._left == 0
+        return self._bytes_left == 0
 
-    def mend(self) -> None:
-        self._left = None
+    def restore(self) -> None:
+        self._bytes_left = None
 
-    def take(self, wanted: int) -> int:
+    def allow_bytes(self, requested: int) -> int:
         """How many of those bytes may pass."""
         with self._lock:
-            if self._left is None:
-                return wanted
-            allowed = min(wanted, self._left)
-            self._left -= allowed
+            if self._bytes_left is None:
+                return requested
+            allowed = min(requested, self._bytes_left)
+            self._bytes_left -= allowed
             return allowed
 
 
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
-    proxy: Proxy
+    proxy: BreakableProxy
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -91,9 +91,9 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         # A side that goes away in the middle is what this is for.
         with contextlib.suppress(ConnectionError, TimeoutError):
-            self._pass_on()
+            self._forward()
 
-    def _pass_on(self) -> None:
+    def _forward(self) -> None:
         reader = cast(BinaryIO, self.rfile)
         method, _, rest = reader.readline().decode("latin-1").partition(" ")
         url = rest.rpartition(" ")[0]
@@ -101,7 +101,7 @@ class _Handler(socketserver.StreamRequestHandler):
             return
         headers = parse_headers(reader)
         proxy = cast(_Server, self.server).proxy
-        proxy.seen.append(Seen(method, url, {name.lower(): value for name, value in headers.items()}))
+        proxy.requests.append(ProxiedRequest(method, url, {name.lower(): value for name, value in headers.items()}))
         split = urlsplit(url)
         for name in ("Proxy-Connection", "Connection", "Keep-Alive"):
             del headers[name]
@@ -111,12 +111,12 @@ class _Handler(socketserver.StreamRequestHandler):
         body = reader.read(int(headers.get("Content-Length", 0)))
         with socket.create_connection((split.hostname, split.port or 80), 60) as upstream:
             upstream.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
-            self._answer(upstream, breakable=url.startswith(f"{proxy.breakable}/"))
+            self._relay_response(upstream, breakable=url.startswith(f"{proxy.breakable_origin}/"))
 
-    def _answer(self, upstream: socket.socket, *, breakable: bool) -> None:
+    def _relay_response(self, upstream: socket.socket, *, breakable: bool) -> None:
         proxy = cast(_Server, self.server).proxy
-        while piece := upstream.recv(_PIECE):
-            allowed = proxy.take(len(piece)) if breakable else len(piece)
+        while piece := upstream.recv(_READ_SIZE_BYTES):
+            allowed = proxy.allow_bytes(len(piece)) if breakable else len(piece)
             self.connection.sendall(piece[:allowed])
             if allowed < len(piece):
                 return

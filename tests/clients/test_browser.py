@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
-from tests.clients.conftest import BIG, LESS, NAME, Bench, sum_of
-from tests.clients.manual import commands
+from tests.clients.conftest import LARGE_SIZE_BYTES, NAME, SMALL_SIZE_BYTES, DownloadHarness, sha256_of
+from tests.clients.manual import runnable_blocks
 from tests.clients.proxy import HOST
 
-PATIENCE = 240
+TIMEOUT_SECONDS = 240
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -41,36 +41,36 @@ const brokenOff = (error) => post("/broken", String(error));
 </script>"""
 
 
-class Site(ThreadingHTTPServer):
+class PageServer(ThreadingHTTPServer):
     """Serves the page, and hears what it has to say: `told`, once `done`."""
 
-    def __init__(self, page: str, when_broken: Callable[[], object]) -> None:
+    def __init__(self, page: str, on_broken: Callable[[], object]) -> None:
         super().__init__((HOST, 0), _Handler)
         self.page = page.encode()
-        self.when_broken = when_broken
-        self.told: dict[str, Any] = {}
+        self.on_broken = on_broken
+        self.result: dict[str, Any] = {}
         self.done = threading.Event()
 
 
 class _Handler(BaseHTTPRequestHandler):
     @property
-    def site(self) -> Site:
-        return cast(Site, self.server)
+    def page_server(self) -> PageServer:
+        return cast(PageServer, self.server)
 
     def do_GET(self) -> None:
-        self._answer(self.site.page if self.path == "/" else b"")
+        self._respond(self.page_server.page if self.path == "/" else b"")
 
     def do_POST(self) -> None:
         content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == "/broken":
-            self.site.when_broken()
-            self._answer(b"")
+            self.page_server.on_broken()
+            self._respond(b"")
             return
-        self._answer(b"")
-        self.site.told.update(content)
-        self.site.done.set()
+        self._respond(b"")
+        self.page_server.result.update(content)
+        self.page_server.done.set()
 
-    def _answer(self, body: bytes) -> None:
+    def _respond(self, body: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
@@ -82,13 +82,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def chromium(bench: Bench, url: str) -> Iterator[None]:
+def chromium(harness: DownloadHarness, url: str) -> Iterator[None]:
     """A browser of its own, with that page open."""
-    log = bench.folder / "chromium.log"
-    profile = bench.folder / "profile"
+    log = harness.work_folder / "chromium.log"
+    profile = harness.work_folder / "profile"
     with log.open("wb") as output:
         running = subprocess.Popen(
-            ["chromium", *FLAGS, f"--user-data-dir={profile}", f"--proxy-server={bench.proxy.url}", url],
+            ["chromium", *FLAGS, f"--user-data-dir={profile}", f"--proxy-server={harness.proxy.url}", url],
             stdout=output,
             stderr=output,
         )
@@ -100,47 +100,50 @@ def chromium(bench: Bench, url: str) -> Iterator[None]:
         sys.stdout.write(log.read_text(errors="replace")[-3000:])
 
 
-def visit(bench: Bench, when_broken: Callable[[], object]) -> dict[str, Any]:
+def download_in_browser(harness: DownloadHarness, on_broken: Callable[[], object]) -> dict[str, Any]:
     """What the page says once it has the file."""
-    values = {"url": json.dumps(f"{bench.api.base_url}/download/{NAME}"), "token": json.dumps(bench.api.token)}
-    site = Site(PAGE % {**values, "download": commands()["browser"]}, when_broken)
+    values = {
+        "url": json.dumps(f"{harness.client.base_url}/download/{NAME}"),
+        "token": json.dumps(harness.client.token),
+    }
+    site = PageServer(PAGE % {**values, "download": runnable_blocks()["browser"]}, on_broken)
     serving = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.05})
     serving.start()
     try:
-        with chromium(bench, f"http://{HOST}:{site.server_address[1]}/"):
-            assert site.done.wait(PATIENCE), "the page has said nothing"
+        with chromium(harness, f"http://{HOST}:{site.server_address[1]}/"):
+            assert site.done.wait(TIMEOUT_SECONDS), "the page has said nothing"
     finally:
         site.shutdown()
         serving.join()
         site.server_close()
-    return site.told
+    return site.result
 
 
-def test_a_download_broken_off_half_way_goes_on(bench: Bench) -> None:
+def test_download_interrupted_resumes(harness: DownloadHarness) -> None:
     """From another origin, through the redirect, without the token at S3; headers a page needs are readable."""
-    body = bench.upload(BIG, seed=21)
-    bench.proxy.break_after(BIG // 2)
-    told = visit(bench, lambda: bench.proxy.break_after(BIG // 4 * 3))
+    body = harness.upload(LARGE_SIZE_BYTES, seed=21)
+    harness.proxy.break_after(LARGE_SIZE_BYTES // 2)
+    told = download_in_browser(harness, lambda: harness.proxy.break_after(LARGE_SIZE_BYTES // 4 * 3))
     assert told.get("error") is None
-    assert told["sha256"] == sum_of(body)
+    assert told["sha256"] == sha256_of(body)
     assert {"accept-ranges", "content-range", "etag", "last-modified", "repr-digest"} <= told["readable"].keys()
-    assert not bench.proxy.is_broken()
-    bench.assert_no_token_at_s3()
-    assert {request.headers["origin"] for request in bench.proxy.to(bench.s3)} == {"null"}
-    api = [request for request in bench.proxy.to(bench.api.base_url) if request.method == "GET"]
+    assert not harness.proxy.is_broken()
+    harness.assert_no_token_at_s3()
+    assert {request.headers["origin"] for request in harness.proxy.requests_to(harness.s3)} == {"null"}
+    api = [request for request in harness.proxy.requests_to(harness.client.base_url) if request.method == "GET"]
     assert {request.headers["origin"] for request in api} == {told["origin"]}
 
 
-def test_a_file_replaced_in_the_middle_is_never_mixed(bench: Bench) -> None:
+def test_download_file_replaced_midway_restarts(harness: DownloadHarness) -> None:
     """The page begins again, and has the new file whole."""
-    bench.upload(LESS, seed=22)
+    harness.upload(SMALL_SIZE_BYTES, seed=22)
     bodies: list[bytes] = []
 
     def replace() -> None:
-        bodies.append(bench.upload(LESS, seed=23))
-        bench.proxy.mend()
+        bodies.append(harness.upload(SMALL_SIZE_BYTES, seed=23))
+        harness.proxy.restore()
 
-    bench.proxy.break_after(LESS // 2)
-    told = visit(bench, replace)
+    harness.proxy.break_after(SMALL_SIZE_BYTES // 2)
+    told = download_in_browser(harness, replace)
     assert told.get("error") is None
-    assert told["sha256"] == sum_of(bodies[-1])
+    assert told["sha256"] == sha256_of(bodies[-1])

@@ -5,96 +5,96 @@ from __future__ import annotations
 import pytest
 
 from local.api import fetch
-from tests.clients.conftest import BIG, LESS, NAME, Bench, sum_of
+from tests.clients.conftest import LARGE_SIZE_BYTES, NAME, SMALL_SIZE_BYTES, DownloadHarness, sha256_of
 
 CLIENTS = ["curl", "wget", "aria2"]
-TELL = f"/download/{NAME}?redirect=false"
+LINK_TARGET = f"/download/{NAME}?redirect=false"
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_download_broken_off_half_way_goes_on(bench: Bench, client: str) -> None:
+def test_download_interrupted_resumes(harness: DownloadHarness, client: str) -> None:
     """Half of the file has come, and the rest is fetched, not the whole again; S3 never sees the token."""
-    body = bench.upload(BIG, seed=1)
-    bench.proxy.break_after(BIG // 2)
-    assert bench.run(f"{client} begin").returncode != 0
-    assert bench.proxy.is_broken()
-    bench.proxy.break_after(BIG // 4 * 3)
-    assert bench.run(f"{client} resume").returncode == 0
-    assert not bench.proxy.is_broken()
-    assert bench.sum() == sum_of(body)
-    bench.assert_no_token_at_s3()
+    body = harness.upload(LARGE_SIZE_BYTES, seed=1)
+    harness.proxy.break_after(LARGE_SIZE_BYTES // 2)
+    assert harness.run_block(f"{client} begin").returncode != 0
+    assert harness.proxy.is_broken()
+    harness.proxy.break_after(LARGE_SIZE_BYTES // 4 * 3)
+    assert harness.run_block(f"{client} resume").returncode == 0
+    assert not harness.proxy.is_broken()
+    assert harness.sha256() == sha256_of(body)
+    harness.assert_no_token_at_s3()
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_an_unbroken_download(bench: Bench, client: str) -> None:
+def test_download_uninterrupted_completes(harness: DownloadHarness, client: str) -> None:
     """The first commands alone bring the file."""
-    body = bench.upload(LESS, seed=2)
-    assert bench.run(f"{client} begin").returncode == 0
-    assert bench.sum() == sum_of(body)
-    bench.assert_no_token_at_s3()
+    body = harness.upload(SMALL_SIZE_BYTES, seed=2)
+    assert harness.run_block(f"{client} begin").returncode == 0
+    assert harness.sha256() == sha256_of(body)
+    harness.assert_no_token_at_s3()
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_file_replaced_in_the_middle_is_never_mixed(bench: Bench, client: str) -> None:
+def test_download_file_replaced_midway_fails_then_restarts(harness: DownloadHarness, client: str) -> None:
     """Going on fails, with what was there untouched; beginning again brings the new file, of the same size."""
-    old = bench.upload(LESS, seed=3)
-    bench.proxy.break_after(LESS // 2)
-    assert bench.run(f"{client} begin").returncode != 0
-    new = bench.upload(LESS, seed=4)
-    bench.proxy.mend()
-    before = bench.sum()
-    assert bench.run(f"{client} resume").returncode in (8, 22)
-    assert bench.sum() == before
+    old = harness.upload(SMALL_SIZE_BYTES, seed=3)
+    harness.proxy.break_after(SMALL_SIZE_BYTES // 2)
+    assert harness.run_block(f"{client} begin").returncode != 0
+    new = harness.upload(SMALL_SIZE_BYTES, seed=4)
+    harness.proxy.restore()
+    before = harness.sha256()
+    assert harness.run_block(f"{client} resume").returncode in (8, 22)
+    assert harness.sha256() == before
     if client == "curl":
-        assert (bench.folder / NAME).read_bytes() == old[: bench.size()]
-    for left in bench.folder.iterdir():
+        assert (harness.work_folder / NAME).read_bytes() == old[: harness.size_bytes()]
+    for left in harness.work_folder.iterdir():
         left.unlink()
-    assert bench.run(f"{client} begin").returncode == 0
-    assert bench.sum() == sum_of(new)
+    assert harness.run_block(f"{client} begin").returncode == 0
+    assert harness.sha256() == sha256_of(new)
 
 
 @pytest.mark.parametrize(("client", "command"), [("wget", "wget --no-verbose --continue"), ("aria2", "aria2c")])
-def test_a_url_goes_on_with_the_file_it_was_told_for(bench: Bench, client: str, command: str) -> None:
+def test_presigned_url_file_replaced_serves_original(harness: DownloadHarness, client: str, command: str) -> None:
     """Replaced meanwhile or not: its object stays for a day."""
-    old = bench.upload(LESS, seed=5)
-    bench.proxy.break_after(LESS // 2)
-    assert bench.run(f"{client} begin").returncode != 0
-    bench.upload(LESS, seed=6)
-    bench.proxy.mend()
+    old = harness.upload(SMALL_SIZE_BYTES, seed=5)
+    harness.proxy.break_after(SMALL_SIZE_BYTES // 2)
+    assert harness.run_block(f"{client} begin").returncode != 0
+    harness.upload(SMALL_SIZE_BYTES, seed=6)
+    harness.proxy.restore()
     tell = {"wget": "--output-document", "aria2": "--continue --out"}[client]
-    assert bench.shell(f'{command} {tell}={NAME} "$(jq -r .url {NAME}.json)"').returncode == 0
-    assert bench.sum() == sum_of(old)
+    assert harness.run_shell(f'{command} {tell}={NAME} "$(jq -r .url {NAME}.json)"').returncode == 0
+    assert harness.sha256() == sha256_of(old)
 
 
-def test_curl_fetches_a_range_through_the_redirect(bench: Bench) -> None:
+def test_curl_range_follows_redirect(harness: DownloadHarness) -> None:
     """Exactly those bytes; the redirect is followed without the token."""
-    body = bench.upload(LESS, seed=7)
-    assert bench.run("curl range").returncode == 0
-    assert (bench.folder / f"{NAME}.part").read_bytes() == body[1_000_000:11_000_000]
-    bench.assert_no_token_at_s3()
+    body = harness.upload(SMALL_SIZE_BYTES, seed=7)
+    assert harness.run_block("curl range").returncode == 0
+    assert (harness.work_folder / f"{NAME}.part").read_bytes() == body[1_000_000:11_000_000]
+    harness.assert_no_token_at_s3()
 
 
-@pytest.mark.parametrize("size", [1_000_000, LESS])
-def test_curl_goes_on_with_a_file_of_any_size(bench: Bench, size: int) -> None:
+@pytest.mark.parametrize("size", [1_000_000, SMALL_SIZE_BYTES])
+def test_curl_resume_any_size_completes(harness: DownloadHarness, size: int) -> None:
     """A small file's range comes from the API itself."""
-    body = bench.upload(size, seed=8)
-    (bench.folder / NAME).write_bytes(body[: size // 2])
-    (bench.folder / f"{NAME}.headers").write_text(
-        f"ETag: {bench.api.request('HEAD', f'/download/{NAME}').headers['etag']}\r\n"
+    body = harness.upload(size, seed=8)
+    (harness.work_folder / NAME).write_bytes(body[: size // 2])
+    (harness.work_folder / f"{NAME}.headers").write_text(
+        f"ETag: {harness.client.request('HEAD', f'/download/{NAME}').headers['etag']}\r\n"
     )
-    assert bench.run("curl resume").returncode == 0
-    assert bench.sum() == sum_of(body)
+    assert harness.run_block("curl resume").returncode == 0
+    assert harness.sha256() == sha256_of(body)
 
 
 @pytest.mark.parametrize("command", ["wget --quiet --output-document", "aria2c --allow-overwrite --out"])
-def test_why_there_is_redirect_false(bench: Bench, command: str) -> None:
+def test_redirect_wget_and_aria2_forward_token(harness: DownloadHarness, command: str) -> None:
     """wget and aria2 would hand the token on to S3."""
-    bench.upload(LESS, seed=9)
-    bench.shell(f'{command}={NAME} --header "Authorization: Bearer $TOKEN" "$FERRY/download/{NAME}"')
-    assert any("authorization" in request.headers for request in bench.proxy.to(bench.s3))
+    harness.upload(SMALL_SIZE_BYTES, seed=9)
+    harness.run_shell(f'{command}={NAME} --header "Authorization: Bearer $TOKEN" "$FERRY/download/{NAME}"')
+    assert any("authorization" in request.headers for request in harness.proxy.requests_to(harness.s3))
 
 
-def test_a_url_that_is_told_needs_no_header(bench: Bench) -> None:
+def test_presigned_url_needs_no_header(harness: DownloadHarness) -> None:
     """It is all that S3 wants."""
-    body = bench.upload(LESS, seed=10)
-    assert fetch("GET", bench.api.request("GET", TELL).json["url"]).body == body
+    body = harness.upload(SMALL_SIZE_BYTES, seed=10)
+    assert fetch("GET", harness.client.request("GET", LINK_TARGET).json["url"]).body == body

@@ -8,68 +8,68 @@ from typing import Any, cast
 import pytest
 import requests
 
-from tests.clients.conftest import BIG, LESS, NAME, Bench, sum_of
-from tests.clients.manual import commands
+from tests.clients.conftest import LARGE_SIZE_BYTES, NAME, SMALL_SIZE_BYTES, DownloadHarness, sha256_of
+from tests.clients.manual import runnable_blocks
 
 Download = Callable[[], None]
 
 
 @pytest.fixture
-def download(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Download:
+def download(harness: DownloadHarness, monkeypatch: pytest.MonkeyPatch) -> Download:
     """Fetch the file, or the rest of it, through the proxy."""
-    monkeypatch.setenv("http_proxy", bench.proxy.url)
+    monkeypatch.setenv("http_proxy", harness.proxy.url)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     found: dict[str, Any] = {}
-    exec(compile(commands()["requests"], "docs/downloads.md", "exec"), found)  # noqa: S102 - it is what is tested
-    url = f"{bench.api.base_url}/download/{NAME}"
-    return lambda: cast(None, found["download"](url, bench.api.token, str(bench.folder / NAME)))
+    exec(compile(runnable_blocks()["requests"], "docs/downloads.md", "exec"), found)  # noqa: S102 - it is what is tested
+    url = f"{harness.client.base_url}/download/{NAME}"
+    return lambda: cast(None, found["download"](url, harness.client.token, str(harness.work_folder / NAME)))
 
 
-def test_a_download_broken_off_half_way_goes_on(bench: Bench, download: Download) -> None:
+def test_download_interrupted_resumes(harness: DownloadHarness, download: Download) -> None:
     """Only the rest is fetched; called once more, nothing is."""
-    body = bench.upload(BIG, seed=11)
-    bench.proxy.break_after(BIG // 2)
+    body = harness.upload(LARGE_SIZE_BYTES, seed=11)
+    harness.proxy.break_after(LARGE_SIZE_BYTES // 2)
     with pytest.raises(requests.RequestException):
         download()
-    bench.proxy.break_after(BIG // 4 * 3)
+    harness.proxy.break_after(LARGE_SIZE_BYTES // 4 * 3)
     download()
-    assert bench.sum() == sum_of(body)
+    assert harness.sha256() == sha256_of(body)
     download()
-    assert not bench.proxy.is_broken()
-    assert bench.sum() == sum_of(body)
+    assert not harness.proxy.is_broken()
+    assert harness.sha256() == sha256_of(body)
 
 
-def test_if_range_brings_the_rest_or_the_whole(bench: Bench, download: Download) -> None:
+def test_if_range_match_returns_rest_else_whole(harness: DownloadHarness, download: Download) -> None:
     """RFC 9110 section 13.1.5, across the redirect: of the same file the rest, of another everything."""
-    old = bench.upload(LESS, seed=15)
-    url = f"{bench.api.base_url}/download/{NAME}"
-    token = {"Authorization": f"Bearer {bench.api.token}"}
+    old = harness.upload(SMALL_SIZE_BYTES, seed=15)
+    url = f"{harness.client.base_url}/download/{NAME}"
+    token = {"Authorization": f"Bearer {harness.client.token}"}
     etag = requests.head(url, headers=token, timeout=60).headers["ETag"]
-    resuming = {**token, "Range": f"bytes={LESS // 2}-", "If-Range": etag}
+    resuming = {**token, "Range": f"bytes={SMALL_SIZE_BYTES // 2}-", "If-Range": etag}
     rest = requests.get(url, headers=resuming, timeout=60)
-    assert (rest.status_code, sum_of(rest.content)) == (206, sum_of(old[LESS // 2 :]))
-    new = bench.upload(LESS, seed=16)
+    assert (rest.status_code, sha256_of(rest.content)) == (206, sha256_of(old[SMALL_SIZE_BYTES // 2 :]))
+    new = harness.upload(SMALL_SIZE_BYTES, seed=16)
     whole = requests.get(url, headers=resuming, timeout=60)
-    assert (whole.status_code, sum_of(whole.content)) == (200, sum_of(new))
+    assert (whole.status_code, sha256_of(whole.content)) == (200, sha256_of(new))
 
 
-def test_the_redirect_is_followed_without_the_token(bench: Bench, download: Download) -> None:
+def test_redirect_followed_without_token(harness: DownloadHarness, download: Download) -> None:
     """S3 sees no Authorization header, and the API does."""
-    body = bench.upload(LESS, seed=12)
+    body = harness.upload(SMALL_SIZE_BYTES, seed=12)
     download()
-    assert bench.sum() == sum_of(body)
-    bench.assert_no_token_at_s3()
-    assert all("authorization" in request.headers for request in bench.proxy.to(bench.api.base_url))
+    assert harness.sha256() == sha256_of(body)
+    harness.assert_no_token_at_s3()
+    assert all("authorization" in request.headers for request in harness.proxy.requests_to(harness.client.base_url))
 
 
-def test_a_file_replaced_in_the_middle_is_never_mixed(bench: Bench, download: Download) -> None:
+def test_download_file_replaced_midway_restarts(harness: DownloadHarness, download: Download) -> None:
     """The new file comes whole, though it has the size of the old."""
-    bench.upload(LESS, seed=13)
-    bench.proxy.break_after(LESS // 2)
+    harness.upload(SMALL_SIZE_BYTES, seed=13)
+    harness.proxy.break_after(SMALL_SIZE_BYTES // 2)
     with pytest.raises(requests.RequestException):
         download()
-    new = bench.upload(LESS, seed=14)
-    bench.proxy.mend()
+    new = harness.upload(SMALL_SIZE_BYTES, seed=14)
+    harness.proxy.restore()
     download()
-    assert bench.sum() == sum_of(new)
+    assert harness.sha256() == sha256_of(new)

@@ -20,34 +20,38 @@ from functools import cache
 import pytest
 from moto import mock_aws
 
-from ferry.aws.ledger import DynamoLedger
-from ferry.aws.objects import S3Objects
-from ferry.aws.seats import DynamoSeats
+from ferry.aws.ledger import DynamoUploadRepository
+from ferry.aws.objects import S3ObjectStore
+from ferry.aws.seats import DynamoPermitPool
 from ferry.aws.session import AwsSession
-from ferry.outbound import Seats
-from ferry.ports import Ledger, ObjectStore
-from tests.contract.sending import Sender, sender_over_http, sender_to_fake
+from ferry.outbound import PermitPool
+from ferry.ports import ObjectStore, UploadRepository
+from tests.contract.sending import Sender, make_fake_sender, send_over_http
 from tests.fakes.clock import START, SettableClock
-from tests.fakes.ledger import MemoryLedger
-from tests.fakes.objects import MemoryObjects
-from tests.fakes.seats import MemorySeats
-from tests.support.template import make_bucket, make_table
+from tests.fakes.ledger import MemoryUploadRepository
+from tests.fakes.objects import MemoryObjectStore
+from tests.fakes.seats import MemoryPermitPool
+from tests.support.template import create_bucket, create_table
 
 MEMORY, MOTO = "memory", "moto"
 SEAWEEDFS, LOCALSTACK, DYNAMODB_LOCAL = "seaweedfs", "localstack", "dynamodb-local"
-SERVERS = {"ledger": (DYNAMODB_LOCAL,), "seats": (DYNAMODB_LOCAL,), "store": (SEAWEEDFS, LOCALSTACK)}
+SERVERS_BY_FIXTURE = {
+    "repository": (DYNAMODB_LOCAL,),
+    "permit_pool": (DYNAMODB_LOCAL,),
+    "store": (SEAWEEDFS, LOCALSTACK),
+}
 """The servers that can stand in for a port's service, by the fixture that gives the port."""
 
-SERVICES = {"ledger": "dynamodb", "seats": "dynamodb", "store": "s3"}
+SERVICE_BY_FIXTURE = {"repository": "dynamodb", "permit_pool": "dynamodb", "store": "s3"}
 
 
-def variable(server: str) -> str:
+def environment_variable(server: str) -> str:
     """Where the environment has the address of a server."""
     return "FERRY_TEST_" + server.upper().replace("-", "_")
 
 
 @dataclass(frozen=True)
-class Store:
+class StoreFixture:
     """An object store under test, and how a client out there sends to its presigned URLs."""
 
     objects: ObjectStore
@@ -59,55 +63,55 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    for fixture, servers in SERVERS.items():
+    for fixture, servers in SERVERS_BY_FIXTURE.items():
         if fixture in metafunc.fixturenames:
-            backends = [MEMORY, MOTO, *(server for server in servers if variable(server) in os.environ)]
+            backends = [MEMORY, MOTO, *(server for server in servers if environment_variable(server) in os.environ)]
             marker = metafunc.definition.get_closest_marker("proves")
             chosen = [name for name in backends if marker is None or name in marker.args]
             metafunc.parametrize(fixture, chosen, indirect=True)
 
 
 @pytest.fixture
-def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
-    """An empty ledger."""
+def repository(request: pytest.FixtureRequest) -> Iterator[UploadRepository]:
+    """An empty repository."""
     if request.param == MEMORY:
-        yield MemoryLedger()
+        yield MemoryUploadRepository()
         return
-    with backend(request, "ledger") as session:
-        table = f"ledger-{uuid.uuid4().hex}"
-        make_table(session.dynamodb, "LedgerTable", table)
-        yield DynamoLedger(session.dynamodb, table, SettableClock(START))
+    with backend_session(request, "repository") as session:
+        table = f"repository-{uuid.uuid4().hex}"
+        create_table(session.dynamodb, "MetadataTable", table)
+        yield DynamoUploadRepository(session.dynamodb, table, SettableClock(START))
         session.dynamodb.delete_table(TableName=table)
 
 
 @pytest.fixture
-def seats(request: pytest.FixtureRequest) -> Iterator[Seats]:
+def permit_pool(request: pytest.FixtureRequest) -> Iterator[PermitPool]:
     """Three of them."""
     if request.param == MEMORY:
-        yield MemorySeats(3)
+        yield MemoryPermitPool(3)
         return
-    with backend(request, "seats") as session:
-        table = f"ledger-{uuid.uuid4().hex}"
-        make_table(session.dynamodb, "LedgerTable", table)
-        yield DynamoSeats(session.dynamodb, table, 3)
+    with backend_session(request, "permit_pool") as session:
+        table = f"repository-{uuid.uuid4().hex}"
+        create_table(session.dynamodb, "MetadataTable", table)
+        yield DynamoPermitPool(session.dynamodb, table, 3)
         session.dynamodb.delete_table(TableName=table)
 
 
 @pytest.fixture
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest) -> Iterator[StoreFixture]:
     """An empty object store."""
     if request.param == MEMORY:
-        objects = MemoryObjects(SettableClock())
-        yield Store(objects, sender_to_fake(objects))
+        objects = MemoryObjectStore(SettableClock())
+        yield StoreFixture(objects, make_fake_sender(objects))
         return
-    with backend(request, "store") as session:
+    with backend_session(request, "store") as session:
         bucket = f"bucket-{uuid.uuid4().hex}"
-        make_bucket(session.s3, bucket)
-        yield Store(S3Objects(session.s3, bucket), sender_over_http)
+        create_bucket(session.s3, bucket)
+        yield StoreFixture(S3ObjectStore(session.s3, bucket), send_over_http)
 
 
 @pytest.fixture
-def objects(store: Store) -> ObjectStore:
+def objects(store: StoreFixture) -> ObjectStore:
     """The port alone."""
     return store.objects
 
@@ -119,10 +123,10 @@ def _moto_session() -> AwsSession:
 
 
 @contextmanager
-def backend(request: pytest.FixtureRequest, fixture: str) -> Iterator[AwsSession]:
+def backend_session(request: pytest.FixtureRequest, fixture: str) -> Iterator[AwsSession]:
     """Clients of the backend that a test was generated for."""
     if request.param == MOTO:
         with mock_aws():
             yield _moto_session()
         return
-    yield AwsSession({SERVICES[fixture]: os.environ[variable(request.param)]})
+    yield AwsSession({SERVICE_BY_FIXTURE[fixture]: os.environ[environment_variable(request.param)]})

@@ -1,47 +1,49 @@
-"""Sessions, files and uploads for the ledger's suite to begin with."""
+"""Sessions, files and uploads for the repository's suite to begin with."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ferry.grid import KIB, MIB, Grid
-from ferry.model import File, Session, State, Upload
-from ferry.ports import Ledger
+from ferry.grid import KIB, MIB, ChunkLayout
+from ferry.model import File, Upload, UploadRecord, UploadState
+from ferry.ports import UploadRepository
 from tests.fakes.clock import START
 
 NS = "ns"
 NAME = "a name.bin"
-IDLE = 86_400_000
-MAX_AGE = 7 * IDLE
-TTL = START // 1000 + 86_400
-LATER = 10**14
+IDLE_TIMEOUT_MS = 86_400_000
+MAX_AGE_MS = 7 * IDLE_TIMEOUT_MS
+TTL_EPOCH_SECONDS = START // 1000 + 86_400
+FAR_FUTURE = 10**14
 """A deadline that does not come."""
-ID, OTHER, THIRD = (letter * 32 for letter in "abc")
-SMALL = Grid.plan(20 * MIB)
+UPLOAD_ID, OTHER_ID, THIRD_ID = (letter * 32 for letter in "abc")
+SMALL_LAYOUT = ChunkLayout.plan(20 * MIB)
 """Five chunks of 4 MiB in three parts; one stripe."""
-STRIPED = Grid.plan(3 * 3_072 * 64 * KIB, 64 * KIB)
+SHARDED_LAYOUT = ChunkLayout.plan(3 * 3_072 * 64 * KIB, 64 * KIB)
 """9,216 chunks of 64 KiB in 72 parts; three stripes."""
-LARGEST = Grid.plan(90 * 3_072 * 64 * KIB, 64 * KIB)
+LARGEST_LAYOUT = ChunkLayout.plan(90 * 3_072 * 64 * KIB, 64 * KIB)
 """As many stripes as there can be: 90."""
 
 
-def session_of(upload_id: str = ID, *, ns: str = NS, name: str = NAME, grid: Grid = SMALL) -> Session:
+def make_record(
+    upload_id: str = UPLOAD_ID, *, ns: str = NS, name: str = NAME, layout: ChunkLayout = SMALL_LAYOUT
+) -> UploadRecord:
     """A session as start makes it."""
-    return Session(
+    return UploadRecord(
         upload_id=upload_id,
         ns=ns,
         name=name,
-        grid=grid,
-        state=State.CREATING,
-        created=START,
-        idle=IDLE,
-        max_age=MAX_AGE,
+        layout=layout,
+        state=UploadState.CREATING,
+        created_at=START,
+        idle_timeout_ms=IDLE_TIMEOUT_MS,
+        max_age_ms=MAX_AGE_MS,
         content_type="text/plain",
         version=START,
     )
 
 
-def file_of(upload_id: str = ID, *, ns: str = NS, name: str = NAME) -> File:
+def make_file(upload_id: str = UPLOAD_ID, *, ns: str = NS, name: str = NAME) -> File:
     return File(
         ns=ns,
         name=name,
@@ -53,64 +55,96 @@ def file_of(upload_id: str = ID, *, ns: str = NS, name: str = NAME) -> File:
         metadata={"colour": "grün", "empty": ""},
         fingerprint=None,
         uploaded_at=START + 5,
-        last_modified=START // 1000,
+        last_modified_seconds=START // 1000,
     )
 
 
-def seen(ledger: Ledger, upload_id: str = ID) -> Upload:
+def read_upload(repository: UploadRepository, upload_id: str = UPLOAD_ID) -> Upload:
     """The upload as it stands, which must be there."""
-    upload = ledger.upload(upload_id)
+    upload = repository.get_upload(upload_id)
     assert upload is not None
     return upload
 
 
-def begun(ledger: Ledger, upload_id: str = ID, *, name: str = NAME, grid: Grid = SMALL) -> Upload:
-    """A session that has not been opened."""
-    over = ledger.slot(NS, name)
-    ledger.begin(session_of(upload_id, name=name, grid=grid), over=over, due=START + 1)
-    return seen(ledger, upload_id)
-
-
-def opened(ledger: Ledger, upload_id: str = ID, *, name: str = NAME, grid: Grid = SMALL) -> Upload:
-    begun(ledger, upload_id, name=name, grid=grid)
-    ledger.opened(upload_id, "multipart", due=START + IDLE)
-    return seen(ledger, upload_id)
-
-
-def leased(ledger: Ledger, upload_id: str = ID, *, name: str = NAME, grid: Grid = SMALL) -> Upload:
-    """Completing, by the attempt `mine`, until `START + 60_000`."""
-    take(ledger, opened(ledger, upload_id, name=name, grid=grid))
-    return seen(ledger, upload_id)
-
-
-def take(
-    ledger: Ledger, upload: Upload, attempt: str = "mine", now: int = START + 10, after: str | None = None
+def create_upload(
+    repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME, layout: ChunkLayout = SMALL_LAYOUT
 ) -> Upload:
-    return ledger.lease(upload, attempt=attempt, until=START + 60_000, now=now, replace=True, crc32c=7, after=after)
+    """A session that has not been opened."""
+    over = repository.get_current_upload(NS, name)
+    repository.create_upload(make_record(upload_id, name=name, layout=layout), expected=over, due_at=START + 1)
+    return read_upload(repository, upload_id)
 
 
-def finished(ledger: Ledger, upload_id: str = ID, *, name: str = NAME) -> File:
+def open_upload(
+    repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME, layout: ChunkLayout = SMALL_LAYOUT
+) -> Upload:
+    create_upload(repository, upload_id, name=name, layout=layout)
+    repository.mark_open(upload_id, "multipart", due_at=START + IDLE_TIMEOUT_MS)
+    return read_upload(repository, upload_id)
+
+
+def lease_upload(
+    repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME, layout: ChunkLayout = SMALL_LAYOUT
+) -> Upload:
+    """Completing, by the attempt `mine`, until `START + 60_000`."""
+    acquire_lease(repository, open_upload(repository, upload_id, name=name, layout=layout))
+    return read_upload(repository, upload_id)
+
+
+def acquire_lease(
+    repository: UploadRepository,
+    upload: Upload,
+    lease_id: str = "mine",
+    now: int = START + 10,
+    previous_lease_id: str | None = None,
+) -> Upload:
+    return repository.acquire_lease(
+        upload,
+        lease_id=lease_id,
+        expires_at=START + 60_000,
+        now=now,
+        replace_existing=True,
+        crc32c=7,
+        previous_lease_id=previous_lease_id,
+    )
+
+
+def commit_upload(repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME) -> File:
     """A complete upload, and the file it made."""
-    session = leased(ledger, upload_id, name=name).session
-    file = file_of(upload_id, name=name)
-    over = ledger.file(NS, name)
-    ledger.finish(session, file, over=over, stages_due=START + 20, object_due=START + 30, ttl=TTL)
+    session = lease_upload(repository, upload_id, name=name).record
+    file = make_file(upload_id, name=name)
+    over = repository.get_file(NS, name)
+    repository.commit_file(
+        session,
+        file,
+        replaced_file=over,
+        staged_chunks_due_at=START + 20,
+        object_due_at=START + 30,
+        ttl_epoch_seconds=TTL_EPOCH_SECONDS,
+    )
     return file
 
 
-def record(ledger: Ledger, upload: Upload, index: int, *, only_chunks: bool = False, now: int = START + 100) -> None:
+def record_chunk(
+    repository: UploadRepository,
+    upload: Upload,
+    chunk_index: int,
+    *,
+    require_no_presigned: bool = False,
+    now: int = START + 100,
+) -> None:
     """Record a chunk as one who has read `upload`."""
-    grid, stripe = upload.session.grid, upload.stripe_of(index)
-    ledger.record(
-        upload.session.upload_id,
+    grid, stripe = upload.record.layout, upload.shard_for_chunk(chunk_index)
+    repository.record_chunk(
+        upload.record.upload_id,
         stripe,
-        grid.bit_of_chunk(index),
-        grid.length_of_chunk(index),
-        only_chunks=only_chunks,
+        grid.bit_for_chunk(chunk_index),
+        grid.chunk_length(chunk_index),
+        require_no_presigned=require_no_presigned,
         now=now,
     )
 
 
 def without_versions(upload: Upload) -> Upload:
     """For comparing what else changed."""
-    return replace(upload, session=replace(upload.session, version=0))
+    return replace(upload, record=replace(upload.record, version=0))

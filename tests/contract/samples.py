@@ -5,24 +5,24 @@ from __future__ import annotations
 import hashlib
 import random
 
-from ferry.digests import combine, crc32c
-from ferry.grid import MIN_PART_SIZE
+from ferry.digests import combine_crc32c, crc32c
+from ferry.grid import MIN_PART_BYTES
 from ferry.model import StoredObject, StoredPart
 from ferry.ports import ObjectStore
 
 KEY = "o/0123456789abcdef0123456789abcdef"
-BIG = random.Random(1).randbytes(MIN_PART_SIZE)
-BIG2 = random.Random(2).randbytes(MIN_PART_SIZE)
-TAIL = random.Random(3).randbytes(12_345)
-WHOLE = BIG + TAIL
-WHOLE_CRC = combine(crc32c(BIG), crc32c(TAIL), len(TAIL))
+FIRST_PART = random.Random(1).randbytes(MIN_PART_BYTES)
+OTHER_FIRST_PART = random.Random(2).randbytes(MIN_PART_BYTES)
+LAST_PART = random.Random(3).randbytes(12_345)
+WHOLE_BODY = FIRST_PART + LAST_PART
+WHOLE_CRC32C = combine_crc32c(crc32c(FIRST_PART), crc32c(LAST_PART), len(LAST_PART))
 
 
 def md5(body: bytes) -> bytes:
     return hashlib.md5(body, usedforsecurity=False).digest()
 
 
-def begin(objects: ObjectStore, *bodies: bytes, key: str = KEY) -> str:
+def start_multipart(objects: ObjectStore, *bodies: bytes, key: str = KEY) -> str:
     """A multipart upload with these parts, from 1."""
     multipart_id = objects.create_multipart(key, content_type="text/plain")
     for number, body in enumerate(bodies, 1):
@@ -30,9 +30,9 @@ def begin(objects: ObjectStore, *bodies: bytes, key: str = KEY) -> str:
     return multipart_id
 
 
-def listed(objects: ObjectStore, multipart_id: str) -> list[StoredPart]:
-    return list(objects.list_parts(KEY, multipart_id, last=10_000).values())
+def list_all_parts(objects: ObjectStore, multipart_id: str) -> list[StoredPart]:
+    return list(objects.list_parts(KEY, multipart_id, max_part_number=10_000).values())
 
 
-def put(objects: ObjectStore, key: str, body: bytes) -> StoredObject:
+def put_object(objects: ObjectStore, key: str, body: bytes) -> StoredObject:
     return objects.put(key, body, crc32c=crc32c(body))

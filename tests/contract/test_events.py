@@ -11,38 +11,38 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from ferry.aws.events import SOURCE, BusEvents, detail
+from ferry.aws.events import SOURCE, EventBridgePublisher, event_detail
 from ferry.aws.session import AwsSession
 from ferry.model import Event, EventKind
-from ferry.outbound import Events
-from tests.contract.rows import ID, NAME, NS, OTHER, file_of
+from ferry.outbound import EventPublisher
+from tests.contract.rows import NAME, NS, OTHER_ID, UPLOAD_ID, make_file
 from tests.fakes.clock import START, SettableClock
-from tests.fakes.events import MemoryEvents
-from tests.support.schema import check_detail
+from tests.fakes.events import MemoryEventPublisher
+from tests.support.schema import assert_valid_detail
 
-STARTED = Event(EventKind.STARTED, START + 7, NS, NAME, ID, 20_971_520)
-COMPLETED = replace(STARTED, kind=EventKind.COMPLETED, file=file_of(), replaced=OTHER)
+STARTED = Event(EventKind.STARTED, START + 7, NS, NAME, UPLOAD_ID, 20_971_520)
+COMPLETED = replace(STARTED, kind=EventKind.COMPLETED, file=make_file(), replaced_upload_id=OTHER_ID)
 
 
 @dataclass(frozen=True)
-class Bus:
+class BusFixture:
     """Events under test, and what a consumer has got of them so far: the type and the detail of each."""
 
-    events: Events
-    got: Callable[[], list[tuple[str, Any]]]
+    publisher: EventPublisher
+    received: Callable[[], list[tuple[str, Any]]]
 
 
 @pytest.fixture(params=["memory", "moto"])
-def bus(request: pytest.FixtureRequest) -> Iterator[Bus]:
+def bus(request: pytest.FixtureRequest) -> Iterator[BusFixture]:
     if request.param == "memory":
-        fake = MemoryEvents()
-        yield Bus(fake, lambda: [(event.kind.value, detail(event, "bucket")) for event in fake.sent])
+        fake = MemoryEventPublisher()
+        yield BusFixture(fake, lambda: [(event.kind.value, event_detail(event, "bucket")) for event in fake.published])
         return
     with mock_aws():
-        yield on_moto()
+        yield moto_bus()
 
 
-def on_moto() -> Bus:
+def moto_bus() -> BusFixture:
     """A bus with a rule for everything of Ferry's, whose target is a queue."""
     session = AwsSession({})
     sqs: Any = boto3.client("sqs")
@@ -57,27 +57,29 @@ def on_moto() -> Bus:
         bodies = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
         return [(body["detail-type"], body["detail"]) for body in bodies]
 
-    return Bus(BusEvents(lambda: session.events, "bus", "bucket", SettableClock()), got)
+    return BusFixture(EventBridgePublisher(lambda: session.events, "bus", "bucket", SettableClock()), got)
 
 
-@pytest.mark.parametrize("event", [STARTED, COMPLETED, replace(COMPLETED, kind=EventKind.DELETED, replaced=None)])
-def test_an_event_arrives_as_it_is_documented(bus: Bus, event: Event) -> None:
+@pytest.mark.parametrize(
+    "event", [STARTED, COMPLETED, replace(COMPLETED, kind=EventKind.DELETED, replaced_upload_id=None)]
+)
+def test_publish_delivers_documented_event(bus: BusFixture, event: Event) -> None:
     """Type and detail; every member by the schema."""
-    bus.events.publish([event])
-    [(kind, found)] = bus.got()
-    check_detail(found)
-    assert (kind, found) == (event.kind.value, detail(event, "bucket"))
+    bus.publisher.publish([event])
+    [(kind, found)] = bus.received()
+    assert_valid_detail(found)
+    assert (kind, found) == (event.kind.value, event_detail(event, "bucket"))
 
 
-def test_several_go_together_and_arrive_each(bus: Bus) -> None:
+def test_publish_several_delivers_each(bus: BusFixture) -> None:
     """A start that could not be told goes with the end."""
-    bus.events.publish([STARTED, COMPLETED])
-    assert sorted(kind for kind, _ in bus.got()) == [EventKind.COMPLETED, EventKind.STARTED]
+    bus.publisher.publish([STARTED, COMPLETED])
+    assert sorted(kind for kind, _ in bus.received()) == [EventKind.COMPLETED, EventKind.STARTED]
 
 
-def test_an_event_sent_again_is_the_same_again(bus: Bus) -> None:
+def test_publish_again_delivers_identical_event(bus: BusFixture) -> None:
     """Consumers drop repetitions by `id`; nothing else may differ either."""
     for _ in range(2):
-        bus.events.publish([COMPLETED])
-    first, second = bus.got()
+        bus.publisher.publish([COMPLETED])
+    first, second = bus.received()
     assert first == second

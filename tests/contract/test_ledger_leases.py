@@ -1,48 +1,66 @@
-"""The ledger's contract: a lease is taken over exactly what was read, and tells what stands then."""
+"""The repository's contract: a lease is taken over exactly what was read, and tells what stands then."""
 
 from __future__ import annotations
 
 import pytest
 
-from ferry.model import Slot
-from ferry.ports import Ledger, Moved
-from tests.contract.rows import ID, IDLE, NAME, NS, OTHER, STRIPED, begun, file_of, finished, opened, record, seen, take
+from ferry.model import CurrentUpload
+from ferry.ports import ConcurrentUpdate, UploadRepository
+from tests.contract.rows import (
+    IDLE_TIMEOUT_MS,
+    NAME,
+    NS,
+    OTHER_ID,
+    SHARDED_LAYOUT,
+    UPLOAD_ID,
+    acquire_lease,
+    commit_upload,
+    create_upload,
+    make_file,
+    open_upload,
+    read_upload,
+    record_chunk,
+)
 from tests.fakes.clock import START
 
 
 @pytest.mark.parametrize("stripe", [0, 2])
-def test_a_lease_tells_the_upload_as_it_stands_then(ledger: Ledger, stripe: int) -> None:
+def test_acquire_lease_returns_upload_as_stored(repository: UploadRepository, stripe: int) -> None:
     """Nobody need read again: what is returned is what a read would give, the first time and when it is taken over."""
-    opened(ledger, grid=STRIPED)
-    record(ledger, seen(ledger), 128 * stripe + 1)
-    first = take(ledger, seen(ledger))
-    assert first == seen(ledger)
-    assert take(ledger, first, "second", now=START + 60_001) == seen(ledger)
-    assert seen(ledger).session.leased_at == START + 10
+    open_upload(repository, layout=SHARDED_LAYOUT)
+    record_chunk(repository, read_upload(repository), 128 * stripe + 1)
+    first = acquire_lease(repository, read_upload(repository))
+    assert first == read_upload(repository)
+    assert acquire_lease(repository, first, "second", now=START + 60_001) == read_upload(repository)
+    assert read_upload(repository).record.first_leased_at == START + 10
 
 
 @pytest.mark.parametrize("moved", ["recorded", "recorded in the last stripe", "touched", "signed"])
-def test_a_lease_needs_every_stripe_as_it_was_read(ledger: Ledger, moved: str) -> None:
+def test_acquire_lease_after_shard_change_raises(repository: UploadRepository, moved: str) -> None:
     """A chunk recorded, a URL signed, any activity since the read: who judged without it must read again."""
-    before = opened(ledger, grid=STRIPED)
+    before = open_upload(repository, layout=SHARDED_LAYOUT)
     {
-        "recorded": lambda: record(ledger, before, 1),
-        "recorded in the last stripe": lambda: record(ledger, before, 257),
-        "touched": lambda: ledger.touch(ID, now=START + 1),
-        "signed": lambda: ledger.mark_direct(before, now=START + 1),
+        "recorded": lambda: record_chunk(repository, before, 1),
+        "recorded in the last stripe": lambda: record_chunk(repository, before, 257),
+        "touched": lambda: repository.record_activity(UPLOAD_ID, now=START + 1),
+        "signed": lambda: repository.mark_presigned(before, now=START + 1),
     }[moved]()
-    with pytest.raises(Moved):
-        take(ledger, before)
-    assert all(row.open for row in seen(ledger).stripes)
-    take(ledger, seen(ledger))
+    with pytest.raises(ConcurrentUpdate):
+        acquire_lease(repository, before)
+    assert all(row.open for row in read_upload(repository).shards)
+    acquire_lease(repository, read_upload(repository))
 
 
-def test_a_name_is_looked_up_in_one(ledger: Ledger) -> None:
+def test_get_name_returns_file_and_current_upload(repository: UploadRepository) -> None:
     """Its file and its slot, each if there is one."""
-    assert ledger.look_up(NS, NAME) == (None, None, None)
-    begun(ledger, name="begun")
-    assert ledger.look_up(NS, "begun") == (None, Slot(NS, "begun", ID, open=True), None)
-    finished(ledger, OTHER)
-    assert ledger.look_up(NS, NAME) == (file_of(OTHER), Slot(NS, NAME, OTHER, open=False), None)
-    ledger.delete_file(file_of(OTHER), object_due=START + IDLE, now=START)
-    assert ledger.look_up(NS, NAME) == (None, Slot(NS, NAME, OTHER, open=False), None)
+    assert repository.get_name(NS, NAME) == (None, None, None)
+    create_upload(repository, name="begun")
+    assert repository.get_name(NS, "begun") == (None, CurrentUpload(NS, "begun", UPLOAD_ID, in_progress=True), None)
+    commit_upload(repository, OTHER_ID)
+    assert repository.get_name(NS, NAME) == (
+        make_file(OTHER_ID),
+        CurrentUpload(NS, NAME, OTHER_ID, in_progress=False),
+        None,
+    )
+    repository.delete_file(make_file(OTHER_ID), object_due_at=START + IDLE_TIMEOUT_MS, now=START)
+    assert repository.get_name(NS, NAME) == (None, CurrentUpload(NS, NAME, OTHER_ID, in_progress=False), None)

@@ -1,4 +1,4 @@
-"""The ledger's contract: listings by name, the index of what is due, and their cursors."""
+"""The repository's contract: listings by name, the index of what is due, and their cursors."""
 
 from __future__ import annotations
 
@@ -11,9 +11,18 @@ from typing import TypeVar
 import pytest
 
 from ferry.errors import InvalidField
-from ferry.model import Due, DueKind, State
-from ferry.ports import Ledger, Moved, Page
-from tests.contract.rows import NS, TTL, begun, file_of, finished, opened, seen, session_of
+from ferry.model import CleanupTask, CleanupTaskKind, UploadState
+from ferry.ports import ConcurrentUpdate, Page, UploadRepository
+from tests.contract.rows import (
+    NS,
+    TTL_EPOCH_SECONDS,
+    commit_upload,
+    create_upload,
+    make_file,
+    make_record,
+    open_upload,
+    read_upload,
+)
 from tests.fakes.clock import START
 
 T = TypeVar("T")
@@ -22,12 +31,12 @@ NAMES = ["#", "%2e%2e", "F#", "Z", "a", "a b", "aa", "a\U0001f600", "partial", "
 """By the bytes of their UTF-8, which is not the order of UTF-16."""
 
 
-def ids() -> Callable[[], str]:
+def id_factory() -> Callable[[], str]:
     numbers = iter(range(1, 1_000))
     return lambda: f"{next(numbers):032x}"
 
 
-def walk(page_at: Callable[[str | None], Page[T]]) -> list[list[T]]:
+def collect_pages(page_at: Callable[[str | None], Page[T]]) -> list[list[T]]:
     """All pages' items."""
     pages = []
     cursor = None
@@ -39,102 +48,102 @@ def walk(page_at: Callable[[str | None], Page[T]]) -> list[list[T]]:
             return pages
 
 
-def test_files_in_order(ledger: Ledger) -> None:
+def test_list_files_sorts_by_utf8_bytes(repository: UploadRepository) -> None:
     """Files come by the bytes of their names, whole, and from their own namespace only."""
-    next_id = ids()
+    next_id = id_factory()
     for name in reversed(NAMES):
-        finished(ledger, next_id(), name=name)
-    assert [file.name for file in ledger.files(NS, "", None, 100).items] == NAMES
-    first = ledger.files(NS, "", None, 100).items[0]
-    assert first == file_of(first.upload_id, name="#")
-    assert ledger.files("ns2", "", None, 100) == Page([])
-    assert ledger.files("n", "", None, 100) == Page([])
+        commit_upload(repository, next_id(), name=name)
+    assert [file.name for file in repository.list_files(NS, "", None, 100).items] == NAMES
+    first = repository.list_files(NS, "", None, 100).items[0]
+    assert first == make_file(first.upload_id, name="#")
+    assert repository.list_files("ns2", "", None, 100) == Page([])
+    assert repository.list_files("n", "", None, 100) == Page([])
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 12, 13, 14])
-def test_files_page_by_page(ledger: Ledger, limit: int) -> None:
+def test_list_files_paginates_full_pages(repository: UploadRepository, limit: int) -> None:
     """Pages are full but the last, and no empty one follows."""
-    next_id = ids()
+    next_id = id_factory()
     for name in NAMES:
-        finished(ledger, next_id(), name=name)
-    pages = walk(lambda cursor: ledger.files(NS, "", cursor, limit))
+        commit_upload(repository, next_id(), name=name)
+    pages = collect_pages(lambda cursor: repository.list_files(NS, "", cursor, limit))
     assert [file.name for page in pages for file in page] == NAMES
     assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
     assert pages[-1]
 
 
-def test_files_by_prefix(ledger: Ledger) -> None:
+def test_list_files_with_prefix_filters(repository: UploadRepository) -> None:
     """A prefix is one of the name as it is, and may be longer than any."""
-    next_id = ids()
+    next_id = id_factory()
     for name in NAMES:
-        finished(ledger, next_id(), name=name)
-    assert [file.name for file in ledger.files(NS, "a", None, 100).items] == ["a", "a b", "aa", "a\U0001f600"]
-    pages = walk(lambda cursor: ledger.files(NS, "a", cursor, 3))
+        commit_upload(repository, next_id(), name=name)
+    assert [file.name for file in repository.list_files(NS, "a", None, 100).items] == ["a", "a b", "aa", "a\U0001f600"]
+    pages = collect_pages(lambda cursor: repository.list_files(NS, "a", cursor, 3))
     assert [[file.name for file in page] for page in pages] == [["a", "a b", "aa"], ["a\U0001f600"]]
-    assert ledger.files(NS, "b", None, 100) == Page([])
-    assert ledger.files(NS, "a" * 3_000, None, 100) == Page([])
+    assert repository.list_files(NS, "b", None, 100) == Page([])
+    assert repository.list_files(NS, "a" * 3_000, None, 100) == Page([])
 
 
-def test_a_cursor_outlives_its_file(ledger: Ledger) -> None:
+def test_list_files_cursor_of_deleted_file_continues(repository: UploadRepository) -> None:
     """The file a page ended with may be deleted before the next page is asked for."""
-    next_id = ids()
+    next_id = id_factory()
     for name in "abc":
-        finished(ledger, next_id(), name=name)
-    page = ledger.files(NS, "", None, 2)
-    ledger.delete_file(page.items[1], object_due=START, now=START)
-    assert [file.name for file in ledger.files(NS, "", page.cursor, 2).items] == ["c"]
+        commit_upload(repository, next_id(), name=name)
+    page = repository.list_files(NS, "", None, 2)
+    repository.delete_file(page.items[1], object_due_at=START, now=START)
+    assert [file.name for file in repository.list_files(NS, "", page.cursor, 2).items] == ["c"]
 
 
-def test_open_slots(ledger: Ledger) -> None:
+def test_list_open_uploads_skips_finished(repository: UploadRepository) -> None:
     """Slots in progress, by name; pages may be short or empty as long as they say so."""
-    next_id = ids()
+    next_id = id_factory()
     for number in range(9):
         name = f"name {number}"
         if number % 3:
-            finished(ledger, next_id(), name=name)
+            commit_upload(repository, next_id(), name=name)
         else:
-            opened(ledger, next_id(), name=name)
+            open_upload(repository, next_id(), name=name)
     for limit in (1, 2, 9, 100):
-        pages = walk(partial(ledger.open_slots, NS, limit=limit))
+        pages = collect_pages(partial(repository.list_open_uploads, NS, limit=limit))
         assert [slot.name for page in pages for slot in page] == ["name 0", "name 3", "name 6"]
-        assert all(slot.open for page in pages for slot in page)
-    assert walk(lambda cursor: ledger.open_slots("ns2", cursor, 10)) == [[]]
+        assert all(slot.in_progress for page in pages for slot in page)
+    assert collect_pages(lambda cursor: repository.list_open_uploads("ns2", cursor, 10)) == [[]]
 
 
-def forged(*values: object) -> str:
+def forge_cursor(*values: object) -> str:
     """A cursor as somebody might make one."""
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
-GARBLED = [
+INVALID_CURSORS = [
     "",
     "x",
     "no base64!",
     "é",
     "AAAA",
-    forged(),
-    forged("files"),
-    forged("files", NS, "p"),
-    forged("files", NS, "p", "other prefix"),
-    forged("files", NS, "p", ""),
-    forged("files", NS, "p", 5),
-    forged("files", NS, "p", None),
-    forged("files", NS, "p", ["p"]),
-    forged("files", NS, "p", "p\ud800"),
-    forged("files", NS, "p", "p" * 1_023),
-    forged("files", NS, "p", "p" * 100_000),
-    forged("files", NS, "p", "p1", "p2"),
+    forge_cursor(),
+    forge_cursor("files"),
+    forge_cursor("files", NS, "p"),
+    forge_cursor("files", NS, "p", "other prefix"),
+    forge_cursor("files", NS, "p", ""),
+    forge_cursor("files", NS, "p", 5),
+    forge_cursor("files", NS, "p", None),
+    forge_cursor("files", NS, "p", ["p"]),
+    forge_cursor("files", NS, "p", "p\ud800"),
+    forge_cursor("files", NS, "p", "p" * 1_023),
+    forge_cursor("files", NS, "p", "p" * 100_000),
+    forge_cursor("files", NS, "p", "p1", "p2"),
     "W" * 3_000,
 ]
 
 
-@pytest.mark.parametrize("cursor", GARBLED, ids=range(len(GARBLED)))
-def test_a_garbled_cursor(ledger: Ledger, cursor: str) -> None:
+@pytest.mark.parametrize("cursor", INVALID_CURSORS, ids=range(len(INVALID_CURSORS)))
+def test_listing_with_invalid_cursor_raises(repository: UploadRepository, cursor: str) -> None:
     """What this listing has not given is refused as the client's mistake, whichever listing it is shown to."""
     asked: list[Callable[[], object]] = [
-        lambda: ledger.files(NS, "p", cursor, 10),
-        lambda: ledger.open_slots(NS, cursor, 10),
-        lambda: ledger.due(START, cursor, 10),
+        lambda: repository.list_files(NS, "p", cursor, 10),
+        lambda: repository.list_open_uploads(NS, cursor, 10),
+        lambda: repository.list_due_tasks(START, cursor, 10),
     ]
     for ask in asked:
         with pytest.raises(InvalidField) as refused:
@@ -142,24 +151,24 @@ def test_a_garbled_cursor(ledger: Ledger, cursor: str) -> None:
         assert refused.value.extra["errors"][0]["loc"] == ["cursor"]
 
 
-def test_a_foreign_cursor(ledger: Ledger) -> None:
+def test_listing_with_foreign_cursor_raises(repository: UploadRepository) -> None:
     """A cursor of another namespace, prefix or listing is refused."""
-    next_id = ids()
+    next_id = id_factory()
     for name in ("pa", "pb", "pc"):
-        finished(ledger, next_id(), name=name)
-    opened(ledger, next_id(), name="pd")
-    files = ledger.files(NS, "p", None, 1).cursor
-    slots = ledger.open_slots(NS, None, 1).cursor
-    due = ledger.due(10**13, None, 1).cursor
+        commit_upload(repository, next_id(), name=name)
+    open_upload(repository, next_id(), name="pd")
+    files = repository.list_files(NS, "p", None, 1).cursor
+    slots = repository.list_open_uploads(NS, None, 1).cursor
+    due = repository.list_due_tasks(10**13, None, 1).cursor
     assert None not in (files, slots, due)
     asked: list[Callable[[], object]] = [
-        lambda: ledger.files("ns2", "p", files, 1),
-        lambda: ledger.files(NS, "", files, 1),
-        lambda: ledger.files(NS, "p", slots, 1),
-        lambda: ledger.open_slots("ns2", slots, 1),
-        lambda: ledger.open_slots(NS, files, 1),
-        lambda: ledger.open_slots(NS, due, 1),
-        lambda: ledger.due(10**13, files, 1),
+        lambda: repository.list_files("ns2", "p", files, 1),
+        lambda: repository.list_files(NS, "", files, 1),
+        lambda: repository.list_files(NS, "p", slots, 1),
+        lambda: repository.list_open_uploads("ns2", slots, 1),
+        lambda: repository.list_open_uploads(NS, files, 1),
+        lambda: repository.list_open_uploads(NS, due, 1),
+        lambda: repository.list_due_tasks(10**13, files, 1),
     ]
     for ask in asked:
         with pytest.raises(InvalidField):
@@ -167,53 +176,55 @@ def test_a_foreign_cursor(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 29, 30, 31, 100])
-def test_due_page_by_page(ledger: Ledger, limit: int) -> None:
+def test_list_due_tasks_paginates_each_once(repository: UploadRepository, limit: int) -> None:
     """Every entry whose time has come, once; none whose time has not."""
-    next_id = ids()
+    next_id = id_factory()
     expected = set()
     for number in range(40):
         upload_id = next_id()
         begun_due = START + number
-        ledger.begin(session_of(upload_id, name=f"name {number}"), over=None, due=begun_due)
+        repository.create_upload(make_record(upload_id, name=f"name {number}"), expected=None, due_at=begun_due)
         if number < 30:
-            expected.add(Due(DueKind.SESSION, upload_id, begun_due))
-    pages = walk(lambda cursor: ledger.due(START + 29, cursor, limit))
+            expected.add(CleanupTask(CleanupTaskKind.UPLOAD, upload_id, begun_due))
+    pages = collect_pages(lambda cursor: repository.list_due_tasks(START + 29, cursor, limit))
     assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
     entries = [entry for page in pages for entry in page]
     assert set(entries) == expected
     assert len(entries) == 30
 
 
-def test_reschedule(ledger: Ledger) -> None:
+def test_reschedule_task_with_stale_time_raises(repository: UploadRepository) -> None:
     """A row is looked at again at another time, if it has the time that was seen."""
     upload_id = "a" * 32
-    finished(ledger, "b" * 32, name="other")
-    begun(ledger, upload_id)
-    session = Due(DueKind.SESSION, upload_id, START + 1)
-    stages = Due(DueKind.STAGES, "b" * 32, START + 20)
-    assert set(ledger.due(START + 20, None, 10).items) == {session, stages}
-    before = seen(ledger, upload_id)
+    commit_upload(repository, "b" * 32, name="other")
+    create_upload(repository, upload_id)
+    session = CleanupTask(CleanupTaskKind.UPLOAD, upload_id, START + 1)
+    stages = CleanupTask(CleanupTaskKind.STAGED_CHUNKS, "b" * 32, START + 20)
+    assert set(repository.list_due_tasks(START + 20, None, 10).items) == {session, stages}
+    before = read_upload(repository, upload_id)
     for entry in (session, stages):
-        ledger.reschedule(entry, START + 1_000)
-        with pytest.raises(Moved):
-            ledger.reschedule(entry, START + 2_000)
-    assert ledger.due(START + 999, None, 10).items == []
-    assert {entry.due for entry in ledger.due(START + 1_000, None, 10).items} == {START + 1_000}
-    assert seen(ledger, upload_id) == before
-    with pytest.raises(Moved):
-        ledger.reschedule(Due(DueKind.OBJECT, upload_id, START), START + 1)
+        repository.reschedule_task(entry, START + 1_000)
+        with pytest.raises(ConcurrentUpdate):
+            repository.reschedule_task(entry, START + 2_000)
+    assert repository.list_due_tasks(START + 999, None, 10).items == []
+    assert {entry.due_at for entry in repository.list_due_tasks(START + 1_000, None, 10).items} == {START + 1_000}
+    assert read_upload(repository, upload_id) == before
+    with pytest.raises(ConcurrentUpdate):
+        repository.reschedule_task(CleanupTask(CleanupTaskKind.OBJECT, upload_id, START), START + 1)
 
 
-def test_bury(ledger: Ledger) -> None:
+def test_delete_task_is_idempotent(repository: UploadRepository) -> None:
     """A tomb whose work is done is gone, and gone once more; a session is none."""
     upload_id = "a" * 32
-    ledger.end(opened(ledger, upload_id), State.CANCELLED, now=START, ttl=TTL)
+    repository.terminate(
+        open_upload(repository, upload_id), UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS
+    )
     with pytest.raises(ValueError, match="tomb"):
-        ledger.bury(Due(DueKind.SESSION, upload_id, START))
-    ledger.swept(upload_id, stages_due=START + 5, ttl=TTL)
-    entry = Due(DueKind.STAGES, upload_id, START + 5)
-    assert ledger.due(START + 5, None, 10).items == [entry]
+        repository.delete_task(CleanupTask(CleanupTaskKind.UPLOAD, upload_id, START))
+    repository.mark_purged(upload_id, staged_chunks_due_at=START + 5, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    entry = CleanupTask(CleanupTaskKind.STAGED_CHUNKS, upload_id, START + 5)
+    assert repository.list_due_tasks(START + 5, None, 10).items == [entry]
     for _ in range(2):
-        ledger.bury(entry)
-        assert ledger.due(START + 5, None, 10).items == []
-    assert seen(ledger, upload_id).session.swept
+        repository.delete_task(entry)
+        assert repository.list_due_tasks(START + 5, None, 10).items == []
+    assert read_upload(repository, upload_id).record.purged

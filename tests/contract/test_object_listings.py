@@ -10,7 +10,7 @@ import pytest
 from ferry.digests import crc32c
 from ferry.errors import InvalidField
 from ferry.ports import ObjectStore, Page
-from tests.contract.test_ledger_listings import walk
+from tests.contract.test_ledger_listings import collect_pages
 
 IDS = [f"{number:032x}" for number in range(7)]
 
@@ -18,61 +18,61 @@ IDS = [f"{number:032x}" for number in range(7)]
 def fill(objects: ObjectStore) -> None:
     """Objects of seven ids, one to three stages each, and what others might leave beside them."""
     for number, upload_id in enumerate(IDS):
-        put(objects, f"o/{upload_id}", bytes(number))
+        put_object(objects, f"o/{upload_id}", bytes(number))
         for index in range(1, 2 + number % 3):
-            put(objects, f"st/{upload_id}/1/{index}-ab", b"stage")
-    put(objects, "st/beside", b"")
-    put(objects, "other/o/x", b"")
+            put_object(objects, f"st/{upload_id}/1/{index}-ab", b"stage")
+    put_object(objects, "st/beside", b"")
+    put_object(objects, "other/o/x", b"")
 
 
-def put(objects: ObjectStore, key: str, body: bytes) -> None:
+def put_object(objects: ObjectStore, key: str, body: bytes) -> None:
     objects.put(key, body, crc32c=crc32c(body))
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 100])
-def test_objects_page_by_page(objects: ObjectStore, limit: int) -> None:
+def test_list_objects_paginates_each_once(objects: ObjectStore, limit: int) -> None:
     """Each once, by key, with its size and when it was made."""
     fill(objects)
-    pages = walk(partial(objects.listing, "o/", limit=limit))
+    pages = collect_pages(partial(objects.list_objects, "o/", limit=limit))
     listed = [item for page in pages for item in page]
     assert [(item.key, item.size) for item in listed] == [(f"o/{name}", number) for number, name in enumerate(IDS)]
-    assert all(item.modified > 10**12 for item in listed)
+    assert all(item.modified_at > 10**12 for item in listed)
     assert all(len(page) <= limit for page in pages)
-    assert objects.listing("nothing/", None, limit) == Page([])
+    assert objects.list_objects("nothing/", None, limit) == Page([])
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
-def test_folders_page_by_page(objects: ObjectStore, limit: int) -> None:
+def test_list_prefixes_paginates_each_once(objects: ObjectStore, limit: int) -> None:
     """One for each upload, however many stages it has; what lies beside them is none."""
     fill(objects)
-    pages = walk(partial(objects.folders, "st/", limit=limit))
+    pages = collect_pages(partial(objects.list_prefixes, "st/", limit=limit))
     assert [folder for page in pages for folder in page] == [f"st/{upload_id}/" for upload_id in IDS]
-    assert objects.folders("nothing/", None, limit) == Page([])
+    assert objects.list_prefixes("nothing/", None, limit) == Page([])
 
 
-def test_the_multipart_uploads_on_one_key(objects: ObjectStore) -> None:
+def test_list_multipart_uploads_of_key_excludes_others(objects: ObjectStore) -> None:
     """None of another's, be its key the beginning of this one."""
     keys = {name: f"o/{IDS[number]}" for number, name in enumerate(("mine", "other"))}
     mine = {objects.create_multipart(keys["mine"], content_type="text/plain") for _ in range(2)}
     objects.create_multipart(keys["other"], content_type="text/plain")
     objects.create_multipart(keys["mine"] + "0", content_type="text/plain")
-    found = objects.multiparts(None, 1_000, keys["mine"])
+    found = objects.list_multipart_uploads(None, 1_000, keys["mine"])
     assert {(key, multipart_id) for key, multipart_id, _ in found.items} == {(keys["mine"], name) for name in mine}
-    assert objects.multiparts(None, 1_000, f"o/{IDS[5]}") == Page([])
+    assert objects.list_multipart_uploads(None, 1_000, f"o/{IDS[5]}") == Page([])
 
 
-def test_a_cursor_of_another_listing(objects: ObjectStore) -> None:
+def test_object_listing_with_foreign_cursor_raises(objects: ObjectStore) -> None:
     """Each listing takes its own only."""
     fill(objects)
-    of_objects = objects.listing("o/", None, 1).cursor
-    of_folders = objects.folders("st/", None, 1).cursor
+    of_objects = objects.list_objects("o/", None, 1).cursor
+    of_folders = objects.list_prefixes("st/", None, 1).cursor
     assert None not in (of_objects, of_folders)
     asked: list[Callable[[], object]] = [
-        lambda: objects.listing("st/", of_objects, 1),
-        lambda: objects.listing("o/", of_folders, 1),
-        lambda: objects.folders("st/", of_objects, 1),
-        lambda: objects.folders("o/", of_folders, 1),
-        lambda: objects.listing("o/", "garbage", 1),
+        lambda: objects.list_objects("st/", of_objects, 1),
+        lambda: objects.list_objects("o/", of_folders, 1),
+        lambda: objects.list_prefixes("st/", of_objects, 1),
+        lambda: objects.list_prefixes("o/", of_folders, 1),
+        lambda: objects.list_objects("o/", "garbage", 1),
     ]
     for ask in asked:
         with pytest.raises(InvalidField):

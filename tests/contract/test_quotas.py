@@ -1,4 +1,4 @@
-"""What is counted of a namespace: in the transactions of the ledger, and later by an operator (docs/decisions/0004)."""
+"""What is counted of a namespace: in the transactions of the repository, and later by an operator (docs/decisions/0004)."""
 
 from __future__ import annotations
 
@@ -6,180 +6,203 @@ from dataclasses import replace
 
 import pytest
 
-from ferry.aws.ledger import DynamoLedger
-from ferry.aws.quotas import DynamoQuotas
-from ferry.model import File, Quota, State, Upload
-from ferry.ports import Ledger, Moved
-from ferry.quotas import Quotas
-from tests.contract.rows import ID, NAME, NS, OTHER, THIRD, TTL, file_of, finished, opened, seen, session_of, take
+from ferry.aws.ledger import DynamoUploadRepository
+from ferry.aws.quotas import DynamoQuotaStore
+from ferry.model import File, Quota, Upload, UploadState
+from ferry.ports import ConcurrentUpdate, UploadRepository
+from ferry.quotas import QuotaStore
+from tests.contract.rows import (
+    NAME,
+    NS,
+    OTHER_ID,
+    THIRD_ID,
+    TTL_EPOCH_SECONDS,
+    UPLOAD_ID,
+    acquire_lease,
+    commit_upload,
+    make_file,
+    make_record,
+    open_upload,
+    read_upload,
+)
 from tests.fakes.clock import START
-from tests.fakes.ledger import MemoryLedger
-from tests.fakes.quotas import MemoryQuotas
+from tests.fakes.ledger import MemoryUploadRepository
+from tests.fakes.quotas import MemoryQuotaStore
 
-SIZE = session_of().grid.size
+SIZE = make_record().layout.size
 
 
 @pytest.fixture
-def quotas(ledger: Ledger) -> Quotas:
-    """Over the same rows as the ledger."""
-    if isinstance(ledger, MemoryLedger):
-        return MemoryQuotas(ledger)
-    assert isinstance(ledger, DynamoLedger)
-    return DynamoQuotas(ledger._table._client, ledger._table._name)
+def quota_store(repository: UploadRepository) -> QuotaStore:
+    """Over the same rows as the repository."""
+    if isinstance(repository, MemoryUploadRepository):
+        return MemoryQuotaStore(repository)
+    assert isinstance(repository, DynamoUploadRepository)
+    return DynamoQuotaStore(repository._table._client, repository._table._name)
 
 
-def begin(ledger: Ledger, upload_id: str = ID, *, name: str = NAME) -> Upload:
+def create_counted_upload(repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME) -> Upload:
     """An open upload that was counted as it began."""
-    _, over, quota = ledger.look_up(NS, name)
-    session = replace(session_of(upload_id, name=name), counted=True)
-    ledger.begin(session, over=over, due=START + 1, within=quota)
-    ledger.opened(upload_id, "multipart", due=START + 1)
-    return seen(ledger, upload_id)
+    _, over, quota = repository.get_name(NS, name)
+    session = replace(make_record(upload_id, name=name), counted_in_quota=True)
+    repository.create_upload(session, expected=over, due_at=START + 1, quota=quota)
+    repository.mark_open(upload_id, "multipart", due_at=START + 1)
+    return read_upload(repository, upload_id)
 
 
-def finish(ledger: Ledger, upload_id: str = ID, *, name: str = NAME) -> File:
+def commit_counted_upload(repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME) -> File:
     """The file that a counted upload becomes."""
-    take(ledger, begin(ledger, upload_id, name=name))
-    session, over = seen(ledger, upload_id).session, ledger.file(NS, name)
-    file = replace(file_of(upload_id, name=name), counted=session.counted)
-    ledger.finish(session, file, over=over, stages_due=1, object_due=1, ttl=TTL)
+    acquire_lease(repository, create_counted_upload(repository, upload_id, name=name))
+    session, over = read_upload(repository, upload_id).record, repository.get_file(NS, name)
+    file = replace(make_file(upload_id, name=name), counted_in_quota=session.counted_in_quota)
+    repository.commit_file(
+        session, file, replaced_file=over, staged_chunks_due_at=1, object_due_at=1, ttl_epoch_seconds=TTL_EPOCH_SECONDS
+    )
     return file
 
 
-def used(quotas: Quotas) -> tuple[int, int]:
-    quota = quotas.quota(NS)
+def usage(quota_store: QuotaStore) -> tuple[int, int]:
+    quota = quota_store.get_quota(NS)
     assert quota is not None
-    return quota.bytes, quota.uploads
+    return quota.used_bytes, quota.open_uploads
 
 
-def test_a_namespace_has_no_quota_until_it_is_given_one(ledger: Ledger, quotas: Quotas) -> None:
+def test_set_limits_keeps_usage(repository: UploadRepository, quota_store: QuotaStore) -> None:
     """Limits can be set, changed and lifted; what is counted stays, and others are not concerned."""
-    assert quotas.quota(NS) is None
-    assert quotas.limit(NS, max_bytes=5, max_uploads=None, max_file=7) == Quota(5, None, 7, 0, 0)
-    quotas.limit(NS, max_bytes=10 * SIZE, max_uploads=None, max_file=None)
-    begin(ledger)
-    assert quotas.limit(NS, max_bytes=None, max_uploads=3, max_file=None) == Quota(None, 3, None, SIZE, 1)
-    assert quotas.quota(NS) == ledger.look_up(NS, NAME)[2] == Quota(None, 3, None, SIZE, 1)
-    assert ledger.look_up("another", NAME)[2] is None
+    assert quota_store.get_quota(NS) is None
+    assert quota_store.set_limits(NS, max_bytes=5, max_uploads=None, max_file_bytes=7) == Quota(5, None, 7, 0, 0)
+    quota_store.set_limits(NS, max_bytes=10 * SIZE, max_uploads=None, max_file_bytes=None)
+    create_counted_upload(repository)
+    assert quota_store.set_limits(NS, max_bytes=None, max_uploads=3, max_file_bytes=None) == Quota(
+        None, 3, None, SIZE, 1
+    )
+    assert quota_store.get_quota(NS) == repository.get_name(NS, NAME)[2] == Quota(None, 3, None, SIZE, 1)
+    assert repository.get_name("another", NAME)[2] is None
 
 
 @pytest.mark.parametrize("limits", [{"max_bytes": 2 * SIZE}, {"max_uploads": 2}])
-def test_what_is_reserved_is_within_the_limits(ledger: Ledger, quotas: Quotas, limits: dict[str, int]) -> None:
+def test_create_upload_beyond_limit_raises(
+    repository: UploadRepository, quota_store: QuotaStore, limits: dict[str, int]
+) -> None:
     """To the byte and to the upload; what is beyond them writes nothing at all."""
-    quotas.limit(NS, **{"max_bytes": None, "max_uploads": None, "max_file": None} | limits)
-    begin(ledger, ID)
-    begin(ledger, OTHER, name="another")
-    with pytest.raises(Moved):
-        begin(ledger, THIRD, name="a third")
-    assert ledger.upload(THIRD) is None
-    assert ledger.slot(NS, "a third") is None
-    assert used(quotas) == (2 * SIZE, 2)
+    quota_store.set_limits(NS, **{"max_bytes": None, "max_uploads": None, "max_file_bytes": None} | limits)
+    create_counted_upload(repository, UPLOAD_ID)
+    create_counted_upload(repository, OTHER_ID, name="another")
+    with pytest.raises(ConcurrentUpdate):
+        create_counted_upload(repository, THIRD_ID, name="a third")
+    assert repository.get_upload(THIRD_ID) is None
+    assert repository.get_current_upload(NS, "a third") is None
+    assert usage(quota_store) == (2 * SIZE, 2)
 
 
-def test_a_start_that_fails_for_another_reason_reserves_nothing(ledger: Ledger, quotas: Quotas) -> None:
+def test_create_upload_conflict_reserves_nothing(repository: UploadRepository, quota_store: QuotaStore) -> None:
     """All or nothing."""
-    quotas.limit(NS, max_bytes=10 * SIZE, max_uploads=None, max_file=None)
-    begin(ledger)
-    quota = quotas.quota(NS)
-    with pytest.raises(Moved):
-        ledger.begin(replace(session_of(OTHER), counted=True), over=None, due=1, within=quota)
-    assert used(quotas) == (SIZE, 1)
+    quota_store.set_limits(NS, max_bytes=10 * SIZE, max_uploads=None, max_file_bytes=None)
+    create_counted_upload(repository)
+    quota = quota_store.get_quota(NS)
+    with pytest.raises(ConcurrentUpdate):
+        repository.create_upload(
+            replace(make_record(OTHER_ID), counted_in_quota=True), expected=None, due_at=1, quota=quota
+        )
+    assert usage(quota_store) == (SIZE, 1)
 
 
-def test_an_upload_becomes_a_file(ledger: Ledger, quotas: Quotas) -> None:
+def test_commit_and_delete_file_convert_usage(repository: UploadRepository, quota_store: QuotaStore) -> None:
     """The upload is released, its bytes are the file's; and once deleted nobody's."""
-    quotas.limit(NS, max_bytes=10 * SIZE, max_uploads=1, max_file=None)
-    finish(ledger)
-    file = ledger.file(NS, NAME)
+    quota_store.set_limits(NS, max_bytes=10 * SIZE, max_uploads=1, max_file_bytes=None)
+    commit_counted_upload(repository)
+    file = repository.get_file(NS, NAME)
     assert file is not None
-    assert file.counted
-    assert used(quotas) == (SIZE, 0)
-    ledger.delete_file(file, object_due=1, now=START)
-    assert used(quotas) == (0, 0)
-    with pytest.raises(Moved):
-        ledger.delete_file(file, object_due=1, now=START)
-    assert used(quotas) == (0, 0)
+    assert file.counted_in_quota
+    assert usage(quota_store) == (SIZE, 0)
+    repository.delete_file(file, object_due_at=1, now=START)
+    assert usage(quota_store) == (0, 0)
+    with pytest.raises(ConcurrentUpdate):
+        repository.delete_file(file, object_due_at=1, now=START)
+    assert usage(quota_store) == (0, 0)
 
 
-def test_a_replaced_file_releases_its_bytes_as_the_name_lets_go_of_it(ledger: Ledger, quotas: Quotas) -> None:
+def test_commit_file_over_another_frees_its_bytes(repository: UploadRepository, quota_store: QuotaStore) -> None:
     """Until then both count."""
-    quotas.limit(NS, max_bytes=2 * SIZE, max_uploads=None, max_file=None)
-    finish(ledger, ID)
-    upload = begin(ledger, OTHER)
-    assert used(quotas) == (2 * SIZE, 1)
-    ledger.end(upload, State.CANCELLED, now=START, ttl=TTL)
-    finish(ledger, THIRD)
-    assert used(quotas) == (SIZE, 0)
+    quota_store.set_limits(NS, max_bytes=2 * SIZE, max_uploads=None, max_file_bytes=None)
+    commit_counted_upload(repository, UPLOAD_ID)
+    upload = create_counted_upload(repository, OTHER_ID)
+    assert usage(quota_store) == (2 * SIZE, 1)
+    repository.terminate(upload, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    commit_counted_upload(repository, THIRD_ID)
+    assert usage(quota_store) == (SIZE, 0)
 
 
-@pytest.mark.parametrize("state", [State.CANCELLED, State.EXPIRED])
-def test_an_end_releases_once(ledger: Ledger, quotas: Quotas, state: State) -> None:
+@pytest.mark.parametrize("state", [UploadState.CANCELLED, UploadState.EXPIRED])
+def test_terminate_releases_usage_once(
+    repository: UploadRepository, quota_store: QuotaStore, state: UploadState
+) -> None:
     """The second is refused, as it would be without."""
-    quotas.limit(NS, max_bytes=10 * SIZE, max_uploads=None, max_file=None)
-    upload = begin(ledger)
-    ledger.end(upload, state, now=START + 1, ttl=TTL)
-    with pytest.raises(Moved):
-        ledger.end(upload, state, now=START + 1, ttl=TTL)
-    assert used(quotas) == (0, 0)
+    quota_store.set_limits(NS, max_bytes=10 * SIZE, max_uploads=None, max_file_bytes=None)
+    upload = create_counted_upload(repository)
+    repository.terminate(upload, state, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    with pytest.raises(ConcurrentUpdate):
+        repository.terminate(upload, state, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    assert usage(quota_store) == (0, 0)
 
 
-def test_what_was_never_counted_is_not_released(ledger: Ledger, quotas: Quotas) -> None:
+def test_uncounted_file_and_upload_release_nothing(repository: UploadRepository, quota_store: QuotaStore) -> None:
     """Files and uploads from before the limit."""
-    old = finished(ledger, ID)
-    upload = opened(ledger, OTHER, name="another")
-    quotas.limit(NS, max_bytes=10 * SIZE, max_uploads=None, max_file=None)
-    ledger.end(upload, State.CANCELLED, now=START, ttl=TTL)
-    finish(ledger, THIRD)
-    assert used(quotas) == (SIZE, 0)
-    assert ledger.file(NS, NAME) != old
+    old = commit_upload(repository, UPLOAD_ID)
+    upload = open_upload(repository, OTHER_ID, name="another")
+    quota_store.set_limits(NS, max_bytes=10 * SIZE, max_uploads=None, max_file_bytes=None)
+    repository.terminate(upload, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    commit_counted_upload(repository, THIRD_ID)
+    assert usage(quota_store) == (SIZE, 0)
+    assert repository.get_file(NS, NAME) != old
 
 
-def test_a_file_is_counted_later_and_once(ledger: Ledger, quotas: Quotas) -> None:
+def test_count_file_twice_raises(repository: UploadRepository, quota_store: QuotaStore) -> None:
     """By its mark; whoever is about to replace or delete it must read it again."""
-    quotas.limit(NS, max_bytes=1, max_uploads=None, max_file=None)
-    uncounted = finished(ledger)
-    quotas.count_file(uncounted)
-    with pytest.raises(Moved):
-        quotas.count_file(uncounted)
-    assert used(quotas) == (SIZE, 0)
-    with pytest.raises(Moved):
-        ledger.delete_file(uncounted, object_due=1, now=START)
-    file = ledger.file(NS, NAME)
+    quota_store.set_limits(NS, max_bytes=1, max_uploads=None, max_file_bytes=None)
+    uncounted = commit_upload(repository)
+    quota_store.count_file(uncounted)
+    with pytest.raises(ConcurrentUpdate):
+        quota_store.count_file(uncounted)
+    assert usage(quota_store) == (SIZE, 0)
+    with pytest.raises(ConcurrentUpdate):
+        repository.delete_file(uncounted, object_due_at=1, now=START)
+    file = repository.get_file(NS, NAME)
     assert file == uncounted
-    assert file.counted
-    ledger.delete_file(file, object_due=1, now=START)
-    with pytest.raises(Moved):
-        quotas.count_file(file)
-    assert used(quotas) == (0, 0)
+    assert file.counted_in_quota
+    repository.delete_file(file, object_due_at=1, now=START)
+    with pytest.raises(ConcurrentUpdate):
+        quota_store.count_file(file)
+    assert usage(quota_store) == (0, 0)
 
 
-def test_an_upload_is_counted_later_and_once(ledger: Ledger, quotas: Quotas) -> None:
+def test_count_upload_twice_raises(repository: UploadRepository, quota_store: QuotaStore) -> None:
     """Whoever has read it before can neither end nor complete it without reading again."""
-    quotas.limit(NS, max_bytes=1, max_uploads=None, max_file=None)
-    uncounted = opened(ledger)
-    quotas.count_upload(uncounted.session)
-    with pytest.raises(Moved):
-        quotas.count_upload(uncounted.session)
-    assert used(quotas) == (SIZE, 1)
-    with pytest.raises(Moved):
-        ledger.end(uncounted, State.CANCELLED, now=START, ttl=TTL)
-    with pytest.raises(Moved):
-        take(ledger, uncounted)
-    upload = seen(ledger)
-    assert upload.session.counted
-    ledger.end(upload, State.CANCELLED, now=START, ttl=TTL)
-    assert used(quotas) == (0, 0)
+    quota_store.set_limits(NS, max_bytes=1, max_uploads=None, max_file_bytes=None)
+    uncounted = open_upload(repository)
+    quota_store.count_upload(uncounted.record)
+    with pytest.raises(ConcurrentUpdate):
+        quota_store.count_upload(uncounted.record)
+    assert usage(quota_store) == (SIZE, 1)
+    with pytest.raises(ConcurrentUpdate):
+        repository.terminate(uncounted, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    with pytest.raises(ConcurrentUpdate):
+        acquire_lease(repository, uncounted)
+    upload = read_upload(repository)
+    assert upload.record.counted_in_quota
+    repository.terminate(upload, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    assert usage(quota_store) == (0, 0)
 
 
-def test_an_upload_that_is_being_completed_is_not_counted(ledger: Ledger, quotas: Quotas) -> None:
+def test_count_upload_while_completing_raises(repository: UploadRepository, quota_store: QuotaStore) -> None:
     """Its holder believes what he has read. Nor is anything where there is no quota."""
-    upload = opened(ledger)
-    with pytest.raises(Moved):
-        quotas.count_upload(upload.session)
-    with pytest.raises(Moved):
-        quotas.count_file(finished(ledger, OTHER, name="another"))
-    quotas.limit(NS, max_bytes=1, max_uploads=None, max_file=None)
-    take(ledger, upload)
-    with pytest.raises(Moved):
-        quotas.count_upload(upload.session)
-    assert used(quotas) == (0, 0)
+    upload = open_upload(repository)
+    with pytest.raises(ConcurrentUpdate):
+        quota_store.count_upload(upload.record)
+    with pytest.raises(ConcurrentUpdate):
+        quota_store.count_file(commit_upload(repository, OTHER_ID, name="another"))
+    quota_store.set_limits(NS, max_bytes=1, max_uploads=None, max_file_bytes=None)
+    acquire_lease(repository, upload)
+    with pytest.raises(ConcurrentUpdate):
+        quota_store.count_upload(upload.record)
+    assert usage(quota_store) == (0, 0)

@@ -16,94 +16,94 @@ from uuid import uuid4
 
 import pytest
 
-from local.api import Api
-from local.emulator import CALLS
-from local.launch import Launched, processes_of
-from tests.e2e.clients import Attached, Service, as_client
-from tests.e2e.differences import DIFFERENCES
-from tests.support.calls import recorded, refused
-from tests.support.leaks import Heard, leaks, listening, output_of
+from local.api import FerryClient
+from local.emulator import CALLS_FILE_NAME
+from local.launch import LocalService, find_processes
+from tests.e2e.clients import AttachedService, ServiceUnderTest, log_in_as
+from tests.e2e.differences import KNOWN_DIFFERENCES
+from tests.support.calls import denied_calls, read_recorded_calls
+from tests.support.leaks import SecretRecorder, find_leaks, read_output, record_http
 
-COPIES = 4
+MAX_INSTANCES = 4
 """Of each function at most, so that it takes few requests to be too many."""
 
 
-GIVEN = os.environ.get("FERRY_E2E_SERVICE")
+SERVICE_FOLDER = os.environ.get("FERRY_E2E_SERVICE")
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Behind SAM CLI: what is known to differ must differ, and what needs a service of its own is left out."""
-    for item in items if GIVEN else ():
-        for difference in DIFFERENCES:
+    for item in items if SERVICE_FOLDER else ():
+        for difference in KNOWN_DIFFERENCES:
             if difference.matches(item.nodeid):
-                mark = pytest.mark.skip if difference.elsewhere else pytest.mark.xfail
+                mark = pytest.mark.skip if difference.own_service else pytest.mark.xfail
                 item.add_marker(mark(reason=difference.reason))
 
 
-NAMES_MAY = "LogFileNames=true"
+LOG_FILE_NAMES_PARAMETER = "LogFileNames=true"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nothing_secret_is_said() -> Iterator[None]:
+def no_secret_in_output() -> Iterator[None]:
     """All output of all services that ran here, when the last test is done: no token, no secret, no signature, and no
     name of a file but where the operator has asked for names.
     """
-    heard, ran = Heard(), list[tuple[Launched, bool]]()
-    launch = Launched.__init__
+    heard, ran = SecretRecorder(), list[tuple[LocalService, bool]]()
+    launch = LocalService.__init__
 
-    def noted(service: Launched, state: Path, **given: Any) -> None:
-        ran.append((service, NAMES_MAY in given.get("parameters", "")))
+    def noted(service: LocalService, state: Path, **given: Any) -> None:
+        ran.append((service, LOG_FILE_NAMES_PARAMETER in given.get("parameters", "")))
         launch(service, state, **given)
 
-    with listening(heard), patch.object(Launched, "__init__", noted):
+    with record_http(heard), patch.object(LocalService, "__init__", noted):
         yield
     found = []
     for service, names_may in ran:
         for name in ("ferry.json", "backends.json"):
-            if (service.state / name).exists():
-                told = json.loads((service.state / name).read_text(encoding="utf-8"))
+            if (service.state_folder / name).exists():
+                told = json.loads((service.state_folder / name).read_text(encoding="utf-8"))
                 heard.secrets.update(client["client_secret"] for client in told.get("clients", ()))
                 heard.secrets.update(filter(None, [told.get("secret_key")]))
-        for path, text in output_of(service.state):
-            found += [f"{path.name}: {leak}" for leak in leaks(text, heard, names_may=names_may)]
+        for path, text in read_output(service.state_folder):
+            found += [f"{path.name}: {leak}" for leak in find_leaks(text, heard, allow_names=names_may)]
     assert not found, "\n".join(found[:20])
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    if GIVEN:
-        yield Attached(Path(GIVEN))
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
+    if SERVICE_FOLDER:
+        yield AttachedService(Path(SERVICE_FOLDER))
         return
-    options = ["--copies", str(COPIES), "--record-calls"]
-    launched = Launched(tmp_path_factory.mktemp("service") / "state", options=options)
+    options = ["--instances", str(MAX_INSTANCES), "--record-calls"]
+    launched = LocalService(tmp_path_factory.mktemp("service") / "state", options=options)
     yield launched
     code = launched.stop()
-    assert code == 0, launched.log()
-    assert processes_of(launched.state) == []
-    assert "Traceback" not in launched.log()
-    calls = list(recorded(launched.state / CALLS))
+    assert code == 0, launched.read_log()
+    assert find_processes(launched.state_folder) == []
+    assert "Traceback" not in launched.read_log()
+    calls = list(read_recorded_calls(launched.state_folder / CALLS_FILE_NAME))
     assert calls
-    assert refused(calls) == [], "AWS would have refused these: template.yaml does not grant them"
+    assert denied_calls(calls) == [], "AWS would have refused these: template.yaml does not grant them"
 
 
 @pytest.fixture(scope="session")
-def anonymous(service: Service) -> Api:
-    return Api(service.described["base_url"])
+def anonymous(service: ServiceUnderTest) -> FerryClient:
+    return FerryClient(service.connection_info["base_url"])
 
 
 @pytest.fixture(scope="session")
-def api(service: Service) -> Api:
-    return as_client(service, "demo")
+def api(service: ServiceUnderTest) -> FerryClient:
+    return log_in_as(service, "demo")
 
 
 @pytest.fixture(scope="session")
-def reader(service: Service) -> Api:
-    return as_client(service, "reader")
+def reader(service: ServiceUnderTest) -> FerryClient:
+    return log_in_as(service, "reader")
 
 
 @pytest.fixture(scope="session")
-def other(service: Service) -> Api:
-    return as_client(service, "other")
+def other(service: ServiceUnderTest) -> FerryClient:
+    return log_in_as(service, "other")
 
 
 @pytest.fixture

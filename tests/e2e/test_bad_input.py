@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local.api import BYTES, Api, escape
-from tests.e2e.clients import CHUNK, problem, some_bytes
-from tests.e2e.conftest import COPIES
+from local.api import OCTET_STREAM, FerryClient, quote_filename
+from tests.e2e.clients import CHUNK_BYTES, problem_code, random_bytes
+from tests.e2e.conftest import MAX_INSTANCES
 
 JSON = {"Content-Type": "application/json"}
 
@@ -31,7 +31,7 @@ JSON = {"Content-Type": "application/json"}
         ("PATCH", "/status/x"),
     ],
 )
-def test_an_unknown_route_is_the_gateways_404(api: Api, method: str, target: str) -> None:
+def test_unknown_route_returns_gateway_404(api: FerryClient, method: str, target: str) -> None:
     """Answered by the gateway itself, in its own shape, token or not."""
     answer = api.request(method, target)
     assert (answer.status, answer.json) == (404, {"message": "Not Found"})
@@ -40,10 +40,10 @@ def test_an_unknown_route_is_the_gateways_404(api: Api, method: str, target: str
 @pytest.mark.parametrize(
     "body", [b"{", b"", b"\xff\xfe", b'{"filename": "a", "filename": "b"}', b'{"size": NaN}', b"[" * 60_000, b"nul"]
 )
-def test_malformed_json_is_400(api: Api, body: bytes) -> None:
+def test_malformed_json_returns_400(api: FerryClient, body: bytes) -> None:
     """Whatever cannot be read as JSON, on every route that takes some."""
     for route in ("start", "chunk", "parts", "complete"):
-        assert problem(api.request("POST", f"/upload/{route}", body, JSON)) == (400, "malformed_body")
+        assert problem_code(api.request("POST", f"/upload/{route}", body, JSON)) == (400, "malformed_body")
 
 
 @pytest.mark.parametrize(
@@ -71,67 +71,67 @@ def test_malformed_json_is_400(api: Api, body: bytes) -> None:
         ({"filename": "x", "size": 1, "checksum": {"algorithm": "crc32c", "value": "AAAA"}}, ["checksum", "value"]),
     ],
 )
-def test_a_start_with_a_wrong_member_is_422_and_says_which(
-    api: Api, members: dict[str, object], loc: list[str]
+def test_start_invalid_member_returns_422_with_location(
+    api: FerryClient, members: dict[str, object], loc: list[str]
 ) -> None:
     """Every error has the place and a sentence."""
     answer = api.request("POST", "/upload/start", json.dumps(members).encode(), JSON)
-    assert problem(answer)[0] == 422
+    assert problem_code(answer)[0] == 422
     assert loc in [error["loc"] for error in answer.json["errors"]]
     assert all(error.keys() == {"loc", "msg"} and error["msg"] for error in answer.json["errors"])
 
 
-def test_a_body_that_is_no_object_is_422(api: Api) -> None:
+def test_body_not_an_object_returns_422(api: FerryClient) -> None:
     """JSON of another kind is no malformed JSON."""
     for body in (b"[]", b"5", b'"x"', b"null"):
-        assert problem(api.request("POST", "/upload/start", body, JSON))[0] == 422
+        assert problem_code(api.request("POST", "/upload/start", body, JSON))[0] == 422
 
 
-def test_chunks_that_do_not_fit_the_plan(api: Api, name: str) -> None:
+def test_chunk_not_matching_plan_rejected(api: FerryClient, name: str) -> None:
     """Length, index, digest, algorithm, upload and size: each has its code, and none of them leaves a trace."""
-    content = some_bytes(CHUNK + 10)
-    assert problem(api.send_chunk(name, 1, b"x")) == (404, "upload_not_found")
+    content = random_bytes(CHUNK_BYTES + 10)
+    assert problem_code(api.send_chunk(name, 1, b"x")) == (404, "upload_not_found")
     api.start(name, len(content))
-    first = content[:CHUNK]
-    assert problem(api.send_chunk(name, 1, first[:-1])) == (422, "chunk_size_mismatch")
-    assert problem(api.send_chunk(name, 2, first)) == (422, "chunk_size_mismatch")
-    assert problem(api.send_chunk(name, 1, b"")) == (422, "chunk_size_mismatch")
+    first = content[:CHUNK_BYTES]
+    assert problem_code(api.send_chunk(name, 1, first[:-1])) == (422, "chunk_size_mismatch")
+    assert problem_code(api.send_chunk(name, 2, first)) == (422, "chunk_size_mismatch")
+    assert problem_code(api.send_chunk(name, 1, b"")) == (422, "chunk_size_mismatch")
     for index in (0, -1, 3, 10**17):
-        assert problem(api.send_chunk(name, index, first)) == (422, "chunk_index_out_of_range")
-    target = f"/upload/chunk?filename={escape(name)}&chunk_index=1"
-    raw = {"Content-Type": BYTES}
+        assert problem_code(api.send_chunk(name, index, first)) == (422, "chunk_index_out_of_range")
+    target = f"/upload/chunk?filename={quote_filename(name)}&chunk_index=1"
+    raw = {"Content-Type": OCTET_STREAM}
     for text in ("", "one", "1.0", "9" * 5000):
-        answer = api.request("POST", f"/upload/chunk?filename={escape(name)}&chunk_index={text}", first, raw)
-        assert problem(answer)[0] == 422
+        answer = api.request("POST", f"/upload/chunk?filename={quote_filename(name)}&chunk_index={text}", first, raw)
+        assert problem_code(answer)[0] == 422
     wrong = {**raw, "Content-Digest": f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"}
-    assert problem(api.request("POST", target, first, wrong)) == (400, "checksum_mismatch")
+    assert problem_code(api.request("POST", target, first, wrong)) == (400, "checksum_mismatch")
     unknown = {**raw, "Content-Digest": "unixsum=:AAAA:"}
-    assert problem(api.request("POST", target, first, unknown)) == (422, "checksum_unsupported")
-    assert problem(api.request("POST", target, content[: CHUNK + 1], raw)) == (413, "chunk_too_large")
-    assert problem(api.request("POST", "/upload/chunk", b"x", raw))[0] == 422
-    data = base64.b64encode(content[CHUNK:]).decode()
+    assert problem_code(api.request("POST", target, first, unknown)) == (422, "checksum_unsupported")
+    assert problem_code(api.request("POST", target, content[: CHUNK_BYTES + 1], raw)) == (413, "chunk_too_large")
+    assert problem_code(api.request("POST", "/upload/chunk", b"x", raw))[0] == 422
+    data = base64.b64encode(content[CHUNK_BYTES:]).decode()
     chunk = {"filename": name, "chunk_index": 2}
     for bad in ("*" + data, data[:-1], data + "\n"):
-        assert problem(api.post("/upload/chunk", **chunk, data=bad))[0] == 422
+        assert problem_code(api.post("/upload/chunk", **chunk, data=bad))[0] == 422
     for algorithm, code in (("sha1", "checksum_unsupported"), ("sha512", "checksum_unsupported")):
         answer = api.post("/upload/chunk", **chunk, data=data, checksum={"algorithm": algorithm, "value": "AAAA"})
-        assert problem(answer) == (422, code)
+        assert problem_code(answer) == (422, code)
     assert api.status(name).json["state"] == "pending"
 
 
-def test_parts_that_do_not_fit_the_plan(api: Api, name: str) -> None:
+def test_parts_not_matching_plan_rejected(api: FerryClient, name: str) -> None:
     """Numbers outside the plan, none, too many, and checksums S3 cannot enforce."""
-    assert problem(api.sign(name, 1)) == (404, "upload_not_found")
-    api.start(name, CHUNK)
+    assert problem_code(api.presign_parts(name, 1)) == (404, "upload_not_found")
+    api.start(name, CHUNK_BYTES)
     for number in (0, 2, -1):
-        assert problem(api.sign(name, number)) == (422, "part_number_out_of_range")
-    assert problem(api.sign(name))[0] == 422
-    assert problem(api.sign(name, *[1] * 101))[0] == 422
+        assert problem_code(api.presign_parts(name, number)) == (422, "part_number_out_of_range")
+    assert problem_code(api.presign_parts(name))[0] == 422
+    assert problem_code(api.presign_parts(name, *[1] * 101))[0] == 422
     sha = {"algorithm": "sha256", "value": base64.b64encode(bytes(32)).decode()}
     answer = api.post("/upload/parts", filename=name, parts=[{"part_number": 1, "checksum": sha}])
-    assert problem(answer) == (422, "checksum_unsupported")
-    assert problem(api.complete(name, checksum=sha)) == (422, "checksum_unsupported")
-    assert problem(api.complete(f"not-{name}")) == (404, "upload_not_found")
+    assert problem_code(answer) == (422, "checksum_unsupported")
+    assert problem_code(api.complete(name, checksum=sha)) == (422, "checksum_unsupported")
+    assert problem_code(api.complete(f"not-{name}")) == (404, "upload_not_found")
 
 
 @pytest.mark.parametrize(
@@ -150,33 +150,35 @@ def test_parts_that_do_not_fit_the_plan(api: Api, name: str) -> None:
         "/download/partial?redirect=maybe",
     ],
 )
-def test_a_bad_query_is_422(api: Api, target: str) -> None:
+def test_invalid_query_returns_422(api: FerryClient, target: str) -> None:
     """Parameters that make no sense are told, not guessed at."""
-    assert problem(api.request("GET", target))[0] == 422
+    assert problem_code(api.request("GET", target))[0] == 422
 
 
-def test_too_large_is_413_from_whoever_sees_it_first(api: Api) -> None:
+def test_oversized_request_returns_413(api: FerryClient) -> None:
     """Over 10 MB the gateway refuses, over 6 MB in base64 the platform: both in the gateway's shape."""
     for size in (11_000_000, 5_000_000):
-        answer = api.request("POST", "/upload/chunk?filename=x&chunk_index=1", bytes(size), {"Content-Type": BYTES})
+        answer = api.request(
+            "POST", "/upload/chunk?filename=x&chunk_index=1", bytes(size), {"Content-Type": OCTET_STREAM}
+        )
         assert (answer.status, answer.json) == (413, {"message": "Request Entity Too Large"})
     answer = api.request("GET", "/files", headers={"X-Padding": "x" * 10_300})
     assert answer.status == 431
 
 
-def test_more_requests_than_copies_are_429(api: Api, name: str) -> None:
+def test_more_requests_than_instances_return_429(api: FerryClient, name: str) -> None:
     """One request at a time in each copy: while all of them wait, one more is turned away, and later served."""
-    api.start(name, CHUNK)
+    api.start(name, CHUNK_BYTES)
     version = api.status(name).json["version"]
-    with ThreadPoolExecutor(COPIES * 2) as pool:
-        answers = list(pool.map(lambda _: api.status(name, wait=3, since=version), range(COPIES * 2)))
+    with ThreadPoolExecutor(MAX_INSTANCES * 2) as pool:
+        answers = list(pool.map(lambda _: api.status(name, wait=3, since=version), range(MAX_INSTANCES * 2)))
     statuses = sorted(answer.status for answer in answers)
-    assert statuses == [200] * COPIES + [429] * COPIES
+    assert statuses == [200] * MAX_INSTANCES + [429] * MAX_INSTANCES
     assert all(answer.json == {"message": "Too Many Requests"} for answer in answers if answer.status == 429)
     assert api.status(name).status == 200
 
 
-def test_what_is_no_http_does_no_harm(anonymous: Api) -> None:
+def test_invalid_http_leaves_service_running(anonymous: FerryClient) -> None:
     """Garbage, half a request and a body that never comes leave the service answering."""
     parts = urlsplit(anonymous.base_url)
     assert parts.hostname is not None

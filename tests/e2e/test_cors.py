@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from local.api import Api, fetch
-from tests.e2e.clients import MIB, some_bytes
+from local.api import FerryClient, fetch
+from tests.e2e.clients import MIB, random_bytes
 
 ORIGINS = ["null", "http://localhost:5173", "http://127.0.0.1", "https://app.localhost:8443", "http://[::1]:8080"]
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
-def test_a_page_of_this_machine_may_use_the_api_and_the_bucket(api: Api, name: str, origin: str) -> None:
+def test_cors_local_origin_allowed(api: FerryClient, name: str, origin: str) -> None:
     """Preflights and answers of both allow it, and it may read the headers that a client needs."""
-    content = some_bytes(8 * MIB)
+    content = random_bytes(8 * MIB)
     api.start(name, len(content))
-    part = api.sign(name, 1).json["parts"][0]
+    part = api.presign_parts(name, 1).json["parts"][0]
     asked = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
     assert fetch("OPTIONS", part["url"], None, asked).headers["access-control-allow-origin"] in (origin, "*")
     put = fetch("PUT", part["url"], content, {**part["headers"], "Origin": origin})
@@ -31,7 +31,7 @@ def test_a_page_of_this_machine_may_use_the_api_and_the_bucket(api: Api, name: s
     assert {"etag", "content-range", "accept-ranges", "content-disposition"} <= shown
 
 
-def test_a_page_from_elsewhere_is_not_told_of_by_the_api(api: Api) -> None:
+def test_cors_foreign_origin_not_allowed(api: FerryClient) -> None:
     """Without the header the browser hides the answer."""
     answer = api.request("GET", "/files", headers={"Origin": "https://elsewhere.example"})
     assert "access-control-allow-origin" not in answer.headers

@@ -6,26 +6,26 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.api import Api, escape, fetch
-from tests.e2e.clients import MIB, problem, some_bytes, upload
+from local.api import FerryClient, fetch, quote_filename
+from tests.e2e.clients import MIB, problem_code, random_bytes, upload_file
 
-SMALL = some_bytes(100_000, seed=6)
-LARGE = some_bytes(9 * MIB + 1, seed=7)
+SMALL = random_bytes(100_000, seed=6)
+LARGE = random_bytes(9 * MIB + 1, seed=7)
 
 
 @pytest.fixture(scope="module")
-def small(api: Api) -> Iterator[dict[str, object]]:
-    yield upload(api, "small file.html", SMALL, content_type="text/html")
+def small(api: FerryClient) -> Iterator[dict[str, object]]:
+    yield upload_file(api, "small file.html", SMALL, content_type="text/html")
     api.request("DELETE", "/files/small%20file.html")
 
 
 @pytest.fixture(scope="module")
-def large(api: Api) -> Iterator[dict[str, object]]:
-    yield upload(api, "large file.bin", LARGE)
+def large(api: FerryClient) -> Iterator[dict[str, object]]:
+    yield upload_file(api, "large file.bin", LARGE)
     api.request("DELETE", "/files/large%20file.bin")
 
 
-def test_a_small_file_comes_inline_with_all_its_headers(api: Api, small: dict[str, object]) -> None:
+def test_download_small_file_is_inline_with_headers(api: FerryClient, small: dict[str, object]) -> None:
     """Strong ETag, digest, and nothing by which a stored page could run on the API's origin."""
     answer = api.request("GET", "/download/small%20file.html")
     assert (answer.status, answer.body) == (200, SMALL)
@@ -42,7 +42,7 @@ def test_a_small_file_comes_inline_with_all_its_headers(api: Api, small: dict[st
 
 
 @pytest.mark.parametrize("route", ["/download/", "/download/partial/"])
-def test_head_tells_of_the_whole_file_and_never_redirects(api: Api, large: dict[str, object], route: str) -> None:
+def test_head_describes_whole_file_without_redirect(api: FerryClient, large: dict[str, object], route: str) -> None:
     """HEAD has GET's headers and no body, whatever the size and whatever Range says."""
     answer = api.request("HEAD", f"{route}large%20file.bin", headers={"Range": "bytes=0-9"})
     assert (answer.status, answer.body) == (200, b"")
@@ -64,7 +64,9 @@ def test_head_tells_of_the_whole_file_and_never_redirects(api: Api, large: dict[
         ("Bytes=5-6", 5, 6),
     ],
 )
-def test_a_range_is_answered_exactly(api: Api, large: dict[str, object], asked: str, first: int, last: int) -> None:
+def test_range_returns_exact_bytes(
+    api: FerryClient, large: dict[str, object], asked: str, first: int, last: int
+) -> None:
     """206 with just those bytes: inline up to 4 MiB, through S3 above, and never shorter than asked."""
     direct = api.request("GET", "/download/partial/large%20file.bin", headers={"Range": asked})
     assert direct.status == (206 if last - first < 4 * MIB else 307)
@@ -76,22 +78,24 @@ def test_a_range_is_answered_exactly(api: Api, large: dict[str, object], asked: 
 
 
 @pytest.mark.parametrize("asked", ["bytes=100000-", "bytes=-0", "bytes=500000-600000"])
-def test_a_range_beyond_the_file_is_416(api: Api, small: dict[str, object], asked: str) -> None:
+def test_range_beyond_file_returns_416(api: FerryClient, small: dict[str, object], asked: str) -> None:
     """416 with the size, so that the client can ask again."""
     answer = api.request("GET", "/download/partial/small%20file.html", headers={"Range": asked})
-    assert problem(answer) == (416, "range_not_satisfiable")
+    assert problem_code(answer) == (416, "range_not_satisfiable")
     assert answer.headers["content-range"] == "bytes */100000"
 
 
 @pytest.mark.parametrize("asked", [None, "bytes=5-2", "bytes=a-b", "bytes=0-1,4-5", "lines=1-2", "bytes", "bytes=--1"])
-def test_no_single_range_gets_the_whole_file(api: Api, small: dict[str, object], asked: str | None) -> None:
+def test_range_absent_or_invalid_returns_whole_file(
+    api: FerryClient, small: dict[str, object], asked: str | None
+) -> None:
     """No Range, a malformed one, several, another unit: 200 and everything."""
     headers = {} if asked is None else {"Range": asked}
     answer = api.request("GET", "/download/partial/small%20file.html", headers=headers)
     assert (answer.status, answer.body) == (200, SMALL)
 
 
-def test_conditions(api: Api, small: dict[str, object]) -> None:
+def test_conditional_requests_follow_rfc_9110(api: FerryClient, small: dict[str, object]) -> None:
     """304 for what the client has, 412 for what it did not expect; If-Range decides between a part and the whole."""
     etag = str(small["etag"])
     path = "/download/partial/small%20file.html"
@@ -116,10 +120,10 @@ def test_conditions(api: Api, small: dict[str, object]) -> None:
         assert (answer.status, len(answer.body)) == (status, length), headers
         assert answer.headers["etag"] == etag
     for headers in ({"If-Match": '"other"'}, {"If-Unmodified-Since": "Sat, 01 Jan 2000 00:00:00 GMT"}):
-        assert problem(api.request("GET", path, headers=headers)) == (412, "precondition_failed")
+        assert problem_code(api.request("GET", path, headers=headers)) == (412, "precondition_failed")
 
 
-def test_conditions_hold_across_the_redirect(api: Api, large: dict[str, object]) -> None:
+def test_conditional_requests_hold_across_redirect(api: FerryClient, large: dict[str, object]) -> None:
     """S3 evaluates the same conditions on the same ETag that the API gave."""
     url = api.request("GET", "/download/large%20file.bin").headers["location"]
     etag = str(large["etag"])
@@ -128,7 +132,7 @@ def test_conditions_hold_across_the_redirect(api: Api, large: dict[str, object])
     assert fetch("GET", url, headers={"If-None-Match": etag}).status == 304
 
 
-def test_the_redirect_is_for_this_client_only(api: Api, large: dict[str, object]) -> None:
+def test_redirect_is_not_cacheable(api: FerryClient, large: dict[str, object]) -> None:
     """307, not cached; with ?redirect=false the URL is told instead, for clients that would send their token along."""
     redirect = api.request("GET", "/download/large%20file.bin")
     assert (redirect.status, redirect.body) == (307, b"")
@@ -142,15 +146,17 @@ def test_the_redirect_is_for_this_client_only(api: Api, large: dict[str, object]
     assert fetch("GET", told.json["url"].replace("X-Amz-Signature=", "X-Amz-Signature=0")).status == 403
 
 
-def test_another_namespace_sees_nothing(api: Api, other: Api, reader: Api, small: dict[str, object]) -> None:
+def test_download_other_namespace_returns_404(
+    api: FerryClient, other: FerryClient, reader: FerryClient, small: dict[str, object]
+) -> None:
     """Someone else's file is a 404 like one that is not there; a reader of the same namespace may read, not delete."""
-    path = escape("small file.html")
+    path = quote_filename("small file.html")
     absent = other.request("GET", "/download/nothing")
     foreign = other.request("GET", f"/download/{path}")
-    assert problem(foreign) == problem(absent) == (404, "not_found")
+    assert problem_code(foreign) == problem_code(absent) == (404, "not_found")
     assert {**foreign.json, "request_id": ""} == {**absent.json, "request_id": ""}
-    assert problem(other.request("GET", f"/status/{path}")) == (404, "not_found")
-    assert problem(other.request("DELETE", f"/files/{path}")) == (404, "not_found")
+    assert problem_code(other.request("GET", f"/status/{path}")) == (404, "not_found")
+    assert problem_code(other.request("DELETE", f"/files/{path}")) == (404, "not_found")
     assert other.request("GET", "/files").json["files"] == []
     assert reader.download("small file.html").body == SMALL
-    assert problem(reader.request("DELETE", f"/files/{path}")) == (403, "insufficient_scope")
+    assert problem_code(reader.request("DELETE", f"/files/{path}")) == (403, "insufficient_scope")

@@ -5,30 +5,30 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from local.api import Api, must
-from local.launch import Launched
-from tests.e2e.clients import eventually, some_bytes, upload
-from tests.support.schema import check_detail
+from local.api import FerryClient, expect
+from local.launch import LocalService
+from tests.e2e.clients import random_bytes, upload_file, wait_until
+from tests.support.schema import assert_valid_detail
 
 
-def told_of(service: Launched, name: str) -> list[dict[str, Any]]:
+def events_for(service: LocalService, name: str) -> list[dict[str, Any]]:
     """The details of the events about a file of that name, in the order in which they were sent."""
-    path = service.state / "events.jsonl"
+    path = service.state_folder / "events.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     events = [json.loads(line) for line in lines]
     details = [event["detail"] for event in events if event["detail"]["filename"] == name]
     for detail in details:
-        check_detail(detail)
+        assert_valid_detail(detail)
     return details
 
 
-def test_a_file_comes_is_replaced_and_goes(api: Api, service: Launched, name: str) -> None:
+def test_events_file_lifecycle_published_once(api: FerryClient, service: LocalService, name: str) -> None:
     """Each is told before the answer, once, with all that a consumer needs."""
     metadata = {"customer": "Ångström"}
-    first = upload(api, name, some_bytes(100), metadata=metadata, content_type="text/plain")
-    second = upload(api, name, some_bytes(200, seed=2), if_exists="replace")
-    must(api.request("DELETE", f"/files/{name}"), 204, "delete")
-    details = told_of(service, name)
+    first = upload_file(api, name, random_bytes(100), metadata=metadata, content_type="text/plain")
+    second = upload_file(api, name, random_bytes(200, seed=2), if_exists="replace")
+    expect(api.request("DELETE", f"/files/{name}"), 204, "delete")
+    details = events_for(service, name)
     assert [(detail["type"], detail["upload_id"]) for detail in details] == [
         ("ferry.upload.started", first["upload_id"]),
         ("ferry.upload.completed", first["upload_id"]),
@@ -43,17 +43,20 @@ def test_a_file_comes_is_replaced_and_goes(api: Api, service: Launched, name: st
     assert replacing["replaced_upload_id"] == first["upload_id"]
 
 
-def test_an_upload_that_is_cancelled(api: Api, service: Launched, name: str) -> None:
+def test_events_cancelled_upload_published_once(api: FerryClient, service: LocalService, name: str) -> None:
     """Told when it begins and when it ends; cancelling again tells nothing more."""
-    must(api.start(name, 5), 201, "start")
+    expect(api.start(name, 5), 201, "start")
     for _ in range(2):
-        must(api.request("DELETE", f"/upload/{name}"), 204, "cancel")
-    assert [detail["type"] for detail in told_of(service, name)] == ["ferry.upload.started", "ferry.upload.cancelled"]
+        expect(api.request("DELETE", f"/upload/{name}"), 204, "cancel")
+    assert [detail["type"] for detail in events_for(service, name)] == [
+        "ferry.upload.started",
+        "ferry.upload.cancelled",
+    ]
 
 
-def test_an_upload_that_a_clean_up_ends(api: Api, service: Launched, name: str) -> None:
+def test_events_upload_ended_by_cleanup_is_expired(api: FerryClient, service: LocalService, name: str) -> None:
     """It has expired, whoever it was that looked."""
-    must(api.start(name, 5), 201, "start")
-    must(api.request("DELETE", f"/cleanup?filename={name}&older_than=0"), 200, "clean-up")
-    eventually(lambda: len(told_of(service, name)) == 2)
-    assert told_of(service, name)[-1]["type"] == "ferry.upload.expired"
+    expect(api.start(name, 5), 201, "start")
+    expect(api.request("DELETE", f"/cleanup?filename={name}&older_than=0"), 200, "clean-up")
+    wait_until(lambda: len(events_for(service, name)) == 2)
+    assert events_for(service, name)[-1]["type"] == "ferry.upload.expired"

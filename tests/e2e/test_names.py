@@ -7,10 +7,10 @@ from urllib.parse import unquote
 
 import pytest
 
-from local.api import Api, escape, fetch
-from tests.e2e.clients import problem, some_bytes, upload
+from local.api import FerryClient, fetch, quote_filename
+from tests.e2e.clients import problem_code, random_bytes, upload_file
 
-ODD = [
+UNUSUAL_NAMES = [
     "⛴️ ferry 🚢.bin",
     "it's \"quoted\" 'twice'.txt",
     "a#b.txt",
@@ -36,14 +36,14 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("name", ODD)
-def test_an_odd_name_goes_round(api: Api, name: str) -> None:
+@pytest.mark.parametrize("name", UNUSUAL_NAMES)
+def test_unusual_name_round_trips(api: FerryClient, name: str) -> None:
     """Up, then status, download, range and HEAD by path and by query, listed, and deleted."""
-    content = some_bytes(70_000, seed=len(name))
+    content = random_bytes(70_000, seed=len(name))
     expected = unicodedata.normalize("NFC", name)
-    file = upload(api, name, content, chunk_size=65_536)
+    file = upload_file(api, name, content, chunk_size=65_536)
     assert file["filename"] == expected
-    escaped = escape(name)
+    escaped = quote_filename(name)
     for path in (f"/download/{escaped}", f"/download?filename={escaped}"):
         answer = api.request("GET", path)
         assert (answer.status, answer.body) == (200, content)
@@ -58,46 +58,46 @@ def test_an_odd_name_goes_round(api: Api, name: str) -> None:
     listed = api.request("GET", f"/files?prefix={escaped}").json["files"]
     assert [entry["filename"] for entry in listed] == [expected]
     assert api.request("DELETE", f"/files/{escaped}").status == 204
-    assert problem(api.request("DELETE", f"/files?filename={escaped}")) == (404, "not_found")
+    assert problem_code(api.request("DELETE", f"/files?filename={escaped}")) == (404, "not_found")
 
 
-def test_composed_and_decomposed_are_one_name(api: Api) -> None:
+def test_name_normal_forms_are_one_file(api: FerryClient) -> None:
     """A name typed on two systems, in normal form C and in D, is one file."""
     composed = "Å bo.txt"
-    content = some_bytes(10)
-    upload(api, unicodedata.normalize("NFD", composed), content)
+    content = random_bytes(10)
+    upload_file(api, unicodedata.normalize("NFD", composed), content)
     assert api.download(unicodedata.normalize("NFC", composed)).body == content
-    api.request("DELETE", f"/files/{escape(composed)}")
+    api.request("DELETE", f"/files/{quote_filename(composed)}")
 
 
-def test_a_redirected_download_keeps_the_name(api: Api) -> None:
+def test_redirect_keeps_filename(api: FerryClient) -> None:
     """Over 4 MiB S3 answers, with the same Content-Disposition and type as the API would have given."""
     name = 'große "Datei" №1 🎞.mp4'
-    content = some_bytes(4 * 1024 * 1024 + 1)
-    file = upload(api, name, content, content_type="video/mp4")
-    redirect = api.request("GET", f"/download/{escape(name)}")
+    content = random_bytes(4 * 1024 * 1024 + 1)
+    file = upload_file(api, name, content, content_type="video/mp4")
+    redirect = api.request("GET", f"/download/{quote_filename(name)}")
     assert redirect.status == 307
     answer = fetch("GET", redirect.headers["location"])
-    head = api.request("HEAD", f"/download/{escape(name)}")
+    head = api.request("HEAD", f"/download/{quote_filename(name)}")
     for header in ("content-type", "content-disposition", "etag", "content-length"):
         assert answer.headers[header] == head.headers[header]
     assert answer.headers["etag"] == file["etag"]
     assert answer.body == content
-    api.request("DELETE", f"/files/{escape(name)}")
+    api.request("DELETE", f"/files/{quote_filename(name)}")
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "a/b", "a\\b", "a\nb", "nul\0", " a", "a ", "\ta", "x" * 256, "é" * 128, "\x85a"]
 )
-def test_a_bad_name_is_told_so(api: Api, name: str) -> None:
+def test_invalid_name_returns_422(api: FerryClient, name: str) -> None:
     """422 invalid_filename in a body and in a query alike."""
-    assert problem(api.start(name, 1)) == (422, "invalid_filename")
-    assert problem(api.request("GET", f"/download?filename={escape(name)}")) == (422, "invalid_filename")
-    assert problem(api.request("GET", f"/status?filename={escape(name)}")) == (422, "invalid_filename")
+    assert problem_code(api.start(name, 1)) == (422, "invalid_filename")
+    assert problem_code(api.request("GET", f"/download?filename={quote_filename(name)}")) == (422, "invalid_filename")
+    assert problem_code(api.request("GET", f"/status?filename={quote_filename(name)}")) == (422, "invalid_filename")
 
 
 @pytest.mark.parametrize("path", ["%2e%2e", "..", "a%2Fb", "%5c", "%0a", "%C3", "%ED%A0%80"])
-def test_a_path_that_holds_a_bad_name_is_never_a_crash(api: Api, path: str) -> None:
+def test_invalid_name_in_path_returns_problem(api: FerryClient, path: str) -> None:
     """What comes decoded out of a path is looked at as any name is: refused or not found, in the form of a problem."""
     answer = api.request("GET", f"/download/{path}")
-    assert problem(answer) in ((422, "invalid_filename"), (404, "not_found"))
+    assert problem_code(answer) in ((422, "invalid_filename"), (404, "not_found"))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from local.launch import ROOT, Launched
+from local.launch import ROOT, LocalService
 
-SIZE = 40_000_003
+FILE_SIZE_BYTES = 40_000_003
 """Smaller than the README's own 300 MB, which takes the same way."""
 
 
@@ -23,15 +23,15 @@ def script() -> str:
     return str(block)
 
 
-def test_the_walk_through_works_as_it_is_written(service: Launched, script: str, tmp_path: Path) -> None:
+def test_readme_commands_succeed(service: LocalService, script: str, tmp_path: Path) -> None:
     """Every line of the shell block succeeds, beside the `.local` of a running service, and the files are equal."""
     bash = shutil.which("bash")
     assert bash is not None
-    (tmp_path / ".local").symlink_to(service.state)
+    (tmp_path / ".local").symlink_to(service.state_folder)
     done = subprocess.run(
         [bash, "-euo", "pipefail", "-c", script],
         cwd=tmp_path,
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "SIZE": str(SIZE)},
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "SIZE": str(FILE_SIZE_BYTES)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -41,5 +41,5 @@ def test_the_walk_through_works_as_it_is_written(service: Launched, script: str,
     sums = re.findall(r"^([0-9a-f]{64})  (\S+)$", done.stdout, re.MULTILINE)
     assert [name for _, name in sums] == ["film.bin", "copy.bin"]
     assert sums[0][0] == sums[1][0]
-    assert (tmp_path / "copy.bin").stat().st_size == SIZE
+    assert (tmp_path / "copy.bin").stat().st_size == FILE_SIZE_BYTES
     assert '"state":"complete"' in done.stdout

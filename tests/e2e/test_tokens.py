@@ -10,34 +10,36 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 
-from local.api import Answer, Api
-from local.launch import Launched
+from local.api import ApiResponse, FerryClient
+from local.launch import LocalService
 
 FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
-def secret(service: Launched) -> str:
-    found: str = service.described["clients"][0]["client_secret"]
+def secret(service: LocalService) -> str:
+    found: str = service.connection_info["clients"][0]["client_secret"]
     return found
 
 
-def ask(anonymous: Api, members: dict[str, str], *, basic: str | None = None, kind: str = FORM) -> Answer:
-    body = urlencode(members) if kind == FORM else json.dumps(members)
-    headers = {"Content-Type": kind}
+def request_token(
+    anonymous: FerryClient, members: dict[str, str], *, basic: str | None = None, content_type: str = FORM
+) -> ApiResponse:
+    body = urlencode(members) if content_type == FORM else json.dumps(members)
+    headers = {"Content-Type": content_type}
     if basic is not None:
         headers["Authorization"] = f"Basic {base64.b64encode(basic.encode()).decode()}"
     return anonymous.request("POST", "/auth/token", body.encode(), headers)
 
 
-def test_all_three_forms_give_a_token_that_works(anonymous: Api, secret: str) -> None:
+def test_token_request_all_forms_succeed(anonymous: FerryClient, secret: str) -> None:
     """HTTP Basic with a form, a form alone, and JSON: the same answer, and each token opens a route."""
     grant = {"grant_type": "client_credentials"}
     own = {"client_id": "demo", "client_secret": secret}
     answers = [
-        ask(anonymous, grant, basic=f"demo:{secret}"),
-        ask(anonymous, grant | own),
-        ask(anonymous, grant | own, kind="application/json"),
+        request_token(anonymous, grant, basic=f"demo:{secret}"),
+        request_token(anonymous, grant | own),
+        request_token(anonymous, grant | own, content_type="application/json"),
     ]
     for answer in answers:
         assert answer.status == 200
@@ -45,12 +47,14 @@ def test_all_three_forms_give_a_token_that_works(anonymous: Api, secret: str) ->
         assert answer.json.keys() == {"access_token", "token_type", "expires_in", "scope"}
         assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 3600)
         assert set(answer.json["scope"].split()) == {"files:read", "files:write", "files:admin"}
-        assert Api(anonymous.base_url, answer.json["access_token"]).request("GET", "/files").status == 200
+        assert FerryClient(anonymous.base_url, answer.json["access_token"]).request("GET", "/files").status == 200
 
 
-def test_a_token_can_be_checked_with_the_published_keys(anonymous: Api, secret: str) -> None:
+def test_token_verifies_with_published_keys(anonymous: FerryClient, secret: str) -> None:
     """Another service verifies it with nothing but the key set: ES256, with the namespace and the scopes in it."""
-    answer = ask(anonymous, {"grant_type": "client_credentials", "scope": "files:read"}, basic=f"demo:{secret}")
+    answer = request_token(
+        anonymous, {"grant_type": "client_credentials", "scope": "files:read"}, basic=f"demo:{secret}"
+    )
     token = answer.json["access_token"]
     keys = {key["kid"]: jwt.PyJWK(key) for key in anonymous.request("GET", "/.well-known/jwks.json").json["keys"]}
     header = jwt.get_unverified_header(token)
@@ -61,28 +65,28 @@ def test_a_token_can_be_checked_with_the_published_keys(anonymous: Api, secret: 
     assert claims["exp"] - claims["iat"] == 3600
 
 
-def test_a_narrow_token_opens_no_more_than_its_scope(anonymous: Api, secret: str, name: str) -> None:
+def test_token_narrow_scope_is_enforced(anonymous: FerryClient, secret: str, name: str) -> None:
     """With files:read alone a start is refused, and the header says which scope would do."""
-    narrow = anonymous.log_in("demo", secret, "files:read")
+    narrow = anonymous.authenticate("demo", secret, "files:read")
     answer = narrow.start(name, 1)
     assert (answer.status, answer.code) == (403, "insufficient_scope")
     assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
 
 
-def test_refusals_are_oauths_own(anonymous: Api, secret: str, service: Launched) -> None:
+def test_token_errors_follow_oauth(anonymous: FerryClient, secret: str, service: LocalService) -> None:
     """A wrong secret and an unknown client look alike; a scope that is not the client's, and a wrong grant, are 400."""
     grant = {"grant_type": "client_credentials"}
-    wrong = ask(anonymous, grant, basic="demo:wrong")
-    unknown = ask(anonymous, grant, basic="nobody:wrong")
+    wrong = request_token(anonymous, grant, basic="demo:wrong")
+    unknown = request_token(anonymous, grant, basic="nobody:wrong")
     for answer in (wrong, unknown):
         assert (answer.status, answer.json["error"]) == (401, "invalid_client")
         assert "www-authenticate" in answer.headers
     assert wrong.body == unknown.body
-    reader_secret = service.described["clients"][1]["client_secret"]
-    assert ask(anonymous, grant | {"scope": "files:write"}, basic=f"reader:{reader_secret}").json["error"] == (
-        "invalid_scope"
-    )
-    answer = ask(anonymous, {"grant_type": "password"}, basic=f"demo:{secret}")
+    reader_secret = service.connection_info["clients"][1]["client_secret"]
+    assert request_token(anonymous, grant | {"scope": "files:write"}, basic=f"reader:{reader_secret}").json[
+        "error"
+    ] == ("invalid_scope")
+    answer = request_token(anonymous, {"grant_type": "password"}, basic=f"demo:{secret}")
     assert (answer.status, answer.json["error"]) == (400, "unsupported_grant_type")
 
 
@@ -94,7 +98,9 @@ def test_refusals_are_oauths_own(anonymous: Api, secret: str, service: Launched)
         ("Bearer eyJhbGciOiJub25lIn0.eyJucyI6ImRlbW8ifQ.", "invalid_token"),
     ],
 )
-def test_without_a_good_token_nothing_opens(anonymous: Api, authorization: str | None, error: str | None) -> None:
+def test_request_without_valid_token_returns_401(
+    anonymous: FerryClient, authorization: str | None, error: str | None
+) -> None:
     """401 with a Bearer challenge, which names the error only when a token was sent."""
     headers = {} if authorization is None else {"Authorization": authorization}
     for method, target in (
@@ -113,7 +119,7 @@ def test_without_a_good_token_nothing_opens(anonymous: Api, authorization: str |
         assert error is None or f'error="{error}"' in answer.headers["www-authenticate"]
 
 
-def test_open_routes_are_open(anonymous: Api) -> None:
+def test_public_routes_need_no_token(anonymous: FerryClient) -> None:
     """Health, the keys and the API's description need no token."""
     assert anonymous.request("GET", "/health").json["status"] == "ok"
     assert anonymous.request("GET", "/.well-known/jwks.json").json["keys"]

@@ -7,20 +7,29 @@ import hashlib
 
 import google_crc32c
 
-from local.api import Api, crc32c_checksum, escape, put_part
-from local.launch import Launched
-from tests.e2e.clients import CHUNK, MIB, chunk_of, object_store, problem, send, some_bytes, upload
+from local.api import FerryClient, crc32c_checksum, put_part, quote_filename
+from local.launch import LocalService
+from tests.e2e.clients import (
+    CHUNK_BYTES,
+    MIB,
+    chunk_body,
+    problem_code,
+    random_bytes,
+    s3_client_and_bucket,
+    send_chunks,
+    upload_file,
+)
 
 
-def test_raw_chunks_out_of_order_come_back_as_one_file(api: Api, name: str) -> None:
+def test_raw_chunks_out_of_order_assemble_file(api: FerryClient, name: str) -> None:
     """Start, four at a time and backwards, complete with the whole file's checksum, download: the same bytes."""
-    content = some_bytes(5 * CHUNK + 12_345)
+    content = random_bytes(5 * CHUNK_BYTES + 12_345)
     checksum = crc32c_checksum(google_crc32c.value(content))
     plan = api.start(name, len(content), content_type="video/mp4", metadata={"camera": "3"})
     assert plan.status == 201
     assert plan.json["state"] == "pending"
-    assert (plan.json["chunk_size"], plan.json["chunk_count"], plan.json["part_count"]) == (CHUNK, 6, 3)
-    answers = send(api, name, content, range(6, 0, -1))
+    assert (plan.json["chunk_size"], plan.json["chunk_count"], plan.json["part_count"]) == (CHUNK_BYTES, 6, 3)
+    answers = send_chunks(api, name, content, range(6, 0, -1))
     assert {answer["chunk_index"] for answer in answers} == set(range(1, 7))
     assert max(answer["received_bytes"] for answer in answers) == len(content)
 
@@ -33,11 +42,11 @@ def test_raw_chunks_out_of_order_come_back_as_one_file(api: Api, name: str) -> N
     assert api.download(name).body == content
 
 
-def test_json_chunks_exactly_as_the_contract_writes_them(api: Api, name: str) -> None:
+def test_json_chunks_follow_contract(api: FerryClient, name: str) -> None:
     """The simplest device: JSON with base64, with and without a checksum, the chunk as large as one may be."""
-    content = some_bytes(CHUNK + 3)
+    content = random_bytes(CHUNK_BYTES + 3)
     assert api.post("/upload/start", filename=name, size=len(content)).status == 201
-    first, second = chunk_of(content, 1), chunk_of(content, 2)
+    first, second = chunk_body(content, 1), chunk_body(content, 2)
     plain = api.post("/upload/chunk", filename=name, chunk_index=1, data=base64.b64encode(first).decode())
     assert plain.status == 200
     assert plain.json.keys() == {"filename", "upload_id", "chunk_index", "received_bytes", "size", "state"}
@@ -54,15 +63,15 @@ def test_json_chunks_exactly_as_the_contract_writes_them(api: Api, name: str) ->
     assert api.download(name).body == content
 
 
-def test_chunks_and_parts_straight_to_s3_mix_in_one_upload(api: Api, name: str) -> None:
+def test_chunks_and_presigned_parts_mix_in_one_upload(api: FerryClient, name: str) -> None:
     """A part by chunks, one by a presigned PUT, one half by chunks and then whole by a PUT: one file, no gap."""
-    content = some_bytes(24 * MIB + 77)
+    content = random_bytes(24 * MIB + 77)
     plan = api.start(name, len(content)).json
     assert (plan["part_size"], plan["part_count"]) == (8 * MIB, 4)
     # One after the other, so that the first part was made when its last chunk came, of which there is no stage.
     for index in (2, 1, 5):
-        send(api, name, content, [index])
-    signed = api.sign(name, 2, 3, 4)
+        send_chunks(api, name, content, [index])
+    signed = api.presign_parts(name, 2, 3, 4)
     assert signed.status == 200
     for part in signed.json["parts"]:
         first = (part["part_number"] - 1) * plan["part_size"]
@@ -75,14 +84,14 @@ def test_chunks_and_parts_straight_to_s3_mix_in_one_upload(api: Api, name: str) 
     assert api.download(name).body == content
 
 
-def test_small_chunks_end_in_parts_that_s3_accepts(service: Launched, api: Api, name: str) -> None:
+def test_small_chunks_assemble_valid_s3_parts(service: LocalService, api: FerryClient, name: str) -> None:
     """64 KiB chunks become S3 parts of at least 5 MiB, numbered from 1 without gaps, before anybody completes."""
-    content = some_bytes(9 * MIB + 1)
+    content = random_bytes(9 * MIB + 1)
     plan = api.start(name, len(content), chunk_size=65_536).json
     assert (plan["chunk_size"], plan["chunk_count"], plan["part_size"]) == (65_536, 145, 8 * MIB)
-    send(api, name, content, range(plan["chunk_count"], 0, -1), 65_536)
+    send_chunks(api, name, content, range(plan["chunk_count"], 0, -1), 65_536)
 
-    s3, bucket = object_store(service)
+    s3, bucket = s3_client_and_bucket(service)
     open_uploads = s3.list_multipart_uploads(Bucket=bucket, Prefix=f"o/{plan['upload_id']}")["Uploads"]
     assert len(open_uploads) == 1
     key, multipart_id = open_uploads[0]["Key"], open_uploads[0]["UploadId"]
@@ -95,7 +104,7 @@ def test_small_chunks_end_in_parts_that_s3_accepts(service: Launched, api: Api, 
     assert api.download(name).body == content
 
 
-def test_an_empty_file_needs_no_chunk(api: Api, name: str) -> None:
+def test_empty_file_needs_no_chunk(api: FerryClient, name: str) -> None:
     """Size 0: no chunk, no part, and a download of nothing."""
     plan = api.start(name, 0).json
     assert (plan["chunk_count"], plan["part_count"]) == (0, 0)
@@ -104,75 +113,78 @@ def test_an_empty_file_needs_no_chunk(api: Api, name: str) -> None:
     assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", "0")
 
 
-def test_start_resumes_what_is_open_and_knows_what_is_done(api: Api, name: str) -> None:
+def test_start_repeated_resumes_or_reports_complete(api: FerryClient, name: str) -> None:
     """The same start again: 200 and what is there; another size: 409. Complete, the very same: 200, another: 409."""
-    content = some_bytes(2 * CHUNK + 5)
+    content = random_bytes(2 * CHUNK_BYTES + 5)
     first = api.start(name, len(content), fingerprint="inode 7").json
-    send(api, name, content, [2])
+    send_chunks(api, name, content, [2])
     again = api.start(name, len(content), fingerprint="inode 7")
     assert (again.status, again.json["upload_id"]) == (200, first["upload_id"])
     assert again.json["received"] == {"chunks": [[2, 2]], "parts": []}
-    assert (again.json["received_bytes"], again.json["state"]) == (CHUNK, "partial")
+    assert (again.json["received_bytes"], again.json["state"]) == (CHUNK_BYTES, "partial")
 
     refused = api.start(name, len(content) + 1, fingerprint="inode 7")
-    assert problem(refused) == (409, "upload_in_progress")
+    assert problem_code(refused) == (409, "upload_in_progress")
     assert (refused.json["upload_id"], refused.json["size"]) == (first["upload_id"], len(content))
     assert refused.json["expires_at"].endswith("Z")
 
-    send(api, name, content, [1, 3])
+    send_chunks(api, name, content, [1, 3])
     file = api.complete(name).json
     same = api.start(name, len(content), fingerprint="inode 7")
     assert (same.status, same.json["state"], same.json["upload_id"]) == (200, "complete", file["upload_id"])
-    assert problem(api.start(name, len(content), fingerprint="inode 8")) == (409, "file_exists")
+    assert problem_code(api.start(name, len(content), fingerprint="inode 8")) == (409, "file_exists")
 
 
-def test_a_repeated_chunk_is_the_same_success_and_other_bytes_a_conflict(api: Api, name: str) -> None:
+def test_chunk_repeated_succeeds_and_different_bytes_conflict(api: FerryClient, name: str) -> None:
     """The same bytes: 200 again. Other bytes: 409, and the first stay. After completion: 409 upload_complete."""
-    content = some_bytes(CHUNK + 9)
+    content = random_bytes(CHUNK_BYTES + 9)
     api.start(name, len(content))
-    sent = api.send_chunk(name, 2, chunk_of(content, 2))
-    assert api.send_chunk(name, 2, chunk_of(content, 2)).body == sent.body
-    assert problem(api.send_chunk(name, 2, bytes(9))) == (409, "chunk_conflict")
+    sent = api.send_chunk(name, 2, chunk_body(content, 2))
+    assert api.send_chunk(name, 2, chunk_body(content, 2)).body == sent.body
+    assert problem_code(api.send_chunk(name, 2, bytes(9))) == (409, "chunk_conflict")
     incomplete = api.complete(name)
-    assert problem(incomplete) == (409, "upload_incomplete")
+    assert problem_code(incomplete) == (409, "upload_incomplete")
     assert incomplete.json["missing"] == [[1, 1]]
-    assert problem(api.send_chunk(name, 1, chunk_of(content, 1), upload_id="0" * 32)) == (409, "upload_superseded")
-    assert api.send_chunk(name, 1, chunk_of(content, 1)).status == 200
+    assert problem_code(api.send_chunk(name, 1, chunk_body(content, 1), upload_id="0" * 32)) == (
+        409,
+        "upload_superseded",
+    )
+    assert api.send_chunk(name, 1, chunk_body(content, 1)).status == 200
     wrong = api.complete(name, checksum=crc32c_checksum(google_crc32c.value(content) ^ 1))
-    assert problem(wrong) == (400, "checksum_mismatch")
+    assert problem_code(wrong) == (400, "checksum_mismatch")
     assert api.complete(name).status == 200
-    assert problem(api.send_chunk(name, 1, chunk_of(content, 1))) == (409, "upload_complete")
+    assert problem_code(api.send_chunk(name, 1, chunk_body(content, 1))) == (409, "upload_complete")
     assert api.download(name).body == content
 
 
-def test_a_cancelled_upload_is_gone_for_good(api: Api, name: str) -> None:
+def test_cancelled_upload_returns_410(api: FerryClient, name: str) -> None:
     """204, and again 204; then 410 for all that adds to it; a finished file of the name stays; restart begins anew."""
-    old, new = some_bytes(1000, seed=2), some_bytes(2000, seed=3)
-    upload(api, name, old)
+    old, new = random_bytes(1000, seed=2), random_bytes(2000, seed=3)
+    upload_file(api, name, old)
     assert api.start(name, len(new), if_exists="replace").status == 201
     for _ in range(2):
-        assert api.request("DELETE", f"/upload/{escape(name)}").status == 204
-    assert problem(api.send_chunk(name, 1, new)) == (410, "upload_cancelled")
-    assert problem(api.sign(name, 1)) == (410, "upload_cancelled")
-    assert problem(api.complete(name)) == (410, "upload_cancelled")
+        assert api.request("DELETE", f"/upload/{quote_filename(name)}").status == 204
+    assert problem_code(api.send_chunk(name, 1, new)) == (410, "upload_cancelled")
+    assert problem_code(api.presign_parts(name, 1)) == (410, "upload_cancelled")
+    assert problem_code(api.complete(name)) == (410, "upload_cancelled")
     assert api.download(name).body == old
 
     started = api.start(name, len(new), if_exists="replace").json
     restarted = api.start(name, len(new) + 1, if_exists="replace", restart=True)
     assert restarted.status == 201
     assert restarted.json["upload_id"] != started["upload_id"]
-    assert problem(api.send_chunk(name, 1, new, upload_id=started["upload_id"])) == (409, "upload_superseded")
-    assert api.request("DELETE", f"/upload?filename={escape(name)}").status == 204
+    assert problem_code(api.send_chunk(name, 1, new, upload_id=started["upload_id"])) == (409, "upload_superseded")
+    assert api.request("DELETE", f"/upload?filename={quote_filename(name)}").status == 204
 
 
-def test_a_replaced_file_is_the_new_one_and_a_deleted_one_is_gone(api: Api, name: str) -> None:
+def test_file_replace_and_delete_take_effect(api: FerryClient, name: str) -> None:
     """Replacing needs to be asked for; a delete answers 204, then 404."""
-    old, new = some_bytes(3000, seed=4), some_bytes(3000, seed=5)
-    first = upload(api, name, old)
-    assert problem(api.start(name, len(new))) == (409, "file_exists")
-    second = upload(api, name, new, if_exists="replace")
+    old, new = random_bytes(3000, seed=4), random_bytes(3000, seed=5)
+    first = upload_file(api, name, old)
+    assert problem_code(api.start(name, len(new))) == (409, "file_exists")
+    second = upload_file(api, name, new, if_exists="replace")
     assert first["etag"] != second["etag"]
     assert api.download(name).body == new
-    assert api.request("DELETE", f"/files/{escape(name)}").status == 204
-    assert problem(api.request("DELETE", f"/files/{escape(name)}")) == (404, "not_found")
-    assert problem(api.request("GET", f"/download/{escape(name)}")) == (404, "not_found")
+    assert api.request("DELETE", f"/files/{quote_filename(name)}").status == 204
+    assert problem_code(api.request("DELETE", f"/files/{quote_filename(name)}")) == (404, "not_found")
+    assert problem_code(api.request("GET", f"/download/{quote_filename(name)}")) == (404, "not_found")

@@ -8,58 +8,64 @@ from dataclasses import dataclass, field, replace
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from admin.registry import Act, Change
-from ferry.ports import Moved
-from ferry.trust import Client, Keyring
+from admin.registry import AuditEntry, ConditionalPut
+from ferry.ports import ConcurrentUpdate
+from ferry.trust import Client, KeySet
 
 
 @dataclass
-class MemoryAccess:
+class MemoryAuthStore:
     """`ferry.ports.AccessStore` and `admin.registry.Registry`. `reads` counts how often the keyring was read.
 
     `meanwhile` is called before each commit: what somebody else does.
     """
 
-    rows: dict[str, Client] = field(default_factory=dict)
-    published: Keyring | None = None
-    history: list[Act] = field(default_factory=list)
-    reads: int = 0
-    meanwhile: Callable[[], object] = lambda: None
+    clients_by_id: dict[str, Client] = field(default_factory=dict)
+    published_key_set: KeySet | None = None
+    audit_entries: list[AuditEntry] = field(default_factory=list)
+    key_set_reads: int = 0
+    before_commit: Callable[[], object] = lambda: None
 
-    def client(self, client_id: str) -> Client | None:
-        return self.rows.get(client_id)
+    def get_client(self, client_id: str) -> Client | None:
+        return self.clients_by_id.get(client_id)
 
     def put_client(self, client: Client) -> None:
-        self.rows[client.client_id] = client
+        self.clients_by_id[client.client_id] = client
 
-    def clients(self) -> Iterable[Client]:
-        return [self.rows[client_id] for client_id in sorted(self.rows)]
+    def list_clients(self) -> Iterable[Client]:
+        return [self.clients_by_id[client_id] for client_id in sorted(self.clients_by_id)]
 
-    def acts(self) -> Iterable[Act]:
-        return sorted(self.history, key=lambda act: act.at, reverse=True)
+    def list_audit_entries(self) -> Iterable[AuditEntry]:
+        return sorted(self.audit_entries, key=lambda act: act.occurred_at, reverse=True)
 
-    def commit(self, act: Act, *, client: Change[Client] | None = None, keyring: Change[Keyring] | None = None) -> None:
-        self.meanwhile()
-        if client is not None and _version(self.client(client.new.client_id)) != _version(client.over):
-            raise Moved
-        if keyring is not None:
-            self.publish(keyring.new, over=keyring.over)
+    def commit(
+        self,
+        entry: AuditEntry,
+        *,
+        client: ConditionalPut[Client] | None = None,
+        key_set: ConditionalPut[KeySet] | None = None,
+    ) -> None:
+        self.before_commit()
+        if client is not None and _version(self.get_client(client.new.client_id)) != _version(client.expected):
+            raise ConcurrentUpdate
+        if key_set is not None:
+            self.put_key_set(key_set.new, expected=key_set.expected)
         if client is not None:
-            over = client.over
+            over = client.expected
             self.put_client(replace(client.new, version=0 if over is None else over.version + 1))
-        self.history.append(act)
+        self.audit_entries.append(entry)
 
-    def keyring(self) -> Keyring | None:
-        self.reads += 1
-        return self.published
+    def get_key_set(self) -> KeySet | None:
+        self.key_set_reads += 1
+        return self.published_key_set
 
-    def publish(self, keyring: Keyring, *, over: Keyring | None) -> None:
-        if _version(self.published) != _version(over):
-            raise Moved
-        self.published = replace(keyring, version=0 if over is None else over.version + 1)
+    def put_key_set(self, key_set: KeySet, *, expected: KeySet | None) -> None:
+        if _version(self.published_key_set) != _version(expected):
+            raise ConcurrentUpdate
+        self.published_key_set = replace(key_set, version=0 if expected is None else expected.version + 1)
 
 
-def _version(row: Client | Keyring | None) -> int | None:
+def _version(row: Client | KeySet | None) -> int | None:
     return None if row is None else row.version
 
 

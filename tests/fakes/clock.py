@@ -23,7 +23,7 @@ class SettableClock:
         return self.now
 
 
-class CountingIds:
+class SequentialIds:
     """Ids of 32 hexadecimal digits, in order, each once: what `Engine.new_id` makes, but foreseeable."""
 
     def __init__(self, first: int = 1) -> None:

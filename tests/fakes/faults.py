@@ -18,16 +18,26 @@ from enum import StrEnum
 from typing import Any, TypeVar, cast
 
 from ferry.errors import BackendUnavailable, Throttled
-from ferry.model import Progress
-from ferry.ports import Moved
+from ferry.model import ProgressShard
+from ferry.ports import ConcurrentUpdate
 
 P = TypeVar("P")
 
-SINGLE_CONDITIONAL_WRITES = frozenset({"opened", "record", "touch", "reschedule", "keep", "acquit", "save_search"})
-NOT_CALLS = frozenset({"after", "presign_part", "presign_get"})
+SINGLE_CONDITIONAL_WRITES = frozenset(
+    {
+        "mark_open",
+        "record_chunk",
+        "record_activity",
+        "reschedule_task",
+        "schedule_object",
+        "unschedule_task",
+        "save_orphan_scan",
+    }
+)
+LOCAL_METHODS = frozenset({"cursor_after", "presign_part", "presign_get"})
 
 
-class Crashed(BaseException):
+class ProcessCrashed(BaseException):
     """The process is gone: nothing it might still have done happens. No `except Exception` may catch it."""
 
 
@@ -36,9 +46,9 @@ class Fault(StrEnum):
 
     UNAVAILABLE = "unavailable"
     """`BackendUnavailable`, and no effect."""
-    LOST_ANSWER = "lost answer"
+    LOST_RESPONSE = "lost response"
     """The effect, and then `BackendUnavailable`."""
-    REPEATED = "repeated"
+    SDK_RETRY = "sdk_retry"
     """The effect, and then `Moved`: the SDK repeated a conditional write whose answer was lost. Transactions carry a
     token and cannot meet this; nor can a call without a condition. To both it does nothing.
     """
@@ -48,13 +58,13 @@ class Fault(StrEnum):
     """The effect, and then `Crashed`."""
     THROTTLED = "throttled"
     """`Throttled`, and no effect: the backend still had too much to do after the adapter's own tries."""
-    DEADLINE_AT = "deadline at"
+    TIMEOUT_BEFORE = "timeout before"
     """The call takes so long that the function is ended before it has an effect: `Crashed`, and the clock is beyond
     every lease and budget of that process.
     """
-    DEADLINE_AFTER = "deadline after"
+    TIMEOUT_AFTER = "timeout after"
     """The same, but the effect was there."""
-    LATE = "late"
+    DELAYED_EFFECT = "delayed_effect"
     """The function was ended with the call on its way: it takes effect at `Script.land`, when others have moved on."""
     SLOW = "slow"
     """The effect, but it takes so long that the clock is beyond every lease; and the process goes on, knowing nothing
@@ -62,7 +72,7 @@ class Fault(StrEnum):
     """
 
 
-Step = Fault | Callable[[], object]
+FaultStep = Fault | Callable[[], object]
 """A fault, or something that another actor does just before the call."""
 
 
@@ -78,7 +88,7 @@ class Call:
 
 
 @dataclass
-class Log:
+class CallLog:
     """Every call, in the order in which they began. Ports may share one."""
 
     calls: list[Call] = field(default_factory=list)
@@ -99,41 +109,41 @@ class Log:
 
 
 @dataclass
-class Script:
+class FaultPlan:
     """Which calls fail: by their number in the log, or as (method, n) for the n-th call of that name, from 1.
 
     Once it has crashed, every later call of the same process raises `Crashed` too: what runs after a crash is another
     process, with another script. `jump` moves the clock beyond what the process may take.
     """
 
-    steps: Mapping[int | tuple[str, int], Step] = field(default_factory=dict)
+    steps: Mapping[int | tuple[str, int], FaultStep] = field(default_factory=dict)
     crashed: bool = False
-    jump: Callable[[], object] = lambda: None
-    under_way: list[Callable[[], object]] = field(default_factory=list)
+    advance_clock: Callable[[], object] = lambda: None
+    in_flight: list[Callable[[], object]] = field(default_factory=list)
 
-    def step(self, call: Call, nth: int) -> Step | None:
+    def step(self, call: Call, nth: int) -> FaultStep | None:
         return self.steps.get(call.number, self.steps.get((call.method, nth)))
 
-    def land(self) -> None:
+    def apply_in_flight(self) -> None:
         """What was on its way when its process ended takes effect now, if it still can; nobody hears of it."""
-        for effect in self.under_way:
+        for effect in self.in_flight:
             with suppress(Exception):
                 effect()
-        self.under_way.clear()
+        self.in_flight.clear()
 
 
-class Faulty:
+class FaultInjector:
     """Stands before a port and obeys a script. Use `faulty`, which keeps the port's type."""
 
-    def __init__(self, port: object, script: Script, log: Log) -> None:
+    def __init__(self, port: object, plan: FaultPlan, log: CallLog) -> None:
         self._port = port
-        self._script = script
+        self._plan = plan
         self._log = log
         self._seen: dict[str, int] = {}
 
     def __getattr__(self, name: str) -> object:
         found = getattr(self._port, name)
-        if name.startswith("_") or name in NOT_CALLS or not callable(found):
+        if name.startswith("_") or name in LOCAL_METHODS or not callable(found):
             return found
 
         def call(*args: object, **kwargs: object) -> object:
@@ -144,12 +154,12 @@ class Faulty:
     def _call(
         self, name: str, method: Callable[..., object], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> object:
-        if self._script.crashed:
-            raise Crashed(name)
+        if self._plan.crashed:
+            raise ProcessCrashed(name)
         call = self._log.add(type(self._port).__name__, name, args, kwargs)
         with self._log.lock:
             nth = self._seen[name] = self._seen.get(name, 0) + 1
-        step = self._script.step(call, nth)
+        step = self._plan.step(call, nth)
         if isinstance(step, Fault):
             self._before(step, call, lambda: method(*args, **kwargs))
         elif step is not None:
@@ -164,28 +174,28 @@ class Faulty:
             raise BackendUnavailable(f"call {call.number}, {call.method}, failed by script")
         if fault is Fault.THROTTLED:
             raise Throttled(f"call {call.number}, {call.method}, was throttled by script")
-        if fault in {Fault.DEADLINE_AT, Fault.LATE}:
-            self._script.jump()
-        if fault is Fault.LATE:
-            self._script.under_way.append(effect)
-        if fault in {Fault.CRASH_BEFORE, Fault.DEADLINE_AT, Fault.LATE}:
+        if fault in {Fault.TIMEOUT_BEFORE, Fault.DELAYED_EFFECT}:
+            self._plan.advance_clock()
+        if fault is Fault.DELAYED_EFFECT:
+            self._plan.in_flight.append(effect)
+        if fault in {Fault.CRASH_BEFORE, Fault.TIMEOUT_BEFORE, Fault.DELAYED_EFFECT}:
             raise self._crash(call)
 
     def _after(self, fault: Fault, call: Call, result: object) -> None:
-        if fault in {Fault.SLOW, Fault.DEADLINE_AFTER}:
-            self._script.jump()
-        if fault is Fault.REPEATED and call.method in SINGLE_CONDITIONAL_WRITES:
-            raise Moved(result if isinstance(result, Progress) else None)
-        if fault is Fault.LOST_ANSWER:
+        if fault in {Fault.SLOW, Fault.TIMEOUT_AFTER}:
+            self._plan.advance_clock()
+        if fault is Fault.SDK_RETRY and call.method in SINGLE_CONDITIONAL_WRITES:
+            raise ConcurrentUpdate(result if isinstance(result, ProgressShard) else None)
+        if fault is Fault.LOST_RESPONSE:
             raise BackendUnavailable(f"the answer of call {call.number}, {call.method}, was lost by script")
-        if fault in {Fault.CRASH_AFTER, Fault.DEADLINE_AFTER}:
+        if fault in {Fault.CRASH_AFTER, Fault.TIMEOUT_AFTER}:
             raise self._crash(call)
 
-    def _crash(self, call: Call) -> Crashed:
-        self._script.crashed = True
-        return Crashed(f"call {call.number}, {call.method}")
+    def _crash(self, call: Call) -> ProcessCrashed:
+        self._plan.crashed = True
+        return ProcessCrashed(f"call {call.number}, {call.method}")
 
 
-def faulty(port: P, script: Script | None = None, log: Log | None = None) -> P:
+def with_faults(port: P, plan: FaultPlan | None = None, log: CallLog | None = None) -> P:
     """`port` behind a `Faulty`; without a script it only writes down the calls."""
-    return cast(P, Faulty(port, script or Script(), log or Log()))
+    return cast(P, FaultInjector(port, plan or FaultPlan(), log or CallLog()))

@@ -8,20 +8,32 @@ from dataclasses import replace
 from typing import Any
 
 from ferry.aws import cursors
-from ferry.model import Claim, Deletion, DueKind, File, Progress, Quota, Session, Slot, State, StoredObject, Upload
-from ferry.ports import Moved, Page
-from tests.fakes.ledger_cleanup import CleanupMemory
-from tests.fakes.ledger_rows import Name, Rows
-from tests.fakes.listings import epoch_seconds, forgetting, name_at, names_after
-from tests.fakes.quotas import count, marked
+from ferry.model import (
+    ChunkDigest,
+    CleanupTaskKind,
+    CurrentUpload,
+    DeletedFile,
+    File,
+    ProgressShard,
+    Quota,
+    StoredObject,
+    Upload,
+    UploadRecord,
+    UploadState,
+)
+from ferry.ports import ConcurrentUpdate, Page
+from tests.fakes.ledger_cleanup import MemoryCleanupRepository
+from tests.fakes.ledger_rows import NameKey, Rows
+from tests.fakes.listings import match_lost_chunks, name_from_cursor, names_after, require_epoch_seconds
+from tests.fakes.quotas import add_usage, quota_identity
 
 
-class MemoryLedger(CleanupMemory):
+class MemoryUploadRepository(MemoryCleanupRepository):
     """A `ferry.ports.Ledger`. Tests may look into `rows`, and go back in time with `snapshot` and `restore`."""
 
     def __init__(self) -> None:
         super().__init__(Rows())
-        self.was_set_back = False
+        self.was_restored = False
 
     def snapshot(self) -> Rows:
         """What a point-in-time backup would hold."""
@@ -31,334 +43,374 @@ class MemoryLedger(CleanupMemory):
     def restore(self, rows: Rows) -> None:
         with self._lock:
             self.rows = copy.deepcopy(rows)
-            self.was_set_back = True
+            self.was_restored = True
 
     # Reads
 
-    def file(self, ns: str, name: str) -> File | None:
+    def get_file(self, ns: str, name: str) -> File | None:
         with self._lock:
             return self.rows.files.get((ns, name))
 
-    def slot(self, ns: str, name: str) -> Slot | None:
+    def get_current_upload(self, ns: str, name: str) -> CurrentUpload | None:
         with self._lock:
-            return self.rows.slots.get((ns, name))
+            return self.rows.current_uploads.get((ns, name))
 
-    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None, Quota | None]:
+    def get_name(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, Quota | None]:
         with self._lock:
-            return self.file(ns, name), self.slot(ns, name), self.rows.quotas.get(ns)
+            return self.get_file(ns, name), self.get_current_upload(ns, name), self.rows.quotas.get(ns)
 
-    def upload(self, upload_id: str) -> Upload | None:
+    def get_upload(self, upload_id: str) -> Upload | None:
         with self._lock:
-            session = self.rows.sessions.get(upload_id)
+            session = self.rows.records.get(upload_id)
             if session is None:
                 return None
-            stripes = self.rows.stripes.get(upload_id, {})
+            stripes = self.rows.shards.get(upload_id, {})
             return Upload(session, tuple(stripes[number] for number in sorted(stripes)))
 
-    def files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
+    def list_files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
         listing = ("files", ns, prefix)
-        after = name_at(cursor, listing, prefix)
+        after = name_from_cursor(cursor, listing, prefix)
         with self._lock:
             names = names_after(self.rows.files, ns, after)
             found = [self.rows.files[ns, name] for name in names if name.startswith(prefix)]
         more = cursors.encode(listing, [found[limit - 1].name]) if len(found) > limit else None
         return Page(found[:limit], more)
 
-    def open_slots(self, ns: str, cursor: str | None, limit: int) -> Page[Slot]:
-        listing = ("slots", ns)
-        after = name_at(cursor, listing)
+    def list_open_uploads(self, ns: str, cursor: str | None, limit: int) -> Page[CurrentUpload]:
+        listing = ("open_uploads", ns)
+        after = name_from_cursor(cursor, listing)
         with self._lock:
-            names = names_after(self.rows.slots, ns, after)
-            page = [self.rows.slots[ns, name] for name in names[:limit]]
+            names = names_after(self.rows.current_uploads, ns, after)
+            page = [self.rows.current_uploads[ns, name] for name in names[:limit]]
         more = cursors.encode(listing, [page[-1].name]) if len(names) > limit else None
-        return Page([slot for slot in page if slot.open], more)
+        return Page([slot for slot in page if slot.in_progress], more)
 
-    def after(self, slot: Slot) -> str:
-        return cursors.encode(("slots", slot.ns), [slot.name])
+    def cursor_after(self, current_upload: CurrentUpload) -> str:
+        return cursors.encode(("open_uploads", current_upload.ns), [current_upload.name])
 
-    def claims(self, upload_id: str, part: int) -> Mapping[int, Claim]:
+    def get_chunk_digests(self, upload_id: str, part_number: int) -> Mapping[int, ChunkDigest]:
         with self._lock:
-            return dict(self.rows.claims.get(upload_id, {}).get(part, {}))
+            return dict(self.rows.chunk_digests.get(upload_id, {}).get(part_number, {}))
 
-    def all_claims(self, upload_id: str) -> Mapping[int, Mapping[int, Claim]]:
+    def get_all_chunk_digests(self, upload_id: str) -> Mapping[int, Mapping[int, ChunkDigest]]:
         with self._lock:
-            return copy.deepcopy(self.rows.claims.get(upload_id, {}))
+            return copy.deepcopy(self.rows.chunk_digests.get(upload_id, {}))
 
     # The life of an upload
 
-    def begin(self, session: Session, *, over: Slot | None, due: int, within: Quota | None = None) -> None:
-        name = (session.ns, session.name)
+    def create_upload(
+        self, record: UploadRecord, *, expected: CurrentUpload | None, due_at: int, quota: Quota | None = None
+    ) -> None:
+        name = (record.ns, record.name)
         with self._lock:
-            found = self.rows.slots.get(name)
-            _demand(session.upload_id not in self.rows.sessions)
-            _demand(found is None if over is None else _same(found, over) and not over.open)
-            if session.counted and within is not None:
-                used, size = self.rows.quotas[session.ns], session.grid.size
-                _demand(within.max_bytes is None or used.bytes + size <= within.max_bytes)
-                _demand(within.max_uploads is None or used.uploads < within.max_uploads)
-                count(self.rows, session.ns, size, 1)
-            self.rows.sessions[session.upload_id] = session
-            self.rows.stripes[session.upload_id] = {
-                number: Progress(number, open=True, touched=session.created)
-                for number in range(session.grid.stripe_count)
+            found = self.rows.current_uploads.get(name)
+            _require(record.upload_id not in self.rows.records)
+            _require(found is None if expected is None else _is_unchanged(found, expected) and not expected.in_progress)
+            if record.counted_in_quota and quota is not None:
+                used, size = self.rows.quotas[record.ns], record.layout.size
+                _require(quota.max_bytes is None or used.used_bytes + size <= quota.max_bytes)
+                _require(quota.max_uploads is None or used.open_uploads < quota.max_uploads)
+                add_usage(self.rows, record.ns, size, 1)
+            self.rows.records[record.upload_id] = record
+            self.rows.shards[record.upload_id] = {
+                number: ProgressShard(number, open=True, last_activity_at=record.created_at)
+                for number in range(record.layout.shard_count)
             }
-            self.rows.slots[name] = Slot(*name, session.upload_id, open=True)
+            self.rows.current_uploads[name] = CurrentUpload(*name, record.upload_id, in_progress=True)
             self.rows.ttls.pop(name, None)
-            self.rows.dues[DueKind.SESSION, session.upload_id] = due
+            self.rows.task_due_times[CleanupTaskKind.UPLOAD, record.upload_id] = due_at
 
-    def opened(self, upload_id: str, multipart_id: str | None, *, due: int, untold: bool = False) -> None:
+    def mark_open(self, upload_id: str, multipart_id: str | None, *, due_at: int, event_pending: bool = False) -> None:
         with self._lock:
-            self._session(upload_id, State.CREATING)
-            self._move(upload_id, due=due, state=State.OPEN, multipart_id=multipart_id, untold=untold)
-
-    def claim(self, upload_id: str, part: int, index: int, claim: Claim) -> Mapping[int, Claim]:
-        with self._lock:
-            claims = self.rows.claims.setdefault(upload_id, {}).setdefault(part, {})
-            claims.setdefault(index, claim)
-            return dict(claims)
-
-    def record(self, upload_id: str, seen: Progress, bit: int, length: int, *, only_chunks: bool, now: int) -> Progress:
-        with self._lock:
-            row = self.rows.stripes.get(upload_id, {}).get(seen.stripe)
-            epochs = (seen.epoch,) if seen.to_be_folded else (seen.epoch, seen.epoch + 1)
-            if row is None or not row.open or row.epoch not in epochs or (only_chunks and row.direct):
-                raise Moved(row)
-            if bit in row.recent or bit in row.before:
-                raise Moved(row)
-            fold: dict[str, Any] = {}
-            if seen.to_be_folded:
-                fold = {"bits": seen.folded, "before": row.recent, "recent": frozenset(), "epoch": row.epoch + 1}
-            row = replace(row, **fold)
-            return self._stripe(
-                upload_id,
-                row,
-                recent=row.recent | {bit},
-                received=row.received + length,
-                version=row.version + 1,
-                touched=now,
+            self._require_record(upload_id, UploadState.CREATING)
+            self._update_record(
+                upload_id, due_at=due_at, state=UploadState.OPEN, multipart_id=multipart_id, event_pending=event_pending
             )
 
-    def mark_direct(self, upload: Upload, *, now: int) -> None:
-        upload_id = upload.session.upload_id
+    def put_chunk_digest(
+        self, upload_id: str, part_number: int, chunk_index: int, chunk_digest: ChunkDigest
+    ) -> Mapping[int, ChunkDigest]:
         with self._lock:
-            for row in [self._open_stripe(upload_id, seen.stripe) for seen in upload.stripes]:
-                self._stripe(upload_id, row, direct=True, touched=now, version=row.version + 1)
+            claims = self.rows.chunk_digests.setdefault(upload_id, {}).setdefault(part_number, {})
+            claims.setdefault(chunk_index, chunk_digest)
+            return dict(claims)
 
-    def touch(self, upload_id: str, *, now: int) -> None:
+    def record_chunk(
+        self,
+        upload_id: str,
+        expected: ProgressShard,
+        bit: int,
+        length_bytes: int,
+        *,
+        require_no_presigned: bool,
+        now: int,
+    ) -> ProgressShard:
         with self._lock:
-            row = self._open_stripe(upload_id, 0)
-            self._stripe(upload_id, row, touched=now, version=row.version + 1)
+            row = self.rows.shards.get(upload_id, {}).get(expected.index)
+            epochs = (expected.epoch,) if expected.needs_compaction else (expected.epoch, expected.epoch + 1)
+            if (
+                row is None
+                or not row.open
+                or row.epoch not in epochs
+                or (require_no_presigned and row.has_presigned_parts)
+            ):
+                raise ConcurrentUpdate(row)
+            if bit in row.recent_bits or bit in row.previous_bits:
+                raise ConcurrentUpdate(row)
+            fold: dict[str, Any] = {}
+            if expected.needs_compaction:
+                fold = {
+                    "bits": expected.compacted_bits,
+                    "previous_bits": row.recent_bits,
+                    "recent_bits": frozenset(),
+                    "epoch": row.epoch + 1,
+                }
+            row = replace(row, **fold)
+            return self._update_shard(
+                upload_id,
+                row,
+                recent_bits=row.recent_bits | {bit},
+                received_bytes=row.received_bytes + length_bytes,
+                version=row.version + 1,
+                last_activity_at=now,
+            )
 
-    def lease(
+    def mark_presigned(self, upload: Upload, *, now: int) -> None:
+        upload_id = upload.record.upload_id
+        with self._lock:
+            for row in [self._require_open_shard(upload_id, seen.index) for seen in upload.shards]:
+                self._update_shard(
+                    upload_id, row, has_presigned_parts=True, last_activity_at=now, version=row.version + 1
+                )
+
+    def record_activity(self, upload_id: str, *, now: int) -> None:
+        with self._lock:
+            row = self._require_open_shard(upload_id, 0)
+            self._update_shard(upload_id, row, last_activity_at=now, version=row.version + 1)
+
+    def acquire_lease(
         self,
         upload: Upload,
         *,
-        attempt: str,
-        until: int,
+        lease_id: str,
+        expires_at: int,
         now: int,
-        replace: bool,
+        replace_existing: bool,
         crc32c: int | None,
-        after: str | None = None,
+        previous_lease_id: str | None = None,
     ) -> Upload:
-        upload_id = upload.session.upload_id
+        upload_id = upload.record.upload_id
         with self._lock:
-            session = self._session(upload_id, State.OPEN, State.COMPLETING)
-            _demand(session.version == upload.session.version)
-            handed_on = after is not None and session.attempt == after
-            _demand(session.state is State.OPEN or session.lease_until < now or handed_on)
-            _demand([row.version for row in self._present(upload)] == [seen.version for seen in upload.stripes])
-            self._close(upload)
-            self._move(
+            session = self._require_record(upload_id, UploadState.OPEN, UploadState.COMPLETING)
+            _require(session.version == upload.record.version)
+            handed_on = previous_lease_id is not None and session.lease_id == previous_lease_id
+            _require(session.state is UploadState.OPEN or session.lease_expires_at < now or handed_on)
+            _require([row.version for row in self._require_shards(upload)] == [seen.version for seen in upload.shards])
+            self._close_shards(upload)
+            self._update_record(
                 upload_id,
-                due=until,
-                state=State.COMPLETING,
-                attempt=attempt,
-                lease_until=until,
-                leased_at=now if session.leased_at is None else session.leased_at,
-                lease_replace=replace,
+                due_at=expires_at,
+                state=UploadState.COMPLETING,
+                lease_id=lease_id,
+                lease_expires_at=expires_at,
+                first_leased_at=now if session.first_leased_at is None else session.first_leased_at,
+                lease_replace_existing=replace_existing,
                 lease_crc32c=crc32c,
             )
-            return Upload(self.rows.sessions[upload_id], tuple(self._present(upload)))
+            return Upload(self.rows.records[upload_id], tuple(self._require_shards(upload)))
 
-    def unlease(
-        self, upload: Upload, *, attempt: str, made: StoredObject | None, forget: Iterable[int], due: int
+    def release_lease(
+        self,
+        upload: Upload,
+        *,
+        lease_id: str,
+        stored_object: StoredObject | None,
+        lost_chunks: Iterable[int],
+        due_at: int,
     ) -> None:
-        upload_id = upload.session.upload_id
+        upload_id = upload.record.upload_id
         with self._lock:
-            session = self._leased(upload_id, attempt)
-            if made is None:
-                stripes = forgetting(self._present(upload), upload, forget)
-                _demand(all(row.epoch == seen.epoch for row, seen, lost in stripes if lost))
+            session = self._require_lease(upload_id, lease_id)
+            if stored_object is None:
+                stripes = match_lost_chunks(self._require_shards(upload), upload, lost_chunks)
+                _require(all(row.epoch == seen.epoch for row, seen, lost in stripes if lost))
                 for row, _, lost in stripes:
-                    self._reopen(upload, row, lost)
-            self._move(
+                    self._reopen_shard(upload, row, lost)
+            self._update_record(
                 upload_id,
-                due=due,
-                state=State.OPEN,
-                attempt=None,
-                lease_until=0,
-                lease_replace=False,
+                due_at=due_at,
+                state=UploadState.OPEN,
+                lease_id=None,
+                lease_expires_at=0,
+                lease_replace_existing=False,
                 lease_crc32c=None,
-                made=made or session.made,
+                stored_object=stored_object or session.stored_object,
             )
 
-    def finish(
+    def commit_file(
         self,
-        session: Session,
+        record: UploadRecord,
         file: File,
         *,
-        over: File | None,
-        stages_due: int,
-        object_due: int,
-        ttl: int,
-        tell_by: int | None = None,
+        replaced_file: File | None,
+        staged_chunks_due_at: int,
+        object_due_at: int,
+        ttl_epoch_seconds: int,
+        publish_deadline: int | None = None,
     ) -> None:
         name = (file.ns, file.name)
         with self._lock:
-            self._leased(session.upload_id, session.attempt)
+            self._require_lease(record.upload_id, record.lease_id)
             found = self.rows.files.get(name)
-            _demand((found and marked(found)) == (over and marked(over)))
-            self._release(name, session.upload_id, epoch_seconds(ttl))
+            _require((found and quota_identity(found)) == (replaced_file and quota_identity(replaced_file)))
+            self._release_name(name, record.upload_id, require_epoch_seconds(ttl_epoch_seconds))
             self.rows.files[name] = file
-            freed = over.size if over is not None and over.counted else 0
-            count(self.rows, session.ns, -freed, -int(session.counted))
-            self._move(
-                session.upload_id,
-                due=tell_by,
-                untold=tell_by is not None,
-                state=State.COMPLETE,
-                answer=file,
-                replaced=over and over.upload_id,
-                ended=file.uploaded_at,
-                attempt=None,
-                lease_until=0,
+            freed = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
+            add_usage(self.rows, record.ns, -freed, -int(record.counted_in_quota))
+            self._update_record(
+                record.upload_id,
+                due_at=publish_deadline,
+                event_pending=publish_deadline is not None,
+                state=UploadState.COMPLETE,
+                file=file,
+                replaced_upload_id=replaced_file and replaced_file.upload_id,
+                ended_at=file.uploaded_at,
+                lease_id=None,
+                lease_expires_at=0,
             )
-            if tell_by is None:
-                self.rows.ttls[session.upload_id,] = ttl
-            self.rows.objects[session.upload_id] = name
-            self.rows.dues[DueKind.STAGES, session.upload_id] = stages_due
-            if over is not None:
-                self.rows.objects[over.upload_id] = name
-                self.rows.dues[DueKind.OBJECT, over.upload_id] = object_due
+            if publish_deadline is None:
+                self.rows.ttls[record.upload_id,] = ttl_epoch_seconds
+            self.rows.object_owners[record.upload_id] = name
+            self.rows.task_due_times[CleanupTaskKind.STAGED_CHUNKS, record.upload_id] = staged_chunks_due_at
+            if replaced_file is not None:
+                self.rows.object_owners[replaced_file.upload_id] = name
+                self.rows.task_due_times[CleanupTaskKind.OBJECT, replaced_file.upload_id] = object_due_at
 
-    def end(self, upload: Upload, state: State, *, now: int, ttl: int, attempt: str | None = None) -> None:
-        upload_id = upload.session.upload_id
+    def terminate(
+        self, upload: Upload, state: UploadState, *, now: int, ttl_epoch_seconds: int, lease_id: str | None = None
+    ) -> None:
+        upload_id = upload.record.upload_id
         with self._lock:
-            if attempt is None:
-                _demand(upload.session.state in (State.CREATING, State.OPEN))
-                session = self._session(upload_id, upload.session.state)
-                _demand(session.counted == upload.session.counted)
+            if lease_id is None:
+                _require(upload.record.state in (UploadState.CREATING, UploadState.OPEN))
+                session = self._require_record(upload_id, upload.record.state)
+                _require(session.counted_in_quota == upload.record.counted_in_quota)
             else:
-                session = self._leased(upload_id, attempt)
-            if state is State.EXPIRED:
-                _demand([row.touched for row in self._present(upload)] == [seen.touched for seen in upload.stripes])
-            self._present(upload)
-            self._release((session.ns, session.name), upload_id, epoch_seconds(ttl))
-            self._close(upload)
-            if session.counted:
-                count(self.rows, session.ns, -session.grid.size, -1)
-            self._move(upload_id, due=now, state=state, ended=now, attempt=None, lease_until=0)
+                session = self._require_lease(upload_id, lease_id)
+            if state is UploadState.EXPIRED:
+                _require(
+                    [row.last_activity_at for row in self._require_shards(upload)]
+                    == [seen.last_activity_at for seen in upload.shards]
+                )
+            self._require_shards(upload)
+            self._release_name((session.ns, session.name), upload_id, require_epoch_seconds(ttl_epoch_seconds))
+            self._close_shards(upload)
+            if session.counted_in_quota:
+                add_usage(self.rows, session.ns, -session.layout.size, -1)
+            self._update_record(upload_id, due_at=now, state=state, ended_at=now, lease_id=None, lease_expires_at=0)
 
-    def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:
+    def mark_purged(self, upload_id: str, *, staged_chunks_due_at: int, ttl_epoch_seconds: int) -> None:
         with self._lock:
-            self._session(upload_id, State.CANCELLED, State.EXPIRED)
-            self._move(upload_id, due=None, swept=True, untold=False)
-            self.rows.ttls[upload_id,] = epoch_seconds(ttl)
-            self.rows.dues[DueKind.STAGES, upload_id] = stages_due
+            self._require_record(upload_id, UploadState.CANCELLED, UploadState.EXPIRED)
+            self._update_record(upload_id, due_at=None, purged=True, event_pending=False)
+            self.rows.ttls[upload_id,] = require_epoch_seconds(ttl_epoch_seconds)
+            self.rows.task_due_times[CleanupTaskKind.STAGED_CHUNKS, upload_id] = staged_chunks_due_at
 
-    def told(self, session: Session, *, due: int | None, ttl: int | None = None) -> None:
+    def clear_pending_event(
+        self, record: UploadRecord, *, due_at: int | None, ttl_epoch_seconds: int | None = None
+    ) -> None:
         with self._lock:
-            found = self._session(session.upload_id, session.state)
-            self._move(session.upload_id, due=due, untold=False, version=found.version)
-            if ttl is not None:
-                self.rows.ttls[session.upload_id,] = epoch_seconds(ttl)
+            found = self._require_record(record.upload_id, record.state)
+            self._update_record(record.upload_id, due_at=due_at, event_pending=False, version=found.version)
+            if ttl_epoch_seconds is not None:
+                self.rows.ttls[record.upload_id,] = require_epoch_seconds(ttl_epoch_seconds)
 
-    def delete_file(self, file: File, *, object_due: int, now: int, tell_by: int | None = None) -> None:
+    def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
         with self._lock:
             found = self.rows.files.get((file.ns, file.name))
-            _demand(found is not None and marked(found) == marked(file))
-            count(self.rows, file.ns, -file.size if file.counted else 0, 0)
+            _require(found is not None and quota_identity(found) == quota_identity(file))
+            add_usage(self.rows, file.ns, -file.size if file.counted_in_quota else 0, 0)
             del self.rows.files[file.ns, file.name]
-            self.rows.objects[file.upload_id] = (file.ns, file.name)
-            self.rows.dues[DueKind.OBJECT, file.upload_id] = object_due
-            if tell_by is not None:
-                self.rows.dues[DueKind.DELETED, file.upload_id] = tell_by
-                self.rows.deletions[file.upload_id] = Deletion(file, now)
+            self.rows.object_owners[file.upload_id] = (file.ns, file.name)
+            self.rows.task_due_times[CleanupTaskKind.OBJECT, file.upload_id] = object_due_at
+            if publish_deadline is not None:
+                self.rows.task_due_times[CleanupTaskKind.DELETION_EVENT, file.upload_id] = publish_deadline
+                self.rows.deleted_files[file.upload_id] = DeletedFile(file, now)
 
-    def deletion(self, upload_id: str) -> Deletion | None:
+    def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
         with self._lock:
-            return self.rows.deletions.get(upload_id)
+            return self.rows.deleted_files.get(upload_id)
 
     # Within the lock
 
-    def _session(self, upload_id: str, *states: State) -> Session:
-        session = self.rows.sessions.get(upload_id)
+    def _require_record(self, upload_id: str, *states: UploadState) -> UploadRecord:
+        session = self.rows.records.get(upload_id)
         if session is None or session.state not in states:
-            raise Moved
+            raise ConcurrentUpdate
         return session
 
-    def _leased(self, upload_id: str, attempt: str | None) -> Session:
-        session = self._session(upload_id, State.COMPLETING)
-        _demand(session.attempt == attempt)
+    def _require_lease(self, upload_id: str, lease_id: str | None) -> UploadRecord:
+        session = self._require_record(upload_id, UploadState.COMPLETING)
+        _require(session.lease_id == lease_id)
         return session
 
-    def _move(self, upload_id: str, **changes: Any) -> None:
-        """Change the session; `due=None` takes it off the index, no `due` leaves it as it is."""
-        if "due" in changes:
-            due = changes.pop("due")
+    def _update_record(self, upload_id: str, **changes: Any) -> None:
+        """Change the session; `due_at=None` takes it off the index, no `due` leaves it as it is."""
+        if "due_at" in changes:
+            due = changes.pop("due_at")
             if due is None:
-                self.rows.dues.pop((DueKind.SESSION, upload_id), None)
+                self.rows.task_due_times.pop((CleanupTaskKind.UPLOAD, upload_id), None)
             else:
-                self.rows.dues[DueKind.SESSION, upload_id] = due
-        session = self.rows.sessions[upload_id]
-        self.rows.sessions[upload_id] = replace(session, **{"version": session.version + 1} | changes)
+                self.rows.task_due_times[CleanupTaskKind.UPLOAD, upload_id] = due
+        session = self.rows.records[upload_id]
+        self.rows.records[upload_id] = replace(session, **{"version": session.version + 1} | changes)
 
-    def _stripe(self, upload_id: str, row: Progress, **changes: Any) -> Progress:
-        changed = self.rows.stripes[upload_id][row.stripe] = replace(row, **changes)
+    def _update_shard(self, upload_id: str, row: ProgressShard, **changes: Any) -> ProgressShard:
+        changed = self.rows.shards[upload_id][row.index] = replace(row, **changes)
         return changed
 
-    def _open_stripe(self, upload_id: str, number: int) -> Progress:
-        row = self.rows.stripes.get(upload_id, {}).get(number)
+    def _require_open_shard(self, upload_id: str, shard_index: int) -> ProgressShard:
+        row = self.rows.shards.get(upload_id, {}).get(shard_index)
         if row is None or not row.open:
-            raise Moved
+            raise ConcurrentUpdate
         return row
 
-    def _present(self, upload: Upload) -> list[Progress]:
-        rows = self.rows.stripes.get(upload.session.upload_id, {})
-        _demand(all(seen.stripe in rows for seen in upload.stripes))
-        return [rows[seen.stripe] for seen in upload.stripes]
+    def _require_shards(self, upload: Upload) -> list[ProgressShard]:
+        rows = self.rows.shards.get(upload.record.upload_id, {})
+        _require(all(seen.index in rows for seen in upload.shards))
+        return [rows[seen.index] for seen in upload.shards]
 
-    def _close(self, upload: Upload) -> None:
-        for row in self._present(upload):
-            self._stripe(upload.session.upload_id, row, open=False, epoch=row.epoch + 2)
+    def _close_shards(self, upload: Upload) -> None:
+        for row in self._require_shards(upload):
+            self._update_shard(upload.record.upload_id, row, open=False, epoch=row.epoch + 2)
 
-    def _reopen(self, upload: Upload, row: Progress, lost: list[int]) -> None:
+    def _reopen_shard(self, upload: Upload, row: ProgressShard, lost: list[int]) -> None:
         changes: dict[str, Any] = {"open": True, "epoch": row.epoch + 2, "version": row.version + 1}
-        grid = upload.session.grid
+        grid = upload.record.layout
         if lost:
             bits = row.all_bits
             for index in lost:
-                bits &= ~(1 << grid.bit_of_chunk(index))
+                bits &= ~(1 << grid.bit_for_chunk(index))
             changes |= {
                 "bits": bits,
-                "recent": frozenset(),
-                "before": frozenset(),
-                "received": row.received - sum(grid.length_of_chunk(index) for index in lost),
+                "recent_bits": frozenset(),
+                "previous_bits": frozenset(),
+                "received_bytes": row.received_bytes - sum(grid.chunk_length(index) for index in lost),
             }
-        self._stripe(upload.session.upload_id, row, **changes)
+        self._update_shard(upload.record.upload_id, row, **changes)
 
-    def _release(self, name: Name, upload_id: str, ttl: int) -> None:
-        slot = self.rows.slots.get(name)
+    def _release_name(self, name: NameKey, upload_id: str, ttl_epoch_seconds: int) -> None:
+        slot = self.rows.current_uploads.get(name)
         if slot is None or slot.upload_id != upload_id:
-            raise Moved
-        self.rows.slots[name] = replace(slot, open=False)
-        self.rows.ttls[name] = ttl
+            raise ConcurrentUpdate
+        self.rows.current_uploads[name] = replace(slot, in_progress=False)
+        self.rows.ttls[name] = ttl_epoch_seconds
 
 
-def _demand(condition: bool) -> None:
+def _require(condition: bool) -> None:
     if not condition:
-        raise Moved
+        raise ConcurrentUpdate
 
 
-def _same(found: Slot | None, over: Slot) -> bool:
-    return found is not None and found.upload_id == over.upload_id and found.open == over.open
+def _is_unchanged(found: CurrentUpload | None, expected: CurrentUpload) -> bool:
+    return found is not None and found.upload_id == expected.upload_id and found.in_progress == expected.in_progress

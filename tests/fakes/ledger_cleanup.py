@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ferry.aws import cursors
-from ferry.model import Due, DueKind, Search, Session
-from ferry.ports import Moved, Page
-from tests.fakes.ledger_rows import Name, Rows
+from ferry.model import CleanupTask, CleanupTaskKind, OrphanScan, UploadRecord
+from ferry.ports import ConcurrentUpdate, Page
+from tests.fakes.ledger_rows import NameKey, Rows
 
 
-class CleanupMemory:
+class MemoryCleanupRepository:
     """The part of `ferry.ports.Ledger` that is the clean-up's, over rows in memory."""
 
     def __init__(self, rows: Rows) -> None:
@@ -21,74 +21,78 @@ class CleanupMemory:
 
     # What is due
 
-    def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
-        listing = ("due",)
+    def list_due_tasks(self, now: int, cursor: str | None, limit: int) -> Page[CleanupTask]:
+        listing = ("due_tasks",)
         at = cursors.decode(cursor, listing, "nss") if cursor is not None else None
         with self._lock:
-            found = [Due(kind, subject, due) for (kind, subject), due in self.rows.dues.items() if due <= now]
-        found.sort(key=_position)
-        rest = [entry for entry in found if at is None or _position(entry) > at]
-        more = cursors.encode(listing, _position(rest[limit - 1])) if len(rest) > limit else None
+            found = [
+                CleanupTask(kind, subject, due)
+                for (kind, subject), due in self.rows.task_due_times.items()
+                if due <= now
+            ]
+        found.sort(key=_sort_key)
+        rest = [entry for entry in found if at is None or _sort_key(entry) > at]
+        more = cursors.encode(listing, _sort_key(rest[limit - 1])) if len(rest) > limit else None
         return Page(rest[:limit], more)
 
-    def reschedule(self, entry: Due, due: int) -> None:
+    def reschedule_task(self, task: CleanupTask, due_at: int) -> None:
         with self._lock:
-            self._demand_due(entry)
-            self.rows.dues[entry.kind, entry.subject] = due
+            self._require_due(task)
+            self.rows.task_due_times[task.kind, task.subject] = due_at
 
-    def bury(self, entry: Due) -> None:
-        if entry.kind is DueKind.SESSION:
+    def delete_task(self, task: CleanupTask) -> None:
+        if task.kind is CleanupTaskKind.UPLOAD:
             raise ValueError("a session is no tomb")
         with self._lock:
-            self.rows.dues.pop((entry.kind, entry.subject), None)
-            if entry.kind is DueKind.DELETED:
-                self.rows.deletions.pop(entry.subject, None)
-            if entry.kind is DueKind.OBJECT:
-                self.rows.objects.pop(entry.subject, None)
+            self.rows.task_due_times.pop((task.kind, task.subject), None)
+            if task.kind is CleanupTaskKind.DELETION_EVENT:
+                self.rows.deleted_files.pop(task.subject, None)
+            if task.kind is CleanupTaskKind.OBJECT:
+                self.rows.object_owners.pop(task.subject, None)
 
-    def erase_rows(self, upload_id: str, *, until: int) -> bool:
+    def delete_upload_rows(self, upload_id: str, *, deadline: int) -> bool:
         with self._lock:
-            self.rows.stripes.pop(upload_id, None)
-            self.rows.claims.pop(upload_id, None)
+            self.rows.shards.pop(upload_id, None)
+            self.rows.chunk_digests.pop(upload_id, None)
         return True
 
     # What S3 has, and who knows it
 
-    def sessions(self, upload_ids: Iterable[str]) -> Mapping[str, Session]:
+    def get_upload_records(self, upload_ids: Iterable[str]) -> Mapping[str, UploadRecord]:
         with self._lock:
-            return {found: self.rows.sessions[found] for found in upload_ids if found in self.rows.sessions}
+            return {found: self.rows.records[found] for found in upload_ids if found in self.rows.records}
 
-    def owners(self, upload_ids: Iterable[str]) -> Mapping[str, Name | None]:
+    def get_object_owners(self, upload_ids: Iterable[str]) -> Mapping[str, NameKey | None]:
         with self._lock:
-            return {found: self.rows.objects[found] for found in upload_ids if found in self.rows.objects}
+            return {found: self.rows.object_owners[found] for found in upload_ids if found in self.rows.object_owners}
 
-    def keep(self, upload_id: str, owner: Name | None, *, due: int) -> None:
+    def schedule_object(self, upload_id: str, owner: NameKey | None, *, due_at: int) -> None:
         with self._lock:
-            if upload_id in self.rows.objects:
-                raise Moved
-            self.rows.objects[upload_id] = owner
-            self.rows.dues[DueKind.OBJECT, upload_id] = due
+            if upload_id in self.rows.object_owners:
+                raise ConcurrentUpdate
+            self.rows.object_owners[upload_id] = owner
+            self.rows.task_due_times[CleanupTaskKind.OBJECT, upload_id] = due_at
 
-    def acquit(self, entry: Due) -> None:
+    def unschedule_task(self, task: CleanupTask) -> None:
         with self._lock:
-            self._demand_due(replace(entry, kind=DueKind.OBJECT))
-            del self.rows.dues[DueKind.OBJECT, entry.subject]
+            self._require_due(replace(task, kind=CleanupTaskKind.OBJECT))
+            del self.rows.task_due_times[CleanupTaskKind.OBJECT, task.subject]
 
-    def search(self) -> Search | None:
+    def get_orphan_scan(self) -> OrphanScan | None:
         with self._lock:
-            return self.rows.search
+            return self.rows.orphan_scan
 
-    def save_search(self, search: Search) -> None:
+    def save_orphan_scan(self, scan: OrphanScan) -> None:
         with self._lock:
-            found = self.rows.search
-            if search.version != (1 if found is None else found.version + 1):
-                raise Moved
-            self.rows.search = search
+            found = self.rows.orphan_scan
+            if scan.version != (1 if found is None else found.version + 1):
+                raise ConcurrentUpdate
+            self.rows.orphan_scan = scan
 
-    def _demand_due(self, entry: Due) -> None:
-        if self.rows.dues.get((entry.kind, entry.subject)) != entry.due:
-            raise Moved
+    def _require_due(self, task: CleanupTask) -> None:
+        if self.rows.task_due_times.get((task.kind, task.subject)) != task.due_at:
+            raise ConcurrentUpdate
 
 
-def _position(entry: Due) -> list[str | int]:
-    return [entry.due, entry.kind.value, entry.subject]
+def _sort_key(task: CleanupTask) -> list[str | int]:
+    return [task.due_at, task.kind.value, task.subject]

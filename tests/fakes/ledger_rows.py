@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ferry.model import Claim, Deletion, DueKind, File, Progress, Quota, Search, Session, Slot
+from ferry.model import (
+    ChunkDigest,
+    CleanupTaskKind,
+    CurrentUpload,
+    DeletedFile,
+    File,
+    OrphanScan,
+    ProgressShard,
+    Quota,
+    UploadRecord,
+)
 
-Name = tuple[str, str]
+NameKey = tuple[str, str]
 
 
 @dataclass
@@ -15,14 +25,14 @@ class Rows:
     whose file each object is that has a row.
     """
 
-    files: dict[Name, File] = field(default_factory=dict)
-    slots: dict[Name, Slot] = field(default_factory=dict)
-    sessions: dict[str, Session] = field(default_factory=dict)
-    stripes: dict[str, dict[int, Progress]] = field(default_factory=dict)
-    claims: dict[str, dict[int, dict[int, Claim]]] = field(default_factory=dict)
-    dues: dict[tuple[DueKind, str], int] = field(default_factory=dict)
+    files: dict[NameKey, File] = field(default_factory=dict)
+    current_uploads: dict[NameKey, CurrentUpload] = field(default_factory=dict)
+    records: dict[str, UploadRecord] = field(default_factory=dict)
+    shards: dict[str, dict[int, ProgressShard]] = field(default_factory=dict)
+    chunk_digests: dict[str, dict[int, dict[int, ChunkDigest]]] = field(default_factory=dict)
+    task_due_times: dict[tuple[CleanupTaskKind, str], int] = field(default_factory=dict)
     ttls: dict[tuple[str, ...], int] = field(default_factory=dict)
-    objects: dict[str, Name | None] = field(default_factory=dict)
-    deletions: dict[str, Deletion] = field(default_factory=dict)
+    object_owners: dict[str, NameKey | None] = field(default_factory=dict)
+    deleted_files: dict[str, DeletedFile] = field(default_factory=dict)
     quotas: dict[str, Quota] = field(default_factory=dict)
-    search: Search | None = None
+    orphan_scan: OrphanScan | None = None

@@ -5,54 +5,56 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ferry.model import File, Quota, Session, State
-from ferry.ports import Moved
+from ferry.model import File, Quota, UploadRecord, UploadState
+from ferry.ports import ConcurrentUpdate
 from tests.fakes.ledger_rows import Rows
 
 if TYPE_CHECKING:
-    from tests.fakes.ledger import MemoryLedger
+    from tests.fakes.ledger import MemoryUploadRepository
 
 
-def marked(file: File) -> tuple[str, bool]:
+def quota_identity(file: File) -> tuple[str, bool]:
     """What must be as it was read of a file that goes."""
-    return file.upload_id, file.counted
+    return file.upload_id, file.counted_in_quota
 
 
-def count(rows: Rows, ns: str, size: int, uploads: int) -> None:
+def add_usage(rows: Rows, ns: str, size: int, uploads: int) -> None:
     if size or uploads:
         used = rows.quotas[ns]
-        rows.quotas[ns] = replace(used, bytes=used.bytes + size, uploads=used.uploads + uploads)
+        rows.quotas[ns] = replace(used, used_bytes=used.used_bytes + size, open_uploads=used.open_uploads + uploads)
 
 
-class MemoryQuotas:
+class MemoryQuotaStore:
     """`ferry.quotas.Quotas`. Each method is one atomic step of the ledger."""
 
-    def __init__(self, ledger: MemoryLedger) -> None:
-        self._ledger = ledger
+    def __init__(self, repository: MemoryUploadRepository) -> None:
+        self._repository = repository
 
-    def quota(self, ns: str) -> Quota | None:
-        return self._ledger.rows.quotas.get(ns)
+    def get_quota(self, ns: str) -> Quota | None:
+        return self._repository.rows.quotas.get(ns)
 
-    def limit(self, ns: str, *, max_bytes: int | None, max_uploads: int | None, max_file: int | None) -> Quota:
-        quotas = self._ledger.rows.quotas
+    def set_limits(
+        self, ns: str, *, max_bytes: int | None, max_uploads: int | None, max_file_bytes: int | None
+    ) -> Quota:
+        quotas = self._repository.rows.quotas
         used = quotas.get(ns, Quota())
-        quotas[ns] = Quota(max_bytes, max_uploads, max_file, used.bytes, used.uploads)
+        quotas[ns] = Quota(max_bytes, max_uploads, max_file_bytes, used.used_bytes, used.open_uploads)
         return quotas[ns]
 
     def count_file(self, file: File) -> None:
-        rows, name = self._ledger.rows, (file.ns, file.name)
+        rows, name = self._repository.rows, (file.ns, file.name)
         found = rows.files.get(name)
-        if found is None or marked(found) != (file.upload_id, False) or file.ns not in rows.quotas:
-            raise Moved
-        rows.files[name] = replace(file, counted=True)
-        count(rows, file.ns, file.size, 0)
+        if found is None or quota_identity(found) != (file.upload_id, False) or file.ns not in rows.quotas:
+            raise ConcurrentUpdate
+        rows.files[name] = replace(file, counted_in_quota=True)
+        add_usage(rows, file.ns, file.size, 0)
 
-    def count_upload(self, session: Session) -> None:
-        rows = self._ledger.rows
-        found = rows.sessions.get(session.upload_id)
-        if found is None or found.counted or found.state not in (State.CREATING, State.OPEN):
-            raise Moved
+    def count_upload(self, record: UploadRecord) -> None:
+        rows = self._repository.rows
+        found = rows.records.get(record.upload_id)
+        if found is None or found.counted_in_quota or found.state not in (UploadState.CREATING, UploadState.OPEN):
+            raise ConcurrentUpdate
         if found.ns not in rows.quotas:
-            raise Moved
-        rows.sessions[session.upload_id] = replace(found, counted=True, version=found.version + 1)
-        count(rows, found.ns, found.grid.size, 1)
+            raise ConcurrentUpdate
+        rows.records[record.upload_id] = replace(found, counted_in_quota=True, version=found.version + 1)
+        add_usage(rows, found.ns, found.layout.size, 1)

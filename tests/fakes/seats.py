@@ -5,21 +5,21 @@ from __future__ import annotations
 import itertools
 
 
-class MemorySeats:
+class MemoryPermitPool:
     """A `ferry.outbound.Seats`; `taken` has each seat with the time at which it lapses."""
 
-    def __init__(self, most: int = 100) -> None:
-        self.most = most
-        self.taken: dict[int, int] = {}
+    def __init__(self, max_permits: int = 100) -> None:
+        self.max_permits = max_permits
+        self.held: dict[int, int] = {}
         self._numbers = itertools.count(1)
 
-    def take(self, *, until: int, now: int) -> int | None:
-        self.taken = {seat: lapses for seat, lapses in self.taken.items() if lapses >= now}
-        if len(self.taken) >= self.most:
+    def acquire(self, *, expires_at: int, now: int) -> int | None:
+        self.held = {seat: lapses for seat, lapses in self.held.items() if lapses >= now}
+        if len(self.held) >= self.max_permits:
             return None
         seat = next(self._numbers)
-        self.taken[seat] = until
+        self.held[seat] = expires_at
         return seat
 
-    def leave(self, seat: int) -> None:
-        self.taken.pop(seat, None)
+    def release(self, permit: int) -> None:
+        self.held.pop(permit, None)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-class MemoryWorker:
+class MemoryCompletionQueue:
     """`events` are the (upload id, attempt) that wait; who takes them out does the work."""
 
     def __init__(self) -> None:
-        self.events: list[tuple[str, str]] = []
+        self.queued: list[tuple[str, str]] = []
 
-    def finish(self, upload_id: str, attempt: str) -> None:
-        self.events.append((upload_id, attempt))
+    def enqueue(self, upload_id: str, lease_id: str) -> None:
+        self.queued.append((upload_id, lease_id))

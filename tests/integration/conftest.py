@@ -9,25 +9,25 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.integration.stack import Stack, forget_wiring
-from tests.support.template import make_bucket, make_table, properties
+from tests.integration.stack import Stack, clear_wiring_caches
+from tests.support.template import create_bucket, create_table, resource_properties
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "us-east-1",
-    "FERRY_LEDGER_TABLE": "ledger",
-    "FERRY_ACCESS_TABLE": "access",
+    "FERRY_METADATA_TABLE": "metadata",
+    "FERRY_AUTH_TABLE": "auth",
     "FERRY_BUCKET": "bucket",
-    "FERRY_TOKEN_LIFETIME": "3600",
-    "FERRY_ACCESS_CACHE": "45",
-    "FERRY_SESSION_IDLE_TIMEOUT": "86400",
-    "FERRY_SESSION_MAX_AGE": "604800",
-    "FERRY_URL_LIFETIME": "900",
-    "FERRY_LEASE": "35",
-    "FERRY_MENDING": "12",
-    "FERRY_ORPHAN_OBJECT_DAYS": "35",
-    "FERRY_MOST_WAITING": "10",
+    "FERRY_TOKEN_TTL_SECONDS": "3600",
+    "FERRY_AUTH_CACHE_TTL_SECONDS": "45",
+    "FERRY_UPLOAD_IDLE_TIMEOUT_SECONDS": "86400",
+    "FERRY_UPLOAD_MAX_AGE_SECONDS": "604800",
+    "FERRY_PRESIGNED_URL_TTL_SECONDS": "900",
+    "FERRY_LEASE_SECONDS": "35",
+    "FERRY_ASSEMBLY_BUDGET_SECONDS": "12",
+    "FERRY_ORPHAN_RETENTION_DAYS": "35",
+    "FERRY_MAX_LONG_POLLS": "10",
     "FERRY_EVENT_BUS": "bus",
     "FERRY_ENDPOINTS": "",
 }
@@ -39,18 +39,18 @@ def new_stack() -> Iterator[Stack]:
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
-        make_table(boto3.client("dynamodb"), "LedgerTable", "ledger")
-        make_table(boto3.client("dynamodb"), "AccessTable", "access")
+        create_table(boto3.client("dynamodb"), "MetadataTable", "metadata")
+        create_table(boto3.client("dynamodb"), "AuthTable", "auth")
         boto3.client("events").create_event_bus(Name="bus")
         s3 = boto3.client("s3")
-        make_bucket(s3, "bucket")
-        wanted = properties("SigningKey")
+        create_bucket(s3, "bucket")
+        wanted = resource_properties("SigningKey")
         key = boto3.client("kms").create_key(KeySpec=wanted["KeySpec"], KeyUsage=wanted["KeyUsage"])
-        patch.setenv("FERRY_SIGNING_KEY", key["KeyMetadata"]["KeyId"])
+        patch.setenv("FERRY_SIGNING_KEY_ID", key["KeyMetadata"]["KeyId"])
         made = Stack()
         made.new_process()
         yield made
-        forget_wiring()
+        clear_wiring_caches()
 
 
 @pytest.fixture(scope="module")

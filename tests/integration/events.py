@@ -14,7 +14,7 @@ REQUEST_ID = "JKJaXmPLvHcESHA="
 _TEXT = ("application/json", "text/")
 
 
-def event(
+def build_event(
     route_key: str,
     *,
     filename: str | None = None,

@@ -17,8 +17,8 @@ import jsonschema
 
 from ferry import wiring
 from ferry.trust import Client
-from tests.integration.events import REQUEST_ID, event
-from tests.support.calls import Watch
+from tests.integration.events import REQUEST_ID, build_event
+from tests.support.calls import CallWatcher
 
 ROOT = Path(__file__).parents[2]
 READ, WRITE, ADMIN = "files:read", "files:write", "files:admin"
@@ -36,7 +36,7 @@ class Context:
 
 
 @cache
-def modules() -> Mapping[str, ModuleType]:
+def function_modules() -> Mapping[str, ModuleType]:
     """The functions' modules by folder: all are called `app`."""
     return {path.parent.name: _load(path) for path in sorted(ROOT.glob("functions/*/app.py"))}
 
@@ -51,7 +51,7 @@ def _load(path: Path) -> ModuleType:
 
 
 @cache
-def document() -> dict[str, Any]:
+def openapi_document() -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((ROOT / "docs/openapi.json").read_text(encoding="utf-8"))
     return loaded
 
@@ -78,26 +78,26 @@ class Result:
 class Stack:
     """The functions, what they call at AWS, and the tokens of the clients used so far."""
 
-    watch: Watch = field(default_factory=Watch)
+    call_recorder: CallWatcher = field(default_factory=CallWatcher)
     _tokens: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
     def new_process(self) -> None:
         """What follows happens in a process that has kept nothing: no client, no key, no hint."""
-        forget_wiring()
-        self.watch.over(wiring.session()._session)
+        clear_wiring_caches()
+        self.call_recorder.attach(wiring.aws_session()._session)
 
     def forget_tokens(self) -> None:
         """What follows gets tokens of its own."""
         self._tokens.clear()
 
-    def handle(self, function: str, given: Mapping[str, Any]) -> Any:
+    def invoke(self, function: str, payload: Mapping[str, Any]) -> Any:
         """What the function's handler returns for an event. Fails if it called what template.yaml does not grant it."""
-        with self.watch.at(f"{function.capitalize()}Function"):
-            return modules()[function].lambda_handler(given, Context())
+        with self.call_recorder.assert_permitted(f"{function.capitalize()}Function"):
+            return function_modules()[function].lambda_handler(payload, Context())
 
-    def call(
+    def request(
         self,
-        key: str,
+        route_key: str,
         *,
         filename: str | None = None,
         query: Mapping[str, str] | None = None,
@@ -107,19 +107,21 @@ class Stack:
     ) -> Result:
         """One request. Without `token`: one with every scope in the namespace `demo`; None: no token at all."""
         sent = dict(headers or {})
-        if token is not None and not key.startswith(("POST /auth", "GET /health", "GET /openapi", "GET /.well-known")):
+        if token is not None and not route_key.startswith(
+            ("POST /auth", "GET /health", "GET /openapi", "GET /.well-known")
+        ):
             sent = {"authorization": f"Bearer {token or self.token()}", **sent}
-        function = next(name for name, module in modules().items() if key in module.app.scopes)
-        built = event(key, filename=filename, query=query, headers=sent, body=body)
-        result = result_of(self.handle(function, built))
-        check_against_document(key, result)
+        function = next(name for name, module in function_modules().items() if route_key in module.app.scopes)
+        built = build_event(route_key, filename=filename, query=query, headers=sent, body=body)
+        result = to_result(self.invoke(function, built))
+        validate_against_openapi(route_key, result)
         return result
 
-    def post(self, key: str, content: object, **options: Any) -> Result:
+    def post_json(self, route_key: str, content: object, **options: Any) -> Result:
         """One request with a JSON body; `content` as bytes is sent as it is."""
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         headers = {"content-type": "application/json", **options.pop("headers", {})}
-        return self.call(key, headers=headers, body=body, **options)
+        return self.request(route_key, headers=headers, body=body, **options)
 
     def token(self, ns: str = "demo", *scopes: str) -> str:
         """An access token, issued by the service itself."""
@@ -127,54 +129,54 @@ class Stack:
         if (ns, wanted) not in self._tokens:
             client_id = f"{ns}-{'-'.join(wanted)}"
             hashes = (hashlib.sha256(SECRET.encode()).digest(),)
-            wiring.access_store().put_client(Client(client_id, ns, frozenset(wanted), hashes))
+            wiring.auth_store().put_client(Client(client_id, ns, frozenset(wanted), hashes))
             body = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": SECRET}
-            self._tokens[ns, wanted] = self.post("POST /auth/token", body).json["access_token"]
+            self._tokens[ns, wanted] = self.post_json("POST /auth/token", body).json["access_token"]
         return self._tokens[ns, wanted]
 
     def upload(self, name: str, content: bytes, **options: object) -> dict[str, Any]:
         """A finished file, sent in chunks of the usual size, or none; its view."""
-        started = self.post("POST /upload/start", {"filename": name, "size": len(content), **options})
+        started = self.post_json("POST /upload/start", {"filename": name, "size": len(content), **options})
         assert started.status == 201, started.body
         length = started.json["chunk_size"]
         for index in range(1, started.json["chunk_count"] + 1):
             query = {"filename": name, "chunk_index": str(index)}
             headers = {"content-type": "application/octet-stream"}
             body = content[(index - 1) * length : index * length]
-            assert self.call("POST /upload/chunk", query=query, headers=headers, body=body).status == 200
-        finished = self.post("POST /upload/complete", {"filename": name})
+            assert self.request("POST /upload/chunk", query=query, headers=headers, body=body).status == 200
+        finished = self.post_json("POST /upload/complete", {"filename": name})
         assert finished.status == 200, finished.body
         view: dict[str, Any] = finished.json
         return view
 
 
-def forget_wiring() -> None:
+def clear_wiring_caches() -> None:
     """As in a fresh process: nothing was made yet."""
     for factory in vars(wiring).values():
         if hasattr(factory, "cache_clear"):
             factory.cache_clear()
 
 
-def result_of(answer: Mapping[str, Any]) -> Result:
+def to_result(response: Mapping[str, Any]) -> Result:
     """What a client gets of a function's answer."""
-    body = answer.get("body") or ""
-    content = base64.b64decode(body) if answer["isBase64Encoded"] else body.encode()
-    headers = {name.lower(): value for name, value in answer["headers"].items()}
+    body = response.get("body") or ""
+    content = base64.b64decode(body) if response["isBase64Encoded"] else body.encode()
+    headers = {name.lower(): value for name, value in response["headers"].items()}
     assert headers["x-request-id"] == REQUEST_ID
-    return Result(answer["statusCode"], headers, content)
+    return Result(response["statusCode"], headers, content)
 
 
-def check_against_document(key: str, result: Result) -> None:
+def validate_against_openapi(route_key: str, result: Result) -> None:
     """Fail when the OpenAPI document does not have this route, this status, this media type or this body."""
-    method, _, path = key.partition(" ")
-    responses = document()["paths"][path][method.lower()]["responses"]
-    assert str(result.status) in responses, f"{key} answered {result.status}: {result.body[:500]!r}"
+    method, _, path = route_key.partition(" ")
+    responses = openapi_document()["paths"][path][method.lower()]["responses"]
+    assert str(result.status) in responses, f"{route_key} answered {result.status}: {result.body[:500]!r}"
     content = responses[str(result.status)].get("content", {})
     kind = result.headers.get("content-type", "")
     if not result.body or (kind not in content and "*/*" in content):
         return
-    assert kind in content, f"{key} answered {result.status} as {kind}"
+    assert kind in content, f"{route_key} answered {result.status} as {kind}"
     if kind == "application/json" and "*/*" in content and "content-disposition" in result.headers:
         return
-    schema = {**content[kind]["schema"], "components": document()["components"]}
+    schema = {**content[kind]["schema"], "components": openapi_document()["components"]}
     jsonschema.Draft202012Validator(schema).validate(result.json)

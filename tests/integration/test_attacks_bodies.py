@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from tests.integration.events import event
-from tests.integration.stack import Stack, result_of
+from tests.integration.events import build_event
+from tests.integration.stack import Stack, to_result
 
-JSON = {"content-type": "application/json"}
-OCTETS = {"content-type": "application/octet-stream"}
+JSON_HEADERS = {"content-type": "application/json"}
+OCTET_STREAM_HEADERS = {"content-type": "application/octet-stream"}
 JSON_ROUTES = ["POST /upload/start", "POST /upload/chunk", "POST /upload/parts", "POST /upload/complete"]
-SMALL = 60_000
+PADDING_LENGTH = 60_000
 """Bytes that every route reads."""
 
-HURTING = {
+HOSTILE_JSON = {
     "nothing": b"",
     "white space": b" ",
     "cut off": b"{",
@@ -49,51 +49,54 @@ HURTING = {
 
 
 @pytest.mark.parametrize("key", JSON_ROUTES)
-@pytest.mark.parametrize("body", HURTING.values(), ids=HURTING)
-def test_json_that_is_made_to_hurt(stack: Stack, key: str, body: bytes) -> None:
+@pytest.mark.parametrize("body", HOSTILE_JSON.values(), ids=HOSTILE_JSON)
+def test_hostile_json_is_rejected(stack: Stack, key: str, body: bytes) -> None:
     """What two parsers could read differently, or one not at all, is a 400; with and without a Content-Type."""
-    for headers in ({}, JSON):
-        got = stack.call(key, body=body, headers=headers if body.isascii() else {})
+    for headers in ({}, JSON_HEADERS):
+        got = stack.request(key, body=body, headers=headers if body.isascii() else {})
         assert (got.status, got.code) == (400, "malformed_body")
 
 
-BOMBS = {
-    "many arrays": b"[" + b"[]," * (SMALL // 3 - 2) + b"[]]",
-    "many objects": b"[" + b"{}," * (SMALL // 3 - 2) + b"{}]",
+JSON_BOMBS = {
+    "many arrays": b"[" + b"[]," * (PADDING_LENGTH // 3 - 2) + b"[]]",
+    "many objects": b"[" + b"{}," * (PADDING_LENGTH // 3 - 2) + b"{}]",
     "many members": json.dumps({f"m{number}": 1 for number in range(4_000)}).encode(),
     "many wrong parts": json.dumps({"filename": "x", "parts": [{"part_number": "x"}] * 1_500}).encode(),
-    "one long name": json.dumps({"x" * (SMALL - 20): 1}).encode(),
+    "one long name": json.dumps({"x" * (PADDING_LENGTH - 20): 1}).encode(),
     "combining marks": json.dumps({"filename": "a" + "\u0301\u0316" * 9_000}, ensure_ascii=False).encode(),
 }
 
 
 @pytest.mark.parametrize("key", JSON_ROUTES)
-@pytest.mark.parametrize("body", BOMBS.values(), ids=BOMBS)
-def test_bombs_within_the_limit_are_refused_in_few_words(stack: Stack, key: str, body: bytes) -> None:
+@pytest.mark.parametrize("body", JSON_BOMBS.values(), ids=JSON_BOMBS)
+def test_json_bomb_gets_short_error(stack: Stack, key: str, body: bytes) -> None:
     """Well-formed, and far more than any request needs: the answer does not grow with it."""
-    got = stack.call(key, body=body)
+    got = stack.request(key, body=body)
     assert got.status == 422
     assert len(got.body) < 6_000
 
 
-def test_a_bomb_as_large_as_a_chunk_may_be(stack: Stack) -> None:
+def test_json_bomb_of_chunk_size_is_rejected(stack: Stack) -> None:
     """The one route that reads megabytes of JSON reads those of a chunk, and nothing else in them."""
     for piece in (b"[],", b"{},", b'"",', b"1,"):
         body = b'{"filename":"x","chunk_index":1,"data":[' + piece * (4_000_000 // len(piece)) + b"0]}"
-        got = stack.call("POST /upload/chunk", body=body)
+        got = stack.request("POST /upload/chunk", body=body)
         assert got.status in (400, 413, 422)
         assert len(got.body) < 6_000
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, identity", "identity, gzip", "x"])
 @pytest.mark.parametrize("key", JSON_ROUTES)
-def test_content_encodings(stack: Stack, key: str, encoding: str) -> None:
+def test_content_encoding_is_rejected(stack: Stack, key: str, encoding: str) -> None:
     """Nothing is decompressed, so nothing can blow up: 415, for JSON and for raw bytes."""
     bomb = gzip.compress(bytes(1_000_000))
     query = {"filename": "x", "chunk_index": "1"}
-    for kind in (JSON, OCTETS):
-        got = stack.call(
-            key, query=query, headers={**kind, "content-encoding": encoding}, body=b"{}" if kind is JSON else bomb
+    for kind in (JSON_HEADERS, OCTET_STREAM_HEADERS):
+        got = stack.request(
+            key,
+            query=query,
+            headers={**kind, "content-encoding": encoding},
+            body=b"{}" if kind is JSON_HEADERS else bomb,
         )
         assert (got.status, got.code) == (415, "unsupported_media_type")
 
@@ -120,43 +123,43 @@ NAME_ROUTES = ["GET /download", "GET /status", "DELETE /files", "DELETE /upload"
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_hostile_names(stack: Stack, name: str) -> None:
+def test_hostile_name_is_rejected(stack: Stack, name: str) -> None:
     """Refused wherever a name may stand: in a path, in a query, in a body."""
     for key in NAME_ROUTES:
         place: dict[str, Any] = {"filename": name} if "{filename}" in key else {"query": {"filename": name}}
-        assert (got := stack.call(key, **place)).status == 422, key
+        assert (got := stack.request(key, **place)).status == 422, key
         assert got.code == "invalid_filename"
     body = json.dumps({"filename": name, "size": 1}, ensure_ascii=False).encode()
-    if len(body) < SMALL:
-        got = stack.call("POST /upload/start", body=body)
+    if len(body) < PADDING_LENGTH:
+        got = stack.request("POST /upload/start", body=body)
         assert got.code == (
             "malformed_body" if any(c < " " for c in name) and b"\\" not in body else "invalid_filename"
         )
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
-def test_one_name_in_several_normal_forms(stack: Stack, form: Any) -> None:
+def test_normalization_forms_name_one_file(stack: Stack, form: Any) -> None:
     """Canonically equal names are one file; names that only look alike are not."""
     name = "Ångström ﬁle ①.bin"
     if form == "NFC":
         stack.upload(unicodedata.normalize("NFD", name), b"one")
     written = unicodedata.normalize(form, name)
-    got = stack.call("GET /download", query={"filename": written})
+    got = stack.request("GET /download", query={"filename": written})
     same = unicodedata.normalize("NFC", written) == unicodedata.normalize("NFC", name)
     assert got.status == (200 if same else 404)
 
 
-LOOKALIKES = [("pay.txt", "p\u0430y.txt"), ("a.txt", "a\u200b.txt"), ("K", "\u212a-not"), ("a b", "a\u2028b")]
+LOOKALIKE_NAMES = [("pay.txt", "p\u0430y.txt"), ("a.txt", "a\u200b.txt"), ("K", "\u212a-not"), ("a b", "a\u2028b")]
 
 
-@pytest.mark.parametrize(("name", "alike"), LOOKALIKES)
-def test_a_name_that_only_looks_alike_is_another_file(stack: Stack, name: str, alike: str) -> None:
+@pytest.mark.parametrize(("name", "alike"), LOOKALIKE_NAMES)
+def test_lookalike_name_is_another_file(stack: Stack, name: str, alike: str) -> None:
     """Nothing is folded but what Unicode says is the same text."""
     stack.upload(name, b"mine")
-    assert stack.call("GET /download", query={"filename": alike}).status == 404
+    assert stack.request("GET /download", query={"filename": alike}).status == 404
 
 
-INJECTIONS = [
+HEADER_INJECTIONS = [
     "text/plain\r\nx-evil: 1",
     "text/plain\nx-evil: 1",
     "text/plain\0",
@@ -165,21 +168,21 @@ INJECTIONS = [
 ]
 
 
-@pytest.mark.parametrize("value", INJECTIONS)
-def test_line_ends_in_what_comes_back_in_a_header(stack: Stack, value: str) -> None:
+@pytest.mark.parametrize("value", HEADER_INJECTIONS)
+def test_header_injection_is_rejected(stack: Stack, value: str) -> None:
     """A media type with one is refused; a name with one is no name; ranges and tags are never sent back."""
-    started = stack.post("POST /upload/start", {"filename": "injected", "size": 1, "content_type": value})
+    started = stack.post_json("POST /upload/start", {"filename": "injected", "size": 1, "content_type": value})
     assert (started.status, started.json["errors"][0]["loc"]) == (422, ["content_type"])
     stack_has = stack.upload(f"header {abs(hash(value))}", b"body")
     headers = {"range": f"bytes=0-1{value}", "if-range": value, "if-none-match": f'"{value}"', "if-match": "*"}
-    got = stack.call("GET /download/partial", query={"filename": stack_has["filename"]}, headers=headers)
+    got = stack.request("GET /download/partial", query={"filename": stack_has["filename"]}, headers=headers)
     assert got.status in (200, 412)
     for name, text in got.headers.items():
         assert "evil" not in name + text
         assert not {"\r", "\n", "\0"} & set(name + text)
 
 
-ACTIVE = [
+ACTIVE_CONTENT_TYPES = [
     "text/html",
     "text/html; charset=utf-7",
     "application/xhtml+xml",
@@ -196,20 +199,20 @@ ACTIVE = [
 ]
 
 
-@pytest.mark.parametrize("content_type", ACTIVE)
-def test_content_types_that_would_run_in_a_browser(stack: Stack, content_type: str) -> None:
+@pytest.mark.parametrize("content_type", ACTIVE_CONTENT_TYPES)
+def test_active_content_type_is_served_inert(stack: Stack, content_type: str) -> None:
     """The type stays as it was given, and the browser saves the file: attachment, nosniff, a sandbox with no source."""
     name = f"page {content_type.replace('/', ' ')}"
     stack.upload(name, b"<script>alert(1)</script>", content_type=content_type)
     for key in ("GET /download", "HEAD /download", "GET /download/partial"):
-        got = stack.call(key, query={"filename": name}, headers={"range": "bytes=0-5"})
+        got = stack.request(key, query={"filename": name}, headers={"range": "bytes=0-5"})
         assert got.headers["content-type"] == content_type
         assert got.headers["content-disposition"].startswith("attachment;")
         assert got.headers["x-content-type-options"] == "nosniff"
         assert got.headers["content-security-policy"] == "default-src 'none'; sandbox"
 
 
-def test_what_is_not_unicode_in_a_query(stack: Stack) -> None:
+def test_lone_surrogate_in_query_is_rejected(stack: Stack) -> None:
     """Half a surrogate pair, should an event ever bring one: refused by every parameter that is text."""
     routes = {
         "status": "GET /files",
@@ -219,15 +222,15 @@ def test_what_is_not_unicode_in_a_query(stack: Stack) -> None:
     }
     for function, key in routes.items():
         for parameter in ("filename", "prefix", "cursor", "upload_id"):
-            given = event(key, headers={"authorization": f"Bearer {stack.token()}"})
+            given = build_event(key, headers={"authorization": f"Bearer {stack.token()}"})
             given["queryStringParameters"] = {"filename": "fine", parameter: "\ud800"}
-            assert result_of(stack.handle(function, given)).status in (200, 404, 422), (key, parameter)
+            assert to_result(stack.invoke(function, given)).status in (200, 404, 422), (key, parameter)
 
 
 @pytest.mark.parametrize(
     "data", ["é", "====", "A", "AA=A", "AAAA\n", " AAAA", "-_-_", base64.b64encode(b"x").decode() + "="]
 )
-def test_base64_that_two_decoders_would_read_differently(stack: Stack, data: str) -> None:
+def test_ambiguous_base64_is_rejected(stack: Stack, data: str) -> None:
     """A chunk's data has one reading or none."""
-    got = stack.post("POST /upload/chunk", {"filename": "x", "chunk_index": 1, "data": data})
+    got = stack.post_json("POST /upload/chunk", {"filename": "x", "chunk_index": 1, "data": data})
     assert (got.status, got.code) == (422, "validation_failed")

@@ -15,10 +15,10 @@ from ferry.http import log
 from tests.integration.events import REQUEST_ID
 from tests.integration.stack import ADMIN, SECRET, Stack
 
-NAME = "a name that tells something.pdf"
+SENSITIVE_NAME = "a name that tells something.pdf"
 
 
-class Lines:
+class AuditLines:
     """What was written since it was last asked."""
 
     def __init__(self, stream: io.StringIO) -> None:
@@ -32,26 +32,26 @@ class Lines:
 
 
 @pytest.fixture
-def events() -> Iterator[Lines]:
+def audit_events() -> Iterator[AuditLines]:
     """The audit log, in the form that its logger gives it."""
-    logger = log._audit()
+    logger = log._audit_logger()
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logger.registered_formatter)
     underlying = logging.getLogger("ferry-audit")
     underlying.addHandler(handler)
-    yield Lines(stream)
+    yield AuditLines(stream)
     underlying.removeHandler(handler)
 
 
-def ask(stack: Stack, **members: str) -> int:
-    return stack.post("POST /auth/token", {"grant_type": "client_credentials", **members}).status
+def request_token_status(stack: Stack, **members: str) -> int:
+    return stack.post_json("POST /auth/token", {"grant_type": "client_credentials", **members}).status
 
 
-def test_every_token_issued_is_an_event(stack: Stack, events: Lines) -> None:
+def test_issued_token_is_audited(stack: Stack, audit_events: AuditLines) -> None:
     """Who got it, for which namespace and scope, and its id: never the token."""
     stack.token("audited")
-    (event,) = events()
+    (event,) = audit_events()
     claimed = {name: event[name] for name in ("audit", "event", "outcome", "ns", "scope", "level", "request_id")}
     assert claimed == {
         "audit": True,
@@ -68,7 +68,7 @@ def test_every_token_issued_is_an_event(stack: Stack, events: Lines) -> None:
 
 
 @pytest.mark.parametrize(
-    ("members", "outcome", "told"),
+    ("members", "outcome", "expected_fields"),
     [
         (
             {"client_id": "known", "client_secret": "wrong"},
@@ -86,32 +86,32 @@ def test_every_token_issued_is_an_event(stack: Stack, events: Lines) -> None:
         ({"client_id": "known", "grant_type": ""}, "invalid_request", {}),
     ],
 )
-def test_every_token_refused_is_an_event(
-    stack: Stack, events: Lines, members: dict[str, str], outcome: str, told: dict[str, str]
+def test_rejected_token_request_is_audited(
+    stack: Stack, audit_events: AuditLines, members: dict[str, str], outcome: str, expected_fields: dict[str, str]
 ) -> None:
     """Why, and whose; an id that nobody has is not repeated, for it may be a secret in the wrong place."""
     stack.token("known")
-    client = wiring.access_store().client("known-files:read-files:write-files:admin")
+    client = wiring.auth_store().get_client("known-files:read-files:write-files:admin")
     assert client is not None
-    wiring.access_store().put_client(type(client)("known", "known", client.scopes, client.secret_hashes))
-    events()
-    assert ask(stack, **members) in (400, 401)
-    (event,) = events()
+    wiring.auth_store().put_client(type(client)("known", "known", client.scopes, client.secret_hashes))
+    audit_events()
+    assert request_token_status(stack, **members) in (400, 401)
+    (event,) = audit_events()
     assert (event["event"], event["outcome"], event["audit"]) == ("token.issue", outcome, True)
-    assert {name: event[name] for name in ("actor", "reason") if name in event} == told
+    assert {name: event[name] for name in ("actor", "reason") if name in event} == expected_fields
     assert SECRET not in json.dumps(event)
 
 
-def test_deleting_and_cancelling_are_events(stack: Stack, events: Lines) -> None:
+def test_delete_and_cancel_are_audited(stack: Stack, audit_events: AuditLines) -> None:
     """By whom, in which namespace, and how it ended; the file's name only where names are switched on."""
-    stack.upload(NAME, b"x")
-    stack.post("POST /upload/start", {"filename": f"{NAME}.2", "size": 5})
-    events()
-    assert stack.call("DELETE /files/{filename}", filename=NAME).status == 204
-    assert stack.call("DELETE /files/{filename}", filename=NAME).status == 404
-    assert stack.call("DELETE /upload/{filename}", filename=f"{NAME}.2").status == 204
-    assert stack.call("DELETE /files", query={"filename": "\x00"}).status == 422
-    told = events()
+    stack.upload(SENSITIVE_NAME, b"x")
+    stack.post_json("POST /upload/start", {"filename": f"{SENSITIVE_NAME}.2", "size": 5})
+    audit_events()
+    assert stack.request("DELETE /files/{filename}", filename=SENSITIVE_NAME).status == 204
+    assert stack.request("DELETE /files/{filename}", filename=SENSITIVE_NAME).status == 404
+    assert stack.request("DELETE /upload/{filename}", filename=f"{SENSITIVE_NAME}.2").status == 204
+    assert stack.request("DELETE /files", query={"filename": "\x00"}).status == 422
+    told = audit_events()
     assert [(event["event"], event["outcome"]) for event in told] == [
         ("file.delete", "success"),
         ("file.delete", "not_found"),
@@ -120,49 +120,49 @@ def test_deleting_and_cancelling_are_events(stack: Stack, events: Lines) -> None
     ]
     assert {(event["ns"], event["request_id"]) for event in told} == {("demo", REQUEST_ID)}
     assert all(event["actor"].startswith("demo-") for event in told)
-    assert NAME not in json.dumps(told)
+    assert SENSITIVE_NAME not in json.dumps(told)
 
 
-def test_names_are_logged_where_they_are_switched_on(
-    stack: Stack, events: Lines, monkeypatch: pytest.MonkeyPatch
+def test_file_names_are_audited_when_enabled(
+    stack: Stack, audit_events: AuditLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The parameter LogFileNames; a name that is none is not repeated."""
     monkeypatch.setenv("FERRY_LOG_FILE_NAMES", "true")
     stack.new_process()
     try:
-        stack.upload(NAME, b"x")
-        events()
-        stack.call("DELETE /files/{filename}", filename=NAME)
-        stack.call("DELETE /files", query={"filename": "\x00"})
-        assert [event.get("file_name") for event in events()] == [NAME, None]
+        stack.upload(SENSITIVE_NAME, b"x")
+        audit_events()
+        stack.request("DELETE /files/{filename}", filename=SENSITIVE_NAME)
+        stack.request("DELETE /files", query={"filename": "\x00"})
+        assert [event.get("file_name") for event in audit_events()] == [SENSITIVE_NAME, None]
     finally:
         monkeypatch.undo()
         stack.new_process()
 
 
-def test_cleaning_up_is_an_event(stack: Stack, events: Lines) -> None:
+def test_cleanup_is_audited(stack: Stack, audit_events: AuditLines) -> None:
     """On request with what was done, by the schedule only when there was something to look at."""
-    stack.post("POST /upload/start", {"filename": "stale", "size": 5})
-    events()
-    assert stack.call("DELETE /cleanup", query={"older_than": "0"}).status == 200
-    (event,) = events()
+    stack.post_json("POST /upload/start", {"filename": "stale", "size": 5})
+    audit_events()
+    assert stack.request("DELETE /cleanup", query={"older_than": "0"}).status == 200
+    (event,) = audit_events()
     assert (event["event"], event["outcome"], event["ns"]) == ("cleanup.run", "success", "demo")
     assert event["expired"] >= 1
     assert not event["dry_run"]
     assert "cursor" not in event
-    assert stack.call("DELETE /cleanup", token=stack.token("demo", "files:read")).status == 403
-    assert stack.call("DELETE /cleanup", query={"older_than": "x"}).status == 422
-    assert [event["outcome"] for event in events() if event["event"] == "cleanup.run"] == ["validation_failed"]
+    assert stack.request("DELETE /cleanup", token=stack.token("demo", "files:read")).status == 403
+    assert stack.request("DELETE /cleanup", query={"older_than": "x"}).status == 422
+    assert [event["outcome"] for event in audit_events() if event["event"] == "cleanup.run"] == ["validation_failed"]
     for _ in range(40):
-        stack.handle("cleanup", {"ferry": "sweep"})
-        if not (told := events()):
+        stack.invoke("cleanup", {"ferry": "sweep"})
+        if not (told := audit_events()):
             break
         assert [event["actor"] for event in told] == ["schedule"]
     else:
         pytest.fail("there is always something to clean up")
 
 
-def test_the_level_of_other_lines_does_not_silence_it(stack: Stack) -> None:
+def test_log_level_does_not_silence_audit(stack: Stack) -> None:
     """LogLevel is for what operators read; this is for the record."""
-    assert log._audit().log_level == logging.INFO
-    assert ADMIN in stack.call("GET /openapi.json").body.decode()
+    assert log._audit_logger().log_level == logging.INFO
+    assert ADMIN in stack.request("GET /openapi.json").body.decode()

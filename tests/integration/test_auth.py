@@ -12,10 +12,10 @@ import pytest
 
 from ferry import __version__, wiring
 from ferry.trust import Client
-from tests.integration.events import event
-from tests.integration.stack import READ, WRITE, Stack, document, result_of
+from tests.integration.events import build_event
+from tests.integration.stack import READ, WRITE, Stack, openapi_document, to_result
 
-FORM = {"content-type": "application/x-www-form-urlencoded"}
+FORM_HEADERS = {"content-type": "application/x-www-form-urlencoded"}
 ID, SECRET = "client: one", "s&cr=t %+ü"
 
 
@@ -23,25 +23,25 @@ ID, SECRET = "client: one", "s&cr=t %+ü"
 def client(stack: Stack) -> None:
     """A client whose id and secret need encoding."""
     hashes = (hashlib.sha256(SECRET.encode()).digest(),)
-    wiring.access_store().put_client(Client(ID, "demo", frozenset({READ, WRITE}), hashes))
+    wiring.auth_store().put_client(Client(ID, "demo", frozenset({READ, WRITE}), hashes))
 
 
-def basic(client_id: str, secret: str) -> dict[str, str]:
+def basic_auth(client_id: str, secret: str) -> dict[str, str]:
     pair = f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()
     return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
 
-def test_a_token_by_form_and_basic_verifies_with_the_published_keys(stack: Stack) -> None:
+def test_token_by_basic_auth_verifies_with_published_keys(stack: Stack) -> None:
     """What `/auth/token` issues, PyJWT accepts with the key that `/.well-known/jwks.json` publishes."""
-    got = stack.call(
+    got = stack.request(
         "POST /auth/token",
-        headers={**FORM, **basic(ID, SECRET)},
+        headers={**FORM_HEADERS, **basic_auth(ID, SECRET)},
         body=b"grant_type=client_credentials&scope=files:read",
     )
     assert got.status == 200
     assert got.headers["cache-control"] == "no-store"
     assert (got.json["token_type"], got.json["expires_in"], got.json["scope"]) == ("Bearer", 3600, "files:read")
-    keys = stack.call("GET /.well-known/jwks.json").json["keys"]
+    keys = stack.request("GET /.well-known/jwks.json").json["keys"]
     header = jwt.get_unverified_header(got.json["access_token"])
     [key] = [key for key in keys if key["kid"] == header["kid"]]
     claims = jwt.decode(got.json["access_token"], jwt.PyJWK(key), algorithms=["ES256"], audience="ferry")
@@ -50,22 +50,31 @@ def test_a_token_by_form_and_basic_verifies_with_the_published_keys(stack: Stack
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_credentials_in_the_body(stack: Stack, as_json: bool) -> None:
+def test_credentials_in_body_are_accepted(stack: Stack, as_json: bool) -> None:
     """The same members work as a form and as JSON; unknown ones are ignored."""
     members = {"grant_type": "client_credentials", "client_id": ID, "client_secret": SECRET, "audience": "x"}
     body = json.dumps(members) if as_json else urlencode(members)
-    got = stack.call(
-        "POST /auth/token", headers={"content-type": "application/json"} if as_json else FORM, body=body.encode()
+    got = stack.request(
+        "POST /auth/token",
+        headers={"content-type": "application/json"} if as_json else FORM_HEADERS,
+        body=body.encode(),
     )
     assert got.status == 200
     assert got.json["scope"] == "files:read files:write"
 
 
-def test_wrong_secret_and_unknown_client_are_alike(stack: Stack) -> None:
+def test_wrong_secret_and_unknown_client_get_same_response(stack: Stack) -> None:
     """Neither body nor headers tell whether a client exists."""
     answers = [
-        stack.call("POST /auth/token", headers={**FORM, **credentials}, body=b"grant_type=client_credentials")
-        for credentials in (basic(ID, "wrong"), basic("nobody", SECRET), basic("x" * 3000, SECRET), basic("", ""))
+        stack.request(
+            "POST /auth/token", headers={**FORM_HEADERS, **credentials}, body=b"grant_type=client_credentials"
+        )
+        for credentials in (
+            basic_auth(ID, "wrong"),
+            basic_auth("nobody", SECRET),
+            basic_auth("x" * 3000, SECRET),
+            basic_auth("", ""),
+        )
     ]
     assert {answer.status for answer in answers} == {401}
     assert {answer.body for answer in answers} == {answers[0].body}
@@ -73,58 +82,63 @@ def test_wrong_secret_and_unknown_client_are_alike(stack: Stack) -> None:
     assert answers[0].headers["www-authenticate"].startswith("Basic ")
 
 
-GOOD = {"grant_type": "client_credentials", "client_id": ID, "client_secret": SECRET}
+VALID_CREDENTIALS = {"grant_type": "client_credentials", "client_id": ID, "client_secret": SECRET}
 
 
 @pytest.mark.parametrize(
     ("headers", "body", "status", "error"),
     [
-        (FORM, b"", 400, "invalid_request"),
-        (FORM, urlencode({**GOOD, "grant_type": ""}).encode(), 400, "invalid_request"),
-        (FORM, urlencode({**GOOD, "grant_type": "password"}).encode(), 400, "unsupported_grant_type"),
-        (FORM, urlencode({**GOOD, "scope": "files:admin"}).encode(), 400, "invalid_scope"),
-        (FORM, urlencode({**GOOD, "scope": 'a"b'}).encode(), 400, "invalid_scope"),
+        (FORM_HEADERS, b"", 400, "invalid_request"),
+        (FORM_HEADERS, urlencode({**VALID_CREDENTIALS, "grant_type": ""}).encode(), 400, "invalid_request"),
         (
-            FORM,
-            urlencode([*GOOD.items(), ("scope", "files:read"), ("scope", "files:read")]).encode(),
+            FORM_HEADERS,
+            urlencode({**VALID_CREDENTIALS, "grant_type": "password"}).encode(),
+            400,
+            "unsupported_grant_type",
+        ),
+        (FORM_HEADERS, urlencode({**VALID_CREDENTIALS, "scope": "files:admin"}).encode(), 400, "invalid_scope"),
+        (FORM_HEADERS, urlencode({**VALID_CREDENTIALS, "scope": 'a"b'}).encode(), 400, "invalid_scope"),
+        (
+            FORM_HEADERS,
+            urlencode([*VALID_CREDENTIALS.items(), ("scope", "files:read"), ("scope", "files:read")]).encode(),
             400,
             "invalid_request",
         ),
-        (FORM, b"grant_type=%ff", 400, "invalid_request"),
-        (FORM, b"grant_type=\xff", 400, "invalid_request"),
-        (FORM, b"&".join(b"a%d=" % index for index in range(200)), 400, "invalid_request"),
-        (FORM, b"a" * 70_000, 413, "invalid_request"),
-        (FORM, b"grant_type=client_credentials", 401, "invalid_client"),
-        (FORM | basic(ID, SECRET), urlencode(GOOD).encode(), 400, "invalid_request"),
-        (FORM | {"authorization": "Basic ???"}, b"grant_type=client_credentials", 401, "invalid_client"),
-        (FORM | {"authorization": "Basic /w=="}, b"grant_type=client_credentials", 401, "invalid_client"),
-        (FORM | {"authorization": "Bearer x"}, b"grant_type=client_credentials", 401, "invalid_client"),
+        (FORM_HEADERS, b"grant_type=%ff", 400, "invalid_request"),
+        (FORM_HEADERS, b"grant_type=\xff", 400, "invalid_request"),
+        (FORM_HEADERS, b"&".join(b"a%d=" % index for index in range(200)), 400, "invalid_request"),
+        (FORM_HEADERS, b"a" * 70_000, 413, "invalid_request"),
+        (FORM_HEADERS, b"grant_type=client_credentials", 401, "invalid_client"),
+        (FORM_HEADERS | basic_auth(ID, SECRET), urlencode(VALID_CREDENTIALS).encode(), 400, "invalid_request"),
+        (FORM_HEADERS | {"authorization": "Basic ???"}, b"grant_type=client_credentials", 401, "invalid_client"),
+        (FORM_HEADERS | {"authorization": "Basic /w=="}, b"grant_type=client_credentials", 401, "invalid_client"),
+        (FORM_HEADERS | {"authorization": "Bearer x"}, b"grant_type=client_credentials", 401, "invalid_client"),
         ({"content-type": "application/json"}, b"{", 400, "invalid_request"),
         ({"content-type": "application/json"}, b"[]", 400, "invalid_request"),
         ({"content-type": "application/json"}, b'{"grant_type": 1}', 400, "invalid_request"),
         ({"content-type": "application/json"}, b'{"grant_type":"x","grant_type":"x"}', 400, "invalid_request"),
-        ({"content-type": "text/plain"}, urlencode(GOOD).encode(), 400, "invalid_request"),
+        ({"content-type": "text/plain"}, urlencode(VALID_CREDENTIALS).encode(), 400, "invalid_request"),
     ],
 )
-def test_what_the_token_endpoint_refuses(
+def test_invalid_token_request_is_rejected(
     stack: Stack, headers: dict[str, str], body: bytes, status: int, error: str
 ) -> None:
     """Errors have OAuth's shape (RFC 6749 section 5.2), and are never cached."""
-    got = stack.call("POST /auth/token", headers=headers, body=body)
+    got = stack.request("POST /auth/token", headers=headers, body=body)
     assert (got.status, got.json["error"]) == (status, error)
     assert got.headers["cache-control"] == "no-store"
 
 
-def test_health_and_document(stack: Stack) -> None:
+def test_health_and_openapi_need_no_token(stack: Stack) -> None:
     """Both answer without a token; the document is the generated one."""
-    assert stack.call("GET /health").json == {"status": "ok", "version": __version__}
-    assert stack.call("GET /openapi.json").json == document()
+    assert stack.request("GET /health").json == {"status": "ok", "version": __version__}
+    assert stack.request("GET /openapi.json").json == openapi_document()
 
 
-def test_an_unknown_route_is_a_404(stack: Stack) -> None:
+def test_unknown_route_returns_404(stack: Stack) -> None:
     """Should the gateway ever hand one on, it is a problem, not a crash."""
     for function in ("auth", "upload", "download", "status", "cleanup"):
-        got = result_of(stack.handle(function, event("PATCH /nowhere/{filename}", filename="x")))
+        got = to_result(stack.invoke(function, build_event("PATCH /nowhere/{filename}", filename="x")))
         assert (got.status, got.code) == (404, "route_not_found")
-    default = {**event("GET /nowhere"), "routeKey": "$default"}
-    assert result_of(stack.handle("auth", default)).status == 404
+    default = {**build_event("GET /nowhere"), "routeKey": "$default"}
+    assert to_result(stack.invoke("auth", default)).status == 404

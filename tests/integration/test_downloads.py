@@ -33,56 +33,56 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_legal_name_survives_the_round_trip(stack: Stack, name: str) -> None:
+def test_legal_name_round_trips(stack: Stack, name: str) -> None:
     """By path and by `?filename=`, on every route with a name."""
     view = stack.upload(name, CONTENT)
     assert view["filename"] == unicodedata.normalize("NFC", name)
     for key in ("GET /download", "GET /download/partial"):
-        assert stack.call(key, query={"filename": name}).body == CONTENT
-        assert stack.call(f"{key}/{{filename}}", filename=name).body == CONTENT
-    assert stack.call("GET /status/{filename}", filename=name).json["filename"] == view["filename"]
-    assert stack.call("GET /status", query={"filename": name}).json["state"] == "complete"
+        assert stack.request(key, query={"filename": name}).body == CONTENT
+        assert stack.request(f"{key}/{{filename}}", filename=name).body == CONTENT
+    assert stack.request("GET /status/{filename}", filename=name).json["filename"] == view["filename"]
+    assert stack.request("GET /status", query={"filename": name}).json["state"] == "complete"
     assert view["filename"] in [
-        file["filename"] for file in stack.call("GET /files", query={"prefix": name}).json["files"]
+        file["filename"] for file in stack.request("GET /files", query={"prefix": name}).json["files"]
     ]
-    assert stack.call("DELETE /files/{filename}", filename=name).status == 204
-    assert stack.call("GET /download", query={"filename": name}).status == 404
+    assert stack.request("DELETE /files/{filename}", filename=name).status == 204
+    assert stack.request("GET /download", query={"filename": name}).status == 404
 
 
 @pytest.mark.parametrize("name", ["", " lead", "trail ", ".", "..", "a/b", "a\\b", "nul\0", "new\nline", "y" * 256])
-def test_an_illegal_name_is_a_422(stack: Stack, name: str) -> None:
+def test_illegal_name_returns_422(stack: Stack, name: str) -> None:
     """The same code on every route, however the name comes."""
     refused = [
-        stack.call(f"GET /{path}", query={"filename": name}) for path in ("download", "download/partial", "status")
+        stack.request(f"GET /{path}", query={"filename": name}) for path in ("download", "download/partial", "status")
     ]
-    refused += [stack.call(f"GET /{path}/{{filename}}", filename=name) for path in ("download", "status")]
-    refused += [stack.call(f"DELETE /{path}", query={"filename": name}) for path in ("upload", "files", "cleanup")]
-    refused.append(stack.post("POST /upload/start", {"filename": name, "size": 1}))
+    refused += [stack.request(f"GET /{path}/{{filename}}", filename=name) for path in ("download", "status")]
+    refused += [stack.request(f"DELETE /{path}", query={"filename": name}) for path in ("upload", "files", "cleanup")]
+    refused.append(stack.post_json("POST /upload/start", {"filename": name, "size": 1}))
     assert {(got.status, got.code) for got in refused} == {(422, "invalid_filename")}
 
 
-def test_download_partial_without_a_name_is_the_file_called_partial(stack: Stack) -> None:
+def test_download_partial_without_name_returns_file_named_partial(stack: Stack) -> None:
     """Whole, or a range of it."""
     stack.upload("partial", CONTENT)
-    got = stack.call("GET /download/partial")
+    got = stack.request("GET /download/partial")
     assert (got.status, got.body) == (200, CONTENT)
-    got = stack.call("GET /download/partial", headers={"range": "bytes=0-1"})
+    got = stack.request("GET /download/partial", headers={"range": "bytes=0-1"})
     assert (got.status, got.body) == (206, CONTENT[:2])
-    assert stack.call("HEAD /download/partial").headers["content-length"] == "100"
-    stack.call("DELETE /files/{filename}", filename="partial")
+    assert stack.request("HEAD /download/partial").headers["content-length"] == "100"
+    stack.request("DELETE /files/{filename}", filename="partial")
 
 
-def test_the_headers_of_a_file(stack: Stack) -> None:
+def test_file_headers(stack: Stack) -> None:
     """GET and HEAD have the same; HEAD has no body."""
     view = stack.upload("headers", CONTENT, content_type="application/json")
-    got = stack.call("GET /download/{filename}", filename="headers")
+    got = stack.request("GET /download/{filename}", filename="headers")
     assert (got.status, got.body) == (200, CONTENT)
     assert got.headers["etag"] == view["etag"]
     assert got.headers["content-type"] == "application/json"
     assert got.headers["x-content-type-options"] == "nosniff"
     assert got.headers["content-disposition"].startswith("attachment;")
     assert got.headers["accept-ranges"] == "bytes"
-    head = stack.call("HEAD /download/{filename}", filename="headers")
+    head = stack.request("HEAD /download/{filename}", filename="headers")
     assert (head.status, head.body) == (200, b"")
     assert head.headers == got.headers
 
@@ -100,58 +100,60 @@ def test_the_headers_of_a_file(stack: Stack) -> None:
 )
 def test_ranges(stack: Stack, range_: str, status: int, content_range: str | None, body: bytes) -> None:
     """One range is a 206; what is malformed or several is the whole file; HEAD ignores Range."""
-    if stack.call("HEAD /download", query={"filename": "ranges"}).status == 404:
+    if stack.request("HEAD /download", query={"filename": "ranges"}).status == 404:
         stack.upload("ranges", CONTENT)
-    got = stack.call("GET /download/partial/{filename}", filename="ranges", headers={"range": range_})
+    got = stack.request("GET /download/partial/{filename}", filename="ranges", headers={"range": range_})
     assert (got.status, got.headers.get("content-range"), got.body) == (status, content_range, body)
-    head = stack.call("HEAD /download/partial/{filename}", filename="ranges", headers={"range": range_})
+    head = stack.request("HEAD /download/partial/{filename}", filename="ranges", headers={"range": range_})
     assert (head.status, head.headers["content-length"]) == (200, "100")
 
 
-def test_conditions_and_an_unsatisfiable_range(stack: Stack) -> None:
+def test_conditions_and_unsatisfiable_range(stack: Stack) -> None:
     """304, 412 and 416, with the headers they need."""
     etag = stack.upload("conditions", CONTENT)["etag"]
     key, name = "GET /download/partial/{filename}", "conditions"
-    unchanged = stack.call(key, filename=name, headers={"if-none-match": etag})
+    unchanged = stack.request(key, filename=name, headers={"if-none-match": etag})
     assert (unchanged.status, unchanged.body, unchanged.headers["etag"]) == (304, b"", etag)
-    failed = stack.call(key, filename=name, headers={"if-match": '"other"'})
+    failed = stack.request(key, filename=name, headers={"if-match": '"other"'})
     assert (failed.status, failed.code) == (412, "precondition_failed")
-    beyond = stack.call(key, filename=name, headers={"range": "bytes=100-"})
+    beyond = stack.request(key, filename=name, headers={"range": "bytes=100-"})
     assert (beyond.status, beyond.code, beyond.headers["content-range"]) == (
         416,
         "range_not_satisfiable",
         "bytes */100",
     )
-    head = stack.call("HEAD /download/{filename}", filename=name, headers={"if-match": '"other"'})
+    head = stack.request("HEAD /download/{filename}", filename=name, headers={"if-match": '"other"'})
     assert (head.status, head.body) == (412, b"")
 
 
-def test_what_is_large_is_at_s3(stack: Stack) -> None:
+def test_large_file_redirects_to_s3(stack: Stack) -> None:
     """307 with a presigned URL; `redirect=false` tells it."""
     content = bytes(5 * 1024 * 1024)
-    stack.post("POST /upload/start", {"filename": "large", "size": len(content)})
+    stack.post_json("POST /upload/start", {"filename": "large", "size": len(content)})
     for index, at in ((1, 0), (2, 4 * 1024 * 1024)):
         query = {"filename": "large", "chunk_index": str(index)}
         data = content[at : at + 4 * 1024 * 1024]
-        stack.call("POST /upload/chunk", query=query, headers={"content-type": "application/octet-stream"}, body=data)
-    assert stack.post("POST /upload/complete", {"filename": "large"}).status == 200
-    moved = stack.call("GET /download/{filename}", filename="large")
+        stack.request(
+            "POST /upload/chunk", query=query, headers={"content-type": "application/octet-stream"}, body=data
+        )
+    assert stack.post_json("POST /upload/complete", {"filename": "large"}).status == 200
+    moved = stack.request("GET /download/{filename}", filename="large")
     assert (moved.status, moved.body) == (307, b"")
     assert "X-Amz-Signature=" in moved.headers["location"]
     assert moved.headers["cache-control"] == "private, no-store"
-    told = stack.call("GET /download/{filename}", filename="large", query={"redirect": "false"})
+    told = stack.request("GET /download/{filename}", filename="large", query={"redirect": "false"})
     assert (told.status, told.json["size"], told.headers["cache-control"]) == (200, len(content), "private, no-store")
-    assert stack.call("HEAD /download/{filename}", filename="large").headers["content-length"] == str(len(content))
-    long = stack.call("GET /download/partial/{filename}", filename="large", headers={"range": "bytes=1-"})
+    assert stack.request("HEAD /download/{filename}", filename="large").headers["content-length"] == str(len(content))
+    long = stack.request("GET /download/partial/{filename}", filename="large", headers={"range": "bytes=1-"})
     assert long.status == 307
-    assert stack.call("GET /download", query={"filename": "large", "redirect": "no"}).code == "validation_failed"
+    assert stack.request("GET /download", query={"filename": "large", "redirect": "no"}).code == "validation_failed"
 
 
-def test_somebody_elses_file_is_not_there(stack: Stack) -> None:
+def test_file_of_other_namespace_returns_404(stack: Stack) -> None:
     """404, exactly like a name nobody has."""
     stack.upload("mine", CONTENT)
     other = stack.token("other")
-    theirs = stack.call("GET /download/{filename}", filename="mine", token=other)
-    nobodys = stack.call("GET /download/{filename}", filename="nobody's", token=other)
+    theirs = stack.request("GET /download/{filename}", filename="mine", token=other)
+    nobodys = stack.request("GET /download/{filename}", filename="nobody's", token=other)
     assert theirs.status == 404
     assert theirs.json == nobodys.json

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sam.invoke import CASES, EVENTS, PLACEHOLDER, Case
-from tests.integration.events import event
+from sam.invoke import EVENTS_FOLDER, INVOCATION_CASES, TOKEN_PLACEHOLDER, InvocationCase
+from tests.integration.events import build_event
 from tests.integration.stack import Stack
 from tests.support.template import TEMPLATE
 
@@ -19,29 +19,33 @@ def read(path: Path) -> dict[str, Any]:
     return found
 
 
-def test_every_event_has_its_case_and_every_function_its_event() -> None:
+def test_sample_events_cover_all_functions() -> None:
     """Nothing in the folder is left untried, and no function is."""
-    assert {path.stem for path in EVENTS.iterdir()} == {case.event for case in CASES}
+    assert {path.stem for path in EVENTS_FOLDER.iterdir()} == {case.event for case in INVOCATION_CASES}
     template = TEMPLATE.read_text(encoding="utf-8")
-    assert all(f"  {case.function}:\n" in template for case in CASES)
-    assert {case.function for case in CASES} == {
+    assert all(f"  {case.function}:\n" in template for case in INVOCATION_CASES)
+    assert {case.function for case in INVOCATION_CASES} == {
         line.strip(" :\n") for line in template.splitlines() if line.startswith("  ") and line.endswith("Function:")
     } - {"Function"}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.event)
-def test_an_event_is_answered_as_sam_local_must_answer_it(stack: Stack, case: Case) -> None:
+@pytest.mark.parametrize("case", INVOCATION_CASES, ids=lambda case: case.event)
+def test_sample_event_gets_expected_response(stack: Stack, case: InvocationCase) -> None:
     """The same table that `make test-sam` goes by, on the handlers themselves."""
-    text = (EVENTS / f"{case.event}.json").read_text(encoding="utf-8").replace(PLACEHOLDER, f"Bearer {stack.token()}")
-    answer = stack.handle(case.function.removesuffix("Function").lower(), json.loads(text))
+    text = (
+        (EVENTS_FOLDER / f"{case.event}.json")
+        .read_text(encoding="utf-8")
+        .replace(TOKEN_PLACEHOLDER, f"Bearer {stack.token()}")
+    )
+    answer = stack.invoke(case.function.removesuffix("Function").lower(), json.loads(text))
     assert answer.get("statusCode") == case.status
-    assert case.members <= (json.loads(answer["body"]) if case.status else answer).keys()
+    assert case.required_members <= (json.loads(answer["body"]) if case.status else answer).keys()
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.status], ids=lambda case: case.event)
-def test_an_http_event_has_the_documented_members(case: Case) -> None:
+@pytest.mark.parametrize("case", [case for case in INVOCATION_CASES if case.status], ids=lambda case: case.event)
+def test_http_event_has_documented_members(case: InvocationCase) -> None:
     """Payload format 2.0, with nothing that a gateway would not send."""
-    given = read(EVENTS / f"{case.event}.json")
-    whole = event("GET /x/{filename}", filename="x", query={"a": "b"}, body=b"")
+    given = read(EVENTS_FOLDER / f"{case.event}.json")
+    whole = build_event("GET /x/{filename}", filename="x", query={"a": "b"}, body=b"")
     assert given.keys() <= whole.keys()
     assert given["requestContext"].keys() == whole["requestContext"].keys()

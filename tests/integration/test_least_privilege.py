@@ -13,40 +13,40 @@ from itertools import groupby
 
 import pytest
 
-from local.recorder.sitecustomize import Need
+from local.recorder.sitecustomize import RequiredPermission
 from tests.integration.conftest import new_stack
 from tests.integration.stack import Stack
-from tests.support.calls import Call, refused
+from tests.support.calls import FunctionCall, denied_calls
 from tests.support.policies import Grant, grants
 
 # The first token of all is issued in it too, as in every test.
-ANOTHER_KEY = "test_admin.py::test_a_key_made_since_signs"
-CANCEL = "test_repairs.py::test_a_cancelled_upload_leaves_nothing_in_s3"
-DELETE = "test_uploads.py::test_deleting_a_file"
-DIED = "test_repairs.py::test_the_sweep_finds_a_completion_whose_answer_was_lost"
-GONE = "test_repairs.py::test_a_file_whose_object_is_gone_is_a_503"
-HANDED_ON = "test_repairs.py::test_what_takes_too_long_is_handed_on_and_finished"
-KEYS = "test_repairs.py::test_every_function_reads_the_published_keys_for_itself[{}]"
-LANDED = "test_repairs.py::test_parts_put_straight_to_s3_are_found_there"
-WAITED = "test_status.py::test_unchanged_when_the_time_is_up"
-LOST = "test_repairs.py::test_a_multipart_upload_that_s3_has_lost_is_no_file"
-SWEEP = "test_repairs.py::test_the_sweep_takes_away_what_its_time_has_come_for"
-UNHEARD = "test_repairs.py::test_a_completion_whose_answer_was_lost_is_found"
+ADDED_KEY = "test_admin.py::test_added_key_signs_tokens"
+CANCEL = "test_repairs.py::test_cancelled_upload_leaves_nothing_in_s3"
+DELETE = "test_uploads.py::test_deleted_file_returns_404"
+CRASHED_COMPLETION = "test_repairs.py::test_lost_completion_response_is_recovered_by_sweep"
+MISSING_OBJECT = "test_repairs.py::test_file_with_missing_object_returns_503"
+ASYNC_COMPLETION = "test_repairs.py::test_long_completion_continues_asynchronously"
+KEYS = "test_repairs.py::test_function_reads_published_keys[{}]"
+PARTS_IN_S3 = "test_repairs.py::test_presigned_parts_are_found_in_s3"
+LONG_POLL = "test_status.py::test_long_poll_timeout_returns_unchanged_status"
+LOST_MULTIPART = "test_repairs.py::test_missing_multipart_upload_expires_upload"
+SWEEP = "test_repairs.py::test_sweep_deletes_due_storage"
+LOST_RESPONSE = "test_repairs.py::test_lost_completion_response_is_recovered_by_request"
 
-NEEDED_BY: Mapping[tuple[str, str, str], str] = {
-    ("AuthFunction", "dynamodb:GetItem", "AccessTable"): CANCEL,
-    ("AuthFunction", "dynamodb:PutItem", "AccessTable"): CANCEL,
+REQUIRED_BY_TEST: Mapping[tuple[str, str, str], str] = {
+    ("AuthFunction", "dynamodb:GetItem", "AuthTable"): CANCEL,
+    ("AuthFunction", "dynamodb:PutItem", "AuthTable"): CANCEL,
     ("AuthFunction", "kms:GetPublicKey", "SigningKey"): CANCEL,
     ("AuthFunction", "kms:Sign", "SigningKey"): CANCEL,
-    ("AuthFunction", "kms:Sign", "key/*"): ANOTHER_KEY,
-    ("UploadFunction", "dynamodb:GetItem", "AccessTable"): KEYS.format("upload"),
-    ("UploadFunction", "dynamodb:GetItem", "LedgerTable"): CANCEL,
-    ("UploadFunction", "dynamodb:Query", "LedgerTable"): CANCEL,
-    ("UploadFunction", "dynamodb:PutItem", "LedgerTable"): CANCEL,
-    ("UploadFunction", "dynamodb:UpdateItem", "LedgerTable"): CANCEL,
-    ("UploadFunction", "dynamodb:DeleteItem", "LedgerTable"): DELETE,
+    ("AuthFunction", "kms:Sign", "key/*"): ADDED_KEY,
+    ("UploadFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("upload"),
+    ("UploadFunction", "dynamodb:GetItem", "MetadataTable"): CANCEL,
+    ("UploadFunction", "dynamodb:Query", "MetadataTable"): CANCEL,
+    ("UploadFunction", "dynamodb:PutItem", "MetadataTable"): CANCEL,
+    ("UploadFunction", "dynamodb:UpdateItem", "MetadataTable"): CANCEL,
+    ("UploadFunction", "dynamodb:DeleteItem", "MetadataTable"): DELETE,
     ("UploadFunction", "s3:PutObject", "Bucket/o/*"): CANCEL,
-    ("UploadFunction", "s3:GetObject", "Bucket/o/*"): UNHEARD,
+    ("UploadFunction", "s3:GetObject", "Bucket/o/*"): LOST_RESPONSE,
     ("UploadFunction", "s3:DeleteObject", "Bucket/o/*"): CANCEL,
     ("UploadFunction", "s3:AbortMultipartUpload", "Bucket/o/*"): CANCEL,
     ("UploadFunction", "s3:ListMultipartUploadParts", "Bucket/o/*"): CANCEL,
@@ -54,35 +54,35 @@ NEEDED_BY: Mapping[tuple[str, str, str], str] = {
     ("UploadFunction", "s3:GetObject", "Bucket/st/*"): SWEEP,
     ("UploadFunction", "s3:DeleteObject", "Bucket/st/*"): CANCEL,
     ("UploadFunction", "s3:ListBucket", "Bucket"): CANCEL,
-    ("UploadFunction", "lambda:InvokeFunction", "CleanupFunction"): HANDED_ON,
+    ("UploadFunction", "lambda:InvokeFunction", "CleanupFunction"): ASYNC_COMPLETION,
     ("UploadFunction", "events:PutEvents", "EventBus"): CANCEL,
-    ("DownloadFunction", "dynamodb:GetItem", "AccessTable"): KEYS.format("download"),
-    ("DownloadFunction", "dynamodb:GetItem", "LedgerTable"): GONE,
-    ("DownloadFunction", "s3:GetObject", "Bucket/o/*"): GONE,
-    ("DownloadFunction", "s3:ListBucket", "Bucket"): GONE,
-    ("StatusFunction", "dynamodb:GetItem", "AccessTable"): KEYS.format("status"),
-    ("StatusFunction", "dynamodb:GetItem", "LedgerTable"): LANDED,
-    ("StatusFunction", "dynamodb:Query", "LedgerTable"): LANDED,
-    ("StatusFunction", "dynamodb:UpdateItem", "LedgerTable"): WAITED,
-    ("StatusFunction", "s3:GetObject", "Bucket/o/*"): LANDED,
-    ("StatusFunction", "s3:ListMultipartUploadParts", "Bucket/o/*"): LANDED,
-    ("StatusFunction", "s3:ListBucket", "Bucket"): LOST,
-    ("CleanupFunction", "dynamodb:GetItem", "AccessTable"): KEYS.format("cleanup"),
-    ("CleanupFunction", "dynamodb:GetItem", "LedgerTable"): SWEEP,
-    ("CleanupFunction", "dynamodb:Query", "LedgerTable"): SWEEP,
-    ("CleanupFunction", "dynamodb:Query", "LedgerTable/index/due"): SWEEP,
-    ("CleanupFunction", "dynamodb:PutItem", "LedgerTable"): SWEEP,
-    ("CleanupFunction", "dynamodb:UpdateItem", "LedgerTable"): SWEEP,
-    ("CleanupFunction", "dynamodb:DeleteItem", "LedgerTable"): SWEEP,
-    ("CleanupFunction", "dynamodb:BatchGetItem", "LedgerTable"): SWEEP,
-    ("CleanupFunction", "dynamodb:BatchWriteItem", "LedgerTable"): SWEEP,
+    ("DownloadFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("download"),
+    ("DownloadFunction", "dynamodb:GetItem", "MetadataTable"): MISSING_OBJECT,
+    ("DownloadFunction", "s3:GetObject", "Bucket/o/*"): MISSING_OBJECT,
+    ("DownloadFunction", "s3:ListBucket", "Bucket"): MISSING_OBJECT,
+    ("StatusFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("status"),
+    ("StatusFunction", "dynamodb:GetItem", "MetadataTable"): PARTS_IN_S3,
+    ("StatusFunction", "dynamodb:Query", "MetadataTable"): PARTS_IN_S3,
+    ("StatusFunction", "dynamodb:UpdateItem", "MetadataTable"): LONG_POLL,
+    ("StatusFunction", "s3:GetObject", "Bucket/o/*"): PARTS_IN_S3,
+    ("StatusFunction", "s3:ListMultipartUploadParts", "Bucket/o/*"): PARTS_IN_S3,
+    ("StatusFunction", "s3:ListBucket", "Bucket"): LOST_MULTIPART,
+    ("CleanupFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("cleanup"),
+    ("CleanupFunction", "dynamodb:GetItem", "MetadataTable"): SWEEP,
+    ("CleanupFunction", "dynamodb:Query", "MetadataTable"): SWEEP,
+    ("CleanupFunction", "dynamodb:Query", "MetadataTable/index/due_tasks"): SWEEP,
+    ("CleanupFunction", "dynamodb:PutItem", "MetadataTable"): SWEEP,
+    ("CleanupFunction", "dynamodb:UpdateItem", "MetadataTable"): SWEEP,
+    ("CleanupFunction", "dynamodb:DeleteItem", "MetadataTable"): SWEEP,
+    ("CleanupFunction", "dynamodb:BatchGetItem", "MetadataTable"): SWEEP,
+    ("CleanupFunction", "dynamodb:BatchWriteItem", "MetadataTable"): SWEEP,
     ("CleanupFunction", "events:PutEvents", "EventBus"): SWEEP,
-    ("CleanupFunction", "s3:PutObject", "Bucket/o/*"): HANDED_ON,
-    ("CleanupFunction", "s3:GetObject", "Bucket/o/*"): DIED,
+    ("CleanupFunction", "s3:PutObject", "Bucket/o/*"): ASYNC_COMPLETION,
+    ("CleanupFunction", "s3:GetObject", "Bucket/o/*"): CRASHED_COMPLETION,
     ("CleanupFunction", "s3:DeleteObject", "Bucket/o/*"): SWEEP,
     ("CleanupFunction", "s3:AbortMultipartUpload", "Bucket/o/*"): SWEEP,
     ("CleanupFunction", "s3:ListMultipartUploadParts", "Bucket/o/*"): SWEEP,
-    ("CleanupFunction", "s3:GetObject", "Bucket/st/*"): HANDED_ON,
+    ("CleanupFunction", "s3:GetObject", "Bucket/st/*"): ASYNC_COMPLETION,
     ("CleanupFunction", "s3:DeleteObject", "Bucket/st/*"): SWEEP,
     ("CleanupFunction", "s3:ListBucket", "Bucket"): SWEEP,
     ("CleanupFunction", "s3:ListBucketMultipartUploads", "Bucket"): SWEEP,
@@ -91,7 +91,7 @@ NEEDED_BY: Mapping[tuple[str, str, str], str] = {
 TEST_ID = re.compile(r"(?P<module>\w+)\.py::(?P<name>\w+)(?:\[(?P<argument>\w+)\])?")
 
 
-def key_of(grant: Grant) -> tuple[str, str, str]:
+def grant_key(grant: Grant) -> tuple[str, str, str]:
     return grant.function, grant.action, grant.resource
 
 
@@ -101,7 +101,7 @@ def stack() -> Iterator[Stack]:
         yield made
 
 
-def run(test_id: str, stack: Stack, patch: pytest.MonkeyPatch) -> None:
+def run_test(test_id: str, stack: Stack, patch: pytest.MonkeyPatch) -> None:
     """Run a test of this folder. Fails when there is none of that name."""
     found = TEST_ID.fullmatch(test_id)
     assert found is not None
@@ -112,40 +112,42 @@ def run(test_id: str, stack: Stack, patch: pytest.MonkeyPatch) -> None:
     test(**{name: at_hand[name] for name in wanted})
 
 
-def test_every_grant_names_the_test_that_needs_it() -> None:
+def test_every_grant_names_a_test() -> None:
     """And no test is named for what is not granted."""
-    assert NEEDED_BY.keys() == {key_of(grant) for grant in grants()}
+    assert REQUIRED_BY_TEST.keys() == {grant_key(grant) for grant in grants()}
 
 
 @pytest.mark.parametrize(
     ("test_id", "keys"),
     [
         (test_id, {key for key, _ in entries})
-        for test_id, entries in groupby(sorted(NEEDED_BY.items(), key=lambda item: item[1]), key=lambda item: item[1])
+        for test_id, entries in groupby(
+            sorted(REQUIRED_BY_TEST.items(), key=lambda item: item[1]), key=lambda item: item[1]
+        )
     ],
 )
-def test_the_test_that_is_named_makes_the_call(
+def test_named_test_uses_the_grant(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, test_id: str, keys: set[tuple[str, str, str]]
 ) -> None:
     """Run, and watched: every call that it is named for is among those it makes."""
-    run(test_id, stack, monkeypatch)
-    made = {key_of(grant) for call in stack.watch.calls for grant in call.grants}
+    run_test(test_id, stack, monkeypatch)
+    made = {grant_key(grant) for call in stack.call_recorder.calls for grant in call.matching_grants}
     assert keys <= made, sorted(keys - made)
 
 
 @pytest.mark.parametrize(
     ("function", "need"),
     [
-        ("DownloadFunction", Need("s3:PutObject", "Bucket/o/x")),
-        ("DownloadFunction", Need("s3:GetObject", "Bucket/st/x")),
-        ("DownloadFunction", Need("dynamodb:GetItem", "LedgerTable", ("U#x",))),
-        ("DownloadFunction", Need("dynamodb:GetItem", "AccessTable", ("CLIENT#x",))),
-        ("UploadFunction", Need("dynamodb:Scan", "LedgerTable")),
-        ("StatusFunction", Need("dynamodb:UpdateItem", "LedgerTable", ("N#x",))),
-        ("CleanupFunction", Need("s3:GetObject", "Bucket/elsewhere/x")),
-        ("AuthFunction", Need("dynamodb:PutItem", "AccessTable", ("CLIENT#x",))),
+        ("DownloadFunction", RequiredPermission("s3:PutObject", "Bucket/o/x")),
+        ("DownloadFunction", RequiredPermission("s3:GetObject", "Bucket/st/x")),
+        ("DownloadFunction", RequiredPermission("dynamodb:GetItem", "MetadataTable", ("U#x",))),
+        ("DownloadFunction", RequiredPermission("dynamodb:GetItem", "AuthTable", ("CLIENT#x",))),
+        ("UploadFunction", RequiredPermission("dynamodb:Scan", "MetadataTable")),
+        ("StatusFunction", RequiredPermission("dynamodb:UpdateItem", "MetadataTable", ("N#x",))),
+        ("CleanupFunction", RequiredPermission("s3:GetObject", "Bucket/elsewhere/x")),
+        ("AuthFunction", RequiredPermission("dynamodb:PutItem", "AuthTable", ("CLIENT#x",))),
     ],
 )
-def test_what_is_not_granted_is_noticed(function: str, need: Need) -> None:
+def test_call_without_grant_is_detected(function: str, need: RequiredPermission) -> None:
     """The watch itself: a call like these fails the test in which it is made."""
-    assert refused([Call(function, need)])
+    assert denied_calls([FunctionCall(function, need)])

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from ferry.aws.events import BusEvents
+from ferry.aws.events import EventBridgePublisher
 from ferry.aws.session import AwsSession
 from ferry.errors import BackendUnavailable
 from ferry.model import Event, EventKind
 from local import bus as local_bus
 from local import limits
-from local.bus import Bus
+from local.bus import EventBridgeEmulator
 from local.service import _serve_all
 from local.sockets import listen_near
 from tests.fakes.clock import START, SettableClock
-from tests.support.schema import check_detail
+from tests.support.schema import assert_valid_detail
 
 HEADERS = {"host": "127.0.0.1:1", "authorization": "AWS4", "x-amz-target": "AWSEvents.PutEvents"}
 ENTRY = {
@@ -33,11 +33,11 @@ EVENT = Event(EventKind.STARTED, START, "ns", "a “name”.bin", "a" * 32, 5)
 
 
 @pytest.fixture
-def bus(tmp_path: Path) -> Bus:
-    return Bus(frozenset({"bus"}), tmp_path, echo=True)
+def bus(tmp_path: Path) -> EventBridgeEmulator:
+    return EventBridgeEmulator(frozenset({"bus"}), tmp_path, echo=True)
 
 
-def kept(folder: Path) -> list[dict[str, Any]]:
+def stored_events(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
@@ -46,16 +46,16 @@ def scope(method: str = "POST", **headers: str) -> Any:
     return {"type": "http", "method": method, "path": "/", "headers": pairs}
 
 
-def put(bus: Bus, *entries: object) -> tuple[int, Any]:
-    return bus.accept(scope(), json.dumps({"Entries": entries}).encode())
+def put_events(bus: EventBridgeEmulator, *entries: object) -> tuple[int, Any]:
+    return bus.put_events(scope(), json.dumps({"Entries": entries}).encode())
 
 
-def test_an_event_is_kept_as_a_target_would_get_it(
-    bus: Bus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_event_is_stored_in_target_shape(
+    bus: EventBridgeEmulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line in the file, a short one on the terminal."""
-    status, answer = put(bus, ENTRY)
-    [event] = kept(tmp_path)
+    status, answer = put_events(bus, ENTRY)
+    [event] = stored_events(tmp_path)
     assert (status, answer) == (200, {"FailedEntryCount": 0, "Entries": [{"EventId": event.pop("id")}]})
     assert event == {
         "version": "0",
@@ -73,12 +73,12 @@ def test_an_event_is_kept_as_a_target_would_get_it(
 @pytest.mark.parametrize(
     "entry", [{**ENTRY, "EventBusName": "other"}, {**ENTRY, "Detail": "no JSON"}, {**ENTRY, "Detail": "1"}, {}, 1]
 )
-def test_an_entry_that_is_none_is_refused_alone(bus: Bus, tmp_path: Path, entry: object) -> None:
+def test_invalid_entry_fails_alone(bus: EventBridgeEmulator, tmp_path: Path, entry: object) -> None:
     """200, and the entry says so: as AWS does, which is what callers must look at."""
-    status, answer = put(bus, ENTRY, entry)
+    status, answer = put_events(bus, ENTRY, entry)
     assert (status, answer["FailedEntryCount"]) == (200, 1)
     assert ["ErrorCode" in found for found in answer["Entries"]] == [False, True]
-    assert len(kept(tmp_path)) == 1
+    assert len(stored_events(tmp_path)) == 1
 
 
 @pytest.mark.parametrize(
@@ -88,27 +88,29 @@ def test_an_entry_that_is_none_is_refused_alone(bus: Bus, tmp_path: Path, entry:
         (scope("GET"), {"Entries": [ENTRY]}, 400),
         (scope(**{"x-amz-target": "AWSEvents.PutRule"}), {"Entries": [ENTRY]}, 400),
         (scope(), {"Entries": []}, 400),
-        (scope(), {"Entries": [ENTRY] * (limits.EVENTS_AT_ONCE + 1)}, 400),
-        (scope(), {"Entries": [{**ENTRY, "Detail": "x" * limits.EVENTS_BYTES}]}, 400),
+        (scope(), {"Entries": [ENTRY] * (limits.MAX_PUT_EVENTS_ENTRIES + 1)}, 400),
+        (scope(), {"Entries": [{**ENTRY, "Detail": "x" * limits.MAX_PUT_EVENTS_BYTES}]}, 400),
         (scope(), [], 400),
     ],
 )
-def test_nothing_else_is_served(bus: Bus, tmp_path: Path, given: Any, body: object, status: int) -> None:
+def test_other_requests_are_rejected(
+    bus: EventBridgeEmulator, tmp_path: Path, given: Any, body: object, status: int
+) -> None:
     """No page in a browser, no other operation, no more than AWS takes at once."""
-    assert bus.accept(given, json.dumps(body).encode())[0] == status
+    assert bus.put_events(given, json.dumps(body).encode())[0] == status
     assert not (tmp_path / "events.jsonl").exists()
 
 
-def test_the_file_does_not_grow_for_ever(bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_file_is_rotated(bus: EventBridgeEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long one is put aside, and the one put aside before goes."""
-    monkeypatch.setattr(local_bus, "_FILE_BYTES", 1)
+    monkeypatch.setattr(local_bus, "_MAX_FILE_BYTES", 1)
     for _ in range(3):
-        put(bus, ENTRY)
-    assert len(kept(tmp_path)) == 1
+        put_events(bus, ENTRY)
+    assert len(stored_events(tmp_path)) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events.jsonl", "events.jsonl.1"]
 
 
-def test_the_adapter_speaks_to_it(tmp_path: Path, bus: Bus) -> None:
+def test_adapter_puts_events(tmp_path: Path, bus: EventBridgeEmulator) -> None:
     """botocore's own request, over a socket; a bus that is not there is a failure."""
 
     async def main() -> None:
@@ -116,13 +118,15 @@ def test_the_adapter_speaks_to_it(tmp_path: Path, bus: Bus) -> None:
         session = AwsSession({"events": f"http://127.0.0.1:{listener.getsockname()[1]}"})
         server = asyncio.create_task(_serve_all({listener.detach(): bus}, stopping))
         clock = SettableClock()
-        await asyncio.to_thread(BusEvents(lambda: session.events, "bus", "bucket", clock).publish, [EVENT])
+        await asyncio.to_thread(EventBridgePublisher(lambda: session.events, "bus", "bucket", clock).publish, [EVENT])
         with pytest.raises(BackendUnavailable):
-            await asyncio.to_thread(BusEvents(lambda: session.events, "none", "bucket", clock).publish, [EVENT])
+            await asyncio.to_thread(
+                EventBridgePublisher(lambda: session.events, "none", "bucket", clock).publish, [EVENT]
+            )
         stopping.set()
         await server
 
     asyncio.run(main())
-    [event] = kept(tmp_path)
-    check_detail(event["detail"])
+    [event] = stored_events(tmp_path)
+    assert_valid_detail(event["detail"])
     assert (event["detail-type"], event["detail"]["filename"]) == (EVENT.kind, EVENT.name)

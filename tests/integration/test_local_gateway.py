@@ -8,78 +8,82 @@ import json
 import pytest
 
 from local import limits
-from local.answers import Answer
-from local.events import Request
+from local.answers import GatewayResponse
+from local.events import GatewayRequest
 from local.gateway import Gateway
-from local.pool import Crashed, FunctionFailed, Throttled, TimedOut
+from local.pool import FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
 from local.routing import Route
 from local.stack import CorsRules
 
-RULES = CorsRules(("https://app.example",), ("GET", "POST"), ("authorization",), ("etag",), 600, credentials=False)
+RULES = CorsRules(
+    ("https://app.example",), ("GET", "POST"), ("authorization",), ("etag",), 600, allow_credentials=False
+)
 
 
-def request(method: str = "POST", path: bytes = b"/chunk", body: bytes = b"", **headers: str) -> Request:
+def request(method: str = "POST", path: bytes = b"/chunk", body: bytes = b"", **headers: str) -> GatewayRequest:
     pairs = tuple((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items())
-    return Request(method, path, b"", pairs, body, "127.0.0.1")
+    return GatewayRequest(method, path, b"", pairs, body, "127.0.0.1")
 
 
-def answer(given: Request, outcome: bytes | Exception = b"{}", *, too_large: bool = False) -> Answer:
+def respond(
+    gateway_request: GatewayRequest, outcome: bytes | Exception = b"{}", *, body_too_large: bool = False
+) -> GatewayResponse:
     async def invoke(function: str, event: bytes, seconds: float) -> bytes:
-        assert (function, seconds) == ("F", limits.GATEWAY_SECONDS)
+        assert (function, seconds) == ("F", limits.GATEWAY_TIMEOUT_SECONDS)
         json.loads(event)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     gateway = Gateway([Route("POST", "/chunk", "F")], RULES, invoke)
-    return asyncio.run(gateway.answer(given, "r1", too_large=too_large))
+    return asyncio.run(gateway.handle_request(gateway_request, "r1", body_too_large=body_too_large))
 
 
 @pytest.mark.parametrize(
     ("outcome", "status", "text"),
     [
-        (Throttled(), 429, "Too Many Requests"),
-        (TimedOut(), 504, "Endpoint request timed out"),
-        (Crashed("gone"), 502, "Bad Gateway"),
-        (FunctionFailed("ValueError: x"), 500, "Internal Server Error"),
+        (ThrottledError(), 429, "Too Many Requests"),
+        (InvocationTimeoutError(), 504, "Endpoint request timed out"),
+        (InstanceCrashedError("gone"), 502, "Bad Gateway"),
+        (FunctionError("ValueError: x"), 500, "Internal Server Error"),
         (b'{"statusCode": "x"}', 500, "Internal Server Error"),
     ],
 )
-def test_what_the_gateway_answers_for_a_function(outcome: bytes | Exception, status: int, text: str) -> None:
+def test_function_failure_maps_to_gateway_response(outcome: bytes | Exception, status: int, text: str) -> None:
     """A function that could not answer is answered for, and its error stays inside."""
-    got = answer(request(), outcome)
+    got = respond(request(), outcome)
     assert (got.status, json.loads(got.body)) == (status, {"message": text})
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", b"/chunk"), ("POST", b"/nowhere"), ("OPTIONS", b"/chunk")])
-def test_unknown_routes(method: str, path: bytes) -> None:
+def test_unknown_route_returns_404(method: str, path: bytes) -> None:
     """What no route answers is a 404 of the gateway's own form."""
-    got = answer(request(method, path))
+    got = respond(request(method, path))
     assert (got.status, got.body) == (404, b'{"message": "Not Found"}')
 
 
 @pytest.mark.parametrize(
     ("size", "status"),
-    [(4 * 1024 * 1024, 200), (4_717_000, 200), (4_718_592, 413), (limits.GATEWAY_BODY, 413)],
+    [(4 * 1024 * 1024, 200), (4_717_000, 200), (4_718_592, 413), (limits.MAX_GATEWAY_BODY_BYTES, 413)],
 )
-def test_the_event_may_have_6_mb(size: int, status: int) -> None:
+def test_event_over_6_mb_returns_413(size: int, status: int) -> None:
     """What grows over 6 MB as an event, base64 included, does not reach the function."""
-    assert answer(request(body=bytes(size), content_type="application/octet-stream")).status == status
+    assert respond(request(body=bytes(size), content_type="application/octet-stream")).status == status
 
 
-def test_text_is_counted_as_json() -> None:
+def test_text_body_counts_as_json() -> None:
     """A text body counts as it is written in JSON."""
     body = b'"' * 3_200_000
-    assert answer(request(body=body, content_type="application/json")).status == 413
+    assert respond(request(body=body, content_type="application/json")).status == 413
 
 
-def test_a_body_over_10_mb() -> None:
+def test_body_over_10_mb_returns_413() -> None:
     """A body that the gateway did not take is a 413."""
-    assert answer(request(), too_large=True).status == 413
+    assert respond(request(), body_too_large=True).status == 413
 
 
-def test_a_long_head() -> None:
+def test_headers_over_limit_are_rejected() -> None:
     """Request line and headers have 10,240 bytes."""
-    rest = request(x="").head_size()
-    assert answer(request(x="a" * (limits.GATEWAY_HEAD - rest))).status == 200
-    assert answer(request(x="a" * (limits.GATEWAY_HEAD - rest + 1))).status == 431
+    rest = request(x="").head_size_bytes()
+    assert respond(request(x="a" * (limits.MAX_GATEWAY_HEAD_BYTES - rest))).status == 200
+    assert respond(request(x="a" * (limits.MAX_GATEWAY_HEAD_BYTES - rest + 1))).status == 431

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ferry.aws.session import AwsSession
-from ferry.aws.worker import LambdaWorker
+from ferry.aws.worker import LambdaCompletionQueue
 from local import limits
-from local.invocations import Invocations
-from local.pool import Crashed
+from local.invocations import LambdaApiEmulator
+from local.pool import InstanceCrashedError
 from local.service import _serve_all
 from local.sockets import listen_near
 
@@ -20,20 +20,20 @@ PATH = "/2015-03-31/functions/ferry-f/invocations"
 SIGNED = {"host": "127.0.0.1:1", "authorization": "AWS4", "x-amz-invocation-type": "Event"}
 
 
-class Functions:
+class FakeFunctions:
     """Notes what is invoked, and goes on when `go` is set."""
 
     def __init__(self) -> None:
-        self.begun: list[tuple[str, bytes]] = []
-        self.ended = 0
-        self.go = asyncio.Event()
+        self.started: list[tuple[str, bytes]] = []
+        self.finished_count = 0
+        self.may_finish = asyncio.Event()
 
     async def invoke(self, name: str, event: bytes) -> bytes:
-        self.begun.append((name, event))
-        await self.go.wait()
-        self.ended += 1
+        self.started.append((name, event))
+        await self.may_finish.wait()
+        self.finished_count += 1
         if event == b"crash":
-            raise Crashed("gone")
+            raise InstanceCrashedError("gone")
         return b"{}"
 
 
@@ -42,27 +42,27 @@ def scope(method: str = "POST", path: str = PATH, **headers: str) -> Any:
     return {"type": "http", "method": method, "path": path, "headers": pairs}
 
 
-async def settle() -> None:
+async def run_pending_tasks() -> None:
     """Let every task run as far as it can."""
     for _ in range(10):
         await asyncio.sleep(0)
 
 
-def test_an_event_is_accepted_before_the_function_has_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_async_invocation_returns_202_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     """202 at once; the function runs to its end, and how that was stands in the log at most."""
 
     async def main() -> None:
-        functions = Functions()
-        api = Invocations({"ferry-f": "F"}, functions.invoke)
-        assert [api.accept(scope(), event) for event in (b"{}", b"crash")] == [202, 202]
-        await settle()
-        assert (functions.begun, functions.ended) == ([("F", b"{}"), ("F", b"crash")], 0)
-        functions.go.set()
-        await settle()
-        assert functions.ended == 2
+        functions = FakeFunctions()
+        api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke)
+        assert [api.accept_invocation(scope(), event) for event in (b"{}", b"crash")] == [202, 202]
+        await run_pending_tasks()
+        assert (functions.started, functions.finished_count) == ([("F", b"{}"), ("F", b"crash")], 0)
+        functions.may_finish.set()
+        await run_pending_tasks()
+        assert functions.finished_count == 2
 
     asyncio.run(main())
-    assert capsys.readouterr().err == "F, handed on: Crashed gone\n"
+    assert capsys.readouterr().err == "F, handed on: InstanceCrashedError gone\n"
 
 
 @pytest.mark.parametrize(
@@ -76,52 +76,60 @@ def test_an_event_is_accepted_before_the_function_has_run(capsys: pytest.Capture
         (scope(**{"x-amz-invocation-type": "RequestResponse"}), 400),
     ],
 )
-def test_nothing_else_is_served(given: Any, status: int) -> None:
+def test_other_requests_are_rejected(given: Any, status: int) -> None:
     """No page in a browser, no function that is not there, no call that waits for an answer."""
-    functions = Functions()
-    assert Invocations({"ferry-f": "F"}, functions.invoke).accept(given, b"{}") == status
-    assert functions.begun == []
+    functions = FakeFunctions()
+    assert LambdaApiEmulator({"ferry-f": "F"}, functions.invoke).accept_invocation(given, b"{}") == status
+    assert functions.started == []
 
 
-def test_an_event_has_a_limit() -> None:
+def test_event_over_1_mb_returns_413() -> None:
     """Lambda queues no more than 1 MB."""
-    assert Invocations({"ferry-f": "F"}, Functions().invoke).accept(scope(), bytes(limits.EVENT + 1)) == 413
+    assert (
+        LambdaApiEmulator({"ferry-f": "F"}, FakeFunctions().invoke).accept_invocation(
+            scope(), bytes(limits.MAX_ASYNC_EVENT_BYTES + 1)
+        )
+        == 413
+    )
 
 
-def test_what_still_runs_ends_with_the_service() -> None:
+def test_close_cancels_running_invocations() -> None:
     """As when a machine goes: it does not go on behind the back of whoever has stopped it."""
 
     async def main() -> None:
-        functions = Functions()
-        api = Invocations({"ferry-f": "F"}, functions.invoke)
-        api.accept(scope(), b"{}")
-        await settle()
+        functions = FakeFunctions()
+        api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke)
+        api.accept_invocation(scope(), b"{}")
+        await run_pending_tasks()
         await api.close()
-        functions.go.set()
-        await settle()
-        assert (len(functions.begun), functions.ended) == (1, 0)
+        functions.may_finish.set()
+        await run_pending_tasks()
+        assert (len(functions.started), functions.finished_count) == (1, 0)
 
     asyncio.run(main())
 
 
-def test_the_worker_speaks_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_completion_queue_invokes_function(monkeypatch: pytest.MonkeyPatch) -> None:
     """botocore's own request, over a socket."""
     keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
     for name, value in keys.items():
         monkeypatch.setenv(name, value)
 
     async def main() -> None:
-        functions, stopping, listener = Functions(), asyncio.Event(), listen_near(0)
-        worker = LambdaWorker(
+        functions, stopping, listener = FakeFunctions(), asyncio.Event(), listen_near(0)
+        worker = LambdaCompletionQueue(
             AwsSession({"lambda": f"http://127.0.0.1:{listener.getsockname()[1]}"}).lambda_, "ferry-f"
         )
-        functions.go.set()
-        api = Invocations({"ferry-f": "F"}, functions.invoke)
+        functions.may_finish.set()
+        api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke)
         server = asyncio.create_task(_serve_all({listener.detach(): api}, stopping))
-        await asyncio.to_thread(worker.finish, "id", "attempt")
+        await asyncio.to_thread(worker.enqueue, "id", "attempt")
         stopping.set()
         await server
-        [(name, event)] = functions.begun
-        assert (name, json.loads(event)) == ("F", {"ferry": "finish", "upload_id": "id", "attempt": "attempt"})
+        [(name, event)] = functions.started
+        assert (name, json.loads(event)) == (
+            "F",
+            {"ferry": "continue_completion", "upload_id": "id", "lease_id": "attempt"},
+        )
 
     asyncio.run(main())

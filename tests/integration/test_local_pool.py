@@ -6,28 +6,28 @@ import asyncio
 
 import pytest
 
-from local.pool import Crashed, FunctionFailed, Pool, Throttled, TimedOut
+from local.pool import FunctionError, InstanceCrashedError, InstancePool, InvocationTimeoutError, ThrottledError
 
 
-class FakeCopy:
+class FakeInstance:
     """Answers when `go` is set; an event that names an error raises it."""
 
-    def __init__(self, go: asyncio.Event) -> None:
+    def __init__(self, may_finish: asyncio.Event) -> None:
         self.alive = True
         self.calls = 0
         self.stopped = False
-        self._go = go
+        self._may_finish = may_finish
 
-    async def invoke(self, event: bytes, seconds: float) -> bytes:
+    async def invoke(self, event: bytes, timeout_seconds: float) -> bytes:
         self.calls += 1
-        await self._go.wait()
+        await self._may_finish.wait()
         if event == b"crash":
             self.alive = False
-            raise Crashed
+            raise InstanceCrashedError
         if event == b"slow":
-            raise TimedOut
+            raise InvocationTimeoutError
         if event == b"raise":
-            raise FunctionFailed
+            raise FunctionError
         return event
 
     async def stop(self) -> None:
@@ -35,99 +35,99 @@ class FakeCopy:
         self.stopped = True
 
 
-class Factory:
+class FakeInstanceFactory:
     def __init__(self) -> None:
-        self.made: list[FakeCopy] = []
-        self.go = asyncio.Event()
+        self.created: list[FakeInstance] = []
+        self.may_finish = asyncio.Event()
 
-    async def __call__(self) -> FakeCopy:
-        self.made.append(FakeCopy(self.go))
-        return self.made[-1]
+    async def __call__(self) -> FakeInstance:
+        self.created.append(FakeInstance(self.may_finish))
+        return self.created[-1]
 
 
-async def settle() -> None:
+async def run_pending_tasks() -> None:
     """Let every task run as far as it can."""
     for _ in range(10):
         await asyncio.sleep(0)
 
 
-def test_grows_on_demand_up_to_its_limit() -> None:
+def test_pool_grows_to_limit_then_throttles() -> None:
     """Each request at once has a copy of its own; one past the limit is throttled, and later ones are not."""
 
     async def scenario() -> None:
-        factory = Factory()
-        pool = Pool(factory, limit=2)
+        factory = FakeInstanceFactory()
+        pool = InstancePool(factory, max_instances=2)
         calls = [asyncio.create_task(pool.invoke(b"x", 1)) for _ in range(2)]
-        await settle()
-        with pytest.raises(Throttled):
+        await run_pending_tasks()
+        with pytest.raises(ThrottledError):
             await pool.invoke(b"x", 1)
-        factory.go.set()
+        factory.may_finish.set()
         assert await asyncio.gather(*calls) == [b"x", b"x"]
         assert await pool.invoke(b"y", 1) == b"y"
-        assert [copy.calls for copy in factory.made] == [1, 2]
+        assert [copy.calls for copy in factory.created] == [1, 2]
 
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(("event", "error"), [(b"crash", Crashed), (b"slow", TimedOut)])
-def test_a_copy_that_failed_is_replaced(event: bytes, error: type[Exception]) -> None:
+@pytest.mark.parametrize(("event", "error"), [(b"crash", InstanceCrashedError), (b"slow", InvocationTimeoutError)])
+def test_failed_instance_is_replaced(event: bytes, error: type[Exception]) -> None:
     """A copy that died or took too long is stopped, and the next request gets a new one."""
 
     async def scenario() -> None:
-        factory = Factory()
-        factory.go.set()
-        pool = Pool(factory, limit=1)
+        factory = FakeInstanceFactory()
+        factory.may_finish.set()
+        pool = InstancePool(factory, max_instances=1)
         with pytest.raises(error):
             await pool.invoke(event, 1)
         assert await pool.invoke(b"x", 1) == b"x"
-        assert [copy.stopped for copy in factory.made] == [True, False]
+        assert [copy.stopped for copy in factory.created] == [True, False]
 
     asyncio.run(scenario())
 
 
-def test_a_function_that_raised_goes_on() -> None:
+def test_function_error_keeps_instance() -> None:
     """An error of the function is none of its copy."""
 
     async def scenario() -> None:
-        factory = Factory()
-        factory.go.set()
-        pool = Pool(factory, limit=1)
-        with pytest.raises(FunctionFailed):
+        factory = FakeInstanceFactory()
+        factory.may_finish.set()
+        pool = InstancePool(factory, max_instances=1)
+        with pytest.raises(FunctionError):
             await pool.invoke(b"raise", 1)
         await pool.invoke(b"x", 1)
-        assert len(factory.made) == 1
+        assert len(factory.created) == 1
 
     asyncio.run(scenario())
 
 
-def test_a_copy_that_died_idle_is_not_used() -> None:
+def test_dead_idle_instance_is_skipped() -> None:
     """A copy found dead is passed over."""
 
     async def scenario() -> None:
-        factory = Factory()
-        factory.go.set()
-        pool = Pool(factory, limit=1)
+        factory = FakeInstanceFactory()
+        factory.may_finish.set()
+        pool = InstancePool(factory, max_instances=1)
         await pool.invoke(b"x", 1)
-        factory.made[0].alive = False
+        factory.created[0].alive = False
         assert await pool.invoke(b"y", 1) == b"y"
-        assert len(factory.made) == 2
+        assert len(factory.created) == 2
 
     asyncio.run(scenario())
 
 
-def test_idle_copies_are_reaped_but_for_one_and_closing_stops_all() -> None:
+def test_idle_instances_are_evicted_and_close_stops_all() -> None:
     """Memory comes back when the rush is over."""
 
     async def scenario() -> None:
-        factory = Factory()
-        pool = Pool(factory, limit=3)
+        factory = FakeInstanceFactory()
+        pool = InstancePool(factory, max_instances=3)
         calls = [asyncio.create_task(pool.invoke(b"x", 1)) for _ in range(3)]
-        await settle()
-        factory.go.set()
+        await run_pending_tasks()
+        factory.may_finish.set()
         await asyncio.gather(*calls)
-        await pool.reap(older_than=-1)
-        assert pool.size == 1
+        await pool.evict_idle(max_idle_seconds=-1)
+        assert pool.instance_count == 1
         await pool.close()
-        assert all(copy.stopped for copy in factory.made)
+        assert all(copy.stopped for copy in factory.created)
 
     asyncio.run(scenario())

@@ -9,73 +9,73 @@ from tests.integration.stack import Stack
 KIB = 1024
 
 
-def test_from_pending_to_complete(stack: Stack) -> None:
+def test_status_from_pending_to_complete(stack: Stack) -> None:
     """The states of an upload, what is missing, and where to go on."""
     size = 3 * 64 * KIB
-    stack.post("POST /upload/start", {"filename": "states", "size": size, "chunk_size": 64 * KIB})
-    pending = stack.call("GET /status/{filename}", filename="states").json
+    stack.post_json("POST /upload/start", {"filename": "states", "size": size, "chunk_size": 64 * KIB})
+    pending = stack.request("GET /status/{filename}", filename="states").json
     assert (pending["state"], pending["percent"], pending["missing"]) == ("pending", 0.0, [[1, 3]])
     octets = {"content-type": "application/octet-stream"}
     for index in (1, 3, 2):
         query = {"filename": "states", "chunk_index": str(index)}
-        stack.call("POST /upload/chunk", query=query, headers=octets, body=bytes(64 * KIB))
+        stack.request("POST /upload/chunk", query=query, headers=octets, body=bytes(64 * KIB))
         if index == 1:
-            partial = stack.call("GET /status/{filename}", filename="states").json
+            partial = stack.request("GET /status/{filename}", filename="states").json
             assert (partial["state"], partial["missing"], partial["next_offset"]) == ("partial", [[2, 3]], 64 * KIB)
             assert partial["version"] > pending["version"]
-    listed = stack.call("GET /status").json["uploads"]
+    listed = stack.request("GET /status").json["uploads"]
     assert "states" in [upload["filename"] for upload in listed]
-    stack.post("POST /upload/complete", {"filename": "states"})
-    complete = stack.call("GET /status/{filename}", filename="states").json
+    stack.post_json("POST /upload/complete", {"filename": "states"})
+    complete = stack.request("GET /status/{filename}", filename="states").json
     assert (complete["state"], complete["percent"], complete["missing"]) == ("complete", 100.0, [])
     assert complete["etag"].startswith('"')
-    assert stack.call("GET /status").json["uploads"] == []
+    assert stack.request("GET /status").json["uploads"] == []
 
 
-def test_a_new_upload_beside_the_finished_file(stack: Stack) -> None:
+def test_new_upload_shows_current_file(stack: Stack) -> None:
     """The upload is shown, with the file under `current_file`."""
     made = stack.upload("beside", b"old")
-    stack.post("POST /upload/start", {"filename": "beside", "size": 9, "if_exists": "replace"})
-    status = stack.call("GET /status/{filename}", filename="beside").json
+    stack.post_json("POST /upload/start", {"filename": "beside", "size": 9, "if_exists": "replace"})
+    status = stack.request("GET /status/{filename}", filename="beside").json
     assert (status["state"], status["current_file"]) == ("pending", made)
 
 
-def test_conditional_and_waiting(stack: Stack) -> None:
+def test_conditional_status_and_long_poll(stack: Stack) -> None:
     """304 for the ETag one has; a wait for something older than what is known answers at once."""
     stack.upload("conditional", b"x")
-    first = stack.call("GET /status/{filename}", filename="conditional")
-    again = stack.call(
+    first = stack.request("GET /status/{filename}", filename="conditional")
+    again = stack.request(
         "GET /status/{filename}", filename="conditional", headers={"if-none-match": first.headers["etag"]}
     )
     assert (again.status, again.body) == (304, b"")
     query = {"wait": "20", "since": str(first.json["version"] - 1)}
-    assert stack.call("GET /status/{filename}", filename="conditional", query=query).json == first.json
+    assert stack.request("GET /status/{filename}", filename="conditional", query=query).json == first.json
 
 
-def test_unchanged_when_the_time_is_up(stack: Stack) -> None:
+def test_long_poll_timeout_returns_unchanged_status(stack: Stack) -> None:
     """A second is waited for, and the same status answered; 304 to who has it."""
     stack.upload("waited for", b"x")
-    first = stack.call("GET /status/{filename}", filename="waited for")
+    first = stack.request("GET /status/{filename}", filename="waited for")
     query = {"wait": "1", "since": str(first.json["version"])}
-    assert stack.call("GET /status/{filename}", filename="waited for", query=query).json == first.json
+    assert stack.request("GET /status/{filename}", filename="waited for", query=query).json == first.json
     headers = {"if-none-match": first.headers["etag"]}
-    assert stack.call("GET /status/{filename}", filename="waited for", query=query, headers=headers).status == 304
+    assert stack.request("GET /status/{filename}", filename="waited for", query=query, headers=headers).status == 304
 
 
-def test_an_unknown_name_is_not_found(stack: Stack) -> None:
+def test_unknown_name_returns_404(stack: Stack) -> None:
     """404 `not_found`, which never means complete."""
-    got = stack.call("GET /status/{filename}", filename="unknown")
+    got = stack.request("GET /status/{filename}", filename="unknown")
     assert (got.status, got.code) == (404, "not_found")
 
 
-def test_files_come_page_by_page(stack: Stack) -> None:
+def test_files_are_paginated(stack: Stack) -> None:
     """By name, with a prefix and a cursor, each once."""
     names = [f"page-{index}" for index in range(5)]
     for name in names:
         stack.upload(name, b"x")
     found, query = [], {"prefix": "page-", "limit": "2"}
     while True:
-        page = stack.call("GET /files", query=query).json
+        page = stack.request("GET /files", query=query).json
         assert len(page["files"]) <= 2
         found += [file["filename"] for file in page["files"]]
         if "cursor" not in page:
@@ -83,7 +83,7 @@ def test_files_come_page_by_page(stack: Stack) -> None:
         query = {**query, "cursor": page["cursor"]}
     assert found == names
     other = stack.token("other")
-    assert stack.call("GET /files", query={"prefix": "page-"}, token=other).json == {"files": []}
+    assert stack.request("GET /files", query={"prefix": "page-"}, token=other).json == {"files": []}
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_files_come_page_by_page(stack: Stack) -> None:
         ("GET /status", {"filename": "x", "wait": "1", "since": "new"}),
     ],
 )
-def test_parameters_that_make_no_sense(stack: Stack, key: str, query: dict[str, str]) -> None:
+def test_invalid_parameters_are_rejected(stack: Stack, key: str, query: dict[str, str]) -> None:
     """422, naming the parameter."""
-    got = stack.call(key, query=query)
+    got = stack.request(key, query=query)
     assert (got.status, got.code) == (422, "validation_failed")
     assert got.json["errors"][0]["loc"][0] in query

@@ -9,30 +9,32 @@ from typing import Any
 
 import pytest
 
-from ferry.digests import crc32c, crc_to_base64
+from ferry.digests import crc32c, crc32c_to_base64
 from tests.integration.stack import Result, Stack
 
-OCTETS = {"content-type": "application/octet-stream"}
+OCTET_STREAM_HEADERS = {"content-type": "application/octet-stream"}
 MIB = 1024 * 1024
 KIB = 1024
 
 
-def start(stack: Stack, name: str, size: int, **options: object) -> Result:
-    return stack.post("POST /upload/start", {"filename": name, "size": size, **options})
+def start_upload(stack: Stack, name: str, size: int, **options: object) -> Result:
+    return stack.post_json("POST /upload/start", {"filename": name, "size": size, **options})
 
 
-def chunk(stack: Stack, name: str, index: object, data: bytes, **options: object) -> Result:
+def send_json_chunk(stack: Stack, name: str, index: object, data: bytes, **options: object) -> Result:
     content = {"filename": name, "chunk_index": index, "data": base64.b64encode(data).decode(), **options}
-    return stack.post("POST /upload/chunk", content)
+    return stack.post_json("POST /upload/chunk", content)
 
 
-def raw(stack: Stack, query: dict[str, str], data: bytes, headers: dict[str, str] | None = None) -> Result:
-    return stack.call("POST /upload/chunk", query=query, headers={**OCTETS, **(headers or {})}, body=data)
+def send_raw_chunk(stack: Stack, query: dict[str, str], data: bytes, headers: dict[str, str] | None = None) -> Result:
+    return stack.request(
+        "POST /upload/chunk", query=query, headers={**OCTET_STREAM_HEADERS, **(headers or {})}, body=data
+    )
 
 
-def test_the_plan_of_a_new_upload(stack: Stack) -> None:
+def test_start_returns_upload_plan(stack: Stack) -> None:
     """201 with the grid and the limits; the same again is 200."""
-    made = start(stack, "plan", 20 * MIB, chunk_size=64 * KIB, metadata={"a": "b"}, fingerprint="f")
+    made = start_upload(stack, "plan", 20 * MIB, chunk_size=64 * KIB, metadata={"a": "b"}, fingerprint="f")
     assert made.status == 201
     plan = made.json
     assert (plan["state"], plan["chunk_size"], plan["chunk_count"]) == ("pending", 65_536, 320)
@@ -40,153 +42,157 @@ def test_the_plan_of_a_new_upload(stack: Stack) -> None:
     assert plan["received"] == {"chunks": [], "parts": []}
     assert plan["expires_at"].endswith("Z")
     assert plan["limits"]["chunk_size_max"] == 4 * MIB
-    again = start(stack, "plan", 20 * MIB, fingerprint="f")
+    again = start_upload(stack, "plan", 20 * MIB, fingerprint="f")
     assert (again.status, again.json["upload_id"]) == (200, plan["upload_id"])
 
 
-def test_another_upload_of_the_name_is_in_the_way(stack: Stack) -> None:
+def test_start_conflicts_with_open_upload(stack: Stack) -> None:
     """409 tells which; `restart` replaces it."""
-    first = start(stack, "in the way", 5).json
-    refused = start(stack, "in the way", 6)
+    first = start_upload(stack, "in the way", 5).json
+    refused = start_upload(stack, "in the way", 6)
     assert (refused.status, refused.code) == (409, "upload_in_progress")
     assert (refused.json["upload_id"], refused.json["size"]) == (first["upload_id"], 5)
     assert refused.json["expires_at"] == first["expires_at"]
-    assert start(stack, "in the way", 6, restart=True).status == 201
+    assert start_upload(stack, "in the way", 6, restart=True).status == 201
 
 
-def test_both_forms_of_a_chunk_make_a_file(stack: Stack) -> None:
+def test_json_and_raw_chunks_make_a_file(stack: Stack) -> None:
     """JSON and raw chunks, in any order, with checksums, end as one file; each may be repeated."""
     content = bytes(range(256)) * 512
     first, second = content[: 64 * KIB], content[64 * KIB :]
-    start(stack, "both", len(content), chunk_size=64 * KIB)
+    start_upload(stack, "both", len(content), chunk_size=64 * KIB)
     digest = base64.b64encode(hashlib.sha256(second).digest()).decode()
-    sent = raw(stack, {"filename": "both", "chunk_index": "2"}, second, {"content-digest": f"sha-256=:{digest}:"})
+    sent = send_raw_chunk(
+        stack, {"filename": "both", "chunk_index": "2"}, second, {"content-digest": f"sha-256=:{digest}:"}
+    )
     assert sent.status == 200
     assert (sent.json["chunk_index"], sent.json["received_bytes"], sent.json["state"]) == (2, 64 * KIB, "partial")
     checksum = {"algorithm": "crc32", "value": base64.b64encode(zlib.crc32(first).to_bytes(4, "big")).decode()}
     for _ in range(2):
-        assert chunk(stack, "both", 1, first, checksum=checksum).json["received_bytes"] == len(content)
-    whole = {"algorithm": "crc32c", "value": crc_to_base64(crc32c(content))}
-    done = stack.post("POST /upload/complete", {"filename": "both", "checksum": whole})
+        assert send_json_chunk(stack, "both", 1, first, checksum=checksum).json["received_bytes"] == len(content)
+    whole = {"algorithm": "crc32c", "value": crc32c_to_base64(crc32c(content))}
+    done = stack.post_json("POST /upload/complete", {"filename": "both", "checksum": whole})
     assert done.status == 200
     assert (done.json["state"], done.json["size"], done.json["checksum"]) == ("complete", len(content), whole)
-    assert stack.post("POST /upload/complete", {"filename": "both"}).json == done.json
-    assert chunk(stack, "both", 1, first).code == "upload_complete"
-    assert stack.call("GET /download", query={"filename": "both"}).body == content
+    assert stack.post_json("POST /upload/complete", {"filename": "both"}).json == done.json
+    assert send_json_chunk(stack, "both", 1, first).code == "upload_complete"
+    assert stack.request("GET /download", query={"filename": "both"}).body == content
 
 
-def test_a_chunk_of_four_mebibytes_fits_in_both_forms(stack: Stack) -> None:
+def test_chunk_of_4_mib_is_accepted(stack: Stack) -> None:
     """The greatest chunk passes; one byte more is 413."""
     data = bytes(4 * MIB)
-    start(stack, "big", 8 * MIB)
-    assert chunk(stack, "big", 1, data).status == 200
-    assert raw(stack, {"filename": "big", "chunk_index": "2"}, data).status == 200
+    start_upload(stack, "big", 8 * MIB)
+    assert send_json_chunk(stack, "big", 1, data).status == 200
+    assert send_raw_chunk(stack, {"filename": "big", "chunk_index": "2"}, data).status == 200
     for refused in (
-        chunk(stack, "big", 1, data + b"x"),
-        raw(stack, {"filename": "big", "chunk_index": "2"}, data + b"x"),
-        stack.post("POST /upload/chunk", b" " * (6 * MIB + 1)),
+        send_json_chunk(stack, "big", 1, data + b"x"),
+        send_raw_chunk(stack, {"filename": "big", "chunk_index": "2"}, data + b"x"),
+        stack.post_json("POST /upload/chunk", b" " * (6 * MIB + 1)),
     ):
         assert (refused.status, refused.code) == (413, "chunk_too_large")
 
 
-def test_a_file_that_is_already_there(stack: Stack) -> None:
+def test_start_with_existing_file(stack: Stack) -> None:
     """The very same: 200 and complete. Another: 409, unless it is to be replaced."""
-    checksum = {"algorithm": "crc32c", "value": crc_to_base64(crc32c(b"same"))}
+    checksum = {"algorithm": "crc32c", "value": crc32c_to_base64(crc32c(b"same"))}
     made = stack.upload("there", b"same", checksum=checksum)
-    same = start(stack, "there", 4, checksum=checksum)
+    same = start_upload(stack, "there", 4, checksum=checksum)
     assert (same.status, same.json["state"], same.json["upload_id"]) == (200, "complete", made["upload_id"])
-    assert start(stack, "there", 5).code == "file_exists"
-    assert start(stack, "there", 5, if_exists="replace").status == 201
+    assert start_upload(stack, "there", 5).code == "file_exists"
+    assert start_upload(stack, "there", 5, if_exists="replace").status == 201
 
 
-def test_an_empty_file(stack: Stack) -> None:
+def test_empty_file_completes(stack: Stack) -> None:
     """Completed without a chunk."""
     assert stack.upload("empty", b"")["size"] == 0
 
 
-def test_parts_are_signed(stack: Stack) -> None:
+def test_parts_are_presigned(stack: Stack) -> None:
     """One presigned PUT for each, with its length and the headers to send."""
-    start(stack, "direct", 10 * MIB)
+    start_upload(stack, "direct", 10 * MIB)
     checksum = {"algorithm": "crc32c", "value": "AAAAAA=="}
     parts = [{"part_number": 2, "checksum": checksum}, {"part_number": 1}]
-    got = stack.post("POST /upload/parts", {"filename": "direct", "parts": parts})
+    got = stack.post_json("POST /upload/parts", {"filename": "direct", "parts": parts})
     assert got.status == 200
     assert [(part["part_number"], part["size"]) for part in got.json["parts"]] == [(2, 2 * MIB), (1, 8 * MIB)]
     assert "x-amz-checksum-crc32c" in {name.lower() for name in got.json["parts"][0]["headers"]}
-    out_of_range = stack.post("POST /upload/parts", {"filename": "direct", "parts": [{"part_number": 3}]})
+    out_of_range = stack.post_json("POST /upload/parts", {"filename": "direct", "parts": [{"part_number": 3}]})
     assert (out_of_range.status, out_of_range.code) == (422, "part_number_out_of_range")
     sha = {"algorithm": "sha256", "value": "AAAAAA=="}
-    other = stack.post("POST /upload/parts", {"filename": "direct", "parts": [{"part_number": 1, "checksum": sha}]})
+    other = stack.post_json(
+        "POST /upload/parts", {"filename": "direct", "parts": [{"part_number": 1, "checksum": sha}]}
+    )
     assert (other.status, other.code) == (422, "checksum_unsupported")
 
 
-def test_what_is_missing_is_told(stack: Stack) -> None:
+def test_incomplete_upload_lists_missing_ranges(stack: Stack) -> None:
     """409 with ranges of chunks; the upload goes on."""
-    start(stack, "missing", 3 * 64 * KIB, chunk_size=64 * KIB)
-    chunk(stack, "missing", 2, bytes(64 * KIB))
-    refused = stack.post("POST /upload/complete", {"filename": "missing"})
+    start_upload(stack, "missing", 3 * 64 * KIB, chunk_size=64 * KIB)
+    send_json_chunk(stack, "missing", 2, bytes(64 * KIB))
+    refused = stack.post_json("POST /upload/complete", {"filename": "missing"})
     assert (refused.status, refused.code, refused.json["missing"]) == (409, "upload_incomplete", [[1, 1], [3, 3]])
 
 
-def test_cancelling(stack: Stack) -> None:
+def test_cancel_is_idempotent(stack: Stack) -> None:
     """204, and again; afterwards chunks get 410."""
-    start(stack, "cancelled", 5)
+    start_upload(stack, "cancelled", 5)
     for _ in range(2):
-        assert stack.call("DELETE /upload/{filename}", filename="cancelled").status == 204
-    assert stack.call("DELETE /upload", query={"filename": "cancelled"}).status == 204
-    gone = chunk(stack, "cancelled", 1, b"hello")
+        assert stack.request("DELETE /upload/{filename}", filename="cancelled").status == 204
+    assert stack.request("DELETE /upload", query={"filename": "cancelled"}).status == 204
+    gone = send_json_chunk(stack, "cancelled", 1, b"hello")
     assert (gone.status, gone.code) == (410, "upload_cancelled")
-    never = stack.call("DELETE /upload/{filename}", filename="never there")
+    never = stack.request("DELETE /upload/{filename}", filename="never there")
     assert (never.status, never.code) == (404, "upload_not_found")
 
 
-def test_deleting_a_file(stack: Stack) -> None:
+def test_deleted_file_returns_404(stack: Stack) -> None:
     """204, then 404; by path and by query."""
     for name, options in (("d1", {"filename": "d1"}), ("d2", {"query": {"filename": "d2"}})):
         stack.upload(name, b"x")
         key = "DELETE /files/{filename}" if "filename" in options else "DELETE /files"
-        assert stack.call(key, **options).status == 204
-        assert stack.call(key, **options).status == 404
+        assert stack.request(key, **options).status == 204
+        assert stack.request(key, **options).status == 404
 
 
-def test_a_chunk_that_is_not_in_the_plan(stack: Stack) -> None:
+def test_chunk_outside_layout_is_rejected(stack: Stack) -> None:
     """Each refusal has its own code, and nothing is stored."""
-    start(stack, "strict", 5)
+    start_upload(stack, "strict", 5)
     wrong = {"algorithm": "md5", "value": base64.b64encode(bytes(16)).decode()}
     unknown = {"algorithm": "sha1", "value": "AAAA"}
     query = {"filename": "strict", "chunk_index": "1"}
     table: list[tuple[Result, int, str]] = [
-        (chunk(stack, "strict", 1, b"hell"), 422, "chunk_size_mismatch"),
-        (chunk(stack, "strict", 2, b"hello"), 422, "chunk_index_out_of_range"),
-        (chunk(stack, "strict", 0, b"hello"), 422, "chunk_index_out_of_range"),
-        (chunk(stack, "strict", -(10**30), b"hello"), 422, "chunk_index_out_of_range"),
-        (chunk(stack, "strict", 1, b"hello", checksum=wrong), 400, "checksum_mismatch"),
-        (chunk(stack, "strict", 1, b"hello", checksum=unknown), 422, "checksum_unsupported"),
-        (chunk(stack, "strict", 1, b"hello", upload_id="another"), 409, "upload_superseded"),
-        (chunk(stack, "never started", 1, b"hello"), 404, "upload_not_found"),
-        (raw(stack, query, b"hello", {"content-digest": "sha-1=:AAAA:"}), 422, "checksum_unsupported"),
-        (raw(stack, query, b"hello", {"content-digest": "garbage"}), 422, "validation_failed"),
-        (raw(stack, query, b"hello", {"content-encoding": "gzip"}), 415, "unsupported_media_type"),
-        (raw(stack, {"filename": "strict"}, b"hello"), 422, "validation_failed"),
-        (raw(stack, {"filename": "strict", "chunk_index": "one"}, b"hello"), 422, "validation_failed"),
-        (raw(stack, {"chunk_index": "1"}, b"hello"), 422, "validation_failed"),
+        (send_json_chunk(stack, "strict", 1, b"hell"), 422, "chunk_size_mismatch"),
+        (send_json_chunk(stack, "strict", 2, b"hello"), 422, "chunk_index_out_of_range"),
+        (send_json_chunk(stack, "strict", 0, b"hello"), 422, "chunk_index_out_of_range"),
+        (send_json_chunk(stack, "strict", -(10**30), b"hello"), 422, "chunk_index_out_of_range"),
+        (send_json_chunk(stack, "strict", 1, b"hello", checksum=wrong), 400, "checksum_mismatch"),
+        (send_json_chunk(stack, "strict", 1, b"hello", checksum=unknown), 422, "checksum_unsupported"),
+        (send_json_chunk(stack, "strict", 1, b"hello", upload_id="another"), 409, "upload_superseded"),
+        (send_json_chunk(stack, "never started", 1, b"hello"), 404, "upload_not_found"),
+        (send_raw_chunk(stack, query, b"hello", {"content-digest": "sha-1=:AAAA:"}), 422, "checksum_unsupported"),
+        (send_raw_chunk(stack, query, b"hello", {"content-digest": "garbage"}), 422, "validation_failed"),
+        (send_raw_chunk(stack, query, b"hello", {"content-encoding": "gzip"}), 415, "unsupported_media_type"),
+        (send_raw_chunk(stack, {"filename": "strict"}, b"hello"), 422, "validation_failed"),
+        (send_raw_chunk(stack, {"filename": "strict", "chunk_index": "one"}, b"hello"), 422, "validation_failed"),
+        (send_raw_chunk(stack, {"chunk_index": "1"}, b"hello"), 422, "validation_failed"),
     ]
     assert [(got.status, got.code) for got, _, _ in table] == [(status, code) for _, status, code in table]
-    assert stack.call("GET /status/{filename}", filename="strict").json["received_bytes"] == 0
+    assert stack.request("GET /status/{filename}", filename="strict").json["received_bytes"] == 0
 
 
-def test_other_bytes_for_a_chunk_are_a_conflict(stack: Stack) -> None:
+def test_chunk_with_other_content_conflicts(stack: Stack) -> None:
     """The first accepted stay."""
-    start(stack, "conflict", 10)
-    assert chunk(stack, "conflict", 1, b"0123456789").status == 200
-    other = chunk(stack, "conflict", 1, b"9876543210")
+    start_upload(stack, "conflict", 10)
+    assert send_json_chunk(stack, "conflict", 1, b"0123456789").status == 200
+    other = send_json_chunk(stack, "conflict", 1, b"9876543210")
     assert (other.status, other.code) == (409, "chunk_conflict")
 
 
 @pytest.mark.parametrize("data", ["aGVsbG8", "aGVs bG8=", "aGVsbG8=\n", "aGVsbG8_", "é", "=aGVsbG8"])
-def test_data_is_strict_base64(stack: Stack, data: str) -> None:
+def test_chunk_data_must_be_strict_base64(stack: Stack, data: str) -> None:
     """Without padding, with white space or in another alphabet: 422 at `data`."""
-    start(stack, "base64", 5)
+    start_upload(stack, "base64", 5)
     content: dict[str, Any] = {"filename": "base64", "chunk_index": 1, "data": data}
-    got = stack.post("POST /upload/chunk", content)
+    got = stack.post_json("POST /upload/chunk", content)
     assert (got.status, got.code, got.json["errors"][0]["loc"]) == (422, "validation_failed", ["data"])

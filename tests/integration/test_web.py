@@ -7,37 +7,37 @@ import threading
 
 import pytest
 
-from ferry.web import NotFetched, check_url, fetch
-from tests.support.issuer import Serve, answer, served
+from ferry.web import FetchError, check_url, fetch
+from tests.support.issuer import GetHandler, http_server, send_response
 
-MOST = 1_000
-SECONDS = 20.0
+MAX_BYTES = 1_000
+TIMEOUT_SECONDS = 20.0
 """For answers that come at once: a loaded machine may take its time."""
-SHORT = 0.3
+SHORT_TIMEOUT_SECONDS = 0.3
 
 
-def test_a_document_comes_as_it_is() -> None:
+def test_fetch_returns_body() -> None:
     """The body of a 200, up to the last byte that is allowed, from the path and query that were given."""
     asked: list[str] = []
 
     def serve(handler: http.server.BaseHTTPRequestHandler) -> None:
         asked.append(handler.path)
-        answer(handler, b"x" * MOST)
+        send_response(handler, b"x" * MAX_BYTES)
 
-    with served(serve) as url:
-        assert fetch(f"{url}?version=1", seconds=SECONDS, most=MOST) == b"x" * MOST
+    with http_server(serve) as url:
+        assert fetch(f"{url}?version=1", timeout_seconds=TIMEOUT_SECONDS, max_bytes=MAX_BYTES) == b"x" * MAX_BYTES
     assert asked == ["/keys?version=1"]
 
 
-def redirect(handler: http.server.BaseHTTPRequestHandler) -> None:
-    answer(handler, b"", 302, {"Location": f"http://{handler.headers['Host']}/elsewhere"})
+def answer_redirect(handler: http.server.BaseHTTPRequestHandler) -> None:
+    send_response(handler, b"", 302, {"Location": f"http://{handler.headers['Host']}/elsewhere"})
 
 
-def huge(handler: http.server.BaseHTTPRequestHandler) -> None:
-    answer(handler, b"x" * (MOST + 1))
+def answer_too_large(handler: http.server.BaseHTTPRequestHandler) -> None:
+    send_response(handler, b"x" * (MAX_BYTES + 1))
 
 
-def endless(handler: http.server.BaseHTTPRequestHandler) -> None:
+def answer_endless(handler: http.server.BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.end_headers()
     try:
@@ -47,66 +47,66 @@ def endless(handler: http.server.BaseHTTPRequestHandler) -> None:
         return
 
 
-def many_headers(handler: http.server.BaseHTTPRequestHandler) -> None:
-    answer(handler, b"", headers={f"X-{number}": "x" for number in range(200)})
+def answer_many_headers(handler: http.server.BaseHTTPRequestHandler) -> None:
+    send_response(handler, b"", headers={f"X-{number}": "x" for number in range(200)})
 
 
-def no_http(handler: http.server.BaseHTTPRequestHandler) -> None:
+def answer_no_http(handler: http.server.BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"\x00" * 100)
 
 
 @pytest.mark.parametrize(
-    ("serve", "said"),
+    ("serve", "expected_error"),
     [
-        (redirect, "answered 302"),
-        (lambda handler: answer(handler, b"", 404), "answered 404"),
-        (lambda handler: answer(handler, b"", 500), "answered 500"),
-        (huge, "more than"),
-        (endless, "more than"),
-        (many_headers, "HTTPException"),
-        (no_http, "BadStatusLine"),
+        (answer_redirect, "answered 302"),
+        (lambda handler: send_response(handler, b"", 404), "answered 404"),
+        (lambda handler: send_response(handler, b"", 500), "answered 500"),
+        (answer_too_large, "more than"),
+        (answer_endless, "more than"),
+        (answer_many_headers, "HTTPException"),
+        (answer_no_http, "BadStatusLine"),
         (lambda handler: None, "RemoteDisconnected"),
     ],
 )
-def test_what_is_not_the_document_is_not_taken(serve: Serve, said: str) -> None:
+def test_fetch_rejects_other_responses(serve: GetHandler, expected_error: str) -> None:
     """No redirect is followed; nothing larger is read to its end."""
-    with served(serve) as url, pytest.raises(NotFetched, match=said):
-        fetch(url, seconds=SECONDS, most=MOST)
+    with http_server(serve) as url, pytest.raises(FetchError, match=expected_error):
+        fetch(url, timeout_seconds=TIMEOUT_SECONDS, max_bytes=MAX_BYTES)
 
 
-@pytest.mark.parametrize("inside", ["silence", "headers", "body"])
-def test_a_slow_answer_ends_with_the_time(inside: str) -> None:
+@pytest.mark.parametrize("stalled_in", ["silence", "headers", "body"])
+def test_fetch_times_out_on_slow_response(stalled_in: str) -> None:
     """Though a byte comes again and again: the time is one for all of it. The connection is given up with it."""
     over = threading.Event()
 
     def drip(handler: http.server.BaseHTTPRequestHandler) -> None:
-        head = b"" if inside == "silence" else b"HTTP/1.1 200 OK\r\n"
-        handler.wfile.write(head + (b"\r\n" if inside == "body" else b""))
+        head = b"" if stalled_in == "silence" else b"HTTP/1.1 200 OK\r\n"
+        handler.wfile.write(head + (b"\r\n" if stalled_in == "body" else b""))
         try:
             while not over.wait(0.05):
-                if inside != "silence":
-                    handler.wfile.write(b"x" if inside == "body" else b"X-Y: z\r\n")
+                if stalled_in != "silence":
+                    handler.wfile.write(b"x" if stalled_in == "body" else b"X-Y: z\r\n")
         except OSError:
             over.set()
 
-    with served(drip) as url:
-        with pytest.raises(NotFetched, match=r"within|TimeoutError|HTTPException"):
-            fetch(url, seconds=SHORT, most=10**9)
-        if inside != "silence":
-            assert over.wait(SECONDS), "the other side still has somebody to talk to"
+    with http_server(drip) as url:
+        with pytest.raises(FetchError, match=r"within|TimeoutError|HTTPException"):
+            fetch(url, timeout_seconds=SHORT_TIMEOUT_SECONDS, max_bytes=10**9)
+        if stalled_in != "silence":
+            assert over.wait(TIMEOUT_SECONDS), "the other side still has somebody to talk to"
         over.set()
 
 
-def test_nobody_there() -> None:
+def test_fetch_connection_refused_raises() -> None:
     """A refused connection is told by its kind."""
-    with served(huge) as url:
+    with http_server(answer_too_large) as url:
         pass
-    with pytest.raises(NotFetched, match="ConnectionRefused"):
-        fetch(url, seconds=SECONDS, most=MOST)
+    with pytest.raises(FetchError, match="ConnectionRefused"):
+        fetch(url, timeout_seconds=TIMEOUT_SECONDS, max_bytes=MAX_BYTES)
 
 
 @pytest.mark.parametrize(
-    ("url", "local", "fine"),
+    ("url", "allow_http", "accepted"),
     [
         ("https://issuer.example/keys", False, True),
         ("https://issuer.example:8443/keys?v=1", False, True),
@@ -123,10 +123,10 @@ def test_nobody_there() -> None:
         ("", True, False),
     ],
 )
-def test_only_https_is_asked(url: str, local: bool, fine: bool) -> None:
+def test_check_url_requires_https(url: str, allow_http: bool, accepted: bool) -> None:
     """Plain http on this machine alone, and where stand-ins are configured."""
-    if fine:
-        check_url(url, plain_on_loopback=local)
+    if accepted:
+        check_url(url, allow_http_on_loopback=allow_http)
         return
     with pytest.raises(ValueError, match="https"):
-        check_url(url, plain_on_loopback=local)
+        check_url(url, allow_http_on_loopback=allow_http)

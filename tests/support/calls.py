@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local.recorder.sitecustomize import Need, watch
-from local.template import load
+from local.recorder.sitecustomize import RequiredPermission, record_session
+from local.template import load_template
 from tests.support.policies import Grant, grants
 from tests.support.template import TEMPLATE
 
@@ -20,29 +20,33 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Call:
+class FunctionCall:
     """A function needed a permission; the resource is in the template's terms (`Bucket/o/…`)."""
 
     function: str
-    need: Need
+    permission: RequiredPermission
 
     @property
-    def grants(self) -> list[Grant]:
+    def matching_grants(self) -> list[Grant]:
         """What lets it through; nothing: AWS would refuse it."""
-        action, resource, keys = self.need
+        action, resource, keys = self.permission
         return [grant for grant in grants() if grant.function == self.function and grant.covers(action, resource, keys)]
 
 
-def in_terms_of_the_template(need: Need) -> Need:
+def to_template_terms(permission: RequiredPermission) -> RequiredPermission:
     """The variable that told the function a name, replaced by the resource whose name it holds."""
-    head, slash, rest = need.resource.partition("/")
-    return need._replace(resource=f"{_resources()[head]}{slash}{rest}") if head.startswith("$") else need
+    head, slash, rest = permission.resource.partition("/")
+    return (
+        permission._replace(resource=f"{_resource_by_variable()[head]}{slash}{rest}")
+        if head.startswith("$")
+        else permission
+    )
 
 
 @cache
-def _resources() -> Mapping[str, str]:
+def _resource_by_variable() -> Mapping[str, str]:
     """Resources by the variable (`$FERRY_BUCKET`) that holds their name."""
-    source = load(TEMPLATE)
+    source = load_template(TEMPLATE)
     levels = [source["Globals"]["Function"], *(body["Properties"] for body in source["Resources"].values())]
     variables = [level.get("Environment", {}).get("Variables", {}) for level in levels]
     found: dict[str, str] = {}
@@ -56,32 +60,32 @@ def _resources() -> Mapping[str, str]:
     return found
 
 
-def refused(calls: Iterable[Call]) -> list[str]:
+def denied_calls(calls: Iterable[FunctionCall]) -> list[str]:
     """What AWS would refuse, as text."""
-    return sorted({f"{call.function}: {call.need}" for call in calls if not call.grants})
+    return sorted({f"{call.function}: {call.permission}" for call in calls if not call.matching_grants})
 
 
-def recorded(path: Path) -> Iterator[Call]:
+def read_recorded_calls(path: Path) -> Iterator[FunctionCall]:
     """The calls of a local run that was started with `--record-calls`."""
     for line in path.read_text(encoding="utf-8").splitlines():
         entry: dict[str, Any] = json.loads(line)
-        need = Need(entry["action"], entry["resource"], tuple(entry["keys"]))
-        yield Call(entry["function"], in_terms_of_the_template(need))
+        need = RequiredPermission(entry["action"], entry["resource"], tuple(entry["keys"]))
+        yield FunctionCall(entry["function"], to_template_terms(need))
 
 
 @dataclass
-class Watch:
+class CallWatcher:
     """The calls that functions make within this process, each while it is `at` work. Tests' own calls do not count."""
 
-    calls: list[Call] = field(default_factory=list)
+    calls: list[FunctionCall] = field(default_factory=list)
     _function: str | None = None
 
-    def over(self, session: Session) -> None:
+    def attach(self, session: Session) -> None:
         """All clients that the session makes from now on."""
-        watch(session, self._note)
+        record_session(session, self._record)
 
     @contextmanager
-    def at(self, function: str) -> Iterator[None]:
+    def assert_permitted(self, function: str) -> Iterator[None]:
         """Fails afterwards if the function, by its logical id, called what it may not."""
         before, began = self._function, len(self.calls)
         self._function = function
@@ -89,8 +93,8 @@ class Watch:
             yield
         finally:
             self._function = before
-        assert not refused(self.calls[began:]), refused(self.calls[began:])
+        assert not denied_calls(self.calls[began:]), denied_calls(self.calls[began:])
 
-    def _note(self, need: Need) -> None:
+    def _record(self, permission: RequiredPermission) -> None:
         if self._function is not None:
-            self.calls.append(Call(self._function, in_terms_of_the_template(need)))
+            self.calls.append(FunctionCall(self._function, to_template_terms(permission)))

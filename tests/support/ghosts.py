@@ -14,24 +14,24 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-Twins = tuple[Any, Any]
+ValuePair = tuple[Any, Any]
 """The same value for both requests, or what the victim has and what nobody has."""
 
-KIB64 = 64 * 1024
-IDENTIFYING = ("filename", "upload_id", "cursor")
+CHUNK_BYTES = 64 * 1024
+IDENTIFYING_NAMES = ("filename", "upload_id", "cursor")
 
 
 @dataclass(frozen=True)
 class Victim:
     """What somebody in another namespace might have learnt of it: pairs of (what there is, what is like it and not)."""
 
-    names: tuple[Twins, ...]
-    upload_ids: tuple[Twins, ...]
-    cursors: tuple[Twins, ...]
-    etags: tuple[Twins, ...]
-    urls: tuple[Twins, ...]
-    fingerprints: tuple[Twins, ...]
-    crcs: tuple[Twins, ...]
+    names: tuple[ValuePair, ...]
+    upload_ids: tuple[ValuePair, ...]
+    cursors: tuple[ValuePair, ...]
+    etags: tuple[ValuePair, ...]
+    urls: tuple[ValuePair, ...]
+    fingerprints: tuple[ValuePair, ...]
+    crcs: tuple[ValuePair, ...]
     content: bytes
     sizes: tuple[int, ...]
     token: str
@@ -43,7 +43,7 @@ class Victim:
 
 
 @dataclass(frozen=True)
-class Request:
+class IsolationRequest:
     """One of the twins, as `Stack.call` takes it."""
 
     filename: str | None = None
@@ -52,11 +52,11 @@ class Request:
     body: bytes | None = None
 
 
-def same(*values: Any) -> st.SearchStrategy[Twins]:
+def same_values(*values: Any) -> st.SearchStrategy[ValuePair]:
     return st.sampled_from([(value, value) for value in values])
 
 
-def draws(victim: Victim) -> Mapping[str, st.SearchStrategy[Twins]]:
+def value_strategies(victim: Victim) -> Mapping[str, st.SearchStrategy[ValuePair]]:
     """How each parameter and each member of a body is drawn, by its name in lower case."""
     anything = (*victim.names, *victim.upload_ids, *victim.cursors, *victim.urls, (victim.token, victim.token[::-1]))
     # The same one for the name and the id, so that they belong together as they do in honest requests.
@@ -66,10 +66,10 @@ def draws(victim: Victim) -> Mapping[str, st.SearchStrategy[Twins]]:
     ]
     checksum = st.sampled_from(checksums)
     other = st.sampled_from(anything)
-    part = st.tuples(st.integers(1, 3), st.none() | checksum).map(_part)
+    part = st.tuples(st.integers(1, 3), st.none() | checksum).map(_part_pair)
     tag = st.sampled_from([*victim.etags, ("*", "*"), ('"x"', '"x"')])
-    date = same("Sun, 22 Nov 2026 00:00:00 GMT", "Sun, 22 Nov 2099 00:00:00 GMT")
-    digest = same("sha-256=:AAAA:", "crc32c=:AAAAAA==:")
+    date = same_values("Sun, 22 Nov 2026 00:00:00 GMT", "Sun, 22 Nov 2099 00:00:00 GMT")
+    digest = same_values("sha-256=:AAAA:", "crc32c=:AAAAAA==:")
     return {
         "filename": which.map(lambda at: victim.names[at]) | which.map(lambda at: victim.names[at]) | other,
         "prefix": st.sampled_from([*victim.names, ("", "")]),
@@ -78,21 +78,21 @@ def draws(victim: Victim) -> Mapping[str, st.SearchStrategy[Twins]]:
         "fingerprint": st.sampled_from(victim.fingerprints),
         "checksum": checksum,
         "parts": st.lists(part, min_size=1, max_size=3).map(lambda twins: tuple(map(list, zip(*twins, strict=True)))),
-        "data": same(base64.b64encode(victim.content[:KIB64]).decode(), "eA=="),
-        "size": same(*victim.sizes, 1),
-        "chunk_size": same(KIB64),
-        "chunk_index": same(1, 2),
-        "content_type": same("text/plain"),
-        "metadata": same({"a": "b"}),
-        "if_exists": same("fail", "replace"),
-        "restart": same(True, False),
-        "redirect": same("true", "false"),
-        "dry_run": same("true", "false"),
-        "older_than": same("0", "1000000"),
-        "limit": same("1", "100"),
-        "wait": same("1"),
-        "since": same("0"),
-        "range": same("bytes=0-9", "bytes=-5"),
+        "data": same_values(base64.b64encode(victim.content[:CHUNK_BYTES]).decode(), "eA=="),
+        "size": same_values(*victim.sizes, 1),
+        "chunk_size": same_values(CHUNK_BYTES),
+        "chunk_index": same_values(1, 2),
+        "content_type": same_values("text/plain"),
+        "metadata": same_values({"a": "b"}),
+        "if_exists": same_values("fail", "replace"),
+        "restart": same_values(True, False),
+        "redirect": same_values("true", "false"),
+        "dry_run": same_values("true", "false"),
+        "older_than": same_values("0", "1000000"),
+        "limit": same_values("1", "100"),
+        "wait": same_values("1"),
+        "since": same_values("0"),
+        "range": same_values("bytes=0-9", "bytes=-5"),
         "if-range": tag | date,
         "if-match": tag,
         "if-none-match": tag,
@@ -102,12 +102,12 @@ def draws(victim: Victim) -> Mapping[str, st.SearchStrategy[Twins]]:
     }
 
 
-def twins(
+def request_pairs(
     operation: Mapping[str, Any], schemas: Mapping[str, Any], victim: Victim
-) -> st.SearchStrategy[tuple[Request, Request]]:
+) -> st.SearchStrategy[tuple[IsolationRequest, IsolationRequest]]:
     """Requests for an operation of the document. Raises `KeyError` naming what it takes that nobody has drawn yet."""
-    values = draws(victim)
-    by_place: dict[str, dict[str, st.SearchStrategy[Twins]]] = {"path": {}, "query": {}, "header": {}, "body": {}}
+    values = value_strategies(victim)
+    by_place: dict[str, dict[str, st.SearchStrategy[ValuePair]]] = {"path": {}, "query": {}, "header": {}, "body": {}}
     required: set[tuple[str, str]] = set()
     for parameter in operation.get("parameters", []):
         by_place[parameter["in"]][parameter["name"]] = values[parameter["name"].lower()]
@@ -118,24 +118,24 @@ def twins(
         by_place["body"] = {name: values[name] for name in schema["properties"]}
         required |= {("body", name) for name in schema["required"]}
     raw = st.booleans() if "application/octet-stream" in content else st.just(False)
-    named = {(place, name) for place, members in by_place.items() for name in members if name in IDENTIFYING}
-    either = _some(by_place, required | named) | _some(by_place, required)
-    return st.tuples(either, raw).map(lambda drawn: _requests(*drawn, victim, content))
+    named = {(place, name) for place, members in by_place.items() for name in members if name in IDENTIFYING_NAMES}
+    either = _required_and_some_optional(by_place, required | named) | _required_and_some_optional(by_place, required)
+    return st.tuples(either, raw).map(lambda drawn: _build_pair(*drawn, victim, content))
 
 
-def honest(
-    operation: Mapping[str, Any], schemas: Mapping[str, Any], victim: Victim, which: int
-) -> tuple[Request, Request]:
+def valid_request_pair(
+    operation: Mapping[str, Any], schemas: Mapping[str, Any], victim: Victim, index: int
+) -> tuple[IsolationRequest, IsolationRequest]:
     """What the victim itself would ask for: name and id belong together, and the rest is what they need."""
-    values: dict[str, Twins] = {
-        "filename": victim.names[which],
-        "upload_id": victim.upload_ids[which],
+    values: dict[str, ValuePair] = {
+        "filename": victim.names[index],
+        "upload_id": victim.upload_ids[index],
         "size": (len(victim.content),) * 2,
         "chunk_index": (1, 1),
-        "data": (base64.b64encode(victim.content[:KIB64]).decode(),) * 2,
+        "data": (base64.b64encode(victim.content[:CHUNK_BYTES]).decode(),) * 2,
         "parts": ([{"part_number": 1}],) * 2,
     }
-    drawn: dict[str, dict[str, Twins]] = {"path": {}, "query": {}, "header": {}, "body": {}}
+    drawn: dict[str, dict[str, ValuePair]] = {"path": {}, "query": {}, "header": {}, "body": {}}
     for parameter in operation.get("parameters", []):
         if parameter["name"] in values:
             drawn[parameter["in"]][parameter["name"]] = values[parameter["name"]]
@@ -143,12 +143,12 @@ def honest(
     if "application/json" in content:
         schema = schemas[content["application/json"]["schema"]["$ref"].rpartition("/")[2]]
         drawn["body"] = {name: values[name] for name in schema["properties"] if name in values}
-    return _requests(drawn, False, victim, content)
+    return _build_pair(drawn, False, victim, content)
 
 
-def _some(
-    by_place: Mapping[str, Mapping[str, st.SearchStrategy[Twins]]], required: Set[tuple[str, str]]
-) -> st.SearchStrategy[dict[str, dict[str, Twins]]]:
+def _required_and_some_optional(
+    by_place: Mapping[str, Mapping[str, st.SearchStrategy[ValuePair]]], required: Set[tuple[str, str]]
+) -> st.SearchStrategy[dict[str, dict[str, ValuePair]]]:
     """What is required, and some of the rest."""
     return st.fixed_dictionaries(
         {
@@ -161,7 +161,7 @@ def _some(
     )
 
 
-def _part(drawn: tuple[int, Twins | None]) -> Twins:
+def _part_pair(drawn: tuple[int, ValuePair | None]) -> ValuePair:
     number, checksums = drawn
     if checksums is None:
         return {"part_number": number}, {"part_number": number}
@@ -169,19 +169,19 @@ def _part(drawn: tuple[int, Twins | None]) -> Twins:
     return {"part_number": number, "checksum": first}, {"part_number": number, "checksum": second}
 
 
-def _requests(
-    drawn: Mapping[str, Mapping[str, Twins]], raw: bool, victim: Victim, content: Mapping[str, Any]
-) -> tuple[Request, Request]:
-    def one(which: int) -> Request:
+def _build_pair(
+    drawn: Mapping[str, Mapping[str, ValuePair]], raw: bool, victim: Victim, content: Mapping[str, Any]
+) -> tuple[IsolationRequest, IsolationRequest]:
+    def one(which: int) -> IsolationRequest:
         def chosen(place: str) -> dict[str, Any]:
             return {name: pair[which] for name, pair in drawn[place].items()}
 
         headers, body = chosen("header"), None
         if raw:
-            headers["content-type"], body = "application/octet-stream", victim.content[:KIB64]
+            headers["content-type"], body = "application/octet-stream", victim.content[:CHUNK_BYTES]
         elif "application/json" in content:
             headers["content-type"], body = "application/json", json.dumps(chosen("body")).encode()
         query = {name: str(value) for name, value in chosen("query").items()}
-        return Request(chosen("path").get("filename"), query, headers, body)
+        return IsolationRequest(chosen("path").get("filename"), query, headers, body)
 
     return one(0), one(1)

@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fakes.faults import Call, Script, Step
+from tests.fakes.faults import Call, FaultPlan, FaultStep
 
 
-class OneByOne:
+class SequentialExecutor:
     """Takes the place of `ThreadPoolExecutor`: an actor's calls are made one after the other."""
 
     def __init__(self, workers: int) -> None:
         del workers
 
-    def __enter__(self) -> OneByOne:
+    def __enter__(self) -> SequentialExecutor:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -31,67 +31,68 @@ class OneByOne:
         return map(function, *arguments)
 
 
-class Turns:
+class SeededScheduler:
     """Who may go on."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self._changed = threading.Condition()
         self._waiting: set[str] = set()
-        self._alive: set[str] = set()
-        self._turn: str | None = None
+        self._running: set[str] = set()
+        self._current: str | None = None
         self._errors: list[BaseException] = []
         self.order: list[str] = []
 
-    def wait(self, name: str) -> None:
+    def wait_for_turn(self, actor: str) -> None:
         """Return when it is this actor's turn."""
         with self._changed:
-            self._waiting.add(name)
+            self._waiting.add(actor)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._turn == name)
-            self._turn = None
+            self._changed.wait_for(lambda: self._current == actor)
+            self._current = None
 
     def run(self, actors: Mapping[str, Callable[[], object]]) -> None:
         """Let all act until the last is done. Raises what an actor raised."""
-        self._alive = set(actors)
+        self._running = set(actors)
         threads = [
-            threading.Thread(target=self._act, args=(name, act), name=name, daemon=True) for name, act in actors.items()
+            threading.Thread(target=self._run_actor, args=(name, act), name=name, daemon=True)
+            for name, act in actors.items()
         ]
         for thread in threads:
             thread.start()
         with self._changed:
             while True:
-                self._changed.wait_for(lambda: self._turn is None and self._waiting == self._alive)
-                if not self._alive:
+                self._changed.wait_for(lambda: self._current is None and self._waiting == self._running)
+                if not self._running:
                     break
-                self._turn = self._random.choice(sorted(self._waiting))
-                self._waiting.discard(self._turn)
-                self.order.append(self._turn)
+                self._current = self._random.choice(sorted(self._waiting))
+                self._waiting.discard(self._current)
+                self.order.append(self._current)
                 self._changed.notify_all()
         for thread in threads:
             thread.join()
         if self._errors:
             raise self._errors[0]
 
-    def _act(self, name: str, act: Callable[[], object]) -> None:
-        self.wait(name)
+    def _run_actor(self, actor: str, action: Callable[[], object]) -> None:
+        self.wait_for_turn(actor)
         try:
-            act()
+            action()
         except BaseException as error:  # noqa: BLE001 - it is raised where the test is
             self._errors.append(error)
         with self._changed:
-            self._alive.discard(name)
+            self._running.discard(actor)
             self._changed.notify_all()
 
 
 @dataclass
-class Waiting(Script):
+class ScheduledFaultPlan(FaultPlan):
     """Before each call its actor waits for its turn."""
 
-    turns: Turns | None = None
-    name: str = ""
+    scheduler: SeededScheduler | None = None
+    actor: str = ""
 
-    def step(self, call: Call, nth: int) -> Step | None:
-        assert self.turns is not None
-        self.turns.wait(self.name)
+    def step(self, call: Call, nth: int) -> FaultStep | None:
+        assert self.scheduler is not None
+        self.scheduler.wait_for_turn(self.actor)
         return None

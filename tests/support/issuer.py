@@ -33,32 +33,32 @@ def ec_jwk(kid: str, key: ec.EllipticCurvePrivateKey, **more: Any) -> dict[str, 
 
 
 @dataclass
-class Issuer:
+class FakeIssuer:
     """Signs RS256 with the key `kid`; publishes `keys`."""
 
-    now: Callable[[], int]
+    clock: Callable[[], int]
     kid: str = "rsa-1"
-    number: int = 1
+    key_number: int = 1
     keys: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.publish()
+        self.publish_current_key()
 
-    def publish(self) -> None:
+    def publish_current_key(self) -> None:
         """The current key, and no other."""
-        self.keys = [rsa_jwk(self.kid, rsa_key(self.number), alg="RS256")]
+        self.keys = [rsa_jwk(self.kid, rsa_key(self.key_number), alg="RS256")]
 
-    def change_key(self) -> None:
+    def rotate_key(self) -> None:
         """Sign with another key from now on; it is not published yet."""
-        self.number += 1
-        self.kid = f"rsa-{self.number}"
+        self.key_number += 1
+        self.kid = f"rsa-{self.key_number}"
 
-    def document(self) -> bytes:
+    def jwks_document(self) -> bytes:
         return json.dumps({"keys": self.keys}).encode()
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """Of a token that is good for an hour; None takes a claim away."""
-        now = self.now() // 1000
+        now = self.clock() // 1000
         claims: dict[str, Any] = {
             "iss": ISSUER,
             "sub": "robot",
@@ -69,20 +69,22 @@ class Issuer:
         claims |= {"iat": now, "exp": now + 3600, **changes}
         return {name: value for name, value in claims.items() if value is not None}
 
-    def token(self, **changes: Any) -> str:
-        return jwt.encode(self.claims(**changes), rsa_key(self.number), algorithm="RS256", headers={"kid": self.kid})
+    def sign_token(self, **changes: Any) -> str:
+        return jwt.encode(
+            self.claims(**changes), rsa_key(self.key_number), algorithm="RS256", headers={"kid": self.kid}
+        )
 
 
-Serve = Callable[[http.server.BaseHTTPRequestHandler], None]
+GetHandler = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 
 @contextmanager
-def served(serve: Serve) -> Iterator[str]:
+def http_server(handle_get: GetHandler) -> Iterator[str]:
     """A server on loopback that leaves every GET to `serve`; its address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            serve(self)
+            handle_get(self)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
             """Say nothing."""
@@ -98,7 +100,7 @@ def served(serve: Serve) -> Iterator[str]:
             thread.join()
 
 
-def answer(
+def send_response(
     handler: http.server.BaseHTTPRequestHandler,
     body: bytes,
     status: int = 200,

@@ -18,64 +18,66 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-LOOKS = {
+SECRET_PATTERNS = {
     "a token": re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}"),
     "a signature": re.compile(r"X-Amz-Signature(?:=|%3D|[\"']?:\s*[\"']?)[0-9a-f]{16,}", re.IGNORECASE),
     "an Authorization header": re.compile(r"\b(?:Bearer [\w-]{20,}|Basic [A-Za-z0-9+/]{16,}={0,2})"),
 }
-ROUTES_HAVE = ("{filename}",)
+IGNORED_NAMES = ("{filename}",)
 """A test gives a file this name; a route's key, which logs have, has it too."""
-LEAST_NAME = 8
+MIN_NAME_LENGTH = 8
 """Shorter names are found in other words."""
-MOST_READ = 64 * 1024
-_NAMED_PATH = re.compile(r"^/(?:download/partial|download|status|files|upload)/([^/?]+)$")
+MAX_BODY_BYTES = 64 * 1024
+_FILENAME_PATH = re.compile(r"^/(?:download/partial|download|status|files|upload)/([^/?]+)$")
 
 
 @dataclass
-class Heard:
+class SecretRecorder:
     """Secrets and names that went over the wire."""
 
     secrets: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
 
-    def request(self, method: str, target: str, headers: Mapping[str, Any], body: object) -> None:
+    def record_request(self, method: str, target: str, headers: Mapping[str, Any], body: object) -> None:
         parts = urlsplit(target)
-        found = _NAMED_PATH.match(parts.path) if method != "POST" else None
-        self._names(unquote(found[1]) if found else "", *(v for k, v in parse_qsl(parts.query) if k == "filename"))
+        found = _FILENAME_PATH.match(parts.path) if method != "POST" else None
+        self._record_names(
+            unquote(found[1]) if found else "", *(v for k, v in parse_qsl(parts.query) if k == "filename")
+        )
         for name, value in headers.items():
             if name.lower() == "authorization" and str(value).startswith("Basic "):
-                self._basic(str(value).removeprefix("Basic "))
-        if isinstance(body, bytes) and len(body) < MOST_READ:
-            self._body(body)
+                self._record_basic_auth(str(value).removeprefix("Basic "))
+        if isinstance(body, bytes) and len(body) < MAX_BODY_BYTES:
+            self._record_body(body)
 
-    def secret(self, value: str) -> None:
+    def record_secret(self, value: str) -> None:
         self.secrets.add(value)
 
-    def _body(self, body: bytes) -> None:
+    def _record_body(self, body: bytes) -> None:
         try:
             members = json.loads(body)
         except (ValueError, RecursionError):
             members = dict(parse_qsl(body.decode("latin-1")))
         if isinstance(members, dict):
-            self._names(members.get("filename"))
+            self._record_names(members.get("filename"))
             if isinstance(members.get("client_secret"), str):
                 self.secrets.add(members["client_secret"])
 
-    def _basic(self, pair: str) -> None:
+    def _record_basic_auth(self, credentials: str) -> None:
         try:
-            secret = unquote(base64.b64decode(pair).decode().partition(":")[2])
+            secret = unquote(base64.b64decode(credentials).decode().partition(":")[2])
         except (binascii.Error, ValueError):
             return
         self.secrets.add(secret)
 
-    def _names(self, *names: object) -> None:
+    def _record_names(self, *names: object) -> None:
         for name in names:
-            if isinstance(name, str) and len(name) >= LEAST_NAME and name not in ROUTES_HAVE:
+            if isinstance(name, str) and len(name) >= MIN_NAME_LENGTH and name not in IGNORED_NAMES:
                 self.names.add(name)
 
 
 @contextmanager
-def listening(heard: Heard) -> Iterator[None]:
+def record_http(recorder: SecretRecorder) -> Iterator[None]:
     """Hear what this process asks over HTTP."""
     ask = http.client.HTTPConnection.request
 
@@ -87,34 +89,34 @@ def listening(heard: Heard) -> Iterator[None]:
         headers: Any = None,
         **more: Any,
     ) -> None:
-        heard.request(method, url, headers or {}, body)
+        recorder.record_request(method, url, headers or {}, body)
         ask(connection, method, url, body, headers or {}, **more)
 
     with patch.object(http.client.HTTPConnection, "request", request):
         yield
 
 
-def leaks(text: str, heard: Heard, *, names_may: bool = False) -> Iterator[str]:
+def find_leaks(text: str, recorder: SecretRecorder, *, allow_names: bool = False) -> Iterator[str]:
     """What is in it that must not be."""
-    for what, look in LOOKS.items():
+    for what, look in SECRET_PATTERNS.items():
         for found in look.finditer(text):
-            yield f"{what}: {_around(text, found.start())}"
-    for secret in heard.secrets:
+            yield f"{what}: {_excerpt(text, found.start())}"
+    for secret in recorder.secrets:
         # Tests also send wrong ones, as short as "x".
-        if len(secret) >= LEAST_NAME and secret in text:
-            yield f"a secret: {_around(text, text.index(secret))}"
-    for name in [] if names_may else heard.names:
+        if len(secret) >= MIN_NAME_LENGTH and secret in text:
+            yield f"a secret: {_excerpt(text, text.index(secret))}"
+    for name in [] if allow_names else recorder.names:
         for form in {name, json.dumps(name)[1:-1], quote(name), quote(name, safe="")}:
             if form in text:
-                yield f"a name, {name!r}: {_around(text, text.index(form))}"
+                yield f"a name, {name!r}: {_excerpt(text, text.index(form))}"
 
 
-def _around(text: str, place: int) -> str:
-    return text[max(0, place - 120) : place + 60].replace("\n", "⏎")
+def _excerpt(text: str, position: int) -> str:
+    return text[max(0, position - 120) : position + 60].replace("\n", "⏎")
 
 
-def output_of(state: Path) -> Iterator[tuple[Path, str]]:
+def read_output(state_folder: Path) -> Iterator[tuple[Path, str]]:
     """All that a local service has said: the runner itself, its functions, its stand-ins."""
-    for path in [state.with_name(f"{state.name}.log"), *sorted((state / "logs").glob("*"))]:
+    for path in [state_folder.with_name(f"{state_folder.name}.log"), *sorted((state_folder / "logs").glob("*"))]:
         if path.is_file():
             yield path, path.read_text(encoding="utf-8", errors="replace")

@@ -8,18 +8,18 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
-from local.stack import PSEUDO
-from local.template import Template, load
+from local.stack import PSEUDO_PARAMETERS
+from local.template import Template, load_template
 from tests.support.template import TEMPLATE
 
 LEADING_KEYS = "dynamodb:LeadingKeys"
-OWN_KMS = f"arn:aws:kms:{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}:"
+KMS_ARN_PREFIX = f"arn:aws:kms:{PSEUDO_PARAMETERS['AWS::Region']}:{PSEUDO_PARAMETERS['AWS::AccountId']}:"
 RESOURCE_TAG = "aws:ResourceTag/"
 
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """An action on a resource, which is `Bucket/o/*` or `LedgerTable/index/due`: logical ids instead of ARNs.
+    """An action on a resource, which is `Bucket/o/*` or `MetadataTable/index/due_tasks`: logical ids instead of ARNs.
 
     `leading_keys` are the patterns that the partition keys of a table's items must match, None where all are allowed;
     `tag` is the name and the value that a resource must be tagged with.
@@ -42,33 +42,39 @@ class Grant:
 @cache
 def grants() -> tuple[Grant, ...]:
     """Every grant of every function, in the template's order."""
-    source = load(TEMPLATE)
-    template = Template(source, {}, references=lambda name: name, attribute=lambda name, _: name, pseudo=PSEUDO)
+    source = load_template(TEMPLATE)
+    template = Template(
+        source,
+        {},
+        resolve_reference=lambda name: name,
+        resolve_attribute=lambda name, _: name,
+        pseudo_parameters=PSEUDO_PARAMETERS,
+    )
     return tuple(
         grant
         for function, body in template.resources("AWS::Serverless::Function").items()
         for policy in template.resolve(body["Properties"].get("Policies", []))
         for statement in policy["Statement"]
-        for grant in _grants_of(function, statement)
+        for grant in _statement_grants(function, statement)
     )
 
 
-def _grants_of(function: str, statement: Mapping[str, Any]) -> list[Grant]:
+def _statement_grants(function: str, statement: Mapping[str, Any]) -> list[Grant]:
     assert statement["Effect"] == "Allow"
     assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}
-    keys, tag = _conditions(statement.get("Condition", {}))
+    keys, tag = _parse_condition(statement.get("Condition", {}))
     return [
-        Grant(function, action, resource.removeprefix(OWN_KMS), keys, tag)
-        for action in _listed(statement["Action"])
-        for resource in _listed(statement["Resource"])
+        Grant(function, action, resource.removeprefix(KMS_ARN_PREFIX), keys, tag)
+        for action in _as_list(statement["Action"])
+        for resource in _as_list(statement["Resource"])
     ]
 
 
-def _conditions(tests: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str, str] | None]:
+def _parse_condition(condition: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str, str] | None]:
     """Leading keys and tag. Fails on what is not understood here: AWS might refuse what would be taken for granted."""
     keys: tuple[str, ...] | None = None
     tag: tuple[str, str] | None = None
-    for operator, tested in tests.items():
+    for operator, tested in condition.items():
         ((name, value),) = tested.items()
         if name == LEADING_KEYS:
             assert operator in ("ForAllValues:StringEquals", "ForAllValues:StringLike")
@@ -80,5 +86,5 @@ def _conditions(tests: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, tuple
     return keys, tag
 
 
-def _listed(value: Any) -> list[str]:
+def _as_list(value: Any) -> list[str]:
     return list(value) if isinstance(value, list) else [value]

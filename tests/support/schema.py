@@ -10,18 +10,18 @@ from typing import Any
 
 import jsonschema
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "events.schema.json"
+SCHEMA_PATH = Path(__file__).parents[2] / "docs" / "events.schema.json"
 
 
 @cache
 def validator() -> jsonschema.Draft202012Validator:
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    schema = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     # Consumers are asked to ignore what they do not know; Ferry itself must send nothing that is not written down.
     return jsonschema.Draft202012Validator({**schema, "additionalProperties": False})
 
 
-def check_detail(detail: Mapping[str, Any]) -> None:
+def assert_valid_detail(detail: Mapping[str, Any]) -> None:
     """Raises `jsonschema.ValidationError` when it is not as documented; `id` must be made of the other members."""
     validator().validate(detail)
     assert detail["id"] == f"{detail['upload_id']}.{detail['type'].rpartition('.')[2]}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def size_of(value: Any) -> int:
+def value_bytes(value: Any) -> int:
     """The bytes DynamoDB counts for a value ("DynamoDB item sizes and formats" in its developer guide)."""
     if value is None or isinstance(value, bool):
         return 1
@@ -17,11 +17,11 @@ def size_of(value: Any) -> int:
     if isinstance(value, bytes):
         return len(value)
     if isinstance(value, frozenset | set):
-        return sum(size_of(item) for item in value)
+        return sum(value_bytes(item) for item in value)
     if isinstance(value, Mapping):
-        return 3 + sum(1 + size_of(name) + size_of(item) for name, item in value.items())
+        return 3 + sum(1 + value_bytes(name) + value_bytes(item) for name, item in value.items())
     raise TypeError(type(value))
 
 
-def size_of_row(row: Mapping[str, Any]) -> int:
-    return sum(size_of(name) + size_of(value) for name, value in row.items() if value is not None)
+def row_bytes(row: Mapping[str, Any]) -> int:
+    return sum(value_bytes(name) + value_bytes(value) for name, value in row.items() if value is not None)

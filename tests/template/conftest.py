@@ -37,7 +37,7 @@ def functions(template: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def deployed() -> SamFunctionProvider:
+def sam_functions() -> SamFunctionProvider:
     """The functions as SAM CLI finds them, intrinsic functions resolved."""
     stacks: list[Stack] = SamLocalStackProvider.get_stacks(str(ROOT / "template.yaml"))[0]
     return SamFunctionProvider(stacks)

@@ -7,11 +7,11 @@ from pathlib import Path
 from bench import costs
 
 
-def test_the_page_is_what_the_counted_calls_give(root: Path) -> None:
-    """After a change of what an operation calls, `make costs` writes it anew."""
-    assert costs.page() == (root / "docs" / "costs.md").read_text(encoding="utf-8")
+def test_costs_page_is_up_to_date(root: Path) -> None:
+    """After a change of what an operation calls, `make docs-costs` writes it anew."""
+    assert costs.render_page() == (root / "docs" / "costs.md").read_text(encoding="utf-8")
 
 
-def test_the_plot_is_of_the_same_figures(root: Path) -> None:
+def test_costs_plot_is_up_to_date(root: Path) -> None:
     """It tells in its description which figures it was drawn from."""
-    assert costs.figures() in (root / "docs" / "costs.svg").read_text(encoding="utf-8")
+    assert costs.figures_line() in (root / "docs" / "costs.svg").read_text(encoding="utf-8")

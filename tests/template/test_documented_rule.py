@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from cfnlint.api import lint
 
-from ferry.aws.events import SOURCE, detail
+from ferry.aws.events import SOURCE, event_detail
 from ferry.model import Event, EventKind
-from local.template import load
-from tests.contract.rows import ID, NAME, NS, OTHER, file_of
+from local.template import load_template
+from tests.contract.rows import NAME, NS, OTHER_ID, UPLOAD_ID, make_file
 from tests.fakes.clock import START
-from tests.support.schema import check_detail
+from tests.support.schema import assert_valid_detail
 
 
 def blocks(root: Path, language: str) -> list[str]:
@@ -31,16 +31,18 @@ def snippet(root: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_cfn_lint_has_nothing_to_say(snippet: Path) -> None:
+def test_rule_passes_cfn_lint(snippet: Path) -> None:
     """As it would be deployed, transform and all."""
     assert [str(found) for found in lint(snippet.read_text(encoding="utf-8"), regions=["us-east-1"])] == []
 
 
-def test_its_pattern_fits_what_ferry_tells(snippet: Path) -> None:
+def test_rule_pattern_matches_events(snippet: Path) -> None:
     """The source and the type are the ones that are sent, the members that it filters by and reads are there."""
-    properties = load(snippet)["Resources"]["OnCompleted"]["Properties"]
+    properties = load_template(snippet)["Resources"]["OnCompleted"]["Properties"]
     pattern = properties["Events"]["Completed"]["Properties"]["Pattern"]
-    told = detail(Event(EventKind.COMPLETED, START, NS, NAME, ID, 20_971_520, file_of(), OTHER), "bucket")
+    told = event_detail(
+        Event(EventKind.COMPLETED, START, NS, NAME, UPLOAD_ID, 20_971_520, make_file(), OTHER_ID), "bucket"
+    )
     assert pattern["source"] == [SOURCE]
     assert pattern["detail-type"] == [told["type"]]
     assert pattern["detail"].keys() <= told.keys()
@@ -49,16 +51,16 @@ def test_its_pattern_fits_what_ferry_tells(snippet: Path) -> None:
     assert {"id", "filename", "object"} <= read <= told.keys()
 
 
-def test_the_examples_detail_is_by_the_schema(root: Path) -> None:
+def test_example_detail_is_valid(root: Path) -> None:
     """Whoever copies it for a test gets what Ferry sends."""
     [text] = blocks(root, "json")
     event: Any = json.loads(text)
     event["detail"]["object"]["bucket"] = "bucket"
-    check_detail(event["detail"])
+    assert_valid_detail(event["detail"])
     assert event["detail-type"] == event["detail"]["type"]
 
 
-def test_every_type_and_member_is_in_the_page(root: Path) -> None:
+def test_page_documents_every_type_and_member(root: Path) -> None:
     """What the schema has, the page explains."""
     page = (root / "docs" / "events.md").read_text(encoding="utf-8")
     schema = json.loads((root / "docs" / "events.schema.json").read_text(encoding="utf-8"))

@@ -8,54 +8,54 @@ from pathlib import Path
 
 import pytest
 
-SHIPS = Path("layers/common/requirements.txt")
-DEVELOPS = Path("requirements-dev.txt")
-MEASURES = Path("requirements-bench.txt")
-STANDS_IN = Path("requirements-localstack.txt")
-GUARDS = Path("requirements-checkov.txt")
-PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(\[[^]]*])?==(?P<version>[^ ;]+)( ; (?P<marker>.+?))? \\$")
-HASH = re.compile(r"^ {4}--hash=sha256:[0-9a-f]{64}( \\)?$")
+RUNTIME_LOCK = Path("layers/common/requirements.txt")
+DEV_LOCK = Path("requirements-dev.txt")
+BENCH_LOCK = Path("requirements-bench.txt")
+LOCALSTACK_LOCK = Path("requirements-localstack.txt")
+CHECKOV_LOCK = Path("requirements-checkov.txt")
+PIN_PATTERN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(\[[^]]*])?==(?P<version>[^ ;]+)( ; (?P<marker>.+?))? \\$")
+HASH_PATTERN = re.compile(r"^ {4}--hash=sha256:[0-9a-f]{64}( \\)?$")
 
 
 def pins(path: Path) -> dict[str, set[str]]:
     """The versions by name (several where they differ by Python)."""
     found: dict[str, set[str]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
-        if match := PIN.match(line):
+        if match := PIN_PATTERN.match(line):
             found.setdefault(match["name"], set()).add(match["version"])
     return found
 
 
-@pytest.mark.parametrize("lock", [SHIPS, DEVELOPS, MEASURES, STANDS_IN, GUARDS], ids=str)
-def test_a_lock_holds_pins_hashes_and_nothing_else(lock: Path, root: Path) -> None:
+@pytest.mark.parametrize("lock", [RUNTIME_LOCK, DEV_LOCK, BENCH_LOCK, LOCALSTACK_LOCK, CHECKOV_LOCK], ids=str)
+def test_lock_holds_only_pins_and_hashes(lock: Path, root: Path) -> None:
     """No address of an index, no option, no unpinned or unhashed requirement."""
     previous = ""
     for line in (root / lock).read_text(encoding="utf-8").splitlines():
         if line.lstrip().startswith("#"):
             continue
-        assert PIN.match(line) or HASH.match(line), line
-        if PIN.match(line):
+        assert PIN_PATTERN.match(line) or HASH_PATTERN.match(line), line
+        if PIN_PATTERN.match(line):
             assert not previous.endswith("\\"), f"{previous} has no hash"
         previous = line
 
 
-def test_what_is_tested_is_what_ships(root: Path) -> None:
+def test_dev_lock_contains_runtime_pins(root: Path) -> None:
     """Every shipped pin is in the developers' lock with the same version."""
-    ships, develops = pins(root / SHIPS), pins(root / DEVELOPS)
+    ships, develops = pins(root / RUNTIME_LOCK), pins(root / DEV_LOCK)
     assert ships
     assert {name: develops.get(name) for name in ships} == ships
 
 
-def test_the_shipped_lock_asks_nothing_of_the_machine_that_builds(root: Path) -> None:
+def test_runtime_lock_has_no_platform_markers(root: Path) -> None:
     """pip judges markers by the Python that runs it, which is not the one that the layer is for."""
-    for line in (root / SHIPS).read_text(encoding="utf-8").splitlines():
-        if (match := PIN.match(line)) and match["marker"]:
+    for line in (root / RUNTIME_LOCK).read_text(encoding="utf-8").splitlines():
+        if (match := PIN_PATTERN.match(line)) and match["marker"]:
             assert not re.search(r"python_version|python_full_version|platform_machine|sys_platform|os_name", line), (
                 line
             )
 
 
-def test_the_layer_describes_every_service_that_an_adapter_speaks_to(root: Path) -> None:
+def test_layer_keeps_botocore_data_of_used_services(root: Path) -> None:
     """botocore's description of a service that is not listed is cut from the layer."""
     makefile = (root / "layers/common/Makefile").read_text(encoding="utf-8")
     (services,) = re.findall(r"^SERVICES := (.+)$", makefile, re.MULTILINE)

@@ -37,7 +37,7 @@ ROUTES = {
         "DELETE /cleanup",
     },
 }
-BIGGEST_REQUEST_SECONDS = 30
+GATEWAY_TIMEOUT_SECONDS = 30
 """How long API Gateway waits for a function."""
 
 
@@ -45,7 +45,7 @@ def http_events(properties: Any) -> list[Any]:
     return [event["Properties"] for event in properties["Events"].values() if event["Type"] == "HttpApi"]
 
 
-def test_every_function_has_its_routes_and_no_other(functions: dict[str, Any]) -> None:
+def test_functions_have_expected_routes(functions: dict[str, Any]) -> None:
     """Method and path of every HttpApi event, function by function."""
     found = {
         name: {f"{event['Method']} {event['Path']}" for event in http_events(properties)}
@@ -54,7 +54,7 @@ def test_every_function_has_its_routes_and_no_other(functions: dict[str, Any]) -
     assert found == ROUTES
 
 
-def test_no_route_is_written_twice(functions: dict[str, Any]) -> None:
+def test_routes_are_unique(functions: dict[str, Any]) -> None:
     """Two events of one route would be one route with two permissions."""
     routes = [
         (event["Method"], event["Path"]) for properties in functions.values() for event in http_events(properties)
@@ -62,14 +62,14 @@ def test_no_route_is_written_twice(functions: dict[str, Any]) -> None:
     assert len(routes) == len(set(routes))
 
 
-def test_all_routes_are_of_the_one_api(functions: dict[str, Any]) -> None:
+def test_routes_belong_to_one_api(functions: dict[str, Any]) -> None:
     """An event without an ApiId would make an API of its own."""
     for properties in functions.values():
         for event in http_events(properties):
             assert event["ApiId"] == {"Ref": "Api"}
 
 
-def test_every_route_with_a_name_in_its_path_takes_it_as_a_parameter_too(functions: dict[str, Any]) -> None:
+def test_path_routes_have_query_variant(functions: dict[str, Any]) -> None:
     """`/x/{filename}` has its `/x`, for names that a gateway would mangle in a path."""
     routes = {
         (event["Method"], event["Path"]) for properties in functions.values() for event in http_events(properties)
@@ -79,17 +79,17 @@ def test_every_route_with_a_name_in_its_path_takes_it_as_a_parameter_too(functio
             assert (method, path.removesuffix("/{filename}")) in routes
 
 
-def test_functions_give_up_before_the_gateway_does(functions: dict[str, Any]) -> None:
+def test_function_timeout_is_below_gateway_timeout(functions: dict[str, Any]) -> None:
     """A function still at work when its caller has been told 503 would do things nobody knows of.
 
     The clean-up, which the schedule and those who hand work on call too, counts its callers' seconds by itself.
     """
     for name, properties in functions.items():
         if http_events(properties) and name != "CleanupFunction":
-            assert properties["Timeout"] < BIGGEST_REQUEST_SECONDS
+            assert properties["Timeout"] < GATEWAY_TIMEOUT_SECONDS
 
 
-def test_binary_bodies_reach_functions_in_sam_local(template: Any) -> None:
+def test_binary_media_type_is_declared_for_sam_local(template: Any) -> None:
     """Without the list `sam local` answers 502; with `*/*` JSON would come in base64 as well."""
     body = template["Resources"]["Api"]["Properties"]["DefinitionBody"]
     types = body["x-amazon-apigateway-binary-media-types"]
@@ -113,7 +113,7 @@ def test_binary_bodies_reach_functions_in_sam_local(template: Any) -> None:
         "x-request-id",
     ],
 )
-def test_pages_may_read_the_headers_of_answers(template: Any, header: str) -> None:
+def test_cors_exposes_response_header(template: Any, header: str) -> None:
     """A browser hides from its page what is not exposed."""
     assert header in template["Resources"]["Api"]["Properties"]["CorsConfiguration"]["ExposeHeaders"]
 
@@ -121,12 +121,12 @@ def test_pages_may_read_the_headers_of_answers(template: Any, header: str) -> No
 @pytest.mark.parametrize(
     "header", ["authorization", "content-type", "content-digest", "range", "if-match", "if-none-match", "if-range"]
 )
-def test_pages_may_send_the_headers_of_requests(template: Any, header: str) -> None:
+def test_cors_allows_request_header(template: Any, header: str) -> None:
     """A browser asks before it sends one of these."""
     assert header in template["Resources"]["Api"]["Properties"]["CorsConfiguration"]["AllowHeaders"]
 
 
-def test_every_route_is_throttled_the_token_route_most(template: Any, functions: dict[str, Any]) -> None:
+def test_every_route_is_throttled(template: Any, functions: dict[str, Any]) -> None:
     """By parameters; what needs no token has a limit of its own, and AWS refuses settings for routes there are not."""
     properties = template["Resources"]["Api"]["Properties"]
 
@@ -144,7 +144,7 @@ def test_every_route_is_throttled_the_token_route_most(template: Any, functions:
         assert token[1] < other[1]
 
 
-def test_the_clean_up_runs_by_itself(functions: dict[str, Any]) -> None:
+def test_cleanup_runs_on_schedule(functions: dict[str, Any]) -> None:
     """On a schedule that is a parameter, with an input that is no HTTP event."""
     events = functions["CleanupFunction"]["Events"].values()
     ticks = [event["Properties"] for event in events if event["Type"] == "ScheduleV2"]

@@ -18,61 +18,61 @@ import pytest
 from botocore import xform_name
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/operating.md").read_text(encoding="utf-8")
-EVERYWHERE = {"query", "output", "region", "cli-binary-format"}
+RUNBOOK = (ROOT / "docs/operating.md").read_text(encoding="utf-8")
+GLOBAL_OPTIONS = {"query", "output", "region", "cli-binary-format"}
 """Options of the AWS CLI itself."""
-BY_HAND = {"s3"}
+UNCHECKED_SERVICES = {"s3"}
 """Commands that the AWS CLI has beyond the descriptions."""
-ALIASES = {"s3api": "s3"}
+SERVICE_ALIASES = {"s3api": "s3"}
 
 
-def commands() -> list[str]:
+def aws_commands() -> list[str]:
     """Every `aws` command of the page, in blocks and within sentences, continued lines joined."""
     found = []
-    for block in re.findall(r"```sh\n(.*?)```|`(aws [^`]+)`", PAGE, re.DOTALL):
+    for block in re.findall(r"```sh\n(.*?)```|`(aws [^`]+)`", RUNBOOK, re.DOTALL):
         for line in "".join(block).replace("\\\n", " ").splitlines():
             found += re.findall(r"(?:^|[;{(] *|do )(aws (?:[^|;\"']|\"[^\"]*\"|'[^']*')+)", line.replace('"$(', '"('))
     return [" ".join(command.split()) for command in found]
 
 
-def options_of(words: list[str]) -> Iterator[str]:
+def option_names(words: list[str]) -> Iterator[str]:
     return (word.removeprefix("--") for word in words if word.startswith("--"))
 
 
-def test_the_page_has_commands_and_all_of_them_are_seen() -> None:
+def test_runbook_commands_are_parsed() -> None:
     """What the test below reads is what a reader sees."""
-    assert len(commands()) == len(re.findall(r"(?<![\w`/.-])aws [a-z0-9]+ [a-z]|`aws [a-z]", PAGE)) > 15
+    assert len(aws_commands()) == len(re.findall(r"(?<![\w`/.-])aws [a-z0-9]+ [a-z]|`aws [a-z]", RUNBOOK)) > 15
 
 
-@pytest.mark.parametrize("command", commands())
-def test_an_aws_command_is_one(command: str) -> None:
+@pytest.mark.parametrize("command", aws_commands())
+def test_aws_command_is_valid(command: str) -> None:
     """The service has the operation, the operation every option, and what it requires is given."""
     service, operation, *rest = shlex.split(command)[1:]
-    if service in BY_HAND:
+    if service in UNCHECKED_SERVICES:
         return
     session = botocore.session.get_session()
-    model = session.get_service_model(ALIASES.get(service, service))
+    model = session.get_service_model(SERVICE_ALIASES.get(service, service))
     if operation == "wait":
         assert rest[0] in {xform_name(name, "-") for name in session.get_waiter_model(model.service_name).waiter_names}
         return
     (name,) = [name for name in model.operation_names if xform_name(name, "-") == operation]
     shape: Any = model.operation_model(name).input_shape
     members = {xform_name(member, "-") for member in shape.members}
-    given = set(options_of(rest)) - EVERYWHERE
+    given = set(option_names(rest)) - GLOBAL_OPTIONS
     assert given <= members
-    if "`" + command + "`" not in PAGE:
+    if "`" + command + "`" not in RUNBOOK:
         required = {xform_name(member, "-") for member in shape.required_members}
         assert required <= given
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"\$\(output (\w+)\)", PAGE))))
-def test_an_output_is_one_of_the_templates(template: Any, name: str) -> None:
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"\$\(output (\w+)\)", RUNBOOK))))
+def test_output_exists_in_template(template: Any, name: str) -> None:
     """Commands find names by the stack's outputs."""
     assert name in template["Outputs"]
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"\$\(resource (\w+)\)", PAGE))))
-def test_a_resource_is_one_of_the_templates(template: Any, name: str) -> None:
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"\$\(resource (\w+)\)", RUNBOOK))))
+def test_resource_exists_in_template(template: Any, name: str) -> None:
     """By the template's logical id; a function's event has its function's before its own."""
     resources = template["Resources"]
     events = {
@@ -83,17 +83,17 @@ def test_a_resource_is_one_of_the_templates(template: Any, name: str) -> None:
     assert name in {*resources, *events}
 
 
-def test_every_alarm_has_its_line(root: Path) -> None:
+def test_every_alarm_is_documented(root: Path) -> None:
     """What rings is in the table, by the name it has, and nothing else is."""
-    alarms = set(re.findall(r"AlarmName: !Sub \$\{Service\}(-[a-z-]+)", (root / "watch.yaml").read_text("utf-8")))
-    assert alarms == set(re.findall(r"^\| `…(-[a-z-]+)` \|", PAGE, re.MULTILINE))
+    alarms = set(re.findall(r"AlarmName: !Sub \$\{Service\}(-[a-z-]+)", (root / "monitoring.yaml").read_text("utf-8")))
+    assert alarms == set(re.findall(r"^\| `…(-[a-z-]+)` \|", RUNBOOK, re.MULTILINE))
 
 
-def test_sam_commands_are_sams() -> None:
+def test_sam_commands_are_valid() -> None:
     """`sam deploy` and its like, with the options that the page gives them."""
-    found = re.findall(r"(?:^|`)sam ([a-z]+)([^`\n#]*)", PAGE, re.MULTILINE)
+    found = re.findall(r"(?:^|`)sam ([a-z]+)([^`\n#]*)", RUNBOOK, re.MULTILINE)
     assert found
     for name, rest in found:
         command = importlib.import_module(f"samcli.commands.{name}.command").cli
         known = {option for parameter in command.params for option in parameter.opts}
-        assert {f"--{option}" for option in options_of(shlex.split(rest))} <= known
+        assert {f"--{option}" for option in option_names(shlex.split(rest))} <= known

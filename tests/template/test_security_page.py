@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
-PARAMETER = re.compile(r"`([A-Z]\w+(?:Rate|Burst|Lifetime|Origins))`")
-RULE = re.compile(r"`(S\d{3})`")
+TEST_PATTERN = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+PARAMETER_PATTERN = re.compile(r"`([A-Z]\w+(?:RateLimit|BurstLimit|TtlSeconds|Origins))`")
+RULE_PATTERN = re.compile(r"`(S\d{3})`")
 
 
 @pytest.fixture(scope="module")
@@ -20,25 +20,25 @@ def page(root: Path) -> str:
     return (root / "docs/security.md").read_text(encoding="utf-8")
 
 
-def test_every_threat_names_a_test_that_exists(page: str, root: Path) -> None:
+def test_every_threat_names_existing_test(page: str, root: Path) -> None:
     """A row without one is a hope; one that is gone, too."""
     rows = [row for row in page.partition("## Threats")[2].partition("\n## ")[0].splitlines() if row.startswith("| ")]
     assert len(rows) > 20
     for row in rows[1:]:
-        assert TEST.search(row.split(" | ")[-1]), row
-    for path, name in TEST.findall(page):
+        assert TEST_PATTERN.search(row.split(" | ")[-1]), row
+    for path, name in TEST_PATTERN.findall(page):
         tree = ast.parse((root / path).read_text(encoding="utf-8"))
         assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, f"{path}::{name}"
 
 
-def test_parameters_that_are_named_exist(page: str, template: Any) -> None:
+def test_named_parameters_exist(page: str, template: Any) -> None:
     """Those of the template."""
-    named = set(PARAMETER.findall(page))
-    assert {"TokenRate", "UrlLifetime", "CorsOrigins"} <= named
+    named = set(PARAMETER_PATTERN.findall(page))
+    assert {"TokenRateLimit", "PresignedUrlTtlSeconds", "CorsOrigins"} <= named
     assert named <= template["Parameters"].keys()
 
 
-def test_rules_that_are_switched_off_are_told(page: str, root: Path) -> None:
+def test_disabled_rules_are_documented(page: str, root: Path) -> None:
     """Ruff's security rules are on; each exception, for a folder or a line, is on the page."""
     lint = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
     assert "S" in lint["select"]
@@ -50,6 +50,6 @@ def test_rules_that_are_switched_off_are_told(page: str, root: Path) -> None:
     ]
     for path in sources:
         ignored |= set(re.findall(r"# noqa: (S\d{3})", path.read_text(encoding="utf-8")))
-    told = set(RULE.findall(page)) | ({"S106"} if "`S105` to `S107`" in page else set())
+    told = set(RULE_PATTERN.findall(page)) | ({"S106"} if "`S105` to `S107`" in page else set())
     assert {rule for rule in ignored if re.fullmatch(r"S\d{3}", rule)} <= told
     assert (root / "SECURITY.md").is_file()

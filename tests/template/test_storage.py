@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-DAY = 86_400
+DAY_SECONDS = 86_400
 
 
-def test_what_holds_data_survives_the_stack(template: Any) -> None:
+def test_data_resources_are_retained(template: Any) -> None:
     """A deleted or replaced stack must not take files, sessions, clients or the signing key with it."""
     lasting = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key")
     kept = {name: body for name, body in template["Resources"].items() if body["Type"] in lasting}
@@ -20,9 +20,9 @@ def test_what_holds_data_survives_the_stack(template: Any) -> None:
         assert body["UpdateReplacePolicy"] == "Retain", name
 
 
-def test_lifecycle_rules_lie_beyond_every_upload(template: Any) -> None:
+def test_lifecycle_rules_exceed_max_upload_age(template: Any) -> None:
     """They count from creation: within the greatest age of a session they would delete bytes of a live one."""
-    oldest_days = template["Parameters"]["SessionMaxAge"]["MaxValue"] / DAY
+    oldest_days = template["Parameters"]["UploadMaxAgeSeconds"]["MaxValue"] / DAY_SECONDS
     rules = template["Resources"]["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     by_prefix = {rule["Prefix"]: rule for rule in rules}
     assert set(by_prefix) == {"o/", "st/"}
@@ -32,15 +32,15 @@ def test_lifecycle_rules_lie_beyond_every_upload(template: Any) -> None:
     assert all(rule["Status"] == "Enabled" for rule in rules)
 
 
-def test_finished_rows_go_by_themselves(template: Any) -> None:
+def test_metadata_table_has_ttl(template: Any) -> None:
     """The ledger's TTL attribute, and none on the clients' table."""
-    ledger = template["Resources"]["LedgerTable"]["Properties"]
+    ledger = template["Resources"]["MetadataTable"]["Properties"]
     assert ledger["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
-    assert "TimeToLiveSpecification" not in template["Resources"]["AccessTable"]["Properties"]
+    assert "TimeToLiveSpecification" not in template["Resources"]["AuthTable"]["Properties"]
 
 
-@pytest.mark.parametrize("table", ["LedgerTable", "AccessTable"])
-def test_tables_can_be_restored(template: Any, table: str) -> None:
+@pytest.mark.parametrize("table", ["MetadataTable", "AuthTable"])
+def test_tables_have_point_in_time_recovery(template: Any, table: str) -> None:
     """To any second of the last weeks; encrypted, and paid by use."""
     properties = template["Resources"][table]["Properties"]
     assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
@@ -48,9 +48,9 @@ def test_tables_can_be_restored(template: Any, table: str) -> None:
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
 
 
-def test_every_attribute_that_is_declared_is_a_key(template: Any) -> None:
+def test_declared_attributes_are_keys(template: Any) -> None:
     """DynamoDB refuses a table whose declared attributes are not exactly those of its keys."""
-    for table in ("LedgerTable", "AccessTable"):
+    for table in ("MetadataTable", "AuthTable"):
         properties = template["Resources"][table]["Properties"]
         schemas = [
             properties["KeySchema"],
@@ -60,7 +60,7 @@ def test_every_attribute_that_is_declared_is_a_key(template: Any) -> None:
         assert {attribute["AttributeName"] for attribute in properties["AttributeDefinitions"]} == used
 
 
-def test_nobody_reaches_the_bucket_past_its_door(template: Any) -> None:
+def test_bucket_blocks_public_access(template: Any) -> None:
     """No public access, no ACLs; what is stored is encrypted."""
     properties = template["Resources"]["Bucket"]["Properties"]
     assert all(properties["PublicAccessBlockConfiguration"].values())
@@ -70,12 +70,12 @@ def test_nobody_reaches_the_bucket_past_its_door(template: Any) -> None:
     assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] in ("AES256", "aws:kms")
 
 
-def test_what_the_bucket_denies_to_everybody(template: Any) -> None:
+def test_bucket_policy_denies_insecure_requests(template: Any) -> None:
     """Plain HTTP, TLS before 1.2, and signatures older than any URL may become; its policy allows nothing."""
     policy = template["Resources"]["BucketPolicy"]["Properties"]
     assert policy["Bucket"] == {"Ref": "Bucket"}
     statements = policy["PolicyDocument"]["Statement"]
-    longest = template["Parameters"]["UrlLifetime"]["MaxValue"] * 1000
+    longest = template["Parameters"]["PresignedUrlTtlSeconds"]["MaxValue"] * 1000
     assert [statement["Condition"] for statement in statements] == [
         {"Bool": {"aws:SecureTransport": "false"}},
         {"NumericLessThan": {"s3:TlsVersion": "1.2"}},
@@ -86,7 +86,7 @@ def test_what_the_bucket_denies_to_everybody(template: Any) -> None:
         assert {"Fn::Sub": "${Bucket.Arn}/*"} in [statement["Resource"], *statement["Resource"]]
 
 
-def test_pages_of_the_configured_origins_may_use_the_buckets_urls(template: Any) -> None:
+def test_bucket_cors_allows_configured_origins(template: Any) -> None:
     """Those of the API's parameter, and no others, may write; they may read every header that a download has."""
     configured, redirected = template["Resources"]["Bucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
     assert configured["AllowedOrigins"] == {"Ref": "CorsOrigins"}
@@ -98,30 +98,31 @@ def test_pages_of_the_configured_origins_may_use_the_buckets_urls(template: Any)
         assert "*" not in rule["AllowedHeaders"]
 
 
-def test_a_page_redirected_to_the_bucket_may_read_and_nothing_else(template: Any) -> None:
+def test_bucket_cors_allows_null_origin_to_read_only(template: Any) -> None:
     """After a redirect to another origin a browser says `Origin: null`, whatever page it was."""
     _, redirected = template["Resources"]["Bucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
     assert redirected["AllowedOrigins"] == ["null"]
     assert set(redirected["AllowedMethods"]) == {"GET", "HEAD"}
 
 
-def test_tokens_are_signed_where_the_key_cannot_leave(template: Any) -> None:
+def test_signing_key_is_kms_ecc(template: Any) -> None:
     """An ES256 key pair inside KMS."""
     properties = template["Resources"]["SigningKey"]["Properties"]
     assert (properties["KeySpec"], properties["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
 
 
 @pytest.mark.parametrize(
-    "name", ["TokenLifetime", "SessionIdleTimeout", "SessionMaxAge", "UrlLifetime", "CleanupSchedule"]
+    "name",
+    ["TokenTtlSeconds", "UploadIdleTimeoutSeconds", "UploadMaxAgeSeconds", "PresignedUrlTtlSeconds", "CleanupSchedule"],
 )
-def test_what_operators_tune_is_a_parameter(template: Any, name: str) -> None:
+def test_tunable_is_a_parameter_with_default(template: Any, name: str) -> None:
     """With a default, so that nothing need be tuned."""
     assert "Default" in template["Parameters"][name]
 
 
-def test_the_defaults_are_the_limits_that_clients_rely_on(template: Any) -> None:
+def test_defaults_match_documented_limits(template: Any) -> None:
     """24 hours idle, 7 days in all, URLs of 15 minutes."""
     defaults = {name: spec.get("Default") for name, spec in template["Parameters"].items()}
-    assert defaults["SessionIdleTimeout"] == 24 * 3600
-    assert defaults["SessionMaxAge"] == 7 * DAY
-    assert defaults["UrlLifetime"] == 15 * 60
+    assert defaults["UploadIdleTimeoutSeconds"] == 24 * 3600
+    assert defaults["UploadMaxAgeSeconds"] == 7 * DAY_SECONDS
+    assert defaults["PresignedUrlTtlSeconds"] == 15 * 60

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 
-def test_what_is_ignored_is_not_tracked(root: Path) -> None:
+def test_ignored_files_are_not_tracked(root: Path) -> None:
     """A tracked file that is ignored overwrites, wherever it is checked out, what was there without a word."""
     if not (root / ".git").exists():
         return
@@ -14,6 +14,6 @@ def test_what_is_ignored_is_not_tracked(root: Path) -> None:
     assert subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout == ""
 
 
-def test_the_virtual_environment_is_ignored_as_a_link_too(root: Path) -> None:
+def test_venv_symlink_is_ignored(root: Path) -> None:
     """A pattern that ends in a slash matches directories only."""
     assert ".venv" in (root / ".gitignore").read_text(encoding="utf-8").splitlines()

@@ -10,46 +10,48 @@ import jwt
 import pytest
 
 from ferry.access.issue import Issuer, Token, TokenRequest, issue
-from ferry.access.keyring import FRESH, RETRY, KeyCache, key_set, published, thumbprint
+from ferry.access.keyring import CACHE_TTL_MS, REFETCH_INTERVAL_MS, KeySetCache, jwks, load_or_publish, thumbprint
 from ferry.access.oauth import InvalidClient, InvalidScope, InvalidTokenRequest, OAuthError, UnsupportedGrantType
-from ferry.access.verify import LEEWAY, Principal, Verifier
+from ferry.access.verify import LEEWAY_SECONDS, InternalVerifier, Principal
 from ferry.errors import BackendUnavailable, InvalidToken
-from ferry.ports import Moved
-from ferry.trust import Client, Keyring, PublicKey
-from tests.fakes.access import MemoryAccess, MemorySigner
+from ferry.ports import ConcurrentUpdate
+from ferry.trust import Client, KeySet, PublicKey
+from tests.fakes.access import MemoryAuthStore, MemorySigner
 from tests.fakes.clock import SettableClock
 
-OLD, NEW = "old secret", "new secret"
+OLD_SECRET, NEW_SECRET = "old secret", "new secret"
 
 
-def digest(secret: str) -> bytes:
+def secret_hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-class World:
+class AuthHarness:
     """An issuer and a verifier over the same store, each with a cache of its own, and one clock for all."""
 
     def __init__(self) -> None:
         self.clock = SettableClock()
-        self.store = MemoryAccess()
+        self.store = MemoryAuthStore()
         self.signer = MemorySigner()
         self.issuer = Issuer(
             store=self.store,
-            keys=KeyCache(self.store, self.clock),
+            key_set_cache=KeySetCache(self.store, self.clock),
             signer=self.signer,
             clock=self.clock,
             key_ref="key-1",
             issuer="ferry",
             audience="ferry",
-            lifetime=60,
+            token_ttl_seconds=60,
         )
         self.verifier = self.new_verifier()
-        self.store.put_client(Client("one", "ns", frozenset({"a", "b"}), (digest(OLD), digest(NEW))))
+        self.store.put_client(
+            Client("one", "ns", frozenset({"a", "b"}), (secret_hash(OLD_SECRET), secret_hash(NEW_SECRET)))
+        )
 
-    def new_verifier(self) -> Verifier:
-        return Verifier(KeyCache(self.store, self.clock), issuer="ferry", audience="ferry")
+    def new_verifier(self) -> InternalVerifier:
+        return InternalVerifier(KeySetCache(self.store, self.clock), issuer="ferry", audience="ferry")
 
-    def token(self, scope: str = "", secret: str = OLD) -> Token:
+    def token(self, scope: str = "", secret: str = OLD_SECRET) -> Token:
         return issue(self.issuer, TokenRequest("one", secret, "client_credentials", scope))
 
     def forge(self, change: Mapping[str, Any], headers: Mapping[str, Any] | None = None) -> str:
@@ -57,60 +59,64 @@ class World:
         claims = jwt.decode(self.token().access_token, options={"verify_signature": False}) | dict(change)
         kept = {name: value for name, value in claims.items() if value is not None}
         key = self.signer._key("key-1")
-        kid = self.store.published.signing_kid if self.store.published else ""
+        kid = self.store.published_key_set.signing_kid if self.store.published_key_set else ""
         return jwt.encode(kept, key, algorithm="ES256", headers={"kid": kid, **(headers or {})})
 
 
 @pytest.fixture
-def world() -> World:
+def harness() -> AuthHarness:
     """A fresh one for each test."""
-    return World()
+    return AuthHarness()
 
 
-def test_a_token_tells_who_and_what(world: World) -> None:
+def test_issued_token_verifies_to_principal(harness: AuthHarness) -> None:
     """What is issued is what is verified; without a scope it is all of the client's, sorted."""
-    token = world.token()
+    token = harness.token()
     assert (token.scope, token.expires_in) == ("a b", 60)
-    assert world.verifier.principal(token.access_token) == Principal("one", "ns", frozenset({"a", "b"}))
-    narrow = world.token("b")
-    assert world.verifier.principal(narrow.access_token).scopes == {"b"}
+    assert harness.verifier.verify(token.access_token) == Principal("one", "ns", frozenset({"a", "b"}))
+    narrow = harness.token("b")
+    assert harness.verifier.verify(narrow.access_token).scopes == {"b"}
     assert narrow.scope == "b"
 
 
-def test_both_secrets_work_during_a_rotation(world: World) -> None:
+def test_both_secrets_work_during_rotation(harness: AuthHarness) -> None:
     """Neither needs the other."""
-    assert world.token(secret=OLD).scope == world.token(secret=NEW).scope
+    assert harness.token(secret=OLD_SECRET).scope == harness.token(secret=NEW_SECRET).scope
 
 
 @pytest.mark.parametrize(
     ("request_", "error"),
     [
-        (TokenRequest("one", OLD, "", ""), InvalidTokenRequest),
-        (TokenRequest("one", OLD, "password", ""), UnsupportedGrantType),
+        (TokenRequest("one", OLD_SECRET, "", ""), InvalidTokenRequest),
+        (TokenRequest("one", OLD_SECRET, "password", ""), UnsupportedGrantType),
         (TokenRequest("one", "wrong", "client_credentials", ""), InvalidClient),
-        (TokenRequest("two", OLD, "client_credentials", ""), InvalidClient),
-        (TokenRequest("gone", OLD, "client_credentials", ""), InvalidClient),
+        (TokenRequest("two", OLD_SECRET, "client_credentials", ""), InvalidClient),
+        (TokenRequest("gone", OLD_SECRET, "client_credentials", ""), InvalidClient),
         (TokenRequest("bare", "", "client_credentials", ""), InvalidClient),
-        (TokenRequest("bare", OLD, "client_credentials", ""), InvalidClient),
-        (TokenRequest("", OLD, "client_credentials", ""), InvalidClient),
-        (TokenRequest("x" * 257, OLD, "client_credentials", ""), InvalidClient),
+        (TokenRequest("bare", OLD_SECRET, "client_credentials", ""), InvalidClient),
+        (TokenRequest("", OLD_SECRET, "client_credentials", ""), InvalidClient),
+        (TokenRequest("x" * 257, OLD_SECRET, "client_credentials", ""), InvalidClient),
         (TokenRequest("\ud800", "\ud800", "client_credentials", ""), InvalidClient),
-        (TokenRequest("one", OLD, "client_credentials", "a c"), InvalidScope),
-        (TokenRequest("one", OLD, "client_credentials", "a  b"), InvalidScope),
-        (TokenRequest("one", OLD, "client_credentials", " "), InvalidScope),
-        (TokenRequest("one", OLD, "client_credentials", "a\n"), InvalidScope),
+        (TokenRequest("one", OLD_SECRET, "client_credentials", "a c"), InvalidScope),
+        (TokenRequest("one", OLD_SECRET, "client_credentials", "a  b"), InvalidScope),
+        (TokenRequest("one", OLD_SECRET, "client_credentials", " "), InvalidScope),
+        (TokenRequest("one", OLD_SECRET, "client_credentials", "a\n"), InvalidScope),
     ],
 )
-def test_who_gets_no_token(world: World, request_: TokenRequest, error: type[OAuthError]) -> None:
+def test_invalid_token_request_is_rejected(
+    harness: AuthHarness, request_: TokenRequest, error: type[OAuthError]
+) -> None:
     """Each refusal is of its own kind; unknown, disabled and wrong are one."""
-    world.store.put_client(Client("gone", "ns", frozenset({"a"}), (digest(OLD),), disabled=True))
-    world.store.put_client(Client("bare", "ns", frozenset({"a"}), ()))
+    harness.store.put_client(Client("gone", "ns", frozenset({"a"}), (secret_hash(OLD_SECRET),), disabled=True))
+    harness.store.put_client(Client("bare", "ns", frozenset({"a"}), ()))
     with pytest.raises(error):
-        issue(world.issuer, request_)
+        issue(harness.issuer, request_)
 
 
 @pytest.mark.parametrize("client_id", ["one", "two"])
-def test_wrong_and_unknown_do_the_same_work(world: World, client_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_and_unknown_credentials_compare_two_hashes(
+    harness: AuthHarness, client_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two comparisons each, so that the time tells nothing."""
     compared: list[bytes] = []
 
@@ -120,56 +126,64 @@ def test_wrong_and_unknown_do_the_same_work(world: World, client_id: str, monkey
 
     monkeypatch.setattr("ferry.access.issue.hmac.compare_digest", compare)
     with pytest.raises(InvalidClient):
-        issue(world.issuer, TokenRequest(client_id, "wrong", "client_credentials", ""))
+        issue(harness.issuer, TokenRequest(client_id, "wrong", "client_credentials", ""))
     assert len(compared) == 2
 
 
-CLAIMS = ("iss", "aud", "sub", "iat", "nbf", "exp", "jti", "scope", "ns")
+REQUIRED_CLAIMS = ("iss", "aud", "sub", "iat", "nbf", "exp", "jti", "scope", "ns")
 
 
 @pytest.mark.parametrize(
     "change",
-    [{name: None} for name in CLAIMS]
-    + [{name: ["x"]} for name in CLAIMS]
-    + [{name: True} for name in CLAIMS]
+    [{name: None} for name in REQUIRED_CLAIMS]
+    + [{name: ["x"]} for name in REQUIRED_CLAIMS]
+    + [{name: True} for name in REQUIRED_CLAIMS]
     + [{"exp": 1.5}, {"iat": "1"}, {"sub": 1}, {"iss": "other"}, {"aud": "other"}, {"aud": ["ferry"]}, {"ns": {}}],
 )
-def test_a_token_whose_claims_are_missing_or_wrong(world: World, change: dict[str, Any]) -> None:
+def test_invalid_claims_are_rejected(harness: AuthHarness, change: dict[str, Any]) -> None:
     """Signed with the right key all the same: every claim is required, and of its type."""
-    world.verifier.principal(world.forge({}))
+    harness.verifier.verify(harness.forge({}))
     try:
-        forged = world.forge(change)
+        forged = harness.forge(change)
     except TypeError:  # the library refuses to sign some; those cannot arrive from it
         return
     with pytest.raises(InvalidToken):
-        world.verifier.principal(forged)
+        harness.verifier.verify(forged)
 
 
-def test_clocks_may_differ_by_the_leeway(world: World) -> None:
+def test_leeway_allows_clock_skew(harness: AuthHarness) -> None:
     """30 s either way, and no more."""
-    now = world.clock() // 1000
-    for change in ({"exp": now - LEEWAY + 5}, {"nbf": now + LEEWAY - 5}, {"iat": now + LEEWAY - 5}):
-        world.verifier.principal(world.forge(change))
-    for change in ({"exp": now - LEEWAY - 1}, {"nbf": now + LEEWAY + 5}, {"iat": now + LEEWAY + 5}):
+    now = harness.clock() // 1000
+    for change in (
+        {"exp": now - LEEWAY_SECONDS + 5},
+        {"nbf": now + LEEWAY_SECONDS - 5},
+        {"iat": now + LEEWAY_SECONDS - 5},
+    ):
+        harness.verifier.verify(harness.forge(change))
+    for change in (
+        {"exp": now - LEEWAY_SECONDS - 1},
+        {"nbf": now + LEEWAY_SECONDS + 5},
+        {"iat": now + LEEWAY_SECONDS + 5},
+    ):
         with pytest.raises(InvalidToken):
-            world.verifier.principal(world.forge(change))
+            harness.verifier.verify(harness.forge(change))
 
 
-def test_only_es256_with_a_published_key(world: World) -> None:
+def test_only_es256_with_published_key_is_accepted(harness: AuthHarness) -> None:
     """No other algorithm, no key of somebody else, no critical extension, nothing unsigned."""
-    token = world.token().access_token
-    assert world.store.published is not None
-    kid = world.store.published.signing_kid
+    token = harness.token().access_token
+    assert harness.store.published_key_set is not None
+    kid = harness.store.published_key_set.signing_kid
     claims = jwt.decode(token, options={"verify_signature": False})
     stranger = MemorySigner()._key("x")
-    public = str(world.store.published.keys[0].jwk["x"]).ljust(32, "x")
+    public = str(harness.store.published_key_set.keys[0].jwk["x"]).ljust(32, "x")
     forged = [
         jwt.encode(claims, stranger, algorithm="ES256", headers={"kid": kid}),
         jwt.encode(claims, public, algorithm="HS256", headers={"kid": kid}),
         jwt.encode(claims, "", algorithm="none", headers={"kid": kid}),
-        jwt.encode(claims, world.signer._key("key-1"), algorithm="ES256"),
-        world.forge({}, {"kid": "unknown"}),
-        world.forge({}, {"crit": ["x"], "x": 1}),
+        jwt.encode(claims, harness.signer._key("key-1"), algorithm="ES256"),
+        harness.forge({}, {"kid": "unknown"}),
+        harness.forge({}, {"crit": ["x"], "x": 1}),
         token[:-2],
         token + "x",
         token.split(".")[0],
@@ -177,69 +191,69 @@ def test_only_es256_with_a_published_key(world: World) -> None:
     ]
     for each in forged:
         with pytest.raises(InvalidToken):
-            world.verifier.principal(each)
+            harness.verifier.verify(each)
 
 
-def test_the_keyring_is_read_seldom(world: World) -> None:
+def test_key_set_is_cached(harness: AuthHarness) -> None:
     """Once in `FRESH`; and for unknown keys once in five seconds, however many come."""
-    token = world.token().access_token
-    unknown = world.forge({}, {"kid": "unknown"})
-    world.store.reads = 0
+    token = harness.token().access_token
+    unknown = harness.forge({}, {"kid": "unknown"})
+    harness.store.key_set_reads = 0
     for _ in range(10):
-        world.verifier.principal(token)
-    assert world.store.reads == 1
-    for _ in range(10):
-        with pytest.raises(InvalidToken):
-            world.verifier.principal(unknown)
-    assert world.store.reads == 1
-    world.clock.advance(RETRY)
+        harness.verifier.verify(token)
+    assert harness.store.key_set_reads == 1
     for _ in range(10):
         with pytest.raises(InvalidToken):
-            world.verifier.principal(unknown)
-    assert world.store.reads == 2
+            harness.verifier.verify(unknown)
+    assert harness.store.key_set_reads == 1
+    harness.clock.advance(REFETCH_INTERVAL_MS)
+    for _ in range(10):
+        with pytest.raises(InvalidToken):
+            harness.verifier.verify(unknown)
+    assert harness.store.key_set_reads == 2
 
 
-def test_a_clock_set_back_does_not_freeze_the_cache(world: World) -> None:
+def test_clock_set_back_refreshes_key_set_cache(harness: AuthHarness) -> None:
     """What was read in the future is read again."""
-    keys = KeyCache(world.store, world.clock)
-    world.token()
-    keys.keyring()
-    world.store.reads = 0
-    world.clock.advance(-10 * FRESH)
-    keys.keyring()
-    assert world.store.reads == 1
+    keys = KeySetCache(harness.store, harness.clock)
+    harness.token()
+    keys.key_set()
+    harness.store.key_set_reads = 0
+    harness.clock.advance(-10 * CACHE_TTL_MS)
+    keys.key_set()
+    assert harness.store.key_set_reads == 1
 
 
-def test_without_any_key_every_look_is_a_read(world: World) -> None:
+def test_missing_key_set_is_not_cached(harness: AuthHarness) -> None:
     """So the first token ever issued is believed at once, even by who was just asked about another."""
     with pytest.raises(InvalidToken):
-        world.verifier.principal(jwt.encode({}, MemorySigner()._key("x"), algorithm="ES256", headers={"kid": "x"}))
-    world.verifier.principal(world.token().access_token)
+        harness.verifier.verify(jwt.encode({}, MemorySigner()._key("x"), algorithm="ES256", headers={"kid": "x"}))
+    harness.verifier.verify(harness.token().access_token)
 
 
-def test_two_first_publishers_agree(world: World) -> None:
+def test_concurrent_first_publishers_agree(harness: AuthHarness) -> None:
     """Who comes second takes what is there; if even that is gone, the request fails."""
-    first = published(KeyCache(world.store, world.clock), world.store, world.signer, "key-1")
+    first = load_or_publish(KeySetCache(harness.store, harness.clock), harness.store, harness.signer, "key-1")
 
-    class Late(MemoryAccess):
-        found: Keyring | None = first
+    class Late(MemoryAuthStore):
+        found: KeySet | None = first
 
-        def keyring(self) -> Keyring | None:
-            self.reads += 1
-            return None if self.reads == 1 else self.found
+        def get_key_set(self) -> KeySet | None:
+            self.key_set_reads += 1
+            return None if self.key_set_reads == 1 else self.found
 
-        def publish(self, keyring: Keyring, *, over: Keyring | None) -> None:
-            raise Moved
+        def put_key_set(self, key_set: KeySet, *, expected: KeySet | None) -> None:
+            raise ConcurrentUpdate
 
     late = Late()
-    assert published(KeyCache(late, world.clock), late, world.signer, "key-2") == first
+    assert load_or_publish(KeySetCache(late, harness.clock), late, harness.signer, "key-2") == first
     gone = Late()
     gone.found = None
     with pytest.raises(BackendUnavailable):
-        published(KeyCache(gone, world.clock), gone, world.signer, "key-2")
+        load_or_publish(KeySetCache(gone, harness.clock), gone, harness.signer, "key-2")
 
 
-def test_the_key_id_is_the_rfc_7638_thumbprint() -> None:
+def test_kid_is_rfc_7638_thumbprint() -> None:
     """Computed over the required members in order, so what else a JWK has changes nothing."""
     jwk = {"kty": "EC", "crv": "P-256", "x": "1", "y": "2"}
     canonical = b'{"crv":"P-256","kty":"EC","x":"1","y":"2"}'
@@ -247,8 +261,8 @@ def test_the_key_id_is_the_rfc_7638_thumbprint() -> None:
     assert thumbprint(jwk) == thumbprint({**jwk, "use": "sig"}) == expected
 
 
-def test_the_key_set_has_no_reference_to_the_signer() -> None:
+def test_jwks_has_no_signer_reference() -> None:
     """What is public is public; where the private half lives is not."""
-    ring = Keyring("k", (PublicKey("k", {"kty": "EC", "crv": "P-256", "x": "1", "y": "2"}, "arn:secret"),))
-    [key] = key_set(ring)["keys"]
+    ring = KeySet("k", (PublicKey("k", {"kty": "EC", "crv": "P-256", "x": "1", "y": "2"}, "arn:secret"),))
+    [key] = jwks(ring)["keys"]
     assert key == {"kty": "EC", "crv": "P-256", "x": "1", "y": "2", "kid": "k", "use": "sig", "alg": "ES256"}

@@ -6,19 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferry.conditions import Conditions, Outcome, Validators, evaluate, format_date, parse_date, range_applies
+from ferry.conditions import (
+    Conditions,
+    PreconditionResult,
+    Validators,
+    evaluate_preconditions,
+    format_http_date,
+    if_range_matches,
+    parse_http_date,
+)
 
-PROCEED, NOT_MODIFIED, FAILED = Outcome.PROCEED, Outcome.NOT_MODIFIED, Outcome.FAILED
+PROCEED, NOT_MODIFIED, FAILED = PreconditionResult.PROCEED, PreconditionResult.NOT_MODIFIED, PreconditionResult.FAILED
 
 NOW = 1_795_000_000
 CURRENT = Validators('"abc-2"', 784_111_777)
-LATE = Validators('"abc-2"', 784_111_777, since=784_111_777 + 10)
+LATE_COMMIT = Validators('"abc-2"', 784_111_777, current_since_seconds=784_111_777 + 10)
 """Dated by the start of its upload, and there for ten seconds less."""
 SAME = "Sun, 06 Nov 1994 08:49:37 GMT"
 BEFORE = "Sun, 06 Nov 1994 08:49:36 GMT"
 AFTER = "Sun, 06 Nov 1994 08:49:38 GMT"
 
-TABLE = [
+CONDITION_CASES = [
     ("13.2.2", Conditions(), PROCEED),
     ("13.1.1", Conditions(if_match='"abc-2"'), PROCEED),
     ("13.1.1", Conditions(if_match='"x", "abc-2"'), PROCEED),
@@ -65,27 +73,29 @@ TABLE = [
 
 
 @pytest.mark.parametrize(
-    ("section", "conditions", "outcome"), TABLE, ids=[f"{i}-{row[0]}" for i, row in enumerate(TABLE)]
+    ("section", "conditions", "outcome"),
+    CONDITION_CASES,
+    ids=[f"{i}-{row[0]}" for i, row in enumerate(CONDITION_CASES)],
 )
-def test_conditions_decide(section: str, conditions: Conditions, outcome: Outcome) -> None:
+def test_evaluate_cases_match_rfc(section: str, conditions: Conditions, outcome: PreconditionResult) -> None:
     """Each row is what the section makes of the headers."""
-    assert evaluate(conditions, CURRENT, NOW) is outcome
+    assert evaluate_preconditions(conditions, CURRENT, NOW) is outcome
 
 
 @pytest.mark.parametrize(
     ("seconds", "outcome"),
     [(-1, PROCEED), (0, NOT_MODIFIED), (1, PROCEED), (9, PROCEED), (10, PROCEED), (11, NOT_MODIFIED)],
 )
-def test_a_file_dated_before_it_was_there(seconds: int, outcome: Outcome) -> None:
+def test_evaluate_dated_before_commit_uses_commit_time(seconds: int, outcome: PreconditionResult) -> None:
     """Its own date is its own; a time at which another file may still have been there is not."""
-    date = format_date(LATE.modified + seconds)
-    assert evaluate(Conditions(if_modified_since=date), LATE, NOW) is outcome
+    date = format_http_date(LATE_COMMIT.last_modified_seconds + seconds)
+    assert evaluate_preconditions(Conditions(if_modified_since=date), LATE_COMMIT, NOW) is outcome
     opposite = FAILED if outcome is PROCEED else PROCEED
-    assert evaluate(Conditions(if_unmodified_since=date), LATE, NOW) is opposite
-    assert range_applies(date, LATE, NOW) is (seconds == 0)
+    assert evaluate_preconditions(Conditions(if_unmodified_since=date), LATE_COMMIT, NOW) is opposite
+    assert if_range_matches(date, LATE_COMMIT, NOW) is (seconds == 0)
 
 
-IF_RANGE = [
+IF_RANGE_CASES = [
     ("13.1.5", None, True),
     ("13.1.5", '"abc-2"', True),
     ("5.5", ' "abc-2" ', True),
@@ -102,13 +112,13 @@ IF_RANGE = [
 ]
 
 
-@pytest.mark.parametrize(("section", "value", "applies"), IF_RANGE)
-def test_if_range_decides_over_range(section: str, value: str | None, applies: bool) -> None:
+@pytest.mark.parametrize(("section", "value", "applies"), IF_RANGE_CASES)
+def test_range_applies_cases_match_rfc(section: str, value: str | None, applies: bool) -> None:
     """One strong tag or the very date lets Range count, anything else makes it be passed over."""
-    assert range_applies(value, CURRENT, NOW) is applies
+    assert if_range_matches(value, CURRENT, NOW) is applies
 
 
-DATES = [
+DATE_CASES = [
     ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
     ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
     ("Sun Nov  6 08:49:37 1994", 784_111_777),
@@ -138,26 +148,26 @@ DATES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "moment"), DATES)
-def test_http_dates_are_read(text: str, moment: int | None) -> None:
+@pytest.mark.parametrize(("text", "moment"), DATE_CASES)
+def test_parse_date_cases_match_rfc(text: str, moment: int | None) -> None:
     """Section 5.6.7: the three forms, in their very spelling, and nothing else."""
-    assert parse_date(text, NOW) == moment
+    assert parse_http_date(text, NOW) == moment
 
 
 @given(st.integers(0, 253_402_300_799))
-def test_a_written_date_is_read_back(moment: int) -> None:
+def test_format_date_any_time_round_trips(moment: int) -> None:
     """Every second comes back from its IMF-fixdate."""
-    assert parse_date(format_date(moment), NOW) == moment
+    assert parse_http_date(format_http_date(moment), NOW) == moment
 
 
-def test_a_date_is_written() -> None:
+def test_format_date_rfc_example() -> None:
     """Section 5.6.7's own example."""
-    assert format_date(784_111_777) == SAME
+    assert format_http_date(784_111_777) == SAME
 
 
 @given(st.text(max_size=60))
-def test_no_header_breaks_it(value: str) -> None:
+def test_evaluate_any_text_never_raises(value: str) -> None:
     """Any text is decided about."""
     for sent in (value, f'"{value}"', f"Sun, {value} GMT"):
-        evaluate(Conditions(sent, sent, sent, sent, sent), CURRENT, NOW)
-        range_applies(sent, CURRENT, NOW)
+        evaluate_preconditions(Conditions(sent, sent, sent, sent, sent), CURRENT, NOW)
+        if_range_matches(sent, CURRENT, NOW)

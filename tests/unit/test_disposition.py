@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from ferry.disposition import attachment
 from ferry.errors import InvalidFilename
-from ferry.names import normalise
+from ferry.names import normalise_filename
 
-TABLE = [
+CASES = [
     ("6266-5", "a.txt", "a.txt", "a.txt"),
     ("6266-5", "my file.txt", "my file.txt", "my%20file.txt"),
     ("6266-5", "€ rates.txt", "_ rates.txt", "%E2%82%AC%20rates.txt"),
@@ -33,23 +33,23 @@ GRAMMAR = re.compile(
 )
 
 
-@pytest.mark.parametrize(("section", "name", "ascii_name", "extended"), TABLE)
-def test_a_name_is_written_twice(section: str, name: str, ascii_name: str, extended: str) -> None:
+@pytest.mark.parametrize(("section", "name", "ascii_name", "extended"), CASES)
+def test_attachment_name_in_ascii_and_extended_form(section: str, name: str, ascii_name: str, extended: str) -> None:
     """Once in ASCII with nothing to escape, once exactly."""
     assert attachment(name) == f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{extended}"
 
 
 @pytest.mark.parametrize("evil", ['a"; filename="b', "a\r\nSet-Cookie: x=1", "a\\", 'x"\r\n\r\n<script>'])
-def test_nothing_can_break_out(evil: str) -> None:
+def test_attachment_special_characters_contained(evil: str) -> None:
     """Quotes, backslashes and line ends stay inside, those included that no legal name has."""
     assert GRAMMAR.fullmatch(attachment(evil))
 
 
 @given(st.text(min_size=1, max_size=120))
-def test_any_legal_name_comes_back(text: str) -> None:
+def test_attachment_legal_name_round_trips(text: str) -> None:
     """What a client decodes from filename* is the name, and the header keeps to the grammar."""
     try:
-        name = normalise(text)
+        name = normalise_filename(text)
     except InvalidFilename:
         assume(False)
     found = GRAMMAR.fullmatch(attachment(name))

@@ -9,71 +9,71 @@ import pytest
 
 from ferry.conditions import Conditions
 from ferry.digests import crc32c
-from ferry.downloads import MAX_INLINE, Answer, DownloadRequest, Kind, download
-from ferry.engine import Engine, NoWorker
+from ferry.downloads import MAX_INLINE_BYTES, DownloadRequest, DownloadResponse, ResponseKind, download
+from ferry.engine import NullCompletionQueue, Services
 from ferry.errors import BackendUnavailable, FerryError, FileNotFound, PreconditionFailed, RangeNotSatisfiable
 from ferry.model import File
 from tests.fakes.clock import START, SettableClock
-from tests.fakes.faults import Fault, Log, Script, faulty
-from tests.fakes.ledger import MemoryLedger
-from tests.fakes.objects import MemoryObjects
+from tests.fakes.faults import CallLog, Fault, FaultPlan, with_faults
+from tests.fakes.ledger import MemoryUploadRepository
+from tests.fakes.objects import MemoryObjectStore
 
 NS = "ns"
 NAME = 'ein "Straße".html'
-SMALL = bytes(range(256)) * 4
-LARGE = bytes(MAX_INLINE + 1)
+SMALL_BODY = bytes(range(256)) * 4
+LARGE_BODY = bytes(MAX_INLINE_BYTES + 1)
 MODIFIED = "Mon, 21 Sep 2026 14:13:20 GMT"
 
 
 @dataclass
-class Shelf:
-    """An engine over fakes, and a way to put finished files there."""
+class DownloadFixture:
+    """An services over fakes, and a way to put finished files there."""
 
     clock: SettableClock = field(default_factory=SettableClock)
-    ledger: MemoryLedger = field(default_factory=MemoryLedger)
-    log: Log = field(default_factory=Log)
-    script: Script = field(default_factory=Script)
-    objects: MemoryObjects = field(init=False)
+    upload_repository: MemoryUploadRepository = field(default_factory=MemoryUploadRepository)
+    log: CallLog = field(default_factory=CallLog)
+    plan: FaultPlan = field(default_factory=FaultPlan)
+    object_store: MemoryObjectStore = field(init=False)
 
     def __post_init__(self) -> None:
-        self.objects = MemoryObjects(self.clock)
+        self.object_store = MemoryObjectStore(self.clock)
 
     @property
-    def engine(self) -> Engine:
-        return Engine(
-            ledger=faulty(self.ledger, self.script, self.log),
-            objects=faulty(self.objects, self.script, self.log),
-            worker=NoWorker(),
+    def services(self) -> Services:
+        return Services(
+            upload_repository=with_faults(self.upload_repository, self.plan, self.log),
+            object_store=with_faults(self.object_store, self.plan, self.log),
+            completion_queue=NullCompletionQueue(),
             clock=self.clock,
-            session_idle=1,
-            session_max_age=1,
-            url_lifetime=900,
+            upload_idle_timeout_ms=1,
+            upload_max_age_ms=1,
+            presigned_url_ttl_seconds=900,
         )
 
-    def put(self, body: bytes, upload_id: str = "a1", name: str = NAME) -> File:
-        stored = self.objects.put(f"o/{upload_id}", body, crc32c=crc32c(body), content_type="text/html")
+    def put_file(self, body: bytes, upload_id: str = "a1", name: str = NAME) -> File:
+        stored = self.object_store.put(f"o/{upload_id}", body, crc32c=crc32c(body), content_type="text/html")
         now = self.clock()
         crc = crc32c(body)
         file = File(NS, name, upload_id, len(body), stored.etag, crc, "text/html", {}, None, now, now // 1000)
-        self.ledger.rows.files[NS, name] = file
+        self.upload_repository.rows.files[NS, name] = file
         return file
 
-    def get(self, range_: str | None = None, **conditions: str) -> Answer:
-        return download(self.engine, NS, NAME, DownloadRequest(range=range_, conditions=Conditions(**conditions)))
+    def download(self, range_: str | None = None, **conditions: str) -> DownloadResponse:
+        return download(self.services, NS, NAME, DownloadRequest(range=range_, conditions=Conditions(**conditions)))
 
 
 @pytest.fixture
-def shelf() -> Shelf:
+def download_fixture() -> DownloadFixture:
     """An empty one."""
-    return Shelf()
+    return DownloadFixture()
 
 
-def test_a_small_file_is_sent_whole(shelf: Shelf) -> None:
+def test_download_small_file_sent_inline(download_fixture: DownloadFixture) -> None:
     """RFC 9110 section 15.3.1: the bytes, with every header of the representation, for one read of each backend."""
-    file = shelf.put(SMALL)
-    answer = shelf.get()
-    assert answer.kind is Kind.WHOLE
-    assert answer.body == SMALL
+    file = download_fixture.put_file(SMALL_BODY)
+    answer = download_fixture.download()
+    assert answer.kind is ResponseKind.WHOLE
+    assert answer.body == SMALL_BODY
     assert answer.headers == {
         "ETag": file.etag,
         "Last-Modified": MODIFIED,
@@ -86,102 +86,107 @@ def test_a_small_file_is_sent_whole(shelf: Shelf) -> None:
         ),
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
-        "Repr-Digest": f"crc32c=:{base64.b64encode(crc32c(SMALL).to_bytes(4, 'big')).decode()}:",
+        "Repr-Digest": f"crc32c=:{base64.b64encode(crc32c(SMALL_BODY).to_bytes(4, 'big')).decode()}:",
     }
     assert file.etag.startswith('"')
     assert file.etag.endswith('"')
-    assert shelf.log.methods == ["file", "get"]
+    assert download_fixture.log.methods == ["get_file", "get"]
 
 
-def test_an_empty_file_needs_no_store(shelf: Shelf) -> None:
+def test_download_empty_file_skips_store(download_fixture: DownloadFixture) -> None:
     """There is nothing to fetch of it."""
-    shelf.put(b"")
-    answer = shelf.get()
-    assert (answer.kind, answer.body, answer.headers["Content-Length"]) == (Kind.WHOLE, b"", "0")
+    download_fixture.put_file(b"")
+    answer = download_fixture.download()
+    assert (answer.kind, answer.body, answer.headers["Content-Length"]) == (ResponseKind.WHOLE, b"", "0")
     assert answer.headers["Repr-Digest"] == "crc32c=:AAAAAA==:"
-    assert shelf.log.methods == ["file"]
+    assert download_fixture.log.methods == ["get_file"]
 
 
 # RFC section, Range, what is sent, Content-Range
-PARTS = [
-    ("9110-14.1.2", "bytes=0-0", SMALL[:1], "bytes 0-0/1024"),
-    ("9110-14.1.2", "bytes=1000-", SMALL[1000:], "bytes 1000-1023/1024"),
-    ("9110-14.1.2", "bytes=-24", SMALL[1000:], "bytes 1000-1023/1024"),
-    ("9110-14.1.2", "bytes=10-99999", SMALL[10:], "bytes 10-1023/1024"),
-    ("9110-14.1.2", "bytes=-99999", SMALL, "bytes 0-1023/1024"),
+RANGE_CASES = [
+    ("9110-14.1.2", "bytes=0-0", SMALL_BODY[:1], "bytes 0-0/1024"),
+    ("9110-14.1.2", "bytes=1000-", SMALL_BODY[1000:], "bytes 1000-1023/1024"),
+    ("9110-14.1.2", "bytes=-24", SMALL_BODY[1000:], "bytes 1000-1023/1024"),
+    ("9110-14.1.2", "bytes=10-99999", SMALL_BODY[10:], "bytes 10-1023/1024"),
+    ("9110-14.1.2", "bytes=-99999", SMALL_BODY, "bytes 0-1023/1024"),
 ]
 
 
-@pytest.mark.parametrize(("section", "range_", "body", "content_range"), PARTS)
-def test_a_range_is_sent(shelf: Shelf, section: str, range_: str, body: bytes, content_range: str) -> None:
+@pytest.mark.parametrize(("section", "range_", "body", "content_range"), RANGE_CASES)
+def test_download_range_sends_partial_content(
+    download_fixture: DownloadFixture, section: str, range_: str, body: bytes, content_range: str
+) -> None:
     """RFC 9110 section 15.3.7: just these bytes, and otherwise the headers of the whole."""
-    shelf.put(SMALL)
-    whole = shelf.get().headers
-    answer = shelf.get(range_)
-    assert (answer.kind, answer.body) == (Kind.PART, body)
+    download_fixture.put_file(SMALL_BODY)
+    whole = download_fixture.download().headers
+    answer = download_fixture.download(range_)
+    assert (answer.kind, answer.body) == (ResponseKind.PART, body)
     assert answer.headers == {**whole, "Content-Length": str(len(body)), "Content-Range": content_range}
-    assert shelf.log.methods == ["file", "get"] * 2
+    assert download_fixture.log.methods == ["get_file", "get"] * 2
 
 
 @pytest.mark.parametrize("range_", ["bytes=5-3", "bytes=0-1,5-6", "lines=0-1", "bytes=", "nonsense"])
-def test_an_ignored_range_brings_the_whole(shelf: Shelf, range_: str) -> None:
+def test_download_ignored_range_sends_whole_file(download_fixture: DownloadFixture, range_: str) -> None:
     """RFC 9110 section 14.2: malformed, several, another unit."""
-    shelf.put(SMALL)
-    assert shelf.get(range_).kind is Kind.WHOLE
+    download_fixture.put_file(SMALL_BODY)
+    assert download_fixture.download(range_).kind is ResponseKind.WHOLE
 
 
 @pytest.mark.parametrize(
-    ("size", "range_"), [(1024, "bytes=1024-"), (1024, "bytes=-0"), (0, "bytes=0-"), (MAX_INLINE + 1, "bytes=9999999-")]
+    ("size", "range_"),
+    [(1024, "bytes=1024-"), (1024, "bytes=-0"), (0, "bytes=0-"), (MAX_INLINE_BYTES + 1, "bytes=9999999-")],
 )
-def test_an_unsatisfiable_range_is_refused(shelf: Shelf, size: int, range_: str) -> None:
+def test_download_unsatisfiable_range_rejected(download_fixture: DownloadFixture, size: int, range_: str) -> None:
     """RFC 9110 section 15.5.17: with the size, and without a call to the store."""
-    shelf.put(bytes(size))
+    download_fixture.put_file(bytes(size))
     with pytest.raises(RangeNotSatisfiable) as refused:
-        shelf.get(range_)
+        download_fixture.download(range_)
     assert refused.value.extra["size"] == size
-    assert shelf.log.methods == ["file"]
+    assert download_fixture.log.methods == ["get_file"]
 
 
 # file, Range, kind: the limit counts the bytes that are sent, not those of the file
-LIMITS = [
-    (bytes(MAX_INLINE), None, Kind.WHOLE),
-    (LARGE, None, Kind.REDIRECT),
-    (LARGE, "bytes=1-", Kind.PART),
-    (LARGE, "bytes=0-", Kind.REDIRECT),
-    (LARGE, f"bytes=0-{MAX_INLINE - 1}", Kind.PART),
-    (LARGE, f"bytes=0-{MAX_INLINE}", Kind.REDIRECT),
-    (LARGE, f"bytes=-{MAX_INLINE}", Kind.PART),
-    (LARGE, "bytes=0-1,3-4", Kind.REDIRECT),
+INLINE_LIMIT_CASES = [
+    (bytes(MAX_INLINE_BYTES), None, ResponseKind.WHOLE),
+    (LARGE_BODY, None, ResponseKind.REDIRECT),
+    (LARGE_BODY, "bytes=1-", ResponseKind.PART),
+    (LARGE_BODY, "bytes=0-", ResponseKind.REDIRECT),
+    (LARGE_BODY, f"bytes=0-{MAX_INLINE_BYTES - 1}", ResponseKind.PART),
+    (LARGE_BODY, f"bytes=0-{MAX_INLINE_BYTES}", ResponseKind.REDIRECT),
+    (LARGE_BODY, f"bytes=-{MAX_INLINE_BYTES}", ResponseKind.PART),
+    (LARGE_BODY, "bytes=0-1,3-4", ResponseKind.REDIRECT),
 ]
 
 
-@pytest.mark.parametrize(("body", "range_", "kind"), LIMITS)
-def test_what_fits_is_sent_and_the_rest_redirected(shelf: Shelf, body: bytes, range_: str | None, kind: Kind) -> None:
+@pytest.mark.parametrize(("body", "range_", "kind"), INLINE_LIMIT_CASES)
+def test_download_over_inline_limit_redirected(
+    download_fixture: DownloadFixture, body: bytes, range_: str | None, kind: ResponseKind
+) -> None:
     """4 MiB go inline; a longer range is redirected, never cut short."""
-    shelf.put(body)
-    answer = shelf.get(range_)
+    download_fixture.put_file(body)
+    answer = download_fixture.download(range_)
     assert answer.kind is kind
-    assert (answer.body is None) is (kind is Kind.REDIRECT)
+    assert (answer.body is None) is (kind is ResponseKind.REDIRECT)
 
 
-def test_a_redirect_leads_to_the_same_headers(shelf: Shelf) -> None:
+def test_redirect_followed_has_same_headers(download_fixture: DownloadFixture) -> None:
     """RFC 9110 section 15.4.8: not to be cached, no object touched; the store then says what an inline answer would."""
-    file = shelf.put(LARGE)
-    answer = shelf.get()
+    file = download_fixture.put_file(LARGE_BODY)
+    answer = download_fixture.download()
     assert answer.link is not None
     assert answer.link.expires_at == START + 900_000
     assert answer.headers == {
         "ETag": file.etag,
         "Last-Modified": MODIFIED,
         "Accept-Ranges": "bytes",
-        "Repr-Digest": f"crc32c=:{base64.b64encode(crc32c(LARGE).to_bytes(4, 'big')).decode()}:",
+        "Repr-Digest": f"crc32c=:{base64.b64encode(crc32c(LARGE_BODY).to_bytes(4, 'big')).decode()}:",
         "Location": answer.link.url,
         "Cache-Control": "private, no-store",
     }
-    assert shelf.log.methods == ["file"]
-    followed = shelf.objects.get_presigned(answer.link.url)
-    inline = download(shelf.engine, NS, NAME, DownloadRequest(head=True)).headers
-    assert followed.body == LARGE
+    assert download_fixture.log.methods == ["get_file"]
+    followed = download_fixture.object_store.get_presigned(answer.link.url)
+    inline = download(download_fixture.services, NS, NAME, DownloadRequest(head=True)).headers
+    assert followed.body == LARGE_BODY
     assert followed.headers == {
         "etag": inline["ETag"],
         "last-modified": inline["Last-Modified"],
@@ -190,74 +195,82 @@ def test_a_redirect_leads_to_the_same_headers(shelf: Shelf) -> None:
     }
 
 
-@pytest.mark.parametrize("body", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
-def test_a_url_may_be_told_instead(shelf: Shelf, body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"", SMALL_BODY, LARGE_BODY], ids=["empty", "small", "large"])
+def test_download_without_redirect_returns_link(download_fixture: DownloadFixture, body: bytes) -> None:
     """Asked not to redirect, it tells a URL whatever the size, not to be cached."""
-    file = shelf.put(body)
-    answer = download(shelf.engine, NS, NAME, DownloadRequest(redirect=False))
-    assert (answer.kind, answer.file, answer.body) == (Kind.DESCRIBED, file, None)
+    file = download_fixture.put_file(body)
+    answer = download(download_fixture.services, NS, NAME, DownloadRequest(redirect=False))
+    assert (answer.kind, answer.file, answer.body) == (ResponseKind.LINK, file, None)
     assert answer.headers == {"Cache-Control": "private, no-store"}
     assert answer.link is not None
-    assert shelf.objects.get_presigned(answer.link.url).body == body
-    assert shelf.log.methods == ["file"]
+    assert download_fixture.object_store.get_presigned(answer.link.url).body == body
+    assert download_fixture.log.methods == ["get_file"]
 
 
-@pytest.mark.parametrize("body", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
+@pytest.mark.parametrize("body", [b"", SMALL_BODY, LARGE_BODY], ids=["empty", "small", "large"])
 @pytest.mark.parametrize("range_", [None, "bytes=0-1", "bytes=99999999-"])
 @pytest.mark.parametrize("redirect", [True, False])
-def test_head_tells_of_the_whole_file(shelf: Shelf, body: bytes, range_: str | None, redirect: bool) -> None:
+def test_head_any_file_describes_whole_file(
+    download_fixture: DownloadFixture, body: bytes, range_: str | None, redirect: bool
+) -> None:
     """RFC 9110 sections 9.3.2 and 14.2: no redirect, no range, no body, no call to the store."""
-    shelf.put(body)
-    answer = download(shelf.engine, NS, NAME, DownloadRequest(head=True, range=range_, redirect=redirect))
-    assert (answer.kind, answer.body, answer.link) == (Kind.HEADERS, None, None)
+    download_fixture.put_file(body)
+    answer = download(download_fixture.services, NS, NAME, DownloadRequest(head=True, range=range_, redirect=redirect))
+    assert (answer.kind, answer.body, answer.link) == (ResponseKind.HEADERS, None, None)
     assert answer.headers["Content-Length"] == str(len(body))
     assert "Content-Range" not in answer.headers
-    assert shelf.log.methods == ["file"]
+    assert download_fixture.log.methods == ["get_file"]
 
 
-OTHER = '"00000000000000000000000000000000"'
+OTHER_ETAG = '"00000000000000000000000000000000"'
 EARLIER = "Mon, 21 Sep 2026 14:13:19 GMT"
 
 
-@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("body", [SMALL_BODY, LARGE_BODY], ids=["small", "large"])
 @pytest.mark.parametrize("head", [True, False], ids=["HEAD", "GET"])
 @pytest.mark.parametrize("range_", [None, "bytes=0-1", "bytes=99999999-"])
-def test_not_modified(shelf: Shelf, body: bytes, head: bool, range_: str | None) -> None:
+def test_if_none_match_same_etag_not_modified(
+    download_fixture: DownloadFixture, body: bytes, head: bool, range_: str | None
+) -> None:
     """RFC 9110 section 15.4.5: the validators alone, for one read; a condition comes before the range (13.2.2)."""
-    file = shelf.put(body)
+    file = download_fixture.put_file(body)
     request = DownloadRequest(head=head, range=range_, conditions=Conditions(if_none_match=file.etag))
-    answer = download(shelf.engine, NS, NAME, request)
-    assert (answer.kind, answer.body) == (Kind.NOT_MODIFIED, None)
+    answer = download(download_fixture.services, NS, NAME, request)
+    assert (answer.kind, answer.body) == (ResponseKind.NOT_MODIFIED, None)
     assert answer.headers == {"ETag": file.etag, "Last-Modified": MODIFIED, "Cache-Control": "private, no-cache"}
-    assert shelf.log.methods == ["file"]
+    assert download_fixture.log.methods == ["get_file"]
 
 
 @pytest.mark.parametrize(
     ("section", "conditions", "kind"),
     [
-        ("9110-13.1.1", {"if_match": "*"}, Kind.WHOLE),
-        ("9110-13.1.2", {"if_none_match": OTHER}, Kind.WHOLE),
-        ("9110-13.1.3", {"if_modified_since": MODIFIED}, Kind.NOT_MODIFIED),
-        ("9110-13.1.3", {"if_modified_since": EARLIER}, Kind.WHOLE),
-        ("9110-13.1.4", {"if_unmodified_since": MODIFIED}, Kind.WHOLE),
+        ("9110-13.1.1", {"if_match": "*"}, ResponseKind.WHOLE),
+        ("9110-13.1.2", {"if_none_match": OTHER_ETAG}, ResponseKind.WHOLE),
+        ("9110-13.1.3", {"if_modified_since": MODIFIED}, ResponseKind.NOT_MODIFIED),
+        ("9110-13.1.3", {"if_modified_since": EARLIER}, ResponseKind.WHOLE),
+        ("9110-13.1.4", {"if_unmodified_since": MODIFIED}, ResponseKind.WHOLE),
     ],
 )
-def test_conditions_that_hold(shelf: Shelf, section: str, conditions: dict[str, str], kind: Kind) -> None:
+def test_conditions_hold_file_sent(
+    download_fixture: DownloadFixture, section: str, conditions: dict[str, str], kind: ResponseKind
+) -> None:
     """The file, or not modified. Parts of a second do not count: HTTP dates have none."""
-    shelf.clock.advance(999)
-    shelf.put(SMALL)
-    assert shelf.get(**conditions).kind is kind
+    download_fixture.clock.advance(999)
+    download_fixture.put_file(SMALL_BODY)
+    assert download_fixture.download(**conditions).kind is kind
 
 
 @pytest.mark.parametrize("redirect", [True, False])
-@pytest.mark.parametrize("conditions", [Conditions(if_match=OTHER), Conditions(if_unmodified_since=EARLIER)])
-def test_conditions_that_fail(shelf: Shelf, conditions: Conditions, redirect: bool) -> None:
+@pytest.mark.parametrize("conditions", [Conditions(if_match=OTHER_ETAG), Conditions(if_unmodified_since=EARLIER)])
+def test_conditions_fail_precondition_failed(
+    download_fixture: DownloadFixture, conditions: Conditions, redirect: bool
+) -> None:
     """RFC 9110 section 15.5.13, before the range is looked at and without a call to the store."""
-    shelf.put(SMALL)
+    download_fixture.put_file(SMALL_BODY)
     request = DownloadRequest(range="bytes=99999-", conditions=conditions, redirect=redirect)
     with pytest.raises(PreconditionFailed):
-        download(shelf.engine, NS, NAME, request)
-    assert shelf.log.methods == ["file"]
+        download(download_fixture.services, NS, NAME, request)
+    assert download_fixture.log.methods == ["get_file"]
 
 
 @pytest.mark.parametrize(
@@ -265,91 +278,97 @@ def test_conditions_that_fail(shelf: Shelf, conditions: Conditions, redirect: bo
     [
         ("9110-13.1.5", "same", True),
         ("9110-13.1.5", "weak", False),
-        ("9110-13.1.5", OTHER, False),
+        ("9110-13.1.5", OTHER_ETAG, False),
         ("9110-13.1.5", MODIFIED, True),
         ("9110-13.1.5", EARLIER, False),
     ],
 )
-def test_if_range(shelf: Shelf, section: str, if_range: str, applies: bool) -> None:
+def test_if_range_cases_match_rfc(
+    download_fixture: DownloadFixture, section: str, if_range: str, applies: bool
+) -> None:
     """The range counts only on the file that the client has the rest of; otherwise the whole is sent, never a 416."""
-    file = shelf.put(SMALL)
+    file = download_fixture.put_file(SMALL_BODY)
     value = {"same": file.etag, "weak": "W/" + file.etag}.get(if_range, if_range)
-    assert shelf.get("bytes=5-9", if_range=value).kind is (Kind.PART if applies else Kind.WHOLE)
+    assert download_fixture.download("bytes=5-9", if_range=value).kind is (
+        ResponseKind.PART if applies else ResponseKind.WHOLE
+    )
     if applies:
         with pytest.raises(RangeNotSatisfiable):
-            shelf.get("bytes=5000-", if_range=value)
+            download_fixture.download("bytes=5000-", if_range=value)
     else:
-        assert shelf.get("bytes=5000-", if_range=value).body == SMALL
+        assert download_fixture.download("bytes=5000-", if_range=value).body == SMALL_BODY
 
 
-def test_if_range_across_the_redirect(shelf: Shelf) -> None:
+def test_if_range_large_file_redirected(download_fixture: DownloadFixture) -> None:
     """A long range is redirected with the file's tag and with another: the store decides by the same tag."""
-    file = shelf.put(LARGE)
-    assert shelf.get("bytes=0-", if_range=file.etag).kind is Kind.REDIRECT
-    assert shelf.get("bytes=0-1", if_range=OTHER).kind is Kind.REDIRECT
+    file = download_fixture.put_file(LARGE_BODY)
+    assert download_fixture.download("bytes=0-", if_range=file.etag).kind is ResponseKind.REDIRECT
+    assert download_fixture.download("bytes=0-1", if_range=OTHER_ETAG).kind is ResponseKind.REDIRECT
 
 
 @pytest.mark.parametrize("conditions", [{}, {"if_match": "*"}, {"if_none_match": "*"}])
-def test_no_file_no_conditions(shelf: Shelf, conditions: dict[str, str]) -> None:
+def test_conditions_without_file_not_found(download_fixture: DownloadFixture, conditions: dict[str, str]) -> None:
     """RFC 9110 section 13.2.1: what is a 404 without conditions stays one. So is another namespace's file."""
-    shelf.ledger.rows.files["other", NAME] = replace(shelf.put(SMALL), ns="other")
-    del shelf.ledger.rows.files[NS, NAME]
+    download_fixture.upload_repository.rows.files["other", NAME] = replace(
+        download_fixture.put_file(SMALL_BODY), ns="other"
+    )
+    del download_fixture.upload_repository.rows.files[NS, NAME]
     with pytest.raises(FileNotFound):
-        shelf.get(**conditions)
+        download_fixture.download(**conditions)
 
 
-def test_a_file_replaced_under_way(shelf: Shelf) -> None:
+def test_download_file_replaced_meanwhile_sends_new(download_fixture: DownloadFixture) -> None:
     """Its object gone, the name is looked up once more, and everything is decided by the file that is there now."""
-    old = shelf.put(SMALL, "a1")
+    old = download_fixture.put_file(SMALL_BODY, "a1")
 
     def replaced() -> None:
-        del shelf.objects.objects["o/a1"]
-        shelf.put(b"new bytes", "b2")
+        del download_fixture.object_store.objects["o/a1"]
+        download_fixture.put_file(b"new bytes", "b2")
 
-    shelf.script.steps = {("get", 1): replaced}
-    answer = shelf.get("bytes=4-", if_range=old.etag)
-    assert (answer.kind, answer.body) == (Kind.WHOLE, b"new bytes")
-    assert shelf.log.methods == ["file", "get", "file", "get"]
+    download_fixture.plan.steps = {("get", 1): replaced}
+    answer = download_fixture.download("bytes=4-", if_range=old.etag)
+    assert (answer.kind, answer.body) == (ResponseKind.WHOLE, b"new bytes")
+    assert download_fixture.log.methods == ["get_file", "get", "get_file", "get"]
 
 
-def test_a_file_deleted_under_way(shelf: Shelf) -> None:
+def test_download_file_deleted_meanwhile_not_found(download_fixture: DownloadFixture) -> None:
     """Its object and its row gone, it is not found."""
-    shelf.put(SMALL)
+    download_fixture.put_file(SMALL_BODY)
 
     def deleted() -> None:
-        shelf.objects.objects.clear()
-        shelf.ledger.rows.files.clear()
+        download_fixture.object_store.objects.clear()
+        download_fixture.upload_repository.rows.files.clear()
 
-    shelf.script.steps = {("get", 1): deleted}
+    download_fixture.plan.steps = {("get", 1): deleted}
     with pytest.raises(FileNotFound):
-        shelf.get()
+        download_fixture.download()
 
 
 @pytest.mark.parametrize("range_", [None, "bytes=1-2"])
-def test_a_lost_object_is_no_empty_file(shelf: Shelf, range_: str | None) -> None:
+def test_download_object_missing_unavailable(download_fixture: DownloadFixture, range_: str | None) -> None:
     """A row without its object is the service's failure, told after a bounded number of calls."""
-    shelf.put(SMALL)
-    shelf.objects.objects.clear()
+    download_fixture.put_file(SMALL_BODY)
+    download_fixture.object_store.objects.clear()
     with pytest.raises(BackendUnavailable):
-        shelf.get(range_)
-    assert shelf.log.methods == ["file", "get"] * 2
+        download_fixture.download(range_)
+    assert download_fixture.log.methods == ["get_file", "get"] * 2
 
 
 @pytest.mark.parametrize("range_", [None, "bytes=0-1020"])
-def test_bytes_are_never_fewer(shelf: Shelf, range_: str | None) -> None:
+def test_download_wrong_length_unavailable(download_fixture: DownloadFixture, range_: str | None) -> None:
     """Should the store send another number of bytes, nothing of them is passed on."""
-    shelf.put(SMALL)
-    stored = shelf.objects.objects["o/a1"]
-    shelf.objects.objects["o/a1"] = replace(stored, body=stored.body[:1000])
+    download_fixture.put_file(SMALL_BODY)
+    stored = download_fixture.object_store.objects["o/a1"]
+    download_fixture.object_store.objects["o/a1"] = replace(stored, body=stored.body[:1000])
     with pytest.raises(BackendUnavailable):
-        shelf.get(range_)
+        download_fixture.download(range_)
 
 
-@pytest.mark.parametrize("method", ["file", "get"])
-def test_a_failing_backend_is_told(shelf: Shelf, method: str) -> None:
+@pytest.mark.parametrize("method", ["get_file", "get"])
+def test_download_backend_fails_unavailable(download_fixture: DownloadFixture, method: str) -> None:
     """A failed read is no 404."""
-    shelf.put(SMALL)
-    shelf.script.steps = {(method, 1): Fault.UNAVAILABLE}
+    download_fixture.put_file(SMALL_BODY)
+    download_fixture.plan.steps = {(method, 1): Fault.UNAVAILABLE}
     with pytest.raises(FerryError) as failed:
-        shelf.get()
+        download_fixture.download()
     assert failed.value.code == "backend_unavailable"

@@ -9,7 +9,7 @@ import pytest
 from ferry.digests import Digest
 from ferry.errors import ChecksumUnsupported, FerryError, InvalidField, MalformedBody
 from ferry.http import bodies
-from ferry.http.checksums import chunk_digest, content_digests, crc32c
+from ferry.http.checksums import parse_chunk_digest, parse_content_digest, parse_crc32c
 from ferry.http.refusals import BodyTooLarge, UnsupportedMediaType
 from ferry.http.request import Request
 
@@ -21,11 +21,11 @@ def request(body: bytes | str, *, encoded: bool = False, **headers: str) -> Requ
     return Request("POST /x", "id", {}, {}, named, content, encoded)
 
 
-def test_bytes_come_out_as_they_went_in() -> None:
+def test_body_bytes_round_trip() -> None:
     """From base64 exactly; text as its UTF-8."""
     everything = bytes(range(256))
-    assert bodies.raw(request(everything, encoded=True), 256) == everything
-    assert bodies.raw(request("é"), 2) == "é".encode()
+    assert bodies.read_bytes(request(everything, encoded=True), 256) == everything
+    assert bodies.read_bytes(request("é"), 2) == "é".encode()
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_bytes_come_out_as_they_went_in() -> None:
         (request("x", content_encoding="gzip"), UnsupportedMediaType),
     ],
 )
-def test_what_is_no_body(given: Request, error: type[FerryError]) -> None:
+def test_invalid_body_is_rejected(given: Request, error: type[FerryError]) -> None:
     """Over the limit (here 10 bytes) by one; garbled on the way; compressed."""
     with pytest.raises(error):
-        bodies.raw(given, 10)
+        bodies.read_bytes(given, 10)
 
 
-def test_json_keeps_what_is_valid() -> None:
+def test_valid_json_is_parsed() -> None:
     """Escaped pairs of surrogates are characters; big but bounded integers are integers."""
     assert bodies.parse_json('{"a": "\\ud83d\\ude00", "b": [1.5, true, null], "c": 12345678901234567890}') == {
         "a": "😀",
@@ -59,7 +59,7 @@ def test_json_keeps_what_is_valid() -> None:
 @pytest.mark.parametrize(
     "inner", ['"\\ud800"', '["\\udc00"]', '{"\\uDBFF": 1}', '{"a": {"a": 1, "a": 2}}', "-Infinity"]
 )
-def test_json_is_strict_at_any_depth(inner: str) -> None:
+def test_nested_invalid_json_is_rejected(inner: str) -> None:
     """Half surrogates, duplicates and what is no JSON, wherever they hide."""
     with pytest.raises(MalformedBody):
         bodies.parse_json(f'{{"x": [{inner}]}}')
@@ -80,39 +80,39 @@ SHA = base64.b64encode(bytes(32)).decode()
         (f"sha-256=:{MD5}:, sha-256=:{SHA}:", ["sha256"]),
     ],
 )
-def test_content_digest(header: str | None, expected: list[str]) -> None:
+def test_content_digest_is_parsed(header: str | None, expected: list[str]) -> None:
     """All that are known count, of duplicates the last (RFC 8941 section 3.2); others beside them are passed over."""
-    digests = content_digests(header)
+    digests = parse_content_digest(header)
     assert [digest.algorithm for digest in digests] == expected
     assert all(len(digest.value) == {"md5": 16, "sha256": 32}[digest.algorithm] for digest in digests)
 
 
 @pytest.mark.parametrize("header", ["unixsum=:AA==:", "sha=:AA==:, crc32c=:AAAAAA==:"])
-def test_content_digest_with_nothing_known(header: str) -> None:
+def test_content_digest_without_known_algorithm_is_rejected(header: str) -> None:
     """Unchecked bytes would be a lie."""
     with pytest.raises(ChecksumUnsupported):
-        content_digests(header)
+        parse_content_digest(header)
 
 
 @pytest.mark.parametrize(
     "header",
     ["", ",", "md5", "md5=abc", "md5=:", "md5=:A:", f"md5=:{MD5}:,", f"md5=:{MD5}: x", "MD5=:AA==:", "md5=:é:"],
 )
-def test_content_digest_malformed(header: str) -> None:
+def test_malformed_content_digest_is_rejected(header: str) -> None:
     """Neither ignored nor guessed at."""
     with pytest.raises(InvalidField):
-        content_digests(header)
+        parse_content_digest(header)
 
 
-def test_json_checksums() -> None:
+def test_json_checksums_are_parsed() -> None:
     """Raw values; algorithms by where they may be used."""
-    assert chunk_digest("md5", MD5) == Digest("md5", bytes(16))
-    assert crc32c("crc32c", "AAAAAQ==") == 1
+    assert parse_chunk_digest("md5", MD5) == Digest("md5", bytes(16))
+    assert parse_crc32c("crc32c", "AAAAAQ==") == 1
     for algorithm in ("sha512", "MD5", "", "crc64nvme"):
         with pytest.raises(ChecksumUnsupported):
-            chunk_digest(algorithm, MD5)
+            parse_chunk_digest(algorithm, MD5)
     with pytest.raises(ChecksumUnsupported):
-        crc32c("crc32", "AAAAAQ==")
+        parse_crc32c("crc32", "AAAAAQ==")
     for value in ("", "AAAA", "AAAAAQ", "AAAAAQ==\n", "é"):
         with pytest.raises(InvalidField):
-            crc32c("crc32c", value)
+            parse_crc32c("crc32c", value)

@@ -9,14 +9,14 @@ import pytest
 
 from ferry import errors
 from ferry.http import refusals
-from ferry.http.problems import problem, status_of
-from ferry.times import rfc3339
+from ferry.http.problems import problem_response, status_of
+from ferry.times import format_rfc3339
 
 
-def kinds(base: type[errors.FerryError] = errors.FerryError) -> Iterator[type[errors.FerryError]]:
+def error_classes(base: type[errors.FerryError] = errors.FerryError) -> Iterator[type[errors.FerryError]]:
     yield base
     for kind in base.__subclasses__():
-        yield from kinds(kind)
+        yield from error_classes(kind)
 
 
 @pytest.mark.parametrize(
@@ -43,20 +43,20 @@ def kinds(base: type[errors.FerryError] = errors.FerryError) -> Iterator[type[er
         (errors.FerryError, 500),
     ],
 )
-def test_the_status_of_an_error(kind: type[errors.FerryError], status: int) -> None:
+def test_error_maps_to_status(kind: type[errors.FerryError], status: int) -> None:
     """By the nearest class in the table."""
     assert status_of(kind) == status
 
 
-def test_only_the_root_is_a_500() -> None:
+def test_only_base_error_is_500() -> None:
     """Every other error has a status of its own or its parents'."""
-    assert [kind for kind in kinds() if status_of(kind) == 500] == [errors.FerryError]
+    assert [kind for kind in error_classes() if status_of(kind) == 500] == [errors.FerryError]
 
 
-def test_a_problem_has_the_members_of_rfc_9457_and_ours() -> None:
+def test_problem_has_rfc_9457_members() -> None:
     """Times among the further members are written as all times are."""
     error = errors.UploadInProgress(upload_id="u", size=5, expires_at=1_790_000_000_123)
-    answer = problem(error, "request-1")
+    answer = problem_response(error, "request-1")
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert isinstance(answer.body, str)
     assert json.loads(answer.body) == {
@@ -87,19 +87,19 @@ def test_a_problem_has_the_members_of_rfc_9457_and_ours() -> None:
         (errors.Throttled(), "Retry-After", "5"),
     ],
 )
-def test_the_headers_of_an_error(error: errors.FerryError, name: str, value: str) -> None:
+def test_error_headers(error: errors.FerryError, name: str, value: str) -> None:
     """Those that HTTP asks for."""
-    assert problem(error, "").headers[name] == value
+    assert problem_response(error, "").headers[name] == value
 
 
 @pytest.mark.parametrize(
-    ("moment", "text"),
+    ("time_ms", "text"),
     [
         (0, "1970-01-01T00:00:00.000Z"),
         (999, "1970-01-01T00:00:00.999Z"),
         (253_402_300_799_000, "9999-12-31T23:59:59.000Z"),
     ],
 )
-def test_times(moment: int, text: str) -> None:
+def test_time_is_rfc_3339(time_ms: int, text: str) -> None:
     """RFC 3339, UTC, milliseconds."""
-    assert rfc3339(moment) == text
+    assert format_rfc3339(time_ms) == text

@@ -10,24 +10,24 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferry.access.jwks import MOST_KEYS, keys_of
+from ferry.access.jwks import MAX_KEYS, parse_jwks
 from tests.support.issuer import ec_jwk, rsa_jwk, rsa_key
 
 P256 = ec.generate_private_key(ec.SECP256R1())
 RSA, EC = rsa_jwk("rsa", rsa_key(1)), ec_jwk("ec", P256)
 
 
-def kids(*entries: Any) -> set[str]:
-    return set(keys_of(json.dumps({"keys": list(entries)}).encode()))
+def parsed_kids(*entries: Any) -> set[str]:
+    return set(parse_jwks(json.dumps({"keys": list(entries)}).encode()))
 
 
 def without(entry: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if key != name}
 
 
-def test_the_algorithm_is_the_keys_own() -> None:
+def test_key_is_bound_to_its_algorithm() -> None:
     """RS256 for RSA, ES256 for P-256, bound to the key: no token can ask for another."""
-    keys = keys_of(json.dumps({"keys": [RSA, EC]}).encode())
+    keys = parse_jwks(json.dumps({"keys": [RSA, EC]}).encode())
     assert {kid: key.algorithm_name for kid, key in keys.items()} == {"rsa": "RS256", "ec": "ES256"}
 
 
@@ -35,10 +35,10 @@ def test_the_algorithm_is_the_keys_own() -> None:
     "more",
     [{}, {"alg": "RS256"}, {"key_ops": ["verify"]}, {"x5t": "abc", "x5c": ["..."], "issuer": "as Entra has it"}],
 )
-def test_what_issuers_add_does_no_harm(more: dict[str, Any]) -> None:
+def test_extra_members_are_ignored(more: dict[str, Any]) -> None:
     """Cognito, Entra and Keycloak each have members of their own."""
-    assert kids({**RSA, **more}) == {"rsa"}
-    assert kids({**without(RSA, "use"), **more}) == {"rsa"}
+    assert parsed_kids({**RSA, **more}) == {"rsa"}
+    assert parsed_kids({**without(RSA, "use"), **more}) == {"rsa"}
 
 
 @pytest.mark.parametrize(
@@ -82,17 +82,17 @@ def test_what_issuers_add_does_no_harm(more: dict[str, Any]) -> None:
         {},
     ],
 )
-def test_what_cannot_be_trusted_is_passed_over(entry: Any) -> None:
+def test_untrusted_key_is_skipped(entry: Any) -> None:
     """The others in the same document are used all the same."""
-    assert kids(entry, {**EC, "kid": "good"}) == {"good"}
+    assert parsed_kids(entry, {**EC, "kid": "good"}) == {"good"}
 
 
-def test_an_id_that_stands_for_two_keys_stands_for_none() -> None:
+def test_duplicate_kid_is_skipped() -> None:
     """Whichever comes first, however often; the same key twice is one key."""
     other = ec_jwk("rsa", P256)
     for entries in ([RSA, other], [other, RSA], [RSA, other, RSA], [other, RSA, other, other]):
-        assert kids(*entries, EC) == {"ec"}
-    assert kids(RSA, RSA) == {"rsa"}
+        assert parsed_kids(*entries, EC) == {"ec"}
+    assert parsed_kids(RSA, RSA) == {"rsa"}
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_an_id_that_stands_for_two_keys_stands_for_none() -> None:
         b'{"keys": 7}',
         b"[" * 100_000,
         b'{"keys":' * 50_000,
-        json.dumps({"keys": [EC] * (MOST_KEYS + 1)}).encode(),
+        json.dumps({"keys": [EC] * (MAX_KEYS + 1)}).encode(),
     ],
 )
-def test_what_is_no_key_set_is_refused(document: bytes) -> None:
+def test_invalid_key_set_is_rejected(document: bytes) -> None:
     """As a whole, so that the keys of before go on: not one key is taken from it."""
     with pytest.raises(ValueError):  # noqa: PT011 - the library's, or ours: the message is for nobody
-        keys_of(document)
+        parse_jwks(document)
 
 
 JSON = st.recursive(
@@ -127,6 +127,6 @@ MEMBERS = st.sampled_from(["kty", "kid", "alg", "use", "key_ops", "n", "e", "crv
 
 
 @given(base=st.sampled_from([RSA, EC]), changes=st.dictionaries(MEMBERS, JSON, min_size=1, max_size=3))
-def test_no_document_makes_it_stumble(base: dict[str, Any], changes: dict[str, Any]) -> None:
+def test_fuzzed_key_set_never_raises(base: dict[str, Any], changes: dict[str, Any]) -> None:
     """Whatever stands in a member, the neighbour is found and nothing is raised."""
-    assert "good" in kids({**base, **changes}, {**EC, "kid": "good"}) or changes.get("kid") == "good"
+    assert "good" in parsed_kids({**base, **changes}, {**EC, "kid": "good"}) or changes.get("kid") == "good"

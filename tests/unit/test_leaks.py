@@ -7,23 +7,23 @@ import json
 
 import pytest
 
-from tests.support.leaks import Heard, leaks
+from tests.support.leaks import SecretRecorder, find_leaks
 
 TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJkZW1vIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
 SECRET = "2YotnFZFEjr1zCsicMWpAA"
 
 
 @pytest.fixture
-def heard() -> Heard:
+def recorder() -> SecretRecorder:
     """What a client has sent: a secret in each form, and names in each place."""
-    found = Heard()
+    found = SecretRecorder()
     basic = base64.b64encode(f"demo:{SECRET}".encode()).decode()
-    found.request("POST", "/auth/token", {"Authorization": f"Basic {basic}"}, b"grant_type=client_credentials")
-    found.request("POST", "/auth/token", {}, b"client_id=demo&client_secret=another-secret")
-    found.request("POST", "/auth/token", {}, json.dumps({"client_secret": "a-third-secret"}).encode())
-    found.request("POST", "/upload/start", {}, json.dumps({"filename": "holiday é.mov", "size": 1}).encode())
-    found.request("GET", "/download/tax%20return.pdf", {}, None)
-    found.request("GET", "/status?filename=x-ray%20of%20me", {}, None)
+    found.record_request("POST", "/auth/token", {"Authorization": f"Basic {basic}"}, b"grant_type=client_credentials")
+    found.record_request("POST", "/auth/token", {}, b"client_id=demo&client_secret=another-secret")
+    found.record_request("POST", "/auth/token", {}, json.dumps({"client_secret": "a-third-secret"}).encode())
+    found.record_request("POST", "/upload/start", {}, json.dumps({"filename": "holiday é.mov", "size": 1}).encode())
+    found.record_request("GET", "/download/tax%20return.pdf", {}, None)
+    found.record_request("GET", "/status?filename=x-ray%20of%20me", {}, None)
     return found
 
 
@@ -46,14 +46,14 @@ def heard() -> Heard:
         "x-ray of me",
     ],
 )
-def test_what_must_not_be_said_is_found(heard: Heard, line: str) -> None:
+def test_secret_in_line_is_found(recorder: SecretRecorder, line: str) -> None:
     """In each form that a log line could have it in."""
-    assert list(leaks(f"before\n{line}\nafter", heard))
+    assert list(find_leaks(f"before\n{line}\nafter", recorder))
 
 
-def test_what_may_be_said_is_left_alone(heard: Heard) -> None:
+def test_harmless_line_is_not_reported(recorder: SecretRecorder) -> None:
     """Ids, codes, claims of a client's id; and names where the operator wants them."""
     said = '{"event": "token.issue", "actor": "demo", "token_id": "8476a536e9f411e897392dfe598c3fcd", "key": "o/1"}'
-    assert not list(leaks(said, heard))
-    assert list(leaks("tax return.pdf", heard))
-    assert not list(leaks("tax return.pdf", heard, names_may=True))
+    assert not list(find_leaks(said, recorder))
+    assert list(find_leaks("tax return.pdf", recorder))
+    assert not list(find_leaks("tax return.pdf", recorder, allow_names=True))

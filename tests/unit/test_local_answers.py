@@ -8,25 +8,25 @@ from typing import Any
 
 import pytest
 
-from local.answers import Malformed, decode
+from local.answers import InvalidLambdaResponse, parse_lambda_response
 
 
-def decoded(returned: Any) -> tuple[int, dict[str, str], bytes]:
-    answer = decode(json.dumps(returned).encode())
+def parse(returned: Any) -> tuple[int, dict[str, str], bytes]:
+    answer = parse_lambda_response(json.dumps(returned).encode())
     return answer.status, dict(answer.headers), answer.body
 
 
-def test_a_whole_response() -> None:
+def test_parse_complete_response() -> None:
     """Status, headers and a text body are taken over; header names come in lower case."""
     given = {"statusCode": 201, "headers": {"ETag": '"x"', "X-Count": 3}, "body": "é"}
-    assert decoded(given) == (
+    assert parse(given) == (
         201,
         {"etag": '"x"', "x-count": "3", "content-type": "text/plain;charset=UTF-8"},
         "é".encode(),
     )
 
 
-def test_a_binary_body() -> None:
+def test_parse_base64_body() -> None:
     """A body in base64 is decoded."""
     given = {
         "statusCode": "206",
@@ -34,20 +34,20 @@ def test_a_binary_body() -> None:
         "body": base64.b64encode(b"\x00\xff").decode(),
         "isBase64Encoded": True,
     }
-    assert decoded(given) == (206, {"content-type": "application/octet-stream"}, b"\x00\xff")
+    assert parse(given) == (206, {"content-type": "application/octet-stream"}, b"\x00\xff")
 
 
-def test_cookies_become_headers() -> None:
+def test_parse_cookies_become_set_cookie_headers() -> None:
     """Each cookie is a Set-Cookie of its own; multiValueHeaders mean nothing in format 2.0."""
-    answer = decode(b'{"statusCode": 200, "cookies": ["a=b", "c=d"], "multiValueHeaders": {"x": ["y"]}}')
+    answer = parse_lambda_response(b'{"statusCode": 200, "cookies": ["a=b", "c=d"], "multiValueHeaders": {"x": ["y"]}}')
     assert [value for name, value in answer.headers if name == "set-cookie"] == ["a=b", "c=d"]
     assert not [value for name, value in answer.headers if name == "x"]
 
 
 @pytest.mark.parametrize("returned", [{"hello": "world"}, "text", ["list"], None, 5])
-def test_anything_else_is_json_with_200(returned: Any) -> None:
+def test_parse_without_status_code_returns_json_200(returned: Any) -> None:
     """What has no statusCode is the body of a 200."""
-    assert decoded(returned) == (200, {"content-type": "application/json"}, json.dumps(returned).encode())
+    assert parse(returned) == (200, {"content-type": "application/json"}, json.dumps(returned).encode())
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_anything_else_is_json_with_200(returned: Any) -> None:
         {"statusCode": 200, "body": "***", "isBase64Encoded": True},
     ],
 )
-def test_malformed(returned: Any) -> None:
+def test_parse_invalid_response_raises(returned: Any) -> None:
     """What no response can be made of is refused."""
-    with pytest.raises(Malformed):
-        decode(json.dumps(returned).encode())
+    with pytest.raises(InvalidLambdaResponse):
+        parse_lambda_response(json.dumps(returned).encode())
 
 
-def test_no_json_is_malformed() -> None:
+def test_parse_invalid_json_raises() -> None:
     """Nor can one be made of bytes that are no JSON."""
-    with pytest.raises(Malformed):
-        decode(b"Task failed")
+    with pytest.raises(InvalidLambdaResponse):
+        parse_lambda_response(b"Task failed")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import pytest
 
 from local import cors
-from local.answers import Answer
-from local.events import Request
+from local.answers import GatewayResponse
+from local.events import GatewayRequest
 from local.stack import CorsRules
 
-RULES = CorsRules(("https://app.example",), ("GET", "POST"), ("authorization",), ("etag",), 600, credentials=False)
+RULES = CorsRules(
+    ("https://app.example",), ("GET", "POST"), ("authorization",), ("etag",), 600, allow_credentials=False
+)
 
 
-def request(method: str = "POST", **headers: str) -> Request:
+def request(method: str = "POST", **headers: str) -> GatewayRequest:
     pairs = tuple((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items())
-    return Request(method, b"/chunk", b"", pairs, b"", "127.0.0.1")
+    return GatewayRequest(method, b"/chunk", b"", pairs, b"", "127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -31,10 +33,12 @@ def request(method: str = "POST", **headers: str) -> Request:
         ("http://127.0.0.1.evil.example", None),
     ],
 )
-def test_origins(origin: str, allowed: str | None) -> None:
+def test_allowed_origins_get_cors_headers(origin: str, allowed: str | None) -> None:
     """The template's origins, every loopback one and `null` may call; an answer then says so, and what it exposes."""
-    preflight = cors.preflight(RULES, request("OPTIONS", origin=origin, access_control_request_method="POST"))
-    plain = cors.decorate(RULES, request(origin=origin), Answer(200, (("access-control-allow-origin", "*"),)))
+    preflight = cors.preflight_response(RULES, request("OPTIONS", origin=origin, access_control_request_method="POST"))
+    plain = cors.with_cors_headers(
+        RULES, request(origin=origin), GatewayResponse(200, (("access-control-allow-origin", "*"),))
+    )
     assert preflight is not None
     assert preflight.status == 204
     for got in (preflight, plain):
@@ -44,8 +48,8 @@ def test_origins(origin: str, allowed: str | None) -> None:
     assert dict(preflight.headers).get("access-control-max-age") == ("600" if allowed else None)
 
 
-def test_without_an_origin_nothing_is_said_of_cors() -> None:
+def test_request_without_origin_gets_no_cors_headers() -> None:
     """No Origin, no CORS headers; and OPTIONS alone is no preflight."""
-    assert cors.decorate(RULES, request(), Answer(200)).headers == ()
-    assert cors.preflight(RULES, request("OPTIONS")) is None
-    assert cors.preflight(None, request("OPTIONS", origin="null", access_control_request_method="GET")) is None
+    assert cors.with_cors_headers(RULES, request(), GatewayResponse(200)).headers == ()
+    assert cors.preflight_response(RULES, request("OPTIONS")) is None
+    assert cors.preflight_response(None, request("OPTIONS", origin="null", access_control_request_method="GET")) is None

@@ -7,23 +7,28 @@ from typing import Any
 
 import pytest
 
-from local.events import Request, is_text, shape
-from local.routing import Match, Route
+from local.events import GatewayRequest, build_event, is_text_type
+from local.routing import Route, RouteMatch
 
 
 def request(
     path: bytes = b"/status", query: bytes = b"", headers: tuple[tuple[bytes, bytes], ...] = (), body: bytes = b""
-) -> Request:
-    return Request("GET", path, query, ((b"host", b"127.0.0.1:3000"), *headers), body, "127.0.0.1")
+) -> GatewayRequest:
+    return GatewayRequest("GET", path, query, ((b"host", b"127.0.0.1:3000"), *headers), body, "127.0.0.1")
 
 
-def shaped(given: Request, **parameters: str) -> dict[str, Any]:
-    return shape(given, Match(Route("GET", "/status", "F"), parameters), request_id="r1", now=1_700_000_000.5)
+def event_for(gateway_request: GatewayRequest, **parameters: str) -> dict[str, Any]:
+    return build_event(
+        gateway_request,
+        RouteMatch(Route("GET", "/status", "F"), parameters),
+        request_id="r1",
+        now_seconds=1_700_000_000.5,
+    )
 
 
-def test_request_context() -> None:
+def test_build_event_request_context() -> None:
     """The context has every member that format 2.0 promises, with the time in both of its forms."""
-    event = shaped(request(headers=((b"User-Agent", b"curl"),)))
+    event = event_for(request(headers=((b"User-Agent", b"curl"),)))
     context = event["requestContext"]
     assert event["version"] == "2.0"
     assert event["routeKey"] == context["routeKey"] == "GET /status"
@@ -56,7 +61,7 @@ def test_request_context() -> None:
 )
 def test_raw_path_is_decoded_once(raw: bytes, decoded: str) -> None:
     """rawPath comes decoded once, and cut at a `?` that this brings to light."""
-    event = shaped(request(raw))
+    event = event_for(request(raw))
     assert event["rawPath"] == decoded
     assert event["requestContext"]["http"]["path"] == decoded
 
@@ -71,16 +76,16 @@ def test_raw_path_is_decoded_once(raw: bytes, decoded: str) -> None:
         (b"a=%C3%A9%2526", {"a": "é%26"}),
     ],
 )
-def test_query(raw: bytes, parameters: dict[str, str] | None) -> None:
+def test_query_is_raw_and_decoded(raw: bytes, parameters: dict[str, str] | None) -> None:
     """The query comes raw, and decoded with duplicates joined; without one there is no such member."""
-    event = shaped(request(query=raw))
+    event = event_for(request(query=raw))
     assert event["rawQueryString"] == raw.decode()
     assert event.get("queryStringParameters") == parameters
 
 
-def test_headers() -> None:
+def test_headers_are_normalized() -> None:
     """Names are in lower case, duplicates joined by commas, cookies apart, hop-by-hop headers gone."""
-    event = shaped(
+    event = event_for(
         request(
             headers=(
                 (b"X-A", b"1"),
@@ -119,30 +124,30 @@ def test_headers() -> None:
         ("", False),
     ],
 )
-def test_which_bodies_are_text(kind: str, text: bool) -> None:
+def test_body_text_or_base64_by_content_type(kind: str, text: bool) -> None:
     """Few types come as text; forms, and bodies of no type, come in base64."""
-    assert is_text(kind) is text
+    assert is_text_type(kind) is text
     body = '{"é": 1}'.encode()
-    event = shaped(request(headers=((b"Content-Type", kind.encode()),) if kind else (), body=body))
+    event = event_for(request(headers=((b"Content-Type", kind.encode()),) if kind else (), body=body))
     assert event["isBase64Encoded"] is not text
     assert event["body"] == (body.decode() if text else base64.b64encode(body).decode())
     assert event["headers"]["content-length"] == str(len(body))
 
 
-def test_no_body_and_no_parameters() -> None:
+def test_absent_body_and_parameters_are_omitted() -> None:
     """What is not there has no member."""
-    event = shaped(request())
+    event = event_for(request())
     assert event["isBase64Encoded"] is False
     assert not {"body", "cookies", "queryStringParameters", "pathParameters"} & set(event)
 
 
 def test_path_parameters() -> None:
     """The route's parameters are handed on."""
-    assert shaped(request(), filename="a b")["pathParameters"] == {"filename": "a b"}
+    assert event_for(request(), filename="a b")["pathParameters"] == {"filename": "a b"}
 
 
 def test_head_size_counts_the_request_line_and_every_header() -> None:
     """What counts against the limit is what came over the wire."""
     wire = b"GET /a?b=c HTTP/1.1\r\nhost: h\r\nx-y: 12\r\n\r\n"
-    given = Request("GET", b"/a", b"b=c", ((b"host", b"h"), (b"x-y", b"12")), b"", "127.0.0.1")
-    assert given.head_size() == len(wire)
+    given = GatewayRequest("GET", b"/a", b"b=c", ((b"host", b"h"), (b"x-y", b"12")), b"", "127.0.0.1")
+    assert given.head_size_bytes() == len(wire)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from local.answers import Answer
-from local.reader import instead, is_needed, moved
+from local.answers import GatewayResponse
+from local.reader import equivalent_header, needs_proxy, rewrite_redirect
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 HEADERS = {"etag": '"abc"', "last_modified": DATE, "content_length": "100"}
@@ -33,13 +33,13 @@ def pairs(**headers: str) -> list[tuple[bytes, bytes]]:
         ({"if_unmodified_since": ""}, True),
     ],
 )
-def test_which_requests_are_read_here(headers: dict[str, str], needed: bool) -> None:
+def test_needs_proxy_for_unsupported_headers(headers: dict[str, str], needed: bool) -> None:
     """Those with If-Range, with a range that is none or oddly written, with a date that is none."""
-    assert is_needed(pairs(**headers)) is needed
+    assert needs_proxy(pairs(**headers)) is needed
 
 
 @pytest.mark.parametrize(
-    ("sent", "told"),
+    ("sent", "expected"),
     [
         ({}, None),
         ({"range": "bytes=9-5"}, None),
@@ -53,17 +53,17 @@ def test_which_requests_are_read_here(headers: dict[str, str], needed: bool) -> 
         ({"if-modified-since": "yesterday"}, None),
     ],
 )
-def test_what_is_asked_instead(sent: dict[str, str], told: tuple[bytes, bytes] | None) -> None:
+def test_equivalent_header_matches_s3(sent: dict[str, str], expected: tuple[bytes, bytes] | None) -> None:
     """One header that SeaweedFS reads as S3 would read those, or none, for the whole."""
-    assert instead(sent, pairs(**HEADERS)) == told
+    assert equivalent_header(sent, pairs(**HEADERS)) == expected
 
 
-def test_a_redirect_is_moved() -> None:
+def test_rewrite_redirect_changes_origin_only() -> None:
     """Only one that leads there, and nothing but its origin."""
-    there = Answer(307, (("location", "http://a:1/b/o?x=http://a:1/"), ("etag", '"abc"')))
-    assert moved(there, "http://a:1", "http://a:2").headers == (
+    there = GatewayResponse(307, (("location", "http://a:1/b/o?x=http://a:1/"), ("etag", '"abc"')))
+    assert rewrite_redirect(there, "http://a:1", "http://a:2").headers == (
         ("location", "http://a:2/b/o?x=http://a:1/"),
         ("etag", '"abc"'),
     )
-    elsewhere = Answer(307, (("location", "http://a:11/b"),))
-    assert moved(elsewhere, "http://a:1", "http://a:2") == elsewhere
+    elsewhere = GatewayResponse(307, (("location", "http://a:11/b"),))
+    assert rewrite_redirect(elsewhere, "http://a:1", "http://a:2") == elsewhere

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.recorder.sitecustomize import Need, needs
+from local.recorder.sitecustomize import RequiredPermission, required_permissions
 
 KEY = {"pk": {"S": "N#ns"}, "sk": {"S": "F#x"}}
 
@@ -14,28 +14,43 @@ KEY = {"pk": {"S": "N#ns"}, "sk": {"S": "F#x"}}
 @pytest.mark.parametrize(
     ("service", "operation", "params", "expected"),
     [
-        ("s3", "UploadPart", {"Bucket": "b", "Key": "o/1"}, [Need("s3:PutObject", "b/o/1")]),
-        ("s3", "HeadObject", {"Bucket": "b", "Key": "o/1"}, [Need("s3:GetObject", "b/o/1")]),
-        ("s3", "ListParts", {"Bucket": "b", "Key": "o/1"}, [Need("s3:ListMultipartUploadParts", "b/o/1")]),
-        ("s3", "ListObjectsV2", {"Bucket": "b", "Prefix": "st/"}, [Need("s3:ListBucket", "b")]),
+        ("s3", "UploadPart", {"Bucket": "b", "Key": "o/1"}, [RequiredPermission("s3:PutObject", "b/o/1")]),
+        ("s3", "HeadObject", {"Bucket": "b", "Key": "o/1"}, [RequiredPermission("s3:GetObject", "b/o/1")]),
+        (
+            "s3",
+            "ListParts",
+            {"Bucket": "b", "Key": "o/1"},
+            [RequiredPermission("s3:ListMultipartUploadParts", "b/o/1")],
+        ),
+        ("s3", "ListObjectsV2", {"Bucket": "b", "Prefix": "st/"}, [RequiredPermission("s3:ListBucket", "b")]),
         (
             "s3",
             "DeleteObjects",
             {"Bucket": "b", "Delete": {"Objects": [{"Key": "st/1"}, {"Key": "o/2"}]}},
-            [Need("s3:DeleteObject", "b/st/1"), Need("s3:DeleteObject", "b/o/2")],
+            [RequiredPermission("s3:DeleteObject", "b/st/1"), RequiredPermission("s3:DeleteObject", "b/o/2")],
         ),
-        ("dynamodb", "GetItem", {"TableName": "t", "Key": KEY}, [Need("dynamodb:GetItem", "t", ("N#ns",))]),
-        ("dynamodb", "PutItem", {"TableName": "t", "Item": KEY}, [Need("dynamodb:PutItem", "t", ("N#ns",))]),
+        (
+            "dynamodb",
+            "GetItem",
+            {"TableName": "t", "Key": KEY},
+            [RequiredPermission("dynamodb:GetItem", "t", ("N#ns",))],
+        ),
+        (
+            "dynamodb",
+            "PutItem",
+            {"TableName": "t", "Item": KEY},
+            [RequiredPermission("dynamodb:PutItem", "t", ("N#ns",))],
+        ),
         (
             "dynamodb",
             "Query",
             {
                 "TableName": "t",
-                "IndexName": "due",
-                "KeyConditionExpression": "#shard = :shard AND #due <= :now",
+                "IndexName": "due_tasks",
+                "KeyConditionExpression": "#shard = :shard AND #due_at <= :now",
                 "ExpressionAttributeValues": {":shard": {"S": "3"}, ":now": {"N": "1"}},
             },
-            [Need("dynamodb:Query", "t/index/due", ("3",))],
+            [RequiredPermission("dynamodb:Query", "t/index/due_tasks", ("3",))],
         ),
         (
             "dynamodb",
@@ -46,34 +61,44 @@ KEY = {"pk": {"S": "N#ns"}, "sk": {"S": "F#x"}}
                     {"ConditionCheck": {"TableName": "u", "Key": KEY}},
                 ]
             },
-            [Need("dynamodb:PutItem", "t", ("N#ns",)), Need("dynamodb:ConditionCheckItem", "u", ("N#ns",))],
+            [
+                RequiredPermission("dynamodb:PutItem", "t", ("N#ns",)),
+                RequiredPermission("dynamodb:ConditionCheckItem", "u", ("N#ns",)),
+            ],
         ),
         (
             "dynamodb",
             "BatchWriteItem",
             {"RequestItems": {"t": [{"DeleteRequest": {"Key": KEY}}, {"PutRequest": {"Item": KEY}}]}},
-            [Need("dynamodb:BatchWriteItem", "t", ("N#ns", "N#ns"))],
+            [RequiredPermission("dynamodb:BatchWriteItem", "t", ("N#ns", "N#ns"))],
         ),
-        ("kms", "Sign", {"KeyId": "k"}, [Need("kms:Sign", "k")]),
-        ("lambda", "Invoke", {"FunctionName": "f"}, [Need("lambda:InvokeFunction", "f")]),
-        ("events", "PutEvents", {"Entries": [{"EventBusName": "b"}] * 2}, [Need("events:PutEvents", "b")]),
+        ("kms", "Sign", {"KeyId": "k"}, [RequiredPermission("kms:Sign", "k")]),
+        ("lambda", "Invoke", {"FunctionName": "f"}, [RequiredPermission("lambda:InvokeFunction", "f")]),
+        (
+            "events",
+            "PutEvents",
+            {"Entries": [{"EventBusName": "b"}] * 2},
+            [RequiredPermission("events:PutEvents", "b")],
+        ),
     ],
 )
-def test_what_a_call_needs(service: str, operation: str, params: dict[str, Any], expected: list[Need]) -> None:
+def test_required_permissions_of_call(
+    service: str, operation: str, params: dict[str, Any], expected: list[RequiredPermission]
+) -> None:
     """The action, the resource, and the partition keys of the items."""
-    assert list(needs(service, operation, params)) == expected
+    assert list(required_permissions(service, operation, params)) == expected
 
 
 @pytest.mark.parametrize(("service", "operation"), [("s3", "GetObjectTorrent"), ("dynamodb", "PartiQL"), ("sqs", "X")])
-def test_a_call_that_nobody_thought_of_fails(service: str, operation: str) -> None:
+def test_required_permissions_unknown_operation_raises(service: str, operation: str) -> None:
     """Rather than passing for one that is granted."""
     with pytest.raises(LookupError):
-        list(needs(service, operation, {"Bucket": "b", "Key": "k"}))
+        list(required_permissions(service, operation, {"Bucket": "b", "Key": "k"}))
 
 
-def test_names_are_told_by_the_variables_that_hold_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resource_names_become_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """So the same call looks the same in every stack."""
     monkeypatch.setenv("FERRY_BUCKET", "some-bucket")
-    assert list(needs("s3", "GetObject", {"Bucket": "some-bucket", "Key": "o/1"})) == [
-        Need("s3:GetObject", "$FERRY_BUCKET/o/1")
+    assert list(required_permissions("s3", "GetObject", {"Bucket": "some-bucket", "Key": "o/1"})) == [
+        RequiredPermission("s3:GetObject", "$FERRY_BUCKET/o/1")
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.routing import Route, match
+from local.routing import Route, match_route
 
 ROUTES = [
     Route("GET", "/download/{filename}", "one"),
@@ -36,9 +36,9 @@ ROUTES = [
         ("GET", "/files/a/x", "nine", {"a": "a"}),
     ],
 )
-def test_match(method: str, path: str, function: str, parameters: dict[str, str]) -> None:
+def test_match_route_prefers_most_specific(method: str, path: str, function: str, parameters: dict[str, str]) -> None:
     """Static beats `{param}` beats `{proxy+}`, a method beats ANY, and a parameter is decoded once."""
-    found = match(ROUTES, method, path)
+    found = match_route(ROUTES, method, path)
     assert found is not None
     assert (found.route.function, found.parameters) == (function, parameters)
 
@@ -56,13 +56,13 @@ def test_match(method: str, path: str, function: str, parameters: dict[str, str]
         ("GET", "/files/"),
     ],
 )
-def test_no_match(method: str, path: str) -> None:
+def test_match_route_without_match_returns_none(method: str, path: str) -> None:
     """A slash more, a method less: not found."""
-    assert match(ROUTES, method, path) is None
+    assert match_route(ROUTES, method, path) is None
 
 
-def test_default_takes_the_rest() -> None:
+def test_match_route_default_catches_unmatched() -> None:
     """`$default` answers what no other route does."""
-    found = match([*ROUTES, Route("ANY", "$default", "rest")], "GET", "/nowhere")
+    found = match_route([*ROUTES, Route("ANY", "$default", "rest")], "GET", "/nowhere")
     assert found is not None
     assert (found.route.function, found.route.key) == ("rest", "$default")

@@ -22,7 +22,7 @@ NOW = datetime(2026, 2, 27, 23, 58, 30, tzinfo=UTC)  # a Friday
         ("rate(1 day)", timedelta(days=1)),
     ],
 )
-def test_rate(expression: str, step: timedelta) -> None:
+def test_parse_rate_returns_next_time(expression: str, step: timedelta) -> None:
     """A rate is counted from the last time; seconds are allowed here."""
     assert parse(expression)(NOW) == NOW + step
 
@@ -40,7 +40,7 @@ def test_rate(expression: str, step: timedelta) -> None:
         ("cron(0 0 1 1 ? 2020)", None),
     ],
 )
-def test_cron(expression: str, following: datetime | None) -> None:
+def test_parse_cron_returns_next_time(expression: str, following: datetime | None) -> None:
     """The next minute that all six fields allow; days of the week are counted from Sunday = 1."""
     assert parse(expression)(NOW) == following
 
@@ -60,7 +60,7 @@ def test_cron(expression: str, following: datetime | None) -> None:
         "cron(0/0 3 * * ? *)",
     ],
 )
-def test_refused(expression: str) -> None:
+def test_parse_invalid_expression_raises(expression: str) -> None:
     """What AWS would refuse, or what is not understood here, is said at once."""
     with pytest.raises(LocalError):
         parse(expression)

@@ -11,75 +11,75 @@ from pathlib import Path
 
 import pytest
 
-from ferry.trust import Client, Keyring
+from ferry.trust import Client, KeySet
 from local import clients
 from local.errors import LocalError
-from local.journal import Journal
-from local.state import State, reset
+from local.journal import WriteAheadLog
+from local.state import StateFolder, delete_state
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    with contextlib.closing(State(tmp_path / ".local")) as opened:
+def state(tmp_path: Path) -> Iterator[StateFolder]:
+    with contextlib.closing(StateFolder(tmp_path / ".local")) as opened:
         yield opened
 
 
 @pytest.fixture
-def journal_at(tmp_path: Path) -> Iterator[Callable[[], Journal]]:
+def open_wal(tmp_path: Path) -> Iterator[Callable[[], WriteAheadLog]]:
     """Opens the journal as each process in turn would."""
     with contextlib.ExitStack() as opened:
-        yield lambda: opened.enter_context(contextlib.closing(Journal(tmp_path)))
+        yield lambda: opened.enter_context(contextlib.closing(WriteAheadLog(tmp_path)))
 
 
-def test_files_are_private_and_come_back(state: State) -> None:
+def test_json_files_are_private_and_round_trip(state: StateFolder) -> None:
     """A JSON file is its owner's alone, and reads as it was written."""
-    path = state.write("ferry.json", {"a": 1})
+    path = state.write_json("ferry.json", {"a": 1})
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert state.read("ferry.json") == {"a": 1}
-    assert state.read("other.json") == {}
+    assert state.read_json("ferry.json") == {"a": 1}
+    assert state.read_json("other.json") == {}
     assert [child.name for child in path.parent.iterdir() if child.name.startswith(".ferry")] == []
 
 
 @pytest.mark.parametrize("content", ["{", "[]", ""])
-def test_a_damaged_file_is_named(state: State, content: str) -> None:
+def test_read_json_damaged_file_raises(state: StateFolder, content: str) -> None:
     """Damage is told with the file and the way out."""
     (state.folder / "ferry.json").write_text(content, encoding="utf-8")
     with pytest.raises(LocalError, match=r"ferry\.json is damaged.*--reset"):
-        state.read("ferry.json")
+        state.read_json("ferry.json")
 
 
-def test_one_run_at_a_time(state: State) -> None:
+def test_state_folder_is_locked(state: StateFolder) -> None:
     """A second run on the same folder is refused, and so is deleting it meanwhile."""
     with pytest.raises(LocalError, match="another run"):
-        State(state.folder)
+        StateFolder(state.folder)
     with pytest.raises(LocalError, match="another run"):
-        reset(state.folder)
+        delete_state(state.folder)
     assert state.folder.exists()
 
 
-class Store:
+class ClientStore:
     """An `AccessStore` that only takes clients."""
 
     def __init__(self) -> None:
         self.clients: dict[str, Client] = {}
 
-    def client(self, client_id: str) -> Client | None:
+    def get_client(self, client_id: str) -> Client | None:
         return self.clients.get(client_id)
 
     def put_client(self, client: Client) -> None:
         self.clients[client.client_id] = client
 
-    def keyring(self) -> Keyring | None:
+    def get_key_set(self) -> KeySet | None:
         return None
 
-    def publish(self, keyring: Keyring, *, over: Keyring | None) -> None:
+    def put_key_set(self, key_set: KeySet, *, expected: KeySet | None) -> None:
         raise NotImplementedError
 
 
-def test_clients_keep_their_secrets() -> None:
+def test_load_clients_keeps_secrets() -> None:
     """Three clients, made once: what ferry.json says of them is what the next start uses."""
-    first = clients.recall({})
-    again = clients.recall({"clients": [client.described() for client in first]})
+    first = clients.load_clients({})
+    again = clients.load_clients({"clients": [client.to_dict() for client in first]})
     assert again == first
     assert [(client.client_id, client.namespace) for client in first] == [
         ("demo", "demo"),
@@ -87,79 +87,81 @@ def test_clients_keep_their_secrets() -> None:
         ("other", "other"),
     ]
     assert len({client.client_secret for client in first}) == 3
-    store = Store()
-    clients.seed(store, first)
+    store = ClientStore()
+    clients.seed_clients(store, first)
     assert store.clients["reader"].scopes == {"files:read"}
     assert store.clients["demo"].scopes == {"files:read", "files:write", "files:admin"}
     assert store.clients["demo"].secret_hashes == (hashlib.sha256(first[0].client_secret.encode()).digest(),)
 
 
 @pytest.mark.parametrize("described", [{"clients": ["x"]}, {"clients": [{"client_id": "demo"}]}, {"clients": 5}])
-def test_damaged_clients(described: dict[str, object]) -> None:
+def test_load_clients_damaged_raises(described: dict[str, object]) -> None:
     """A list of clients that is none is told."""
     with pytest.raises(LocalError):
-        clients.recall(described)
+        clients.load_clients(described)
 
 
 def change(number: int) -> dict[str, int]:
     return {"number": number}
 
 
-def snapshot(journal: Journal, number: int) -> None:
-    journal.staging(number).mkdir()
-    (journal.staging(number) / "state.json").write_text("{}", encoding="utf-8")
-    journal.finish(number)
+def make_snapshot(wal: WriteAheadLog, generation: int) -> None:
+    wal.temporary_folder(generation).mkdir()
+    (wal.temporary_folder(generation) / "state.json").write_text("{}", encoding="utf-8")
+    wal.commit_snapshot(generation)
 
 
-def test_changes_are_there_again(journal_at: Callable[[], Journal]) -> None:
+def test_wal_changes_survive_reopen(open_wal: Callable[[], WriteAheadLog]) -> None:
     """What was appended is pending for the next process, in order, and that one goes on after it."""
-    journal = journal_at()
+    journal = open_wal()
     for number in range(3):
         journal.append(change(number))
-    later = journal_at()
-    assert list(later.pending()) == [change(0), change(1), change(2)]
+    later = open_wal()
+    assert list(later.pending_changes()) == [change(0), change(1), change(2)]
     later.append(change(3))
-    assert list(journal_at().pending()) == [change(0), change(1), change(2), change(3)]
+    assert list(open_wal().pending_changes()) == [change(0), change(1), change(2), change(3)]
 
 
-def test_half_a_line_is_left_out(tmp_path: Path, journal_at: Callable[[], Journal]) -> None:
+def test_wal_truncated_line_is_ignored(tmp_path: Path, open_wal: Callable[[], WriteAheadLog]) -> None:
     """A line cut short by a kill counts for nothing, and is not joined to the next."""
-    journal_at().append(change(0))
-    with (tmp_path / "0.journal").open("ab") as file:
+    open_wal().append(change(0))
+    with (tmp_path / "0.wal").open("ab") as file:
         file.write(b'{"number": 1')
-    journal = journal_at()
-    assert list(journal.pending()) == [change(0)]
+    journal = open_wal()
+    assert list(journal.pending_changes()) == [change(0)]
     journal.append(change(2))
-    assert list(journal_at().pending()) == [change(0), change(2)]
+    assert list(open_wal().pending_changes()) == [change(0), change(2)]
 
 
-def test_a_snapshot_replaces_what_came_before(tmp_path: Path, journal_at: Callable[[], Journal]) -> None:
+def test_wal_snapshot_replaces_earlier_changes(tmp_path: Path, open_wal: Callable[[], WriteAheadLog]) -> None:
     """Once a snapshot is there, only what changed since it was begun is pending."""
-    journal = journal_at()
+    journal = open_wal()
     journal.append(change(0))
-    number = journal.turn()
+    number = journal.rotate()
     journal.append(change(1))
-    snapshot(journal, number)
-    journal.forget_before(number)
-    later = journal_at()
-    assert later.snapshot == tmp_path / "1"
-    assert list(later.pending()) == [change(1)]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "1.journal"]
+    make_snapshot(journal, number)
+    journal.delete_before(number)
+    later = open_wal()
+    assert later.snapshot_folder == tmp_path / "1"
+    assert list(later.pending_changes()) == [change(1)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "1.wal"]
 
 
 @pytest.mark.parametrize("made", ["nothing", "half", "named"])
-def test_a_kill_while_a_snapshot_is_made(tmp_path: Path, journal_at: Callable[[], Journal], made: str) -> None:
+def test_wal_kill_during_snapshot_loses_nothing(
+    tmp_path: Path, open_wal: Callable[[], WriteAheadLog], made: str
+) -> None:
     """Wherever the kill comes, snapshot and pending changes together are everything, and nothing twice."""
-    journal = journal_at()
+    journal = open_wal()
     journal.append(change(0))
-    number = journal.turn()
+    number = journal.rotate()
     journal.append(change(1))
     if made == "half":
-        journal.staging(number).mkdir()
+        journal.temporary_folder(number).mkdir()
     if made == "named":
-        snapshot(journal, number)
-    later = journal_at()
-    pending = [json.loads(json.dumps(entry)) for entry in later.pending()]
+        make_snapshot(journal, number)
+    later = open_wal()
+    pending = [json.loads(json.dumps(entry)) for entry in later.pending_changes()]
     assert pending == ([change(1)] if made == "named" else [change(0), change(1)])
     assert not list(tmp_path.glob("*.new"))
-    assert later.turn() == 2
+    assert later.rotate() == 2

@@ -32,7 +32,7 @@ Resources:
 def source(tmp_path: Path) -> dict[str, Any]:
     path = tmp_path / "template.yaml"
     path.write_text(SOURCE, encoding="utf-8")
-    return template.load(path)
+    return template.load_template(path)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def source(tmp_path: Path) -> dict[str, Any]:
         ({"a": {"Ref": "AWS::NoValue"}, "b": [{"Ref": "AWS::NoValue"}, 1]}, {"b": [1]}),
     ],
 )
-def test_resolve(source: dict[str, Any], value: Any, resolved: Any) -> None:
+def test_resolve_intrinsic_functions(source: dict[str, Any], value: Any, resolved: Any) -> None:
     """Every intrinsic function that is known gives what CloudFormation's would."""
-    assert Template(source, {}, pseudo={"AWS::Region": "here"}).resolve(value) == resolved
+    assert Template(source, {}, pseudo_parameters={"AWS::Region": "here"}).resolve(value) == resolved
 
 
-def test_conditions_hide_resources(source: dict[str, Any]) -> None:
+def test_resources_with_false_condition_are_omitted(source: dict[str, Any]) -> None:
     """A resource whose condition does not hold is not there."""
     assert set(Template(source, {}).resources("AWS::DynamoDB::Table")) == {"Table"}
     assert set(Template(source, {"Mode": "prod"}).resources("AWS::DynamoDB::Table")) == {"Table", "Hidden"}
@@ -69,14 +69,14 @@ def test_conditions_hide_resources(source: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "overrides", [{"Nope": "1"}, {"Mode": "test"}, {"Count": "0"}, {"Count": "10"}, {"Count": "many"}]
 )
-def test_overrides_are_checked(source: dict[str, Any], overrides: dict[str, str]) -> None:
+def test_overrides_invalid_rejected(source: dict[str, Any], overrides: dict[str, str]) -> None:
     """An override that the template does not know or allow is refused, by name."""
     with pytest.raises(LocalError, match=next(iter(overrides))):
         Template(source, overrides)
 
 
 @pytest.mark.parametrize("value", [{"Ref": "Nobody"}, {"Fn::ImportValue": "x"}, {"Fn::If": ["Nothing", 1, 2]}])
-def test_unknown_values_are_refused(source: dict[str, Any], value: Any) -> None:
+def test_resolve_unknown_value_raises(source: dict[str, Any], value: Any) -> None:
     """What cannot be resolved is said, not guessed."""
     with pytest.raises(LocalError):
         Template(source, {}).resolve(value)
@@ -93,64 +93,64 @@ def test_unknown_values_are_refused(source: dict[str, Any], value: Any) -> None:
         ("A=", {"A": ""}),
     ],
 )
-def test_overrides_are_parsed(text: str, overrides: dict[str, str]) -> None:
+def test_parse_overrides_returns_mapping(text: str, overrides: dict[str, str]) -> None:
     """PARAMS takes quoted values, and words after a value that belong to it."""
     assert template.parse_overrides(text) == overrides
 
 
 @pytest.mark.parametrize("text", ["Name", "A='x"])
-def test_overrides_that_are_none(text: str) -> None:
+def test_parse_overrides_invalid_raises(text: str) -> None:
     """A word without a name, or a quote left open, is refused."""
     with pytest.raises(LocalError):
         template.parse_overrides(text)
 
 
 @pytest.mark.parametrize("text", ["a: [", "just text", "Parameters: {}"])
-def test_no_template(tmp_path: Path, text: str) -> None:
+def test_load_template_invalid_raises(tmp_path: Path, text: str) -> None:
     """What is no template is refused with the file's name."""
     path = tmp_path / "broken.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(LocalError, match=r"broken\.yaml"):
-        template.load(path)
+        template.load_template(path)
 
 
 @pytest.fixture(scope="module")
-def ferry() -> stack.Stack:
-    source = template.load(ROOT / "template.yaml")
-    overrides = {"TokenLifetime": "60", "Endpoints": "s3=http://127.0.0.1:1", "CleanupSchedule": "rate(5 seconds)"}
-    return stack.read(source, ROOT, overrides, {"SigningKey": "key-1"})
+def ferry_stack() -> stack.Stack:
+    source = template.load_template(ROOT / "template.yaml")
+    overrides = {"TokenTtlSeconds": "60", "Endpoints": "s3=http://127.0.0.1:1", "CleanupSchedule": "rate(5 seconds)"}
+    return stack.resolve_stack(source, ROOT, overrides, {"SigningKey": "key-1"})
 
 
-def test_functions_of_the_template(ferry: stack.Stack) -> None:
+def test_template_functions_are_resolved(ferry_stack: stack.Stack) -> None:
     """Each function has its code, the layer after it, and the environment with parameters and physical names in it."""
-    auth = ferry.functions["AuthFunction"]
-    assert auth.code == ROOT / "functions" / "auth"
-    assert auth.paths == (auth.code, ROOT / "layers" / "common")
+    auth = ferry_stack.functions["AuthFunction"]
+    assert auth.code_folder == ROOT / "functions" / "auth"
+    assert auth.import_paths == (auth.code_folder, ROOT / "layers" / "common")
     assert auth.handler == "app.lambda_handler"
-    assert auth.environment["FERRY_TOKEN_LIFETIME"] == "60"
-    assert auth.environment["FERRY_SIGNING_KEY"] == "key-1"
+    assert auth.environment["FERRY_TOKEN_TTL_SECONDS"] == "60"
+    assert auth.environment["FERRY_SIGNING_KEY_ID"] == "key-1"
     assert auth.environment["FERRY_ENDPOINTS"] == "s3=http://127.0.0.1:1"
-    assert auth.environment["FERRY_LEDGER_TABLE"] == "ferry-ledgertable"
-    assert auth.timeout > 0
-    assert auth.memory >= 128
+    assert auth.environment["FERRY_METADATA_TABLE"] == "ferry-metadatatable"
+    assert auth.timeout_seconds > 0
+    assert auth.memory_mb >= 128
 
 
-def test_routes_of_the_template(ferry: stack.Stack) -> None:
+def test_template_routes_match_events(ferry_stack: stack.Stack) -> None:
     """The routes are those of the functions' HttpApi events."""
-    routes = {route.key: route.function for route in ferry.routes}
+    routes = {route.key: route.function for route in ferry_stack.routes}
     assert routes["POST /auth/token"] == "AuthFunction"
     assert routes["DELETE /upload/{filename}"] == "UploadFunction"
     assert routes["HEAD /download/{filename}"] == "DownloadFunction"
-    assert len(routes) == len(ferry.routes)
+    assert len(routes) == len(ferry_stack.routes)
 
 
-def test_the_rest_of_the_template(ferry: stack.Stack) -> None:
+def test_template_resources_are_read(ferry_stack: stack.Stack) -> None:
     """Schedule, CORS, tables, bucket and key are read, not written twice."""
-    (schedule,) = ferry.schedules
+    (schedule,) = ferry_stack.schedules
     assert (schedule.function, schedule.expression) == ("CleanupFunction", "rate(5 seconds)")
     assert schedule.payload == '{"ferry": "sweep"}'
-    assert ferry.cors is not None
-    assert "x-request-id" in ferry.cors.expose_headers
-    assert ferry.tables["LedgerTable"]["GlobalSecondaryIndexes"][0]["IndexName"] == "due"
-    assert ferry.buckets["Bucket"]["CorsConfiguration"]["CorsRules"]
-    assert ferry.keys["SigningKey"]["KeySpec"] == "ECC_NIST_P256"
+    assert ferry_stack.cors is not None
+    assert "x-request-id" in ferry_stack.cors.expose_headers
+    assert ferry_stack.tables["MetadataTable"]["GlobalSecondaryIndexes"][0]["IndexName"] == "due_tasks"
+    assert ferry_stack.buckets["Bucket"]["CorsConfiguration"]["CorsRules"]
+    assert ferry_stack.kms_keys["SigningKey"]["KeySpec"] == "ECC_NIST_P256"

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ferry.errors import InvalidFilename
-from ferry.names import normalise
+from ferry.names import normalise_filename
 
-LEGAL = [
+LEGAL_NAMES = [
     "a",
     "report 2026.pdf",
     "%2e%2e",
@@ -35,7 +35,7 @@ LEGAL = [
     "\u1112\u1161\u11ab" * 85,
 ]
 
-ILLEGAL = [
+ILLEGAL_NAMES = [
     ("", "empty"),
     (".", "not filenames"),
     ("..", "not filenames"),
@@ -64,31 +64,33 @@ ILLEGAL = [
 ]
 
 
-@pytest.mark.parametrize("name", LEGAL)
-def test_an_ordinary_name_survives(name: str) -> None:
+@pytest.mark.parametrize("name", LEGAL_NAMES)
+def test_normalise_legal_name_kept(name: str) -> None:
     """Whatever is not forbidden is a name, and comes out in form C."""
-    assert normalise(name) == unicodedata.normalize("NFC", name)
+    assert normalise_filename(name) == unicodedata.normalize("NFC", name)
 
 
-@pytest.mark.parametrize(("name", "why"), ILLEGAL, ids=[repr(name[:12]) + str(len(name)) for name, _ in ILLEGAL])
-def test_a_bad_name_is_refused(name: str, why: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"), ILLEGAL_NAMES, ids=[repr(name[:12]) + str(len(name)) for name, _ in ILLEGAL_NAMES]
+)
+def test_normalise_illegal_name_rejected(name: str, why: str) -> None:
     """Each rule refuses with the code invalid_filename and says which rule it was."""
     with pytest.raises(InvalidFilename, match=why) as refused:
-        normalise(name)
+        normalise_filename(name)
     assert refused.value.code == "invalid_filename"
     assert refused.value.extra["errors"][0]["loc"] == ["filename"]
 
 
-def test_two_spellings_are_one_name() -> None:
+def test_normalise_two_spellings_same_name() -> None:
     """A composed and a decomposed letter make the same name."""
-    assert normalise("e\u0301") == normalise("\u00e9") == "\u00e9"
+    assert normalise_filename("e\u0301") == normalise_filename("\u00e9") == "\u00e9"
 
 
 @given(st.text(max_size=300))
-def test_what_is_accepted_keeps_every_rule(name: str) -> None:
+def test_normalise_accepted_name_keeps_rules(name: str) -> None:
     """Any text is refused, or comes out legal, and then stays as it is when normalised again."""
     try:
-        kept = normalise(name)
+        kept = normalise_filename(name)
     except InvalidFilename:
         return
     assert 1 <= len(kept.encode()) <= 255
@@ -96,4 +98,4 @@ def test_what_is_accepted_keeps_every_rule(name: str) -> None:
     assert kept not in (".", "..")
     assert kept == kept.strip()
     assert all(unicodedata.category(character) not in ("Cc", "Cs") for character in kept)
-    assert normalise(kept) == kept
+    assert normalise_filename(kept) == kept

@@ -6,324 +6,333 @@ from dataclasses import replace
 
 import pytest
 
-from ferry.engine import DAY
+from ferry.engine import DAY_MS
 from ferry.errors import NotFound
-from ferry.grid import MIB, Grid
-from ferry.model import State
-from ferry.progress import Phase, Status, status, uploads
-from ferry.uploads.files import delete
-from tests.fakes.faults import Log, Script
-from tests.support.world import CHUNK, NAME, NS, Client, World, bytes_of
+from ferry.grid import MIB, ChunkLayout
+from ferry.model import UploadState
+from ferry.progress import StatusReport, UploadStatus, get_status, list_uploads
+from ferry.uploads.files import delete_file
+from tests.fakes.faults import CallLog, FaultPlan
+from tests.support.world import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
-PART = 8 * MIB
-PER_PART = PART // CHUNK
+PART_BYTES = 8 * MIB
+CHUNKS_PER_PART = PART_BYTES // CHUNK_BYTES
 
 
 @pytest.fixture
-def world() -> World:
+def service() -> InMemoryService:
     """A fresh one."""
-    return World()
+    return InMemoryService()
 
 
-def told(world: World, name: str = NAME) -> Status:
-    return status(world.engine, NS, name)
+def read_status(service: InMemoryService, name: str = NAME) -> StatusReport:
+    return get_status(service.services, NS, name)
 
 
-def finished(world: World, body: bytes) -> Client:
-    client = Client(world, body)
-    client.begin()
-    client.send_all()
-    client.complete_patiently()
+def completed_client(service: InMemoryService, body: bytes) -> Client:
+    client = Client(service, body)
+    client.start()
+    client.send_chunks()
+    client.complete_with_retries()
     return client
 
 
-def test_an_unknown_name_is_not_found(world: World) -> None:
+def test_status_unknown_name_not_found(service: InMemoryService) -> None:
     """It never means complete; and another namespace's upload is just as unknown."""
-    Client(world, b"x", ns="other").begin()
+    Client(service, b"x", ns="other").start()
     with pytest.raises(NotFound) as missing:
-        told(world)
+        read_status(service)
     assert missing.value.code == "not_found"
 
 
-def test_nothing_received_is_pending(world: World) -> None:
+def test_status_nothing_received_pending(service: InMemoryService) -> None:
     """All is missing, from the first byte on."""
-    client = Client(world, bytes_of(3 * CHUNK + 1))
-    client.begin()
-    found = told(world)
-    assert (found.filename, found.upload_id, found.state) == (NAME, client.upload_id, Phase.PENDING)
-    assert (found.size, found.chunk_size, found.chunk_count) == (3 * CHUNK + 1, CHUNK, 4)
+    client = Client(service, seeded_bytes(3 * CHUNK_BYTES + 1))
+    client.start()
+    found = read_status(service)
+    assert (found.filename, found.upload_id, found.state) == (NAME, client.upload_id, UploadStatus.PENDING)
+    assert (found.size, found.chunk_size, found.chunk_count) == (3 * CHUNK_BYTES + 1, CHUNK_BYTES, 4)
     assert (found.received_bytes, found.percent, found.next_offset, found.missing) == (0, 0.0, 0, ((1, 4),))
     assert (found.created_at, found.updated_at, found.expires_at) == (
-        world.clock.now,
-        world.clock.now,
-        world.clock.now + DAY,
+        service.clock.now,
+        service.clock.now,
+        service.clock.now + DAY_MS,
     )
     assert (found.etag, found.crc32c, found.current_file) == (None, None, None)
 
 
 # chunks sent of four (the last has one byte) → bytes, percent, missing, next offset
-SENT = [
-    ([2], (CHUNK, 33.3, ((1, 1), (3, 4)), 0)),
-    ([1], (CHUNK, 33.3, ((2, 4),), CHUNK)),
+SENT_CASES = [
+    ([2], (CHUNK_BYTES, 33.3, ((1, 1), (3, 4)), 0)),
+    ([1], (CHUNK_BYTES, 33.3, ((2, 4),), CHUNK_BYTES)),
     ([4], (1, 0.0, ((1, 3),), 0)),
-    ([3, 1], (2 * CHUNK, 66.6, ((2, 2), (4, 4)), CHUNK)),
-    ([1, 2, 3], (3 * CHUNK, 99.9, ((4, 4),), 3 * CHUNK)),
-    ([1, 2, 3, 4], (3 * CHUNK + 1, 100.0, (), 3 * CHUNK + 1)),
+    ([3, 1], (2 * CHUNK_BYTES, 66.6, ((2, 2), (4, 4)), CHUNK_BYTES)),
+    ([1, 2, 3], (3 * CHUNK_BYTES, 99.9, ((4, 4),), 3 * CHUNK_BYTES)),
+    ([1, 2, 3, 4], (3 * CHUNK_BYTES + 1, 100.0, (), 3 * CHUNK_BYTES + 1)),
 ]
 
 
-@pytest.mark.parametrize(("indexes", "arrived"), SENT)
-def test_what_has_arrived_counts(world: World, indexes: list[int], arrived: tuple[object, ...]) -> None:
+@pytest.mark.parametrize(("indexes", "arrived"), SENT_CASES)
+def test_status_received_chunks_counted(
+    service: InMemoryService, indexes: list[int], arrived: tuple[object, ...]
+) -> None:
     """Chunks in any order; 100 percent only when no byte is missing; all there but not completed is partial still."""
-    client = Client(world, bytes_of(3 * CHUNK + 1))
-    client.begin(crc32c=7)
-    world.clock.advance(1000)
-    client.send_all(indexes)
-    found = told(world)
-    assert found.state is Phase.PARTIAL
+    client = Client(service, seeded_bytes(3 * CHUNK_BYTES + 1))
+    client.start(crc32c=7)
+    service.clock.advance(1000)
+    client.send_chunks(indexes)
+    found = read_status(service)
+    assert found.state is UploadStatus.PARTIAL
     assert (found.received_bytes, found.percent, found.missing, found.next_offset) == arrived
     assert found.updated_at == found.created_at + 1000
-    assert found.expires_at == world.clock.now + DAY
+    assert found.expires_at == service.clock.now + DAY_MS
     assert found.crc32c == 7
 
 
-def test_parts_sent_straight_to_s3_count(world: World) -> None:
+def test_status_presigned_parts_counted(service: InMemoryService) -> None:
     """A landed part's chunks are no longer missing, beside chunks of other parts, and make a newer version."""
-    client = Client(world, bytes_of(2 * PART + CHUNK))
-    client.begin()
-    client.send(1)
-    signed = client.sign(2)
-    before = told(world)
-    assert (before.state, before.received_bytes) == (Phase.PARTIAL, CHUNK)
-    assert client.put(signed, client.part(2)).status == 200
-    after = told(world)
+    client = Client(service, seeded_bytes(2 * PART_BYTES + CHUNK_BYTES))
+    client.start()
+    client.send_chunk(1)
+    signed = client.presign_part(2)
+    before = read_status(service)
+    assert (before.state, before.received_bytes) == (UploadStatus.PARTIAL, CHUNK_BYTES)
+    assert client.put_part(signed, client.part_body(2)).status == 200
+    after = read_status(service)
     assert (after.received_bytes, after.missing) == (
-        PART + CHUNK,
-        ((2, PER_PART), (2 * PER_PART + 1, 2 * PER_PART + 1)),
+        PART_BYTES + CHUNK_BYTES,
+        ((2, CHUNKS_PER_PART), (2 * CHUNKS_PER_PART + 1, 2 * CHUNKS_PER_PART + 1)),
     )
-    assert after.next_offset == CHUNK
+    assert after.next_offset == CHUNK_BYTES
     assert after.version > before.version
-    assert after.tag != before.tag
+    assert after.etag_value != before.etag_value
 
 
-def test_listing_parts_is_left_out_where_none_can_be(world: World) -> None:
+def test_status_without_presigned_parts_skips_listing(service: InMemoryService) -> None:
     """Without signed URLs a status is two reads of the ledger."""
-    client = Client(world, bytes_of(PART))
-    client.begin()
-    client.send(1)
-    log = Log()
-    status(world.new_engine(log=log), NS, NAME)
-    assert log.methods == ["look_up", "upload"]
+    client = Client(service, seeded_bytes(PART_BYTES))
+    client.start()
+    client.send_chunk(1)
+    log = CallLog()
+    get_status(service.new_services(log=log), NS, NAME)
+    assert log.methods == ["get_name", "get_upload"]
 
 
-def test_a_complete_upload_is_its_file(world: World) -> None:
+def test_status_complete_upload_describes_file(service: InMemoryService) -> None:
     """With the tag and the checksum, nothing missing, nothing to expire."""
-    client = Client(world, bytes_of(2 * CHUNK + 5))
-    client.begin()
-    began = world.clock.now
-    world.clock.advance(5000)
-    client.send_all()
-    file = client.complete_patiently()
-    found = told(world)
-    assert (found.state, found.upload_id) == (Phase.COMPLETE, client.upload_id)
+    client = Client(service, seeded_bytes(2 * CHUNK_BYTES + 5))
+    client.start()
+    began = service.clock.now
+    service.clock.advance(5000)
+    client.send_chunks()
+    file = client.complete_with_retries()
+    found = read_status(service)
+    assert (found.state, found.upload_id) == (UploadStatus.COMPLETE, client.upload_id)
     assert (found.received_bytes, found.percent, found.next_offset, found.missing) == (file.size, 100.0, file.size, ())
-    assert (found.chunk_size, found.chunk_count, found.expires_at) == (CHUNK, 3, None)
+    assert (found.chunk_size, found.chunk_count, found.expires_at) == (CHUNK_BYTES, 3, None)
     assert (found.etag, found.crc32c, found.current_file) == (file.etag, client.crc, None)
     assert (found.created_at, found.updated_at) == (began, file.uploaded_at)
 
 
 @pytest.mark.parametrize("gone", ["session", "slot and session"])
-def test_when_the_rows_have_gone_the_file_speaks(world: World, gone: str) -> None:
+def test_status_records_deleted_describes_file(service: InMemoryService, gone: str) -> None:
     """Long after, only the file is left: complete, the plan unknown. Without a file: not found."""
-    client = finished(world, bytes_of(CHUNK + 1))
-    world.ledger.rows.sessions.clear()
-    world.ledger.rows.stripes.clear()
+    client = completed_client(service, seeded_bytes(CHUNK_BYTES + 1))
+    service.upload_repository.rows.records.clear()
+    service.upload_repository.rows.shards.clear()
     if gone != "session":
-        world.ledger.rows.slots.clear()
-    found = told(world)
-    assert (found.state, found.upload_id, found.size) == (Phase.COMPLETE, client.upload_id, CHUNK + 1)
-    assert (found.chunk_size, found.chunk_count, found.next_offset) == (None, None, CHUNK + 1)
-    world.ledger.rows.files.clear()
+        service.upload_repository.rows.current_uploads.clear()
+    found = read_status(service)
+    assert (found.state, found.upload_id, found.size) == (UploadStatus.COMPLETE, client.upload_id, CHUNK_BYTES + 1)
+    assert (found.chunk_size, found.chunk_count, found.next_offset) == (None, None, CHUNK_BYTES + 1)
+    service.upload_repository.rows.files.clear()
     with pytest.raises(NotFound):
-        told(world)
+        read_status(service)
 
 
-def test_a_deleted_file_is_not_found(world: World) -> None:
+def test_status_deleted_file_not_found(service: InMemoryService) -> None:
     """Though its upload is remembered as complete."""
-    finished(world, bytes_of(10))
-    delete(world.engine, NS, NAME)
+    completed_client(service, seeded_bytes(10))
+    delete_file(service.services, NS, NAME)
     with pytest.raises(NotFound):
-        told(world)
+        read_status(service)
 
 
-def test_an_empty_file(world: World) -> None:
+def test_status_empty_file_pending_until_complete(service: InMemoryService) -> None:
     """Nothing of it is ever missing, yet it is not done, and not 100 percent, before it is complete."""
-    client = Client(world, b"")
-    client.begin()
-    found = told(world)
+    client = Client(service, b"")
+    client.start()
+    found = read_status(service)
     assert (found.state, found.percent, found.missing, found.next_offset, found.chunk_count) == (
-        Phase.PENDING,
+        UploadStatus.PENDING,
         0.0,
         (),
         0,
         0,
     )
-    client.complete_patiently()
-    found = told(world)
-    assert (found.state, found.percent, found.missing, found.next_offset) == (Phase.COMPLETE, 100.0, (), 0)
+    client.complete_with_retries()
+    found = read_status(service)
+    assert (found.state, found.percent, found.missing, found.next_offset) == (UploadStatus.COMPLETE, 100.0, (), 0)
 
 
-def test_a_new_upload_of_a_complete_name(world: World) -> None:
+def test_status_new_upload_of_complete_name_shows_both(service: InMemoryService) -> None:
     """It is shown, with the finished file beside it, until it is complete itself."""
-    finished(world, bytes_of(CHUNK))
-    old = world.ledger.file(NS, NAME)
-    first = told(world)
-    world.clock.advance(1000)
-    client = Client(world, bytes_of(2 * CHUNK, seed=2))
-    client.begin(replace=True)
-    found = told(world)
-    assert (found.state, found.upload_id, found.size) == (Phase.PENDING, client.upload_id, 2 * CHUNK)
+    completed_client(service, seeded_bytes(CHUNK_BYTES))
+    old = service.upload_repository.get_file(NS, NAME)
+    first = read_status(service)
+    service.clock.advance(1000)
+    client = Client(service, seeded_bytes(2 * CHUNK_BYTES, seed=2))
+    client.start(replace_existing=True)
+    found = read_status(service)
+    assert (found.state, found.upload_id, found.size) == (UploadStatus.PENDING, client.upload_id, 2 * CHUNK_BYTES)
     assert (found.current_file, found.etag) == (old, None)
     assert found.version > first.version
-    client.send_all()
-    client.complete_patiently()
-    found = told(world)
-    assert (found.state, found.upload_id, found.current_file) == (Phase.COMPLETE, client.upload_id, None)
+    client.send_chunks()
+    client.complete_with_retries()
+    found = read_status(service)
+    assert (found.state, found.upload_id, found.current_file) == (UploadStatus.COMPLETE, client.upload_id, None)
 
 
-def test_a_cancelled_upload(world: World) -> None:
+def test_status_cancelled_upload_nothing_received(service: InMemoryService) -> None:
     """Nothing of it can be used any more, before and after its rows are cleared away; the file is shown beside it."""
-    finished(world, bytes_of(CHUNK))
-    file = world.ledger.file(NS, NAME)
-    client = Client(world, bytes_of(2 * CHUNK, seed=2))
-    client.begin(replace=True)
-    client.send(1)
-    world.clock.advance(1000)
+    completed_client(service, seeded_bytes(CHUNK_BYTES))
+    file = service.upload_repository.get_file(NS, NAME)
+    client = Client(service, seeded_bytes(2 * CHUNK_BYTES, seed=2))
+    client.start(replace_existing=True)
+    client.send_chunk(1)
+    service.clock.advance(1000)
     client.cancel()
-    found = told(world)
-    assert (found.state, found.upload_id, found.current_file) == (Phase.CANCELLED, client.upload_id, file)
+    found = read_status(service)
+    assert (found.state, found.upload_id, found.current_file) == (UploadStatus.CANCELLED, client.upload_id, file)
     assert (found.received_bytes, found.percent, found.missing, found.next_offset) == (0, 0.0, ((1, 2),), 0)
-    assert (found.updated_at, found.expires_at) == (world.clock.now, None)
-    world.ledger.erase_rows(client.upload_id, until=world.clock() + 1)
-    assert told(world) == found
+    assert (found.updated_at, found.expires_at) == (service.clock.now, None)
+    service.upload_repository.delete_upload_rows(client.upload_id, deadline=service.clock() + 1)
+    assert read_status(service) == found
 
 
-def test_expired_by_the_clock(world: World) -> None:
+def test_status_past_expiry_expired(service: InMemoryService) -> None:
     """To the millisecond, though no clean-up has run; and still so after one has."""
-    client = Client(world, bytes_of(2 * CHUNK))
-    client.begin()
-    client.send(1)
-    before = told(world)
-    world.clock.advance(DAY - 1)
-    assert told(world) == before
-    world.clock.advance(1)
-    found = told(world)
-    assert (found.state, found.received_bytes, found.expires_at) == (Phase.EXPIRED, 0, world.clock.now)
+    client = Client(service, seeded_bytes(2 * CHUNK_BYTES))
+    client.start()
+    client.send_chunk(1)
+    before = read_status(service)
+    service.clock.advance(DAY_MS - 1)
+    assert read_status(service) == before
+    service.clock.advance(1)
+    found = read_status(service)
+    assert (found.state, found.received_bytes, found.expires_at) == (UploadStatus.EXPIRED, 0, service.clock.now)
     assert found.version > before.version
-    world.clock.advance(1000)
-    world.sweep()
-    swept = told(world)
-    assert client.state() is State.EXPIRED
-    assert (swept.state, swept.missing) == (Phase.EXPIRED, ((1, 2),))
+    service.clock.advance(1000)
+    service.sweep()
+    swept = read_status(service)
+    assert client.state() is UploadState.EXPIRED
+    assert (swept.state, swept.missing) == (UploadStatus.EXPIRED, ((1, 2),))
 
 
-@pytest.mark.parametrize("direct", [False, True])
-def test_completing_has_everything(world: World, direct: bool) -> None:
+@pytest.mark.parametrize("presigned", [False, True])
+def test_status_completing_nothing_missing(service: InMemoryService, presigned: bool) -> None:
     """It does not expire, and S3 is not asked for parts that may be an object by now."""
-    client = Client(world, bytes_of(PART + CHUNK))
-    client.begin()
-    client.send_all(range(1, PER_PART + 1))
-    if direct:
-        client.put(client.sign(2), client.part(2))
+    client = Client(service, seeded_bytes(PART_BYTES + CHUNK_BYTES))
+    client.start()
+    client.send_chunks(range(1, CHUNKS_PER_PART + 1))
+    if presigned:
+        client.put_part(client.presign_part(2), client.part_body(2))
     else:
-        client.send(PER_PART + 1)
-    before = told(world)
-    upload = world.ledger.upload(client.upload_id)
+        client.send_chunk(CHUNKS_PER_PART + 1)
+    before = read_status(service)
+    upload = service.upload_repository.get_upload(client.upload_id)
     assert upload is not None
-    now = world.clock.now
-    world.ledger.lease(upload, attempt="a", until=now + 1, now=now, replace=False, crc32c=None)
-    world.clock.advance(8 * DAY)
-    log = Log()
-    found = status(world.new_engine(log=log), NS, NAME)
-    assert (found.state, found.percent, found.missing, found.expires_at) == (Phase.COMPLETING, 100.0, (), None)
+    now = service.clock.now
+    service.upload_repository.acquire_lease(
+        upload, lease_id="a", expires_at=now + 1, now=now, replace_existing=False, crc32c=None
+    )
+    service.clock.advance(8 * DAY_MS)
+    log = CallLog()
+    found = get_status(service.new_services(log=log), NS, NAME)
+    assert (found.state, found.percent, found.missing, found.expires_at) == (UploadStatus.COMPLETING, 100.0, (), None)
     assert found.version > before.version
-    assert log.methods == ["look_up", "upload"]
+    assert log.methods == ["get_name", "get_upload"]
 
 
-def test_completed_between_the_reads(world: World) -> None:
+def test_status_completed_between_reads_describes_file(service: InMemoryService) -> None:
     """Its name looked up while it was open, it is told by its file: never by none, and never by the one before."""
-    finished(world, bytes_of(5))
-    client = Client(world, bytes_of(CHUNK))
-    client.begin(replace=True)
-    client.send(1)
-    engine = world.new_engine(Script({("upload", 1): client.complete}))
-    found = status(engine, NS, NAME)
-    assert (found.upload_id, found.size, found.crc32c) == (client.upload_id, CHUNK, client.crc)
-    assert (found.state, found.current_file) == (Phase.COMPLETE, None)
+    completed_client(service, seeded_bytes(5))
+    client = Client(service, seeded_bytes(CHUNK_BYTES))
+    client.start(replace_existing=True)
+    client.send_chunk(1)
+    services = service.new_services(FaultPlan({("get_upload", 1): client.complete}))
+    found = get_status(services, NS, NAME)
+    assert (found.upload_id, found.size, found.crc32c) == (client.upload_id, CHUNK_BYTES, client.crc)
+    assert (found.state, found.current_file) == (UploadStatus.COMPLETE, None)
 
 
-def test_many_gaps_are_bounded(world: World) -> None:
+def test_status_many_missing_ranges_bounded(service: InMemoryService) -> None:
     """The largest list of ranges stays below what an answer may hold; the first ones are told."""
-    client = Client(world, b"")
-    client.begin()
-    upload = world.ledger.upload(client.upload_id)
+    client = Client(service, b"")
+    client.start()
+    upload = service.upload_repository.get_upload(client.upload_id)
     assert upload is not None
-    grid = Grid(300_000 * CHUNK, CHUNK, PER_PART)
-    bits = dict.fromkeys(range(grid.stripe_count), 0)
+    grid = ChunkLayout(300_000 * CHUNK_BYTES, CHUNK_BYTES, CHUNKS_PER_PART)
+    bits = dict.fromkeys(range(grid.shard_count), 0)
     for index in range(1, grid.chunk_count, 2):
-        bits[grid.stripe_of_part(grid.part_of_chunk(index))] |= 1 << grid.bit_of_chunk(index)
+        bits[grid.shard_for_part(grid.part_for_chunk(index))] |= 1 << grid.bit_for_chunk(index)
     stripes = {
-        number: replace(upload.stripes[0], stripe=number, bits=held, received=CHUNK * held.bit_count())
+        number: replace(upload.shards[0], index=number, bits=held, received_bytes=CHUNK_BYTES * held.bit_count())
         for number, held in bits.items()
     }
-    world.ledger.rows.sessions[client.upload_id] = replace(upload.session, grid=grid)
-    world.ledger.rows.stripes[client.upload_id] = stripes
-    found = told(world)
+    service.upload_repository.rows.records[client.upload_id] = replace(upload.record, layout=grid)
+    service.upload_repository.rows.shards[client.upload_id] = stripes
+    found = read_status(service)
     assert found.percent == 50.0
     assert len(found.missing) == 100_000
     assert found.missing[:2] == ((2, 2), (4, 4))
 
 
-def test_versions_only_grow(world: World) -> None:
+def test_status_version_only_grows(service: InMemoryService) -> None:
     """Through two uploads of a name, each event makes a newer version."""
     seen = []
     for seed in (1, 2):
-        client = Client(world, bytes_of(3 * CHUNK, seed=seed))
-        world.clock.advance(1000)
-        client.begin(replace=True)
-        seen.append(told(world).version)
+        client = Client(service, seeded_bytes(3 * CHUNK_BYTES, seed=seed))
+        service.clock.advance(1000)
+        client.start(replace_existing=True)
+        seen.append(read_status(service).version)
         for index in (3, 1, 2):
-            client.send(index)
-            seen.append(told(world).version)
-        client.complete_patiently()
-        seen.append(told(world).version)
+            client.send_chunk(index)
+            seen.append(read_status(service).version)
+        client.complete_with_retries()
+        seen.append(read_status(service).version)
     assert seen == sorted(set(seen))
 
 
-def test_the_namespaces_uploads(world: World) -> None:
+def test_list_uploads_only_open_by_pages(service: InMemoryService) -> None:
     """Those in progress, by pages; not the finished, the cancelled, the expired, nor another namespace's."""
     for name in ("old", "a", "b", "c", "d"):
         if name == "a":
-            world.clock.advance(DAY)
-        Client(world, bytes_of(2 * CHUNK), name=name).begin()
-    Client(world, bytes_of(CHUNK), name="other", ns="other").begin()
-    done = Client(world, bytes_of(CHUNK), name="b2")
-    done.begin()
-    done.send_all()
-    done.complete_patiently()
-    Client(world, b"", name="c").cancel()
-    replacing = Client(world, bytes_of(2 * CHUNK, seed=2), name="b2")
-    replacing.begin(replace=True)
-    replacing.send(2)
-    found: list[Status] = []
+            service.clock.advance(DAY_MS)
+        Client(service, seeded_bytes(2 * CHUNK_BYTES), name=name).start()
+    Client(service, seeded_bytes(CHUNK_BYTES), name="other", ns="other").start()
+    done = Client(service, seeded_bytes(CHUNK_BYTES), name="b2")
+    done.start()
+    done.send_chunks()
+    done.complete_with_retries()
+    Client(service, b"", name="c").cancel()
+    replacing = Client(service, seeded_bytes(2 * CHUNK_BYTES, seed=2), name="b2")
+    replacing.start(replace_existing=True)
+    replacing.send_chunk(2)
+    found: list[StatusReport] = []
     cursor = None
     for _ in range(10):
-        page = uploads(world.engine, NS, cursor, 2)
+        page = list_uploads(service.services, NS, cursor, 2)
         found += page.items
         cursor = page.cursor
         if cursor is None:
             break
     assert [item.filename for item in found] == ["a", "b", "b2", "d"]
-    assert [item.state for item in found] == [Phase.PENDING, Phase.PENDING, Phase.PARTIAL, Phase.PENDING]
-    assert found[2].current_file == world.ledger.file(NS, "b2")
-    assert found[2] == told(world, "b2")
+    assert [item.state for item in found] == [
+        UploadStatus.PENDING,
+        UploadStatus.PENDING,
+        UploadStatus.PARTIAL,
+        UploadStatus.PENDING,
+    ]
+    assert found[2].current_file == service.upload_repository.get_file(NS, "b2")
+    assert found[2] == read_status(service, "b2")

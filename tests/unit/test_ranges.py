@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferry.ranges import Ignored, Ranged, Satisfiable, Unsatisfiable, parse
+from ferry.ranges import Ignored, RangeResult, Satisfiable, Unsatisfiable, parse_range
 
 HUGE = "9" * 9_000
 
 # section, header, size, what it asks (a pair: satisfiable)
-TABLE: list[tuple[str, str | None, int, tuple[int, int] | type]] = [
+CASES: list[tuple[str, str | None, int, tuple[int, int] | type]] = [
     ("14.2", None, 10, Ignored),
     ("14.1.2", "bytes=0-0", 10, (0, 0)),
     ("14.1.2", "bytes=0-9", 10, (0, 9)),
@@ -70,18 +70,20 @@ TABLE: list[tuple[str, str | None, int, tuple[int, int] | type]] = [
 
 
 @pytest.mark.parametrize(
-    ("section", "header", "size", "asked"), TABLE, ids=[f"{i}-{row[0]}" for i, row in enumerate(TABLE)]
+    ("section", "header", "size", "expected"), CASES, ids=[f"{i}-{row[0]}" for i, row in enumerate(CASES)]
 )
-def test_a_range_header_means(section: str, header: str | None, size: int, asked: tuple[int, int] | type) -> None:
+def test_parse_range_cases_match_rfc(
+    section: str, header: str | None, size: int, expected: tuple[int, int] | type
+) -> None:
     """Each row is a header, a size, and what the section makes of them."""
-    found = parse(header, size)
-    if isinstance(asked, tuple):
-        assert found == Satisfiable(*asked, size)
+    found = parse_range(header, size)
+    if isinstance(expected, tuple):
+        assert found == Satisfiable(*expected, size)
     else:
-        assert isinstance(found, asked)
+        assert isinstance(found, expected)
 
 
-def test_content_range_is_written() -> None:
+def test_content_range_satisfiable_range_formatted() -> None:
     """Section 14.4: unit, positions, complete length."""
     part = Satisfiable(2, 4, 10)
     assert part.content_range == "bytes 2-4/10"
@@ -89,31 +91,31 @@ def test_content_range_is_written() -> None:
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
-def test_a_range_is_what_slicing_gives(first: int, last: int, size: int) -> None:
+def test_parse_range_any_positions_match_slice(first: int, last: int, size: int) -> None:
     """first-last names the bytes that Python's slice gives, and is unsatisfiable exactly when the slice is empty."""
     body = bytes(range(size))
-    asked = parse(f"bytes={first}-{last}", size)
+    asked = parse_range(f"bytes={first}-{last}", size)
     if last < first:
         assert isinstance(asked, Ignored)
     else:
-        assert _taken(asked, body) == body[first : last + 1]
+        assert _slice_of(asked, body) == body[first : last + 1]
 
 
 @given(st.integers(1, 60), st.integers(1, 50))
-def test_a_suffix_is_what_slicing_gives(length: int, size: int) -> None:
+def test_parse_range_suffix_matches_slice(length: int, size: int) -> None:
     """-length names the last bytes, or all."""
     body = bytes(range(size))
-    assert _taken(parse(f"bytes=-{length}", size), body) == body[-length:]
+    assert _slice_of(parse_range(f"bytes=-{length}", size), body) == body[-length:]
 
 
 @given(st.text(max_size=40), st.integers(0, 100))
-def test_no_header_breaks_it(value: str, size: int) -> None:
+def test_parse_range_any_text_never_raises(value: str, size: int) -> None:
     """Any text gives one of the three answers, and a satisfiable one lies within the file."""
     for header in (value, "bytes=" + value):
-        asked = parse(header, size)
+        asked = parse_range(header, size)
         if isinstance(asked, Satisfiable):
             assert 0 <= asked.first <= asked.last < size
 
 
-def _taken(asked: Ranged, body: bytes) -> bytes:
-    return body[asked.first : asked.last + 1] if isinstance(asked, Satisfiable) else b""
+def _slice_of(result: RangeResult, body: bytes) -> bytes:
+    return body[result.first : result.last + 1] if isinstance(result, Satisfiable) else b""

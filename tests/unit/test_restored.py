@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = sorted(path.name for path in (ROOT / "functions").iterdir() if (path / "app.py").is_file())
-IMPORT = """
+PROBE_SCRIPT = """
 import json
 import app
 from ferry import wiring
@@ -22,11 +22,11 @@ print(json.dumps(made))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_snapshot_holds_no_settings_clients_or_keys(function: str) -> None:
+def test_snapshot_holds_no_cached_state(function: str) -> None:
     """Loading a function's code makes nothing yet: no cache is filled, no clock was read, no connection is open."""
     paths = [str(ROOT / "functions" / function), str(ROOT / "layers/common")]
     done = subprocess.run(
-        [sys.executable, "-c", IMPORT],
+        [sys.executable, "-c", PROBE_SCRIPT],
         env={"PYTHONPATH": ":".join(paths), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
@@ -35,7 +35,7 @@ def test_a_snapshot_holds_no_settings_clients_or_keys(function: str) -> None:
     assert json.loads(done.stdout) == []
 
 
-def test_nothing_random_comes_from_a_seed_that_copies_share() -> None:
+def test_random_module_is_not_used() -> None:
     """Ids and tokens come from the system's source, which a restored copy asks anew; `random` would repeat itself."""
     for path in (ROOT / "layers/common/ferry").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -45,13 +45,13 @@ def test_nothing_random_comes_from_a_seed_that_copies_share() -> None:
             assert "random" not in names, f"{path.name} imports random: use secrets"
 
 
-def test_caches_age_by_a_clock_that_goes_on_while_they_are_frozen() -> None:
+def test_caches_do_not_use_monotonic_clock() -> None:
     """The monotonic clock of a restored copy goes on from where it was frozen; the wall's does not."""
     for path in (ROOT / "layers/common/ferry").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr in ("monotonic", "monotonic_ns"):
-                assert path.name in TIMED, f"{path.name} reads the monotonic clock: a cache must not"
+                assert path.name in MONOTONIC_CLOCK_USERS, f"{path.name} reads the monotonic clock: a cache must not"
 
 
-TIMED = frozenset({"app.py"})
+MONOTONIC_CLOCK_USERS = frozenset({"app.py"})
 """Modules that measure how long one call takes, within that call."""

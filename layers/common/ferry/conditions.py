@@ -31,7 +31,7 @@ _DATES = (
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Outcome(Enum):
+class PreconditionResult(Enum):
     """What the conditions say of a request: do it, 304, or 412."""
 
     PROCEED = "proceed"
@@ -59,55 +59,57 @@ class Validators:
     """
 
     etag: str
-    modified: int
-    since: int | None = None
+    last_modified_seconds: int
+    current_since_seconds: int | None = None
 
-    def unchanged_since(self, date: int) -> bool:
+    def unchanged_since(self, epoch_seconds: int) -> bool:
         """Whether who had the file at `date`, or has one of that very date, has this one."""
-        return date == self.modified or date > (self.modified if self.since is None else self.since)
+        return epoch_seconds == self.last_modified_seconds or epoch_seconds > (
+            self.last_modified_seconds if self.current_since_seconds is None else self.current_since_seconds
+        )
 
 
-def evaluate(conditions: Conditions, current: Validators, now: int) -> Outcome:
+def evaluate_preconditions(conditions: Conditions, current: Validators, now_seconds: int) -> PreconditionResult:
     """The preconditions in the order of section 13.2.2. `now` (seconds) is what two-digit years are read by.
 
     A date that is none is passed over (sections 13.1.3 and 13.1.4); a list of tags that is none matches nothing,
     which errs on the side of 412 for If-Match and of sending the file for If-None-Match.
     """
     if conditions.if_match is not None:
-        if not _matches(conditions.if_match, current.etag, weakly=False):
-            return Outcome.FAILED
+        if not _matches_etag(conditions.if_match, current.etag, allow_weak=False):
+            return PreconditionResult.FAILED
     elif conditions.if_unmodified_since is not None:
-        since = parse_date(conditions.if_unmodified_since, now)
+        since = parse_http_date(conditions.if_unmodified_since, now_seconds)
         if since is not None and not current.unchanged_since(since):
-            return Outcome.FAILED
+            return PreconditionResult.FAILED
     if conditions.if_none_match is not None:
-        if _matches(conditions.if_none_match, current.etag, weakly=True):
-            return Outcome.NOT_MODIFIED
+        if _matches_etag(conditions.if_none_match, current.etag, allow_weak=True):
+            return PreconditionResult.NOT_MODIFIED
     elif conditions.if_modified_since is not None:
-        since = parse_date(conditions.if_modified_since, now)
+        since = parse_http_date(conditions.if_modified_since, now_seconds)
         if since is not None and current.unchanged_since(since):
-            return Outcome.NOT_MODIFIED
-    return Outcome.PROCEED
+            return PreconditionResult.NOT_MODIFIED
+    return PreconditionResult.PROCEED
 
 
-def range_applies(if_range: str | None, current: Validators, now: int) -> bool:
+def if_range_matches(if_range: str | None, current: Validators, now_seconds: int) -> bool:
     """Whether Range counts beside this If-Range (section 13.1.5): none, the same strong tag, or the very date."""
     if if_range is None:
         return True
     value = if_range.strip(" \t")
     if _TAG.fullmatch(value):
         return value == current.etag
-    return parse_date(value, now) == current.modified
+    return parse_http_date(value, now_seconds) == current.last_modified_seconds
 
 
-def _matches(value: str, etag: str, *, weakly: bool) -> bool:
+def _matches_etag(value: str, etag: str, *, allow_weak: bool) -> bool:
     """Whether `*` or a list of tags names this one; strongly a weak tag names none (section 8.8.3.2)."""
     if value.strip(" \t") == "*":
         return True
-    return any(tag == etag and (weakly or not weak) for weak, tag in _tags(value))
+    return any(tag == etag and (allow_weak or not weak) for weak, tag in _parse_etags(value))
 
 
-def _tags(value: str) -> list[tuple[bool, str]]:
+def _parse_etags(value: str) -> list[tuple[bool, str]]:
     """A list's tags, as (weak, tag in quotes), without its empty members (section 5.6.1.2). Malformed: none at all."""
     tags = []
     at = len(value) - len(value.lstrip(" \t,"))
@@ -121,7 +123,7 @@ def _tags(value: str) -> list[tuple[bool, str]]:
     return tags
 
 
-def parse_date(value: str, now: int) -> int | None:
+def parse_http_date(value: str, now_seconds: int) -> int | None:
     """An HTTP-date of section 5.6.7 in seconds since the epoch, or None when it is none.
 
     A year of two digits that would be over 50 years after `now` is the one a century before.
@@ -134,30 +136,30 @@ def parse_date(value: str, now: int) -> int | None:
         day, hour, minute, second = (int(found[part]) for part in ("day", "hour", "minute", "second"))
         try:
             at = datetime(
-                _full_year(year, now) if len(found["year"]) == 2 else year, month, day, hour, minute, tzinfo=UTC
+                _full_year(year, now_seconds) if len(found["year"]) == 2 else year, month, day, hour, minute, tzinfo=UTC
             )
         except ValueError:
             return None
         # A leap second is the 60th, which datetime does not know.
-        return _seconds(at) + second if second <= 60 else None
+        return _to_epoch_seconds(at) + second if second <= 60 else None
     return None
 
 
-def format_date(moment: int) -> str:
+def format_http_date(epoch_seconds: int) -> str:
     """Seconds since the epoch as an IMF-fixdate (section 5.6.7), in no locale but its own."""
-    at = _instant(moment)
+    at = _to_datetime(epoch_seconds)
     return f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} {at:%H:%M:%S} GMT"
 
 
-def _full_year(two_digits: int, now: int) -> int:
-    this_year = _instant(now).year
+def _full_year(two_digits: int, now_seconds: int) -> int:
+    this_year = _to_datetime(now_seconds).year
     year = this_year // 100 * 100 + two_digits
     return year - 100 if year > this_year + 50 else year
 
 
-def _instant(moment: int) -> datetime:
-    return _EPOCH + timedelta(seconds=moment)
+def _to_datetime(epoch_seconds: int) -> datetime:
+    return _EPOCH + timedelta(seconds=epoch_seconds)
 
 
-def _seconds(at: datetime) -> int:
+def _to_epoch_seconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(seconds=1)

@@ -19,10 +19,10 @@ import google_crc32c
 
 from ferry.errors import ChecksumMismatch, ChecksumUnsupported, InvalidField
 
-CLAIM_BYTES = 16
+SHA256_PREFIX_BYTES = 16
 _POLYNOMIAL = 0x82F63B78  # CRC32C, bit-reflected (RFC 3720 appendix B.4)
 
-_SIZES: Mapping[str, int] = {"crc32": 4, "crc32c": 4, "md5": 16, "sha256": 32, "sha512": 64}
+_DIGEST_BYTES: Mapping[str, int] = {"crc32": 4, "crc32c": 4, "md5": 16, "sha256": 32, "sha512": 64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ def crc32c(body: bytes, crc: int = 0) -> int:
     return int(google_crc32c.extend(crc, body))
 
 
-def claim_digest(body: bytes) -> bytes:
+def sha256_prefix(body: bytes) -> bytes:
     """What a claim holds of a chunk: the first 16 bytes of its SHA-256."""
-    return hashlib.sha256(body).digest()[:CLAIM_BYTES]
+    return hashlib.sha256(body).digest()[:SHA256_PREFIX_BYTES]
 
 
-def verify(body: bytes, digests: Iterable[Digest]) -> None:
+def verify_digests(body: bytes, digests: Iterable[Digest]) -> None:
     """Check every digest over `body`.
 
     Raises:
@@ -54,10 +54,12 @@ def verify(body: bytes, digests: Iterable[Digest]) -> None:
         ChecksumMismatch: it is the digest of other bytes.
     """
     for digest in digests:
-        if digest.algorithm not in _SIZES:
-            raise ChecksumUnsupported(f"use one of {', '.join(sorted(_SIZES))}")
-        if len(digest.value) != _SIZES[digest.algorithm]:
-            raise InvalidField.at("checksum", f"a {digest.algorithm} has {_SIZES[digest.algorithm]} bytes")
+        if digest.algorithm not in _DIGEST_BYTES:
+            raise ChecksumUnsupported(f"use one of {', '.join(sorted(_DIGEST_BYTES))}")
+        if len(digest.value) != _DIGEST_BYTES[digest.algorithm]:
+            raise InvalidField.for_member(
+                "checksum", f"a {digest.algorithm} has {_DIGEST_BYTES[digest.algorithm]} bytes"
+            )
         if not hmac.compare_digest(_COMPUTE[digest.algorithm](body), digest.value):
             raise ChecksumMismatch(f"the bytes that arrived do not have that {digest.algorithm}; send them again")
 
@@ -71,12 +73,12 @@ _COMPUTE: Mapping[str, Callable[[bytes], bytes]] = {
 }
 
 
-def crc_to_base64(crc: int) -> str:
+def crc32c_to_base64(crc: int) -> str:
     """As S3 writes it: big-endian, base64."""
     return base64.b64encode(crc.to_bytes(4, "big")).decode()
 
 
-def crc_from_base64(value: str) -> int:
+def crc32c_from_base64(value: str) -> int:
     """Raises `ValueError` unless it is the base64 of four bytes."""
     try:
         raw = base64.b64decode(value, validate=True)
@@ -87,7 +89,7 @@ def crc_from_base64(value: str) -> int:
     return int.from_bytes(raw, "big")
 
 
-def combine(first: int, second: int, second_length: int) -> int:
+def combine_crc32c(first: int, second: int, second_length: int) -> int:
     """The CRC32C of two pieces joined, from theirs and the second's length in bytes.
 
     Appending n zero bytes is a linear map over GF(2) on the register, here its matrix for n = 2^k is squared from the
@@ -96,21 +98,21 @@ def combine(first: int, second: int, second_length: int) -> int:
     bit = 0
     while second_length:
         if second_length & 1:
-            first = _apply(_zeros_operator(bit), first)
+            first = _multiply(_zeros_operator(bit), first)
         second_length >>= 1
         bit += 1
     return first ^ second
 
 
-def combine_all(pieces: Iterable[tuple[int, int]]) -> int:
+def combine_crc32c_all(pieces: Iterable[tuple[int, int]]) -> int:
     """The CRC32C of pieces in order, each given as (CRC, length in bytes)."""
     total = 0
     for crc, length in pieces:
-        total = combine(total, crc, length)
+        total = combine_crc32c(total, crc, length)
     return total
 
 
-def _apply(matrix: tuple[int, ...], vector: int) -> int:
+def _multiply(matrix: tuple[int, ...], vector: int) -> int:
     result = 0
     for row in matrix:
         if vector & 1:
@@ -127,7 +129,7 @@ def _zeros_operator(power: int) -> tuple[int, ...]:
     if power == 0:
         matrix = tuple([_POLYNOMIAL] + [1 << bit for bit in range(31)])
         for _ in range(3):
-            matrix = tuple(_apply(matrix, row) for row in matrix)
+            matrix = tuple(_multiply(matrix, row) for row in matrix)
         return matrix
     half = _zeros_operator(power - 1)
-    return tuple(_apply(half, row) for row in half)
+    return tuple(_multiply(half, row) for row in half)

@@ -16,23 +16,23 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ferry import conditions, ranges
-from ferry.conditions import Conditions, Outcome, Validators
-from ferry.digests import crc_to_base64
+from ferry.conditions import Conditions, PreconditionResult, Validators
+from ferry.digests import crc32c_to_base64
 from ferry.disposition import attachment
-from ferry.engine import SECOND, Engine
+from ferry.engine import SECOND_MS, Services
 from ferry.errors import BackendUnavailable, FileNotFound, PreconditionFailed, RangeNotSatisfiable
 from ferry.grid import MIB
 from ferry.model import File, object_key
 
-MAX_INLINE = 4 * MIB
+MAX_INLINE_BYTES = 4 * MIB
 """The most bytes that pass a function: in base64 they still are below the platform's 6 MB."""
 
 # An object outlives its file by a day. Should it be gone all the same, the name was given another file while this
 # request slept.
-_LOOKS = 2
+_MAX_READS = 2
 
 
-class Kind(Enum):
+class ResponseKind(Enum):
     """What an answer is: the file or a part of it inline, its headers alone, 304, a redirect, or a URL to be told."""
 
     WHOLE = "whole"
@@ -40,7 +40,7 @@ class Kind(Enum):
     HEADERS = "headers"
     NOT_MODIFIED = "not modified"
     REDIRECT = "redirect"
-    DESCRIBED = "described"
+    LINK = "link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class DownloadRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class PresignedLink:
     """Where the file can be fetched without a token, until `expires_at` (epoch milliseconds)."""
 
     url: str
@@ -65,20 +65,20 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DownloadResponse:
     """What to answer. `headers` are complete for the kind, Content-Length and Location included.
 
     `body` is there for WHOLE and PART only, `link` for REDIRECT and DESCRIBED.
     """
 
-    kind: Kind
+    kind: ResponseKind
     file: File
     headers: Mapping[str, str]
     body: bytes | None = None
-    link: Link | None = None
+    link: PresignedLink | None = None
 
 
-def download(engine: Engine, ns: str, name: str, request: DownloadRequest) -> Answer:
+def download(services: Services, ns: str, name: str, request: DownloadRequest) -> DownloadResponse:
     """Answer a GET or HEAD for the file of that name.
 
     Raises:
@@ -87,110 +87,121 @@ def download(engine: Engine, ns: str, name: str, request: DownloadRequest) -> An
         RangeNotSatisfiable: the file has no byte in the range; `extra["size"]` is its size.
         BackendUnavailable: its bytes could not be read.
     """
-    for _ in range(_LOOKS):
-        file = engine.ledger.file(ns, name)
+    for _ in range(_MAX_READS):
+        file = services.upload_repository.get_file(ns, name)
         if file is None:
             raise FileNotFound
-        answer = _answer(engine, file, request)
+        answer = _build_response(services, file, request)
         if answer is not None:
             return answer
     raise BackendUnavailable("The bytes of this file cannot be read at the moment; try again.")
 
 
-def _answer(engine: Engine, file: File, request: DownloadRequest) -> Answer | None:
+def _build_response(services: Services, file: File, request: DownloadRequest) -> DownloadResponse | None:
     """The answer as far as this file goes, or None when its object is gone."""
-    now = engine.clock() // SECOND
-    current = Validators(file.etag, file.last_modified, since=file.uploaded_at // SECOND)
-    outcome = conditions.evaluate(request.conditions, current, now)
-    if outcome is Outcome.FAILED:
+    now = services.clock() // SECOND_MS
+    current = Validators(file.etag, file.last_modified_seconds, current_since_seconds=file.uploaded_at // SECOND_MS)
+    outcome = conditions.evaluate_preconditions(request.conditions, current, now)
+    if outcome is PreconditionResult.FAILED:
         raise PreconditionFailed
-    if outcome is Outcome.NOT_MODIFIED:
-        return Answer(Kind.NOT_MODIFIED, file, _validators(current))
+    if outcome is PreconditionResult.NOT_MODIFIED:
+        return DownloadResponse(ResponseKind.NOT_MODIFIED, file, _validator_headers(current))
     if request.head:
-        return Answer(Kind.HEADERS, file, _representation(file, current, file.size))
-    asked: ranges.Ranged = ranges.Ignored()
-    if conditions.range_applies(request.conditions.if_range, current, now):
-        asked = ranges.parse(request.range, file.size)
+        return DownloadResponse(ResponseKind.HEADERS, file, _representation_headers(file, current, file.size))
+    asked: ranges.RangeResult = ranges.Ignored()
+    if conditions.if_range_matches(request.conditions.if_range, current, now):
+        asked = ranges.parse_range(request.range, file.size)
     if isinstance(asked, ranges.Unsatisfiable):
         raise RangeNotSatisfiable(f"The file has {file.size} bytes.", size=file.size)
     if not request.redirect:
-        return Answer(Kind.DESCRIBED, file, _SECRET, link=_link(engine, file))
+        return DownloadResponse(ResponseKind.LINK, file, _NO_STORE_HEADERS, link=_presign_link(services, file))
     if isinstance(asked, ranges.Satisfiable):
-        return _part(engine, file, current, asked)
-    return _whole(engine, file, current)
+        return _range_response(services, file, current, asked)
+    return _whole_response(services, file, current)
 
 
-def _whole(engine: Engine, file: File, current: Validators) -> Answer | None:
-    if file.size > MAX_INLINE:
-        return _redirect(engine, file, current)
-    body = engine.objects.get(object_key(file.upload_id)) if file.size else b""
+def _whole_response(services: Services, file: File, current: Validators) -> DownloadResponse | None:
+    if file.size > MAX_INLINE_BYTES:
+        return _redirect_response(services, file, current)
+    body = services.object_store.get(object_key(file.upload_id)) if file.size else b""
     if body is None:
         return None
-    return Answer(Kind.WHOLE, file, _representation(file, current, file.size), body=_all_of(body, file.size))
-
-
-def _part(engine: Engine, file: File, current: Validators, asked: ranges.Satisfiable) -> Answer | None:
-    if asked.length > MAX_INLINE:
-        return _redirect(engine, file, current)
-    body = engine.objects.get(object_key(file.upload_id), asked.first, asked.last)
-    if body is None:
-        return None
-    headers = _representation(file, current, asked.length) | {"Content-Range": asked.content_range}
-    return Answer(Kind.PART, file, headers, body=_all_of(body, asked.length))
-
-
-def _redirect(engine: Engine, file: File, current: Validators) -> Answer:
-    link = _link(engine, file)
-    headers = (
-        _validators(current) | {"Repr-Digest": _digest(file), "Accept-Ranges": "bytes", "Location": link.url} | _SECRET
+    return DownloadResponse(
+        ResponseKind.WHOLE,
+        file,
+        _representation_headers(file, current, file.size),
+        body=_require_length(body, file.size),
     )
-    return Answer(Kind.REDIRECT, file, headers, link=link)
 
 
-def _link(engine: Engine, file: File) -> Link:
+def _range_response(
+    services: Services, file: File, current: Validators, requested_range: ranges.Satisfiable
+) -> DownloadResponse | None:
+    if requested_range.length > MAX_INLINE_BYTES:
+        return _redirect_response(services, file, current)
+    body = services.object_store.get(object_key(file.upload_id), requested_range.first, requested_range.last)
+    if body is None:
+        return None
+    headers = _representation_headers(file, current, requested_range.length) | {
+        "Content-Range": requested_range.content_range
+    }
+    return DownloadResponse(ResponseKind.PART, file, headers, body=_require_length(body, requested_range.length))
+
+
+def _redirect_response(services: Services, file: File, current: Validators) -> DownloadResponse:
+    link = _presign_link(services, file)
+    headers = (
+        _validator_headers(current)
+        | {"Repr-Digest": _repr_digest(file), "Accept-Ranges": "bytes", "Location": link.url}
+        | _NO_STORE_HEADERS
+    )
+    return DownloadResponse(ResponseKind.REDIRECT, file, headers, link=link)
+
+
+def _presign_link(services: Services, file: File) -> PresignedLink:
     """A URL that answers with the same headers as an inline answer; it needs the client's own Range once more."""
-    expires_at = engine.clock() + engine.url_lifetime * SECOND
-    url = engine.objects.presign_get(
+    expires_at = services.clock() + services.presigned_url_ttl_seconds * SECOND_MS
+    url = services.object_store.presign_get(
         object_key(file.upload_id),
         content_type=file.content_type,
         disposition=attachment(file.name),
-        lifetime=engine.url_lifetime,
+        ttl_seconds=services.presigned_url_ttl_seconds,
     )
-    return Link(url, expires_at)
+    return PresignedLink(url, expires_at)
 
 
-def _all_of(body: bytes, length: int) -> bytes:
+def _require_length(body: bytes, length: int) -> bytes:
     if len(body) != length:
         raise BackendUnavailable("The store sent another number of bytes than the file has; try again.")
     return body
 
 
 # A URL is a key to the file for as long as it lives: no cache may keep it.
-_SECRET: dict[str, str] = {"Cache-Control": "private, no-store"}
+_NO_STORE_HEADERS: dict[str, str] = {"Cache-Control": "private, no-store"}
 
 
-def _validators(current: Validators) -> dict[str, str]:
+def _validator_headers(current: Validators) -> dict[str, str]:
     """What a 304 says (RFC 9110 section 15.4.5). Caches may keep it, for one user, and must ask before each use."""
     return {
         "ETag": current.etag,
-        "Last-Modified": conditions.format_date(current.modified),
+        "Last-Modified": conditions.format_http_date(current.last_modified_seconds),
         "Cache-Control": "private, no-cache",
     }
 
 
-def _representation(file: File, current: Validators, length: int) -> dict[str, str]:
+def _representation_headers(file: File, current: Validators, length: int) -> dict[str, str]:
     """The headers of the file, or of `length` bytes of it. Whatever its type, a browser saves it and runs nothing."""
-    return _validators(current) | {
+    return _validator_headers(current) | {
         "Accept-Ranges": "bytes",
         "Content-Type": file.content_type,
         "Content-Length": str(length),
         "Content-Disposition": attachment(file.name),
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
-        "Repr-Digest": _digest(file),
+        "Repr-Digest": _repr_digest(file),
     }
 
 
-def _digest(file: File) -> str:
+def _repr_digest(file: File) -> str:
     """Over the whole file, whatever part of it is sent (RFC 9530 section 3), as a dictionary of RFC 8941."""
-    return f"crc32c=:{crc_to_base64(file.crc32c)}:"
+    return f"crc32c=:{crc32c_to_base64(file.crc32c)}:"

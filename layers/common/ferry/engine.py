@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ferry.outbound import Events, Seats, Worker
-from ferry.ports import Clock, Ledger, ObjectStore
+from ferry.outbound import CompletionQueue, EventPublisher, PermitPool
+from ferry.ports import Clock, ObjectStore, UploadRepository
 
-SECOND = 1_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
+SECOND_MS = 1_000
+MINUTE_MS = 60 * SECOND_MS
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
 
 
 def new_id() -> str:
@@ -21,13 +21,13 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-class SlotHints:
+class UploadIdCache:
     """Which upload a name had last, for a warm function: saves a read, and is believed only once the session confirms
     it.
     """
 
-    def __init__(self, limit: int = 256) -> None:
-        self._limit = limit
+    def __init__(self, max_entries: int = 256) -> None:
+        self._max_entries = max_entries
         self._ids: dict[tuple[str, str], str] = {}
 
     def get(self, ns: str, name: str) -> str | None:
@@ -35,20 +35,20 @@ class SlotHints:
 
     def put(self, ns: str, name: str, upload_id: str) -> None:
         self._ids.pop((ns, name), None)
-        if len(self._ids) >= self._limit:
+        if len(self._ids) >= self._max_entries:
             self._ids.pop(next(iter(self._ids)))
         self._ids[ns, name] = upload_id
 
 
-class NoWorker:
+class NullCompletionQueue:
     """A `ferry.outbound.Worker` where there is none: leases lapse, and the sweep over those goes on."""
 
-    def finish(self, upload_id: str, attempt: str) -> None:
+    def enqueue(self, upload_id: str, lease_id: str) -> None:
         """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class Services:
     """`session_idle`, `session_max_age`, `lease` and `mending` are milliseconds, `url_lifetime` seconds.
 
     `lease` must outlive the function that takes one: longer than its time-out. `mending` is how long one attempt at a
@@ -57,18 +57,18 @@ class Engine:
     Without `events` nobody is told anything, and nothing is noted to be told.
     """
 
-    ledger: Ledger
-    objects: ObjectStore
-    worker: Worker
+    upload_repository: UploadRepository
+    object_store: ObjectStore
+    completion_queue: CompletionQueue
     clock: Clock
-    session_idle: int
-    session_max_age: int
-    url_lifetime: int
+    upload_idle_timeout_ms: int
+    upload_max_age_ms: int
+    presigned_url_ttl_seconds: int
     new_id: Callable[[], str] = new_id
     sleep: Callable[[float], None] = time.sleep
-    lease: int = 35 * SECOND
-    mending: int = 12 * SECOND
-    keep_objects: int = 35 * DAY
-    hints: SlotHints = field(default_factory=SlotHints)
-    seats: Seats | None = None
-    events: Events | None = None
+    lease_duration_ms: int = 35 * SECOND_MS
+    assembly_budget_ms: int = 12 * SECOND_MS
+    orphan_retention_ms: int = 35 * DAY_MS
+    upload_id_cache: UploadIdCache = field(default_factory=UploadIdCache)
+    permit_pool: PermitPool | None = None
+    event_publisher: EventPublisher | None = None

@@ -65,7 +65,7 @@ class InvalidField(InvalidRequest):
         super().__init__(detail or self.title, errors=list(errors))
 
     @classmethod
-    def at(cls, loc: str, msg: str) -> InvalidField:
+    def for_member(cls, loc: str, msg: str) -> InvalidField:
         """The common case: one member, one sentence."""
         return cls([{"loc": [loc], "msg": msg}], detail=f"{loc}: {msg}")
 
@@ -121,22 +121,22 @@ class ChunkTooLarge(InvalidRequest):
     title = "A chunk has at most 4,194,304 bytes"
 
 
-class Unauthorized(FerryError):
+class AuthError(FerryError):
     code = "unauthorized"
     title = "Not allowed"
 
 
-class MissingToken(Unauthorized):
+class MissingToken(AuthError):
     code = "missing_token"
     title = "Send an access token: Authorization: Bearer <token>"
 
 
-class InvalidToken(Unauthorized):
+class InvalidToken(AuthError):
     code = "invalid_token"
     title = "The access token is not valid; ask for a new one"
 
 
-class InsufficientScope(Unauthorized):
+class InsufficientScope(AuthError):
     """`extra["scope"]` is the scope that would have been enough."""
 
     code = "insufficient_scope"
@@ -181,12 +181,12 @@ class UploadIncomplete(Conflict):
     title = "Bytes are missing"
 
 
-class UploadCompleting(Conflict):
+class CompletionInProgress(Conflict):
     code = "upload_completing"
     title = "The upload is being completed"
 
 
-class UploadComplete(Conflict):
+class UploadAlreadyComplete(Conflict):
     code = "upload_complete"
     title = "The upload is complete"
 

@@ -13,22 +13,22 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
-MIN_CHUNK_SIZE = 64 * KIB
-MAX_CHUNK_SIZE = 4 * MIB
-MIN_PART_SIZE = 5 * MIB
-MAX_PART_SIZE = 5 * GIB
+MIN_CHUNK_BYTES = 64 * KIB
+MAX_CHUNK_BYTES = 4 * MIB
+MIN_PART_BYTES = 5 * MIB
+MAX_PART_BYTES = 5 * GIB
 MAX_PARTS = 10_000
-DEFAULT_PART_SIZE = 8 * MIB
-MAX_ASSEMBLED_PART_SIZE = 32 * MIB
-MAX_FILE_SIZE = MAX_PARTS * MAX_PART_SIZE
-CHUNKS_PER_STRIPE = 3_072
-MAX_STRIPES = 90
+DEFAULT_PART_BYTES = 8 * MIB
+MAX_ASSEMBLED_PART_BYTES = 32 * MIB
+MAX_FILE_BYTES = MAX_PARTS * MAX_PART_BYTES
+CHUNKS_PER_SHARD = 3_072
+MAX_SHARDS = 90
 
 Range = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class ChunkLayout:
     """How a file of `size` bytes is cut. `chunks_per_part` × `chunk_size` is the part size."""
 
     size: int
@@ -36,7 +36,7 @@ class Grid:
     chunks_per_part: int
 
     @classmethod
-    def plan(cls, size: int, chunk_size: int = MAX_CHUNK_SIZE) -> Grid:
+    def plan(cls, size: int, chunk_size: int = MAX_CHUNK_BYTES) -> ChunkLayout:
         """The grid for a new upload: parts of at least 8 MiB, growing with the file so that 10,000 suffice.
 
         A chunk size too small for the file (more than 276,480 chunks) is doubled until it is not, or is 4 MiB.
@@ -44,13 +44,13 @@ class Grid:
         Raises:
             ValueError: the size or the chunk size is outside the limits.
         """
-        if not 0 <= size <= MAX_FILE_SIZE:
-            raise ValueError(f"size must be between 0 and {MAX_FILE_SIZE} bytes")
-        if not MIN_CHUNK_SIZE <= chunk_size <= MAX_CHUNK_SIZE or chunk_size & (chunk_size - 1):
-            raise ValueError(f"chunk_size must be a power of two from {MIN_CHUNK_SIZE} to {MAX_CHUNK_SIZE}")
-        while chunk_size < MAX_CHUNK_SIZE and size > chunk_size * CHUNKS_PER_STRIPE * MAX_STRIPES:
+        if not 0 <= size <= MAX_FILE_BYTES:
+            raise ValueError(f"size must be between 0 and {MAX_FILE_BYTES} bytes")
+        if not MIN_CHUNK_BYTES <= chunk_size <= MAX_CHUNK_BYTES or chunk_size & (chunk_size - 1):
+            raise ValueError(f"chunk_size must be a power of two from {MIN_CHUNK_BYTES} to {MAX_CHUNK_BYTES}")
+        while chunk_size < MAX_CHUNK_BYTES and size > chunk_size * CHUNKS_PER_SHARD * MAX_SHARDS:
             chunk_size *= 2
-        least = max(DEFAULT_PART_SIZE, -(-size // MAX_PARTS))
+        least = max(DEFAULT_PART_BYTES, -(-size // MAX_PARTS))
         return cls(size, chunk_size, -(-least // chunk_size))
 
     @property
@@ -66,51 +66,51 @@ class Grid:
         return -(-self.size // self.part_size)
 
     @property
-    def assembles(self) -> bool:
+    def supports_chunks(self) -> bool:
         """Whether parts are small enough to be built from chunks in a function's memory."""
-        return self.part_size <= MAX_ASSEMBLED_PART_SIZE
+        return self.part_size <= MAX_ASSEMBLED_PART_BYTES
 
     @property
-    def stripe_count(self) -> int:
+    def shard_count(self) -> int:
         """Into how many rows the progress of the upload is split."""
-        if not self.assembles:
+        if not self.supports_chunks:
             return 1
-        return max(1, min(MAX_STRIPES, -(-self.chunk_count // CHUNKS_PER_STRIPE)))
+        return max(1, min(MAX_SHARDS, -(-self.chunk_count // CHUNKS_PER_SHARD)))
 
-    def length_of_chunk(self, index: int) -> int:
-        return min(self.chunk_size, self.size - (index - 1) * self.chunk_size)
+    def chunk_length(self, chunk_index: int) -> int:
+        return min(self.chunk_size, self.size - (chunk_index - 1) * self.chunk_size)
 
-    def length_of_part(self, number: int) -> int:
-        return min(self.part_size, self.size - (number - 1) * self.part_size)
+    def part_length(self, part_number: int) -> int:
+        return min(self.part_size, self.size - (part_number - 1) * self.part_size)
 
-    def part_of_chunk(self, index: int) -> int:
-        return (index - 1) // self.chunks_per_part + 1
+    def part_for_chunk(self, chunk_index: int) -> int:
+        return (chunk_index - 1) // self.chunks_per_part + 1
 
-    def chunks_of_part(self, number: int) -> range:
-        first = (number - 1) * self.chunks_per_part + 1
+    def chunks_in_part(self, part_number: int) -> range:
+        first = (part_number - 1) * self.chunks_per_part + 1
         return range(first, min(first + self.chunks_per_part, self.chunk_count + 1))
 
-    def stripe_of_part(self, number: int) -> int:
-        return (number - 1) % self.stripe_count
+    def shard_for_part(self, part_number: int) -> int:
+        return (part_number - 1) % self.shard_count
 
-    def bit_of_chunk(self, index: int) -> int:
+    def bit_for_chunk(self, chunk_index: int) -> int:
         """Where a chunk's bit lies in the bitmap of its part's stripe."""
-        part, offset = divmod(index - 1, self.chunks_per_part)
-        return part // self.stripe_count * self.chunks_per_part + offset
+        part, offset = divmod(chunk_index - 1, self.chunks_per_part)
+        return part // self.shard_count * self.chunks_per_part + offset
 
-    def chunk_of_bit(self, stripe: int, bit: int) -> int:
+    def chunk_for_bit(self, shard_index: int, bit: int) -> int:
         """The inverse of `bit_of_chunk`, within one stripe."""
         row, offset = divmod(bit, self.chunks_per_part)
-        return (row * self.stripe_count + stripe) * self.chunks_per_part + offset + 1
+        return (row * self.shard_count + shard_index) * self.chunks_per_part + offset + 1
 
-    def has_chunk(self, index: int) -> bool:
-        return 1 <= index <= self.chunk_count
+    def has_chunk(self, chunk_index: int) -> bool:
+        return 1 <= chunk_index <= self.chunk_count
 
-    def has_part(self, number: int) -> bool:
-        return 1 <= number <= self.part_count
+    def has_part(self, part_number: int) -> bool:
+        return 1 <= part_number <= self.part_count
 
 
-def ranges_of(numbers: Iterable[int]) -> Iterator[Range]:
+def to_ranges(numbers: Iterable[int]) -> Iterator[Range]:
     """Ascending numbers as inclusive ranges: 1, 2, 3, 7 gives (1, 3), (7, 7)."""
     first = last = None
     for number in numbers:
@@ -124,7 +124,7 @@ def ranges_of(numbers: Iterable[int]) -> Iterator[Range]:
         yield first, last
 
 
-def gaps_in(ranges: Iterable[Range], last: int) -> Iterator[Range]:
+def missing_ranges(ranges: Iterable[Range], last: int) -> Iterator[Range]:
     """What ascending, disjoint `ranges` leave of 1..`last`."""
     at = 1
     for start, end in ranges:

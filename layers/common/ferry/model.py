@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from ferry.grid import Grid
+from ferry.grid import ChunkLayout
 
 
-class State(StrEnum):
+class UploadState(StrEnum):
     """Where an upload stands. `CREATING` is a start that has not finished (docs/decisions/0001)."""
 
     CREATING = "creating"
@@ -21,7 +21,7 @@ class State(StrEnum):
 
     @property
     def in_progress(self) -> bool:
-        return self in (State.CREATING, State.OPEN, State.COMPLETING)
+        return self in (UploadState.CREATING, UploadState.OPEN, UploadState.COMPLETING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class StoredObject:
     etag: str
     size: int
     crc32c: int | None
-    modified: int | None = None
+    last_modified_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,74 +61,74 @@ class File:
     metadata: Mapping[str, str]
     fingerprint: str | None
     uploaded_at: int
-    last_modified: int
-    counted: bool = field(default=False, compare=False)
+    last_modified_seconds: int
+    counted_in_quota: bool = field(default=False, compare=False)
     """Whether its bytes are in its namespace's quota: no part of what it is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class CurrentUpload:
     """The newest upload of a name, and whether it is in progress."""
 
     ns: str
     name: str
     upload_id: str
-    open: bool
+    in_progress: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ChunkDigest:
     """The promise that a chunk has these bytes: 16 bytes of their SHA-256, and their CRC32C."""
 
-    digest: bytes
+    sha256_prefix: bytes
     crc32c: int
 
 
-FOLD_AT = 64
+COMPACTION_THRESHOLD = 64
 """How many recent chunks a stripe gathers before they are folded: bounds its row under 1 KB, one write unit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ProgressShard:
     """One stripe of an upload's durable chunks (docs/decisions/0001).
 
     `bits` is the folded bitmap, bit 0 lowest; `recent` the bits set since the last fold, `before` those between the
     last two; `received` counts the bytes of all of them.
     """
 
-    stripe: int
+    index: int
     open: bool
-    touched: int
+    last_activity_at: int
     bits: int = 0
-    recent: frozenset[int] = frozenset()
-    before: frozenset[int] = frozenset()
-    received: int = 0
+    recent_bits: frozenset[int] = frozenset()
+    previous_bits: frozenset[int] = frozenset()
+    received_bytes: int = 0
     epoch: int = 0
     version: int = 0
-    direct: bool = False
+    has_presigned_parts: bool = False
 
-    def has(self, bit: int) -> bool:
-        return bit in self.recent or bit in self.before or bool(self.bits >> bit & 1)
-
-    @property
-    def to_be_folded(self) -> bool:
-        return len(self.recent) >= FOLD_AT
+    def has_bit(self, bit: int) -> bool:
+        return bit in self.recent_bits or bit in self.previous_bits or bool(self.bits >> bit & 1)
 
     @property
-    def folded(self) -> int:
+    def needs_compaction(self) -> bool:
+        return len(self.recent_bits) >= COMPACTION_THRESHOLD
+
+    @property
+    def compacted_bits(self) -> int:
         """The bitmap that the next fold writes."""
-        return replace(self, recent=frozenset()).all_bits
+        return replace(self, recent_bits=frozenset()).all_bits
 
     @property
     def all_bits(self) -> int:
         folded = self.bits
-        for bit in self.recent | self.before:
+        for bit in self.recent_bits | self.previous_bits:
             folded |= 1 << bit
         return folded
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class UploadRecord:
     """One upload, from its start to a while after its end.
 
     `crc32c` and `replace` are as given at start. `attempt` and `lease_until` are the completion's lease, `leased_at`
@@ -143,46 +143,46 @@ class Session:
     upload_id: str
     ns: str
     name: str
-    grid: Grid
-    state: State
-    created: int
-    idle: int
-    max_age: int
+    layout: ChunkLayout
+    state: UploadState
+    created_at: int
+    idle_timeout_ms: int
+    max_age_ms: int
     content_type: str
     metadata: Mapping[str, str] = field(default_factory=dict)
     crc32c: int | None = None
     fingerprint: str | None = None
-    replace: bool = False
+    replace_existing: bool = False
     multipart_id: str | None = None
-    attempt: str | None = None
-    lease_until: int = 0
-    leased_at: int | None = None
-    lease_replace: bool = False
+    lease_id: str | None = None
+    lease_expires_at: int = 0
+    first_leased_at: int | None = None
+    lease_replace_existing: bool = False
     lease_crc32c: int | None = None
-    made: StoredObject | None = None
-    answer: File | None = None
-    replaced: str | None = None
-    ended: int | None = None
-    swept: bool = False
-    untold: bool = False
-    counted: bool = False
+    stored_object: StoredObject | None = None
+    file: File | None = None
+    replaced_upload_id: str | None = None
+    ended_at: int | None = None
+    purged: bool = False
+    event_pending: bool = False
+    counted_in_quota: bool = False
     version: int = 0
 
     @property
     def object_key(self) -> str:
         return object_key(self.upload_id)
 
-    def stage_key(self, index: int, claim: Claim) -> str:
+    def staged_chunk_key(self, chunk_index: int, chunk_digest: ChunkDigest) -> str:
         """Where chunk `index` is staged: its digest is in the key, so other bytes can never overwrite it."""
-        part = self.grid.part_of_chunk(index)
-        return f"{stage_prefix(self.upload_id)}{part}/{index}-{claim.digest.hex()}"
+        part = self.layout.part_for_chunk(chunk_index)
+        return f"{staged_chunk_prefix(self.upload_id)}{part}/{chunk_index}-{chunk_digest.sha256_prefix.hex()}"
 
 
 def object_key(upload_id: str) -> str:
     return f"o/{upload_id}"
 
 
-def stage_prefix(upload_id: str) -> str:
+def staged_chunk_prefix(upload_id: str) -> str:
     return f"st/{upload_id}/"
 
 
@@ -190,66 +190,68 @@ def stage_prefix(upload_id: str) -> str:
 class Upload:
     """A session together with all its stripes, as one read of the ledger gives them."""
 
-    session: Session
-    stripes: tuple[Progress, ...]
+    record: UploadRecord
+    shards: tuple[ProgressShard, ...]
 
     @property
-    def direct(self) -> bool:
+    def has_presigned_parts(self) -> bool:
         """Whether a URL for a part was ever signed."""
-        return any(stripe.direct for stripe in self.stripes)
+        return any(stripe.has_presigned_parts for stripe in self.shards)
 
     @property
-    def received(self) -> int:
+    def received_bytes(self) -> int:
         """Bytes of the durable chunks; parts sent straight to S3 are not among them."""
-        return sum(stripe.received for stripe in self.stripes)
+        return sum(stripe.received_bytes for stripe in self.shards)
 
     @property
-    def touched(self) -> int:
-        return max((stripe.touched for stripe in self.stripes), default=self.session.created)
+    def last_activity_at(self) -> int:
+        return max((stripe.last_activity_at for stripe in self.shards), default=self.record.created_at)
 
     @property
     def expires_at(self) -> int:
-        session = self.session
-        return min(self.touched + session.idle, session.created + session.max_age)
+        session = self.record
+        return min(self.last_activity_at + session.idle_timeout_ms, session.created_at + session.max_age_ms)
 
     @property
     def version(self) -> int:
-        return self.session.version + sum(stripe.version for stripe in self.stripes)
+        return self.record.version + sum(stripe.version for stripe in self.shards)
 
-    def leased(self, *, attempt: str, until: int, now: int, replace_file: bool, crc32c: int | None) -> Upload:
+    def with_lease(
+        self, *, lease_id: str, expires_at: int, now: int, replace_existing: bool, crc32c: int | None
+    ) -> Upload:
         """As it is under a lease that was taken now: completing, and closed to everything else."""
         session = replace(
-            self.session,
-            state=State.COMPLETING,
-            attempt=attempt,
-            lease_until=until,
-            leased_at=now if self.session.leased_at is None else self.session.leased_at,
-            lease_replace=replace_file,
+            self.record,
+            state=UploadState.COMPLETING,
+            lease_id=lease_id,
+            lease_expires_at=expires_at,
+            first_leased_at=now if self.record.first_leased_at is None else self.record.first_leased_at,
+            lease_replace_existing=replace_existing,
             lease_crc32c=crc32c,
-            version=self.session.version + 1,
+            version=self.record.version + 1,
         )
-        return Upload(session, tuple(replace(row, open=False, epoch=row.epoch + 2) for row in self.stripes))
+        return Upload(session, tuple(replace(row, open=False, epoch=row.epoch + 2) for row in self.shards))
 
-    def stripe_of(self, index: int) -> Progress:
-        grid = self.session.grid
-        return self.stripes[grid.stripe_of_part(grid.part_of_chunk(index))]
+    def shard_for_chunk(self, chunk_index: int) -> ProgressShard:
+        grid = self.record.layout
+        return self.shards[grid.shard_for_part(grid.part_for_chunk(chunk_index))]
 
-    def has_chunk(self, index: int) -> bool:
-        return self.stripe_of(index).has(self.session.grid.bit_of_chunk(index))
+    def has_chunk(self, chunk_index: int) -> bool:
+        return self.shard_for_chunk(chunk_index).has_bit(self.record.layout.bit_for_chunk(chunk_index))
 
-    def has_chunks_of_part(self, number: int) -> bool:
+    def has_all_chunks_of_part(self, part_number: int) -> bool:
         """Whether every chunk of the part is durable."""
-        return all(self.has_chunk(index) for index in self.session.grid.chunks_of_part(number))
+        return all(self.has_chunk(index) for index in self.record.layout.chunks_in_part(part_number))
 
-    def chunks(self) -> list[int]:
+    def chunk_indexes(self) -> list[int]:
         """The durable chunks' indexes, ascending."""
-        grid = self.session.grid
-        found = [grid.chunk_of_bit(row.stripe, bit) for row in self.stripes for bit in bits_in(row.all_bits)]
+        grid = self.record.layout
+        found = [grid.chunk_for_bit(row.index, bit) for row in self.shards for bit in set_bit_positions(row.all_bits)]
         found.sort()
         return found
 
 
-def bits_in(bitmap: int) -> Iterator[int]:
+def set_bit_positions(bitmap: int) -> Iterator[int]:
     """The positions of the set bits, lowest first."""
     for position, byte in enumerate(bitmap.to_bytes((bitmap.bit_length() + 7) // 8, "little")):
         yield from (position * 8 + bit for bit in range(8) if byte >> bit & 1)
@@ -263,72 +265,72 @@ class Quota:
 
     max_bytes: int | None = None
     max_uploads: int | None = None
-    max_file: int | None = None
-    bytes: int = 0
-    uploads: int = 0
+    max_file_bytes: int | None = None
+    used_bytes: int = 0
+    open_uploads: int = 0
 
     @property
-    def counts(self) -> bool:
+    def tracks_usage(self) -> bool:
         """Whether there is a limit that has to be counted for."""
         return self.max_bytes is not None or self.max_uploads is not None
 
 
-class DueKind(StrEnum):
+class CleanupTaskKind(StrEnum):
     """Why somebody must look again: a session's time is up, a dead object, a finished upload's stages and rows, a
     deletion that has not been told.
     """
 
-    SESSION = "session"
+    UPLOAD = "upload"
     OBJECT = "object"
-    STAGES = "stages"
-    DELETED = "deleted"
+    STAGED_CHUNKS = "staged_chunks"
+    DELETION_EVENT = "deletion_event"
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class CleanupTask:
     """An entry of the index of things to look at: `subject` is an upload id (an object's name is one too)."""
 
-    kind: DueKind
+    kind: CleanupTaskKind
     subject: str
-    due: int
+    due_at: int
 
 
-class Phase(StrEnum):
+class OrphanScanPhase(StrEnum):
     """What the search for orphans lists, in this order."""
 
-    MULTIPARTS = "multiparts"
-    STAGES = "stages"
+    MULTIPART_UPLOADS = "multipart_uploads"
+    STAGED_CHUNKS = "staged_chunks"
     OBJECTS = "objects"
     DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class OrphanScan:
     """How far the search for orphans has come (docs/decisions/0005): `cursor` in what `phase` lists; this round `began`
     then; `version` counts the pages of all rounds.
     """
 
-    began: int
-    phase: Phase = Phase.MULTIPARTS
+    started_at: int
+    phase: OrphanScanPhase = OrphanScanPhase.MULTIPART_UPLOADS
     cursor: str | None = None
     version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ObjectSummary:
     """An object in a listing: `modified` is when S3 made it, of a multipart upload when that began."""
 
     key: str
     size: int
-    modified: int
+    modified_at: int
 
 
 @dataclass(frozen=True, slots=True)
-class Deletion:
+class DeletedFile:
     """A file that was deleted, as it was, and when."""
 
     file: File
-    at: int
+    deleted_at: int
 
 
 class EventKind(StrEnum):
@@ -348,13 +350,13 @@ class Event:
     """
 
     kind: EventKind
-    time: int
+    occurred_at: int
     ns: str
     name: str
     upload_id: str
     size: int
     file: File | None = None
-    replaced: str | None = None
+    replaced_upload_id: str | None = None
 
     @property
     def id(self) -> str:

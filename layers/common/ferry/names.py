@@ -9,13 +9,13 @@ import unicodedata
 
 from ferry.errors import InvalidFilename
 
-MAX_BYTES = 255
+MAX_FILENAME_BYTES = 255
 # A code point of form C stands for at most four decomposed ones: what is longer cannot come down to 255 bytes. Looked
 # at first because normalising a long run of combining marks takes time that grows with the square of its length.
-_MAX_CODE_POINTS = 4 * MAX_BYTES
+_MAX_CODE_POINTS = 4 * MAX_FILENAME_BYTES
 
 
-def normalise(name: str) -> str:
+def normalise_filename(name: str) -> str:
     """The name in form C.
 
     Raises:
@@ -23,7 +23,7 @@ def normalise(name: str) -> str:
             character (category Cc) or half a surrogate pair in it, or white space at an end.
     """
     if len(name) > _MAX_CODE_POINTS:
-        raise InvalidFilename(f"A filename has at most {MAX_BYTES} bytes of UTF-8.")
+        raise InvalidFilename(f"A filename has at most {MAX_FILENAME_BYTES} bytes of UTF-8.")
     name = unicodedata.normalize("NFC", name)
     try:
         length = len(name.encode())
@@ -31,8 +31,8 @@ def normalise(name: str) -> str:
         raise InvalidFilename("A filename must be valid Unicode: it has half of a surrogate pair.") from None
     if not name:
         raise InvalidFilename("A filename must not be empty.")
-    if length > MAX_BYTES:
-        raise InvalidFilename(f"A filename has at most {MAX_BYTES} bytes of UTF-8; this one has {length}.")
+    if length > MAX_FILENAME_BYTES:
+        raise InvalidFilename(f"A filename has at most {MAX_FILENAME_BYTES} bytes of UTF-8; this one has {length}.")
     if name in (".", ".."):
         raise InvalidFilename("'.' and '..' are not filenames.")
     if "/" in name or "\\" in name:

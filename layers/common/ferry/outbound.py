@@ -8,10 +8,10 @@ from typing import Protocol
 from ferry.model import Event
 
 
-class Worker(Protocol):
+class CompletionQueue(Protocol):
     """Goes on, elsewhere, with what takes longer than a request may."""
 
-    def finish(self, upload_id: str, attempt: str) -> None:
+    def enqueue(self, upload_id: str, lease_id: str) -> None:
         """Have that completion gone on with by somebody who has the time: at least once, if at all.
 
         The caller must not touch the lease `attempt` afterwards, even if this raises `BackendUnavailable`.
@@ -19,7 +19,7 @@ class Worker(Protocol):
         ...
 
 
-class Events(Protocol):
+class EventPublisher(Protocol):
     """Tells others what has changed."""
 
     def publish(self, events: Sequence[Event]) -> None:
@@ -31,13 +31,13 @@ class Events(Protocol):
         ...
 
 
-class Seats(Protocol):
+class PermitPool(Protocol):
     """Places for calls that wait, over all copies of a function: only so many are given out at once."""
 
-    def take(self, *, until: int, now: int) -> int | None:
+    def acquire(self, *, expires_at: int, now: int) -> int | None:
         """A seat that lapses after `until`, or None where all are taken; one call, three where some have lapsed."""
         ...
 
-    def leave(self, seat: int) -> None:
+    def release(self, permit: int) -> None:
         """One call. Idempotent."""
         ...

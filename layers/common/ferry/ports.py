@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from ferry.model import (
-    Claim,
-    Deletion,
-    Due,
+    ChunkDigest,
+    CleanupTask,
+    CurrentUpload,
+    DeletedFile,
     File,
-    Listed,
-    Progress,
+    ObjectSummary,
+    OrphanScan,
+    ProgressShard,
     Quota,
-    Search,
-    Session,
-    Slot,
-    State,
     StoredObject,
     StoredPart,
     Upload,
+    UploadRecord,
+    UploadState,
 )
 
 T = TypeVar("T")
@@ -34,15 +34,15 @@ Clock = Callable[[], int]
 """Now, in epoch milliseconds."""
 
 
-class Moved(Exception):
+class ConcurrentUpdate(Exception):
     """A condition did not hold. For `Ledger.record`, `progress` is the row as it stands (None: there is none)."""
 
-    def __init__(self, progress: Progress | None = None) -> None:
+    def __init__(self, shard: ProgressShard | None = None) -> None:
         super().__init__("a condition did not hold")
-        self.progress = progress
+        self.shard = shard
 
 
-class NoSuchMultipart(Exception):
+class MultipartUploadNotFound(Exception):
     """The store knows no such multipart upload: completed, aborted, or never there."""
 
 
@@ -50,11 +50,11 @@ class PartChanged(Exception):
     """A part named at completion is not (any more) what the store has; nothing was completed."""
 
 
-class Unfinished(Exception):
+class DeadlineExceeded(Exception):
     """No answer by the time that was given for it: the call may have had its effect, or have it yet."""
 
 
-class ChecksumRefused(Exception):
+class StoreChecksumMismatch(Exception):
     """The store's whole-object checksum is not the one given; nothing was completed."""
 
 
@@ -67,7 +67,7 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class SignedRequest:
+class PresignedRequest:
     """A presigned request: the headers must be sent exactly as given."""
 
     url: str
@@ -75,43 +75,45 @@ class SignedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Deleted:
+class DeleteResult:
     """The bytes that went, and whether nothing was left."""
 
-    size: int
+    deleted_bytes: int
     done: bool
 
 
-class Ledger(Protocol):
+class UploadRepository(Protocol):
     """The rows of docs/decisions/0001. All reads are strongly consistent but `due` (an index)."""
 
-    def file(self, ns: str, name: str) -> File | None: ...
+    def get_file(self, ns: str, name: str) -> File | None: ...
 
-    def slot(self, ns: str, name: str) -> Slot | None: ...
+    def get_current_upload(self, ns: str, name: str) -> CurrentUpload | None: ...
 
-    def look_up(self, ns: str, name: str) -> tuple[File | None, Slot | None, Quota | None]:
+    def get_name(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, Quota | None]:
         """The name's file and slot, as both were at one moment; one call."""
         ...
 
-    def upload(self, upload_id: str) -> Upload | None:
+    def get_upload(self, upload_id: str) -> Upload | None:
         """The session and all its stripes; one query (more only when the rows exceed 1 MB)."""
         ...
 
-    def files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
+    def list_files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
         """The namespace's files by name (by the bytes of its UTF-8)."""
         ...
 
-    def open_slots(self, ns: str, cursor: str | None, limit: int) -> Page[Slot]:
+    def list_open_uploads(self, ns: str, cursor: str | None, limit: int) -> Page[CurrentUpload]:
         """The namespace's slots that are in progress; a page may hold fewer than `limit`, or none, and still have a
         cursor.
         """
         ...
 
-    def after(self, slot: Slot) -> str:
+    def cursor_after(self, current_upload: CurrentUpload) -> str:
         """The cursor of `open_slots` that goes on after this one. No call."""
         ...
 
-    def begin(self, session: Session, *, over: Slot | None, due: int, within: Quota | None = None) -> None:
+    def create_upload(
+        self, record: UploadRecord, *, expected: CurrentUpload | None, due_at: int, quota: Quota | None = None
+    ) -> None:
         """Put the session (creating), its stripes, and take the slot, in one transaction. If the session is `counted`,
         it and its size are counted there too, `within` these limits.
 
@@ -120,7 +122,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def opened(self, upload_id: str, multipart_id: str | None, *, due: int, untold: bool = False) -> None:
+    def mark_open(self, upload_id: str, multipart_id: str | None, *, due_at: int, event_pending: bool = False) -> None:
         """Creating → open. `untold`: the event of its start is still to be sent.
 
         Raises:
@@ -128,23 +130,34 @@ class Ledger(Protocol):
         """
         ...
 
-    def claim(self, upload_id: str, part: int, index: int, claim: Claim) -> Mapping[int, Claim]:
+    def put_chunk_digest(
+        self, upload_id: str, part_number: int, chunk_index: int, chunk_digest: ChunkDigest
+    ) -> Mapping[int, ChunkDigest]:
         """Claim a chunk if nobody has, and return the part's claims as they stand then, by chunk index.
 
         The caller compares: `result[index] != claim` means that other bytes came first.
         """
         ...
 
-    def claims(self, upload_id: str, part: int) -> Mapping[int, Claim]: ...
+    def get_chunk_digests(self, upload_id: str, part_number: int) -> Mapping[int, ChunkDigest]: ...
 
-    def all_claims(self, upload_id: str) -> Mapping[int, Mapping[int, Claim]]:
+    def get_all_chunk_digests(self, upload_id: str) -> Mapping[int, Mapping[int, ChunkDigest]]:
         """By part number, then chunk index. Grows with the upload: only for uploads that mix both paths."""
         ...
 
-    def record(self, upload_id: str, seen: Progress, bit: int, length: int, *, only_chunks: bool, now: int) -> Progress:
+    def record_chunk(
+        self,
+        upload_id: str,
+        expected: ProgressShard,
+        bit: int,
+        length_bytes: int,
+        *,
+        require_no_presigned: bool,
+        now: int,
+    ) -> ProgressShard:
         """Count a durable chunk that was missing when the stripe was `seen`, once, and touch the stripe.
 
-        Where `seen.recent` has grown to `FOLD_AT`, fold in the same write: `bits` takes in `before`, `before` becomes
+        Where `seen.recent` has grown to `COMPACTION_THRESHOLD`, fold in the same write: `bits` takes in `before`, `before` becomes
         `recent` as it is then, `recent` becomes this chunk alone. `only_chunks` demands that no URL was ever signed.
 
         Raises:
@@ -153,24 +166,24 @@ class Ledger(Protocol):
         """
         ...
 
-    def mark_direct(self, upload: Upload, *, now: int) -> None:
+    def mark_presigned(self, upload: Upload, *, now: int) -> None:
         """Note on every stripe that URLs are signed from now on, and touch them. Raises `Moved` when one is closed."""
         ...
 
-    def touch(self, upload_id: str, *, now: int) -> None:
+    def record_activity(self, upload_id: str, *, now: int) -> None:
         """Note activity on the first stripe. Raises `Moved` when it is closed."""
         ...
 
-    def lease(
+    def acquire_lease(
         self,
         upload: Upload,
         *,
-        attempt: str,
-        until: int,
+        lease_id: str,
+        expires_at: int,
         now: int,
-        replace: bool,
+        replace_existing: bool,
         crc32c: int | None,
-        after: str | None = None,
+        previous_lease_id: str | None = None,
     ) -> Upload:
         """open, or completing with a lease that lapsed before `now`, → completing, due at `until`; every stripe closed.
 
@@ -183,8 +196,14 @@ class Ledger(Protocol):
         """
         ...
 
-    def unlease(
-        self, upload: Upload, *, attempt: str, made: StoredObject | None, forget: Iterable[int], due: int
+    def release_lease(
+        self,
+        upload: Upload,
+        *,
+        lease_id: str,
+        stored_object: StoredObject | None,
+        lost_chunks: Iterable[int],
+        due_at: int,
     ) -> None:
         """Completing → open again, in one transaction with the stripes.
 
@@ -197,16 +216,16 @@ class Ledger(Protocol):
         """
         ...
 
-    def finish(
+    def commit_file(
         self,
-        session: Session,
+        record: UploadRecord,
         file: File,
         *,
-        over: File | None,
-        stages_due: int,
-        object_due: int,
-        ttl: int,
-        tell_by: int | None = None,
+        replaced_file: File | None,
+        staged_chunks_due_at: int,
+        object_due_at: int,
+        ttl_epoch_seconds: int,
+        publish_deadline: int | None = None,
     ) -> None:
         """Switch the pointer: FILE, SESSION → complete, SLOT no longer open, a row for the new object, tombs for the
         stages and for `over`'s object.
@@ -220,7 +239,9 @@ class Ledger(Protocol):
         """
         ...
 
-    def end(self, upload: Upload, state: State, *, now: int, ttl: int, attempt: str | None = None) -> None:
+    def terminate(
+        self, upload: Upload, state: UploadState, *, now: int, ttl_epoch_seconds: int, lease_id: str | None = None
+    ) -> None:
         """→ cancelled or expired, from creating or open (with `attempt`: from completing under that lease); stripes
         closed, due now.
 
@@ -231,13 +252,15 @@ class Ledger(Protocol):
         """
         ...
 
-    def swept(self, upload_id: str, *, stages_due: int, ttl: int) -> None:
+    def mark_purged(self, upload_id: str, *, staged_chunks_due_at: int, ttl_epoch_seconds: int) -> None:
         """An ended upload has left nothing in S3, and nothing of it is untold: no longer due; a tomb looks at its
         stages once more.
         """
         ...
 
-    def told(self, session: Session, *, due: int | None, ttl: int | None = None) -> None:
+    def clear_pending_event(
+        self, record: UploadRecord, *, due_at: int | None, ttl_epoch_seconds: int | None = None
+    ) -> None:
         """Its events are sent: clear the note. It is due at `due`, or (None) no more, and may be forgotten at `ttl`
         (epoch seconds). No new version: nobody sees a difference.
 
@@ -246,7 +269,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def delete_file(self, file: File, *, object_due: int, now: int, tell_by: int | None = None) -> None:
+    def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
         """Remove the pointer, leave a tomb for the object. With `tell_by` also a note of what is to be told, due then.
         Its bytes, if they were, are counted no longer.
 
@@ -255,51 +278,51 @@ class Ledger(Protocol):
         """
         ...
 
-    def deletion(self, upload_id: str) -> Deletion | None:
+    def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
         """What the note of a deletion says: the file was made by that upload."""
         ...
 
-    def due(self, now: int, cursor: str | None, limit: int) -> Page[Due]:
+    def list_due_tasks(self, now: int, cursor: str | None, limit: int) -> Page[CleanupTask]:
         """What somebody must look at, oldest first, by the index: it lags, so check the row. A call for each shard."""
         ...
 
-    def reschedule(self, entry: Due, due: int) -> None:
+    def reschedule_task(self, task: CleanupTask, due_at: int) -> None:
         """Look at it again at `due`. Raises `Moved` when the row is gone or has another time."""
         ...
 
-    def bury(self, entry: Due) -> None:
+    def delete_task(self, task: CleanupTask) -> None:
         """Drop a tomb or a note whose work is done. Idempotent."""
         ...
 
-    def erase_rows(self, upload_id: str, *, until: int) -> bool:
+    def delete_upload_rows(self, upload_id: str, *, deadline: int) -> bool:
         """Delete an ended upload's stripes and claims (not its session), beginning nothing after `until` (epoch ms);
         whether none is left. Idempotent; calls grow with the rows.
         """
         ...
 
-    def sessions(self, upload_ids: Iterable[str]) -> Mapping[str, Session]:
+    def get_upload_records(self, upload_ids: Iterable[str]) -> Mapping[str, UploadRecord]:
         """Those that there are; one call for each hundred."""
         ...
 
-    def owners(self, upload_ids: Iterable[str]) -> Mapping[str, tuple[str, str] | None]:
+    def get_object_owners(self, upload_ids: Iterable[str]) -> Mapping[str, tuple[str, str] | None]:
         """Of the objects that have a row: namespace and name of the file each was made for, None if it was for none
         that is known. One call for each hundred.
         """
         ...
 
-    def keep(self, upload_id: str, owner: tuple[str, str] | None, *, due: int) -> None:
+    def schedule_object(self, upload_id: str, owner: tuple[str, str] | None, *, due_at: int) -> None:
         """Give an object a row, due then. Raises `Moved` when it has one."""
         ...
 
-    def acquit(self, entry: Due) -> None:
+    def unschedule_task(self, task: CleanupTask) -> None:
         """An object turns out to be wanted: no longer due. Raises `Moved` when its row is gone or has another time."""
         ...
 
-    def search(self) -> Search | None:
+    def get_orphan_scan(self) -> OrphanScan | None:
         """How far the search for orphans has come; None: it never began."""
         ...
 
-    def save_search(self, search: Search) -> None:
+    def save_orphan_scan(self, scan: OrphanScan) -> None:
         """Raises `Moved` unless the version on record is the one before."""
         ...
 
@@ -315,13 +338,15 @@ class ObjectStore(Protocol):
         """The part as the store took it. Raises `NoSuchMultipart`."""
         ...
 
-    def list_parts(self, key: str, multipart_id: str, *, last: int) -> Mapping[int, StoredPart]:
+    def list_parts(self, key: str, multipart_id: str, *, max_part_number: int) -> Mapping[int, StoredPart]:
         """All parts up to number `last`, by number: one call, and where more than 1,000 are there one for each 1,000
         numbers of the rest, at once. Raises `NoSuchMultipart`.
         """
         ...
 
-    def page_of_parts(self, key: str, multipart_id: str, after: int) -> tuple[Mapping[int, StoredPart], int | None]:
+    def list_parts_page(
+        self, key: str, multipart_id: str, after_part_number: int
+    ) -> tuple[Mapping[int, StoredPart], int | None]:
         """One page of them, after that number, and up to which it goes if that is not all. Raises `NoSuchMultipart`."""
         ...
 
@@ -333,7 +358,7 @@ class ObjectStore(Protocol):
         *,
         size: int,
         crc32c: int | None,
-        until: int | None = None,
+        deadline: int | None = None,
     ) -> StoredObject:
         """The object, but for its date. It is waited for `until` then (epoch ms), if given: it may take minutes.
 
@@ -363,28 +388,28 @@ class ObjectStore(Protocol):
         """Idempotent."""
         ...
 
-    def delete_prefix(self, prefix: str, *, until: int) -> Deleted:
+    def delete_prefix(self, prefix: str, *, deadline: int) -> DeleteResult:
         """Delete the objects under a prefix, beginning no page of 1,000 after `until` (epoch ms); two calls a page."""
         ...
 
-    def multiparts(self, cursor: str | None, limit: int, key: str = "") -> Page[tuple[str, str, int]]:
+    def list_multipart_uploads(self, cursor: str | None, limit: int, key: str = "") -> Page[tuple[str, str, int]]:
         """Multipart uploads under `o/`, or on `key` alone: (key, multipart id, initiated in epoch ms)."""
         ...
 
-    def listing(self, prefix: str, cursor: str | None, limit: int) -> Page[Listed]:
+    def list_objects(self, prefix: str, cursor: str | None, limit: int) -> Page[ObjectSummary]:
         """Objects under a prefix, by key."""
         ...
 
-    def folders(self, prefix: str, cursor: str | None, limit: int) -> Page[str]:
+    def list_prefixes(self, prefix: str, cursor: str | None, limit: int) -> Page[str]:
         """What comes after the prefix, up to and with the next `/`: one for each, by name, whole keys."""
         ...
 
     def presign_part(
-        self, key: str, multipart_id: str, number: int, *, size: int, crc32c: int | None, lifetime: int
-    ) -> SignedRequest:
+        self, key: str, multipart_id: str, number: int, *, size: int, crc32c: int | None, ttl_seconds: int
+    ) -> PresignedRequest:
         """A PUT of that part, that length and, when given, that CRC; `lifetime` in seconds. No call."""
         ...
 
-    def presign_get(self, key: str, *, content_type: str, disposition: str, lifetime: int) -> str:
+    def presign_get(self, key: str, *, content_type: str, disposition: str, ttl_seconds: int) -> str:
         """A GET whose answer has these headers. No call."""
         ...

@@ -6,20 +6,22 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ferry.errors import QuotaExceeded
-from ferry.model import File, Quota, Session, State
-from ferry.ports import Ledger, Moved
+from ferry.model import File, Quota, UploadRecord, UploadState
+from ferry.ports import ConcurrentUpdate, UploadRepository
 
-PAGE = 100
+PAGE_SIZE = 100
 
 
-class Quotas(Protocol):
+class QuotaStore(Protocol):
     """Limits and what is counted, as an operator works with them."""
 
-    def quota(self, ns: str) -> Quota | None:
+    def get_quota(self, ns: str) -> Quota | None:
         """None: the namespace never had one."""
         ...
 
-    def limit(self, ns: str, *, max_bytes: int | None, max_uploads: int | None, max_file: int | None) -> Quota:
+    def set_limits(
+        self, ns: str, *, max_bytes: int | None, max_uploads: int | None, max_file_bytes: int | None
+    ) -> Quota:
         """Set the limits; what is counted stays. Returns the quota as it stands then."""
         ...
 
@@ -31,7 +33,7 @@ class Quotas(Protocol):
         """
         ...
 
-    def count_upload(self, session: Session) -> None:
+    def count_upload(self, record: UploadRecord) -> None:
         """Count a creating or open upload that is not yet; by its new version whoever is about to complete it knows.
 
         Raises:
@@ -40,12 +42,12 @@ class Quotas(Protocol):
         ...
 
 
-def refuse(quota: Quota, size: int) -> None:
+def check_quota(quota: Quota, size: int) -> None:
     """Raises `QuotaExceeded` when an upload of that size would exceed a limit."""
     limits = (
-        ("file", quota.max_file, 0, size),
-        ("bytes", quota.max_bytes, quota.bytes, size),
-        ("uploads", quota.max_uploads, quota.uploads, 1),
+        ("file", quota.max_file_bytes, 0, size),
+        ("bytes", quota.max_bytes, quota.used_bytes, size),
+        ("uploads", quota.max_uploads, quota.open_uploads, 1),
     )
     for which, limit, used, requested in limits:
         if limit is not None and used + requested > limit:
@@ -53,11 +55,11 @@ def refuse(quota: Quota, size: int) -> None:
             raise QuotaExceeded(_DETAILS[which].format(**told), quota=told)
 
 
-def without(quota: Quota, session: Session) -> Quota:
+def quota_without(quota: Quota, record: UploadRecord) -> Quota:
     """As it will be once that upload has been cancelled."""
-    if not session.counted:
+    if not record.counted_in_quota:
         return quota
-    return replace(quota, bytes=quota.bytes - session.grid.size, uploads=quota.uploads - 1)
+    return replace(quota, used_bytes=quota.used_bytes - record.layout.size, open_uploads=quota.open_uploads - 1)
 
 
 _DETAILS = {
@@ -68,55 +70,55 @@ _DETAILS = {
 
 
 @dataclass(slots=True)
-class Recounted:
+class RecountResult:
     """What was counted that was not before, and how much could not be: it was being completed, or has just changed."""
 
     files: int = 0
     uploads: int = 0
-    left_out: int = 0
+    skipped: int = 0
 
 
-def recount(ledger: Ledger, quotas: Quotas, ns: str) -> Recounted:
+def recount(repository: UploadRepository, quota_store: QuotaStore, ns: str) -> RecountResult:
     """Count what is not counted, each once. May be repeated, and broken off; the namespace must have a quota.
 
     Uploads first, so that one that becomes a file meanwhile is found as that.
     """
-    done = Recounted()
+    done = RecountResult()
     cursor = None
     while True:
-        page = ledger.open_slots(ns, cursor, PAGE)
+        page = repository.list_open_uploads(ns, cursor, PAGE_SIZE)
         for slot in page.items:
-            _count_upload(ledger, quotas, slot.upload_id, done)
+            _count_upload(repository, quota_store, slot.upload_id, done)
         cursor = page.cursor
         if cursor is None:
             break
     while True:
-        files = ledger.files(ns, "", cursor, PAGE)
+        files = repository.list_files(ns, "", cursor, PAGE_SIZE)
         for file in files.items:
-            if not file.counted:
-                _count_file(quotas, file, done)
+            if not file.counted_in_quota:
+                _count_file(quota_store, file, done)
         cursor = files.cursor
         if cursor is None:
             return done
 
 
-def _count_upload(ledger: Ledger, quotas: Quotas, upload_id: str, done: Recounted) -> None:
-    upload = ledger.upload(upload_id)
-    if upload is None or upload.session.counted or not upload.session.state.in_progress:
+def _count_upload(repository: UploadRepository, quota_store: QuotaStore, upload_id: str, result: RecountResult) -> None:
+    upload = repository.get_upload(upload_id)
+    if upload is None or upload.record.counted_in_quota or not upload.record.state.in_progress:
         return
-    if upload.session.state is State.COMPLETING:
-        done.left_out += 1
+    if upload.record.state is UploadState.COMPLETING:
+        result.skipped += 1
         return
     try:
-        quotas.count_upload(upload.session)
-        done.uploads += 1
-    except Moved:
-        done.left_out += 1
+        quota_store.count_upload(upload.record)
+        result.uploads += 1
+    except ConcurrentUpdate:
+        result.skipped += 1
 
 
-def _count_file(quotas: Quotas, file: File, done: Recounted) -> None:
+def _count_file(quota_store: QuotaStore, file: File, result: RecountResult) -> None:
     try:
-        quotas.count_file(file)
-        done.files += 1
-    except Moved:
-        done.left_out += 1
+        quota_store.count_file(file)
+        result.files += 1
+    except ConcurrentUpdate:
+        result.skipped += 1

@@ -42,10 +42,10 @@ class Ignored:
     """No range, a malformed one, another unit, or several: answered with the whole file (section 14.2 allows it)."""
 
 
-Ranged = Satisfiable | Unsatisfiable | Ignored
+RangeResult = Satisfiable | Unsatisfiable | Ignored
 
 
-def parse(value: str | None, size: int) -> Ranged:
+def parse_range(value: str | None, size: int) -> RangeResult:
     """What a Range header's `value` (None: there is none) asks of a file of `size` bytes."""
     specifier = _SPECIFIER.fullmatch(value.strip(_WHITE_SPACE)) if value is not None else None
     if specifier is None:
@@ -60,23 +60,23 @@ def parse(value: str | None, size: int) -> Ranged:
     return _suffix(last, size) if spec[2] else Ignored()
 
 
-def _from_first(first: str, last: str | None, size: int) -> Ranged:
+def _from_first(first: str, last: str | None, size: int) -> RangeResult:
     """`first-last` and `first-`, their leading zeros gone (section 14.1.2)."""
     if last is not None and (len(last), last) < (len(first), first):
         return Ignored()
-    start = _number(first)
+    start = _to_bounded_int(first)
     if start >= size:
         return Unsatisfiable()
-    return Satisfiable(start, size - 1 if last is None else min(_number(last), size - 1), size)
+    return Satisfiable(start, size - 1 if last is None else min(_to_bounded_int(last), size - 1), size)
 
 
-def _suffix(length: str, size: int) -> Ranged:
+def _suffix(length: str, size: int) -> RangeResult:
     """`-length` (section 14.1.2): the last bytes, all of them when the file is shorter.
 
     Of an empty file every suffix but the empty one is satisfiable, with no byte; as no Content-Range can say that, it
     is answered whole.
     """
-    count = _number(length)
+    count = _to_bounded_int(length)
     if not count:
         return Unsatisfiable()
     if not size:
@@ -84,5 +84,5 @@ def _suffix(length: str, size: int) -> Ranged:
     return Satisfiable(max(0, size - count), size - 1, size)
 
 
-def _number(digits: str) -> int:
+def _to_bounded_int(digits: str) -> int:
     return int(digits or "0") if len(digits) <= _MAX_DIGITS else 10**_MAX_DIGITS

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class ExternalIssuer:
     """An issuer outside whose tokens are believed, and which of their claims are what here.
 
     `scope_prefix` is what the issuer puts before the names of scopes, and is taken away.
     """
 
-    issuer: str
+    url: str
     jwks_url: str
     audiences: frozenset[str]
     audience_claim: str
@@ -22,15 +22,15 @@ class Outside:
     namespace_claim: str
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Outside | None:
+    def from_environment(cls, environ: Mapping[str, str]) -> ExternalIssuer | None:
         """None where there is none. Raises `ValueError`: there is one, and it is not told all that must be known."""
         given = {
-            name: environ.get(f"FERRY_OUTSIDE_{name.upper()}", "")
-            for name in ("issuer", "jwks_url", "audience_claim", "scope_claim", "scope_prefix", "namespace_claim")
+            name: environ.get(f"FERRY_EXTERNAL_ISSUER_{name.upper()}", "")
+            for name in ("url", "jwks_url", "audience_claim", "scope_claim", "scope_prefix", "namespace_claim")
         }
-        if not given["issuer"]:
+        if not given["url"]:
             return None
-        audiences = frozenset(each for each in environ.get("FERRY_OUTSIDE_AUDIENCE", "").split(",") if each)
+        audiences = frozenset(each for each in environ.get("FERRY_EXTERNAL_ISSUER_AUDIENCE", "").split(",") if each)
         missing = [name for name, value in given.items() if not value and name != "scope_prefix"]
         if missing or not audiences:
             raise ValueError(f"the outside issuer lacks {', '.join(missing) or 'an audience'}")
@@ -48,26 +48,26 @@ class Settings:
     for news at once; 0: as many as like.
     """
 
-    ledger_table: str
-    access_table: str
+    metadata_table: str
+    auth_table: str
     bucket: str
-    signing_key: str
-    token_lifetime: int
-    session_idle: int
-    session_max_age: int
-    url_lifetime: int
-    lease: int
-    mending: int
-    access_cache: int
-    keep_objects: int
+    signing_key_id: str
+    token_ttl_seconds: int
+    upload_idle_timeout_ms: int
+    upload_max_age_ms: int
+    presigned_url_ttl_seconds: int
+    lease_duration_ms: int
+    assembly_budget_ms: int
+    auth_cache_ttl_ms: int
+    orphan_retention_ms: int
     cleanup_function: str
-    most_waiting: int
+    max_long_polls: int
     event_bus: str
     endpoints: Mapping[str, str]
-    tracing: bool = False
+    tracing_enabled: bool = False
     log_file_names: bool = False
-    own_tokens: bool = True
-    outside: Outside | None = None
+    issue_tokens: bool = True
+    external_issuer: ExternalIssuer | None = None
     issuer: str = "ferry"
     audience: str = "ferry"
 
@@ -75,24 +75,24 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
         """Raises `KeyError` naming the variable that is missing."""
         return cls(
-            ledger_table=environ["FERRY_LEDGER_TABLE"],
-            access_table=environ["FERRY_ACCESS_TABLE"],
+            metadata_table=environ["FERRY_METADATA_TABLE"],
+            auth_table=environ["FERRY_AUTH_TABLE"],
             bucket=environ["FERRY_BUCKET"],
-            signing_key=environ.get("FERRY_SIGNING_KEY", ""),
-            token_lifetime=int(environ["FERRY_TOKEN_LIFETIME"]),
-            session_idle=int(environ["FERRY_SESSION_IDLE_TIMEOUT"]) * 1000,
-            session_max_age=int(environ["FERRY_SESSION_MAX_AGE"]) * 1000,
-            url_lifetime=int(environ["FERRY_URL_LIFETIME"]),
-            lease=int(environ["FERRY_LEASE"]) * 1000,
-            mending=int(environ["FERRY_MENDING"]) * 1000,
-            access_cache=int(environ.get("FERRY_ACCESS_CACHE", "45")) * 1000,
-            keep_objects=int(environ.get("FERRY_ORPHAN_OBJECT_DAYS", "35")) * 86_400_000,
+            signing_key_id=environ.get("FERRY_SIGNING_KEY_ID", ""),
+            token_ttl_seconds=int(environ["FERRY_TOKEN_TTL_SECONDS"]),
+            upload_idle_timeout_ms=int(environ["FERRY_UPLOAD_IDLE_TIMEOUT_SECONDS"]) * 1000,
+            upload_max_age_ms=int(environ["FERRY_UPLOAD_MAX_AGE_SECONDS"]) * 1000,
+            presigned_url_ttl_seconds=int(environ["FERRY_PRESIGNED_URL_TTL_SECONDS"]),
+            lease_duration_ms=int(environ["FERRY_LEASE_SECONDS"]) * 1000,
+            assembly_budget_ms=int(environ["FERRY_ASSEMBLY_BUDGET_SECONDS"]) * 1000,
+            auth_cache_ttl_ms=int(environ.get("FERRY_AUTH_CACHE_TTL_SECONDS", "45")) * 1000,
+            orphan_retention_ms=int(environ.get("FERRY_ORPHAN_RETENTION_DAYS", "35")) * 86_400_000,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
-            most_waiting=int(environ.get("FERRY_MOST_WAITING", "0")),
-            own_tokens=environ.get("FERRY_OWN_TOKENS", "true") == "true",
-            outside=Outside.from_environment(environ),
+            max_long_polls=int(environ.get("FERRY_MAX_LONG_POLLS", "0")),
+            issue_tokens=environ.get("FERRY_ISSUE_TOKENS", "true") == "true",
+            external_issuer=ExternalIssuer.from_environment(environ),
             log_file_names=environ.get("FERRY_LOG_FILE_NAMES", "false") == "true",
             event_bus=environ.get("FERRY_EVENT_BUS", ""),
-            tracing=environ.get("FERRY_TRACING", "Disabled") != "Disabled",
+            tracing_enabled=environ.get("FERRY_TRACING", "Disabled") != "Disabled",
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )

@@ -9,33 +9,33 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from ferry.engine import MINUTE, Engine
+from ferry.engine import MINUTE_MS, Services
 from ferry.errors import BackendUnavailable
-from ferry.model import Deletion, Event, EventKind, File, Session, State
+from ferry.model import DeletedFile, Event, EventKind, File, UploadRecord, UploadState
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = MINUTE
+PUBLISH_GRACE_MS = MINUTE_MS
 """How long whoever made a change has to tell it before somebody else does."""
 
-_ENDS = {
-    State.COMPLETE: EventKind.COMPLETED,
-    State.EXPIRED: EventKind.EXPIRED,
-    State.CANCELLED: EventKind.CANCELLED,
+_END_EVENTS = {
+    UploadState.COMPLETE: EventKind.COMPLETED,
+    UploadState.EXPIRED: EventKind.EXPIRED,
+    UploadState.CANCELLED: EventKind.CANCELLED,
 }
 
 
-def tell_by(engine: Engine) -> int | None:
+def publish_deadline(services: Services) -> int | None:
     """When somebody must look whether a change made now was told; None where nobody is told anything."""
-    return None if engine.events is None else engine.clock() + PATIENCE
+    return None if services.event_publisher is None else services.clock() + PUBLISH_GRACE_MS
 
 
-def tell(engine: Engine, events: Sequence[Event]) -> bool:
+def publish(services: Services, events: Sequence[Event]) -> bool:
     """Whether nothing is left to be told. A failure is nobody's but the bus's: the note stays."""
-    if engine.events is None or not events:
+    if services.event_publisher is None or not events:
         return True
     try:
-        engine.events.publish(events)
+        services.event_publisher.publish(events)
     except BackendUnavailable as error:
         named = ", ".join(event.id for event in events)
         logger.warning("%s stays noted and will be told later: %s", named, error.__cause__ or error)
@@ -43,19 +43,21 @@ def tell(engine: Engine, events: Sequence[Event]) -> bool:
     return True
 
 
-def untold(session: Session) -> list[Event]:
+def pending_events(record: UploadRecord) -> list[Event]:
     """What is noted of a session: its start, and its end if it has ended."""
-    events = [_event(session, EventKind.STARTED, session.created)] if session.untold else []
-    if session.state in _ENDS:
-        events.append(_event(session, _ENDS[session.state], session.ended or session.created, session.answer))
+    events = [_upload_event(record, EventKind.STARTED, record.created_at)] if record.event_pending else []
+    if record.state in _END_EVENTS:
+        events.append(
+            _upload_event(record, _END_EVENTS[record.state], record.ended_at or record.created_at, record.file)
+        )
     return events
 
 
-def deleted(deletion: Deletion) -> Event:
-    file = deletion.file
-    return Event(EventKind.DELETED, deletion.at, file.ns, file.name, file.upload_id, file.size, file)
+def deletion_event(deleted_file: DeletedFile) -> Event:
+    file = deleted_file.file
+    return Event(EventKind.DELETED, deleted_file.deleted_at, file.ns, file.name, file.upload_id, file.size, file)
 
 
-def _event(session: Session, kind: EventKind, time: int, file: File | None = None) -> Event:
-    size, replaced = session.grid.size, session.replaced if file else None
-    return Event(kind, time, session.ns, session.name, session.upload_id, size, file, replaced)
+def _upload_event(record: UploadRecord, kind: EventKind, occurred_at: int, file: File | None = None) -> Event:
+    size, replaced = record.layout.size, record.replaced_upload_id if file else None
+    return Event(kind, occurred_at, record.ns, record.name, record.upload_id, size, file, replaced)

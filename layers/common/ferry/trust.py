@@ -36,11 +36,11 @@ class PublicKey:
     jwk: Mapping[str, str]
     key_ref: str
     published_at: int = 0
-    replaced_at: int = 0
+    superseded_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Keyring:
+class KeySet:
     """The keys verifiers accept, and which of them signs.
 
     `revoked` has, by client, a time in epoch *seconds*: tokens issued to it before that are refused. `version` counts
@@ -49,7 +49,7 @@ class Keyring:
 
     signing_kid: str
     keys: tuple[PublicKey, ...]
-    revoked: Mapping[str, int] = field(default_factory=dict)
+    revoked_before_seconds: Mapping[str, int] = field(default_factory=dict)
     version: int = field(default=0, compare=False)
 
 
@@ -65,17 +65,17 @@ class Signer(Protocol):
         ...
 
 
-class AccessStore(Protocol):
+class AuthStore(Protocol):
     """Clients and published keys."""
 
-    def client(self, client_id: str) -> Client | None: ...
+    def get_client(self, client_id: str) -> Client | None: ...
 
     def put_client(self, client: Client) -> None:
         """Write the client whatever is there: to seed a store that nobody else uses yet."""
         ...
 
-    def keyring(self) -> Keyring | None: ...
+    def get_key_set(self) -> KeySet | None: ...
 
-    def publish(self, keyring: Keyring, *, over: Keyring | None) -> None:
+    def put_key_set(self, key_set: KeySet, *, expected: KeySet | None) -> None:
         """Replace the keyring. Raises `Moved` when its version is not that of `over` (None: there is none yet)."""
         ...

@@ -14,15 +14,15 @@ from ferry.settings import Settings
 
 if TYPE_CHECKING:
     from ferry.access.issue import Issuer
-    from ferry.access.keyring import KeyCache
-    from ferry.access.verify import TokenCheck
+    from ferry.access.keyring import KeySetCache
+    from ferry.access.verify import TokenVerifier
     from ferry.aws.session import AwsSession
-    from ferry.engine import Engine
-    from ferry.outbound import Events, Seats, Worker
-    from ferry.trust import AccessStore
+    from ferry.engine import Services
+    from ferry.outbound import CompletionQueue, EventPublisher, PermitPool
+    from ferry.trust import AuthStore
 
 
-JWKS_SECONDS, JWKS_BYTES = 3.0, 256 * 1024
+JWKS_TIMEOUT_SECONDS, MAX_JWKS_BYTES = 3.0, 256 * 1024
 """What an issuer's key set may take at most."""
 
 
@@ -35,121 +35,121 @@ def log_file_names() -> bool:
     return settings().log_file_names
 
 
-def tracing() -> bool:
+def tracing_enabled() -> bool:
     """Whether requests are traced."""
-    return settings().tracing
+    return settings().tracing_enabled
 
 
 @cache
-def session() -> AwsSession:
+def aws_session() -> AwsSession:
     from ferry.aws.session import AwsSession
 
     return AwsSession(settings().endpoints)
 
 
 @cache
-def access_store() -> AccessStore:
-    from ferry.aws.access_table import AccessTable
+def auth_store() -> AuthStore:
+    from ferry.aws.access_table import AuthTable
 
-    return AccessTable(session().dynamodb, settings().access_table)
-
-
-@cache
-def keys() -> KeyCache:
-    from ferry.access.keyring import KeyCache
-
-    return KeyCache(access_store(), wall_clock, settings().access_cache)
+    return AuthTable(aws_session().dynamodb, settings().auth_table)
 
 
 @cache
-def verifier() -> TokenCheck:
+def key_set_cache() -> KeySetCache:
+    from ferry.access.keyring import KeySetCache
+
+    return KeySetCache(auth_store(), wall_clock, settings().auth_cache_ttl_ms)
+
+
+@cache
+def token_verifier() -> TokenVerifier:
     """Who checks tokens: Ferry's own, those of an issuer outside, or both."""
-    from ferry.access.verify import Verifier
+    from ferry.access.verify import InternalVerifier
 
-    trust = settings().outside
-    own = Verifier(keys(), issuer=settings().issuer, audience=settings().audience)
+    trust = settings().external_issuer
+    own = InternalVerifier(key_set_cache(), issuer=settings().issuer, audience=settings().audience)
     if trust is None:
         return own
-    from ferry.access.outside import EitherVerifier, OutsideKeys, OutsideVerifier
+    from ferry.access.outside import ExternalKeys, ExternalVerifier, IssuerDispatchVerifier
     from ferry.web import check_url, fetch
 
-    check_url(trust.jwks_url, plain_on_loopback=bool(settings().endpoints))
-    fetch_keys = partial(fetch, trust.jwks_url, seconds=JWKS_SECONDS, most=JWKS_BYTES)
-    outside = OutsideVerifier(OutsideKeys(fetch_keys, wall_clock), trust)
-    return EitherVerifier(own, outside, trust.issuer) if settings().own_tokens else outside
+    check_url(trust.jwks_url, allow_http_on_loopback=bool(settings().endpoints))
+    fetch_keys = partial(fetch, trust.jwks_url, timeout_seconds=JWKS_TIMEOUT_SECONDS, max_bytes=MAX_JWKS_BYTES)
+    outside = ExternalVerifier(ExternalKeys(fetch_keys, wall_clock), trust)
+    return IssuerDispatchVerifier(own, outside, trust.url) if settings().issue_tokens else outside
 
 
 @cache
-def issuer() -> Issuer:
+def token_issuer() -> Issuer:
     """Who issues tokens, and publishes the keys they are checked with."""
     from ferry.access.issue import Issuer
     from ferry.aws.kms import KmsSigner
 
     return Issuer(
-        store=access_store(),
-        keys=keys(),
-        signer=KmsSigner(session().kms),
+        store=auth_store(),
+        key_set_cache=key_set_cache(),
+        signer=KmsSigner(aws_session().kms),
         clock=wall_clock,
-        key_ref=settings().signing_key,
+        key_ref=settings().signing_key_id,
         issuer=settings().issuer,
         audience=settings().audience,
-        lifetime=settings().token_lifetime,
-        issues=settings().own_tokens,
+        token_ttl_seconds=settings().token_ttl_seconds,
+        enabled=settings().issue_tokens,
     )
 
 
 @cache
-def worker() -> Worker:
+def completion_queue() -> CompletionQueue:
     """Who goes on with completions that take too long here. Beside stand-ins there is one only if they have it too."""
     name, endpoints = settings().cleanup_function, settings().endpoints
     if not name or (endpoints and "lambda" not in endpoints):
-        from ferry.engine import NoWorker
+        from ferry.engine import NullCompletionQueue
 
-        return NoWorker()
-    from ferry.aws.worker import LambdaWorker
+        return NullCompletionQueue()
+    from ferry.aws.worker import LambdaCompletionQueue
 
-    return LambdaWorker(session().lambda_, name)
+    return LambdaCompletionQueue(aws_session().lambda_, name)
 
 
 @cache
-def seats() -> Seats | None:
+def permit_pool() -> PermitPool | None:
     """Places for calls that wait, in the one function where any do."""
-    if not settings().most_waiting:
+    if not settings().max_long_polls:
         return None
-    from ferry.aws.seats import DynamoSeats
+    from ferry.aws.seats import DynamoPermitPool
 
-    return DynamoSeats(session().dynamodb, settings().ledger_table, settings().most_waiting)
+    return DynamoPermitPool(aws_session().dynamodb, settings().metadata_table, settings().max_long_polls)
 
 
 @cache
-def events() -> Events | None:
+def event_publisher() -> EventPublisher | None:
     """Who tells others what has changed, if anybody is to. Beside stand-ins only where they have a bus too."""
     bus, endpoints = settings().event_bus, settings().endpoints
     if not bus or (endpoints and "events" not in endpoints):
         return None
-    from ferry.aws.events import BusEvents
+    from ferry.aws.events import EventBridgePublisher
 
-    return BusEvents(lambda: session().events, bus, settings().bucket, wall_clock)
+    return EventBridgePublisher(lambda: aws_session().events, bus, settings().bucket, wall_clock)
 
 
 @cache
-def engine() -> Engine:
+def services() -> Services:
     """What the use cases work with."""
-    from ferry.aws.ledger import DynamoLedger
-    from ferry.aws.objects import S3Objects
-    from ferry.engine import Engine
+    from ferry.aws.ledger import DynamoUploadRepository
+    from ferry.aws.objects import S3ObjectStore
+    from ferry.engine import Services
 
-    return Engine(
-        ledger=DynamoLedger(session().dynamodb, settings().ledger_table, wall_clock),
-        objects=S3Objects(session().s3, settings().bucket, session().s3_public),
-        worker=worker(),
+    return Services(
+        upload_repository=DynamoUploadRepository(aws_session().dynamodb, settings().metadata_table, wall_clock),
+        object_store=S3ObjectStore(aws_session().s3, settings().bucket, aws_session().s3_public),
+        completion_queue=completion_queue(),
         clock=wall_clock,
-        session_idle=settings().session_idle,
-        session_max_age=settings().session_max_age,
-        url_lifetime=settings().url_lifetime,
-        lease=settings().lease,
-        mending=settings().mending,
-        seats=seats(),
-        keep_objects=settings().keep_objects,
-        events=events(),
+        upload_idle_timeout_ms=settings().upload_idle_timeout_ms,
+        upload_max_age_ms=settings().upload_max_age_ms,
+        presigned_url_ttl_seconds=settings().presigned_url_ttl_seconds,
+        lease_duration_ms=settings().lease_duration_ms,
+        assembly_budget_ms=settings().assembly_budget_ms,
+        permit_pool=permit_pool(),
+        orphan_retention_ms=settings().orphan_retention_ms,
+        event_publisher=event_publisher(),
     )

@@ -32,25 +32,25 @@ class ScriptedClient:
         return [name for name, _ in self.calls]
 
 
-def refused(code: str, **more: object) -> ClientError:
+def client_error(code: str, **more: object) -> ClientError:
     """What botocore raises for an error answer of that code."""
     answer: Any = {"Error": {"Code": code, "Message": "by script"}, **more}
     return ClientError(answer, "Scripted")
 
 
-def canceled(*reasons: str) -> ClientError:
+def transaction_canceled(*reasons: str) -> ClientError:
     """A transaction that did not go through, with a reason for each row."""
-    return refused("TransactionCanceledException", CancellationReasons=[{"Code": reason} for reason in reasons])
+    return client_error("TransactionCanceledException", CancellationReasons=[{"Code": reason} for reason in reasons])
 
 
-class Pauses(list[float]):
+class RecordedSleeps(list[float]):
     """Takes the place of `time.sleep`, and notes the seconds."""
 
     def __call__(self, seconds: float) -> None:
         self.append(seconds)
 
 
-def session(**endpoints: str) -> AwsSession:
+def make_session(**endpoints: str) -> AwsSession:
     return AwsSession(endpoints)
 
 

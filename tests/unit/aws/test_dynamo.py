@@ -8,90 +8,92 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from ferry.aws.dynamo import TRIES, ConditionFailed, Table
+from ferry.aws.dynamo import MAX_ATTEMPTS, ConditionFailed, Table
 from ferry.aws.expressions import decode_row, encode, encode_row, put, update
-from ferry.aws.ledger import DynamoLedger
+from ferry.aws.ledger import DynamoUploadRepository
 from ferry.errors import BackendUnavailable, Throttled
-from ferry.model import Claim
-from ferry.ports import Moved
-from tests.unit.aws.scripted import Pauses, ScriptedClient, canceled, refused, repeat
+from ferry.model import ChunkDigest
+from ferry.ports import ConcurrentUpdate
+from tests.unit.aws.scripted import RecordedSleeps, ScriptedClient, client_error, repeat, transaction_canceled
 
 WRITE = put({"pk": "a", "sk": "b"})
 
 
-def table(client: ScriptedClient, pauses: Pauses | None = None) -> Table:
-    return Table(cast("Any", client), "table", Pauses() if pauses is None else pauses)
+def table(client: ScriptedClient, sleeps: RecordedSleeps | None = None) -> Table:
+    return Table(cast("Any", client), "table", RecordedSleeps() if sleeps is None else sleeps)
 
 
-def test_a_transaction_that_met_another_is_asked_again() -> None:
+def test_transact_on_conflict_retries_with_same_token() -> None:
     """A conflict passes: the same writes under the same token, after a pause that grows."""
-    pauses = Pauses()
-    client = ScriptedClient(canceled("None", "TransactionConflict"), refused("TransactionInProgressException"), {})
-    table(client, pauses).transact([WRITE, WRITE])
+    pauses = RecordedSleeps()
+    client = ScriptedClient(
+        transaction_canceled("None", "TransactionConflict"), client_error("TransactionInProgressException"), {}
+    )
+    table(client, pauses).transact_write([WRITE, WRITE])
     assert client.methods == ["transact_write_items"] * 3
     assert client.calls[0][1] == client.calls[1][1] == client.calls[2][1]
     assert len(client.calls[0][1]["ClientRequestToken"]) == 36
     assert len(pauses) == 2
 
 
-def test_each_transaction_has_a_token_of_its_own() -> None:
+def test_transact_repeated_uses_new_token() -> None:
     """The same writes asked for twice are two transactions."""
     client = ScriptedClient({}, {})
     for _ in range(2):
-        table(client).transact([WRITE])
+        table(client).transact_write([WRITE])
     assert client.calls[0][1]["ClientRequestToken"] != client.calls[1][1]["ClientRequestToken"]
 
 
 @pytest.mark.parametrize(
     "reasons", [["ConditionalCheckFailed"], ["None", "TransactionConflict", "ConditionalCheckFailed"]]
 )
-def test_a_failed_condition_in_a_transaction_is_moved(reasons: list[str]) -> None:
+def test_transact_failed_condition_raises_concurrent_update(reasons: list[str]) -> None:
     """It is not asked again, whatever else was in the way."""
-    client = ScriptedClient(canceled(*reasons))
-    with pytest.raises(Moved):
-        table(client).transact([WRITE])
+    client = ScriptedClient(transaction_canceled(*reasons))
+    with pytest.raises(ConcurrentUpdate):
+        table(client).transact_write([WRITE])
     assert len(client.calls) == 1
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        canceled("TransactionConflict"),
-        canceled("ThrottlingError", "ProvisionedThroughputExceeded"),
-        refused("ThrottlingException"),
-        refused("ProvisionedThroughputExceededException"),
+        transaction_canceled("TransactionConflict"),
+        transaction_canceled("ThrottlingError", "ProvisionedThroughputExceeded"),
+        client_error("ThrottlingException"),
+        client_error("ProvisionedThroughputExceededException"),
     ],
 )
-def test_patience_ends(error: Exception) -> None:
+def test_busy_table_raises_throttled_after_max_attempts(error: Exception) -> None:
     """A table that stays busy has too much to do, whether it was to be read or written."""
     asked: list[Callable[[Table], object]] = [
-        lambda busy: busy.transact([WRITE]),
+        lambda busy: busy.transact_write([WRITE]),
         lambda busy: busy.get(("a", "b")),
         lambda busy: busy.write(WRITE),
-        lambda busy: busy.get_together([("a", "b")]),
+        lambda busy: busy.transact_get([("a", "b")]),
     ]
     for ask in asked:
         client = ScriptedClient(*repeat(error, 100))
         with pytest.raises(Throttled):
             ask(table(client))
-        assert len(client.calls) == TRIES
+        assert len(client.calls) == MAX_ATTEMPTS
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        canceled("ValidationError"),
-        refused("ValidationException"),
-        refused("AccessDeniedException"),
-        refused("InternalServerError"),
+        transaction_canceled("ValidationError"),
+        client_error("ValidationException"),
+        client_error("AccessDeniedException"),
+        client_error("InternalServerError"),
         EndpointConnectionError(endpoint_url="http://nowhere.invalid"),
     ],
 )
-def test_what_time_does_not_mend(error: Exception) -> None:
+def test_permanent_error_not_retried(error: Exception) -> None:
     """Other failures are reported at once, with their cause, and without the backend's words."""
     client = ScriptedClient(error, error)
     asked: list[Callable[[], object]] = [
-        lambda: table(client).transact([WRITE]),
+        lambda: table(client).transact_write([WRITE]),
         lambda: table(client).get(("a", "b")),
     ]
     for ask in asked:
@@ -103,30 +105,30 @@ def test_what_time_does_not_mend(error: Exception) -> None:
     assert len(client.calls) == 2
 
 
-def test_an_update_that_meets_a_transaction_is_asked_again() -> None:
+def test_write_on_transaction_conflict_retries() -> None:
     """A single write conflicts with a transaction under way, and waits for it."""
-    client = ScriptedClient(refused("TransactionConflictException"), {"Attributes": {"a": {"N": "5"}}})
-    assert table(client).write(update(("a", "b"), {"a": 5}, when="attribute_exists(#pk)")) == {"a": 5}
+    client = ScriptedClient(client_error("TransactionConflictException"), {"Attributes": {"a": {"N": "5"}}})
+    assert table(client).write(update(("a", "b"), {"a": 5}, condition="attribute_exists(#pk)")) == {"a": 5}
 
 
-def test_a_failed_condition_has_the_row() -> None:
+def test_write_failed_condition_carries_row() -> None:
     """The row as it stands comes with the refusal, if there is one."""
     item = {"pk": {"S": "a"}, "n": {"N": "5"}}
-    write = update(("a", "b"), {"a": 5}, when="attribute_exists(#pk)")
+    write = update(("a", "b"), {"a": 5}, condition="attribute_exists(#pk)")
     for more, expected in (({"Item": item}, {"pk": "a", "n": 5}), ({}, None)):
         with pytest.raises(ConditionFailed) as failed:
-            table(ScriptedClient(refused("ConditionalCheckFailedException", **more))).write(write)
+            table(ScriptedClient(client_error("ConditionalCheckFailedException", **more))).write(write)
         assert failed.value.row == expected
 
 
-def test_batches_go_on_with_what_was_left() -> None:
+def test_batch_delete_retries_unprocessed_items() -> None:
     """Rows that DynamoDB did not get to are sent again; 25 at most at once."""
     left = {"table": [{"DeleteRequest": {"Key": {"pk": {"S": "3"}, "sk": {"S": "x"}}}}]}
     client = ScriptedClient({"UnprocessedItems": left}, {"UnprocessedItems": {}}, {})
-    table(client).erase((str(number), "x") for number in range(30))
+    table(client).batch_delete((str(number), "x") for number in range(30))
     assert [len(params["RequestItems"]["table"]) for _, params in client.calls] == [25, 1, 5]
     with pytest.raises(BackendUnavailable):
-        table(ScriptedClient(*repeat({"UnprocessedItems": left}, 100))).erase([("3", "x")])
+        table(ScriptedClient(*repeat({"UnprocessedItems": left}, 100))).batch_delete([("3", "x")])
 
 
 def test_values_round_trip() -> None:
@@ -137,7 +139,9 @@ def test_values_round_trip() -> None:
         encode(1.5)
 
 
-def test_a_claim_whose_row_is_not_told() -> None:
+def test_put_chunk_digest_rejected_without_row_is_not_accepted() -> None:
     """Should a refusal come without the row, the claim is not taken for granted."""
-    ledger = DynamoLedger(cast("Any", ScriptedClient(refused("ConditionalCheckFailedException"))), "table", lambda: 0)
-    assert ledger.claim("id", 1, 1, Claim(bytes(16), 0)) == {}
+    ledger = DynamoUploadRepository(
+        cast("Any", ScriptedClient(client_error("ConditionalCheckFailedException"))), "table", lambda: 0
+    )
+    assert ledger.put_chunk_digest("id", 1, 1, ChunkDigest(bytes(16), 0)) == {}

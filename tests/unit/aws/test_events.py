@@ -10,31 +10,31 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from ferry import wiring
-from ferry.aws.events import QUIET, BusEvents
+from ferry.aws.events import COOLDOWN_MS, EventBridgePublisher
 from ferry.errors import BackendUnavailable
 from ferry.model import Event, EventKind
 from tests.fakes.clock import START, SettableClock
-from tests.support.schema import check_detail
-from tests.unit.aws.scripted import ScriptedClient, refused, session
+from tests.support.schema import assert_valid_detail
+from tests.unit.aws.scripted import ScriptedClient, client_error, make_session
 
 EVENT = Event(EventKind.STARTED, START + 7, "ns", "名 \u202e.bin", "a" * 32, 5)
-TAKEN = {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
-REFUSED = {"FailedEntryCount": 1, "Entries": [{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}]}
+ACCEPTED = {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
+REJECTED = {"FailedEntryCount": 1, "Entries": [{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}]}
 
 
-def bus_over(client: Any, clock: SettableClock | None = None) -> BusEvents:
-    return BusEvents(lambda: client, "bus", "bucket", clock or SettableClock())
+def publisher_over(client: Any, clock: SettableClock | None = None) -> EventBridgePublisher:
+    return EventBridgePublisher(lambda: client, "bus", "bucket", clock or SettableClock())
 
 
-def test_what_the_bus_is_asked() -> None:
+def test_publish_sends_one_ascii_entry() -> None:
     """One entry, in ASCII, whose time is that of the change; the detail is by the schema."""
-    client: Any = ScriptedClient(TAKEN)
-    bus_over(client).publish([EVENT])
+    client: Any = ScriptedClient(ACCEPTED)
+    publisher_over(client).publish([EVENT])
     [(method, params)] = client.calls
     [entry] = params["Entries"]
     detail = entry.pop("Detail")
     assert detail.isascii()
-    check_detail(json.loads(detail))
+    assert_valid_detail(json.loads(detail))
     assert method == "put_events"
     assert entry == {
         "EventBusName": "bus",
@@ -45,36 +45,36 @@ def test_what_the_bus_is_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [REFUSED, refused("InternalException"), EndpointConnectionError(endpoint_url="http://bus")]
+    "answer", [REJECTED, client_error("InternalException"), EndpointConnectionError(endpoint_url="http://bus")]
 )
-def test_whatever_was_not_taken_is_a_failure(answer: object) -> None:
+def test_publish_rejected_entries_raise(answer: object) -> None:
     """A 200 that says so in its entries too."""
     with pytest.raises(BackendUnavailable):
-        bus_over(ScriptedClient(answer)).publish([EVENT])
+        publisher_over(ScriptedClient(answer)).publish([EVENT])
 
 
-def test_a_bus_that_has_just_failed_is_left_alone() -> None:
+def test_publish_after_failure_waits_for_cooldown() -> None:
     """Nobody waits for it again and again; after a while it is asked once more."""
-    client, clock = ScriptedClient(REFUSED, TAKEN), SettableClock()
-    bus = bus_over(client, clock)
+    client, clock = ScriptedClient(REJECTED, ACCEPTED), SettableClock()
+    bus = publisher_over(client, clock)
     for _ in range(3):
         with pytest.raises(BackendUnavailable):
             bus.publish([EVENT])
     assert len(client.calls) == 1
-    clock.advance(QUIET)
+    clock.advance(COOLDOWN_MS)
     bus.publish([EVENT])
-    bus_over(ScriptedClient(TAKEN)).publish([EVENT])
+    publisher_over(ScriptedClient(ACCEPTED)).publish([EVENT])
     assert len(client.calls) == 2
 
 
-def test_it_is_asked_once_and_not_for_long() -> None:
+def test_publish_has_short_timeout_and_no_retries() -> None:
     """A request that tells something waits two seconds for it at most; the sweep stands behind it."""
-    config: Any = session(events="http://127.0.0.1:9").events.meta.config
+    config: Any = make_session(events="http://127.0.0.1:9").events.meta.config
     assert (config.retries["total_max_attempts"], config.read_timeout) == (1, 2)
 
 
 @pytest.mark.parametrize(
-    ("bus", "endpoints", "told"),
+    ("bus", "endpoints", "publishes"),
     [
         ("ferry", "", True),
         ("ferry", "s3=http://s,events=http://e", True),
@@ -82,20 +82,27 @@ def test_it_is_asked_once_and_not_for_long() -> None:
         ("", "", False),
     ],
 )
-def test_stand_ins_never_reach_out_to_aws(
-    monkeypatch: pytest.MonkeyPatch, bus: str, endpoints: str, *, told: bool
+def test_publisher_with_emulators_requires_bus_emulator(
+    monkeypatch: pytest.MonkeyPatch, bus: str, endpoints: str, *, publishes: bool
 ) -> None:
     """Beside stand-ins for the other services, the bus must be one too, or nobody is told anything."""
-    names = ("LEDGER_TABLE", "ACCESS_TABLE", "BUCKET")
-    numbers = ("TOKEN_LIFETIME", "SESSION_IDLE_TIMEOUT", "SESSION_MAX_AGE", "URL_LIFETIME", "LEASE", "MENDING")
+    names = ("METADATA_TABLE", "AUTH_TABLE", "BUCKET")
+    numbers = (
+        "TOKEN_TTL_SECONDS",
+        "UPLOAD_IDLE_TIMEOUT_SECONDS",
+        "UPLOAD_MAX_AGE_SECONDS",
+        "PRESIGNED_URL_TTL_SECONDS",
+        "LEASE_SECONDS",
+        "ASSEMBLY_BUDGET_SECONDS",
+    )
     given = dict.fromkeys(names, "x") | dict.fromkeys(numbers, "1") | {"EVENT_BUS": bus, "ENDPOINTS": endpoints}
     for name, value in given.items():
         monkeypatch.setenv(f"FERRY_{name}", value)
-    factories = (wiring.settings, wiring.session, wiring.events)
+    factories = (wiring.settings, wiring.aws_session, wiring.event_publisher)
     for factory in factories:
         factory.cache_clear()
     try:
-        assert isinstance(wiring.events(), BusEvents) == told
+        assert isinstance(wiring.event_publisher(), EventBridgePublisher) == publishes
     finally:
         for factory in factories:
             factory.cache_clear()

@@ -13,20 +13,22 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.response import StreamingBody
 
-from ferry.aws.objects import ABORTS, S3Objects
+from ferry.aws.objects import MAX_ABORT_ATTEMPTS, S3ObjectStore
 from ferry.errors import BackendUnavailable, Throttled
 from ferry.model import StoredPart
-from ferry.ports import ChecksumRefused, NoSuchMultipart, PartChanged, Unfinished
-from tests.unit.aws.scripted import Pauses, ScriptedClient, refused, repeat, session
+from ferry.ports import DeadlineExceeded, MultipartUploadNotFound, PartChanged, StoreChecksumMismatch
+from tests.unit.aws.scripted import RecordedSleeps, ScriptedClient, client_error, make_session, repeat
 
 
-def over(client: ScriptedClient, pauses: Pauses | None = None) -> S3Objects:
-    return S3Objects(cast("Any", client), "bucket", pause=Pauses() if pauses is None else pauses)
+def object_store(client: ScriptedClient, sleeps: RecordedSleeps | None = None) -> S3ObjectStore:
+    return S3ObjectStore(cast("Any", client), "bucket", sleep=RecordedSleeps() if sleeps is None else sleeps)
 
 
-def test_a_part_is_signed_with_its_length_and_its_checksum() -> None:
+def test_presign_part_signs_length_and_checksum() -> None:
     """Both are signed headers; nothing about a checksum of an empty body is in the URL."""
-    signed = S3Objects(session().s3, "bucket").presign_part("o/k", "mp", 7, size=123, crc32c=0xDEADBEEF, lifetime=900)
+    signed = S3ObjectStore(make_session().s3, "bucket").presign_part(
+        "o/k", "mp", 7, size=123, crc32c=0xDEADBEEF, ttl_seconds=900
+    )
     url = urlsplit(signed.url)
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
     assert (url.scheme, url.netloc, url.path) == ("https", "bucket.s3.amazonaws.com", "/o/k")
@@ -36,46 +38,48 @@ def test_a_part_is_signed_with_its_length_and_its_checksum() -> None:
     assert signed.headers == {"x-amz-checksum-crc32c": "3q2+7w=="}
 
 
-def test_a_part_without_a_checksum() -> None:
+def test_presign_part_without_checksum_signs_length() -> None:
     """Then the length alone is signed, and no header need be sent."""
-    signed = S3Objects(session().s3, "bucket").presign_part("o/k", "mp", 7, size=123, crc32c=None, lifetime=900)
+    signed = S3ObjectStore(make_session().s3, "bucket").presign_part(
+        "o/k", "mp", 7, size=123, crc32c=None, ttl_seconds=900
+    )
     assert parse_qs(urlsplit(signed.url).query)["X-Amz-SignedHeaders"] == ["content-length;host"]
     assert signed.headers == {}
 
 
-def test_urls_are_for_the_address_that_clients_reach() -> None:
+def test_presign_get_uses_public_endpoint() -> None:
     """S3 is asked under one address and signed for under the other, both with the bucket in the path."""
-    clients = session(s3="http://127.0.0.1:1", s3_public="http://files.example:2")
-    objects = S3Objects(clients.s3, "bucket", clients.s3_public)
-    url = urlsplit(objects.presign_get("o/k", content_type="a/b", disposition="attachment", lifetime=5))
+    clients = make_session(s3="http://127.0.0.1:1", s3_public="http://files.example:2")
+    objects = S3ObjectStore(clients.s3, "bucket", clients.s3_public)
+    url = urlsplit(objects.presign_get("o/k", content_type="a/b", disposition="attachment", ttl_seconds=5))
     assert (url.scheme, url.netloc, url.path) == ("http", "files.example:2", "/bucket/o/k")
     assert clients.s3.meta.endpoint_url == "http://127.0.0.1:1"
-    assert session(s3="http://127.0.0.1:1").s3_public.meta.endpoint_url == "http://127.0.0.1:1"
+    assert make_session(s3="http://127.0.0.1:1").s3_public.meta.endpoint_url == "http://127.0.0.1:1"
 
 
-def test_abort_goes_on_until_nothing_is_left() -> None:
+def test_abort_repeats_until_upload_is_gone() -> None:
     """A part that landed after the abort is aborted too."""
-    pauses = Pauses()
-    client = ScriptedClient({}, {"Parts": []}, {}, {"Parts": []}, {}, refused("NoSuchUpload"))
-    over(client, pauses).abort_multipart("o/k", "mp")
+    pauses = RecordedSleeps()
+    client = ScriptedClient({}, {"Parts": []}, {}, {"Parts": []}, {}, client_error("NoSuchUpload"))
+    object_store(client, pauses).abort_multipart("o/k", "mp")
     assert client.methods == ["abort_multipart_upload", "list_parts"] * 3
     assert len(pauses) == 2
 
 
-def test_abort_does_not_go_on_for_ever() -> None:
+def test_abort_exceeding_max_attempts_raises() -> None:
     """An upload that will not go is reported."""
     client = ScriptedClient(*repeat({}, 100))
     with pytest.raises(BackendUnavailable):
-        over(client).abort_multipart("o/k", "mp")
-    assert len(client.calls) == 2 * ABORTS
+        object_store(client).abort_multipart("o/k", "mp")
+    assert len(client.calls) == 2 * MAX_ABORT_ATTEMPTS
 
 
 @pytest.mark.parametrize(
     ("code", "meaning"),
     [
-        ("NoSuchUpload", NoSuchMultipart),
+        ("NoSuchUpload", MultipartUploadNotFound),
         ("InvalidPart", PartChanged),
-        ("BadDigest", ChecksumRefused),
+        ("BadDigest", StoreChecksumMismatch),
         ("InvalidPartOrder", BackendUnavailable),
         ("EntityTooSmall", BackendUnavailable),
         ("InvalidRequest", BackendUnavailable),
@@ -84,19 +88,21 @@ def test_abort_does_not_go_on_for_ever() -> None:
         ("ServiceUnavailable", Throttled),
     ],
 )
-def test_what_a_refused_completion_means(code: str, meaning: type[Exception]) -> None:
+def test_complete_error_codes_are_mapped(code: str, meaning: type[Exception]) -> None:
     """Each error code has one meaning; what is not expected is the backend's failure."""
-    error = refused(code)
+    error = client_error(code)
     with pytest.raises(meaning) as raised:
-        over(ScriptedClient(error)).complete_multipart("o/k", "mp", [StoredPart(1, '"e"', 5, None)], size=5, crc32c=1)
+        object_store(ScriptedClient(error)).complete_multipart(
+            "o/k", "mp", [StoredPart(1, '"e"', 5, None)], size=5, crc32c=1
+        )
     assert raised.value.__cause__ is error
 
 
-def test_a_completion_names_what_was_checked() -> None:
+def test_complete_sends_etags_size_and_checksums() -> None:
     """Every part by ETag and CRC32C, where one is known, the size, and the checksum of all of it."""
     client = ScriptedClient({"ETag": '"all-2"', "ChecksumCRC32C": "3q2+7w=="})
     parts = [StoredPart(1, '"a"', 5, 1), StoredPart(2, '"b"', 6, None)]
-    made = over(client).complete_multipart("o/k", "mp", parts, size=11, crc32c=0xDEADBEEF)
+    made = object_store(client).complete_multipart("o/k", "mp", parts, size=11, crc32c=0xDEADBEEF)
     assert (made.etag, made.size, made.crc32c) == ('"all-2"', 11, 0xDEADBEEF)
     assert client.calls[0][1] == {
         "Bucket": "bucket",
@@ -115,35 +121,36 @@ def test_a_completion_names_what_was_checked() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [refused("SlowDown"), refused("503"), refused("Odd", ResponseMetadata={"HTTPStatusCode": 503})]
+    "error",
+    [client_error("SlowDown"), client_error("503"), client_error("Odd", ResponseMetadata={"HTTPStatusCode": 503})],
 )
-def test_a_store_with_too_much_to_do(error: Exception) -> None:
+def test_throttled_store_raises_throttled(error: Exception) -> None:
     """By its code, or by the status alone where there is no body to name one: for every call, cause and all."""
-    asked: list[Callable[[S3Objects], object]] = [
+    asked: list[Callable[[S3ObjectStore], object]] = [
         lambda store: store.head("o/k"),
         lambda store: store.get("o/k"),
         lambda store: store.put("o/k", b"", crc32c=0),
-        lambda store: store.list_parts("o/k", "mp", last=1),
+        lambda store: store.list_parts("o/k", "mp", max_part_number=1),
         lambda store: store.upload_part("o/k", "mp", 1, b"", crc32c=0),
         lambda store: store.create_multipart("o/k", content_type="text/plain"),
     ]
     for ask in asked:
         with pytest.raises(Throttled) as throttled:
-            ask(over(ScriptedClient(error)))
+            ask(object_store(ScriptedClient(error)))
         assert throttled.value.__cause__ is error
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "403", "SlowDown", "500"])
-def test_forbidden_is_not_absent(code: str) -> None:
+def test_head_forbidden_raises(code: str) -> None:
     """Only a 404 means that nothing is there."""
-    objects = over(ScriptedClient(refused(code), refused(code)))
+    objects = object_store(ScriptedClient(client_error(code), client_error(code)))
     with pytest.raises(BackendUnavailable):
         objects.get("o/k")
     with pytest.raises(BackendUnavailable):
         objects.head("o/k")
 
 
-def test_a_body_that_breaks_off() -> None:
+def test_get_truncated_body_raises() -> None:
     """Fewer bytes than announced are a failure, not a shorter object; so is a connection that falls silent."""
 
     class Silent(io.BytesIO):
@@ -153,26 +160,26 @@ def test_a_body_that_breaks_off() -> None:
     for raw in (io.BytesIO(b"123"), Silent()):
         body = StreamingBody(cast("Any", raw), content_length=5)
         with pytest.raises(BackendUnavailable):
-            over(ScriptedClient({"Body": body})).get("o/k")
+            object_store(ScriptedClient({"Body": body})).get("o/k")
 
 
-def test_what_a_batch_could_not_delete_is_not_counted() -> None:
+def test_delete_batch_failure_raises() -> None:
     """An object that S3 failed to delete makes the whole a failure, to be asked again."""
     page = {"Contents": [{"Key": "st/1", "Size": 5}], "IsTruncated": False}
     client = ScriptedClient(page, {"Errors": [{"Key": "st/1", "Code": "InternalError"}]})
     with pytest.raises(BackendUnavailable):
-        over(client).delete_prefix("st/", until=10**14)
+        object_store(client).delete_prefix("st/", deadline=10**14)
 
 
-class Pages:
+class PartPages:
     """Lists parts as S3 does: a thousand at most, from a number on. `asked` has the numbers."""
 
     def __init__(self, numbers: Iterable[int]) -> None:
         self.numbers = list(numbers)
-        self.asked: list[int] = []
+        self.requested_markers: list[int] = []
 
     def list_parts(self, PartNumberMarker: int = 0, **_: object) -> object:  # noqa: N803 - botocore's name
-        self.asked.append(PartNumberMarker)
+        self.requested_markers.append(PartNumberMarker)
         page = [number for number in self.numbers if number > PartNumberMarker]
         more = {"IsTruncated": True, "NextPartNumberMarker": page[999]} if len(page) > 1_000 else {}
         modified = datetime(2026, 1, 1, tzinfo=UTC)
@@ -191,23 +198,21 @@ class Pages:
         (range(9_000, 10_001), 10_000, [0, 9_999]),
     ],
 )
-def test_a_listing_needs_no_more_pages_than_there_are_thousands(
-    numbers: range | list[int], last: int, asked: list[int]
-) -> None:
+def test_list_parts_fetches_minimum_pages(numbers: range | list[int], last: int, asked: list[int]) -> None:
     """One where a thousand have landed at most; the rest at once, each page from the number where its thousand
     begins.
     """
-    pages = Pages(numbers)
-    parts = over(cast("Any", pages)).list_parts("o/k", "mp", last=last)
+    pages = PartPages(numbers)
+    parts = object_store(cast("Any", pages)).list_parts("o/k", "mp", max_part_number=last)
     assert list(parts) == list(numbers)
-    assert sorted(pages.asked) == asked
+    assert sorted(pages.requested_markers) == asked
     assert len(asked) <= max(1, -(-last // 1_000))
 
 
-def test_a_store_that_lists_parts_twice_is_read_to_the_end() -> None:
+def test_list_parts_duplicate_pages_read_to_end() -> None:
     """A page that does not reach the end of its thousand is gone on from where it ends."""
 
-    class Doubling(Pages):
+    class Doubling(PartPages):
         def list_parts(self, PartNumberMarker: int = 0, **_: object) -> object:  # noqa: N803
             answer: Any = super().list_parts(PartNumberMarker)
             if len(answer["Parts"]) > 500:
@@ -215,10 +220,12 @@ def test_a_store_that_lists_parts_twice_is_read_to_the_end() -> None:
                 answer["Parts"] = [part for part in answer["Parts"][:500] for _ in range(2)]
             return answer
 
-    assert list(over(cast("Any", Doubling(range(1, 2_501)))).list_parts("o/k", "mp", last=2_500)) == [*range(1, 2_501)]
+    assert list(
+        object_store(cast("Any", Doubling(range(1, 2_501)))).list_parts("o/k", "mp", max_part_number=2_500)
+    ) == [*range(1, 2_501)]
 
 
-def test_a_completion_is_waited_for_until_then_and_no_longer() -> None:
+def test_complete_past_deadline_raises() -> None:
     """S3 goes on with it; what comes of it in the end is nobody's concern here."""
     begun, end = Event(), Event()
 
@@ -228,17 +235,17 @@ def test_a_completion_is_waited_for_until_then_and_no_longer() -> None:
             end.wait(60)
             return {"ETag": "e"}
 
-    store = over(cast("Any", Slow()))
-    with pytest.raises(Unfinished):
-        store.complete_multipart("o/k", "mp", [], size=5, crc32c=1, until=0)
+    store = object_store(cast("Any", Slow()))
+    with pytest.raises(DeadlineExceeded):
+        store.complete_multipart("o/k", "mp", [], size=5, crc32c=1, deadline=0)
     assert begun.wait(60)
     end.set()
-    assert store.complete_multipart("o/k", "mp", [], size=5, crc32c=1, until=10**14).etag == '"e"'
+    assert store.complete_multipart("o/k", "mp", [], size=5, crc32c=1, deadline=10**14).etag == '"e"'
 
 
-def test_a_refusal_within_the_time_means_what_it_means() -> None:
+def test_complete_error_before_deadline_is_mapped() -> None:
     """As if it had not been waited for in another thread."""
-    error = refused("InvalidPart")
+    error = client_error("InvalidPart")
     with pytest.raises(PartChanged) as raised:
-        over(ScriptedClient(error)).complete_multipart("o/k", "mp", [], size=5, crc32c=1, until=10**14)
+        object_store(ScriptedClient(error)).complete_multipart("o/k", "mp", [], size=5, crc32c=1, deadline=10**14)
     assert raised.value.__cause__ is error

@@ -8,41 +8,41 @@ from typing import Any
 import pytest
 
 from ferry import wiring
-from ferry.aws.worker import LambdaWorker
-from ferry.engine import NoWorker
+from ferry.aws.worker import LambdaCompletionQueue
+from ferry.engine import NullCompletionQueue
 from ferry.errors import BackendUnavailable, Throttled
-from tests.unit.aws.scripted import ScriptedClient, refused, session
+from tests.unit.aws.scripted import ScriptedClient, client_error, make_session
 
 
-def test_the_event_is_queued_and_not_waited_for() -> None:
+def test_enqueue_invokes_asynchronously() -> None:
     """One invocation of type Event, of the function that was named."""
     client: Any = ScriptedClient({"StatusCode": 202})
-    LambdaWorker(client, "ferry-cleanup").finish("id", "attempt")
+    LambdaCompletionQueue(client, "ferry-cleanup").enqueue("id", "attempt")
     [(method, params)] = client.calls
     event = json.loads(params.pop("Payload"))
     assert (method, params) == ("invoke", {"FunctionName": "ferry-cleanup", "InvocationType": "Event"})
-    assert event == {"ferry": "finish", "upload_id": "id", "attempt": "attempt"}
+    assert event == {"ferry": "continue_completion", "upload_id": "id", "lease_id": "attempt"}
 
 
-def test_a_refusal_is_a_backend_that_is_not_there() -> None:
+def test_enqueue_rejected_raises_backend_unavailable() -> None:
     """Whatever Lambda answers; too many requests are told apart."""
     for code, meaning in (("ServiceException", BackendUnavailable), ("TooManyRequestsException", Throttled)):
-        client: Any = ScriptedClient(refused(code))
+        client: Any = ScriptedClient(client_error(code))
         with pytest.raises(meaning):
-            LambdaWorker(client, "ferry-cleanup").finish("id", "attempt")
+            LambdaCompletionQueue(client, "ferry-cleanup").enqueue("id", "attempt")
 
 
-def test_it_is_asked_once_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_enqueue_has_short_timeout_and_no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """The request that hands on has little time left."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    client = session(**{"lambda": "http://127.0.0.1:9"}).lambda_
+    client = make_session(**{"lambda": "http://127.0.0.1:9"}).lambda_
     config: Any = client.meta.config
     assert client.meta.endpoint_url == "http://127.0.0.1:9"
     assert (config.retries["total_max_attempts"], config.read_timeout) == (1, 4)
 
 
 @pytest.mark.parametrize(
-    ("function", "endpoints", "there"),
+    ("function", "endpoints", "available"),
     [
         ("ferry-cleanup", "", True),
         ("ferry-cleanup", "s3=http://s,lambda=http://l", True),
@@ -50,31 +50,31 @@ def test_it_is_asked_once_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -> N
         ("", "", False),
     ],
 )
-def test_stand_ins_never_reach_out_to_aws(
-    monkeypatch: pytest.MonkeyPatch, function: str, endpoints: str, *, there: bool
+def test_queue_with_emulators_requires_lambda_emulator(
+    monkeypatch: pytest.MonkeyPatch, function: str, endpoints: str, *, available: bool
 ) -> None:
     """Beside stand-ins for the other services, Lambda must be one too, or there is no worker."""
-    names = ("LEDGER_TABLE", "ACCESS_TABLE", "BUCKET")
+    names = ("METADATA_TABLE", "AUTH_TABLE", "BUCKET")
     numbers = (
-        "TOKEN_LIFETIME",
-        "SESSION_IDLE_TIMEOUT",
-        "SESSION_MAX_AGE",
-        "URL_LIFETIME",
-        "LEASE",
-        "MENDING",
-        "ACCESS_CACHE",
+        "TOKEN_TTL_SECONDS",
+        "UPLOAD_IDLE_TIMEOUT_SECONDS",
+        "UPLOAD_MAX_AGE_SECONDS",
+        "PRESIGNED_URL_TTL_SECONDS",
+        "LEASE_SECONDS",
+        "ASSEMBLY_BUDGET_SECONDS",
+        "AUTH_CACHE_TTL_SECONDS",
     )
     given = dict.fromkeys(names, "x") | dict.fromkeys(numbers, "1")
     given |= {"CLEANUP_FUNCTION": function, "ENDPOINTS": endpoints}
     for name, value in given.items():
         monkeypatch.setenv(f"FERRY_{name}", value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    factories = (wiring.settings, wiring.session, wiring.worker)
+    factories = (wiring.settings, wiring.aws_session, wiring.completion_queue)
     for factory in factories:
         factory.cache_clear()
     try:
-        assert isinstance(wiring.worker(), LambdaWorker if there else NoWorker)
-        wiring.worker().finish("id", "attempt") if not there else None
+        assert isinstance(wiring.completion_queue(), LambdaCompletionQueue if available else NullCompletionQueue)
+        wiring.completion_queue().enqueue("id", "attempt") if not available else None
     finally:
         for factory in factories:
             factory.cache_clear()

@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.world import CHUNK, World
+from tests.support.world import CHUNK_BYTES, InMemoryService
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
+def service(monkeypatch: pytest.MonkeyPatch) -> InMemoryService:
     """A Ferry in memory whose parts have two chunks of 64 KiB."""
-    monkeypatch.setattr("ferry.grid.DEFAULT_PART_SIZE", 2 * CHUNK)
-    monkeypatch.setattr("tests.fakes.objects.MIN_PART_SIZE", 2 * CHUNK)
-    return World()
+    monkeypatch.setattr("ferry.grid.DEFAULT_PART_BYTES", 2 * CHUNK_BYTES)
+    monkeypatch.setattr("tests.fakes.objects.MIN_PART_BYTES", 2 * CHUNK_BYTES)
+    return InMemoryService()
 
 
 @pytest.fixture

@@ -9,145 +9,162 @@ from typing import Any
 
 import pytest
 
-from ferry.cleanup import clean_namespace, sweep_due
-from ferry.cleanup.report import Report
-from ferry.engine import DAY, HOUR, MINUTE, SECOND, Engine
-from ferry.model import State
-from tests.fakes.faults import Call, Fault, Log, Script, Step
-from tests.support.world import CHUNK, NS, Client, World, bytes_of, survive
+from ferry.cleanup import clean_namespace, sweep_due_tasks
+from ferry.cleanup.report import CleanupReport
+from ferry.engine import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Services
+from ferry.model import UploadState
+from tests.fakes.faults import Call, CallLog, Fault, FaultPlan, FaultStep
+from tests.support.world import CHUNK_BYTES, NS, Client, InMemoryService, seeded_bytes, swallow_crash
 
-TIMEOUT = 900 * SECOND
-MENDING = 600 * SECOND
-RESERVE = 180 * SECOND
-REQUEST_BUDGET = 10 * SECOND
-GATEWAY = 30 * SECOND
-S3_GIVES_UP = 18 * SECOND
+FUNCTION_TIMEOUT_MS = 900 * SECOND_MS
+ASSEMBLY_BUDGET_MS = 600 * SECOND_MS
+SHUTDOWN_RESERVE_MS = 180 * SECOND_MS
+REQUEST_BUDGET_MS = 10 * SECOND_MS
+GATEWAY_TIMEOUT_MS = 30 * SECOND_MS
+S3_TIMEOUT_MS = 18 * SECOND_MS
 """Two tries of a second to connect and eight of silence."""
 
 
 @dataclass
-class Slow(Script):
+class SlowCalls(FaultPlan):
     """Every call takes so long, in milliseconds; or only that of one number."""
 
-    world: World | None = None
-    each: int = 0
-    only: int | None = None
-    one: int = 0
-    owed: int = 0
+    service: InMemoryService | None = None
+    call_ms: int = 0
+    slow_call_number: int | None = None
+    slow_call_ms: int = 0
+    deferred_ms: int = 0
 
-    def step(self, call: Call, nth: int) -> Step | None:
-        assert self.world is not None
-        took = self.one if call.number == self.only else self.each
+    def step(self, call: Call, nth: int) -> FaultStep | None:
+        assert self.service is not None
+        took = self.slow_call_ms if call.number == self.slow_call_number else self.call_ms
         if call.method == "delete_prefix":
             # It looks at its deadline before it begins, and takes its time afterwards.
-            self.owed += took
+            self.deferred_ms += took
         else:
-            self.world.clock.advance(took + self.owed)
-            self.owed = 0
+            self.service.clock.advance(took + self.deferred_ms)
+            self.deferred_ms = 0
         return None
 
 
-def much_to_do(world: World) -> list[Client]:
+def create_backlog(service: InMemoryService) -> list[Client]:
     """Uploads that are stale in every way, many of each, and completions whose parts are all still to be made."""
     clients = []
     for number in range(12):
         for kind in ("idle", "cancelled", "lapsed", "replaced"):
-            client = Client(world, bytes_of(6 * CHUNK, seed=number), name=f"{kind} {number:02}")
-            client.begin()
+            client = Client(service, seeded_bytes(6 * CHUNK_BYTES, seed=number), name=f"{kind} {number:02}")
+            client.start()
             clients.append(client)
     for client in clients:
         kind = client.name.partition(" ")[0]
         if kind in ("idle", "cancelled"):
-            client.send(1)
+            client.send_chunk(1)
         if kind == "cancelled":
-            survive(partial(client.cancel, world.new_engine(Script({("list_parts", 1): Fault.UNAVAILABLE}))))
+            swallow_crash(
+                partial(client.cancel, service.new_services(FaultPlan({("list_parts", 1): Fault.UNAVAILABLE})))
+            )
         if kind == "lapsed":
             for index in range(1, 7):
-                client.sign(1)
-                client.send(index, engine=world.new_engine(Script({("upload_part", 1): Fault.UNAVAILABLE})))
-            broken = Script({("upload_part", 1): Fault.CRASH_BEFORE})
-            survive(partial(client.complete, world.new_engine(broken)))
+                client.presign_part(1)
+                client.send_chunk(
+                    index, services=service.new_services(FaultPlan({("upload_part", 1): Fault.UNAVAILABLE}))
+                )
+            broken = FaultPlan({("upload_part", 1): Fault.CRASH_BEFORE})
+            swallow_crash(partial(client.complete, service.new_services(broken)))
         if kind == "replaced":
-            client.send_all()
+            client.send_chunks()
             client.complete()
-    world.clock.advance(DAY + HOUR)
+    service.clock.advance(DAY_MS + HOUR_MS)
     return clients
 
 
-def as_deployed(world: World, script: Script, log: Log) -> Engine:
+def services_as_deployed(service: InMemoryService, plan: FaultPlan, log: CallLog) -> Services:
     """With the clean-up function's own lease and time for putting parts together."""
-    return replace(world.new_engine(script, log), mending=MENDING, lease=930 * SECOND)
-
-
-def tick(world: World, script: Slow, log: Log) -> tuple[Report, int]:
-    """One run as the function makes it; the report, and how long it took."""
-    begun = world.clock()
-    report = sweep_due(
-        as_deployed(world, script, log),
-        has_time=lambda: TIMEOUT - (world.clock() - begun) > MENDING + RESERVE,
+    return replace(
+        service.new_services(plan, log), assembly_budget_ms=ASSEMBLY_BUDGET_MS, lease_duration_ms=930 * SECOND_MS
     )
-    return report, world.clock() - begun
 
 
-@pytest.mark.parametrize("each", [20, 200, 2 * SECOND, 9 * SECOND, S3_GIVES_UP])
-def test_a_sweep_ends_before_the_function_does(world: World, each: int) -> None:
+def run_sweep(service: InMemoryService, plan: SlowCalls, log: CallLog) -> tuple[CleanupReport, int]:
+    """One run as the function makes it; the report, and how long it took."""
+    begun = service.clock()
+    report = sweep_due_tasks(
+        services_as_deployed(service, plan, log),
+        has_time=lambda: FUNCTION_TIMEOUT_MS - (service.clock() - begun) > ASSEMBLY_BUDGET_MS + SHUTDOWN_RESERVE_MS,
+    )
+    return report, service.clock() - begun
+
+
+@pytest.mark.parametrize("call_ms", [20, 200, 2 * SECOND_MS, 9 * SECOND_MS, S3_TIMEOUT_MS])
+def test_sweep_slow_calls_ends_before_function_timeout(service: InMemoryService, call_ms: int) -> None:
     """However slow all its calls are, to the point where S3 gives up; what is left is done by those that follow."""
-    clients = much_to_do(world)
+    clients = create_backlog(service)
     ticks = 0
     while True:
-        report, took = tick(world, Slow(world=world, each=each), Log())
-        assert took < TIMEOUT
-        world.clock.advance(5 * MINUTE)
+        report, took = run_sweep(service, SlowCalls(service=service, call_ms=call_ms), CallLog())
+        assert took < FUNCTION_TIMEOUT_MS
+        service.clock.advance(5 * MINUTE_MS)
         ticks += 1
-        due = world.ledger.due(world.clock(), None, 1).items
+        due = service.upload_repository.list_due_tasks(service.clock(), None, 1).items
         if report.complete and not due:
             break
         assert ticks < 300
     states = {client.name.partition(" ")[0]: client.state() for client in clients}
-    assert states["idle"] is State.EXPIRED
-    assert all(client.state() is State.COMPLETE for client in clients if client.name.startswith("lapsed"))
-    assert all(world.content(client.name) == client.body for client in clients if client.name.startswith("lapsed"))
+    assert states["idle"] is UploadState.EXPIRED
+    assert all(client.state() is UploadState.COMPLETE for client in clients if client.name.startswith("lapsed"))
+    assert all(
+        service.file_content(client.name) == client.body for client in clients if client.name.startswith("lapsed")
+    )
 
 
-def test_a_sweep_that_is_slow_at_one_call_ends_in_time(world: World) -> None:
+def test_sweep_one_slow_call_ends_before_function_timeout(service: InMemoryService) -> None:
     """Whichever it is."""
-    much_to_do(world)
-    log = Log()
-    tick(world, Slow(world=world, each=20), log)
+    create_backlog(service)
+    log = CallLog()
+    run_sweep(service, SlowCalls(service=service, call_ms=20), log)
     for number in range(1, len(log.calls) + 1, 17):
-        again = World()
-        much_to_do(again)
-        _, took = tick(again, Slow(world=again, each=20, only=number, one=60 * SECOND), Log())
-        assert took < TIMEOUT
+        again = InMemoryService()
+        create_backlog(again)
+        _, took = run_sweep(
+            again, SlowCalls(service=again, call_ms=20, slow_call_number=number, slow_call_ms=60 * SECOND_MS), CallLog()
+        )
+        assert took < FUNCTION_TIMEOUT_MS
 
 
-def request(world: World, script: Script, log: Log, **options: Any) -> tuple[Report, int]:
-    begun = world.clock()
-    engine = world.new_engine(script, log)
-    report = clean_namespace(engine, NS, has_time=lambda: world.clock() - begun < REQUEST_BUDGET, **options)
-    return report, world.clock() - begun
+def run_request(service: InMemoryService, plan: FaultPlan, log: CallLog, **options: Any) -> tuple[CleanupReport, int]:
+    begun = service.clock()
+    services = service.new_services(plan, log)
+    report = clean_namespace(services, NS, has_time=lambda: service.clock() - begun < REQUEST_BUDGET_MS, **options)
+    return report, service.clock() - begun
 
 
-def test_a_request_answers_before_the_gateway_hangs_up(world: World) -> None:
+def test_clean_namespace_slow_s3_ends_before_gateway_timeout(service: InMemoryService) -> None:
     """Whichever of its calls S3 lets wait until it gives up."""
-    much_to_do(world)
-    log = Log()
-    request(world, Slow(world=world, each=50), log, older_than=0)
+    create_backlog(service)
+    log = CallLog()
+    run_request(service, SlowCalls(service=service, call_ms=50), log, older_than_seconds=0)
     assert len(log.calls) > 100
     for number in range(1, len(log.calls) + 1, 11):
-        again = World()
-        much_to_do(again)
-        _, took = request(again, Slow(world=again, each=50, only=number, one=S3_GIVES_UP), Log(), older_than=0)
-        assert took < GATEWAY
+        again = InMemoryService()
+        create_backlog(again)
+        _, took = run_request(
+            again,
+            SlowCalls(service=again, call_ms=50, slow_call_number=number, slow_call_ms=S3_TIMEOUT_MS),
+            CallLog(),
+            older_than_seconds=0,
+        )
+        assert took < GATEWAY_TIMEOUT_MS
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_page_after_page_a_slow_request_comes_to_its_end(world: World, dry_run: bool) -> None:
+def test_clean_namespace_slow_calls_completes_by_pages(service: InMemoryService, dry_run: bool) -> None:
     """Each takes up at least one upload, none is looked at twice."""
-    much_to_do(world)
+    create_backlog(service)
     cursor, examined, pages = None, 0, 0
     while True:
-        report, _ = request(world, Slow(world=world, each=3 * SECOND), Log(), cursor=cursor, dry_run=dry_run)
+        report, _ = run_request(
+            service, SlowCalls(service=service, call_ms=3 * SECOND_MS), CallLog(), cursor=cursor, dry_run=dry_run
+        )
         assert report.examined >= 1
         assert report.complete == (report.cursor is None)
         examined, pages, cursor = examined + report.examined, pages + 1, report.cursor
@@ -157,39 +174,46 @@ def test_page_after_page_a_slow_request_comes_to_its_end(world: World, dry_run: 
     assert pages > 4
 
 
-def test_the_oldest_is_first_and_what_waits_is_told(world: World) -> None:
+def test_sweep_out_of_time_takes_oldest_and_reports_staleness(service: InMemoryService) -> None:
     """A run without time for all takes the oldest, and says how long the next has been waiting."""
     for number in range(6):
-        Client(world, bytes_of(CHUNK), name=f"{5 - number}").begin()
-        world.clock.advance(HOUR)
-    world.clock.advance(DAY)
+        Client(service, seeded_bytes(CHUNK_BYTES), name=f"{5 - number}").start()
+        service.clock.advance(HOUR_MS)
+    service.clock.advance(DAY_MS)
     for number in range(6):
         left = iter([True])
-        report = sweep_due(world.engine, has_time=lambda: next(left, False))  # noqa: B023
-        ended = {session.name for session in world.ledger.rows.sessions.values() if not session.state.in_progress}
+        report = sweep_due_tasks(service.services, has_time=lambda: next(left, False))  # noqa: B023
+        ended = {
+            session.name for session in service.upload_repository.rows.records.values() if not session.state.in_progress
+        }
         assert ended == {str(5 - done) for done in range(number + 1)}
-        assert report.oldest_stale == (6 - number) * HOUR
-    assert world.sweep().oldest_stale == 0
+        assert report.oldest_stale_ms == (6 - number) * HOUR_MS
+    assert service.sweep().oldest_stale_ms == 0
 
 
-def test_what_always_fails_does_not_take_the_others_time(world: World) -> None:
+def test_sweep_failing_task_backs_off(service: InMemoryService) -> None:
     """It is due again in half an hour, and how late it is goes on growing."""
-    clients = [Client(world, bytes_of(CHUNK), name=f"{number}") for number in range(3)]
+    clients = [Client(service, seeded_bytes(CHUNK_BYTES), name=f"{number}") for number in range(3)]
     for client in clients:
-        client.begin()
-    world.clock.advance(2 * DAY)
+        client.start()
+    service.clock.advance(2 * DAY_MS)
 
     @dataclass
-    class Broken(Script):
-        def step(self, call: Call, nth: int) -> Step | None:
+    class Broken(FaultPlan):
+        def step(self, call: Call, nth: int) -> FaultStep | None:
             about = f"o/{clients[0].upload_id}" in call.args
             return Fault.UNAVAILABLE if about else None
 
-    runs: list[Callable[[], Report]] = [lambda: sweep_due(world.new_engine(Broken()), has_time=lambda: True)] * 2
+    runs: list[Callable[[], CleanupReport]] = [
+        lambda: sweep_due_tasks(service.new_services(Broken()), has_time=lambda: True)
+    ] * 2
     first, second = (run() for run in runs)
     assert (first.expired, first.errors, second.examined) == (2, 1, 0)
-    assert first.oldest_stale == DAY
-    world.clock.advance(30 * MINUTE)
-    assert sweep_due(world.new_engine(Broken()), has_time=lambda: True).oldest_stale == DAY + 30 * MINUTE
-    world.clock.advance(30 * MINUTE)
-    assert (world.sweep().expired, clients[0].state()) == (1, State.EXPIRED)
+    assert first.oldest_stale_ms == DAY_MS
+    service.clock.advance(30 * MINUTE_MS)
+    assert (
+        sweep_due_tasks(service.new_services(Broken()), has_time=lambda: True).oldest_stale_ms
+        == DAY_MS + 30 * MINUTE_MS
+    )
+    service.clock.advance(30 * MINUTE_MS)
+    assert (service.sweep().expired, clients[0].state()) == (1, UploadState.EXPIRED)

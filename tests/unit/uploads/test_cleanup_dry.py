@@ -10,66 +10,66 @@ from dataclasses import replace
 import pytest
 
 from ferry.cleanup import clean_namespace
-from ferry.cleanup.report import Report
-from ferry.engine import DAY, HOUR, SECOND
-from ferry.model import State
-from tests.fakes.faults import Fault, Script
-from tests.support.world import CHUNK, NS, Client, World, bytes_of, survive
+from ferry.cleanup.report import CleanupReport
+from ferry.engine import DAY_MS, HOUR_MS, SECOND_MS
+from ferry.model import UploadState
+from tests.fakes.faults import Fault, FaultPlan
+from tests.support.world import CHUNK_BYTES, NS, Client, InMemoryService, seeded_bytes, swallow_crash
 
 
-def make(world: World, rng: random.Random) -> list[Client]:
+def create_random_uploads(service: InMemoryService, rng: random.Random) -> list[Client]:
     """Up to nine uploads of all kinds, in one namespace and another, some of them stale."""
     clients = []
     for number in range(rng.randrange(1, 10)):
-        client = Client(world, bytes_of(rng.randrange(0, 5 * CHUNK), seed=number), name=f"{number}")
+        client = Client(service, seeded_bytes(rng.randrange(0, 5 * CHUNK_BYTES), seed=number), name=f"{number}")
         client.ns = rng.choice([NS, NS, NS, "other"])
         clients.append(client)
         started = Fault.CRASH_AFTER if rng.random() < 0.15 else None
-        script = Script({("create_multipart", 1): started} if started else {})
-        survive(lambda: client.begin(world.new_engine(script)))  # noqa: B023
+        script = FaultPlan({("create_multipart", 1): started} if started else {})
+        swallow_crash(lambda: client.start(service.new_services(script)))  # noqa: B023
         if client.started is not None:
-            act(world, client, rng)
-        world.clock.advance(rng.choice([1, HOUR, 10 * HOUR]))
-    world.clock.advance(rng.choice([0, HOUR, DAY, 6 * DAY]))
+            apply_random_action(service, client, rng)
+        service.clock.advance(rng.choice([1, HOUR_MS, 10 * HOUR_MS]))
+    service.clock.advance(rng.choice([0, HOUR_MS, DAY_MS, 6 * DAY_MS]))
     return clients
 
 
-def act(world: World, client: Client, rng: random.Random) -> None:
+def apply_random_action(service: InMemoryService, client: Client, rng: random.Random) -> None:
     for index in rng.sample(range(1, client.chunk_count + 1), rng.randrange(client.chunk_count + 1)):
-        client.send(index)
+        client.send_chunk(index)
     if client.body and rng.random() < 0.3:
-        client.put(client.sign(1), client.part(1))
-    kind = rng.choice(["open", "open", "lost answer", "gone", "complete", "cancelled", "lapsed"])
+        client.put_part(client.presign_part(1), client.part_body(1))
+    kind = rng.choice(["open", "open", "lost response", "gone", "complete", "cancelled", "lease_expired"])
     if kind == "gone":
-        world.objects.uploads.clear()
+        service.object_store.multipart_uploads.clear()
     elif kind == "cancelled":
         client.cancel()
     elif kind != "open":
-        client.send_all()
-        fault = {"lost answer": Fault.LOST_ANSWER, "lapsed": Fault.CRASH_BEFORE}.get(kind)
+        client.send_chunks()
+        fault = {"lost response": Fault.LOST_RESPONSE, "lease_expired": Fault.CRASH_BEFORE}.get(kind)
         method = "complete_multipart" if client.body else "put"
-        script = Script({(method, 1): fault} if fault else {})
-        survive(lambda: client.complete(world.new_engine(script)))
+        script = FaultPlan({(method, 1): fault} if fault else {})
+        swallow_crash(lambda: client.complete(service.new_services(script)))
 
 
-def budget(seed: int) -> Callable[[], bool]:
+def random_budget(seed: int) -> Callable[[], bool]:
     """Time that is up now and then."""
     rng = random.Random(seed)
     return lambda: rng.random() < 0.7
 
 
-def pages(world: World, seed: int, *, dry_run: bool) -> list[Report]:
+def collect_reports(service: InMemoryService, seed: int, *, dry_run: bool) -> list[CleanupReport]:
     rng = random.Random(seed)
-    older_than = rng.choice([None, 0, HOUR // SECOND, DAY // SECOND])
+    older_than = rng.choice([None, 0, HOUR_MS // SECOND_MS, DAY_MS // SECOND_MS])
     filename = rng.choice([None, None, None, "0", "5"])
-    found: list[Report] = []
+    found: list[CleanupReport] = []
     cursor = None
     while not found or cursor is not None:
         report = clean_namespace(
-            world.engine,
+            service.services,
             NS,
-            has_time=budget(seed + len(found)),
-            older_than=older_than,
+            has_time=random_budget(seed + len(found)),
+            older_than_seconds=older_than,
             filename=filename,
             cursor=cursor,
             dry_run=dry_run,
@@ -80,19 +80,27 @@ def pages(world: World, seed: int, *, dry_run: bool) -> list[Report]:
 
 
 @pytest.mark.parametrize("block", range(10))
-def test_a_dry_run_says_what_the_run_will_do(world: World, block: int) -> None:
+def test_dry_run_random_states_matches_real_run(service: InMemoryService, block: int) -> None:
     """All of it, cursors included, and changes nothing; the run touches nobody else's namespace."""
     for seed in range(block * 30, block * 30 + 30):
-        one = World()
-        clients = make(one, random.Random(seed))
-        before = (one.ledger.snapshot(), dict(one.objects.objects), copy.deepcopy(list(one.objects.uploads)))
-        dry = pages(one, seed, dry_run=True)
-        assert (one.ledger.snapshot(), one.objects.objects, list(one.objects.uploads)) == before
+        one = InMemoryService()
+        clients = create_random_uploads(one, random.Random(seed))
+        before = (
+            one.upload_repository.snapshot(),
+            dict(one.object_store.objects),
+            copy.deepcopy(list(one.object_store.multipart_uploads)),
+        )
+        dry = collect_reports(one, seed, dry_run=True)
+        assert (
+            one.upload_repository.snapshot(),
+            one.object_store.objects,
+            list(one.object_store.multipart_uploads),
+        ) == before
         assert all(report.dry_run for report in dry)
-        run = pages(one, seed, dry_run=False)
+        run = collect_reports(one, seed, dry_run=False)
         assert [replace(report, dry_run=False) for report in dry] == run, seed
-        sessions = [session for session in one.ledger.rows.sessions.values() if session.ns == "other"]
-        assert sessions == [session for session in before[0].sessions.values() if session.ns == "other"]
-        completing = [session for session in before[0].sessions.values() if session.state is State.COMPLETING]
-        assert all(one.ledger.rows.sessions[session.upload_id] == session for session in completing)
+        sessions = [session for session in one.upload_repository.rows.records.values() if session.ns == "other"]
+        assert sessions == [session for session in before[0].records.values() if session.ns == "other"]
+        completing = [session for session in before[0].records.values() if session.state is UploadState.COMPLETING]
+        assert all(one.upload_repository.rows.records[session.upload_id] == session for session in completing)
         assert len(clients) == len({client.name for client in clients})

@@ -7,122 +7,141 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ferry.cleanup import clean_namespace, sweep_due
+from ferry.cleanup import clean_namespace, sweep_due_tasks
 from ferry.digests import crc32c
-from ferry.engine import DAY, HOUR, Engine
-from ferry.model import File, State
-from ferry.uploads.files import delete
-from tests.fakes.faults import Fault, Log, Script
-from tests.support.world import CHUNK, LEASE, NAME, NS, Client, World, bytes_of, survive
-from tests.unit.uploads.operations import BODY, SIZE, begun, limited
+from ferry.engine import DAY_MS, HOUR_MS, Services
+from ferry.model import File, UploadState
+from ferry.uploads.files import delete_file
+from tests.fakes.faults import CallLog, Fault, FaultPlan
+from tests.support.world import CHUNK_BYTES, LEASE_MS, NAME, NS, Client, InMemoryService, seeded_bytes, swallow_crash
+from tests.unit.uploads.operations import BODY, FILE_BYTES, service_with_quota, started
 
-Count = Callable[[str, int], None]
+CountCells = Callable[[str, int], None]
 
 
 @dataclass
-class Scene:
-    """A world at the moment before the clean-up, and the clients that are not yet done."""
+class CleanupScenario:
+    """A service at the moment before the clean-up, and the clients that are not yet done."""
 
-    world: World = field(default_factory=limited)
-    waiting: list[Client] = field(default_factory=list)
+    service: InMemoryService = field(default_factory=service_with_quota)
+    unfinished_clients: list[Client] = field(default_factory=list)
 
-    def client(self, name: str, *chunks: int, size: int = SIZE) -> Client:
-        client = Client(self.world, bytes_of(size), name=name)
-        client.begin()
+    def start_client(self, name: str, *chunks: int, size: int = FILE_BYTES) -> Client:
+        client = Client(self.service, seeded_bytes(size), name=name)
+        client.start()
         if chunks:
-            client.send_all(chunks)
+            client.send_chunks(chunks)
         return client
 
-    def broken(self, method: str, fault: Fault) -> Engine:
-        return self.world.new_engine(Script({(method, 1): fault}))
+    def services_failing_at(self, method: str, fault: Fault) -> Services:
+        return self.service.new_services(FaultPlan({(method, 1): fault}))
 
 
-def everything() -> Scene:
+def scenario_of_every_kind() -> CleanupScenario:
     """A finished file and a deleted one; uploads that are idle, cancelled half way, never opened, without their
     multipart upload, or made without a word; completions that lapsed; orphans; one that lives.
     """
-    scene = Scene()
-    world = scene.world
-    world.objects.put("o/" + "f" * 32, b"x", crc32c=crc32c(b"x"))
-    world.objects.put(f"st/{'e' * 32}/1/1-ab", b"x", crc32c=crc32c(b"x"))
-    world.objects.create_multipart("o/" + "d" * 32, content_type="text/plain")
-    world.clock.advance(8 * DAY)
-    begun(1, 2, 3)(world).complete()
-    gone = scene.client("deleted", 1, size=CHUNK)
+    scene = CleanupScenario()
+    service = scene.service
+    service.object_store.put("o/" + "f" * 32, b"x", crc32c=crc32c(b"x"))
+    service.object_store.put(f"st/{'e' * 32}/1/1-ab", b"x", crc32c=crc32c(b"x"))
+    service.object_store.create_multipart("o/" + "d" * 32, content_type="text/plain")
+    service.clock.advance(8 * DAY_MS)
+    started(1, 2, 3)(service).complete()
+    gone = scene.start_client("deleted", 1, size=CHUNK_BYTES)
     gone.complete()
-    delete(world.engine, NS, "deleted")
-    scene.client("stale", 1)
-    cancelled = scene.client("cancelled", 1)
-    survive(lambda: cancelled.cancel(scene.broken("abort_multipart", Fault.UNAVAILABLE)))
-    dead = Client(world, bytes_of(SIZE), name="dead")
-    survive(lambda: dead.begin(scene.broken("create_multipart", Fault.CRASH_AFTER)))
-    lost = scene.client("lost", 1)
-    [multipart_id] = [name for name, upload in world.objects.uploads.items() if lost.upload_id in upload.key]
-    del world.objects.uploads[multipart_id]
-    made = scene.client("made", 1, 2, 3)
-    survive(lambda: made.complete(scene.broken("complete_multipart", Fault.LOST_ANSWER)))
-    world.clock.advance(DAY + HOUR)
-    for name, call in (("half done", "complete_multipart"), ("all but done", "finish")):
-        client = scene.client(name, 1, 2, 3)
-        engine = scene.broken(call, Fault.CRASH_BEFORE)
-        survive(lambda: client.complete(engine))  # noqa: B023
-        scene.waiting.append(client)
-    world.clock.advance(LEASE + 1)
+    delete_file(service.services, NS, "deleted")
+    scene.start_client("stale", 1)
+    cancelled = scene.start_client("cancelled", 1)
+    swallow_crash(lambda: cancelled.cancel(scene.services_failing_at("abort_multipart", Fault.UNAVAILABLE)))
+    dead = Client(service, seeded_bytes(FILE_BYTES), name="dead")
+    swallow_crash(lambda: dead.start(scene.services_failing_at("create_multipart", Fault.CRASH_AFTER)))
+    lost = scene.start_client("lost", 1)
+    [multipart_id] = [
+        name for name, upload in service.object_store.multipart_uploads.items() if lost.upload_id in upload.key
+    ]
+    del service.object_store.multipart_uploads[multipart_id]
+    made = scene.start_client("made", 1, 2, 3)
+    swallow_crash(lambda: made.complete(scene.services_failing_at("complete_multipart", Fault.LOST_RESPONSE)))
+    service.clock.advance(DAY_MS + HOUR_MS)
+    for name, call in (("half done", "complete_multipart"), ("all but done", "commit_file")):
+        client = scene.start_client(name, 1, 2, 3)
+        services = scene.services_failing_at(call, Fault.CRASH_BEFORE)
+        swallow_crash(lambda: client.complete(services))  # noqa: B023
+        scene.unfinished_clients.append(client)
+    service.clock.advance(LEASE_MS + 1)
     return scene
 
 
-def sweep(engine: Engine) -> None:
-    sweep_due(engine, has_time=lambda: True)
+def run_sweep(services: Services) -> None:
+    sweep_due_tasks(services, has_time=lambda: True)
 
 
-def request(engine: Engine) -> None:
-    clean_namespace(engine, NS, has_time=lambda: True)
+def run_request(services: Services) -> None:
+    clean_namespace(services, NS, has_time=lambda: True)
 
 
 @pytest.mark.parametrize("fault", Fault)
-@pytest.mark.parametrize("run", [sweep, request], ids=["sweep", "request"])
-def test_every_call_of_the_clean_up_may_break(
-    run: Callable[[Engine], None], fault: Fault, world: World, matrix: Count
+@pytest.mark.parametrize("run", [run_sweep, run_request], ids=["sweep", "request"])
+def test_cleanup_any_call_fails_next_run_recovers(
+    run: Callable[[Services], None], fault: Fault, service: InMemoryService, matrix: CountCells
 ) -> None:
     """A clean-up that dies anywhere is followed by one that finishes, and neither touches what lives."""
-    counted = Log()
-    run(everything().world.new_engine(log=counted))
+    counted = CallLog()
+    run(scenario_of_every_kind().service.new_services(log=counted))
     for number in range(1, len(counted.calls) + 1):
-        scene = everything()
-        broken, script = scene.world, Script({number: fault})
-        alive = scene.client("alive", 1)
-        survive(lambda: run(broken.new_engine(script, Log())))  # noqa: B023
-        alive.send_all()
+        scene = scenario_of_every_kind()
+        broken, script = scene.service, FaultPlan({number: fault})
+        alive = scene.start_client("alive", 1)
+        swallow_crash(lambda: run(broken.new_services(script, CallLog())))  # noqa: B023
+        alive.send_chunks()
         assert isinstance(alive.complete(), File)
-        for client in scene.waiting:
-            client.complete_patiently()
+        for client in scene.unfinished_clients:
+            client.complete_with_retries()
         broken.sweep()
-        script.land()
-        broken.sweep_until_quiet()
+        script.apply_in_flight()
+        broken.drain_cleanup()
         for name in (NAME, "alive", "half done", "all but done", "made"):
-            assert broken.content(name) == BODY, f"{name} after call {number}"
+            assert broken.file_content(name) == BODY, f"{name} after call {number}"
         assert broken.orphans() == []
-        assert (broken.ledger.rows.dues, set(broken.ledger.rows.objects)) == ({}, kept(broken))
-        states = {session.name: session.state for session in broken.ledger.rows.sessions.values()}
-        assert [states[name] for name in ("stale", "dead", "lost")] == [State.EXPIRED] * 3
-        assert states["cancelled"] is State.CANCELLED
-        broken.check_told()
-        broken.check_counted()
+        assert (broken.upload_repository.rows.task_due_times, set(broken.upload_repository.rows.object_owners)) == (
+            {},
+            ids_of_files(broken),
+        )
+        states = {session.name: session.state for session in broken.upload_repository.rows.records.values()}
+        assert [states[name] for name in ("stale", "dead", "lost")] == [UploadState.EXPIRED] * 3
+        assert states["cancelled"] is UploadState.CANCELLED
+        broken.assert_events_published()
+        broken.assert_quota_usage()
         matrix(f"clean-up, {run.__name__}", 1)
 
 
-def kept(world: World) -> set[str]:
-    return {file.upload_id for file in world.ledger.rows.files.values()}
+def ids_of_files(service: InMemoryService) -> set[str]:
+    return {file.upload_id for file in service.upload_repository.rows.files.values()}
 
 
-def test_the_scene_has_something_of_every_kind(world: World) -> None:
+def test_scenario_contains_every_kind(service: InMemoryService) -> None:
     """So that the matrix is as large as it claims."""
-    scene = everything()
-    log = Log()
-    report = sweep_due(scene.world.new_engine(log=log), has_time=lambda: True)
+    scene = scenario_of_every_kind()
+    log = CallLog()
+    report = sweep_due_tasks(scene.service.new_services(log=log), has_time=lambda: True)
     orphans = report.orphans
-    assert (report.expired, report.lapsed, report.recovered, report.lost, report.errors) == (3, 2, 1, 1, 0)
+    assert (
+        report.expired,
+        report.resumed_completions,
+        report.recovered_uploads,
+        report.lost_uploads,
+        report.errors,
+    ) == (3, 2, 1, 1, 0)
     assert (orphans.multipart_uploads, orphans.staged_objects, orphans.objects) == (2, 1, 1)
-    assert {"keep", "save_search", "owners", "sessions", "folders", "listing", "multiparts"} <= set(log.methods)
-    scene.world.clock.advance(HOUR)
-    assert scene.world.sweep().errors == 0
+    assert {
+        "schedule_object",
+        "save_orphan_scan",
+        "get_object_owners",
+        "get_upload_records",
+        "list_prefixes",
+        "list_objects",
+        "list_multipart_uploads",
+    } <= set(log.methods)
+    scene.service.clock.advance(HOUR_MS)
+    assert scene.service.sweep().errors == 0

@@ -9,196 +9,205 @@ from functools import partial
 
 import pytest
 
-from ferry.cleanup import clean_namespace, sweep_due
-from ferry.engine import DAY, HOUR, MINUTE, SECOND, Engine
+from ferry.cleanup import clean_namespace, sweep_due_tasks
+from ferry.engine import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Services
 from ferry.errors import FerryError
-from ferry.model import File, State
-from tests.fakes.faults import Log, Script
-from tests.support.interleaving import OneByOne, Turns, Waiting
-from tests.support.world import CHUNK, NAME, NS, Client, World, bytes_of
+from ferry.model import File, UploadState
+from tests.fakes.faults import CallLog, FaultPlan
+from tests.support.interleaving import ScheduledFaultPlan, SeededScheduler, SequentialExecutor
+from tests.support.world import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
-SIZE = 3 * CHUNK + 7
-BODY = bytes_of(SIZE)
+FILE_BYTES = 3 * CHUNK_BYTES + 7
+BODY = seeded_bytes(FILE_BYTES)
 
 
 @dataclass
-class Told:
+class Acknowledged:
     """What clients were told: chunks by upload, and the files."""
 
     chunks: set[tuple[str, int]] = field(default_factory=set)
     files: list[File] = field(default_factory=list)
 
 
-def client_of(world: World) -> Client:
-    return Client(world, BODY)
+def new_client(service: InMemoryService) -> Client:
+    return Client(service, BODY)
 
 
-def engine_of(world: World, turns: Turns, name: str) -> Engine:
-    return world.new_engine(Waiting(turns=turns, name=name), Log())
+def scheduled_services(service: InMemoryService, scheduler: SeededScheduler, actor: str) -> Services:
+    return service.new_services(ScheduledFaultPlan(scheduler=scheduler, actor=actor), CallLog())
 
 
-def sender(world: World, told: Told, indexes: list[int], engine: Engine, name: str = NAME) -> None:
-    client = Client(world, BODY, name=name)
+def send_chunks(
+    service: InMemoryService, acknowledged: Acknowledged, indexes: list[int], services: Services, name: str = NAME
+) -> None:
+    client = Client(service, BODY, name=name)
     for index in indexes:
         with suppress(FerryError):
-            accepted = client.send(index, engine)
-            told.chunks.add((accepted.upload_id, index))
+            accepted = client.send_chunk(index, services)
+            acknowledged.chunks.add((accepted.upload_id, index))
 
 
-def completer(world: World, told: Told, engine: Engine) -> None:
-    client = client_of(world)
+def complete_twice(service: InMemoryService, acknowledged: Acknowledged, services: Services) -> None:
+    client = new_client(service)
     for _ in range(2):
         with suppress(FerryError):
-            result = client.complete(engine)
+            result = client.complete(services)
             if isinstance(result, File):
-                told.files.append(result)
+                acknowledged.files.append(result)
 
 
-def starter(world: World, engine: Engine) -> None:
+def restart_upload(service: InMemoryService, services: Services) -> None:
     with suppress(FerryError):
-        client_of(world).begin(engine, restart=True)
+        new_client(service).start(services, restart=True)
 
 
-def canceller(world: World, engine: Engine) -> None:
+def cancel_upload(service: InMemoryService, services: Services) -> None:
     with suppress(FerryError):
-        client_of(world).cancel(engine)
+        new_client(service).cancel(services)
 
 
-def signer(world: World, engine: Engine) -> None:
-    client = client_of(world)
+def presign_and_put(service: InMemoryService, services: Services) -> None:
+    client = new_client(service)
     with suppress(FerryError):
-        signed = client.sign(1, engine)
-        client.put(signed, BODY[: 2 * CHUNK])
+        signed = client.presign_part(1, services)
+        client.put_part(signed, BODY[: 2 * CHUNK_BYTES])
 
 
-def sweeper(engine: Engine) -> None:
+def sweep_twice(services: Services) -> None:
     for _ in range(2):
-        sweep_due(engine, has_time=lambda: True)
+        sweep_due_tasks(services, has_time=lambda: True)
 
 
-def cleaner(engine: Engine, older_than: int | None) -> None:
-    clean_namespace(engine, NS, has_time=lambda: True, older_than=older_than)
+def clean_on_request(services: Services, older_than_seconds: int | None) -> None:
+    clean_namespace(services, NS, has_time=lambda: True, older_than_seconds=older_than_seconds)
 
 
-def time_goes_on(world: World, turns: Turns, steps: list[int]) -> None:
-    for step in steps:
-        turns.wait("time")
-        world.clock.advance(step)
+def advance_clock(service: InMemoryService, scheduler: SeededScheduler, steps_ms: list[int]) -> None:
+    for step in steps_ms:
+        scheduler.wait_for_turn("time")
+        service.clock.advance(step)
 
 
-JUMPS = [
-    [SECOND] * 4,
-    [36 * SECOND, 36 * SECOND, HOUR],
-    [16 * MINUTE, DAY - HOUR, HOUR],
-    [DAY - 1, 1, 2 * HOUR],
-    [6 * DAY, DAY],
+CLOCK_STEPS_MS = [
+    [SECOND_MS] * 4,
+    [36 * SECOND_MS, 36 * SECOND_MS, HOUR_MS],
+    [16 * MINUTE_MS, DAY_MS - HOUR_MS, HOUR_MS],
+    [DAY_MS - 1, 1, 2 * HOUR_MS],
+    [6 * DAY_MS, DAY_MS],
 ]
 
 
-def check_live(world: World, told: Told) -> None:
+def assert_acknowledged_kept(service: InMemoryService, acknowledged: Acknowledged) -> None:
     """What was acknowledged is there, and the upload in progress, if there is one, becomes the file."""
-    for upload in (world.ledger.upload(upload_id) for upload_id in {upload_id for upload_id, _ in told.chunks}):
+    for upload in (
+        service.upload_repository.get_upload(upload_id)
+        for upload_id in {upload_id for upload_id, _ in acknowledged.chunks}
+    ):
         assert upload is not None
-        if upload.session.state is State.OPEN and upload.session.made is None:
-            known = {index for upload_id, index in told.chunks if upload_id == upload.session.upload_id}
+        if upload.record.state is UploadState.OPEN and upload.record.stored_object is None:
+            known = {index for upload_id, index in acknowledged.chunks if upload_id == upload.record.upload_id}
             assert all(upload.has_chunk(index) for index in known)
-    for file in told.files:
-        assert world.content() == BODY
-        assert world.ledger.file(file.ns, file.name) == file
-    slot = world.ledger.slot(NS, client_of(world).name)
-    live = world.ledger.upload(slot.upload_id) if slot and slot.open else None
-    if live is not None and live.session.state is State.OPEN and world.clock() < live.expires_at:
-        client = client_of(world)
-        if live.session.made is None:
-            client.send_all()
-        assert isinstance(client.complete_patiently(), File)
-        assert world.content() == BODY
+    for file in acknowledged.files:
+        assert service.file_content() == BODY
+        assert service.upload_repository.get_file(file.ns, file.name) == file
+    slot = service.upload_repository.get_current_upload(NS, new_client(service).name)
+    live = service.upload_repository.get_upload(slot.upload_id) if slot and slot.in_progress else None
+    if live is not None and live.record.state is UploadState.OPEN and service.clock() < live.expires_at:
+        client = new_client(service)
+        if live.record.stored_object is None:
+            client.send_chunks()
+        assert isinstance(client.complete_with_retries(), File)
+        assert service.file_content() == BODY
 
 
-def check_quiet(world: World, told: Told) -> None:
-    world.sweep_until_quiet()
-    assert world.content() in ((BODY,) if told.files else (None, BODY))
-    assert world.orphans() == []
-    assert world.ledger.rows.dues == {}
-    assert not any(session.state.in_progress for session in world.ledger.rows.sessions.values())
+def assert_drained(service: InMemoryService, acknowledged: Acknowledged) -> None:
+    service.drain_cleanup()
+    assert service.file_content() in ((BODY,) if acknowledged.files else (None, BODY))
+    assert service.orphans() == []
+    assert service.upload_repository.rows.task_due_times == {}
+    assert not any(session.state.in_progress for session in service.upload_repository.rows.records.values())
 
 
 @pytest.mark.parametrize("block", range(12))
-def test_the_clean_up_against_everybody(world: World, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cleanup_random_interleavings_lose_nothing(
+    service: InMemoryService, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two sweeps, a request, two senders, completions, a cancel, a restart and the clock, in 480 schedules: no
     acknowledged byte of a live upload and no finished file is ever lost, and nothing stays behind.
     """
-    monkeypatch.setattr("ferry.uploads.assembly.ThreadPoolExecutor", OneByOne)
+    monkeypatch.setattr("ferry.uploads.assembly.ThreadPoolExecutor", SequentialExecutor)
     for seed in range(block * 40, block * 40 + 40):
-        one, told, turns = World(), Told(), Turns(seed)
-        client_of(one).begin()
-        actor = partial(engine_of, one, turns)
+        one, acknowledged, turns = InMemoryService(), Acknowledged(), SeededScheduler(seed)
+        new_client(one).start()
+        actor = partial(scheduled_services, one, turns)
         actors: dict[str, Callable[[], object]] = {
-            "first": partial(sender, one, told, [1, 2, 3, 4], actor("first")),
-            "second": partial(sender, one, told, [4, 2, 1, 3], actor("second")),
-            "complete": partial(completer, one, told, actor("complete")),
-            "sweep": partial(sweeper, actor("sweep")),
-            "sweep again": partial(sweeper, actor("sweep again")),
-            "time": partial(time_goes_on, one, turns, JUMPS[seed % len(JUMPS)]),
+            "first": partial(send_chunks, one, acknowledged, [1, 2, 3, 4], actor("first")),
+            "second": partial(send_chunks, one, acknowledged, [4, 2, 1, 3], actor("second")),
+            "complete": partial(complete_twice, one, acknowledged, actor("complete")),
+            "sweep": partial(sweep_twice, actor("sweep")),
+            "sweep again": partial(sweep_twice, actor("sweep again")),
+            "time": partial(advance_clock, one, turns, CLOCK_STEPS_MS[seed % len(CLOCK_STEPS_MS)]),
         }
         if seed % 2:
-            actors["request"] = partial(cleaner, actor("request"), [None, 0, 60][seed % 3])
+            actors["request"] = partial(clean_on_request, actor("request"), [None, 0, 60][seed % 3])
         if seed % 3 == 0:
-            actors["cancel"] = partial(canceller, one, actor("cancel"))
+            actors["cancel"] = partial(cancel_upload, one, actor("cancel"))
         if seed % 4 == 0:
-            actors["start"] = partial(starter, one, actor("start"))
+            actors["start"] = partial(restart_upload, one, actor("start"))
         if seed % 5 == 0:
-            actors["sign"] = partial(signer, one, actor("sign"))
+            actors["sign"] = partial(presign_and_put, one, actor("sign"))
         turns.run(actors)
-        check_live(one, told)
-        check_quiet(one, told)
+        assert_acknowledged_kept(one, acknowledged)
+        assert_drained(one, acknowledged)
 
 
-def stale_and_alive(world: World) -> Client:
+def create_stale_and_active(service: InMemoryService) -> Client:
     """One upload that expires in this moment, one that lives, a finished file, and an orphan of each kind."""
-    done = Client(world, BODY, name="done")
-    done.begin()
-    done.send_all()
+    done = Client(service, BODY, name="done")
+    done.start()
+    done.send_chunks()
     assert isinstance(done.complete(), File)
-    client = client_of(world)
-    client.begin()
-    client.send_all([1, 2])
-    other = Client(world, BODY, name="alive")
-    world.clock.advance(12 * HOUR)
-    other.begin()
-    other.send(1)
-    world.objects.create_multipart(f"o/{client.upload_id}", content_type="text/plain")
-    world.objects.put("o/" + "f" * 32, b"", crc32c=0)
-    world.clock.advance(12 * HOUR)
+    client = new_client(service)
+    client.start()
+    client.send_chunks([1, 2])
+    other = Client(service, BODY, name="alive")
+    service.clock.advance(12 * HOUR_MS)
+    other.start()
+    other.send_chunk(1)
+    service.object_store.create_multipart(f"o/{client.upload_id}", content_type="text/plain")
+    service.object_store.put("o/" + "f" * 32, b"", crc32c=0)
+    service.clock.advance(12 * HOUR_MS)
     return client
 
 
-MEANWHILE: dict[str, Callable[[World, Told], None]] = {
-    "another sweep": lambda world, told: sweeper(world.engine),
-    "a request": lambda world, told: cleaner(world.engine, 13 * HOUR // SECOND),
-    "a chunk": lambda world, told: sender(world, told, [3], world.engine),
-    "a chunk of what lives": lambda world, told: sender(world, told, [2], world.engine, "alive"),
-    "a completion": lambda world, told: completer(world, told, world.engine),
-    "a cancel": lambda world, told: canceller(world, world.engine),
-    "a start": lambda world, told: starter(world, world.engine),
-    "a signature": lambda world, told: signer(world, world.engine),
+INTERLOPERS: dict[str, Callable[[InMemoryService, Acknowledged], None]] = {
+    "another sweep": lambda service, acknowledged: sweep_twice(service.services),
+    "a request": lambda service, acknowledged: clean_on_request(service.services, 13 * HOUR_MS // SECOND_MS),
+    "a chunk": lambda service, acknowledged: send_chunks(service, acknowledged, [3], service.services),
+    "a chunk of what lives": lambda service, acknowledged: send_chunks(
+        service, acknowledged, [2], service.services, "alive"
+    ),
+    "a completion": lambda service, acknowledged: complete_twice(service, acknowledged, service.services),
+    "a cancel": lambda service, acknowledged: cancel_upload(service, service.services),
+    "a start": lambda service, acknowledged: restart_upload(service, service.services),
+    "a signature": lambda service, acknowledged: presign_and_put(service, service.services),
 }
 
 
-@pytest.mark.parametrize("what", MEANWHILE)
-def test_somebody_acts_before_each_call_of_a_sweep(world: World, what: str) -> None:
+@pytest.mark.parametrize("what", INTERLOPERS)
+def test_sweep_interloper_before_each_call_loses_nothing(service: InMemoryService, what: str) -> None:
     """Whichever call it is: what lives can be finished, what is finished stays, and the rest goes."""
-    counted = Log()
-    stale_and_alive(world)
-    sweep_due(world.new_engine(log=counted), has_time=lambda: True)
+    counted = CallLog()
+    create_stale_and_active(service)
+    sweep_due_tasks(service.new_services(log=counted), has_time=lambda: True)
     for number in range(1, len(counted.calls) + 1):
-        one, told = World(), Told()
-        stale_and_alive(one)
-        script = Script({number: partial(MEANWHILE[what], one, told)})
-        sweep_due(one.new_engine(script, Log()), has_time=lambda: True)
+        one, acknowledged = InMemoryService(), Acknowledged()
+        create_stale_and_active(one)
+        script = FaultPlan({number: partial(INTERLOPERS[what], one, acknowledged)})
+        sweep_due_tasks(one.new_services(script, CallLog()), has_time=lambda: True)
         alive = Client(one, BODY, name="alive")
-        alive.send_all()
-        assert isinstance(alive.complete_patiently(), File)
-        check_live(one, told)
-        check_quiet(one, told)
-        assert one.content("alive") == one.content("done") == BODY
+        alive.send_chunks()
+        assert isinstance(alive.complete_with_retries(), File)
+        assert_acknowledged_kept(one, acknowledged)
+        assert_drained(one, acknowledged)
+        assert one.file_content("alive") == one.file_content("done") == BODY

@@ -6,92 +6,96 @@ import pytest
 
 from ferry.errors import BackendUnavailable
 from ferry.model import File
-from ferry.uploads.complete import StillCompleting
-from ferry.uploads.files import delete
+from ferry.uploads.complete import CompletionAccepted
+from ferry.uploads.files import delete_file
 from tests.fakes.clock import START
-from tests.fakes.faults import Fault, Script
-from tests.support.world import CHUNK, NAME, NS, Client, World, bytes_of
+from tests.fakes.faults import Fault, FaultPlan
+from tests.support.world import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
-SECOND = 1_000
+SECOND_MS = 1_000
 
 
-def stored(client: Client, *, replace: bool = False) -> File:
-    client.begin(replace=replace)
-    client.send_all()
+def store_file(client: Client, *, replace_existing: bool = False) -> File:
+    client.start(replace_existing=replace_existing)
+    client.send_chunks()
     file = client.complete()
     assert isinstance(file, File)
     return file
 
 
-def of_object(world: World, file: File) -> int | None:
-    found = world.objects.head(f"o/{file.upload_id}")
-    return None if found is None else found.modified
+def object_last_modified(service: InMemoryService, file: File) -> int | None:
+    found = service.object_store.head(f"o/{file.upload_id}")
+    return None if found is None else found.last_modified_seconds
 
 
-@pytest.mark.parametrize("size", [0, CHUNK + 1])
-def test_a_file_has_the_date_of_its_object(world: World, size: int) -> None:
+@pytest.mark.parametrize("size", [0, CHUNK_BYTES + 1])
+def test_last_modified_new_file_equals_object_date(service: InMemoryService, size: int) -> None:
     """Not the time of its completion: S3 dates an object by the start of its upload. An empty one is put at the end."""
-    client = Client(world, bytes_of(size))
-    client.begin()
-    world.clock.advance(3_600 * SECOND)
-    client.send_all()
+    client = Client(service, seeded_bytes(size))
+    client.start()
+    service.clock.advance(3_600 * SECOND_MS)
+    client.send_chunks()
     file = client.complete()
     assert isinstance(file, File)
-    assert file.last_modified == of_object(world, file) == (START // SECOND if size else file.uploaded_at // SECOND)
-    assert file.uploaded_at == START + 3_600 * SECOND
+    assert (
+        file.last_modified_seconds
+        == object_last_modified(service, file)
+        == (START // SECOND_MS if size else file.uploaded_at // SECOND_MS)
+    )
+    assert file.uploaded_at == START + 3_600 * SECOND_MS
 
 
 @pytest.mark.parametrize("into_second", [0, 1, 999])
-def test_a_replacement_waits_for_another_second(world: World, into_second: int) -> None:
+def test_replace_within_same_second_waits_for_next(service: InMemoryService, into_second: int) -> None:
     """At most until the next, so its date is another one, and still the store's."""
-    world.clock.advance(into_second - START % SECOND)
-    old = stored(Client(world, b"old"))
-    new = stored(Client(world, b"new"), replace=True)
-    assert new.last_modified == old.last_modified + 1 == of_object(world, new)
-    assert world.clock() < (old.last_modified + 2) * SECOND
+    service.clock.advance(into_second - START % SECOND_MS)
+    old = store_file(Client(service, b"old"))
+    new = store_file(Client(service, b"new"), replace_existing=True)
+    assert new.last_modified_seconds == old.last_modified_seconds + 1 == object_last_modified(service, new)
+    assert service.clock() < (old.last_modified_seconds + 2) * SECOND_MS
 
 
-def test_a_replacement_of_an_older_file_waits_for_nothing(world: World) -> None:
+def test_replace_older_file_does_not_wait(service: InMemoryService) -> None:
     """The clock does not move."""
-    stored(Client(world, b"old"))
-    world.clock.advance(SECOND)
-    before = world.clock()
-    stored(Client(world, b"new"), replace=True)
-    assert world.clock() == before
+    store_file(Client(service, b"old"))
+    service.clock.advance(SECOND_MS)
+    before = service.clock()
+    store_file(Client(service, b"new"), replace_existing=True)
+    assert service.clock() == before
 
 
-def test_a_store_whose_clock_is_ahead(world: World) -> None:
+def test_replace_store_clock_ahead_waits_at_most_one_second(service: InMemoryService) -> None:
     """Nobody waits for longer than a second, and dates grow all the same."""
-    world.clock.advance(3_600 * SECOND)
-    old = stored(Client(world, b"old"))
-    world.clock.advance(-3_600 * SECOND)
-    before = world.clock()
-    new = stored(Client(world, b"new"), replace=True)
-    assert world.clock() - before == SECOND
-    assert new.last_modified == old.last_modified + 1
+    service.clock.advance(3_600 * SECOND_MS)
+    old = store_file(Client(service, b"old"))
+    service.clock.advance(-3_600 * SECOND_MS)
+    before = service.clock()
+    new = store_file(Client(service, b"new"), replace_existing=True)
+    assert service.clock() - before == SECOND_MS
+    assert new.last_modified_seconds == old.last_modified_seconds + 1
 
 
-def test_a_deleted_file_keeps_nobody_waiting(world: World) -> None:
+def test_upload_after_delete_does_not_wait(service: InMemoryService) -> None:
     """There is nothing to be replaced."""
-    stored(Client(world, b"old"))
-    delete(world.engine, NS, NAME)
-    before = world.clock()
-    stored(Client(world, b"new"))
-    assert world.clock() == before
+    store_file(Client(service, b"old"))
+    delete_file(service.services, NS, NAME)
+    before = service.clock()
+    store_file(Client(service, b"new"))
+    assert service.clock() == before
 
 
-@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST_ANSWER])
-def test_a_date_that_could_not_be_asked_for(world: World, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST_RESPONSE])
+def test_complete_head_fails_retry_finds_object(service: InMemoryService, fault: Fault) -> None:
     """The completion fails, the object stays, and the next completion finds both."""
-    client = Client(world, bytes_of(CHUNK))
-    client.begin()
-    client.send_all()
-    world.clock.advance(60 * SECOND)
+    client = Client(service, seeded_bytes(CHUNK_BYTES))
+    client.start()
+    client.send_chunks()
+    service.clock.advance(60 * SECOND_MS)
     with pytest.raises(BackendUnavailable):
-        client.complete(engine=world.new_engine(Script({("head", 1): fault})))
-    assert world.content() is None
+        client.complete(services=service.new_services(FaultPlan({("head", 1): fault})))
+    assert service.file_content() is None
     file = client.complete()
-    assert not isinstance(file, StillCompleting)
-    assert file.last_modified == START // SECOND
-    assert world.log.count("complete_multipart") == 1
-    assert world.content() == client.body
+    assert not isinstance(file, CompletionAccepted)
+    assert file.last_modified_seconds == START // SECOND_MS
+    assert service.log.count("complete_multipart") == 1
+    assert service.file_content() == client.body

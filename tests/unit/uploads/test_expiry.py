@@ -4,101 +4,101 @@ from __future__ import annotations
 
 import pytest
 
-from ferry.engine import DAY, HOUR
+from ferry.engine import DAY_MS, HOUR_MS
 from ferry.errors import FileNotFound, UploadExpired
-from ferry.model import File, State
+from ferry.model import File, UploadState
 from ferry.uploads.complete import CompleteRequest, complete
-from ferry.uploads.files import delete
-from tests.fakes.faults import Crashed, Fault, Script
-from tests.support.world import CHUNK, NAME, NS, Client, World, bytes_of
+from ferry.uploads.files import delete_file
+from tests.fakes.faults import Fault, FaultPlan, ProcessCrashed
+from tests.support.world import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
-PART = 2 * CHUNK
+PART_BYTES = 2 * CHUNK_BYTES
 
 
-def client_of(world: World, size: int = 3 * PART + 1) -> Client:
-    client = Client(world, bytes_of(size))
-    client.begin()
+def start_client(service: InMemoryService, size: int = 3 * PART_BYTES + 1) -> Client:
+    client = Client(service, seeded_bytes(size))
+    client.start()
     return client
 
 
-def test_an_idle_upload_expires_by_the_clock(world: World) -> None:
+def test_upload_past_idle_timeout_expires(service: InMemoryService) -> None:
     """Activity moves its expiry, the greatest age does not; a clean-up need not have run."""
-    client = client_of(world, PART)
-    world.clock.advance(DAY - 1)
-    client.send(1)
-    world.clock.advance(DAY - 1)
-    client.sign(1)
-    world.clock.advance(DAY)
-    for late in (lambda: client.send(2), lambda: client.sign(1), client.complete):
+    client = start_client(service, PART_BYTES)
+    service.clock.advance(DAY_MS - 1)
+    client.send_chunk(1)
+    service.clock.advance(DAY_MS - 1)
+    client.presign_part(1)
+    service.clock.advance(DAY_MS)
+    for late in (lambda: client.send_chunk(2), lambda: client.presign_part(1), client.complete):
         with pytest.raises(UploadExpired):
             late()
-    assert client.begin().created
-    assert world.ledger.rows.sessions[client.upload_id].state is State.OPEN
+    assert client.start().created
+    assert service.upload_repository.rows.records[client.upload_id].state is UploadState.OPEN
 
 
-def test_a_session_has_a_greatest_age(world: World) -> None:
+def test_upload_past_max_age_expires(service: InMemoryService) -> None:
     """However busy it is."""
-    client = client_of(world)
+    client = start_client(service)
     for _ in range(13):
-        world.clock.advance(12 * HOUR)
-        client.sign(1)
-    world.clock.advance(12 * HOUR)
+        service.clock.advance(12 * HOUR_MS)
+        client.presign_part(1)
+    service.clock.advance(12 * HOUR_MS)
     with pytest.raises(UploadExpired):
-        client.sign(1)
+        client.presign_part(1)
 
 
-def test_the_clean_up_ends_what_is_stale_and_leaves_what_lives(world: World) -> None:
+def test_sweep_stale_and_active_expires_only_stale(service: InMemoryService) -> None:
     """A stale upload goes with all its bytes, one that is active is looked at again later."""
-    stale = client_of(world)
-    stale.send_all([1, 3])
-    busy = Client(world, bytes_of(PART), name="busy")
-    busy.begin()
-    world.clock.advance(20 * HOUR)
-    busy.send(1)
-    world.clock.advance(5 * HOUR)
-    report = world.sweep()
-    assert (report.expired, report.bytes_reclaimed, report.errors) == (1, 2 * CHUNK, 0)
-    assert stale.state() is State.EXPIRED
-    busy.send(2)
+    stale = start_client(service)
+    stale.send_chunks([1, 3])
+    busy = Client(service, seeded_bytes(PART_BYTES), name="busy")
+    busy.start()
+    service.clock.advance(20 * HOUR_MS)
+    busy.send_chunk(1)
+    service.clock.advance(5 * HOUR_MS)
+    report = service.sweep()
+    assert (report.expired, report.bytes_reclaimed, report.errors) == (1, 2 * CHUNK_BYTES, 0)
+    assert stale.state() is UploadState.EXPIRED
+    busy.send_chunk(2)
     assert isinstance(busy.complete(), File)
-    world.sweep_until_quiet()
-    assert world.orphans() == []
-    assert world.content("busy") == busy.body
-    assert world.ledger.rows.dues == {}
+    service.drain_cleanup()
+    assert service.orphans() == []
+    assert service.file_content("busy") == busy.body
+    assert service.upload_repository.rows.task_due_times == {}
 
 
-def test_replaced_and_deleted_objects_stay_a_day(world: World) -> None:
+def test_object_replaced_or_deleted_retained_for_a_day(service: InMemoryService) -> None:
     """For downloads that have begun; then they go, and nothing else does."""
-    client = client_of(world, PART)
-    client.send_all()
+    client = start_client(service, PART_BYTES)
+    client.send_chunks()
     client.complete()
     first = client.upload_id
-    client.body = bytes_of(PART, seed=2)
-    client.begin(replace=True)
-    client.send_all()
+    client.body = seeded_bytes(PART_BYTES, seed=2)
+    client.start(replace_existing=True)
+    client.send_chunks()
     client.complete()
-    world.clock.advance(DAY - 1)
-    world.sweep()
-    assert world.objects.get(f"o/{first}") == bytes_of(PART)
-    world.sweep_until_quiet()
-    assert world.objects.get(f"o/{first}") is None
-    assert world.content() == client.body
-    delete(world.engine, NS, NAME)
+    service.clock.advance(DAY_MS - 1)
+    service.sweep()
+    assert service.object_store.get(f"o/{first}") == seeded_bytes(PART_BYTES)
+    service.drain_cleanup()
+    assert service.object_store.get(f"o/{first}") is None
+    assert service.file_content() == client.body
+    delete_file(service.services, NS, NAME)
     with pytest.raises(FileNotFound):
-        delete(world.engine, NS, NAME)
-    world.sweep_until_quiet()
-    assert world.objects.objects == {}
+        delete_file(service.services, NS, NAME)
+    service.drain_cleanup()
+    assert service.object_store.objects == {}
 
 
-def test_a_lapsed_completion_is_finished_by_the_clean_up(world: World) -> None:
+def test_sweep_expired_lease_completes_upload(service: InMemoryService) -> None:
     """It is never aborted: the process that held the lease is gone, its work is not."""
-    client = client_of(world, PART)
-    client.send_all()
-    with pytest.raises(Crashed):
-        client.complete(engine=world.new_engine(Script({("complete_multipart", 1): Fault.CRASH_AFTER})))
-    assert client.state() is State.COMPLETING
-    world.clock.advance(HOUR)
-    world.sweep()
-    assert client.state() is State.COMPLETE
-    assert world.content() == client.body
-    assert isinstance(complete(world.engine, NS, CompleteRequest(NAME)), File)
+    client = start_client(service, PART_BYTES)
+    client.send_chunks()
+    with pytest.raises(ProcessCrashed):
+        client.complete(services=service.new_services(FaultPlan({("complete_multipart", 1): Fault.CRASH_AFTER})))
+    assert client.state() is UploadState.COMPLETING
+    service.clock.advance(HOUR_MS)
+    service.sweep()
+    assert client.state() is UploadState.COMPLETE
+    assert service.file_content() == client.body
+    assert isinstance(complete(service.services, NS, CompleteRequest(NAME)), File)

@@ -12,106 +12,117 @@ import pytest
 
 from ferry.digests import crc32c
 from ferry.errors import Throttled
-from ferry.model import State
+from ferry.model import UploadState
 from ferry.uploads.chunk import ChunkAccepted
-from tests.fakes.faults import Crashed, Fault, Log, Script
-from tests.support.world import LEASE, NAME, NS, Client, World, survive
-from tests.unit.uploads.operations import OPERATIONS, Operation, limited
+from tests.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
+from tests.support.world import LEASE_MS, NAME, NS, Client, InMemoryService, swallow_crash
+from tests.unit.uploads.operations import OPERATIONS, Operation, service_with_quota
 
-Count = Callable[[str, int], None]
+CountCells = Callable[[str, int], None]
 
 
-def check_received(client: Client) -> None:
+def assert_received_bytes(client: Client) -> None:
     """The count is that of the chunks which are durable."""
-    upload = client.world.ledger.upload(client.upload_id)
+    upload = client.service.upload_repository.get_upload(client.upload_id)
     assert upload is not None
-    assert upload.received == sum(len(client.chunk(index)) for index in upload.chunks())
+    assert upload.received_bytes == sum(len(client.chunk_body(index)) for index in upload.chunk_indexes())
 
 
-def check_acknowledged(client: Client, answer: object) -> None:
+def assert_acknowledged(client: Client, result: object) -> None:
     """Whatever went wrong on the way: an answer of success means that the chunk is there."""
-    if isinstance(answer, ChunkAccepted):
-        upload = client.world.ledger.upload(answer.upload_id)
+    if isinstance(result, ChunkAccepted):
+        upload = client.service.upload_repository.get_upload(result.upload_id)
         assert upload is not None
-        assert upload.has_chunk(answer.index)
+        assert upload.has_chunk(result.chunk_index)
 
 
-def check_clean(world: World, expect: bytes | None) -> None:
+def assert_drained(service: InMemoryService, expected_content: bytes | None) -> None:
     """In the end nothing is left but the file: no object, no multipart upload, nothing due."""
-    world.sweep_until_quiet()
-    world.work()
-    assert world.orphans() == []
-    assert world.ledger.rows.dues == {}
-    assert world.content() == expect
-    assert not any(session.state.in_progress for session in world.ledger.rows.sessions.values())
-    world.check_told()
-    world.check_counted()
+    service.drain_cleanup()
+    service.deliver_queued()
+    assert service.orphans() == []
+    assert service.upload_repository.rows.task_due_times == {}
+    assert service.file_content() == expected_content
+    assert not any(session.state.in_progress for session in service.upload_repository.rows.records.values())
+    service.assert_events_published()
+    service.assert_quota_usage()
 
 
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_every_call_may_break(operation: Operation, fault: Fault, world: World, matrix: Count) -> None:
+def test_operation_any_call_fails_retry_succeeds(
+    operation: Operation, fault: Fault, service: InMemoryService, matrix: CountCells
+) -> None:
     """Whatever call breaks, and however: the retry succeeds, bytes and counts are right, nothing stays behind."""
-    calls = operation.calls()
+    calls = operation.count_calls()
     for number in range(1, calls + 1):
-        broken, script = limited(), Script({number: fault})
+        broken, script = service_with_quota(), FaultPlan({number: fault})
         client = operation.prepare(broken)
-        engine = broken.new_engine(script, Log())
-        check_acknowledged(client, survive(lambda: operation.run(client, engine)))  # noqa: B023
+        services = broken.new_services(script, CallLog())
+        assert_acknowledged(client, swallow_crash(lambda: operation.run(client, services)))  # noqa: B023
         operation.run(client, None)
-        script.land()
-        broken.check_counted()
-        if operation.expect is not None and broken.content() != operation.expect:
-            check_received(client)
-            client.send_all()
-            check_received(client)
-            file = client.complete_patiently()
-            assert (file.size, file.crc32c) == (len(operation.expect), crc32c(operation.expect))
-        assert broken.content() == operation.expect, f"call {number} of {calls}"
-        check_clean(broken, operation.expect)
+        script.apply_in_flight()
+        broken.assert_quota_usage()
+        if operation.expected_content is not None and broken.file_content() != operation.expected_content:
+            assert_received_bytes(client)
+            client.send_chunks()
+            assert_received_bytes(client)
+            file = client.complete_with_retries()
+            assert (file.size, file.crc32c) == (len(operation.expected_content), crc32c(operation.expected_content))
+        assert broken.file_content() == operation.expected_content, f"call {number} of {calls}"
+        assert_drained(broken, operation.expected_content)
         matrix(operation.name, 1)
 
 
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_every_call_may_break_and_nobody_comes_back(
-    operation: Operation, fault: Fault, world: World, matrix: Count
+def test_operation_any_call_fails_cleanup_recovers(
+    operation: Operation, fault: Fault, service: InMemoryService, matrix: CountCells
 ) -> None:
     """The client is gone for good: the clean-up alone leaves either the whole file or nothing, and no rubbish."""
-    for number in range(1, operation.calls() + 1):
-        broken, script = limited(), Script({number: fault})
+    for number in range(1, operation.count_calls() + 1):
+        broken, script = service_with_quota(), FaultPlan({number: fault})
         client = operation.prepare(broken)
-        outcomes = {operation.expect, broken.content(), None}
-        if client.started is not None and client.state() is State.COMPLETING:
+        outcomes = {operation.expected_content, broken.file_content(), None}
+        if client.started is not None and client.state() is UploadState.COMPLETING:
             outcomes.add(client.body)  # somebody has asked for it, before what is broken here
-        survive(lambda: operation.run(client, broken.new_engine(script, Log())))  # noqa: B023
+        swallow_crash(lambda: operation.run(client, broken.new_services(script, CallLog())))  # noqa: B023
         broken.sweep()
-        script.land()
-        broken.sweep_until_quiet()
-        assert broken.content() in outcomes, f"call {number}"
-        check_clean(broken, broken.content())
+        script.apply_in_flight()
+        broken.drain_cleanup()
+        assert broken.file_content() in outcomes, f"call {number}"
+        assert_drained(broken, broken.file_content())
         matrix(operation.name, 1)
 
 
-def test_a_crash_is_not_survived_by_the_same_process() -> None:
+def test_fault_crash_later_calls_raise() -> None:
     """The harness itself: after a crash every later call of that process raises as well."""
-    world = World()
-    engine = world.new_engine(Script({1: Fault.CRASH_AFTER}), Log())
+    service = InMemoryService()
+    services = service.new_services(FaultPlan({1: Fault.CRASH_AFTER}), CallLog())
     for _ in range(2):
-        with pytest.raises(Crashed):
-            engine.ledger.slot(NS, NAME)
+        with pytest.raises(ProcessCrashed):
+            services.upload_repository.get_current_upload(NS, NAME)
 
 
-def test_what_the_faults_do_to_the_clock_and_when() -> None:
+def test_fault_timing_moves_clock_and_defers_effect() -> None:
     """The harness itself: a deadline is beyond the lease, what was under way lands when it is told to, once."""
-    for fault, jumps in ((Fault.THROTTLED, False), (Fault.SLOW, True), (Fault.DEADLINE_AT, True), (Fault.LATE, True)):
-        world = World()
-        began, script = world.clock(), Script({1: fault})
-        kept = survive(lambda: world.new_engine(script, Log()).objects.create_multipart("o/k", content_type="a/b"))  # noqa: B023
-        assert world.clock() == began + (LEASE + 1 if jumps else 0)
-        assert (kept is not None, len(world.objects.uploads)) == ((True, 1) if fault is Fault.SLOW else (False, 0))
+    for fault, jumps in (
+        (Fault.THROTTLED, False),
+        (Fault.SLOW, True),
+        (Fault.TIMEOUT_BEFORE, True),
+        (Fault.DELAYED_EFFECT, True),
+    ):
+        service = InMemoryService()
+        began, script = service.clock(), FaultPlan({1: fault})
+        kept = swallow_crash(
+            lambda: service.new_services(script, CallLog()).object_store.create_multipart("o/k", content_type="a/b")
+        )
+        assert service.clock() == began + (LEASE_MS + 1 if jumps else 0)
+        assert (kept is not None, len(service.object_store.multipart_uploads)) == (
+            (True, 1) if fault is Fault.SLOW else (False, 0)
+        )
         for _ in range(2):
-            script.land()
-        assert len(world.objects.uploads) == (fault in {Fault.SLOW, Fault.LATE})
+            script.apply_in_flight()
+        assert len(service.object_store.multipart_uploads) == (fault in {Fault.SLOW, Fault.DELAYED_EFFECT})
     with pytest.raises(Throttled):
-        World().new_engine(Script({1: Fault.THROTTLED})).ledger.slot(NS, NAME)
+        InMemoryService().new_services(FaultPlan({1: Fault.THROTTLED})).upload_repository.get_current_upload(NS, NAME)

@@ -6,208 +6,218 @@ from dataclasses import replace
 
 import pytest
 
-from ferry.cleanup import sweep_due
-from ferry.cleanup.search import UNKNOWN_AGE
+from ferry.cleanup import sweep_due_tasks
+from ferry.cleanup.search import MIN_ORPHAN_AGE_MS
 from ferry.digests import crc32c
-from ferry.engine import DAY, HOUR, MINUTE
-from ferry.model import DueKind, File, Phase, State
-from ferry.uploads.files import delete
-from tests.fakes.faults import Crashed, Fault, Log, Script
-from tests.support.world import CHUNK, NAME, NS, Client, World, bytes_of, survive
+from ferry.engine import DAY_MS, HOUR_MS, MINUTE_MS
+from ferry.model import CleanupTaskKind, File, OrphanScanPhase, UploadState
+from ferry.uploads.files import delete_file
+from tests.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
+from tests.support.world import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes, swallow_crash
 
-PART = 2 * CHUNK
-NOBODY = "f" * 32
+PART_BYTES = 2 * CHUNK_BYTES
+UNKNOWN_UPLOAD_ID = "f" * 32
 
 
-def client_of(world: World, name: str = NAME, size: int = PART + 5) -> Client:
-    client = Client(world, bytes_of(size), name=name)
-    client.begin()
+def start_client(service: InMemoryService, name: str = NAME, size: int = PART_BYTES + 5) -> Client:
+    client = Client(service, seeded_bytes(size), name=name)
+    client.start()
     return client
 
 
-def finished(world: World, name: str = NAME, size: int = PART + 5) -> Client:
-    client = client_of(world, name, size)
-    client.send_all()
+def completed_client(service: InMemoryService, name: str = NAME, size: int = PART_BYTES + 5) -> Client:
+    client = start_client(service, name, size)
+    client.send_chunks()
     assert isinstance(client.complete(), File)
     return client
 
 
-def put(world: World, key: str) -> None:
-    world.objects.put(key, b"x", crc32c=crc32c(b"x"))
+def put_object(service: InMemoryService, key: str) -> None:
+    service.object_store.put(key, b"x", crc32c=crc32c(b"x"))
 
 
-def days(world: World, count: int) -> list[tuple[int, int, int]]:
+def sweep_for_days(service: InMemoryService, count: int) -> list[tuple[int, int, int]]:
     """So many days with two ticks each; what of each kind was found on which."""
     found = []
     for _ in range(2 * count):
-        world.clock.advance(DAY // 2)
-        orphans = world.sweep().orphans
+        service.clock.advance(DAY_MS // 2)
+        orphans = service.sweep().orphans
         found.append((orphans.multipart_uploads, orphans.staged_objects, orphans.objects))
     return found
 
 
-def test_a_multipart_upload_of_no_session_goes_when_no_upload_can_be_as_old(world: World) -> None:
+def test_orphan_scan_multipart_without_record_aborted_after_min_age(service: InMemoryService) -> None:
     """Nobody could go on with it; until then a table that was taken away may come back."""
-    world.objects.create_multipart(f"o/{NOBODY}", content_type="text/plain")
-    early = days(world, UNKNOWN_AGE // DAY - 1)
-    assert (len(world.objects.uploads), {count for count, _, _ in early}) == (1, {0})
-    late = days(world, 2)
-    assert (len(world.objects.uploads), sum(count for count, _, _ in late)) == (0, 1)
+    service.object_store.create_multipart(f"o/{UNKNOWN_UPLOAD_ID}", content_type="text/plain")
+    early = sweep_for_days(service, MIN_ORPHAN_AGE_MS // DAY_MS - 1)
+    assert (len(service.object_store.multipart_uploads), {count for count, _, _ in early}) == (1, {0})
+    late = sweep_for_days(service, 2)
+    assert (len(service.object_store.multipart_uploads), sum(count for count, _, _ in late)) == (0, 1)
 
 
-def test_stages_of_no_session_go_with_the_youngest(world: World) -> None:
+def test_orphan_scan_staged_chunks_without_record_deleted_together(service: InMemoryService) -> None:
     """All of an upload or none."""
-    put(world, f"st/{NOBODY}/1/1-ab")
-    days(world, 5)
-    put(world, f"st/{NOBODY}/1/2-cd")
-    early = days(world, UNKNOWN_AGE // DAY - 1)
-    assert (len(world.objects.objects), {count for _, count, _ in early}) == (2, {0})
-    late = days(world, 2)
-    assert (world.objects.objects, sum(count for _, count, _ in late)) == ({}, 2)
+    put_object(service, f"st/{UNKNOWN_UPLOAD_ID}/1/1-ab")
+    sweep_for_days(service, 5)
+    put_object(service, f"st/{UNKNOWN_UPLOAD_ID}/1/2-cd")
+    early = sweep_for_days(service, MIN_ORPHAN_AGE_MS // DAY_MS - 1)
+    assert (len(service.object_store.objects), {count for _, count, _ in early}) == (2, {0})
+    late = sweep_for_days(service, 2)
+    assert (service.object_store.objects, sum(count for _, count, _ in late)) == ({}, 2)
 
 
-def test_an_object_without_a_row_gets_one_and_time(world: World) -> None:
+def test_orphan_scan_object_without_row_retained_then_deleted(service: InMemoryService) -> None:
     """It is counted once, and deleted so many days after it was found, however old it is."""
-    put(world, f"o/{NOBODY}")
-    world.clock.advance(1_000 * DAY)
-    found = days(world, 34)
+    put_object(service, f"o/{UNKNOWN_UPLOAD_ID}")
+    service.clock.advance(1_000 * DAY_MS)
+    found = sweep_for_days(service, 34)
     assert [count for _, _, count in found] == [1] + 67 * [0]
-    assert f"o/{NOBODY}" in world.objects.objects
-    days(world, 2)
-    assert world.objects.objects == {}
-    assert (world.ledger.rows.objects, world.ledger.rows.dues) == ({}, {})
+    assert f"o/{UNKNOWN_UPLOAD_ID}" in service.object_store.objects
+    sweep_for_days(service, 2)
+    assert service.object_store.objects == {}
+    assert (service.upload_repository.rows.object_owners, service.upload_repository.rows.task_due_times) == ({}, {})
 
 
-def test_an_operator_may_have_objects_counted_only(world: World) -> None:
-    """OrphanObjectDays=0: no row, no deletion, and counted by every round."""
-    world.engine = replace(world.engine, keep_objects=0)
-    put(world, f"o/{NOBODY}")
-    found = days(world, 90)
+def test_orphan_scan_zero_retention_only_counts(service: InMemoryService) -> None:
+    """OrphanRetentionDays=0: no row, no deletion, and counted by every round."""
+    service.services = replace(service.services, orphan_retention_ms=0)
+    put_object(service, f"o/{UNKNOWN_UPLOAD_ID}")
+    found = sweep_for_days(service, 90)
     assert sum(count for _, _, count in found) >= 80
-    assert f"o/{NOBODY}" in world.objects.objects
+    assert f"o/{UNKNOWN_UPLOAD_ID}" in service.object_store.objects
 
 
-def test_what_is_not_ferrys_is_neither_counted_nor_touched(world: World) -> None:
+def test_orphan_scan_foreign_keys_untouched(service: InMemoryService) -> None:
     """Other keys in the bucket, be they under a prefix of Ferry's."""
-    others = ["o/photo.jpg", f"o/{NOBODY}/x", "o/" + "F" * 32, f"o/{'a' * 33}", "st/x/1", f"st/{'a' * 31}/1/1-a", "x"]
+    others = [
+        "o/photo.jpg",
+        f"o/{UNKNOWN_UPLOAD_ID}/x",
+        "o/" + "F" * 32,
+        f"o/{'a' * 33}",
+        "st/x/1",
+        f"st/{'a' * 31}/1/1-a",
+        "x",
+    ]
     for key in others:
-        put(world, key)
-    for key in ("o/photo.jpg", f"o/{NOBODY}0", f"p/{NOBODY}"):
-        world.objects.create_multipart(key, content_type="text/plain")
-    assert set(days(world, 100)) == {(0, 0, 0)}
-    assert (len(world.objects.objects), len(world.objects.uploads)) == (len(others), 3)
+        put_object(service, key)
+    for key in ("o/photo.jpg", f"o/{UNKNOWN_UPLOAD_ID}0", f"p/{UNKNOWN_UPLOAD_ID}"):
+        service.object_store.create_multipart(key, content_type="text/plain")
+    assert set(sweep_for_days(service, 100)) == {(0, 0, 0)}
+    assert (len(service.object_store.objects), len(service.object_store.multipart_uploads)) == (len(others), 3)
 
 
-def test_finished_files_and_uploads_in_progress_stay(world: World) -> None:
+def test_orphan_scan_files_and_open_uploads_kept(service: InMemoryService) -> None:
     """Long after their sessions were forgotten; an upload that is kept alive up to its greatest age."""
-    kept = finished(world)
-    world.ledger.rows.sessions.clear()  # as DynamoDB's TTL would, a week later
-    world.ledger.rows.slots.clear()
-    days(world, 60)
-    alive = client_of(world, "alive")
+    kept = completed_client(service)
+    service.upload_repository.rows.records.clear()  # as DynamoDB's TTL would, a week later
+    service.upload_repository.rows.current_uploads.clear()
+    sweep_for_days(service, 60)
+    alive = start_client(service, "alive")
     for index in (1, 2, 3):
-        world.clock.advance(23 * HOUR)
-        world.sweep()
-        alive.send(index)
-        alive.sign(1)
+        service.clock.advance(23 * HOUR_MS)
+        service.sweep()
+        alive.send_chunk(index)
+        alive.presign_part(1)
     assert isinstance(alive.complete(), File)
-    days(world, 60)
-    assert (world.content(), world.content("alive")) == (kept.body, alive.body)
-    delete(world.engine, NS, NAME)
-    days(world, 2)
-    assert world.content() is None
-    assert set(world.objects.objects) == {f"o/{alive.upload_id}"}
+    sweep_for_days(service, 60)
+    assert (service.file_content(), service.file_content("alive")) == (kept.body, alive.body)
+    delete_file(service.services, NS, NAME)
+    sweep_for_days(service, 2)
+    assert service.file_content() is None
+    assert set(service.object_store.objects) == {f"o/{alive.upload_id}"}
 
 
-def test_a_start_that_died_half_way_leaves_nothing(world: World) -> None:
+def test_start_crashed_sweep_aborts_multipart(service: InMemoryService) -> None:
     """Its multipart upload, which no row names, goes with the second look at its session, long before any round."""
-    client = Client(world, bytes_of(PART))
-    with pytest.raises(Crashed):
-        client.begin(engine=world.new_engine(Script({("create_multipart", 1): Fault.CRASH_AFTER})))
-    world.clock.advance(15 * MINUTE + 1)
-    report = world.sweep()
-    assert (report.expired, len(world.objects.uploads)) == (1, 1)
-    world.clock.advance(HOUR)
-    assert world.sweep().orphans.multipart_uploads == 1
-    assert world.objects.uploads == {}
+    client = Client(service, seeded_bytes(PART_BYTES))
+    with pytest.raises(ProcessCrashed):
+        client.start(services=service.new_services(FaultPlan({("create_multipart", 1): Fault.CRASH_AFTER})))
+    service.clock.advance(15 * MINUTE_MS + 1)
+    report = service.sweep()
+    assert (report.expired, len(service.object_store.multipart_uploads)) == (1, 1)
+    service.clock.advance(HOUR_MS)
+    assert service.sweep().orphans.multipart_uploads == 1
+    assert service.object_store.multipart_uploads == {}
 
 
-def test_a_second_multipart_upload_of_a_session_goes_after_an_hour(world: World) -> None:
+def test_orphan_scan_second_multipart_aborted_after_an_hour(service: InMemoryService) -> None:
     """The one that the session names stays, and takes the file."""
-    client = client_of(world)
-    world.objects.create_multipart(f"o/{client.upload_id}", content_type="text/plain")
-    world.sweep()
-    assert len(world.objects.uploads) == 2
-    world.clock.advance(23 * HOUR)
-    client.send_all()
-    world.clock.advance(2 * HOUR)
-    assert world.sweep().orphans.multipart_uploads == 1
+    client = start_client(service)
+    service.object_store.create_multipart(f"o/{client.upload_id}", content_type="text/plain")
+    service.sweep()
+    assert len(service.object_store.multipart_uploads) == 2
+    service.clock.advance(23 * HOUR_MS)
+    client.send_chunks()
+    service.clock.advance(2 * HOUR_MS)
+    assert service.sweep().orphans.multipart_uploads == 1
     assert isinstance(client.complete(), File)
-    assert world.content() == client.body
+    assert service.file_content() == client.body
 
 
-def test_an_upload_whose_bytes_are_gone_is_found_when_the_clean_up_comes_by(world: World) -> None:
+def test_sweep_storage_missing_expires_upload(service: InMemoryService) -> None:
     """It ends, so that its client begins again, and does not send the rest of it first."""
-    client = client_of(world)
-    client.send(1)
-    world.clock.advance(23 * HOUR)
-    client.send(2)
-    world.objects.uploads.clear()  # somebody aborted it by hand
-    world.clock.advance(2 * HOUR)
-    report = world.sweep()
-    assert (report.lost, report.expired, client.state()) == (1, 1, State.EXPIRED)
-    world.sweep_until_quiet()
-    assert world.orphans() == []
+    client = start_client(service)
+    client.send_chunk(1)
+    service.clock.advance(23 * HOUR_MS)
+    client.send_chunk(2)
+    service.object_store.multipart_uploads.clear()  # somebody aborted it by hand
+    service.clock.advance(2 * HOUR_MS)
+    report = service.sweep()
+    assert (report.lost_uploads, report.expired, client.state()) == (1, 1, UploadState.EXPIRED)
+    service.drain_cleanup()
+    assert service.orphans() == []
 
 
-def test_a_completion_under_way_inside_s3_is_not_lost(world: World) -> None:
+def test_sweep_completion_pending_in_s3_waits(service: InMemoryService) -> None:
     """The multipart upload is gone, the object not there yet: another look a quarter of an hour later."""
-    client = client_of(world)
-    client.send_all()
-    survive(lambda: client.complete(world.new_engine(Script({("complete_multipart", 1): Fault.UNAVAILABLE}))))
-    assert client.state() is State.OPEN
-    hidden = dict(world.objects.uploads)
-    world.objects.uploads.clear()
-    world.ledger.rows.dues[DueKind.SESSION, client.upload_id] = world.clock.now
-    report = world.sweep()
-    assert (report.expired, report.lost, client.state()) == (0, 0, State.OPEN)
-    world.objects.uploads.update(hidden)
+    client = start_client(service)
+    client.send_chunks()
+    swallow_crash(
+        lambda: client.complete(service.new_services(FaultPlan({("complete_multipart", 1): Fault.UNAVAILABLE})))
+    )
+    assert client.state() is UploadState.OPEN
+    hidden = dict(service.object_store.multipart_uploads)
+    service.object_store.multipart_uploads.clear()
+    service.upload_repository.rows.task_due_times[CleanupTaskKind.UPLOAD, client.upload_id] = service.clock.now
+    report = service.sweep()
+    assert (report.expired, report.lost_uploads, client.state()) == (0, 0, UploadState.OPEN)
+    service.object_store.multipart_uploads.update(hidden)
     assert isinstance(client.complete(), File)
 
 
-def test_each_tick_costs_a_bounded_number_of_calls(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orphan_scan_each_run_calls_bounded(service: InMemoryService, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much there is: the search goes on at the next, and everything is looked at once in a round."""
-    monkeypatch.setattr("ferry.cleanup.search.PAGE", 5)
+    monkeypatch.setattr("ferry.cleanup.search.PAGE_SIZE", 5)
     ids = [f"{number:032x}" for number in range(10**6, 10**6 + 100)]
     for upload_id in ids:
-        put(world, f"o/{upload_id}")
-    world.clock.advance(2 * DAY)
+        put_object(service, f"o/{upload_id}")
+    service.clock.advance(2 * DAY_MS)
     found = []
     for _ in range(20):
-        log = Log()
-        report = sweep_due(world.new_engine(log=log), has_time=lambda: True)
+        log = CallLog()
+        report = sweep_due_tasks(service.new_services(log=log), has_time=lambda: True)
         found.append(report.orphans.objects)
-        assert log.count("listing") <= 4
+        assert log.count("list_objects") <= 4
         assert len(log.calls) <= 1 + 1 + 4 * (1 + 2 + 1 + 5)
     assert sum(found) == 100
     assert max(found) == 20
-    search = world.ledger.search()
+    search = service.upload_repository.get_orphan_scan()
     assert search is not None
-    assert search.phase is Phase.DONE
-    log = Log()
-    sweep_due(world.new_engine(log=log), has_time=lambda: True)
-    assert log.methods == ["due", "search"]
+    assert search.phase is OrphanScanPhase.DONE
+    log = CallLog()
+    sweep_due_tasks(service.new_services(log=log), has_time=lambda: True)
+    assert log.methods == ["list_due_tasks", "get_orphan_scan"]
 
 
-def test_two_searches_at_once_do_not_get_in_each_others_way(world: World) -> None:
+def test_orphan_scan_concurrent_runs_skip_nothing(service: InMemoryService) -> None:
     """Whoever finds that the other was faster stops; nothing is skipped."""
     for number in range(8):
-        put(world, f"o/{number:032x}")
-    world.clock.advance(2 * DAY)
-    script = Script({("save_search", 1): world.sweep})
-    sweep_due(world.new_engine(script), has_time=lambda: True)
-    assert len(world.ledger.rows.objects) == 8
-    world.sweep()
-    search = world.ledger.search()
+        put_object(service, f"o/{number:032x}")
+    service.clock.advance(2 * DAY_MS)
+    script = FaultPlan({("save_orphan_scan", 1): service.sweep})
+    sweep_due_tasks(service.new_services(script), has_time=lambda: True)
+    assert len(service.upload_repository.rows.object_owners) == 8
+    service.sweep()
+    search = service.upload_repository.get_orphan_scan()
     assert search is not None
-    assert search.phase is Phase.DONE
+    assert search.phase is OrphanScanPhase.DONE

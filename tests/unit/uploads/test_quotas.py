@@ -8,185 +8,193 @@ from typing import Any
 import pytest
 
 from ferry.errors import QuotaExceeded
-from ferry.model import File, Quota, State
-from ferry.quotas import Recounted, recount
-from ferry.uploads.files import delete
-from tests.fakes.faults import Crashed, Fault, Log, Script
-from tests.fakes.quotas import MemoryQuotas
-from tests.support.world import CHUNK, NAME, NS, Client, World, bytes_of
+from ferry.model import File, Quota, UploadState
+from ferry.quotas import RecountResult, recount
+from ferry.uploads.files import delete_file
+from tests.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
+from tests.fakes.quotas import MemoryQuotaStore
+from tests.support.world import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
-BODY = bytes_of(2 * CHUNK)
-SIZE = len(BODY)
+BODY = seeded_bytes(2 * CHUNK_BYTES)
+FILE_BYTES = len(BODY)
 
 
 @pytest.fixture
-def limited(world: World) -> Callable[..., World]:
-    """A Ferry whose namespace has these limits; the patches of `world` hold."""
-    return lambda **limits: World(quota=Quota(**limits))
+def service_with_limits(service: InMemoryService) -> Callable[..., InMemoryService]:
+    """A Ferry whose namespace has these limits; the patches of `service` hold."""
+    return lambda **limits: InMemoryService(quota=Quota(**limits))
 
 
-def whole(world: World, name: str = NAME, **options: Any) -> File:
-    client = Client(world, BODY, name=name)
-    client.begin(**options)
-    client.send_all()
+def upload_file(service: InMemoryService, name: str = NAME, **options: Any) -> File:
+    client = Client(service, BODY, name=name)
+    client.start(**options)
+    client.send_chunks()
     file = client.complete()
     assert isinstance(file, File)
     return file
 
 
-def used(world: World) -> tuple[int, int]:
-    quota = world.ledger.rows.quotas[NS]
-    return quota.bytes, quota.uploads
+def quota_usage(service: InMemoryService) -> tuple[int, int]:
+    quota = service.upload_repository.rows.quotas[NS]
+    return quota.used_bytes, quota.open_uploads
 
 
 @pytest.mark.parametrize(
-    ("limits", "told"),
+    ("limits", "expected_quota"),
     [
-        ({"max_bytes": 2 * SIZE - 1}, {"which": "bytes", "limit": 2 * SIZE - 1, "used": SIZE, "requested": SIZE}),
+        (
+            {"max_bytes": 2 * FILE_BYTES - 1},
+            {"which": "bytes", "limit": 2 * FILE_BYTES - 1, "used": FILE_BYTES, "requested": FILE_BYTES},
+        ),
         ({"max_uploads": 1}, {"which": "uploads", "limit": 1, "used": 1, "requested": 1}),
-        ({"max_file": SIZE - 1}, {"which": "file", "limit": SIZE - 1, "used": 0, "requested": SIZE}),
+        (
+            {"max_file_bytes": FILE_BYTES - 1},
+            {"which": "file", "limit": FILE_BYTES - 1, "used": 0, "requested": FILE_BYTES},
+        ),
     ],
 )
-def test_what_is_beyond_a_limit_is_refused(
-    limited: Callable[..., World], limits: dict[str, int], told: dict[str, object]
+def test_start_over_limit_rejected_with_details(
+    service_with_limits: Callable[..., InMemoryService], limits: dict[str, int], expected_quota: dict[str, object]
 ) -> None:
     """With which limit it is, how much of it is used, and what was asked for; and nothing has begun."""
-    world = limited(**limits)
-    if "max_file" not in limits:
-        Client(world, BODY).begin()
+    service = service_with_limits(**limits)
+    if "max_file_bytes" not in limits:
+        Client(service, BODY).start()
     with pytest.raises(QuotaExceeded) as refusal:
-        Client(world, BODY, name="another").begin()
-    assert refusal.value.extra["quota"] == told
-    assert world.ledger.slot(NS, "another") is None
-    world.check_counted()
+        Client(service, BODY, name="another").start()
+    assert refusal.value.extra["quota"] == expected_quota
+    assert service.upload_repository.get_current_upload(NS, "another") is None
+    service.assert_quota_usage()
 
 
-def test_room_comes_back(limited: Callable[..., World]) -> None:
+def test_quota_upload_ends_usage_released(service_with_limits: Callable[..., InMemoryService]) -> None:
     """By cancelling, completing, deleting, replacing; to the byte."""
-    world = limited(max_bytes=2 * SIZE, max_uploads=1)
-    client = Client(world, BODY)
-    client.begin()
+    service = service_with_limits(max_bytes=2 * FILE_BYTES, max_uploads=1)
+    client = Client(service, BODY)
+    client.start()
     client.cancel()
-    whole(world)
-    whole(world, replace=True)
-    assert used(world) == (SIZE, 0)
-    whole(world, "another")
+    upload_file(service)
+    upload_file(service, replace_existing=True)
+    assert quota_usage(service) == (FILE_BYTES, 0)
+    upload_file(service, "another")
     with pytest.raises(QuotaExceeded):
-        Client(world, BODY, name="a third").begin()
-    delete(world.engine, NS, NAME)
-    whole(world, "a third")
-    world.check_counted()
+        Client(service, BODY, name="a third").start()
+    delete_file(service.services, NS, NAME)
+    upload_file(service, "a third")
+    service.assert_quota_usage()
 
 
-def test_going_on_reserves_nothing_twice(limited: Callable[..., World]) -> None:
+def test_start_resumed_reserves_once(service_with_limits: Callable[..., InMemoryService]) -> None:
     """An upload that fills the quota can be gone on with, by whoever repeats the start."""
-    world = limited(max_bytes=SIZE, max_uploads=1)
-    client = Client(world, BODY)
-    client.begin()
+    service = service_with_limits(max_bytes=FILE_BYTES, max_uploads=1)
+    client = Client(service, BODY)
+    client.start()
     for _ in range(3):
-        client.begin()
-    assert used(world) == (SIZE, 1)
+        client.start()
+    assert quota_usage(service) == (FILE_BYTES, 1)
 
 
-def test_a_restart_has_the_room_of_what_it_cancels(limited: Callable[..., World]) -> None:
+def test_restart_at_limit_reuses_cancelled_usage(service_with_limits: Callable[..., InMemoryService]) -> None:
     """And one that has no room even so cancels nothing."""
-    world = limited(max_bytes=SIZE, max_uploads=1)
-    client = Client(world, BODY)
-    client.begin()
-    client.begin(restart=True)
-    assert used(world) == (SIZE, 1)
-    larger = Client(world, BODY + b"x")
+    service = service_with_limits(max_bytes=FILE_BYTES, max_uploads=1)
+    client = Client(service, BODY)
+    client.start()
+    client.start(restart=True)
+    assert quota_usage(service) == (FILE_BYTES, 1)
+    larger = Client(service, BODY + b"x")
     with pytest.raises(QuotaExceeded):
-        larger.begin(restart=True)
-    assert client.state() is State.OPEN
-    world.check_counted()
+        larger.start(restart=True)
+    assert client.state() is UploadState.OPEN
+    service.assert_quota_usage()
 
 
-def test_what_others_take_in_between_is_noticed(limited: Callable[..., World]) -> None:
+def test_start_concurrent_at_limit_second_rejected(service_with_limits: Callable[..., InMemoryService]) -> None:
     """The last room is given once: whoever comes second by a moment is told so, with what is used by then."""
-    world = limited(max_uploads=1)
-    first = Client(world, BODY)
-    engine = world.new_engine(Script({("begin", 1): first.begin}))
+    service = service_with_limits(max_uploads=1)
+    first = Client(service, BODY)
+    services = service.new_services(FaultPlan({("create_upload", 1): first.start}))
     with pytest.raises(QuotaExceeded) as refusal:
-        Client(world, BODY, name="another").begin(engine)
+        Client(service, BODY, name="another").start(services)
     assert refusal.value.extra["quota"]["used"] == 1
-    world.check_counted()
+    service.assert_quota_usage()
 
 
-def test_limits_cost_no_call(limited: Callable[..., World]) -> None:
+def test_limits_set_add_no_calls(service_with_limits: Callable[..., InMemoryService]) -> None:
     """A file takes as many as it does without."""
     logs = []
-    for world in (World(), limited(max_bytes=SIZE)):
-        log = Log()
-        client, engine = Client(world, BODY), world.new_engine(log=log)
-        client.begin(engine)
-        client.send_all()
-        client.complete(engine)
+    for service in (InMemoryService(), service_with_limits(max_bytes=FILE_BYTES)):
+        log = CallLog()
+        client, services = Client(service, BODY), service.new_services(log=log)
+        client.start(services)
+        client.send_chunks()
+        client.complete(services)
         logs.append(log.methods)
     assert logs[0] == logs[1]
 
 
-def test_without_a_limit_nothing_is_counted(limited: Callable[..., World]) -> None:
+def test_quota_without_counted_limit_counts_nothing(service_with_limits: Callable[..., InMemoryService]) -> None:
     """Nor with a limit for the size of a file alone."""
-    world = limited(max_file=SIZE)
-    whole(world)
-    assert used(world) == (0, 0)
+    service = service_with_limits(max_file_bytes=FILE_BYTES)
+    upload_file(service)
+    assert quota_usage(service) == (0, 0)
 
 
-def test_counting_what_came_before_the_limit(world: World) -> None:
+def test_recount_existing_files_and_uploads_counted_once(service: InMemoryService) -> None:
     """Each once, however often; ends in between are seen; afterwards all is counted."""
     for name in ("a", "b", "c"):
-        whole(world, name)
-    clients = [Client(world, BODY, name=name) for name in ("d", "e", "f")]
+        upload_file(service, name)
+    clients = [Client(service, BODY, name=name) for name in ("d", "e", "f")]
     for client in clients:
-        client.begin()
-    quotas = MemoryQuotas(world.ledger)
-    quotas.limit(NS, max_bytes=1, max_uploads=1, max_file=None)
-    clients[0].send_all()
-    with pytest.raises(Crashed):
-        clients[0].complete(world.new_engine(Script({("finish", 1): Fault.CRASH_BEFORE})))
-    cancelling = world.new_engine(Script({("upload", 3): clients[2].cancel}))
-    assert recount(cancelling.ledger, quotas, NS) == Recounted(files=3, uploads=1, left_out=1)
-    assert recount(world.ledger, quotas, NS) == Recounted(left_out=1)
-    clients[0].complete_patiently()
-    assert recount(world.ledger, quotas, NS) == Recounted(files=1)
-    assert used(world) == (5 * SIZE, 1)
-    world.check_counted()
+        client.start()
+    quotas = MemoryQuotaStore(service.upload_repository)
+    quotas.set_limits(NS, max_bytes=1, max_uploads=1, max_file_bytes=None)
+    clients[0].send_chunks()
+    with pytest.raises(ProcessCrashed):
+        clients[0].complete(service.new_services(FaultPlan({("commit_file", 1): Fault.CRASH_BEFORE})))
+    cancelling = service.new_services(FaultPlan({("get_upload", 3): clients[2].cancel}))
+    assert recount(cancelling.upload_repository, quotas, NS) == RecountResult(files=3, uploads=1, skipped=1)
+    assert recount(service.upload_repository, quotas, NS) == RecountResult(skipped=1)
+    clients[0].complete_with_retries()
+    assert recount(service.upload_repository, quotas, NS) == RecountResult(files=1)
+    assert quota_usage(service) == (5 * FILE_BYTES, 1)
+    service.assert_quota_usage()
     clients[1].cancel()
     for name in ("a", "b", "c", "d"):
-        delete(world.engine, NS, name)
-    assert used(world) == (0, 0)
+        delete_file(service.services, NS, name)
+    assert quota_usage(service) == (0, 0)
 
 
 @pytest.mark.parametrize("end", ["cancel", "complete", "delete", "replace"])
-def test_whoever_ends_it_sees_that_it_was_counted(world: World, end: str) -> None:
+def test_recount_during_end_usage_released(service: InMemoryService, end: str) -> None:
     """Counted between his look and his write: he looks again, and releases it."""
-    quotas = MemoryQuotas(world.ledger)
-    quotas.limit(NS, max_bytes=100 * SIZE, max_uploads=None, max_file=None)
-    world.ledger.rows.quotas.clear()
-    client = Client(world, BODY)
+    quotas = MemoryQuotaStore(service.upload_repository)
+    quotas.set_limits(NS, max_bytes=100 * FILE_BYTES, max_uploads=None, max_file_bytes=None)
+    service.upload_repository.rows.quotas.clear()
+    client = Client(service, BODY)
     if end in ("cancel", "complete"):
-        client.begin()
-        client.send_all()
+        client.start()
+        client.send_chunks()
     else:
-        whole(world)
-    before = {"cancel": "end", "complete": "lease", "delete": "delete_file", "replace": "finish"}[end]
+        upload_file(service)
+    before = {"cancel": "terminate", "complete": "acquire_lease", "delete": "delete_file", "replace": "commit_file"}[
+        end
+    ]
 
     def count() -> None:
-        quotas.limit(NS, max_bytes=100 * SIZE, max_uploads=None, max_file=None)
-        recount(world.ledger, quotas, NS)
+        quotas.set_limits(NS, max_bytes=100 * FILE_BYTES, max_uploads=None, max_file_bytes=None)
+        recount(service.upload_repository, quotas, NS)
 
-    engine = world.new_engine(Script({(before, 1): count}))
+    services = service.new_services(FaultPlan({(before, 1): count}))
     if end == "cancel":
-        client.cancel(engine)
+        client.cancel(services)
     elif end == "complete":
-        client.complete(engine)
+        client.complete(services)
     elif end == "delete":
-        delete(engine, NS, NAME)
+        delete_file(services, NS, NAME)
     else:
-        client.begin(replace=True)
-        client.send_all()
-        client.complete(engine)
-    recount(world.ledger, quotas, NS)
-    assert used(world) == ((0, 0) if end in ("cancel", "delete") else (SIZE, 0))
-    world.check_counted()
+        client.start(replace_existing=True)
+        client.send_chunks()
+        client.complete(services)
+    recount(service.upload_repository, quotas, NS)
+    assert quota_usage(service) == ((0, 0) if end in ("cancel", "delete") else (FILE_BYTES, 0))
+    service.assert_quota_usage()

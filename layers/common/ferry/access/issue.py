@@ -14,14 +14,14 @@ from typing import Any, NoReturn
 from jwt.algorithms import Algorithm
 from jwt.api_jws import PyJWS
 
-from ferry.access.keyring import KeyCache, published
+from ferry.access.keyring import KeySetCache, load_or_publish
 from ferry.access.oauth import InvalidClient, InvalidScope, InvalidTokenRequest, UnsupportedGrantType
 from ferry.ports import Clock
-from ferry.trust import AccessStore, Client, Keyring, Signer
+from ferry.trust import AuthStore, Client, KeySet, Signer
 
 MAX_CLIENT_ID_BYTES = 256
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 section 3.3
-_NOBODYS_HASH = bytes(32)
+_SCOPE_PATTERN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 section 3.3
+_DUMMY_HASH = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,16 @@ class Issuer:
     where tokens come from an issuer outside alone.
     """
 
-    store: AccessStore
-    keys: KeyCache
+    store: AuthStore
+    key_set_cache: KeySetCache
     signer: Signer
     clock: Clock
     key_ref: str
     issuer: str
     audience: str
-    lifetime: int
+    token_ttl_seconds: int
     new_id: Callable[[], str] = secrets.token_hex
-    issues: bool = True
+    enabled: bool = True
 
 
 def issue(issuer: Issuer, request: TokenRequest) -> Token:
@@ -73,15 +73,15 @@ def issue(issuer: Issuer, request: TokenRequest) -> Token:
         InvalidTokenRequest, InvalidClient, UnsupportedGrantType, InvalidScope: in this order.
         BackendUnavailable: the clients, the keys or the signer could not be reached.
     """
-    if not issuer.issues:
+    if not issuer.enabled:
         raise UnsupportedGrantType("tokens come from another issuer here")
     if not request.grant_type:
         raise InvalidTokenRequest("grant_type is missing")
-    client = _authenticated(issuer.store, request.client_id, request.client_secret)
+    client = _authenticate(issuer.store, request.client_id, request.client_secret)
     if request.grant_type != "client_credentials":
-        raise UnsupportedGrantType(**_named(client))
-    scope = _granted(client, request.scope)
-    keyring = public_keys(issuer)
+        raise UnsupportedGrantType(**_audit_fields(client))
+    scope = _resolve_scope(client, request.scope)
+    keyring = public_key_set(issuer)
     key = next(key for key in keyring.keys if key.kid == keyring.signing_kid)
     now, token_id = issuer.clock() // 1000, issuer.new_id()
     claims = {
@@ -90,23 +90,23 @@ def issue(issuer: Issuer, request: TokenRequest) -> Token:
         "sub": client.client_id,
         "iat": now,
         "nbf": now,
-        "exp": now + issuer.lifetime,
+        "exp": now + issuer.token_ttl_seconds,
         "jti": token_id,
         "scope": scope,
         "ns": client.ns,
     }
-    signed = _signed(issuer.signer, claims, kid=key.kid, key_ref=key.key_ref)
-    return Token(signed, issuer.lifetime, scope, token_id, client.client_id, client.ns)
+    signed = _sign(issuer.signer, claims, kid=key.kid, key_ref=key.key_ref)
+    return Token(signed, issuer.token_ttl_seconds, scope, token_id, client.client_id, client.ns)
 
 
-def public_keys(issuer: Issuer) -> Keyring:
+def public_key_set(issuer: Issuer) -> KeySet:
     """The keys that its tokens are checked with; none where tokens come from outside alone. Raises as `published`."""
-    if not issuer.issues:
-        return Keyring(signing_kid="", keys=())
-    return published(issuer.keys, issuer.store, issuer.signer, issuer.key_ref)
+    if not issuer.enabled:
+        return KeySet(signing_kid="", keys=())
+    return load_or_publish(issuer.key_set_cache, issuer.store, issuer.signer, issuer.key_ref)
 
 
-def _authenticated(store: AccessStore, client_id: str, secret: str) -> Client:
+def _authenticate(store: AuthStore, client_id: str, secret: str) -> Client:
     """The client, if the secret is one of its own.
 
     Unknown, disabled and wrong take the same way: one read, one hash, two comparisons or more, none of them cut short.
@@ -114,34 +114,34 @@ def _authenticated(store: AccessStore, client_id: str, secret: str) -> Client:
     """
     if not client_id or not secret or len(client_id.encode("utf-8", "replace")) > MAX_CLIENT_ID_BYTES:
         raise InvalidClient(reason="no_credentials")
-    client = store.client(client_id)
+    client = store.get_client(client_id)
     digest = hashlib.sha256(secret.encode("utf-8", "replace")).digest()
     hashes = client.secret_hashes if client is not None else ()
     known = 0
     for candidate in hashes:
         known |= hmac.compare_digest(digest, candidate)
     for _ in range(len(hashes), 2):
-        hmac.compare_digest(digest, _NOBODYS_HASH)
+        hmac.compare_digest(digest, _DUMMY_HASH)
     if client is None:
         raise InvalidClient(reason="unknown_client")
     if client.disabled or not known:
-        raise InvalidClient(reason="disabled" if client.disabled else "wrong_secret", **_named(client))
+        raise InvalidClient(reason="disabled" if client.disabled else "wrong_secret", **_audit_fields(client))
     return client
 
 
-def _named(client: Client) -> dict[str, str]:
+def _audit_fields(client: Client) -> dict[str, str]:
     return {"actor": client.client_id, "ns": client.ns}
 
 
-def _granted(client: Client, requested: str) -> str:
+def _resolve_scope(client: Client, requested: str) -> str:
     if not requested:
         return " ".join(sorted(client.scopes))
-    if not _SCOPE.fullmatch(requested) or not client.scopes.issuperset(requested.split(" ")):
-        raise InvalidScope(**_named(client))
+    if not _SCOPE_PATTERN.fullmatch(requested) or not client.scopes.issuperset(requested.split(" ")):
+        raise InvalidScope(**_audit_fields(client))
     return " ".join(sorted(set(requested.split(" "))))
 
 
-class _SignedElsewhere(Algorithm):
+class _RemoteSigningAlgorithm(Algorithm):
     """ES256 whose private half is at the signer: here a "key" is only its reference. It cannot verify."""
 
     def __init__(self, signer: Signer) -> None:
@@ -165,8 +165,8 @@ class _SignedElsewhere(Algorithm):
         raise NotImplementedError
 
 
-def _signed(signer: Signer, claims: dict[str, Any], *, kid: str, key_ref: str) -> str:
+def _sign(signer: Signer, claims: dict[str, Any], *, kid: str, key_ref: str) -> str:
     payload = json.dumps(claims, separators=(",", ":")).encode()
     jws = PyJWS(algorithms=[])
-    jws.register_algorithm("ES256", _SignedElsewhere(signer))
+    jws.register_algorithm("ES256", _RemoteSigningAlgorithm(signer))
     return jws.encode(payload, key=key_ref, algorithm="ES256", headers={"kid": kid})

@@ -9,16 +9,16 @@ from typing import Any
 from jwt.api_jwk import PyJWK
 from jwt.exceptions import PyJWTError
 
-MOST_KEYS = 100
-RSA_BITS = range(2048, 4096 + 1)
-_RSA, _EC = ("kty", "n", "e"), ("kty", "crv", "x", "y")
-_LONGEST = 1_000
+MAX_KEYS = 100
+RSA_KEY_BITS = range(2048, 4096 + 1)
+_RSA_MEMBERS, _EC_MEMBERS = ("kty", "n", "e"), ("kty", "crv", "x", "y")
+_MAX_MEMBER_LENGTH = 1_000
 """Characters of a member; 4,096 bits are 683."""
-_LARGEST_EXPONENT = 2**32
-_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_MAX_RSA_EXPONENT = 2**32
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
-def keys_of(document: bytes) -> dict[str, PyJWK]:
+def parse_jwks(document: bytes) -> dict[str, PyJWK]:
     """The keys that tokens may be checked with, by `kid`, each bound to the one algorithm that its type stands for.
 
     What cannot be used is passed over: other types and curves, short and monstrous keys, keys with private members,
@@ -32,48 +32,48 @@ def keys_of(document: bytes) -> dict[str, PyJWK]:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     entries = loaded.get("keys") if isinstance(loaded, dict) else None
-    if not isinstance(entries, list) or len(entries) > MOST_KEYS:
+    if not isinstance(entries, list) or len(entries) > MAX_KEYS:
         raise ValueError("no key set, or more keys than a key set has")
     published: dict[str, list[Mapping[str, str]]] = {}
     for entry in entries:
-        public = _public(entry)
+        public = _public_members(entry)
         if public is not None:
             published.setdefault(entry["kid"], []).append(public)
     unambiguous = {kid: same[0] for kid, same in published.items() if all(each == same[0] for each in same)}
-    keys = {kid: _usable(public) for kid, public in unambiguous.items()}
+    keys = {kid: _to_pyjwk(public) for kid, public in unambiguous.items()}
     return {kid: key for kid, key in keys.items() if key is not None}
 
 
-def _public(entry: Any) -> dict[str, str] | None:
+def _public_members(entry: Any) -> dict[str, str] | None:
     """The members that make up a public signing key of a type we know, or None."""
-    if not isinstance(entry, dict) or entry.keys() & _PRIVATE:
+    if not isinstance(entry, dict) or entry.keys() & _PRIVATE_MEMBERS:
         return None
-    members = {"RSA": _RSA, "EC": _EC}.get(str(entry.get("kty")))
+    members = {"RSA": _RSA_MEMBERS, "EC": _EC_MEMBERS}.get(str(entry.get("kty")))
     kid, operations = entry.get("kid"), entry.get("key_ops", ["verify"])
-    if members is None or not isinstance(kid, str) or not 0 < len(kid) <= _LONGEST:
+    if members is None or not isinstance(kid, str) or not 0 < len(kid) <= _MAX_MEMBER_LENGTH:
         return None
     if entry.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
         return None
-    if entry.get("alg", _algorithm(entry["kty"])) != _algorithm(entry["kty"]):
+    if entry.get("alg", _algorithm_for(entry["kty"])) != _algorithm_for(entry["kty"]):
         return None
     public = {name: entry.get(name) for name in members}
-    if not all(isinstance(value, str) and len(value) <= _LONGEST for value in public.values()):
+    if not all(isinstance(value, str) and len(value) <= _MAX_MEMBER_LENGTH for value in public.values()):
         return None
     return {name: str(value) for name, value in public.items()}
 
 
-def _algorithm(kind: str) -> str:
-    return "RS256" if kind == "RSA" else "ES256"
+def _algorithm_for(key_type: str) -> str:
+    return "RS256" if key_type == "RSA" else "ES256"
 
 
-def _usable(public: Mapping[str, str]) -> PyJWK | None:
+def _to_pyjwk(public: Mapping[str, str]) -> PyJWK | None:
     if public.get("crv", "P-256") != "P-256":
         return None
     try:
-        key = PyJWK(dict(public), algorithm=_algorithm(public["kty"]))
+        key = PyJWK(dict(public), algorithm=_algorithm_for(public["kty"]))
         if public["kty"] == "RSA":
             numbers = key.key.public_numbers()
-            if key.key.key_size not in RSA_BITS or numbers.e >= _LARGEST_EXPONENT:
+            if key.key.key_size not in RSA_KEY_BITS or numbers.e >= _MAX_RSA_EXPONENT:
                 return None
     except (PyJWTError, ValueError, TypeError, OverflowError):
         return None

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from jwt.utils import base64url_encode
 
 from ferry.errors import BackendUnavailable
-from ferry.ports import Clock, Moved
-from ferry.trust import AccessStore, Keyring, PublicKey, Signer
+from ferry.ports import Clock, ConcurrentUpdate
+from ferry.trust import AuthStore, KeySet, PublicKey, Signer
 
-FRESH = 45_000
-RETRY = 5_000
-MAX_LIFETIME = 43_200
-"""Seconds a token lives at most: the greatest value of the template's `TokenLifetime`."""
+CACHE_TTL_MS = 45_000
+REFETCH_INTERVAL_MS = 5_000
+MAX_TOKEN_TTL_SECONDS = 43_200
+"""Seconds a token lives at most: the greatest value of the template's `TokenTtlSeconds`."""
 
 
-class KeyCache:
+class KeySetCache:
     """The keyring as one process sees it: at most `fresh` ms old by the wall clock. So is what it knows of clients that
     were disabled.
 
@@ -26,25 +26,25 @@ class KeyCache:
     function handles one request at a time.
     """
 
-    def __init__(self, store: AccessStore, clock: Clock, fresh: int = FRESH) -> None:
+    def __init__(self, store: AuthStore, clock: Clock, cache_ttl_ms: int = CACHE_TTL_MS) -> None:
         self.clock = clock
         self._store = store
-        self._fresh = fresh
-        self._keyring: Keyring | None = None
+        self._cache_ttl_ms = cache_ttl_ms
+        self._key_set: KeySet | None = None
         self._read_at = 0
 
-    def keyring(self) -> Keyring | None:
+    def key_set(self) -> KeySet | None:
         """The keyring, or None while no key was ever published (that is never cached). At most one read.
 
         Raises:
             BackendUnavailable: it had to be read and could not.
         """
-        return self._younger_than(self._fresh)
+        return self._read_if_older(self._cache_ttl_ms)
 
-    def key(self, kid: str) -> PublicKey | None:
+    def get_key(self, kid: str) -> PublicKey | None:
         """The key of that id. One that is not known makes the keyring be read again, at most every `RETRY` ms."""
-        for max_age in (self._fresh, min(RETRY, self._fresh)):
-            keyring = self._younger_than(max_age)
+        for max_age in (self._cache_ttl_ms, min(REFETCH_INTERVAL_MS, self._cache_ttl_ms)):
+            keyring = self._read_if_older(max_age)
             for key in keyring.keys if keyring else ():
                 if key.kid == kid:
                     return key
@@ -52,34 +52,34 @@ class KeyCache:
 
     def revoked_before(self, client_id: str) -> int:
         """Tokens issued to the client before this time (epoch seconds) are refused; 0 when none are."""
-        keyring = self.keyring()
-        return keyring.revoked.get(client_id, 0) if keyring else 0
+        keyring = self.key_set()
+        return keyring.revoked_before_seconds.get(client_id, 0) if keyring else 0
 
-    def _younger_than(self, max_age: int) -> Keyring | None:
+    def _read_if_older(self, max_age_ms: int) -> KeySet | None:
         now = self.clock()
-        if self._keyring is None or not 0 <= now - self._read_at < max_age:
-            self._keyring = self._store.keyring()
+        if self._key_set is None or not 0 <= now - self._read_at < max_age_ms:
+            self._key_set = self._store.get_key_set()
             self._read_at = now
-        return self._keyring
+        return self._key_set
 
 
-def published(keys: KeyCache, store: AccessStore, signer: Signer, key_ref: str) -> Keyring:
+def load_or_publish(cache: KeySetCache, store: AuthStore, signer: Signer, key_ref: str) -> KeySet:
     """The keyring; the first caller ever publishes one with the public half of `key_ref` as its only key.
 
     Raises:
         BackendUnavailable: the store or the signer failed.
     """
-    keyring = keys.keyring()
+    keyring = cache.key_set()
     if keyring is not None:
         return keyring
     jwk = dict(signer.public_jwk(key_ref))
     kid = thumbprint(jwk)
-    first = Keyring(signing_kid=kid, keys=(PublicKey(kid=kid, jwk=jwk, key_ref=key_ref),))
+    first = KeySet(signing_kid=kid, keys=(PublicKey(kid=kid, jwk=jwk, key_ref=key_ref),))
     try:
-        store.publish(first, over=None)
-    except Moved:
+        store.put_key_set(first, expected=None)
+    except ConcurrentUpdate:
         # Another copy of the function was first; what it published is there to be read.
-        keyring = keys.keyring()
+        keyring = cache.key_set()
         if keyring is None:
             raise BackendUnavailable from None
         return keyring
@@ -93,6 +93,6 @@ def thumbprint(jwk: Mapping[str, str]) -> str:
     return base64url_encode(hashlib.sha256(canonical.encode()).digest()).decode()
 
 
-def key_set(keyring: Keyring) -> dict[str, list[dict[str, str]]]:
+def jwks(key_set: KeySet) -> dict[str, list[dict[str, str]]]:
     """The JSON Web Key Set that others verify with (RFC 7517 section 5)."""
-    return {"keys": [{**key.jwk, "kid": key.kid, "use": "sig", "alg": "ES256"} for key in keyring.keys]}
+    return {"keys": [{**key.jwk, "kid": key.kid, "use": "sig", "alg": "ES256"} for key in key_set.keys]}

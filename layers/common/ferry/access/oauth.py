@@ -12,10 +12,10 @@ class OAuthError(Exception):
 
     error: ClassVar[str] = "invalid_request"
 
-    def __init__(self, description: str, **noted: str) -> None:
+    def __init__(self, description: str, **audit_fields: str) -> None:
         super().__init__(description)
         self.description = description
-        self.noted = noted
+        self.audit_fields = audit_fields
 
 
 class InvalidTokenRequest(OAuthError):
@@ -29,19 +29,21 @@ class InvalidClient(OAuthError):
 
     error = "invalid_client"
 
-    def __init__(self, **noted: str) -> None:
-        super().__init__("client authentication failed", **noted)
+    def __init__(self, **audit_fields: str) -> None:
+        super().__init__("client authentication failed", **audit_fields)
 
 
 class UnsupportedGrantType(OAuthError):
     error = "unsupported_grant_type"
 
-    def __init__(self, description: str = "the only grant_type here is client_credentials", **noted: str) -> None:
-        super().__init__(description, **noted)
+    def __init__(
+        self, description: str = "the only grant_type here is client_credentials", **audit_fields: str
+    ) -> None:
+        super().__init__(description, **audit_fields)
 
 
 class InvalidScope(OAuthError):
     error = "invalid_scope"
 
-    def __init__(self, **noted: str) -> None:
-        super().__init__("the scope is malformed, or more than this client has", **noted)
+    def __init__(self, **audit_fields: str) -> None:
+        super().__init__("the scope is malformed, or more than this client has", **audit_fields)

@@ -12,17 +12,17 @@ from jwt.api_jwt import PyJWT
 from jwt.exceptions import PyJWTError
 from jwt.types import Options
 
-from ferry.access.keyring import KeyCache
+from ferry.access.keyring import KeySetCache
 from ferry.errors import InvalidToken
 from ferry.trust import PublicKey
 
-LEEWAY = 30
-NO_TIMES: Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+LEEWAY_SECONDS = 30
+SKIP_TIME_CHECKS: Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
 """Options for PyJWT, which would ask its own clock: `check_times` asks ours."""
-_TYPES = {"sub": str, "jti": str, "scope": str, "ns": str, "iat": int, "nbf": int, "exp": int}
+_CLAIM_TYPES = {"sub": str, "jti": str, "scope": str, "ns": str, "iat": int, "nbf": int, "exp": int}
 
 
-def check_times(claims: Mapping[str, Any], now: int) -> None:
+def check_time_claims(claims: Mapping[str, Any], now_seconds: int) -> None:
     """Whether `exp`, and `nbf` and `iat` where they are, allow a token at `now` (epoch seconds), give or take `LEEWAY`.
 
     Raises:
@@ -31,7 +31,7 @@ def check_times(claims: Mapping[str, Any], now: int) -> None:
     expires, earliest = claims["exp"], (claims.get("nbf", 0), claims.get("iat", 0))
     if any(type(time) is not int for time in (expires, *earliest)):
         raise InvalidToken
-    if expires <= now - LEEWAY or max(earliest) > now + LEEWAY:
+    if expires <= now_seconds - LEEWAY_SECONDS or max(earliest) > now_seconds + LEEWAY_SECONDS:
         raise InvalidToken
 
 
@@ -45,25 +45,25 @@ class Principal:
     issuer: str = ""
 
 
-class TokenCheck(Protocol):
+class TokenVerifier(Protocol):
     """What tells whom a token was issued to."""
 
-    def principal(self, token: str) -> Principal:
+    def verify(self, token: str) -> Principal:
         """Raises `InvalidToken`, `BackendUnavailable`."""
         ...
 
 
-class Verifier:
+class InternalVerifier:
     """Checks tokens that Ferry issued against the published keys; a key, once parsed, is kept."""
 
-    def __init__(self, keys: KeyCache, *, issuer: str, audience: str) -> None:
-        self._keys = keys
+    def __init__(self, key_set_cache: KeySetCache, *, issuer: str, audience: str) -> None:
+        self._key_set_cache = key_set_cache
         self._issuer = issuer
         self._audience = audience
-        self._jwt = PyJWT(options={**NO_TIMES, "require": ["iss", "aud", *_TYPES], "strict_aud": True})
-        self._parsed: dict[str, tuple[PublicKey, PyJWK]] = {}
+        self._jwt = PyJWT(options={**SKIP_TIME_CHECKS, "require": ["iss", "aud", *_CLAIM_TYPES], "strict_aud": True})
+        self._parsed_keys: dict[str, tuple[PublicKey, PyJWK]] = {}
 
-    def principal(self, token: str) -> Principal:
+    def verify(self, token: str) -> Principal:
         """Who the token was issued to. Clocks may differ by `LEEWAY` seconds.
 
         Raises:
@@ -72,30 +72,30 @@ class Verifier:
         """
         try:
             kid = get_unverified_header(token).get("kid")
-            key = self._keys.key(kid) if isinstance(kid, str) else None
+            key = self._key_set_cache.get_key(kid) if isinstance(kid, str) else None
             if key is None:
                 raise InvalidToken
             claims = self._jwt.decode(
                 token,
-                self._usable(key),
+                self._to_pyjwk(key),
                 algorithms=["ES256"],
                 audience=self._audience,
                 issuer=self._issuer,
             )
         except (PyJWTError, ValueError) as error:
             raise InvalidToken from error
-        for name, kind in _TYPES.items():
+        for name, kind in _CLAIM_TYPES.items():
             if type(claims[name]) is not kind:
                 raise InvalidToken
-        check_times(claims, self._keys.clock() // 1000)
-        if claims["iat"] < self._keys.revoked_before(claims["sub"]):
+        check_time_claims(claims, self._key_set_cache.clock() // 1000)
+        if claims["iat"] < self._key_set_cache.revoked_before(claims["sub"]):
             raise InvalidToken
         return Principal(client_id=claims["sub"], ns=claims["ns"], scopes=frozenset(claims["scope"].split(" ")))
 
-    def _usable(self, key: PublicKey) -> PyJWK:
-        seen = self._parsed.get(key.kid)
+    def _to_pyjwk(self, key: PublicKey) -> PyJWK:
+        seen = self._parsed_keys.get(key.kid)
         if seen is None or seen[0] != key:
             # Bound to ES256 here, so that no header of a token chooses how it is verified (RFC 8725 section 3.1).
             seen = (key, PyJWK(dict(key.jwk), algorithm="ES256"))
-            self._parsed[key.kid] = seen
+            self._parsed_keys[key.kid] = seen
         return seen[1]

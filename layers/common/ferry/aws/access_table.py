@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ferry.aws.errors import translated
-from ferry.ports import Moved
-from ferry.trust import Client, Keyring, PublicKey
+from ferry.aws.errors import map_errors
+from ferry.ports import ConcurrentUpdate
+from ferry.trust import Client, KeySet, PublicKey
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-CLIENT = "CLIENT#"
-KEYRING = "KEYRING"
+CLIENT_PREFIX = "CLIENT#"
+KEY_SET_PK = "KEY_SET"
 
 
-class AccessTable:
+class AuthTable:
     """`ferry.ports.AccessStore` over one table. Every method is one call; reads are strongly consistent.
 
     All methods raise `BackendUnavailable` when DynamoDB fails.
@@ -31,37 +31,37 @@ class AccessTable:
         self._client = client
         self._table = table
 
-    def client(self, client_id: str) -> Client | None:
-        item = self._item(f"{CLIENT}{client_id}")
-        return None if item is None else client_of(item)
+    def get_client(self, client_id: str) -> Client | None:
+        item = self._item(f"{CLIENT_PREFIX}{client_id}")
+        return None if item is None else client_from_item(item)
 
     def put_client(self, client: Client) -> None:
         """Write the client, over one of the same id."""
-        with translated():
-            self._client.put_item(TableName=self._table, Item=client_item(client, version=client.version))
+        with map_errors():
+            self._client.put_item(TableName=self._table, Item=client_to_item(client, version=client.version))
 
-    def keyring(self) -> Keyring | None:
-        item = self._item(KEYRING)
-        return None if item is None else keyring_of(item)
+    def get_key_set(self) -> KeySet | None:
+        item = self._item(KEY_SET_PK)
+        return None if item is None else key_set_from_item(item)
 
-    def publish(self, keyring: Keyring, *, over: Keyring | None) -> None:
+    def put_key_set(self, key_set: KeySet, *, expected: KeySet | None) -> None:
         """Replace the keyring if it is still `over` (None: there is none yet). Raises `Moved`."""
         try:
-            with translated("ConditionalCheckFailedException"):
-                self._client.put_item(TableName=self._table, **keyring_put(keyring, over=over))
+            with map_errors("ConditionalCheckFailedException"):
+                self._client.put_item(TableName=self._table, **key_set_put_params(key_set, expected=expected))
         except self._client.exceptions.ConditionalCheckFailedException as moved:
-            raise Moved from moved
+            raise ConcurrentUpdate from moved
 
     def _item(self, pk: str) -> dict[str, Any] | None:
-        with translated():
+        with map_errors():
             answer = self._client.get_item(TableName=self._table, Key={"pk": {"S": pk}}, ConsistentRead=True)
         item: dict[str, Any] | None = answer.get("Item")
         return item
 
 
-def client_of(item: Mapping[str, Any]) -> Client:
+def client_from_item(item: Mapping[str, Any]) -> Client:
     return Client(
-        client_id=item["pk"]["S"].removeprefix(CLIENT),
+        client_id=item["pk"]["S"].removeprefix(CLIENT_PREFIX),
         ns=item["ns"]["S"],
         scopes=frozenset(item["scope"]["S"].split()),
         secret_hashes=tuple(bytes(entry["B"]) for entry in item["secret_hashes"]["L"]),
@@ -72,9 +72,9 @@ def client_of(item: Mapping[str, Any]) -> Client:
     )
 
 
-def client_item(client: Client, *, version: int) -> dict[str, Any]:
+def client_to_item(client: Client, *, version: int) -> dict[str, Any]:
     return {
-        "pk": {"S": f"{CLIENT}{client.client_id}"},
+        "pk": {"S": f"{CLIENT_PREFIX}{client.client_id}"},
         "ns": {"S": client.ns},
         "scope": {"S": " ".join(sorted(client.scopes))},
         "secret_hashes": {"L": [{"B": digest} for digest in client.secret_hashes]},
@@ -85,63 +85,65 @@ def client_item(client: Client, *, version: int) -> dict[str, Any]:
     }
 
 
-def client_put(client: Client, *, over: Client | None) -> dict[str, Any]:
+def client_put_params(client: Client, *, expected: Client | None) -> dict[str, Any]:
     """A put of the row that holds only if it is still `over` (None: not there)."""
-    version = 0 if over is None else over.version + 1
-    return {"Item": client_item(client, version=version), **_still(over)}
+    version = 0 if expected is None else expected.version + 1
+    return {"Item": client_to_item(client, version=version), **_version_condition(expected)}
 
 
-def keyring_of(item: Mapping[str, Any]) -> Keyring:
-    return Keyring(
+def key_set_from_item(item: Mapping[str, Any]) -> KeySet:
+    return KeySet(
         signing_kid=item["signing_kid"]["S"],
-        keys=tuple(_key(entry["M"]) for entry in item["keys"]["L"]),
-        revoked={client_id: int(time["N"]) for client_id, time in item.get("revoked", {}).get("M", {}).items()},
+        keys=tuple(_public_key_from_map(entry["M"]) for entry in item["keys"]["L"]),
+        revoked_before_seconds={
+            client_id: int(time["N"]) for client_id, time in item.get("revoked", {}).get("M", {}).items()
+        },
         version=_number(item, "version"),
     )
 
 
-def keyring_put(keyring: Keyring, *, over: Keyring | None) -> dict[str, Any]:
+def key_set_put_params(key_set: KeySet, *, expected: KeySet | None) -> dict[str, Any]:
     """A put of the row that holds only if it is still `over` (None: not there)."""
-    version = 0 if over is None else over.version + 1
+    version = 0 if expected is None else expected.version + 1
     item = {
-        "pk": {"S": KEYRING},
-        "signing_kid": {"S": keyring.signing_kid},
-        "keys": {"L": [{"M": _key_attributes(key)} for key in keyring.keys]},
-        "revoked": {"M": {client_id: {"N": str(time)} for client_id, time in keyring.revoked.items()}},
+        "pk": {"S": KEY_SET_PK},
+        "signing_kid": {"S": key_set.signing_kid},
+        "keys": {"L": [{"M": _public_key_to_map(key)} for key in key_set.keys]},
+        "revoked": {"M": {client_id: {"N": str(time)} for client_id, time in key_set.revoked_before_seconds.items()}},
         "version": {"N": str(version)},
     }
-    return {"Item": item, **_still(over)}
+    return {"Item": item, **_version_condition(expected)}
 
 
-def _still(over: Client | Keyring | None) -> dict[str, Any]:
-    if over is None:
+def _version_condition(expected: Client | KeySet | None) -> dict[str, Any]:
+    if expected is None:
         return {"ConditionExpression": "attribute_not_exists(pk)"}
     # Rows of before versions were counted have none.
-    unversioned = " OR attribute_not_exists(#version)" if over.version == 0 else ""
+    unversioned = " OR attribute_not_exists(#version)" if expected.version == 0 else ""
     return {
         "ConditionExpression": f"attribute_exists(pk) AND (#version = :version{unversioned})",
         "ExpressionAttributeNames": {"#version": "version"},
-        "ExpressionAttributeValues": {":version": {"N": str(over.version)}},
+        "ExpressionAttributeValues": {":version": {"N": str(expected.version)}},
     }
 
 
-def _key(entry: Mapping[str, Any]) -> PublicKey:
+def _public_key_from_map(entry: Mapping[str, Any]) -> PublicKey:
     return PublicKey(
         kid=entry["kid"]["S"],
         jwk={name: value["S"] for name, value in entry["jwk"]["M"].items()},
         key_ref=entry["key_ref"]["S"],
         published_at=_number(entry, "published_at"),
-        replaced_at=_number(entry, "replaced_at"),
+        superseded_at=_number(entry, "superseded_at"),
     )
 
 
-def _key_attributes(key: PublicKey) -> dict[str, Any]:
+def _public_key_to_map(key: PublicKey) -> dict[str, Any]:
     return {
         "kid": {"S": key.kid},
         "key_ref": {"S": key.key_ref},
         "jwk": {"M": {name: {"S": value} for name, value in key.jwk.items()}},
         "published_at": {"N": str(key.published_at)},
-        "replaced_at": {"N": str(key.replaced_at)},
+        "superseded_at": {"N": str(key.superseded_at)},
     }
 
 

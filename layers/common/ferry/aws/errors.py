@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ferry.errors import BackendUnavailable, Throttled
 
-_THROTTLED = frozenset(
+_THROTTLING_CODES = frozenset(
     {
         *("SlowDown", "ServiceUnavailable", "503", "429", "TooManyRequests", "TooManyRequestsException"),
         *("ThrottlingException", "Throttling", "ThrottledException", "RequestThrottled", "ThrottlingError"),
@@ -19,7 +19,7 @@ _THROTTLED = frozenset(
 
 
 @contextmanager
-def translated(*passing: str) -> Iterator[None]:
+def map_errors(*passthrough: str) -> Iterator[None]:
     """Within it, a failure of AWS or on the way there is `BackendUnavailable`, the cause chained for the logs; one that
     says that there is too much to do is `Throttled`.
 
@@ -28,7 +28,7 @@ def translated(*passing: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if code_of(error) in passing:
+        if error_code(error) in passthrough:
             raise
         raise (Throttled if is_throttled(error) else BackendUnavailable) from error
     except BotoCoreError as error:
@@ -37,12 +37,14 @@ def translated(*passing: str) -> Iterator[None]:
 
 def is_throttled(error: ClientError) -> bool:
     """Whether the service has too much to do: it says so in many words, and with two statuses."""
-    return code_of(error) in _THROTTLED or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in {
+    return error_code(error) in _THROTTLING_CODES or error.response.get("ResponseMetadata", {}).get(
+        "HTTPStatusCode"
+    ) in {
         429,
         503,
     }
 
 
-def code_of(error: ClientError) -> str:
+def error_code(error: ClientError) -> str:
     """The error code as the service named it; for an answer without a body, its HTTP status."""
     return str(error.response.get("Error", {}).get("Code", ""))

@@ -23,13 +23,13 @@ class Write:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-def put(row: Row, when: str = "", given: Mapping[str, Any] | None = None) -> Write:
+def put(row: Row, condition: str = "", values: Mapping[str, Any] | None = None) -> Write:
     """Put a whole row, `when` a condition holds."""
-    return Write("Put", {"Item": encode_row(row)} | condition(when, given or {}))
+    return Write("Put", {"Item": encode_row(row)} | condition_params(condition, values or {}))
 
 
-def delete(key: Key, when: str = "", given: Mapping[str, Any] | None = None) -> Write:
-    return Write("Delete", {"Key": key_of(key)} | condition(when, given or {}))
+def delete(key: Key, condition: str = "", values: Mapping[str, Any] | None = None) -> Write:
+    return Write("Delete", {"Key": encode_key(key)} | condition_params(condition, values or {}))
 
 
 def update(
@@ -37,10 +37,10 @@ def update(
     sets: Mapping[str, Any] | None = None,
     *,
     adds: Mapping[str, Any] | None = None,
-    takes: Mapping[str, Any] | None = None,
-    also: Sequence[str] = (),
-    when: str,
-    given: Mapping[str, Any] | None = None,
+    set_deletes: Mapping[str, Any] | None = None,
+    extra_sets: Sequence[str] = (),
+    condition: str,
+    values: Mapping[str, Any] | None = None,
 ) -> Write:
     """Change a row. `sets` with the value None removes; `takes` takes members out of sets; `also` are further SET
     clauses, over `given` like `when`.
@@ -48,31 +48,31 @@ def update(
     kept = {name: value for name, value in (sets or {}).items() if value is not None}
     removed = [name for name in (sets or {}) if name not in kept]
     clauses = [
-        ("SET", [*(f"#{name} = :set_{name}" for name in kept), *also]),
+        ("SET", [*(f"#{name} = :set_{name}" for name in kept), *extra_sets]),
         ("REMOVE", [f"#{name}" for name in removed]),
         ("ADD", [f"#{name} :add_{name}" for name in adds or {}]),
-        ("DELETE", [f"#{name} :take_{name}" for name in takes or {}]),
+        ("DELETE", [f"#{name} :take_{name}" for name in set_deletes or {}]),
     ]
     expression = " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses if parts)
-    values = {f"set_{name}": value for name, value in kept.items()}
-    values |= {f"add_{name}": value for name, value in (adds or {}).items()}
-    values |= {f"take_{name}": value for name, value in (takes or {}).items()}
-    params = condition(when, dict(given or {}) | values, expression)
-    return Write("Update", {"Key": key_of(key), "UpdateExpression": expression} | params)
+    assigned = {f"set_{name}": value for name, value in kept.items()}
+    assigned |= {f"add_{name}": value for name, value in (adds or {}).items()}
+    assigned |= {f"take_{name}": value for name, value in (set_deletes or {}).items()}
+    params = condition_params(condition, dict(values or {}) | assigned, expression)
+    return Write("Update", {"Key": encode_key(key), "UpdateExpression": expression} | params)
 
 
-def condition(when: str, given: Mapping[str, Any], expression: str = "") -> dict[str, Any]:
+def condition_params(condition: str, values: Mapping[str, Any], other_expression: str = "") -> dict[str, Any]:
     """The parameters of a condition; names are found in it and in `expression`."""
-    params: dict[str, Any] = {"ConditionExpression": when} if when else {}
-    names = {f"#{name}": name for name in re.findall(r"#(\w+)", f"{when} {expression}")}
+    params: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
+    names = {f"#{name}": name for name in re.findall(r"#(\w+)", f"{condition} {other_expression}")}
     if names:
         params["ExpressionAttributeNames"] = names
-    if given:
-        params["ExpressionAttributeValues"] = {f":{name}": encode(value) for name, value in given.items()}
+    if values:
+        params["ExpressionAttributeValues"] = {f":{name}": encode(value) for name, value in values.items()}
     return params
 
 
-def key_of(key: Key) -> dict[str, Any]:
+def encode_key(key: Key) -> dict[str, Any]:
     return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
 
 

@@ -10,12 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from jwt.algorithms import ECAlgorithm
 
-from ferry.aws.errors import translated
+from ferry.aws.errors import map_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
-_COORDINATE = 32
+_COORDINATE_BYTES = 32
 
 
 class KmsSigner:
@@ -33,7 +33,7 @@ class KmsSigner:
         Raises:
             ValueError: the key is not on the curve P-256.
         """
-        with translated():
+        with map_errors():
             answer = self._client.get_public_key(KeyId=key_ref)
         key = load_der_public_key(answer["PublicKey"])
         if not (isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)):
@@ -42,10 +42,10 @@ class KmsSigner:
 
     def sign(self, key_ref: str, message: bytes) -> bytes:
         """Sign at most 4,096 bytes (KMS's limit for a message it hashes itself; a token's claims are far below it)."""
-        with translated():
+        with map_errors():
             answer = self._client.sign(
                 KeyId=key_ref, Message=message, MessageType="RAW", SigningAlgorithm="ECDSA_SHA_256"
             )
         # KMS answers ASN.1 DER; a JWS has both integers as they are, big-endian, 32 bytes each (RFC 7518 section 3.4).
         r, s = decode_dss_signature(answer["Signature"])
-        return r.to_bytes(_COORDINATE, "big") + s.to_bytes(_COORDINATE, "big")
+        return r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")

@@ -7,115 +7,140 @@ from typing import Any, Literal
 
 from ferry.aws import ledger_rows as rows
 from ferry.aws.expressions import Write, update
-from ferry.model import File, Quota, Session, State, Upload
+from ferry.model import File, Quota, Upload, UploadRecord, UploadState
 
 
-def transition(
-    upload_id: str, changes: Mapping[str, Any], when: str, given: Mapping[str, Any], *, also: Sequence[str] = ()
+def record_transition(
+    upload_id: str,
+    changes: Mapping[str, Any],
+    condition: str,
+    values: Mapping[str, Any],
+    *,
+    extra_sets: Sequence[str] = (),
 ) -> Write:
     """A transition of the session: its version grows."""
-    return update(rows.session_key(upload_id), changes, adds={"version": 1}, also=also, when=when, given=given)
+    return update(
+        rows.record_key(upload_id),
+        changes,
+        adds={"version": 1},
+        extra_sets=extra_sets,
+        condition=condition,
+        values=values,
+    )
 
 
-def under_lease(upload_id: str, attempt: str, changes: Mapping[str, Any]) -> Write:
-    given = {"completing": State.COMPLETING.value, "mine": attempt}
-    return transition(upload_id, changes, "#state = :completing AND #attempt = :mine", given)
+def transition_under_lease(upload_id: str, lease_id: str, changes: Mapping[str, Any]) -> Write:
+    given = {"completing": UploadState.COMPLETING.value, "mine": lease_id}
+    return record_transition(upload_id, changes, "#state = :completing AND #lease_id = :mine", given)
 
 
-def released(session: Session, ttl: int) -> Write:
+def release_name(record: UploadRecord, ttl_epoch_seconds: int) -> Write:
     """The slot is no longer in progress."""
-    key = rows.slot_key(session.ns, session.name)
-    return update(key, {"open": None, "ttl": ttl}, when="#upload_id = :mine", given={"mine": session.upload_id})
+    key = rows.current_upload_key(record.ns, record.name)
+    return update(
+        key,
+        {"in_progress": None, "ttl": ttl_epoch_seconds},
+        condition="#upload_id = :mine",
+        values={"mine": record.upload_id},
+    )
 
 
-def as_read(*, counted: bool) -> str:
+def counted_unchanged(*, counted_in_quota: bool) -> str:
     """The condition that a row is counted if it was when it was read."""
-    return "attribute_exists(#counted)" if counted else "attribute_not_exists(#counted)"
+    return "attribute_exists(#counted_in_quota)" if counted_in_quota else "attribute_not_exists(#counted_in_quota)"
 
 
-def still(file: File) -> tuple[str, dict[str, Any]]:
+def file_unchanged(file: File) -> tuple[str, dict[str, Any]]:
     """The condition that a name points to this file, counted or not as it was read."""
-    return f"#upload_id = :seen AND {as_read(counted=file.counted)}", {"seen": file.upload_id}
+    return f"#upload_id = :seen AND {counted_unchanged(counted_in_quota=file.counted_in_quota)}", {
+        "seen": file.upload_id
+    }
 
 
-def reserved(session: Session, within: Quota) -> Write:
+def reserve_quota(record: UploadRecord, quota: Quota) -> Write:
     """An upload begins: it and its bytes are counted, if both are within the limits then."""
-    size, given, limits = session.grid.size, {}, ["attribute_exists(#pk)"]
-    if within.max_bytes is not None:
-        given["room"] = within.max_bytes - size
-        limits.append("#bytes <= :room")
-    if within.max_uploads is not None:
-        given["most"] = within.max_uploads
-        limits.append("#uploads < :most")
-    return _count(session.ns, size, 1, " AND ".join(limits), given)
+    size, given, limits = record.layout.size, {}, ["attribute_exists(#pk)"]
+    if quota.max_bytes is not None:
+        given["room"] = quota.max_bytes - size
+        limits.append("#used_bytes <= :room")
+    if quota.max_uploads is not None:
+        given["max_uploads"] = quota.max_uploads
+        limits.append("#open_uploads < :max_uploads")
+    return _update_usage(record.ns, size, 1, " AND ".join(limits), given)
 
 
-def counted(ns: str, size: int, uploads: int) -> Write:
+def add_usage(ns: str, size: int, uploads: int) -> Write:
     """Counted later than it came, beyond the limits too."""
-    return _count(ns, size, uploads, "attribute_exists(#pk)")
+    return _update_usage(ns, size, uploads, "attribute_exists(#pk)")
 
 
-def uncounted(session: Session) -> list[Write]:
+def release_usage(record: UploadRecord) -> list[Write]:
     """An upload ends and leaves nothing."""
-    return [_count(session.ns, -session.grid.size, -1)] if session.counted else []
+    return [_update_usage(record.ns, -record.layout.size, -1)] if record.counted_in_quota else []
 
 
-def switched(session: Session, over: File | None) -> list[Write]:
+def convert_usage(record: UploadRecord, replaced_file: File | None) -> list[Write]:
     """An upload becomes a file: its bytes stay, those of the file that it replaces go."""
-    freed = over.size if over is not None and over.counted else 0
-    return [_count(session.ns, -freed, -int(session.counted))] if freed or session.counted else []
+    freed = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
+    return [_update_usage(record.ns, -freed, -int(record.counted_in_quota))] if freed or record.counted_in_quota else []
 
 
-def freed(file: File) -> list[Write]:
+def free_usage(file: File) -> list[Write]:
     """A file goes."""
-    return [_count(file.ns, -file.size, 0)] if file.counted else []
+    return [_update_usage(file.ns, -file.size, 0)] if file.counted_in_quota else []
 
 
-def _count(ns: str, size: int, uploads: int, when: str = "", given: Mapping[str, Any] | None = None) -> Write:
-    return update(rows.quota_key(ns), adds={"bytes": size, "uploads": uploads}, when=when, given=given)
+def _update_usage(
+    ns: str, size: int, uploads: int, condition: str = "", values: Mapping[str, Any] | None = None
+) -> Write:
+    return update(
+        rows.quota_key(ns), adds={"used_bytes": size, "open_uploads": uploads}, condition=condition, values=values
+    )
 
 
-def noted(upload_id: str, tell_by: int | None, ttl: int) -> dict[str, Any]:
+def pending_event_fields(upload_id: str, publish_deadline: int | None, ttl_epoch_seconds: int) -> dict[str, Any]:
     """Of a session that is complete: due while its event is to be told, else to be forgotten one day."""
-    if tell_by is None:
-        return {"untold": None, "ttl": ttl, **rows.NOT_DUE}
-    return {"untold": True, **rows.due_attributes(upload_id, tell_by)}
+    if publish_deadline is None:
+        return {"event_pending": None, "ttl": ttl_epoch_seconds, **rows.UNSCHEDULED}
+    return {"event_pending": True, **rows.schedule_attributes(upload_id, publish_deadline)}
 
 
-def touched(upload_id: str, stripe: int, now: int, *, direct: bool = False) -> Write:
-    changes = {"touched": now} | ({"direct": True} if direct else {})
-    key = rows.stripe_key(upload_id, stripe)
-    return update(key, changes, adds={"version": 1}, when="attribute_exists(#open)")
+def touch_shard(upload_id: str, shard_index: int, now: int, *, has_presigned_parts: bool = False) -> Write:
+    changes = {"last_activity_at": now} | ({"has_presigned_parts": True} if has_presigned_parts else {})
+    key = rows.shard_key(upload_id, shard_index)
+    return update(key, changes, adds={"version": 1}, condition="attribute_exists(#open)")
 
 
-def closed(upload: Upload, *, unless: Literal["", "touched", "version"] = "") -> Iterator[Write]:
+def close_shards(
+    upload: Upload, *, unchanged_attribute: Literal["", "last_activity_at", "version"] = ""
+) -> Iterator[Write]:
     """Every stripe closed, late writes fenced out; not if `unless` has changed since the read."""
-    for row in upload.stripes:
+    for row in upload.shards:
         yield update(
-            rows.stripe_key(upload.session.upload_id, row.stripe),
+            rows.shard_key(upload.record.upload_id, row.index),
             {"open": None},
             adds={"epoch": 2},
-            when=f"#{unless} = :seen" if unless else "attribute_exists(#pk)",
-            given={"seen": getattr(row, unless)} if unless else None,
+            condition=f"#{unchanged_attribute} = :seen" if unchanged_attribute else "attribute_exists(#pk)",
+            values={"seen": getattr(row, unchanged_attribute)} if unchanged_attribute else None,
         )
 
 
-def reopened(upload: Upload, forget: Iterable[int]) -> Iterator[Write]:
+def reopen_shards(upload: Upload, lost_chunks: Iterable[int]) -> Iterator[Write]:
     """Every stripe open again; those that forget chunks only if they are as they were read."""
-    grid = upload.session.grid
+    grid = upload.record.layout
     lost: dict[int, list[int]] = {}
-    for index in sorted(set(forget)):
+    for index in sorted(set(lost_chunks)):
         if upload.has_chunk(index):
-            lost.setdefault(upload.stripe_of(index).stripe, []).append(index)
-    for row in upload.stripes:
-        key = rows.stripe_key(upload.session.upload_id, row.stripe)
+            lost.setdefault(upload.shard_for_chunk(index).index, []).append(index)
+    for row in upload.shards:
+        key = rows.shard_key(upload.record.upload_id, row.index)
         adds = {"epoch": 2, "version": 1}
-        if row.stripe not in lost:
-            yield update(key, {"open": True}, adds=adds, when="attribute_exists(#pk)")
+        if row.index not in lost:
+            yield update(key, {"open": True}, adds=adds, condition="attribute_exists(#pk)")
             continue
         bits = row.all_bits
-        for index in lost[row.stripe]:
-            bits &= ~(1 << grid.bit_of_chunk(index))
-        adds["received"] = -sum(grid.length_of_chunk(index) for index in lost[row.stripe])
-        changes = {"open": True, "bits": rows.bits_attribute(bits), "recent": None, "before": None}
-        yield update(key, changes, adds=adds, when="#epoch = :seen", given={"seen": row.epoch})
+        for index in lost[row.index]:
+            bits &= ~(1 << grid.bit_for_chunk(index))
+        adds["received_bytes"] = -sum(grid.chunk_length(index) for index in lost[row.index])
+        changes = {"open": True, "bits": rows.bits_to_bytes(bits), "recent_bits": None, "previous_bits": None}
+        yield update(key, changes, adds=adds, condition="#epoch = :seen", values={"seen": row.epoch})

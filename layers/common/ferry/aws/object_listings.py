@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ferry.aws import cursors
-from ferry.model import Listed
+from ferry.model import ObjectSummary
 from ferry.ports import Page
 
 if TYPE_CHECKING:
@@ -16,50 +16,52 @@ if TYPE_CHECKING:
 
     Call = Callable[..., Mapping[str, Any]]
 
-OBJECTS = "o/"
-_MULTIPARTS = ("multiparts",)
+OBJECT_PREFIX = "o/"
+_MULTIPART_CURSOR = ("multipart_uploads",)
 _SEPARATOR = "/"
 _AFTER_SEPARATOR = "0"
 """The character that follows `/`: with it in place of a folder's last, a key comes after all that the folder has."""
 
 
-def multiparts(client: S3Client, call: Call, cursor: str | None, limit: int, key: str) -> Page[tuple[str, str, int]]:
+def list_multipart_uploads(
+    client: S3Client, call: Call, cursor: str | None, limit: int, key: str
+) -> Page[tuple[str, str, int]]:
     marker: dict[str, Any] = {}
     if cursor is not None:
-        after_key, upload_id = cursors.decode(cursor, _MULTIPARTS, "ss")
+        after_key, upload_id = cursors.decode(cursor, _MULTIPART_CURSOR, "ss")
         marker = {"KeyMarker": after_key} if after_key else {}
         marker |= {"UploadIdMarker": upload_id} if upload_id else {}
     answer = call(
         client.list_multipart_uploads,
-        {"InvalidArgument": cursors.invalid},
-        Prefix=key or OBJECTS,
+        {"InvalidArgument": cursors.invalid_cursor},
+        Prefix=key or OBJECT_PREFIX,
         MaxUploads=limit,
         **marker,
     )
     found = [
-        (str(entry["Key"]), str(entry["UploadId"]), _milliseconds(entry["Initiated"]))
+        (str(entry["Key"]), str(entry["UploadId"]), _to_epoch_ms(entry["Initiated"]))
         for entry in answer.get("Uploads", [])
         if key in ("", entry["Key"])
     ]
     # S3 names both; SeaweedFS goes by the id alone, and must not be told a key then.
     after = [str(answer.get(name) or "") for name in ("NextKeyMarker", "NextUploadIdMarker")]
-    return Page(found, cursors.encode(_MULTIPARTS, after) if answer.get("IsTruncated") and any(after) else None)
+    return Page(found, cursors.encode(_MULTIPART_CURSOR, after) if answer.get("IsTruncated") and any(after) else None)
 
 
-def objects(client: S3Client, call: Call, prefix: str, cursor: str | None, limit: int) -> Page[Listed]:
+def list_objects(client: S3Client, call: Call, prefix: str, cursor: str | None, limit: int) -> Page[ObjectSummary]:
     listing = ("objects", prefix)
-    answer = call(client.list_objects_v2, Prefix=prefix, MaxKeys=limit, **_after(cursor, listing, prefix))
+    answer = call(client.list_objects_v2, Prefix=prefix, MaxKeys=limit, **_start_after(cursor, listing, prefix))
     found = [
-        Listed(str(entry["Key"]), int(entry["Size"]), _milliseconds(entry["LastModified"]))
+        ObjectSummary(str(entry["Key"]), int(entry["Size"]), _to_epoch_ms(entry["LastModified"]))
         for entry in answer.get("Contents", [])
     ]
     more = bool(found) and answer.get("IsTruncated")
     return Page(found, cursors.encode(listing, [found[-1].key]) if more else None)
 
 
-def folders(client: S3Client, call: Call, prefix: str, cursor: str | None, limit: int) -> Page[str]:
-    listing = ("folders", prefix)
-    after = _after(cursor, listing, prefix)
+def list_prefixes(client: S3Client, call: Call, prefix: str, cursor: str | None, limit: int) -> Page[str]:
+    listing = ("prefixes", prefix)
+    after = _start_after(cursor, listing, prefix)
     if after.get("StartAfter", "").endswith(_SEPARATOR):
         after = {"StartAfter": after["StartAfter"].removesuffix(_SEPARATOR) + _AFTER_SEPARATOR}
     answer = call(client.list_objects_v2, Prefix=prefix, Delimiter=_SEPARATOR, MaxKeys=limit, **after)
@@ -69,14 +71,14 @@ def folders(client: S3Client, call: Call, prefix: str, cursor: str | None, limit
     return Page(found, cursors.encode(listing, [last]) if last and answer.get("IsTruncated") else None)
 
 
-def _after(cursor: str | None, listing: tuple[str, str], prefix: str) -> dict[str, str]:
+def _start_after(cursor: str | None, listing: tuple[str, str], prefix: str) -> dict[str, str]:
     if cursor is None:
         return {}
     (key,) = cursors.decode(cursor, listing, "s")
     if not str(key).startswith(prefix):
-        raise cursors.invalid()
+        raise cursors.invalid_cursor()
     return {"StartAfter": str(key)}
 
 
-def _milliseconds(time: datetime) -> int:
+def _to_epoch_ms(time: datetime) -> int:
     return round(time.timestamp() * 1000)

@@ -11,39 +11,51 @@ from ferry.aws.expressions import Write, update
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-KEY = ("WAIT", "W")
-_APART = 10_000
+PERMITS_KEY = ("PERMITS", "P")
+_RANDOM_RANGE = 10_000
 """A seat is the time at which it lapses, times this, and something random: two of the same time are two."""
 
 
-class DynamoSeats:
+class DynamoPermitPool:
     """`ferry.outbound.Seats`: a set of numbers that holds one for each who waits, and grows to `most` of them."""
 
-    def __init__(self, client: DynamoDBClient, table: str, most: int) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, max_permits: int) -> None:
         self._table = Table(client, table)
-        self._most = most
+        self._max_permits = max_permits
 
-    def take(self, *, until: int, now: int) -> int | None:
-        seat = until * _APART + secrets.randbelow(_APART)
-        take = self._change(adds={"seats": {seat}}, when="attribute_not_exists(#seats) OR size(#seats) < :most")
+    def acquire(self, *, expires_at: int, now: int) -> int | None:
+        seat = expires_at * _RANDOM_RANGE + secrets.randbelow(_RANDOM_RANGE)
+        take = self._update_permits(
+            adds={"permits": {seat}}, condition="attribute_not_exists(#permits) OR size(#permits) < :max_permits"
+        )
         try:
             self._table.write(take)
         except ConditionFailed as full:
-            taken: frozenset[int] = (full.row or {}).get("seats", frozenset())
-            if not (lapsed := {other for other in taken if other < now * _APART}):
+            taken: frozenset[int] = (full.row or {}).get("permits", frozenset())
+            if not (lapsed := {other for other in taken if other < now * _RANDOM_RANGE}):
                 return None
             # Those who took them have died, or could not say that they left.
-            self._table.write(self._change(takes={"seats": lapsed}))
+            self._table.write(self._update_permits(set_deletes={"permits": lapsed}))
             try:
                 self._table.write(take)
             except ConditionFailed:
                 return None
         return seat
 
-    def leave(self, seat: int) -> None:
-        self._table.write(self._change(takes={"seats": {seat}}))
+    def release(self, permit: int) -> None:
+        self._table.write(self._update_permits(set_deletes={"permits": {permit}}))
 
-    def _change(
-        self, *, adds: dict[str, set[int]] | None = None, takes: dict[str, set[int]] | None = None, when: str = ""
+    def _update_permits(
+        self,
+        *,
+        adds: dict[str, set[int]] | None = None,
+        set_deletes: dict[str, set[int]] | None = None,
+        condition: str = "",
     ) -> Write:
-        return update(KEY, adds=adds, takes=takes, when=when, given={"most": self._most} if when else None)
+        return update(
+            PERMITS_KEY,
+            adds=adds,
+            set_deletes=set_deletes,
+            condition=condition,
+            values={"max_permits": self._max_permits} if condition else None,
+        )

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
 
-ATTEMPTS = 3
-CONNECT_TIMEOUT = 1
-READ_TIMEOUT = 2
-S3_ATTEMPTS = 2
-S3_READ_TIMEOUT = 8
+MAX_ATTEMPTS = 3
+CONNECT_TIMEOUT_SECONDS = 1
+READ_TIMEOUT_SECONDS = 2
+S3_MAX_ATTEMPTS = 2
+S3_READ_TIMEOUT_SECONDS = 8
 """Seconds of silence. A backend that stalls must become an answer of ours before the function's time is up; S3 sends
 white space while it takes its time over a completion.
 """
-INVOKE_TIMEOUT = 4
-CONNECTIONS = 32
+INVOKE_TIMEOUT_SECONDS = 4
+MAX_CONNECTIONS = 32
 
 
 class AwsSession:
@@ -53,7 +53,7 @@ class AwsSession:
         # It is asked at the end of a request that has already taken long, and whoever sweeps stands behind it.
         once = {"mode": "standard", "total_max_attempts": 1}
         endpoint = self._endpoints.get("lambda")
-        return cast("LambdaClient", self._client("lambda", endpoint, read_timeout=INVOKE_TIMEOUT, retries=once))
+        return cast("LambdaClient", self._client("lambda", endpoint, read_timeout=INVOKE_TIMEOUT_SECONDS, retries=once))
 
     @cached_property
     def s3(self) -> S3Client:
@@ -71,8 +71,8 @@ class AwsSession:
         client = self._client(
             "s3",
             endpoint,
-            read_timeout=S3_READ_TIMEOUT,
-            retries={"mode": "standard", "total_max_attempts": S3_ATTEMPTS},
+            read_timeout=S3_READ_TIMEOUT_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": S3_MAX_ATTEMPTS},
             signature_version="s3v4",
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
@@ -91,10 +91,10 @@ class AwsSession:
         from botocore.config import Config
 
         defaults: dict[str, Any] = {
-            "connect_timeout": CONNECT_TIMEOUT,
-            "read_timeout": READ_TIMEOUT,
-            "retries": {"mode": "standard", "total_max_attempts": ATTEMPTS},
-            "max_pool_connections": CONNECTIONS,
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "read_timeout": READ_TIMEOUT_SECONDS,
+            "retries": {"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+            "max_pool_connections": MAX_CONNECTIONS,
             "tcp_keepalive": True,
         }
         make = cast("Callable[..., object]", self._session.create_client)

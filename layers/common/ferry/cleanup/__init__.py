@@ -5,9 +5,9 @@ It decides on the rows themselves, by condition, never on the index or on what S
 run, twice at once, and die in the middle.
 """
 
-from ferry.cleanup.continuation import finish
-from ferry.cleanup.report import Orphans, Report
+from ferry.cleanup.continuation import continue_completion
+from ferry.cleanup.report import CleanupReport, OrphanCounts
 from ferry.cleanup.request import clean_namespace
-from ferry.cleanup.sweep import sweep_due
+from ferry.cleanup.sweep import sweep_due_tasks
 
-__all__ = ["Orphans", "Report", "clean_namespace", "finish", "sweep_due"]
+__all__ = ["CleanupReport", "OrphanCounts", "clean_namespace", "continue_completion", "sweep_due_tasks"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from ferry.engine import Engine
+from ferry.engine import Services
 from ferry.errors import BackendUnavailable, FerryError
-from ferry.uploads.complete import take_over
+from ferry.uploads.complete import resume_async
 
 logger = logging.getLogger(__name__)
 
 
-def finish(engine: Engine, upload_id: str, attempt: str) -> None:
+def continue_completion(services: Services, upload_id: str, lease_id: str) -> None:
     """Go on with a completion that was handed on. What stands in its way is told whoever asks next.
 
     Raises:
@@ -19,7 +19,7 @@ def finish(engine: Engine, upload_id: str, attempt: str) -> None:
             sweep goes on when it has lapsed.
     """
     try:
-        take_over(engine, upload_id, attempt)
+        resume_async(services, upload_id, lease_id)
     except BackendUnavailable:
         raise
     except FerryError as error:

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ferry.cleanup.report import Report
-from ferry.engine import Engine
+from ferry.cleanup.report import CleanupReport
+from ferry.engine import Services
 from ferry.errors import ChecksumMismatch, FileExists, UploadExpired, UploadIncomplete
-from ferry.model import State, StoredPart, Upload
-from ferry.ports import NoSuchMultipart
-from ferry.uploads.complete import recover
-from ferry.uploads.ending import end
-from ferry.uploads.making import SETTLING
-from ferry.uploads.received import list_parts, received
+from ferry.model import StoredPart, Upload, UploadState
+from ferry.ports import MultipartUploadNotFound
+from ferry.uploads.complete import recover_from_object
+from ferry.uploads.ending import terminate
+from ferry.uploads.making import PRIOR_ATTEMPT_WINDOW_MS
+from ferry.uploads.received import compute_received, list_parts
 
 
-class Fate(StrEnum):
+class Action(StrEnum):
     """What to do with it."""
 
     LEAVE = "leave"
@@ -30,60 +30,69 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """`bytes` are what it has received; `lost` says that S3 has neither its multipart upload nor its object."""
 
-    fate: Fate
-    bytes: int = 0
-    lost: bool = False
+    action: Action
+    received_bytes: int = 0
+    storage_missing: bool = False
 
 
-def judge(engine: Engine, upload: Upload, *, stale: bool) -> Verdict:
+def decide(services: Services, upload: Upload, *, is_stale: bool) -> Decision:
     """What is to become of an upload that is open or was never opened (docs/decisions/0005)."""
-    session = upload.session
-    if session.made is not None:
+    session = upload.record
+    if session.stored_object is not None:
         # Its object was noted, and refused its name. It is kept for a while: no bytes are won by expiring it.
-        return Verdict(Fate.EXPIRE if stale else Fate.LEAVE)
-    parts = _parts(engine, upload)
+        return Decision(Action.EXPIRE if is_stale else Action.LEAVE)
+    parts = _list_counted_parts(services, upload)
     if parts is None:
-        found = engine.objects.head(session.object_key)
-        if found is not None and found.size == session.grid.size:
-            return Verdict(Fate.RECOVER)
+        found = services.object_store.head(session.object_key)
+        if found is not None and found.size == session.layout.size:
+            return Decision(Action.RECOVER)
         if session.multipart_id is not None:
-            settling = session.leased_at is not None and engine.clock() < session.leased_at + SETTLING
-            return Verdict(Fate.WAIT) if settling else Verdict(Fate.EXPIRE, upload.received, lost=True)
-    total = received(upload, parts or {}).bytes
-    return Verdict(Fate.EXPIRE, total) if stale else Verdict(Fate.LEAVE)
+            settling = (
+                session.first_leased_at is not None
+                and services.clock() < session.first_leased_at + PRIOR_ATTEMPT_WINDOW_MS
+            )
+            return (
+                Decision(Action.WAIT)
+                if settling
+                else Decision(Action.EXPIRE, upload.received_bytes, storage_missing=True)
+            )
+    total = compute_received(upload, parts or {}).total_bytes
+    return Decision(Action.EXPIRE, total) if is_stale else Decision(Action.LEAVE)
 
 
-def _parts(engine: Engine, upload: Upload) -> Mapping[int, StoredPart] | None:
+def _list_counted_parts(services: Services, upload: Upload) -> Mapping[int, StoredPart] | None:
     """What counts of S3's parts; None where it has no multipart upload."""
     try:
-        parts = list_parts(engine, upload.session)
-    except NoSuchMultipart:
+        parts = list_parts(services, upload.record)
+    except MultipartUploadNotFound:
         return None
-    return parts if upload.direct else {}
+    return parts if upload.has_presigned_parts else {}
 
 
-def carry_out(engine: Engine, upload: Upload, verdict: Verdict, report: Report, *, thorough: bool = True) -> None:
+def apply(
+    services: Services, upload: Upload, decision: Decision, report: CleanupReport, *, purge_now: bool = True
+) -> None:
     """Expire or recover it, unless the run is dry; `thorough`: with its bytes, else those go with the next sweep.
 
     Raises:
         Moved: it is not (any more) what was judged.
     """
-    if verdict.fate is Fate.EXPIRE:
+    if decision.action is Action.EXPIRE:
         if not report.dry_run:
-            end(engine, upload, State.EXPIRED, thorough=thorough)
+            terminate(services, upload, UploadState.EXPIRED, purge_now=purge_now)
         report.expired += 1
-        report.lost += verdict.lost
-        report.bytes_reclaimed += verdict.bytes
-    elif verdict.fate is Fate.RECOVER:
-        report.recovered += 1 if report.dry_run else _recovered(engine, upload, report)
+        report.lost_uploads += decision.storage_missing
+        report.bytes_reclaimed += decision.received_bytes
+    elif decision.action is Action.RECOVER:
+        report.recovered_uploads += 1 if report.dry_run else _try_recover(services, upload, report)
 
 
-def _recovered(engine: Engine, upload: Upload, report: Report) -> bool:
+def _try_recover(services: Services, upload: Upload, report: CleanupReport) -> bool:
     try:
-        recover(engine, upload)
+        recover_from_object(services, upload)
     except UploadExpired:
         report.expired += 1
     except (UploadIncomplete, ChecksumMismatch, FileExists):

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ferry.errors import FerryError
-from ferry.ports import Moved
+from ferry.ports import ConcurrentUpdate
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Orphans:
+class OrphanCounts:
     """What S3 had and no row knew: aborted, deleted, and (objects) given a row of their own to wait by."""
 
     multipart_uploads: int = 0
@@ -22,7 +22,7 @@ class Orphans:
 
 
 @dataclass(slots=True)
-class Report:
+class CleanupReport:
     """What a run did (or, dry, would do). `cursor` is where to go on.
 
     `bytes_reclaimed` are those of ended uploads. `lapsed` completions were gone on with. `recovered` uploads were
@@ -34,23 +34,23 @@ class Report:
     examined: int = 0
     expired: int = 0
     bytes_reclaimed: int = 0
-    orphans: Orphans = field(default_factory=Orphans)
+    orphans: OrphanCounts = field(default_factory=OrphanCounts)
     errors: int = 0
     complete: bool = True
     cursor: str | None = None
-    lapsed: int = 0
-    recovered: int = 0
-    lost: int = 0
-    oldest_stale: int = 0
+    resumed_completions: int = 0
+    recovered_uploads: int = 0
+    lost_uploads: int = 0
+    oldest_stale_ms: int = 0
 
-    def note_stale(self, age: int) -> None:
-        self.oldest_stale = max(self.oldest_stale, age)
+    def observe_staleness(self, age_ms: int) -> None:
+        self.oldest_stale_ms = max(self.oldest_stale_ms, age_ms)
 
-    def guarded(self, subject: str, step: Callable[[], object]) -> bool:
+    def run_step(self, subject: str, step: Callable[[], object]) -> bool:
         """Take a step for one subject; whether it ended well. One that fails must not keep the others waiting."""
         try:
             step()
-        except Moved:
+        except ConcurrentUpdate:
             logger.info("%s moved on while it was looked at", subject)
         except FerryError as error:
             self.errors += 1

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ferry.cleanup.fate import carry_out, judge
-from ferry.cleanup.report import Report
-from ferry.engine import SECOND, Engine
-from ferry.model import State
+from ferry.cleanup.fate import apply, decide
+from ferry.cleanup.report import CleanupReport
+from ferry.engine import SECOND_MS, Services
+from ferry.model import UploadState
 
-PAGE = 100
+PAGE_SIZE = 100
 """Names looked at in one query."""
 
 
 def clean_namespace(
-    engine: Engine,
+    services: Services,
     ns: str,
     *,
     has_time: Callable[[], bool],
-    older_than: int | None = None,
+    older_than_seconds: int | None = None,
     filename: str | None = None,
     dry_run: bool = False,
     cursor: str | None = None,
-) -> Report:
+) -> CleanupReport:
     """End the stale uploads of a namespace: past their expiry, or idle for `older_than` seconds. Completing ones stay.
 
     What no row knows has no namespace: orphans are the schedule's.
@@ -30,20 +30,20 @@ def clean_namespace(
     Raises:
         InvalidField: the cursor is not one of this route's.
     """
-    report = Report(dry_run=dry_run)
+    report = CleanupReport(dry_run=dry_run)
     if filename is not None:
-        slot = engine.ledger.slot(ns, filename)
-        if slot is not None and slot.open:
-            _clean(engine, slot.upload_id, older_than, report, has_time)
+        slot = services.upload_repository.get_current_upload(ns, filename)
+        if slot is not None and slot.in_progress:
+            _clean_upload(services, slot.upload_id, older_than_seconds, report, has_time)
         return report
     while True:
-        page = engine.ledger.open_slots(ns, cursor, PAGE)
+        page = services.upload_repository.list_open_uploads(ns, cursor, PAGE_SIZE)
         for slot in page.items:
             if report.examined and not has_time():
                 report.complete, report.cursor = False, cursor
                 return report
-            _clean(engine, slot.upload_id, older_than, report, has_time)
-            cursor = engine.ledger.after(slot)
+            _clean_upload(services, slot.upload_id, older_than_seconds, report, has_time)
+            cursor = services.upload_repository.cursor_after(slot)
         cursor = page.cursor
         if cursor is None:
             return report
@@ -52,19 +52,27 @@ def clean_namespace(
             return report
 
 
-def _clean(
-    engine: Engine, upload_id: str, older_than: int | None, report: Report, has_time: Callable[[], bool]
+def _clean_upload(
+    services: Services,
+    upload_id: str,
+    older_than_seconds: int | None,
+    report: CleanupReport,
+    has_time: Callable[[], bool],
 ) -> None:
     """End one upload if it is stale. When time is short its bytes are left to the schedule's next run."""
 
     def look() -> None:
-        upload = engine.ledger.upload(upload_id)
-        if upload is None or upload.session.state not in (State.CREATING, State.OPEN):
+        upload = services.upload_repository.get_upload(upload_id)
+        if upload is None or upload.record.state not in (UploadState.CREATING, UploadState.OPEN):
             return
-        now = engine.clock()
-        if now >= upload.expires_at if older_than is None else now - upload.touched >= older_than * SECOND:
-            verdict = judge(engine, upload, stale=True)
-            carry_out(engine, upload, verdict, report, thorough=has_time())
+        now = services.clock()
+        if (
+            now >= upload.expires_at
+            if older_than_seconds is None
+            else now - upload.last_activity_at >= older_than_seconds * SECOND_MS
+        ):
+            verdict = decide(services, upload, is_stale=True)
+            apply(services, upload, verdict, report, purge_now=has_time())
 
     report.examined += 1
-    report.guarded(upload_id, look)
+    report.run_step(upload_id, look)

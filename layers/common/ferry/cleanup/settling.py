@@ -2,135 +2,141 @@
 
 from __future__ import annotations
 
-from ferry.cleanup.fate import Fate, carry_out, judge
-from ferry.cleanup.report import Report
-from ferry.engine import DAY, Engine
+from ferry.cleanup.fate import Action, apply, decide
+from ferry.cleanup.report import CleanupReport
+from ferry.engine import DAY_MS, Services
 from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadExpired, UploadIncomplete
-from ferry.model import Due, DueKind, Session, State, Upload, object_key
-from ferry.telling import tell, untold
+from ferry.model import CleanupTask, CleanupTaskKind, Upload, UploadRecord, UploadState, object_key
+from ferry.telling import pending_events, publish
 from ferry.uploads.complete import resume
-from ferry.uploads.ending import PATIENCE, memory_ttl, remove_remains, remove_stages, sweep
-from ferry.uploads.files import tell_deleted
-from ferry.uploads.making import SETTLING
+from ferry.uploads.ending import DELETE_BUDGET_MS, delete_staged_chunks, delete_storage, ended_ttl_epoch_seconds, purge
+from ferry.uploads.files import publish_deleted
+from ferry.uploads.making import PRIOR_ATTEMPT_WINDOW_MS
 
-UNTOLD = "an event could not be sent; it stays noted"
-STRAYS = 1_000
+PUBLISH_FAILED_DETAIL = "an event could not be sent; it stays noted"
+MAX_MULTIPARTS_PER_KEY = 1_000
 """Multipart uploads on one key that a look sees: a start makes one, and rarely a second."""
 
 
-def settle(engine: Engine, entry: Due, report: Report) -> None:
+def reconcile(services: Services, task: CleanupTask, report: CleanupReport) -> None:
     """Do what is to be done now, going by the row itself; what cannot be done yet stays due, or is due again later."""
-    if entry.kind is DueKind.DELETED:
-        _settle_deletion(engine, entry)
+    if task.kind is CleanupTaskKind.DELETION_EVENT:
+        _publish_deletion(services, task)
         return
-    upload = engine.ledger.upload(entry.subject)
-    if entry.kind is DueKind.SESSION:
+    upload = services.upload_repository.get_upload(task.subject)
+    if task.kind is CleanupTaskKind.UPLOAD:
         if upload is not None:
-            _settle_session(engine, entry, upload, report)
-    elif entry.kind is DueKind.OBJECT:
-        _settle_object(engine, entry, upload)
+            _reconcile_upload(services, task, upload, report)
+    elif task.kind is CleanupTaskKind.OBJECT:
+        _reconcile_object(services, task, upload)
     else:
-        _settle_stages(engine, entry, upload, report)
+        _reconcile_staged_chunks(services, task, upload, report)
 
 
-def _settle_session(engine: Engine, entry: Due, upload: Upload, report: Report) -> None:
-    session, now = upload.session, engine.clock()
-    if session.state in (State.CANCELLED, State.EXPIRED):
-        if not session.swept:
-            report.note_stale(now - (session.ended or now))
-            size = sweep(engine, session, session.state)
-            if session.state is State.CANCELLED:  # those of an expired one were counted when it expired
+def _reconcile_upload(services: Services, task: CleanupTask, upload: Upload, report: CleanupReport) -> None:
+    session, now = upload.record, services.clock()
+    if session.state in (UploadState.CANCELLED, UploadState.EXPIRED):
+        if not session.purged:
+            report.observe_staleness(now - (session.ended_at or now))
+            size = purge(services, session, session.state)
+            if session.state is UploadState.CANCELLED:  # those of an expired one were counted when it expired
                 report.bytes_reclaimed += size
-    elif session.state is State.COMPLETING:
-        if session.lease_until < now:
-            report.note_stale(now - session.lease_until)
-            _go_on(engine, upload, report)
-    elif session.state is State.COMPLETE:
-        if session.untold:
-            _settle_note(engine, session, due=None)
+    elif session.state is UploadState.COMPLETING:
+        if session.lease_expires_at < now:
+            report.observe_staleness(now - session.lease_expires_at)
+            _resume_completion(services, upload, report)
+    elif session.state is UploadState.COMPLETE:
+        if session.event_pending:
+            _publish_pending(services, session, due_at=None)
     else:
-        _settle_open(engine, entry, upload, report)
+        _reconcile_open_upload(services, task, upload, report)
 
 
-def _settle_open(engine: Engine, entry: Due, upload: Upload, report: Report) -> None:
-    now = engine.clock()
-    creating = upload.session.state is State.CREATING
+def _reconcile_open_upload(services: Services, task: CleanupTask, upload: Upload, report: CleanupReport) -> None:
+    now = services.clock()
+    creating = upload.record.state is UploadState.CREATING
     stale = creating or now >= upload.expires_at
     if stale:
-        report.note_stale(now - (entry.due if creating else upload.expires_at))
-    verdict = judge(engine, upload, stale=stale)
-    if verdict.fate is Fate.LEAVE and upload.session.untold:
-        _settle_note(engine, upload.session, due=upload.expires_at)
-    elif verdict.fate is Fate.LEAVE:
-        engine.ledger.reschedule(entry, upload.expires_at)
-    elif verdict.fate is Fate.WAIT:
-        engine.ledger.reschedule(entry, now + SETTLING)
+        report.observe_staleness(now - (task.due_at if creating else upload.expires_at))
+    verdict = decide(services, upload, is_stale=stale)
+    if verdict.action is Action.LEAVE and upload.record.event_pending:
+        _publish_pending(services, upload.record, due_at=upload.expires_at)
+    elif verdict.action is Action.LEAVE:
+        services.upload_repository.reschedule_task(task, upload.expires_at)
+    elif verdict.action is Action.WAIT:
+        services.upload_repository.reschedule_task(task, now + PRIOR_ATTEMPT_WINDOW_MS)
     else:
-        carry_out(engine, upload, verdict, report)
+        apply(services, upload, verdict, report)
 
 
-def _settle_note(engine: Engine, session: Session, *, due: int | None) -> None:
+def _publish_pending(services: Services, record: UploadRecord, *, due_at: int | None) -> None:
     """An upload whose start or completion has not been told: the bus was down, or the teller has died."""
-    if not tell(engine, untold(session)):
-        raise BackendUnavailable(UNTOLD)
-    engine.ledger.told(session, due=due, ttl=memory_ttl(engine) if due is None else None)
+    if not publish(services, pending_events(record)):
+        raise BackendUnavailable(PUBLISH_FAILED_DETAIL)
+    services.upload_repository.clear_pending_event(
+        record, due_at=due_at, ttl_epoch_seconds=ended_ttl_epoch_seconds(services) if due_at is None else None
+    )
 
 
-def _settle_deletion(engine: Engine, entry: Due) -> None:
-    deletion = engine.ledger.deletion(entry.subject)
-    if deletion is not None and not tell_deleted(engine, deletion, entry):
-        raise BackendUnavailable(UNTOLD)
+def _publish_deletion(services: Services, task: CleanupTask) -> None:
+    deletion = services.upload_repository.get_deleted_file(task.subject)
+    if deletion is not None and not publish_deleted(services, deletion, task):
+        raise BackendUnavailable(PUBLISH_FAILED_DETAIL)
 
 
-def _go_on(engine: Engine, upload: Upload, report: Report) -> None:
+def _resume_completion(services: Services, upload: Upload, report: CleanupReport) -> None:
     """With a completion whose lease has lapsed. What refuses it opens the upload again, as its client is told."""
-    report.lapsed += 1
+    report.resumed_completions += 1
     try:
-        resume(engine, upload)
+        resume(services, upload)
     except UploadExpired:
         report.expired += 1
     except (UploadIncomplete, ChecksumMismatch, FileExists):
         return
 
 
-def _settle_object(engine: Engine, entry: Due, upload: Upload | None) -> None:
+def _reconcile_object(services: Services, task: CleanupTask, upload: Upload | None) -> None:
     """The object of a file that was replaced or deleted, of an upload that expired, or of nobody.
 
     It goes, unless (the ledger was set back) an upload in progress may still turn it into a file, or a name points
     to it.
     """
-    session = upload.session if upload else None
+    session = upload.record if upload else None
     if session is not None and session.state.in_progress:
-        engine.ledger.reschedule(entry, engine.clock() + DAY)
+        services.upload_repository.reschedule_task(task, services.clock() + DAY_MS)
         return
-    owner = engine.ledger.owners([entry.subject]).get(entry.subject)
+    owner = services.upload_repository.get_object_owners([task.subject]).get(task.subject)
     if owner is None and session is not None:
         owner = session.ns, session.name
-    file = engine.ledger.file(*owner) if owner else None
-    if file is not None and file.upload_id == entry.subject:
-        engine.ledger.acquit(entry)
+    file = services.upload_repository.get_file(*owner) if owner else None
+    if file is not None and file.upload_id == task.subject:
+        services.upload_repository.unschedule_task(task)
         return
-    engine.objects.delete(object_key(entry.subject))
-    engine.ledger.bury(entry)
+    services.object_store.delete(object_key(task.subject))
+    services.upload_repository.delete_task(task)
 
 
-def _settle_stages(engine: Engine, entry: Due, upload: Upload | None, report: Report) -> None:
+def _reconcile_staged_chunks(
+    services: Services, task: CleanupTask, upload: Upload | None, report: CleanupReport
+) -> None:
     """The stages and rows of an ended upload; of a cancelled or expired one, once more whatever was in flight."""
-    session = upload.session if upload else None
+    session = upload.record if upload else None
     if session is not None and session.state.in_progress:
-        engine.ledger.reschedule(entry, engine.clock() + DAY)
+        services.upload_repository.reschedule_task(task, services.clock() + DAY_MS)
         return
-    if session is not None and session.state is not State.COMPLETE:
-        removed = remove_remains(engine, session, session.state)
-        _abort_strays(engine, session.object_key, report)
+    if session is not None and session.state is not UploadState.COMPLETE:
+        removed = delete_storage(services, session, session.state)
+        _abort_unreferenced_multiparts(services, session.object_key, report)
     else:
-        removed = remove_stages(engine, entry.subject)
-    if removed.done and engine.ledger.erase_rows(entry.subject, until=engine.clock() + PATIENCE):
-        engine.ledger.bury(entry)
+        removed = delete_staged_chunks(services, task.subject)
+    if removed.done and services.upload_repository.delete_upload_rows(
+        task.subject, deadline=services.clock() + DELETE_BUDGET_MS
+    ):
+        services.upload_repository.delete_task(task)
 
 
-def _abort_strays(engine: Engine, key: str, report: Report) -> None:
+def _abort_unreferenced_multiparts(services: Services, key: str, report: CleanupReport) -> None:
     """Multipart uploads that an ended upload's row does not name: of starts that died half way."""
-    for found, multipart_id, _ in engine.objects.multiparts(None, STRAYS, key).items:
-        engine.objects.abort_multipart(found, multipart_id)
+    for found, multipart_id, _ in services.object_store.list_multipart_uploads(None, MAX_MULTIPARTS_PER_KEY, key).items:
+        services.object_store.abort_multipart(found, multipart_id)
         report.orphans.multipart_uploads += 1

@@ -6,45 +6,45 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from ferry.cleanup.report import Report
-from ferry.cleanup.search import search_orphans
-from ferry.cleanup.settling import settle
-from ferry.engine import MINUTE, Engine
+from ferry.cleanup.report import CleanupReport
+from ferry.cleanup.search import scan_orphans
+from ferry.cleanup.settling import reconcile
+from ferry.engine import MINUTE_MS, Services
 from ferry.errors import BackendUnavailable
-from ferry.model import Due, DueKind
-from ferry.ports import Moved
+from ferry.model import CleanupTask, CleanupTaskKind
+from ferry.ports import ConcurrentUpdate
 
-PAGE = 100
-RETRY = 30 * MINUTE
+PAGE_SIZE = 100
+FAILURE_BACKOFF_MS = 30 * MINUTE_MS
 """When an entry that failed is due again: those that always fail must not take the time of the others."""
 
 
-def sweep_due(engine: Engine, *, has_time: Callable[[], bool]) -> Report:
+def sweep_due_tasks(services: Services, *, has_time: Callable[[], bool]) -> CleanupReport:
     """One tick. What it does not get to stays due, and is found by the next, the oldest first."""
-    report = Report()
+    report = CleanupReport()
     cursor = None
     while True:
-        page = engine.ledger.due(engine.clock(), cursor, PAGE)
+        page = services.upload_repository.list_due_tasks(services.clock(), cursor, PAGE_SIZE)
         for entry in page.items:
             if not has_time():
                 report.complete = False
-                _note_waiting(engine, entry, report)
+                _record_backlog(services, entry, report)
                 return report
             report.examined += 1
-            if not report.guarded(entry.subject, partial(settle, engine, entry, report)):
-                _put_off(engine, entry)
+            if not report.run_step(entry.subject, partial(reconcile, services, entry, report)):
+                _reschedule_failed(services, entry)
         cursor = page.cursor
         if cursor is None:
             break
-    search_orphans(engine, report, has_time)
+    scan_orphans(services, report, has_time)
     return report
 
 
-def _note_waiting(engine: Engine, entry: Due, report: Report) -> None:
-    if entry.kind is DueKind.SESSION:
-        report.note_stale(engine.clock() - entry.due)
+def _record_backlog(services: Services, task: CleanupTask, report: CleanupReport) -> None:
+    if task.kind is CleanupTaskKind.UPLOAD:
+        report.observe_staleness(services.clock() - task.due_at)
 
 
-def _put_off(engine: Engine, entry: Due) -> None:
-    with suppress(Moved, BackendUnavailable):
-        engine.ledger.reschedule(entry, engine.clock() + RETRY)
+def _reschedule_failed(services: Services, task: CleanupTask) -> None:
+    with suppress(ConcurrentUpdate, BackendUnavailable):
+        services.upload_repository.reschedule_task(task, services.clock() + FAILURE_BACKOFF_MS)

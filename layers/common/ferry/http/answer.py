@@ -11,7 +11,7 @@ JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A status, headers and a body; bytes go out as they are, text as UTF-8. None is no body.
 
     `counts` are metrics, by name (`ferry.http.metrics`); `noted` is what the audit event says of it.
@@ -20,19 +20,19 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | str | None = None
-    counts: Mapping[str, int] = field(default_factory=dict)
-    noted: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, int] = field(default_factory=dict)
+    audit_fields: Mapping[str, Any] = field(default_factory=dict)
 
-    def counting(self, **counts: int) -> Answer:
-        return replace(self, counts=counts)
+    def with_metrics(self, **metrics: int) -> Response:
+        return replace(self, metrics=metrics)
 
-    def noting(self, **noted: Any) -> Answer:
-        return replace(self, noted=noted)
+    def with_audit(self, **audit_fields: Any) -> Response:
+        return replace(self, audit_fields=audit_fields)
 
 
-def json_answer(
+def json_response(
     status: int, content: object, headers: Mapping[str, str] | None = None, *, media_type: str = JSON
-) -> Answer:
+) -> Response:
     """`content` as JSON. Nothing is cached unless `headers` say so: answers tell states, and URLs that are secrets."""
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     base = {
@@ -40,8 +40,8 @@ def json_answer(
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }
-    return Answer(status, {**base, **(headers or {})}, text)
+    return Response(status, {**base, **(headers or {})}, text)
 
 
-def empty(status: int = 204, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(status, {"Cache-Control": "no-store", **(headers or {})})
+def empty_response(status: int = 204, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(status, {"Cache-Control": "no-store", **(headers or {})})

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ferry.access.oauth import OAuthError
 from ferry.errors import BackendUnavailable, FerryError
 from ferry.http import log, metrics, problems
-from ferry.http.answer import Answer
+from ferry.http.answer import Response
 from ferry.http.refusals import RouteNotFound
 from ferry.http.request import Request
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 Authenticate = Callable[[Request, str], "Principal"]
 """Who a request is from, if its token has the scope; raises otherwise."""
 
-OpenRoute = Callable[[Request], Answer]
-Route = Callable[[Request, str], Answer]
+PublicRoute = Callable[[Request], Response]
+ProtectedRoute = Callable[[Request, str], Response]
 """A route behind a token gets the caller's namespace too."""
 
-Refuse = Callable[[Exception], Answer]
+ErrorHandler = Callable[[Exception], Response]
 """How a route answers errors in a shape of its own."""
 
 
-class Context(Protocol):
+class LambdaContext(Protocol):
     """What Ferry uses of the context that the platform hands to a function."""
 
     @property
@@ -47,40 +47,44 @@ class Context(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _Route:
     """A registered route: the scope it needs (None: anybody may call), how it answers errors of its own, and the
     audit event that each call of it is (empty: none).
     """
 
-    serve: OpenRoute
+    handler: PublicRoute
     scope: str | None
-    refuse: Refuse | None
-    audit: str
+    error_handler: ErrorHandler | None
+    audit_event: str
 
 
-class Api:
+class Router:
     """Routes, and the handler that serves them: one request at a time, as the platform sends them."""
 
-    def __init__(self, authenticate: Authenticate | None, names: Callable[[], bool]) -> None:
+    def __init__(self, authenticate: Authenticate | None, log_file_names: Callable[[], bool]) -> None:
         self._authenticate = authenticate
-        self._names = names
-        self._routes: dict[str, _Entry] = {}
+        self._log_file_names = log_file_names
+        self._routes: dict[str, _Route] = {}
 
     @property
     def scopes(self) -> Mapping[str, str | None]:
         """The registered route keys, each with the scope it needs; None where anybody may call."""
         return {key: entry.scope for key, entry in self._routes.items()}
 
-    def open(self, *keys: str, refuse: Refuse | None = None, audit: str = "") -> Callable[[OpenRoute], OpenRoute]:
+    def public(
+        self, *route_keys: str, error_handler: ErrorHandler | None = None, audit_event: str = ""
+    ) -> Callable[[PublicRoute], PublicRoute]:
         """Register a route that anybody may call, under the gateway's route keys (`GET /health`)."""
 
-        def register(route: OpenRoute) -> OpenRoute:
-            self._register(keys, _Entry(route, None, refuse, audit))
+        def register(route: PublicRoute) -> PublicRoute:
+            self._register(route_keys, _Route(route, None, error_handler, audit_event))
             return route
 
         return register
 
-    def protected(self, *keys: str, scope: str, audit: str = "") -> Callable[[Route], Route]:
+    def protected(
+        self, *route_keys: str, scope: str, audit_event: str = ""
+    ) -> Callable[[ProtectedRoute], ProtectedRoute]:
         """Register a route that needs a token with that scope, which is checked before anything else is looked at.
 
         With `audit` each call that gets past the token is an audit event of that name.
@@ -89,99 +93,99 @@ class Api:
         if authenticate is None:
             raise ValueError("a protected route needs a way to authenticate")
 
-        def register(route: Route) -> Route:
-            def serve(request: Request) -> Answer:
+        def register(route: ProtectedRoute) -> ProtectedRoute:
+            def serve(request: Request) -> Response:
                 principal = authenticate(request, scope)
-                if not audit:
+                if not audit_event:
                     return route(request, principal.ns)
                 issuer = {"issuer": principal.issuer} if principal.issuer else {}
-                who = {"actor": principal.client_id, "ns": principal.ns, **issuer, **self._named(request)}
+                who = {"actor": principal.client_id, "ns": principal.ns, **issuer, **self._file_name_field(request)}
                 try:
                     answer = route(request, principal.ns)
                 except Exception as error:
-                    self._audit(audit, request, _code(error), who)
+                    self._audit(audit_event, request, _error_code(error), who)
                     raise
-                self._audit(audit, request, log.SUCCESS, {**who, **answer.counts, **answer.noted})
+                self._audit(audit_event, request, log.SUCCESS, {**who, **answer.metrics, **answer.audit_fields})
                 return answer
 
-            self._register(keys, _Entry(serve, scope, None, ""))
+            self._register(route_keys, _Route(serve, scope, None, ""))
             return route
 
         return register
 
-    def handle(self, event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    def handle(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Answer one event of an HTTP API, payload format 2.0."""
         begun = time.monotonic()
         request = Request.from_event(event)
-        answer = self._answer(request)
+        answer = self._respond(request)
         took = (time.monotonic() - begun) * 1000
         about = {"route": request.route, "status": str(answer.status), "request_id": request.request_id}
-        metrics.emit(context.function_name, {"LatencyMilliseconds": round(took, 1), **answer.counts}, about)
-        return _response(request, answer)
+        metrics.emit(context.function_name, {"LatencyMilliseconds": round(took, 1), **answer.metrics}, about)
+        return _gateway_response(request, answer)
 
-    def _answer(self, request: Request) -> Answer:
+    def _respond(self, request: Request) -> Response:
         entry = self._routes.get(request.route)
         if entry is None:
-            return problems.problem(RouteNotFound(), request.request_id)
+            return problems.problem_response(RouteNotFound(), request.request_id)
         try:
-            answer = entry.serve(request)
-            if entry.audit:
-                self._audit(entry.audit, request, log.SUCCESS, answer.noted)
+            answer = entry.handler(request)
+            if entry.audit_event:
+                self._audit(entry.audit_event, request, log.SUCCESS, answer.audit_fields)
             return answer
         except Exception as error:  # noqa: BLE001 - the single exit: every error is told apart, noted, answered
-            _note(error, request)
-            metrics.refused(_code(error))
-            if entry.audit:
-                self._audit(entry.audit, request, _code(error), getattr(error, "noted", {}))
-            return entry.refuse(error) if entry.refuse else _problem(error, request)
+            _log_error(error, request)
+            metrics.count_error(_error_code(error))
+            if entry.audit_event:
+                self._audit(entry.audit_event, request, _error_code(error), getattr(error, "audit_fields", {}))
+            return entry.error_handler(error) if entry.error_handler else _problem_response(error, request)
 
-    def _register(self, keys: tuple[str, ...], entry: _Entry) -> None:
-        for key in keys:
+    def _register(self, route_keys: tuple[str, ...], entry: _Route) -> None:
+        for key in route_keys:
             self._routes[key] = entry
 
     def _audit(self, event: str, request: Request, outcome: str, details: Mapping[str, Any]) -> None:
         log.audit(event, outcome=outcome, request_id=request.request_id, details=details)
 
-    def _named(self, request: Request) -> dict[str, str]:
+    def _file_name_field(self, request: Request) -> dict[str, str]:
         """The file that the request is about, where names may be logged."""
         try:
-            name = request.optional_filename() if self._names() else None
+            name = request.optional_filename() if self._log_file_names() else None
         except FerryError:
             return {}
         return {} if name is None else {"file_name": name}
 
 
-def create_app(authenticate: Authenticate | None = None, names: Callable[[], bool] = lambda: False) -> Api:
+def create_app(authenticate: Authenticate | None = None, log_file_names: Callable[[], bool] = lambda: False) -> Router:
     """An app without routes yet. `authenticate` is `ferry.http.bearer.bearer(...)` where routes are to be protected;
     `names` tells whether audit events may have names of files.
     """
-    return Api(authenticate, names)
+    return Router(authenticate, log_file_names)
 
 
-def _note(error: Exception, request: Request) -> None:
+def _log_error(error: Exception, request: Request) -> None:
     if isinstance(error, BackendUnavailable):
-        log.backend(error, request_id=request.request_id, route=request.route)
+        log.log_backend_failure(error, request_id=request.request_id, route=request.route)
     elif not isinstance(error, FerryError | OAuthError):
-        log.unexpected(error, request_id=request.request_id, route=request.route)
+        log.log_unexpected(error, request_id=request.request_id, route=request.route)
 
 
-def _code(error: Exception) -> str:
+def _error_code(error: Exception) -> str:
     if isinstance(error, OAuthError):
         return error.error
     return error.code if isinstance(error, FerryError) else FerryError.code
 
 
-def _problem(error: Exception, request: Request) -> Answer:
+def _problem_response(error: Exception, request: Request) -> Response:
     known = error if isinstance(error, FerryError) else FerryError("Something went wrong here, and it was noted.")
-    return problems.problem(known, request.request_id)
+    return problems.problem_response(known, request.request_id)
 
 
-def _response(request: Request, answer: Answer) -> dict[str, Any]:
+def _gateway_response(request: Request, response: Response) -> dict[str, Any]:
     # The answer to HEAD has the headers of GET and no content (RFC 9110 section 9.3.2).
-    body = "" if request.method == "HEAD" else answer.body or ""
+    body = "" if request.method == "HEAD" else response.body or ""
     return {
-        "statusCode": answer.status,
-        "headers": {**answer.headers, "X-Request-Id": request.request_id},
+        "statusCode": response.status,
+        "headers": {**response.headers, "X-Request-Id": request.request_id},
         "body": base64.b64encode(body).decode() if isinstance(body, bytes) else body,
         "isBase64Encoded": isinstance(body, bytes),
     }

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ferry.access.verify import Principal, TokenCheck
+from ferry.access.verify import Principal, TokenVerifier
 from ferry.errors import InsufficientScope, InvalidToken, MissingToken
 from ferry.http.app import Authenticate
 from ferry.http.request import Request
 
-READ = "files:read"
-WRITE = "files:write"
-ADMIN = "files:admin"
+READ_SCOPE = "files:read"
+WRITE_SCOPE = "files:write"
+ADMIN_SCOPE = "files:admin"
 
 
-def bearer(verifier: Callable[[], TokenCheck]) -> Authenticate:
+def bearer_authenticator(verifier: Callable[[], TokenVerifier]) -> Authenticate:
     """The check for routes that need a scope; `verifier` is asked for only when a token is there to be checked."""
 
     def authenticate(request: Request, scope: str) -> Principal:
@@ -25,7 +25,7 @@ def bearer(verifier: Callable[[], TokenCheck]) -> Authenticate:
             raise MissingToken
         if not token.strip():
             raise InvalidToken
-        principal = verifier().principal(token.strip())
+        principal = verifier().verify(token.strip())
         if scope not in principal.scopes:
             raise InsufficientScope(f"this needs the scope {scope}", scope=scope)
         return principal

@@ -7,38 +7,40 @@ import binascii
 import re
 from collections.abc import Mapping
 
-from ferry.digests import Digest, crc_from_base64
+from ferry.digests import Digest, crc32c_from_base64
 from ferry.errors import ChecksumUnsupported, InvalidField
 
-IN_JSON = ("crc32", "crc32c", "md5", "sha256")
-IN_HEADER: Mapping[str, str] = {"sha-256": "sha256", "sha-512": "sha512", "md5": "md5"}
+JSON_ALGORITHMS = ("crc32", "crc32c", "md5", "sha256")
+HEADER_ALGORITHMS: Mapping[str, str] = {"sha-256": "sha256", "sha-512": "sha512", "md5": "md5"}
 
 # A dictionary of RFC 8941 section 3.2, whose members are byte sequences (section 3.3.5), perhaps with parameters.
 _MEMBER = re.compile(
     r"(?P<key>[a-z*][a-z0-9_.*-]*)=:(?P<value>[A-Za-z0-9+/=]*):"
     r"(?:;[ ]*[a-z*][a-z0-9_.*-]*(?:=[^,;\"]*|=\"[^\"\\]*\")?)*"
 )
-_NEXT = re.compile(r"[ \t]*,[ \t]*")
+_SEPARATOR = re.compile(r"[ \t]*,[ \t]*")
 
 
-def chunk_digest(algorithm: str, value: str) -> Digest:
+def parse_chunk_digest(algorithm: str, value: str) -> Digest:
     """The digest of a chunk's bytes. Raises `ChecksumUnsupported`; `InvalidField` when the value is not base64."""
-    if algorithm not in IN_JSON:
-        raise ChecksumUnsupported(f"use one of {', '.join(IN_JSON)}")
-    return Digest(algorithm, _base64(value, InvalidField([{"loc": ["checksum", "value"], "msg": "must be base64"}])))
+    if algorithm not in JSON_ALGORITHMS:
+        raise ChecksumUnsupported(f"use one of {', '.join(JSON_ALGORITHMS)}")
+    return Digest(
+        algorithm, _decode_base64(value, InvalidField([{"loc": ["checksum", "value"], "msg": "must be base64"}]))
+    )
 
 
-def crc32c(algorithm: str, value: str) -> int:
+def parse_crc32c(algorithm: str, value: str) -> int:
     """The CRC32C of a part or a whole file, which S3 enforces. Raises `ChecksumUnsupported`, `InvalidField`."""
     if algorithm != "crc32c":
         raise ChecksumUnsupported("use crc32c here")
     try:
-        return crc_from_base64(value)
+        return crc32c_from_base64(value)
     except ValueError as error:
         raise InvalidField([{"loc": ["checksum", "value"], "msg": "must be the base64 of four bytes"}]) from error
 
 
-def content_digests(header: str | None) -> tuple[Digest, ...]:
+def parse_content_digest(header: str | None) -> tuple[Digest, ...]:
     """Every digest of a Content-Digest header that is known here.
 
     Unknown algorithms beside a known one are passed over (RFC 9530 section 2).
@@ -50,33 +52,33 @@ def content_digests(header: str | None) -> tuple[Digest, ...]:
     """
     if header is None:
         return ()
-    members = _members(header.strip(" \t"))
-    known = tuple(Digest(IN_HEADER[key], value) for key, value in members.items() if key in IN_HEADER)
+    members = _parse_members(header.strip(" \t"))
+    known = tuple(Digest(HEADER_ALGORITHMS[key], value) for key, value in members.items() if key in HEADER_ALGORITHMS)
     if not known:
-        raise ChecksumUnsupported(f"use one of {', '.join(IN_HEADER)} in Content-Digest")
+        raise ChecksumUnsupported(f"use one of {', '.join(HEADER_ALGORITHMS)} in Content-Digest")
     return known
 
 
-def _members(text: str) -> dict[str, bytes]:
-    malformed = InvalidField.at("content-digest", "must look like sha-256=:<base64>:")
+def _parse_members(text: str) -> dict[str, bytes]:
+    malformed = InvalidField.for_member("content-digest", "must look like sha-256=:<base64>:")
     members: dict[str, bytes] = {}
     at = 0
     while True:
         member = _MEMBER.match(text, at)
         if member is None:
             raise malformed
-        members[member["key"]] = _base64(member["value"], malformed)
+        members[member["key"]] = _decode_base64(member["value"], malformed)
         at = member.end()
         if at == len(text):
             return members
-        following = _NEXT.match(text, at)
+        following = _SEPARATOR.match(text, at)
         if following is None:
             raise malformed
         at = following.end()
 
 
-def _base64(value: str, refusal: InvalidField) -> bytes:
+def _decode_base64(value: str, error: InvalidField) -> bytes:
     try:
         return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise refusal from error
+    except (binascii.Error, ValueError) as cause:
+        raise error from cause

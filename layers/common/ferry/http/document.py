@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from ferry.http.answer import JSON, Answer
+from ferry.http.answer import JSON, Response
 
 
-def openapi() -> Answer:
+def openapi_response() -> Response:
     content = files("ferry.http").joinpath("openapi.json").read_text(encoding="utf-8")
     headers = {"Content-Type": JSON, "Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
-    return Answer(200, headers, content)
+    return Response(200, headers, content)

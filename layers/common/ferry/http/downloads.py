@@ -5,18 +5,18 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from ferry.conditions import Conditions
-from ferry.downloads import Answer as Download
-from ferry.downloads import DownloadRequest, Kind
-from ferry.http.answer import Answer, json_answer
+from ferry.downloads import DownloadRequest, ResponseKind
+from ferry.downloads import DownloadResponse as Download
+from ferry.http.answer import Response, json_response
 from ferry.http.request import Request
-from ferry.times import rfc3339
+from ferry.times import format_rfc3339
 
 _STATUSES = {
-    Kind.WHOLE: HTTPStatus.OK,
-    Kind.PART: HTTPStatus.PARTIAL_CONTENT,
-    Kind.HEADERS: HTTPStatus.OK,
-    Kind.NOT_MODIFIED: HTTPStatus.NOT_MODIFIED,
-    Kind.REDIRECT: HTTPStatus.TEMPORARY_REDIRECT,
+    ResponseKind.WHOLE: HTTPStatus.OK,
+    ResponseKind.PART: HTTPStatus.PARTIAL_CONTENT,
+    ResponseKind.HEADERS: HTTPStatus.OK,
+    ResponseKind.NOT_MODIFIED: HTTPStatus.NOT_MODIFIED,
+    ResponseKind.REDIRECT: HTTPStatus.TEMPORARY_REDIRECT,
 }
 
 
@@ -33,19 +33,19 @@ def download_request(request: Request) -> DownloadRequest:
             if_unmodified_since=sent("if-unmodified-since"),
             if_range=sent("if-range"),
         ),
-        redirect=request.flag("redirect", default=True),
+        redirect=request.boolean("redirect", default=True),
     )
 
 
-def answer(download: Download) -> Answer:
+def download_response(download: Download) -> Response:
     """The file, a part of it, its headers, or where it is."""
-    if download.kind is Kind.DESCRIBED and download.link is not None:
+    if download.kind is ResponseKind.LINK and download.link is not None:
         content = {
             "url": download.link.url,
-            "expires_at": rfc3339(download.link.expires_at),
+            "expires_at": format_rfc3339(download.link.expires_at),
             "size": download.file.size,
             "etag": download.file.etag,
         }
-        return json_answer(200, content, download.headers)
-    counts = {"Redirects": 1} if download.kind is Kind.REDIRECT else {"ServedBytes": len(download.body or b"")}
-    return Answer(_STATUSES[download.kind], download.headers, download.body, counts)
+        return json_response(200, content, download.headers)
+    counts = {"Redirects": 1} if download.kind is ResponseKind.REDIRECT else {"ServedBytes": len(download.body or b"")}
+    return Response(_STATUSES[download.kind], download.headers, download.body, counts)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
-MOST_TOLD = 500
+MAX_MESSAGE_LENGTH = 500
 SUCCESS = "success"
 
 
@@ -27,14 +27,14 @@ def _logger() -> Logger:
 
 
 @cache
-def _audit() -> Logger:
+def _audit_logger() -> Logger:
     # A logger of its own: whatever LogLevel is, these are written.
     from aws_lambda_powertools import Logger
 
     return Logger(service="ferry-audit", level="INFO", utc=True, use_rfc3339=True, location=None)
 
 
-def unexpected(error: Exception, *, request_id: str, route: str) -> None:
+def log_unexpected(error: Exception, *, request_id: str, route: str) -> None:
     """A defect. Its message may quote what a client sent, so the kind and the frames are all that is kept."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     _logger().error(
@@ -42,15 +42,15 @@ def unexpected(error: Exception, *, request_id: str, route: str) -> None:
     )
 
 
-def swept(report: Mapping[str, Any]) -> None:
+def log_sweep(report: Mapping[str, Any]) -> None:
     """What a run of the schedule has done."""
     _logger().info("swept", **report)
 
 
-def backend(error: Exception, *, request_id: str, route: str) -> None:
+def log_backend_failure(error: Exception, *, request_id: str, route: str) -> None:
     """A service behind Ferry failed: in that service's own words, if it said any."""
     cause = error.__cause__
-    told = _cause(cause) if cause else str(error)
+    told = _describe_cause(cause) if cause else str(error)
     _logger().warning("backend unavailable", request_id=request_id, route=route, cause=told)
 
 
@@ -59,10 +59,10 @@ def audit(event: str, *, outcome: str, request_id: str, details: Mapping[str, An
 
     `details` have the `actor` (a client's id) and its `ns`, where they are known to be a client's own.
     """
-    _audit().info(event, audit=True, event=event, outcome=outcome, request_id=request_id, **details)
+    _audit_logger().info(event, audit=True, event=event, outcome=outcome, request_id=request_id, **details)
 
 
-def _cause(cause: BaseException) -> str:
+def _describe_cause(cause: BaseException) -> str:
     """AWS's answer has a code and a message. An exception without one may quote parameters, so its kind and the host
     are all that is kept.
     """
@@ -70,6 +70,6 @@ def _cause(cause: BaseException) -> str:
     answer = getattr(cause, "response", None)
     if isinstance(answer, Mapping):
         error = answer.get("Error", {})
-        return f"{kind}: {error.get('Code')} {error.get('Message')}"[:MOST_TOLD]
+        return f"{kind}: {error.get('Code')} {error.get('Message')}"[:MAX_MESSAGE_LENGTH]
     host = urlsplit(str(getattr(cause, "kwargs", {}).get("endpoint_url", ""))).netloc
     return f"{kind} at {host}" if host else kind

@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 NAMESPACE = "Ferry"
 
 
-def emit(function: str, values: Mapping[str, float], about: Mapping[str, str]) -> None:
+def emit(function_name: str, values: Mapping[str, float], metadata: Mapping[str, str]) -> None:
     """Write metrics of a function. A name tells its unit: `...Bytes`, `...Milliseconds`, `...Seconds`; else a count.
 
     `about` goes into the line and is no dimension.
     """
     metrics = _metrics()
-    metrics.add_dimension(name="function", value=function)
+    metrics.add_dimension(name="function", value=function_name)
     for name, value in values.items():
         metrics.add_metric(name=name, unit=unit_of(name), value=value)
-    for name, text in about.items():
+    for name, text in metadata.items():
         metrics.add_metadata(name, text)
     metrics.flush_metrics()
 
 
-def of_service(values: Mapping[str, float]) -> None:
+def emit_service(values: Mapping[str, float]) -> None:
     """Write metrics that are the whole service's, whichever function tells them."""
     metrics = _metrics()
     for name, value in values.items():
@@ -40,12 +40,12 @@ def of_service(values: Mapping[str, float]) -> None:
     metrics.flush_metrics()
 
 
-def refused(code: str) -> None:
+def count_error(code: str) -> None:
     """Count a refusal under its stable code."""
     from aws_lambda_powertools import single_metric
     from aws_lambda_powertools.metrics import MetricUnit
 
-    with single_metric(name="Refusals", unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
+    with single_metric(name="Errors", unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
         metric.add_dimension("code", code)
 
 

@@ -9,40 +9,42 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from ferry.http import bodies
-from ferry.http.request import MAX_UPLOAD_ID, Request
-from ferry.http.validation import parse
+from ferry.http.request import MAX_UPLOAD_ID_BYTES, Request
+from ferry.http.validation import parse_body
 
-MAX_FINGERPRINT = 256
-MAX_METADATA = 2_048
-MAX_PARTS_SIGNED = 100
+MAX_FINGERPRINT_BYTES = 256
+MAX_METADATA_BYTES = 2_048
+MAX_SIGNED_PARTS = 100
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_MEDIA_TYPE = re.compile(rf"{_WORD}/{_WORD}(?:[ \t]*;[ \t]*{_WORD}=(?:{_WORD}|\"[\x20\x21\x23-\x5b\x5d-\x7e]*\"))*")
+_TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_MEDIA_TYPE_PATTERN = re.compile(
+    rf"{_TCHARS}/{_TCHARS}(?:[ \t]*;[ \t]*{_TCHARS}=(?:{_TCHARS}|\"[\x20\x21\x23-\x5b\x5d-\x7e]*\"))*"
+)
 
 
-def _media_type(value: str) -> str:
+def _validate_media_type(value: str) -> str:
     """A media type of RFC 9110 section 8.3.1: it becomes a header, so nothing else will do."""
-    if len(value) > 255 or not _MEDIA_TYPE.fullmatch(value):
+    if len(value) > 255 or not _MEDIA_TYPE_PATTERN.fullmatch(value):
         raise PydanticCustomError("ferry", "must be a media type, such as text/plain; charset=utf-8")
     return value
 
 
-def _fingerprint(value: str) -> str:
-    if len(value.encode()) > MAX_FINGERPRINT:
-        raise PydanticCustomError("ferry", f"has at most {MAX_FINGERPRINT} bytes")
+def _validate_fingerprint(value: str) -> str:
+    if len(value.encode()) > MAX_FINGERPRINT_BYTES:
+        raise PydanticCustomError("ferry", f"has at most {MAX_FINGERPRINT_BYTES} bytes")
     return value
 
 
-def _metadata(value: dict[str, str]) -> dict[str, str]:
+def _validate_metadata(value: dict[str, str]) -> dict[str, str]:
     if "" in value:
         raise PydanticCustomError("ferry", "has a member without a name")
-    if sum(len(text.encode()) for pair in value.items() for text in pair) > MAX_METADATA:
-        raise PydanticCustomError("ferry", f"has at most {MAX_METADATA} bytes, names and values together")
+    if sum(len(text.encode()) for pair in value.items() for text in pair) > MAX_METADATA_BYTES:
+        raise PydanticCustomError("ferry", f"has at most {MAX_METADATA_BYTES} bytes, names and values together")
     return value
 
 
 UploadId = Annotated[
-    str, Field(max_length=MAX_UPLOAD_ID, description="As `start` gave it; without it, the current upload.")
+    str, Field(max_length=MAX_UPLOAD_ID_BYTES, description="As `start` gave it; without it, the current upload.")
 ]
 Filename = Annotated[str, Field(description="1 to 255 bytes of UTF-8, in Unicode's normal form C.")]
 IfExists = Literal["fail", "replace"]
@@ -53,9 +55,9 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
     @classmethod
-    def read(cls, request: Request, limit: int = bodies.SMALL) -> Self:
+    def read(cls, request: Request, max_bytes: int = bodies.MAX_JSON_BYTES) -> Self:
         """The request's body. Raises what `ferry.http.validation.parse` does."""
-        return parse(request, cls, limit)
+        return parse_body(request, cls, max_bytes)
 
 
 class Checksum(Body):
@@ -70,13 +72,15 @@ class StartBody(Body):
 
     filename: Filename
     size: Annotated[int, Field(ge=0, description="Bytes.")]
-    content_type: Annotated[str, AfterValidator(_media_type)] | None = None
+    content_type: Annotated[str, AfterValidator(_validate_media_type)] | None = None
     chunk_size: Annotated[int, Field(ge=1, description="Bytes, a power of two from 65,536 to 4,194,304.")] | None = None
     checksum: Checksum | None = None
-    fingerprint: Annotated[str, AfterValidator(_fingerprint), Field(description="Up to 256 bytes.")] | None = None
-    metadata: Annotated[dict[str, str], AfterValidator(_metadata), Field(description="Up to 2,048 bytes.")] | None = (
+    fingerprint: Annotated[str, AfterValidator(_validate_fingerprint), Field(description="Up to 256 bytes.")] | None = (
         None
     )
+    metadata: (
+        Annotated[dict[str, str], AfterValidator(_validate_metadata), Field(description="Up to 2,048 bytes.")] | None
+    ) = None
     if_exists: IfExists = "fail"
     restart: bool = False
 
@@ -102,7 +106,7 @@ class PartsBody(Body):
     """Parts to be sent straight to S3."""
 
     filename: Filename
-    parts: Annotated[list[PartBody], Field(min_length=1, max_length=MAX_PARTS_SIGNED)]
+    parts: Annotated[list[PartBody], Field(min_length=1, max_length=MAX_SIGNED_PARTS)]
     upload_id: UploadId | None = None
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from ferry import errors
 from ferry.http import refusals
-from ferry.http.answer import Answer, json_answer
-from ferry.times import rfc3339
+from ferry.http.answer import Response, json_response
+from ferry.times import format_rfc3339
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER = 1
-RETRY_THROTTLED_AFTER = 5
+RETRY_AFTER_SECONDS = 1
+THROTTLED_RETRY_AFTER_SECONDS = 5
 
 STATUSES: Mapping[type[errors.FerryError], int] = {
     errors.FerryError: 500,
@@ -20,7 +20,7 @@ STATUSES: Mapping[type[errors.FerryError], int] = {
     errors.ChunkTooLarge: 413,
     refusals.BodyTooLarge: 413,
     refusals.UnsupportedMediaType: 415,
-    errors.Unauthorized: 401,
+    errors.AuthError: 401,
     errors.InsufficientScope: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
@@ -37,7 +37,7 @@ def status_of(kind: type[errors.FerryError]) -> int:
     return next(STATUSES[base] for base in kind.__mro__ if base in STATUSES)
 
 
-def problem(error: errors.FerryError, request_id: str) -> Answer:
+def problem_response(error: errors.FerryError, request_id: str) -> Response:
     """The answer to an error. Members of `extra` that are times (`…_at`, epoch milliseconds) become text as all are."""
     status = status_of(type(error))
     content = {
@@ -47,9 +47,9 @@ def problem(error: errors.FerryError, request_id: str) -> Answer:
         "detail": error.detail,
         "code": error.code,
         "request_id": request_id,
-        **{name: rfc3339(value) if _is_time(name, value) else value for name, value in error.extra.items()},
+        **{name: format_rfc3339(value) if _is_time(name, value) else value for name, value in error.extra.items()},
     }
-    return json_answer(status, content, _headers(error), media_type=MEDIA_TYPE)
+    return json_response(status, content, _headers(error), media_type=MEDIA_TYPE)
 
 
 def _is_time(name: str, value: object) -> bool:
@@ -63,14 +63,14 @@ def _headers(error: errors.FerryError) -> dict[str, str]:
             return {"WWW-Authenticate": f'Bearer realm="ferry", error="insufficient_scope", scope="{scope}"'}
         case errors.InvalidToken():
             return {"WWW-Authenticate": 'Bearer realm="ferry", error="invalid_token"'}
-        case errors.Unauthorized():
+        case errors.AuthError():
             # Nothing was sent, so nothing is wrong with it (RFC 6750 section 3.1).
             return {"WWW-Authenticate": 'Bearer realm="ferry"'}
         case errors.RangeNotSatisfiable():
             return {"Content-Range": f"bytes */{error.extra['size']}"}
         case errors.Throttled():
-            return {"Retry-After": str(RETRY_THROTTLED_AFTER)}
-        case errors.BackendUnavailable() | errors.UploadCompleting():
-            return {"Retry-After": str(RETRY_AFTER)}
+            return {"Retry-After": str(THROTTLED_RETRY_AFTER_SECONDS)}
+        case errors.BackendUnavailable() | errors.CompletionInProgress():
+            return {"Retry-After": str(RETRY_AFTER_SECONDS)}
         case _:
             return {}

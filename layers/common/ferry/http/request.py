@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ferry.errors import InvalidField
-from ferry.names import normalise
+from ferry.names import normalise_filename
 
-MAX_UPLOAD_ID = 128
+MAX_UPLOAD_ID_BYTES = 128
 """Bytes; those that Ferry gives have 32."""
 
-_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_INTEGER_PATTERN = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,44 +66,44 @@ class Request:
     def optional_filename(self) -> str | None:
         """The name, normalised, from the path or `?filename=`; None without either. Raises `InvalidFilename`."""
         name = self.path_parameters.get("filename", self.query.get("filename"))
-        return None if name is None else normalise(name)
+        return None if name is None else normalise_filename(name)
 
     def filename(self) -> str:
         """The name, which must be there. Raises `InvalidField`, `InvalidFilename`."""
         name = self.optional_filename()
         if name is None:
-            raise InvalidField.at("filename", "is required")
+            raise InvalidField.for_member("filename", "is required")
         return name
 
-    def integer(self, name: str, *, least: int | None = None, most: int | None = None) -> int | None:
+    def integer(self, name: str, *, minimum: int | None = None, maximum: int | None = None) -> int | None:
         """A query parameter as an integer, None when it was not sent. Raises `InvalidField`: none, or out of bounds."""
         value = self.query.get(name)
         if value is None:
             return None
-        if not _INTEGER.fullmatch(value):
-            raise InvalidField.at(name, "must be an integer")
+        if not _INTEGER_PATTERN.fullmatch(value):
+            raise InvalidField.for_member(name, "must be an integer")
         number = int(value)
-        if least is not None and number < least:
-            raise InvalidField.at(name, f"must be at least {least}")
-        if most is not None and number > most:
-            raise InvalidField.at(name, f"must be at most {most}")
+        if minimum is not None and number < minimum:
+            raise InvalidField.for_member(name, f"must be at least {minimum}")
+        if maximum is not None and number > maximum:
+            raise InvalidField.for_member(name, f"must be at most {maximum}")
         return number
 
-    def flag(self, name: str, *, default: bool) -> bool:
+    def boolean(self, name: str, *, default: bool) -> bool:
         """A query parameter that is `true` or `false`. Raises `InvalidField`."""
         value = self.query.get(name)
         if value is None:
             return default
         if value not in ("true", "false"):
-            raise InvalidField.at(name, "must be true or false")
+            raise InvalidField.for_member(name, "must be true or false")
         return value == "true"
 
-    def refuse_other_parameters(self, known: Set[str]) -> None:
+    def reject_unknown_parameters(self, known: Set[str]) -> None:
         """Where a slip of the pen (`dryrun=true`) would do harm. Raises `InvalidField`."""
         for name in sorted(self.query.keys() - known):
-            raise InvalidField.at(name, "is no parameter of this route")
+            raise InvalidField.for_member(name, "is no parameter of this route")
 
-    def text(self, name: str, most: int) -> str | None:
+    def text(self, name: str, max_bytes: int) -> str | None:
         """A query parameter as text of at most `most` bytes, None when it was not sent. Raises `InvalidField`."""
         value = self.query.get(name)
         if value is None:
@@ -111,11 +111,11 @@ class Request:
         try:
             length = len(value.encode())
         except UnicodeEncodeError as error:
-            raise InvalidField.at(name, "must be valid Unicode") from error
-        if length > most:
-            raise InvalidField.at(name, f"has at most {most} bytes")
+            raise InvalidField.for_member(name, "must be valid Unicode") from error
+        if length > max_bytes:
+            raise InvalidField.for_member(name, f"has at most {max_bytes} bytes")
         return value
 
     def optional_upload_id(self) -> str | None:
         """`?upload_id=`. Raises `InvalidField`."""
-        return self.text("upload_id", MAX_UPLOAD_ID)
+        return self.text("upload_id", MAX_UPLOAD_ID_BYTES)

@@ -11,12 +11,12 @@ from ferry.access.issue import Token, TokenRequest
 from ferry.access.oauth import InvalidClient, InvalidTokenRequest, OAuthError
 from ferry.errors import BackendUnavailable, InvalidRequest
 from ferry.http import bodies
-from ferry.http.answer import Answer, json_answer
-from ferry.http.problems import RETRY_AFTER
+from ferry.http.answer import Response, json_response
+from ferry.http.problems import RETRY_AFTER_SECONDS
 from ferry.http.refusals import BodyTooLarge
 from ferry.http.request import Request
 
-_MEMBERS = ("client_id", "client_secret", "grant_type", "scope")
+_PARAMETERS = ("client_id", "client_secret", "grant_type", "scope")
 _MAX_FIELDS = 100
 
 
@@ -27,18 +27,18 @@ def token_request(request: Request) -> TokenRequest:
         InvalidTokenRequest: the body cannot be read, a member is there twice, or the client authenticates in two ways.
         InvalidClient: the Authorization header is not Basic, or garbled.
     """
-    members = _body(request)
+    members = _read_parameters(request)
     client_id, client_secret = members["client_id"], members["client_secret"]
     authorization = request.headers.get("authorization")
     if authorization is not None:
-        basic_id, basic_secret = _basic(authorization)
+        basic_id, basic_secret = _parse_basic(authorization)
         if client_secret or client_id not in ("", basic_id):
             raise InvalidTokenRequest("authenticate by HTTP Basic or in the body, not both")
         client_id, client_secret = basic_id, basic_secret
     return TokenRequest(client_id, client_secret, members["grant_type"], members["scope"])
 
 
-def issued(token: Token) -> Answer:
+def token_response(token: Token) -> Response:
     """The successful answer (section 5.1)."""
     content = {
         "access_token": token.access_token,
@@ -46,51 +46,51 @@ def issued(token: Token) -> Answer:
         "expires_in": token.expires_in,
         "scope": token.scope,
     }
-    answer = json_answer(200, content, {"Pragma": "no-cache"})
-    return answer.noting(actor=token.client_id, ns=token.ns, scope=token.scope, token_id=token.token_id)
+    answer = json_response(200, content, {"Pragma": "no-cache"})
+    return answer.with_audit(actor=token.client_id, ns=token.ns, scope=token.scope, token_id=token.token_id)
 
 
-def refused(error: Exception) -> Answer:
+def error_response(error: Exception) -> Response:
     """Any error in OAuth's shape (section 5.2)."""
     match error:
         case InvalidClient():
             # Every 401 names a way to authenticate (RFC 9110 section 15.5.2).
             challenge = {"WWW-Authenticate": 'Basic realm="ferry", charset="UTF-8"'}
-            return _error(401, error.error, error.description, challenge)
+            return _oauth_error(401, error.error, error.description, challenge)
         case OAuthError():
-            return _error(400, error.error, error.description)
+            return _oauth_error(400, error.error, error.description)
         case InvalidRequest():
-            return _error(413 if isinstance(error, BodyTooLarge) else 400, "invalid_request", error.detail)
+            return _oauth_error(413 if isinstance(error, BodyTooLarge) else 400, "invalid_request", error.detail)
         case BackendUnavailable():
-            return _error(503, "temporarily_unavailable", error.detail, {"Retry-After": str(RETRY_AFTER)})
+            return _oauth_error(503, "temporarily_unavailable", error.detail, {"Retry-After": str(RETRY_AFTER_SECONDS)})
         case _:
-            return _error(500, "server_error", "Something went wrong here, and it was noted.")
+            return _oauth_error(500, "server_error", "Something went wrong here, and it was noted.")
 
 
-def _error(status: int, code: str, description: str, headers: Mapping[str, str] | None = None) -> Answer:
+def _oauth_error(status: int, code: str, description: str, headers: Mapping[str, str] | None = None) -> Response:
     # A description is ASCII without quotes and backslashes (section 5.2).
     plain = "".join(c if " " <= c <= "~" and c not in '"\\' else " " for c in description)
-    return json_answer(status, {"error": code, "error_description": plain}, {"Pragma": "no-cache", **(headers or {})})
+    return json_response(status, {"error": code, "error_description": plain}, {"Pragma": "no-cache", **(headers or {})})
 
 
-def _body(request: Request) -> dict[str, str]:
+def _read_parameters(request: Request) -> dict[str, str]:
     """The members that matter, empty where there are none; others are ignored (section 3.2)."""
     if request.content_type == bodies.JSON:
-        value = bodies.json_value(request)
+        value = bodies.read_json(request)
         if not isinstance(value, dict):
             raise InvalidTokenRequest("the body must be a JSON object")
         members = value
     elif request.content_type in ("", bodies.FORM):
-        members = _form(bodies.text(request, bodies.SMALL))
+        members = _parse_form(bodies.read_text(request, bodies.MAX_JSON_BYTES))
     else:
         raise InvalidTokenRequest(f"send the body as {bodies.FORM}")
-    found = {name: members.get(name) or "" for name in _MEMBERS}
+    found = {name: members.get(name) or "" for name in _PARAMETERS}
     if any(not isinstance(value, str) for value in found.values()):
         raise InvalidTokenRequest("members must be strings")
     return found
 
 
-def _form(text: str) -> dict[str, str]:
+def _parse_form(text: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError as error:
@@ -101,7 +101,7 @@ def _form(text: str) -> dict[str, str]:
     return members
 
 
-def _basic(authorization: str) -> tuple[str, str]:
+def _parse_basic(authorization: str) -> tuple[str, str]:
     """The id and secret, each of which is form-encoded inside (section 2.3.1)."""
     scheme, _, credentials = authorization.strip().partition(" ")
     if scheme.lower() != "basic":

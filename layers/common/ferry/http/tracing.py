@@ -9,7 +9,7 @@ from typing import Any
 Handler = Callable[[Any, Any], Any]
 
 
-def traced(handler: Handler, on: Callable[[], bool]) -> Handler:
+def with_tracing(handler: Handler, enabled: Callable[[], bool]) -> Handler:
     """The handler with a segment around each event, and one in it for each call to AWS; `on` is asked at the first.
 
     Answers and errors are not recorded: they hold presigned URLs, tokens and names.
@@ -17,7 +17,7 @@ def traced(handler: Handler, on: Callable[[], bool]) -> Handler:
 
     @cache
     def chosen() -> Handler:
-        if not on():
+        if not enabled():
             return handler
         from aws_lambda_powertools import Tracer
         from aws_xray_sdk.core import xray_recorder

@@ -15,7 +15,7 @@ from ferry.http.request import Request
 M = TypeVar("M", bound=BaseModel)
 
 MAX_ERRORS = 20
-_MAX_NAME = 64
+_MAX_NAME_LENGTH = 64
 
 _MESSAGES: Mapping[str, str] = {
     "missing": "is required",
@@ -34,25 +34,28 @@ _MESSAGES: Mapping[str, str] = {
 }
 
 
-def parse(request: Request, model: type[M], limit: int = bodies.SMALL) -> M:
+def parse_body(request: Request, model: type[M], max_bytes: int = bodies.MAX_JSON_BYTES) -> M:
     """The request's JSON body as `model`.
 
     Raises:
         InvalidField: members are missing, unknown or wrong, all of them told (up to `MAX_ERRORS`).
         UnsupportedMediaType, BodyTooLarge, MalformedBody: as `bodies.json_value`.
     """
-    value = bodies.json_value(request, limit)
+    value = bodies.read_json(request, max_bytes)
     try:
         return model.model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         # The cause quotes the body; it must not reach a log.
-        raise InvalidField([_told(entry) for entry in found[:MAX_ERRORS]]) from None
+        raise InvalidField([_to_error(entry) for entry in found[:MAX_ERRORS]]) from None
 
 
-def _told(error: ErrorDetails) -> dict[str, Any]:
+def _to_error(error: ErrorDetails) -> dict[str, Any]:
     if error["type"] == "ferry":
         message = error["msg"]
     else:
         message = _MESSAGES.get(error["type"], "is not valid").format_map(error.get("ctx", {}))
-    return {"loc": [part if isinstance(part, int) else part[:_MAX_NAME] for part in error["loc"]], "msg": message}
+    return {
+        "loc": [part if isinstance(part, int) else part[:_MAX_NAME_LENGTH] for part in error["loc"]],
+        "msg": message,
+    }

@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ferry.digests import crc_to_base64
-from ferry.engine import Engine
-from ferry.grid import MAX_ASSEMBLED_PART_SIZE, MAX_CHUNK_SIZE, MAX_FILE_SIZE, MAX_PARTS, MIN_CHUNK_SIZE
-from ferry.model import File, State, Upload
+from ferry.digests import crc32c_to_base64
+from ferry.engine import Services
+from ferry.grid import MAX_ASSEMBLED_PART_BYTES, MAX_CHUNK_BYTES, MAX_FILE_BYTES, MAX_PARTS, MIN_CHUNK_BYTES
+from ferry.model import File, Upload, UploadState
 from ferry.ports import Page
-from ferry.times import rfc3339
+from ferry.times import format_rfc3339
 
 if TYPE_CHECKING:
-    from ferry.cleanup import Report
-    from ferry.progress import Status
+    from ferry.cleanup import CleanupReport
+    from ferry.progress import StatusReport
     from ferry.uploads.chunk import ChunkAccepted
-    from ferry.uploads.complete import StillCompleting
-    from ferry.uploads.parts import SignedPart
-    from ferry.uploads.received import Received
+    from ferry.uploads.complete import CompletionAccepted
+    from ferry.uploads.parts import PresignedPart
+    from ferry.uploads.received import ReceivedRanges
 
 T = TypeVar("T")
-View = dict[str, Any]
+JsonObject = dict[str, Any]
 
-MAX_METADATA = 2_048
-
-
-def checksum(crc32c: int) -> View:
-    return {"algorithm": "crc32c", "value": crc_to_base64(crc32c)}
+MAX_METADATA_BYTES = 2_048
 
 
-def file(finished: File) -> View:
+def checksum(crc32c: int) -> JsonObject:
+    return {"algorithm": "crc32c", "value": crc32c_to_base64(crc32c)}
+
+
+def file(finished: File) -> JsonObject:
     """A finished file. `etag` has its quotes, as the header has."""
     return {
         "filename": finished.name,
@@ -39,106 +39,106 @@ def file(finished: File) -> View:
         "etag": finished.etag,
         "content_type": finished.content_type,
         "checksum": checksum(finished.crc32c),
-        "uploaded_at": rfc3339(finished.uploaded_at),
+        "uploaded_at": format_rfc3339(finished.uploaded_at),
         "metadata": dict(finished.metadata),
-        "state": State.COMPLETE,
+        "state": UploadState.COMPLETE,
     }
 
 
-def plan(upload: Upload, received: Received) -> View:
+def upload_plan(upload: Upload, received: ReceivedRanges) -> JsonObject:
     """How the file is cut, and what is there already."""
-    session, grid = upload.session, upload.session.grid
+    session, grid = upload.record, upload.record.layout
     return {
         "upload_id": session.upload_id,
         "filename": session.name,
         "size": grid.size,
-        "state": _phase(session.state, received.bytes),
+        "state": _upload_state(session.state, received.total_bytes),
         "chunk_size": grid.chunk_size,
         "chunk_count": grid.chunk_count,
         "part_size": grid.part_size,
         "part_count": grid.part_count,
         "chunks_per_part": grid.chunks_per_part,
         "received": {"chunks": received.chunks, "parts": received.parts},
-        "received_bytes": received.bytes,
-        "expires_at": rfc3339(upload.expires_at),
+        "received_bytes": received.total_bytes,
+        "expires_at": format_rfc3339(upload.expires_at),
     }
 
 
-def limits(engine: Engine) -> View:
+def limits(engine: Services) -> JsonObject:
     """What a client can rely on; durations are seconds."""
     return {
-        "chunk_size_min": MIN_CHUNK_SIZE,
-        "chunk_size_max": MAX_CHUNK_SIZE,
+        "chunk_size_min": MIN_CHUNK_BYTES,
+        "chunk_size_max": MAX_CHUNK_BYTES,
         "parts_max": MAX_PARTS,
-        "file_size_max": MAX_FILE_SIZE,
-        "file_size_max_chunks": MAX_PARTS * MAX_ASSEMBLED_PART_SIZE,
+        "file_size_max": MAX_FILE_BYTES,
+        "file_size_max_chunks": MAX_PARTS * MAX_ASSEMBLED_PART_BYTES,
         "parts_signed_max": 100,
-        "metadata_bytes_max": MAX_METADATA,
-        "session_idle_timeout": engine.session_idle // 1000,
-        "session_max_age": engine.session_max_age // 1000,
-        "url_lifetime": engine.url_lifetime,
+        "metadata_bytes_max": MAX_METADATA_BYTES,
+        "session_idle_timeout": engine.upload_idle_timeout_ms // 1000,
+        "session_max_age": engine.upload_max_age_ms // 1000,
+        "url_lifetime": engine.presigned_url_ttl_seconds,
     }
 
 
-def chunk(name: str, accepted: ChunkAccepted) -> View:
+def chunk(name: str, accepted: ChunkAccepted) -> JsonObject:
     return {
         "filename": name,
         "upload_id": accepted.upload_id,
-        "chunk_index": accepted.index,
-        "received_bytes": accepted.received,
+        "chunk_index": accepted.chunk_index,
+        "received_bytes": accepted.received_bytes,
         "size": accepted.size,
-        "state": _phase(State.OPEN, accepted.received),
+        "state": _upload_state(UploadState.OPEN, accepted.received_bytes),
     }
 
 
-def completing(name: str, still: StillCompleting) -> View:
+def completion_pending(name: str, pending: CompletionAccepted) -> JsonObject:
     """While the file is being put together; ask again in `Retry-After` seconds."""
-    return {"filename": name, "upload_id": still.upload_id, "state": State.COMPLETING}
+    return {"filename": name, "upload_id": pending.upload_id, "state": UploadState.COMPLETING}
 
 
-def signed_part(part: SignedPart) -> View:
+def signed_part(part: PresignedPart) -> JsonObject:
     return {
-        "part_number": part.number,
+        "part_number": part.part_number,
         "url": part.url,
         "headers": dict(part.headers),
         "size": part.size,
-        "expires_at": rfc3339(part.expires_at),
+        "expires_at": format_rfc3339(part.expires_at),
     }
 
 
-def status(progress: Status) -> View:
+def status(upload_status: StatusReport) -> JsonObject:
     """`etag`, `checksum` and `current_file` are there when there is one."""
-    view: View = {
-        "filename": progress.filename,
-        "upload_id": progress.upload_id,
-        "state": progress.state,
-        "size": progress.size,
-        "received_bytes": progress.received_bytes,
-        "percent": progress.percent,
-        "chunk_size": progress.chunk_size,
-        "chunk_count": progress.chunk_count,
-        "missing": progress.missing,
-        "next_offset": progress.next_offset,
-        "created_at": rfc3339(progress.created_at),
-        "updated_at": rfc3339(progress.updated_at),
-        "expires_at": None if progress.expires_at is None else rfc3339(progress.expires_at),
-        "version": progress.version,
+    view: JsonObject = {
+        "filename": upload_status.filename,
+        "upload_id": upload_status.upload_id,
+        "state": upload_status.state,
+        "size": upload_status.size,
+        "received_bytes": upload_status.received_bytes,
+        "percent": upload_status.percent,
+        "chunk_size": upload_status.chunk_size,
+        "chunk_count": upload_status.chunk_count,
+        "missing": upload_status.missing,
+        "next_offset": upload_status.next_offset,
+        "created_at": format_rfc3339(upload_status.created_at),
+        "updated_at": format_rfc3339(upload_status.updated_at),
+        "expires_at": None if upload_status.expires_at is None else format_rfc3339(upload_status.expires_at),
+        "version": upload_status.version,
     }
-    if progress.etag is not None:
-        view["etag"] = progress.etag
-    if progress.crc32c is not None:
-        view["checksum"] = checksum(progress.crc32c)
-    if progress.current_file is not None:
-        view["current_file"] = file(progress.current_file)
+    if upload_status.etag is not None:
+        view["etag"] = upload_status.etag
+    if upload_status.crc32c is not None:
+        view["checksum"] = checksum(upload_status.crc32c)
+    if upload_status.current_file is not None:
+        view["current_file"] = file(upload_status.current_file)
     return view
 
 
-def cleanup(report: Report) -> View:
+def cleanup(report: CleanupReport) -> JsonObject:
     """What a clean-up did, or would do."""
-    return {**cleaned(report), **_cursor(report.cursor)}
+    return {**cleanup_counts(report), **_cursor_member(report.cursor)}
 
 
-def cleaned(report: Report) -> View:
+def cleanup_counts(report: CleanupReport) -> JsonObject:
     """The same, without the cursor, which has a name in it."""
     return {
         "examined": report.examined,
@@ -155,23 +155,23 @@ def cleaned(report: Report) -> View:
     }
 
 
-def sweep(report: Report) -> View:
+def scheduled_cleanup(report: CleanupReport) -> JsonObject:
     """What a run of the schedule did, for the operator."""
     return cleanup(report) | {
-        "lapsed_completions": report.lapsed,
-        "recovered": report.recovered,
-        "lost": report.lost,
-        "oldest_stale_seconds": report.oldest_stale // 1000,
+        "resumed_completions": report.resumed_completions,
+        "recovered": report.recovered_uploads,
+        "lost": report.lost_uploads,
+        "oldest_stale_seconds": report.oldest_stale_ms // 1000,
     }
 
 
-def sweep_metrics(report: Report) -> dict[str, float]:
+def scheduled_cleanup_metrics(report: CleanupReport) -> dict[str, float]:
     """Those of a run of the schedule, by name (`ferry.http.metrics`). None is left out: silence means that none ran."""
     return cleanup_metrics(report) | {
-        "OldestStaleSeconds": report.oldest_stale / 1000,
-        "LapsedCompletions": report.lapsed,
-        "RecoveredUploads": report.recovered,
-        "LostUploads": report.lost,
+        "OldestStaleSeconds": report.oldest_stale_ms / 1000,
+        "ResumedCompletions": report.resumed_completions,
+        "RecoveredUploads": report.recovered_uploads,
+        "LostUploads": report.lost_uploads,
         "OrphanMultipartUploads": report.orphans.multipart_uploads,
         "OrphanStagedObjects": report.orphans.staged_objects,
         "OrphanObjects": report.orphans.objects,
@@ -179,21 +179,21 @@ def sweep_metrics(report: Report) -> dict[str, float]:
     }
 
 
-def cleanup_metrics(report: Report) -> dict[str, float]:
+def cleanup_metrics(report: CleanupReport) -> dict[str, float]:
     """Those of any run."""
-    return {"SessionsExpired": report.expired, "ReclaimedBytes": report.bytes_reclaimed}
+    return {"UploadsExpired": report.expired, "ReclaimedBytes": report.bytes_reclaimed}
 
 
-def page(name: str, items: Page[T], view: Callable[[T], View]) -> View:
+def page(name: str, items: Page[T], serialize: Callable[[T], JsonObject]) -> JsonObject:
     """Some items under `name`, and the cursor of the next ones if there may be more."""
-    return {name: [view(item) for item in items.items], **_cursor(items.cursor)}
+    return {name: [serialize(item) for item in items.items], **_cursor_member(items.cursor)}
 
 
-def _cursor(cursor: str | None) -> Mapping[str, str]:
+def _cursor_member(cursor: str | None) -> Mapping[str, str]:
     return {} if cursor is None else {"cursor": cursor}
 
 
-def _phase(state: State, received: int) -> str:
-    if state is State.COMPLETING:
-        return State.COMPLETING
+def _upload_state(state: UploadState, received: int) -> str:
+    if state is UploadState.COMPLETING:
+        return UploadState.COMPLETING
     return "partial" if received else "pending"

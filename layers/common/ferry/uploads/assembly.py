@@ -6,39 +6,45 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ferry.digests import combine_all
-from ferry.engine import Engine
-from ferry.model import Claim, Session, StoredPart
+from ferry.digests import combine_crc32c_all
+from ferry.engine import Services
+from ferry.model import ChunkDigest, StoredPart, UploadRecord
 
-FETCHES = 8
+FETCH_CONCURRENCY = 8
 """Stages fetched at once for one part."""
 
 
 @dataclass(frozen=True, slots=True)
-class Assembled:
+class AssemblyResult:
     """The part that was made; or, when there is none, the indexes of the chunks that have no stage."""
 
     part: StoredPart | None
-    absent: tuple[int, ...] = ()
+    missing: tuple[int, ...] = ()
 
 
-def stage(engine: Engine, session: Session, index: int, claim: Claim, body: bytes) -> None:
+def stage_chunk(
+    services: Services, record: UploadRecord, chunk_index: int, chunk_digest: ChunkDigest, body: bytes
+) -> None:
     """Keep a chunk as an object of its own until its part is whole."""
-    engine.objects.put(session.stage_key(index, claim), body, crc32c=claim.crc32c)
+    services.object_store.put(record.staged_chunk_key(chunk_index, chunk_digest), body, crc32c=chunk_digest.crc32c)
 
 
-def crc_of_part(session: Session, number: int, claims: Mapping[int, Claim]) -> int | None:
+def part_crc(record: UploadRecord, part_number: int, chunk_digests: Mapping[int, ChunkDigest]) -> int | None:
     """The CRC32C of a part made of claimed chunks; None unless every one is claimed."""
-    grid = session.grid
-    indexes = grid.chunks_of_part(number)
-    if any(index not in claims for index in indexes):
+    grid = record.layout
+    indexes = grid.chunks_in_part(part_number)
+    if any(index not in chunk_digests for index in indexes):
         return None
-    return combine_all((claims[index].crc32c, grid.length_of_chunk(index)) for index in indexes)
+    return combine_crc32c_all((chunk_digests[index].crc32c, grid.chunk_length(index)) for index in indexes)
 
 
-def assemble(
-    engine: Engine, session: Session, number: int, claims: Mapping[int, Claim], have: Mapping[int, bytes]
-) -> Assembled:
+def assemble_part(
+    services: Services,
+    record: UploadRecord,
+    part_number: int,
+    chunk_digests: Mapping[int, ChunkDigest],
+    available_bodies: Mapping[int, bytes],
+) -> AssemblyResult:
     """Make a part of its chunks: those at hand, and the others' stages.
 
     S3 is told the CRC32C that follows from the claims, and refuses a part that does not have it.
@@ -53,18 +59,18 @@ def assemble(
     Raises:
         NoSuchMultipart: the upload is not open at S3 any more.
     """
-    crc = crc_of_part(session, number, claims)
-    if crc is None or session.multipart_id is None:
+    crc = part_crc(record, part_number, chunk_digests)
+    if crc is None or record.multipart_id is None:
         raise ValueError("only a part whose chunks are all claimed can be assembled")
-    indexes = session.grid.chunks_of_part(number)
-    bodies: dict[int, bytes | None] = {**have}
-    wanted = [index for index in indexes if index not in have]
-    keys = [session.stage_key(index, claims[index]) for index in wanted]
+    indexes = record.layout.chunks_in_part(part_number)
+    bodies: dict[int, bytes | None] = {**available_bodies}
+    wanted = [index for index in indexes if index not in available_bodies]
+    keys = [record.staged_chunk_key(index, chunk_digests[index]) for index in wanted]
     if len(keys) > 1:
-        with ThreadPoolExecutor(min(FETCHES, len(keys))) as pool:
-            bodies.update(zip(wanted, pool.map(engine.objects.get, keys), strict=True))
+        with ThreadPoolExecutor(min(FETCH_CONCURRENCY, len(keys))) as pool:
+            bodies.update(zip(wanted, pool.map(services.object_store.get, keys), strict=True))
     elif keys:
-        bodies[wanted[0]] = engine.objects.get(keys[0])
+        bodies[wanted[0]] = services.object_store.get(keys[0])
     pieces: list[bytes] = []
     absent: list[int] = []
     for index in indexes:
@@ -74,6 +80,8 @@ def assemble(
         else:
             pieces.append(piece)
     if absent:
-        return Assembled(None, tuple(absent))
+        return AssemblyResult(None, tuple(absent))
     body = b"".join(pieces)
-    return Assembled(engine.objects.upload_part(session.object_key, session.multipart_id, number, body, crc32c=crc))
+    return AssemblyResult(
+        services.object_store.upload_part(record.object_key, record.multipart_id, part_number, body, crc32c=crc)
+    )

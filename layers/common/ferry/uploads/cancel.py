@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ferry.engine import Engine
-from ferry.errors import UploadComplete, UploadCompleting
-from ferry.model import State
-from ferry.uploads.current import decide, find
-from ferry.uploads.ending import end
+from ferry.engine import Services
+from ferry.errors import CompletionInProgress, UploadAlreadyComplete
+from ferry.model import UploadState
+from ferry.uploads.current import find_current, retry_on_conflict
+from ferry.uploads.ending import terminate
 
 
-def cancel(engine: Engine, ns: str, name: str, upload_id: str | None = None) -> bool:
+def cancel(services: Services, ns: str, name: str, upload_id: str | None = None) -> bool:
     """Cancel, and return whether there was something to cancel; again is a success too, and so is one that has expired.
 
     Without `upload_id` it is whichever upload the name has: a client that repeats itself after a lost answer gives
@@ -20,30 +20,30 @@ def cancel(engine: Engine, ns: str, name: str, upload_id: str | None = None) -> 
         UploadSuperseded: the name has another one than `upload_id`.
         UploadCompleting, UploadComplete: too late.
     """
-    return decide(lambda: _cancel(engine, ns, name, upload_id))
+    return retry_on_conflict(lambda: _cancel(services, ns, name, upload_id))
 
 
-def _cancel(engine: Engine, ns: str, name: str, upload_id: str | None) -> bool:
-    upload = find(engine, ns, name, upload_id)
-    session = upload.session
-    if session.state in (State.CANCELLED, State.EXPIRED):
+def _cancel(services: Services, ns: str, name: str, upload_id: str | None) -> bool:
+    upload = find_current(services, ns, name, upload_id)
+    session = upload.record
+    if session.state in (UploadState.CANCELLED, UploadState.EXPIRED):
         return False
-    if session.state is State.COMPLETE:
-        raise UploadComplete
-    if session.state is State.COMPLETING:
-        if session.lease_until >= engine.clock():
-            raise UploadCompleting
-        attempt = engine.new_id()
-        now = engine.clock()
-        leased = engine.ledger.lease(
+    if session.state is UploadState.COMPLETE:
+        raise UploadAlreadyComplete
+    if session.state is UploadState.COMPLETING:
+        if session.lease_expires_at >= services.clock():
+            raise CompletionInProgress
+        attempt = services.new_id()
+        now = services.clock()
+        leased = services.upload_repository.acquire_lease(
             upload,
-            attempt=attempt,
-            until=now + engine.lease,
+            lease_id=attempt,
+            expires_at=now + services.lease_duration_ms,
             now=now,
-            replace=session.lease_replace,
+            replace_existing=session.lease_replace_existing,
             crc32c=session.lease_crc32c,
         )
-        end(engine, leased, State.CANCELLED, attempt=attempt)
+        terminate(services, leased, UploadState.CANCELLED, lease_id=attempt)
         return True
-    end(engine, upload, State.CANCELLED)
+    terminate(services, upload, UploadState.CANCELLED)
     return True

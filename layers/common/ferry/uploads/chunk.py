@@ -6,8 +6,8 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ferry.digests import Digest, claim_digest, crc32c, verify
-from ferry.engine import Engine
+from ferry.digests import Digest, crc32c, sha256_prefix, verify_digests
+from ferry.engine import Services
 from ferry.errors import (
     BackendUnavailable,
     ChunkConflict,
@@ -17,12 +17,12 @@ from ferry.errors import (
     ChunkTooLarge,
     UploadExpired,
 )
-from ferry.grid import MAX_CHUNK_SIZE
-from ferry.model import Claim, Progress, Upload
-from ferry.ports import Moved, NoSuchMultipart
-from ferry.uploads.assembly import assemble, stage
-from ferry.uploads.current import DECISIONS, decide, find_open, is_expired
-from ferry.uploads.received import landed_parts, received
+from ferry.grid import MAX_CHUNK_BYTES
+from ferry.model import ChunkDigest, ProgressShard, Upload
+from ferry.ports import ConcurrentUpdate, MultipartUploadNotFound
+from ferry.uploads.assembly import assemble_part, stage_chunk
+from ferry.uploads.current import MAX_CONFLICT_ATTEMPTS, find_open, is_expired, retry_on_conflict
+from ferry.uploads.received import compute_received, uploaded_parts
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class ChunkRequest:
     """`index` counts from 1; `digests` are verified before anything is stored."""
 
     name: str
-    index: int
+    chunk_index: int
     body: bytes
     upload_id: str | None = None
     digests: tuple[Digest, ...] = ()
@@ -43,12 +43,12 @@ class ChunkAccepted:
     """`received` and `size` are bytes; `received` counts both paths."""
 
     upload_id: str
-    index: int
-    received: int
+    chunk_index: int
+    received_bytes: int
     size: int
 
 
-def send(engine: Engine, ns: str, request: ChunkRequest) -> ChunkAccepted:
+def accept_chunk(services: Services, ns: str, request: ChunkRequest) -> ChunkAccepted:
     """Take a chunk. When this returns, its bytes are durable and counted, once.
 
     Raises:
@@ -58,96 +58,102 @@ def send(engine: Engine, ns: str, request: ChunkRequest) -> ChunkAccepted:
         UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, UploadCompleting, UploadComplete: no session
         that takes it.
     """
-    if len(request.body) > MAX_CHUNK_SIZE:
+    if len(request.body) > MAX_CHUNK_BYTES:
         raise ChunkTooLarge
-    verify(request.body, request.digests)
-    claim = Claim(claim_digest(request.body), crc32c(request.body))
-    return decide(lambda: _send(engine, ns, request, claim))
+    verify_digests(request.body, request.digests)
+    claim = ChunkDigest(sha256_prefix(request.body), crc32c(request.body))
+    return retry_on_conflict(lambda: _try_accept(services, ns, request, claim))
 
 
-def _send(engine: Engine, ns: str, request: ChunkRequest, claim: Claim) -> ChunkAccepted:
-    upload = find_open(engine, ns, request.name, request.upload_id)
-    _check_against_plan(upload, request)
-    session, index = upload.session, request.index
-    number = session.grid.part_of_chunk(index)
+def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest: ChunkDigest) -> ChunkAccepted:
+    upload = find_open(services, ns, request.name, request.upload_id)
+    _check_against_layout(upload, request)
+    session, index = upload.record, request.chunk_index
+    number = session.layout.part_for_chunk(index)
     if upload.has_chunk(index):
-        if engine.ledger.claims(session.upload_id, number).get(index) != claim:
+        if services.upload_repository.get_chunk_digests(session.upload_id, number).get(index) != chunk_digest:
             raise ChunkConflict
-        return _accepted(engine, upload, index)
-    claims = engine.ledger.claim(session.upload_id, number, index, claim)
-    if claims.get(index) != claim:
+        return _to_result(services, upload, index)
+    claims = services.upload_repository.put_chunk_digest(session.upload_id, number, index, chunk_digest)
+    if claims.get(index) != chunk_digest:
         raise ChunkConflict
 
-    others = [other for other in session.grid.chunks_of_part(number) if other != index]
+    others = [other for other in session.layout.chunks_in_part(number) if other != index]
     assembled = False
-    if not upload.direct and all(other in claims and upload.has_chunk(other) for other in others):
+    if not upload.has_presigned_parts and all(other in claims and upload.has_chunk(other) for other in others):
         # Without its multipart upload the record below, or the completion, finds out what became of it.
-        with suppress(NoSuchMultipart):
-            assembled = assemble(engine, session, number, claims, {index: request.body}).part is not None
+        with suppress(MultipartUploadNotFound):
+            assembled = assemble_part(services, session, number, claims, {index: request.body}).part is not None
     if not assembled:
-        stage(engine, session, index, claim, request.body)
+        stage_chunk(services, session, index, chunk_digest, request.body)
 
-    row, assembled = _record(engine, upload, request, claim, assembled)
-    stripes = tuple(row if stripe.stripe == row.stripe else stripe for stripe in upload.stripes)
-    upload = replace(upload, stripes=stripes)
-    if not assembled and upload.has_chunks_of_part(number):
-        _assemble_late(engine, upload, number, request)
-    return _accepted(engine, upload, index)
-
-
-def _check_against_plan(upload: Upload, request: ChunkRequest) -> None:
-    grid = upload.session.grid
-    if not grid.has_chunk(request.index):
-        raise ChunkIndexOutOfRange.at("chunk_index", f"the plan has chunks 1 to {grid.chunk_count}")
-    if len(request.body) != (length := grid.length_of_chunk(request.index)):
-        raise ChunkSizeMismatch.at("data", f"chunk {request.index} has {length} bytes, {len(request.body)} arrived")
-    if not grid.assembles:
-        raise ChunksUnavailable.at("chunk_index", ChunksUnavailable.title)
+    row, assembled = _record_chunk(services, upload, request, chunk_digest, assembled)
+    stripes = tuple(row if stripe.index == row.index else stripe for stripe in upload.shards)
+    upload = replace(upload, shards=stripes)
+    if not assembled and upload.has_all_chunks_of_part(number):
+        _assemble_after_race(services, upload, number, request)
+    return _to_result(services, upload, index)
 
 
-def _record(
-    engine: Engine, upload: Upload, request: ChunkRequest, claim: Claim, assembled: bool
-) -> tuple[Progress, bool]:
+def _check_against_layout(upload: Upload, request: ChunkRequest) -> None:
+    grid = upload.record.layout
+    if not grid.has_chunk(request.chunk_index):
+        raise ChunkIndexOutOfRange.for_member("chunk_index", f"the plan has chunks 1 to {grid.chunk_count}")
+    if len(request.body) != (length := grid.chunk_length(request.chunk_index)):
+        raise ChunkSizeMismatch.for_member(
+            "data", f"chunk {request.chunk_index} has {length} bytes, {len(request.body)} arrived"
+        )
+    if not grid.supports_chunks:
+        raise ChunksUnavailable.for_member("chunk_index", ChunksUnavailable.title)
+
+
+def _record_chunk(
+    services: Services, upload: Upload, request: ChunkRequest, chunk_digest: ChunkDigest, is_assembled: bool
+) -> tuple[ProgressShard, bool]:
     """Count the chunk: the moment it is acknowledged. Returns the stripe, and whether the assembly may stand as its
     only copy.
 
     Once a URL may have been signed for the part, whatever lands by it could overwrite the assembled part: then the
     chunk is staged as well, before it counts.
     """
-    session, index = upload.session, request.index
-    if is_expired(engine, upload):
+    session, index = upload.record, request.chunk_index
+    if is_expired(services, upload):
         raise UploadExpired
-    row, bit = upload.stripe_of(index), session.grid.bit_of_chunk(index)
-    for _ in range(DECISIONS):
+    row, bit = upload.shard_for_chunk(index), session.layout.bit_for_chunk(index)
+    for _ in range(MAX_CONFLICT_ATTEMPTS):
         try:
-            row = engine.ledger.record(
-                session.upload_id, row, bit, len(request.body), only_chunks=assembled, now=engine.clock()
+            row = services.upload_repository.record_chunk(
+                session.upload_id, row, bit, len(request.body), require_no_presigned=is_assembled, now=services.clock()
             )
-            return row, assembled
-        except Moved as moved:
-            if moved.progress is None or not moved.progress.open:
+            return row, is_assembled
+        except ConcurrentUpdate as moved:
+            if moved.shard is None or not moved.shard.open:
                 raise
-            row = moved.progress
-            if row.has(bit):
-                return row, assembled
-            if row.direct and assembled:
-                stage(engine, session, index, claim, request.body)
-                assembled = False
+            row = moved.shard
+            if row.has_bit(bit):
+                return row, is_assembled
+            if row.has_presigned_parts and is_assembled:
+                stage_chunk(services, session, index, chunk_digest, request.body)
+                is_assembled = False
     raise BackendUnavailable("too many chunks are being recorded at once; send it again")
 
 
-def _assemble_late(engine: Engine, upload: Upload, number: int, request: ChunkRequest) -> None:
+def _assemble_after_race(services: Services, upload: Upload, part_number: int, request: ChunkRequest) -> None:
     """Two last chunks came together and both were staged. The chunk is durable already, so a failure here is not the
     client's.
     """
-    session = upload.session
+    session = upload.record
     try:
-        claims = engine.ledger.claims(session.upload_id, number)
-        assemble(engine, session, number, claims, {request.index: request.body})
-    except (BackendUnavailable, NoSuchMultipart):
-        logger.warning("part %d of upload %s is left to be assembled at completion", number, session.upload_id)
+        claims = services.upload_repository.get_chunk_digests(session.upload_id, part_number)
+        assemble_part(services, session, part_number, claims, {request.chunk_index: request.body})
+    except (BackendUnavailable, MultipartUploadNotFound):
+        logger.warning("part %d of upload %s is left to be assembled at completion", part_number, session.upload_id)
 
 
-def _accepted(engine: Engine, upload: Upload, index: int) -> ChunkAccepted:
-    total = received(upload, landed_parts(engine, upload)).bytes if upload.direct else upload.received
-    return ChunkAccepted(upload.session.upload_id, index, total, upload.session.grid.size)
+def _to_result(services: Services, upload: Upload, chunk_index: int) -> ChunkAccepted:
+    total = (
+        compute_received(upload, uploaded_parts(services, upload)).total_bytes
+        if upload.has_presigned_parts
+        else upload.received_bytes
+    )
+    return ChunkAccepted(upload.record.upload_id, chunk_index, total, upload.record.layout.size)

@@ -7,26 +7,33 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ferry.engine import HOUR, SECOND, Engine
+from ferry.engine import HOUR_MS, SECOND_MS, Services
 from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadIncomplete
-from ferry.grid import gaps_in
-from ferry.model import File, Session, State, StoredObject, Upload
-from ferry.ports import Moved, NoSuchMultipart
-from ferry.telling import tell, tell_by, untold
-from ferry.uploads.current import decide, find, refuse_ended
-from ferry.uploads.ending import memory_ttl
-from ferry.uploads.files import GRACE
-from ferry.uploads.making import MISMATCH, OutOfTime, Parts, StillMaking, WrongObject, make
+from ferry.grid import missing_ranges
+from ferry.model import File, StoredObject, Upload, UploadRecord, UploadState
+from ferry.ports import ConcurrentUpdate, MultipartUploadNotFound
+from ferry.telling import pending_events, publish, publish_deadline
+from ferry.uploads.current import find_current, raise_if_ended, retry_on_conflict
+from ferry.uploads.ending import ended_ttl_epoch_seconds
+from ferry.uploads.files import OBJECT_RETENTION_MS
+from ferry.uploads.making import (
+    CHECKSUM_MISMATCH_DETAIL,
+    CompletionPending,
+    ObjectChecksumMismatch,
+    PartsByNumber,
+    TimeBudgetExceeded,
+    build_object,
+)
 from ferry.uploads.opening import ensure_open
-from ferry.uploads.received import list_parts, received
+from ferry.uploads.received import compute_received, list_parts
 
 logger = logging.getLogger(__name__)
 
-MAX_MISSING = 1_000
-PATIENCE = 8
+MAX_MISSING_RANGES = 1_000
+WAIT_FOR_LEASE_SECONDS = 8
 """Seconds a caller waits for another's completion: what it then does itself must end within the gateway's 30 too."""
 
-HANDED_ON = 5
+ASYNC_RETRY_AFTER_SECONDS = 5
 """Seconds after which to ask about a completion that goes on elsewhere."""
 
 
@@ -37,26 +44,26 @@ class CompleteRequest:
     name: str
     upload_id: str | None = None
     crc32c: int | None = None
-    replace: bool | None = None
+    replace_existing: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class StillCompleting:
+class CompletionAccepted:
     """Ask again in `retry_after` seconds."""
 
     upload_id: str
-    retry_after: int
+    retry_after_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _CompletionOptions:
     """What one attempt is asked for: the file's CRC32C if known, and whether another file may be replaced."""
 
     crc32c: int | None
-    replace: bool
+    replace_existing: bool
 
 
-def complete(engine: Engine, ns: str, request: CompleteRequest) -> File | StillCompleting:
+def complete(services: Services, ns: str, request: CompleteRequest) -> File | CompletionAccepted:
     """Complete, or say what is in the way. Repeated or raced, everybody gets the same file.
 
     Raises:
@@ -65,15 +72,19 @@ def complete(engine: Engine, ns: str, request: CompleteRequest) -> File | StillC
         FileExists: a file of that name is there and not to be replaced; the upload stays.
         UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled: no upload to complete.
     """
-    give_up = engine.clock() + PATIENCE * SECOND
+    give_up = services.clock() + WAIT_FOR_LEASE_SECONDS * SECOND_MS
     while True:
-        result = decide(lambda: _step(engine, ns, request))
-        if isinstance(result, File) or result.retry_after > PATIENCE or engine.clock() >= give_up:
+        result = retry_on_conflict(lambda: _try_complete(services, ns, request))
+        if (
+            isinstance(result, File)
+            or result.retry_after_seconds > WAIT_FOR_LEASE_SECONDS
+            or services.clock() >= give_up
+        ):
             return result
-        engine.sleep(0.5)
+        services.sleep(0.5)
 
 
-def resume(engine: Engine, upload: Upload) -> File | StillCompleting:
+def resume(services: Services, upload: Upload) -> File | CompletionAccepted:
     """Take over a completion whose lease has lapsed, as it was asked for: the clean-up's way.
 
     Raises:
@@ -82,26 +93,31 @@ def resume(engine: Engine, upload: Upload) -> File | StillCompleting:
         UploadIncomplete, ChecksumMismatch, FileExists, UploadExpired: as `complete`; the session is open again, or
         ended.
     """
-    session = upload.session
-    return _attempt(engine, upload, _Wanted(session.lease_crc32c, session.lease_replace), patient=True)
+    session = upload.record
+    return _complete_under_lease(
+        services,
+        upload,
+        _CompletionOptions(session.lease_crc32c, session.lease_replace_existing),
+        keep_lease_on_failure=True,
+    )
 
 
-def recover(engine: Engine, upload: Upload) -> File | StillCompleting:
+def recover_from_object(services: Services, upload: Upload) -> File | CompletionAccepted:
     """Complete an upload whose object S3 has made though no row says so: an answer was lost and nobody came back, or
     the ledger was set back to an earlier time.
 
     Raises:
         Moved, UploadIncomplete, ChecksumMismatch, FileExists, UploadExpired: as `resume`.
     """
-    session = upload.session
-    if session.state is State.CREATING:
-        engine.ledger.opened(session.upload_id, None, due=upload.expires_at)
-        session = replace(session, state=State.OPEN, version=session.version + 1)
-    wanted = _Wanted(session.crc32c, session.replace)
-    return _attempt(engine, replace(upload, session=session), wanted, patient=True)
+    session = upload.record
+    if session.state is UploadState.CREATING:
+        services.upload_repository.mark_open(session.upload_id, None, due_at=upload.expires_at)
+        session = replace(session, state=UploadState.OPEN, version=session.version + 1)
+    wanted = _CompletionOptions(session.crc32c, session.replace_existing)
+    return _complete_under_lease(services, replace(upload, record=session), wanted, keep_lease_on_failure=True)
 
 
-def take_over(engine: Engine, upload_id: str, attempt: str) -> File | StillCompleting | None:
+def resume_async(services: Services, upload_id: str, lease_id: str) -> File | CompletionAccepted | None:
     """Go on at once with a completion that the holder of its lease, `attempt`, has handed on.
 
     None: it is no longer under that lease, so others are at it, or have ended it. The same hand-over may come twice.
@@ -109,198 +125,220 @@ def take_over(engine: Engine, upload_id: str, attempt: str) -> File | StillCompl
     Raises:
         UploadIncomplete, ChecksumMismatch, FileExists, UploadExpired: as `resume`.
     """
-    upload = engine.ledger.upload(upload_id)
-    if upload is None or upload.session.state is not State.COMPLETING or upload.session.attempt != attempt:
+    upload = services.upload_repository.get_upload(upload_id)
+    if upload is None or upload.record.state is not UploadState.COMPLETING or upload.record.lease_id != lease_id:
         return None
-    wanted = _Wanted(upload.session.lease_crc32c, upload.session.lease_replace)
+    wanted = _CompletionOptions(upload.record.lease_crc32c, upload.record.lease_replace_existing)
     try:
-        return _attempt(engine, upload, wanted, after=attempt, patient=True)
-    except Moved:
+        return _complete_under_lease(services, upload, wanted, previous_lease_id=lease_id, keep_lease_on_failure=True)
+    except ConcurrentUpdate:
         return None
 
 
-def _step(engine: Engine, ns: str, request: CompleteRequest) -> File | StillCompleting:
-    upload = find(engine, ns, request.name, request.upload_id, or_complete=True)
-    session = upload.session
-    if session.state is State.COMPLETE and session.answer is not None:
-        if request.crc32c not in (None, session.answer.crc32c):
+def _try_complete(services: Services, ns: str, request: CompleteRequest) -> File | CompletionAccepted:
+    upload = find_current(services, ns, request.name, request.upload_id, allow_complete=True)
+    session = upload.record
+    if session.state is UploadState.COMPLETE and session.file is not None:
+        if request.crc32c not in (None, session.file.crc32c):
             raise ChecksumMismatch("the upload is complete, and its file has another checksum")
-        return session.answer
-    refuse_ended(engine, upload)
-    if session.state is State.COMPLETING:
-        if session.lease_until >= engine.clock():
-            return StillCompleting(session.upload_id, retry_after=2)
-        crc, over = session.lease_crc32c, session.lease_replace
+        return session.file
+    raise_if_ended(services, upload)
+    if session.state is UploadState.COMPLETING:
+        if session.lease_expires_at >= services.clock():
+            return CompletionAccepted(session.upload_id, retry_after_seconds=2)
+        crc, over = session.lease_crc32c, session.lease_replace_existing
     else:
-        upload = ensure_open(engine, upload)
-        crc, over = session.crc32c, session.replace
-    wanted = _Wanted(
-        crc if request.crc32c is None else request.crc32c, over if request.replace is None else request.replace
+        upload = ensure_open(services, upload)
+        crc, over = session.crc32c, session.replace_existing
+    wanted = _CompletionOptions(
+        crc if request.crc32c is None else request.crc32c,
+        over if request.replace_existing is None else request.replace_existing,
     )
     listed = None
-    if session.state is not State.COMPLETING:
-        listed = _refuse_early(engine, upload, wanted)
-    return _attempt(engine, upload, wanted, listed=listed)
+    if session.state is not UploadState.COMPLETING:
+        listed = _precheck(services, upload, wanted)
+    return _complete_under_lease(services, upload, wanted, listed_parts=listed)
 
 
-def _refuse_early(engine: Engine, upload: Upload, wanted: _Wanted) -> Parts | None:
+def _precheck(services: Services, upload: Upload, options: _CompletionOptions) -> PartsByNumber | None:
     """The usual refusals, before anything is changed. Returns the parts, if that took a listing."""
-    session = upload.session
+    session = upload.record
     # Only then may there be one: nobody else begins an upload of the name meanwhile, and a start looks.
-    if not wanted.replace and (session.replace or session.made is not None):
-        file = engine.ledger.file(session.ns, session.name)
+    if not options.replace_existing and (session.replace_existing or session.stored_object is not None):
+        file = services.upload_repository.get_file(session.ns, session.name)
         if file is not None and file.upload_id != session.upload_id:
             raise FileExists
-    if session.made is not None:
+    if session.stored_object is not None:
         return None
-    listed: Parts | None = None
-    if upload.direct:
+    listed: PartsByNumber | None = None
+    if upload.has_presigned_parts:
         try:
-            listed = list_parts(engine, session)
-        except NoSuchMultipart:
+            listed = list_parts(services, session)
+        except MultipartUploadNotFound:
             return None  # under the lease it is settled what became of it
-    there = received(upload, listed or {})
-    if there.bytes != session.grid.size:
-        missing = list(gaps_in(there.chunks, session.grid.chunk_count))
-        raise UploadIncomplete(missing=missing[:MAX_MISSING])
+    there = compute_received(upload, listed or {})
+    if there.total_bytes != session.layout.size:
+        missing = list(missing_ranges(there.chunks, session.layout.chunk_count))
+        raise UploadIncomplete(missing=missing[:MAX_MISSING_RANGES])
     return listed
 
 
-def _attempt(
-    engine: Engine,
-    seen: Upload,
-    wanted: _Wanted,
+def _complete_under_lease(
+    services: Services,
+    expected: Upload,
+    options: _CompletionOptions,
     *,
-    after: str | None = None,
-    listed: Parts | None = None,
-    patient: bool = False,
-) -> File | StillCompleting:
+    previous_lease_id: str | None = None,
+    listed_parts: PartsByNumber | None = None,
+    keep_lease_on_failure: bool = False,
+) -> File | CompletionAccepted:
     """Take the lease, and do the work under it. Only what stands when the stripes are closed is judged.
 
     `patient`: where a backend fails, the lease is left to lapse, for the next sweep to go on, as long as the upload
     may last, and beyond that when its object is made. Whoever asked for it was told to wait, and may not ask again.
     """
-    attempt, now = engine.new_id(), engine.clock()
-    mine = replace(seen, session=replace(seen.session, attempt=attempt))
-    made = seen.session.made
+    attempt, now = services.new_id(), services.clock()
+    mine = replace(expected, record=replace(expected.record, lease_id=attempt))
+    made = expected.record.stored_object
     try:
-        mine = engine.ledger.lease(
-            seen,
-            attempt=attempt,
-            until=now + engine.lease,
+        mine = services.upload_repository.acquire_lease(
+            expected,
+            lease_id=attempt,
+            expires_at=now + services.lease_duration_ms,
             now=now,
-            replace=wanted.replace,
-            crc32c=wanted.crc32c,
-            after=after,
+            replace_existing=options.replace_existing,
+            crc32c=options.crc32c,
+            previous_lease_id=previous_lease_id,
         )
         if made is None:
-            made = make(engine, mine, wanted.crc32c, tried_before=seen.session.leased_at is not None, listed=listed)
-        return _switch(engine, mine, made, wanted)
-    except OutOfTime:
+            made = build_object(
+                services,
+                mine,
+                options.crc32c,
+                has_prior_attempt=expected.record.first_leased_at is not None,
+                listed_parts=listed_parts,
+            )
+        return _commit_file(services, mine, made, options)
+    except TimeBudgetExceeded:
         try:
-            engine.worker.finish(mine.session.upload_id, attempt)
+            services.completion_queue.enqueue(mine.record.upload_id, attempt)
         except BackendUnavailable as error:
             # The guarantee is not this but the lease, which lapses: the sweep over those, or the next request, goes on.
-            logger.warning("%s could not be handed on: %s", mine.session.upload_id, error.__cause__ or error)
-        return StillCompleting(mine.session.upload_id, retry_after=HANDED_ON)
-    except StillMaking:
-        return StillCompleting(mine.session.upload_id, retry_after=max(1, engine.lease // SECOND))
-    except WrongObject as wrong:
-        _give_back(engine, mine, wrong.made)
-        raise ChecksumMismatch(MISMATCH) from None
+            logger.warning("%s could not be handed on: %s", mine.record.upload_id, error.__cause__ or error)
+        return CompletionAccepted(mine.record.upload_id, retry_after_seconds=ASYNC_RETRY_AFTER_SECONDS)
+    except CompletionPending:
+        return CompletionAccepted(
+            mine.record.upload_id, retry_after_seconds=max(1, services.lease_duration_ms // SECOND_MS)
+        )
+    except ObjectChecksumMismatch as wrong:
+        _release_lease(services, mine, wrong.stored_object)
+        raise ChecksumMismatch(CHECKSUM_MISMATCH_DETAIL) from None
     except UploadIncomplete as error:
         lost = [index for first, last in error.extra["missing"] for index in range(first, last + 1)]
-        _give_back(engine, mine, made, forget=lost)
+        _release_lease(services, mine, made, lost_chunks=lost)
         raise
     except (ChecksumMismatch, FileExists):
-        _give_back(engine, mine, made)
+        _release_lease(services, mine, made)
         raise
     except BackendUnavailable:
-        session = seen.session
-        lasting = made is not None or engine.clock() < session.created + session.max_age
-        if not (patient and lasting):
-            with suppress(Moved):
-                _give_back(engine, mine, made)
+        session = expected.record
+        lasting = made is not None or services.clock() < session.created_at + session.max_age_ms
+        if not (keep_lease_on_failure and lasting):
+            with suppress(ConcurrentUpdate):
+                _release_lease(services, mine, made)
         raise
 
 
-def _give_back(engine: Engine, upload: Upload, made: StoredObject | None, forget: Iterable[int] = ()) -> None:
+def _release_lease(
+    services: Services, upload: Upload, stored_object: StoredObject | None, lost_chunks: Iterable[int] = ()
+) -> None:
     """End the lease. Where that fails, it lapses by itself.
 
     Raises:
         Moved: it was not ours any more. Whoever took it judges anew, and what was found under it counts no longer.
     """
-    session = upload.session
+    session = upload.record
     with suppress(BackendUnavailable):
-        engine.ledger.unlease(upload, attempt=session.attempt or "", made=made, forget=forget, due=upload.expires_at)
+        services.upload_repository.release_lease(
+            upload,
+            lease_id=session.lease_id or "",
+            stored_object=stored_object,
+            lost_chunks=lost_chunks,
+            due_at=upload.expires_at,
+        )
 
 
-def _settled(engine: Engine, session: Session) -> File:
+def _existing_result(services: Services, record: UploadRecord) -> File:
     """The file that another attempt has made of the upload meanwhile. Raises `Moved` when none has, yet."""
-    settled = engine.ledger.upload(session.upload_id)
-    if settled is None or settled.session.answer is None:
-        raise Moved
-    return settled.session.answer
+    settled = services.upload_repository.get_upload(record.upload_id)
+    if settled is None or settled.record.file is None:
+        raise ConcurrentUpdate
+    return settled.record.file
 
 
-def _switch(engine: Engine, upload: Upload, made: StoredObject, wanted: _Wanted) -> File:
+def _commit_file(services: Services, upload: Upload, stored_object: StoredObject, options: _CompletionOptions) -> File:
     """Point the name to the object, or find that somebody already has."""
-    session, crc, modified = upload.session, made.crc32c, made.modified
-    if wanted.crc32c not in (None, crc):
-        raise ChecksumMismatch(MISMATCH)
+    session, crc, modified = upload.record, stored_object.crc32c, stored_object.last_modified_seconds
+    if options.crc32c not in (None, crc):
+        raise ChecksumMismatch(CHECKSUM_MISMATCH_DETAIL)
     if crc is None or modified is None:
         raise BackendUnavailable("the store did not tell the checksum or the date of the object it has made")
-    look = wanted.replace
+    look = options.replace_existing
 
     def once() -> File:
         # Where nothing may be replaced there is hardly anything: the write's condition finds out, and only then is it
         # read.
         nonlocal look
-        over = engine.ledger.file(session.ns, session.name) if look else None
+        over = services.upload_repository.get_file(session.ns, session.name) if look else None
         look = True
         if over is not None and over.upload_id == session.upload_id:
-            return _settled(engine, session)
-        if over is not None and not wanted.replace:
+            return _existing_result(services, session)
+        if over is not None and not options.replace_existing:
             raise FileExists
-        now = engine.clock()
+        now = services.clock()
         file = File(
             ns=session.ns,
             name=session.name,
             upload_id=session.upload_id,
-            size=session.grid.size,
-            etag=made.etag,
+            size=session.layout.size,
+            etag=stored_object.etag,
             crc32c=crc,
             content_type=session.content_type,
             metadata=session.metadata,
             fingerprint=session.fingerprint,
             uploaded_at=now,
             # Later than the old file's already (start sees to it), but for clocks that disagree.
-            last_modified=modified if over is None else max(modified, over.last_modified + 1),
-            counted=session.counted,
+            last_modified_seconds=modified if over is None else max(modified, over.last_modified_seconds + 1),
+            counted_in_quota=session.counted_in_quota,
         )
         try:
-            engine.ledger.finish(
+            services.upload_repository.commit_file(
                 session,
                 file,
-                over=over,
-                stages_due=now + HOUR,
-                object_due=now + GRACE,
-                ttl=memory_ttl(engine),
-                tell_by=tell_by(engine),
+                replaced_file=over,
+                staged_chunks_due_at=now + HOUR_MS,
+                object_due_at=now + OBJECT_RETENTION_MS,
+                ttl_epoch_seconds=ended_ttl_epoch_seconds(services),
+                publish_deadline=publish_deadline(services),
             )
-        except Moved:
-            return _settled(engine, session)
+        except ConcurrentUpdate:
+            return _existing_result(services, session)
         replaced = over.upload_id if over else None
-        tell_completed(
-            engine, replace(session, state=State.COMPLETE, answer=file, replaced=replaced, ended=file.uploaded_at)
+        publish_completed(
+            services,
+            replace(
+                session, state=UploadState.COMPLETE, file=file, replaced_upload_id=replaced, ended_at=file.uploaded_at
+            ),
         )
         return file
 
-    return decide(once)
+    return retry_on_conflict(once)
 
 
-def tell_completed(engine: Engine, session: Session) -> None:
+def publish_completed(services: Services, record: UploadRecord) -> None:
     """Tell it, and clear the note. Where either fails the file is there all the same, and the note with it."""
-    if engine.events is not None and tell(engine, untold(session)):
-        with suppress(Moved, BackendUnavailable):
-            engine.ledger.told(session, due=None, ttl=memory_ttl(engine))
+    if services.event_publisher is not None and publish(services, pending_events(record)):
+        with suppress(ConcurrentUpdate, BackendUnavailable):
+            services.upload_repository.clear_pending_event(
+                record, due_at=None, ttl_epoch_seconds=ended_ttl_epoch_seconds(services)
+            )

@@ -5,41 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from ferry.engine import Engine
+from ferry.engine import Services
 from ferry.errors import (
     BackendUnavailable,
+    CompletionInProgress,
+    UploadAlreadyComplete,
     UploadCancelled,
-    UploadComplete,
-    UploadCompleting,
     UploadExpired,
     UploadNotFound,
     UploadSuperseded,
 )
-from ferry.model import State, Upload
-from ferry.ports import Moved
+from ferry.model import Upload, UploadState
+from ferry.ports import ConcurrentUpdate
 from ferry.uploads.opening import ensure_open
 
 T = TypeVar("T")
 
-DECISIONS = 8
+MAX_CONFLICT_ATTEMPTS = 8
 """How often a request reads and decides anew when others keep moving what it looks at."""
 
 
-def decide(step: Callable[[], T]) -> T:
+def retry_on_conflict(operation: Callable[[], T]) -> T:
     """Run `step`, which reads and then writes by condition, again whenever a condition did not hold.
 
     Raises:
         BackendUnavailable: it did not hold time after time.
     """
-    for _ in range(DECISIONS):
+    for _ in range(MAX_CONFLICT_ATTEMPTS):
         try:
-            return step()
-        except Moved:
+            return operation()
+        except ConcurrentUpdate:
             continue
     raise BackendUnavailable("too many requests are changing this upload at once; try again")
 
 
-def find(engine: Engine, ns: str, name: str, upload_id: str | None, *, or_complete: bool = False) -> Upload:
+def find_current(
+    services: Services, ns: str, name: str, upload_id: str | None, *, allow_complete: bool = False
+) -> Upload:
     """The current upload of a name, in whatever state; `upload_id`, if given, must be its id.
 
     With `or_complete` it may also be that of an earlier one that was completed.
@@ -48,59 +50,59 @@ def find(engine: Engine, ns: str, name: str, upload_id: str | None, *, or_comple
         UploadNotFound: the name has none.
         UploadSuperseded: the name has another one.
     """
-    guess = upload_id or engine.hints.get(ns, name)
-    upload = _owned(engine, ns, name, guess) if guess else None
-    if upload is not None and upload.session.state.in_progress:
+    guess = upload_id or services.upload_id_cache.get(ns, name)
+    upload = _get_upload_of_name(services, ns, name, guess) if guess else None
+    if upload is not None and upload.record.state.in_progress:
         return upload
-    if or_complete and upload_id is not None and upload is not None and upload.session.state is State.COMPLETE:
+    if allow_complete and upload_id is not None and upload is not None and upload.record.state is UploadState.COMPLETE:
         return upload
-    slot = engine.ledger.slot(ns, name)
+    slot = services.upload_repository.get_current_upload(ns, name)
     if slot is None:
         raise UploadNotFound
     if upload_id is not None and slot.upload_id != upload_id:
         raise UploadSuperseded
-    if upload is None or upload.session.upload_id != slot.upload_id:
-        upload = _owned(engine, ns, name, slot.upload_id)
+    if upload is None or upload.record.upload_id != slot.upload_id:
+        upload = _get_upload_of_name(services, ns, name, slot.upload_id)
     if upload is None:
         raise UploadNotFound
-    engine.hints.put(ns, name, upload.session.upload_id)
+    services.upload_id_cache.put(ns, name, upload.record.upload_id)
     return upload
 
 
-def _owned(engine: Engine, ns: str, name: str, upload_id: str) -> Upload | None:
-    upload = engine.ledger.upload(upload_id)
-    if upload is None or (upload.session.ns, upload.session.name) != (ns, name):
+def _get_upload_of_name(services: Services, ns: str, name: str, upload_id: str) -> Upload | None:
+    upload = services.upload_repository.get_upload(upload_id)
+    if upload is None or (upload.record.ns, upload.record.name) != (ns, name):
         return None
     return upload
 
 
-def find_open(engine: Engine, ns: str, name: str, upload_id: str | None) -> Upload:
+def find_open(services: Services, ns: str, name: str, upload_id: str | None) -> Upload:
     """The current upload of a name, if chunks and parts may be added to it now.
 
     Raises:
         UploadNotFound, UploadSuperseded: as `find`.
         UploadCancelled, UploadExpired, UploadCompleting, UploadComplete: its state.
     """
-    upload = find(engine, ns, name, upload_id)
-    refuse_ended(engine, upload)
-    if upload.session.state is State.COMPLETE:
-        raise UploadComplete
-    if upload.session.state is State.COMPLETING:
-        raise UploadCompleting
-    if upload.session.made is not None:
-        raise UploadCompleting("All its bytes are put together; complete it with if_exists: replace, or cancel it")
-    return ensure_open(engine, upload)
+    upload = find_current(services, ns, name, upload_id)
+    raise_if_ended(services, upload)
+    if upload.record.state is UploadState.COMPLETE:
+        raise UploadAlreadyComplete
+    if upload.record.state is UploadState.COMPLETING:
+        raise CompletionInProgress
+    if upload.record.stored_object is not None:
+        raise CompletionInProgress("All its bytes are put together; complete it with if_exists: replace, or cancel it")
+    return ensure_open(services, upload)
 
 
-def refuse_ended(engine: Engine, upload: Upload) -> None:
+def raise_if_ended(services: Services, upload: Upload) -> None:
     """Raises `UploadCancelled` or `UploadExpired`; the latter by the clock, whether or not a clean-up has run."""
-    state = upload.session.state
-    if state is State.CANCELLED:
+    state = upload.record.state
+    if state is UploadState.CANCELLED:
         raise UploadCancelled
-    if state is State.EXPIRED or is_expired(engine, upload):
+    if state is UploadState.EXPIRED or is_expired(services, upload):
         raise UploadExpired
 
 
-def is_expired(engine: Engine, upload: Upload) -> bool:
+def is_expired(services: Services, upload: Upload) -> bool:
     """Whether its time is up though nobody has ended it yet. A completing upload does not expire."""
-    return upload.session.state in (State.CREATING, State.OPEN) and engine.clock() >= upload.expires_at
+    return upload.record.state in (UploadState.CREATING, UploadState.OPEN) and services.clock() >= upload.expires_at

@@ -6,86 +6,98 @@ import logging
 from contextlib import suppress
 from dataclasses import replace
 
-from ferry.engine import DAY, HOUR, SECOND, Engine
+from ferry.engine import DAY_MS, HOUR_MS, SECOND_MS, Services
 from ferry.errors import BackendUnavailable
-from ferry.model import Session, State, Upload, stage_prefix
-from ferry.ports import Deleted, Moved, NoSuchMultipart
-from ferry.telling import tell, untold
+from ferry.model import Upload, UploadRecord, UploadState, staged_chunk_prefix
+from ferry.ports import ConcurrentUpdate, DeleteResult, MultipartUploadNotFound
+from ferry.telling import pending_events, publish
 from ferry.uploads.received import list_parts
 
 logger = logging.getLogger(__name__)
 
-MEMORY = 7 * DAY
+ENDED_RETENTION_MS = 7 * DAY_MS
 """How long an ended upload is remembered, so that late requests are told what became of it."""
 
 
-PATIENCE = 8 * SECOND
+DELETE_BUDGET_MS = 8 * SECOND_MS
 """How long one request goes on deleting stages: a large upload has more than the time of a function allows."""
 
 
-def memory_ttl(engine: Engine) -> int:
+def ended_ttl_epoch_seconds(services: Services) -> int:
     """When to forget what ends now, in epoch seconds, as DynamoDB's TTL wants it."""
-    return (engine.clock() + MEMORY) // SECOND
+    return (services.clock() + ENDED_RETENTION_MS) // SECOND_MS
 
 
-def end(engine: Engine, upload: Upload, state: State, *, attempt: str | None = None, thorough: bool = True) -> None:
+def terminate(
+    services: Services, upload: Upload, state: UploadState, *, lease_id: str | None = None, purge_now: bool = True
+) -> None:
     """Record the end, then (if `thorough`) tell it and remove what S3 has: what is left the clean-up does.
 
     Raises:
         Moved: the upload is not (any more) what was seen.
     """
-    now = engine.clock()
-    engine.ledger.end(upload, state, now=now, ttl=memory_ttl(engine), attempt=attempt)
-    if not thorough:
+    now = services.clock()
+    services.upload_repository.terminate(
+        upload, state, now=now, ttl_epoch_seconds=ended_ttl_epoch_seconds(services), lease_id=lease_id
+    )
+    if not purge_now:
         return
     try:
-        sweep(engine, replace(upload.session, state=state, ended=now), state)
+        purge(services, replace(upload.record, state=state, ended_at=now), state)
     except BackendUnavailable:
-        logger.warning("upload %s ended, its remains are left to the clean-up", upload.session.upload_id)
+        logger.warning("upload %s ended, its remains are left to the clean-up", upload.record.upload_id)
 
 
-def sweep(engine: Engine, session: Session, state: State) -> int:
+def purge(services: Services, record: UploadRecord, state: UploadState) -> int:
     """Tell that an upload has ended as `state`, remove what S3 has of it, and return the bytes found.
 
     Once nothing is left that is noted; until then the upload stays due, and the clean-up goes on, from the beginning.
     """
-    told = tell(engine, untold(session))
-    removed = remove_remains(engine, session, state)
+    told = publish(services, pending_events(record))
+    removed = delete_storage(services, record, state)
     if removed.done and told:
-        with suppress(Moved):
-            engine.ledger.swept(session.upload_id, stages_due=engine.clock() + HOUR, ttl=memory_ttl(engine))
-    return removed.size
+        with suppress(ConcurrentUpdate):
+            services.upload_repository.mark_purged(
+                record.upload_id,
+                staged_chunks_due_at=services.clock() + HOUR_MS,
+                ttl_epoch_seconds=ended_ttl_epoch_seconds(services),
+            )
+    return removed.deleted_bytes
 
 
-def remove_remains(engine: Engine, session: Session, state: State) -> Deleted:
+def delete_storage(services: Services, record: UploadRecord, state: UploadState) -> DeleteResult:
     """Remove what S3 has of a cancelled or expired upload; the bytes are those of its parts and stages.
 
     The object goes whether noted or not: an attempt to complete whose lease had lapsed may have made it, and no
     pointer can reach it any more. That of an expired one stays for a while first: a ledger that was set back to an
     earlier time may have forgotten who points to it.
     """
-    aborted = _abort(engine, session)
-    staged = remove_stages(engine, session.upload_id)
-    if state is State.CANCELLED:
-        engine.objects.delete(session.object_key)
-    elif engine.keep_objects and engine.objects.head(session.object_key) is not None:
-        with suppress(Moved):
-            owner = (session.ns, session.name)
-            engine.ledger.keep(session.upload_id, owner, due=engine.clock() + engine.keep_objects)
-    return Deleted(aborted + staged.size, staged.done)
+    aborted = _abort_multipart(services, record)
+    staged = delete_staged_chunks(services, record.upload_id)
+    if state is UploadState.CANCELLED:
+        services.object_store.delete(record.object_key)
+    elif services.orphan_retention_ms and services.object_store.head(record.object_key) is not None:
+        with suppress(ConcurrentUpdate):
+            owner = (record.ns, record.name)
+            services.upload_repository.schedule_object(
+                record.upload_id, owner, due_at=services.clock() + services.orphan_retention_ms
+            )
+    return DeleteResult(aborted + staged.deleted_bytes, staged.done)
 
 
-def remove_stages(engine: Engine, upload_id: str) -> Deleted:
+def delete_staged_chunks(services: Services, upload_id: str) -> DeleteResult:
     """Delete an upload's stages, for as long as one request may take."""
-    return engine.objects.delete_prefix(stage_prefix(upload_id), until=engine.clock() + PATIENCE)
+    return services.object_store.delete_prefix(
+        staged_chunk_prefix(upload_id), deadline=services.clock() + DELETE_BUDGET_MS
+    )
 
 
-def _abort(engine: Engine, session: Session) -> int:
-    if session.multipart_id is None:
+def _abort_multipart(services: Services, record: UploadRecord) -> int:
+    if record.multipart_id is None:
         return 0
     try:
-        parts = list_parts(engine, session)
-    except NoSuchMultipart:
+        parts = list_parts(services, record)
+    except MultipartUploadNotFound:
         return 0
-    engine.objects.abort_multipart(session.object_key, session.multipart_id)
+    services.object_store.abort_multipart(record.object_key, record.multipart_id)
     return sum(part.size for part in parts.values())

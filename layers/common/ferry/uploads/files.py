@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ferry.engine import DAY, Engine
+from ferry.engine import DAY_MS, Services
 from ferry.errors import BackendUnavailable, FileNotFound
-from ferry.model import Deletion, Due, DueKind, File
+from ferry.model import CleanupTask, CleanupTaskKind, DeletedFile, File
 from ferry.ports import Page
-from ferry.telling import deleted, tell, tell_by
-from ferry.uploads.current import decide
+from ferry.telling import deletion_event, publish, publish_deadline
+from ferry.uploads.current import retry_on_conflict
 
-GRACE = DAY
+OBJECT_RETENTION_MS = DAY_MS
 """How long the object of a replaced or deleted file stays, for downloads that have begun."""
 
 
-def delete(engine: Engine, ns: str, name: str) -> None:
+def delete_file(services: Services, ns: str, name: str) -> None:
     """Remove the file; its bytes go a day later.
 
     Raises:
@@ -23,26 +23,30 @@ def delete(engine: Engine, ns: str, name: str) -> None:
     """
 
     def attempt() -> None:
-        file = engine.ledger.file(ns, name)
+        file = services.upload_repository.get_file(ns, name)
         if file is None:
             raise FileNotFound
-        now, noted = engine.clock(), tell_by(engine)
-        engine.ledger.delete_file(file, object_due=now + GRACE, now=now, tell_by=noted)
+        now, noted = services.clock(), publish_deadline(services)
+        services.upload_repository.delete_file(
+            file, object_due_at=now + OBJECT_RETENTION_MS, now=now, publish_deadline=noted
+        )
         if noted is not None:
             with suppress(BackendUnavailable):
-                tell_deleted(engine, Deletion(file, now), Due(DueKind.DELETED, file.upload_id, noted))
+                publish_deleted(
+                    services, DeletedFile(file, now), CleanupTask(CleanupTaskKind.DELETION_EVENT, file.upload_id, noted)
+                )
 
-    decide(attempt)
+    retry_on_conflict(attempt)
 
 
-def tell_deleted(engine: Engine, deletion: Deletion, note: Due) -> bool:
+def publish_deleted(services: Services, deletion: DeletedFile, task: CleanupTask) -> bool:
     """Tell it, and drop the note; whether that could be done."""
-    if not tell(engine, [deleted(deletion)]):
+    if not publish(services, [deletion_event(deletion)]):
         return False
-    engine.ledger.bury(note)
+    services.upload_repository.delete_task(task)
     return True
 
 
-def list_files(engine: Engine, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
+def list_files(services: Services, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
     """The namespace's files by name."""
-    return engine.ledger.files(ns, prefix, cursor, limit)
+    return services.upload_repository.list_files(ns, prefix, cursor, limit)

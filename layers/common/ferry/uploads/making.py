@@ -6,52 +6,57 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from ferry.digests import combine_all, crc32c
-from ferry.engine import MINUTE, SECOND, Engine
+from ferry.digests import combine_crc32c_all, crc32c
+from ferry.engine import MINUTE_MS, SECOND_MS, Services
 from ferry.errors import BackendUnavailable, ChecksumMismatch, UploadExpired, UploadIncomplete
-from ferry.grid import ranges_of
-from ferry.model import Claim, State, StoredObject, StoredPart, Upload
-from ferry.ports import ChecksumRefused, NoSuchMultipart, PartChanged, Unfinished
-from ferry.uploads.assembly import assemble, crc_of_part
-from ferry.uploads.ending import end
+from ferry.grid import to_ranges
+from ferry.model import ChunkDigest, StoredObject, StoredPart, Upload, UploadState
+from ferry.ports import DeadlineExceeded, MultipartUploadNotFound, PartChanged, StoreChecksumMismatch
+from ferry.uploads.assembly import assemble_part, part_crc
+from ferry.uploads.ending import terminate
 from ferry.uploads.received import list_parts
 
-Claims = Mapping[int, Mapping[int, Claim]]
-Parts = Mapping[int, StoredPart]
+DigestsByPart = Mapping[int, Mapping[int, ChunkDigest]]
+PartsByNumber = Mapping[int, StoredPart]
 
-ROUNDS = 5
+MAX_RELISTS = 5
 """How often parts are listed again when late URLs keep changing them."""
 
-MISMATCH = "the bytes that were uploaded do not have that checksum; send the right one, or cancel"
+CHECKSUM_MISMATCH_DETAIL = "the bytes that were uploaded do not have that checksum; send the right one, or cancel"
 
-SETTLING = 15 * MINUTE
+PRIOR_ATTEMPT_WINDOW_MS = 15 * MINUTE_MS
 """How long an earlier attempt may still be under way inside S3."""
 
-SETTLING_PAUSE = 2.0
+PRIOR_ATTEMPT_POLL_SECONDS = 2.0
 """Seconds from one look for its object to the next, for a minute at most."""
 
-LAST_CALL = 3 * SECOND
+COMPLETE_CALL_GRACE_MS = 3 * SECOND_MS
 """How much longer than for mending an attempt waits for S3 to put the object together."""
 
 
-class WrongObject(Exception):
+class ObjectChecksumMismatch(Exception):
     """The object exists, and does not have the checksum that the file must have."""
 
-    def __init__(self, made: StoredObject) -> None:
+    def __init__(self, stored_object: StoredObject) -> None:
         super().__init__("the object has another checksum")
-        self.made = made
+        self.stored_object = stored_object
 
 
-class StillMaking(Exception):
+class CompletionPending(Exception):
     """Not done, and not to be undone: the lease lapses, and whoever comes next goes on."""
 
 
-class OutOfTime(StillMaking):
+class TimeBudgetExceeded(CompletionPending):
     """There is more to put together than one request has time for; what has been done stays done."""
 
 
-def make(
-    engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bool, listed: Parts | None = None
+def build_object(
+    services: Services,
+    upload: Upload,
+    expected_crc: int | None,
+    *,
+    has_prior_attempt: bool,
+    listed_parts: PartsByNumber | None = None,
 ) -> StoredObject:
     """The upload's object, whole and checked.
 
@@ -70,165 +75,187 @@ def make(
         OutOfTime: `engine.mending` is over; or S3 takes longer than that over the object.
         StillMaking: an earlier attempt must settle first.
     """
-    session = upload.session
-    if not session.grid.size:
-        if wanted not in (None, 0):
+    session = upload.record
+    if not session.layout.size:
+        if expected_crc not in (None, 0):
             raise ChecksumMismatch("an empty file has the CRC32C 0 (AAAAAA==)")
-        empty = engine.objects.put(session.object_key, b"", crc32c=0, content_type=session.content_type)
-        return _as_told(engine, upload, StoredObject(empty.etag, 0, 0))
-    claims = _claims(engine, upload)
-    give_up = engine.clock() + engine.mending
-    until = give_up + LAST_CALL
+        empty = services.object_store.put(session.object_key, b"", crc32c=0, content_type=session.content_type)
+        return _with_head_metadata(services, upload, StoredObject(empty.etag, 0, 0))
+    claims = _digests_to_verify(services, upload)
+    give_up = services.clock() + services.assembly_budget_ms
+    until = give_up + COMPLETE_CALL_GRACE_MS
     try:
-        for _ in range(ROUNDS):
-            if listed is None:
-                listed = list_parts(engine, session)
-            parts = _checked_parts(engine, upload, listed, claims, give_up)
-            listed = None
+        for _ in range(MAX_RELISTS):
+            if listed_parts is None:
+                listed_parts = list_parts(services, session)
+            parts = _verify_parts(services, upload, listed_parts, claims, give_up)
+            listed_parts = None
             with suppress(PartChanged):
-                return _put_together(engine, upload, parts, wanted, until)
-    except NoSuchMultipart:
-        return _made_before(engine, upload, wanted, tried_before=tried_before, until=until)
+                return _complete_multipart(services, upload, parts, expected_crc, until)
+    except MultipartUploadNotFound:
+        return _recover_existing(services, upload, expected_crc, has_prior_attempt=has_prior_attempt, deadline=until)
     raise BackendUnavailable("parts of this upload keep changing; stop sending them and complete again")
 
 
-def _put_together(
-    engine: Engine, upload: Upload, parts: list[StoredPart], wanted: int | None, until: int
+def _complete_multipart(
+    services: Services, upload: Upload, parts: list[StoredPart], expected_crc: int | None, deadline: int
 ) -> StoredObject:
     """The one call, with the CRC32C that the object must have. Raises `PartChanged`, `NoSuchMultipart`."""
-    session = upload.session
-    expected = _whole_crc(parts)
-    if wanted is not None and expected not in (None, wanted):
-        raise ChecksumMismatch(MISMATCH)
-    if engine.clock() >= until:
-        raise OutOfTime
-    crc = expected if wanted is None else wanted
+    session = upload.record
+    expected = _combined_crc(parts)
+    if expected_crc is not None and expected not in (None, expected_crc):
+        raise ChecksumMismatch(CHECKSUM_MISMATCH_DETAIL)
+    if services.clock() >= deadline:
+        raise TimeBudgetExceeded
+    crc = expected if expected_crc is None else expected_crc
     try:
-        made = engine.objects.complete_multipart(
-            session.object_key, session.multipart_id or "", parts, size=session.grid.size, crc32c=crc, until=until
+        made = services.object_store.complete_multipart(
+            session.object_key,
+            session.multipart_id or "",
+            parts,
+            size=session.layout.size,
+            crc32c=crc,
+            deadline=deadline,
         )
-    except Unfinished:
-        raise OutOfTime from None
-    except ChecksumRefused:
-        raise ChecksumMismatch(MISMATCH) from None
+    except DeadlineExceeded:
+        raise TimeBudgetExceeded from None
+    except StoreChecksumMismatch:
+        raise ChecksumMismatch(CHECKSUM_MISMATCH_DETAIL) from None
     told = crc if made.crc32c is None else made.crc32c
-    return _as_told(engine, upload, StoredObject(made.etag, session.grid.size, told))
+    return _with_head_metadata(services, upload, StoredObject(made.etag, session.layout.size, told))
 
 
-def _claims(engine: Engine, upload: Upload) -> Claims:
+def _digests_to_verify(services: Services, upload: Upload) -> DigestsByPart:
     """All claims, where a late URL may have overwritten what chunks have made; else nothing needs them."""
-    if upload.direct and upload.received:
-        return engine.ledger.all_claims(upload.session.upload_id)
+    if upload.has_presigned_parts and upload.received_bytes:
+        return services.upload_repository.get_all_chunk_digests(upload.record.upload_id)
     return {}
 
 
-def _checked_parts(engine: Engine, upload: Upload, listed: Parts, claims: Claims, give_up: int) -> list[StoredPart]:
+def _verify_parts(
+    services: Services, upload: Upload, listed_parts: PartsByNumber, chunk_digests: DigestsByPart, deadline: int
+) -> list[StoredPart]:
     """Every part, present, of its size, and made of its acknowledged chunks; what is not is mended from the stages.
 
     A mended part is named as the store took it, not as it is listed afterwards: a late URL may overwrite it in between.
     """
     parts: list[StoredPart] = []
     lost: list[int] = []
-    for number in range(1, upload.session.grid.part_count + 1):
-        part = listed.get(number)
-        if part is None or not _is_right(upload, part, claims):
-            if engine.clock() >= give_up:
-                raise OutOfTime
-            part, absent = _mend(engine, upload, number, claims, part)
+    for number in range(1, upload.record.layout.part_count + 1):
+        part = listed_parts.get(number)
+        if part is None or not _is_intact(upload, part, chunk_digests):
+            if services.clock() >= deadline:
+                raise TimeBudgetExceeded
+            part, absent = _reassemble_part(services, upload, number, chunk_digests, part)
             lost += absent
         if part is not None:
             parts.append(part)
     if lost:
-        raise UploadIncomplete(missing=list(ranges_of(sorted(lost))))
+        raise UploadIncomplete(missing=list(to_ranges(sorted(lost))))
     return parts
 
 
-def _is_right(upload: Upload, part: StoredPart, claims: Claims) -> bool:
-    if part.size != upload.session.grid.length_of_part(part.number):
+def _is_intact(upload: Upload, part: StoredPart, chunk_digests: DigestsByPart) -> bool:
+    if part.size != upload.record.layout.part_length(part.number):
         return False
-    if part.number not in claims or not upload.has_chunks_of_part(part.number):
+    if part.number not in chunk_digests or not upload.has_all_chunks_of_part(part.number):
         return True
-    return part.crc32c == crc_of_part(upload.session, part.number, claims[part.number])
+    return part.crc32c == part_crc(upload.record, part.number, chunk_digests[part.number])
 
 
-def _mend(
-    engine: Engine, upload: Upload, number: int, claims: Claims, listed: StoredPart | None
+def _reassemble_part(
+    services: Services, upload: Upload, part_number: int, chunk_digests: DigestsByPart, listed_part: StoredPart | None
 ) -> tuple[StoredPart | None, Sequence[int]]:
     """Put a part together from its stages; or the indexes of chunks that are not durable after all.
 
     A store that lists no CRCs leaves open whether a part was overwritten. A chunk without a stage then settles it: its
     part was assembled before any URL was signed, and such a part is only ever signed with its own CRC.
     """
-    session = upload.session
-    indexes = session.grid.chunks_of_part(number)
-    if not upload.has_chunks_of_part(number):
+    session = upload.record
+    indexes = session.layout.chunks_in_part(part_number)
+    if not upload.has_all_chunks_of_part(part_number):
         return None, [index for index in indexes if not upload.has_chunk(index)]
-    of_part = claims.get(number) or engine.ledger.claims(session.upload_id, number)
+    of_part = chunk_digests.get(part_number) or services.upload_repository.get_chunk_digests(
+        session.upload_id, part_number
+    )
     if any(index not in of_part for index in indexes):
         return None, [index for index in indexes if index not in of_part]
-    made = assemble(engine, session, number, of_part, {})
-    if made.part is None and listed and listed.crc32c is None and listed.size == session.grid.length_of_part(number):
-        return listed, ()
-    return made.part, made.absent
+    made = assemble_part(services, session, part_number, of_part, {})
+    if (
+        made.part is None
+        and listed_part
+        and listed_part.crc32c is None
+        and listed_part.size == session.layout.part_length(part_number)
+    ):
+        return listed_part, ()
+    return made.part, made.missing
 
 
-def _whole_crc(parts: list[StoredPart]) -> int | None:
+def _combined_crc(parts: list[StoredPart]) -> int | None:
     """Combined from the parts' CRCs, never recomputed; None where the store does not tell one."""
     pieces = [(part.crc32c, part.size) for part in parts if part.crc32c is not None]
-    return combine_all(pieces) if len(pieces) == len(parts) else None
+    return combine_crc32c_all(pieces) if len(pieces) == len(parts) else None
 
 
-def _as_told(engine: Engine, upload: Upload, made: StoredObject) -> StoredObject:
+def _with_head_metadata(services: Services, upload: Upload, stored_object: StoredObject) -> StoredObject:
     """With what the call that made it leaves out: the date it has from now on, and perhaps its checksum."""
-    if made.crc32c is not None and made.modified is not None:
-        return made
-    found = engine.objects.head(upload.session.object_key)
-    crc = made.crc32c if made.crc32c is not None or found is None else found.crc32c
+    if stored_object.crc32c is not None and stored_object.last_modified_seconds is not None:
+        return stored_object
+    found = services.object_store.head(upload.record.object_key)
+    crc = stored_object.crc32c if stored_object.crc32c is not None or found is None else found.crc32c
     if found is None or crc is None:
         raise BackendUnavailable("the store does not tell the checksum or the date of the object it has made")
-    return replace(made, crc32c=crc, modified=found.modified)
+    return replace(stored_object, crc32c=crc, last_modified_seconds=found.last_modified_seconds)
 
 
-def _made_before(engine: Engine, upload: Upload, wanted: int | None, *, tried_before: bool, until: int) -> StoredObject:
+def _recover_existing(
+    services: Services, upload: Upload, expected_crc: int | None, *, has_prior_attempt: bool, deadline: int
+) -> StoredObject:
     """S3 knows the multipart upload no more: an earlier attempt made the object, or the bytes are gone."""
-    session = upload.session
-    found = engine.objects.head(session.object_key)
-    settling = tried_before and session.leased_at is not None and engine.clock() < session.leased_at + SETTLING
-    until = min(until, engine.clock() + MINUTE)
-    while found is None and settling and engine.clock() < until:
-        engine.sleep(SETTLING_PAUSE)
-        found = engine.objects.head(session.object_key)
-    if found is not None and found.size == session.grid.size and _has_chunks(engine, upload, found):
-        found = _as_told(engine, upload, found)
-        if wanted is not None and found.crc32c != wanted:
-            raise WrongObject(found)
+    session = upload.record
+    found = services.object_store.head(session.object_key)
+    settling = (
+        has_prior_attempt
+        and session.first_leased_at is not None
+        and services.clock() < session.first_leased_at + PRIOR_ATTEMPT_WINDOW_MS
+    )
+    deadline = min(deadline, services.clock() + MINUTE_MS)
+    while found is None and settling and services.clock() < deadline:
+        services.sleep(PRIOR_ATTEMPT_POLL_SECONDS)
+        found = services.object_store.head(session.object_key)
+    if found is not None and found.size == session.layout.size and _matches_recorded_chunks(services, upload, found):
+        found = _with_head_metadata(services, upload, found)
+        if expected_crc is not None and found.crc32c != expected_crc:
+            raise ObjectChecksumMismatch(found)
         return found
     if found is None and settling:
-        raise StillMaking
-    end(engine, upload, State.EXPIRED, attempt=session.attempt)
+        raise CompletionPending
+    terminate(services, upload, UploadState.EXPIRED, lease_id=session.lease_id)
     raise UploadExpired("S3 no longer has the bytes of this upload; start it again")
 
 
-def _has_chunks(engine: Engine, upload: Upload, found: StoredObject) -> bool:
+def _matches_recorded_chunks(services: Services, upload: Upload, stored_object: StoredObject) -> bool:
     """Whether an object that an earlier attempt made has every part that chunks have made whole.
 
     It can differ where chunks were acknowledged since: over a part put straight to S3, or in a ledger set back to an
     earlier time. Only where the CRCs do not settle it are bytes read back, and nowhere else.
     """
-    session = upload.session
+    session = upload.record
     of_parts = {
-        number: crc_of_part(session, number, claims)
-        for number, claims in (engine.ledger.all_claims(session.upload_id) if upload.received else {}).items()
-        if upload.has_chunks_of_part(number)
+        number: part_crc(session, number, claims)
+        for number, claims in (
+            services.upload_repository.get_all_chunk_digests(session.upload_id) if upload.received_bytes else {}
+        ).items()
+        if upload.has_all_chunks_of_part(number)
     }
-    if len(of_parts) == session.grid.part_count and found.crc32c is not None:
-        pieces = [(crc, session.grid.length_of_part(n)) for n, crc in sorted(of_parts.items()) if crc is not None]
-        return len(pieces) == len(of_parts) and combine_all(pieces) == found.crc32c
-    return all(_crc_of_slice(engine, upload, number) == crc for number, crc in of_parts.items())
+    if len(of_parts) == session.layout.part_count and stored_object.crc32c is not None:
+        pieces = [(crc, session.layout.part_length(n)) for n, crc in sorted(of_parts.items()) if crc is not None]
+        return len(pieces) == len(of_parts) and combine_crc32c_all(pieces) == stored_object.crc32c
+    return all(_stored_part_crc(services, upload, number) == crc for number, crc in of_parts.items())
 
 
-def _crc_of_slice(engine: Engine, upload: Upload, number: int) -> int | None:
-    grid = upload.session.grid
-    first = (number - 1) * grid.part_size
-    body = engine.objects.get(upload.session.object_key, first, first + grid.length_of_part(number) - 1)
+def _stored_part_crc(services: Services, upload: Upload, part_number: int) -> int | None:
+    grid = upload.record.layout
+    first = (part_number - 1) * grid.part_size
+    body = services.object_store.get(upload.record.object_key, first, first + grid.part_length(part_number) - 1)
     return None if body is None else crc32c(body)

@@ -4,38 +4,42 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ferry.engine import Engine
-from ferry.model import State, Upload
-from ferry.ports import Moved
-from ferry.telling import PATIENCE, tell, untold
+from ferry.engine import Services
+from ferry.model import Upload, UploadState
+from ferry.ports import ConcurrentUpdate
+from ferry.telling import PUBLISH_GRACE_MS, pending_events, publish
 
 
-def ensure_open(engine: Engine, upload: Upload) -> Upload:
+def ensure_open(services: Services, upload: Upload) -> Upload:
     """Give a session that is still `creating` its multipart upload. An empty file needs none.
 
     Raises:
         Moved: somebody else was faster; read again.
     """
-    session = upload.session
-    if session.state is not State.CREATING:
+    session = upload.record
+    if session.state is not UploadState.CREATING:
         return upload
     multipart_id = None
-    if session.grid.size:
-        multipart_id = engine.objects.create_multipart(session.object_key, content_type=session.content_type)
-    told = tell(engine, untold(session))
-    due = upload.expires_at if told else min(engine.clock() + PATIENCE, upload.expires_at)
+    if session.layout.size:
+        multipart_id = services.object_store.create_multipart(session.object_key, content_type=session.content_type)
+    told = publish(services, pending_events(session))
+    due = upload.expires_at if told else min(services.clock() + PUBLISH_GRACE_MS, upload.expires_at)
     try:
-        engine.ledger.opened(session.upload_id, multipart_id, due=due, untold=not told)
-    except Moved:
+        services.upload_repository.mark_open(session.upload_id, multipart_id, due_at=due, event_pending=not told)
+    except ConcurrentUpdate:
         # A write that was repeated after a lost answer fails its own condition: only the row tells whose upload it
         # names. Where even that cannot be read, the clean-up compares.
-        settled = engine.ledger.upload(session.upload_id)
-        if multipart_id is not None and (settled is None or settled.session.multipart_id != multipart_id):
-            engine.objects.abort_multipart(session.object_key, multipart_id)
+        settled = services.upload_repository.get_upload(session.upload_id)
+        if multipart_id is not None and (settled is None or settled.record.multipart_id != multipart_id):
+            services.object_store.abort_multipart(session.object_key, multipart_id)
         raise
     return replace(
         upload,
-        session=replace(
-            session, state=State.OPEN, multipart_id=multipart_id, untold=not told, version=session.version + 1
+        record=replace(
+            session,
+            state=UploadState.OPEN,
+            multipart_id=multipart_id,
+            event_pending=not told,
+            version=session.version + 1,
         ),
     )

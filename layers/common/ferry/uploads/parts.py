@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ferry.engine import SECOND, Engine
+from ferry.engine import SECOND_MS, Services
 from ferry.errors import ChunkConflict, PartNumberOutOfRange
 from ferry.model import Upload
-from ferry.ports import Moved
-from ferry.uploads.assembly import crc_of_part
-from ferry.uploads.current import decide, find_open
+from ferry.ports import ConcurrentUpdate
+from ferry.uploads.assembly import part_crc
+from ferry.uploads.current import find_open, retry_on_conflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +23,17 @@ class PartsRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedPart:
+class PresignedPart:
     """A PUT that S3 accepts until `expires_at` (epoch ms) with exactly these headers and `size` bytes."""
 
-    number: int
+    part_number: int
     url: str
     headers: Mapping[str, str]
     size: int
     expires_at: int
 
 
-def sign(engine: Engine, ns: str, request: PartsRequest) -> list[SignedPart]:
+def presign_parts(services: Services, ns: str, request: PartsRequest) -> list[PresignedPart]:
     """Sign a PUT per part, in the order asked for.
 
     A part that chunks have made whole is signed with the CRC32C of those chunks: S3 then refuses any other bytes.
@@ -44,47 +44,49 @@ def sign(engine: Engine, ns: str, request: PartsRequest) -> list[SignedPart]:
         UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, UploadCompleting, UploadComplete: no session
         that takes them.
     """
-    upload = decide(lambda: _fenced(engine, ns, request))
+    upload = retry_on_conflict(lambda: _mark_presigned(services, ns, request))
     signed = []
-    expires_at = engine.clock() + engine.url_lifetime * SECOND
+    expires_at = services.clock() + services.presigned_url_ttl_seconds * SECOND_MS
     for number, crc in request.parts:
-        session = upload.session
-        size = session.grid.length_of_part(number)
-        pinned = _pinned_crc(engine, upload, number, crc)
-        to_sign = engine.objects.presign_part(
+        session = upload.record
+        size = session.layout.part_length(number)
+        pinned = _required_crc(services, upload, number, crc)
+        to_sign = services.object_store.presign_part(
             session.object_key,
             session.multipart_id or "",
             number,
             size=size,
             crc32c=pinned,
-            lifetime=engine.url_lifetime,
+            ttl_seconds=services.presigned_url_ttl_seconds,
         )
-        signed.append(SignedPart(number, to_sign.url, to_sign.headers, size, expires_at))
+        signed.append(PresignedPart(number, to_sign.url, to_sign.headers, size, expires_at))
     return signed
 
 
-def _fenced(engine: Engine, ns: str, request: PartsRequest) -> Upload:
+def _mark_presigned(services: Services, ns: str, request: PartsRequest) -> Upload:
     """The upload, read after every stripe says that URLs exist: from then on no chunk has a part as its only copy."""
-    upload = find_open(engine, ns, request.name, request.upload_id)
-    grid = upload.session.grid
+    upload = find_open(services, ns, request.name, request.upload_id)
+    grid = upload.record.layout
     for number, _ in request.parts:
         if not grid.has_part(number):
-            raise PartNumberOutOfRange.at("parts", f"the plan has parts 1 to {grid.part_count}")
-    upload_id = upload.session.upload_id
-    if upload.direct:
-        engine.ledger.touch(upload_id, now=engine.clock())
+            raise PartNumberOutOfRange.for_member("parts", f"the plan has parts 1 to {grid.part_count}")
+    upload_id = upload.record.upload_id
+    if upload.has_presigned_parts:
+        services.upload_repository.record_activity(upload_id, now=services.clock())
         return upload
-    engine.ledger.mark_direct(upload, now=engine.clock())
-    fenced = engine.ledger.upload(upload_id)
-    if fenced is None or not fenced.direct:
-        raise Moved
+    services.upload_repository.mark_presigned(upload, now=services.clock())
+    fenced = services.upload_repository.get_upload(upload_id)
+    if fenced is None or not fenced.has_presigned_parts:
+        raise ConcurrentUpdate
     return fenced
 
 
-def _pinned_crc(engine: Engine, upload: Upload, number: int, given: int | None) -> int | None:
-    if not upload.session.grid.assembles or not upload.has_chunks_of_part(number):
-        return given
-    of_chunks = crc_of_part(upload.session, number, engine.ledger.claims(upload.session.upload_id, number))
-    if given is not None and given != of_chunks:
-        raise ChunkConflict(f"chunks have made part {number} whole, with other bytes; the first stay")
+def _required_crc(services: Services, upload: Upload, part_number: int, requested_crc: int | None) -> int | None:
+    if not upload.record.layout.supports_chunks or not upload.has_all_chunks_of_part(part_number):
+        return requested_crc
+    of_chunks = part_crc(
+        upload.record, part_number, services.upload_repository.get_chunk_digests(upload.record.upload_id, part_number)
+    )
+    if requested_crc is not None and requested_crc != of_chunks:
+        raise ChunkConflict(f"chunks have made part {part_number} whole, with other bytes; the first stay")
     return of_chunks

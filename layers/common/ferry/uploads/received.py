@@ -5,73 +5,75 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ferry.engine import Engine
-from ferry.grid import Range, ranges_of
-from ferry.model import Session, StoredPart, Upload
-from ferry.ports import NoSuchMultipart
+from ferry.engine import Services
+from ferry.grid import Range, to_ranges
+from ferry.model import StoredPart, Upload, UploadRecord
+from ferry.ports import MultipartUploadNotFound
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedRanges:
     """Ascending inclusive ranges: `chunks` by index, `parts` by number (those that are whole), each by either path;
     `bytes` counts once.
     """
 
     chunks: list[Range]
     parts: list[Range]
-    bytes: int
+    total_bytes: int
 
 
-def list_parts(engine: Engine, session: Session) -> Mapping[int, StoredPart]:
+def list_parts(services: Services, record: UploadRecord) -> Mapping[int, StoredPart]:
     """The parts that S3 has. Raises `NoSuchMultipart`."""
-    if session.multipart_id is None:
-        raise NoSuchMultipart
-    return engine.objects.list_parts(session.object_key, session.multipart_id, last=session.grid.part_count)
+    if record.multipart_id is None:
+        raise MultipartUploadNotFound
+    return services.object_store.list_parts(
+        record.object_key, record.multipart_id, max_part_number=record.layout.part_count
+    )
 
 
-def landed_parts(engine: Engine, upload: Upload) -> Mapping[int, StoredPart]:
+def uploaded_parts(services: Services, upload: Upload) -> Mapping[int, StoredPart]:
     """The parts S3 has, where clients may have put some there themselves; no call for an upload that never signed a
     URL.
 
     Where S3 knows the multipart upload no more but has its object, every part has landed.
     """
-    session = upload.session
-    if not (upload.direct and session.state.in_progress):
+    session = upload.record
+    if not (upload.has_presigned_parts and session.state.in_progress):
         return {}
     try:
-        return list_parts(engine, session)
-    except NoSuchMultipart:
-        found = engine.objects.head(session.object_key)
-    grid = session.grid
+        return list_parts(services, session)
+    except MultipartUploadNotFound:
+        found = services.object_store.head(session.object_key)
+    grid = session.layout
     if found is None or found.size != grid.size:
         return {}
-    return {n: StoredPart(n, found.etag, grid.length_of_part(n), None) for n in range(1, grid.part_count + 1)}
+    return {n: StoredPart(n, found.etag, grid.part_length(n), None) for n in range(1, grid.part_count + 1)}
 
 
-def received(upload: Upload, parts: Mapping[int, StoredPart]) -> Received:
+def compute_received(upload: Upload, parts: Mapping[int, StoredPart]) -> ReceivedRanges:
     """What is there: durable chunks, and parts of the right size among those listed."""
-    grid = upload.session.grid
-    if upload.session.made is not None:
-        return Received(_all(grid.chunk_count), _all(grid.part_count), grid.size)
+    grid = upload.record.layout
+    if upload.record.stored_object is not None:
+        return ReceivedRanges(_full_range(grid.chunk_count), _full_range(grid.part_count), grid.size)
     landed = [
-        number for number, part in parts.items() if grid.has_part(number) and part.size == grid.length_of_part(number)
+        number for number, part in parts.items() if grid.has_part(number) and part.size == grid.part_length(number)
     ]
-    if not landed and not upload.received:
-        return Received([], [], 0)
-    chunks = set(upload.chunks())
-    total = upload.received
+    if not landed and not upload.received_bytes:
+        return ReceivedRanges([], [], 0)
+    chunks = set(upload.chunk_indexes())
+    total = upload.received_bytes
     for number in landed:
-        absent = [index for index in grid.chunks_of_part(number) if index not in chunks]
-        total += sum(grid.length_of_chunk(index) for index in absent)
+        absent = [index for index in grid.chunks_in_part(number) if index not in chunks]
+        total += sum(grid.chunk_length(index) for index in absent)
         chunks.update(absent)
     ordered = sorted(chunks)
-    whole = sorted({grid.part_of_chunk(index) for index in ordered})
+    whole = sorted({grid.part_for_chunk(index) for index in ordered})
     counts: dict[int, int] = dict.fromkeys(whole, 0)
     for index in ordered:
-        counts[grid.part_of_chunk(index)] += 1
-    parts_whole = (number for number in whole if counts[number] == len(grid.chunks_of_part(number)))
-    return Received(list(ranges_of(ordered)), list(ranges_of(parts_whole)), total)
+        counts[grid.part_for_chunk(index)] += 1
+    parts_whole = (number for number in whole if counts[number] == len(grid.chunks_in_part(number)))
+    return ReceivedRanges(list(to_ranges(ordered)), list(to_ranges(parts_whole)), total)
 
 
-def _all(count: int) -> list[Range]:
+def _full_range(count: int) -> list[Range]:
     return [(1, count)] if count else []

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ferry.engine import MINUTE, SECOND, Engine
-from ferry.errors import FileExists, InvalidField, UploadCompleting, UploadInProgress
-from ferry.grid import MAX_CHUNK_SIZE, Grid
-from ferry.model import File, Progress, Quota, Session, Slot, State, StoredPart, Upload
-from ferry.ports import Moved
-from ferry.quotas import refuse, without
-from ferry.uploads.current import decide, is_expired
-from ferry.uploads.ending import end
+from ferry.engine import MINUTE_MS, SECOND_MS, Services
+from ferry.errors import CompletionInProgress, FileExists, InvalidField, UploadInProgress
+from ferry.grid import MAX_CHUNK_BYTES, ChunkLayout
+from ferry.model import CurrentUpload, File, ProgressShard, Quota, StoredPart, Upload, UploadRecord, UploadState
+from ferry.ports import ConcurrentUpdate
+from ferry.quotas import check_quota, quota_without
+from ferry.uploads.current import is_expired, retry_on_conflict
+from ferry.uploads.ending import terminate
 from ferry.uploads.opening import ensure_open
-from ferry.uploads.received import landed_parts
+from ferry.uploads.received import uploaded_parts
 
-CREATING_TIMEOUT = 15 * MINUTE
+CREATING_TIMEOUT_MS = 15 * MINUTE_MS
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 
@@ -31,12 +31,12 @@ class StartRequest:
     crc32c: int | None = None
     fingerprint: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
-    replace: bool = False
+    replace_existing: bool = False
     restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartResult:
     """An upload with the parts already in S3, or the finished `file` that is the very same; `created` tells a new
     upload.
     """
@@ -47,7 +47,7 @@ class Started:
     created: bool = False
 
 
-def start(engine: Engine, ns: str, request: StartRequest) -> Started:
+def start(services: Services, ns: str, request: StartRequest) -> StartResult:
     """Start, resume, or find that there is nothing to do.
 
     Raises:
@@ -58,107 +58,111 @@ def start(engine: Engine, ns: str, request: StartRequest) -> Started:
         QuotaExceeded: the namespace's limits leave no room for it (`quota`); nothing was begun, nothing cancelled.
     """
     try:
-        grid = Grid.plan(request.size, request.chunk_size or MAX_CHUNK_SIZE)
+        grid = ChunkLayout.plan(request.size, request.chunk_size or MAX_CHUNK_BYTES)
     except ValueError as error:
-        raise InvalidField.at("size" if str(error).startswith("size") else "chunk_size", str(error)) from error
-    asked = _Asked(request, grid)
-    return decide(lambda: _start(engine, ns, asked))
+        raise InvalidField.for_member("size" if str(error).startswith("size") else "chunk_size", str(error)) from error
+    asked = _StartAttempt(request, grid)
+    return retry_on_conflict(lambda: _try_start(services, ns, asked))
 
 
 @dataclass(slots=True)
-class _Asked:
+class _StartAttempt:
     """A request, and what it has done already when it decides anew: it cancels one upload at most, or two that insist
     on a restart would cancel each other's for ever, and never the one it has begun.
     """
 
     request: StartRequest
-    grid: Grid
-    cancelled: bool = False
-    began: str | None = None
+    layout: ChunkLayout
+    has_cancelled: bool = False
+    created_upload_id: str | None = None
 
 
-def _start(engine: Engine, ns: str, asked: _Asked) -> Started:
-    request = asked.request
-    file, slot, quota = engine.ledger.look_up(ns, request.name)
-    if file is not None and _is_very_same(file, request):
-        return Started(file=file)
-    if slot is not None and slot.open:
-        return _go_on(engine, slot, asked, quota)
-    if file is not None and not request.replace:
+def _try_start(services: Services, ns: str, start_attempt: _StartAttempt) -> StartResult:
+    request = start_attempt.request
+    file, slot, quota = services.upload_repository.get_name(ns, request.name)
+    if file is not None and _same_content(file, request):
+        return StartResult(file=file)
+    if slot is not None and slot.in_progress:
+        return _resume_or_conflict(services, slot, start_attempt, quota)
+    if file is not None and not request.replace_existing:
         raise FileExists
     if file is not None:
-        _outwait(engine, file)
-    return _begin(engine, ns, asked, slot, quota)
+        _wait_for_new_mtime(services, file)
+    return _create_upload(services, ns, start_attempt, slot, quota)
 
 
-def _outwait(engine: Engine, file: File) -> None:
+def _wait_for_new_mtime(services: Services, file: File) -> None:
     """Let the second end that is the date of the file to be replaced.
 
     S3 dates an object by the start of its upload, in whole seconds. Two files of one name must not share a date, or
     whoever resumes by it would mix them.
     """
-    left = (file.last_modified + 1) * SECOND - engine.clock()
+    left = (file.last_modified_seconds + 1) * SECOND_MS - services.clock()
     if left > 0:
-        engine.sleep(min(left, SECOND) / SECOND)
+        services.sleep(min(left, SECOND_MS) / SECOND_MS)
 
 
-def _is_very_same(file: File, request: StartRequest) -> bool:
+def _same_content(file: File, request: StartRequest) -> bool:
     pairs = ((file.crc32c, request.crc32c), (file.fingerprint, request.fingerprint))
     known = [(have, want) for have, want in pairs if have is not None and want is not None]
     return file.size == request.size and bool(known) and all(have == want for have, want in known)
 
 
-def _go_on(engine: Engine, slot: Slot, asked: _Asked, quota: Quota | None) -> Started:
-    request = asked.request
-    upload = engine.ledger.upload(slot.upload_id)
-    if upload is None or not upload.session.state.in_progress:
-        raise Moved
-    session = upload.session
-    if is_expired(engine, upload):
-        end(engine, upload, State.EXPIRED)
-        raise Moved
-    not_mine = request.restart and session.upload_id != asked.began
-    if not_mine and not asked.cancelled and asked.began is None:
-        if session.state is State.COMPLETING:
-            raise UploadCompleting
+def _resume_or_conflict(
+    services: Services, current_upload: CurrentUpload, start_attempt: _StartAttempt, quota: Quota | None
+) -> StartResult:
+    request = start_attempt.request
+    upload = services.upload_repository.get_upload(current_upload.upload_id)
+    if upload is None or not upload.record.state.in_progress:
+        raise ConcurrentUpdate
+    session = upload.record
+    if is_expired(services, upload):
+        terminate(services, upload, UploadState.EXPIRED)
+        raise ConcurrentUpdate
+    not_mine = request.restart and session.upload_id != start_attempt.created_upload_id
+    if not_mine and not start_attempt.has_cancelled and start_attempt.created_upload_id is None:
+        if session.state is UploadState.COMPLETING:
+            raise CompletionInProgress
         if quota is not None:
-            refuse(without(quota, session), request.size)
-        end(engine, upload, State.CANCELLED)
-        asked.cancelled = True
-        raise Moved
+            check_quota(quota_without(quota, session), request.size)
+        terminate(services, upload, UploadState.CANCELLED)
+        start_attempt.has_cancelled = True
+        raise ConcurrentUpdate
     wanted = (request.size, request.crc32c, request.fingerprint)
-    if not_mine or (session.grid.size, session.crc32c, session.fingerprint) != wanted:
-        raise UploadInProgress(upload_id=session.upload_id, size=session.grid.size, expires_at=upload.expires_at)
-    upload = ensure_open(engine, upload)
-    engine.hints.put(session.ns, session.name, session.upload_id)
-    return Started(upload=upload, parts=landed_parts(engine, upload))
+    if not_mine or (session.layout.size, session.crc32c, session.fingerprint) != wanted:
+        raise UploadInProgress(upload_id=session.upload_id, size=session.layout.size, expires_at=upload.expires_at)
+    upload = ensure_open(services, upload)
+    services.upload_id_cache.put(session.ns, session.name, session.upload_id)
+    return StartResult(upload=upload, parts=uploaded_parts(services, upload))
 
 
-def _begin(engine: Engine, ns: str, asked: _Asked, over: Slot | None, quota: Quota | None) -> Started:
-    request, grid = asked.request, asked.grid
+def _create_upload(
+    services: Services, ns: str, start_attempt: _StartAttempt, expected: CurrentUpload | None, quota: Quota | None
+) -> StartResult:
+    request, grid = start_attempt.request, start_attempt.layout
     if quota is not None:
-        refuse(quota, request.size)
-    now = engine.clock()
-    session = Session(
-        upload_id=engine.new_id(),
+        check_quota(quota, request.size)
+    now = services.clock()
+    session = UploadRecord(
+        upload_id=services.new_id(),
         ns=ns,
         name=request.name,
-        grid=grid,
-        state=State.CREATING,
-        created=now,
-        idle=engine.session_idle,
-        max_age=engine.session_max_age,
+        layout=grid,
+        state=UploadState.CREATING,
+        created_at=now,
+        idle_timeout_ms=services.upload_idle_timeout_ms,
+        max_age_ms=services.upload_max_age_ms,
         content_type=request.content_type or DEFAULT_CONTENT_TYPE,
         metadata=request.metadata,
         crc32c=request.crc32c,
         fingerprint=request.fingerprint,
-        replace=request.replace,
-        untold=engine.events is not None,
-        counted=quota is not None and quota.counts,
+        replace_existing=request.replace_existing,
+        event_pending=services.event_publisher is not None,
+        counted_in_quota=quota is not None and quota.tracks_usage,
         version=now,
     )
-    stripes = tuple(Progress(stripe=index, open=True, touched=now) for index in range(grid.stripe_count))
-    engine.ledger.begin(session, over=over, due=now + CREATING_TIMEOUT, within=quota)
-    asked.began = session.upload_id
-    engine.hints.put(ns, request.name, session.upload_id)
-    return Started(upload=ensure_open(engine, Upload(session, stripes)), created=True)
+    stripes = tuple(ProgressShard(index=index, open=True, last_activity_at=now) for index in range(grid.shard_count))
+    services.upload_repository.create_upload(session, expected=expected, due_at=now + CREATING_TIMEOUT_MS, quota=quota)
+    start_attempt.created_upload_id = session.upload_id
+    services.upload_id_cache.put(ns, request.name, session.upload_id)
+    return StartResult(upload=ensure_open(services, Upload(session, stripes)), created=True)
