@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from admin.errors import AdminError
-from admin.registry import AdminContext, ConditionalPut, retry_on_conflict
-from ferry.access.keyring import MAX_TOKEN_TTL_SECONDS
-from ferry.trust import Client, KeySet
+from admin.ports import AdminContext, ConditionalPut, retry_on_conflict
+from ferry.auth.key_cache import MAX_TOKEN_TTL_SECONDS
+from ferry.model.auth import Client, KeySet
 
 SCOPES = ("files:read", "files:write", "files:admin")
 IN_FLIGHT_GRACE_SECONDS = 60

@@ -16,9 +16,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from admin.errors import AdminError
-from admin.registry import AdminContext
-from admin.table import DynamoAdminStore, server_clock
-from ferry.access.keyring import MAX_TOKEN_TTL_SECONDS
+from admin.ports import AdminContext
+from admin.store import DynamoAdminStore, server_clock
+from ferry.auth.key_cache import MAX_TOKEN_TTL_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from admin.errors import AdminError
-from admin.registry import AdminContext, ConditionalPut, retry_on_conflict
-from ferry.access.keyring import thumbprint
-from ferry.trust import KeySet, PublicKey, Signer
+from admin.ports import AdminContext, ConditionalPut, retry_on_conflict
+from ferry.auth.key_cache import thumbprint
+from ferry.model.auth import KeySet, PublicKey
+from ferry.ports.auth import Signer
 
 SECOND_MS = 1_000
 ACTIVATION_DELAY_SECONDS = 300

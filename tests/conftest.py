@@ -8,22 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from dev.testing.aws_environment import DUMMY_ENVIRONMENT
+
 # `--hypothesis-profile=long` is for a night, the default for every run.
 settings.register_profile("long", max_examples=3_000)
 
 HERE = Path(__file__).parent
 WITHOUT_SOCKETS = ("unit", "template")
-
-# LocalStack knows no other secret than this one, with which it checks presigned URLs.
-DUMMY = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_CONFIG_FILE": "/nonexistent",
-    "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
-}
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +22,7 @@ def no_real_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test finds the credentials, the profile or the endpoints of whoever runs it."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in DUMMY.items():
+    for name, value in DUMMY_ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
 
 

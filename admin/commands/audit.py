@@ -7,8 +7,8 @@ from itertools import islice
 
 from admin.commands.options import Subparsers, add_command
 from admin.connect import Connection
-from admin.outcome import CommandResult, format_table, format_time
-from admin.registry import AuditEntry
+from admin.ports import AuditEntry
+from admin.result import CommandResult, format_table, format_time
 
 _EPILOG = """\
 every change that this program makes is written down in the same transaction: when, by whom, what, on whom.

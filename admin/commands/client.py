@@ -7,8 +7,8 @@ import argparse
 from admin import clients
 from admin.commands.options import Subparsers, add_command, add_group
 from admin.connect import Connection
-from admin.outcome import CommandResult, format_table, format_time
-from ferry.trust import Client
+from admin.result import CommandResult, format_table, format_time
+from ferry.model.auth import Client
 
 _EPILOG = """\
 a client is who asks for tokens: a device, a program, a tenant's back end. It sees the files of one namespace only.

@@ -8,9 +8,9 @@ from admin import keys, kms
 from admin.commands.options import Subparsers, add_command, add_group
 from admin.connect import Connection
 from admin.errors import AdminError
-from admin.outcome import CommandResult, format_table, format_time
+from admin.result import CommandResult, format_table, format_time
 from ferry.aws.kms import KmsSigner
-from ferry.trust import PublicKey
+from ferry.model.auth import PublicKey
 
 _EPILOG = """\
 a new signing key without a refused request; each step says when it is too early:

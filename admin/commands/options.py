@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from admin.connect import ROOT, Connection
-from admin.outcome import CommandResult
+from admin.result import CommandResult
 
 Subparsers = Any
 """What `add_subparsers` returns; argparse keeps its type to itself."""

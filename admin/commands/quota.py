@@ -9,11 +9,11 @@ from dataclasses import asdict
 from admin.commands.options import Subparsers, add_command, add_group
 from admin.connect import Connection
 from admin.errors import AdminError
-from admin.outcome import CommandResult
-from ferry.aws.ledger import DynamoUploadRepository
-from ferry.aws.quotas import DynamoQuotaStore
-from ferry.model import Quota
-from ferry.quotas import recount
+from admin.quota_store import DynamoQuotaStore
+from admin.recount import recount
+from admin.result import CommandResult
+from ferry.aws.upload_repository import DynamoUploadRepository
+from ferry.model.quotas import Quota
 
 _EPILOG = """\
 what a namespace may have: the bytes of its files and open uploads, its uploads in progress, the size of one file.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ferry import __version__, wiring
-from ferry.access.issue import issue, public_key_set
-from ferry.access.keyring import jwks
+from ferry.auth.issuer import issue, public_key_set
+from ferry.auth.key_cache import jwks
 from ferry.http import token
-from ferry.http.answer import Response, json_response
-from ferry.http.app import create_app
-from ferry.http.document import openapi_response
+from ferry.http.openapi import openapi_response
 from ferry.http.request import Request
+from ferry.http.response import Response, json_response
+from ferry.http.router import create_app
 from ferry.http.tracing import with_tracing
 
 app = create_app()

@@ -7,11 +7,11 @@ from typing import Any
 
 from ferry import wiring
 from ferry.cleanup import clean_namespace, continue_completion, sweep_due_tasks
-from ferry.http import log, metrics, views
-from ferry.http.answer import Response, json_response
-from ferry.http.app import LambdaContext, create_app
+from ferry.http import log, metrics, serializers
 from ferry.http.bearer import ADMIN_SCOPE, bearer_authenticator
 from ferry.http.request import Request
+from ferry.http.response import Response, json_response
+from ferry.http.router import LambdaContext, create_app
 from ferry.http.tracing import with_tracing
 
 app = create_app(bearer_authenticator(wiring.token_verifier), wiring.log_file_names)
@@ -31,11 +31,11 @@ def _handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         engine = wiring.services()
         has_time = _has_time_left(context.get_remaining_time_in_millis, engine.assembly_budget_ms + SHUTDOWN_RESERVE_MS)
         report = sweep_due_tasks(engine, has_time=has_time)
-        metrics.emit_service(views.scheduled_cleanup_metrics(report))
-        told = views.scheduled_cleanup(report)
+        metrics.emit_service(serializers.scheduled_cleanup_metrics(report))
+        told = serializers.scheduled_cleanup(report)
         log.log_sweep(told)
         if report.examined:
-            who = {"actor": "schedule", **views.cleanup_counts(report)}
+            who = {"actor": "schedule", **serializers.cleanup_counts(report)}
             log.audit(AUDIT_EVENT, outcome=log.SUCCESS, request_id=context.aws_request_id, details=who)
         return told
     if event.get("ferry") == CONTINUE_COMPLETION:
@@ -62,8 +62,8 @@ def clean_up(request: Request, ns: str) -> Response:
         cursor=request.query.get("cursor"),
     )
     if report.expired and not report.dry_run:
-        metrics.emit_service(views.cleanup_metrics(report))
-    return json_response(200, views.cleanup(report)).with_audit(**views.cleanup_counts(report))
+        metrics.emit_service(serializers.cleanup_metrics(report))
+    return json_response(200, serializers.cleanup(report)).with_audit(**serializers.cleanup_counts(report))
 
 
 def _has_time_left(remaining_ms: Callable[[], int], reserve_ms: int) -> Callable[[], bool]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ferry import wiring
-from ferry.downloads import download
+from ferry.downloads.download import download
 from ferry.http import downloads
-from ferry.http.answer import Response
-from ferry.http.app import create_app
 from ferry.http.bearer import READ_SCOPE, bearer_authenticator
 from ferry.http.request import Request
+from ferry.http.response import Response
+from ferry.http.router import create_app
 from ferry.http.tracing import with_tracing
 
 app = create_app(bearer_authenticator(wiring.token_verifier))

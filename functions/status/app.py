@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ferry import wiring
-from ferry.http import listings, views
-from ferry.http.answer import Response, json_response
-from ferry.http.app import create_app
+from ferry.files.list import list_files
+from ferry.http import queries, serializers
 from ferry.http.bearer import READ_SCOPE, bearer_authenticator
 from ferry.http.request import Request
+from ferry.http.response import Response, json_response
+from ferry.http.router import create_app
 from ferry.http.tracing import with_tracing
-from ferry.progress import list_uploads
-from ferry.uploads.files import list_files
+from ferry.status.snapshot import list_uploads
 
 app = create_app(bearer_authenticator(wiring.token_verifier))
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
@@ -18,21 +18,21 @@ lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 
 @app.protected("GET /status/{filename}", scope=READ_SCOPE)
 def get_status(request: Request, ns: str) -> Response:
-    return listings.status_response(wiring.services(), ns, request.filename(), request)
+    return queries.status_response(wiring.services(), ns, request.filename(), request)
 
 
 @app.protected("GET /status", scope=READ_SCOPE)
 def get_status_by_query_or_list(request: Request, ns: str) -> Response:
     name = request.optional_filename()
     if name is not None:
-        return listings.status_response(wiring.services(), ns, name, request)
-    wanted = listings.page_request(request, max_limit=listings.MAX_UPLOADS_PER_PAGE)
+        return queries.status_response(wiring.services(), ns, name, request)
+    wanted = queries.page_request(request, max_limit=queries.MAX_UPLOADS_PER_PAGE)
     found = list_uploads(wiring.services(), ns, wanted.cursor, wanted.limit)
-    return json_response(200, views.page("uploads", found, views.status))
+    return json_response(200, serializers.page("uploads", found, serializers.status))
 
 
 @app.protected("GET /files", scope=READ_SCOPE)
 def get_files(request: Request, ns: str) -> Response:
-    wanted = listings.page_request(request, max_limit=listings.MAX_FILES_PER_PAGE)
-    found = list_files(wiring.services(), ns, listings.name_prefix(request), wanted.cursor, wanted.limit)
-    return json_response(200, views.page("files", found, views.file))
+    wanted = queries.page_request(request, max_limit=queries.MAX_FILES_PER_PAGE)
+    found = list_files(wiring.services(), ns, queries.name_prefix(request), wanted.cursor, wanted.limit)
+    return json_response(200, serializers.page("files", found, serializers.file))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from ferry import wiring
-from ferry.http import uploads, views
-from ferry.http.answer import Response, empty_response, json_response
-from ferry.http.app import create_app
+from ferry.files.delete import delete_file as delete
+from ferry.http import serializers, uploads
 from ferry.http.bearer import WRITE_SCOPE, bearer_authenticator
 from ferry.http.request import Request
+from ferry.http.response import Response, empty_response, json_response
+from ferry.http.router import create_app
 from ferry.http.tracing import with_tracing
-from ferry.uploads import files
 from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import accept_chunk
 from ferry.uploads.complete import CompletionAccepted, complete
-from ferry.uploads.parts import presign_parts
+from ferry.uploads.presign import presign_parts
 from ferry.uploads.received import compute_received
 from ferry.uploads.start import start
 
@@ -25,11 +25,11 @@ lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 def start_upload(request: Request, ns: str) -> Response:
     engine = wiring.services()
     started = start(engine, ns, uploads.start_request(request))
-    limits = {"limits": views.limits(engine)}
+    limits = {"limits": serializers.limits(engine)}
     if started.file is not None:
-        return json_response(200, views.file(started.file) | limits)
+        return json_response(200, serializers.file(started.file) | limits)
     assert started.upload is not None
-    plan = views.upload_plan(started.upload, compute_received(started.upload, started.parts))
+    plan = serializers.upload_plan(started.upload, compute_received(started.upload, started.parts))
     answer = json_response(201 if started.created else 200, plan | limits)
     return answer.with_metrics(UploadsStarted=1) if started.created else answer
 
@@ -37,14 +37,14 @@ def start_upload(request: Request, ns: str) -> Response:
 @app.protected("POST /upload/chunk", scope=WRITE_SCOPE)
 def send_chunk(request: Request, ns: str) -> Response:
     chunk = uploads.chunk_request(request)
-    accepted = views.chunk(chunk.name, accept_chunk(wiring.services(), ns, chunk))
+    accepted = serializers.chunk(chunk.name, accept_chunk(wiring.services(), ns, chunk))
     return json_response(200, accepted).with_metrics(Chunks=1, ChunkBytes=len(chunk.body))
 
 
 @app.protected("POST /upload/parts", scope=WRITE_SCOPE)
 def sign_parts(request: Request, ns: str) -> Response:
     signed = presign_parts(wiring.services(), ns, uploads.parts_request(request))
-    answer = json_response(200, {"parts": [views.signed_part(part) for part in signed]})
+    answer = json_response(200, {"parts": [serializers.signed_part(part) for part in signed]})
     return answer.with_metrics(PartsSigned=len(signed))
 
 
@@ -55,9 +55,9 @@ def complete_upload(request: Request, ns: str) -> Response:
     result = complete(engine, ns, wanted)
     if isinstance(result, CompletionAccepted):
         return json_response(
-            202, views.completion_pending(wanted.name, result), {"Retry-After": str(result.retry_after_seconds)}
+            202, serializers.completion_pending(wanted.name, result), {"Retry-After": str(result.retry_after_seconds)}
         )
-    answer = json_response(200, views.file(result))
+    answer = json_response(200, serializers.file(result))
     # Repeated, it is the answer of an earlier completion.
     return answer.with_metrics(UploadsCompleted=1, FileBytes=result.size) if result.uploaded_at >= begun else answer
 
@@ -70,5 +70,5 @@ def cancel_upload(request: Request, ns: str) -> Response:
 
 @app.protected("DELETE /files/{filename}", "DELETE /files", scope=WRITE_SCOPE, audit_event="file.delete")
 def delete_file(request: Request, ns: str) -> Response:
-    files.delete_file(wiring.services(), ns, request.filename())
+    delete(wiring.services(), ns, request.filename())
     return empty_response()

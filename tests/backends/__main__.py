@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from local.errors import LocalError
-from sam.errors import SamError
+from dev.docker.errors import SamError
+from dev.local.errors import LocalError
 from tests.backends import servers
 from tests.backends.errors import BackendMissingError
 from tests.contract.conftest import DYNAMODB_LOCAL, LOCALSTACK, SEAWEEDFS, environment_variable

@@ -11,16 +11,17 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from dev.testing.aws_environment import DUMMY_ENVIRONMENT
+from dev.testing.template import create_bucket, create_table
 from ferry.aws.clock import wall_clock
-from ferry.aws.ledger import DynamoUploadRepository
 from ferry.aws.objects import S3ObjectStore
 from ferry.aws.session import AwsSession
-from ferry.engine import DAY_MS, NullCompletionQueue, Services
+from ferry.aws.upload_repository import DynamoUploadRepository
+from ferry.rules.durations import DAY_MS
+from ferry.services import NullCompletionQueue, Services
 from tests.backends import servers
-from tests.backends.rounds import RaceRound
-from tests.conftest import DUMMY
+from tests.backends.race_runner import RaceRound
 from tests.contract.conftest import DYNAMODB_LOCAL, SEAWEEDFS, environment_variable
-from tests.support.template import create_bucket, create_table
 
 INSTANCE_COUNT = 10
 OUTCOME_PROPERTY = "outcome of a race"
@@ -81,7 +82,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def instances(s3_endpoint: str, dynamodb_endpoint: str) -> Iterator[Sequence[Services]]:
     """Function copies, which share nothing but one table and one bucket."""
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in DUMMY.items():
+        for name, value in DUMMY_ENVIRONMENT.items():
             environment.setenv(name, value)
         sessions = [AwsSession({"s3": s3_endpoint, "dynamodb": dynamodb_endpoint}) for _ in range(INSTANCE_COUNT)]
         table, bucket = f"races-{uuid.uuid4().hex}", f"races-{uuid.uuid4().hex}"

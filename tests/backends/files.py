@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ferry.engine import Services
-from ferry.grid import KIB
-from ferry.model import File
-from ferry.progress import StatusReport, UploadStatus, get_status
+from dev.fakes.object_store import StoreResponse
+from ferry.model.files import File
+from ferry.rules.layout import KIB
+from ferry.services import Services
+from ferry.status.snapshot import StatusReport, UploadStatus, get_status
 from ferry.uploads.chunk import ChunkAccepted, ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, CompletionAccepted, complete
-from ferry.uploads.parts import PartsRequest, PresignedPart, presign_parts
+from ferry.uploads.presign import PartsRequest, PresignedPart, presign_parts
 from ferry.uploads.start import StartRequest, StartResult, start
 from tests.contract.sending import send_over_http
-from tests.fakes.objects import StoreResponse
 
 NS = "races"
 MAX_COMPLETE_ATTEMPTS = 40
@@ -31,7 +31,7 @@ def sha256(body: bytes) -> str:
 
 @dataclass
 class RaceClient:
-    """A client with one file; like `tests.support.world.Client`, but it may be several at once."""
+    """A client with one file; like `tests.support.in_memory_service.Client`, but it may be several at once."""
 
     name: str
     body: bytes

@@ -9,11 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from local.sockets import HOST
+from dev.local.tcp_ports import HOST
 from tests.backends.errors import BackendMissingError
 
 ROOT = Path(__file__).parents[2]
-LOCK = ROOT / "requirements-localstack.txt"
+LOCK = ROOT / "requirements/localstack.txt"
 CACHE_FOLDER = ROOT / "build" / "localstack"
 PYTHON = "3.13"
 """It runs on no older one."""

@@ -11,21 +11,21 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from local import objects, sockets
-from local.children import die_with_parent_command
-from sam.children import managed_process, wait_for
+from dev.docker.processes import managed_process, wait_for
+from dev.local import s3_server, tcp_ports
+from dev.local.processes import die_with_parent_command
+from dev.testing.aws_environment import DUMMY_ENVIRONMENT
+from dev.testing.template import create_bucket, create_table
 from tests.backends import emulator, localstack
-from tests.conftest import DUMMY
-from tests.support.template import create_bucket, create_table
 
 READY_TIMEOUT_SECONDS = 90.0
 WARMUP_NAME = "warm-up"
 """A first request takes a server longer than Ferry's clients wait."""
 
-CREDENTIALS = {name: DUMMY[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+CREDENTIALS = {name: DUMMY_ENVIRONMENT[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
 
 CLIENT_OPTIONS: dict[str, Any] = {
-    "region_name": DUMMY["AWS_REGION"],
+    "region_name": DUMMY_ENVIRONMENT["AWS_REGION"],
     "aws_access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],
     "aws_secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
     "config": Config(read_timeout=READY_TIMEOUT_SECONDS, retries={"total_max_attempts": 1}),
@@ -36,10 +36,10 @@ CLIENT_OPTIONS: dict[str, Any] = {
 def seaweedfs(folder: Path) -> Iterator[str]:
     """S3 as SeaweedFS has it: the address."""
     services = ("s3", "master", "volume", "filer", "admin")
-    ports = dict(zip(services, sockets.free_port_pairs(len(services), ()), strict=True))
+    ports = dict(zip(services, tcp_ports.free_port_pairs(len(services), ()), strict=True))
     data = folder / "seaweedfs"
     data.mkdir(parents=True)
-    command = [str(objects.find_binary()), "mini", *objects.server_options(data, ports)]
+    command = [str(s3_server.find_binary()), "mini", *s3_server.server_options(data, ports)]
     env = {"PATH": "/usr/bin:/bin", "HOME": str(data), **CREDENTIALS}
     with _serving("SeaweedFS", command, env, ports["s3"], folder) as address:
         s3 = boto3.client("s3", endpoint_url=address, **CLIENT_OPTIONS)
@@ -51,7 +51,7 @@ def seaweedfs(folder: Path) -> Iterator[str]:
 @contextmanager
 def dynamodb_local(folder: Path) -> Iterator[str]:
     """DynamoDB Local: the address."""
-    [port] = sockets.free_ports(1)
+    [port] = tcp_ports.free_ports(1)
     command, env = emulator.command(port), emulator.environment()
     with _serving("DynamoDB Local", command, env, port, folder) as address:
         create_table(boto3.client("dynamodb", endpoint_url=address, **CLIENT_OPTIONS), "MetadataTable", WARMUP_NAME)
@@ -61,7 +61,7 @@ def dynamodb_local(folder: Path) -> Iterator[str]:
 @contextmanager
 def localstack_s3(folder: Path) -> Iterator[str]:
     """S3 as LocalStack has it: the address."""
-    [port] = sockets.free_ports(1)
+    [port] = tcp_ports.free_ports(1)
     home = folder / "localstack"
     home.mkdir()
     command, env = localstack.command(), localstack.environment(home, port)
@@ -74,6 +74,6 @@ def _serving(name: str, command: Sequence[str], env: Mapping[str, str], port: in
     log = folder / f"{name}.log"
     with managed_process(die_with_parent_command(command, parent_pid=os.getpid()), env=env, log_path=log) as process:
         wait_for(
-            lambda: not sockets.is_free(port), process, name=name, log_path=log, timeout_seconds=READY_TIMEOUT_SECONDS
+            lambda: not tcp_ports.is_free(port), process, name=name, log_path=log, timeout_seconds=READY_TIMEOUT_SECONDS
         )
-        yield f"http://{sockets.HOST}:{port}"
+        yield f"http://{tcp_ports.HOST}:{port}"

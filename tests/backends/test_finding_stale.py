@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dev.fakes.clock import START, SettableClock
 from ferry.aws.expressions import encode_row
-from ferry.aws.ledger import DynamoUploadRepository
-from ferry.aws.ledger_rows import record_to_row
+from ferry.aws.metadata_rows import record_to_row
 from ferry.aws.session import AwsSession
+from ferry.aws.upload_repository import DynamoUploadRepository
 from ferry.cleanup.sweep import PAGE_SIZE
-from ferry.model import CleanupTask, CleanupTaskKind
-from tests.contract.rows import make_record
-from tests.fakes.clock import START, SettableClock
+from ferry.model.cleanup import CleanupTask, CleanupTaskKind
+from tests.contract.factories import make_record
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -11,16 +11,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ferry.digests import combine_crc32c_all, crc32c
-from ferry.engine import Services
-from ferry.grid import MIB, MIN_PART_BYTES
-from ferry.model import File
-from ferry.progress import get_status
+from dev.fakes.faults import CallLog, with_faults
+from ferry.model.files import File
+from ferry.rules.digests import combine_crc32c_all, crc32c
+from ferry.rules.layout import MIB, MIN_PART_BYTES
+from ferry.services import Services
+from ferry.status.snapshot import get_status
 from ferry.uploads.complete import CompleteRequest, complete
-from ferry.uploads.parts import PartsRequest, PresignedPart, presign_parts
+from ferry.uploads.presign import PartsRequest, PresignedPart, presign_parts
 from ferry.uploads.start import StartRequest, start
 from tests.backends.files import NS, put_presigned
-from tests.fakes.faults import CallLog, with_faults
 
 CONNECTIONS = 4
 READ_SIZE_BYTES = 4 * MIB
@@ -55,7 +55,7 @@ def test_presigned_upload_many_parts_completes(
     instances: Sequence[Services], monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
 ) -> None:
     """Each once, from four connections: the file is they in their order, and its own calls do not grow with them."""
-    monkeypatch.setattr("ferry.grid.DEFAULT_PART_BYTES", MIN_PART_BYTES)
+    monkeypatch.setattr("ferry.rules.layout.DEFAULT_PART_BYTES", MIN_PART_BYTES)
     count = pytestconfig.getoption("parts")
     log = CallLog()
     engine = replace(

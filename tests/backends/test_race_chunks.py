@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from functools import partial
 
-from ferry.engine import Services
-from ferry.grid import KIB, MIB
-from ferry.progress import UploadStatus
+from ferry.rules.layout import KIB, MIB
+from ferry.services import Services
+from ferry.status.snapshot import UploadStatus
 from ferry.uploads.chunk import ChunkAccepted
 from tests.backends.files import OTHER_SEED_OFFSET, RaceClient, assert_current_file
-from tests.backends.rounds import RaceOperation, RaceRound
+from tests.backends.race_runner import RaceOperation, RaceRound
 
 SENDERS = 8
 

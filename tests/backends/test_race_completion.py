@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from dev.fakes.object_store import StoreResponse
 from ferry.cleanup import CleanupReport, clean_namespace, sweep_due_tasks
-from ferry.engine import Services
-from ferry.grid import KIB, MIB
-from ferry.model import File
-from ferry.progress import UploadStatus
+from ferry.model.files import File
+from ferry.rules.layout import KIB, MIB
+from ferry.services import Services
+from ferry.status.snapshot import UploadStatus
 from ferry.uploads.cancel import cancel
 from tests.backends.files import (
     NS,
@@ -25,8 +26,7 @@ from tests.backends.files import (
     remaining_in_s3,
     sha256,
 )
-from tests.backends.rounds import RaceOperation, RaceOutcome, RaceRound
-from tests.fakes.objects import StoreResponse
+from tests.backends.race_runner import RaceOperation, RaceOutcome, RaceRound
 
 CALLS_PER_COMPLETION = 9
 """About as many as a completion makes."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from ferry.engine import Services
-from ferry.grid import KIB
-from ferry.model import File
+from ferry.model.files import File
+from ferry.rules.layout import KIB
+from ferry.services import Services
 from tests.backends.files import NS, RaceClient, assert_current_file, remaining_in_s3
-from tests.backends.rounds import RaceOperation, RaceRound
+from tests.backends.race_runner import RaceOperation, RaceRound
 
 CLIENT_COUNT = 4
 

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from dev.local import tcp_ports
 from ferry.aws.session import AwsSession
-from local import sockets
 
 
 def non_loopback_addresses() -> list[str]:
@@ -26,7 +26,7 @@ def test_servers_listen_on_loopback_only(server: str, request: pytest.FixtureReq
     """They listen on the loopback interface alone."""
     port = urlsplit(request.getfixturevalue(server)).port
     assert port
-    assert not sockets.is_free(port)
+    assert not tcp_ports.is_free(port)
     for address in non_loopback_addresses():
         with pytest.raises(ConnectionRefusedError), socket.create_connection((address, port), timeout=5):
             pass

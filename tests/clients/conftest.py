@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from local.api import FerryClient, expect, put_part
-from local.launch import LocalService, find_processes
+from dev.local.client import FerryClient, expect, put_part
+from dev.local.launcher import LocalService, find_processes
 from tests.clients.manual import runnable_blocks
 from tests.clients.proxy import BreakableProxy
 from tests.e2e.clients import MIB, log_in_as
 
 NAME = "big.bin"
-"""As docs/downloads.md has it."""
+"""As docs/download-guide.md has it."""
 
 LARGE_SIZE_BYTES = 200 * MIB + 12_345
 SMALL_SIZE_BYTES = 24 * MIB + 5

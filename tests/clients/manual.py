@@ -1,11 +1,11 @@
-"""The commands of docs/downloads.md, as a reader would copy them."""
+"""The commands of docs/download-guide.md, as a reader would copy them."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
 
-from local.launch import ROOT
+from dev.paths import ROOT
 
 _BLOCK = re.compile(r"<!-- run: (?P<title>.+?) -->\n```\w+\n(?P<code>.+?)```", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Headless Chromium, with a page of another origin, by the function of docs/downloads.md."""
+"""Headless Chromium, with a page of another origin, by the function of docs/download-guide.md."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""curl, wget and aria2, by the commands of docs/downloads.md."""
+"""curl, wget and aria2, by the commands of docs/download-guide.md."""
 
 from __future__ import annotations
 
 import pytest
 
-from local.api import fetch
+from dev.local.client import fetch
 from tests.clients.conftest import LARGE_SIZE_BYTES, NAME, SMALL_SIZE_BYTES, DownloadHarness, sha256_of
 
 CLIENTS = ["curl", "wget", "aria2"]

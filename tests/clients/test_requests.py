@@ -1,4 +1,4 @@
-"""Python's requests, by the function of docs/downloads.md."""
+"""Python's requests, by the function of docs/download-guide.md."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def download(harness: DownloadHarness, monkeypatch: pytest.MonkeyPatch) -> Downl
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     found: dict[str, Any] = {}
-    exec(compile(runnable_blocks()["requests"], "docs/downloads.md", "exec"), found)  # noqa: S102 - it is what is tested
+    exec(compile(runnable_blocks()["requests"], "docs/download-guide.md", "exec"), found)  # noqa: S102 - it is what is tested
     url = f"{harness.client.base_url}/download/{NAME}"
     return lambda: cast(None, found["download"](url, harness.client.token, str(harness.work_folder / NAME)))
 

@@ -20,18 +20,19 @@ from functools import cache
 import pytest
 from moto import mock_aws
 
-from ferry.aws.ledger import DynamoUploadRepository
+from dev.fakes.clock import START, SettableClock
+from dev.fakes.object_store import MemoryObjectStore
+from dev.fakes.permits import MemoryPermitPool
+from dev.fakes.upload_repository import MemoryUploadRepository
+from dev.testing.template import create_bucket, create_table
 from ferry.aws.objects import S3ObjectStore
-from ferry.aws.seats import DynamoPermitPool
+from ferry.aws.permits import DynamoPermitPool
 from ferry.aws.session import AwsSession
-from ferry.outbound import PermitPool
-from ferry.ports import ObjectStore, UploadRepository
+from ferry.aws.upload_repository import DynamoUploadRepository
+from ferry.ports.object_store import ObjectStore
+from ferry.ports.permit_pool import PermitPool
+from ferry.ports.upload_repository import UploadRepository
 from tests.contract.sending import Sender, make_fake_sender, send_over_http
-from tests.fakes.clock import START, SettableClock
-from tests.fakes.ledger import MemoryUploadRepository
-from tests.fakes.objects import MemoryObjectStore
-from tests.fakes.seats import MemoryPermitPool
-from tests.support.template import create_bucket, create_table
 
 MEMORY, MOTO = "memory", "moto"
 SEAWEEDFS, LOCALSTACK, DYNAMODB_LOCAL = "seaweedfs", "localstack", "dynamodb-local"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import random
 
-from ferry.digests import combine_crc32c, crc32c
-from ferry.grid import MIN_PART_BYTES
-from ferry.model import StoredObject, StoredPart
-from ferry.ports import ObjectStore
+from ferry.model.objects import StoredObject, StoredPart
+from ferry.ports.object_store import ObjectStore
+from ferry.rules.digests import combine_crc32c, crc32c
+from ferry.rules.layout import MIN_PART_BYTES
 
 KEY = "o/0123456789abcdef0123456789abcdef"
 FIRST_PART = random.Random(1).randbytes(MIN_PART_BYTES)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
-from tests.fakes.objects import MemoryObjectStore, StoreResponse
+from dev.fakes.object_store import MemoryObjectStore, StoreResponse
 
 Sender = Callable[[str, str, bytes, Mapping[str, str]], StoreResponse]
 """Method, URL, body and headers to the store's answer."""

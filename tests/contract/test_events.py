@@ -11,14 +11,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from ferry.aws.events import SOURCE, EventBridgePublisher, event_detail
+from dev.fakes.clock import START, SettableClock
+from dev.fakes.event_publisher import MemoryEventPublisher
+from ferry.aws.event_publisher import SOURCE, EventBridgePublisher, event_detail
 from ferry.aws.session import AwsSession
-from ferry.model import Event, EventKind
-from ferry.outbound import EventPublisher
-from tests.contract.rows import NAME, NS, OTHER_ID, UPLOAD_ID, make_file
-from tests.fakes.clock import START, SettableClock
-from tests.fakes.events import MemoryEventPublisher
-from tests.support.schema import assert_valid_detail
+from ferry.model.events import Event, EventKind
+from ferry.ports.event_publisher import EventPublisher
+from tests.contract.factories import NAME, NS, OTHER_ID, UPLOAD_ID, make_file
+from dev.testing.event_schema import assert_valid_detail
 
 STARTED = Event(EventKind.STARTED, START + 7, NS, NAME, UPLOAD_ID, 20_971_520)
 COMPLETED = replace(STARTED, kind=EventKind.COMPLETED, file=make_file(), replaced_upload_id=OTHER_ID)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ferry.digests import crc32c
-from ferry.ports import ObjectStore
+from ferry.ports.object_store import ObjectStore
+from ferry.rules.digests import crc32c
 from tests.contract.conftest import LOCALSTACK, MEMORY, SEAWEEDFS
 
 KEY = "o/0123456789abcdef0123456789abcdef"

@@ -7,10 +7,11 @@ from functools import partial
 
 import pytest
 
-from ferry.digests import crc32c
 from ferry.errors import InvalidField
-from ferry.ports import ObjectStore, Page
-from tests.contract.test_ledger_listings import collect_pages
+from ferry.ports.object_store import ObjectStore
+from ferry.ports.types import Page
+from ferry.rules.digests import crc32c
+from tests.contract.test_upload_repository_listings import collect_pages
 
 IDS = [f"{number:032x}" for number in range(7)]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ferry.conditions import format_http_date
-from ferry.digests import crc32c
-from ferry.ports import MultipartUploadNotFound
+from ferry.ports.errors import MultipartUploadNotFound
+from ferry.rules.conditions import format_http_date
+from ferry.rules.digests import crc32c
 from tests.contract.conftest import LOCALSTACK, MEMORY, SEAWEEDFS, StoreFixture
 from tests.contract.samples import (
     FIRST_PART,

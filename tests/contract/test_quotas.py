@@ -6,12 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from ferry.aws.ledger import DynamoUploadRepository
-from ferry.aws.quotas import DynamoQuotaStore
-from ferry.model import File, Quota, Upload, UploadState
-from ferry.ports import ConcurrentUpdate, UploadRepository
-from ferry.quotas import QuotaStore
-from tests.contract.rows import (
+from admin.quota_store import DynamoQuotaStore
+from admin.recount import QuotaStore
+from dev.fakes.clock import START
+from dev.fakes.quotas import MemoryQuotaStore
+from dev.fakes.upload_repository import MemoryUploadRepository
+from ferry.aws.upload_repository import DynamoUploadRepository
+from ferry.model.files import File
+from ferry.model.quotas import Quota
+from ferry.model.uploads import Upload, UploadState
+from ferry.ports.errors import ConcurrentUpdate
+from ferry.ports.upload_repository import UploadRepository
+from tests.contract.factories import (
     NAME,
     NS,
     OTHER_ID,
@@ -25,9 +31,6 @@ from tests.contract.rows import (
     open_upload,
     read_upload,
 )
-from tests.fakes.clock import START
-from tests.fakes.ledger import MemoryUploadRepository
-from tests.fakes.quotas import MemoryQuotaStore
 
 SIZE = make_record().layout.size
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import boto3
 
-from local.api import ApiResponse, FerryClient, expect
+from dev.local.client import ApiResponse, FerryClient, expect
 
 MIB = 1024 * 1024
 CHUNK_BYTES = 4 * MIB

@@ -16,13 +16,13 @@ from uuid import uuid4
 
 import pytest
 
-from local.api import FerryClient
-from local.emulator import CALLS_FILE_NAME
-from local.launch import LocalService, find_processes
+from dev.local.client import FerryClient
+from dev.local.emulator import CALLS_FILE_NAME
+from dev.local.launcher import LocalService, find_processes
 from tests.e2e.clients import AttachedService, ServiceUnderTest, log_in_as
-from tests.e2e.differences import KNOWN_DIFFERENCES
+from tests.e2e.known_differences import KNOWN_DIFFERENCES
 from tests.support.calls import denied_calls, read_recorded_calls
-from tests.support.leaks import SecretRecorder, find_leaks, read_output, record_http
+from tests.support.secret_recorder import SecretRecorder, find_leaks, read_output, record_http
 
 MAX_INSTANCES = 4
 """Of each function at most, so that it takes few requests to be too many."""

@@ -11,10 +11,11 @@ from typing import Any
 import jwt
 import pytest
 
-from local.api import FerryClient, UnexpectedResponseError
-from local.launch import ROOT, LocalService
+from dev.local.client import FerryClient, UnexpectedResponseError
+from dev.local.launcher import LocalService
+from dev.paths import ROOT
 from tests.e2e.clients import upload_file, wait_until
-from tests.support.leaks import read_output
+from tests.support.secret_recorder import read_output
 
 
 @pytest.fixture(scope="module")

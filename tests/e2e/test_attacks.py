@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import google_crc32c
 import pytest
 
-from local.api import OCTET_STREAM, ApiResponse, FerryClient, crc32c_checksum, fetch, put_part
-from local.launch import LocalService
+from dev.local.client import OCTET_STREAM, ApiResponse, FerryClient, crc32c_checksum, fetch, put_part
+from dev.local.launcher import LocalService
 from tests.e2e.clients import MIB, log_in_as, problem_code, random_bytes, upload_file, wait_until
 
 PART_BODY = random_bytes(8 * MIB, seed=21)

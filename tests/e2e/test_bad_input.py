@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local.api import OCTET_STREAM, FerryClient, quote_filename
+from dev.local.client import OCTET_STREAM, FerryClient, quote_filename
 from tests.e2e.clients import CHUNK_BYTES, problem_code, random_bytes
 from tests.e2e.conftest import MAX_INSTANCES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.api import FerryClient, fetch
+from dev.local.client import FerryClient, fetch
 from tests.e2e.clients import MIB, random_bytes
 
 ORIGINS = ["null", "http://localhost:5173", "http://127.0.0.1", "https://app.localhost:8443", "http://[::1]:8080"]

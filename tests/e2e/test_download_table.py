@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from local.api import ApiResponse, FerryClient, fetch, open_url
+from dev.local.client import ApiResponse, FerryClient, fetch, open_url
 from tests.e2e.clients import MIB, random_bytes, upload_file
 from tests.support.requests_table import CASES, EMPTY_FILE_CASES, GET, OTHER_ETAG, RequestCase, cases_for_file
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.api import FerryClient, fetch, quote_filename
+from dev.local.client import FerryClient, fetch, quote_filename
 from tests.e2e.clients import MIB, problem_code, random_bytes, upload_file
 
 SMALL = random_bytes(100_000, seed=6)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from local.api import FerryClient, expect
-from local.launch import LocalService
+from dev.local.client import FerryClient, expect
+from dev.local.launcher import LocalService
 from tests.e2e.clients import random_bytes, upload_file, wait_until
-from tests.support.schema import assert_valid_detail
+from dev.testing.event_schema import assert_valid_detail
 
 
 def events_for(service: LocalService, name: str) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from local.api import FerryClient, fetch, quote_filename
+from dev.local.client import FerryClient, fetch, quote_filename
 from tests.e2e.clients import problem_code, random_bytes, upload_file
 
 UNUSUAL_NAMES = [

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local.launch import ROOT, LocalService
+from dev.local.launcher import LocalService
+from dev.paths import ROOT
 
 FILE_SIZE_BYTES = 40_000_003
 """Smaller than the README's own 300 MB, which takes the same way."""

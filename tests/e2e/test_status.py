@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from local.api import FerryClient, expect, put_part, quote_filename
+from dev.local.client import FerryClient, expect, put_part, quote_filename
 from tests.e2e.clients import CHUNK_BYTES, MIB, chunk_body, problem_code, random_bytes, send_chunks, upload_file
 
 FIELDS = {

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 
-from local.api import ApiResponse, FerryClient
-from local.launch import LocalService
+from dev.local.client import ApiResponse, FerryClient
+from dev.local.launcher import LocalService
 
 FORM = "application/x-www-form-urlencoded"
 

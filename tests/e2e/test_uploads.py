@@ -7,8 +7,8 @@ import hashlib
 
 import google_crc32c
 
-from local.api import FerryClient, crc32c_checksum, put_part, quote_filename
-from local.launch import LocalService
+from dev.local.client import FerryClient, crc32c_checksum, put_part, quote_filename
+from dev.local.launcher import LocalService
 from tests.e2e.clients import (
     CHUNK_BYTES,
     MIB,

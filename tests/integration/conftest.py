@@ -9,8 +9,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from dev.testing.template import create_bucket, create_table, resource_properties
 from tests.integration.stack import Stack, clear_wiring_caches
-from tests.support.template import create_bucket, create_table, resource_properties
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",

@@ -16,7 +16,7 @@ from typing import Any
 import jsonschema
 
 from ferry import wiring
-from ferry.trust import Client
+from ferry.model.auth import Client
 from tests.integration.events import REQUEST_ID, build_event
 from tests.support.calls import CallWatcher
 

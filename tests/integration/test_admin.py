@@ -14,11 +14,11 @@ from botocore.exceptions import ClientError
 
 from admin import clients, keys, kms
 from admin.cli import COMMAND_MODULES, build_parser, main
-from admin.registry import AdminContext
-from admin.table import DynamoAdminStore, server_clock
+from admin.ports import AdminContext
+from admin.store import DynamoAdminStore, server_clock
+from dev.fakes.clock import SettableClock
 from ferry.aws.clock import wall_clock
 from ferry.aws.kms import KmsSigner
-from tests.fakes.clock import SettableClock
 from tests.integration.stack import Stack
 
 STACKS: dict[str, dict[str, Any]] = {

@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from ferry import __version__, wiring
-from ferry.trust import Client
+from ferry.model.auth import Client
 from tests.integration.events import build_event
 from tests.integration.stack import READ, WRITE, Stack, openapi_document, to_result
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ferry import wiring
-from ferry.aws.worker import LambdaCompletionQueue
+from ferry.aws.completion_queue import LambdaCompletionQueue
 from ferry.http import metrics
-from ferry.model import CurrentUpload
+from ferry.model.uploads import CurrentUpload
 from tests.integration.stack import ROOT, Stack
 from tests.integration.test_telemetry import metric_lines
 from tests.unit.aws.scripted import ScriptedClient

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.endpoint import Endpoint
 
-from ferry.downloads import MAX_INLINE_BYTES
+from ferry.downloads.download import MAX_INLINE_BYTES
 from tests.integration.stack import Result, Stack
 from tests.support.requests_table import CASES, EMPTY_FILE_CASES, GET, FileRequestCase, RequestCase, cases_for_file
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sam.invoke import EVENTS_FOLDER, INVOCATION_CASES, TOKEN_PLACEHOLDER, InvocationCase
+from dev.docker.invoke import EVENTS_FOLDER, INVOCATION_CASES, PLACEHOLDER_HEADER, InvocationCase
+from dev.testing.template import TEMPLATE
 from tests.integration.events import build_event
 from tests.integration.stack import Stack
-from tests.support.template import TEMPLATE
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def test_sample_event_gets_expected_response(stack: Stack, case: InvocationCase)
     text = (
         (EVENTS_FOLDER / f"{case.event}.json")
         .read_text(encoding="utf-8")
-        .replace(TOKEN_PLACEHOLDER, f"Bearer {stack.token()}")
+        .replace(PLACEHOLDER_HEADER, f"Bearer {stack.token()}")
     )
     answer = stack.invoke(case.function.removesuffix("Function").lower(), json.loads(text))
     assert answer.get("statusCode") == case.status

@@ -13,7 +13,7 @@ from itertools import groupby
 
 import pytest
 
-from local.recorder.sitecustomize import RequiredPermission
+from dev.local.call_recorder.sitecustomize import RequiredPermission
 from tests.integration.conftest import new_stack
 from tests.integration.stack import Stack
 from tests.support.calls import FunctionCall, denied_calls

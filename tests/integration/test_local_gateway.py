@@ -7,13 +7,13 @@ import json
 
 import pytest
 
-from local import limits
-from local.answers import GatewayResponse
-from local.events import GatewayRequest
-from local.gateway import Gateway
-from local.pool import FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
-from local.routing import Route
-from local.stack import CorsRules
+from dev.local import limits
+from dev.local.apigw_event import GatewayRequest
+from dev.local.gateway import Gateway
+from dev.local.lambda_response import GatewayResponse
+from dev.local.pool import FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
+from dev.local.routing import Route
+from dev.local.stack import CorsRules
 
 RULES = CorsRules(
     ("https://app.example",), ("GET", "POST"), ("authorization",), ("etag",), 600, allow_credentials=False

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from local.pool import FunctionError, InstanceCrashedError, InstancePool, InvocationTimeoutError, ThrottledError
+from dev.local.pool import FunctionError, InstanceCrashedError, InstancePool, InvocationTimeoutError, ThrottledError
 
 
 class FakeInstance:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from admin.quota_store import DynamoQuotaStore
 from ferry import wiring
-from ferry.aws.quotas import DynamoQuotaStore
 from tests.integration.stack import WRITE, Stack
 
 

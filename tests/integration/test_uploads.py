@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ferry.digests import crc32c, crc32c_to_base64
+from ferry.rules.digests import crc32c, crc32c_to_base64
 from tests.integration.stack import Result, Stack
 
 OCTET_STREAM_HEADERS = {"content-type": "application/octet-stream"}

@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local.recorder.sitecustomize import RequiredPermission, record_session
-from local.template import load_template
+from dev.local.call_recorder.sitecustomize import RequiredPermission, record_session
+from dev.local.template import load_template
+from dev.testing.template import TEMPLATE
 from tests.support.policies import Grant, grants
-from tests.support.template import TEMPLATE
 
 if TYPE_CHECKING:
     from botocore.session import Session

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fakes.faults import Call, FaultPlan, FaultStep
+from dev.fakes.faults import Call, FaultPlan, FaultStep
 
 
 class SequentialExecutor:

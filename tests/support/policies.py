@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
-from local.stack import PSEUDO_PARAMETERS
-from local.template import Template, load_template
-from tests.support.template import TEMPLATE
+from dev.local.stack import PSEUDO_PARAMETERS
+from dev.local.template import Template, load_template
+from dev.testing.template import TEMPLATE
 
 LEADING_KEYS = "dynamodb:LeadingKeys"
 KMS_ARN_PREFIX = f"arn:aws:kms:{PSEUDO_PARAMETERS['AWS::Region']}:{PSEUDO_PARAMETERS['AWS::AccountId']}:"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
-from tests.fakes.faults import Call, FaultPlan, FaultStep
+from dev.fakes.faults import Call, FaultPlan, FaultStep
 
 STEP_TIMEOUT_SECONDS = 60
 """Seconds after which a player that neither calls nor ends is given up."""

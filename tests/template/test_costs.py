@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench import costs
+from dev.bench import cost_page
 
 
 def test_costs_page_is_up_to_date(root: Path) -> None:
     """After a change of what an operation calls, `make docs-costs` writes it anew."""
-    assert costs.render_page() == (root / "docs" / "costs.md").read_text(encoding="utf-8")
+    assert cost_page.render_page() == (root / "docs" / "costs.md").read_text(encoding="utf-8")
 
 
 def test_costs_plot_is_up_to_date(root: Path) -> None:
     """It tells in its description which figures it was drawn from."""
-    assert costs.figures_line() in (root / "docs" / "costs.svg").read_text(encoding="utf-8")
+    assert cost_page.figures_line() in (root / "docs" / "costs.svg").read_text(encoding="utf-8")

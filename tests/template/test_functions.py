@@ -10,10 +10,10 @@ import pytest
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 
 from ferry.aws.session import INVOKE_TIMEOUT_SECONDS
-from ferry.engine import SECOND_MS
-from ferry.http.listings import MAX_WAIT_SECONDS
+from ferry.http.queries import MAX_WAIT_SECONDS
+from ferry.rules.durations import SECOND_MS
+from ferry.uploads.build_object import COMPLETE_CALL_GRACE_MS
 from ferry.uploads.complete import WAIT_FOR_LEASE_SECONDS
-from ferry.uploads.making import COMPLETE_CALL_GRACE_MS
 
 
 def test_long_poll_fits_function_timeout(functions: dict[str, Any]) -> None:

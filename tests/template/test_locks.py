@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 RUNTIME_LOCK = Path("layers/common/requirements.txt")
-DEV_LOCK = Path("requirements-dev.txt")
-BENCH_LOCK = Path("requirements-bench.txt")
-LOCALSTACK_LOCK = Path("requirements-localstack.txt")
-CHECKOV_LOCK = Path("requirements-checkov.txt")
+DEV_LOCK = Path("requirements/dev.txt")
+BENCH_LOCK = Path("requirements/bench.txt")
+LOCALSTACK_LOCK = Path("requirements/localstack.txt")
+CHECKOV_LOCK = Path("requirements/checkov.txt")
 PIN_PATTERN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(\[[^]]*])?==(?P<version>[^ ;]+)( ; (?P<marker>.+?))? \\$")
 HASH_PATTERN = re.compile(r"^ {4}--hash=sha256:[0-9a-f]{64}( \\)?$")
 

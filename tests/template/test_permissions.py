@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from admin import kms
-from local.stack import PSEUDO_PARAMETERS
+from dev.local.stack import PSEUDO_PARAMETERS
 from tests.support.policies import Grant, grants
 
 KEY_SET_PARTITION = ("KEY_SET",)

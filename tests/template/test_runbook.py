@@ -1,4 +1,4 @@
-"""The commands of docs/operating.md: what AWS's own descriptions, SAM CLI and the template know of them.
+"""The commands of docs/operations.md: what AWS's own descriptions, SAM CLI and the template know of them.
 
 The AWS CLI derives its commands and options from the same descriptions that botocore has. That a command does what the
 page says is not shown here.
@@ -18,7 +18,7 @@ import pytest
 from botocore import xform_name
 
 ROOT = Path(__file__).parents[2]
-RUNBOOK = (ROOT / "docs/operating.md").read_text(encoding="utf-8")
+RUNBOOK = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 GLOBAL_OPTIONS = {"query", "output", "region", "cli-binary-format"}
 """Options of the AWS CLI itself."""
 UNCHECKED_SERVICES = {"s3"}

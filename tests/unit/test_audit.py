@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tools.audit import first_upload_time, iter_pins
+from dev.dependency_audit import first_upload_time, iter_pins
 
 HASH_OPTION = "--hash=sha256:" + "0" * 64
 LOCK_TEXT = f"""\

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferry.conditions import (
+from ferry.rules.conditions import (
     Conditions,
     PreconditionResult,
     Validators,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ferry.disposition import attachment
 from ferry.errors import InvalidFilename
-from ferry.names import normalise_filename
+from ferry.rules.disposition import attachment
+from ferry.rules.filenames import normalise_filename
 
 CASES = [
     ("6266-5", "a.txt", "a.txt", "a.txt"),

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from ferry.conditions import Conditions
-from ferry.digests import crc32c
-from ferry.downloads import MAX_INLINE_BYTES, DownloadRequest, DownloadResponse, ResponseKind, download
-from ferry.engine import NullCompletionQueue, Services
+from dev.fakes.clock import START, SettableClock
+from dev.fakes.faults import CallLog, Fault, FaultPlan, with_faults
+from dev.fakes.object_store import MemoryObjectStore
+from dev.fakes.upload_repository import MemoryUploadRepository
+from ferry.downloads.download import MAX_INLINE_BYTES, DownloadRequest, DownloadResponse, ResponseKind, download
 from ferry.errors import BackendUnavailable, FerryError, FileNotFound, PreconditionFailed, RangeNotSatisfiable
-from ferry.model import File
-from tests.fakes.clock import START, SettableClock
-from tests.fakes.faults import CallLog, Fault, FaultPlan, with_faults
-from tests.fakes.ledger import MemoryUploadRepository
-from tests.fakes.objects import MemoryObjectStore
+from ferry.model.files import File
+from ferry.rules.conditions import Conditions
+from ferry.rules.digests import crc32c
+from ferry.services import NullCompletionQueue, Services
 
 NS = "ns"
 NAME = 'ein "Straße".html'

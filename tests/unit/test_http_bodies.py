@@ -6,12 +6,12 @@ import base64
 
 import pytest
 
-from ferry.digests import Digest
 from ferry.errors import ChecksumUnsupported, FerryError, InvalidField, MalformedBody
 from ferry.http import bodies
 from ferry.http.checksums import parse_chunk_digest, parse_content_digest, parse_crc32c
-from ferry.http.refusals import BodyTooLarge, UnsupportedMediaType
 from ferry.http.request import Request
+from ferry.http.request_errors import BodyTooLarge, UnsupportedMediaType
+from ferry.rules.digests import Digest
 
 
 def request(body: bytes | str, *, encoded: bool = False, **headers: str) -> Request:

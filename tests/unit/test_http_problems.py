@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from ferry import errors
-from ferry.http import refusals
+from ferry.http import request_errors
 from ferry.http.problems import problem_response, status_of
-from ferry.times import format_rfc3339
+from ferry.rules.timestamps import format_rfc3339
 
 
 def error_classes(base: type[errors.FerryError] = errors.FerryError) -> Iterator[type[errors.FerryError]]:
@@ -28,13 +28,13 @@ def error_classes(base: type[errors.FerryError] = errors.FerryError) -> Iterator
         (errors.InvalidToken, 401),
         (errors.InsufficientScope, 403),
         (errors.UploadNotFound, 404),
-        (refusals.RouteNotFound, 404),
+        (request_errors.RouteNotFound, 404),
         (errors.ChunkConflict, 409),
         (errors.UploadCancelled, 410),
         (errors.PreconditionFailed, 412),
         (errors.ChunkTooLarge, 413),
-        (refusals.BodyTooLarge, 413),
-        (refusals.UnsupportedMediaType, 415),
+        (request_errors.BodyTooLarge, 413),
+        (request_errors.UnsupportedMediaType, 415),
         (errors.RangeNotSatisfiable, 416),
         (errors.InvalidFilename, 422),
         (errors.ChecksumUnsupported, 422),

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferry.access.jwks import MAX_KEYS, parse_jwks
+from ferry.auth.jwks import MAX_KEYS, parse_jwks
 from tests.support.issuer import ec_jwk, rsa_jwk, rsa_key
 
 P256 = ec.generate_private_key(ec.SECP256R1())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from local import cors
-from local.answers import GatewayResponse
-from local.events import GatewayRequest
-from local.stack import CorsRules
+from dev.local import cors
+from dev.local.apigw_event import GatewayRequest
+from dev.local.lambda_response import GatewayResponse
+from dev.local.stack import CorsRules
 
 RULES = CorsRules(
     ("https://app.example",), ("GET", "POST"), ("authorization",), ("etag",), 600, allow_credentials=False

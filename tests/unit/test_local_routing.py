@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.routing import Route, match_route
+from dev.local.routing import Route, match_route
 
 ROUTES = [
     Route("GET", "/download/{filename}", "one"),

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local.errors import LocalError
-from local.schedule import parse
+from dev.local.errors import LocalError
+from dev.local.schedule import parse
 
 NOW = datetime(2026, 2, 27, 23, 58, 30, tzinfo=UTC)  # a Friday
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ferry.trust import Client, KeySet
-from local import clients
-from local.errors import LocalError
-from local.journal import WriteAheadLog
-from local.state import StateFolder, delete_state
+from dev.local import clients
+from dev.local.errors import LocalError
+from dev.local.state import StateFolder, delete_state
+from dev.local.wal import WriteAheadLog
+from ferry.model.auth import Client, KeySet
 
 
 @pytest.fixture

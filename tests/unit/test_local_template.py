@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from local import stack, template
-from local.errors import LocalError
-from local.template import Template
+from dev.local import stack, template
+from dev.local.errors import LocalError
+from dev.local.template import Template
 
 ROOT = Path(__file__).parents[2]
 SOURCE = """

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferry.ranges import Ignored, RangeResult, Satisfiable, Unsatisfiable, parse_range
+from ferry.rules.ranges import Ignored, RangeResult, Satisfiable, Unsatisfiable, parse_range
 
 HUGE = "9" * 9_000
 

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from admin import clients, keys
 from admin.errors import AdminError
-from admin.registry import AdminContext
-from ferry.access.issue import Issuer, TokenRequest, issue
-from ferry.access.keyring import KeySetCache
-from ferry.access.oauth import InvalidClient
-from ferry.access.verify import InternalVerifier
+from admin.ports import AdminContext
+from dev.fakes.auth_store import MemoryAuthStore, MemorySigner
+from dev.fakes.clock import SettableClock
+from ferry.auth.issuer import Issuer, TokenRequest, issue
+from ferry.auth.key_cache import KeySetCache
+from ferry.auth.oauth import InvalidClient
+from ferry.auth.verifier import InternalVerifier
 from ferry.errors import InvalidToken
-from ferry.ports import Clock
-from ferry.trust import Client
-from tests.fakes.access import MemoryAuthStore, MemorySigner
-from tests.fakes.clock import SettableClock
+from ferry.model.auth import Client
+from ferry.ports.types import Clock
 
 SECRET = "secret"
 SECOND_MS = 1_000

@@ -13,13 +13,15 @@ from ferry.aws.clock import wall_clock
 from ferry.settings import Settings
 
 if TYPE_CHECKING:
-    from ferry.access.issue import Issuer
-    from ferry.access.keyring import KeySetCache
-    from ferry.access.verify import TokenVerifier
+    from ferry.auth.issuer import Issuer
+    from ferry.auth.key_cache import KeySetCache
+    from ferry.auth.verifier import TokenVerifier
     from ferry.aws.session import AwsSession
-    from ferry.engine import Services
-    from ferry.outbound import CompletionQueue, EventPublisher, PermitPool
-    from ferry.trust import AuthStore
+    from ferry.ports.auth import AuthStore
+    from ferry.ports.completion_queue import CompletionQueue
+    from ferry.ports.event_publisher import EventPublisher
+    from ferry.ports.permit_pool import PermitPool
+    from ferry.services import Services
 
 
 JWKS_TIMEOUT_SECONDS, MAX_JWKS_BYTES = 3.0, 256 * 1024
@@ -49,14 +51,14 @@ def aws_session() -> AwsSession:
 
 @cache
 def auth_store() -> AuthStore:
-    from ferry.aws.access_table import AuthTable
+    from ferry.aws.auth_table import AuthTable
 
     return AuthTable(aws_session().dynamodb, settings().auth_table)
 
 
 @cache
 def key_set_cache() -> KeySetCache:
-    from ferry.access.keyring import KeySetCache
+    from ferry.auth.key_cache import KeySetCache
 
     return KeySetCache(auth_store(), wall_clock, settings().auth_cache_ttl_ms)
 
@@ -64,14 +66,14 @@ def key_set_cache() -> KeySetCache:
 @cache
 def token_verifier() -> TokenVerifier:
     """Who checks tokens: Ferry's own, those of an issuer outside, or both."""
-    from ferry.access.verify import InternalVerifier
+    from ferry.auth.verifier import InternalVerifier
 
     trust = settings().external_issuer
     own = InternalVerifier(key_set_cache(), issuer=settings().issuer, audience=settings().audience)
     if trust is None:
         return own
-    from ferry.access.outside import ExternalKeys, ExternalVerifier, IssuerDispatchVerifier
-    from ferry.web import check_url, fetch
+    from ferry.auth.external import ExternalKeys, ExternalVerifier, IssuerDispatchVerifier
+    from ferry.auth.fetch import check_url, fetch
 
     check_url(trust.jwks_url, allow_http_on_loopback=bool(settings().endpoints))
     fetch_keys = partial(fetch, trust.jwks_url, timeout_seconds=JWKS_TIMEOUT_SECONDS, max_bytes=MAX_JWKS_BYTES)
@@ -82,7 +84,7 @@ def token_verifier() -> TokenVerifier:
 @cache
 def token_issuer() -> Issuer:
     """Who issues tokens, and publishes the keys they are checked with."""
-    from ferry.access.issue import Issuer
+    from ferry.auth.issuer import Issuer
     from ferry.aws.kms import KmsSigner
 
     return Issuer(
@@ -103,10 +105,10 @@ def completion_queue() -> CompletionQueue:
     """Who goes on with completions that take too long here. Beside stand-ins there is one only if they have it too."""
     name, endpoints = settings().cleanup_function, settings().endpoints
     if not name or (endpoints and "lambda" not in endpoints):
-        from ferry.engine import NullCompletionQueue
+        from ferry.services import NullCompletionQueue
 
         return NullCompletionQueue()
-    from ferry.aws.worker import LambdaCompletionQueue
+    from ferry.aws.completion_queue import LambdaCompletionQueue
 
     return LambdaCompletionQueue(aws_session().lambda_, name)
 
@@ -116,7 +118,7 @@ def permit_pool() -> PermitPool | None:
     """Places for calls that wait, in the one function where any do."""
     if not settings().max_long_polls:
         return None
-    from ferry.aws.seats import DynamoPermitPool
+    from ferry.aws.permits import DynamoPermitPool
 
     return DynamoPermitPool(aws_session().dynamodb, settings().metadata_table, settings().max_long_polls)
 
@@ -127,7 +129,7 @@ def event_publisher() -> EventPublisher | None:
     bus, endpoints = settings().event_bus, settings().endpoints
     if not bus or (endpoints and "events" not in endpoints):
         return None
-    from ferry.aws.events import EventBridgePublisher
+    from ferry.aws.event_publisher import EventBridgePublisher
 
     return EventBridgePublisher(lambda: aws_session().events, bus, settings().bucket, wall_clock)
 
@@ -135,9 +137,9 @@ def event_publisher() -> EventPublisher | None:
 @cache
 def services() -> Services:
     """What the use cases work with."""
-    from ferry.aws.ledger import DynamoUploadRepository
     from ferry.aws.objects import S3ObjectStore
-    from ferry.engine import Services
+    from ferry.aws.upload_repository import DynamoUploadRepository
+    from ferry.services import Services
 
     return Services(
         upload_repository=DynamoUploadRepository(aws_session().dynamodb, settings().metadata_table, wall_clock),

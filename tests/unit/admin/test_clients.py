@@ -10,11 +10,11 @@ import pytest
 
 from admin import clients
 from admin.errors import AdminError
-from admin.registry import MAX_ATTEMPTS, AdminContext
-from ferry.access.keyring import MAX_TOKEN_TTL_SECONDS
-from ferry.trust import Client, KeySet
-from tests.fakes.access import MemoryAuthStore
-from tests.fakes.clock import SettableClock
+from admin.ports import MAX_ATTEMPTS, AdminContext
+from dev.fakes.auth_store import MemoryAuthStore
+from dev.fakes.clock import SettableClock
+from ferry.auth.key_cache import MAX_TOKEN_TTL_SECONDS
+from ferry.model.auth import Client, KeySet
 
 SCOPES = ("files:read",)
 SECOND_MS = 1_000

@@ -8,11 +8,11 @@ import pytest
 
 from admin import keys
 from admin.errors import AdminError
-from admin.registry import AdminContext
-from ferry.access.keyring import KeySetCache, load_or_publish
-from ferry.trust import KeySet
-from tests.fakes.access import MemoryAuthStore, MemorySigner
-from tests.fakes.clock import SettableClock
+from admin.ports import AdminContext
+from dev.fakes.auth_store import MemoryAuthStore, MemorySigner
+from dev.fakes.clock import SettableClock
+from ferry.auth.key_cache import KeySetCache, load_or_publish
+from ferry.model.auth import KeySet
 
 TOKEN_TTL_SECONDS = 3600
 SECOND_MS = 1_000

@@ -10,10 +10,10 @@ from botocore.exceptions import EndpointConnectionError
 
 from ferry.aws.dynamo import MAX_ATTEMPTS, ConditionFailed, Table
 from ferry.aws.expressions import decode_row, encode, encode_row, put, update
-from ferry.aws.ledger import DynamoUploadRepository
+from ferry.aws.upload_repository import DynamoUploadRepository
 from ferry.errors import BackendUnavailable, Throttled
-from ferry.model import ChunkDigest
-from ferry.ports import ConcurrentUpdate
+from ferry.model.uploads import ChunkDigest
+from ferry.ports.errors import ConcurrentUpdate
 from tests.unit.aws.scripted import RecordedSleeps, ScriptedClient, client_error, repeat, transaction_canceled
 
 WRITE = put({"pk": "a", "sk": "b"})

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.world import CHUNK_BYTES, InMemoryService
+from tests.support.in_memory_service import CHUNK_BYTES, InMemoryService
 
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> InMemoryService:
     """A Ferry in memory whose parts have two chunks of 64 KiB."""
-    monkeypatch.setattr("ferry.grid.DEFAULT_PART_BYTES", 2 * CHUNK_BYTES)
-    monkeypatch.setattr("tests.fakes.objects.MIN_PART_BYTES", 2 * CHUNK_BYTES)
+    monkeypatch.setattr("ferry.rules.layout.DEFAULT_PART_BYTES", 2 * CHUNK_BYTES)
+    monkeypatch.setattr("dev.fakes.object_store.MIN_PART_BYTES", 2 * CHUNK_BYTES)
     return InMemoryService()
 
 

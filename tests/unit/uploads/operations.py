@@ -7,14 +7,24 @@ from dataclasses import dataclass
 
 import pytest
 
+from dev.fakes.faults import CallLog, Fault, FaultPlan
 from ferry.cleanup import clean_namespace
-from ferry.engine import Services
 from ferry.errors import CompletionInProgress, FileExists, FileNotFound, UploadAlreadyComplete
-from ferry.model import File, Quota
+from ferry.files.delete import delete_file
+from ferry.model.files import File
+from ferry.model.quotas import Quota
+from ferry.services import Services
 from ferry.uploads.complete import CompletionAccepted
-from ferry.uploads.files import delete_file
-from tests.fakes.faults import CallLog, Fault, FaultPlan
-from tests.support.world import CHUNK_BYTES, LEASE_MS, NAME, NS, Client, InMemoryService, seeded_bytes, swallow_crash
+from tests.support.in_memory_service import (
+    CHUNK_BYTES,
+    LEASE_MS,
+    NAME,
+    NS,
+    Client,
+    InMemoryService,
+    seeded_bytes,
+    swallow_crash,
+)
 
 PART_BYTES = 2 * CHUNK_BYTES
 FILE_BYTES = PART_BYTES + 5

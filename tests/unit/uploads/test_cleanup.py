@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
+from dev.fakes.faults import Fault, FaultPlan
 from ferry.cleanup import clean_namespace, sweep_due_tasks
-from ferry.engine import DAY_MS
-from ferry.model import CleanupTaskKind, UploadState
-from ferry.ports import DeleteResult
-from tests.fakes.faults import Fault, FaultPlan
-from tests.support.world import CHUNK_BYTES, NS, Client, InMemoryService, seeded_bytes
+from ferry.model.cleanup import CleanupTaskKind
+from ferry.model.uploads import UploadState
+from ferry.ports.object_store import DeleteResult
+from ferry.rules.durations import DAY_MS
+from tests.support.in_memory_service import CHUNK_BYTES, NS, Client, InMemoryService, seeded_bytes
 
 
 def create_stale_uploads(service: InMemoryService, count: int) -> None:

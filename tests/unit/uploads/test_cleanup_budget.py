@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.faults import Call, CallLog, Fault, FaultPlan, FaultStep
 from ferry.cleanup import clean_namespace, sweep_due_tasks
 from ferry.cleanup.report import CleanupReport
-from ferry.engine import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Services
-from ferry.model import UploadState
-from tests.fakes.faults import Call, CallLog, Fault, FaultPlan, FaultStep
-from tests.support.world import CHUNK_BYTES, NS, Client, InMemoryService, seeded_bytes, swallow_crash
+from ferry.model.uploads import UploadState
+from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from ferry.services import Services
+from tests.support.in_memory_service import CHUNK_BYTES, NS, Client, InMemoryService, seeded_bytes, swallow_crash
 
 FUNCTION_TIMEOUT_MS = 900 * SECOND_MS
 ASSEMBLY_BUDGET_MS = 600 * SECOND_MS

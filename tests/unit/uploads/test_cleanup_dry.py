@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
+from dev.fakes.faults import Fault, FaultPlan
 from ferry.cleanup import clean_namespace
 from ferry.cleanup.report import CleanupReport
-from ferry.engine import DAY_MS, HOUR_MS, SECOND_MS
-from ferry.model import UploadState
-from tests.fakes.faults import Fault, FaultPlan
-from tests.support.world import CHUNK_BYTES, NS, Client, InMemoryService, seeded_bytes, swallow_crash
+from ferry.model.uploads import UploadState
+from ferry.rules.durations import DAY_MS, HOUR_MS, SECOND_MS
+from tests.support.in_memory_service import CHUNK_BYTES, NS, Client, InMemoryService, seeded_bytes, swallow_crash
 
 
 def create_random_uploads(service: InMemoryService, rng: random.Random) -> list[Client]:

@@ -7,13 +7,24 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from dev.fakes.faults import CallLog, Fault, FaultPlan
 from ferry.cleanup import clean_namespace, sweep_due_tasks
-from ferry.digests import crc32c
-from ferry.engine import DAY_MS, HOUR_MS, Services
-from ferry.model import File, UploadState
-from ferry.uploads.files import delete_file
-from tests.fakes.faults import CallLog, Fault, FaultPlan
-from tests.support.world import CHUNK_BYTES, LEASE_MS, NAME, NS, Client, InMemoryService, seeded_bytes, swallow_crash
+from ferry.files.delete import delete_file
+from ferry.model.files import File
+from ferry.model.uploads import UploadState
+from ferry.rules.digests import crc32c
+from ferry.rules.durations import DAY_MS, HOUR_MS
+from ferry.services import Services
+from tests.support.in_memory_service import (
+    CHUNK_BYTES,
+    LEASE_MS,
+    NAME,
+    NS,
+    Client,
+    InMemoryService,
+    seeded_bytes,
+    swallow_crash,
+)
 from tests.unit.uploads.operations import BODY, FILE_BYTES, service_with_quota, started
 
 CountCells = Callable[[str, int], None]

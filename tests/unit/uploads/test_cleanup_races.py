@@ -9,13 +9,15 @@ from functools import partial
 
 import pytest
 
+from dev.fakes.faults import CallLog, FaultPlan
 from ferry.cleanup import clean_namespace, sweep_due_tasks
-from ferry.engine import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Services
 from ferry.errors import FerryError
-from ferry.model import File, UploadState
-from tests.fakes.faults import CallLog, FaultPlan
+from ferry.model.files import File
+from ferry.model.uploads import UploadState
+from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from ferry.services import Services
+from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 from tests.support.interleaving import ScheduledFaultPlan, SeededScheduler, SequentialExecutor
-from tests.support.world import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
 FILE_BYTES = 3 * CHUNK_BYTES + 7
 BODY = seeded_bytes(FILE_BYTES)

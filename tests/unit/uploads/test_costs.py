@@ -7,11 +7,11 @@ from functools import partial
 
 import pytest
 
-from ferry.model import File
+from dev.fakes.faults import CallLog, FaultPlan, FaultStep
+from ferry.model.files import File
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
-from ferry.uploads.parts import PartsRequest, presign_parts
-from tests.fakes.faults import CallLog, FaultPlan, FaultStep
-from tests.support.world import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
+from ferry.uploads.presign import PartsRequest, presign_parts
+from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
 PART_BYTES = 2 * CHUNK_BYTES
 CHUNK_COUNT = 64
@@ -76,8 +76,8 @@ def test_presigned_parts_stay_within_call_budget(
     hundred parts, and one.
     """
     for name, value in {"MIN_CHUNK_BYTES": 4, "DEFAULT_PART_BYTES": 4}.items():
-        monkeypatch.setattr(f"ferry.grid.{name}", value)
-    monkeypatch.setattr("tests.fakes.objects.MIN_PART_BYTES", 4)
+        monkeypatch.setattr(f"ferry.rules.layout.{name}", value)
+    monkeypatch.setattr("dev.fakes.object_store.MIN_PART_BYTES", 4)
     client = Client(service, seeded_bytes(parts * 4), chunk_size=4)
     log, signing = CallLog(), CallLog()
     services = service.new_services(log=log)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ferry.engine import DAY_MS, HOUR_MS
+from dev.fakes.faults import Fault, FaultPlan, ProcessCrashed
 from ferry.errors import FileNotFound, UploadExpired
-from ferry.model import File, UploadState
+from ferry.files.delete import delete_file
+from ferry.model.files import File
+from ferry.model.uploads import UploadState
+from ferry.rules.durations import DAY_MS, HOUR_MS
 from ferry.uploads.complete import CompleteRequest, complete
-from ferry.uploads.files import delete_file
-from tests.fakes.faults import Fault, FaultPlan, ProcessCrashed
-from tests.support.world import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
+from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
 PART_BYTES = 2 * CHUNK_BYTES
 

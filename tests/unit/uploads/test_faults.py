@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import pytest
 
-from ferry.digests import crc32c
+from dev.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
 from ferry.errors import Throttled
-from ferry.model import UploadState
+from ferry.model.uploads import UploadState
+from ferry.rules.digests import crc32c
 from ferry.uploads.chunk import ChunkAccepted
-from tests.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
-from tests.support.world import LEASE_MS, NAME, NS, Client, InMemoryService, swallow_crash
+from tests.support.in_memory_service import LEASE_MS, NAME, NS, Client, InMemoryService, swallow_crash
 from tests.unit.uploads.operations import OPERATIONS, Operation, service_with_quota
 
 CountCells = Callable[[str, int], None]

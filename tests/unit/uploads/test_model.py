@@ -19,22 +19,23 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from ferry.engine import DAY_MS, HOUR_MS, MINUTE_MS, Services
+from admin.recount import recount
+from dev.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
+from dev.fakes.metadata_rows import Rows
+from dev.fakes.quotas import MemoryQuotaStore
 from ferry.errors import BackendUnavailable, FerryError
-from ferry.grid import ChunkLayout
-from ferry.model import File
-from ferry.quotas import recount
+from ferry.files.delete import delete_file
+from ferry.model.files import File
+from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
+from ferry.rules.layout import ChunkLayout
+from ferry.services import Services
 from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, complete
-from ferry.uploads.files import delete_file
-from ferry.uploads.parts import PartsRequest, presign_parts
+from ferry.uploads.presign import PartsRequest, presign_parts
 from ferry.uploads.start import StartRequest, start
-from tests.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
-from tests.fakes.ledger_rows import Rows
-from tests.fakes.quotas import MemoryQuotaStore
+from tests.support.in_memory_service import CHUNK_BYTES, NS, InMemoryService, seeded_bytes
 from tests.support.turns import run_interleaved
-from tests.support.world import CHUNK_BYTES, NS, InMemoryService, seeded_bytes
 
 SCHEDULE_COUNTS: Counter[int] = Counter()
 """How many interleavings of so many requests were run."""
@@ -84,8 +85,8 @@ class UploadStateMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._patches = [
-            mock.patch("ferry.grid.DEFAULT_PART_BYTES", 2 * CHUNK_BYTES),
-            mock.patch("tests.fakes.objects.MIN_PART_BYTES", 2 * CHUNK_BYTES),
+            mock.patch("ferry.rules.layout.DEFAULT_PART_BYTES", 2 * CHUNK_BYTES),
+            mock.patch("dev.fakes.object_store.MIN_PART_BYTES", 2 * CHUNK_BYTES),
         ]
         for patch in self._patches:
             patch.start()

@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from dev.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
 from ferry.cleanup import sweep_due_tasks
-from ferry.cleanup.search import MIN_ORPHAN_AGE_MS
-from ferry.digests import crc32c
-from ferry.engine import DAY_MS, HOUR_MS, MINUTE_MS
-from ferry.model import CleanupTaskKind, File, OrphanScanPhase, UploadState
-from ferry.uploads.files import delete_file
-from tests.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
-from tests.support.world import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes, swallow_crash
+from ferry.cleanup.orphan_scan import MIN_ORPHAN_AGE_MS
+from ferry.files.delete import delete_file
+from ferry.model.cleanup import CleanupTaskKind, OrphanScanPhase
+from ferry.model.files import File
+from ferry.model.uploads import UploadState
+from ferry.rules.digests import crc32c
+from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
+from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes, swallow_crash
 
 PART_BYTES = 2 * CHUNK_BYTES
 UNKNOWN_UPLOAD_ID = "f" * 32
@@ -187,7 +189,7 @@ def test_sweep_completion_pending_in_s3_waits(service: InMemoryService) -> None:
 
 def test_orphan_scan_each_run_calls_bounded(service: InMemoryService, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much there is: the search goes on at the next, and everything is looked at once in a round."""
-    monkeypatch.setattr("ferry.cleanup.search.PAGE_SIZE", 5)
+    monkeypatch.setattr("ferry.cleanup.orphan_scan.PAGE_SIZE", 5)
     ids = [f"{number:032x}" for number in range(10**6, 10**6 + 100)]
     for upload_id in ids:
         put_object(service, f"o/{upload_id}")

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from admin.recount import RecountResult, recount
+from dev.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
+from dev.fakes.quotas import MemoryQuotaStore
 from ferry.errors import QuotaExceeded
-from ferry.model import File, Quota, UploadState
-from ferry.quotas import RecountResult, recount
-from ferry.uploads.files import delete_file
-from tests.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
-from tests.fakes.quotas import MemoryQuotaStore
-from tests.support.world import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
+from ferry.files.delete import delete_file
+from ferry.model.files import File
+from ferry.model.quotas import Quota
+from ferry.model.uploads import UploadState
+from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
 BODY = seeded_bytes(2 * CHUNK_BYTES)
 FILE_BYTES = len(BODY)

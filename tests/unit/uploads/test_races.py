@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.faults import CallLog, Fault, FaultPlan, FaultStep
 from ferry.errors import (
     BackendUnavailable,
     ChecksumMismatch,
@@ -16,10 +17,10 @@ from ferry.errors import (
     UploadCancelled,
     UploadInProgress,
 )
-from ferry.model import File, UploadState
+from ferry.model.files import File
+from ferry.model.uploads import UploadState
 from ferry.uploads.complete import CompletionAccepted
-from tests.fakes.faults import CallLog, Fault, FaultPlan, FaultStep
-from tests.support.world import CHUNK_BYTES, Client, InMemoryService, seeded_bytes, swallow_crash
+from tests.support.in_memory_service import CHUNK_BYTES, Client, InMemoryService, seeded_bytes, swallow_crash
 
 PART_BYTES = 2 * CHUNK_BYTES
 

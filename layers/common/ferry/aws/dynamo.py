@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from ferry.aws.errors import error_code, map_errors
 from ferry.aws.expressions import Key, Row, Write, condition_params, decode_row, encode_key, encode_row
 from ferry.errors import BackendUnavailable, Throttled
-from ferry.ports import ConcurrentUpdate
+from ferry.ports.errors import ConcurrentUpdate
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

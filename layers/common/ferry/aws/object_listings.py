@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ferry.aws import cursors
-from ferry.model import ObjectSummary
-from ferry.ports import Page
+from ferry.model.objects import ObjectSummary
+from ferry.ports.types import Page
 
 if TYPE_CHECKING:
     from datetime import datetime

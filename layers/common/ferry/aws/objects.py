@@ -13,19 +13,12 @@ from botocore.exceptions import ClientError
 from ferry.aws import object_listings
 from ferry.aws.clock import wall_clock
 from ferry.aws.errors import error_code, map_errors
-from ferry.digests import crc32c_from_base64, crc32c_to_base64
 from ferry.errors import BackendUnavailable
-from ferry.model import ObjectSummary, StoredObject, StoredPart
-from ferry.ports import (
-    Clock,
-    DeadlineExceeded,
-    DeleteResult,
-    MultipartUploadNotFound,
-    Page,
-    PartChanged,
-    PresignedRequest,
-    StoreChecksumMismatch,
-)
+from ferry.model.objects import ObjectSummary, StoredObject, StoredPart
+from ferry.ports.errors import DeadlineExceeded, MultipartUploadNotFound, PartChanged, StoreChecksumMismatch
+from ferry.ports.object_store import DeleteResult, PresignedRequest
+from ferry.ports.types import Clock, Page
+from ferry.rules.digests import crc32c_from_base64, crc32c_to_base64
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,7 +36,7 @@ _COMPLETE_ERRORS: Mapping[str, type[Exception]] = {
 
 
 class S3ObjectStore:
-    """`ferry.ports.ObjectStore` over one bucket. All methods raise `BackendUnavailable` when S3 fails.
+    """`ferry.ports.object_store.ObjectStore` over one bucket. All methods raise `BackendUnavailable` when S3 fails.
 
     Args:
         client: makes the calls.

@@ -6,8 +6,8 @@ run, twice at once, and die in the middle.
 """
 
 from ferry.cleanup.continuation import continue_completion
+from ferry.cleanup.namespace import clean_namespace
 from ferry.cleanup.report import CleanupReport, OrphanCounts
-from ferry.cleanup.request import clean_namespace
 from ferry.cleanup.sweep import sweep_due_tasks
 
 __all__ = ["CleanupReport", "OrphanCounts", "clean_namespace", "continue_completion", "sweep_due_tasks"]

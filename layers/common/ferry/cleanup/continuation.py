@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from ferry.engine import Services
 from ferry.errors import BackendUnavailable, FerryError
+from ferry.services import Services
 from ferry.uploads.complete import resume_async
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ferry.errors import FerryError
-from ferry.ports import ConcurrentUpdate
+from ferry.ports.errors import ConcurrentUpdate
 
 logger = logging.getLogger(__name__)
 

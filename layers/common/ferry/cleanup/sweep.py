@@ -6,13 +6,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from ferry.cleanup.orphan_scan import scan_orphans
+from ferry.cleanup.reconcile import reconcile
 from ferry.cleanup.report import CleanupReport
-from ferry.cleanup.search import scan_orphans
-from ferry.cleanup.settling import reconcile
-from ferry.engine import MINUTE_MS, Services
 from ferry.errors import BackendUnavailable
-from ferry.model import CleanupTask, CleanupTaskKind
-from ferry.ports import ConcurrentUpdate
+from ferry.model.cleanup import CleanupTask, CleanupTaskKind
+from ferry.ports.errors import ConcurrentUpdate
+from ferry.rules.durations import MINUTE_MS
+from ferry.services import Services
 
 PAGE_SIZE = 100
 FAILURE_BACKOFF_MS = 30 * MINUTE_MS

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ferry.access.verify import Principal, TokenVerifier
+from ferry.auth.verifier import Principal, TokenVerifier
 from ferry.errors import InsufficientScope, InvalidToken, MissingToken
-from ferry.http.app import Authenticate
 from ferry.http.request import Request
+from ferry.http.router import Authenticate
 
 READ_SCOPE = "files:read"
 WRITE_SCOPE = "files:write"

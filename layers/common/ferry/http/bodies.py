@@ -13,8 +13,8 @@ import re
 from typing import Any
 
 from ferry.errors import MalformedBody
-from ferry.http.refusals import BodyTooLarge, UnsupportedMediaType
 from ferry.http.request import Request
+from ferry.http.request_errors import BodyTooLarge, UnsupportedMediaType
 
 MAX_JSON_BYTES = 64 * 1024
 MAX_CHUNK_BODY_BYTES = 6 * 1024 * 1024

@@ -7,8 +7,8 @@ import binascii
 import re
 from collections.abc import Mapping
 
-from ferry.digests import Digest, crc32c_from_base64
 from ferry.errors import ChecksumUnsupported, InvalidField
+from ferry.rules.digests import Digest, crc32c_from_base64
 
 JSON_ALGORITHMS = ("crc32", "crc32c", "md5", "sha256")
 HEADER_ALGORITHMS: Mapping[str, str] = {"sha-256": "sha256", "sha-512": "sha512", "md5": "md5"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from ferry.conditions import Conditions
-from ferry.downloads import DownloadRequest, ResponseKind
-from ferry.downloads import DownloadResponse as Download
-from ferry.http.answer import Response, json_response
+from ferry.downloads.download import DownloadRequest, ResponseKind
+from ferry.downloads.download import DownloadResponse as Download
 from ferry.http.request import Request
-from ferry.times import format_rfc3339
+from ferry.http.response import Response, json_response
+from ferry.rules.conditions import Conditions
+from ferry.rules.timestamps import format_rfc3339
 
 _STATUSES = {
     ResponseKind.WHOLE: HTTPStatus.OK,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ferry import errors
-from ferry.http import refusals
-from ferry.http.answer import Response, json_response
-from ferry.times import format_rfc3339
+from ferry.http import request_errors
+from ferry.http.response import Response, json_response
+from ferry.rules.timestamps import format_rfc3339
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -18,8 +18,8 @@ STATUSES: Mapping[type[errors.FerryError], int] = {
     errors.InvalidRequest: 400,
     errors.InvalidField: 422,
     errors.ChunkTooLarge: 413,
-    refusals.BodyTooLarge: 413,
-    refusals.UnsupportedMediaType: 415,
+    request_errors.BodyTooLarge: 413,
+    request_errors.UnsupportedMediaType: 415,
     errors.AuthError: 401,
     errors.InsufficientScope: 403,
     errors.NotFound: 404,

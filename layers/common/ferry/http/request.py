@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ferry.errors import InvalidField
-from ferry.names import normalise_filename
+from ferry.rules.filenames import normalise_filename
 
 MAX_UPLOAD_ID_BYTES = 128
 """Bytes; those that Ferry gives have 32."""

@@ -7,14 +7,14 @@ import binascii
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote_plus
 
-from ferry.access.issue import Token, TokenRequest
-from ferry.access.oauth import InvalidClient, InvalidTokenRequest, OAuthError
+from ferry.auth.issuer import Token, TokenRequest
+from ferry.auth.oauth import InvalidClient, InvalidTokenRequest, OAuthError
 from ferry.errors import BackendUnavailable, InvalidRequest
 from ferry.http import bodies
-from ferry.http.answer import Response, json_response
 from ferry.http.problems import RETRY_AFTER_SECONDS
-from ferry.http.refusals import BodyTooLarge
 from ferry.http.request import Request
+from ferry.http.request_errors import BodyTooLarge
+from ferry.http.response import Response, json_response
 
 _PARAMETERS = ("client_id", "client_secret", "grant_type", "scope")
 _MAX_FIELDS = 100

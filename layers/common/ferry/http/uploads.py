@@ -10,14 +10,14 @@ import binascii
 from typing import TYPE_CHECKING
 
 from ferry.errors import ChunkTooLarge, InvalidField
-from ferry.grid import MAX_CHUNK_BYTES
 from ferry.http import bodies, checksums
-from ferry.http.refusals import BodyTooLarge
 from ferry.http.request import Request
-from ferry.names import normalise_filename
+from ferry.http.request_errors import BodyTooLarge
+from ferry.rules.filenames import normalise_filename
+from ferry.rules.layout import MAX_CHUNK_BYTES
 from ferry.uploads.chunk import ChunkRequest
 from ferry.uploads.complete import CompleteRequest
-from ferry.uploads.parts import PartsRequest
+from ferry.uploads.presign import PartsRequest
 from ferry.uploads.start import StartRequest
 
 if TYPE_CHECKING:

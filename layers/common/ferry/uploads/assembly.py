@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ferry.digests import combine_crc32c_all
-from ferry.engine import Services
-from ferry.model import ChunkDigest, StoredPart, UploadRecord
+from ferry.model.objects import StoredPart
+from ferry.model.uploads import ChunkDigest, UploadRecord
+from ferry.rules.digests import combine_crc32c_all
+from ferry.services import Services
 
 FETCH_CONCURRENCY = 8
 """Stages fetched at once for one part."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ferry.engine import Services
 from ferry.errors import CompletionInProgress, UploadAlreadyComplete
-from ferry.model import UploadState
-from ferry.uploads.current import find_current, retry_on_conflict
-from ferry.uploads.ending import terminate
+from ferry.model.uploads import UploadState
+from ferry.services import Services
+from ferry.uploads.lookup import find_current
+from ferry.ports.retry import retry_on_conflict
+from ferry.uploads.terminate import terminate
 
 
 def cancel(services: Services, ns: str, name: str, upload_id: str | None = None) -> bool:

@@ -6,8 +6,6 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ferry.digests import Digest, crc32c, sha256_prefix, verify_digests
-from ferry.engine import Services
 from ferry.errors import (
     BackendUnavailable,
     ChunkConflict,
@@ -17,11 +15,14 @@ from ferry.errors import (
     ChunkTooLarge,
     UploadExpired,
 )
-from ferry.grid import MAX_CHUNK_BYTES
-from ferry.model import ChunkDigest, ProgressShard, Upload
-from ferry.ports import ConcurrentUpdate, MultipartUploadNotFound
+from ferry.model.uploads import ChunkDigest, ProgressShard, Upload
+from ferry.ports.errors import ConcurrentUpdate, MultipartUploadNotFound
+from ferry.rules.digests import Digest, crc32c, sha256_prefix, verify_digests
+from ferry.rules.layout import MAX_CHUNK_BYTES
+from ferry.services import Services
 from ferry.uploads.assembly import assemble_part, stage_chunk
-from ferry.uploads.current import MAX_CONFLICT_ATTEMPTS, find_open, is_expired, retry_on_conflict
+from ferry.ports.retry import MAX_CONFLICT_ATTEMPTS, retry_on_conflict
+from ferry.uploads.lookup import find_open, is_expired
 from ferry.uploads.received import compute_received, uploaded_parts
 
 logger = logging.getLogger(__name__)

@@ -7,16 +7,17 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ferry.engine import HOUR_MS, SECOND_MS, Services
 from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadIncomplete
-from ferry.grid import missing_ranges
-from ferry.model import File, StoredObject, Upload, UploadRecord, UploadState
-from ferry.ports import ConcurrentUpdate, MultipartUploadNotFound
-from ferry.telling import pending_events, publish, publish_deadline
-from ferry.uploads.current import find_current, raise_if_ended, retry_on_conflict
-from ferry.uploads.ending import ended_ttl_epoch_seconds
-from ferry.uploads.files import OBJECT_RETENTION_MS
-from ferry.uploads.making import (
+from ferry.files.delete import OBJECT_RETENTION_MS
+from ferry.model.files import File
+from ferry.model.objects import StoredObject
+from ferry.model.uploads import Upload, UploadRecord, UploadState
+from ferry.outbox import pending_events, publish, publish_deadline
+from ferry.ports.errors import ConcurrentUpdate, MultipartUploadNotFound
+from ferry.rules.durations import HOUR_MS, SECOND_MS
+from ferry.rules.layout import missing_ranges
+from ferry.services import Services
+from ferry.uploads.build_object import (
     CHECKSUM_MISMATCH_DETAIL,
     CompletionPending,
     ObjectChecksumMismatch,
@@ -24,8 +25,11 @@ from ferry.uploads.making import (
     TimeBudgetExceeded,
     build_object,
 )
-from ferry.uploads.opening import ensure_open
+from ferry.uploads.ensure_multipart import ensure_open
+from ferry.uploads.lookup import find_current, raise_if_ended
+from ferry.ports.retry import retry_on_conflict
 from ferry.uploads.received import compute_received, list_parts
+from ferry.uploads.terminate import ended_ttl_epoch_seconds
 
 logger = logging.getLogger(__name__)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ferry.engine import Services
-from ferry.grid import Range, to_ranges
-from ferry.model import StoredPart, Upload, UploadRecord
-from ferry.ports import MultipartUploadNotFound
+from ferry.model.objects import StoredPart
+from ferry.model.uploads import Upload, UploadRecord
+from ferry.ports.errors import MultipartUploadNotFound
+from ferry.rules.layout import Range, to_ranges
+from ferry.services import Services
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ferry.engine import MINUTE_MS, SECOND_MS, Services
 from ferry.errors import CompletionInProgress, FileExists, InvalidField, UploadInProgress
-from ferry.grid import MAX_CHUNK_BYTES, ChunkLayout
-from ferry.model import CurrentUpload, File, ProgressShard, Quota, StoredPart, Upload, UploadRecord, UploadState
-from ferry.ports import ConcurrentUpdate
-from ferry.quotas import check_quota, quota_without
-from ferry.uploads.current import is_expired, retry_on_conflict
-from ferry.uploads.ending import terminate
-from ferry.uploads.opening import ensure_open
+from ferry.model.files import File
+from ferry.model.objects import StoredPart
+from ferry.model.quotas import Quota
+from ferry.model.uploads import CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
+from ferry.ports.errors import ConcurrentUpdate
+from ferry.rules.durations import MINUTE_MS, SECOND_MS
+from ferry.rules.layout import MAX_CHUNK_BYTES, ChunkLayout
+from ferry.services import Services
+from ferry.uploads.ensure_multipart import ensure_open
+from ferry.uploads.lookup import is_expired
+from ferry.ports.retry import retry_on_conflict
+from ferry.uploads.quotas import check_quota, quota_without
 from ferry.uploads.received import uploaded_parts
+from ferry.uploads.terminate import terminate
 
 CREATING_TIMEOUT_MS = 15 * MINUTE_MS
 DEFAULT_CONTENT_TYPE = "application/octet-stream"

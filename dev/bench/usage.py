@@ -1,0 +1,254 @@
+"""What one file costs in calls and units, counted while it is uploaded: through the API, and straight to S3.
+
+The engine runs on the tests' object store, which counts S3's calls, and on the DynamoDB adapter over moto, before which
+a meter works out the units that DynamoDB charges for each call. Chunks and parts are of a few bytes, for what is
+counted does not depend on their length, only on their number.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, field
+from functools import cache
+from typing import Any, cast
+from unittest.mock import patch
+
+from moto import mock_aws
+
+from dev.fakes.clock import SequentialIds, SettableClock
+from dev.fakes.faults import CallLog, with_faults
+from dev.fakes.object_store import MemoryObjectStore
+from dev.testing.item_sizes import row_bytes
+from dev.testing.template import create_table
+from ferry.aws.expressions import Row, decode_row, encode_key
+from ferry.aws.session import AwsSession
+from ferry.aws.upload_repository import DynamoUploadRepository
+from ferry.cleanup import sweep_due_tasks
+from ferry.model.files import File
+from ferry.rules.durations import DAY_MS, HOUR_MS
+from ferry.rules.layout import MIB, ChunkLayout
+from ferry.services import NullCompletionQueue, Services
+from ferry.uploads.chunk import ChunkRequest, accept_chunk
+from ferry.uploads.complete import CompleteRequest, complete
+from ferry.uploads.presign import PartsRequest, presign_parts
+from ferry.uploads.start import StartRequest, start
+
+NS, NAME = "customer-0001", "a file of ordinary name.bin"
+TINY_BYTES = 4
+"""Bytes of a chunk or a part while counting."""
+
+PRESIGN_BATCH = 100
+WRITE_UNIT_BYTES, READ_UNIT_BYTES = 1_024, 4_096
+
+PUT_CLASS = frozenset(
+    {"create_multipart", "upload_part", "put", "complete_multipart", "list_parts", "delete_prefix"}
+) | {
+    "list_multipart_uploads",
+    "list_objects",
+    "list_prefixes",
+}
+"""One call each that S3 charges as PUT, POST or LIST (a deletion by prefix lists first; what it deletes is free)."""
+GET_CLASS = frozenset({"get", "head"})
+FREE_CLASS = frozenset({"delete"})
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a file was charged for. `puts` and `gets` are S3's two classes; the gateway meters steps of 512 KiB."""
+
+    puts: int = 0
+    gets: int = 0
+    write_units: int = 0
+    read_units: float = 0
+    dynamodb_calls: int = 0
+    requests: int = 0
+    chunks: int = 0
+    """Of the requests, those that carry a chunk."""
+
+    def minus(self, other: Usage) -> Usage:
+        return Usage(*(mine - theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+class UsageMeter:
+    """Stands before a DynamoDB client and adds up units, by the rules of its developer guide.
+
+    A write costs a unit for each KB of the row, before or after, whichever is larger; twice that in a transaction; one
+    more for each entry of the index that it puts or removes. A read costs a unit for each 4 KB, half from an index.
+    """
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self.table = table
+        self._rows: dict[tuple[Any, Any], Row] = {}
+        self.calls: Counter[str] = Counter()
+        self.write_units = 0
+        self.read_units = 0.0
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**params: Any) -> Any:
+            answer = getattr(self._client, operation)(**params)
+            self.calls[operation] += 1
+            keys = list(_written_keys(operation, params))
+            if keys:
+                self._count_writes(keys, factor=2 if operation == "transact_write_items" else 1)
+            else:
+                self._count_reads(operation, params, answer)
+            return answer
+
+        return call
+
+    def _count_writes(self, keys: list[tuple[Any, Any]], factor: int) -> None:
+        for key in keys:
+            found = self._client.get_item(TableName=self.table, Key=encode_key(key))
+            old, new = self._rows.pop(key, {}), decode_row(found.get("Item", {}))
+            self._rows[key] = new
+            self.write_units += factor * _count_units(max(row_bytes(old), row_bytes(new)), WRITE_UNIT_BYTES)
+            if _index_key(old) != _index_key(new):
+                self.write_units += bool(_index_key(old)) + bool(_index_key(new))
+
+    def _count_reads(self, operation: str, params: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        if operation == "query":
+            size = sum(row_bytes(decode_row(item)) for item in answer["Items"])
+            self.read_units += _count_units(size, READ_UNIT_BYTES) * (0.5 if "IndexName" in params else 1)
+        elif operation == "transact_get_items":
+            self.read_units += sum(2 * _item_read_units(found) for found in answer["Responses"])
+        else:
+            assert operation == "get_item", operation
+            self.read_units += _item_read_units(answer)
+
+
+def _count_units(size_bytes: int, unit_bytes: int) -> int:
+    return max(1, -(-size_bytes // unit_bytes))
+
+
+def _item_read_units(answer: Mapping[str, Any]) -> int:
+    return _count_units(row_bytes(decode_row(answer["Item"])) if "Item" in answer else 0, READ_UNIT_BYTES)
+
+
+def _index_key(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("due_shard", "due_at") if row.get(name) is not None)
+
+
+def _written_keys(operation: str, params: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """The keys of the rows that a call writes; none for a read."""
+    if operation in {"put_item", "update_item", "delete_item"}:
+        yield _row_key(params)
+    elif operation == "transact_write_items":
+        yield from (_row_key(write) for item in params["TransactItems"] for write in item.values())
+    elif operation == "batch_write_item":
+        (requests,) = params["RequestItems"].values()
+        yield from (_row_key(request["DeleteRequest"]) for request in requests)
+
+
+def _row_key(write: Mapping[str, Any]) -> tuple[Any, Any]:
+    row = decode_row(write.get("Key") or write["Item"])
+    return row["pk"], row["sk"]
+
+
+@dataclass
+class UsageRun:
+    """A Ferry whose calls are counted, and a client that sends it one file."""
+
+    meter: UsageMeter
+    clock: SettableClock = field(default_factory=SettableClock)
+    call_log: CallLog = field(default_factory=CallLog)
+    requests: int = 0
+    chunks: int = 0
+    presigned_puts: int = 0
+
+    def __post_init__(self) -> None:
+        self.objects = MemoryObjectStore(self.clock)
+        self.services = Services(
+            upload_repository=DynamoUploadRepository(cast(Any, self.meter), self.meter.table, self.clock),
+            object_store=with_faults(self.objects, log=self.call_log),
+            completion_queue=NullCompletionQueue(),
+            clock=self.clock,
+            upload_idle_timeout_ms=DAY_MS,
+            upload_max_age_ms=7 * DAY_MS,
+            presigned_url_ttl_seconds=900,
+            new_id=SequentialIds(),
+        )
+
+    def usage(self) -> Usage:
+        """Everything since the beginning."""
+        known = PUT_CLASS | GET_CLASS | FREE_CLASS
+        assert known.issuperset(self.call_log.methods), set(self.call_log.methods) - known
+        puts = sum(self.call_log.count(method) for method in PUT_CLASS)
+        further_pages = self.objects.list_parts_calls - self.call_log.count("list_parts")
+        return Usage(
+            puts=puts + further_pages + self.presigned_puts,
+            gets=sum(self.call_log.count(method) for method in GET_CLASS),
+            write_units=self.meter.write_units,
+            read_units=self.meter.read_units,
+            dynamodb_calls=self.meter.calls.total(),
+            requests=self.requests,
+            chunks=self.chunks,
+        )
+
+    def run_cleanup(self) -> None:
+        """A run of the schedule, after the stages of a completed upload have become due."""
+        self.clock.advance(2 * HOUR_MS)
+        assert sweep_due_tasks(self.services, has_time=lambda: True).complete
+
+    def upload(self, layout: ChunkLayout, *, presigned: bool) -> None:
+        """One file by one path, from start to complete."""
+        body = bytes(layout.size)
+        started = start(self.services, NS, StartRequest(NAME, layout.size, chunk_size=layout.chunk_size))
+        assert started.upload is not None
+        upload_id = started.upload.record.upload_id
+        assert started.upload.record.layout == layout
+        self.requests += 1
+        if presigned:
+            self._upload_parts(layout, upload_id, body)
+        else:
+            for index in range(1, layout.chunk_count + 1):
+                chunk = ChunkRequest(NAME, index, body[: layout.chunk_length(index)], upload_id=upload_id)
+                accept_chunk(self.services, NS, chunk)
+            self.chunks += layout.chunk_count
+            self.requests += layout.chunk_count
+        assert isinstance(complete(self.services, NS, CompleteRequest(NAME, upload_id)), File)
+        self.requests += 1
+
+    def _upload_parts(self, layout: ChunkLayout, upload_id: str, body: bytes) -> None:
+        for first in range(1, layout.part_count + 1, PRESIGN_BATCH):
+            last = min(first + PRESIGN_BATCH, layout.part_count + 1)
+            wanted = [(number, None) for number in range(first, last)]
+            for part in presign_parts(self.services, NS, PartsRequest(NAME, wanted, upload_id)):
+                answer = self.objects.put_presigned(part.url, body[: part.size], part.headers)
+                assert answer.status == 200
+            self.requests += 1
+        self.presigned_puts += layout.part_count
+
+
+@contextmanager
+def _tiny_sizes(chunks_per_part: int) -> Iterator[None]:
+    """A grid like the real one, but for the lengths."""
+    part = chunks_per_part * TINY_BYTES
+    with (
+        patch.multiple("ferry.rules.layout", MIN_CHUNK_BYTES=TINY_BYTES, DEFAULT_PART_BYTES=part),
+        patch("dev.fakes.object_store.MIN_PART_BYTES", TINY_BYTES),
+    ):
+        yield
+
+
+def measure_usage(size: int, chunk_size: int = 4 * MIB, *, presigned: bool) -> Usage:
+    """The bill for a file of that size by that path, its clean-up included; what the schedule costs anyway is not."""
+    grid = ChunkLayout.plan(size, chunk_size)
+    if presigned:
+        return _measure_usage(grid.part_count, 1, presigned=True)
+    return _measure_usage(grid.chunk_count, grid.chunks_per_part, presigned=False)
+
+
+@cache
+def _measure_usage(piece_count: int, chunks_per_part: int, *, presigned: bool) -> Usage:
+    with _tiny_sizes(chunks_per_part), mock_aws():
+        client = AwsSession({}).dynamodb
+        for table in ("idle", "counted"):
+            create_table(client, "MetadataTable", table)
+        idle, counted = UsageRun(UsageMeter(client, "idle")), UsageRun(UsageMeter(client, "counted"))
+        idle.run_cleanup()
+        counted.upload(ChunkLayout.plan(piece_count * TINY_BYTES, TINY_BYTES), presigned=presigned)
+        counted.run_cleanup()
+        return counted.usage().minus(idle.usage())

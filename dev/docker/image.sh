@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Builds $IMAGE, a stand-in for Lambda's own Python 3.13 image, from packages alone: Debian 13, whose Python is 3.13,
+# and awslambdaric as the lock has it. It has no boto3, so a layer that forgot something fails here.
+# It is not Amazon Linux: what depends on its libraries is not proven by it.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+IMAGE=${IMAGE:-ferry/lambda-python:3.13}
+root=build/docker
+tree=$root/image.tar
+
+for tool in mmdebstrap docker; do
+  command -v "$tool" >/dev/null || {
+    echo "runtime-image needs '$tool'. On Debian: apt-get install docker.io mmdebstrap debian-archive-keyring" >&2
+    exit 1
+  }
+done
+docker info >/dev/null 2>&1 || {
+  echo "runtime-image needs a running Docker daemon that this user may speak to: $(docker info 2>&1 | tail -n 1)" >&2
+  exit 1
+}
+
+mkdir -p "$root"
+if [ ! -s "$tree" ] || [ "$0" -nt "$tree" ] || [ requirements/dev.txt -nt "$tree" ]; then
+  overlay=$(mktemp -d)
+  trap 'rm -rf "$overlay"' EXIT
+  chmod 755 "$overlay"
+  mkdir -p "$overlay"/{opt,var/task,var/rapid,var/runtime,var/lang/bin}
+  ln -s /usr/bin/python3.13 "$overlay/var/lang/bin/python3.13"
+
+  # The runtime's client and what it needs, with the lock's hashes; pip can install a part of a lock only as a file.
+  awk '/^[a-z]/ {wanted = /^(awslambdaric|simplejson|snapshot-restore-py)==/} wanted' requirements/dev.txt >"$root/runtime.txt"
+  python3 -m pip install -qq --disable-pip-version-check --no-compile --no-deps --require-hashes --only-binary=:all: \
+    --implementation cp --python-version 3.13 --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 \
+    --target "$overlay/var/runtime" -r "$root/runtime.txt"
+
+  install -m 755 dev/docker/bootstrap "$overlay/var/runtime/bootstrap"
+  install -m 755 dev/docker/entrypoint "$overlay/lambda-entrypoint.sh"
+
+  mmdebstrap --quiet --variant=minbase --format=tar --include=ca-certificates,python3.13 \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' \
+    --customize-hook="sync-in '$overlay' /" --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*' \
+    trixie "$tree.new"
+  mv "$tree.new" "$tree"
+fi
+
+docker import \
+  --change 'ENV LANG=C.UTF-8 TZ=:UTC PATH=/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime' \
+  --change 'WORKDIR /var/task' --change 'ENTRYPOINT ["/lambda-entrypoint.sh"]' "$tree" "$IMAGE" >/dev/null
+echo "$IMAGE: $(($(docker image inspect --format '{{.Size}}' "$IMAGE") / 1000000)) MB"

@@ -1,0 +1,1 @@
+"""Fuzz the local service against the OpenAPI document."""

@@ -1,0 +1,91 @@
+"""Schemathesis over docs/openapi.json against the local service: finds no 5xx and no answer that is not documented.
+
+`python -m dev.fuzz.run [--seed N] [--seconds N]`. The seed is printed, and the same one asks the same questions, as far
+as the time goes. What the requests are about exists: `dev.fuzz.hooks` puts what is there into them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from dev.local.client import FerryClient, expect
+from dev.local.launcher import LocalService
+from dev.paths import ROOT
+
+DEFAULT_SEED = 6749
+DEFAULT_SECONDS = 120
+CHUNK_BYTES = 64 * 1024
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+)
+# The fuzzer is to meet uploads that are over, too.
+PARAMETERS = "UploadIdleTimeoutSeconds=45"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m dev.fuzz.run", description="Fuzz the API on this machine.")
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
+    parser.add_argument("--seconds", type=int, default=DEFAULT_SECONDS)
+    given = parser.parse_args(arguments)
+    print(f"fuzzing for {given.seconds} s; again with: python -m dev.fuzz.run --seed {given.seed}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        service = LocalService(Path(folder) / "state", parameters=PARAMETERS)
+        try:
+            code = _run_schemathesis(service, seed=given.seed, seconds=given.seconds)
+        finally:
+            service.stop()
+        if "Traceback" in service.read_log():
+            print(service.read_log()[-10_000:])
+            return 1
+    return code
+
+
+def _run_schemathesis(service: LocalService, *, seed: int, seconds: int) -> int:
+    described = service.connection_info
+    client = described["clients"][0]
+    api = FerryClient(described["base_url"]).authenticate(client["client_id"], client["client_secret"])
+    known = _create_files(api)
+    command = [
+        *(str(Path(sys.executable).with_name("schemathesis")), "run", "docs/openapi.json", "--url", api.base_url),
+        *("--header", f"Authorization: Bearer {api.token}", "--checks", ",".join(CHECKS)),
+        *("--seed", str(seed), "--max-time", str(seconds), "--workers", "1"),
+        *("--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure", "--warnings", "off"),
+        *("--request-timeout", "60", "--max-redirects", "0", "--no-color"),
+    ]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "SCHEMATHESIS_HOOKS": "dev.fuzz.hooks",
+        "FUZZ_EXISTING": json.dumps(known),
+    }
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def _create_files(api: FerryClient) -> dict[str, list[str]]:
+    """A finished file, an upload half done, one straight to S3, and a cancelled one."""
+    ids = []
+    for name, chunks in (("finished", 2), ("half", 1), ("direct", 0), ("cancelled", 0), ("partial", 2)):
+        plan = expect(api.start(name, CHUNK_BYTES + 5, chunk_size=CHUNK_BYTES, fingerprint=name), 201, "start").json
+        ids.append(plan["upload_id"])
+        for index in range(1, chunks + 1):
+            expect(api.send_chunk(name, index, bytes(CHUNK_BYTES if index == 1 else 5)), 200, "chunk")
+    expect(api.complete("finished"), 200, "complete")
+    expect(api.complete("partial"), 200, "complete")
+    expect(api.presign_parts("direct", 1), 200, "sign")
+    expect(api.request("DELETE", "/upload/cancelled"), 204, "cancel")
+    return {"names": ["finished", "half", "direct", "cancelled", "partial"], "upload_ids": ids}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

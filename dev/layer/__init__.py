@@ -1,0 +1,1 @@
+"""Build and verify the Lambda layer."""

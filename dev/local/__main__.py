@@ -1,0 +1,28 @@
+"""`python -m dev.local`."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+_REQUIRED_MODULES = ("samcli", "awslambdaric", "ministack", "hypercorn", "yaml", "boto3", "cryptography")
+
+
+def main() -> int:
+    missing = [name for name in _REQUIRED_MODULES if find_spec(name) is None]
+    if missing:
+        print(
+            f"ferry: this Python lacks {', '.join(missing)}: start with `make run`, which installs them",
+            file=sys.stderr,
+        )
+        return 1
+    # The runner writes its clients through the service's own code, which lives in the layer.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "layers" / "common"))
+    from dev.local.cli import main as run
+
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

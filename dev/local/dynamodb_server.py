@@ -1,0 +1,77 @@
+"""DynamoDB and KMS on this machine: ministack, in a child process (`dev.local.dynamodb_host`) that keeps its state saved."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dev.local import processes, tcp_ports
+from dev.local.errors import LocalError
+from dev.local.processes import ManagedProcess
+from dev.local.state import StateFolder
+from dev.paths import ROOT
+
+_START_TIMEOUT_SECONDS = 30.0
+_STOP_GRACE_SECONDS = 10.0
+STATE_DAMAGED_EXIT_CODE = 3
+"""The child's exit code when its saved state cannot be read."""
+
+
+class DynamoDBServer:
+    """The running server: DynamoDB and KMS on one port."""
+
+    def __init__(self, process: ManagedProcess, port: int) -> None:
+        self._process = process
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        return f"http://{tcp_ports.HOST}:{self.port}"
+
+    @property
+    def alive(self) -> bool:
+        return self._process.alive
+
+    async def stop(self) -> None:
+        """Stop it; it saves its state first."""
+        await self._process.stop(_STOP_GRACE_SECONDS)
+
+
+async def start(state: StateFolder, credentials: Mapping[str, str], preferred_ports: Sequence[int]) -> DynamoDBServer:
+    """Raises `LocalError`."""
+    port = next((port for port in preferred_ports if tcp_ports.is_free(port)), None) or tcp_ports.free_ports(1)[0]
+    folder = state.folder / "dynamodb"
+    folder.mkdir(exist_ok=True)
+    child = await processes.start_process(
+        [sys.executable, "-m", "dev.local.dynamodb_host"],
+        env=server_environment(folder, port, credentials),
+        cwd=ROOT,
+        log_name="dynamodb",
+        state=state,
+    )
+    if not await tcp_ports.wait_for_listener(port, _START_TIMEOUT_SECONDS, lambda: child.alive):
+        await child.stop()
+        if child.returncode == STATE_DAMAGED_EXIT_CODE:
+            raise LocalError(f"the saved tables in {folder} are damaged: start anew with `python -m dev.local --reset`")
+        raise LocalError(f"ministack did not start; see {state.log_path('tables')}")
+    return DynamoDBServer(child, port)
+
+
+def server_environment(folder: Path, port: int, credentials: Mapping[str, str]) -> dict[str, str]:
+    """Settings of ministack: only the two services, and nothing of Docker, for it would tidy away containers."""
+    return {
+        "PATH": os.defpath,
+        "HOME": str(folder),
+        "SERVICES": "dynamodb,kms",
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": tcp_ports.HOST,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(folder),
+        "LOG_LEVEL": "WARNING",
+        "DOCKER_HOST": "unix:///nonexistent",
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        **credentials,
+    }

@@ -1,0 +1,144 @@
+"""The local API Gateway, as an ASGI application: limits, CORS, routes, one invocation for each request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+from dev.local import apigw_event, cors, lambda_response, limits, s3_range_proxy
+from dev.local.asgi import handle_lifespan
+from dev.local.lambda_response import GatewayResponse
+from dev.local.pool import FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
+from dev.local.routing import Route, match_route
+from dev.local.stack import CorsRules
+
+InvokeFunction = Callable[[str, bytes, float], Awaitable[bytes]]
+"""(function, event, seconds) → what it returned. Raises `Throttled`, `TimedOut`, `Crashed`, `FunctionFailed`."""
+
+# A body that is refused is read to its end up to here: most clients listen only when they have sent everything.
+_MAX_DRAIN_BYTES = 64 * 1024 * 1024
+
+
+class BodyTooLargeError(Exception):
+    """A request body over the gateway's limit."""
+
+
+class Gateway:
+    """`proxy_origins` are addresses (origins) by those that redirects must not lead to where `reader` says so."""
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        cors_rules: CorsRules | None,
+        invoke: InvokeFunction,
+        proxy_origins: Mapping[str, str] | None = None,
+    ) -> None:
+        self._routes = routes
+        self._cors_rules = cors_rules
+        self._invoke = invoke
+        self._proxy_origins = proxy_origins or {}
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "lifespan":
+            await handle_lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": None})
+
+    async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        request_id = apigw_event.new_request_id()
+        try:
+            body: bytes | None = await _read_body(receive)
+        except BodyTooLargeError:
+            body = None
+        client = scope.get("client")
+        request = apigw_event.GatewayRequest(
+            method=scope["method"],
+            raw_path=scope["raw_path"],
+            raw_query=scope["query_string"],
+            headers=list(scope["headers"]),
+            body=body or b"",
+            client_ip=client[0] if client else "127.0.0.1",
+            protocol=f"HTTP/{scope['http_version']}",
+        )
+        answer = await self.handle_request(request, request_id, body_too_large=body is None)
+        if answer.status == 307 and s3_range_proxy.needs_proxy(request.headers):
+            for here, there in self._proxy_origins.items():
+                answer = s3_range_proxy.rewrite_redirect(answer, here, there)
+        answer = cors.with_cors_headers(self._cors_rules, request, answer) if request.method != "OPTIONS" else answer
+        await _send_response(send, request.method, answer, request_id)
+
+    async def handle_request(
+        self, request: apigw_event.GatewayRequest, request_id: str, *, body_too_large: bool = False
+    ) -> GatewayResponse:
+        """The answer to a request, but for the CORS headers."""
+        if request.head_size_bytes() > limits.MAX_GATEWAY_HEAD_BYTES:
+            return lambda_response.gateway_error(431, "Request Header Fields Too Large")
+        if body_too_large:
+            return lambda_response.gateway_error(413, "Request Entity Too Large")
+        preflight = cors.preflight_response(self._cors_rules, request)
+        if preflight is not None:
+            return preflight
+        found = match_route(self._routes, request.method, request.path)
+        if found is None:
+            return lambda_response.gateway_error(404, "Not Found")
+        event = json.dumps(apigw_event.build_event(request, found, request_id=request_id)).encode()
+        if len(event) > limits.MAX_INVOKE_REQUEST_BYTES:
+            return lambda_response.gateway_error(413, "Request Entity Too Large")
+        return await self._call_function(found.route.function, event)
+
+    async def _call_function(self, function: str, event: bytes) -> GatewayResponse:
+        # As on AWS, a function runs to its end even when the client has gone.
+        call = asyncio.ensure_future(self._invoke(function, event, limits.GATEWAY_TIMEOUT_SECONDS))
+        call.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            return lambda_response.parse_lambda_response(await asyncio.shield(call))
+        except ThrottledError:
+            return lambda_response.gateway_error(429, "Too Many Requests")
+        except InvocationTimeoutError:
+            return lambda_response.gateway_error(504, "Endpoint request timed out")
+        except InstanceCrashedError:
+            return lambda_response.gateway_error(502, "Bad Gateway")
+        except (FunctionError, lambda_response.InvalidLambdaResponse) as error:
+            print(f"{function}: {error}", file=sys.stderr, flush=True)
+            return lambda_response.gateway_error(500, "Internal Server Error")
+
+
+async def _read_body(receive: ASGIReceiveCallable) -> bytes:
+    """Raises `TooLarge`."""
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        event = await receive()
+        if event["type"] != "http.request":
+            break
+        size += len(event["body"])
+        if size <= limits.MAX_GATEWAY_BODY_BYTES:
+            pieces.append(event["body"])
+        elif size > _MAX_DRAIN_BYTES:
+            raise BodyTooLargeError
+        if not event["more_body"]:
+            break
+    if size > limits.MAX_GATEWAY_BODY_BYTES:
+        raise BodyTooLargeError
+    return b"".join(pieces)
+
+
+async def _send_response(send: ASGISendCallable, method: str, response: GatewayResponse, request_id: str) -> None:
+    """Send it with the right framing: no body for HEAD, 204 and 304, where HEAD keeps the function's Content-Length."""
+    bodiless = method == "HEAD" or response.status in (204, 304)
+    headers = [(name, value) for name, value in response.headers if name != "content-length"]
+    if method == "HEAD":
+        given = next((value for name, value in response.headers if name == "content-length"), None)
+        headers.append(("content-length", given if given is not None else str(len(response.body))))
+    elif not bodiless:
+        headers.append(("content-length", str(len(response.body))))
+    headers.append(("apigw-requestid", request_id))
+    encoded = [(name.encode("ascii"), value.encode("utf-8")) for name, value in headers]
+    await send({"type": "http.response.start", "status": response.status, "headers": encoded, "trailers": False})
+    await send({"type": "http.response.body", "body": b"" if bodiless else response.body, "more_body": False})

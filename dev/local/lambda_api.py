@@ -1,0 +1,70 @@
+"""Lambda's Invoke API on this machine, for functions that hand work on: asynchronous invocations, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+from dev.local import limits
+from dev.local.asgi import handle_lifespan, is_trusted_request, read_body, send_empty
+from dev.local.pool import FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
+
+InvokeFunction = Callable[[str, bytes], Awaitable[bytes]]
+
+_INVOKE_PATH = re.compile(r"/2015-03-31/functions/([A-Za-z0-9_-]+)/invocations")
+
+
+class LambdaApiEmulator:
+    """An ASGI application.
+
+    Args:
+        functions: what `invoke` calls a function, by the name that callers know it by.
+        invoke: runs a function for as long as it may.
+    """
+
+    def __init__(self, function_names: Mapping[str, str], invoke: InvokeFunction) -> None:
+        self._function_names = function_names
+        self._invoke = invoke
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "lifespan":
+            await handle_lifespan(receive, send)
+        elif scope["type"] == "http":
+            await send_empty(
+                send, self.accept_invocation(scope, await read_body(receive, limits.MAX_ASYNC_EVENT_BYTES))
+            )
+
+    def accept_invocation(self, scope: HTTPScope, event: bytes) -> int:
+        """The status of the answer; with 202 the function has begun, and nobody is told how it ends."""
+        found = _INVOKE_PATH.fullmatch(scope["path"])
+        headers = dict(scope["headers"])
+        if not is_trusted_request(scope["headers"]):
+            return 403
+        if scope["method"] != "POST" or found is None or found[1] not in self._function_names:
+            return 404
+        if headers.get(b"x-amz-invocation-type") != b"Event":
+            return 400
+        if len(event) > limits.MAX_ASYNC_EVENT_BYTES:
+            return 413
+        task = asyncio.create_task(self._run(self._function_names[found[1]], event))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return 202
+
+    async def _run(self, function: str, event: bytes) -> None:
+        try:
+            await self._invoke(function, event)
+        except (ThrottledError, InvocationTimeoutError, InstanceCrashedError, FunctionError) as error:
+            print(f"{function}, handed on: {type(error).__name__} {error}", file=sys.stderr, flush=True)
+
+    async def close(self) -> None:
+        """End what still runs, as when the machine goes."""
+        running = list(self._tasks)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

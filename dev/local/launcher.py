@@ -1,0 +1,123 @@
+"""A local service as a child of the demo or of the tests: started, awaited, stopped or killed to the last process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dev.local import tcp_ports
+from dev.local.errors import LocalError
+from dev.paths import ROOT
+
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 30.0
+_EXIT_TIMEOUT_SECONDS = 10.0
+
+
+class LocalService:
+    """A running service over the folder `state`, which is nobody else's."""
+
+    def __init__(self, state_folder: Path, *, parameters: str = "", options: Sequence[str] = ()) -> None:
+        """Starts it, and returns once it is ready. Its output goes to `<state>.log`. Raises `LocalError`."""
+        self.state_folder = state_folder
+        self._log_path = state_folder.with_name(f"{state_folder.name}.log")
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "dev.local", "--quiet", "--exit-with-parent", "--state", str(state_folder)),
+                    *("--params", parameters, "--port", str(tcp_ports.free_ports(1)[0]), *options),
+                ],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                encoding="utf-8",
+                # Ctrl-C reaches whoever started this, who then stops it.
+                start_new_session=True,
+            )
+        try:
+            self.ready_line = self._wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _wait_until_ready(self) -> str:
+        assert self._process.stdout is not None
+        late = threading.Timer(START_TIMEOUT_SECONDS, self._process.kill)
+        late.start()
+        try:
+            for line in self._process.stdout:
+                if line.startswith("ready"):
+                    return line.strip()
+        finally:
+            late.cancel()
+        raise LocalError(f"the service did not start:\n{self.read_log()[-2000:]}")
+
+    @property
+    def connection_info(self) -> dict[str, Any]:
+        """What the service says of itself: the addresses and the clients (ferry.json)."""
+        found: dict[str, Any] = json.loads((self.state_folder / "ferry.json").read_text(encoding="utf-8"))
+        return found
+
+    def read_log(self) -> str:
+        return self._log_path.read_text(encoding="utf-8", errors="replace")
+
+    def stop(self) -> int:
+        """Stop it as Ctrl-C does, and return its exit code. Idempotent."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_TIMEOUT_SECONDS)
+        self.kill()
+        return self._process.returncode
+
+    def kill(self) -> int:
+        """`kill -9` for every process of it at once, and return how many there were. Idempotent."""
+        killed = 0
+        while pids := find_processes(self.state_folder):
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            _wait_until_exited(pids)
+            self._process.poll()
+            killed += len(pids)
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        return killed
+
+
+def find_processes(state_folder: Path) -> list[int]:
+    """The processes that work on this folder: it stands in their command or in their environment. Linux only."""
+    marker = re.compile(re.escape(str(state_folder).encode()) + rb"[/\0]")
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            about = (folder / "cmdline").read_bytes() + b"\0" + (folder / "environ").read_bytes() + b"\0"
+            if marker.search(about) and int(folder.name) != os.getpid():
+                found.append(int(folder.name))
+    return found
+
+
+def _wait_until_exited(pids: Sequence[int]) -> None:
+    """Wait until those processes have ended, children of others as they are."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            handle = os.pidfd_open(pid)
+            try:
+                # Readable once it has ended; one that its parent has not waited for yet has, too.
+                select.select([handle], [], [], _EXIT_TIMEOUT_SECONDS)
+            finally:
+                os.close(handle)

@@ -1,0 +1,182 @@
+"""Makes what the template defines in the local S3, DynamoDB and KMS, when it is not there yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dev.local.errors import LocalError
+from dev.local.stack import REGION, Stack, physical_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CORSRuleTypeDef
+
+T = TypeVar("T")
+
+_WRITABLE_TIMEOUT_SECONDS = 20.0
+_TABLE_PROPERTIES = (
+    "AttributeDefinitions",
+    "KeySchema",
+    "BillingMode",
+    "GlobalSecondaryIndexes",
+    "LocalSecondaryIndexes",
+    "ProvisionedThroughput",
+)
+# Pages of this machine, from whatever port, and those redirected here (`Origin: null`). SeaweedFS matches no port by a
+# pattern, so it is told less exactly; it listens on this machine alone.
+_LOCAL_ORIGINS = ["*"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """Where the services are, and the keys that open them."""
+
+    s3_url: str
+    dynamodb_url: str
+    kms_url: str
+    access_key: str
+    secret_key: str
+
+    def endpoints_parameter(self) -> str:
+        """As the functions take them: `service=url` pairs."""
+        return f"s3={self.s3_url},dynamodb={self.dynamodb_url},kms={self.kms_url}"
+
+    def kms_client(self) -> KMSClient:
+        return boto3.client("kms", endpoint_url=self.kms_url, **self._client_options())
+
+    def dynamodb_client(self) -> DynamoDBClient:
+        return boto3.client("dynamodb", endpoint_url=self.dynamodb_url, **self._client_options())
+
+    def s3_client(self) -> S3Client:
+        return boto3.client("s3", endpoint_url=self.s3_url, **self._client_options())
+
+    def no_retry_s3_client(self) -> S3Client:
+        """One that gives up after a second instead of trying again."""
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=1)
+        return boto3.client("s3", endpoint_url=self.s3_url, **{**self._client_options(), "config": config})
+
+    def _client_options(self) -> dict[str, Any]:
+        return {
+            "region_name": REGION,
+            "aws_access_key_id": self.access_key,
+            "aws_secret_access_key": self.secret_key,
+            "config": Config(retries={"mode": "standard", "total_max_attempts": 5}, s3={"addressing_style": "path"}),
+        }
+
+
+def provision(backends: Backends, stack: Stack, known_key_ids: Mapping[str, str]) -> dict[str, str]:
+    """Make keys, tables and buckets; idempotent.
+
+    Args:
+        backends: the running services.
+        stack: what to make.
+        known_keys: ids of KMS keys made before, by logical id.
+
+    Returns:
+        The ids of the keys, by logical id.
+
+    Raises:
+        LocalError: a table is there with other keys than the template wants, or a service does not answer.
+    """
+    try:
+        keys = _create_keys(backends.kms_client(), stack, known_key_ids)
+        _create_tables(backends.dynamodb_client(), stack)
+        _create_buckets(backends.s3_client(), backends.no_retry_s3_client(), stack)
+    except (BotoCoreError, ClientError) as error:
+        raise LocalError(f"the local services could not be set up: {error}") from error
+    return keys
+
+
+def _create_keys(kms: KMSClient, stack: Stack, known_key_ids: Mapping[str, str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for logical, wanted in stack.kms_keys.items():
+        there = (
+            _describe_or_none(kms.describe_key, "NotFoundException", KeyId=known_key_ids[logical])
+            if logical in known_key_ids
+            else None
+        )
+        if there is not None:
+            found[logical] = known_key_ids[logical]
+        else:
+            found[logical] = kms.create_key(**wanted)["KeyMetadata"]["KeyId"]
+    return found
+
+
+def _create_tables(dynamodb: DynamoDBClient, stack: Stack) -> None:
+    for logical, wanted in stack.tables.items():
+        name = physical_name(logical)
+        there = _describe_or_none(dynamodb.describe_table, "ResourceNotFoundException", TableName=name)
+        if there is None:
+            dynamodb.create_table(TableName=name, **{key: wanted[key] for key in _TABLE_PROPERTIES if key in wanted})
+            dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        elif _key_schemas(there["Table"]) != _key_schemas(wanted):
+            raise LocalError(
+                f"table {name} was made from another template: start anew with `python -m dev.local --reset`"
+            )
+        ttl = wanted.get("TimeToLiveSpecification")
+        if there is None and ttl:
+            dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=ttl)
+
+
+def _key_schemas(table: Mapping[str, Any]) -> object:
+    """The keys of a table and of its indexes."""
+
+    def keys(schema: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+        return [(key["AttributeName"], key["KeyType"]) for key in schema]
+
+    indexes = [*(table.get("GlobalSecondaryIndexes") or ()), *(table.get("LocalSecondaryIndexes") or ())]
+    return keys(table["KeySchema"]), sorted((index["IndexName"], keys(index["KeySchema"])) for index in indexes)
+
+
+def _create_buckets(s3: S3Client, no_retry_s3: S3Client, stack: Stack) -> None:
+    for logical, wanted in stack.buckets.items():
+        name = physical_name(logical)
+        if _describe_or_none(s3.head_bucket, "404", Bucket=name) is None:
+            s3.create_bucket(Bucket=name)
+        rules = wanted.get("CorsConfiguration", {}).get("CorsRules")
+        if rules:
+            s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [_to_s3_cors_rule(rule) for rule in rules]})
+        _wait_until_writable(no_retry_s3, name)
+
+
+def _to_s3_cors_rule(rule: Mapping[str, Any]) -> CORSRuleTypeDef:
+    """CloudFormation's names to the API's, for the origins of this machine."""
+    renamed = {"ExposedHeaders": "ExposeHeaders", "MaxAge": "MaxAgeSeconds", "Id": "ID"}
+    found = {renamed.get(key, key): value for key, value in rule.items()}
+    return cast("CORSRuleTypeDef", found | {"AllowedOrigins": _LOCAL_ORIGINS})
+
+
+def _wait_until_writable(s3: S3Client, bucket: str) -> None:
+    """Wait until there is a disk behind the gateway, which answers before.
+
+    After a kill, a request that comes too early waits inside it for up to 20 seconds; one sent a second later does not.
+    """
+    end = time.monotonic() + _WRITABLE_TIMEOUT_SECONDS
+    while True:
+        try:
+            s3.put_object(Bucket=bucket, Key="probe", Body=b"x")
+            s3.delete_object(Bucket=bucket, Key="probe")
+            return
+        except (BotoCoreError, ClientError):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+def _describe_or_none(describe: Callable[..., T], not_found_code: str, **arguments: str) -> T | None:
+    """What a describing call gives, or None when it says that there is no such thing."""
+    try:
+        return describe(**arguments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == not_found_code:
+            return None
+        raise

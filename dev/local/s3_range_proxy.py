@@ -1,0 +1,175 @@
+"""S3's reading of ranges, in front of SeaweedFS.
+
+SeaweedFS does not know If-Range, and refuses ranges and dates that are none, which S3 passes over. Where a request
+would meet the difference, the gateway redirects it here instead; all others, and every upload, go to SeaweedFS itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+from dev.local.asgi import handle_lifespan, send_empty
+from dev.local.lambda_response import GatewayResponse
+from ferry.rules import conditions, ranges
+from ferry.rules.conditions import Conditions, PreconditionResult, Validators
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+_CONDITIONAL_HEADERS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range")
+_DATE_HEADERS = ("if-modified-since", "if-unmodified-since")
+_REPLACED_HEADERS = {"host", "connection", "range", *_CONDITIONAL_HEADERS}
+_SIMPLE_RANGE = re.compile(r"bytes=(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})")
+_MAX_SIZE_BYTES = 10**18
+_READ_SIZE_BYTES = 1024 * 1024
+
+
+def needs_proxy(headers: Headers) -> bool:
+    """Whether SeaweedFS would read the request otherwise than S3."""
+    sent = _decode_headers(headers)
+    asked = sent.get("range")
+    plain = asked is None or (_SIMPLE_RANGE.fullmatch(asked) and not _is_ignored_range(asked))
+    no_date = any(
+        name in sent and conditions.parse_http_date(sent[name], _now_seconds()) is None for name in _DATE_HEADERS
+    )
+    return "if-range" in sent or not plain or no_date
+
+
+def rewrite_redirect(response: GatewayResponse, from_origin: str, to_origin: str) -> GatewayResponse:
+    """The redirect to an address under `here` as one to the same under `there`."""
+    headers = tuple(
+        (
+            name,
+            to_origin + value.removeprefix(from_origin)
+            if name == "location" and value.startswith(f"{from_origin}/")
+            else value,
+        )
+        for name, value in response.headers
+    )
+    return replace(response, headers=headers)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamResponse:
+    """An answer, its body still to be read to its end."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: asyncio.StreamReader
+
+
+class S3RangeProxy:
+    """An ASGI application in front of the S3 stand-in at that URL."""
+
+    def __init__(self, url: str) -> None:
+        split = urlsplit(url)
+        self._host, self._port, self._authority = split.hostname, split.port, split.netloc
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "lifespan":
+            await handle_lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["method"] not in ("GET", "OPTIONS"):
+            await send_empty(send, 405)
+            return
+        plain = [
+            (name, value) for name, value in scope["headers"] if name.decode("latin-1").lower() not in _REPLACED_HEADERS
+        ]
+        async with contextlib.AsyncExitStack() as asking:
+            try:
+                answer = await asking.enter_async_context(self._send_upstream(scope, plain))
+                if scope["method"] == "GET" and answer.status == 200:
+                    told = equivalent_header(_decode_headers(scope["headers"]), answer.headers)
+                    if told is not None:
+                        answer = await asking.enter_async_context(self._send_upstream(scope, [*plain, told]))
+            except (OSError, asyncio.IncompleteReadError):
+                await send_empty(send, 502)  # it is stopping
+                return
+            await _relay_response(answer, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def _send_upstream(self, scope: HTTPScope, headers: Headers) -> AsyncIterator[UpstreamResponse]:
+        target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+        # The URL is signed for SeaweedFS's own address. In HTTP/1.0 a body ends where the connection does.
+        lines = [scope["method"].encode() + b" " + target + b" HTTP/1.0", b"host: " + self._authority.encode()]
+        lines += [name + b": " + value for name, value in headers]
+        reader, writer = await asyncio.open_connection(self._host, self._port, limit=_READ_SIZE_BYTES)
+        try:
+            writer.write(b"\r\n".join([*lines, b"", b""]))
+            status, *found = (await reader.readuntil(b"\r\n\r\n")).rstrip().split(b"\r\n")
+            pairs = [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in found)]
+            yield UpstreamResponse(int(status.split()[1]), pairs, reader)
+        finally:
+            writer.close()
+
+
+def equivalent_header(request_headers: Mapping[str, str], response_headers: Headers) -> tuple[bytes, bytes] | None:
+    """The one header by which SeaweedFS answers as S3 would, or None when the whole, which has those headers, is the
+    answer.
+    """
+    found = _decode_headers(response_headers)
+    now = _now_seconds()
+    current = Validators(found["etag"], conditions.parse_http_date(found["last-modified"], now) or 0)
+    given = Conditions(
+        **{name.replace("-", "_"): request_headers[name] for name in _CONDITIONAL_HEADERS if name in request_headers}
+    )
+    outcome = conditions.evaluate_preconditions(given, current, now)
+    if outcome is PreconditionResult.FAILED:
+        return b"if-match", b'"none"'
+    if outcome is PreconditionResult.NOT_MODIFIED:
+        return b"if-none-match", current.etag.encode("latin-1")
+    if "range" not in request_headers or not conditions.if_range_matches(given.if_range, current, now):
+        return None
+    size = int(found["content-length"])
+    asked = ranges.parse_range(request_headers["range"], size)
+    if isinstance(asked, ranges.Satisfiable):
+        return b"range", f"bytes={asked.first}-{asked.last}".encode()
+    return (b"range", f"bytes={size}-".encode()) if isinstance(asked, ranges.Unsatisfiable) else None
+
+
+async def _relay_response(response: UpstreamResponse, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """All of it, or until the client has gone. A body that is cut short there is cut short here: by not ending it."""
+    gone = asyncio.create_task(_wait_for_disconnect(receive))
+    headers = [(name, value) for name, value in response.headers if name not in (b"connection", b"date")]
+    try:
+        await send({"type": "http.response.start", "status": response.status, "headers": headers, "trailers": False})
+        left = 0 if response.status == 304 else int(_decode_headers(response.headers).get("content-length", 0))
+        while left and not gone.done() and (piece := await response.body.read(_READ_SIZE_BYTES)):
+            left -= len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if not left:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        gone.cancel()
+
+
+async def _wait_for_disconnect(receive: ASGIReceiveCallable) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _decode_headers(headers: Headers) -> dict[str, str]:
+    """By name in lower case, values joined by commas."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        found[key] = f"{found[key]},{text}" if key in found else text
+    return found
+
+
+def _is_ignored_range(range_header: str) -> bool:
+    return isinstance(ranges.parse_range(range_header, _MAX_SIZE_BYTES), ranges.Ignored)
+
+
+def _now_seconds() -> int:
+    return int(time.time())

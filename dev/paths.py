@@ -1,0 +1,6 @@
+"""Where this checkout is."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The root of the repository."""

@@ -1,0 +1,1 @@
+"""Lint template.yaml and expand its SAM resources."""

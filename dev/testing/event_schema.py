@@ -1,0 +1,29 @@
+"""The published schema of events, to hold every event against."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from dev.paths import ROOT
+
+SCHEMA_PATH = ROOT / "docs" / "events.schema.json"
+
+
+@cache
+def validator() -> jsonschema.Draft202012Validator:
+    schema = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    # Consumers are asked to ignore what they do not know; Ferry itself must send nothing that is not written down.
+    return jsonschema.Draft202012Validator({**schema, "additionalProperties": False})
+
+
+def assert_valid_detail(detail: Mapping[str, Any]) -> None:
+    """Raises `jsonschema.ValidationError` when it is not as documented; `id` must be made of the other members."""
+    validator().validate(detail)
+    assert detail["id"] == f"{detail['upload_id']}.{detail['type'].rpartition('.')[2]}"

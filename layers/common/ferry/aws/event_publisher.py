@@ -1,0 +1,102 @@
+"""Events on an EventBridge bus (docs/events.md, docs/decisions/0003)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ferry.aws.clock import wall_clock
+from ferry.aws.errors import map_errors
+from ferry.errors import BackendUnavailable
+from ferry.model.events import Event, EventKind
+from ferry.model.files import File
+from ferry.model.uploads import object_key
+from ferry.ports.types import Clock
+from ferry.rules.digests import crc32c_to_base64
+from ferry.rules.timestamps import format_rfc3339
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+SOURCE = "ferry"
+SCHEMA_VERSION = 1
+"""Of the events' schema (docs/events.schema.json): grows when a member goes or changes its meaning."""
+COOLDOWN_MS = 10_000
+"""Milliseconds for which a bus that has just failed is not asked again."""
+
+
+class EventBridgePublisher:
+    """`ferry.outbound.Events` over EventBridge.
+
+    Args:
+        client: gives the client, which takes its time to be made: not before there is something to tell.
+        bus: the name of the bus.
+        bucket: where the files are.
+        clock: the time.
+    """
+
+    def __init__(
+        self, client_factory: Callable[[], EventBridgeClient], bus_name: str, bucket: str, clock: Clock = wall_clock
+    ) -> None:
+        self._client_factory = client_factory
+        self._bus_name = bus_name
+        self._bucket = bucket
+        self._clock = clock
+        self._cooldown_until = 0
+
+    def publish(self, events: Sequence[Event]) -> None:
+        if self._clock() < self._cooldown_until:
+            raise BackendUnavailable("the event bus has just failed")
+        try:
+            self._put_events([self._to_entry(event) for event in events])
+        except BackendUnavailable:
+            self._cooldown_until = self._clock() + COOLDOWN_MS
+            raise
+
+    def _put_events(self, entries: Sequence[PutEventsRequestEntryTypeDef]) -> None:
+        with map_errors():
+            answer = self._client_factory().put_events(Entries=entries)
+        if answer["FailedEntryCount"]:
+            codes = {entry["ErrorCode"] for entry in answer["Entries"] if "ErrorCode" in entry}
+            raise BackendUnavailable(f"the event bus refused: {', '.join(sorted(codes))}")
+
+    def _to_entry(self, event: Event) -> PutEventsRequestEntryTypeDef:
+        return {
+            "EventBusName": self._bus_name,
+            "Source": SOURCE,
+            "DetailType": event.kind.value,
+            "Time": datetime.fromtimestamp(event.occurred_at / 1000, UTC),
+            "Detail": json.dumps(event_detail(event, self._bucket)),
+        }
+
+
+def event_detail(event: Event, bucket: str) -> dict[str, Any]:
+    """What the event says, as docs/events.schema.json has it."""
+    members: dict[str, Any] = {
+        "version": SCHEMA_VERSION,
+        "id": event.id,
+        "type": event.kind.value,
+        "time": format_rfc3339(event.occurred_at),
+        "namespace": event.ns,
+        "filename": event.name,
+        "upload_id": event.upload_id,
+        "size": event.size,
+    }
+    if event.file is not None:
+        members |= _file_members(event.file)
+    if event.file is not None and event.kind is EventKind.COMPLETED:
+        members |= {
+            "content_type": event.file.content_type,
+            "metadata": dict(event.file.metadata),
+            "object": {"bucket": bucket, "key": object_key(event.upload_id)},
+        }
+    if event.replaced_upload_id is not None:
+        members["replaced_upload_id"] = event.replaced_upload_id
+    return members
+
+
+def _file_members(file: File) -> dict[str, Any]:
+    return {"etag": file.etag, "checksum": {"algorithm": "crc32c", "value": crc32c_to_base64(file.crc32c)}}

@@ -1,0 +1,1 @@
+"""Downloads: a response with bytes, or a presigned link to S3."""

@@ -1,0 +1,1 @@
+"""Upload status: a snapshot of an upload, and long polling for its next change."""

@@ -1,1 +1,0 @@
-"""The whole service on one machine, set up from template.yaml: `python -m local --help`."""

@@ -1,0 +1,132 @@
+"""EventBridge's PutEvents as the local service has it: what it takes, from whom, and what it keeps of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev.fakes.clock import START, SettableClock
+from dev.local import eventbridge as local_bus
+from dev.local import limits
+from dev.local.eventbridge import EventBridgeEmulator
+from dev.local.runner import _serve_all
+from dev.local.tcp_ports import listen_near
+from ferry.aws.event_publisher import EventBridgePublisher
+from ferry.aws.session import AwsSession
+from ferry.errors import BackendUnavailable
+from ferry.model.events import Event, EventKind
+from dev.testing.event_schema import assert_valid_detail
+
+HEADERS = {"host": "127.0.0.1:1", "authorization": "AWS4", "x-amz-target": "AWSEvents.PutEvents"}
+ENTRY = {
+    "EventBusName": "bus",
+    "Source": "ferry",
+    "DetailType": "t",
+    "Time": 1_700_000_000.5,
+    "Detail": '{"id": "a.b"}',
+}
+EVENT = Event(EventKind.STARTED, START, "ns", "a “name”.bin", "a" * 32, 5)
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> EventBridgeEmulator:
+    return EventBridgeEmulator(frozenset({"bus"}), tmp_path, echo=True)
+
+
+def stored_events(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def scope(method: str = "POST", **headers: str) -> Any:
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in {**HEADERS, **headers}.items()]
+    return {"type": "http", "method": method, "path": "/", "headers": pairs}
+
+
+def put_events(bus: EventBridgeEmulator, *entries: object) -> tuple[int, Any]:
+    return bus.put_events(scope(), json.dumps({"Entries": entries}).encode())
+
+
+def test_event_is_stored_in_target_shape(
+    bus: EventBridgeEmulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line in the file, a short one on the terminal."""
+    status, answer = put_events(bus, ENTRY)
+    [event] = stored_events(tmp_path)
+    assert (status, answer) == (200, {"FailedEntryCount": 0, "Entries": [{"EventId": event.pop("id")}]})
+    assert event == {
+        "version": "0",
+        "detail-type": "t",
+        "source": "ferry",
+        "account": "000000000000",
+        "time": "2023-11-14T22:13:20Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": {"id": "a.b"},
+    }
+    assert capsys.readouterr().err == "event t a.b\n"
+
+
+@pytest.mark.parametrize(
+    "entry", [{**ENTRY, "EventBusName": "other"}, {**ENTRY, "Detail": "no JSON"}, {**ENTRY, "Detail": "1"}, {}, 1]
+)
+def test_invalid_entry_fails_alone(bus: EventBridgeEmulator, tmp_path: Path, entry: object) -> None:
+    """200, and the entry says so: as AWS does, which is what callers must look at."""
+    status, answer = put_events(bus, ENTRY, entry)
+    assert (status, answer["FailedEntryCount"]) == (200, 1)
+    assert ["ErrorCode" in found for found in answer["Entries"]] == [False, True]
+    assert len(stored_events(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "body", "status"),
+    [
+        (scope(origin="https://page.example"), {"Entries": [ENTRY]}, 403),
+        (scope("GET"), {"Entries": [ENTRY]}, 400),
+        (scope(**{"x-amz-target": "AWSEvents.PutRule"}), {"Entries": [ENTRY]}, 400),
+        (scope(), {"Entries": []}, 400),
+        (scope(), {"Entries": [ENTRY] * (limits.MAX_PUT_EVENTS_ENTRIES + 1)}, 400),
+        (scope(), {"Entries": [{**ENTRY, "Detail": "x" * limits.MAX_PUT_EVENTS_BYTES}]}, 400),
+        (scope(), [], 400),
+    ],
+)
+def test_other_requests_are_rejected(
+    bus: EventBridgeEmulator, tmp_path: Path, given: Any, body: object, status: int
+) -> None:
+    """No page in a browser, no other operation, no more than AWS takes at once."""
+    assert bus.put_events(given, json.dumps(body).encode())[0] == status
+    assert not (tmp_path / "events.jsonl").exists()
+
+
+def test_event_file_is_rotated(bus: EventBridgeEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long one is put aside, and the one put aside before goes."""
+    monkeypatch.setattr(local_bus, "_MAX_FILE_BYTES", 1)
+    for _ in range(3):
+        put_events(bus, ENTRY)
+    assert len(stored_events(tmp_path)) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.jsonl", "events.jsonl.1"]
+
+
+def test_adapter_puts_events(tmp_path: Path, bus: EventBridgeEmulator) -> None:
+    """botocore's own request, over a socket; a bus that is not there is a failure."""
+
+    async def main() -> None:
+        stopping, listener = asyncio.Event(), listen_near(0)
+        session = AwsSession({"events": f"http://127.0.0.1:{listener.getsockname()[1]}"})
+        server = asyncio.create_task(_serve_all({listener.detach(): bus}, stopping))
+        clock = SettableClock()
+        await asyncio.to_thread(EventBridgePublisher(lambda: session.events, "bus", "bucket", clock).publish, [EVENT])
+        with pytest.raises(BackendUnavailable):
+            await asyncio.to_thread(
+                EventBridgePublisher(lambda: session.events, "none", "bucket", clock).publish, [EVENT]
+            )
+        stopping.set()
+        await server
+
+    asyncio.run(main())
+    [event] = stored_events(tmp_path)
+    assert_valid_detail(event["detail"])
+    assert (event["detail-type"], event["detail"]["filename"]) == (EVENT.kind, EVENT.name)

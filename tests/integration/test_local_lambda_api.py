@@ -1,0 +1,135 @@
+"""Lambda's Invoke API as the local service has it: what it takes, from whom, and that nobody waits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from dev.local import limits
+from dev.local.lambda_api import LambdaApiEmulator
+from dev.local.pool import InstanceCrashedError
+from dev.local.runner import _serve_all
+from dev.local.tcp_ports import listen_near
+from ferry.aws.completion_queue import LambdaCompletionQueue
+from ferry.aws.session import AwsSession
+
+PATH = "/2015-03-31/functions/ferry-f/invocations"
+SIGNED = {"host": "127.0.0.1:1", "authorization": "AWS4", "x-amz-invocation-type": "Event"}
+
+
+class FakeFunctions:
+    """Notes what is invoked, and goes on when `go` is set."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, bytes]] = []
+        self.finished_count = 0
+        self.may_finish = asyncio.Event()
+
+    async def invoke(self, name: str, event: bytes) -> bytes:
+        self.started.append((name, event))
+        await self.may_finish.wait()
+        self.finished_count += 1
+        if event == b"crash":
+            raise InstanceCrashedError("gone")
+        return b"{}"
+
+
+def scope(method: str = "POST", path: str = PATH, **headers: str) -> Any:
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in {**SIGNED, **headers}.items()]
+    return {"type": "http", "method": method, "path": path, "headers": pairs}
+
+
+async def run_pending_tasks() -> None:
+    """Let every task run as far as it can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_async_invocation_returns_202_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """202 at once; the function runs to its end, and how that was stands in the log at most."""
+
+    async def main() -> None:
+        functions = FakeFunctions()
+        api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke)
+        assert [api.accept_invocation(scope(), event) for event in (b"{}", b"crash")] == [202, 202]
+        await run_pending_tasks()
+        assert (functions.started, functions.finished_count) == ([("F", b"{}"), ("F", b"crash")], 0)
+        functions.may_finish.set()
+        await run_pending_tasks()
+        assert functions.finished_count == 2
+
+    asyncio.run(main())
+    assert capsys.readouterr().err == "F, handed on: InstanceCrashedError gone\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (scope(origin="https://page.example"), 403),
+        (scope(host="page.example:80"), 403),
+        (scope(path=PATH.replace("ferry-f", "other")), 404),
+        (scope(path="/"), 404),
+        (scope("GET"), 404),
+        (scope(**{"x-amz-invocation-type": "RequestResponse"}), 400),
+    ],
+)
+def test_other_requests_are_rejected(given: Any, status: int) -> None:
+    """No page in a browser, no function that is not there, no call that waits for an answer."""
+    functions = FakeFunctions()
+    assert LambdaApiEmulator({"ferry-f": "F"}, functions.invoke).accept_invocation(given, b"{}") == status
+    assert functions.started == []
+
+
+def test_event_over_1_mb_returns_413() -> None:
+    """Lambda queues no more than 1 MB."""
+    assert (
+        LambdaApiEmulator({"ferry-f": "F"}, FakeFunctions().invoke).accept_invocation(
+            scope(), bytes(limits.MAX_ASYNC_EVENT_BYTES + 1)
+        )
+        == 413
+    )
+
+
+def test_close_cancels_running_invocations() -> None:
+    """As when a machine goes: it does not go on behind the back of whoever has stopped it."""
+
+    async def main() -> None:
+        functions = FakeFunctions()
+        api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke)
+        api.accept_invocation(scope(), b"{}")
+        await run_pending_tasks()
+        await api.close()
+        functions.may_finish.set()
+        await run_pending_tasks()
+        assert (len(functions.started), functions.finished_count) == (1, 0)
+
+    asyncio.run(main())
+
+
+def test_completion_queue_invokes_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore's own request, over a socket."""
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+
+    async def main() -> None:
+        functions, stopping, listener = FakeFunctions(), asyncio.Event(), listen_near(0)
+        worker = LambdaCompletionQueue(
+            AwsSession({"lambda": f"http://127.0.0.1:{listener.getsockname()[1]}"}).lambda_, "ferry-f"
+        )
+        functions.may_finish.set()
+        api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke)
+        server = asyncio.create_task(_serve_all({listener.detach(): api}, stopping))
+        await asyncio.to_thread(worker.enqueue, "id", "attempt")
+        stopping.set()
+        await server
+        [(name, event)] = functions.started
+        assert (name, json.loads(event)) == (
+            "F",
+            {"ferry": "continue_completion", "upload_id": "id", "lease_id": "attempt"},
+        )
+
+    asyncio.run(main())

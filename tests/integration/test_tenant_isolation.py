@@ -1,0 +1,258 @@
+"""Namespaces are a wall: whatever one client knows of another's, the service answers as if there were no such thing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from ferry.aws import cursors
+from tests.integration.conftest import new_stack
+from tests.integration.stack import Result, Stack, function_modules, openapi_document
+from tests.support.isolation_requests import CHUNK_BYTES, IsolationRequest, Victim, request_pairs, valid_request_pair
+
+PROTECTED = sorted(key for module in function_modules().values() for key, scope in module.app.scopes.items() if scope)
+VICTIM_NS = "the others"
+FEW_EXAMPLES = settings(
+    max_examples=4,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],  # a counterexample is small as it is, and every try needs two namespaces
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+JSON = "application/json"
+OCTET_STREAM_HEADERS = {"content-type": "application/octet-stream"}
+CONTENT = bytes(range(256)) * 256 + b"the rest"
+VOLATILE_VALUES = re.compile(
+    rb"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z)|(?P<id>[0-9a-f]{32})|(?P<version>\"version\":\d+)|(?P<signed>X-Amz-[\w-]+=[^&\"]+)"
+    rb"|(?P<milliseconds>\d{13})"
+)
+attacker_ids = count()
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with new_stack() as made:
+        yield made
+
+
+def send_chunk(stack: Stack, token: str, name: str, index: int, body: bytes) -> None:
+    query = {"filename": name, "chunk_index": str(index)}
+    assert (
+        stack.request("POST /upload/chunk", query=query, headers=OCTET_STREAM_HEADERS, body=body, token=token).status
+        == 200
+    )
+
+
+@pytest.fixture(scope="module")
+def victim(stack: Stack) -> Victim:
+    """A namespace with a finished file, an upload half done, one straight to S3 and a cancelled one."""
+    token = stack.token(VICTIM_NS)
+
+    def start(name: str, **more: object) -> str:
+        wanted = {"filename": name, "size": len(CONTENT), "chunk_size": CHUNK_BYTES, **more}
+        upload_id: str = stack.post_json("POST /upload/start", wanted, token=token).json["upload_id"]
+        return upload_id
+
+    whole = start("finished.bin", fingerprint="inode 7", metadata={"who": "secret agent"})
+    send_chunk(stack, token, "finished.bin", 1, CONTENT[:CHUNK_BYTES])
+    send_chunk(stack, token, "finished.bin", 2, CONTENT[CHUNK_BYTES:])
+    file = stack.post_json("POST /upload/complete", {"filename": "finished.bin"}, token=token).json
+    half = start("half.bin", fingerprint="inode 8")
+    send_chunk(stack, token, "half.bin", 1, CONTENT[:CHUNK_BYTES])
+    direct = start("direct.bin")
+    wanted = {"filename": "direct.bin", "parts": [{"part_number": 1}]}
+    (part,) = stack.post_json("POST /upload/parts", wanted, token=token).json["parts"]
+    cancelled = start("cancelled.bin")
+    stack.request("DELETE /upload/{filename}", filename="cancelled.bin", token=token)
+    link = stack.request("GET /download", query={"filename": "finished.bin", "redirect": "false"}, token=token).json
+    files = cursors.encode(("files", VICTIM_NS, ""), ["cancelled.bin"]), cursors.encode(("files", "nobody", ""), ["x"])
+    slots = (
+        cursors.encode(("open_uploads", VICTIM_NS), ["direct.bin"]),
+        cursors.encode(("open_uploads", "nobody"), ["x"]),
+    )
+    return Victim(
+        names=tuple((name, f"ghost of {name}") for name in ("finished.bin", "half.bin", "direct.bin", "cancelled.bin")),
+        upload_ids=tuple((real, real[::-1]) for real in (whole, half, direct, cancelled)),
+        cursors=(files, slots),
+        etags=((file["etag"], '"0123456789abcdef-1"'),),
+        urls=tuple((url, url[::-1]) for url in (part["url"], link["url"])),
+        fingerprints=(("inode 7", "inode 5"), ("inode 8", "inode 6")),
+        crcs=((file["checksum"]["value"], "AAAAAA=="),),
+        content=CONTENT,
+        sizes=(len(CONTENT),),
+        token=token,
+    )
+
+
+@dataclass(frozen=True)
+class VictimSnapshot:
+    """Who saw what the victim had, in the ledger and in S3, and says whether it still has that."""
+
+    dynamodb: Any
+    s3: Any
+    ids: Sequence[str]
+
+    def snapshot(self) -> object:
+        keys = [f"N#{VICTIM_NS}", *(f"U#{one}{rest}" for one in self.ids for rest in ("", "#0", "#1", "#2"))]
+        rows = [row for key in keys for row in self._rows(key)]
+        listed = self.s3.list_objects_v2(Bucket="bucket").get("Contents", [])
+        uploads = self.s3.list_multipart_uploads(Bucket="bucket").get("Uploads", [])
+        objects = [(entry["Key"], entry["ETag"]) for entry in listed if self._is_theirs(entry)]
+        return rows, objects, sorted(entry["UploadId"] for entry in uploads if self._is_theirs(entry))
+
+    def _rows(self, key: str) -> list[Any]:
+        given = {":pk": {"S": key}}
+        found = self.dynamodb.query(
+            TableName="metadata", KeyConditionExpression="pk = :pk", ExpressionAttributeValues=given
+        )
+        return list(found["Items"])
+
+    def _is_theirs(self, entry: Mapping[str, Any]) -> bool:
+        return any(one in entry["Key"] for one in self.ids)
+
+
+@pytest.fixture(scope="module")
+def victim_is_unchanged(victim: Victim) -> Callable[[], bool]:
+    witness = VictimSnapshot(boto3.client("dynamodb"), boto3.client("s3"), [real for real, _ in victim.upload_ids])
+    before = witness.snapshot()
+    return lambda: witness.snapshot() == before
+
+
+def normalized_response(result: Result, request: IsolationRequest) -> object:
+    """An answer without what differs from one request to the next, and without what the request itself has said."""
+    sent = [request.filename, *request.query.values()]
+    sent += re.findall(
+        r'"(?:filename|upload_id|fingerprint)": "((?:[^"\\]|\\.)*)"', (request.body or b"").decode("latin-1")
+    )
+
+    def plain(text: bytes) -> bytes:
+        for value in sorted((value for value in sent if value and len(value) > 5), key=len, reverse=True):
+            text = text.replace(value.encode(), b"<sent>")
+        return VOLATILE_VALUES.sub(lambda found: b"<%s>" % (found.lastgroup or "").encode(), text)
+
+    headers = sorted((name, plain(value.encode())) for name, value in result.headers.items())
+    return result.status, headers, plain(result.body)
+
+
+def requested_name(request: IsolationRequest) -> str:
+    """The name that a request is about, wherever it has it."""
+    of_body = json.loads(request.body or b"{}").get("filename") if request.headers.get("content-type") == JSON else None
+    return request.filename or request.query.get("filename") or of_body or "none"
+
+
+def operation(key: str) -> Mapping[str, Any]:
+    method, _, path = key.partition(" ")
+    found: Mapping[str, Any] = openapi_document()["paths"][path][method.lower()]
+    return found
+
+
+def send_request(stack: Stack, key: str, request: IsolationRequest, ns: str, **more: dict[str, str]) -> Result:
+    return stack.request(
+        key,
+        filename=request.filename,
+        query=request.query | more.get("query", {}),
+        headers=request.headers | more.get("headers", {}),
+        body=request.body,
+        token=stack.token(ns),
+    )
+
+
+@pytest.mark.parametrize("key", PROTECTED)
+def test_other_namespace_is_indistinguishable_from_absent(
+    stack: Stack, victim: Victim, victim_is_unchanged: Callable[[], bool], key: str
+) -> None:
+    """The same status, headers and body for both; nothing of theirs is told, and nothing of theirs has changed."""
+
+    @FEW_EXAMPLES
+    @given(request_pairs(operation(key), openapi_document()["components"]["schemas"], victim), st.booleans())
+    def holds(requests: tuple[IsolationRequest, IsolationRequest], has_one_too: bool) -> None:
+        assert_indistinguishable(stack, victim, key, requests, has_one_too)
+        assert victim_is_unchanged()
+
+    holds()
+    for which in range(len(victim.names)):
+        assert_indistinguishable(
+            stack,
+            victim,
+            key,
+            valid_request_pair(operation(key), openapi_document()["components"]["schemas"], victim, which),
+            False,
+        )
+    assert victim_is_unchanged()
+
+
+def assert_indistinguishable(
+    stack: Stack,
+    victim: Victim,
+    key: str,
+    requests: tuple[IsolationRequest, IsolationRequest],
+    attacker_has_upload: bool,
+) -> None:
+    """`has_one_too`: the attacker has an upload of its own under the name that the request has."""
+    real, ghost = requests
+    answers = []
+    for request in requests:
+        ns = f"attacker {next(attacker_ids)}"
+        if attacker_has_upload:
+            stack.post_json(
+                "POST /upload/start", {"filename": requested_name(request), "size": 5}, token=stack.token(ns)
+            )
+        answers.append(send_request(stack, key, request, ns))
+    assert normalized_response(answers[0], real) == normalized_response(answers[1], ghost)
+    sent = repr(real)
+    for secret in (*victim.secrets, "secret agent", VICTIM_NS):
+        assert secret in sent or secret not in repr(answers[0])
+
+
+@pytest.mark.parametrize("key", PROTECTED)
+def test_token_outside_authorization_header_is_ignored(
+    stack: Stack, victim: Victim, victim_is_unchanged: Callable[[], bool], key: str
+) -> None:
+    """In a query, a cookie or another header it opens nothing: neither alone, nor beside a token of one's own."""
+    elsewhere: dict[str, dict[str, str]] = {
+        "query": {"access_token": victim.token, "authorization": f"Bearer {victim.token}"},
+        "headers": {"x-authorization": f"Bearer {victim.token}", "cookie": f"access_token={victim.token}"},
+    }
+    name, _ = victim.names[0]
+    request = IsolationRequest(
+        filename=name if "{filename}" in key else None, query={"filename": name, "dry_run": "true"}
+    )
+    beside = send_request(stack, key, request, "nosy", **elsewhere)
+    # Some routes refuse parameters they do not know, so what is compared has them too, without a token in them.
+    nobodys = {place: dict.fromkeys(values, "x") for place, values in elsewhere.items()}
+    assert normalized_response(beside, request) == normalized_response(
+        send_request(stack, key, request, "curious", **nobodys), request
+    )
+    alone = stack.request(
+        key,
+        filename=request.filename,
+        query=request.query | elsewhere["query"],
+        headers=elsewhere["headers"],
+        token=None,
+    )
+    assert alone.status == 401
+    assert victim_is_unchanged()
+
+
+def test_every_route_is_protected_or_public() -> None:
+    """A route in no function's table would be on neither list."""
+    known = {key for module in function_modules().values() for key in module.app.scopes}
+    assert {
+        f"{method.upper()} {path}" for path, item in openapi_document()["paths"].items() for method in item
+    } == known
+    assert known - set(PROTECTED) == {
+        "POST /auth/token",
+        "GET /.well-known/jwks.json",
+        "GET /openapi.json",
+        "GET /health",
+    }

@@ -1,0 +1,69 @@
+"""The rule that docs/events.md offers for copying: a template that deploys, on what Ferry really tells."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.api import lint
+
+from dev.fakes.clock import START
+from dev.local.template import load_template
+from ferry.aws.event_publisher import SOURCE, event_detail
+from ferry.model.events import Event, EventKind
+from tests.contract.factories import NAME, NS, OTHER_ID, UPLOAD_ID, make_file
+from dev.testing.event_schema import assert_valid_detail
+
+
+def blocks(root: Path, language: str) -> list[str]:
+    page = (root / "docs" / "events.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def snippet(root: Path, tmp_path: Path) -> Path:
+    [text] = blocks(root, "yaml")
+    path = tmp_path / "snippet.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_rule_passes_cfn_lint(snippet: Path) -> None:
+    """As it would be deployed, transform and all."""
+    assert [str(found) for found in lint(snippet.read_text(encoding="utf-8"), regions=["us-east-1"])] == []
+
+
+def test_rule_pattern_matches_events(snippet: Path) -> None:
+    """The source and the type are the ones that are sent, the members that it filters by and reads are there."""
+    properties = load_template(snippet)["Resources"]["OnCompleted"]["Properties"]
+    pattern = properties["Events"]["Completed"]["Properties"]["Pattern"]
+    told = event_detail(
+        Event(EventKind.COMPLETED, START, NS, NAME, UPLOAD_ID, 20_971_520, make_file(), OTHER_ID), "bucket"
+    )
+    assert pattern["source"] == [SOURCE]
+    assert pattern["detail-type"] == [told["type"]]
+    assert pattern["detail"].keys() <= told.keys()
+    compile(properties["InlineCode"], "index.py", "exec")
+    read = set(re.findall(r'detail\["(\w+)"\]', properties["InlineCode"]))
+    assert {"id", "filename", "object"} <= read <= told.keys()
+
+
+def test_example_detail_is_valid(root: Path) -> None:
+    """Whoever copies it for a test gets what Ferry sends."""
+    [text] = blocks(root, "json")
+    event: Any = json.loads(text)
+    event["detail"]["object"]["bucket"] = "bucket"
+    assert_valid_detail(event["detail"])
+    assert event["detail-type"] == event["detail"]["type"]
+
+
+def test_page_documents_every_type_and_member(root: Path) -> None:
+    """What the schema has, the page explains."""
+    page = (root / "docs" / "events.md").read_text(encoding="utf-8")
+    schema = json.loads((root / "docs" / "events.schema.json").read_text(encoding="utf-8"))
+    assert schema["properties"]["type"]["enum"] == [kind.value for kind in EventKind]
+    for word in [*schema["properties"], *EventKind]:
+        assert f"`{word}`" in page

@@ -1,0 +1,108 @@
+"""Telling events to EventBridge: what it is asked, and what counts as a failure."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from dev.fakes.clock import START, SettableClock
+from ferry import wiring
+from ferry.aws.event_publisher import COOLDOWN_MS, EventBridgePublisher
+from ferry.errors import BackendUnavailable
+from ferry.model.events import Event, EventKind
+from dev.testing.event_schema import assert_valid_detail
+from tests.unit.aws.scripted import ScriptedClient, client_error, make_session
+
+EVENT = Event(EventKind.STARTED, START + 7, "ns", "名 \u202e.bin", "a" * 32, 5)
+ACCEPTED = {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
+REJECTED = {"FailedEntryCount": 1, "Entries": [{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}]}
+
+
+def publisher_over(client: Any, clock: SettableClock | None = None) -> EventBridgePublisher:
+    return EventBridgePublisher(lambda: client, "bus", "bucket", clock or SettableClock())
+
+
+def test_publish_sends_one_ascii_entry() -> None:
+    """One entry, in ASCII, whose time is that of the change; the detail is by the schema."""
+    client: Any = ScriptedClient(ACCEPTED)
+    publisher_over(client).publish([EVENT])
+    [(method, params)] = client.calls
+    [entry] = params["Entries"]
+    detail = entry.pop("Detail")
+    assert detail.isascii()
+    assert_valid_detail(json.loads(detail))
+    assert method == "put_events"
+    assert entry == {
+        "EventBusName": "bus",
+        "Source": "ferry",
+        "DetailType": "ferry.upload.started",
+        "Time": datetime.fromtimestamp((START + 7) / 1000, UTC),
+    }
+
+
+@pytest.mark.parametrize(
+    "answer", [REJECTED, client_error("InternalException"), EndpointConnectionError(endpoint_url="http://bus")]
+)
+def test_publish_rejected_entries_raise(answer: object) -> None:
+    """A 200 that says so in its entries too."""
+    with pytest.raises(BackendUnavailable):
+        publisher_over(ScriptedClient(answer)).publish([EVENT])
+
+
+def test_publish_after_failure_waits_for_cooldown() -> None:
+    """Nobody waits for it again and again; after a while it is asked once more."""
+    client, clock = ScriptedClient(REJECTED, ACCEPTED), SettableClock()
+    bus = publisher_over(client, clock)
+    for _ in range(3):
+        with pytest.raises(BackendUnavailable):
+            bus.publish([EVENT])
+    assert len(client.calls) == 1
+    clock.advance(COOLDOWN_MS)
+    bus.publish([EVENT])
+    publisher_over(ScriptedClient(ACCEPTED)).publish([EVENT])
+    assert len(client.calls) == 2
+
+
+def test_publish_has_short_timeout_and_no_retries() -> None:
+    """A request that tells something waits two seconds for it at most; the sweep stands behind it."""
+    config: Any = make_session(events="http://127.0.0.1:9").events.meta.config
+    assert (config.retries["total_max_attempts"], config.read_timeout) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("bus", "endpoints", "publishes"),
+    [
+        ("ferry", "", True),
+        ("ferry", "s3=http://s,events=http://e", True),
+        ("ferry", "s3=http://s", False),
+        ("", "", False),
+    ],
+)
+def test_publisher_with_emulators_requires_bus_emulator(
+    monkeypatch: pytest.MonkeyPatch, bus: str, endpoints: str, *, publishes: bool
+) -> None:
+    """Beside stand-ins for the other services, the bus must be one too, or nobody is told anything."""
+    names = ("METADATA_TABLE", "AUTH_TABLE", "BUCKET")
+    numbers = (
+        "TOKEN_TTL_SECONDS",
+        "UPLOAD_IDLE_TIMEOUT_SECONDS",
+        "UPLOAD_MAX_AGE_SECONDS",
+        "PRESIGNED_URL_TTL_SECONDS",
+        "LEASE_SECONDS",
+        "ASSEMBLY_BUDGET_SECONDS",
+    )
+    given = dict.fromkeys(names, "x") | dict.fromkeys(numbers, "1") | {"EVENT_BUS": bus, "ENDPOINTS": endpoints}
+    for name, value in given.items():
+        monkeypatch.setenv(f"FERRY_{name}", value)
+    factories = (wiring.settings, wiring.aws_session, wiring.event_publisher)
+    for factory in factories:
+        factory.cache_clear()
+    try:
+        assert isinstance(wiring.event_publisher(), EventBridgePublisher) == publishes
+    finally:
+        for factory in factories:
+            factory.cache_clear()

@@ -1,0 +1,101 @@
+"""The date of a file is the one that the store gives its object, and no two files of a name share it."""
+
+from __future__ import annotations
+
+import pytest
+
+from dev.fakes.clock import START
+from dev.fakes.faults import Fault, FaultPlan
+from ferry.errors import BackendUnavailable
+from ferry.files.delete import delete_file
+from ferry.model.files import File
+from ferry.uploads.complete import CompletionAccepted
+from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
+
+SECOND_MS = 1_000
+
+
+def store_file(client: Client, *, replace_existing: bool = False) -> File:
+    client.start(replace_existing=replace_existing)
+    client.send_chunks()
+    file = client.complete()
+    assert isinstance(file, File)
+    return file
+
+
+def object_last_modified(service: InMemoryService, file: File) -> int | None:
+    found = service.object_store.head(f"o/{file.upload_id}")
+    return None if found is None else found.last_modified_seconds
+
+
+@pytest.mark.parametrize("size", [0, CHUNK_BYTES + 1])
+def test_last_modified_new_file_equals_object_date(service: InMemoryService, size: int) -> None:
+    """Not the time of its completion: S3 dates an object by the start of its upload. An empty one is put at the end."""
+    client = Client(service, seeded_bytes(size))
+    client.start()
+    service.clock.advance(3_600 * SECOND_MS)
+    client.send_chunks()
+    file = client.complete()
+    assert isinstance(file, File)
+    assert (
+        file.last_modified_seconds
+        == object_last_modified(service, file)
+        == (START // SECOND_MS if size else file.uploaded_at // SECOND_MS)
+    )
+    assert file.uploaded_at == START + 3_600 * SECOND_MS
+
+
+@pytest.mark.parametrize("into_second", [0, 1, 999])
+def test_replace_within_same_second_waits_for_next(service: InMemoryService, into_second: int) -> None:
+    """At most until the next, so its date is another one, and still the store's."""
+    service.clock.advance(into_second - START % SECOND_MS)
+    old = store_file(Client(service, b"old"))
+    new = store_file(Client(service, b"new"), replace_existing=True)
+    assert new.last_modified_seconds == old.last_modified_seconds + 1 == object_last_modified(service, new)
+    assert service.clock() < (old.last_modified_seconds + 2) * SECOND_MS
+
+
+def test_replace_older_file_does_not_wait(service: InMemoryService) -> None:
+    """The clock does not move."""
+    store_file(Client(service, b"old"))
+    service.clock.advance(SECOND_MS)
+    before = service.clock()
+    store_file(Client(service, b"new"), replace_existing=True)
+    assert service.clock() == before
+
+
+def test_replace_store_clock_ahead_waits_at_most_one_second(service: InMemoryService) -> None:
+    """Nobody waits for longer than a second, and dates grow all the same."""
+    service.clock.advance(3_600 * SECOND_MS)
+    old = store_file(Client(service, b"old"))
+    service.clock.advance(-3_600 * SECOND_MS)
+    before = service.clock()
+    new = store_file(Client(service, b"new"), replace_existing=True)
+    assert service.clock() - before == SECOND_MS
+    assert new.last_modified_seconds == old.last_modified_seconds + 1
+
+
+def test_upload_after_delete_does_not_wait(service: InMemoryService) -> None:
+    """There is nothing to be replaced."""
+    store_file(Client(service, b"old"))
+    delete_file(service.services, NS, NAME)
+    before = service.clock()
+    store_file(Client(service, b"new"))
+    assert service.clock() == before
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST_RESPONSE])
+def test_complete_head_fails_retry_finds_object(service: InMemoryService, fault: Fault) -> None:
+    """The completion fails, the object stays, and the next completion finds both."""
+    client = Client(service, seeded_bytes(CHUNK_BYTES))
+    client.start()
+    client.send_chunks()
+    service.clock.advance(60 * SECOND_MS)
+    with pytest.raises(BackendUnavailable):
+        client.complete(services=service.new_services(FaultPlan({("head", 1): fault})))
+    assert service.file_content() is None
+    file = client.complete()
+    assert not isinstance(file, CompletionAccepted)
+    assert file.last_modified_seconds == START // SECOND_MS
+    assert service.log.count("complete_multipart") == 1
+    assert service.file_content() == client.body

@@ -1,0 +1,200 @@
+"""A ledger that was set back to an earlier point in time, and nobody but the clean-up comes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from dev.fakes.faults import Fault, FaultPlan
+from dev.fakes.metadata_rows import Rows
+from ferry.errors import FileExists, UploadExpired
+from ferry.files.delete import delete_file
+from ferry.model.files import File
+from ferry.model.uploads import UploadState
+from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
+from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes, swallow_crash
+
+PART_BYTES = 2 * CHUNK_BYTES
+
+
+def no_chunks(client: Client) -> None:
+    client.start()
+
+
+def some_chunks(client: Client) -> None:
+    client.start()
+    client.send_chunks([1, 3])
+
+
+def mixed_paths(client: Client) -> None:
+    client.start()
+    client.send_chunk(1)
+    client.put_part(client.presign_part(1), client.part_body(1))
+
+
+def all_chunks(client: Client) -> None:
+    client.start()
+    client.send_chunks()
+
+
+def leased(client: Client) -> None:
+    all_chunks(client)
+    swallow_crash(
+        lambda: client.complete(client.service.new_services(FaultPlan({("complete_multipart", 1): Fault.CRASH_BEFORE})))
+    )
+
+
+def creating(client: Client) -> None:
+    swallow_crash(
+        lambda: client.start(client.service.new_services(FaultPlan({("create_multipart", 1): Fault.CRASH_BEFORE})))
+    )
+
+
+@pytest.mark.parametrize("prepare_backup", [no_chunks, some_chunks, mixed_paths, all_chunks, leased, creating])
+@pytest.mark.parametrize("wait_ms", [MINUTE_MS, 5 * DAY_MS])
+def test_restore_before_completion_completes_again(
+    service: InMemoryService, prepare_backup: Callable[[Client], None], wait_ms: int
+) -> None:
+    """The clean-up finds its object where the next request would, before the upload expires."""
+    client = Client(service, seeded_bytes(PART_BYTES + CHUNK_BYTES))
+    prepare_backup(client)
+    backup = service.upload_repository.snapshot()
+    if prepare_backup is not leased:
+        client.start()
+        client.send_chunks()
+    service.clock.advance(HOUR_MS)
+    file = client.complete_with_retries()
+    service.clock.advance(wait_ms)
+    service.upload_repository.restore(backup)
+    service.drain_cleanup()
+    assert service.file_content() == client.body
+    found = service.upload_repository.get_file(NS, NAME)
+    assert found is not None
+    assert (found.upload_id, found.crc32c, found.etag) == (file.upload_id, file.crc32c, file.etag)
+    assert service.orphans() == []
+
+
+def test_sweep_after_restore_reports_recovered(service: InMemoryService) -> None:
+    """As recovered, and not as expired."""
+    client = Client(service, seeded_bytes(PART_BYTES))
+    client.start()
+    backup = service.upload_repository.snapshot()
+    client.send_chunks()
+    client.complete()
+    service.upload_repository.restore(backup)
+    service.clock.advance(DAY_MS)
+    report = service.sweep()
+    assert (report.recovered_uploads, report.expired, report.lost_uploads) == (1, 0, 0)
+
+
+def test_restore_before_start_retains_object(service: InMemoryService) -> None:
+    """They have no name any more: the operator is told, and has 35 days for putting back what knew them."""
+    backup = service.upload_repository.snapshot()
+    client = Client(service, seeded_bytes(PART_BYTES))
+    client.start()
+    client.send_chunks()
+    client.complete()
+    known = service.upload_repository.snapshot()
+    service.clock.advance(100 * DAY_MS)
+    service.upload_repository.restore(backup)
+    reports = []
+    for _ in range(34):
+        service.clock.advance(DAY_MS)
+        reports.append(service.sweep())
+    assert sum(report.orphans.objects for report in reports) == 1
+    assert f"o/{client.upload_id}" in service.object_store.objects
+    tombs = service.upload_repository.snapshot()
+    known.task_due_times, known.object_owners = (
+        known.task_due_times | tombs.task_due_times,
+        tombs.object_owners | known.object_owners,
+    )
+    service.upload_repository.restore(known)  # the rows that the other table had, put beside what is there
+    service.drain_cleanup()
+    assert service.file_content() == client.body
+
+
+def test_complete_file_exists_retains_object(service: InMemoryService) -> None:
+    """A file of that name is there: the upload expires, its object only weeks later."""
+    client = Client(service, seeded_bytes(PART_BYTES))
+    client.start()
+    client.send_chunks()
+    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1)
+
+    def appear() -> None:
+        service.upload_repository.rows.files[NS, NAME] = other
+
+    with pytest.raises(FileExists):
+        client.complete(services=service.new_services(FaultPlan({("complete_multipart", 1): appear})))
+    service.clock.advance(DAY_MS)
+    assert service.sweep().bytes_reclaimed == 0
+    assert client.state() is UploadState.EXPIRED
+    with pytest.raises(UploadExpired):
+        client.complete()
+    service.clock.advance(34 * DAY_MS)
+    service.sweep()
+    assert f"o/{client.upload_id}" in service.object_store.objects
+    service.clock.advance(2 * DAY_MS)
+    service.sweep()
+    assert service.object_store.objects == {}
+
+
+def test_restore_of_deleted_file_keeps_object(service: InMemoryService) -> None:
+    """Its object's row says that it is due, and a name points to it: off the index, and known for ever."""
+    client = Client(service, seeded_bytes(PART_BYTES))
+    client.start()
+    client.send_chunks()
+    file = client.complete()
+    assert isinstance(file, File)
+    service.clock.advance(30 * DAY_MS)
+    service.upload_repository.rows.records.clear()
+    delete_file(service.services, NS, NAME)
+    service.upload_repository.rows.files[NS, NAME] = file  # a restore that tears a transaction
+    service.drain_cleanup()
+    assert service.file_content() == client.body
+    assert service.upload_repository.rows.task_due_times == {}
+
+
+def perform_random_action(service: InMemoryService, rng: random.Random, number: int) -> None:
+    """Something that clients do."""
+    client = Client(service, seeded_bytes(rng.randrange(1, 5 * CHUNK_BYTES), seed=number), name=f"{rng.randrange(4)}")
+    if rng.random() < 0.15 and service.upload_repository.get_file(NS, client.name) is not None:
+        delete_file(service.services, NS, client.name)
+        return
+    client.start(replace_existing=True, restart=True)
+    if rng.random() < 0.8:
+        client.send_chunks()
+        if rng.random() < 0.8:
+            client.complete(replace_existing=rng.choice([None, True]))
+    elif rng.random() < 0.5:
+        client.cancel()
+    service.clock.advance(rng.choice([1, HOUR_MS, 13 * HOUR_MS]))
+    if rng.random() < 0.5:
+        service.sweep()
+
+
+@pytest.mark.parametrize("block", range(5))
+def test_restore_random_history_keeps_file_bytes(service: InMemoryService, block: int) -> None:
+    """Whatever happened since, for a month of clean-ups after it; and whoever had begun before has a name again."""
+    for seed in range(block * 20, block * 20 + 20):
+        one, rng = InMemoryService(), random.Random(seed)
+        backups: list[Rows] = [one.upload_repository.snapshot()]
+        for number in range(12):
+            perform_random_action(one, rng, number)
+            backups.append(one.upload_repository.snapshot())
+        truth = {f"o/{file.upload_id}": name for name, file in one.upload_repository.rows.files.items()}
+        bodies = {key: one.object_store.objects[key].body for key in truth}
+        backup = rng.choice(backups)
+        one.upload_repository.restore(backup)
+        for _ in range(60):
+            one.clock.advance(DAY_MS // 2)
+            one.sweep()
+        for key, (_, name) in truth.items():
+            assert one.object_store.objects[key].body == bodies[key], seed
+            session = backup.records.get(key.removeprefix("o/"))
+            if session is not None and session.state.in_progress:
+                assert one.file_content(name) == bodies[key], seed
+        one.drain_cleanup()
+        assert one.orphans() == []
+        assert one.upload_repository.rows.task_due_times == {}
