@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from dev.testing.event_schema import assert_valid_detail
 from ferry.aws.event_publisher import event_detail
 from ferry.model.events import Event
-from dev.testing.event_schema import assert_valid_detail
 
 MAX_BATCH = 10
 

@@ -375,7 +375,7 @@ def test_terminate_closes_upload(repository: UploadRepository, state: UploadStat
     upload = prepare(repository, layout=SHARDED_LAYOUT)
     repository.terminate(upload, state, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     after = read_upload(repository)
-    assert after.record == replace(upload.record, state=state, ended_at=START + 50, version=upload.session.version + 1)
+    assert after.record == replace(upload.record, state=state, ended_at=START + 50, version=upload.record.version + 1)
     assert [(row.open, row.epoch) for row in after.shards] == [(False, 2)] * 3
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=False)
     assert all_tasks(repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 50)}

@@ -96,7 +96,7 @@ KNOWN_DIFFERENCES = (
         "It is another path, so 403.",
     ),
     KnownDifference(
-        ("test_survival.py::*",),
+        ("test_crash_recovery.py::*",),
         "Nothing differs.",
         "These tests stop, kill and bend a service of their own.",
         own_service=True,

@@ -7,8 +7,8 @@ from typing import Any
 
 from dev.local.client import FerryClient, expect
 from dev.local.launcher import LocalService
-from tests.e2e.clients import random_bytes, upload_file, wait_until
 from dev.testing.event_schema import assert_valid_detail
+from tests.e2e.clients import random_bytes, upload_file, wait_until
 
 
 def events_for(service: LocalService, name: str) -> list[dict[str, Any]]:

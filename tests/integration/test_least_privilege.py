@@ -21,17 +21,17 @@ from tests.support.policies import Grant, grants
 
 # The first token of all is issued in it too, as in every test.
 ADDED_KEY = "test_admin.py::test_added_key_signs_tokens"
-CANCEL = "test_repairs.py::test_cancelled_upload_leaves_nothing_in_s3"
+CANCEL = "test_recovery_paths.py::test_cancelled_upload_leaves_nothing_in_s3"
 DELETE = "test_uploads.py::test_deleted_file_returns_404"
-CRASHED_COMPLETION = "test_repairs.py::test_lost_completion_response_is_recovered_by_sweep"
-MISSING_OBJECT = "test_repairs.py::test_file_with_missing_object_returns_503"
-ASYNC_COMPLETION = "test_repairs.py::test_long_completion_continues_asynchronously"
-KEYS = "test_repairs.py::test_function_reads_published_keys[{}]"
-PARTS_IN_S3 = "test_repairs.py::test_presigned_parts_are_found_in_s3"
+CRASHED_COMPLETION = "test_recovery_paths.py::test_lost_completion_response_is_recovered_by_sweep"
+MISSING_OBJECT = "test_recovery_paths.py::test_file_with_missing_object_returns_503"
+ASYNC_COMPLETION = "test_recovery_paths.py::test_long_completion_continues_asynchronously"
+KEYS = "test_recovery_paths.py::test_function_reads_published_keys[{}]"
+PARTS_IN_S3 = "test_recovery_paths.py::test_presigned_parts_are_found_in_s3"
 LONG_POLL = "test_status.py::test_long_poll_timeout_returns_unchanged_status"
-LOST_MULTIPART = "test_repairs.py::test_missing_multipart_upload_expires_upload"
-SWEEP = "test_repairs.py::test_sweep_deletes_due_storage"
-LOST_RESPONSE = "test_repairs.py::test_lost_completion_response_is_recovered_by_request"
+LOST_MULTIPART = "test_recovery_paths.py::test_missing_multipart_upload_expires_upload"
+SWEEP = "test_recovery_paths.py::test_sweep_deletes_due_storage"
+LOST_RESPONSE = "test_recovery_paths.py::test_lost_completion_response_is_recovered_by_request"
 
 REQUIRED_BY_TEST: Mapping[tuple[str, str, str], str] = {
     ("AuthFunction", "dynamodb:GetItem", "AuthTable"): CANCEL,

@@ -15,11 +15,11 @@ from dev.local import limits
 from dev.local.eventbridge import EventBridgeEmulator
 from dev.local.runner import _serve_all
 from dev.local.tcp_ports import listen_near
+from dev.testing.event_schema import assert_valid_detail
 from ferry.aws.event_publisher import EventBridgePublisher
 from ferry.aws.session import AwsSession
 from ferry.errors import BackendUnavailable
 from ferry.model.events import Event, EventKind
-from dev.testing.event_schema import assert_valid_detail
 
 HEADERS = {"host": "127.0.0.1:1", "authorization": "AWS4", "x-amz-target": "AWSEvents.PutEvents"}
 ENTRY = {

@@ -12,10 +12,10 @@ from cfnlint.api import lint
 
 from dev.fakes.clock import START
 from dev.local.template import load_template
+from dev.testing.event_schema import assert_valid_detail
 from ferry.aws.event_publisher import SOURCE, event_detail
 from ferry.model.events import Event, EventKind
 from tests.contract.factories import NAME, NS, OTHER_ID, UPLOAD_ID, make_file
-from dev.testing.event_schema import assert_valid_detail
 
 
 def blocks(root: Path, language: str) -> list[str]:

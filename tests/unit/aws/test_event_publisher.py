@@ -10,11 +10,11 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from dev.fakes.clock import START, SettableClock
+from dev.testing.event_schema import assert_valid_detail
 from ferry import wiring
 from ferry.aws.event_publisher import COOLDOWN_MS, EventBridgePublisher
 from ferry.errors import BackendUnavailable
 from ferry.model.events import Event, EventKind
-from dev.testing.event_schema import assert_valid_detail
 from tests.unit.aws.scripted import ScriptedClient, client_error, make_session
 
 EVENT = Event(EventKind.STARTED, START + 7, "ns", "名 \u202e.bin", "a" * 32, 5)

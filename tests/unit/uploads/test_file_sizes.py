@@ -117,7 +117,7 @@ def test_complete_checksum_combined_without_reading(
     def computed(*_: Any) -> int:
         raise AssertionError("a checksum was computed over bytes")
 
-    for module in ("digests", "uploads.making", "uploads.chunk"):
+    for module in ("rules.digests", "uploads.build_object", "uploads.chunk"):
         monkeypatch.setattr(f"ferry.{module}.crc32c", computed)
     log = CallLog()
     file = client.complete(service.new_services(log=log))

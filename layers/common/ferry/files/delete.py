@@ -8,9 +8,9 @@ from ferry.errors import BackendUnavailable, FileNotFound
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.files import DeletedFile
 from ferry.outbox import deletion_event, publish, publish_deadline
+from ferry.ports.retry import retry_on_conflict
 from ferry.rules.durations import DAY_MS
 from ferry.services import Services
-from ferry.ports.retry import retry_on_conflict
 
 OBJECT_RETENTION_MS = DAY_MS
 """How long the object of a replaced or deleted file stays, for downloads that have begun."""

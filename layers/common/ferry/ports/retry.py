@@ -1,22 +1,14 @@
 """Retry an operation whose conditional write lost to a concurrent one."""
 
 from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TypeVar
+
 from ferry.errors import (
     BackendUnavailable,
-    CompletionInProgress,
-    UploadAlreadyComplete,
-    UploadCancelled,
-    UploadExpired,
-    UploadNotFound,
-    UploadSuperseded,
 )
-from ferry.model.uploads import Upload, UploadState
 from ferry.ports.errors import ConcurrentUpdate
-from ferry.services import Services
-from ferry.uploads.ensure_multipart import ensure_open
-
 
 T = TypeVar("T")
 

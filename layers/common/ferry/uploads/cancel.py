@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ferry.errors import CompletionInProgress, UploadAlreadyComplete
 from ferry.model.uploads import UploadState
+from ferry.ports.retry import retry_on_conflict
 from ferry.services import Services
 from ferry.uploads.lookup import find_current
-from ferry.ports.retry import retry_on_conflict
 from ferry.uploads.terminate import terminate
 
 

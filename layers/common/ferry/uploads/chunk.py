@@ -17,11 +17,11 @@ from ferry.errors import (
 )
 from ferry.model.uploads import ChunkDigest, ProgressShard, Upload
 from ferry.ports.errors import ConcurrentUpdate, MultipartUploadNotFound
+from ferry.ports.retry import MAX_CONFLICT_ATTEMPTS, retry_on_conflict
 from ferry.rules.digests import Digest, crc32c, sha256_prefix, verify_digests
 from ferry.rules.layout import MAX_CHUNK_BYTES
 from ferry.services import Services
 from ferry.uploads.assembly import assemble_part, stage_chunk
-from ferry.ports.retry import MAX_CONFLICT_ATTEMPTS, retry_on_conflict
 from ferry.uploads.lookup import find_open, is_expired
 from ferry.uploads.received import compute_received, uploaded_parts
 

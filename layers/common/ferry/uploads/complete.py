@@ -14,6 +14,7 @@ from ferry.model.objects import StoredObject
 from ferry.model.uploads import Upload, UploadRecord, UploadState
 from ferry.outbox import pending_events, publish, publish_deadline
 from ferry.ports.errors import ConcurrentUpdate, MultipartUploadNotFound
+from ferry.ports.retry import retry_on_conflict
 from ferry.rules.durations import HOUR_MS, SECOND_MS
 from ferry.rules.layout import missing_ranges
 from ferry.services import Services
@@ -27,7 +28,6 @@ from ferry.uploads.build_object import (
 )
 from ferry.uploads.ensure_multipart import ensure_open
 from ferry.uploads.lookup import find_current, raise_if_ended
-from ferry.ports.retry import retry_on_conflict
 from ferry.uploads.received import compute_received, list_parts
 from ferry.uploads.terminate import ended_ttl_epoch_seconds
 

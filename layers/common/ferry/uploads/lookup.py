@@ -1,10 +1,8 @@
 """Find the upload that a request means, and check that it may go on."""
 
 from __future__ import annotations
-from collections.abc import Callable
-from typing import TypeVar
+
 from ferry.errors import (
-    BackendUnavailable,
     CompletionInProgress,
     UploadAlreadyComplete,
     UploadCancelled,
@@ -13,7 +11,6 @@ from ferry.errors import (
     UploadSuperseded,
 )
 from ferry.model.uploads import Upload, UploadState
-from ferry.ports.errors import ConcurrentUpdate
 from ferry.services import Services
 from ferry.uploads.ensure_multipart import ensure_open
 

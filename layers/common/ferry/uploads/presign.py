@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from ferry.errors import ChunkConflict, PartNumberOutOfRange
 from ferry.model.uploads import Upload
 from ferry.ports.errors import ConcurrentUpdate
+from ferry.ports.retry import retry_on_conflict
 from ferry.rules.durations import SECOND_MS
 from ferry.services import Services
 from ferry.uploads.assembly import part_crc
 from ferry.uploads.lookup import find_open
-from ferry.ports.retry import retry_on_conflict
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from ferry.model.objects import StoredPart
 from ferry.model.quotas import Quota
 from ferry.model.uploads import CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
+from ferry.ports.retry import retry_on_conflict
 from ferry.rules.durations import MINUTE_MS, SECOND_MS
 from ferry.rules.layout import MAX_CHUNK_BYTES, ChunkLayout
 from ferry.services import Services
 from ferry.uploads.ensure_multipart import ensure_open
 from ferry.uploads.lookup import is_expired
-from ferry.ports.retry import retry_on_conflict
 from ferry.uploads.quotas import check_quota, quota_without
 from ferry.uploads.received import uploaded_parts
 from ferry.uploads.terminate import terminate
