@@ -19,7 +19,7 @@ from typing import Any
 from dev.paths import ROOT
 
 RUNTIME_LOCK = "layers/common/requirements.txt"
-LOCKS = (RUNTIME_LOCK, *(f"requirements/{of}.txt" for of in ("dev", "bench", "checkov", "localstack")))
+LOCKS = (RUNTIME_LOCK, *(f"requirements/{of}.txt" for of in ("dev", "bench", "docs", "checkov", "localstack")))
 PIN_PATTERN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[^]]*])?==(?P<version>[^\s;]+)", re.MULTILINE)
 HASH_PATTERN = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 SIMPLE_API_TYPE = "application/vnd.pypi.simple.v1+json"

@@ -11,6 +11,7 @@ import pytest
 RUNTIME_LOCK = Path("layers/common/requirements.txt")
 DEV_LOCK = Path("requirements/dev.txt")
 BENCH_LOCK = Path("requirements/bench.txt")
+DOCS_LOCK = Path("requirements/docs.txt")
 LOCALSTACK_LOCK = Path("requirements/localstack.txt")
 CHECKOV_LOCK = Path("requirements/checkov.txt")
 PIN_PATTERN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(\[[^]]*])?==(?P<version>[^ ;]+)( ; (?P<marker>.+?))? \\$")
@@ -26,7 +27,9 @@ def pins(path: Path) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("lock", [RUNTIME_LOCK, DEV_LOCK, BENCH_LOCK, LOCALSTACK_LOCK, CHECKOV_LOCK], ids=str)
+@pytest.mark.parametrize(
+    "lock", [RUNTIME_LOCK, DEV_LOCK, BENCH_LOCK, DOCS_LOCK, LOCALSTACK_LOCK, CHECKOV_LOCK], ids=str
+)
 def test_lock_holds_only_pins_and_hashes(lock: Path, root: Path) -> None:
     """No address of an index, no option, no unpinned or unhashed requirement."""
     previous = ""
