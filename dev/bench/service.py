@@ -61,7 +61,11 @@ def _bench_service(local_service: LocalService) -> BenchService:
     tables = described["dynamodb_endpoint"]
     endpoints = f"s3={described['s3_endpoint']},dynamodb={tables},kms={tables}"
     resolved = stack.resolve_stack(
-        template.load_template(ROOT / "template.yaml"), ROOT, {"Endpoints": endpoints}, references=known["keys"]
+        template.load_template(ROOT / "template.yaml"),
+        ROOT,
+        {},
+        references=known["keys"],
+        environment={"FERRY_ENDPOINTS": endpoints},
     )
     credentials = {"AWS_ACCESS_KEY_ID": known["access_key"], "AWS_SECRET_ACCESS_KEY": known["secret_key"]}
     return BenchService(local_service, resolved, credentials)

@@ -128,12 +128,12 @@ def _function_environment(connection_info: Mapping[str, Any], keys: Mapping[str,
     s3, dynamodb = connection_info["s3_endpoint"], connection_info["dynamodb_endpoint"]
     inside = {name: url.replace(LOOPBACK, CONTAINER_HOST) for name, url in (("s3", s3), ("dynamodb", dynamodb))}
     endpoints = {**inside, "kms": inside["dynamodb"], "s3_public": s3}
-    overrides = {
-        **local_template.parse_overrides(parameters),
-        "Endpoints": ",".join(f"{name}={url}" for name, url in endpoints.items()),
-    }
     found = local_stack.resolve_stack(
-        local_template.load_template(ROOT / "template.yaml"), ROOT, overrides, references=keys
+        local_template.load_template(ROOT / "template.yaml"),
+        ROOT,
+        local_template.parse_overrides(parameters),
+        references=keys,
+        environment={"FERRY_ENDPOINTS": ",".join(f"{name}={url}" for name, url in endpoints.items())},
     )
     return json.dumps({name: dict(function.environment) for name, function in found.functions.items()})
 

@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             template_path=given.template,
             state_folder=given.state,
             record_calls=given.record_calls,
+            environment=dict(given.env),
         )
         if given.exit_with_parent:
             die_with_parent.set_parent_death_signal(signal.SIGTERM)
@@ -78,6 +79,14 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--params", help="default: $PARAMS")
     parser.add_argument(
+        "--env",
+        type=_parse_variable,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set an environment variable that template.yaml declares for its functions; may be repeated",
+    )
+    parser.add_argument(
         "--instances", type=_parse_positive, default=environ.get("INSTANCES") or "10", help="default: $INSTANCES or 10"
     )
     parser.add_argument("--quiet", action="store_true", default=environ.get("QUIET", "") not in ("", "0"))
@@ -101,6 +110,13 @@ def _parse_port(text: str) -> int:
     if not 0 < port < 65_536:
         raise argparse.ArgumentTypeError("a port is 1 to 65535")
     return port
+
+
+def _parse_variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
 
 
 def _parse_positive(text: str) -> int:

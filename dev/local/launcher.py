@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,33 @@ _EXIT_TIMEOUT_SECONDS = 10.0
 class LocalService:
     """A running service over the folder `state`, which is nobody else's."""
 
-    def __init__(self, state_folder: Path, *, parameters: str = "", options: Sequence[str] = ()) -> None:
-        """Starts it, and returns once it is ready. Its output goes to `<state>.log`. Raises `LocalError`."""
+    def __init__(
+        self,
+        state_folder: Path,
+        *,
+        parameters: str = "",
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start it, and return once it is ready. Its output goes to `<state>.log`.
+
+        Args:
+            state_folder: where it keeps everything.
+            parameters: template parameters, `"Name=value Other=value"`.
+            options: more command-line options of `python -m dev.local`.
+            environment: values for environment variables that the template declares for its functions.
+
+        Raises:
+            LocalError: it does not start.
+        """
+        variables = [f"--env={name}={value}" for name, value in (environment or {}).items()]
         self.state_folder = state_folder
         self._log_path = state_folder.with_name(f"{state_folder.name}.log")
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "dev.local", "--quiet", "--exit-with-parent", "--state", str(state_folder)),
-                    *("--params", parameters, "--port", str(tcp_ports.free_ports(1)[0]), *options),
+                    *("--params", parameters, "--port", str(tcp_ports.free_ports(1)[0]), *variables, *options),
                 ],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,

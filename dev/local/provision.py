@@ -46,8 +46,8 @@ class Backends:
     access_key: str
     secret_key: str
 
-    def endpoints_parameter(self) -> str:
-        """As the functions take them: `service=url` pairs."""
+    def endpoints_variable(self) -> str:
+        """Return the `service=url` pairs of FERRY_ENDPOINTS."""
         return f"s3={self.s3_url},dynamodb={self.dynamodb_url},kms={self.kms_url}"
 
     def kms_client(self) -> KMSClient:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from ferry.aws.auth_table import AuthTable
 _BACKENDS_FILE = "backends.json"
 _AUTH_TABLE = "AuthTable"
 _MAX_LONG_POLLS_PARAMETER = "MaxConcurrentLongPolls"
+_ENDPOINTS_VARIABLE = "FERRY_ENDPOINTS"
 _EVICTION_INTERVAL_SECONDS, _MAX_IDLE_SECONDS = 30.0, 300.0
 
 Application = Gateway | LambdaApiEmulator | S3RangeProxy | eventbridge.EventBridgeEmulator
@@ -59,6 +60,8 @@ class ServiceOptions:
     template_path: Path
     state_folder: Path
     record_calls: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Values for environment variables that the template declares."""
 
 
 def _read_template(options: ServiceOptions) -> tuple[Any, ServiceOptions]:
@@ -73,11 +76,10 @@ def _read_template(options: ServiceOptions) -> tuple[Any, ServiceOptions]:
 async def run(options: ServiceOptions, *, started: asyncio.Event, stopping: asyncio.Event) -> None:
     """Run until `stopping` is set; `started` is set once all is up. Raises `LocalError`."""
     source, options = _read_template(options)
-    if "Endpoints" in options.parameters:
-        raise LocalError("PARAMS: Endpoints is set by the local service itself")
     # Read once before anything starts, so that a mistake is told at once.
     folder = options.template_path.resolve().parent
     draft = stack.resolve_stack(source, folder, options.parameters)
+    _check_environment(options.environment, draft)
     schedules = [(entry, schedule.parse(entry.expression)) for entry in draft.schedules]
     for function in draft.functions.values():
         if not function.code_folder.is_dir():
@@ -111,10 +113,9 @@ async def run(options: ServiceOptions, *, started: asyncio.Event, stopping: asyn
             store = AuthTable(backends.dynamodb_client(), stack.physical_name(_AUTH_TABLE))
             await asyncio.to_thread(clients.seed_clients, store, people)
 
-        parameters = {**options.parameters}
-        if "Endpoints" in source.get("Parameters", {}):
-            parameters["Endpoints"] = _endpoints_parameter(backends, {"lambda": inner, "events": telling})
-        final = stack.resolve_stack(source, folder, parameters, references=keys)
+        endpoints = _endpoints_variable(backends, {"lambda": inner, "events": telling})
+        environment = {**options.environment, _ENDPOINTS_VARIABLE: endpoints}
+        final = stack.resolve_stack(source, folder, options.parameters, references=keys, environment=environment)
         pools = _create_pools(final, state, credentials, options, running)
 
         async def invoke(name: str, event: bytes, seconds: float | None = None) -> bytes:
@@ -159,6 +160,18 @@ async def run(options: ServiceOptions, *, started: asyncio.Event, stopping: asyn
             raise LocalError(f"{watch.result()} ended by itself; see {state.folder / 'logs'}")
 
 
+def _check_environment(environment: Mapping[str, str], draft: Stack) -> None:
+    """Raise `LocalError` for a variable that the local service sets, or that no function declares."""
+    declared = {name for function in draft.functions.values() for name in function.environment}
+    for name in environment:
+        if name == _ENDPOINTS_VARIABLE:
+            raise LocalError(f"--env: the local service sets {name}; leave it out")
+        if name not in declared:
+            raise LocalError(
+                f"--env: the template declares no variable {name}; it declares {', '.join(sorted(declared))}"
+            )
+
+
 def _admin_info(draft: Stack) -> dict[str, Any]:
     """What `ferry-admin --local` asks CloudFormation for elsewhere."""
     return {
@@ -198,10 +211,10 @@ def _url_of(listener: socket.socket) -> str:
     return f"http://{tcp_ports.HOST}:{listener.getsockname()[1]}"
 
 
-def _endpoints_parameter(backends: Backends, emulators: Mapping[str, socket.socket]) -> str:
-    """The services that run beside this one, and those that it is itself."""
+def _endpoints_variable(backends: Backends, emulators: Mapping[str, socket.socket]) -> str:
+    """Return FERRY_ENDPOINTS: the backends, and the emulators inside this process."""
     addresses = [f"{name}={_url_of(opened)}" for name, opened in emulators.items()]
-    return ",".join([backends.endpoints_parameter(), *addresses])
+    return ",".join([backends.endpoints_variable(), *addresses])
 
 
 def _create_pools(

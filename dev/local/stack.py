@@ -88,6 +88,7 @@ def resolve_stack(
     folder: Path,
     overrides: Mapping[str, str],
     references: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Stack:
     """Read the stack from a loaded template.
 
@@ -96,6 +97,8 @@ def resolve_stack(
         folder: where the template lies, to which its paths are relative.
         overrides: parameters.
         references: physical ids of resources that are not `physical_name`, such as keys.
+        environment: values for environment variables. A function gets those that the template declares for it, as
+            with SAM CLI's `--env-vars`.
     """
     known = dict(references or {})
 
@@ -113,7 +116,7 @@ def resolve_stack(
     routes: list[Route] = []
     schedules: list[Schedule] = []
     for name, body in template.resources("AWS::Serverless::Function").items():
-        functions[name] = _read_function(template, folder, name, body["Properties"])
+        functions[name] = _read_function(template, folder, name, body["Properties"], environment or {})
         for event_name, event in body["Properties"].get("Events", {}).items():
             kind = event["Type"]
             if kind == "HttpApi":
@@ -134,7 +137,9 @@ def resolve_stack(
     )
 
 
-def _read_function(template: Template, folder: Path, name: str, properties: Mapping[str, Any]) -> Function:
+def _read_function(
+    template: Template, folder: Path, name: str, properties: Mapping[str, Any], environment: Mapping[str, str]
+) -> Function:
     common = template.globals_for("Function")
 
     def setting(key: str, default: Value = None) -> Value:
@@ -144,6 +149,7 @@ def _read_function(template: Template, folder: Path, name: str, properties: Mapp
     for level in (common, properties):
         given = template.resolve(level.get("Environment", {}).get("Variables", {}))
         variables.update((key, str(value)) for key, value in given.items())
+    variables.update((key, value) for key, value in environment.items() if key in variables)
     handler, code = setting("Handler"), setting("CodeUri")
     if not handler or not code:
         raise LocalError(f"template: {name} needs a Handler and a CodeUri")

@@ -21,8 +21,11 @@ from tests.support.secret_recorder import read_output
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
     """One whose functions believe what they have read for a second only, and log names of files."""
-    parameters = "AuthCacheTtlSeconds=1 LogFileNames=true"
-    launched = LocalService(tmp_path_factory.mktemp("admin") / "state", parameters=parameters)
+    launched = LocalService(
+        tmp_path_factory.mktemp("admin") / "state",
+        parameters="LogFileNames=true",
+        environment={"FERRY_AUTH_CACHE_TTL_SECONDS": "1"},
+    )
     yield launched
     assert launched.stop() == 0, launched.read_log()
 

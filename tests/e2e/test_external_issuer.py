@@ -23,10 +23,13 @@ def test_external_issuer_tokens_accepted(tmp_path: Path) -> None:
 
     with http_server(keys) as url:
         parameters = (
-            f"ExternalIssuerUrl={ISSUER} ExternalIssuerJwksUrl={url} ExternalIssuerAudience=7abc,8def ExternalIssuerAudienceClaim=client_id "
+            f"ExternalIssuerUrl={ISSUER} ExternalIssuerJwksUrl={ISSUER}/keys ExternalIssuerAudience=7abc,8def "
+            "ExternalIssuerAudienceClaim=client_id "
             "ExternalIssuerScopePrefix=ferry/ ExternalIssuerNamespaceClaim=client_id"
         )
-        service = LocalService(tmp_path / "state", parameters=parameters)
+        # The template takes https alone; FERRY_ENDPOINTS, which the local service sets, allows http on loopback.
+        environment = {"FERRY_EXTERNAL_ISSUER_JWKS_URL": url}
+        service = LocalService(tmp_path / "state", parameters=parameters, environment=environment)
         try:
             anonymous = FerryClient(service.connection_info["base_url"])
             claims = {"aud": None, "client_id": "7abc", "scope": "ferry/files:read ferry/files:write"}

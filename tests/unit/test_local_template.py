@@ -117,8 +117,9 @@ def test_load_template_invalid_raises(tmp_path: Path, text: str) -> None:
 @pytest.fixture(scope="module")
 def ferry_stack() -> stack.Stack:
     source = template.load_template(ROOT / "template.yaml")
-    overrides = {"TokenTtlSeconds": "60", "Endpoints": "s3=http://127.0.0.1:1", "CleanupSchedule": "rate(5 seconds)"}
-    return stack.resolve_stack(source, ROOT, overrides, {"SigningKey": "key-1"})
+    overrides = {"TokenTtlSeconds": "60", "CleanupSchedule": "rate(5 seconds)"}
+    environment = {"FERRY_ENDPOINTS": "s3=http://127.0.0.1:1", "FERRY_MAX_LONG_POLLS": "7"}
+    return stack.resolve_stack(source, ROOT, overrides, {"SigningKey": "key-1"}, environment)
 
 
 def test_template_functions_are_resolved(ferry_stack: stack.Stack) -> None:
@@ -133,6 +134,12 @@ def test_template_functions_are_resolved(ferry_stack: stack.Stack) -> None:
     assert auth.environment["FERRY_METADATA_TABLE"] == "ferry-metadatatable"
     assert auth.timeout_seconds > 0
     assert auth.memory_mb >= 128
+
+
+def test_environment_overrides_declared_variables_only(ferry_stack: stack.Stack) -> None:
+    """A function gets the variables that the template declares for it, and no other."""
+    assert ferry_stack.functions["StatusFunction"].environment["FERRY_MAX_LONG_POLLS"] == "7"
+    assert "FERRY_MAX_LONG_POLLS" not in ferry_stack.functions["AuthFunction"].environment
 
 
 def test_template_routes_match_events(ferry_stack: stack.Stack) -> None:
