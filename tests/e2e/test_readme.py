@@ -1,4 +1,4 @@
-"""The README's walk-through, run as it stands there."""
+"""The shell blocks of README.md and docs/getting-started.md, run as they stand."""
 
 from __future__ import annotations
 
@@ -13,34 +13,72 @@ from dev.local.launcher import LocalService
 from dev.paths import ROOT
 
 FILE_SIZE_BYTES = 40_000_003
-"""Smaller than the README's own 300 MB, which takes the same way."""
+"""The size of film.bin in the tests; the page itself uses 300 MB."""
+
+SHELLS = ("bash", "dash")
+
+_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture
-def script() -> str:
-    (block,) = re.findall(
-        r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+def shell_blocks(page: str) -> str:
+    """Return all `sh` blocks of a page, joined in their order."""
+    blocks = _BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
+    assert blocks, f"{page} has no sh block"
+    return "".join(blocks)
+
+
+def run_twice(service: LocalService, script: str, shell: str, folder: Path) -> str:
+    """Run the script two times in one folder beside the service's `.local`; return the second run's output."""
+    path = shutil.which(shell)
+    if path is None:
+        pytest.skip(f"{shell} is not installed")
+    if not (folder / ".local").exists():
+        (folder / ".local").symlink_to(service.state_folder)
+    output = ""
+    for _ in range(2):
+        run = subprocess.run(
+            [path, "-eu", "-c", script],
+            cwd=folder,
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "SIZE": str(FILE_SIZE_BYTES)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        output = run.stdout
+    return output
+
+
+def assert_equal_checksums(output: str, *names: str) -> None:
+    sums = re.findall(r"^([0-9a-f]{64})  (\S+)$", output, re.MULTILINE)
+    assert [name for _, name in sums] == list(names)
+    assert len({digest for digest, _ in sums}) == 1
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_readme_block_run_twice_succeeds(service: LocalService, shell: str, tmp_path: Path) -> None:
+    """The Quick start uploads and downloads a small file, and can be pasted again."""
+    output = run_twice(service, shell_blocks("README.md"), shell, tmp_path)
+    assert_equal_checksums(output, "hello.txt", "copy.txt")
+    assert '"state":"complete"' in output
+
+
+def test_readme_block_after_unfinished_upload_succeeds(service: LocalService, tmp_path: Path) -> None:
+    """An unfinished upload of the same name with another size does not stop the Quick start."""
+    setup, _, _ = shell_blocks("README.md").partition("printf ")
+    unfinished = (
+        setup + 'api --json \'{"filename": "hello.txt", "size": 9, "if_exists": "replace"}\' "$URL/upload/start"\n'
     )
-    return str(block)
+    run_twice(service, unfinished, "bash", tmp_path)
+    output = run_twice(service, shell_blocks("README.md"), "bash", tmp_path)
+    assert_equal_checksums(output, "hello.txt", "copy.txt")
 
 
-def test_readme_commands_succeed(service: LocalService, script: str, tmp_path: Path) -> None:
-    """Every line of the shell block succeeds, beside the `.local` of a running service, and the files are equal."""
-    bash = shutil.which("bash")
-    assert bash is not None
-    (tmp_path / ".local").symlink_to(service.state_folder)
-    done = subprocess.run(
-        [bash, "-euo", "pipefail", "-c", script],
-        cwd=tmp_path,
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "SIZE": str(FILE_SIZE_BYTES)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    sums = re.findall(r"^([0-9a-f]{64})  (\S+)$", done.stdout, re.MULTILINE)
-    assert [name for _, name in sums] == ["film.bin", "copy.bin"]
-    assert sums[0][0] == sums[1][0]
+@pytest.mark.parametrize("shell", SHELLS)
+def test_getting_started_run_twice_succeeds(service: LocalService, shell: str, tmp_path: Path) -> None:
+    """The walk-through sends chunks and a part, completes, downloads the same bytes, and can be pasted again."""
+    output = run_twice(service, shell_blocks("docs/getting-started.md"), shell, tmp_path)
+    assert_equal_checksums(output, "film.bin", "copy.bin")
+    assert '"state":"complete"' in output
     assert (tmp_path / "copy.bin").stat().st_size == FILE_SIZE_BYTES
-    assert '"state":"complete"' in done.stdout
