@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
 from ferry.aws.dynamo import Table
@@ -12,15 +10,12 @@ from ferry.model.files import File
 from ferry.model.quotas import Quota
 from ferry.model.uploads import UploadRecord, UploadState
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
 
 class DynamoQuotaStore:
     """`ferry.quotas.Quotas` over the ledger's table. Each method is one call."""
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._table = Table(client, table)
+    def __init__(self, table: Table) -> None:
+        self._table = table
 
     def get_quota(self, ns: str) -> Quota | None:
         row = self._table.get(rows.quota_key(ns))

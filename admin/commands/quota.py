@@ -12,6 +12,7 @@ from admin.errors import AdminError
 from admin.quota_store import DynamoQuotaStore
 from admin.recount import recount
 from admin.result import CommandResult
+from ferry.aws.dynamo import Table
 from ferry.aws.upload_repository import DynamoUploadRepository
 from ferry.model.quotas import Quota
 
@@ -81,7 +82,7 @@ def _recount(options: argparse.Namespace, connection: Connection) -> CommandResu
             f"{options.namespace} has no limit that is counted for", "`quota set` with --bytes or --uploads"
         )
     connection.context.store.commit(connection.context.audit_entry("quota.recount", options.namespace))
-    ledger = DynamoUploadRepository(connection.dynamodb, connection.require_output("MetadataTableName"))
+    ledger = DynamoUploadRepository(_metadata_table(connection))
     done = recount(ledger, _quota_store(connection), options.namespace)
     said = [f"counted: {done.files} files, {done.uploads} uploads that were not; left out: {done.skipped}"]
     again = "What was left out is being completed or has just changed: recount again." if done.skipped else ""
@@ -89,7 +90,11 @@ def _recount(options: argparse.Namespace, connection: Connection) -> CommandResu
 
 
 def _quota_store(connection: Connection) -> DynamoQuotaStore:
-    return DynamoQuotaStore(connection.dynamodb, connection.require_output("MetadataTableName"))
+    return DynamoQuotaStore(_metadata_table(connection))
+
+
+def _metadata_table(connection: Connection) -> Table:
+    return Table(connection.dynamodb, connection.require_output("MetadataTableName"))
 
 
 def _require_quota(options: argparse.Namespace, connection: Connection) -> Quota:

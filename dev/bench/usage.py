@@ -22,6 +22,8 @@ from dev.fakes.faults import CallLog, with_faults
 from dev.fakes.object_store import MemoryObjectStore
 from dev.testing.item_sizes import row_bytes
 from dev.testing.template import create_table
+from ferry.aws.cleanup_repository import DynamoCleanupRepository
+from ferry.aws.dynamo import Table
 from ferry.aws.expressions import Row, decode_row, encode_key
 from ferry.aws.session import AwsSession
 from ferry.aws.upload_repository import DynamoUploadRepository
@@ -160,8 +162,10 @@ class UsageRun:
 
     def __post_init__(self) -> None:
         self.objects = MemoryObjectStore(self.clock)
+        table = Table(cast(Any, self.meter), self.meter.table)
         self.services = Services(
-            upload_repository=DynamoUploadRepository(cast(Any, self.meter), self.meter.table, self.clock),
+            upload_repository=DynamoUploadRepository(table, self.clock),
+            cleanup_repository=DynamoCleanupRepository(table, self.clock),
             object_store=with_faults(self.objects, log=self.call_log),
             completion_queue=NullCompletionQueue(),
             clock=self.clock,

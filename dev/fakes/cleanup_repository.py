@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from dev.fakes.listings import require_epoch_seconds
 from dev.fakes.metadata_rows import NameKey, Rows
+from dev.fakes.metadata_table import MemoryTable
 from ferry.aws import cursors
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan
-from ferry.model.uploads import UploadRecord
+from ferry.model.files import DeletedFile
+from ferry.model.uploads import UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.types import Page
 
 
 class MemoryCleanupRepository:
-    """The part of `ferry.ports.Ledger` that is the clean-up's, over rows in memory."""
+    """A `CleanupRepository` over the `MemoryTable` of an upload repository."""
 
-    def __init__(self, rows: Rows) -> None:
-        self.rows = rows
-        self._lock = threading.RLock()
+    def __init__(self, table: MemoryTable) -> None:
+        self.table = table
+        self._lock = table.lock
+
+    @property
+    def rows(self) -> Rows:
+        return self.table.rows
 
     # What is due
 
@@ -57,6 +63,20 @@ class MemoryCleanupRepository:
             self.rows.shards.pop(upload_id, None)
             self.rows.chunk_digests.pop(upload_id, None)
         return True
+
+    def mark_purged(self, upload_id: str, *, staged_chunks_due_at: int, ttl_epoch_seconds: int) -> None:
+        with self._lock:
+            record = self.rows.records.get(upload_id)
+            if record is None or record.state not in (UploadState.CANCELLED, UploadState.EXPIRED):
+                raise ConcurrentUpdate
+            self.rows.records[upload_id] = replace(record, purged=True, event_pending=False, version=record.version + 1)
+            self.rows.task_due_times.pop((CleanupTaskKind.UPLOAD, upload_id), None)
+            self.rows.ttls[upload_id,] = require_epoch_seconds(ttl_epoch_seconds)
+            self.rows.task_due_times[CleanupTaskKind.STAGED_CHUNKS, upload_id] = staged_chunks_due_at
+
+    def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
+        with self._lock:
+            return self.rows.deleted_files.get(upload_id)
 
     # What S3 has, and who knows it
 

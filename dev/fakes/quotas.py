@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from dev.fakes.metadata_rows import Rows
+from dev.fakes.metadata_table import MemoryTable
 from ferry.model.files import File
 from ferry.model.quotas import Quota
 from ferry.model.uploads import UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
-
-if TYPE_CHECKING:
-    from dev.fakes.upload_repository import MemoryUploadRepository
 
 
 def quota_identity(file: File) -> tuple[str, bool]:
@@ -29,22 +26,22 @@ def add_usage(rows: Rows, ns: str, size: int, uploads: int) -> None:
 class MemoryQuotaStore:
     """`ferry.quotas.Quotas`. Each method is one atomic step of the ledger."""
 
-    def __init__(self, repository: MemoryUploadRepository) -> None:
-        self._repository = repository
+    def __init__(self, table: MemoryTable) -> None:
+        self._table = table
 
     def get_quota(self, ns: str) -> Quota | None:
-        return self._repository.rows.quotas.get(ns)
+        return self._table.rows.quotas.get(ns)
 
     def set_limits(
         self, ns: str, *, max_bytes: int | None, max_uploads: int | None, max_file_bytes: int | None
     ) -> Quota:
-        quotas = self._repository.rows.quotas
+        quotas = self._table.rows.quotas
         used = quotas.get(ns, Quota())
         quotas[ns] = Quota(max_bytes, max_uploads, max_file_bytes, used.used_bytes, used.open_uploads)
         return quotas[ns]
 
     def count_file(self, file: File) -> None:
-        rows, name = self._repository.rows, (file.ns, file.name)
+        rows, name = self._table.rows, (file.ns, file.name)
         found = rows.files.get(name)
         if found is None or quota_identity(found) != (file.upload_id, False) or file.ns not in rows.quotas:
             raise ConcurrentUpdate
@@ -52,7 +49,7 @@ class MemoryQuotaStore:
         add_usage(rows, file.ns, file.size, 0)
 
     def count_upload(self, record: UploadRecord) -> None:
-        rows = self._repository.rows
+        rows = self._table.rows
         found = rows.records.get(record.upload_id)
         if found is None or found.counted_in_quota or found.state not in (UploadState.CREATING, UploadState.OPEN):
             raise ConcurrentUpdate

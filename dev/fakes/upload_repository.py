@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dev.fakes.cleanup_repository import MemoryCleanupRepository
 from dev.fakes.listings import match_lost_chunks, name_from_cursor, names_after, require_epoch_seconds
 from dev.fakes.metadata_rows import NameKey, Rows
+from dev.fakes.metadata_table import MemoryTable
 from dev.fakes.quotas import add_usage, quota_identity
 from ferry.aws import cursors
 from ferry.model.cleanup import CleanupTaskKind
@@ -21,22 +21,22 @@ from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.types import Page
 
 
-class MemoryUploadRepository(MemoryCleanupRepository):
-    """A `ferry.ports.Ledger`. Tests may look into `rows`, and go back in time with `snapshot` and `restore`."""
+class MemoryUploadRepository:
+    """An `UploadRepository` over a `MemoryTable`, whose rows tests may read and change."""
 
-    def __init__(self) -> None:
-        super().__init__(Rows())
-        self.was_restored = False
+    def __init__(self, table: MemoryTable | None = None) -> None:
+        self.table = table or MemoryTable()
+        self.snapshot = self.table.snapshot
+        self.restore = self.table.restore
+        self._lock = self.table.lock
 
-    def snapshot(self) -> Rows:
-        """What a point-in-time backup would hold."""
-        with self._lock:
-            return copy.deepcopy(self.rows)
+    @property
+    def rows(self) -> Rows:
+        return self.table.rows
 
-    def restore(self, rows: Rows) -> None:
-        with self._lock:
-            self.rows = copy.deepcopy(rows)
-            self.was_restored = True
+    @property
+    def was_restored(self) -> bool:
+        return self.table.was_restored
 
     # Reads
 
@@ -302,13 +302,6 @@ class MemoryUploadRepository(MemoryCleanupRepository):
                 add_usage(self.rows, session.ns, -session.layout.size, -1)
             self._update_record(upload_id, due_at=now, state=state, ended_at=now, lease_id=None, lease_expires_at=0)
 
-    def mark_purged(self, upload_id: str, *, staged_chunks_due_at: int, ttl_epoch_seconds: int) -> None:
-        with self._lock:
-            self._require_record(upload_id, UploadState.CANCELLED, UploadState.EXPIRED)
-            self._update_record(upload_id, due_at=None, purged=True, event_pending=False)
-            self.rows.ttls[upload_id,] = require_epoch_seconds(ttl_epoch_seconds)
-            self.rows.task_due_times[CleanupTaskKind.STAGED_CHUNKS, upload_id] = staged_chunks_due_at
-
     def clear_pending_event(
         self, record: UploadRecord, *, due_at: int | None, ttl_epoch_seconds: int | None = None
     ) -> None:
@@ -329,10 +322,6 @@ class MemoryUploadRepository(MemoryCleanupRepository):
             if publish_deadline is not None:
                 self.rows.task_due_times[CleanupTaskKind.DELETION_EVENT, file.upload_id] = publish_deadline
                 self.rows.deleted_files[file.upload_id] = DeletedFile(file, now)
-
-    def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
-        with self._lock:
-            return self.rows.deleted_files.get(upload_id)
 
     # Within the lock
 

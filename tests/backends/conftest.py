@@ -13,7 +13,9 @@ import pytest
 
 from dev.testing.aws_environment import DUMMY_ENVIRONMENT
 from dev.testing.template import create_bucket, create_table
+from ferry.aws.cleanup_repository import DynamoCleanupRepository
 from ferry.aws.clock import wall_clock
+from ferry.aws.dynamo import Table
 from ferry.aws.objects import S3ObjectStore
 from ferry.aws.session import AwsSession
 from ferry.aws.upload_repository import DynamoUploadRepository
@@ -94,8 +96,10 @@ def instances(s3_endpoint: str, dynamodb_endpoint: str) -> Iterator[Sequence[Ser
 
 def build_services(session: AwsSession, table: str, bucket: str) -> Services:
     """What a function's composition root makes."""
+    metadata_table = Table(session.dynamodb, table)
     return Services(
-        upload_repository=DynamoUploadRepository(session.dynamodb, table, wall_clock),
+        upload_repository=DynamoUploadRepository(metadata_table),
+        cleanup_repository=DynamoCleanupRepository(metadata_table),
         object_store=S3ObjectStore(session.s3, bucket),
         completion_queue=NullCompletionQueue(),
         clock=wall_clock,

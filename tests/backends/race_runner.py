@@ -142,6 +142,7 @@ class RaceRound:
         return changed(
             copy,
             upload_repository=watch(copy.upload_repository),
+            cleanup_repository=watch(copy.cleanup_repository),
             object_store=watch(copy.object_store),
             completion_queue=watch(copy.completion_queue),
         )

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev.fakes.clock import START, SettableClock
+from ferry.aws.cleanup_repository import DynamoCleanupRepository
+from ferry.aws.dynamo import Table
 from ferry.aws.expressions import encode_row
 from ferry.aws.metadata_rows import record_to_row
 from ferry.aws.session import AwsSession
-from ferry.aws.upload_repository import DynamoUploadRepository
 from ferry.cleanup.sweep import PAGE_SIZE
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from tests.contract.factories import make_record
@@ -65,7 +66,7 @@ def upload_row(number: int) -> dict[str, Any]:
 
 def find_due(client: DynamoDBClient, table: str) -> tuple[list[CleanupTask], QueryUsage]:
     """Everything due, as a sweep finds it, and what that took."""
-    ledger, counted = DynamoUploadRepository(client, table, SettableClock(START)), QueryUsage()
+    ledger, counted = DynamoCleanupRepository(Table(client, table), SettableClock(START)), QueryUsage()
     client.meta.events.register("after-call.dynamodb", counted.record_call, unique_id="counted")
     found: list[CleanupTask] = []
     cursor = None

@@ -61,6 +61,7 @@ def test_presigned_upload_many_parts_completes(
     engine = replace(
         instances[0],
         upload_repository=with_faults(instances[0].upload_repository, log=log),
+        cleanup_repository=with_faults(instances[0].cleanup_repository, log=log),
         object_store=with_faults(instances[0].object_store, log=log),
     )
     name, size = f"parts-{count}", count * MIN_PART_BYTES

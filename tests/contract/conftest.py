@@ -20,15 +20,23 @@ from functools import cache
 import pytest
 from moto import mock_aws
 
+from admin.quota_store import DynamoQuotaStore
+from admin.recount import QuotaStore
+from dev.fakes.cleanup_repository import MemoryCleanupRepository
 from dev.fakes.clock import START, SettableClock
+from dev.fakes.metadata_table import MemoryTable
 from dev.fakes.object_store import MemoryObjectStore
 from dev.fakes.permits import MemoryPermitPool
+from dev.fakes.quotas import MemoryQuotaStore
 from dev.fakes.upload_repository import MemoryUploadRepository
 from dev.testing.template import create_bucket, create_table
+from ferry.aws.cleanup_repository import DynamoCleanupRepository
+from ferry.aws.dynamo import Table
 from ferry.aws.objects import S3ObjectStore
 from ferry.aws.permits import DynamoPermitPool
 from ferry.aws.session import AwsSession
 from ferry.aws.upload_repository import DynamoUploadRepository
+from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.object_store import ObjectStore
 from ferry.ports.permit_pool import PermitPool
 from ferry.ports.upload_repository import UploadRepository
@@ -37,13 +45,13 @@ from tests.contract.sending import Sender, make_fake_sender, send_over_http
 MEMORY, MOTO = "memory", "moto"
 SEAWEEDFS, LOCALSTACK, DYNAMODB_LOCAL = "seaweedfs", "localstack", "dynamodb-local"
 SERVERS_BY_FIXTURE = {
-    "repository": (DYNAMODB_LOCAL,),
+    "repositories": (DYNAMODB_LOCAL,),
     "permit_pool": (DYNAMODB_LOCAL,),
     "store": (SEAWEEDFS, LOCALSTACK),
 }
 """The servers that can stand in for a port's service, by the fixture that gives the port."""
 
-SERVICE_BY_FIXTURE = {"repository": "dynamodb", "permit_pool": "dynamodb", "store": "s3"}
+SERVICE_BY_FIXTURE = {"repositories": "dynamodb", "permit_pool": "dynamodb", "store": "s3"}
 
 
 def environment_variable(server: str) -> str:
@@ -72,30 +80,57 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(fixture, chosen, indirect=True)
 
 
+@dataclass(frozen=True)
+class Repositories:
+    """Every port over one empty metadata table."""
+
+    uploads: UploadRepository
+    cleanup: CleanupRepository
+    quota_store: QuotaStore
+
+
 @pytest.fixture
-def repository(request: pytest.FixtureRequest) -> Iterator[UploadRepository]:
-    """An empty repository."""
+def repositories(request: pytest.FixtureRequest) -> Iterator[Repositories]:
+    """The repositories of one backend, over one empty table."""
     if request.param == MEMORY:
-        yield MemoryUploadRepository()
+        rows = MemoryTable()
+        yield Repositories(MemoryUploadRepository(rows), MemoryCleanupRepository(rows), MemoryQuotaStore(rows))
         return
-    with backend_session(request, "repository") as session:
-        table = f"repository-{uuid.uuid4().hex}"
-        create_table(session.dynamodb, "MetadataTable", table)
-        yield DynamoUploadRepository(session.dynamodb, table, SettableClock(START))
-        session.dynamodb.delete_table(TableName=table)
+    with backend_table(request, "repositories") as table:
+        clock = SettableClock(START)
+        yield Repositories(
+            DynamoUploadRepository(table, clock),
+            DynamoCleanupRepository(table, clock),
+            DynamoQuotaStore(table),
+        )
+
+
+@pytest.fixture
+def repository(repositories: Repositories) -> UploadRepository:
+    """The upload repository of `repositories`."""
+    return repositories.uploads
+
+
+@pytest.fixture
+def cleanup_repository(repositories: Repositories) -> CleanupRepository:
+    """The cleanup repository of `repositories`."""
+    return repositories.cleanup
+
+
+@pytest.fixture
+def quota_store(repositories: Repositories) -> QuotaStore:
+    """The quota store of `repositories`."""
+    return repositories.quota_store
 
 
 @pytest.fixture
 def permit_pool(request: pytest.FixtureRequest) -> Iterator[PermitPool]:
-    """Three of them."""
+    """A pool of three permits."""
     if request.param == MEMORY:
         yield MemoryPermitPool(3)
         return
-    with backend_session(request, "permit_pool") as session:
-        table = f"repository-{uuid.uuid4().hex}"
-        create_table(session.dynamodb, "MetadataTable", table)
-        yield DynamoPermitPool(session.dynamodb, table, 3)
-        session.dynamodb.delete_table(TableName=table)
+    with backend_table(request, "permit_pool") as table:
+        yield DynamoPermitPool(table, 3)
 
 
 @pytest.fixture
@@ -131,3 +166,13 @@ def backend_session(request: pytest.FixtureRequest, fixture: str) -> Iterator[Aw
             yield _moto_session()
         return
     yield AwsSession({SERVICE_BY_FIXTURE[fixture]: os.environ[environment_variable(request.param)]})
+
+
+@contextmanager
+def backend_table(request: pytest.FixtureRequest, fixture: str) -> Iterator[Table]:
+    """An empty metadata table in the backend that a test was generated for."""
+    with backend_session(request, fixture) as session:
+        name = f"metadata-{uuid.uuid4().hex}"
+        create_table(session.dynamodb, "MetadataTable", name)
+        yield Table(session.dynamodb, name)
+        session.dynamodb.delete_table(TableName=name)

@@ -6,12 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from admin.quota_store import DynamoQuotaStore
 from admin.recount import QuotaStore
 from dev.fakes.clock import START
-from dev.fakes.quotas import MemoryQuotaStore
-from dev.fakes.upload_repository import MemoryUploadRepository
-from ferry.aws.upload_repository import DynamoUploadRepository
 from ferry.model.files import File
 from ferry.model.quotas import Quota
 from ferry.model.uploads import Upload, UploadState
@@ -33,15 +29,6 @@ from tests.contract.factories import (
 )
 
 SIZE = make_record().layout.size
-
-
-@pytest.fixture
-def quota_store(repository: UploadRepository) -> QuotaStore:
-    """Over the same rows as the repository."""
-    if isinstance(repository, MemoryUploadRepository):
-        return MemoryQuotaStore(repository)
-    assert isinstance(repository, DynamoUploadRepository)
-    return DynamoQuotaStore(repository._table._client, repository._table._name)
 
 
 def create_counted_upload(repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME) -> Upload:

@@ -10,6 +10,7 @@ from dev.fakes.clock import START
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.objects import StoredObject
 from ferry.model.uploads import CurrentUpload, UploadState
+from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.upload_repository import UploadRepository
 from tests.contract.factories import (
@@ -37,12 +38,12 @@ from tests.contract.factories import (
 STORED_OBJECT = StoredObject('"0123-3"', 20, 0xFFFFFFFF, 2**32)
 
 
-def all_tasks(repository: UploadRepository) -> set[CleanupTask]:
+def all_tasks(cleanup_repository: CleanupRepository) -> set[CleanupTask]:
     """All that is due, ever."""
-    return set(repository.list_due_tasks(10**14, None, 100).items)
+    return set(cleanup_repository.list_due_tasks(10**14, None, 100).items)
 
 
-def test_reads_on_empty_table_return_none(repository: UploadRepository) -> None:
+def test_reads_on_empty_table_return_none(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
     """An empty repository says None everywhere, and an id made up to name other rows is one of no upload."""
     assert repository.get_file(NS, NAME) is None
     assert repository.get_current_upload(NS, NAME) is None
@@ -51,10 +52,12 @@ def test_reads_on_empty_table_return_none(repository: UploadRepository) -> None:
         None,
         None,
     ]
-    assert all_tasks(repository) == set()
+    assert all_tasks(cleanup_repository) == set()
 
 
-def test_create_upload_stores_every_field_and_current_upload(repository: UploadRepository) -> None:
+def test_create_upload_stores_every_field_and_current_upload(
+    repository: UploadRepository, cleanup_repository: CleanupRepository
+) -> None:
     """What was put is what is read; stripes are open, nothing is received, the session is due."""
     session = replace(
         make_record(layout=SHARDED_LAYOUT),
@@ -70,7 +73,7 @@ def test_create_upload_stores_every_field_and_current_upload(repository: UploadR
         (number, True, START, 0, 0) for number in range(3)
     ]
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=True)
-    assert all_tasks(repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 1)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 1)}
 
 
 @pytest.mark.parametrize(
@@ -101,14 +104,14 @@ def test_create_upload_replaces_expected_current_upload_once(repository: UploadR
         repository.create_upload(make_record(THIRD_ID), expected=None, due_at=START + 1)
 
 
-def test_mark_open_twice_raises(repository: UploadRepository) -> None:
+def test_mark_open_twice_raises(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
     """creating → open happens once, notes the multipart upload and the new time, and moves the version."""
     before = create_upload(repository).record
     repository.mark_open(UPLOAD_ID, "multipart", due_at=START + IDLE_TIMEOUT_MS)
     assert read_upload(repository).record == replace(
         before, state=UploadState.OPEN, multipart_id="multipart", version=before.version + 1
     )
-    assert all_tasks(repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + IDLE_TIMEOUT_MS)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + IDLE_TIMEOUT_MS)}
     for upload_id in (UPLOAD_ID, OTHER_ID):
         with pytest.raises(ConcurrentUpdate):
             repository.mark_open(upload_id, "another", due_at=START + IDLE_TIMEOUT_MS)
@@ -125,7 +128,7 @@ def test_mark_open_empty_file_has_no_multipart_id(repository: UploadRepository) 
     )
 
 
-def test_acquire_lease_closes_every_shard(repository: UploadRepository) -> None:
+def test_acquire_lease_closes_every_shard(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
     """A lease notes who completes until when and what was asked; no chunk is recorded any more."""
     before = open_upload(repository, layout=SHARDED_LAYOUT)
     acquire_lease(repository, before)
@@ -141,7 +144,7 @@ def test_acquire_lease_closes_every_shard(repository: UploadRepository) -> None:
         version=before.record.version + 1,
     )
     assert [(row.open, row.epoch) for row in upload.shards] == [(False, row.epoch + 2) for row in before.shards]
-    assert all_tasks(repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 60_000)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 60_000)}
     for index in (1, 200, 9_216):
         with pytest.raises(ConcurrentUpdate):
             record_chunk(repository, before, index)
@@ -200,7 +203,7 @@ def test_acquire_lease_when_not_open_raises(repository: UploadRepository) -> Non
         acquire_lease(repository, read_upload(repository))
 
 
-def test_release_lease_reopens_upload(repository: UploadRepository) -> None:
+def test_release_lease_reopens_upload(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
     """The session is as before the lease, but further; who computed before the lease is fenced out."""
     before = open_upload(repository)
     record_chunk(repository, before, 1)
@@ -213,7 +216,7 @@ def test_release_lease_reopens_upload(repository: UploadRepository) -> None:
     assert after.record == replace(before.record, first_leased_at=START + 10, version=closed.record.version + 1)
     assert (after.chunk_indexes(), after.received_bytes) == (closed.chunk_indexes(), closed.received_bytes)
     assert after.version > closed.version
-    assert all_tasks(repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + IDLE_TIMEOUT_MS)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + IDLE_TIMEOUT_MS)}
     with pytest.raises(ConcurrentUpdate):
         record_chunk(repository, before, 2)
     record_chunk(repository, after, 2)
@@ -262,7 +265,7 @@ def test_release_lease_with_stored_object_stays_closed(repository: UploadReposit
     acquire_lease(repository, after, "other")
 
 
-def test_writes_under_another_lease_raise(repository: UploadRepository) -> None:
+def test_writes_under_another_lease_raise(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
     """Every write out of completing demands the lease; none of the others changes anything."""
     upload = lease_upload(repository)
     other = replace(upload.record, lease_id="other")
@@ -283,10 +286,10 @@ def test_writes_under_another_lease_raise(repository: UploadRepository) -> None:
         )
     assert read_upload(repository) == upload
     assert repository.get_file(NS, NAME) is None
-    assert all_tasks(repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 60_000)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 60_000)}
 
 
-def test_commit_file_makes_file_current(repository: UploadRepository) -> None:
+def test_commit_file_makes_file_current(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
     """The file is there, the session has it as its answer, the slot is free, the stages are to be removed."""
     upload = lease_upload(repository)
     file = make_file()
@@ -303,7 +306,7 @@ def test_commit_file_makes_file_current(repository: UploadRepository) -> None:
     session = read_upload(repository).record
     assert (session.state, session.file, session.ended_at) == (UploadState.COMPLETE, file, file.uploaded_at)
     assert session.version == upload.record.version + 1
-    assert all_tasks(repository) == {CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 20)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 20)}
     with pytest.raises(ConcurrentUpdate):
         repository.commit_file(
             upload.record,
@@ -315,25 +318,29 @@ def test_commit_file_makes_file_current(repository: UploadRepository) -> None:
         )
 
 
-def test_commit_file_schedules_deletion_of_replaced_object(repository: UploadRepository) -> None:
+def test_commit_file_schedules_deletion_of_replaced_object(
+    repository: UploadRepository, cleanup_repository: CleanupRepository
+) -> None:
     """A replaced file's object is to be removed, later."""
     old = commit_upload(repository, OTHER_ID)
     commit_upload(repository, UPLOAD_ID)
     found = repository.get_file(NS, NAME)
     assert found == make_file(UPLOAD_ID)
     assert found != old
-    assert all_tasks(repository) == {
+    assert all_tasks(cleanup_repository) == {
         CleanupTask(CleanupTaskKind.STAGED_CHUNKS, OTHER_ID, START + 20),
         CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 20),
         CleanupTask(CleanupTaskKind.OBJECT, OTHER_ID, START + 30),
     }
 
 
-def test_commit_file_with_unexpected_file_raises(repository: UploadRepository) -> None:
+def test_commit_file_with_unexpected_file_raises(
+    repository: UploadRepository, cleanup_repository: CleanupRepository
+) -> None:
     """A file that came, went or changed meanwhile stops the switch, and nothing at all is written."""
     old = commit_upload(repository, OTHER_ID)
     upload = lease_upload(repository, UPLOAD_ID)
-    before = all_tasks(repository)
+    before = all_tasks(cleanup_repository)
     for over in (None, replace(old, upload_id=THIRD_ID)):
         with pytest.raises(ConcurrentUpdate):
             repository.commit_file(
@@ -346,7 +353,7 @@ def test_commit_file_with_unexpected_file_raises(repository: UploadRepository) -
             )
     assert repository.get_file(NS, NAME) == old
     assert read_upload(repository) == upload
-    assert all_tasks(repository) == before
+    assert all_tasks(cleanup_repository) == before
     repository.delete_file(old, object_due_at=START + 40, now=START)
     with pytest.raises(ConcurrentUpdate):
         repository.commit_file(
@@ -369,7 +376,9 @@ def test_commit_file_with_unexpected_file_raises(repository: UploadRepository) -
 
 @pytest.mark.parametrize("state", [UploadState.CANCELLED, UploadState.EXPIRED])
 @pytest.mark.parametrize("prepare", [create_upload, open_upload])
-def test_terminate_closes_upload(repository: UploadRepository, state: UploadState, prepare: object) -> None:
+def test_terminate_closes_upload(
+    repository: UploadRepository, cleanup_repository: CleanupRepository, state: UploadState, prepare: object
+) -> None:
     """creating and open uploads end: closed, due at once, the slot free for another."""
     assert callable(prepare)
     upload = prepare(repository, layout=SHARDED_LAYOUT)
@@ -378,7 +387,7 @@ def test_terminate_closes_upload(repository: UploadRepository, state: UploadStat
     assert after.record == replace(upload.record, state=state, ended_at=START + 50, version=upload.record.version + 1)
     assert [(row.open, row.epoch) for row in after.shards] == [(False, 2)] * 3
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=False)
-    assert all_tasks(repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 50)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 50)}
     with pytest.raises(ConcurrentUpdate):
         record_chunk(repository, upload, 1)
     with pytest.raises(ConcurrentUpdate):
@@ -428,20 +437,20 @@ def test_terminate_complete_upload_raises(repository: UploadRepository) -> None:
     assert read_upload(repository) == upload
 
 
-def test_mark_purged_unschedules_upload(repository: UploadRepository) -> None:
+def test_mark_purged_unschedules_upload(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
     """What has left nothing behind is due no more, but its stages are looked at once again."""
     repository.terminate(
         open_upload(repository), UploadState.CANCELLED, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS
     )
-    repository.mark_purged(UPLOAD_ID, staged_chunks_due_at=START + 90, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    cleanup_repository.mark_purged(UPLOAD_ID, staged_chunks_due_at=START + 90, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     assert read_upload(repository).record.purged
-    assert all_tasks(repository) == {CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 90)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 90)}
     open_upload(repository, OTHER_ID)
     with pytest.raises(ConcurrentUpdate):
-        repository.mark_purged(OTHER_ID, staged_chunks_due_at=START + 90, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+        cleanup_repository.mark_purged(OTHER_ID, staged_chunks_due_at=START + 90, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
 
 
-def test_delete_file_schedules_object(repository: UploadRepository) -> None:
+def test_delete_file_schedules_object(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
     """The pointer goes, its object gets a tomb; only the file that was read is deleted."""
     old = commit_upload(repository, OTHER_ID)
     file = commit_upload(repository, UPLOAD_ID)
@@ -449,13 +458,15 @@ def test_delete_file_schedules_object(repository: UploadRepository) -> None:
         repository.delete_file(old, object_due_at=START + 40, now=START)
     repository.delete_file(file, object_due_at=START + 40, now=START)
     assert repository.get_file(NS, NAME) is None
-    assert CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 40) in all_tasks(repository)
+    assert CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 40) in all_tasks(cleanup_repository)
     with pytest.raises(ConcurrentUpdate):
         repository.delete_file(file, object_due_at=START + 50, now=START)
-    assert CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 50) not in all_tasks(repository)
+    assert CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 50) not in all_tasks(cleanup_repository)
 
 
-def test_transactions_with_max_shards_succeed(repository: UploadRepository) -> None:
+def test_transactions_with_max_shards_succeed(
+    repository: UploadRepository, cleanup_repository: CleanupRepository
+) -> None:
     """Ninety stripes begin, are marked, leased, opened again and finished."""
     upload = open_upload(repository, layout=LARGEST_LAYOUT)
     assert len(upload.shards) == 90
@@ -479,5 +490,5 @@ def test_transactions_with_max_shards_succeed(repository: UploadRepository) -> N
         lease_id="again",
     )
     assert read_upload(repository).record.state is UploadState.EXPIRED
-    assert repository.delete_upload_rows(UPLOAD_ID, deadline=FAR_FUTURE)
+    assert cleanup_repository.delete_upload_rows(UPLOAD_ID, deadline=FAR_FUTURE)
     assert read_upload(repository).shards == ()

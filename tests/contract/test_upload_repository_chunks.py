@@ -9,6 +9,7 @@ import pytest
 
 from dev.fakes.clock import START
 from ferry.model.uploads import ChunkDigest, ProgressShard, UploadState
+from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.upload_repository import UploadRepository
 from tests.contract.conftest import DYNAMODB_LOCAL, MEMORY
@@ -245,16 +246,16 @@ def test_record_chunk_concurrently_counts_each_once(repository: UploadRepository
     assert (first_shard(repository).received_bytes, first_shard(repository).recent_bits) == (200, frozenset(range(20)))
 
 
-def test_delete_upload_rows_keeps_record(repository: UploadRepository) -> None:
+def test_delete_upload_rows_keeps_record(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
     """Stripes and claims go, of this upload only; the session stays. Again is no error."""
     open_upload(repository, layout=SHARDED_LAYOUT)
     open_upload(repository, OTHER_ID, name="other", layout=SHARDED_LAYOUT)
     for upload_id in (UPLOAD_ID, OTHER_ID):
         for part in range(1, 41):
             repository.put_chunk_digest(upload_id, part, part, FIRST_DIGEST)
-    assert repository.delete_upload_rows(UPLOAD_ID, deadline=FAR_FUTURE)
+    assert cleanup_repository.delete_upload_rows(UPLOAD_ID, deadline=FAR_FUTURE)
     assert read_upload(repository).shards == ()
     assert repository.get_all_chunk_digests(UPLOAD_ID) == {}
     assert len(read_upload(repository, OTHER_ID).shards) == 3
     assert len(repository.get_all_chunk_digests(OTHER_ID)) == 40
-    assert repository.delete_upload_rows(UPLOAD_ID, deadline=FAR_FUTURE)
+    assert cleanup_repository.delete_upload_rows(UPLOAD_ID, deadline=FAR_FUTURE)

@@ -14,6 +14,7 @@ from dev.fakes.clock import START
 from ferry.errors import InvalidField
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.uploads import UploadState
+from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.types import Page
 from ferry.ports.upload_repository import UploadRepository
@@ -141,12 +142,14 @@ INVALID_CURSORS = [
 
 
 @pytest.mark.parametrize("cursor", INVALID_CURSORS, ids=range(len(INVALID_CURSORS)))
-def test_listing_with_invalid_cursor_raises(repository: UploadRepository, cursor: str) -> None:
+def test_listing_with_invalid_cursor_raises(
+    repository: UploadRepository, cleanup_repository: CleanupRepository, cursor: str
+) -> None:
     """What this listing has not given is refused as the client's mistake, whichever listing it is shown to."""
     asked: list[Callable[[], object]] = [
         lambda: repository.list_files(NS, "p", cursor, 10),
         lambda: repository.list_open_uploads(NS, cursor, 10),
-        lambda: repository.list_due_tasks(START, cursor, 10),
+        lambda: cleanup_repository.list_due_tasks(START, cursor, 10),
     ]
     for ask in asked:
         with pytest.raises(InvalidField) as refused:
@@ -154,7 +157,9 @@ def test_listing_with_invalid_cursor_raises(repository: UploadRepository, cursor
         assert refused.value.extra["errors"][0]["loc"] == ["cursor"]
 
 
-def test_listing_with_foreign_cursor_raises(repository: UploadRepository) -> None:
+def test_listing_with_foreign_cursor_raises(
+    repository: UploadRepository, cleanup_repository: CleanupRepository
+) -> None:
     """A cursor of another namespace, prefix or listing is refused."""
     next_id = id_factory()
     for name in ("pa", "pb", "pc"):
@@ -162,7 +167,7 @@ def test_listing_with_foreign_cursor_raises(repository: UploadRepository) -> Non
     open_upload(repository, next_id(), name="pd")
     files = repository.list_files(NS, "p", None, 1).cursor
     slots = repository.list_open_uploads(NS, None, 1).cursor
-    due = repository.list_due_tasks(10**13, None, 1).cursor
+    due = cleanup_repository.list_due_tasks(10**13, None, 1).cursor
     assert None not in (files, slots, due)
     asked: list[Callable[[], object]] = [
         lambda: repository.list_files("ns2", "p", files, 1),
@@ -171,7 +176,7 @@ def test_listing_with_foreign_cursor_raises(repository: UploadRepository) -> Non
         lambda: repository.list_open_uploads("ns2", slots, 1),
         lambda: repository.list_open_uploads(NS, files, 1),
         lambda: repository.list_open_uploads(NS, due, 1),
-        lambda: repository.list_due_tasks(10**13, files, 1),
+        lambda: cleanup_repository.list_due_tasks(10**13, files, 1),
     ]
     for ask in asked:
         with pytest.raises(InvalidField):
@@ -179,7 +184,9 @@ def test_listing_with_foreign_cursor_raises(repository: UploadRepository) -> Non
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 29, 30, 31, 100])
-def test_list_due_tasks_paginates_each_once(repository: UploadRepository, limit: int) -> None:
+def test_list_due_tasks_paginates_each_once(
+    repository: UploadRepository, cleanup_repository: CleanupRepository, limit: int
+) -> None:
     """Every entry whose time has come, once; none whose time has not."""
     next_id = id_factory()
     expected = set()
@@ -189,45 +196,49 @@ def test_list_due_tasks_paginates_each_once(repository: UploadRepository, limit:
         repository.create_upload(make_record(upload_id, name=f"name {number}"), expected=None, due_at=begun_due)
         if number < 30:
             expected.add(CleanupTask(CleanupTaskKind.UPLOAD, upload_id, begun_due))
-    pages = collect_pages(lambda cursor: repository.list_due_tasks(START + 29, cursor, limit))
+    pages = collect_pages(lambda cursor: cleanup_repository.list_due_tasks(START + 29, cursor, limit))
     assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
     entries = [entry for page in pages for entry in page]
     assert set(entries) == expected
     assert len(entries) == 30
 
 
-def test_reschedule_task_with_stale_time_raises(repository: UploadRepository) -> None:
+def test_reschedule_task_with_stale_time_raises(
+    repository: UploadRepository, cleanup_repository: CleanupRepository
+) -> None:
     """A row is looked at again at another time, if it has the time that was seen."""
     upload_id = "a" * 32
     commit_upload(repository, "b" * 32, name="other")
     create_upload(repository, upload_id)
     session = CleanupTask(CleanupTaskKind.UPLOAD, upload_id, START + 1)
     stages = CleanupTask(CleanupTaskKind.STAGED_CHUNKS, "b" * 32, START + 20)
-    assert set(repository.list_due_tasks(START + 20, None, 10).items) == {session, stages}
+    assert set(cleanup_repository.list_due_tasks(START + 20, None, 10).items) == {session, stages}
     before = read_upload(repository, upload_id)
     for entry in (session, stages):
-        repository.reschedule_task(entry, START + 1_000)
+        cleanup_repository.reschedule_task(entry, START + 1_000)
         with pytest.raises(ConcurrentUpdate):
-            repository.reschedule_task(entry, START + 2_000)
-    assert repository.list_due_tasks(START + 999, None, 10).items == []
-    assert {entry.due_at for entry in repository.list_due_tasks(START + 1_000, None, 10).items} == {START + 1_000}
+            cleanup_repository.reschedule_task(entry, START + 2_000)
+    assert cleanup_repository.list_due_tasks(START + 999, None, 10).items == []
+    assert {entry.due_at for entry in cleanup_repository.list_due_tasks(START + 1_000, None, 10).items} == {
+        START + 1_000
+    }
     assert read_upload(repository, upload_id) == before
     with pytest.raises(ConcurrentUpdate):
-        repository.reschedule_task(CleanupTask(CleanupTaskKind.OBJECT, upload_id, START), START + 1)
+        cleanup_repository.reschedule_task(CleanupTask(CleanupTaskKind.OBJECT, upload_id, START), START + 1)
 
 
-def test_delete_task_is_idempotent(repository: UploadRepository) -> None:
+def test_delete_task_is_idempotent(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
     """A tomb whose work is done is gone, and gone once more; a session is none."""
     upload_id = "a" * 32
     repository.terminate(
         open_upload(repository, upload_id), UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS
     )
     with pytest.raises(ValueError, match="tomb"):
-        repository.delete_task(CleanupTask(CleanupTaskKind.UPLOAD, upload_id, START))
-    repository.mark_purged(upload_id, staged_chunks_due_at=START + 5, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+        cleanup_repository.delete_task(CleanupTask(CleanupTaskKind.UPLOAD, upload_id, START))
+    cleanup_repository.mark_purged(upload_id, staged_chunks_due_at=START + 5, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     entry = CleanupTask(CleanupTaskKind.STAGED_CHUNKS, upload_id, START + 5)
-    assert repository.list_due_tasks(START + 5, None, 10).items == [entry]
+    assert cleanup_repository.list_due_tasks(START + 5, None, 10).items == [entry]
     for _ in range(2):
-        repository.delete_task(entry)
-        assert repository.list_due_tasks(START + 5, None, 10).items == []
+        cleanup_repository.delete_task(entry)
+        assert cleanup_repository.list_due_tasks(START + 5, None, 10).items == []
     assert read_upload(repository, upload_id).record.purged

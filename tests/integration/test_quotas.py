@@ -13,7 +13,7 @@ from tests.integration.stack import WRITE, Stack
 def limited_token(stack: Stack) -> str:
     """A token of a namespace of its own that may have ten bytes, one upload, and no file over eight bytes."""
     token = stack.token("limited_token", WRITE)
-    quotas = DynamoQuotaStore(wiring.aws_session().dynamodb, wiring.settings().metadata_table)
+    quotas = DynamoQuotaStore(wiring.metadata_table())
     quotas.set_limits("limited_token", max_bytes=10, max_uploads=1, max_file_bytes=8)
     return token
 

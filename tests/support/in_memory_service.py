@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from dev.fakes.cleanup_repository import MemoryCleanupRepository
 from dev.fakes.clock import SequentialIds, SettableClock
 from dev.fakes.completion_queue import MemoryCompletionQueue
 from dev.fakes.event_publisher import MemoryEventPublisher
@@ -61,17 +62,19 @@ class InMemoryService:
     completion_queue: MemoryCompletionQueue = field(default_factory=MemoryCompletionQueue)
     permit_pool: MemoryPermitPool = field(default_factory=MemoryPermitPool)
     log: CallLog = field(default_factory=CallLog)
+    cleanup_repository: MemoryCleanupRepository = field(init=False)
     object_store: MemoryObjectStore = field(init=False)
     event_publisher: MemoryEventPublisher = field(init=False)
     services: Services = field(init=False)
 
     def __post_init__(self) -> None:
+        self.cleanup_repository = MemoryCleanupRepository(self.upload_repository.table)
         self.object_store = MemoryObjectStore(self.clock)
         self.event_publisher = MemoryEventPublisher(self.assert_event_committed)
         self.services = self.new_services()
         if self.quota is not None:
             limits = self.quota
-            MemoryQuotaStore(self.upload_repository).set_limits(
+            MemoryQuotaStore(self.upload_repository.table).set_limits(
                 NS, max_bytes=limits.max_bytes, max_uploads=limits.max_uploads, max_file_bytes=limits.max_file_bytes
             )
 
@@ -81,6 +84,7 @@ class InMemoryService:
         plan.advance_clock = lambda: self.clock.advance(LEASE_MS + 1)
         return Services(
             upload_repository=with_faults(self.upload_repository, plan, log),
+            cleanup_repository=with_faults(self.cleanup_repository, plan, log),
             object_store=with_faults(self.object_store, plan, log),
             completion_queue=with_faults(self.completion_queue, plan, log),
             permit_pool=with_faults(self.permit_pool, plan, log),

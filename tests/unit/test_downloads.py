@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from dev.fakes.cleanup_repository import MemoryCleanupRepository
 from dev.fakes.clock import START, SettableClock
 from dev.fakes.faults import CallLog, Fault, FaultPlan, with_faults
 from dev.fakes.object_store import MemoryObjectStore
@@ -42,6 +43,7 @@ class DownloadFixture:
     def services(self) -> Services:
         return Services(
             upload_repository=with_faults(self.upload_repository, self.plan, self.log),
+            cleanup_repository=MemoryCleanupRepository(self.upload_repository.table),
             object_store=with_faults(self.object_store, self.plan, self.log),
             completion_queue=NullCompletionQueue(),
             clock=self.clock,

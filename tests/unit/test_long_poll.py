@@ -19,7 +19,7 @@ from ferry.uploads.presign import PartsRequest, presign_parts
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
 PART_BYTES = 2 * CHUNK_BYTES
-REPOSITORY = "MemoryUploadRepository"
+DYNAMODB = {"MemoryUploadRepository", "MemoryCleanupRepository"}
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ class LongPollCall:
 
     @property
     def repository_reads(self) -> int:
-        return sum(call.port == REPOSITORY for call in self.log.calls)
+        return sum(call.port in DYNAMODB for call in self.log.calls)
 
 
 def read_version(service: InMemoryService) -> int:

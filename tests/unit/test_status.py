@@ -206,7 +206,7 @@ def test_status_cancelled_upload_nothing_received(service: InMemoryService) -> N
     assert (found.state, found.upload_id, found.current_file) == (UploadStatus.CANCELLED, client.upload_id, file)
     assert (found.received_bytes, found.percent, found.missing, found.next_offset) == (0, 0.0, ((1, 2),), 0)
     assert (found.updated_at, found.expires_at) == (service.clock.now, None)
-    service.upload_repository.delete_upload_rows(client.upload_id, deadline=service.clock() + 1)
+    service.cleanup_repository.delete_upload_rows(client.upload_id, deadline=service.clock() + 1)
     assert read_status(service) == found
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.completion_queue import CompletionQueue
 from ferry.ports.event_publisher import EventPublisher
 from ferry.ports.object_store import ObjectStore
@@ -58,6 +59,7 @@ class Services:
     """
 
     upload_repository: UploadRepository
+    cleanup_repository: CleanupRepository
     object_store: ObjectStore
     completion_queue: CompletionQueue
     clock: Clock

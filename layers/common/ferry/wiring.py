@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ferry.auth.issuer import Issuer
     from ferry.auth.key_cache import KeySetCache
     from ferry.auth.verifier import TokenVerifier
+    from ferry.aws.dynamo import Table
     from ferry.aws.session import AwsSession
     from ferry.ports.auth import AuthStore
     from ferry.ports.completion_queue import CompletionQueue
@@ -47,6 +48,13 @@ def aws_session() -> AwsSession:
     from ferry.aws.session import AwsSession
 
     return AwsSession(settings().endpoints)
+
+
+@cache
+def metadata_table() -> Table:
+    from ferry.aws.dynamo import Table
+
+    return Table(aws_session().dynamodb, settings().metadata_table)
 
 
 @cache
@@ -120,7 +128,7 @@ def permit_pool() -> PermitPool | None:
         return None
     from ferry.aws.permits import DynamoPermitPool
 
-    return DynamoPermitPool(aws_session().dynamodb, settings().metadata_table, settings().max_long_polls)
+    return DynamoPermitPool(metadata_table(), settings().max_long_polls)
 
 
 @cache
@@ -137,12 +145,14 @@ def event_publisher() -> EventPublisher | None:
 @cache
 def services() -> Services:
     """What the use cases work with."""
+    from ferry.aws.cleanup_repository import DynamoCleanupRepository
     from ferry.aws.objects import S3ObjectStore
     from ferry.aws.upload_repository import DynamoUploadRepository
     from ferry.services import Services
 
     return Services(
-        upload_repository=DynamoUploadRepository(aws_session().dynamodb, settings().metadata_table, wall_clock),
+        upload_repository=DynamoUploadRepository(metadata_table()),
+        cleanup_repository=DynamoCleanupRepository(metadata_table()),
         object_store=S3ObjectStore(aws_session().s3, settings().bucket, aws_session().s3_public),
         completion_queue=completion_queue(),
         clock=wall_clock,

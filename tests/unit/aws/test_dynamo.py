@@ -141,7 +141,7 @@ def test_values_round_trip() -> None:
 
 def test_put_chunk_digest_rejected_without_row_is_not_accepted() -> None:
     """Should a refusal come without the row, the claim is not taken for granted."""
-    ledger = DynamoUploadRepository(
-        cast("Any", ScriptedClient(client_error("ConditionalCheckFailedException"))), "table", lambda: 0
+    repository = DynamoUploadRepository(
+        table(ScriptedClient(client_error("ConditionalCheckFailedException"))), lambda: 0
     )
-    assert ledger.put_chunk_digest("id", 1, 1, ChunkDigest(bytes(16), 0)) == {}
+    assert repository.put_chunk_digest("id", 1, 1, ChunkDigest(bytes(16), 0)) == {}

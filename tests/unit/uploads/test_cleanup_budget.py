@@ -106,7 +106,7 @@ def test_sweep_slow_calls_ends_before_function_timeout(service: InMemoryService,
         assert took < FUNCTION_TIMEOUT_MS
         service.clock.advance(5 * MINUTE_MS)
         ticks += 1
-        due = service.upload_repository.list_due_tasks(service.clock(), None, 1).items
+        due = service.cleanup_repository.list_due_tasks(service.clock(), None, 1).items
         if report.complete and not due:
             break
         assert ticks < 300

@@ -91,7 +91,7 @@ class UploadStateMachine(RuleBasedStateMachine):
         for patch in self._patches:
             patch.start()
         self.service = InMemoryService(publish_events=True)
-        self.quotas = MemoryQuotaStore(self.service.upload_repository)
+        self.quotas = MemoryQuotaStore(self.service.upload_repository.table)
         self.models: dict[str, UploadModel] = {}
         self.urls: list[tuple[str, int, Any]] = []
         self.backup: Backup | None = None

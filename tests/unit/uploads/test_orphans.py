@@ -203,7 +203,7 @@ def test_orphan_scan_each_run_calls_bounded(service: InMemoryService, monkeypatc
         assert len(log.calls) <= 1 + 1 + 4 * (1 + 2 + 1 + 5)
     assert sum(found) == 100
     assert max(found) == 20
-    search = service.upload_repository.get_orphan_scan()
+    search = service.cleanup_repository.get_orphan_scan()
     assert search is not None
     assert search.phase is OrphanScanPhase.DONE
     log = CallLog()
@@ -220,6 +220,6 @@ def test_orphan_scan_concurrent_runs_skip_nothing(service: InMemoryService) -> N
     sweep_due_tasks(service.new_services(script), has_time=lambda: True)
     assert len(service.upload_repository.rows.object_owners) == 8
     service.sweep()
-    search = service.upload_repository.get_orphan_scan()
+    search = service.cleanup_repository.get_orphan_scan()
     assert search is not None
     assert search.phase is OrphanScanPhase.DONE

@@ -148,7 +148,7 @@ def test_recount_existing_files_and_uploads_counted_once(service: InMemoryServic
     clients = [Client(service, BODY, name=name) for name in ("d", "e", "f")]
     for client in clients:
         client.start()
-    quotas = MemoryQuotaStore(service.upload_repository)
+    quotas = MemoryQuotaStore(service.upload_repository.table)
     quotas.set_limits(NS, max_bytes=1, max_uploads=1, max_file_bytes=None)
     clients[0].send_chunks()
     with pytest.raises(ProcessCrashed):
@@ -169,7 +169,7 @@ def test_recount_existing_files_and_uploads_counted_once(service: InMemoryServic
 @pytest.mark.parametrize("end", ["cancel", "complete", "delete", "replace"])
 def test_recount_during_end_usage_released(service: InMemoryService, end: str) -> None:
     """Counted between his look and his write: he looks again, and releases it."""
-    quotas = MemoryQuotaStore(service.upload_repository)
+    quotas = MemoryQuotaStore(service.upload_repository.table)
     quotas.set_limits(NS, max_bytes=100 * FILE_BYTES, max_uploads=None, max_file_bytes=None)
     service.upload_repository.rows.quotas.clear()
     client = Client(service, BODY)

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from ferry.aws import cursors
 from ferry.aws import metadata_rows as rows
-from ferry.aws.dynamo import ConditionFailed, Table
-from ferry.aws.expressions import Row, Write, delete, put, update
+from ferry.aws import metadata_writes as writes
+from ferry.aws.clock import wall_clock
+from ferry.aws.dynamo import Table
+from ferry.aws.expressions import Row, delete, put, update
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan
-from ferry.model.uploads import UploadRecord
-from ferry.ports.errors import ConcurrentUpdate
+from ferry.model.files import DeletedFile
+from ferry.model.uploads import UploadRecord, UploadState
 from ferry.ports.types import Clock, Page
 
 DUE_TASKS_INDEX = "due_tasks"
@@ -22,7 +24,7 @@ _EXHAUSTED = "done"
 class DynamoCleanupRepository:
     """The part of `ferry.ports.Ledger` that is the clean-up's."""
 
-    def __init__(self, table: Table, clock: Clock) -> None:
+    def __init__(self, table: Table, clock: Clock = wall_clock) -> None:
         self._table = table
         self._clock = clock
 
@@ -54,12 +56,14 @@ class DynamoCleanupRepository:
 
     def reschedule_task(self, task: CleanupTask, due_at: int) -> None:
         key = rows.task_key(task.kind, task.subject)
-        self._write(update(key, {"due_at": due_at}, condition="#due_at = :seen", values={"seen": task.due_at}))
+        self._table.conditional_write(
+            update(key, {"due_at": due_at}, condition="#due_at = :seen", values={"seen": task.due_at})
+        )
 
     def delete_task(self, task: CleanupTask) -> None:
         if task.kind is CleanupTaskKind.UPLOAD:
             raise ValueError("a session is no tomb")
-        self._write(delete(rows.task_key(task.kind, task.subject)))
+        self._table.conditional_write(delete(rows.task_key(task.kind, task.subject)))
 
     def delete_upload_rows(self, upload_id: str, *, deadline: int) -> bool:
         """A query for each of four partitions and for each hundred rows, and a batch for every 25."""
@@ -77,6 +81,20 @@ class DynamoCleanupRepository:
                     break
         return True
 
+    def mark_purged(self, upload_id: str, *, staged_chunks_due_at: int, ttl_epoch_seconds: int) -> None:
+        given = {"cancelled": UploadState.CANCELLED.value, "expired": UploadState.EXPIRED.value}
+        changes = {"purged": True, "event_pending": None, "ttl": ttl_epoch_seconds, **rows.UNSCHEDULED}
+        self._table.transact_write(
+            [
+                writes.record_transition(upload_id, changes, "#state IN (:cancelled, :expired)", given),
+                put(rows.task_to_row(CleanupTask(CleanupTaskKind.STAGED_CHUNKS, upload_id, staged_chunks_due_at))),
+            ]
+        )
+
+    def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
+        row = self._table.get(rows.deleted_file_key(upload_id))
+        return rows.deleted_file_from_row(row) if row else None
+
     # What S3 has, and who knows it
 
     def get_upload_records(self, upload_ids: Iterable[str]) -> Mapping[str, UploadRecord]:
@@ -89,11 +107,13 @@ class DynamoCleanupRepository:
         return {upload_id: None if name is None else (ns, name) for upload_id, ns, name in known}
 
     def schedule_object(self, upload_id: str, owner: tuple[str, str] | None, *, due_at: int) -> None:
-        self._write(put(rows.object_to_row(upload_id, owner, due_at), "attribute_not_exists(#pk)"))
+        self._table.conditional_write(put(rows.object_to_row(upload_id, owner, due_at), "attribute_not_exists(#pk)"))
 
     def unschedule_task(self, task: CleanupTask) -> None:
         key = rows.task_key(CleanupTaskKind.OBJECT, task.subject)
-        self._write(update(key, rows.UNSCHEDULED, condition="#due_at = :seen", values={"seen": task.due_at}))
+        self._table.conditional_write(
+            update(key, rows.UNSCHEDULED, condition="#due_at = :seen", values={"seen": task.due_at})
+        )
 
     def get_orphan_scan(self) -> OrphanScan | None:
         row = self._table.get(rows.ORPHAN_SCAN_KEY)
@@ -102,17 +122,9 @@ class DynamoCleanupRepository:
     def save_orphan_scan(self, scan: OrphanScan) -> None:
         row = rows.orphan_scan_to_row(scan)
         if scan.version == 1:
-            self._write(put(row, "attribute_not_exists(#pk)"))
+            self._table.conditional_write(put(row, "attribute_not_exists(#pk)"))
         else:
-            self._write(put(row, "#version = :seen", {"seen": scan.version - 1}))
-
-    # Within
-
-    def _write(self, write: Write) -> None:
-        try:
-            self._table.write(write)
-        except ConditionFailed as failed:
-            raise ConcurrentUpdate from failed
+            self._table.conditional_write(put(row, "#version = :seen", {"seen": scan.version - 1}))
 
 
 def _encode_cursor(starts: Iterable[CleanupTask | str]) -> str:

@@ -139,6 +139,17 @@ class Table:
             raise ConditionFailed(decode_row(item) if item else None) from error
         return decode_row(answer.get("Attributes", {}))
 
+    def conditional_write(self, write: Write) -> None:
+        """Make one write whose failed condition means a concurrent update.
+
+        Raises:
+            ConcurrentUpdate: the condition failed; nothing was written.
+        """
+        try:
+            self.write(write)
+        except ConditionFailed as failed:
+            raise ConcurrentUpdate from failed
+
     def transact_write(self, writes: Iterable[Write]) -> None:
         """All or nothing. One token for all tries, so that a try whose answer was lost is not made twice.
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
 
 from ferry.aws.dynamo import ConditionFailed, Table
 from ferry.aws.expressions import Write, update
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 PERMITS_KEY = ("PERMITS", "P")
 _RANDOM_RANGE = 10_000
@@ -19,8 +15,8 @@ _RANDOM_RANGE = 10_000
 class DynamoPermitPool:
     """`ferry.outbound.Seats`: a set of numbers that holds one for each who waits, and grows to `most` of them."""
 
-    def __init__(self, client: DynamoDBClient, table: str, max_permits: int) -> None:
-        self._table = Table(client, table)
+    def __init__(self, table: Table, max_permits: int) -> None:
+        self._table = table
         self._max_permits = max_permits
 
     def acquire(self, *, expires_at: int, now: int) -> int | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ferry.aws import cursors
 from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
-from ferry.aws.cleanup_repository import DynamoCleanupRepository
 from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import ConditionFailed, Table
 from ferry.aws.expressions import Row, delete, put, update
@@ -20,22 +19,20 @@ from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Uploa
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.types import Clock, Page
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
 ROW_TTL_SECONDS = 30 * 86_400
 """For how long stripes and claims stay if nothing ever erases them: beyond any upload's age. Seconds."""
 
 
-class DynamoUploadRepository(DynamoCleanupRepository):
+class DynamoUploadRepository:
     """`ferry.ports.Ledger` over one table. Each method is one call unless it says more.
 
     botocore repeats a call whose answer was lost. A conditional write that had taken effect then fails its own
     condition and is reported as `Moved`: whoever reads again finds it done. Transactions carry a token instead.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str, clock: Clock = wall_clock) -> None:
-        super().__init__(Table(client, table), clock)
+    def __init__(self, table: Table, clock: Clock = wall_clock) -> None:
+        self._table = table
+        self._clock = clock
 
     # Reads
 
@@ -137,7 +134,7 @@ class DynamoUploadRepository(DynamoCleanupRepository):
             "due_at": due_at,
             "event_pending": event_pending or None,
         }
-        self._write(
+        self._table.conditional_write(
             writes.record_transition(upload_id, changes, "#state = :creating", {"creating": UploadState.CREATING.value})
         )
 
@@ -201,7 +198,7 @@ class DynamoUploadRepository(DynamoCleanupRepository):
         )
 
     def record_activity(self, upload_id: str, *, now: int) -> None:
-        self._write(writes.touch_shard(upload_id, 0, now))
+        self._table.conditional_write(writes.touch_shard(upload_id, 0, now))
 
     def acquire_lease(
         self,
@@ -326,23 +323,13 @@ class DynamoUploadRepository(DynamoCleanupRepository):
             [close, writes.release_name(session, ttl_epoch_seconds), *stripes, *writes.release_usage(session)]
         )
 
-    def mark_purged(self, upload_id: str, *, staged_chunks_due_at: int, ttl_epoch_seconds: int) -> None:
-        given = {"cancelled": UploadState.CANCELLED.value, "expired": UploadState.EXPIRED.value}
-        changes = {"purged": True, "event_pending": None, "ttl": ttl_epoch_seconds, **rows.UNSCHEDULED}
-        self._table.transact_write(
-            [
-                writes.record_transition(upload_id, changes, "#state IN (:cancelled, :expired)", given),
-                put(rows.task_to_row(CleanupTask(CleanupTaskKind.STAGED_CHUNKS, upload_id, staged_chunks_due_at))),
-            ]
-        )
-
     def clear_pending_event(
         self, record: UploadRecord, *, due_at: int | None, ttl_epoch_seconds: int | None = None
     ) -> None:
         changes: dict[str, Any] = {"event_pending": None, "ttl": ttl_epoch_seconds}
         changes |= rows.UNSCHEDULED if due_at is None else {"due_at": due_at}
         key, given = rows.record_key(record.upload_id), {"seen": record.state.value}
-        self._write(update(key, changes, condition="#state = :seen", values=given))
+        self._table.conditional_write(update(key, changes, condition="#state = :seen", values=given))
 
     def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
         steps = [
@@ -353,10 +340,6 @@ class DynamoUploadRepository(DynamoCleanupRepository):
         if publish_deadline is not None:
             steps.append(put(rows.deleted_file_to_row(DeletedFile(file, now), publish_deadline)))
         self._table.transact_write(steps)
-
-    def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
-        row = self._table.get(rows.deleted_file_key(upload_id))
-        return rows.deleted_file_from_row(row) if row else None
 
     # Within
 

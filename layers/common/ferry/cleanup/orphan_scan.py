@@ -48,7 +48,7 @@ def scan_orphans(services: Services, report: CleanupReport, has_time: HasTime) -
 
 
 def _scan(services: Services, report: CleanupReport, has_time: HasTime) -> None:
-    search = services.upload_repository.get_orphan_scan() or OrphanScan(services.clock(), version=0)
+    search = services.cleanup_repository.get_orphan_scan() or OrphanScan(services.clock(), version=0)
     for _ in range(PAGES_PER_RUN):
         if search.phase is OrphanScanPhase.DONE:
             if services.clock() < search.started_at + SCAN_INTERVAL_MS:
@@ -65,7 +65,7 @@ def _scan(services: Services, report: CleanupReport, has_time: HasTime) -> None:
         search = replace(search, cursor=cursor, version=search.version + 1)
         if cursor is None:
             search = replace(search, phase=_NEXT_PHASE[search.phase])
-        services.upload_repository.save_orphan_scan(search)
+        services.cleanup_repository.save_orphan_scan(search)
 
 
 def _scan_multiparts(
@@ -77,7 +77,7 @@ def _scan_multiparts(
         (_parse_upload_id(key, object_key), key, multipart_id, now - begun) for key, multipart_id, begun in page.items
     ]
     old = [(upload_id, key, mp, age) for upload_id, key, mp, age in found if upload_id and age >= MIN_MULTIPART_AGE_MS]
-    sessions = services.upload_repository.get_upload_records(upload_id for upload_id, *_ in old)
+    sessions = services.cleanup_repository.get_upload_records(upload_id for upload_id, *_ in old)
     orphans = (
         partial(_abort_multipart, services, key, multipart_id, report)
         for upload_id, key, multipart_id, age in old
@@ -102,7 +102,7 @@ def _scan_staged_chunks(
 ) -> tuple[bool, str | None]:
     page = services.object_store.list_prefixes("st/", cursor, PAGE_SIZE)
     ids = [upload_id for folder in page.items if (upload_id := _parse_upload_id(folder, staged_chunk_prefix))]
-    known = services.upload_repository.get_upload_records(ids)
+    known = services.cleanup_repository.get_upload_records(ids)
     orphans = (
         partial(_delete_staged_chunks, services, upload_id, report) for upload_id in ids if upload_id not in known
     )
@@ -127,9 +127,9 @@ def _scan_objects(
     page = services.object_store.list_objects("o/", cursor, PAGE_SIZE)
     found = ((_parse_upload_id(item.key, object_key), now - item.modified_at) for item in page.items)
     ids = [upload_id for upload_id, age in found if upload_id and age >= DAY_MS]
-    owned = services.upload_repository.get_object_owners(ids)
+    owned = services.cleanup_repository.get_object_owners(ids)
     rest = [upload_id for upload_id in ids if upload_id not in owned]
-    sessions = services.upload_repository.get_upload_records(rest)
+    sessions = services.cleanup_repository.get_upload_records(rest)
     unowned = (partial(_schedule_deletion, services, upload_id, sessions.get(upload_id), report) for upload_id in rest)
     return _run_all(unowned, report, has_time), page.cursor
 
@@ -142,7 +142,7 @@ def _schedule_deletion(services: Services, upload_id: str, record: UploadRecord 
     if services.orphan_retention_ms:
         owner = (record.ns, record.name) if record else None
         with suppress(ConcurrentUpdate):
-            services.upload_repository.schedule_object(
+            services.cleanup_repository.schedule_object(
                 upload_id, owner, due_at=services.clock() + services.orphan_retention_ms
             )
 

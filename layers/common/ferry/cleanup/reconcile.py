@@ -70,9 +70,9 @@ def _reconcile_open_upload(services: Services, task: CleanupTask, upload: Upload
     if verdict.action is Action.LEAVE and upload.record.event_pending:
         _publish_pending(services, upload.record, due_at=upload.expires_at)
     elif verdict.action is Action.LEAVE:
-        services.upload_repository.reschedule_task(task, upload.expires_at)
+        services.cleanup_repository.reschedule_task(task, upload.expires_at)
     elif verdict.action is Action.WAIT:
-        services.upload_repository.reschedule_task(task, now + PRIOR_ATTEMPT_WINDOW_MS)
+        services.cleanup_repository.reschedule_task(task, now + PRIOR_ATTEMPT_WINDOW_MS)
     else:
         apply(services, upload, verdict, report)
 
@@ -87,7 +87,7 @@ def _publish_pending(services: Services, record: UploadRecord, *, due_at: int | 
 
 
 def _publish_deletion(services: Services, task: CleanupTask) -> None:
-    deletion = services.upload_repository.get_deleted_file(task.subject)
+    deletion = services.cleanup_repository.get_deleted_file(task.subject)
     if deletion is not None and not publish_deleted(services, deletion, task):
         raise BackendUnavailable(PUBLISH_FAILED_DETAIL)
 
@@ -111,17 +111,17 @@ def _reconcile_object(services: Services, task: CleanupTask, upload: Upload | No
     """
     session = upload.record if upload else None
     if session is not None and session.state.in_progress:
-        services.upload_repository.reschedule_task(task, services.clock() + DAY_MS)
+        services.cleanup_repository.reschedule_task(task, services.clock() + DAY_MS)
         return
-    owner = services.upload_repository.get_object_owners([task.subject]).get(task.subject)
+    owner = services.cleanup_repository.get_object_owners([task.subject]).get(task.subject)
     if owner is None and session is not None:
         owner = session.ns, session.name
     file = services.upload_repository.get_file(*owner) if owner else None
     if file is not None and file.upload_id == task.subject:
-        services.upload_repository.unschedule_task(task)
+        services.cleanup_repository.unschedule_task(task)
         return
     services.object_store.delete(object_key(task.subject))
-    services.upload_repository.delete_task(task)
+    services.cleanup_repository.delete_task(task)
 
 
 def _reconcile_staged_chunks(
@@ -130,17 +130,17 @@ def _reconcile_staged_chunks(
     """The stages and rows of an ended upload; of a cancelled or expired one, once more whatever was in flight."""
     session = upload.record if upload else None
     if session is not None and session.state.in_progress:
-        services.upload_repository.reschedule_task(task, services.clock() + DAY_MS)
+        services.cleanup_repository.reschedule_task(task, services.clock() + DAY_MS)
         return
     if session is not None and session.state is not UploadState.COMPLETE:
         removed = delete_storage(services, session, session.state)
         _abort_unreferenced_multiparts(services, session.object_key, report)
     else:
         removed = delete_staged_chunks(services, task.subject)
-    if removed.done and services.upload_repository.delete_upload_rows(
+    if removed.done and services.cleanup_repository.delete_upload_rows(
         task.subject, deadline=services.clock() + DELETE_BUDGET_MS
     ):
-        services.upload_repository.delete_task(task)
+        services.cleanup_repository.delete_task(task)
 
 
 def _abort_unreferenced_multiparts(services: Services, key: str, report: CleanupReport) -> None:

@@ -25,7 +25,7 @@ def sweep_due_tasks(services: Services, *, has_time: Callable[[], bool]) -> Clea
     report = CleanupReport()
     cursor = None
     while True:
-        page = services.upload_repository.list_due_tasks(services.clock(), cursor, PAGE_SIZE)
+        page = services.cleanup_repository.list_due_tasks(services.clock(), cursor, PAGE_SIZE)
         for entry in page.items:
             if not has_time():
                 report.complete = False
@@ -48,4 +48,4 @@ def _record_backlog(services: Services, task: CleanupTask, report: CleanupReport
 
 def _reschedule_failed(services: Services, task: CleanupTask) -> None:
     with suppress(ConcurrentUpdate, BackendUnavailable):
-        services.upload_repository.reschedule_task(task, services.clock() + FAILURE_BACKOFF_MS)
+        services.cleanup_repository.reschedule_task(task, services.clock() + FAILURE_BACKOFF_MS)

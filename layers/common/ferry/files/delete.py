@@ -44,5 +44,5 @@ def publish_deleted(services: Services, deletion: DeletedFile, task: CleanupTask
     """Tell it, and drop the note; whether that could be done."""
     if not publish(services, [deletion_event(deletion)]):
         return False
-    services.upload_repository.delete_task(task)
+    services.cleanup_repository.delete_task(task)
     return True

@@ -59,7 +59,7 @@ def purge(services: Services, record: UploadRecord, state: UploadState) -> int:
     removed = delete_storage(services, record, state)
     if removed.done and told:
         with suppress(ConcurrentUpdate):
-            services.upload_repository.mark_purged(
+            services.cleanup_repository.mark_purged(
                 record.upload_id,
                 staged_chunks_due_at=services.clock() + HOUR_MS,
                 ttl_epoch_seconds=ended_ttl_epoch_seconds(services),
@@ -81,7 +81,7 @@ def delete_storage(services: Services, record: UploadRecord, state: UploadState)
     elif services.orphan_retention_ms and services.object_store.head(record.object_key) is not None:
         with suppress(ConcurrentUpdate):
             owner = (record.ns, record.name)
-            services.upload_repository.schedule_object(
+            services.cleanup_repository.schedule_object(
                 record.upload_id, owner, due_at=services.clock() + services.orphan_retention_ms
             )
     return DeleteResult(aborted + staged.deleted_bytes, staged.done)
