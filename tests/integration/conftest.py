@@ -9,6 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from dev.testing.function_environment import FUNCTION_ENVIRONMENT
 from dev.testing.template import create_bucket, create_table, resource_properties
 from tests.integration.stack import Stack, clear_wiring_caches
 
@@ -16,17 +17,7 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "us-east-1",
-    "FERRY_METADATA_TABLE": "metadata",
-    "FERRY_AUTH_TABLE": "auth",
-    "FERRY_BUCKET": "bucket",
-    "FERRY_TOKEN_TTL_SECONDS": "3600",
-    "FERRY_AUTH_CACHE_TTL_SECONDS": "45",
-    "FERRY_UPLOAD_IDLE_TIMEOUT_SECONDS": "86400",
-    "FERRY_UPLOAD_MAX_AGE_SECONDS": "604800",
-    "FERRY_PRESIGNED_URL_TTL_SECONDS": "900",
-    "FERRY_LEASE_SECONDS": "35",
-    "FERRY_ASSEMBLY_BUDGET_SECONDS": "12",
-    "FERRY_ORPHAN_RETENTION_DAYS": "35",
+    **FUNCTION_ENVIRONMENT,
     "FERRY_MAX_LONG_POLLS": "10",
     "FERRY_EVENT_BUS": "bus",
     "FERRY_ENDPOINTS": "",

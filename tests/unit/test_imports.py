@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from dev.testing.function_environment import FUNCTION_ENVIRONMENT
+
 ROOT = Path(__file__).parents[2]
 HEAVY_PACKAGES = {
     "asyncio",
@@ -54,17 +56,8 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "us-east-1",
-    "FERRY_METADATA_TABLE": "metadata",
-    "FERRY_AUTH_TABLE": "auth",
-    "FERRY_BUCKET": "bucket",
+    **FUNCTION_ENVIRONMENT,
     "FERRY_SIGNING_KEY_ID": "key",
-    "FERRY_TOKEN_TTL_SECONDS": "1",
-    "FERRY_AUTH_CACHE_TTL_SECONDS": "1",
-    "FERRY_UPLOAD_IDLE_TIMEOUT_SECONDS": "1",
-    "FERRY_UPLOAD_MAX_AGE_SECONDS": "1",
-    "FERRY_PRESIGNED_URL_TTL_SECONDS": "1",
-    "FERRY_LEASE_SECONDS": "1",
-    "FERRY_ASSEMBLY_BUDGET_SECONDS": "1",
 }
 
 

@@ -1,92 +1,128 @@
-"""Settings, read once from the environment of a function (template.yaml sets it)."""
+"""Settings of a function, read once from its environment variables (`FERRY_…`), which template.yaml sets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ferry.rules.durations import DAY_MS, SECOND_MS
+
 
 @dataclass(frozen=True, slots=True)
 class ExternalIssuer:
-    """An issuer outside whose tokens are believed, and which of their claims are what here.
-
-    `scope_prefix` is what the issuer puts before the names of scopes, and is taken away.
-    """
+    """An external issuer whose tokens are accepted. Parameters `ExternalIssuer…` set each field."""
 
     url: str
+    """The `iss` claim of its tokens. Parameter `ExternalIssuerUrl`."""
     jwks_url: str
+    """URL of its JSON Web Key Set. Parameter `ExternalIssuerJwksUrl`."""
     audiences: frozenset[str]
+    """Audiences accepted, at least one. Parameter `ExternalIssuerAudience`, comma-separated."""
     audience_claim: str
+    """Claim that holds the audience. Parameter `ExternalIssuerAudienceClaim`, default `aud`."""
     scope_claim: str
+    """Claim that holds the scopes, as a string or a list. Parameter `ExternalIssuerScopeClaim`, default `scope`."""
     scope_prefix: str
+    """Prefix to remove from its scopes; empty for none. Parameter `ExternalIssuerScopePrefix`, default empty."""
     namespace_claim: str
+    """Claim that holds the namespace. Parameter `ExternalIssuerNamespaceClaim`, default `ns`."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> ExternalIssuer | None:
-        """None where there is none. Raises `ValueError`: there is one, and it is not told all that must be known."""
-        given = {
+        """Return the external issuer, or None if `FERRY_EXTERNAL_ISSUER_URL` is empty.
+
+        Raises:
+            ValueError: a variable that it needs is empty.
+        """
+        values = {
             name: environ.get(f"FERRY_EXTERNAL_ISSUER_{name.upper()}", "")
             for name in ("url", "jwks_url", "audience_claim", "scope_claim", "scope_prefix", "namespace_claim")
         }
-        if not given["url"]:
+        if not values["url"]:
             return None
         audiences = frozenset(each for each in environ.get("FERRY_EXTERNAL_ISSUER_AUDIENCE", "").split(",") if each)
-        missing = [name for name, value in given.items() if not value and name != "scope_prefix"]
-        if missing or not audiences:
-            raise ValueError(f"the outside issuer lacks {', '.join(missing) or 'an audience'}")
-        return cls(audiences=audiences, **given)
+        missing = [name for name, value in values.items() if not value and name != "scope_prefix"]
+        if not audiences:
+            missing.append("audience")
+        if missing:
+            variables = ", ".join(f"FERRY_EXTERNAL_ISSUER_{name.upper()}" for name in missing)
+            raise ValueError(f"FERRY_EXTERNAL_ISSUER_URL is set, but {variables} is empty")
+        return cls(audiences=audiences, **values)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Typed settings. Durations are seconds, but for those of sessions and completions, which are milliseconds:
-    `session_idle`, `session_max_age`, `lease`, `mending`, `keep_objects`; and of `access_cache`: how long keys and
-    disabled clients are believed once read.
-
-    `cleanup_function` is the name of the function that long completions are handed on to; empty: to none. `event_bus`
-    is the name of the bus that changes are told on; empty: they are not told. `most_waiting` is how many calls may wait
-    for news at once; 0: as many as like.
-    """
+    """Typed settings of one function."""
 
     metadata_table: str
+    """Name of the metadata table."""
     auth_table: str
+    """Name of the table of clients and published keys."""
     bucket: str
+    """Name of the bucket of file contents and staged chunks."""
     signing_key_id: str
+    """KMS key that is published when no key is yet. Empty except in the auth function."""
     token_ttl_seconds: int
+    """Lifetime of an access token. Parameter `TokenTtlSeconds`, default 3600."""
     upload_idle_timeout_ms: int
+    """Time without a request after which an upload expires. Parameter `UploadIdleTimeoutSeconds`, default 24 hours."""
     upload_max_age_ms: int
+    """Age at which an upload expires. Parameter `UploadMaxAgeSeconds`, default 7 days."""
     presigned_url_ttl_seconds: int
+    """Lifetime of a presigned S3 URL. Parameter `PresignedUrlTtlSeconds`, default 900."""
     lease_duration_ms: int
+    """Lease of a completion; longer than the function's timeout. 35 s, in the cleanup function 930 s."""
     assembly_budget_ms: int
+    """Time for assembling parts in one attempt at a completion. 12 s, in the cleanup function 600 s."""
     auth_cache_ttl_ms: int
+    """Age up to which an instance uses the published keys and revocations it has read. 45 s."""
     orphan_retention_ms: int
+    """Time that an object without a file stays; 0 keeps it forever. Parameter `OrphanRetentionDays`, default 35."""
     cleanup_function: str
+    """Alias of the function that continues long completions. Empty: only the scheduled cleanup continues them."""
     max_long_polls: int
+    """Long polls at the same time; 0 for no limit. Parameter `MaxConcurrentLongPolls`, default 100."""
     event_bus: str
+    """Name of the event bus. Empty with parameter `EnableEvents=false`, and in functions that publish nothing."""
     endpoints: Mapping[str, str]
+    """Addresses of emulators by service (`s3`, `dynamodb`, `kms`, `lambda`, `events`; `s3_public` for presigned URLs).
+
+    Empty on AWS. Set by the local service; FERRY_ENDPOINTS has them as `service=url` pairs, comma-separated.
+    """
     tracing_enabled: bool = False
+    """Whether requests are traced with X-Ray. Parameter `Tracing`, default `Disabled`."""
     log_file_names: bool = False
+    """Whether audit events contain filenames. Parameter `LogFileNames`, default false."""
     issue_tokens: bool = True
+    """Whether Ferry issues and accepts tokens of its own. Parameter `EnableTokenIssuer`, default true."""
     external_issuer: ExternalIssuer | None = None
+    """The external issuer; None without one."""
     issuer: str = "ferry"
+    """`iss` of Ferry's own tokens. Fixed."""
     audience: str = "ferry"
+    """`aud` of Ferry's own tokens. Fixed."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """Raises `KeyError` naming the variable that is missing."""
+        """Return the settings.
+
+        Raises:
+            KeyError: names the variable that is missing.
+            ValueError: a number is malformed, or the external issuer is incomplete.
+        """
         return cls(
             metadata_table=environ["FERRY_METADATA_TABLE"],
             auth_table=environ["FERRY_AUTH_TABLE"],
             bucket=environ["FERRY_BUCKET"],
             signing_key_id=environ.get("FERRY_SIGNING_KEY_ID", ""),
             token_ttl_seconds=int(environ["FERRY_TOKEN_TTL_SECONDS"]),
-            upload_idle_timeout_ms=int(environ["FERRY_UPLOAD_IDLE_TIMEOUT_SECONDS"]) * 1000,
-            upload_max_age_ms=int(environ["FERRY_UPLOAD_MAX_AGE_SECONDS"]) * 1000,
+            upload_idle_timeout_ms=int(environ["FERRY_UPLOAD_IDLE_TIMEOUT_SECONDS"]) * SECOND_MS,
+            upload_max_age_ms=int(environ["FERRY_UPLOAD_MAX_AGE_SECONDS"]) * SECOND_MS,
             presigned_url_ttl_seconds=int(environ["FERRY_PRESIGNED_URL_TTL_SECONDS"]),
-            lease_duration_ms=int(environ["FERRY_LEASE_SECONDS"]) * 1000,
-            assembly_budget_ms=int(environ["FERRY_ASSEMBLY_BUDGET_SECONDS"]) * 1000,
-            auth_cache_ttl_ms=int(environ.get("FERRY_AUTH_CACHE_TTL_SECONDS", "45")) * 1000,
-            orphan_retention_ms=int(environ.get("FERRY_ORPHAN_RETENTION_DAYS", "35")) * 86_400_000,
+            lease_duration_ms=int(environ["FERRY_LEASE_SECONDS"]) * SECOND_MS,
+            assembly_budget_ms=int(environ["FERRY_ASSEMBLY_BUDGET_SECONDS"]) * SECOND_MS,
+            auth_cache_ttl_ms=int(environ["FERRY_AUTH_CACHE_TTL_SECONDS"]) * SECOND_MS,
+            orphan_retention_ms=int(environ["FERRY_ORPHAN_RETENTION_DAYS"]) * DAY_MS,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
             max_long_polls=int(environ.get("FERRY_MAX_LONG_POLLS", "0")),
             issue_tokens=environ.get("FERRY_ISSUE_TOKENS", "true") == "true",

@@ -1,6 +1,7 @@
-"""The composition root: factories, each kept for the life of the process, so that a function makes only what it uses.
+"""The composition root: one factory per component, each cached for the life of the process.
 
-Imports are inside on purpose: a function that checks tokens and reads one table must not load what signs tokens.
+A function calls only the factories that it needs. Imports are inside the factories, so that a cold start loads no more
+than that: the check of a token must not load the code that signs one.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ferry.aws.clock import wall_clock
-from ferry.settings import Settings
+from ferry.settings import ExternalIssuer, Settings
 
 if TYPE_CHECKING:
+    from ferry.auth.external import ExternalVerifier
     from ferry.auth.issuer import Issuer
     from ferry.auth.key_cache import KeySetCache
-    from ferry.auth.verifier import TokenVerifier
+    from ferry.auth.verifier import InternalVerifier, TokenVerifier
     from ferry.aws.dynamo import Table
     from ferry.aws.session import AwsSession
     from ferry.ports.auth import AuthStore
@@ -25,40 +27,48 @@ if TYPE_CHECKING:
     from ferry.services import Services
 
 
-JWKS_TIMEOUT_SECONDS, MAX_JWKS_BYTES = 3.0, 256 * 1024
-"""What an issuer's key set may take at most."""
+JWKS_TIMEOUT_SECONDS = 3.0
+"""Time for reading an external issuer's key set, in all."""
+MAX_JWKS_BYTES = 256 * 1024
+"""Size of an external issuer's key set at most."""
 
 
 @cache
 def settings() -> Settings:
+    """Return the settings from this process's environment."""
     return Settings.from_environment(os.environ)
 
 
 def log_file_names() -> bool:
+    """Return whether audit events contain filenames."""
     return settings().log_file_names
 
 
 def tracing_enabled() -> bool:
-    """Whether requests are traced."""
+    """Return whether requests are traced."""
     return settings().tracing_enabled
 
 
 @cache
 def aws_session() -> AwsSession:
+    """Return the AWS clients."""
     from ferry.aws.session import AwsSession
 
     return AwsSession(settings().endpoints)
 
 
-@cache
-def metadata_table() -> Table:
-    from ferry.aws.dynamo import Table
+def _is_available(service: str) -> bool:
+    """Return whether the service can be called: always on AWS, beside emulators only if it is one of them."""
+    endpoints = settings().endpoints
+    return not endpoints or service in endpoints
 
-    return Table(aws_session().dynamodb, settings().metadata_table)
+
+# Authentication
 
 
 @cache
 def auth_store() -> AuthStore:
+    """Return the store of clients and published keys."""
     from ferry.aws.auth_table import AuthTable
 
     return AuthTable(aws_session().dynamodb, settings().auth_table)
@@ -66,6 +76,7 @@ def auth_store() -> AuthStore:
 
 @cache
 def key_set_cache() -> KeySetCache:
+    """Return the cache of the published keys, shared by verifier and issuer."""
     from ferry.auth.key_cache import KeySetCache
 
     return KeySetCache(auth_store(), wall_clock, settings().auth_cache_ttl_ms)
@@ -73,25 +84,37 @@ def key_set_cache() -> KeySetCache:
 
 @cache
 def token_verifier() -> TokenVerifier:
-    """Who checks tokens: Ferry's own, those of an issuer outside, or both."""
+    """Return the verifier for Ferry's own tokens, those of an external issuer, or both."""
+    external_issuer = settings().external_issuer
+    if external_issuer is None:
+        return _internal_verifier()
+    external = _external_verifier(external_issuer)
+    if not settings().issue_tokens:
+        return external
+    from ferry.auth.external import IssuerDispatchVerifier
+
+    return IssuerDispatchVerifier(_internal_verifier(), external, external_issuer.url)
+
+
+def _internal_verifier() -> InternalVerifier:
     from ferry.auth.verifier import InternalVerifier
 
-    trust = settings().external_issuer
-    own = InternalVerifier(key_set_cache(), issuer=settings().issuer, audience=settings().audience)
-    if trust is None:
-        return own
-    from ferry.auth.external import ExternalKeys, ExternalVerifier, IssuerDispatchVerifier
+    return InternalVerifier(key_set_cache(), issuer=settings().issuer, audience=settings().audience)
+
+
+def _external_verifier(external_issuer: ExternalIssuer) -> ExternalVerifier:
+    from ferry.auth.external import ExternalKeys, ExternalVerifier
     from ferry.auth.fetch import check_url, fetch
 
-    check_url(trust.jwks_url, allow_http_on_loopback=bool(settings().endpoints))
-    fetch_keys = partial(fetch, trust.jwks_url, timeout_seconds=JWKS_TIMEOUT_SECONDS, max_bytes=MAX_JWKS_BYTES)
-    outside = ExternalVerifier(ExternalKeys(fetch_keys, wall_clock), trust)
-    return IssuerDispatchVerifier(own, outside, trust.url) if settings().issue_tokens else outside
+    url = external_issuer.jwks_url
+    check_url(url, allow_http_on_loopback=bool(settings().endpoints))
+    fetch_jwks = partial(fetch, url, timeout_seconds=JWKS_TIMEOUT_SECONDS, max_bytes=MAX_JWKS_BYTES)
+    return ExternalVerifier(ExternalKeys(fetch_jwks, wall_clock), external_issuer)
 
 
 @cache
 def token_issuer() -> Issuer:
-    """Who issues tokens, and publishes the keys they are checked with."""
+    """Return the token issuer, which also publishes the public keys."""
     from ferry.auth.issuer import Issuer
     from ferry.aws.kms import KmsSigner
 
@@ -108,43 +131,20 @@ def token_issuer() -> Issuer:
     )
 
 
-@cache
-def completion_queue() -> CompletionQueue:
-    """Who goes on with completions that take too long here. Beside stand-ins there is one only if they have it too."""
-    name, endpoints = settings().cleanup_function, settings().endpoints
-    if not name or (endpoints and "lambda" not in endpoints):
-        from ferry.services import NullCompletionQueue
-
-        return NullCompletionQueue()
-    from ferry.aws.completion_queue import LambdaCompletionQueue
-
-    return LambdaCompletionQueue(aws_session().lambda_, name)
+# Uploads, downloads, status, cleanup
 
 
 @cache
-def permit_pool() -> PermitPool | None:
-    """Places for calls that wait, in the one function where any do."""
-    if not settings().max_long_polls:
-        return None
-    from ferry.aws.permits import DynamoPermitPool
+def metadata_table() -> Table:
+    """Return the metadata table, shared by its repositories."""
+    from ferry.aws.dynamo import Table
 
-    return DynamoPermitPool(metadata_table(), settings().max_long_polls)
-
-
-@cache
-def event_publisher() -> EventPublisher | None:
-    """Who tells others what has changed, if anybody is to. Beside stand-ins only where they have a bus too."""
-    bus, endpoints = settings().event_bus, settings().endpoints
-    if not bus or (endpoints and "events" not in endpoints):
-        return None
-    from ferry.aws.event_publisher import EventBridgePublisher
-
-    return EventBridgePublisher(lambda: aws_session().events, bus, settings().bucket, wall_clock)
+    return Table(aws_session().dynamodb, settings().metadata_table)
 
 
 @cache
 def services() -> Services:
-    """What the use cases work with."""
+    """Return what every use case receives: backends, clock and limits."""
     from ferry.aws.cleanup_repository import DynamoCleanupRepository
     from ferry.aws.objects import S3ObjectStore
     from ferry.aws.upload_repository import DynamoUploadRepository
@@ -165,3 +165,35 @@ def services() -> Services:
         orphan_retention_ms=settings().orphan_retention_ms,
         event_publisher=event_publisher(),
     )
+
+
+@cache
+def completion_queue() -> CompletionQueue:
+    """Return the queue of long completions; without a cleanup function one that does nothing."""
+    if not settings().cleanup_function or not _is_available("lambda"):
+        from ferry.services import NullCompletionQueue
+
+        return NullCompletionQueue()
+    from ferry.aws.completion_queue import LambdaCompletionQueue
+
+    return LambdaCompletionQueue(aws_session().lambda_, settings().cleanup_function)
+
+
+@cache
+def permit_pool() -> PermitPool | None:
+    """Return the permits for long polls, or None if their number has no limit."""
+    if not settings().max_long_polls:
+        return None
+    from ferry.aws.permits import DynamoPermitPool
+
+    return DynamoPermitPool(metadata_table(), settings().max_long_polls)
+
+
+@cache
+def event_publisher() -> EventPublisher | None:
+    """Return the publisher of events, or None if events are disabled."""
+    if not settings().event_bus or not _is_available("events"):
+        return None
+    from ferry.aws.event_publisher import EventBridgePublisher
+
+    return EventBridgePublisher(lambda: aws_session().events, settings().event_bus, settings().bucket, wall_clock)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dev.testing.function_environment import FUNCTION_ENVIRONMENT
 from ferry import wiring
 from ferry.aws.completion_queue import LambdaCompletionQueue
 from ferry.errors import BackendUnavailable, Throttled
@@ -54,20 +55,9 @@ def test_queue_with_emulators_requires_lambda_emulator(
     monkeypatch: pytest.MonkeyPatch, function: str, endpoints: str, *, available: bool
 ) -> None:
     """Beside stand-ins for the other services, Lambda must be one too, or there is no worker."""
-    names = ("METADATA_TABLE", "AUTH_TABLE", "BUCKET")
-    numbers = (
-        "TOKEN_TTL_SECONDS",
-        "UPLOAD_IDLE_TIMEOUT_SECONDS",
-        "UPLOAD_MAX_AGE_SECONDS",
-        "PRESIGNED_URL_TTL_SECONDS",
-        "LEASE_SECONDS",
-        "ASSEMBLY_BUDGET_SECONDS",
-        "AUTH_CACHE_TTL_SECONDS",
-    )
-    given = dict.fromkeys(names, "x") | dict.fromkeys(numbers, "1")
-    given |= {"CLEANUP_FUNCTION": function, "ENDPOINTS": endpoints}
-    for name, value in given.items():
-        monkeypatch.setenv(f"FERRY_{name}", value)
+    environment = FUNCTION_ENVIRONMENT | {"FERRY_CLEANUP_FUNCTION": function, "FERRY_ENDPOINTS": endpoints}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     factories = (wiring.settings, wiring.aws_session, wiring.completion_queue)
     for factory in factories:

@@ -11,6 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from dev.fakes.clock import START, SettableClock
 from dev.testing.event_schema import assert_valid_detail
+from dev.testing.function_environment import FUNCTION_ENVIRONMENT
 from ferry import wiring
 from ferry.aws.event_publisher import COOLDOWN_MS, EventBridgePublisher
 from ferry.errors import BackendUnavailable
@@ -86,18 +87,9 @@ def test_publisher_with_emulators_requires_bus_emulator(
     monkeypatch: pytest.MonkeyPatch, bus: str, endpoints: str, *, publishes: bool
 ) -> None:
     """Beside stand-ins for the other services, the bus must be one too, or nobody is told anything."""
-    names = ("METADATA_TABLE", "AUTH_TABLE", "BUCKET")
-    numbers = (
-        "TOKEN_TTL_SECONDS",
-        "UPLOAD_IDLE_TIMEOUT_SECONDS",
-        "UPLOAD_MAX_AGE_SECONDS",
-        "PRESIGNED_URL_TTL_SECONDS",
-        "LEASE_SECONDS",
-        "ASSEMBLY_BUDGET_SECONDS",
-    )
-    given = dict.fromkeys(names, "x") | dict.fromkeys(numbers, "1") | {"EVENT_BUS": bus, "ENDPOINTS": endpoints}
-    for name, value in given.items():
-        monkeypatch.setenv(f"FERRY_{name}", value)
+    environment = FUNCTION_ENVIRONMENT | {"FERRY_EVENT_BUS": bus, "FERRY_ENDPOINTS": endpoints}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     factories = (wiring.settings, wiring.aws_session, wiring.event_publisher)
     for factory in factories:
         factory.cache_clear()
