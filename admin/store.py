@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from admin.ports import AuditEntry, ConditionalPut
-from ferry.aws.auth_table import CLIENT_PREFIX, AuthTable, client_from_item, client_put_params, key_set_put_params
+from ferry.aws.auth_table import CLIENT_PREFIX, AuthTable, client_from_row, client_write, key_set_write
 from ferry.aws.clock import wall_clock
 from ferry.aws.errors import map_errors
+from ferry.aws.expressions import Row, Write, decode_row, encode_row, put
 from ferry.errors import BackendUnavailable
 from ferry.model.auth import Client, KeySet
 from ferry.ports.errors import ConcurrentUpdate
@@ -32,12 +33,12 @@ class DynamoAdminStore(AuthTable):
     """The reads of the functions, and what only an operator does."""
 
     def list_clients(self) -> Iterator[Client]:
-        items = sorted(self._scan(CLIENT_PREFIX), key=lambda item: str(item["pk"]["S"]))
-        return (client_from_item(item) for item in items)
+        rows = sorted(self._scan(CLIENT_PREFIX), key=lambda row: str(row["pk"]))
+        return (client_from_row(row) for row in rows)
 
     def list_audit_entries(self) -> Iterator[AuditEntry]:
-        items = sorted(self._scan(AUDIT_PREFIX), key=lambda item: str(item["pk"]["S"]), reverse=True)
-        return (_audit_entry_from_row(item) for item in items)
+        rows = sorted(self._scan(AUDIT_PREFIX), key=lambda row: str(row["pk"]), reverse=True)
+        return (_audit_entry_from_row(row) for row in rows)
 
     def commit(
         self,
@@ -46,12 +47,12 @@ class DynamoAdminStore(AuthTable):
         client: ConditionalPut[Client] | None = None,
         key_set: ConditionalPut[KeySet] | None = None,
     ) -> None:
-        puts = [{"Item": _audit_entry_to_row(entry), "ConditionExpression": "attribute_not_exists(pk)"}]
+        writes: list[Write] = [put(_audit_entry_to_row(entry), "attribute_not_exists(#pk)")]
         if client is not None:
-            puts.append(client_put_params(client.new, expected=client.expected))
+            writes.append(client_write(client.new, expected=client.expected))
         if key_set is not None:
-            puts.append(key_set_put_params(key_set.new, expected=key_set.expected))
-        items: Any = [{"Put": {"TableName": self._table, **put}} for put in puts]
+            writes.append(key_set_write(key_set.new, expected=key_set.expected))
+        items: Any = [{write.kind: {"TableName": self._table, **write.params}} for write in writes]
         try:
             # The SDK gives all tries of one call the same token, so that a lost answer is not taken for a lost race.
             with map_errors(_TRANSACTION_CANCELED):
@@ -63,16 +64,16 @@ class DynamoAdminStore(AuthTable):
                 raise ConcurrentUpdate from error
             raise BackendUnavailable from error
 
-    def _scan(self, prefix: str) -> Iterator[dict[str, Any]]:
+    def _scan(self, prefix: str) -> Iterator[Row]:
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._table,
             ConsistentRead=True,
             FilterExpression="begins_with(pk, :prefix)",
-            ExpressionAttributeValues={":prefix": {"S": prefix}},
+            ExpressionAttributeValues=encode_row({":prefix": prefix}),
         )
         with map_errors():
             for page in pages:
-                yield from page["Items"]
+                yield from map(decode_row, page["Items"])
 
 
 def server_clock(client: DynamoDBClient, local_clock: Clock = wall_clock) -> Clock:
@@ -96,23 +97,23 @@ def server_clock(client: DynamoDBClient, local_clock: Clock = wall_clock) -> Clo
     return lambda: local_clock() + offset
 
 
-def _audit_entry_to_row(entry: AuditEntry) -> dict[str, Any]:
+def _audit_entry_to_row(entry: AuditEntry) -> Row:
     time = datetime.fromtimestamp(entry.occurred_at / 1000, UTC).isoformat(timespec="milliseconds")
     return {
-        "pk": {"S": f"{AUDIT_PREFIX}{time}#{secrets.token_hex(4)}"},
-        "occurred_at": {"N": str(entry.occurred_at)},
-        "actor": {"S": entry.actor},
-        "event": {"S": entry.event},
-        "subject": {"S": entry.subject},
-        "details": {"M": {name: {"S": value} for name, value in entry.details.items()}},
+        "pk": f"{AUDIT_PREFIX}{time}#{secrets.token_hex(4)}",
+        "occurred_at": entry.occurred_at,
+        "actor": entry.actor,
+        "event": entry.event,
+        "subject": entry.subject,
+        "details": entry.details,
     }
 
 
-def _audit_entry_from_row(row: dict[str, Any]) -> AuditEntry:
+def _audit_entry_from_row(row: Row) -> AuditEntry:
     return AuditEntry(
-        occurred_at=int(row["occurred_at"]["N"]),
-        actor=row["actor"]["S"],
-        event=row["event"]["S"],
-        subject=row["subject"]["S"],
-        details={name: value["S"] for name, value in row["details"]["M"].items()},
+        occurred_at=row["occurred_at"],
+        actor=row["actor"],
+        event=row["event"],
+        subject=row["subject"],
+        details=row["details"],
     )

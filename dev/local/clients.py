@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from dev.local.errors import LocalError
 from dev.local.state import new_secret
+from ferry.aws.auth_table import AuthTable, client_to_row
+from ferry.aws.errors import map_errors
+from ferry.aws.expressions import encode_row
 from ferry.model.auth import Client
-from ferry.ports.auth import AuthStore
 
 ALL_SCOPES = ("files:read", "files:write", "files:admin")
 
@@ -44,7 +46,24 @@ def load_clients(saved: Mapping[str, Any]) -> list[LocalClient]:
     return [LocalClient(name, secrets.get(name) or new_secret(), ns, scopes) for name, ns, scopes in _CLIENT_SPECS]
 
 
-def seed_clients(store: AuthStore, clients: Sequence[LocalClient]) -> None:
+class ClientTable(AuthTable):
+    """The auth table, with a write that replaces a client without a condition."""
+
+    def put_client(self, client: Client) -> None:
+        """Write the client's row, whatever it holds now."""
+        with map_errors():
+            self._client.put_item(TableName=self._table, Item=encode_row(client_to_row(client, version=client.version)))
+
+
+class ClientStore(Protocol):
+    """What `seed_clients` reads and writes."""
+
+    def get_client(self, client_id: str) -> Client | None: ...
+
+    def put_client(self, client: Client) -> None: ...
+
+
+def seed_clients(store: ClientStore, clients: Sequence[LocalClient]) -> None:
     """Put the clients that are not there with their secrets: one that an operator has disabled stays disabled."""
     for client in clients:
         digest = hashlib.sha256(client.client_secret.encode()).digest()

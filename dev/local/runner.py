@@ -36,7 +36,6 @@ from dev.local.s3_range_proxy import S3RangeProxy
 from dev.local.stack import Stack
 from dev.local.state import StateFolder, new_secret
 from ferry.auth.key_cache import MAX_TOKEN_TTL_SECONDS
-from ferry.aws.auth_table import AuthTable
 
 _BACKENDS_FILE = "backends.json"
 _AUTH_TABLE = "AuthTable"
@@ -110,7 +109,7 @@ async def run(options: ServiceOptions, *, started: asyncio.Event, stopping: asyn
             },
         )
         if _AUTH_TABLE in draft.tables:
-            store = AuthTable(backends.dynamodb_client(), stack.physical_name(_AUTH_TABLE))
+            store = clients.ClientTable(backends.dynamodb_client(), stack.physical_name(_AUTH_TABLE))
             await asyncio.to_thread(clients.seed_clients, store, people)
 
         endpoints = _endpoints_variable(backends, {"lambda": inner, "events": telling})

@@ -49,13 +49,17 @@ def signer(request: pytest.FixtureRequest) -> Iterator[tuple[Signer, str]]:
         yield KmsSigner(AwsSession({}).kms), made["KeyMetadata"]["KeyId"]
 
 
-def test_put_client_returns_every_member(auth_store: AuthStore) -> None:
-    """Every member comes back; putting again replaces; an unknown id is None."""
+def make_audit_entry(event: str = "client.add", at: int = 1_790_000_000_123) -> AuditEntry:
+    return AuditEntry(at, "arn:operator", event, CLIENT.client_id, {"why": "a test"})
+
+
+def test_commit_client_stores_every_member(auth_store: AdminStore) -> None:
+    """A committed client is read with every member; a second commit replaces the row; an unknown id is None."""
     assert auth_store.get_client(CLIENT.client_id) is None
-    auth_store.put_client(CLIENT)
+    auth_store.commit(make_audit_entry(), client=ConditionalPut(CLIENT, None))
     assert auth_store.get_client(CLIENT.client_id) == CLIENT
     bare = Client(CLIENT.client_id, "other", frozenset(), (), disabled=True, created_at=1, rotated_at=2)
-    auth_store.put_client(bare)
+    auth_store.commit(make_audit_entry(), client=ConditionalPut(bare, CLIENT))
     assert auth_store.get_client(CLIENT.client_id) == bare
 
 
@@ -74,10 +78,6 @@ def test_key_set_changed_meanwhile_is_not_replaced(auth_store: AuthStore) -> Non
     with pytest.raises(ConcurrentUpdate):
         auth_store.put_key_set(first, expected=first)
     assert auth_store.get_key_set() == second
-
-
-def make_audit_entry(event: str = "client.add", at: int = 1_790_000_000_123) -> AuditEntry:
-    return AuditEntry(at, "arn:operator", event, CLIENT.client_id, {"why": "a test"})
 
 
 def test_commit_writes_rows_and_audit_entry(auth_store: AdminStore) -> None:
@@ -118,7 +118,7 @@ def test_clients_are_listed_in_order(auth_store: AdminStore) -> None:
     auth_store.commit(make_audit_entry(), key_set=ConditionalPut(KeySet("kid", (KEY,)), None))
     some = [replace(CLIENT, client_id=client_id) for client_id in ("b", "a", "c")]
     for client in some:
-        auth_store.put_client(client)
+        auth_store.commit(make_audit_entry(), client=ConditionalPut(client, None))
     assert [client.client_id for client in auth_store.list_clients()] == ["a", "b", "c"]
 
 

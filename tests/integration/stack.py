@@ -15,6 +15,7 @@ from typing import Any
 
 import jsonschema
 
+from dev.local.clients import ClientTable
 from ferry import wiring
 from ferry.model.auth import Client
 from tests.integration.events import REQUEST_ID, build_event
@@ -54,6 +55,11 @@ def _load(path: Path) -> ModuleType:
 def openapi_document() -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((ROOT / "docs/openapi.json").read_text(encoding="utf-8"))
     return loaded
+
+
+def put_client(client: Client) -> None:
+    """Store a client in the stack's auth table."""
+    ClientTable(wiring.aws_session().dynamodb, wiring.settings().auth_table).put_client(client)
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,7 @@ class Stack:
         if (ns, wanted) not in self._tokens:
             client_id = f"{ns}-{'-'.join(wanted)}"
             hashes = (hashlib.sha256(SECRET.encode()).digest(),)
-            wiring.auth_store().put_client(Client(client_id, ns, frozenset(wanted), hashes))
+            put_client(Client(client_id, ns, frozenset(wanted), hashes))
             body = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": SECRET}
             self._tokens[ns, wanted] = self.post_json("POST /auth/token", body).json["access_token"]
         return self._tokens[ns, wanted]

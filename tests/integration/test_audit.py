@@ -13,7 +13,7 @@ import pytest
 from ferry import wiring
 from ferry.http import log
 from tests.integration.events import REQUEST_ID
-from tests.integration.stack import ADMIN, SECRET, Stack
+from tests.integration.stack import ADMIN, SECRET, Stack, put_client
 
 SENSITIVE_NAME = "a name that tells something.pdf"
 
@@ -93,7 +93,7 @@ def test_rejected_token_request_is_audited(
     stack.token("known")
     client = wiring.auth_store().get_client("known-files:read-files:write-files:admin")
     assert client is not None
-    wiring.auth_store().put_client(type(client)("known", "known", client.scopes, client.secret_hashes))
+    put_client(type(client)("known", "known", client.scopes, client.secret_hashes))
     audit_events()
     assert request_token_status(stack, **members) in (400, 401)
     (event,) = audit_events()

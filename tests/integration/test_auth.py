@@ -10,10 +10,10 @@ from urllib.parse import quote_plus, urlencode
 import jwt
 import pytest
 
-from ferry import __version__, wiring
+from ferry import __version__
 from ferry.model.auth import Client
 from tests.integration.events import build_event
-from tests.integration.stack import READ, WRITE, Stack, openapi_document, to_result
+from tests.integration.stack import READ, WRITE, Stack, openapi_document, put_client, to_result
 
 FORM_HEADERS = {"content-type": "application/x-www-form-urlencoded"}
 ID, SECRET = "client: one", "s&cr=t %+ü"
@@ -23,7 +23,7 @@ ID, SECRET = "client: one", "s&cr=t %+ü"
 def client(stack: Stack) -> None:
     """A client whose id and secret need encoding."""
     hashes = (hashlib.sha256(SECRET.encode()).digest(),)
-    wiring.auth_store().put_client(Client(ID, "demo", frozenset({READ, WRITE}), hashes))
+    put_client(Client(ID, "demo", frozenset({READ, WRITE}), hashes))
 
 
 def basic_auth(client_id: str, secret: str) -> dict[str, str]:

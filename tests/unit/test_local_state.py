@@ -15,7 +15,7 @@ from dev.local import clients
 from dev.local.errors import LocalError
 from dev.local.state import StateFolder, delete_state
 from dev.local.wal import WriteAheadLog
-from ferry.model.auth import Client, KeySet
+from ferry.model.auth import Client
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_state_folder_is_locked(state: StateFolder) -> None:
 
 
 class ClientStore:
-    """An `AccessStore` that only takes clients."""
+    """Clients in memory."""
 
     def __init__(self) -> None:
         self.clients: dict[str, Client] = {}
@@ -68,12 +68,6 @@ class ClientStore:
 
     def put_client(self, client: Client) -> None:
         self.clients[client.client_id] = client
-
-    def get_key_set(self) -> KeySet | None:
-        return None
-
-    def put_key_set(self, key_set: KeySet, *, expected: KeySet | None) -> None:
-        raise NotImplementedError
 
 
 def test_load_clients_keeps_secrets() -> None:

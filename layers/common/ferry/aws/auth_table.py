@@ -1,16 +1,16 @@
-"""Clients and published keys in DynamoDB: one item each (docs/decisions/0006).
+"""Clients and published signing keys in DynamoDB, one row each (docs/decisions/0006).
 
-`CLIENT#<client_id>` has `ns` (S), `scope` (S, space-separated), `secret_hashes` (L of B) and `disabled` (BOOL);
-`KEYRING` has `signing_kid` (S), `keys` (L of M: `kid`, `key_ref`, `jwk`) and `revoked` (M of N, epoch seconds). Both
-have a `version` (N) that every write moves on.
+`CLIENT#<client_id>`: `ns`, `scope` (space-separated), `secret_hashes`, `disabled`, `created_at`, `rotated_at`.
+`KEY_SET`: `signing_kid`, `keys` (maps of `kid`, `key_ref`, `jwk`, `published_at`, `superseded_at`) and `revoked`
+(epoch seconds by client id). Each row has a `version`, which every write increments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ferry.aws.errors import map_errors
+from ferry.aws.expressions import Row, Write, decode_row, encode_row, put
 from ferry.model.auth import Client, KeySet, PublicKey
 from ferry.ports.errors import ConcurrentUpdate
 
@@ -22,9 +22,10 @@ KEY_SET_PK = "KEY_SET"
 
 
 class AuthTable:
-    """`ferry.ports.AccessStore` over one table. Every method is one call; reads are strongly consistent.
+    """`AuthStore` over one DynamoDB table.
 
-    All methods raise `BackendUnavailable` when DynamoDB fails.
+    Each method makes one call. Reads are strongly consistent. Each method raises `BackendUnavailable` if DynamoDB
+    fails.
     """
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
@@ -32,120 +33,107 @@ class AuthTable:
         self._table = table
 
     def get_client(self, client_id: str) -> Client | None:
-        item = self._item(f"{CLIENT_PREFIX}{client_id}")
-        return None if item is None else client_from_item(item)
-
-    def put_client(self, client: Client) -> None:
-        """Write the client, over one of the same id."""
-        with map_errors():
-            self._client.put_item(TableName=self._table, Item=client_to_item(client, version=client.version))
+        row = self._get_row(f"{CLIENT_PREFIX}{client_id}")
+        return client_from_row(row) if row else None
 
     def get_key_set(self) -> KeySet | None:
-        item = self._item(KEY_SET_PK)
-        return None if item is None else key_set_from_item(item)
+        row = self._get_row(KEY_SET_PK)
+        return key_set_from_row(row) if row else None
 
     def put_key_set(self, key_set: KeySet, *, expected: KeySet | None) -> None:
-        """Replace the keyring if it is still `over` (None: there is none yet). Raises `Moved`."""
+        write: Any = key_set_write(key_set, expected=expected).params
         try:
             with map_errors("ConditionalCheckFailedException"):
-                self._client.put_item(TableName=self._table, **key_set_put_params(key_set, expected=expected))
-        except self._client.exceptions.ConditionalCheckFailedException as moved:
-            raise ConcurrentUpdate from moved
+                self._client.put_item(TableName=self._table, **write)
+        except self._client.exceptions.ConditionalCheckFailedException as failed:
+            raise ConcurrentUpdate from failed
 
-    def _item(self, pk: str) -> dict[str, Any] | None:
+    def _get_row(self, pk: str) -> Row | None:
         with map_errors():
-            answer = self._client.get_item(TableName=self._table, Key={"pk": {"S": pk}}, ConsistentRead=True)
-        item: dict[str, Any] | None = answer.get("Item")
-        return item
+            response = self._client.get_item(TableName=self._table, Key=encode_row({"pk": pk}), ConsistentRead=True)
+        return decode_row(response["Item"]) if "Item" in response else None
 
 
-def client_from_item(item: Mapping[str, Any]) -> Client:
+def client_from_row(row: Row) -> Client:
     return Client(
-        client_id=item["pk"]["S"].removeprefix(CLIENT_PREFIX),
-        ns=item["ns"]["S"],
-        scopes=frozenset(item["scope"]["S"].split()),
-        secret_hashes=tuple(bytes(entry["B"]) for entry in item["secret_hashes"]["L"]),
-        disabled=item["disabled"]["BOOL"],
-        created_at=_number(item, "created_at"),
-        rotated_at=_number(item, "rotated_at"),
-        version=_number(item, "version"),
+        client_id=row["pk"].removeprefix(CLIENT_PREFIX),
+        ns=row["ns"],
+        scopes=frozenset(row["scope"].split()),
+        secret_hashes=tuple(row["secret_hashes"]),
+        disabled=row["disabled"],
+        created_at=row.get("created_at", 0),
+        rotated_at=row.get("rotated_at", 0),
+        version=row.get("version", 0),
     )
 
 
-def client_to_item(client: Client, *, version: int) -> dict[str, Any]:
+def client_to_row(client: Client, *, version: int) -> Row:
     return {
-        "pk": {"S": f"{CLIENT_PREFIX}{client.client_id}"},
-        "ns": {"S": client.ns},
-        "scope": {"S": " ".join(sorted(client.scopes))},
-        "secret_hashes": {"L": [{"B": digest} for digest in client.secret_hashes]},
-        "disabled": {"BOOL": client.disabled},
-        "created_at": {"N": str(client.created_at)},
-        "rotated_at": {"N": str(client.rotated_at)},
-        "version": {"N": str(version)},
+        "pk": f"{CLIENT_PREFIX}{client.client_id}",
+        "ns": client.ns,
+        "scope": " ".join(sorted(client.scopes)),
+        "secret_hashes": client.secret_hashes,
+        "disabled": client.disabled,
+        "created_at": client.created_at,
+        "rotated_at": client.rotated_at,
+        "version": version,
     }
 
 
-def client_put_params(client: Client, *, expected: Client | None) -> dict[str, Any]:
-    """A put of the row that holds only if it is still `over` (None: not there)."""
-    version = 0 if expected is None else expected.version + 1
-    return {"Item": client_to_item(client, version=version), **_version_condition(expected)}
+def client_write(client: Client, *, expected: Client | None) -> Write:
+    """Return a put of the client's row, conditional on the version of `expected` (None: no such row)."""
+    return _versioned_put(client_to_row(client, version=_next_version(expected)), expected)
 
 
-def key_set_from_item(item: Mapping[str, Any]) -> KeySet:
+def key_set_from_row(row: Row) -> KeySet:
     return KeySet(
-        signing_kid=item["signing_kid"]["S"],
-        keys=tuple(_public_key_from_map(entry["M"]) for entry in item["keys"]["L"]),
-        revoked_before_seconds={
-            client_id: int(time["N"]) for client_id, time in item.get("revoked", {}).get("M", {}).items()
-        },
-        version=_number(item, "version"),
+        signing_kid=row["signing_kid"],
+        keys=tuple(_public_key_from_map(entry) for entry in row["keys"]),
+        revoked_before_seconds=row.get("revoked", {}),
+        version=row.get("version", 0),
     )
 
 
-def key_set_put_params(key_set: KeySet, *, expected: KeySet | None) -> dict[str, Any]:
-    """A put of the row that holds only if it is still `over` (None: not there)."""
-    version = 0 if expected is None else expected.version + 1
-    item = {
-        "pk": {"S": KEY_SET_PK},
-        "signing_kid": {"S": key_set.signing_kid},
-        "keys": {"L": [{"M": _public_key_to_map(key)} for key in key_set.keys]},
-        "revoked": {"M": {client_id: {"N": str(time)} for client_id, time in key_set.revoked_before_seconds.items()}},
-        "version": {"N": str(version)},
+def key_set_write(key_set: KeySet, *, expected: KeySet | None) -> Write:
+    """Return a put of the key set's row, conditional on the version of `expected` (None: no such row)."""
+    row = {
+        "pk": KEY_SET_PK,
+        "signing_kid": key_set.signing_kid,
+        "keys": [_public_key_to_map(key) for key in key_set.keys],
+        "revoked": key_set.revoked_before_seconds,
+        "version": _next_version(expected),
     }
-    return {"Item": item, **_version_condition(expected)}
+    return _versioned_put(row, expected)
 
 
-def _version_condition(expected: Client | KeySet | None) -> dict[str, Any]:
+def _versioned_put(row: Row, expected: Client | KeySet | None) -> Write:
     if expected is None:
-        return {"ConditionExpression": "attribute_not_exists(pk)"}
-    # Rows of before versions were counted have none.
+        return put(row, "attribute_not_exists(#pk)")
+    # Rows written before versions existed have no `version` and are read as version 0.
     unversioned = " OR attribute_not_exists(#version)" if expected.version == 0 else ""
-    return {
-        "ConditionExpression": f"attribute_exists(pk) AND (#version = :version{unversioned})",
-        "ExpressionAttributeNames": {"#version": "version"},
-        "ExpressionAttributeValues": {":version": {"N": str(expected.version)}},
-    }
+    condition = f"attribute_exists(#pk) AND (#version = :version{unversioned})"
+    return put(row, condition, {"version": expected.version})
 
 
-def _public_key_from_map(entry: Mapping[str, Any]) -> PublicKey:
+def _next_version(expected: Client | KeySet | None) -> int:
+    return 0 if expected is None else expected.version + 1
+
+
+def _public_key_from_map(entry: Row) -> PublicKey:
     return PublicKey(
-        kid=entry["kid"]["S"],
-        jwk={name: value["S"] for name, value in entry["jwk"]["M"].items()},
-        key_ref=entry["key_ref"]["S"],
-        published_at=_number(entry, "published_at"),
-        superseded_at=_number(entry, "superseded_at"),
+        kid=entry["kid"],
+        jwk=entry["jwk"],
+        key_ref=entry["key_ref"],
+        published_at=entry.get("published_at", 0),
+        superseded_at=entry.get("superseded_at", 0),
     )
 
 
-def _public_key_to_map(key: PublicKey) -> dict[str, Any]:
+def _public_key_to_map(key: PublicKey) -> Row:
     return {
-        "kid": {"S": key.kid},
-        "key_ref": {"S": key.key_ref},
-        "jwk": {"M": {name: {"S": value} for name, value in key.jwk.items()}},
-        "published_at": {"N": str(key.published_at)},
-        "superseded_at": {"N": str(key.superseded_at)},
+        "kid": key.kid,
+        "key_ref": key.key_ref,
+        "jwk": key.jwk,
+        "published_at": key.published_at,
+        "superseded_at": key.superseded_at,
     }
-
-
-def _number(item: Mapping[str, Any], name: str) -> int:
-    return int(item[name]["N"]) if name in item else 0

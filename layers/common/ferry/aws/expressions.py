@@ -1,7 +1,8 @@
-"""DynamoDB's expressions and typed values, from plain ones.
+"""DynamoDB expressions and typed attribute values, built from plain Python values.
 
-Values are `str`, `int`, `bool`, `bytes`, sets of numbers and maps of these; None is an attribute that is not there.
-Names in expressions are written `#name`, values `:name`, so that no reserved word ever matters.
+Rows hold `str`, `int`, `bool`, `bytes`, sets of integers, sequences and mappings of these. None stands for an absent
+attribute. Expressions use only placeholders (`#name` for attributes, `:name` for values), because DynamoDB reserves
+many words.
 """
 
 from __future__ import annotations
@@ -12,23 +13,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Row = dict[str, Any]
+"""A row as plain values by attribute name."""
+
 Key = tuple[str, str]
+"""The partition key `pk` and the sort key `sk` of a row."""
 
 
 @dataclass(frozen=True)
 class Write:
-    """One write, on its own or in a transaction: `kind` is `Put`, `Update` or `Delete`."""
+    """One write, sent alone or in a transaction."""
 
     kind: str
+    """`Put`, `Update` or `Delete`, as in TransactWriteItems."""
+
     params: Mapping[str, Any] = field(default_factory=dict)
+    """Request parameters without the table name."""
 
 
 def put(row: Row, condition: str = "", values: Mapping[str, Any] | None = None) -> Write:
-    """Put a whole row, `when` a condition holds."""
+    """Return a write that replaces a whole row if `condition` holds."""
     return Write("Put", {"Item": encode_row(row)} | condition_params(condition, values or {}))
 
 
 def delete(key: Key, condition: str = "", values: Mapping[str, Any] | None = None) -> Write:
+    """Return a write that deletes a row if `condition` holds."""
     return Write("Delete", {"Key": encode_key(key)} | condition_params(condition, values or {}))
 
 
@@ -42,27 +50,35 @@ def update(
     condition: str,
     values: Mapping[str, Any] | None = None,
 ) -> Write:
-    """Change a row. `sets` with the value None removes; `takes` takes members out of sets; `also` are further SET
-    clauses, over `given` like `when`.
+    """Return a write that changes attributes of a row, and creates the row if `condition` allows it.
+
+    Args:
+        key: the row.
+        sets: attributes to set; the value None removes the attribute.
+        adds: numbers to add to attributes, or members to add to set attributes.
+        set_deletes: members to delete from set attributes.
+        extra_sets: further SET clauses; they may use `values`.
+        condition: the condition expression; empty: none.
+        values: values of the placeholders in `condition` and `extra_sets`.
     """
-    kept = {name: value for name, value in (sets or {}).items() if value is not None}
-    removed = [name for name in (sets or {}) if name not in kept]
+    assignments = {name: value for name, value in (sets or {}).items() if value is not None}
+    removals = [name for name in (sets or {}) if name not in assignments]
     clauses = [
-        ("SET", [*(f"#{name} = :set_{name}" for name in kept), *extra_sets]),
-        ("REMOVE", [f"#{name}" for name in removed]),
+        ("SET", [*(f"#{name} = :set_{name}" for name in assignments), *extra_sets]),
+        ("REMOVE", [f"#{name}" for name in removals]),
         ("ADD", [f"#{name} :add_{name}" for name in adds or {}]),
-        ("DELETE", [f"#{name} :take_{name}" for name in set_deletes or {}]),
+        ("DELETE", [f"#{name} :delete_{name}" for name in set_deletes or {}]),
     ]
     expression = " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses if parts)
-    assigned = {f"set_{name}": value for name, value in kept.items()}
-    assigned |= {f"add_{name}": value for name, value in (adds or {}).items()}
-    assigned |= {f"take_{name}": value for name, value in (set_deletes or {}).items()}
-    params = condition_params(condition, dict(values or {}) | assigned, expression)
+    clause_values = {f"set_{name}": value for name, value in assignments.items()}
+    clause_values |= {f"add_{name}": value for name, value in (adds or {}).items()}
+    clause_values |= {f"delete_{name}": value for name, value in (set_deletes or {}).items()}
+    params = condition_params(condition, dict(values or {}) | clause_values, expression)
     return Write("Update", {"Key": encode_key(key), "UpdateExpression": expression} | params)
 
 
 def condition_params(condition: str, values: Mapping[str, Any], other_expression: str = "") -> dict[str, Any]:
-    """The parameters of a condition; names are found in it and in `expression`."""
+    """Return the request parameters of a condition, with the attribute names of both expressions."""
     params: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
     names = {f"#{name}": name for name in re.findall(r"#(\w+)", f"{condition} {other_expression}")}
     if names:
@@ -77,7 +93,7 @@ def encode_key(key: Key) -> dict[str, Any]:
 
 
 def encode_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as DynamoDB takes it; what is None is left out."""
+    """Return the row in DynamoDB's typed form, without the attributes whose value is None."""
     return {name: encode(value) for name, value in row.items() if value is not None}
 
 
@@ -86,10 +102,10 @@ def decode_row(item: Mapping[str, Any]) -> Row:
 
 
 def encode(value: object) -> dict[str, Any]:
-    """A plain value as DynamoDB's typed one.
+    """Return one plain value in DynamoDB's typed form.
 
     Raises:
-        TypeError: a value of a kind that rows do not hold.
+        TypeError: rows do not hold values of this type.
     """
     match value:
         case bool():
@@ -104,6 +120,8 @@ def encode(value: object) -> dict[str, Any]:
             return {"NS": [str(number) for number in sorted(value)]}
         case Mapping():
             return {"M": encode_row(value)}
+        case Sequence():
+            return {"L": [encode(member) for member in value]}
         case _:
             raise TypeError(f"rows hold no {type(value).__name__}")
 
@@ -119,5 +137,7 @@ def decode(value: Mapping[str, Any]) -> Any:
             return bytes(content)
         case "M":
             return decode_row(content)
+        case "L":
+            return [decode(member) for member in content]
         case _:
             return content

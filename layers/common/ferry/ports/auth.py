@@ -25,10 +25,6 @@ class AuthStore(Protocol):
 
     def get_client(self, client_id: str) -> Client | None: ...
 
-    def put_client(self, client: Client) -> None:
-        """Write the client whatever is there: to seed a store that nobody else uses yet."""
-        ...
-
     def get_key_set(self) -> KeySet | None: ...
 
     def put_key_set(self, key_set: KeySet, *, expected: KeySet | None) -> None:
