@@ -5,9 +5,9 @@ It decides on the rows themselves, by condition, never on the index or on what S
 run, twice at once, and die in the middle.
 """
 
-from ferry.cleanup.continuation import continue_completion
 from ferry.cleanup.namespace import clean_namespace
 from ferry.cleanup.report import CleanupReport, OrphanCounts
 from ferry.cleanup.sweep import sweep_due_tasks
+from ferry.uploads.resume import continue_completion
 
 __all__ = ["CleanupReport", "OrphanCounts", "clean_namespace", "continue_completion", "sweep_due_tasks"]

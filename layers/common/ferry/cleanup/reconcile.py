@@ -12,7 +12,7 @@ from ferry.outbox import pending_events, publish
 from ferry.rules.durations import DAY_MS
 from ferry.services import Services
 from ferry.uploads.build_object import PRIOR_ATTEMPT_WINDOW_MS
-from ferry.uploads.complete import resume
+from ferry.uploads.resume import resume_expired
 from ferry.uploads.terminate import (
     DELETE_BUDGET_MS,
     delete_staged_chunks,
@@ -96,7 +96,7 @@ def _resume_completion(services: Services, upload: Upload, report: CleanupReport
     """With a completion whose lease has lapsed. What refuses it opens the upload again, as its client is told."""
     report.resumed_completions += 1
     try:
-        resume(services, upload)
+        resume_expired(services, upload)
     except UploadExpired:
         report.expired += 1
     except (UploadIncomplete, ChecksumMismatch, FileExists):

@@ -1,0 +1,81 @@
+"""Complete an upload without a client: what a request enqueued, and what the clean-up finds unfinished.
+
+No client waits here, so a backend failure leaves the lease to expire, and the clean-up tries again.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import replace
+
+from ferry.errors import BackendUnavailable, FerryError
+from ferry.model.files import File
+from ferry.model.uploads import Upload, UploadState
+from ferry.ports.errors import ConcurrentUpdate
+from ferry.services import Services
+from ferry.uploads.attempt import CompletionAccepted, complete_under_lease
+from ferry.uploads.commit import CompletionOptions
+
+logger = logging.getLogger(__name__)
+
+
+def continue_completion(services: Services, upload_id: str, lease_id: str) -> None:
+    """Continue a completion that a request enqueued. A completion that is no longer under that lease is ignored.
+
+    An event may be delivered twice: the second delivery finds that the lease has changed. If the upload cannot become
+    a file, it opens again, and the client's next request is told why.
+
+    Raises:
+        BackendUnavailable: a backend failed. The event may be delivered again; otherwise the lease expires, and the
+            clean-up continues.
+    """
+    upload = services.upload_repository.get_upload(upload_id)
+    if upload is None or upload.record.state is not UploadState.COMPLETING or upload.record.lease_id != lease_id:
+        return
+    try:
+        with suppress(ConcurrentUpdate):
+            complete_under_lease(
+                services,
+                upload,
+                _options_of_lease(upload),
+                previous_lease_id=lease_id,
+                keep_lease_on_failure=True,
+            )
+    except BackendUnavailable:
+        raise
+    except FerryError as error:
+        logger.info("upload %s: not completed: %s", upload_id, error.code)
+
+
+def resume_expired(services: Services, upload: Upload) -> File | CompletionAccepted:
+    """Take over a completion whose lease has expired, with the options it was asked for.
+
+    Raises:
+        ConcurrentUpdate: another attempt took it over first.
+        UploadIncomplete, ChecksumMismatch, FileExists: the upload is open again.
+        UploadExpired: the bytes are gone, and the upload is expired.
+        BackendUnavailable: a backend failed; the lease expires again.
+    """
+    return complete_under_lease(services, upload, _options_of_lease(upload), keep_lease_on_failure=True)
+
+
+def recover_from_object(services: Services, upload: Upload) -> File | CompletionAccepted:
+    """Complete an upload whose object exists in S3 although its record does not say so.
+
+    Either the response of S3 was lost and no request followed, or the metadata store was restored to an earlier time.
+
+    Raises:
+        ConcurrentUpdate, UploadIncomplete, ChecksumMismatch, FileExists, UploadExpired, BackendUnavailable: as
+            `resume_expired`.
+    """
+    record = upload.record
+    if record.state is UploadState.CREATING:
+        services.upload_repository.mark_open(record.upload_id, None, due_at=upload.expires_at)
+        record = replace(record, state=UploadState.OPEN, version=record.version + 1)
+    options = CompletionOptions(record.crc32c, record.replace_existing)
+    return complete_under_lease(services, replace(upload, record=record), options, keep_lease_on_failure=True)
+
+
+def _options_of_lease(upload: Upload) -> CompletionOptions:
+    return CompletionOptions(upload.record.lease_crc32c, upload.record.lease_replace_existing)
