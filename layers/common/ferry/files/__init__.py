@@ -1,1 +1,1 @@
-"""Finished files: list and delete."""
+"""Operations on finished files: list and delete."""

@@ -1,1 +1,1 @@
-"""The upload engine: one module per operation, by the protocol of docs/decisions/0001."""
+"""Upload operations, one module each. docs/decisions/0001 specifies their order of calls and what a crash leaves."""

@@ -1,4 +1,4 @@
-"""Stages, and parts made of them."""
+"""Stage chunks as objects of their own, and assemble multipart parts from them."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ from ferry.rules.digests import combine_crc32c_all
 from ferry.services import Services
 
 FETCH_CONCURRENCY = 8
-"""Stages fetched at once for one part."""
+"""How many staged chunks of a part are fetched at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class AssemblyResult:
-    """The part that was made; or, when there is none, the indexes of the chunks that have no stage."""
+    """The part, or what it lacks."""
 
     part: StoredPart | None
+    """The part as S3 stored it; None if chunks are missing."""
     missing: tuple[int, ...] = ()
+    """Indexes of the chunks that are not staged, ascending."""
 
 
 def stage_chunk(
     services: Services, record: UploadRecord, chunk_index: int, chunk_digest: ChunkDigest, body: bytes
 ) -> None:
-    """Keep a chunk as an object of its own until its part is whole."""
+    """Store a chunk as an object of its own, until all chunks of its part are there."""
     services.object_store.put(record.staged_chunk_key(chunk_index, chunk_digest), body, crc32c=chunk_digest.crc32c)
 
 
 def part_crc(record: UploadRecord, part_number: int, chunk_digests: Mapping[int, ChunkDigest]) -> int | None:
-    """The CRC32C of a part made of claimed chunks; None unless every one is claimed."""
-    grid = record.layout
-    indexes = grid.chunks_in_part(part_number)
+    """Return the CRC32C of a part, combined from those of its chunks; None if a chunk has no digest yet."""
+    layout = record.layout
+    indexes = layout.chunks_in_part(part_number)
     if any(index not in chunk_digests for index in indexes):
         return None
-    return combine_crc32c_all((chunk_digests[index].crc32c, grid.chunk_length(index)) for index in indexes)
+    return combine_crc32c_all((chunk_digests[index].crc32c, layout.chunk_length(index)) for index in indexes)
 
 
 def assemble_part(
@@ -46,43 +48,38 @@ def assemble_part(
     chunk_digests: Mapping[int, ChunkDigest],
     available_bodies: Mapping[int, bytes],
 ) -> AssemblyResult:
-    """Make a part of its chunks: those at hand, and the others' stages.
-
-    S3 is told the CRC32C that follows from the claims, and refuses a part that does not have it.
+    """Upload a part made of its chunks. S3 verifies the CRC32C that the chunk digests give.
 
     Args:
-        engine: the backends.
-        session: the upload, open at S3.
-        number: the part, from 1.
-        claims: by chunk index; every chunk of the part must be claimed.
-        have: bodies at hand, by chunk index.
+        services: the backends.
+        record: the upload, with its multipart upload open in S3.
+        part_number: the part, from 1.
+        chunk_digests: by chunk index; every chunk of the part must have one.
+        available_bodies: chunk bodies in memory, by chunk index; the others are fetched.
 
     Raises:
-        NoSuchMultipart: the upload is not open at S3 any more.
+        MultipartUploadNotFound: S3 no longer has the multipart upload.
+        ValueError: a chunk has no digest, or the upload has no multipart upload.
     """
     crc = part_crc(record, part_number, chunk_digests)
     if crc is None or record.multipart_id is None:
-        raise ValueError("only a part whose chunks are all claimed can be assembled")
+        raise ValueError("only a part whose chunks all have digests can be assembled")
     indexes = record.layout.chunks_in_part(part_number)
-    bodies: dict[int, bytes | None] = {**available_bodies}
-    wanted = [index for index in indexes if index not in available_bodies]
-    keys = [record.staged_chunk_key(index, chunk_digests[index]) for index in wanted]
-    if len(keys) > 1:
-        with ThreadPoolExecutor(min(FETCH_CONCURRENCY, len(keys))) as pool:
-            bodies.update(zip(wanted, pool.map(services.object_store.get, keys), strict=True))
-    elif keys:
-        bodies[wanted[0]] = services.object_store.get(keys[0])
-    pieces: list[bytes] = []
-    absent: list[int] = []
-    for index in indexes:
-        piece = bodies[index]
-        if piece is None:
-            absent.append(index)
-        else:
-            pieces.append(piece)
-    if absent:
-        return AssemblyResult(None, tuple(absent))
-    body = b"".join(pieces)
-    return AssemblyResult(
-        services.object_store.upload_part(record.object_key, record.multipart_id, part_number, body, crc32c=crc)
+    to_fetch = [index for index in indexes if index not in available_bodies]
+    fetched = _fetch_staged(services, [record.staged_chunk_key(index, chunk_digests[index]) for index in to_fetch])
+    bodies = {**available_bodies, **dict(zip(to_fetch, fetched, strict=True))}
+    pieces = [body for index in indexes if (body := bodies[index]) is not None]
+    if len(pieces) < len(indexes):
+        return AssemblyResult(None, tuple(index for index in indexes if bodies[index] is None))
+    part = services.object_store.upload_part(
+        record.object_key, record.multipart_id, part_number, b"".join(pieces), crc32c=crc
     )
+    return AssemblyResult(part)
+
+
+def _fetch_staged(services: Services, keys: list[str]) -> list[bytes | None]:
+    """Return the objects under these keys, None for one that does not exist. Several are fetched at once."""
+    if len(keys) <= 1:
+        return [services.object_store.get(key) for key in keys]
+    with ThreadPoolExecutor(min(FETCH_CONCURRENCY, len(keys))) as pool:
+        return list(pool.map(services.object_store.get, keys))

@@ -1,9 +1,9 @@
-"""Cancel the upload in progress of a name; a finished file of that name is untouched."""
+"""Cancel the upload in progress of a name. A finished file of that name is not touched."""
 
 from __future__ import annotations
 
 from ferry.errors import CompletionInProgress, UploadAlreadyComplete
-from ferry.model.uploads import UploadState
+from ferry.model.uploads import Upload, UploadState
 from ferry.ports.retry import retry_on_conflict
 from ferry.services import Services
 from ferry.uploads.lookup import find_current
@@ -11,40 +11,45 @@ from ferry.uploads.terminate import terminate
 
 
 def cancel(services: Services, ns: str, name: str, upload_id: str | None = None) -> bool:
-    """Cancel, and return whether there was something to cancel; again is a success too, and so is one that has expired.
+    """Cancel an upload, and return whether it was in progress. An upload that has ended already is a success too.
 
-    Without `upload_id` it is whichever upload the name has: a client that repeats itself after a lost answer gives
-    the id, so as not to hit one that somebody has started since.
+    Without `upload_id` the current upload of the name is cancelled. A client that repeats a request sends the id, so
+    that the repetition cannot cancel an upload that was started since.
 
     Raises:
-        UploadNotFound: the name never had one, or it was forgotten.
-        UploadSuperseded: the name has another one than `upload_id`.
-        UploadCompleting, UploadComplete: too late.
+        UploadNotFound: the name has no upload on record.
+        UploadSuperseded: the name's current upload is not `upload_id`.
+        CompletionInProgress, UploadAlreadyComplete: it is too late to cancel.
     """
-    return retry_on_conflict(lambda: _cancel(services, ns, name, upload_id))
+    return retry_on_conflict(lambda: _try_cancel(services, find_current(services, ns, name, upload_id)))
 
 
-def _cancel(services: Services, ns: str, name: str, upload_id: str | None) -> bool:
-    upload = find_current(services, ns, name, upload_id)
-    session = upload.record
-    if session.state in (UploadState.CANCELLED, UploadState.EXPIRED):
+def _try_cancel(services: Services, upload: Upload) -> bool:
+    """Cancel once. Raises `ConcurrentUpdate` if the upload is no longer as read."""
+    state = upload.record.state
+    if state in (UploadState.CANCELLED, UploadState.EXPIRED):
         return False
-    if session.state is UploadState.COMPLETE:
+    if state is UploadState.COMPLETE:
         raise UploadAlreadyComplete
-    if session.state is UploadState.COMPLETING:
-        if session.lease_expires_at >= services.clock():
-            raise CompletionInProgress
-        attempt = services.new_id()
-        now = services.clock()
-        leased = services.upload_repository.acquire_lease(
-            upload,
-            lease_id=attempt,
-            expires_at=now + services.lease_duration_ms,
-            now=now,
-            replace_existing=session.lease_replace_existing,
-            crc32c=session.lease_crc32c,
-        )
-        terminate(services, leased, UploadState.CANCELLED, lease_id=attempt)
-        return True
-    terminate(services, upload, UploadState.CANCELLED)
+    if state is UploadState.COMPLETING:
+        _cancel_expired_completion(services, upload)
+    else:
+        terminate(services, upload, UploadState.CANCELLED)
     return True
+
+
+def _cancel_expired_completion(services: Services, upload: Upload) -> None:
+    """Take over the expired lease of a completion, then cancel. Its options are kept, in case this crashes too."""
+    record = upload.record
+    if record.lease_expires_at >= services.clock():
+        raise CompletionInProgress
+    lease_id, now = services.new_id(), services.clock()
+    leased = services.upload_repository.acquire_lease(
+        upload,
+        lease_id=lease_id,
+        expires_at=now + services.lease_duration_ms,
+        now=now,
+        replace_existing=record.lease_replace_existing,
+        crc32c=record.lease_crc32c,
+    )
+    terminate(services, leased, UploadState.CANCELLED, lease_id=lease_id)

@@ -1,8 +1,13 @@
-"""A chunk through the API: verified, claimed, made durable, recorded, acknowledged, in this order."""
+"""Accept a chunk through the API: verify it, register its digest, make it durable, record it, acknowledge it.
+
+Recording is the moment from which a chunk counts. Before it, a failure leaves at most bytes that a repetition writes
+again; after it, the chunk is part of the file.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -30,131 +35,164 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ChunkRequest:
-    """`index` counts from 1; `digests` are verified before anything is stored."""
+    """A chunk as a client sends it."""
 
     name: str
+    """The file's name."""
     chunk_index: int
+    """Which chunk of the file it is, from 1."""
     body: bytes
+    """Its bytes."""
     upload_id: str | None = None
+    """The upload it belongs to; None: the current upload of the name."""
     digests: tuple[Digest, ...] = ()
+    """Digests of the body. All are verified before anything is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkAccepted:
-    """`received` and `size` are bytes; `received` counts both paths."""
+    """The acknowledgement of a chunk."""
 
     upload_id: str
+    """The upload it belongs to."""
     chunk_index: int
+    """Which chunk of the file it is, from 1."""
     received_bytes: int
+    """Bytes that have arrived so far, as chunks and as parts sent to S3 directly."""
     size: int
+    """Bytes of the whole file."""
 
 
 def accept_chunk(services: Services, ns: str, request: ChunkRequest) -> ChunkAccepted:
-    """Take a chunk. When this returns, its bytes are durable and counted, once.
+    """Accept a chunk. When this returns, the chunk is durable and counted once, however often it was sent.
 
     Raises:
-        ChunkTooLarge, ChunkIndexOutOfRange, ChunkSizeMismatch, ChunksUnavailable: it is not in the plan.
-        ChecksumMismatch, ChecksumUnsupported: nothing was stored.
-        ChunkConflict: other bytes were accepted for it.
-        UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, UploadCompleting, UploadComplete: no session
-        that takes it.
+        ChunkTooLarge, ChunkIndexOutOfRange, ChunkSizeMismatch, ChunksUnavailable: it does not fit the chunk layout.
+        ChecksumMismatch, ChecksumUnsupported: a digest is wrong; nothing was stored.
+        ChunkConflict: the chunk was already uploaded with different content.
+        UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, CompletionInProgress, UploadAlreadyComplete:
+            no upload accepts it.
     """
     if len(request.body) > MAX_CHUNK_BYTES:
         raise ChunkTooLarge
     verify_digests(request.body, request.digests)
-    claim = ChunkDigest(sha256_prefix(request.body), crc32c(request.body))
-    return retry_on_conflict(lambda: _try_accept(services, ns, request, claim))
+    chunk_digest = ChunkDigest(sha256_prefix(request.body), crc32c(request.body))
+    return retry_on_conflict(lambda: _try_accept(services, ns, request, chunk_digest))
 
 
 def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest: ChunkDigest) -> ChunkAccepted:
+    """Accept the chunk once. Raises `ConcurrentUpdate` if the upload is closed meanwhile."""
     upload = find_open(services, ns, request.name, request.upload_id)
     _check_against_layout(upload, request)
-    session, index = upload.record, request.chunk_index
-    number = session.layout.part_for_chunk(index)
+    upload_id, index = upload.record.upload_id, request.chunk_index
+    part_number = upload.record.layout.part_for_chunk(index)
     if upload.has_chunk(index):
-        if services.upload_repository.get_chunk_digests(session.upload_id, number).get(index) != chunk_digest:
-            raise ChunkConflict
-        return _to_result(services, upload, index)
-    claims = services.upload_repository.put_chunk_digest(session.upload_id, number, index, chunk_digest)
-    if claims.get(index) != chunk_digest:
-        raise ChunkConflict
+        recorded = services.upload_repository.get_chunk_digests(upload_id, part_number)
+        _check_same_content(recorded.get(index), chunk_digest)
+        return _acknowledge(services, upload, index)
 
-    others = [other for other in session.layout.chunks_in_part(number) if other != index]
-    assembled = False
-    if not upload.has_presigned_parts and all(other in claims and upload.has_chunk(other) for other in others):
-        # Without its multipart upload the record below, or the completion, finds out what became of it.
+    chunk_digests = services.upload_repository.put_chunk_digest(upload_id, part_number, index, chunk_digest)
+    _check_same_content(chunk_digests.get(index), chunk_digest)
+    is_assembled = False
+    if _completes_part(upload, part_number, index, chunk_digests):
+        # If the multipart upload is gone, staging is still safe: recording or completing finds out what became of it.
         with suppress(MultipartUploadNotFound):
-            assembled = assemble_part(services, session, number, claims, {index: request.body}).part is not None
-    if not assembled:
-        stage_chunk(services, session, index, chunk_digest, request.body)
+            assembled = assemble_part(services, upload.record, part_number, chunk_digests, {index: request.body})
+            is_assembled = assembled.part is not None
+    if not is_assembled:
+        stage_chunk(services, upload.record, index, chunk_digest, request.body)
 
-    row, assembled = _record_chunk(services, upload, request, chunk_digest, assembled)
-    stripes = tuple(row if stripe.index == row.index else stripe for stripe in upload.shards)
-    upload = replace(upload, shards=stripes)
-    if not assembled and upload.has_all_chunks_of_part(number):
-        _assemble_after_race(services, upload, number, request)
-    return _to_result(services, upload, index)
+    shard, is_assembled = _record_chunk(services, upload, request, chunk_digest, is_assembled=is_assembled)
+    upload = replace(upload, shards=tuple(shard if each.index == shard.index else each for each in upload.shards))
+    if not is_assembled and upload.has_all_chunks_of_part(part_number):
+        _assemble_after_race(services, upload, part_number, request)
+    return _acknowledge(services, upload, index)
 
 
 def _check_against_layout(upload: Upload, request: ChunkRequest) -> None:
-    grid = upload.record.layout
-    if not grid.has_chunk(request.chunk_index):
-        raise ChunkIndexOutOfRange.for_member("chunk_index", f"the plan has chunks 1 to {grid.chunk_count}")
-    if len(request.body) != (length := grid.chunk_length(request.chunk_index)):
+    layout, index = upload.record.layout, request.chunk_index
+    if not layout.has_chunk(index):
+        raise ChunkIndexOutOfRange.for_member("chunk_index", f"The upload has chunks 1 to {layout.chunk_count}.")
+    length = layout.chunk_length(index)
+    if len(request.body) != length:
         raise ChunkSizeMismatch.for_member(
-            "data", f"chunk {request.chunk_index} has {length} bytes, {len(request.body)} arrived"
+            "data", f"Chunk {index} must have {length} bytes; the request has {len(request.body)}."
         )
-    if not grid.supports_chunks:
+    if not layout.supports_chunks:
         raise ChunksUnavailable.for_member("chunk_index", ChunksUnavailable.title)
 
 
-def _record_chunk(
-    services: Services, upload: Upload, request: ChunkRequest, chunk_digest: ChunkDigest, is_assembled: bool
-) -> tuple[ProgressShard, bool]:
-    """Count the chunk: the moment it is acknowledged. Returns the stripe, and whether the assembly may stand as its
-    only copy.
+def _check_same_content(registered: ChunkDigest | None, sent: ChunkDigest) -> None:
+    """Raise `ChunkConflict` unless the chunk sent is the one whose digest was registered first."""
+    if registered != sent:
+        raise ChunkConflict
 
-    Once a URL may have been signed for the part, whatever lands by it could overwrite the assembled part: then the
-    chunk is staged as well, before it counts.
+
+def _completes_part(
+    upload: Upload, part_number: int, chunk_index: int, chunk_digests: Mapping[int, ChunkDigest]
+) -> bool:
+    """Return whether the part can be assembled now: all other chunks are durable, and no URL could overwrite it."""
+    if upload.has_presigned_parts:
+        return False
+    others = [index for index in upload.record.layout.chunks_in_part(part_number) if index != chunk_index]
+    return all(index in chunk_digests and upload.has_chunk(index) for index in others)
+
+
+def _record_chunk(
+    services: Services, upload: Upload, request: ChunkRequest, chunk_digest: ChunkDigest, *, is_assembled: bool
+) -> tuple[ProgressShard, bool]:
+    """Record the chunk. Return its shard, and whether the assembled part is still the chunk's only copy.
+
+    An assembled part may be the only copy while no URL has been signed for the upload. Once one has, a late PUT could
+    overwrite the part, so the chunk is staged before it is recorded.
+
+    Raises:
+        ConcurrentUpdate: the upload is closed.
+        UploadExpired: it expired while the chunk was stored.
+        BackendUnavailable: a backend failed, or concurrent chunks kept changing the shard.
     """
-    session, index = upload.record, request.chunk_index
+    record, index = upload.record, request.chunk_index
     if is_expired(services, upload):
         raise UploadExpired
-    row, bit = upload.shard_for_chunk(index), session.layout.bit_for_chunk(index)
+    shard, bit = upload.shard_for_chunk(index), record.layout.bit_for_chunk(index)
     for _ in range(MAX_CONFLICT_ATTEMPTS):
         try:
-            row = services.upload_repository.record_chunk(
-                session.upload_id, row, bit, len(request.body), require_no_presigned=is_assembled, now=services.clock()
+            shard = services.upload_repository.record_chunk(
+                record.upload_id,
+                shard,
+                bit,
+                len(request.body),
+                require_no_presigned=is_assembled,
+                now=services.clock(),
             )
-            return row, is_assembled
-        except ConcurrentUpdate as moved:
-            if moved.shard is None or not moved.shard.open:
+            return shard, is_assembled
+        except ConcurrentUpdate as conflict:
+            if conflict.shard is None or not conflict.shard.open:
                 raise
-            row = moved.shard
-            if row.has_bit(bit):
-                return row, is_assembled
-            if row.has_presigned_parts and is_assembled:
-                stage_chunk(services, session, index, chunk_digest, request.body)
+            shard = conflict.shard
+            if shard.has_bit(bit):
+                return shard, is_assembled
+            if shard.has_presigned_parts and is_assembled:
+                stage_chunk(services, record, index, chunk_digest, request.body)
                 is_assembled = False
-    raise BackendUnavailable("too many chunks are being recorded at once; send it again")
+    raise BackendUnavailable("Too many chunks are being recorded at once. Send this chunk again.")
 
 
 def _assemble_after_race(services: Services, upload: Upload, part_number: int, request: ChunkRequest) -> None:
-    """Two last chunks came together and both were staged. The chunk is durable already, so a failure here is not the
-    client's.
+    """Assemble a part whose last chunks arrived at the same time, so that each of them was staged.
+
+    The chunk is durable and recorded already. A failure is logged, and the completion assembles the part.
     """
-    session = upload.record
+    record = upload.record
     try:
-        claims = services.upload_repository.get_chunk_digests(session.upload_id, part_number)
-        assemble_part(services, session, part_number, claims, {request.chunk_index: request.body})
+        chunk_digests = services.upload_repository.get_chunk_digests(record.upload_id, part_number)
+        assemble_part(services, record, part_number, chunk_digests, {request.chunk_index: request.body})
     except (BackendUnavailable, MultipartUploadNotFound):
-        logger.warning("part %d of upload %s is left to be assembled at completion", part_number, session.upload_id)
+        logger.warning("upload %s: part %d is assembled at completion", record.upload_id, part_number)
 
 
-def _to_result(services: Services, upload: Upload, chunk_index: int) -> ChunkAccepted:
-    total = (
-        compute_received(upload, uploaded_parts(services, upload)).total_bytes
-        if upload.has_presigned_parts
-        else upload.received_bytes
-    )
-    return ChunkAccepted(upload.record.upload_id, chunk_index, total, upload.record.layout.size)
+def _acknowledge(services: Services, upload: Upload, chunk_index: int) -> ChunkAccepted:
+    received_bytes = upload.received_bytes
+    if upload.has_presigned_parts:
+        received_bytes = compute_received(upload, uploaded_parts(services, upload)).total_bytes
+    return ChunkAccepted(upload.record.upload_id, chunk_index, received_bytes, upload.record.layout.size)

@@ -1,4 +1,7 @@
-"""creating → open: the one step of a start that is outside the ledger, repeated by whoever finds it undone."""
+"""Open an upload: create its multipart upload in S3, and record its id.
+
+It is the only step of a start outside the metadata store. If a start crashes before it, the next request repeats it.
+"""
 
 from __future__ import annotations
 
@@ -11,35 +14,47 @@ from ferry.services import Services
 
 
 def ensure_open(services: Services, upload: Upload) -> Upload:
-    """Give a session that is still `creating` its multipart upload. An empty file needs none.
+    """Return the upload as open; one in state `creating` gets its multipart upload first. An empty file needs none.
 
     Raises:
-        Moved: somebody else was faster; read again.
+        ConcurrentUpdate: another request opened it first.
     """
-    session = upload.record
-    if session.state is not UploadState.CREATING:
+    record = upload.record
+    if record.state is not UploadState.CREATING:
         return upload
     multipart_id = None
-    if session.layout.size:
-        multipart_id = services.object_store.create_multipart(session.object_key, content_type=session.content_type)
-    told = publish(services, pending_events(session))
-    due = upload.expires_at if told else min(services.clock() + PUBLISH_GRACE_MS, upload.expires_at)
+    if record.layout.size:
+        multipart_id = services.object_store.create_multipart(record.object_key, content_type=record.content_type)
+    event_pending = not publish(services, pending_events(record))
+    publish_deadline = min(services.clock() + PUBLISH_GRACE_MS, upload.expires_at)
     try:
-        services.upload_repository.mark_open(session.upload_id, multipart_id, due_at=due, event_pending=not told)
+        services.upload_repository.mark_open(
+            record.upload_id,
+            multipart_id,
+            due_at=publish_deadline if event_pending else upload.expires_at,
+            event_pending=event_pending,
+        )
     except ConcurrentUpdate:
-        # A write that was repeated after a lost answer fails its own condition: only the row tells whose upload it
-        # names. Where even that cannot be read, the clean-up compares.
-        settled = services.upload_repository.get_upload(session.upload_id)
-        if multipart_id is not None and (settled is None or settled.record.multipart_id != multipart_id):
-            services.object_store.abort_multipart(session.object_key, multipart_id)
+        _abort_unless_recorded(services, upload, multipart_id)
         raise
     return replace(
         upload,
         record=replace(
-            session,
+            record,
             state=UploadState.OPEN,
             multipart_id=multipart_id,
-            event_pending=not told,
-            version=session.version + 1,
+            event_pending=event_pending,
+            version=record.version + 1,
         ),
     )
+
+
+def _abort_unless_recorded(services: Services, upload: Upload, multipart_id: str | None) -> None:
+    """Abort a multipart upload that the record does not name.
+
+    A failed condition does not say which: another request may have opened the upload, or the SDK repeated this write
+    after its response was lost. Only the record tells. If it cannot be read, the clean-up finds the multipart upload.
+    """
+    current = services.upload_repository.get_upload(upload.record.upload_id)
+    if multipart_id is not None and (current is None or current.record.multipart_id != multipart_id):
+        services.object_store.abort_multipart(upload.record.object_key, multipart_id)

@@ -1,4 +1,4 @@
-"""Find the upload that a request means, and check that it may go on."""
+"""Find the upload that a request is about, and check that it may continue."""
 
 from __future__ import annotations
 
@@ -18,27 +18,35 @@ from ferry.uploads.ensure_multipart import ensure_open
 def find_current(
     services: Services, ns: str, name: str, upload_id: str | None, *, allow_complete: bool = False
 ) -> Upload:
-    """The current upload of a name, in whatever state; `upload_id`, if given, must be its id.
+    """Return the current upload of a name, in whatever state.
 
-    With `or_complete` it may also be that of an earlier one that was completed.
+    If the upload that was named, or remembered from an earlier request, is in progress, it is the current one, and a
+    single read shows it.
+
+    Args:
+        services: the backends.
+        ns: the namespace.
+        name: the file's name.
+        upload_id: the id that the upload must have; None accepts any.
+        allow_complete: whether `upload_id` may also be an earlier upload of the name that was completed.
 
     Raises:
-        UploadNotFound: the name has none.
-        UploadSuperseded: the name has another one.
+        UploadNotFound: the name has no upload on record.
+        UploadSuperseded: the name's current upload has a different id.
     """
-    guess = upload_id or services.upload_id_cache.get(ns, name)
-    upload = _get_upload_of_name(services, ns, name, guess) if guess else None
+    likely_id = upload_id or services.upload_id_cache.get(ns, name)
+    upload = _get_upload_of_name(services, ns, name, likely_id) if likely_id else None
     if upload is not None and upload.record.state.in_progress:
         return upload
     if allow_complete and upload_id is not None and upload is not None and upload.record.state is UploadState.COMPLETE:
         return upload
-    slot = services.upload_repository.get_current_upload(ns, name)
-    if slot is None:
+    current_upload = services.upload_repository.get_current_upload(ns, name)
+    if current_upload is None:
         raise UploadNotFound
-    if upload_id is not None and slot.upload_id != upload_id:
+    if upload_id is not None and current_upload.upload_id != upload_id:
         raise UploadSuperseded
-    if upload is None or upload.record.upload_id != slot.upload_id:
-        upload = _get_upload_of_name(services, ns, name, slot.upload_id)
+    if upload is None or upload.record.upload_id != current_upload.upload_id:
+        upload = _get_upload_of_name(services, ns, name, current_upload.upload_id)
     if upload is None:
         raise UploadNotFound
     services.upload_id_cache.put(ns, name, upload.record.upload_id)
@@ -46,6 +54,7 @@ def find_current(
 
 
 def _get_upload_of_name(services: Services, ns: str, name: str, upload_id: str) -> Upload | None:
+    """Return the upload with that id; None if there is none, or if it belongs to another name."""
     upload = services.upload_repository.get_upload(upload_id)
     if upload is None or (upload.record.ns, upload.record.name) != (ns, name):
         return None
@@ -53,11 +62,12 @@ def _get_upload_of_name(services: Services, ns: str, name: str, upload_id: str) 
 
 
 def find_open(services: Services, ns: str, name: str, upload_id: str | None) -> Upload:
-    """The current upload of a name, if chunks and parts may be added to it now.
+    """Return the current upload of a name if it accepts chunks and parts. An upload still `creating` is opened.
 
     Raises:
-        UploadNotFound, UploadSuperseded: as `find`.
-        UploadCancelled, UploadExpired, UploadCompleting, UploadComplete: its state.
+        UploadNotFound, UploadSuperseded: as `find_current`.
+        UploadCancelled, UploadExpired, CompletionInProgress, UploadAlreadyComplete: its state accepts no more bytes.
+        ConcurrentUpdate: another request opened it first.
     """
     upload = find_current(services, ns, name, upload_id)
     raise_if_ended(services, upload)
@@ -66,12 +76,14 @@ def find_open(services: Services, ns: str, name: str, upload_id: str | None) -> 
     if upload.record.state is UploadState.COMPLETING:
         raise CompletionInProgress
     if upload.record.stored_object is not None:
-        raise CompletionInProgress("All its bytes are put together; complete it with if_exists: replace, or cancel it")
+        raise CompletionInProgress(
+            "All bytes of this upload are in place. Complete it with if_exists: replace, or cancel it."
+        )
     return ensure_open(services, upload)
 
 
 def raise_if_ended(services: Services, upload: Upload) -> None:
-    """Raises `UploadCancelled` or `UploadExpired`; the latter by the clock, whether or not a clean-up has run."""
+    """Raise `UploadCancelled` or `UploadExpired` if the upload has ended. It expires even if no clean-up has run."""
     state = upload.record.state
     if state is UploadState.CANCELLED:
         raise UploadCancelled
@@ -80,5 +92,5 @@ def raise_if_ended(services: Services, upload: Upload) -> None:
 
 
 def is_expired(services: Services, upload: Upload) -> bool:
-    """Whether its time is up though nobody has ended it yet. A completing upload does not expire."""
+    """Return whether an upload is past its expiry but still on record as creating or open. Completing ones stay."""
     return upload.record.state in (UploadState.CREATING, UploadState.OPEN) and services.clock() >= upload.expires_at

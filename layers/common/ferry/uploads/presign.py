@@ -1,4 +1,4 @@
-"""Parts straight to S3: presigned PUTs."""
+"""Presign PUT requests that send parts straight to S3."""
 
 from __future__ import annotations
 
@@ -17,78 +17,98 @@ from ferry.uploads.lookup import find_open
 
 @dataclass(frozen=True, slots=True)
 class PartsRequest:
-    """`parts` are part numbers from 1, each with the CRC32C of its bytes or None."""
+    """A client's request for presigned parts."""
 
     name: str
+    """The file's name."""
     parts: Sequence[tuple[int, int | None]]
+    """Part numbers from 1, each with the CRC32C of its bytes or None."""
     upload_id: str | None = None
+    """The upload they belong to; None: the current upload of the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class PresignedPart:
-    """A PUT that S3 accepts until `expires_at` (epoch ms) with exactly these headers and `size` bytes."""
+    """A PUT request that S3 accepts as signed: these headers, this many bytes."""
 
     part_number: int
+    """Which part it sends, from 1."""
     url: str
+    """Where to send it."""
     headers: Mapping[str, str]
+    """Headers that the request must have, unchanged."""
     size: int
+    """How many bytes it must send."""
     expires_at: int
+    """When S3 stops accepting it, in epoch milliseconds."""
 
 
 def presign_parts(services: Services, ns: str, request: PartsRequest) -> list[PresignedPart]:
-    """Sign a PUT per part, in the order asked for.
+    """Presign one PUT for each part, in the order of the request.
 
-    A part that chunks have made whole is signed with the CRC32C of those chunks: S3 then refuses any other bytes.
+    A part that chunks have completed is signed with the CRC32C of those chunks, so that S3 rejects other bytes.
 
     Raises:
-        PartNumberOutOfRange: the plan has no such part.
-        ChunkConflict: chunks have made the part whole, with another CRC32C than the one given.
-        UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, UploadCompleting, UploadComplete: no session
-        that takes them.
+        PartNumberOutOfRange: the chunk layout has no such part.
+        ChunkConflict: the part is complete from chunks with a different checksum.
+        UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, CompletionInProgress, UploadAlreadyComplete:
+            no upload accepts parts.
     """
     upload = retry_on_conflict(lambda: _mark_presigned(services, ns, request))
-    signed = []
     expires_at = services.clock() + services.presigned_url_ttl_seconds * SECOND_MS
-    for number, crc in request.parts:
-        session = upload.record
-        size = session.layout.part_length(number)
-        pinned = _required_crc(services, upload, number, crc)
-        to_sign = services.object_store.presign_part(
-            session.object_key,
-            session.multipart_id or "",
-            number,
-            size=size,
-            crc32c=pinned,
-            ttl_seconds=services.presigned_url_ttl_seconds,
-        )
-        signed.append(PresignedPart(number, to_sign.url, to_sign.headers, size, expires_at))
-    return signed
+    return [_presign_part(services, upload, number, crc, expires_at) for number, crc in request.parts]
+
+
+def _presign_part(
+    services: Services, upload: Upload, part_number: int, requested_crc: int | None, expires_at: int
+) -> PresignedPart:
+    record = upload.record
+    size = record.layout.part_length(part_number)
+    presigned = services.object_store.presign_part(
+        record.object_key,
+        record.multipart_id or "",
+        part_number,
+        size=size,
+        crc32c=_required_crc(services, upload, part_number, requested_crc),
+        ttl_seconds=services.presigned_url_ttl_seconds,
+    )
+    return PresignedPart(part_number, presigned.url, presigned.headers, size, expires_at)
 
 
 def _mark_presigned(services: Services, ns: str, request: PartsRequest) -> Upload:
-    """The upload, read after every stripe says that URLs exist: from then on no chunk has a part as its only copy."""
+    """Record on every shard that URLs exist, then return the upload as read after that.
+
+    From then on every chunk is staged before it is recorded, so a late PUT cannot overwrite the only copy of one.
+
+    Raises:
+        ConcurrentUpdate: the upload was closed meanwhile.
+    """
     upload = find_open(services, ns, request.name, request.upload_id)
-    grid = upload.record.layout
+    layout = upload.record.layout
     for number, _ in request.parts:
-        if not grid.has_part(number):
-            raise PartNumberOutOfRange.for_member("parts", f"the plan has parts 1 to {grid.part_count}")
+        if not layout.has_part(number):
+            raise PartNumberOutOfRange.for_member("parts", f"The upload has parts 1 to {layout.part_count}.")
     upload_id = upload.record.upload_id
     if upload.has_presigned_parts:
         services.upload_repository.record_activity(upload_id, now=services.clock())
         return upload
     services.upload_repository.mark_presigned(upload, now=services.clock())
-    fenced = services.upload_repository.get_upload(upload_id)
-    if fenced is None or not fenced.has_presigned_parts:
+    marked = services.upload_repository.get_upload(upload_id)
+    if marked is None or not marked.has_presigned_parts:
         raise ConcurrentUpdate
-    return fenced
+    return marked
 
 
 def _required_crc(services: Services, upload: Upload, part_number: int, requested_crc: int | None) -> int | None:
-    if not upload.record.layout.supports_chunks or not upload.has_all_chunks_of_part(part_number):
+    """Return the CRC32C to sign: that of the part's chunks if all are recorded, else the one requested."""
+    record = upload.record
+    if not record.layout.supports_chunks or not upload.has_all_chunks_of_part(part_number):
         return requested_crc
-    of_chunks = part_crc(
-        upload.record, part_number, services.upload_repository.get_chunk_digests(upload.record.upload_id, part_number)
-    )
-    if requested_crc is not None and requested_crc != of_chunks:
-        raise ChunkConflict(f"chunks have made part {part_number} whole, with other bytes; the first stay")
-    return of_chunks
+    chunk_digests = services.upload_repository.get_chunk_digests(record.upload_id, part_number)
+    chunks_crc = part_crc(record, part_number, chunk_digests)
+    if requested_crc is not None and requested_crc != chunks_crc:
+        raise ChunkConflict(
+            f"Part {part_number} is already complete from chunks with a different checksum. "
+            "Leave the part out, or cancel the upload and start it again."
+        )
+    return chunks_crc

@@ -1,7 +1,8 @@
-"""What has arrived of an upload, by both paths."""
+"""Compute what has arrived of an upload, as chunks and as parts sent to S3 directly."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,17 +15,18 @@ from ferry.services import Services
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRanges:
-    """Ascending inclusive ranges: `chunks` by index, `parts` by number (those that are whole), each by either path;
-    `bytes` counts once.
-    """
+    """What has arrived, by either path. Ranges are inclusive, ascending, and do not touch."""
 
     chunks: list[Range]
+    """Chunk indexes from 1. A part sent directly counts as all its chunks."""
     parts: list[Range]
+    """Part numbers from 1 of the parts that have arrived completely."""
     total_bytes: int
+    """Bytes of the chunks; what arrived by both paths counts once."""
 
 
 def list_parts(services: Services, record: UploadRecord) -> Mapping[int, StoredPart]:
-    """The parts that S3 has. Raises `NoSuchMultipart`."""
+    """Return the parts that S3 lists, by number. Raises `MultipartUploadNotFound`."""
     if record.multipart_id is None:
         raise MultipartUploadNotFound
     return services.object_store.list_parts(
@@ -33,47 +35,44 @@ def list_parts(services: Services, record: UploadRecord) -> Mapping[int, StoredP
 
 
 def uploaded_parts(services: Services, upload: Upload) -> Mapping[int, StoredPart]:
-    """The parts S3 has, where clients may have put some there themselves; no call for an upload that never signed a
-    URL.
+    """Return the parts in S3, by number, if clients may have sent some directly.
 
-    Where S3 knows the multipart upload no more but has its object, every part has landed.
+    An upload without presigned parts costs no call and returns none. If S3 has joined the parts into the object
+    already, all of them are returned.
     """
-    session = upload.record
-    if not (upload.has_presigned_parts and session.state.in_progress):
+    record = upload.record
+    if not (upload.has_presigned_parts and record.state.in_progress):
         return {}
     try:
-        return list_parts(services, session)
+        return list_parts(services, record)
     except MultipartUploadNotFound:
-        found = services.object_store.head(session.object_key)
-    grid = session.layout
-    if found is None or found.size != grid.size:
+        found = services.object_store.head(record.object_key)
+    layout = record.layout
+    if found is None or found.size != layout.size:
         return {}
-    return {n: StoredPart(n, found.etag, grid.part_length(n), None) for n in range(1, grid.part_count + 1)}
+    return {n: StoredPart(n, found.etag, layout.part_length(n), None) for n in range(1, layout.part_count + 1)}
 
 
 def compute_received(upload: Upload, parts: Mapping[int, StoredPart]) -> ReceivedRanges:
-    """What is there: durable chunks, and parts of the right size among those listed."""
-    grid = upload.record.layout
+    """Return what has arrived: recorded chunks, and those of `parts` that have their right size."""
+    layout = upload.record.layout
     if upload.record.stored_object is not None:
-        return ReceivedRanges(_full_range(grid.chunk_count), _full_range(grid.part_count), grid.size)
-    landed = [
-        number for number, part in parts.items() if grid.has_part(number) and part.size == grid.part_length(number)
+        return ReceivedRanges(_full_range(layout.chunk_count), _full_range(layout.part_count), layout.size)
+    part_numbers = [
+        number for number, part in parts.items() if layout.has_part(number) and part.size == layout.part_length(number)
     ]
-    if not landed and not upload.received_bytes:
+    if not part_numbers and not upload.received_bytes:
         return ReceivedRanges([], [], 0)
     chunks = set(upload.chunk_indexes())
-    total = upload.received_bytes
-    for number in landed:
-        absent = [index for index in grid.chunks_in_part(number) if index not in chunks]
-        total += sum(grid.chunk_length(index) for index in absent)
-        chunks.update(absent)
-    ordered = sorted(chunks)
-    whole = sorted({grid.part_for_chunk(index) for index in ordered})
-    counts: dict[int, int] = dict.fromkeys(whole, 0)
-    for index in ordered:
-        counts[grid.part_for_chunk(index)] += 1
-    parts_whole = (number for number in whole if counts[number] == len(grid.chunks_in_part(number)))
-    return ReceivedRanges(list(to_ranges(ordered)), list(to_ranges(parts_whole)), total)
+    total_bytes = upload.received_bytes
+    for number in part_numbers:
+        added = [index for index in layout.chunks_in_part(number) if index not in chunks]
+        total_bytes += sum(layout.chunk_length(index) for index in added)
+        chunks.update(added)
+    indexes = sorted(chunks)
+    counts = Counter(layout.part_for_chunk(index) for index in indexes)
+    complete_parts = (number for number, count in counts.items() if count == len(layout.chunks_in_part(number)))
+    return ReceivedRanges(list(to_ranges(indexes)), list(to_ranges(complete_parts)), total_bytes)
 
 
 def _full_range(count: int) -> list[Range]:

@@ -1,4 +1,4 @@
-"""Start an upload, or go on with it."""
+"""Start an upload, or resume the one in progress."""
 
 from __future__ import annotations
 
@@ -22,58 +22,56 @@ from ferry.uploads.received import uploaded_parts
 from ferry.uploads.terminate import terminate
 
 CREATING_TIMEOUT_MS = 15 * MINUTE_MS
+"""How long an upload may stay in state `creating` before the clean-up expires it."""
+
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
+"""Content type of a file whose client sent none."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """`size` and `chunk_size` are bytes, `fingerprint` any string the client derives from its file."""
+    """A client's request to upload a file."""
 
     name: str
+    """The file's name."""
     size: int
+    """Bytes of the file."""
     content_type: str | None = None
+    """Its media type; None: `DEFAULT_CONTENT_TYPE`."""
     chunk_size: int | None = None
+    """Preferred chunk size in bytes; None: the largest."""
     crc32c: int | None = None
+    """CRC32C of the whole file, if known."""
     fingerprint: str | None = None
+    """Any string that the client derives from its file, so that it recognizes the same file later."""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    """The client's own names and values, kept with the file."""
     replace_existing: bool = False
+    """Whether the upload may replace a finished file of that name."""
     restart: bool = False
+    """Whether to cancel an upload in progress instead of resuming it."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartResult:
-    """An upload with the parts already in S3, or the finished `file` that is the very same; `created` tells a new
-    upload.
-    """
+    """An upload to send bytes to, or the finished file if there is nothing to send."""
 
     upload: Upload | None = None
+    """The upload, new or resumed; None if there is nothing to send."""
     parts: Mapping[int, StoredPart] = field(default_factory=dict)
+    """Parts that S3 has of a resumed upload, by number."""
     file: File | None = None
+    """The finished file, if it has the content that the client was about to send."""
     created: bool = False
-
-
-def start(services: Services, ns: str, request: StartRequest) -> StartResult:
-    """Start, resume, or find that there is nothing to do.
-
-    Raises:
-        InvalidField: size or chunk size outside the limits.
-        UploadInProgress: another upload of the name is open (`upload_id`, `size`, `expires_at`).
-        UploadCompleting: asked to restart one that is being completed.
-        FileExists: there is another file, and it is not to be replaced.
-        QuotaExceeded: the namespace's limits leave no room for it (`quota`); nothing was begun, nothing cancelled.
-    """
-    try:
-        grid = ChunkLayout.plan(request.size, request.chunk_size or MAX_CHUNK_BYTES)
-    except ValueError as error:
-        raise InvalidField.for_member("size" if str(error).startswith("size") else "chunk_size", str(error)) from error
-    asked = _StartAttempt(request, grid)
-    return retry_on_conflict(lambda: _try_start(services, ns, asked))
+    """Whether the upload is new."""
 
 
 @dataclass(slots=True)
 class _StartAttempt:
-    """A request, and what it has done already when it decides anew: it cancels one upload at most, or two that insist
-    on a restart would cancel each other's for ever, and never the one it has begun.
+    """A request and what it has done so far. Both survive a retry after a conflict.
+
+    A request cancels one upload at most, and none once it has created its own: otherwise two requests with `restart`
+    would cancel each other's uploads forever.
     """
 
     request: StartRequest
@@ -81,78 +79,125 @@ class _StartAttempt:
     has_cancelled: bool = False
     created_upload_id: str | None = None
 
+    def may_cancel(self, upload_id: str) -> bool:
+        return self.wants_other_than(upload_id) and not self.has_cancelled and self.created_upload_id is None
+
+    def wants_other_than(self, upload_id: str) -> bool:
+        return self.request.restart and upload_id != self.created_upload_id
+
+
+def start(services: Services, ns: str, request: StartRequest) -> StartResult:
+    """Start an upload, resume the one in progress, or return the finished file with the same content.
+
+    Raises:
+        InvalidField: size or chunk size is outside the limits.
+        UploadInProgress: a different upload of the name is in progress (`upload_id`, `size`, `expires_at`).
+        CompletionInProgress: the upload to be restarted is being completed.
+        FileExists: the name has a different file that may not be replaced.
+        QuotaExceeded: the quota of the namespace has no room (`quota`); nothing was started or cancelled.
+    """
+    try:
+        layout = ChunkLayout.plan(request.size, request.chunk_size or MAX_CHUNK_BYTES)
+    except ValueError as error:
+        raise InvalidField.for_member("size" if str(error).startswith("size") else "chunk_size", str(error)) from error
+    start_attempt = _StartAttempt(request, layout)
+    return retry_on_conflict(lambda: _try_start(services, ns, start_attempt))
+
 
 def _try_start(services: Services, ns: str, start_attempt: _StartAttempt) -> StartResult:
+    """Decide by what the name has now. Raises `ConcurrentUpdate` if that changes meanwhile."""
     request = start_attempt.request
-    file, slot, quota = services.upload_repository.get_name(ns, request.name)
+    file, current_upload, quota = services.upload_repository.get_name(ns, request.name)
     if file is not None and _same_content(file, request):
         return StartResult(file=file)
-    if slot is not None and slot.in_progress:
-        return _resume_or_conflict(services, slot, start_attempt, quota)
+    if current_upload is not None and current_upload.in_progress:
+        return _resume_or_conflict(services, current_upload, start_attempt, quota)
     if file is not None and not request.replace_existing:
         raise FileExists
     if file is not None:
         _wait_for_new_mtime(services, file)
-    return _create_upload(services, ns, start_attempt, slot, quota)
+    return _create_upload(services, ns, start_attempt, current_upload, quota)
 
 
 def _wait_for_new_mtime(services: Services, file: File) -> None:
-    """Let the second end that is the date of the file to be replaced.
+    """Wait until the second ends that is the modification date of the file to be replaced.
 
-    S3 dates an object by the start of its upload, in whole seconds. Two files of one name must not share a date, or
-    whoever resumes by it would mix them.
+    S3 dates an object by the start of its multipart upload, in whole seconds. If two files of a name had the same
+    date, a client that resumes a download by date would mix them.
     """
-    left = (file.last_modified_seconds + 1) * SECOND_MS - services.clock()
-    if left > 0:
-        services.sleep(min(left, SECOND_MS) / SECOND_MS)
+    remaining_ms = (file.last_modified_seconds + 1) * SECOND_MS - services.clock()
+    if remaining_ms > 0:
+        services.sleep(min(remaining_ms, SECOND_MS) / SECOND_MS)
 
 
 def _same_content(file: File, request: StartRequest) -> bool:
+    """Return whether size and every digest that both sides know are equal. At least one digest must be known."""
     pairs = ((file.crc32c, request.crc32c), (file.fingerprint, request.fingerprint))
-    known = [(have, want) for have, want in pairs if have is not None and want is not None]
-    return file.size == request.size and bool(known) and all(have == want for have, want in known)
+    known = [(ours, theirs) for ours, theirs in pairs if ours is not None and theirs is not None]
+    return file.size == request.size and bool(known) and all(ours == theirs for ours, theirs in known)
 
 
 def _resume_or_conflict(
     services: Services, current_upload: CurrentUpload, start_attempt: _StartAttempt, quota: Quota | None
 ) -> StartResult:
+    """Resume the upload in progress if it is of the same content; otherwise cancel it or reject the request."""
     request = start_attempt.request
     upload = services.upload_repository.get_upload(current_upload.upload_id)
     if upload is None or not upload.record.state.in_progress:
         raise ConcurrentUpdate
-    session = upload.record
+    record = upload.record
     if is_expired(services, upload):
         terminate(services, upload, UploadState.EXPIRED)
         raise ConcurrentUpdate
-    not_mine = request.restart and session.upload_id != start_attempt.created_upload_id
-    if not_mine and not start_attempt.has_cancelled and start_attempt.created_upload_id is None:
-        if session.state is UploadState.COMPLETING:
-            raise CompletionInProgress
-        if quota is not None:
-            check_quota(quota_without(quota, session), request.size)
-        terminate(services, upload, UploadState.CANCELLED)
-        start_attempt.has_cancelled = True
+    if start_attempt.may_cancel(record.upload_id):
+        _cancel_for_restart(services, upload, start_attempt, quota)
         raise ConcurrentUpdate
-    wanted = (request.size, request.crc32c, request.fingerprint)
-    if not_mine or (session.layout.size, session.crc32c, session.fingerprint) != wanted:
-        raise UploadInProgress(upload_id=session.upload_id, size=session.layout.size, expires_at=upload.expires_at)
+    is_same = (record.layout.size, record.crc32c, record.fingerprint) == (
+        request.size,
+        request.crc32c,
+        request.fingerprint,
+    )
+    if start_attempt.wants_other_than(record.upload_id) or not is_same:
+        raise UploadInProgress(upload_id=record.upload_id, size=record.layout.size, expires_at=upload.expires_at)
     upload = ensure_open(services, upload)
-    services.upload_id_cache.put(session.ns, session.name, session.upload_id)
+    services.upload_id_cache.put(record.ns, record.name, record.upload_id)
     return StartResult(upload=upload, parts=uploaded_parts(services, upload))
+
+
+def _cancel_for_restart(services: Services, upload: Upload, start_attempt: _StartAttempt, quota: Quota | None) -> None:
+    """Cancel the upload in progress, unless the new one would not fit into the quota afterwards."""
+    if upload.record.state is UploadState.COMPLETING:
+        raise CompletionInProgress
+    if quota is not None:
+        check_quota(quota_without(quota, upload.record), start_attempt.request.size)
+    terminate(services, upload, UploadState.CANCELLED)
+    start_attempt.has_cancelled = True
 
 
 def _create_upload(
     services: Services, ns: str, start_attempt: _StartAttempt, expected: CurrentUpload | None, quota: Quota | None
 ) -> StartResult:
-    request, grid = start_attempt.request, start_attempt.layout
+    """Create the upload and make it the name's current one. Raises `ConcurrentUpdate` if that is not `expected`."""
+    request = start_attempt.request
     if quota is not None:
         check_quota(quota, request.size)
-    now = services.clock()
-    session = UploadRecord(
+    upload = _new_upload(services, ns, start_attempt, is_counted=quota is not None and quota.tracks_usage)
+    record = upload.record
+    services.upload_repository.create_upload(
+        record, expected=expected, due_at=record.created_at + CREATING_TIMEOUT_MS, quota=quota
+    )
+    start_attempt.created_upload_id = record.upload_id
+    services.upload_id_cache.put(ns, request.name, record.upload_id)
+    return StartResult(upload=ensure_open(services, upload), created=True)
+
+
+def _new_upload(services: Services, ns: str, start_attempt: _StartAttempt, *, is_counted: bool) -> Upload:
+    request, layout, now = start_attempt.request, start_attempt.layout, services.clock()
+    record = UploadRecord(
         upload_id=services.new_id(),
         ns=ns,
         name=request.name,
-        layout=grid,
+        layout=layout,
         state=UploadState.CREATING,
         created_at=now,
         idle_timeout_ms=services.upload_idle_timeout_ms,
@@ -163,11 +208,8 @@ def _create_upload(
         fingerprint=request.fingerprint,
         replace_existing=request.replace_existing,
         event_pending=services.event_publisher is not None,
-        counted_in_quota=quota is not None and quota.tracks_usage,
+        counted_in_quota=is_counted,
         version=now,
     )
-    stripes = tuple(ProgressShard(index=index, open=True, last_activity_at=now) for index in range(grid.shard_count))
-    services.upload_repository.create_upload(session, expected=expected, due_at=now + CREATING_TIMEOUT_MS, quota=quota)
-    start_attempt.created_upload_id = session.upload_id
-    services.upload_id_cache.put(ns, request.name, session.upload_id)
-    return StartResult(upload=ensure_open(services, Upload(session, stripes)), created=True)
+    shards = (ProgressShard(index=index, open=True, last_activity_at=now) for index in range(layout.shard_count))
+    return Upload(record, tuple(shards))

@@ -1,4 +1,4 @@
-"""The end of an upload that did not become a file: cancelled or expired."""
+"""End an upload that does not become a file: cancelled or expired."""
 
 from __future__ import annotations
 
@@ -18,25 +18,31 @@ from ferry.uploads.received import list_parts
 logger = logging.getLogger(__name__)
 
 ENDED_RETENTION_MS = 7 * DAY_MS
-"""How long an ended upload is remembered, so that late requests are told what became of it."""
-
+"""How long the record of an ended upload is kept, so that late requests get the matching error."""
 
 DELETE_BUDGET_MS = 8 * SECOND_MS
-"""How long one request goes on deleting stages: a large upload has more than the time of a function allows."""
+"""How long one request deletes staged chunks. A large upload has more of them than a function can delete in time."""
 
 
 def ended_ttl_epoch_seconds(services: Services) -> int:
-    """When to forget what ends now, in epoch seconds, as DynamoDB's TTL wants it."""
+    """Return when DynamoDB may delete the record of an upload that ends now, in epoch seconds."""
     return (services.clock() + ENDED_RETENTION_MS) // SECOND_MS
 
 
 def terminate(
     services: Services, upload: Upload, state: UploadState, *, lease_id: str | None = None, purge_now: bool = True
 ) -> None:
-    """Record the end, then (if `thorough`) tell it and remove what S3 has: what is left the clean-up does.
+    """Record the end of an upload, then publish it and delete what S3 has. The clean-up does what remains.
+
+    Args:
+        services: the backends.
+        upload: the upload as read.
+        state: `CANCELLED` or `EXPIRED`.
+        lease_id: the caller's lease, if the upload is being completed.
+        purge_now: whether to publish and delete at once; False leaves both to the clean-up.
 
     Raises:
-        Moved: the upload is not (any more) what was seen.
+        ConcurrentUpdate: the upload is no longer as read.
     """
     now = services.clock()
     services.upload_repository.terminate(
@@ -47,54 +53,54 @@ def terminate(
     try:
         purge(services, replace(upload.record, state=state, ended_at=now), state)
     except BackendUnavailable:
-        logger.warning("upload %s ended, its remains are left to the clean-up", upload.record.upload_id)
+        logger.warning("upload %s: its storage is deleted by the clean-up", upload.record.upload_id)
 
 
 def purge(services: Services, record: UploadRecord, state: UploadState) -> int:
-    """Tell that an upload has ended as `state`, remove what S3 has of it, and return the bytes found.
+    """Publish the end of an upload, delete what S3 has of it, and return the bytes found.
 
-    Once nothing is left that is noted; until then the upload stays due, and the clean-up goes on, from the beginning.
+    The upload stays due until both have succeeded; the clean-up then repeats both.
     """
-    told = publish(services, pending_events(record))
-    removed = delete_storage(services, record, state)
-    if removed.done and told:
+    is_published = publish(services, pending_events(record))
+    deleted = delete_storage(services, record, state)
+    if deleted.done and is_published:
         with suppress(ConcurrentUpdate):
             services.cleanup_repository.mark_purged(
                 record.upload_id,
                 staged_chunks_due_at=services.clock() + HOUR_MS,
                 ttl_epoch_seconds=ended_ttl_epoch_seconds(services),
             )
-    return removed.deleted_bytes
+    return deleted.deleted_bytes
 
 
 def delete_storage(services: Services, record: UploadRecord, state: UploadState) -> DeleteResult:
-    """Remove what S3 has of a cancelled or expired upload; the bytes are those of its parts and stages.
+    """Delete what S3 has of a cancelled or expired upload. The result counts the bytes of parts and staged chunks.
 
-    The object goes whether noted or not: an attempt to complete whose lease had lapsed may have made it, and no
-    pointer can reach it any more. That of an expired one stays for a while first: a ledger that was set back to an
-    earlier time may have forgotten who points to it.
+    An attempt whose lease expired may have built the object without recording it. No name can point to that object any
+    more, so it is deleted whether recorded or not. The object of an expired upload is retained for a while first: if
+    the metadata store was restored to an earlier time, it may have lost the file that the object belongs to.
     """
-    aborted = _abort_multipart(services, record)
+    parts_bytes = _abort_multipart(services, record)
     staged = delete_staged_chunks(services, record.upload_id)
     if state is UploadState.CANCELLED:
         services.object_store.delete(record.object_key)
     elif services.orphan_retention_ms and services.object_store.head(record.object_key) is not None:
         with suppress(ConcurrentUpdate):
-            owner = (record.ns, record.name)
             services.cleanup_repository.schedule_object(
-                record.upload_id, owner, due_at=services.clock() + services.orphan_retention_ms
+                record.upload_id, (record.ns, record.name), due_at=services.clock() + services.orphan_retention_ms
             )
-    return DeleteResult(aborted + staged.deleted_bytes, staged.done)
+    return DeleteResult(parts_bytes + staged.deleted_bytes, staged.done)
 
 
 def delete_staged_chunks(services: Services, upload_id: str) -> DeleteResult:
-    """Delete an upload's stages, for as long as one request may take."""
+    """Delete the staged chunks of an upload, within the time budget of one request."""
     return services.object_store.delete_prefix(
         staged_chunk_prefix(upload_id), deadline=services.clock() + DELETE_BUDGET_MS
     )
 
 
 def _abort_multipart(services: Services, record: UploadRecord) -> int:
+    """Abort the multipart upload, and return the bytes of its parts."""
     if record.multipart_id is None:
         return 0
     try:
