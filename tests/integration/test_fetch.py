@@ -58,9 +58,9 @@ def answer_no_http(handler: http.server.BaseHTTPRequestHandler) -> None:
 @pytest.mark.parametrize(
     ("serve", "expected_error"),
     [
-        (answer_redirect, "answered 302"),
-        (lambda handler: send_response(handler, b"", 404), "answered 404"),
-        (lambda handler: send_response(handler, b"", 500), "answered 500"),
+        (answer_redirect, "status 302"),
+        (lambda handler: send_response(handler, b"", 404), "status 404"),
+        (lambda handler: send_response(handler, b"", 500), "status 500"),
         (answer_too_large, "more than"),
         (answer_endless, "more than"),
         (answer_many_headers, "HTTPException"),

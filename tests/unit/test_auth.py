@@ -12,7 +12,7 @@ import pytest
 from dev.fakes.auth_store import MemoryAuthStore, MemorySigner
 from dev.fakes.clock import SettableClock
 from ferry.auth.issuer import Issuer, Token, TokenRequest, issue
-from ferry.auth.key_cache import CACHE_TTL_MS, REFETCH_INTERVAL_MS, KeySetCache, jwks, load_or_publish, thumbprint
+from ferry.auth.key_cache import REFETCH_INTERVAL_MS, KeySetCache, jwks, load_or_publish, thumbprint
 from ferry.auth.oauth import InvalidClient, InvalidScope, InvalidTokenRequest, OAuthError, UnsupportedGrantType
 from ferry.auth.verifier import LEEWAY_SECONDS, InternalVerifier, Principal
 from ferry.errors import BackendUnavailable, InvalidToken
@@ -20,6 +20,7 @@ from ferry.model.auth import Client, KeySet, PublicKey
 from ferry.ports.errors import ConcurrentUpdate
 
 OLD_SECRET, NEW_SECRET = "old secret", "new secret"
+CACHE_TTL_MS = 45_000
 
 
 def secret_hash(secret: str) -> bytes:
@@ -35,7 +36,7 @@ class AuthHarness:
         self.signer = MemorySigner()
         self.issuer = Issuer(
             store=self.store,
-            key_set_cache=KeySetCache(self.store, self.clock),
+            key_set_cache=KeySetCache(self.store, self.clock, CACHE_TTL_MS),
             signer=self.signer,
             clock=self.clock,
             key_ref="key-1",
@@ -49,7 +50,7 @@ class AuthHarness:
         )
 
     def new_verifier(self) -> InternalVerifier:
-        return InternalVerifier(KeySetCache(self.store, self.clock), issuer="ferry", audience="ferry")
+        return InternalVerifier(KeySetCache(self.store, self.clock, CACHE_TTL_MS), issuer="ferry", audience="ferry")
 
     def token(self, scope: str = "", secret: str = OLD_SECRET) -> Token:
         return issue(self.issuer, TokenRequest("one", secret, "client_credentials", scope))
@@ -215,7 +216,7 @@ def test_key_set_is_cached(harness: AuthHarness) -> None:
 
 def test_clock_set_back_refreshes_key_set_cache(harness: AuthHarness) -> None:
     """What was read in the future is read again."""
-    keys = KeySetCache(harness.store, harness.clock)
+    keys = KeySetCache(harness.store, harness.clock, CACHE_TTL_MS)
     harness.token()
     keys.key_set()
     harness.store.key_set_reads = 0
@@ -233,7 +234,9 @@ def test_missing_key_set_is_not_cached(harness: AuthHarness) -> None:
 
 def test_concurrent_first_publishers_agree(harness: AuthHarness) -> None:
     """Who comes second takes what is there; if even that is gone, the request fails."""
-    first = load_or_publish(KeySetCache(harness.store, harness.clock), harness.store, harness.signer, "key-1")
+    first = load_or_publish(
+        KeySetCache(harness.store, harness.clock, CACHE_TTL_MS), harness.store, harness.signer, "key-1"
+    )
 
     class Late(MemoryAuthStore):
         found: KeySet | None = first
@@ -246,11 +249,11 @@ def test_concurrent_first_publishers_agree(harness: AuthHarness) -> None:
             raise ConcurrentUpdate
 
     late = Late()
-    assert load_or_publish(KeySetCache(late, harness.clock), late, harness.signer, "key-2") == first
+    assert load_or_publish(KeySetCache(late, harness.clock, CACHE_TTL_MS), late, harness.signer, "key-2") == first
     gone = Late()
     gone.found = None
     with pytest.raises(BackendUnavailable):
-        load_or_publish(KeySetCache(gone, harness.clock), gone, harness.signer, "key-2")
+        load_or_publish(KeySetCache(gone, harness.clock, CACHE_TTL_MS), gone, harness.signer, "key-2")
 
 
 def test_kid_is_rfc_7638_thumbprint() -> None:

@@ -36,7 +36,7 @@ def clock() -> SettableClock:
 @pytest.fixture
 def context(store: MemoryAuthStore, signer: MemorySigner, clock: SettableClock) -> AdminContext:
     """A context at which the first key was published."""
-    load_or_publish(KeySetCache(store, clock), store, signer, "key-1")
+    load_or_publish(KeySetCache(store, clock, cache_ttl_ms=45_000), store, signer, "key-1")
     return AdminContext(store, "arn:operator", clock)
 
 

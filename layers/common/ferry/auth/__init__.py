@@ -1,4 +1,4 @@
-"""Who may do what: tokens issued to clients, the published keys, and the check of a token.
+"""Authentication: issuing access tokens, publishing the signing keys, verifying tokens (docs/decisions/0006).
 
-Import the submodule that is needed: what checks tokens does not load what issues them.
+Import the submodule that is needed: the verifiers must not load the issuer, which costs cold start.
 """

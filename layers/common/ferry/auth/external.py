@@ -1,4 +1,4 @@
-"""Tokens of an issuer outside: its keys, kept within bounds, and what its claims mean here (docs/decisions/0006)."""
+"""Verify tokens of an external issuer against its published keys (docs/decisions/0006)."""
 
 from __future__ import annotations
 
@@ -16,24 +16,30 @@ from ferry.auth.jwks import parse_jwks
 from ferry.auth.verifier import SKIP_TIME_CHECKS, Principal, TokenVerifier, check_time_claims
 from ferry.errors import BackendUnavailable, InvalidToken
 from ferry.ports.types import Clock
+from ferry.rules.durations import HOUR_MS, MINUTE_MS, SECOND_MS
 from ferry.settings import ExternalIssuer
 
 logger = logging.getLogger(__name__)
 
-CACHE_TTL_MS = 300_000
-"""Milliseconds for which the keys are believed without asking again."""
-MAX_STALE_MS = 3_600_000
-"""Milliseconds for which they serve while the issuer cannot be reached."""
-REFETCH_INTERVAL_MS = 30_000
-"""Milliseconds between two questions, whatever tokens come in."""
-REFETCH_INTERVAL_WITHOUT_KEYS_MS = 5_000
-"""The same where there are no keys, and every token has to be turned away."""
+CACHE_TTL_MS = 5 * MINUTE_MS
+"""Age up to which the fetched keys are used without fetching them again."""
+MAX_STALE_MS = HOUR_MS
+"""Age up to which the fetched keys are used while the issuer is unreachable."""
+REFETCH_INTERVAL_MS = 30 * SECOND_MS
+"""Minimum time between two fetches: tokens with unknown key ids cannot cause more."""
+REFETCH_INTERVAL_WITHOUT_KEYS_MS = 5 * SECOND_MS
+"""The same while there are no usable keys, so that every token is rejected."""
 
 _NAMESPACE_PATTERN = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class ExternalKeys:
-    """The issuer's keys as one process knows them, by the wall clock. `fetch` raises `Exception`s of its own."""
+    """The issuer's keys, cached by one process.
+
+    Args:
+        fetch: returns the key set document. Any exception counts as a failed fetch.
+        clock: the wall clock, since a frozen and restored process must notice that time has passed.
+    """
 
     def __init__(self, fetch: Callable[[], bytes], clock: Clock) -> None:
         self.clock = clock
@@ -44,10 +50,10 @@ class ExternalKeys:
         self._last_error: Exception | None = None
 
     def get_key(self, kid: str) -> PyJWK | None:
-        """The key of that id, None if the issuer has none. At most one question to the issuer.
+        """Return the key of that id, or None if the issuer has none. Fetches the key set once at most.
 
         Raises:
-            BackendUnavailable: there are no keys to judge by.
+            BackendUnavailable: there are no keys, or they are older than `MAX_STALE_MS`.
         """
         now = self.clock()
         if not self._is_younger_than(CACHE_TTL_MS, now) or kid not in (self._keys or {}):
@@ -60,21 +66,23 @@ class ExternalKeys:
         return self._keys is not None and 0 <= now - self._fetched_at < max_age_ms
 
     def _refresh(self, now: int) -> None:
-        pause = REFETCH_INTERVAL_MS if self._is_younger_than(MAX_STALE_MS, now) else REFETCH_INTERVAL_WITHOUT_KEYS_MS
-        if self._attempted_at is not None and 0 <= now - self._attempted_at < pause:
+        """Fetch the keys unless a fetch was just attempted. On failure the previous keys stay."""
+        has_keys = self._is_younger_than(MAX_STALE_MS, now)
+        interval = REFETCH_INTERVAL_MS if has_keys else REFETCH_INTERVAL_WITHOUT_KEYS_MS
+        if self._attempted_at is not None and 0 <= now - self._attempted_at < interval:
             return
         self._attempted_at = now
         try:
             self._keys = parse_jwks(self._fetch())
             self._fetched_at = now
             self._last_error = None
-        except Exception as error:  # noqa: BLE001 - whatever it is, the keys of before go on, or nobody is let in
+        except Exception as error:  # noqa: BLE001 - every failure is treated alike: the previous keys stay in use
             self._last_error = error
-            logger.warning("the outside issuer's keys could not be read: %s", type(error).__qualname__)
+            logger.warning("the external issuer's keys could not be fetched: %s", type(error).__qualname__)
 
 
 class ExternalVerifier:
-    """Checks the tokens of one issuer outside."""
+    """Verifies the tokens of one external issuer."""
 
     def __init__(self, keys: ExternalKeys, external_issuer: ExternalIssuer) -> None:
         self._keys = keys
@@ -82,38 +90,38 @@ class ExternalVerifier:
         self._jwt = PyJWT(options={**SKIP_TIME_CHECKS, "require": ["iss", "sub", "exp", "iat"], "verify_aud": False})
 
     def verify(self, token: str) -> Principal:
-        """Who it was issued to, in the terms that the settings give its claims.
+        """Return the client that the token was issued to. The settings say which claims hold what.
 
         Raises:
-            InvalidToken: whatever is wrong with it; the reason is not told.
-            BackendUnavailable: the issuer's keys are not to be had.
+            InvalidToken: the token is not valid. The reason is withheld.
+            BackendUnavailable: the issuer's keys are not available.
         """
-        trust = self._external_issuer
+        external_issuer = self._external_issuer
         try:
             kid = get_unverified_header(token).get("kid")
             key = self._keys.get_key(kid) if isinstance(kid, str) else None
             if key is None:
                 raise InvalidToken
-            claims = self._jwt.decode(token, key, algorithms=[key.algorithm_name], issuer=trust.url)
+            claims = self._jwt.decode(token, key, algorithms=[key.algorithm_name], issuer=external_issuer.url)
         except (PyJWTError, ValueError) as error:
             raise InvalidToken from error
-        check_time_claims(claims, self._keys.clock() // 1000)
-        if not trust.audiences.intersection(_to_string_list(claims.get(trust.audience_claim))):
+        check_time_claims(claims, self._keys.clock() // SECOND_MS)
+        if not external_issuer.audiences.intersection(_to_string_list(claims.get(external_issuer.audience_claim))):
             raise InvalidToken
-        ns, subject = claims.get(trust.namespace_claim), claims["sub"]
+        ns, subject = claims.get(external_issuer.namespace_claim), claims["sub"]
         if not isinstance(ns, str) or not _NAMESPACE_PATTERN.fullmatch(ns) or not isinstance(subject, str):
             raise InvalidToken
-        return Principal(client_id=subject, ns=ns, scopes=self._scopes(claims), issuer=trust.url)
+        return Principal(client_id=subject, ns=ns, scopes=self._scopes(claims), issuer=external_issuer.url)
 
     def _scopes(self, claims: Mapping[str, Any]) -> frozenset[str]:
         prefix = self._external_issuer.scope_prefix
-        given = claims.get(self._external_issuer.scope_claim)
-        words = given.split() if isinstance(given, str) else _to_string_list(given)
-        return frozenset(word.removeprefix(prefix) for word in words if word.startswith(prefix))
+        claim = claims.get(self._external_issuer.scope_claim)
+        scopes = claim.split() if isinstance(claim, str) else _to_string_list(claim)
+        return frozenset(scope.removeprefix(prefix) for scope in scopes if scope.startswith(prefix))
 
 
 class IssuerDispatchVerifier:
-    """Ferry's own tokens and those of the issuer outside: each is checked by whom it says it is from."""
+    """Verifies Ferry's own tokens and those of an external issuer, each by the verifier of its `iss` claim."""
 
     def __init__(self, internal: TokenVerifier, external: TokenVerifier, external_issuer_url: str) -> None:
         self._internal = internal
@@ -122,17 +130,17 @@ class IssuerDispatchVerifier:
         self._jwt = PyJWT()
 
     def verify(self, token: str) -> Principal:
-        """Raises `InvalidToken`, `BackendUnavailable`."""
+        """Return the client that the token was issued to. Raises `InvalidToken`, `BackendUnavailable`."""
         try:
-            # Only chooses who checks: that one then demands it.
-            claimed = self._jwt.decode(token, options={"verify_signature": False}).get("iss")
+            # Unverified, it only selects the verifier, which then requires the same issuer.
+            issuer = self._jwt.decode(token, options={"verify_signature": False}).get("iss")
         except (PyJWTError, ValueError) as error:
             raise InvalidToken from error
-        return (self._external if claimed == self._external_issuer_url else self._internal).verify(token)
+        return (self._external if issuer == self._external_issuer_url else self._internal).verify(token)
 
 
-def _to_string_list(value: object) -> list[str]:
-    """A claim that is a text or a list of them, as a list; anything else is none."""
-    if isinstance(value, str):
-        return [value]
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+def _to_string_list(claim: object) -> list[str]:
+    """Return the strings of a claim that is a string or a list; of any other value none."""
+    if isinstance(claim, str):
+        return [claim]
+    return [each for each in claim if isinstance(each, str)] if isinstance(claim, list) else []

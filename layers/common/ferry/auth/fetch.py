@@ -1,4 +1,4 @@
-"""A small document from the web, bounded in time and size: the only thing that Ferry asks of anybody but AWS."""
+"""Fetch a small document over HTTPS, bounded in time and size. An external issuer's key set is the only one."""
 
 from __future__ import annotations
 
@@ -14,22 +14,28 @@ LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
 class FetchError(Exception):
-    """There is no such document to be had now. Says what happened, and nothing that the other side has said."""
+    """The document could not be fetched. The message holds nothing that the server sent."""
 
 
 def check_url(url: str, *, allow_http_on_loopback: bool) -> None:
-    """Raises `ValueError`: not https, or not a plain address. Only this machine may be asked over http, if at all."""
+    """Raise `ValueError` unless the URL is https, without credentials and fragment.
+
+    Args:
+        url: the URL to check.
+        allow_http_on_loopback: also accept http to this machine, which emulators use.
+    """
     parts = urlsplit(url)
-    plain = parts.scheme == "http" and allow_http_on_loopback and parts.hostname in LOOPBACK_HOSTS
-    if not (parts.scheme == "https" or plain) or not parts.hostname or "@" in parts.netloc or parts.fragment:
-        raise ValueError(f"{url} cannot be asked for a document: it must be https://host/path")
+    is_local = parts.scheme == "http" and allow_http_on_loopback and parts.hostname in LOOPBACK_HOSTS
+    if not (parts.scheme == "https" or is_local) or not parts.hostname or "@" in parts.netloc or parts.fragment:
+        raise ValueError(f"{url} is not a URL of the form https://host/path")
 
 
 def fetch(url: str, *, timeout_seconds: float, max_bytes: int) -> bytes:
-    """The body of a 200 answer of at most `most` bytes. A redirect is not followed.
+    """Return the body of a 200 response. Redirects are not followed.
 
     Raises:
-        NotFetched: within `seconds` in all, however slowly the other side, or the name server, goes on talking.
+        FetchError: another status, more than `max_bytes`, no complete response within `timeout_seconds` (name
+            resolution included), or the connection failed.
     """
     parts = urlsplit(url)
     assert parts.hostname is not None
@@ -41,21 +47,23 @@ def fetch(url: str, *, timeout_seconds: float, max_bytes: int) -> bytes:
         else http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_seconds)
     )
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    question = _FetchThread(connection, target, max_bytes)
-    question.start()
+    thread = _FetchThread(connection, target, max_bytes)
+    thread.start()
     try:
-        got = question.result.get(timeout=timeout_seconds)
+        result = thread.result.get(timeout=timeout_seconds)
     except queue.Empty:
-        question.abort()
-        raise FetchError(f"no whole answer within {timeout_seconds:g} s") from None
-    if isinstance(got, FetchError):
-        raise got
-    return got
+        thread.abort()
+        raise FetchError(f"no complete response within {timeout_seconds:g} s") from None
+    if isinstance(result, FetchError):
+        raise result
+    return result
 
 
 class _FetchThread(threading.Thread):
-    """Asks, and puts what came of it into `outcome`. A socket's time-out is one for each of its bytes: only somebody
-    else, who looks at the clock, can end the whole.
+    """Sends the request and puts the body or the error into `result`.
+
+    A socket's timeout applies to each read, so a slow server could hold the request open forever. The caller waits for
+    `result` with a timeout of its own, then aborts.
     """
 
     def __init__(self, connection: http.client.HTTPConnection, target: str, max_bytes: int) -> None:
@@ -67,7 +75,7 @@ class _FetchThread(threading.Thread):
         self._socket: socket.socket | None = None
 
     def abort(self) -> None:
-        """End it, whatever it waits for."""
+        """Shut the socket down, which ends a read that waits."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -75,7 +83,7 @@ class _FetchThread(threading.Thread):
     def run(self) -> None:
         try:
             self._connection.connect()
-            # An answer without a length takes it from the connection.
+            # http.client takes the socket out of the connection for a response without a length; `abort` needs it.
             self._socket = self._connection.sock
             self.result.put(self._read_body())
         except FetchError as error:
@@ -86,11 +94,11 @@ class _FetchThread(threading.Thread):
             self._connection.close()
 
     def _read_body(self) -> bytes:
-        asked = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "ferry"}
-        self._connection.request("GET", self._target, headers=asked)
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "ferry"}
+        self._connection.request("GET", self._target, headers=headers)
         with self._connection.getresponse() as response:
             if response.status != 200:
-                raise FetchError(f"answered {response.status}")
+                raise FetchError(f"status {response.status} instead of 200")
             body = response.read(self._max_bytes + 1)
         if len(body) > self._max_bytes:
             raise FetchError(f"more than {self._max_bytes} bytes")

@@ -1,4 +1,4 @@
-"""Issuing access tokens for client credentials (RFC 6749 section 4.4)."""
+"""Issue access tokens for client credentials (RFC 6749 section 4.4)."""
 
 from __future__ import annotations
 
@@ -21,69 +21,87 @@ from ferry.ports.auth import AuthStore, Signer
 from ferry.ports.types import Clock
 
 MAX_CLIENT_ID_BYTES = 256
+"""UTF-8 bytes of a client id at most; longer ones are rejected without a read."""
 _SCOPE_PATTERN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 section 3.3
 _DUMMY_HASH = bytes(32)
+"""Compared in place of a secret that the client does not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """What a client sent; empty where it sent nothing, which is the same as an empty value (RFC 6749 section 3.2)."""
+    """A token request. An empty field was empty or missing, which mean the same (RFC 6749 section 3.2)."""
 
     client_id: str
+    """From HTTP Basic or the body."""
     client_secret: str
+    """From HTTP Basic or the body."""
     grant_type: str
+    """Must be `client_credentials`."""
     scope: str
+    """Requested scopes, space-separated; empty for all that the client has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`expires_in` is seconds; `scope` is space-separated; `token_id` is its `jti`, whom it is for `client_id` and
-    `ns`.
-    """
+    """An issued token."""
 
     access_token: str
+    """The signed JWT."""
     expires_in: int
+    """Lifetime in seconds."""
     scope: str
+    """Granted scopes, space-separated."""
     token_id: str
+    """Its `jti` claim, for the audit event."""
     client_id: str
+    """Its `sub` claim."""
     ns: str
+    """Its `ns` claim."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """What issuing needs. `key_ref` is the key that is published when none is; `lifetime` is seconds. `issues` is false
-    where tokens come from an issuer outside alone.
-    """
+    """What issuing tokens needs. `ferry.wiring` sets it from the settings."""
 
     store: AuthStore
+    """Clients and published keys."""
     key_set_cache: KeySetCache
+    """The published keys, cached."""
     signer: Signer
+    """The private keys."""
     clock: Clock
+    """The wall clock."""
     key_ref: str
+    """Private key whose public half is published when no key is yet."""
     issuer: str
+    """`iss` of the tokens."""
     audience: str
+    """`aud` of the tokens."""
     token_ttl_seconds: int
+    """Lifetime of the tokens."""
     new_id: Callable[[], str] = secrets.token_hex
+    """Returns a new `jti`."""
     enabled: bool = True
+    """False where only an external issuer issues tokens."""
 
 
 def issue(issuer: Issuer, request: TokenRequest) -> Token:
-    """Authenticate the client and sign a token for it.
+    """Authenticate the client, sign a token for it and return the token.
 
     Raises:
-        InvalidTokenRequest, InvalidClient, UnsupportedGrantType, InvalidScope: in this order.
-        BackendUnavailable: the clients, the keys or the signer could not be reached.
+        InvalidTokenRequest, InvalidClient, UnsupportedGrantType, InvalidScope: checked in this order.
+        BackendUnavailable: the store or the signer failed.
     """
     if not issuer.enabled:
-        raise UnsupportedGrantType("tokens come from another issuer here")
+        raise UnsupportedGrantType("this service issues no tokens; get one from its external issuer")
     if not request.grant_type:
-        raise InvalidTokenRequest("grant_type is missing")
+        raise InvalidTokenRequest("grant_type is missing; send grant_type=client_credentials")
     client = _authenticate(issuer.store, request.client_id, request.client_secret)
     if request.grant_type != "client_credentials":
         raise UnsupportedGrantType(**_audit_fields(client))
     scope = _resolve_scope(client, request.scope)
-    keyring = public_key_set(issuer)
-    key = next(key for key in keyring.keys if key.kid == keyring.signing_kid)
+    key_set = public_key_set(issuer)
+    key = next(key for key in key_set.keys if key.kid == key_set.signing_kid)
     now, token_id = issuer.clock() // 1000, issuer.new_id()
     claims = {
         "iss": issuer.issuer,
@@ -101,31 +119,32 @@ def issue(issuer: Issuer, request: TokenRequest) -> Token:
 
 
 def public_key_set(issuer: Issuer) -> KeySet:
-    """The keys that its tokens are checked with; none where tokens come from outside alone. Raises as `published`."""
+    """Return the published keys, an empty key set if `enabled` is false. Raises `BackendUnavailable`."""
     if not issuer.enabled:
         return KeySet(signing_kid="", keys=())
     return load_or_publish(issuer.key_set_cache, issuer.store, issuer.signer, issuer.key_ref)
 
 
 def _authenticate(store: AuthStore, client_id: str, secret: str) -> Client:
-    """The client, if the secret is one of its own.
+    """Return the client if the secret is one of its secrets. Raises `InvalidClient`, `BackendUnavailable`.
 
-    Unknown, disabled and wrong take the same way: one read, one hash, two comparisons or more, none of them cut short.
-    Only a request without credentials, or with an id that no client can have, is refused without a look.
+    Unknown client, disabled client and wrong secret take the same steps, so that timing reveals nothing: one read, one
+    hash, at least two complete comparisons. Only a request without credentials, or with an impossible client id, is
+    rejected before the read.
     """
     if not client_id or not secret or len(client_id.encode("utf-8", "replace")) > MAX_CLIENT_ID_BYTES:
         raise InvalidClient(reason="no_credentials")
     client = store.get_client(client_id)
     digest = hashlib.sha256(secret.encode("utf-8", "replace")).digest()
     hashes = client.secret_hashes if client is not None else ()
-    known = 0
+    matches = 0
     for candidate in hashes:
-        known |= hmac.compare_digest(digest, candidate)
+        matches |= hmac.compare_digest(digest, candidate)
     for _ in range(len(hashes), 2):
         hmac.compare_digest(digest, _DUMMY_HASH)
     if client is None:
         raise InvalidClient(reason="unknown_client")
-    if client.disabled or not known:
+    if client.disabled or not matches:
         raise InvalidClient(reason="disabled" if client.disabled else "wrong_secret", **_audit_fields(client))
     return client
 
@@ -135,6 +154,7 @@ def _audit_fields(client: Client) -> dict[str, str]:
 
 
 def _resolve_scope(client: Client, requested: str) -> str:
+    """Return the scopes to grant, sorted and space-separated. Raises `InvalidScope`."""
     if not requested:
         return " ".join(sorted(client.scopes))
     if not _SCOPE_PATTERN.fullmatch(requested) or not client.scopes.issuperset(requested.split(" ")):
@@ -143,7 +163,7 @@ def _resolve_scope(client: Client, requested: str) -> str:
 
 
 class _RemoteSigningAlgorithm(Algorithm):
-    """ES256 whose private half is at the signer: here a "key" is only its reference. It cannot verify."""
+    """ES256 for PyJWS with the private key at the signer: the "key" is its reference. It cannot verify."""
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer

@@ -1,4 +1,4 @@
-"""Somebody else's key set (RFC 7517), read as if an enemy had written it."""
+"""Parse an untrusted third-party JSON Web Key Set (RFC 7517)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from jwt.api_jwk import PyJWK
 from jwt.exceptions import PyJWTError
 
 MAX_KEYS = 100
+"""Keys in one key set at most; more are no key set."""
 RSA_KEY_BITS = range(2048, 4096 + 1)
+"""Sizes of RSA keys that are accepted, in bits."""
 _RSA_MEMBERS, _EC_MEMBERS = ("kty", "n", "e"), ("kty", "crv", "x", "y")
 _MAX_MEMBER_LENGTH = 1_000
-"""Characters of a member; 4,096 bits are 683."""
+"""Characters of one member at most; the modulus of a 4,096-bit key has 683."""
 _MAX_RSA_EXPONENT = 2**32
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 def parse_jwks(document: bytes) -> dict[str, PyJWK]:
-    """The keys that tokens may be checked with, by `kid`, each bound to the one algorithm that its type stands for.
+    """Return the usable keys by `kid`, each bound to the one algorithm of its type: RS256 or ES256.
 
-    What cannot be used is passed over: other types and curves, short and monstrous keys, keys with private members,
-    keys for something else. A `kid` that stands for two different keys stands for none.
+    Skips keys of other types, curves and sizes, keys with private members, and keys for another use. Skips a `kid`
+    that two different keys share.
 
     Raises:
-        ValueError: this is no key set.
+        ValueError: the document is not a key set.
     """
     try:
         loaded = json.loads(document)
@@ -33,7 +35,7 @@ def parse_jwks(document: bytes) -> dict[str, PyJWK]:
         raise ValueError("nested too deeply") from None
     entries = loaded.get("keys") if isinstance(loaded, dict) else None
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
-        raise ValueError("no key set, or more keys than a key set has")
+        raise ValueError(f"not a key set of at most {MAX_KEYS} keys")
     published: dict[str, list[Mapping[str, str]]] = {}
     for entry in entries:
         public = _public_members(entry)
@@ -45,7 +47,7 @@ def parse_jwks(document: bytes) -> dict[str, PyJWK]:
 
 
 def _public_members(entry: Any) -> dict[str, str] | None:
-    """The members that make up a public signing key of a type we know, or None."""
+    """Return the members that make up a public signing key of a supported type, or None."""
     if not isinstance(entry, dict) or entry.keys() & _PRIVATE_MEMBERS:
         return None
     members = {"RSA": _RSA_MEMBERS, "EC": _EC_MEMBERS}.get(str(entry.get("kty")))
@@ -67,6 +69,7 @@ def _algorithm_for(key_type: str) -> str:
 
 
 def _to_pyjwk(public: Mapping[str, str]) -> PyJWK | None:
+    """Return the key, or None if its curve, size or numbers are not supported."""
     if public.get("crv", "P-256") != "P-256":
         return None
     try:

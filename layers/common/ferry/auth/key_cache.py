@@ -1,4 +1,4 @@
-"""The published keys: read through a short cache, and published by whoever signs first."""
+"""The published keys: read through a cache; the first token request publishes the first key."""
 
 from __future__ import annotations
 
@@ -13,22 +13,26 @@ from ferry.model.auth import KeySet, PublicKey
 from ferry.ports.auth import AuthStore, Signer
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.types import Clock
+from ferry.rules.durations import SECOND_MS
 
-CACHE_TTL_MS = 45_000
-REFETCH_INTERVAL_MS = 5_000
+REFETCH_INTERVAL_MS = 5 * SECOND_MS
+"""Age from which an unknown key id makes the cache read the key set again."""
 MAX_TOKEN_TTL_SECONDS = 43_200
-"""Seconds a token lives at most: the greatest value of the template's `TokenTtlSeconds`."""
+"""Maximum lifetime of an access token: the maximum of the template's `TokenTtlSeconds`."""
 
 
 class KeySetCache:
-    """The keyring as one process sees it: at most `fresh` ms old by the wall clock. So is what it knows of clients that
-    were disabled.
+    """The key set as one process has read it, with the revocations in it.
 
-    The wall clock, because a frozen and restored process must notice that time has passed. Not safe for threads; a
-    function handles one request at a time.
+    Not thread-safe: a function handles one request at a time.
+
+    Args:
+        store: where the key set is.
+        clock: the wall clock, since a frozen and restored process must notice that time has passed.
+        cache_ttl_ms: age up to which the key set is used without reading it again.
     """
 
-    def __init__(self, store: AuthStore, clock: Clock, cache_ttl_ms: int = CACHE_TTL_MS) -> None:
+    def __init__(self, store: AuthStore, clock: Clock, cache_ttl_ms: int) -> None:
         self.clock = clock
         self._store = store
         self._cache_ttl_ms = cache_ttl_ms
@@ -36,26 +40,29 @@ class KeySetCache:
         self._read_at = 0
 
     def key_set(self) -> KeySet | None:
-        """The keyring, or None while no key was ever published (that is never cached). At most one read.
+        """Return the key set, or None while no key has been published, which is never cached. One read at most.
 
         Raises:
-            BackendUnavailable: it had to be read and could not.
+            BackendUnavailable: the read failed.
         """
         return self._read_if_older(self._cache_ttl_ms)
 
     def get_key(self, kid: str) -> PublicKey | None:
-        """The key of that id. One that is not known makes the keyring be read again, at most every `RETRY` ms."""
-        for max_age in (self._cache_ttl_ms, min(REFETCH_INTERVAL_MS, self._cache_ttl_ms)):
-            keyring = self._read_if_older(max_age)
-            for key in keyring.keys if keyring else ():
+        """Return the key of that id, or None.
+
+        An unknown id makes the cache read the key set again, every `REFETCH_INTERVAL_MS` at most.
+        """
+        for max_age_ms in (self._cache_ttl_ms, min(REFETCH_INTERVAL_MS, self._cache_ttl_ms)):
+            key_set = self._read_if_older(max_age_ms)
+            for key in key_set.keys if key_set else ():
                 if key.kid == kid:
                     return key
         return None
 
     def revoked_before(self, client_id: str) -> int:
-        """Tokens issued to the client before this time (epoch seconds) are refused; 0 when none are."""
-        keyring = self.key_set()
-        return keyring.revoked_before_seconds.get(client_id, 0) if keyring else 0
+        """Return the time (epoch seconds) before which the client's tokens were revoked; 0 if none were."""
+        key_set = self.key_set()
+        return key_set.revoked_before_seconds.get(client_id, 0) if key_set else 0
 
     def _read_if_older(self, max_age_ms: int) -> KeySet | None:
         now = self.clock()
@@ -66,35 +73,35 @@ class KeySetCache:
 
 
 def load_or_publish(cache: KeySetCache, store: AuthStore, signer: Signer, key_ref: str) -> KeySet:
-    """The keyring; the first caller ever publishes one with the public half of `key_ref` as its only key.
+    """Return the key set. If there is none, publish one with the public half of `key_ref` as its only key.
 
     Raises:
         BackendUnavailable: the store or the signer failed.
     """
-    keyring = cache.key_set()
-    if keyring is not None:
-        return keyring
+    key_set = cache.key_set()
+    if key_set is not None:
+        return key_set
     jwk = dict(signer.public_jwk(key_ref))
     kid = thumbprint(jwk)
     first = KeySet(signing_kid=kid, keys=(PublicKey(kid=kid, jwk=jwk, key_ref=key_ref),))
     try:
         store.put_key_set(first, expected=None)
     except ConcurrentUpdate:
-        # Another copy of the function was first; what it published is there to be read.
-        keyring = cache.key_set()
-        if keyring is None:
+        # Another instance published first; read what it published.
+        key_set = cache.key_set()
+        if key_set is None:
             raise BackendUnavailable from None
-        return keyring
+        return key_set
     return first
 
 
 def thumbprint(jwk: Mapping[str, str]) -> str:
-    """The key's id: its SHA-256 thumbprint (RFC 7638), base64url."""
+    """Return the key's id: its SHA-256 thumbprint (RFC 7638), base64url."""
     members = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
     canonical = json.dumps(members, separators=(",", ":"), sort_keys=True)
     return base64url_encode(hashlib.sha256(canonical.encode()).digest()).decode()
 
 
 def jwks(key_set: KeySet) -> dict[str, list[dict[str, str]]]:
-    """The JSON Web Key Set that others verify with (RFC 7517 section 5)."""
+    """Return the JSON Web Key Set for other services to verify tokens with (RFC 7517 section 5)."""
     return {"keys": [{**key.jwk, "kid": key.kid, "use": "sig", "alg": "ES256"} for key in key_set.keys]}

@@ -1,4 +1,4 @@
-"""Checking access tokens: JWTs signed ES256 (RFC 7519, RFC 8725)."""
+"""Verify access tokens that Ferry issued: JWTs signed with ES256 (RFC 7519, RFC 8725)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from ferry.errors import InvalidToken
 from ferry.model.auth import PublicKey
 
 LEEWAY_SECONDS = 30
+"""Difference that the issuer's clock and this one may have."""
 SKIP_TIME_CHECKS: Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
-"""Options for PyJWT, which would ask its own clock: `check_times` asks ours."""
+"""Options for PyJWT, which reads the system clock; `check_time_claims` uses the injected one."""
 _CLAIM_TYPES = {"sub": str, "jti": str, "scope": str, "ns": str, "iat": int, "nbf": int, "exp": int}
 
 
 def check_time_claims(claims: Mapping[str, Any], now_seconds: int) -> None:
-    """Whether `exp`, and `nbf` and `iat` where they are, allow a token at `now` (epoch seconds), give or take `LEEWAY`.
+    """Check `exp`, and `nbf` and `iat` if present, with `LEEWAY_SECONDS` of tolerance.
 
     Raises:
-        InvalidToken: they do not, or are no integers.
+        InvalidToken: the token has expired, is not valid yet, or one of the claims is not an integer.
     """
     expires, earliest = claims["exp"], (claims.get("nbf", 0), claims.get("iat", 0))
     if any(type(time) is not int for time in (expires, *earliest)):
@@ -37,24 +38,28 @@ def check_time_claims(claims: Mapping[str, Any], now_seconds: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a request is from, and what it may do. Everything it can see is in `ns`. `issuer` is empty for Ferry."""
+    """The client that sends a request."""
 
     client_id: str
+    """The token's `sub`."""
     ns: str
+    """The namespace. The client sees nothing outside it."""
     scopes: frozenset[str]
+    """What it may do: `files:read`, `files:write`, `files:admin`; others are ignored."""
     issuer: str = ""
+    """URL of the external issuer; empty for Ferry's own tokens."""
 
 
 class TokenVerifier(Protocol):
-    """What tells whom a token was issued to."""
+    """Verifies access tokens."""
 
     def verify(self, token: str) -> Principal:
-        """Raises `InvalidToken`, `BackendUnavailable`."""
+        """Return the client that the token was issued to. Raises `InvalidToken`, `BackendUnavailable`."""
         ...
 
 
 class InternalVerifier:
-    """Checks tokens that Ferry issued against the published keys; a key, once parsed, is kept."""
+    """Verifies tokens that Ferry issued against the published keys. Parsed keys are cached."""
 
     def __init__(self, key_set_cache: KeySetCache, *, issuer: str, audience: str) -> None:
         self._key_set_cache = key_set_cache
@@ -64,10 +69,10 @@ class InternalVerifier:
         self._parsed_keys: dict[str, tuple[PublicKey, PyJWK]] = {}
 
     def verify(self, token: str) -> Principal:
-        """Who the token was issued to. Clocks may differ by `LEEWAY` seconds.
+        """Return the client that the token was issued to.
 
         Raises:
-            InvalidToken: whatever is wrong with it; the reason is not told.
+            InvalidToken: the token is not valid, or was revoked. The reason is withheld.
             BackendUnavailable: the published keys could not be read.
         """
         try:
@@ -84,8 +89,8 @@ class InternalVerifier:
             )
         except (PyJWTError, ValueError) as error:
             raise InvalidToken from error
-        for name, kind in _CLAIM_TYPES.items():
-            if type(claims[name]) is not kind:
+        for name, claim_type in _CLAIM_TYPES.items():
+            if type(claims[name]) is not claim_type:
                 raise InvalidToken
         check_time_claims(claims, self._key_set_cache.clock() // 1000)
         if claims["iat"] < self._key_set_cache.revoked_before(claims["sub"]):
@@ -93,9 +98,9 @@ class InternalVerifier:
         return Principal(client_id=claims["sub"], ns=claims["ns"], scopes=frozenset(claims["scope"].split(" ")))
 
     def _to_pyjwk(self, key: PublicKey) -> PyJWK:
-        seen = self._parsed_keys.get(key.kid)
-        if seen is None or seen[0] != key:
-            # Bound to ES256 here, so that no header of a token chooses how it is verified (RFC 8725 section 3.1).
-            seen = (key, PyJWK(dict(key.jwk), algorithm="ES256"))
-            self._parsed_keys[key.kid] = seen
-        return seen[1]
+        cached = self._parsed_keys.get(key.kid)
+        if cached is None or cached[0] != key:
+            # Bound to ES256, so that a token's header cannot choose the algorithm (RFC 8725 section 3.1).
+            cached = (key, PyJWK(dict(key.jwk), algorithm="ES256"))
+            self._parsed_keys[key.kid] = cached
+        return cached[1]
