@@ -13,5 +13,5 @@ _BLOCK = re.compile(r"<!-- run: (?P<title>.+?) -->\n```\w+\n(?P<code>.+?)```", r
 @cache
 def runnable_blocks() -> dict[str, str]:
     """Each block that is marked to be run, by its title."""
-    text = (ROOT / "docs" / "downloads.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "download-guide.md").read_text(encoding="utf-8")
     return {block["title"]: block["code"] for block in _BLOCK.finditer(text)}

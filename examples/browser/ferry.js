@@ -1,0 +1,200 @@
+// Ferry in a browser: an ES module without dependencies. Needs a page of one of the stack's CorsOrigins.
+//
+//   import { connect, upload } from "./ferry.js";
+//   const ferry = connect("https://…", token);
+//   const file = await upload(ferry, input.files[0], (received, size) => …);
+
+// [connect]
+/** An error response, with the `code` and the other members of its problem document. */
+export class FerryError extends Error {
+  constructor(status, problem) {
+    super(`${status} ${problem.code}: ${problem.detail}`);
+    Object.assign(this, problem);
+  }
+}
+
+/** Return a function that sends a request with the token. It repeats what may succeed later. */
+export function connect(url, token) {
+  return async (method, path, { query = {}, json, body, headers = {} } = {}) => {
+    const target = `${url}${path}?${new URLSearchParams(query)}`;
+    const type = json ? { "Content-Type": "application/json" } : {};
+    for (let attempt = 1; ; attempt++) {
+      const response = await fetch(target, {
+        method,
+        body: json ? JSON.stringify(json) : body,
+        headers: { Authorization: `Bearer ${token}`, ...type, ...headers },
+        cache: "no-store",
+      }).catch((error) => (attempt < 8 ? null : Promise.reject(error)));
+      if (response?.ok || response?.status === 304) return response;
+      const temporary = !response || response.status === 429 || response.status >= 500;
+      if (!temporary || attempt >= 8) throw new FerryError(response.status, await response.json());
+      await pause(Number(response?.headers.get("Retry-After")) || 2 ** attempt / 4);
+    }
+  };
+}
+
+const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+const named = (name) => encodeURIComponent(name);
+const read = async (response) => (await response).json();
+// [/connect]
+
+// [token]
+/** Return an access token. A public page gets it from its own server instead, which keeps the client's secret. */
+export async function getToken(url, clientId, clientSecret) {
+  const response = await fetch(`${url}/auth/token`, {
+    method: "POST",
+    headers: { Authorization: `Basic ${btoa(`${clientId}:${clientSecret}`)}` },
+    body: new URLSearchParams({ grant_type: "client_credentials" }),
+  });
+  if (!response.ok) throw new Error(`no token: status ${response.status}`);
+  return (await response.json()).access_token;
+}
+// [/token]
+
+// [discover]
+/** Return health, API description and public keys. None of them needs a token. */
+export async function discover(url) {
+  const paths = ["/health", "/openapi.json", "/.well-known/jwks.json"];
+  return Promise.all(paths.map((path) => read(fetch(url + path))));
+}
+// [/discover]
+
+// [upload]
+/** Upload a File in chunks through the API, or resume its upload. Return the finished file. */
+export async function upload(ferry, file, onProgress = () => {}) {
+  const fingerprint = `${file.size}-${file.lastModified}`;
+  const start = { filename: file.name, size: file.size, fingerprint };
+  const plan = await read(ferry("POST", "/upload/start", { json: start }));
+  if (plan.state === "complete") return plan;
+  const isReceived = (index) => plan.received.chunks.some(([first, last]) => first <= index && index <= last);
+  for (let index = 1; index <= plan.chunk_count; index++) {
+    if (isReceived(index)) continue;
+    const offset = (index - 1) * plan.chunk_size;
+    const query = { filename: plan.filename, chunk_index: index, upload_id: plan.upload_id };
+    const body = file.slice(offset, offset + plan.chunk_size, "application/octet-stream");
+    const progress = await read(ferry("POST", "/upload/chunk", { query, body }));
+    onProgress(progress.received_bytes, progress.size);
+  }
+  return complete(ferry, plan);
+}
+
+/** Return the finished file. 202 means that S3 is still assembling it: repeat the request. */
+async function complete(ferry, { filename, upload_id }) {
+  for (;;) {
+    const response = await ferry("POST", "/upload/complete", { json: { filename, upload_id } });
+    if (response.status !== 202) return response.json();
+    await pause(Number(response.headers.get("Retry-After")));
+  }
+}
+// [/upload]
+
+// [upload-parts]
+/** Upload a File in parts directly to S3. Return the finished file. */
+export async function uploadParts(ferry, file, onProgress = () => {}) {
+  const plan = await read(ferry("POST", "/upload/start", { json: { filename: file.name, size: file.size } }));
+  const isReceived = (number) => plan.received.parts.some(([first, last]) => first <= number && number <= last);
+  for (let number = 1; number <= plan.part_count; number++) {
+    if (isReceived(number)) continue;
+    const json = { filename: plan.filename, upload_id: plan.upload_id, parts: [{ part_number: number }] };
+    const [part] = (await read(ferry("POST", "/upload/parts", { json }))).parts;
+    const offset = (number - 1) * plan.part_size;
+    // A Blob without a type sends no Content-Type: only the headers that were signed may be sent.
+    const body = file.slice(offset, offset + part.size, "");
+    const response = await fetch(part.url, { method: "PUT", body, headers: part.headers });
+    if (!response.ok) throw new Error(`part ${number}: status ${response.status}`);
+    onProgress(Math.min(offset + part.size, file.size), file.size);
+  }
+  return complete(ferry, plan);
+}
+// [/upload-parts]
+
+// [status]
+/** Call `onChange` with the status now and after each change, until the upload ends. */
+export async function watch(ferry, name, onChange, wait = 20) {
+  for (let query = {}, status; ; query = { wait, since: status.version }) {
+    status = await read(ferry("GET", `/status/${named(name)}`, { query }));
+    if (status.version !== query.since) onChange(status);
+    if (["complete", "expired", "cancelled"].includes(status.state)) return status;
+  }
+}
+
+/** Return all uploads in progress. */
+export async function listUploads(ferry) {
+  const uploads = [];
+  for (let page = {}, first = true; first || page.cursor; first = false) {
+    const query = page.cursor ? { cursor: page.cursor } : {};
+    page = await read(ferry("GET", "/status", { query }));
+    uploads.push(...page.uploads);
+  }
+  return uploads;
+}
+// [/status]
+
+// [cancel]
+/** Cancel the upload in progress of a name. A finished file of that name stays. */
+export const cancel = (ferry, name) => ferry("DELETE", `/upload/${named(name)}`);
+// [/cancel]
+
+// [download]
+/** Return a file as a Blob. Over 4 MiB, the browser follows the redirect to S3 and leaves the token behind. */
+export async function download(ferry, name) {
+  const head = await ferry("HEAD", `/download/${named(name)}`);
+  // Exactly this version of the file, or a 412.
+  const headers = { "If-Match": head.headers.get("ETag") };
+  return (await ferry("GET", `/download/${named(name)}`, { headers })).blob();
+}
+
+/** Return the bytes from `first` to `last`, both included. */
+export async function downloadRange(ferry, name, first, last) {
+  const path = `/download/partial/${named(name)}`;
+  const head = await ferry("HEAD", path);
+  const headers = { Range: `bytes=${first}-${last}`, "If-Match": head.headers.get("ETag") };
+  return (await ferry("GET", path, { headers })).blob();
+}
+// [/download]
+
+// [files]
+/** Return the finished files whose names begin with `prefix`, ordered by name. */
+export async function listFiles(ferry, prefix = "") {
+  const files = [];
+  for (let page = {}, first = true; first || page.cursor; first = false) {
+    const query = { prefix, limit: 100, ...(page.cursor ? { cursor: page.cursor } : {}) };
+    page = await read(ferry("GET", "/files", { query }));
+    files.push(...page.files);
+  }
+  return files;
+}
+
+/** Delete a finished file. Downloads that have begun go on for a day. */
+export const deleteFile = (ferry, name) => ferry("DELETE", `/files/${named(name)}`);
+// [/files]
+
+// [names]
+/** The same requests with the name in the query: for names that a proxy on the way may change in a path. */
+export const byName = {
+  status: (ferry, filename) => read(ferry("GET", "/status", { query: { filename } })),
+  cancel: (ferry, filename) => ferry("DELETE", "/upload", { query: { filename } }),
+  head: (ferry, filename) => ferry("HEAD", "/download", { query: { filename } }),
+  download: async (ferry, filename) => (await ferry("GET", "/download", { query: { filename } })).blob(),
+  headRange: (ferry, filename) => ferry("HEAD", "/download/partial", { query: { filename } }),
+  downloadRange: async (ferry, filename, first, last) => {
+    const headers = { Range: `bytes=${first}-${last}` };
+    return (await ferry("GET", "/download/partial", { query: { filename }, headers })).blob();
+  },
+  delete: (ferry, filename) => ferry("DELETE", "/files", { query: { filename } }),
+};
+// [/names]
+
+// [cleanup]
+/** Expire the uploads without activity for so many seconds. Needs the scope files:admin. Return how many. */
+export async function cleanup(ferry, olderThanSeconds, dryRun) {
+  let expired = 0;
+  for (let report = {}; !report.complete; ) {
+    const cursor = report.cursor ? { cursor: report.cursor } : {};
+    const query = { older_than: olderThanSeconds, dry_run: dryRun, ...cursor };
+    report = await read(ferry("DELETE", "/cleanup", { query }));
+    expired += report.expired;
+  }
+  return expired;
+}
+// [/cleanup]

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Upload a file in parts, directly to S3. Usage: upload_parts.sh FILE [NAME]
+set -eu
+file=$1
+name=${2:-$(basename "$file")}
+json() { python3 -c "import json, sys; print(json.load(sys.stdin)$1)"; }
+api() { curl -sS --fail-with-body --retry 8 -H "Authorization: Bearer $FERRY_TOKEN" -H 'Content-Type: application/json' "$@"; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+start() { python3 -c 'import json, os, sys; print(json.dumps({"filename": sys.argv[1], "size": os.path.getsize(sys.argv[2])}))' "$@"; }
+api -d "$(start "$name" "$file")" "$FERRY_URL/upload/start" > "$work/plan.json"
+part_size=$(json '["part_size"]' < "$work/plan.json")
+
+# Presign one part at a time; a request may ask for up to 100 URLs. A URL is valid for 15 minutes and needs no token.
+sign() { python3 -c 'import json, sys; print(json.dumps({"filename": sys.argv[1], "parts": [{"part_number": int(sys.argv[2])}]}))' "$@"; }
+for number in $(seq 1 "$(json '["part_count"]' < "$work/plan.json")"); do
+  api -d "$(sign "$name" "$number")" "$FERRY_URL/upload/parts" > "$work/part.json"
+  dd if="$file" of="$work/part" bs="$part_size" skip=$((number - 1)) count=1 status=none
+  curl -sS --fail-with-body --retry 8 -H 'Content-Type:' -T "$work/part" "$(json '["parts"][0]["url"]' < "$work/part.json")"
+done
+
+complete() { python3 -c 'import json, sys; print(json.dumps({"filename": sys.argv[1]}))' "$1"; }
+while [ "$(api -o "$work/file.json" -w '%{http_code}' -d "$(complete "$name")" "$FERRY_URL/upload/complete")" = 202 ]; do
+  sleep 5
+done
+cat "$work/file.json"

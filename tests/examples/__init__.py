@@ -1,0 +1,1 @@
+"""The scripts of examples/, run against one local service."""

@@ -1,0 +1,199 @@
+"""examples/python: the functions are called, and each script is run once."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from dev.local.client import FerryClient
+from dev.paths import ROOT
+from tests.examples.conftest import CHUNKED_SIZE_BYTES, Credentials
+from tests.examples.recording_proxy import RecordingProxy, documented_routes
+
+SCRIPTS = ROOT / "examples/python"
+
+
+@pytest.fixture(autouse=True)
+def example_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Import from examples/python, as a script there does, and forget the modules afterwards."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    before = set(sys.modules)
+    yield
+    for loaded in set(sys.modules) - before:
+        if str(getattr(sys.modules[loaded], "__file__", "")).startswith(str(SCRIPTS)):
+            del sys.modules[loaded]
+
+
+def load(module: str) -> ModuleType:
+    return importlib.import_module(module)
+
+
+@pytest.fixture
+def session(credentials: Credentials) -> Any:
+    return load("connection").connect(credentials.token)
+
+
+def run_script(credentials: Credentials, folder: Path, script: str, *arguments: str) -> str:
+    """Run one script as a reader would, and return what it prints."""
+    command = [sys.executable, str(SCRIPTS / script), *arguments]
+    run = subprocess.run(
+        command,
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", **credentials.environment()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+def test_token_verifies_with_published_keys(credentials: Credentials) -> None:
+    """The token is one of this issuer's, for the demo namespace."""
+    token = load("get_token").get_token(credentials.url, credentials.client_id, credentials.client_secret)
+    claims = load("verify_token").verify(credentials.url, token)
+    assert (claims["sub"], claims["ns"]) == ("demo", "demo")
+
+
+def test_discovery_reads_public_documents(credentials: Credentials) -> None:
+    """All three are there without a token."""
+    found = load("discovery").discover(credentials.url)
+    assert found["/health"]["status"] == "ok"
+    assert found["/openapi.json"]["openapi"]
+    assert found["/.well-known/jwks.json"]["keys"]
+
+
+def test_upload_sends_missing_chunks(
+    credentials: Credentials, session: Any, client: FerryClient, source: Path, name: str
+) -> None:
+    """An unfinished upload is resumed, not begun anew; repeated, the file is there."""
+    about = source.stat()
+    plan = client.start(name, CHUNKED_SIZE_BYTES, fingerprint=f"{about.st_ino}-{about.st_mtime_ns}").json
+    client.send_chunk(name, 2, source.read_bytes()[4_194_304:8_388_608])
+    upload = load("upload").upload
+    assert upload(credentials.url, session, source, name)["upload_id"] == plan["upload_id"]
+    assert client.download(name).body == source.read_bytes()
+    assert upload(credentials.url, session, source, name)["state"] == "complete"
+
+
+def test_upload_of_other_file_reports_code(credentials: Credentials, session: Any, source: Path, name: str) -> None:
+    """The error names the stable code."""
+    load("upload").upload(credentials.url, session, source, name)
+    source.write_bytes(b"changed")
+    with pytest.raises(RuntimeError, match="409 file_exists"):
+        load("upload").upload(credentials.url, session, source, name)
+
+
+def test_upload_parts_sends_parts(
+    credentials: Credentials, session: Any, client: FerryClient, source: Path, name: str
+) -> None:
+    """Parts sent to S3 make the same bytes."""
+    load("upload_parts").upload_parts(credentials.url, session, source, name)
+    assert client.download(name).body == source.read_bytes()
+
+
+def test_watch_yields_each_change(credentials: Credentials, session: Any, client: FerryClient, name: str) -> None:
+    """The first status is pending, the last complete; the list has the upload in between."""
+    status = load("status")
+    client.start(name, 1)
+    changes = status.watch(credentials.url, session, name, seconds=5)
+    assert next(changes)["state"] == "pending"
+    assert name in [upload["filename"] for upload in status.list_uploads(credentials.url, session)]
+    client.send_chunk(name, 1, b"x")
+    assert next(changes)["state"] == "partial"
+    client.complete(name)
+    assert [change["state"] for change in changes][-1] == "complete"
+    etag = client.status(name).headers["etag"]
+    assert status.is_unchanged(credentials.url, session, name, etag)
+
+
+def test_cancel_cancels(credentials: Credentials, session: Any, client: FerryClient, name: str) -> None:
+    """The upload is cancelled, and the request may be repeated."""
+    client.start(name, 1)
+    for _ in range(2):
+        load("cancel").cancel(credentials.url, session, name)
+    assert client.status(name).json["state"] == "cancelled"
+
+
+def test_download_resumes_partial_file(
+    credentials: Credentials, session: Any, source: Path, name: str, tmp_path: Path
+) -> None:
+    """A target that was cut off is continued with the same version of the file."""
+    load("upload").upload(credentials.url, session, source, name)
+    target, url = tmp_path / "copy.bin", f"{credentials.url}/download/{name}"
+    example = load("download")
+    example.download(url, credentials.token, str(target))
+    assert target.read_bytes() == source.read_bytes()
+    target.write_bytes(source.read_bytes()[:1_000_000])
+    example.download(url, credentials.token, str(target))
+    assert target.read_bytes() == source.read_bytes()
+    assert int(example.head(url, credentials.token).headers["Content-Length"]) == CHUNKED_SIZE_BYTES
+
+
+def test_download_range_returns_range(credentials: Credentials, session: Any, source: Path, name: str) -> None:
+    """Exactly the bytes that were asked for; a range beyond the end is an error."""
+    load("upload").upload(credentials.url, session, source, name)
+    fetch = load("download_range").download_range
+    assert fetch(credentials.url, session, name, 4_194_000, 4_194_999) == source.read_bytes()[4_194_000:4_195_000]
+    with pytest.raises(ValueError, match="9000001 bytes"):
+        fetch(credentials.url, session, name, CHUNKED_SIZE_BYTES, CHUNKED_SIZE_BYTES)
+
+
+def test_files_lists_and_deletes(credentials: Credentials, session: Any, client: FerryClient, name: str) -> None:
+    """The files of a prefix, by name; a deleted one is gone."""
+    files = load("files")
+    for number in range(2):
+        client.start(f"{name}-{number}", 0)
+        client.complete(f"{name}-{number}")
+    files.delete_file(credentials.url, session, f"{name}-0")
+    assert [file["filename"] for file in files.list_files(credentials.url, session, name)] == [f"{name}-1"]
+
+
+def test_names_transfer_returns_content(credentials: Credentials, session: Any) -> None:
+    """A name with spaces, quotes, "?" and "#" goes through every route."""
+    assert load("names").transfer(credentials.url, session, b"Hello") == b"Hello"
+
+
+def test_cleanup_dry_run_expires_nothing(
+    credentials: Credentials, session: Any, client: FerryClient, name: str
+) -> None:
+    """A dry run counts the upload and leaves it open."""
+    client.start(name, 1)
+    assert load("cleanup").cleanup(credentials.url, session, 0, dry_run=True) >= 1
+    assert client.status(name).json["state"] == "pending"
+
+
+def test_scripts_run_from_command_line(credentials: Credentials, source: Path, name: str, tmp_path: Path) -> None:
+    """Each file is a program of its own as well."""
+    scripts = [
+        ("get_token.py",),
+        ("discovery.py",),
+        ("verify_token.py",),
+        ("upload.py", str(source)),
+        ("upload_parts.py", str(source), f"{name}-2"),
+        ("status.py", name),
+        ("download.py", name, "copy.bin"),
+        ("download_range.py", name, "0", "9", "range.bin"),
+        ("names.py",),
+        ("files.py", name, name),
+        ("cleanup.py",),
+    ]
+    for script, *arguments in scripts:
+        run_script(credentials, tmp_path, script, *arguments)
+    assert (tmp_path / "copy.bin").read_bytes() == source.read_bytes()
+    assert (tmp_path / "range.bin").read_bytes() == source.read_bytes()[:10]
+    named = {script for script, *_ in scripts} | {"cancel.py", "connection.py"}
+    assert named == {path.name for path in SCRIPTS.glob("*.py")}
+
+
+def test_scripts_call_every_route(proxy: RecordingProxy) -> None:
+    """The tests above have called each route of the API description. Runs last, as pytest keeps the file's order."""
+    assert documented_routes() - proxy.called == set()
