@@ -1,1 +1,1 @@
-"""Measurements: always a ratio to a reference that runs in the same minute on the same machine."""
+"""Benchmarks and the cost model: cold starts, transfer speed, counted calls and their prices."""

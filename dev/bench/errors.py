@@ -1,5 +1,7 @@
-"""What stops a measurement."""
+"""The error that ends a benchmark."""
+
+from __future__ import annotations
 
 
 class BenchError(Exception):
-    """Something that the person who measures must know or mend."""
+    """A benchmark cannot run. The message says what is missing or what failed."""

@@ -1,8 +1,8 @@
-"""What one file costs in calls and units, counted while it is uploaded: through the API, and straight to S3.
+"""Count the calls and units of one upload, through the API or straight to S3.
 
-The engine runs on the tests' object store, which counts S3's calls, and on the DynamoDB adapter over moto, before which
-a meter works out the units that DynamoDB charges for each call. Chunks and parts are of a few bytes, for what is
-counted does not depend on their length, only on their number.
+The use cases run on the in-memory object store, which logs its calls, and on the DynamoDB adapter over moto. A meter in
+front of moto computes the units that DynamoDB charges for each call. Chunks and parts have a few bytes only, because
+the counts depend on the number of chunks and parts and not on their length.
 """
 
 from __future__ import annotations
@@ -39,45 +39,59 @@ from ferry.uploads.start import StartRequest, start
 
 NS, NAME = "customer-0001", "a file of ordinary name.bin"
 TINY_BYTES = 4
-"""Bytes of a chunk or a part while counting."""
+"""Size of a chunk or a part while counting."""
 
 PRESIGN_BATCH = 100
+"""Parts signed by one request."""
+
 WRITE_UNIT_BYTES, READ_UNIT_BYTES = 1_024, 4_096
 
 PUT_CLASS = frozenset(
-    {"create_multipart", "upload_part", "put", "complete_multipart", "list_parts", "delete_prefix"}
-) | {
-    "list_multipart_uploads",
-    "list_objects",
-    "list_prefixes",
-}
-"""One call each that S3 charges as PUT, POST or LIST (a deletion by prefix lists first; what it deletes is free)."""
+    {
+        *("create_multipart", "upload_part", "put", "complete_multipart", "delete_prefix"),
+        *("list_parts", "list_multipart_uploads", "list_objects", "list_prefixes"),
+    }
+)
+"""Methods of one S3 call each, charged as PUT, POST or LIST. A deletion by prefix lists first; S3 deletes for free."""
+
 GET_CLASS = frozenset({"get", "head"})
 FREE_CLASS = frozenset({"delete"})
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a file was charged for. `puts` and `gets` are S3's two classes; the gateway meters steps of 512 KiB."""
+    """The calls and units that AWS charges for one file."""
 
     puts: int = 0
+    """S3 calls charged as PUT, POST or LIST."""
+
     gets: int = 0
+    """S3 calls charged as GET."""
+
     write_units: int = 0
+    """DynamoDB write request units."""
+
     read_units: float = 0
+    """DynamoDB read request units; a query of an index costs halves."""
+
     dynamodb_calls: int = 0
+
     requests: int = 0
+    """API requests, each of which calls one function."""
+
     chunks: int = 0
-    """Of the requests, those that carry a chunk."""
+    """Requests that carry a chunk; included in `requests`."""
 
     def minus(self, other: Usage) -> Usage:
-        return Usage(*(mine - theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+        return Usage(*(left - right for left, right in zip(astuple(self), astuple(other), strict=True)))
 
 
 class UsageMeter:
-    """Stands before a DynamoDB client and adds up units, by the rules of its developer guide.
+    """A DynamoDB client that adds up the units of its calls.
 
-    A write costs a unit for each KB of the row, before or after, whichever is larger; twice that in a transaction; one
-    more for each entry of the index that it puts or removes. A read costs a unit for each 4 KB, half from an index.
+    By DynamoDB's developer guide, a write costs one unit for each KB of the row before or after it, whichever is
+    larger, twice that in a transaction, and one unit for each index entry that it adds or removes. A read costs one
+    unit for each 4 KB; a query of an index costs half.
     """
 
     def __init__(self, client: Any, table: str) -> None:
@@ -90,43 +104,43 @@ class UsageMeter:
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(**params: Any) -> Any:
-            answer = getattr(self._client, operation)(**params)
+            response = getattr(self._client, operation)(**params)
             self.calls[operation] += 1
             keys = list(_written_keys(operation, params))
             if keys:
                 self._count_writes(keys, factor=2 if operation == "transact_write_items" else 1)
             else:
-                self._count_reads(operation, params, answer)
-            return answer
+                self._count_reads(operation, params, response)
+            return response
 
         return call
 
     def _count_writes(self, keys: list[tuple[Any, Any]], factor: int) -> None:
         for key in keys:
-            found = self._client.get_item(TableName=self.table, Key=encode_key(key))
-            old, new = self._rows.pop(key, {}), decode_row(found.get("Item", {}))
+            response = self._client.get_item(TableName=self.table, Key=encode_key(key))
+            old, new = self._rows.pop(key, {}), decode_row(response.get("Item", {}))
             self._rows[key] = new
             self.write_units += factor * _count_units(max(row_bytes(old), row_bytes(new)), WRITE_UNIT_BYTES)
             if _index_key(old) != _index_key(new):
                 self.write_units += bool(_index_key(old)) + bool(_index_key(new))
 
-    def _count_reads(self, operation: str, params: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    def _count_reads(self, operation: str, params: Mapping[str, Any], response: Mapping[str, Any]) -> None:
         if operation == "query":
-            size = sum(row_bytes(decode_row(item)) for item in answer["Items"])
+            size = sum(row_bytes(decode_row(item)) for item in response["Items"])
             self.read_units += _count_units(size, READ_UNIT_BYTES) * (0.5 if "IndexName" in params else 1)
         elif operation == "transact_get_items":
-            self.read_units += sum(2 * _item_read_units(found) for found in answer["Responses"])
+            self.read_units += sum(2 * _item_read_units(item) for item in response["Responses"])
         else:
             assert operation == "get_item", operation
-            self.read_units += _item_read_units(answer)
+            self.read_units += _item_read_units(response)
 
 
 def _count_units(size_bytes: int, unit_bytes: int) -> int:
     return max(1, -(-size_bytes // unit_bytes))
 
 
-def _item_read_units(answer: Mapping[str, Any]) -> int:
-    return _count_units(row_bytes(decode_row(answer["Item"])) if "Item" in answer else 0, READ_UNIT_BYTES)
+def _item_read_units(response: Mapping[str, Any]) -> int:
+    return _count_units(row_bytes(decode_row(response["Item"])) if "Item" in response else 0, READ_UNIT_BYTES)
 
 
 def _index_key(row: Row) -> tuple[Any, ...]:
@@ -134,7 +148,7 @@ def _index_key(row: Row) -> tuple[Any, ...]:
 
 
 def _written_keys(operation: str, params: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """The keys of the rows that a call writes; none for a read."""
+    """Yield the keys of the rows that a call writes; none for a read."""
     if operation in {"put_item", "update_item", "delete_item"}:
         yield _row_key(params)
     elif operation == "transact_write_items":
@@ -151,14 +165,19 @@ def _row_key(write: Mapping[str, Any]) -> tuple[Any, Any]:
 
 @dataclass
 class UsageRun:
-    """A Ferry whose calls are counted, and a client that sends it one file."""
+    """Services whose calls are counted, and a client that uploads one file."""
 
     meter: UsageMeter
+    """Counts DynamoDB's calls and units."""
+
     clock: SettableClock = field(default_factory=SettableClock)
     call_log: CallLog = field(default_factory=CallLog)
+    """Counts the object store's calls."""
+
     requests: int = 0
     chunks: int = 0
     presigned_puts: int = 0
+    """Parts that the client sent straight to S3."""
 
     def __post_init__(self) -> None:
         self.objects = MemoryObjectStore(self.clock)
@@ -176,9 +195,9 @@ class UsageRun:
         )
 
     def usage(self) -> Usage:
-        """Everything since the beginning."""
-        known = PUT_CLASS | GET_CLASS | FREE_CLASS
-        assert known.issuperset(self.call_log.methods), set(self.call_log.methods) - known
+        """Return everything counted so far."""
+        classified = PUT_CLASS | GET_CLASS | FREE_CLASS
+        assert classified.issuperset(self.call_log.methods), set(self.call_log.methods) - classified
         puts = sum(self.call_log.count(method) for method in PUT_CLASS)
         further_pages = self.objects.list_parts_calls - self.call_log.count("list_parts")
         return Usage(
@@ -192,12 +211,12 @@ class UsageRun:
         )
 
     def run_cleanup(self) -> None:
-        """A run of the schedule, after the stages of a completed upload have become due."""
+        """Run the scheduled cleanup, after the staged chunks of a completed upload have become due."""
         self.clock.advance(2 * HOUR_MS)
         assert sweep_due_tasks(self.services, has_time=lambda: True).complete
 
     def upload(self, layout: ChunkLayout, *, presigned: bool) -> None:
-        """One file by one path, from start to complete."""
+        """Upload one file by one path, from start to completion."""
         body = bytes(layout.size)
         started = start(self.services, NS, StartRequest(NAME, layout.size, chunk_size=layout.chunk_size))
         assert started.upload is not None
@@ -218,31 +237,37 @@ class UsageRun:
     def _upload_parts(self, layout: ChunkLayout, upload_id: str, body: bytes) -> None:
         for first in range(1, layout.part_count + 1, PRESIGN_BATCH):
             last = min(first + PRESIGN_BATCH, layout.part_count + 1)
-            wanted = [(number, None) for number in range(first, last)]
-            for part in presign_parts(self.services, NS, PartsRequest(NAME, wanted, upload_id)):
-                answer = self.objects.put_presigned(part.url, body[: part.size], part.headers)
-                assert answer.status == 200
+            parts = [(number, None) for number in range(first, last)]
+            for part in presign_parts(self.services, NS, PartsRequest(NAME, parts, upload_id)):
+                response = self.objects.put_presigned(part.url, body[: part.size], part.headers)
+                assert response.status == 200
             self.requests += 1
         self.presigned_puts += layout.part_count
 
 
 @contextmanager
 def _tiny_sizes(chunks_per_part: int) -> Iterator[None]:
-    """A grid like the real one, but for the lengths."""
-    part = chunks_per_part * TINY_BYTES
+    """Replace the layout's minimum sizes, so that a layout of tiny chunks has as many chunks a part as the real one."""
+    part_bytes = chunks_per_part * TINY_BYTES
     with (
-        patch.multiple("ferry.rules.layout", MIN_CHUNK_BYTES=TINY_BYTES, DEFAULT_PART_BYTES=part),
+        patch.multiple("ferry.rules.layout", MIN_CHUNK_BYTES=TINY_BYTES, DEFAULT_PART_BYTES=part_bytes),
         patch("dev.fakes.object_store.MIN_PART_BYTES", TINY_BYTES),
     ):
         yield
 
 
 def measure_usage(size: int, chunk_size: int = 4 * MIB, *, presigned: bool) -> Usage:
-    """The bill for a file of that size by that path, its clean-up included; what the schedule costs anyway is not."""
-    grid = ChunkLayout.plan(size, chunk_size)
+    """Return the usage of one file, with its cleanup and without the calls of an idle cleanup run.
+
+    Args:
+        size: bytes of the file.
+        chunk_size: bytes of a chunk.
+        presigned: parts go straight to S3; otherwise chunks go through the API.
+    """
+    layout = ChunkLayout.plan(size, chunk_size)
     if presigned:
-        return _measure_usage(grid.part_count, 1, presigned=True)
-    return _measure_usage(grid.chunk_count, grid.chunks_per_part, presigned=False)
+        return _measure_usage(layout.part_count, 1, presigned=True)
+    return _measure_usage(layout.chunk_count, layout.chunks_per_part, presigned=False)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What is there once a stack has been deployed, read back through each service's own API, in CloudFormation's words."""
+"""Read deployed resources through each service's API and return them as CloudFormation properties."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _client(service: str) -> Any:
 
 
 def read_properties(resource_type: str, physical_id: str) -> Properties | None:
-    """The properties of a resource as the service tells them; None for a type that nobody here can read."""
+    """Return a resource's properties as its service reports them; None for a type without a reader."""
     reader = READERS.get(resource_type)
     return reader(physical_id) if reader else None
 
@@ -96,13 +96,17 @@ def _table(name: str) -> Properties:
 
 def _bucket(name: str) -> Properties:
     s3 = _client("s3")
-    renamed = {"ExposeHeaders": "ExposedHeaders", "MaxAgeSeconds": "MaxAge"}
+    cloudformation_names = {"ExposeHeaders": "ExposedHeaders", "MaxAgeSeconds": "MaxAge"}
     cors = _get_or_empty(s3.get_bucket_cors, Bucket=name).get("CORSRules")
     rules = _get_or_empty(s3.get_bucket_lifecycle_configuration, Bucket=name).get("Rules")
     return _without_none(
         {
             "CorsConfiguration": cors
-            and {"CorsRules": [{renamed.get(key, key): value for key, value in rule.items()} for rule in cors]},
+            and {
+                "CorsRules": [
+                    {cloudformation_names.get(key, key): value for key, value in rule.items()} for rule in cors
+                ]
+            },
             "PublicAccessBlockConfiguration": _get_or_empty(s3.get_public_access_block, Bucket=name).get(
                 "PublicAccessBlockConfiguration"
             ),
@@ -112,7 +116,7 @@ def _bucket(name: str) -> Properties:
 
 
 def _get_or_empty(call: Callable[..., Any], **arguments: str) -> Any:
-    """The answer; an empty one where the service says that there is no such thing."""
+    """Return the response; an empty one if the service reports that the configuration does not exist."""
     try:
         return call(**arguments)
     except ClientError:
@@ -212,3 +216,4 @@ READERS: Mapping[str, Callable[[str], Properties]] = {
     "AWS::SQS::Queue": _queue,
     "AWS::Scheduler::Schedule": _schedule,
 }
+"""Functions that return a resource's properties for its physical id, by resource type."""

@@ -1,12 +1,12 @@
-"""What a rehearsed deploy cannot show, because the stand-in for CloudFormation (ministack) does not tell or do it."""
+"""Properties that the CloudFormation emulator (ministack) does not apply or does not return."""
 
 from __future__ import annotations
 
 from typing import Any
 
 UNSUPPORTED_PROPERTIES = frozenset(
-    f"{kind} {member}"
-    for kind, members in {
+    f"{resource_type} {property_name}"
+    for resource_type, property_names in {
         "AWS::ApiGatewayV2::Stage": ("AccessLogSettings", "DefaultRouteSettings", "RouteSettings", "Tags"),
         "AWS::DynamoDB::Table": ("PointInTimeRecoverySpecification", "SSESpecification", "TimeToLiveSpecification"),
         "AWS::IAM::Role": ("ManagedPolicyArns", "Tags"),
@@ -19,15 +19,15 @@ UNSUPPORTED_PROPERTIES = frozenset(
         ),
         "AWS::SQS::Queue": ("SqsManagedSseEnabled",),
     }.items()
-    for member in members
+    for property_name in property_names
 )
-"""It takes these properties, and does nothing with them that could be read back. One that can be is an error."""
+"""Properties that the emulator accepts and does not return. The deploy check fails if it does return one."""
 
-UNSUPPORTED_METRIC_MATH = "AWS::CloudWatch::Alarm Metrics (rehearsed with the first of several)"
+UNSUPPORTED_METRIC_MATH = "AWS::CloudWatch::Alarm Metrics (checked with the first metric only)"
 
 
 def replace_metric_math(properties: dict[str, Any]) -> None:
-    """ministack knows no metric math: an alarm over several metrics is rehearsed with the first of them."""
+    """Replace an alarm's metric math, which ministack does not support, by the first of its metrics."""
     metrics = properties.pop("Metrics", None)
     if metrics is None:
         return

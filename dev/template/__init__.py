@@ -1,1 +1,1 @@
-"""Lint template.yaml and expand its SAM resources."""
+"""Expand and lint template.yaml."""

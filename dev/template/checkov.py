@@ -1,6 +1,7 @@
-"""`python -m dev.template.checkov CHECKOV` runs a security linter over what is deployed, SAM's roles and permissions included.
+"""Run the security linter checkov over the transformed templates: `python -m dev.template.checkov CHECKOV`.
 
-Every finding is mended or has its reason here; a reason that no finding needs any more is an error too.
+The transformed template includes the roles and permissions that SAM adds. Each finding is either fixed or suppressed
+in `SUPPRESSIONS` with its reason. A suppression without a finding is an error.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import subprocess
 import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from dev.docker.errors import SamError
+from dev.errors import CheckError
 from dev.paths import ROOT
 from dev.template.sam_transform import package_template, transform_template
 
@@ -21,84 +22,101 @@ WORK_FOLDER = ROOT / "build" / "lint-template"
 MONITORING_TEMPLATE = "monitoring.yaml"
 SUPPRESSIONS = {
     ("CKV_AWS_18", "AWS::S3::Bucket.Bucket"): (
-        "Every URL is signed by a function whose requests are logged. Who must see each GET too "
-        "turns on CloudTrail's data events for the bucket, which cost by the request."
+        "A function signs every URL, and its requests are logged. To log each GET as well, turn on CloudTrail's data "
+        "events for the bucket, which cost by the request."
     ),
     ("CKV_AWS_21", "AWS::S3::Bucket.Bucket"): (
-        "An object is written once under a key of its own and never overwritten; what was replaced or deleted stays "
-        "for a day. Versions would only keep what a client was told is gone."
+        "Each object has its own key and is never overwritten. A replaced or deleted object stays for a day. Versions "
+        "would keep data that clients have deleted."
     ),
-    ("CKV_AWS_27", "AWS::SQS::Queue.DeadLetterQueue"): "Encrypted by SQS's own key; the messages are ids of uploads.",
+    ("CKV_AWS_27", "AWS::SQS::Queue.DeadLetterQueue"): (
+        "SQS encrypts the queue with its own key; its messages are upload ids."
+    ),
     ("CKV_AWS_115", "AWS::Lambda::Function.*"): (
-        "The gateway's throttles bound concurrency, route by route. A reservation fails on accounts that begin "
-        "with 10, and takes from others what it does not use."
+        "The gateway's throttles limit concurrency by route. A reservation fails on accounts with a limit of 10, and "
+        "takes unused concurrency from other functions."
     ),
     ("CKV_AWS_116", "AWS::Lambda::Function.*"): (
-        "For calls that nobody waits for the clean-up function's alias has a queue (EventInvokeConfig); the other "
-        "functions are called by clients only, who are told."
+        "Only the cleanup function is invoked asynchronously, and its alias has a dead-letter queue "
+        "(EventInvokeConfig). The callers of the other functions receive their errors."
     ),
     ("CKV_AWS_117", "AWS::Lambda::Function.*"): (
-        "They speak to S3, DynamoDB, KMS and Lambda only, over TLS and by IAM. A VPC would add NAT, and a cold start."
+        "The functions call S3, DynamoDB, KMS and Lambda only, over TLS and with IAM. A VPC would add NAT and a longer "
+        "cold start."
     ),
     ("CKV_AWS_119", "AWS::DynamoDB::Table.*"): (
-        "Encrypted by DynamoDB's own KMS key. A customer's key costs KMS calls, and its policy is the "
-        "owner's to write: set KMSMasterKeyId."
+        "DynamoDB encrypts the table with its own KMS key. A customer-managed key costs KMS calls and needs a policy "
+        "of the owner: set KMSMasterKeyId."
     ),
-    (
-        "CKV_AWS_158",
-        "AWS::Logs::LogGroup.*",
-    ): "Encrypted by CloudWatch's own key; no name, body, header or token is logged.",
-    ("CKV_AWS_173", "AWS::Lambda::Function.*"): "Names and numbers. There is no secret in any function's environment.",
+    ("CKV_AWS_158", "AWS::Logs::LogGroup.*"): (
+        "CloudWatch encrypts the logs with its own key; they hold no file name, body, header or token."
+    ),
+    ("CKV_AWS_173", "AWS::Lambda::Function.*"): ("The functions' environments hold names and numbers, and no secrets."),
 }
+"""The reason for each accepted finding, by check and by resource pattern."""
+
+
+class Finding(NamedTuple):
+    """A failed check."""
+
+    check: str
+    """The check's id, such as CKV_AWS_18."""
+
+    resource: str
+    """The resource's type and logical id, joined by a dot."""
+
+    title: str
 
 
 def main() -> int:
-    """Exit codes: 0 nothing unreasoned, 1 something, and it was said."""
+    """Return 0 if each finding is suppressed and each suppression is used, 1 otherwise."""
     (checkov,) = sys.argv[1:]
     WORK_FOLDER.mkdir(parents=True, exist_ok=True)
     target = WORK_FOLDER / "template.json"
     target.write_text(json.dumps(transform_template(package_template()), indent=1), encoding="utf-8")
     try:
-        passed, found = run_checkov(Path(checkov), [str(target), MONITORING_TEMPLATE])
-    except SamError as error:
+        passed, findings = run_checkov(Path(checkov), [str(target), MONITORING_TEMPLATE])
+    except CheckError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    unreasoned = sorted(finding for finding in found if not _suppressions_for(*finding[:2]))
-    needless = sorted(
-        key for key in SUPPRESSIONS if not any(key in _suppressions_for(*finding[:2]) for finding in found)
-    )
-    for check, resource, name in unreasoned:
-        sys.stderr.write(f"{check} {resource}: {name}\n")
-    for check, resource in needless:
-        sys.stderr.write(f"{check} {resource}: dev/template/checkov.py has a reason for a finding that is not there\n")
+    unsuppressed = sorted(finding for finding in findings if not _suppressions_for(finding))
+    used = {key for finding in findings for key in _suppressions_for(finding)}
+    unused = sorted(key for key in SUPPRESSIONS if key not in used)
+    for finding in unsuppressed:
+        sys.stderr.write(f"{finding.check} {finding.resource}: {finding.title}\n")
+    for check, resource in unused:
+        sys.stderr.write(
+            f"{check} {resource}: no such finding; remove it from SUPPRESSIONS in dev/template/checkov.py\n"
+        )
     print(
-        f"checkov: {passed} passed, {len(found) - len(unreasoned)} with a reason in dev/template/checkov.py, "
-        f"{len(unreasoned)} without"
+        f"checkov: {passed} passed, {len(findings) - len(unsuppressed)} suppressed in dev/template/checkov.py, "
+        f"{len(unsuppressed)} failed"
     )
-    return 1 if unreasoned or needless else 0
+    return 1 if unsuppressed or unused else 0
 
 
-def run_checkov(checkov: Path, templates: list[str]) -> tuple[int, list[tuple[str, str, str]]]:
-    """How many checks passed, and the findings: check, resource, what the check is about. Raises `SamError`."""
+def run_checkov(checkov: Path, templates: list[str]) -> tuple[int, list[Finding]]:
+    """Return the number of passed checks and the failed ones. Raises `CheckError`."""
     command = [str(checkov), "--framework", "cloudformation", "--skip-download", "--output", "json", "--quiet"]
     for template in templates:
         command += ["--file", template]
-    # It looks for configurations where it is told that home is, and would rather speak to its makers.
+    # checkov reads configuration from HOME. BC_SKIP_MAPPING keeps it from calling its vendor's API.
     env = {**os.environ, "HOME": str(WORK_FOLDER), "CKV_IGNORE_HIDDEN_DIRECTORIES": "true", "BC_SKIP_MAPPING": "true"}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    completed = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     try:
-        report: Any = json.loads(done.stdout)
+        report: Any = json.loads(completed.stdout)
     except ValueError:
-        raise SamError(f"checkov said nothing that can be read:\n{done.stdout[-500:]}{done.stderr[-2000:]}") from None
+        output = f"{completed.stdout[-500:]}{completed.stderr[-2000:]}"
+        raise CheckError(f"checkov wrote no JSON report:\n{output}") from None
     summary = report["summary"]
     if summary["parsing_errors"] or not summary["passed"]:
-        raise SamError(f"checkov could not read the templates: {summary}")
+        raise CheckError(f"checkov could not parse the templates: {summary}")
     failed = report["results"]["failed_checks"]
-    return summary["passed"], [(entry["check_id"], entry["resource"], entry["check_name"]) for entry in failed]
+    return summary["passed"], [Finding(entry["check_id"], entry["resource"], entry["check_name"]) for entry in failed]
 
 
-def _suppressions_for(check: str, resource: str) -> list[tuple[str, str]]:
-    return [key for key in SUPPRESSIONS if key[0] == check and fnmatchcase(resource, key[1])]
+def _suppressions_for(finding: Finding) -> list[tuple[str, str]]:
+    return [key for key in SUPPRESSIONS if key[0] == finding.check and fnmatchcase(finding.resource, key[1])]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 
 from dev.lint import words
 from dev.lint.words import Occurrence, WordList
+from dev.paths import ROOT
 
 WORD_LIST = WordList({"oldword": "new term", "old phrase": "new phrase"}, ["kept oldword"])
 
@@ -46,7 +47,7 @@ def test_word_list_file_has_a_replacement_for_each_word() -> None:
 
 def test_checked_files_cover_code_tests_and_documents() -> None:
     """The check reads the Makefile, the layer, the tests and the documents, and skips its own list."""
-    found = {str(path.relative_to(words.ROOT)) for path in words.checked_files()}
+    found = {str(path.relative_to(ROOT)) for path in words.checked_files()}
     assert {"Makefile", "README.md", "template.yaml", "layers/common/ferry/services.py", ".ci/run"} <= found
     assert "tests/unit/test_words.py" in found
     assert "dev/lint/words.toml" not in found

@@ -1,0 +1,157 @@
+"""The cost of an upload in USD: counted calls times AWS's prices, by path, file size and chunk size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from dev.bench.usage import Usage, measure_usage
+from dev.testing.template import resource_properties
+from ferry.rules.layout import GIB, KIB, MIB, ChunkLayout
+
+TB = 10**12
+TIB = 1024 * GIB
+MILLION = 1_000_000
+GATEWAY_STEP_BYTES = 512 * KIB
+"""API Gateway meters HTTP API requests in steps of this size."""
+
+CHUNK_DURATION_SECONDS, OTHER_DURATION_SECONDS = 0.150, 0.050
+"""Assumed billed duration of a chunk request and of any other request: AWS's network cannot be measured locally."""
+
+TARGET_API_USD, TARGET_PRESIGNED_USD = 3.60, 0.10
+"""Goals in USD a TB."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """On-demand prices in USD for one unit each."""
+
+    s3_put: float = 0.005 / 1_000
+    """A PUT, COPY, POST or LIST request."""
+
+    s3_get: float = 0.0004 / 1_000
+    """A GET request, or any other that is not in the PUT class."""
+
+    lambda_request: float = 0.20 / MILLION
+    lambda_gb_second: float = 0.0000166667
+    dynamodb_write: float = 0.625 / MILLION
+    """A write request unit."""
+
+    dynamodb_read: float = 0.125 / MILLION
+    """A read request unit."""
+
+    gateway_step: float = 1.00 / MILLION
+    """A step of `GATEWAY_STEP_BYTES`."""
+
+
+PRICES = Prices()
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of one file in USD, by AWS service."""
+
+    s3: float
+    dynamodb: float
+    gateway: float
+    lambda_requests: float
+    lambda_duration: float
+
+    @property
+    def total(self) -> float:
+        return self.s3 + self.dynamodb + self.gateway + self.lambda_requests + self.lambda_duration
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One file, uploaded by one path."""
+
+    size: int
+    """Bytes of the file."""
+
+    chunk_size: int = 4 * MIB
+    """Bytes of a chunk."""
+
+    presigned: bool = False
+    """Parts go straight to S3; otherwise chunks go through the API."""
+
+    json_body: bool = False
+    """Chunks are base64 in JSON; otherwise they are raw bytes."""
+
+    @property
+    def layout(self) -> ChunkLayout:
+        return ChunkLayout.plan(self.size, self.chunk_size)
+
+    @property
+    def usage(self) -> Usage:
+        return measure_usage(self.size, self.chunk_size, presigned=self.presigned)
+
+    @property
+    def cost(self) -> Cost:
+        usage, prices = self.usage, PRICES
+        body_bytes = -(-self.chunk_size * 4 // 3) + 100 if self.json_body else self.chunk_size
+        steps_per_chunk = max(1, -(-body_bytes // GATEWAY_STEP_BYTES))
+        other_requests = usage.requests - usage.chunks
+        seconds = usage.chunks * CHUNK_DURATION_SECONDS + other_requests * OTHER_DURATION_SECONDS
+        return Cost(
+            s3=usage.puts * prices.s3_put + usage.gets * prices.s3_get,
+            dynamodb=usage.write_units * prices.dynamodb_write + usage.read_units * prices.dynamodb_read,
+            gateway=(other_requests + usage.chunks * steps_per_chunk) * prices.gateway_step,
+            lambda_requests=usage.requests * prices.lambda_request,
+            lambda_duration=seconds * memory_gb() * prices.lambda_gb_second,
+        )
+
+    @property
+    def usd_per_tb(self) -> float:
+        return self.cost.total * TB / self.size
+
+    @property
+    def s3_usd_per_tb(self) -> float:
+        """S3's share of `usd_per_tb`."""
+        return self.cost.s3 * TB / self.size
+
+
+BY_CHUNK_SIZE = [Scenario(64 * MIB, size) for size in (256 * KIB, MIB, 4 * MIB)]
+BY_FILE_SIZE = [Scenario(size) for size in (4 * MIB, 64 * MIB, GIB)]
+PRESIGNED = [Scenario(size, presigned=True) for size in (16 * MIB, GIB, 80_000 * MIB, 625 * GIB, 5 * TIB)]
+API_SCENARIO, JSON_SCENARIO = Scenario(GIB), Scenario(GIB, json_body=True)
+PRESIGNED_GIB_SCENARIO, PRESIGNED_SCENARIO = PRESIGNED[1], PRESIGNED[3]
+
+TUS_CALLS_PER_CHUNK = {4 * MIB: 5.5, 8 * MIB: 5.0}
+"""S3 calls a chunk of tus-node-server with its s3-store, by chunk size, counted at a proxy in front of S3."""
+
+
+@cache
+def memory_gb() -> float:
+    """Return the upload function's memory, which the template sets."""
+    return float(resource_properties("UploadFunction")["MemorySize"]) / 1_024
+
+
+def plain_presigned_usd_per_tb(part_size_bytes: int, part_count: int) -> float:
+    """Return USD a TB of S3 alone for a plain presigned upload: one call a part and two a file."""
+    return (part_count + 2) * PRICES.s3_put * TB / (part_size_bytes * part_count)
+
+
+def tus_usd_per_tb(chunk_size_bytes: int) -> tuple[float, float]:
+    """Return USD a TB of S3 alone for tus: the minimum if all its calls are GETs, the maximum if all are PUTs."""
+    calls = TUS_CALLS_PER_CHUNK[chunk_size_bytes] * TB / chunk_size_bytes
+    return calls * PRICES.s3_get, calls * PRICES.s3_put
+
+
+def extra_usd_per_tb(scenario: Scenario, seconds_per_chunk: float) -> float:
+    """Return what each further `seconds_per_chunk` of Lambda time adds, in USD a TB."""
+    return scenario.usage.chunks * seconds_per_chunk * memory_gb() * PRICES.lambda_gb_second * TB / scenario.size
+
+
+def format_size(size_bytes: int) -> str:
+    """Return a size in the largest binary unit that it reaches: `4 MiB`."""
+    for unit, name in ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
+        if size_bytes >= unit:
+            value = size_bytes / unit
+            return f"{value:.0f} {name}" if value == int(value) else f"{value:.1f} {name}"
+    return f"{size_bytes} B"
+
+
+def figures_line() -> str:
+    """Return the plotted figures in one line, which the plot's file holds so that a test detects an outdated plot."""
+    return "USD a TB: " + ", ".join(f"{scenario.usd_per_tb:.4f}" for scenario in (*BY_CHUNK_SIZE, *PRESIGNED))
