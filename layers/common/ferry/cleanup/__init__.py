@@ -1,8 +1,8 @@
-"""Clean-up: what nobody will come back for. The schedule's sweep over everything due, a namespace's on request, and
-completions that were handed on.
+"""Clean up what no client will finish or delete.
 
-It decides on the rows themselves, by condition, never on the index or on what S3 lists; so it may run while uploads
-run, twice at once, and die in the middle.
+Three entry points: the scheduled sweep over all due tasks, the clean-up of one namespace on request, and the completion
+that a request enqueued. Every decision is made on the row itself and written by condition, never on the index of tasks
+or on what S3 lists. So a clean-up may run beside uploads and beside another clean-up, and may crash at any point.
 """
 
 from ferry.cleanup.namespace import clean_namespace

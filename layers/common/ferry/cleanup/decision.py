@@ -1,4 +1,4 @@
-"""What is to become of an upload in progress. Looks, and takes no step: a dry run goes exactly this far."""
+"""Decide what happens to an upload in progress, then do it. A dry run decides only."""
 
 from __future__ import annotations
 
@@ -19,53 +19,54 @@ from ferry.uploads.terminate import terminate
 
 
 class Action(StrEnum):
-    """What to do with it."""
+    """What to do with an upload."""
 
     LEAVE = "leave"
-    """It is alive."""
+    """Nothing: it has not expired."""
     WAIT = "wait"
-    """A completion may still be under way inside S3."""
+    """Look again later: S3 may still be building its object."""
     RECOVER = "recover"
-    """S3 has made its object, and no row says so: it is to be completed."""
+    """Complete it: its object exists, although its record does not say so."""
     EXPIRE = "expire"
+    """End it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`bytes` are what it has received; `lost` says that S3 has neither its multipart upload nor its object."""
+    """What to do with an upload, and what it has."""
 
     action: Action
+    """What to do."""
     received_bytes: int = 0
+    """Bytes that are deleted if the upload expires."""
     storage_missing: bool = False
+    """Whether S3 has neither its multipart upload nor its object."""
 
 
 def decide(services: Services, upload: Upload, *, is_stale: bool) -> Decision:
-    """What is to become of an upload that is open or was never opened (docs/decisions/0005)."""
-    session = upload.record
-    if session.stored_object is not None:
-        # Its object was noted, and refused its name. It is kept for a while: no bytes are won by expiring it.
+    """Decide what happens to an upload in state `creating` or `open` (docs/decisions/0005).
+
+    Args:
+        services: the backends.
+        upload: the upload as read.
+        is_stale: whether the caller finds it to be past its time.
+    """
+    record = upload.record
+    if record.stored_object is not None:
+        # A completion built the object and was rejected. The object is retained for a while, so no bytes are freed.
         return Decision(Action.EXPIRE if is_stale else Action.LEAVE)
     parts = _list_counted_parts(services, upload)
     if parts is None:
-        found = services.object_store.head(session.object_key)
-        if found is not None and found.size == session.layout.size:
-            return Decision(Action.RECOVER)
-        if session.multipart_id is not None:
-            settling = (
-                session.first_leased_at is not None
-                and services.clock() < session.first_leased_at + PRIOR_ATTEMPT_WINDOW_MS
-            )
-            return (
-                Decision(Action.WAIT)
-                if settling
-                else Decision(Action.EXPIRE, upload.received_bytes, storage_missing=True)
-            )
-    total = compute_received(upload, parts or {}).total_bytes
-    return Decision(Action.EXPIRE, total) if is_stale else Decision(Action.LEAVE)
+        without_multipart = _decide_without_multipart(services, upload)
+        if without_multipart is not None:
+            return without_multipart
+    if not is_stale:
+        return Decision(Action.LEAVE)
+    return Decision(Action.EXPIRE, compute_received(upload, parts or {}).total_bytes)
 
 
 def _list_counted_parts(services: Services, upload: Upload) -> Mapping[int, StoredPart] | None:
-    """What counts of S3's parts; None where it has no multipart upload."""
+    """Return the parts that clients may have sent directly; None if S3 has no multipart upload."""
     try:
         parts = list_parts(services, upload.record)
     except MultipartUploadNotFound:
@@ -73,13 +74,36 @@ def _list_counted_parts(services: Services, upload: Upload) -> Mapping[int, Stor
     return parts if upload.has_presigned_parts else {}
 
 
+def _decide_without_multipart(services: Services, upload: Upload) -> Decision | None:
+    """Decide by the object of an upload whose multipart upload S3 does not have.
+
+    Return None if the upload never had one, and has no object either: then only its age counts.
+    """
+    record = upload.record
+    found = services.object_store.head(record.object_key)
+    if found is not None and found.size == record.layout.size:
+        return Decision(Action.RECOVER)
+    if record.multipart_id is None:
+        return None
+    if record.first_leased_at is not None and services.clock() < record.first_leased_at + PRIOR_ATTEMPT_WINDOW_MS:
+        return Decision(Action.WAIT)
+    return Decision(Action.EXPIRE, upload.received_bytes, storage_missing=True)
+
+
 def apply(
     services: Services, upload: Upload, decision: Decision, report: CleanupReport, *, purge_now: bool = True
 ) -> None:
-    """Expire or recover it, unless the run is dry; `thorough`: with its bytes, else those go with the next sweep.
+    """Expire or recover the upload, and report it. A dry run only reports.
+
+    Args:
+        services: the backends.
+        upload: the upload that was decided on.
+        decision: what to do with it.
+        report: where it is counted.
+        purge_now: whether its bytes are deleted at once; False leaves them to the next sweep.
 
     Raises:
-        Moved: it is not (any more) what was judged.
+        ConcurrentUpdate: the upload is no longer as read.
     """
     if decision.action is Action.EXPIRE:
         if not report.dry_run:
@@ -92,12 +116,12 @@ def apply(
 
 
 def _try_recover(services: Services, upload: Upload, report: CleanupReport) -> bool:
+    """Complete the upload from its object. Return False if it was rejected or has expired."""
     try:
         recover_from_object(services, upload)
     except UploadExpired:
         report.expired += 1
+        return False
     except (UploadIncomplete, ChecksumMismatch, FileExists):
-        pass  # it is open again with its object noted, as it would be told a client; its time comes
-    else:
-        return True
-    return False
+        return False  # It is open again, and expires in its time.
+    return True

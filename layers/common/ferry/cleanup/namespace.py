@@ -1,17 +1,18 @@
-"""The clean-up of one namespace, on request."""
+"""Clean up one namespace on request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ferry.cleanup.decision import apply, decide
 from ferry.cleanup.report import CleanupReport
-from ferry.model.uploads import UploadState
+from ferry.model.uploads import Upload, UploadState
 from ferry.rules.durations import SECOND_MS
 from ferry.services import Services
 
 PAGE_SIZE = 100
-"""Names looked at in one query."""
+"""How many current uploads one query reads."""
 
 
 def clean_namespace(
@@ -24,56 +25,70 @@ def clean_namespace(
     dry_run: bool = False,
     cursor: str | None = None,
 ) -> CleanupReport:
-    """End the stale uploads of a namespace: past their expiry, or idle for `older_than` seconds. Completing ones stay.
+    """Expire the stale uploads of a namespace. Uploads that are being completed are left alone.
 
-    What no row knows has no namespace: orphans are the schedule's.
+    Orphans belong to no namespace; the scheduled sweep finds them.
+
+    Args:
+        services: the backends.
+        ns: the namespace.
+        has_time: whether there is time for one more upload. The first is examined in any case.
+        older_than_seconds: expire uploads that were idle for that long; None: those past their expiry.
+        filename: examine only the current upload of this name.
+        dry_run: report what would be done, and change nothing.
+        cursor: where an earlier report ended.
 
     Raises:
         InvalidField: the cursor is not one of this route's.
     """
     report = CleanupReport(dry_run=dry_run)
+    run = _NamespaceRun(services, report, has_time, older_than_seconds)
     if filename is not None:
-        slot = services.upload_repository.get_current_upload(ns, filename)
-        if slot is not None and slot.in_progress:
-            _clean_upload(services, slot.upload_id, older_than_seconds, report, has_time)
-        return report
-    while True:
-        page = services.upload_repository.list_open_uploads(ns, cursor, PAGE_SIZE)
-        for slot in page.items:
-            if report.examined and not has_time():
-                report.complete, report.cursor = False, cursor
-                return report
-            _clean_upload(services, slot.upload_id, older_than_seconds, report, has_time)
-            cursor = services.upload_repository.cursor_after(slot)
-        cursor = page.cursor
-        if cursor is None:
-            return report
-        if not has_time():
-            report.complete, report.cursor = False, cursor
-            return report
+        current_upload = services.upload_repository.get_current_upload(ns, filename)
+        if current_upload is not None and current_upload.in_progress:
+            run.clean(current_upload.upload_id)
+    else:
+        cursor = run.clean_pages(ns, cursor)
+        report.complete, report.cursor = cursor is None, cursor
+    return report
 
 
-def _clean_upload(
-    services: Services,
-    upload_id: str,
-    older_than_seconds: int | None,
-    report: CleanupReport,
-    has_time: Callable[[], bool],
-) -> None:
-    """End one upload if it is stale. When time is short its bytes are left to the schedule's next run."""
+@dataclass(frozen=True, slots=True)
+class _NamespaceRun:
+    services: Services
+    report: CleanupReport
+    has_time: Callable[[], bool]
+    older_than_seconds: int | None
 
-    def look() -> None:
-        upload = services.upload_repository.get_upload(upload_id)
+    def clean_pages(self, ns: str, cursor: str | None) -> str | None:
+        """Clean page after page. Return where to continue, or None if no upload is left."""
+        repository = self.services.upload_repository
+        while True:
+            page = repository.list_open_uploads(ns, cursor, PAGE_SIZE)
+            for current_upload in page.items:
+                if self.report.examined and not self.has_time():
+                    return cursor
+                self.clean(current_upload.upload_id)
+                cursor = repository.cursor_after(current_upload)
+            cursor = page.cursor
+            if cursor is None or not self.has_time():
+                return cursor
+
+    def clean(self, upload_id: str) -> None:
+        """Expire one upload if it is stale. A failure is counted, and does not stop the run."""
+        self.report.examined += 1
+        self.report.run_step(upload_id, lambda: self._expire_if_stale(upload_id))
+
+    def _expire_if_stale(self, upload_id: str) -> None:
+        upload = self.services.upload_repository.get_upload(upload_id)
         if upload is None or upload.record.state not in (UploadState.CREATING, UploadState.OPEN):
             return
-        now = services.clock()
-        if (
-            now >= upload.expires_at
-            if older_than_seconds is None
-            else now - upload.last_activity_at >= older_than_seconds * SECOND_MS
-        ):
-            verdict = decide(services, upload, is_stale=True)
-            apply(services, upload, verdict, report, purge_now=has_time())
+        if self._is_stale(upload):
+            decision = decide(self.services, upload, is_stale=True)
+            apply(self.services, upload, decision, self.report, purge_now=self.has_time())
 
-    report.examined += 1
-    report.run_step(upload_id, look)
+    def _is_stale(self, upload: Upload) -> bool:
+        now = self.services.clock()
+        if self.older_than_seconds is None:
+            return now >= upload.expires_at
+        return now - upload.last_activity_at >= self.older_than_seconds * SECOND_MS

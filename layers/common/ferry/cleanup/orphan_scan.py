@@ -1,6 +1,6 @@
-"""The search for orphans: what S3 has under Ferry's prefixes and no row knows (docs/decisions/0005).
+"""Scan S3 for orphans: what is stored under Ferry's prefixes without a row (docs/decisions/0005).
 
-A few pages at each tick, from where the last one came to, once around a day at the most.
+Each sweep scans a few pages from where the last one ended. A round over everything starts at most once a day.
 """
 
 from __future__ import annotations
@@ -24,13 +24,19 @@ from ferry.uploads.terminate import delete_staged_chunks
 logger = logging.getLogger(__name__)
 
 PAGES_PER_RUN = 4
+"""How many pages one sweep scans."""
+
 PAGE_SIZE = 1_000
+"""How many keys one page lists."""
+
 SCAN_INTERVAL_MS = DAY_MS
-"""From the beginning of one round to that of the next."""
+"""From the start of one round to the start of the next."""
+
 MIN_MULTIPART_AGE_MS = HOUR_MS
-"""A multipart upload younger than this may belong to a start that is just going on."""
+"""A younger multipart upload may belong to a start that is still running."""
+
 MIN_ORPHAN_AGE_MS = 8 * DAY_MS
-"""When what belongs to no session can be of no use to anybody: a day beyond the greatest age of an upload."""
+"""When what has no record can be deleted: a day beyond the greatest age of an upload."""
 
 _NEXT_PHASE = {
     OrphanScanPhase.MULTIPART_UPLOADS: OrphanScanPhase.STAGED_CHUNKS,
@@ -43,50 +49,58 @@ HasTime = Callable[[], bool]
 
 
 def scan_orphans(services: Services, report: CleanupReport, has_time: HasTime) -> None:
-    """Go on with the search. Who finds that somebody else has leaves it to them."""
-    report.run_step("the search for orphans", lambda: _scan(services, report, has_time))
+    """Continue the scan. If another sweep continues it at the same time, one of the two stops."""
+    report.run_step("the orphan scan", lambda: _scan(services, report, has_time))
 
 
 def _scan(services: Services, report: CleanupReport, has_time: HasTime) -> None:
-    search = services.cleanup_repository.get_orphan_scan() or OrphanScan(services.clock(), version=0)
+    """Scan up to `PAGES_PER_RUN` pages, and save after each how far the scan has come.
+
+    Raises:
+        ConcurrentUpdate: another sweep has saved a later page.
+    """
+    scan = services.cleanup_repository.get_orphan_scan() or OrphanScan(services.clock(), version=0)
     for _ in range(PAGES_PER_RUN):
-        if search.phase is OrphanScanPhase.DONE:
-            if services.clock() < search.started_at + SCAN_INTERVAL_MS:
+        if scan.phase is OrphanScanPhase.DONE:
+            if services.clock() < scan.started_at + SCAN_INTERVAL_MS:
                 return
-            search = OrphanScan(services.clock(), version=search.version)
+            scan = OrphanScan(services.clock(), version=scan.version)
         try:
-            done, cursor = _scan_by_phase[search.phase](services, search.cursor, report, has_time)
+            is_done, cursor = _scan_by_phase[scan.phase](services, scan.cursor, report, has_time)
         except InvalidField:
-            logger.warning("the %s could not be listed from where the search had come to", search.phase)
-            done, cursor = True, None
-        if not done:
+            logger.warning("%s: the saved cursor is not valid; the next phase begins", scan.phase)
+            is_done, cursor = True, None
+        if not is_done:
             report.complete = False
             return
-        search = replace(search, cursor=cursor, version=search.version + 1)
+        scan = replace(scan, cursor=cursor, version=scan.version + 1)
         if cursor is None:
-            search = replace(search, phase=_NEXT_PHASE[search.phase])
-        services.cleanup_repository.save_orphan_scan(search)
+            scan = replace(scan, phase=_NEXT_PHASE[scan.phase])
+        services.cleanup_repository.save_orphan_scan(scan)
 
 
 def _scan_multiparts(
     services: Services, cursor: str | None, report: CleanupReport, has_time: HasTime
 ) -> tuple[bool, str | None]:
+    """Scan one page of multipart uploads. Return whether there was time for all of it, and the next page's cursor."""
     now = services.clock()
     page = services.object_store.list_multipart_uploads(cursor, PAGE_SIZE)
     found = [
-        (_parse_upload_id(key, object_key), key, multipart_id, now - begun) for key, multipart_id, begun in page.items
+        (upload_id, key, multipart_id, now - initiated_at)
+        for key, multipart_id, initiated_at in page.items
+        if (upload_id := _parse_upload_id(key, object_key)) and now - initiated_at >= MIN_MULTIPART_AGE_MS
     ]
-    old = [(upload_id, key, mp, age) for upload_id, key, mp, age in found if upload_id and age >= MIN_MULTIPART_AGE_MS]
-    sessions = services.cleanup_repository.get_upload_records(upload_id for upload_id, *_ in old)
-    orphans = (
+    records = services.cleanup_repository.get_upload_records(upload_id for upload_id, *_ in found)
+    steps = (
         partial(_abort_multipart, services, key, multipart_id, report)
-        for upload_id, key, multipart_id, age in old
-        if _is_unreferenced(sessions.get(upload_id), multipart_id, age)
+        for upload_id, key, multipart_id, age_ms in found
+        if _is_unreferenced(records.get(upload_id), multipart_id, age_ms)
     )
-    return _run_all(orphans, report, has_time), page.cursor
+    return _run_all(steps, report, has_time), page.cursor
 
 
 def _is_unreferenced(record: UploadRecord | None, multipart_id: str, age_ms: int) -> bool:
+    """Return whether a multipart upload can be aborted: no record names it, and none can appear any more."""
     if record is None:
         return age_ms >= MIN_ORPHAN_AGE_MS
     return record.multipart_id != multipart_id or record.purged
@@ -100,42 +114,52 @@ def _abort_multipart(services: Services, key: str, multipart_id: str, report: Cl
 def _scan_staged_chunks(
     services: Services, cursor: str | None, report: CleanupReport, has_time: HasTime
 ) -> tuple[bool, str | None]:
+    """Scan one page of prefixes of staged chunks, one prefix for each upload. Return as `_scan_multiparts`."""
     page = services.object_store.list_prefixes("st/", cursor, PAGE_SIZE)
-    ids = [upload_id for folder in page.items if (upload_id := _parse_upload_id(folder, staged_chunk_prefix))]
-    known = services.cleanup_repository.get_upload_records(ids)
-    orphans = (
-        partial(_delete_staged_chunks, services, upload_id, report) for upload_id in ids if upload_id not in known
+    ids = [upload_id for prefix in page.items if (upload_id := _parse_upload_id(prefix, staged_chunk_prefix))]
+    records = services.cleanup_repository.get_upload_records(ids)
+    steps = (
+        partial(_delete_staged_chunks, services, upload_id, report) for upload_id in ids if upload_id not in records
     )
-    return _run_all(orphans, report, has_time), page.cursor
+    return _run_all(steps, report, has_time), page.cursor
 
 
 def _delete_staged_chunks(services: Services, upload_id: str, report: CleanupReport) -> None:
-    """Those of one upload, if the youngest is old enough. What is too much for now is found by the next round."""
-    first = services.object_store.list_objects(staged_chunk_prefix(upload_id), None, PAGE_SIZE)
-    youngest = max((stage.modified_at for stage in first.items), default=0)
-    if services.clock() - youngest < MIN_ORPHAN_AGE_MS:
+    """Delete the staged chunks of one upload if all are old enough. The next round finds what there was no time for."""
+    page = services.object_store.list_objects(staged_chunk_prefix(upload_id), None, PAGE_SIZE)
+    newest_at = max((chunk.modified_at for chunk in page.items), default=0)
+    if services.clock() - newest_at < MIN_ORPHAN_AGE_MS:
         return
-    removed = delete_staged_chunks(services, upload_id)
-    report.orphans.staged_objects += len(first.items)
-    report.bytes_reclaimed += removed.deleted_bytes
+    deleted = delete_staged_chunks(services, upload_id)
+    report.orphans.staged_objects += len(page.items)
+    report.bytes_reclaimed += deleted.deleted_bytes
 
 
 def _scan_objects(
     services: Services, cursor: str | None, report: CleanupReport, has_time: HasTime
 ) -> tuple[bool, str | None]:
+    """Scan one page of objects that are at least a day old. Return as `_scan_multiparts`."""
     now = services.clock()
     page = services.object_store.list_objects("o/", cursor, PAGE_SIZE)
-    found = ((_parse_upload_id(item.key, object_key), now - item.modified_at) for item in page.items)
-    ids = [upload_id for upload_id, age in found if upload_id and age >= DAY_MS]
-    owned = services.cleanup_repository.get_object_owners(ids)
-    rest = [upload_id for upload_id in ids if upload_id not in owned]
-    sessions = services.cleanup_repository.get_upload_records(rest)
-    unowned = (partial(_schedule_deletion, services, upload_id, sessions.get(upload_id), report) for upload_id in rest)
-    return _run_all(unowned, report, has_time), page.cursor
+    ids = [
+        upload_id
+        for item in page.items
+        if (upload_id := _parse_upload_id(item.key, object_key)) and now - item.modified_at >= DAY_MS
+    ]
+    owners = services.cleanup_repository.get_object_owners(ids)
+    without_row = [upload_id for upload_id in ids if upload_id not in owners]
+    records = services.cleanup_repository.get_upload_records(without_row)
+    steps = (
+        partial(_schedule_deletion, services, upload_id, records.get(upload_id), report) for upload_id in without_row
+    )
+    return _run_all(steps, report, has_time), page.cursor
 
 
 def _schedule_deletion(services: Services, upload_id: str, record: UploadRecord | None, report: CleanupReport) -> None:
-    """Give the object a row, from which the sweep takes it when its time is up, and if nobody wants it then."""
+    """Give the object a row with a due time. The sweep deletes it then, unless it is in use by that time.
+
+    An object is left alone while its upload may still become a file, or is still being purged.
+    """
     if record is not None and (record.state.in_progress or not (record.purged or record.state is UploadState.COMPLETE)):
         return
     report.orphans.objects += 1
@@ -148,7 +172,7 @@ def _schedule_deletion(services: Services, upload_id: str, record: UploadRecord 
 
 
 def _run_all(steps: Iterable[Callable[[], None]], report: CleanupReport, has_time: HasTime) -> bool:
-    """Take each step, for as long as there is time; whether there was."""
+    """Run each step while there is time. Return False if time ran out."""
     for step in steps:
         if not has_time():
             return False
@@ -157,7 +181,7 @@ def _run_all(steps: Iterable[Callable[[], None]], report: CleanupReport, has_tim
 
 
 def _parse_upload_id(key: str, build_key: Callable[[str], str]) -> str:
-    """The upload that a key is of, empty where it is none of ours."""
+    """Return the upload id in a key; empty if `build_key` does not build that key from it."""
     upload_id = key.partition("/")[2].removesuffix("/")
     return upload_id if _UPLOAD_ID_PATTERN.fullmatch(upload_id) and build_key(upload_id) == key else ""
 

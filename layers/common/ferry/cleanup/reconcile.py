@@ -1,4 +1,4 @@
-"""One entry of what is due, settled."""
+"""Do what a due task is about, as far as the row itself still calls for it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,19 @@ from ferry.uploads.terminate import (
     purge,
 )
 
-PUBLISH_FAILED_DETAIL = "an event could not be sent; it stays noted"
+PUBLISH_FAILED_DETAIL = "An event was not published. It stays pending."
+
 MAX_MULTIPARTS_PER_KEY = 1_000
-"""Multipart uploads on one key that a look sees: a start makes one, and rarely a second."""
+"""How many multipart uploads of one key are aborted at once. A start creates one, rarely a second."""
 
 
 def reconcile(services: Services, task: CleanupTask, report: CleanupReport) -> None:
-    """Do what is to be done now, going by the row itself; what cannot be done yet stays due, or is due again later."""
+    """Do what is due now. What cannot be done yet stays due, or is rescheduled.
+
+    Raises:
+        BackendUnavailable: a backend failed.
+        ConcurrentUpdate: the row is no longer as read.
+    """
     if task.kind is CleanupTaskKind.DELETION_EVENT:
         _publish_deletion(services, task)
         return
@@ -42,58 +48,32 @@ def reconcile(services: Services, task: CleanupTask, report: CleanupReport) -> N
 
 
 def _reconcile_upload(services: Services, task: CleanupTask, upload: Upload, report: CleanupReport) -> None:
-    session, now = upload.record, services.clock()
-    if session.state in (UploadState.CANCELLED, UploadState.EXPIRED):
-        if not session.purged:
-            report.observe_staleness(now - (session.ended_at or now))
-            size = purge(services, session, session.state)
-            if session.state is UploadState.CANCELLED:  # those of an expired one were counted when it expired
-                report.bytes_reclaimed += size
-    elif session.state is UploadState.COMPLETING:
-        if session.lease_expires_at < now:
-            report.observe_staleness(now - session.lease_expires_at)
+    """Continue an upload by its state: delete, resume, publish or expire."""
+    record = upload.record
+    if record.state in (UploadState.CANCELLED, UploadState.EXPIRED):
+        if not record.purged:
+            _purge_ended(services, record, report)
+    elif record.state is UploadState.COMPLETING:
+        if record.lease_expires_at < services.clock():
             _resume_completion(services, upload, report)
-    elif session.state is UploadState.COMPLETE:
-        if session.event_pending:
-            _publish_pending(services, session, due_at=None)
+    elif record.state is UploadState.COMPLETE:
+        if record.event_pending:
+            _publish_pending(services, record, due_at=None)
     else:
         _reconcile_open_upload(services, task, upload, report)
 
 
-def _reconcile_open_upload(services: Services, task: CleanupTask, upload: Upload, report: CleanupReport) -> None:
+def _purge_ended(services: Services, record: UploadRecord, report: CleanupReport) -> None:
     now = services.clock()
-    creating = upload.record.state is UploadState.CREATING
-    stale = creating or now >= upload.expires_at
-    if stale:
-        report.observe_staleness(now - (task.due_at if creating else upload.expires_at))
-    verdict = decide(services, upload, is_stale=stale)
-    if verdict.action is Action.LEAVE and upload.record.event_pending:
-        _publish_pending(services, upload.record, due_at=upload.expires_at)
-    elif verdict.action is Action.LEAVE:
-        services.cleanup_repository.reschedule_task(task, upload.expires_at)
-    elif verdict.action is Action.WAIT:
-        services.cleanup_repository.reschedule_task(task, now + PRIOR_ATTEMPT_WINDOW_MS)
-    else:
-        apply(services, upload, verdict, report)
-
-
-def _publish_pending(services: Services, record: UploadRecord, *, due_at: int | None) -> None:
-    """An upload whose start or completion has not been told: the bus was down, or the teller has died."""
-    if not publish(services, pending_events(record)):
-        raise BackendUnavailable(PUBLISH_FAILED_DETAIL)
-    services.upload_repository.clear_pending_event(
-        record, due_at=due_at, ttl_epoch_seconds=ended_ttl_epoch_seconds(services) if due_at is None else None
-    )
-
-
-def _publish_deletion(services: Services, task: CleanupTask) -> None:
-    deletion = services.cleanup_repository.get_deleted_file(task.subject)
-    if deletion is not None and not publish_deleted(services, deletion, task):
-        raise BackendUnavailable(PUBLISH_FAILED_DETAIL)
+    report.observe_staleness(now - (record.ended_at or now))
+    deleted_bytes = purge(services, record, record.state)
+    if record.state is UploadState.CANCELLED:  # The bytes of an expired upload were counted when it expired.
+        report.bytes_reclaimed += deleted_bytes
 
 
 def _resume_completion(services: Services, upload: Upload, report: CleanupReport) -> None:
-    """With a completion whose lease has lapsed. What refuses it opens the upload again, as its client is told."""
+    """Resume a completion whose lease has expired. If it is rejected, the upload is open again for its client."""
+    report.observe_staleness(services.clock() - upload.record.lease_expires_at)
     report.resumed_completions += 1
     try:
         resume_expired(services, upload)
@@ -103,19 +83,53 @@ def _resume_completion(services: Services, upload: Upload, report: CleanupReport
         return
 
 
-def _reconcile_object(services: Services, task: CleanupTask, upload: Upload | None) -> None:
-    """The object of a file that was replaced or deleted, of an upload that expired, or of nobody.
+def _reconcile_open_upload(services: Services, task: CleanupTask, upload: Upload, report: CleanupReport) -> None:
+    """Expire or recover an upload in state `creating` or `open`, or schedule when to look again."""
+    now = services.clock()
+    is_creating = upload.record.state is UploadState.CREATING
+    is_stale = is_creating or now >= upload.expires_at
+    if is_stale:
+        report.observe_staleness(now - (task.due_at if is_creating else upload.expires_at))
+    decision = decide(services, upload, is_stale=is_stale)
+    if decision.action is Action.LEAVE and upload.record.event_pending:
+        _publish_pending(services, upload.record, due_at=upload.expires_at)
+    elif decision.action is Action.LEAVE:
+        services.cleanup_repository.reschedule_task(task, upload.expires_at)
+    elif decision.action is Action.WAIT:
+        services.cleanup_repository.reschedule_task(task, now + PRIOR_ATTEMPT_WINDOW_MS)
+    else:
+        apply(services, upload, decision, report)
 
-    It goes, unless (the ledger was set back) an upload in progress may still turn it into a file, or a name points
-    to it.
+
+def _publish_pending(services: Services, record: UploadRecord, *, due_at: int | None) -> None:
+    """Publish the pending event of a start or a completion, then schedule the upload for `due_at` (None: not again)."""
+    if not publish(services, pending_events(record)):
+        raise BackendUnavailable(PUBLISH_FAILED_DETAIL)
+    services.upload_repository.clear_pending_event(
+        record, due_at=due_at, ttl_epoch_seconds=ended_ttl_epoch_seconds(services) if due_at is None else None
+    )
+
+
+def _publish_deletion(services: Services, task: CleanupTask) -> None:
+    """Publish the pending event of a deleted file."""
+    deleted_file = services.cleanup_repository.get_deleted_file(task.subject)
+    if deleted_file is not None and not publish_deleted(services, deleted_file, task):
+        raise BackendUnavailable(PUBLISH_FAILED_DETAIL)
+
+
+def _reconcile_object(services: Services, task: CleanupTask, upload: Upload | None) -> None:
+    """Delete an object that was replaced or deleted, whose upload has expired, or that has no row.
+
+    After a restore of the metadata store, the object may be in use again: by an upload in progress that may become
+    a file, or by a name that points to it. Such an object is kept.
     """
-    session = upload.record if upload else None
-    if session is not None and session.state.in_progress:
+    record = upload.record if upload else None
+    if record is not None and record.state.in_progress:
         services.cleanup_repository.reschedule_task(task, services.clock() + DAY_MS)
         return
     owner = services.cleanup_repository.get_object_owners([task.subject]).get(task.subject)
-    if owner is None and session is not None:
-        owner = session.ns, session.name
+    if owner is None and record is not None:
+        owner = record.ns, record.name
     file = services.upload_repository.get_file(*owner) if owner else None
     if file is not None and file.upload_id == task.subject:
         services.cleanup_repository.unschedule_task(task)
@@ -127,24 +141,29 @@ def _reconcile_object(services: Services, task: CleanupTask, upload: Upload | No
 def _reconcile_staged_chunks(
     services: Services, task: CleanupTask, upload: Upload | None, report: CleanupReport
 ) -> None:
-    """The stages and rows of an ended upload; of a cancelled or expired one, once more whatever was in flight."""
-    session = upload.record if upload else None
-    if session is not None and session.state.in_progress:
+    """Delete the staged chunks and rows of an ended upload.
+
+    For a cancelled or expired upload everything in S3 is deleted once more: requests that were running when it ended
+    may have added to it.
+    """
+    record = upload.record if upload else None
+    if record is not None and record.state.in_progress:
         services.cleanup_repository.reschedule_task(task, services.clock() + DAY_MS)
         return
-    if session is not None and session.state is not UploadState.COMPLETE:
-        removed = delete_storage(services, session, session.state)
-        _abort_unreferenced_multiparts(services, session.object_key, report)
+    if record is not None and record.state is not UploadState.COMPLETE:
+        deleted = delete_storage(services, record, record.state)
+        _abort_unreferenced_multiparts(services, record.object_key, report)
     else:
-        removed = delete_staged_chunks(services, task.subject)
-    if removed.done and services.cleanup_repository.delete_upload_rows(
+        deleted = delete_staged_chunks(services, task.subject)
+    if deleted.done and services.cleanup_repository.delete_upload_rows(
         task.subject, deadline=services.clock() + DELETE_BUDGET_MS
     ):
         services.cleanup_repository.delete_task(task)
 
 
 def _abort_unreferenced_multiparts(services: Services, key: str, report: CleanupReport) -> None:
-    """Multipart uploads that an ended upload's row does not name: of starts that died half way."""
-    for found, multipart_id, _ in services.object_store.list_multipart_uploads(None, MAX_MULTIPARTS_PER_KEY, key).items:
-        services.object_store.abort_multipart(found, multipart_id)
+    """Abort multipart uploads of an ended upload's key that its record does not name: their starts crashed."""
+    page = services.object_store.list_multipart_uploads(None, MAX_MULTIPARTS_PER_KEY, key)
+    for found_key, multipart_id, _ in page.items:
+        services.object_store.abort_multipart(found_key, multipart_id)
         report.orphans.multipart_uploads += 1

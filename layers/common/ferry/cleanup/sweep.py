@@ -1,4 +1,4 @@
-"""The schedule's run over all namespaces: everything whose time has come, then some pages of the search for orphans."""
+"""The scheduled run over all namespaces: every task that is due, then some pages of the orphan scan."""
 
 from __future__ import annotations
 
@@ -16,24 +16,31 @@ from ferry.rules.durations import MINUTE_MS
 from ferry.services import Services
 
 PAGE_SIZE = 100
+"""How many due tasks one query reads."""
+
 FAILURE_BACKOFF_MS = 30 * MINUTE_MS
-"""When an entry that failed is due again: those that always fail must not take the time of the others."""
+"""When a task that failed is due again, so that one that always fails does not take the time of the others."""
 
 
 def sweep_due_tasks(services: Services, *, has_time: Callable[[], bool]) -> CleanupReport:
-    """One tick. What it does not get to stays due, and is found by the next, the oldest first."""
+    """Reconcile every due task, the oldest first, then scan for orphans.
+
+    Args:
+        services: the backends.
+        has_time: whether there is time for one more step. What remains stays due, and the next run finds it.
+    """
     report = CleanupReport()
     cursor = None
     while True:
         page = services.cleanup_repository.list_due_tasks(services.clock(), cursor, PAGE_SIZE)
-        for entry in page.items:
+        for task in page.items:
             if not has_time():
                 report.complete = False
-                _record_backlog(services, entry, report)
+                _record_backlog(services, task, report)
                 return report
             report.examined += 1
-            if not report.run_step(entry.subject, partial(reconcile, services, entry, report)):
-                _reschedule_failed(services, entry)
+            if not report.run_step(task.subject, partial(reconcile, services, task, report)):
+                _reschedule_failed(services, task)
         cursor = page.cursor
         if cursor is None:
             break
@@ -42,10 +49,12 @@ def sweep_due_tasks(services: Services, *, has_time: Callable[[], bool]) -> Clea
 
 
 def _record_backlog(services: Services, task: CleanupTask, report: CleanupReport) -> None:
+    """Report how long the oldest upload that is left has been due."""
     if task.kind is CleanupTaskKind.UPLOAD:
         report.observe_staleness(services.clock() - task.due_at)
 
 
 def _reschedule_failed(services: Services, task: CleanupTask) -> None:
+    """Postpone a failed task. If that fails too, the task stays due."""
     with suppress(ConcurrentUpdate, BackendUnavailable):
         services.cleanup_repository.reschedule_task(task, services.clock() + FAILURE_BACKOFF_MS)

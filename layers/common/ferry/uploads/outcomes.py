@@ -41,7 +41,7 @@ class Rejected:
     """The upload cannot become a file as it is. It opens again, and the client decides how to continue."""
 
     error: ChecksumMismatch | FileExists | UploadIncomplete
-    """What the client is told."""
+    """The error that the client gets."""
     stored_object: StoredObject | None = None
     """The object, if it exists already. An upload with an object accepts no more chunks."""
     lost_chunks: Sequence[int] = ()
@@ -53,7 +53,7 @@ class Failed:
     """A backend failed. The attempt can be repeated as it is."""
 
     error: BackendUnavailable
-    """What the client is told."""
+    """The error that the client gets."""
     stored_object: StoredObject | None
     """The object, if it existed before the failure."""
 

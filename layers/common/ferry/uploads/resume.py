@@ -24,7 +24,7 @@ def continue_completion(services: Services, upload_id: str, lease_id: str) -> No
     """Continue a completion that a request enqueued. A completion that is no longer under that lease is ignored.
 
     An event may be delivered twice: the second delivery finds that the lease has changed. If the upload cannot become
-    a file, it opens again, and the client's next request is told why.
+    a file, it opens again, and the next request of its client gets the error.
 
     Raises:
         BackendUnavailable: a backend failed. The event may be delivered again; otherwise the lease expires, and the
