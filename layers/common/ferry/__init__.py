@@ -1,3 +1,3 @@
-"""Ferry: files over links that break, on functions, S3 and DynamoDB."""
+"""Ferry: resumable file transfers on AWS Lambda, S3 and DynamoDB."""
 
 __version__ = "0.1.0"

@@ -1,25 +1,32 @@
-"""Everything Ferry refuses or cannot do, as one tree.
+"""Every error that a use case raises for a client, as one tree.
 
     FerryError
-    ├── InvalidRequest              the request makes no sense, whatever is stored
-    │   ├── MalformedBody, InvalidFilename, InvalidField, LimitExceeded
-    │   ├── ChecksumUnsupported, ChecksumMismatch
-    │   └── ChunkTooLarge, ChunkSizeMismatch, ChunkIndexOutOfRange, PartNumberOutOfRange, ChunksUnavailable
-    ├── Unauthorized                no token, a bad one, too little scope
-    │   ├── MissingToken, InvalidToken
-    │   └── InsufficientScope
-    ├── NotFound                    FileNotFound, UploadNotFound
-    ├── Conflict                    the request is fine, the state is another
+    ├── InvalidRequest                  the request is wrong, whatever is stored
+    │   ├── MalformedBody
+    │   ├── ChecksumMismatch
+    │   ├── ChunkTooLarge
+    │   └── InvalidField                with `errors`: which members are wrong
+    │       ├── InvalidFilename, LimitExceeded
+    │       ├── ChecksumUnsupported, ChunksUnavailable
+    │       └── ChunkSizeMismatch, ChunkIndexOutOfRange, PartNumberOutOfRange
+    ├── AuthError                       the token is missing, invalid or insufficient
+    │   └── MissingToken, InvalidToken, InsufficientScope
+    ├── NotFound
+    │   └── FileNotFound, UploadNotFound
+    ├── Conflict                        the request is valid, but not in the present state
+    │   ├── FileExists
+    │   ├── ChunkConflict
     │   ├── UploadInProgress, UploadSuperseded, UploadIncomplete
-    │   ├── UploadCompleting, UploadComplete
-    │   └── FileExists, ChunkConflict
-    ├── QuotaExceeded               the namespace has no room for it
-    ├── PreconditionFailed, RangeNotSatisfiable
-    ├── Gone                        UploadExpired, UploadCancelled
-    └── BackendUnavailable          a service behind Ferry failed; nothing was acknowledged
-        └── Throttled               it has too much to do
+    │   └── CompletionInProgress, UploadAlreadyComplete
+    ├── Gone                            the upload has ended without a file
+    │   └── UploadExpired, UploadCancelled
+    ├── QuotaExceeded                   a limit of the namespace
+    ├── PreconditionFailed              a conditional header
+    ├── RangeNotSatisfiable             a Range header
+    └── BackendUnavailable              AWS failed; nothing was acknowledged
+        └── Throttled                   AWS rejected the call because of its rate
 
-A class carries its stable `code` and, in `extra`, the members its answer adds. HTTP statuses are not known here.
+Each class has a stable `code`. `ferry.http.problems` maps classes to HTTP statuses.
 """
 
 from __future__ import annotations
@@ -29,44 +36,59 @@ from typing import Any, ClassVar
 
 
 class FerryError(Exception):
-    """Base of all of Ferry's errors.
+    """Base class of all errors in this module.
 
     Args:
-        detail: what went wrong and what to do next, for people; holds no secret and no backend's name.
-        extra: further members of the answer, for machines.
+        detail: what is wrong and what to do, for people. Contains no secret and no name of a backend. Default: `title`
+            and `advice`.
+        extra: further members of the response, for programs.
     """
 
     code: ClassVar[str] = "internal"
-    title: ClassVar[str] = "Something went wrong"
+    """Identifies the error in responses and metrics; never changes."""
+
+    title: ClassVar[str] = "Internal error"
+    """What is wrong, for every error of the class (`title` of RFC 9457)."""
+
+    advice: ClassVar[str] = "Quote request_id when reporting it."
+    """What the client can do, as a sentence; empty if `title` says all."""
 
     def __init__(self, detail: str = "", **extra: Any) -> None:
-        super().__init__(detail or self.title)
-        self.detail = detail or self.title
+        detail = detail or self.default_detail()
+        super().__init__(detail)
+        self.detail = detail
         self.extra: Mapping[str, Any] = extra
+
+    @classmethod
+    def default_detail(cls) -> str:
+        return f"{cls.title}. {cls.advice}".rstrip()
 
 
 class InvalidRequest(FerryError):
     code = "invalid_request"
     title = "The request is not valid"
+    advice = ""
 
 
 class MalformedBody(InvalidRequest):
     code = "malformed_body"
-    title = "The body could not be read"
+    title = "The body cannot be read"
+    advice = "Send the body that the API document describes for this route."
 
 
 class InvalidField(InvalidRequest):
-    """One or more members are wrong. `errors` is a sequence of `{"loc": [...], "msg": str}`."""
+    """Members of the request are invalid. `extra["errors"]` lists them as `{"loc": [...], "msg": str}`."""
 
     code = "validation_failed"
-    title = "Some members of the request are not valid"
+    title = "Members of the request are not valid"
+    advice = "Correct those listed in errors."
 
     def __init__(self, errors: Sequence[Mapping[str, Any]], detail: str = "") -> None:
-        super().__init__(detail or self.title, errors=list(errors))
+        super().__init__(detail, errors=list(errors))
 
     @classmethod
     def for_member(cls, loc: str, msg: str) -> InvalidField:
-        """The common case: one member, one sentence."""
+        """Return an error about one member."""
         return cls([{"loc": [loc], "msg": msg}], detail=f"{loc}: {msg}")
 
 
@@ -80,7 +102,7 @@ class InvalidFilename(InvalidField):
 
 class LimitExceeded(InvalidField):
     code = "limit_exceeded"
-    title = "The request is beyond a limit"
+    title = "The request exceeds a limit"
 
 
 class ChecksumUnsupported(InvalidField):
@@ -98,151 +120,174 @@ class ChunkSizeMismatch(InvalidField):
 
 class ChunkIndexOutOfRange(InvalidField):
     code = "chunk_index_out_of_range"
-    title = "The plan has no chunk of that index"
+    title = "The plan has no chunk with this index"
 
 
 class PartNumberOutOfRange(InvalidField):
     code = "part_number_out_of_range"
-    title = "The plan has no part of that number"
+    title = "The plan has no part with this number"
 
 
 class ChunksUnavailable(InvalidField):
     code = "chunks_unavailable"
-    title = "The parts of this upload are too large to be built from chunks; send them straight to S3"
+    title = (
+        "This upload takes no chunks, because its parts are too large; send the parts to URLs from POST /upload/parts"
+    )
 
 
 class ChecksumMismatch(InvalidRequest):
     code = "checksum_mismatch"
     title = "The checksum does not match the bytes"
+    advice = "Nothing was stored. Send the bytes again."
 
 
 class ChunkTooLarge(InvalidRequest):
     code = "chunk_too_large"
     title = "A chunk has at most 4,194,304 bytes"
+    advice = "Send chunks of the plan's chunk_size."
 
 
 class AuthError(FerryError):
     code = "unauthorized"
-    title = "Not allowed"
+    title = "Not authorized"
+    advice = ""
 
 
 class MissingToken(AuthError):
     code = "missing_token"
-    title = "Send an access token: Authorization: Bearer <token>"
+    title = "The request has no access token"
+    advice = "Send the header Authorization: Bearer <token>, with a token from POST /auth/token."
 
 
 class InvalidToken(AuthError):
     code = "invalid_token"
-    title = "The access token is not valid; ask for a new one"
+    title = "The access token is not valid or has expired"
+    advice = "Request a new one."
 
 
 class InsufficientScope(AuthError):
-    """`extra["scope"]` is the scope that would have been enough."""
+    """The token lacks a scope. `extra["scope"]` is the required one."""
 
     code = "insufficient_scope"
-    title = "The access token does not have the scope for this"
+    title = "The access token does not have the required scope"
+    advice = "Request a token with this scope."
 
 
 class NotFound(FerryError):
     code = "not_found"
-    title = "There is nothing of that name"
+    title = "There is no file and no upload with this name"
+    advice = ""
 
 
 class FileNotFound(NotFound):
-    title = "There is no file of that name"
+    title = "There is no file with this name"
 
 
 class UploadNotFound(NotFound):
     code = "upload_not_found"
-    title = "There is no upload of that name"
+    title = "There is no upload with this name"
+    advice = "Start one with POST /upload/start."
 
 
 class Conflict(FerryError):
     code = "conflict"
-    title = "The state does not allow this"
+    title = "The present state does not allow this"
+    advice = ""
+
+
+class FileExists(Conflict):
+    code = "file_exists"
+    title = "A file with this name exists"
+    advice = "Send if_exists: replace to replace it."
+
+
+class ChunkConflict(Conflict):
+    code = "chunk_conflict"
+    title = "This chunk was already uploaded with different content"
+    advice = "To send different content, cancel the upload and start it again."
 
 
 class UploadInProgress(Conflict):
-    """`extra` has the open upload's `upload_id`, `size` and `expires_at`."""
+    """Another upload of the name is open. `extra` has its `upload_id`, `size` and `expires_at`."""
 
     code = "upload_in_progress"
-    title = "Another upload of that name is in progress; send restart: true to cancel it"
+    title = "Another upload with this name is in progress"
+    advice = "Send restart: true to cancel it and start anew."
 
 
 class UploadSuperseded(Conflict):
     code = "upload_superseded"
-    title = "That upload is no longer the current one of its name"
+    title = "This upload is no longer the current one of its name"
+    advice = "Omit upload_id to use the current one."
 
 
 class UploadIncomplete(Conflict):
-    """`extra["missing"]` has at most 1,000 inclusive chunk ranges."""
+    """Chunks are missing. `extra["missing"]` has at most 1,000 inclusive ranges of chunk indexes."""
 
     code = "upload_incomplete"
-    title = "Bytes are missing"
+    title = "Chunks or parts are missing"
+    advice = "Send those listed in missing, then complete again."
 
 
 class CompletionInProgress(Conflict):
     code = "upload_completing"
     title = "The upload is being completed"
+    advice = "Repeat POST /upload/complete for its result."
 
 
 class UploadAlreadyComplete(Conflict):
     code = "upload_complete"
     title = "The upload is complete"
-
-
-class FileExists(Conflict):
-    code = "file_exists"
-    title = "A file of that name exists; send if_exists: replace to replace it"
-
-
-class ChunkConflict(Conflict):
-    code = "chunk_conflict"
-    title = "Other bytes were accepted for this before; the first stay"
-
-
-class QuotaExceeded(FerryError):
-    """`extra["quota"]` says which limit, how much it is, how much is used, and what was asked for."""
-
-    code = "quota_exceeded"
-    title = "The namespace has no room for this"
-
-
-class PreconditionFailed(FerryError):
-    code = "precondition_failed"
-    title = "The file is not the one that the condition names"
-
-
-class RangeNotSatisfiable(FerryError):
-    """`extra["size"]` is the file's size, in bytes."""
-
-    code = "range_not_satisfiable"
-    title = "The file has no byte in that range"
+    advice = "Start a new upload to send another file."
 
 
 class Gone(FerryError):
     code = "gone"
-    title = "It is no longer there"
+    title = "The upload has ended"
+    advice = "Start it again."
 
 
 class UploadExpired(Gone):
     code = "upload_expired"
-    title = "The upload has expired; start it again"
+    title = "The upload has expired"
 
 
 class UploadCancelled(Gone):
     code = "upload_cancelled"
-    title = "The upload was cancelled; start it again"
+    title = "The upload was cancelled"
+
+
+class QuotaExceeded(FerryError):
+    """A limit of the namespace is reached. `extra["quota"]` has the limit, the usage and what was requested."""
+
+    code = "quota_exceeded"
+    title = "The request exceeds the quota of the namespace"
+    advice = "Delete files or cancel uploads, or ask the operator for a larger quota."
+
+
+class PreconditionFailed(FerryError):
+    code = "precondition_failed"
+    title = "The file does not match the request's condition"
+    advice = "Read the file's present ETag, then repeat the request with it."
+
+
+class RangeNotSatisfiable(FerryError):
+    """The file has no byte in the range. `extra["size"]` is the file's size in bytes."""
+
+    code = "range_not_satisfiable"
+    title = "The file has no byte in the requested range"
+    advice = "Request a range within its size."
 
 
 class BackendUnavailable(FerryError):
-    """A service behind Ferry failed or throttled, beyond what retries could mend. Nothing was acknowledged."""
+    """A call to AWS failed after all retries. Nothing was acknowledged; the call may have taken effect."""
 
     code = "backend_unavailable"
-    title = "A service behind Ferry is not available; try again"
+    title = "A service that Ferry depends on is not available"
+    advice = "Repeat the request after Retry-After seconds."
 
 
 class Throttled(BackendUnavailable):
-    """It has too much to do, and still had after the adapter's own tries: come back later than after a failure."""
+    """AWS still rejected the call for its rate after all retries. `Retry-After` is longer than for a failure."""
 
-    title = "A service behind Ferry has too much to do; try again a little later"
+    title = "A service that Ferry depends on is overloaded"

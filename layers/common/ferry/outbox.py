@@ -1,7 +1,7 @@
-"""Tell others what has changed: noted in the write that changes it, sent afterwards (docs/decisions/0003).
+"""The outbox of events (docs/decisions/0003).
 
-Whoever makes a change calls `tell` and then clears the note. What could not be sent stays noted, and the clean-up,
-which finds the note by its time, does the same.
+The write that changes a state also marks its event as pending. The request then publishes the event and clears the
+mark. If it fails in between, cleanup publishes the event at the deadline, so every event is published at least once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ferry.services import Services
 logger = logging.getLogger(__name__)
 
 PUBLISH_GRACE_MS = MINUTE_MS
-"""How long whoever made a change has to tell it before somebody else does."""
+"""How long the request has to publish its event before cleanup does."""
 
 _END_EVENTS = {
     UploadState.COMPLETE: EventKind.COMPLETED,
@@ -29,34 +29,34 @@ _END_EVENTS = {
 
 
 def publish_deadline(services: Services) -> int | None:
-    """When somebody must look whether a change made now was told; None where nobody is told anything."""
+    """Return when cleanup publishes an event that becomes pending now (epoch ms); None if events are disabled."""
     return None if services.event_publisher is None else services.clock() + PUBLISH_GRACE_MS
 
 
 def publish(services: Services, events: Sequence[Event]) -> bool:
-    """Whether nothing is left to be told. A failure is nobody's but the bus's: the note stays."""
+    """Publish pending events. Return False on failure: they stay pending and are retried by cleanup."""
     if services.event_publisher is None or not events:
         return True
     try:
         services.event_publisher.publish(events)
     except BackendUnavailable as error:
-        named = ", ".join(event.id for event in events)
-        logger.warning("%s stays noted and will be told later: %s", named, error.__cause__ or error)
+        ids = ", ".join(event.id for event in events)
+        logger.warning("events stay pending and are retried: %s: %s", ids, error.__cause__ or error)
         return False
     return True
 
 
 def pending_events(record: UploadRecord) -> list[Event]:
-    """What is noted of a session: its start, and its end if it has ended."""
+    """Return the unpublished events of an upload: its start if pending, and its end if it has ended."""
     events = [_upload_event(record, EventKind.STARTED, record.created_at)] if record.event_pending else []
     if record.state in _END_EVENTS:
-        events.append(
-            _upload_event(record, _END_EVENTS[record.state], record.ended_at or record.created_at, record.file)
-        )
+        ended_at = record.ended_at or record.created_at
+        events.append(_upload_event(record, _END_EVENTS[record.state], ended_at, record.file))
     return events
 
 
 def deletion_event(deleted_file: DeletedFile) -> Event:
+    """Return the event of a deleted file."""
     file = deleted_file.file
     return Event(EventKind.DELETED, deleted_file.deleted_at, file.ns, file.name, file.upload_id, file.size, file)
 

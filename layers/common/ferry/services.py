@@ -18,13 +18,14 @@ from ferry.rules.durations import DAY_MS, SECOND_MS
 
 
 def new_id() -> str:
-    """128 random bits in hexadecimal: an upload's id, never used twice."""
+    """Return 128 random bits in hexadecimal, for an upload or a lease."""
     return secrets.token_hex(16)
 
 
 class UploadIdCache:
-    """Which upload a name had last, for a warm function: saves a read, and is believed only once the session confirms
-    it.
+    """The last known current upload of names, within one execution environment.
+
+    Saves the read of the current upload. An entry may be stale: use it only if the upload's record confirms it.
     """
 
     def __init__(self, max_entries: int = 256) -> None:
@@ -42,7 +43,7 @@ class UploadIdCache:
 
 
 class NullCompletionQueue:
-    """A `ferry.outbound.Worker` where there is none: leases lapse, and the sweep over those goes on."""
+    """A `CompletionQueue` that drops every entry. The sweep continues completions whose lease has expired."""
 
     def enqueue(self, upload_id: str, lease_id: str) -> None:
         """Do nothing."""
@@ -50,27 +51,52 @@ class NullCompletionQueue:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`session_idle`, `session_max_age`, `lease` and `mending` are milliseconds, `url_lifetime` seconds.
-
-    `lease` must outlive the function that takes one: longer than its time-out. `mending` is how long one attempt at a
-    completion goes on putting parts together before it hands over. `keep_objects` is for how long, in milliseconds, an
-    object stays to which no row gives a name; 0: for ever. `sleep` takes seconds. Without `seats` anybody may wait.
-    Without `events` nobody is told anything, and nothing is noted to be told.
-    """
+    """What every use case receives. `ferry.wiring.services` builds it from the settings."""
 
     upload_repository: UploadRepository
+    """Uploads and files in the metadata store."""
+
     cleanup_repository: CleanupRepository
+    """Cleanup tasks in the metadata store."""
+
     object_store: ObjectStore
+    """The bytes."""
+
     completion_queue: CompletionQueue
+    """Takes completions that do not end within a request."""
+
     clock: Clock
+    """The current time."""
+
     upload_idle_timeout_ms: int
+    """An upload expires after this time without activity. From `UploadIdleTimeoutSeconds`."""
+
     upload_max_age_ms: int
+    """An upload expires at this age. From `UploadMaxAgeSeconds`."""
+
     presigned_url_ttl_seconds: int
+    """Lifetime of presigned URLs, in seconds. From `PresignedUrlTtlSeconds`."""
+
     new_id: Callable[[], str] = new_id
+    """Returns a new id for an upload or a lease."""
+
     sleep: Callable[[float], None] = time.sleep
+    """Waits for a number of seconds."""
+
     lease_duration_ms: int = 35 * SECOND_MS
+    """How long a completion holds its lease. Must be longer than the timeout of the function that acquires it."""
+
     assembly_budget_ms: int = 12 * SECOND_MS
+    """How long one completion attempt builds the object before it continues asynchronously."""
+
     orphan_retention_ms: int = 35 * DAY_MS
+    """How long an object without a file is kept; 0: for ever. From `OrphanRetentionDays`."""
+
     upload_id_cache: UploadIdCache = field(default_factory=UploadIdCache)
+    """The current uploads that this execution environment has seen."""
+
     permit_pool: PermitPool | None = None
+    """Limits concurrent long polls; None: no limit."""
+
     event_publisher: EventPublisher | None = None
+    """Publishes events; None: events are disabled and none becomes pending."""

@@ -1,4 +1,4 @@
 """What Ferry stores, as frozen values.
 
-Times are epoch milliseconds, sizes are bytes, CRCs are unsigned 32-bit integers.
+Unless a field says otherwise: times are epoch milliseconds, sizes are bytes, CRCs are unsigned 32-bit integers.
 """

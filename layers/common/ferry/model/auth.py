@@ -1,4 +1,4 @@
-"""Clients and the published signing keys. Times are epoch milliseconds."""
+"""Clients and the published signing keys."""
 
 from __future__ import annotations
 
@@ -8,45 +8,65 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who may ask for tokens. `secret_hashes` are SHA-256 digests, the newest last; two are valid during a rotation.
-
-    `version` counts the writes of the row, and is no part of what a client is. Times are 0 where nobody noted them.
-    """
+    """A client that may request access tokens."""
 
     client_id: str
+    """Chosen by the operator."""
+
     ns: str
+    """The namespace of all its files."""
+
     scopes: frozenset[str]
+    """The scopes that its tokens may carry."""
+
     secret_hashes: tuple[bytes, ...]
+    """SHA-256 digests of its secrets, the newest last. During a rotation there are two."""
+
     disabled: bool = False
+    """Whether it is refused new tokens."""
+
     created_at: int = 0
+    """Epoch milliseconds; 0 if unknown."""
+
     rotated_at: int = 0
+    """When its newest secret was created, in epoch milliseconds; 0 if unknown."""
+
     version: int = field(default=0, compare=False)
+    """Number of writes of the row since it was created. Set by the store."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A public signing key as published: `jwk` is its JSON Web Key (RFC 7517), `key_ref` names the private half at the
-    signer.
-
-    `published_at` is 0 for the first key ever, `replaced_at` for the one that signs and for those that never did.
-    """
+    """A published public key."""
 
     kid: str
+    """The key id in the header of the tokens that it verifies."""
+
     jwk: Mapping[str, str]
+    """The JSON Web Key (RFC 7517): `kty`, `crv`, `x`, `y`."""
+
     key_ref: str
+    """Names the private key at the signer; for KMS an id or ARN."""
+
     published_at: int = 0
+    """When it was published, in epoch milliseconds; 0 for the first key of a stack."""
+
     superseded_at: int = 0
+    """When another key replaced it as the signing key, in epoch milliseconds; 0: it signs now, or never signed."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The keys verifiers accept, and which of them signs.
-
-    `revoked` has, by client, a time in epoch *seconds*: tokens issued to it before that are refused. `version` counts
-    the writes of the row.
-    """
+    """The keys that verifiers accept."""
 
     signing_kid: str
+    """The `kid` of the key that signs new tokens."""
+
     keys: tuple[PublicKey, ...]
+    """All published keys, the signing key among them."""
+
     revoked_before_seconds: Mapping[str, int] = field(default_factory=dict)
+    """By client id, an epoch second: tokens of the client issued before it are refused. Set by the operator."""
+
     version: int = field(default=0, compare=False)
+    """Number of writes of the row since it was created. Set by the store."""

@@ -7,41 +7,63 @@ from enum import StrEnum
 
 
 class CleanupTaskKind(StrEnum):
-    """Why somebody must look again: a session's time is up, a dead object, a finished upload's stages and rows, a
-    deletion that has not been told.
-    """
+    """What a cleanup task checks when it is due."""
 
     UPLOAD = "upload"
+    """An upload record: expiry, an expired lease, pending events, or storage that is still to be deleted."""
+
     OBJECT = "object"
+    """An object that no file refers to: of a replaced or deleted file, of an expired upload, or an orphan."""
+
     STAGED_CHUNKS = "staged_chunks"
+    """The staged chunks, progress shards and chunk digests of an ended upload."""
+
     DELETION_EVENT = "deletion_event"
+    """The pending event of a deleted file."""
 
 
 @dataclass(frozen=True, slots=True)
 class CleanupTask:
-    """An entry of the index of things to look at: `subject` is an upload id (an object's name is one too)."""
+    """A row that is due for cleanup at a certain time."""
 
     kind: CleanupTaskKind
+    """What to check."""
+
     subject: str
+    """The upload id. Objects and files have the id of the upload that created them."""
+
     due_at: int
+    """Epoch milliseconds. A write that handles the task is conditional on this time."""
 
 
 class OrphanScanPhase(StrEnum):
-    """What the search for orphans lists, in this order."""
+    """What the orphan scan lists. The phases follow one another in this order."""
 
     MULTIPART_UPLOADS = "multipart_uploads"
+    """Multipart uploads in progress."""
+
     STAGED_CHUNKS = "staged_chunks"
+    """Staged chunks, by upload."""
+
     OBJECTS = "objects"
+    """Objects of files."""
+
     DONE = "done"
+    """Nothing: the scan waits until the next one is due."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrphanScan:
-    """How far the search for orphans has come (docs/decisions/0005): `cursor` in what `phase` lists; this round `began`
-    then; `version` counts the pages of all rounds.
-    """
+    """How far the orphan scan has come (docs/decisions/0005)."""
 
     started_at: int
+    """When this scan started, in epoch milliseconds."""
+
     phase: OrphanScanPhase = OrphanScanPhase.MULTIPART_UPLOADS
+    """What it lists now."""
+
     cursor: str | None = None
+    """Where the listing of `phase` continues; None: at its beginning."""
+
     version: int = 1
+    """Number of saved pages, over all scans. Saving is conditional on the version before."""

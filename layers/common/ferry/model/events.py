@@ -9,7 +9,7 @@ from ferry.model.files import File
 
 
 class EventKind(StrEnum):
-    """What others are told of (docs/events.md)."""
+    """The types of published events (docs/events.md)."""
 
     STARTED = "ferry.upload.started"
     COMPLETED = "ferry.upload.completed"
@@ -20,20 +20,33 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change of state, told to whoever has asked for it. `file` is the file that came or went, if one did;
-    `replaced` the upload whose file it replaced.
-    """
+    """A committed change of state, as it is published."""
 
     kind: EventKind
+    """What happened."""
+
     occurred_at: int
+    """When it happened, in epoch milliseconds."""
+
     ns: str
+    """The namespace of the upload or file."""
+
     name: str
+    """The filename."""
+
     upload_id: str
+    """The upload, or the upload that created the file."""
+
     size: int
+    """Size of the file in bytes, as declared at start."""
+
     file: File | None = None
+    """The completed or deleted file; None for other kinds."""
+
     replaced_upload_id: str | None = None
+    """For a completion: the upload of the file that was replaced; None if there was none."""
 
     @property
     def id(self) -> str:
-        """The same whenever this event is sent again: each kind happens once at most in the life of an upload."""
+        """Return an id that is the same for every delivery. Each kind occurs at most once for an upload."""
         return f"{self.upload_id}.{self.kind.rpartition('.')[2]}"

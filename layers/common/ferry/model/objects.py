@@ -1,4 +1,4 @@
-"""Objects and parts as S3 reports them."""
+"""Objects and parts, as the object store reports them."""
 
 from __future__ import annotations
 
@@ -7,28 +7,47 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object as S3 has it. `crc32c` and `modified` (epoch seconds) are None where the store did not say."""
+    """A stored object."""
 
     etag: str
+    """In double quotes."""
+
     size: int
+    """Bytes."""
+
     crc32c: int | None
+    """CRC32C of the whole object; None if the store did not report one."""
+
     last_modified_seconds: int | None = None
+    """Epoch seconds; None in responses to writes, which do not report it."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """A part of a multipart upload as S3 lists it."""
+    """A part of a multipart upload."""
 
     number: int
+    """Counts from 1."""
+
     etag: str
+    """In double quotes."""
+
     size: int
+    """Bytes."""
+
     crc32c: int | None
+    """CRC32C of the part; None if the store did not report one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectSummary:
-    """An object in a listing: `modified` is when S3 made it, of a multipart upload when that began."""
+    """An object in a listing."""
 
     key: str
+    """The whole key."""
+
     size: int
+    """Bytes."""
+
     modified_at: int
+    """Epoch milliseconds. For an object made from parts: when its multipart upload was created."""

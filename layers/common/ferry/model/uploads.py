@@ -10,16 +10,36 @@ from ferry.model.files import File
 from ferry.model.objects import StoredObject
 from ferry.rules.layout import ChunkLayout
 
+OBJECT_PREFIX = "o/"
+"""Prefix of the keys of files' objects."""
+
+STAGED_CHUNK_PREFIX = "st/"
+"""Prefix of the keys of staged chunks."""
+
+COMPACTION_THRESHOLD = 64
+"""Recent chunks in a progress shard at which the next write compacts it. Keeps the row under 1 KB, one write unit."""
+
 
 class UploadState(StrEnum):
-    """Where an upload stands. `CREATING` is a start that has not finished (docs/decisions/0001)."""
+    """The states of an upload (docs/decisions/0001)."""
 
     CREATING = "creating"
+    """The record exists; the start has not finished."""
+
     OPEN = "open"
+    """Accepts chunks and presigns parts."""
+
     COMPLETING = "completing"
+    """A completion holds the lease; nothing is accepted."""
+
     COMPLETE = "complete"
+    """The file is committed."""
+
     EXPIRED = "expired"
+    """Ended by cleanup: idle, or older than allowed."""
+
     CANCELLED = "cancelled"
+    """Ended by the client."""
 
     @property
     def in_progress(self) -> bool:
@@ -28,44 +48,69 @@ class UploadState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CurrentUpload:
-    """The newest upload of a name, and whether it is in progress."""
+    """The most recent upload of a name."""
 
     ns: str
+    """The namespace."""
+
     name: str
+    """The filename."""
+
     upload_id: str
+    """Its id."""
+
     in_progress: bool
+    """Whether it has not ended. A name has at most one upload in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkDigest:
-    """The promise that a chunk has these bytes: 16 bytes of their SHA-256, and their CRC32C."""
+    """The digest of a chunk's bytes. The first digest stored for a chunk decides which bytes are accepted."""
 
     sha256_prefix: bytes
+    """The first 16 bytes of the SHA-256."""
+
     crc32c: int
-
-
-COMPACTION_THRESHOLD = 64
-"""How many recent chunks a stripe gathers before they are folded: bounds its row under 1 KB, one write unit."""
+    """CRC32C."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressShard:
-    """One stripe of an upload's durable chunks (docs/decisions/0001).
+    """The durable chunks of every n-th part of an upload, as a bitmap (docs/decisions/0001).
 
-    `bits` is the folded bitmap, bit 0 lowest; `recent` the bits set since the last fold, `before` those between the
-    last two; `received` counts the bytes of all of them.
+    A recorded chunk goes into `recent_bits`. Compaction moves `recent_bits` to `previous_bits` and those into `bits`;
+    `ChunkLayout.bit_for_chunk` gives a chunk's position.
     """
 
     index: int
+    """Counts from 0."""
+
     open: bool
+    """Whether chunks can be recorded: the upload is creating or open."""
+
     last_activity_at: int
+    """When the client was last active here, in epoch milliseconds."""
+
     bits: int = 0
+    """The compacted bitmap; chunk positions count from the lowest bit."""
+
     recent_bits: frozenset[int] = frozenset()
+    """Positions recorded since the last compaction."""
+
     previous_bits: frozenset[int] = frozenset()
+    """Positions recorded between the last two compactions."""
+
     received_bytes: int = 0
+    """Bytes of all recorded chunks of this shard."""
+
     epoch: int = 0
+    """Counts compactions by 1, closing and reopening by 2. Fences writers that read an older shard."""
+
     version: int = 0
+    """Counts the changes that a client can see."""
+
     has_presigned_parts: bool = False
+    """Whether a part of the upload was ever presigned. All shards of an upload have the same value."""
 
     def has_bit(self, bit: int) -> bool:
         return bit in self.recent_bits or bit in self.previous_bits or bool(self.bits >> bit & 1)
@@ -76,111 +121,158 @@ class ProgressShard:
 
     @property
     def compacted_bits(self) -> int:
-        """The bitmap that the next fold writes."""
+        """Return `bits` as the next compaction writes it: with `previous_bits`, without `recent_bits`."""
         return replace(self, recent_bits=frozenset()).all_bits
 
     @property
     def all_bits(self) -> int:
-        folded = self.bits
+        bits = self.bits
         for bit in self.recent_bits | self.previous_bits:
-            folded |= 1 << bit
-        return folded
+            bits |= 1 << bit
+        return bits
 
 
 @dataclass(frozen=True, slots=True)
 class UploadRecord:
-    """One upload, from its start to a while after its end.
-
-    `crc32c` and `replace` are as given at start. `attempt` and `lease_until` are the completion's lease, `leased_at`
-    when the first was taken, `lease_replace` and `lease_crc32c` what the present one was asked for, for whoever takes
-    over; `made` is the object of a completion whose pointer has not been switched; `answer` the finished file of a
-    complete one, `replaced` the upload whose file it replaced; `swept` says that a cancelled or expired one has left
-    nothing in S3. `counted`: it is in its namespace's quota (docs/decisions/0004). `untold`: the event of its start, or
-    of its completion, is still to be sent (docs/decisions/0003). `version` starts at `created`, so that versions grow
-    from one upload of a name to the next.
-    """
+    """One upload. The record outlives the upload by `ENDED_RETENTION_MS` (ferry.uploads.terminate)."""
 
     upload_id: str
+    """128 random bits in hexadecimal; set by start."""
+
     ns: str
+    """The namespace."""
+
     name: str
+    """The filename."""
+
     layout: ChunkLayout
+    """How the file is divided into chunks and parts; set by start, never changed."""
+
     state: UploadState
+    """Where the upload stands."""
+
     created_at: int
+    """When start created the record, in epoch milliseconds."""
+
     idle_timeout_ms: int
+    """The upload expires after this time without activity. Copied from the settings by start."""
+
     max_age_ms: int
+    """The upload expires at this age, whatever happens. Copied from the settings by start."""
+
     content_type: str
+    """Given at start; becomes the file's."""
+
     metadata: Mapping[str, str] = field(default_factory=dict)
+    """Given at start; becomes the file's."""
+
     crc32c: int | None = None
+    """CRC32C of the whole file as given at start; None if it was not."""
+
     fingerprint: str | None = None
+    """Given at start to recognise the same source file; None if it was not."""
+
     replace_existing: bool = False
+    """Whether the file may replace an existing one, as given at start."""
+
     multipart_id: str | None = None
+    """The multipart upload in the object store; None while creating, and for an empty file."""
+
     lease_id: str | None = None
+    """The completion that holds the lease; None if none does."""
+
     lease_expires_at: int = 0
+    """When another completion may take the lease, in epoch milliseconds; 0 without a lease."""
+
     first_leased_at: int | None = None
+    """When the first completion took the lease, in epoch milliseconds; None before."""
+
     lease_replace_existing: bool = False
+    """The lease holder's `if_exists: replace`. A completion that takes over continues with it."""
+
     lease_crc32c: int | None = None
+    """The lease holder's expected CRC32C of the whole file. A completion that takes over continues with it."""
+
     stored_object: StoredObject | None = None
+    """The built object of a completion that could not commit the file; None otherwise."""
+
     file: File | None = None
+    """The committed file; None unless complete."""
+
     replaced_upload_id: str | None = None
+    """The upload of the file that the committed file replaced; None if there was none."""
+
     ended_at: int | None = None
+    """When the upload was completed, cancelled or expired, in epoch milliseconds; None while in progress."""
+
     purged: bool = False
+    """Whether everything of a cancelled or expired upload is deleted from the object store."""
+
     event_pending: bool = False
+    """Whether the event of its start or completion is still to be published (docs/decisions/0003)."""
+
     counted_in_quota: bool = False
+    """Whether it is in the usage of its namespace (docs/decisions/0004)."""
+
     version: int = 0
+    """Counts the changes that a client can see, from `created_at` on: a name's next upload has higher versions."""
 
     @property
     def object_key(self) -> str:
         return object_key(self.upload_id)
 
     def staged_chunk_key(self, chunk_index: int, chunk_digest: ChunkDigest) -> str:
-        """Where chunk `index` is staged: its digest is in the key, so other bytes can never overwrite it."""
+        """Return the key of a staged chunk. It contains the digest, so different bytes have different keys."""
         part = self.layout.part_for_chunk(chunk_index)
         return f"{staged_chunk_prefix(self.upload_id)}{part}/{chunk_index}-{chunk_digest.sha256_prefix.hex()}"
 
 
 def object_key(upload_id: str) -> str:
-    return f"o/{upload_id}"
+    return f"{OBJECT_PREFIX}{upload_id}"
 
 
 def staged_chunk_prefix(upload_id: str) -> str:
-    return f"st/{upload_id}/"
+    return f"{STAGED_CHUNK_PREFIX}{upload_id}/"
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A session together with all its stripes, as one read of the ledger gives them."""
+    """A consistent read of an upload."""
 
     record: UploadRecord
+    """The upload record."""
+
     shards: tuple[ProgressShard, ...]
+    """All progress shards, by index; empty once cleanup has deleted them."""
 
     @property
     def has_presigned_parts(self) -> bool:
-        """Whether a URL for a part was ever signed."""
-        return any(stripe.has_presigned_parts for stripe in self.shards)
+        """Return whether a part was ever presigned."""
+        return any(shard.has_presigned_parts for shard in self.shards)
 
     @property
     def received_bytes(self) -> int:
-        """Bytes of the durable chunks; parts sent straight to S3 are not among them."""
-        return sum(stripe.received_bytes for stripe in self.shards)
+        """Return the bytes of the durable chunks. Parts that the client sent to the object store do not count."""
+        return sum(shard.received_bytes for shard in self.shards)
 
     @property
     def last_activity_at(self) -> int:
-        return max((stripe.last_activity_at for stripe in self.shards), default=self.record.created_at)
+        return max((shard.last_activity_at for shard in self.shards), default=self.record.created_at)
 
     @property
     def expires_at(self) -> int:
-        session = self.record
-        return min(self.last_activity_at + session.idle_timeout_ms, session.created_at + session.max_age_ms)
+        record = self.record
+        return min(self.last_activity_at + record.idle_timeout_ms, record.created_at + record.max_age_ms)
 
     @property
     def version(self) -> int:
-        return self.record.version + sum(stripe.version for stripe in self.shards)
+        return self.record.version + sum(shard.version for shard in self.shards)
 
     def with_lease(
         self, *, lease_id: str, expires_at: int, now: int, replace_existing: bool, crc32c: int | None
     ) -> Upload:
-        """As it is under a lease that was taken now: completing, and closed to everything else."""
-        session = replace(
+        """Return the upload as `acquire_lease` stores it: completing, every shard closed."""
+        record = replace(
             self.record,
             state=UploadState.COMPLETING,
             lease_id=lease_id,
@@ -190,28 +282,30 @@ class Upload:
             lease_crc32c=crc32c,
             version=self.record.version + 1,
         )
-        return Upload(session, tuple(replace(row, open=False, epoch=row.epoch + 2) for row in self.shards))
+        return Upload(record, tuple(replace(shard, open=False, epoch=shard.epoch + 2) for shard in self.shards))
 
     def shard_for_chunk(self, chunk_index: int) -> ProgressShard:
-        grid = self.record.layout
-        return self.shards[grid.shard_for_part(grid.part_for_chunk(chunk_index))]
+        layout = self.record.layout
+        return self.shards[layout.shard_for_part(layout.part_for_chunk(chunk_index))]
 
     def has_chunk(self, chunk_index: int) -> bool:
         return self.shard_for_chunk(chunk_index).has_bit(self.record.layout.bit_for_chunk(chunk_index))
 
     def has_all_chunks_of_part(self, part_number: int) -> bool:
-        """Whether every chunk of the part is durable."""
+        """Return whether every chunk of the part is durable."""
         return all(self.has_chunk(index) for index in self.record.layout.chunks_in_part(part_number))
 
     def chunk_indexes(self) -> list[int]:
-        """The durable chunks' indexes, ascending."""
-        grid = self.record.layout
-        found = [grid.chunk_for_bit(row.index, bit) for row in self.shards for bit in set_bit_positions(row.all_bits)]
-        found.sort()
-        return found
+        """Return the indexes of the durable chunks in ascending order."""
+        layout = self.record.layout
+        indexes = [
+            layout.chunk_for_bit(shard.index, bit) for shard in self.shards for bit in set_bit_positions(shard.all_bits)
+        ]
+        indexes.sort()
+        return indexes
 
 
 def set_bit_positions(bitmap: int) -> Iterator[int]:
-    """The positions of the set bits, lowest first."""
+    """Yield the positions of the set bits, lowest first."""
     for position, byte in enumerate(bitmap.to_bytes((bitmap.bit_length() + 7) // 8, "little")):
         yield from (position * 8 + bit for bit in range(8) if byte >> bit & 1)

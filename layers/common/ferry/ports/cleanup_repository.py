@@ -1,4 +1,4 @@
-"""The metadata store as cleanup uses it: due tasks, object owners, the orphan scan."""
+"""The metadata store, as cleanup uses it: due tasks, object owners, the orphan scan."""
 
 from __future__ import annotations
 
@@ -12,58 +12,91 @@ from ferry.ports.types import Page
 
 
 class CleanupRepository(Protocol):
-    """Cleanup tasks and what cleanup reads and deletes besides."""
+    """Cleanup tasks and the rows that cleanup alone reads or deletes (docs/decisions/0005).
 
-    def mark_purged(self, upload_id: str, *, staged_chunks_due_at: int, ttl_epoch_seconds: int) -> None:
-        """An ended upload has left nothing in S3, and nothing of it is untold: no longer due; a tomb looks at its
-        stages once more.
+    Reads are strongly consistent, except `list_due_tasks`.
+    """
+
+    def list_due_tasks(self, now: int, cursor: str | None, limit: int) -> Page[CleanupTask]:
+        """Return tasks with `due_at` up to `now`, earliest first. One call for each of the index's four shards.
+
+        The index is eventually consistent: a task may have been handled already.
         """
         ...
 
-    def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
-        """What the note of a deletion says: the file was made by that upload."""
-        ...
-
-    def list_due_tasks(self, now: int, cursor: str | None, limit: int) -> Page[CleanupTask]:
-        """What somebody must look at, oldest first, by the index: it lags, so check the row. A call for each shard."""
-        ...
-
     def reschedule_task(self, task: CleanupTask, due_at: int) -> None:
-        """Look at it again at `due`. Raises `Moved` when the row is gone or has another time."""
+        """Make a task due at another time.
+
+        Raises:
+            ConcurrentUpdate: its row is gone or is due at another time than `task.due_at`.
+        """
+        ...
+
+    def unschedule_task(self, task: CleanupTask) -> None:
+        """Keep an object: it stays known, but is no longer due.
+
+        Raises:
+            ConcurrentUpdate: its row is gone or is due at another time than `task.due_at`.
+        """
         ...
 
     def delete_task(self, task: CleanupTask) -> None:
-        """Drop a tomb or a note whose work is done. Idempotent."""
+        """Delete the row of a task that is done. Idempotent.
+
+        Raises:
+            ValueError: the task's row is an upload record, which expires by its TTL.
+        """
+        ...
+
+    def mark_purged(self, upload_id: str, *, staged_chunks_due_at: int, ttl_epoch_seconds: int) -> None:
+        """Record that everything of a cancelled or expired upload is deleted and its events are published.
+
+        The upload is no longer due and its record expires at `ttl_epoch_seconds`. A STAGED_CHUNKS task is due at
+        `staged_chunks_due_at`, for chunks that were in flight.
+
+        Raises:
+            ConcurrentUpdate: the upload is in another state.
+        """
         ...
 
     def delete_upload_rows(self, upload_id: str, *, deadline: int) -> bool:
-        """Delete an ended upload's stripes and claims (not its session), beginning nothing after `until` (epoch ms);
-        whether none is left. Idempotent; calls grow with the rows.
+        """Delete the progress shards and chunk digests of an ended upload, and return whether none is left.
+
+        The record stays. Idempotent. Calls grow with the rows; none begins after `deadline` (epoch milliseconds).
         """
         ...
 
     def get_upload_records(self, upload_ids: Iterable[str]) -> Mapping[str, UploadRecord]:
-        """Those that there are; one call for each hundred."""
+        """Return the existing records by upload id. One call for each 100 ids."""
         ...
 
     def get_object_owners(self, upload_ids: Iterable[str]) -> Mapping[str, tuple[str, str] | None]:
-        """Of the objects that have a row: namespace and name of the file each was made for, None if it was for none
-        that is known. One call for each hundred.
+        """Return the known objects by upload id, each with namespace and name of its file (None: unknown).
+
+        One call for each 100 ids.
         """
         ...
 
     def schedule_object(self, upload_id: str, owner: tuple[str, str] | None, *, due_at: int) -> None:
-        """Give an object a row, due then. Raises `Moved` when it has one."""
+        """Create the row of an object, with its owner if known, and an OBJECT task.
+
+        Raises:
+            ConcurrentUpdate: the object has a row already.
+        """
         ...
 
-    def unschedule_task(self, task: CleanupTask) -> None:
-        """An object turns out to be wanted: no longer due. Raises `Moved` when its row is gone or has another time."""
+    def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
+        """Return the deleted file, created by that upload, whose deletion event is pending."""
         ...
 
     def get_orphan_scan(self) -> OrphanScan | None:
-        """How far the search for orphans has come; None: it never began."""
+        """Return the saved state of the orphan scan; None before the first."""
         ...
 
     def save_orphan_scan(self, scan: OrphanScan) -> None:
-        """Raises `Moved` unless the version on record is the one before."""
+        """Save the state of the orphan scan.
+
+        Raises:
+            ConcurrentUpdate: the saved version is not `scan.version - 1`.
+        """
         ...

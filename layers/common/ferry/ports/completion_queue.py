@@ -6,11 +6,12 @@ from typing import Protocol
 
 
 class CompletionQueue(Protocol):
-    """Goes on, elsewhere, with what takes longer than a request may."""
+    """Passes completions that take longer than a request to another process."""
 
     def enqueue(self, upload_id: str, lease_id: str) -> None:
-        """Have that completion gone on with by somebody who has the time: at least once, if at all.
+        """Enqueue a completion for asynchronous processing. It may be delivered several times, or never.
 
-        The caller must not touch the lease `attempt` afterwards, even if this raises `BackendUnavailable`.
+        The caller must not use the lease afterwards, even if this raises `BackendUnavailable`: the completion may be
+        queued.
         """
         ...

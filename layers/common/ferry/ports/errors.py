@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from ferry.model.uploads import (
-    ProgressShard,
-)
+from ferry.model.uploads import ProgressShard
 
 
 class ConcurrentUpdate(Exception):
-    """A condition did not hold. For `Ledger.record`, `progress` is the row as it stands (None: there is none)."""
+    """The condition of a write failed: the row changed since it was read. Nothing was written."""
 
     def __init__(self, shard: ProgressShard | None = None) -> None:
-        super().__init__("a condition did not hold")
+        super().__init__("the row changed since it was read")
         self.shard = shard
+        """The shard as it is stored now, from `UploadRepository.record_chunk`; None if it does not exist."""
 
 
 class MultipartUploadNotFound(Exception):
-    """The store knows no such multipart upload: completed, aborted, or never there."""
+    """The object store has no such multipart upload: it was completed or aborted, or never existed."""
 
 
 class PartChanged(Exception):
-    """A part named at completion is not (any more) what the store has; nothing was completed."""
+    """A part named in a completion is missing or different in the object store. Nothing was completed."""
 
 
 class DeadlineExceeded(Exception):
-    """No answer by the time that was given for it: the call may have had its effect, or have it yet."""
+    """The call got no response by its deadline. It may have taken effect, or take effect later."""
 
 
 class StoreChecksumMismatch(Exception):
-    """The store's whole-object checksum is not the one given; nothing was completed."""
+    """The object store computed another checksum of the whole object than the one sent. Nothing was completed."""

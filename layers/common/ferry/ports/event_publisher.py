@@ -9,12 +9,12 @@ from ferry.model.events import Event
 
 
 class EventPublisher(Protocol):
-    """Tells others what has changed."""
+    """Publishes events on a bus."""
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Send up to ten. One call.
+        """Publish one to ten events in one call.
 
         Raises:
-            BackendUnavailable: some or all may not have been taken.
+            BackendUnavailable: some or all events may not be published.
         """
         ...

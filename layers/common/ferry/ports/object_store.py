@@ -12,41 +12,60 @@ from ferry.ports.types import Page
 
 @dataclass(frozen=True, slots=True)
 class PresignedRequest:
-    """A presigned request: the headers must be sent exactly as given."""
+    """A request that a client may send to the object store without credentials."""
 
     url: str
+    """The signed URL."""
+
     headers: Mapping[str, str]
+    """Headers that the client must send with exactly these values."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteResult:
-    """The bytes that went, and whether nothing was left."""
+    """The result of a deletion that may have stopped at its deadline."""
 
     deleted_bytes: int
+    """Bytes of the deleted objects."""
+
     done: bool
+    """Whether nothing is left to delete."""
 
 
 class ObjectStore(Protocol):
-    """The bytes. Keys are opaque ASCII; uploads are CRC32C, FULL_OBJECT."""
+    """Stores objects under opaque ASCII keys. Multipart uploads have a CRC32C over the full object."""
 
     def create_multipart(self, key: str, *, content_type: str) -> str:
-        """Begin a multipart upload, and return its id."""
+        """Create a multipart upload and return its id."""
         ...
 
     def upload_part(self, key: str, multipart_id: str, number: int, body: bytes, *, crc32c: int) -> StoredPart:
-        """The part as the store took it. Raises `NoSuchMultipart`."""
+        """Store a part; a part with the same number is replaced.
+
+        Raises:
+            MultipartUploadNotFound: the multipart upload does not exist.
+        """
         ...
 
     def list_parts(self, key: str, multipart_id: str, *, max_part_number: int) -> Mapping[int, StoredPart]:
-        """All parts up to number `last`, by number: one call, and where more than 1,000 are there one for each 1,000
-        numbers of the rest, at once. Raises `NoSuchMultipart`.
+        """Return all parts up to `max_part_number`, by number.
+
+        One call for up to 1,000 parts. If there are more: one further call, concurrently, for each 1,000 part numbers
+        that remain.
+
+        Raises:
+            MultipartUploadNotFound: the multipart upload does not exist.
         """
         ...
 
     def list_parts_page(
         self, key: str, multipart_id: str, after_part_number: int
     ) -> tuple[Mapping[int, StoredPart], int | None]:
-        """One page of them, after that number, and up to which it goes if that is not all. Raises `NoSuchMultipart`."""
+        """Return the parts after a part number, up to 1,000, and the last number of the page if more parts follow.
+
+        Raises:
+            MultipartUploadNotFound: the multipart upload does not exist.
+        """
         ...
 
     def complete_multipart(
@@ -59,56 +78,72 @@ class ObjectStore(Protocol):
         crc32c: int | None,
         deadline: int | None = None,
     ) -> StoredObject:
-        """The object, but for its date. It is waited for `until` then (epoch ms), if given: it may take minutes.
+        """Make an object of the parts and return it without its date. S3 may take minutes.
 
-        Raises `NoSuchMultipart`, `PartChanged`, `ChecksumRefused`; or `Unfinished`: the store is still at it.
+        Args:
+            key: the object's key.
+            multipart_id: the multipart upload.
+            parts: all parts, in order, from 1.
+            size: the size of the object in bytes.
+            crc32c: the expected CRC32C of the object; None: not checked.
+            deadline: epoch milliseconds until which to wait for the response; None: as long as it takes.
+
+        Raises:
+            MultipartUploadNotFound: the multipart upload does not exist.
+            PartChanged: a part is missing or different.
+            StoreChecksumMismatch: the object would have another CRC32C.
+            DeadlineExceeded: the store has not responded by the deadline, and may still complete.
         """
         ...
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
-        """Abort until the store no longer knows it: a part in flight can land after an abort. Several calls."""
+        """Abort a multipart upload. Idempotent.
+
+        Several calls: a part in flight can land after an abort, so aborts are repeated until the store no longer
+        lists the multipart upload.
+        """
         ...
 
     def put(
         self, key: str, body: bytes, *, crc32c: int, content_type: str = "application/octet-stream"
     ) -> StoredObject:
-        """The object, but for its date."""
+        """Store an object and return it without its date."""
         ...
 
     def get(self, key: str, first: int | None = None, last: int | None = None) -> bytes | None:
-        """The bytes (inclusive range), or None when there is no such object."""
+        """Return the bytes from `first` to `last`, both inclusive, or None if there is no such object."""
         ...
 
     def head(self, key: str) -> StoredObject | None:
-        """The object with the date that the store tells everybody, or None when there is no such object."""
+        """Return the object with its date, or None if there is no such object."""
         ...
 
     def delete(self, key: str) -> None:
-        """Idempotent."""
+        """Delete an object. Idempotent."""
         ...
 
     def delete_prefix(self, prefix: str, *, deadline: int) -> DeleteResult:
-        """Delete the objects under a prefix, beginning no page of 1,000 after `until` (epoch ms); two calls a page."""
+        """Delete all objects under a prefix. Two calls for each 1,000; none begins after `deadline` (epoch ms)."""
         ...
 
     def list_multipart_uploads(self, cursor: str | None, limit: int, key: str = "") -> Page[tuple[str, str, int]]:
-        """Multipart uploads under `o/`, or on `key` alone: (key, multipart id, initiated in epoch ms)."""
+        """Return multipart uploads of files' objects, or of one key: (key, multipart id, created at in epoch ms)."""
         ...
 
     def list_objects(self, prefix: str, cursor: str | None, limit: int) -> Page[ObjectSummary]:
-        """Objects under a prefix, by key."""
+        """Return objects under a prefix, ordered by key."""
         ...
 
     def list_prefixes(self, prefix: str, cursor: str | None, limit: int) -> Page[str]:
-        """What comes after the prefix, up to and with the next `/`: one for each, by name, whole keys."""
+        """Return the distinct key prefixes that continue `prefix` up to and including the next `/`, in order."""
         ...
 
     def presign_part(
         self, key: str, multipart_id: str, number: int, *, size: int, crc32c: int | None, ttl_seconds: int
     ) -> PresignedRequest:
-        """A PUT of that part, that length and, when given, that CRC; `lifetime` in seconds. No call."""
+        """Return a presigned PUT of a part with exactly this size and, unless None, this CRC32C. No call."""
         ...
 
     def presign_get(self, key: str, *, content_type: str, disposition: str, ttl_seconds: int) -> str:
-        """A GET whose answer has these headers. No call."""
+        """Return the URL of a presigned GET whose response has these headers. No call."""
         ...

@@ -6,12 +6,16 @@ from typing import Protocol
 
 
 class PermitPool(Protocol):
-    """Places for calls that wait, over all copies of a function: only so many are given out at once."""
+    """A fixed number of permits, shared by all execution environments of a function."""
 
     def acquire(self, *, expires_at: int, now: int) -> int | None:
-        """A seat that lapses after `until`, or None where all are taken; one call, three where some have lapsed."""
+        """Return a permit, or None if all are held.
+
+        A permit that is not released becomes free after `expires_at` (epoch milliseconds). One call; three when
+        expired permits have to be removed first.
+        """
         ...
 
     def release(self, permit: int) -> None:
-        """One call. Idempotent."""
+        """Release a permit. Idempotent."""
         ...

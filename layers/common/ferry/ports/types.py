@@ -1,4 +1,4 @@
-"""Values that several ports share."""
+"""Types that several ports share."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-
 Clock = Callable[[], int]
-"""Now, in epoch milliseconds."""
+"""Returns the current time in epoch milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some items, and where to go on (None: that was all). A cursor is opaque, and made of text."""
+    """One page of a listing."""
 
     items: Sequence[T]
+    """The items; may be empty although more pages follow."""
+
     cursor: str | None = None
+    """Opaque text that gets the next page; None: this is the last page."""

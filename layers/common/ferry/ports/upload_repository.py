@@ -1,4 +1,4 @@
-"""The metadata store: uploads, files, cleanup tasks."""
+"""The metadata store, as requests use it: names, uploads, files."""
 
 from __future__ import annotations
 
@@ -13,66 +13,72 @@ from ferry.ports.types import Page
 
 
 class UploadRepository(Protocol):
-    """The rows of docs/decisions/0001. All reads are strongly consistent but `due` (an index)."""
+    """Uploads, files and their pending events (docs/decisions/0001). Reads are strongly consistent.
+
+    Parameters named `…due_at` and `publish_deadline` are epoch milliseconds: when cleanup looks at the row.
+    `ttl_epoch_seconds` is when DynamoDB may delete it.
+    """
 
     def get_file(self, ns: str, name: str) -> File | None: ...
 
     def get_current_upload(self, ns: str, name: str) -> CurrentUpload | None: ...
 
     def get_name(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, Quota | None]:
-        """The name's file and slot, as both were at one moment; one call."""
+        """Return the file and the current upload of a name, and the namespace's quota, read at one moment."""
         ...
 
     def get_upload(self, upload_id: str) -> Upload | None:
-        """The session and all its stripes; one query (more only when the rows exceed 1 MB)."""
+        """Return the upload with all its shards. One query; one more for each further MB of rows."""
         ...
 
     def list_files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
-        """The namespace's files by name (by the bytes of its UTF-8)."""
+        """Return files whose name has the prefix, ordered by the UTF-8 bytes of the name."""
         ...
 
     def list_open_uploads(self, ns: str, cursor: str | None, limit: int) -> Page[CurrentUpload]:
-        """The namespace's slots that are in progress; a page may hold fewer than `limit`, or none, and still have a
-        cursor.
-        """
+        """Return current uploads in progress, ordered by name. A page may have fewer than `limit` items."""
         ...
 
     def cursor_after(self, current_upload: CurrentUpload) -> str:
-        """The cursor of `open_slots` that goes on after this one. No call."""
+        """Return the cursor of `list_open_uploads` that continues after an item. No call."""
         ...
 
     def create_upload(
         self, record: UploadRecord, *, expected: CurrentUpload | None, due_at: int, quota: Quota | None = None
     ) -> None:
-        """Put the session (creating), its stripes, and take the slot, in one transaction. If the session is `counted`,
-        it and its size are counted there too, `within` these limits.
+        """Create an upload in one transaction: its record, its shards, and its place as the name's current upload.
+
+        If the record is `counted_in_quota`, the transaction adds it to the usage, within the limits of `quota`.
 
         Raises:
-            Moved: the slot is no longer `over` (None: not there), or is in progress; or the limits leave no room.
+            ConcurrentUpdate: the name's current upload is not `expected` (None: there is none) or is in progress; or
+                the usage leaves no room.
         """
         ...
 
     def mark_open(self, upload_id: str, multipart_id: str | None, *, due_at: int, event_pending: bool = False) -> None:
-        """Creating → open. `untold`: the event of its start is still to be sent.
+        """Move a creating upload to open. `event_pending`: its start event is still to be published.
 
         Raises:
-            Moved: it is not creating.
+            ConcurrentUpdate: the upload is not creating.
         """
         ...
 
     def put_chunk_digest(
         self, upload_id: str, part_number: int, chunk_index: int, chunk_digest: ChunkDigest
     ) -> Mapping[int, ChunkDigest]:
-        """Claim a chunk if nobody has, and return the part's claims as they stand then, by chunk index.
+        """Store a chunk's digest unless it has one, and return the digests of its part by chunk index.
 
-        The caller compares: `result[index] != claim` means that other bytes came first.
+        If the returned digest of the chunk is another one, the chunk was uploaded before with different content.
         """
         ...
 
-    def get_chunk_digests(self, upload_id: str, part_number: int) -> Mapping[int, ChunkDigest]: ...
+    def get_chunk_digests(self, upload_id: str, part_number: int) -> Mapping[int, ChunkDigest]:
+        """Return the digests of a part's chunks, by chunk index."""
+        ...
 
     def get_all_chunk_digests(self, upload_id: str) -> Mapping[int, Mapping[int, ChunkDigest]]:
-        """By part number, then chunk index. Grows with the upload: only for uploads that mix both paths."""
+        """Return all digests by part number, then chunk index. Calls grow with the upload."""
         ...
 
     def record_chunk(
@@ -85,23 +91,38 @@ class UploadRepository(Protocol):
         require_no_presigned: bool,
         now: int,
     ) -> ProgressShard:
-        """Count a durable chunk that was missing when the stripe was `seen`, once, and touch the stripe.
+        """Record a durable chunk in its shard, exactly once, and return the shard as stored.
 
-        Where `seen.recent` has grown to `COMPACTION_THRESHOLD`, fold in the same write: `bits` takes in `before`, `before` becomes
-        `recent` as it is then, `recent` becomes this chunk alone. `only_chunks` demands that no URL was ever signed.
+        If `expected.needs_compaction`, the same write compacts the shard.
+
+        Args:
+            upload_id: the upload.
+            expected: the shard as it was read, without the chunk.
+            bit: the chunk's position (`ChunkLayout.bit_for_chunk`).
+            length_bytes: the chunk's length.
+            require_no_presigned: whether to fail once a part of the upload was presigned.
+            now: the time of the activity, in epoch milliseconds.
 
         Raises:
-            Moved: closed, in `recent` or `before` already, or (with `only_chunks`) direct; folded since it was seen,
-                twice, or at all where this write was to fold.
+            ConcurrentUpdate: with the stored shard. It is closed, has the chunk, or was compacted since `expected`
+                was read (twice; once if this write compacts); or a part was presigned.
         """
         ...
 
     def mark_presigned(self, upload: Upload, *, now: int) -> None:
-        """Note on every stripe that URLs are signed from now on, and touch them. Raises `Moved` when one is closed."""
+        """Record in every shard that parts of this upload are presigned. Callers do so before they presign.
+
+        Raises:
+            ConcurrentUpdate: a shard is closed.
+        """
         ...
 
     def record_activity(self, upload_id: str, *, now: int) -> None:
-        """Note activity on the first stripe. Raises `Moved` when it is closed."""
+        """Record in the first shard that the client was active.
+
+        Raises:
+            ConcurrentUpdate: the shard is closed.
+        """
         ...
 
     def acquire_lease(
@@ -115,14 +136,21 @@ class UploadRepository(Protocol):
         crc32c: int | None,
         previous_lease_id: str | None = None,
     ) -> Upload:
-        """open, or completing with a lease that lapsed before `now`, → completing, due at `until`; every stripe closed.
+        """Move an upload to completing under a lease, close every shard, and return the upload as stored.
 
-        What this completion was asked for is noted for whoever takes over. A lease that its holder has handed on is
-        taken over before it lapses by naming its attempt (`after`). Returned is the upload as it stands then: that it
-        is still what was seen is the condition.
+        The upload must be open, or completing with a lease that expired before `now` or is `previous_lease_id`.
+
+        Args:
+            upload: the upload as it was read.
+            lease_id: the new lease.
+            expires_at: when it expires and cleanup continues the completion, in epoch milliseconds.
+            now: the current time, in epoch milliseconds.
+            replace_existing: the completion's option; stored for a completion that takes over.
+            crc32c: the completion's expected CRC32C; stored for a completion that takes over.
+            previous_lease_id: a lease that its holder has given to this completion.
 
         Raises:
-            Moved: the session is neither, or a version, its own or a stripe's, is no longer the one seen.
+            ConcurrentUpdate: the record or a shard changed since it was read, or the upload is in another state.
         """
         ...
 
@@ -135,14 +163,18 @@ class UploadRepository(Protocol):
         lost_chunks: Iterable[int],
         due_at: int,
     ) -> None:
-        """Completing → open again, in one transaction with the stripes.
+        """Move a completing upload back to open, in one transaction with its shards.
 
-        With `made` the object is noted and the stripes stay closed: nothing can be added any more. Otherwise they open
-        again, a fold epoch and version further, without the chunks to `forget` (by index), which turned out not to be
-        durable.
+        Args:
+            upload: the upload as it was read.
+            lease_id: the lease that the caller holds.
+            stored_object: the built object, to keep. The shards stay closed, as nothing can be added to it. None:
+                the shards open.
+            lost_chunks: indexes of recorded chunks that turned out not to be durable; they are removed.
+            due_at: when the upload is due.
 
         Raises:
-            Moved: the lease is not (any more) `attempt`.
+            ConcurrentUpdate: the upload is not under this lease.
         """
         ...
 
@@ -157,47 +189,65 @@ class UploadRepository(Protocol):
         ttl_epoch_seconds: int,
         publish_deadline: int | None = None,
     ) -> None:
-        """Switch the pointer: FILE, SESSION → complete, SLOT no longer open, a row for the new object, tombs for the
-        stages and for `over`'s object.
+        """Make the file the name's current file and the upload complete, in one transaction.
 
-        SESSION and SLOT get the `ttl` (epoch seconds), nothing is due of them any more. With `tell_by` the event of it
-        is noted as untold: the session is due then, and has no `ttl` until it is `told`. The upload, if it was counted,
-        and the bytes of `over`, if they were, are counted no longer; `file` is, if the upload was.
+        The transaction also ends the name's upload in progress, stores the owner of the file's object, schedules the
+        staged chunks and the replaced file's object for deletion, and moves the usage from the upload to the file.
+
+        Args:
+            record: the upload, under the caller's lease.
+            file: the file to commit.
+            replaced_file: the file that the name has now; None: none.
+            staged_chunks_due_at: when the staged chunks are deleted.
+            object_due_at: when the replaced file's object is deleted.
+            ttl_epoch_seconds: when the record and the current upload may be deleted.
+            publish_deadline: the completion event is pending; cleanup publishes it then, and the record has no TTL
+                until `clear_pending_event`. None: events are disabled.
 
         Raises:
-            Moved: the lease is not `session.attempt`, or the file of that name is not `over` (None: there is none).
+            ConcurrentUpdate: the upload is not under `record.lease_id`, or the name's file is not `replaced_file`.
         """
         ...
 
     def terminate(
         self, upload: Upload, state: UploadState, *, now: int, ttl_epoch_seconds: int, lease_id: str | None = None
     ) -> None:
-        """→ cancelled or expired, from creating or open (with `attempt`: from completing under that lease); stripes
-        closed, due now.
+        """Move an upload to cancelled or expired, and close every shard, in one transaction.
 
-        The slot is no longer open, and gets the `ttl` (epoch seconds). If it was counted it is no longer.
+        The upload must be creating or open or, with `lease_id`, completing under that lease. It is due at once, for
+        cleanup to delete its storage. Its usage is released.
 
         Raises:
-            Moved: in another state; counted since it was read; or, expiring, a stripe was touched since it was read.
+            ConcurrentUpdate: the upload is in another state or was counted since it was read; or, if it expires, the
+                client was active since it was read.
         """
         ...
 
     def clear_pending_event(
         self, record: UploadRecord, *, due_at: int | None, ttl_epoch_seconds: int | None = None
     ) -> None:
-        """Its events are sent: clear the note. It is due at `due`, or (None) no more, and may be forgotten at `ttl`
-        (epoch seconds). No new version: nobody sees a difference.
+        """Record that the pending event is published. The version does not change.
+
+        Args:
+            record: the upload.
+            due_at: when it is due next; None: no more.
+            ttl_epoch_seconds: when the record may be deleted; None: it stays.
 
         Raises:
-            Moved: it is in another state.
+            ConcurrentUpdate: the upload is not in `record.state`.
         """
         ...
 
     def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
-        """Remove the pointer, leave a tomb for the object. With `tell_by` also a note of what is to be told, due then.
-        Its bytes, if they were, are counted no longer.
+        """Delete a file in one transaction: the name, and its bytes from the usage. Its object is scheduled.
+
+        Args:
+            file: the file as it was read.
+            object_due_at: when its object is deleted.
+            now: the time of the deletion, in epoch milliseconds.
+            publish_deadline: the deletion event is pending; cleanup publishes it then. None: events are disabled.
 
         Raises:
-            Moved: the file is another or none, or was counted since it was read.
+            ConcurrentUpdate: the name has another file or none, or the file was counted since it was read.
         """
         ...
