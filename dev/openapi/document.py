@@ -1,7 +1,7 @@
-"""Writes the OpenAPI document: `python -m dev.openapi.document`, or with `--check` says whether what is written is still true.
+"""Generate the OpenAPI document: `python -m dev.openapi.document`. With `--check`, fail if the written one is stale.
 
-Routes and scopes come from the functions, statuses from the table of errors, bodies from the models that validate them.
-A route without a description, or a description without a route, is an error.
+Routes and scopes come from the functions, statuses from the table of errors, bodies from the request models and the
+response dataclasses. A route without a description, and a description without a route, are errors.
 """
 
 from __future__ import annotations
@@ -9,50 +9,50 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from pydantic.json_schema import models_json_schema
-
-from dev.openapi.routes import FILENAME_PATH, FILENAME_QUERY, JSON, OPERATIONS, ErrorType, Operation, ResponseDoc
-from dev.openapi.schemas import SCHEMAS, Schema, ref
+from dev.openapi import examples
+from dev.openapi.parameters import RESPONSE_HEADERS
+from dev.openapi.routes import OCTET_STREAM, OPERATIONS, ErrorType, Operation, ResponseDoc
+from dev.openapi.schemas import Schema, build_schemas, reference
 from dev.paths import ROOT
 from ferry import __version__, errors
+from ferry.http.json_values import to_json
 from ferry.http.problems import MEDIA_TYPE, status_of
+from ferry.http.response import JSON
+from ferry.http.responses.problems import Problem
 from ferry.http.router import Router
 
 SERVED_PATH = ROOT / "layers/common/ferry/http/openapi.json"
 DOCS_PATH = ROOT / "docs/openapi.json"
 
 SCOPES = {
-    "files:read": "Download, list, status.",
-    "files:write": "Upload, delete.",
-    "files:admin": "Clean up.",
+    "files:read": "Download files, list files, read the status of uploads.",
+    "files:write": "Upload files, delete files.",
+    "files:admin": "Clean up stale uploads.",
+}
+TAGS = {
+    "auth": "Access tokens and the keys that verify them.",
+    "uploads": "Upload a file in chunks through the API, in parts straight to S3, or both.",
+    "downloads": "Download files and ranges of files.",
+    "files": "List and delete finished files.",
+    "status": "Follow uploads in progress.",
+    "cleanup": "Remove what stale uploads left.",
+    "service": "The service itself.",
 }
 DESCRIPTION = """\
-Moves files over links that break. Times are RFC 3339 in UTC, sizes bytes, chunks and parts counted from 1.
+Ferry moves files over connections that break. Times are RFC 3339 in UTC, sizes are bytes, and chunks and parts count
+from 1.
 
-Unknown JSON members are refused, except at `/auth/token`. Errors are problem details (RFC 9457) with a stable `code`;
-where several are listed for one status, `code` tells them apart. What the gateway refuses by itself (an unknown route
-404, a body over 10 MB 413, a throttled request 429, a function that is not there 503) has `{"message": …}` instead, and
-none of the headers named here.
+Unknown JSON members are rejected, except at `/auth/token`. Errors are problem details (RFC 9457) with a stable `code`;
+where several codes are listed for a status, `code` says which error it is. The gateway sends some responses without
+calling a function: an unknown route (404), a body over 10 MB (413), a throttled request (429), and a function that is
+not available (503). Their body is `{"message": …}`, and they have none of the headers that are described here.
 """
 
-HEADERS: dict[str, str] = {
-    "Accept-Ranges": "`bytes`.",
-    "Cache-Control": "Who may keep the answer.",
-    "Content-Disposition": "`attachment` with the name (RFC 6266).",
-    "Content-Length": "Bytes of this answer, of the file for HEAD.",
-    "Content-Range": "Which bytes these are, of how many; with 416 `bytes */size`.",
-    "ETag": "Strong.",
-    "Last-Modified": "The date that S3 gives the file: when its upload began.",
-    "Location": "A presigned URL.",
-    "Repr-Digest": "The whole file's `crc32c` (RFC 9530).",
-    "Retry-After": "Seconds.",
-    "WWW-Authenticate": "How to authenticate.",
-    "X-Request-Id": "Names this request in the logs.",
-}
 _ERROR_HEADERS: dict[int, str] = {
     401: "WWW-Authenticate",
     403: "WWW-Authenticate",
@@ -64,26 +64,28 @@ _COMMON_ERRORS: tuple[ErrorType, ...] = (errors.FerryError, errors.BackendUnavai
 
 
 def load_routers() -> dict[str, Router]:
-    """Every function's app, by the name of its folder."""
+    """Return the router of every function, by the name of its folder."""
     return {path.parent.name: _load_router(path) for path in sorted(ROOT.glob("functions/*/app.py"))}
 
 
 def route_scopes() -> dict[str, str | None]:
-    """Every route the functions serve, with the scope it needs."""
-    return {key: scope for app in load_routers().values() for key, scope in app.scopes.items()}
+    """Return every route that the functions serve, with the scope that it requires."""
+    return {key: scope for router in load_routers().values() for key, scope in router.scopes.items()}
 
 
 def build_document() -> dict[str, Any]:
-    """The OpenAPI document. Raises `ValueError` when what is served is not what is described."""
-    served = route_scopes()
-    if served.keys() != OPERATIONS.keys():
-        raise ValueError(f"served and described differ: {sorted(served.keys() ^ OPERATIONS.keys())}")
+    """Return the OpenAPI document. Raises `ValueError` when served and described routes differ."""
+    scopes = route_scopes()
+    if scopes.keys() != OPERATIONS.keys():
+        raise ValueError(f"served and described routes differ: {sorted(scopes.keys() ^ OPERATIONS.keys())}")
+    schemas, components = build_schemas(dict.fromkeys(_body_types()))
+    kinds = {kind.code: kind for key, operation in OPERATIONS.items() for kind in _error_types(operation, scopes[key])}
+    components["Problem"]["properties"]["code"]["enum"] = sorted(kinds)
     paths: dict[str, Any] = {}
     for key, operation in OPERATIONS.items():
         method, _, path = key.partition(" ")
-        paths.setdefault(path, {})[method.lower()] = _operation(key, operation, served[key])
-    models = [(operation.body, "validation") for operation in OPERATIONS.values() if operation.body]
-    _, bodies = models_json_schema(list(dict.fromkeys(models)), ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]  # the tuples' literal is widened by the comprehension
+        described = _operation(operation, scopes[key], schemas, is_head=method == "HEAD")
+        paths.setdefault(path, {})[method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {
@@ -92,24 +94,35 @@ def build_document() -> dict[str, Any]:
             "description": DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
-        "components": {
-            "schemas": dict(sorted({**SCHEMAS, **_without_titles(bodies["$defs"])}.items())),
-            "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()},
-            "responses": {
-                "Throttled": {
-                    "description": "Too many requests; the gateway's own answer.",
-                    "content": {JSON: {"schema": ref("GatewayMessage")}},
-                }
+        "components": _components(components, kinds),
+    }
+
+
+def _components(schemas: dict[str, Schema], error_types: Mapping[str, ErrorType]) -> dict[str, Any]:
+    return {
+        "schemas": schemas,
+        "examples": {
+            code: {"value": to_json(examples.problem(code, kind.title, status_of(kind)))}
+            for code, kind in sorted(error_types.items())
+        },
+        "headers": {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in RESPONSE_HEADERS.items()
+        },
+        "responses": {
+            "Throttled": {
+                "description": "Too many requests. The gateway sends this response.",
+                "content": {JSON: {"schema": reference("GatewayMessage"), "example": {"message": "Too Many Requests"}}},
+            }
+        },
+        "securitySchemes": {
+            "token": {
+                "type": "oauth2",
+                "description": "`Authorization: Bearer <token>`.",
+                "flows": {"clientCredentials": {"tokenUrl": "/auth/token", "scopes": SCOPES}},
             },
-            "securitySchemes": {
-                "token": {
-                    "type": "oauth2",
-                    "description": "`Authorization: Bearer <token>`.",
-                    "flows": {"clientCredentials": {"tokenUrl": "/auth/token", "scopes": SCOPES}},
-                },
-                "client": {"type": "http", "scheme": "basic", "description": "A client's id and secret."},
-            },
+            "client": {"type": "http", "scheme": "basic", "description": "A client's id and secret."},
         },
     }
 
@@ -120,102 +133,110 @@ def _load_router(path: Path) -> Router:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    app: Router = module.app
-    return app
+    router: Router = module.app
+    return router
 
 
-def _operation(key: str, operation: Operation, scope: str | None) -> dict[str, Any]:
-    described: dict[str, Any] = {"operationId": _operation_id(key), "summary": operation.summary}
+def _body_types() -> Iterator[Any]:
+    """Yield the types of all JSON bodies."""
+    yield Problem
+    for operation in OPERATIONS.values():
+        if operation.body is not None:
+            yield operation.body
+        yield from (response.body for response in operation.responses.values() if response.body is not None)
+
+
+def _operation(operation: Operation, scope: str | None, schemas: dict[Any, Schema], *, is_head: bool) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.operation_id,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+    }
     if operation.description:
         described["description"] = operation.description
-    described["security"] = _security(key, scope)
-    if parameters := _parameters(key, operation):
-        described["parameters"] = parameters
-    if content := _content(operation):
+    described["security"] = _security(operation, scope)
+    if operation.parameters:
+        described["parameters"] = [parameter.describe() for parameter in operation.parameters]
+    if content := _request_content(operation, schemas):
         described["requestBody"] = {"required": True, "content": content}
-    described["responses"] = _responses(operation, scope)
+    responses = {status: _response(response, schemas) for status, response in operation.responses.items()}
+    for status, kinds in _by_status(_error_types(operation, scope)).items():
+        # The token endpoint describes its errors itself.
+        responses.setdefault(status, _error_response(status, kinds, is_head=is_head))
+    described["responses"] = {str(status): responses[status] for status in sorted(responses)}
+    described["responses"]["429"] = {"$ref": "#/components/responses/Throttled"}
     return described
 
 
-def _operation_id(key: str) -> str:
-    words = key.lower().replace(".well-known/", "").replace(".json", "").replace("{filename}", "by-path")
-    return words.replace(" /", "-").replace("/", "-")
-
-
-def _security(key: str, scope: str | None) -> list[dict[str, list[str]]]:
+def _security(operation: Operation, scope: str | None) -> list[dict[str, list[str]]]:
     if scope is not None:
         return [{"token": [scope]}]
-    return [{"client": []}, {}] if key == "POST /auth/token" else []
+    return [{"client": []}, {}] if operation.operation_id == "issueToken" else []
 
 
-def _parameters(key: str, operation: Operation) -> list[Schema]:
-    parameters = list(operation.parameters)
-    if "{filename}" in key:
-        return [FILENAME_PATH, *parameters]
-    has_name = any(parameter["name"] == "filename" for parameter in parameters)
-    return [FILENAME_QUERY, *parameters] if f"{key}/{{filename}}" in OPERATIONS and not has_name else parameters
+def _request_content(operation: Operation, schemas: dict[Any, Schema]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if operation.body is not None and operation.body_example is not None:
+        example = operation.body_example.model_dump(mode="json", exclude_unset=True)
+        content[JSON] = {"schema": schemas[operation.body], "example": example}
+    for media_type, schema in operation.other_bodies.items():
+        example = {} if media_type == OCTET_STREAM else {"example": examples.TOKEN_FORM}
+        content[media_type] = {"schema": schema, **example}
+    return content
 
 
-def _content(operation: Operation) -> dict[str, Any]:
-    content = {JSON: {"schema": ref(operation.body.__name__)}} if operation.body else {}
-    return content | {kind: {"schema": schema} for kind, schema in operation.other_bodies.items()}
+def _response(response: ResponseDoc, schemas: dict[Any, Schema]) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": response.description, "headers": _headers(*response.headers)}
+    content: dict[str, Any] = {}
+    if response.binary:
+        content[OCTET_STREAM] = {"schema": {"type": "string", "format": "binary"}}
+    if response.body is not None:
+        example = {} if response.example is None else {"example": to_json(response.example)}
+        content[JSON] = {"schema": schemas[response.body], **example}
+    return {**described, "content": content} if content else described
 
 
-def _responses(operation: Operation, scope: str | None) -> dict[str, Any]:
-    responses = {status: _response(answer) for status, answer in operation.responses.items()}
-    refusals = (*(_AUTH_ERRORS if scope else ()), *operation.error_types, *_COMMON_ERRORS)
-    by_status: dict[int, list[str]] = {}
-    for kind in refusals:
-        codes = by_status.setdefault(status_of(kind), [])
-        if kind.code not in codes:
-            codes.append(kind.code)
-    for status, codes in by_status.items():
-        responses.setdefault(status, _error_response(status, codes))
-    described: dict[str, Any] = {str(status): responses[status] for status in sorted(responses)}
-    return described | {"429": {"$ref": "#/components/responses/Throttled"}}
+def _error_types(operation: Operation, scope: str | None) -> Iterable[ErrorType]:
+    return (*(_AUTH_ERRORS if scope else ()), *operation.error_types, *_COMMON_ERRORS)
 
 
-def _response(response_doc: ResponseDoc) -> dict[str, Any]:
-    described: dict[str, Any] = {"description": response_doc.description, "headers": _headers(*response_doc.headers)}
-    if response_doc.content:
-        described["content"] = {kind: {"schema": schema} for kind, schema in response_doc.content.items()}
-    return described
+def _by_status(kinds: Iterable[ErrorType]) -> dict[int, dict[str, ErrorType]]:
+    """Return the errors by status and code, in the order of `kinds`."""
+    found: dict[int, dict[str, ErrorType]] = {}
+    for kind in kinds:
+        found.setdefault(status_of(kind), {}).setdefault(kind.code, kind)
+    return found
 
 
-def _error_response(status: int, codes: list[str]) -> dict[str, Any]:
-    schema = {"allOf": [ref("Problem"), {"properties": {"code": {"enum": codes}}}]}
-    return {
-        "description": HTTPStatus(status).phrase,
+def _error_response(status: int, kinds: dict[str, ErrorType], *, is_head: bool) -> dict[str, Any]:
+    described = {
+        "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in kinds)}.",
         "headers": _headers(*([_ERROR_HEADERS[status]] if status in _ERROR_HEADERS else [])),
-        "content": {MEDIA_TYPE: {"schema": schema}},
     }
+    if is_head:  # a response to HEAD has no content
+        return described
+    # Keywords beside a reference hold as well (JSON Schema 2020-12); generators of clients then see one class.
+    schema = {**reference("Problem"), "properties": {"code": {"enum": list(kinds)}}}
+    shown = {code: {"$ref": f"#/components/examples/{code}"} for code in kinds}
+    return {**described, "content": {MEDIA_TYPE: {"schema": schema, "examples": shown}}}
 
 
 def _headers(*names: str) -> dict[str, Schema]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, "X-Request-Id")}
 
 
-def _without_titles(schemas: dict[str, Any]) -> dict[str, Any]:
-    """Without the titles that pydantic makes up from the members' names."""
-    for schema in schemas.values():
-        schema.pop("title", None)
-        for member in schema.get("properties", {}).values():
-            member.pop("title", None)
-    return schemas
-
-
 def main(arguments: list[str]) -> int:
-    described = build_document()
-    wanted = {
-        SERVED_PATH: json.dumps(described, ensure_ascii=False, separators=(",", ":")) + "\n",
-        DOCS_PATH: json.dumps(described, ensure_ascii=False, indent=2) + "\n",
+    document = build_document()
+    texts = {
+        SERVED_PATH: json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n",
+        DOCS_PATH: json.dumps(document, ensure_ascii=False, indent=2) + "\n",
     }
     if arguments == ["--check"]:
-        stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+        stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
         for path in stale:
-            sys.stderr.write(f"{path.relative_to(ROOT)} is not what the code says: run `make openapi`\n")
+            sys.stderr.write(f"{path.relative_to(ROOT)} is not up to date: run `make openapi`\n")
         return 1 if stale else 0
-    for path, text in wanted.items():
+    for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return 0

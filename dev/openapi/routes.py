@@ -1,67 +1,103 @@
-"""What each route takes and answers. Statuses of refusals come from the table of errors, scopes from the functions."""
+"""What each route takes and returns. Statuses of errors come from `ferry.http.problems`, scopes from the functions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pydantic import BaseModel
 
-from dev.openapi.schemas import Schema, enum_schema, ref
+from dev.openapi import examples
+from dev.openapi.parameters import (
+    CHUNK_PARAMETERS,
+    CLEANUP_PARAMETERS,
+    CONDITION_PARAMETERS,
+    CURSOR_QUERY,
+    FILENAME_PATH,
+    FILENAME_QUERY,
+    LIMIT_QUERY,
+    LONG_POLL_PARAMETERS,
+    OPTIONAL_FILENAME_QUERY,
+    PREFIX_QUERY,
+    RANGE_PARAMETERS,
+    REDIRECT_QUERY,
+    UPLOAD_ID_QUERY,
+    Parameter,
+)
+from dev.openapi.schemas import Schema, reference
 from ferry import errors
 from ferry.http import models, request_errors
+from ferry.http.responses.auth import AccessToken, Health, JsonWebKeySet, OAuthErrorBody
+from ferry.http.responses.cleanup import CleanupBody
+from ferry.http.responses.downloads import DownloadLink
+from ferry.http.responses.files import FileBody, FileList
+from ferry.http.responses.status import StatusBody, UploadList
+from ferry.http.responses.uploads import ChunkProgress, CompletionPending, ExistingFile, SignedParts, UploadPlan
 
 ErrorType = type[errors.FerryError]
-JSON = "application/json"
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One route. `answers` maps a status to what it says and its media types; `parameters` are ready-made."""
-
-    summary: str
-    responses: Mapping[int, ResponseDoc]
-    description: str = ""
-    parameters: tuple[Schema, ...] = ()
-    body: type[BaseModel] | None = None
-    other_bodies: Mapping[str, Schema] = field(default_factory=dict)
-    error_types: tuple[ErrorType, ...] = ()
+OCTET_STREAM = "application/octet-stream"
 
 
 @dataclass(frozen=True)
 class ResponseDoc:
+    """A response that is no error."""
+
     description: str
-    content: Mapping[str, Schema] = field(default_factory=dict)
+    """What the status means here, in a sentence."""
+    body: Any = None
+    """The type of the JSON body: a dataclass, a union of them, or a dict; None for no JSON."""
+    example: object = None
+    """A body, as an instance of its type."""
+    binary: bool = False
+    """Whether the response carries bytes of a file."""
     headers: tuple[str, ...] = ()
+    """Names of its headers, beside `X-Request-Id`."""
 
 
-def query_parameter(name: str, schema: Schema, description: str, *, required: bool = False) -> Schema:
-    return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
+@dataclass(frozen=True)
+class Operation:
+    """What one route does."""
 
+    operation_id: str
+    """The name of the operation; generated clients call it so."""
+    tag: str
+    """The group of the operation."""
+    summary: str
+    """What it does, in a line."""
+    responses: Mapping[int, ResponseDoc]
+    """Its responses by status, without errors."""
+    description: str = ""
+    """What else there is to know."""
+    parameters: tuple[Parameter, ...] = ()
+    """Parameters in the path, the query and the headers."""
+    body: type[BaseModel] | None = None
+    """The model of a JSON body."""
+    body_example: BaseModel | None = None
+    """A JSON body that the operation accepts."""
+    other_bodies: Mapping[str, Schema] = field(default_factory=dict)
+    """Schemas of bodies without a model, by media type."""
+    error_types: tuple[ErrorType, ...] = ()
+    """Errors, beside those that every route has."""
 
-def header_parameter(name: str, description: str) -> Schema:
-    return {"name": name, "in": "header", "required": False, "description": description, "schema": {"type": "string"}}
+    def by_query(self) -> Operation:
+        """Return the same operation with the name in the query."""
+        return replace(
+            self,
+            operation_id=f"{self.operation_id}ByQuery",
+            parameters=(FILENAME_QUERY, *(known for known in self.parameters if known is not FILENAME_PATH)),
+        )
 
+    def by_optional_query(self) -> Operation:
+        """Return the same operation for a path that is also that of a file with the name `partial`."""
+        note = "Without `filename` the path is that of a file with the name `partial`."
+        by_query = self.by_query()
+        return replace(
+            by_query,
+            description=f"{self.description} {note}".strip(),
+            parameters=(OPTIONAL_FILENAME_QUERY, *by_query.parameters[1:]),
+        )
 
-def json_content(name: str) -> Mapping[str, Schema]:
-    return {JSON: ref(name)}
-
-
-INTEGER: Schema = {"type": "integer"}
-BINARY: Schema = {"type": "string", "format": "binary"}
-FILENAME_PATH: Schema = {
-    "name": "filename",
-    "in": "path",
-    "required": True,
-    "description": "Percent-encoded once. Use `?filename=` on the path without it for names that a gateway may mangle.",
-    "schema": {"type": "string"},
-}
-FILENAME_QUERY = query_parameter("filename", {"type": "string"}, "The name, percent-encoded once.", required=True)
-OPTIONAL_FILENAME_QUERY = query_parameter("filename", {"type": "string"}, "The name, percent-encoded once.")
-CURSOR_QUERY = query_parameter("cursor", {"type": "string"}, "As the page before gave it.")
-LIMIT_QUERY = query_parameter(
-    "limit", {"type": "integer", "minimum": 1, "default": 50}, "The most items of a page; it may have fewer."
-)
 
 BODY_ERRORS: tuple[ErrorType, ...] = (
     errors.MalformedBody,
@@ -80,16 +116,21 @@ UPLOAD_ERRORS: tuple[ErrorType, ...] = (
 )
 
 START = Operation(
-    "Start an upload, or go on with it",
+    "startUpload",
+    "uploads",
+    "Start or resume an upload",
     {
-        201: ResponseDoc("A new upload.", json_content("Plan")),
+        201: ResponseDoc("A new upload.", UploadPlan, examples.PLAN),
         200: ResponseDoc(
-            "The open upload of that name, and what is there already; or the file, if this very one is there.",
-            {JSON: {"oneOf": [ref("Plan"), ref("AlreadyComplete")]}},
+            "The open upload of that name with what has arrived; or the finished file, if it is the same.",
+            UploadPlan | ExistingFile,
+            examples.EXISTING_FILE,
         ),
     },
-    "An open upload with the same size, checksum and fingerprint is resumed; absent on both sides counts as the same.",
+    "An open upload with the same size, checksum and fingerprint is resumed. A checksum or a fingerprint that is "
+    "absent on both sides counts as the same.",
     body=models.StartBody,
+    body_example=examples.START,
     error_types=(
         *BODY_ERRORS,
         errors.ChecksumUnsupported,
@@ -100,19 +141,16 @@ START = Operation(
     ),
 )
 CHUNK = Operation(
+    "sendChunk",
+    "uploads",
     "Send a chunk",
-    {200: ResponseDoc("The chunk's bytes are durable.", json_content("ChunkAccepted"))},
-    "As JSON, or raw with the query parameters; a body without a Content-Type is taken for JSON. At most 4 MiB.",
-    (
-        query_parameter("filename", {"type": "string"}, "Raw form only, and required there."),
-        query_parameter("chunk_index", INTEGER, "Raw form only, and required there; from 1."),
-        query_parameter("upload_id", {"type": "string"}, "Raw form only."),
-        header_parameter(
-            "Content-Digest", "Raw form only (RFC 9530): sha-256, sha-512, md5. Verified before anything is stored."
-        ),
-    ),
+    {200: ResponseDoc("The bytes of the chunk are durable.", ChunkProgress, examples.CHUNK_PROGRESS)},
+    "Send JSON; or the raw bytes as `application/octet-stream`, with `filename` and `chunk_index` in the query. A body "
+    "without a Content-Type is read as JSON. A chunk has at most 4 MiB.",
+    CHUNK_PARAMETERS,
     models.ChunkBody,
-    {"application/octet-stream": BINARY},
+    examples.CHUNK,
+    {OCTET_STREAM: {"type": "string", "format": "binary"}},
     (
         *(kind for kind in BODY_ERRORS if kind is not request_errors.BodyTooLarge),
         *UPLOAD_ERRORS,
@@ -127,11 +165,15 @@ CHUNK = Operation(
     ),
 )
 PARTS = Operation(
-    "Sign parts to be sent straight to S3",
-    {200: ResponseDoc("A presigned PUT for each part, in the order asked for.", json_content("SignedParts"))},
-    "Chunks and parts may be mixed. A part all of whose chunks were accepted is those chunks, whatever else lands; any "
-    "other part is what was put straight to S3, also where some of its chunks were sent too: S3 cannot compare them.",
+    "presignParts",
+    "uploads",
+    "Presign parts that are sent straight to S3",
+    {200: ResponseDoc("A presigned PUT for each part, in the order of the request.", SignedParts, examples.PARTS)},
+    "An upload may use chunks and parts together. A part whose chunks have all been accepted consists of those chunks, "
+    "whatever is sent to S3 for it later. Any other part is what was sent to S3, even where some of its chunks were "
+    "accepted too: S3 cannot compare them.",
     body=models.PartsBody,
+    body_example=examples.PARTS_TO_SIGN,
     error_types=(
         *BODY_ERRORS,
         *UPLOAD_ERRORS,
@@ -142,12 +184,20 @@ PARTS = Operation(
     ),
 )
 COMPLETE = Operation(
+    "completeUpload",
+    "uploads",
     "Complete an upload",
     {
-        200: ResponseDoc("The finished file; the same when repeated.", json_content("File")),
-        202: ResponseDoc("It is still being put together; ask again.", json_content("Completing"), ("Retry-After",)),
+        200: ResponseDoc("The finished file; the same when repeated.", FileBody, examples.FILE),
+        202: ResponseDoc(
+            "The file is still being assembled; send the request again.",
+            CompletionPending,
+            examples.COMPLETION_PENDING,
+            headers=("Retry-After",),
+        ),
     },
     body=models.CompleteBody,
+    body_example=examples.COMPLETE,
     error_types=(
         *BODY_ERRORS,
         *(kind for kind in UPLOAD_ERRORS if kind is not errors.CompletionInProgress),
@@ -158,10 +208,11 @@ COMPLETE = Operation(
     ),
 )
 CANCEL = Operation(
+    "cancelUpload",
+    "uploads",
     "Cancel the upload in progress of a name",
-    {204: ResponseDoc("It is gone; the same when repeated. A finished file of that name is untouched.")},
-    "Without `upload_id` it is whichever upload the name has by now.",
-    (query_parameter("upload_id", {"type": "string"}, "The upload meant; another one is not touched."),),
+    {204: ResponseDoc("The upload is cancelled; the same when repeated. A finished file of that name is unchanged.")},
+    parameters=(FILENAME_PATH, UPLOAD_ID_QUERY),
     error_types=(
         *FILENAME_ERRORS,
         errors.UploadNotFound,
@@ -171,8 +222,11 @@ CANCEL = Operation(
     ),
 )
 DELETE_FILE = Operation(
+    "deleteFile",
+    "files",
     "Delete a finished file",
-    {204: ResponseDoc("It is gone; downloads that have begun go on for a day.")},
+    {204: ResponseDoc("The file is deleted. Downloads that have begun continue for a day.")},
+    parameters=(FILENAME_PATH,),
     error_types=(*FILENAME_ERRORS, errors.FileNotFound),
 )
 
@@ -185,147 +239,134 @@ _FILE_HEADERS = (
     "Last-Modified",
     "Repr-Digest",
 )
-_CONDITION_HEADERS = (
-    header_parameter("If-Match", "RFC 9110 section 13.1.1."),
-    header_parameter("If-None-Match", "RFC 9110 section 13.1.2."),
-    header_parameter("If-Modified-Since", "RFC 9110 section 13.1.3; best the `Last-Modified` that was told."),
-    header_parameter("If-Unmodified-Since", "RFC 9110 section 13.1.4."),
-)
-_RANGE_HEADERS = (
-    header_parameter("Range", "One range of bytes. None, a malformed one or several: the whole file."),
-    header_parameter("If-Range", "RFC 9110 section 13.1.5."),
-)
-_REDIRECT_QUERY = query_parameter(
-    "redirect", {"type": "boolean", "default": True}, "`false`: tell the URL, for clients that would send it the token."
-)
-_WHOLE_RESPONSE = ResponseDoc(
-    "The bytes, up to 4 MiB; with `redirect=false`, where they are.",
-    {"*/*": BINARY, JSON: ref("Link")},
-    _FILE_HEADERS,
-)
-_REDIRECT_RESPONSE = ResponseDoc(
-    "The bytes are at S3, under a presigned URL. Do not send the token there.", headers=("Location", "ETag")
-)
-_NOT_MODIFIED_RESPONSE = ResponseDoc("The file is the one the client has.", headers=("ETag", "Last-Modified"))
+_NOT_MODIFIED = ResponseDoc("The client has the current file.", headers=("ETag", "Last-Modified"))
 _READ_ERRORS: tuple[ErrorType, ...] = (*FILENAME_ERRORS, errors.FileNotFound, errors.PreconditionFailed)
 
 DOWNLOAD = Operation(
+    "downloadFile",
+    "downloads",
     "Download a file, or a range of it",
     {
-        200: _WHOLE_RESPONSE,
-        206: ResponseDoc("The range, up to 4 MiB.", {"*/*": BINARY}, (*_FILE_HEADERS, "Content-Range")),
-        304: _NOT_MODIFIED_RESPONSE,
-        307: _REDIRECT_RESPONSE,
+        200: ResponseDoc(
+            "The bytes of the file, up to 4 MiB, with the file's own Content-Type; with `redirect=false`, a URL.",
+            DownloadLink,
+            examples.LINK,
+            binary=True,
+            headers=_FILE_HEADERS,
+        ),
+        206: ResponseDoc("The range, up to 4 MiB.", binary=True, headers=(*_FILE_HEADERS, "Content-Range")),
+        304: _NOT_MODIFIED,
+        307: ResponseDoc(
+            "S3 sends the bytes, from a presigned URL. Do not send the access token there.",
+            headers=("Location", "ETag"),
+        ),
     },
-    "Beyond 4 MiB S3 looks at the range and at the conditions once more, by the same ETag and date.",
-    (_REDIRECT_QUERY, *_RANGE_HEADERS, *_CONDITION_HEADERS),
+    "Beyond 4 MiB, S3 evaluates the range and the conditions again, with the same entity tag and date.",
+    (FILENAME_PATH, REDIRECT_QUERY, *RANGE_PARAMETERS, *CONDITION_PARAMETERS),
     error_types=(*_READ_ERRORS, errors.RangeNotSatisfiable),
 )
-_HEAD_RESPONSES = {
-    200: ResponseDoc("The headers of the whole file.", headers=_FILE_HEADERS),
-    304: _NOT_MODIFIED_RESPONSE,
-}
 HEAD = Operation(
-    "The headers of a file",
-    _HEAD_RESPONSES,
+    "getFileHeaders",
+    "downloads",
+    "Get the headers of a file",
+    {200: ResponseDoc("The headers of the whole file.", headers=_FILE_HEADERS), 304: _NOT_MODIFIED},
     "Range is ignored (RFC 9110 section 14.2).",
-    _CONDITION_HEADERS,
+    (FILENAME_PATH, *CONDITION_PARAMETERS),
     error_types=_READ_ERRORS,
 )
+DOWNLOAD_RANGE = replace(DOWNLOAD, operation_id="downloadRange")
+HEAD_RANGE = replace(HEAD, operation_id="getRangeHeaders")
 
-
-def _or_file_named_partial(operation: Operation) -> Operation:
-    """A path that is also that of a file called "partial"."""
-    return replace(
-        operation,
-        description=f"{operation.description} Without `filename`: the file called `partial`.".strip(),
-        parameters=(OPTIONAL_FILENAME_QUERY, *operation.parameters),
-    )
-
-
-_LONG_POLL_PARAMETERS = (
-    query_parameter(
-        "wait", {"type": "integer", "minimum": 1, "maximum": 20}, "With `since`: seconds to wait for something newer."
-    ),
-    query_parameter("since", INTEGER, "The `version` the client has."),
-    header_parameter("If-None-Match", "The ETag of an earlier answer."),
-)
-_STATUS_NOT_MODIFIED_RESPONSE = ResponseDoc("Nothing has changed.", headers=("ETag",))
+_UNCHANGED = ResponseDoc("The client has the current status.", headers=("ETag",))
 STATUS = Operation(
-    "How far an upload is",
-    {200: ResponseDoc("The status.", json_content("Status"), ("ETag",)), 304: _STATUS_NOT_MODIFIED_RESPONSE},
-    parameters=_LONG_POLL_PARAMETERS,
+    "getStatus",
+    "status",
+    "Get the status of an upload",
+    {200: ResponseDoc("The status.", StatusBody, examples.STATUS, headers=("ETag",)), 304: _UNCHANGED},
+    parameters=(FILENAME_PATH, *LONG_POLL_PARAMETERS),
     error_types=(*FILENAME_ERRORS, errors.NotFound),
 )
 STATUS_OR_LIST = Operation(
-    "How far an upload is, or all uploads in progress",
+    "getStatusByQueryOrListUploads",
+    "status",
+    "Get the status of an upload, or list the uploads in progress",
     {
         200: ResponseDoc(
-            "The status; without `filename`, the uploads in progress.",
-            {JSON: {"oneOf": [ref("Status"), ref("Uploads")]}},
-            ("ETag",),
+            "The status; without `filename`, a page of the uploads in progress.",
+            StatusBody | UploadList,
+            examples.UPLOADS,
+            headers=("ETag",),
         ),
-        304: _STATUS_NOT_MODIFIED_RESPONSE,
+        304: _UNCHANGED,
     },
-    parameters=(OPTIONAL_FILENAME_QUERY, *_LONG_POLL_PARAMETERS, CURSOR_QUERY, LIMIT_QUERY),
+    parameters=(OPTIONAL_FILENAME_QUERY, *LONG_POLL_PARAMETERS, CURSOR_QUERY, LIMIT_QUERY),
     error_types=(*FILENAME_ERRORS, errors.NotFound),
 )
-FILES = Operation(
-    "The finished files, by name",
-    {200: ResponseDoc("A page of them.", json_content("Files"))},
-    parameters=(query_parameter("prefix", {"type": "string"}, "What the names begin with."), CURSOR_QUERY, LIMIT_QUERY),
+LIST_FILES = Operation(
+    "listFiles",
+    "files",
+    "List the finished files by name",
+    {200: ResponseDoc("A page of files.", FileList, examples.FILES)},
+    parameters=(PREFIX_QUERY, CURSOR_QUERY, LIMIT_QUERY),
     error_types=(errors.InvalidField,),
 )
 CLEANUP = Operation(
+    "cleanUp",
+    "cleanup",
     "Clean up stale uploads",
-    {200: ResponseDoc("What was done; `complete: false` and a `cursor` when there is more.", json_content("Cleanup"))},
-    parameters=(
-        query_parameter(
-            "older_than",
-            {"type": "integer", "minimum": 0},
-            "Seconds since the last activity; without, what has expired.",
-        ),
-        OPTIONAL_FILENAME_QUERY,
-        query_parameter("dry_run", {"type": "boolean", "default": False}, "Tell what would be done, and do nothing."),
-        CURSOR_QUERY,
-    ),
+    {200: ResponseDoc("What the cleanup did.", CleanupBody, examples.CLEANUP)},
+    "Ends stale uploads of the namespace and deletes their chunks. `complete: false` and a `cursor` mean that there is "
+    "more. Unknown parameters are rejected, so that a mistyped `dry_run` cannot delete data.",
+    CLEANUP_PARAMETERS,
     error_types=FILENAME_ERRORS,
-    description="Of this namespace. `orphans`, what S3 has and no row knows, have none: they are the schedule's, and 0 "
-    "here. Any other parameter is refused, lest a dry run that was misspelt be a real one.",
 )
-JWKS = Operation(
-    "The keys that tokens are verified with", {200: ResponseDoc("A JSON Web Key Set.", json_content("KeySet"))}
+KEYS = Operation(
+    "getPublicKeys",
+    "auth",
+    "Get the keys that verify access tokens",
+    {200: ResponseDoc("A JSON Web Key Set.", JsonWebKeySet, examples.KEYS, headers=("Cache-Control",))},
 )
-DOCUMENT = Operation("This document", {200: ResponseDoc("An OpenAPI document.", {JSON: {"type": "object"}})})
-HEALTH = Operation("Whether the service answers", {200: ResponseDoc("It does.", json_content("Health"))})
+DOCUMENT = Operation(
+    "getOpenApiDocument",
+    "service",
+    "Get this document",
+    {200: ResponseDoc("An OpenAPI document.", dict[str, Any], headers=("Cache-Control",))},
+)
+HEALTH = Operation(
+    "getHealth", "service", "Check that the service responds", {200: ResponseDoc("It does.", Health, examples.HEALTH)}
+)
 
-_TOKEN_MEMBERS: Schema = {
-    "type": "object",
-    "properties": {
-        "grant_type": enum_schema("client_credentials"),
-        "client_id": {"type": "string"},
-        "client_secret": {"type": "string"},
-        "scope": {"type": "string", "description": "Space-separated; narrows what the client has."},
-    },
-    "required": ["grant_type"],
-}
+
+def _oauth_error(code: str, description: str, *headers: str) -> ResponseDoc:
+    return ResponseDoc(f"`{code}`: {description}", OAuthErrorBody, OAuthErrorBody(code, description), headers=headers)
+
+
 TOKEN = Operation(
+    "issueToken",
+    "auth",
     "Get an access token",
     {
-        200: ResponseDoc("A token.", json_content("Token")),
-        400: ResponseDoc("`invalid_request`, `unsupported_grant_type` or `invalid_scope`.", json_content("OAuthError")),
-        401: ResponseDoc("`invalid_client`.", json_content("OAuthError"), ("WWW-Authenticate",)),
-        413: ResponseDoc("`invalid_request`: the body is too large.", json_content("OAuthError")),
-        500: ResponseDoc("`server_error`.", json_content("OAuthError")),
-        503: ResponseDoc("`temporarily_unavailable`.", json_content("OAuthError"), ("Retry-After",)),
+        200: ResponseDoc("A token.", AccessToken, examples.TOKEN),
+        400: ResponseDoc(
+            "`invalid_request`, `unsupported_grant_type` or `invalid_scope`.",
+            OAuthErrorBody,
+            OAuthErrorBody("invalid_scope", "The scope is malformed, or more than this client has."),
+        ),
+        401: _oauth_error("invalid_client", "client authentication failed", "WWW-Authenticate"),
+        413: _oauth_error("invalid_request", "the body is too large"),
+        500: _oauth_error("server_error", "internal error"),
+        503: _oauth_error("temporarily_unavailable", "try again", "Retry-After"),
     },
-    "OAuth 2.0 client credentials (RFC 6749 section 4.4), by HTTP Basic or in the body. Other members are ignored.",
-    other_bodies={"application/x-www-form-urlencoded": _TOKEN_MEMBERS, JSON: _TOKEN_MEMBERS},
+    "OAuth 2.0 client credentials (RFC 6749 section 4.4), with HTTP Basic or in the body. Unknown members are ignored.",
+    other_bodies={
+        "application/x-www-form-urlencoded": reference("TokenForm"),
+        "application/json": reference("TokenForm"),
+    },
 )
 
 OPERATIONS: Mapping[str, Operation] = {
     "POST /auth/token": TOKEN,
-    "GET /.well-known/jwks.json": JWKS,
+    "GET /.well-known/jwks.json": KEYS,
     "GET /openapi.json": DOCUMENT,
     "GET /health": HEALTH,
     "POST /upload/start": START,
@@ -333,18 +374,18 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /upload/parts": PARTS,
     "POST /upload/complete": COMPLETE,
     "DELETE /upload/{filename}": CANCEL,
-    "DELETE /upload": CANCEL,
+    "DELETE /upload": CANCEL.by_query(),
     "GET /download/{filename}": DOWNLOAD,
-    "GET /download": DOWNLOAD,
+    "GET /download": DOWNLOAD.by_query(),
     "HEAD /download/{filename}": HEAD,
-    "HEAD /download": HEAD,
-    "GET /download/partial/{filename}": DOWNLOAD,
-    "GET /download/partial": _or_file_named_partial(DOWNLOAD),
-    "HEAD /download/partial/{filename}": HEAD,
-    "HEAD /download/partial": _or_file_named_partial(HEAD),
+    "HEAD /download": HEAD.by_query(),
+    "GET /download/partial/{filename}": DOWNLOAD_RANGE,
+    "GET /download/partial": DOWNLOAD_RANGE.by_optional_query(),
+    "HEAD /download/partial/{filename}": HEAD_RANGE,
+    "HEAD /download/partial": HEAD_RANGE.by_optional_query(),
     "DELETE /files/{filename}": DELETE_FILE,
-    "DELETE /files": DELETE_FILE,
-    "GET /files": FILES,
+    "DELETE /files": DELETE_FILE.by_query(),
+    "GET /files": LIST_FILES,
     "GET /status/{filename}": STATUS,
     "GET /status": STATUS_OR_LIST,
     "DELETE /cleanup": CLEANUP,

@@ -1,33 +1,33 @@
-"""The auth function: tokens, the keys to check them with, and what describes the service."""
+"""The auth function: access tokens, the public keys, the OpenAPI document and the health check."""
 
 from __future__ import annotations
 
 from ferry import __version__, wiring
 from ferry.auth.issuer import issue, public_key_set
-from ferry.auth.key_cache import jwks
 from ferry.http import token
 from ferry.http.openapi import openapi_response
 from ferry.http.request import Request
 from ferry.http.response import Response, json_response
+from ferry.http.responses.auth import Health, JsonWebKeySet
 from ferry.http.router import create_app
 from ferry.http.tracing import with_tracing
 
 app = create_app()
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 
-# As long as verifiers keep keys themselves.
 JWKS_CACHE_CONTROL = "public, max-age=60"
+"""Public keys may be cached for as long as Ferry's own verifiers cache them."""
 
 
 @app.public("POST /auth/token", error_handler=token.error_response, audit_event="token.issue")
 def issue_token(request: Request) -> Response:
-    wanted = token.token_request(request)
-    return token.token_response(issue(wiring.token_issuer(), wanted))
+    return token.token_response(issue(wiring.token_issuer(), token.token_request(request)))
 
 
 @app.public("GET /.well-known/jwks.json")
 def get_jwks(_: Request) -> Response:
-    return json_response(200, jwks(public_key_set(wiring.token_issuer())), {"Cache-Control": JWKS_CACHE_CONTROL})
+    keys = JsonWebKeySet.from_key_set(public_key_set(wiring.token_issuer()))
+    return json_response(200, keys, {"Cache-Control": JWKS_CACHE_CONTROL})
 
 
 @app.public("GET /openapi.json")
@@ -37,4 +37,4 @@ def get_openapi(_: Request) -> Response:
 
 @app.public("GET /health")
 def get_health(_: Request) -> Response:
-    return json_response(200, {"status": "ok", "version": __version__})
+    return json_response(200, Health(version=__version__))

@@ -1,16 +1,18 @@
-"""The clean-up function: on request for one namespace, by the schedule for all; and completions that are handed on."""
+"""The cleanup function: cleanup of one namespace on request, scheduled sweeps of all, and asynchronous completions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ferry import wiring
 from ferry.cleanup import clean_namespace, continue_completion, sweep_due_tasks
-from ferry.http import log, metrics, serializers
+from ferry.http import cleanup, log, metrics
 from ferry.http.bearer import ADMIN_SCOPE, bearer_authenticator
+from ferry.http.json_values import to_json
 from ferry.http.request import Request
 from ferry.http.response import Response, json_response
+from ferry.http.responses.cleanup import CleanupBody, SweepBody
 from ferry.http.router import LambdaContext, create_app
 from ferry.http.tracing import with_tracing
 
@@ -19,25 +21,16 @@ app = create_app(bearer_authenticator(wiring.token_verifier), wiring.log_file_na
 SWEEP_EVENT = {"ferry": "sweep"}
 CONTINUE_COMPLETION = "continue_completion"
 AUDIT_EVENT = "cleanup.run"
-QUERY_PARAMETERS = frozenset({"older_than", "filename", "dry_run", "cursor"})
 SHUTDOWN_RESERVE_MS = 180_000
-"""Milliseconds kept back, beside those for mending, for the rest of the last entry that was begun."""
+"""Milliseconds that a sweep reserves, beside the assembly budget, to finish the task that it began last."""
 REQUEST_BUDGET_MS = 10_000
-"""Milliseconds after which no further upload is begun: the gateway hangs up after 30 s, and S3 may take 18 to fail."""
+"""Milliseconds after which a request begins no further upload: the gateway stops waiting after 30 s, and a call to S3
+may take 18 s to fail."""
 
 
 def _handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     if event == SWEEP_EVENT:
-        engine = wiring.services()
-        has_time = _has_time_left(context.get_remaining_time_in_millis, engine.assembly_budget_ms + SHUTDOWN_RESERVE_MS)
-        report = sweep_due_tasks(engine, has_time=has_time)
-        metrics.emit_service(serializers.scheduled_cleanup_metrics(report))
-        told = serializers.scheduled_cleanup(report)
-        log.log_sweep(told)
-        if report.examined:
-            who = {"actor": "schedule", **serializers.cleanup_counts(report)}
-            log.audit(AUDIT_EVENT, outcome=log.SUCCESS, request_id=context.aws_request_id, details=who)
-        return told
+        return _sweep(context)
     if event.get("ferry") == CONTINUE_COMPLETION:
         continue_completion(wiring.services(), event["upload_id"], event["lease_id"])
         return {}
@@ -49,22 +42,36 @@ lambda_handler = with_tracing(_handle, wiring.tracing_enabled)
 
 @app.protected("DELETE /cleanup", scope=ADMIN_SCOPE, audit_event=AUDIT_EVENT)
 def clean_up(request: Request, ns: str) -> Response:
-    request.reject_unknown_parameters(QUERY_PARAMETERS)
-    engine = wiring.services()
-    give_up = engine.clock() + REQUEST_BUDGET_MS
+    options, services = cleanup.cleanup_request(request), wiring.services()
+    deadline = services.clock() + REQUEST_BUDGET_MS
     report = clean_namespace(
-        engine,
+        services,
         ns,
-        has_time=lambda: engine.clock() < give_up,
-        older_than_seconds=request.integer("older_than", minimum=0),
-        filename=request.optional_filename(),
-        dry_run=request.boolean("dry_run", default=False),
-        cursor=request.query.get("cursor"),
+        has_time=lambda: services.clock() < deadline,
+        older_than_seconds=options.older_than_seconds,
+        filename=options.filename,
+        dry_run=options.dry_run,
+        cursor=options.cursor,
     )
     if report.expired and not report.dry_run:
-        metrics.emit_service(serializers.cleanup_metrics(report))
-    return json_response(200, serializers.cleanup(report)).with_audit(**serializers.cleanup_counts(report))
+        metrics.emit_service(cleanup.cleanup_metrics(report))
+    body = CleanupBody.from_report(report)
+    return json_response(200, body).with_audit(**_audit_fields(body))
 
 
-def _has_time_left(remaining_ms: Callable[[], int], reserve_ms: int) -> Callable[[], bool]:
-    return lambda: remaining_ms() > reserve_ms
+def _sweep(context: LambdaContext) -> dict[str, Any]:
+    services = wiring.services()
+    reserve_ms = services.assembly_budget_ms + SHUTDOWN_RESERVE_MS
+    report = sweep_due_tasks(services, has_time=lambda: context.get_remaining_time_in_millis() > reserve_ms)
+    metrics.emit_service(cleanup.sweep_metrics(report))
+    result: dict[str, Any] = to_json(SweepBody.from_report(report))
+    log.log_sweep(result)
+    if report.examined:
+        details = {"actor": "schedule", **_audit_fields(CleanupBody.from_report(report))}
+        log.audit(AUDIT_EVENT, outcome=log.SUCCESS, request_id=context.aws_request_id, details=details)
+    return result
+
+
+def _audit_fields(body: CleanupBody) -> dict[str, Any]:
+    """Return the counts; the cursor contains a file name, which audit events hold only by configuration."""
+    return {name: value for name, value in to_json(body).items() if name != "cursor"}

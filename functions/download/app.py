@@ -1,11 +1,11 @@
-"""The download function: whole files and ranges of them, which every route gives alike."""
+"""The download function: whole files and ranges of them. Every route takes the same headers and parameters."""
 
 from __future__ import annotations
 
 from ferry import wiring
 from ferry.downloads.download import download
-from ferry.http import downloads
 from ferry.http.bearer import READ_SCOPE, bearer_authenticator
+from ferry.http.downloads import download_request, download_response
 from ferry.http.request import Request
 from ferry.http.response import Response
 from ferry.http.router import create_app
@@ -24,10 +24,10 @@ def get_file(request: Request, ns: str) -> Response:
 
 
 @app.protected("GET /download/partial", "HEAD /download/partial", scope=READ_SCOPE)
-def get_partial_by_query(request: Request, ns: str) -> Response:
-    """Without `?filename=` the path is that of a file called "partial"."""
+def get_range_by_query(request: Request, ns: str) -> Response:
+    """Without `?filename=` the path is that of a file with the name `partial`."""
     return _download(request, ns, request.optional_filename() or "partial")
 
 
 def _download(request: Request, ns: str, name: str) -> Response:
-    return downloads.download_response(download(wiring.services(), ns, name, downloads.download_request(request)))
+    return download_response(download(wiring.services(), ns, name, download_request(request)))

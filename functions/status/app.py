@@ -1,13 +1,15 @@
-"""The status function: how far uploads are, and which files there are."""
+"""The status function: the status of uploads, and the lists of uploads in progress and of finished files."""
 
 from __future__ import annotations
 
 from ferry import wiring
 from ferry.files.list import list_files
-from ferry.http import queries, serializers
+from ferry.http import queries
 from ferry.http.bearer import READ_SCOPE, bearer_authenticator
 from ferry.http.request import Request
 from ferry.http.response import Response, json_response
+from ferry.http.responses.files import FileList
+from ferry.http.responses.status import UploadList
 from ferry.http.router import create_app
 from ferry.http.tracing import with_tracing
 from ferry.status.snapshot import list_uploads
@@ -22,17 +24,17 @@ def get_status(request: Request, ns: str) -> Response:
 
 
 @app.protected("GET /status", scope=READ_SCOPE)
-def get_status_by_query_or_list(request: Request, ns: str) -> Response:
+def get_status_by_query_or_list_uploads(request: Request, ns: str) -> Response:
     name = request.optional_filename()
     if name is not None:
         return queries.status_response(wiring.services(), ns, name, request)
-    wanted = queries.page_request(request, max_limit=queries.MAX_UPLOADS_PER_PAGE)
-    found = list_uploads(wiring.services(), ns, wanted.cursor, wanted.limit)
-    return json_response(200, serializers.page("uploads", found, serializers.status))
+    page = queries.page_request(request, max_limit=queries.MAX_UPLOADS_PER_PAGE)
+    uploads = list_uploads(wiring.services(), ns, page.cursor, page.limit)
+    return json_response(200, UploadList.from_page(uploads))
 
 
 @app.protected("GET /files", scope=READ_SCOPE)
 def get_files(request: Request, ns: str) -> Response:
-    wanted = queries.page_request(request, max_limit=queries.MAX_FILES_PER_PAGE)
-    found = list_files(wiring.services(), ns, queries.name_prefix(request), wanted.cursor, wanted.limit)
-    return json_response(200, serializers.page("files", found, serializers.file))
+    page = queries.page_request(request, max_limit=queries.MAX_FILES_PER_PAGE)
+    files = list_files(wiring.services(), ns, queries.name_prefix(request), page.cursor, page.limit)
+    return json_response(200, FileList.from_page(files))

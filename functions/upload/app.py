@@ -1,20 +1,21 @@
-"""The upload function: start, chunks, parts, completion, cancelling, and deleting a file."""
+"""The upload function: start, chunks, parts, completion, cancellation, and the deletion of files."""
 
 from __future__ import annotations
 
 from ferry import wiring
-from ferry.files.delete import delete_file as delete
-from ferry.http import serializers, uploads
+from ferry.files import delete
+from ferry.http import uploads
 from ferry.http.bearer import WRITE_SCOPE, bearer_authenticator
 from ferry.http.request import Request
 from ferry.http.response import Response, empty_response, json_response
+from ferry.http.responses.files import FileBody
+from ferry.http.responses.uploads import ChunkProgress, CompletionPending, SignedPart, SignedParts
 from ferry.http.router import create_app
 from ferry.http.tracing import with_tracing
 from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import accept_chunk
 from ferry.uploads.complete import CompletionAccepted, complete
 from ferry.uploads.presign import presign_parts
-from ferry.uploads.received import compute_received
 from ferry.uploads.start import start
 
 app = create_app(bearer_authenticator(wiring.token_verifier), wiring.log_file_names)
@@ -23,43 +24,37 @@ lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 
 @app.protected("POST /upload/start", scope=WRITE_SCOPE)
 def start_upload(request: Request, ns: str) -> Response:
-    engine = wiring.services()
-    started = start(engine, ns, uploads.start_request(request))
-    limits = {"limits": serializers.limits(engine)}
-    if started.file is not None:
-        return json_response(200, serializers.file(started.file) | limits)
-    assert started.upload is not None
-    plan = serializers.upload_plan(started.upload, compute_received(started.upload, started.parts))
-    answer = json_response(201 if started.created else 200, plan | limits)
-    return answer.with_metrics(UploadsStarted=1) if started.created else answer
+    services = wiring.services()
+    return uploads.start_response(services, start(services, ns, uploads.start_request(request)))
 
 
 @app.protected("POST /upload/chunk", scope=WRITE_SCOPE)
 def send_chunk(request: Request, ns: str) -> Response:
     chunk = uploads.chunk_request(request)
-    accepted = serializers.chunk(chunk.name, accept_chunk(wiring.services(), ns, chunk))
-    return json_response(200, accepted).with_metrics(Chunks=1, ChunkBytes=len(chunk.body))
+    accepted = accept_chunk(wiring.services(), ns, chunk)
+    response = json_response(200, ChunkProgress.from_accepted(chunk.name, accepted))
+    return response.with_metrics(Chunks=1, ChunkBytes=len(chunk.body))
 
 
 @app.protected("POST /upload/parts", scope=WRITE_SCOPE)
-def sign_parts(request: Request, ns: str) -> Response:
-    signed = presign_parts(wiring.services(), ns, uploads.parts_request(request))
-    answer = json_response(200, {"parts": [serializers.signed_part(part) for part in signed]})
-    return answer.with_metrics(PartsSigned=len(signed))
+def presign(request: Request, ns: str) -> Response:
+    parts = presign_parts(wiring.services(), ns, uploads.parts_request(request))
+    response = json_response(200, SignedParts([SignedPart.from_presigned(part) for part in parts]))
+    return response.with_metrics(PartsSigned=len(parts))
 
 
 @app.protected("POST /upload/complete", scope=WRITE_SCOPE)
 def complete_upload(request: Request, ns: str) -> Response:
-    wanted, engine = uploads.complete_request(request), wiring.services()
-    begun = engine.clock()
-    result = complete(engine, ns, wanted)
+    options, services = uploads.complete_request(request), wiring.services()
+    started_at = services.clock()
+    result = complete(services, ns, options)
     if isinstance(result, CompletionAccepted):
-        return json_response(
-            202, serializers.completion_pending(wanted.name, result), {"Retry-After": str(result.retry_after_seconds)}
-        )
-    answer = json_response(200, serializers.file(result))
-    # Repeated, it is the answer of an earlier completion.
-    return answer.with_metrics(UploadsCompleted=1, FileBytes=result.size) if result.uploaded_at >= begun else answer
+        pending = CompletionPending(options.name, result.upload_id)
+        return json_response(202, pending, {"Retry-After": str(result.retry_after_seconds)})
+    response = json_response(200, FileBody.from_file(result))
+    if result.uploaded_at < started_at:  # a repeated request: the completion was counted before
+        return response
+    return response.with_metrics(UploadsCompleted=1, FileBytes=result.size)
 
 
 @app.protected("DELETE /upload/{filename}", "DELETE /upload", scope=WRITE_SCOPE, audit_event="upload.cancel")
@@ -70,5 +65,5 @@ def cancel_upload(request: Request, ns: str) -> Response:
 
 @app.protected("DELETE /files/{filename}", "DELETE /files", scope=WRITE_SCOPE, audit_event="file.delete")
 def delete_file(request: Request, ns: str) -> Response:
-    delete(wiring.services(), ns, request.filename())
+    delete.delete_file(wiring.services(), ns, request.filename())
     return empty_response()

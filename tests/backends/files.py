@@ -12,7 +12,8 @@ from dev.fakes.object_store import StoreResponse
 from ferry.model.files import File
 from ferry.rules.layout import KIB
 from ferry.services import Services
-from ferry.status.snapshot import StatusReport, UploadStatus, get_status
+from ferry.status.snapshot import StatusReport, get_status
+from ferry.status.upload_status import UploadStatus
 from ferry.uploads.chunk import ChunkAccepted, ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, CompletionAccepted, complete
 from ferry.uploads.presign import PartsRequest, PresignedPart, presign_parts

@@ -7,7 +7,7 @@ from functools import partial
 
 from ferry.rules.layout import KIB, MIB
 from ferry.services import Services
-from ferry.status.snapshot import UploadStatus
+from ferry.status.upload_status import UploadStatus
 from ferry.uploads.chunk import ChunkAccepted
 from tests.backends.files import OTHER_SEED_OFFSET, RaceClient, assert_current_file
 from tests.backends.race_runner import RaceOperation, RaceRound

@@ -14,7 +14,7 @@ from ferry.cleanup import CleanupReport, clean_namespace, sweep_due_tasks
 from ferry.model.files import File
 from ferry.rules.layout import KIB, MIB
 from ferry.services import Services
-from ferry.status.snapshot import UploadStatus
+from ferry.status.upload_status import UploadStatus
 from ferry.uploads.cancel import cancel
 from tests.backends.files import (
     NS,

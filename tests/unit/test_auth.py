@@ -12,10 +12,12 @@ import pytest
 from dev.fakes.auth_store import MemoryAuthStore, MemorySigner
 from dev.fakes.clock import SettableClock
 from ferry.auth.issuer import Issuer, Token, TokenRequest, issue
-from ferry.auth.key_cache import REFETCH_INTERVAL_MS, KeySetCache, jwks, load_or_publish, thumbprint
+from ferry.auth.key_cache import REFETCH_INTERVAL_MS, KeySetCache, load_or_publish, thumbprint
 from ferry.auth.oauth import InvalidClient, InvalidScope, InvalidTokenRequest, OAuthError, UnsupportedGrantType
 from ferry.auth.verifier import LEEWAY_SECONDS, InternalVerifier, Principal
 from ferry.errors import BackendUnavailable, InvalidToken
+from ferry.http.json_values import to_json
+from ferry.http.responses.auth import JsonWebKeySet
 from ferry.model.auth import Client, KeySet, PublicKey
 from ferry.ports.errors import ConcurrentUpdate
 
@@ -267,5 +269,5 @@ def test_kid_is_rfc_7638_thumbprint() -> None:
 def test_jwks_has_no_signer_reference() -> None:
     """What is public is public; where the private half lives is not."""
     ring = KeySet("k", (PublicKey("k", {"kty": "EC", "crv": "P-256", "x": "1", "y": "2"}, "arn:secret"),))
-    [key] = jwks(ring)["keys"]
+    [key] = to_json(JsonWebKeySet.from_key_set(ring))["keys"]
     assert key == {"kty": "EC", "crv": "P-256", "x": "1", "y": "2", "kid": "k", "use": "sig", "alg": "ES256"}

@@ -14,7 +14,8 @@ from ferry.files.delete import delete_file
 from ferry.http.queries import MAX_WAIT_SECONDS
 from ferry.rules.durations import DAY_MS
 from ferry.status.long_poll import wait_for_update
-from ferry.status.snapshot import StatusReport, UploadStatus, get_status
+from ferry.status.snapshot import StatusReport, get_status
+from ferry.status.upload_status import UploadStatus
 from ferry.uploads.presign import PartsRequest, presign_parts
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 

@@ -12,7 +12,8 @@ from ferry.files.delete import delete_file
 from ferry.model.uploads import UploadState
 from ferry.rules.durations import DAY_MS
 from ferry.rules.layout import MIB, ChunkLayout
-from ferry.status.snapshot import StatusReport, UploadStatus, get_status, list_uploads
+from ferry.status.snapshot import StatusReport, get_status, list_uploads
+from ferry.status.upload_status import UploadStatus
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
 PART_BYTES = 8 * MIB

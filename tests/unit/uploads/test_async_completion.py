@@ -12,7 +12,8 @@ from ferry.errors import BackendUnavailable, FileExists
 from ferry.model.files import File
 from ferry.model.uploads import UploadState
 from ferry.services import Services
-from ferry.status.snapshot import UploadStatus, get_status
+from ferry.status.snapshot import get_status
+from ferry.status.upload_status import UploadStatus
 from ferry.uploads.complete import CompletionAccepted
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 

@@ -100,8 +100,3 @@ def thumbprint(jwk: Mapping[str, str]) -> str:
     members = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
     canonical = json.dumps(members, separators=(",", ":"), sort_keys=True)
     return base64url_encode(hashlib.sha256(canonical.encode()).digest()).decode()
-
-
-def jwks(key_set: KeySet) -> dict[str, list[dict[str, str]]]:
-    """Return the JSON Web Key Set for other services to verify tokens with (RFC 7517 section 5)."""
-    return {"keys": [{**key.jwk, "kid": key.kid, "use": "sig", "alg": "ES256"} for key in key_set.keys]}

@@ -1,4 +1,4 @@
-"""Downloads: from headers to what the use case takes, and from what it says to an answer."""
+"""Downloads: request headers to a `DownloadRequest`, and its result to a response."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from ferry.downloads.download import DownloadResponse as Download
 from ferry.http.request import Request
 from ferry.http.response import Response, json_response
 from ferry.rules.conditions import Conditions
-from ferry.rules.timestamps import format_rfc3339
 
 _STATUSES = {
     ResponseKind.WHOLE: HTTPStatus.OK,
@@ -21,31 +20,28 @@ _STATUSES = {
 
 
 def download_request(request: Request) -> DownloadRequest:
-    """Raises `InvalidField` when `?redirect=` is no truth value."""
-    sent = request.headers.get
+    """Return what the request asks for. Raises `InvalidField` when `?redirect=` is neither `true` nor `false`."""
+    header = request.headers.get
     return DownloadRequest(
         head=request.method == "HEAD",
-        range=sent("range"),
+        range=header("range"),
         conditions=Conditions(
-            if_match=sent("if-match"),
-            if_none_match=sent("if-none-match"),
-            if_modified_since=sent("if-modified-since"),
-            if_unmodified_since=sent("if-unmodified-since"),
-            if_range=sent("if-range"),
+            if_match=header("if-match"),
+            if_none_match=header("if-none-match"),
+            if_modified_since=header("if-modified-since"),
+            if_unmodified_since=header("if-unmodified-since"),
+            if_range=header("if-range"),
         ),
         redirect=request.boolean("redirect", default=True),
     )
 
 
 def download_response(download: Download) -> Response:
-    """The file, a part of it, its headers, or where it is."""
+    """Return the file, a range of it, its headers, a redirect to it, or a link to it."""
     if download.kind is ResponseKind.LINK and download.link is not None:
-        content = {
-            "url": download.link.url,
-            "expires_at": format_rfc3339(download.link.expires_at),
-            "size": download.file.size,
-            "etag": download.file.etag,
-        }
-        return json_response(200, content, download.headers)
-    counts = {"Redirects": 1} if download.kind is ResponseKind.REDIRECT else {"ServedBytes": len(download.body or b"")}
-    return Response(_STATUSES[download.kind], download.headers, download.body, counts)
+        # Imported for a link only: most downloads return bytes or a redirect.
+        from ferry.http.responses.downloads import DownloadLink
+
+        return json_response(200, DownloadLink.from_link(download.link, download.file), download.headers)
+    metrics = {"Redirects": 1} if download.kind is ResponseKind.REDIRECT else {"ServedBytes": len(download.body or b"")}
+    return Response(_STATUSES[download.kind], download.headers, download.body, metrics)

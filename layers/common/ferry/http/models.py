@@ -1,4 +1,4 @@
-"""The JSON bodies of requests. Strict: no coercion, no unknown members."""
+"""The JSON bodies of requests. Values are not coerced, and unknown members are rejected."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from ferry.http import bodies
-from ferry.http.request import MAX_UPLOAD_ID_BYTES, Request
+from ferry.http.limits import MAX_FINGERPRINT_BYTES, MAX_METADATA_BYTES, MAX_SIGNED_PARTS, MAX_UPLOAD_ID_BYTES
+from ferry.http.request import Request
 from ferry.http.validation import parse_body
-
-MAX_FINGERPRINT_BYTES = 256
-MAX_METADATA_BYTES = 2_048
-MAX_SIGNED_PARTS = 100
 
 _TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE_PATTERN = re.compile(
@@ -23,7 +20,7 @@ _MEDIA_TYPE_PATTERN = re.compile(
 
 
 def _validate_media_type(value: str) -> str:
-    """A media type of RFC 9110 section 8.3.1: it becomes a header, so nothing else will do."""
+    """Return a media type (RFC 9110 section 8.3.1). It becomes a header of the download, so other text is rejected."""
     if len(value) > 255 or not _MEDIA_TYPE_PATTERN.fullmatch(value):
         raise PydanticCustomError("ferry", "must be a media type, such as text/plain; charset=utf-8")
     return value
@@ -31,89 +28,111 @@ def _validate_media_type(value: str) -> str:
 
 def _validate_fingerprint(value: str) -> str:
     if len(value.encode()) > MAX_FINGERPRINT_BYTES:
-        raise PydanticCustomError("ferry", f"has at most {MAX_FINGERPRINT_BYTES} bytes")
+        raise PydanticCustomError("ferry", f"must have at most {MAX_FINGERPRINT_BYTES} bytes of UTF-8")
     return value
 
 
 def _validate_metadata(value: dict[str, str]) -> dict[str, str]:
     if "" in value:
-        raise PydanticCustomError("ferry", "has a member without a name")
+        raise PydanticCustomError("ferry", "must not have a member without a name")
     if sum(len(text.encode()) for pair in value.items() for text in pair) > MAX_METADATA_BYTES:
-        raise PydanticCustomError("ferry", f"has at most {MAX_METADATA_BYTES} bytes, names and values together")
+        raise PydanticCustomError(
+            "ferry", f"must have at most {MAX_METADATA_BYTES} bytes of UTF-8, names and values together"
+        )
     return value
 
 
-UploadId = Annotated[
-    str, Field(max_length=MAX_UPLOAD_ID_BYTES, description="As `start` gave it; without it, the current upload.")
-]
-Filename = Annotated[str, Field(description="1 to 255 bytes of UTF-8, in Unicode's normal form C.")]
+UploadId = Annotated[str, Field(max_length=MAX_UPLOAD_ID_BYTES)]
 IfExists = Literal["fail", "replace"]
 
 
 class Body(BaseModel):
-    # Built when first used: a cold start waits for the one model that its request needs.
+    """Base of the models. Attribute docstrings are the descriptions of the OpenAPI document."""
+
+    # Pydantic builds a validator when it is first used: a cold start builds only the one that its request needs.
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
     @classmethod
     def read(cls, request: Request, max_bytes: int = bodies.MAX_JSON_BYTES) -> Self:
-        """The request's body. Raises what `ferry.http.validation.parse` does."""
+        """Return the request's body. Raises what `ferry.http.validation.parse_body` raises."""
         return parse_body(request, cls, max_bytes)
 
 
 class Checksum(Body):
-    """An algorithm's name and the base64 of its raw value (CRCs big-endian)."""
+    """A checksum: an algorithm and the value that it gives."""
 
     algorithm: str
+    """For a chunk in JSON: `crc32`, `crc32c`, `md5` or `sha256`. For a part or a whole file: `crc32c`."""
     value: str
+    """Base64 of the raw value; CRCs are big-endian."""
 
 
 class StartBody(Body):
-    """What is to be uploaded."""
+    """The file to upload."""
 
-    filename: Filename
-    size: Annotated[int, Field(ge=0, description="Bytes.")]
+    filename: str
+    """The name of the file: 1 to 255 bytes of UTF-8 after normalization to NFC."""
+    size: Annotated[int, Field(ge=0)]
+    """Bytes of the whole file."""
     content_type: Annotated[str, AfterValidator(_validate_media_type)] | None = None
-    chunk_size: Annotated[int, Field(ge=1, description="Bytes, a power of two from 65,536 to 4,194,304.")] | None = None
+    """The media type of the file; `application/octet-stream` by default."""
+    chunk_size: Annotated[int, Field(ge=1)] | None = None
+    """Bytes of each chunk: a power of two from 65,536 to 4,194,304, which is the default."""
     checksum: Checksum | None = None
-    fingerprint: Annotated[str, AfterValidator(_validate_fingerprint), Field(description="Up to 256 bytes.")] | None = (
-        None
-    )
-    metadata: (
-        Annotated[dict[str, str], AfterValidator(_validate_metadata), Field(description="Up to 2,048 bytes.")] | None
-    ) = None
+    """The CRC32C of the whole file, which S3 verifies at completion."""
+    fingerprint: Annotated[str, AfterValidator(_validate_fingerprint)] | None = None
+    """Up to 256 bytes that identify the local file, such as its inode and modification time."""
+    metadata: Annotated[dict[str, str], AfterValidator(_validate_metadata)] | None = None
+    """Names and values to store with the file: up to 2,048 bytes of UTF-8 together."""
     if_exists: IfExists = "fail"
+    """What to do when a file of that name exists: reject the upload, or replace the file at completion."""
     restart: bool = False
+    """Whether to cancel an open upload of that name and to start anew."""
 
 
 class ChunkBody(Body):
-    """One chunk, its bytes in base64 (RFC 4648 section 4: padded, no line breaks)."""
+    """A chunk, with its bytes in base64."""
 
-    filename: Filename
-    chunk_index: Annotated[int, Field(description="From 1.")]
+    filename: str
+    """The name of the file."""
+    chunk_index: int
+    """The index of the chunk, from 1."""
     data: str
+    """The bytes in base64 (RFC 4648 section 4): padded, without line breaks."""
     checksum: Checksum | None = None
+    """A checksum of the bytes, which is verified before anything is stored."""
     upload_id: UploadId | None = None
+    """The upload; the current upload of the name by default."""
 
 
 class PartBody(Body):
-    """A part to be signed, by its number from 1."""
+    """A part to presign."""
 
     part_number: int
+    """The number of the part, from 1."""
     checksum: Checksum | None = None
+    """The CRC32C of the part, which S3 then verifies."""
 
 
 class PartsBody(Body):
-    """Parts to be sent straight to S3."""
+    """The parts to presign."""
 
-    filename: Filename
+    filename: str
+    """The name of the file."""
     parts: Annotated[list[PartBody], Field(min_length=1, max_length=MAX_SIGNED_PARTS)]
+    """The parts, at most 100."""
     upload_id: UploadId | None = None
+    """The upload; the current upload of the name by default."""
 
 
 class CompleteBody(Body):
-    """The upload to be completed; `checksum` and `if_exists` override what `start` said."""
+    """The upload to complete."""
 
-    filename: Filename
+    filename: str
+    """The name of the file."""
     upload_id: UploadId | None = None
+    """The upload; the current upload of the name by default."""
     checksum: Checksum | None = None
+    """The CRC32C of the whole file; overrides the one of `start`."""
     if_exists: IfExists | None = None
+    """What to do when a file of that name exists; overrides the choice of `start`."""

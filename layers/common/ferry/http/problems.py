@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): the one table of statuses, and the headers that some of them need."""
+"""Error responses: problem details (RFC 9457), the status of each error, and the headers that some errors need."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Mapping
 
 from ferry import errors
 from ferry.http import request_errors
+from ferry.http.json_values import Timestamp
 from ferry.http.response import Response, json_response
-from ferry.rules.timestamps import format_rfc3339
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+"""`Retry-After` of a failed backend and of a completion in progress."""
+
 THROTTLED_RETRY_AFTER_SECONDS = 5
+"""`Retry-After` of a backend that throttles."""
 
 STATUSES: Mapping[type[errors.FerryError], int] = {
     errors.FerryError: 500,
@@ -30,30 +33,32 @@ STATUSES: Mapping[type[errors.FerryError], int] = {
     errors.RangeNotSatisfiable: 416,
     errors.BackendUnavailable: 503,
 }
-"""By the nearest class up the tree."""
+"""HTTP statuses by error class. A class that is not listed has the status of its nearest listed base class."""
 
 
 def status_of(kind: type[errors.FerryError]) -> int:
+    """Return the HTTP status of an error class."""
     return next(STATUSES[base] for base in kind.__mro__ if base in STATUSES)
 
 
 def problem_response(error: errors.FerryError, request_id: str) -> Response:
-    """The answer to an error. Members of `extra` that are times (`…_at`, epoch milliseconds) become text as all are."""
-    status = status_of(type(error))
-    content = {
-        "type": f"urn:ferry:problem:{error.code}",
-        "title": error.title,
-        "status": status,
-        "detail": error.detail,
-        "code": error.code,
-        "request_id": request_id,
-        **{name: format_rfc3339(value) if _is_time(name, value) else value for name, value in error.extra.items()},
-    }
-    return json_response(status, content, _headers(error), media_type=MEDIA_TYPE)
+    """Return the response to an error. `error.extra` has the members that this kind of error adds."""
+    # Imported for an error only: a cold start does without.
+    from ferry.http.responses.problems import Problem
 
-
-def _is_time(name: str, value: object) -> bool:
-    return name.endswith("_at") and isinstance(value, int)
+    extra = dict(error.extra)
+    if "expires_at" in extra:
+        extra["expires_at"] = Timestamp(extra["expires_at"])
+    problem = Problem(
+        type=f"urn:ferry:problem:{error.code}",
+        title=error.title,
+        status=status_of(type(error)),
+        detail=error.detail,
+        code=error.code,
+        request_id=request_id,
+        **extra,
+    )
+    return json_response(problem.status, problem, _headers(error), media_type=MEDIA_TYPE)
 
 
 def _headers(error: errors.FerryError) -> dict[str, str]:
@@ -64,7 +69,7 @@ def _headers(error: errors.FerryError) -> dict[str, str]:
         case errors.InvalidToken():
             return {"WWW-Authenticate": 'Bearer realm="ferry", error="invalid_token"'}
         case errors.AuthError():
-            # Nothing was sent, so nothing is wrong with it (RFC 6750 section 3.1).
+            # Without a token there is no `error` (RFC 6750 section 3.1).
             return {"WWW-Authenticate": 'Bearer realm="ferry"'}
         case errors.RangeNotSatisfiable():
             return {"Content-Range": f"bytes */{error.extra['size']}"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-from ferry.http import serializers
 from ferry.http.request import Request
 from ferry.http.response import Response, json_response
+from ferry.http.responses.status import StatusBody
 from ferry.rules.conditions import Conditions, PreconditionResult, Validators, evaluate_preconditions
 from ferry.rules.durations import SECOND_MS
 from ferry.rules.filenames import MAX_FILENAME_BYTES
@@ -50,12 +50,12 @@ def status_response(engine: Services, ns: str, name: str, request: Request) -> R
     seconds = request.integer("wait", minimum=1, maximum=MAX_WAIT_SECONDS)
     since = request.integer("since")
     if seconds is None or since is None:
-        found = snapshot.get_status(engine, ns, name)
+        report = snapshot.get_status(engine, ns, name)
     else:
-        found = long_poll.wait_for_update(engine, ns, name, since_version=since, timeout_seconds=seconds)
-    current = Validators(f'"{found.etag_value}"', found.updated_at // SECOND_MS)
+        report = long_poll.wait_for_update(engine, ns, name, since_version=since, timeout_seconds=seconds)
+    current = Validators(f'"{report.etag_value}"', report.updated_at // SECOND_MS)
     headers = {"ETag": current.etag, "Cache-Control": "private, no-cache"}
     conditions = Conditions(if_none_match=request.headers.get("if-none-match"))
     if evaluate_preconditions(conditions, current, engine.clock() // SECOND_MS) is PreconditionResult.NOT_MODIFIED:
         return Response(304, headers)
-    return json_response(200, serializers.status(found), headers)
+    return json_response(200, StatusBody.from_report(report), headers)

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ferry.errors import InvalidField
+from ferry.http.limits import MAX_UPLOAD_ID_BYTES
 from ferry.rules.filenames import normalise_filename
-
-MAX_UPLOAD_ID_BYTES = 128
-"""Bytes; those that Ferry gives have 32."""
 
 _INTEGER_PATTERN = re.compile(r"-?[0-9]{1,18}")
 

@@ -1,4 +1,4 @@
-"""Answers, before they are put into the gateway's shape."""
+"""Responses, before they get the gateway's shape."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ferry.http.json_values import to_json
+
 JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A status, headers and a body; bytes go out as they are, text as UTF-8. None is no body.
-
-    `counts` are metrics, by name (`ferry.http.metrics`); `noted` is what the audit event says of it.
-    """
+    """A response of a route."""
 
     status: int
+    """The HTTP status code."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """Header fields, without `X-Request-Id`, which the router adds."""
     body: bytes | str | None = None
+    """The content: bytes are sent as they are, text as UTF-8; None for no content."""
     metrics: Mapping[str, int] = field(default_factory=dict)
+    """Metrics to emit with the response, by name (`ferry.http.metrics`)."""
     audit_fields: Mapping[str, Any] = field(default_factory=dict)
+    """Fields to add to the audit event of the request."""
 
     def with_metrics(self, **metrics: int) -> Response:
         return replace(self, metrics=metrics)
@@ -33,8 +37,12 @@ class Response:
 def json_response(
     status: int, content: object, headers: Mapping[str, str] | None = None, *, media_type: str = JSON
 ) -> Response:
-    """`content` as JSON. Nothing is cached unless `headers` say so: answers tell states, and URLs that are secrets."""
-    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Return a response whose body is `content`, a dataclass of `ferry.http.responses`.
+
+    Without a `Cache-Control` in `headers` no cache may store it: bodies hold states, which change, and presigned URLs,
+    which are secrets.
+    """
+    text = json.dumps(to_json(content), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     base = {
         "Content-Type": media_type,
         "Cache-Control": "no-store",
@@ -44,4 +52,5 @@ def json_response(
 
 
 def empty_response(status: int = 204, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response without content."""
     return Response(status, {"Cache-Control": "no-store", **(headers or {})})

@@ -15,6 +15,7 @@ from ferry.http.problems import RETRY_AFTER_SECONDS
 from ferry.http.request import Request
 from ferry.http.request_errors import BodyTooLarge
 from ferry.http.response import Response, json_response
+from ferry.http.responses.auth import AccessToken, OAuthErrorBody
 
 _PARAMETERS = ("client_id", "client_secret", "grant_type", "scope")
 _MAX_FIELDS = 100
@@ -39,15 +40,9 @@ def token_request(request: Request) -> TokenRequest:
 
 
 def token_response(token: Token) -> Response:
-    """The successful answer (section 5.1)."""
-    content = {
-        "access_token": token.access_token,
-        "token_type": "Bearer",
-        "expires_in": token.expires_in,
-        "scope": token.scope,
-    }
-    answer = json_response(200, content, {"Pragma": "no-cache"})
-    return answer.with_audit(actor=token.client_id, ns=token.ns, scope=token.scope, token_id=token.token_id)
+    """Return the response that carries a token (section 5.1)."""
+    response = json_response(200, AccessToken.from_token(token), {"Pragma": "no-cache"})
+    return response.with_audit(actor=token.client_id, ns=token.ns, scope=token.scope, token_id=token.token_id)
 
 
 def error_response(error: Exception) -> Response:
@@ -70,7 +65,7 @@ def error_response(error: Exception) -> Response:
 def _oauth_error(status: int, code: str, description: str, headers: Mapping[str, str] | None = None) -> Response:
     # A description is ASCII without quotes and backslashes (section 5.2).
     plain = "".join(c if " " <= c <= "~" and c not in '"\\' else " " for c in description)
-    return json_response(status, {"error": code, "error_description": plain}, {"Pragma": "no-cache", **(headers or {})})
+    return json_response(status, OAuthErrorBody(code, plain), {"Pragma": "no-cache", **(headers or {})})
 
 
 def _read_parameters(request: Request) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Upload requests: from bodies and query parameters to what the use cases take.
+"""Uploads: request bodies and query parameters to the requests of the use cases, and results to responses.
 
-The models of bodies are imported by whoever reads one: a raw chunk has none, and must not wait for pydantic.
+A function that reads a body imports its model: a raw chunk has none, so its cold start does not load pydantic.
 """
 
 from __future__ import annotations
@@ -13,22 +13,28 @@ from ferry.errors import ChunkTooLarge, InvalidField
 from ferry.http import bodies, checksums
 from ferry.http.request import Request
 from ferry.http.request_errors import BodyTooLarge
+from ferry.http.response import Response, json_response
+from ferry.http.responses.uploads import ExistingFile, Limits, UploadPlan
 from ferry.rules.filenames import normalise_filename
 from ferry.rules.layout import MAX_CHUNK_BYTES
+from ferry.services import Services
 from ferry.uploads.chunk import ChunkRequest
 from ferry.uploads.complete import CompleteRequest
 from ferry.uploads.presign import PartsRequest
-from ferry.uploads.start import StartRequest
+from ferry.uploads.received import compute_received
+from ferry.uploads.start import StartRequest, StartResult
 
 if TYPE_CHECKING:
     from ferry.http.models import Checksum
 
 _MAX_BASE64_LENGTH = (MAX_CHUNK_BYTES + 2) // 3 * 4
 
-# Each function here raises what `ferry.http.validation.parse` does, `InvalidFilename`, and the refusals of checksums.
+# Each `…_request` raises what `ferry.http.validation.parse_body` raises, `InvalidFilename`, and the errors of
+# `ferry.http.checksums`.
 
 
 def start_request(request: Request) -> StartRequest:
+    """Return the start that the body asks for."""
     from ferry.http.models import StartBody
 
     body = StartBody.read(request)
@@ -45,8 +51,21 @@ def start_request(request: Request) -> StartRequest:
     )
 
 
+def start_response(services: Services, result: StartResult) -> Response:
+    """Return the plan of the upload, or the finished file that is the one to be uploaded."""
+    limits = Limits.from_services(services)
+    if result.file is not None:
+        return json_response(200, ExistingFile.from_file_and_limits(result.file, limits))
+    assert result.upload is not None
+    received = compute_received(result.upload, result.parts)
+    plan = UploadPlan.from_upload(result.upload, received, limits)
+    if not result.created:
+        return json_response(200, plan)
+    return json_response(201, plan).with_metrics(UploadsStarted=1)
+
+
 def chunk_request(request: Request) -> ChunkRequest:
-    """A chunk in either form. Raises `ChunkTooLarge` too."""
+    """Return the chunk of a raw or a JSON body. Also raises `ChunkTooLarge`."""
     try:
         return _chunk_from_bytes(request) if request.content_type == bodies.OCTET_STREAM else _chunk_from_json(request)
     except BodyTooLarge as error:
@@ -54,6 +73,7 @@ def chunk_request(request: Request) -> ChunkRequest:
 
 
 def parts_request(request: Request) -> PartsRequest:
+    """Return the parts that the body asks to have presigned."""
     from ferry.http.models import PartsBody
 
     body = PartsBody.read(request)
@@ -62,6 +82,7 @@ def parts_request(request: Request) -> PartsRequest:
 
 
 def complete_request(request: Request) -> CompleteRequest:
+    """Return the completion that the body asks for."""
     from ferry.http.models import CompleteBody
 
     body = CompleteBody.read(request)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from ferry.errors import NotFound
 from ferry.model.files import File
@@ -17,6 +16,7 @@ from ferry.model.uploads import CurrentUpload, Upload, UploadState
 from ferry.ports.types import Page
 from ferry.rules.layout import ChunkLayout, Range, missing_ranges
 from ferry.services import Services
+from ferry.status.upload_status import UploadStatus, status_of_open
 from ferry.uploads.lookup import is_expired
 from ferry.uploads.received import ReceivedRanges, compute_received, uploaded_parts
 
@@ -30,21 +30,6 @@ _MAX_READS_PER_PAGE = 10
 
 _CONCURRENCY = 8
 """Uploads of a page that are looked at at the same time: each may take a listing."""
-
-
-class UploadStatus(StrEnum):
-    """An upload's state as clients see it. `PARTIAL` may be everything, as long as nobody has completed it."""
-
-    PENDING = "pending"
-    PARTIAL = "partial"
-    COMPLETING = "completing"
-    COMPLETE = "complete"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-
-    @property
-    def in_progress(self) -> bool:
-        return self in (UploadStatus.PENDING, UploadStatus.PARTIAL, UploadStatus.COMPLETING)
 
 
 _STATUS_OF_ENDED = {UploadState.EXPIRED: UploadStatus.EXPIRED, UploadState.CANCELLED: UploadStatus.CANCELLED}
@@ -221,11 +206,7 @@ def _status_in_progress(
     return StatusReport(
         filename=session.name,
         upload_id=session.upload_id,
-        state=UploadStatus.COMPLETING
-        if completing
-        else UploadStatus.PARTIAL
-        if received_ranges.total_bytes
-        else UploadStatus.PENDING,
+        state=status_of_open(session.state, received_ranges.total_bytes),
         size=grid.size,
         received_bytes=received_ranges.total_bytes,
         chunk_size=grid.chunk_size,

@@ -1,0 +1,147 @@
+"""Parameters and response headers of the OpenAPI document: what functions read from a query, a path or a header."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dev.openapi.schemas import Schema
+from ferry.http.limits import MAX_UPLOAD_ID_BYTES
+from ferry.http.queries import DEFAULT_LIMIT, MAX_WAIT_SECONDS
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of an operation."""
+
+    place: Literal["path", "query", "header"]
+    """Where the parameter is sent."""
+    name: str
+    """The name on the wire."""
+    description: str
+    """What it means, in a sentence."""
+    schema: Schema
+    """Its JSON Schema."""
+    example: Any = None
+    """A valid value; None for no example."""
+    required: bool = False
+    """Whether a request without it is rejected."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return the OpenAPI parameter object."""
+        example = {} if self.example is None else {"example": self.example}
+        return {
+            "name": self.name,
+            "in": self.place,
+            "required": self.required,
+            "description": self.description,
+            "schema": self.schema,
+            **example,
+        }
+
+
+TEXT: Schema = {"type": "string"}
+INTEGER: Schema = {"type": "integer"}
+
+FILENAME_PATH = Parameter(
+    "path",
+    "filename",
+    "The name of the file, percent-encoded once. For names that a gateway may change in a path, use the route that "
+    "takes `?filename=`.",
+    TEXT,
+    "hello.txt",
+    required=True,
+)
+FILENAME_QUERY = Parameter(
+    "query", "filename", "The name of the file, percent-encoded once.", TEXT, "hello.txt", required=True
+)
+OPTIONAL_FILENAME_QUERY = Parameter("query", "filename", "The name of the file, percent-encoded once.", TEXT)
+UPLOAD_ID_QUERY = Parameter(
+    "query",
+    "upload_id",
+    "The upload; the current upload of the name by default.",
+    {"type": "string", "maxLength": MAX_UPLOAD_ID_BYTES},
+)
+CURSOR_QUERY = Parameter("query", "cursor", "The `cursor` of the previous page.", TEXT)
+LIMIT_QUERY = Parameter(
+    "query",
+    "limit",
+    "The most items of a page; a page may have fewer.",
+    {"type": "integer", "minimum": 1, "default": DEFAULT_LIMIT},
+)
+PREFIX_QUERY = Parameter("query", "prefix", "The text that the names begin with.", TEXT, "hello")
+
+CHUNK_PARAMETERS = (
+    Parameter("query", "filename", "Raw form only, and required there: the name of the file.", TEXT),
+    Parameter("query", "chunk_index", "Raw form only, and required there: the index of the chunk, from 1.", INTEGER),
+    Parameter("query", "upload_id", "Raw form only: the upload; the current upload of the name by default.", TEXT),
+    Parameter(
+        "header",
+        "Content-Digest",
+        "Raw form only (RFC 9530): `sha-256`, `sha-512` or `md5` of the bytes, verified before anything is stored.",
+        TEXT,
+    ),
+)
+REDIRECT_QUERY = Parameter(
+    "query",
+    "redirect",
+    "`false` returns the URL as JSON, for clients that would send the access token to S3 when they follow a redirect.",
+    {"type": "boolean", "default": True},
+)
+RANGE_PARAMETERS = (
+    Parameter(
+        "header",
+        "Range",
+        "One range of bytes. A malformed range, and several ranges, return the whole file.",
+        TEXT,
+        "bytes=0-1023",
+    ),
+    Parameter("header", "If-Range", "RFC 9110 section 13.1.5.", TEXT),
+)
+CONDITION_PARAMETERS = (
+    Parameter("header", "If-Match", "RFC 9110 section 13.1.1.", TEXT),
+    Parameter("header", "If-None-Match", "RFC 9110 section 13.1.2.", TEXT),
+    Parameter("header", "If-Modified-Since", "RFC 9110 section 13.1.3; send the `Last-Modified` of a response.", TEXT),
+    Parameter("header", "If-Unmodified-Since", "RFC 9110 section 13.1.4.", TEXT),
+)
+LONG_POLL_PARAMETERS = (
+    Parameter(
+        "query",
+        "wait",
+        "With `since`: seconds to wait for a newer version.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_WAIT_SECONDS},
+    ),
+    Parameter("query", "since", "With `wait`: the `version` that the client has.", INTEGER),
+    Parameter("header", "If-None-Match", "The `ETag` of an earlier response.", TEXT),
+)
+CLEANUP_PARAMETERS = (
+    Parameter(
+        "query",
+        "older_than",
+        "Seconds since the last activity; without it, uploads that have expired.",
+        {"type": "integer", "minimum": 0},
+        86_400,
+    ),
+    OPTIONAL_FILENAME_QUERY,
+    Parameter(
+        "query", "dry_run", "`true` reports what a cleanup would do, and changes nothing.",
+        {"type": "boolean", "default": False},
+        True,
+    ),
+    CURSOR_QUERY,
+)  # fmt: skip
+
+RESPONSE_HEADERS: dict[str, str] = {
+    "Accept-Ranges": "`bytes`.",
+    "Cache-Control": "Which caches may store the response.",
+    "Content-Disposition": "`attachment` with the name of the file (RFC 6266).",
+    "Content-Length": "Bytes of this response; for HEAD, bytes of the file.",
+    "Content-Range": "The range of this response and the size of the file; with status 416, `bytes */size`.",
+    "ETag": "The strong entity tag.",
+    "Last-Modified": "The date that S3 gives the file: when its upload began.",
+    "Location": "A presigned URL.",
+    "Repr-Digest": "The `crc32c` of the whole file (RFC 9530).",
+    "Retry-After": "Seconds after which to try again.",
+    "WWW-Authenticate": "How to authenticate.",
+    "X-Request-Id": "The id of this request in the logs.",
+}

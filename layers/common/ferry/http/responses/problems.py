@@ -1,0 +1,66 @@
+"""The body of an error response: problem details (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ferry.http.json_values import OMIT_NONE
+from ferry.http.responses.members import Count, Ranges, Time, Url
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """A member of the request that is not valid."""
+
+    loc: Sequence[str | int]
+    """The path of the member: names, and positions in arrays from 0."""
+    msg: str
+    """What is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaProblem:
+    """The limit that a request would exceed."""
+
+    which: Literal["bytes", "uploads", "file"]
+    """The limit: bytes of the namespace, uploads in progress, or bytes of one file."""
+    limit: Count
+    """What the namespace may have."""
+    used: Count
+    """What the namespace has in files and open uploads."""
+    requested: Count
+    """What the request asks for in addition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Problem details (RFC 9457). Members that only some errors have say so."""
+
+    type: Url
+    """A URI that identifies the error: `urn:ferry:problem:` and the code."""
+    title: str
+    """The error in general."""
+    status: int
+    """The HTTP status code."""
+    detail: str
+    """What is wrong with this request, and what to send instead."""
+    code: str
+    """The error, for programs; codes do not change."""
+    request_id: str
+    """The id of this request; quote it when reporting an error."""
+    errors: Sequence[FieldError] | None = field(default=None, metadata=OMIT_NONE)
+    """With status 422: the members that are not valid."""
+    upload_id: str | None = field(default=None, metadata=OMIT_NONE)
+    """With `upload_in_progress`: the open upload."""
+    size: Count | None = field(default=None, metadata=OMIT_NONE)
+    """With `upload_in_progress` and `range_not_satisfiable`: bytes of the whole file."""
+    expires_at: Time | None = field(default=None, metadata=OMIT_NONE)
+    """With `upload_in_progress`: when the open upload expires."""
+    missing: Ranges | None = field(default=None, metadata=OMIT_NONE)
+    """With `upload_incomplete`: inclusive ranges of missing chunks, at most 1,000."""
+    quota: QuotaProblem | None = field(default=None, metadata=OMIT_NONE)
+    """With `quota_exceeded`: the limit that the request would exceed."""
+    scope: str | None = field(default=None, metadata=OMIT_NONE)
+    """With `insufficient_scope`: the scope that the route requires."""

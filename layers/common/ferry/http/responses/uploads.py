@@ -1,0 +1,198 @@
+"""Response bodies of the upload routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ferry.http.json_values import Timestamp
+from ferry.http.limits import MAX_METADATA_BYTES, MAX_SIGNED_PARTS
+from ferry.http.responses.files import FileBody, file_members
+from ferry.http.responses.members import Count, Ordinal, Ranges, Time, Url
+from ferry.rules.layout import MAX_ASSEMBLED_PART_BYTES, MAX_CHUNK_BYTES, MAX_FILE_BYTES, MAX_PARTS, MIN_CHUNK_BYTES
+from ferry.status.upload_status import UploadStatus, status_of_open
+
+if TYPE_CHECKING:
+    from ferry.model.files import File
+    from ferry.model.uploads import Upload
+    from ferry.services import Services
+    from ferry.uploads.chunk import ChunkAccepted
+    from ferry.uploads.presign import PresignedPart
+    from ferry.uploads.received import ReceivedRanges
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits that a client can rely on."""
+
+    chunk_size_min: Count
+    """Bytes: the smallest `chunk_size`."""
+    chunk_size_max: Count
+    """Bytes: the largest `chunk_size`."""
+    parts_max: Count
+    """Parts of one upload."""
+    file_size_max: Count
+    """Bytes of a file that is sent straight to S3."""
+    file_size_max_chunks: Count
+    """Bytes of a file that is sent through the API, in chunks of the largest size."""
+    parts_signed_max: Count
+    """Parts in one request for presigned URLs."""
+    metadata_bytes_max: Count
+    """Bytes of `metadata`, names and values together."""
+    session_idle_timeout: Count
+    """Seconds without activity after which an upload expires."""
+    session_max_age: Count
+    """Seconds after its start at which an upload expires, active or not."""
+    url_lifetime: Count
+    """Seconds that a presigned URL works."""
+
+    @classmethod
+    def from_services(cls, services: Services) -> Limits:
+        return cls(
+            chunk_size_min=MIN_CHUNK_BYTES,
+            chunk_size_max=MAX_CHUNK_BYTES,
+            parts_max=MAX_PARTS,
+            file_size_max=MAX_FILE_BYTES,
+            file_size_max_chunks=MAX_PARTS * MAX_ASSEMBLED_PART_BYTES,
+            parts_signed_max=MAX_SIGNED_PARTS,
+            metadata_bytes_max=MAX_METADATA_BYTES,
+            session_idle_timeout=services.upload_idle_timeout_ms // 1000,
+            session_max_age=services.upload_max_age_ms // 1000,
+            url_lifetime=services.presigned_url_ttl_seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What has arrived of an upload, by either path."""
+
+    chunks: Ranges
+    """Inclusive ranges of the chunks that have arrived, ascending from 1."""
+    parts: Ranges
+    """Inclusive ranges of the parts that are whole, ascending from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPlan:
+    """How the file is divided into chunks and parts, and what has arrived."""
+
+    upload_id: str
+    """The id of the upload."""
+    filename: str
+    """The name that the file will have."""
+    size: Count
+    """Bytes of the whole file."""
+    state: UploadStatus
+    """`pending`, `partial` or `completing`."""
+    chunk_size: Count
+    """Bytes of each chunk; the last one may be shorter."""
+    chunk_count: Count
+    """Chunks of the file; 0 for an empty file."""
+    part_size: Count
+    """Bytes of each part; the last one may be shorter."""
+    part_count: Count
+    """Parts of the file; 0 for an empty file."""
+    chunks_per_part: Count
+    """Chunks of each part; the last part may have fewer."""
+    received: Received
+    """What has arrived."""
+    received_bytes: Count
+    """Bytes that have arrived; each counts once."""
+    expires_at: Time
+    """When the upload expires unless it is continued."""
+    limits: Limits
+    """Limits of this service."""
+
+    @classmethod
+    def from_upload(cls, upload: Upload, received: ReceivedRanges, limits: Limits) -> UploadPlan:
+        record, layout = upload.record, upload.record.layout
+        return cls(
+            upload_id=record.upload_id,
+            filename=record.name,
+            size=layout.size,
+            state=status_of_open(record.state, received.total_bytes),
+            chunk_size=layout.chunk_size,
+            chunk_count=layout.chunk_count,
+            part_size=layout.part_size,
+            part_count=layout.part_count,
+            chunks_per_part=layout.chunks_per_part,
+            received=Received(received.chunks, received.parts),
+            received_bytes=received.total_bytes,
+            expires_at=Timestamp(upload.expires_at),
+            limits=limits,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExistingFile(FileBody):
+    """The finished file that is the one to be uploaded: nothing has to be sent."""
+
+    limits: Limits
+    """Limits of this service."""
+
+    @classmethod
+    def from_file_and_limits(cls, file: File, limits: Limits) -> ExistingFile:
+        return cls(**file_members(file), limits=limits)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkProgress:
+    """A chunk whose bytes are durable, and the progress of its upload."""
+
+    filename: str
+    """The name that the file will have."""
+    upload_id: str
+    """The id of the upload."""
+    chunk_index: Ordinal
+    """The chunk that was accepted."""
+    received_bytes: Count
+    """Bytes of the upload that have arrived; each counts once."""
+    size: Count
+    """Bytes of the whole file."""
+    state: Literal["partial"] = "partial"
+    """Always `partial`: the upload still has to be completed."""
+
+    @classmethod
+    def from_accepted(cls, name: str, accepted: ChunkAccepted) -> ChunkProgress:
+        return cls(name, accepted.upload_id, accepted.chunk_index, accepted.received_bytes, accepted.size)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPart:
+    """A presigned PUT for one part."""
+
+    part_number: Ordinal
+    """The number of the part."""
+    url: Url
+    """The presigned URL."""
+    headers: Mapping[str, str]
+    """Headers to send with the PUT, exactly as they are."""
+    size: Count
+    """Bytes that the body of the PUT must have."""
+    expires_at: Time
+    """When the URL stops working."""
+
+    @classmethod
+    def from_presigned(cls, part: PresignedPart) -> SignedPart:
+        return cls(part.part_number, part.url, dict(part.headers), part.size, Timestamp(part.expires_at))
+
+
+@dataclass(frozen=True, slots=True)
+class SignedParts:
+    """Presigned PUTs, in the order of the request."""
+
+    parts: Sequence[SignedPart]
+    """One entry for each part of the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionPending:
+    """An upload whose file is still being assembled."""
+
+    filename: str
+    """The name that the file will have."""
+    upload_id: str
+    """The id of the upload."""
+    state: Literal["completing"] = "completing"
+    """Always `completing`."""

@@ -1,0 +1,29 @@
+"""The state of an upload as clients see it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from ferry.model.uploads import UploadState
+
+
+class UploadStatus(StrEnum):
+    """The state of an upload. `partial` may mean that every byte has arrived: the upload still has to be completed."""
+
+    PENDING = "pending"
+    PARTIAL = "partial"
+    COMPLETING = "completing"
+    COMPLETE = "complete"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+    @property
+    def in_progress(self) -> bool:
+        return self in (UploadStatus.PENDING, UploadStatus.PARTIAL, UploadStatus.COMPLETING)
+
+
+def status_of_open(state: UploadState, received_bytes: int) -> UploadStatus:
+    """Return the status of an upload that has not ended, by its recorded state and what has arrived."""
+    if state is UploadState.COMPLETING:
+        return UploadStatus.COMPLETING
+    return UploadStatus.PARTIAL if received_bytes else UploadStatus.PENDING
