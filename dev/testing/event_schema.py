@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import jsonschema
@@ -24,5 +24,14 @@ def validator() -> jsonschema.Draft202012Validator:
 
 def assert_valid_detail(detail: Mapping[str, Any]) -> None:
     """Raises `jsonschema.ValidationError` when it is not as documented; `id` must be made of the other members."""
-    validator().validate(detail)
+    _validate(json.dumps(detail, sort_keys=True))
     assert detail["id"] == f"{detail['upload_id']}.{detail['type'].rpartition('.')[2]}"
+
+
+@lru_cache(maxsize=4_096)
+def _validate(detail: str) -> None:
+    """Validate a detail, given as JSON, once: tests with fixed ids and clocks publish the same details many times.
+
+    A detail that fails is not cached, so that it fails again.
+    """
+    validator().validate(json.loads(detail))
