@@ -1,4 +1,4 @@
-"""What holds for every test: no real AWS, and no sockets where none are meant to be."""
+"""Settings and guards of every test: dummy AWS credentials, sockets only where a suite needs them, a summary."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from hypothesis import settings
 
 from dev.testing.aws_environment import DUMMY_ENVIRONMENT
 
-# `--hypothesis-profile=long` is for a night, the default for every run.
+pytest_plugins = ("tests.plugins.moto_shortcuts", "tests.plugins.scheduling", "tests.plugins.shared_botocore_models")
+
+# `make test-stress` runs with `--hypothesis-profile=long`.
 settings.register_profile("long", max_examples=3_000)
 
-HERE = Path(__file__).parent
-WITHOUT_SOCKETS = ("unit", "template")
+TESTS = Path(__file__).parent
+FOLDERS_WITHOUT_SOCKETS = ("unit", "template")
+FOLDERS_WITH_MOTO = ("contract", "integration", "template")
 
 
 @pytest.fixture(autouse=True)
 def no_real_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test finds the credentials, the profile or the endpoints of whoever runs it."""
+    """Replace the AWS credentials, profile and endpoints of the environment with dummies."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     for name, value in DUMMY_ENVIRONMENT.items():
@@ -27,14 +30,17 @@ def no_real_aws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_sockets(request: pytest.FixtureRequest) -> None:
-    """Unit tests that open a socket fail."""
-    if request.path.relative_to(HERE).parts[0] in WITHOUT_SOCKETS:
+def folder_fixtures(request: pytest.FixtureRequest) -> None:
+    """Request the fixtures that hold for a whole folder: no sockets in unit tests, shortcuts where moto runs."""
+    folder = request.path.relative_to(TESTS).parts[0]
+    if folder in FOLDERS_WITHOUT_SOCKETS:
         request.getfixturevalue("socket_disabled")
+    if folder in FOLDERS_WITH_MOTO:
+        request.getfixturevalue("moto_shortcuts")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how large the fault matrix was, whichever worker ran its cells."""
+    """Print the size of the fault matrix, summed over all workers, and the size of the model's state space."""
     cells: Counter[str] = Counter()
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         for name, value in report.user_properties:
