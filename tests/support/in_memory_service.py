@@ -1,10 +1,11 @@
-"""A whole Ferry in memory, and a client that behaves as the contract lets clients behave."""
+"""A complete Ferry in memory, and a client that does what the contract allows."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from dev.fakes.cleanup_repository import MemoryCleanupRepository
@@ -16,15 +17,15 @@ from dev.fakes.object_store import MemoryObjectStore, StoreResponse
 from dev.fakes.permits import MemoryPermitPool
 from dev.fakes.quotas import MemoryQuotaStore
 from dev.fakes.upload_repository import MemoryUploadRepository
-from ferry.cleanup import CleanupReport, continue_completion, sweep_due_tasks
+from ferry.cleanup import CleanupReport, OrphanCounts, continue_completion, sweep_due_tasks
 from ferry.errors import BackendUnavailable
 from ferry.model.events import Event, EventKind
 from ferry.model.files import DeletedFile, File
 from ferry.model.quotas import Quota
 from ferry.model.uploads import UploadState
 from ferry.rules.digests import crc32c
-from ferry.rules.durations import DAY_MS, SECOND_MS
-from ferry.rules.layout import KIB
+from ferry.rules.durations import DAY_MS, HOUR_MS, SECOND_MS
+from ferry.rules.layout import KIB, MIB
 from ferry.services import Services
 from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import ChunkAccepted, ChunkRequest, accept_chunk
@@ -36,32 +37,45 @@ NS = "ns"
 NAME = "a file.bin"
 CHUNK_BYTES = 64 * KIB
 LEASE_MS = 35 * SECOND_MS
-"""Longer than a function may take."""
+"""How long a completion lease lasts: longer than a function may run."""
+
+DRAIN_MS = 87 * DAY_MS
+"""How much time `drain_cleanup` lets pass: beyond every due time and retention."""
+
+ORPHAN_TICK_MS = 2 * DAY_MS
+"""Pause between two sweeps of `drain_cleanup` while S3 has orphans and no task is due."""
+
+MIN_TICK_MS = HOUR_MS // 2
+"""Shortest such pause: a task that fails is due again after it."""
 
 T = TypeVar("T")
 
 
 def seeded_bytes(size: int, seed: int = 1) -> bytes:
-    """The same bytes for the same seed."""
+    """Return random bytes, the same for the same seed."""
+    return _cached_bytes(size, seed) if size <= MIB else random.Random(seed).randbytes(size)
+
+
+@lru_cache(maxsize=1_024)
+def _cached_bytes(size: int, seed: int) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
 @dataclass
 class InMemoryService:
-    """Backends that stay, and engines that come and go (a crash ends one). `log` has every call they get.
-
-    With `telling` there is a bus for events too, on which nothing may be told that has not happened. `quota` are limits
-    of the namespace `NS`.
-    """
+    """Backends in memory. Each `Services` over them is one process; a crash ends the process, not the backends."""
 
     publish_events: bool = False
+    """Whether events are on. Then every event must be of a change that is committed."""
     quota: Quota | None = None
+    """Limits of the namespace `NS`."""
     clock: SettableClock = field(default_factory=SettableClock)
     upload_repository: MemoryUploadRepository = field(default_factory=MemoryUploadRepository)
     new_id: SequentialIds = field(default_factory=SequentialIds)
     completion_queue: MemoryCompletionQueue = field(default_factory=MemoryCompletionQueue)
     permit_pool: MemoryPermitPool = field(default_factory=MemoryPermitPool)
     log: CallLog = field(default_factory=CallLog)
+    """Every call that `services` makes."""
     cleanup_repository: MemoryCleanupRepository = field(init=False)
     object_store: MemoryObjectStore = field(init=False)
     event_publisher: MemoryEventPublisher = field(init=False)
@@ -79,7 +93,7 @@ class InMemoryService:
             )
 
     def new_services(self, plan: FaultPlan | None = None, log: CallLog | None = None) -> Services:
-        """A fresh process; with a script, one whose calls fail by it."""
+        """Return a new process. With a plan, its calls fail as planned; with a log, they are recorded there."""
         plan, log = plan or FaultPlan(), log or self.log
         plan.advance_clock = lambda: self.clock.advance(LEASE_MS + 1)
         return Services(
@@ -99,64 +113,79 @@ class InMemoryService:
         )
 
     def deliver_queued(self, services: Services | None = None) -> None:
-        """What was handed on is delivered: by then it may be old, and the last one comes twice."""
+        """Deliver the queued completions. The last one is delivered twice, as a queue may do."""
         events, self.completion_queue.queued = self.completion_queue.queued, []
-        for upload_id, attempt in [*events, *events[-1:]]:
-            continue_completion(services or self.services, upload_id, attempt)
+        for upload_id, lease_id in [*events, *events[-1:]]:
+            continue_completion(services or self.services, upload_id, lease_id)
 
     def sweep(self) -> CleanupReport:
-        """One tick of the schedule."""
+        """Run the scheduled clean-up once."""
         return sweep_due_tasks(self.services, has_time=lambda: True)
 
     def drain_cleanup(self) -> None:
-        """Let three months pass, with a tick every half day at first, then every third day: uploads end, tombs and
-        what no row knows fall due.
+        """Let three months pass, with a sweep whenever a task is due, and every other day while S3 has orphans.
+
+        By the end the service must be quiet: the last sweep, with a whole orphan scan, has nothing to do.
         """
-        for pause in [DAY_MS // 2] * 18 + [3 * DAY_MS] * 26:
-            self.clock.advance(pause)
+        end = self.clock() + DRAIN_MS
+        while self.clock() < end and (self.upload_repository.rows.task_due_times or self.orphans()):
+            self.clock.advance(self._next_tick_ms(end))
             self.sweep()
+        self.clock.advance(max(DAY_MS, end - self.clock()))
+        report = self.sweep()
+        assert (report.examined, report.errors, report.complete) == (0, 0, True), report
+        assert report.orphans == OrphanCounts(), report
+
+    def _next_tick_ms(self, end: int) -> int:
+        """Return how long nothing is due."""
+        now = self.clock()
+        next_due = min(self.upload_repository.rows.task_due_times.values(), default=end)
+        pause_ms = ORPHAN_TICK_MS if self.orphans() else DRAIN_MS
+        return min(max(next_due - now, MIN_TICK_MS), pause_ms, end - now)
 
     def file_content(self, name: str = NAME, ns: str = NS) -> bytes | None:
-        """The bytes of the finished file, or None."""
+        """Return the bytes of the finished file; None if the name has none."""
         file = self.upload_repository.get_file(ns, name)
         return None if file is None else self.object_store.get(f"o/{file.upload_id}")
 
     def assert_event_committed(self, event: Event) -> None:
-        """What is told stands in the ledger already, and nothing else does."""
-        session = self.upload_repository.rows.records[event.upload_id]
-        assert (event.ns, event.name, event.size) == (session.ns, session.name, session.layout.size)
+        """Check that an event being published is of a change that the metadata store has."""
+        record = self.upload_repository.rows.records[event.upload_id]
+        assert (event.ns, event.name, event.size) == (record.ns, record.name, record.layout.size)
         if event.kind is EventKind.STARTED:
-            assert event.occurred_at == session.created_at
+            assert event.occurred_at == record.created_at
         elif event.kind is EventKind.DELETED:
             assert self.upload_repository.rows.deleted_files[event.upload_id] == DeletedFile(
-                session.file or fail_without_file(), event.occurred_at
+                record.file or fail_without_file(), event.occurred_at
             )
         else:
-            assert event.kind.rpartition(".")[2] == event_suffix(session.state)
+            assert event.kind.rpartition(".")[2] == event_suffix(record.state)
             assert (event.occurred_at, event.file, event.replaced_upload_id) == (
-                session.ended_at,
-                session.file,
-                session.replaced_upload_id,
+                record.ended_at,
+                record.file,
+                record.replaced_upload_id,
             )
 
     def assert_events_published(self) -> None:
-        """Once all is quiet: each change of state was told, and nothing waits to be. Nor was anything else told, unless
-        the ledger was set back: what happened since then has been told all the same.
+        """Check, once nothing is due, that every change was published, nothing else was, and nothing is pending.
+
+        After a restore of the metadata store, events of changes that it has lost were published too.
         """
         files = {file.upload_id for file in self.upload_repository.rows.files.values()}
-        replaced = {session.replaced_upload_id for session in self.upload_repository.rows.records.values()}
-        for upload_id, session in self.upload_repository.rows.records.items():
-            expected = {"started", event_suffix(session.state)}
-            if session.state is UploadState.COMPLETE and upload_id not in files | replaced:
+        replaced = {record.replaced_upload_id for record in self.upload_repository.rows.records.values()}
+        for upload_id, record in self.upload_repository.rows.records.items():
+            expected = {"started", event_suffix(record.state)}
+            if record.state is UploadState.COMPLETE and upload_id not in files | replaced:
                 expected.add("deleted")
-            told = set(self.event_publisher.kinds_for(upload_id))
-            assert told >= expected if self.upload_repository.was_restored else told == expected
-            assert not session.event_pending
+            published = set(self.event_publisher.kinds_for(upload_id))
+            assert published >= expected if self.upload_repository.was_restored else published == expected
+            assert not record.event_pending
         assert self.upload_repository.rows.deleted_files == {}
 
     def assert_quota_usage(self) -> None:
-        """What is counted is what there is that is marked as counted, at every moment; with a limit from the beginning
-        that is everything.
+        """Check that the usage on record is that of the files and uploads marked as counted.
+
+        If the service had its limits from the start, all of them are marked.
         """
         rows = self.upload_repository.rows
         files = [file for file in rows.files.values() if file.counted_in_quota]
@@ -169,7 +198,7 @@ class InMemoryService:
             assert len(files) == sum(file.ns == NS for file in rows.files.values())
 
     def orphans(self) -> list[str]:
-        """What S3 holds that no file points to."""
+        """Return what S3 has that belongs to no file: object keys, then ids of multipart uploads."""
         kept = {f"o/{file.upload_id}" for file in self.upload_repository.rows.files.values()}
         return sorted(set(self.object_store.objects) - kept) + sorted(self.object_store.multipart_uploads)
 
@@ -179,16 +208,16 @@ def event_suffix(state: UploadState) -> str:
 
 
 def fail_without_file() -> File:
-    raise AssertionError("a file was deleted that was never there")
+    raise AssertionError("a file was deleted that never existed")
 
 
 def discard(_: object) -> None:
-    """For lambdas that must return nothing."""
+    """Return nothing, for lambdas that must."""
 
 
 @dataclass
 class Client:
-    """Sends one file; knows only what the contract tells it."""
+    """Sends one file, by what the contract says alone."""
 
     service: InMemoryService
     body: bytes
@@ -224,8 +253,8 @@ class Client:
             self.send_chunk(index)
 
     def presign_part(self, number: int, services: Services | None = None, crc: int | None = None) -> PresignedPart:
-        [signed] = presign_parts(services or self.service.services, self.ns, PartsRequest(self.name, [(number, crc)]))
-        return signed
+        [part] = presign_parts(services or self.service.services, self.ns, PartsRequest(self.name, [(number, crc)]))
+        return part
 
     def part_body(self, number: int) -> bytes:
         assert self.started is not None
@@ -241,7 +270,7 @@ class Client:
         return complete(services or self.service.services, self.ns, request)
 
     def complete_with_retries(self, **options: Any) -> File:
-        """Ask again as the answers say."""
+        """Complete, and ask again for as long as the response says so."""
         for _ in range(40):
             result = self.complete(**options)
             if isinstance(result, File):
@@ -262,7 +291,7 @@ class Client:
 
 
 def swallow_crash(operation: Callable[[], T]) -> T | None:
-    """Run what may be broken by a script; None if it was."""
+    """Run an operation that a fault plan may break. Return None if it did."""
     try:
         return operation()
     except (BackendUnavailable, ProcessCrashed):

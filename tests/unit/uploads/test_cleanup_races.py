@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from ferry.model.uploads import UploadState
 from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from ferry.services import Services
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
-from tests.support.interleaving import ScheduledFaultPlan, SeededScheduler, SequentialExecutor
+from tests.support.scheduler import Scheduler
 
 FILE_BYTES = 3 * CHUNK_BYTES + 7
 BODY = seeded_bytes(FILE_BYTES)
@@ -35,8 +36,8 @@ def new_client(service: InMemoryService) -> Client:
     return Client(service, BODY)
 
 
-def scheduled_services(service: InMemoryService, scheduler: SeededScheduler, actor: str) -> Services:
-    return service.new_services(ScheduledFaultPlan(scheduler=scheduler, actor=actor), CallLog())
+def scheduled_services(service: InMemoryService, scheduler: Scheduler, actor: str) -> Services:
+    return service.new_services(scheduler.plan(actor), CallLog())
 
 
 def send_chunks(
@@ -84,7 +85,7 @@ def clean_on_request(services: Services, older_than_seconds: int | None) -> None
     clean_namespace(services, NS, has_time=lambda: True, older_than_seconds=older_than_seconds)
 
 
-def advance_clock(service: InMemoryService, scheduler: SeededScheduler, steps_ms: list[int]) -> None:
+def advance_clock(service: InMemoryService, scheduler: Scheduler, steps_ms: list[int]) -> None:
     for step in steps_ms:
         scheduler.wait_for_turn("time")
         service.clock.advance(step)
@@ -137,9 +138,8 @@ def test_cleanup_random_interleavings_lose_nothing(
     """Two sweeps, a request, two senders, completions, a cancel, a restart and the clock, in 480 schedules: no
     acknowledged byte of a live upload and no finished file is ever lost, and nothing stays behind.
     """
-    monkeypatch.setattr("ferry.uploads.assembly.ThreadPoolExecutor", SequentialExecutor)
     for seed in range(block * 40, block * 40 + 40):
-        one, acknowledged, turns = InMemoryService(), Acknowledged(), SeededScheduler(seed)
+        one, acknowledged, turns = InMemoryService(), Acknowledged(), Scheduler(random.Random(seed).choice)
         new_client(one).start()
         actor = partial(scheduled_services, one, turns)
         actors: dict[str, Callable[[], object]] = {

@@ -35,7 +35,7 @@ from ferry.uploads.complete import CompleteRequest, complete
 from ferry.uploads.presign import PartsRequest, presign_parts
 from ferry.uploads.start import StartRequest, start
 from tests.support.in_memory_service import CHUNK_BYTES, NS, InMemoryService, seeded_bytes
-from tests.support.turns import run_interleaved
+from tests.support.scheduler import run_interleaved
 
 SCHEDULE_COUNTS: Counter[int] = Counter()
 """How many interleavings of so many requests were run."""
