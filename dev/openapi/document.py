@@ -53,6 +53,7 @@ calling a function: an unknown route (404), a body over 10 MB (413), a throttled
 not available (503). Their body is `{"message": …}`, and they have none of the headers that are described here.
 """
 
+_THROTTLED = "Too many requests. The gateway sends this response."
 _ERROR_HEADERS: dict[int, str] = {
     401: "WWW-Authenticate",
     403: "WWW-Authenticate",
@@ -111,10 +112,11 @@ def _components(schemas: dict[str, Schema], error_types: Mapping[str, ErrorType]
             name: {"description": text, "schema": {"type": "string"}} for name, text in RESPONSE_HEADERS.items()
         },
         "responses": {
+            "ThrottledHead": {"description": _THROTTLED},
             "Throttled": {
-                "description": "Too many requests. The gateway sends this response.",
+                "description": _THROTTLED,
                 "content": {JSON: {"schema": reference("GatewayMessage"), "example": {"message": "Too Many Requests"}}},
-            }
+            },
         },
         "securitySchemes": {
             "token": {
@@ -164,7 +166,8 @@ def _operation(operation: Operation, scope: str | None, schemas: dict[Any, Schem
         # The token endpoint describes its errors itself.
         responses.setdefault(status, _error_response(status, kinds, is_head=is_head))
     described["responses"] = {str(status): responses[status] for status in sorted(responses)}
-    described["responses"]["429"] = {"$ref": "#/components/responses/Throttled"}
+    throttled = "ThrottledHead" if is_head else "Throttled"
+    described["responses"]["429"] = {"$ref": f"#/components/responses/{throttled}"}
     return described
 
 

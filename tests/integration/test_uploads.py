@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ferry.rules.digests import crc32c, crc32c_to_base64
-from tests.integration.stack import Result, Stack
+from tests.integration.stack import Result, Stack, openapi_document
 
 OCTET_STREAM_HEADERS = {"content-type": "application/octet-stream"}
 MIB = 1024 * 1024
@@ -196,3 +196,12 @@ def test_chunk_data_must_be_strict_base64(stack: Stack, data: str) -> None:
     content: dict[str, Any] = {"filename": "base64", "chunk_index": 1, "data": data}
     got = stack.post_json("POST /upload/chunk", content)
     assert (got.status, got.code, got.json["errors"][0]["loc"]) == (422, "validation_failed", ["data"])
+
+
+def test_documented_examples_upload_file(stack: Stack) -> None:
+    """The request examples of the OpenAPI document, sent in their order, work."""
+    for route, status in (("start", 201), ("chunk", 200), ("parts", 200), ("complete", 200)):
+        key = f"POST /upload/{route}"
+        content = openapi_document()["paths"][f"/upload/{route}"]["post"]["requestBody"]["content"]
+        assert stack.post_json(key, content["application/json"]["example"]).status == status, route
+    assert stack.request("GET /download/{filename}", filename="hello.txt").body == b"hello"
