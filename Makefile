@@ -135,15 +135,44 @@ $(venv_stamp): $(locks)
 	@$(bin)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements/dev.txt
 	@touch $@
 
-bench-cold: $(bench_stamp)  ## measure cold starts from the built layer against a bare S3 client (ARGS="--rounds 15 --write")
-	@$(tool) FERRY_ARCHITECTURE=$(host_arch) sh -c '. dev/layer/runtime-python.sh && \
-	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -s -C layers/common build-CommonLayer && \
-	  PYTHONPATH=.:layers/common exec python3 -m dev.bench.cold $(ARGS)'
+# The built layer for this machine, the deployed Python, and the environment of the benchmarks.
+bench = $(tool) FERRY_ARCHITECTURE=$(host_arch) sh -c '. dev/layer/runtime-python.sh && \
+  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -s -C layers/common build-CommonLayer && \
+  PYTHONPATH=.:layers/common exec python3 -m dev.bench.$(1) $(ARGS)'
 
-bench-api: $(bench_stamp)  ## measure transfer speed against S3 clients and tus (ARGS="--rounds 5 --write")
-	@$(tool) FERRY_ARCHITECTURE=$(host_arch) sh -c '. dev/layer/runtime-python.sh && \
-	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -s -C layers/common build-CommonLayer && \
-	  PYTHONPATH=.:layers/common exec python3 -m dev.bench.api $(ARGS)'
+bench-cold: $(bench_stamp)  ## measure cold starts from the built layer against a bare S3 client (ARGS="--rounds 3": faster)
+	@$(call bench,cold)
+
+bench-speed: $(bench_stamp)  ## measure transfer speed against S3 clients and tus (ARGS="--rounds 1 --size 32": faster)
+	@$(call bench,speed)
+
+# Long proofs. Each writes docs/figures/NAME.json with the command, the commit, the machine, the date and the figures.
+prove = $(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.prove
+
+prove-cold: ARGS += --write
+prove-cold: bench-cold  ## measure cold starts and write the figures, the plot and the table in docs/performance.md
+
+prove-speed: ARGS += --write
+prove-speed: bench-speed  ## measure transfer speed and write the figures, the plot and the table in docs/performance.md
+
+prove-layer: $(venv_stamp)  ## verify the layer and write its sizes and digests
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.layer.verify --write
+
+prove-tests: $(venv_stamp)  ## run the tests and write their number and duration
+	@$(prove) tests $(MAKE) --no-print-directory test
+
+prove-stress: $(venv_stamp)  ## run the stress tests and write their number and duration
+	@$(prove) stress $(MAKE) --no-print-directory test-stress
+
+prove-races: $(venv_stamp)  ## run 50 rounds of each race on real servers and write the outcomes
+	@$(prove) races $(MAKE) --no-print-directory test-backends ROUNDS=50 ARGS="--without-contracts -k race"
+
+prove-many-parts: $(venv_stamp)  ## upload a file of 2,000 parts (10 GB) to a real server and write calls and duration
+	@$(prove) many-parts $(MAKE) --no-print-directory test-backends ARGS="--without-contracts --parts=2000 -k many_parts"
+
+docs-figures: $(bench_stamp)  ## draw the plots and tables of docs/performance.md again from docs/figures
+	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.cold --redraw
+	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.speed --redraw
 
 docs-costs: $(bench_stamp)  ## write docs/costs.md and its plot from counted calls and the price table
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.cost_page

@@ -1,6 +1,7 @@
-"""Sends a file to Ferry as fast as the wire allows, over connections that stay open: `dev.bench.client chunks|parts ...`.
+"""Upload a file to Ferry over persistent connections: `python -m dev.bench.client chunks|parts ...`.
 
-A program of its own, so that what it costs can be told from what the service costs.
+It runs as a process of its own, so that its processor time is measured apart from the service's. It reads the token
+from standard input.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ PRESIGN_BATCH = 100
 
 
 class KeepAliveClient:
-    """Requests of one thread each on one connection of its own."""
+    """An HTTP client that keeps one connection for each thread and host."""
 
     def __init__(self, base_url: str, token: str) -> None:
         self._host = urlsplit(base_url).netloc
@@ -30,19 +31,21 @@ class KeepAliveClient:
     def call(
         self, method: str, target: str, body: bytes | dict[str, Any], content_type: str = "application/json"
     ) -> Any:
+        """Call the API and return the JSON response. Raises `SystemExit` for any status but 200 and 201."""
         content = json.dumps(body).encode() if isinstance(body, dict) else body
         headers = {**self._authorization, "Content-Type": content_type}
-        status, answer = self.send(self._host, method, target, content, headers)
+        status, response_body = self.send(self._host, method, target, content, headers)
         if status not in (200, 201):
-            raise SystemExit(f"{method} {target}: {status} {answer[:500]!r}")
-        return json.loads(answer)
+            raise SystemExit(f"{method} {target}: {status} {response_body[:500]!r}")
+        return json.loads(response_body)
 
     def send(self, host: str, method: str, target: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        known = self._local.__dict__.setdefault("connections", {})
-        if host not in known:
-            known[host] = http.client.HTTPConnection(host, timeout=60)
-        known[host].request(method, target, body, headers)
-        response = known[host].getresponse()
+        """Send a request and return the response's status and body."""
+        connections = self._local.__dict__.setdefault("connections", {})
+        if host not in connections:
+            connections[host] = http.client.HTTPConnection(host, timeout=60)
+        connections[host].request(method, target, body, headers)
+        response = connections[host].getresponse()
         return response.status, response.read()
 
 
@@ -54,43 +57,43 @@ def main() -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--senders", type=int, default=1)
     options = parser.parse_args()
-    sender = KeepAliveClient(options.base_url, sys.stdin.readline().strip())
+    client = KeepAliveClient(options.base_url, sys.stdin.readline().strip())
     size = options.file.stat().st_size
-    plan = sender.call("POST", "/upload/start", {"filename": options.name, "size": size})
+    plan = client.call("POST", "/upload/start", {"filename": options.name, "size": size})
     with ThreadPoolExecutor(options.senders) as threads:
         send = _send_chunks if options.path == "chunks" else _send_parts
-        send(sender, threads, plan, options.file)
-    sender.call("POST", "/upload/complete", {"filename": options.name, "upload_id": plan["upload_id"]})
+        send(client, threads, plan, options.file)
+    client.call("POST", "/upload/complete", {"filename": options.name, "upload_id": plan["upload_id"]})
     return 0
 
 
-def _send_chunks(sender: KeepAliveClient, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> None:
-    def one(index: int) -> None:
+def _send_chunks(client: KeepAliveClient, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> None:
+    def send_chunk(index: int) -> None:
         query = {"filename": plan["filename"], "chunk_index": index, "upload_id": plan["upload_id"]}
         body = _read(file, (index - 1) * plan["chunk_size"], plan["chunk_size"])
-        sender.call("POST", f"/upload/chunk?{urlencode(query)}", body, "application/octet-stream")
+        client.call("POST", f"/upload/chunk?{urlencode(query)}", body, "application/octet-stream")
 
-    list(threads.map(one, range(1, plan["chunk_count"] + 1)))
+    list(threads.map(send_chunk, range(1, plan["chunk_count"] + 1)))
 
 
-def _send_parts(sender: KeepAliveClient, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> None:
-    def one(signed: dict[str, Any]) -> None:
-        url = urlsplit(signed["url"])
-        body = _read(file, (signed["part_number"] - 1) * plan["part_size"], signed["size"])
-        status, answer = sender.send(url.netloc, "PUT", f"{url.path}?{url.query}", body, dict(signed["headers"]))
+def _send_parts(client: KeepAliveClient, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> None:
+    def send_part(part: dict[str, Any]) -> None:
+        url = urlsplit(part["url"])
+        body = _read(file, (part["part_number"] - 1) * plan["part_size"], part["size"])
+        status, response_body = client.send(url.netloc, "PUT", f"{url.path}?{url.query}", body, dict(part["headers"]))
         if status != 200:
-            raise SystemExit(f"part {signed['part_number']}: {status} {answer[:500]!r}")
+            raise SystemExit(f"part {part['part_number']}: {status} {response_body[:500]!r}")
 
     for first in range(1, plan["part_count"] + 1, PRESIGN_BATCH):
         numbers = range(first, min(first + PRESIGN_BATCH, plan["part_count"] + 1))
-        wanted = {"filename": plan["filename"], "parts": [{"part_number": number} for number in numbers]}
-        list(threads.map(one, sender.call("POST", "/upload/parts", wanted)["parts"]))
+        request = {"filename": plan["filename"], "parts": [{"part_number": number} for number in numbers]}
+        list(threads.map(send_part, client.call("POST", "/upload/parts", request)["parts"]))
 
 
-def _read(file: Path, first: int, length: int) -> bytes:
-    with file.open("rb") as opened:
-        opened.seek(first)
-        return opened.read(length)
+def _read(path: Path, offset: int, length: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(length)
 
 
 if __name__ == "__main__":

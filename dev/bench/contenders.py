@@ -1,4 +1,4 @@
-"""The ways a file gets to the same S3 server: Ferry's two, and its peers'. Each is a command."""
+"""The commands that upload a file to the same S3 server: Ferry's two paths, S3's clients, and tus."""
 
 from __future__ import annotations
 
@@ -17,9 +17,15 @@ from dev.local.launcher import find_processes
 from dev.paths import ROOT
 
 BUCKET = "peers"
+"""The bucket of S3's clients and tus."""
+
 TUS_FOLDER = ROOT / "dev" / "bench" / "tus"
 PART_BYTES = 8 * 1024 * 1024
+"""Part size of S3's clients and tus, equal to Ferry's default."""
+
 CHUNK_BYTES = 4 * 1024 * 1024
+"""Chunk size of tus, equal to Ferry's default."""
+
 _CLIENT_COMMAND = [sys.executable, "-m", "dev.bench.client"]
 _BOTO3_SCRIPT = """
 import sys, boto3
@@ -37,36 +43,50 @@ uploader.upload()
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """`command` sends the file; `serving` are the processes between it and the S3 server."""
+    """A way to upload the file."""
 
     name: str
+    """The row's title in the table."""
+
     command: Sequence[str]
+    """Uploads the file."""
+
     env: Mapping[str, str]
+    """The whole environment of the command."""
+
     server_pids: Sequence[int] = ()
+    """The processes between the command and the S3 server."""
+
     stdin: str = ""
+    """Written to the command's standard input."""
 
 
 def ferry_contenders(service: BenchService, file: Path, round_number: int) -> list[Contender]:
-    """Through the API with one and four senders, and straight to S3 with four; `number` makes the names new."""
-    base, token = service.connection_info["base_url"], service.client().token
-    serving = [pid for pid in find_processes(service.local_service.state_folder) if not _is_s3_server(pid)]
+    """Return Ferry through the API with one and four senders, and straight to S3 with four.
+
+    Args:
+        service: the running service.
+        file: the file to upload.
+        round_number: part of the file's name in Ferry, so that each round uploads a new file.
+    """
+    base_url, token = service.connection_info["base_url"], service.client().token
+    server_pids = [pid for pid in find_processes(service.local_service.state_folder) if not _is_s3_server(pid)]
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
 
-    def way(title: str, path: str, senders: int) -> Contender:
+    def contender(title: str, path: str, senders: int) -> Contender:
         name = f"{path}-{senders}-{round_number}"
-        return Contender(
-            title, [*_CLIENT_COMMAND, path, base, name, str(file), "--senders", str(senders)], env, serving, token
-        )
+        command = [*_CLIENT_COMMAND, path, base_url, name, str(file), "--senders", str(senders)]
+        return Contender(title, command, env, server_pids, token)
 
     return [
-        way("Ferry, chunks, 1 sender", "chunks", 1),
-        way("Ferry, chunks, 4 senders", "chunks", 4),
-        way("Ferry, parts straight to S3, 4 senders", "parts", 4),
+        contender("Ferry, chunks, 1 sender", "chunks", 1),
+        contender("Ferry, chunks, 4 senders", "chunks", 4),
+        contender("Ferry, parts straight to S3, 4 senders", "parts", 4),
     ]
 
 
 def s3_contenders(service: BenchService, endpoint: str, file: Path) -> list[Contender]:
-    """S3's own clients, in parts as large as Ferry's, four at a time."""
+    """Return S3's own clients, with Ferry's part size and four connections."""
     env = _s3_environment(service)
     s5cmd = str(Path(sys.executable).with_name("s5cmd"))
     copy = ["cp", "--concurrency", "4", "--part-size", str(PART_BYTES >> 20), str(file), f"s3://{BUCKET}/s5cmd"]
@@ -82,7 +102,7 @@ def s3_contenders(service: BenchService, endpoint: str, file: Path) -> list[Cont
 
 @contextmanager
 def tus_contenders(service: BenchService, endpoint: str, file: Path) -> Iterator[list[Contender]]:
-    """tus-node-server with its S3 store, and tuspy; nothing where there is no Node to run it with."""
+    """Run tus-node-server with its S3 store and yield tuspy as its client; yield nothing if npm is not installed."""
     if shutil.which("npm") is None:
         yield []
         return
@@ -94,8 +114,9 @@ def tus_contenders(service: BenchService, endpoint: str, file: Path) -> Iterator
         url = server.stdout.readline().strip()
         if not url:
             raise BenchError("tus-node-server did not start")
-        sending = [sys.executable, "-c", _TUSPY_SCRIPT, url, str(file), str(CHUNK_BYTES)]
-        yield [Contender("tus-node-server, s3-store, tuspy", sending, {"PATH": os.environ["PATH"]}, [server.pid])]
+        upload_command = [sys.executable, "-c", _TUSPY_SCRIPT, url, str(file), str(CHUNK_BYTES)]
+        env = {"PATH": os.environ["PATH"]}
+        yield [Contender("tus-node-server, s3-store, tuspy", upload_command, env, [server.pid])]
     finally:
         server.terminate()
         server.wait()
@@ -104,11 +125,11 @@ def tus_contenders(service: BenchService, endpoint: str, file: Path) -> Iterator
 def _install_tus() -> None:
     if (TUS_FOLDER / "node_modules").is_dir():
         return
-    done = subprocess.run(
+    completed = subprocess.run(
         ["npm", "ci", "--silent", "--ignore-scripts"], cwd=TUS_FOLDER, capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        raise BenchError(f"npm could not install tus-node-server: {done.stderr[-1000:]}")
+    if completed.returncode:
+        raise BenchError(f"npm could not install tus-node-server: {completed.stderr[-1000:]}")
 
 
 def _s3_environment(service: BenchService) -> dict[str, str]:

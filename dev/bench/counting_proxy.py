@@ -1,4 +1,4 @@
-"""A relay in front of an S3 server that counts requests, for what cannot be asked how many it makes. Not for timing."""
+"""A proxy in front of an S3 server that counts requests. It is slow, so nothing is timed through it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect"}
 
 
 class CountingProxy(http.server.ThreadingHTTPServer):
-    """Hands every request on unchanged, its Host header too: signatures cover it."""
+    """Forwards every request unchanged, including the Host header, which signatures cover."""
 
     daemon_threads = True
 
@@ -28,7 +28,7 @@ class CountingProxy(http.server.ThreadingHTTPServer):
         return "http://{}:{}".format(*self.server_address)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Nothing: clients hang up when they are done."""
+        """Ignore clients that close their connection."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -59,14 +59,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _forward  # noqa: N815 - as the base class calls them
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is the base class's
-        """Nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def start_proxy(target: str) -> Iterator[CountingProxy]:
-    with CountingProxy(target) as relay:
-        threading.Thread(target=relay.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    """Run a proxy in front of `target`, the URL of an S3 server."""
+    with CountingProxy(target) as proxy:
+        threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         try:
-            yield relay
+            yield proxy
         finally:
-            relay.shutdown()
+            proxy.shutdown()

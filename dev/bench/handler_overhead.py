@@ -1,4 +1,4 @@
-"""What one chunk costs the upload function itself, beside the decoding and the CRC that nobody can do without."""
+"""Measure the upload function's own time for a chunk, against the decoding and the CRC32C that every upload needs."""
 
 from __future__ import annotations
 
@@ -24,22 +24,29 @@ WARMUP_CHUNKS = 4
 
 
 def measure(running: BenchService) -> dict[str, Any]:
-    """Medians in milliseconds over chunks sent in order, each staged or assembled as it comes. Raises `BenchError`."""
+    """Send chunks in order, each of which is staged or assembled.
+
+    Returns:
+        The medians in milliseconds of the handler and of the baseline, and the median of their ratios.
+
+    Raises:
+        BenchError: the function failed.
+    """
     interpreter = setup.find_python()
     setup.install()
     function = running.stack.functions["UploadFunction"]
-    api, name = running.client(), "own time"
+    api, name = running.client(), "overhead"
     plan = expect(api.start(name, CHUNK_BYTES * CHUNK_COUNT), 201, "start").json
     headers = {"authorization": f"Bearer {api.token}", "content-type": OCTET_STREAM}
     events = []
     for index in range(1, CHUNK_COUNT + 1):
-        query = f"filename=own%20time&chunk_index={index}&upload_id={plan['upload_id']}"
+        query = f"filename={name}&chunk_index={index}&upload_id={plan['upload_id']}"
         events.append(json.dumps(gateway_event("POST /upload/chunk", headers, os.urandom(CHUNK_BYTES), query)))
     with tempfile.TemporaryDirectory() as folder:
         code = Path(shutil.copytree(function.code_folder, Path(folder) / "code"))
         env = {**running.environment(function), **setup.BYTECODE_ENV}
         env["PYTHONPATH"] = setup.python_path(code, setup.LAYER_FOLDER, setup.RUNTIME_CLIENT_FOLDER)
-        done = subprocess.run(
+        completed = subprocess.run(
             [interpreter, str(ROOT / "dev" / "bench" / "handler_overhead_runner.py")],
             env=env,
             input="\n".join(events),
@@ -47,9 +54,9 @@ def measure(running: BenchService) -> dict[str, Any]:
             text=True,
             check=False,
         )
-    if done.returncode:
-        raise BenchError(f"the upload function failed: {done.stderr[-1500:]}")
-    pairs = [tuple(map(float, line.split())) for line in done.stderr.splitlines()][WARMUP_CHUNKS:]
-    own, bare = (statistics.median(pair[side] for pair in pairs) * 1000 for side in (0, 1))
-    ratio = statistics.median(ours / theirs for ours, theirs in pairs)
-    return {"handler_ms": round(own, 2), "baseline_ms": round(bare, 2), "ratio": round(ratio, 2)}
+    if completed.returncode:
+        raise BenchError(f"the upload function failed: {completed.stderr[-1500:]}")
+    pairs = [tuple(map(float, line.split())) for line in completed.stderr.splitlines()][WARMUP_CHUNKS:]
+    handler_ms, baseline_ms = (statistics.median(pair[column] for pair in pairs) * 1000 for column in (0, 1))
+    ratio = statistics.median(handler / baseline for handler, baseline in pairs)
+    return {"handler_ms": round(handler_ms, 2), "baseline_ms": round(baseline_ms, 2), "ratio": round(ratio, 2)}

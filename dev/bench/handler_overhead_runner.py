@@ -1,7 +1,8 @@
-"""A function's own time for one chunk, backend calls subtracted, beside the bare decoding and CRC of the same bytes.
+"""Time the upload function without its backend calls, and the bare decoding and CRC32C of the same chunk.
 
-Run by `dev.bench.api` with the deployed Python, from the built layer, in the upload function's environment; reads the
-events (JSON, one a line) and writes the seconds of both, one pair a line.
+`dev.bench.handler_overhead` runs this file with the deployed Python, from the built layer, in the upload function's
+environment. It reads events from standard input (JSON, one a line) and writes both times in seconds to standard error,
+one pair a line.
 """
 
 from __future__ import annotations
@@ -14,30 +15,30 @@ from typing import Any
 
 
 class BackendTimer:
-    """The seconds spent in calls to AWS."""
+    """Adds up the seconds spent in calls to AWS."""
 
     def __init__(self) -> None:
         from botocore.client import BaseClient
 
         self.seconds = 0.0
-        # There is no hook that spans a call.
-        kind: Any = BaseClient
-        make = kind._make_api_call  # noqa: SLF001
+        # botocore's events cannot span a call, so the method itself is wrapped.
+        client_class: Any = BaseClient
+        make_api_call = client_class._make_api_call  # noqa: SLF001
 
         def timed(client: Any, operation: str, params: Any) -> Any:
-            begun = time.perf_counter()
+            started_at = time.perf_counter()
             try:
-                return make(client, operation, params)
+                return make_api_call(client, operation, params)
             finally:
-                self.seconds += time.perf_counter() - begun
+                self.seconds += time.perf_counter() - started_at
 
-        kind._make_api_call = timed  # noqa: SLF001
+        client_class._make_api_call = timed  # noqa: SLF001
 
 
 class LambdaContextStub:
-    """What the platform tells of an invocation."""
+    """The part of Lambda's context object that the function reads."""
 
-    function_name = "own"
+    function_name = "upload"
 
     def get_remaining_time_in_millis(self) -> int:
         return 29_000
@@ -51,15 +52,15 @@ def main() -> None:
     for line in sys.stdin:
         event = json.loads(line)
         backends.seconds = 0.0
-        begun = time.perf_counter()
-        answer = app.lambda_handler(event, LambdaContextStub())
-        own = time.perf_counter() - begun - backends.seconds
-        if answer["statusCode"] != 200:
-            raise SystemExit(f"answered {answer}")
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
+        response = app.lambda_handler(event, LambdaContextStub())
+        handler_seconds = time.perf_counter() - started_at - backends.seconds
+        if response["statusCode"] != 200:
+            raise SystemExit(f"the function responded {response}")
+        started_at = time.perf_counter()
         google_crc32c.value(base64.b64decode(event["body"]))
-        bare = time.perf_counter() - begun
-        sys.stderr.write(f"{own} {bare}\n")
+        baseline_seconds = time.perf_counter() - started_at
+        sys.stderr.write(f"{handler_seconds} {baseline_seconds}\n")
 
 
 if __name__ == "__main__":

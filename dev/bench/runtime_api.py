@@ -1,4 +1,4 @@
-"""One fresh process of Lambda's own runtime client, given one event over Lambda's runtime API, and timed.
+"""Start a fresh process of Lambda's runtime client, send it one event over the runtime API, and time it.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
@@ -26,16 +26,23 @@ _PEAK_MEMORY = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class ColdStart:
-    """From the process's start to its first answer: seconds, the most memory it had (MB), the answer, what it said."""
+    """One start of a process, up to its first response."""
 
     seconds: float
+    """Wall time."""
+
     peak_mb: float
+    """Peak resident memory."""
+
     response: Any
+    """The handler's return value; None for a process that is not a function."""
+
     output: str
+    """Standard output and standard error."""
 
 
 class _RuntimeApiServer(http.server.ThreadingHTTPServer):
-    """Lambda's side of the runtime API: hands out one event, takes one answer, and lets the process wait after that."""
+    """Lambda's side of the runtime API: delivers one event and receives one response. Further polls block."""
 
     daemon_threads = True
 
@@ -57,7 +64,7 @@ class _RuntimeApiServer(http.server.ThreadingHTTPServer):
         self.response_received.set()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Nothing: a process that has answered is killed while it asks for more."""
+        """Ignore the closed connection of a process that is killed while it polls."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -65,7 +72,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: _RuntimeApiServer
 
     def do_GET(self) -> None:
-        """`/invocation/next`: the event the first time, then silence."""
+        """`/invocation/next`: return the event once, then block."""
         event, self.server.event = self.server.event, None
         if event is None:
             self.server.closing.wait()
@@ -80,28 +87,28 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(event)
 
     def do_POST(self) -> None:
-        """`/invocation/<id>/response` and the two ways to report an error."""
+        """`/invocation/<id>/response`, `/invocation/<id>/error` and `/init/error`: record the result."""
         self.server.record_result(self.path, self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(HTTPStatus.ACCEPTED)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is the base class's
-        """Nothing: whoever measures prints."""
+        """Log nothing."""
 
 
 def time_cold_start(
     command: Sequence[str], event: Mapping[str, Any], *, env: Mapping[str, str], work_folder: Path
 ) -> ColdStart:
-    """Start `command` (a runtime client with its handler) in `folder`, and time it to its first answer.
+    """Start `command` (a runtime client with its handler) in `work_folder` and time it to its first response.
 
     Raises:
-        BenchError: it reported an error, or did not answer within `SECONDS`.
+        BenchError: it reported an error, or did not respond within `TIMEOUT_SECONDS`.
     """
-    with _RuntimeApiServer(json.dumps(event).encode()) as platform:
-        threading.Thread(target=platform.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        address = "{}:{}".format(*platform.server_address)
-        begun = time.perf_counter()
+    with _RuntimeApiServer(json.dumps(event).encode()) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        address = "{}:{}".format(*server.server_address)
+        started_at = time.perf_counter()
         process = subprocess.Popen(
             list(command),
             env={**env, "AWS_LAMBDA_RUNTIME_API": address},
@@ -111,14 +118,14 @@ def time_cold_start(
             stderr=subprocess.STDOUT,
         )
         try:
-            answered = platform.response_received.wait(TIMEOUT_SECONDS)
+            responded = server.response_received.wait(TIMEOUT_SECONDS)
             peak = _PEAK_MEMORY.search(Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8"))
         finally:
             process.kill()
-            output, _ = process.communicate()
-            platform.closing.set()
-            platform.shutdown()
-        said = output.decode("utf-8", "replace")
-        if not answered or platform.failure or peak is None:
-            raise BenchError(f"{' '.join(command)} did not answer; it said: {platform.failure or said[-2000:]}")
-        return ColdStart(platform.responded_at_perf_counter - begun, int(peak[1]) / 1024, platform.response, said)
+            stdout, _ = process.communicate()
+            server.closing.set()
+            server.shutdown()
+        output = stdout.decode("utf-8", "replace")
+        if not responded or server.failure or peak is None:
+            raise BenchError(f"{' '.join(command)} did not respond; output: {server.failure or output[-2000:]}")
+        return ColdStart(server.responded_at_perf_counter - started_at, int(peak[1]) / 1024, server.response, output)

@@ -1,4 +1,4 @@
-"""A local service of its own for a measurement, and its functions as they would be deployed."""
+"""Run a local service for a benchmark and resolve its functions' deployed environment."""
 
 from __future__ import annotations
 
@@ -21,51 +21,55 @@ from dev.paths import ROOT
 
 @dataclass(frozen=True, slots=True)
 class BenchService:
-    """A running service. `stack` is its template, resolved for its backends; `credentials` are theirs."""
+    """A running local service."""
 
     local_service: LocalService
+
     stack: Stack
+    """template.yaml, resolved for the service's backends."""
+
     credentials: dict[str, str]
+    """The backends' access key, as environment variables."""
 
     @property
     def connection_info(self) -> dict[str, Any]:
         return self.local_service.connection_info
 
     def client(self) -> FerryClient:
-        """The API, as the client `demo`."""
+        """Return an API client that is authenticated as `demo`."""
         client = self.connection_info["clients"][0]
         return FerryClient(self.connection_info["base_url"]).authenticate(client["client_id"], client["client_secret"])
 
     def environment(self, function: Function) -> dict[str, str]:
-        """What the function finds in its environment on Lambda, but for the import path and the runtime's address."""
+        """Return the function's environment on Lambda, without the import path and the runtime API's address."""
         return platform_environment(function, self.credentials)
 
 
 @contextmanager
 def running_service(*options: str) -> Iterator[BenchService]:
-    """A service over a folder of its own, gone afterwards. Raises `dev.local.errors.LocalError`."""
+    """Run a service over a temporary folder. Raises `dev.local.errors.LocalError`."""
     folder = Path(tempfile.mkdtemp(prefix="ferry-bench-"))
     try:
-        launched = LocalService(folder / "state", options=options)
+        local_service = LocalService(folder / "state", options=options)
         try:
-            yield _bench_service(launched)
+            yield _bench_service(local_service)
         finally:
-            launched.stop()
+            local_service.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _bench_service(local_service: LocalService) -> BenchService:
-    known = json.loads((local_service.state_folder / "backends.json").read_text(encoding="utf-8"))
-    described = local_service.connection_info
-    tables = described["dynamodb_endpoint"]
-    endpoints = f"s3={described['s3_endpoint']},dynamodb={tables},kms={tables}"
+    backends = json.loads((local_service.state_folder / "backends.json").read_text(encoding="utf-8"))
+    connection_info = local_service.connection_info
+    dynamodb = connection_info["dynamodb_endpoint"]
+    endpoints = f"s3={connection_info['s3_endpoint']},dynamodb={dynamodb},kms={dynamodb}"
     resolved = stack.resolve_stack(
         template.load_template(ROOT / "template.yaml"),
         ROOT,
         {},
-        references=known["keys"],
+        references=backends["keys"],
         environment={"FERRY_ENDPOINTS": endpoints},
     )
-    credentials = {"AWS_ACCESS_KEY_ID": known["access_key"], "AWS_SECRET_ACCESS_KEY": known["secret_key"]}
+    credentials = {"AWS_ACCESS_KEY_ID": backends["access_key"], "AWS_SECRET_ACCESS_KEY": backends["secret_key"]}
     return BenchService(local_service, resolved, credentials)

@@ -1,4 +1,4 @@
-"""What the measurements run with, in build/: the layer, and for the deployed Python a runtime client and boto3."""
+"""Install the benchmarks' packages for the deployed Python into build/: the runtime client and a plain boto3."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dev.paths import ROOT
 
 LAYER_FOLDER = ROOT / "build" / "layer" / "python"
 RUNTIME_CLIENT_FOLDER = ROOT / "build" / "bench" / "client"
-"""The runtime client; Lambda's image has one too."""
+"""awslambdaric, the runtime client of Lambda's image."""
 PLAIN_BOTO3_FOLDER = ROOT / "build" / "bench" / "plain"
-"""boto3 as pip installs it."""
+"""boto3 as pip installs it, not trimmed."""
 BYTECODE_ENV: Mapping[str, str] = {"PYTHONDONTWRITEBYTECODE": "1"}
-"""Lambda's disk is read-only: what has no bytecode is compiled at every start."""
+"""Lambda's disk is read-only: a module without bytecode is compiled at every start, and stays without it."""
 
 _LOCK = ROOT / "requirements/dev.txt"
 _PACKAGES: Mapping[Path, Sequence[str]] = {
@@ -30,29 +30,41 @@ _PACKAGES: Mapping[Path, Sequence[str]] = {
 
 
 def find_python() -> str:
-    """The deployed Python. Raises `BenchError` when it is not on the path."""
-    found = shutil.which("python3.13")
-    if found is None:
-        raise BenchError("there is no python3.13 on the PATH; make bench-cold sees to it, run it through that")
-    return found
+    """Return the path of the deployed Python. Raises `BenchError` if it is not on the PATH."""
+    python = shutil.which("python3.13")
+    if python is None:
+        raise BenchError("python3.13 is not on the PATH. Run this with make bench-cold or make bench-speed")
+    return python
 
 
 def install() -> None:
-    """See to it that both are there, from the lock, with their bytecode. Raises `BenchError`."""
+    """Install both package sets from the lock and compile them, if they are missing or older. Raises `BenchError`."""
     if not LAYER_FOLDER.is_dir():
-        raise BenchError(f"there is no layer in {LAYER_FOLDER.relative_to(ROOT)}: make layer ARCH=<this machine's>")
+        raise BenchError(f"{LAYER_FOLDER.relative_to(ROOT)} does not exist. Run: make layer ARCH=<this machine's>")
     for target, names in _PACKAGES.items():
         if target.is_dir() and target.stat().st_mtime > _LOCK.stat().st_mtime:
             continue
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
-        wanted = target.with_suffix(".txt")
-        wanted.write_text("".join(_pinned_lines(_LOCK.read_text(encoding="utf-8"), names)), encoding="utf-8")
+        requirements = target.with_suffix(".txt")
+        requirements.write_text("".join(_pinned_lines(_LOCK.read_text(encoding="utf-8"), names)), encoding="utf-8")
         options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version", "3.13", "--no-compile"]
         machine = platform.machine()
         platforms = ["--platform", f"manylinux_2_28_{machine}", "--platform", f"manylinux2014_{machine}"]
         _run(
-            [sys.executable, "-m", "pip", "install", "-qq", *options, *platforms, "-t", str(target), "-r", str(wanted)]
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "-qq",
+                *options,
+                *platforms,
+                "-t",
+                str(target),
+                "-r",
+                str(requirements),
+            ]
         )
         _run([find_python(), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(target)])
 
@@ -66,11 +78,11 @@ def python_path(*folders: Path) -> str:
 
 
 def _pinned_lines(lock: str, names: Sequence[str]) -> list[str]:
-    """Those packages' lines of a lock, hashes included."""
+    """Return the lines of these packages in a lock, with their hashes."""
     return [block for block in re.split(r"(?m)^(?=[a-z0-9])", lock) if block.partition("==")[0] in names]
 
 
 def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BenchError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise BenchError(f"{' '.join(command)} failed: {completed.stderr[-2000:]}")

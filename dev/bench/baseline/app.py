@@ -1,4 +1,4 @@
-"""What every cold start is measured against: a function that has made one bare S3 client and does nothing with it."""
+"""The reference of the cold start benchmark: a function that creates an S3 client and does not use it."""
 
 from __future__ import annotations
 

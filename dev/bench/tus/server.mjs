@@ -1,4 +1,4 @@
-// tus-node-server over its S3 store, as its documentation sets it up: what a chunk costs there is measured beside Ferry.
+// tus-node-server with its S3 store, set up as its documentation shows. `make bench-speed` compares it with Ferry.
 import { createServer } from "node:http";
 import { S3Store } from "@tus/s3-store";
 import { Server } from "@tus/server";
@@ -11,7 +11,7 @@ const datastore = new S3Store({
     endpoint,
     region: "us-east-1",
     forcePathStyle: true,
-    // As with Ferry's own clients: no trailers that a stand-in for S3 might not read.
+    // Ferry's clients have the same setting: an S3 emulator may not support checksum trailers.
     requestChecksumCalculation: "WHEN_REQUIRED",
   },
 });

@@ -1,0 +1,244 @@
+"""Measure warm transfer speed on one S3 server: Ferry's two paths, S3's own clients, and tus.
+
+Every round uploads the file once with each contender. Processor time is the client's and that of every process between
+it and S3. The S3 server's processor time is the same for all and is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from dev.bench import contenders, counting_proxy, handler_overhead, report, service
+from dev.bench.contenders import Contender
+from dev.bench.errors import BenchError
+from dev.bench.service import BenchService
+from dev.local.errors import LocalError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DEFAULT_ROUNDS, DEFAULT_SIZE_MIB = 5, 256
+MIB = 1024 * 1024
+REFERENCE_CONTENDER = "boto3 upload_file"
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_MAX_INSTANCES = 8
+
+
+@dataclass(slots=True)
+class Measurement:
+    """The measurements of one contender."""
+
+    seconds: list[float] = field(default_factory=list)
+    """Wall time, one entry a round."""
+
+    cpu_seconds: list[float] = field(default_factory=list)
+    """Processor time, one entry a round."""
+
+    peak_mb: float = 0.0
+    """Peak memory of the largest process that serves it; 0 if none does."""
+
+    s3_calls: int | None = None
+    """S3 calls for one file; None if they were not counted."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 if everything was measured, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="make bench-speed", description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--rounds", type=int, default=DEFAULT_ROUNDS, help=f"uploads of each (default {DEFAULT_ROUNDS})"
+    )
+    parser.add_argument("--size", type=int, default=DEFAULT_SIZE_MIB, metavar="MIB", help=f"default {DEFAULT_SIZE_MIB}")
+    REPORT.add_arguments(parser)
+    options = parser.parse_args(arguments)
+    try:
+        if options.redraw:
+            REPORT.redraw()
+            return 0
+        with (
+            service.running_service("--instances", str(_MAX_INSTANCES)) as running,
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            file = Path(folder) / "file.bin"
+            file.write_bytes(os.urandom(options.size * MIB))
+            measurements = measure_contenders(running, file, options.rounds)
+            overhead = handler_overhead.measure(running)
+        figures = {
+            "rounds": options.rounds,
+            "size_mib": options.size,
+            "contenders": summarize(measurements, options.size),
+            "handler_overhead": overhead,
+        }
+        REPORT.publish(figures, write=options.write)
+    except (BenchError, LocalError) as error:
+        print(f"bench-speed: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def measure_contenders(running: BenchService, file: Path, rounds: int) -> dict[str, Measurement]:
+    """Upload the file with every contender in each round, then count the S3 calls of the peers.
+
+    Returns:
+        The measurements by contender.
+
+    Raises:
+        BenchError: a contender failed.
+    """
+    endpoint = running.connection_info["s3_endpoint"]
+    boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=running.credentials["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=running.credentials["AWS_SECRET_ACCESS_KEY"],
+    ).create_bucket(Bucket=contenders.BUCKET)
+    measurements: dict[str, Measurement] = {}
+    with contenders.tus_contenders(running, endpoint, file) as tus:
+        if not tus:
+            print("tus-node-server is not measured: npm is not installed", file=sys.stderr)
+        for number in range(rounds + 1):
+            for contender in [
+                *contenders.ferry_contenders(running, file, number),
+                *contenders.s3_contenders(running, endpoint, file),
+                *tus,
+            ]:
+                measurement = measurements.setdefault(contender.name, Measurement())
+                seconds, processor_seconds, peak_mb = run_contender(contender)
+                if number:  # the first round opens connections, fills caches and starts function instances
+                    measurement.seconds.append(seconds)
+                    measurement.cpu_seconds.append(processor_seconds)
+                    measurement.peak_mb = max(measurement.peak_mb, peak_mb)
+    with counting_proxy.start_proxy(endpoint) as counter, contenders.tus_contenders(running, counter.url, file) as tus:
+        for contender in [*contenders.s3_contenders(running, counter.url, file), *tus]:
+            count_before = counter.request_count
+            run_contender(contender)
+            measurements[contender.name].s3_calls = counter.request_count - count_before
+    return measurements
+
+
+def run_contender(contender: Contender) -> tuple[float, float, float]:
+    """Upload once.
+
+    Returns:
+        The wall time in seconds, the processor time in seconds, and the peak memory in MB of the largest process that
+        serves the contender (0 if none does).
+
+    Raises:
+        BenchError: the contender's command failed.
+    """
+    cpu_seconds_before = cpu_seconds(contender.server_pids)
+    started_at = time.perf_counter()
+    with tempfile.TemporaryFile() as output:
+        child = subprocess.Popen(
+            list(contender.command), env=dict(contender.env), stdin=subprocess.PIPE, stdout=output, stderr=output
+        )
+        assert child.stdin is not None
+        child.stdin.write(contender.stdin.encode())
+        child.stdin.close()
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - started_at
+        child.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read().decode("utf-8", "replace")
+    if child.returncode:
+        raise BenchError(f"{contender.name} exited with {child.returncode}: {text[-1500:]}")
+    server_seconds = cpu_seconds(contender.server_pids) - cpu_seconds_before
+    return (
+        seconds,
+        usage.ru_utime + usage.ru_stime + server_seconds,
+        max([0.0, *(peak_memory_mb(pid) for pid in contender.server_pids)]),
+    )
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Return user and system time of the processes that still run (proc(5), fields 14 and 15)."""
+    ticks = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / _TICKS_PER_SECOND
+
+
+def peak_memory_mb(pid: int) -> float:
+    """Return the peak resident memory of a process; 0 if it has exited."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
+
+
+def summarize(measurements: Mapping[str, Measurement], size_mib: int) -> list[dict[str, Any]]:
+    """Return medians and ranges of each contender. A ratio is the median of the ratios within each round."""
+    reference_seconds = measurements[REFERENCE_CONTENDER].seconds
+    size_mb = size_mib * MIB / 1e6
+    return [
+        {
+            "name": name,
+            "mb_per_second": round(size_mb / statistics.median(measurement.seconds)),
+            "slowest": round(size_mb / max(measurement.seconds)),
+            "fastest": round(size_mb / min(measurement.seconds)),
+            "to_reference": round(
+                statistics.median(b / a for a, b in zip(measurement.seconds, reference_seconds, strict=True)), 2
+            ),
+            "cpu_seconds": round(statistics.median(measurement.cpu_seconds), 2),
+            "peak_mb": round(measurement.peak_mb),
+            "s3_calls": measurement.s3_calls,
+        }
+        for name, measurement in measurements.items()
+    ]
+
+
+def format_table(figures: Mapping[str, Any]) -> str:
+    """Return the figures as a Markdown table, followed by the function's own time for a chunk."""
+    size = f"{figures['size_mib']} MiB, one S3 server"
+    lines = [
+        f"| {size} | MB/s (range) | × {REFERENCE_CONTENDER} | processor s | peak MB | S3 calls |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {row['name']} | {row['mb_per_second']} ({row['slowest']}–{row['fastest']}) | {row['to_reference']:.2f} "
+        f"| {row['cpu_seconds']:.1f} | {row['peak_mb'] or '–'} | {row['s3_calls'] or '–'} |"
+        for row in figures["contenders"]
+    ]
+    overhead = figures["handler_overhead"]
+    overhead_text = (
+        f"The upload function spends {overhead['handler_ms']:.1f} ms on a chunk of 4 MiB, without its backend calls. "
+        f"Decoding and CRC32C alone take {overhead['baseline_ms']:.1f} ms. The ratio is {overhead['ratio']:.2f}."
+    )
+    lines += ["", overhead_text]
+    return "\n".join(lines)
+
+
+def plot(axes: Axes, figures: Mapping[str, Any]) -> None:
+    """Draw the median speed of each contender and the range of its rounds."""
+    rows = figures["contenders"][::-1]
+    speeds = [row["mb_per_second"] for row in rows]
+    spread = [
+        [row["mb_per_second"] - row["slowest"] for row in rows],
+        [row["fastest"] - row["mb_per_second"] for row in rows],
+    ]
+    colors = [report.FERRY_COLOR if row["name"].startswith("Ferry") else report.PEER_COLOR for row in rows]
+    axes.barh([row["name"] for row in rows], speeds, xerr=spread, color=colors, ecolor=report.TEXT_COLOR, capsize=3)
+    axes.set_xlabel(f"MB/s, {figures['size_mib']} MiB, median and range of the rounds")
+
+
+REPORT = report.Report("speed", format_table, plot)
+
+if __name__ == "__main__":
+    sys.exit(main())
