@@ -44,4 +44,5 @@ def test_optional_member_with_value_is_serialized() -> None:
 
 def test_oauth_errors_are_all_described() -> None:
     """The document lists every error that the token endpoint may return."""
-    assert {kind.error for kind in (OAuthError, *OAuthError.__subclasses__())} <= set(OAUTH_ERRORS)
+    kinds: list[type[OAuthError]] = [OAuthError, *OAuthError.__subclasses__()]
+    assert {kind.error for kind in kinds} <= set(OAUTH_ERRORS)
