@@ -1,4 +1,4 @@
-"""The rule that docs/events.md offers for copying: a template that deploys, on what Ferry really tells."""
+"""The stack and the event in docs/events.md: the template is valid and fits the events that Ferry publishes."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ def snippet(root: Path, tmp_path: Path) -> Path:
 
 
 def test_rule_passes_cfn_lint(snippet: Path) -> None:
-    """As it would be deployed, transform and all."""
+    """cfn-lint accepts the template, with the SAM transform."""
     assert [str(found) for found in lint(snippet.read_text(encoding="utf-8"), regions=["us-east-1"])] == []
 
 
 def test_rule_pattern_matches_events(snippet: Path) -> None:
-    """The source and the type are the ones that are sent, the members that it filters by and reads are there."""
+    """The rule matches a published event, and the function reads members that it has."""
     properties = load_template(snippet)["Resources"]["OnCompleted"]["Properties"]
     pattern = properties["Events"]["Completed"]["Properties"]["Pattern"]
-    told = event_detail(
+    published = event_detail(
         Event(EventKind.COMPLETED, START, NS, NAME, UPLOAD_ID, 20_971_520, make_file(), OTHER_ID), "bucket"
     )
     assert pattern["source"] == [SOURCE]
-    assert pattern["detail-type"] == [told["type"]]
-    assert pattern["detail"].keys() <= told.keys()
+    assert pattern["detail-type"] == [published["type"]]
+    assert pattern["detail"].keys() <= published.keys()
     compile(properties["InlineCode"], "index.py", "exec")
     read = set(re.findall(r'detail\["(\w+)"\]', properties["InlineCode"]))
-    assert {"id", "filename", "object"} <= read <= told.keys()
+    assert {"id", "filename", "object"} <= read <= published.keys()
 
 
 def test_example_detail_is_valid(root: Path) -> None:
-    """Whoever copies it for a test gets what Ferry sends."""
+    """The example event follows the schema."""
     [text] = blocks(root, "json")
     event: Any = json.loads(text)
     event["detail"]["object"]["bucket"] = "bucket"
@@ -61,7 +61,7 @@ def test_example_detail_is_valid(root: Path) -> None:
 
 
 def test_page_documents_every_type_and_member(root: Path) -> None:
-    """What the schema has, the page explains."""
+    """The page names every event type and every member of the schema."""
     page = (root / "docs" / "events.md").read_text(encoding="utf-8")
     schema = json.loads((root / "docs" / "events.schema.json").read_text(encoding="utf-8"))
     assert schema["properties"]["type"]["enum"] == [kind.value for kind in EventKind]

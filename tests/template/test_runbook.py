@@ -1,7 +1,7 @@
-"""The commands of docs/operations.md: what AWS's own descriptions, SAM CLI and the template know of them.
+"""The commands of docs/operations.md exist in AWS's service descriptions, in the SAM CLI and in the template.
 
-The AWS CLI derives its commands and options from the same descriptions that botocore has. That a command does what the
-page says is not shown here.
+The AWS CLI derives its commands and options from the descriptions that botocore has. These tests do not show that a
+command has the effect that the page describes.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from botocore import xform_name
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 GLOBAL_OPTIONS = {"query", "output", "region", "cli-binary-format"}
-"""Options of the AWS CLI itself."""
+"""Options of the AWS CLI itself, which no service description has."""
 UNCHECKED_SERVICES = {"s3"}
-"""Commands that the AWS CLI has beyond the descriptions."""
+"""Services whose commands are the AWS CLI's own."""
 SERVICE_ALIASES = {"s3api": "s3"}
 
 
 def aws_commands() -> list[str]:
-    """Every `aws` command of the page, in blocks and within sentences, continued lines joined."""
+    """Return every `aws` command of the page, from blocks and sentences, with continued lines joined."""
     found = []
     for block in re.findall(r"```sh\n(.*?)```|`(aws [^`]+)`", RUNBOOK, re.DOTALL):
         for line in "".join(block).replace("\\\n", " ").splitlines():
@@ -40,13 +40,13 @@ def option_names(words: list[str]) -> Iterator[str]:
 
 
 def test_runbook_commands_are_parsed() -> None:
-    """What the test below reads is what a reader sees."""
+    """The parser finds as many commands as the text has."""
     assert len(aws_commands()) == len(re.findall(r"(?<![\w`/.-])aws [a-z0-9]+ [a-z]|`aws [a-z]", RUNBOOK)) > 15
 
 
 @pytest.mark.parametrize("command", aws_commands())
 def test_aws_command_is_valid(command: str) -> None:
-    """The service has the operation, the operation every option, and what it requires is given."""
+    """The operation and its options exist, and required options are given."""
     service, operation, *rest = shlex.split(command)[1:]
     if service in UNCHECKED_SERVICES:
         return
@@ -67,13 +67,13 @@ def test_aws_command_is_valid(command: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\$\(output (\w+)\)", RUNBOOK))))
 def test_output_exists_in_template(template: Any, name: str) -> None:
-    """Commands find names by the stack's outputs."""
+    """`$(output NAME)` names an output of the template."""
     assert name in template["Outputs"]
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\$\(resource (\w+)\)", RUNBOOK))))
 def test_resource_exists_in_template(template: Any, name: str) -> None:
-    """By the template's logical id; a function's event has its function's before its own."""
+    """`$(resource NAME)` is a logical id of the template, or a function's id followed by that of its event."""
     resources = template["Resources"]
     events = {
         f"{function}{event}"
@@ -84,13 +84,13 @@ def test_resource_exists_in_template(template: Any, name: str) -> None:
 
 
 def test_every_alarm_is_documented(root: Path) -> None:
-    """What rings is in the table, by the name it has, and nothing else is."""
+    """The alarm table has exactly the alarms of monitoring.yaml."""
     alarms = set(re.findall(r"AlarmName: !Sub \$\{Service\}(-[a-z-]+)", (root / "monitoring.yaml").read_text("utf-8")))
     assert alarms == set(re.findall(r"^\| `…(-[a-z-]+)` \|", RUNBOOK, re.MULTILINE))
 
 
 def test_sam_commands_are_valid() -> None:
-    """`sam deploy` and its like, with the options that the page gives them."""
+    """Each `sam` command on the page has the options that the page uses."""
     found = re.findall(r"(?:^|`)sam ([a-z]+)([^`\n#]*)", RUNBOOK, re.MULTILINE)
     assert found
     for name, rest in found:

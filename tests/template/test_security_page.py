@@ -1,4 +1,4 @@
-"""docs/security.md: what it says of tests, of settings and of rules is so."""
+"""The tests, parameters and lint rules that docs/security.md names exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def page(root: Path) -> str:
 
 
 def test_every_threat_names_existing_test(page: str, root: Path) -> None:
-    """A row without one is a hope; one that is gone, too."""
+    """Each row of the threat table names at least one test, and every named test is defined."""
     rows = [row for row in page.partition("## Threats")[2].partition("\n## ")[0].splitlines() if row.startswith("| ")]
     assert len(rows) > 20
     for row in rows[1:]:
@@ -32,20 +32,20 @@ def test_every_threat_names_existing_test(page: str, root: Path) -> None:
 
 
 def test_named_parameters_exist(page: str, template: Any) -> None:
-    """Those of the template."""
+    """Every parameter on the page is one of the template's."""
     named = set(PARAMETER_PATTERN.findall(page))
     assert {"TokenRateLimit", "PresignedUrlTtlSeconds", "CorsOrigins"} <= named
     assert named <= template["Parameters"].keys()
 
 
 def test_disabled_rules_are_documented(page: str, root: Path) -> None:
-    """Ruff's security rules are on; each exception, for a folder or a line, is on the page."""
+    """Ruff's security rules are enabled; the page lists each exception, for a folder or a line."""
     lint = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
     assert "S" in lint["select"]
     ignored = {*lint["ignore"], *(rule for rules in lint["per-file-ignores"].values() for rule in rules)}
     sources = [path for folder in ("layers", "functions", "dev", "admin") for path in (root / folder).rglob("*.py")]
     for path in sources:
         ignored |= set(re.findall(r"# noqa: (S\d{3})", path.read_text(encoding="utf-8")))
-    told = set(RULE_PATTERN.findall(page)) | ({"S106"} if "`S105` to `S107`" in page else set())
-    assert {rule for rule in ignored if re.fullmatch(r"S\d{3}", rule)} <= told
+    documented = set(RULE_PATTERN.findall(page)) | ({"S106"} if "`S105` to `S107`" in page else set())
+    assert {rule for rule in ignored if re.fullmatch(r"S\d{3}", rule)} <= documented
     assert (root / "SECURITY.md").is_file()
