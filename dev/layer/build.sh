@@ -1,5 +1,5 @@
 #!/bin/sh
-# `sam build` for FERRY_ARCHITECTURE, told in both ways it must be: to the template and to the layer's makefile.
+# Run `sam build` for FERRY_ARCHITECTURE. The template reads it as a parameter, the layer's makefile from the environment.
 set -eu
 cd "$(dirname "$0")/../.."
 . dev/layer/runtime-python.sh

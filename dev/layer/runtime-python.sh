@@ -1,10 +1,11 @@
-# Sourced: makes python3.13 be on PATH, which SAM CLI insists on and which writes the layer's bytecode.
-# Where the machine has none, the one inside the stand-in image serves, run by its own loader, without root or Docker.
+# Source this file to put python3.13 on the PATH. SAM CLI requires it, and it writes the layer's bytecode.
+# A machine without it uses the Python of the runtime image (`make runtime-image`), through the image's own loader and
+# without root or Docker.
 if ! python3.13 -c '' 2>/dev/null; then
   here=$PWD/build/docker/python
   if [ ! -x "$here/bin/python3.13" ] || [ build/docker/image.tar -nt "$here/bin/python3.13" ]; then
     if [ ! -s build/docker/image.tar ]; then
-      echo "There is no Python 3.13 here, the version the functions run on: install it, or on Debian make runtime-image." >&2
+      echo "Python 3.13, the version of the functions, was not found. Install it, or on Debian run: make runtime-image" >&2
       exit 1
     fi
     rm -rf "$here"

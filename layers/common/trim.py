@@ -1,6 +1,6 @@
-"""Cuts an installed tree down to what the functions load, and checks that its machine code is the runtime's.
+"""Remove from an installed tree what the functions do not load, and check that its libraries fit the runtime's machine.
 
-Licence texts stay: they must travel with the code. So does METADATA, which `importlib.metadata` answers from.
+License texts stay, because the licenses require them. METADATA stays, because `importlib.metadata` reads it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ ELF_MACHINES = {"x86_64": 62, "aarch64": 183}
 """`e_machine` of the ELF header."""
 
 BOTOCORE_COMMON = {"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"}
+"""Files of botocore's data folder that every client loads."""
+
 UNUSED_DESCRIPTIONS = ("examples-*", "waiters-*", "paginators-*", "service-2.sdk-extras.json")
+"""Files of a service's data that clients do not load."""
+
 UNUSED_FOLDERS = (
     *("bin", "**/tests", "**/__pycache__", "boto3/data", "boto3/examples"),
-    # cryptography needs cffi's compiled half only; the other one writes C.
+    # cryptography loads cffi's compiled module only; these two generate C.
     *("cffi", "pycparser", "pydantic/v1"),
     *(
         f"aws_lambda_powertools/utilities/{name}"
@@ -39,7 +43,7 @@ UNUSED_METADATA = ("INSTALLER", "RECORD", "REQUESTED", "WHEEL", "direct_url.json
 
 
 def unused(root: Path, services: Sequence[str]) -> Iterator[Path]:
-    """What no function loads, below `root`."""
+    """Yield the files and folders below `root` that no function loads."""
     for pattern in (*UNUSED_FOLDERS, *UNUSED_FILES):
         yield from root.glob(pattern)
     for name in UNUSED_METADATA:
@@ -56,9 +60,10 @@ def unused(root: Path, services: Sequence[str]) -> Iterator[Path]:
 
 
 def rewrite_descriptions(data: Path, services: Sequence[str]) -> None:
-    """Leave what botocore computes with, and leave it uncompressed: a cold start reads these files first of all.
+    """Uncompress the services' descriptions and remove their documentation and other services' endpoints.
 
-    Of the services' descriptions two thirds are documentation; the endpoints are those of four hundred services.
+    Every cold start reads these files. Documentation is two thirds of a description, and the endpoints are those of
+    four hundred services.
     """
     for service in services:
         for path in (data / service).glob("*/*.json.gz"):
@@ -67,12 +72,12 @@ def rewrite_descriptions(data: Path, services: Sequence[str]) -> None:
             path.unlink()
     endpoints = json.loads((data / "endpoints.json").read_bytes())
     for partition in endpoints["partitions"]:
-        partition["services"] = {name: of for name, of in partition["services"].items() if name in services}
+        partition["services"] = {name: value for name, value in partition["services"].items() if name in services}
     write(data / "endpoints.json", endpoints)
 
 
 def without_documentation(description: Any) -> Any:
-    """The same with an empty text where `documentation` is one: botocore asks for the member here and there."""
+    """Return a copy with empty `documentation` texts. The members stay, because botocore reads some of them."""
     if isinstance(description, dict):
         return {
             name: "" if name == "documentation" and isinstance(value, str) else without_documentation(value)
@@ -95,17 +100,18 @@ def remove(path: Path) -> None:
 
 
 def foreign_libraries(root: Path, machine: str) -> list[str]:
-    """Shared libraries that are no ELF file for `machine` (little-endian, as both of Lambda's are)."""
-    found = []
+    """Return the shared libraries that are not ELF files for `machine`. Both of Lambda's machines are little-endian."""
+    foreign = []
     for path in sorted(root.glob("**/*.so*")):
         with path.open("rb") as file:
             header = file.read(20)
         if header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != ELF_MACHINES[machine]:
-            found.append(str(path.relative_to(root)))
-    return found
+            foreign.append(str(path.relative_to(root)))
+    return foreign
 
 
 def main() -> int:
+    """Return 0 if the tree was trimmed, 1 if a library is for another machine."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path)
     parser.add_argument("--machine", choices=sorted(ELF_MACHINES), required=True)
@@ -113,12 +119,12 @@ def main() -> int:
     options = parser.parse_args()
     for service in options.services:
         if not (options.root / "botocore" / "data" / service).is_dir():
-            parser.error(f"botocore describes no service {service!r}")
+            parser.error(f"botocore has no service {service!r}")
     for path in list(unused(options.root, options.services)):
         remove(path)
     rewrite_descriptions(options.root / "botocore" / "data", options.services)
     if foreign := foreign_libraries(options.root, options.machine):
-        sys.stderr.write(f"not for {options.machine}: {', '.join(foreign)}\n")
+        sys.stderr.write(f"libraries for another machine than {options.machine}: {', '.join(foreign)}\n")
         return 1
     return 0
 
