@@ -29,7 +29,7 @@ tool := exec env PATH="$(CURDIR)/$(bin):$$PATH"
 .DELETE_ON_ERROR:
 # Every target with a help text is phony.
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
-export PORT PARAMS INSTANCES QUIET
+export PORT PARAMS INSTANCES QUIET CLEAN
 
 help:  ## list these targets
 	@awk 'BEGIN {FS = ":.*?## "; print "make TARGET, where TARGET is one of"} \

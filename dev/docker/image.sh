@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
-# Builds $IMAGE, a stand-in for Lambda's own Python 3.13 image, from packages alone: Debian 13, whose Python is 3.13,
-# and awslambdaric as the lock has it. It has no boto3, so a layer that forgot something fails here.
-# It is not Amazon Linux: what depends on its libraries is not proven by it.
+# Build an emulator of Lambda's Python 3.13 image without an image registry: Debian 13, whose Python is 3.13, and
+# awslambdaric from the lock file. It has no boto3, so a package that the layer lacks is noticed here.
+# It is not Amazon Linux: what depends on the system's libraries is not shown by it.
+#
+# The image gets the name that SAM CLI asks for, unless AWS's own image has that name on this machine already.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-IMAGE=${IMAGE:-ferry/lambda-python:3.13}
+case "$(uname -m)" in aarch64 | arm64) arch=arm64 ;; *) arch=x86_64 ;; esac
+emulator=ferry/lambda-python:3.13
+image=public.ecr.aws/lambda/python:3.13-$arch
+label=ferry.emulator
 root=build/docker
 tree=$root/image.tar
 
@@ -46,5 +51,13 @@ fi
 
 docker import \
   --change 'ENV LANG=C.UTF-8 TZ=:UTC PATH=/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime' \
-  --change 'WORKDIR /var/task' --change 'ENTRYPOINT ["/lambda-entrypoint.sh"]' "$tree" "$IMAGE" >/dev/null
-echo "$IMAGE: $(($(docker image inspect --format '{{.Size}}' "$IMAGE") / 1000000)) MB"
+  --change "LABEL $label=true" \
+  --change 'WORKDIR /var/task' --change 'ENTRYPOINT ["/lambda-entrypoint.sh"]' "$tree" "$emulator" >/dev/null
+echo "$emulator: $(($(docker image inspect --format '{{.Size}}' "$emulator") / 1000000)) MB"
+if docker image inspect "$image" >/dev/null 2>&1 &&
+  [ "$(docker image inspect --format "{{index .Config.Labels \"$label\"}}" "$image")" != true ]; then
+  echo "$image is AWS's own image here, and SAM CLI uses that one (docker rmi $image makes way for the emulator)"
+else
+  docker tag "$emulator" "$image"
+  echo "SAM CLI uses it as $image (docker rmi $image returns to AWS's own image)"
+fi

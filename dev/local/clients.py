@@ -1,4 +1,4 @@
-"""The three clients of a local service, their secrets made once and kept."""
+"""The three clients of a local service. Their secrets are made once and kept."""
 
 from __future__ import annotations
 
@@ -8,24 +8,33 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dev.local.errors import LocalError
-from dev.local.state import new_secret
+from dev.local.state import StateFolder, new_secret
+from dev.local.tcp_ports import HOST
 from ferry.aws.auth_table import AuthTable, client_to_row
 from ferry.aws.errors import map_errors
 from ferry.aws.expressions import encode_row
 from ferry.model.auth import Client
 
 ALL_SCOPES = ("files:read", "files:write", "files:admin")
+NETRC_FILE = "netrc"
+"""The name of the file from which curl (`--netrc-file`) reads the id and secret of the first client."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalClient:
+    """A client and its secret, as `.local/ferry.json` has it."""
+
     client_id: str
+    """The OAuth client id."""
     client_secret: str
+    """The OAuth client secret, in plain text: it opens nothing but this machine's service."""
     namespace: str
+    """The namespace that its tokens are for."""
     scopes: tuple[str, ...]
+    """The scopes that its tokens may have."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As `.local/ferry.json` has it."""
+        """Return the client as a member of `clients` in `.local/ferry.json`."""
         return {
             "client_id": self.client_id,
             "client_secret": self.client_secret,
@@ -38,12 +47,17 @@ _CLIENT_SPECS = (("demo", "demo", ALL_SCOPES), ("reader", "demo", ("files:read",
 
 
 def load_clients(saved: Mapping[str, Any]) -> list[LocalClient]:
-    """The clients, with the secrets that an earlier `ferry.json` has. Raises `LocalError` when it is damaged."""
+    """Return the clients, with the secrets of an earlier `ferry.json`. Raises `LocalError` when that is damaged."""
     try:
         secrets = {entry["client_id"]: str(entry["client_secret"]) for entry in saved.get("clients", ())}
     except (TypeError, KeyError):
-        raise LocalError("ferry.json is damaged: delete it, and new secrets will be made") from None
+        raise LocalError("ferry.json is damaged: delete it, and the next start makes new secrets") from None
     return [LocalClient(name, secrets.get(name) or new_secret(), ns, scopes) for name, ns, scopes in _CLIENT_SPECS]
+
+
+def write_netrc(state: StateFolder, client: LocalClient) -> None:
+    """Write the client's id and secret for curl's `--netrc-file`, so that no command line has the secret."""
+    state.write_text(NETRC_FILE, f"machine {HOST} login {client.client_id} password {client.client_secret}\n")
 
 
 class ClientTable(AuthTable):
@@ -64,11 +78,11 @@ class ClientStore(Protocol):
 
 
 def seed_clients(store: ClientStore, clients: Sequence[LocalClient]) -> None:
-    """Put the clients that are not there with their secrets: one that an operator has disabled stays disabled."""
+    """Store each client that is missing or has another secret. A client that an operator disabled stays disabled."""
     for client in clients:
         digest = hashlib.sha256(client.client_secret.encode()).digest()
-        there = store.get_client(client.client_id)
-        if there is None or digest not in there.secret_hashes:
-            version = there.version + 1 if there else 0
+        stored = store.get_client(client.client_id)
+        if stored is None or digest not in stored.secret_hashes:
+            version = stored.version + 1 if stored else 0
             scopes = frozenset(client.scopes)
             store.put_client(Client(client.client_id, client.namespace, scopes, (digest,), version=version))

@@ -10,7 +10,7 @@ from pathlib import Path
 from dev.local import processes, tcp_ports
 from dev.local.errors import LocalError
 from dev.local.processes import ManagedProcess
-from dev.local.state import StateFolder
+from dev.local.state import START_ANEW, StateFolder
 from dev.paths import ROOT
 
 _START_TIMEOUT_SECONDS = 30.0
@@ -54,8 +54,8 @@ async def start(state: StateFolder, credentials: Mapping[str, str], preferred_po
     if not await tcp_ports.wait_for_listener(port, _START_TIMEOUT_SECONDS, lambda: child.alive):
         await child.stop()
         if child.returncode == STATE_DAMAGED_EXIT_CODE:
-            raise LocalError(f"the saved tables in {folder} are damaged: start anew with `python -m dev.local --reset`")
-        raise LocalError(f"ministack did not start; see {state.log_path('tables')}")
+            raise LocalError(f"the saved tables in {folder} are damaged: start anew with {START_ANEW}")
+        raise LocalError(f"ministack did not start; see {state.log_path('dynamodb')}")
     return DynamoDBServer(child, port)
 
 

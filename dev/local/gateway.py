@@ -1,10 +1,11 @@
-"""The local API Gateway, as an ASGI application: limits, CORS, routes, one invocation for each request."""
+"""The local API Gateway, an ASGI application: limits, CORS, routes, and one invocation for each request."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
@@ -17,18 +18,31 @@ from dev.local.routing import Route, match_route
 from dev.local.stack import CorsRules
 
 InvokeFunction = Callable[[str, bytes, float], Awaitable[bytes]]
-"""(function, event, seconds) → what it returned. Raises `Throttled`, `TimedOut`, `Crashed`, `FunctionFailed`."""
+"""(function, event, timeout in seconds) → what it returned.
 
-# A body that is refused is read to its end up to here: most clients listen only when they have sent everything.
+Raises `ThrottledError`, `InvocationTimeoutError`, `InstanceCrashedError`, `FunctionError`.
+"""
+OnResponse = Callable[[str, Route | None, int, float], None]
+"""(method, route or None, status, duration in seconds), called when a response has been sent."""
+
+# A rejected body is read to its end up to here: most clients read the response only after they sent everything.
 _MAX_DRAIN_BYTES = 64 * 1024 * 1024
 
 
 class BodyTooLargeError(Exception):
-    """A request body over the gateway's limit."""
+    """The request body is over the gateway's limit."""
 
 
 class Gateway:
-    """`proxy_origins` are addresses (origins) by those that redirects must not lead to where `reader` says so."""
+    """The routes of an HTTP API, each with its function.
+
+    Args:
+        routes: the routes.
+        cors_rules: the API's CorsConfiguration, or None without one.
+        invoke: invokes a function.
+        proxy_origins: the range proxy's origin by S3 origin. Redirects that need the proxy are rewritten to it.
+        on_response: called after each response; None for no request log.
+    """
 
     def __init__(
         self,
@@ -36,11 +50,13 @@ class Gateway:
         cors_rules: CorsRules | None,
         invoke: InvokeFunction,
         proxy_origins: Mapping[str, str] | None = None,
+        on_response: OnResponse | None = None,
     ) -> None:
         self._routes = routes
         self._cors_rules = cors_rules
         self._invoke = invoke
         self._proxy_origins = proxy_origins or {}
+        self._on_response = on_response
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
@@ -51,6 +67,7 @@ class Gateway:
             await send({"type": "websocket.close", "code": 1008, "reason": None})
 
     async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        started_at = time.monotonic()
         request_id = apigw_event.new_request_id()
         try:
             body: bytes | None = await _read_body(receive)
@@ -66,17 +83,22 @@ class Gateway:
             client_ip=client[0] if client else "127.0.0.1",
             protocol=f"HTTP/{scope['http_version']}",
         )
-        answer = await self.handle_request(request, request_id, body_too_large=body is None)
-        if answer.status == 307 and s3_range_proxy.needs_proxy(request.headers):
-            for here, there in self._proxy_origins.items():
-                answer = s3_range_proxy.rewrite_redirect(answer, here, there)
-        answer = cors.with_cors_headers(self._cors_rules, request, answer) if request.method != "OPTIONS" else answer
-        await _send_response(send, request.method, answer, request_id)
+        response = await self.handle_request(request, request_id, body_too_large=body is None)
+        if response.status == 307 and s3_range_proxy.needs_proxy(request.headers):
+            for s3_origin, proxy_origin in self._proxy_origins.items():
+                response = s3_range_proxy.rewrite_redirect(response, s3_origin, proxy_origin)
+        if request.method != "OPTIONS":
+            response = cors.with_cors_headers(self._cors_rules, request, response)
+        await _send_response(send, request.method, response, request_id)
+        if self._on_response is not None:
+            match = match_route(self._routes, request.method, request.path)
+            duration_seconds = time.monotonic() - started_at
+            self._on_response(request.method, match.route if match else None, response.status, duration_seconds)
 
     async def handle_request(
         self, request: apigw_event.GatewayRequest, request_id: str, *, body_too_large: bool = False
     ) -> GatewayResponse:
-        """The answer to a request, but for the CORS headers."""
+        """Return the response to a request, without the CORS headers of a response that is no preflight's."""
         if request.head_size_bytes() > limits.MAX_GATEWAY_HEAD_BYTES:
             return lambda_response.gateway_error(431, "Request Header Fields Too Large")
         if body_too_large:
@@ -84,16 +106,16 @@ class Gateway:
         preflight = cors.preflight_response(self._cors_rules, request)
         if preflight is not None:
             return preflight
-        found = match_route(self._routes, request.method, request.path)
-        if found is None:
+        match = match_route(self._routes, request.method, request.path)
+        if match is None:
             return lambda_response.gateway_error(404, "Not Found")
-        event = json.dumps(apigw_event.build_event(request, found, request_id=request_id)).encode()
+        event = json.dumps(apigw_event.build_event(request, match, request_id=request_id)).encode()
         if len(event) > limits.MAX_INVOKE_REQUEST_BYTES:
             return lambda_response.gateway_error(413, "Request Entity Too Large")
-        return await self._call_function(found.route.function, event)
+        return await self._call_function(match.route.function, event)
 
     async def _call_function(self, function: str, event: bytes) -> GatewayResponse:
-        # As on AWS, a function runs to its end even when the client has gone.
+        # As on AWS, a function runs to its end even when the client has disconnected.
         call = asyncio.ensure_future(self._invoke(function, event, limits.GATEWAY_TIMEOUT_SECONDS))
         call.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
@@ -110,7 +132,7 @@ class Gateway:
 
 
 async def _read_body(receive: ASGIReceiveCallable) -> bytes:
-    """Raises `TooLarge`."""
+    """Return the request body. Raises `BodyTooLargeError`."""
     pieces: list[bytes] = []
     size = 0
     while True:
@@ -130,7 +152,7 @@ async def _read_body(receive: ASGIReceiveCallable) -> bytes:
 
 
 async def _send_response(send: ASGISendCallable, method: str, response: GatewayResponse, request_id: str) -> None:
-    """Send it with the right framing: no body for HEAD, 204 and 304, where HEAD keeps the function's Content-Length."""
+    """Send a response. HEAD, 204 and 304 have no body; HEAD keeps the function's Content-Length."""
     bodiless = method == "HEAD" or response.status in (204, 304)
     headers = [(name, value) for name, value in response.headers if name != "content-length"]
     if method == "HEAD":

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dev.local.errors import LocalError
 from dev.local.stack import REGION, Stack, physical_name
+from dev.local.state import START_ANEW
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -46,10 +47,6 @@ class Backends:
     access_key: str
     secret_key: str
 
-    def endpoints_variable(self) -> str:
-        """Return the `service=url` pairs of FERRY_ENDPOINTS."""
-        return f"s3={self.s3_url},dynamodb={self.dynamodb_url},kms={self.kms_url}"
-
     def kms_client(self) -> KMSClient:
         return boto3.client("kms", endpoint_url=self.kms_url, **self._client_options())
 
@@ -74,18 +71,15 @@ class Backends:
 
 
 def provision(backends: Backends, stack: Stack, known_key_ids: Mapping[str, str]) -> dict[str, str]:
-    """Make keys, tables and buckets; idempotent.
+    """Create the keys, tables and buckets that are missing, and return the ids of the keys by logical id.
 
     Args:
         backends: the running services.
-        stack: what to make.
-        known_keys: ids of KMS keys made before, by logical id.
-
-    Returns:
-        The ids of the keys, by logical id.
+        stack: what to create.
+        known_key_ids: ids of the KMS keys of an earlier run, by logical id.
 
     Raises:
-        LocalError: a table is there with other keys than the template wants, or a service does not answer.
+        LocalError: a table exists with another key schema than the template's, or a service does not respond.
     """
     try:
         keys = _create_keys(backends.kms_client(), stack, known_key_ids)
@@ -120,7 +114,7 @@ def _create_tables(dynamodb: DynamoDBClient, stack: Stack) -> None:
             dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
         elif _key_schemas(there["Table"]) != _key_schemas(wanted):
             raise LocalError(
-                f"table {name} was made from another template: start anew with `python -m dev.local --reset`"
+                f"table {name} was created from another template: start anew with {START_ANEW}, which deletes all files"
             )
         ttl = wanted.get("TimeToLiveSpecification")
         if there is None and ttl:

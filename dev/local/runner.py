@@ -1,4 +1,4 @@
-"""Starts everything, says so, and stops everything: the order of a local run."""
+"""Start the local service in order, serve until it is told to stop, and stop everything in the reverse order."""
 
 from __future__ import annotations
 
@@ -6,237 +6,194 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from dev.local import (
-    clients,
-    dynamodb_server,
-    eventbridge,
-    provision,
-    s3_server,
-    schedule,
-    scheduler,
-    stack,
-    tcp_ports,
-    template,
-)
+from dev.local import clients, docker_bridge, eventbridge, sam_cli, scheduler, stack, tcp_ports
+from dev.local.backends import start_backends
 from dev.local.emulator import LambdaEmulator
 from dev.local.errors import LocalError
 from dev.local.gateway import Gateway
 from dev.local.lambda_api import LambdaApiEmulator
+from dev.local.plan import Plan, ServiceOptions, read_plan
 from dev.local.pool import InstancePool
-from dev.local.provision import Backends
 from dev.local.s3_range_proxy import S3RangeProxy
-from dev.local.stack import Stack
-from dev.local.state import StateFolder, new_secret
-from ferry.auth.key_cache import MAX_TOKEN_TTL_SECONDS
+from dev.local.state import StateFolder
+from dev.local.terminal import ReadyInfo, guide, print_request, progress, ready_line
 
-_BACKENDS_FILE = "backends.json"
-_AUTH_TABLE = "AuthTable"
-_MAX_LONG_POLLS_PARAMETER = "MaxConcurrentLongPolls"
-_ENDPOINTS_VARIABLE = "FERRY_ENDPOINTS"
 _EVICTION_INTERVAL_SECONDS, _MAX_IDLE_SECONDS = 30.0, 300.0
 
 Application = Gateway | LambdaApiEmulator | S3RangeProxy | eventbridge.EventBridgeEmulator
 Applications = Mapping[int, Application]
-"""By the file descriptor of the socket that they serve."""
+"""Applications by the file descriptor of the socket that each one serves."""
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceOptions:
-    """What the person who starts it may choose."""
+class _Listeners:
+    """The sockets that this process serves, all on the loopback interface."""
 
-    port: int
-    parameters: Mapping[str, str]
-    max_instances: int
-    quiet: bool
-    template_path: Path
-    state_folder: Path
-    record_calls: bool = False
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Values for environment variables that the template declares."""
+    api: socket.socket
+    """The gateway: the only port that is meant for clients."""
+    lambda_api: socket.socket
+    """Lambda's Invoke API, for functions."""
+    eventbridge: socket.socket
+    """EventBridge's PutEvents, for functions."""
+    s3_proxy: socket.socket
+    """S3 for requests that SeaweedFS reads in another way than S3."""
 
-
-def _read_template(options: ServiceOptions) -> tuple[Any, ServiceOptions]:
-    """The template, and the options for it: where a function has few copies, half are for those who do not wait."""
-    source = template.load_template(options.template_path)
-    if _MAX_LONG_POLLS_PARAMETER not in source.get("Parameters", {}):
-        return source, options
-    fewer = {_MAX_LONG_POLLS_PARAMETER: str(max(1, options.max_instances // 2))}
-    return source, replace(options, parameters=fewer | dict(options.parameters))
+    def close(self) -> None:
+        for listener in (self.api, self.lambda_api, self.eventbridge, self.s3_proxy):
+            listener.close()
 
 
 async def run(options: ServiceOptions, *, started: asyncio.Event, stopping: asyncio.Event) -> None:
-    """Run until `stopping` is set; `started` is set once all is up. Raises `LocalError`."""
-    source, options = _read_template(options)
-    # Read once before anything starts, so that a mistake is told at once.
-    folder = options.template_path.resolve().parent
-    draft = stack.resolve_stack(source, folder, options.parameters)
-    _check_environment(options.environment, draft)
-    schedules = [(entry, schedule.parse(entry.expression)) for entry in draft.schedules]
-    for function in draft.functions.values():
-        if not function.code_folder.is_dir():
-            raise LocalError(f"{function.name}: there is no folder {function.code_folder}")
-
+    """Run until `stopping` is set. Set `started` once everything is up. Raises `LocalError`."""
+    plan = read_plan(options)
     async with contextlib.AsyncExitStack() as running:
         state = running.enter_context(contextlib.closing(StateFolder(options.state_folder)))
-        known = state.read_json(_BACKENDS_FILE)
-        people = clients.load_clients(state.read_json("ferry.json"))
-        listener, inner, telling, reading = (tcp_ports.listen_near(port) for port in (options.port, 0, 0, 0))
-        for opened in (listener, inner, telling, reading):
-            running.callback(opened.close)
-        access_key = str(known.get("access_key") or f"FERRY{new_secret()[:16]}")
-        secret_key = str(known.get("secret_key") or new_secret())
-        credentials = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
-        object_server, table_server = await _start_backends(state, known, credentials, running)
-        backends = Backends(object_server.url, table_server.url, table_server.url, access_key, secret_key)
-        keys = await asyncio.to_thread(provision.provision, backends, draft, known.get("keys", {}))
-        state.write_json(
-            _BACKENDS_FILE,
-            {
-                "access_key": access_key,
-                "secret_key": secret_key,
-                "keys": keys,
-                "s3_ports": list(object_server.ports.values()),
-                "dynamodb_port": table_server.port,
-                **_admin_info(draft),
-            },
-        )
-        if _AUTH_TABLE in draft.tables:
-            store = clients.ClientTable(backends.dynamodb_client(), stack.physical_name(_AUTH_TABLE))
-            await asyncio.to_thread(clients.seed_clients, store, people)
+        sam_cli.remove_files(state.folder)
+        service = _Service(plan, state, running)
+        await service.start()
+        await service.serve(started, stopping)
 
-        endpoints = _endpoints_variable(backends, {"lambda": inner, "events": telling})
-        environment = {**options.environment, _ENDPOINTS_VARIABLE: endpoints}
-        final = stack.resolve_stack(source, folder, options.parameters, references=keys, environment=environment)
-        pools = _create_pools(final, state, credentials, options, running)
 
-        async def invoke(name: str, event: bytes, seconds: float | None = None) -> bytes:
-            limit = final.functions[name].timeout_seconds
-            return await pools[name].invoke(event, limit if seconds is None else min(seconds, limit))
+class _Service:
+    """The parts of a run. `running` stops whatever has started, in the reverse order."""
 
-        port = listener.getsockname()[1]
-        state.write_json(
-            "ferry.json",
-            {
-                "base_url": f"http://{tcp_ports.HOST}:{port}",
-                "s3_endpoint": object_server.url,
-                "dynamodb_endpoint": table_server.url,
-                "clients": [client.to_dict() for client in people],
-            },
-        )
-        gateway = Gateway(final.routes, final.cors, invoke, {object_server.url: _url_of(reading)})
-        invocations = LambdaApiEmulator({stack.physical_name(name): name for name in pools}, invoke)
-        running.push_async_callback(invocations.close)
-        # The servers close them, so they must not be closed here as well.
-        applications: Applications = {
-            listener.detach(): gateway,
-            inner.detach(): invocations,
-            telling.detach(): eventbridge.EventBridgeEmulator(
-                frozenset(final.event_buses), state.folder, echo=not options.quiet
-            ),
-            reading.detach(): S3RangeProxy(object_server.url),
+    def __init__(self, plan: Plan, state: StateFolder, running: contextlib.AsyncExitStack) -> None:
+        self._plan = plan
+        self._options = plan.options
+        self._state = state
+        self._running = running
+        self._clients = clients.load_clients(state.read_json("ferry.json"))
+        self._listeners = running.enter_context(contextlib.closing(_listen(plan.options.port)))
+
+    async def start(self) -> None:
+        """Start the backends and the schedules, and write the files that others read. Raises `LocalError`."""
+        progress("starting S3 (SeaweedFS), DynamoDB and KMS (ministack)", quiet=self._options.quiet)
+        self._backends = await start_backends(self._state, self._plan.draft, self._clients, self._running)
+        functions_reach = {
+            "lambda": _url_of(self._listeners.lambda_api),
+            "events": _url_of(self._listeners.eventbridge),
         }
-        server = asyncio.create_task(_serve_all(applications, stopping))
-        helpers = [
-            asyncio.create_task(scheduler.run_schedule(entry, following, invoke)) for entry, following in schedules
+        self._stack = self._plan.resolve(self._backends.key_ids, {**self._backends.endpoints, **functions_reach})
+        self._pools = self._create_pools()
+        relay = await self._start_relay()
+        self._ready = ReadyInfo(
+            requested_port=self._options.port,
+            port=self._listeners.api.getsockname()[1],
+            s3_url=self._backends.s3.url,
+            dynamodb_url=self._backends.dynamodb.url,
+            state_folder=self._options.state_folder,
+            clients=self._clients,
+            routes=self._stack.routes,
+            relay_address=relay.address if relay is not None else None,
+        )
+        self._write_files()
+        tasks = [
+            asyncio.create_task(scheduler.run_schedule(entry, next_time, self._invoke))
+            for entry, next_time in self._plan.schedules
         ]
-        helpers.append(asyncio.create_task(_evict_idle_forever(pools)))
-        watch = asyncio.create_task(_wait_for_exit({"SeaweedFS": object_server, "ministack": table_server}))
-        running.push_async_callback(_cancel_tasks, [*helpers, watch])
-        _print_ready(options, port, object_server.url, table_server.url)
+        self._running.push_async_callback(_cancel_tasks, [*tasks, asyncio.create_task(_evict_idle(self._pools))])
+
+    async def serve(self, started: asyncio.Event, stopping: asyncio.Event) -> None:
+        """Print the ready line and serve until `stopping`. Raises `LocalError` when S3 or DynamoDB ends."""
+        server = asyncio.create_task(_serve_all(self._create_applications(), stopping))
+        backend_exit = asyncio.create_task(self._backends.wait_for_exit())
+        print(ready_line(self._ready), flush=True)
+        progress(guide(self._ready), quiet=self._options.quiet)
         started.set()
-        done, _ = await asyncio.wait({server, watch}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.set()
-        await server
-        if watch in done:
-            raise LocalError(f"{watch.result()} ended by itself; see {state.folder / 'logs'}")
+        try:
+            done, _ = await asyncio.wait({server, backend_exit}, return_when=asyncio.FIRST_COMPLETED)
+            progress("stopping", quiet=self._options.quiet)
+            stopping.set()
+            await server
+        finally:
+            await _cancel_tasks([backend_exit])
+        if backend_exit in done:
+            logs = self._state.folder / "logs"
+            raise LocalError(f"{backend_exit.result()} ended unexpectedly: see {logs}, then start again")
+
+    async def _invoke(self, name: str, event: bytes, timeout_seconds: float | None = None) -> bytes:
+        """Invoke a function for at most its own timeout."""
+        limit = self._stack.functions[name].timeout_seconds
+        return await self._pools[name].invoke(event, limit if timeout_seconds is None else min(timeout_seconds, limit))
+
+    def _create_pools(self) -> dict[str, InstancePool]:
+        emulator = LambdaEmulator(
+            self._state,
+            self._backends.credentials,
+            max_instances=self._options.max_instances,
+            function_count=len(self._stack.functions),
+            echo=not self._options.quiet,
+            record_calls=self._options.record_calls,
+        )
+        self._running.callback(emulator.close)
+        pools: dict[str, InstancePool] = {}
+        for name, function in self._stack.functions.items():
+            pools[name] = InstancePool(partial(emulator.start, function), self._options.max_instances)
+            self._running.push_async_callback(pools[name].close)
+        return pools
+
+    async def _start_relay(self) -> docker_bridge.BridgeRelay | None:
+        """Relay S3 and DynamoDB to containers where Docker runs. Raises `LocalError`."""
+        try:
+            relay = await docker_bridge.start_relay((self._backends.s3.ports["s3"], self._backends.dynamodb.port))
+        except OSError as error:
+            raise LocalError(f"cannot relay S3 and DynamoDB to Docker's containers ({error}): free that port") from None
+        if relay is not None:
+            self._running.push_async_callback(relay.close)
+        return relay
+
+    def _write_files(self) -> None:
+        """Write what clients (`ferry.json`), curl (`netrc`) and SAM CLI (`sam-*.json`) read."""
+        content = {
+            "base_url": self._ready.base_url,
+            "s3_endpoint": self._ready.s3_url,
+            "dynamodb_endpoint": self._ready.dynamodb_url,
+            "clients": [client.to_dict() for client in self._clients],
+        }
+        self._state.write_json("ferry.json", content)
+        clients.write_netrc(self._state, self._clients[0])
+        environment = sam_cli.container_environment(
+            self._stack.functions, self._ready.s3_url, self._ready.dynamodb_url, self._backends.credentials
+        )
+        sam_cli.write_files(self._state, environment, sam_cli.container_template(self._plan.source, self._plan.folder))
+        self._running.callback(sam_cli.remove_files, self._state.folder)
+
+    def _create_applications(self) -> Applications:
+        gateway = Gateway(
+            self._stack.routes,
+            self._stack.cors,
+            self._invoke,
+            proxy_origins={self._backends.s3.url: _url_of(self._listeners.s3_proxy)},
+            on_response=None if self._options.quiet else print_request,
+        )
+        physical_names = {stack.physical_name(name): name for name in self._stack.functions}
+        lambda_api = LambdaApiEmulator(physical_names, self._invoke)
+        self._running.push_async_callback(lambda_api.close)
+        bus_names = frozenset(self._stack.event_buses)
+        bus = eventbridge.EventBridgeEmulator(bus_names, self._state.folder, echo=not self._options.quiet)
+        s3_proxy = S3RangeProxy(self._backends.s3.url)
+        # Detached, because the servers close the sockets that they serve.
+        return {
+            self._listeners.api.detach(): gateway,
+            self._listeners.lambda_api.detach(): lambda_api,
+            self._listeners.eventbridge.detach(): bus,
+            self._listeners.s3_proxy.detach(): s3_proxy,
+        }
 
 
-def _check_environment(environment: Mapping[str, str], draft: Stack) -> None:
-    """Raise `LocalError` for a variable that the local service sets, or that no function declares."""
-    declared = {name for function in draft.functions.values() for name in function.environment}
-    for name in environment:
-        if name == _ENDPOINTS_VARIABLE:
-            raise LocalError(f"--env: the local service sets {name}; leave it out")
-        if name not in declared:
-            raise LocalError(
-                f"--env: the template declares no variable {name}; it declares {', '.join(sorted(declared))}"
-            )
-
-
-def _admin_info(draft: Stack) -> dict[str, Any]:
-    """What `ferry-admin --local` asks CloudFormation for elsewhere."""
-    return {
-        "stack": stack.PSEUDO_PARAMETERS["AWS::StackName"],
-        "region": stack.REGION,
-        "outputs": {f"{logical}Name": stack.physical_name(logical) for logical in draft.tables},
-        "token_ttl_seconds": int(draft.parameters.get("TokenTtlSeconds", MAX_TOKEN_TTL_SECONDS)),
-    }
-
-
-async def _start_backends(
-    state: StateFolder, known: Mapping[str, Any], credentials: Mapping[str, str], running: contextlib.AsyncExitStack
-) -> tuple[s3_server.S3Server, dynamodb_server.DynamoDBServer]:
-    """Both at once."""
-
-    def ports(name: str) -> list[int]:
-        found = known.get(name, [])
-        return [int(port) for port in (found if isinstance(found, list) else [found])]
-
-    starts = await asyncio.gather(
-        s3_server.start(state, credentials, ports("s3_ports")),
-        dynamodb_server.start(state, credentials, ports("dynamodb_port")),
-        return_exceptions=True,
-    )
-    for server in starts:
-        if not isinstance(server, BaseException):
-            running.push_async_callback(server.stop)
-    object_server, table_server = starts
-    if isinstance(object_server, BaseException):
-        raise object_server
-    if isinstance(table_server, BaseException):
-        raise table_server
-    return object_server, table_server
+def _listen(port: int) -> _Listeners:
+    return _Listeners(*(tcp_ports.listen_near(wanted) for wanted in (port, 0, 0, 0)))
 
 
 def _url_of(listener: socket.socket) -> str:
     return f"http://{tcp_ports.HOST}:{listener.getsockname()[1]}"
-
-
-def _endpoints_variable(backends: Backends, emulators: Mapping[str, socket.socket]) -> str:
-    """Return FERRY_ENDPOINTS: the backends, and the emulators inside this process."""
-    addresses = [f"{name}={_url_of(opened)}" for name, opened in emulators.items()]
-    return ",".join([backends.endpoints_variable(), *addresses])
-
-
-def _create_pools(
-    final: Stack,
-    state: StateFolder,
-    credentials: Mapping[str, str],
-    options: ServiceOptions,
-    running: contextlib.AsyncExitStack,
-) -> dict[str, InstancePool]:
-    emulator = LambdaEmulator(
-        state,
-        credentials,
-        max_instances=options.max_instances,
-        function_count=len(final.functions),
-        echo=not options.quiet,
-        record_calls=options.record_calls,
-    )
-    running.callback(emulator.close)
-    pools: dict[str, InstancePool] = {}
-    for name, function in final.functions.items():
-        pools[name] = InstancePool(partial(emulator.start, function), options.max_instances)
-        running.push_async_callback(pools[name].close)
-    return pools
 
 
 async def _serve_all(applications: Applications, stopping: asyncio.Event) -> None:
@@ -255,32 +212,15 @@ async def _serve(application: Application, listener: int, stopping: asyncio.Even
     await serve(application, config, mode="asgi", shutdown_trigger=stopping.wait)
 
 
-async def _evict_idle_forever(pools: Mapping[str, InstancePool]) -> None:
+async def _evict_idle(pools: Mapping[str, InstancePool]) -> None:
+    """Stop idle instances, again and again until this is cancelled."""
     while True:
         await asyncio.sleep(_EVICTION_INTERVAL_SECONDS)
         for pool in pools.values():
             await pool.evict_idle(_MAX_IDLE_SECONDS)
 
 
-async def _wait_for_exit(servers: Mapping[str, s3_server.S3Server | dynamodb_server.DynamoDBServer]) -> str:
-    """Wait until one of the servers has ended, and say which."""
-    while True:
-        for name, server in servers.items():
-            if not server.alive:
-                return name
-        await asyncio.sleep(0.5)
-
-
-async def _cancel_tasks(tasks: list[asyncio.Task[object]]) -> None:
+async def _cancel_tasks(tasks: list[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _print_ready(options: ServiceOptions, port: int, s3: str, dynamodb: str) -> None:
-    taken = f" (port {options.port} is taken)" if port != options.port else ""
-    clients_at = options.state_folder / "ferry.json"
-    print(
-        f"ready http://{tcp_ports.HOST}:{port}{taken} · clients in {clients_at} · S3 {s3} · DynamoDB {dynamodb}",
-        flush=True,
-    )

@@ -65,7 +65,7 @@ async def start(state: StateFolder, credentials: Mapping[str, str], preferred_po
             return S3Server(child, ports)
         # Somebody may have taken a port in between; others are tried once.
         await child.stop()
-    raise LocalError(f"SeaweedFS did not start; see {state.log_path('objects')}")
+    raise LocalError(f"SeaweedFS did not start; see {state.log_path('s3')}")
 
 
 def server_options(folder: Path, ports: Mapping[str, int]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The folder .local: one run at a time on it, what must outlive a run, and the logs."""
+"""The state folder (`.local`): locked for one run at a time, with everything that outlives a run, and the logs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from typing import Any
 
 from dev.local.errors import LocalError
 
+START_ANEW = "`make run CLEAN=1`"
+"""The command that deletes all state and starts with none."""
 _MAX_LOG_BYTES = 10 * 1024 * 1024
 
 
@@ -23,7 +25,7 @@ class StateFolder:
     """The folder, locked for this run."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises `LocalError` when another run has it."""
+        """Create the folder where it is missing, and lock it. Raises `LocalError` when another run has locked it."""
         self.folder = folder
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
@@ -35,7 +37,8 @@ class StateFolder:
             other = self._lock.read().strip() or "unknown"
             self._lock.close()
             raise LocalError(
-                f"another run (pid {other}) works on {folder}: stop it first, or choose another --state"
+                f"another run (pid {other}) uses {folder}: stop it first (Ctrl-C in its terminal, or kill {other}), "
+                "or choose another folder with --state"
             ) from None
         self._lock.truncate(0)
         self._lock.write(str(os.getpid()))
@@ -43,11 +46,11 @@ class StateFolder:
         self._kill_leftover_processes()
 
     def close(self) -> None:
-        """Let others have it."""
+        """Unlock the folder."""
         self._lock.close()
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """A JSON file's object; empty when there is none. Raises `LocalError` when it is damaged."""
+        """Return a JSON file's object; an empty one when there is no file. Raises `LocalError` when it is damaged."""
         path = self.folder / name
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
@@ -56,48 +59,49 @@ class StateFolder:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise LocalError(
-                f"{path} is damaged: delete it to have it made anew, or all state with `python -m dev.local --reset`"
-            )
+            raise LocalError(f"{path} is damaged: delete it, and the next start writes it; or start anew: {START_ANEW}")
         return found
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
-        """Replace a JSON file in one step; only the owner may read it."""
+        """Replace a JSON file in one step and return its path. Only its owner may read it."""
+        return self.write_text(name, json.dumps(content, indent=2) + "\n")
+
+    def write_text(self, name: str, content: str) -> Path:
+        """Replace a text file in one step and return its path. Only its owner may read it."""
         path = self.folder / name
         handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=f".{name}.")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2)
-            file.write("\n")
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
         return path
 
     def log_path(self, name: str) -> Path:
-        """Where a log goes; one that has grown too long is put aside first."""
+        """Return the path of a log. A log over 10 MiB is renamed to `<name>.log.1` first."""
         path = self.folder / "logs" / f"{name}.log"
         if path.exists() and path.stat().st_size > _MAX_LOG_BYTES:
             path.replace(path.with_suffix(".log.1"))
         return path
 
     def record_process(self, pid: int) -> None:
-        """Note a child with the moment it began, so that a later run can tell it from another process of that pid."""
+        """Record a child with its start time, so that a later run can tell it from another process with that pid."""
         with (self.folder / "processes").open("a", encoding="utf-8") as file:
             file.write(f"{pid} {_process_start_time(pid)}\n")
 
     def _kill_leftover_processes(self) -> None:
-        """End what an earlier run left behind: only where there are no leashes, for no program outlives them."""
-        notes = self.folder / "processes"
-        if notes.exists():
-            for line in notes.read_text(encoding="utf-8").splitlines():
-                pid, _, began = line.partition(" ")
-                if pid.isdigit() and began and _process_start_time(int(pid)) == began:
+        """Kill children of an earlier run. They exist only where the system has no parent-death signal."""
+        records = self.folder / "processes"
+        if records.exists():
+            for line in records.read_text(encoding="utf-8").splitlines():
+                pid, _, started_at = line.partition(" ")
+                if pid.isdigit() and started_at and _process_start_time(int(pid)) == started_at:
                     os.kill(int(pid), signal.SIGKILL)
-        notes.write_text("", encoding="utf-8")
+        records.write_text("", encoding="utf-8")
 
 
 def _process_start_time(pid: int) -> str:
-    """When a process began, in ticks since the machine did (proc(5), field 22); empty when there is none."""
+    """Return a process's start time in ticks since boot (proc(5), field 22); an empty string when there is none."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
@@ -106,11 +110,12 @@ def _process_start_time(pid: int) -> str:
 
 
 def new_secret() -> str:
+    """Return 256 random bits as URL-safe text."""
     return secrets.token_urlsafe(32)
 
 
 def delete_state(folder: Path) -> None:
-    """Delete all state. Raises `LocalError` when a run has it."""
+    """Delete the folder with all state. Raises `LocalError` when a run has locked it."""
     if folder.exists():
         with contextlib.closing(StateFolder(folder)):
             shutil.rmtree(folder)

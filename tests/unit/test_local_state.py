@@ -44,7 +44,7 @@ def test_json_files_are_private_and_round_trip(state: StateFolder) -> None:
 def test_read_json_damaged_file_raises(state: StateFolder, content: str) -> None:
     """Damage is told with the file and the way out."""
     (state.folder / "ferry.json").write_text(content, encoding="utf-8")
-    with pytest.raises(LocalError, match=r"ferry\.json is damaged.*--reset"):
+    with pytest.raises(LocalError, match=r"ferry\.json is damaged.*CLEAN=1"):
         state.read_json("ferry.json")
 
 

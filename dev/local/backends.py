@@ -1,0 +1,114 @@
+"""Start S3 and DynamoDB on this machine, and create what the template defines in them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dev.local import clients, dynamodb_server, provision, s3_server, stack
+from dev.local.clients import LocalClient
+from dev.local.provision import Backends
+from dev.local.stack import Stack
+from dev.local.state import StateFolder, new_secret
+from ferry.auth.key_cache import MAX_TOKEN_TTL_SECONDS
+
+BACKENDS_FILE = "backends.json"
+_AUTH_TABLE = "AuthTable"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningBackends:
+    """The two servers, and what was created in them."""
+
+    s3: s3_server.S3Server
+    """SeaweedFS."""
+    dynamodb: dynamodb_server.DynamoDBServer
+    """ministack: DynamoDB and KMS."""
+    credentials: Mapping[str, str]
+    """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which both servers accept."""
+    key_ids: Mapping[str, str]
+    """The ids of the KMS keys, by logical id."""
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """The URLs of FERRY_ENDPOINTS, by service."""
+        return {"s3": self.s3.url, "dynamodb": self.dynamodb.url, "kms": self.dynamodb.url}
+
+    async def wait_for_exit(self) -> str:
+        """Wait until one of the servers has ended, and return its name."""
+        while True:
+            for name, server in (("SeaweedFS", self.s3), ("ministack", self.dynamodb)):
+                if not server.alive:
+                    return name
+            await asyncio.sleep(0.5)
+
+
+async def start_backends(
+    state: StateFolder, draft: Stack, people: list[LocalClient], running: contextlib.AsyncExitStack
+) -> RunningBackends:
+    """Start both servers and create the keys, tables, buckets and clients that are missing. Raises `LocalError`.
+
+    Args:
+        state: the state folder; `backends.json` in it has the access keys, ports and key ids of the run before.
+        draft: the stack to create.
+        people: the clients to store in the auth table.
+        running: stops the servers when it is closed.
+    """
+    saved = state.read_json(BACKENDS_FILE)
+    access_key = str(saved.get("access_key") or f"FERRY{new_secret()[:16]}")
+    secret_key = str(saved.get("secret_key") or new_secret())
+    credentials = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
+    s3, dynamodb = await _start_servers(state, saved, credentials, running)
+    backends = Backends(s3.url, dynamodb.url, dynamodb.url, access_key, secret_key)
+    key_ids = await asyncio.to_thread(provision.provision, backends, draft, saved.get("keys", {}))
+    content = {
+        "access_key": access_key,
+        "secret_key": secret_key,
+        "keys": key_ids,
+        "s3_ports": list(s3.ports.values()),
+        "dynamodb_port": dynamodb.port,
+        **_admin_info(draft),
+    }
+    state.write_json(BACKENDS_FILE, content)
+    if _AUTH_TABLE in draft.tables:
+        store = clients.ClientTable(backends.dynamodb_client(), stack.physical_name(_AUTH_TABLE))
+        await asyncio.to_thread(clients.seed_clients, store, people)
+    return RunningBackends(s3, dynamodb, credentials, key_ids)
+
+
+async def _start_servers(
+    state: StateFolder, saved: Mapping[str, Any], credentials: Mapping[str, str], running: contextlib.AsyncExitStack
+) -> tuple[s3_server.S3Server, dynamodb_server.DynamoDBServer]:
+    """Start both servers at once, on the ports of the run before where those are free."""
+
+    def saved_ports(name: str) -> list[int]:
+        found = saved.get(name, [])
+        return [int(port) for port in (found if isinstance(found, list) else [found])]
+
+    starts = await asyncio.gather(
+        s3_server.start(state, credentials, saved_ports("s3_ports")),
+        dynamodb_server.start(state, credentials, saved_ports("dynamodb_port")),
+        return_exceptions=True,
+    )
+    for server in starts:
+        if not isinstance(server, BaseException):
+            running.push_async_callback(server.stop)
+    s3, dynamodb = starts
+    if isinstance(s3, BaseException):
+        raise s3
+    if isinstance(dynamodb, BaseException):
+        raise dynamodb
+    return s3, dynamodb
+
+
+def _admin_info(draft: Stack) -> dict[str, Any]:
+    """Return what `ferry-admin` asks CloudFormation for on AWS, and reads from this file with `--local`."""
+    return {
+        "stack": stack.PSEUDO_PARAMETERS["AWS::StackName"],
+        "region": stack.REGION,
+        "outputs": {f"{logical}Name": stack.physical_name(logical) for logical in draft.tables},
+        "token_ttl_seconds": int(draft.parameters.get("TokenTtlSeconds", MAX_TOKEN_TTL_SECONDS)),
+    }
