@@ -34,27 +34,27 @@ KNOWN_DIFFERENCES = (
     KnownDifference(
         ("test_bad_input.py::test_unknown_route_returns_gateway_404*",),
         "An unknown route is 404 `Not Found`.",
-        "It is 403 `Missing Authentication Token`.",
+        "An unknown route is 403 `Missing Authentication Token`.",
     ),
     KnownDifference(
         ("test_bad_input.py::test_malformed_json_returns_400?*xff*",),
-        "JSON that is no UTF-8 reaches the function, which answers 400.",
-        "Its gateway fails on the body, and answers 502 itself.",
+        "JSON that is not UTF-8 reaches the function, which answers 400.",
+        "Its gateway fails on the body and answers 502.",
     ),
     KnownDifference(
         ("test_bad_input.py::test_oversized_request_returns_413",),
-        "Requests over 10 MB, or over 6 MB for the function, are 413; long headers 431.",
-        "It takes any size, hands on a part of it, and passes the runtime's error on with status 200.",
+        "Requests over 10 MB, or over 6 MB for the function, are 413; long headers are 431.",
+        "It accepts any size, forwards a part of it, and returns the runtime's error with status 200.",
     ),
     KnownDifference(
         ("test_bad_input.py::test_more_requests_than_instances_return_429",),
-        "More requests at once than a function has copies are 429.",
+        "More concurrent requests than a function has instances are 429.",
         "They wait for one another.",
     ),
     KnownDifference(
         ("test_cors.py::test_cors_local_origin_allowed*",),
-        "The gateway adds CORS headers to every answer, as the template's `CorsConfiguration` has them.",
-        "It answers preflights, and adds nothing to other answers.",
+        "The gateway adds CORS headers to every response, as the template's `CorsConfiguration` says.",
+        "It answers preflight requests and adds nothing to other responses.",
     ),
     KnownDifference(
         (
@@ -66,8 +66,8 @@ KNOWN_DIFFERENCES = (
             f"{_LARGE}13.1.3 GET If-Modified-Since: yesterday?",
             f"{_LARGE}13.1.4 GET If-Unmodified-Since: yesterday?",
         ),
-        "After a redirect S3 passes over a `Range` or a date that is none.",
-        "SeaweedFS is reached directly there, and reads them its own way.",
+        "After a redirect, S3 ignores a malformed `Range` or date.",
+        "The client reaches SeaweedFS directly, which interprets them differently.",
     ),
     KnownDifference(
         (
@@ -82,18 +82,18 @@ KNOWN_DIFFERENCES = (
             f"{_LARGE}13.2.2 GET If-Match: {{etag}} Range: bytes=5-9 If-Range: {_OTHER}",
             "test_download_table.py::test_download_client_disconnect_leaves_service_running",
         ),
-        "After a redirect S3 evaluates `If-Range`.",
-        "SeaweedFS is reached directly there, and knows no `If-Range`.",
+        "After a redirect, S3 evaluates `If-Range`.",
+        "The client reaches SeaweedFS directly, which does not support `If-Range`.",
     ),
     KnownDifference(
         ("test_events.py::*",),
-        "What has changed is told on the event bus.",
-        "Nothing stands in for the bus, so nothing is told.",
+        "Changes are published on the event bus.",
+        "There is no event bus, so no event is published.",
     ),
     KnownDifference(
         ("test_names.py::test_invalid_name_in_path_returns_problem?a%2Fb?",),
         "`%2F` in a path reaches the function decoded, which answers 422.",
-        "It is another path, so 403.",
+        "It is a different path, so the answer is 403.",
     ),
     KnownDifference(
         ("test_crash_recovery.py::*",),
