@@ -1,4 +1,4 @@
-"""One stack for each module: backends and environment as template.yaml describes them."""
+"""A stack for each module: moto backends and an environment as template.yaml describes them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENVIRONMENT = {
 
 @contextmanager
 def new_stack() -> Iterator[Stack]:
-    """The functions over empty backends."""
+    """Yield the functions over empty backends."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
@@ -35,17 +35,17 @@ def new_stack() -> Iterator[Stack]:
         boto3.client("events").create_event_bus(Name="bus")
         s3 = boto3.client("s3")
         create_bucket(s3, "bucket")
-        wanted = resource_properties("SigningKey")
-        key = boto3.client("kms").create_key(KeySpec=wanted["KeySpec"], KeyUsage=wanted["KeyUsage"])
+        key_properties = resource_properties("SigningKey")
+        key = boto3.client("kms").create_key(KeySpec=key_properties["KeySpec"], KeyUsage=key_properties["KeyUsage"])
         patch.setenv("FERRY_SIGNING_KEY_ID", key["KeyMetadata"]["KeyId"])
-        made = Stack()
-        made.new_process()
-        yield made
+        stack = Stack()
+        stack.new_process()
+        yield stack
         clear_wiring_caches()
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """One for each module. Its tests share it, so each uses file names of its own."""
-    with new_stack() as made:
-        yield made
+    """Yield one stack for all tests of a module. Each test uses filenames of its own."""
+    with new_stack() as stack:
+        yield stack

@@ -1,4 +1,4 @@
-"""Events of an HTTP API, payload format 2.0, in the shape that AWS documents.
+"""Events of API Gateway's HTTP APIs, payload format 2.0, as AWS documents them.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 REQUEST_ID = "JKJaXmPLvHcESHA="
-_TEXT = ("application/json", "text/")
+_TEXT_TYPES = ("application/json", "text/")
 
 
 def build_event(
@@ -22,14 +22,14 @@ def build_event(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
 ) -> dict[str, Any]:
-    """One request as the gateway hands it on.
+    """Return the event that API Gateway sends for a request.
 
-    The path is decoded, header names are in lower case, and a body that does not say that it is text is in base64.
+    The path is percent-decoded and header names are in lower case. A body is base64 unless its content type is text.
     """
     method, _, template = route_key.partition(" ")
     path = template if filename is None else template.replace("{filename}", filename)
-    given = {name.lower(): value for name, value in (headers or {}).items()}
-    built: dict[str, Any] = {
+    lower_case_headers = {name.lower(): value for name, value in (headers or {}).items()}
+    event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": route_key,
         "rawPath": path,
@@ -42,7 +42,7 @@ def build_event(
             "x-forwarded-for": "192.0.2.1",
             "x-forwarded-port": "443",
             "x-forwarded-proto": "https",
-            **given,
+            **lower_case_headers,
         },
         "requestContext": {
             "accountId": "123456789012",
@@ -65,11 +65,11 @@ def build_event(
         "isBase64Encoded": False,
     }
     if query:
-        built["queryStringParameters"] = dict(query)
+        event["queryStringParameters"] = dict(query)
     if filename is not None:
-        built["pathParameters"] = {"filename": filename}
+        event["pathParameters"] = {"filename": filename}
     if body is not None:
-        is_text = given.get("content-type", "").startswith(_TEXT)
-        built["body"] = body.decode() if is_text else base64.b64encode(body).decode()
-        built["isBase64Encoded"] = not is_text
-    return built
+        is_text = lower_case_headers.get("content-type", "").startswith(_TEXT_TYPES)
+        event["body"] = body.decode() if is_text else base64.b64encode(body).decode()
+        event["isBase64Encoded"] = not is_text
+    return event

@@ -1,4 +1,4 @@
-"""The five functions over moto, called as the gateway calls them. Every answer is held against the OpenAPI document."""
+"""Call the functions over moto as API Gateway calls them. Every response is validated against docs/openapi.json."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECRET = "a secret of tests"
 
 
 class Context:
-    """What the platform tells of an invocation."""
+    """Stands in for Lambda's context object."""
 
     function_name = "function"
     aws_request_id = "of-lambda"
@@ -39,7 +39,7 @@ class Context:
 
 @cache
 def function_modules() -> Mapping[str, ModuleType]:
-    """The functions' modules by folder: all are called `app`."""
+    """Return the module of each function by the name of its folder. All modules are called `app`."""
     return {path.parent.name: _load(path) for path in sorted(ROOT.glob("functions/*/app.py"))}
 
 
@@ -54,8 +54,8 @@ def _load(path: Path) -> ModuleType:
 
 @cache
 def openapi_document() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((ROOT / "docs/openapi.json").read_text(encoding="utf-8"))
-    return loaded
+    document: dict[str, Any] = json.loads((ROOT / "docs/openapi.json").read_text(encoding="utf-8"))
+    return document
 
 
 def put_client(client: Client) -> None:
@@ -65,11 +65,13 @@ def put_client(client: Client) -> None:
 
 @dataclass(frozen=True)
 class Result:
-    """An answer as a client sees it: header names in lower case, the body decoded."""
+    """A response as a client receives it."""
 
     status: int
     headers: Mapping[str, str]
+    """By name, in lower case."""
     body: bytes
+    """Decoded from base64 where the function encoded it."""
 
     @property
     def json(self) -> Any:
@@ -83,22 +85,23 @@ class Result:
 
 @dataclass
 class Stack:
-    """The functions, what they call at AWS, and the tokens of the clients used so far."""
+    """The functions over one set of backends."""
 
     call_recorder: CallWatcher = field(default_factory=CallWatcher)
+    """Records the calls of the functions to AWS."""
     _tokens: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
     def new_process(self) -> None:
-        """What follows happens in a process that has kept nothing: no client, no key, no hint."""
+        """Empty all caches of the functions, as in a new execution environment."""
         clear_wiring_caches()
         self.call_recorder.attach(wiring.aws_session()._session)
 
     def forget_tokens(self) -> None:
-        """What follows gets tokens of its own."""
+        """Empty the cache of `token`, so that later requests get new access tokens."""
         self._tokens.clear()
 
     def invoke(self, function: str, payload: Mapping[str, Any]) -> Any:
-        """What the function's handler returns for an event. Fails if it called what template.yaml does not grant it."""
+        """Return what the function's handler returns for an event. Fail if template.yaml does not grant its calls."""
         with self.call_recorder.assert_permitted(f"{function.capitalize()}Function"):
             return function_modules()[function].lambda_handler(payload, Context())
 
@@ -112,60 +115,64 @@ class Stack:
         body: bytes | None = None,
         token: str | None = "",
     ) -> Result:
-        """One request. Without `token`: one with every scope in the namespace `demo`; None: no token at all."""
-        sent = dict(headers or {})
+        """Send one request and return its response.
+
+        By default the request has an access token with every scope in the namespace `demo`; with `token` None it has
+        none. A header given in `headers` overrides the token.
+        """
+        request_headers = dict(headers or {})
         if token is not None and not route_key.startswith(
             ("POST /auth", "GET /health", "GET /openapi", "GET /.well-known")
         ):
-            sent = {"authorization": f"Bearer {token or self.token()}", **sent}
+            request_headers = {"authorization": f"Bearer {token or self.token()}", **request_headers}
         function = next(name for name, module in function_modules().items() if route_key in module.app.scopes)
-        built = build_event(route_key, filename=filename, query=query, headers=sent, body=body)
-        result = to_result(self.invoke(function, built))
+        event = build_event(route_key, filename=filename, query=query, headers=request_headers, body=body)
+        result = to_result(self.invoke(function, event))
         validate_against_openapi(route_key, result)
         return result
 
     def post_json(self, route_key: str, content: object, **options: Any) -> Result:
-        """One request with a JSON body; `content` as bytes is sent as it is."""
+        """Send one request with a JSON body. `content` is sent unchanged if it is bytes."""
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         headers = {"content-type": "application/json", **options.pop("headers", {})}
         return self.request(route_key, headers=headers, body=body, **options)
 
     def token(self, ns: str = "demo", *scopes: str) -> str:
-        """An access token, issued by the service itself."""
-        wanted = scopes or (READ, WRITE, ADMIN)
-        if (ns, wanted) not in self._tokens:
-            client_id = f"{ns}-{'-'.join(wanted)}"
+        """Return an access token that the service issued, with the given scopes, or with all of them."""
+        requested = scopes or (READ, WRITE, ADMIN)
+        if (ns, requested) not in self._tokens:
+            client_id = f"{ns}-{'-'.join(requested)}"
             hashes = (hashlib.sha256(SECRET.encode()).digest(),)
-            put_client(Client(client_id, ns, frozenset(wanted), hashes))
+            put_client(Client(client_id, ns, frozenset(requested), hashes))
             body = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": SECRET}
-            self._tokens[ns, wanted] = self.post_json("POST /auth/token", body).json["access_token"]
-        return self._tokens[ns, wanted]
+            self._tokens[ns, requested] = self.post_json("POST /auth/token", body).json["access_token"]
+        return self._tokens[ns, requested]
 
     def upload(self, name: str, content: bytes, **options: object) -> dict[str, Any]:
-        """A finished file, sent in chunks of the usual size, or none; its view."""
+        """Upload a file in chunks of the default size, complete it, and return the response of the completion."""
         started = self.post_json("POST /upload/start", {"filename": name, "size": len(content), **options})
         assert started.status == 201, started.body
-        length = started.json["chunk_size"]
+        chunk_size = started.json["chunk_size"]
         for index in range(1, started.json["chunk_count"] + 1):
             query = {"filename": name, "chunk_index": str(index)}
-            headers = {"content-type": "application/octet-stream"}
-            body = content[(index - 1) * length : index * length]
+            headers = {"content-type": OCTET_STREAM}
+            body = content[(index - 1) * chunk_size : index * chunk_size]
             assert self.request("POST /upload/chunk", query=query, headers=headers, body=body).status == 200
-        finished = self.post_json("POST /upload/complete", {"filename": name})
-        assert finished.status == 200, finished.body
-        view: dict[str, Any] = finished.json
-        return view
+        completed = self.post_json("POST /upload/complete", {"filename": name})
+        assert completed.status == 200, completed.body
+        file: dict[str, Any] = completed.json
+        return file
 
 
 def clear_wiring_caches() -> None:
-    """As in a fresh process: nothing was made yet."""
+    """Empty the caches of every factory in `ferry.wiring`."""
     for factory in vars(wiring).values():
         if hasattr(factory, "cache_clear"):
             factory.cache_clear()
 
 
 def to_result(response: Mapping[str, Any]) -> Result:
-    """What a client gets of a function's answer."""
+    """Return what a client receives when a function returns this response."""
     body = response.get("body") or ""
     content = base64.b64decode(body) if response["isBase64Encoded"] else body.encode()
     headers = {name.lower(): value for name, value in response["headers"].items()}
@@ -175,16 +182,28 @@ def to_result(response: Mapping[str, Any]) -> Result:
 
 def validate_against_openapi(route_key: str, result: Result) -> None:
     """Fail when the OpenAPI document does not have this route, this status, this media type or this body."""
-    method, _, path = route_key.partition(" ")
-    responses = openapi_document()["paths"][path][method.lower()]["responses"]
-    assert str(result.status) in responses, f"{route_key} answered {result.status}: {result.body[:500]!r}"
-    content = responses[str(result.status)].get("content", {})
-    kind = result.headers.get("content-type", "")
+    content = _documented_content(route_key, str(result.status))
+    assert content is not None, f"{route_key} answered {result.status}: {result.body[:500]!r}"
+    media_type = result.headers.get("content-type", "")
     is_file = "content-disposition" in result.headers
     if is_file:  # sent with its own type, and documented as bytes
         assert not result.body or OCTET_STREAM in content, f"{route_key} answered {result.status} with a file"
     if is_file or not result.body:
         return
-    assert kind in content, f"{route_key} answered {result.status} as {kind}"
-    schema = {**content[kind]["schema"], "components": openapi_document()["components"]}
-    jsonschema.Draft202012Validator(schema).validate(result.json)
+    assert media_type in content, f"{route_key} answered {result.status} as {media_type}"
+    _response_validator(route_key, str(result.status), media_type).validate(result.json)
+
+
+def _documented_content(route_key: str, status: str) -> dict[str, Any] | None:
+    """Return the media types that a route's response may have; None if the route has no such status."""
+    method, _, path = route_key.partition(" ")
+    responses = openapi_document()["paths"][path][method.lower()]["responses"]
+    return responses[status].get("content", {}) if status in responses else None
+
+
+@cache
+def _response_validator(route_key: str, status: str, media_type: str) -> jsonschema.Draft202012Validator:
+    content = _documented_content(route_key, status)
+    assert content is not None
+    schema = {**content[media_type]["schema"], "components": openapi_document()["components"]}
+    return jsonschema.Draft202012Validator(schema)

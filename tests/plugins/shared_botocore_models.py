@@ -1,6 +1,6 @@
 """Let botocore read the description of a service once in a process instead of once in a session.
 
-Each integration test starts functions anew, with sessions and clients of their own. Parsing the service descriptions
+Each integration test starts new functions, with sessions and clients of their own. Parsing the service descriptions
 takes three quarters of the time that four new clients need. Clients of one session share a description too, so botocore
 does not change it, except for the merge of its `extras`, which gives the same result each time.
 """
