@@ -11,22 +11,20 @@ from ferry import __version__
 from ferry.http.json_values import Crc32c, Timestamp
 from ferry.http.limits import MAX_METADATA_BYTES, MAX_SIGNED_PARTS
 from ferry.http.models import Checksum, ChunkBody, CompleteBody, PartBody, PartsBody, StartBody
-from ferry.http.responses.auth import AccessToken, Health, JsonWebKey, JsonWebKeySet
+from ferry.http.responses.chunks import ChunkProgress
 from ferry.http.responses.cleanup import CleanupBody, Orphans
+from ferry.http.responses.completions import CompletionPending
 from ferry.http.responses.downloads import DownloadLink
-from ferry.http.responses.files import FileBody, FileChecksum, FileList
+from ferry.http.responses.existing_files import ExistingFile
+from ferry.http.responses.files import FileBody, FileChecksum
+from ferry.http.responses.health import Health
+from ferry.http.responses.keys import JsonWebKey, JsonWebKeySet
+from ferry.http.responses.lists import FileList, UploadList
+from ferry.http.responses.parts import SignedPart, SignedParts
+from ferry.http.responses.plans import Limits, Received, UploadPlan
 from ferry.http.responses.problems import Problem
-from ferry.http.responses.status import StatusBody, UploadList
-from ferry.http.responses.uploads import (
-    ChunkProgress,
-    CompletionPending,
-    ExistingFile,
-    Limits,
-    Received,
-    SignedPart,
-    SignedParts,
-    UploadPlan,
-)
+from ferry.http.responses.status import StatusBody
+from ferry.http.responses.tokens import AccessToken
 from ferry.rules.digests import crc32c, crc32c_to_base64
 from ferry.rules.layout import (
     MAX_ASSEMBLED_PART_BYTES,

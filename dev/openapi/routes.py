@@ -28,12 +28,19 @@ from dev.openapi.parameters import (
 from dev.openapi.schemas import Schema, reference
 from ferry import errors
 from ferry.http import models, request_errors
-from ferry.http.responses.auth import AccessToken, Health, JsonWebKeySet, OAuthErrorBody
+from ferry.http.responses.chunks import ChunkProgress
 from ferry.http.responses.cleanup import CleanupBody
+from ferry.http.responses.completions import CompletionPending
 from ferry.http.responses.downloads import DownloadLink
-from ferry.http.responses.files import FileBody, FileList
-from ferry.http.responses.status import StatusBody, UploadList
-from ferry.http.responses.uploads import ChunkProgress, CompletionPending, ExistingFile, SignedParts, UploadPlan
+from ferry.http.responses.existing_files import ExistingFile
+from ferry.http.responses.files import FileBody
+from ferry.http.responses.health import Health
+from ferry.http.responses.keys import JsonWebKeySet
+from ferry.http.responses.lists import FileList, UploadList
+from ferry.http.responses.parts import SignedParts
+from ferry.http.responses.plans import UploadPlan
+from ferry.http.responses.status import StatusBody
+from ferry.http.responses.tokens import AccessToken, OAuthErrorBody
 
 ErrorType = type[errors.FerryError]
 OCTET_STREAM = "application/octet-stream"

@@ -1,4 +1,7 @@
-"""The auth function: access tokens, the public keys, the OpenAPI document and the health check."""
+"""The auth function: access tokens, the public keys, the OpenAPI document and the health check.
+
+Routes import the response body that they use, because a cold start waits for what is imported.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from ferry.http import token
 from ferry.http.openapi import openapi_response
 from ferry.http.request import Request
 from ferry.http.response import Response, json_response
-from ferry.http.responses.auth import Health, JsonWebKeySet
 from ferry.http.router import create_app
 from ferry.http.tracing import with_tracing
 
@@ -26,6 +28,8 @@ def issue_token(request: Request) -> Response:
 
 @app.public("GET /.well-known/jwks.json")
 def get_jwks(_: Request) -> Response:
+    from ferry.http.responses.keys import JsonWebKeySet
+
     keys = JsonWebKeySet.from_key_set(public_key_set(wiring.token_issuer()))
     return json_response(200, keys, {"Cache-Control": JWKS_CACHE_CONTROL})
 
@@ -37,4 +41,6 @@ def get_openapi(_: Request) -> Response:
 
 @app.public("GET /health")
 def get_health(_: Request) -> Response:
+    from ferry.http.responses.health import Health
+
     return json_response(200, Health(version=__version__))

@@ -7,34 +7,42 @@ from ferry.files.list import list_files
 from ferry.http import queries
 from ferry.http.bearer import READ_SCOPE, bearer_authenticator
 from ferry.http.request import Request
-from ferry.http.response import Response, json_response
-from ferry.http.responses.files import FileList
-from ferry.http.responses.status import UploadList
+from ferry.http.response import Response
 from ferry.http.router import create_app
 from ferry.http.tracing import with_tracing
-from ferry.status.snapshot import list_uploads
+from ferry.status.long_poll import wait_for_update
+from ferry.status.snapshot import get_status, list_uploads
 
 app = create_app(bearer_authenticator(wiring.token_verifier))
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 
 
 @app.protected("GET /status/{filename}", scope=READ_SCOPE)
-def get_status(request: Request, ns: str) -> Response:
-    return queries.status_response(wiring.services(), ns, request.filename(), request)
+def get_status_by_path(request: Request, ns: str) -> Response:
+    return _status(request, ns, request.filename())
 
 
 @app.protected("GET /status", scope=READ_SCOPE)
 def get_status_by_query_or_list_uploads(request: Request, ns: str) -> Response:
     name = request.optional_filename()
     if name is not None:
-        return queries.status_response(wiring.services(), ns, name, request)
+        return _status(request, ns, name)
     page = queries.page_request(request, max_limit=queries.MAX_UPLOADS_PER_PAGE)
-    uploads = list_uploads(wiring.services(), ns, page.cursor, page.limit)
-    return json_response(200, UploadList.from_page(uploads))
+    return queries.uploads_response(list_uploads(wiring.services(), ns, page.cursor, page.limit))
 
 
 @app.protected("GET /files", scope=READ_SCOPE)
 def get_files(request: Request, ns: str) -> Response:
-    page = queries.page_request(request, max_limit=queries.MAX_FILES_PER_PAGE)
-    files = list_files(wiring.services(), ns, queries.name_prefix(request), page.cursor, page.limit)
-    return json_response(200, FileList.from_page(files))
+    page, prefix = queries.page_request(request, max_limit=queries.MAX_FILES_PER_PAGE), queries.name_prefix(request)
+    return queries.files_response(list_files(wiring.services(), ns, prefix, page.cursor, page.limit))
+
+
+def _status(request: Request, ns: str, name: str) -> Response:
+    services, wait = wiring.services(), queries.long_poll_request(request)
+    if wait is None:
+        report = get_status(services, ns, name)
+    else:
+        report = wait_for_update(
+            services, ns, name, since_version=wait.since_version, timeout_seconds=wait.timeout_seconds
+        )
+    return queries.status_response(request, report, services.clock())

@@ -7,9 +7,7 @@ from ferry.files import delete
 from ferry.http import uploads
 from ferry.http.bearer import WRITE_SCOPE, bearer_authenticator
 from ferry.http.request import Request
-from ferry.http.response import Response, empty_response, json_response
-from ferry.http.responses.files import FileBody
-from ferry.http.responses.uploads import ChunkProgress, CompletionPending, SignedPart, SignedParts
+from ferry.http.response import Response, empty_response
 from ferry.http.router import create_app
 from ferry.http.tracing import with_tracing
 from ferry.uploads.cancel import cancel
@@ -31,30 +29,22 @@ def start_upload(request: Request, ns: str) -> Response:
 @app.protected("POST /upload/chunk", scope=WRITE_SCOPE)
 def send_chunk(request: Request, ns: str) -> Response:
     chunk = uploads.chunk_request(request)
-    accepted = accept_chunk(wiring.services(), ns, chunk)
-    response = json_response(200, ChunkProgress.from_accepted(chunk.name, accepted))
-    return response.with_metrics(Chunks=1, ChunkBytes=len(chunk.body))
+    return uploads.chunk_response(chunk, accept_chunk(wiring.services(), ns, chunk))
 
 
 @app.protected("POST /upload/parts", scope=WRITE_SCOPE)
-def presign(request: Request, ns: str) -> Response:
-    parts = presign_parts(wiring.services(), ns, uploads.parts_request(request))
-    response = json_response(200, SignedParts([SignedPart.from_presigned(part) for part in parts]))
-    return response.with_metrics(PartsSigned=len(parts))
+def sign_parts(request: Request, ns: str) -> Response:
+    return uploads.parts_response(presign_parts(wiring.services(), ns, uploads.parts_request(request)))
 
 
 @app.protected("POST /upload/complete", scope=WRITE_SCOPE)
 def complete_upload(request: Request, ns: str) -> Response:
-    options, services = uploads.complete_request(request), wiring.services()
+    services, options = wiring.services(), uploads.complete_request(request)
     started_at = services.clock()
     result = complete(services, ns, options)
     if isinstance(result, CompletionAccepted):
-        pending = CompletionPending(options.name, result.upload_id)
-        return json_response(202, pending, {"Retry-After": str(result.retry_after_seconds)})
-    response = json_response(200, FileBody.from_file(result))
-    if result.uploaded_at < started_at:  # a repeated request: the completion was counted before
-        return response
-    return response.with_metrics(UploadsCompleted=1, FileBytes=result.size)
+        return uploads.pending_response(options.name, result)
+    return uploads.complete_response(result, is_new=result.uploaded_at >= started_at)
 
 
 @app.protected("DELETE /upload/{filename}", "DELETE /upload", scope=WRITE_SCOPE, audit_event="upload.cancel")

@@ -17,7 +17,7 @@ from ferry.auth.oauth import InvalidClient, InvalidScope, InvalidTokenRequest, O
 from ferry.auth.verifier import LEEWAY_SECONDS, InternalVerifier, Principal
 from ferry.errors import BackendUnavailable, InvalidToken
 from ferry.http.json_values import to_json
-from ferry.http.responses.auth import JsonWebKeySet
+from ferry.http.responses.keys import JsonWebKeySet
 from ferry.model.auth import Client, KeySet, PublicKey
 from ferry.ports.errors import ConcurrentUpdate
 

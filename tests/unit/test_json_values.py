@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from ferry.auth.oauth import OAuthError
 from ferry.http.json_values import OMIT_NONE, Crc32c, Timestamp, to_json
-from ferry.http.responses.auth import OAUTH_ERRORS
 from ferry.http.responses.members import Ranges
+from ferry.http.responses.tokens import OAUTH_ERRORS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""Status and listings: what of a query matters, and conditional answers."""
+"""Status and lists: query parameters to the arguments of the use cases, and results to responses.
+
+Each function imports the one response body that it uses, because a cold start waits for what is imported.
+"""
 
 from __future__ import annotations
 
@@ -7,55 +10,96 @@ from dataclasses import dataclass
 
 from ferry.http.request import Request
 from ferry.http.response import Response, json_response
-from ferry.http.responses.status import StatusBody
+from ferry.model.files import File
+from ferry.ports.types import Page
 from ferry.rules.conditions import Conditions, PreconditionResult, Validators, evaluate_preconditions
 from ferry.rules.durations import SECOND_MS
 from ferry.rules.filenames import MAX_FILENAME_BYTES
-from ferry.services import Services
-from ferry.status import long_poll, snapshot
+from ferry.status.snapshot import StatusReport
 
 DEFAULT_LIMIT = 50
+"""Items of a page for a request without `?limit=`."""
+
 MAX_UPLOADS_PER_PAGE = 100
+"""Uploads of a page at most: each takes a few reads."""
+
 MAX_FILES_PER_PAGE = 300
-"""Each may carry 2 KB of metadata, which JSON may escape to six times that, and an answer has 6 MB at most."""
+"""Files of a page at most. Each may have 2 KB of metadata, which JSON may escape to 12 KB, and a response has at most
+6 MB."""
+
 MAX_WAIT_SECONDS = 20
+"""The longest `?wait=`: the gateway stops waiting after 30 seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which page: where it begins, and how many items it has at most."""
+    """A page of a list."""
 
     cursor: str | None
+    """The cursor of the previous page; None for the first page."""
     limit: int
+    """Items of the page at most."""
 
 
 def page_request(request: Request, *, max_limit: int) -> PageRequest:
-    """`?cursor=` and `?limit=`; whoever asks for more than `most` gets pages of `most`. Raises `InvalidField`."""
+    """Return the page that `?cursor=` and `?limit=` ask for; a limit over `max_limit` is reduced to it.
+
+    Raises:
+        InvalidField: the limit is not a positive integer.
+    """
     limit = request.integer("limit", minimum=1)
     return PageRequest(request.query.get("cursor"), min(max_limit, DEFAULT_LIMIT if limit is None else limit))
 
 
 def name_prefix(request: Request) -> str:
-    """`?prefix=` in the normal form that names have. Raises `InvalidField` when no name can begin so."""
+    """Return `?prefix=`, normalized as names are. Raises `InvalidField` when it is longer than any name."""
     return unicodedata.normalize("NFC", request.text("prefix", MAX_FILENAME_BYTES) or "")
 
 
-def status_response(engine: Services, ns: str, name: str, request: Request) -> Response:
-    """The status now; with `?wait=&since=` once something newer is known; or 304 when it is the one the client has.
+@dataclass(frozen=True, slots=True)
+class LongPoll:
+    """A request to wait for a newer status."""
+
+    since_version: int
+    """The version that the client has."""
+    timeout_seconds: int
+    """Seconds to wait at most."""
+
+
+def long_poll_request(request: Request) -> LongPoll | None:
+    """Return what `?wait=` and `?since=` ask for; None unless both are there.
 
     Raises:
-        InvalidField: a parameter is no integer, or out of bounds.
-        NotFound: there is neither an upload nor a file of that name.
+        InvalidField: one of them is not an integer, or out of bounds.
     """
-    seconds = request.integer("wait", minimum=1, maximum=MAX_WAIT_SECONDS)
-    since = request.integer("since")
-    if seconds is None or since is None:
-        report = snapshot.get_status(engine, ns, name)
-    else:
-        report = long_poll.wait_for_update(engine, ns, name, since_version=since, timeout_seconds=seconds)
+    timeout_seconds = request.integer("wait", minimum=1, maximum=MAX_WAIT_SECONDS)
+    since_version = request.integer("since")
+    if timeout_seconds is None or since_version is None:
+        return None
+    return LongPoll(since_version, timeout_seconds)
+
+
+def status_response(request: Request, report: StatusReport, now_ms: int) -> Response:
+    """Return the status; or 304 when `If-None-Match` names it, so that a client that polls reads it once."""
     current = Validators(f'"{report.etag_value}"', report.updated_at // SECOND_MS)
     headers = {"ETag": current.etag, "Cache-Control": "private, no-cache"}
     conditions = Conditions(if_none_match=request.headers.get("if-none-match"))
-    if evaluate_preconditions(conditions, current, engine.clock() // SECOND_MS) is PreconditionResult.NOT_MODIFIED:
+    if evaluate_preconditions(conditions, current, now_ms // SECOND_MS) is PreconditionResult.NOT_MODIFIED:
         return Response(304, headers)
+    from ferry.http.responses.status import StatusBody
+
     return json_response(200, StatusBody.from_report(report), headers)
+
+
+def uploads_response(page: Page[StatusReport]) -> Response:
+    """Return a page of uploads in progress."""
+    from ferry.http.responses.lists import UploadList
+
+    return json_response(200, UploadList.from_page(page))
+
+
+def files_response(page: Page[File]) -> Response:
+    """Return a page of finished files."""
+    from ferry.http.responses.lists import FileList
+
+    return json_response(200, FileList.from_page(page))

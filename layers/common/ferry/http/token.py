@@ -15,7 +15,6 @@ from ferry.http.problems import RETRY_AFTER_SECONDS
 from ferry.http.request import Request
 from ferry.http.request_errors import BodyTooLarge
 from ferry.http.response import Response, json_response
-from ferry.http.responses.auth import AccessToken, OAuthErrorBody
 
 _PARAMETERS = ("client_id", "client_secret", "grant_type", "scope")
 _MAX_FIELDS = 100
@@ -41,6 +40,8 @@ def token_request(request: Request) -> TokenRequest:
 
 def token_response(token: Token) -> Response:
     """Return the response that carries a token (section 5.1)."""
+    from ferry.http.responses.tokens import AccessToken
+
     response = json_response(200, AccessToken.from_token(token), {"Pragma": "no-cache"})
     return response.with_audit(actor=token.client_id, ns=token.ns, scope=token.scope, token_id=token.token_id)
 
@@ -63,6 +64,8 @@ def error_response(error: Exception) -> Response:
 
 
 def _oauth_error(status: int, code: str, description: str, headers: Mapping[str, str] | None = None) -> Response:
+    from ferry.http.responses.tokens import OAuthErrorBody
+
     # A description is ASCII without quotes and backslashes (section 5.2).
     plain = "".join(c if " " <= c <= "~" and c not in '"\\' else " " for c in description)
     return json_response(status, OAuthErrorBody(code, plain), {"Pragma": "no-cache", **(headers or {})})

@@ -1,12 +1,14 @@
 """Uploads: request bodies and query parameters to the requests of the use cases, and results to responses.
 
-A function that reads a body imports its model: a raw chunk has none, so its cold start does not load pydantic.
+Each function imports the one model or response body that it uses, because a cold start waits for what is imported: a
+raw chunk has no model, so it does without pydantic.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ferry.errors import ChunkTooLarge, InvalidField
@@ -14,13 +16,13 @@ from ferry.http import bodies, checksums
 from ferry.http.request import Request
 from ferry.http.request_errors import BodyTooLarge
 from ferry.http.response import Response, json_response
-from ferry.http.responses.uploads import ExistingFile, Limits, UploadPlan
+from ferry.model.files import File
 from ferry.rules.filenames import normalise_filename
 from ferry.rules.layout import MAX_CHUNK_BYTES
 from ferry.services import Services
-from ferry.uploads.chunk import ChunkRequest
-from ferry.uploads.complete import CompleteRequest
-from ferry.uploads.presign import PartsRequest
+from ferry.uploads.chunk import ChunkAccepted, ChunkRequest
+from ferry.uploads.complete import CompleteRequest, CompletionAccepted
+from ferry.uploads.presign import PartsRequest, PresignedPart
 from ferry.uploads.received import compute_received
 from ferry.uploads.start import StartRequest, StartResult
 
@@ -51,19 +53,6 @@ def start_request(request: Request) -> StartRequest:
     )
 
 
-def start_response(services: Services, result: StartResult) -> Response:
-    """Return the plan of the upload, or the finished file that is the one to be uploaded."""
-    limits = Limits.from_services(services)
-    if result.file is not None:
-        return json_response(200, ExistingFile.from_file_and_limits(result.file, limits))
-    assert result.upload is not None
-    received = compute_received(result.upload, result.parts)
-    plan = UploadPlan.from_upload(result.upload, received, limits)
-    if not result.created:
-        return json_response(200, plan)
-    return json_response(201, plan).with_metrics(UploadsStarted=1)
-
-
 def chunk_request(request: Request) -> ChunkRequest:
     """Return the chunk of a raw or a JSON body. Also raises `ChunkTooLarge`."""
     try:
@@ -92,6 +81,52 @@ def complete_request(request: Request) -> CompleteRequest:
         crc32c=_optional_crc32c(body.checksum),
         replace_existing=None if body.if_exists is None else body.if_exists == "replace",
     )
+
+
+def start_response(services: Services, result: StartResult) -> Response:
+    """Return the plan of the upload, or the finished file that is the one to be uploaded."""
+    from ferry.http.responses.plans import Limits, UploadPlan
+
+    limits = Limits.from_services(services)
+    if result.file is not None:
+        from ferry.http.responses.existing_files import ExistingFile
+
+        return json_response(200, ExistingFile.from_file_and_limits(result.file, limits))
+    assert result.upload is not None
+    plan = UploadPlan.from_upload(result.upload, compute_received(result.upload, result.parts), limits)
+    return json_response(201, plan).with_metrics(UploadsStarted=1) if result.created else json_response(200, plan)
+
+
+def chunk_response(chunk: ChunkRequest, accepted: ChunkAccepted) -> Response:
+    """Return the progress of the upload that accepted the chunk."""
+    from ferry.http.responses.chunks import ChunkProgress
+
+    response = json_response(200, ChunkProgress.from_accepted(chunk.name, accepted))
+    return response.with_metrics(Chunks=1, ChunkBytes=len(chunk.body))
+
+
+def parts_response(parts: Sequence[PresignedPart]) -> Response:
+    """Return the presigned parts."""
+    from ferry.http.responses.parts import SignedPart, SignedParts
+
+    response = json_response(200, SignedParts([SignedPart.from_presigned(part) for part in parts]))
+    return response.with_metrics(PartsSigned=len(parts))
+
+
+def pending_response(name: str, pending: CompletionAccepted) -> Response:
+    """Return when to ask again for a file that is still being assembled."""
+    from ferry.http.responses.completions import CompletionPending
+
+    body = CompletionPending(name, pending.upload_id)
+    return json_response(202, body, {"Retry-After": str(pending.retry_after_seconds)})
+
+
+def complete_response(file: File, *, is_new: bool) -> Response:
+    """Return the finished file. Only the request that completed it counts it (`is_new`)."""
+    from ferry.http.responses.files import FileBody
+
+    response = json_response(200, FileBody.from_file(file))
+    return response.with_metrics(UploadsCompleted=1, FileBytes=file.size) if is_new else response
 
 
 def _chunk_from_json(request: Request) -> ChunkRequest:

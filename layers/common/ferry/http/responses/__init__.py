@@ -1,5 +1,5 @@
 """The JSON objects of responses, one frozen dataclass each; field names are member names.
 
-The OpenAPI document is generated from these classes (`dev.openapi`): docstrings become descriptions. Creating a
-dataclass takes time in a cold start, so each module holds what one function responds with. Import the submodule.
+The OpenAPI document is generated from these classes (`dev.openapi`): their docstrings are its descriptions. Each module
+holds what one response needs, because creating a dataclass takes time in a cold start. Import the submodule.
 """

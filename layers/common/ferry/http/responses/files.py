@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from ferry.http.json_values import OMIT_NONE, Crc32c, Timestamp
+from ferry.http.json_values import Crc32c, Timestamp
 from ferry.http.responses.members import Count, Crc32cValue, Time
 from ferry.model.files import File
-from ferry.ports.types import Page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,20 +51,6 @@ class FileBody:
     @classmethod
     def from_file(cls, file: File) -> FileBody:
         return cls(**file_members(file))
-
-
-@dataclass(frozen=True, slots=True)
-class FileList:
-    """A page of finished files, ordered by name."""
-
-    files: Sequence[FileBody]
-    """The files of this page."""
-    cursor: str | None = field(default=None, metadata=OMIT_NONE)
-    """Where the next page begins; absent on the last page."""
-
-    @classmethod
-    def from_page(cls, page: Page[File]) -> FileList:
-        return cls([FileBody.from_file(file) for file in page.items], page.cursor)
 
 
 def file_members(file: File) -> dict[str, Any]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from ferry.http.json_values import OMIT_NONE, JsonSchema, Timestamp
 from ferry.http.responses.files import FileBody, FileChecksum
 from ferry.http.responses.members import Count, Ranges, Time
-from ferry.ports.types import Page
 from ferry.status.snapshot import StatusReport
 from ferry.status.upload_status import UploadStatus
 
@@ -74,17 +72,3 @@ class StatusBody:
             checksum=None if report.crc32c is None else FileChecksum.from_crc32c(report.crc32c),
             current_file=None if report.current_file is None else FileBody.from_file(report.current_file),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class UploadList:
-    """A page of the uploads in progress."""
-
-    uploads: Sequence[StatusBody]
-    """The uploads of this page; `missing` has at most 1,000 ranges each."""
-    cursor: str | None = field(default=None, metadata=OMIT_NONE)
-    """Where the next page begins; absent on the last page."""
-
-    @classmethod
-    def from_page(cls, page: Page[StatusReport]) -> UploadList:
-        return cls([StatusBody.from_report(report) for report in page.items], page.cursor)

@@ -1,24 +1,19 @@
-"""Response bodies of the upload routes."""
+"""Response bodies of `POST /upload/start`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ferry.http.json_values import Timestamp
 from ferry.http.limits import MAX_METADATA_BYTES, MAX_SIGNED_PARTS
-from ferry.http.responses.files import FileBody, file_members
-from ferry.http.responses.members import Count, Ordinal, Ranges, Time, Url
+from ferry.http.responses.members import Count, Ranges, Time
 from ferry.rules.layout import MAX_ASSEMBLED_PART_BYTES, MAX_CHUNK_BYTES, MAX_FILE_BYTES, MAX_PARTS, MIN_CHUNK_BYTES
 from ferry.status.upload_status import UploadStatus, status_of_open
 
 if TYPE_CHECKING:
-    from ferry.model.files import File
     from ferry.model.uploads import Upload
     from ferry.services import Services
-    from ferry.uploads.chunk import ChunkAccepted
-    from ferry.uploads.presign import PresignedPart
     from ferry.uploads.received import ReceivedRanges
 
 
@@ -122,77 +117,3 @@ class UploadPlan:
             expires_at=Timestamp(upload.expires_at),
             limits=limits,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExistingFile(FileBody):
-    """The finished file that is the one to be uploaded: nothing has to be sent."""
-
-    limits: Limits
-    """Limits of this service."""
-
-    @classmethod
-    def from_file_and_limits(cls, file: File, limits: Limits) -> ExistingFile:
-        return cls(**file_members(file), limits=limits)
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkProgress:
-    """A chunk whose bytes are durable, and the progress of its upload."""
-
-    filename: str
-    """The name that the file will have."""
-    upload_id: str
-    """The id of the upload."""
-    chunk_index: Ordinal
-    """The chunk that was accepted."""
-    received_bytes: Count
-    """Bytes of the upload that have arrived; each counts once."""
-    size: Count
-    """Bytes of the whole file."""
-    state: Literal["partial"] = "partial"
-    """Always `partial`: the upload still has to be completed."""
-
-    @classmethod
-    def from_accepted(cls, name: str, accepted: ChunkAccepted) -> ChunkProgress:
-        return cls(name, accepted.upload_id, accepted.chunk_index, accepted.received_bytes, accepted.size)
-
-
-@dataclass(frozen=True, slots=True)
-class SignedPart:
-    """A presigned PUT for one part."""
-
-    part_number: Ordinal
-    """The number of the part."""
-    url: Url
-    """The presigned URL."""
-    headers: Mapping[str, str]
-    """Headers to send with the PUT, exactly as they are."""
-    size: Count
-    """Bytes that the body of the PUT must have."""
-    expires_at: Time
-    """When the URL stops working."""
-
-    @classmethod
-    def from_presigned(cls, part: PresignedPart) -> SignedPart:
-        return cls(part.part_number, part.url, dict(part.headers), part.size, Timestamp(part.expires_at))
-
-
-@dataclass(frozen=True, slots=True)
-class SignedParts:
-    """Presigned PUTs, in the order of the request."""
-
-    parts: Sequence[SignedPart]
-    """One entry for each part of the request."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompletionPending:
-    """An upload whose file is still being assembled."""
-
-    filename: str
-    """The name that the file will have."""
-    upload_id: str
-    """The id of the upload."""
-    state: Literal["completing"] = "completing"
-    """Always `completing`."""
