@@ -1,7 +1,7 @@
-"""Digests of bytes: what clients send along, what claims hold, and CRC arithmetic.
+"""Digests of bytes: verification of clients' digests, chunk digests, and CRC arithmetic.
 
-CRC32C (Castagnoli) is what S3 keeps over whole objects; because CRCs are linear, that of a part or a file follows from
-those of its pieces and their lengths, without the bytes.
+S3 stores a CRC32C (Castagnoli) of whole objects. CRCs are linear, so the CRC32C of a part or file follows from the
+CRCs and lengths of its pieces, without their bytes.
 """
 
 from __future__ import annotations
@@ -20,48 +20,58 @@ import google_crc32c
 from ferry.errors import ChecksumMismatch, ChecksumUnsupported, InvalidField
 
 SHA256_PREFIX_BYTES = 16
-_POLYNOMIAL = 0x82F63B78  # CRC32C, bit-reflected (RFC 3720 appendix B.4)
+"""Length of the SHA-256 prefix in a chunk digest."""
+
+_POLYNOMIAL = 0x82F63B78
+"""CRC32C, bit-reflected (RFC 3720 appendix B.4)."""
 
 _DIGEST_BYTES: Mapping[str, int] = {"crc32": 4, "crc32c": 4, "md5": 16, "sha256": 32, "sha512": 64}
+"""Length of a digest by algorithm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A digest as a client sends it: `crc32`, `crc32c`, `md5`, `sha256` or `sha512`, and the raw bytes (CRCs big-
-    endian).
-    """
+    """A digest that a client sent."""
 
     algorithm: str
+    """`crc32`, `crc32c`, `md5`, `sha256` or `sha512`."""
+
     value: bytes
+    """The raw digest; CRCs are big-endian."""
 
 
 def crc32c(body: bytes, crc: int = 0) -> int:
-    """The CRC32C of `body`, going on from `crc`."""
+    """Return the CRC32C of `body`, appended to bytes whose CRC32C is `crc`."""
     return int(google_crc32c.extend(crc, body))
 
 
 def sha256_prefix(body: bytes) -> bytes:
-    """What a claim holds of a chunk: the first 16 bytes of its SHA-256."""
+    """Return the first 16 bytes of the SHA-256, which a chunk digest contains."""
     return hashlib.sha256(body).digest()[:SHA256_PREFIX_BYTES]
 
 
 def verify_digests(body: bytes, digests: Iterable[Digest]) -> None:
-    """Check every digest over `body`.
+    """Verify that every digest is the digest of `body`.
 
     Raises:
-        ChecksumUnsupported: an algorithm that is not known here.
-        InvalidField: a value that is not as long as its algorithm makes them.
-        ChecksumMismatch: it is the digest of other bytes.
+        ChecksumUnsupported: an algorithm is unknown.
+        InvalidField: a value has the wrong length for its algorithm.
+        ChecksumMismatch: a digest is not that of `body`.
     """
     for digest in digests:
         if digest.algorithm not in _DIGEST_BYTES:
-            raise ChecksumUnsupported(f"use one of {', '.join(sorted(_DIGEST_BYTES))}")
+            raise ChecksumUnsupported(
+                f"{digest.algorithm} is not supported; use one of {', '.join(sorted(_DIGEST_BYTES))}"
+            )
         if len(digest.value) != _DIGEST_BYTES[digest.algorithm]:
             raise InvalidField.for_member(
-                "checksum", f"a {digest.algorithm} has {_DIGEST_BYTES[digest.algorithm]} bytes"
+                "checksum",
+                f"a {digest.algorithm} has {_DIGEST_BYTES[digest.algorithm]} bytes, this one has {len(digest.value)}",
             )
         if not hmac.compare_digest(_COMPUTE[digest.algorithm](body), digest.value):
-            raise ChecksumMismatch(f"the bytes that arrived do not have that {digest.algorithm}; send them again")
+            raise ChecksumMismatch(
+                f"The received bytes have another {digest.algorithm}. Nothing was stored. Send them again."
+            )
 
 
 _COMPUTE: Mapping[str, Callable[[bytes], bytes]] = {
@@ -74,12 +84,12 @@ _COMPUTE: Mapping[str, Callable[[bytes], bytes]] = {
 
 
 def crc32c_to_base64(crc: int) -> str:
-    """As S3 writes it: big-endian, base64."""
+    """Return the CRC as S3 writes it: the base64 of four bytes, big-endian."""
     return base64.b64encode(crc.to_bytes(4, "big")).decode()
 
 
 def crc32c_from_base64(value: str) -> int:
-    """Raises `ValueError` unless it is the base64 of four bytes."""
+    """Return the CRC from the base64 of four bytes, big-endian. Raises `ValueError` if it is not."""
     try:
         raw = base64.b64decode(value, validate=True)
     except binascii.Error as error:
@@ -90,10 +100,10 @@ def crc32c_from_base64(value: str) -> int:
 
 
 def combine_crc32c(first: int, second: int, second_length: int) -> int:
-    """The CRC32C of two pieces joined, from theirs and the second's length in bytes.
+    """Return the CRC32C of two joined pieces, from their CRCs and the second's length in bytes.
 
-    Appending n zero bytes is a linear map over GF(2) on the register, here its matrix for n = 2^k is squared from the
-    one before.
+    Appending n zero bytes is a linear map of the CRC register over GF(2). The matrix for n = 2^k is the square of the
+    matrix for n = 2^(k-1).
     """
     bit = 0
     while second_length:
@@ -105,7 +115,7 @@ def combine_crc32c(first: int, second: int, second_length: int) -> int:
 
 
 def combine_crc32c_all(pieces: Iterable[tuple[int, int]]) -> int:
-    """The CRC32C of pieces in order, each given as (CRC, length in bytes)."""
+    """Return the CRC32C of joined pieces, each given as (CRC, length in bytes)."""
     total = 0
     for crc, length in pieces:
         total = combine_crc32c(total, crc, length)
@@ -125,7 +135,7 @@ def _multiply(matrix: tuple[int, ...], vector: int) -> int:
 
 @cache
 def _zeros_operator(power: int) -> tuple[int, ...]:
-    """The matrix that appends 2^power zero bytes to a CRC register; row i is the image of bit i."""
+    """Return the matrix that appends 2^power zero bytes to a CRC register; row i is the image of bit i."""
     if power == 0:
         matrix = tuple([_POLYNOMIAL] + [1 << bit for bit in range(31)])
         for _ in range(3):

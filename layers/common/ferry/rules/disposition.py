@@ -1,20 +1,21 @@
-"""The Content-Disposition header: save under this name, never show (RFC 6266). Pure."""
+"""The Content-Disposition header of downloads (RFC 6266)."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
-# attr-char of RFC 8187 section 3.2.1 beyond letters and digits: what an extended value may hold as it is.
 _ATTRIBUTE_CHARACTERS = "!#$&+-.^_`|~"
-# RFC 6266 appendix D: some clients take backslashes in quoted strings literally, and decode percent signs.
+"""`attr-char` of RFC 8187 section 3.2.1 besides letters and digits: not encoded in an extended value."""
+
 _UNSAFE_IN_FALLBACK = '"\\%'
+"""Some clients do not unescape backslashes, and some decode percent signs (RFC 6266 appendix D)."""
 
 
 def attachment(name: str) -> str:
-    """`attachment` with the name twice: in ASCII for old clients (section 4.3), and exactly, in UTF-8 (RFC 8187).
+    """Return a value that makes browsers save the response under `name` and never display it.
 
-    The ASCII one has `_` for whatever is not ASCII or is often misread, so it needs no escapes and nothing can end it
-    early.
+    It has the name twice: as `filename` for old clients, with `_` for every character that is not ASCII or that
+    clients misread, and exactly as `filename*` (RFC 6266 section 4.3, RFC 8187).
     """
     fallback = "".join(c if " " <= c <= "~" and c not in _UNSAFE_IN_FALLBACK else "_" for c in name)
     return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{quote(name, safe=_ATTRIBUTE_CHARACTERS)}"

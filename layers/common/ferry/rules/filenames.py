@@ -1,6 +1,6 @@
-"""What may be a filename (docs: the HTTP contract). Pure.
+"""Which filenames are valid.
 
-A name is text in Unicode's normal form C, so that one name typed on two systems is one file.
+Names are compared in Unicode normal form C, so that a name typed on two systems is the same file.
 """
 
 from __future__ import annotations
@@ -10,35 +10,42 @@ import unicodedata
 from ferry.errors import InvalidFilename
 
 MAX_FILENAME_BYTES = 255
-# A code point of form C stands for at most four decomposed ones: what is longer cannot come down to 255 bytes. Looked
-# at first because normalising a long run of combining marks takes time that grows with the square of its length.
+"""Maximum length in UTF-8."""
+
 _MAX_CODE_POINTS = 4 * MAX_FILENAME_BYTES
+"""A longer name cannot normalise to 255 bytes: a code point of form C has at most four decomposed code points.
+
+The length is checked before normalisation, whose time grows with the square of a run of combining marks.
+"""
 
 
 def normalise_filename(name: str) -> str:
-    """The name in form C.
+    """Return the name in normal form C.
 
     Raises:
-        InvalidFilename: it is empty, longer than 255 bytes of UTF-8, `.` or `..`, has a slash, a backslash, a control
-            character (category Cc) or half a surrogate pair in it, or white space at an end.
+        InvalidFilename: the name is empty, longer than 255 bytes of UTF-8, `.` or `..`; it contains a slash, a
+            backslash, a control character (category Cc) or half a surrogate pair; or it begins or ends with white
+            space.
     """
     if len(name) > _MAX_CODE_POINTS:
-        raise InvalidFilename(f"A filename has at most {MAX_FILENAME_BYTES} bytes of UTF-8.")
+        raise InvalidFilename(f"A filename has at most {MAX_FILENAME_BYTES} bytes of UTF-8. Send a shorter one.")
     name = unicodedata.normalize("NFC", name)
     try:
         length = len(name.encode())
     except UnicodeEncodeError:
-        raise InvalidFilename("A filename must be valid Unicode: it has half of a surrogate pair.") from None
+        raise InvalidFilename("The filename contains half of a surrogate pair. Send valid Unicode.") from None
     if not name:
-        raise InvalidFilename("A filename must not be empty.")
+        raise InvalidFilename("The filename is empty. Send at least one character.")
     if length > MAX_FILENAME_BYTES:
-        raise InvalidFilename(f"A filename has at most {MAX_FILENAME_BYTES} bytes of UTF-8; this one has {length}.")
+        raise InvalidFilename(
+            f"A filename has at most {MAX_FILENAME_BYTES} bytes of UTF-8; this one has {length}. Send a shorter one."
+        )
     if name in (".", ".."):
-        raise InvalidFilename("'.' and '..' are not filenames.")
+        raise InvalidFilename("'.' and '..' are not filenames. Send another name.")
     if "/" in name or "\\" in name:
-        raise InvalidFilename("A filename has no '/' and no '\\'.")
+        raise InvalidFilename("A filename contains no '/' and no '\\'. Remove or replace them.")
     if any(unicodedata.category(character) == "Cc" for character in name):
-        raise InvalidFilename("A filename has no control characters.")
+        raise InvalidFilename("A filename contains no control characters. Remove them.")
     if name != name.strip():
-        raise InvalidFilename("A filename does not begin or end with white space.")
+        raise InvalidFilename("A filename does not begin or end with white space. Remove it.")
     return name

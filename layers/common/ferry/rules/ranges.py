@@ -1,26 +1,32 @@
-"""What a Range header asks of a file: byte ranges by RFC 9110 section 14. Pure; positions are bytes, from 0."""
+"""Byte ranges by RFC 9110 section 14. Positions count from 0; sections in this module are those of RFC 9110."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-# ranges-specifier of section 14.1 for the unit "bytes" (units have no case), positions in a list of section 5.6.1.
 _SPECIFIER = re.compile(r"bytes=(.*)", re.IGNORECASE | re.DOTALL | re.ASCII)
+"""A `ranges-specifier` of section 14.1 with the unit "bytes", whose case does not matter."""
+
 _SPEC = re.compile(r"([0-9]*)-([0-9]*)")
 _WHITE_SPACE = " \t"
 
-# Numbers are as long as a client likes, int() is not: whatever has more digits lies beyond every file.
 _MAX_DIGITS = 25
+"""A position with more digits is beyond every file. `int` rejects very long numbers, which RFC 9110 allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Satisfiable:
-    """One range that the file has: from `first` to `last`, both inclusive."""
+    """A single range within the file."""
 
     first: int
+    """First position."""
+
     last: int
+    """Last position, inclusive."""
+
     size: int
+    """Size of the whole file."""
 
     @property
     def length(self) -> int:
@@ -28,25 +34,25 @@ class Satisfiable:
 
     @property
     def content_range(self) -> str:
-        """The value of Content-Range in a 206 (section 14.4)."""
+        """Return the Content-Range of a 206 response (section 14.4)."""
         return f"bytes {self.first}-{self.last}/{self.size}"
 
 
 @dataclass(frozen=True, slots=True)
 class Unsatisfiable:
-    """A well-formed range of which the file has no byte (section 15.5.17)."""
+    """A valid range without a byte of the file: the response is 416 (section 15.5.17)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """No range, a malformed one, another unit, or several: answered with the whole file (section 14.2 allows it)."""
+    """No range, an invalid one, another unit, or several ranges: the response is the whole file (section 14.2)."""
 
 
 RangeResult = Satisfiable | Unsatisfiable | Ignored
 
 
 def parse_range(value: str | None, size: int) -> RangeResult:
-    """What a Range header's `value` (None: there is none) asks of a file of `size` bytes."""
+    """Return the range that a Range header requests of a file of `size` bytes. None: no header was sent."""
     specifier = _SPECIFIER.fullmatch(value.strip(_WHITE_SPACE)) if value is not None else None
     if specifier is None:
         return Ignored()
@@ -61,7 +67,7 @@ def parse_range(value: str | None, size: int) -> RangeResult:
 
 
 def _from_first(first: str, last: str | None, size: int) -> RangeResult:
-    """`first-last` and `first-`, their leading zeros gone (section 14.1.2)."""
+    """Return the range of `first-last` or `first-`, given without leading zeros (section 14.1.2)."""
     if last is not None and (len(last), last) < (len(first), first):
         return Ignored()
     start = _to_bounded_int(first)
@@ -71,10 +77,10 @@ def _from_first(first: str, last: str | None, size: int) -> RangeResult:
 
 
 def _suffix(length: str, size: int) -> RangeResult:
-    """`-length` (section 14.1.2): the last bytes, all of them when the file is shorter.
+    """Return the range of `-length`: the last bytes, or all if the file is shorter (section 14.1.2).
 
-    Of an empty file every suffix but the empty one is satisfiable, with no byte; as no Content-Range can say that, it
-    is answered whole.
+    A suffix of an empty file is satisfiable and has no byte. Content-Range cannot express that, so the response is the
+    whole file.
     """
     count = _to_bounded_int(length)
     if not count:
