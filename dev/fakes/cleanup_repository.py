@@ -50,7 +50,7 @@ class MemoryCleanupRepository:
 
     def delete_task(self, task: CleanupTask) -> None:
         if task.kind is CleanupTaskKind.UPLOAD:
-            raise ValueError("a session is no tomb")
+            raise ValueError("an upload record is not deleted; it expires by its TTL")
         with self._lock:
             self.rows.task_due_times.pop((task.kind, task.subject), None)
             if task.kind is CleanupTaskKind.DELETION_EVENT:

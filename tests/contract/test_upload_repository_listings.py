@@ -233,7 +233,7 @@ def test_delete_task_is_idempotent(repository: UploadRepository, cleanup_reposit
     repository.terminate(
         open_upload(repository, upload_id), UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS
     )
-    with pytest.raises(ValueError, match="tomb"):
+    with pytest.raises(ValueError, match="TTL"):
         cleanup_repository.delete_task(CleanupTask(CleanupTaskKind.UPLOAD, upload_id, START))
     cleanup_repository.mark_purged(upload_id, staged_chunks_due_at=START + 5, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     entry = CleanupTask(CleanupTaskKind.STAGED_CHUNKS, upload_id, START + 5)

@@ -1,4 +1,4 @@
-"""The ledger's rows as the clean-up looks at them: what is due, what knows an object, how far the search has come."""
+"""`CleanupRepository` in DynamoDB: the rows and the index of docs/decisions/0001 and 0005."""
 
 from __future__ import annotations
 
@@ -16,104 +16,132 @@ from ferry.model.uploads import UploadRecord, UploadState
 from ferry.ports.types import Clock, Page
 
 DUE_TASKS_INDEX = "due_tasks"
+"""The sparse index of rows with `due_shard` and `due_at`."""
+
 DELETE_BATCH = 100
+"""Rows read at once before they are deleted."""
+
 _CURSOR_KIND = ("due_tasks",)
+
+_ShardPosition = CleanupTask | str
+"""Where the listing of an index shard continues: after a task, at its beginning, or nowhere."""
+
+_BEGINNING = ""
 _EXHAUSTED = "done"
 
 
 class DynamoCleanupRepository:
-    """The part of `ferry.ports.Ledger` that is the clean-up's."""
+    """`CleanupRepository` over the metadata table. Each method makes one call unless its docstring says otherwise."""
 
     def __init__(self, table: Table, clock: Clock = wall_clock) -> None:
         self._table = table
         self._clock = clock
 
-    # What is due
+    # Tasks
 
     def list_due_tasks(self, now: int, cursor: str | None, limit: int) -> Page[CleanupTask]:
-        """One query for each shard, so that none waits for another's end; what is not taken is read again."""
-        starts = _decode_cursor(cursor, now)
-        found: list[tuple[int, int, Row]] = []
-        for shard, start in enumerate(starts):
-            if start == _EXHAUSTED:
-                continue
-            given = {"shard": str(shard), "now": now}
-            after = rows.task_to_row(start) if isinstance(start, CleanupTask) else None
-            page, _ = self._table.query(
-                "#due_shard = :shard AND #due_at <= :now",
-                given,
-                limit=limit + 1,
-                start_key=after,
-                index=DUE_TASKS_INDEX,
-            )
-            found += [(row["due_at"], shard, row) for row in page]
-        found.sort(key=lambda entry: entry[0])  # stable: within a shard as the index has them
-        taken, left = found[:limit], {shard for _, shard, _ in found[limit:]}
-        for _, shard, row in taken:
-            starts[shard] = rows.task_from_row(row)
-        starts = [start if shard in left else _EXHAUSTED for shard, start in enumerate(starts)]
-        return Page([rows.task_from_row(row) for _, _, row in taken], _encode_cursor(starts) if left else None)
+        """Return due tasks, earliest first. One query for each index shard that is not exhausted.
+
+        Each query reads a whole page, so the earliest tasks of all shards are known. Tasks beyond the page are read
+        again by the next one.
+        """
+        positions = _decode_cursor(cursor, now)
+        found: list[tuple[int, Row]] = []
+        for shard, position in enumerate(positions):
+            if position != _EXHAUSTED:
+                found += [(shard, row) for row in self._query_due(shard, now, position, limit + 1)]
+        found.sort(key=lambda entry: entry[1]["due_at"])
+        page, rest = found[:limit], found[limit:]
+        for shard, row in page:
+            positions[shard] = rows.task_from_row(row)
+        shards_with_more = {shard for shard, _ in rest}
+        positions = [position if shard in shards_with_more else _EXHAUSTED for shard, position in enumerate(positions)]
+        return Page(
+            [rows.task_from_row(row) for _, row in page], _encode_cursor(positions) if shards_with_more else None
+        )
+
+    def _query_due(self, shard: int, now: int, position: _ShardPosition, limit: int) -> list[Row]:
+        found, _ = self._table.query(
+            "#due_shard = :shard AND #due_at <= :now",
+            {"shard": str(shard), "now": now},
+            index=DUE_TASKS_INDEX,
+            limit=limit,
+            start_key=rows.task_to_row(position) if isinstance(position, CleanupTask) else None,
+        )
+        return found
 
     def reschedule_task(self, task: CleanupTask, due_at: int) -> None:
-        key = rows.task_key(task.kind, task.subject)
+        self._update_if_due(task, {"due_at": due_at})
+
+    def unschedule_task(self, task: CleanupTask) -> None:
+        self._update_if_due(CleanupTask(CleanupTaskKind.OBJECT, task.subject, task.due_at), rows.UNSCHEDULED)
+
+    def _update_if_due(self, task: CleanupTask, changes: Mapping[str, int | None]) -> None:
         self._table.conditional_write(
-            update(key, {"due_at": due_at}, condition="#due_at = :seen", values={"seen": task.due_at})
+            update(
+                rows.task_key(task.kind, task.subject),
+                changes,
+                condition="#due_at = :due_at",
+                values={"due_at": task.due_at},
+            )
         )
 
     def delete_task(self, task: CleanupTask) -> None:
         if task.kind is CleanupTaskKind.UPLOAD:
-            raise ValueError("a session is no tomb")
-        self._table.conditional_write(delete(rows.task_key(task.kind, task.subject)))
+            raise ValueError("an upload record is not deleted; it expires by its TTL")
+        self._table.write(delete(rows.task_key(task.kind, task.subject)))
+
+    # Ended uploads
+
+    def mark_purged(self, upload_id: str, *, staged_chunks_due_at: int, ttl_epoch_seconds: int) -> None:
+        changes = {"purged": True, "event_pending": None, "ttl": ttl_epoch_seconds, **rows.UNSCHEDULED}
+        transition = writes.record_transition(
+            upload_id,
+            changes,
+            "#state IN (:cancelled, :expired)",
+            {"cancelled": UploadState.CANCELLED.value, "expired": UploadState.EXPIRED.value},
+        )
+        staged_chunks_task = CleanupTask(CleanupTaskKind.STAGED_CHUNKS, upload_id, staged_chunks_due_at)
+        self._table.transact_write([transition, put(rows.task_to_row(staged_chunks_task))])
 
     def delete_upload_rows(self, upload_id: str, *, deadline: int) -> bool:
-        """A query for each of four partitions and for each hundred rows, and a batch for every 25."""
-        stripes = {"pk": rows.upload_pk(upload_id), "stripes": rows.SHARD_PREFIX}
-        partitions: list[tuple[str, dict[str, str]]] = [("#pk = :pk AND begins_with(#sk, :stripes)", stripes)]
-        partitions += [("#pk = :pk", {"pk": pk}) for pk in rows.chunk_digest_pks(upload_id)]
-        for when, given in partitions:
-            start: Row | None = None
+        """Delete shards and chunk digests. One query for each 100 rows of four partitions; one batch for each 25."""
+        partitions: list[tuple[str, dict[str, str]]] = [
+            (
+                "#pk = :pk AND begins_with(#sk, :prefix)",
+                {"pk": rows.upload_pk(upload_id), "prefix": rows.SHARD_PREFIX},
+            ),
+            *(("#pk = :pk", {"pk": pk}) for pk in rows.chunk_digest_pks(upload_id)),
+        ]
+        for key_condition, values in partitions:
+            start_key: Row | None = None
             while True:
                 if self._clock() >= deadline:
                     return False
-                found, start = self._table.query(when, given, limit=DELETE_BATCH, start_key=start)
+                found, start_key = self._table.query(key_condition, values, limit=DELETE_BATCH, start_key=start_key)
                 self._table.batch_delete((row["pk"], row["sk"]) for row in found)
-                if start is None:
+                if start_key is None:
                     break
         return True
 
-    def mark_purged(self, upload_id: str, *, staged_chunks_due_at: int, ttl_epoch_seconds: int) -> None:
-        given = {"cancelled": UploadState.CANCELLED.value, "expired": UploadState.EXPIRED.value}
-        changes = {"purged": True, "event_pending": None, "ttl": ttl_epoch_seconds, **rows.UNSCHEDULED}
-        self._table.transact_write(
-            [
-                writes.record_transition(upload_id, changes, "#state IN (:cancelled, :expired)", given),
-                put(rows.task_to_row(CleanupTask(CleanupTaskKind.STAGED_CHUNKS, upload_id, staged_chunks_due_at))),
-            ]
-        )
+    def get_upload_records(self, upload_ids: Iterable[str]) -> Mapping[str, UploadRecord]:
+        found = self._table.batch_get(map(rows.record_key, upload_ids))
+        return {record.upload_id: record for record in map(rows.record_from_row, found)}
+
+    # Objects and deleted files
+
+    def get_object_owners(self, upload_ids: Iterable[str]) -> Mapping[str, tuple[str, str] | None]:
+        found = self._table.batch_get(rows.task_key(CleanupTaskKind.OBJECT, upload_id) for upload_id in upload_ids)
+        return dict(map(rows.owner_from_row, found))
+
+    def schedule_object(self, upload_id: str, owner: tuple[str, str] | None, *, due_at: int) -> None:
+        self._table.conditional_write(put(rows.object_to_row(upload_id, owner, due_at), "attribute_not_exists(#pk)"))
 
     def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
         row = self._table.get(rows.deleted_file_key(upload_id))
         return rows.deleted_file_from_row(row) if row else None
 
-    # What S3 has, and who knows it
-
-    def get_upload_records(self, upload_ids: Iterable[str]) -> Mapping[str, UploadRecord]:
-        found = self._table.batch_get(map(rows.record_key, upload_ids))
-        return {session.upload_id: session for session in map(rows.record_from_row, found)}
-
-    def get_object_owners(self, upload_ids: Iterable[str]) -> Mapping[str, tuple[str, str] | None]:
-        found = self._table.batch_get(rows.task_key(CleanupTaskKind.OBJECT, upload_id) for upload_id in upload_ids)
-        known = map(rows.owner_from_row, found)
-        return {upload_id: None if name is None else (ns, name) for upload_id, ns, name in known}
-
-    def schedule_object(self, upload_id: str, owner: tuple[str, str] | None, *, due_at: int) -> None:
-        self._table.conditional_write(put(rows.object_to_row(upload_id, owner, due_at), "attribute_not_exists(#pk)"))
-
-    def unschedule_task(self, task: CleanupTask) -> None:
-        key = rows.task_key(CleanupTaskKind.OBJECT, task.subject)
-        self._table.conditional_write(
-            update(key, rows.UNSCHEDULED, condition="#due_at = :seen", values={"seen": task.due_at})
-        )
+    # Orphan scan
 
     def get_orphan_scan(self) -> OrphanScan | None:
         row = self._table.get(rows.ORPHAN_SCAN_KEY)
@@ -124,28 +152,32 @@ class DynamoCleanupRepository:
         if scan.version == 1:
             self._table.conditional_write(put(row, "attribute_not_exists(#pk)"))
         else:
-            self._table.conditional_write(put(row, "#version = :seen", {"seen": scan.version - 1}))
+            self._table.conditional_write(put(row, "#version = :previous", {"previous": scan.version - 1}))
 
 
-def _encode_cursor(starts: Iterable[CleanupTask | str]) -> str:
-    """Where each shard goes on: after an entry, at its beginning, or nowhere."""
-    at: list[str | int] = []
-    for start in starts:
-        at += [start.due_at, start.kind.value, start.subject] if isinstance(start, CleanupTask) else [0, start, ""]
-    return cursors.encode(_CURSOR_KIND, at)
+def _encode_cursor(positions: Iterable[_ShardPosition]) -> str:
+    values: list[str | int] = []
+    for position in positions:
+        values += (
+            [position.due_at, position.kind.value, position.subject]
+            if isinstance(position, CleanupTask)
+            else [0, position, ""]
+        )
+    return cursors.encode(_CURSOR_KIND, values)
 
 
-def _decode_cursor(cursor: str | None, now: int) -> list[CleanupTask | str]:
+def _decode_cursor(cursor: str | None, now: int) -> list[_ShardPosition]:
+    """Return the position in each index shard."""
     if cursor is None:
-        return [""] * rows.DUE_SHARDS
-    at = cursors.decode(cursor, _CURSOR_KIND, "nss" * rows.DUE_SHARDS)
-    return [_decode_start(shard, at[3 * shard : 3 * shard + 3], now) for shard in range(rows.DUE_SHARDS)]
+        return [_BEGINNING] * rows.DUE_SHARDS
+    values = cursors.decode(cursor, _CURSOR_KIND, "nss" * rows.DUE_SHARDS)
+    return [_decode_position(shard, values[3 * shard : 3 * shard + 3], now) for shard in range(rows.DUE_SHARDS)]
 
 
-def _decode_start(due_shard: int, position: list[str | int], now: int) -> CleanupTask | str:
-    due, kind, subject = int(position[0]), str(position[1]), str(position[2])
-    if (due, subject) == (0, "") and kind in ("", _EXHAUSTED):
+def _decode_position(shard: int, values: list[str | int], now: int) -> _ShardPosition:
+    due_at, kind, subject = int(values[0]), str(values[1]), str(values[2])
+    if (due_at, subject) == (0, "") and kind in (_BEGINNING, _EXHAUSTED):
         return kind
-    if due > now or kind not in list(CleanupTaskKind) or not subject or rows.due_shard_for(subject) != str(due_shard):
+    if due_at > now or kind not in list(CleanupTaskKind) or not subject or rows.due_shard_for(subject) != str(shard):
         raise cursors.invalid_cursor()
-    return CleanupTask(CleanupTaskKind(kind), subject, due)
+    return CleanupTask(CleanupTaskKind(kind), subject, due_at)

@@ -1,7 +1,7 @@
-"""Cursors: where a listing goes on, as opaque text that clients carry.
+"""Cursors: the position where a listing continues, as opaque text that clients send back.
 
-A cursor names the listing it belongs to, so that one from elsewhere is refused instead of leading astray. It is no
-secret and is not trusted: whoever decodes one checks every value before a backend sees it.
+A cursor names its listing, and is rejected by any other. It is neither secret nor trusted: its values are checked
+before they reach a backend.
 """
 
 from __future__ import annotations
@@ -14,21 +14,25 @@ from collections.abc import Sequence
 from ferry.errors import InvalidField
 
 MAX_CURSOR_LENGTH = 4_096
-MAX_TEXT_BYTES = 1_000  # in a key DynamoDB and S3 take 1,024 bytes, a prefix of ours included
+"""Longest cursor that is decoded, in characters."""
+
+MAX_KEY_TEXT_BYTES = 1_000
+"""Longest text in a key. Keys have at most 1,024 bytes in DynamoDB and S3, with Ferry's prefix."""
+
 _MAX_NUMBER = 2**53
 
 
 def encode(listing: Sequence[str], position: Sequence[str | int]) -> str:
-    """The cursor of `listing` (what is listed, in which namespace, ...) after the position `at`."""
+    """Return the cursor of a listing (what is listed, in which namespace, ...) after a position."""
     packed = json.dumps([*listing, *position], ensure_ascii=False, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
 def decode(cursor: str, listing: Sequence[str], shape: str) -> list[str | int]:
-    """The position; `shape` has one letter for each of its values, `s` for text and `n` for a number.
+    """Return the position. `shape` has one letter for each of its values: `s` for text, `n` for a number.
 
     Raises:
-        InvalidField: at `cursor`, when it is garbled or of another listing.
+        InvalidField: the cursor is malformed or belongs to another listing.
     """
     if len(cursor) > MAX_CURSOR_LENGTH:
         raise invalid_cursor()
@@ -39,15 +43,15 @@ def decode(cursor: str, listing: Sequence[str], shape: str) -> list[str | int]:
         raise invalid_cursor() from error
     if not isinstance(values, list) or values[: len(listing)] != list(listing):
         raise invalid_cursor()
-    at = values[len(listing) :]
-    if len(at) != len(shape) or not all(_matches_type(value, letter) for value, letter in zip(at, shape, strict=True)):
+    position = values[len(listing) :]
+    if len(position) != len(shape) or not all(map(_matches_type, position, shape)):
         raise invalid_cursor()
-    return at
+    return position
 
 
 def invalid_cursor() -> InvalidField:
-    """What to raise for a cursor that was not given out here."""
-    return InvalidField.for_member("cursor", "is not one that this listing has given")
+    """Return the error about a cursor that this listing did not return."""
+    return InvalidField.for_member("cursor", "is not a cursor of this listing; omit it to start at the first page")
 
 
 def _matches_type(value: object, letter: str) -> bool:
@@ -56,6 +60,6 @@ def _matches_type(value: object, letter: str) -> bool:
     if not isinstance(value, str):
         return False
     try:
-        return len(value.encode()) <= MAX_TEXT_BYTES
-    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and UTF-8 cannot
+        return len(value.encode()) <= MAX_KEY_TEXT_BYTES
+    except UnicodeEncodeError:  # JSON can contain a lone surrogate, UTF-8 cannot
         return False

@@ -1,4 +1,16 @@
-"""The ledger's rows (docs/decisions/0001): their keys, and how they hold the model's values."""
+"""The rows of the metadata table (docs/decisions/0001): their keys, and their conversion to and from the model.
+
+| row | pk | sk |
+|---|---|---|
+| file | `N#<namespace>` | `F#<name>` |
+| current upload | `N#<namespace>` | `U#<name>` |
+| quota | `Q#<namespace>` | `Q` |
+| upload record | `U#<upload id>` | `S` |
+| progress shard | `U#<upload id>` | `C#<index>` |
+| chunk digests of a part | `U#<upload id>#<part number % 3>` | `<part number>` |
+| cleanup task | `T#<kind>#<upload id>` | `T` |
+| orphan scan | `ORPHAN_SCAN` | `S` |
+"""
 
 from __future__ import annotations
 
@@ -15,46 +27,61 @@ from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Uploa
 from ferry.rules.layout import ChunkLayout
 
 DUE_SHARDS = 4
-ORPHAN_SCAN_KEY: Key = ("ORPHAN_SCAN", "S")
+"""Partitions of the index of due tasks."""
+
 CHUNK_DIGEST_PARTITIONS = 3
+"""Partitions of an upload's chunk digests, so that its writes are spread."""
+
 FILE_PREFIX = "F#"
 CURRENT_UPLOAD_PREFIX = "U#"
 SHARD_PREFIX = "C#"
-MAX_KEY_TEXT_BYTES = 1_000
-"""Bytes of a name or an id in a key: DynamoDB takes 1,024 in a sort key, and no name or id of ours comes near."""
+ORPHAN_SCAN_KEY: Key = ("ORPHAN_SCAN", "S")
+
 QUOTA_LIMITS = ("max_bytes", "max_uploads", "max_file_bytes")
 QUOTA_USAGE = ("used_bytes", "open_uploads")
+
+UNSCHEDULED: dict[str, None] = {"due_at": None, "due_shard": None}
+"""Changes that remove a row from the index of due tasks."""
+
+_NAMESPACE_PREFIX = "N#"
 _RECORD_SORT_KEY = "S"
 _CHUNK_DIGEST_PREFIX = "d"
 _CRC_BYTES = 4
 
+# Attributes with the name and the value of the model's field.
 _RECORD_FIELDS = (
-    *(
-        "upload_id",
-        "ns",
-        "name",
-        "created_at",
-        "idle_timeout_ms",
-        "max_age_ms",
-        "content_type",
-        "metadata",
-        "crc32c",
-        "fingerprint",
-    ),
-    *(
-        "replace_existing",
-        "multipart_id",
-        "lease_id",
-        "lease_expires_at",
-        "first_leased_at",
-        "lease_replace_existing",
-        "lease_crc32c",
-    ),
-    *("replaced_upload_id", "ended_at", "purged", "version"),
+    "upload_id",
+    "ns",
+    "name",
+    "created_at",
+    "idle_timeout_ms",
+    "max_age_ms",
+    "content_type",
+    "metadata",
+    "crc32c",
+    "fingerprint",
+    "replace_existing",
+    "multipart_id",
+    "lease_id",
+    "lease_expires_at",
+    "first_leased_at",
+    "lease_replace_existing",
+    "lease_crc32c",
+    "replaced_upload_id",
+    "ended_at",
+    "purged",
+    "version",
 )
 _FILE_FIELDS = (
-    *("upload_id", "size", "etag", "crc32c", "content_type", "metadata", "fingerprint"),
-    *("uploaded_at", "last_modified_seconds"),
+    "upload_id",
+    "size",
+    "etag",
+    "crc32c",
+    "content_type",
+    "metadata",
+    "fingerprint",
+    "uploaded_at",
+    "last_modified_seconds",
 )
 _STORED_OBJECT_FIELDS = ("etag", "size", "crc32c", "last_modified_seconds")
 _SHARD_FIELDS = ("last_activity_at", "received_bytes", "epoch", "version")
@@ -64,8 +91,8 @@ _SHARD_FIELDS = ("last_activity_at", "received_bytes", "epoch", "version")
 
 
 def names_pk(ns: str) -> str:
-    """The partition of a namespace's files and slots."""
-    return f"N#{ns}"
+    """Return the partition of a namespace's files and current uploads."""
+    return f"{_NAMESPACE_PREFIX}{ns}"
 
 
 def file_key(ns: str, name: str) -> Key:
@@ -77,16 +104,12 @@ def current_upload_key(ns: str, name: str) -> Key:
 
 
 def quota_key(ns: str) -> Key:
-    """A partition of its own: it is written to more than all the names."""
+    """Return the key of a quota. It has its own partition, because it is written more often than any name."""
     return f"Q#{ns}", "Q"
 
 
-def quota_from_row(row: Row) -> Quota:
-    return Quota(**{name: row[name] for name in (*QUOTA_LIMITS, *QUOTA_USAGE) if name in row})
-
-
 def upload_pk(upload_id: str) -> str:
-    """The partition of a session and its stripes."""
+    """Return the partition of an upload's record and shards."""
     return f"U#{upload_id}"
 
 
@@ -99,8 +122,8 @@ def shard_key(upload_id: str, shard_index: int) -> Key:
 
 
 def chunk_digest_pks(upload_id: str) -> list[str]:
-    """The partitions of an upload's claims: several, so that no key gets all the writes."""
-    return [f"{upload_pk(upload_id)}#{rest}" for rest in range(CHUNK_DIGEST_PARTITIONS)]
+    """Return the partitions of an upload's chunk digests."""
+    return [f"{upload_pk(upload_id)}#{remainder}" for remainder in range(CHUNK_DIGEST_PARTITIONS)]
 
 
 def chunk_digest_key(upload_id: str, part_number: int) -> Key:
@@ -108,7 +131,7 @@ def chunk_digest_key(upload_id: str, part_number: int) -> Key:
 
 
 def task_key(kind: CleanupTaskKind, subject: str) -> Key:
-    """The row that an entry of the index stands for."""
+    """Return the key of the row that is due."""
     return record_key(subject) if kind is CleanupTaskKind.UPLOAD else (f"T#{kind.value}#{subject}", "T")
 
 
@@ -116,7 +139,7 @@ def due_shard_for(subject: str) -> str:
     return str(zlib.crc32(subject.encode()) % DUE_SHARDS)
 
 
-# Rows of names
+# Names
 
 
 def file_to_row(file: File) -> Row:
@@ -124,7 +147,9 @@ def file_to_row(file: File) -> Row:
 
 
 def file_from_row(row: Row) -> File:
-    return _file_from_attributes(row, ns=row["pk"].removeprefix("N#"), name=row["sk"].removeprefix(FILE_PREFIX))
+    return _file_from_attributes(
+        row, ns=row["pk"].removeprefix(_NAMESPACE_PREFIX), name=row["sk"].removeprefix(FILE_PREFIX)
+    )
 
 
 def current_upload_to_row(current_upload: CurrentUpload) -> Row:
@@ -137,21 +162,25 @@ def current_upload_to_row(current_upload: CurrentUpload) -> Row:
 def current_upload_from_row(row: Row) -> CurrentUpload:
     name = row["sk"].removeprefix(CURRENT_UPLOAD_PREFIX)
     return CurrentUpload(
-        row["pk"].removeprefix("N#"), name, row["upload_id"], in_progress=row.get("in_progress", False)
+        row["pk"].removeprefix(_NAMESPACE_PREFIX), name, row["upload_id"], in_progress=row.get("in_progress", False)
     )
 
 
-# Rows of an upload
+def quota_from_row(row: Row) -> Quota:
+    return Quota(**{name: row[name] for name in (*QUOTA_LIMITS, *QUOTA_USAGE) if name in row})
+
+
+# Uploads
 
 
 def record_to_row(record: UploadRecord, due_at: int) -> Row:
-    grid = record.layout
+    layout = record.layout
     return {
         **_key_attributes(record_key(record.upload_id)),
         **{name: getattr(record, name) for name in _RECORD_FIELDS},
-        "size": grid.size,
-        "chunk_size": grid.chunk_size,
-        "chunks_per_part": grid.chunks_per_part,
+        "size": layout.size,
+        "chunk_size": layout.chunk_size,
+        "chunks_per_part": layout.chunks_per_part,
         "state": record.state.value,
         "event_pending": record.event_pending or None,
         "counted_in_quota": record.counted_in_quota or None,
@@ -162,16 +191,16 @@ def record_to_row(record: UploadRecord, due_at: int) -> Row:
 
 
 def record_from_row(row: Row) -> UploadRecord:
-    plain = {name: row[name] for name in _RECORD_FIELDS if name in row}
-    made, answer = row.get("stored_object"), row.get("file")
+    fields = {name: row[name] for name in _RECORD_FIELDS if name in row}
+    stored_object, file = row.get("stored_object"), row.get("file")
     return UploadRecord(
-        **plain,
+        **fields,
         layout=ChunkLayout(row["size"], row["chunk_size"], row["chunks_per_part"]),
         state=UploadState(row["state"]),
         event_pending=row.get("event_pending", False),
         counted_in_quota=row.get("counted_in_quota", False),
-        stored_object=StoredObject(*(made.get(name) for name in _STORED_OBJECT_FIELDS)) if made else None,
-        file=_file_from_attributes(answer, ns=row["ns"], name=row["name"]) if answer else None,
+        stored_object=StoredObject(*map(stored_object.get, _STORED_OBJECT_FIELDS)) if stored_object else None,
+        file=_file_from_attributes(file, ns=row["ns"], name=row["name"]) if file else None,
     )
 
 
@@ -180,7 +209,7 @@ def stored_object_attributes(stored_object: StoredObject) -> dict[str, Any]:
 
 
 def record_file_attributes(file: File) -> dict[str, Any]:
-    """A finished file inside its session, which has the namespace and the name already."""
+    """Return the committed file as its upload record holds it, without the namespace and name of the record."""
     return _file_attributes(file)
 
 
@@ -210,24 +239,24 @@ def shard_from_row(row: Row) -> ProgressShard:
 
 
 def bits_to_bytes(bits: int) -> bytes:
-    """A bitmap as bytes, bit 0 lowest in the first."""
+    """Return a bitmap as little-endian bytes."""
     return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
 
 
 def upload_from_rows(rows: Iterable[Row]) -> Upload | None:
-    """The rows of one `U#<id>` partition, in any order; None when the session is not among them."""
-    sessions: list[UploadRecord] = []
-    stripes: list[ProgressShard] = []
+    """Return the upload in the rows of its partition, in any order; None if they contain no record."""
+    record: UploadRecord | None = None
+    shards: list[ProgressShard] = []
     for row in rows:
         if row["sk"].startswith(SHARD_PREFIX):
-            stripes.append(shard_from_row(row))
-        elif row["sk"] == _RECORD_SORT_KEY:  # a made-up id may name another partition
-            sessions.append(record_from_row(row))
-    return Upload(sessions[0], tuple(sorted(stripes, key=lambda stripe: stripe.index))) if sessions else None
+            shards.append(shard_from_row(row))
+        elif row["sk"] == _RECORD_SORT_KEY:  # not so if an invented upload id names a partition of chunk digests
+            record = record_from_row(row)
+    return Upload(record, tuple(sorted(shards, key=lambda shard: shard.index))) if record else None
 
 
 def chunk_digest_name(chunk_index: int) -> str:
-    """The attribute of a PART row that holds the claim of chunk `index`."""
+    """Return the attribute that holds the digest of a chunk in the row of its part."""
     return f"{_CHUNK_DIGEST_PREFIX}{chunk_index}"
 
 
@@ -245,16 +274,12 @@ def chunk_digests_from_row(row: Row) -> dict[int, ChunkDigest]:
     }
 
 
-# What is due
+# Cleanup
 
 
-def schedule_attributes(subject: str, due_at: int) -> dict[str, Any]:
-    """What puts a row on the index."""
-    return {"due_at": due_at, "due_shard": due_shard_for(subject)}
-
-
-UNSCHEDULED: dict[str, None] = {"due_at": None, "due_shard": None}
-"""What takes a row off the index."""
+def schedule_attributes(upload_id: str, due_at: int) -> dict[str, Any]:
+    """Return the attributes that put a row into the index of due tasks."""
+    return {"due_at": due_at, "due_shard": due_shard_for(upload_id)}
 
 
 def task_to_row(task: CleanupTask) -> Row:
@@ -266,14 +291,16 @@ def deleted_file_key(upload_id: str) -> Key:
 
 
 def deleted_file_to_row(deleted_file: DeletedFile, due_at: int) -> Row:
-    """The note of a deletion that has not been told: all that is known of the file by then."""
+    """Return the row of a DELETION_EVENT task. It contains the file, whose own row is deleted."""
     file = deleted_file.file
-    entry = CleanupTask(CleanupTaskKind.DELETION_EVENT, file.upload_id, due_at)
-    return (
-        task_to_row(entry)
-        | _file_attributes(file)
-        | {"ns": file.ns, "name": file.name, "deleted_at": deleted_file.deleted_at}
-    )
+    task = CleanupTask(CleanupTaskKind.DELETION_EVENT, file.upload_id, due_at)
+    return {
+        **task_to_row(task),
+        **_file_attributes(file),
+        "ns": file.ns,
+        "name": file.name,
+        "deleted_at": deleted_file.deleted_at,
+    }
 
 
 def deleted_file_from_row(row: Row) -> DeletedFile:
@@ -281,16 +308,17 @@ def deleted_file_from_row(row: Row) -> DeletedFile:
 
 
 def object_to_row(upload_id: str, owner: tuple[str, str] | None, due_at: int | None) -> Row:
-    """What is known of an object: whose file it was made for, and when it is due, if it is."""
+    """Return the row of an object: its owner (namespace and name) if known, and when it is due, if it is."""
     row = _key_attributes(task_key(CleanupTaskKind.OBJECT, upload_id))
     if owner is not None:
         row["ns"], row["name"] = owner
     return row if due_at is None else row | schedule_attributes(upload_id, due_at)
 
 
-def owner_from_row(row: Row) -> tuple[str, str, str | None]:
-    """The object's upload id, and the namespace and the name of its file, empty and None where there is none."""
-    return row["pk"].rpartition("#")[2], row.get("ns", ""), row.get("name")
+def owner_from_row(row: Row) -> tuple[str, tuple[str, str] | None]:
+    """Return the upload id of an object, and its owner (namespace and name) if known."""
+    upload_id = row["pk"].rpartition("#")[2]
+    return upload_id, (row["ns"], row["name"]) if "name" in row else None
 
 
 def orphan_scan_to_row(scan: OrphanScan) -> Row:
@@ -303,12 +331,12 @@ def orphan_scan_from_row(row: Row) -> OrphanScan:
 
 
 def task_from_row(row: Row) -> CleanupTask:
-    """An entry of the index, from the keys that it projects."""
-    head, _, rest = row["pk"].partition("#")
-    if head == "U":
+    """Return the task of a row, from the keys that the index projects."""
+    row_type, _, rest = row["pk"].partition("#")
+    if row_type == "U":
         return CleanupTask(CleanupTaskKind.UPLOAD, rest, row["due_at"])
-    kind, _, subject = rest.partition("#")
-    return CleanupTask(CleanupTaskKind(kind), subject, row["due_at"])
+    kind, _, upload_id = rest.partition("#")
+    return CleanupTask(CleanupTaskKind(kind), upload_id, row["due_at"])
 
 
 def _key_attributes(key: Key) -> Row:
@@ -320,5 +348,5 @@ def _file_attributes(file: File) -> dict[str, Any]:
 
 
 def _file_from_attributes(row: Row, *, ns: str, name: str) -> File:
-    plain: dict[str, Any] = {attribute: row.get(attribute) for attribute in _FILE_FIELDS}
-    return File(ns=ns, name=name, counted_in_quota=row.get("counted_in_quota", False), **plain)
+    fields: dict[str, Any] = {attribute: row.get(attribute) for attribute in _FILE_FIELDS}
+    return File(ns=ns, name=name, counted_in_quota=row.get("counted_in_quota", False), **fields)

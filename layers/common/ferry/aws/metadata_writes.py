@@ -1,4 +1,4 @@
-"""The writes that several of the ledger's transactions are made of (docs/decisions/0001)."""
+"""Writes that several transactions on the metadata table contain (docs/decisions/0001)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def record_transition(
     *,
     extra_sets: Sequence[str] = (),
 ) -> Write:
-    """A transition of the session: its version grows."""
+    """Return a change of the upload record that increments its version."""
     return update(
         rows.record_key(upload_id),
         changes,
@@ -32,63 +32,68 @@ def record_transition(
 
 
 def transition_under_lease(upload_id: str, lease_id: str, changes: Mapping[str, Any]) -> Write:
-    given = {"completing": UploadState.COMPLETING.value, "mine": lease_id}
-    return record_transition(upload_id, changes, "#state = :completing AND #lease_id = :mine", given)
+    """Return a change of the upload record, conditional on its lease."""
+    values = {"completing": UploadState.COMPLETING.value, "lease_id": lease_id}
+    return record_transition(upload_id, changes, "#state = :completing AND #lease_id = :lease_id", values)
 
 
 def release_name(record: UploadRecord, ttl_epoch_seconds: int) -> Write:
-    """The slot is no longer in progress."""
-    key = rows.current_upload_key(record.ns, record.name)
+    """Return the write that records that the name has no upload in progress."""
     return update(
-        key,
+        rows.current_upload_key(record.ns, record.name),
         {"in_progress": None, "ttl": ttl_epoch_seconds},
-        condition="#upload_id = :mine",
-        values={"mine": record.upload_id},
+        condition="#upload_id = :upload_id",
+        values={"upload_id": record.upload_id},
     )
 
 
 def counted_unchanged(*, counted_in_quota: bool) -> str:
-    """The condition that a row is counted if it was when it was read."""
+    """Return the condition that a row is counted in the quota exactly if it was when it was read."""
     return "attribute_exists(#counted_in_quota)" if counted_in_quota else "attribute_not_exists(#counted_in_quota)"
 
 
 def file_unchanged(file: File) -> tuple[str, dict[str, Any]]:
-    """The condition that a name points to this file, counted or not as it was read."""
-    return f"#upload_id = :seen AND {counted_unchanged(counted_in_quota=file.counted_in_quota)}", {
-        "seen": file.upload_id
-    }
+    """Return the condition, and its values, that a name's file is this one, counted as it was when it was read."""
+    condition = f"#upload_id = :file_id AND {counted_unchanged(counted_in_quota=file.counted_in_quota)}"
+    return condition, {"file_id": file.upload_id}
 
 
 def reserve_quota(record: UploadRecord, quota: Quota) -> Write:
-    """An upload begins: it and its bytes are counted, if both are within the limits then."""
-    size, given, limits = record.layout.size, {}, ["attribute_exists(#pk)"]
+    """Return the write that adds a new upload to the usage if the limits of `quota` leave room."""
+    size = record.layout.size
+    conditions, values = ["attribute_exists(#pk)"], {}
     if quota.max_bytes is not None:
-        given["room"] = quota.max_bytes - size
-        limits.append("#used_bytes <= :room")
+        conditions.append("#used_bytes <= :max_used_bytes")
+        values["max_used_bytes"] = quota.max_bytes - size
     if quota.max_uploads is not None:
-        given["max_uploads"] = quota.max_uploads
-        limits.append("#open_uploads < :max_uploads")
-    return _update_usage(record.ns, size, 1, " AND ".join(limits), given)
+        conditions.append("#open_uploads < :max_uploads")
+        values["max_uploads"] = quota.max_uploads
+    return _update_usage(record.ns, size, 1, " AND ".join(conditions), values)
 
 
 def add_usage(ns: str, size: int, uploads: int) -> Write:
-    """Counted later than it came, beyond the limits too."""
+    """Return the write that adds to the usage without regard to the limits."""
     return _update_usage(ns, size, uploads, "attribute_exists(#pk)")
 
 
 def release_usage(record: UploadRecord) -> list[Write]:
-    """An upload ends and leaves nothing."""
+    """Return the write, if the upload is counted, that removes it from the usage."""
     return [_update_usage(record.ns, -record.layout.size, -1)] if record.counted_in_quota else []
 
 
 def convert_usage(record: UploadRecord, replaced_file: File | None) -> list[Write]:
-    """An upload becomes a file: its bytes stay, those of the file that it replaces go."""
-    freed = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
-    return [_update_usage(record.ns, -freed, -int(record.counted_in_quota))] if freed or record.counted_in_quota else []
+    """Return the write, if one is needed, for an upload that becomes a file.
+
+    The upload's bytes stay in the usage, as those of the file. The replaced file's bytes are removed.
+    """
+    freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
+    if not freed_bytes and not record.counted_in_quota:
+        return []
+    return [_update_usage(record.ns, -freed_bytes, -int(record.counted_in_quota))]
 
 
 def free_usage(file: File) -> list[Write]:
-    """A file goes."""
+    """Return the write, if the file is counted, that removes it from the usage."""
     return [_update_usage(file.ns, -file.size, 0)] if file.counted_in_quota else []
 
 
@@ -101,13 +106,14 @@ def _update_usage(
 
 
 def pending_event_fields(upload_id: str, publish_deadline: int | None, ttl_epoch_seconds: int) -> dict[str, Any]:
-    """Of a session that is complete: due while its event is to be told, else to be forgotten one day."""
+    """Return the changes of a complete upload: due if its event is pending, otherwise with a TTL."""
     if publish_deadline is None:
         return {"event_pending": None, "ttl": ttl_epoch_seconds, **rows.UNSCHEDULED}
     return {"event_pending": True, **rows.schedule_attributes(upload_id, publish_deadline)}
 
 
 def touch_shard(upload_id: str, shard_index: int, now: int, *, has_presigned_parts: bool = False) -> Write:
+    """Return the write that records activity in an open shard, and that parts are presigned."""
     changes = {"last_activity_at": now} | ({"has_presigned_parts": True} if has_presigned_parts else {})
     key = rows.shard_key(upload_id, shard_index)
     return update(key, changes, adds={"version": 1}, condition="attribute_exists(#open)")
@@ -116,33 +122,40 @@ def touch_shard(upload_id: str, shard_index: int, now: int, *, has_presigned_par
 def close_shards(
     upload: Upload, *, unchanged_attribute: Literal["", "last_activity_at", "version"] = ""
 ) -> Iterator[Write]:
-    """Every stripe closed, late writes fenced out; not if `unless` has changed since the read."""
-    for row in upload.shards:
+    """Yield the writes that close every shard. The new epoch fences out writers that read the shard before.
+
+    `unchanged_attribute`: the writes are conditional on this attribute, as it was read.
+    """
+    for shard in upload.shards:
         yield update(
-            rows.shard_key(upload.record.upload_id, row.index),
+            rows.shard_key(upload.record.upload_id, shard.index),
             {"open": None},
             adds={"epoch": 2},
-            condition=f"#{unchanged_attribute} = :seen" if unchanged_attribute else "attribute_exists(#pk)",
-            values={"seen": getattr(row, unchanged_attribute)} if unchanged_attribute else None,
+            condition=f"#{unchanged_attribute} = :read" if unchanged_attribute else "attribute_exists(#pk)",
+            values={"read": getattr(shard, unchanged_attribute)} if unchanged_attribute else None,
         )
 
 
 def reopen_shards(upload: Upload, lost_chunks: Iterable[int]) -> Iterator[Write]:
-    """Every stripe open again; those that forget chunks only if they are as they were read."""
-    grid = upload.record.layout
-    lost: dict[int, list[int]] = {}
-    for index in sorted(set(lost_chunks)):
-        if upload.has_chunk(index):
-            lost.setdefault(upload.shard_for_chunk(index).index, []).append(index)
-    for row in upload.shards:
-        key = rows.shard_key(upload.record.upload_id, row.index)
+    """Yield the writes that open every shard again, without the lost chunks.
+
+    The bitmap of a shard with lost chunks is replaced, so that write is conditional on the epoch as it was read.
+    """
+    layout = upload.record.layout
+    lost_by_shard: dict[int, list[int]] = {}
+    for chunk_index in sorted(set(lost_chunks)):
+        if upload.has_chunk(chunk_index):
+            lost_by_shard.setdefault(upload.shard_for_chunk(chunk_index).index, []).append(chunk_index)
+    for shard in upload.shards:
+        key = rows.shard_key(upload.record.upload_id, shard.index)
         adds = {"epoch": 2, "version": 1}
-        if row.index not in lost:
+        lost = lost_by_shard.get(shard.index)
+        if not lost:
             yield update(key, {"open": True}, adds=adds, condition="attribute_exists(#pk)")
             continue
-        bits = row.all_bits
-        for index in lost[row.index]:
-            bits &= ~(1 << grid.bit_for_chunk(index))
-        adds["received_bytes"] = -sum(grid.chunk_length(index) for index in lost[row.index])
+        bits = shard.all_bits
+        for chunk_index in lost:
+            bits &= ~(1 << layout.bit_for_chunk(chunk_index))
         changes = {"open": True, "bits": rows.bits_to_bytes(bits), "recent_bits": None, "previous_bits": None}
-        yield update(key, changes, adds=adds, condition="#epoch = :seen", values={"seen": row.epoch})
+        adds["received_bytes"] = -sum(map(layout.chunk_length, lost))
+        yield update(key, changes, adds=adds, condition="#epoch = :epoch", values={"epoch": shard.epoch})

@@ -1,16 +1,19 @@
-"""The ledger in DynamoDB: the rows, conditions and transactions of docs/decisions/0001."""
+"""`UploadRepository` in DynamoDB: the rows, conditions and transactions of docs/decisions/0001.
+
+`metadata_rows` defines the rows and their keys. `metadata_writes` has the writes that several transactions contain.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ferry.aws import cursors
+from ferry.aws import cursors, metadata_listings
 from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
 from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import ConditionFailed, Table
-from ferry.aws.expressions import Row, delete, put, update
+from ferry.aws.expressions import delete, put, update
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.files import DeletedFile, File
 from ferry.model.objects import StoredObject
@@ -18,23 +21,25 @@ from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.types import Clock, Page
+from ferry.rules.durations import DAY_MS, SECOND_MS
 
-ROW_TTL_SECONDS = 30 * 86_400
-"""For how long stripes and claims stay if nothing ever erases them: beyond any upload's age. Seconds."""
+ROW_TTL_SECONDS = 30 * DAY_MS // SECOND_MS
+"""TTL of progress shards and chunk digests, which cleanup deletes earlier. Longer than any upload may last."""
 
 
 class DynamoUploadRepository:
-    """`ferry.ports.Ledger` over one table. Each method is one call unless it says more.
+    """`UploadRepository` over the metadata table. Each method makes one call unless its docstring says otherwise.
 
-    botocore repeats a call whose answer was lost. A conditional write that had taken effect then fails its own
-    condition and is reported as `Moved`: whoever reads again finds it done. Transactions carry a token instead.
+    botocore repeats a call whose response was lost. If the first attempt of a conditional write took effect, the
+    second fails its condition and raises `ConcurrentUpdate`; the caller reads the row and finds its own change.
+    Transactions carry a token, by which DynamoDB recognises the repetition.
     """
 
     def __init__(self, table: Table, clock: Clock = wall_clock) -> None:
         self._table = table
         self._clock = clock
 
-    # Reads
+    # Names
 
     def get_file(self, ns: str, name: str) -> File | None:
         row = self._table.get(rows.file_key(ns, name))
@@ -46,84 +51,53 @@ class DynamoUploadRepository:
 
     def get_name(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, Quota | None]:
         keys = [rows.file_key(ns, name), rows.current_upload_key(ns, name), rows.quota_key(ns)]
-        file, slot, quota = self._table.transact_get(keys)
+        file_row, current_upload_row, quota_row = self._table.transact_get(keys)
         return (
-            rows.file_from_row(file) if file else None,
-            rows.current_upload_from_row(slot) if slot else None,
-            rows.quota_from_row(quota) if quota else None,
+            rows.file_from_row(file_row) if file_row else None,
+            rows.current_upload_from_row(current_upload_row) if current_upload_row else None,
+            rows.quota_from_row(quota_row) if quota_row else None,
         )
-
-    def get_upload(self, upload_id: str) -> Upload | None:
-        if len(upload_id.encode()) > rows.MAX_KEY_TEXT_BYTES:
-            return None
-        return rows.upload_from_rows(self._table.query_all("#pk = :pk", {"pk": rows.upload_pk(upload_id)}))
 
     def list_files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
-        listing = ("files", ns, prefix)
-        after = _name_from_cursor(cursor, listing, prefix)
-        if len(prefix.encode()) > rows.MAX_KEY_TEXT_BYTES:
-            return Page([])
-        found, more = self._query_names(
-            ns, rows.FILE_PREFIX + prefix, after and rows.FILE_PREFIX + after, limit=limit + 1
-        )
-        files = [rows.file_from_row(row) for row in found[:limit]]
-        if len(found) > limit or more:
-            return Page(files, cursors.encode(listing, [files[-1].name]))
-        return Page(files)
+        return metadata_listings.list_files(self._table, ns, prefix, cursor, limit)
 
     def list_open_uploads(self, ns: str, cursor: str | None, limit: int) -> Page[CurrentUpload]:
-        listing = ("open_uploads", ns)
-        after = _name_from_cursor(cursor, listing)
-        found, more = self._query_names(
-            ns,
-            rows.CURRENT_UPLOAD_PREFIX,
-            after and rows.CURRENT_UPLOAD_PREFIX + after,
-            limit=limit,
-            filter_expression="attribute_exists(#in_progress)",
-        )
-        name = more["sk"].removeprefix(rows.CURRENT_UPLOAD_PREFIX) if more else None
-        return Page(
-            [rows.current_upload_from_row(row) for row in found], cursors.encode(listing, [name]) if name else None
-        )
+        return metadata_listings.list_open_uploads(self._table, ns, cursor, limit)
 
     def cursor_after(self, current_upload: CurrentUpload) -> str:
-        return cursors.encode(("open_uploads", current_upload.ns), [current_upload.name])
+        return metadata_listings.cursor_after(current_upload)
 
-    def get_chunk_digests(self, upload_id: str, part_number: int) -> Mapping[int, ChunkDigest]:
-        row = self._table.get(rows.chunk_digest_key(upload_id, part_number))
-        return rows.chunk_digests_from_row(row) if row else {}
+    # Uploads
 
-    def get_all_chunk_digests(self, upload_id: str) -> Mapping[int, Mapping[int, ChunkDigest]]:
-        """Three queries, and one more for each further MB."""
-        return {
-            int(row["sk"]): rows.chunk_digests_from_row(row)
-            for pk in rows.chunk_digest_pks(upload_id)
-            for row in self._table.query_all("#pk = :pk", {"pk": pk})
-        }
-
-    # The life of an upload
+    def get_upload(self, upload_id: str) -> Upload | None:
+        if len(upload_id.encode()) > cursors.MAX_KEY_TEXT_BYTES:
+            return None
+        return rows.upload_from_rows(self._table.query_all("#pk = :pk", {"pk": rows.upload_pk(upload_id)}))
 
     def create_upload(
         self, record: UploadRecord, *, expected: CurrentUpload | None, due_at: int, quota: Quota | None = None
     ) -> None:
-        slot = rows.current_upload_to_row(CurrentUpload(record.ns, record.name, record.upload_id, in_progress=True))
-        ttl = record.created_at // 1000 + ROW_TTL_SECONDS
-        stripes = [
-            ProgressShard(number, open=True, last_activity_at=record.created_at)
-            for number in range(record.layout.shard_count)
+        if expected is not None and expected.in_progress:
+            raise ConcurrentUpdate
+        current_upload = CurrentUpload(record.ns, record.name, record.upload_id, in_progress=True)
+        current_upload_row = rows.current_upload_to_row(current_upload)
+        shards = [
+            ProgressShard(index, open=True, last_activity_at=record.created_at)
+            for index in range(record.layout.shard_count)
         ]
-        if expected is None:
-            take = put(slot, "attribute_not_exists(#pk)")
-        else:
-            if expected.in_progress:
-                raise ConcurrentUpdate
-            take = put(slot, "#upload_id = :seen AND attribute_not_exists(#in_progress)", {"seen": expected.upload_id})
+        shard_ttl = record.created_at // SECOND_MS + ROW_TTL_SECONDS
         self._table.transact_write(
             [
                 put(rows.record_to_row(record, due_at), "attribute_not_exists(#pk)"),
-                take,
+                put(current_upload_row, "attribute_not_exists(#pk)")
+                if expected is None
+                else put(
+                    current_upload_row,
+                    "#upload_id = :expected AND attribute_not_exists(#in_progress)",
+                    {"expected": expected.upload_id},
+                ),
                 *([writes.reserve_quota(record, quota)] if record.counted_in_quota and quota else []),
-                *(put(rows.shard_to_row(record.upload_id, stripe, ttl)) for stripe in stripes),
+                *(put(rows.shard_to_row(record.upload_id, shard, shard_ttl)) for shard in shards),
             ]
         )
 
@@ -138,6 +112,67 @@ class DynamoUploadRepository:
             writes.record_transition(upload_id, changes, "#state = :creating", {"creating": UploadState.CREATING.value})
         )
 
+    def terminate(
+        self, upload: Upload, state: UploadState, *, now: int, ttl_epoch_seconds: int, lease_id: str | None = None
+    ) -> None:
+        record = upload.record
+        changes = {
+            "state": state.value,
+            "ended_at": now,
+            "lease_id": None,
+            "lease_expires_at": 0,
+            **rows.schedule_attributes(record.upload_id, now),
+        }
+        if lease_id is not None:
+            transition = writes.transition_under_lease(record.upload_id, lease_id, changes)
+        elif record.state in (UploadState.CREATING, UploadState.OPEN):
+            condition = f"#state = :state AND {writes.counted_unchanged(counted_in_quota=record.counted_in_quota)}"
+            transition = writes.record_transition(record.upload_id, changes, condition, {"state": record.state.value})
+        else:
+            raise ConcurrentUpdate
+        self._table.transact_write(
+            [
+                transition,
+                writes.release_name(record, ttl_epoch_seconds),
+                # Activity keeps an upload from expiring, but not from being cancelled.
+                *writes.close_shards(
+                    upload, unchanged_attribute="last_activity_at" if state is UploadState.EXPIRED else ""
+                ),
+                *writes.release_usage(record),
+            ]
+        )
+
+    def clear_pending_event(
+        self, record: UploadRecord, *, due_at: int | None, ttl_epoch_seconds: int | None = None
+    ) -> None:
+        changes = {
+            "event_pending": None,
+            "ttl": ttl_epoch_seconds,
+            **(rows.UNSCHEDULED if due_at is None else {"due_at": due_at}),
+        }
+        self._table.conditional_write(
+            update(
+                rows.record_key(record.upload_id),
+                changes,
+                condition="#state = :state",
+                values={"state": record.state.value},
+            )
+        )
+
+    # Chunks and parts
+
+    def get_chunk_digests(self, upload_id: str, part_number: int) -> Mapping[int, ChunkDigest]:
+        row = self._table.get(rows.chunk_digest_key(upload_id, part_number))
+        return rows.chunk_digests_from_row(row) if row else {}
+
+    def get_all_chunk_digests(self, upload_id: str) -> Mapping[int, Mapping[int, ChunkDigest]]:
+        """Return all digests. Three queries; one more for each further MB of rows."""
+        return {
+            int(row["sk"]): rows.chunk_digests_from_row(row)
+            for pk in rows.chunk_digest_pks(upload_id)
+            for row in self._table.query_all("#pk = :pk", {"pk": pk})
+        }
+
     def put_chunk_digest(
         self, upload_id: str, part_number: int, chunk_index: int, chunk_digest: ChunkDigest
     ) -> Mapping[int, ChunkDigest]:
@@ -146,8 +181,8 @@ class DynamoUploadRepository:
             rows.chunk_digest_key(upload_id, part_number),
             {name: value},
             extra_sets=["#ttl = if_not_exists(#ttl, :ttl)"],
-            condition=f"attribute_not_exists(#{name}) OR #{name} = :claim",
-            values={"claim": value, "ttl": self._clock() // 1000 + ROW_TTL_SECONDS},
+            condition=f"attribute_not_exists(#{name}) OR #{name} = :digest",
+            values={"digest": value, "ttl": self._clock() // SECOND_MS + ROW_TTL_SECONDS},
         )
         try:
             return rows.chunk_digests_from_row(self._table.write(write))
@@ -164,27 +199,35 @@ class DynamoUploadRepository:
         require_no_presigned: bool,
         now: int,
     ) -> ProgressShard:
-        when = (
-            "attribute_exists(#open) AND #epoch BETWEEN :epoch AND :latest "
-            "AND NOT contains(#recent_bits, :bit) AND NOT contains(#previous_bits, :bit)"
-        )
+        compacts = expected.needs_compaction
         changes: dict[str, Any] = {"last_activity_at": now}
         adds: dict[str, Any] = {"received_bytes": length_bytes, "version": 1}
-        if expected.needs_compaction:
+        extra_sets = []
+        if compacts:
             changes |= {
                 "bits": rows.bits_to_bytes(expected.compacted_bits),
-                "epoch": expected.epoch + 1,
                 "recent_bits": {bit},
+                "epoch": expected.epoch + 1,
             }
+            # SET reads the row as it was before the update, so this is not the new value of recent_bits.
+            extra_sets = ["#previous_bits = #recent_bits"]
         else:
             adds["recent_bits"] = {bit}
+        condition = (
+            "attribute_exists(#open) AND #epoch BETWEEN :epoch AND :max_epoch "
+            "AND NOT contains(#recent_bits, :bit) AND NOT contains(#previous_bits, :bit)"
+        )
+        if require_no_presigned:
+            condition += " AND attribute_not_exists(#has_presigned_parts)"
+        # One compaction since the read is harmless: a chunk recorded before it is still in previous_bits.
+        max_epoch = expected.epoch if compacts else expected.epoch + 1
         write = update(
             rows.shard_key(upload_id, expected.index),
             changes,
             adds=adds,
-            extra_sets=["#previous_bits = #recent_bits"] if expected.needs_compaction else [],
-            condition=when + (" AND attribute_not_exists(#has_presigned_parts)" if require_no_presigned else ""),
-            values={"epoch": expected.epoch, "latest": expected.epoch + (not expected.needs_compaction), "bit": bit},
+            extra_sets=extra_sets,
+            condition=condition,
+            values={"epoch": expected.epoch, "max_epoch": max_epoch, "bit": bit},
         )
         try:
             return rows.shard_from_row(self._table.write(write))
@@ -193,12 +236,14 @@ class DynamoUploadRepository:
 
     def mark_presigned(self, upload: Upload, *, now: int) -> None:
         self._table.transact_write(
-            writes.touch_shard(upload.record.upload_id, row.index, now, has_presigned_parts=True)
-            for row in upload.shards
+            writes.touch_shard(upload.record.upload_id, shard.index, now, has_presigned_parts=True)
+            for shard in upload.shards
         )
 
     def record_activity(self, upload_id: str, *, now: int) -> None:
         self._table.conditional_write(writes.touch_shard(upload_id, 0, now))
+
+    # Completion
 
     def acquire_lease(
         self,
@@ -219,23 +264,25 @@ class DynamoUploadRepository:
             "lease_crc32c": crc32c,
             "due_at": expires_at,
         }
-        given: dict[str, Any] = {
-            "seen": upload.record.version,
+        values: dict[str, Any] = {
+            "version": upload.record.version,
             "open": UploadState.OPEN.value,
             "completing": UploadState.COMPLETING.value,
             "now": now,
         }
-        free = "#lease_expires_at < :now"
+        lease_is_free = "#lease_expires_at < :now"
         if previous_lease_id is not None:
-            free, given["after"] = f"({free} OR #lease_id = :after)", previous_lease_id
-        take = writes.record_transition(
+            lease_is_free = f"({lease_is_free} OR #lease_id = :previous)"
+            values["previous"] = previous_lease_id
+        transition = writes.record_transition(
             upload.record.upload_id,
             changes,
-            f"#version = :seen AND (#state = :open OR (#state = :completing AND {free}))",
-            given,
+            f"#version = :version AND (#state = :open OR (#state = :completing AND {lease_is_free}))",
+            values,
             extra_sets=["#first_leased_at = if_not_exists(#first_leased_at, :now)"],
         )
-        self._table.transact_write([take, *writes.close_shards(upload, unchanged_attribute="version")])
+        self._table.transact_write([transition, *writes.close_shards(upload, unchanged_attribute="version")])
+        # The versions in the conditions guarantee that nothing else changed since the read.
         return upload.with_lease(
             lease_id=lease_id, expires_at=expires_at, now=now, replace_existing=replace_existing, crc32c=crc32c
         )
@@ -251,17 +298,17 @@ class DynamoUploadRepository:
     ) -> None:
         changes: dict[str, Any] = {
             "state": UploadState.OPEN.value,
-            "due_at": due_at,
             "lease_id": None,
+            "lease_expires_at": 0,
+            "lease_replace_existing": False,
             "lease_crc32c": None,
+            "due_at": due_at,
         }
-        changes |= {"lease_expires_at": 0, "lease_replace_existing": False}
         if stored_object is not None:
             changes["stored_object"] = rows.stored_object_attributes(stored_object)
-        give_back = writes.transition_under_lease(upload.record.upload_id, lease_id, changes)
-        self._table.transact_write(
-            [give_back, *(writes.reopen_shards(upload, lost_chunks) if stored_object is None else [])]
-        )
+        transition = writes.transition_under_lease(upload.record.upload_id, lease_id, changes)
+        shard_writes = writes.reopen_shards(upload, lost_chunks) if stored_object is None else ()
+        self._table.transact_write([transition, *shard_writes])
 
     def commit_file(
         self,
@@ -274,12 +321,7 @@ class DynamoUploadRepository:
         ttl_epoch_seconds: int,
         publish_deadline: int | None = None,
     ) -> None:
-        upload_id = record.upload_id
-        point = (
-            put(rows.file_to_row(file), "attribute_not_exists(#pk)")
-            if replaced_file is None
-            else put(rows.file_to_row(file), *writes.file_unchanged(replaced_file))
-        )
+        upload_id, owner = record.upload_id, (file.ns, file.name)
         changes = {
             "state": UploadState.COMPLETE.value,
             "file": rows.record_file_attributes(file),
@@ -289,77 +331,29 @@ class DynamoUploadRepository:
             "lease_expires_at": 0,
             **writes.pending_event_fields(upload_id, publish_deadline, ttl_epoch_seconds),
         }
-        steps = [
-            point,
+        staged_chunks_task = CleanupTask(CleanupTaskKind.STAGED_CHUNKS, upload_id, staged_chunks_due_at)
+        transaction = [
+            put(rows.file_to_row(file), "attribute_not_exists(#pk)")
+            if replaced_file is None
+            else put(rows.file_to_row(file), *writes.file_unchanged(replaced_file)),
             writes.transition_under_lease(upload_id, record.lease_id or "", changes),
             writes.release_name(record, ttl_epoch_seconds),
-            put(rows.object_to_row(upload_id, (file.ns, file.name), None)),
-            put(rows.task_to_row(CleanupTask(CleanupTaskKind.STAGED_CHUNKS, upload_id, staged_chunks_due_at))),
+            put(rows.object_to_row(upload_id, owner, due_at=None)),
+            put(rows.task_to_row(staged_chunks_task)),
             *writes.convert_usage(record, replaced_file),
         ]
         if replaced_file is not None:
-            steps.append(
-                put(rows.object_to_row(replaced_file.upload_id, (replaced_file.ns, replaced_file.name), object_due_at))
-            )
-        self._table.transact_write(steps)
+            transaction.append(put(rows.object_to_row(replaced_file.upload_id, owner, object_due_at)))
+        self._table.transact_write(transaction)
 
-    def terminate(
-        self, upload: Upload, state: UploadState, *, now: int, ttl_epoch_seconds: int, lease_id: str | None = None
-    ) -> None:
-        session = upload.record
-        changes = {"state": state.value, "ended_at": now, "lease_id": None, "lease_expires_at": 0}
-        changes |= rows.schedule_attributes(session.upload_id, now)
-        if lease_id is not None:
-            close = writes.transition_under_lease(session.upload_id, lease_id, changes)
-        elif session.state in (UploadState.CREATING, UploadState.OPEN):
-            still = f"#state = :seen AND {writes.counted_unchanged(counted_in_quota=session.counted_in_quota)}"
-            close = writes.record_transition(session.upload_id, changes, still, {"seen": session.state.value})
-        else:
-            raise ConcurrentUpdate
-        stripes = writes.close_shards(
-            upload, unchanged_attribute="last_activity_at" if state is UploadState.EXPIRED else ""
-        )
-        self._table.transact_write(
-            [close, writes.release_name(session, ttl_epoch_seconds), *stripes, *writes.release_usage(session)]
-        )
-
-    def clear_pending_event(
-        self, record: UploadRecord, *, due_at: int | None, ttl_epoch_seconds: int | None = None
-    ) -> None:
-        changes: dict[str, Any] = {"event_pending": None, "ttl": ttl_epoch_seconds}
-        changes |= rows.UNSCHEDULED if due_at is None else {"due_at": due_at}
-        key, given = rows.record_key(record.upload_id), {"seen": record.state.value}
-        self._table.conditional_write(update(key, changes, condition="#state = :seen", values=given))
+    # Files
 
     def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
-        steps = [
+        transaction = [
             delete(rows.file_key(file.ns, file.name), *writes.file_unchanged(file)),
             put(rows.object_to_row(file.upload_id, (file.ns, file.name), object_due_at)),
             *writes.free_usage(file),
         ]
         if publish_deadline is not None:
-            steps.append(put(rows.deleted_file_to_row(DeletedFile(file, now), publish_deadline)))
-        self._table.transact_write(steps)
-
-    # Within
-
-    def _query_names(
-        self, ns: str, prefix: str, after: str | None, *, limit: int, filter_expression: str = ""
-    ) -> tuple[list[Row], Row | None]:
-        pk = rows.names_pk(ns)
-        return self._table.query(
-            "#pk = :pk AND begins_with(#sk, :prefix)",
-            {"pk": pk, "prefix": prefix},
-            limit=limit,
-            start_key=None if after is None else {"pk": pk, "sk": after},
-            filter_expression=filter_expression,
-        )
-
-
-def _name_from_cursor(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> str | None:
-    if cursor is None:
-        return None
-    (name,) = cursors.decode(cursor, listing, "s")
-    if not name or not str(name).startswith(prefix):
-        raise cursors.invalid_cursor()
-    return str(name)
+            transaction.append(put(rows.deleted_file_to_row(DeletedFile(file, now), publish_deadline)))
+        self._table.transact_write(transaction)
