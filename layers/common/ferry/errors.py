@@ -212,7 +212,7 @@ class UploadInProgress(Conflict):
 
     code = "upload_in_progress"
     title = "Another upload with this name is in progress"
-    advice = "Send restart: true to cancel it and start anew."
+    advice = "Send restart: true to cancel it and start again."
 
 
 class UploadSuperseded(Conflict):

@@ -1,1 +1,1 @@
-"""Adapters of the ports to AWS. Nothing else in Ferry imports boto3."""
+"""Adapters of the ports to AWS: the only modules that import botocore."""

@@ -6,5 +6,5 @@ import time
 
 
 def wall_clock() -> int:
-    """Now, in epoch milliseconds."""
+    """Return the current time in epoch milliseconds."""
     return time.time_ns() // 1_000_000

@@ -1,4 +1,4 @@
-"""Handing work on: to the clean-up function, asynchronously: it has minutes where a request has seconds."""
+"""Asynchronous completion in the cleanup function, which has 15 minutes where a request has 30 seconds."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class LambdaCompletionQueue:
-    """`ferry.outbound.Worker` over Lambda; `function` is the name of the one that cleans up."""
+    """`CompletionQueue` over asynchronous invocations of the cleanup function."""
 
     def __init__(self, client: LambdaClient, function_name: str) -> None:
         self._client = client
         self._function_name = function_name
 
     def enqueue(self, upload_id: str, lease_id: str) -> None:
-        """One call. Lambda queues the event and answers 202; it may deliver it more than once."""
+        """Invoke the function asynchronously. Lambda queues the event and may deliver it more than once."""
         event = {"ferry": "continue_completion", "upload_id": upload_id, "lease_id": lease_id}
         with map_errors():
             self._client.invoke(

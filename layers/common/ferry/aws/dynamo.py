@@ -1,4 +1,4 @@
-"""One DynamoDB table, spoken to in plain rows (`ferry.aws.expressions`), and what to do when it is busy."""
+"""One DynamoDB table in plain rows (`ferry.aws.expressions`), with retries of transient errors."""
 
 from __future__ import annotations
 
@@ -20,13 +20,21 @@ if TYPE_CHECKING:
 
 CONDITION_FAILED_CODE = "ConditionalCheckFailedException"
 TRANSACTION_CANCELED_CODE = "TransactionCanceledException"
+
 MAX_ATTEMPTS = 6
+"""Attempts of one call, and of one batch, that meets transient errors."""
+
 INITIAL_BACKOFF_SECONDS = 0.02
+"""Longest wait before the second attempt; doubles with each further one."""
+
 MAX_BATCH_WRITE = 25
+"""DynamoDB's limit of BatchWriteItem."""
+
 MAX_BATCH_READ = 100
+"""DynamoDB's limit of BatchGetItem."""
+
 _CONDITION_REASON = "ConditionalCheckFailed"
 
-# Others are at the same rows, or there is no capacity just now: nothing was written, and the same may be asked again.
 TRANSIENT_ERRORS = frozenset(
     {
         "TransactionConflictException",
@@ -40,18 +48,26 @@ TRANSIENT_ERRORS = frozenset(
         "RequestLimitExceededError",
     }
 )
+"""Error codes, and reasons of a canceled transaction, after which nothing was written and a retry may succeed.
+
+Another transaction uses the same rows, or capacity is short.
+"""
 
 
 class ConditionFailed(Exception):
-    """An update's condition did not hold. `row` is the row as it stands (None: there is none)."""
+    """The condition of a single write failed. Nothing was written."""
 
     def __init__(self, row: Row | None) -> None:
-        super().__init__("the condition did not hold")
+        super().__init__("the condition failed")
         self.row = row
+        """The row as it is stored; None if it does not exist."""
 
 
 class Table:
-    """The calls. All raise `BackendUnavailable` when DynamoDB fails or stays busy; reads are strongly consistent."""
+    """Calls on one table. Reads are strongly consistent.
+
+    Every method raises `BackendUnavailable` if DynamoDB fails, and `Throttled` if transient errors persist.
+    """
 
     def __init__(self, client: DynamoDBClient, name: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
@@ -59,14 +75,14 @@ class Table:
         self._sleep = sleep
 
     def get(self, key: Key) -> Row | None:
-        answer = self._call(self._client.get_item, TableName=self._name, Key=encode_key(key), ConsistentRead=True)
-        return decode_row(answer["Item"]) if "Item" in answer else None
+        response = self._call(self._client.get_item, TableName=self._name, Key=encode_key(key), ConsistentRead=True)
+        return decode_row(response["Item"]) if "Item" in response else None
 
     def transact_get(self, keys: Sequence[Key]) -> list[Row | None]:
-        """Rows as all of them were at one moment, in the order of the keys."""
-        wanted: Any = [{"Get": {"TableName": self._name, "Key": encode_key(key)}} for key in keys]
-        answer = self._call(self._client.transact_get_items, TransactItems=wanted)
-        return [decode_row(found["Item"]) if "Item" in found else None for found in answer["Responses"]]
+        """Return rows as they were at one moment, in the order of the keys."""
+        items: Any = [{"Get": {"TableName": self._name, "Key": encode_key(key)}} for key in keys]
+        response = self._call(self._client.transact_get_items, TransactItems=items)
+        return [decode_row(found["Item"]) if "Item" in found else None for found in response["Responses"]]
 
     def query(
         self,
@@ -78,7 +94,10 @@ class Table:
         limit: int | None = None,
         start_key: Row | None = None,
     ) -> tuple[list[Row], Row | None]:
-        """One page, and the key to go on from. `limit` counts the rows looked at, before `only` filters them."""
+        """Return one page of rows, and the key to continue from (None: this is the last page).
+
+        `limit` counts rows before the filter. A query of an index is eventually consistent.
+        """
         params = condition_params("", values, f"{key_condition} {filter_expression}")
         params |= {"TableName": self._name, "KeyConditionExpression": key_condition}
         params |= {"IndexName": index} if index else {"ConsistentRead": True}
@@ -88,39 +107,41 @@ class Table:
             params["Limit"] = limit
         if start_key is not None:
             params["ExclusiveStartKey"] = encode_row(start_key)
-        answer = self._call(self._client.query, **params)
-        last = answer.get("LastEvaluatedKey")
-        return [decode_row(item) for item in answer["Items"]], decode_row(last) if last else None
+        response = self._call(self._client.query, **params)
+        last_key = response.get("LastEvaluatedKey")
+        return [decode_row(item) for item in response["Items"]], decode_row(last_key) if last_key else None
 
     def query_all(self, key_condition: str, values: Mapping[str, Any]) -> Iterator[Row]:
-        """All pages; a call for each MB."""
-        start: Row | None = None
+        """Yield the rows of all pages. One call for each MB."""
+        start_key: Row | None = None
         while True:
-            rows, start = self.query(key_condition, values, start_key=start)
+            rows, start_key = self.query(key_condition, values, start_key=start_key)
             yield from rows
-            if start is None:
+            if start_key is None:
                 return
 
     def batch_get(self, keys: Iterable[Key]) -> Iterator[Row]:
-        """Those rows that there are, in any order; a call for each hundred."""
-        wanted = [encode_key(key) for key in dict.fromkeys(keys)]
-        for first in range(0, len(wanted), MAX_BATCH_READ):
-            left: Any = {self._name: {"Keys": wanted[first : first + MAX_BATCH_READ], "ConsistentRead": True}}
+        """Yield the existing rows among the keys, in any order. One call for each `MAX_BATCH_READ` keys."""
+        encoded_keys = [encode_key(key) for key in dict.fromkeys(keys)]
+        for first in range(0, len(encoded_keys), MAX_BATCH_READ):
+            unprocessed: Any = {
+                self._name: {"Keys": encoded_keys[first : first + MAX_BATCH_READ], "ConsistentRead": True}
+            }
             for attempt in range(MAX_ATTEMPTS):
-                answer = self._call(self._client.batch_get_item, RequestItems=left)
-                yield from map(decode_row, answer["Responses"].get(self._name, []))
-                left = answer.get("UnprocessedKeys")
-                if not left:
+                response = self._call(self._client.batch_get_item, RequestItems=unprocessed)
+                yield from map(decode_row, response["Responses"].get(self._name, []))
+                unprocessed = response.get("UnprocessedKeys")
+                if not unprocessed:
                     break
                 self._back_off(attempt)
             else:
                 raise BackendUnavailable
 
     def write(self, write: Write) -> Row:
-        """One write; returns the row as it is after an update.
+        """Make one write, and return the new row if it is an update.
 
         Raises:
-            ConditionFailed: nothing was written.
+            ConditionFailed: the condition failed; nothing was written.
         """
         operations: Mapping[str, Callable[..., Any]] = {
             "Put": self._client.put_item,
@@ -133,11 +154,11 @@ class Table:
         if write.kind == "Update":
             params["ReturnValues"] = "ALL_NEW"
         try:
-            answer = self._call(operations[write.kind], CONDITION_FAILED_CODE, **params)
+            response = self._call(operations[write.kind], CONDITION_FAILED_CODE, **params)
         except ClientError as error:
             item: Any = error.response.get("Item")
             raise ConditionFailed(decode_row(item) if item else None) from error
-        return decode_row(answer.get("Attributes", {}))
+        return decode_row(response.get("Attributes", {}))
 
     def conditional_write(self, write: Write) -> None:
         """Make one write whose failed condition means a concurrent update.
@@ -151,10 +172,12 @@ class Table:
             raise ConcurrentUpdate from failed
 
     def transact_write(self, writes: Iterable[Write]) -> None:
-        """All or nothing. One token for all tries, so that a try whose answer was lost is not made twice.
+        """Make all writes or none.
+
+        All attempts have the same token, so that DynamoDB recognises an attempt whose response was lost.
 
         Raises:
-            Moved: a condition did not hold; nothing was written.
+            ConcurrentUpdate: a condition failed; nothing was written.
         """
         items = [{write.kind: {"TableName": self._name, **write.params}} for write in writes]
         token = str(uuid.uuid4())
@@ -169,25 +192,26 @@ class Table:
             raise ConcurrentUpdate from error
 
     def batch_delete(self, keys: Iterable[Key]) -> None:
-        """Delete rows without conditions, in batches; not a transaction."""
+        """Delete rows without conditions. One call for each `MAX_BATCH_WRITE` rows; not a transaction."""
         requests = [{"DeleteRequest": {"Key": encode_key(key)}} for key in keys]
         for first in range(0, len(requests), MAX_BATCH_WRITE):
-            left: Any = {self._name: requests[first : first + MAX_BATCH_WRITE]}
+            unprocessed: Any = {self._name: requests[first : first + MAX_BATCH_WRITE]}
             for attempt in range(MAX_ATTEMPTS):
-                left = self._call(self._client.batch_write_item, RequestItems=left).get("UnprocessedItems")
-                if not left:
+                response = self._call(self._client.batch_write_item, RequestItems=unprocessed)
+                unprocessed = response.get("UnprocessedItems")
+                if not unprocessed:
                     break
                 self._back_off(attempt)
             else:
                 raise Throttled
 
     def _call(self, operation: Callable[..., Any], *passthrough: str, **params: object) -> Mapping[str, Any]:
-        """Call, and again while others are in the way. `passing` codes come through as `ClientError`."""
+        """Make a call, and repeat it after transient errors. Errors with a `passthrough` code are raised as they are."""
         for attempt in range(MAX_ATTEMPTS):
             try:
                 with map_errors(*TRANSIENT_ERRORS, TRANSACTION_CANCELED_CODE, *passthrough):
-                    answer: Mapping[str, Any] = operation(**params)
-                    return answer
+                    response: Mapping[str, Any] = operation(**params)
+                    return response
             except ClientError as error:
                 codes = _error_codes(error)
                 if _CONDITION_REASON in codes or error_code(error) == CONDITION_FAILED_CODE:
@@ -198,12 +222,12 @@ class Table:
         raise Throttled
 
     def _back_off(self, attempt: int) -> None:
-        # The system's randomness: copies restored from one snapshot share the state of `random`, and would wait alike.
+        # Instances restored from one SnapStart snapshot share the state of `random`, and would wait equally.
         self._sleep(secrets.SystemRandom().uniform(0, INITIAL_BACKOFF_SECONDS * 2**attempt))
 
 
 def _error_codes(error: ClientError) -> set[str]:
-    """Why it failed: for a transaction the reasons of its rows, else the code itself."""
+    """Return the reasons of a canceled transaction; for any other error its code."""
     if error_code(error) != TRANSACTION_CANCELED_CODE:
         return {error_code(error)}
     reasons: Any = error.response.get("CancellationReasons", [])

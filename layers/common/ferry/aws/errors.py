@@ -1,4 +1,4 @@
-"""The one place where botocore's errors become Ferry's."""
+"""Conversion of botocore's errors to Ferry's."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ _THROTTLING_CODES = frozenset(
 
 @contextmanager
 def map_errors(*passthrough: str) -> Iterator[None]:
-    """Within it, a failure of AWS or on the way there is `BackendUnavailable`, the cause chained for the logs; one that
-    says that there is too much to do is `Throttled`.
+    """Raise botocore's errors within the context as `BackendUnavailable`, or `Throttled` if AWS limits the rate.
 
-    `ClientError`s whose code is among `passing` are part of the conversation and come through as they are.
+    The cause is chained, for the logs. A `ClientError` with a `passthrough` code is raised as it is.
     """
     try:
         yield
@@ -36,15 +35,11 @@ def map_errors(*passthrough: str) -> Iterator[None]:
 
 
 def is_throttled(error: ClientError) -> bool:
-    """Whether the service has too much to do: it says so in many words, and with two statuses."""
-    return error_code(error) in _THROTTLING_CODES or error.response.get("ResponseMetadata", {}).get(
-        "HTTPStatusCode"
-    ) in {
-        429,
-        503,
-    }
+    """Return whether AWS rejected the call for its rate, by the error code or the HTTP status."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return error_code(error) in _THROTTLING_CODES or status in {429, 503}
 
 
 def error_code(error: ClientError) -> str:
-    """The error code as the service named it; for an answer without a body, its HTTP status."""
+    """Return the service's error code; for a response without a body, its HTTP status."""
     return str(error.response.get("Error", {}).get("Code", ""))

@@ -15,6 +15,7 @@ from ferry.model.files import File
 from ferry.model.uploads import object_key
 from ferry.ports.types import Clock
 from ferry.rules.digests import crc32c_to_base64
+from ferry.rules.durations import SECOND_MS
 from ferry.rules.timestamps import format_rfc3339
 
 if TYPE_CHECKING:
@@ -23,19 +24,20 @@ if TYPE_CHECKING:
 
 SOURCE = "ferry"
 SCHEMA_VERSION = 1
-"""Of the events' schema (docs/events.schema.json): grows when a member goes or changes its meaning."""
-COOLDOWN_MS = 10_000
-"""Milliseconds for which a bus that has just failed is not asked again."""
+"""Version of docs/events.schema.json. Incremented when a member is removed or changes its meaning."""
+
+COOLDOWN_MS = 10 * SECOND_MS
+"""How long no call is made after a failed one, so that an unavailable bus does not slow requests down."""
 
 
 class EventBridgePublisher:
-    """`ferry.outbound.Events` over EventBridge.
+    """`EventPublisher` over EventBridge.
 
     Args:
-        client: gives the client, which takes its time to be made: not before there is something to tell.
-        bus: the name of the bus.
-        bucket: where the files are.
-        clock: the time.
+        client_factory: returns the client. Called at the first event, as creating a client is slow.
+        bus_name: the name of the bus.
+        bucket: the bucket of the files, which events name.
+        clock: the current time.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class EventBridgePublisher:
 
     def publish(self, events: Sequence[Event]) -> None:
         if self._clock() < self._cooldown_until:
-            raise BackendUnavailable("the event bus has just failed")
+            raise BackendUnavailable("The event bus failed a moment ago.")
         try:
             self._put_events([self._to_entry(event) for event in events])
         except BackendUnavailable:
@@ -58,10 +60,10 @@ class EventBridgePublisher:
 
     def _put_events(self, entries: Sequence[PutEventsRequestEntryTypeDef]) -> None:
         with map_errors():
-            answer = self._client_factory().put_events(Entries=entries)
-        if answer["FailedEntryCount"]:
-            codes = {entry["ErrorCode"] for entry in answer["Entries"] if "ErrorCode" in entry}
-            raise BackendUnavailable(f"the event bus refused: {', '.join(sorted(codes))}")
+            response = self._client_factory().put_events(Entries=entries)
+        if response["FailedEntryCount"]:
+            codes = {entry["ErrorCode"] for entry in response["Entries"] if "ErrorCode" in entry}
+            raise BackendUnavailable(f"The event bus rejected events: {', '.join(sorted(codes))}.")
 
     def _to_entry(self, event: Event) -> PutEventsRequestEntryTypeDef:
         return {
@@ -74,7 +76,7 @@ class EventBridgePublisher:
 
 
 def event_detail(event: Event, bucket: str) -> dict[str, Any]:
-    """What the event says, as docs/events.schema.json has it."""
+    """Return the detail of an event, as docs/events.schema.json describes it."""
     members: dict[str, Any] = {
         "version": SCHEMA_VERSION,
         "id": event.id,

@@ -1,4 +1,4 @@
-"""The signing keys in AWS KMS: private halves never leave it."""
+"""`Signer` over AWS KMS."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ _COORDINATE_BYTES = 32
 
 
 class KmsSigner:
-    """`ferry.ports.Signer` over KMS keys of spec ECC_NIST_P256; a `key_ref` is a key's id or ARN.
+    """`Signer` over KMS keys of spec ECC_NIST_P256. A `key_ref` is the id or ARN of a key.
 
-    Every method is one call and raises `BackendUnavailable` when KMS fails.
+    Each method makes one call and raises `BackendUnavailable` if KMS fails.
     """
 
     def __init__(self, client: KMSClient) -> None:
         self._client = client
 
     def public_jwk(self, key_ref: str) -> Mapping[str, str]:
-        """The public half: `kty`, `crv`, `x`, `y` (RFC 7518 section 6.2).
+        """Return the public key: `kty`, `crv`, `x`, `y` (RFC 7518 section 6.2).
 
         Raises:
             ValueError: the key is not on the curve P-256.
         """
         with map_errors():
-            answer = self._client.get_public_key(KeyId=key_ref)
-        key = load_der_public_key(answer["PublicKey"])
+            response = self._client.get_public_key(KeyId=key_ref)
+        key = load_der_public_key(response["PublicKey"])
         if not (isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)):
-            raise ValueError("ES256 needs a signing key on the curve P-256")  # noqa: TRY004 - a wrong key, not a wrong type
+            raise ValueError(f"ES256 requires a key of spec ECC_NIST_P256; {key_ref} is another")  # noqa: TRY004 - not a type error
         return {name: str(value) for name, value in ECAlgorithm.to_jwk(key, as_dict=True).items()}
 
     def sign(self, key_ref: str, message: bytes) -> bytes:
-        """Sign at most 4,096 bytes (KMS's limit for a message it hashes itself; a token's claims are far below it)."""
+        """Return the signature of at most 4,096 bytes, KMS's limit for messages that it hashes."""
         with map_errors():
-            answer = self._client.sign(
+            response = self._client.sign(
                 KeyId=key_ref, Message=message, MessageType="RAW", SigningAlgorithm="ECDSA_SHA_256"
             )
-        # KMS answers ASN.1 DER; a JWS has both integers as they are, big-endian, 32 bytes each (RFC 7518 section 3.4).
-        r, s = decode_dss_signature(answer["Signature"])
+        # KMS returns ASN.1 DER. A JWS has both integers big-endian, 32 bytes each (RFC 7518 section 3.4).
+        r, s = decode_dss_signature(response["Signature"])
         return r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")

@@ -1,4 +1,4 @@
-"""Listings of a bucket, page by page, each going on from the last key it gave."""
+"""Listings of a bucket, page by page. A cursor names the last key of its page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ferry.aws import cursors
 from ferry.model.objects import ObjectSummary
+from ferry.model.uploads import OBJECT_PREFIX
 from ferry.ports.types import Page
 
 if TYPE_CHECKING:
@@ -16,22 +17,22 @@ if TYPE_CHECKING:
 
     Call = Callable[..., Mapping[str, Any]]
 
-OBJECT_PREFIX = "o/"
 _MULTIPART_CURSOR = ("multipart_uploads",)
 _SEPARATOR = "/"
 _AFTER_SEPARATOR = "0"
-"""The character that follows `/`: with it in place of a folder's last, a key comes after all that the folder has."""
+"""The character after `/` in ASCII: `<prefix>0` sorts after every key that begins with `<prefix>/`."""
 
 
 def list_multipart_uploads(
     client: S3Client, call: Call, cursor: str | None, limit: int, key: str
 ) -> Page[tuple[str, str, int]]:
+    """Return multipart uploads of files' objects, or of one key: (key, multipart id, created at in epoch ms)."""
     marker: dict[str, Any] = {}
     if cursor is not None:
         after_key, upload_id = cursors.decode(cursor, _MULTIPART_CURSOR, "ss")
         marker = {"KeyMarker": after_key} if after_key else {}
         marker |= {"UploadIdMarker": upload_id} if upload_id else {}
-    answer = call(
+    response = call(
         client.list_multipart_uploads,
         {"InvalidArgument": cursors.invalid_cursor},
         Prefix=key or OBJECT_PREFIX,
@@ -40,23 +41,24 @@ def list_multipart_uploads(
     )
     found = [
         (str(entry["Key"]), str(entry["UploadId"]), _to_epoch_ms(entry["Initiated"]))
-        for entry in answer.get("Uploads", [])
+        for entry in response.get("Uploads", [])
         if key in ("", entry["Key"])
     ]
-    # S3 names both; SeaweedFS goes by the id alone, and must not be told a key then.
-    after = [str(answer.get(name) or "") for name in ("NextKeyMarker", "NextUploadIdMarker")]
-    return Page(found, cursors.encode(_MULTIPART_CURSOR, after) if answer.get("IsTruncated") and any(after) else None)
+    # S3 returns both markers. SeaweedFS returns the upload id alone, and must then be sent no key.
+    after = [str(response.get(name) or "") for name in ("NextKeyMarker", "NextUploadIdMarker")]
+    has_more = response.get("IsTruncated") and any(after)
+    return Page(found, cursors.encode(_MULTIPART_CURSOR, after) if has_more else None)
 
 
 def list_objects(client: S3Client, call: Call, prefix: str, cursor: str | None, limit: int) -> Page[ObjectSummary]:
     listing = ("objects", prefix)
-    answer = call(client.list_objects_v2, Prefix=prefix, MaxKeys=limit, **_start_after(cursor, listing, prefix))
+    response = call(client.list_objects_v2, Prefix=prefix, MaxKeys=limit, **_start_after(cursor, listing, prefix))
     found = [
         ObjectSummary(str(entry["Key"]), int(entry["Size"]), _to_epoch_ms(entry["LastModified"]))
-        for entry in answer.get("Contents", [])
+        for entry in response.get("Contents", [])
     ]
-    more = bool(found) and answer.get("IsTruncated")
-    return Page(found, cursors.encode(listing, [found[-1].key]) if more else None)
+    has_more = bool(found) and response.get("IsTruncated")
+    return Page(found, cursors.encode(listing, [found[-1].key]) if has_more else None)
 
 
 def list_prefixes(client: S3Client, call: Call, prefix: str, cursor: str | None, limit: int) -> Page[str]:
@@ -64,14 +66,15 @@ def list_prefixes(client: S3Client, call: Call, prefix: str, cursor: str | None,
     after = _start_after(cursor, listing, prefix)
     if after.get("StartAfter", "").endswith(_SEPARATOR):
         after = {"StartAfter": after["StartAfter"].removesuffix(_SEPARATOR) + _AFTER_SEPARATOR}
-    answer = call(client.list_objects_v2, Prefix=prefix, Delimiter=_SEPARATOR, MaxKeys=limit, **after)
-    found = [str(entry["Prefix"]) for entry in answer.get("CommonPrefixes", [])]
-    beside = [str(entry["Key"]) for entry in answer.get("Contents", [])]
-    last = max([*found, *beside], default="")
-    return Page(found, cursors.encode(listing, [last]) if last and answer.get("IsTruncated") else None)
+    response = call(client.list_objects_v2, Prefix=prefix, Delimiter=_SEPARATOR, MaxKeys=limit, **after)
+    prefixes = [str(entry["Prefix"]) for entry in response.get("CommonPrefixes", [])]
+    keys_without_separator = [str(entry["Key"]) for entry in response.get("Contents", [])]
+    last = max([*prefixes, *keys_without_separator], default="")
+    return Page(prefixes, cursors.encode(listing, [last]) if last and response.get("IsTruncated") else None)
 
 
 def _start_after(cursor: str | None, listing: tuple[str, str], prefix: str) -> dict[str, str]:
+    """Return the request parameter that continues after a cursor's key."""
     if cursor is None:
         return {}
     (key,) = cursors.decode(cursor, listing, "s")

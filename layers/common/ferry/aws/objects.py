@@ -1,4 +1,4 @@
-"""The object store in S3: multipart uploads with CRC32C over the whole object, and presigned URLs."""
+"""`ObjectStore` in S3: multipart uploads with a CRC32C of the full object, and presigned URLs."""
 
 from __future__ import annotations
 
@@ -19,15 +19,25 @@ from ferry.ports.errors import DeadlineExceeded, MultipartUploadNotFound, PartCh
 from ferry.ports.object_store import DeleteResult, PresignedRequest
 from ferry.ports.types import Clock, Page
 from ferry.rules.digests import crc32c_from_base64, crc32c_to_base64
+from ferry.rules.durations import SECOND_MS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MAX_ABORT_ATTEMPTS = 8
+"""Aborts of one multipart upload, into which parts keep landing, before `abort_multipart` fails."""
+
 PARTS_PER_PAGE = 1_000
+"""S3's limit of ListParts."""
+
 INITIAL_BACKOFF_SECONDS = 0.05
+"""Wait before the second abort; doubles with each further one."""
+
 _NO_SUCH_UPLOAD = "NoSuchUpload"
-_NOT_FOUND_CODES = ("NoSuchKey", "NotFound", "404")  # HEAD has no body to name a code in
+
+_NOT_FOUND_CODES = ("NoSuchKey", "NotFound", "404")
+"""Codes of a missing object. A response to HEAD has no body, so botocore reports its status."""
+
 _COMPLETE_ERRORS: Mapping[str, type[Exception]] = {
     _NO_SUCH_UPLOAD: MultipartUploadNotFound,
     "InvalidPart": PartChanged,
@@ -36,13 +46,14 @@ _COMPLETE_ERRORS: Mapping[str, type[Exception]] = {
 
 
 class S3ObjectStore:
-    """`ferry.ports.object_store.ObjectStore` over one bucket. All methods raise `BackendUnavailable` when S3 fails.
+    """`ObjectStore` over one bucket. Every method raises `BackendUnavailable` if S3 fails.
 
     Args:
         client: makes the calls.
-        public: signs URLs, for the address under which clients reach the bucket.
-        clock: for `delete_prefix`'s deadline.
-        pause: sleeps, in seconds, between two looks at an upload that is being aborted.
+        bucket: the name of the bucket.
+        public_client: presigns URLs with the address at which clients reach the bucket. Default: `client`.
+        clock: the current time, for deadlines.
+        sleep: waits for a number of seconds between aborts.
     """
 
     def __init__(
@@ -63,17 +74,17 @@ class S3ObjectStore:
     # Multipart uploads
 
     def create_multipart(self, key: str, *, content_type: str) -> str:
-        answer = self._call(
+        response = self._call(
             self._client.create_multipart_upload,
             Key=key,
             ContentType=content_type,
             ChecksumAlgorithm="CRC32C",
             ChecksumType="FULL_OBJECT",
         )
-        return str(answer["UploadId"])
+        return str(response["UploadId"])
 
     def upload_part(self, key: str, multipart_id: str, number: int, body: bytes, *, crc32c: int) -> StoredPart:
-        answer = self._call(
+        response = self._call(
             self._client.upload_part,
             {_NO_SUCH_UPLOAD: MultipartUploadNotFound},
             Key=key,
@@ -82,25 +93,24 @@ class S3ObjectStore:
             Body=body,
             ChecksumCRC32C=crc32c_to_base64(crc32c),
         )
-        return StoredPart(number, _etag(answer), len(body), crc32c)
+        return StoredPart(number, _etag(response), len(body), crc32c)
 
     def list_parts(self, key: str, multipart_id: str, *, max_part_number: int) -> Mapping[int, StoredPart]:
         parts, listed_to = self.list_parts_page(key, multipart_id, 0)
         if listed_to is not None and listed_to < max_part_number:
             from concurrent.futures import ThreadPoolExecutor
 
-            # A thousand numbers have at most a thousand parts: from each thousand's beginning one page covers it,
-            # whatever is missing there, so nobody need wait for the page before.
+            # 1,000 part numbers have at most 1,000 parts, so one page covers them. The pages need not be read in turn.
             starts = range(listed_to, max_part_number, PARTS_PER_PAGE)
             with ThreadPoolExecutor(len(starts)) as pool:
-                for found in pool.map(lambda after: self._list_parts_range(key, multipart_id, after), starts):
-                    parts |= found
+                for page in pool.map(lambda after: self._list_parts_range(key, multipart_id, after), starts):
+                    parts |= page
         return {number: parts[number] for number in sorted(parts) if number <= max_part_number}
 
     def list_parts_page(
         self, key: str, multipart_id: str, after_part_number: int
     ) -> tuple[dict[int, StoredPart], int | None]:
-        answer = self._call(
+        response = self._call(
             self._client.list_parts,
             {_NO_SUCH_UPLOAD: MultipartUploadNotFound},
             Key=key,
@@ -108,11 +118,11 @@ class S3ObjectStore:
             **({"PartNumberMarker": after_part_number} if after_part_number else {}),
         )
         parts: dict[int, StoredPart] = {}
-        # S3 lists a part once. SeaweedFS also lists those it has replaced, by ETag: the youngest is what counts.
-        for part in sorted(answer.get("Parts", []), key=lambda part: part["LastModified"]):
+        # S3 lists a part once. SeaweedFS also lists the parts that it replaced; the newest is the current one.
+        for part in sorted(response.get("Parts", []), key=lambda part: part["LastModified"]):
             number = int(part["PartNumber"])
             parts[number] = StoredPart(number, _etag(part), int(part["Size"]), _crc(part))
-        return parts, int(answer["NextPartNumberMarker"]) if answer.get("IsTruncated") else None
+        return parts, int(response["NextPartNumberMarker"]) if response.get("IsTruncated") else None
 
     def complete_multipart(
         self,
@@ -124,8 +134,8 @@ class S3ObjectStore:
         crc32c: int | None,
         deadline: int | None = None,
     ) -> StoredObject:
-        """Also raises `BackendUnavailable` for what a correct plan never asks: gaps, parts that are too small."""
-        whole = {} if crc32c is None else {"ChecksumCRC32C": crc32c_to_base64(crc32c)}
+        """Make an object of the parts. `BackendUnavailable` also stands for gaps and for parts below 5 MiB."""
+        checksum = {} if crc32c is None else {"ChecksumCRC32C": crc32c_to_base64(crc32c)}
         call = partial(
             self._call,
             self._client.complete_multipart_upload,
@@ -135,14 +145,14 @@ class S3ObjectStore:
             MultipartUpload={"Parts": [_completed_part(part) for part in parts]},
             ChecksumType="FULL_OBJECT",
             MpuObjectSize=size,
-            **whole,
+            **checksum,
         )
-        answer = call() if deadline is None else self._call_until(deadline, call)
-        found = _crc(answer)
-        return StoredObject(_etag(answer), size, crc32c if found is None else found)
+        response = call() if deadline is None else self._call_until(deadline, call)
+        stored_crc = _crc(response)
+        return StoredObject(_etag(response), size, crc32c if stored_crc is None else stored_crc)
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
-        """Two calls, and two more for each part that lands late; `BackendUnavailable` if it never ends."""
+        """Abort until S3 no longer lists the multipart upload. Two calls; two more for each part that lands late."""
         for attempt in range(MAX_ABORT_ATTEMPTS):
             try:
                 self._call(
@@ -171,24 +181,24 @@ class S3ObjectStore:
     def put(
         self, key: str, body: bytes, *, crc32c: int, content_type: str = "application/octet-stream"
     ) -> StoredObject:
-        answer = self._call(
+        response = self._call(
             self._client.put_object,
             Key=key,
             Body=body,
             ContentType=content_type,
             ChecksumCRC32C=crc32c_to_base64(crc32c),
         )
-        return StoredObject(_etag(answer), len(body), crc32c)
+        return StoredObject(_etag(response), len(body), crc32c)
 
     def get(self, key: str, first: int | None = None, last: int | None = None) -> bytes | None:
-        wanted: dict[str, Any] = {}
+        params: dict[str, Any] = {}
         if first is not None or last is not None:
-            wanted["Range"] = f"bytes={first or 0}-{'' if last is None else last}"
+            params["Range"] = f"bytes={first or 0}-{'' if last is None else last}"
         try:
             with map_errors(*_NOT_FOUND_CODES):
-                answer = self._client.get_object(Bucket=self._bucket, Key=key, **wanted)
-                # Not `with body`: that hands out the raw stream, which takes a body that broke off for a whole one.
-                with closing(answer["Body"]) as body:
+                response = self._client.get_object(Bucket=self._bucket, Key=key, **params)
+                # `with response["Body"]` would enter the raw stream, which does not report a truncated body.
+                with closing(response["Body"]) as body:
                     return body.read()
         except ClientError:
             return None
@@ -196,30 +206,29 @@ class S3ObjectStore:
     def head(self, key: str) -> StoredObject | None:
         try:
             with map_errors(*_NOT_FOUND_CODES):
-                answer: Any = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+                response: Any = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
         except ClientError:
             return None
-        modified = int(answer["LastModified"].timestamp())
-        return StoredObject(_etag(answer), int(answer["ContentLength"]), _crc(answer), modified)
+        modified = int(response["LastModified"].timestamp())
+        return StoredObject(_etag(response), int(response["ContentLength"]), _crc(response), modified)
 
     def delete(self, key: str) -> None:
         self._call(self._client.delete_object, Key=key)
 
     def delete_prefix(self, prefix: str, *, deadline: int) -> DeleteResult:
-        size = 0
+        deleted_bytes = 0
         while self._clock() < deadline:
-            # Always the first page: what it named is gone by the next look.
-            answer = self._call(self._client.list_objects_v2, Prefix=prefix)
-            found = answer.get("Contents", [])
+            # Always the first page, because the objects of the previous one are deleted.
+            response = self._call(self._client.list_objects_v2, Prefix=prefix)
+            found = response.get("Contents", [])
             if found:
-                doomed = {"Objects": [{"Key": entry["Key"]} for entry in found], "Quiet": True}
-                refused = self._call(self._client.delete_objects, Delete=doomed).get("Errors", [])
-                if refused:
+                to_delete = {"Objects": [{"Key": entry["Key"]} for entry in found], "Quiet": True}
+                if self._call(self._client.delete_objects, Delete=to_delete).get("Errors"):
                     raise BackendUnavailable
-            size += sum(int(entry["Size"]) for entry in found)
-            if not answer.get("IsTruncated"):
-                return DeleteResult(size, done=True)
-        return DeleteResult(size, done=False)
+            deleted_bytes += sum(int(entry["Size"]) for entry in found)
+            if not response.get("IsTruncated"):
+                return DeleteResult(deleted_bytes, done=True)
+        return DeleteResult(deleted_bytes, done=False)
 
     def list_objects(self, prefix: str, cursor: str | None, limit: int) -> Page[ObjectSummary]:
         return object_listings.list_objects(self._client, self._call, prefix, cursor, limit)
@@ -232,7 +241,7 @@ class S3ObjectStore:
     def presign_part(
         self, key: str, multipart_id: str, number: int, *, size: int, crc32c: int | None, ttl_seconds: int
     ) -> PresignedRequest:
-        """The length is signed too; it is not among the headers, for every client sends it by itself."""
+        """Return a presigned PUT. The length is signed but not in `headers`: every HTTP client sends it."""
         headers = {} if crc32c is None else {"x-amz-checksum-crc32c": crc32c_to_base64(crc32c)}
         params: dict[str, Any] = {"Key": key, "UploadId": multipart_id, "PartNumber": number, "ContentLength": size}
         if crc32c is not None:
@@ -243,39 +252,38 @@ class S3ObjectStore:
         params = {"Key": key, "ResponseContentType": content_type, "ResponseContentDisposition": disposition}
         return self._presign("get_object", params, ttl_seconds)
 
-    # Within
-
     def _list_parts_range(self, key: str, multipart_id: str, after_part_number: int) -> dict[int, StoredPart]:
-        """The parts of the thousand numbers after that one: one page, unless the store lists some twice."""
+        """Return the parts of the next 1,000 numbers. One page, unless the store lists parts twice."""
+        last_number = after_part_number + PARTS_PER_PAGE
         parts: dict[int, StoredPart] = {}
-        at: int | None = after_part_number
-        while at is not None and at < after_part_number + PARTS_PER_PAGE:
-            found, at = self.list_parts_page(key, multipart_id, at)
-            parts |= found
-        return {number: part for number, part in parts.items() if number <= after_part_number + PARTS_PER_PAGE}
+        listed_to: int | None = after_part_number
+        while listed_to is not None and listed_to < last_number:
+            page, listed_to = self.list_parts_page(key, multipart_id, listed_to)
+            parts |= page
+        return {number: part for number, part in parts.items() if number <= last_number}
 
     def _call_until(self, deadline: int, call: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """The call's answer. Raises `Unfinished` where there is none by then.
+        """Return the call's response, or raise `DeadlineExceeded` if there is none by the deadline (epoch ms).
 
-        The connection cannot be timed out for that: S3 keeps it alive with white space while it works. So the call has
-        a thread of its own, which nobody asks any more then. Whatever it still does, S3 does.
+        A read timeout cannot do this, because S3 sends white space while it completes an upload. The call runs in a
+        thread of its own, which is abandoned at the deadline; S3 may still complete the upload.
         """
         from concurrent.futures import Future, wait
         from threading import Thread
 
-        answer: Future[Mapping[str, Any]] = Future()
+        future: Future[Mapping[str, Any]] = Future()
 
-        def make() -> None:
+        def run() -> None:
             try:
-                answer.set_result(call())
-            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-                answer.set_exception(error)
+                future.set_result(call())
+            except BaseException as error:  # noqa: BLE001 - raised again by `future.result`
+                future.set_exception(error)
 
-        Thread(target=make, name="complete", daemon=True).start()
-        wait([answer], timeout=max(0, deadline - self._clock()) / 1000)
-        if not answer.done():
+        Thread(target=run, name="complete", daemon=True).start()
+        wait([future], timeout=max(0, deadline - self._clock()) / SECOND_MS)
+        if not future.done():
             raise DeadlineExceeded
-        return answer.result()
+        return future.result()
 
     def _presign(self, operation: str, params: Mapping[str, Any], ttl_seconds: int) -> str:
         with map_errors():
@@ -289,30 +297,30 @@ class S3ObjectStore:
         error_types: Mapping[str, Callable[[], Exception]] | None = None,
         **params: object,
     ) -> Mapping[str, Any]:
-        """One call on the bucket; `expected` maps error codes to what they mean here."""
+        """Make one call on the bucket. `error_types` maps error codes to the exceptions to raise for them."""
         error_types = error_types or {}
         try:
             with map_errors(*error_types):
-                answer: Mapping[str, Any] = operation(Bucket=self._bucket, **params)
-                return answer
+                response: Mapping[str, Any] = operation(Bucket=self._bucket, **params)
+                return response
         except ClientError as error:
-            meaning = error_types[error_code(error)]
-            raise meaning() from error
+            make_error = error_types[error_code(error)]
+            raise make_error() from error
 
 
-def _etag(answer: Mapping[str, Any]) -> str:
-    """In quotes, as HTTP has it."""
-    return '"' + str(answer["ETag"]).strip('"') + '"'
+def _etag(response: Mapping[str, Any]) -> str:
+    """Return the ETag in double quotes, which some stores omit."""
+    return '"' + str(response["ETag"]).strip('"') + '"'
 
 
-def _crc(answer: Mapping[str, Any]) -> int | None:
-    value = answer.get("ChecksumCRC32C")
+def _crc(response: Mapping[str, Any]) -> int | None:
+    value = response.get("ChecksumCRC32C")
     return crc32c_from_base64(value) if value else None
 
 
 def _completed_part(part: StoredPart) -> dict[str, Any]:
-    """A part as a completion names it."""
-    named: dict[str, Any] = {"PartNumber": part.number, "ETag": part.etag}
+    """Return a part as CompleteMultipartUpload names it."""
+    completed: dict[str, Any] = {"PartNumber": part.number, "ETag": part.etag}
     if part.crc32c is not None:
-        named["ChecksumCRC32C"] = crc32c_to_base64(part.crc32c)
-    return named
+        completed["ChecksumCRC32C"] = crc32c_to_base64(part.crc32c)
+    return completed

@@ -1,4 +1,4 @@
-"""Who waits just now, in one row of the ledger's table: `WAIT` (docs/decisions/0010)."""
+"""Permits for long polls, in the row `PERMITS` of the metadata table (docs/decisions/0010)."""
 
 from __future__ import annotations
 
@@ -8,35 +8,37 @@ from ferry.aws.dynamo import ConditionFailed, Table
 from ferry.aws.expressions import Write, update
 
 PERMITS_KEY = ("PERMITS", "P")
+
 _RANDOM_RANGE = 10_000
-"""A seat is the time at which it lapses, times this, and something random: two of the same time are two."""
+"""A permit is its expiry multiplied by this, plus a random number below it, so that permits differ."""
 
 
 class DynamoPermitPool:
-    """`ferry.outbound.Seats`: a set of numbers that holds one for each who waits, and grows to `most` of them."""
+    """`PermitPool` over a set attribute with the held permits, whose size is limited by a condition."""
 
     def __init__(self, table: Table, max_permits: int) -> None:
         self._table = table
         self._max_permits = max_permits
 
     def acquire(self, *, expires_at: int, now: int) -> int | None:
-        seat = expires_at * _RANDOM_RANGE + secrets.randbelow(_RANDOM_RANGE)
-        take = self._update_permits(
-            adds={"permits": {seat}}, condition="attribute_not_exists(#permits) OR size(#permits) < :max_permits"
+        permit = expires_at * _RANDOM_RANGE + secrets.randbelow(_RANDOM_RANGE)
+        add_permit = self._update_permits(
+            adds={"permits": {permit}}, condition="attribute_not_exists(#permits) OR size(#permits) < :max_permits"
         )
         try:
-            self._table.write(take)
-        except ConditionFailed as full:
-            taken: frozenset[int] = (full.row or {}).get("permits", frozenset())
-            if not (lapsed := {other for other in taken if other < now * _RANDOM_RANGE}):
+            self._table.write(add_permit)
+        except ConditionFailed as failed:
+            held: frozenset[int] = (failed.row or {}).get("permits", frozenset())
+            expired = {other for other in held if other < now * _RANDOM_RANGE}
+            if not expired:
                 return None
-            # Those who took them have died, or could not say that they left.
-            self._table.write(self._update_permits(set_deletes={"permits": lapsed}))
+            # Their holders crashed, or their release failed.
+            self._table.write(self._update_permits(set_deletes={"permits": expired}))
             try:
-                self._table.write(take)
+                self._table.write(add_permit)
             except ConditionFailed:
                 return None
-        return seat
+        return permit
 
     def release(self, permit: int) -> None:
         self._table.write(self._update_permits(set_deletes={"permits": {permit}}))

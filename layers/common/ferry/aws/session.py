@@ -1,4 +1,4 @@
-"""AWS clients, made when first asked for and then kept."""
+"""AWS clients, each created at its first use and then kept."""
 
 from __future__ import annotations
 
@@ -15,20 +15,31 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MAX_ATTEMPTS = 3
+"""Attempts of a call, except to S3, Lambda and EventBridge."""
+
 CONNECT_TIMEOUT_SECONDS = 1
+
 READ_TIMEOUT_SECONDS = 2
+"""Longest silence, except of S3 and Lambda. Timeouts and attempts together stay below the functions' timeouts."""
+
 S3_MAX_ATTEMPTS = 2
+
 S3_READ_TIMEOUT_SECONDS = 8
-"""Seconds of silence. A backend that stalls must become an answer of ours before the function's time is up; S3 sends
-white space while it takes its time over a completion.
-"""
+"""Longest silence of S3, which sends white space while it completes an upload."""
+
 INVOKE_TIMEOUT_SECONDS = 4
+"""Longest silence of Lambda after an asynchronous invocation."""
+
 MAX_CONNECTIONS = 32
+"""Connections that one client keeps open."""
 
 
 class AwsSession:
-    """One process's clients. `endpoints` maps services (`s3`, `dynamodb`, `kms`, `lambda`, `events`; `s3_public`) to
-    other addresses than AWS's.
+    """The clients of one execution environment.
+
+    Args:
+        endpoints: addresses of emulators by service: `s3`, `s3_public`, `dynamodb`, `kms`, `lambda`, `events`. Services
+            that are missing are AWS's.
     """
 
     def __init__(self, endpoints: Mapping[str, str]) -> None:
@@ -44,16 +55,18 @@ class AwsSession:
 
     @cached_property
     def events(self) -> EventBridgeClient:
-        # What it does not take stays noted, and is sent by the sweep: no request waits for a second try.
-        once = {"mode": "standard", "total_max_attempts": 1}
-        return cast("EventBridgeClient", self._client("events", self._endpoints.get("events"), retries=once))
+        # One attempt: an unpublished event stays pending, and cleanup publishes it.
+        one_attempt = {"mode": "standard", "total_max_attempts": 1}
+        return cast("EventBridgeClient", self._client("events", self._endpoints.get("events"), retries=one_attempt))
 
     @cached_property
     def lambda_(self) -> LambdaClient:
-        # It is asked at the end of a request that has already taken long, and whoever sweeps stands behind it.
-        once = {"mode": "standard", "total_max_attempts": 1}
+        # One attempt, as the request has already taken long. Cleanup continues a completion that was not enqueued.
+        one_attempt = {"mode": "standard", "total_max_attempts": 1}
         endpoint = self._endpoints.get("lambda")
-        return cast("LambdaClient", self._client("lambda", endpoint, read_timeout=INVOKE_TIMEOUT_SECONDS, retries=once))
+        return cast(
+            "LambdaClient", self._client("lambda", endpoint, read_timeout=INVOKE_TIMEOUT_SECONDS, retries=one_attempt)
+        )
 
     @cached_property
     def s3(self) -> S3Client:
@@ -61,13 +74,13 @@ class AwsSession:
 
     @cached_property
     def s3_public(self) -> S3Client:
-        """For signing URLs: S3 under the address that clients reach."""
+        """The client for presigned URLs, with the address at which clients reach S3."""
         public = self._endpoints.get("s3_public")
         return self._s3(public) if public else self.s3
 
     def _s3(self, endpoint: str | None) -> S3Client:
-        # Checksums are given explicitly where they matter; botocore's own default would sign that of an empty body into
-        # every presigned URL. A stand-in has no host name for each bucket, hence the path style.
+        # The adapter sends checksums itself. By default, botocore would sign the checksum of an empty body into every
+        # presigned URL. Emulators have no host name for each bucket, so they need path-style addresses.
         client = self._client(
             "s3",
             endpoint,
@@ -82,7 +95,7 @@ class AwsSession:
 
     @cached_property
     def _session(self) -> Session:
-        # boto3's session makes the same clients, and loads what transfers and resources need on top.
+        # boto3's session creates the same clients, but also loads resources and transfers: slower cold starts.
         from botocore.session import Session
 
         return Session()
@@ -97,5 +110,5 @@ class AwsSession:
             "max_pool_connections": MAX_CONNECTIONS,
             "tcp_keepalive": True,
         }
-        make = cast("Callable[..., object]", self._session.create_client)
-        return make(service, endpoint_url=endpoint, config=Config(**defaults | options))
+        create_client = cast("Callable[..., object]", self._session.create_client)
+        return create_client(service, endpoint_url=endpoint, config=Config(**defaults | options))

@@ -23,7 +23,7 @@ class Client:
     """SHA-256 digests of its secrets, the newest last. During a rotation there are two."""
 
     disabled: bool = False
-    """Whether it is refused new tokens."""
+    """Whether it gets no more tokens."""
 
     created_at: int = 0
     """Epoch milliseconds; 0 if unknown."""
@@ -66,7 +66,7 @@ class KeySet:
     """All published keys, the signing key among them."""
 
     revoked_before_seconds: Mapping[str, int] = field(default_factory=dict)
-    """By client id, an epoch second: tokens of the client issued before it are refused. Set by the operator."""
+    """By client id, an epoch second: tokens of the client issued before it are rejected. Set by the operator."""
 
     version: int = field(default=0, compare=False)
     """Number of writes of the row since it was created. Set by the store."""
