@@ -91,7 +91,7 @@ KNOWN_DIFFERENCES = (
         "There is no event bus, so no event is published.",
     ),
     KnownDifference(
-        ("test_names.py::test_invalid_name_in_path_returns_problem?a%2Fb?",),
+        ("test_filenames.py::test_invalid_name_in_path_returns_problem?a%2Fb?",),
         "`%2F` in a path reaches the function decoded, which answers 422.",
         "It is a different path, so the answer is 403.",
     ),

@@ -1,4 +1,4 @@
-"""Attacks that need the wire or S3 itself: presigned URLs bent to another use, headers twice, hostile bytes."""
+"""Attacks that need HTTP or S3: altered presigned URLs, repeated headers, hostile bytes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ REJECTED_STATUSES = (400, 401, 403, 404, 405, 411, 412)
 def presign_part(
     api: FerryClient, name: str, part_number: int = 1, *, with_checksum: bool = False
 ) -> dict[str, object]:
-    wanted: dict[str, object] = {"part_number": part_number}
+    """Return a presigned part; with `with_checksum`, one that S3 accepts `PART_BODY` for only."""
+    requested: dict[str, object] = {"part_number": part_number}
     if with_checksum:
-        wanted["checksum"] = crc32c_checksum(google_crc32c.value(PART_BODY))
-    answer = api.post("/upload/parts", filename=name, parts=[wanted])
-    part: dict[str, object] = answer.json["parts"][0]
+        requested["checksum"] = crc32c_checksum(google_crc32c.value(PART_BODY))
+    response = api.post("/upload/parts", filename=name, parts=[requested])
+    part: dict[str, object] = response.json["parts"][0]
     return part
 
 
 def with_query(**changes: str) -> Callable[[str], str]:
-    """A URL with other values for these parameters; an empty one takes the parameter away."""
+    """Return a function that sets query parameters of a URL. An empty value removes the parameter."""
 
     def change(url: str) -> str:
         parts = urlsplit(url)
@@ -42,7 +43,7 @@ def with_query(**changes: str) -> Callable[[str], str]:
 
 
 def other_key(url: str) -> str:
-    """The same signature for another object."""
+    """Return the URL with the key of another object and the same signature."""
     return re.sub(r"/o/[0-9a-f]{32}", f"/o/{'0' * 32}", url)
 
 
@@ -54,43 +55,43 @@ URL_CHANGES = {
     "another part": with_query(partNumber="2"),
     "another upload": with_query(uploadId="0" * 32),
     "another object": other_key,
-    "a longer life": with_query(**{"X-Amz-Expires": "604800"}),
+    "a longer lifetime": with_query(**{"X-Amz-Expires": "604800"}),
     "a later date": with_query(**{"X-Amz-Date": "20991122T000000Z"}),
-    "other headers signed": with_query(**{"X-Amz-SignedHeaders": "host"}),
+    "other signed headers": with_query(**{"X-Amz-SignedHeaders": "host"}),
     "no signature": with_query(**{"X-Amz-Signature": ""}),
     "another signature": with_query(**{"X-Amz-Signature": "0" * 64}),
-    "a parameter more": with_extra_parameter,
-    "nothing but the object": lambda url: url.partition("?")[0],
+    "an extra parameter": with_extra_parameter,
+    "no query": lambda url: url.partition("?")[0],
 }
 
 
 @pytest.mark.parametrize("change", URL_CHANGES.values(), ids=URL_CHANGES)
 def test_presigned_part_altered_url_rejected(api: FerryClient, name: str, change: Callable[[str], str]) -> None:
-    """Altered in any way, the URL is refused by S3, and nothing has landed."""
+    """S3 rejects a URL that was altered in any way, and stores nothing."""
     api.start(name, 2 * len(PART_BODY))
     part = presign_part(api, name)
-    refused = put_part(part | {"url": change(str(part["url"]))}, PART_BODY)
-    assert refused.status in REJECTED_STATUSES
+    rejected = put_part(part | {"url": change(str(part["url"]))}, PART_BODY)
+    assert rejected.status in REJECTED_STATUSES
     assert api.status(name).json["received_bytes"] == 0
 
 
 @pytest.mark.parametrize("body", [PART_BODY[:-1], PART_BODY + b"x", b""], ids=["shorter", "longer", "empty"])
 @pytest.mark.parametrize("checked", [True, False])
 def test_presigned_part_wrong_length_rejected(api: FerryClient, name: str, body: bytes, checked: bool) -> None:
-    """A URL cannot be used to fill the bucket."""
+    """S3 accepts a body of the signed length only, so that a URL cannot be used to fill the bucket."""
     api.start(name, 2 * len(PART_BODY))
     assert put_part(presign_part(api, name, with_checksum=checked), body).status in REJECTED_STATUSES
     assert api.status(name).json["received_bytes"] == 0
 
 
 def test_presigned_part_wrong_checksum_rejected(api: FerryClient, name: str) -> None:
-    """Other bytes of the same length; and the header that was signed, changed or left out."""
+    """S3 rejects other bytes of the same length, also when the signed checksum header is changed or left out."""
     api.start(name, len(PART_BODY))
     part = presign_part(api, name, with_checksum=True)
     assert put_part(part, bytes(len(PART_BODY))).status in REJECTED_STATUSES
     assert put_part(part | {"headers": {}}, bytes(len(PART_BODY))).status in REJECTED_STATUSES
-    other = {"x-amz-checksum-crc32c": crc32c_checksum(google_crc32c.value(bytes(len(PART_BODY))))["value"]}
-    assert put_part(part | {"headers": other}, bytes(len(PART_BODY))).status in REJECTED_STATUSES
+    changed = {"x-amz-checksum-crc32c": crc32c_checksum(google_crc32c.value(bytes(len(PART_BODY))))["value"]}
+    assert put_part(part | {"headers": changed}, bytes(len(PART_BODY))).status in REJECTED_STATUSES
     assert api.status(name).json["received_bytes"] == 0
     assert put_part(part, PART_BODY).status == 200
     assert api.complete(name).status == 200
@@ -99,7 +100,7 @@ def test_presigned_part_wrong_checksum_rejected(api: FerryClient, name: str) -> 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "POST"])
 def test_presigned_part_other_method_rejected(api: FerryClient, name: str, method: str) -> None:
-    """No other method is signed."""
+    """A URL that was signed for PUT is rejected with any other method."""
     api.start(name, len(PART_BODY))
     url = str(presign_part(api, name)["url"])
     assert fetch(method, url, PART_BODY if method == "POST" else None).status in REJECTED_STATUSES
@@ -107,7 +108,7 @@ def test_presigned_part_other_method_rejected(api: FerryClient, name: str, metho
 
 
 def test_presigned_download_altered_url_rejected(api: FerryClient, name: str) -> None:
-    """Not for another object, not with another type or name, and not for writing or deleting."""
+    """A download URL reads one object with one name and type; it neither writes nor deletes."""
     content = random_bytes(5 * MIB, seed=22)
     upload_file(api, name, content, content_type="text/html")
     url = api.request("GET", f"/download?filename={name}&redirect=false").json["url"]
@@ -121,13 +122,13 @@ def test_presigned_download_altered_url_rejected(api: FerryClient, name: str) ->
         assert fetch("GET", change(url)).status in REJECTED_STATUSES
     for method in ("PUT", "DELETE", "POST"):
         assert fetch(method, url, None if method == "DELETE" else b"x").status in REJECTED_STATUSES
-    got = fetch("GET", url)
-    assert (got.status, got.body) == (200, content)
-    assert got.headers["content-disposition"].startswith("attachment;")
+    unaltered = fetch("GET", url)
+    assert (unaltered.status, unaltered.body) == (200, content)
+    assert unaltered.headers["content-disposition"].startswith("attachment;")
 
 
 def test_presigned_url_expired_rejected(tmp_path: Path) -> None:
-    """Once their time is over, for reading and for writing."""
+    """S3 rejects presigned downloads and parts after their lifetime."""
     service = LocalService(tmp_path / "state", parameters="PresignedUrlTtlSeconds=1")
     try:
         api = log_in_as(service, "demo")
@@ -141,7 +142,7 @@ def test_presigned_url_expired_rejected(tmp_path: Path) -> None:
 
 
 def test_bucket_unsigned_request_rejected(service: LocalService, api: FerryClient, name: str) -> None:
-    """Neither its objects, nor its listing, nor a token of the API's."""
+    """The bucket is private: an unsigned request gets no object and no listing, also with an API token."""
     file = upload_file(api, name, random_bytes(100))
     bucket = f"{service.connection_info['s3_endpoint']}/ferry-bucket"
     token = {"Authorization": f"Bearer {api.token}"}
@@ -153,7 +154,7 @@ def test_bucket_unsigned_request_rejected(service: LocalService, api: FerryClien
 
 
 def send_raw_request(api: FerryClient, head: str) -> ApiResponse:
-    """A request whose head is sent as it is written."""
+    """Send a request line and headers exactly as given."""
     parts = urlsplit(api.base_url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=30)
     try:
@@ -164,29 +165,29 @@ def send_raw_request(api: FerryClient, head: str) -> ApiResponse:
             connection.putheader(name, value)
         connection.endheaders()
         with connection.getresponse() as response:
-            found = {name.lower(): value for name, value in response.getheaders()}
-            return ApiResponse(response.status, found, response.read())
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            return ApiResponse(response.status, headers, response.read())
     finally:
         connection.close()
 
 
 def test_authorization_header_twice_rejected(api: FerryClient, other: FerryClient) -> None:
-    """Whichever comes first; a good one twice neither."""
+    """Two Authorization headers are rejected in any order, and also when both have the same valid token."""
     for first, second in ((api.token, other.token), (other.token, api.token), (api.token, "x"), (api.token, api.token)):
         head = f"GET\n/files\nAuthorization: Bearer {first}\nAuthorization: Bearer {second}"
         assert problem_code(send_raw_request(api, head)) == (401, "invalid_token")
 
 
 def test_query_parameter_twice_is_one_value(api: FerryClient, name: str) -> None:
-    """The gateway joins them by a comma: no part of the service sees the first where another sees the last."""
+    """The gateway joins repeated parameters with a comma, so that all parts of the service see the same value."""
     upload_file(api, name, b"x")
     assert problem_code(api.request("GET", f"/download?filename={name}&filename=other")) == (404, "not_found")
     assert problem_code(api.request("GET", f"/download?filename=other&filename={name}")) == (404, "not_found")
     assert api.request("GET", f"/download/{name}?filename=other").body == b"x"
-    answer = api.request(
+    response = api.request(
         "POST", f"/upload/chunk?filename={name}&chunk_index=1&chunk_index=2", b"x", {"Content-Type": OCTET_STREAM}
     )
-    assert problem_code(answer)[0] == 422
+    assert problem_code(response)[0] == 422
 
 
 HOSTILE_BYTES = ["%00", "%0d%0aSet-Cookie:%20a=b", "%c0%af", "%e0%80%af", "%f0%82%82%ac", "%ff", "%ed%a0%80", "%u0000"]
@@ -197,22 +198,22 @@ HOSTILE_BYTES = ["%00", "%0d%0aSet-Cookie:%20a=b", "%c0%af", "%e0%80%af", "%f0%8
     "route", ["/download/{}", "/download?filename={}", "/status/{}", "/files?prefix={}", "/status?cursor={}"]
 )
 def test_path_with_hostile_bytes_rejected(api: FerryClient, route: str, name: str) -> None:
-    """NUL, line ends, overlong and broken UTF-8: refused or not found, and nothing of it comes back in a header."""
-    answer = api.request("GET", route.format(name))
-    assert answer.status in (200, 404, 422)
-    assert "set-cookie" not in answer.headers
-    assert answer.status != 200 or answer.json.get("files") == []
+    """NUL, line ends, overlong and invalid UTF-8 are rejected or not found, and appear in no response header."""
+    response = api.request("GET", route.format(name))
+    assert response.status in (200, 404, 422)
+    assert "set-cookie" not in response.headers
+    assert response.status != 200 or response.json.get("files") == []
 
 
 @pytest.mark.parametrize("target", ["/files", "/download/x"])
 def test_response_header_injection_prevented(api: FerryClient, target: str) -> None:
-    """What a client can put into headers comes back in none: no line of its own, no origin that is not allowed."""
-    sent = {
+    """Request headers appear in no response header: no line of their own, no origin that is not allowed."""
+    request_headers = {
         "Origin": "https://x.example",
         "X-Request-Id": "mine",
         "Range": "bytes=0-1,\t2-3",
         "If-None-Match": 'W/"a", "b',
     }
-    answer = api.request("GET", target, headers=sent)
-    assert answer.headers["x-request-id"] != "mine"
-    assert not [value for value in answer.headers.values() if "x.example" in value or "mine" in value]
+    response = api.request("GET", target, headers=request_headers)
+    assert response.headers["x-request-id"] != "mine"
+    assert not [value for value in response.headers.values() if "x.example" in value or "mine" in value]

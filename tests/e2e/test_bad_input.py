@@ -1,4 +1,4 @@
-"""What clients get wrong: each with its status and its code, none with a 5xx."""
+"""Invalid requests: each gets its status and code, and none a 5xx."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ JSON = {"Content-Type": "application/json"}
     ],
 )
 def test_unknown_route_returns_gateway_404(api: FerryClient, method: str, target: str) -> None:
-    """Answered by the gateway itself, in its own shape, token or not."""
-    answer = api.request(method, target)
-    assert (answer.status, answer.json) == (404, {"message": "Not Found"})
+    """The gateway answers an unknown route in its own format."""
+    response = api.request(method, target)
+    assert (response.status, response.json) == (404, {"message": "Not Found"})
 
 
 @pytest.mark.parametrize(
     "body", [b"{", b"", b"\xff\xfe", b'{"filename": "a", "filename": "b"}', b'{"size": NaN}', b"[" * 60_000, b"nul"]
 )
 def test_malformed_json_returns_400(api: FerryClient, body: bytes) -> None:
-    """Whatever cannot be read as JSON, on every route that takes some."""
+    """A body that is no JSON is rejected on every route that takes JSON."""
     for route in ("start", "chunk", "parts", "complete"):
         assert problem_code(api.request("POST", f"/upload/{route}", body, JSON)) == (400, "malformed_body")
 
@@ -74,21 +74,21 @@ def test_malformed_json_returns_400(api: FerryClient, body: bytes) -> None:
 def test_start_invalid_member_returns_422_with_location(
     api: FerryClient, members: dict[str, object], loc: list[str]
 ) -> None:
-    """Every error has the place and a sentence."""
-    answer = api.request("POST", "/upload/start", json.dumps(members).encode(), JSON)
-    assert problem_code(answer)[0] == 422
-    assert loc in [error["loc"] for error in answer.json["errors"]]
-    assert all(error.keys() == {"loc", "msg"} and error["msg"] for error in answer.json["errors"])
+    """Each error has the location of the member and a message."""
+    response = api.request("POST", "/upload/start", json.dumps(members).encode(), JSON)
+    assert problem_code(response)[0] == 422
+    assert loc in [error["loc"] for error in response.json["errors"]]
+    assert all(error.keys() == {"loc", "msg"} and error["msg"] for error in response.json["errors"])
 
 
 def test_body_not_an_object_returns_422(api: FerryClient) -> None:
-    """JSON of another kind is no malformed JSON."""
+    """JSON that is no object is an invalid body, not a malformed one."""
     for body in (b"[]", b"5", b'"x"', b"null"):
         assert problem_code(api.request("POST", "/upload/start", body, JSON))[0] == 422
 
 
 def test_chunk_not_matching_plan_rejected(api: FerryClient, name: str) -> None:
-    """Length, index, digest, algorithm, upload and size: each has its code, and none of them leaves a trace."""
+    """A wrong length, index, digest, algorithm, upload or size has its own code and changes nothing."""
     content = random_bytes(CHUNK_BYTES + 10)
     assert problem_code(api.send_chunk(name, 1, b"x")) == (404, "upload_not_found")
     api.start(name, len(content))
@@ -99,28 +99,30 @@ def test_chunk_not_matching_plan_rejected(api: FerryClient, name: str) -> None:
     for index in (0, -1, 3, 10**17):
         assert problem_code(api.send_chunk(name, index, first)) == (422, "chunk_index_out_of_range")
     target = f"/upload/chunk?filename={quote_filename(name)}&chunk_index=1"
-    raw = {"Content-Type": OCTET_STREAM}
+    binary = {"Content-Type": OCTET_STREAM}
     for text in ("", "one", "1.0", "9" * 5000):
-        answer = api.request("POST", f"/upload/chunk?filename={quote_filename(name)}&chunk_index={text}", first, raw)
-        assert problem_code(answer)[0] == 422
-    wrong = {**raw, "Content-Digest": f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"}
+        response = api.request(
+            "POST", f"/upload/chunk?filename={quote_filename(name)}&chunk_index={text}", first, binary
+        )
+        assert problem_code(response)[0] == 422
+    wrong = {**binary, "Content-Digest": f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"}
     assert problem_code(api.request("POST", target, first, wrong)) == (400, "checksum_mismatch")
-    unknown = {**raw, "Content-Digest": "unixsum=:AAAA:"}
+    unknown = {**binary, "Content-Digest": "unixsum=:AAAA:"}
     assert problem_code(api.request("POST", target, first, unknown)) == (422, "checksum_unsupported")
-    assert problem_code(api.request("POST", target, content[: CHUNK_BYTES + 1], raw)) == (413, "chunk_too_large")
-    assert problem_code(api.request("POST", "/upload/chunk", b"x", raw))[0] == 422
+    assert problem_code(api.request("POST", target, content[: CHUNK_BYTES + 1], binary)) == (413, "chunk_too_large")
+    assert problem_code(api.request("POST", "/upload/chunk", b"x", binary))[0] == 422
     data = base64.b64encode(content[CHUNK_BYTES:]).decode()
     chunk = {"filename": name, "chunk_index": 2}
-    for bad in ("*" + data, data[:-1], data + "\n"):
-        assert problem_code(api.post("/upload/chunk", **chunk, data=bad))[0] == 422
+    for invalid in ("*" + data, data[:-1], data + "\n"):
+        assert problem_code(api.post("/upload/chunk", **chunk, data=invalid))[0] == 422
     for algorithm, code in (("sha1", "checksum_unsupported"), ("sha512", "checksum_unsupported")):
-        answer = api.post("/upload/chunk", **chunk, data=data, checksum={"algorithm": algorithm, "value": "AAAA"})
-        assert problem_code(answer) == (422, code)
+        response = api.post("/upload/chunk", **chunk, data=data, checksum={"algorithm": algorithm, "value": "AAAA"})
+        assert problem_code(response) == (422, code)
     assert api.status(name).json["state"] == "pending"
 
 
 def test_parts_not_matching_plan_rejected(api: FerryClient, name: str) -> None:
-    """Numbers outside the plan, none, too many, and checksums S3 cannot enforce."""
+    """Part numbers outside the plan, none, too many, and checksums that S3 cannot verify are rejected."""
     assert problem_code(api.presign_parts(name, 1)) == (404, "upload_not_found")
     api.start(name, CHUNK_BYTES)
     for number in (0, 2, -1):
@@ -128,8 +130,8 @@ def test_parts_not_matching_plan_rejected(api: FerryClient, name: str) -> None:
     assert problem_code(api.presign_parts(name))[0] == 422
     assert problem_code(api.presign_parts(name, *[1] * 101))[0] == 422
     sha = {"algorithm": "sha256", "value": base64.b64encode(bytes(32)).decode()}
-    answer = api.post("/upload/parts", filename=name, parts=[{"part_number": 1, "checksum": sha}])
-    assert problem_code(answer) == (422, "checksum_unsupported")
+    response = api.post("/upload/parts", filename=name, parts=[{"part_number": 1, "checksum": sha}])
+    assert problem_code(response) == (422, "checksum_unsupported")
     assert problem_code(api.complete(name, checksum=sha)) == (422, "checksum_unsupported")
     assert problem_code(api.complete(f"not-{name}")) == (404, "upload_not_found")
 
@@ -151,45 +153,45 @@ def test_parts_not_matching_plan_rejected(api: FerryClient, name: str) -> None:
     ],
 )
 def test_invalid_query_returns_422(api: FerryClient, target: str) -> None:
-    """Parameters that make no sense are told, not guessed at."""
+    """Invalid query parameters are rejected instead of ignored."""
     assert problem_code(api.request("GET", target))[0] == 422
 
 
 def test_oversized_request_returns_413(api: FerryClient) -> None:
-    """Over 10 MB the gateway refuses, over 6 MB in base64 the platform: both in the gateway's shape."""
+    """The gateway rejects bodies over 10 MB, and over 6 MB in base64 for Lambda, and headers over 10,240 bytes."""
     for size in (11_000_000, 5_000_000):
-        answer = api.request(
+        response = api.request(
             "POST", "/upload/chunk?filename=x&chunk_index=1", bytes(size), {"Content-Type": OCTET_STREAM}
         )
-        assert (answer.status, answer.json) == (413, {"message": "Request Entity Too Large"})
-    answer = api.request("GET", "/files", headers={"X-Padding": "x" * 10_300})
-    assert answer.status == 431
+        assert (response.status, response.json) == (413, {"message": "Request Entity Too Large"})
+    response = api.request("GET", "/files", headers={"X-Padding": "x" * 10_300})
+    assert response.status == 431
 
 
 def test_more_requests_than_instances_return_429(api: FerryClient, name: str) -> None:
-    """One request at a time in each copy: while all of them wait, one more is turned away, and later served."""
+    """Each instance serves one request at a time: while all of them wait, further requests get 429."""
     api.start(name, CHUNK_BYTES)
     version = api.status(name).json["version"]
     with ThreadPoolExecutor(MAX_INSTANCES * 2) as pool:
-        answers = list(pool.map(lambda _: api.status(name, wait=3, since=version), range(MAX_INSTANCES * 2)))
-    statuses = sorted(answer.status for answer in answers)
+        responses = list(pool.map(lambda _: api.status(name, wait=3, since=version), range(MAX_INSTANCES * 2)))
+    statuses = sorted(response.status for response in responses)
     assert statuses == [200] * MAX_INSTANCES + [429] * MAX_INSTANCES
-    assert all(answer.json == {"message": "Too Many Requests"} for answer in answers if answer.status == 429)
+    assert all(response.json == {"message": "Too Many Requests"} for response in responses if response.status == 429)
     assert api.status(name).status == 200
 
 
 def test_invalid_http_leaves_service_running(anonymous: FerryClient) -> None:
-    """Garbage, half a request and a body that never comes leave the service answering."""
+    """After invalid bytes, half a request and a missing body the service still answers."""
     parts = urlsplit(anonymous.base_url)
     assert parts.hostname is not None
     assert parts.port is not None
-    for sent in (
+    for incomplete in (
         b"\x16\x03\x01garbage\r\n\r\n",
         b"GET / HT",
         b"POST /auth/token HTTP/1.1\r\nContent-Length: 100\r\n\r\nx",
     ):
         with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
-            connection.sendall(sent)
+            connection.sendall(incomplete)
     client = http.client.HTTPConnection(parts.netloc, timeout=10)
     client.putrequest("GET", "/health", skip_host=True)
     client.putheader("Host", "elsewhere.example")

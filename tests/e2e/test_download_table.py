@@ -1,4 +1,4 @@
-"""RFC 9110 by the table, over HTTP, redirects followed without the token: size makes no difference."""
+"""The table of RFC 9110 requests over HTTP, with redirects followed: small and large files get the same responses."""
 
 from __future__ import annotations
 
@@ -22,44 +22,50 @@ INVARIANT_HEADERS = ("etag", "last-modified", "accept-ranges", "content-type", "
 
 @dataclass(frozen=True)
 class UploadedFile:
+    """The content of a file and the headers of its HEAD response."""
+
     body: bytes
     headers: Mapping[str, str]
 
 
 @pytest.fixture(scope="module")
 def files(api: FerryClient) -> Iterator[dict[str, UploadedFile]]:
-    kept = {}
+    """Upload an empty, a small and a large file."""
+    uploaded = {}
     for name, body in BODIES.items():
         upload_file(api, name, body, content_type="text/plain")
-        kept[name] = UploadedFile(body, api.request("HEAD", f"/download?filename={name.replace(' ', '%20')}").headers)
-    yield kept
+        uploaded[name] = UploadedFile(
+            body, api.request("HEAD", f"/download?filename={name.replace(' ', '%20')}").headers
+        )
+    yield uploaded
     for name in BODIES:
         api.request("DELETE", f"/files?filename={name.replace(' ', '%20')}")
 
 
 def request_following_redirect(api: FerryClient, method: str, target: str, headers: Mapping[str, str]) -> ApiResponse:
-    """The last answer."""
-    answer = api.request(method, target, headers=headers)
-    return fetch(method, answer.headers["location"], headers=headers) if answer.status == 307 else answer
+    """Return the response that a client gets in the end. The token is not sent to S3."""
+    response = api.request(method, target, headers=headers)
+    return fetch(method, response.headers["location"], headers=headers) if response.status == 307 else response
 
 
 def check_row(api: FerryClient, name: str, file: UploadedFile, row: RequestCase) -> None:
+    """Send the request of a row and compare status, headers and body."""
     [request] = list(cases_for_file([row], file.body, file.headers["etag"], file.headers["last-modified"]))
-    answer = request_following_redirect(
+    response = request_following_redirect(
         api, row.method, f"/download?filename={name.replace(' ', '%20')}", request.headers
     )
-    assert answer.status == row.status, answer.body[:500]
+    assert response.status == row.status, response.body[:500]
     if row.status in (200, 206):
-        assert {key: answer.headers[key] for key in INVARIANT_HEADERS} == {
+        assert {key: response.headers[key] for key in INVARIANT_HEADERS} == {
             key: file.headers[key] for key in INVARIANT_HEADERS
         }
     if request.byte_range is not None:
         first, last = request.byte_range
-        assert hashlib.sha256(answer.body).digest() == hashlib.sha256(file.body[first : last + 1]).digest()
+        assert hashlib.sha256(response.body).digest() == hashlib.sha256(file.body[first : last + 1]).digest()
         if row.status == 206:
-            assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(file.body)}"
+            assert response.headers["content-range"] == f"bytes {first}-{last}/{len(file.body)}"
     if row.status == 416 and row.method == GET:
-        assert answer.headers["content-range"] == f"bytes */{len(file.body)}"
+        assert response.headers["content-range"] == f"bytes */{len(file.body)}"
 
 
 @pytest.mark.parametrize("row", CASES, ids=str)
@@ -67,12 +73,12 @@ def check_row(api: FerryClient, name: str, file: UploadedFile, row: RequestCase)
 def test_download_row_matches_rfc_9110(
     api: FerryClient, files: dict[str, UploadedFile], name: str, row: RequestCase
 ) -> None:
-    """The answer of the section, with the same headers before and after the redirect."""
+    """Each row gets the response of its section, inline and after a redirect to S3."""
     check_row(api, name, files[name], row)
 
 
 def test_download_client_disconnect_leaves_service_running(api: FerryClient, files: dict[str, UploadedFile]) -> None:
-    """Where S3's reading of a range is imitated: the next is served, and the service's log has no trace of it."""
+    """A client that stops reading from the local S3 proxy does not disturb later requests."""
     headers = {"Range": "bytes=0-9", "If-Range": OTHER_ETAG}
     url = api.request("GET", "/download?filename=table%20large", headers=headers).headers["location"]
     with open_url("GET", url, headers=headers) as response:
@@ -86,5 +92,5 @@ def test_download_client_disconnect_leaves_service_running(api: FerryClient, fil
 def test_download_empty_file_row_matches_rfc_9110(
     api: FerryClient, files: dict[str, UploadedFile], row: RequestCase
 ) -> None:
-    """As for any other."""
+    """Each row gets the response of its section for an empty file too."""
     check_row(api, "table empty", files["table empty"], row)

@@ -1,4 +1,4 @@
-"""Downloads: whole, by ranges, conditional, redirected."""
+"""Downloads: whole files, ranges, conditional requests and redirects."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def large(api: FerryClient) -> Iterator[dict[str, object]]:
 
 
 def test_download_small_file_is_inline_with_headers(api: FerryClient, small: dict[str, object]) -> None:
-    """Strong ETag, digest, and nothing by which a stored page could run on the API's origin."""
-    answer = api.request("GET", "/download/small%20file.html")
-    assert (answer.status, answer.body) == (200, SMALL)
-    headers = answer.headers
+    """The headers describe the file and keep a stored page from running on the API's origin."""
+    response = api.request("GET", "/download/small%20file.html")
+    assert (response.status, response.body) == (200, SMALL)
+    headers = response.headers
     assert headers["etag"] == small["etag"]
     assert headers["etag"].startswith('"')
     assert headers["accept-ranges"] == "bytes"
@@ -43,15 +43,15 @@ def test_download_small_file_is_inline_with_headers(api: FerryClient, small: dic
 
 @pytest.mark.parametrize("route", ["/download/", "/download/partial/"])
 def test_head_describes_whole_file_without_redirect(api: FerryClient, large: dict[str, object], route: str) -> None:
-    """HEAD has GET's headers and no body, whatever the size and whatever Range says."""
-    answer = api.request("HEAD", f"{route}large%20file.bin", headers={"Range": "bytes=0-9"})
-    assert (answer.status, answer.body) == (200, b"")
-    assert answer.headers["content-length"] == str(len(LARGE))
-    assert answer.headers["etag"] == large["etag"]
+    """HEAD has the headers of GET and no body, for any size and any Range."""
+    response = api.request("HEAD", f"{route}large%20file.bin", headers={"Range": "bytes=0-9"})
+    assert (response.status, response.body) == (200, b"")
+    assert response.headers["content-length"] == str(len(LARGE))
+    assert response.headers["etag"] == large["etag"]
 
 
 @pytest.mark.parametrize(
-    ("asked", "first", "last"),
+    ("byte_range", "first", "last"),
     [
         ("bytes=0-0", 0, 0),
         ("bytes=0-4194303", 0, 4 * MIB - 1),
@@ -65,38 +65,40 @@ def test_head_describes_whole_file_without_redirect(api: FerryClient, large: dic
     ],
 )
 def test_range_returns_exact_bytes(
-    api: FerryClient, large: dict[str, object], asked: str, first: int, last: int
+    api: FerryClient, large: dict[str, object], byte_range: str, first: int, last: int
 ) -> None:
-    """206 with just those bytes: inline up to 4 MiB, through S3 above, and never shorter than asked."""
-    direct = api.request("GET", "/download/partial/large%20file.bin", headers={"Range": asked})
+    """206 has exactly the requested bytes: inline up to 4 MiB, from S3 above."""
+    direct = api.request("GET", "/download/partial/large%20file.bin", headers={"Range": byte_range})
     assert direct.status == (206 if last - first < 4 * MIB else 307)
-    answer = api.download("large file.bin", asked)
-    assert answer.status == 206
-    assert answer.body == LARGE[first : last + 1]
-    assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(LARGE)}"
-    assert answer.headers["etag"] == large["etag"]
+    response = api.download("large file.bin", byte_range)
+    assert response.status == 206
+    assert response.body == LARGE[first : last + 1]
+    assert response.headers["content-range"] == f"bytes {first}-{last}/{len(LARGE)}"
+    assert response.headers["etag"] == large["etag"]
 
 
-@pytest.mark.parametrize("asked", ["bytes=100000-", "bytes=-0", "bytes=500000-600000"])
-def test_range_beyond_file_returns_416(api: FerryClient, small: dict[str, object], asked: str) -> None:
-    """416 with the size, so that the client can ask again."""
-    answer = api.request("GET", "/download/partial/small%20file.html", headers={"Range": asked})
-    assert problem_code(answer) == (416, "range_not_satisfiable")
-    assert answer.headers["content-range"] == "bytes */100000"
+@pytest.mark.parametrize("byte_range", ["bytes=100000-", "bytes=-0", "bytes=500000-600000"])
+def test_range_beyond_file_returns_416(api: FerryClient, small: dict[str, object], byte_range: str) -> None:
+    """416 has the size of the file, so that the client can correct its request."""
+    response = api.request("GET", "/download/partial/small%20file.html", headers={"Range": byte_range})
+    assert problem_code(response) == (416, "range_not_satisfiable")
+    assert response.headers["content-range"] == "bytes */100000"
 
 
-@pytest.mark.parametrize("asked", [None, "bytes=5-2", "bytes=a-b", "bytes=0-1,4-5", "lines=1-2", "bytes", "bytes=--1"])
+@pytest.mark.parametrize(
+    "byte_range", [None, "bytes=5-2", "bytes=a-b", "bytes=0-1,4-5", "lines=1-2", "bytes", "bytes=--1"]
+)
 def test_range_absent_or_invalid_returns_whole_file(
-    api: FerryClient, small: dict[str, object], asked: str | None
+    api: FerryClient, small: dict[str, object], byte_range: str | None
 ) -> None:
-    """No Range, a malformed one, several, another unit: 200 and everything."""
-    headers = {} if asked is None else {"Range": asked}
-    answer = api.request("GET", "/download/partial/small%20file.html", headers=headers)
-    assert (answer.status, answer.body) == (200, SMALL)
+    """No range, a malformed one, several ranges or another unit return the whole file with 200."""
+    headers = {} if byte_range is None else {"Range": byte_range}
+    response = api.request("GET", "/download/partial/small%20file.html", headers=headers)
+    assert (response.status, response.body) == (200, SMALL)
 
 
 def test_conditional_requests_follow_rfc_9110(api: FerryClient, small: dict[str, object]) -> None:
-    """304 for what the client has, 412 for what it did not expect; If-Range decides between a part and the whole."""
+    """304 if the client has the file, 412 if a precondition fails; If-Range chooses between the range and the file."""
     etag = str(small["etag"])
     path = "/download/partial/small%20file.html"
     modified = api.request("HEAD", path).headers["last-modified"]
@@ -116,15 +118,15 @@ def test_conditional_requests_follow_rfc_9110(api: FerryClient, small: dict[str,
         ({"Range": "bytes=0-9", "If-Match": etag}, 206, 10),
     ]
     for headers, status, length in table:
-        answer = api.request("GET", path, headers=headers)
-        assert (answer.status, len(answer.body)) == (status, length), headers
-        assert answer.headers["etag"] == etag
+        response = api.request("GET", path, headers=headers)
+        assert (response.status, len(response.body)) == (status, length), headers
+        assert response.headers["etag"] == etag
     for headers in ({"If-Match": '"other"'}, {"If-Unmodified-Since": "Sat, 01 Jan 2000 00:00:00 GMT"}):
         assert problem_code(api.request("GET", path, headers=headers)) == (412, "precondition_failed")
 
 
 def test_conditional_requests_hold_across_redirect(api: FerryClient, large: dict[str, object]) -> None:
-    """S3 evaluates the same conditions on the same ETag that the API gave."""
+    """S3 evaluates conditions on the same ETag as the API."""
     url = api.request("GET", "/download/large%20file.bin").headers["location"]
     etag = str(large["etag"])
     assert fetch("GET", url, headers={"If-Match": etag}).body == LARGE
@@ -133,23 +135,23 @@ def test_conditional_requests_hold_across_redirect(api: FerryClient, large: dict
 
 
 def test_redirect_is_not_cacheable(api: FerryClient, large: dict[str, object]) -> None:
-    """307, not cached; with ?redirect=false the URL is told instead, for clients that would send their token along."""
+    """307 is not cached; `redirect=false` returns the URL in JSON, for clients that would send their token to S3."""
     redirect = api.request("GET", "/download/large%20file.bin")
     assert (redirect.status, redirect.body) == (307, b"")
     assert redirect.headers["cache-control"] == "private, no-store"
     assert redirect.headers["etag"] == large["etag"]
-    told = api.request("GET", "/download/large%20file.bin?redirect=false")
-    assert told.status == 200
-    assert told.json.keys() == {"url", "expires_at", "size", "etag"}
-    assert (told.json["size"], told.json["etag"]) == (len(LARGE), large["etag"])
-    assert fetch("GET", told.json["url"]).body == LARGE
-    assert fetch("GET", told.json["url"].replace("X-Amz-Signature=", "X-Amz-Signature=0")).status == 403
+    link = api.request("GET", "/download/large%20file.bin?redirect=false")
+    assert link.status == 200
+    assert link.json.keys() == {"url", "expires_at", "size", "etag"}
+    assert (link.json["size"], link.json["etag"]) == (len(LARGE), large["etag"])
+    assert fetch("GET", link.json["url"]).body == LARGE
+    assert fetch("GET", link.json["url"].replace("X-Amz-Signature=", "X-Amz-Signature=0")).status == 403
 
 
 def test_download_other_namespace_returns_404(
     api: FerryClient, other: FerryClient, reader: FerryClient, small: dict[str, object]
 ) -> None:
-    """Someone else's file is a 404 like one that is not there; a reader of the same namespace may read, not delete."""
+    """A file of another namespace gets the same 404 as no file; a reader of the namespace may read and not delete."""
     path = quote_filename("small file.html")
     absent = other.request("GET", "/download/nothing")
     foreign = other.request("GET", f"/download/{path}")

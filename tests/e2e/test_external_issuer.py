@@ -1,4 +1,4 @@
-"""A service that trusts an issuer outside, set up by its parameters as on AWS; the key set is on loopback."""
+"""A service that accepts the tokens of an external issuer, whose key set is on loopback."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from tests.support.issuer import ISSUER, FakeIssuer, http_server, send_response
 
 
 def test_external_issuer_tokens_accepted(tmp_path: Path) -> None:
-    """They open the namespace that they name, with the scopes they have; Ferry's own go on beside them; what the
-    issuer's published keys do not verify opens nothing.
+    """Tokens of the external issuer have their namespace and scopes, and Ferry's own tokens stay valid.
+
+    A token of another audience, or one that the published keys do not verify, is rejected.
     """
     issuer = FakeIssuer(lambda: time.time_ns() // 1_000_000)
 
@@ -33,14 +34,14 @@ def test_external_issuer_tokens_accepted(tmp_path: Path) -> None:
         try:
             anonymous = FerryClient(service.connection_info["base_url"])
             claims = {"aud": None, "client_id": "7abc", "scope": "ferry/files:read ferry/files:write"}
-            outside = FerryClient(anonymous.base_url, issuer.sign_token(**claims))
+            external = FerryClient(anonymous.base_url, issuer.sign_token(**claims))
             own = anonymous.authenticate("demo", service.connection_info["clients"][0]["client_secret"])
-            upload_file(outside, "from outside.bin", b"hello")
-            assert outside.download("from outside.bin").body == b"hello"
-            assert own.status("from outside.bin").status == 404
-            assert outside.request("DELETE", "/cleanup").status == 403
-            stranger = FerryClient(anonymous.base_url, issuer.sign_token(**{**claims, "client_id": "9ghi"}))
-            assert stranger.request("GET", "/files").status == 401
+            upload_file(external, "external.bin", b"hello")
+            assert external.download("external.bin").body == b"hello"
+            assert own.status("external.bin").status == 404
+            assert external.request("DELETE", "/cleanup").status == 403
+            other_audience = FerryClient(anonymous.base_url, issuer.sign_token(**{**claims, "client_id": "9ghi"}))
+            assert other_audience.request("GET", "/files").status == 401
             issuer.rotate_key()
             forged = FerryClient(anonymous.base_url, issuer.sign_token(**claims))
             assert forged.request("GET", "/files").status == 401

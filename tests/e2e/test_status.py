@@ -1,4 +1,4 @@
-"""Status, waiting for news, and listings."""
+"""Status, long polling, listings and the cleanup route."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIELDS = {
 
 
 def test_status_follows_upload_to_completion(api: FerryClient, name: str) -> None:
-    """Not found, pending, partial with what is missing, complete; the version only grows."""
+    """The status is 404, pending, partial with the missing chunks, then complete; its version increases."""
     content = random_bytes(20 * MIB)
     assert problem_code(api.status(name)) == (404, "not_found")
     plan = api.start(name, len(content)).json
@@ -42,36 +42,36 @@ def test_status_follows_upload_to_completion(api: FerryClient, name: str) -> Non
 
 
 def test_status_missing_matches_complete(api: FerryClient, name: str) -> None:
-    """A client that is told to send more finds the same chunks by either route, whichever paths it took."""
+    """The error of an incomplete upload lists the same missing chunks as its status."""
     content = random_bytes(20 * MIB)
     api.start(name, len(content))
     send_chunks(api, name, content, [2])
     api.presign_parts(name, 2)
-    refused = api.complete(name)
-    assert problem_code(refused) == (409, "upload_incomplete")
-    assert refused.json["missing"] == api.status(name).json["missing"] == [[1, 1], [3, 5]]
+    rejected = api.complete(name)
+    assert problem_code(rejected) == (409, "upload_incomplete")
+    assert rejected.json["missing"] == api.status(name).json["missing"] == [[1, 1], [3, 5]]
 
 
 def test_long_poll_returns_on_next_chunk(api: FerryClient, name: str) -> None:
-    """?wait=&since= answers once something newer is known, and unchanged when the time is up."""
+    """`wait` and `since` return a newer status at once, and the same status after the time."""
     content = random_bytes(2 * CHUNK_BYTES)
     api.start(name, len(content))
     version = api.status(name).json["version"]
-    began = time.monotonic()
+    started_at = time.monotonic()
     assert api.status(name, wait=1, since=version).json["version"] == version
-    assert time.monotonic() - began >= 1
+    assert time.monotonic() - started_at >= 1
     assert api.status(name, wait=20, since=version - 1).json["version"] == version
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(api.status, name, wait=20, since=version)
+        long_poll = pool.submit(api.status, name, wait=20, since=version)
         api.send_chunk(name, 1, chunk_body(content, 1))
-        news = waiting.result().json
-    assert news["version"] > version
-    assert news["received_bytes"] == CHUNK_BYTES
-    assert time.monotonic() - began < 10
+        update = long_poll.result().json
+    assert update["version"] > version
+    assert update["received_bytes"] == CHUNK_BYTES
+    assert time.monotonic() - started_at < 10
 
 
 def test_status_unchanged_returns_304(api: FerryClient, name: str) -> None:
-    """The status has an ETag of its own, which changes with it."""
+    """The ETag of a status changes with the status."""
     api.start(name, 2 * CHUNK_BYTES)
     first = api.status(name)
     path = f"/status/{quote_filename(name)}"
@@ -82,7 +82,7 @@ def test_status_unchanged_returns_304(api: FerryClient, name: str) -> None:
 
 
 def test_status_replacement_upload_shows_current_file(api: FerryClient, name: str) -> None:
-    """The upload's status, with the finished file under current_file."""
+    """The status of a replacement has the completed file as `current_file`."""
     file = upload_file(api, name, random_bytes(10))
     api.start(name, 20, if_exists="replace")
     status = api.status(name).json
@@ -90,18 +90,18 @@ def test_status_replacement_upload_shows_current_file(api: FerryClient, name: st
 
 
 def test_listings_are_paginated(other: FerryClient) -> None:
-    """Files by name with prefix and cursor; uploads in progress with a cursor; both only of the namespace."""
+    """Listings of files and open uploads have pages and show one namespace only."""
     names = [f"list/{index}".replace("/", "-") for index in range(5)]
     for name in names:
         upload_file(other, name, random_bytes(3))
-    found: list[str] = []
+    listed_names: list[str] = []
     target = "/files?prefix=list-&limit=2"
     while target:
         page = other.request("GET", target).json
         assert len(page["files"]) <= 2
-        found += [file["filename"] for file in page["files"]]
+        listed_names += [file["filename"] for file in page["files"]]
         target = f"/files?prefix=list-&limit=2&cursor={quote_filename(page['cursor'])}" if "cursor" in page else ""
-    assert found == names
+    assert listed_names == names
 
     for name in names:
         assert other.request("DELETE", f"/files/{name}").status == 204
@@ -120,9 +120,9 @@ def test_listings_are_paginated(other: FerryClient) -> None:
 def test_cleanup_route_dry_run_then_expires_upload(
     other: FerryClient, reader: FerryClient, api: FerryClient, name: str
 ) -> None:
-    """A dry run changes nothing; the real one ends the stale upload only; other namespaces are out of reach."""
-    finished, mine = random_bytes(70_000, seed=8), f"mine-{name}"
-    upload_file(other, f"done-{name}", finished)
+    """A dry run changes nothing; a cleanup expires only the matching uploads of its namespace."""
+    completed, mine = random_bytes(70_000, seed=8), f"mine-{name}"
+    upload_file(other, f"completed-{name}", completed)
     api.start(mine, CHUNK_BYTES)
     other.start(name, 2 * CHUNK_BYTES)
     other.send_chunk(name, 1, bytes(CHUNK_BYTES))
@@ -145,7 +145,7 @@ def test_cleanup_route_dry_run_then_expires_upload(
     assert other.status(name).json["state"] == "expired"
     assert problem_code(other.send_chunk(name, 1, bytes(CHUNK_BYTES))) == (410, "upload_expired")
     assert other.request("DELETE", "/cleanup?older_than=0").json["expired"] == 0
-    assert other.download(f"done-{name}").body == finished
+    assert other.download(f"completed-{name}").body == completed
     assert api.status(mine).json["state"] == "pending"
     assert problem_code(reader.request("DELETE", "/cleanup")) == (403, "insufficient_scope")
     assert api.request("DELETE", f"/upload/{mine}").status == 204

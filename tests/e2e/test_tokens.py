@@ -1,4 +1,4 @@
-"""Tokens, in all the forms that clients ask for them."""
+"""Access tokens: requests, claims, scopes and errors."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FORM = "application/x-www-form-urlencoded"
 
 @pytest.fixture
 def secret(service: LocalService) -> str:
-    found: str = service.connection_info["clients"][0]["client_secret"]
-    return found
+    client_secret: str = service.connection_info["clients"][0]["client_secret"]
+    return client_secret
 
 
 def request_token(
@@ -33,29 +33,29 @@ def request_token(
 
 
 def test_token_request_all_forms_succeed(anonymous: FerryClient, secret: str) -> None:
-    """HTTP Basic with a form, a form alone, and JSON: the same answer, and each token opens a route."""
+    """HTTP Basic with a form, a form alone and JSON get the same response, and each token is accepted."""
     grant = {"grant_type": "client_credentials"}
     own = {"client_id": "demo", "client_secret": secret}
-    answers = [
+    responses = [
         request_token(anonymous, grant, basic=f"demo:{secret}"),
         request_token(anonymous, grant | own),
         request_token(anonymous, grant | own, content_type="application/json"),
     ]
-    for answer in answers:
-        assert answer.status == 200
-        assert answer.headers["cache-control"] == "no-store"
-        assert answer.json.keys() == {"access_token", "token_type", "expires_in", "scope"}
-        assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 3600)
-        assert set(answer.json["scope"].split()) == {"files:read", "files:write", "files:admin"}
-        assert FerryClient(anonymous.base_url, answer.json["access_token"]).request("GET", "/files").status == 200
+    for response in responses:
+        assert response.status == 200
+        assert response.headers["cache-control"] == "no-store"
+        assert response.json.keys() == {"access_token", "token_type", "expires_in", "scope"}
+        assert (response.json["token_type"], response.json["expires_in"]) == ("Bearer", 3600)
+        assert set(response.json["scope"].split()) == {"files:read", "files:write", "files:admin"}
+        assert FerryClient(anonymous.base_url, response.json["access_token"]).request("GET", "/files").status == 200
 
 
 def test_token_verifies_with_published_keys(anonymous: FerryClient, secret: str) -> None:
-    """Another service verifies it with nothing but the key set: ES256, with the namespace and the scopes in it."""
-    answer = request_token(
+    """The published key set verifies a token, which has the namespace and the scopes."""
+    response = request_token(
         anonymous, {"grant_type": "client_credentials", "scope": "files:read"}, basic=f"demo:{secret}"
     )
-    token = answer.json["access_token"]
+    token = response.json["access_token"]
     keys = {key["kid"]: jwt.PyJWK(key) for key in anonymous.request("GET", "/.well-known/jwks.json").json["keys"]}
     header = jwt.get_unverified_header(token)
     assert header["alg"] == "ES256"
@@ -66,28 +66,28 @@ def test_token_verifies_with_published_keys(anonymous: FerryClient, secret: str)
 
 
 def test_token_narrow_scope_is_enforced(anonymous: FerryClient, secret: str, name: str) -> None:
-    """With files:read alone a start is refused, and the header says which scope would do."""
+    """A start without `files:write` is rejected, and the header names the error."""
     narrow = anonymous.authenticate("demo", secret, "files:read")
-    answer = narrow.start(name, 1)
-    assert (answer.status, answer.code) == (403, "insufficient_scope")
-    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+    response = narrow.start(name, 1)
+    assert (response.status, response.code) == (403, "insufficient_scope")
+    assert 'error="insufficient_scope"' in response.headers["www-authenticate"]
 
 
 def test_token_errors_follow_oauth(anonymous: FerryClient, secret: str, service: LocalService) -> None:
-    """A wrong secret and an unknown client look alike; a scope that is not the client's, and a wrong grant, are 400."""
+    """A wrong secret and an unknown client get the same 401; a foreign scope and a wrong grant type get 400."""
     grant = {"grant_type": "client_credentials"}
     wrong = request_token(anonymous, grant, basic="demo:wrong")
-    unknown = request_token(anonymous, grant, basic="nobody:wrong")
-    for answer in (wrong, unknown):
-        assert (answer.status, answer.json["error"]) == (401, "invalid_client")
-        assert "www-authenticate" in answer.headers
+    unknown = request_token(anonymous, grant, basic="unknown:wrong")
+    for response in (wrong, unknown):
+        assert (response.status, response.json["error"]) == (401, "invalid_client")
+        assert "www-authenticate" in response.headers
     assert wrong.body == unknown.body
     reader_secret = service.connection_info["clients"][1]["client_secret"]
     assert request_token(anonymous, grant | {"scope": "files:write"}, basic=f"reader:{reader_secret}").json[
         "error"
     ] == ("invalid_scope")
-    answer = request_token(anonymous, {"grant_type": "password"}, basic=f"demo:{secret}")
-    assert (answer.status, answer.json["error"]) == (400, "unsupported_grant_type")
+    response = request_token(anonymous, {"grant_type": "password"}, basic=f"demo:{secret}")
+    assert (response.status, response.json["error"]) == (400, "unsupported_grant_type")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_token_errors_follow_oauth(anonymous: FerryClient, secret: str, service:
 def test_request_without_valid_token_returns_401(
     anonymous: FerryClient, authorization: str | None, error: str | None
 ) -> None:
-    """401 with a Bearer challenge, which names the error only when a token was sent."""
+    """401 has a Bearer challenge, which names the error only if a token was sent."""
     headers = {} if authorization is None else {"Authorization": authorization}
     for method, target in (
         ("POST", "/upload/start"),
@@ -112,11 +112,11 @@ def test_request_without_valid_token_returns_401(
         ("DELETE", "/files/x"),
         ("DELETE", "/cleanup"),
     ):
-        answer = anonymous.request(method, target, headers=headers)
-        assert answer.status == 401
-        assert answer.headers["www-authenticate"].startswith("Bearer")
-        assert ("error=" in answer.headers["www-authenticate"]) == (error is not None)
-        assert error is None or f'error="{error}"' in answer.headers["www-authenticate"]
+        response = anonymous.request(method, target, headers=headers)
+        assert response.status == 401
+        assert response.headers["www-authenticate"].startswith("Bearer")
+        assert ("error=" in response.headers["www-authenticate"]) == (error is not None)
+        assert error is None or f'error="{error}"' in response.headers["www-authenticate"]
 
 
 def test_public_routes_need_no_token(anonymous: FerryClient) -> None:

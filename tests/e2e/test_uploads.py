@@ -1,4 +1,4 @@
-"""The life of an upload, by both paths."""
+"""Uploads by chunks and by presigned parts, from start to completion, cancellation or replacement."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from tests.e2e.clients import (
 
 
 def test_raw_chunks_out_of_order_assemble_file(api: FerryClient, name: str) -> None:
-    """Start, four at a time and backwards, complete with the whole file's checksum, download: the same bytes."""
+    """Chunks sent in reverse order, four at a time, give the file, which the completion verifies by its checksum."""
     content = random_bytes(5 * CHUNK_BYTES + 12_345)
     checksum = crc32c_checksum(google_crc32c.value(content))
     plan = api.start(name, len(content), content_type="video/mp4", metadata={"camera": "3"})
     assert plan.status == 201
     assert plan.json["state"] == "pending"
     assert (plan.json["chunk_size"], plan.json["chunk_count"], plan.json["part_count"]) == (CHUNK_BYTES, 6, 3)
-    answers = send_chunks(api, name, content, range(6, 0, -1))
-    assert {answer["chunk_index"] for answer in answers} == set(range(1, 7))
-    assert max(answer["received_bytes"] for answer in answers) == len(content)
+    responses = send_chunks(api, name, content, range(6, 0, -1))
+    assert {response["chunk_index"] for response in responses} == set(range(1, 7))
+    assert max(response["received_bytes"] for response in responses) == len(content)
 
-    done = api.complete(name, checksum=checksum)
-    assert done.status == 200
-    file = done.json
+    completed = api.complete(name, checksum=checksum)
+    assert completed.status == 200
+    file = completed.json
     assert (file["size"], file["checksum"], file["state"]) == (len(content), checksum, "complete")
     assert (file["content_type"], file["metadata"]) == ("video/mp4", {"camera": "3"})
     assert api.complete(name, checksum=checksum).json == file
@@ -43,7 +43,7 @@ def test_raw_chunks_out_of_order_assemble_file(api: FerryClient, name: str) -> N
 
 
 def test_json_chunks_follow_contract(api: FerryClient, name: str) -> None:
-    """The simplest device: JSON with base64, with and without a checksum, the chunk as large as one may be."""
+    """Chunks as JSON with base64 are accepted, up to the largest size, with and without a checksum."""
     content = random_bytes(CHUNK_BYTES + 3)
     assert api.post("/upload/start", filename=name, size=len(content)).status == 201
     first, second = chunk_body(content, 1), chunk_body(content, 2)
@@ -64,11 +64,11 @@ def test_json_chunks_follow_contract(api: FerryClient, name: str) -> None:
 
 
 def test_chunks_and_presigned_parts_mix_in_one_upload(api: FerryClient, name: str) -> None:
-    """A part by chunks, one by a presigned PUT, one half by chunks and then whole by a PUT: one file, no gap."""
+    """Parts by chunks, by a presigned PUT, and by both give one file."""
     content = random_bytes(24 * MIB + 77)
     plan = api.start(name, len(content)).json
     assert (plan["part_size"], plan["part_count"]) == (8 * MIB, 4)
-    # One after the other, so that the first part was made when its last chunk came, of which there is no stage.
+    # One after the other, so that the last chunk of part 1 assembles it and is not staged.
     for index in (2, 1, 5):
         send_chunks(api, name, content, [index])
     signed = api.presign_parts(name, 2, 3, 4)
@@ -79,13 +79,13 @@ def test_chunks_and_presigned_parts_mix_in_one_upload(api: FerryClient, name: st
         assert put_part(part, content[first : first + part["size"]]).status == 200
     status = api.status(name).json
     assert (status["received_bytes"], status["missing"], status["percent"]) == (len(content), [], 100.0)
-    done = api.complete(name, checksum=crc32c_checksum(google_crc32c.value(content)))
-    assert done.status == 200, done.body
+    completed = api.complete(name, checksum=crc32c_checksum(google_crc32c.value(content)))
+    assert completed.status == 200, completed.body
     assert api.download(name).body == content
 
 
 def test_small_chunks_assemble_valid_s3_parts(service: LocalService, api: FerryClient, name: str) -> None:
-    """64 KiB chunks become S3 parts of at least 5 MiB, numbered from 1 without gaps, before anybody completes."""
+    """64 KiB chunks become S3 parts of at least 5 MiB, numbered from 1 without gaps, before the completion."""
     content = random_bytes(9 * MIB + 1)
     plan = api.start(name, len(content), chunk_size=65_536).json
     assert (plan["chunk_size"], plan["chunk_count"], plan["part_size"]) == (65_536, 145, 8 * MIB)
@@ -105,16 +105,16 @@ def test_small_chunks_assemble_valid_s3_parts(service: LocalService, api: FerryC
 
 
 def test_empty_file_needs_no_chunk(api: FerryClient, name: str) -> None:
-    """Size 0: no chunk, no part, and a download of nothing."""
+    """An empty file has no chunk and no part, and its download is empty."""
     plan = api.start(name, 0).json
     assert (plan["chunk_count"], plan["part_count"]) == (0, 0)
     assert api.complete(name).json["size"] == 0
-    answer = api.download(name)
-    assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", "0")
+    response = api.download(name)
+    assert (response.status, response.body, response.headers["content-length"]) == (200, b"", "0")
 
 
 def test_start_repeated_resumes_or_reports_complete(api: FerryClient, name: str) -> None:
-    """The same start again: 200 and what is there; another size: 409. Complete, the very same: 200, another: 409."""
+    """The same start again resumes the upload or returns the file; a start for other content is a conflict."""
     content = random_bytes(2 * CHUNK_BYTES + 5)
     first = api.start(name, len(content), fingerprint="inode 7").json
     send_chunks(api, name, content, [2])
@@ -123,10 +123,10 @@ def test_start_repeated_resumes_or_reports_complete(api: FerryClient, name: str)
     assert again.json["received"] == {"chunks": [[2, 2]], "parts": []}
     assert (again.json["received_bytes"], again.json["state"]) == (CHUNK_BYTES, "partial")
 
-    refused = api.start(name, len(content) + 1, fingerprint="inode 7")
-    assert problem_code(refused) == (409, "upload_in_progress")
-    assert (refused.json["upload_id"], refused.json["size"]) == (first["upload_id"], len(content))
-    assert refused.json["expires_at"].endswith("Z")
+    rejected = api.start(name, len(content) + 1, fingerprint="inode 7")
+    assert problem_code(rejected) == (409, "upload_in_progress")
+    assert (rejected.json["upload_id"], rejected.json["size"]) == (first["upload_id"], len(content))
+    assert rejected.json["expires_at"].endswith("Z")
 
     send_chunks(api, name, content, [1, 3])
     file = api.complete(name).json
@@ -136,7 +136,7 @@ def test_start_repeated_resumes_or_reports_complete(api: FerryClient, name: str)
 
 
 def test_chunk_repeated_succeeds_and_different_bytes_conflict(api: FerryClient, name: str) -> None:
-    """The same bytes: 200 again. Other bytes: 409, and the first stay. After completion: 409 upload_complete."""
+    """A chunk may be sent again with the same bytes only, and not after the completion."""
     content = random_bytes(CHUNK_BYTES + 9)
     api.start(name, len(content))
     sent = api.send_chunk(name, 2, chunk_body(content, 2))
@@ -158,7 +158,7 @@ def test_chunk_repeated_succeeds_and_different_bytes_conflict(api: FerryClient, 
 
 
 def test_cancelled_upload_returns_410(api: FerryClient, name: str) -> None:
-    """204, and again 204; then 410 for all that adds to it; a finished file of the name stays; restart begins anew."""
+    """After a cancellation every write is 410, the existing file stays, and a restart creates another upload."""
     old, new = random_bytes(1000, seed=2), random_bytes(2000, seed=3)
     upload_file(api, name, old)
     assert api.start(name, len(new), if_exists="replace").status == 201
@@ -178,7 +178,7 @@ def test_cancelled_upload_returns_410(api: FerryClient, name: str) -> None:
 
 
 def test_file_replace_and_delete_take_effect(api: FerryClient, name: str) -> None:
-    """Replacing needs to be asked for; a delete answers 204, then 404."""
+    """A file is replaced only with `if_exists`; a deleted file is 404."""
     old, new = random_bytes(3000, seed=4), random_bytes(3000, seed=5)
     first = upload_file(api, name, old)
     assert problem_code(api.start(name, len(new))) == (409, "file_exists")

@@ -39,4 +39,4 @@ def test_difference_pattern_matches_node_id() -> None:
     """From whichever folder pytest was started."""
     (difference, *_) = KNOWN_DIFFERENCES
     assert difference.matches("tests/e2e/test_bad_input.py::test_unknown_route_returns_gateway_404[GET-/]")
-    assert not difference.matches("tests/e2e/test_names.py::test_unusual_name_round_trips[%]")
+    assert not difference.matches("tests/e2e/test_filenames.py::test_unusual_name_round_trips[%]")

@@ -1,4 +1,4 @@
-"""Any legal name survives, in a path and as `?filename=`."""
+"""Every valid filename works in a path and as `?filename=`."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ UNUSUAL_NAMES = [
 
 @pytest.mark.parametrize("name", UNUSUAL_NAMES)
 def test_unusual_name_round_trips(api: FerryClient, name: str) -> None:
-    """Up, then status, download, range and HEAD by path and by query, listed, and deleted."""
+    """Upload, status, download, range, HEAD, listing and delete work, by path and by query."""
     content = random_bytes(70_000, seed=len(name))
     expected = unicodedata.normalize("NFC", name)
     file = upload_file(api, name, content, chunk_size=65_536)
     assert file["filename"] == expected
     escaped = quote_filename(name)
     for path in (f"/download/{escaped}", f"/download?filename={escaped}"):
-        answer = api.request("GET", path)
-        assert (answer.status, answer.body) == (200, content)
-        star = answer.headers["content-disposition"].partition("filename*=UTF-8''")[2]
-        assert unquote(star) == expected
+        response = api.request("GET", path)
+        assert (response.status, response.body) == (200, content)
+        encoded_name = response.headers["content-disposition"].partition("filename*=UTF-8''")[2]
+        assert unquote(encoded_name) == expected
         assert api.request("HEAD", path).headers["content-length"] == "70000"
     for path in (f"/download/partial/{escaped}", f"/download/partial?filename={escaped}"):
-        answer = api.request("GET", path, headers={"Range": "bytes=10-19"})
-        assert (answer.status, answer.body) == (206, content[10:20])
+        response = api.request("GET", path, headers={"Range": "bytes=10-19"})
+        assert (response.status, response.body) == (206, content[10:20])
     for path in (f"/status/{escaped}", f"/status?filename={escaped}"):
         assert api.request("GET", path).json["filename"] == expected
     listed = api.request("GET", f"/files?prefix={escaped}").json["files"]
@@ -62,7 +62,7 @@ def test_unusual_name_round_trips(api: FerryClient, name: str) -> None:
 
 
 def test_name_normal_forms_are_one_file(api: FerryClient) -> None:
-    """A name typed on two systems, in normal form C and in D, is one file."""
+    """A name in Unicode normal form C and the same name in form D are one file."""
     composed = "Å bo.txt"
     content = random_bytes(10)
     upload_file(api, unicodedata.normalize("NFD", composed), content)
@@ -71,18 +71,18 @@ def test_name_normal_forms_are_one_file(api: FerryClient) -> None:
 
 
 def test_redirect_keeps_filename(api: FerryClient) -> None:
-    """Over 4 MiB S3 answers, with the same Content-Disposition and type as the API would have given."""
+    """S3 sends a file over 4 MiB with the Content-Disposition and type of the API's HEAD response."""
     name = 'große "Datei" №1 🎞.mp4'
     content = random_bytes(4 * 1024 * 1024 + 1)
     file = upload_file(api, name, content, content_type="video/mp4")
     redirect = api.request("GET", f"/download/{quote_filename(name)}")
     assert redirect.status == 307
-    answer = fetch("GET", redirect.headers["location"])
+    response = fetch("GET", redirect.headers["location"])
     head = api.request("HEAD", f"/download/{quote_filename(name)}")
     for header in ("content-type", "content-disposition", "etag", "content-length"):
-        assert answer.headers[header] == head.headers[header]
-    assert answer.headers["etag"] == file["etag"]
-    assert answer.body == content
+        assert response.headers[header] == head.headers[header]
+    assert response.headers["etag"] == file["etag"]
+    assert response.body == content
     api.request("DELETE", f"/files/{quote_filename(name)}")
 
 
@@ -90,7 +90,7 @@ def test_redirect_keeps_filename(api: FerryClient) -> None:
     "name", ["", ".", "..", "a/b", "a\\b", "a\nb", "nul\0", " a", "a ", "\ta", "x" * 256, "é" * 128, "\x85a"]
 )
 def test_invalid_name_returns_422(api: FerryClient, name: str) -> None:
-    """422 invalid_filename in a body and in a query alike."""
+    """An invalid name in a body and in a query is 422 `invalid_filename`."""
     assert problem_code(api.start(name, 1)) == (422, "invalid_filename")
     assert problem_code(api.request("GET", f"/download?filename={quote_filename(name)}")) == (422, "invalid_filename")
     assert problem_code(api.request("GET", f"/status?filename={quote_filename(name)}")) == (422, "invalid_filename")
@@ -98,6 +98,6 @@ def test_invalid_name_returns_422(api: FerryClient, name: str) -> None:
 
 @pytest.mark.parametrize("path", ["%2e%2e", "..", "a%2Fb", "%5c", "%0a", "%C3", "%ED%A0%80"])
 def test_invalid_name_in_path_returns_problem(api: FerryClient, path: str) -> None:
-    """What comes decoded out of a path is looked at as any name is: refused or not found, in the form of a problem."""
-    answer = api.request("GET", f"/download/{path}")
-    assert problem_code(answer) in ((422, "invalid_filename"), (404, "not_found"))
+    """A name decoded from a path is validated like any other: rejected or not found."""
+    response = api.request("GET", f"/download/{path}")
+    assert problem_code(response) in ((422, "invalid_filename"), (404, "not_found"))
