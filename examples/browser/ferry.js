@@ -165,7 +165,7 @@ export async function listFiles(ferry, prefix = "") {
   return files;
 }
 
-/** Delete a finished file. Downloads that have begun go on for a day. */
+/** Delete a finished file. Downloads in progress continue for a day. */
 export const deleteFile = (ferry, name) => ferry("DELETE", `/files/${named(name)}`);
 // [/files]
 

@@ -12,5 +12,5 @@ for file in json.load(sys.stdin)["files"]: print(file["size"], file["filename"])
   [ -n "$cursor" ] || break
 done
 
-# 204. Downloads that have begun go on for a day.
+# 204. Downloads in progress continue for a day.
 [ -z "${2:-}" ] || api -X DELETE "$FERRY_URL/files/$2"

@@ -25,7 +25,7 @@ def list_files(url: str, session: requests.Session, prefix: str) -> Iterator[dic
 
 
 def delete_file(url: str, session: requests.Session, name: str) -> None:
-    """Delete a finished file. Downloads that have begun go on for a day."""
+    """Delete a finished file. Downloads in progress continue for a day."""
     session.delete(f"{url}/files/{quote(name, safe='')}", timeout=30).raise_for_status()
 
 

@@ -102,7 +102,7 @@ def test_cancel_script_cancels(shell: Shell, client: FerryClient, name: str) -> 
 
 
 def test_download_script_downloads_and_resumes(shell: Shell, source: Path, name: str) -> None:
-    """A target that was cut off is continued; a target of another version is fetched anew."""
+    """A target that was cut off is continued; a target of another version is replaced."""
     shell.run("upload.sh", str(source))
     shell.run("download.sh", name, "copy.bin")
     copy = shell.folder / "copy.bin"

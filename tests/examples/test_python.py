@@ -74,7 +74,7 @@ def test_discovery_reads_public_documents(credentials: Credentials) -> None:
 def test_upload_sends_missing_chunks(
     credentials: Credentials, session: Any, client: FerryClient, source: Path, name: str
 ) -> None:
-    """An unfinished upload is resumed, not begun anew; repeated, the file is there."""
+    """An unfinished upload is resumed, not restarted; repeated, the file is there."""
     about = source.stat()
     plan = client.start(name, CHUNKED_SIZE_BYTES, fingerprint=f"{about.st_ino}-{about.st_mtime_ns}").json
     client.send_chunk(name, 2, source.read_bytes()[4_194_304:8_388_608])
