@@ -1,4 +1,4 @@
-"""What the fault matrix breaks: every operation of the services, each in the situations in which it makes other calls."""
+"""What the fault matrix breaks: every operation, once for each situation in which it makes different calls."""
 
 from __future__ import annotations
 
@@ -33,34 +33,36 @@ NEW_BODY = seeded_bytes(FILE_BYTES, seed=2)
 
 
 def service_with_quota() -> InMemoryService:
-    """A Ferry that tells, and counts."""
+    """Return a service with events on and with a quota."""
     return InMemoryService(publish_events=True, quota=Quota(max_bytes=10**9, max_uploads=100))
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What is broken: `prepare` leads up to it, `run` is retried until it succeeds, `expect` is the file at the end.
-
-    `through` is a call that shows that it is the operation it is meant to be.
-    """
+    """An operation in one situation."""
 
     name: str
+    """How the matrix names it."""
     prepare: Callable[[InMemoryService], Client]
+    """Leads up to the operation."""
     run: Callable[[Client, Services | None], object]
+    """Runs it, as the process that breaks; without services, as the client that tries again."""
     expected_content: bytes | None
+    """The file's bytes at the end; None if there is no file."""
     required_call: str
+    """A call that shows that the situation is the one that is meant."""
 
-    def count_calls(self) -> int:
-        """How many calls it makes when nothing is broken."""
+    def calls(self) -> list[str]:
+        """Return the calls that it makes when nothing fails."""
         service = service_with_quota()
         client = self.prepare(service)
         log = CallLog()
         self.run(client, service.new_services(log=log))
         assert self.required_call in log.methods, log.methods
-        return len(log.calls)
+        return log.methods
 
 
-# What came before
+# Situations
 
 
 def new_client(service: InMemoryService) -> Client:
@@ -78,7 +80,7 @@ def started(*chunks: int) -> Callable[[InMemoryService], Client]:
 
 
 def mixed_paths(service: InMemoryService) -> Client:
-    """Whole by chunks, then overwritten through a URL that was signed before; the last part straight to S3."""
+    """Complete part 1 by chunks, overwrite it through a URL that was signed before, send part 2 straight to S3."""
     client = new_client(service)
     client.start()
     late = client.presign_part(1)
@@ -89,7 +91,7 @@ def mixed_paths(service: InMemoryService) -> Client:
 
 
 def presigned(service: InMemoryService) -> Client:
-    """Both parts straight to S3."""
+    """Send both parts straight to S3."""
     client = new_client(service)
     client.start()
     for number in (1, 2):
@@ -97,34 +99,34 @@ def presigned(service: InMemoryService) -> Client:
     return client
 
 
-def unassembled_parts(service: InMemoryService, *others: int) -> Client:
-    """Both last chunks staged, the assembly lost: left to the completion. So too for the part of the `others`."""
+def unassembled_parts(service: InMemoryService, *failing_chunks: int) -> Client:
+    """Stage all chunks of part 1, and of part 2 with `failing_chunks`, with both assemblies left to the completion."""
     client = started(1)(service)
-    script = FaultPlan({("record_chunk", 1): lambda: None, ("upload_part", 1): Fault.UNAVAILABLE})
+    plan = FaultPlan({("record_chunk", 1): lambda: None, ("upload_part", 1): Fault.UNAVAILABLE})
     swallow_crash(lambda: client.presign_part(1))
-    client.send_chunk(2, services=service.new_services(script))
+    client.send_chunk(2, services=service.new_services(plan))
     for index in range(3, client.chunk_count + 1):
-        broken = FaultPlan({("upload_part", 1): Fault.UNAVAILABLE} if index in others else {})
-        client.send_chunk(index, services=service.new_services(broken))
+        plan = FaultPlan({("upload_part", 1): Fault.UNAVAILABLE} if index in failing_chunks else {})
+        client.send_chunk(index, services=service.new_services(plan))
     return client
 
 
 def slow_assembly(service: InMemoryService) -> Client:
-    """Both parts are left to the completion, and putting one together takes longer than a request has."""
+    """Leave both parts to the completion, and let each assembly take longer than the budget of a request."""
     client = unassembled_parts(service, 3)
     service.object_store.on_upload_part = lambda: service.clock.advance(service.services.assembly_budget_ms + 1)
     return client
 
 
 def slow_multipart_completion(service: InMemoryService) -> Client:
-    """All is in S3, which takes longer over the object than a request has, once."""
+    """Let S3 take longer than the budget of a request to build the object, once."""
     client = started(1, 2, 3)(service)
 
-    def once() -> None:
+    def take_long() -> None:
         service.clock.advance(service.services.assembly_budget_ms + LEASE_MS // 2)
         service.object_store.on_complete_multipart = lambda: None
 
-    service.object_store.on_complete_multipart = once
+    service.object_store.on_complete_multipart = take_long
     return client
 
 
@@ -135,13 +137,13 @@ def completed(service: InMemoryService) -> Client:
 
 
 def with_existing_file(service: InMemoryService) -> Client:
-    """A finished file, and a client that has another for its place."""
+    """Finish a file, and return a client with another one for its name."""
     completed(service)
     return Client(service, NEW_BODY)
 
 
 def with_replacement_uploaded(service: InMemoryService) -> Client:
-    """The same, and all of the other is sent."""
+    """Finish a file, and send all bytes of the one that replaces it."""
     client = with_existing_file(service)
     client.start(replace_existing=True)
     client.send_chunks()
@@ -149,7 +151,7 @@ def with_replacement_uploaded(service: InMemoryService) -> Client:
 
 
 def crashed_completion(method: str) -> Callable[[InMemoryService], Client]:
-    """A completion whose process died just before that call; its lease has lapsed."""
+    """Crash a completion just before that call, and let its lease expire."""
 
     def prepare(service: InMemoryService) -> Client:
         client = started(1, 2, 3)(service)
@@ -161,14 +163,14 @@ def crashed_completion(method: str) -> Callable[[InMemoryService], Client]:
 
 
 def rejected_at_commit(service: InMemoryService) -> Client:
-    """Its object is made, but a file of the name came in the last moment, and has gone again."""
+    """Reject a completion because a file of the name appears after the object is built; then remove that file."""
     client = started(1, 2, 3)(service)
     other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1)
-    appear = FaultPlan(
+    plan = FaultPlan(
         {("complete_multipart", 1): lambda: service.upload_repository.rows.files.update({(NS, NAME): other})}
     )
     with pytest.raises(FileExists):
-        client.complete(service.new_services(appear, CallLog()))
+        client.complete(service.new_services(plan, CallLog()))
     del service.upload_repository.rows.files[NS, NAME]
     return client
 
@@ -176,7 +178,7 @@ def rejected_at_commit(service: InMemoryService) -> Client:
 def restored(
     prepare_backup: Callable[[InMemoryService], Client], lost_operation: Callable[[Client], object]
 ) -> Callable[[InMemoryService], Client]:
-    """The ledger as it was before `lost`, S3 as it was after it."""
+    """Restore the metadata store to before `lost_operation`; S3 stays as it was after it."""
 
     def prepare(service: InMemoryService) -> Client:
         client = prepare_backup(service)
@@ -188,11 +190,11 @@ def restored(
     return prepare
 
 
-# What is done
+# Operations
 
 
 def delete_idempotent(client: Client, services: Services | None) -> None:
-    """Deleting again after a lost answer may find it gone: that is the same success."""
+    """Delete. After a lost response the file may be gone already, which is the same success."""
     try:
         delete_file(services or client.service.services, NS, NAME)
     except FileNotFound:
@@ -204,7 +206,7 @@ def complete(client: Client, services: Services | None) -> object:
 
 
 def complete_async(client: Client, services: Services | None) -> object:
-    """Complete, and do what was handed on, in one: so that every call on either side is broken."""
+    """Complete, and continue what was enqueued, in one operation: so every call on either side can fail."""
     if services is None:
         return client.complete_with_retries()
     result = client.complete(services)
@@ -215,7 +217,7 @@ def complete_async(client: Client, services: Services | None) -> object:
 
 
 def cancel_after_lease(client: Client, services: Services | None) -> None:
-    """Cancel, after the lease of whoever had to give up; a completion that came first has won."""
+    """Cancel. If a failed attempt holds the lease, wait until it expires; if the upload is complete, leave it."""
     try:
         client.cancel(services)
     except CompletionInProgress:
@@ -226,7 +228,7 @@ def cancel_after_lease(client: Client, services: Services | None) -> None:
 
 
 def clean_up(client: Client, services: Services | None) -> object:
-    """The clean-up on request, of everything open."""
+    """Clean up everything open, on request."""
     return clean_namespace(services or client.service.services, NS, has_time=lambda: True, older_than_seconds=0)
 
 

@@ -1,9 +1,10 @@
-"""The fault matrix of the clean-up: each of its calls, broken in each way, with something of every kind to do."""
+"""The fault matrix of the clean-up: each of its calls fails in each way, with something of every kind to do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -25,17 +26,21 @@ from tests.support.in_memory_service import (
     seeded_bytes,
     swallow_crash,
 )
+from tests.unit.uploads.fault_cells import ReadCheck, calls_to_break
 from tests.unit.uploads.operations import BODY, FILE_BYTES, service_with_quota, started
+
+pytestmark = pytest.mark.slow
 
 CountCells = Callable[[str, int], None]
 
 
 @dataclass
 class CleanupScenario:
-    """A service at the moment before the clean-up, and the clients that are not yet done."""
+    """A service at the moment before the clean-up."""
 
     service: InMemoryService = field(default_factory=service_with_quota)
     unfinished_clients: list[Client] = field(default_factory=list)
+    """Clients whose completions have crashed."""
 
     def start_client(self, name: str, *chunks: int, size: int = FILE_BYTES) -> Client:
         client = Client(self.service, seeded_bytes(size), name=name)
@@ -49,39 +54,58 @@ class CleanupScenario:
 
 
 def scenario_of_every_kind() -> CleanupScenario:
-    """A finished file and a deleted one; uploads that are idle, cancelled half way, never opened, without their
-    multipart upload, or made without a word; completions that lapsed; orphans; one that lives.
-    """
-    scene = CleanupScenario()
-    service = scene.service
+    """Return a service with one of each: files, ended uploads, crashed requests, orphans."""
+    scenario = CleanupScenario()
+    add_orphans(scenario.service)
+    scenario.service.clock.advance(8 * DAY_MS)
+    add_files(scenario)
+    add_ended_uploads(scenario)
+    scenario.service.clock.advance(DAY_MS + HOUR_MS)
+    add_crashed_completions(scenario)
+    scenario.service.clock.advance(LEASE_MS + 1)
+    return scenario
+
+
+def add_orphans(service: InMemoryService) -> None:
+    """Store an object, a staged chunk and a multipart upload without rows."""
     service.object_store.put("o/" + "f" * 32, b"x", crc32c=crc32c(b"x"))
     service.object_store.put(f"st/{'e' * 32}/1/1-ab", b"x", crc32c=crc32c(b"x"))
     service.object_store.create_multipart("o/" + "d" * 32, content_type="text/plain")
-    service.clock.advance(8 * DAY_MS)
-    started(1, 2, 3)(service).complete()
-    gone = scene.start_client("deleted", 1, size=CHUNK_BYTES)
-    gone.complete()
-    delete_file(service.services, NS, "deleted")
-    scene.start_client("stale", 1)
-    cancelled = scene.start_client("cancelled", 1)
-    swallow_crash(lambda: cancelled.cancel(scene.services_failing_at("abort_multipart", Fault.UNAVAILABLE)))
-    dead = Client(service, seeded_bytes(FILE_BYTES), name="dead")
-    swallow_crash(lambda: dead.start(scene.services_failing_at("create_multipart", Fault.CRASH_AFTER)))
-    lost = scene.start_client("lost", 1)
+
+
+def add_files(scenario: CleanupScenario) -> None:
+    """Finish a file, and finish and delete another one."""
+    started(1, 2, 3)(scenario.service).complete()
+    scenario.start_client("deleted", 1, size=CHUNK_BYTES).complete()
+    delete_file(scenario.service.services, NS, "deleted")
+
+
+def add_ended_uploads(scenario: CleanupScenario) -> None:
+    """Start uploads that are idle, half cancelled, never opened, without their multipart upload, or built unnoticed."""
+    service = scenario.service
+    scenario.start_client("stale", 1)
+    cancelled = scenario.start_client("cancelled", 1)
+    swallow_crash(lambda: cancelled.cancel(scenario.services_failing_at("abort_multipart", Fault.UNAVAILABLE)))
+    never_opened = Client(service, seeded_bytes(FILE_BYTES), name="never opened")
+    swallow_crash(lambda: never_opened.start(scenario.services_failing_at("create_multipart", Fault.CRASH_AFTER)))
+    lost = scenario.start_client("lost", 1)
     [multipart_id] = [
-        name for name, upload in service.object_store.multipart_uploads.items() if lost.upload_id in upload.key
+        multipart_id
+        for multipart_id, upload in service.object_store.multipart_uploads.items()
+        if lost.upload_id in upload.key
     ]
     del service.object_store.multipart_uploads[multipart_id]
-    made = scene.start_client("made", 1, 2, 3)
-    swallow_crash(lambda: made.complete(scene.services_failing_at("complete_multipart", Fault.LOST_RESPONSE)))
-    service.clock.advance(DAY_MS + HOUR_MS)
-    for name, call in (("half done", "complete_multipart"), ("all but done", "commit_file")):
-        client = scene.start_client(name, 1, 2, 3)
-        services = scene.services_failing_at(call, Fault.CRASH_BEFORE)
-        swallow_crash(lambda: client.complete(services))  # noqa: B023
-        scene.unfinished_clients.append(client)
-    service.clock.advance(LEASE_MS + 1)
-    return scene
+    built = scenario.start_client("built", 1, 2, 3)
+    swallow_crash(lambda: built.complete(scenario.services_failing_at("complete_multipart", Fault.LOST_RESPONSE)))
+
+
+def add_crashed_completions(scenario: CleanupScenario) -> None:
+    """Crash a completion before its object is built, and another one after."""
+    for name, call in (("crashed before object", "complete_multipart"), ("crashed after object", "commit_file")):
+        client = scenario.start_client(name, 1, 2, 3)
+        services = scenario.services_failing_at(call, Fault.CRASH_BEFORE)
+        swallow_crash(partial(client.complete, services))
+        scenario.unfinished_clients.append(client)
 
 
 def run_sweep(services: Services) -> None:
@@ -97,34 +121,37 @@ def run_request(services: Services) -> None:
 def test_cleanup_any_call_fails_next_run_recovers(
     run: Callable[[Services], None], fault: Fault, service: InMemoryService, matrix: CountCells
 ) -> None:
-    """A clean-up that dies anywhere is followed by one that finishes, and neither touches what lives."""
-    counted = CallLog()
-    run(scenario_of_every_kind().service.new_services(log=counted))
-    for number in range(1, len(counted.calls) + 1):
-        scene = scenario_of_every_kind()
-        broken, script = scene.service, FaultPlan({number: fault})
-        alive = scene.start_client("alive", 1)
-        swallow_crash(lambda: run(broken.new_services(script, CallLog())))  # noqa: B023
-        alive.send_chunks()
-        assert isinstance(alive.complete(), File)
-        for client in scene.unfinished_clients:
+    """After any failure the next run finishes, and neither run touches uploads and files in use."""
+    log = CallLog()
+    run(scenario_of_every_kind().service.new_services(log=log))
+    for number in calls_to_break(log.methods, fault):
+        scenario = scenario_of_every_kind()
+        broken, plan = scenario.service, FaultPlan({number: fault})
+        active = scenario.start_client("active", 1)
+        swallow_crash(partial(run, broken.new_services(plan, CallLog())))
+        active.send_chunks()
+        assert isinstance(active.complete(), File)
+        for client in scenario.unfinished_clients:
             client.complete_with_retries()
         broken.sweep()
-        script.apply_in_flight()
+        plan.apply_in_flight()
         broken.drain_cleanup()
-        for name in (NAME, "alive", "half done", "all but done", "made"):
-            assert broken.file_content(name) == BODY, f"{name} after call {number}"
-        assert broken.orphans() == []
-        assert (broken.upload_repository.rows.task_due_times, set(broken.upload_repository.rows.object_owners)) == (
-            {},
-            ids_of_files(broken),
-        )
-        states = {session.name: session.state for session in broken.upload_repository.rows.records.values()}
-        assert [states[name] for name in ("stale", "dead", "lost")] == [UploadState.EXPIRED] * 3
-        assert states["cancelled"] is UploadState.CANCELLED
-        broken.assert_events_published()
-        broken.assert_quota_usage()
+        assert_cleaned_up(broken, f"after call {number}")
         matrix(f"clean-up, {run.__name__}", 1)
+
+
+def assert_cleaned_up(service: InMemoryService, when: str) -> None:
+    """Check that every file has its bytes, every other upload has ended, and nothing else is left."""
+    rows = service.upload_repository.rows
+    for name in (NAME, "active", "crashed before object", "crashed after object", "built"):
+        assert service.file_content(name) == BODY, f"{name} {when}"
+    assert service.orphans() == []
+    assert (rows.task_due_times, set(rows.object_owners)) == ({}, ids_of_files(service))
+    states = {record.name: record.state for record in rows.records.values()}
+    assert [states[name] for name in ("stale", "never opened", "lost")] == [UploadState.EXPIRED] * 3
+    assert states["cancelled"] is UploadState.CANCELLED
+    service.assert_events_published()
+    service.assert_quota_usage()
 
 
 def ids_of_files(service: InMemoryService) -> set[str]:
@@ -132,18 +159,13 @@ def ids_of_files(service: InMemoryService) -> set[str]:
 
 
 def test_scenario_contains_every_kind(service: InMemoryService) -> None:
-    """So that the matrix is as large as it claims."""
-    scene = scenario_of_every_kind()
+    """One sweep over the scenario meets every kind of task and of orphan, and makes every call of the clean-up."""
+    scenario = scenario_of_every_kind()
     log = CallLog()
-    report = sweep_due_tasks(scene.service.new_services(log=log), has_time=lambda: True)
+    report = sweep_due_tasks(scenario.service.new_services(log=log), has_time=lambda: True)
     orphans = report.orphans
-    assert (
-        report.expired,
-        report.resumed_completions,
-        report.recovered_uploads,
-        report.lost_uploads,
-        report.errors,
-    ) == (3, 2, 1, 1, 0)
+    counts = (report.expired, report.resumed_completions, report.recovered_uploads, report.lost_uploads, report.errors)
+    assert counts == (3, 2, 1, 1, 0)
     assert (orphans.multipart_uploads, orphans.staged_objects, orphans.objects) == (2, 1, 1)
     assert {
         "schedule_object",
@@ -154,5 +176,14 @@ def test_scenario_contains_every_kind(service: InMemoryService) -> None:
         "list_objects",
         "list_multipart_uploads",
     } <= set(log.methods)
-    scene.service.clock.advance(HOUR_MS)
-    assert scene.service.sweep().errors == 0
+    scenario.service.clock.advance(HOUR_MS)
+    assert scenario.service.sweep().errors == 0
+
+
+@pytest.mark.parametrize("run", [run_sweep, run_request], ids=["sweep", "request"])
+def test_cleanup_read_calls_have_no_effect(run: Callable[[Services], None], service: InMemoryService) -> None:
+    """The calls whose equal cells are left out only read."""
+    checked = scenario_of_every_kind().service
+    plan = ReadCheck(service=checked)
+    run(checked.new_services(plan, CallLog()))
+    plan.check()

@@ -1,12 +1,12 @@
-"""The fault matrix: each AWS call of each operation, broken in each way, then retried as a client would.
+"""The fault matrix: each backend call of each operation fails in each way, then a client or the clean-up continues.
 
-The calls are not listed here: a run without faults tells which there are, so a call written tomorrow is covered
-tomorrow.
+The calls are not listed here. A run without faults records them, so a new call has its cells at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -16,20 +16,23 @@ from ferry.model.uploads import UploadState
 from ferry.rules.digests import crc32c
 from ferry.uploads.chunk import ChunkAccepted
 from tests.support.in_memory_service import LEASE_MS, NAME, NS, Client, InMemoryService, swallow_crash
+from tests.unit.uploads.fault_cells import ReadCheck, calls_to_break
 from tests.unit.uploads.operations import OPERATIONS, Operation, service_with_quota
+
+pytestmark = pytest.mark.slow
 
 CountCells = Callable[[str, int], None]
 
 
 def assert_received_bytes(client: Client) -> None:
-    """The count is that of the chunks which are durable."""
+    """Check that the count of bytes is that of the chunks on record."""
     upload = client.service.upload_repository.get_upload(client.upload_id)
     assert upload is not None
     assert upload.received_bytes == sum(len(client.chunk_body(index)) for index in upload.chunk_indexes())
 
 
 def assert_acknowledged(client: Client, result: object) -> None:
-    """Whatever went wrong on the way: an answer of success means that the chunk is there."""
+    """Check that a chunk is on record if it was acknowledged, whatever failed on the way."""
     if isinstance(result, ChunkAccepted):
         upload = client.service.upload_repository.get_upload(result.upload_id)
         assert upload is not None
@@ -37,15 +40,37 @@ def assert_acknowledged(client: Client, result: object) -> None:
 
 
 def assert_drained(service: InMemoryService, expected_content: bytes | None) -> None:
-    """In the end nothing is left but the file: no object, no multipart upload, nothing due."""
+    """Check that in the end only the file is left: no object, no multipart upload, nothing due."""
     service.drain_cleanup()
     service.deliver_queued()
     assert service.orphans() == []
     assert service.upload_repository.rows.task_due_times == {}
     assert service.file_content() == expected_content
-    assert not any(session.state.in_progress for session in service.upload_repository.rows.records.values())
+    assert not any(record.state.in_progress for record in service.upload_repository.rows.records.values())
     service.assert_events_published()
     service.assert_quota_usage()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One call of one operation that fails, in a service of its own."""
+
+    number: int
+    service: InMemoryService
+    client: Client
+    plan: FaultPlan
+
+    def run_failing(self, operation: Operation) -> object:
+        """Run the operation in a process whose call fails. Return its result, None if it had none."""
+        services = self.service.new_services(self.plan, CallLog())
+        return swallow_crash(lambda: operation.run(self.client, services))
+
+
+def cells_of(operation: Operation, fault: Fault) -> Iterator[Cell]:
+    """Prepare the operation again for each of its calls to break."""
+    for number in calls_to_break(operation.calls(), fault):
+        service = service_with_quota()
+        yield Cell(number, service, operation.prepare(service), FaultPlan({number: fault}))
 
 
 @pytest.mark.parametrize("fault", Fault)
@@ -53,24 +78,22 @@ def assert_drained(service: InMemoryService, expected_content: bytes | None) -> 
 def test_operation_any_call_fails_retry_succeeds(
     operation: Operation, fault: Fault, service: InMemoryService, matrix: CountCells
 ) -> None:
-    """Whatever call breaks, and however: the retry succeeds, bytes and counts are right, nothing stays behind."""
-    calls = operation.count_calls()
-    for number in range(1, calls + 1):
-        broken, script = service_with_quota(), FaultPlan({number: fault})
-        client = operation.prepare(broken)
-        services = broken.new_services(script, CallLog())
-        assert_acknowledged(client, swallow_crash(lambda: operation.run(client, services)))  # noqa: B023
+    """After any failure a retry succeeds, the client finishes its file, bytes and counts are right, nothing is left."""
+    expected = operation.expected_content
+    for cell in cells_of(operation, fault):
+        client = cell.client
+        assert_acknowledged(client, cell.run_failing(operation))
         operation.run(client, None)
-        script.apply_in_flight()
-        broken.assert_quota_usage()
-        if operation.expected_content is not None and broken.file_content() != operation.expected_content:
+        cell.plan.apply_in_flight()
+        cell.service.assert_quota_usage()
+        if expected is not None and cell.service.file_content() != expected:
             assert_received_bytes(client)
             client.send_chunks()
             assert_received_bytes(client)
             file = client.complete_with_retries()
-            assert (file.size, file.crc32c) == (len(operation.expected_content), crc32c(operation.expected_content))
-        assert broken.file_content() == operation.expected_content, f"call {number} of {calls}"
-        assert_drained(broken, operation.expected_content)
+            assert (file.size, file.crc32c) == (len(expected), crc32c(expected))
+        assert cell.service.file_content() == expected, f"call {cell.number}"
+        assert_drained(cell.service, expected)
         matrix(operation.name, 1)
 
 
@@ -79,24 +102,33 @@ def test_operation_any_call_fails_retry_succeeds(
 def test_operation_any_call_fails_cleanup_recovers(
     operation: Operation, fault: Fault, service: InMemoryService, matrix: CountCells
 ) -> None:
-    """The client is gone for good: the clean-up alone leaves either the whole file or nothing, and no rubbish."""
-    for number in range(1, operation.count_calls() + 1):
-        broken, script = service_with_quota(), FaultPlan({number: fault})
-        client = operation.prepare(broken)
-        outcomes = {operation.expected_content, broken.file_content(), None}
+    """If the client never comes back, the clean-up leaves the whole file or none, and nothing else."""
+    for cell in cells_of(operation, fault):
+        client = cell.client
+        possible_contents = {operation.expected_content, cell.service.file_content(), None}
         if client.started is not None and client.state() is UploadState.COMPLETING:
-            outcomes.add(client.body)  # somebody has asked for it, before what is broken here
-        swallow_crash(lambda: operation.run(client, broken.new_services(script, CallLog())))  # noqa: B023
-        broken.sweep()
-        script.apply_in_flight()
-        broken.drain_cleanup()
-        assert broken.file_content() in outcomes, f"call {number}"
-        assert_drained(broken, broken.file_content())
+            possible_contents.add(client.body)  # It was asked to complete before the operation that fails here.
+        cell.run_failing(operation)
+        cell.service.sweep()
+        cell.plan.apply_in_flight()
+        cell.service.drain_cleanup()
+        assert cell.service.file_content() in possible_contents, f"call {cell.number}"
+        assert_drained(cell.service, cell.service.file_content())
         matrix(operation.name, 1)
 
 
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_read_calls_have_no_effect(operation: Operation, service: InMemoryService) -> None:
+    """The calls whose equal cells are left out only read."""
+    checked = service_with_quota()
+    client = operation.prepare(checked)
+    plan = ReadCheck(service=checked)
+    operation.run(client, checked.new_services(plan, CallLog()))
+    plan.check()
+
+
 def test_fault_crash_later_calls_raise() -> None:
-    """The harness itself: after a crash every later call of that process raises as well."""
+    """After a crash every later call of the same process raises too."""
     service = InMemoryService()
     services = service.new_services(FaultPlan({1: Fault.CRASH_AFTER}), CallLog())
     for _ in range(2):
@@ -104,25 +136,32 @@ def test_fault_crash_later_calls_raise() -> None:
             services.upload_repository.get_current_upload(NS, NAME)
 
 
-def test_fault_timing_moves_clock_and_defers_effect() -> None:
-    """The harness itself: a deadline is beyond the lease, what was under way lands when it is told to, once."""
-    for fault, jumps in (
-        (Fault.THROTTLED, False),
-        (Fault.SLOW, True),
-        (Fault.TIMEOUT_BEFORE, True),
-        (Fault.DELAYED_EFFECT, True),
-    ):
-        service = InMemoryService()
-        began, script = service.clock(), FaultPlan({1: fault})
-        kept = swallow_crash(
-            lambda: service.new_services(script, CallLog()).object_store.create_multipart("o/k", content_type="a/b")
-        )
-        assert service.clock() == began + (LEASE_MS + 1 if jumps else 0)
-        assert (kept is not None, len(service.object_store.multipart_uploads)) == (
-            (True, 1) if fault is Fault.SLOW else (False, 0)
-        )
-        for _ in range(2):
-            script.apply_in_flight()
-        assert len(service.object_store.multipart_uploads) == (fault in {Fault.SLOW, Fault.DELAYED_EFFECT})
+@pytest.mark.parametrize(
+    ("fault", "advances_clock", "returns", "applied_late"),
+    [
+        (Fault.THROTTLED, False, False, False),
+        (Fault.SLOW, True, True, False),
+        (Fault.TIMEOUT_BEFORE, True, False, False),
+        (Fault.DELAYED_EFFECT, True, False, True),
+    ],
+)
+def test_fault_timing_moves_clock_and_defers_effect(
+    fault: Fault, advances_clock: bool, returns: bool, applied_late: bool
+) -> None:
+    """A call that times out ends beyond the lease, and a delayed effect happens once, when it is applied."""
+    service = InMemoryService()
+    started_at, plan = service.clock(), FaultPlan({1: fault})
+    services = service.new_services(plan, CallLog())
+    multipart_id = swallow_crash(lambda: services.object_store.create_multipart("o/k", content_type="a/b"))
+    assert service.clock() == started_at + (LEASE_MS + 1 if advances_clock else 0)
+    assert (multipart_id is not None, len(service.object_store.multipart_uploads)) == (returns, returns)
+    for _ in range(2):
+        plan.apply_in_flight()
+    assert len(service.object_store.multipart_uploads) == (returns or applied_late)
+
+
+def test_fault_throttled_raises_throttled() -> None:
+    """A throttled call raises an error of its own."""
+    services = InMemoryService().new_services(FaultPlan({1: Fault.THROTTLED}))
     with pytest.raises(Throttled):
-        InMemoryService().new_services(FaultPlan({1: Fault.THROTTLED})).upload_repository.get_current_upload(NS, NAME)
+        services.upload_repository.get_current_upload(NS, NAME)
