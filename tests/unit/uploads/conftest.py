@@ -1,4 +1,4 @@
-"""Uploads with small parts, so that a test moves kilobytes and not megabytes."""
+"""Fixtures for uploads with small parts, so that a test moves kilobytes instead of megabytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.in_memory_service import CHUNK_BYTES, InMemoryService
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> InMemoryService:
-    """A Ferry in memory whose parts have two chunks of 64 KiB."""
+    """Return a service whose parts have two chunks of 64 KiB."""
     monkeypatch.setattr("ferry.rules.layout.DEFAULT_PART_BYTES", 2 * CHUNK_BYTES)
     monkeypatch.setattr("dev.fakes.object_store.MIN_PART_BYTES", 2 * CHUNK_BYTES)
     return InMemoryService()
@@ -19,7 +19,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> InMemoryService:
 
 @pytest.fixture
 def matrix(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
-    """Count cells of the fault matrix; their sum is printed at the end of the run (tests/conftest.py)."""
+    """Return a counter of cells of the fault matrix. tests/conftest.py prints their sum at the end of the run."""
 
     def count(name: str, number: int) -> None:
         record_property("fault matrix", [name, number])

@@ -1,4 +1,4 @@
-"""Completions that take longer than a request: handed on, gone on with elsewhere, and told whoever asks."""
+"""Completions that take longer than a request may: enqueued, continued asynchronously, reported to the client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PART_BYTES = 2 * CHUNK_BYTES
 
 @pytest.fixture
 def client(service: InMemoryService) -> Client:
-    """An upload of three parts, all to be put together by its completion, which takes too long for that."""
+    """Return an upload whose completion must assemble three parts, each longer than the budget of a request."""
     client = Client(service, seeded_bytes(3 * PART_BYTES))
     client.start()
     for number in (1, 2, 3):
@@ -34,7 +34,7 @@ def client(service: InMemoryService) -> Client:
 
 
 def test_complete_over_budget_continues_asynchronously(service: InMemoryService, client: Client) -> None:
-    """202 with a short wait; who has the time takes over at once, and the next call has the file."""
+    """The response asks the client to retry shortly; the worker takes the lease over at once, and completes."""
     assert client.complete() == CompletionAccepted(client.upload_id, retry_after_seconds=5)
     assert (client.state(), len(service.completion_queue.queued)) == (UploadState.COMPLETING, 1)
     service.deliver_queued(replace(service.services, assembly_budget_ms=600_000, lease_duration_ms=930_000))
@@ -44,7 +44,7 @@ def test_complete_over_budget_continues_asynchronously(service: InMemoryService,
 
 
 def test_complete_worker_holds_lease_others_wait(service: InMemoryService, client: Client) -> None:
-    """Under the worker's lease, which is as long as the worker may run, others wait."""
+    """While the worker holds its lease, which is as long as it may run, requests and sweeps wait."""
     seen: list[object] = []
 
     def meanwhile() -> None:
@@ -53,19 +53,19 @@ def test_complete_worker_holds_lease_others_wait(service: InMemoryService, clien
         service.sweep()
 
     client.complete()
-    long = replace(
+    worker = replace(
         service.new_services(FaultPlan({("complete_multipart", 1): meanwhile})),
         assembly_budget_ms=600_000,
         lease_duration_ms=930_000,
     )
-    service.deliver_queued(long)
+    service.deliver_queued(worker)
     assert seen == [CompletionAccepted(client.upload_id, retry_after_seconds=2)]
     assert isinstance(client.complete(), File)
 
 
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, None])
 def test_complete_worker_missing_sweep_completes(service: InMemoryService, client: Client, fault: Fault | None) -> None:
-    """Whether it could not be told or has died: each sweep over the lapsed lease brings it on, and it ends."""
+    """If the queue fails or loses the event, each sweep after the lease expires assembles more, until all is done."""
     services = service.new_services(FaultPlan({("enqueue", 1): fault} if fault else {}))
     assert client.complete(services) == CompletionAccepted(client.upload_id, retry_after_seconds=5)
     service.completion_queue.queued.clear()
@@ -77,27 +77,27 @@ def test_complete_worker_missing_sweep_completes(service: InMemoryService, clien
 
 
 def test_continue_completion_other_lease_id_ignored(service: InMemoryService, client: Client) -> None:
-    """An event of another attempt, of no upload, or that comes late changes nothing."""
+    """An event of another lease, of an unknown upload, or after the completion changes nothing."""
     client.complete()
-    [(upload_id, attempt)] = service.completion_queue.queued
+    [(upload_id, lease_id)] = service.completion_queue.queued
     before = service.upload_repository.get_upload(upload_id)
     continue_completion(service.services, upload_id, "another")
-    continue_completion(service.services, "nothing", attempt)
+    continue_completion(service.services, "nothing", lease_id)
     assert service.upload_repository.get_upload(upload_id) == before
     file = client.complete_with_retries()
-    continue_completion(service.services, upload_id, attempt)
+    continue_completion(service.services, upload_id, lease_id)
     assert client.complete() == file
 
 
 def test_continue_completion_delivered_twice_completes_once(service: InMemoryService, client: Client) -> None:
-    """The same event at the same time twice: the second finds that it has moved on."""
+    """Of two deliveries at the same time, one completes and the other finds that the lease has changed."""
     client.complete()
-    [(upload_id, attempt)] = service.completion_queue.queued
-    long = replace(service.services, assembly_budget_ms=600_000)
+    [(upload_id, lease_id)] = service.completion_queue.queued
+    worker = replace(service.services, assembly_budget_ms=600_000)
     second = service.new_services(
-        FaultPlan({("acquire_lease", 1): lambda: continue_completion(long, upload_id, attempt)})
+        FaultPlan({("acquire_lease", 1): lambda: continue_completion(worker, upload_id, lease_id)})
     )
-    continue_completion(second, upload_id, attempt)
+    continue_completion(second, upload_id, lease_id)
     assert service.log.count("complete_multipart") == 1
     assert service.file_content() == client.body
 
@@ -115,22 +115,24 @@ def test_continue_completion_file_exists_reported_to_next_caller(service: InMemo
 
 
 def test_continue_completion_fails_before_lease_redelivery_completes(service: InMemoryService, client: Client) -> None:
-    """It comes out of the worker, so that the event is delivered again; then it works."""
+    """A failure before the lease is raised, so that the event is delivered again, and then completes."""
     client.complete()
-    [(upload_id, attempt)] = service.completion_queue.queued
-    long = replace(service.services, assembly_budget_ms=600_000)
+    [(upload_id, lease_id)] = service.completion_queue.queued
+    worker = replace(service.services, assembly_budget_ms=600_000)
     with pytest.raises(BackendUnavailable):
-        continue_completion(service.new_services(FaultPlan({("get_upload", 1): Fault.UNAVAILABLE})), upload_id, attempt)
-    continue_completion(long, upload_id, attempt)
+        continue_completion(
+            service.new_services(FaultPlan({("get_upload", 1): Fault.UNAVAILABLE})), upload_id, lease_id
+        )
+    continue_completion(worker, upload_id, lease_id)
     assert client.state() is UploadState.COMPLETE
 
 
-# What S3 itself takes too long over
+# S3 itself takes too long
 
 
 @pytest.fixture
 def uploaded_client(service: InMemoryService) -> Client:
-    """All is in S3, but putting the object together takes it twenty seconds."""
+    """Return an upload with all its bytes in S3, which takes twenty seconds to build the object."""
     client = Client(service, seeded_bytes(3 * PART_BYTES))
     client.start()
     client.send_chunks()
@@ -139,22 +141,22 @@ def uploaded_client(service: InMemoryService) -> Client:
 
 
 def worker_services(service: InMemoryService) -> Services:
-    """As the clean-up function has it."""
+    """Return services with the budget and lease of the clean-up function."""
     return replace(service.services, assembly_budget_ms=600_000, lease_duration_ms=930_000)
 
 
-@pytest.mark.parametrize("lands", ["before the worker comes", "while the worker looks", "after the worker's own"])
+@pytest.mark.parametrize("lands", ["before the worker runs", "while the worker waits", "after the worker ends"])
 def test_complete_slow_in_s3_accepted_then_complete(
     service: InMemoryService, uploaded_client: Client, lands: str
 ) -> None:
-    """202 while S3 is at it; whoever goes on elsewhere finds the object, or makes it; the next call has the file."""
+    """While S3 works, the response asks the client to retry; the worker finds the object or builds it."""
     assert uploaded_client.complete() == CompletionAccepted(uploaded_client.upload_id, retry_after_seconds=5)
     assert (len(service.completion_queue.queued), len(service.object_store.in_flight)) == (1, 1)
     assert get_status(service.services, NS, NAME).state is UploadStatus.COMPLETING
-    if lands == "before the worker comes":
+    if lands == "before the worker runs":
         service.object_store.apply_in_flight()
         service.deliver_queued(worker_services(service))
-    elif lands == "while the worker looks":
+    elif lands == "while the worker waits":
         upload = service.object_store.multipart_uploads.pop("mp-1")
 
         def appear() -> None:
@@ -179,7 +181,7 @@ def test_complete_slow_in_s3_accepted_then_complete(
 
 
 def test_complete_enqueue_fails_sweep_completes(service: InMemoryService, uploaded_client: Client) -> None:
-    """The worker was never told; the lease lapses, and what S3 has made by then becomes the file."""
+    """If the queue fails, the lease expires, and the sweep completes with the object that S3 has built by then."""
     uploaded_client.complete(service.new_services(FaultPlan({("enqueue", 1): Fault.UNAVAILABLE})))
     service.object_store.apply_in_flight()
     service.clock.advance(service.services.lease_duration_ms)
@@ -188,7 +190,7 @@ def test_complete_enqueue_fails_sweep_completes(service: InMemoryService, upload
 
 
 def test_complete_out_of_time_skips_complete_call(service: InMemoryService, client: Client) -> None:
-    """What was to be mended has taken all the time: the object is left to whoever has more."""
+    """An attempt whose budget went into assembly does not have S3 build the object; the next attempt does."""
     client.complete()
     while not isinstance(client.complete(), File):
         service.clock.advance(service.services.lease_duration_ms + 1)
@@ -197,7 +199,7 @@ def test_complete_out_of_time_skips_complete_call(service: InMemoryService, clie
 
 
 def test_complete_slower_than_worker_retried_until_done(service: InMemoryService, uploaded_client: Client) -> None:
-    """It stays in completing, lapses, and is tried again, until S3 has made it."""
+    """If S3 outlasts even the worker, the lease expires, and a sweep completes once the object is there."""
     service.object_store.on_complete_multipart = lambda: service.clock.advance(700_000)
     uploaded_client.complete()
     service.deliver_queued(worker_services(service))

@@ -1,4 +1,4 @@
-"""The clean-up within its time: what it does not get to stays due, and is found by the next run."""
+"""The clean-up within its time budget: what is left stays due, and the next run finds it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def create_stale_uploads(service: InMemoryService, count: int) -> None:
 
 
 def budget(calls: int) -> Callable[[], bool]:
-    """True so many times, then never again."""
+    """Return a time check that is true `calls` times."""
     left = iter([True] * calls)
     return lambda: next(left, False)
 
 
 def test_clean_namespace_out_of_time_returns_cursor(service: InMemoryService) -> None:
-    """Page after page every stale upload ends, none twice; bytes it had no time for go with the schedule's next run."""
+    """The pages together expire every stale upload once; the next sweep deletes the bytes they had no time for."""
     create_stale_uploads(service, 13)
     cursor, expired, pages = None, 0, 0
     while True:
@@ -48,7 +48,7 @@ def test_clean_namespace_out_of_time_returns_cursor(service: InMemoryService) ->
 
 
 def test_clean_namespace_one_failure_processes_others(service: InMemoryService) -> None:
-    """It is counted, and stays due."""
+    """One upload that fails is counted as an error, and the others expire."""
     create_stale_uploads(service, 3)
     services = service.new_services(FaultPlan({("get_upload", 2): Fault.UNAVAILABLE}))
     report = clean_namespace(services, NS, has_time=lambda: True)
@@ -56,7 +56,7 @@ def test_clean_namespace_one_failure_processes_others(service: InMemoryService) 
 
 
 def test_sweep_without_time_leaves_tasks_due(service: InMemoryService) -> None:
-    """It says so, and the next one does the work."""
+    """A sweep without time reports that it is not complete, and the next one does the work."""
     create_stale_uploads(service, 3)
     report = sweep_due_tasks(service.services, has_time=lambda: False)
     assert (report.expired, report.complete) == (0, False)
@@ -66,7 +66,7 @@ def test_sweep_without_time_leaves_tasks_due(service: InMemoryService) -> None:
 def test_sweep_staged_chunks_remaining_keeps_task_due(
     service: InMemoryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cancelled upload is not noted as swept while stages are left."""
+    """A cancelled upload stays due while staged chunks are left."""
     client = Client(service, seeded_bytes(2 * CHUNK_BYTES))
     client.start()
     client.send_chunk(1)

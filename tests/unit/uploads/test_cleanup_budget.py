@@ -1,4 +1,4 @@
-"""The clean-up within its time, by a clock that every call moves on: the schedule's run, and a namespace's request."""
+"""The clean-up within its time budget, with a clock that every call advances: the sweep and the request."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SHUTDOWN_RESERVE_MS = 180 * SECOND_MS
 REQUEST_BUDGET_MS = 10 * SECOND_MS
 GATEWAY_TIMEOUT_MS = 30 * SECOND_MS
 S3_TIMEOUT_MS = 18 * SECOND_MS
-"""Two tries of a second to connect and eight of silence."""
+"""Two attempts, each with a second to connect and eight to respond."""
 
 
 @dataclass
 class SlowCalls(FaultPlan):
-    """Every call takes so long, in milliseconds; or only that of one number."""
+    """Advances the clock at each call by `call_ms`, and at one call by `slow_call_ms`."""
 
     service: InMemoryService | None = None
     call_ms: int = 0
@@ -38,21 +38,21 @@ class SlowCalls(FaultPlan):
 
     def step(self, call: Call, nth: int) -> FaultStep | None:
         assert self.service is not None
-        took = self.slow_call_ms if call.number == self.slow_call_number else self.call_ms
+        took_ms = self.slow_call_ms if call.number == self.slow_call_number else self.call_ms
         if call.method == "delete_prefix":
-            # It looks at its deadline before it begins, and takes its time afterwards.
-            self.deferred_ms += took
+            # It checks its deadline before it starts, and takes its time afterwards.
+            self.deferred_ms += took_ms
         else:
-            self.service.clock.advance(took + self.deferred_ms)
+            self.service.clock.advance(took_ms + self.deferred_ms)
             self.deferred_ms = 0
         return None
 
 
 def create_backlog(service: InMemoryService) -> list[Client]:
-    """Uploads that are stale in every way, many of each, and completions whose parts are all still to be made."""
+    """Create many stale uploads of each kind, among them completions that must still assemble all their parts."""
     clients = []
     for number in range(12):
-        for kind in ("idle", "cancelled", "lapsed", "replaced"):
+        for kind in ("idle", "cancelled", "expired_lease", "replaced"):
             client = Client(service, seeded_bytes(6 * CHUNK_BYTES, seed=number), name=f"{kind} {number:02}")
             client.start()
             clients.append(client)
@@ -64,7 +64,7 @@ def create_backlog(service: InMemoryService) -> list[Client]:
             swallow_crash(
                 partial(client.cancel, service.new_services(FaultPlan({("list_parts", 1): Fault.UNAVAILABLE})))
             )
-        if kind == "lapsed":
+        if kind == "expired_lease":
             for index in range(1, 7):
                 client.presign_part(1)
                 client.send_chunk(
@@ -80,30 +80,32 @@ def create_backlog(service: InMemoryService) -> list[Client]:
 
 
 def services_as_deployed(service: InMemoryService, plan: FaultPlan, log: CallLog) -> Services:
-    """With the clean-up function's own lease and time for putting parts together."""
+    """Return services with the lease and assembly budget of the clean-up function."""
     return replace(
         service.new_services(plan, log), assembly_budget_ms=ASSEMBLY_BUDGET_MS, lease_duration_ms=930 * SECOND_MS
     )
 
 
 def run_sweep(service: InMemoryService, plan: SlowCalls, log: CallLog) -> tuple[CleanupReport, int]:
-    """One run as the function makes it; the report, and how long it took."""
-    begun = service.clock()
+    """Sweep as the function does. Return the report and how long it took, in milliseconds."""
+    started_at = service.clock()
     report = sweep_due_tasks(
         services_as_deployed(service, plan, log),
-        has_time=lambda: FUNCTION_TIMEOUT_MS - (service.clock() - begun) > ASSEMBLY_BUDGET_MS + SHUTDOWN_RESERVE_MS,
+        has_time=lambda: (
+            FUNCTION_TIMEOUT_MS - (service.clock() - started_at) > ASSEMBLY_BUDGET_MS + SHUTDOWN_RESERVE_MS
+        ),
     )
-    return report, service.clock() - begun
+    return report, service.clock() - started_at
 
 
 @pytest.mark.parametrize("call_ms", [20, 200, 2 * SECOND_MS, 9 * SECOND_MS, S3_TIMEOUT_MS])
 def test_sweep_slow_calls_ends_before_function_timeout(service: InMemoryService, call_ms: int) -> None:
-    """However slow all its calls are, to the point where S3 gives up; what is left is done by those that follow."""
+    """However slow all calls are, each sweep ends in time, and the sweeps that follow do what is left."""
     clients = create_backlog(service)
     ticks = 0
     while True:
-        report, took = run_sweep(service, SlowCalls(service=service, call_ms=call_ms), CallLog())
-        assert took < FUNCTION_TIMEOUT_MS
+        report, took_ms = run_sweep(service, SlowCalls(service=service, call_ms=call_ms), CallLog())
+        assert took_ms < FUNCTION_TIMEOUT_MS
         service.clock.advance(5 * MINUTE_MS)
         ticks += 1
         due = service.cleanup_repository.list_due_tasks(service.clock(), None, 1).items
@@ -112,35 +114,37 @@ def test_sweep_slow_calls_ends_before_function_timeout(service: InMemoryService,
         assert ticks < 300
     states = {client.name.partition(" ")[0]: client.state() for client in clients}
     assert states["idle"] is UploadState.EXPIRED
-    assert all(client.state() is UploadState.COMPLETE for client in clients if client.name.startswith("lapsed"))
+    assert all(client.state() is UploadState.COMPLETE for client in clients if client.name.startswith("expired_lease"))
     assert all(
-        service.file_content(client.name) == client.body for client in clients if client.name.startswith("lapsed")
+        service.file_content(client.name) == client.body
+        for client in clients
+        if client.name.startswith("expired_lease")
     )
 
 
 def test_sweep_one_slow_call_ends_before_function_timeout(service: InMemoryService) -> None:
-    """Whichever it is."""
+    """Whichever call takes a minute, the sweep ends in time."""
     create_backlog(service)
     log = CallLog()
     run_sweep(service, SlowCalls(service=service, call_ms=20), log)
     for number in range(1, len(log.calls) + 1, 17):
         again = InMemoryService()
         create_backlog(again)
-        _, took = run_sweep(
+        _, took_ms = run_sweep(
             again, SlowCalls(service=again, call_ms=20, slow_call_number=number, slow_call_ms=60 * SECOND_MS), CallLog()
         )
-        assert took < FUNCTION_TIMEOUT_MS
+        assert took_ms < FUNCTION_TIMEOUT_MS
 
 
 def run_request(service: InMemoryService, plan: FaultPlan, log: CallLog, **options: Any) -> tuple[CleanupReport, int]:
-    begun = service.clock()
+    started_at = service.clock()
     services = service.new_services(plan, log)
-    report = clean_namespace(services, NS, has_time=lambda: service.clock() - begun < REQUEST_BUDGET_MS, **options)
-    return report, service.clock() - begun
+    report = clean_namespace(services, NS, has_time=lambda: service.clock() - started_at < REQUEST_BUDGET_MS, **options)
+    return report, service.clock() - started_at
 
 
 def test_clean_namespace_slow_s3_ends_before_gateway_timeout(service: InMemoryService) -> None:
-    """Whichever of its calls S3 lets wait until it gives up."""
+    """Whichever call waits for S3 until it times out, the request ends in time."""
     create_backlog(service)
     log = CallLog()
     run_request(service, SlowCalls(service=service, call_ms=50), log, older_than_seconds=0)
@@ -148,18 +152,18 @@ def test_clean_namespace_slow_s3_ends_before_gateway_timeout(service: InMemorySe
     for number in range(1, len(log.calls) + 1, 11):
         again = InMemoryService()
         create_backlog(again)
-        _, took = run_request(
+        _, took_ms = run_request(
             again,
             SlowCalls(service=again, call_ms=50, slow_call_number=number, slow_call_ms=S3_TIMEOUT_MS),
             CallLog(),
             older_than_seconds=0,
         )
-        assert took < GATEWAY_TIMEOUT_MS
+        assert took_ms < GATEWAY_TIMEOUT_MS
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_clean_namespace_slow_calls_completes_by_pages(service: InMemoryService, dry_run: bool) -> None:
-    """Each takes up at least one upload, none is looked at twice."""
+    """Each page examines at least one upload, and all pages together examine each upload once."""
     create_backlog(service)
     cursor, examined, pages = None, 0, 0
     while True:
@@ -176,7 +180,7 @@ def test_clean_namespace_slow_calls_completes_by_pages(service: InMemoryService,
 
 
 def test_sweep_out_of_time_takes_oldest_and_reports_staleness(service: InMemoryService) -> None:
-    """A run without time for all takes the oldest, and says how long the next has been waiting."""
+    """A sweep without time for all takes the oldest upload, and reports how long the next one has been due."""
     for number in range(6):
         Client(service, seeded_bytes(CHUNK_BYTES), name=f"{5 - number}").start()
         service.clock.advance(HOUR_MS)
@@ -185,7 +189,7 @@ def test_sweep_out_of_time_takes_oldest_and_reports_staleness(service: InMemoryS
         left = iter([True])
         report = sweep_due_tasks(service.services, has_time=lambda: next(left, False))  # noqa: B023
         ended = {
-            session.name for session in service.upload_repository.rows.records.values() if not session.state.in_progress
+            record.name for record in service.upload_repository.rows.records.values() if not record.state.in_progress
         }
         assert ended == {str(5 - done) for done in range(number + 1)}
         assert report.oldest_stale_ms == (6 - number) * HOUR_MS
@@ -193,7 +197,7 @@ def test_sweep_out_of_time_takes_oldest_and_reports_staleness(service: InMemoryS
 
 
 def test_sweep_failing_task_backs_off(service: InMemoryService) -> None:
-    """It is due again in half an hour, and how late it is goes on growing."""
+    """A task that fails is due again in half an hour, and its reported staleness keeps growing."""
     clients = [Client(service, seeded_bytes(CHUNK_BYTES), name=f"{number}") for number in range(3)]
     for client in clients:
         client.start()
@@ -202,8 +206,8 @@ def test_sweep_failing_task_backs_off(service: InMemoryService) -> None:
     @dataclass
     class Broken(FaultPlan):
         def step(self, call: Call, nth: int) -> FaultStep | None:
-            about = f"o/{clients[0].upload_id}" in call.args
-            return Fault.UNAVAILABLE if about else None
+            is_first = f"o/{clients[0].upload_id}" in call.args
+            return Fault.UNAVAILABLE if is_first else None
 
     runs: list[Callable[[], CleanupReport]] = [
         lambda: sweep_due_tasks(service.new_services(Broken()), has_time=lambda: True)

@@ -1,4 +1,4 @@
-"""A dry run and the run that follows it, over states made at random: the same report, page by page."""
+"""A dry run, compared with the real run that follows it, over random states."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.support.in_memory_service import CHUNK_BYTES, NS, Client, InMemorySer
 
 
 def create_random_uploads(service: InMemoryService, rng: random.Random) -> list[Client]:
-    """Up to nine uploads of all kinds, in one namespace and another, some of them stale."""
+    """Create up to nine uploads in random states in two namespaces, some of them stale."""
     clients = []
     for number in range(rng.randrange(1, 10)):
         client = Client(service, seeded_bytes(rng.randrange(0, 5 * CHUNK_BYTES), seed=number), name=f"{number}")
         client.ns = rng.choice([NS, NS, NS, "other"])
         clients.append(client)
         started = Fault.CRASH_AFTER if rng.random() < 0.15 else None
-        script = FaultPlan({("create_multipart", 1): started} if started else {})
-        swallow_crash(lambda: client.start(service.new_services(script)))  # noqa: B023
+        plan = FaultPlan({("create_multipart", 1): started} if started else {})
+        swallow_crash(lambda: client.start(service.new_services(plan)))  # noqa: B023
         if client.started is not None:
             apply_random_action(service, client, rng)
         service.clock.advance(rng.choice([1, HOUR_MS, 10 * HOUR_MS]))
@@ -48,12 +48,12 @@ def apply_random_action(service: InMemoryService, client: Client, rng: random.Ra
         client.send_chunks()
         fault = {"lost response": Fault.LOST_RESPONSE, "lease_expired": Fault.CRASH_BEFORE}.get(kind)
         method = "complete_multipart" if client.body else "put"
-        script = FaultPlan({(method, 1): fault} if fault else {})
-        swallow_crash(lambda: client.complete(service.new_services(script)))
+        plan = FaultPlan({(method, 1): fault} if fault else {})
+        swallow_crash(lambda: client.complete(service.new_services(plan)))
 
 
 def random_budget(seed: int) -> Callable[[], bool]:
-    """Time that is up now and then."""
+    """Return a time check that fails now and then."""
     rng = random.Random(seed)
     return lambda: rng.random() < 0.7
 
@@ -81,7 +81,7 @@ def collect_reports(service: InMemoryService, seed: int, *, dry_run: bool) -> li
 
 @pytest.mark.parametrize("block", range(10))
 def test_dry_run_random_states_matches_real_run(service: InMemoryService, block: int) -> None:
-    """All of it, cursors included, and changes nothing; the run touches nobody else's namespace."""
+    """The dry run changes nothing and reports what the real run then does, which touches no other namespace."""
     for seed in range(block * 30, block * 30 + 30):
         one = InMemoryService()
         clients = create_random_uploads(one, random.Random(seed))
@@ -99,8 +99,8 @@ def test_dry_run_random_states_matches_real_run(service: InMemoryService, block:
         assert all(report.dry_run for report in dry)
         run = collect_reports(one, seed, dry_run=False)
         assert [replace(report, dry_run=False) for report in dry] == run, seed
-        sessions = [session for session in one.upload_repository.rows.records.values() if session.ns == "other"]
-        assert sessions == [session for session in before[0].records.values() if session.ns == "other"]
-        completing = [session for session in before[0].records.values() if session.state is UploadState.COMPLETING]
-        assert all(one.upload_repository.rows.records[session.upload_id] == session for session in completing)
+        records = [record for record in one.upload_repository.rows.records.values() if record.ns == "other"]
+        assert records == [record for record in before[0].records.values() if record.ns == "other"]
+        completing = [record for record in before[0].records.values() if record.state is UploadState.COMPLETING]
+        assert all(one.upload_repository.rows.records[record.upload_id] == record for record in completing)
         assert len(clients) == len({client.name for client in clients})

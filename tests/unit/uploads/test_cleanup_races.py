@@ -1,4 +1,4 @@
-"""The clean-up while uploads run, interleaved call by call: by hundreds of seeded schedules, and at each call."""
+"""The clean-up while uploads run: in random interleavings, and with another request before each of its calls."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ BODY = seeded_bytes(FILE_BYTES)
 
 @dataclass
 class Acknowledged:
-    """What clients were told: chunks by upload, and the files."""
+    """What clients were promised."""
 
     chunks: set[tuple[str, int]] = field(default_factory=set)
+    """Acknowledged chunks, by upload id and index."""
     files: list[File] = field(default_factory=list)
+    """Completed files."""
 
 
 def new_client(service: InMemoryService) -> Client:
@@ -72,8 +74,8 @@ def cancel_upload(service: InMemoryService, services: Services) -> None:
 def presign_and_put(service: InMemoryService, services: Services) -> None:
     client = new_client(service)
     with suppress(FerryError):
-        signed = client.presign_part(1, services)
-        client.put_part(signed, BODY[: 2 * CHUNK_BYTES])
+        part = client.presign_part(1, services)
+        client.put_part(part, BODY[: 2 * CHUNK_BYTES])
 
 
 def sweep_twice(services: Services) -> None:
@@ -101,23 +103,28 @@ CLOCK_STEPS_MS = [
 
 
 def assert_acknowledged_kept(service: InMemoryService, acknowledged: Acknowledged) -> None:
-    """What was acknowledged is there, and the upload in progress, if there is one, becomes the file."""
-    for upload in (
-        service.upload_repository.get_upload(upload_id)
-        for upload_id in {upload_id for upload_id, _ in acknowledged.chunks}
-    ):
+    """Check that what was acknowledged is there, and that an upload in progress can be completed."""
+    for upload_id in {upload_id for upload_id, _ in acknowledged.chunks}:
+        upload = service.upload_repository.get_upload(upload_id)
         assert upload is not None
         if upload.record.state is UploadState.OPEN and upload.record.stored_object is None:
-            known = {index for upload_id, index in acknowledged.chunks if upload_id == upload.record.upload_id}
-            assert all(upload.has_chunk(index) for index in known)
+            assert all(upload.has_chunk(index) for of, index in acknowledged.chunks if of == upload_id)
     for file in acknowledged.files:
         assert service.file_content() == BODY
         assert service.upload_repository.get_file(file.ns, file.name) == file
-    slot = service.upload_repository.get_current_upload(NS, new_client(service).name)
-    live = service.upload_repository.get_upload(slot.upload_id) if slot and slot.in_progress else None
-    if live is not None and live.record.state is UploadState.OPEN and service.clock() < live.expires_at:
+    assert_can_be_completed(service)
+
+
+def assert_can_be_completed(service: InMemoryService) -> None:
+    """Complete the upload in progress, if there is one that has not expired."""
+    current_upload = service.upload_repository.get_current_upload(NS, NAME)
+    if current_upload is None or not current_upload.in_progress:
+        return
+    upload = service.upload_repository.get_upload(current_upload.upload_id)
+    assert upload is not None
+    if upload.record.state is UploadState.OPEN and service.clock() < upload.expires_at:
         client = new_client(service)
-        if live.record.stored_object is None:
+        if upload.record.stored_object is None:
             client.send_chunks()
         assert isinstance(client.complete_with_retries(), File)
         assert service.file_content() == BODY
@@ -128,27 +135,27 @@ def assert_drained(service: InMemoryService, acknowledged: Acknowledged) -> None
     assert service.file_content() in ((BODY,) if acknowledged.files else (None, BODY))
     assert service.orphans() == []
     assert service.upload_repository.rows.task_due_times == {}
-    assert not any(session.state.in_progress for session in service.upload_repository.rows.records.values())
+    assert not any(record.state.in_progress for record in service.upload_repository.rows.records.values())
 
 
 @pytest.mark.parametrize("block", range(12))
 def test_cleanup_random_interleavings_lose_nothing(
     service: InMemoryService, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two sweeps, a request, two senders, completions, a cancel, a restart and the clock, in 480 schedules: no
-    acknowledged byte of a live upload and no finished file is ever lost, and nothing stays behind.
+    """Two sweeps, a request, two senders, completions, a cancel, a restart and the clock in random order: no
+    acknowledged byte of an active upload and no finished file is lost, and nothing is left in the end.
     """
     for seed in range(block * 40, block * 40 + 40):
-        one, acknowledged, turns = InMemoryService(), Acknowledged(), Scheduler(random.Random(seed).choice)
+        one, acknowledged, scheduler = InMemoryService(), Acknowledged(), Scheduler(random.Random(seed).choice)
         new_client(one).start()
-        actor = partial(scheduled_services, one, turns)
+        actor = partial(scheduled_services, one, scheduler)
         actors: dict[str, Callable[[], object]] = {
             "first": partial(send_chunks, one, acknowledged, [1, 2, 3, 4], actor("first")),
             "second": partial(send_chunks, one, acknowledged, [4, 2, 1, 3], actor("second")),
             "complete": partial(complete_twice, one, acknowledged, actor("complete")),
             "sweep": partial(sweep_twice, actor("sweep")),
             "sweep again": partial(sweep_twice, actor("sweep again")),
-            "time": partial(advance_clock, one, turns, CLOCK_STEPS_MS[seed % len(CLOCK_STEPS_MS)]),
+            "time": partial(advance_clock, one, scheduler, CLOCK_STEPS_MS[seed % len(CLOCK_STEPS_MS)]),
         }
         if seed % 2:
             actors["request"] = partial(clean_on_request, actor("request"), [None, 0, 60][seed % 3])
@@ -158,13 +165,13 @@ def test_cleanup_random_interleavings_lose_nothing(
             actors["start"] = partial(restart_upload, one, actor("start"))
         if seed % 5 == 0:
             actors["sign"] = partial(presign_and_put, one, actor("sign"))
-        turns.run(actors)
+        scheduler.run(actors)
         assert_acknowledged_kept(one, acknowledged)
         assert_drained(one, acknowledged)
 
 
 def create_stale_and_active(service: InMemoryService) -> Client:
-    """One upload that expires in this moment, one that lives, a finished file, and an orphan of each kind."""
+    """Create an upload that expires now, an active one, a finished file and orphans. Return the stale client."""
     done = Client(service, BODY, name="done")
     done.start()
     done.send_chunks()
@@ -172,7 +179,7 @@ def create_stale_and_active(service: InMemoryService) -> Client:
     client = new_client(service)
     client.start()
     client.send_chunks([1, 2])
-    other = Client(service, BODY, name="alive")
+    other = Client(service, BODY, name="active")
     service.clock.advance(12 * HOUR_MS)
     other.start()
     other.send_chunk(1)
@@ -186,8 +193,8 @@ INTERLOPERS: dict[str, Callable[[InMemoryService, Acknowledged], None]] = {
     "another sweep": lambda service, acknowledged: sweep_twice(service.services),
     "a request": lambda service, acknowledged: clean_on_request(service.services, 13 * HOUR_MS // SECOND_MS),
     "a chunk": lambda service, acknowledged: send_chunks(service, acknowledged, [3], service.services),
-    "a chunk of what lives": lambda service, acknowledged: send_chunks(
-        service, acknowledged, [2], service.services, "alive"
+    "a chunk of the active upload": lambda service, acknowledged: send_chunks(
+        service, acknowledged, [2], service.services, "active"
     ),
     "a completion": lambda service, acknowledged: complete_twice(service, acknowledged, service.services),
     "a cancel": lambda service, acknowledged: cancel_upload(service, service.services),
@@ -198,18 +205,18 @@ INTERLOPERS: dict[str, Callable[[InMemoryService, Acknowledged], None]] = {
 
 @pytest.mark.parametrize("what", INTERLOPERS)
 def test_sweep_interloper_before_each_call_loses_nothing(service: InMemoryService, what: str) -> None:
-    """Whichever call it is: what lives can be finished, what is finished stays, and the rest goes."""
+    """Before whichever call it happens: the active upload can be completed, files stay, the rest is deleted."""
     counted = CallLog()
     create_stale_and_active(service)
     sweep_due_tasks(service.new_services(log=counted), has_time=lambda: True)
     for number in range(1, len(counted.calls) + 1):
         one, acknowledged = InMemoryService(), Acknowledged()
         create_stale_and_active(one)
-        script = FaultPlan({number: partial(INTERLOPERS[what], one, acknowledged)})
-        sweep_due_tasks(one.new_services(script, CallLog()), has_time=lambda: True)
-        alive = Client(one, BODY, name="alive")
-        alive.send_chunks()
-        assert isinstance(alive.complete_with_retries(), File)
+        plan = FaultPlan({number: partial(INTERLOPERS[what], one, acknowledged)})
+        sweep_due_tasks(one.new_services(plan, CallLog()), has_time=lambda: True)
+        active = Client(one, BODY, name="active")
+        active.send_chunks()
+        assert isinstance(active.complete_with_retries(), File)
         assert_acknowledged_kept(one, acknowledged)
         assert_drained(one, acknowledged)
-        assert one.file_content("alive") == one.file_content("done") == BODY
+        assert one.file_content("active") == one.file_content("done") == BODY

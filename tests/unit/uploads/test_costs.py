@@ -1,4 +1,4 @@
-"""What an upload costs in calls: counted, because each is paid for."""
+"""How many backend calls an upload makes: each one is paid for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMem
 
 PART_BYTES = 2 * CHUNK_BYTES
 CHUNK_COUNT = 64
-"""As many as 256 MiB have at 4 MiB, two to a part as there; the counts do not depend on the length of a chunk."""
+"""As many chunks as a file of 256 MiB has at 4 MiB each. Counts of calls do not depend on a chunk's length."""
 
 S3 = {"MemoryObjectStore"}
 DYNAMODB = {"MemoryUploadRepository", "MemoryCleanupRepository"}
@@ -26,31 +26,36 @@ def count_calls_to(log: CallLog, ports: set[str]) -> int:
 
 
 def send_chunk(client: Client, index: int, log: CallLog, interloper: Callable[[], object] | None, method: str) -> None:
-    """Send a chunk by its upload's id, `meanwhile` happening just before its first call of that name."""
+    """Send a chunk by its upload's id, with `interloper` just before its first call of `method`."""
     steps: dict[int | tuple[str, int], FaultStep] = {(method, 1): interloper} if interloper else {}
     services = client.service.new_services(FaultPlan(steps), log)
     accept_chunk(services, NS, ChunkRequest(NAME, index, client.chunk_body(index), upload_id=client.upload_id))
 
 
 def test_chunks_in_order_stay_within_call_budget(service: InMemoryService) -> None:
-    """At most 1.75 S3 calls and 3 DynamoDB calls a chunk, folds included."""
+    """A chunk takes 1.5 S3 calls and 3 DynamoDB calls, compaction included; a completion takes 6 calls."""
     client = Client(service, seeded_bytes(CHUNK_COUNT * CHUNK_BYTES))
     client.start()
     log = CallLog()
     for index in range(1, CHUNK_COUNT + 1):
         send_chunk(client, index, log, None, "")
-    s3, ledger = count_calls_to(log, S3), count_calls_to(log, DYNAMODB)
-    assert (s3, ledger) == (1.5 * CHUNK_COUNT, 3 * CHUNK_COUNT)
-    before = len(service.log.calls)
-    assert isinstance(client.complete(), File)
-    assert len(service.log.calls) - before == len(
-        ["get_upload", "acquire_lease", "list", "complete", "head", "commit_file"]
-    )
+    s3, dynamodb = count_calls_to(log, S3), count_calls_to(log, DYNAMODB)
+    assert (s3, dynamodb) == (1.5 * CHUNK_COUNT, 3 * CHUNK_COUNT)
+    completion = CallLog()
+    assert isinstance(client.complete(service.new_services(log=completion), upload_id=client.upload_id), File)
+    assert completion.methods == [
+        "get_upload",
+        "acquire_lease",
+        "list_parts",
+        "complete_multipart",
+        "head",
+        "commit_file",
+    ]
 
 
 @pytest.mark.parametrize("before", ["put_chunk_digest", "put", "record_chunk"])
 def test_chunks_four_senders_stay_within_call_budget(service: InMemoryService, before: str) -> None:
-    """Within 20 % of that, wherever the four meet."""
+    """Four concurrent senders take at most a fifth more calls, wherever they meet."""
     client = Client(service, seeded_bytes(CHUNK_COUNT * CHUNK_BYTES))
     client.start()
     log = CallLog()
@@ -60,9 +65,9 @@ def test_chunks_four_senders_stay_within_call_budget(service: InMemoryService, b
             step = partial(send_chunk, client, index, log, step, before)
         assert step is not None
         step()
-    s3, ledger = count_calls_to(log, S3), count_calls_to(log, DYNAMODB)
+    s3, dynamodb = count_calls_to(log, S3), count_calls_to(log, DYNAMODB)
     assert s3 <= 1.2 * 1.75 * CHUNK_COUNT
-    assert ledger <= 1.2 * 3 * CHUNK_COUNT
+    assert dynamodb <= 1.2 * 3 * CHUNK_COUNT
     assert isinstance(client.complete(), File)
     assert service.file_content() == client.body
 
@@ -72,9 +77,8 @@ def test_chunks_four_senders_stay_within_call_budget(service: InMemoryService, b
 def test_presigned_parts_stay_within_call_budget(
     service: InMemoryService, monkeypatch: pytest.MonkeyPatch, parts: int, replace: bool
 ) -> None:
-    """Beside its parts and their signing, a file costs 9 calls and one for each thousand parts, S3's and the ledger's
-    together, and one more where it may replace another; S3's alone are three and those. Signing is two calls for each
-    hundred parts, and one.
+    """Beside its parts and their signing, a file takes 9 calls and one for each thousand parts, and one more if it may
+    replace another file; 3 of the 9 are calls of S3. Signing takes two calls for each hundred parts, and one.
     """
     for name, value in {"MIN_CHUNK_BYTES": 4, "DEFAULT_PART_BYTES": 4}.items():
         monkeypatch.setattr(f"ferry.rules.layout.{name}", value)
@@ -84,22 +88,22 @@ def test_presigned_parts_stay_within_call_budget(
     services = service.new_services(log=log)
     client.start(services, replace_existing=replace)
     for first in range(1, parts + 1, 100):
-        wanted = [(number, None) for number in range(first, min(first + 100, parts + 1))]
-        for part in presign_parts(service.new_services(log=signing), NS, PartsRequest(NAME, wanted, client.upload_id)):
+        numbers = [(number, None) for number in range(first, min(first + 100, parts + 1))]
+        for part in presign_parts(service.new_services(log=signing), NS, PartsRequest(NAME, numbers, client.upload_id)):
             assert client.put_part(part, client.part_body(part.part_number)).status == 200
     assert isinstance(client.complete(services, upload_id=client.upload_id), File)
     assert service.file_content() == client.body
 
     pages = -(-parts // 1_000)
     assert (log.count("list_parts"), service.object_store.list_parts_calls) == (1, pages)
-    s3, ledger = count_calls_to(log, S3) - 1 + pages, count_calls_to(log, DYNAMODB)
+    s3, dynamodb = count_calls_to(log, S3) - 1 + pages, count_calls_to(log, DYNAMODB)
     assert s3 == 3 + pages
-    assert s3 + ledger == 9 + pages + replace
+    assert s3 + dynamodb == 9 + pages + replace
     assert count_calls_to(signing, DYNAMODB) == len(signing.calls) == 1 + 2 * -(-parts // 100)
 
 
 def test_chunk_repeated_costs_two_reads(service: InMemoryService) -> None:
-    """A resend writes nothing."""
+    """A repeated chunk takes two reads, and writes nothing."""
     client = Client(service, seeded_bytes(PART_BYTES))
     client.start()
     client.send_chunk(1)

@@ -1,4 +1,4 @@
-"""Events: what is told when, when the bus fails, and what it costs."""
+"""Events: when each is published, what happens if the bus fails, and how many calls they take."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ BODY = seeded_bytes(2 * CHUNK_BYTES + 5)
 
 
 @pytest.fixture
-def service(service: InMemoryService) -> InMemoryService:  # its patches are what is wanted of the other
-    """A Ferry that tells."""
+def service(service: InMemoryService) -> InMemoryService:  # The other fixture makes parts small.
+    """Return a service with events on."""
     return InMemoryService(publish_events=True)
 
 
@@ -31,7 +31,7 @@ def client(service: InMemoryService) -> Client:
 
 
 def with_failing_bus(service: InMemoryService, log: CallLog | None = None) -> Services:
-    """A process whose bus never answers."""
+    """Return a process whose event bus always fails."""
     return service.new_services(FaultPlan({("publish", n): Fault.UNAVAILABLE for n in range(1, 100)}), log)
 
 
@@ -42,7 +42,7 @@ def upload_file(client: Client, services: Services) -> None:
 
 
 def test_events_without_failure_published_once(service: InMemoryService, client: Client) -> None:
-    """In their order, before the operation answers; the sweep adds nothing."""
+    """Each event is published before its operation returns; the sweep adds none."""
     upload_file(client, service.services)
     delete_file(service.services, NS, NAME)
     assert service.event_publisher.kinds_for(client.upload_id) == ["started", "completed", "deleted"]
@@ -51,7 +51,7 @@ def test_events_without_failure_published_once(service: InMemoryService, client:
 
 
 def test_completed_event_names_replaced_upload(service: InMemoryService, client: Client) -> None:
-    """It has no event of its own."""
+    """A replaced file has no event of its own: the event of the new one names its upload."""
     upload_file(client, service.services)
     second = Client(service, BODY[1:])
     second.start(replace_existing=True)
@@ -64,7 +64,7 @@ def test_completed_event_names_replaced_upload(service: InMemoryService, client:
 
 @pytest.mark.parametrize("end", ["complete", "cancel", "delete"])
 def test_bus_down_operation_succeeds_and_sweep_publishes(service: InMemoryService, client: Client, end: str) -> None:
-    """Everything succeeds; what was to be told is told by the sweep that comes next, and then no more."""
+    """Operations succeed without the bus; the next sweep publishes what is pending, once."""
     services = with_failing_bus(service)
     if end == "cancel":
         client.start(services)
@@ -76,13 +76,13 @@ def test_bus_down_operation_succeeds_and_sweep_publishes(service: InMemoryServic
     service.clock.advance(MINUTE_MS)
     service.sweep()
     service.assert_events_published()
-    told = len(service.event_publisher.published)
+    published_count = len(service.event_publisher.published)
     service.drain_cleanup()
-    assert len(service.event_publisher.published) == told
+    assert len(service.event_publisher.published) == published_count
 
 
 def test_started_event_pending_published_by_sweep(service: InMemoryService, client: Client) -> None:
-    """The upload goes on to expire when it would have."""
+    """The sweep publishes a pending start, and the upload expires when it would have anyway."""
     client.start(with_failing_bus(service))
     service.clock.advance(MINUTE_MS)
     service.sweep()
@@ -96,7 +96,7 @@ def test_started_event_pending_published_by_sweep(service: InMemoryService, clie
 
 
 def test_started_event_pending_published_with_completion(service: InMemoryService, client: Client) -> None:
-    """Together, in their order, by whoever ends the upload."""
+    """A completion publishes the pending start first, then its own event."""
     client.start(with_failing_bus(service))
     client.send_chunks()
     log = CallLog()
@@ -106,7 +106,7 @@ def test_started_event_pending_published_with_completion(service: InMemoryServic
 
 
 def test_crash_before_publish_sweep_publishes(service: InMemoryService, client: Client) -> None:
-    """The pointer is switched, the process gone: the sweep leaves it a minute, and then tells."""
+    """If a process crashes after the commit, a sweep publishes its event a minute later."""
     client.start()
     client.send_chunks()
     with pytest.raises(ProcessCrashed):
@@ -120,7 +120,7 @@ def test_crash_before_publish_sweep_publishes(service: InMemoryService, client: 
 
 
 def test_pending_events_bus_stays_down_kept(service: InMemoryService, client: Client) -> None:
-    """Each sweep says that it could not; a month later everything is told, and rows may go."""
+    """While the bus is down, each sweep counts an error and rows stay; once it is up, everything is published."""
     services = with_failing_bus(service)
     upload_file(client, services)
     delete_file(services, NS, NAME)
@@ -137,7 +137,7 @@ def test_pending_events_bus_stays_down_kept(service: InMemoryService, client: Cl
 
 
 def test_pending_events_events_disabled_dropped(service: InMemoryService, client: Client) -> None:
-    """Nobody is told, and nothing stays due for ever."""
+    """If events are turned off, pending ones are dropped, and nothing stays due."""
     upload_file(client, with_failing_bus(service))
     delete_file(with_failing_bus(service), NS, NAME)
     service.publish_events = False
@@ -149,7 +149,7 @@ def test_pending_events_events_disabled_dropped(service: InMemoryService, client
 
 
 def test_cancelled_event_published_before_deletion(service: InMemoryService, client: Client) -> None:
-    """The end is told before its bytes are removed; where that takes several sweeps, by each."""
+    """The end is published before storage is deleted; each sweep that it takes repeats it under the same event id."""
     client.start()
     client.cancel(service.new_services(FaultPlan({("abort_multipart", 1): Fault.UNAVAILABLE})))
     assert service.event_publisher.kinds_for(client.upload_id) == ["started", "cancelled"]
@@ -174,23 +174,23 @@ def complete_and_delete(client: Client, services: Services) -> None:
 def test_events_stay_within_call_budget(
     service: InMemoryService, client: Client, operation: Callable[[Client, Services], None], events: int, writes: int
 ) -> None:
-    """A call for each event, and a write to clear the note of a completion and of a deletion. Nothing else."""
-    silent, telling = CallLog(), CallLog()
+    """Each event takes one call, and a completion or deletion one more write. Nothing else is added."""
+    without_events, with_events = CallLog(), CallLog()
     quiet = InMemoryService()
-    operation(Client(quiet, BODY), quiet.new_services(log=silent))
-    operation(client, service.new_services(log=telling))
-    assert telling.count("publish") == events
-    assert telling.count("clear_pending_event") + telling.count("delete_task") == writes
-    assert len(telling.calls) == len(silent.calls) + events + writes
+    operation(Client(quiet, BODY), quiet.new_services(log=without_events))
+    operation(client, service.new_services(log=with_events))
+    assert with_events.count("publish") == events
+    assert with_events.count("clear_pending_event") + with_events.count("delete_task") == writes
+    assert len(with_events.calls) == len(without_events.calls) + events + writes
 
 
 def test_events_disabled_nothing_pending(service: InMemoryService) -> None:
-    """With events off nothing is noted."""
+    """With events off, no event is pending and none is scheduled."""
     quiet = InMemoryService()
     client = Client(quiet, BODY)
     complete_and_delete(client, quiet.services)
-    ledger: UploadRepository = quiet.upload_repository
-    upload = ledger.get_upload(client.upload_id)
+    repository: UploadRepository = quiet.upload_repository
+    upload = repository.get_upload(client.upload_id)
     assert upload is not None
     assert not upload.record.event_pending
     assert {kind.value for kind, _ in quiet.upload_repository.rows.task_due_times} == {"staged_chunks", "object"}

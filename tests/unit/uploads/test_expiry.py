@@ -1,4 +1,4 @@
-"""The end of uploads and files: by the clock, by the clean-up, by being replaced or deleted."""
+"""How uploads and files end: by the clock, by the clean-up, by being replaced or deleted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def start_client(service: InMemoryService, size: int = 3 * PART_BYTES + 1) -> Cl
 
 
 def test_upload_past_idle_timeout_expires(service: InMemoryService) -> None:
-    """Activity moves its expiry, the greatest age does not; a clean-up need not have run."""
+    """Activity postpones the expiry. An upload past it is rejected even if no clean-up has run."""
     client = start_client(service, PART_BYTES)
     service.clock.advance(DAY_MS - 1)
     client.send_chunk(1)
@@ -38,7 +38,7 @@ def test_upload_past_idle_timeout_expires(service: InMemoryService) -> None:
 
 
 def test_upload_past_max_age_expires(service: InMemoryService) -> None:
-    """However busy it is."""
+    """An upload past its maximum age is rejected however active it is."""
     client = start_client(service)
     for _ in range(13):
         service.clock.advance(12 * HOUR_MS)
@@ -49,27 +49,27 @@ def test_upload_past_max_age_expires(service: InMemoryService) -> None:
 
 
 def test_sweep_stale_and_active_expires_only_stale(service: InMemoryService) -> None:
-    """A stale upload goes with all its bytes, one that is active is looked at again later."""
+    """A stale upload is deleted with all its bytes; an active one is examined again later."""
     stale = start_client(service)
     stale.send_chunks([1, 3])
-    busy = Client(service, seeded_bytes(PART_BYTES), name="busy")
-    busy.start()
+    active = Client(service, seeded_bytes(PART_BYTES), name="active")
+    active.start()
     service.clock.advance(20 * HOUR_MS)
-    busy.send_chunk(1)
+    active.send_chunk(1)
     service.clock.advance(5 * HOUR_MS)
     report = service.sweep()
     assert (report.expired, report.bytes_reclaimed, report.errors) == (1, 2 * CHUNK_BYTES, 0)
     assert stale.state() is UploadState.EXPIRED
-    busy.send_chunk(2)
-    assert isinstance(busy.complete(), File)
+    active.send_chunk(2)
+    assert isinstance(active.complete(), File)
     service.drain_cleanup()
     assert service.orphans() == []
-    assert service.file_content("busy") == busy.body
+    assert service.file_content("active") == active.body
     assert service.upload_repository.rows.task_due_times == {}
 
 
 def test_object_replaced_or_deleted_retained_for_a_day(service: InMemoryService) -> None:
-    """For downloads that have begun; then they go, and nothing else does."""
+    """The object of a replaced or deleted file is kept for a day, then deleted, and no other object is."""
     client = start_client(service, PART_BYTES)
     client.send_chunks()
     client.complete()
@@ -92,7 +92,7 @@ def test_object_replaced_or_deleted_retained_for_a_day(service: InMemoryService)
 
 
 def test_sweep_expired_lease_completes_upload(service: InMemoryService) -> None:
-    """It is never aborted: the process that held the lease is gone, its work is not."""
+    """A completion whose process crashed is resumed, not aborted."""
     client = start_client(service, PART_BYTES)
     client.send_chunks()
     with pytest.raises(ProcessCrashed):

@@ -1,4 +1,4 @@
-"""Every size around the edges of chunks and parts, at their true lengths, by each path and by both."""
+"""Every file size at the edges of chunks and parts, with their true lengths, by each path and by both."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ CHUNK_SIZES = [64 * KIB, 4 * MIB]
 
 @pytest.fixture
 def service() -> InMemoryService:
-    """Parts as large as they are."""
+    """Return a service with parts of the real size."""
     return InMemoryService()
 
 
 def by_chunks(client: Client) -> None:
-    """All through the API, in no order."""
+    """Send everything as chunks, in random order."""
     order = list(range(1, client.chunk_count + 1))
     random.Random(len(client.body)).shuffle(order)
     client.send_chunks(order)
 
 
 def presigned_parts(client: Client, numbers: Iterator[int] | range | None = None) -> None:
-    """All straight to S3, the last part first."""
+    """Send everything straight to S3, the last part first."""
     for number in numbers or reversed(range(1, -(-len(client.body) // PART_BYTES) + 1)):
         assert client.put_part(client.presign_part(number), client.part_body(number)).status == 200
 
 
 def alternating_parts(client: Client) -> None:
-    """Odd parts by chunks, even ones straight to S3."""
+    """Send odd parts as chunks, even ones straight to S3."""
     per_part = PART_BYTES // client.chunk_size
     for number in range(1, -(-len(client.body) // PART_BYTES) + 1):
         if number % 2:
@@ -55,7 +55,7 @@ def alternating_parts(client: Client) -> None:
 
 
 def chunks_then_presigned(client: Client) -> None:
-    """The first chunk of every part, then each part straight, and then the last chunk of all once more."""
+    """Send the first chunk of every part, then each part straight, then the last chunk of the file again."""
     per_part = PART_BYTES // client.chunk_size
     client.send_chunks(range(1, client.chunk_count + 1, per_part))
     presigned_parts(client)
@@ -63,7 +63,7 @@ def chunks_then_presigned(client: Client) -> None:
 
 
 def presigned_then_chunks(client: Client) -> None:
-    """Each part straight with bytes that are not the file's, and then by chunks, which are."""
+    """Send each part straight with wrong bytes, then as chunks with the right ones."""
     for number in range(1, -(-len(client.body) // PART_BYTES) + 1):
         body = bytes(reversed(client.part_body(number)))
         assert client.put_part(client.presign_part(number), body).status == 200
@@ -90,7 +90,7 @@ CASES = [
 def test_upload_every_size_and_path_produces_file(
     service: InMemoryService, size: int, chunk_size: int, path: str
 ) -> None:
-    """The file is the client's bytes, its length and its CRC32C; nothing is missing, and nothing is left over."""
+    """The file has the client's bytes, length and CRC32C, and no multipart upload is left."""
     client = Client(service, seeded_bytes(size, seed=size + 1), chunk_size=chunk_size)
     client.start(crc32c=client.crc)
     if size:
@@ -106,19 +106,17 @@ def test_upload_every_size_and_path_produces_file(
 def test_complete_checksum_combined_without_reading(
     service: InMemoryService, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Completing reads no byte of the file and computes no checksum over any: S3 is told what its parts' CRCs add up
-    to.
-    """
+    """Completing reads no byte and computes no checksum over any: the file's CRC32C is combined from its parts'."""
     client = Client(service, seeded_bytes(3 * PART_BYTES + 1), chunk_size=4 * MIB)
     client.start()
     PATHS[path](client)
     crc = client.crc
 
-    def computed(*_: Any) -> int:
+    def compute(*_: Any) -> int:
         raise AssertionError("a checksum was computed over bytes")
 
     for module in ("rules.digests", "uploads.build_object", "uploads.chunk"):
-        monkeypatch.setattr(f"ferry.{module}.crc32c", computed)
+        monkeypatch.setattr(f"ferry.{module}.crc32c", compute)
     log = CallLog()
     file = client.complete(service.new_services(log=log))
     assert isinstance(file, File)

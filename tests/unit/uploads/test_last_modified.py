@@ -1,4 +1,4 @@
-"""The date of a file is the one that the store gives its object, and no two files of a name share it."""
+"""The modification date of a file: S3's date of its object, and different for each file of a name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def object_last_modified(service: InMemoryService, file: File) -> int | None:
 
 @pytest.mark.parametrize("size", [0, CHUNK_BYTES + 1])
 def test_last_modified_new_file_equals_object_date(service: InMemoryService, size: int) -> None:
-    """Not the time of its completion: S3 dates an object by the start of its upload. An empty one is put at the end."""
+    """S3 dates an object by the start of its multipart upload; an empty one by its completion."""
     client = Client(service, seeded_bytes(size))
     client.start()
     service.clock.advance(3_600 * SECOND_MS)
@@ -47,7 +47,7 @@ def test_last_modified_new_file_equals_object_date(service: InMemoryService, siz
 
 @pytest.mark.parametrize("into_second", [0, 1, 999])
 def test_replace_within_same_second_waits_for_next(service: InMemoryService, into_second: int) -> None:
-    """At most until the next, so its date is another one, and still the store's."""
+    """A replacement in the same second waits for the next, so that its date differs and is still S3's."""
     service.clock.advance(into_second - START % SECOND_MS)
     old = store_file(Client(service, b"old"))
     new = store_file(Client(service, b"new"), replace_existing=True)
@@ -56,7 +56,7 @@ def test_replace_within_same_second_waits_for_next(service: InMemoryService, int
 
 
 def test_replace_older_file_does_not_wait(service: InMemoryService) -> None:
-    """The clock does not move."""
+    """A replacement in a later second does not wait."""
     store_file(Client(service, b"old"))
     service.clock.advance(SECOND_MS)
     before = service.clock()
@@ -65,7 +65,7 @@ def test_replace_older_file_does_not_wait(service: InMemoryService) -> None:
 
 
 def test_replace_store_clock_ahead_waits_at_most_one_second(service: InMemoryService) -> None:
-    """Nobody waits for longer than a second, and dates grow all the same."""
+    """If S3's clock is ahead, a replacement waits a second at most, and its date is still later."""
     service.clock.advance(3_600 * SECOND_MS)
     old = store_file(Client(service, b"old"))
     service.clock.advance(-3_600 * SECOND_MS)
@@ -76,7 +76,7 @@ def test_replace_store_clock_ahead_waits_at_most_one_second(service: InMemorySer
 
 
 def test_upload_after_delete_does_not_wait(service: InMemoryService) -> None:
-    """There is nothing to be replaced."""
+    """After a delete there is no file to replace, so a new upload does not wait."""
     store_file(Client(service, b"old"))
     delete_file(service.services, NS, NAME)
     before = service.clock()
@@ -86,7 +86,7 @@ def test_upload_after_delete_does_not_wait(service: InMemoryService) -> None:
 
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST_RESPONSE])
 def test_complete_head_fails_retry_finds_object(service: InMemoryService, fault: Fault) -> None:
-    """The completion fails, the object stays, and the next completion finds both."""
+    """If the date cannot be read, the completion fails; the next one finds the object and its date."""
     client = Client(service, seeded_bytes(CHUNK_BYTES))
     client.start()
     client.send_chunks()

@@ -1,4 +1,4 @@
-"""An upload from start to file, by either path, and everything that is refused on the way."""
+"""An upload from start to file, by either path, and every error on the way."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def start_client(service: InMemoryService, size: int = 3 * PART_BYTES + 1, seed:
 
 @pytest.mark.parametrize("size", EDGE_SIZES)
 def test_chunks_any_order_produce_file(service: InMemoryService, size: int) -> None:
-    """Every size around the edges, chunks shuffled: the file is the client's bytes, and its CRC S3's."""
+    """For every size at the edges, shuffled chunks give the client's file and its CRC32C."""
     client = start_client(service, size)
     order = list(range(1, client.chunk_count + 1))
     random.Random(size).shuffle(order)
@@ -70,7 +70,7 @@ def test_chunks_any_order_produce_file(service: InMemoryService, size: int) -> N
 
 @pytest.mark.parametrize("size", [size for size in EDGE_SIZES if size])
 def test_presigned_parts_any_order_produce_file(service: InMemoryService, size: int) -> None:
-    """Every part by a presigned PUT, last first, no ETag coming back."""
+    """Parts sent by presigned PUT, the last first, give the client's file; no ETag is sent back."""
     client = start_client(service, size)
     for number in reversed(range(1, -(-size // PART_BYTES) + 1)):
         assert client.put_part(client.presign_part(number), client.part_body(number)).status == 200
@@ -79,24 +79,22 @@ def test_presigned_parts_any_order_produce_file(service: InMemoryService, size: 
 
 
 def test_chunks_and_presigned_parts_mixed_produce_file(service: InMemoryService) -> None:
-    """A part by chunks, one straight, one begun by a chunk and then sent straight: a change of mind."""
+    """A client may send one part as chunks, one straight, and one straight after its first chunk."""
     client = start_client(service)
     client.send_chunks([1, 2, 5])
     for number in (2, 3):
         assert client.put_part(client.presign_part(number), client.part_body(number)).status == 200
     upload = service.upload_repository.get_upload(client.upload_id)
     assert upload is not None
-    there = compute_received(upload, uploaded_parts(service.services, upload))
-    assert (there.chunks, there.parts, there.total_bytes) == ([(1, 6)], [(1, 3)], 3 * PART_BYTES)
+    received = compute_received(upload, uploaded_parts(service.services, upload))
+    assert (received.chunks, received.parts, received.total_bytes) == ([(1, 6)], [(1, 3)], 3 * PART_BYTES)
     client.send_chunk(7)
     assert isinstance(client.complete(), File)
     assert service.file_content() == client.body
 
 
 def test_presigned_put_after_chunks_keeps_acknowledged_chunks(service: InMemoryService) -> None:
-    """A URL signed while a part was unfinished lands, with other bytes, after its chunks made it whole: they are put
-    back.
-    """
+    """If a URL signed earlier overwrites a part that chunks have completed since, the chunks are the file."""
     client = start_client(service, PART_BYTES)
     late = client.presign_part(1)
     client.send_chunks()
@@ -106,12 +104,12 @@ def test_presigned_put_after_chunks_keeps_acknowledged_chunks(service: InMemoryS
 
 
 def test_presign_part_complete_from_chunks_requires_its_checksum(service: InMemoryService) -> None:
-    """S3 refuses other bytes for it, and takes the same; another checksum is a conflict at once."""
+    """A part that chunks have completed is signed with its checksum; a request with a different one is a conflict."""
     client = start_client(service, PART_BYTES)
     client.send_chunks()
-    signed = client.presign_part(1)
-    assert client.put_part(signed, seeded_bytes(PART_BYTES, seed=9)).status == 400
-    assert client.put_part(signed, client.body).status == 200
+    part = client.presign_part(1)
+    assert client.put_part(part, seeded_bytes(PART_BYTES, seed=9)).status == 400
+    assert client.put_part(part, client.body).status == 200
     with pytest.raises(ChunkConflict):
         client.presign_part(1, crc=crc32c(b"other"))
     assert isinstance(client.complete(), File)
@@ -119,20 +117,20 @@ def test_presign_part_complete_from_chunks_requires_its_checksum(service: InMemo
 
 
 def test_chunk_part_presigned_during_assembly_is_staged(service: InMemoryService) -> None:
-    """Between assembly and record somebody signs, and overwrites the part: the acknowledged chunk is not lost."""
+    """If the part is presigned and overwritten before the chunk is recorded, the chunk is staged and not lost."""
     client = start_client(service, PART_BYTES)
     client.send_chunk(1)
 
-    def meddle() -> None:
+    def presign_and_overwrite() -> None:
         assert client.put_part(client.presign_part(1), seeded_bytes(PART_BYTES, seed=9)).status == 200
 
-    client.send_chunk(2, services=service.new_services(FaultPlan({("record_chunk", 1): meddle})))
+    client.send_chunk(2, services=service.new_services(FaultPlan({("record_chunk", 1): presign_and_overwrite})))
     assert isinstance(client.complete(), File)
     assert service.file_content() == client.body
 
 
 def test_complete_store_without_part_checksums_keeps_chunks(service: InMemoryService) -> None:
-    """A part assembled before the first URL was signed has no stage of its last chunk, and needs none."""
+    """With a store that lists no checksums, a part assembled before the first URL needs no staged last chunk."""
     service.object_store.lists_part_crc32c = False
     client = start_client(service, 2 * PART_BYTES)
     client.send_chunks([1, 2])
@@ -158,7 +156,7 @@ def test_chunk_repeated_succeeds_other_bytes_conflict(service: InMemoryService) 
 
 
 def test_chunk_invalid_writes_nothing(service: InMemoryService) -> None:
-    """Wrong index, length, digest, or session: nothing is claimed, staged or recorded."""
+    """A chunk with a wrong index, length, digest or upload changes nothing."""
     client = start_client(service, PART_BYTES + 1)
     before = (
         service.upload_repository.snapshot(),
@@ -193,16 +191,16 @@ def test_chunk_invalid_writes_nothing(service: InMemoryService) -> None:
 
 
 def test_start_open_upload_resumes_only_same_content(service: InMemoryService) -> None:
-    """Size, checksum and fingerprint decide; restart cancels and begins anew."""
+    """A start resumes an upload of the same size, checksum and fingerprint; restart cancels it first."""
     client = start_client(service, PART_BYTES, fingerprint="a")
     client.send_chunk(1)
     again = client.start(fingerprint="a")
     assert (again.created, again.upload and again.upload.received_bytes) == (False, CHUNK_BYTES)
     first = client.upload_id
     for options in ({}, {"fingerprint": "b"}, {"fingerprint": "a", "crc32c": 7}):
-        with pytest.raises(UploadInProgress) as refused:
+        with pytest.raises(UploadInProgress) as rejected:
             client.start(**options)
-        assert refused.value.extra["upload_id"] == first
+        assert rejected.value.extra["upload_id"] == first
     assert client.start(fingerprint="b", restart=True).created
     assert client.upload_id != first
     with pytest.raises(UploadSuperseded):
@@ -211,7 +209,7 @@ def test_start_open_upload_resumes_only_same_content(service: InMemoryService) -
 
 
 def test_start_same_content_returns_file(service: InMemoryService) -> None:
-    """Same size and checksum: nothing to do. Anything else: file_exists, unless it is to be replaced."""
+    """A start for a file that is there returns it; a different one is rejected unless it may replace the file."""
     client = start_client(service, PART_BYTES, crc32c=crc32c(seeded_bytes(PART_BYTES)))
     client.send_chunks()
     file = client.complete()
@@ -223,30 +221,30 @@ def test_start_same_content_returns_file(service: InMemoryService) -> None:
 
 
 def test_complete_missing_bytes_lists_missing_chunks(service: InMemoryService) -> None:
-    """The upload goes on, and can be completed later."""
+    """An incomplete upload stays open, and its error lists the missing chunks."""
     client = start_client(service)
     client.send_chunks([1, 2, 4, 7])
-    with pytest.raises(UploadIncomplete) as refused:
+    with pytest.raises(UploadIncomplete) as rejected:
         client.complete()
-    assert refused.value.extra["missing"] == [(3, 3), (5, 6)]
+    assert rejected.value.extra["missing"] == [(3, 3), (5, 6)]
     client.send_chunks([3, 5, 6])
     assert isinstance(client.complete(), File)
     assert service.file_content() == client.body
 
 
 def test_complete_part_of_wrong_size_is_missing(service: InMemoryService) -> None:
-    """S3 cannot be made to take one through a URL, but a listed part of another size is never named at completion."""
+    """A listed part of a different size is reported as missing."""
     client = start_client(service, PART_BYTES + 5)
     client.put_part(client.presign_part(2), client.part_body(2))
     service.object_store.upload_part(f"o/{client.upload_id}", "mp-1", 1, b"short", crc32c=crc32c(b"short"))
-    with pytest.raises(UploadIncomplete) as refused:
+    with pytest.raises(UploadIncomplete) as rejected:
         client.complete()
-    assert refused.value.extra["missing"] == [(1, 2)]
+    assert rejected.value.extra["missing"] == [(1, 2)]
 
 
 @pytest.mark.parametrize("presigned", [False, True])
 def test_complete_wrong_checksum_leaves_upload_open(service: InMemoryService, presigned: bool) -> None:
-    """It may then be completed with the right one, which overrides the one given at start."""
+    """After a wrong checksum the upload stays open; the right one, sent later, overrides that of the start."""
     client = start_client(service, PART_BYTES, crc32c=1)
     if presigned:
         client.put_part(client.presign_part(1), client.body)
@@ -261,7 +259,7 @@ def test_complete_wrong_checksum_leaves_upload_open(service: InMemoryService, pr
 
 
 def test_complete_repeated_returns_same_file(service: InMemoryService) -> None:
-    """For at least a day, though the file was deleted meanwhile; a late chunk is told that it is complete."""
+    """Completing again returns the same file, even after it was deleted; chunks and cancels are too late."""
     client = start_client(service, PART_BYTES)
     client.send_chunks()
     file = client.complete()
@@ -275,7 +273,7 @@ def test_complete_repeated_returns_same_file(service: InMemoryService) -> None:
 
 
 def test_complete_superseded_upload_id_returns_its_file(service: InMemoryService) -> None:
-    """Complete, repeated, is the same answer; a repeated cancel does not hit what was started since."""
+    """With its id, an earlier upload still returns its file, and a repeated cancel cannot cancel a newer one."""
     client = start_client(service, PART_BYTES)
     client.send_chunks()
     file = client.complete()
@@ -291,7 +289,7 @@ def test_complete_superseded_upload_id_returns_its_file(service: InMemoryService
 
 
 def test_complete_file_appeared_meanwhile_not_replaced(service: InMemoryService) -> None:
-    """file_exists, also where it appears in the last moment; the upload stays, and may then replace it."""
+    """A file that appears just before the commit is not replaced; the upload stays open, and may replace it later."""
     client = start_client(service, PART_BYTES)
     client.send_chunks()
     other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1)
@@ -312,7 +310,7 @@ def test_complete_file_appeared_meanwhile_not_replaced(service: InMemoryService)
 
 
 def test_cancel_repeated_is_idempotent(service: InMemoryService) -> None:
-    """204 twice; whatever comes later is told so; S3 holds nothing any more; the finished file stays."""
+    """Cancelling twice succeeds, later requests are rejected, S3 has nothing left, and the finished file stays."""
     client = start_client(service, PART_BYTES)
     client.send_chunks()
     client.complete()
@@ -332,7 +330,7 @@ def test_cancel_repeated_is_idempotent(service: InMemoryService) -> None:
 
 
 def test_uploads_different_names_stay_separate(service: InMemoryService) -> None:
-    """Several at once, their chunks interleaved."""
+    """Uploads of different names do not affect each other, with their chunks interleaved."""
     clients = [Client(service, seeded_bytes(PART_BYTES + n, seed=n), name=f"file {n}") for n in range(1, 5)]
     for client in clients:
         client.start()

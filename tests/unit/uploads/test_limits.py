@@ -1,4 +1,4 @@
-"""What grows, and how far: the largest plans, ten thousand parts, the memory of an assembly, the rows of the ledger."""
+"""Limits: the largest files, ten thousand parts, the memory of an assembly, the size of rows."""
 
 from __future__ import annotations
 
@@ -26,10 +26,14 @@ CHUNKS_PER_SECOND = 200
 
 
 def test_start_max_file_size_accepted() -> None:
-    """48.8 TiB: ten thousand parts of 5 GiB, whatever the chunk size; a byte more is refused."""
+    """A file of 48.8 TiB, ten thousand parts of 5 GiB, is accepted; one byte more is rejected."""
     for chunk_size in (64 * KIB, 4 * MIB):
-        grid = ChunkLayout.plan(MAX_FILE_BYTES, chunk_size)
-        assert (grid.part_count, grid.part_size, grid.part_length(10_000)) == (10_000, MAX_PART_BYTES, MAX_PART_BYTES)
+        layout = ChunkLayout.plan(MAX_FILE_BYTES, chunk_size)
+        assert (layout.part_count, layout.part_size, layout.part_length(10_000)) == (
+            10_000,
+            MAX_PART_BYTES,
+            MAX_PART_BYTES,
+        )
     service = InMemoryService()
     with pytest.raises(InvalidField):
         start(service.services, NS, StartRequest(NAME, MAX_FILE_BYTES + 1))
@@ -41,20 +45,20 @@ def test_start_max_file_size_accepted() -> None:
 @pytest.mark.parametrize("size", [1, 8 * MIB + 1, 80 * GIB, 256 * GIB, 312 * GIB])
 @pytest.mark.parametrize("chunk_size", [64 * KIB, MIB, 4 * MIB])
 def test_layout_up_to_312_gib_supports_chunks(size: int, chunk_size: int) -> None:
-    """Parts small enough for a function's memory, stripes few enough for one transaction, every chunk at one place."""
-    grid = ChunkLayout.plan(size, chunk_size)
-    assert grid.supports_chunks
-    assert grid.part_count <= 10_000
-    assert grid.shard_count <= 90
-    assert grid.chunk_count <= grid.shard_count * 3_072 + grid.shard_count * grid.chunks_per_part
-    for index in {1, 2, grid.chunks_per_part, grid.chunk_count // 2 + 1, grid.chunk_count}:
-        if grid.has_chunk(index):
-            stripe = grid.shard_for_part(grid.part_for_chunk(index))
-            assert grid.chunk_for_bit(stripe, grid.bit_for_chunk(index)) == index
+    """Up to 312 GiB, parts fit into a function's memory, shards into one transaction, and every chunk has one bit."""
+    layout = ChunkLayout.plan(size, chunk_size)
+    assert layout.supports_chunks
+    assert layout.part_count <= 10_000
+    assert layout.shard_count <= 90
+    assert layout.chunk_count <= layout.shard_count * 3_072 + layout.shard_count * layout.chunks_per_part
+    for index in {1, 2, layout.chunks_per_part, layout.chunk_count // 2 + 1, layout.chunk_count}:
+        if layout.has_chunk(index):
+            shard = layout.shard_for_part(layout.part_for_chunk(index))
+            assert layout.chunk_for_bit(shard, layout.bit_for_chunk(index)) == index
 
 
 def test_complete_ten_thousand_parts_call_count_constant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half by chunks and half straight to S3: the file is whole, and completing takes as many calls as ever."""
+    """With ten thousand parts, half of them sent as chunks, completing takes as many calls as with few."""
     for name, value in {"MIN_CHUNK_BYTES": 16, "DEFAULT_PART_BYTES": 16}.items():
         monkeypatch.setattr(f"ferry.rules.layout.{name}", value)
     monkeypatch.setattr("dev.fakes.object_store.MIN_PART_BYTES", 16)
@@ -83,7 +87,7 @@ def test_complete_ten_thousand_parts_call_count_constant(monkeypatch: pytest.Mon
 
 
 class CopyingObjects(MemoryObjectStore):
-    """Hands out fresh bytes, as a network does."""
+    """Returns new bytes objects, as a network does."""
 
     def get(self, key: str, first: int | None = None, last: int | None = None) -> bytes | None:
         found = super().get(key, first, last)
@@ -91,15 +95,15 @@ class CopyingObjects(MemoryObjectStore):
 
 
 def test_assembly_largest_part_memory_bounded() -> None:
-    """Below three times the part and the body together, for the largest part that chunks may build."""
+    """Assembling the largest part takes less than three times the memory of that part and the request's chunk."""
     service = InMemoryService()
     service.object_store = CopyingObjects(service.clock)
     services = service.new_services()
     started = start(services, NS, StartRequest(NAME, 312 * GIB))
     assert started.upload is not None
-    grid = started.upload.record.layout
-    assert grid.part_size == 32 * MIB
-    chunks = [seeded_bytes(grid.chunk_size, seed=index) for index in range(1, 9)]
+    layout = started.upload.record.layout
+    assert layout.part_size == 32 * MIB
+    chunks = [seeded_bytes(layout.chunk_size, seed=index) for index in range(1, 9)]
     for index, chunk in enumerate(chunks[:-1], 1):
         accept_chunk(services, NS, ChunkRequest(NAME, index, chunk))
     tracemalloc.start()
@@ -109,11 +113,11 @@ def test_assembly_largest_part_memory_bounded() -> None:
     tracemalloc.stop()
     [upload] = service.object_store.multipart_uploads.values()
     assert upload.parts[1][1] == b"".join(chunks)
-    assert peak - before < 3 * (grid.part_size + grid.chunk_size)
+    assert peak - before < 3 * (layout.part_size + layout.chunk_size)
 
 
 def full_progress_shard_row() -> Mapping[str, Any]:
-    """A stripe as large as one gets: a full bitmap, and two sets with the highest numbers."""
+    """Return the largest progress shard: a full bitmap, and two full sets of the highest numbers."""
     high = range(3_072 - COMPACTION_THRESHOLD, 3_072)
     return rows.shard_to_row(
         "f" * 32,
@@ -134,31 +138,33 @@ def full_progress_shard_row() -> Mapping[str, Any]:
 
 
 def full_chunk_digests_row(layout: ChunkLayout) -> Mapping[str, Any]:
-    """A PART row with every chunk claimed, the highest indexes."""
+    """Return a row with the digests of all chunks of a part, with the highest indexes."""
     first = layout.chunk_count - layout.chunks_per_part
-    claim = rows.chunk_digest_to_bytes(ChunkDigest(bytes(16), 2**32 - 1))
+    digest = rows.chunk_digest_to_bytes(ChunkDigest(bytes(16), 2**32 - 1))
     keys = dict(zip(("pk", "sk"), rows.chunk_digest_key("f" * 32, 10_000), strict=True))
     return (
-        keys | {"ttl": 2**31} | {rows.chunk_digest_name(first + n): claim for n in range(1, layout.chunks_per_part + 1)}
+        keys
+        | {"ttl": 2**31}
+        | {rows.chunk_digest_name(first + n): digest for n in range(1, layout.chunks_per_part + 1)}
     )
 
 
 def test_progress_shard_full_fits_one_write_unit() -> None:
-    """However full: so recording costs the same for every chunk of every upload."""
+    """The largest progress shard fits one write unit, so recording costs the same for every chunk."""
     assert row_bytes(full_progress_shard_row()) <= WRITE_UNIT_BYTES
 
 
 def test_rows_largest_below_item_limit() -> None:
-    """400 KB an item; the largest are the claims of many small chunks, and a session full of names and metadata."""
+    """The largest rows, many chunk digests and a record full of metadata, stay far below 400 KB."""
     assert row_bytes(full_chunk_digests_row(ChunkLayout.plan(16 * GIB, 64 * KIB))) < 8 * KIB
-    grid = ChunkLayout.plan(1, MIB)
+    layout = ChunkLayout.plan(1, MIB)
     text = "\N{GRINNING FACE}" * 63
     file = File("n" * 64, text, "f" * 32, 1, "e" * 40, 1, "t" * 255, {"k": "v" * 2_000}, "f" * 256, 2**41, 2**32)
-    session = UploadRecord(
+    record = UploadRecord(
         "f" * 32,
         "n" * 64,
         text,
-        grid,
+        layout,
         UploadState.COMPLETE,
         2**41,
         2**37,
@@ -168,14 +174,14 @@ def test_rows_largest_below_item_limit() -> None:
         fingerprint="f" * 256,
         file=file,
     )
-    assert row_bytes(rows.record_to_row(session, 2**41)) < 8 * KIB
+    assert row_bytes(rows.record_to_row(record, 2**41)) < 8 * KIB
 
 
 @pytest.mark.parametrize("chunk_size", [64 * KIB, 256 * KIB, MIB, 4 * MIB])
 def test_hot_upload_writes_below_partition_limit(chunk_size: int) -> None:
-    """200 chunks a second: all records on one stripe's key, and at worst all claims on one part's."""
-    grid = ChunkLayout.plan(16 * GIB, chunk_size)
+    """At 200 chunks a second, the key of a shard and the key of a part stay below the limit of a partition."""
+    layout = ChunkLayout.plan(16 * GIB, chunk_size)
     recording = CHUNKS_PER_SECOND * -(-row_bytes(full_progress_shard_row()) // WRITE_UNIT_BYTES)
-    claiming = CHUNKS_PER_SECOND * -(-row_bytes(full_chunk_digests_row(grid)) // WRITE_UNIT_BYTES)
+    registering = CHUNKS_PER_SECOND * -(-row_bytes(full_chunk_digests_row(layout)) // WRITE_UNIT_BYTES)
     assert recording < PARTITION_WRITES_PER_SECOND
-    assert claiming < PARTITION_WRITES_PER_SECOND
+    assert registering < PARTITION_WRITES_PER_SECOND

@@ -1,7 +1,7 @@
-"""Ferry against a small model of what it promises: random operations of several clients, interleaved call by call.
+"""Ferry against a small model of its promises: random requests of several clients, interleaved call by call.
 
-The model knows only what clients were told: which chunks were acknowledged with which bytes, and what S3 took. From
-that follows what a finished file may hold.
+The model holds only what clients have seen: which chunks were acknowledged with which bytes, and which bodies S3
+accepted for a part. From that follows what a finished file may contain.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import itertools
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest import mock
 
@@ -23,7 +23,7 @@ from admin.recount import recount
 from dev.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
 from dev.fakes.metadata_rows import Rows
 from dev.fakes.quotas import MemoryQuotaStore
-from ferry.errors import BackendUnavailable, FerryError
+from ferry.errors import FerryError
 from ferry.files.delete import delete_file
 from ferry.model.files import File
 from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
@@ -38,7 +38,7 @@ from tests.support.in_memory_service import CHUNK_BYTES, NS, InMemoryService, se
 from tests.support.scheduler import run_interleaved
 
 SCHEDULE_COUNTS: Counter[int] = Counter()
-"""How many interleavings of so many requests were run."""
+"""How many interleavings ran, by their number of requests."""
 
 NAMES = ("a", "b")
 FILE_SIZES = (0, 5, 2 * CHUNK_BYTES, 2 * CHUNK_BYTES + 7, 5 * CHUNK_BYTES)
@@ -52,35 +52,42 @@ faults = st.one_of(st.none(), st.none(), st.sampled_from(Fault))
 
 @dataclass
 class UploadModel:
-    """What clients know of one upload: chunks acknowledged, chunks ever sent, bodies S3 took for a part."""
+    """What clients have seen of one upload."""
 
     layout: ChunkLayout
+    """How its file is cut."""
     acknowledged: dict[int, bytes] = field(default_factory=dict)
+    """Bodies of acknowledged chunks, by index."""
     sent: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    """All bodies that were sent as a chunk, by index."""
     put: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    """All bodies that S3 accepted as a part, by number."""
 
 
 @dataclass
 class Backup:
-    """The ledger at an earlier time, and what had been acknowledged by then."""
+    """The metadata store at an earlier time."""
 
     taken_at: int
+    """When, in epoch milliseconds."""
     rows: Rows
+    """What it held."""
     acknowledged: dict[str, dict[int, bytes]]
+    """What had been acknowledged by then, by upload id and chunk index."""
 
 
 def chunk_body(seed: int, layout: ChunkLayout, index: int) -> bytes:
-    """A chunk's bytes for a client of that seed."""
+    """Return the chunk that a client with that seed sends."""
     return seeded_bytes(layout.chunk_length(index), seed=seed * 100 + index)
 
 
 def part_body(seed: int, layout: ChunkLayout, number: int) -> bytes:
-    """A part's bytes for a client of that seed."""
+    """Return the part that a client with that seed sends."""
     return b"".join(chunk_body(seed, layout, index) for index in layout.chunks_in_part(number))
 
 
 class UploadStateMachine(RuleBasedStateMachine):
-    """Rules are requests: alone, with another in the middle (`interloper`), or several at once, call by call."""
+    """Its rules are requests: alone, with another in the middle (`interloper`), or several at once, call by call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,17 +108,19 @@ class UploadStateMachine(RuleBasedStateMachine):
             self.service.drain_cleanup()
             assert self.service.orphans() == []
             assert self.service.upload_repository.rows.task_due_times == {}
-            assert not any(
-                session.state.in_progress for session in self.service.upload_repository.rows.records.values()
-            )
+            assert not any(record.state.in_progress for record in self.service.upload_repository.rows.records.values())
             self.check_files()
             self.service.assert_events_published()
         finally:
-            for patch in self._patches:
-                patch.stop()
+            self.stop_patches()
+
+    def stop_patches(self) -> None:
+        """Give chunks and parts their sizes back."""
+        for patch in self._patches:
+            patch.stop()
 
     def model_of(self, upload_id: str) -> UploadModel:
-        """What is known of an upload; of one that somebody started and got no answer for, nothing yet."""
+        """Return the model of an upload. Of one whose start got no response, nothing is known yet."""
         if upload_id not in self.models:
             self.models[upload_id] = UploadModel(self.service.upload_repository.rows.records[upload_id].layout)
         return self.models[upload_id]
@@ -131,33 +140,33 @@ class UploadStateMachine(RuleBasedStateMachine):
             self.model_of(started.upload.record.upload_id)
 
     def do_send(self, services: Services, name: str, index: int, seed: int) -> None:
-        slot = self.service.upload_repository.get_current_upload(NS, name)
-        if slot is None:
+        current_upload = self.service.upload_repository.get_current_upload(NS, name)
+        if current_upload is None:
             return
-        told = self.model_of(slot.upload_id)
-        if not told.layout.has_chunk(index):
+        model = self.model_of(current_upload.upload_id)
+        if not model.layout.has_chunk(index):
             return
-        body = chunk_body(seed, told.layout, index)
-        told.sent[index].append(body)
-        accepted = accept_chunk(services, NS, ChunkRequest(name, index, body, upload_id=slot.upload_id))
-        assert accepted.upload_id == slot.upload_id
-        assert told.acknowledged.setdefault(index, body) == body, "two bodies were acknowledged for one chunk"
+        body = chunk_body(seed, model.layout, index)
+        model.sent[index].append(body)
+        accepted = accept_chunk(services, NS, ChunkRequest(name, index, body, upload_id=current_upload.upload_id))
+        assert accepted.upload_id == current_upload.upload_id
+        assert model.acknowledged.setdefault(index, body) == body, "two bodies were acknowledged for one chunk"
 
     def do_sign(self, services: Services, name: str, number: int) -> None:
-        [signed] = presign_parts(services, NS, PartsRequest(name, [(number, None)]))
-        slot = self.service.upload_repository.get_current_upload(NS, name)
-        assert slot is not None
-        self.model_of(slot.upload_id)
-        self.urls.append((slot.upload_id, number, signed))
+        [part] = presign_parts(services, NS, PartsRequest(name, [(number, None)]))
+        current_upload = self.service.upload_repository.get_current_upload(NS, name)
+        assert current_upload is not None
+        self.model_of(current_upload.upload_id)
+        self.urls.append((current_upload.upload_id, number, part))
 
     def do_put(self, which: int, seed: int) -> None:
         if not self.urls:
             return
-        upload_id, number, signed = self.urls[which % len(self.urls)]
-        told = self.models[upload_id]
-        body = part_body(seed, told.layout, number)
-        if self.service.object_store.put_presigned(signed.url, body, dict(signed.headers)).status == 200:
-            told.put[number].append(body)
+        upload_id, number, part = self.urls[which % len(self.urls)]
+        model = self.models[upload_id]
+        body = part_body(seed, model.layout, number)
+        if self.service.object_store.put_presigned(part.url, body, dict(part.headers)).status == 200:
+            model.put[number].append(body)
 
     def do_complete(self, services: Services, name: str, replace_existing: bool) -> None:
         result = complete(services, NS, CompleteRequest(name, replace_existing=replace_existing or None))
@@ -170,16 +179,16 @@ class UploadStateMachine(RuleBasedStateMachine):
     def do_delete(self, services: Services, name: str) -> None:
         delete_file(services, NS, name)
 
-    # What must hold
+    # Promises
 
     def check_content(self, file: File) -> None:
-        told = self.model_of(file.upload_id)
+        model = self.model_of(file.upload_id)
         body = self.service.object_store.get(f"o/{file.upload_id}")
         assert body is not None, "a file without its bytes"
-        assert len(body) == told.layout.size == file.size
-        for number in range(1, told.layout.part_count + 1):
-            at = (number - 1) * told.layout.part_size
-            self.check_part(told, number, body[at : at + told.layout.part_size])
+        assert len(body) == model.layout.size == file.size
+        for number in range(1, model.layout.part_count + 1):
+            at = (number - 1) * model.layout.part_size
+            self.check_part(model, number, body[at : at + model.layout.part_size])
 
     def check_part(self, model: UploadModel, number: int, body: bytes) -> None:
         indexes = model.layout.chunks_in_part(number)
@@ -191,7 +200,7 @@ class UploadStateMachine(RuleBasedStateMachine):
             return
         for offset, index in enumerate(indexes):
             chunk = body[offset * CHUNK_BYTES : (offset + 1) * CHUNK_BYTES]
-            assert chunk in model.sent[index], "bytes that nobody sent"
+            assert chunk in model.sent[index], "bytes that no client sent"
             assert model.acknowledged.get(index, chunk) == chunk
 
     def check_files(self) -> None:
@@ -243,48 +252,47 @@ class UploadStateMachine(RuleBasedStateMachine):
     modes = st.sampled_from(("plain", "plain", "replace", "restart"))
     requests = st.tuples(kinds, names, chunks, seeds, modes)
 
-    @rule(wanted=requests, interloper=requests, at=calls, fault=faults, fault_at=calls)
-    def interleaved(self, wanted: Any, interloper: Any, at: int, fault: Fault | None, fault_at: int) -> None:
-        """One request, another in the middle of it, and perhaps a fault as well."""
+    @rule(request=requests, interloper=requests, at=calls, fault=faults, fault_at=calls)
+    def interleaved(self, request: Any, interloper: Any, at: int, fault: Fault | None, fault_at: int) -> None:
+        """Run one request with another in the middle of it, and perhaps a fault."""
         SCHEDULE_COUNTS[2] += 1
         other = self.build_action(*interloper)
         steps: dict[Any, Any] = {at: lambda: self.run_action(other, self.service.new_services())}
         if fault is not None:
             steps[fault_at] = fault
-        self.run_action(self.build_action(*wanted), self.service.new_services(FaultPlan(steps), CallLog()))
+        self.run_action(self.build_action(*request), self.service.new_services(FaultPlan(steps), CallLog()))
         self.check_files()
 
     @rule(
-        wanted=st.lists(requests, min_size=2, max_size=3),
+        concurrent_requests=st.lists(requests, min_size=2, max_size=3),
         order=st.lists(st.integers(0, 5), min_size=3, max_size=24),
         fault=faults,
         fault_at=calls,
     )
-    def concurrent(self, wanted: list[Any], order: list[int], fault: Fault | None, fault_at: int) -> None:
-        """Two or three requests at once, call by call in the order drawn; the first perhaps with a fault as well."""
-        SCHEDULE_COUNTS[len(wanted)] += 1
+    def concurrent(self, concurrent_requests: list[Any], order: list[int], fault: Fault | None, fault_at: int) -> None:
+        """Run two or three requests at once, call by call in the drawn order, the first perhaps with a fault."""
+        SCHEDULE_COUNTS[len(concurrent_requests)] += 1
 
-        def play(wish: Any) -> Callable[[FaultPlan], None]:
-            return lambda script: self.run_action(
-                self.build_action(*wish), self.service.new_services(script, CallLog())
-            )
+        def operation(request: Any) -> Callable[[FaultPlan], None]:
+            return lambda plan: self.run_action(self.build_action(*request), self.service.new_services(plan, CallLog()))
 
-        run_interleaved([play(wish) for wish in wanted], itertools.cycle(order), {fault_at: fault} if fault else None)
+        operations = [operation(request) for request in concurrent_requests]
+        run_interleaved(operations, itertools.cycle(order), {fault_at: fault} if fault else None)
         self.check_files()
 
-    @rule(wanted=requests)
-    def alone(self, wanted: Any) -> None:
-        """One request, undisturbed."""
-        self.run_action(self.build_action(*wanted), self.service.services)
+    @rule(request=requests)
+    def alone(self, request: Any) -> None:
+        """Run one request undisturbed."""
+        self.run_action(self.build_action(*request), self.service.services)
         self.check_files()
 
     @rule(name=names, seed=seeds)
     def complete_missing(self, name: str, seed: int) -> None:
-        """A client that does not give up: what is missing is sent, then the upload is completed."""
-        slot = self.service.upload_repository.get_current_upload(NS, name)
-        if slot is None or not slot.in_progress:
+        """Send what is missing, then complete: a client that does not give up."""
+        current_upload = self.service.upload_repository.get_current_upload(NS, name)
+        if current_upload is None or not current_upload.in_progress:
             return
-        for index in range(1, self.model_of(slot.upload_id).layout.chunk_count + 1):
+        for index in range(1, self.model_of(current_upload.upload_id).layout.chunk_count + 1):
             self.run_action(self.build_action("send", name, index, seed, "plain"), self.service.services)
         self.run_action(lambda services: self.do_complete(services, name, replace_existing=True), self.service.services)
         self.check_files()
@@ -295,13 +303,13 @@ class UploadStateMachine(RuleBasedStateMachine):
 
     @rule(limit=st.sampled_from((None, 6 * CHUNK_BYTES, 12 * CHUNK_BYTES)))
     def set_limit(self, limit: int | None) -> None:
-        """What is there already is counted with the next recount, or never."""
+        """Set a limit. What exists already is counted by the next recount, or never."""
         self.quotas.set_limits(NS, max_bytes=limit, max_uploads=None, max_file_bytes=None)
 
     @precondition(lambda self: self.service.upload_repository.rows.quotas)
     @rule(interloper=requests, at=calls)
     def recount_namespace(self, interloper: Any, at: int) -> None:
-        """An operator counts, somebody else does something in the middle of it."""
+        """Recount as an operator, with a request in the middle of it."""
         other = self.build_action(*interloper)
         services = self.service.new_services(
             FaultPlan({at: lambda: self.run_action(other, self.service.new_services())}), CallLog()
@@ -311,24 +319,26 @@ class UploadStateMachine(RuleBasedStateMachine):
 
     @rule()
     def take_backup(self) -> None:
-        """Note the ledger as it is now."""
-        promises = {upload_id: dict(told.acknowledged) for upload_id, told in self.models.items()}
-        self.backup = Backup(self.service.clock(), self.service.upload_repository.snapshot(), promises)
+        """Back up the metadata store."""
+        acknowledged = {upload_id: dict(model.acknowledged) for upload_id, model in self.models.items()}
+        self.backup = Backup(self.service.clock(), self.service.upload_repository.snapshot(), acknowledged)
 
     @precondition(lambda self: self.backup is not None and self.service.clock() - self.backup.taken_at < 20 * HOUR_MS)
     @rule()
     def restore_backup(self) -> None:
-        """Point-in-time recovery: the ledger forgets, S3 does not. What it forgot may be asked for again."""
+        """Restore the metadata store to the backup; S3 keeps what it has. Clients may be asked to send chunks again."""
         assert self.backup is not None
         self.service.upload_repository.restore(self.backup.rows)
-        for upload_id, told in self.models.items():
-            told.acknowledged = dict(self.backup.acknowledged.get(upload_id, {}))
+        for upload_id, model in self.models.items():
+            model.acknowledged = dict(self.backup.acknowledged.get(upload_id, {}))
 
 
+@pytest.mark.slow
+@pytest.mark.hypothesis
 def test_model_random_interleavings_keep_acknowledged_bytes(
     request: pytest.FixtureRequest, record_property: Any
 ) -> None:
-    """Hundreds of schedules, whatever the seed; it is printed at the end, and `--hypothesis-seed` runs it again."""
+    """Hundreds of random schedules keep every promise. `--hypothesis-seed` repeats a run with the seed it printed."""
     SCHEDULE_COUNTS.clear()
     chosen = int(request.config.getoption("--hypothesis-seed") or secrets.randbelow(2**32))
     run = settings(stateful_step_count=40, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -340,43 +350,78 @@ def test_model_random_interleavings_keep_acknowledged_bytes(
         record_property("model", f"{SCHEDULE_COUNTS.total()} schedules ({counts}), --hypothesis-seed={chosen}")
 
 
+CALLS = ("get_current_upload", "get_file", "get_current_upload")
+
+
+def run_calls_interleaved(order: list[int]) -> list[tuple[int, str]]:
+    """Run `CALLS` in two operations at once. Return which of them made which call, in order."""
+    service = InMemoryService()
+    made: list[tuple[int, str]] = []
+
+    def operation(number: int) -> Callable[[FaultPlan], None]:
+        def run(plan: FaultPlan) -> None:
+            services = service.new_services(plan, CallLog())
+            for method in CALLS:
+                getattr(services.upload_repository, method)(NS, "a")
+                made.append((number, method))
+
+        return run
+
+    run_interleaved([operation(1), operation(2)], itertools.cycle(order))
+    return made
+
+
 def test_run_interleaved_same_order_same_run() -> None:
-    """The harness itself: who makes which call follows from the order, and from nothing else."""
-
-    def run(order: list[int]) -> list[tuple[int, str]]:
-        service, made = InMemoryService(), []
-
-        def play(number: int) -> Callable[[FaultPlan], None]:
-            def calls(script: FaultPlan) -> None:
-                services = service.new_services(script, CallLog())
-                for method in ("get_current_upload", "get_file", "get_current_upload"):
-                    getattr(services.upload_repository, method)(NS, "a")
-                    made.append((number, method))
-
-            return calls
-
-        run_interleaved([play(1), play(2)], itertools.cycle(order))
-        return made
-
-    assert run([0]) == [
-        (n, method) for n in (1, 2) for method in ("get_current_upload", "get_file", "get_current_upload")
-    ]
-    assert run([0, 1]) == [
-        (n, method) for method in ("get_current_upload", "get_file", "get_current_upload") for n in (1, 2)
-    ]
-    assert run([0, 1, 1, 0, 1]) == run([0, 1, 1, 0, 1])
+    """The order decides which operation makes the next call, and nothing else does."""
+    assert run_calls_interleaved([0]) == [(number, method) for number in (1, 2) for method in CALLS]
+    assert run_calls_interleaved([0, 1]) == [(number, method) for method in CALLS for number in (1, 2)]
+    assert run_calls_interleaved([0, 1, 1, 0, 1]) == run_calls_interleaved([0, 1, 1, 0, 1])
 
 
 def test_run_interleaved_operation_fails_raises() -> None:
-    """The harness itself: an assertion that fails in one of them fails the run."""
+    """An assertion that fails in one operation fails the test."""
 
-    def wrong(_: FaultPlan) -> None:
+    def fail(_: FaultPlan) -> None:
         raise AssertionError("wrong")
 
     with pytest.raises(AssertionError, match="wrong"):
-        run_interleaved([wrong, lambda _: None], itertools.cycle([1, 0]))
+        run_interleaved([fail, lambda _: None], itertools.cycle([1, 0]))
 
 
-def test_backend_unavailable_code_is_stable() -> None:
-    """What the model takes for granted of every refusal."""
-    assert BackendUnavailable.code == "backend_unavailable"
+UNSENT_BODY = seeded_bytes(2 * CHUNK_BYTES, seed=9)
+
+
+@pytest.mark.parametrize("body", [UNSENT_BODY, UNSENT_BODY[:-1], None], ids=["other bytes", "too short", "no object"])
+def test_model_file_with_wrong_bytes_fails(body: bytes | None) -> None:
+    """The model fails if a finished file has lost its bytes or has other ones, so a run that passes means something."""
+    machine = UploadStateMachine()
+    try:
+        service, [first, second] = machine.service, [1, 2]
+        machine.do_start(service.services, "a", len(UNSENT_BODY), "plain")
+        machine.do_send(service.services, "a", first, seed=1)
+        machine.do_send(service.services, "a", second, seed=1)
+        machine.do_complete(service.services, "a", replace_existing=False)
+        machine.check_files()
+        [key] = [key for key in service.object_store.objects if key.startswith("o/")]
+        stored = service.object_store.objects.pop(key)
+        if body is not None:
+            service.object_store.objects[key] = replace(stored, body=body)
+        with pytest.raises(AssertionError):
+            machine.check_files()
+    finally:
+        machine.stop_patches()
+
+
+def test_model_second_body_acknowledged_fails() -> None:
+    """The model fails if a chunk is acknowledged again with a different body."""
+    machine = UploadStateMachine()
+    try:
+        services = machine.service.services
+        machine.do_start(services, "a", len(UNSENT_BODY), "plain")
+        backup = machine.service.upload_repository.snapshot()
+        machine.do_send(services, "a", 1, seed=1)
+        machine.service.upload_repository.restore(backup)
+        with pytest.raises(AssertionError, match="two bodies"):
+            machine.do_send(services, "a", 1, seed=2)
+    finally:
+        machine.stop_patches()

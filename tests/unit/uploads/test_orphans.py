@@ -1,4 +1,4 @@
-"""What no row knows: found page by page, taken when nobody can want it any more, and never anything that lives."""
+"""The orphan scan: what has no row is found page by page and deleted in its time; nothing in use is."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def put_object(service: InMemoryService, key: str) -> None:
 
 
 def sweep_for_days(service: InMemoryService, count: int) -> list[tuple[int, int, int]]:
-    """So many days with two ticks each; what of each kind was found on which."""
+    """Sweep twice a day for `count` days. Return how many orphans of each kind each sweep found."""
     found = []
     for _ in range(2 * count):
         service.clock.advance(DAY_MS // 2)
@@ -49,7 +49,7 @@ def sweep_for_days(service: InMemoryService, count: int) -> list[tuple[int, int,
 
 
 def test_orphan_scan_multipart_without_record_aborted_after_min_age(service: InMemoryService) -> None:
-    """Nobody could go on with it; until then a table that was taken away may come back."""
+    """A multipart upload without a record is aborted once no upload can be that old."""
     service.object_store.create_multipart(f"o/{UNKNOWN_UPLOAD_ID}", content_type="text/plain")
     early = sweep_for_days(service, MIN_ORPHAN_AGE_MS // DAY_MS - 1)
     assert (len(service.object_store.multipart_uploads), {count for count, _, _ in early}) == (1, {0})
@@ -58,7 +58,7 @@ def test_orphan_scan_multipart_without_record_aborted_after_min_age(service: InM
 
 
 def test_orphan_scan_staged_chunks_without_record_deleted_together(service: InMemoryService) -> None:
-    """All of an upload or none."""
+    """Staged chunks without a record are deleted together, once the newest is old enough."""
     put_object(service, f"st/{UNKNOWN_UPLOAD_ID}/1/1-ab")
     sweep_for_days(service, 5)
     put_object(service, f"st/{UNKNOWN_UPLOAD_ID}/1/2-cd")
@@ -69,7 +69,7 @@ def test_orphan_scan_staged_chunks_without_record_deleted_together(service: InMe
 
 
 def test_orphan_scan_object_without_row_retained_then_deleted(service: InMemoryService) -> None:
-    """It is counted once, and deleted so many days after it was found, however old it is."""
+    """An object without a row is counted once, and deleted a retention period after it was found."""
     put_object(service, f"o/{UNKNOWN_UPLOAD_ID}")
     service.clock.advance(1_000 * DAY_MS)
     found = sweep_for_days(service, 34)
@@ -81,7 +81,7 @@ def test_orphan_scan_object_without_row_retained_then_deleted(service: InMemoryS
 
 
 def test_orphan_scan_zero_retention_only_counts(service: InMemoryService) -> None:
-    """OrphanRetentionDays=0: no row, no deletion, and counted by every round."""
+    """With a retention of 0, orphans are counted by every round and never deleted."""
     service.services = replace(service.services, orphan_retention_ms=0)
     put_object(service, f"o/{UNKNOWN_UPLOAD_ID}")
     found = sweep_for_days(service, 90)
@@ -90,7 +90,7 @@ def test_orphan_scan_zero_retention_only_counts(service: InMemoryService) -> Non
 
 
 def test_orphan_scan_foreign_keys_untouched(service: InMemoryService) -> None:
-    """Other keys in the bucket, be they under a prefix of Ferry's."""
+    """Keys that Ferry cannot have written are left alone, even under its prefixes."""
     others = [
         "o/photo.jpg",
         f"o/{UNKNOWN_UPLOAD_ID}/x",
@@ -109,28 +109,28 @@ def test_orphan_scan_foreign_keys_untouched(service: InMemoryService) -> None:
 
 
 def test_orphan_scan_files_and_open_uploads_kept(service: InMemoryService) -> None:
-    """Long after their sessions were forgotten; an upload that is kept alive up to its greatest age."""
+    """Files stay long after their records are deleted, and so do active uploads up to their maximum age."""
     kept = completed_client(service)
-    service.upload_repository.rows.records.clear()  # as DynamoDB's TTL would, a week later
+    service.upload_repository.rows.records.clear()  # As DynamoDB's TTL does, a week later.
     service.upload_repository.rows.current_uploads.clear()
     sweep_for_days(service, 60)
-    alive = start_client(service, "alive")
+    active = start_client(service, "active")
     for index in (1, 2, 3):
         service.clock.advance(23 * HOUR_MS)
         service.sweep()
-        alive.send_chunk(index)
-        alive.presign_part(1)
-    assert isinstance(alive.complete(), File)
+        active.send_chunk(index)
+        active.presign_part(1)
+    assert isinstance(active.complete(), File)
     sweep_for_days(service, 60)
-    assert (service.file_content(), service.file_content("alive")) == (kept.body, alive.body)
+    assert (service.file_content(), service.file_content("active")) == (kept.body, active.body)
     delete_file(service.services, NS, NAME)
     sweep_for_days(service, 2)
     assert service.file_content() is None
-    assert set(service.object_store.objects) == {f"o/{alive.upload_id}"}
+    assert set(service.object_store.objects) == {f"o/{active.upload_id}"}
 
 
 def test_start_crashed_sweep_aborts_multipart(service: InMemoryService) -> None:
-    """Its multipart upload, which no row names, goes with the second look at its session, long before any round."""
+    """The multipart upload of a crashed start is aborted an hour after the upload has expired, without any scan."""
     client = Client(service, seeded_bytes(PART_BYTES))
     with pytest.raises(ProcessCrashed):
         client.start(services=service.new_services(FaultPlan({("create_multipart", 1): Fault.CRASH_AFTER})))
@@ -143,7 +143,7 @@ def test_start_crashed_sweep_aborts_multipart(service: InMemoryService) -> None:
 
 
 def test_orphan_scan_second_multipart_aborted_after_an_hour(service: InMemoryService) -> None:
-    """The one that the session names stays, and takes the file."""
+    """A second multipart upload of a key is aborted; the one that the record names becomes the file."""
     client = start_client(service)
     service.object_store.create_multipart(f"o/{client.upload_id}", content_type="text/plain")
     service.sweep()
@@ -157,12 +157,12 @@ def test_orphan_scan_second_multipart_aborted_after_an_hour(service: InMemorySer
 
 
 def test_sweep_storage_missing_expires_upload(service: InMemoryService) -> None:
-    """It ends, so that its client begins again, and does not send the rest of it first."""
+    """An upload whose multipart upload is gone expires, so that its client starts again at once."""
     client = start_client(service)
     client.send_chunk(1)
     service.clock.advance(23 * HOUR_MS)
     client.send_chunk(2)
-    service.object_store.multipart_uploads.clear()  # somebody aborted it by hand
+    service.object_store.multipart_uploads.clear()  # An operator aborted it.
     service.clock.advance(2 * HOUR_MS)
     report = service.sweep()
     assert (report.lost_uploads, report.expired, client.state()) == (1, 1, UploadState.EXPIRED)
@@ -171,7 +171,7 @@ def test_sweep_storage_missing_expires_upload(service: InMemoryService) -> None:
 
 
 def test_sweep_completion_pending_in_s3_waits(service: InMemoryService) -> None:
-    """The multipart upload is gone, the object not there yet: another look a quarter of an hour later."""
+    """If S3 may still be building the object, the upload is left alone and examined again later."""
     client = start_client(service)
     client.send_chunks()
     swallow_crash(
@@ -188,7 +188,7 @@ def test_sweep_completion_pending_in_s3_waits(service: InMemoryService) -> None:
 
 
 def test_orphan_scan_each_run_calls_bounded(service: InMemoryService, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much there is: the search goes on at the next, and everything is looked at once in a round."""
+    """However much S3 has, each run makes few calls, and the runs of a round examine everything once."""
     monkeypatch.setattr("ferry.cleanup.orphan_scan.PAGE_SIZE", 5)
     ids = [f"{number:032x}" for number in range(10**6, 10**6 + 100)]
     for upload_id in ids:
@@ -203,23 +203,23 @@ def test_orphan_scan_each_run_calls_bounded(service: InMemoryService, monkeypatc
         assert len(log.calls) <= 1 + 1 + 4 * (1 + 2 + 1 + 5)
     assert sum(found) == 100
     assert max(found) == 20
-    search = service.cleanup_repository.get_orphan_scan()
-    assert search is not None
-    assert search.phase is OrphanScanPhase.DONE
+    scan = service.cleanup_repository.get_orphan_scan()
+    assert scan is not None
+    assert scan.phase is OrphanScanPhase.DONE
     log = CallLog()
     sweep_due_tasks(service.new_services(log=log), has_time=lambda: True)
     assert log.methods == ["list_due_tasks", "get_orphan_scan"]
 
 
 def test_orphan_scan_concurrent_runs_skip_nothing(service: InMemoryService) -> None:
-    """Whoever finds that the other was faster stops; nothing is skipped."""
+    """Of two scans at once, one stops; nothing is skipped."""
     for number in range(8):
         put_object(service, f"o/{number:032x}")
     service.clock.advance(2 * DAY_MS)
-    script = FaultPlan({("save_orphan_scan", 1): service.sweep})
-    sweep_due_tasks(service.new_services(script), has_time=lambda: True)
+    plan = FaultPlan({("save_orphan_scan", 1): service.sweep})
+    sweep_due_tasks(service.new_services(plan), has_time=lambda: True)
     assert len(service.upload_repository.rows.object_owners) == 8
     service.sweep()
-    search = service.cleanup_repository.get_orphan_scan()
-    assert search is not None
-    assert search.phase is OrphanScanPhase.DONE
+    scan = service.cleanup_repository.get_orphan_scan()
+    assert scan is not None
+    assert scan.phase is OrphanScanPhase.DONE

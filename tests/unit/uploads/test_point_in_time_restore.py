@@ -1,4 +1,4 @@
-"""A ledger that was set back to an earlier point in time, and nobody but the clean-up comes."""
+"""A metadata store that was restored to an earlier time, and only the clean-up runs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def creating(client: Client) -> None:
 def test_restore_before_completion_completes_again(
     service: InMemoryService, prepare_backup: Callable[[Client], None], wait_ms: int
 ) -> None:
-    """The clean-up finds its object where the next request would, before the upload expires."""
+    """The clean-up completes the upload again from its object, before it expires."""
     client = Client(service, seeded_bytes(PART_BYTES + CHUNK_BYTES))
     prepare_backup(client)
     backup = service.upload_repository.snapshot()
@@ -77,7 +77,7 @@ def test_restore_before_completion_completes_again(
 
 
 def test_sweep_after_restore_reports_recovered(service: InMemoryService) -> None:
-    """As recovered, and not as expired."""
+    """An upload completed from its object is reported as recovered, not as expired."""
     client = Client(service, seeded_bytes(PART_BYTES))
     client.start()
     backup = service.upload_repository.snapshot()
@@ -90,7 +90,7 @@ def test_sweep_after_restore_reports_recovered(service: InMemoryService) -> None
 
 
 def test_restore_before_start_retains_object(service: InMemoryService) -> None:
-    """They have no name any more: the operator is told, and has 35 days for putting back what knew them."""
+    """An object whose rows are lost is reported and kept for 35 days, so that an operator can restore its rows."""
     backup = service.upload_repository.snapshot()
     client = Client(service, seeded_bytes(PART_BYTES))
     client.start()
@@ -105,18 +105,18 @@ def test_restore_before_start_retains_object(service: InMemoryService) -> None:
         reports.append(service.sweep())
     assert sum(report.orphans.objects for report in reports) == 1
     assert f"o/{client.upload_id}" in service.object_store.objects
-    tombs = service.upload_repository.snapshot()
+    current = service.upload_repository.snapshot()
     known.task_due_times, known.object_owners = (
-        known.task_due_times | tombs.task_due_times,
-        tombs.object_owners | known.object_owners,
+        known.task_due_times | current.task_due_times,
+        current.object_owners | known.object_owners,
     )
-    service.upload_repository.restore(known)  # the rows that the other table had, put beside what is there
+    service.upload_repository.restore(known)  # The operator adds the rows of a later backup.
     service.drain_cleanup()
     assert service.file_content() == client.body
 
 
 def test_complete_file_exists_retains_object(service: InMemoryService) -> None:
-    """A file of that name is there: the upload expires, its object only weeks later."""
+    """The object of a rejected completion is kept for weeks after its upload has expired."""
     client = Client(service, seeded_bytes(PART_BYTES))
     client.start()
     client.send_chunks()
@@ -141,7 +141,7 @@ def test_complete_file_exists_retains_object(service: InMemoryService) -> None:
 
 
 def test_restore_of_deleted_file_keeps_object(service: InMemoryService) -> None:
-    """Its object's row says that it is due, and a name points to it: off the index, and known for ever."""
+    """If a deleted file is restored, its object is kept, and no longer scheduled for deletion."""
     client = Client(service, seeded_bytes(PART_BYTES))
     client.start()
     client.send_chunks()
@@ -150,14 +150,14 @@ def test_restore_of_deleted_file_keeps_object(service: InMemoryService) -> None:
     service.clock.advance(30 * DAY_MS)
     service.upload_repository.rows.records.clear()
     delete_file(service.services, NS, NAME)
-    service.upload_repository.rows.files[NS, NAME] = file  # a restore that tears a transaction
+    service.upload_repository.rows.files[NS, NAME] = file  # A restore that splits a transaction.
     service.drain_cleanup()
     assert service.file_content() == client.body
     assert service.upload_repository.rows.task_due_times == {}
 
 
 def perform_random_action(service: InMemoryService, rng: random.Random, number: int) -> None:
-    """Something that clients do."""
+    """Do what a client may do."""
     client = Client(service, seeded_bytes(rng.randrange(1, 5 * CHUNK_BYTES), seed=number), name=f"{rng.randrange(4)}")
     if rng.random() < 0.15 and service.upload_repository.get_file(NS, client.name) is not None:
         delete_file(service.services, NS, client.name)
@@ -176,24 +176,24 @@ def perform_random_action(service: InMemoryService, rng: random.Random, number: 
 
 @pytest.mark.parametrize("block", range(5))
 def test_restore_random_history_keeps_file_bytes(service: InMemoryService, block: int) -> None:
-    """Whatever happened since, for a month of clean-ups after it; and whoever had begun before has a name again."""
+    """A month of sweeps after a restore deletes no file's object, and completes the uploads that were in progress."""
     for seed in range(block * 20, block * 20 + 20):
         one, rng = InMemoryService(), random.Random(seed)
         backups: list[Rows] = [one.upload_repository.snapshot()]
         for number in range(12):
             perform_random_action(one, rng, number)
             backups.append(one.upload_repository.snapshot())
-        truth = {f"o/{file.upload_id}": name for name, file in one.upload_repository.rows.files.items()}
-        bodies = {key: one.object_store.objects[key].body for key in truth}
+        objects_of_files = {f"o/{file.upload_id}": name for name, file in one.upload_repository.rows.files.items()}
+        bodies = {key: one.object_store.objects[key].body for key in objects_of_files}
         backup = rng.choice(backups)
         one.upload_repository.restore(backup)
         for _ in range(60):
             one.clock.advance(DAY_MS // 2)
             one.sweep()
-        for key, (_, name) in truth.items():
+        for key, (_, name) in objects_of_files.items():
             assert one.object_store.objects[key].body == bodies[key], seed
-            session = backup.records.get(key.removeprefix("o/"))
-            if session is not None and session.state.in_progress:
+            record = backup.records.get(key.removeprefix("o/"))
+            if record is not None and record.state.in_progress:
                 assert one.file_content(name) == bodies[key], seed
         one.drain_cleanup()
         assert one.orphans() == []

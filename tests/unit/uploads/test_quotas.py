@@ -1,4 +1,4 @@
-"""Limits of a namespace as clients meet them, and counting what came before a limit."""
+"""Quotas of a namespace: how clients meet them, and how a recount counts what existed before."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FILE_BYTES = len(BODY)
 
 @pytest.fixture
 def service_with_limits(service: InMemoryService) -> Callable[..., InMemoryService]:
-    """A Ferry whose namespace has these limits; the patches of `service` hold."""
+    """Return a service whose namespace has these limits."""
     return lambda **limits: InMemoryService(quota=Quota(**limits))
 
 
@@ -58,19 +58,19 @@ def quota_usage(service: InMemoryService) -> tuple[int, int]:
 def test_start_over_limit_rejected_with_details(
     service_with_limits: Callable[..., InMemoryService], limits: dict[str, int], expected_quota: dict[str, object]
 ) -> None:
-    """With which limit it is, how much of it is used, and what was asked for; and nothing has begun."""
+    """The error names the limit, its usage and what was requested, and no upload was started."""
     service = service_with_limits(**limits)
     if "max_file_bytes" not in limits:
         Client(service, BODY).start()
-    with pytest.raises(QuotaExceeded) as refusal:
+    with pytest.raises(QuotaExceeded) as rejected:
         Client(service, BODY, name="another").start()
-    assert refusal.value.extra["quota"] == expected_quota
+    assert rejected.value.extra["quota"] == expected_quota
     assert service.upload_repository.get_current_upload(NS, "another") is None
     service.assert_quota_usage()
 
 
 def test_quota_upload_ends_usage_released(service_with_limits: Callable[..., InMemoryService]) -> None:
-    """By cancelling, completing, deleting, replacing; to the byte."""
+    """Cancelling, completing, deleting and replacing release usage to the byte."""
     service = service_with_limits(max_bytes=2 * FILE_BYTES, max_uploads=1)
     client = Client(service, BODY)
     client.start()
@@ -87,7 +87,7 @@ def test_quota_upload_ends_usage_released(service_with_limits: Callable[..., InM
 
 
 def test_start_resumed_reserves_once(service_with_limits: Callable[..., InMemoryService]) -> None:
-    """An upload that fills the quota can be gone on with, by whoever repeats the start."""
+    """An upload that fills the quota can be resumed by repeating the start."""
     service = service_with_limits(max_bytes=FILE_BYTES, max_uploads=1)
     client = Client(service, BODY)
     client.start()
@@ -97,7 +97,7 @@ def test_start_resumed_reserves_once(service_with_limits: Callable[..., InMemory
 
 
 def test_restart_at_limit_reuses_cancelled_usage(service_with_limits: Callable[..., InMemoryService]) -> None:
-    """And one that has no room even so cancels nothing."""
+    """A restart may use what its cancelled upload releases; one without room even then cancels nothing."""
     service = service_with_limits(max_bytes=FILE_BYTES, max_uploads=1)
     client = Client(service, BODY)
     client.start()
@@ -111,18 +111,18 @@ def test_restart_at_limit_reuses_cancelled_usage(service_with_limits: Callable[.
 
 
 def test_start_concurrent_at_limit_second_rejected(service_with_limits: Callable[..., InMemoryService]) -> None:
-    """The last room is given once: whoever comes second by a moment is told so, with what is used by then."""
+    """Of two starts for the last room, the second is rejected with the usage at that time."""
     service = service_with_limits(max_uploads=1)
     first = Client(service, BODY)
     services = service.new_services(FaultPlan({("create_upload", 1): first.start}))
-    with pytest.raises(QuotaExceeded) as refusal:
+    with pytest.raises(QuotaExceeded) as rejected:
         Client(service, BODY, name="another").start(services)
-    assert refusal.value.extra["quota"]["used"] == 1
+    assert rejected.value.extra["quota"]["used"] == 1
     service.assert_quota_usage()
 
 
 def test_limits_set_add_no_calls(service_with_limits: Callable[..., InMemoryService]) -> None:
-    """A file takes as many as it does without."""
+    """A file takes as many calls with limits as without."""
     logs = []
     for service in (InMemoryService(), service_with_limits(max_bytes=FILE_BYTES)):
         log = CallLog()
@@ -135,14 +135,14 @@ def test_limits_set_add_no_calls(service_with_limits: Callable[..., InMemoryServ
 
 
 def test_quota_without_counted_limit_counts_nothing(service_with_limits: Callable[..., InMemoryService]) -> None:
-    """Nor with a limit for the size of a file alone."""
+    """With a limit for the size of one file alone, no usage is counted."""
     service = service_with_limits(max_file_bytes=FILE_BYTES)
     upload_file(service)
     assert quota_usage(service) == (0, 0)
 
 
 def test_recount_existing_files_and_uploads_counted_once(service: InMemoryService) -> None:
-    """Each once, however often; ends in between are seen; afterwards all is counted."""
+    """A recount counts each file and upload once, however often it runs and whatever ends meanwhile."""
     for name in ("a", "b", "c"):
         upload_file(service, name)
     clients = [Client(service, BODY, name=name) for name in ("d", "e", "f")]
@@ -168,7 +168,7 @@ def test_recount_existing_files_and_uploads_counted_once(service: InMemoryServic
 
 @pytest.mark.parametrize("end", ["cancel", "complete", "delete", "replace"])
 def test_recount_during_end_usage_released(service: InMemoryService, end: str) -> None:
-    """Counted between his look and his write: he looks again, and releases it."""
+    """An upload or file that is counted while it ends still releases its usage."""
     quotas = MemoryQuotaStore(service.upload_repository.table)
     quotas.set_limits(NS, max_bytes=100 * FILE_BYTES, max_uploads=None, max_file_bytes=None)
     service.upload_repository.rows.quotas.clear()

@@ -1,4 +1,4 @@
-"""Two requests at once, interleaved call by call: somebody else acts just before a given call."""
+"""Two requests at once: the second runs just before a given call of the first."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def start_client(service: InMemoryService, size: int = PART_BYTES, **options: An
 
 
 def test_last_chunks_concurrent_assemble_part_once(service: InMemoryService) -> None:
-    """Both are staged, and exactly the one recorded last puts the part together."""
+    """Both chunks are staged, and only the one recorded last assembles the part."""
     client = start_client(service)
     log = CallLog()
     client.send_chunk(1, services=service.new_services(FaultPlan({("put", 1): lambda: client.send_chunk(2)}), log))
@@ -43,7 +43,7 @@ def test_last_chunks_concurrent_assemble_part_once(service: InMemoryService) -> 
 
 
 def test_same_chunk_concurrent_counted_once(service: InMemoryService) -> None:
-    """Both senders are told the same success."""
+    """Two senders of the same chunk get the same success, and it counts once."""
     client = start_client(service, 2 * PART_BYTES)
     log = CallLog()
     accepted = client.send_chunk(
@@ -54,7 +54,7 @@ def test_same_chunk_concurrent_counted_once(service: InMemoryService) -> None:
 
 
 def test_same_chunk_concurrent_different_bytes_one_wins(service: InMemoryService) -> None:
-    """Whoever claims first wins; the loser is told, and nothing of it is stored."""
+    """Of two different bodies for a chunk, the first wins; the second is a conflict and not stored."""
     client = start_client(service)
     with pytest.raises(ChunkConflict):
         client.send_chunk(
@@ -69,7 +69,7 @@ def test_same_chunk_concurrent_different_bytes_one_wins(service: InMemoryService
 
 
 def test_starts_concurrent_share_one_multipart_upload(service: InMemoryService) -> None:
-    """The one who comes second to open it removes what it has made."""
+    """Of two starts, the second to open the upload aborts its own multipart upload."""
     client = Client(service, seeded_bytes(PART_BYTES))
     other = Client(service, client.body)
     client.start(services=service.new_services(FaultPlan({("create_multipart", 1): other.start})))
@@ -79,20 +79,20 @@ def test_starts_concurrent_share_one_multipart_upload(service: InMemoryService) 
 
 @pytest.mark.parametrize("before", ["create_upload", "create_multipart", "mark_open"])
 def test_restarts_concurrent_one_rejected(service: InMemoryService, before: str) -> None:
-    """Each cancels what it found, once; who then meets another's new upload is told of it and leaves it alone."""
+    """Each restart cancels the upload that it found; the one that then meets the other's new upload is rejected."""
     start_client(service)
     one, other = Client(service, seeded_bytes(PART_BYTES, seed=2)), Client(service, seeded_bytes(PART_BYTES, seed=3))
     services = service.new_services(FaultPlan({(before, 1): lambda: other.start(restart=True)}))
-    with pytest.raises(UploadInProgress) as refused:
+    with pytest.raises(UploadInProgress) as rejected:
         one.start(services=services, restart=True)
-    assert refused.value.extra["upload_id"] == other.upload_id
+    assert rejected.value.extra["upload_id"] == other.upload_id
     other.send_chunks()
     assert isinstance(other.complete(), File)
     assert service.file_content() == other.body
 
 
 def test_restart_resumed_by_other_keeps_own_upload(service: InMemoryService) -> None:
-    """Somebody who resumes the new upload opens it first; both have the same."""
+    """A restart whose new upload another start has opened keeps it."""
     start_client(service)
     one, other = Client(service, seeded_bytes(PART_BYTES)), Client(service, seeded_bytes(PART_BYTES))
     services = service.new_services(FaultPlan({("mark_open", 1): other.start}))
@@ -102,33 +102,33 @@ def test_restart_resumed_by_other_keeps_own_upload(service: InMemoryService) -> 
 
 
 def test_complete_chunk_before_lease_is_verified(service: InMemoryService) -> None:
-    """It makes a part whole that had been put straight with other bytes: the acknowledged chunks are the file."""
+    """If a chunk completes a part just before the lease, the acknowledged chunks are the file, not the direct part."""
     client = start_client(service)
     client.send_chunk(1)
     assert client.put_part(client.presign_part(1), seeded_bytes(PART_BYTES, seed=9)).status == 200
 
     def second() -> None:
-        script = FaultPlan({("upload_part", 1): Fault.UNAVAILABLE})
-        client.send_chunk(2, services=service.new_services(script))
+        plan = FaultPlan({("upload_part", 1): Fault.UNAVAILABLE})
+        client.send_chunk(2, services=service.new_services(plan))
 
     client.complete(services=service.new_services(FaultPlan({("acquire_lease", 1): second})))
     assert service.file_content() == client.body
 
 
 def test_complete_part_overwritten_after_listing_reassembled(service: InMemoryService) -> None:
-    """S3 refuses a part that changed since it was checked; it is mended and completed again."""
+    """S3 rejects a part overwritten since it was listed; it is reassembled, and the file is completed."""
     client = start_client(service)
     late = client.presign_part(1)
     client.send_chunks()
-    script = FaultPlan({("complete_multipart", 1): lambda: client.put_part(late, seeded_bytes(PART_BYTES, seed=9))})
+    plan = FaultPlan({("complete_multipart", 1): lambda: client.put_part(late, seeded_bytes(PART_BYTES, seed=9))})
     log = CallLog()
-    assert isinstance(client.complete(services=service.new_services(script, log)), File)
+    assert isinstance(client.complete(services=service.new_services(plan, log)), File)
     assert log.count("complete_multipart") == 2
     assert service.file_content() == client.body
 
 
 def test_complete_part_keeps_changing_rejected(service: InMemoryService) -> None:
-    """Whoever keeps overwriting a part is told to stop; the upload stays open."""
+    """If a part keeps changing, the completion is rejected, and the upload stays open."""
     client = start_client(service)
     late = client.presign_part(1)
     client.send_chunks()
@@ -145,7 +145,7 @@ def test_complete_part_keeps_changing_rejected(service: InMemoryService) -> None
 
 
 def test_completions_concurrent_return_same_file(service: InMemoryService) -> None:
-    """The second waits for the first."""
+    """A second completion waits for the first, and both get the same file."""
     client = start_client(service)
     client.send_chunks()
     seen: list[object] = []
@@ -161,7 +161,7 @@ def test_completions_concurrent_return_same_file(service: InMemoryService) -> No
 
 @pytest.mark.parametrize("before", ["get_upload", "get_file", "acquire_lease"])
 def test_complete_after_other_completion_returns_same_file(service: InMemoryService, before: str) -> None:
-    """The file that it finds under the name is its own upload's, and no reason to refuse."""
+    """A completion that finds its own upload's file returns it, although it may not replace a file."""
     client = start_client(service, replace_existing=True)
     client.send_chunks()
     seen: list[object] = []
@@ -171,7 +171,7 @@ def test_complete_after_other_completion_returns_same_file(service: InMemoryServ
 
 
 def test_complete_lease_taken_over_returns_same_file(service: InMemoryService) -> None:
-    """The first one's lease lapses just before it would have switched the pointer."""
+    """If the lease expires before the commit and another completion takes over, both return the same file."""
     client = start_client(service)
     client.send_chunks()
     results: list[object] = []
@@ -189,7 +189,7 @@ def test_complete_lease_taken_over_returns_same_file(service: InMemoryService) -
 
 
 def test_commit_file_already_committed_returns_it(service: InMemoryService) -> None:
-    """Whoever lost the lease, and then finds the file of its own upload under the name, is given that file."""
+    """A completion that lost its lease, and then finds the file of its own upload, returns that file."""
     client = start_client(service)
     client.send_chunks()
     results: list[object] = []
@@ -211,32 +211,32 @@ def test_commit_file_already_committed_returns_it(service: InMemoryService) -> N
 
 @pytest.mark.parametrize("before", ["acquire_lease", "complete_multipart", "commit_file"])
 def test_cancel_concurrent_with_complete_one_wins(service: InMemoryService, before: str) -> None:
-    """Before the lease the cancel wins, after it the completion; the loser is told."""
+    """A cancel before the lease wins, one after it is rejected."""
     client = start_client(service)
     client.send_chunks()
-    told: list[type[Exception]] = []
+    rejections: list[type[Exception]] = []
 
-    def meanwhile() -> None:
+    def cancel_meanwhile() -> None:
         try:
             client.cancel()
-        except CompletionInProgress as refused:
-            told.append(type(refused))
+        except CompletionInProgress as rejected:
+            rejections.append(type(rejected))
 
-    services = service.new_services(FaultPlan({(before, 1): meanwhile}))
+    services = service.new_services(FaultPlan({(before, 1): cancel_meanwhile}))
     if before == "acquire_lease":
         with pytest.raises(UploadCancelled):
             client.complete(services=services)
-        assert (service.file_content(), told) == (None, [])
+        assert (service.file_content(), rejections) == (None, [])
     else:
         assert isinstance(client.complete(services=services), File)
-        assert (service.file_content(), told) == (client.body, [CompletionInProgress])
+        assert (service.file_content(), rejections) == (client.body, [CompletionInProgress])
     service.drain_cleanup()
     assert service.orphans() == []
 
 
 @pytest.mark.parametrize("before", ["put_chunk_digest", "put", "record_chunk"])
 def test_cancel_concurrent_with_chunk_leaves_nothing(service: InMemoryService, before: str) -> None:
-    """A chunk in flight is refused, or was acknowledged before; its stage goes in the end."""
+    """A chunk whose upload is cancelled meanwhile is rejected, and what it staged is deleted."""
     client = start_client(service)
     with pytest.raises(UploadCancelled):
         client.send_chunk(1, services=service.new_services(FaultPlan({(before, 1): client.cancel})))
@@ -245,7 +245,7 @@ def test_cancel_concurrent_with_chunk_leaves_nothing(service: InMemoryService, b
 
 
 def test_compaction_concurrent_chunks_counted_once(service: InMemoryService) -> None:
-    """Several hundred chunks, each resent, with folds between a recorder's read and its write."""
+    """Chunks count once, with compactions between the read and the write of another chunk."""
     client = start_client(service, 300 * CHUNK_BYTES)
     for index in range(1, 301, 2):
         before = FaultPlan({("record_chunk", 1): partial(client.send_chunk, index)})
@@ -260,7 +260,7 @@ def test_compaction_concurrent_chunks_counted_once(service: InMemoryService) -> 
 
 
 def test_cancel_crashed_keeps_completion_options(service: InMemoryService) -> None:
-    """It took over a lapsed lease and got no further: who goes on with the completion has it as it was asked for."""
+    """A cancel that crashes after it took an expired lease over leaves the options of the completion as they were."""
     client = start_client(service)
     client.send_chunks()
     for act in (partial(client.complete, crc32c=client.crc ^ 1), client.cancel):
