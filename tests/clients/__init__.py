@@ -1,1 +1,1 @@
-"""Downloads by real programs, through a proxy that breaks them off. `make test-clients` runs them."""
+"""Downloads with real programs through a proxy that breaks connections. `make test-clients` runs them."""

@@ -1,4 +1,4 @@
-"""A local service, a large file in it, a proxy in front, and the programs that download."""
+"""Fixtures: a local service, a proxy in front of it, and a shell that runs the guide's commands."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ import pytest
 
 from dev.local.client import FerryClient, expect, put_part
 from dev.local.launcher import LocalService, find_processes
-from tests.clients.manual import runnable_blocks
+from tests.clients.guide import runnable_blocks
 from tests.clients.proxy import BreakableProxy
 from tests.e2e.clients import MIB, log_in_as
 
 NAME = "big.bin"
-"""As docs/download-guide.md has it."""
+"""The file's name in docs/download-guide.md."""
 
 LARGE_SIZE_BYTES = 200 * MIB + 12_345
 SMALL_SIZE_BYTES = 24 * MIB + 5
-"""Enough for what is redirected, and has several parts."""
+"""Several parts, and above the size up to which the API returns a file without a redirect."""
 
 PROGRAMS = ("curl", "wget", "aria2c", "chromium", "jq")
 _TIMEOUT_SECONDS = 300
@@ -34,26 +34,33 @@ _TIMEOUT_SECONDS = 300
 
 @dataclass
 class DownloadHarness:
-    """What a test of a client works with: `folder` is where that runs."""
+    """Uploads files and runs download commands through the proxy."""
 
     local_service: LocalService
+
     client: FerryClient
+    """Calls the API without the proxy."""
+
     proxy: BreakableProxy
+
     work_folder: Path
+    """The commands' working directory."""
 
     @property
     def s3(self) -> str:
+        """The origin of S3."""
         return str(self.local_service.connection_info["s3_endpoint"])
 
     def upload(self, size: int, seed: int, name: str = NAME) -> bytes:
-        """A file, its parts straight to S3; it replaces another of that name."""
+        """Upload a file of random bytes straight to S3, replacing one of the same name, and return its bytes."""
         body = random.Random(seed).randbytes(size)
         plan = expect(self.client.start(name, size, if_exists="replace"), 201, "start").json
-        length, numbers = plan["part_size"], range(1, plan["part_count"] + 1)
-        signed = expect(self.client.presign_parts(name, *numbers), 200, "parts").json["parts"]
+        part_size, numbers = plan["part_size"], range(1, plan["part_count"] + 1)
+        parts = expect(self.client.presign_parts(name, *numbers), 200, "parts").json["parts"]
 
         def send(number: int) -> None:
-            expect(put_part(signed[number - 1], body[(number - 1) * length : number * length]), 200, f"part {number}")
+            part_body = body[(number - 1) * part_size : number * part_size]
+            expect(put_part(parts[number - 1], part_body), 200, f"part {number}")
 
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(send, numbers))
@@ -62,7 +69,7 @@ class DownloadHarness:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The commands' variables; every request goes through the proxy, and nobody tries twice by itself."""
+        """The commands' environment: every request goes through the proxy, and no program retries."""
         settings = self.work_folder.parent / "home"
         (settings / ".aria2").mkdir(parents=True, exist_ok=True)
         (settings / ".aria2" / "aria2.conf").write_text("max-tries=1\nsummary-interval=0\n", encoding="ascii")
@@ -78,11 +85,12 @@ class DownloadHarness:
         }
 
     def run_block(self, title: str) -> subprocess.CompletedProcess[str]:
-        """The commands of that block of the manual. Their output is shown when the test fails."""
+        """Run the commands of a block of the guide. pytest shows their output if the test fails."""
         return self.run_shell(runnable_blocks()[title])
 
     def run_shell(self, script: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
+        """Run a shell script that stops at the first error."""
+        completed = subprocess.run(
             ["sh", "-euc", script],
             cwd=self.work_folder,
             env=self.environment,
@@ -91,11 +99,11 @@ class DownloadHarness:
             timeout=_TIMEOUT_SECONDS,
             check=False,
         )
-        sys.stdout.write(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}\n")
-        return done
+        sys.stdout.write(f"exit code {completed.returncode}\n{completed.stdout}\n{completed.stderr}\n")
+        return completed
 
     def sha256(self, name: str = NAME) -> str:
-        """The SHA-256 of what the client has."""
+        """Return the SHA-256 of the downloaded file."""
         with (self.work_folder / name).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -103,33 +111,37 @@ class DownloadHarness:
         return (self.work_folder / name).stat().st_size
 
     def assert_no_token_at_s3(self) -> None:
-        """S3 was asked, and saw no token in any form."""
-        asked = self.proxy.requests_to(self.s3)
-        assert asked
-        for request in asked:
+        """Assert that S3 received requests, and none with the token in its URL or headers."""
+        requests = self.proxy.requests_to(self.s3)
+        assert requests
+        for request in requests:
             assert "authorization" not in request.headers
             assert self.client.token not in request.url + str(request.headers)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def require_programs() -> None:
-    """All of them, or no test here means anything."""
+    """Fail at once if a program is missing."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
-        pytest.exit(f"missing: {', '.join(missing)}. On Debian: apt-get install aria2 chromium curl jq wget", 1)
+        pytest.exit(
+            f"not installed: {', '.join(missing)}. On Debian run: apt-get install aria2 chromium curl jq wget", 1
+        )
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    launched = LocalService(tmp_path_factory.mktemp("clients") / "state")
-    yield launched
-    assert launched.stop() == 0, launched.read_log()
-    assert find_processes(launched.state_folder) == []
+    """A local service of this session, which stops cleanly and leaves no process."""
+    local_service = LocalService(tmp_path_factory.mktemp("clients") / "state")
+    yield local_service
+    assert local_service.stop() == 0, local_service.read_log()
+    assert find_processes(local_service.state_folder) == []
 
 
 @pytest.fixture
 def harness(service: LocalService, tmp_path: Path) -> Iterator[DownloadHarness]:
-    folder = tmp_path / "here"
+    """A harness with an empty work folder and an unbroken proxy."""
+    folder = tmp_path / "work"
     folder.mkdir()
     with BreakableProxy(service.connection_info["s3_endpoint"]) as proxy:
         yield DownloadHarness(service, log_in_as(service, "demo"), proxy, folder)

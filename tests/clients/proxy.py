@@ -1,4 +1,4 @@
-"""An HTTP proxy between clients and everything else: it writes down what passes, and breaks downloads off."""
+"""An HTTP proxy that records requests and breaks responses of one origin."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import parse_headers
 from typing import BinaryIO, cast
@@ -18,25 +18,25 @@ _READ_SIZE_BYTES = 256 * 1024
 
 @dataclass(frozen=True)
 class ProxiedRequest:
-    """A request as it came by; header names in lower case."""
+    """A request as the client sent it."""
 
     method: str
     url: str
     headers: Mapping[str, str]
+    """By name in lower case."""
 
 
 class BreakableProxy:
-    """Listens from `__enter__` to `__exit__`. Plain HTTP; one request for each connection.
+    """A proxy for plain HTTP with one request a connection. It listens from `__enter__` to `__exit__`.
 
     Args:
-        breakable: the origin (`http://host:port`) whose answers may be broken off.
+        breakable_origin: the origin (`http://host:port`) whose responses `break_after` breaks.
     """
 
     def __init__(self, breakable_origin: str) -> None:
         self.breakable_origin = breakable_origin
         self.requests: list[ProxiedRequest] = []
         self._bytes_left: int | None = None
-        self._broken: Callable[[], object] | None = None
         self._lock = threading.Lock()
         self._server = _Server((HOST, 0), _Handler)
         self._server.proxy = self
@@ -56,21 +56,23 @@ class BreakableProxy:
         self._server.server_close()
 
     def requests_to(self, origin: str) -> list[ProxiedRequest]:
-        """What was asked of that origin."""
+        """Return the recorded requests to an origin."""
         return [request for request in self.requests if request.url.startswith(f"{origin}/")]
 
     def break_after(self, byte_count: int) -> None:
-        """Let that many bytes more come from the breakable origin, over all connections, then none, until `mend`."""
+        """Relay `byte_count` more bytes of the breakable origin, over all connections, then break until `restore`."""
         self._bytes_left = byte_count
 
     def is_broken(self) -> bool:
+        """Return whether the byte count of `break_after` is used up."""
         return self._bytes_left == 0
 
     def restore(self) -> None:
+        """Relay without a limit again."""
         self._bytes_left = None
 
     def allow_bytes(self, requested: int) -> int:
-        """How many of those bytes may pass."""
+        """Return how many of `requested` bytes to relay, and subtract them from the limit."""
         with self._lock:
             if self._bytes_left is None:
                 return requested
@@ -86,10 +88,10 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class _Handler(socketserver.StreamRequestHandler):
-    """One request, and its answer until either side closes."""
+    """Forwards one request and relays its response until either side closes."""
 
     def handle(self) -> None:
-        # A side that goes away in the middle is what this is for.
+        # A broken connection is what the proxy is for.
         with contextlib.suppress(ConnectionError, TimeoutError):
             self._forward()
 

@@ -1,4 +1,4 @@
-"""Headless Chromium, with a page of another origin, by the function of docs/download-guide.md."""
+"""Downloads in headless Chromium by a page of another origin, with the function of docs/download-guide.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
 from tests.clients.conftest import LARGE_SIZE_BYTES, NAME, SMALL_SIZE_BYTES, DownloadHarness, sha256_of
-from tests.clients.manual import runnable_blocks
+from tests.clients.guide import runnable_blocks
 from tests.clients.proxy import HOST
 
 TIMEOUT_SECONDS = 240
@@ -31,8 +31,9 @@ const brokenOff = (error) => post("/broken", String(error));
     const blob = await download(%(url)s, %(token)s);
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer()));
     result.sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    const answer = await fetch(%(url)s, { headers: { Authorization: `Bearer ${%(token)s}`, Range: "bytes=0-9" } });
-    result.readable = Object.fromEntries(answer.headers);
+    const headers = { Authorization: `Bearer ${%(token)s}`, Range: "bytes=0-9" };
+    const response = await fetch(%(url)s, { headers });
+    result.readable = Object.fromEntries(response.headers);
   } catch (error) {
     result.error = String(error);
   }
@@ -42,7 +43,7 @@ const brokenOff = (error) => post("/broken", String(error));
 
 
 class PageServer(ThreadingHTTPServer):
-    """Serves the page, and hears what it has to say: `told`, once `done`."""
+    """Serves the page and receives its `result`; `done` is set after that."""
 
     def __init__(self, page: str, on_broken: Callable[[], object]) -> None:
         super().__init__((HOST, 0), _Handler)
@@ -78,12 +79,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def chromium(harness: DownloadHarness, url: str) -> Iterator[None]:
-    """A browser of its own, with that page open."""
+    """Run a browser with a fresh profile and the page open."""
     log = harness.work_folder / "chromium.log"
     profile = harness.work_folder / "profile"
     with log.open("wb") as output:
@@ -101,41 +102,46 @@ def chromium(harness: DownloadHarness, url: str) -> Iterator[None]:
 
 
 def download_in_browser(harness: DownloadHarness, on_broken: Callable[[], object]) -> dict[str, Any]:
-    """What the page says once it has the file."""
+    """Open a page that downloads the file, and return its result.
+
+    Args:
+        harness: the service and the proxy.
+        on_broken: called when the page reports a broken connection, before it resumes.
+    """
     values = {
         "url": json.dumps(f"{harness.client.base_url}/download/{NAME}"),
         "token": json.dumps(harness.client.token),
     }
-    site = PageServer(PAGE % {**values, "download": runnable_blocks()["browser"]}, on_broken)
-    serving = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.05})
-    serving.start()
+    page_server = PageServer(PAGE % {**values, "download": runnable_blocks()["browser"]}, on_broken)
+    thread = threading.Thread(target=page_server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
     try:
-        with chromium(harness, f"http://{HOST}:{site.server_address[1]}/"):
-            assert site.done.wait(TIMEOUT_SECONDS), "the page has said nothing"
+        with chromium(harness, f"http://{HOST}:{page_server.server_address[1]}/"):
+            assert page_server.done.wait(TIMEOUT_SECONDS), "the page sent no result"
     finally:
-        site.shutdown()
-        serving.join()
-        site.server_close()
-    return site.result
+        page_server.shutdown()
+        thread.join()
+        page_server.server_close()
+    return page_server.result
 
 
 def test_download_interrupted_resumes(harness: DownloadHarness) -> None:
-    """From another origin, through the redirect, without the token at S3; headers a page needs are readable."""
+    """The page resumes across the redirect, S3 receives no token, and the page can read the response headers."""
     body = harness.upload(LARGE_SIZE_BYTES, seed=21)
     harness.proxy.break_after(LARGE_SIZE_BYTES // 2)
-    told = download_in_browser(harness, lambda: harness.proxy.break_after(LARGE_SIZE_BYTES // 4 * 3))
-    assert told.get("error") is None
-    assert told["sha256"] == sha256_of(body)
-    assert {"accept-ranges", "content-range", "etag", "last-modified", "repr-digest"} <= told["readable"].keys()
+    result = download_in_browser(harness, lambda: harness.proxy.break_after(LARGE_SIZE_BYTES // 4 * 3))
+    assert result.get("error") is None
+    assert result["sha256"] == sha256_of(body)
+    assert {"accept-ranges", "content-range", "etag", "last-modified", "repr-digest"} <= result["readable"].keys()
     assert not harness.proxy.is_broken()
     harness.assert_no_token_at_s3()
     assert {request.headers["origin"] for request in harness.proxy.requests_to(harness.s3)} == {"null"}
     api = [request for request in harness.proxy.requests_to(harness.client.base_url) if request.method == "GET"]
-    assert {request.headers["origin"] for request in api} == {told["origin"]}
+    assert {request.headers["origin"] for request in api} == {result["origin"]}
 
 
 def test_download_file_replaced_midway_restarts(harness: DownloadHarness) -> None:
-    """The page begins again, and has the new file whole."""
+    """The page starts again and has the whole new file."""
     harness.upload(SMALL_SIZE_BYTES, seed=22)
     bodies: list[bytes] = []
 
@@ -144,6 +150,6 @@ def test_download_file_replaced_midway_restarts(harness: DownloadHarness) -> Non
         harness.proxy.restore()
 
     harness.proxy.break_after(SMALL_SIZE_BYTES // 2)
-    told = download_in_browser(harness, replace)
-    assert told.get("error") is None
-    assert told["sha256"] == sha256_of(bodies[-1])
+    result = download_in_browser(harness, replace)
+    assert result.get("error") is None
+    assert result["sha256"] == sha256_of(bodies[-1])

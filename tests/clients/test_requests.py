@@ -1,4 +1,4 @@
-"""Python's requests, by the function of docs/download-guide.md."""
+"""Downloads with Python's requests, by the function of docs/download-guide.md."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ import pytest
 import requests
 
 from tests.clients.conftest import LARGE_SIZE_BYTES, NAME, SMALL_SIZE_BYTES, DownloadHarness, sha256_of
-from tests.clients.manual import runnable_blocks
+from tests.clients.guide import runnable_blocks
 
 Download = Callable[[], None]
 
 
 @pytest.fixture
 def download(harness: DownloadHarness, monkeypatch: pytest.MonkeyPatch) -> Download:
-    """Fetch the file, or the rest of it, through the proxy."""
+    """The guide's function, which downloads the file, or the rest of it, through the proxy."""
     monkeypatch.setenv("http_proxy", harness.proxy.url)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    found: dict[str, Any] = {}
-    exec(compile(runnable_blocks()["requests"], "docs/download-guide.md", "exec"), found)  # noqa: S102 - it is what is tested
+    namespace: dict[str, Any] = {}
+    code = compile(runnable_blocks()["requests"], "docs/download-guide.md", "exec")
+    exec(code, namespace)  # noqa: S102 - the guide's code is the subject of the test
     url = f"{harness.client.base_url}/download/{NAME}"
-    return lambda: cast(None, found["download"](url, harness.client.token, str(harness.work_folder / NAME)))
+    return lambda: cast(None, namespace["download"](url, harness.client.token, str(harness.work_folder / NAME)))
 
 
 def test_download_interrupted_resumes(harness: DownloadHarness, download: Download) -> None:
-    """Only the rest is fetched; called once more, nothing is."""
+    """A second call fetches the rest only; a third call fetches nothing."""
     body = harness.upload(LARGE_SIZE_BYTES, seed=11)
     harness.proxy.break_after(LARGE_SIZE_BYTES // 2)
     with pytest.raises(requests.RequestException):
@@ -41,21 +42,21 @@ def test_download_interrupted_resumes(harness: DownloadHarness, download: Downlo
 
 
 def test_if_range_match_returns_rest_else_whole(harness: DownloadHarness, download: Download) -> None:
-    """RFC 9110 section 13.1.5, across the redirect: of the same file the rest, of another everything."""
+    """Across the redirect, the same file returns its rest, another file returns whole (RFC 9110 section 13.1.5)."""
     old = harness.upload(SMALL_SIZE_BYTES, seed=15)
     url = f"{harness.client.base_url}/download/{NAME}"
-    token = {"Authorization": f"Bearer {harness.client.token}"}
-    etag = requests.head(url, headers=token, timeout=60).headers["ETag"]
-    resuming = {**token, "Range": f"bytes={SMALL_SIZE_BYTES // 2}-", "If-Range": etag}
-    rest = requests.get(url, headers=resuming, timeout=60)
+    authorization = {"Authorization": f"Bearer {harness.client.token}"}
+    etag = requests.head(url, headers=authorization, timeout=60).headers["ETag"]
+    headers = {**authorization, "Range": f"bytes={SMALL_SIZE_BYTES // 2}-", "If-Range": etag}
+    rest = requests.get(url, headers=headers, timeout=60)
     assert (rest.status_code, sha256_of(rest.content)) == (206, sha256_of(old[SMALL_SIZE_BYTES // 2 :]))
     new = harness.upload(SMALL_SIZE_BYTES, seed=16)
-    whole = requests.get(url, headers=resuming, timeout=60)
+    whole = requests.get(url, headers=headers, timeout=60)
     assert (whole.status_code, sha256_of(whole.content)) == (200, sha256_of(new))
 
 
 def test_redirect_followed_without_token(harness: DownloadHarness, download: Download) -> None:
-    """S3 sees no Authorization header, and the API does."""
+    """S3 receives no Authorization header, and the API does."""
     body = harness.upload(SMALL_SIZE_BYTES, seed=12)
     download()
     assert harness.sha256() == sha256_of(body)
@@ -64,7 +65,7 @@ def test_redirect_followed_without_token(harness: DownloadHarness, download: Dow
 
 
 def test_download_file_replaced_midway_restarts(harness: DownloadHarness, download: Download) -> None:
-    """The new file comes whole, though it has the size of the old."""
+    """The second call downloads the whole new file, although it has the old one's size."""
     harness.upload(SMALL_SIZE_BYTES, seed=13)
     harness.proxy.break_after(SMALL_SIZE_BYTES // 2)
     with pytest.raises(requests.RequestException):

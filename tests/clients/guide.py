@@ -1,4 +1,4 @@
-"""The commands of docs/download-guide.md, as a reader would copy them."""
+"""The commands of docs/download-guide.md, exactly as a reader copies them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ _BLOCK = re.compile(r"<!-- run: (?P<title>.+?) -->\n```\w+\n(?P<code>.+?)```", r
 
 @cache
 def runnable_blocks() -> dict[str, str]:
-    """Each block that is marked to be run, by its title."""
+    """Return each block that is marked with `<!-- run: TITLE -->`, by its title."""
     text = (ROOT / "docs" / "download-guide.md").read_text(encoding="utf-8")
     return {block["title"]: block["code"] for block in _BLOCK.finditer(text)}
