@@ -1,6 +1,6 @@
-"""What Schemathesis sends, brought nearer to sense: every other name is one that is there, so that requests get deep.
+"""Hooks for Schemathesis: replace generated values by existing names and ids, so that requests get past validation.
 
-It chooses by what was generated, never at random, so that a seed means the same requests.
+The choice depends on the generated values alone, so that a seed leads to the same requests.
 """
 
 from __future__ import annotations
@@ -21,35 +21,34 @@ EXISTING: dict[str, list[str]] = json.loads(os.environ.get("FUZZ_EXISTING", '{"n
 CHUNK_BYTES = 64 * 1024
 _CHUNK_BODIES = [base64.b64encode(content).decode() for content in (bytes(CHUNK_BYTES), bytes(5), b"other")]
 _DELETABLE = ["deletable 1", "deletable 2"]
-"""What may be deleted and cancelled, so that the rest stays as it is for the others."""
+"""Names that DELETE requests use, so that other requests find the rest."""
 
 
 @cache
 def _body_members() -> dict[str, set[str]]:
-    """The members of the bodies, by path."""
+    """Return the members of each JSON request body, by path."""
     document = json.loads((ROOT / "docs/openapi.json").read_text(encoding="utf-8"))
-    found = {}
+    members = {}
     for path, item in document["paths"].items():
-        schema = (
-            item.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-        )
+        content = item.get("post", {}).get("requestBody", {}).get("content", {})
+        schema = content.get("application/json", {}).get("schema")
         if schema and "$ref" in schema:
-            found[path] = set(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["properties"])
-    return found
+            members[path] = set(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["properties"])
+    return members
 
 
 def _use_existing_values(context: schemathesis.HookContext, members: Any) -> Any:
-    """The members of a query, a path or a body, some of them replaced, and some that nobody knows left out."""
+    """Return the members of a query, a path or a body, with some values replaced and some unknown members removed."""
     if not isinstance(members, dict) or context.operation is None:
         return members
     number = zlib.crc32(repr(sorted(members.items(), key=str)).encode("utf-8", "replace"))
     method, path = context.operation.method.upper(), context.operation.path
     known = _body_members().get(path)
-    found = {name: value for name, value in members.items() if known is None or name in known or not number % 4}
+    chosen = {name: value for name, value in members.items() if known is None or name in known or not number % 4}
 
     def sometimes(name: str, values: Sequence[Any], divisor: int) -> None:
-        if name in found and values and number % 4:
-            found[name] = values[number // divisor % len(values)]
+        if name in chosen and values and number % 4:
+            chosen[name] = values[number // divisor % len(values)]
 
     sometimes("filename", _DELETABLE if method == "DELETE" else [*EXISTING["names"], *_DELETABLE], 4)
     sometimes("upload_id", EXISTING["upload_ids"], 4)
@@ -59,12 +58,15 @@ def _use_existing_values(context: schemathesis.HookContext, members: Any) -> Any
     sometimes("chunk_size", (CHUNK_BYTES,), 1)
     sometimes("parts", ([{"part_number": 1}],), 1)
     sometimes("wait", (1,), 1)
+    if isinstance(chosen.get("content_type"), str) and "/" in chosen["content_type"]:
+        # A download has the type of its file, and the document describes it as octet-stream.
+        chosen["content_type"] = "application/octet-stream"
     if number % 3:
         for name in ("upload_id", "checksum", "content_type", "metadata"):
-            found.pop(name, None)
+            chosen.pop(name, None)
     if path == "/cleanup" and number % 8:
-        found["dry_run"] = True
-    return found
+        chosen["dry_run"] = True
+    return chosen
 
 
 @schemathesis.hook

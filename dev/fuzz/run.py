@@ -1,7 +1,7 @@
-"""Schemathesis over docs/openapi.json against the local service: finds no 5xx and no answer that is not documented.
+"""Fuzz the local service with Schemathesis: `python -m dev.fuzz.run [--seed N] [--seconds N]`.
 
-`python -m dev.fuzz.run [--seed N] [--seconds N]`. The seed is printed, and the same one asks the same questions, as far
-as the time goes. What the requests are about exists: `dev.fuzz.hooks` puts what is there into them.
+It fails for a 5xx and for a response that docs/openapi.json does not describe. The same seed sends the same requests.
+`dev.fuzz.hooks` puts the names of existing files and uploads into them.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ CHECKS = (
     "response_headers_conformance",
     "response_schema_conformance",
 )
-# The fuzzer is to meet uploads that are over, too.
 PARAMETERS = "UploadIdleTimeoutSeconds=45"
+"""Short enough for some uploads to expire during a run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m dev.fuzz.run", description="Fuzz the API on this machine.")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
     parser.add_argument("--seconds", type=int, default=DEFAULT_SECONDS)
-    given = parser.parse_args(arguments)
-    print(f"fuzzing for {given.seconds} s; again with: python -m dev.fuzz.run --seed {given.seed}", flush=True)
+    options = parser.parse_args(arguments)
+    print(f"fuzzing for {options.seconds} s; repeat with: python -m dev.fuzz.run --seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         service = LocalService(Path(folder) / "state", parameters=PARAMETERS)
         try:
-            code = _run_schemathesis(service, seed=given.seed, seconds=given.seconds)
+            code = _run_schemathesis(service, seed=options.seed, seconds=options.seconds)
         finally:
             service.stop()
         if "Traceback" in service.read_log():
@@ -52,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_schemathesis(service: LocalService, *, seed: int, seconds: int) -> int:
-    described = service.connection_info
-    client = described["clients"][0]
-    api = FerryClient(described["base_url"]).authenticate(client["client_id"], client["client_secret"])
-    known = _create_files(api)
+    connection = service.connection_info
+    client = connection["clients"][0]
+    api = FerryClient(connection["base_url"]).authenticate(client["client_id"], client["client_secret"])
+    existing = _create_files(api)
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", "docs/openapi.json", "--url", api.base_url),
         *("--header", f"Authorization: Bearer {api.token}", "--checks", ",".join(CHECKS)),
@@ -67,13 +67,13 @@ def _run_schemathesis(service: LocalService, *, seed: int, seconds: int) -> int:
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "SCHEMATHESIS_HOOKS": "dev.fuzz.hooks",
-        "FUZZ_EXISTING": json.dumps(known),
+        "FUZZ_EXISTING": json.dumps(existing),
     }
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 def _create_files(api: FerryClient) -> dict[str, list[str]]:
-    """A finished file, an upload half done, one straight to S3, and a cancelled one."""
+    """Create files and uploads in several states. Return their names and upload ids."""
     ids = []
     for name, chunks in (("finished", 2), ("half", 1), ("direct", 0), ("cancelled", 0), ("partial", 2)):
         plan = expect(api.start(name, CHUNK_BYTES + 5, chunk_size=CHUNK_BYTES, fingerprint=name), 201, "start").json

@@ -104,10 +104,7 @@ def build_document() -> dict[str, Any]:
 def _components(schemas: dict[str, Schema], error_types: Mapping[str, ErrorType]) -> dict[str, Any]:
     return {
         "schemas": schemas,
-        "examples": {
-            code: {"value": to_json(examples.problem(code, kind.title, status_of(kind)))}
-            for code, kind in sorted(error_types.items())
-        },
+        "examples": {code: {"value": to_json(examples.problem(kind))} for code, kind in sorted(error_types.items())},
         "headers": {
             name: {"description": text, "schema": {"type": "string"}} for name, text in RESPONSE_HEADERS.items()
         },

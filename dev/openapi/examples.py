@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 
 from ferry import __version__
+from ferry.errors import FerryError
 from ferry.http.json_values import Crc32c, Timestamp
 from ferry.http.limits import MAX_METADATA_BYTES, MAX_SIGNED_PARTS
 from ferry.http.models import Checksum, ChunkBody, CompleteBody, PartBody, PartsBody, StartBody
+from ferry.http.problems import status_of
 from ferry.http.responses.chunks import ChunkProgress
 from ferry.http.responses.cleanup import CleanupBody, Orphans
 from ferry.http.responses.completions import CompletionPending
@@ -165,13 +167,13 @@ KEYS = JsonWebKeySet(
 HEALTH = Health(version=__version__)
 
 
-def problem(code: str, title: str, status: int) -> Problem:
-    """Return the problem details of an error without members of its own."""
+def problem(kind: type[FerryError]) -> Problem:
+    """Return the problem details of an error, without members of its own."""
     return Problem(
-        type=f"urn:ferry:problem:{code}",
-        title=title,
-        status=status,
-        detail=title,
-        code=code,
+        type=f"urn:ferry:problem:{kind.code}",
+        title=kind.title,
+        status=status_of(kind),
+        detail=kind.default_detail(),
+        code=kind.code,
         request_id=_REQUEST_ID,
     )

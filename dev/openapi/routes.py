@@ -232,7 +232,7 @@ DELETE_FILE = Operation(
     "deleteFile",
     "files",
     "Delete a finished file",
-    {204: ResponseDoc("The file is deleted. Downloads that have begun continue for a day.")},
+    {204: ResponseDoc("The file is deleted. Downloads in progress continue for a day.")},
     parameters=(FILENAME_PATH,),
     error_types=(*FILENAME_ERRORS, errors.FileNotFound),
 )

@@ -1,1 +1,1 @@
-"""HTTP: events in, answers out. The only importer of Powertools' event handler. Import the submodule that is needed."""
+"""HTTP: gateway events to requests, and results to responses. Import the submodules: each loads only what it needs."""

@@ -1,4 +1,4 @@
-"""Who a request is from: the bearer token in its Authorization header (RFC 6750 section 2.1)."""
+"""Authentication of requests: the bearer token of the Authorization header (RFC 6750 section 2.1)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,27 @@ ADMIN_SCOPE = "files:admin"
 
 
 def bearer_authenticator(verifier: Callable[[], TokenVerifier]) -> Authenticate:
-    """The check for routes that need a scope; `verifier` is asked for only when a token is there to be checked."""
+    """Return the check for routes that require a scope. `verifier` is called for requests that have a token only."""
 
     def authenticate(request: Request, scope: str) -> Principal:
-        """Raises `MissingToken`, `InvalidToken`, `InsufficientScope`, `BackendUnavailable`."""
+        """Return the principal of the request's token.
+
+        Raises:
+            MissingToken: the request has no Authorization header, or one of another scheme.
+            InvalidToken: the token is empty, malformed, expired or revoked.
+            InsufficientScope: the token lacks `scope`.
+            BackendUnavailable: the keys could not be read.
+        """
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
         if scheme.lower() != "bearer":
-            # Another scheme is no attempt to send a token.
             raise MissingToken
         if not token.strip():
             raise InvalidToken
         principal = verifier().verify(token.strip())
         if scope not in principal.scopes:
-            raise InsufficientScope(f"this needs the scope {scope}", scope=scope)
+            raise InsufficientScope(
+                f"The access token does not have the scope {scope}. Request a token with this scope.", scope=scope
+            )
         return principal
 
     return authenticate

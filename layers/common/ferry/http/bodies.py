@@ -1,7 +1,4 @@
-"""Request bodies, decoded here and nowhere else.
-
-The gateway hands on some bodies as text and some in base64, as it sees fit; what counts is what the client sent.
-"""
+"""Decoding of request bodies. The gateway passes a body on as text or as base64; the client's bytes are the same."""
 
 from __future__ import annotations
 
@@ -17,101 +14,125 @@ from ferry.http.request import Request
 from ferry.http.request_errors import BodyTooLarge, UnsupportedMediaType
 
 MAX_JSON_BYTES = 64 * 1024
+"""Bytes of a JSON or form body, for every route but `POST /upload/chunk`."""
+
 MAX_CHUNK_BODY_BYTES = 6 * 1024 * 1024
-"""Bytes: for most routes; and for chunks, what the platform hands to a function at all."""
+"""Bytes of a JSON body with a chunk: Lambda passes no more to a function."""
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 OCTET_STREAM = "application/octet-stream"
 
 _MAX_DIGITS = 32
-# How half a surrogate pair can be written in JSON; what is not UTF-8 cannot bring one in.
+_MAX_SHOWN_LENGTH = 64
+# Surrogates can be written in JSON only so: bytes that encode one are no UTF-8.
 _SURROGATE_PATTERN = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_bytes(request: Request, max_bytes: int) -> bytes:
-    """The bytes the client sent.
+    """Return the bytes of the body.
 
     Raises:
-        UnsupportedMediaType: they are compressed, which nothing here undoes.
-        BodyTooLarge: more than `limit` bytes.
-        MalformedBody: the gateway's encoding is broken.
+        UnsupportedMediaType: the body has a Content-Encoding.
+        BodyTooLarge: the body has more than `max_bytes` bytes.
+        MalformedBody: the event's base64 is not valid.
     """
-    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
-    # Looked at before decoding: base64 has 4 characters for 3 bytes, text at most 4 bytes for a character.
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMediaType("The body has a Content-Encoding. Send it without one: Ferry does not decompress.")
+    # Checked before decoding: base64 has 4 characters for 3 bytes, and UTF-8 at least a byte for a character.
     if len(request.body) > (max_bytes + 2) // 3 * 4:
-        raise BodyTooLarge(f"The body has more than {max_bytes} bytes.")
+        raise _too_large(max_bytes)
     try:
         body = base64.b64decode(request.body, validate=True) if request.body_is_base64 else request.body.encode()
     except (binascii.Error, ValueError) as error:
-        raise MalformedBody("The body is not what its encoding says.") from error
+        raise MalformedBody("The gateway passed on a body that cannot be decoded. Send it again.") from error
     if len(body) > max_bytes:
-        raise BodyTooLarge(f"The body has more than {max_bytes} bytes.")
+        raise _too_large(max_bytes)
     return body
 
 
 def read_text(request: Request, max_bytes: int) -> str:
-    """The body as UTF-8 text. Raises `BodyTooLarge`, `MalformedBody`."""
+    """Return the body as text. Raises what `read_bytes` raises; `MalformedBody` also when it is not UTF-8."""
     try:
         return read_bytes(request, max_bytes).decode()
     except UnicodeDecodeError as error:
-        raise MalformedBody("The body is not valid UTF-8.") from error
+        raise MalformedBody("The body is not valid UTF-8. Send UTF-8.") from error
 
 
 def read_json(request: Request, max_bytes: int = MAX_JSON_BYTES) -> object:
-    """The body as JSON (RFC 8259), read strictly: what two parsers could read differently is refused.
+    """Return the JSON value of the body (RFC 8259). Everything that two parsers may read differently is an error.
 
-    A body without a Content-Type is taken for JSON, as simple devices send none.
+    A body without a Content-Type is read as JSON, because simple devices send none.
 
     Raises:
-        UnsupportedMediaType: it says that it is something else.
-        BodyTooLarge: more than `limit` bytes.
-        MalformedBody: not JSON or not UTF-8; or duplicate members, NaN, numbers beyond all bounds, half surrogate
-            pairs, or too deep.
+        UnsupportedMediaType: the Content-Type is another one, or the body has a Content-Encoding.
+        BodyTooLarge: the body has more than `max_bytes` bytes.
+        MalformedBody: the body is not UTF-8, or not what `parse_json` accepts.
     """
     if request.content_type not in ("", JSON):
-        raise UnsupportedMediaType(f"Send the body with Content-Type: {JSON}.")
+        raise unsupported_media_type(request, f"Send JSON, with Content-Type: {JSON}.")
     return parse_json(read_text(request, max_bytes))
 
 
 def parse_json(document: str) -> object:
-    """As `json_value`, for text. Raises `MalformedBody`."""
+    """Return the value of a JSON text.
+
+    Raises:
+        MalformedBody: the text is no JSON, is nested too deeply, or has duplicate keys, NaN, infinity, numbers out of
+            range, or lone surrogates.
+    """
     if not document.strip(" \t\r\n"):
-        raise MalformedBody("The body is empty; send JSON.")
+        raise MalformedBody("The body is empty. Send JSON.")
     try:
         value = _DECODER.decode(document)
         if _SURROGATE_PATTERN.search(document):
             _reject_lone_surrogates(value)
     except json.JSONDecodeError as error:
-        raise MalformedBody(f"The body is not JSON: line {error.lineno}, column {error.colno}.") from error
+        raise MalformedBody(
+            f"The body is not JSON: error at line {error.lineno}, column {error.colno}. Correct it there."
+        ) from error
     except RecursionError as error:
-        raise MalformedBody("The body is nested too deeply.") from error
+        raise MalformedBody("The JSON is nested too deeply. Send the members that this route describes.") from error
     return value
+
+
+def unsupported_media_type(request: Request, advice: str) -> UnsupportedMediaType:
+    """Return the error for a Content-Type that the route does not read."""
+    media_type = request.content_type[:_MAX_SHOWN_LENGTH] or "a body without a Content-Type"
+    return UnsupportedMediaType(f"This route does not read {media_type}. {advice}")
+
+
+def _too_large(max_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body has more than {max_bytes:,} bytes. Send at most {max_bytes:,} bytes.")
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise MalformedBody("The body has a member twice.")
+        raise MalformedBody("Duplicate JSON key. Send each member once.")
     return members
 
 
 def _parse_integer(digits: str) -> int:
     if len(digits) > _MAX_DIGITS:
-        raise MalformedBody("The body has a number beyond all bounds.")
+        raise _number_out_of_range()
     return int(digits)
 
 
 def _parse_float(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise MalformedBody("The body has a number beyond all bounds.")
+        raise _number_out_of_range()
     return number
 
 
+def _number_out_of_range() -> MalformedBody:
+    return MalformedBody(f"Number out of range. Send numbers of at most {_MAX_DIGITS} digits.")
+
+
 def _reject_constant(name: str) -> None:
-    raise MalformedBody(f"{name} is not JSON.")
+    raise MalformedBody(f"{name} is not JSON. Send a number.")
 
 
 def _reject_lone_surrogates(value: object) -> None:
@@ -126,7 +147,9 @@ def _reject_lone_surrogates(value: object) -> None:
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise MalformedBody("The body has half of a surrogate pair.") from error
+            raise MalformedBody(
+                "A string has a lone surrogate (\\ud800 to \\udfff). Send whole characters, or pairs of escapes."
+            ) from error
 
 
 _DECODER = json.JSONDecoder(

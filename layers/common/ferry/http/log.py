@@ -1,6 +1,7 @@
-"""What operators are told: kinds of errors and places in the code, and who did what (audit events).
+"""Log lines for operators: errors with their places in the code, sweeps, and audit events.
 
-Never bodies, headers, tokens, secrets or signatures; names of files only where the operator has switched them on.
+They never contain bodies, headers, tokens, secrets or signatures. They contain file names only where the operator has
+switched them on (`LogFileNames`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
 MAX_MESSAGE_LENGTH = 500
+"""Characters of a logged message of AWS."""
+
 SUCCESS = "success"
+"""The outcome of an audit event whose request succeeded; other outcomes are error codes."""
 
 
 @cache
 def _logger() -> Logger:
-    # Loaded when there is something to say, which a cold start has not.
+    # Imported for the first line: a cold start logs nothing.
     from aws_lambda_powertools import Logger
 
     return Logger(utc=True, use_rfc3339=True, location=None)
@@ -28,14 +32,14 @@ def _logger() -> Logger:
 
 @cache
 def _audit_logger() -> Logger:
-    # A logger of its own: whatever LogLevel is, these are written.
+    # A logger with a level of its own: `LogLevel` does not silence audit events.
     from aws_lambda_powertools import Logger
 
     return Logger(service="ferry-audit", level="INFO", utc=True, use_rfc3339=True, location=None)
 
 
 def log_unexpected(error: Exception, *, request_id: str, route: str) -> None:
-    """A defect. Its message may quote what a client sent, so the kind and the frames are all that is kept."""
+    """Log a defect: its class and the frames of its traceback. Its message is left out: it may quote the client."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     _logger().error(
         "unexpected error", request_id=request_id, route=route, error=type(error).__qualname__, frames=frames
@@ -43,33 +47,38 @@ def log_unexpected(error: Exception, *, request_id: str, route: str) -> None:
 
 
 def log_sweep(report: Mapping[str, Any]) -> None:
-    """What a run of the schedule has done."""
+    """Log the report of a scheduled sweep."""
     _logger().info("swept", **report)
 
 
 def log_backend_failure(error: Exception, *, request_id: str, route: str) -> None:
-    """A service behind Ferry failed: in that service's own words, if it said any."""
+    """Log the failure of an AWS service, with the code and the message of its response if there is one."""
     cause = error.__cause__
-    told = _describe_cause(cause) if cause else str(error)
-    _logger().warning("backend unavailable", request_id=request_id, route=route, cause=told)
+    description = _describe_cause(cause) if cause else str(error)
+    _logger().warning("backend unavailable", request_id=request_id, route=route, cause=description)
 
 
 def audit(event: str, *, outcome: str, request_id: str, details: Mapping[str, Any]) -> None:
-    """Who did what. `event` is one of the stable names, `outcome` is `success` or the code of a refusal.
+    """Write an audit event.
 
-    `details` have the `actor` (a client's id) and its `ns`, where they are known to be a client's own.
+    Args:
+        event: the name of the event (`docs/operations.md`); names do not change.
+        outcome: `SUCCESS`, or the code of the error.
+        request_id: the id of the request or of the invocation.
+        details: further fields. `actor` is the client's id and `ns` its namespace; both are absent until the client is
+            authenticated.
     """
     _audit_logger().info(event, audit=True, event=event, outcome=outcome, request_id=request_id, **details)
 
 
 def _describe_cause(cause: BaseException) -> str:
-    """AWS's answer has a code and a message. An exception without one may quote parameters, so its kind and the host
-    are all that is kept.
+    """Return the code and the message of an AWS response. Of an exception without a response, return its class and the
+    host: its message may quote parameters.
     """
     kind = type(cause).__qualname__
-    answer = getattr(cause, "response", None)
-    if isinstance(answer, Mapping):
-        error = answer.get("Error", {})
+    response = getattr(cause, "response", None)
+    if isinstance(response, Mapping):
+        error = response.get("Error", {})
         return f"{kind}: {error.get('Code')} {error.get('Message')}"[:MAX_MESSAGE_LENGTH]
     host = urlsplit(str(getattr(cause, "kwargs", {}).get("endpoint_url", ""))).netloc
     return f"{kind} at {host}" if host else kind

@@ -1,9 +1,9 @@
-"""What operators see as numbers: a line of CloudWatch's embedded metric format for each answer.
+"""Metrics: a line in CloudWatch's embedded metric format for each response and each sweep.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
-CloudWatch bills each combination of dimensions as a metric of its own, so they are few: the service (the stack's name)
-and the function, or the code of a refusal. Routes, statuses and request ids stand beside them, for Logs Insights.
+CloudWatch bills each combination of dimensions as a metric, so there are few: the service (the stack's name) with the
+function, or with the code of an error. Routes, statuses and request ids are metadata, which Logs Insights can query.
 """
 
 from __future__ import annotations
@@ -19,10 +19,7 @@ NAMESPACE = "Ferry"
 
 
 def emit(function_name: str, values: Mapping[str, float], metadata: Mapping[str, str]) -> None:
-    """Write metrics of a function. A name tells its unit: `...Bytes`, `...Milliseconds`, `...Seconds`; else a count.
-
-    `about` goes into the line and is no dimension.
-    """
+    """Write metrics of a function, by name. `metadata` is added to the line without being a dimension."""
     metrics = _metrics()
     metrics.add_dimension(name="function", value=function_name)
     for name, value in values.items():
@@ -33,7 +30,7 @@ def emit(function_name: str, values: Mapping[str, float], metadata: Mapping[str,
 
 
 def emit_service(values: Mapping[str, float]) -> None:
-    """Write metrics that are the whole service's, whichever function tells them."""
+    """Write metrics of the whole service, which have no function as a dimension."""
     metrics = _metrics()
     for name, value in values.items():
         metrics.add_metric(name=name, unit=unit_of(name), value=value)
@@ -41,7 +38,7 @@ def emit_service(values: Mapping[str, float]) -> None:
 
 
 def count_error(code: str) -> None:
-    """Count a refusal under its stable code."""
+    """Count an error response under its code."""
     from aws_lambda_powertools import single_metric
     from aws_lambda_powertools.metrics import MetricUnit
 
@@ -50,6 +47,7 @@ def count_error(code: str) -> None:
 
 
 def unit_of(name: str) -> str:
+    """Return the unit that ends a metric's name (`Bytes`, `Milliseconds`, `Seconds`); `Count` for other names."""
     return next((unit for unit in ("Bytes", "Milliseconds", "Seconds") if name.endswith(unit)), "Count")
 
 

@@ -87,7 +87,7 @@ class StartBody(Body):
     if_exists: IfExists = "fail"
     """What to do when a file of that name exists: reject the upload, or replace the file at completion."""
     restart: bool = False
-    """Whether to cancel an open upload of that name and to start anew."""
+    """Whether to cancel an open upload of that name and to start a new one."""
 
 
 class ChunkBody(Body):

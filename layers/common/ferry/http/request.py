@@ -1,4 +1,4 @@
-"""A request as the routes see it, read from an HTTP API event (payload format 2.0)."""
+"""Requests, read from events of an API Gateway HTTP API (payload format 2.0)."""
 
 from __future__ import annotations
 
@@ -16,27 +16,31 @@ _INTEGER_PATTERN = re.compile(r"-?[0-9]{1,18}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`route` is the route's key (`GET /download/{filename}`); names of headers are in lower case.
-
-    `body` is as the gateway hands it on, base64 if `body_is_base64`; read it with `ferry.http.bodies`.
-    """
+    """A request of a client."""
 
     route: str
+    """The key of the matched route, such as `GET /download/{filename}`."""
     request_id: str
+    """The gateway's id of the request; empty if the event has none."""
     path_parameters: Mapping[str, str]
+    """Parameters of the path, decoded by the gateway."""
     query: Mapping[str, str]
+    """Parameters of the query; of a repeated one, the values joined by commas."""
     headers: Mapping[str, str]
+    """Header fields; names are in lower case."""
     body: str
+    """The body as the gateway passes it on; `ferry.http.bodies` decodes it."""
     body_is_base64: bool
+    """Whether `body` is base64; otherwise it is text."""
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Request:
-        """Raises `KeyError` when the event is not of an HTTP API, payload format 2.0."""
+        """Return the request of an event. Raises `KeyError` when the event has another payload format than 2.0."""
         context = event["requestContext"]
         method = context["http"]["method"]
         key = event["routeKey"]
         return cls(
-            # `$default` and `ANY /path` do not tell the method.
+            # The route keys `$default` and `ANY /path` have no method.
             route=key if key.startswith(f"{method} ") else f"{method} {event['rawPath']}",
             request_id=context.get("requestId") or "",
             path_parameters=event.get("pathParameters") or {},
@@ -53,33 +57,33 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The route's path: a template, not what the client sent."""
+        """The path of the route: a template, not the path that the client sent."""
         return self.route.partition(" ")[2]
 
     @property
     def content_type(self) -> str:
-        """The media type alone, in lower case; empty when none was sent."""
+        """The media type in lower case, without parameters; empty when the request has none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def optional_filename(self) -> str | None:
-        """The name, normalised, from the path or `?filename=`; None without either. Raises `InvalidFilename`."""
+        """Return the normalized name from the path or `?filename=`; None without either. Raises `InvalidFilename`."""
         name = self.path_parameters.get("filename", self.query.get("filename"))
         return None if name is None else normalise_filename(name)
 
     def filename(self) -> str:
-        """The name, which must be there. Raises `InvalidField`, `InvalidFilename`."""
+        """Return the normalized name from the path or `?filename=`. Raises `InvalidField`, `InvalidFilename`."""
         name = self.optional_filename()
         if name is None:
-            raise InvalidField.for_member("filename", "is required")
+            raise InvalidField.for_member("filename", "is required; send ?filename=<name>")
         return name
 
     def integer(self, name: str, *, minimum: int | None = None, maximum: int | None = None) -> int | None:
-        """A query parameter as an integer, None when it was not sent. Raises `InvalidField`: none, or out of bounds."""
+        """Return a query parameter as an integer; None without it. Raises `InvalidField` if malformed or out of bounds."""
         value = self.query.get(name)
         if value is None:
             return None
         if not _INTEGER_PATTERN.fullmatch(value):
-            raise InvalidField.for_member(name, "must be an integer")
+            raise InvalidField.for_member(name, "must be an integer, in decimal digits")
         number = int(value)
         if minimum is not None and number < minimum:
             raise InvalidField.for_member(name, f"must be at least {minimum}")
@@ -88,7 +92,7 @@ class Request:
         return number
 
     def boolean(self, name: str, *, default: bool) -> bool:
-        """A query parameter that is `true` or `false`. Raises `InvalidField`."""
+        """Return a query parameter that is `true` or `false`. Raises `InvalidField` for other text."""
         value = self.query.get(name)
         if value is None:
             return default
@@ -97,23 +101,24 @@ class Request:
         return value == "true"
 
     def reject_unknown_parameters(self, known: Set[str]) -> None:
-        """Where a slip of the pen (`dryrun=true`) would do harm. Raises `InvalidField`."""
+        """Raise `InvalidField` for a query parameter that is not in `known`."""
         for name in sorted(self.query.keys() - known):
-            raise InvalidField.for_member(name, "is no parameter of this route")
+            known_names = ", ".join(sorted(known))
+            raise InvalidField.for_member(name, f"is not a parameter of this route; the parameters are {known_names}")
 
     def text(self, name: str, max_bytes: int) -> str | None:
-        """A query parameter as text of at most `most` bytes, None when it was not sent. Raises `InvalidField`."""
+        """Return a query parameter as text of at most `max_bytes` bytes; None without it. Raises `InvalidField`."""
         value = self.query.get(name)
         if value is None:
             return None
         try:
             length = len(value.encode())
         except UnicodeEncodeError as error:
-            raise InvalidField.for_member(name, "must be valid Unicode") from error
+            raise InvalidField.for_member(name, "must be percent-encoded UTF-8") from error
         if length > max_bytes:
-            raise InvalidField.for_member(name, f"has at most {max_bytes} bytes")
+            raise InvalidField.for_member(name, f"must have at most {max_bytes} bytes of UTF-8")
         return value
 
     def optional_upload_id(self) -> str | None:
-        """`?upload_id=`. Raises `InvalidField`."""
+        """Return `?upload_id=`; None without it. Raises `InvalidField` when it is longer than any id."""
         return self.text("upload_id", MAX_UPLOAD_ID_BYTES)

@@ -1,4 +1,4 @@
-"""Refusals that only HTTP knows; all others are in `ferry.errors`."""
+"""Errors of HTTP itself. All others are in `ferry.errors`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from ferry.errors import InvalidRequest, NotFound
 class RouteNotFound(NotFound):
     code = "route_not_found"
     title = "There is no such route"
+    advice = "The API document (GET /openapi.json) lists the routes."
 
 
 class UnsupportedMediaType(InvalidRequest):
     code = "unsupported_media_type"
-    title = "The body has a Content-Type that this route does not read"
+    title = "This route does not read this Content-Type"
+    advice = "Send the body as the API document describes it."
 
 
 class BodyTooLarge(InvalidRequest):
     code = "body_too_large"
     title = "The body is too large"
+    advice = "Send a smaller one."

@@ -1,8 +1,8 @@
-"""A function's routes, and the one way in and out.
+"""The routes of a function, and the handler that serves every request.
 
-The gateway has matched the route already and names it in the event (`routeKey`), so finding it here is one look into a
-mapping: docs/decisions/0008 says why there is no resolver. The path that a client sent is never looked at: names with
-quotes, `#`, `?`, `%` or emoji arrive decoded there; names come from the path parameters.
+The gateway matches the route and names it in the event (`routeKey`), so the handler finds it in a mapping;
+docs/decisions/0008 explains why there is no resolver. The path that the client sent is not read, because the gateway
+decodes it: file names come from the path parameters.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ if TYPE_CHECKING:
     from ferry.auth.verifier import Principal
 
 Authenticate = Callable[[Request, str], "Principal"]
-"""Who a request is from, if its token has the scope; raises otherwise."""
+"""Returns the principal of a request whose token has the scope; raises an `AuthError` for other requests."""
 
 PublicRoute = Callable[[Request], Response]
+"""A route that needs no token."""
+
 ProtectedRoute = Callable[[Request, str], Response]
-"""A route behind a token gets the caller's namespace too."""
+"""A route that needs a token; its second argument is the caller's namespace."""
 
 ErrorHandler = Callable[[Exception], Response]
-"""How a route answers errors in a shape of its own."""
+"""Returns the response to an error, for a route whose errors are no problem details."""
 
 
 class LambdaContext(Protocol):
-    """What Ferry uses of the context that the platform hands to a function."""
+    """The part of Lambda's context object that Ferry uses."""
 
     @property
     def function_name(self) -> str: ...
@@ -48,18 +50,20 @@ class LambdaContext(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """A registered route: the scope it needs (None: anybody may call), how it answers errors of its own, and the
-    audit event that each call of it is (empty: none).
-    """
+    """A registered route."""
 
     handler: PublicRoute
+    """Serves a request; checks the token itself if the route is protected."""
     scope: str | None
+    """The required scope; None for a public route."""
     error_handler: ErrorHandler | None
+    """Returns the response to an error; None for problem details."""
     audit_event: str
+    """The audit event that the router writes for each request; empty for none."""
 
 
 class Router:
-    """Routes, and the handler that serves them: one request at a time, as the platform sends them."""
+    """The routes of a function. Serves one request at a time, as Lambda sends them."""
 
     def __init__(self, authenticate: Authenticate | None, log_file_names: Callable[[], bool]) -> None:
         self._authenticate = authenticate
@@ -68,13 +72,13 @@ class Router:
 
     @property
     def scopes(self) -> Mapping[str, str | None]:
-        """The registered route keys, each with the scope it needs; None where anybody may call."""
-        return {key: entry.scope for key, entry in self._routes.items()}
+        """The registered route keys, each with the required scope; None for public routes."""
+        return {key: route.scope for key, route in self._routes.items()}
 
     def public(
         self, *route_keys: str, error_handler: ErrorHandler | None = None, audit_event: str = ""
     ) -> Callable[[PublicRoute], PublicRoute]:
-        """Register a route that anybody may call, under the gateway's route keys (`GET /health`)."""
+        """Register a route that needs no token, under the gateway's route keys (`GET /health`)."""
 
         def register(route: PublicRoute) -> PublicRoute:
             self._register(route_keys, _Route(route, None, error_handler, audit_event))
@@ -85,28 +89,27 @@ class Router:
     def protected(
         self, *route_keys: str, scope: str, audit_event: str = ""
     ) -> Callable[[ProtectedRoute], ProtectedRoute]:
-        """Register a route that needs a token with that scope, which is checked before anything else is looked at.
+        """Register a route that needs a token with `scope`. The token is checked before the rest of the request.
 
-        With `audit` each call that gets past the token is an audit event of that name.
+        With `audit_event`, each request whose token is accepted writes an audit event of that name.
         """
         authenticate = self._authenticate
         if authenticate is None:
-            raise ValueError("a protected route needs a way to authenticate")
+            raise ValueError("a protected route needs an authenticator: pass one to create_app")
 
         def register(route: ProtectedRoute) -> ProtectedRoute:
             def serve(request: Request) -> Response:
                 principal = authenticate(request, scope)
                 if not audit_event:
                     return route(request, principal.ns)
-                issuer = {"issuer": principal.issuer} if principal.issuer else {}
-                who = {"actor": principal.client_id, "ns": principal.ns, **issuer, **self._file_name_field(request)}
+                caller = {**_caller_fields(principal), **self._file_name_field(request)}
                 try:
-                    answer = route(request, principal.ns)
+                    response = route(request, principal.ns)
                 except Exception as error:
-                    self._audit(audit_event, request, _error_code(error), who)
+                    self._audit(audit_event, request, _error_code(error), caller)
                     raise
-                self._audit(audit_event, request, log.SUCCESS, {**who, **answer.metrics, **answer.audit_fields})
-                return answer
+                self._audit(audit_event, request, log.SUCCESS, {**caller, **response.metrics, **response.audit_fields})
+                return response
 
             self._register(route_keys, _Route(serve, scope, None, ""))
             return route
@@ -114,40 +117,40 @@ class Router:
         return register
 
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Answer one event of an HTTP API, payload format 2.0."""
-        begun = time.monotonic()
+        """Return the gateway's response to an event of an HTTP API (payload format 2.0), and emit its metrics."""
+        started_at = time.monotonic()
         request = Request.from_event(event)
-        answer = self._respond(request)
-        took = (time.monotonic() - begun) * 1000
-        about = {"route": request.route, "status": str(answer.status), "request_id": request.request_id}
-        metrics.emit(context.function_name, {"LatencyMilliseconds": round(took, 1), **answer.metrics}, about)
-        return _gateway_response(request, answer)
+        response = self._respond(request)
+        latency_ms = round((time.monotonic() - started_at) * 1000, 1)
+        metadata = {"route": request.route, "status": str(response.status), "request_id": request.request_id}
+        metrics.emit(context.function_name, {"LatencyMilliseconds": latency_ms, **response.metrics}, metadata)
+        return _gateway_response(request, response)
 
     def _respond(self, request: Request) -> Response:
-        entry = self._routes.get(request.route)
-        if entry is None:
+        route = self._routes.get(request.route)
+        if route is None:
             return problems.problem_response(RouteNotFound(), request.request_id)
         try:
-            answer = entry.handler(request)
-            if entry.audit_event:
-                self._audit(entry.audit_event, request, log.SUCCESS, answer.audit_fields)
-            return answer
-        except Exception as error:  # noqa: BLE001 - the single exit: every error is told apart, noted, answered
+            response = route.handler(request)
+            if route.audit_event:
+                self._audit(route.audit_event, request, log.SUCCESS, response.audit_fields)
+            return response
+        except Exception as error:  # noqa: BLE001 - the single exit: every error gets a log line and a response
             _log_error(error, request)
             metrics.count_error(_error_code(error))
-            if entry.audit_event:
-                self._audit(entry.audit_event, request, _error_code(error), getattr(error, "audit_fields", {}))
-            return entry.error_handler(error) if entry.error_handler else _problem_response(error, request)
+            if route.audit_event:
+                self._audit(route.audit_event, request, _error_code(error), getattr(error, "audit_fields", {}))
+            return route.error_handler(error) if route.error_handler else _problem_response(error, request)
 
-    def _register(self, route_keys: tuple[str, ...], entry: _Route) -> None:
+    def _register(self, route_keys: tuple[str, ...], route: _Route) -> None:
         for key in route_keys:
-            self._routes[key] = entry
+            self._routes[key] = route
 
     def _audit(self, event: str, request: Request, outcome: str, details: Mapping[str, Any]) -> None:
         log.audit(event, outcome=outcome, request_id=request.request_id, details=details)
 
     def _file_name_field(self, request: Request) -> dict[str, str]:
-        """The file that the request is about, where names may be logged."""
+        """Return the file name of the request as an audit field, if names may be logged; else no field."""
         try:
             name = request.optional_filename() if self._log_file_names() else None
         except FerryError:
@@ -156,10 +159,19 @@ class Router:
 
 
 def create_app(authenticate: Authenticate | None = None, log_file_names: Callable[[], bool] = lambda: False) -> Router:
-    """An app without routes yet. `authenticate` is `ferry.http.bearer.bearer(...)` where routes are to be protected;
-    `names` tells whether audit events may have names of files.
+    """Return a router without routes.
+
+    Args:
+        authenticate: a `bearer_authenticator`; None if no route is protected.
+        log_file_names: returns whether audit events contain file names.
     """
     return Router(authenticate, log_file_names)
+
+
+def _caller_fields(principal: Principal) -> dict[str, str]:
+    """Return the audit fields that say who sent the request. `issuer` is present for external issuers only."""
+    issuer = {"issuer": principal.issuer} if principal.issuer else {}
+    return {"actor": principal.client_id, "ns": principal.ns, **issuer}
 
 
 def _log_error(error: Exception, request: Request) -> None:
@@ -176,12 +188,12 @@ def _error_code(error: Exception) -> str:
 
 
 def _problem_response(error: Exception, request: Request) -> Response:
-    known = error if isinstance(error, FerryError) else FerryError("Something went wrong here, and it was noted.")
-    return problems.problem_response(known, request.request_id)
+    # Other errors are defects: `_log_error` has logged them, and the client gets no detail.
+    return problems.problem_response(error if isinstance(error, FerryError) else FerryError(), request.request_id)
 
 
 def _gateway_response(request: Request, response: Response) -> dict[str, Any]:
-    # The answer to HEAD has the headers of GET and no content (RFC 9110 section 9.3.2).
+    # A response to HEAD has the headers of GET and no content (RFC 9110 section 9.3.2).
     body = "" if request.method == "HEAD" else response.body or ""
     return {
         "statusCode": response.status,

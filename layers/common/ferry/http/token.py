@@ -1,4 +1,4 @@
-"""The token endpoint's side of HTTP (RFC 6749 sections 2.3.1, 4.4.2 and 5)."""
+"""Requests and responses of the token endpoint (RFC 6749 sections 2.3.1, 4.4.2 and 5)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from ferry.http.response import Response, json_response
 
 _PARAMETERS = ("client_id", "client_secret", "grant_type", "scope")
 _MAX_FIELDS = 100
+"""Parameters of a form at most, known or not."""
 
 
 def token_request(request: Request) -> TokenRequest:
-    """What the client asks for, and who it says it is: by HTTP Basic or in the body, never both.
+    """Return the token request with the client's credentials, which come by HTTP Basic or in the body.
 
     Raises:
-        InvalidTokenRequest: the body cannot be read, a member is there twice, or the client authenticates in two ways.
-        InvalidClient: the Authorization header is not Basic, or garbled.
+        InvalidTokenRequest: the body is not readable, has a member twice, or has credentials beside HTTP Basic.
+        InvalidRequest: the body is too large, or malformed JSON.
+        InvalidClient: the Authorization header is malformed, or has another scheme than Basic.
     """
     members = _read_parameters(request)
     client_id, client_secret = members["client_id"], members["client_secret"]
@@ -33,7 +35,7 @@ def token_request(request: Request) -> TokenRequest:
     if authorization is not None:
         basic_id, basic_secret = _parse_basic(authorization)
         if client_secret or client_id not in ("", basic_id):
-            raise InvalidTokenRequest("authenticate by HTTP Basic or in the body, not both")
+            raise InvalidTokenRequest("credentials are in both the Authorization header and the body; send one of them")
         client_id, client_secret = basic_id, basic_secret
     return TokenRequest(client_id, client_secret, members["grant_type"], members["scope"])
 
@@ -47,10 +49,10 @@ def token_response(token: Token) -> Response:
 
 
 def error_response(error: Exception) -> Response:
-    """Any error in OAuth's shape (section 5.2)."""
+    """Return the response to an error, in OAuth's form (section 5.2)."""
     match error:
         case InvalidClient():
-            # Every 401 names a way to authenticate (RFC 9110 section 15.5.2).
+            # A 401 has a challenge (RFC 9110 section 15.5.2).
             challenge = {"WWW-Authenticate": 'Basic realm="ferry", charset="UTF-8"'}
             return _oauth_error(401, error.error, error.description, challenge)
         case OAuthError():
@@ -60,47 +62,47 @@ def error_response(error: Exception) -> Response:
         case BackendUnavailable():
             return _oauth_error(503, "temporarily_unavailable", error.detail, {"Retry-After": str(RETRY_AFTER_SECONDS)})
         case _:
-            return _oauth_error(500, "server_error", "Something went wrong here, and it was noted.")
+            return _oauth_error(500, "server_error", "internal error; quote the X-Request-Id header when reporting it")
 
 
 def _oauth_error(status: int, code: str, description: str, headers: Mapping[str, str] | None = None) -> Response:
     from ferry.http.responses.tokens import OAuthErrorBody
 
-    # A description is ASCII without quotes and backslashes (section 5.2).
+    # Descriptions are ASCII without quotes and backslashes (section 5.2).
     plain = "".join(c if " " <= c <= "~" and c not in '"\\' else " " for c in description)
     return json_response(status, OAuthErrorBody(code, plain), {"Pragma": "no-cache", **(headers or {})})
 
 
 def _read_parameters(request: Request) -> dict[str, str]:
-    """The members that matter, empty where there are none; others are ignored (section 3.2)."""
+    """Return the known parameters, empty where the body has none. Other members are ignored (section 3.2)."""
     if request.content_type == bodies.JSON:
         value = bodies.read_json(request)
         if not isinstance(value, dict):
-            raise InvalidTokenRequest("the body must be a JSON object")
+            raise InvalidTokenRequest("the JSON is not an object; send an object with grant_type")
         members = value
     elif request.content_type in ("", bodies.FORM):
         members = _parse_form(bodies.read_text(request, bodies.MAX_JSON_BYTES))
     else:
-        raise InvalidTokenRequest(f"send the body as {bodies.FORM}")
-    found = {name: members.get(name) or "" for name in _PARAMETERS}
-    if any(not isinstance(value, str) for value in found.values()):
-        raise InvalidTokenRequest("members must be strings")
-    return found
+        raise InvalidTokenRequest(f"this Content-Type is not supported; send {bodies.FORM} or {bodies.JSON}")
+    parameters = {name: members.get(name) or "" for name in _PARAMETERS}
+    if any(not isinstance(value, str) for value in parameters.values()):
+        raise InvalidTokenRequest(f"a member is not a string; send {', '.join(_PARAMETERS)} as strings")
+    return parameters
 
 
 def _parse_form(text: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError as error:
-        raise InvalidTokenRequest("the body is not a form in UTF-8") from error
+        raise InvalidTokenRequest("the body is not a form in UTF-8; send name=value pairs joined by &") from error
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise InvalidTokenRequest("a member is there twice")
+        raise InvalidTokenRequest("a parameter is repeated; send each parameter once")
     return members
 
 
 def _parse_basic(authorization: str) -> tuple[str, str]:
-    """The id and secret, each of which is form-encoded inside (section 2.3.1)."""
+    """Return the client's id and secret from a Basic header, in which both are form-encoded (section 2.3.1)."""
     scheme, _, credentials = authorization.strip().partition(" ")
     if scheme.lower() != "basic":
         raise InvalidClient

@@ -1,4 +1,4 @@
-"""X-Ray's picture of a request, where the stack's parameter switches it on. Off, nothing of it is loaded."""
+"""Tracing with X-Ray, where the stack's parameter switches it on. Otherwise its library is not imported."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ Handler = Callable[[Any, Any], Any]
 
 
 def with_tracing(handler: Handler, enabled: Callable[[], bool]) -> Handler:
-    """The handler with a segment around each event, and one in it for each call to AWS; `on` is asked at the first.
+    """Return the handler with a segment for each event and a subsegment for each call to AWS.
 
-    Answers and errors are not recorded: they hold presigned URLs, tokens and names.
+    `enabled` is called for the first event. Responses and errors are not recorded: they contain presigned URLs, tokens
+    and file names.
     """
 
     @cache
-    def chosen() -> Handler:
+    def traced_handler() -> Handler:
         if not enabled():
             return handler
         from aws_lambda_powertools import Tracer
         from aws_xray_sdk.core import xray_recorder
 
         tracer = Tracer(patch_modules=["botocore"])
-        # Stages are fetched in threads, which have no segment of their own: that is no error.
+        # Staged chunks are fetched in threads, which have no segment.
         xray_recorder.configure(context_missing="IGNORE_ERROR")
-        recorded: Handler = tracer.capture_lambda_handler(handler, capture_response=False, capture_error=False)
-        return recorded
+        traced: Handler = tracer.capture_lambda_handler(handler, capture_response=False, capture_error=False)
+        return traced
 
     def handle(event: object, context: object) -> object:
-        return chosen()(event, context)
+        return traced_handler()(event, context)
 
     return handle

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ferry.http.models import Checksum
 
 _MAX_BASE64_LENGTH = (MAX_CHUNK_BYTES + 2) // 3 * 4
+"""Characters of the base64 of the largest chunk."""
 
 # Each `…_request` raises what `ferry.http.validation.parse_body` raises, `InvalidFilename`, and the errors of
 # `ferry.http.checksums`.
@@ -56,7 +57,13 @@ def start_request(request: Request) -> StartRequest:
 def chunk_request(request: Request) -> ChunkRequest:
     """Return the chunk of a raw or a JSON body. Also raises `ChunkTooLarge`."""
     try:
-        return _chunk_from_bytes(request) if request.content_type == bodies.OCTET_STREAM else _chunk_from_json(request)
+        if request.content_type == bodies.OCTET_STREAM:
+            return _chunk_from_bytes(request)
+        if request.content_type not in ("", bodies.JSON) and "chunk_index" in request.query:
+            raise bodies.unsupported_media_type(
+                request, f"Send the bytes of the chunk, with Content-Type: {bodies.OCTET_STREAM}."
+            )
+        return _chunk_from_json(request)
     except BodyTooLarge as error:
         raise ChunkTooLarge from error
 
@@ -138,7 +145,7 @@ def _chunk_from_json(request: Request) -> ChunkRequest:
     try:
         data = base64.b64decode(body.data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidField.for_member("data", "must be base64: padded, without line breaks") from error
+        raise InvalidField.for_member("data", "must be base64, padded and without line breaks") from error
     digests = (checksums.parse_chunk_digest(body.checksum.algorithm, body.checksum.value),) if body.checksum else ()
     return ChunkRequest(normalise_filename(body.filename), body.chunk_index, data, body.upload_id, digests)
 
@@ -147,7 +154,7 @@ def _chunk_from_bytes(request: Request) -> ChunkRequest:
     name, upload_id = request.filename(), request.optional_upload_id()
     index = request.integer("chunk_index")
     if index is None:
-        raise InvalidField.for_member("chunk_index", "is required")
+        raise InvalidField.for_member("chunk_index", "is required; send ?chunk_index=<index from 1>")
     digests = checksums.parse_content_digest(request.headers.get("content-digest"))
     return ChunkRequest(name, index, bodies.read_bytes(request, MAX_CHUNK_BYTES), upload_id, digests)
 

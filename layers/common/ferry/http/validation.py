@@ -1,4 +1,4 @@
-"""Bodies into models. What pydantic finds wrong is told in Ferry's own words, which do not change with its versions."""
+"""Validation of JSON bodies. Errors have Ferry's own messages, which do not change with Pydantic's versions."""
 
 from __future__ import annotations
 
@@ -15,39 +15,41 @@ from ferry.http.request import Request
 M = TypeVar("M", bound=BaseModel)
 
 MAX_ERRORS = 20
+"""Errors of one response at most."""
+
 _MAX_NAME_LENGTH = 64
 
 _MESSAGES: Mapping[str, str] = {
     "missing": "is required",
-    "extra_forbidden": "is not a member of this request",
+    "extra_forbidden": "is not a member of this request; omit it",
     "string_type": "must be a string",
-    "string_too_long": "has at most {max_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
     "int_type": "must be an integer",
     "bool_type": "must be true or false",
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "list_type": "must be an array",
-    "too_short": "has at least {min_length} members",
-    "too_long": "has at most {max_length} members",
+    "too_short": "must have at least {min_length} items",
+    "too_long": "must have at most {max_length} items",
     "greater_than_equal": "must be at least {ge}",
     "literal_error": "must be {expected}",
 }
 
 
 def parse_body(request: Request, model: type[M], max_bytes: int = bodies.MAX_JSON_BYTES) -> M:
-    """The request's JSON body as `model`.
+    """Return the request's JSON body as an instance of `model`.
 
     Raises:
-        InvalidField: members are missing, unknown or wrong, all of them told (up to `MAX_ERRORS`).
-        UnsupportedMediaType, BodyTooLarge, MalformedBody: as `bodies.json_value`.
+        InvalidField: members are missing, unknown or not valid; lists all of them, up to `MAX_ERRORS`.
+        UnsupportedMediaType, BodyTooLarge, MalformedBody: `bodies.read_json` raises them.
     """
     value = bodies.read_json(request, max_bytes)
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        # The cause quotes the body; it must not reach a log.
-        raise InvalidField([_to_error(entry) for entry in found[:MAX_ERRORS]]) from None
+        details = error.errors(include_url=False, include_input=False)
+        # Pydantic's error quotes the body, which must not reach a log.
+        raise InvalidField([_to_error(entry) for entry in details[:MAX_ERRORS]]) from None
 
 
 def _to_error(error: ErrorDetails) -> dict[str, Any]:
