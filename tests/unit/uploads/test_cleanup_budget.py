@@ -122,12 +122,14 @@ def test_sweep_slow_calls_ends_before_function_timeout(service: InMemoryService,
     )
 
 
-def test_sweep_one_slow_call_ends_before_function_timeout(service: InMemoryService) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [51, pytest.param(1, marks=pytest.mark.stress)])
+def test_sweep_one_slow_call_ends_before_function_timeout(service: InMemoryService, every: int) -> None:
     """Whichever call takes a minute, the sweep ends in time."""
     create_backlog(service)
     log = CallLog()
     run_sweep(service, SlowCalls(service=service, call_ms=20), log)
-    for number in range(1, len(log.calls) + 1, 17):
+    for number in range(1, len(log.calls) + 1, every):
         again = InMemoryService()
         create_backlog(again)
         _, took_ms = run_sweep(
@@ -143,13 +145,15 @@ def run_request(service: InMemoryService, plan: FaultPlan, log: CallLog, **optio
     return report, service.clock() - started_at
 
 
-def test_clean_namespace_slow_s3_ends_before_gateway_timeout(service: InMemoryService) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.stress)])
+def test_clean_namespace_slow_s3_ends_before_gateway_timeout(service: InMemoryService, every: int) -> None:
     """Whichever call waits for S3 until it times out, the request ends in time."""
     create_backlog(service)
     log = CallLog()
     run_request(service, SlowCalls(service=service, call_ms=50), log, older_than_seconds=0)
     assert len(log.calls) > 100
-    for number in range(1, len(log.calls) + 1, 11):
+    for number in range(1, len(log.calls) + 1, every):
         again = InMemoryService()
         create_backlog(again)
         _, took_ms = run_request(

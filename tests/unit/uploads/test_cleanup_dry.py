@@ -15,6 +15,7 @@ from ferry.cleanup.report import CleanupReport
 from ferry.model.uploads import UploadState
 from ferry.rules.durations import DAY_MS, HOUR_MS, SECOND_MS
 from tests.support.in_memory_service import CHUNK_BYTES, NS, Client, InMemoryService, seeded_bytes, swallow_crash
+from tests.unit.uploads.blocks import blocks
 
 
 def create_random_uploads(service: InMemoryService, rng: random.Random) -> list[Client]:
@@ -79,7 +80,7 @@ def collect_reports(service: InMemoryService, seed: int, *, dry_run: bool) -> li
     return found
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", blocks(quick=4, stress=96))
 def test_dry_run_random_states_matches_real_run(service: InMemoryService, block: int) -> None:
     """The dry run changes nothing and reports what the real run then does, which touches no other namespace."""
     for seed in range(block * 30, block * 30 + 30):

@@ -19,6 +19,7 @@ from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from ferry.services import Services
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 from tests.support.scheduler import Scheduler
+from tests.unit.uploads.blocks import blocks
 
 FILE_BYTES = 3 * CHUNK_BYTES + 7
 BODY = seeded_bytes(FILE_BYTES)
@@ -138,14 +139,14 @@ def assert_drained(service: InMemoryService, acknowledged: Acknowledged) -> None
     assert not any(record.state.in_progress for record in service.upload_repository.rows.records.values())
 
 
-@pytest.mark.parametrize("block", range(12))
+@pytest.mark.parametrize("block", blocks(quick=4, stress=96))
 def test_cleanup_random_interleavings_lose_nothing(
     service: InMemoryService, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two sweeps, a request, two senders, completions, a cancel, a restart and the clock in random order: no
     acknowledged byte of an active upload and no finished file is lost, and nothing is left in the end.
     """
-    for seed in range(block * 40, block * 40 + 40):
+    for seed in range(block * 30, block * 30 + 30):
         one, acknowledged, scheduler = InMemoryService(), Acknowledged(), Scheduler(random.Random(seed).choice)
         new_client(one).start()
         actor = partial(scheduled_services, one, scheduler)
@@ -203,6 +204,7 @@ INTERLOPERS: dict[str, Callable[[InMemoryService, Acknowledged], None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", INTERLOPERS)
 def test_sweep_interloper_before_each_call_loses_nothing(service: InMemoryService, what: str) -> None:
     """Before whichever call it happens: the active upload can be completed, files stay, the rest is deleted."""

@@ -72,7 +72,7 @@ def test_chunks_four_senders_stay_within_call_budget(service: InMemoryService, b
     assert service.file_content() == client.body
 
 
-@pytest.mark.parametrize("parts", [1, 3, 1_000, 1_001, 2_000, 10_000])
+@pytest.mark.parametrize("parts", [1, 3, 1_000, 1_001, 2_000, pytest.param(10_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("replace", [False, True])
 def test_presigned_parts_stay_within_call_budget(
     service: InMemoryService, monkeypatch: pytest.MonkeyPatch, parts: int, replace: bool

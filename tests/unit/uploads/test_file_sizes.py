@@ -86,6 +86,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "chunk_size", "path"), CASES)
 def test_upload_every_size_and_path_produces_file(
     service: InMemoryService, size: int, chunk_size: int, path: str

@@ -57,6 +57,7 @@ def test_layout_up_to_312_gib_supports_chunks(size: int, chunk_size: int) -> Non
             assert layout.chunk_for_bit(shard, layout.bit_for_chunk(index)) == index
 
 
+@pytest.mark.slow
 def test_complete_ten_thousand_parts_call_count_constant(monkeypatch: pytest.MonkeyPatch) -> None:
     """With ten thousand parts, half of them sent as chunks, completing takes as many calls as with few."""
     for name, value in {"MIN_CHUNK_BYTES": 16, "DEFAULT_PART_BYTES": 16}.items():
@@ -94,6 +95,7 @@ class CopyingObjects(MemoryObjectStore):
         return None if found is None else bytes(bytearray(found))
 
 
+@pytest.mark.slow
 def test_assembly_largest_part_memory_bounded() -> None:
     """Assembling the largest part takes less than three times the memory of that part and the request's chunk."""
     service = InMemoryService()

@@ -15,6 +15,7 @@ from ferry.model.files import File
 from ferry.model.uploads import UploadState
 from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes, swallow_crash
+from tests.unit.uploads.blocks import blocks
 
 PART_BYTES = 2 * CHUNK_BYTES
 
@@ -174,7 +175,8 @@ def perform_random_action(service: InMemoryService, rng: random.Random, number: 
         service.sweep()
 
 
-@pytest.mark.parametrize("block", range(5))
+@pytest.mark.slow
+@pytest.mark.parametrize("block", blocks(quick=3, stress=57))
 def test_restore_random_history_keeps_file_bytes(service: InMemoryService, block: int) -> None:
     """A month of sweeps after a restore deletes no file's object, and completes the uploads that were in progress."""
     for seed in range(block * 20, block * 20 + 20):
