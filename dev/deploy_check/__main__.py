@@ -31,6 +31,7 @@ from dev.docker import start_api
 from dev.docker.errors import SamError
 from dev.docker.processes import managed_process, wait_for
 from dev.errors import CheckError
+from dev.local import sam_cli
 from dev.local.stack import ACCOUNT_ID, REGION
 from dev.local.template import Template
 from dev.paths import ROOT
@@ -61,7 +62,7 @@ def main() -> int:
 
 def _check_deploy() -> None:
     boto3.client("s3").create_bucket(Bucket=ARTIFACTS_BUCKET)
-    parameters = {"Architecture": start_api.architecture()}
+    parameters = {"Architecture": sam_cli.host_architecture()}
     template = transform_template(_package_template(), parameters)
     nested = _prepare_nested_template(template)
     resources = _deploy(template, parameters)

@@ -1,7 +1,8 @@
-"""`python -m dev.docker` serves until Ctrl-C. `image` builds the stand-in for Lambda's image.
+"""Run the built functions in Docker containers behind SAM CLI, until Ctrl-C.
 
-`smoke` builds everything and moves files through it. `test` builds everything, runs every event of `events/`, and then
-the whole end-to-end suite.
+`image` builds an emulator of Lambda's container image. `plain` types the documented SAM commands in a fresh clone.
+`smoke` moves files through the built functions. `test` invokes a function with each event of `events/`, runs the
+end-to-end tests, and then `plain`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from dev.docker import dockerd, start_api
 from dev.docker.errors import SamError
+from dev.docker.processes import read_log_tail
 from dev.paths import ROOT
 
 STATE_FOLDER = ROOT / ".local" / "docker"
@@ -25,14 +26,14 @@ WORK_FOLDER = ROOT / "build" / "docker"
 
 
 def main() -> int:
-    """Exit codes: 0 as asked, 1 something is wrong and was said, 130 interrupted."""
+    """Run a command. Exit codes: 0 success, 1 a failure that was printed, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m dev.docker", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=["local", "image", "smoke", "test"], default="local")
+    parser.add_argument("command", nargs="?", choices=["local", "image", "plain", "smoke", "test"], default="local")
     command = parser.parse_args().command
     signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
         with dockerd.docker_running(WORK_FOLDER / "dockerd.log"):
-            {"local": _serve, "image": _build_image, "smoke": _smoke, "test": _test}[command]()
+            {"local": _serve, "image": _build_image, "plain": _plain, "smoke": _smoke, "test": _test}[command]()
     except SamError as error:
         print(f"sam: {error}", file=sys.stderr)
         return 1
@@ -42,23 +43,29 @@ def main() -> int:
 
 
 def _raise_interrupt(*_: object) -> None:
-    # Everything that was started is stopped on the way out, as at Ctrl-C.
+    # Stops everything that was started, as Ctrl-C does.
     raise KeyboardInterrupt
 
 
 def _build_image() -> None:
     if subprocess.run(["bash", "dev/docker/image.sh"], cwd=ROOT, check=False).returncode:
-        raise SamError("the stand-in image could not be built")
+        raise SamError("the image could not be built; the reason is above")
 
 
 def _serve() -> None:
     start_api.build()
     port = int(os.environ.get("PORT") or "3000")
     with start_api.start_api(port, STATE_FOLDER, os.environ.get("PARAMS", "")) as service:
-        print(
-            f"ready {service.base_url} · clients in {STATE_FOLDER / 'ferry.json'} · logs in {STATE_FOLDER}", flush=True
-        )
+        where = f"clients in {STATE_FOLDER / 'ferry.json'} · logs in {STATE_FOLDER}"
+        print(f"ready {service.base_url} · {where}", flush=True)
         threading.Event().wait()
+
+
+def _plain() -> None:
+    from dev.docker import plain_commands
+
+    _build_image()
+    plain_commands.run(WORK_FOLDER / "plain")
 
 
 def _smoke() -> None:
@@ -69,28 +76,25 @@ def _smoke() -> None:
 
 
 def _test() -> None:
-    from dev.docker import e2e, invoke
+    from dev.docker import e2e, invoke, plain_commands
 
     _run_on_built_service("test", invoke.run, e2e.run)
-    print("sam test: every event answered, and the end-to-end suite holds")
+    plain_commands.run(WORK_FOLDER / "plain")
+    print("sam test: every event, the end-to-end tests and the documented commands passed")
 
 
 def _run_on_built_service(name: str, *runs: Callable[[start_api.SamService], None]) -> None:
     _build_image()
     start_api.build()
-    # Files of an earlier run would stand in the way of this one's.
+    # Files of an earlier run have the names that this one uploads.
     shutil.rmtree(WORK_FOLDER / name, ignore_errors=True)
     with start_api.start_api(start_api.free_port(), WORK_FOLDER / name) as service:
         try:
             for run in runs:
                 run(service)
         except SamError as error:
-            words = _log_tail(service.folder / "sam.log")
-            raise SamError(f"{error}\n\nthe functions' last words:\n{words}") from error
-
-
-def _log_tail(log: Path) -> str:
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-30:])
+            log_tail = read_log_tail(service.folder / "sam.log", line_count=30)
+            raise SamError(f"{error}\n\nthe end of the functions' log:\n{log_tail}") from error
 
 
 if __name__ == "__main__":

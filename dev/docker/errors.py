@@ -1,7 +1,7 @@
-"""What can keep SAM CLI's local service from running, as one type: the message is for the person who started it."""
+"""The one error of everything that runs SAM CLI or Docker. Its message is for the person at the terminal."""
 
 from __future__ import annotations
 
 
 class SamError(Exception):
-    """Says what is wrong and what to do about it."""
+    """Something cannot run or went wrong. The message says what, and what to do about it."""

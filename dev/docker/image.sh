@@ -20,7 +20,7 @@ for tool in mmdebstrap docker; do
   }
 done
 docker info >/dev/null 2>&1 || {
-  echo "runtime-image needs a running Docker daemon that this user may speak to: $(docker info 2>&1 | tail -n 1)" >&2
+  echo "runtime-image needs a running Docker daemon that this user may use: $(docker info 2>&1 | tail -n 1)" >&2
   exit 1
 }
 
@@ -32,8 +32,9 @@ if [ ! -s "$tree" ] || [ "$0" -nt "$tree" ] || [ requirements/dev.txt -nt "$tree
   mkdir -p "$overlay"/{opt,var/task,var/rapid,var/runtime,var/lang/bin}
   ln -s /usr/bin/python3.13 "$overlay/var/lang/bin/python3.13"
 
-  # The runtime's client and what it needs, with the lock's hashes; pip can install a part of a lock only as a file.
-  awk '/^[a-z]/ {wanted = /^(awslambdaric|simplejson|snapshot-restore-py)==/} wanted' requirements/dev.txt >"$root/runtime.txt"
+  # The runtime interface client and its dependencies, with the hashes of the lock file. pip installs a part of a lock
+  # file only from a file of its own.
+  awk '/^[a-z]/ {selected = /^(awslambdaric|simplejson|snapshot-restore-py)==/} selected' requirements/dev.txt >"$root/runtime.txt"
   python3 -m pip install -qq --disable-pip-version-check --no-compile --no-deps --require-hashes --only-binary=:all: \
     --implementation cp --python-version 3.13 --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 \
     --target "$overlay/var/runtime" -r "$root/runtime.txt"

@@ -1,4 +1,4 @@
-"""`sam local invoke`: every event of `events/` once, each in a container of its own, and what must come of it."""
+"""Run `sam local invoke` once for each event of `events/`, each in a container of its own, and check the response."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ PLACEHOLDER_HEADER = "Bearer put-a-token-here"
 
 @dataclass(frozen=True, slots=True)
 class InvocationCase:
-    """`status` is the answer's, None where the platform calls and no client waits; `members` are in what comes back."""
+    """An event, and what the function must return for it."""
 
     event: str
+    """The name of the file in `events/`, without `.json`."""
     function: str
+    """The function's logical id."""
     status: int | None
+    """The status of the HTTP response, or None for an event that is no HTTP request."""
     required_members: frozenset[str]
+    """Members of the response's JSON body, or of the returned object where there is no HTTP response."""
 
 
 INVOCATION_CASES = (
@@ -39,16 +43,19 @@ INVOCATION_CASES = (
 
 
 def run(service: SamService) -> None:
-    """Raises `SamError` on the first answer that is not as it must be."""
+    """Invoke every case. Raises `SamError` on the first unexpected response."""
     client = next(client for client in service.clients if client["client_id"] == "demo")
     token = FerryClient(service.base_url).authenticate(client["client_id"], client["client_secret"]).token
     for case in INVOCATION_CASES:
-        answer = _invoke(service, case, token)
-        status = answer.get("statusCode")
-        content = json.loads(answer["body"]) if case.status is not None and answer.get("body") else answer
-        if status != case.status or not case.required_members <= content.keys() or "errorMessage" in answer:
-            raise SamError(f"{case.function} made this of events/{case.event}.json: {json.dumps(answer)[:800]}")
-        print(f"events/{case.event}.json: {case.function} answered {status or 'nobody, as it should'}")
+        returned = _invoke(service, case, token)
+        status = returned.get("statusCode")
+        content = json.loads(returned["body"]) if case.status is not None and returned.get("body") else returned
+        if status != case.status or not case.required_members <= content.keys() or "errorMessage" in returned:
+            raise SamError(
+                f"{case.function} returned this for events/{case.event}.json, instead of status {case.status} with "
+                f"{', '.join(sorted(case.required_members))}: {json.dumps(returned)[:800]}"
+            )
+        print(f"events/{case.event}.json: {case.function} returned {status or 'its result'}")
 
 
 def _invoke(service: SamService, case: InvocationCase, token: str) -> dict[str, Any]:
@@ -62,8 +69,8 @@ def _invoke(service: SamService, case: InvocationCase, token: str) -> dict[str, 
         command, cwd=ROOT, env=dict(service.environment), input=event, capture_output=True, text=True, check=False
     )
     try:
-        answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        returned: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
         sys.stderr.write(done.stderr)
-        raise SamError(f"`{' '.join(command[:4])}` gave no answer to events/{case.event}.json") from None
-    return answer
+        raise SamError(f"`{' '.join(command[:4])}` returned nothing for events/{case.event}.json") from None
+    return returned

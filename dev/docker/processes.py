@@ -1,4 +1,4 @@
-"""Programs started for a while: they have a log, and are ended with us."""
+"""Run a program for as long as a block lasts, with its output in a log file."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from pathlib import Path
 from dev.docker.errors import SamError
 
 STOP_GRACE_SECONDS = 20.0
-"""Seconds a program has to stop by itself."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 
 @contextmanager
 def managed_process(
-    command: Sequence[str], *, env: Mapping[str, str], log_path: Path
+    command: Sequence[str], *, env: Mapping[str, str], log_path: Path, cwd: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A program, asked to stop at the end and killed when it does not. What it says goes to `log`."""
+    """Run a program until the end of the block. Its output replaces the content of `log_path`."""
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("wb") as output:
-        # A group of its own: Ctrl-C is for us, who end things in their order.
         process = subprocess.Popen(
-            list(command), env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            list(command),
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            # Ctrl-C reaches this process alone, which then stops the programs in order.
+            start_new_session=True,
         )
     try:
         yield process
@@ -47,7 +53,7 @@ def wait_for(
     """Wait until `condition` holds.
 
     Raises:
-        SamError: the program ended, or it took longer than `seconds`. Says what the log ends with.
+        SamError: the program ended, or the time is up. The message has the end of its log.
     """
     deadline = time.monotonic() + timeout_seconds
     while not condition():
@@ -61,4 +67,5 @@ def wait_for(
 
 
 def read_log_tail(log_path: Path, line_count: int = 20) -> str:
+    """Return the last lines of a log."""
     return "\n".join(log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-line_count:])

@@ -1,4 +1,4 @@
-"""A stranger's first transfer, in plain requests: every way of sending a chunk, and every byte compared."""
+"""Move files through the service with plain requests: each way to send a chunk, and a comparison of every byte."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from dev.docker.start_api import SamService
 CHUNK_BYTES = 4 * 1024 * 1024
 ODD_NAME = 'Šalát "№ 1" #50%?+&;=.bin'
 TIMEOUT_SECONDS = 60.0
-"""Seconds for one request; the first to a function starts its container."""
+"""Seconds for one request. The first request to a function may wait for its container."""
 
 
 def run(service: SamService) -> None:
-    """Raises `SamError` on the first answer that is not as the contract has it."""
+    """Move the files. Raises `SamError` on the first response that differs from the API's documentation."""
     client = next(client for client in service.clients if client["client_id"] == "demo")
     session = _SmokeClient(service.base_url)
     session.check_health()
@@ -36,17 +36,20 @@ def run(service: SamService) -> None:
 
 
 class _SmokeClient:
+    """Requests with their expected status, each printed with its duration."""
+
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url
         self._http = requests.Session()
         self._http.trust_env = False
 
     def _call(self, method: str, path: str, expected_status: int, **options: Any) -> requests.Response:
-        answer = self._http.request(method, self._base_url + path, timeout=TIMEOUT_SECONDS, **options)
-        if answer.status_code != expected_status:
-            raise SamError(f"{method} {path}: {answer.status_code} instead of {expected_status}: {answer.text[:500]}")
-        sys.stdout.write(f"{answer.status_code} {method} {path} ({answer.elapsed.total_seconds() * 1000:.0f} ms)\n")
-        return answer
+        response = self._http.request(method, self._base_url + path, timeout=TIMEOUT_SECONDS, **options)
+        status = response.status_code
+        if status != expected_status:
+            raise SamError(f"{method} {path}: {status} instead of {expected_status}: {response.text[:500]}")
+        sys.stdout.write(f"{status} {method} {path} ({response.elapsed.total_seconds() * 1000:.0f} ms)\n")
+        return response
 
     def check_health(self) -> None:
         _require_equal("health", self._call("GET", "/health", 200).json()["status"], "ok")
@@ -59,7 +62,7 @@ class _SmokeClient:
         self._http.headers["Authorization"] = f"Bearer {token['access_token']}"
 
     def upload(self, name: str, content: bytes) -> None:
-        """The last chunk first and as JSON, then the others as raw bytes; one of them twice."""
+        """Send the last chunk first and as JSON, then the others as raw bytes, and the first one twice."""
         start = {
             "filename": name,
             "size": len(content),
@@ -90,17 +93,17 @@ class _SmokeClient:
         )
 
     def download(self, name: str, content: bytes) -> None:
-        """It is larger than a function may answer, so S3 serves it, to a client that keeps its token to itself."""
-        where = self._call("GET", f"/download?filename={quote(name, safe='')}", 307, allow_redirects=False)
-        found = requests.get(where.headers["Location"], timeout=TIMEOUT_SECONDS)
-        _require_equal("status of the redirect's target", found.status_code, 200)
-        _require_equal_bytes("whole file", found.content, content)
+        """Follow the redirect to S3, without the token: the file is too large for a function's response."""
+        redirect = self._call("GET", f"/download?filename={quote(name, safe='')}", 307, allow_redirects=False)
+        response = requests.get(redirect.headers["Location"], timeout=TIMEOUT_SECONDS)
+        _require_equal("status of the redirect's target", response.status_code, 200)
+        _require_equal_bytes("whole file", response.content, content)
 
     def download_range(self, name: str, content: bytes, first: int, last: int) -> None:
         headers = {"Range": f"bytes={first}-{last}"}
-        answer = self._call("GET", f"/download/partial?filename={quote(name, safe='')}", 206, headers=headers)
-        _require_equal("content range", answer.headers["Content-Range"], f"bytes {first}-{last}/{len(content)}")
-        _require_equal_bytes(f"range {first}-{last}", answer.content, content[first : last + 1])
+        response = self._call("GET", f"/download/partial?filename={quote(name, safe='')}", 206, headers=headers)
+        _require_equal("content range", response.headers["Content-Range"], f"bytes {first}-{last}/{len(content)}")
+        _require_equal_bytes(f"range {first}-{last}", response.content, content[first : last + 1])
 
     def check_empty_file(self, name: str) -> None:
         self._call(
@@ -112,7 +115,7 @@ class _SmokeClient:
 
     def check_errors(self, name: str) -> None:
         self._call("POST", "/upload/start", 422, json={"filename": "a/b", "size": 1})
-        self._call("GET", "/status/nobody-has-sent-this", 404)
+        self._call("GET", "/status/no-such-file", 404)
         self._call("GET", f"/download?filename={quote(name, safe='')}", 401, headers={"Authorization": "Bearer x.y.z"})
 
 
@@ -122,7 +125,7 @@ def _require_equal(subject: str, actual: object, expected: object) -> None:
 
 
 def _require_equal_bytes(subject: str, actual: bytes, expected: bytes) -> None:
-    left, right = hashlib.sha256(actual).hexdigest(), hashlib.sha256(expected).hexdigest()
-    if left != right:
-        raise SamError(f"{subject}: {len(actual)} bytes with SHA-256 {left} instead of {len(expected)} with {right}")
-    sys.stdout.write(f"    {subject}: {len(actual)} bytes, SHA-256 {left[:16]}… as sent\n")
+    found, sent = hashlib.sha256(actual).hexdigest(), hashlib.sha256(expected).hexdigest()
+    if found != sent:
+        raise SamError(f"{subject}: {len(actual)} bytes with SHA-256 {found} instead of {len(expected)} with {sent}")
+    sys.stdout.write(f"    {subject}: {len(actual)} bytes, SHA-256 {found[:16]}… as sent\n")

@@ -1,7 +1,7 @@
-"""`sam local start-api` on the built template, with the local service's S3, DynamoDB and KMS behind it.
+"""`sam local start-api` on the built functions, beside a local service that has S3, DynamoDB, KMS and the schedule.
 
-The local service (`python -m dev.local`) runs beside it on a folder of its own: its backends are set up from template.yaml,
-and its schedule does the clean-up that SAM CLI does not run. Functions find it under `host.docker.internal`.
+The local service (`python -m dev.local`) writes the files that SAM CLI reads, and relays its backends to containers.
+`samconfig.toml` has the other options, so that this runs what `sam build && sam local start-api` runs.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import platform
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,168 +16,130 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from dev.docker import dockerd
 from dev.docker.errors import SamError
-from dev.docker.port_forward import LOOPBACK, forward_ports
 from dev.docker.processes import managed_process, wait_for
-from dev.local import stack as local_stack
-from dev.local import template as local_template
+from dev.local import sam_cli, tcp_ports
+from dev.local.stack import REGION
+from dev.local.tcp_ports import HOST
 from dev.paths import ROOT
 
-RUNTIME_IMAGE = "ferry/lambda-python:3.13"
 CONTAINER_LABEL = "sam.cli.container.type=lambda"
-CONTAINER_HOST = "host.docker.internal"
 READY_TIMEOUT_SECONDS = 180.0
-"""The first start builds an image of the layer."""
+"""Seconds for the first start, which builds an image with the layer."""
+LOCAL_TIMEOUT_SECONDS = 60.0
+"""Seconds for the start of the local service."""
 
 
 @dataclass(frozen=True, slots=True)
 class SamService:
-    """What runs: where, and who may ask it for tokens (as `.local/ferry.json` describes them).
-
-    `folder` has its state and logs. `container` is what is to be said to SAM CLI so that functions of this service run,
-    `environment` the environment to say it in.
-    """
+    """A running `sam local start-api`."""
 
     base_url: str
+    """The API's address."""
     clients: tuple[Mapping[str, Any], ...]
+    """The clients that may ask for tokens, as `.local/ferry.json` has them."""
     folder: Path
+    """The folder of its state and logs."""
     container_options: tuple[str, ...]
+    """The options with which `sam local` starts functions of this service."""
     environment: Mapping[str, str]
-
-
-def architecture() -> str:
-    """This machine's, in Lambda's words; containers run natively."""
-    return "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+    """The environment for `sam local`."""
 
 
 def build() -> None:
-    """`sam validate --lint` and `sam build`. Raises `SamError`."""
-    env = _isolated_environment() | {"FERRY_ARCHITECTURE": architecture()}
+    """Run `sam validate --lint` and `sam build` for this machine's architecture. Raises `SamError`."""
+    env = sam_environment() | {"FERRY_ARCHITECTURE": sam_cli.host_architecture()}
     for command in (["sam", "validate", "--lint"], ["sh", "dev/layer/build.sh"]):
         if subprocess.run(command, cwd=ROOT, env=env, check=False).returncode:
-            raise SamError(f"`{' '.join(command)}` failed")
+            raise SamError(f"`{' '.join(command)}` failed; its output is above")
 
 
 @contextmanager
 def start_api(port: int, state_folder: Path, parameters: str = "") -> Iterator[SamService]:
-    """The built service on `port`, until the end of the block; its state and logs are in `folder`.
+    """Serve the built functions on `port` until the end of the block. Docker's daemon must run.
+
+    Args:
+        port: the port of the API, on the loopback interface.
+        state_folder: the folder of all state and logs.
+        parameters: template parameters, `"Name=value Other=value"`.
 
     Raises:
-        SamError: something does not start; Docker's daemon must run.
+        SamError: something does not start.
     """
-    if _is_reachable(port):
+    if is_reachable(port):
         raise SamError(f"port {port} is taken; choose another with PORT=")
-    with _local_service(state_folder, parameters) as described:
-        known = json.loads((state_folder / "backends.json").read_text(encoding="utf-8"))
-        ports = [port for port in (urlsplit(described[f"{name}_endpoint"]).port for name in ("s3", "dynamodb")) if port]
-        (state_folder / "environment.json").write_text(_function_environment(described, known["keys"], parameters))
-        log, container, environment = (
-            state_folder / "sam.log",
-            _container_options(state_folder),
-            _sam_environment(known),
+    with _local_service(state_folder, parameters) as connection_info:
+        log_path, environment = state_folder / "sam.log", sam_environment()
+        options = (
+            *("--env-vars", str(state_folder / sam_cli.ENV_FILE)),
+            *("--template-file", str(state_folder / sam_cli.TEMPLATE_FILE)),
+            *("--layer-cache-basedir", str(state_folder / "layers")),
         )
-        command = ["sam", "local", "start-api", "--host", LOOPBACK, "--port", str(port), "--warm-containers", "EAGER"]
+        command = ["sam", "local", "start-api", "--host", HOST, "--port", str(port), *options]
         with (
-            forward_ports(ports),
-            _containers_cleanup(),
-            managed_process([*command, *container, "--force-image-build"], env=environment, log_path=log) as api,
+            containers_cleanup(),
+            managed_process(command, env=environment, log_path=log_path, cwd=ROOT) as api,
         ):
-            wait_for(
-                lambda: _is_reachable(port),
-                api,
-                name="sam local start-api",
-                log_path=log,
-                timeout_seconds=READY_TIMEOUT_SECONDS,
-            )
-            clients = tuple(described["clients"])
-            yield SamService(f"http://{LOOPBACK}:{port}", clients, state_folder, container, environment)
+            wait_until_reachable(port, api, log_path)
+            clients = tuple(connection_info["clients"])
+            yield SamService(f"http://{HOST}:{port}", clients, state_folder, options, environment)
 
 
 @contextmanager
 def _local_service(state_folder: Path, parameters: str) -> Iterator[Mapping[str, Any]]:
-    log = state_folder / "local.log"
     command = [
-        sys.executable,
-        "-m",
-        "dev.local",
-        "--quiet",
-        "--exit-with-parent",
-        "--state",
-        str(state_folder),
-        "--port",
-        str(free_port()),
+        *(sys.executable, "-m", "dev.local", "--quiet", "--exit-with-parent"),
+        *("--state", str(state_folder), "--port", str(free_port()), "--params", parameters),
     ]
-    with managed_process([*command, "--params", parameters], env=os.environ, log_path=log) as service:
+    with local_service(command, state_folder, log_path=state_folder / "local.log", cwd=ROOT) as connection_info:
+        yield connection_info
+
+
+@contextmanager
+def local_service(command: list[str], state_folder: Path, *, log_path: Path, cwd: Path) -> Iterator[Mapping[str, Any]]:
+    """Run a local service, and give the content of its `ferry.json`. Raises `SamError`."""
+    with managed_process(command, env=os.environ, log_path=log_path, cwd=cwd) as process:
         wait_for(
-            lambda: "ready" in log.read_text(encoding="utf-8"),
-            service,
+            lambda: "ready http" in log_path.read_text(encoding="utf-8"),
+            process,
             name="the local service",
-            log_path=log,
-            timeout_seconds=60,
+            log_path=log_path,
+            timeout_seconds=LOCAL_TIMEOUT_SECONDS,
         )
         yield json.loads((state_folder / "ferry.json").read_text(encoding="utf-8"))
 
 
-def _function_environment(connection_info: Mapping[str, Any], keys: Mapping[str, str], parameters: str) -> str:
-    """SAM CLI's `--env-vars`: what the template says, with the names of what the local service has made."""
-    s3, dynamodb = connection_info["s3_endpoint"], connection_info["dynamodb_endpoint"]
-    inside = {name: url.replace(LOOPBACK, CONTAINER_HOST) for name, url in (("s3", s3), ("dynamodb", dynamodb))}
-    endpoints = {**inside, "kms": inside["dynamodb"], "s3_public": s3}
-    found = local_stack.resolve_stack(
-        local_template.load_template(ROOT / "template.yaml"),
-        ROOT,
-        local_template.parse_overrides(parameters),
-        references=keys,
-        environment={"FERRY_ENDPOINTS": ",".join(f"{name}={url}" for name, url in endpoints.items())},
+def wait_until_reachable(port: int, api: subprocess.Popen[bytes], log_path: Path) -> None:
+    """Wait until `sam local start-api` answers. Raises `SamError`."""
+    wait_for(
+        lambda: is_reachable(port),
+        api,
+        name="sam local start-api",
+        log_path=log_path,
+        timeout_seconds=READY_TIMEOUT_SECONDS,
     )
-    return json.dumps({name: dict(function.environment) for name, function in found.functions.items()})
 
 
-def _container_options(state_folder: Path) -> tuple[str, ...]:
-    """How SAM CLI is to run functions, be it for an API or for one event."""
-    options = [
-        "--env-vars",
-        str(state_folder / "environment.json"),
-        "--layer-cache-basedir",
-        str(state_folder / "layers"),
-    ]
-    options += ["--parameter-overrides", f"Architecture={architecture()}"]
-    if platform.system() == "Linux":
-        # Elsewhere Docker itself knows the name.
-        options += ["--add-host", f"{CONTAINER_HOST}:host-gateway"]
-    if dockerd.run_docker("image", "inspect", RUNTIME_IMAGE).returncode == 0:
-        sys.stderr.write(f"functions run in {RUNTIME_IMAGE}, a stand-in for Lambda's image (remove it to use AWS's)\n")
-        options += ["--skip-pull-image", "--invoke-image", RUNTIME_IMAGE]
-    return tuple(options)
-
-
-def _isolated_environment() -> dict[str, str]:
-    """Ours, without an AWS account: nothing here may reach one."""
+def sam_environment() -> dict[str, str]:
+    """Return this process's environment without its AWS account, so that nothing here reaches one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {
         **kept,
-        "AWS_DEFAULT_REGION": local_stack.REGION,
-        "AWS_REGION": local_stack.REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        # On an EC2 instance there are credentials without a variable or a file.
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "SAM_CLI_TELEMETRY": "0",
     }
 
 
-def _sam_environment(known: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        **_isolated_environment(),
-        "AWS_ACCESS_KEY_ID": known["access_key"],
-        "AWS_SECRET_ACCESS_KEY": known["secret_key"],
-        # SAM CLI asks STS who these keys belong to; nobody answers here, and at once.
-        "AWS_ENDPOINT_URL_STS": f"http://{LOOPBACK}:1",
-    }
-
-
 @contextmanager
-def _containers_cleanup() -> Iterator[None]:
-    """Remove the function containers that came into being in between, should SAM CLI not have done so."""
+def containers_cleanup() -> Iterator[None]:
+    """Remove the function containers that were started in the block and that SAM CLI has left."""
     before = _container_ids()
     try:
         yield
@@ -192,8 +152,9 @@ def _container_ids() -> set[str]:
     return set(dockerd.run_docker("ps", "--all", "--quiet", "--filter", f"label={CONTAINER_LABEL}").stdout.split())
 
 
-def _is_reachable(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
+def is_reachable(port: int) -> bool:
+    """Return whether an HTTP server answers on that port of the loopback interface."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", "/")
         connection.getresponse().read()
@@ -205,7 +166,5 @@ def _is_reachable(port: int) -> bool:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a port of the loopback interface that is free now."""
+    return tcp_ports.free_ports(1)[0]
