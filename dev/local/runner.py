@@ -59,6 +59,7 @@ async def run(options: ServiceOptions, *, started: asyncio.Event, stopping: asyn
         service = _Service(plan, state, running)
         await service.start()
         await service.serve(started, stopping)
+    progress(f"stopped; files and open uploads are in {options.state_folder}", quiet=options.quiet)
 
 
 class _Service:
@@ -109,7 +110,8 @@ class _Service:
         started.set()
         try:
             done, _ = await asyncio.wait({server, backend_exit}, return_when=asyncio.FIRST_COMPLETED)
-            progress("stopping", quiet=self._options.quiet)
+            # On a new line: the terminal shows `^C` in this one.
+            progress("\nstopping", quiet=self._options.quiet)
             stopping.set()
             await server
         finally:
