@@ -119,7 +119,7 @@ class InMemoryService:
             continue_completion(services or self.services, upload_id, lease_id)
 
     def sweep(self) -> CleanupReport:
-        """Run the scheduled clean-up once."""
+        """Run the scheduled cleanup once."""
         return sweep_due_tasks(self.services, has_time=lambda: True)
 
     def drain_cleanup(self) -> None:

@@ -285,7 +285,7 @@ OPERATIONS = [
         "cancel, lease taken over with object", crashed_completion("commit_file"), cancel_after_lease, None, "delete"
     ),
     Operation("delete", completed, delete_idempotent, None, "delete_file"),
-    Operation("clean-up on request", started(1, 3), clean_up, None, "abort_multipart"),
+    Operation("cleanup on request", started(1, 3), clean_up, None, "abort_multipart"),
     Operation("complete, after restore", restored(started(1, 2, 3), Client.complete), complete, BODY, "head"),
     Operation("complete, presigned parts after restore", restored(presigned, Client.complete), complete, BODY, "head"),
     Operation(

@@ -141,7 +141,7 @@ def uploaded_client(service: InMemoryService) -> Client:
 
 
 def worker_services(service: InMemoryService) -> Services:
-    """Return services with the budget and lease of the clean-up function."""
+    """Return services with the budget and lease of the cleanup function."""
     return replace(service.services, assembly_budget_ms=600_000, lease_duration_ms=930_000)
 
 

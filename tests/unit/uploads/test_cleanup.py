@@ -1,4 +1,4 @@
-"""The clean-up within its time budget: what is left stays due, and the next run finds it."""
+"""Cleanup within its time budget: what is left stays due, and the next run finds it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clean-up within its time budget, with a clock that every call advances: the sweep and the request."""
+"""Cleanup within its time budget, with a clock that every call advances: the sweep and the request."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def create_backlog(service: InMemoryService) -> list[Client]:
 
 
 def services_as_deployed(service: InMemoryService, plan: FaultPlan, log: CallLog) -> Services:
-    """Return services with the lease and assembly budget of the clean-up function."""
+    """Return services with the lease and assembly budget of the cleanup function."""
     return replace(
         service.new_services(plan, log), assembly_budget_ms=ASSEMBLY_BUDGET_MS, lease_duration_ms=930 * SECOND_MS
     )

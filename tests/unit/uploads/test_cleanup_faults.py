@@ -1,4 +1,4 @@
-"""The fault matrix of the clean-up: each of its calls fails in each way, with something of every kind to do."""
+"""The fault matrix of cleanup: each of its calls fails in each way, with something of every kind to do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CountCells = Callable[[str, int], None]
 
 @dataclass
 class CleanupScenario:
-    """A service at the moment before the clean-up."""
+    """A service at the moment before cleanup."""
 
     service: InMemoryService = field(default_factory=service_with_quota)
     unfinished_clients: list[Client] = field(default_factory=list)
@@ -137,7 +137,7 @@ def test_cleanup_any_call_fails_next_run_recovers(
         plan.apply_in_flight()
         broken.drain_cleanup()
         assert_cleaned_up(broken, f"after call {number}")
-        matrix(f"clean-up, {run.__name__}", 1)
+        matrix(f"cleanup, {run.__name__}", 1)
 
 
 def assert_cleaned_up(service: InMemoryService, when: str) -> None:
@@ -159,7 +159,7 @@ def ids_of_files(service: InMemoryService) -> set[str]:
 
 
 def test_scenario_contains_every_kind(service: InMemoryService) -> None:
-    """One sweep over the scenario meets every kind of task and of orphan, and makes every call of the clean-up."""
+    """One sweep over the scenario meets every kind of task and of orphan, and makes every call of cleanup."""
     scenario = scenario_of_every_kind()
     log = CallLog()
     report = sweep_due_tasks(scenario.service.new_services(log=log), has_time=lambda: True)

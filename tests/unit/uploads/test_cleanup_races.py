@@ -1,4 +1,4 @@
-"""The clean-up while uploads run: in random interleavings, and with another request before each of its calls."""
+"""Cleanup while uploads run: in random interleavings, and with another request before each of its calls."""
 
 from __future__ import annotations
 

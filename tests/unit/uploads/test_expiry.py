@@ -1,4 +1,4 @@
-"""How uploads and files end: by the clock, by the clean-up, by being replaced or deleted."""
+"""How uploads and files end: by the clock, by cleanup, by being replaced or deleted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def start_client(service: InMemoryService, size: int = 3 * PART_BYTES + 1) -> Cl
 
 
 def test_upload_past_idle_timeout_expires(service: InMemoryService) -> None:
-    """Activity postpones the expiry. An upload past it is rejected even if no clean-up has run."""
+    """Activity postpones the expiry. An upload past it is rejected even if no cleanup has run."""
     client = start_client(service, PART_BYTES)
     service.clock.advance(DAY_MS - 1)
     client.send_chunk(1)

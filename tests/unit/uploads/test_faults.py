@@ -1,4 +1,4 @@
-"""The fault matrix: each backend call of each operation fails in each way, then a client or the clean-up continues.
+"""The fault matrix: each backend call of each operation fails in each way, then a client or cleanup continues.
 
 The calls are not listed here. A run without faults records them, so a new call has its cells at once.
 """
@@ -102,7 +102,7 @@ def test_operation_any_call_fails_retry_succeeds(
 def test_operation_any_call_fails_cleanup_recovers(
     operation: Operation, fault: Fault, service: InMemoryService, matrix: CountCells
 ) -> None:
-    """If the client never comes back, the clean-up leaves the whole file or none, and nothing else."""
+    """If the client never comes back, cleanup leaves the whole file or none, and nothing else."""
     for cell in cells_of(operation, fault):
         client = cell.client
         possible_contents = {operation.expected_content, cell.service.file_content(), None}

@@ -1,4 +1,4 @@
-"""A metadata store that was restored to an earlier time, and only the clean-up runs."""
+"""A metadata store that was restored to an earlier time, and only cleanup runs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def creating(client: Client) -> None:
 def test_restore_before_completion_completes_again(
     service: InMemoryService, prepare_backup: Callable[[Client], None], wait_ms: int
 ) -> None:
-    """The clean-up completes the upload again from its object, before it expires."""
+    """Cleanup completes the upload again from its object, before it expires."""
     client = Client(service, seeded_bytes(PART_BYTES + CHUNK_BYTES))
     prepare_backup(client)
     backup = service.upload_repository.snapshot()

@@ -1,8 +1,8 @@
 """Clean up what no client will finish or delete.
 
-Three entry points: the scheduled sweep over all due tasks, the clean-up of one namespace on request, and the completion
+Three entry points: the scheduled sweep over all due tasks, the cleanup of one namespace on request, and the completion
 that a request enqueued. Every decision is made on the row itself and written by condition, never on the index of tasks
-or on what S3 lists. So a clean-up may run beside uploads and beside another clean-up, and may crash at any point.
+or on what S3 lists. So cleanup may run beside uploads and beside itself, and may crash at any point.
 """
 
 from ferry.cleanup.namespace import clean_namespace

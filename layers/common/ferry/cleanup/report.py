@@ -1,4 +1,4 @@
-"""What a clean-up did, and how a failed step is contained."""
+"""What cleanup did, and how a failed step is contained."""
 
 from __future__ import annotations
 

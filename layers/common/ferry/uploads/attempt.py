@@ -60,7 +60,7 @@ def complete_under_lease(
         options: what the completion was asked for.
         previous_lease_id: the lease to take over before it expires, if its holder enqueued the completion.
         listed_parts: the parts of the upload, if they were listed after it was read.
-        keep_lease_on_failure: whether a backend failure leaves the lease to expire, so that the clean-up tries again.
+        keep_lease_on_failure: whether a backend failure leaves the lease to expire, so that cleanup tries again.
             Otherwise the upload opens again at once, and its client tries again.
 
     Raises:
@@ -152,7 +152,7 @@ def _settle(
 def _enqueue(services: Services, record: UploadRecord) -> None:
     """Continue the completion asynchronously. From here on the lease belongs to the queue's consumer.
 
-    If the queue fails, the lease expires, and the clean-up or the client's next request continues.
+    If the queue fails, the lease expires, and cleanup or the client's next request continues.
     """
     try:
         services.completion_queue.enqueue(record.upload_id, record.lease_id or "")
@@ -161,7 +161,7 @@ def _enqueue(services: Services, record: UploadRecord) -> None:
 
 
 def _may_be_repeated(services: Services, record: UploadRecord, stored_object: StoredObject | None) -> bool:
-    """Return whether the clean-up may try again: within the greatest age of an upload, and always with an object."""
+    """Return whether cleanup may try again: within the greatest age of an upload, and always with an object."""
     return stored_object is not None or services.clock() < record.created_at + record.max_age_ms
 
 

@@ -122,7 +122,7 @@ def _file_of(record: UploadRecord, stored_object: StoredObject, replaced: File |
 
 
 def _publish_completed(services: Services, record: UploadRecord, file: File, replaced: File | None) -> None:
-    """Publish the completion. If that fails, the event stays pending and the clean-up publishes it."""
+    """Publish the completion. If that fails, the event stays pending and cleanup publishes it."""
     if services.event_publisher is None:
         return
     completed = replace(

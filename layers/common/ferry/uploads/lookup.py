@@ -83,7 +83,7 @@ def find_open(services: Services, ns: str, name: str, upload_id: str | None) -> 
 
 
 def raise_if_ended(services: Services, upload: Upload) -> None:
-    """Raise `UploadCancelled` or `UploadExpired` if the upload has ended. It expires even if no clean-up has run."""
+    """Raise `UploadCancelled` or `UploadExpired` if the upload has ended. It expires even if no cleanup has run."""
     state = upload.record.state
     if state is UploadState.CANCELLED:
         raise UploadCancelled

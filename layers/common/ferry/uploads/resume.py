@@ -1,6 +1,6 @@
-"""Complete an upload without a client: what a request enqueued, and what the clean-up finds unfinished.
+"""Complete an upload without a client: what a request enqueued, and what cleanup finds unfinished.
 
-No client waits here, so a backend failure leaves the lease to expire, and the clean-up tries again.
+No client waits here, so a backend failure leaves the lease to expire, and cleanup tries again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def continue_completion(services: Services, upload_id: str, lease_id: str) -> No
 
     Raises:
         BackendUnavailable: a backend failed. The event may be delivered again; otherwise the lease expires, and the
-            clean-up continues.
+            cleanup continues.
     """
     upload = services.upload_repository.get_upload(upload_id)
     if upload is None or upload.record.state is not UploadState.COMPLETING or upload.record.lease_id != lease_id:

@@ -22,7 +22,7 @@ from ferry.uploads.received import uploaded_parts
 from ferry.uploads.terminate import terminate
 
 CREATING_TIMEOUT_MS = 15 * MINUTE_MS
-"""How long an upload may stay in state `creating` before the clean-up expires it."""
+"""How long an upload may stay in state `creating` before cleanup expires it."""
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 """Content type of a file whose client sent none."""

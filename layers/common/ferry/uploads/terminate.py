@@ -32,14 +32,14 @@ def ended_ttl_epoch_seconds(services: Services) -> int:
 def terminate(
     services: Services, upload: Upload, state: UploadState, *, lease_id: str | None = None, purge_now: bool = True
 ) -> None:
-    """Record the end of an upload, then publish it and delete what S3 has. The clean-up does what remains.
+    """Record the end of an upload, then publish it and delete what S3 has. Cleanup does what remains.
 
     Args:
         services: the backends.
         upload: the upload as read.
         state: `CANCELLED` or `EXPIRED`.
         lease_id: the caller's lease, if the upload is being completed.
-        purge_now: whether to publish and delete at once; False leaves both to the clean-up.
+        purge_now: whether to publish and delete at once; False leaves both to cleanup.
 
     Raises:
         ConcurrentUpdate: the upload is no longer as read.
@@ -53,13 +53,13 @@ def terminate(
     try:
         purge(services, replace(upload.record, state=state, ended_at=now), state)
     except BackendUnavailable:
-        logger.warning("upload %s: its storage is deleted by the clean-up", upload.record.upload_id)
+        logger.warning("upload %s: its storage is deleted by cleanup", upload.record.upload_id)
 
 
 def purge(services: Services, record: UploadRecord, state: UploadState) -> int:
     """Publish the end of an upload, delete what S3 has of it, and return the bytes found.
 
-    The upload stays due until both have succeeded; the clean-up then repeats both.
+    The upload stays due until both have succeeded; cleanup then repeats both.
     """
     is_published = publish(services, pending_events(record))
     deleted = delete_storage(services, record, state)
