@@ -1,12 +1,10 @@
-"""Download: which bytes of a file, or which redirect, a request gets.
+"""Download: the bytes of a file, a range of them, or a redirect to S3.
 
-A file's facts come from one read of the ledger, so HEAD, 304, 412, 416 and redirects touch no object; what is sent
-inline costs one read of the store more. Objects never change and their names are never used twice, so whatever is
-read fits what was promised.
+One read of the metadata store returns the file, so HEAD, 304, 412, 416 and redirects need no call to S3; bytes that are
+sent inline cost one. Objects never change and their keys are never used again, so the bytes match the headers.
 
-`File.etag` is S3's ETag as S3 writes it, quotes included, and goes out as it is. Large answers are redirects to the
-store, which looks at the request's Range and conditions anew: `File.etag` and `File.last_modified` are what the store
-itself says, so they hold on both sides (docs/decisions/0009).
+Beyond `MAX_INLINE_BYTES` the response redirects to S3, which evaluates the request's Range and conditions again.
+`File.etag` and `File.last_modified_seconds` are S3's own values, so both evaluations agree (docs/decisions/0009).
 """
 
 from __future__ import annotations
@@ -27,98 +25,112 @@ from ferry.rules.layout import MIB
 from ferry.services import Services
 
 MAX_INLINE_BYTES = 4 * MIB
-"""The most bytes that pass a function: in base64 they still are below the platform's 6 MB."""
+"""Bytes that a function sends at most: their base64 is below Lambda's limit of 6 MB."""
 
-# An object outlives its file by a day. Should it be gone all the same, the name was given another file while this
-# request slept.
 _MAX_READS = 2
+"""Reads of the file at most. An object is kept for a day after its file, so a missing one means that the name got
+another file while the function was suspended."""
 
 
 class ResponseKind(Enum):
-    """What an answer is: the file or a part of it inline, its headers alone, 304, a redirect, or a URL to be told."""
+    """The form of a response."""
 
     WHOLE = "whole"
+    """The bytes of the file."""
     PART = "part"
+    """A range of the bytes."""
     HEADERS = "headers"
+    """The headers of the file."""
     NOT_MODIFIED = "not modified"
+    """The client has the current file."""
     REDIRECT = "redirect"
+    """A redirect to a presigned URL."""
     LINK = "link"
+    """A presigned URL in a JSON body."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadRequest:
-    """What matters of a request. `head` asks for headers alone; without `redirect` a URL is told, not redirected to.
-
-    `range` is the Range header's value, None when it was not sent.
-    """
+    """What a request asks for."""
 
     head: bool = False
+    """Whether it asks for the headers only."""
     range: str | None = None
+    """The value of the Range header; None without it."""
     conditions: Conditions = field(default_factory=Conditions)
+    """The conditions of the request."""
     redirect: bool = True
+    """Whether it may be redirected; otherwise the response is a link."""
 
 
 @dataclass(frozen=True, slots=True)
 class PresignedLink:
-    """Where the file can be fetched without a token, until `expires_at` (epoch milliseconds)."""
+    """A URL from which S3 sends the file without a token."""
 
     url: str
+    """The URL."""
     expires_at: int
+    """When the URL stops working, in epoch milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadResponse:
-    """What to answer. `headers` are complete for the kind, Content-Length and Location included.
-
-    `body` is there for WHOLE and PART only, `link` for REDIRECT and DESCRIBED.
-    """
+    """The result of a download."""
 
     kind: ResponseKind
+    """The form of the response."""
     file: File
+    """The file."""
     headers: Mapping[str, str]
+    """All headers of the response, Content-Length and Location included."""
     body: bytes | None = None
+    """The bytes, for `WHOLE` and `PART`."""
     link: PresignedLink | None = None
+    """The URL, for `REDIRECT` and `LINK`."""
 
 
 def download(services: Services, ns: str, name: str, request: DownloadRequest) -> DownloadResponse:
-    """Answer a GET or HEAD for the file of that name.
+    """Return the result of a GET or HEAD request for a file.
 
     Raises:
-        FileNotFound: there is none.
+        FileNotFound: there is no file of that name.
         PreconditionFailed: If-Match or If-Unmodified-Since does not hold.
         RangeNotSatisfiable: the file has no byte in the range; `extra["size"]` is its size.
-        BackendUnavailable: its bytes could not be read.
+        BackendUnavailable: the bytes could not be read.
     """
     for _ in range(_MAX_READS):
         file = services.upload_repository.get_file(ns, name)
         if file is None:
             raise FileNotFound
-        answer = _build_response(services, file, request)
-        if answer is not None:
-            return answer
-    raise BackendUnavailable("The bytes of this file cannot be read at the moment; try again.")
+        response = _build_response(services, file, request)
+        if response is not None:
+            return response
+    raise BackendUnavailable("The file changed while it was read. Repeat the request.")
 
 
 def _build_response(services: Services, file: File, request: DownloadRequest) -> DownloadResponse | None:
-    """The answer as far as this file goes, or None when its object is gone."""
+    """Return the response for this version of the file; None when its object no longer exists."""
     now = services.clock() // SECOND_MS
     current = Validators(file.etag, file.last_modified_seconds, current_since_seconds=file.uploaded_at // SECOND_MS)
-    outcome = conditions.evaluate_preconditions(request.conditions, current, now)
-    if outcome is PreconditionResult.FAILED:
+    result = conditions.evaluate_preconditions(request.conditions, current, now)
+    if result is PreconditionResult.FAILED:
         raise PreconditionFailed
-    if outcome is PreconditionResult.NOT_MODIFIED:
+    if result is PreconditionResult.NOT_MODIFIED:
         return DownloadResponse(ResponseKind.NOT_MODIFIED, file, _validator_headers(current))
     if request.head:
         return DownloadResponse(ResponseKind.HEADERS, file, _representation_headers(file, current, file.size))
-    asked: ranges.RangeResult = ranges.Ignored()
+    requested: ranges.RangeResult = ranges.Ignored()
     if conditions.if_range_matches(request.conditions.if_range, current, now):
-        asked = ranges.parse_range(request.range, file.size)
-    if isinstance(asked, ranges.Unsatisfiable):
-        raise RangeNotSatisfiable(f"The file has {file.size} bytes.", size=file.size)
+        requested = ranges.parse_range(request.range, file.size)
+    if isinstance(requested, ranges.Unsatisfiable):
+        raise RangeNotSatisfiable(
+            f"The file has {file.size} bytes, and none in the requested range. Request a range within its size.",
+            size=file.size,
+        )
     if not request.redirect:
         return DownloadResponse(ResponseKind.LINK, file, _NO_STORE_HEADERS, link=_presign_link(services, file))
-    if isinstance(asked, ranges.Satisfiable):
-        return _range_response(services, file, current, asked)
+    if isinstance(requested, ranges.Satisfiable):
+        return _range_response(services, file, current, requested)
     return _whole_response(services, file, current)
 
 
@@ -161,7 +173,7 @@ def _redirect_response(services: Services, file: File, current: Validators) -> D
 
 
 def _presign_link(services: Services, file: File) -> PresignedLink:
-    """A URL that answers with the same headers as an inline answer; it needs the client's own Range once more."""
+    """Return a URL whose response has the same headers as an inline one. The client repeats its Range there."""
     expires_at = services.clock() + services.presigned_url_ttl_seconds * SECOND_MS
     url = services.object_store.presign_get(
         object_key(file.upload_id),
@@ -174,16 +186,16 @@ def _presign_link(services: Services, file: File) -> PresignedLink:
 
 def _require_length(body: bytes, length: int) -> bytes:
     if len(body) != length:
-        raise BackendUnavailable("The store sent another number of bytes than the file has; try again.")
+        raise BackendUnavailable("The file was not read completely. Repeat the request.")
     return body
 
 
-# A URL is a key to the file for as long as it lives: no cache may keep it.
+# A presigned URL grants access to the file, so no cache may store it.
 _NO_STORE_HEADERS: dict[str, str] = {"Cache-Control": "private, no-store"}
 
 
 def _validator_headers(current: Validators) -> dict[str, str]:
-    """What a 304 says (RFC 9110 section 15.4.5). Caches may keep it, for one user, and must ask before each use."""
+    """Return the headers of a 304 (RFC 9110 section 15.4.5). Private caches may store the file, and must revalidate."""
     return {
         "ETag": current.etag,
         "Last-Modified": conditions.format_http_date(current.last_modified_seconds),
@@ -192,7 +204,9 @@ def _validator_headers(current: Validators) -> dict[str, str]:
 
 
 def _representation_headers(file: File, current: Validators, length: int) -> dict[str, str]:
-    """The headers of the file, or of `length` bytes of it. Whatever its type, a browser saves it and runs nothing."""
+    """Return the headers of the file, or of `length` bytes of it. A browser saves it, whatever its type, and runs
+    nothing.
+    """
     return _validator_headers(current) | {
         "Accept-Ranges": "bytes",
         "Content-Type": file.content_type,
@@ -205,5 +219,5 @@ def _representation_headers(file: File, current: Validators, length: int) -> dic
 
 
 def _repr_digest(file: File) -> str:
-    """Over the whole file, whatever part of it is sent (RFC 9530 section 3), as a dictionary of RFC 8941."""
+    """Return the digest of the whole file, also for a range of it (RFC 9530 section 3)."""
     return f"crc32c=:{crc32c_to_base64(file.crc32c)}:"

@@ -78,7 +78,7 @@ class Request:
         return name
 
     def integer(self, name: str, *, minimum: int | None = None, maximum: int | None = None) -> int | None:
-        """Return a query parameter as an integer; None without it. Raises `InvalidField` if malformed or out of bounds."""
+        """Return a query parameter as an integer; None without it. Raises `InvalidField` for anything else."""
         value = self.query.get(name)
         if value is None:
             return None

@@ -1,1 +1,1 @@
-"""Upload status: a snapshot of an upload, and long polling for its next change."""
+"""Status of uploads: reports, lists of the uploads in progress, and long polling."""

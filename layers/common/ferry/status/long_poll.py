@@ -1,8 +1,8 @@
-"""Wait for news of an upload: a status that is answered once there is something newer.
+"""Long polling: a status request that waits until there is a newer version.
 
-A waiting call keeps a copy of the function to itself. So only so many may wait at once, and each looks at as little as
-tells whether anything is new: one read of the ledger a second, and where URLs were signed a page of S3's listing
-(docs/decisions/0010).
+A waiting request occupies an execution environment. So a permit limits how many wait at the same time, and each poll
+reads no more than it needs to detect a change: one read of the metadata store a second, and a page of S3's listing
+where parts were presigned (docs/decisions/0010).
 """
 
 from __future__ import annotations
@@ -22,46 +22,45 @@ from ferry.uploads.lookup import is_expired
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_MS = SECOND_MS
-"""From one look to the next, in milliseconds."""
+"""Milliseconds from one poll to the next."""
 
 
 def wait_for_update(
     services: Services, ns: str, name: str, *, since_version: int, timeout_seconds: float
 ) -> StatusReport:
-    """As `progress.status`, but not before there is a version newer than `since`, or the `seconds` are over.
+    """Return the status of a name once its version is newer than `since_version`, or after `timeout_seconds`.
 
-    What changes while it waits is news whatever its version: a ledger that was set back tells versions again that a
-    client has seen. When too many wait already it is answered at once.
+    A change during the wait ends it whatever the version: a restored metadata store repeats versions that the client
+    has seen. Without a free permit the present status is returned at once.
 
     Raises:
-        NotFound: as `status` does, at once; also when what there was goes away meanwhile.
+        NotFound: there is neither an upload nor a file of that name, or both disappeared during the wait.
     """
-    until = services.clock() + int(timeout_seconds * SECOND_MS)
-    first = read_snapshot(services, ns, name)
-    if first.status.version > since_version:
-        return first.status
-    with _permit(services, until) as seated:
-        return _poll(services, ns, name, first, until) if seated else first.status
+    deadline = services.clock() + int(timeout_seconds * SECOND_MS)
+    initial = read_snapshot(services, ns, name)
+    if initial.status.version > since_version:
+        return initial.status
+    with _permit(services, deadline) as permitted:
+        return _poll(services, ns, name, initial, deadline) if permitted else initial.status
 
 
 def _poll(services: Services, ns: str, name: str, initial: StatusSnapshot, deadline: int) -> StatusReport:
-    seen, next_look = initial, services.clock()
+    latest, next_poll_at = initial, services.clock()
     while (now := services.clock()) < deadline:
-        next_look = min(deadline, max(next_look + POLL_INTERVAL_MS, now))
-        services.sleep((next_look - now) / SECOND_MS)
-        seen = _refresh(services, ns, name, seen)
-        if seen.status.version != initial.status.version:
+        next_poll_at = min(deadline, max(next_poll_at + POLL_INTERVAL_MS, now))
+        services.sleep((next_poll_at - now) / SECOND_MS)
+        latest = _refresh(services, ns, name, latest)
+        if latest.status.version != initial.status.version:
             break
-    return seen.status
+    return latest.status
 
 
 def _refresh(services: Services, ns: str, name: str, snapshot: StatusSnapshot) -> StatusSnapshot:
-    """One read tells whether anything has changed; only if so, what."""
+    """Return a present snapshot. One read detects a change; only a change costs more."""
     if snapshot.upload is None or not snapshot.status.state.in_progress:
-        file, slot, _ = services.upload_repository.get_name(ns, name)
-        return (
-            snapshot if (file, slot) == (snapshot.file, snapshot.current_upload) else read_snapshot(services, ns, name)
-        )
+        file, current, _ = services.upload_repository.get_name(ns, name)
+        is_unchanged = (file, current) == (snapshot.file, snapshot.current_upload)
+        return snapshot if is_unchanged else read_snapshot(services, ns, name)
     upload = services.upload_repository.get_upload(snapshot.upload.record.upload_id)
     if upload is None or not upload.record.state.in_progress:
         return read_snapshot(services, ns, name)
@@ -75,25 +74,27 @@ def _refresh(services: Services, ns: str, name: str, snapshot: StatusSnapshot) -
 
 
 def _has_new_parts(services: Services, snapshot: StatusSnapshot, upload: Upload) -> bool:
-    """Whether S3 has a part that it had not. Asked from the first one missing on: what comes before cannot be news, and
-    of the rest only as many pages are read as landed parts lie behind gaps, one as a rule.
+    """Return whether S3 lists other parts than in the snapshot.
+
+    The listing starts at the first missing part. It takes as many pages as there are gaps with parts behind them,
+    usually one.
     """
     if snapshot.parts is None:
         return False
-    session, known = upload.record, snapshot.parts
-    last = session.layout.part_count
+    record, known = upload.record, snapshot.parts
+    last = record.layout.part_count
     gap = _first_missing(known, 1, last)
     while gap is not None:
         try:
             page, listed_to = services.object_store.list_parts_page(
-                session.object_key, session.multipart_id or "", gap - 1
+                record.object_key, record.multipart_id or "", gap - 1
             )
         except MultipartUploadNotFound:
             return True
-        upto = last if listed_to is None else listed_to
-        if page.keys() != {number for number in known if gap <= number <= upto}:
+        page_end = last if listed_to is None else listed_to
+        if page.keys() != {number for number in known if gap <= number <= page_end}:
             return True
-        gap = _first_missing(known, upto + 1, last)
+        gap = _first_missing(known, page_end + 1, last)
     return False
 
 
@@ -103,18 +104,18 @@ def _first_missing(known_parts: Container[int], first: int, last: int) -> int | 
 
 @contextmanager
 def _permit(services: Services, deadline: int) -> Iterator[bool]:
-    """A place among those who may wait, if there is one; where that cannot be told, there is none."""
+    """Hold a permit to wait until `deadline`. Yields False if there is none, also when the pool is not available."""
     if services.permit_pool is None:
         yield True
         return
     try:
-        seat = services.permit_pool.acquire(expires_at=deadline, now=services.clock())
+        permit = services.permit_pool.acquire(expires_at=deadline, now=services.clock())
     except BackendUnavailable as error:
-        logger.warning("nobody can wait just now: %s", error.__cause__ or error)
-        seat = None
+        logger.warning("long polls do not wait: the permits cannot be read: %s", error.__cause__ or error)
+        permit = None
     try:
-        yield seat is not None
+        yield permit is not None
     finally:
-        if seat is not None:
-            with suppress(BackendUnavailable):  # it lapses by itself
-                services.permit_pool.release(seat)
+        if permit is not None:
+            with suppress(BackendUnavailable):  # the permit expires
+                services.permit_pool.release(permit)

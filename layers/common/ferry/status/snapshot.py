@@ -1,7 +1,7 @@
-"""Status: how far the upload of a name is, and what is missing.
+"""Status: how much of an upload has arrived, and which chunks are missing.
 
-A name's status is that of its newest upload; once that is complete, that of the file. It never takes the absence of
-rows for an end: what there is neither an upload nor a file of is not found.
+The status of a name is that of its newest upload; once that is complete, it is the status of the file. A name without
+an upload and without a file is not found: missing rows never mean that an upload is complete.
 """
 
 from __future__ import annotations
@@ -21,232 +21,248 @@ from ferry.uploads.lookup import is_expired
 from ferry.uploads.received import ReceivedRanges, compute_received, uploaded_parts
 
 MAX_MISSING_RANGES = 100_000
-"""The most ranges in `missing`, so that an answer stays below the platform's 6 MB; the first ones, ascending."""
+"""Ranges in `missing` at most, so that a response stays below Lambda's 6 MB; later ranges are left out."""
 
 MAX_MISSING_RANGES_IN_LIST = 1_000
-"""The same for each of the uploads in a list."""
+"""Ranges in `missing` of each upload in a list."""
 
 _MAX_READS_PER_PAGE = 10
 
 _CONCURRENCY = 8
-"""Uploads of a page that are looked at at the same time: each may take a listing."""
-
+"""Uploads of a page that are read at the same time: each may need a listing of S3."""
 
 _STATUS_OF_ENDED = {UploadState.EXPIRED: UploadStatus.EXPIRED, UploadState.CANCELLED: UploadStatus.CANCELLED}
 
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """Times are epoch milliseconds, sizes and offsets bytes, `missing` inclusive ranges of chunks.
-
-    Of an expired or cancelled upload nothing can be used any more: nothing counts as received. `chunk_size` and
-    `chunk_count` are None when only the file is left, `expires_at` when nothing will expire, `crc32c` when nobody
-    gave one yet. `version` grows with whatever changes, from one upload of a name to the next too. `current_file` is
-    the finished file of the name, if there is one, unless it is what this status is of.
-    """
+    """The status of an upload or of a finished file."""
 
     filename: str
+    """The name."""
     upload_id: str
+    """The upload; for a file, the one that made it."""
     state: UploadStatus
+    """The state of the upload."""
     size: int
+    """Bytes of the whole file."""
     received_bytes: int
+    """Bytes that have arrived; 0 for an upload that has ended, because they cannot be used any more."""
     chunk_size: int | None
+    """Bytes of each chunk; None when the upload is no longer on record."""
     chunk_count: int | None
+    """Chunks of the file; None when the upload is no longer on record."""
     missing: tuple[Range, ...]
+    """Inclusive ranges of missing chunks, ascending; at most `MAX_MISSING_RANGES`."""
     created_at: int
+    """When the upload began, in epoch milliseconds."""
     updated_at: int
+    """When the upload last changed, in epoch milliseconds."""
     expires_at: int | None
+    """When the upload expires or expired, in epoch milliseconds; None where it does not."""
     version: int
+    """Grows with every change, also from one upload of a name to the next."""
     etag: str | None = None
+    """The entity tag of the finished file, quotes included."""
     crc32c: int | None = None
+    """The CRC32C of the whole file; None while it is unknown."""
     current_file: File | None = None
+    """The finished file of the same name, where this is the status of an upload that is not complete."""
 
     @property
     def percent(self) -> float:
-        """With one decimal, rounded down: 100.0 means that no byte is missing. An empty file has 0.0 until complete."""
+        """`received_bytes` of `size` with one decimal, rounded down: 100.0 means that no byte is missing.
+
+        An empty file has 0.0 until it is complete.
+        """
         if not self.size:
             return 100.0 if self.state is UploadStatus.COMPLETE else 0.0
         return self.received_bytes * 1000 // self.size / 10
 
     @property
     def next_offset(self) -> int:
-        """Where the first missing byte is; the size when none is missing."""
+        """The position of the first missing byte; `size` when no byte is missing."""
         if not self.missing or self.chunk_size is None:
             return self.size
         return (self.missing[0][0] - 1) * self.chunk_size
 
     @property
     def etag_value(self) -> str:
-        """What differs whenever any of this does: the opaque part of an entity tag."""
-        beside = self.current_file.upload_id if self.current_file else ""
-        return f"{self.upload_id}.{self.state}.{self.version}.{beside}"
+        """The opaque part of an entity tag that changes with any member of the report."""
+        current_file_id = self.current_file.upload_id if self.current_file else ""
+        return f"{self.upload_id}.{self.state}.{self.version}.{current_file_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class StatusSnapshot:
-    """A status, and what was read for it. `parts` is None where none can have been put straight to S3."""
+    """A status report with the records that it was made from, so that a long poll can detect changes."""
 
     status: StatusReport
+    """The report."""
     file: File | None
+    """The finished file of the name."""
     current_upload: CurrentUpload | None
+    """The newest upload of the name."""
     upload: Upload | None = None
+    """The upload's record; None for a file and for an upload that has ended."""
     parts: Mapping[int, StoredPart] | None = None
+    """The parts that S3 listed; None for an upload without presigned parts."""
 
 
 def get_status(services: Services, ns: str, name: str) -> StatusReport:
-    """How far the newest upload of the name is: two reads of the ledger, three in the moment of its completion, and one
-    listing where a URL was ever signed.
+    """Return the status of a name.
+
+    Takes two reads of the metadata store, three at the moment of completion, and one listing of S3 if parts were
+    presigned.
 
     Raises:
-        NotFound: there is neither an upload nor a file of that name, or there no longer is.
+        NotFound: there is neither an upload nor a file of that name.
     """
     return read_snapshot(services, ns, name).status
 
 
 def read_snapshot(services: Services, ns: str, name: str) -> StatusSnapshot:
-    """As `status`, with what it was told from."""
-    file, slot, _ = services.upload_repository.get_name(ns, name)
-    upload = services.upload_repository.get_upload(slot.upload_id) if slot is not None else None
+    """Return the status of a name with the records behind it. Raises `NotFound`."""
+    file, current, _ = services.upload_repository.get_name(ns, name)
+    upload = services.upload_repository.get_upload(current.upload_id) if current is not None else None
     if upload is None or upload.record.state is UploadState.COMPLETE:
         if upload is not None and (file is None or file.upload_id != upload.record.upload_id):
-            file = services.upload_repository.get_file(ns, name)  # completed between the two reads, or deleted since
+            # The upload was completed between the two reads, or its file has been deleted.
+            file = services.upload_repository.get_file(ns, name)
         if file is None:
             raise NotFound
-        return StatusSnapshot(_status_of_file(file, upload), file, slot)
-    return snapshot_of(services, slot, upload, file)
+        return StatusSnapshot(_status_of_file(file, upload), file, current)
+    return snapshot_of(services, current, upload, file)
 
 
 def snapshot_of(
     services: Services, current_upload: CurrentUpload | None, upload: Upload, file: File | None
 ) -> StatusSnapshot:
-    """At an upload that is not complete, as it was read, beside the name's file."""
-    session = upload.record
-    if session.state in _STATUS_OF_ENDED:
+    """Return the status of an upload that is not complete. `file` is the finished file of its name."""
+    record = upload.record
+    if record.state in _STATUS_OF_ENDED:
+        ended_at = record.ended_at or upload.last_activity_at
         return StatusSnapshot(
-            _status_of_ended(
-                upload, _STATUS_OF_ENDED[session.state], session.ended_at or upload.last_activity_at, file
-            ),
-            file,
-            current_upload,
+            _status_of_ended(upload, _STATUS_OF_ENDED[record.state], ended_at, file), file, current_upload
         )
     if is_expired(services, upload):
         return StatusSnapshot(
             _status_of_ended(upload, UploadStatus.EXPIRED, upload.expires_at, file), file, current_upload
         )
-    if session.state is UploadState.COMPLETING or session.stored_object is not None:
-        # Nobody begins to complete before everything is there; and the parts may be an object by now.
-        everything = _status_in_progress(upload, _all_received(session.layout), session.layout.part_count, file)
-        return StatusSnapshot(everything, file, current_upload, upload)
+    if record.state is UploadState.COMPLETING or record.stored_object is not None:
+        # A completion begins only when everything has arrived, and S3 may have joined the parts already.
+        status = _status_in_progress(upload, _all_received(record.layout), record.layout.part_count, file)
+        return StatusSnapshot(status, file, current_upload, upload)
     parts = uploaded_parts(services, upload) if upload.has_presigned_parts else {}
-    found = _status_in_progress(upload, compute_received(upload, parts), len(parts), file)
-    return StatusSnapshot(found, file, current_upload, upload, parts if upload.has_presigned_parts else None)
+    status = _status_in_progress(upload, compute_received(upload, parts), len(parts), file)
+    return StatusSnapshot(status, file, current_upload, upload, parts if upload.has_presigned_parts else None)
 
 
 def list_uploads(services: Services, ns: str, cursor: str | None, limit: int) -> Page[StatusReport]:
-    """The namespace's uploads in progress.
+    """Return a page of the namespace's uploads in progress.
 
-    Names whose uploads have ended lie between them: a page is looked for over some reads of the ledger, and may then
-    hold fewer than `limit`, or none, and still have a cursor.
+    The index also has names whose upload has ended. A page takes a limited number of reads, so it may have fewer items
+    than `limit`, or none, and still have a cursor.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    found: list[StatusReport] = []
+    reports: list[StatusReport] = []
     for _ in range(_MAX_READS_PER_PAGE):
-        page = services.upload_repository.list_open_uploads(ns, cursor, limit - len(found))
+        page = services.upload_repository.list_open_uploads(ns, cursor, limit - len(reports))
         with ThreadPoolExecutor(_CONCURRENCY) as pool:
-            looks = pool.map(lambda slot: _status_if_in_progress(services, slot), page.items)
-            found += [progress for progress in looks if progress is not None]
+            statuses = pool.map(lambda current: _status_if_in_progress(services, current), page.items)
+            reports += [status for status in statuses if status is not None]
         cursor = page.cursor
-        if cursor is None or len(found) >= limit:
+        if cursor is None or len(reports) >= limit:
             break
-    return Page(found, cursor)
+    return Page(reports, cursor)
 
 
-def _status_if_in_progress(services: Services, current_upload: CurrentUpload) -> StatusReport | None:
-    """The status of the slot's upload, if it is in progress."""
-    upload = services.upload_repository.get_upload(current_upload.upload_id)
+def _status_if_in_progress(services: Services, current: CurrentUpload) -> StatusReport | None:
+    upload = services.upload_repository.get_upload(current.upload_id)
     if upload is None or not upload.record.state.in_progress:
         return None
-    progress = snapshot_of(
-        services, current_upload, upload, services.upload_repository.get_file(current_upload.ns, current_upload.name)
-    ).status
-    if not progress.state.in_progress:
+    file = services.upload_repository.get_file(current.ns, current.name)
+    status = snapshot_of(services, current, upload, file).status
+    if not status.state.in_progress:
         return None
-    return replace(progress, missing=progress.missing[:MAX_MISSING_RANGES_IN_LIST])
+    return replace(status, missing=status.missing[:MAX_MISSING_RANGES_IN_LIST])
 
 
 def _status_of_file(file: File, upload: Upload | None) -> StatusReport:
-    """A finished file's status; its plan and beginning are those of the upload that made it, while that is known."""
-    made_by = upload if upload is not None and upload.record.upload_id == file.upload_id else None
-    grid = made_by.record.layout if made_by else None
+    """Return the status of a finished file; its chunks and its beginning are those of its upload, if on record."""
+    own_upload = upload if upload is not None and upload.record.upload_id == file.upload_id else None
+    layout = own_upload.record.layout if own_upload else None
     return StatusReport(
         filename=file.name,
         upload_id=file.upload_id,
         state=UploadStatus.COMPLETE,
         size=file.size,
         received_bytes=file.size,
-        chunk_size=grid.chunk_size if grid else None,
-        chunk_count=grid.chunk_count if grid else None,
+        chunk_size=layout.chunk_size if layout else None,
+        chunk_count=layout.chunk_count if layout else None,
         missing=(),
-        created_at=made_by.record.created_at if made_by else file.uploaded_at,
+        created_at=own_upload.record.created_at if own_upload else file.uploaded_at,
         updated_at=file.uploaded_at,
         expires_at=None,
-        version=max(file.uploaded_at, made_by.version if made_by else 0),
+        version=max(file.uploaded_at, own_upload.version if own_upload else 0),
         etag=file.etag,
         crc32c=file.crc32c,
     )
 
 
 def _status_in_progress(
-    upload: Upload, received_ranges: ReceivedRanges, uploaded_part_count: int, file: File | None
+    upload: Upload, received: ReceivedRanges, listed_part_count: int, file: File | None
 ) -> StatusReport:
-    """An upload in progress; `landed` parts are in S3, which changes no row of the ledger but is news all the same."""
-    session, grid = upload.record, upload.record.layout
-    completing = session.state is UploadState.COMPLETING
+    """Return the status of an upload in progress.
+
+    A part that is sent straight to S3 changes no row, so the number of listed parts is added to the version.
+    """
+    record, layout = upload.record, upload.record.layout
     return StatusReport(
-        filename=session.name,
-        upload_id=session.upload_id,
-        state=status_of_open(session.state, received_ranges.total_bytes),
-        size=grid.size,
-        received_bytes=received_ranges.total_bytes,
-        chunk_size=grid.chunk_size,
-        chunk_count=grid.chunk_count,
-        missing=_first_missing_ranges(received_ranges.chunks, grid.chunk_count),
-        created_at=session.created_at,
+        filename=record.name,
+        upload_id=record.upload_id,
+        state=status_of_open(record.state, received.total_bytes),
+        size=layout.size,
+        received_bytes=received.total_bytes,
+        chunk_size=layout.chunk_size,
+        chunk_count=layout.chunk_count,
+        missing=_first_missing_ranges(received.chunks, layout.chunk_count),
+        created_at=record.created_at,
         updated_at=upload.last_activity_at,
-        expires_at=None if completing else upload.expires_at,
-        version=upload.version + (uploaded_part_count if upload.has_presigned_parts else 0),
-        crc32c=session.crc32c,
+        expires_at=None if record.state is UploadState.COMPLETING else upload.expires_at,
+        version=upload.version + (listed_part_count if upload.has_presigned_parts else 0),
+        crc32c=record.crc32c,
         current_file=file,
     )
 
 
 def _status_of_ended(upload: Upload, state: UploadStatus, ended_at: int, file: File | None) -> StatusReport:
-    """Not told from the stripes, which the clean-up takes away some time after the end."""
-    session, grid = upload.record, upload.record.layout
+    """Return the status of an upload that has ended. It does not use the progress shards, which the cleanup deletes."""
+    record, layout = upload.record, upload.record.layout
     return StatusReport(
-        filename=session.name,
-        upload_id=session.upload_id,
+        filename=record.name,
+        upload_id=record.upload_id,
         state=state,
-        size=grid.size,
+        size=layout.size,
         received_bytes=0,
-        chunk_size=grid.chunk_size,
-        chunk_count=grid.chunk_count,
-        missing=_first_missing_ranges([], grid.chunk_count),
-        created_at=session.created_at,
+        chunk_size=layout.chunk_size,
+        chunk_count=layout.chunk_count,
+        missing=_first_missing_ranges([], layout.chunk_count),
+        created_at=record.created_at,
         updated_at=ended_at,
         expires_at=ended_at if state is UploadStatus.EXPIRED else None,
         version=max(ended_at, upload.version),
-        crc32c=session.crc32c,
+        crc32c=record.crc32c,
         current_file=file,
     )
 
 
 def _all_received(layout: ChunkLayout) -> ReceivedRanges:
-    whole = [(1, layout.chunk_count)] if layout.chunk_count else []
-    return ReceivedRanges(whole, [(1, layout.part_count)] if whole else [], layout.size)
+    chunks = [(1, layout.chunk_count)] if layout.chunk_count else []
+    return ReceivedRanges(chunks, [(1, layout.part_count)] if chunks else [], layout.size)
 
 
 def _first_missing_ranges(chunks: Sequence[Range], last: int) -> tuple[Range, ...]:
-    """Up to `MAX_MISSING` of the ranges that are missing."""
+    """Return the first missing ranges, at most `MAX_MISSING_RANGES`."""
     return tuple(gap for gap, _ in zip(missing_ranges(chunks, last), range(MAX_MISSING_RANGES), strict=False))
