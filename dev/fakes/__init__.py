@@ -1,1 +1,1 @@
-"""The ports in memory, held to the same contract suite as the adapters, and ways to make them fail."""
+"""The ports in memory, with faults on request. Tests and benchmarks use them."""

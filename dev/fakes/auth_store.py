@@ -1,4 +1,4 @@
-"""Clients, keys, operators' acts and a signer in memory."""
+"""Clients, keys, audit entries and a signer in memory."""
 
 from __future__ import annotations
 
@@ -15,28 +15,35 @@ from ferry.ports.errors import ConcurrentUpdate
 
 @dataclass
 class MemoryAuthStore:
-    """`ferry.ports.AccessStore` and `admin.ports.Registry`. `reads` counts how often the keyring was read.
-
-    `meanwhile` is called before each commit: what somebody else does.
-    """
+    """An `AuthStore` and an `AdminStore`."""
 
     clients_by_id: dict[str, Client] = field(default_factory=dict)
+    """The stored clients."""
+
     published_key_set: KeySet | None = None
+    """The stored key set."""
+
     audit_entries: list[AuditEntry] = field(default_factory=list)
+    """The stored audit entries, in the order of their commits."""
+
     key_set_reads: int = 0
+    """How often the key set was read."""
+
     before_commit: Callable[[], object] = lambda: None
+    """Called before each commit, to play a concurrent operator."""
 
     def get_client(self, client_id: str) -> Client | None:
         return self.clients_by_id.get(client_id)
 
     def put_client(self, client: Client) -> None:
+        """Store a client without a condition."""
         self.clients_by_id[client.client_id] = client
 
     def list_clients(self) -> Iterable[Client]:
         return [self.clients_by_id[client_id] for client_id in sorted(self.clients_by_id)]
 
     def list_audit_entries(self) -> Iterable[AuditEntry]:
-        return sorted(self.audit_entries, key=lambda act: act.occurred_at, reverse=True)
+        return sorted(self.audit_entries, key=lambda entry: entry.occurred_at, reverse=True)
 
     def commit(
         self,
@@ -51,8 +58,8 @@ class MemoryAuthStore:
         if key_set is not None:
             self.put_key_set(key_set.new, expected=key_set.expected)
         if client is not None:
-            over = client.expected
-            self.put_client(replace(client.new, version=0 if over is None else over.version + 1))
+            expected = client.expected
+            self.put_client(replace(client.new, version=0 if expected is None else expected.version + 1))
         self.audit_entries.append(entry)
 
     def get_key_set(self) -> KeySet | None:
@@ -71,7 +78,7 @@ def _version(row: Client | KeySet | None) -> int | None:
 
 @dataclass
 class MemorySigner:
-    """`ferry.ports.Signer`; a key comes into being when it is first named."""
+    """A `Signer` that creates a key at the first use of its `key_ref`."""
 
     _keys: dict[str, ec.EllipticCurvePrivateKey] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""The ledger in memory as the clean-up looks at it."""
+"""`CleanupRepository` in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ferry.ports.types import Page
 
 
 class MemoryCleanupRepository:
-    """A `CleanupRepository` over the `MemoryTable` of an upload repository."""
+    """A `CleanupRepository` over a `MemoryTable`, which it shares with the upload repository."""
 
     def __init__(self, table: MemoryTable) -> None:
         self.table = table
@@ -27,26 +27,31 @@ class MemoryCleanupRepository:
     def rows(self) -> Rows:
         return self.table.rows
 
-    # What is due
+    # Tasks
 
     def list_due_tasks(self, now: int, cursor: str | None, limit: int) -> Page[CleanupTask]:
         listing = ("due_tasks",)
-        at = cursors.decode(cursor, listing, "nss") if cursor is not None else None
+        after = None if cursor is None else cursors.decode(cursor, listing, "nss")
         with self._lock:
-            found = [
-                CleanupTask(kind, subject, due)
-                for (kind, subject), due in self.rows.task_due_times.items()
-                if due <= now
+            due = [
+                CleanupTask(kind, upload_id, due_at)
+                for (kind, upload_id), due_at in self.rows.task_due_times.items()
+                if due_at <= now
             ]
-        found.sort(key=_sort_key)
-        rest = [entry for entry in found if at is None or _sort_key(entry) > at]
-        more = cursors.encode(listing, _sort_key(rest[limit - 1])) if len(rest) > limit else None
-        return Page(rest[:limit], more)
+        due.sort(key=_sort_key)
+        rest = [task for task in due if after is None or _sort_key(task) > after]
+        next_cursor = cursors.encode(listing, _sort_key(rest[limit - 1])) if len(rest) > limit else None
+        return Page(rest[:limit], next_cursor)
 
     def reschedule_task(self, task: CleanupTask, due_at: int) -> None:
         with self._lock:
             self._require_due(task)
             self.rows.task_due_times[task.kind, task.subject] = due_at
+
+    def unschedule_task(self, task: CleanupTask) -> None:
+        with self._lock:
+            self._require_due(replace(task, kind=CleanupTaskKind.OBJECT))
+            del self.rows.task_due_times[CleanupTaskKind.OBJECT, task.subject]
 
     def delete_task(self, task: CleanupTask) -> None:
         if task.kind is CleanupTaskKind.UPLOAD:
@@ -58,11 +63,11 @@ class MemoryCleanupRepository:
             if task.kind is CleanupTaskKind.OBJECT:
                 self.rows.object_owners.pop(task.subject, None)
 
-    def delete_upload_rows(self, upload_id: str, *, deadline: int) -> bool:
-        with self._lock:
-            self.rows.shards.pop(upload_id, None)
-            self.rows.chunk_digests.pop(upload_id, None)
-        return True
+    def _require_due(self, task: CleanupTask) -> None:
+        if self.rows.task_due_times.get((task.kind, task.subject)) != task.due_at:
+            raise ConcurrentUpdate
+
+    # Ended uploads
 
     def mark_purged(self, upload_id: str, *, staged_chunks_due_at: int, ttl_epoch_seconds: int) -> None:
         with self._lock:
@@ -70,23 +75,27 @@ class MemoryCleanupRepository:
             if record is None or record.state not in (UploadState.CANCELLED, UploadState.EXPIRED):
                 raise ConcurrentUpdate
             self.rows.records[upload_id] = replace(record, purged=True, event_pending=False, version=record.version + 1)
-            self.rows.task_due_times.pop((CleanupTaskKind.UPLOAD, upload_id), None)
             self.rows.ttls[upload_id,] = require_epoch_seconds(ttl_epoch_seconds)
+            self.rows.task_due_times.pop((CleanupTaskKind.UPLOAD, upload_id), None)
             self.rows.task_due_times[CleanupTaskKind.STAGED_CHUNKS, upload_id] = staged_chunks_due_at
 
-    def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
+    def delete_upload_rows(self, upload_id: str, *, deadline: int) -> bool:  # noqa: ARG002 - one step takes no time
         with self._lock:
-            return self.rows.deleted_files.get(upload_id)
-
-    # What S3 has, and who knows it
+            self.rows.shards.pop(upload_id, None)
+            self.rows.chunk_digests.pop(upload_id, None)
+        return True
 
     def get_upload_records(self, upload_ids: Iterable[str]) -> Mapping[str, UploadRecord]:
         with self._lock:
-            return {found: self.rows.records[found] for found in upload_ids if found in self.rows.records}
+            records = self.rows.records
+            return {upload_id: records[upload_id] for upload_id in upload_ids if upload_id in records}
+
+    # Objects and deleted files
 
     def get_object_owners(self, upload_ids: Iterable[str]) -> Mapping[str, NameKey | None]:
         with self._lock:
-            return {found: self.rows.object_owners[found] for found in upload_ids if found in self.rows.object_owners}
+            owners = self.rows.object_owners
+            return {upload_id: owners[upload_id] for upload_id in upload_ids if upload_id in owners}
 
     def schedule_object(self, upload_id: str, owner: NameKey | None, *, due_at: int) -> None:
         with self._lock:
@@ -95,10 +104,11 @@ class MemoryCleanupRepository:
             self.rows.object_owners[upload_id] = owner
             self.rows.task_due_times[CleanupTaskKind.OBJECT, upload_id] = due_at
 
-    def unschedule_task(self, task: CleanupTask) -> None:
+    def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
         with self._lock:
-            self._require_due(replace(task, kind=CleanupTaskKind.OBJECT))
-            del self.rows.task_due_times[CleanupTaskKind.OBJECT, task.subject]
+            return self.rows.deleted_files.get(upload_id)
+
+    # Orphan scan
 
     def get_orphan_scan(self) -> OrphanScan | None:
         with self._lock:
@@ -106,14 +116,10 @@ class MemoryCleanupRepository:
 
     def save_orphan_scan(self, scan: OrphanScan) -> None:
         with self._lock:
-            found = self.rows.orphan_scan
-            if scan.version != (1 if found is None else found.version + 1):
+            saved = self.rows.orphan_scan
+            if scan.version != (1 if saved is None else saved.version + 1):
                 raise ConcurrentUpdate
             self.rows.orphan_scan = scan
-
-    def _require_due(self, task: CleanupTask) -> None:
-        if self.rows.task_due_times.get((task.kind, task.subject)) != task.due_at:
-            raise ConcurrentUpdate
 
 
 def _sort_key(task: CleanupTask) -> list[str | int]:

@@ -1,15 +1,15 @@
-"""Time and ids that a test sets."""
+"""Clocks and ids that tests control."""
 
 from __future__ import annotations
 
 import threading
 
 START = 1_790_000_000_000
-"""A time in 2026, in epoch milliseconds, for clocks to begin at."""
+"""A time in 2026 at which clocks start, in epoch milliseconds."""
 
 
 class SettableClock:
-    """A `ferry.ports.types.Clock` that stands still until it is moved. Epoch milliseconds."""
+    """A `Clock` that shows the same time until a test changes it."""
 
     def __init__(self, now: int = START) -> None:
         self.now = now
@@ -18,13 +18,13 @@ class SettableClock:
         return self.now
 
     def advance(self, milliseconds: int) -> int:
-        """Move on, and return the new time."""
+        """Move the clock forward and return the new time."""
         self.now += milliseconds
         return self.now
 
 
 class SequentialIds:
-    """Ids of 32 hexadecimal digits, in order, each once: what `Engine.new_id` makes, but foreseeable."""
+    """Predictable ids for `Services.new_id`: 32 hexadecimal digits, in ascending order."""
 
     def __init__(self, first: int = 1) -> None:
         self._next = first

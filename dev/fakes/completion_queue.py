@@ -1,13 +1,14 @@
-"""A worker that only writes down what it is to do."""
+"""A completion queue in memory."""
 
 from __future__ import annotations
 
 
 class MemoryCompletionQueue:
-    """`events` are the (upload id, attempt) that wait; who takes them out does the work."""
+    """A `CompletionQueue` that keeps its entries for a test to process."""
 
     def __init__(self) -> None:
         self.queued: list[tuple[str, str]] = []
+        """Upload id and lease id of each entry."""
 
     def enqueue(self, upload_id: str, lease_id: str) -> None:
         self.queued.append((upload_id, lease_id))

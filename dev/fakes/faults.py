@@ -1,11 +1,11 @@
-"""Makes any port fail at a chosen call, before or after the effect, and writes down every call.
+"""Faults in ports at chosen calls, before or after their effect, and a log of every call.
 
-    log, script = Log(), Script({3: Fault.LOST_ANSWER})
-    ledger = faulty(MemoryLedger(), script, log)
-    objects = faulty(MemoryObjects(clock), script, log)
+    log, plan = CallLog(), FaultPlan({3: Fault.LOST_RESPONSE})
+    repository = with_faults(MemoryUploadRepository(), plan, log)
+    object_store = with_faults(MemoryObjectStore(clock), plan, log)
 
-Calls are numbered from 1 over all ports that share a log, so a first run without faults tells how many there are to
-break. Signing a URL is no call to a backend and is not counted.
+Calls are numbered from 1 over all ports that share a log. A first run without faults shows how many calls there are.
+Methods that make no backend call, such as presigning a URL, are not numbered.
 """
 
 from __future__ import annotations
@@ -34,65 +34,77 @@ SINGLE_CONDITIONAL_WRITES = frozenset(
         "save_orphan_scan",
     }
 )
+"""Methods that make one conditional write, which is not a transaction: `Fault.SDK_RETRY` applies to them."""
+
 LOCAL_METHODS = frozenset({"cursor_after", "presign_part", "presign_get"})
+"""Methods that make no backend call."""
 
 
 class ProcessCrashed(BaseException):
-    """The process is gone: nothing it might still have done happens. No `except Exception` may catch it."""
+    """The process crashed. No `except Exception` catches this, so nothing that the process would do next happens."""
 
 
 class Fault(StrEnum):
     """What happens to a call."""
 
     UNAVAILABLE = "unavailable"
-    """`BackendUnavailable`, and no effect."""
+    """`BackendUnavailable` without the effect."""
     LOST_RESPONSE = "lost response"
-    """The effect, and then `BackendUnavailable`."""
+    """The effect, then `BackendUnavailable`."""
     SDK_RETRY = "sdk_retry"
-    """The effect, and then `Moved`: the SDK repeated a conditional write whose answer was lost. Transactions carry a
-    token and cannot meet this; nor can a call without a condition. To both it does nothing.
+    """The effect, then `ConcurrentUpdate`: the SDK repeated a conditional write whose response was lost.
+
+    No fault for methods outside `SINGLE_CONDITIONAL_WRITES`: transactions carry a token, other calls no condition.
     """
     CRASH_BEFORE = "crash before"
-    """`Crashed`, and no effect."""
+    """`ProcessCrashed` without the effect."""
     CRASH_AFTER = "crash after"
-    """The effect, and then `Crashed`."""
+    """The effect, then `ProcessCrashed`."""
     THROTTLED = "throttled"
-    """`Throttled`, and no effect: the backend still had too much to do after the adapter's own tries."""
+    """`Throttled` without the effect: the adapter's retries were used up."""
     TIMEOUT_BEFORE = "timeout before"
-    """The call takes so long that the function is ended before it has an effect: `Crashed`, and the clock is beyond
-    every lease and budget of that process.
-    """
+    """The function times out before the effect: `ProcessCrashed`, and the clock is beyond every lease."""
     TIMEOUT_AFTER = "timeout after"
-    """The same, but the effect was there."""
+    """The function times out after the effect: `ProcessCrashed`, and the clock is beyond every lease."""
     DELAYED_EFFECT = "delayed_effect"
-    """The function was ended with the call on its way: it takes effect at `Script.land`, when others have moved on."""
+    """The function times out while the call is in flight. It takes effect at `FaultPlan.apply_in_flight`."""
     SLOW = "slow"
-    """The effect, but it takes so long that the clock is beyond every lease; and the process goes on, knowing nothing
-    of it.
-    """
+    """The effect, but the clock is then beyond every lease. The process continues."""
 
 
 FaultStep = Fault | Callable[[], object]
-"""A fault, or something that another actor does just before the call."""
+"""A fault, or what another actor does just before the call."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call as it was made; `number` counts from 1 over the log."""
+    """One call of a port."""
 
     number: int
+    """Counts from 1 over the log."""
+
     port: str
+    """The name of the port's class."""
+
     method: str
+    """The name of the method."""
+
     args: tuple[Any, ...]
+    """Positional arguments."""
+
     kwargs: Mapping[str, Any]
+    """Keyword arguments."""
 
 
 @dataclass
 class CallLog:
-    """Every call, in the order in which they began. Ports may share one."""
+    """The calls of one or several ports."""
 
     calls: list[Call] = field(default_factory=list)
+    """Every call, in the order in which they began."""
+
     lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a call is numbered."""
 
     def add(self, port: str, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
         with self.lock:
@@ -110,22 +122,25 @@ class CallLog:
 
 @dataclass
 class FaultPlan:
-    """Which calls fail: by their number in the log, or as (method, n) for the n-th call of that name, from 1.
-
-    Once it has crashed, every later call of the same process raises `Crashed` too: what runs after a crash is another
-    process, with another script. `jump` moves the clock beyond what the process may take.
-    """
+    """The faults of one process. After a crash, every further call with the same plan raises `ProcessCrashed`."""
 
     steps: Mapping[int | tuple[str, int], FaultStep] = field(default_factory=dict)
+    """What happens to a call, by its number in the log, or by (method, n): the n-th call of the method, from 1."""
+
     crashed: bool = False
+    """Whether the process has crashed."""
+
     advance_clock: Callable[[], object] = lambda: None
+    """Moves the clock beyond every lease and budget of the process."""
+
     in_flight: list[Callable[[], object]] = field(default_factory=list)
+    """Effects of calls with `Fault.DELAYED_EFFECT`."""
 
     def step(self, call: Call, nth: int) -> FaultStep | None:
         return self.steps.get(call.number, self.steps.get((call.method, nth)))
 
     def apply_in_flight(self) -> None:
-        """What was on its way when its process ended takes effect now, if it still can; nobody hears of it."""
+        """Apply the calls that were in flight when their process ended. Those whose condition fails have no effect."""
         for effect in self.in_flight:
             with suppress(Exception):
                 effect()
@@ -133,21 +148,21 @@ class FaultPlan:
 
 
 class FaultInjector:
-    """Stands before a port and obeys a script. Use `faulty`, which keeps the port's type."""
+    """Wraps a port and applies a plan to its calls. Use `with_faults`, which keeps the port's type."""
 
     def __init__(self, port: object, plan: FaultPlan, log: CallLog) -> None:
         self._port = port
         self._plan = plan
         self._log = log
-        self._seen: dict[str, int] = {}
+        self._method_counts: dict[str, int] = {}
 
     def __getattr__(self, name: str) -> object:
-        found = getattr(self._port, name)
-        if name.startswith("_") or name in LOCAL_METHODS or not callable(found):
-            return found
+        attribute = getattr(self._port, name)
+        if name.startswith("_") or name in LOCAL_METHODS or not callable(attribute):
+            return attribute
 
         def call(*args: object, **kwargs: object) -> object:
-            return self._call(name, found, args, kwargs)
+            return self._call(name, attribute, args, kwargs)
 
         return call
 
@@ -158,7 +173,7 @@ class FaultInjector:
             raise ProcessCrashed(name)
         call = self._log.add(type(self._port).__name__, name, args, kwargs)
         with self._log.lock:
-            nth = self._seen[name] = self._seen.get(name, 0) + 1
+            nth = self._method_counts[name] = self._method_counts.get(name, 0) + 1
         step = self._plan.step(call, nth)
         if isinstance(step, Fault):
             self._before(step, call, lambda: method(*args, **kwargs))
@@ -171,9 +186,9 @@ class FaultInjector:
 
     def _before(self, fault: Fault, call: Call, effect: Callable[[], object]) -> None:
         if fault is Fault.UNAVAILABLE:
-            raise BackendUnavailable(f"call {call.number}, {call.method}, failed by script")
+            raise BackendUnavailable(f"injected: call {call.number}, {call.method}, failed")
         if fault is Fault.THROTTLED:
-            raise Throttled(f"call {call.number}, {call.method}, was throttled by script")
+            raise Throttled(f"injected: call {call.number}, {call.method}, was throttled")
         if fault in {Fault.TIMEOUT_BEFORE, Fault.DELAYED_EFFECT}:
             self._plan.advance_clock()
         if fault is Fault.DELAYED_EFFECT:
@@ -187,7 +202,7 @@ class FaultInjector:
         if fault is Fault.SDK_RETRY and call.method in SINGLE_CONDITIONAL_WRITES:
             raise ConcurrentUpdate(result if isinstance(result, ProgressShard) else None)
         if fault is Fault.LOST_RESPONSE:
-            raise BackendUnavailable(f"the answer of call {call.number}, {call.method}, was lost by script")
+            raise BackendUnavailable(f"injected: the response of call {call.number}, {call.method}, was lost")
         if fault in {Fault.CRASH_AFTER, Fault.TIMEOUT_AFTER}:
             raise self._crash(call)
 
@@ -197,5 +212,5 @@ class FaultInjector:
 
 
 def with_faults(port: P, plan: FaultPlan | None = None, log: CallLog | None = None) -> P:
-    """`port` behind a `Faulty`; without a script it only writes down the calls."""
+    """Return the port with the faults of `plan`. Without a plan, its calls are only logged."""
     return cast(P, FaultInjector(port, plan or FaultPlan(), log or CallLog()))

@@ -1,4 +1,4 @@
-"""How the ledger in memory orders what it lists, and what it demands of what it is given."""
+"""Listings of names in memory, and checks of arguments."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from dev.fakes.metadata_rows import NameKey
 from ferry.aws import cursors
 from ferry.model.uploads import ProgressShard, Upload
 
+_MAX_EPOCH_SECONDS = 10**11
+"""A larger value is in milliseconds."""
+
 
 def require_epoch_seconds(value: int) -> int:
-    if value > 10**11:
-        raise ValueError("a ttl is in epoch seconds, this looks like milliseconds")
+    """Return the value, or raise `ValueError` if it is in milliseconds."""
+    if value > _MAX_EPOCH_SECONDS:
+        raise ValueError("a TTL is in epoch seconds; this value is in milliseconds")
     return value
 
 
 def names_after(rows: Mapping[NameKey, object], ns: str, after: str) -> list[str]:
-    names = [name for found, name in rows if found == ns]
+    """Return the namespace's names after `after`, ordered by their UTF-8 bytes."""
+    names = [name for row_ns, name in rows if row_ns == ns]
     return sorted((name for name in names if name.encode() > after.encode()), key=str.encode)
 
 
 def name_from_cursor(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> str:
+    """Return the last name of the previous page; empty without a cursor."""
     if cursor is None:
         return ""
     (after,) = cursors.decode(cursor, listing, "s")
@@ -30,11 +36,14 @@ def name_from_cursor(cursor: str | None, listing: tuple[str, ...], prefix: str =
 
 
 def match_lost_chunks(
-    rows: list[ProgressShard], upload: Upload, lost_chunks: Iterable[int]
+    stored_shards: list[ProgressShard], upload: Upload, lost_chunks: Iterable[int]
 ) -> list[tuple[ProgressShard, ProgressShard, list[int]]]:
-    """Each stripe as it is, as it was seen, and the chunks in it that are to be forgotten and were counted."""
-    lost: dict[int, list[int]] = {}
-    for index in sorted(set(lost_chunks)):
-        if upload.has_chunk(index):
-            lost.setdefault(upload.shard_for_chunk(index).index, []).append(index)
-    return [(row, seen, lost.get(row.index, [])) for row, seen in zip(rows, upload.shards, strict=True)]
+    """Return each shard as stored, as read, and the indexes of its recorded chunks that are lost."""
+    lost_by_shard: dict[int, list[int]] = {}
+    for chunk_index in sorted(set(lost_chunks)):
+        if upload.has_chunk(chunk_index):
+            lost_by_shard.setdefault(upload.shard_for_chunk(chunk_index).index, []).append(chunk_index)
+    return [
+        (stored, read, lost_by_shard.get(stored.index, []))
+        for stored, read in zip(stored_shards, upload.shards, strict=True)
+    ]

@@ -1,4 +1,4 @@
-"""The rows of the ledger in memory."""
+"""The rows of the metadata table in memory."""
 
 from __future__ import annotations
 
@@ -10,22 +10,42 @@ from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, UploadRecord
 
 NameKey = tuple[str, str]
+"""Namespace and filename."""
 
 
 @dataclass
 class Rows:
-    """All that a ledger holds. `dues` are what the index shows, `ttls` what DynamoDB would delete one day, `objects`
-    whose file each object is that has a row.
-    """
+    """All rows, by kind."""
 
     files: dict[NameKey, File] = field(default_factory=dict)
+    """Files by name."""
+
     current_uploads: dict[NameKey, CurrentUpload] = field(default_factory=dict)
+    """Current uploads by name."""
+
     records: dict[str, UploadRecord] = field(default_factory=dict)
+    """Upload records by upload id."""
+
     shards: dict[str, dict[int, ProgressShard]] = field(default_factory=dict)
+    """Progress shards by upload id and index."""
+
     chunk_digests: dict[str, dict[int, dict[int, ChunkDigest]]] = field(default_factory=dict)
+    """Chunk digests by upload id, part number and chunk index."""
+
     task_due_times: dict[tuple[CleanupTaskKind, str], int] = field(default_factory=dict)
+    """The index of due tasks: epoch milliseconds by task kind and upload id."""
+
     ttls: dict[tuple[str, ...], int] = field(default_factory=dict)
+    """TTLs in epoch seconds: of records by `(upload id,)`, of current uploads by name. Nothing expires here."""
+
     object_owners: dict[str, NameKey | None] = field(default_factory=dict)
+    """The name of the file of each object that has a row (None: unknown), by upload id."""
+
     deleted_files: dict[str, DeletedFile] = field(default_factory=dict)
+    """Deleted files whose event is pending, by upload id."""
+
     quotas: dict[str, Quota] = field(default_factory=dict)
+    """Quotas by namespace."""
+
     orphan_scan: OrphanScan | None = None
+    """The state of the orphan scan."""

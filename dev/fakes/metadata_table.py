@@ -9,12 +9,15 @@ from dev.fakes.metadata_rows import Rows
 
 
 class MemoryTable:
-    """Rows and one lock, shared by the repositories in memory as they share one DynamoDB table."""
+    """Rows and their lock, which the repositories and the quota store in memory share."""
 
     def __init__(self) -> None:
         self.rows = Rows()
+        """The stored rows. Tests may read and change them."""
         self.lock = threading.RLock()
+        """Held by each method of a repository: it is one atomic step."""
         self.was_restored = False
+        """Whether `restore` was called."""
 
     def snapshot(self) -> Rows:
         """Return a copy of all rows, as a point-in-time backup holds them."""

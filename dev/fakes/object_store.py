@@ -1,4 +1,4 @@
-"""The object store in memory, as strict as S3's documentation about parts, sizes, checksums and presigned URLs."""
+"""`ObjectStore` in memory, as strict about parts, sizes, checksums and presigned URLs as S3's documentation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from ferry.aws import cursors
 from ferry.errors import BackendUnavailable
 from ferry.model.objects import ObjectSummary, StoredObject, StoredPart
+from ferry.model.uploads import OBJECT_PREFIX
 from ferry.ports.errors import DeadlineExceeded, MultipartUploadNotFound, PartChanged, StoreChecksumMismatch
 from ferry.ports.object_store import DeleteResult, PresignedRequest
 from ferry.ports.types import Page
@@ -22,70 +23,113 @@ from ferry.rules.digests import crc32c as crc32c_of
 from ferry.rules.layout import MAX_PART_BYTES, MAX_PARTS, MIN_PART_BYTES
 
 MULTIPART_CURSOR = ("multipart_uploads",)
+
 PAGE_SIZE = 1_000
+"""S3's limit of ListParts."""
 
 
 @dataclass(frozen=True)
 class FakeObject:
-    """An object with its bytes. `modified` is when its upload began, as S3 has it."""
+    """A stored object."""
 
     body: bytes
+    """Its bytes."""
+
     etag: str
+    """In double quotes."""
+
     crc32c: int
+    """CRC32C of all bytes."""
+
     content_type: str
+    """As given when it was stored, or when its multipart upload was created."""
+
     modified_at: int
+    """Epoch milliseconds. For an object made from parts: when its multipart upload was created, as in S3."""
 
 
 @dataclass
 class FakeMultipartUpload:
-    """A multipart upload in progress: parts by number, each with its bytes."""
+    """A multipart upload in progress."""
 
     key: str
+    """The key of the object to make."""
+
     content_type: str
+    """The content type of the object to make."""
+
     initiated_at: int
+    """Epoch milliseconds."""
+
     parts: dict[int, tuple[StoredPart, bytes]] = field(default_factory=dict)
+    """The parts with their bytes, by number."""
 
 
 @dataclass(frozen=True)
 class PresignedGrant:
-    """What a presigned URL allows, and until when (epoch ms)."""
+    """What a presigned URL permits."""
 
     method: str
+    """`PUT` or `GET`."""
+
     key: str
+    """The object's key."""
+
     expires_at: int
+    """Epoch milliseconds."""
+
     headers: Mapping[str, str]
+    """Headers that a PUT must have, or that the response to a GET has."""
+
     multipart_id: str = ""
+    """The multipart upload, for PUT."""
+
     part_number: int = 0
+    """The part, for PUT."""
 
 
 @dataclass(frozen=True)
 class StoreResponse:
-    """What S3 would say to a presigned request; `code` is its error code."""
+    """The response to a presigned request."""
 
     status: int
+    """HTTP status."""
+
     code: str | None = None
+    """S3's error code; None on success."""
+
     headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers with lower-case names."""
+
     body: bytes = b""
+    """The body of a successful GET."""
 
 
 class MemoryObjectStore:
-    """A `ferry.ports.object_store.ObjectStore`. `lists_crc=False` makes it a store that lists no checksum with its parts.
+    """An `ObjectStore`.
 
-    `while_putting` is called during each `upload_part`, `while_completing` during each completion, so that a clock can
-    go on: a completion that takes too long by it is `under_way` until `land`. `pages` counts the calls that
-    listings of parts have taken.
+    Args:
+        clock: the current time.
+        lists_part_crc32c: whether listings of parts contain checksums, which some stores omit.
     """
 
     def __init__(self, clock: Callable[[], int], *, lists_part_crc32c: bool = True) -> None:
         self.clock = clock
         self.lists_part_crc32c = lists_part_crc32c
         self.on_upload_part: Callable[[], object] = lambda: None
+        """Called during each `upload_part`."""
         self.on_complete_multipart: Callable[[], object] = lambda: None
+        """Called during each `complete_multipart`, for example to move the clock beyond its deadline."""
         self.in_flight: list[Callable[[], object]] = []
+        """Completions beyond their deadline, until `apply_in_flight`."""
         self.objects: dict[str, FakeObject] = {}
+        """Stored objects by key."""
         self.multipart_uploads: dict[str, FakeMultipartUpload] = {}
+        """Multipart uploads in progress by id."""
         self.grants: dict[str, PresignedGrant] = {}
+        """What each presigned URL permits."""
         self.list_parts_calls = 0
+        """Calls that S3 would have needed for all listings of parts."""
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
 
@@ -144,7 +188,7 @@ class MemoryObjectStore:
         return self._complete(key, multipart_id, parts, size, crc32c)
 
     def apply_in_flight(self) -> None:
-        """Completions that took too long come to their end, if they still can."""
+        """Complete the multipart uploads that were beyond their deadline. Those that changed meanwhile are skipped."""
         for effect in self.in_flight:
             with suppress(MultipartUploadNotFound, PartChanged):
                 effect()
@@ -159,7 +203,7 @@ class MemoryObjectStore:
             if any(part.size < MIN_PART_BYTES for part, _ in stored[:-1]):
                 raise BackendUnavailable("EntityTooSmall")
             if sum(part.size for part, _ in stored) != size:
-                raise BackendUnavailable("InvalidRequest: the object size is another")
+                raise BackendUnavailable("InvalidRequest: another object size")
             total = combine_crc32c_all((crc32c_of(body), len(body)) for _, body in stored)
             if crc32c is not None and crc32c != total:
                 raise StoreChecksumMismatch
@@ -182,7 +226,9 @@ class MemoryObjectStore:
             found = sorted(
                 (upload.key, multipart_id, upload.initiated_at)
                 for multipart_id, upload in self.multipart_uploads.items()
-                if upload.key.startswith(key or "o/") and key in ("", upload.key) and (upload.key, multipart_id) > after
+                if upload.key.startswith(key or OBJECT_PREFIX)
+                and key in ("", upload.key)
+                and (upload.key, multipart_id) > after
             )
         more = cursors.encode(MULTIPART_CURSOR, found[limit - 1][:2]) if len(found) > limit else None
         return Page(found[:limit], more)
@@ -223,8 +269,8 @@ class MemoryObjectStore:
         with self._lock:
             if self.clock() >= deadline:
                 return DeleteResult(0, done=False)
-            doomed = [key for key in self.objects if key.startswith(prefix)]
-            return DeleteResult(sum(len(self.objects.pop(key).body) for key in doomed), done=True)
+            keys = [key for key in self.objects if key.startswith(prefix)]
+            return DeleteResult(sum(len(self.objects.pop(key).body) for key in keys), done=True)
 
     def list_objects(self, prefix: str, cursor: str | None, limit: int) -> Page[ObjectSummary]:
         after = _start_after(cursor, ("objects", prefix), prefix)
@@ -280,7 +326,7 @@ class MemoryObjectStore:
         return StoreResponse(200)
 
     def get_presigned(self, url: str) -> StoreResponse:
-        """A client's GET of a presigned URL, without a range."""
+        """Return the response to a client's GET of a presigned URL without a range."""
         grant = self.grants.get(url)
         if grant is None or grant.method != "GET":
             return StoreResponse(403, "SignatureDoesNotMatch")
@@ -295,7 +341,7 @@ class MemoryObjectStore:
             body=found.body,
         )
 
-    # Within the lock
+    # Callers of these hold the lock.
 
     def _require_multipart(self, key: str, multipart_id: str) -> FakeMultipartUpload:
         upload = self.multipart_uploads.get(multipart_id)
@@ -309,7 +355,7 @@ class MemoryObjectStore:
     def _match_named_parts(
         self, upload: FakeMultipartUpload, parts: Sequence[StoredPart]
     ) -> list[tuple[StoredPart, bytes]]:
-        """The parts that a completion names, if they are those that are stored."""
+        """Return the stored parts that a completion names. Raises `PartChanged` if one is missing or different."""
         if [part.number for part in parts] != list(range(1, len(parts) + 1)) or not parts:
             raise BackendUnavailable("InvalidPartOrder: with checksums parts are consecutive and start at 1")
         named = []

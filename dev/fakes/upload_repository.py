@@ -1,4 +1,4 @@
-"""The ledger in memory: every condition and every effect of `ferry.ports.Ledger`, each method one atomic step."""
+"""`UploadRepository` in memory, with every condition and every effect of the port. Each method is one atomic step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ferry.ports.types import Page
 
 
 class MemoryUploadRepository:
-    """An `UploadRepository` over a `MemoryTable`, whose rows tests may read and change."""
+    """An `UploadRepository` over a `MemoryTable`."""
 
     def __init__(self, table: MemoryTable | None = None) -> None:
         self.table = table or MemoryTable()
@@ -54,29 +54,29 @@ class MemoryUploadRepository:
 
     def get_upload(self, upload_id: str) -> Upload | None:
         with self._lock:
-            session = self.rows.records.get(upload_id)
-            if session is None:
+            record = self.rows.records.get(upload_id)
+            if record is None:
                 return None
-            stripes = self.rows.shards.get(upload_id, {})
-            return Upload(session, tuple(stripes[number] for number in sorted(stripes)))
+            shards = self.rows.shards.get(upload_id, {})
+            return Upload(record, tuple(shards[index] for index in sorted(shards)))
 
     def list_files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
         listing = ("files", ns, prefix)
         after = name_from_cursor(cursor, listing, prefix)
         with self._lock:
             names = names_after(self.rows.files, ns, after)
-            found = [self.rows.files[ns, name] for name in names if name.startswith(prefix)]
-        more = cursors.encode(listing, [found[limit - 1].name]) if len(found) > limit else None
-        return Page(found[:limit], more)
+            files = [self.rows.files[ns, name] for name in names if name.startswith(prefix)]
+        next_cursor = cursors.encode(listing, [files[limit - 1].name]) if len(files) > limit else None
+        return Page(files[:limit], next_cursor)
 
     def list_open_uploads(self, ns: str, cursor: str | None, limit: int) -> Page[CurrentUpload]:
         listing = ("open_uploads", ns)
         after = name_from_cursor(cursor, listing)
         with self._lock:
             names = names_after(self.rows.current_uploads, ns, after)
-            page = [self.rows.current_uploads[ns, name] for name in names[:limit]]
-        more = cursors.encode(listing, [page[-1].name]) if len(names) > limit else None
-        return Page([slot for slot in page if slot.in_progress], more)
+            uploads = [self.rows.current_uploads[ns, name] for name in names[:limit]]
+        next_cursor = cursors.encode(listing, [uploads[-1].name]) if len(names) > limit else None
+        return Page([upload for upload in uploads if upload.in_progress], next_cursor)
 
     def cursor_after(self, current_upload: CurrentUpload) -> str:
         return cursors.encode(("open_uploads", current_upload.ns), [current_upload.name])
@@ -89,25 +89,25 @@ class MemoryUploadRepository:
         with self._lock:
             return copy.deepcopy(self.rows.chunk_digests.get(upload_id, {}))
 
-    # The life of an upload
+    # Uploads
 
     def create_upload(
         self, record: UploadRecord, *, expected: CurrentUpload | None, due_at: int, quota: Quota | None = None
     ) -> None:
         name = (record.ns, record.name)
         with self._lock:
-            found = self.rows.current_uploads.get(name)
             _require(record.upload_id not in self.rows.records)
-            _require(found is None if expected is None else _is_unchanged(found, expected) and not expected.in_progress)
+            _require(self.rows.current_uploads.get(name) == expected)
+            _require(expected is None or not expected.in_progress)
             if record.counted_in_quota and quota is not None:
-                used, size = self.rows.quotas[record.ns], record.layout.size
-                _require(quota.max_bytes is None or used.used_bytes + size <= quota.max_bytes)
-                _require(quota.max_uploads is None or used.open_uploads < quota.max_uploads)
+                usage, size = self.rows.quotas[record.ns], record.layout.size
+                _require(quota.max_bytes is None or usage.used_bytes + size <= quota.max_bytes)
+                _require(quota.max_uploads is None or usage.open_uploads < quota.max_uploads)
                 add_usage(self.rows, record.ns, size, 1)
             self.rows.records[record.upload_id] = record
             self.rows.shards[record.upload_id] = {
-                number: ProgressShard(number, open=True, last_activity_at=record.created_at)
-                for number in range(record.layout.shard_count)
+                index: ProgressShard(index, open=True, last_activity_at=record.created_at)
+                for index in range(record.layout.shard_count)
             }
             self.rows.current_uploads[name] = CurrentUpload(*name, record.upload_id, in_progress=True)
             self.rows.ttls.pop(name, None)
@@ -124,9 +124,9 @@ class MemoryUploadRepository:
         self, upload_id: str, part_number: int, chunk_index: int, chunk_digest: ChunkDigest
     ) -> Mapping[int, ChunkDigest]:
         with self._lock:
-            claims = self.rows.chunk_digests.setdefault(upload_id, {}).setdefault(part_number, {})
-            claims.setdefault(chunk_index, chunk_digest)
-            return dict(claims)
+            digests = self.rows.chunk_digests.setdefault(upload_id, {}).setdefault(part_number, {})
+            digests.setdefault(chunk_index, chunk_digest)
+            return dict(digests)
 
     def record_chunk(
         self,
@@ -139,47 +139,41 @@ class MemoryUploadRepository:
         now: int,
     ) -> ProgressShard:
         with self._lock:
-            row = self.rows.shards.get(upload_id, {}).get(expected.index)
-            epochs = (expected.epoch,) if expected.needs_compaction else (expected.epoch, expected.epoch + 1)
-            if (
-                row is None
-                or not row.open
-                or row.epoch not in epochs
-                or (require_no_presigned and row.has_presigned_parts)
-            ):
-                raise ConcurrentUpdate(row)
-            if bit in row.recent_bits or bit in row.previous_bits:
-                raise ConcurrentUpdate(row)
-            fold: dict[str, Any] = {}
+            shard = self.rows.shards.get(upload_id, {}).get(expected.index)
+            max_epoch = expected.epoch if expected.needs_compaction else expected.epoch + 1
+            if shard is None or not shard.open or not expected.epoch <= shard.epoch <= max_epoch:
+                raise ConcurrentUpdate(shard)
+            if bit in shard.recent_bits | shard.previous_bits or (require_no_presigned and shard.has_presigned_parts):
+                raise ConcurrentUpdate(shard)
             if expected.needs_compaction:
-                fold = {
-                    "bits": expected.compacted_bits,
-                    "previous_bits": row.recent_bits,
-                    "recent_bits": frozenset(),
-                    "epoch": row.epoch + 1,
-                }
-            row = replace(row, **fold)
+                shard = replace(
+                    shard,
+                    bits=expected.compacted_bits,
+                    previous_bits=shard.recent_bits,
+                    recent_bits=frozenset(),
+                    epoch=shard.epoch + 1,
+                )
             return self._update_shard(
                 upload_id,
-                row,
-                recent_bits=row.recent_bits | {bit},
-                received_bytes=row.received_bytes + length_bytes,
-                version=row.version + 1,
+                shard,
+                recent_bits=shard.recent_bits | {bit},
+                received_bytes=shard.received_bytes + length_bytes,
+                version=shard.version + 1,
                 last_activity_at=now,
             )
 
     def mark_presigned(self, upload: Upload, *, now: int) -> None:
         upload_id = upload.record.upload_id
         with self._lock:
-            for row in [self._require_open_shard(upload_id, seen.index) for seen in upload.shards]:
+            for shard in [self._require_open_shard(upload_id, read.index) for read in upload.shards]:
                 self._update_shard(
-                    upload_id, row, has_presigned_parts=True, last_activity_at=now, version=row.version + 1
+                    upload_id, shard, has_presigned_parts=True, last_activity_at=now, version=shard.version + 1
                 )
 
     def record_activity(self, upload_id: str, *, now: int) -> None:
         with self._lock:
-            row = self._require_open_shard(upload_id, 0)
-            self._update_shard(upload_id, row, last_activity_at=now, version=row.version + 1)
+            shard = self._require_open_shard(upload_id, 0)
+            self._update_shard(upload_id, shard, last_activity_at=now, version=shard.version + 1)
 
     def acquire_lease(
         self,
@@ -194,11 +188,11 @@ class MemoryUploadRepository:
     ) -> Upload:
         upload_id = upload.record.upload_id
         with self._lock:
-            session = self._require_record(upload_id, UploadState.OPEN, UploadState.COMPLETING)
-            _require(session.version == upload.record.version)
-            handed_on = previous_lease_id is not None and session.lease_id == previous_lease_id
-            _require(session.state is UploadState.OPEN or session.lease_expires_at < now or handed_on)
-            _require([row.version for row in self._require_shards(upload)] == [seen.version for seen in upload.shards])
+            record = self._require_record(upload_id, UploadState.OPEN, UploadState.COMPLETING)
+            _require(record.version == upload.record.version)
+            has_previous_lease = previous_lease_id is not None and record.lease_id == previous_lease_id
+            _require(record.state is UploadState.OPEN or record.lease_expires_at < now or has_previous_lease)
+            _require([shard.version for shard in self._require_shards(upload)] == [s.version for s in upload.shards])
             self._close_shards(upload)
             self._update_record(
                 upload_id,
@@ -206,7 +200,7 @@ class MemoryUploadRepository:
                 state=UploadState.COMPLETING,
                 lease_id=lease_id,
                 lease_expires_at=expires_at,
-                first_leased_at=now if session.first_leased_at is None else session.first_leased_at,
+                first_leased_at=now if record.first_leased_at is None else record.first_leased_at,
                 lease_replace_existing=replace_existing,
                 lease_crc32c=crc32c,
             )
@@ -223,12 +217,12 @@ class MemoryUploadRepository:
     ) -> None:
         upload_id = upload.record.upload_id
         with self._lock:
-            session = self._require_lease(upload_id, lease_id)
+            record = self._require_lease(upload_id, lease_id)
             if stored_object is None:
-                stripes = match_lost_chunks(self._require_shards(upload), upload, lost_chunks)
-                _require(all(row.epoch == seen.epoch for row, seen, lost in stripes if lost))
-                for row, _, lost in stripes:
-                    self._reopen_shard(upload, row, lost)
+                shards = match_lost_chunks(self._require_shards(upload), upload, lost_chunks)
+                _require(all(stored.epoch == read.epoch for stored, read, lost in shards if lost))
+                for stored, _, lost in shards:
+                    self._reopen_shard(upload, stored, lost)
             self._update_record(
                 upload_id,
                 due_at=due_at,
@@ -237,7 +231,7 @@ class MemoryUploadRepository:
                 lease_expires_at=0,
                 lease_replace_existing=False,
                 lease_crc32c=None,
-                stored_object=stored_object or session.stored_object,
+                stored_object=stored_object or record.stored_object,
             )
 
     def commit_file(
@@ -254,12 +248,12 @@ class MemoryUploadRepository:
         name = (file.ns, file.name)
         with self._lock:
             self._require_lease(record.upload_id, record.lease_id)
-            found = self.rows.files.get(name)
-            _require((found and quota_identity(found)) == (replaced_file and quota_identity(replaced_file)))
+            stored = self.rows.files.get(name)
+            _require((stored and quota_identity(stored)) == (replaced_file and quota_identity(replaced_file)))
             self._release_name(name, record.upload_id, require_epoch_seconds(ttl_epoch_seconds))
             self.rows.files[name] = file
-            freed = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
-            add_usage(self.rows, record.ns, -freed, -int(record.counted_in_quota))
+            freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
+            add_usage(self.rows, record.ns, -freed_bytes, -int(record.counted_in_quota))
             self._update_record(
                 record.upload_id,
                 due_at=publish_deadline,
@@ -286,35 +280,32 @@ class MemoryUploadRepository:
         with self._lock:
             if lease_id is None:
                 _require(upload.record.state in (UploadState.CREATING, UploadState.OPEN))
-                session = self._require_record(upload_id, upload.record.state)
-                _require(session.counted_in_quota == upload.record.counted_in_quota)
+                record = self._require_record(upload_id, upload.record.state)
+                _require(record.counted_in_quota == upload.record.counted_in_quota)
             else:
-                session = self._require_lease(upload_id, lease_id)
+                record = self._require_lease(upload_id, lease_id)
+            shards = self._require_shards(upload)
             if state is UploadState.EXPIRED:
-                _require(
-                    [row.last_activity_at for row in self._require_shards(upload)]
-                    == [seen.last_activity_at for seen in upload.shards]
-                )
-            self._require_shards(upload)
-            self._release_name((session.ns, session.name), upload_id, require_epoch_seconds(ttl_epoch_seconds))
+                _require([shard.last_activity_at for shard in shards] == [s.last_activity_at for s in upload.shards])
+            self._release_name((record.ns, record.name), upload_id, require_epoch_seconds(ttl_epoch_seconds))
             self._close_shards(upload)
-            if session.counted_in_quota:
-                add_usage(self.rows, session.ns, -session.layout.size, -1)
+            if record.counted_in_quota:
+                add_usage(self.rows, record.ns, -record.layout.size, -1)
             self._update_record(upload_id, due_at=now, state=state, ended_at=now, lease_id=None, lease_expires_at=0)
 
     def clear_pending_event(
         self, record: UploadRecord, *, due_at: int | None, ttl_epoch_seconds: int | None = None
     ) -> None:
         with self._lock:
-            found = self._require_record(record.upload_id, record.state)
-            self._update_record(record.upload_id, due_at=due_at, event_pending=False, version=found.version)
+            stored = self._require_record(record.upload_id, record.state)
+            self._update_record(record.upload_id, due_at=due_at, event_pending=False, version=stored.version)
             if ttl_epoch_seconds is not None:
                 self.rows.ttls[record.upload_id,] = require_epoch_seconds(ttl_epoch_seconds)
 
     def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
         with self._lock:
-            found = self.rows.files.get((file.ns, file.name))
-            _require(found is not None and quota_identity(found) == quota_identity(file))
+            stored = self.rows.files.get((file.ns, file.name))
+            _require(stored is not None and quota_identity(stored) == quota_identity(file))
             add_usage(self.rows, file.ns, -file.size if file.counted_in_quota else 0, 0)
             del self.rows.files[file.ns, file.name]
             self.rows.object_owners[file.upload_id] = (file.ns, file.name)
@@ -323,76 +314,72 @@ class MemoryUploadRepository:
                 self.rows.task_due_times[CleanupTaskKind.DELETION_EVENT, file.upload_id] = publish_deadline
                 self.rows.deleted_files[file.upload_id] = DeletedFile(file, now)
 
-    # Within the lock
+    # Callers of these hold the lock.
 
     def _require_record(self, upload_id: str, *states: UploadState) -> UploadRecord:
-        session = self.rows.records.get(upload_id)
-        if session is None or session.state not in states:
+        record = self.rows.records.get(upload_id)
+        if record is None or record.state not in states:
             raise ConcurrentUpdate
-        return session
+        return record
 
     def _require_lease(self, upload_id: str, lease_id: str | None) -> UploadRecord:
-        session = self._require_record(upload_id, UploadState.COMPLETING)
-        _require(session.lease_id == lease_id)
-        return session
+        record = self._require_record(upload_id, UploadState.COMPLETING)
+        _require(record.lease_id == lease_id)
+        return record
 
     def _update_record(self, upload_id: str, **changes: Any) -> None:
-        """Change the session; `due_at=None` takes it off the index, no `due` leaves it as it is."""
+        """Change the record and increment its version. `due_at`: when it is due; None: no longer; absent: unchanged."""
         if "due_at" in changes:
-            due = changes.pop("due_at")
-            if due is None:
+            due_at = changes.pop("due_at")
+            if due_at is None:
                 self.rows.task_due_times.pop((CleanupTaskKind.UPLOAD, upload_id), None)
             else:
-                self.rows.task_due_times[CleanupTaskKind.UPLOAD, upload_id] = due
-        session = self.rows.records[upload_id]
-        self.rows.records[upload_id] = replace(session, **{"version": session.version + 1} | changes)
+                self.rows.task_due_times[CleanupTaskKind.UPLOAD, upload_id] = due_at
+        record = self.rows.records[upload_id]
+        self.rows.records[upload_id] = replace(record, **{"version": record.version + 1} | changes)
 
-    def _update_shard(self, upload_id: str, row: ProgressShard, **changes: Any) -> ProgressShard:
-        changed = self.rows.shards[upload_id][row.index] = replace(row, **changes)
+    def _update_shard(self, upload_id: str, shard: ProgressShard, **changes: Any) -> ProgressShard:
+        changed = self.rows.shards[upload_id][shard.index] = replace(shard, **changes)
         return changed
 
     def _require_open_shard(self, upload_id: str, shard_index: int) -> ProgressShard:
-        row = self.rows.shards.get(upload_id, {}).get(shard_index)
-        if row is None or not row.open:
+        shard = self.rows.shards.get(upload_id, {}).get(shard_index)
+        if shard is None or not shard.open:
             raise ConcurrentUpdate
-        return row
+        return shard
 
     def _require_shards(self, upload: Upload) -> list[ProgressShard]:
-        rows = self.rows.shards.get(upload.record.upload_id, {})
-        _require(all(seen.index in rows for seen in upload.shards))
-        return [rows[seen.index] for seen in upload.shards]
+        """Return the stored shards of an upload, all of which must exist."""
+        stored = self.rows.shards.get(upload.record.upload_id, {})
+        _require(all(shard.index in stored for shard in upload.shards))
+        return [stored[shard.index] for shard in upload.shards]
 
     def _close_shards(self, upload: Upload) -> None:
-        for row in self._require_shards(upload):
-            self._update_shard(upload.record.upload_id, row, open=False, epoch=row.epoch + 2)
+        for shard in self._require_shards(upload):
+            self._update_shard(upload.record.upload_id, shard, open=False, epoch=shard.epoch + 2)
 
-    def _reopen_shard(self, upload: Upload, row: ProgressShard, lost: list[int]) -> None:
-        changes: dict[str, Any] = {"open": True, "epoch": row.epoch + 2, "version": row.version + 1}
-        grid = upload.record.layout
-        if lost:
-            bits = row.all_bits
-            for index in lost:
-                bits &= ~(1 << grid.bit_for_chunk(index))
+    def _reopen_shard(self, upload: Upload, shard: ProgressShard, lost_chunks: list[int]) -> None:
+        changes: dict[str, Any] = {"open": True, "epoch": shard.epoch + 2, "version": shard.version + 1}
+        if lost_chunks:
+            layout, bits = upload.record.layout, shard.all_bits
+            for chunk_index in lost_chunks:
+                bits &= ~(1 << layout.bit_for_chunk(chunk_index))
             changes |= {
                 "bits": bits,
                 "recent_bits": frozenset(),
                 "previous_bits": frozenset(),
-                "received_bytes": row.received_bytes - sum(grid.chunk_length(index) for index in lost),
+                "received_bytes": shard.received_bytes - sum(map(layout.chunk_length, lost_chunks)),
             }
-        self._update_shard(upload.record.upload_id, row, **changes)
+        self._update_shard(upload.record.upload_id, shard, **changes)
 
     def _release_name(self, name: NameKey, upload_id: str, ttl_epoch_seconds: int) -> None:
-        slot = self.rows.current_uploads.get(name)
-        if slot is None or slot.upload_id != upload_id:
+        current_upload = self.rows.current_uploads.get(name)
+        if current_upload is None or current_upload.upload_id != upload_id:
             raise ConcurrentUpdate
-        self.rows.current_uploads[name] = replace(slot, in_progress=False)
+        self.rows.current_uploads[name] = replace(current_upload, in_progress=False)
         self.rows.ttls[name] = ttl_epoch_seconds
 
 
 def _require(condition: bool) -> None:
     if not condition:
         raise ConcurrentUpdate
-
-
-def _is_unchanged(found: CurrentUpload | None, expected: CurrentUpload) -> bool:
-    return found is not None and found.upload_id == expected.upload_id and found.in_progress == expected.in_progress

@@ -1,6 +1,5 @@
-"""An environment in which botocore finds dummy credentials and nothing of the user's own configuration."""
+"""Environment variables with dummy credentials, which keep botocore from the user's configuration."""
 
-# LocalStack knows no other secret than this one, with which it checks presigned URLs.
 DUMMY_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -10,3 +9,4 @@ DUMMY_ENVIRONMENT = {
     "AWS_CONFIG_FILE": "/nonexistent",
     "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
 }
+"""LocalStack verifies presigned URLs with the secret `test`."""

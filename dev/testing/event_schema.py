@@ -1,4 +1,4 @@
-"""The published schema of events, to hold every event against."""
+"""Validation of events against the published schema."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ SCHEMA_PATH = ROOT / "docs" / "events.schema.json"
 def validator() -> jsonschema.Draft202012Validator:
     schema = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
-    # Consumers are asked to ignore what they do not know; Ferry itself must send nothing that is not written down.
+    # The schema permits further members, which consumers must ignore. Ferry itself sends only documented ones.
     return jsonschema.Draft202012Validator({**schema, "additionalProperties": False})
 
 
 def assert_valid_detail(detail: Mapping[str, Any]) -> None:
-    """Raises `jsonschema.ValidationError` when it is not as documented; `id` must be made of the other members."""
+    """Assert that an event's detail matches the schema and that its `id` consists of the upload id and the type.
+
+    Raises:
+        jsonschema.ValidationError: it does not match the schema.
+    """
     _validate(json.dumps(detail, sort_keys=True))
     assert detail["id"] == f"{detail['upload_id']}.{detail['type'].rpartition('.')[2]}"
 

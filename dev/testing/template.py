@@ -1,4 +1,4 @@
-"""Tables and buckets for tests, as template.yaml describes them."""
+"""Tables and buckets with the properties of template.yaml."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalS
 
 
 def resource_properties(logical_id: str) -> dict[str, Any]:
-    """The properties of a resource, intrinsic functions in their long form."""
-    found: dict[str, Any] = _resources()[logical_id]["Properties"]
-    return deepcopy(found)
+    """Return the properties of a resource, with intrinsic functions in their long form."""
+    properties: dict[str, Any] = _resources()[logical_id]["Properties"]
+    return deepcopy(properties)
 
 
 @cache
 def _resources() -> dict[str, Any]:
-    """Return the template's resources. Parsing takes 40 ms, and every table that a test creates asks for them."""
-    found: dict[str, Any] = load_template(TEMPLATE)["Resources"]
-    return found
+    """Return the template's resources. Cached, because parsing takes 40 ms and every table of a test needs them."""
+    resources: dict[str, Any] = load_template(TEMPLATE)["Resources"]
+    return resources
 
 
 def create_table(client: DynamoDBClient, logical_id: str, name: str) -> None:
-    """Make the table under a name of the test's own, and wait until it is there."""
-    wanted = resource_properties(logical_id)
-    client.create_table(TableName=name, **{key: wanted[key] for key in TABLE_PROPERTIES if key in wanted})
+    """Create a table of the template under another name, and wait until it exists."""
+    properties = resource_properties(logical_id)
+    client.create_table(TableName=name, **{key: properties[key] for key in TABLE_PROPERTIES if key in properties})
     client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
-    if "TimeToLiveSpecification" in wanted:
-        client.update_time_to_live(TableName=name, TimeToLiveSpecification=wanted["TimeToLiveSpecification"])
+    if "TimeToLiveSpecification" in properties:
+        client.update_time_to_live(TableName=name, TimeToLiveSpecification=properties["TimeToLiveSpecification"])
 
 
 def create_bucket(client: S3Client, name: str) -> None:
-    """Make a bucket. What the template adds (encryption, policy, lifecycle) is AWS's business, not the port's."""
+    """Create a bucket, without the template's encryption, policy and lifecycle, which the port does not use."""
     client.create_bucket(Bucket=name)

@@ -206,7 +206,7 @@ class Table:
                 raise Throttled
 
     def _call(self, operation: Callable[..., Any], *passthrough: str, **params: object) -> Mapping[str, Any]:
-        """Make a call, and repeat it after transient errors. Errors with a `passthrough` code are raised as they are."""
+        """Make a call, and repeat it after transient errors. Errors with a `passthrough` code are raised as is."""
         for attempt in range(MAX_ATTEMPTS):
             try:
                 with map_errors(*TRANSIENT_ERRORS, TRANSACTION_CANCELED_CODE, *passthrough):
@@ -222,7 +222,7 @@ class Table:
         raise Throttled
 
     def _back_off(self, attempt: int) -> None:
-        # Instances restored from one SnapStart snapshot share the state of `random`, and would wait equally.
+        # Instances restored from one SnapStart snapshot share the state of `random`; their waits would be equal.
         self._sleep(secrets.SystemRandom().uniform(0, INITIAL_BACKOFF_SECONDS * 2**attempt))
 
 
