@@ -1,5 +1,7 @@
-"""The operator's command, `ferry-admin`: clients and keys, on AWS or beside a local service.
+"""The operator's command, `ferry-admin`: clients, signing keys, quotas, on AWS or at a local service.
 
-`clients` and `keys` decide (docs/decisions/0006), `registry` says what they need, `table` is that over DynamoDB;
-`commands` has a module for each group of subcommands, `connect` finds what they work on, `cli` puts them together.
+- `cli` builds the parser and turns results and errors into output and exit codes; `completion` writes shell completion.
+- `commands` has one module for each group of subcommands; `connect` finds the tables that they work on.
+- `clients`, `keys`, `recount` and `status` decide what to do (docs/decisions/0004 and 0006); `ports` says what storage
+  they need; `store`, `quota_store` and `kms` provide it over DynamoDB and KMS.
 """

@@ -1,66 +1,114 @@
-"""The command line: what there is, what came of it, and what to do when nothing did."""
+"""The command line of `ferry-admin`: parser, output, exit codes."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 
-from admin.commands import audit, client, key, quota
-from admin.connect import connect
-from admin.errors import AdminError
+from admin.commands import audit, client, completion, key, quota, status
+from admin.commands.options import EXIT_CODES
+from admin.errors import AdminError, UsageError
+from admin.result import CommandResult
 from ferry.errors import BackendUnavailable
 
-COMMAND_MODULES = (client, key, quota, audit)
-_EPILOG = """\
+COMMAND_MODULES = (status, client, key, quota, audit, completion)
+EXIT_DONE, EXIT_REJECTED, EXIT_USAGE, EXIT_BACKEND_UNAVAILABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+_REJECTED_CODES = ("AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException")
+"""Errors of AWS that trying again does not help."""
+_EPILOG = f"""\
 examples:
+  ferry-admin status --stack ferry
   ferry-admin client add camera-7 --namespace acme --stack ferry
-  ferry-admin client list --local
-  ferry-admin key list --stack ferry --json
-  ferry-admin COMMAND --help teaches each of them
+  ferry-admin key list --local --output json
+  ferry-admin COMMAND --help
 
-exit codes: 0 done, 1 refused or failed, 2 wrong usage
+{EXIT_CODES}
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
+    """Run one command and return its exit code."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
     try:
-        outcome = options.handler(options, connect(options))
+        result = _run(options) if options.needs_target else options.handler(parser, options)
+        _print_result(result, as_json=options.output == "json")
     except AdminError as error:
-        return _report_failure(str(error), error.hint, error, as_json=options.json)
+        _print_error(str(error), error.hint, error, as_json=options.output == "json")
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_REJECTED
     except BackendUnavailable as error:
-        cause = error.__cause__
-        told = f"AWS did not do it: {cause}" if cause else "AWS could not be reached"
-        hint = "whether it took effect is not known: look with `show` or `list`"
-        if options.local is not None:
-            hint = "is the local service running? (`make run`)"
-        return _report_failure(told, hint, error, as_json=options.json)
+        rejected = _is_rejection(error)
+        describe = _describe_rejection if rejected else _describe_outage
+        _print_error(*describe(options, error), error, as_json=options.output == "json")
+        return EXIT_REJECTED if rejected else EXIT_BACKEND_UNAVAILABLE
+    except BrokenPipeError:
+        # The reader of the pipe has closed it (`| head`). Keep Python from failing on its last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        return 130
-    print(json.dumps(outcome.data, indent=2) if options.json else "\n".join(outcome.lines))
-    if outcome.note:
-        print(outcome.note, file=sys.stderr)
-    return 0
+        print("\nferry-admin: interrupted; `show` or `list` tells whether a change took effect", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return EXIT_DONE
 
 
 def build_parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    """Return the parser with all commands."""
+    parser = argparse.ArgumentParser(
         prog="ferry-admin",
-        description="What only an operator may do: who gets tokens, which keys sign them, what a namespace may have.",
+        description="Manage a Ferry stack: clients and their secrets, signing keys, quotas, the audit log.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    groups = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMAND_MODULES:
-        module.register(groups)
-    return made
+        module.register(subparsers)
+    return parser
 
 
-def _report_failure(message: str, hint: str, error: Exception, *, as_json: bool) -> int:
-    hints = [each for each in (hint, *getattr(error, "__notes__", ())) if each]
+def _run(options: argparse.Namespace) -> CommandResult:
+    # botocore loads in half a second, which help and completion need not wait for.
+    from admin.connect import connect
+
+    result: CommandResult = options.handler(options, connect(options))
+    return result
+
+
+def _print_result(result: CommandResult, *, as_json: bool) -> None:
+    print(json.dumps(result.data, indent=2) if as_json else "\n".join(result.lines), flush=True)
+    if result.note:
+        print(result.note, file=sys.stderr)
+
+
+def _is_rejection(error: BackendUnavailable) -> bool:
+    from botocore.exceptions import ClientError
+
+    from ferry.aws.errors import error_code
+
+    return isinstance(error.__cause__, ClientError) and error_code(error.__cause__) in _REJECTED_CODES
+
+
+def _describe_rejection(_: argparse.Namespace, error: BackendUnavailable) -> tuple[str, str]:
+    """Return what AWS rejected and what to do next."""
+    return (
+        f"AWS rejected the request: {error.__cause__}",
+        "check the name, the region and your permissions",
+    )
+
+
+def _describe_outage(options: argparse.Namespace, error: BackendUnavailable) -> tuple[str, str]:
+    """Return what happened and what to do next."""
+    service = "the local service" if options.local is not None else "AWS"
+    message = f"{service} did not complete the request: {error.__cause__ or 'no response'}"
+    if options.local is not None:
+        return message, "start it with `make run`, then try again"
+    return message, "the change may or may not have taken effect: check with `show` or `list`, then try again"
+
+
+def _print_error(message: str, hint: str, error: Exception, *, as_json: bool) -> None:
+    hints = [hint, *getattr(error, "__notes__", ())]
     if as_json:
-        print(json.dumps({"error": message, "hint": "; ".join(hints)}, indent=2))
-    print("\n  ".join([f"ferry-admin: {message}", *hints]), file=sys.stderr)
-    return 1
+        print(json.dumps({"error": message, "hint": "; ".join(hints)}, indent=2), file=sys.stderr)
+    else:
+        print("\n  ".join([f"ferry-admin: {message}", *hints]), file=sys.stderr)

@@ -1,11 +1,20 @@
-"""What goes wrong before an operator's eyes."""
+"""Errors that the operator reads."""
 
 from __future__ import annotations
 
 
 class AdminError(Exception):
-    """Nothing was changed. `hint` says what to do next."""
+    """The command was rejected, or what it names does not exist. Nothing was changed.
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    Args:
+        message: what is wrong.
+        hint: what to do next.
+    """
+
+    def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class UsageError(AdminError):
+    """The command line is wrong or incomplete. Nothing was changed."""

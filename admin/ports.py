@@ -1,4 +1,4 @@
-"""What the operator's acts need of the access table, and how each is done: read, decide, write by condition."""
+"""What the operator's commands need of the auth table: read, decide, write conditionally, retry on a conflict."""
 
 from __future__ import annotations
 
@@ -14,36 +14,44 @@ from ferry.ports.types import Clock
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 5
+"""Attempts of an operation that conflicts with others."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One act of an operator, as it is kept: `at` in epoch milliseconds; `event` is one of the stable names."""
+    """One change by an operator."""
 
     occurred_at: int
+    """Epoch milliseconds."""
     actor: str
+    """ARN of the AWS identity, or `local:USER`."""
     event: str
+    """Stable name, such as `client.disable`."""
     subject: str
+    """Client id, key id or namespace."""
     details: Mapping[str, str] = field(default_factory=dict)
+    """Further members of the event."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionalPut(Generic[T]):
-    """A row as it shall be, and as it was read (None: it was not there)."""
+    """A row to write, if it has not changed since it was read."""
 
     new: T
+    """The row to write."""
     expected: T | None
+    """The row as it was read; None: it did not exist."""
 
 
 class AdminStore(AuthStore, Protocol):
-    """The access table as an operator has it. Reads of one row are strongly consistent."""
+    """The auth table as the operator uses it. Reads of one row are strongly consistent."""
 
     def list_clients(self) -> Iterable[Client]:
-        """All of them, by id. Calls grow with the table."""
+        """Return all clients by id. Reads the whole table."""
         ...
 
     def list_audit_entries(self) -> Iterable[AuditEntry]:
-        """All that was ever done, the latest first. Calls grow with the table."""
+        """Return all entries, latest first. Reads the whole table."""
         ...
 
     def commit(
@@ -53,35 +61,39 @@ class AdminStore(AuthStore, Protocol):
         client: ConditionalPut[Client] | None = None,
         key_set: ConditionalPut[KeySet] | None = None,
     ) -> None:
-        """Write the rows and the act, all or nothing.
+        """Write the entry and the rows, all or nothing.
 
         Raises:
-            Moved: a row is not (any more) what it was when it was read.
+            ConcurrentUpdate: a row has changed since it was read.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class AdminContext:
-    """Where an operator works: the registry, who is there, and the time. Read something before asking for the time."""
+    """What an operation works with."""
 
     store: AdminStore
+    """The auth table."""
     actor: str
+    """Who runs the command, for the audit log."""
     clock: Clock
+    """The storage's clock; it is exact after the first read."""
 
     def audit_entry(self, event: str, subject: str, **details: str) -> AuditEntry:
+        """Return an entry of this actor, now."""
         return AuditEntry(self.clock(), self.actor, event, subject, details)
 
 
 def retry_on_conflict(operation: Callable[[], T]) -> T:
-    """What `decide` returns; it reads and commits, and is asked again when somebody else was faster.
+    """Return the operation's result. It reads and commits; on a conflict it runs again.
 
     Raises:
-        AdminError: that happened every time.
+        AdminError: every attempt conflicted.
     """
     for _ in range(MAX_ATTEMPTS):
         try:
             return operation()
         except ConcurrentUpdate:
             continue
-    raise AdminError("others are changing the same rows all the time", "wait a moment, then try again")
+    raise AdminError("other operators are changing the same rows", "wait a moment, then try again")

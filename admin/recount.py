@@ -1,4 +1,4 @@
-"""Count the usage of a namespace that existed before its quota (docs/decisions/0004)."""
+"""Count files and uploads of a namespace that existed before its quota (docs/decisions/0004)."""
 
 from __future__ import annotations
 
@@ -12,58 +12,62 @@ from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.upload_repository import UploadRepository
 
 PAGE_SIZE = 100
+"""Uploads or files of one listing."""
 
 
 class QuotaStore(Protocol):
-    """Limits and what is counted, as an operator works with them."""
+    """Limits and usage of namespaces, as the operator changes them."""
 
     def get_quota(self, ns: str) -> Quota | None:
-        """None: the namespace never had one."""
+        """Return the quota, or None if the namespace never had one."""
         ...
 
     def set_limits(
         self, ns: str, *, max_bytes: int | None, max_uploads: int | None, max_file_bytes: int | None
     ) -> Quota:
-        """Set the limits; what is counted stays. Returns the quota as it stands then."""
+        """Set all limits, keep the usage, and return the quota. None lifts a limit."""
         ...
 
     def count_file(self, file: File) -> None:
-        """Count a file that is not yet.
+        """Count a file that is not counted.
 
         Raises:
-            Moved: it is, or is another or none; or the namespace has no quota.
+            ConcurrentUpdate: it is counted, replaced or deleted, or the namespace has no quota.
         """
         ...
 
     def count_upload(self, record: UploadRecord) -> None:
-        """Count a creating or open upload that is not yet; by its new version whoever is about to complete it knows.
+        """Count a creating or open upload that is not counted. Its new version makes a concurrent completion retry.
 
         Raises:
-            Moved: it is counted, or in another state; or the namespace has no quota.
+            ConcurrentUpdate: it is counted or in another state, or the namespace has no quota.
         """
         ...
 
 
 @dataclass(slots=True)
 class RecountResult:
-    """What was counted that was not before, and how much could not be: it was being completed, or has just changed."""
+    """What one recount did."""
 
     files: int = 0
+    """Files newly counted."""
     uploads: int = 0
+    """Uploads newly counted."""
     skipped: int = 0
+    """Files and uploads not counted, because they were being completed or changed meanwhile."""
 
 
 def recount(repository: UploadRepository, quota_store: QuotaStore, ns: str) -> RecountResult:
-    """Count what is not counted, each once. May be repeated, and broken off; the namespace must have a quota.
+    """Count what is not counted, each once. It may be interrupted and repeated; the namespace must have a quota.
 
-    Uploads first, so that one that becomes a file meanwhile is found as that.
+    Uploads come first, so that one that becomes a file meanwhile is counted as a file.
     """
-    done = RecountResult()
+    result = RecountResult()
     cursor = None
     while True:
         page = repository.list_open_uploads(ns, cursor, PAGE_SIZE)
-        for slot in page.items:
-            _count_upload(repository, quota_store, slot.upload_id, done)
+        for current_upload in page.items:
+            _count_upload(repository, quota_store, current_upload.upload_id, result)
         cursor = page.cursor
         if cursor is None:
             break
@@ -71,10 +75,10 @@ def recount(repository: UploadRepository, quota_store: QuotaStore, ns: str) -> R
         files = repository.list_files(ns, "", cursor, PAGE_SIZE)
         for file in files.items:
             if not file.counted_in_quota:
-                _count_file(quota_store, file, done)
+                _count_file(quota_store, file, result)
         cursor = files.cursor
         if cursor is None:
-            return done
+            return result
 
 
 def _count_upload(repository: UploadRepository, quota_store: QuotaStore, upload_id: str, result: RecountResult) -> None:

@@ -1,4 +1,4 @@
-"""What a subcommand has to say, for people and for programs."""
+"""The result of a subcommand, for people and for programs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,31 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """`data` is what `--json` prints, `lines` what a person reads, `note` what stderr tells beside either."""
+    """The result of a subcommand."""
 
     data: object
+    """What `--output json` prints on stdout. Members are added, never renamed or removed."""
     lines: Sequence[str]
+    """What `--output table` prints on stdout."""
     note: str = ""
+    """What stderr shows in addition: what to do next. Never a secret."""
 
 
 def format_time(epoch_ms: int) -> str | None:
-    """As RFC 3339 in UTC; None where nobody noted it."""
+    """Return the time as RFC 3339 in UTC, or None for 0, which means unknown."""
     if not epoch_ms:
         return None
     return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def format_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as what is in them."""
+    """Return the lines of a table, each column as wide as its widest cell."""
     widths = [max(len(row[index]) for row in (headers, *rows)) for index in range(len(headers))]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (headers, *rows))
     return [line.rstrip() for line in padded]
+
+
+def format_pairs(pairs: Sequence[tuple[str, object]]) -> list[str]:
+    """Return one line for each name and value, the values aligned; `-` for None."""
+    width = max(len(name) for name, _ in pairs)
+    return [f"{name.ljust(width)}  {'-' if value is None else value}" for name, value in pairs]

@@ -1,4 +1,4 @@
-"""`admin.ports.Registry` over DynamoDB, and DynamoDB's own time."""
+"""`admin.ports.AdminStore` over DynamoDB, and DynamoDB's clock."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ AUDIT_PREFIX = "AUDIT#"
 _TRANSACTION_CANCELED = "TransactionCanceledException"
 _CONFLICT_CODES = {"ConditionalCheckFailed", "TransactionConflict"}
 _MAX_CLOCK_SKEW_MS = 2_000
+"""Difference to the server's clock up to which the local clock is used as it is."""
 
 
 class DynamoAdminStore(AuthTable):
-    """The reads of the functions, and what only an operator does."""
+    """The auth table: the reads that functions make, and what only the operator does."""
 
     def list_clients(self) -> Iterator[Client]:
         rows = sorted(self._scan(CLIENT_PREFIX), key=lambda row: str(row["pk"]))
@@ -54,7 +55,7 @@ class DynamoAdminStore(AuthTable):
             writes.append(key_set_write(key_set.new, expected=key_set.expected))
         items: Any = [{write.kind: {"TableName": self._table, **write.params}} for write in writes]
         try:
-            # The SDK gives all tries of one call the same token, so that a lost answer is not taken for a lost race.
+            # The SDK sends all attempts of a call with one token, so a lost response does not look like a conflict.
             with map_errors(_TRANSACTION_CANCELED):
                 self._client.transact_write_items(TransactItems=items)
         except ClientError as error:
@@ -76,24 +77,37 @@ class DynamoAdminStore(AuthTable):
                 yield from map(decode_row, page["Items"])
 
 
+class DryRunStore(DynamoAdminStore):
+    """The auth table, read only: `commit` writes nothing."""
+
+    def commit(
+        self,
+        entry: AuditEntry,
+        *,
+        client: ConditionalPut[Client] | None = None,
+        key_set: ConditionalPut[KeySet] | None = None,
+    ) -> None:
+        """Do nothing."""
+
+
 def server_clock(client: DynamoDBClient, local_clock: Clock = wall_clock) -> Clock:
-    """The time by the latest answer of DynamoDB; until there is one, this machine's."""
+    """Return a clock that follows the latest `Date` header of DynamoDB; before the first, the local one."""
     offset = 0
 
-    def note(http_response: Any, **_: object) -> None:
+    def update_offset(http_response: Any, **_: object) -> None:
         nonlocal offset
         date = http_response.headers.get("date")
         try:
-            theirs = int(parsedate_to_datetime(date).timestamp() * 1000) if date else None
+            server_time = int(parsedate_to_datetime(date).timestamp() * 1000) if date else None
         except ValueError:
             return
-        if theirs is not None:
-            difference = theirs - local_clock()
-            # Their time has whole seconds, and the answer took its way.
+        if server_time is not None:
+            difference = server_time - local_clock()
+            # The header has whole seconds, and the response took time to arrive.
             offset = difference if abs(difference) > _MAX_CLOCK_SKEW_MS else 0
 
     register: Callable[..., object] = client.meta.events.register
-    register("after-call.dynamodb", note)
+    register("after-call.dynamodb", update_offset)
     return lambda: local_clock() + offset
 
 

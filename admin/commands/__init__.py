@@ -1,1 +1,1 @@
-"""One module for each group of subcommands. Each has a `register(groups)`; `admin.cli` has the list of them."""
+"""One module for each group of subcommands, each with a `register(subparsers)`. `admin.cli` lists them."""

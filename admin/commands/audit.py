@@ -4,32 +4,41 @@ from __future__ import annotations
 
 import argparse
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from admin.commands.options import Subparsers, add_command
-from admin.connect import Connection
 from admin.ports import AuditEntry
 from admin.result import CommandResult, format_table, format_time
 
-_EPILOG = """\
-every change that this program makes is written down in the same transaction: when, by whom, what, on whom.
-What clients do is in the functions' logs (`"audit": true`).
-"""
+if TYPE_CHECKING:
+    from admin.connect import Connection
+
+_DETAILS = """\
+Every change by ferry-admin is recorded in the same transaction as the change itself. What clients do is in the
+functions' logs (`"audit": true`)."""
 
 
 def register(subparsers: Subparsers) -> None:
-    listing = add_command(subparsers, "audit", "what operators have done, the latest first", _list, _EPILOG)
-    listing.add_argument("--limit", type=int, default=50, help="at most so many (default: 50)")
+    parser = add_command(
+        subparsers,
+        "audit",
+        "show what operators have changed, latest first",
+        _list,
+        details=_DETAILS,
+        examples=["ferry-admin audit --stack ferry", "ferry-admin audit --limit 10 --local --output json"],
+    )
+    parser.add_argument("--limit", type=int, default=50, metavar="NUMBER", help="entries at most (default: 50)")
 
 
 def _list(options: argparse.Namespace, connection: Connection) -> CommandResult:
-    found = list(islice(connection.context.store.list_audit_entries(), max(options.limit, 0)))
-    rows = [(format_time(act.occurred_at) or "-", act.event, act.subject, act.actor) for act in found]
-    lines = format_table(("WHEN", "WHAT", "ON", "BY"), rows) if rows else ["nothing yet"]
-    return CommandResult([to_dict(act) for act in found], lines)
+    entries = list(islice(connection.context.store.list_audit_entries(), max(options.limit, 0)))
+    rows = [(format_time(entry.occurred_at) or "-", entry.event, entry.subject, entry.actor) for entry in entries]
+    lines = format_table(("TIME", "EVENT", "SUBJECT", "ACTOR"), rows) if rows else ["no entries"]
+    return CommandResult([to_dict(entry) for entry in entries], lines)
 
 
 def to_dict(entry: AuditEntry) -> dict[str, object]:
-    """As the functions' own audit events are."""
+    """Return the entry in the shape of the functions' audit events."""
     return {
         "audit": True,
         "time": format_time(entry.occurred_at),

@@ -13,7 +13,6 @@ from dev.local.clients import LocalClient
 from dev.local.provision import Backends
 from dev.local.stack import Stack
 from dev.local.state import StateFolder, new_secret
-from ferry.auth.key_cache import MAX_TOKEN_TTL_SECONDS
 
 BACKENDS_FILE = "backends.json"
 _AUTH_TABLE = "AuthTable"
@@ -110,5 +109,9 @@ def _admin_info(draft: Stack) -> dict[str, Any]:
         "stack": stack.PSEUDO_PARAMETERS["AWS::StackName"],
         "region": stack.REGION,
         "outputs": {f"{logical}Name": stack.physical_name(logical) for logical in draft.tables},
-        "token_ttl_seconds": int(draft.parameters.get("TokenTtlSeconds", MAX_TOKEN_TTL_SECONDS)),
+        "parameters": {
+            name: str(draft.parameters[name])
+            for name in ("TokenTtlSeconds", "EnableEvents")
+            if name in draft.parameters
+        },
     }

@@ -1,34 +1,48 @@
-"""`ferry-admin` over moto: found by the stack's name, as CloudFormation describes it."""
+"""`ferry-admin` over moto, and the functions that its changes affect."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import jwt
 import pytest
 from botocore.exceptions import ClientError
 
 from admin import clients, keys, kms
-from admin.cli import COMMAND_MODULES, build_parser, main
+from admin.cli import main
 from admin.ports import AdminContext
 from admin.store import DynamoAdminStore, server_clock
 from dev.fakes.clock import SettableClock
+from dev.paths import ROOT
+from ferry import __version__
 from ferry.aws.clock import wall_clock
 from ferry.aws.kms import KmsSigner
+from ferry.errors import BackendUnavailable
 from tests.integration.stack import Stack
 
 STACKS: dict[str, dict[str, Any]] = {
     "ferry": {
         "StackName": "ferry",
-        "Parameters": [{"ParameterKey": "TokenTtlSeconds", "ParameterValue": "600"}],
-        "Outputs": [{"OutputKey": "AuthTableName", "OutputValue": "auth"}],
+        "StackStatus": "UPDATE_COMPLETE",
+        "Parameters": [
+            {"ParameterKey": "TokenTtlSeconds", "ParameterValue": "600"},
+            {"ParameterKey": "EnableEvents", "ParameterValue": "true"},
+        ],
+        "Outputs": [
+            {"OutputKey": "AuthTableName", "OutputValue": "auth"},
+            {"OutputKey": "MetadataTableName", "OutputValue": "metadata"},
+            {"OutputKey": "EventBusName", "OutputValue": "bus"},
+        ],
     },
     "other": {"StackName": "other"},
 }
+"""Responses of CloudFormation by stack name."""
 
 CLIENT_CREDENTIALS_GRANT = {"grant_type": "client_credentials"}
 
@@ -36,37 +50,47 @@ Admin = Callable[..., Any]
 
 
 class CloudFormation:
-    """What is asked of it; moto's own wants more than is installed here."""
+    """Describes the stacks. moto's own CloudFormation needs packages that are not installed."""
 
     def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
         if StackName not in STACKS:
-            refusal: Any = {"Error": {"Code": "ValidationError", "Message": f"{StackName} does not exist"}}
-            raise ClientError(refusal, "DescribeStacks")
+            response: Any = {"Error": {"Code": "ValidationError", "Message": f"{StackName} does not exist"}}
+            raise ClientError(response, "DescribeStacks")
         return {"Stacks": [STACKS[StackName]]}
 
 
-class Session(boto3.session.Session):
-    """One that describes these stacks."""
+class CloudWatch:
+    """Has two of the alarms, one of them raised."""
 
-    def client(self, service_name: Any, *arguments: Any, **options: Any) -> Any:
+    def describe_alarms(self, *, AlarmNames: list[str]) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        states = dict(zip(AlarmNames[:2], ("ALARM", "OK"), strict=True))
+        return {"MetricAlarms": [{"AlarmName": name, "StateValue": state} for name, state in states.items()]}
+
+
+class Session(botocore.session.Session):
+    """A session whose CloudFormation and CloudWatch are the ones above; all else is moto's."""
+
+    def create_client(self, service_name: Any, *arguments: Any, **options: Any) -> Any:
         if service_name == "cloudformation":
             return CloudFormation()
-        return super().client(service_name, *arguments, **options)
+        if service_name == "cloudwatch":
+            return CloudWatch()
+        return super().create_client(service_name, *arguments, **options)
 
 
 @pytest.fixture(autouse=True)
 def stacks(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CloudFormation's side of the functions that `stack` runs, and a stack that is none of Ferry's."""
+    """Make `ferry-admin` find the stack whose functions `stack` runs."""
     monkeypatch.setattr("admin.connect.Session", Session)
 
 
 @pytest.fixture
 def admin(capsys: pytest.CaptureFixture[str]) -> Admin:
-    """Runs a command that must succeed, and returns its answer."""
+    """Return a function that runs a command, which must succeed, and returns its JSON."""
 
     def run(*arguments: str) -> Any:
-        capsys.readouterr()  # what the functions have said so far
-        assert main([*arguments, "--stack", "ferry", "--json"]) == 0
+        capsys.readouterr()  # drop the functions' logs
+        assert main([*arguments, "--stack", "ferry", "--output", "json"]) == 0
         return json.loads(capsys.readouterr().out)
 
     return run
@@ -79,7 +103,7 @@ def token_status(stack: Stack, client_id: str, secret: str) -> int:
 
 
 def test_client_secret_rotation_takes_effect_at_token_endpoint(stack: Stack, admin: Admin) -> None:
-    """Added, given a second secret, rid of the first, disabled, enabled: the token endpoint follows each step."""
+    """The token endpoint follows each step: add, rotate, finish, disable, enable, rotate at once."""
     added = admin("client", "add", "camera-7", "--namespace", "acme", "--scope", "files:read")
     old = added["client_secret"]
     assert (added["namespace"], added["scope"], added["state"]) == ("acme", "files:read", "active")
@@ -87,20 +111,20 @@ def test_client_secret_rotation_takes_effect_at_token_endpoint(stack: Stack, adm
     new = admin("client", "rotate", "camera-7")["client_secret"]
     assert admin("client", "show", "camera-7")["state"] == "rotating"
     assert [token_status(stack, "camera-7", secret) for secret in (old, new)] == [200, 200]
-    admin("client", "rotate", "camera-7", "--finish")
+    admin("client", "rotate", "camera-7", "--finish", "--yes")
     assert [token_status(stack, "camera-7", secret) for secret in (old, new)] == [401, 200]
-    assert admin("client", "disable", "camera-7")["state"] == "disabled"
+    assert admin("client", "disable", "camera-7", "--yes")["state"] == "disabled"
     assert token_status(stack, "camera-7", new) == 401
     admin("client", "enable", "camera-7")
     assert token_status(stack, "camera-7", new) == 200
-    last = admin("client", "rotate", "camera-7", "--immediate")["client_secret"]
+    last = admin("client", "rotate", "camera-7", "--immediate", "--yes")["client_secret"]
     assert [token_status(stack, "camera-7", secret) for secret in (new, last)] == [401, 200]
     listed = {client["client_id"]: client for client in admin("client", "list")}
     assert listed["camera-7"]["secrets"] == 1
 
 
 def test_signing_key_rotation_completes(stack: Stack, admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
-    """Made with the tag that the token function's policy asks for, published, refused too early, signing, retired."""
+    """A key is created with the tag that the policy requires, published, rejected too early, then activated."""
     stack.token()
     [first] = admin("key", "list")
     added = admin("key", "add")
@@ -111,22 +135,22 @@ def test_signing_key_rotation_completes(stack: Stack, admin: Admin, capsys: pyte
     assert published == {first["kid"], added["kid"]}
     assert main(["key", "activate", "--stack", "ferry", added["kid"].lstrip("-")]) == 1
     assert "too early" in capsys.readouterr().err
-    admin("key", "activate", "--immediate", added["kid"].lstrip("-"))
+    admin("key", "activate", "--immediate", "--yes", added["kid"].lstrip("-"))
     states = {key["kid"]: key["state"] for key in admin("key", "list")}
     assert states == {first["kid"]: "superseded", added["kid"]: "signing"}
-    assert main(["key", "retire", "--stack", "ferry", first["kid"].lstrip("-")]) == 1
+    assert main(["key", "retire", "--yes", "--stack", "ferry", first["kid"].lstrip("-")]) == 1
     assert "again in 7" in capsys.readouterr().err, "the stack's token lifetime, 600 s, and 120 s"
 
 
 def test_added_key_signs_tokens(stack: Stack) -> None:
-    """The token function signs with a key that the template does not know, once an operator has published it."""
+    """The auth function signs with a published key that the template does not know."""
     stack.token()
     client = boto3.client("kms")
-    desk = AdminContext(DynamoAdminStore(boto3.client("dynamodb"), "auth"), "operator", wall_clock)
-    added = keys.add(desk, KmsSigner(client), kms.create_key(client, "ferry"))
-    keys.activate(desk, added.kid, immediate=True)
+    context = AdminContext(DynamoAdminStore(boto3.client("dynamodb"), "auth"), "operator", wall_clock)
+    added = keys.add(context, KmsSigner(client), kms.create_key(client, "ferry"))
+    keys.activate(context, added.kid, immediate=True)
     stack.new_process()
-    secret = clients.add(desk, "signed", "acme", ("files:read",))[1]
+    secret = clients.add(context, "signed", "acme", ("files:read",))[1]
     token = stack.post_json(
         "POST /auth/token", {**CLIENT_CREDENTIALS_GRANT, "client_id": "signed", "client_secret": secret}
     )
@@ -134,84 +158,188 @@ def test_added_key_signs_tokens(stack: Stack) -> None:
 
 
 def test_existing_kms_key_is_adopted(stack: Stack, admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
-    """By id or alias, and tagged; one that is not there, or cannot sign ES256, is refused with what to do."""
+    """An existing KMS key is tagged and published by its alias. An unknown or RSA key is rejected with a hint."""
     stack.token()
     client = boto3.client("kms")
-    made = client.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]
-    client.create_alias(AliasName="alias/second", TargetKeyId=made["KeyId"])
-    assert admin("key", "add", "--kms-key", "alias/second")["kms_key"] == made["Arn"]
-    assert client.list_resource_tags(KeyId=made["KeyId"])["Tags"][0]["TagKey"] == kms.STACK_TAG_KEY
+    created = client.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]
+    client.create_alias(AliasName="alias/second", TargetKeyId=created["KeyId"])
+    assert admin("key", "add", "--kms-key", "alias/second")["kms_key"] == created["Arn"]
+    assert client.list_resource_tags(KeyId=created["KeyId"])["Tags"][0]["TagKey"] == kms.STACK_TAG_KEY
     rsa = client.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
-    for key, said in ((rsa, "P-256"), ("alias/none", "no key")):
+    for key, message in ((rsa, "P-256"), ("alias/none", "no key")):
         assert main(["key", "add", "--kms-key", key, "--stack", "ferry"]) == 1
-        assert said in capsys.readouterr().err
-    assert main(["key", "add", "--table", "auth"]) == 1
-    assert "--stack" in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 def test_admin_commands_are_audited(admin: Admin) -> None:
-    """Who did what to whom, the latest first, in the shape of the functions' audit events."""
+    """The audit log has every change, latest first, in the shape of the functions' audit events."""
     admin("client", "add", "recorded", "--namespace", "acme")
-    admin("client", "disable", "recorded")
+    admin("client", "disable", "recorded", "--yes")
     latest, before = admin("audit", "--limit", "2")
     assert (latest["event"], before["event"]) == ("client.disable", "client.add")
-    for act in (latest, before):
-        assert act["audit"] is True
-        assert act["subject"] == "recorded"
-        assert act["actor"].startswith("arn:aws:sts::")
+    for entry in (latest, before):
+        assert entry["audit"] is True
+        assert entry["subject"] == "recorded"
+        assert entry["actor"].startswith("arn:aws:sts::")
     assert before["ns"] == "acme"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected_message"),
+    ("arguments", "code", "message", "hint"),
     [
-        (["client", "list"], "one of --stack"),
-        (["client", "list", "--stack", "ferry", "--table", "auth"], "one of --stack"),
-        (["client", "list", "--stack", "absent"], "absent"),
-        (["client", "list", "--stack", "other"], "AuthTableName"),
-        (["client", "list", "--table", "absent"], "not known"),
-        (["client", "show", "nobody", "--table", "auth"], "no client 'nobody'"),
-        (["client", "list", "--local", "/nonexistent"], "make run"),
-        (["client", "list", "--stack", "ferry", "--profile", "absent"], "absent"),
+        (["client", "list", "--stack", "absent"], 1, "absent does not exist", "check the name"),
+        (["client", "list", "--stack", "other"], 1, "AuthTableName", "template.yaml"),
+        (["client", "list", "--table", "absent"], 1, "not found", "check the name"),
+        (["client", "show", "nobody", "--table", "auth"], 1, "no client 'nobody'", "client list"),
+        (["client", "list", "--local", "/nonexistent"], 1, "/nonexistent", "make run"),
+        (["client", "list", "--stack", "ferry", "--profile", "absent"], 1, "absent", "--profile"),
+        (["key", "add", "--table", "auth"], 1, "stack's name", "--kms-key"),
+        (["quota", "show", "demo", "--table", "auth"], 1, "MetadataTableName", "--stack"),
+        (["client", "disable", "nobody", "--table", "auth"], 2, "confirmation", "--yes"),
     ],
 )
 def test_command_failure_prints_cause_and_remedy(
-    arguments: list[str], expected_message: str, capsys: pytest.CaptureFixture[str]
+    stack: Stack, capsys: pytest.CaptureFixture[str], *, arguments: list[str], code: int, message: str, hint: str
 ) -> None:
-    """On stderr, with exit code 1; as JSON too where that was asked for. Never a stack trace."""
-    assert main(arguments) == 1
-    told = capsys.readouterr()
-    assert expected_message in told.err
-    assert told.err.startswith("ferry-admin: ")
-    assert "Traceback" not in told.err
-    assert main([*arguments, "--json"]) == 1
-    assert expected_message in json.dumps(json.loads(capsys.readouterr().out))
-
-
-def test_output_without_json_is_a_table(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without --json: columns; what is said beside the answer goes to stderr."""
+    """An error goes to stderr alone, as text or as JSON, with its exit code and without a traceback."""
     stack.token()
+    capsys.readouterr()
+    assert main(arguments) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("ferry-admin: ")
+    assert message in captured.err
+    assert hint in captured.err
+    assert "Traceback" not in captured.err
+    assert main([*arguments, "--output", "json"]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    error = json.loads(captured.err)
+    assert message in error["error"]
+    assert hint in error["hint"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["client", "list"],
+        ["client", "list", "--stack", "ferry", "--table", "auth"],
+        ["client", "add", "a", "--stack", "ferry"],
+        ["unknown"],
+        [],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing or contradictory option is a usage error."""
+    with pytest.raises(SystemExit) as raised:
+        main(arguments)
+    assert raised.value.code == 2
+    assert "usage: ferry-admin" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "message"),
+    [
+        (BackendUnavailable(), 3, "did not complete"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_outage_and_interrupt_have_their_exit_codes(
+    raised: BaseException,
+    code: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither prints a traceback; both say that the change may have taken effect."""
+
+    def fail(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("admin.store.DynamoAdminStore.list_clients", fail)
+    assert main(["client", "list", "--stack", "ferry"]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert "took effect" in captured.err or "taken effect" in captured.err
+
+
+def test_secret_is_printed_once_to_stdout(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    """The result is on stdout, the notice on stderr; no later command shows the secret."""
+    stack.token()
+    capsys.readouterr()
     assert main(["client", "add", "plain", "--namespace", "acme", "--table", "auth"]) == 0
-    told = capsys.readouterr()
-    assert "client_secret" in told.out
-    assert "only time" in told.err
-    for arguments in (["client", "list"], ["client", "show", "plain"], ["audit"], ["key", "list"]):
+    captured = capsys.readouterr()
+    (line,) = [line for line in captured.out.splitlines() if line.startswith("client_secret")]
+    secret = line.split()[1]
+    assert captured.out.count(secret) == 1
+    assert "shown only now" in captured.err
+    assert secret not in captured.err
+    for arguments in (["client", "list"], ["client", "show", "plain"], ["audit"], ["key", "list"], ["status"]):
         assert main([*arguments, "--table", "auth"]) == 0
-        assert capsys.readouterr().out.strip()
+        assert secret not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in ("client", "key", "audit"))])
-def test_help_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Each page has examples or says what follows."""
-    with pytest.raises(SystemExit) as ended:
-        build_parser().parse_args(arguments)
-    assert ended.value.code == 0
-    assert len(capsys.readouterr().out) > 400
-    assert len(COMMAND_MODULES) >= 3
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["client", "disable", "dry"],
+        ["client", "rotate", "dry"],
+        ["client", "rotate", "dry", "--immediate"],
+    ],
+)
+def test_dry_run_changes_nothing(stack: Stack, admin: Admin, arguments: list[str]) -> None:
+    """A dry run shows the result, without a secret, and leaves client and audit log as they are."""
+    stack.token()
+    if "dry" not in {client["client_id"] for client in admin("client", "list")}:
+        admin("client", "add", "dry", "--namespace", "acme")
+    before = admin("client", "show", "dry"), admin("audit")
+    result = admin(*arguments, "--dry-run")
+    assert result["dry_run"] is True
+    assert "client_secret" not in result
+    assert (admin("client", "show", "dry"), admin("audit")) == before
+
+
+def test_status_summarizes_stack(stack: Stack, admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status shows clients by state, keys with ages, quotas, events, alarms and the next steps."""
+    stack.token()
+    admin("client", "add", "status-1", "--namespace", "crowded")
+    admin("client", "rotate", "status-1")
+    admin("quota", "set", "crowded", "--bytes", "0")
+    status = admin("status")
+    assert (status["stack"], status["stack_status"], status["health"]) == ("ferry", "UPDATE_COMPLETE", "unknown")
+    assert status["version"] == {"service": None, "ferry_admin": __version__}
+    assert status["clients"]["rotating"] >= 1
+    assert "status-1" in status["rotating_clients"]
+    signing = next(key for key in status["signing_keys"] if key["state"] == "signing")
+    assert signing["age_days"] == 0
+    assert [quota["namespace"] for quota in status["quotas"]] == ["crowded"]
+    assert status["events"] == {"enabled": True, "bus": "bus"}
+    assert status["alarms"] == {"ferry-server-errors": "ALARM", "ferry-function-errors": "OK"}
+    steps = "\n".join(status["next_steps"])
+    assert "ferry-admin client rotate status-1 --finish --stack ferry" in steps
+    assert "ferry-admin quota show crowded --stack ferry" in steps
+    assert "ferry-server-errors is in ALARM" in steps
+    assert main(["status", "--stack", "ferry"]) == 0
+    table = capsys.readouterr().out
+    for text in ("1 of 2 in ALARM", "published to bus", "crowded", "next steps:"):
+        assert text in table
+
+
+def test_status_of_table_shows_what_is_known(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the auth table alone, what belongs to the stack is null."""
+    stack.token()
+    capsys.readouterr()
+    assert main(["status", "--table", "auth", "--output", "json"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert status["signing_keys"]
+    for name in ("stack", "api_url", "quotas", "alarms", "alarms_error"):
+        assert status[name] is None, name
+    assert status["events"] == {"enabled": None, "bus": None}
 
 
 def test_clock_follows_dynamodb_time() -> None:
-    """An operator's clock that is an hour slow must not leave the last hour's tokens alive."""
+    """The clock follows DynamoDB's `Date` header, so a slow local clock cannot leave tokens valid."""
     client = boto3.client("dynamodb")
     slow = SettableClock(1_000_000_000_000)
     clock = server_clock(client, slow)
@@ -224,7 +352,8 @@ def test_clock_follows_dynamodb_time() -> None:
 
 
 def test_wrapper_script_runs_from_any_directory(tmp_path: Path) -> None:
-    """`./ferry-admin` is executable, and names the program it runs."""
-    wrapper = Path(__file__).parents[2] / "ferry-admin"
-    assert wrapper.stat().st_mode & 0o111
-    assert "-m admin" in wrapper.read_text(encoding="utf-8")
+    """`./ferry-admin` runs from another folder, also through a symlink."""
+    link = tmp_path / "ferry-admin"
+    link.symlink_to(ROOT / "ferry-admin")
+    done = subprocess.run([link, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "usage: ferry-admin" in done.stdout, done.stderr

@@ -1,4 +1,4 @@
-"""What an operator does with clients."""
+"""The operator's commands on clients, over a store in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECOND_MS = 1_000
 
 @pytest.fixture
 def store() -> MemoryAuthStore:
-    """A registry in which a key was published."""
+    """A store with a published key."""
     return MemoryAuthStore(published_key_set=KeySet("kid", ()))
 
 
@@ -46,7 +46,7 @@ def revoked(store: MemoryAuthStore) -> dict[str, int]:
 
 
 def test_add_stores_only_secret_hash(context: AdminContext, store: MemoryAuthStore) -> None:
-    """256 bits, another for each client; nothing that is kept, the act included, has it in it."""
+    """A new secret has 256 bits and differs between clients. The store, audit log included, holds its hash alone."""
     client, secret = clients.add(context, "camera-7", "acme", SCOPES)
     _, other = clients.add(context, "camera-8", "acme", SCOPES)
     assert len(secret) == 43
@@ -58,12 +58,12 @@ def test_add_stores_only_secret_hash(context: AdminContext, store: MemoryAuthSto
 
 
 def test_add_existing_client_rejected(context: AdminContext, store: MemoryAuthStore) -> None:
-    """Neither over one that was there, nor over one that somebody adds in between."""
+    """Adding never replaces a client, not even one that is added concurrently."""
     clients.add(context, "camera-7", "acme", SCOPES)
-    with pytest.raises(AdminError, match="already"):
+    with pytest.raises(AdminError, match="exists"):
         clients.add(context, "camera-7", "other", SCOPES)
     store.before_commit = lambda: store.clients_by_id.setdefault("b", Client("b", "theirs", frozenset(), ()))
-    with pytest.raises(AdminError, match="already"):
+    with pytest.raises(AdminError, match="exists"):
         clients.add(context, "b", "acme", SCOPES)
     assert store.clients_by_id["b"].ns == "theirs"
     assert store.clients_by_id["camera-7"].ns == "acme"
@@ -71,27 +71,27 @@ def test_add_existing_client_rejected(context: AdminContext, store: MemoryAuthSt
 
 @pytest.mark.parametrize("client_id", ["", "a b", "a:b", "-a", "é", "a" * 129, "a\n", "a/b", "a#b"])
 def test_add_invalid_client_id_rejected(context: AdminContext, client_id: str) -> None:
-    """What would need quoting or encoding somewhere is refused when the client is made."""
-    with pytest.raises(AdminError, match="client's id"):
+    """A client id that needs quoting or encoding in a header, a URL or a shell is rejected."""
+    with pytest.raises(AdminError, match="client id"):
         clients.add(context, client_id, "acme", SCOPES)
 
 
 @pytest.mark.parametrize("ns", ["", " a", "a\n", "a" * 129, "#a", "a\x00"])
 def test_add_invalid_namespace_rejected(context: AdminContext, ns: str) -> None:
-    """They are part of keys and of log lines."""
+    """A namespace with spaces, control characters or a leading separator is rejected."""
     with pytest.raises(AdminError, match="namespace"):
         clients.add(context, "a", ns, SCOPES)
 
 
 @pytest.mark.parametrize("scopes", [(), ("files:read", "files:all"), ("",)])
 def test_add_unknown_scope_rejected(context: AdminContext, scopes: tuple[str, ...]) -> None:
-    """A misspelt scope would never open anything."""
+    """A misspelled scope, or none, is rejected."""
     with pytest.raises(AdminError, match="not a scope"):
         clients.add(context, "a", "acme", scopes)
 
 
 def test_rotate_keeps_both_secrets_until_finished(context: AdminContext) -> None:
-    """Old and new; then the new one alone, or, undone, the old one."""
+    """Both secrets are stored; --finish leaves the newer one, --undo the older one."""
     _, old = clients.add(context, "a", "acme", SCOPES)
     both, new = clients.rotate(context, "a")
     assert both.secret_hashes == (hash_of(old), hash_of(new))
@@ -102,10 +102,10 @@ def test_rotate_keeps_both_secrets_until_finished(context: AdminContext) -> None
 
 
 def test_rotate_during_rotation_rejected_unless_immediate(context: AdminContext) -> None:
-    """A second rotation waits for the first; a secret that leaked does not."""
+    """A second rotation is rejected until the first ends; --immediate replaces both secrets."""
     clients.add(context, "a", "acme", SCOPES)
     clients.rotate(context, "a")
-    with pytest.raises(AdminError, match="under way"):
+    with pytest.raises(AdminError, match="in progress"):
         clients.rotate(context, "a")
     only, secret = clients.rotate(context, "a", immediate=True)
     assert only.secret_hashes == (hash_of(secret),)
@@ -114,7 +114,7 @@ def test_rotate_during_rotation_rejected_unless_immediate(context: AdminContext)
 
 
 def test_disable_revokes_on_key_set(context: AdminContext, store: MemoryAuthStore, clock: SettableClock) -> None:
-    """With a time beyond every token request that is under way; the client's own row says so too."""
+    """The revocation lies after every token request in flight; disabling again moves it forward."""
     clients.add(context, "a", "acme", SCOPES)
     assert clients.disable(context, "a").disabled
     assert revoked(store) == {"a": clock() // 1000 + clients.IN_FLIGHT_GRACE_SECONDS}
@@ -126,26 +126,26 @@ def test_disable_revokes_on_key_set(context: AdminContext, store: MemoryAuthStor
 def test_enable_keeps_earlier_tokens_revoked(
     context: AdminContext, store: MemoryAuthStore, clock: SettableClock
 ) -> None:
-    """The time on the keyring never lies ahead, nor does it go back; enabling one that is enabled changes nothing."""
+    """Enabling moves the revocation to now, never into the future or back. Repeating it changes nothing."""
     clients.add(context, "a", "acme", SCOPES)
     clients.disable(context, "a")
     clock.advance(10 * SECOND_MS)
     assert not clients.enable(context, "a").disabled
     assert revoked(store) == {"a": clock() // 1000}
     clients.disable(context, "a")
-    ended = revoked(store)
+    revocations = revoked(store)
     clock.advance(1000 * SECOND_MS)
     clients.enable(context, "a")
-    assert revoked(store) == ended
-    acts = len(store.audit_entries)
+    assert revoked(store) == revocations
+    entry_count = len(store.audit_entries)
     clients.enable(context, "a")
-    assert len(store.audit_entries) == acts
+    assert len(store.audit_entries) == entry_count
 
 
 def test_revocations_are_pruned_and_bounded(
     context: AdminContext, store: MemoryAuthStore, clock: SettableClock
 ) -> None:
-    """Entries go when no token can be that old; one more than there is room for is refused and changes nothing."""
+    """Revocations older than any token are removed. One more than the maximum is rejected and changes nothing."""
     clients.add(context, "a", "acme", SCOPES)
     assert store.published_key_set is not None
     now = clock() // 1000
@@ -160,7 +160,7 @@ def test_revocations_are_pruned_and_bounded(
 
 
 def test_disable_without_keys_updates_client_only(context: AdminContext, store: MemoryAuthStore) -> None:
-    """No token was ever issued: the client's row is enough."""
+    """Without a published key no token exists, so the client's row alone changes."""
     store.published_key_set = None
     clients.add(context, "a", "acme", SCOPES)
     clients.disable(context, "a")
@@ -179,39 +179,39 @@ CHANGES: list[tuple[Callable[[AdminContext], object], str]] = [
 def test_update_on_conflict_is_retried(
     context: AdminContext, store: MemoryAuthStore, change: Callable[[AdminContext], object], event: str
 ) -> None:
-    """Somebody changes the same client, and another the keyring, between the read and the write: both stay."""
+    """Concurrent changes of the client and of the key set, between read and write, are kept."""
     clients.add(context, "a", "acme", SCOPES)
     clients.add(context, "b", "acme", SCOPES)
     others = AdminContext(store, "arn:other", context.clock)
 
-    def meanwhile() -> None:
+    def change_both() -> None:
         store.before_commit = lambda: None
         row = store.clients_by_id["a"]
         store.clients_by_id["a"] = replace(row, ns="moved", version=row.version + 1)
         clients.disable(others, "b")
 
-    store.before_commit = meanwhile
+    store.before_commit = change_both
     change(context)
     assert store.clients_by_id["a"].ns == "moved"
     assert "b" in revoked(store)
-    assert [act.event for act in store.audit_entries if act.subject == "a"] == ["client.add", event]
+    assert [entry.event for entry in store.audit_entries if entry.subject == "a"] == ["client.add", event]
     assert store.audit_entries[-1].actor == "arn:operator"
 
 
 def test_update_on_repeated_conflicts_fails(context: AdminContext, store: MemoryAuthStore) -> None:
-    """After a few races the operator is asked to come again; nothing was changed."""
+    """After the maximum of attempts the command fails and has changed nothing."""
     clients.add(context, "a", "acme", SCOPES)
-    tries: list[int] = []
+    attempts: list[int] = []
 
-    def meanwhile() -> None:
-        tries.append(1)
+    def change_client() -> None:
+        attempts.append(1)
         row = store.clients_by_id["a"]
         store.clients_by_id["a"] = replace(row, version=row.version + 1)
 
-    store.before_commit = meanwhile
-    with pytest.raises(AdminError, match="others"):
+    store.before_commit = change_client
+    with pytest.raises(AdminError, match="other operators"):
         clients.disable(context, "a")
-    assert len(tries) == MAX_ATTEMPTS
+    assert len(attempts) == MAX_ATTEMPTS
     assert not store.clients_by_id["a"].disabled
 
 
@@ -221,8 +221,8 @@ def test_update_on_repeated_conflicts_fails(context: AdminContext, store: Memory
 def test_update_unknown_client_fails_with_hint(
     context: AdminContext, store: MemoryAuthStore, change: Callable[[AdminContext, str], object]
 ) -> None:
-    """A misspelt name changes nothing, and the hint says how to find the right one."""
-    with pytest.raises(AdminError, match="no client 'x'") as told:
+    """A misspelled client id changes nothing; the hint names the command that lists clients."""
+    with pytest.raises(AdminError, match="no client 'x'") as raised:
         change(context, "x")
-    assert "list" in told.value.hint
+    assert "client list" in raised.value.hint
     assert not store.audit_entries
