@@ -166,7 +166,7 @@ def test_existing_kms_key_is_adopted(stack: Stack, admin: Admin, capsys: pytest.
     assert admin("key", "add", "--kms-key", "alias/second")["kms_key"] == created["Arn"]
     assert client.list_resource_tags(KeyId=created["KeyId"])["Tags"][0]["TagKey"] == kms.STACK_TAG_KEY
     rsa = client.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
-    for key, message in ((rsa, "P-256"), ("alias/none", "no key")):
+    for key, message in ((rsa, "ECC_NIST_P256"), ("alias/none", "no key")):
         assert main(["key", "add", "--kms-key", key, "--stack", "ferry"]) == 1
         assert message in capsys.readouterr().err
 
