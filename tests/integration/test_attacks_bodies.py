@@ -1,4 +1,4 @@
-"""Attacks by what is sent: JSON that is made to hurt, names, types, encodings. Each is refused, or does no harm."""
+"""Attacks by names, types, encodings and hostile JSON. Each is rejected, or does no harm."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ HOSTILE_JSON = {
     "more than a float holds": b'{"size": 1e999}',
     "an integer of 5,000 digits": b'{"size": ' + b"9" * 5_000 + b"}",
     "an integer of 50,000 digits": b'{"size": ' + b"9" * 50_000 + b"}",
-    "half a surrogate pair": b'{"filename": "\\ud800"}',
-    "half a surrogate pair for a name": b'{"\\udfff": 1}',
+    "a lone surrogate": b'{"filename": "\\ud800"}',
+    "a lone surrogate in a key": b'{"\\udfff": 1}',
     "UTF-16": b"\xff\xfe{}",
     "no UTF-8": b'{"filename": "\xff"}',
     "overlong UTF-8": b'{"filename": "\xc0\xaf"}',
@@ -51,7 +51,7 @@ HOSTILE_JSON = {
 @pytest.mark.parametrize("key", JSON_ROUTES)
 @pytest.mark.parametrize("body", HOSTILE_JSON.values(), ids=HOSTILE_JSON)
 def test_hostile_json_is_rejected(stack: Stack, key: str, body: bytes) -> None:
-    """What two parsers could read differently, or one not at all, is a 400; with and without a Content-Type."""
+    """JSON that parsers read differently, or cannot read, is a 400, with and without a Content-Type."""
     for headers in ({}, JSON_HEADERS):
         got = stack.request(key, body=body, headers=headers if body.isascii() else {})
         assert (got.status, got.code) == (400, "malformed_body")
@@ -70,14 +70,14 @@ JSON_BOMBS = {
 @pytest.mark.parametrize("key", JSON_ROUTES)
 @pytest.mark.parametrize("body", JSON_BOMBS.values(), ids=JSON_BOMBS)
 def test_json_bomb_gets_short_error(stack: Stack, key: str, body: bytes) -> None:
-    """Well-formed, and far more than any request needs: the answer does not grow with it."""
+    """Valid JSON with far more members than any request has gets a response that does not grow with it."""
     got = stack.request(key, body=body)
     assert got.status == 422
     assert len(got.body) < 6_000
 
 
 def test_json_bomb_of_chunk_size_is_rejected(stack: Stack) -> None:
-    """The one route that reads megabytes of JSON reads those of a chunk, and nothing else in them."""
+    """The route that reads megabytes of JSON rejects those that are no chunk."""
     for piece in (b"[],", b"{},", b'"",', b"1,"):
         body = b'{"filename":"x","chunk_index":1,"data":[' + piece * (4_000_000 // len(piece)) + b"0]}"
         got = stack.request("POST /upload/chunk", body=body)
@@ -88,7 +88,7 @@ def test_json_bomb_of_chunk_size_is_rejected(stack: Stack) -> None:
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, identity", "identity, gzip", "x"])
 @pytest.mark.parametrize("key", JSON_ROUTES)
 def test_content_encoding_is_rejected(stack: Stack, key: str, encoding: str) -> None:
-    """Nothing is decompressed, so nothing can blow up: 415, for JSON and for raw bytes."""
+    """A compressed body is a 415, as JSON and as raw bytes: nothing is decompressed."""
     bomb = gzip.compress(bytes(1_000_000))
     query = {"filename": "x", "chunk_index": "1"}
     for kind in (JSON_HEADERS, OCTET_STREAM_HEADERS):
@@ -104,7 +104,7 @@ def test_content_encoding_is_rejected(stack: Stack, key: str, encoding: str) -> 
 NAMES = {
     "NUL": "a\0b",
     "a line end": "a\r\nset-cookie: b=c",
-    "a line end of Unicode's": "a\x85b",
+    "a line end of Unicode": "a\x85b",
     "escape sequences": "a\x1b[31mb",
     "delete": "a\x7fb",
     "a slash": "a/b",
@@ -124,7 +124,7 @@ NAME_ROUTES = ["GET /download", "GET /status", "DELETE /files", "DELETE /upload"
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_hostile_name_is_rejected(stack: Stack, name: str) -> None:
-    """Refused wherever a name may stand: in a path, in a query, in a body."""
+    """An invalid name is rejected in a path, in a query and in a body."""
     for key in NAME_ROUTES:
         place: dict[str, Any] = {"filename": name} if "{filename}" in key else {"query": {"filename": name}}
         assert (got := stack.request(key, **place)).status == 422, key
@@ -154,7 +154,7 @@ LOOKALIKE_NAMES = [("pay.txt", "p\u0430y.txt"), ("a.txt", "a\u200b.txt"), ("K", 
 
 @pytest.mark.parametrize(("name", "alike"), LOOKALIKE_NAMES)
 def test_lookalike_name_is_another_file(stack: Stack, name: str, alike: str) -> None:
-    """Nothing is folded but what Unicode says is the same text."""
+    """Names are equal only if Unicode defines them as the same text."""
     stack.upload(name, b"mine")
     assert stack.request("GET /download", query={"filename": alike}).status == 404
 
@@ -170,12 +170,12 @@ HEADER_INJECTIONS = [
 
 @pytest.mark.parametrize("value", HEADER_INJECTIONS)
 def test_header_injection_is_rejected(stack: Stack, value: str) -> None:
-    """A media type with one is refused; a name with one is no name; ranges and tags are never sent back."""
+    """A media type with a line end is rejected, and no request header is returned in a response."""
     started = stack.post_json("POST /upload/start", {"filename": "injected", "size": 1, "content_type": value})
     assert (started.status, started.json["errors"][0]["loc"]) == (422, ["content_type"])
-    stack_has = stack.upload(f"header {abs(hash(value))}", b"body")
+    file = stack.upload(f"header {abs(hash(value))}", b"body")
     headers = {"range": f"bytes=0-1{value}", "if-range": value, "if-none-match": f'"{value}"', "if-match": "*"}
-    got = stack.request("GET /download/partial", query={"filename": stack_has["filename"]}, headers=headers)
+    got = stack.request("GET /download/partial", query={"filename": file["filename"]}, headers=headers)
     assert got.status in (200, 412)
     for name, text in got.headers.items():
         assert "evil" not in name + text
@@ -201,7 +201,7 @@ ACTIVE_CONTENT_TYPES = [
 
 @pytest.mark.parametrize("content_type", ACTIVE_CONTENT_TYPES)
 def test_active_content_type_is_served_inert(stack: Stack, content_type: str) -> None:
-    """The type stays as it was given, and the browser saves the file: attachment, nosniff, a sandbox with no source."""
+    """The type is kept, and the browser saves the file: attachment, nosniff, a sandbox."""
     name = f"page {content_type.replace('/', ' ')}"
     stack.upload(name, b"<script>alert(1)</script>", content_type=content_type)
     for key in ("GET /download", "HEAD /download", "GET /download/partial"):
@@ -213,7 +213,7 @@ def test_active_content_type_is_served_inert(stack: Stack, content_type: str) ->
 
 
 def test_lone_surrogate_in_query_is_rejected(stack: Stack) -> None:
-    """Half a surrogate pair, should an event ever bring one: refused by every parameter that is text."""
+    """A lone surrogate in any text parameter is a 4xx."""
     routes = {
         "status": "GET /files",
         "download": "GET /download",
@@ -222,15 +222,15 @@ def test_lone_surrogate_in_query_is_rejected(stack: Stack) -> None:
     }
     for function, key in routes.items():
         for parameter in ("filename", "prefix", "cursor", "upload_id"):
-            given = build_event(key, headers={"authorization": f"Bearer {stack.token()}"})
-            given["queryStringParameters"] = {"filename": "fine", parameter: "\ud800"}
-            assert to_result(stack.invoke(function, given)).status in (200, 404, 422), (key, parameter)
+            event = build_event(key, headers={"authorization": f"Bearer {stack.token()}"})
+            event["queryStringParameters"] = {"filename": "fine", parameter: "\ud800"}
+            assert to_result(stack.invoke(function, event)).status in (200, 404, 422), (key, parameter)
 
 
 @pytest.mark.parametrize(
     "data", ["é", "====", "A", "AA=A", "AAAA\n", " AAAA", "-_-_", base64.b64encode(b"x").decode() + "="]
 )
 def test_ambiguous_base64_is_rejected(stack: Stack, data: str) -> None:
-    """A chunk's data has one reading or none."""
+    """Base64 that decoders read differently is a 422."""
     got = stack.post_json("POST /upload/chunk", {"filename": "x", "chunk_index": 1, "data": data})
     assert (got.status, got.code) == (422, "validation_failed")

@@ -1,4 +1,4 @@
-"""The clean-up function: on request, and by the schedule."""
+"""The cleanup function: on request, by the schedule, and for asynchronous completions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.aws.scripted import ScriptedClient
 
 
 def test_cleanup_expires_stale_uploads_of_namespace(stack: Stack) -> None:
-    """Dry first, then really; another namespace is left alone."""
+    """A dry run changes nothing, a cleanup ends the uploads, and another namespace is unchanged."""
     other = stack.token("other")
     stack.post_json("POST /upload/start", {"filename": "stale", "size": 5})
     stack.post_json("POST /upload/start", {"filename": "stale", "size": 5}, token=other)
@@ -32,26 +32,26 @@ def test_cleanup_expires_stale_uploads_of_namespace(stack: Stack) -> None:
 
 
 def test_schedule_event_runs_sweep(stack: Stack) -> None:
-    """Its event has no HTTP around it; neither has the answer."""
+    """The schedule's event is no HTTP event, and its result is the report."""
     stack.upload("kept", b"x")
     report = stack.invoke("cleanup", {"ferry": "sweep"})
     assert (report["errors"], report["complete"]) == (0, True)
-    for nothing in ("resumed_completions", "oldest_stale_seconds", "recovered", "lost"):
-        assert report[nothing] == 0
+    for member in ("resumed_completions", "oldest_stale_seconds", "recovered", "lost"):
+        assert report[member] == 0
     assert stack.request("GET /download/{filename}", filename="kept").body == b"x"
 
 
 def test_async_completion_event_completes_upload(stack: Stack) -> None:
-    """The event as the worker sends it, under a lease that has not lapsed; a second delivery changes nothing."""
+    """The event completes the upload under its lease; a second delivery changes nothing."""
     started = stack.post_json("POST /upload/start", {"filename": "long", "size": 5}).json
     query = {"filename": "long", "chunk_index": "1"}
     binary = {"content-type": "application/octet-stream"}
     stack.request("POST /upload/chunk", query=query, headers=binary, body=b"hello")
-    engine = wiring.services()
-    upload = engine.upload_repository.get_upload(started["upload_id"])
+    services = wiring.services()
+    upload = services.upload_repository.get_upload(started["upload_id"])
     assert upload is not None
-    now = engine.clock()
-    engine.upload_repository.acquire_lease(
+    now = services.clock()
+    services.upload_repository.acquire_lease(
         upload, lease_id="a", expires_at=now + 60_000, now=now, replace_existing=False, crc32c=None
     )
     client: Any = ScriptedClient({"StatusCode": 202})
@@ -64,7 +64,7 @@ def test_async_completion_event_completes_upload(stack: Stack) -> None:
 
 
 def test_invalid_parameters_are_rejected(stack: Stack) -> None:
-    """422, naming the parameter; nothing is touched, though everything is old enough."""
+    """An invalid or unknown parameter is a 422 that names it, and nothing is cleaned up."""
     stack.post_json("POST /upload/start", {"filename": "untouched", "size": 5})
     foreign = CurrentUpload("other", "untouched", "f" * 32, in_progress=True)
     for name, value in (
@@ -83,7 +83,7 @@ def test_invalid_parameters_are_rejected(stack: Stack) -> None:
 
 
 def test_name_of_other_namespace_is_not_found(stack: Stack) -> None:
-    """Nothing is examined, dry or not, and the report does not tell that it is there."""
+    """An upload of another namespace is not examined, and the report does not count it."""
     other = stack.token("other")
     stack.post_json("POST /upload/start", {"filename": "theirs", "size": 5}, token=other)
     for dry in ("true", "false"):
@@ -94,7 +94,7 @@ def test_name_of_other_namespace_is_not_found(stack: Stack) -> None:
 
 
 def test_sweep_emits_metrics(stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line of metrics of the whole service, zeros too, and the report in the log: silence means that none ran."""
+    """A sweep emits one line of metrics of the whole service, zeros included."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "stack")
     metrics._metrics.cache_clear()
     report = stack.invoke("cleanup", {"ferry": "sweep"})
@@ -108,15 +108,15 @@ def test_sweep_emits_metrics(stack: Stack, capsys: pytest.CaptureFixture[str], m
         *("UploadsExpired", "ReclaimedBytes", "OldestStaleSeconds", "ResumedCompletions", "RecoveredUploads"),
         *("LostUploads", "OrphanMultipartUploads", "OrphanStagedObjects", "OrphanObjects", "SweepErrors"),
     }
-    for watched in ("OldestStaleSeconds", "ResumedCompletions"):
-        assert f"MetricName: {watched}\n" in alarms
+    for name in ("OldestStaleSeconds", "ResumedCompletions"):
+        assert f"MetricName: {name}\n" in alarms
 
 
 def test_expired_uploads_are_counted(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not what a dry run would."""
+    """A cleanup counts the uploads that it ended; a dry run counts none."""
     stack.post_json("POST /upload/start", {"filename": "counted", "size": 5})
     capsys.readouterr()
-    for dry, told in (("true", []), ("false", [[1.0]])):
-        stack.request("DELETE /cleanup", query={"older_than": "0", "dry_run": dry, "filename": "counted"})
+    for dry_run, expected in (("true", []), ("false", [[1.0]])):
+        stack.request("DELETE /cleanup", query={"older_than": "0", "dry_run": dry_run, "filename": "counted"})
         found = [line["UploadsExpired"] for line in metric_lines(capsys.readouterr().out) if "UploadsExpired" in line]
-        assert found == told
+        assert found == expected

@@ -1,4 +1,4 @@
-"""The download function: whole files, ranges, conditions, redirects, and any legal name."""
+"""The download function: whole files, ranges, conditions, redirects, and every valid name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_legal_name_round_trips(stack: Stack, name: str) -> None:
-    """By path and by `?filename=`, on every route with a name."""
+    """A valid name works in the path and in `?filename=`, on every route with a name."""
     view = stack.upload(name, CONTENT)
     assert view["filename"] == unicodedata.normalize("NFC", name)
     for key in ("GET /download", "GET /download/partial"):
@@ -51,18 +51,18 @@ def test_legal_name_round_trips(stack: Stack, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", " lead", "trail ", ".", "..", "a/b", "a\\b", "nul\0", "new\nline", "y" * 256])
 def test_illegal_name_returns_422(stack: Stack, name: str) -> None:
-    """The same code on every route, however the name comes."""
-    refused = [
+    """An invalid name has the same code on every route, in the path, the query and the body."""
+    rejected = [
         stack.request(f"GET /{path}", query={"filename": name}) for path in ("download", "download/partial", "status")
     ]
-    refused += [stack.request(f"GET /{path}/{{filename}}", filename=name) for path in ("download", "status")]
-    refused += [stack.request(f"DELETE /{path}", query={"filename": name}) for path in ("upload", "files", "cleanup")]
-    refused.append(stack.post_json("POST /upload/start", {"filename": name, "size": 1}))
-    assert {(got.status, got.code) for got in refused} == {(422, "invalid_filename")}
+    rejected += [stack.request(f"GET /{path}/{{filename}}", filename=name) for path in ("download", "status")]
+    rejected += [stack.request(f"DELETE /{path}", query={"filename": name}) for path in ("upload", "files", "cleanup")]
+    rejected.append(stack.post_json("POST /upload/start", {"filename": name, "size": 1}))
+    assert {(got.status, got.code) for got in rejected} == {(422, "invalid_filename")}
 
 
 def test_download_partial_without_name_returns_file_named_partial(stack: Stack) -> None:
-    """Whole, or a range of it."""
+    """`/download/partial` without a name is a file with the name `partial`, whole or a range of it."""
     stack.upload("partial", CONTENT)
     got = stack.request("GET /download/partial")
     assert (got.status, got.body) == (200, CONTENT)
@@ -72,8 +72,8 @@ def test_download_partial_without_name_returns_file_named_partial(stack: Stack) 
     stack.request("DELETE /files/{filename}", filename="partial")
 
 
-def test_file_headers(stack: Stack) -> None:
-    """GET and HEAD have the same; HEAD has no body."""
+def test_get_and_head_have_same_headers(stack: Stack) -> None:
+    """GET and HEAD have the same headers; HEAD has no body."""
     view = stack.upload("headers", CONTENT, content_type="application/json")
     got = stack.request("GET /download/{filename}", filename="headers")
     assert (got.status, got.body) == (200, CONTENT)
@@ -98,8 +98,10 @@ def test_file_headers(stack: Stack) -> None:
         ("bytes=9-1", 200, None, CONTENT),
     ],
 )
-def test_ranges(stack: Stack, range_: str, status: int, content_range: str | None, body: bytes) -> None:
-    """One range is a 206; what is malformed or several is the whole file; HEAD ignores Range."""
+def test_range_request_returns_range_or_whole_file(
+    stack: Stack, range_: str, status: int, content_range: str | None, body: bytes
+) -> None:
+    """One range is a 206; a malformed one and several return the whole file; HEAD ignores Range."""
     if stack.request("HEAD /download", query={"filename": "ranges"}).status == 404:
         stack.upload("ranges", CONTENT)
     got = stack.request("GET /download/partial/{filename}", filename="ranges", headers={"range": range_})
@@ -108,8 +110,8 @@ def test_ranges(stack: Stack, range_: str, status: int, content_range: str | Non
     assert (head.status, head.headers["content-length"]) == (200, "100")
 
 
-def test_conditions_and_unsatisfiable_range(stack: Stack) -> None:
-    """304, 412 and 416, with the headers they need."""
+def test_failed_condition_and_range_have_required_headers(stack: Stack) -> None:
+    """304, 412 and 416 have the headers that HTTP requires."""
     etag = stack.upload("conditions", CONTENT)["etag"]
     key, name = "GET /download/partial/{filename}", "conditions"
     unchanged = stack.request(key, filename=name, headers={"if-none-match": etag})
@@ -127,22 +129,22 @@ def test_conditions_and_unsatisfiable_range(stack: Stack) -> None:
 
 
 def test_large_file_redirects_to_s3(stack: Stack) -> None:
-    """307 with a presigned URL; `redirect=false` tells it."""
+    """A large file is a 307 to a presigned URL; with `redirect=false`, JSON with the URL."""
     content = bytes(5 * 1024 * 1024)
     stack.post_json("POST /upload/start", {"filename": "large", "size": len(content)})
-    for index, at in ((1, 0), (2, 4 * 1024 * 1024)):
+    for index, offset in ((1, 0), (2, 4 * 1024 * 1024)):
         query = {"filename": "large", "chunk_index": str(index)}
-        data = content[at : at + 4 * 1024 * 1024]
+        data = content[offset : offset + 4 * 1024 * 1024]
         stack.request(
             "POST /upload/chunk", query=query, headers={"content-type": "application/octet-stream"}, body=data
         )
     assert stack.post_json("POST /upload/complete", {"filename": "large"}).status == 200
-    moved = stack.request("GET /download/{filename}", filename="large")
-    assert (moved.status, moved.body) == (307, b"")
-    assert "X-Amz-Signature=" in moved.headers["location"]
-    assert moved.headers["cache-control"] == "private, no-store"
-    told = stack.request("GET /download/{filename}", filename="large", query={"redirect": "false"})
-    assert (told.status, told.json["size"], told.headers["cache-control"]) == (200, len(content), "private, no-store")
+    redirect = stack.request("GET /download/{filename}", filename="large")
+    assert (redirect.status, redirect.body) == (307, b"")
+    assert "X-Amz-Signature=" in redirect.headers["location"]
+    assert redirect.headers["cache-control"] == "private, no-store"
+    link = stack.request("GET /download/{filename}", filename="large", query={"redirect": "false"})
+    assert (link.status, link.json["size"], link.headers["cache-control"]) == (200, len(content), "private, no-store")
     assert stack.request("HEAD /download/{filename}", filename="large").headers["content-length"] == str(len(content))
     long = stack.request("GET /download/partial/{filename}", filename="large", headers={"range": "bytes=1-"})
     assert long.status == 307
@@ -150,10 +152,10 @@ def test_large_file_redirects_to_s3(stack: Stack) -> None:
 
 
 def test_file_of_other_namespace_returns_404(stack: Stack) -> None:
-    """404, exactly like a name nobody has."""
+    """A file of another namespace has the same response as a name that does not exist."""
     stack.upload("mine", CONTENT)
     other = stack.token("other")
     theirs = stack.request("GET /download/{filename}", filename="mine", token=other)
-    nobodys = stack.request("GET /download/{filename}", filename="nobody's", token=other)
+    unknown = stack.request("GET /download/{filename}", filename="unknown", token=other)
     assert theirs.status == 404
-    assert theirs.json == nobodys.json
+    assert theirs.json == unknown.json

@@ -1,4 +1,4 @@
-"""What no client gets past, on whatever route: tokens, scopes, bodies. Nothing a client sends is a 5xx.
+"""Rejections that all routes share: tokens, scopes, bodies. No request of a client is a 5xx.
 
 Attacks are in test_attacks_tokens and test_attacks_bodies.
 """
@@ -27,7 +27,7 @@ OTHER_SCOPES = {READ: (WRITE, ADMIN), WRITE: (READ, ADMIN), ADMIN: (READ, WRITE)
 
 @pytest.mark.parametrize(("key", "scope"), PROTECTED)
 def test_protected_route_requires_scope(stack: Stack, key: str, scope: str) -> None:
-    """No token and a bad one are 401, the other scopes 403; looked at before anything else of the request."""
+    """Without a valid token it is a 401, with other scopes a 403, before the rest of the request is read."""
     is_head = key.startswith("HEAD")
     none = stack.request(key, token=None)
     assert (none.status, none.headers["www-authenticate"]) == (401, 'Bearer realm="ferry"')
@@ -96,7 +96,7 @@ INVALID_BODIES: list[tuple[str, dict[str, Any], list[Any]]] = (
 def test_invalid_member_returns_422_with_location(
     stack: Stack, key: str, change: dict[str, Any], loc: list[Any]
 ) -> None:
-    """`errors` has the member's path and a sentence; nothing of the value, nothing of the library."""
+    """`errors` has the path of the member and a message, without its value and without Pydantic's words."""
     got = stack.post_json(key, VALID_BODIES[key] | change)
     assert got.status == 422
     assert loc in [error["loc"] for error in got.json["errors"]]
@@ -106,12 +106,13 @@ def test_invalid_member_returns_422_with_location(
 
 @pytest.mark.parametrize("key", JSON_ROUTES)
 def test_body_of_other_type_is_rejected(stack: Stack, key: str) -> None:
-    """JSON that is no object is a 422, another Content-Type a 415, and too much of it a 413."""
+    """JSON that is no object is a 422, another Content-Type a 415, and a larger body a 413."""
     for body in (b"[]", b"1", b"null", b'"text"', b"true"):
         assert stack.post_json(key, body).code == "validation_failed"
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "garbage"):
         got = stack.request(key, body=b"{}", headers={"content-type": kind})
         assert (got.status, got.code) == (415, "unsupported_media_type")
+    assert "application/json" in got.json["detail"]
     large = stack.post_json(key, b'{"filename": "' + b"x" * 6_400_000 + b'"}')
     assert large.status == 413
     with_charset = stack.post_json(key, b"{", headers={"content-type": "application/json; charset=utf-8"})
@@ -138,7 +139,7 @@ HOSTILE_VALUES = [
 
 @pytest.mark.parametrize(("key", "scope"), PROTECTED)
 def test_hostile_parameters_never_return_5xx(stack: Stack, key: str, scope: str) -> None:
-    """Whatever is in the query, the path and the headers, the answer is documented and no 5xx."""
+    """Any value in the query, the path and the headers gets a documented response below 500."""
     names = [
         "filename",
         "chunk_index",
@@ -161,7 +162,7 @@ def test_hostile_parameters_never_return_5xx(stack: Stack, key: str, scope: str)
 
 
 def test_backend_failure_returns_503(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With Retry-After, as a problem (and in OAuth's shape at the token endpoint), and nothing told of what failed."""
+    """A failed backend is a 503 with Retry-After that does not name it; the token endpoint uses OAuth's form."""
     token = stack.token()
 
     def fail(*_: object, **__: object) -> None:
@@ -172,15 +173,15 @@ def test_backend_failure_returns_503(stack: Stack, monkeypatch: pytest.MonkeyPat
     got = stack.request("GET /status/{filename}", filename="x", token=token)
     assert (got.status, got.code, got.headers["retry-after"]) == (503, "backend_unavailable", "1")
     body = {"grant_type": "client_credentials", "client_id": "a", "client_secret": "b"}
-    refused = stack.post_json("POST /auth/token", body)
-    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
-    assert b"secret-name" not in got.body + refused.body
+    token_error = stack.post_json("POST /auth/token", body)
+    assert (token_error.status, token_error.headers["retry-after"]) == (503, "1")
+    assert b"secret-name" not in got.body + token_error.body
 
 
 def test_unexpected_error_returns_500_without_details(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The client gets a request id; the log gets the kind and the place, and nothing the client sent."""
+    """The client gets a request id; the log gets the class and the frames, and nothing that the client sent."""
     sent = "what-a-client-sent"
 
     def fail(*_: object) -> None:
@@ -197,14 +198,14 @@ def test_unexpected_error_returns_500_without_details(
 
 
 def test_header_names_are_case_insensitive(stack: Stack) -> None:
-    """`sam local` hands them on as they were sent."""
+    """`sam local` passes header names on as the client sent them."""
     given = build_event("GET /status")
     given["headers"] = {"Authorization": f"Bearer {stack.token()}"}
     assert to_result(stack.invoke("status", given)).status == 200
 
 
 def test_every_route_is_documented() -> None:
-    """And no other."""
+    """The document has the routes of the functions, and no others."""
     documented = {f"{method.upper()} {path}" for path, item in openapi_document()["paths"].items() for method in item}
     assert documented == {key for module in function_modules().values() for key in module.app.scopes}
     assert json.dumps(openapi_document()).count("files:admin") > 0

@@ -1,4 +1,4 @@
-"""The files of `events/`, which people hand to `sam local invoke`, are what the platform would send."""
+"""The files of `events/`, which `sam local invoke` takes, are events as AWS sends them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def test_sample_events_cover_all_functions() -> None:
-    """Nothing in the folder is left untried, and no function is."""
+    """Every sample event has a case, and every function has an event."""
     assert {path.stem for path in EVENTS_FOLDER.iterdir()} == {case.event for case in INVOCATION_CASES}
     template = TEMPLATE.read_text(encoding="utf-8")
     assert all(f"  {case.function}:\n" in template for case in INVOCATION_CASES)
@@ -31,21 +31,21 @@ def test_sample_events_cover_all_functions() -> None:
 
 @pytest.mark.parametrize("case", INVOCATION_CASES, ids=lambda case: case.event)
 def test_sample_event_gets_expected_response(stack: Stack, case: InvocationCase) -> None:
-    """The same table that `make test-sam` goes by, on the handlers themselves."""
+    """The handlers return what the table of `make test-sam` expects."""
     text = (
         (EVENTS_FOLDER / f"{case.event}.json")
         .read_text(encoding="utf-8")
         .replace(PLACEHOLDER_HEADER, f"Bearer {stack.token()}")
     )
-    answer = stack.invoke(case.function.removesuffix("Function").lower(), json.loads(text))
-    assert answer.get("statusCode") == case.status
-    assert case.required_members <= (json.loads(answer["body"]) if case.status else answer).keys()
+    response = stack.invoke(case.function.removesuffix("Function").lower(), json.loads(text))
+    assert response.get("statusCode") == case.status
+    assert case.required_members <= (json.loads(response["body"]) if case.status else response).keys()
 
 
 @pytest.mark.parametrize("case", [case for case in INVOCATION_CASES if case.status], ids=lambda case: case.event)
 def test_http_event_has_documented_members(case: InvocationCase) -> None:
-    """Payload format 2.0, with nothing that a gateway would not send."""
-    given = read(EVENTS_FOLDER / f"{case.event}.json")
+    """An HTTP event has the members of payload format 2.0 and no others."""
+    event = read(EVENTS_FOLDER / f"{case.event}.json")
     whole = build_event("GET /x/{filename}", filename="x", query={"a": "b"}, body=b"")
-    assert given.keys() <= whole.keys()
-    assert given["requestContext"].keys() == whole["requestContext"].keys()
+    assert event.keys() <= whole.keys()
+    assert event["requestContext"].keys() == whole["requestContext"].keys()

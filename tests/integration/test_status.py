@@ -1,4 +1,4 @@
-"""The status function: one upload, waiting, and listings."""
+"""The status function: one upload, long polls, and lists."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ KIB = 1024
 
 
 def test_status_from_pending_to_complete(stack: Stack) -> None:
-    """The states of an upload, what is missing, and where to go on."""
+    """An upload is pending, partial and complete, with its missing chunks and its next offset."""
     size = 3 * 64 * KIB
     stack.post_json("POST /upload/start", {"filename": "states", "size": size, "chunk_size": 64 * KIB})
     pending = stack.request("GET /status/{filename}", filename="states").json
     assert (pending["state"], pending["percent"], pending["missing"]) == ("pending", 0.0, [[1, 3]])
-    octets = {"content-type": "application/octet-stream"}
+    headers_of_bytes = {"content-type": "application/octet-stream"}
     for index in (1, 3, 2):
         query = {"filename": "states", "chunk_index": str(index)}
-        stack.request("POST /upload/chunk", query=query, headers=octets, body=bytes(64 * KIB))
+        stack.request("POST /upload/chunk", query=query, headers=headers_of_bytes, body=bytes(64 * KIB))
         if index == 1:
             partial = stack.request("GET /status/{filename}", filename="states").json
             assert (partial["state"], partial["missing"], partial["next_offset"]) == ("partial", [[2, 3]], 64 * KIB)
@@ -33,15 +33,15 @@ def test_status_from_pending_to_complete(stack: Stack) -> None:
 
 
 def test_new_upload_shows_current_file(stack: Stack) -> None:
-    """The upload is shown, with the file under `current_file`."""
-    made = stack.upload("beside", b"old")
+    """An upload that is to replace a file is shown with it as `current_file`."""
+    existing = stack.upload("beside", b"old")
     stack.post_json("POST /upload/start", {"filename": "beside", "size": 9, "if_exists": "replace"})
     status = stack.request("GET /status/{filename}", filename="beside").json
-    assert (status["state"], status["current_file"]) == ("pending", made)
+    assert (status["state"], status["current_file"]) == ("pending", existing)
 
 
-def test_conditional_status_and_long_poll(stack: Stack) -> None:
-    """304 for the ETag one has; a wait for something older than what is known answers at once."""
+def test_known_status_returns_304_and_older_one_at_once(stack: Stack) -> None:
+    """A matching ETag is a 304; a long poll for an older version returns at once."""
     stack.upload("conditional", b"x")
     first = stack.request("GET /status/{filename}", filename="conditional")
     again = stack.request(
@@ -53,7 +53,7 @@ def test_conditional_status_and_long_poll(stack: Stack) -> None:
 
 
 def test_long_poll_timeout_returns_unchanged_status(stack: Stack) -> None:
-    """A second is waited for, and the same status answered; 304 to who has it."""
+    """A long poll without a change returns the same status after a second, or 304 for a matching ETag."""
     stack.upload("waited for", b"x")
     first = stack.request("GET /status/{filename}", filename="waited for")
     query = {"wait": "1", "since": str(first.json["version"])}
@@ -63,25 +63,25 @@ def test_long_poll_timeout_returns_unchanged_status(stack: Stack) -> None:
 
 
 def test_unknown_name_returns_404(stack: Stack) -> None:
-    """404 `not_found`, which never means complete."""
+    """An unknown name is a 404 `not_found`."""
     got = stack.request("GET /status/{filename}", filename="unknown")
     assert (got.status, got.code) == (404, "not_found")
 
 
 def test_files_are_paginated(stack: Stack) -> None:
-    """By name, with a prefix and a cursor, each once."""
+    """Pages of files have each file with the prefix once, by name; another namespace has none."""
     names = [f"page-{index}" for index in range(5)]
     for name in names:
         stack.upload(name, b"x")
-    found, query = [], {"prefix": "page-", "limit": "2"}
+    names_listed, query = [], {"prefix": "page-", "limit": "2"}
     while True:
         page = stack.request("GET /files", query=query).json
         assert len(page["files"]) <= 2
-        found += [file["filename"] for file in page["files"]]
+        names_listed += [file["filename"] for file in page["files"]]
         if "cursor" not in page:
             break
         query = {**query, "cursor": page["cursor"]}
-    assert found == names
+    assert names_listed == names
     other = stack.token("other")
     assert stack.request("GET /files", query={"prefix": "page-"}, token=other).json == {"files": []}
 
@@ -102,7 +102,7 @@ def test_files_are_paginated(stack: Stack) -> None:
     ],
 )
 def test_invalid_parameters_are_rejected(stack: Stack, key: str, query: dict[str, str]) -> None:
-    """422, naming the parameter."""
+    """An invalid parameter is a 422 that names it."""
     got = stack.request(key, query=query)
     assert (got.status, got.code) == (422, "validation_failed")
     assert got.json["errors"][0]["loc"][0] in query

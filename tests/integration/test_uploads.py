@@ -1,4 +1,4 @@
-"""The upload function: each route's main path, and what it refuses."""
+"""The upload function: the routes, and the requests that they reject."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def send_raw_chunk(stack: Stack, query: dict[str, str], data: bytes, headers: di
 
 
 def test_start_returns_upload_plan(stack: Stack) -> None:
-    """201 with the grid and the limits; the same again is 200."""
-    made = start_upload(stack, "plan", 20 * MIB, chunk_size=64 * KIB, metadata={"a": "b"}, fingerprint="f")
-    assert made.status == 201
-    plan = made.json
+    """A start returns 201 with layout and limits; the same start again returns 200."""
+    created = start_upload(stack, "plan", 20 * MIB, chunk_size=64 * KIB, metadata={"a": "b"}, fingerprint="f")
+    assert created.status == 201
+    plan = created.json
     assert (plan["state"], plan["chunk_size"], plan["chunk_count"]) == ("pending", 65_536, 320)
     assert (plan["part_size"], plan["part_count"], plan["chunks_per_part"]) == (8 * MIB, 3, 128)
     assert plan["received"] == {"chunks": [], "parts": []}
@@ -47,17 +47,17 @@ def test_start_returns_upload_plan(stack: Stack) -> None:
 
 
 def test_start_conflicts_with_open_upload(stack: Stack) -> None:
-    """409 tells which; `restart` replaces it."""
+    """Another size is a 409 that names the open upload; `restart` replaces it."""
     first = start_upload(stack, "in the way", 5).json
-    refused = start_upload(stack, "in the way", 6)
-    assert (refused.status, refused.code) == (409, "upload_in_progress")
-    assert (refused.json["upload_id"], refused.json["size"]) == (first["upload_id"], 5)
-    assert refused.json["expires_at"] == first["expires_at"]
+    rejected = start_upload(stack, "in the way", 6)
+    assert (rejected.status, rejected.code) == (409, "upload_in_progress")
+    assert (rejected.json["upload_id"], rejected.json["size"]) == (first["upload_id"], 5)
+    assert rejected.json["expires_at"] == first["expires_at"]
     assert start_upload(stack, "in the way", 6, restart=True).status == 201
 
 
 def test_json_and_raw_chunks_make_a_file(stack: Stack) -> None:
-    """JSON and raw chunks, in any order, with checksums, end as one file; each may be repeated."""
+    """JSON and raw chunks in any order, with checksums, make one file; each may be repeated."""
     content = bytes(range(256)) * 512
     first, second = content[: 64 * KIB], content[64 * KIB :]
     start_upload(stack, "both", len(content), chunk_size=64 * KIB)
@@ -80,36 +80,36 @@ def test_json_and_raw_chunks_make_a_file(stack: Stack) -> None:
 
 
 def test_chunk_of_4_mib_is_accepted(stack: Stack) -> None:
-    """The greatest chunk passes; one byte more is 413."""
+    """A chunk of 4 MiB is accepted, and one with a byte more is a 413, in both forms."""
     data = bytes(4 * MIB)
     start_upload(stack, "big", 8 * MIB)
     assert send_json_chunk(stack, "big", 1, data).status == 200
     assert send_raw_chunk(stack, {"filename": "big", "chunk_index": "2"}, data).status == 200
-    for refused in (
+    for rejected in (
         send_json_chunk(stack, "big", 1, data + b"x"),
         send_raw_chunk(stack, {"filename": "big", "chunk_index": "2"}, data + b"x"),
         stack.post_json("POST /upload/chunk", b" " * (6 * MIB + 1)),
     ):
-        assert (refused.status, refused.code) == (413, "chunk_too_large")
+        assert (rejected.status, rejected.code) == (413, "chunk_too_large")
 
 
-def test_start_with_existing_file(stack: Stack) -> None:
-    """The very same: 200 and complete. Another: 409, unless it is to be replaced."""
+def test_start_of_existing_file_returns_it_or_conflicts(stack: Stack) -> None:
+    """A start of the same file returns it; a start of another is a 409, unless it is to be replaced."""
     checksum = {"algorithm": "crc32c", "value": crc32c_to_base64(crc32c(b"same"))}
-    made = stack.upload("there", b"same", checksum=checksum)
+    existing = stack.upload("there", b"same", checksum=checksum)
     same = start_upload(stack, "there", 4, checksum=checksum)
-    assert (same.status, same.json["state"], same.json["upload_id"]) == (200, "complete", made["upload_id"])
+    assert (same.status, same.json["state"], same.json["upload_id"]) == (200, "complete", existing["upload_id"])
     assert start_upload(stack, "there", 5).code == "file_exists"
     assert start_upload(stack, "there", 5, if_exists="replace").status == 201
 
 
 def test_empty_file_completes(stack: Stack) -> None:
-    """Completed without a chunk."""
+    """An empty file is completed without a chunk."""
     assert stack.upload("empty", b"")["size"] == 0
 
 
 def test_parts_are_presigned(stack: Stack) -> None:
-    """One presigned PUT for each, with its length and the headers to send."""
+    """Each part gets a presigned PUT with its length and the headers to send."""
     start_upload(stack, "direct", 10 * MIB)
     checksum = {"algorithm": "crc32c", "value": "AAAAAA=="}
     parts = [{"part_number": 2, "checksum": checksum}, {"part_number": 1}]
@@ -127,15 +127,15 @@ def test_parts_are_presigned(stack: Stack) -> None:
 
 
 def test_incomplete_upload_lists_missing_ranges(stack: Stack) -> None:
-    """409 with ranges of chunks; the upload goes on."""
+    """A completion without all chunks is a 409 with the ranges that are missing."""
     start_upload(stack, "missing", 3 * 64 * KIB, chunk_size=64 * KIB)
     send_json_chunk(stack, "missing", 2, bytes(64 * KIB))
-    refused = stack.post_json("POST /upload/complete", {"filename": "missing"})
-    assert (refused.status, refused.code, refused.json["missing"]) == (409, "upload_incomplete", [[1, 1], [3, 3]])
+    rejected = stack.post_json("POST /upload/complete", {"filename": "missing"})
+    assert (rejected.status, rejected.code, rejected.json["missing"]) == (409, "upload_incomplete", [[1, 1], [3, 3]])
 
 
 def test_cancel_is_idempotent(stack: Stack) -> None:
-    """204, and again; afterwards chunks get 410."""
+    """Each repeated cancellation returns 204, and chunks then get 410."""
     start_upload(stack, "cancelled", 5)
     for _ in range(2):
         assert stack.request("DELETE /upload/{filename}", filename="cancelled").status == 204
@@ -147,7 +147,7 @@ def test_cancel_is_idempotent(stack: Stack) -> None:
 
 
 def test_deleted_file_returns_404(stack: Stack) -> None:
-    """204, then 404; by path and by query."""
+    """A deletion by path and by query returns 204, and 404 when it is repeated."""
     for name, options in (("d1", {"filename": "d1"}), ("d2", {"query": {"filename": "d2"}})):
         stack.upload(name, b"x")
         key = "DELETE /files/{filename}" if "filename" in options else "DELETE /files"
@@ -156,7 +156,7 @@ def test_deleted_file_returns_404(stack: Stack) -> None:
 
 
 def test_chunk_outside_layout_is_rejected(stack: Stack) -> None:
-    """Each refusal has its own code, and nothing is stored."""
+    """Each kind of invalid chunk has its own code, and nothing of it is stored."""
     start_upload(stack, "strict", 5)
     wrong = {"algorithm": "md5", "value": base64.b64encode(bytes(16)).decode()}
     unknown = {"algorithm": "sha1", "value": "AAAA"}
@@ -182,7 +182,7 @@ def test_chunk_outside_layout_is_rejected(stack: Stack) -> None:
 
 
 def test_chunk_with_other_content_conflicts(stack: Stack) -> None:
-    """The first accepted stay."""
+    """Different bytes for an accepted chunk are a 409."""
     start_upload(stack, "conflict", 10)
     assert send_json_chunk(stack, "conflict", 1, b"0123456789").status == 200
     other = send_json_chunk(stack, "conflict", 1, b"9876543210")
@@ -191,7 +191,7 @@ def test_chunk_with_other_content_conflicts(stack: Stack) -> None:
 
 @pytest.mark.parametrize("data", ["aGVsbG8", "aGVs bG8=", "aGVsbG8=\n", "aGVsbG8_", "é", "=aGVsbG8"])
 def test_chunk_data_must_be_strict_base64(stack: Stack, data: str) -> None:
-    """Without padding, with white space or in another alphabet: 422 at `data`."""
+    """Base64 without padding, with white space or in another alphabet is a 422 at `data`."""
     start_upload(stack, "base64", 5)
     content: dict[str, Any] = {"filename": "base64", "chunk_index": 1, "data": data}
     got = stack.post_json("POST /upload/chunk", content)
@@ -199,9 +199,18 @@ def test_chunk_data_must_be_strict_base64(stack: Stack, data: str) -> None:
 
 
 def test_documented_examples_upload_file(stack: Stack) -> None:
-    """The request examples of the OpenAPI document, sent in their order, work."""
+    """The request examples of the OpenAPI document, sent in their order, upload a file."""
     for route, status in (("start", 201), ("chunk", 200), ("parts", 200), ("complete", 200)):
         key = f"POST /upload/{route}"
         content = openapi_document()["paths"][f"/upload/{route}"]["post"]["requestBody"]["content"]
         assert stack.post_json(key, content["application/json"]["example"]).status == status, route
     assert stack.request("GET /download/{filename}", filename="hello.txt").body == b"hello"
+
+
+def test_raw_chunk_of_other_type_gets_415_with_octet_stream(stack: Stack) -> None:
+    """The error names the Content-Type of the form that the request used: here, raw bytes."""
+    query = {"filename": "typed", "chunk_index": "1"}
+    got = stack.request("POST /upload/chunk", query=query, headers={"content-type": "image/png"}, body=b"x")
+    assert (got.status, got.code) == (415, "unsupported_media_type")
+    assert "image/png" in got.json["detail"]
+    assert "application/octet-stream" in got.json["detail"]

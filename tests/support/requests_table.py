@@ -1,8 +1,8 @@
-"""Requests for a file and what RFC 9110 makes of them: method, headers, answer, section.
+"""Requests for a file and the responses that RFC 9110 requires: method, headers, status, section.
 
-The same rows are asked of the handlers, for files on either side of what is sent inline, and over HTTP, where S3 has
-the last word on a large file. In headers `{etag}` and `{modified}` are the file's own, `{size}` and `{last}` its length
-and its last position.
+The integration tests send the cases to the handlers, for files below and above the inline limit; the end-to-end tests
+send them over HTTP, where S3 evaluates those for a large file. In headers, `{etag}` and `{modified}` are the file's
+own, and `{size}` and `{last}` are its length and its last position.
 """
 
 from __future__ import annotations
@@ -19,13 +19,18 @@ BEYOND_END = "bytes={size}-"
 
 @dataclass(frozen=True)
 class RequestCase:
-    """`sent` is what of the file comes: all, the bytes from one position to another (formats as above), or none."""
+    """A request for a file, and the response that RFC 9110 requires."""
 
     section: str
+    """The section of RFC 9110."""
     method: str
+    """`GET` or `HEAD`."""
     headers: Mapping[str, str]
+    """The request's headers, with placeholders."""
     status: int
+    """The status of the response."""
     sent_range: str | tuple[str, str] | None = None
+    """The bytes of the body: `WHOLE_FILE`, the first and the last position with placeholders, or None for no bytes."""
 
     def __str__(self) -> str:
         return " ".join([self.section, self.method, *(f"{name}: {value}" for name, value in self.headers.items())])
@@ -33,10 +38,12 @@ class RequestCase:
 
 @dataclass(frozen=True)
 class FileRequestCase:
-    """A row for one file."""
+    """A case with the values of one file."""
 
     case: RequestCase
+    """The case."""
     format_values: Mapping[str, object] = field(default_factory=dict)
+    """The values of the placeholders."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -44,7 +51,7 @@ class FileRequestCase:
 
     @property
     def byte_range(self) -> tuple[int, int] | None:
-        """The first and the last position of what is sent."""
+        """The first and the last position of the bytes in the body; None for no bytes."""
         if self.case.sent_range is None:
             return None
         first, last = ("0", "{last}") if isinstance(self.case.sent_range, str) else self.case.sent_range
@@ -52,9 +59,9 @@ class FileRequestCase:
 
 
 def cases_for_file(cases: list[RequestCase], body: bytes, etag: str, modified: str) -> Iterator[FileRequestCase]:
-    facts = {"etag": etag, "modified": modified, "size": len(body), "last": len(body) - 1}
-    for row in cases:
-        yield FileRequestCase(row, facts)
+    values = {"etag": etag, "modified": modified, "size": len(body), "last": len(body) - 1}
+    for case in cases:
+        yield FileRequestCase(case, values)
 
 
 def _range_case(value: str, sent_range: tuple[str, str], section: str = "14.1.2") -> RequestCase:
@@ -124,7 +131,7 @@ IF_RANGE_CASES = [
 
 
 def _condition_cases(method: str) -> Iterator[RequestCase]:
-    """Every condition by itself: 304 and 412 are the same for both methods."""
+    """Yield each condition alone; GET and HEAD have the same 304 and 412."""
     whole = WHOLE_FILE if method == GET else None
     table: list[tuple[str, str, str, int]] = [
         *(("13.1.1", "If-Match", value, 200) for value in ("{etag}", "*", f"{OTHER_ETAG}, {{etag}}")),
@@ -175,13 +182,13 @@ CASES = [
     *_condition_cases(HEAD),
     *PRECEDENCE_CASES,
 ]
-"""For a file of at least ten bytes."""
+"""Cases for a file of at least ten bytes."""
 
 EMPTY_FILE_CASES = [
     RequestCase("15.3.1", GET, {}, 200, WHOLE_FILE),
     RequestCase("9.3.2", HEAD, {}, 200),
     *map(_unsatisfiable_case, ("bytes=0-", "bytes=0-0", "bytes=5-9", "bytes=-0")),
-    # Satisfiable, with no byte, which no Content-Range can say.
+    # Satisfiable, but of no byte, which Content-Range cannot express.
     *(_ignored_range_case(value, "14.1.2") for value in ("bytes=-1", "bytes=-99")),
     *map(_ignored_range_case, ("bytes=1-0", "bytes=0-1,3-4", "nonsense")),
     RequestCase("14.2", HEAD, {"Range": "bytes=0-"}, 200),
@@ -190,4 +197,4 @@ EMPTY_FILE_CASES = [
     *_condition_cases(GET),
     *_condition_cases(HEAD),
 ]
-"""For an empty one."""
+"""Cases for an empty file."""

@@ -1,4 +1,4 @@
-"""Which bytes, headers or redirect a download gets, and what it costs."""
+"""Downloads: bytes, ranges, headers and redirects, and the calls that they take."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MODIFIED = "Mon, 21 Sep 2026 14:13:20 GMT"
 
 @dataclass
 class DownloadFixture:
-    """An services over fakes, and a way to put finished files there."""
+    """Services over fakes, and a way to store finished files in them."""
 
     clock: SettableClock = field(default_factory=SettableClock)
     upload_repository: MemoryUploadRepository = field(default_factory=MemoryUploadRepository)
@@ -66,17 +66,19 @@ class DownloadFixture:
 
 @pytest.fixture
 def download_fixture() -> DownloadFixture:
-    """An empty one."""
+    """A fixture without files."""
     return DownloadFixture()
 
 
 def test_download_small_file_sent_inline(download_fixture: DownloadFixture) -> None:
-    """RFC 9110 section 15.3.1: the bytes, with every header of the representation, for one read of each backend."""
+    """A small file is sent with every header of the representation, for one read of each backend (RFC 9110 section
+    15.3.1).
+    """
     file = download_fixture.put_file(SMALL_BODY)
-    answer = download_fixture.download()
-    assert answer.kind is ResponseKind.WHOLE
-    assert answer.body == SMALL_BODY
-    assert answer.headers == {
+    response = download_fixture.download()
+    assert response.kind is ResponseKind.WHOLE
+    assert response.body == SMALL_BODY
+    assert response.headers == {
         "ETag": file.etag,
         "Last-Modified": MODIFIED,
         "Cache-Control": "private, no-cache",
@@ -96,11 +98,11 @@ def test_download_small_file_sent_inline(download_fixture: DownloadFixture) -> N
 
 
 def test_download_empty_file_skips_store(download_fixture: DownloadFixture) -> None:
-    """There is nothing to fetch of it."""
+    """An empty file is sent without a call to the object store."""
     download_fixture.put_file(b"")
-    answer = download_fixture.download()
-    assert (answer.kind, answer.body, answer.headers["Content-Length"]) == (ResponseKind.WHOLE, b"", "0")
-    assert answer.headers["Repr-Digest"] == "crc32c=:AAAAAA==:"
+    response = download_fixture.download()
+    assert (response.kind, response.body, response.headers["Content-Length"]) == (ResponseKind.WHOLE, b"", "0")
+    assert response.headers["Repr-Digest"] == "crc32c=:AAAAAA==:"
     assert download_fixture.log.methods == ["get_file"]
 
 
@@ -118,18 +120,18 @@ RANGE_CASES = [
 def test_download_range_sends_partial_content(
     download_fixture: DownloadFixture, section: str, range_: str, body: bytes, content_range: str
 ) -> None:
-    """RFC 9110 section 15.3.7: just these bytes, and otherwise the headers of the whole."""
+    """A range is sent with its Content-Range and the headers of the whole file (RFC 9110 section 15.3.7)."""
     download_fixture.put_file(SMALL_BODY)
     whole = download_fixture.download().headers
-    answer = download_fixture.download(range_)
-    assert (answer.kind, answer.body) == (ResponseKind.PART, body)
-    assert answer.headers == {**whole, "Content-Length": str(len(body)), "Content-Range": content_range}
+    response = download_fixture.download(range_)
+    assert (response.kind, response.body) == (ResponseKind.PART, body)
+    assert response.headers == {**whole, "Content-Length": str(len(body)), "Content-Range": content_range}
     assert download_fixture.log.methods == ["get_file", "get"] * 2
 
 
 @pytest.mark.parametrize("range_", ["bytes=5-3", "bytes=0-1,5-6", "lines=0-1", "bytes=", "nonsense"])
 def test_download_ignored_range_sends_whole_file(download_fixture: DownloadFixture, range_: str) -> None:
-    """RFC 9110 section 14.2: malformed, several, another unit."""
+    """A malformed range, several ranges and another unit are ignored (RFC 9110 section 14.2)."""
     download_fixture.put_file(SMALL_BODY)
     assert download_fixture.download(range_).kind is ResponseKind.WHOLE
 
@@ -139,11 +141,11 @@ def test_download_ignored_range_sends_whole_file(download_fixture: DownloadFixtu
     [(1024, "bytes=1024-"), (1024, "bytes=-0"), (0, "bytes=0-"), (MAX_INLINE_BYTES + 1, "bytes=9999999-")],
 )
 def test_download_unsatisfiable_range_rejected(download_fixture: DownloadFixture, size: int, range_: str) -> None:
-    """RFC 9110 section 15.5.17: with the size, and without a call to the store."""
+    """A range beyond the end is rejected with the size, without a call to the store (RFC 9110 section 15.5.17)."""
     download_fixture.put_file(bytes(size))
-    with pytest.raises(RangeNotSatisfiable) as refused:
+    with pytest.raises(RangeNotSatisfiable) as error:
         download_fixture.download(range_)
-    assert refused.value.extra["size"] == size
+    assert error.value.extra["size"] == size
     assert download_fixture.log.methods == ["get_file"]
 
 
@@ -164,29 +166,31 @@ INLINE_LIMIT_CASES = [
 def test_download_over_inline_limit_redirected(
     download_fixture: DownloadFixture, body: bytes, range_: str | None, kind: ResponseKind
 ) -> None:
-    """4 MiB go inline; a longer range is redirected, never cut short."""
+    """Up to 4 MiB are sent inline; a longer range is redirected, never shortened."""
     download_fixture.put_file(body)
-    answer = download_fixture.download(range_)
-    assert answer.kind is kind
-    assert (answer.body is None) is (kind is ResponseKind.REDIRECT)
+    response = download_fixture.download(range_)
+    assert response.kind is kind
+    assert (response.body is None) is (kind is ResponseKind.REDIRECT)
 
 
 def test_redirect_followed_has_same_headers(download_fixture: DownloadFixture) -> None:
-    """RFC 9110 section 15.4.8: not to be cached, no object touched; the store then says what an inline answer would."""
+    """A redirect is not cacheable and touches no object; S3 then sends the headers of an inline response (RFC 9110
+    section 15.4.8).
+    """
     file = download_fixture.put_file(LARGE_BODY)
-    answer = download_fixture.download()
-    assert answer.link is not None
-    assert answer.link.expires_at == START + 900_000
-    assert answer.headers == {
+    response = download_fixture.download()
+    assert response.link is not None
+    assert response.link.expires_at == START + 900_000
+    assert response.headers == {
         "ETag": file.etag,
         "Last-Modified": MODIFIED,
         "Accept-Ranges": "bytes",
         "Repr-Digest": f"crc32c=:{base64.b64encode(crc32c(LARGE_BODY).to_bytes(4, 'big')).decode()}:",
-        "Location": answer.link.url,
+        "Location": response.link.url,
         "Cache-Control": "private, no-store",
     }
     assert download_fixture.log.methods == ["get_file"]
-    followed = download_fixture.object_store.get_presigned(answer.link.url)
+    followed = download_fixture.object_store.get_presigned(response.link.url)
     inline = download(download_fixture.services, NS, NAME, DownloadRequest(head=True)).headers
     assert followed.body == LARGE_BODY
     assert followed.headers == {
@@ -199,13 +203,13 @@ def test_redirect_followed_has_same_headers(download_fixture: DownloadFixture) -
 
 @pytest.mark.parametrize("body", [b"", SMALL_BODY, LARGE_BODY], ids=["empty", "small", "large"])
 def test_download_without_redirect_returns_link(download_fixture: DownloadFixture, body: bytes) -> None:
-    """Asked not to redirect, it tells a URL whatever the size, not to be cached."""
+    """With `redirect=false` a file of any size is a presigned URL, which no cache may store."""
     file = download_fixture.put_file(body)
-    answer = download(download_fixture.services, NS, NAME, DownloadRequest(redirect=False))
-    assert (answer.kind, answer.file, answer.body) == (ResponseKind.LINK, file, None)
-    assert answer.headers == {"Cache-Control": "private, no-store"}
-    assert answer.link is not None
-    assert download_fixture.object_store.get_presigned(answer.link.url).body == body
+    response = download(download_fixture.services, NS, NAME, DownloadRequest(redirect=False))
+    assert (response.kind, response.file, response.body) == (ResponseKind.LINK, file, None)
+    assert response.headers == {"Cache-Control": "private, no-store"}
+    assert response.link is not None
+    assert download_fixture.object_store.get_presigned(response.link.url).body == body
     assert download_fixture.log.methods == ["get_file"]
 
 
@@ -215,12 +219,16 @@ def test_download_without_redirect_returns_link(download_fixture: DownloadFixtur
 def test_head_any_file_describes_whole_file(
     download_fixture: DownloadFixture, body: bytes, range_: str | None, redirect: bool
 ) -> None:
-    """RFC 9110 sections 9.3.2 and 14.2: no redirect, no range, no body, no call to the store."""
+    """HEAD returns the headers of the whole file, without a redirect and without a call to the store (RFC 9110 sections
+    9.3.2 and 14.2).
+    """
     download_fixture.put_file(body)
-    answer = download(download_fixture.services, NS, NAME, DownloadRequest(head=True, range=range_, redirect=redirect))
-    assert (answer.kind, answer.body, answer.link) == (ResponseKind.HEADERS, None, None)
-    assert answer.headers["Content-Length"] == str(len(body))
-    assert "Content-Range" not in answer.headers
+    response = download(
+        download_fixture.services, NS, NAME, DownloadRequest(head=True, range=range_, redirect=redirect)
+    )
+    assert (response.kind, response.body, response.link) == (ResponseKind.HEADERS, None, None)
+    assert response.headers["Content-Length"] == str(len(body))
+    assert "Content-Range" not in response.headers
     assert download_fixture.log.methods == ["get_file"]
 
 
@@ -234,12 +242,14 @@ EARLIER = "Mon, 21 Sep 2026 14:13:19 GMT"
 def test_if_none_match_same_etag_not_modified(
     download_fixture: DownloadFixture, body: bytes, head: bool, range_: str | None
 ) -> None:
-    """RFC 9110 section 15.4.5: the validators alone, for one read; a condition comes before the range (13.2.2)."""
+    """A matching ETag returns the validators only, for one read; conditions precede the range (RFC 9110 sections 13.2.2
+    and 15.4.5).
+    """
     file = download_fixture.put_file(body)
     request = DownloadRequest(head=head, range=range_, conditions=Conditions(if_none_match=file.etag))
-    answer = download(download_fixture.services, NS, NAME, request)
-    assert (answer.kind, answer.body) == (ResponseKind.NOT_MODIFIED, None)
-    assert answer.headers == {"ETag": file.etag, "Last-Modified": MODIFIED, "Cache-Control": "private, no-cache"}
+    response = download(download_fixture.services, NS, NAME, request)
+    assert (response.kind, response.body) == (ResponseKind.NOT_MODIFIED, None)
+    assert response.headers == {"ETag": file.etag, "Last-Modified": MODIFIED, "Cache-Control": "private, no-cache"}
     assert download_fixture.log.methods == ["get_file"]
 
 
@@ -256,7 +266,7 @@ def test_if_none_match_same_etag_not_modified(
 def test_conditions_hold_file_sent(
     download_fixture: DownloadFixture, section: str, conditions: dict[str, str], kind: ResponseKind
 ) -> None:
-    """The file, or not modified. Parts of a second do not count: HTTP dates have none."""
+    """A condition that holds sends the file, or 304. Fractions of a second are ignored: HTTP dates have none."""
     download_fixture.clock.advance(999)
     download_fixture.put_file(SMALL_BODY)
     assert download_fixture.download(**conditions).kind is kind
@@ -267,7 +277,9 @@ def test_conditions_hold_file_sent(
 def test_conditions_fail_precondition_failed(
     download_fixture: DownloadFixture, conditions: Conditions, redirect: bool
 ) -> None:
-    """RFC 9110 section 15.5.13, before the range is looked at and without a call to the store."""
+    """A condition that fails is rejected before the range is evaluated, without a call to the store (RFC 9110 section
+    15.5.13).
+    """
     download_fixture.put_file(SMALL_BODY)
     request = DownloadRequest(range="bytes=99999-", conditions=conditions, redirect=redirect)
     with pytest.raises(PreconditionFailed):
@@ -288,7 +300,7 @@ def test_conditions_fail_precondition_failed(
 def test_if_range_cases_match_rfc(
     download_fixture: DownloadFixture, section: str, if_range: str, applies: bool
 ) -> None:
-    """The range counts only on the file that the client has the rest of; otherwise the whole is sent, never a 416."""
+    """The range applies only to the file that the client has a part of; otherwise the whole file is sent."""
     file = download_fixture.put_file(SMALL_BODY)
     value = {"same": file.etag, "weak": "W/" + file.etag}.get(if_range, if_range)
     assert download_fixture.download("bytes=5-9", if_range=value).kind is (
@@ -302,7 +314,7 @@ def test_if_range_cases_match_rfc(
 
 
 def test_if_range_large_file_redirected(download_fixture: DownloadFixture) -> None:
-    """A long range is redirected with the file's tag and with another: the store decides by the same tag."""
+    """A long range is redirected whatever If-Range says, because S3 evaluates it with the same ETag."""
     file = download_fixture.put_file(LARGE_BODY)
     assert download_fixture.download("bytes=0-", if_range=file.etag).kind is ResponseKind.REDIRECT
     assert download_fixture.download("bytes=0-1", if_range=OTHER_ETAG).kind is ResponseKind.REDIRECT
@@ -310,7 +322,9 @@ def test_if_range_large_file_redirected(download_fixture: DownloadFixture) -> No
 
 @pytest.mark.parametrize("conditions", [{}, {"if_match": "*"}, {"if_none_match": "*"}])
 def test_conditions_without_file_not_found(download_fixture: DownloadFixture, conditions: dict[str, str]) -> None:
-    """RFC 9110 section 13.2.1: what is a 404 without conditions stays one. So is another namespace's file."""
+    """A missing file stays a 404 under any condition, and so does a file of another namespace (RFC 9110 section
+    13.2.1).
+    """
     download_fixture.upload_repository.rows.files["other", NAME] = replace(
         download_fixture.put_file(SMALL_BODY), ns="other"
     )
@@ -320,35 +334,35 @@ def test_conditions_without_file_not_found(download_fixture: DownloadFixture, co
 
 
 def test_download_file_replaced_meanwhile_sends_new(download_fixture: DownloadFixture) -> None:
-    """Its object gone, the name is looked up once more, and everything is decided by the file that is there now."""
+    """When the object is deleted during the request, the name is read again and the new file is sent."""
     old = download_fixture.put_file(SMALL_BODY, "a1")
 
-    def replaced() -> None:
+    def replace_file() -> None:
         del download_fixture.object_store.objects["o/a1"]
         download_fixture.put_file(b"new bytes", "b2")
 
-    download_fixture.plan.steps = {("get", 1): replaced}
-    answer = download_fixture.download("bytes=4-", if_range=old.etag)
-    assert (answer.kind, answer.body) == (ResponseKind.WHOLE, b"new bytes")
+    download_fixture.plan.steps = {("get", 1): replace_file}
+    response = download_fixture.download("bytes=4-", if_range=old.etag)
+    assert (response.kind, response.body) == (ResponseKind.WHOLE, b"new bytes")
     assert download_fixture.log.methods == ["get_file", "get", "get_file", "get"]
 
 
 def test_download_file_deleted_meanwhile_not_found(download_fixture: DownloadFixture) -> None:
-    """Its object and its row gone, it is not found."""
+    """When object and file are deleted during the request, the file is not found."""
     download_fixture.put_file(SMALL_BODY)
 
-    def deleted() -> None:
+    def delete_file_and_object() -> None:
         download_fixture.object_store.objects.clear()
         download_fixture.upload_repository.rows.files.clear()
 
-    download_fixture.plan.steps = {("get", 1): deleted}
+    download_fixture.plan.steps = {("get", 1): delete_file_and_object}
     with pytest.raises(FileNotFound):
         download_fixture.download()
 
 
 @pytest.mark.parametrize("range_", [None, "bytes=1-2"])
 def test_download_object_missing_unavailable(download_fixture: DownloadFixture, range_: str | None) -> None:
-    """A row without its object is the service's failure, told after a bounded number of calls."""
+    """A file without its object is a failure of the service, reported after two reads."""
     download_fixture.put_file(SMALL_BODY)
     download_fixture.object_store.objects.clear()
     with pytest.raises(BackendUnavailable):
@@ -358,7 +372,7 @@ def test_download_object_missing_unavailable(download_fixture: DownloadFixture, 
 
 @pytest.mark.parametrize("range_", [None, "bytes=0-1020"])
 def test_download_wrong_length_unavailable(download_fixture: DownloadFixture, range_: str | None) -> None:
-    """Should the store send another number of bytes, nothing of them is passed on."""
+    """An object of another length than the file's is a failure, and none of its bytes are sent."""
     download_fixture.put_file(SMALL_BODY)
     stored = download_fixture.object_store.objects["o/a1"]
     download_fixture.object_store.objects["o/a1"] = replace(stored, body=stored.body[:1000])
@@ -368,9 +382,9 @@ def test_download_wrong_length_unavailable(download_fixture: DownloadFixture, ra
 
 @pytest.mark.parametrize("method", ["get_file", "get"])
 def test_download_backend_fails_unavailable(download_fixture: DownloadFixture, method: str) -> None:
-    """A failed read is no 404."""
+    """A failed read is 503, not 404."""
     download_fixture.put_file(SMALL_BODY)
     download_fixture.plan.steps = {(method, 1): Fault.UNAVAILABLE}
-    with pytest.raises(FerryError) as failed:
+    with pytest.raises(FerryError) as error:
         download_fixture.download()
-    assert failed.value.code == "backend_unavailable"
+    assert error.value.code == "backend_unavailable"

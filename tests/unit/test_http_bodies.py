@@ -1,4 +1,4 @@
-"""Bodies and checksums as clients write them."""
+"""Parsing of bodies and checksums."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def request(body: bytes | str, *, encoded: bool = False, **headers: str) -> Requ
 
 
 def test_body_bytes_round_trip() -> None:
-    """From base64 exactly; text as its UTF-8."""
+    """A base64 body decodes to the client's bytes, and a text body to its UTF-8."""
     everything = bytes(range(256))
     assert bodies.read_bytes(request(everything, encoded=True), 256) == everything
     assert bodies.read_bytes(request("é"), 2) == "é".encode()
@@ -42,13 +42,13 @@ def test_body_bytes_round_trip() -> None:
     ],
 )
 def test_invalid_body_is_rejected(given: Request, error: type[FerryError]) -> None:
-    """Over the limit (here 10 bytes) by one; garbled on the way; compressed."""
+    """A body is rejected if it is over the limit (here 10 bytes), not decodable, or compressed."""
     with pytest.raises(error):
         bodies.read_bytes(given, 10)
 
 
 def test_valid_json_is_parsed() -> None:
-    """Escaped pairs of surrogates are characters; big but bounded integers are integers."""
+    """Escaped surrogate pairs are characters, and integers of 32 digits are integers."""
     assert bodies.parse_json('{"a": "\\ud83d\\ude00", "b": [1.5, true, null], "c": 12345678901234567890}') == {
         "a": "😀",
         "b": [1.5, True, None],
@@ -60,7 +60,7 @@ def test_valid_json_is_parsed() -> None:
     "inner", ['"\\ud800"', '["\\udc00"]', '{"\\uDBFF": 1}', '{"a": {"a": 1, "a": 2}}', "-Infinity"]
 )
 def test_nested_invalid_json_is_rejected(inner: str) -> None:
-    """Half surrogates, duplicates and what is no JSON, wherever they hide."""
+    """Lone surrogates, duplicate keys and values that are no JSON are rejected at any depth."""
     with pytest.raises(MalformedBody):
         bodies.parse_json(f'{{"x": [{inner}]}}')
 
@@ -81,7 +81,7 @@ SHA = base64.b64encode(bytes(32)).decode()
     ],
 )
 def test_content_digest_is_parsed(header: str | None, expected: list[str]) -> None:
-    """All that are known count, of duplicates the last (RFC 8941 section 3.2); others beside them are passed over."""
+    """Every supported digest counts, of duplicates the last (RFC 8941 section 3.2); others beside them are ignored."""
     digests = parse_content_digest(header)
     assert [digest.algorithm for digest in digests] == expected
     assert all(len(digest.value) == {"md5": 16, "sha256": 32}[digest.algorithm] for digest in digests)
@@ -89,7 +89,7 @@ def test_content_digest_is_parsed(header: str | None, expected: list[str]) -> No
 
 @pytest.mark.parametrize("header", ["unixsum=:AA==:", "sha=:AA==:, crc32c=:AAAAAA==:"])
 def test_content_digest_without_known_algorithm_is_rejected(header: str) -> None:
-    """Unchecked bytes would be a lie."""
+    """A header without a supported algorithm is rejected: the client expects its bytes to be verified."""
     with pytest.raises(ChecksumUnsupported):
         parse_content_digest(header)
 
@@ -99,13 +99,13 @@ def test_content_digest_without_known_algorithm_is_rejected(header: str) -> None
     ["", ",", "md5", "md5=abc", "md5=:", "md5=:A:", f"md5=:{MD5}:,", f"md5=:{MD5}: x", "MD5=:AA==:", "md5=:é:"],
 )
 def test_malformed_content_digest_is_rejected(header: str) -> None:
-    """Neither ignored nor guessed at."""
+    """A malformed header is rejected, not ignored."""
     with pytest.raises(InvalidField):
         parse_content_digest(header)
 
 
 def test_json_checksums_are_parsed() -> None:
-    """Raw values; algorithms by where they may be used."""
+    """A chunk has several algorithms, a part and a file have CRC32C; other algorithms and values are rejected."""
     assert parse_chunk_digest("md5", MD5) == Digest("md5", bytes(16))
     assert parse_crc32c("crc32c", "AAAAAQ==") == 1
     for algorithm in ("sha512", "MD5", "", "crc64nvme"):

@@ -1,4 +1,4 @@
-"""Errors as answers: one table, and the headers that some need."""
+"""Errors as problem details: statuses, members and headers."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ def error_classes(base: type[errors.FerryError] = errors.FerryError) -> Iterator
     ],
 )
 def test_error_maps_to_status(kind: type[errors.FerryError], status: int) -> None:
-    """By the nearest class in the table."""
+    """The status is that of the nearest listed base class."""
     assert status_of(kind) == status
 
 
 def test_only_base_error_is_500() -> None:
-    """Every other error has a status of its own or its parents'."""
+    """Every error but the base class has a status below 500, or 503."""
     assert [kind for kind in error_classes() if status_of(kind) == 500] == [errors.FerryError]
 
 
 def test_problem_has_rfc_9457_members() -> None:
-    """Times among the further members are written as all times are."""
+    """A problem has the members of RFC 9457 and those of its error; times are RFC 3339."""
     error = errors.UploadInProgress(upload_id="u", size=5, expires_at=1_790_000_000_123)
-    answer = problem_response(error, "request-1")
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert isinstance(answer.body, str)
-    assert json.loads(answer.body) == {
+    response = problem_response(error, "request-1")
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert isinstance(response.body, str)
+    assert json.loads(response.body) == {
         "type": "urn:ferry:problem:upload_in_progress",
         "title": error.title,
         "status": 409,
@@ -87,8 +87,8 @@ def test_problem_has_rfc_9457_members() -> None:
         (errors.Throttled(), "Retry-After", "5"),
     ],
 )
-def test_error_headers(error: errors.FerryError, name: str, value: str) -> None:
-    """Those that HTTP asks for."""
+def test_error_has_required_header(error: errors.FerryError, name: str, value: str) -> None:
+    """Errors have the headers that HTTP requires for their status."""
     assert problem_response(error, "").headers[name] == value
 
 
@@ -101,5 +101,5 @@ def test_error_headers(error: errors.FerryError, name: str, value: str) -> None:
     ],
 )
 def test_time_is_rfc_3339(time_ms: int, text: str) -> None:
-    """RFC 3339, UTC, milliseconds."""
+    """Times are RFC 3339 in UTC, with milliseconds."""
     assert format_rfc3339(time_ms) == text

@@ -1,4 +1,4 @@
-"""What a cold start loads: one more heavy module in a function is a change that somebody must mean."""
+"""Packages that a cold start loads. A further heavy package in a function needs a change of this list."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ ENVIRONMENT = {
 
 @pytest.mark.parametrize("function", EXPECTED_PACKAGES)
 def test_cold_start_loads_only_expected_packages(function: str) -> None:
-    """Its module, metrics, tokens and the clients of its backends: exactly the heavy packages listed."""
+    """A function loads its module, metrics, tokens and the clients of its backends: of the heavy packages, only those
+    listed.
+    """
     done = subprocess.run(
         [sys.executable, "-c", PROBE_SCRIPT.format(backed=function != "auth")],
         cwd=ROOT / "functions" / function,

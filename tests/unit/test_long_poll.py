@@ -1,4 +1,4 @@
-"""Calls that wait for news: how soon they hear of it, what that costs, and when they may not wait."""
+"""Long polls: how soon they notice a change, what they cost, and when they do not wait."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ DYNAMODB = {"MemoryUploadRepository", "MemoryCleanupRepository"}
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> InMemoryService:
-    """A Ferry in memory whose parts have two chunks of 64 KiB."""
+    """A service in memory whose parts have two chunks of 64 KiB."""
     monkeypatch.setattr("ferry.rules.layout.DEFAULT_PART_BYTES", PART_BYTES)
     monkeypatch.setattr("dev.fakes.object_store.MIN_PART_BYTES", PART_BYTES)
     return InMemoryService()
 
 
 class LongPollCall:
-    """A call that waits: its sleep moves the clock, and after the n-th lets something happen. `log` has its calls."""
+    """A waiting call: each sleep moves the clock, and the n-th one runs `actions[n]`. `log` has the calls."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ def completed_client(service: InMemoryService) -> Client:
 
 
 def test_wait_chunk_received_returns_at_next_poll(service: InMemoryService) -> None:
-    """A look a second, so within one; each is one read of the ledger, and so is the last, which tells the answer."""
+    """A chunk is noticed within a second. Each poll is one read of the metadata store."""
     client = started_client(service)
     since = read_version(service)
     waiting = LongPollCall(service, actions={3: lambda: client.send_chunk(1)})
@@ -97,7 +97,7 @@ def test_wait_chunk_received_returns_at_next_poll(service: InMemoryService) -> N
 
 @pytest.mark.parametrize("seconds", [1, 2.5, MAX_WAIT_SECONDS])
 def test_wait_no_change_returns_unchanged_at_timeout(service: InMemoryService, seconds: float) -> None:
-    """After exactly as long as was asked for; the ledger is read once a second, and at first for the whole status."""
+    """Without a change the wait lasts exactly as long as requested, and takes one read a second."""
     started_client(service)
     known = get_status(service.services, NS, NAME)
     waiting = LongPollCall(service)
@@ -107,21 +107,21 @@ def test_wait_no_change_returns_unchanged_at_timeout(service: InMemoryService, s
 
 
 def test_wait_slow_reads_ends_on_time(service: InMemoryService) -> None:
-    """The time a look takes is part of its second, and the last one begins before the time is up."""
+    """The time of a read counts toward its second, and the last read begins before the timeout."""
     started_client(service)
-    began = service.clock.now
+    started_at = service.clock.now
     steps: dict[int | tuple[str, int], FaultStep] = {
         ("get_upload", n): lambda: service.clock.advance(700) for n in range(2, 99)
     }
     waiting = LongPollCall(service, plan=FaultPlan(steps))
     waiting.wait(read_version(service), 10)
     assert waiting.sleeps_seconds[1:-1] == [0.3] * (len(waiting.sleeps_seconds) - 2)
-    assert service.clock.now <= began + 10_700
+    assert service.clock.now <= started_at + 10_700
     assert waiting.repository_reads <= 2 + 10
 
 
 def test_wait_newer_version_exists_returns_at_once(service: InMemoryService) -> None:
-    """Something newer than `since` is there: answered at once. So is a name that is not there."""
+    """A newer version is returned at once, and so is the error for an unknown name."""
     started_client(service)
     waiting = LongPollCall(service)
     for since in (0, read_version(service) - 1):
@@ -132,7 +132,7 @@ def test_wait_newer_version_exists_returns_at_once(service: InMemoryService) -> 
 
 
 def test_wait_version_from_before_restore_waits_for_change(service: InMemoryService) -> None:
-    """Nothing newer is there, so it waits as long as it was to, and no longer; but what changes meanwhile is news."""
+    """A version from before a restore waits until the timeout, or until anything changes."""
     client = started_client(service)
     lost = read_version(service) + 1_000
     waiting = LongPollCall(service)
@@ -144,12 +144,12 @@ def test_wait_version_from_before_restore_waits_for_change(service: InMemoryServ
 
 
 def send_and_complete(client: Client) -> None:
-    """All of it."""
+    """Send every chunk, and complete the upload."""
     client.send_chunks()
     client.complete()
 
 
-# what happens meanwhile → the state that is then told
+# what happens during the wait → the state that is then returned
 END_ACTIONS: Mapping[str, tuple[Callable[[Client], object], UploadStatus]] = {
     "cancelled": (Client.cancel, UploadStatus.CANCELLED),
     "completed": (send_and_complete, UploadStatus.COMPLETE),
@@ -159,17 +159,17 @@ END_ACTIONS: Mapping[str, tuple[Callable[[Client], object], UploadStatus]] = {
 
 @pytest.mark.parametrize("end", END_ACTIONS)
 def test_wait_upload_ends_returns_at_next_poll(service: InMemoryService, end: str) -> None:
-    """Cancelled, completed, or another in its place: the next look says so."""
+    """A cancellation, a completion and a restart are noticed by the next poll."""
     client = started_client(service)
-    act, phase = END_ACTIONS[end]
+    act, state = END_ACTIONS[end]
     service.clock.advance(5_000)
     waiting = LongPollCall(service, actions={2: lambda: act(client)})
-    assert waiting.wait(read_version(service)).state is phase
+    assert waiting.wait(read_version(service)).state is state
     assert waiting.sleeps_seconds == [1.0, 1.0]
 
 
 def test_wait_upload_expires_returns_at_next_poll(service: InMemoryService) -> None:
-    """By the clock alone: no row changes with it."""
+    """An expiry is noticed by the clock, because no row changes."""
     started_client(service)
     since = read_version(service)
     service.clock.advance(DAY_MS - 1_500)
@@ -179,7 +179,7 @@ def test_wait_upload_expires_returns_at_next_poll(service: InMemoryService) -> N
 
 
 def test_wait_after_completion_sees_new_upload_and_deletion(service: InMemoryService) -> None:
-    """A new upload of the name, or that it is gone; its name is looked up once a second, and nothing else."""
+    """For a finished file, each poll reads the name only, and notices a new upload and a deletion."""
     client = completed_client(service)
     since = read_version(service)
     service.clock.advance(60_000)
@@ -206,7 +206,7 @@ def test_wait_after_completion_sees_new_upload_and_deletion(service: InMemorySer
 
 @pytest.fixture
 def ten_thousand_parts(service: InMemoryService, monkeypatch: pytest.MonkeyPatch) -> tuple[InMemoryService, Client]:
-    """An upload of 10,000 parts of 4 bytes, which may all go straight to S3."""
+    """An upload of 10,000 parts of 4 bytes, all of which may be sent straight to S3."""
     for name, value in {"MIN_CHUNK_BYTES": 4, "DEFAULT_PART_BYTES": 4}.items():
         monkeypatch.setattr(f"ferry.rules.layout.{name}", value)
     client = Client(service, seeded_bytes(40_000), chunk_size=4)
@@ -215,31 +215,31 @@ def ten_thousand_parts(service: InMemoryService, monkeypatch: pytest.MonkeyPatch
 
 
 def put_parts(client: Client, *numbers: int) -> None:
-    """Put these parts straight to S3."""
+    """Send these parts straight to S3."""
     for first in range(0, len(numbers), 100):
-        wanted = [(number, None) for number in numbers[first : first + 100]]
-        for part in presign_parts(client.service.services, NS, PartsRequest(NAME, wanted)):
+        parts = [(number, None) for number in numbers[first : first + 100]]
+        for part in presign_parts(client.service.services, NS, PartsRequest(NAME, parts)):
             assert client.put_part(part, client.part_body(part.part_number)).status == 200
 
 
-@pytest.mark.parametrize("landed", [range(1, 10_001), range(1, 10_001, 2), range(9_000, 10_001)])
+@pytest.mark.parametrize("uploaded", [range(1, 10_001), range(1, 10_001, 2), range(9_000, 10_001)])
 def test_status_ten_thousand_parts_exact_by_few_reads(
-    ten_thousand_parts: tuple[InMemoryService, Client], landed: range
+    ten_thousand_parts: tuple[InMemoryService, Client], uploaded: range
 ) -> None:
-    """Exact to the part, by two reads of the ledger and one sweep over the listing."""
+    """The status is exact to the part, with two reads of the metadata store and one pass over the listing."""
     service, client = ten_thousand_parts
-    put_parts(client, *landed)
+    put_parts(client, *uploaded)
     log, pages = CallLog(), service.object_store.list_parts_calls
     found = get_status(service.new_services(log=log), NS, NAME)
     assert log.methods == ["get_name", "get_upload", "list_parts"]
     assert service.object_store.list_parts_calls - pages <= 10
-    assert found.received_bytes == 4 * len(landed)
+    assert found.received_bytes == 4 * len(uploaded)
     missing = {number for first, last in found.missing for number in range(first, last + 1)}
-    assert missing == set(range(1, 10_001)) - set(landed)
+    assert missing == set(range(1, 10_001)) - set(uploaded)
 
 
 @pytest.mark.parametrize(
-    ("landed", "new_part", "pages"),
+    ("uploaded", "new_part", "pages"),
     [
         ([], 1, 1),
         ([], 10_000, 1),
@@ -251,27 +251,27 @@ def test_status_ten_thousand_parts_exact_by_few_reads(
     ],
 )
 def test_wait_part_uploaded_returns_at_next_poll(
-    ten_thousand_parts: tuple[InMemoryService, Client], landed: list[int] | range, new_part: int, pages: int
+    ten_thousand_parts: tuple[InMemoryService, Client], uploaded: list[int] | range, new_part: int, pages: int
 ) -> None:
-    """Whichever of ten thousand it is: a look is one read and, unless very many lie behind gaps, one page."""
+    """Any of 10,000 parts is noticed. A poll is one read and, unless parts lie behind many gaps, one page."""
     service, client = ten_thousand_parts
-    put_parts(client, new_part, *landed)
+    put_parts(client, new_part, *uploaded)
     upload = service.object_store.multipart_uploads["mp-1"]
     late = upload.parts.pop(new_part)
     since = read_version(service)
     waiting = LongPollCall(service, actions={3: lambda: upload.parts.update({new_part: late})})
-    begun_with = service.object_store.list_parts_calls
+    calls_before = service.object_store.list_parts_calls
     found = waiting.wait(since)
-    assert (found.version, found.received_bytes) == (since + 1, 4 * (len(landed) + 1))
+    assert (found.version, found.received_bytes) == (since + 1, 4 * (len(uploaded) + 1))
     assert waiting.sleeps_seconds == [1.0, 1.0, 1.0]
     calls = Counter(waiting.log.methods)
     assert calls.pop("list_parts_page") <= 3 * pages
     assert calls == {"get_name": 1, "get_upload": 4, "acquire": 1, "release": 1, "list_parts": 2}
-    assert service.object_store.list_parts_calls - begun_with <= 2 * 10 + 3 * pages
+    assert service.object_store.list_parts_calls - calls_before <= 2 * 10 + 3 * pages
 
 
 def test_wait_nothing_missing_skips_listing(ten_thousand_parts: tuple[InMemoryService, Client]) -> None:
-    """All is there, and only completing it is news: S3 is not asked while it waits."""
+    """When no part is missing, only a completion can follow, so a poll does not call S3."""
     service, client = ten_thousand_parts
     put_parts(client, *range(1, 10_001))
     waiting = LongPollCall(service)
@@ -280,18 +280,18 @@ def test_wait_nothing_missing_skips_listing(ten_thousand_parts: tuple[InMemorySe
 
 
 def test_wait_without_presigned_parts_skips_s3(service: InMemoryService) -> None:
-    """A waiting call of an upload in chunks costs reads of the ledger alone."""
+    """A wait for an upload in chunks takes reads of the metadata store only."""
     started_client(service)
     waiting = LongPollCall(service)
     waiting.wait(read_version(service), 5)
     assert not [call for call in waiting.log.calls if call.port == "MemoryObjectStore"]
 
 
-# Too many at once
+# Permits
 
 
 def test_wait_no_permit_left_returns_at_once(service: InMemoryService) -> None:
-    """And may wait again as soon as one of them has left."""
+    """Without a free permit the status is returned at once; a released permit can be acquired again."""
     client = started_client(service)
     service.permit_pool.max_permits = 2
     since = read_version(service)
@@ -310,7 +310,7 @@ def test_wait_no_permit_left_returns_at_once(service: InMemoryService) -> None:
 
 
 def test_wait_crashed_permit_expires(service: InMemoryService) -> None:
-    """Nobody need put that right."""
+    """The permit of a crashed call becomes free when it expires."""
     started_client(service)
     service.permit_pool.max_permits = 1
     since = read_version(service)
@@ -327,7 +327,7 @@ def test_wait_crashed_permit_expires(service: InMemoryService) -> None:
 
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST_RESPONSE, Fault.THROTTLED])
 def test_wait_permit_pool_unavailable_returns_at_once(service: InMemoryService, fault: Fault) -> None:
-    """The status is known, and that it cannot wait is no reason to withhold it; nor is that it cannot say it left."""
+    """A failure of the permit pool ends the wait, not the request; a failed release is ignored."""
     started_client(service)
     since = read_version(service)
     waiting = LongPollCall(service, plan=FaultPlan({("acquire", 1): fault}))
@@ -339,7 +339,7 @@ def test_wait_permit_pool_unavailable_returns_at_once(service: InMemoryService, 
 
 
 def test_wait_without_permit_pool_waits(service: InMemoryService) -> None:
-    """As in a function that has been told of none."""
+    """Without a permit pool every call may wait."""
     started_client(service)
     waiting = LongPollCall(service)
     waiting.services = replace(waiting.services, permit_pool=None)

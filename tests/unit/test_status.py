@@ -1,4 +1,4 @@
-"""What status says of a name through the life of its uploads."""
+"""The status of a name through the uploads that it has."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHUNKS_PER_PART = PART_BYTES // CHUNK_BYTES
 
 @pytest.fixture
 def service() -> InMemoryService:
-    """A fresh one."""
+    """A service without files."""
     return InMemoryService()
 
 
@@ -39,7 +39,7 @@ def completed_client(service: InMemoryService, body: bytes) -> Client:
 
 
 def test_status_unknown_name_not_found(service: InMemoryService) -> None:
-    """It never means complete; and another namespace's upload is just as unknown."""
+    """A name without upload and file is not found, also where another namespace has an upload of it."""
     Client(service, b"x", ns="other").start()
     with pytest.raises(NotFound) as missing:
         read_status(service)
@@ -47,7 +47,7 @@ def test_status_unknown_name_not_found(service: InMemoryService) -> None:
 
 
 def test_status_nothing_received_pending(service: InMemoryService) -> None:
-    """All is missing, from the first byte on."""
+    """A new upload is pending, and every chunk is missing."""
     client = Client(service, seeded_bytes(3 * CHUNK_BYTES + 1))
     client.start()
     found = read_status(service)
@@ -77,7 +77,9 @@ SENT_CASES = [
 def test_status_received_chunks_counted(
     service: InMemoryService, indexes: list[int], arrived: tuple[object, ...]
 ) -> None:
-    """Chunks in any order; 100 percent only when no byte is missing; all there but not completed is partial still."""
+    """Chunks count in any order; 100 percent means that no byte is missing, and the state stays partial until
+    completion.
+    """
     client = Client(service, seeded_bytes(3 * CHUNK_BYTES + 1))
     client.start(crc32c=7)
     service.clock.advance(1000)
@@ -91,7 +93,7 @@ def test_status_received_chunks_counted(
 
 
 def test_status_presigned_parts_counted(service: InMemoryService) -> None:
-    """A landed part's chunks are no longer missing, beside chunks of other parts, and make a newer version."""
+    """The chunks of an uploaded part are not missing any more, and the version grows."""
     client = Client(service, seeded_bytes(2 * PART_BYTES + CHUNK_BYTES))
     client.start()
     client.send_chunk(1)
@@ -110,7 +112,7 @@ def test_status_presigned_parts_counted(service: InMemoryService) -> None:
 
 
 def test_status_without_presigned_parts_skips_listing(service: InMemoryService) -> None:
-    """Without signed URLs a status is two reads of the ledger."""
+    """Without presigned parts a status takes two reads of the metadata store."""
     client = Client(service, seeded_bytes(PART_BYTES))
     client.start()
     client.send_chunk(1)
@@ -120,10 +122,10 @@ def test_status_without_presigned_parts_skips_listing(service: InMemoryService) 
 
 
 def test_status_complete_upload_describes_file(service: InMemoryService) -> None:
-    """With the tag and the checksum, nothing missing, nothing to expire."""
+    """A complete upload has the file's ETag and checksum, no missing chunk and no expiry."""
     client = Client(service, seeded_bytes(2 * CHUNK_BYTES + 5))
     client.start()
-    began = service.clock.now
+    started_at = service.clock.now
     service.clock.advance(5000)
     client.send_chunks()
     file = client.complete_with_retries()
@@ -132,16 +134,16 @@ def test_status_complete_upload_describes_file(service: InMemoryService) -> None
     assert (found.received_bytes, found.percent, found.next_offset, found.missing) == (file.size, 100.0, file.size, ())
     assert (found.chunk_size, found.chunk_count, found.expires_at) == (CHUNK_BYTES, 3, None)
     assert (found.etag, found.crc32c, found.current_file) == (file.etag, client.crc, None)
-    assert (found.created_at, found.updated_at) == (began, file.uploaded_at)
+    assert (found.created_at, found.updated_at) == (started_at, file.uploaded_at)
 
 
-@pytest.mark.parametrize("gone", ["session", "slot and session"])
-def test_status_records_deleted_describes_file(service: InMemoryService, gone: str) -> None:
-    """Long after, only the file is left: complete, the plan unknown. Without a file: not found."""
+@pytest.mark.parametrize("deleted", ["record", "current upload and record"])
+def test_status_records_deleted_describes_file(service: InMemoryService, deleted: str) -> None:
+    """After the upload's records are deleted, the file's status has no layout; without a file it is not found."""
     client = completed_client(service, seeded_bytes(CHUNK_BYTES + 1))
     service.upload_repository.rows.records.clear()
     service.upload_repository.rows.shards.clear()
-    if gone != "session":
+    if deleted != "record":
         service.upload_repository.rows.current_uploads.clear()
     found = read_status(service)
     assert (found.state, found.upload_id, found.size) == (UploadStatus.COMPLETE, client.upload_id, CHUNK_BYTES + 1)
@@ -152,7 +154,7 @@ def test_status_records_deleted_describes_file(service: InMemoryService, gone: s
 
 
 def test_status_deleted_file_not_found(service: InMemoryService) -> None:
-    """Though its upload is remembered as complete."""
+    """A deleted file is not found, although its upload is still on record as complete."""
     completed_client(service, seeded_bytes(10))
     delete_file(service.services, NS, NAME)
     with pytest.raises(NotFound):
@@ -160,7 +162,7 @@ def test_status_deleted_file_not_found(service: InMemoryService) -> None:
 
 
 def test_status_empty_file_pending_until_complete(service: InMemoryService) -> None:
-    """Nothing of it is ever missing, yet it is not done, and not 100 percent, before it is complete."""
+    """An empty file has no missing chunk, but is at 0 percent and pending until its completion."""
     client = Client(service, b"")
     client.start()
     found = read_status(service)
@@ -177,7 +179,7 @@ def test_status_empty_file_pending_until_complete(service: InMemoryService) -> N
 
 
 def test_status_new_upload_of_complete_name_shows_both(service: InMemoryService) -> None:
-    """It is shown, with the finished file beside it, until it is complete itself."""
+    """A new upload is shown with the finished file beside it, until it is complete itself."""
     completed_client(service, seeded_bytes(CHUNK_BYTES))
     old = service.upload_repository.get_file(NS, NAME)
     first = read_status(service)
@@ -195,7 +197,9 @@ def test_status_new_upload_of_complete_name_shows_both(service: InMemoryService)
 
 
 def test_status_cancelled_upload_nothing_received(service: InMemoryService) -> None:
-    """Nothing of it can be used any more, before and after its rows are cleared away; the file is shown beside it."""
+    """A cancelled upload counts nothing as received, before and after its rows are deleted; the file is shown beside
+    it.
+    """
     completed_client(service, seeded_bytes(CHUNK_BYTES))
     file = service.upload_repository.get_file(NS, NAME)
     client = Client(service, seeded_bytes(2 * CHUNK_BYTES, seed=2))
@@ -212,7 +216,7 @@ def test_status_cancelled_upload_nothing_received(service: InMemoryService) -> N
 
 
 def test_status_past_expiry_expired(service: InMemoryService) -> None:
-    """To the millisecond, though no clean-up has run; and still so after one has."""
+    """An upload is expired from the millisecond of its expiry, before and after a sweep."""
     client = Client(service, seeded_bytes(2 * CHUNK_BYTES))
     client.start()
     client.send_chunk(1)
@@ -232,7 +236,7 @@ def test_status_past_expiry_expired(service: InMemoryService) -> None:
 
 @pytest.mark.parametrize("presigned", [False, True])
 def test_status_completing_nothing_missing(service: InMemoryService, presigned: bool) -> None:
-    """It does not expire, and S3 is not asked for parts that may be an object by now."""
+    """A completing upload does not expire, and its parts are not listed: S3 may have joined them already."""
     client = Client(service, seeded_bytes(PART_BYTES + CHUNK_BYTES))
     client.start()
     client.send_chunks(range(1, CHUNKS_PER_PART + 1))
@@ -256,7 +260,7 @@ def test_status_completing_nothing_missing(service: InMemoryService, presigned: 
 
 
 def test_status_completed_between_reads_describes_file(service: InMemoryService) -> None:
-    """Its name looked up while it was open, it is told by its file: never by none, and never by the one before."""
+    """An upload that is completed between the two reads is described by its own file, not by the previous one."""
     completed_client(service, seeded_bytes(5))
     client = Client(service, seeded_bytes(CHUNK_BYTES))
     client.start(replace_existing=True)
@@ -268,21 +272,21 @@ def test_status_completed_between_reads_describes_file(service: InMemoryService)
 
 
 def test_status_many_missing_ranges_bounded(service: InMemoryService) -> None:
-    """The largest list of ranges stays below what an answer may hold; the first ones are told."""
+    """`missing` has the first 100,000 ranges, which keeps a response below Lambda's limit."""
     client = Client(service, b"")
     client.start()
     upload = service.upload_repository.get_upload(client.upload_id)
     assert upload is not None
-    grid = ChunkLayout(300_000 * CHUNK_BYTES, CHUNK_BYTES, CHUNKS_PER_PART)
-    bits = dict.fromkeys(range(grid.shard_count), 0)
-    for index in range(1, grid.chunk_count, 2):
-        bits[grid.shard_for_part(grid.part_for_chunk(index))] |= 1 << grid.bit_for_chunk(index)
-    stripes = {
+    layout = ChunkLayout(300_000 * CHUNK_BYTES, CHUNK_BYTES, CHUNKS_PER_PART)
+    bits = dict.fromkeys(range(layout.shard_count), 0)
+    for index in range(1, layout.chunk_count, 2):
+        bits[layout.shard_for_part(layout.part_for_chunk(index))] |= 1 << layout.bit_for_chunk(index)
+    shards = {
         number: replace(upload.shards[0], index=number, bits=held, received_bytes=CHUNK_BYTES * held.bit_count())
         for number, held in bits.items()
     }
-    service.upload_repository.rows.records[client.upload_id] = replace(upload.record, layout=grid)
-    service.upload_repository.rows.shards[client.upload_id] = stripes
+    service.upload_repository.rows.records[client.upload_id] = replace(upload.record, layout=layout)
+    service.upload_repository.rows.shards[client.upload_id] = shards
     found = read_status(service)
     assert found.percent == 50.0
     assert len(found.missing) == 100_000
@@ -290,7 +294,7 @@ def test_status_many_missing_ranges_bounded(service: InMemoryService) -> None:
 
 
 def test_status_version_only_grows(service: InMemoryService) -> None:
-    """Through two uploads of a name, each event makes a newer version."""
+    """Each change makes a newer version, through two uploads of one name."""
     seen = []
     for seed in (1, 2):
         client = Client(service, seeded_bytes(3 * CHUNK_BYTES, seed=seed))
@@ -306,7 +310,9 @@ def test_status_version_only_grows(service: InMemoryService) -> None:
 
 
 def test_list_uploads_only_open_by_pages(service: InMemoryService) -> None:
-    """Those in progress, by pages; not the finished, the cancelled, the expired, nor another namespace's."""
+    """The list has the uploads in progress by pages: no finished, cancelled or expired one, and none of another
+    namespace.
+    """
     for name in ("old", "a", "b", "c", "d"):
         if name == "a":
             service.clock.advance(DAY_MS)
