@@ -112,7 +112,7 @@ def test_body_of_other_type_is_rejected(stack: Stack, key: str) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "garbage"):
         got = stack.request(key, body=b"{}", headers={"content-type": kind})
         assert (got.status, got.code) == (415, "unsupported_media_type")
-    assert "application/json" in got.json["detail"]
+        assert "application/json" in got.json["detail"]
     large = stack.post_json(key, b'{"filename": "' + b"x" * 6_400_000 + b'"}')
     assert large.status == 413
     with_charset = stack.post_json(key, b"{", headers={"content-type": "application/json; charset=utf-8"})

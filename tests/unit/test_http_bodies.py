@@ -42,7 +42,7 @@ def test_body_bytes_round_trip() -> None:
     ],
 )
 def test_invalid_body_is_rejected(given: Request, error: type[FerryError]) -> None:
-    """A body is rejected if it is over the limit (here 10 bytes), not decodable, or compressed."""
+    """A body is rejected if it exceeds the limit (here 10 bytes), is not decodable, or is compressed."""
     with pytest.raises(error):
         bodies.read_bytes(given, 10)
 
