@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from dev.errors import CheckError
 from dev.figures import write_figures
@@ -33,10 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = WORK_FOLDER / f"{options.name}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
-    added_options = f"{os.environ.get('PYTEST_ADDOPTS', '')} --junitxml={report}".strip()
+    # The family `legacy` records the properties of single tests.
+    pytest_options = f"{os.environ.get('PYTEST_ADDOPTS', '')} --junitxml={report} -o junit_family=legacy".strip()
     started_at = time.monotonic()
     completed = subprocess.run(
-        options.command, cwd=ROOT, env={**os.environ, "PYTEST_ADDOPTS": added_options}, check=False
+        options.command, cwd=ROOT, env={**os.environ, "PYTEST_ADDOPTS": pytest_options}, check=False
     )
     seconds = round(time.monotonic() - started_at, 1)
     if completed.returncode:
@@ -62,7 +63,7 @@ def read_report(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckError("the command wrote no JUnit report; does it run pytest?")
     # The report is this command's own output.
-    cases = ElementTree.parse(path).getroot().findall(".//testcase")  # noqa: S314
+    cases = ET.parse(path).getroot().findall(".//testcase")  # noqa: S314
     if not cases:
         raise CheckError("no test ran")
     values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))

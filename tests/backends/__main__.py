@@ -1,6 +1,7 @@
-"""`make test-backends`: starts the servers, runs both contract suites on them, and then the tests of this folder.
+"""Start the servers, run the contract tests on them, then the tests of this folder: `make test-backends`.
 
-What follows on the command line is for the latter: --rounds=50, --parts=2000, -k something.
+Options: --without-contracts skips the contract tests. All other options go to the tests of this folder: --rounds=50,
+--parts=2000, -k EXPRESSION.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tests.backends import servers
 from tests.backends.errors import BackendMissingError
 from tests.contract.conftest import DYNAMODB_LOCAL, LOCALSTACK, SEAWEEDFS, environment_variable
 
+WITHOUT_CONTRACTS = "--without-contracts"
 SERVER_STARTERS = {
     DYNAMODB_LOCAL: servers.dynamodb_local,
     SEAWEEDFS: servers.seaweedfs,
@@ -27,21 +29,21 @@ SERVER_STARTERS = {
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Return the highest exit code of the suites; 1 if a server does not start."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="ferry-backends-")))
         env = {**os.environ}
         try:
-            for name, started in SERVER_STARTERS.items():
-                env[environment_variable(name)] = stack.enter_context(started(folder))
-                sys.stderr.write(f"{name} answers at {env[environment_variable(name)]}\n")
+            for name, start_server in SERVER_STARTERS.items():
+                env[environment_variable(name)] = stack.enter_context(start_server(folder))
+                sys.stderr.write(f"{name} listens at {env[environment_variable(name)]}\n")
         except (BackendMissingError, LocalError, SamError) as error:
             sys.stderr.write(f"{error}\n")
             return 1
         pytest = [sys.executable, "-m", "pytest"]
-        suites = [
-            [*pytest, "tests/contract", "-k", " or ".join(SERVER_STARTERS), "--numprocesses=2"],
-            [*pytest, "tests/backends", *arguments],
-        ]
+        contracts = [*pytest, "tests/contract", "-k", " or ".join(SERVER_STARTERS), "--numprocesses=2"]
+        backends = [*pytest, "tests/backends", *(option for option in arguments if option != WITHOUT_CONTRACTS)]
+        suites = [backends] if WITHOUT_CONTRACTS in arguments else [contracts, backends]
         return max([subprocess.run(suite, env=env, check=False).returncode for suite in suites])
 
 

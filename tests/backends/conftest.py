@@ -1,4 +1,4 @@
-"""SeaweedFS and DynamoDB Local for all tests here: started once, or, as in `make test-backends`, found running."""
+"""Fixtures: SeaweedFS and DynamoDB Local, which `make test-backends` has started or the session starts itself."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ from tests.backends.race_runner import RaceRound
 from tests.contract.conftest import DYNAMODB_LOCAL, SEAWEEDFS, environment_variable
 
 INSTANCE_COUNT = 10
-OUTCOME_PROPERTY = "outcome of a race"
+OUTCOME_PROPERTY = "outcome"
 
 
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
-    """The address of SeaweedFS: of one that runs, if FERRY_TEST_SEAWEEDFS names it."""
-    if given := os.environ.get(environment_variable(SEAWEEDFS)):
-        yield given
+    """The URL of SeaweedFS: the one in FERRY_TEST_SEAWEEDFS, or one that this session starts."""
+    if url := os.environ.get(environment_variable(SEAWEEDFS)):
+        yield url
         return
-    with TemporaryDirectory() as folder, servers.seaweedfs(Path(folder)) as address:
-        yield address
+    with TemporaryDirectory() as folder, servers.seaweedfs(Path(folder)) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 def dynamodb_endpoint() -> Iterator[str]:
-    """The address of DynamoDB Local: of one that runs, if FERRY_TEST_DYNAMODB_LOCAL names it."""
-    if given := os.environ.get(environment_variable(DYNAMODB_LOCAL)):
-        yield given
+    """The URL of DynamoDB Local: the one in FERRY_TEST_DYNAMODB_LOCAL, or one that this session starts."""
+    if url := os.environ.get(environment_variable(DYNAMODB_LOCAL)):
+        yield url
         return
-    with TemporaryDirectory() as folder, servers.dynamodb_local(Path(folder)) as address:
-        yield address
+    with TemporaryDirectory() as folder, servers.dynamodb_local(Path(folder)) as url:
+        yield url
 
 
 @pytest.fixture
 def metadata_table(dynamodb_endpoint: str) -> Iterator[str]:
-    """The name of an empty ledger table on DynamoDB Local."""
+    """The name of an empty metadata table on DynamoDB Local."""
     client = AwsSession({"dynamodb": dynamodb_endpoint}).dynamodb
-    name = f"ledger-{uuid.uuid4().hex}"
+    name = f"metadata-{uuid.uuid4().hex}"
     create_table(client, "MetadataTable", name)
     yield name
     client.delete_table(TableName=name)
@@ -69,12 +69,12 @@ def bucket(s3_endpoint: str) -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rounds", type=int, default=10, help="how often each race is run")
-    parser.addoption("--parts", type=int, default=100, help="how many parts of 5 MiB the largest file has")
+    parser.addoption("--rounds", type=int, default=10, help="number of rounds of each race")
+    parser.addoption("--parts", type=int, default=100, help="number of parts of 5 MiB of the largest file")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A race is a test of `race_round`: one for each round."""
+    """Run a test with the fixture `race_round` once for each round."""
     if "race_round" in metafunc.fixturenames:
         rounds = metafunc.config.getoption("rounds")
         metafunc.parametrize("race_round", range(1, rounds + 1), indirect=True, ids=lambda number: f"round{number}")
@@ -82,7 +82,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def instances(s3_endpoint: str, dynamodb_endpoint: str) -> Iterator[Sequence[Services]]:
-    """Function copies, which share nothing but one table and one bucket."""
+    """Function instances that share one table and one bucket only."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in DUMMY_ENVIRONMENT.items():
             environment.setenv(name, value)
@@ -95,7 +95,7 @@ def instances(s3_endpoint: str, dynamodb_endpoint: str) -> Iterator[Sequence[Ser
 
 
 def build_services(session: AwsSession, table: str, bucket: str) -> Services:
-    """What a function's composition root makes."""
+    """Return the services that a function's composition root builds."""
     metadata_table = Table(session.dynamodb, table)
     return Services(
         upload_repository=DynamoUploadRepository(metadata_table),
@@ -111,28 +111,34 @@ def build_services(session: AwsSession, table: str, bucket: str) -> Services:
 
 @pytest.fixture
 def race_round(request: pytest.FixtureRequest, instances: Sequence[Services]) -> RaceRound:
-    """A round of the test's race."""
+    """One round of the test's race."""
     return RaceRound(request.node.originalname, request.param, instances)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Whoever reads of a race that failed finds its history."""
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Record the round's outcome, and write the history of a failed round to a file that the report names."""
+    race_round = getattr(item, "funcargs", {}).get("race_round")
+    if call.when != "call" or not isinstance(race_round, RaceRound):
+        return (yield)
+    item.user_properties.append((OUTCOME_PROPERTY, race_round.summary))
     report = yield
-    played = getattr(item, "funcargs", {}).get("race_round")
-    if report.when == "call" and isinstance(played, RaceRound):
-        report.user_properties.append((OUTCOME_PROPERTY, (played.name, played.summary)))
-        if report.failed:
-            report.sections.append(("the history of this round", str(played.save_history())))
+    if report.failed:
+        report.sections.append(("history of this round", str(race_round.save_history())))
     return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how each race went: one that always ends alike may be none."""
+    """Print the outcomes of each race with their number. A race with one outcome only may not be a race."""
     races: dict[str, Counter[str]] = defaultdict(Counter)
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         for name, value in report.user_properties:
-            if name == OUTCOME_PROPERTY and isinstance(value, list | tuple):
-                races[value[0]][value[1]] += 1
+            if name == OUTCOME_PROPERTY:
+                test = report.nodeid.rpartition("::")[2].partition("[")[0]
+                races[test][str(value)] += 1
     for race, outcomes in sorted(races.items()):
-        terminalreporter.write_line(f"{race}: " + ", ".join(f"{told} ×{n}" for told, n in outcomes.most_common()))
+        terminalreporter.write_line(
+            f"{race}: " + ", ".join(f"{outcome} ×{count}" for outcome, count in outcomes.most_common())
+        )

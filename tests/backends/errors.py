@@ -1,7 +1,7 @@
-"""What keeps a server from being started."""
+"""The error of a server that cannot start."""
 
 from __future__ import annotations
 
 
 class BackendMissingError(Exception):
-    """Says in one line what is missing and how to install it."""
+    """A program is missing. The message says which one and how to install it."""

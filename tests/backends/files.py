@@ -1,12 +1,11 @@
-"""A file as a client of the races sends it, and what must be true of it afterwards."""
+"""The races' client, and the assertions about its file."""
 
 from __future__ import annotations
 
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from dev.fakes.object_store import StoreResponse
 from ferry.model.files import File
@@ -23,7 +22,7 @@ from tests.contract.sending import send_over_http
 NS = "races"
 MAX_COMPLETE_ATTEMPTS = 40
 OTHER_SEED_OFFSET = 1_000_000
-"""Added to a seed: other bytes. (A negative seed gives the same as its absolute value.)"""
+"""Added to a seed to get other bytes. (A negative seed gives the bytes of its absolute value.)"""
 
 
 def sha256(body: bytes) -> str:
@@ -32,17 +31,34 @@ def sha256(body: bytes) -> str:
 
 @dataclass
 class RaceClient:
-    """A client with one file; like `tests.support.in_memory_service.Client`, but it may be several at once."""
+    """A client with one file, whose methods may run in several threads at once."""
 
     name: str
     body: bytes
     chunk_size: int = 64 * KIB
+
     upload_id: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    """Set by `start`."""
+
+    replace_existing: bool = False
+    """The start request may replace a file of the same name."""
+
+    restart: bool = False
+    """The start request cancels an upload of the same name."""
 
     @classmethod
-    def create(cls, name: str, size: int, seed: int, chunk_size: int = 64 * KIB, **options: Any) -> RaceClient:
-        return cls(name, random.Random(seed).randbytes(size), chunk_size, options=options)
+    def create(
+        cls,
+        name: str,
+        size: int,
+        seed: int,
+        chunk_size: int = 64 * KIB,
+        *,
+        replace_existing: bool = False,
+        restart: bool = False,
+    ) -> RaceClient:
+        """Return a client with a file of `size` random bytes."""
+        return cls(name, random.Random(seed).randbytes(size), chunk_size, None, replace_existing, restart)
 
     @property
     def indexes(self) -> range:
@@ -52,13 +68,18 @@ class RaceClient:
         return self.body[(index - 1) * self.chunk_size : index * self.chunk_size]
 
     def start(self, services: Services) -> StartResult:
-        """Start, and keep the upload's id."""
-        started = start(
-            services, NS, StartRequest(self.name, len(self.body), chunk_size=self.chunk_size, **self.options)
+        """Start the upload and keep its id."""
+        request = StartRequest(
+            self.name,
+            len(self.body),
+            chunk_size=self.chunk_size,
+            replace_existing=self.replace_existing,
+            restart=self.restart,
         )
-        assert started.upload is not None
-        self.upload_id = started.upload.record.upload_id
-        return started
+        result = start(services, NS, request)
+        assert result.upload is not None
+        self.upload_id = result.upload.record.upload_id
+        return result
 
     def send(self, services: Services, index: int, body: bytes | None = None) -> ChunkAccepted:
         chunk = self.chunk(index) if body is None else body
@@ -69,54 +90,54 @@ class RaceClient:
             self.send(services, index)
 
     def sign(self, services: Services, number: int) -> PresignedPart:
-        [signed] = presign_parts(services, NS, PartsRequest(self.name, [(number, None)], self.upload_id))
-        return signed
+        [part] = presign_parts(services, NS, PartsRequest(self.name, [(number, None)], self.upload_id))
+        return part
 
     def complete(self, services: Services, *, replace: bool | None = None) -> File:
-        """Complete, asking again as the answers say."""
+        """Complete the upload, and repeat the request while the response is that it continues asynchronously."""
         request = CompleteRequest(self.name, self.upload_id, replace_existing=replace)
         for _ in range(MAX_COMPLETE_ATTEMPTS):
-            found = complete(services, NS, request)
-            if not isinstance(found, CompletionAccepted):
-                return found
-            services.sleep(found.retry_after_seconds)
-        raise AssertionError("still completing")
+            result = complete(services, NS, request)
+            if not isinstance(result, CompletionAccepted):
+                return result
+            services.sleep(result.retry_after_seconds)
+        raise AssertionError("the upload did not complete")
 
     def status(self, services: Services) -> StatusReport:
         return get_status(services, NS, self.name)
 
 
 def put_presigned(part: PresignedPart, body: bytes) -> StoreResponse:
-    """A client's PUT to S3."""
+    """Send a part to S3 as a client does."""
     return send_over_http("PUT", part.url, body, part.headers)
 
 
 def download(services: Services, file: File) -> bytes:
-    """The file's bytes as a reader gets them from S3."""
+    """Return the file's bytes as a reader downloads them from S3."""
     url = services.object_store.presign_get(
         f"o/{file.upload_id}", content_type="a/b", disposition="inline", ttl_seconds=60
     )
-    answer = send_over_http("GET", url, b"", {})
-    assert answer.status == 200
-    return answer.body
+    response = send_over_http("GET", url, b"", {})
+    assert response.status == 200
+    return response.body
 
 
 def assert_current_file(services: Services, file: File, body: bytes) -> None:
-    """The name points to this file, which has these bytes, and everybody is told so."""
+    """Assert that the name has this file with these bytes, and that the status reports it as complete."""
     assert services.upload_repository.get_file(file.ns, file.name) == file
     assert sha256(download(services, file)) == sha256(body)
-    seen = get_status(services, NS, file.name)
-    assert (seen.state, seen.received_bytes, seen.size) == (UploadStatus.COMPLETE, len(body), len(body))
-    assert seen.upload_id == file.upload_id
+    status = get_status(services, NS, file.name)
+    assert (status.state, status.received_bytes, status.size) == (UploadStatus.COMPLETE, len(body), len(body))
+    assert status.upload_id == file.upload_id
 
 
 def remaining_in_s3(services: Services, upload_id: str) -> list[str]:
-    """What S3 has under the upload's names: the object, and multipart uploads."""
-    found = [f"o/{upload_id}"] if services.object_store.head(f"o/{upload_id}") else []
+    """Return the key of the upload's object and the ids of its multipart uploads that S3 still has."""
+    remaining = [f"o/{upload_id}"] if services.object_store.head(f"o/{upload_id}") else []
     cursor = None
     while True:
         page = services.object_store.list_multipart_uploads(cursor, 1_000)
-        found += [multipart_id for key, multipart_id, _ in page.items if key == f"o/{upload_id}"]
+        remaining += [multipart_id for key, multipart_id, _ in page.items if key == f"o/{upload_id}"]
         cursor = page.cursor
         if cursor is None:
-            return found
+            return remaining

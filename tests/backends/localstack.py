@@ -1,4 +1,4 @@
-"""LocalStack, for its S3: installed from a lock of its own, into a folder of its own, and started without Docker."""
+"""Install LocalStack from its own lock into its own folder, and start its S3 without Docker."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements/localstack.txt"
 CACHE_FOLDER = ROOT / "build" / "localstack"
 PYTHON = "3.13"
-"""It runs on no older one."""
+"""LocalStack supports no older version."""
 
 
 def command() -> list[str]:
-    """Raises `BackendMissing`."""
+    """Return the command line. Raises `BackendMissingError`."""
     python = shutil.which(f"python{PYTHON}")
     if python is None:
-        raise BackendMissingError(
-            f"LocalStack needs Python {PYTHON}: install it, or on Debian make runtime-image, which brings one"
-        )
+        raise BackendMissingError(f"LocalStack needs Python {PYTHON}. Install it, or on Debian run: make runtime-image")
     return [python, "-m", "localstack.runtime.main"]
 
 
 def environment(home: Path, port: int) -> dict[str, str]:
-    """S3 alone, on the loopback interface (its other server, and its DNS, would listen on all), strict, and quiet.
+    """Return the environment: S3 only, signatures checked, no telemetry, on the loopback interface.
+
+    LocalStack's default server and its DNS server listen on all interfaces, so both are replaced or disabled.
 
     Raises:
-        BackendMissing: it is not there, and could not be installed.
+        BackendMissingError: LocalStack could not be installed.
     """
     return {
         "PATH": "/usr/bin:/bin",
@@ -54,7 +54,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
 
 
 def install() -> Path:
-    """The folder with the packages of the lock, made when there is none for it."""
+    """Return the folder with the packages of the lock, after installing them if necessary."""
     home = CACHE_FOLDER / hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]
     if home.is_dir():
         return home
@@ -63,15 +63,15 @@ def install() -> Path:
         packages = Path(scratch) / "packages"
         pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version", PYTHON]
-        run = subprocess.run(
+        completed = subprocess.run(
             [*pip, *options, "--target", str(packages), "-r", str(LOCK)], capture_output=True, text=True, check=False
         )
-        if run.returncode:
-            raise BackendMissingError(f"pip could not install LocalStack: {run.stderr.strip()}")
+        if completed.returncode:
+            raise BackendMissingError(f"pip could not install LocalStack: {completed.stderr.strip()}")
         try:
             packages.rename(home)
         except OSError:
-            # Another process was faster; what it has is the same.
+            # Another process has installed the same lock.
             if not home.is_dir():
                 raise
     return home

@@ -1,4 +1,4 @@
-"""The servers that these tests run on, each on free ports of the loopback interface, ended with whoever started it."""
+"""Start the servers on free ports of the loopback interface. They exit with the process that started them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from dev.local import s3_server, tcp_ports
 from dev.local.processes import die_with_parent_command
 from dev.testing.aws_environment import DUMMY_ENVIRONMENT
 from dev.testing.template import create_bucket, create_table
-from tests.backends import emulator, localstack
+from tests.backends import dynamodb_local as dynamodb_local_server
+from tests.backends import localstack
 
 READY_TIMEOUT_SECONDS = 90.0
 WARMUP_NAME = "warm-up"
-"""A first request takes a server longer than Ferry's clients wait."""
+"""Bucket and table of the first request, which takes a server longer than the timeout of Ferry's clients."""
 
 CREDENTIALS = {name: DUMMY_ENVIRONMENT[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
 
@@ -34,43 +35,43 @@ CLIENT_OPTIONS: dict[str, Any] = {
 
 @contextmanager
 def seaweedfs(folder: Path) -> Iterator[str]:
-    """S3 as SeaweedFS has it: the address."""
+    """Run SeaweedFS and yield its URL."""
     services = ("s3", "master", "volume", "filer", "admin")
     ports = dict(zip(services, tcp_ports.free_port_pairs(len(services), ()), strict=True))
     data = folder / "seaweedfs"
     data.mkdir(parents=True)
     command = [str(s3_server.find_binary()), "mini", *s3_server.server_options(data, ports)]
     env = {"PATH": "/usr/bin:/bin", "HOME": str(data), **CREDENTIALS}
-    with _serving("SeaweedFS", command, env, ports["s3"], folder) as address:
-        s3 = boto3.client("s3", endpoint_url=address, **CLIENT_OPTIONS)
+    with _running("SeaweedFS", command, env, ports["s3"], folder) as url:
+        s3 = boto3.client("s3", endpoint_url=url, **CLIENT_OPTIONS)
         create_bucket(s3, WARMUP_NAME)
         s3.put_object(Bucket=WARMUP_NAME, Key="first", Body=b"x")
-        yield address
+        yield url
 
 
 @contextmanager
 def dynamodb_local(folder: Path) -> Iterator[str]:
-    """DynamoDB Local: the address."""
+    """Run DynamoDB Local and yield its URL."""
     [port] = tcp_ports.free_ports(1)
-    command, env = emulator.command(port), emulator.environment()
-    with _serving("DynamoDB Local", command, env, port, folder) as address:
-        create_table(boto3.client("dynamodb", endpoint_url=address, **CLIENT_OPTIONS), "MetadataTable", WARMUP_NAME)
-        yield address
+    command, env = dynamodb_local_server.command(port), dynamodb_local_server.environment()
+    with _running("DynamoDB Local", command, env, port, folder) as url:
+        create_table(boto3.client("dynamodb", endpoint_url=url, **CLIENT_OPTIONS), "MetadataTable", WARMUP_NAME)
+        yield url
 
 
 @contextmanager
 def localstack_s3(folder: Path) -> Iterator[str]:
-    """S3 as LocalStack has it: the address."""
+    """Run LocalStack's S3 and yield its URL."""
     [port] = tcp_ports.free_ports(1)
     home = folder / "localstack"
     home.mkdir()
     command, env = localstack.command(), localstack.environment(home, port)
-    with _serving("LocalStack", command, env, port, folder) as address:
-        yield address
+    with _running("LocalStack", command, env, port, folder) as url:
+        yield url
 
 
 @contextmanager
-def _serving(name: str, command: Sequence[str], env: Mapping[str, str], port: int, folder: Path) -> Iterator[str]:
+def _running(name: str, command: Sequence[str], env: Mapping[str, str], port: int, folder: Path) -> Iterator[str]:
     log = folder / f"{name}.log"
     with managed_process(die_with_parent_command(command, parent_pid=os.getpid()), env=env, log_path=log) as process:
         wait_for(

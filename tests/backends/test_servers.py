@@ -1,4 +1,4 @@
-"""The servers themselves: what the other tests take for granted."""
+"""The properties of the servers that the other tests rely on."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ferry.aws.session import AwsSession
 
 
 def non_loopback_addresses() -> list[str]:
-    """This machine's addresses besides loopback, as another machine might reach it."""
+    """Return this machine's addresses that another machine could reach."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: only the route is looked up
+            probe.connect(("192.0.2.1", 9))  # looks up the route and sends nothing
         except OSError:
             return []
         return [probe.getsockname()[0]]
@@ -23,7 +23,7 @@ def non_loopback_addresses() -> list[str]:
 
 @pytest.mark.parametrize("server", ["s3_endpoint", "dynamodb_endpoint"])
 def test_servers_listen_on_loopback_only(server: str, request: pytest.FixtureRequest) -> None:
-    """They listen on the loopback interface alone."""
+    """The servers listen on the loopback interface alone."""
     port = urlsplit(request.getfixturevalue(server)).port
     assert port
     assert not tcp_ports.is_free(port)
@@ -35,7 +35,7 @@ def test_servers_listen_on_loopback_only(server: str, request: pytest.FixtureReq
 def test_new_table_and_bucket_are_empty(
     dynamodb_endpoint: str, metadata_table: str, s3_endpoint: str, bucket: str
 ) -> None:
-    """Made as the template has them, and empty."""
+    """A new table has the template's index, and a new bucket has no keys."""
     session = AwsSession({"dynamodb": dynamodb_endpoint, "s3": s3_endpoint})
     described = session.dynamodb.describe_table(TableName=metadata_table)["Table"]
     assert [index["IndexName"] for index in described["GlobalSecondaryIndexes"]] == ["due_tasks"]

