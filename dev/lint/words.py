@@ -22,7 +22,7 @@ TEXT_SUFFIXES = frozenset(
 )
 SKIPPED_FOLDERS = frozenset({"build", "node_modules", "__pycache__"})
 CHECKED_HIDDEN_ENTRIES = frozenset({".ci", ".devcontainer", ".editorconfig", ".github", ".pre-commit-config.yaml"})
-SKIPPED_FILES = frozenset({"LICENSE"})
+SKIPPED_FILES = frozenset({"CHANGELOG.md", "LICENSE"})  # the changelog names what was renamed
 _CAMEL_CASE_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
