@@ -1,1 +1,1 @@
-"""One suite per port, run over its fake and over real or simulated backends."""
+"""The contracts of the ports: one suite for each, run on the fake and on the adapter."""

@@ -1,11 +1,11 @@
-"""The backends that each port's suite runs over.
+"""The backends that the suite of each port runs on.
 
-Always: the fake, and the adapter over moto. With FERRY_TEST_SEAWEEDFS, FERRY_TEST_LOCALSTACK or
-FERRY_TEST_DYNAMODB_LOCAL in the environment also the adapter over the server at that address (`make test-backends`
+Always: the fake in memory, and the adapter on moto. If FERRY_TEST_SEAWEEDFS, FERRY_TEST_LOCALSTACK or
+FERRY_TEST_DYNAMODB_LOCAL contains the address of a server, also the adapter on that server (`make test-backends`
 starts all three).
 
-None of them is AWS: each is laxer or stricter somewhere. A test of what some do not have says so with
-`@pytest.mark.proves(...)`, naming the backends that prove it; it is not generated for others.
+No backend behaves exactly like AWS. A test that some backends cannot pass names those that can with
+`@pytest.mark.proves(...)`, and runs on these alone.
 """
 
 from __future__ import annotations
@@ -49,26 +49,29 @@ SERVERS_BY_FIXTURE = {
     "permit_pool": (DYNAMODB_LOCAL,),
     "store": (SEAWEEDFS, LOCALSTACK),
 }
-"""The servers that can stand in for a port's service, by the fixture that gives the port."""
+"""The servers that emulate the AWS service of a port, by the port's fixture."""
 
 SERVICE_BY_FIXTURE = {"repositories": "dynamodb", "permit_pool": "dynamodb", "store": "s3"}
 
 
 def environment_variable(server: str) -> str:
-    """Where the environment has the address of a server."""
+    """Return the name of the environment variable with the address of a server."""
     return "FERRY_TEST_" + server.upper().replace("-", "_")
 
 
 @dataclass(frozen=True)
 class StoreFixture:
-    """An object store under test, and how a client out there sends to its presigned URLs."""
+    """An object store under test."""
 
     objects: ObjectStore
+    """The port."""
+
     send: Sender
+    """Sends a client's request to a presigned URL of the store."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "proves(*backends): only these backends are strict enough for this test")
+    config.addinivalue_line("markers", "proves(*backends): run on these backends alone")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -82,19 +85,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @dataclass(frozen=True)
 class Repositories:
-    """Every port over one empty metadata table."""
+    """The ports of one metadata table."""
 
     uploads: UploadRepository
+    """Uploads and files."""
+
     cleanup: CleanupRepository
+    """Cleanup tasks."""
+
     quota_store: QuotaStore
+    """Quotas, as an operator changes them."""
 
 
 @pytest.fixture
 def repositories(request: pytest.FixtureRequest) -> Iterator[Repositories]:
-    """The repositories of one backend, over one empty table."""
+    """The ports of an empty metadata table."""
     if request.param == MEMORY:
-        rows = MemoryTable()
-        yield Repositories(MemoryUploadRepository(rows), MemoryCleanupRepository(rows), MemoryQuotaStore(rows))
+        memory = MemoryTable()
+        yield Repositories(MemoryUploadRepository(memory), MemoryCleanupRepository(memory), MemoryQuotaStore(memory))
         return
     with backend_table(request, "repositories") as table:
         clock = SettableClock(START)
@@ -148,19 +156,19 @@ def store(request: pytest.FixtureRequest) -> Iterator[StoreFixture]:
 
 @pytest.fixture
 def objects(store: StoreFixture) -> ObjectStore:
-    """The port alone."""
+    """The port of `store`."""
     return store.objects
 
 
 @cache
 def _moto_session() -> AwsSession:
-    """Clients take long to make, and every `mock_aws` catches those of the one before."""
+    """Return the session for moto. Creating clients is slow, and each `mock_aws` intercepts existing ones."""
     return AwsSession({})
 
 
 @contextmanager
 def backend_session(request: pytest.FixtureRequest, fixture: str) -> Iterator[AwsSession]:
-    """Clients of the backend that a test was generated for."""
+    """Yield a session for the backend that a test was generated for."""
     if request.param == MOTO:
         with mock_aws():
             yield _moto_session()
@@ -170,7 +178,7 @@ def backend_session(request: pytest.FixtureRequest, fixture: str) -> Iterator[Aw
 
 @contextmanager
 def backend_table(request: pytest.FixtureRequest, fixture: str) -> Iterator[Table]:
-    """An empty metadata table in the backend that a test was generated for."""
+    """Yield an empty metadata table in the backend that a test was generated for."""
     with backend_session(request, fixture) as session:
         name = f"metadata-{uuid.uuid4().hex}"
         create_table(session.dynamodb, "MetadataTable", name)

@@ -1,35 +1,43 @@
-"""Sessions, files and uploads for the repository's suite to begin with."""
+"""Records, files and uploads, and helpers, for the suites of the repositories."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import itertools
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from dev.fakes.clock import START
+from ferry.model.cleanup import CleanupTask
 from ferry.model.files import File
 from ferry.model.uploads import Upload, UploadRecord, UploadState
+from ferry.ports.cleanup_repository import CleanupRepository
+from ferry.ports.types import Page
 from ferry.ports.upload_repository import UploadRepository
-from ferry.rules.layout import KIB, MIB, ChunkLayout
+from ferry.rules.durations import DAY_MS, SECOND_MS
+from ferry.rules.layout import CHUNKS_PER_SHARD, KIB, MAX_SHARDS, MIB, ChunkLayout
+
+T = TypeVar("T")
 
 NS = "ns"
 NAME = "a name.bin"
-IDLE_TIMEOUT_MS = 86_400_000
-MAX_AGE_MS = 7 * IDLE_TIMEOUT_MS
-TTL_EPOCH_SECONDS = START // 1000 + 86_400
+IDLE_TIMEOUT_MS = DAY_MS
+MAX_AGE_MS = 7 * DAY_MS
+TTL_EPOCH_SECONDS = START // SECOND_MS + 86_400
 FAR_FUTURE = 10**14
-"""A deadline that does not come."""
+"""A deadline that no test reaches, in epoch milliseconds."""
 UPLOAD_ID, OTHER_ID, THIRD_ID = (letter * 32 for letter in "abc")
 SMALL_LAYOUT = ChunkLayout.plan(20 * MIB)
-"""Five chunks of 4 MiB in three parts; one stripe."""
-SHARDED_LAYOUT = ChunkLayout.plan(3 * 3_072 * 64 * KIB, 64 * KIB)
-"""9,216 chunks of 64 KiB in 72 parts; three stripes."""
-LARGEST_LAYOUT = ChunkLayout.plan(90 * 3_072 * 64 * KIB, 64 * KIB)
-"""As many stripes as there can be: 90."""
+"""Five chunks of 4 MiB in three parts; one shard."""
+SHARDED_LAYOUT = ChunkLayout.plan(3 * CHUNKS_PER_SHARD * 64 * KIB, 64 * KIB)
+"""9,216 chunks of 64 KiB in 72 parts; three shards."""
+LARGEST_LAYOUT = ChunkLayout.plan(MAX_SHARDS * CHUNKS_PER_SHARD * 64 * KIB, 64 * KIB)
+"""The maximum of 90 shards."""
 
 
 def make_record(
     upload_id: str = UPLOAD_ID, *, ns: str = NS, name: str = NAME, layout: ChunkLayout = SMALL_LAYOUT
 ) -> UploadRecord:
-    """A session as start makes it."""
+    """Return a record as start creates it."""
     return UploadRecord(
         upload_id=upload_id,
         ns=ns,
@@ -45,6 +53,7 @@ def make_record(
 
 
 def make_file(upload_id: str = UPLOAD_ID, *, ns: str = NS, name: str = NAME) -> File:
+    """Return the file that `commit_upload` commits."""
     return File(
         ns=ns,
         name=name,
@@ -56,29 +65,38 @@ def make_file(upload_id: str = UPLOAD_ID, *, ns: str = NS, name: str = NAME) -> 
         metadata={"colour": "grün", "empty": ""},
         fingerprint=None,
         uploaded_at=START + 5,
-        last_modified_seconds=START // 1000,
+        last_modified_seconds=START // SECOND_MS,
     )
 
 
 def read_upload(repository: UploadRepository, upload_id: str = UPLOAD_ID) -> Upload:
-    """The upload as it stands, which must be there."""
+    """Return an existing upload."""
     upload = repository.get_upload(upload_id)
     assert upload is not None
     return upload
 
 
+class UploadFactory(Protocol):
+    """Creates an upload in some state and returns it."""
+
+    def __call__(
+        self, repository: UploadRepository, upload_id: str = ..., *, name: str = ..., layout: ChunkLayout = ...
+    ) -> Upload: ...
+
+
 def create_upload(
     repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME, layout: ChunkLayout = SMALL_LAYOUT
 ) -> Upload:
-    """A session that has not been opened."""
-    over = repository.get_current_upload(NS, name)
-    repository.create_upload(make_record(upload_id, name=name, layout=layout), expected=over, due_at=START + 1)
+    """Create an upload in the state creating, due at `START + 1`."""
+    expected = repository.get_current_upload(NS, name)
+    repository.create_upload(make_record(upload_id, name=name, layout=layout), expected=expected, due_at=START + 1)
     return read_upload(repository, upload_id)
 
 
 def open_upload(
     repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME, layout: ChunkLayout = SMALL_LAYOUT
 ) -> Upload:
+    """Create an open upload."""
     create_upload(repository, upload_id, name=name, layout=layout)
     repository.mark_open(upload_id, "multipart", due_at=START + IDLE_TIMEOUT_MS)
     return read_upload(repository, upload_id)
@@ -87,7 +105,7 @@ def open_upload(
 def lease_upload(
     repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME, layout: ChunkLayout = SMALL_LAYOUT
 ) -> Upload:
-    """Completing, by the attempt `mine`, until `START + 60_000`."""
+    """Create an upload that is completing under the lease `mine` until `START + 60_000`."""
     acquire_lease(repository, open_upload(repository, upload_id, name=name, layout=layout))
     return read_upload(repository, upload_id)
 
@@ -99,6 +117,7 @@ def acquire_lease(
     now: int = START + 10,
     previous_lease_id: str | None = None,
 ) -> Upload:
+    """Acquire a lease until `START + 60_000`, with options that differ from the defaults."""
     return repository.acquire_lease(
         upload,
         lease_id=lease_id,
@@ -111,14 +130,13 @@ def acquire_lease(
 
 
 def commit_upload(repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME) -> File:
-    """A complete upload, and the file it made."""
-    session = lease_upload(repository, upload_id, name=name).record
+    """Create a complete upload and return its file."""
+    record = lease_upload(repository, upload_id, name=name).record
     file = make_file(upload_id, name=name)
-    over = repository.get_file(NS, name)
     repository.commit_file(
-        session,
+        record,
         file,
-        replaced_file=over,
+        replaced_file=repository.get_file(NS, name),
         staged_chunks_due_at=START + 20,
         object_due_at=START + 30,
         ttl_epoch_seconds=TTL_EPOCH_SECONDS,
@@ -134,18 +152,36 @@ def record_chunk(
     require_no_presigned: bool = False,
     now: int = START + 100,
 ) -> None:
-    """Record a chunk as one who has read `upload`."""
-    grid, stripe = upload.record.layout, upload.shard_for_chunk(chunk_index)
+    """Record a chunk, given the upload as it was read."""
+    layout = upload.record.layout
     repository.record_chunk(
         upload.record.upload_id,
-        stripe,
-        grid.bit_for_chunk(chunk_index),
-        grid.chunk_length(chunk_index),
+        upload.shard_for_chunk(chunk_index),
+        layout.bit_for_chunk(chunk_index),
+        layout.chunk_length(chunk_index),
         require_no_presigned=require_no_presigned,
         now=now,
     )
 
 
-def without_versions(upload: Upload) -> Upload:
-    """For comparing what else changed."""
-    return replace(upload, record=replace(upload.record, version=0))
+def all_tasks(cleanup_repository: CleanupRepository) -> set[CleanupTask]:
+    """Return all cleanup tasks, whenever they are due."""
+    return set(cleanup_repository.list_due_tasks(FAR_FUTURE, None, 100).items)
+
+
+def collect_pages(page_at: Callable[[str | None], Page[T]]) -> list[list[T]]:
+    """Return the items of each page of a listing, from the first page to the last."""
+    pages = []
+    cursor = None
+    while True:
+        page = page_at(cursor)
+        pages.append(list(page.items))
+        cursor = page.cursor
+        if cursor is None:
+            return pages
+
+
+def id_factory() -> Callable[[], str]:
+    """Return a function that returns a new upload id at each call."""
+    numbers = itertools.count(1)
+    return lambda: f"{next(numbers):032x}"

@@ -1,4 +1,4 @@
-"""Bytes that are worth a multipart upload, and how one is begun with them."""
+"""Bodies of parts, and helpers that store them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def md5(body: bytes) -> bytes:
 
 
 def start_multipart(objects: ObjectStore, *bodies: bytes, key: str = KEY) -> str:
-    """A multipart upload with these parts, from 1."""
+    """Create a multipart upload with these parts, numbered from 1, and return its id."""
     multipart_id = objects.create_multipart(key, content_type="text/plain")
     for number, body in enumerate(bodies, 1):
         objects.upload_part(key, multipart_id, number, body, crc32c=crc32c(body))

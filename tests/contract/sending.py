@@ -1,4 +1,4 @@
-"""How a client sends to a presigned URL, over HTTP or to the fake."""
+"""Requests of a client to presigned URLs, over HTTP or to the fake."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from dev.fakes.object_store import MemoryObjectStore, StoreResponse
 
 Sender = Callable[[str, str, bytes, Mapping[str, str]], StoreResponse]
-"""Method, URL, body and headers to the store's answer."""
+"""Sends method, URL, body and headers, and returns the store's response."""
 
 
 def make_fake_sender(objects: MemoryObjectStore) -> Sender:
@@ -25,7 +25,7 @@ def send_over_http(method: str, url: str, body: bytes, headers: Mapping[str, str
     try:
         connection.request(method, f"{split.path}?{split.query}", body, dict(headers))
         response = connection.getresponse()
-        found = {name.lower(): value for name, value in response.getheaders()}
-        return StoreResponse(response.status, headers=found, body=response.read())
+        headers_by_name = {name.lower(): value for name, value in response.getheaders()}
+        return StoreResponse(response.status, headers=headers_by_name, body=response.read())
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""One suite for the access store, the operator's registry and the signer: in memory, and over moto."""
+"""The contract of the auth store, the admin store and the signer, in memory and on moto."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ KEY = PublicKey("kid", {"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}, "ref")
 
 @pytest.fixture(params=["memory", "moto"])
 def auth_store(request: pytest.FixtureRequest) -> Iterator[AdminStore]:
-    """An empty access table, as an operator has it; the functions have less of it."""
+    """An empty auth table with the methods of the operator."""
     if request.param == "memory":
         yield MemoryAuthStore()
         return
     with mock_aws():
         session = AwsSession({})
-        create_table(session.dynamodb, "AuthTable", "access")
-        yield DynamoAdminStore(session.dynamodb, "access")
+        create_table(session.dynamodb, "AuthTable", "auth")
+        yield DynamoAdminStore(session.dynamodb, "auth")
 
 
 @pytest.fixture(params=["memory", "moto"])
 def signer(request: pytest.FixtureRequest) -> Iterator[tuple[Signer, str]]:
-    """A signer, and a key it has."""
+    """A signer and the reference of a key that it has."""
     if request.param == "memory":
         yield MemorySigner(), "key"
         return
     with mock_aws():
-        wanted = resource_properties("SigningKey")
-        made = boto3.client("kms").create_key(KeySpec=wanted["KeySpec"], KeyUsage=wanted["KeyUsage"])
-        yield KmsSigner(AwsSession({}).kms), made["KeyMetadata"]["KeyId"]
+        properties = resource_properties("SigningKey")
+        created = boto3.client("kms").create_key(KeySpec=properties["KeySpec"], KeyUsage=properties["KeyUsage"])
+        yield KmsSigner(AwsSession({}).kms), created["KeyMetadata"]["KeyId"]
 
 
 def make_audit_entry(event: str = "client.add", at: int = 1_790_000_000_123) -> AuditEntry:
@@ -64,7 +64,7 @@ def test_commit_client_stores_every_member(auth_store: AdminStore) -> None:
 
 
 def test_key_set_changed_meanwhile_is_not_replaced(auth_store: AuthStore) -> None:
-    """Two who publish at once: one wins, the other is told."""
+    """A key set is replaced only if its stored version is the expected one."""
     first = KeySet("kid", (KEY,))
     second = KeySet("kid", (KEY, PublicKey("2", KEY.jwk, "ref2", published_at=1, superseded_at=2)), {"one": 3})
     assert auth_store.get_key_set() is None
@@ -81,39 +81,39 @@ def test_key_set_changed_meanwhile_is_not_replaced(auth_store: AuthStore) -> Non
 
 
 def test_commit_writes_rows_and_audit_entry(auth_store: AdminStore) -> None:
-    """The client, the keyring and the act, all three; what was done is listed, the latest first."""
-    ring = KeySet("kid", (KEY,))
-    auth_store.commit(make_audit_entry(), client=ConditionalPut(CLIENT, None), key_set=ConditionalPut(ring, None))
+    """A commit stores the client, the key set and the audit entry; entries are listed latest first."""
+    key_set = KeySet("kid", (KEY,))
+    auth_store.commit(make_audit_entry(), client=ConditionalPut(CLIENT, None), key_set=ConditionalPut(key_set, None))
     later = make_audit_entry("client.disable", at=1_790_000_000_124)
     auth_store.commit(later)
     assert auth_store.get_client(CLIENT.client_id) == CLIENT
-    assert auth_store.get_key_set() == ring
+    assert auth_store.get_key_set() == key_set
     assert list(auth_store.list_audit_entries()) == [later, make_audit_entry()]
 
 
 def test_commit_failed_condition_writes_nothing(auth_store: AdminStore) -> None:
-    """Neither the other row nor the act: whichever of the two rows has moved."""
-    ring = KeySet("kid", (KEY,))
-    auth_store.commit(make_audit_entry(), client=ConditionalPut(CLIENT, None), key_set=ConditionalPut(ring, None))
-    seen, seen_ring = auth_store.get_client(CLIENT.client_id), auth_store.get_key_set()
+    """If either row has changed, neither row nor the audit entry is written."""
+    key_set = KeySet("kid", (KEY,))
+    auth_store.commit(make_audit_entry(), client=ConditionalPut(CLIENT, None), key_set=ConditionalPut(key_set, None))
+    read_client, read_key_set = auth_store.get_client(CLIENT.client_id), auth_store.get_key_set()
     changed = replace(CLIENT, disabled=True)
-    auth_store.commit(make_audit_entry("client.disable"), client=ConditionalPut(changed, seen))
-    moved = KeySet("kid", (), {"x": 1})
-    for client, keyring in (
-        (ConditionalPut(CLIENT, seen), ConditionalPut(moved, seen_ring)),
-        (ConditionalPut(CLIENT, None), ConditionalPut(moved, seen_ring)),
-        (ConditionalPut(replace(CLIENT, client_id="new"), None), ConditionalPut(moved, None)),
+    auth_store.commit(make_audit_entry("client.disable"), client=ConditionalPut(changed, read_client))
+    other_key_set = KeySet("kid", (), {"x": 1})
+    for client, key_set_put in (
+        (ConditionalPut(CLIENT, read_client), ConditionalPut(other_key_set, read_key_set)),
+        (ConditionalPut(CLIENT, None), ConditionalPut(other_key_set, read_key_set)),
+        (ConditionalPut(replace(CLIENT, client_id="new"), None), ConditionalPut(other_key_set, None)),
     ):
         with pytest.raises(ConcurrentUpdate):
-            auth_store.commit(make_audit_entry("never"), client=client, key_set=keyring)
+            auth_store.commit(make_audit_entry("never"), client=client, key_set=key_set_put)
     assert auth_store.get_client(CLIENT.client_id) == changed
     assert auth_store.get_client("new") is None
-    assert auth_store.get_key_set() == ring
+    assert auth_store.get_key_set() == key_set
     assert len(list(auth_store.list_audit_entries())) == 2
 
 
 def test_clients_are_listed_in_order(auth_store: AdminStore) -> None:
-    """All of them, and nothing else that is in the table."""
+    """All clients are listed by id, without other rows of the table."""
     assert list(auth_store.list_clients()) == []
     auth_store.commit(make_audit_entry(), key_set=ConditionalPut(KeySet("kid", (KEY,)), None))
     some = [replace(CLIENT, client_id=client_id) for client_id in ("b", "a", "c")]
@@ -123,14 +123,14 @@ def test_clients_are_listed_in_order(auth_store: AdminStore) -> None:
 
 
 def test_signature_verifies_with_public_jwk(signer: tuple[Signer, str]) -> None:
-    """ES256 as a JWS has it: 64 bytes, r and s; the JWK has the members of RFC 7518 section 6.2 and no secret."""
-    over, key_ref = signer
-    jwk = over.public_jwk(key_ref)
+    """A signature has 64 bytes and verifies with the public JWK, which contains no private member."""
+    port, key_ref = signer
+    jwk = port.public_jwk(key_ref)
     assert jwk.keys() == {"kty", "crv", "x", "y"}
     assert (jwk["kty"], jwk["crv"], len(jwk["x"]), len(jwk["y"])) == ("EC", "P-256", 43, 43)
     key = jwt.PyJWK(dict(jwk), algorithm="ES256")
     for message in (b"one", b"x" * 4096):
-        signature = over.sign(key_ref, message)
+        signature = port.sign(key_ref, message)
         assert len(signature) == 64
         assert key.Algorithm.verify(message, key.key, signature)
         assert not key.Algorithm.verify(message + b"!", key.key, signature)
@@ -138,15 +138,15 @@ def test_signature_verifies_with_public_jwk(signer: tuple[Signer, str]) -> None:
 
 @mock_aws
 def test_item_without_version_is_read_and_replaced() -> None:
-    """What an earlier Ferry wrote has no version and no times; it is read, and written over, all the same."""
+    """A row without version and times, as an earlier Ferry wrote it, is read as version 0 and can be replaced."""
     session = AwsSession({})
-    create_table(session.dynamodb, "AuthTable", "access")
+    create_table(session.dynamodb, "AuthTable", "auth")
     key: Any = {"kid": {"S": "kid"}, "key_ref": {"S": "ref"}, "jwk": {"M": {}}}
-    old: Any = {"pk": {"S": "KEY_SET"}, "signing_kid": {"S": "kid"}, "keys": {"L": [{"M": key}]}}
-    session.dynamodb.put_item(TableName="access", Item=old)
-    table = DynamoAdminStore(session.dynamodb, "access")
-    seen = table.get_key_set()
-    assert seen == KeySet("kid", (PublicKey("kid", {}, "ref"),))
-    table.put_key_set(KeySet("kid", ()), expected=seen)
+    old_row: Any = {"pk": {"S": "KEY_SET"}, "signing_kid": {"S": "kid"}, "keys": {"L": [{"M": key}]}}
+    session.dynamodb.put_item(TableName="auth", Item=old_row)
+    table = DynamoAdminStore(session.dynamodb, "auth")
+    key_set = table.get_key_set()
+    assert key_set == KeySet("kid", (PublicKey("kid", {}, "ref"),))
+    table.put_key_set(KeySet("kid", ()), expected=key_set)
     with pytest.raises(ConcurrentUpdate):
-        table.put_key_set(KeySet("kid", ()), expected=seen)
+        table.put_key_set(KeySet("kid", ()), expected=key_set)

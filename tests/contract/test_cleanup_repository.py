@@ -1,4 +1,4 @@
-"""The repository's contract: who knows an object, many rows at once, and how far the search for orphans has come."""
+"""The contract of the cleanup repository."""
 
 from __future__ import annotations
 
@@ -8,32 +8,42 @@ import pytest
 
 from dev.fakes.clock import START
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan, OrphanScanPhase
+from ferry.model.uploads import ChunkDigest, UploadState
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.upload_repository import UploadRepository
 from tests.contract.factories import (
+    FAR_FUTURE,
     NAME,
     NS,
     OTHER_ID,
+    SHARDED_LAYOUT,
     THIRD_ID,
+    TTL_EPOCH_SECONDS,
     UPLOAD_ID,
+    all_tasks,
+    collect_pages,
     commit_upload,
     create_upload,
+    id_factory,
+    make_record,
     open_upload,
     read_upload,
 )
+
+DIGEST = ChunkDigest(bytes(16), 0)
 
 
 def test_object_owners_from_commit_to_delete_task(
     repository: UploadRepository, cleanup_repository: CleanupRepository
 ) -> None:
-    """It names its file while the file is there, when it was replaced, and when it was deleted."""
+    """An object's owner is known from the commit of its file until the OBJECT task is deleted."""
     open_upload(repository, THIRD_ID, name="open")
     assert cleanup_repository.get_object_owners([UPLOAD_ID, OTHER_ID, THIRD_ID]) == {}
     commit_upload(repository, UPLOAD_ID)
     assert cleanup_repository.get_object_owners([UPLOAD_ID]) == {UPLOAD_ID: (NS, NAME)}
     assert CleanupTaskKind.OBJECT not in {
-        entry.kind for entry in cleanup_repository.list_due_tasks(10**13, None, 10).items
+        task.kind for task in cleanup_repository.list_due_tasks(FAR_FUTURE, None, 10).items
     }
     file = commit_upload(repository, OTHER_ID)
     assert cleanup_repository.get_object_owners([UPLOAD_ID, OTHER_ID, THIRD_ID, UPLOAD_ID]) == {
@@ -42,12 +52,12 @@ def test_object_owners_from_commit_to_delete_task(
     }
     repository.delete_file(file, object_due_at=START + 40, now=START)
     assert cleanup_repository.get_object_owners([OTHER_ID]) == {OTHER_ID: (NS, NAME)}
-    tombs = {
-        entry
-        for entry in cleanup_repository.list_due_tasks(10**13, None, 10).items
-        if entry.kind is CleanupTaskKind.OBJECT
+    object_tasks = {
+        task
+        for task in cleanup_repository.list_due_tasks(FAR_FUTURE, None, 10).items
+        if task.kind is CleanupTaskKind.OBJECT
     }
-    assert tombs == {
+    assert object_tasks == {
         CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 30),
         CleanupTask(CleanupTaskKind.OBJECT, OTHER_ID, START + 40),
     }
@@ -56,7 +66,7 @@ def test_object_owners_from_commit_to_delete_task(
 
 
 def test_schedule_object_twice_raises(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
-    """Once, with the name it has or with none; a row that is there stays as it is."""
+    """An object is scheduled once, with or without an owner; an existing row stays unchanged."""
     cleanup_repository.schedule_object(UPLOAD_ID, None, due_at=START + 5)
     cleanup_repository.schedule_object(OTHER_ID, (NS, "é"), due_at=START + 6)
     commit_upload(repository, THIRD_ID)
@@ -68,20 +78,22 @@ def test_schedule_object_twice_raises(repository: UploadRepository, cleanup_repo
         OTHER_ID: (NS, "é"),
         THIRD_ID: (NS, NAME),
     }
-    dues = {(entry.subject, entry.due_at) for entry in cleanup_repository.list_due_tasks(START + 10, None, 10).items}
-    assert dues == {(UPLOAD_ID, START + 5), (OTHER_ID, START + 6)}
+    due_objects = {
+        (task.subject, task.due_at) for task in cleanup_repository.list_due_tasks(START + 10, None, 10).items
+    }
+    assert due_objects == {(UPLOAD_ID, START + 5), (OTHER_ID, START + 6)}
 
 
 def test_unschedule_task_keeps_owner(cleanup_repository: CleanupRepository) -> None:
-    """It is due no more, and its row still names its file; only as it was seen."""
+    """An unscheduled object keeps its owner; the task must be due at the expected time."""
     cleanup_repository.schedule_object(UPLOAD_ID, (NS, NAME), due_at=START + 5)
-    entry = CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 5)
+    task = CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 5)
     with pytest.raises(ConcurrentUpdate):
-        cleanup_repository.unschedule_task(replace(entry, due_at=START + 4))
-    cleanup_repository.unschedule_task(entry)
-    assert cleanup_repository.list_due_tasks(10**13, None, 10).items == []
+        cleanup_repository.unschedule_task(replace(task, due_at=START + 4))
+    cleanup_repository.unschedule_task(task)
+    assert cleanup_repository.list_due_tasks(FAR_FUTURE, None, 10).items == []
     assert cleanup_repository.get_object_owners([UPLOAD_ID]) == {UPLOAD_ID: (NS, NAME)}
-    for gone in (entry, CleanupTask(CleanupTaskKind.OBJECT, OTHER_ID, START)):
+    for gone in (task, CleanupTask(CleanupTaskKind.OBJECT, OTHER_ID, START)):
         with pytest.raises(ConcurrentUpdate):
             cleanup_repository.unschedule_task(gone)
 
@@ -89,7 +101,7 @@ def test_unschedule_task_keeps_owner(cleanup_repository: CleanupRepository) -> N
 def test_batch_reads_over_several_calls_return_all(
     repository: UploadRepository, cleanup_repository: CleanupRepository
 ) -> None:
-    """More than one call's worth, some of them not there, some asked for twice."""
+    """More ids than one call reads, some of them missing or repeated, return every existing row."""
     ids = [f"{number:032x}" for number in range(1, 231)]
     for number, upload_id in enumerate(ids[::2]):
         create_upload(repository, upload_id, name=f"name {number}")
@@ -103,7 +115,7 @@ def test_batch_reads_over_several_calls_return_all(
 
 
 def test_save_orphan_scan_with_stale_version_raises(cleanup_repository: CleanupRepository) -> None:
-    """Written only by whoever has read the one before; no other row is in its way."""
+    """The orphan scan is saved only by the next version."""
     assert cleanup_repository.get_orphan_scan() is None
     first = OrphanScan(START, OrphanScanPhase.STAGED_CHUNKS, "a cursor")
     cleanup_repository.save_orphan_scan(first)
@@ -116,4 +128,91 @@ def test_save_orphan_scan_with_stale_version_raises(cleanup_repository: CleanupR
         with pytest.raises(ConcurrentUpdate):
             cleanup_repository.save_orphan_scan(stale)
     assert cleanup_repository.get_orphan_scan() == second
-    assert cleanup_repository.list_due_tasks(10**13, None, 10).items == []
+    assert cleanup_repository.list_due_tasks(FAR_FUTURE, None, 10).items == []
+
+
+def test_mark_purged_unschedules_upload(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
+    """A purged upload is no longer due; its staged chunks are checked once more."""
+    repository.terminate(
+        open_upload(repository), UploadState.CANCELLED, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS
+    )
+    cleanup_repository.mark_purged(UPLOAD_ID, staged_chunks_due_at=START + 90, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    assert read_upload(repository).record.purged
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 90)}
+    open_upload(repository, OTHER_ID)
+    with pytest.raises(ConcurrentUpdate):
+        cleanup_repository.mark_purged(OTHER_ID, staged_chunks_due_at=START + 90, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+
+
+def test_delete_upload_rows_keeps_record(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
+    """The shards and chunk digests of one upload are deleted, its record stays; a repetition succeeds."""
+    open_upload(repository, layout=SHARDED_LAYOUT)
+    open_upload(repository, OTHER_ID, name="other", layout=SHARDED_LAYOUT)
+    for upload_id in (UPLOAD_ID, OTHER_ID):
+        for part in range(1, 41):
+            repository.put_chunk_digest(upload_id, part, part, DIGEST)
+    assert cleanup_repository.delete_upload_rows(UPLOAD_ID, deadline=FAR_FUTURE)
+    assert read_upload(repository).shards == ()
+    assert repository.get_all_chunk_digests(UPLOAD_ID) == {}
+    assert len(read_upload(repository, OTHER_ID).shards) == 3
+    assert len(repository.get_all_chunk_digests(OTHER_ID)) == 40
+    assert cleanup_repository.delete_upload_rows(UPLOAD_ID, deadline=FAR_FUTURE)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 29, 30, 31, 100])
+def test_list_due_tasks_paginates_each_once(
+    repository: UploadRepository, cleanup_repository: CleanupRepository, limit: int
+) -> None:
+    """Every due task is listed once, and no other."""
+    next_id = id_factory()
+    expected = set()
+    for number in range(40):
+        upload_id = next_id()
+        due_at = START + number
+        repository.create_upload(make_record(upload_id, name=f"name {number}"), expected=None, due_at=due_at)
+        if number < 30:
+            expected.add(CleanupTask(CleanupTaskKind.UPLOAD, upload_id, due_at))
+    pages = collect_pages(lambda cursor: cleanup_repository.list_due_tasks(START + 29, cursor, limit))
+    assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
+    tasks = [task for page in pages for task in page]
+    assert set(tasks) == expected
+    assert len(tasks) == 30
+
+
+def test_reschedule_task_with_stale_time_raises(
+    repository: UploadRepository, cleanup_repository: CleanupRepository
+) -> None:
+    """A task is rescheduled only if it is due at the expected time; the upload stays unchanged."""
+    upload_id = "a" * 32
+    commit_upload(repository, "b" * 32, name="other")
+    create_upload(repository, upload_id)
+    upload_task = CleanupTask(CleanupTaskKind.UPLOAD, upload_id, START + 1)
+    staged_chunks_task = CleanupTask(CleanupTaskKind.STAGED_CHUNKS, "b" * 32, START + 20)
+    assert set(cleanup_repository.list_due_tasks(START + 20, None, 10).items) == {upload_task, staged_chunks_task}
+    before = read_upload(repository, upload_id)
+    for task in (upload_task, staged_chunks_task):
+        cleanup_repository.reschedule_task(task, START + 1_000)
+        with pytest.raises(ConcurrentUpdate):
+            cleanup_repository.reschedule_task(task, START + 2_000)
+    assert cleanup_repository.list_due_tasks(START + 999, None, 10).items == []
+    assert {task.due_at for task in cleanup_repository.list_due_tasks(START + 1_000, None, 10).items} == {START + 1_000}
+    assert read_upload(repository, upload_id) == before
+    with pytest.raises(ConcurrentUpdate):
+        cleanup_repository.reschedule_task(CleanupTask(CleanupTaskKind.OBJECT, upload_id, START), START + 1)
+
+
+def test_delete_task_is_idempotent(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
+    """A task can be deleted twice; the task of an upload record cannot be deleted."""
+    upload_id = "a" * 32
+    repository.terminate(
+        open_upload(repository, upload_id), UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS
+    )
+    with pytest.raises(ValueError, match="TTL"):
+        cleanup_repository.delete_task(CleanupTask(CleanupTaskKind.UPLOAD, upload_id, START))
+    cleanup_repository.mark_purged(upload_id, staged_chunks_due_at=START + 5, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    task = CleanupTask(CleanupTaskKind.STAGED_CHUNKS, upload_id, START + 5)
+    assert cleanup_repository.list_due_tasks(START + 5, None, 10).items == [task]
+    for _ in range(2):
+        cleanup_repository.delete_task(task)
+        assert cleanup_repository.list_due_tasks(START + 5, None, 10).items == []
+    assert read_upload(repository, upload_id).record.purged

@@ -1,4 +1,4 @@
-"""The events port: what is published arrives as documented, and as one event each."""
+"""The contract of the event publisher."""
 
 from __future__ import annotations
 
@@ -26,14 +26,18 @@ COMPLETED = replace(STARTED, kind=EventKind.COMPLETED, file=make_file(), replace
 
 @dataclass(frozen=True)
 class BusFixture:
-    """Events under test, and what a consumer has got of them so far: the type and the detail of each."""
+    """An event publisher under test."""
 
     publisher: EventPublisher
+    """The port."""
+
     received: Callable[[], list[tuple[str, Any]]]
+    """Returns the type and the detail of each event that a consumer has received."""
 
 
 @pytest.fixture(params=["memory", "moto"])
 def bus(request: pytest.FixtureRequest) -> Iterator[BusFixture]:
+    """An event publisher, and what a consumer receives."""
     if request.param == "memory":
         fake = MemoryEventPublisher()
         yield BusFixture(fake, lambda: [(event.kind.value, event_detail(event, "bucket")) for event in fake.published])
@@ -43,7 +47,7 @@ def bus(request: pytest.FixtureRequest) -> Iterator[BusFixture]:
 
 
 def moto_bus() -> BusFixture:
-    """A bus with a rule for everything of Ferry's, whose target is a queue."""
+    """Return a publisher on moto, with a rule that sends Ferry's events to a queue."""
     session = AwsSession({})
     sqs: Any = boto3.client("sqs")
     queue = sqs.create_queue(QueueName="consumer")["QueueUrl"]
@@ -52,33 +56,33 @@ def moto_bus() -> BusFixture:
     session.events.put_rule(Name="all", EventBusName="bus", EventPattern=json.dumps({"source": [SOURCE]}))
     session.events.put_targets(Rule="all", EventBusName="bus", Targets=[{"Id": "queue", "Arn": arn}])
 
-    def got() -> list[tuple[str, Any]]:
-        answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
-        bodies = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+    def receive() -> list[tuple[str, Any]]:
+        response = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+        bodies = [json.loads(message["Body"]) for message in response.get("Messages", [])]
         return [(body["detail-type"], body["detail"]) for body in bodies]
 
-    return BusFixture(EventBridgePublisher(lambda: session.events, "bus", "bucket", SettableClock()), got)
+    return BusFixture(EventBridgePublisher(lambda: session.events, "bus", "bucket", SettableClock()), receive)
 
 
 @pytest.mark.parametrize(
     "event", [STARTED, COMPLETED, replace(COMPLETED, kind=EventKind.DELETED, replaced_upload_id=None)]
 )
 def test_publish_delivers_documented_event(bus: BusFixture, event: Event) -> None:
-    """Type and detail; every member by the schema."""
+    """A consumer receives type and detail as the schema describes them."""
     bus.publisher.publish([event])
-    [(kind, found)] = bus.received()
-    assert_valid_detail(found)
-    assert (kind, found) == (event.kind.value, event_detail(event, "bucket"))
+    [(kind, detail)] = bus.received()
+    assert_valid_detail(detail)
+    assert (kind, detail) == (event.kind.value, event_detail(event, "bucket"))
 
 
 def test_publish_several_delivers_each(bus: BusFixture) -> None:
-    """A start that could not be told goes with the end."""
+    """Events that are published together are delivered one by one."""
     bus.publisher.publish([STARTED, COMPLETED])
     assert sorted(kind for kind, _ in bus.received()) == [EventKind.COMPLETED, EventKind.STARTED]
 
 
 def test_publish_again_delivers_identical_event(bus: BusFixture) -> None:
-    """Consumers drop repetitions by `id`; nothing else may differ either."""
+    """A repeated event is identical, so that consumers can drop it by its id."""
     for _ in range(2):
         bus.publisher.publish([COMPLETED])
     first, second = bus.received()

@@ -1,4 +1,4 @@
-"""The object store's contract: listings of objects and folders, and of the multipart uploads on one key."""
+"""The contract of the object store: listings of objects and prefixes, and of the multipart uploads of one key."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from ferry.errors import InvalidField
 from ferry.ports.object_store import ObjectStore
 from ferry.ports.types import Page
-from ferry.rules.digests import crc32c
-from tests.contract.test_upload_repository_listings import collect_pages
+from tests.contract.factories import collect_pages
+from tests.contract.samples import put_object
 
 IDS = [f"{number:032x}" for number in range(7)]
 
 
 def fill(objects: ObjectStore) -> None:
-    """Objects of seven ids, one to three stages each, and what others might leave beside them."""
+    """Store objects of seven uploads, one to three staged chunks of each, and objects outside Ferry's layout."""
     for number, upload_id in enumerate(IDS):
         put_object(objects, f"o/{upload_id}", bytes(number))
         for index in range(1, 2 + number % 3):
@@ -26,13 +26,9 @@ def fill(objects: ObjectStore) -> None:
     put_object(objects, "other/o/x", b"")
 
 
-def put_object(objects: ObjectStore, key: str, body: bytes) -> None:
-    objects.put(key, body, crc32c=crc32c(body))
-
-
 @pytest.mark.parametrize("limit", [1, 3, 7, 100])
 def test_list_objects_paginates_each_once(objects: ObjectStore, limit: int) -> None:
-    """Each once, by key, with its size and when it was made."""
+    """Each object is listed once, by key, with its size and date."""
     fill(objects)
     pages = collect_pages(partial(objects.list_objects, "o/", limit=limit))
     listed = [item for page in pages for item in page]
@@ -44,15 +40,15 @@ def test_list_objects_paginates_each_once(objects: ObjectStore, limit: int) -> N
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
 def test_list_prefixes_paginates_each_once(objects: ObjectStore, limit: int) -> None:
-    """One for each upload, however many stages it has; what lies beside them is none."""
+    """Each upload with staged chunks is listed once; objects outside a folder are not."""
     fill(objects)
     pages = collect_pages(partial(objects.list_prefixes, "st/", limit=limit))
-    assert [folder for page in pages for folder in page] == [f"st/{upload_id}/" for upload_id in IDS]
+    assert [prefix for page in pages for prefix in page] == [f"st/{upload_id}/" for upload_id in IDS]
     assert objects.list_prefixes("nothing/", None, limit) == Page([])
 
 
 def test_list_multipart_uploads_of_key_excludes_others(objects: ObjectStore) -> None:
-    """None of another's, be its key the beginning of this one."""
+    """The listing of one key excludes other keys, also those that begin with it."""
     keys = {name: f"o/{IDS[number]}" for number, name in enumerate(("mine", "other"))}
     mine = {objects.create_multipart(keys["mine"], content_type="text/plain") for _ in range(2)}
     objects.create_multipart(keys["other"], content_type="text/plain")
@@ -63,18 +59,18 @@ def test_list_multipart_uploads_of_key_excludes_others(objects: ObjectStore) -> 
 
 
 def test_object_listing_with_foreign_cursor_raises(objects: ObjectStore) -> None:
-    """Each listing takes its own only."""
+    """A listing rejects the cursor of another listing or prefix."""
     fill(objects)
-    of_objects = objects.list_objects("o/", None, 1).cursor
-    of_folders = objects.list_prefixes("st/", None, 1).cursor
-    assert None not in (of_objects, of_folders)
-    asked: list[Callable[[], object]] = [
-        lambda: objects.list_objects("st/", of_objects, 1),
-        lambda: objects.list_objects("o/", of_folders, 1),
-        lambda: objects.list_prefixes("st/", of_objects, 1),
-        lambda: objects.list_prefixes("o/", of_folders, 1),
+    objects_cursor = objects.list_objects("o/", None, 1).cursor
+    prefixes_cursor = objects.list_prefixes("st/", None, 1).cursor
+    assert None not in (objects_cursor, prefixes_cursor)
+    calls: list[Callable[[], object]] = [
+        lambda: objects.list_objects("st/", objects_cursor, 1),
+        lambda: objects.list_objects("o/", prefixes_cursor, 1),
+        lambda: objects.list_prefixes("st/", objects_cursor, 1),
+        lambda: objects.list_prefixes("o/", prefixes_cursor, 1),
         lambda: objects.list_objects("o/", "garbage", 1),
     ]
-    for ask in asked:
+    for call in calls:
         with pytest.raises(InvalidField):
-            ask()
+            call()

@@ -1,4 +1,4 @@
-"""What is counted of a namespace: in the transactions of the repository, and later by an operator (docs/decisions/0004)."""
+"""The contract of quotas: the usage in the repository's transactions and in recounts (docs/decisions/0004)."""
 
 from __future__ import annotations
 
@@ -32,33 +32,39 @@ SIZE = make_record().layout.size
 
 
 def create_counted_upload(repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME) -> Upload:
-    """An open upload that was counted as it began."""
-    _, over, quota = repository.get_name(NS, name)
-    session = replace(make_record(upload_id, name=name), counted_in_quota=True)
-    repository.create_upload(session, expected=over, due_at=START + 1, quota=quota)
+    """Create an open upload that is counted in the quota."""
+    _, expected, quota = repository.get_name(NS, name)
+    record = replace(make_record(upload_id, name=name), counted_in_quota=True)
+    repository.create_upload(record, expected=expected, due_at=START + 1, quota=quota)
     repository.mark_open(upload_id, "multipart", due_at=START + 1)
     return read_upload(repository, upload_id)
 
 
 def commit_counted_upload(repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME) -> File:
-    """The file that a counted upload becomes."""
+    """Create a counted upload, commit its file and return it."""
     acquire_lease(repository, create_counted_upload(repository, upload_id, name=name))
-    session, over = read_upload(repository, upload_id).record, repository.get_file(NS, name)
-    file = replace(make_file(upload_id, name=name), counted_in_quota=session.counted_in_quota)
+    record = read_upload(repository, upload_id).record
+    file = replace(make_file(upload_id, name=name), counted_in_quota=record.counted_in_quota)
     repository.commit_file(
-        session, file, replaced_file=over, staged_chunks_due_at=1, object_due_at=1, ttl_epoch_seconds=TTL_EPOCH_SECONDS
+        record,
+        file,
+        replaced_file=repository.get_file(NS, name),
+        staged_chunks_due_at=1,
+        object_due_at=1,
+        ttl_epoch_seconds=TTL_EPOCH_SECONDS,
     )
     return file
 
 
 def usage(quota_store: QuotaStore) -> tuple[int, int]:
+    """Return used bytes and open uploads."""
     quota = quota_store.get_quota(NS)
     assert quota is not None
     return quota.used_bytes, quota.open_uploads
 
 
 def test_set_limits_keeps_usage(repository: UploadRepository, quota_store: QuotaStore) -> None:
-    """Limits can be set, changed and lifted; what is counted stays, and others are not concerned."""
+    """Limits can be set, changed and removed; the usage stays, and other namespaces have no quota."""
     assert quota_store.get_quota(NS) is None
     assert quota_store.set_limits(NS, max_bytes=5, max_uploads=None, max_file_bytes=7) == Quota(5, None, 7, 0, 0)
     quota_store.set_limits(NS, max_bytes=10 * SIZE, max_uploads=None, max_file_bytes=None)
@@ -74,7 +80,7 @@ def test_set_limits_keeps_usage(repository: UploadRepository, quota_store: Quota
 def test_create_upload_beyond_limit_raises(
     repository: UploadRepository, quota_store: QuotaStore, limits: dict[str, int]
 ) -> None:
-    """To the byte and to the upload; what is beyond them writes nothing at all."""
+    """An upload that exceeds a limit writes nothing."""
     quota_store.set_limits(NS, **{"max_bytes": None, "max_uploads": None, "max_file_bytes": None} | limits)
     create_counted_upload(repository, UPLOAD_ID)
     create_counted_upload(repository, OTHER_ID, name="another")
@@ -86,7 +92,7 @@ def test_create_upload_beyond_limit_raises(
 
 
 def test_create_upload_conflict_reserves_nothing(repository: UploadRepository, quota_store: QuotaStore) -> None:
-    """All or nothing."""
+    """An upload that fails for another reason changes no usage."""
     quota_store.set_limits(NS, max_bytes=10 * SIZE, max_uploads=None, max_file_bytes=None)
     create_counted_upload(repository)
     quota = quota_store.get_quota(NS)
@@ -98,7 +104,7 @@ def test_create_upload_conflict_reserves_nothing(repository: UploadRepository, q
 
 
 def test_commit_and_delete_file_convert_usage(repository: UploadRepository, quota_store: QuotaStore) -> None:
-    """The upload is released, its bytes are the file's; and once deleted nobody's."""
+    """A commit releases the upload and keeps its bytes; a deletion releases the bytes once."""
     quota_store.set_limits(NS, max_bytes=10 * SIZE, max_uploads=1, max_file_bytes=None)
     commit_counted_upload(repository)
     file = repository.get_file(NS, NAME)
@@ -113,7 +119,7 @@ def test_commit_and_delete_file_convert_usage(repository: UploadRepository, quot
 
 
 def test_commit_file_over_another_frees_its_bytes(repository: UploadRepository, quota_store: QuotaStore) -> None:
-    """Until then both count."""
+    """The replaced file's bytes are counted until the commit."""
     quota_store.set_limits(NS, max_bytes=2 * SIZE, max_uploads=None, max_file_bytes=None)
     commit_counted_upload(repository, UPLOAD_ID)
     upload = create_counted_upload(repository, OTHER_ID)
@@ -127,7 +133,7 @@ def test_commit_file_over_another_frees_its_bytes(repository: UploadRepository, 
 def test_terminate_releases_usage_once(
     repository: UploadRepository, quota_store: QuotaStore, state: UploadState
 ) -> None:
-    """The second is refused, as it would be without."""
+    """A cancelled or expired upload is released; a second attempt fails."""
     quota_store.set_limits(NS, max_bytes=10 * SIZE, max_uploads=None, max_file_bytes=None)
     upload = create_counted_upload(repository)
     repository.terminate(upload, state, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
@@ -137,18 +143,18 @@ def test_terminate_releases_usage_once(
 
 
 def test_uncounted_file_and_upload_release_nothing(repository: UploadRepository, quota_store: QuotaStore) -> None:
-    """Files and uploads from before the limit."""
-    old = commit_upload(repository, UPLOAD_ID)
+    """Files and uploads from before the limit release no usage."""
+    uncounted_file = commit_upload(repository, UPLOAD_ID)
     upload = open_upload(repository, OTHER_ID, name="another")
     quota_store.set_limits(NS, max_bytes=10 * SIZE, max_uploads=None, max_file_bytes=None)
     repository.terminate(upload, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     commit_counted_upload(repository, THIRD_ID)
     assert usage(quota_store) == (SIZE, 0)
-    assert repository.get_file(NS, NAME) != old
+    assert repository.get_file(NS, NAME) != uncounted_file
 
 
 def test_count_file_twice_raises(repository: UploadRepository, quota_store: QuotaStore) -> None:
-    """By its mark; whoever is about to replace or delete it must read it again."""
+    """A file is counted once; a reader of the uncounted file can then not delete it."""
     quota_store.set_limits(NS, max_bytes=1, max_uploads=None, max_file_bytes=None)
     uncounted = commit_upload(repository)
     quota_store.count_file(uncounted)
@@ -167,7 +173,7 @@ def test_count_file_twice_raises(repository: UploadRepository, quota_store: Quot
 
 
 def test_count_upload_twice_raises(repository: UploadRepository, quota_store: QuotaStore) -> None:
-    """Whoever has read it before can neither end nor complete it without reading again."""
+    """An upload is counted once; a reader of the uncounted upload can then neither end nor complete it."""
     quota_store.set_limits(NS, max_bytes=1, max_uploads=None, max_file_bytes=None)
     uncounted = open_upload(repository)
     quota_store.count_upload(uncounted.record)
@@ -185,7 +191,7 @@ def test_count_upload_twice_raises(repository: UploadRepository, quota_store: Qu
 
 
 def test_count_upload_while_completing_raises(repository: UploadRepository, quota_store: QuotaStore) -> None:
-    """Its holder believes what he has read. Nor is anything where there is no quota."""
+    """A completing upload is not counted, nor is anything in a namespace without a quota."""
     upload = open_upload(repository)
     with pytest.raises(ConcurrentUpdate):
         quota_store.count_upload(upload.record)

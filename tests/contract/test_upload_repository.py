@@ -1,4 +1,4 @@
-"""The repository's contract: the life of an upload, from `begin` to `finish`, `end` and `swept`."""
+"""The contract of the upload repository: the states of an upload, and files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 
 from dev.fakes.clock import START
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
-from ferry.model.objects import StoredObject
 from ferry.model.uploads import CurrentUpload, UploadState
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.errors import ConcurrentUpdate
@@ -24,7 +23,9 @@ from tests.contract.factories import (
     THIRD_ID,
     TTL_EPOCH_SECONDS,
     UPLOAD_ID,
+    UploadFactory,
     acquire_lease,
+    all_tasks,
     commit_upload,
     create_upload,
     lease_upload,
@@ -35,16 +36,9 @@ from tests.contract.factories import (
     record_chunk,
 )
 
-STORED_OBJECT = StoredObject('"0123-3"', 20, 0xFFFFFFFF, 2**32)
-
-
-def all_tasks(cleanup_repository: CleanupRepository) -> set[CleanupTask]:
-    """All that is due, ever."""
-    return set(cleanup_repository.list_due_tasks(10**14, None, 100).items)
-
 
 def test_reads_on_empty_table_return_none(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
-    """An empty repository says None everywhere, and an id made up to name other rows is one of no upload."""
+    """Reads of an empty table return None, also for invented upload ids that name other rows."""
     assert repository.get_file(NS, NAME) is None
     assert repository.get_current_upload(NS, NAME) is None
     assert [repository.get_upload(upload_id) for upload_id in (UPLOAD_ID, f"{UPLOAD_ID}#0", "x" * 5_000)] == [
@@ -58,54 +52,55 @@ def test_reads_on_empty_table_return_none(repository: UploadRepository, cleanup_
 def test_create_upload_stores_every_field_and_current_upload(
     repository: UploadRepository, cleanup_repository: CleanupRepository
 ) -> None:
-    """What was put is what is read; stripes are open, nothing is received, the session is due."""
-    session = replace(
+    """A created upload is read with every field; its shards are open and empty, and it is due."""
+    record = replace(
         make_record(layout=SHARDED_LAYOUT),
         metadata={"colour": "grün", "empty": ""},
         crc32c=0,
         fingerprint="inode 5",
         replace_existing=True,
     )
-    repository.create_upload(session, expected=None, due_at=START + 1)
+    repository.create_upload(record, expected=None, due_at=START + 1)
     upload = read_upload(repository)
-    assert upload.record == session
-    assert [(row.index, row.open, row.last_activity_at, row.all_bits, row.received_bytes) for row in upload.shards] == [
-        (number, True, START, 0, 0) for number in range(3)
-    ]
+    assert upload.record == record
+    assert [
+        (shard.index, shard.open, shard.last_activity_at, shard.all_bits, shard.received_bytes)
+        for shard in upload.shards
+    ] == [(number, True, START, 0, 0) for number in range(3)]
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=True)
     assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 1)}
 
 
 @pytest.mark.parametrize(
-    "over",
+    "expected",
     [None, CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=True), CurrentUpload(NS, NAME, OTHER_ID, in_progress=False)],
     ids=["as if absent", "in progress", "another"],
 )
-def test_create_upload_while_in_progress_raises(repository: UploadRepository, over: CurrentUpload | None) -> None:
-    """While an upload is in progress no other begins, and nothing of it is written."""
+def test_create_upload_while_in_progress_raises(repository: UploadRepository, expected: CurrentUpload | None) -> None:
+    """While an upload is in progress, no other upload of the name is created."""
     create_upload(repository)
     with pytest.raises(ConcurrentUpdate):
-        repository.create_upload(make_record(OTHER_ID), expected=over, due_at=START + 1)
+        repository.create_upload(make_record(OTHER_ID), expected=expected, due_at=START + 1)
     assert repository.get_upload(OTHER_ID) is None
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=True)
 
 
 def test_create_upload_replaces_expected_current_upload_once(repository: UploadRepository) -> None:
-    """An ended upload's slot is taken over once; who read it before that has lost."""
+    """An ended current upload is replaced once, and only if it is the expected one."""
     repository.terminate(
         create_upload(repository), UploadState.CANCELLED, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS
     )
-    over = repository.get_current_upload(NS, NAME)
-    repository.create_upload(make_record(OTHER_ID), expected=over, due_at=START + 1)
+    ended = repository.get_current_upload(NS, NAME)
+    repository.create_upload(make_record(OTHER_ID), expected=ended, due_at=START + 1)
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, OTHER_ID, in_progress=True)
     with pytest.raises(ConcurrentUpdate):
-        repository.create_upload(make_record(THIRD_ID), expected=over, due_at=START + 1)
+        repository.create_upload(make_record(THIRD_ID), expected=ended, due_at=START + 1)
     with pytest.raises(ConcurrentUpdate):
         repository.create_upload(make_record(THIRD_ID), expected=None, due_at=START + 1)
 
 
 def test_mark_open_twice_raises(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
-    """creating → open happens once, notes the multipart upload and the new time, and moves the version."""
+    """An upload is opened once, which stores its multipart upload, its due time and a new version."""
     before = create_upload(repository).record
     repository.mark_open(UPLOAD_ID, "multipart", due_at=START + IDLE_TIMEOUT_MS)
     assert read_upload(repository).record == replace(
@@ -119,7 +114,7 @@ def test_mark_open_twice_raises(repository: UploadRepository, cleanup_repository
 
 
 def test_mark_open_empty_file_has_no_multipart_id(repository: UploadRepository) -> None:
-    """There is nothing to upload, so there is no multipart id."""
+    """The upload of an empty file has no multipart upload."""
     create_upload(repository)
     repository.mark_open(UPLOAD_ID, None, due_at=START + IDLE_TIMEOUT_MS)
     assert (read_upload(repository).record.state, read_upload(repository).record.multipart_id) == (
@@ -128,169 +123,8 @@ def test_mark_open_empty_file_has_no_multipart_id(repository: UploadRepository) 
     )
 
 
-def test_acquire_lease_closes_every_shard(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
-    """A lease notes who completes until when and what was asked; no chunk is recorded any more."""
-    before = open_upload(repository, layout=SHARDED_LAYOUT)
-    acquire_lease(repository, before)
-    upload = read_upload(repository)
-    assert upload.record == replace(
-        before.record,
-        state=UploadState.COMPLETING,
-        lease_id="mine",
-        lease_expires_at=START + 60_000,
-        first_leased_at=START + 10,
-        lease_replace_existing=True,
-        lease_crc32c=7,
-        version=before.record.version + 1,
-    )
-    assert [(row.open, row.epoch) for row in upload.shards] == [(False, row.epoch + 2) for row in before.shards]
-    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 60_000)}
-    for index in (1, 200, 9_216):
-        with pytest.raises(ConcurrentUpdate):
-            record_chunk(repository, before, index)
-
-
-def test_acquire_lease_before_expiry_raises(repository: UploadRepository) -> None:
-    """A live lease stands; a lapsed one is taken over by one of those who saw it, the first time of all is kept."""
-    upload = lease_upload(repository)
-    for now in (START + 11, START + 60_000):
-        with pytest.raises(ConcurrentUpdate):
-            acquire_lease(repository, upload, "other", now)
-    acquire_lease(repository, upload, "other", START + 60_001)
-    with pytest.raises(ConcurrentUpdate):
-        acquire_lease(repository, upload, "third", START + 60_001)
-    session = read_upload(repository).record
-    assert (session.lease_id, session.first_leased_at) == ("other", START + 10)
-
-
-def test_acquire_lease_with_previous_id_succeeds_once(repository: UploadRepository) -> None:
-    """Naming its attempt takes over a live lease; naming another does not, and neither does naming it again."""
-    upload = lease_upload(repository)
-    with pytest.raises(ConcurrentUpdate):
-        acquire_lease(repository, upload, "worker", previous_lease_id="another")
-    acquire_lease(repository, upload, "worker", previous_lease_id="mine")
-    for stale in (upload, read_upload(repository)):
-        with pytest.raises(ConcurrentUpdate):
-            acquire_lease(repository, stale, "second", previous_lease_id="mine")
-    session = read_upload(repository).record
-    assert (session.state, session.lease_id, session.first_leased_at) == (UploadState.COMPLETING, "worker", START + 10)
-    repository.release_lease(
-        read_upload(repository), lease_id="worker", stored_object=None, lost_chunks=(), due_at=START + IDLE_TIMEOUT_MS
-    )
-    with pytest.raises(ConcurrentUpdate):
-        acquire_lease(repository, upload, "late", previous_lease_id="mine")
-
-
-def test_acquire_lease_with_stale_version_raises(repository: UploadRepository) -> None:
-    """Who read the session before it was given back knows too little to lease it."""
-    upload = open_upload(repository)
-    acquire_lease(repository, upload)
-    repository.release_lease(
-        read_upload(repository), lease_id="mine", stored_object=None, lost_chunks=(), due_at=START + IDLE_TIMEOUT_MS
-    )
-    with pytest.raises(ConcurrentUpdate):
-        acquire_lease(repository, upload, "other")
-    acquire_lease(repository, read_upload(repository), "other")
-
-
-def test_acquire_lease_when_not_open_raises(repository: UploadRepository) -> None:
-    """creating and ended sessions are not leased."""
-    upload = create_upload(repository)
-    with pytest.raises(ConcurrentUpdate):
-        acquire_lease(repository, upload)
-    repository.terminate(upload, UploadState.CANCELLED, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
-    with pytest.raises(ConcurrentUpdate):
-        acquire_lease(repository, read_upload(repository))
-
-
-def test_release_lease_reopens_upload(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
-    """The session is as before the lease, but further; who computed before the lease is fenced out."""
-    before = open_upload(repository)
-    record_chunk(repository, before, 1)
-    acquire_lease(repository, read_upload(repository))
-    closed = read_upload(repository)
-    repository.release_lease(
-        closed, lease_id="mine", stored_object=None, lost_chunks=(), due_at=START + IDLE_TIMEOUT_MS
-    )
-    after = read_upload(repository)
-    assert after.record == replace(before.record, first_leased_at=START + 10, version=closed.record.version + 1)
-    assert (after.chunk_indexes(), after.received_bytes) == (closed.chunk_indexes(), closed.received_bytes)
-    assert after.version > closed.version
-    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + IDLE_TIMEOUT_MS)}
-    with pytest.raises(ConcurrentUpdate):
-        record_chunk(repository, before, 2)
-    record_chunk(repository, after, 2)
-    assert read_upload(repository).chunk_indexes() == [1, 2]
-
-
-def test_release_lease_with_lost_chunks_clears_them(
-    repository: UploadRepository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Forgotten chunks count no more, wherever they were noted, and can be recorded again."""
-    monkeypatch.setattr("ferry.model.uploads.COMPACTION_THRESHOLD", 1)
-    open_upload(repository, layout=SHARDED_LAYOUT)
-    for index in (1, 2, 129, 9_216, 3):
-        record_chunk(repository, read_upload(repository), index)
-    acquire_lease(repository, read_upload(repository))
-    repository.release_lease(
-        read_upload(repository),
-        lease_id="mine",
-        stored_object=None,
-        lost_chunks=[2, 3, 9_216, 9_215],
-        due_at=START + IDLE_TIMEOUT_MS,
-    )
-    after = read_upload(repository)
-    assert (after.chunk_indexes(), after.received_bytes) == ([1, 129], 2 * 65_536)
-    assert all(row.open for row in after.shards)
-    record_chunk(repository, after, 2)
-    assert read_upload(repository).chunk_indexes() == [1, 2, 129]
-
-
-def test_release_lease_with_stored_object_stays_closed(repository: UploadRepository) -> None:
-    """An object that exists is noted, and the stripes stay closed."""
-    upload = lease_upload(repository)
-    repository.release_lease(
-        upload, lease_id="mine", stored_object=STORED_OBJECT, lost_chunks=(), due_at=START + IDLE_TIMEOUT_MS
-    )
-    after = read_upload(repository)
-    assert (after.record.state, after.record.stored_object, after.record.lease_id) == (
-        UploadState.OPEN,
-        STORED_OBJECT,
-        None,
-    )
-    with pytest.raises(ConcurrentUpdate):
-        record_chunk(repository, after, 1)
-    with pytest.raises(ConcurrentUpdate):
-        repository.mark_presigned(after, now=START + 1)
-    acquire_lease(repository, after, "other")
-
-
-def test_writes_under_another_lease_raise(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
-    """Every write out of completing demands the lease; none of the others changes anything."""
-    upload = lease_upload(repository)
-    other = replace(upload.record, lease_id="other")
-    with pytest.raises(ConcurrentUpdate):
-        repository.release_lease(upload, lease_id="other", stored_object=None, lost_chunks=(), due_at=1)
-    with pytest.raises(ConcurrentUpdate):
-        repository.commit_file(
-            other,
-            make_file(),
-            replaced_file=None,
-            staged_chunks_due_at=1,
-            object_due_at=1,
-            ttl_epoch_seconds=TTL_EPOCH_SECONDS,
-        )
-    with pytest.raises(ConcurrentUpdate):
-        repository.terminate(
-            upload, UploadState.EXPIRED, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS, lease_id="other"
-        )
-    assert read_upload(repository) == upload
-    assert repository.get_file(NS, NAME) is None
-    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 60_000)}
-
-
 def test_commit_file_makes_file_current(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
-    """The file is there, the session has it as its answer, the slot is free, the stages are to be removed."""
+    """A commit stores the file, completes the upload, ends it for the name and schedules its staged chunks."""
     upload = lease_upload(repository)
     file = make_file()
     repository.commit_file(
@@ -303,9 +137,9 @@ def test_commit_file_makes_file_current(repository: UploadRepository, cleanup_re
     )
     assert repository.get_file(NS, NAME) == file
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=False)
-    session = read_upload(repository).record
-    assert (session.state, session.file, session.ended_at) == (UploadState.COMPLETE, file, file.uploaded_at)
-    assert session.version == upload.record.version + 1
+    record = read_upload(repository).record
+    assert (record.state, record.file, record.ended_at) == (UploadState.COMPLETE, file, file.uploaded_at)
+    assert record.version == upload.record.version + 1
     assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 20)}
     with pytest.raises(ConcurrentUpdate):
         repository.commit_file(
@@ -321,12 +155,12 @@ def test_commit_file_makes_file_current(repository: UploadRepository, cleanup_re
 def test_commit_file_schedules_deletion_of_replaced_object(
     repository: UploadRepository, cleanup_repository: CleanupRepository
 ) -> None:
-    """A replaced file's object is to be removed, later."""
-    old = commit_upload(repository, OTHER_ID)
+    """A commit schedules the object of the replaced file."""
+    replaced_file = commit_upload(repository, OTHER_ID)
     commit_upload(repository, UPLOAD_ID)
-    found = repository.get_file(NS, NAME)
-    assert found == make_file(UPLOAD_ID)
-    assert found != old
+    file = repository.get_file(NS, NAME)
+    assert file == make_file(UPLOAD_ID)
+    assert file != replaced_file
     assert all_tasks(cleanup_repository) == {
         CleanupTask(CleanupTaskKind.STAGED_CHUNKS, OTHER_ID, START + 20),
         CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 20),
@@ -337,29 +171,29 @@ def test_commit_file_schedules_deletion_of_replaced_object(
 def test_commit_file_with_unexpected_file_raises(
     repository: UploadRepository, cleanup_repository: CleanupRepository
 ) -> None:
-    """A file that came, went or changed meanwhile stops the switch, and nothing at all is written."""
-    old = commit_upload(repository, OTHER_ID)
+    """A commit writes nothing if the name's file is not the expected one."""
+    stored_file = commit_upload(repository, OTHER_ID)
     upload = lease_upload(repository, UPLOAD_ID)
     before = all_tasks(cleanup_repository)
-    for over in (None, replace(old, upload_id=THIRD_ID)):
+    for unexpected in (None, replace(stored_file, upload_id=THIRD_ID)):
         with pytest.raises(ConcurrentUpdate):
             repository.commit_file(
                 upload.record,
                 make_file(),
-                replaced_file=over,
+                replaced_file=unexpected,
                 staged_chunks_due_at=1,
                 object_due_at=1,
                 ttl_epoch_seconds=TTL_EPOCH_SECONDS,
             )
-    assert repository.get_file(NS, NAME) == old
+    assert repository.get_file(NS, NAME) == stored_file
     assert read_upload(repository) == upload
     assert all_tasks(cleanup_repository) == before
-    repository.delete_file(old, object_due_at=START + 40, now=START)
+    repository.delete_file(stored_file, object_due_at=START + 40, now=START)
     with pytest.raises(ConcurrentUpdate):
         repository.commit_file(
             upload.record,
             make_file(),
-            replaced_file=old,
+            replaced_file=stored_file,
             staged_chunks_due_at=1,
             object_due_at=1,
             ttl_epoch_seconds=TTL_EPOCH_SECONDS,
@@ -377,15 +211,14 @@ def test_commit_file_with_unexpected_file_raises(
 @pytest.mark.parametrize("state", [UploadState.CANCELLED, UploadState.EXPIRED])
 @pytest.mark.parametrize("prepare", [create_upload, open_upload])
 def test_terminate_closes_upload(
-    repository: UploadRepository, cleanup_repository: CleanupRepository, state: UploadState, prepare: object
+    repository: UploadRepository, cleanup_repository: CleanupRepository, state: UploadState, prepare: UploadFactory
 ) -> None:
-    """creating and open uploads end: closed, due at once, the slot free for another."""
-    assert callable(prepare)
+    """A creating or open upload ends: its shards are closed, it is due at once and the name is free."""
     upload = prepare(repository, layout=SHARDED_LAYOUT)
     repository.terminate(upload, state, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     after = read_upload(repository)
     assert after.record == replace(upload.record, state=state, ended_at=START + 50, version=upload.record.version + 1)
-    assert [(row.open, row.epoch) for row in after.shards] == [(False, 2)] * 3
+    assert [(shard.open, shard.epoch) for shard in after.shards] == [(False, 2)] * 3
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=False)
     assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 50)}
     with pytest.raises(ConcurrentUpdate):
@@ -395,7 +228,7 @@ def test_terminate_closes_upload(
 
 
 def test_terminate_expired_after_activity_raises(repository: UploadRepository) -> None:
-    """Activity since the read saves an upload from expiry, on whatever stripe it was; not from being cancelled."""
+    """Activity since the read, in any shard, keeps an upload from expiring but not from being cancelled."""
     upload = open_upload(repository, layout=SHARDED_LAYOUT)
     record_chunk(repository, upload, 129, now=START + 77)
     with pytest.raises(ConcurrentUpdate):
@@ -405,7 +238,7 @@ def test_terminate_expired_after_activity_raises(repository: UploadRepository) -
 
 
 def test_terminate_after_mark_open_raises(repository: UploadRepository) -> None:
-    """Who saw `creating` knows no multipart id, and could not clean up after an open one."""
+    """A reader of the creating upload, who has no multipart id, cannot end the open one."""
     upload = create_upload(repository)
     repository.mark_open(UPLOAD_ID, "multipart", due_at=START + IDLE_TIMEOUT_MS)
     with pytest.raises(ConcurrentUpdate):
@@ -413,49 +246,36 @@ def test_terminate_after_mark_open_raises(repository: UploadRepository) -> None:
 
 
 def test_terminate_completing_requires_lease(repository: UploadRepository) -> None:
-    """Completing uploads end only by whoever holds the lease."""
+    """A completing upload ends only under its lease."""
     upload = lease_upload(repository)
     with pytest.raises(ConcurrentUpdate):
         repository.terminate(upload, UploadState.CANCELLED, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     repository.terminate(
         upload, UploadState.EXPIRED, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS, lease_id="mine"
     )
-    session = read_upload(repository).record
-    assert (session.state, session.lease_id, session.ended_at) == (UploadState.EXPIRED, None, START + 50)
+    record = read_upload(repository).record
+    assert (record.state, record.lease_id, record.ended_at) == (UploadState.EXPIRED, None, START + 50)
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=False)
 
 
 def test_terminate_complete_upload_raises(repository: UploadRepository) -> None:
-    """What is complete stays complete."""
+    """A complete upload stays complete."""
     commit_upload(repository)
     upload = read_upload(repository)
-    for attempt in (None, "mine"):
+    for lease_id in (None, "mine"):
         with pytest.raises(ConcurrentUpdate):
             repository.terminate(
-                upload, UploadState.CANCELLED, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS, lease_id=attempt
+                upload, UploadState.CANCELLED, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS, lease_id=lease_id
             )
     assert read_upload(repository) == upload
 
 
-def test_mark_purged_unschedules_upload(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
-    """What has left nothing behind is due no more, but its stages are looked at once again."""
-    repository.terminate(
-        open_upload(repository), UploadState.CANCELLED, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS
-    )
-    cleanup_repository.mark_purged(UPLOAD_ID, staged_chunks_due_at=START + 90, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
-    assert read_upload(repository).record.purged
-    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 90)}
-    open_upload(repository, OTHER_ID)
-    with pytest.raises(ConcurrentUpdate):
-        cleanup_repository.mark_purged(OTHER_ID, staged_chunks_due_at=START + 90, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
-
-
 def test_delete_file_schedules_object(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
-    """The pointer goes, its object gets a tomb; only the file that was read is deleted."""
-    old = commit_upload(repository, OTHER_ID)
+    """A deletion removes the file that was read and no other, and schedules its object."""
+    stored_file = commit_upload(repository, OTHER_ID)
     file = commit_upload(repository, UPLOAD_ID)
     with pytest.raises(ConcurrentUpdate):
-        repository.delete_file(old, object_due_at=START + 40, now=START)
+        repository.delete_file(stored_file, object_due_at=START + 40, now=START)
     repository.delete_file(file, object_due_at=START + 40, now=START)
     assert repository.get_file(NS, NAME) is None
     assert CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 40) in all_tasks(cleanup_repository)
@@ -467,7 +287,7 @@ def test_delete_file_schedules_object(repository: UploadRepository, cleanup_repo
 def test_transactions_with_max_shards_succeed(
     repository: UploadRepository, cleanup_repository: CleanupRepository
 ) -> None:
-    """Ninety stripes begin, are marked, leased, opened again and finished."""
+    """An upload with 90 shards can be created, presigned, leased, released and expired."""
     upload = open_upload(repository, layout=LARGEST_LAYOUT)
     assert len(upload.shards) == 90
     record_chunk(repository, upload, 276_480)
@@ -492,3 +312,18 @@ def test_transactions_with_max_shards_succeed(
     assert read_upload(repository).record.state is UploadState.EXPIRED
     assert cleanup_repository.delete_upload_rows(UPLOAD_ID, deadline=FAR_FUTURE)
     assert read_upload(repository).shards == ()
+
+
+def test_get_name_returns_file_and_current_upload(repository: UploadRepository) -> None:
+    """A name has its file and its current upload, each if it exists."""
+    assert repository.get_name(NS, NAME) == (None, None, None)
+    create_upload(repository, name="started")
+    assert repository.get_name(NS, "started") == (None, CurrentUpload(NS, "started", UPLOAD_ID, in_progress=True), None)
+    commit_upload(repository, OTHER_ID)
+    assert repository.get_name(NS, NAME) == (
+        make_file(OTHER_ID),
+        CurrentUpload(NS, NAME, OTHER_ID, in_progress=False),
+        None,
+    )
+    repository.delete_file(make_file(OTHER_ID), object_due_at=START + IDLE_TIMEOUT_MS, now=START)
+    assert repository.get_name(NS, NAME) == (None, CurrentUpload(NS, NAME, OTHER_ID, in_progress=False), None)
