@@ -1,4 +1,4 @@
-"""The template, read as CloudFormation's own tools read it."""
+"""The template, read by the libraries of cfn-lint and SAM CLI. Fixtures fail when they find nothing to test."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 
 ROOT = Path(__file__).parents[2]
+FUNCTION_COUNT = 5
+"""Functions that the template has at least."""
 
 
 @pytest.fixture(scope="session")
@@ -21,23 +23,30 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def template() -> Any:
-    """As written: intrinsic functions in their long form (`{"Ref": …}`), anchors resolved."""
-    return cfn_yaml.load(str(ROOT / "template.yaml"))
+    """The template with intrinsic functions in their long form (`{"Ref": …}`) and anchors resolved."""
+    loaded = cfn_yaml.load(str(ROOT / "template.yaml"))
+    assert loaded["Resources"]
+    assert loaded["Parameters"]
+    return loaded
 
 
 @pytest.fixture(scope="session")
 def functions(template: Any) -> dict[str, Any]:
-    """Every function's properties by logical id, those of Globals beneath its own."""
+    """Properties of every function by logical id, including those of Globals."""
     common = template["Globals"]["Function"]
-    return {
+    found = {
         name: {**common, **body["Properties"]}
         for name, body in template["Resources"].items()
         if body["Type"] == "AWS::Serverless::Function"
     }
+    assert len(found) >= FUNCTION_COUNT
+    return found
 
 
 @pytest.fixture(scope="session")
 def sam_functions() -> SamFunctionProvider:
-    """The functions as SAM CLI finds them, intrinsic functions resolved."""
+    """The functions as SAM CLI finds them, with intrinsic functions resolved."""
     stacks: list[Stack] = SamLocalStackProvider.get_stacks(str(ROOT / "template.yaml"))[0]
-    return SamFunctionProvider(stacks)
+    provider = SamFunctionProvider(stacks)
+    assert len(list(provider.get_all())) >= FUNCTION_COUNT
+    return provider

@@ -1,28 +1,31 @@
-"""Functions and their layer. What they may do is in test_permissions."""
+"""The functions and their layer. test_permissions has their permissions."""
 
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 
+from dev.local.template import load_template
 from ferry.aws.session import INVOKE_TIMEOUT_SECONDS
 from ferry.http.queries import MAX_WAIT_SECONDS
 from ferry.rules.durations import SECOND_MS
+from ferry.settings import Settings
 from ferry.uploads.build_object import COMPLETE_CALL_GRACE_MS
 from ferry.uploads.complete import WAIT_FOR_LEASE_SECONDS
 
 
 def test_long_poll_fits_function_timeout(functions: dict[str, Any]) -> None:
-    """The longest wait leaves a third of the function's time for the last look."""
+    """The longest wait of a long poll leaves a third of the function's timeout for the final read."""
     assert functions["StatusFunction"]["Timeout"] * 2 // 3 + 1 >= MAX_WAIT_SECONDS
 
 
 def test_functions_share_runtime_and_layer(functions: dict[str, Any]) -> None:
-    """One runtime, one handler, one architecture parameter, one layer."""
+    """All functions have the same runtime, handler, architecture parameter and layer."""
     for properties in functions.values():
         assert properties["Runtime"] == "python3.13"
         assert properties["Handler"] == "app.lambda_handler"
@@ -31,14 +34,14 @@ def test_functions_share_runtime_and_layer(functions: dict[str, Any]) -> None:
 
 
 def test_function_folder_holds_only_app(functions: dict[str, Any], root: Path) -> None:
-    """Everything in CodeUri ships, and a requirements.txt would make a second lock."""
+    """A function's folder holds app.py alone: all of it is deployed, and a requirements.txt would be a second lock."""
     for properties in functions.values():
         folder = root / str(properties["CodeUri"])
         assert [path.name for path in folder.iterdir() if path.name != "__pycache__"] == ["app.py"]
 
 
 def test_every_function_folder_is_in_template(functions: dict[str, Any], root: Path) -> None:
-    """A folder that no function names would never run."""
+    """Every folder below functions/ is the code of a function."""
     named = {str(properties["CodeUri"]).rstrip("/") for properties in functions.values()}
     assert {
         f"functions/{path.name}" for path in (root / "functions").iterdir() if path.is_dir() and any(path.glob("*.py"))
@@ -46,9 +49,10 @@ def test_every_function_folder_is_in_template(functions: dict[str, Any], root: P
 
 
 def test_function_imports_are_restricted(functions: dict[str, Any], root: Path) -> None:
-    """`ferry.http`, `ferry.wiring` and the use cases: no adapter, no library of AWS's."""
+    """A function imports from `ferry`, but no adapter, and no library of AWS."""
     allowed = ("__future__", "typing", "collections.abc", "ferry")
-    barred = ("ferry.aws",)
+    forbidden = ("ferry.aws",)
+    imported: set[str] = set()
     for properties in functions.values():
         tree = ast.parse((root / str(properties["CodeUri"]) / "app.py").read_text(encoding="utf-8"))
         for node in ast.walk(tree):
@@ -57,11 +61,13 @@ def test_function_imports_are_restricted(functions: dict[str, Any], root: Path) 
                 names = [node.module or ""]
             for name in names:
                 assert name.startswith(allowed), f"{properties['CodeUri']} imports {name}"
-                assert not name.startswith(barred), f"{properties['CodeUri']} imports {name}"
+                assert not name.startswith(forbidden), f"{properties['CodeUri']} imports {name}"
+            imported.update(names)
+    assert "ferry.http.router" in imported
 
 
 def test_sam_resolves_functions_and_layer(sam_functions: SamFunctionProvider, functions: dict[str, Any]) -> None:
-    """Intrinsic functions in the template are ones that SAM CLI resolves."""
+    """SAM CLI finds every function with its handler and layer."""
     found = {function.name: function for function in sam_functions.get_all()}
     assert set(found) == set(functions)
     for function in found.values():
@@ -70,7 +76,7 @@ def test_sam_resolves_functions_and_layer(sam_functions: SamFunctionProvider, fu
 
 
 def test_layer_builds_from_flat_folder(template: Any, root: Path) -> None:
-    """The package lies directly in ContentUri: below `python/` SAM's own builder would put it one folder too deep."""
+    """The package is directly in ContentUri. Below `python/`, SAM CLI would put it one folder too deep."""
     layer = template["Resources"]["CommonLayer"]
     assert layer["Metadata"]["BuildMethod"] == "makefile"
     folder = root / layer["Properties"]["ContentUri"]
@@ -81,13 +87,13 @@ def test_layer_builds_from_flat_folder(template: Any, root: Path) -> None:
 
 
 def test_layer_makefile_default_architecture_matches_template(template: Any, root: Path) -> None:
-    """SAM hands no architecture to a makefile: a bare `sam build` takes both defaults, so they must be one."""
+    """`sam build` passes no architecture to a makefile, so the makefile's default equals the parameter's."""
     default = template["Parameters"]["Architecture"]["Default"]
     assert f"FERRY_ARCHITECTURE ?= {default}\n" in (root / "layers/common/Makefile").read_text(encoding="utf-8")
 
 
 def test_failed_async_invocations_go_to_dead_letter_queue(template: Any, functions: dict[str, Any]) -> None:
-    """Lambda tries again, and then leaves it in a queue for as long as a queue keeps anything."""
+    """Lambda retries a failed invocation twice, then sends it to an encrypted queue that keeps it for 14 days."""
     config = functions["CleanupFunction"]["EventInvokeConfig"]
     assert config["MaximumRetryAttempts"] == 2
     failed = config["DestinationConfig"]["OnFailure"]
@@ -98,21 +104,18 @@ def test_failed_async_invocations_go_to_dead_letter_queue(template: Any, functio
 
 @pytest.mark.parametrize("name", ["UploadFunction", "CleanupFunction"])
 def test_lease_outlives_function_timeout(template: Any, functions: dict[str, Any], root: Path, name: str) -> None:
-    """And mending ends while there is time for the rest."""
+    """The lease outlives the function, and the assembly ends while there is time for the rest of the completion."""
     common = template["Globals"]["Function"]["Environment"]["Variables"]
     variables = {**common, **functions[name]["Environment"]["Variables"]}
-    timeout, lease, mending = (
-        functions[name]["Timeout"],
-        int(variables["FERRY_LEASE_SECONDS"]),
-        int(variables["FERRY_ASSEMBLY_BUDGET_SECONDS"]),
-    )
+    timeout = functions[name]["Timeout"]
+    lease, assembly = int(variables["FERRY_LEASE_SECONDS"]), int(variables["FERRY_ASSEMBLY_BUDGET_SECONDS"])
     assert lease > timeout
-    # Another's completion is waited for before one's own begins; S3 may have the last call, and Lambda is told.
-    assert WAIT_FOR_LEASE_SECONDS + mending + COMPLETE_CALL_GRACE_MS // SECOND_MS + INVOKE_TIMEOUT_SECONDS < timeout
+    # A request waits for another's lease, assembles parts, calls CompleteMultipartUpload, and invokes the cleanup.
+    assert WAIT_FOR_LEASE_SECONDS + assembly + COMPLETE_CALL_GRACE_MS // SECOND_MS + INVOKE_TIMEOUT_SECONDS < timeout
 
 
 def test_sweep_has_time_before_reserve(template: Any, functions: dict[str, Any], root: Path) -> None:
-    """What it keeps back for its last entry, mending included, leaves some of the clean-up function's time."""
+    """The cleanup has two minutes at least besides its shutdown reserve and one assembly."""
     tree = ast.parse((root / "functions/cleanup/app.py").read_text(encoding="utf-8"))
     (reserve,) = (
         ast.literal_eval(node.value)
@@ -121,5 +124,35 @@ def test_sweep_has_time_before_reserve(template: Any, functions: dict[str, Any],
         and [getattr(target, "id", "") for target in node.targets] == ["SHUTDOWN_RESERVE_MS"]
     )
     cleanup = functions["CleanupFunction"]
-    mending = int(cleanup["Environment"]["Variables"]["FERRY_ASSEMBLY_BUDGET_SECONDS"])
-    assert cleanup["Timeout"] - mending - reserve / 1000 >= 120
+    assembly = int(cleanup["Environment"]["Variables"]["FERRY_ASSEMBLY_BUDGET_SECONDS"])
+    assert cleanup["Timeout"] - assembly - reserve / 1000 >= 120
+
+
+def test_template_has_nothing_of_the_emulator(template: Any, root: Path) -> None:
+    """FERRY_ENDPOINTS is declared, because SAM CLI overrides only declared variables, and empty."""
+    assert template["Globals"]["Function"]["Environment"]["Variables"]["FERRY_ENDPOINTS"] == ""
+    text = (root / "template.yaml").read_text(encoding="utf-8")
+    assert not re.search(r"127\.0\.0\.1|localhost(?!\n)|http://", text.replace("Default: https://localhost", ""))
+
+
+def test_auth_cache_meets_revocation_deadline(template: Any) -> None:
+    """A disabled client's tokens are rejected within 60 seconds, five of which are left for a read."""
+    assert 1 <= int(template["Globals"]["Function"]["Environment"]["Variables"]["FERRY_AUTH_CACHE_TTL_SECONDS"]) <= 55
+
+
+def test_every_required_setting_is_declared(template: Any) -> None:
+    """The settings can be read from the variables of every function."""
+    common = template["Globals"]["Function"]["Environment"]["Variables"]
+    values = {name: "x" if isinstance(value, dict) else value for name, value in common.items()}
+    numbers = {name: "1" for name in common if name.endswith(("_SECONDS", "_DAYS"))}
+    assert Settings.from_environment({**values, **numbers, "FERRY_ENDPOINTS": ""}).bucket == "x"
+
+
+@pytest.mark.parametrize("section", ["Parameters", "Outputs"])
+@pytest.mark.parametrize("file", ["template.yaml", "monitoring.yaml"])
+def test_parameters_and_outputs_have_descriptions(root: Path, file: str, section: str) -> None:
+    """Every parameter and output says in a sentence what it is."""
+    entries = load_template(root / file).get(section, {})
+    assert entries or (file, section) == ("monitoring.yaml", "Outputs")
+    for name, entry in entries.items():
+        assert str(entry.get("Description", "")).endswith("."), f"{file}: {name}"

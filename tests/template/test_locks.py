@@ -1,4 +1,4 @@
-"""The locks: every file pinned by hash, and what is tested is what ships."""
+"""The lock files: every package pinned by hash, and tested in the version that is deployed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ HASH_PATTERN = re.compile(r"^ {4}--hash=sha256:[0-9a-f]{64}( \\)?$")
 
 
 def pins(path: Path) -> dict[str, set[str]]:
-    """The versions by name (several where they differ by Python)."""
+    """Return the pinned versions by name; several where they differ by Python version."""
     found: dict[str, set[str]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         if match := PIN_PATTERN.match(line):
             found.setdefault(match["name"], set()).add(match["version"])
+    assert found, f"{path} pins nothing"
     return found
 
 
@@ -31,7 +32,8 @@ def pins(path: Path) -> dict[str, set[str]]:
     "lock", [RUNTIME_LOCK, DEV_LOCK, BENCH_LOCK, DOCS_LOCK, LOCALSTACK_LOCK, CHECKOV_LOCK], ids=str
 )
 def test_lock_holds_only_pins_and_hashes(lock: Path, root: Path) -> None:
-    """No address of an index, no option, no unpinned or unhashed requirement."""
+    """A lock has no index address, no option, no unpinned and no unhashed requirement."""
+    assert pins(root / lock)
     previous = ""
     for line in (root / lock).read_text(encoding="utf-8").splitlines():
         if line.lstrip().startswith("#"):
@@ -43,14 +45,14 @@ def test_lock_holds_only_pins_and_hashes(lock: Path, root: Path) -> None:
 
 
 def test_dev_lock_contains_runtime_pins(root: Path) -> None:
-    """Every shipped pin is in the developers' lock with the same version."""
-    ships, develops = pins(root / RUNTIME_LOCK), pins(root / DEV_LOCK)
-    assert ships
-    assert {name: develops.get(name) for name in ships} == ships
+    """The developers' lock has every deployed package in the same version."""
+    runtime, dev = pins(root / RUNTIME_LOCK), pins(root / DEV_LOCK)
+    assert {name: dev.get(name) for name in runtime} == runtime
 
 
 def test_runtime_lock_has_no_platform_markers(root: Path) -> None:
-    """pip judges markers by the Python that runs it, which is not the one that the layer is for."""
+    """The runtime lock has no markers: pip would evaluate them for its own Python instead of the layer's."""
+    assert pins(root / RUNTIME_LOCK)
     for line in (root / RUNTIME_LOCK).read_text(encoding="utf-8").splitlines():
         if (match := PIN_PATTERN.match(line)) and match["marker"]:
             assert not re.search(r"python_version|python_full_version|platform_machine|sys_platform|os_name", line), (
@@ -59,7 +61,7 @@ def test_runtime_lock_has_no_platform_markers(root: Path) -> None:
 
 
 def test_layer_keeps_botocore_data_of_used_services(root: Path) -> None:
-    """botocore's description of a service that is not listed is cut from the layer."""
+    """The layer's makefile keeps botocore's descriptions of exactly the services that Ferry uses."""
     makefile = (root / "layers/common/Makefile").read_text(encoding="utf-8")
     (services,) = re.findall(r"^SERVICES := (.+)$", makefile, re.MULTILINE)
     used = set()
@@ -70,4 +72,5 @@ def test_layer_keeps_botocore_data_of_used_services(root: Path) -> None:
                 first = node.args[0] if node.args else None
                 if "client" in name and isinstance(first, ast.Constant) and isinstance(first.value, str):
                     used.add(first.value)
+    assert used
     assert used == set(services.split())

@@ -1,4 +1,4 @@
-"""The dashboard and the alarms: whole, and about things that are there."""
+"""The dashboard and the alarms."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from admin.status import ALARMS
 from dev.local.template import Template, load_template
 
 DASHBOARD_COLUMNS = 24
@@ -24,21 +25,26 @@ def monitoring(root: Path) -> Template:
 
 @pytest.fixture(scope="module")
 def alarms(monitoring: Template) -> dict[str, Any]:
-    return {
+    """Properties of the alarms by logical id."""
+    found = {
         name: monitoring.resolve(body["Properties"])
         for name, body in monitoring.resources("AWS::CloudWatch::Alarm").items()
     }
+    assert found
+    return found
 
 
 @pytest.fixture(scope="module")
 def widgets(monitoring: Template) -> list[Any]:
+    """The widgets of the dashboard."""
     (dashboard,) = monitoring.resources("AWS::CloudWatch::Dashboard").values()
     found: list[Any] = json.loads(monitoring.resolve(dashboard["Properties"]["DashboardBody"]))["widgets"]
+    assert found
     return found
 
 
 def test_nested_stack_gets_required_parameters(template: Any, root: Path) -> None:
-    """And none that the nested template does not know."""
+    """The nested stack gets all parameters that it requires, and none that it does not declare."""
     declared = load_template(root / "monitoring.yaml")["Parameters"]
     given = template["Resources"]["Monitoring"]["Properties"]["Parameters"]
     assert set(given) <= set(declared)
@@ -46,7 +52,7 @@ def test_nested_stack_gets_required_parameters(template: Any, root: Path) -> Non
 
 
 def test_widgets_do_not_overlap(widgets: list[Any]) -> None:
-    """No two in one place, none over the edge."""
+    """No two widgets overlap, and none exceeds the width of the dashboard."""
     taken: set[tuple[int, int]] = set()
     for widget in widgets:
         left, top = widget.get("x", 0), widget.get("y", 0)
@@ -57,39 +63,46 @@ def test_widgets_do_not_overlap(widgets: list[Any]) -> None:
 
 
 def test_every_alarm_is_on_dashboard(widgets: list[Any], alarms: dict[str, Any]) -> None:
-    """Under the widget that shows alarms."""
+    """The alarm widget shows every alarm."""
     (shown,) = [widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm"]
     assert sorted(shown) == sorted(f"{name}.Arn" for name in alarms)
 
 
 def test_alarm_notifies_on_alarm_and_ok(alarms: dict[str, Any], root: Path) -> None:
-    """To the topic that there is; to nobody without one. What it says is a sentence."""
+    """An alarm notifies the topic, if there is one, on ALARM and on OK. Its description is a sentence."""
     source = load_template(root / "monitoring.yaml")
     overrides = {name: "x" for name, spec in source["Parameters"].items() if "Default" not in spec}
-    told = Template(source, {**overrides, "AlarmTopicArn": "arn:topic"})
-    for name, body in told.resources("AWS::CloudWatch::Alarm").items():
-        properties = told.resolve(body["Properties"])
+    with_topic = Template(source, {**overrides, "AlarmTopicArn": "arn:topic"})
+    resources = with_topic.resources("AWS::CloudWatch::Alarm")
+    assert resources.keys() == alarms.keys()
+    for name, body in resources.items():
+        properties = with_topic.resolve(body["Properties"])
         assert properties["AlarmActions"] == properties["OKActions"] == ["arn:topic"], name
         assert alarms[name]["AlarmActions"] == []
         assert properties["AlarmDescription"].endswith(".")
 
 
 def test_metric_math_alarm_returns_one_series(alarms: dict[str, Any]) -> None:
-    """CloudWatch takes an alarm whose expression alone returns data, each metric under an id of its own."""
-    several = [alarm["Metrics"] for alarm in alarms.values() if "Metrics" in alarm]
-    assert several
-    for metrics in several:
+    """In an alarm with an expression, the expression alone returns data, and each metric has an id of its own."""
+    metric_lists = [alarm["Metrics"] for alarm in alarms.values() if "Metrics" in alarm]
+    assert metric_lists
+    for metrics in metric_lists:
         assert [metric.get("ReturnData", True) for metric in metrics].count(True) == 1
         assert "Expression" in metrics[0]
         ids = {metric["Id"] for metric in metrics}
         assert len(ids) == len(metrics)
-        assert all(re.fullmatch(r"[a-z][A-Za-z0-9_]*", identity) for identity in ids)
-        words = set(re.findall(r"\b[a-z]+\b", metrics[0]["Expression"]))
-        assert words <= ids
+        assert all(re.fullmatch(r"[a-z][A-Za-z0-9_]*", metric_id) for metric_id in ids)
+        assert set(re.findall(r"\b[a-z]+\b", metrics[0]["Expression"])) <= ids
 
 
 def test_missing_sweep_metrics_raise_alarm(alarms: dict[str, Any]) -> None:
-    """Nobody else would notice that it no longer runs; for everything else no data is good news."""
-    loud = {name for name, alarm in alarms.items() if alarm["TreatMissingData"] == "breaching"}
-    assert loud == {"StaleUploads"}
+    """Missing data raises the alarm on stale uploads, which tells that the cleanup does not run, and no other alarm."""
+    breaching = {name for name, alarm in alarms.items() if alarm["TreatMissingData"] == "breaching"}
+    assert breaching == {"StaleUploads"}
     assert {alarm["TreatMissingData"] for alarm in alarms.values()} == {"breaching", "notBreaching"}
+
+
+def test_admin_status_reads_every_alarm(alarms: dict[str, Any]) -> None:
+    """`ferry-admin status` asks CloudWatch for exactly these alarms."""
+    names = {alarm["AlarmName"].removeprefix("service-") for alarm in alarms.values()}
+    assert names == set(ALARMS)

@@ -1,4 +1,4 @@
-"""Who may do what at AWS: the exact set for each function. A line here is a decision; the template follows it."""
+"""The exact AWS permissions of each function. A change here is a decision; the template follows it."""
 
 from __future__ import annotations
 
@@ -70,23 +70,23 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
 }
 
 WHOLE_BUCKET_ACTIONS = {
-    "s3:ListBucket": "S3 answers 403, not 404, for a key that is not there to whoever may not list. A condition on the "
-    "prefix would take that back, for a HEAD names none.",
-    "s3:ListBucketMultipartUploads": "S3 knows neither a smaller resource nor a prefix for it.",
+    "s3:ListBucket": "Without it S3 answers 403 instead of 404 for a missing key. A condition on the prefix has "
+    "the same effect, since a HEAD names no prefix.",
+    "s3:ListBucketMultipartUploads": "S3 has neither a smaller resource nor a condition on the prefix for it.",
 }
-"""Why a grant is for all of the bucket. Without a reason here it is not to be."""
+"""Actions that may apply to the whole bucket, each with its reason."""
 
 
 @pytest.mark.parametrize("function", [*EXPECTED_GRANTS])
 def test_function_has_exact_grants(function: str) -> None:
-    """Nothing less, nothing more, nothing twice."""
+    """A function has exactly the expected grants, none of them twice."""
     found = [(grant.action, grant.resource, grant.leading_keys) for grant in grants() if grant.function == function]
     assert len(found) == len(set(found))
     assert set(found) == EXPECTED_GRANTS[function]
 
 
 def test_every_function_has_expected_grants(functions: dict[str, Any]) -> None:
-    """Each of the template's functions has its set above, and permissions by no other way than its policies."""
+    """Every function has an expected set, and gets permissions from its inline policies alone."""
     assert functions.keys() == EXPECTED_GRANTS.keys()
     for properties in functions.values():
         assert not {"Role", "PermissionsBoundary", "Connectors"} & properties.keys()
@@ -95,9 +95,7 @@ def test_every_function_has_expected_grants(functions: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("grant", grants(), ids=lambda grant: f"{grant.function}-{grant.action}-{grant.resource}")
 def test_grant_has_no_wildcard(grant: Grant) -> None:
-    """No wildcard in an action; in a resource only after a prefix, or where a tag narrows it; all of the bucket only
-    for a reason.
-    """
+    """No action has a wildcard; a resource only after a prefix or with a tag; the whole bucket needs a reason."""
     assert "*" not in grant.action
     if grant.action.startswith("s3:"):
         name, _, prefix = grant.resource.partition("/")
@@ -110,44 +108,47 @@ def test_grant_has_no_wildcard(grant: Grant) -> None:
 
 
 def test_only_auth_function_can_sign() -> None:
-    """So one function can, and it can touch no file."""
+    """Only the auth function signs tokens, and it has no access to files."""
     assert {grant.function for grant in grants() if grant.action == "kms:Sign"} == {"AuthFunction"}
-    touched = {grant.resource for grant in grants() if grant.function == "AuthFunction"}
-    assert touched == {"AuthTable", "SigningKey", "key/*"}
+    resources = {grant.resource for grant in grants() if grant.function == "AuthFunction"}
+    assert resources == {"AuthTable", "SigningKey", "key/*"}
 
 
 def test_only_tagged_keys_can_sign() -> None:
-    """Those that an operator has made for it, told by a tag; `ferry-admin key add` sets the same."""
+    """Further signing keys need the tag that `ferry-admin key add` sets."""
     (grant,) = (grant for grant in grants() if grant.resource == "key/*")
     assert (grant.action, grant.tag) == ("kms:Sign", (kms.STACK_TAG_KEY, PSEUDO_PARAMETERS["AWS::StackName"]))
 
 
 def test_only_auth_function_reads_secret_hashes() -> None:
-    """The others read the published keys from the same table, and nothing else."""
-    for grant in grants():
-        if grant.resource == "AuthTable" and grant.function != "AuthFunction":
-            assert grant.leading_keys is not None
-            assert not any(pattern.startswith("CLIENT") for pattern in grant.leading_keys)
+    """The other functions read the published keys of the auth table, and nothing else."""
+    others = [grant for grant in grants() if grant.resource == "AuthTable" and grant.function != "AuthFunction"]
+    assert len(others) == len(EXPECTED_GRANTS) - 1
+    for grant in others:
+        assert grant.leading_keys is not None
+        assert not any(pattern.startswith("CLIENT") for pattern in grant.leading_keys)
 
 
 def test_async_completion_target_is_cleanup_function(functions: dict[str, Any]) -> None:
-    """Whoever may invoke the clean-up function is told its name, and nobody else is."""
+    """Exactly the functions that may invoke the cleanup function have its name in their environment."""
     granted = {grant.function for grant in grants() if grant.action == "lambda:InvokeFunction"}
-    told = {
+    assert granted
+    configured = {
         name: properties["Environment"]["Variables"]["FERRY_CLEANUP_FUNCTION"]
         for name, properties in functions.items()
         if "FERRY_CLEANUP_FUNCTION" in properties["Environment"]["Variables"]
     }
-    assert told == {name: {"Ref": "CleanupFunction.Alias"} for name in granted}
+    assert configured == {name: {"Ref": "CleanupFunction.Alias"} for name in granted}
 
 
 def test_only_granted_functions_publish_to_event_bus(template: Any, functions: dict[str, Any]) -> None:
-    """Whoever may put events is told the bus, unless they are switched off, and nobody else is."""
+    """Exactly the functions that may put events have the bus in their environment, unless events are disabled."""
     granted = {grant.function for grant in grants() if grant.action == "events:PutEvents"}
-    told = {
+    assert granted
+    configured = {
         name: properties["Environment"]["Variables"]["FERRY_EVENT_BUS"]
         for name, properties in functions.items()
         if "FERRY_EVENT_BUS" in properties["Environment"]["Variables"]
     }
-    assert told == {name: {"Fn::If": ["EventsEnabled", {"Ref": "EventBus"}, ""]} for name in granted}
+    assert configured == {name: {"Fn::If": ["EventsEnabled", {"Ref": "EventBus"}, ""]} for name in granted}
     assert template["Conditions"]["EventsEnabled"] == {"Fn::Equals": [{"Ref": "EnableEvents"}, "true"]}

@@ -1,7 +1,7 @@
-"""The nets behind the clean-up (lifecycle rules, DynamoDB's TTL, the search for orphans) never reach what lives.
+"""The fallbacks of the cleanup (lifecycle rules, DynamoDB's TTL, the orphan scan) never delete what is in use.
 
-All of them count from when something was made; so each must lie beyond the longest that an upload can last, for the
-greatest values that the parameters allow.
+All of them count from a creation time, so each must exceed the longest time that an upload can last, for the largest
+values that the parameters allow.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ferry.uploads.terminate import ENDED_RETENTION_MS
 
 DAY_SECONDS = 86_400
 SWEEP_INTERVAL_SECONDS = 3_600
-"""Seconds between two runs of the schedule, at the slowest that the alarm on stale sessions puts up with."""
+"""Time between two runs of the cleanup, at the slowest that raises no alarm on stale uploads."""
 RESTORE_WINDOW_SECONDS = 35 * DAY_SECONDS
-"""How far back DynamoDB's point-in-time recovery reaches, in seconds."""
+"""How far back DynamoDB's point-in-time recovery reaches."""
 
 
 def max_value(template: Any, parameter: str) -> int:
@@ -39,20 +39,22 @@ def env_variable(template: Any, function: str, name: str) -> int:
 
 
 def max_upload_lifetime_seconds(template: Any) -> int:
-    """Seconds from the start of an upload to the end of a completion that began in its last moment: every part still to
-    be put together at one a second, handed on from run to run, each of which dies and lets its lease lapse.
+    """Return the longest time from the start of an upload to the end of its completion.
+
+    The completion starts in the last moment, assembles one part a second, and continues from run to run, each of which
+    crashes and lets its lease expire.
     """
-    mending = env_variable(template, "CleanupFunction", "FERRY_ASSEMBLY_BUDGET_SECONDS")
+    assembly = env_variable(template, "CleanupFunction", "FERRY_ASSEMBLY_BUDGET_SECONDS")
     lease = env_variable(template, "CleanupFunction", "FERRY_LEASE_SECONDS")
-    rounds = -(-MAX_PARTS // mending)
-    return max_value(template, "UploadMaxAgeSeconds") + rounds * (mending + lease + SWEEP_INTERVAL_SECONDS)
+    rounds = -(-MAX_PARTS // assembly)
+    return max_value(template, "UploadMaxAgeSeconds") + rounds * (assembly + lease + SWEEP_INTERVAL_SECONDS)
 
 
 def retention_margins(template: Any) -> dict[str, float]:
-    """By how many seconds each net lies beyond what it must not reach."""
+    """Return by how many seconds each fallback exceeds the time that it must not fall below."""
     rules = template["Resources"]["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     by_prefix = {rule["Prefix"]: rule for rule in rules}
-    lived = max_upload_lifetime_seconds(template)
+    lifetime = max_upload_lifetime_seconds(template)
     longest_request = max(
         template["Globals"]["Function"]["Timeout"],
         *(body["Properties"].get("Timeout", 0) for body in template["Resources"].values() if "Properties" in body),
@@ -61,28 +63,32 @@ def retention_margins(template: Any) -> dict[str, float]:
     return {
         "lifecycle of multipart uploads": by_prefix["o/"]["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
         * DAY_SECONDS
-        - lived,
-        "lifecycle of stages": by_prefix["st/"]["ExpirationInDays"] * DAY_SECONDS - lived,
-        "TTL of claims and progress": ROW_TTL_SECONDS - lived,
-        "lifecycle of what the search would take": by_prefix["st/"]["ExpirationInDays"] * DAY_SECONDS
+        - lifetime,
+        "lifecycle of staged chunks": by_prefix["st/"]["ExpirationInDays"] * DAY_SECONDS - lifetime,
+        "TTL of chunk digests and progress shards": ROW_TTL_SECONDS - lifetime,
+        "lifecycle of staged chunks that the orphan scan deletes": by_prefix["st/"]["ExpirationInDays"] * DAY_SECONDS
         - MIN_ORPHAN_AGE_MS / SECOND_MS,
-        "search, of no session": MIN_ORPHAN_AGE_MS / SECOND_MS
+        "orphan scan, objects without an upload record": MIN_ORPHAN_AGE_MS / SECOND_MS
         - max_value(template, "UploadMaxAgeSeconds")
         - DAY_SECONDS
         + 1,
-        "search, of a session": MIN_MULTIPART_AGE_MS / SECOND_MS - longest_request - CREATING_TIMEOUT_MS / SECOND_MS,
-        "objects that a restored ledger forgot": template["Parameters"]["OrphanRetentionDays"]["Default"] * DAY_SECONDS
+        "orphan scan, multipart uploads of an upload record": MIN_MULTIPART_AGE_MS / SECOND_MS
+        - longest_request
+        - CREATING_TIMEOUT_MS / SECOND_MS,
+        "orphan retention after restoring the metadata table": template["Parameters"]["OrphanRetentionDays"]["Default"]
+        * DAY_SECONDS
         - RESTORE_WINDOW_SECONDS
         + 1,
-        "memory of ended sessions": ENDED_RETENTION_MS / SECOND_MS - 2 * DAY_SECONDS,
-        "a replaced object, for downloads": OBJECT_RETENTION_MS / SECOND_MS - url - longest_request,
-        "second look at an ended upload": HOUR_MS / SECOND_MS - longest_request,
-        "a completion inside S3": PRIOR_ATTEMPT_WINDOW_MS / SECOND_MS - template["Globals"]["Function"]["Timeout"],
+        "retention of ended upload records": ENDED_RETENTION_MS / SECOND_MS - 2 * DAY_SECONDS,
+        "retention of a replaced object for running downloads": OBJECT_RETENTION_MS / SECOND_MS - url - longest_request,
+        "second purge of an ended upload": HOUR_MS / SECOND_MS - longest_request,
+        "window for a completion that S3 still runs": PRIOR_ATTEMPT_WINDOW_MS / SECOND_MS
+        - template["Globals"]["Function"]["Timeout"],
     }
 
 
 def test_retention_exceeds_max_lifetime(template: Any) -> None:
-    """For the greatest values that the parameters allow."""
+    """No fallback deletes what is in use, for the largest values that the parameters allow."""
     assert {name for name, margin in retention_margins(template).items() if margin <= 0} == set()
 
 
@@ -95,7 +101,7 @@ def test_retention_exceeds_max_lifetime(template: Any) -> None:
     ],
 )
 def test_larger_parameter_breaks_margins(template: Any, parameter: str, value: int) -> None:
-    """Whoever raises one of them finds this test before the nets find an upload."""
+    """A larger maximum of one of these parameters makes a fallback too short, which the margins show."""
     raised = copy.deepcopy(template)
     raised["Parameters"][parameter]["MaxValue"] = value
     assert min(retention_margins(raised).values()) <= 0
@@ -103,18 +109,18 @@ def test_larger_parameter_breaks_margins(template: Any, parameter: str, value: i
 
 @pytest.mark.parametrize(("function", "name", "value"), [("CleanupFunction", "FERRY_ASSEMBLY_BUDGET_SECONDS", "60")])
 def test_slower_completion_breaks_margins(template: Any, function: str, name: str, value: str) -> None:
-    """Less time in each run makes more of them."""
+    """Less time for assembly means more runs, which the margins show."""
     slower = copy.deepcopy(template)
     slower["Resources"][function]["Properties"]["Environment"]["Variables"][name] = value
     assert min(retention_margins(slower).values()) <= 0
 
 
 def test_idle_timeout_is_within_max_age(template: Any) -> None:
-    """An upload expires at the earlier of the two, so the greatest age is what the nets are measured by."""
+    """An upload expires at the earlier of both times, so the maximum age bounds its lifetime."""
     assert max_value(template, "UploadIdleTimeoutSeconds") <= max_value(template, "UploadMaxAgeSeconds")
 
 
 def test_orphan_retention_may_be_zero(template: Any) -> None:
-    """0 keeps them for ever, which an operator may choose; the default is as long as a ledger can be restored."""
+    """0 keeps orphans forever; the default is as long as the metadata table can be restored."""
     parameter = template["Parameters"]["OrphanRetentionDays"]
     assert (parameter["MinValue"], parameter["Default"]) == (0, 35)

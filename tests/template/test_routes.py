@@ -1,4 +1,4 @@
-"""The routes of the template are those of the HTTP contract, each in the function of its duty."""
+"""The routes of the template: those of the HTTP contract, each at its function."""
 
 from __future__ import annotations
 
@@ -38,15 +38,21 @@ ROUTES = {
     },
 }
 GATEWAY_TIMEOUT_SECONDS = 30
-"""How long API Gateway waits for a function."""
+"""Time that API Gateway waits for a function."""
 
 
 def http_events(properties: Any) -> list[Any]:
+    """Return the HttpApi events of a function."""
     return [event["Properties"] for event in properties["Events"].values() if event["Type"] == "HttpApi"]
 
 
+def all_routes(functions: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return method and path of every route."""
+    return [(event["Method"], event["Path"]) for properties in functions.values() for event in http_events(properties)]
+
+
 def test_functions_have_expected_routes(functions: dict[str, Any]) -> None:
-    """Method and path of every HttpApi event, function by function."""
+    """Each function has exactly its routes."""
     found = {
         name: {f"{event['Method']} {event['Path']}" for event in http_events(properties)}
         for name, properties in functions.items()
@@ -55,47 +61,46 @@ def test_functions_have_expected_routes(functions: dict[str, Any]) -> None:
 
 
 def test_routes_are_unique(functions: dict[str, Any]) -> None:
-    """Two events of one route would be one route with two permissions."""
-    routes = [
-        (event["Method"], event["Path"]) for properties in functions.values() for event in http_events(properties)
-    ]
-    assert len(routes) == len(set(routes))
+    """No route is declared twice."""
+    routes = all_routes(functions)
+    assert len(routes) == len(set(routes)) == sum(map(len, ROUTES.values()))
 
 
 def test_routes_belong_to_one_api(functions: dict[str, Any]) -> None:
-    """An event without an ApiId would make an API of its own."""
+    """Every event names the API. Without an ApiId, SAM would create another API."""
     for properties in functions.values():
         for event in http_events(properties):
             assert event["ApiId"] == {"Ref": "Api"}
 
 
 def test_path_routes_have_query_variant(functions: dict[str, Any]) -> None:
-    """`/x/{filename}` has its `/x`, for names that a gateway would mangle in a path."""
-    routes = {
-        (event["Method"], event["Path"]) for properties in functions.values() for event in http_events(properties)
-    }
-    for method, path in routes:
-        if path.endswith("/{filename}"):
-            assert (method, path.removesuffix("/{filename}")) in routes
+    """Every `/x/{filename}` has an `/x`, for filenames that a path cannot carry."""
+    routes = all_routes(functions)
+    with_filename = [(method, path) for method, path in routes if path.endswith("/{filename}")]
+    assert with_filename
+    for method, path in with_filename:
+        assert (method, path.removesuffix("/{filename}")) in routes
 
 
 def test_function_timeout_is_below_gateway_timeout(functions: dict[str, Any]) -> None:
-    """A function still at work when its caller has been told 503 would do things nobody knows of.
+    """No function works on after API Gateway has answered 503.
 
-    The clean-up, which the schedule and those who hand work on call too, counts its callers' seconds by itself.
+    The cleanup function is an exception: the schedule and asynchronous completions invoke it too, and it limits the
+    time of HTTP requests itself.
     """
-    for name, properties in functions.items():
-        if http_events(properties) and name != "CleanupFunction":
-            assert properties["Timeout"] < GATEWAY_TIMEOUT_SECONDS
+    limited = functions.keys() - {"CleanupFunction"}
+    assert limited
+    for name in limited:
+        assert functions[name]["Timeout"] < GATEWAY_TIMEOUT_SECONDS
 
 
 def test_binary_media_type_is_declared_for_sam_local(template: Any) -> None:
-    """Without the list `sam local` answers 502; with `*/*` JSON would come in base64 as well."""
+    """Without the list `sam local` answers 502; with `*/*` it would encode JSON in base64 too."""
     body = template["Resources"]["Api"]["Properties"]["DefinitionBody"]
     types = body["x-amazon-apigateway-binary-media-types"]
     assert "application/octet-stream" in types
     assert "*/*" not in types
-    assert body["paths"] == {}, "routes are events of their functions, written once"
+    assert body["paths"] == {}, "routes are declared as events of their functions"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,7 @@ def test_binary_media_type_is_declared_for_sam_local(template: Any) -> None:
     ],
 )
 def test_cors_exposes_response_header(template: Any, header: str) -> None:
-    """A browser hides from its page what is not exposed."""
+    """Pages in a browser can read the response header."""
     assert header in template["Resources"]["Api"]["Properties"]["CorsConfiguration"]["ExposeHeaders"]
 
 
@@ -122,12 +127,12 @@ def test_cors_exposes_response_header(template: Any, header: str) -> None:
     "header", ["authorization", "content-type", "content-digest", "range", "if-match", "if-none-match", "if-range"]
 )
 def test_cors_allows_request_header(template: Any, header: str) -> None:
-    """A browser asks before it sends one of these."""
+    """Pages in a browser can send the request header."""
     assert header in template["Resources"]["Api"]["Properties"]["CorsConfiguration"]["AllowHeaders"]
 
 
 def test_every_route_is_throttled(template: Any, functions: dict[str, Any]) -> None:
-    """By parameters; what needs no token has a limit of its own, and AWS refuses settings for routes there are not."""
+    """Parameters limit every route; public routes, cleanup and token have limits of their own, for existing routes."""
     properties = template["Resources"]["Api"]["Properties"]
 
     def limits(settings: Any) -> tuple[int, int]:
@@ -145,8 +150,8 @@ def test_every_route_is_throttled(template: Any, functions: dict[str, Any]) -> N
 
 
 def test_cleanup_runs_on_schedule(functions: dict[str, Any]) -> None:
-    """On a schedule that is a parameter, with an input that is no HTTP event."""
+    """The schedule is a parameter, and its input is not an HTTP event."""
     events = functions["CleanupFunction"]["Events"].values()
-    ticks = [event["Properties"] for event in events if event["Type"] == "ScheduleV2"]
-    assert [tick["ScheduleExpression"] for tick in ticks] == [{"Ref": "CleanupSchedule"}]
-    assert "requestContext" not in ticks[0]["Input"]
+    schedules = [event["Properties"] for event in events if event["Type"] == "ScheduleV2"]
+    assert [schedule["ScheduleExpression"] for schedule in schedules] == [{"Ref": "CleanupSchedule"}]
+    assert "requestContext" not in schedules[0]["Input"]

@@ -1,4 +1,4 @@
-"""What SAM's own translator makes of the template: versions, aliases, permissions, what only parameters bring."""
+"""The CloudFormation template that SAM's translator produces: versions, aliases, permissions, conditional resources."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ def translation() -> dict[str, Any]:
 
 
 def versions(translation: dict[str, Any]) -> set[str]:
+    """Return the logical ids of the functions' versions."""
     return set(resources_of_type(translation, "AWS::Lambda::Version"))
 
 
 def test_layer_change_publishes_all_functions() -> None:
-    """Other bytes in the layer, nothing else: five new versions, and each alias points to its new one."""
+    """A changed layer publishes a new version of every function, and each alias points to it."""
     before, after = (transform_template(package_template({"CommonLayer": digest})) for digest in ("1", "2"))
     assert len(versions(before)) == len(versions(after)) == len(FUNCTIONS)
     assert versions(before).isdisjoint(versions(after))
-    for alias in resources_of_type(after, "AWS::Lambda::Alias").values():
+    aliases = resources_of_type(after, "AWS::Lambda::Alias")
+    assert len(aliases) == len(FUNCTIONS)
+    for alias in aliases.values():
         (version, _) = alias["Properties"]["FunctionVersion"]["Fn::GetAtt"]
         assert version in versions(after)
 
 
 def test_function_change_publishes_only_that_function() -> None:
-    """The four others keep the version that they have, and so do the copies that run."""
+    """A changed function publishes a version of its own; the others keep theirs, and their warm instances."""
     before, after = (
         transform_template(package_template()),
         transform_template(package_template({"StatusFunction": "2"})),
@@ -44,12 +47,12 @@ def test_function_change_publishes_only_that_function() -> None:
 
 
 def test_unchanged_files_publish_nothing() -> None:
-    """Deploying what is deployed already changes nothing."""
+    """Deploying the same files again changes nothing."""
     assert transform_template(package_template()) == transform_template(package_template())
 
 
 def test_callers_use_the_alias(translation: dict[str, Any]) -> None:
-    """The gateway, the schedule, and those who hand work on; retries and the queue are the alias's too."""
+    """API Gateway, the schedule and asynchronous invocations use the alias, with its retries and dead letter queue."""
     aliases = resources_of_type(translation, "AWS::Lambda::Alias")
     assert set(aliases) == {f"{name}Alias{ALIAS}" for name in FUNCTIONS}
     paths = translation["Resources"]["Api"]["Properties"]["Body"]["paths"]
@@ -71,24 +74,30 @@ def test_callers_use_the_alias(translation: dict[str, Any]) -> None:
         if statement["Action"] == "lambda:InvokeFunction"
     )
     assert granted == {"Ref": f"CleanupFunctionAlias{ALIAS}"}
-    for permission in resources_of_type(translation, "AWS::Lambda::Permission").values():
+    permissions = resources_of_type(translation, "AWS::Lambda::Permission")
+    assert permissions
+    for permission in permissions.values():
         assert permission["Properties"]["FunctionName"]["Ref"] in aliases
 
 
 def test_snapstart_follows_parameter() -> None:
-    """SnapStart reaches every function, and none by default, for every version it keeps is billed."""
-    for parameters, wanted in (({}, "None"), ({"SnapStart": "PublishedVersions"}, "PublishedVersions")):
+    """The parameter sets SnapStart of every function; the default is None, because each version is billed."""
+    for parameters, expected in (({}, "None"), ({"SnapStart": "PublishedVersions"}, "PublishedVersions")):
         found = transform_template(package_template(), parameters)
-        for function in resources_of_type(found, "AWS::Lambda::Function").values():
+        functions = resources_of_type(found, "AWS::Lambda::Function")
+        assert len(functions) == len(FUNCTIONS)
+        for function in functions.values():
             assert function["Properties"]["SnapStart"] == {"ApplyOn": {"Ref": "SnapStart"}}
-        assert (parameters.get("SnapStart") or found["Parameters"]["SnapStart"]["Default"]) == wanted
+        assert (parameters.get("SnapStart") or found["Parameters"]["SnapStart"]["Default"]) == expected
 
 
 @pytest.mark.parametrize(("mode", "traced"), [("Disabled", False), ("Active", True), ("PassThrough", True)])
 def test_tracing_follows_parameter(mode: str, traced: bool) -> None:
-    """Off: neither the setting nor the permission. On: both, in every function."""
+    """Every function has setting and permission for tracing if it is enabled, and neither if not."""
     found = transform_template(package_template(), {"Tracing": mode})
-    for function in resources_of_type(found, "AWS::Lambda::Function").values():
+    functions = resources_of_type(found, "AWS::Lambda::Function")
+    assert len(functions) == len(FUNCTIONS)
+    for function in functions.values():
         assert ("TracingConfig" in function["Properties"]) == traced
     for name in FUNCTIONS:
         policies = found["Resources"][f"{name}Role"]["Properties"]["ManagedPolicyArns"]
@@ -96,27 +105,30 @@ def test_tracing_follows_parameter(mode: str, traced: bool) -> None:
 
 
 def test_log_groups_have_retention(translation: dict[str, Any]) -> None:
-    """Every function writes to a group that the stack makes, so Lambda makes none, which nobody would ever empty."""
+    """All logs go to groups of the stack with a retention. Groups that Lambda creates would never expire."""
     groups = resources_of_type(translation, "AWS::Logs::LogGroup")
+    functions = resources_of_type(translation, "AWS::Lambda::Function")
+    assert groups
+    assert len(functions) == len(FUNCTIONS)
     assert all(group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
-    for function in resources_of_type(translation, "AWS::Lambda::Function").values():
+    for function in functions.values():
         assert function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] in groups
     (stage,) = resources_of_type(translation, "AWS::ApiGatewayV2::Stage").values()
     assert stage["Properties"]["AccessLogSettings"]["DestinationArn"]["Fn::GetAtt"][0] in groups
 
 
 def test_access_log_has_no_file_names(translation: dict[str, Any]) -> None:
-    """A path or a query would tell; the route and the request's id lead to all that may be told."""
+    """The access log has the route and the request id, but no path or query, which contain filenames."""
     (stage,) = resources_of_type(translation, "AWS::ApiGatewayV2::Stage").values()
     logged = stage["Properties"]["AccessLogSettings"]["Format"]
     assert "$context.requestId" in logged
     assert "$context.routeKey" in logged
     assert "$context.path" not in logged
-    assert "\n" not in logged.strip(), "a log line is one line"
+    assert "\n" not in logged.strip(), "an entry of the log is one line"
 
 
 def test_domain_resources_are_conditional(translation: dict[str, Any]) -> None:
-    """Without the parameter there is neither domain nor record; the record only where the zone is Route 53's."""
+    """Domain and mapping exist only with DomainName, the DNS record only with HostedZoneId too."""
     conditions = {name: body.get("Condition") for name, body in translation["Resources"].items()}
     assert (conditions["Domain"], conditions["DomainMapping"], conditions["DomainRecord"]) == (
         *("HasDomain", "HasDomain"),

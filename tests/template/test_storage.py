@@ -1,4 +1,4 @@
-"""Tables, bucket and key: what must outlive a mistake, and what must not outlive its use."""
+"""Tables, bucket and signing key: retention, encryption, access."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ DAY_SECONDS = 86_400
 
 
 def test_data_resources_are_retained(template: Any) -> None:
-    """A deleted or replaced stack must not take files, sessions, clients or the signing key with it."""
-    lasting = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key")
-    kept = {name: body for name, body in template["Resources"].items() if body["Type"] in lasting}
-    assert {body["Type"] for body in kept.values()} == set(lasting)
-    for name, body in kept.items():
-        # A first deploy that fails leaves nothing behind; after that everything stays.
+    """Deleting or replacing a stack keeps files, upload records, clients and the signing key."""
+    retained_types = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key")
+    retained = {name: body for name, body in template["Resources"].items() if body["Type"] in retained_types}
+    assert {body["Type"] for body in retained.values()} == set(retained_types)
+    for name, body in retained.items():
+        # A first deployment that fails leaves nothing behind; later deletions keep the resource.
         assert body["DeletionPolicy"] == "RetainExceptOnCreate", name
         assert body["UpdateReplacePolicy"] == "Retain", name
 
 
 def test_lifecycle_rules_exceed_max_upload_age(template: Any) -> None:
-    """They count from creation: within the greatest age of a session they would delete bytes of a live one."""
+    """Lifecycle rules count from creation, so they exceed the maximum age of an upload. Finished files never expire."""
     oldest_days = template["Parameters"]["UploadMaxAgeSeconds"]["MaxValue"] / DAY_SECONDS
     rules = template["Resources"]["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     by_prefix = {rule["Prefix"]: rule for rule in rules}
     assert set(by_prefix) == {"o/", "st/"}
     assert by_prefix["o/"]["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] > oldest_days
     assert by_prefix["st/"]["ExpirationInDays"] > oldest_days
-    assert "ExpirationInDays" not in by_prefix["o/"], "finished files never expire"
+    assert "ExpirationInDays" not in by_prefix["o/"]
     assert all(rule["Status"] == "Enabled" for rule in rules)
 
 
 def test_metadata_table_has_ttl(template: Any) -> None:
-    """The ledger's TTL attribute, and none on the clients' table."""
-    ledger = template["Resources"]["MetadataTable"]["Properties"]
-    assert ledger["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+    """The metadata table has a TTL attribute, the auth table none."""
+    metadata_table = template["Resources"]["MetadataTable"]["Properties"]
+    assert metadata_table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
     assert "TimeToLiveSpecification" not in template["Resources"]["AuthTable"]["Properties"]
 
 
 @pytest.mark.parametrize("table", ["MetadataTable", "AuthTable"])
 def test_tables_have_point_in_time_recovery(template: Any, table: str) -> None:
-    """To any second of the last weeks; encrypted, and paid by use."""
+    """Tables have point-in-time recovery, encryption and on-demand billing."""
     properties = template["Resources"][table]["Properties"]
     assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
     assert properties["SSESpecification"]["SSEEnabled"] is True
@@ -49,7 +49,7 @@ def test_tables_have_point_in_time_recovery(template: Any, table: str) -> None:
 
 
 def test_declared_attributes_are_keys(template: Any) -> None:
-    """DynamoDB refuses a table whose declared attributes are not exactly those of its keys."""
+    """The declared attributes are exactly those of the keys, as DynamoDB requires."""
     for table in ("MetadataTable", "AuthTable"):
         properties = template["Resources"][table]["Properties"]
         schemas = [
@@ -61,7 +61,7 @@ def test_declared_attributes_are_keys(template: Any) -> None:
 
 
 def test_bucket_blocks_public_access(template: Any) -> None:
-    """No public access, no ACLs; what is stored is encrypted."""
+    """The bucket blocks public access and ACLs, and encrypts its objects."""
     properties = template["Resources"]["Bucket"]["Properties"]
     assert all(properties["PublicAccessBlockConfiguration"].values())
     assert len(properties["PublicAccessBlockConfiguration"]) == 4
@@ -71,23 +71,24 @@ def test_bucket_blocks_public_access(template: Any) -> None:
 
 
 def test_bucket_policy_denies_insecure_requests(template: Any) -> None:
-    """Plain HTTP, TLS before 1.2, and signatures older than any URL may become; its policy allows nothing."""
+    """The policy denies plain HTTP, TLS below 1.2 and signatures older than any presigned URL; it allows nothing."""
     policy = template["Resources"]["BucketPolicy"]["Properties"]
     assert policy["Bucket"] == {"Ref": "Bucket"}
     statements = policy["PolicyDocument"]["Statement"]
-    longest = template["Parameters"]["PresignedUrlTtlSeconds"]["MaxValue"] * 1000
+    max_age_ms = template["Parameters"]["PresignedUrlTtlSeconds"]["MaxValue"] * 1000
     assert [statement["Condition"] for statement in statements] == [
         {"Bool": {"aws:SecureTransport": "false"}},
         {"NumericLessThan": {"s3:TlsVersion": "1.2"}},
-        {"NumericGreaterThan": {"s3:signatureAge": str(longest)}},
+        {"NumericGreaterThan": {"s3:signatureAge": str(max_age_ms)}},
     ]
+    assert statements
     for statement in statements:
         assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
         assert {"Fn::Sub": "${Bucket.Arn}/*"} in [statement["Resource"], *statement["Resource"]]
 
 
 def test_bucket_cors_allows_configured_origins(template: Any) -> None:
-    """Those of the API's parameter, and no others, may write; they may read every header that a download has."""
+    """Only origins of the API's parameter may write; pages can read every header of a download."""
     configured, redirected = template["Resources"]["Bucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
     assert configured["AllowedOrigins"] == {"Ref": "CorsOrigins"}
     assert template["Resources"]["Api"]["Properties"]["CorsConfiguration"]["AllowOrigins"] == {"Ref": "CorsOrigins"}
@@ -99,14 +100,14 @@ def test_bucket_cors_allows_configured_origins(template: Any) -> None:
 
 
 def test_bucket_cors_allows_null_origin_to_read_only(template: Any) -> None:
-    """After a redirect to another origin a browser says `Origin: null`, whatever page it was."""
+    """`Origin: null`, which browsers send after a redirect to another origin, may read only."""
     _, redirected = template["Resources"]["Bucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
     assert redirected["AllowedOrigins"] == ["null"]
     assert set(redirected["AllowedMethods"]) == {"GET", "HEAD"}
 
 
 def test_signing_key_is_kms_ecc(template: Any) -> None:
-    """An ES256 key pair inside KMS."""
+    """The signing key is an ES256 key pair in KMS."""
     properties = template["Resources"]["SigningKey"]["Properties"]
     assert (properties["KeySpec"], properties["KeyUsage"]) == ("ECC_NIST_P256", "SIGN_VERIFY")
 
@@ -116,12 +117,12 @@ def test_signing_key_is_kms_ecc(template: Any) -> None:
     ["TokenTtlSeconds", "UploadIdleTimeoutSeconds", "UploadMaxAgeSeconds", "PresignedUrlTtlSeconds", "CleanupSchedule"],
 )
 def test_tunable_is_a_parameter_with_default(template: Any, name: str) -> None:
-    """With a default, so that nothing need be tuned."""
+    """The limit is a parameter with a default."""
     assert "Default" in template["Parameters"][name]
 
 
 def test_defaults_match_documented_limits(template: Any) -> None:
-    """24 hours idle, 7 days in all, URLs of 15 minutes."""
+    """An upload expires after 24 idle hours or 7 days, a presigned URL after 15 minutes."""
     defaults = {name: spec.get("Default") for name, spec in template["Parameters"].items()}
     assert defaults["UploadIdleTimeoutSeconds"] == 24 * 3600
     assert defaults["UploadMaxAgeSeconds"] == 7 * DAY_SECONDS
