@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from dev.openapi import examples
+from dev.openapi.operation import OCTET_STREAM, ErrorType, Operation, ResponseDoc
 from dev.openapi.parameters import RESPONSE_HEADERS
-from dev.openapi.routes import OCTET_STREAM, OPERATIONS, ErrorType, Operation, ResponseDoc
+from dev.openapi.routes import OPERATIONS
 from dev.openapi.schemas import Schema, build_schemas, reference
 from dev.paths import ROOT
 from ferry import __version__, errors

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel
-
 from dev.openapi import examples
+from dev.openapi.operation import OCTET_STREAM, ErrorType, Operation, ResponseDoc
 from dev.openapi.parameters import (
     CHUNK_PARAMETERS,
     CLEANUP_PARAMETERS,
     CONDITION_PARAMETERS,
     CURSOR_QUERY,
     FILENAME_PATH,
-    FILENAME_QUERY,
     LIMIT_QUERY,
     LONG_POLL_PARAMETERS,
     OPTIONAL_FILENAME_QUERY,
@@ -23,9 +21,8 @@ from dev.openapi.parameters import (
     RANGE_PARAMETERS,
     REDIRECT_QUERY,
     UPLOAD_ID_QUERY,
-    Parameter,
 )
-from dev.openapi.schemas import Schema, reference
+from dev.openapi.schemas import reference
 from ferry import errors
 from ferry.http import models, request_errors
 from ferry.http.responses.chunks import ChunkProgress
@@ -41,70 +38,6 @@ from ferry.http.responses.parts import SignedParts
 from ferry.http.responses.plans import UploadPlan
 from ferry.http.responses.status import StatusBody
 from ferry.http.responses.tokens import AccessToken, OAuthErrorBody
-
-ErrorType = type[errors.FerryError]
-OCTET_STREAM = "application/octet-stream"
-
-
-@dataclass(frozen=True)
-class ResponseDoc:
-    """A response that is no error."""
-
-    description: str
-    """What the status means here, in a sentence."""
-    body: Any = None
-    """The type of the JSON body: a dataclass, a union of them, or a dict; None for no JSON."""
-    example: object = None
-    """A body, as an instance of its type."""
-    binary: bool = False
-    """Whether the response carries bytes of a file."""
-    headers: tuple[str, ...] = ()
-    """Names of its headers, beside `X-Request-Id`."""
-
-
-@dataclass(frozen=True)
-class Operation:
-    """What one route does."""
-
-    operation_id: str
-    """The name of the operation; generated clients call it so."""
-    tag: str
-    """The group of the operation."""
-    summary: str
-    """What it does, in a line."""
-    responses: Mapping[int, ResponseDoc]
-    """Its responses by status, without errors."""
-    description: str = ""
-    """What else there is to know."""
-    parameters: tuple[Parameter, ...] = ()
-    """Parameters in the path, the query and the headers."""
-    body: type[BaseModel] | None = None
-    """The model of a JSON body."""
-    body_example: BaseModel | None = None
-    """A JSON body that the operation accepts."""
-    other_bodies: Mapping[str, Schema] = field(default_factory=dict)
-    """Schemas of bodies without a model, by media type."""
-    error_types: tuple[ErrorType, ...] = ()
-    """Errors, beside those that every route has."""
-
-    def by_query(self) -> Operation:
-        """Return the same operation with the name in the query."""
-        return replace(
-            self,
-            operation_id=f"{self.operation_id}ByQuery",
-            parameters=(FILENAME_QUERY, *(known for known in self.parameters if known is not FILENAME_PATH)),
-        )
-
-    def by_optional_query(self) -> Operation:
-        """Return the same operation for a path that is also that of a file with the name `partial`."""
-        note = "Without `filename` the path is that of a file with the name `partial`."
-        by_query = self.by_query()
-        return replace(
-            by_query,
-            description=f"{self.description} {note}".strip(),
-            parameters=(OPTIONAL_FILENAME_QUERY, *by_query.parameters[1:]),
-        )
-
 
 BODY_ERRORS: tuple[ErrorType, ...] = (
     errors.MalformedBody,
