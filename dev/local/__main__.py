@@ -1,4 +1,4 @@
-"""`python -m dev.local`."""
+"""Run the local service: `python -m dev.local`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ _REQUIRED_MODULES = ("samcli", "awslambdaric", "ministack", "hypercorn", "yaml",
 
 
 def main() -> int:
+    """Run the service. Return 1 when this Python lacks a package that it needs."""
     missing = [name for name in _REQUIRED_MODULES if find_spec(name) is None]
     if missing:
         print(
-            f"ferry: this Python lacks {', '.join(missing)}: start with `make run`, which installs them",
+            f"ferry: this Python lacks {', '.join(missing)}. Start with `make run`, which installs them",
             file=sys.stderr,
         )
         return 1
-    # The runner writes its clients through the service's own code, which lives in the layer.
+    # The local service imports the package `ferry` from the layer.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "layers" / "common"))
     from dev.local.cli import main as run
 

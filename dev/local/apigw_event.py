@@ -1,4 +1,4 @@
-"""Events as an API Gateway HTTP API shapes them: payload format version 2.0."""
+"""Build the event of a request as an HTTP API does (payload format 2.0)."""
 
 from __future__ import annotations
 
@@ -23,27 +23,34 @@ _PRINTABLE_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 
 @dataclass(frozen=True, slots=True)
 class GatewayRequest:
-    """A request as it came over the wire; the path and the query still percent-encoded."""
+    """A request as it was received."""
 
     method: str
+    """The HTTP method."""
     raw_path: bytes
+    """The path, percent-encoded."""
     raw_query: bytes
+    """The query without `?`, percent-encoded."""
     headers: Sequence[tuple[bytes, bytes]]
+    """Pairs of name and value."""
     body: bytes
+    """The request body."""
     client_ip: str
+    """The client's address."""
     protocol: str = "HTTP/1.1"
+    """The HTTP version."""
 
     @property
     def path(self) -> str:
-        """The path in ASCII: what a client sent unescaped is escaped."""
+        """The path in ASCII, with every other byte percent-encoded."""
         return quote(self.raw_path, safe=_PRINTABLE_ASCII)
 
     def header(self, name: str) -> str:
-        """The header's values joined by commas, or an empty string. `name` in lower case."""
+        """Return the values of a header (`name` in lower case) joined by commas, or an empty string."""
         return ",".join(_decode_header(value) for key, value in self.headers if _decode_header(key).lower() == name)
 
     def head_size_bytes(self) -> int:
-        """Bytes of the request line and the headers, line ends included."""
+        """Return the size of the request line and the headers, line ends included."""
         line = (
             len(self.method) + len(self.raw_path) + len(self.raw_query) + bool(self.raw_query) + len(self.protocol) + 4
         )
@@ -51,12 +58,12 @@ class GatewayRequest:
 
 
 def new_request_id() -> str:
-    """Like API Gateway's: 16 characters of base64."""
+    """Return a request id like API Gateway's: 16 characters of base64."""
     return base64.b64encode(secrets.token_bytes(11)).decode()
 
 
 def is_text_type(content_type: str) -> bool:
-    """Whether API Gateway hands a body of this type on as text, rather than in base64."""
+    """Return whether API Gateway passes a body of this type as text. It passes others in base64."""
     kind = content_type.partition(";")[0].strip().lower()
     return kind.startswith("text/") or kind in _TEXT_MEDIA_TYPES
 
@@ -64,10 +71,10 @@ def is_text_type(content_type: str) -> bool:
 def build_event(
     request: GatewayRequest, match: RouteMatch, *, request_id: str, now_seconds: float | None = None
 ) -> dict[str, Any]:
-    """The event for a request that matched a route. `now` in seconds since the epoch."""
+    """Return the event for a request and its route. `now_seconds` is the Unix time, by default the current one."""
     at = time.time() if now_seconds is None else now_seconds
     headers, cookies = _event_headers(request, at)
-    # API Gateway decodes the path before a function sees it, and cuts it at a `?` that comes to light.
+    # API Gateway decodes the path, and cuts it at a `?` that the decoding yields.
     path = unquote(request.path).partition("?")[0]
     host = headers.get("host", "")
     domain = host.rpartition(":")[0] or host
@@ -113,7 +120,7 @@ def build_event(
 
 
 def _event_headers(request: GatewayRequest, now_seconds: float) -> tuple[dict[str, str], list[str]]:
-    """Names in lower case, duplicates joined by commas; the cookies apart."""
+    """Return the headers (names in lower case, duplicates joined by commas) and the cookies."""
     headers: dict[str, str] = {}
     cookies: list[str] = []
     for raw_name, raw_value in request.headers:
@@ -132,7 +139,7 @@ def _event_headers(request: GatewayRequest, now_seconds: float) -> tuple[dict[st
 
 
 def _query_parameters(raw: str) -> dict[str, str]:
-    """Decoded; duplicates joined by commas."""
+    """Return the decoded parameters, duplicates joined by commas."""
     found: dict[str, str] = {}
     for name, value in parse_qsl(raw, keep_blank_values=True):
         found[name] = f"{found[name]},{value}" if name in found else value

@@ -1,4 +1,4 @@
-"""What the ASGI applications here share: their life, an empty answer, and who may speak to AWS's stand-ins."""
+"""What the ASGI applications share: lifespan, short responses, and the check of an AWS request's origin."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 Headers = Iterable[tuple[bytes, bytes]]
 
 _ALLOWED_HOSTS = (b"127.0.0.1", b"localhost", b"host.docker.internal")
-"""This machine's names, the last one being what functions in containers call it."""
+"""The names of this machine. Functions in containers use the last one."""
 
 
 def is_trusted_request(headers: Headers) -> bool:
-    """Signed by a client for this machine: no page in a browser can do that, whatever name it gave the machine."""
-    given = dict(headers)
-    host = given.get(b"host", b"").rpartition(b":")[0]
-    return b"origin" not in given and host in _ALLOWED_HOSTS and b"authorization" in given
+    """Return whether a request is signed and for a name of this machine.
+
+    A page in a browser cannot send such a request, not even under a name that DNS gives this machine.
+    """
+    fields = dict(headers)
+    host = fields.get(b"host", b"").rpartition(b":")[0]
+    return b"origin" not in fields and host in _ALLOWED_HOSTS and b"authorization" in fields
 
 
 async def handle_lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """Acknowledge startup and shutdown."""
     while True:
         event = await receive()
         if event["type"] == "lifespan.startup":
@@ -32,7 +36,7 @@ async def handle_lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) 
 
 
 async def read_body(receive: ASGIReceiveCallable, max_bytes: int) -> bytes:
-    """The body; of a longer one than `most` bytes as much as shows that."""
+    """Return the request body, cut after `max_bytes` + 1 bytes."""
     body = bytearray()
     while True:
         event = await receive()
@@ -44,16 +48,16 @@ async def read_body(receive: ASGIReceiveCallable, max_bytes: int) -> bytes:
 
 
 async def send_empty(send: ASGISendCallable, status: int) -> None:
-    """An answer without a body."""
+    """Send a response without a body."""
     await _send_response(send, status, b"", [])
 
 
 async def send_json(send: ASGISendCallable, status: int, content: Mapping[str, Any]) -> None:
-    """An answer of a service that speaks AWS's JSON 1.1."""
+    """Send a JSON response of an AWS service (protocol JSON 1.1)."""
     await _send_response(send, status, json.dumps(content).encode(), [(b"content-type", b"application/x-amz-json-1.1")])
 
 
 async def _send_response(send: ASGISendCallable, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    framed = [*headers, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": framed, "trailers": False})
+    all_headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": all_headers, "trailers": False})
     await send({"type": "http.response.body", "body": body, "more_body": False})

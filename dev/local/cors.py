@@ -1,4 +1,4 @@
-"""CORS as an HTTP API does it from its CorsConfiguration; here every loopback origin and `null` are allowed besides."""
+"""Add CORS headers as an HTTP API does from its CorsConfiguration. Loopback origins and `null` are allowed too."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CORS_HEADERS = frozenset(
 
 
 def allowed_origin(rules: CorsRules, origin: str) -> str | None:
-    """The value of Access-Control-Allow-Origin for an origin, or None when it may not call."""
+    """Return the value of Access-Control-Allow-Origin, or None for an origin that is not allowed."""
     if "*" in rules.origins:
         return "*"
     if origin in rules.origins or origin == "null" or _LOOPBACK_ORIGIN.fullmatch(origin):
@@ -25,11 +25,11 @@ def allowed_origin(rules: CorsRules, origin: str) -> str | None:
 
 
 def preflight_response(rules: CorsRules | None, request: GatewayRequest) -> GatewayResponse | None:
-    """The answer to a preflight, which the gateway gives by itself; None when the request is none."""
+    """Return the response to a preflight request, or None for any other request."""
     if rules is None or request.method != "OPTIONS":
         return None
-    origin, wanted = request.header("origin"), request.header("access-control-request-method")
-    if not origin or not wanted:
+    origin, requested_method = request.header("origin"), request.header("access-control-request-method")
+    if not origin or not requested_method:
         return None
     allowed = allowed_origin(rules, origin)
     if allowed is None:
@@ -45,7 +45,7 @@ def preflight_response(rules: CorsRules | None, request: GatewayRequest) -> Gate
 
 
 def with_cors_headers(rules: CorsRules | None, request: GatewayRequest, response: GatewayResponse) -> GatewayResponse:
-    """The answer with the gateway's CORS headers instead of the function's own."""
+    """Return the response with the gateway's CORS headers in place of the function's own."""
     if rules is None:
         return response
     headers = tuple((name, value) for name, value in response.headers if name not in _CORS_HEADERS)

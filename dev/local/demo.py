@@ -1,6 +1,6 @@
-"""`make demo`: a real transfer before one's eyes, through a service of its own, with a break in the middle.
+"""Show a transfer with a break in the middle, through a service of its own (`make demo`).
 
-It exits with 0 only if the file that came back is the file that went up.
+The exit code is 0 only if the downloaded file is the uploaded one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MIB = 1024 * 1024
 CONCURRENCY = 4
 RANGE_BYTES = 4 * MIB
 PRESIGN_BATCH = 100
-# The file, its stages, its parts, and then the object made of them.
+# The file, its staged chunks, its parts, the object, and the download.
 _DISK_SPACE_FACTOR = 5
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ R = TypeVar("R")
 
 
 class ContentMismatch(Exception):
-    """What came back is not what went up."""
+    """The downloaded bytes, or what the service reports, differ from what was sent."""
 
 
 class Source:
@@ -63,22 +63,23 @@ class Source:
         sha256, crc = hashlib.sha256(), google_crc32c.Checksum()
         with path.open("wb") as file:
             for start in range(0, size, MIB):
-                piece = os.urandom(min(MIB, size - start))
-                file.write(piece)
-                sha256.update(piece)
-                crc.update(piece)
-                on_progress(len(piece))
+                data = os.urandom(min(MIB, size - start))
+                file.write(data)
+                sha256.update(data)
+                crc.update(data)
+                on_progress(len(data))
         self.sha256 = sha256.hexdigest()
         self.checksum = crc32c_checksum(int.from_bytes(crc.digest(), "big"))
 
     def read(self, first: int, length: int) -> bytes:
+        """Return bytes of the file."""
         with self.path.open("rb") as file:
             file.seek(first)
             return file.read(length)
 
 
 class Demo:
-    """The steps. Nothing but the documented HTTP API is used."""
+    """The steps of the demonstration. They use the documented HTTP API only."""
 
     def __init__(self, folder: Path, size: int, console: Console) -> None:
         self._folder = folder
@@ -88,7 +89,11 @@ class Demo:
         self._service: LocalService | None = None
 
     def run(self) -> None:
-        """Raises `Different`, `Refused`, `LocalError`, `OSError`."""
+        """Run all steps.
+
+        Raises:
+            ContentMismatch, UnexpectedResponseError, LocalError, OSError: a step failed.
+        """
         with self._progress_bar("writing", self._size) as advance:
             source = Source(self._folder / "source.bin", self._size, advance)
         self._print(f"a file of {self._size:,} random bytes, SHA-256 {source.sha256[:16]}…")
@@ -105,44 +110,38 @@ class Demo:
         api = self._start_service()
         status = expect(api.status(name), 200, "status").json
         missing = _expand_ranges(status["missing"])
-        lost = accepted & set(missing)
+        _require_equal("the acknowledged chunks that are missing", set(), accepted & set(missing))
         self._print(
-            f"status: {status['percent']} % is there, {len(missing)} of {status['chunk_count']} chunks are missing"
+            f"status: {status['percent']} % received, {len(missing)} of {status['chunk_count']} chunks missing, every "
+            "acknowledged chunk kept"
         )
-        if lost:
-            self._print(
-                f"{len(lost)} chunks of the last moment must be sent again: the stand-in for DynamoDB was killed "
-                "before it had written them down"
-            )
         self._send_missing(api, name, source, plan, missing)
         self._complete(api, name, source)
         self._download_whole(api, name, source)
         self._download_ranges(api, name, source)
 
     def close(self) -> None:
-        """Stop the service. Raises `LocalError` when a process of it is left."""
+        """Stop the service. Raises `LocalError` when one of its processes still runs."""
         if self._service is None:
             return
         self._service.stop()
-        left = find_processes(self._service.state_folder)
-        if left:
-            raise LocalError(f"processes are left: {left}")
+        remaining = find_processes(self._service.state_folder)
+        if remaining:
+            raise LocalError(f"processes still run after the stop: {remaining}")
         self._print("stopped; no process is left")
 
     def _start_service(self) -> FerryClient:
-        again = self._service is not None
-        began = time.monotonic()
+        action = "started Ferry" if self._service is None else "started it again"
+        started_at = time.monotonic()
         self._service = LocalService(self._folder / "state")
-        described = self._service.connection_info
-        self._print(
-            f"{'started it again' if again else 'started Ferry'} in {time.monotonic() - began:.1f} s: "
-            f"{described['base_url']}"
-        )
-        client = described["clients"][0]
-        return FerryClient(described["base_url"]).authenticate(client["client_id"], client["client_secret"])
+        connection_info = self._service.connection_info
+        base_url = connection_info["base_url"]
+        self._print(f"{action} in {time.monotonic() - started_at:.1f} s: {base_url}")
+        client = connection_info["clients"][0]
+        return FerryClient(base_url).authenticate(client["client_id"], client["client_secret"])
 
     def _send_half(self, api: FerryClient, name: str, source: Source, plan: dict[str, Any]) -> set[int]:
-        """Chunks in random order, four at a time; at half of the bytes, `kill -9` with others under way."""
+        """Send chunks in random order, four at a time. After half of them kill every process while others are being sent."""
         assert self._service is not None
         order = list(range(1, plan["chunk_count"] + 1))
         random.shuffle(order)
@@ -167,29 +166,31 @@ class Demo:
                 advance(length)
                 if not killed and len(accepted) * 2 >= len(order):
                     killed = self._service.kill()
-        self._print(f"kill -9 to all {killed} processes: {len(accepted)} chunks were accepted, {broken} were under way")
+        self._print(
+            f"kill -9 to all {killed} processes: {len(accepted)} chunks were acknowledged, {broken} were being sent"
+        )
         return accepted
 
     def _send_missing(
         self, api: FerryClient, name: str, source: Source, plan: dict[str, Any], missing: Sequence[int]
     ) -> None:
-        """Parts of which nothing is there go straight to S3, the other chunks through the API."""
+        """Send parts of which nothing was received straight to S3, and the other chunks through the API."""
         per_part = plan["chunks_per_part"]
-        of_part: dict[int, list[int]] = {}
+        missing_of_part: dict[int, list[int]] = {}
         for index in missing:
-            of_part.setdefault((index - 1) // per_part + 1, []).append(index)
+            missing_of_part.setdefault((index - 1) // per_part + 1, []).append(index)
         direct = [
-            number for number, indexes in of_part.items() if len(indexes) == len(_part_chunks(plan, number))
-        ] or list(of_part)[:1]
-        chunks = [index for number, indexes in of_part.items() if number not in direct for index in indexes]
+            number for number, indexes in missing_of_part.items() if len(indexes) == len(_part_chunks(plan, number))
+        ] or list(missing_of_part)[:1]
+        chunks = [index for number, indexes in missing_of_part.items() if number not in direct for index in indexes]
 
         parts = []
         for at in range(0, len(direct), PRESIGN_BATCH):
-            wanted = [
+            requested = [
                 {"part_number": number, "checksum": _part_checksum(source, plan, number)}
                 for number in direct[at : at + PRESIGN_BATCH]
             ]
-            parts += expect(api.post("/upload/parts", filename=name, parts=wanted), 200, "parts").json["parts"]
+            parts += expect(api.post("/upload/parts", filename=name, parts=requested), 200, "parts").json["parts"]
 
         def send_part(signed: dict[str, Any]) -> int:
             body = source.read((signed["part_number"] - 1) * plan["part_size"], signed["size"])
@@ -206,28 +207,28 @@ class Demo:
         self._print(f"sent the rest: {len(parts)} parts straight to S3, {len(chunks)} chunks through the API")
 
     def _complete(self, api: FerryClient, name: str, source: Source) -> None:
-        while (answer := api.complete(name, checksum=source.checksum)).status == 202:
-            time.sleep(int(answer.headers["retry-after"]))
-        file = expect(answer, 200, "complete").json
+        while (response := api.complete(name, checksum=source.checksum)).status == 202:
+            time.sleep(int(response.headers["retry-after"]))
+        file = expect(response, 200, "complete").json
         _require_equal("the size of the completed file", self._size, file["size"])
         _require_equal("the CRC32C of the completed file", source.checksum, file["checksum"])
         self._print(f"complete: etag {file['etag']}, CRC32C {file['checksum']['value']} as sent")
 
     def _download_whole(self, api: FerryClient, name: str, source: Source) -> None:
-        answer = expect(api.request("GET", f"/download/{quote_filename(name)}"), 307, "download")
+        redirect = expect(api.request("GET", f"/download/{quote_filename(name)}"), 307, "download")
         sha256 = hashlib.sha256()
         with (
             self._progress_bar("whole download", self._size) as advance,
-            open_url("GET", answer.headers["location"]) as response,
+            open_url("GET", redirect.headers["location"]) as response,
         ):
-            for piece in iter_body(response):
-                sha256.update(piece)
-                advance(len(piece))
+            for data in iter_body(response):
+                sha256.update(data)
+                advance(len(data))
         _require_equal("the SHA-256 of the whole download", source.sha256, sha256.hexdigest())
         self._print(f"downloaded whole:      SHA-256 {sha256.hexdigest()[:16]}… is the same")
 
     def _download_ranges(self, api: FerryClient, name: str, source: Source) -> None:
-        """All of it by ranges through the API, four at a time; then one too long for that, and the last bytes."""
+        """Download the file in ranges through the API, four at a time; then a long range by way of S3, and the last bytes."""
         spans = [(first, min(first + RANGE_BYTES, self._size) - 1) for first in range(0, self._size, RANGE_BYTES)]
         sha256 = hashlib.sha256()
 
@@ -271,7 +272,7 @@ class Demo:
 
 
 def _run_concurrently(work: Callable[[T], R], items: Iterable[T]) -> Generator[Future[R], None, None]:
-    """Do it to every item, four at a time, and give each as it is done; on a break nothing more is begun."""
+    """Yield the work on each item as it is done, four at a time. When the generator is closed, no further work starts."""
     pool = ThreadPoolExecutor(CONCURRENCY)
     try:
         yield from as_completed([pool.submit(work, item) for item in items])
@@ -312,12 +313,12 @@ def _summarize(value: object) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 the file came back whole, 1 it did not, 2 wrong usage, 130 interrupted."""
-    given = _parser().parse_args(arguments)
+    """Run the demonstration. Exit codes: 0 the file came back unchanged, 1 it did not, 2 wrong usage, 130 interrupted."""
+    options = _parser().parse_args(arguments)
     console = Console()
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    size = given.size * MB
-    began = time.monotonic()
+    size = options.size * MB
+    started_at = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="ferry-demo-") as name:
             folder = Path(name)
@@ -328,13 +329,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             finally:
                 demo.close()
     except KeyboardInterrupt:
-        print("interrupted; everything is stopped and removed", file=sys.stderr)
+        print("interrupted; everything was stopped and removed", file=sys.stderr)
         return 130
     except (ContentMismatch, UnexpectedResponseError, LocalError, OSError, http.client.HTTPException) as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1
     console.print(
-        f"The file came back as it went up: {given.size} MB in {time.monotonic() - began:.1f} s.", highlight=False
+        f"The downloaded file equals the uploaded one: {options.size} MB in {time.monotonic() - started_at:.1f} s.",
+        highlight=False,
     )
     return 0
 
@@ -342,25 +344,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check_disk_space(folder: Path, size: int) -> None:
     if shutil.disk_usage(folder).free < size * _DISK_SPACE_FACTOR:
         raise LocalError(
-            f"the demo needs {size * _DISK_SPACE_FACTOR // MB} MB in {folder.parent}; TMPDIR names another place"
+            f"the demo needs {size * _DISK_SPACE_FACTOR // MB} MB in {folder.parent}: free some, choose a smaller --size, "
+            "or name another folder with TMPDIR"
         )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m dev.local.demo",
-        description="Start Ferry on free ports with a state folder of its own; upload a file of random bytes, four "
-        "chunks at a time and out of order; kill -9 everything half way; start again; send what is missing, some of "
-        "it straight to S3; complete; download it whole and by ranges; compare. Everything is removed at the end.",
+        description="Start Ferry on free ports with a state folder of its own. Upload a file of random bytes, four "
+        "chunks at a time and out of order. Kill every process half way and start again. Send what is missing, some "
+        "of it straight to S3. Complete, download whole and by ranges, compare. Everything is removed at the end.",
     )
-    parser.add_argument("--size", type=_parse_megabytes, default=320, help="of the file, in MB (320)")
+    parser.add_argument("--size", type=_parse_megabytes, default=320, help="size of the file in MB (320)")
     return parser
 
 
 def _parse_megabytes(text: str) -> int:
     number = int(text)
     if number < 20:
-        raise argparse.ArgumentTypeError("at least 20, so that there is something to break")
+        raise argparse.ArgumentTypeError(f"{text} is too small: give 20 or more, so that the upload can be interrupted")
     return number
 
 

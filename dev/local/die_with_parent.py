@@ -1,6 +1,6 @@
-"""Becomes another program that cannot outlive whoever started it (on Linux): `die_with_parent.py PARENT PROGRAM ARGUMENT...`.
+"""Become a program that ends when its parent ends (on Linux): `die_with_parent.py PARENT PROGRAM ARGUMENT...`.
 
-PARENT is the pid of whoever starts it, or 0 when that is not known. Run with `python -I -S`, so it costs little.
+PARENT is the pid of the parent, or 0 when it is not known. `python -I -S` runs this without importing packages.
 """
 
 import ctypes
@@ -12,23 +12,24 @@ _PR_SET_PDEATHSIG = 1
 
 
 def set_parent_death_signal(signal_number: signal.Signals) -> None:
-    """Have this process signalled when its parent ends, or rather the thread of it that made this process."""
+    """Receive a signal when the parent ends: precisely, when the thread of it that started this process ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Have this process killed when its parent ends; `parent` is its pid, or 0 when that is not known."""
+    """Be killed when the parent ends. `parent_pid` is 0 when it is not known."""
     set_parent_death_signal(signal.SIGKILL)
-    # It may have ended before the call above.
+    # The parent may have ended before the call above.
     if parent_pid and os.getppid() != parent_pid:
         os._exit(1)
 
 
 def main() -> None:
+    """Replace this process by the program in its arguments."""
     parent, program = int(sys.argv[1]), sys.argv[2:]
     die_with_parent(parent)
-    os.execv(program[0], program)  # noqa: S606 - the whole point of it
+    os.execv(program[0], program)  # noqa: S606 - replacing this process is its purpose
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The child process that hosts ministack: `python -m dev.local.dynamodb_host`, set up by its environment (`dev.local.dynamodb_server`).
+"""Host ministack in a child process: `python -m dev.local.dynamodb_host`, configured by its environment.
 
-ministack saves its state on a clean stop only. Here every change is in a journal before it is acknowledged, and a
-snapshot replaces the journal from time to time: see `dev.local.wal`.
+ministack saves its state on a clean stop only. Here each change is written to a log before it is acknowledged, and a
+snapshot replaces the log from time to time: see `dev.local.wal`.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from dev.local.wal import WriteAheadLog
 
 _SERVICES = ("kms", "dynamodb")
 _READ_OPERATIONS = ("Get", "Describe", "List", "Query", "Scan", "BatchGet", "TransactGet", "Sign", "Verify")
-# A thousand changes are done again in about a second.
+# Replaying a thousand changes takes about a second.
 _SNAPSHOT_THRESHOLD, _SNAPSHOT_CHECK_SECONDS = 1_000, 1.0
 _LOGGED_HEADERS = (b"authorization", b"content-type", b"host", b"x-amz-target")
 
 
 class MinistackApp:
-    """ministack's application, without its start-up and shutdown (init scripts, schedulers, containers)."""
+    """ministack's application without its own startup and shutdown (init scripts, schedulers, containers)."""
 
     def __init__(self, wal: WriteAheadLog) -> None:
         self._wal = wal
         self._app: Any = importlib.import_module("ministack.app").app
         self._persistence: Any = importlib.import_module("ministack.core.persistence")
-        # Importing a service loads what it had saved.
+        # Importing a service loads its saved state.
         self._services: dict[str, Any] = {
             name: importlib.import_module(f"ministack.services.{name}") for name in _SERVICES
         }
@@ -65,17 +65,17 @@ class MinistackApp:
     async def _handle_write(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         body = bytearray()
 
-        async def hearing() -> ASGIReceiveEvent:
+        async def receive_and_keep() -> ASGIReceiveEvent:
             event = await receive()
             if event["type"] == "http.request":
                 body.extend(event["body"])
             return event
 
-        async def telling(event: ASGISendEvent) -> None:
-            # Nothing is awaited between the change and this, so the journal has the order of the changes.
+        async def log_and_send(event: ASGISendEvent) -> None:
+            # Nothing is awaited between the change and this, so the log has the order of the changes.
             if event["type"] == "http.response.start" and event["status"] == 200:
                 if _operation(scope["headers"]).startswith("TrentService."):
-                    # A key cannot be made again from its request.
+                    # Replaying the request would create another key.
                     self.take_snapshot()
                 else:
                     kept = {
@@ -84,16 +84,14 @@ class MinistackApp:
                     self._wal.append({"headers": kept, "body": body.decode()})
             await send(event)
 
-        await self._app(scope, hearing, telling)
+        await self._app(scope, receive_and_keep, log_and_send)
 
     async def replay(self) -> None:
-        """Do again what changed after the snapshot."""
+        """Apply the changes after the snapshot again."""
         for change in self._wal.pending_changes():
             status = await self._replay_change(change)
             if status != 200:
-                print(
-                    f"a change could not be done again ({status}): {change['body'][:500]}", file=sys.stderr, flush=True
-                )
+                print(f"a change could not be replayed ({status}): {change['body'][:500]}", file=sys.stderr, flush=True)
 
     async def _replay_change(self, change: dict[str, Any]) -> int:
         status = 0
@@ -112,23 +110,24 @@ class MinistackApp:
         return status
 
     async def snapshot_forever(self) -> None:
+        """Take a snapshot after each thousand changes."""
         while True:
             await asyncio.sleep(_SNAPSHOT_CHECK_SECONDS)
             if self._wal.change_count >= _SNAPSHOT_THRESHOLD:
-                number = self._wal.rotate()
-                # Copying and writing it takes seconds once it is large, so a fork does it while requests go on here.
-                _, status = await asyncio.to_thread(os.waitpid, self._fork_snapshot(number), 0)
+                generation = self._wal.rotate()
+                # Writing a large state takes seconds, so a fork does it while this process goes on serving.
+                _, status = await asyncio.to_thread(os.waitpid, self._fork_snapshot(generation), 0)
                 if status == 0:
-                    self._wal.delete_before(number)
+                    self._wal.delete_before(generation)
 
     def take_snapshot(self) -> None:
-        """Make one now."""
-        number = self._wal.rotate()
-        if self._save_snapshot(number):
-            self._wal.delete_before(number)
+        """Take a snapshot now."""
+        generation = self._wal.rotate()
+        if self._save_snapshot(generation):
+            self._wal.delete_before(generation)
 
     def _save_snapshot(self, generation: int) -> bool:
-        """Make snapshot `number`, and return whether that worked; ministack itself only logs that it did not."""
+        """Write a snapshot, and return whether that worked: ministack itself only logs a failure."""
         folder = self._persistence.STATE_DIR = str(self._wal.temporary_folder(generation))
         for name, service in self._services.items():
             self._persistence.save_state(name, service.get_state())
@@ -139,14 +138,14 @@ class MinistackApp:
         return True
 
     def _fork_snapshot(self, generation: int) -> int:
-        """Make a snapshot in a fork of this process; its pid. The fork exits with 0 when the snapshot is there."""
+        """Take a snapshot in a fork of this process, and return its pid. The fork exits with 0 on success."""
         parent = os.getpid()
         child = os.fork()
         if child:
             return child
         status = 1
         try:
-            # It must not go on making a snapshot beside the next process on this folder.
+            # The fork must not write beside the next process that uses this folder.
             die_with_parent(parent)
             status = 0 if self._save_snapshot(generation) else 1
         finally:
@@ -154,17 +153,17 @@ class MinistackApp:
 
 
 def _operation(headers: Headers) -> str:
-    """The operation, such as `DynamoDB_20120810.PutItem`."""
+    """Return the operation, such as `DynamoDB_20120810.PutItem`."""
     return next((value.decode("latin-1") for name, value in headers if name == b"x-amz-target"), "")
 
 
 def _is_read(operation: str) -> bool:
-    """Whether the operation changes nothing."""
+    """Return whether the operation changes nothing."""
     return operation.partition(".")[2].startswith(_READ_OPERATIONS)
 
 
 def _require_readable_state(wal: WriteAheadLog) -> None:
-    """Leave with `DAMAGED` when the saved state cannot be read: ministack would start empty."""
+    """Exit with `STATE_DAMAGED_EXIT_CODE` when the saved state is not readable: ministack would start empty."""
     try:
         for path in wal.snapshot_folder.glob("*.json"):
             json.loads(path.read_text(encoding="utf-8"))
@@ -176,10 +175,10 @@ def _require_readable_state(wal: WriteAheadLog) -> None:
 
 
 async def _main() -> None:
-    journal = WriteAheadLog(Path(os.environ["STATE_DIR"]))
-    _require_readable_state(journal)
-    os.environ["STATE_DIR"] = str(journal.snapshot_folder)
-    host = MinistackApp(journal)
+    wal = WriteAheadLog(Path(os.environ["STATE_DIR"]))
+    _require_readable_state(wal)
+    os.environ["STATE_DIR"] = str(wal.snapshot_folder)
+    host = MinistackApp(wal)
     await host.replay()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -200,6 +199,6 @@ async def _main() -> None:
 
 
 if __name__ == "__main__":
-    # Python 3.12 and newer warn of a fork beside threads; the fork here takes no lock that one could hold.
+    # Python 3.12 and newer warn about a fork beside threads. This fork takes no lock that another thread could hold.
     warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
     asyncio.run(_main())

@@ -1,4 +1,4 @@
-"""DynamoDB and KMS on this machine: ministack, in a child process (`dev.local.dynamodb_host`) that keeps its state saved."""
+"""Run DynamoDB and KMS: ministack in a child process (`dev.local.dynamodb_host`) that saves each change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dev.paths import ROOT
 _START_TIMEOUT_SECONDS = 30.0
 _STOP_GRACE_SECONDS = 10.0
 STATE_DAMAGED_EXIT_CODE = 3
-"""The child's exit code when its saved state cannot be read."""
+"""The child's exit code when it cannot read its saved state."""
 
 
 class DynamoDBServer:
@@ -28,19 +28,21 @@ class DynamoDBServer:
 
     @property
     def url(self) -> str:
+        """The address of DynamoDB and KMS."""
         return f"http://{tcp_ports.HOST}:{self.port}"
 
     @property
     def alive(self) -> bool:
+        """Whether the process runs."""
         return self._process.alive
 
     async def stop(self) -> None:
-        """Stop it; it saves its state first."""
+        """Stop the server, which saves its state first."""
         await self._process.stop(_STOP_GRACE_SECONDS)
 
 
 async def start(state: StateFolder, credentials: Mapping[str, str], preferred_ports: Sequence[int]) -> DynamoDBServer:
-    """Raises `LocalError`."""
+    """Start the server, on a preferred port where one is free. Raises `LocalError`."""
     port = next((port for port in preferred_ports if tcp_ports.is_free(port)), None) or tcp_ports.free_ports(1)[0]
     folder = state.folder / "dynamodb"
     folder.mkdir(exist_ok=True)
@@ -55,12 +57,12 @@ async def start(state: StateFolder, credentials: Mapping[str, str], preferred_po
         await child.stop()
         if child.returncode == STATE_DAMAGED_EXIT_CODE:
             raise LocalError(f"the saved tables in {folder} are damaged: start anew with {START_ANEW}")
-        raise LocalError(f"ministack did not start; see {state.log_path('dynamodb')}")
+        raise LocalError(f"ministack did not start: see {state.log_path('dynamodb')}")
     return DynamoDBServer(child, port)
 
 
 def server_environment(folder: Path, port: int, credentials: Mapping[str, str]) -> dict[str, str]:
-    """Settings of ministack: only the two services, and nothing of Docker, for it would tidy away containers."""
+    """Return ministack's settings: two services, and no Docker, whose containers it would remove."""
     return {
         "PATH": os.defpath,
         "HOME": str(folder),

@@ -1,4 +1,4 @@
-"""One copy of a function: the Lambda runtime emulator with the real runtime client in it, as plain processes."""
+"""Run an instance of a function: Lambda's runtime emulator with the real runtime client, as plain processes."""
 
 from __future__ import annotations
 
@@ -23,30 +23,35 @@ from dev.local.stack import REGION, Function
 from dev.local.state import StateFolder
 
 CALLS_FILE_NAME = "calls.jsonl"
-"""Where in the state's folder the calls of AWS are noted, if they are to be."""
+"""The file in the state folder with the AWS permissions that functions used (`--record-calls`)."""
 
 _RECORDER = Path(__file__).parent / "call_recorder"
 _INVOKE_PATH = "/2015-03-31/functions/function/invocations"
 _START_TIMEOUT_SECONDS = 10.0
 _MAX_START_ATTEMPTS = 3
-# The emulator ends a call at the function's time-out by itself; this is for when it does not.
+# The emulator ends a call at the function's timeout. This much later the call is ended here.
 _TIMEOUT_GRACE_SECONDS = 2.0
 
 
 def find_runtime_emulator(state: StateFolder) -> Path:
-    """The emulator that ships with SAM CLI, fit to be run. Raises `LocalError`."""
+    """Return the emulator that SAM CLI ships, copied to the state folder where it is not executable.
+
+    Raises:
+        LocalError: there is no emulator for this machine.
+    """
     machine = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(
         platform.machine().lower()
     )
     if machine is None or sys.platform != "linux":
         raise LocalError(
-            f"the Lambda emulator runs on Linux (x86_64, arm64), not on {sys.platform} {platform.machine()}"
+            f"Lambda's emulator needs Linux on x86_64 or arm64, and this is {sys.platform} on {platform.machine()}: "
+            "use a container or a virtual machine with Linux"
         )
     spec = importlib.util.find_spec("samcli")
     folders = spec.submodule_search_locations if spec else None
     binary = Path(folders[0]) / "local" / "rapid" / f"aws-lambda-rie-{machine}" if folders else Path("absent")
     if not binary.is_file():
-        raise LocalError(f"aws-sam-cli has no {binary.name}: install the pinned version of it")
+        raise LocalError(f"aws-sam-cli has no {binary.name}: install the version of requirements/dev.txt (`make venv`)")
     if os.access(binary, os.X_OK):
         return binary
     runnable = state.folder / binary.name
@@ -56,7 +61,7 @@ def find_runtime_emulator(state: StateFolder) -> Path:
 
 
 class EmulatedInstance:
-    """A `Copy`. Its calls block in a thread of `threads`, one each."""
+    """An `Instance`. Each call blocks a thread of `threads`."""
 
     def __init__(self, process: ManagedProcess, port: int, threads: ThreadPoolExecutor) -> None:
         self._process = process
@@ -73,7 +78,7 @@ class EmulatedInstance:
         self._last_call = loop.run_in_executor(
             self._threads, _post_event, self._port, event, timeout_seconds + _TIMEOUT_GRACE_SECONDS
         )
-        # It may fail after its time is up, when nobody asks any more.
+        # Retrieves an exception after the timeout, which asyncio would report otherwise.
         self._last_call.add_done_callback(lambda call: call.cancelled() or call.exception())
         try:
             status, payload = await asyncio.wait_for(asyncio.shield(self._last_call), timeout_seconds)
@@ -95,7 +100,16 @@ class EmulatedInstance:
 
 
 class LambdaEmulator:
-    """Starts copies."""
+    """Starts instances.
+
+    Args:
+        state: the state folder.
+        credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the functions.
+        max_instances: how many instances of one function may run at once.
+        function_count: how many functions there are.
+        echo: print warnings and errors of the functions.
+        record_calls: record the AWS permissions that the functions use.
+    """
 
     def __init__(
         self,
@@ -117,15 +131,15 @@ class LambdaEmulator:
         )
 
     async def start(self, function: Function) -> Instance:
-        """Raises `Crashed`."""
-        # A port that was free a moment ago may be taken by now.
+        """Start an instance. Raises `InstanceCrashedError`."""
+        # Another process may take a free port before the emulator listens on it.
         for _ in range(_MAX_START_ATTEMPTS):
             port, api_port = tcp_ports.free_ports(2)
             child = await self._spawn(function, port, api_port)
             if await tcp_ports.wait_for_listener(port, _START_TIMEOUT_SECONDS, child.is_alive):
                 return EmulatedInstance(child, port, self._threads)
             await child.stop()
-        raise InstanceCrashedError(f"{function.name} did not start; see {self._state.log_path(function.name)}")
+        raise InstanceCrashedError(f"{function.name} did not start: see {self._state.log_path(function.name)}")
 
     async def _spawn(self, function: Function, port: int, api_port: int) -> ManagedProcess:
         command = [
@@ -145,15 +159,16 @@ class LambdaEmulator:
         )
 
     def close(self) -> None:
+        """End the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def function_environment(
     function: Function, credentials: Mapping[str, str], state: StateFolder, *, record_calls: bool = False
 ) -> dict[str, str]:
-    """What a function finds in its environment here.
+    """Return the environment of a function's process.
 
-    With `record`, what notes its calls of AWS (`dev/local/call_recorder`) comes before its own code.
+    With `record_calls` the recorder (`dev/local/call_recorder`) comes first on the import path.
     """
     paths = (_RECORDER, *function.import_paths) if record_calls else function.import_paths
     recording = {"CALLS_FILE": str(state.folder / CALLS_FILE_NAME)} if record_calls else {}
@@ -166,7 +181,7 @@ def function_environment(
 
 
 def platform_environment(function: Function, credentials: Mapping[str, str]) -> dict[str, str]:
-    """Lambda's own variables and the template's, none of whoever runs this. The import path is not among them."""
+    """Return Lambda's own variables and the template's, without the import path and this process's variables."""
     return {
         "PATH": os.defpath,
         "LANG": "en_US.UTF-8",
@@ -182,7 +197,7 @@ def platform_environment(function: Function, credentials: Mapping[str, str]) -> 
         "AWS_LAMBDA_LOG_FORMAT": function.log_format,
         "LAMBDA_TASK_ROOT": str(function.code_folder),
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
-        # No profile, no instance role, no files beside the sources.
+        # No profile and no instance role of this machine.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -202,7 +217,7 @@ def _post_event(port: int, event: bytes, timeout_seconds: float) -> tuple[int, b
 
 
 def _raise_if_failed(payload: bytes) -> None:
-    """A function that raised returns an object of errorType and errorMessage, with status 200."""
+    """Raise `FunctionError` for the result of a function that raised: an object with errorType and errorMessage."""
     if not payload.startswith(b'{"error') or b'"errorType"' not in payload[:100_000]:
         return
     failure: Any = json.loads(payload)

@@ -1,7 +1,7 @@
-"""What can keep the local service from starting, as one type: the message is a line for the person who started it."""
+"""The one error of the local service. Its message is for the person at the terminal."""
 
 from __future__ import annotations
 
 
 class LocalError(Exception):
-    """Says in one line what is wrong and what to do about it."""
+    """The service cannot run. The message says in one line what is wrong and what to do about it."""

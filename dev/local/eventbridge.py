@@ -1,13 +1,12 @@
-"""EventBridge's PutEvents on this machine: each event is a line in a file, and a short one on the terminal.
+"""Emulate EventBridge's PutEvents: append each event to a file, as the target of a rule would receive it.
 
-No rules and no targets: what a consumer would get is what stands in the file.
+There are no rules and no targets.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,25 +28,27 @@ class EventBridgeEmulator:
     """An ASGI application.
 
     Args:
-        names: the buses there are.
-        folder: where the file goes; one that has grown too long is put aside (`.1`), so there are two at most.
-        echo: whether the terminal shows them too: type and upload, no file's name.
+        bus_names: the names of the event buses.
+        folder: the folder of the file. A file over 10 MiB is renamed to `events.jsonl.1` first.
+        on_event: called with the type and the id of each stored event; None for no call.
     """
 
-    def __init__(self, bus_names: frozenset[str], folder: Path, *, echo: bool) -> None:
+    def __init__(
+        self, bus_names: frozenset[str], folder: Path, on_event: Callable[[str, str], None] | None = None
+    ) -> None:
         self._bus_names = bus_names
         self._path = folder / EVENTS_FILE
-        self._echo = echo
+        self._on_event = on_event
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
             await handle_lifespan(receive, send)
         elif scope["type"] == "http":
-            status, answer = self.put_events(scope, await read_body(receive, limits.MAX_ASYNC_EVENT_BYTES))
-            await send_json(send, status, answer)
+            status, content = self.put_events(scope, await read_body(receive, limits.MAX_ASYNC_EVENT_BYTES))
+            await send_json(send, status, content)
 
     def put_events(self, scope: HTTPScope, body: bytes) -> tuple[int, Mapping[str, Any]]:
-        """The status and the body of the answer. What was taken is in the file by then."""
+        """Store the events of a request, and return the status and the body of the response."""
         if not is_trusted_request(scope["headers"]):
             return 403, {"__type": "AccessDeniedException"}
         if scope["method"] != "POST" or dict(scope["headers"]).get(b"x-amz-target") != PUT_EVENTS_TARGET:
@@ -59,8 +60,8 @@ class EventBridgeEmulator:
             return 400, {"__type": "SerializationException"}
         if not 1 <= len(entries) <= limits.MAX_PUT_EVENTS_ENTRIES or total > limits.MAX_PUT_EVENTS_BYTES:
             return 400, {"__type": "ValidationException"}
-        answers = [self._put_entry(entry) for entry in entries]
-        return 200, {"FailedEntryCount": sum("ErrorCode" in answer for answer in answers), "Entries": answers}
+        results = [self._put_entry(entry) for entry in entries]
+        return 200, {"FailedEntryCount": sum("ErrorCode" in result for result in results), "Entries": results}
 
     def _put_entry(self, entry: Any) -> Mapping[str, str]:
         try:
@@ -73,13 +74,13 @@ class EventBridgeEmulator:
             self._path.replace(self._path.with_name(f"{EVENTS_FILE}.1"))
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
-        if self._echo:
-            print(f"event {event['detail-type']} {event['detail'].get('id')}", file=sys.stderr, flush=True)
+        if self._on_event is not None:
+            self._on_event(event["detail-type"], str(event["detail"].get("id")))
         return {"EventId": event["id"]}
 
 
 def _build_event(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """As a rule's target gets it."""
+    """Return the event in the form that the target of a rule receives."""
     time = datetime.fromtimestamp(entry["Time"], UTC) if "Time" in entry else datetime.now(UTC)
     return {
         "version": "0",

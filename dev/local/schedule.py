@@ -1,6 +1,6 @@
-"""EventBridge schedule expressions: `rate(value unit)` and `cron(minutes hours day-of-month month day-of-week year)`.
+"""Parse EventBridge's schedules: `rate(value unit)` and `cron(minutes hours day-of-month month day-of-week year)`.
 
-AWS's least unit is the minute; here `rate(5 seconds)` works too, so that expiry can be watched.
+AWS's smallest unit is the minute. Here `rate(5 seconds)` is valid too, so that expiry can be watched.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from dev.local.errors import LocalError
 
 NextTime = Callable[[datetime], datetime | None]
-"""The first time after the one given, or None when there is no more. Both UTC."""
+"""(time) → the first scheduled time after it, or None when there is none. Both are UTC."""
 
 _RATE_PATTERN = re.compile(r"rate\(\s*(\d+)\s+(second|minute|hour|day)s?\s*\)")
 _CRON_PATTERN = re.compile(r"cron\((.+)\)")
@@ -23,7 +23,7 @@ _MAX_LOOKAHEAD = timedelta(days=366 * 5)
 
 
 def parse(expression: str) -> NextTime:
-    """Raises `LocalError` on an expression that AWS would refuse, or that uses cron's L, W or #."""
+    """Return the times of an expression. Raises `LocalError` for one that AWS rejects, and for cron's L, W and #."""
     rate = _RATE_PATTERN.fullmatch(expression.strip())
     if rate:
         step = timedelta(**{f"{rate.group(2)}s": int(rate.group(1))})
@@ -33,7 +33,7 @@ def parse(expression: str) -> NextTime:
     cron = _CRON_PATTERN.fullmatch(expression.strip())
     if cron:
         return _parse_cron(expression, cron.group(1).split()).next_time
-    raise LocalError(f"schedule {expression!r} is neither rate(5 minutes) nor cron(0 3 * * ? *)")
+    raise LocalError(f"schedule {expression!r}: write it as rate(5 minutes) or cron(0 3 * * ? *)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class _Cron:
 
 def _parse_cron(expression: str, fields: Sequence[str]) -> _Cron:
     if len(fields) != 6:
-        raise LocalError(f"schedule {expression!r}: cron takes six fields, not {len(fields)}")
+        raise LocalError(f"schedule {expression!r} has {len(fields)} fields: cron takes six")
     minutes, hours, day, month, weekday, year = fields
     if (day == "?") == (weekday == "?"):
-        raise LocalError(f"schedule {expression!r}: exactly one of day-of-month and day-of-week is '?'")
+        raise LocalError(f"schedule {expression!r}: exactly one of day-of-month and day-of-week must be '?'")
     try:
         return _Cron(
             minutes=_parse_field(minutes, 0, 59),
@@ -90,12 +90,12 @@ def _parse_cron(expression: str, fields: Sequence[str]) -> _Cron:
 
 
 def _parse_field(text: str, minimum: int, maximum: int, names: Sequence[str] = ()) -> frozenset[int]:
-    """The values of one field, such as `*`, `0/15`, `1-5`, `MON,WED`."""
+    """Return the values of a field such as `*`, `0/15`, `1-5` or `MON,WED`."""
 
     def value(word: str) -> int:
         number = names.index(word.upper()) + 1 if word.upper() in names else int(word)
         if not minimum <= number <= maximum:
-            raise ValueError(f"{word} is not within {minimum} to {maximum}")
+            raise ValueError(f"{word} is not from {minimum} to {maximum}")
         return number
 
     chosen: set[int] = set()
@@ -111,6 +111,6 @@ def _parse_field(text: str, minimum: int, maximum: int, names: Sequence[str] = (
             stop = maximum if slash else start
         stride = int(step) if slash else 1
         if stride < 1:
-            raise ValueError(f"{item} has no step")
+            raise ValueError(f"the step of {item} must be 1 or more")
         chosen.update(range(start, stop + 1, stride))
     return frozenset(chosen)

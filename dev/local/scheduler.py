@@ -1,4 +1,4 @@
-"""Invokes functions when their schedules say so."""
+"""Invoke functions on their schedules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ InvokeFunction = Callable[[str, bytes], Awaitable[bytes]]
 
 
 async def run_schedule(entry: Schedule, next_time: schedule.NextTime, invoke: InvokeFunction) -> None:
-    """Invoke the schedule's function at each of its times; one that is missed while the last still runs is left out."""
+    """Invoke the function at each time of its schedule. A time that passes during an invocation is skipped."""
     at = next_time(datetime.now(UTC))
     while at is not None:
         await asyncio.sleep(max(0.0, (at - datetime.now(UTC)).total_seconds()))

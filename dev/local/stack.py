@@ -1,4 +1,4 @@
-"""What the template defines, in the terms of the local service: functions, routes, schedules, tables, bucket, keys."""
+"""Read the functions, routes, schedules, tables, buckets and keys that a template defines."""
 
 from __future__ import annotations
 
@@ -24,62 +24,84 @@ PSEUDO_PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function: `timeout` in seconds, `memory` in MB.
-
-    `paths` are what Lambda would put on its import path: its own code, then its layers'.
-    """
+    """A Lambda function."""
 
     name: str
+    """The logical id."""
     code_folder: Path
+    """The folder of its code (CodeUri)."""
     handler: str
+    """Module and function, as in `app.lambda_handler`."""
     timeout_seconds: float
+    """The longest time of one invocation."""
     memory_mb: int
+    """MemorySize. Nothing enforces it here."""
     environment: Mapping[str, str]
+    """The environment variables of the template."""
     import_paths: tuple[Path, ...]
+    """The import path that Lambda gives it: its own code, then its layers'."""
     log_format: str
+    """Text or JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Invoke `function` with the JSON text `payload` whenever `expression` says."""
+    """A scheduled invocation."""
 
     name: str
+    """The name of the event in the template."""
     function: str
+    """The logical id of the function."""
     expression: str
+    """The schedule expression, such as `rate(5 minutes)`."""
     payload: str
+    """The event, a JSON text."""
 
 
 @dataclass(frozen=True, slots=True)
 class CorsRules:
-    """An HTTP API's CorsConfiguration. Header names are lower case; `max_age` in seconds."""
+    """An HTTP API's CorsConfiguration."""
 
     origins: tuple[str, ...]
+    """The allowed origins."""
     methods: tuple[str, ...]
+    """The allowed methods."""
     allow_headers: tuple[str, ...]
+    """The allowed request headers, in lower case."""
     expose_headers: tuple[str, ...]
+    """The response headers that pages may read, in lower case."""
     max_age_seconds: int | None
+    """How long a browser may cache a preflight's response; None for its default."""
     allow_credentials: bool
+    """Whether pages may send cookies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The stack. Tables, buckets and keys map a logical id to its resolved CloudFormation properties; `parameters` have
-    the values in force, `buses` are the names of its event buses.
-    """
+    """The resources of a template, with every intrinsic function resolved."""
 
     functions: Mapping[str, Function]
+    """The functions by logical id."""
     routes: tuple[Route, ...]
+    """The routes of the HTTP API."""
     schedules: tuple[Schedule, ...]
+    """The enabled schedules."""
     cors: CorsRules | None
+    """The API's CorsConfiguration, or None without one."""
     tables: Mapping[str, Mapping[str, Any]]
+    """CloudFormation properties of the DynamoDB tables, by logical id."""
     buckets: Mapping[str, Mapping[str, Any]]
+    """CloudFormation properties of the S3 buckets, by logical id."""
     kms_keys: Mapping[str, Mapping[str, Any]]
+    """CloudFormation properties of the KMS keys, by logical id."""
     event_buses: tuple[str, ...] = ()
+    """The names of the event buses."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    """The values of the parameters, defaults included."""
 
 
 def physical_name(logical_id: str) -> str:
-    """The name a table or bucket gets here; also fit for a bucket."""
+    """Return the local name of a resource. It is a valid name of a bucket, too."""
     return f"ferry-{logical_id.lower()}"
 
 
@@ -90,13 +112,13 @@ def resolve_stack(
     references: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Stack:
-    """Read the stack from a loaded template.
+    """Return the stack of a loaded template.
 
     Args:
-        source: the template, as `dev.local.template.load` gives it.
-        folder: where the template lies, to which its paths are relative.
-        overrides: parameters.
-        references: physical ids of resources that are not `physical_name`, such as keys.
+        source: the template, as `dev.local.template.load_template` returns it.
+        folder: the folder that the template's paths are relative to.
+        overrides: values of parameters.
+        references: physical ids of resources for which `physical_name` is not the id, such as keys.
         environment: values for environment variables. A function gets those that the template declares for it, as
             with SAM CLI's `--env-vars`.
     """
@@ -152,7 +174,7 @@ def _read_function(
     variables.update((key, value) for key, value in environment.items() if key in variables)
     handler, code = setting("Handler"), setting("CodeUri")
     if not handler or not code:
-        raise LocalError(f"template: {name} needs a Handler and a CodeUri")
+        raise LocalError(f"template: {name} has no Handler or no CodeUri: give it both")
     code = (folder / code).resolve()
     layers = [*_layer_paths(template, folder, common), *_layer_paths(template, folder, properties)]
     return Function(
@@ -172,7 +194,7 @@ def _layer_paths(template: Template, folder: Path, level: Mapping[str, Any]) -> 
     for item in level.get("Layers", []):
         logical = item.get("Ref") if isinstance(item, dict) else None
         if logical not in known:
-            raise LocalError(f"template: the layer {item} is not one of this template's, so its code is not here")
+            raise LocalError(f"template: the layer {item} is not in this template, so its code is not here: add it")
         yield (folder / template.resolve(known[logical]["Properties"]["ContentUri"])).resolve()
 
 

@@ -1,4 +1,4 @@
-"""Ports on the loopback interface."""
+"""Find and open TCP ports on the loopback interface."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import socket
 from collections.abc import Callable, Iterable
 
 HOST = "127.0.0.1"
-# SeaweedFS listens for gRPC on each port plus this; both must lie below the ports that the system gives to clients.
+# SeaweedFS serves gRPC on each port plus this. Both must be below the ports that the system gives to clients.
 _GRPC_PORT_OFFSET = 10_000
 _PAIR_RANGE = range(12_000, 22_000)
 
 
 def try_listen(port: int) -> socket.socket | None:
-    """A listening socket on that port (0: any), or None when it is taken."""
+    """Return a listening socket on a port (0: any free one), or None when the port is taken."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -27,6 +27,7 @@ def try_listen(port: int) -> socket.socket | None:
 
 
 def is_free(port: int) -> bool:
+    """Return whether nothing listens on a port."""
     listener = try_listen(port)
     if listener is None:
         return False
@@ -35,32 +36,32 @@ def is_free(port: int) -> bool:
 
 
 def listen_near(port: int, max_attempts: int = 50) -> socket.socket:
-    """Listen on that port, or on one of the next, or on any."""
+    """Return a listening socket on a port, else on one of the next ports, else on any free one."""
     for candidate in range(port, min(port + max_attempts, 65_536)):
         listener = try_listen(candidate)
         if listener is not None:
             return listener
     listener = try_listen(0)
     if listener is None:
-        raise OSError("no port is free")
+        raise OSError("no TCP port of 127.0.0.1 is free")
     return listener
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now, all different."""
+    """Return different ports that are free now."""
     listeners = [found for found in (try_listen(0) for _ in range(count)) if found is not None]
     ports = [listener.getsockname()[1] for listener in listeners]
     for listener in listeners:
         listener.close()
     if len(ports) < count:
-        raise OSError("no port is free")
+        raise OSError("no TCP port of 127.0.0.1 is free")
     return ports
 
 
 def free_port_pairs(count: int, preferred: Iterable[int]) -> list[int]:
-    """Ports that are free together with the one 10,000 above: those preferred, if they are, then any others.
+    """Return ports that are free together with the port 10,000 above: the preferred ones first, then random ones.
 
-    Any, not the first: another run that starts at the same moment looks for ports too.
+    They are random because another run that starts at the same moment looks for ports too.
     """
     found: list[int] = []
     for port in (*preferred, *random.sample(_PAIR_RANGE, len(_PAIR_RANGE))):
@@ -69,12 +70,12 @@ def free_port_pairs(count: int, preferred: Iterable[int]) -> list[int]:
         if port in _PAIR_RANGE and port not in found and is_free(port) and is_free(port + _GRPC_PORT_OFFSET):
             found.append(port)
     if len(found) < count:
-        raise OSError("no port is free")
+        raise OSError("no TCP port of 127.0.0.1 is free")
     return found
 
 
 async def wait_for_listener(port: int, timeout_seconds: float, is_alive: Callable[[], bool]) -> bool:
-    """Wait until something listens there. False when it died or the time is up."""
+    """Wait until a process listens on a port. Return False when it has ended or the time is up."""
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout_seconds
     while is_alive() and loop.time() < end:

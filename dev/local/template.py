@@ -1,6 +1,6 @@
-"""Reads a CloudFormation template: parameters with overrides, conditions and the intrinsic functions Ferry uses.
+"""Read a CloudFormation template: parameters with overrides, conditions, and the intrinsic functions that Ferry uses.
 
-Values are resolved on demand, so a part of the template that nobody asks for may hold anything.
+Values are resolved on demand, so the rest of a template may use functions that are not supported here.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import yaml
 from dev.local.errors import LocalError
 
 Value = Any
-"""Whatever YAML can hold."""
+"""Any value of YAML."""
 
 NO_VALUE = object()
-"""What `!Ref AWS::NoValue` resolves to: the member it stands for is left out."""
+"""The value of `!Ref AWS::NoValue`: the member that has it is left out."""
 
 _SUBSTITUTION = re.compile(r"\$\{([^}]+)\}")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short tags, each turned into its long form: `!Ref x` → `{"Ref": "x"}`."""
+    """A YAML loader that turns CloudFormation's short tags into the long form: `!Ref x` → `{"Ref": "x"}`."""
 
 
 def _construct_tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
@@ -46,20 +46,20 @@ _Loader.add_multi_constructor("!", _construct_tag)
 
 
 def load_template(path: Path) -> dict[str, Any]:
-    """Raises `LocalError` when the file is absent or is no YAML mapping."""
+    """Return a template, its short tags in the long form. Raises `LocalError` when it is missing or not a template."""
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader with more tags
     except FileNotFoundError:
-        raise LocalError(f"there is no {path}") from None
+        raise LocalError(f"there is no {path}: name the template with --template") from None
     except yaml.YAMLError as error:
-        raise LocalError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
+        raise LocalError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict) or "Resources" not in found:
-        raise LocalError(f"{path} is no CloudFormation template: it has no Resources")
+        raise LocalError(f"{path} is not a CloudFormation template: it has no Resources")
     return found
 
 
 def parse_overrides(text: str) -> dict[str, str]:
-    """`"Name=value Other=value"`, quoting as in a shell, to a mapping. Raises `LocalError`."""
+    """Return the parameters of a text like `Name=value Other="some value"`. Raises `LocalError`."""
     overrides: dict[str, str] = {}
     try:
         words = shlex.split(text)
@@ -72,11 +72,11 @@ def parse_overrides(text: str) -> dict[str, str]:
         if equals:
             overrides[name] = value
         elif overrides:
-            # PARAMS="CleanupSchedule=rate(5 seconds)" is what everybody types: the words that follow belong to it.
+            # PARAMS="CleanupSchedule=rate(5 seconds)": the words without `=` belong to the value before them.
             last = next(reversed(overrides))
             overrides[last] += f" {word}"
         else:
-            raise LocalError(f"PARAMS: {word!r} is no Name=value")
+            raise LocalError(f"PARAMS: {word!r} is not Name=value")
     return overrides
 
 
@@ -84,13 +84,14 @@ class Template:
     """A template whose values can be resolved.
 
     Args:
-        source: the template, as `load` gives it.
-        overrides: values for its parameters.
-        references: what `Ref` of a resource gives (physical names).
-        attribute: what `Fn::GetAtt` gives.
+        source: the template, as `load_template` returns it.
+        overrides: values of its parameters.
+        resolve_reference: returns the value of `Ref` for a resource's logical id.
+        resolve_attribute: returns the value of `Fn::GetAtt` for a logical id and an attribute.
+        pseudo_parameters: the values of `AWS::Region` and the like.
 
     Raises:
-        LocalError: an override that the template does not know or allow.
+        LocalError: the template does not declare or allow a value.
     """
 
     def __init__(
@@ -117,12 +118,12 @@ class Template:
         }
 
     def globals_for(self, resource_kind: str) -> dict[str, Any]:
-        """SAM's Globals of a kind ("Function"), unresolved."""
+        """Return SAM's Globals of a kind ("Function"), unresolved."""
         found: dict[str, Any] = self._source.get("Globals", {}).get(resource_kind, {})
         return found
 
     def resolve(self, value: Value) -> Value:
-        """The value with its intrinsic functions replaced. Raises `LocalError` on one that is not known here."""
+        """Return the value with its intrinsic functions replaced. Raises `LocalError` for an unsupported one."""
         if isinstance(value, dict):
             if len(value) == 1:
                 ((name, argument),) = value.items()
@@ -142,7 +143,7 @@ class Template:
             return self._pseudo_parameters[name]
         if name in self.parameters:
             return self.parameters[name]
-        # SAM makes `Function.Alias`; here there is one version of a function, which answers for it.
+        # SAM creates `Function.Alias`. Here a function has one version, which the alias stands for.
         resource = name.removesuffix(".Alias")
         if resource in self._source["Resources"]:
             return self._resolve_reference(resource)
@@ -216,7 +217,7 @@ def _resolve_parameters(declared: Mapping[str, Any], overrides: Mapping[str, str
     values: dict[str, Any] = {}
     for name, spec in declared.items():
         if name not in overrides and "Default" not in spec:
-            raise LocalError(f'parameter {name} has no default: give it with PARAMS="{name}=value"')
+            raise LocalError(f'parameter {name} has no default: set it with PARAMS="{name}=value"')
         text = str(overrides.get(name, spec.get("Default", "")))
         _check_parameter(name, text, spec)
         lists = spec["Type"] == "CommaDelimitedList" or str(spec["Type"]).startswith("List<")
@@ -234,7 +235,7 @@ def _check_parameter(name: str, text: str, spec: Mapping[str, Any]) -> None:
     try:
         number = float(text)
     except ValueError:
-        raise LocalError(f"parameter {name}: {text!r} is no number") from None
+        raise LocalError(f"parameter {name}: {text!r} is not a number") from None
     if "MinValue" in spec and number < float(spec["MinValue"]):
         raise LocalError(f"parameter {name}: {text} is less than {spec['MinValue']}")
     if "MaxValue" in spec and number > float(spec["MaxValue"]):

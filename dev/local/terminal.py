@@ -57,7 +57,7 @@ def guide(info: ReadyInfo) -> str:
     """Return the routes, the clients and the first commands. It has no secret: it names the file that has them."""
     lines = ["", "Routes"]
     lines += [f"  {', '.join(methods):<18} {path}" for path, methods in _routes_by_path(info.routes).items()]
-    lines += ["", f"Clients (their secrets are in {info.state_folder / 'ferry.json'})"]
+    lines += ["", f"Clients (their secrets are in {short_path(info.state_folder / 'ferry.json')})"]
     lines += [
         f"  {client.client_id:<8} namespace {client.namespace:<8} {' '.join(client.scopes)}" for client in info.clients
     ]
@@ -70,7 +70,7 @@ def guide(info: ReadyInfo) -> str:
         f'  curl -sS -H "Authorization: Bearer $TOKEN" {info.base_url}/files; echo',
         "",
         _docker_line(info),
-        f"Ctrl-C stops. Files and open uploads stay in {info.state_folder}; make run CLEAN=1 deletes them first.",
+        f"Ctrl-C stops. Files and open uploads stay in {short_path(info.state_folder)}, until make run CLEAN=1.",
         "",
     ]
     return "\n".join(lines)
@@ -91,15 +91,30 @@ def _routes_by_path(routes: Sequence[Route]) -> Mapping[str, list[str]]:
     return found
 
 
+def short_path(path: Path) -> str:
+    """Return a path relative to the current folder where it is below that, else as it is."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
 def print_request(method: str, route: Route | None, status: int, duration_seconds: float) -> None:
     """Print one line for a request to stderr: time, status, method, route and duration.
 
     The route is the template's (`GET /download/{filename}`), so no line has a file's name, a query or a secret.
     """
     path = route.path if route is not None else "(no such route)"
-    at = datetime.now().astimezone()
-    line = f"{at:%H:%M:%S} {status} {method[:_MAX_METHOD_LENGTH]:<6} {path:<30} {duration_seconds * 1000:>6.0f} ms"
-    print(line, file=sys.stderr, flush=True)
+    _print_timed(f"{status} {method[:_MAX_METHOD_LENGTH]:<6} {path:<30} {duration_seconds * 1000:>6.0f} ms")
+
+
+def print_event(detail_type: str, event_id: str) -> None:
+    """Print one line for a published event to stderr: time, type and id. It has no file's name."""
+    _print_timed(f"event      {detail_type} {event_id}")
+
+
+def _print_timed(text: str) -> None:
+    print(f"{datetime.now().astimezone():%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
 def progress(text: str, *, quiet: bool) -> None:

@@ -1,8 +1,8 @@
-"""State kept as snapshots and, since the latest of them, a journal of what changed: a kill at any moment loses nothing.
+"""Keep a state as a snapshot and a write-ahead log of the changes since, so that a kill at any moment loses nothing.
 
-Generation n is the folder `n` (a snapshot, made whole before it gets its name; none for generation 0) and the file
-`n.wal` (a line for each change since). While snapshot n+1 is being made, changes go to its journal already; until
-it is there, journals n and n+1 together make up for it.
+Generation n is the folder `n` (a snapshot, complete before it gets this name; none for generation 0) and the file
+`n.wal` (a line for each later change). While snapshot n+1 is written, changes go to `n+1.wal` already. Until it is
+complete, snapshot n with the logs n and n+1 is the whole state.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import IO, Any
 
 
 class WriteAheadLog:
-    """The folder's state; `changes` counts the lines since the latest turn."""
+    """The state of a folder. `change_count` counts the changes since the last `rotate`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -30,18 +30,18 @@ class WriteAheadLog:
 
     @property
     def snapshot_folder(self) -> Path:
-        """The latest snapshot's folder; not there before the first."""
+        """The folder of the latest snapshot. Before the first snapshot it does not exist."""
         return self._folder / str(self.generation)
 
     def pending_changes(self) -> Iterator[dict[str, Any]]:
-        """What changed since that snapshot, in order. A last line cut short was never acknowledged, and is left out."""
-        for number in self._log_generations():
-            for line in self._log_path(number).read_bytes().splitlines(keepends=True):
+        """Yield the changes since the snapshot, in order, without an incomplete last line: it was not acknowledged."""
+        for generation in self._log_generations():
+            for line in self._log_path(generation).read_bytes().splitlines(keepends=True):
                 if line.endswith(b"\n"):
                     yield json.loads(line)
 
     def append(self, change: dict[str, Any]) -> None:
-        """Write a change down, where a kill of this process cannot undo it any more."""
+        """Append a change. After the return a kill of this process does not undo it."""
         if self._file is None:
             self._open_log(max(self._log_generations(), default=self.generation))
         assert self._file is not None
@@ -49,22 +49,22 @@ class WriteAheadLog:
         self.change_count += 1
 
     def rotate(self) -> int:
-        """Write to the next generation's journal from now on; the number of the snapshot that is to be made."""
-        following = max(self._log_generations(), default=self.generation) + 1
-        self._open_log(following)
+        """Start the log of the next generation, and return the generation of the snapshot to take."""
+        generation = max(self._log_generations(), default=self.generation) + 1
+        self._open_log(generation)
         self.change_count = 0
-        return following
+        return generation
 
     def temporary_folder(self, generation: int) -> Path:
-        """Where to make that snapshot."""
+        """Return the folder in which to write that snapshot."""
         return self._folder / f"{generation}.new"
 
     def commit_snapshot(self, generation: int) -> None:
-        """Give a snapshot that is whole its name."""
+        """Give a complete snapshot its name."""
         self.temporary_folder(generation).rename(self._folder / str(generation))
 
     def delete_before(self, generation: int) -> None:
-        """Snapshot `number` is there: what it replaces may go."""
+        """Delete what the snapshot of a generation replaces."""
         self.generation = generation
         for path in self._folder.iterdir():
             if path.stem.isdigit() and int(path.stem) < generation:
@@ -72,6 +72,7 @@ class WriteAheadLog:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def close(self) -> None:
+        """Close the log file."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -80,7 +81,7 @@ class WriteAheadLog:
         return self._folder / f"{generation}.wal"
 
     def _log_generations(self) -> list[int]:
-        """The journals that count, ascending: older ones were left by a kill between two deletions."""
+        """Return the generations of the logs since the snapshot, ascending. A kill may have left older logs."""
         found = (int(path.stem) for path in self._folder.glob("*.wal"))
         return sorted(number for number in found if number >= self.generation)
 
@@ -88,6 +89,6 @@ class WriteAheadLog:
         self.close()
         path = self._log_path(generation)
         if path.exists() and not (content := path.read_bytes()).endswith(b"\n") and content:
-            # What comes next must not be joined to half a line.
+            # The next change must not be joined to an incomplete line.
             path.write_bytes(content[: content.rfind(b"\n") + 1])
         self._file = path.open("ab", buffering=0)

@@ -13,8 +13,9 @@ from dev.fakes.clock import START, SettableClock
 from dev.local import eventbridge as local_bus
 from dev.local import limits
 from dev.local.eventbridge import EventBridgeEmulator
-from dev.local.runner import _serve_all
+from dev.local.runner import serve_all
 from dev.local.tcp_ports import listen_near
+from dev.local.terminal import print_event
 from dev.testing.event_schema import assert_valid_detail
 from ferry.aws.event_publisher import EventBridgePublisher
 from ferry.aws.session import AwsSession
@@ -34,7 +35,7 @@ EVENT = Event(EventKind.STARTED, START, "ns", "a “name”.bin", "a" * 32, 5)
 
 @pytest.fixture
 def bus(tmp_path: Path) -> EventBridgeEmulator:
-    return EventBridgeEmulator(frozenset({"bus"}), tmp_path, echo=True)
+    return EventBridgeEmulator(frozenset({"bus"}), tmp_path, on_event=print_event)
 
 
 def stored_events(folder: Path) -> list[dict[str, Any]]:
@@ -67,7 +68,7 @@ def test_event_is_stored_in_target_shape(
         "resources": [],
         "detail": {"id": "a.b"},
     }
-    assert capsys.readouterr().err == "event t a.b\n"
+    assert capsys.readouterr().err[len("12:34:56 ") :] == "event      t a.b\n"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_adapter_puts_events(tmp_path: Path, bus: EventBridgeEmulator) -> None:
     async def main() -> None:
         stopping, listener = asyncio.Event(), listen_near(0)
         session = AwsSession({"events": f"http://127.0.0.1:{listener.getsockname()[1]}"})
-        server = asyncio.create_task(_serve_all({listener.detach(): bus}, stopping))
+        server = asyncio.create_task(serve_all({listener.detach(): bus}, stopping))
         clock = SettableClock()
         await asyncio.to_thread(EventBridgePublisher(lambda: session.events, "bus", "bucket", clock).publish, [EVENT])
         with pytest.raises(BackendUnavailable):

@@ -1,4 +1,4 @@
-"""Lambda's Invoke API as the local service has it: what it takes, from whom, and that nobody waits."""
+"""The emulator of Lambda's Invoke API: which requests it accepts, and that it does not wait for the function."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from dev.local import limits
 from dev.local.lambda_api import LambdaApiEmulator
 from dev.local.pool import InstanceCrashedError
-from dev.local.runner import _serve_all
+from dev.local.runner import serve_all
 from dev.local.tcp_ports import listen_near
 from ferry.aws.completion_queue import LambdaCompletionQueue
 from ferry.aws.session import AwsSession
@@ -21,7 +21,7 @@ SIGNED = {"host": "127.0.0.1:1", "authorization": "AWS4", "x-amz-invocation-type
 
 
 class FakeFunctions:
-    """Notes what is invoked, and goes on when `go` is set."""
+    """Record the invocations, and end them when `may_finish` is set."""
 
     def __init__(self) -> None:
         self.started: list[tuple[str, bytes]] = []
@@ -43,15 +43,15 @@ def scope(method: str = "POST", path: str = PATH, **headers: str) -> Any:
 
 
 async def run_pending_tasks() -> None:
-    """Let every task run as far as it can."""
+    """Run every task as far as it gets."""
     for _ in range(10):
         await asyncio.sleep(0)
 
 
 def test_async_invocation_returns_202_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """202 at once; the function runs to its end, and how that was stands in the log at most."""
+    """The response is 202 before the function ends. A failure of the function goes to the log alone."""
 
-    async def main() -> None:
+    async def scenario() -> None:
         functions = FakeFunctions()
         api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke)
         assert [api.accept_invocation(scope(), event) for event in (b"{}", b"crash")] == [202, 202]
@@ -61,8 +61,8 @@ def test_async_invocation_returns_202_at_once(capsys: pytest.CaptureFixture[str]
         await run_pending_tasks()
         assert functions.finished_count == 2
 
-    asyncio.run(main())
-    assert capsys.readouterr().err == "F, handed on: InstanceCrashedError gone\n"
+    asyncio.run(scenario())
+    assert capsys.readouterr().err == "F, asynchronous invocation: InstanceCrashedError gone\n"
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ def test_async_invocation_returns_202_at_once(capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_other_requests_are_rejected(given: Any, status: int) -> None:
-    """No page in a browser, no function that is not there, no call that waits for an answer."""
+    """A browser's request is 403, an unknown function 404, a synchronous invocation 400."""
     functions = FakeFunctions()
     assert LambdaApiEmulator({"ferry-f": "F"}, functions.invoke).accept_invocation(given, b"{}") == status
     assert functions.started == []
 
 
 def test_event_over_1_mb_returns_413() -> None:
-    """Lambda queues no more than 1 MB."""
+    """An asynchronous event over 1 MB is 413, as on AWS."""
     assert (
         LambdaApiEmulator({"ferry-f": "F"}, FakeFunctions().invoke).accept_invocation(
             scope(), bytes(limits.MAX_ASYNC_EVENT_BYTES + 1)
@@ -94,9 +94,9 @@ def test_event_over_1_mb_returns_413() -> None:
 
 
 def test_close_cancels_running_invocations() -> None:
-    """As when a machine goes: it does not go on behind the back of whoever has stopped it."""
+    """After close() no invocation goes on."""
 
-    async def main() -> None:
+    async def scenario() -> None:
         functions = FakeFunctions()
         api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke)
         api.accept_invocation(scope(), b"{}")
@@ -106,24 +106,24 @@ def test_close_cancels_running_invocations() -> None:
         await run_pending_tasks()
         assert (len(functions.started), functions.finished_count) == (1, 0)
 
-    asyncio.run(main())
+    asyncio.run(scenario())
 
 
 def test_completion_queue_invokes_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    """botocore's own request, over a socket."""
+    """A request of botocore, sent over a socket, invokes the function with the completion's event."""
     keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
     for name, value in keys.items():
         monkeypatch.setenv(name, value)
 
-    async def main() -> None:
+    async def scenario() -> None:
         functions, stopping, listener = FakeFunctions(), asyncio.Event(), listen_near(0)
-        worker = LambdaCompletionQueue(
+        queue = LambdaCompletionQueue(
             AwsSession({"lambda": f"http://127.0.0.1:{listener.getsockname()[1]}"}).lambda_, "ferry-f"
         )
         functions.may_finish.set()
         api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke)
-        server = asyncio.create_task(_serve_all({listener.detach(): api}, stopping))
-        await asyncio.to_thread(worker.enqueue, "id", "attempt")
+        server = asyncio.create_task(serve_all({listener.detach(): api}, stopping))
+        await asyncio.to_thread(queue.enqueue, "id", "attempt")
         stopping.set()
         await server
         [(name, event)] = functions.started
@@ -132,4 +132,4 @@ def test_completion_queue_invokes_function(monkeypatch: pytest.MonkeyPatch) -> N
             {"ferry": "continue_completion", "upload_id": "id", "lease_id": "attempt"},
         )
 
-    asyncio.run(main())
+    asyncio.run(scenario())

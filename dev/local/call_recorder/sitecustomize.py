@@ -1,9 +1,9 @@
-"""Notes which permissions at AWS a function's calls need. `python -m dev.local --record-calls` has every function load it.
+"""Record the AWS permissions that a function's calls need. `python -m dev.local --record-calls` loads this in functions.
 
-Python imports a module of this name by itself when it starts, so the function's own code knows nothing of it. Each kind
-of call is one line of JSON in the file that `CALLS_FILE` names: the function, the action, the resource (what an
-environment variable of the function holds is told by the variable's name) and partition keys. A presigned URL counts
-as the call that it is for: S3 looks at the permissions of whoever signed it.
+Python imports a module of this name when it starts, so the function's own code does not import it. Each kind of call
+is one line of JSON in the file that `CALLS_FILE` names: the function, the action, the resource (a value of one of the
+function's environment variables is replaced by the variable's name) and the partition keys. A presigned URL counts as
+its call: S3 checks the permissions of the signer.
 """
 
 from __future__ import annotations
@@ -49,21 +49,24 @@ _BUCKET_CONTEXT_KEY = "ferry_bucket"
 
 
 class RequiredPermission(NamedTuple):
-    """A permission that a call needs: `keys` are the partition keys of the items it is about."""
+    """A permission that a call needs."""
 
     action: str
+    """The IAM action, such as `s3:PutObject`."""
     resource: str
+    """The bucket with the key, the table, the index, the key, the function or the bus."""
     keys: tuple[str, ...] = ()
+    """The partition keys of the items that the call reads or writes."""
 
 
 OnPermission = Callable[[RequiredPermission], None]
 
 
 def required_permissions(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[RequiredPermission]:
-    """What a call needs, by AWS's Service Authorization Reference.
+    """Yield the permissions that a call needs, by AWS's Service Authorization Reference.
 
     Raises:
-        LookupError: this does not know the operation yet. It is to be told here, and granted in the template.
+        LookupError: the operation is not listed here. Add it here, and grant it in the template.
     """
     match service:
         case "s3":
@@ -71,7 +74,7 @@ def required_permissions(service: str, operation: str, params: Mapping[str, Any]
         case "dynamodb":
             yield from _dynamodb_permissions(operation, params)
         case "kms" if operation in ("Sign", "GetPublicKey"):
-            # Keys that are not the template's are named by ARN; which account, only the policy tells.
+            # Keys outside the template are named by ARN. The account in it is the policy's to check.
             yield RequiredPermission(f"kms:{operation}", _resource_name(params["KeyId"]).rpartition(":")[2])
         case "lambda" if operation == "Invoke":
             yield RequiredPermission("lambda:InvokeFunction", _resource_name(params["FunctionName"]))
@@ -79,7 +82,7 @@ def required_permissions(service: str, operation: str, params: Mapping[str, Any]
             for bus in sorted({entry["EventBusName"] for entry in params["Entries"]}):
                 yield RequiredPermission("events:PutEvents", _resource_name(bus))
         case _:
-            raise LookupError(f"which permission does {service}:{operation} need?")
+            raise LookupError(f"add the permission of {service}:{operation} to required_permissions")
 
 
 def _s3_permissions(operation: str, params: Mapping[str, Any]) -> Iterator[RequiredPermission]:
@@ -107,7 +110,7 @@ def _dynamodb_permissions(operation: str, params: Mapping[str, Any]) -> Iterator
     elif operation in _DYNAMODB_ITEM_OPERATIONS:
         yield _item_permission(operation, params)
     else:
-        raise LookupError(f"which permission does dynamodb:{operation} need?")
+        raise LookupError(f"add the permission of dynamodb:{operation} to required_permissions")
 
 
 def _item_permission(action: str, params: Mapping[str, Any]) -> RequiredPermission:
@@ -129,24 +132,24 @@ def _batch_item(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _resource_name(name: str) -> str:
-    """The variable that tells the function this name, so that the same call looks the same in every stack."""
-    holding = (variable for variable, value in os.environ.items() if variable.startswith("FERRY_") and value == name)
-    return next((f"${variable}" for variable in sorted(holding)), name)
+    """Return `$VARIABLE` for a name that an environment variable has, so that a call looks the same in every stack."""
+    variables = (variable for variable, value in os.environ.items() if variable.startswith("FERRY_") and value == name)
+    return next((f"${variable}" for variable in sorted(variables)), name)
 
 
 def record_session(session: Session, on_permission: OnPermission) -> None:
-    """Tell `note` what the calls need of all clients that the session makes from now on."""
+    """Call `on_permission` for each permission that calls need, of all clients that the session creates from now on."""
 
-    def before(**told: Any) -> None:
-        model, params = told["model"], told["params"]
-        told["context"][_BUCKET_CONTEXT_KEY] = params.get("Bucket")
-        for need in required_permissions(model.service_model.service_name, model.name, params):
-            on_permission(need)
+    def before(**event: Any) -> None:
+        model, params = event["model"], event["params"]
+        event["context"][_BUCKET_CONTEXT_KEY] = params.get("Bucket")
+        for permission in required_permissions(model.service_model.service_name, model.name, params):
+            on_permission(permission)
 
-    def after(**told: Any) -> None:
+    def after(**event: Any) -> None:
         # Without ListBucket this 404 would be a 403.
-        if told["model"].name in _OBJECT_READS and told["http_response"].status_code == 404:
-            on_permission(RequiredPermission("s3:ListBucket", _resource_name(told["context"][_BUCKET_CONTEXT_KEY])))
+        if event["model"].name in _OBJECT_READS and event["http_response"].status_code == 404:
+            on_permission(RequiredPermission("s3:ListBucket", _resource_name(event["context"][_BUCKET_CONTEXT_KEY])))
 
     session.register("before-parameter-build", before)
     session.register("after-call.s3", after)
@@ -155,7 +158,7 @@ def record_session(session: Session, on_permission: OnPermission) -> None:
 def _append_permission(
     path: str, function_name: str, seen: set[tuple[str, ...]], permission: RequiredPermission
 ) -> None:
-    """One line for each kind of call in each process: a function makes the same ones over and over."""
+    """Append one line for each kind of call in each process: a function repeats the same calls."""
     kind = (
         permission.action,
         re.sub(r"/.*", "", permission.resource),
@@ -170,17 +173,17 @@ def _append_permission(
 
 
 def record_process(path: str) -> None:
-    """Watch every session that botocore makes in this process."""
+    """Record the calls of every session that botocore creates in this process."""
     import botocore.session
 
-    note = partial(_append_permission, path, os.environ["AWS_LAMBDA_FUNCTION_NAME"], set())
-    make = botocore.session.Session.__init__
+    on_permission = partial(_append_permission, path, os.environ["AWS_LAMBDA_FUNCTION_NAME"], set())
+    original_init = botocore.session.Session.__init__
 
-    def made_and_watched(self: Session, *arguments: Any, **options: Any) -> None:
-        make(self, *arguments, **options)
-        record_session(self, note)
+    def recording_init(self: Session, *arguments: Any, **options: Any) -> None:
+        original_init(self, *arguments, **options)
+        record_session(self, on_permission)
 
-    botocore.session.Session.__init__ = made_and_watched  # type: ignore[method-assign]  # there is no hook for it
+    botocore.session.Session.__init__ = recording_init  # type: ignore[method-assign]  # there is no hook for it
 
 
 if CALLS_FILE in os.environ:
