@@ -141,7 +141,7 @@ class Demo:
         return FerryClient(base_url).authenticate(client["client_id"], client["client_secret"])
 
     def _send_half(self, api: FerryClient, name: str, source: Source, plan: dict[str, Any]) -> set[int]:
-        """Send chunks in random order, four at a time. After half of them kill every process while others are being sent."""
+        """Send chunks in random order, four at a time. After half of them kill every process."""
         assert self._service is not None
         order = list(range(1, plan["chunk_count"] + 1))
         random.shuffle(order)
@@ -228,7 +228,7 @@ class Demo:
         self._print(f"downloaded whole:      SHA-256 {sha256.hexdigest()[:16]}… is the same")
 
     def _download_ranges(self, api: FerryClient, name: str, source: Source) -> None:
-        """Download the file in ranges through the API, four at a time; then a long range by way of S3, and the last bytes."""
+        """Download the file in ranges, four at a time; then a long range, which S3 serves, and the last bytes."""
         spans = [(first, min(first + RANGE_BYTES, self._size) - 1) for first in range(0, self._size, RANGE_BYTES)]
         sha256 = hashlib.sha256()
 
@@ -272,7 +272,7 @@ class Demo:
 
 
 def _run_concurrently(work: Callable[[T], R], items: Iterable[T]) -> Generator[Future[R], None, None]:
-    """Yield the work on each item as it is done, four at a time. When the generator is closed, no further work starts."""
+    """Do the work on each item, four at a time, and yield each when done. Closing the generator stops the rest."""
     pool = ThreadPoolExecutor(CONCURRENCY)
     try:
         yield from as_completed([pool.submit(work, item) for item in items])
@@ -313,7 +313,7 @@ def _summarize(value: object) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demonstration. Exit codes: 0 the file came back unchanged, 1 it did not, 2 wrong usage, 130 interrupted."""
+    """Run the demonstration. Exit codes: 0 the bytes are the same, 1 they are not, 2 wrong usage, 130 interrupted."""
     options = _parser().parse_args(arguments)
     console = Console()
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -344,8 +344,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check_disk_space(folder: Path, size: int) -> None:
     if shutil.disk_usage(folder).free < size * _DISK_SPACE_FACTOR:
         raise LocalError(
-            f"the demo needs {size * _DISK_SPACE_FACTOR // MB} MB in {folder.parent}: free some, choose a smaller --size, "
-            "or name another folder with TMPDIR"
+            f"the demo needs {size * _DISK_SPACE_FACTOR // MB} MB in {folder.parent}: free some, choose a smaller "
+            "--size, or name another folder with TMPDIR"
         )
 
 

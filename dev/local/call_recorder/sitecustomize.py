@@ -1,4 +1,4 @@
-"""Record the AWS permissions that a function's calls need. `python -m dev.local --record-calls` loads this in functions.
+"""Record the AWS permissions that a function's calls need (`python -m dev.local --record-calls`).
 
 Python imports a module of this name when it starts, so the function's own code does not import it. Each kind of call
 is one line of JSON in the file that `CALLS_FILE` names: the function, the action, the resource (a value of one of the
