@@ -21,7 +21,7 @@ PROCEED, NOT_MODIFIED, FAILED = PreconditionResult.PROCEED, PreconditionResult.N
 NOW = 1_795_000_000
 CURRENT = Validators('"abc-2"', 784_111_777)
 LATE_COMMIT = Validators('"abc-2"', 784_111_777, current_since_seconds=784_111_777 + 10)
-"""Dated by the start of its upload, and there for ten seconds less."""
+"""Dated by the start of its upload, and current ten seconds later."""
 SAME = "Sun, 06 Nov 1994 08:49:37 GMT"
 BEFORE = "Sun, 06 Nov 1994 08:49:36 GMT"
 AFTER = "Sun, 06 Nov 1994 08:49:38 GMT"
@@ -78,7 +78,7 @@ CONDITION_CASES = [
     ids=[f"{i}-{row[0]}" for i, row in enumerate(CONDITION_CASES)],
 )
 def test_evaluate_cases_match_rfc(section: str, conditions: Conditions, outcome: PreconditionResult) -> None:
-    """Each row is what the section makes of the headers."""
+    """Each case has the outcome that the section of RFC 9110 requires."""
     assert evaluate_preconditions(conditions, CURRENT, NOW) is outcome
 
 
@@ -87,7 +87,7 @@ def test_evaluate_cases_match_rfc(section: str, conditions: Conditions, outcome:
     [(-1, PROCEED), (0, NOT_MODIFIED), (1, PROCEED), (9, PROCEED), (10, PROCEED), (11, NOT_MODIFIED)],
 )
 def test_evaluate_dated_before_commit_uses_commit_time(seconds: int, outcome: PreconditionResult) -> None:
-    """Its own date is its own; a time at which another file may still have been there is not."""
+    """A file that became current after its date matches that date, and later dates only from the commit on."""
     date = format_http_date(LATE_COMMIT.last_modified_seconds + seconds)
     assert evaluate_preconditions(Conditions(if_modified_since=date), LATE_COMMIT, NOW) is outcome
     opposite = FAILED if outcome is PROCEED else PROCEED
@@ -114,7 +114,7 @@ IF_RANGE_CASES = [
 
 @pytest.mark.parametrize(("section", "value", "applies"), IF_RANGE_CASES)
 def test_range_applies_cases_match_rfc(section: str, value: str | None, applies: bool) -> None:
-    """One strong tag or the very date lets Range count, anything else makes it be passed over."""
+    """A Range header applies with an equal strong tag or an equal date, and is ignored otherwise."""
     assert if_range_matches(value, CURRENT, NOW) is applies
 
 
@@ -128,7 +128,7 @@ DATE_CASES = [
     ("Thu, 29 Feb 2024 12:00:00 GMT", 1_709_208_000),
     ("Sat, 31 Dec 2016 23:59:60 GMT", 1_483_228_800),
     ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799),
-    # NOW is in 2026: 76 is 50 years ahead and stays, 77 is more and is a century ago.
+    # NOW is in 2026: year 76 is 50 years later and is 2076; year 77 is more than 50 years later and is 1977.
     ("Wednesday, 01-Jan-76 00:00:00 GMT", 3_345_062_400),
     ("Saturday, 01-Jan-77 00:00:00 GMT", 220_924_800),
     ("Sun, 06 Nov 1994 08:49:37 +0000", None),
@@ -148,26 +148,26 @@ DATE_CASES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "moment"), DATE_CASES)
-def test_parse_date_cases_match_rfc(text: str, moment: int | None) -> None:
-    """Section 5.6.7: the three forms, in their very spelling, and nothing else."""
-    assert parse_http_date(text, NOW) == moment
+@pytest.mark.parametrize(("text", "epoch_seconds"), DATE_CASES)
+def test_parse_date_cases_match_rfc(text: str, epoch_seconds: int | None) -> None:
+    """The three forms of section 5.6.7 are parsed in their exact spelling, and nothing else."""
+    assert parse_http_date(text, NOW) == epoch_seconds
 
 
 @given(st.integers(0, 253_402_300_799))
-def test_format_date_any_time_round_trips(moment: int) -> None:
-    """Every second comes back from its IMF-fixdate."""
-    assert parse_http_date(format_http_date(moment), NOW) == moment
+def test_format_date_any_time_round_trips(epoch_seconds: int) -> None:
+    """Every second is parsed from its IMF-fixdate."""
+    assert parse_http_date(format_http_date(epoch_seconds), NOW) == epoch_seconds
 
 
 def test_format_date_rfc_example() -> None:
-    """Section 5.6.7's own example."""
+    """The example of section 5.6.7 is formatted as printed there."""
     assert format_http_date(784_111_777) == SAME
 
 
 @given(st.text(max_size=60))
 def test_evaluate_any_text_never_raises(value: str) -> None:
-    """Any text is decided about."""
+    """Any header value has an outcome."""
     for sent in (value, f'"{value}"', f"Sun, {value} GMT"):
         evaluate_preconditions(Conditions(sent, sent, sent, sent, sent), CURRENT, NOW)
         if_range_matches(sent, CURRENT, NOW)

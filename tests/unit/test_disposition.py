@@ -26,32 +26,32 @@ CASES = [
     ("6266-7", "\u202egnp.exe", "_gnp.exe", "%E2%80%AEgnp.exe"),
 ]
 
-# token, quoted-string without escapes, and ext-value, as the grammar of RFC 6266 section 4.1 puts them together here.
 GRAMMAR = re.compile(
     r"""attachment; filename="([\x20\x21\x23-\x5b\x5d-\x7e]*)"; """
     r"""filename\*=UTF-8''((?:[A-Za-z0-9!#$&+.^_`|~-]|%[0-9A-F]{2})+)"""
 )
+"""Token, quoted-string without escapes, and ext-value: the grammar of RFC 6266 section 4.1 for these parameters."""
 
 
 @pytest.mark.parametrize(("section", "name", "ascii_name", "extended"), CASES)
 def test_attachment_name_in_ascii_and_extended_form(section: str, name: str, ascii_name: str, extended: str) -> None:
-    """Once in ASCII with nothing to escape, once exactly."""
+    """The header has the name in ASCII without escapes, and exactly in the extended form."""
     assert attachment(name) == f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{extended}"
 
 
-@pytest.mark.parametrize("evil", ['a"; filename="b', "a\r\nSet-Cookie: x=1", "a\\", 'x"\r\n\r\n<script>'])
-def test_attachment_special_characters_contained(evil: str) -> None:
-    """Quotes, backslashes and line ends stay inside, those included that no legal name has."""
-    assert GRAMMAR.fullmatch(attachment(evil))
+@pytest.mark.parametrize("hostile_name", ['a"; filename="b', "a\r\nSet-Cookie: x=1", "a\\", 'x"\r\n\r\n<script>'])
+def test_attachment_special_characters_contained(hostile_name: str) -> None:
+    """Quotes, backslashes and line ends cannot end the value, also in names that are not valid."""
+    assert GRAMMAR.fullmatch(attachment(hostile_name))
 
 
 @given(st.text(min_size=1, max_size=120))
 def test_attachment_legal_name_round_trips(text: str) -> None:
-    """What a client decodes from filename* is the name, and the header keeps to the grammar."""
+    """A client decodes the name from filename*, and the header matches the grammar."""
     try:
         name = normalise_filename(text)
     except InvalidFilename:
         assume(False)
-    found = GRAMMAR.fullmatch(attachment(name))
-    assert found is not None
-    assert unquote(found[2], errors="strict") == name
+    match = GRAMMAR.fullmatch(attachment(name))
+    assert match is not None
+    assert unquote(match[2], errors="strict") == name

@@ -1,4 +1,4 @@
-"""What may be a filename."""
+"""Which filenames are valid."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LEGAL_NAMES = [
     "x" * 255,
     "é" * 127,
     "🚢" * 63,
-    # 510 bytes as sent, 255 in form C: what counts is what is kept.
+    # 510 bytes as sent, 255 bytes in form C, which is what counts.
     "\u1112\u1161\u11ab" * 85,
 ]
 
@@ -51,14 +51,14 @@ ILLEGAL_NAMES = [
     ("trail ", "white space"),
     ("\u3000ideographic", "white space"),
     ("nbsp\u00a0", "white space"),
-    # Form C makes U+2002, which is white space as well, of U+2000.
+    # Form C replaces U+2000 by U+2002, which is also white space.
     ("quad\u2000", "white space"),
     ("half\ud83d", "surrogate"),
     ("\udc80", "surrogate"),
     ("x" * 256, "255 bytes"),
     ("é" * 128, "255 bytes"),
     ("🚢" * 64, "255 bytes"),
-    # U+0958 is longer in form C than as sent: two code points of three bytes.
+    # U+0958 has three bytes as sent and six in form C.
     ("\u0958" * 85, "255 bytes"),
     ("\u0301" * 1_000_000, "255 bytes"),
 ]
@@ -66,36 +66,36 @@ ILLEGAL_NAMES = [
 
 @pytest.mark.parametrize("name", LEGAL_NAMES)
 def test_normalise_legal_name_kept(name: str) -> None:
-    """Whatever is not forbidden is a name, and comes out in form C."""
+    """A valid name is returned in normal form C."""
     assert normalise_filename(name) == unicodedata.normalize("NFC", name)
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), ILLEGAL_NAMES, ids=[repr(name[:12]) + str(len(name)) for name, _ in ILLEGAL_NAMES]
+    ("name", "rule"), ILLEGAL_NAMES, ids=[repr(name[:12]) + str(len(name)) for name, _ in ILLEGAL_NAMES]
 )
-def test_normalise_illegal_name_rejected(name: str, why: str) -> None:
-    """Each rule refuses with the code invalid_filename and says which rule it was."""
-    with pytest.raises(InvalidFilename, match=why) as refused:
+def test_normalise_illegal_name_rejected(name: str, rule: str) -> None:
+    """An invalid name raises InvalidFilename with the rule that it breaks."""
+    with pytest.raises(InvalidFilename, match=rule) as rejected:
         normalise_filename(name)
-    assert refused.value.code == "invalid_filename"
-    assert refused.value.extra["errors"][0]["loc"] == ["filename"]
+    assert rejected.value.code == "invalid_filename"
+    assert rejected.value.extra["errors"][0]["loc"] == ["filename"]
 
 
 def test_normalise_two_spellings_same_name() -> None:
-    """A composed and a decomposed letter make the same name."""
+    """A composed and a decomposed letter are the same name."""
     assert normalise_filename("e\u0301") == normalise_filename("\u00e9") == "\u00e9"
 
 
 @given(st.text(max_size=300))
 def test_normalise_accepted_name_keeps_rules(name: str) -> None:
-    """Any text is refused, or comes out legal, and then stays as it is when normalised again."""
+    """Any accepted text is valid after normalisation and does not change when normalised again."""
     try:
-        kept = normalise_filename(name)
+        normalised = normalise_filename(name)
     except InvalidFilename:
         return
-    assert 1 <= len(kept.encode()) <= 255
-    assert not set(kept) & set("/\\")
-    assert kept not in (".", "..")
-    assert kept == kept.strip()
-    assert all(unicodedata.category(character) not in ("Cc", "Cs") for character in kept)
-    assert normalise_filename(kept) == kept
+    assert 1 <= len(normalised.encode()) <= 255
+    assert not set(normalised) & set("/\\")
+    assert normalised not in (".", "..")
+    assert normalised == normalised.strip()
+    assert all(unicodedata.category(character) not in ("Cc", "Cs") for character in normalised)
+    assert normalise_filename(normalised) == normalised

@@ -10,7 +10,6 @@ from ferry.rules.ranges import Ignored, RangeResult, Satisfiable, Unsatisfiable,
 
 HUGE = "9" * 9_000
 
-# section, header, size, what it asks (a pair: satisfiable)
 CASES: list[tuple[str, str | None, int, tuple[int, int] | type]] = [
     ("14.2", None, 10, Ignored),
     ("14.1.2", "bytes=0-0", 10, (0, 0)),
@@ -67,6 +66,7 @@ CASES: list[tuple[str, str | None, int, tuple[int, int] | type]] = [
     ("14.2", "bytes=0-1,bytes=3-4", 10, Ignored),
     ("14.2", "bytes=20-30,40-50", 10, Ignored),
 ]
+"""Section, header, file size, and the result: first and last position, or the class of the result."""
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ CASES: list[tuple[str, str | None, int, tuple[int, int] | type]] = [
 def test_parse_range_cases_match_rfc(
     section: str, header: str | None, size: int, expected: tuple[int, int] | type
 ) -> None:
-    """Each row is a header, a size, and what the section makes of them."""
+    """Each case has the result that the section of RFC 9110 requires."""
     found = parse_range(header, size)
     if isinstance(expected, tuple):
         assert found == Satisfiable(*expected, size)
@@ -84,7 +84,7 @@ def test_parse_range_cases_match_rfc(
 
 
 def test_content_range_satisfiable_range_formatted() -> None:
-    """Section 14.4: unit, positions, complete length."""
+    """Content-Range has the unit, the positions and the complete length (section 14.4)."""
     part = Satisfiable(2, 4, 10)
     assert part.content_range == "bytes 2-4/10"
     assert part.length == 3
@@ -92,29 +92,29 @@ def test_content_range_satisfiable_range_formatted() -> None:
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
 def test_parse_range_any_positions_match_slice(first: int, last: int, size: int) -> None:
-    """first-last names the bytes that Python's slice gives, and is unsatisfiable exactly when the slice is empty."""
+    """first-last names the bytes of Python's slice, and is unsatisfiable if the slice is empty."""
     body = bytes(range(size))
-    asked = parse_range(f"bytes={first}-{last}", size)
+    result = parse_range(f"bytes={first}-{last}", size)
     if last < first:
-        assert isinstance(asked, Ignored)
+        assert isinstance(result, Ignored)
     else:
-        assert _slice_of(asked, body) == body[first : last + 1]
+        assert _slice_of(result, body) == body[first : last + 1]
 
 
 @given(st.integers(1, 60), st.integers(1, 50))
 def test_parse_range_suffix_matches_slice(length: int, size: int) -> None:
-    """-length names the last bytes, or all."""
+    """-length names the last bytes, or all of a shorter file."""
     body = bytes(range(size))
     assert _slice_of(parse_range(f"bytes=-{length}", size), body) == body[-length:]
 
 
 @given(st.text(max_size=40), st.integers(0, 100))
 def test_parse_range_any_text_never_raises(value: str, size: int) -> None:
-    """Any text gives one of the three answers, and a satisfiable one lies within the file."""
+    """Any text has a result, and a satisfiable range lies within the file."""
     for header in (value, "bytes=" + value):
-        asked = parse_range(header, size)
-        if isinstance(asked, Satisfiable):
-            assert 0 <= asked.first <= asked.last < size
+        result = parse_range(header, size)
+        if isinstance(result, Satisfiable):
+            assert 0 <= result.first <= result.last < size
 
 
 def _slice_of(result: RangeResult, body: bytes) -> bytes:

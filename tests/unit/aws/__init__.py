@@ -1,1 +1,1 @@
-"""The AWS adapters where a backend would have to fail: over clients that answer by script."""
+"""The AWS adapters with failures that no emulator produces, on clients with scripted responses."""

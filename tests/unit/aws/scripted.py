@@ -1,4 +1,4 @@
-"""A client of botocore's that answers by script, and the errors it may raise."""
+"""Clients with scripted responses, and botocore's errors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from ferry.aws.session import AwsSession
 
 
 class ScriptedClient:
-    """Each call takes the next step: an exception is raised, anything else is the answer. `calls` has them all."""
+    """A botocore client whose calls take one step each: an exception is raised, anything else is the response."""
 
     def __init__(self, *steps: object) -> None:
         self.steps: list[object] = list(steps)
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        """Method and parameters of each call."""
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         def call(**params: object) -> object:
@@ -33,18 +34,18 @@ class ScriptedClient:
 
 
 def client_error(code: str, **more: object) -> ClientError:
-    """What botocore raises for an error answer of that code."""
-    answer: Any = {"Error": {"Code": code, "Message": "by script"}, **more}
-    return ClientError(answer, "Scripted")
+    """Return the error that botocore raises for a response with this code."""
+    response: Any = {"Error": {"Code": code, "Message": "scripted"}, **more}
+    return ClientError(response, "Scripted")
 
 
 def transaction_canceled(*reasons: str) -> ClientError:
-    """A transaction that did not go through, with a reason for each row."""
+    """Return the error of a canceled transaction with a reason for each row."""
     return client_error("TransactionCanceledException", CancellationReasons=[{"Code": reason} for reason in reasons])
 
 
 class RecordedSleeps(list[float]):
-    """Takes the place of `time.sleep`, and notes the seconds."""
+    """Replaces `time.sleep` and records the seconds."""
 
     def __call__(self, seconds: float) -> None:
         self.append(seconds)

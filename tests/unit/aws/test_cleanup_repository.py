@@ -1,4 +1,4 @@
-"""What the clean-up asks of a table that is busy, slow, or shown a cursor that it has not given."""
+"""The cleanup repository on a table that is throttled or slow, and its cursors."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ def repository(client: ScriptedClient, clock: SettableClock | None = None) -> Dy
 
 
 def test_object_owners_unprocessed_keys_retried() -> None:
-    """Until all have been; what was read before is not lost."""
+    """Unprocessed keys are read again, and rows that were read before are kept."""
     one, two = (encode_row(rows.object_to_row(letter * 32, ("ns", letter), None)) for letter in "ab")
-    left = {"table": {"Keys": [{"pk": {"S": "rest"}}], "ConsistentRead": True}}
+    unprocessed = {"table": {"Keys": [{"pk": {"S": "rest"}}], "ConsistentRead": True}}
     client = ScriptedClient(
-        {"Responses": {"table": [one]}, "UnprocessedKeys": left},
-        {"Responses": {}, "UnprocessedKeys": left},
+        {"Responses": {"table": [one]}, "UnprocessedKeys": unprocessed},
+        {"Responses": {}, "UnprocessedKeys": unprocessed},
         {"Responses": {"table": [two]}, "UnprocessedKeys": {}},
     )
     assert repository(client).get_object_owners(["a" * 32, "b" * 32]) == {"a" * 32: ("ns", "a"), "b" * 32: ("ns", "b")}
-    assert [params["RequestItems"] for _, params in client.calls[1:]] == [left, left]
+    assert [params["RequestItems"] for _, params in client.calls[1:]] == [unprocessed, unprocessed]
 
 
 def test_object_owners_unread_keys_raise() -> None:
-    """An object whose row could not be read must not pass for one that has none."""
-    answer: dict[str, Any] = {"Responses": {}, "UnprocessedKeys": {"table": {"Keys": []}}}
-    client = ScriptedClient(*repeat(answer, MAX_ATTEMPTS))
+    """An object whose row cannot be read does not count as one without a row."""
+    response: dict[str, Any] = {"Responses": {}, "UnprocessedKeys": {"table": {"Keys": []}}}
+    client = ScriptedClient(*repeat(response, MAX_ATTEMPTS))
     with pytest.raises(BackendUnavailable):
         repository(client).get_object_owners([ID])
 
 
 def test_delete_upload_rows_stops_at_deadline() -> None:
-    """A hundred at a time; nothing is begun after the deadline, and the answer says that something may be left."""
+    """No page is read after the deadline, and the result says that rows may be left."""
     clock = SettableClock()
 
     class Slow(ScriptedClient):
@@ -66,7 +66,7 @@ OTHER_SHARD_ID = next(f"{number:032x}" for number in range(100) if rows.due_shar
 
 
 def test_cursor_resumes_each_shard() -> None:
-    """One that is done is not asked, one that has begun goes on after its entry."""
+    """A finished index shard is not queried; a started one continues after its task."""
     client = ScriptedClient(*repeat({"Items": []}, 3))
     cursor = cursors.encode(("due_tasks",), [*VALID_CURSOR[:8], SHARD_ID, *VALID_CURSOR[9:]])
     assert repository(client).list_due_tasks(START, cursor, 10).items == []
@@ -75,17 +75,17 @@ def test_cursor_resumes_each_shard() -> None:
 
 
 @pytest.mark.parametrize(
-    "at",
+    "values",
     [
         VALID_CURSOR,
         [*VALID_CURSOR[:8], OTHER_SHARD_ID, *VALID_CURSOR[9:]],
         [*VALID_CURSOR[:6], START + 1, "upload", SHARD_ID, *VALID_CURSOR[9:]],
-        [*VALID_CURSOR[:6], START, "nothing", SHARD_ID, *VALID_CURSOR[9:]],
+        [*VALID_CURSOR[:6], START, "unknown", SHARD_ID, *VALID_CURSOR[9:]],
         [*VALID_CURSOR[:6], 0, "ended", *VALID_CURSOR[8:]],
         VALID_CURSOR[:9],
     ],
 )
-def test_cursor_invalid_rejected(at: list[str | int]) -> None:
-    """Another shard's entry, one that is not due yet, no entry, or too few of them."""
+def test_cursor_invalid_rejected(values: list[str | int]) -> None:
+    """A cursor with a task of another shard, a task that is not due, no task or too few values is rejected."""
     with pytest.raises(InvalidField):
-        repository(ScriptedClient()).list_due_tasks(START, cursors.encode(("due_tasks",), at), 10)
+        repository(ScriptedClient()).list_due_tasks(START, cursors.encode(("due_tasks",), values), 10)

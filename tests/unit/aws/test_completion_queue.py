@@ -1,4 +1,4 @@
-"""Handing work on to Lambda."""
+"""The completion queue."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from tests.unit.aws.scripted import ScriptedClient, client_error, make_session
 
 
 def test_enqueue_invokes_asynchronously() -> None:
-    """One invocation of type Event, of the function that was named."""
+    """A completion becomes one invocation of type Event."""
     client: Any = ScriptedClient({"StatusCode": 202})
-    LambdaCompletionQueue(client, "ferry-cleanup").enqueue("id", "attempt")
+    LambdaCompletionQueue(client, "ferry-cleanup").enqueue("id", "lease")
     [(method, params)] = client.calls
     event = json.loads(params.pop("Payload"))
     assert (method, params) == ("invoke", {"FunctionName": "ferry-cleanup", "InvocationType": "Event"})
-    assert event == {"ferry": "continue_completion", "upload_id": "id", "lease_id": "attempt"}
+    assert event == {"ferry": "continue_completion", "upload_id": "id", "lease_id": "lease"}
 
 
 def test_enqueue_rejected_raises_backend_unavailable() -> None:
-    """Whatever Lambda answers; too many requests are told apart."""
-    for code, meaning in (("ServiceException", BackendUnavailable), ("TooManyRequestsException", Throttled)):
+    """An error of Lambda is BackendUnavailable; a throttled invocation is Throttled."""
+    for code, error in (("ServiceException", BackendUnavailable), ("TooManyRequestsException", Throttled)):
         client: Any = ScriptedClient(client_error(code))
-        with pytest.raises(meaning):
-            LambdaCompletionQueue(client, "ferry-cleanup").enqueue("id", "attempt")
+        with pytest.raises(error):
+            LambdaCompletionQueue(client, "ferry-cleanup").enqueue("id", "lease")
 
 
 def test_enqueue_has_short_timeout_and_no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The request that hands on has little time left."""
+    """The request that enqueues has little time left: one attempt of four seconds."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     client = make_session(**{"lambda": "http://127.0.0.1:9"}).lambda_
     config: Any = client.meta.config
@@ -54,7 +54,7 @@ def test_enqueue_has_short_timeout_and_no_retries(monkeypatch: pytest.MonkeyPatc
 def test_queue_with_emulators_requires_lambda_emulator(
     monkeypatch: pytest.MonkeyPatch, function: str, endpoints: str, *, available: bool
 ) -> None:
-    """Beside stand-ins for the other services, Lambda must be one too, or there is no worker."""
+    """With emulators, completions are queued only if Lambda has one too."""
     environment = FUNCTION_ENVIRONMENT | {"FERRY_CLEANUP_FUNCTION": function, "FERRY_ENDPOINTS": endpoints}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -64,7 +64,8 @@ def test_queue_with_emulators_requires_lambda_emulator(
         factory.cache_clear()
     try:
         assert isinstance(wiring.completion_queue(), LambdaCompletionQueue if available else NullCompletionQueue)
-        wiring.completion_queue().enqueue("id", "attempt") if not available else None
+        if not available:
+            wiring.completion_queue().enqueue("id", "lease")
     finally:
         for factory in factories:
             factory.cache_clear()

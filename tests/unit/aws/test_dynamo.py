@@ -1,4 +1,4 @@
-"""How a table is spoken to when it is busy, away, or has other conditions."""
+"""Retries, errors and values of a DynamoDB table."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def table(client: ScriptedClient, sleeps: RecordedSleeps | None = None) -> Table
 
 
 def test_transact_on_conflict_retries_with_same_token() -> None:
-    """A conflict passes: the same writes under the same token, after a pause that grows."""
-    pauses = RecordedSleeps()
+    """After a conflict the same writes are sent again with the same token, after a pause."""
+    sleeps = RecordedSleeps()
     client = ScriptedClient(
         transaction_canceled("None", "TransactionConflict"), client_error("TransactionInProgressException"), {}
     )
-    table(client, pauses).transact_write([WRITE, WRITE])
+    table(client, sleeps).transact_write([WRITE, WRITE])
     assert client.methods == ["transact_write_items"] * 3
     assert client.calls[0][1] == client.calls[1][1] == client.calls[2][1]
     assert len(client.calls[0][1]["ClientRequestToken"]) == 36
-    assert len(pauses) == 2
+    assert len(sleeps) == 2
 
 
 def test_transact_repeated_uses_new_token() -> None:
-    """The same writes asked for twice are two transactions."""
+    """Two equal transactions have different tokens."""
     client = ScriptedClient({}, {})
     for _ in range(2):
         table(client).transact_write([WRITE])
@@ -48,7 +48,7 @@ def test_transact_repeated_uses_new_token() -> None:
     "reasons", [["ConditionalCheckFailed"], ["None", "TransactionConflict", "ConditionalCheckFailed"]]
 )
 def test_transact_failed_condition_raises_concurrent_update(reasons: list[str]) -> None:
-    """It is not asked again, whatever else was in the way."""
+    """A failed condition is not retried, whatever other reasons there are."""
     client = ScriptedClient(transaction_canceled(*reasons))
     with pytest.raises(ConcurrentUpdate):
         table(client).transact_write([WRITE])
@@ -65,17 +65,17 @@ def test_transact_failed_condition_raises_concurrent_update(reasons: list[str]) 
     ],
 )
 def test_busy_table_raises_throttled_after_max_attempts(error: Exception) -> None:
-    """A table that stays busy has too much to do, whether it was to be read or written."""
-    asked: list[Callable[[Table], object]] = [
+    """Transient errors that persist raise Throttled, for reads and writes."""
+    operations: list[Callable[[Table], object]] = [
         lambda busy: busy.transact_write([WRITE]),
         lambda busy: busy.get(("a", "b")),
         lambda busy: busy.write(WRITE),
         lambda busy: busy.transact_get([("a", "b")]),
     ]
-    for ask in asked:
+    for operation in operations:
         client = ScriptedClient(*repeat(error, 100))
         with pytest.raises(Throttled):
-            ask(table(client))
+            operation(table(client))
         assert len(client.calls) == MAX_ATTEMPTS
 
 
@@ -90,29 +90,29 @@ def test_busy_table_raises_throttled_after_max_attempts(error: Exception) -> Non
     ],
 )
 def test_permanent_error_not_retried(error: Exception) -> None:
-    """Other failures are reported at once, with their cause, and without the backend's words."""
+    """Any other error is raised at once, with its cause and without AWS's message."""
     client = ScriptedClient(error, error)
-    asked: list[Callable[[], object]] = [
+    operations: list[Callable[[], object]] = [
         lambda: table(client).transact_write([WRITE]),
         lambda: table(client).get(("a", "b")),
     ]
-    for ask in asked:
+    for operation in operations:
         with pytest.raises(BackendUnavailable) as unavailable:
-            ask()
+            operation()
         assert unavailable.value.__cause__ is error
         assert not isinstance(unavailable.value, Throttled)
-        assert "script" not in str(unavailable.value)
+        assert "scripted" not in str(unavailable.value)
     assert len(client.calls) == 2
 
 
 def test_write_on_transaction_conflict_retries() -> None:
-    """A single write conflicts with a transaction under way, and waits for it."""
+    """A single write that conflicts with a transaction is retried."""
     client = ScriptedClient(client_error("TransactionConflictException"), {"Attributes": {"a": {"N": "5"}}})
     assert table(client).write(update(("a", "b"), {"a": 5}, condition="attribute_exists(#pk)")) == {"a": 5}
 
 
 def test_write_failed_condition_carries_row() -> None:
-    """The row as it stands comes with the refusal, if there is one."""
+    """A failed condition carries the stored row, if there is one."""
     item = {"pk": {"S": "a"}, "n": {"N": "5"}}
     write = update(("a", "b"), {"a": 5}, condition="attribute_exists(#pk)")
     for more, expected in (({"Item": item}, {"pk": "a", "n": 5}), ({}, None)):
@@ -122,25 +122,34 @@ def test_write_failed_condition_carries_row() -> None:
 
 
 def test_batch_delete_retries_unprocessed_items() -> None:
-    """Rows that DynamoDB did not get to are sent again; 25 at most at once."""
-    left = {"table": [{"DeleteRequest": {"Key": {"pk": {"S": "3"}, "sk": {"S": "x"}}}}]}
-    client = ScriptedClient({"UnprocessedItems": left}, {"UnprocessedItems": {}}, {})
+    """Rows are deleted 25 at a time, and unprocessed ones again."""
+    unprocessed = {"table": [{"DeleteRequest": {"Key": {"pk": {"S": "3"}, "sk": {"S": "x"}}}}]}
+    client = ScriptedClient({"UnprocessedItems": unprocessed}, {"UnprocessedItems": {}}, {})
     table(client).batch_delete((str(number), "x") for number in range(30))
     assert [len(params["RequestItems"]["table"]) for _, params in client.calls] == [25, 1, 5]
     with pytest.raises(BackendUnavailable):
-        table(ScriptedClient(*repeat({"UnprocessedItems": left}, 100))).batch_delete([("3", "x")])
+        table(ScriptedClient(*repeat({"UnprocessedItems": unprocessed}, 100))).batch_delete([("3", "x")])
 
 
 def test_values_round_trip() -> None:
-    """Every kind of value that rows hold, and none that they do not."""
-    row = {"s": "ü", "n": -5, "big": 2**53, "t": True, "b": b"\x00", "set": frozenset({1, 20}), "m": {"x": "", "y": 0}}
+    """Every type of value that rows hold is decoded as it was; other types raise TypeError."""
+    row = {
+        "text": "ü",
+        "number": -5,
+        "large": 2**53,
+        "flag": True,
+        "bytes": b"\x00",
+        "set": frozenset({1, 20}),
+        "map": {"x": "", "y": 0},
+        "list": ["a", {"b": 1}],
+    }
     assert decode_row(encode_row(row | {"absent": None})) == row
     with pytest.raises(TypeError):
         encode(1.5)
 
 
 def test_put_chunk_digest_rejected_without_row_is_not_accepted() -> None:
-    """Should a refusal come without the row, the claim is not taken for granted."""
+    """If a failed condition carries no row, the chunk's digest does not count as stored."""
     repository = DynamoUploadRepository(
         table(ScriptedClient(client_error("ConditionalCheckFailedException"))), lambda: 0
     )

@@ -1,4 +1,4 @@
-"""Telling events to EventBridge: what it is asked, and what counts as a failure."""
+"""The event publisher."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def publisher_over(client: Any, clock: SettableClock | None = None) -> EventBrid
 
 
 def test_publish_sends_one_ascii_entry() -> None:
-    """One entry, in ASCII, whose time is that of the change; the detail is by the schema."""
+    """An event is one entry in ASCII, with the time of the change and a detail that matches the schema."""
     client: Any = ScriptedClient(ACCEPTED)
     publisher_over(client).publish([EVENT])
     [(method, params)] = client.calls
@@ -46,30 +46,30 @@ def test_publish_sends_one_ascii_entry() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [REJECTED, client_error("InternalException"), EndpointConnectionError(endpoint_url="http://bus")]
+    "response", [REJECTED, client_error("InternalException"), EndpointConnectionError(endpoint_url="http://bus")]
 )
-def test_publish_rejected_entries_raise(answer: object) -> None:
-    """A 200 that says so in its entries too."""
+def test_publish_rejected_entries_raise(response: object) -> None:
+    """A rejected entry in a successful response raises, like a failed call."""
     with pytest.raises(BackendUnavailable):
-        publisher_over(ScriptedClient(answer)).publish([EVENT])
+        publisher_over(ScriptedClient(response)).publish([EVENT])
 
 
 def test_publish_after_failure_waits_for_cooldown() -> None:
-    """Nobody waits for it again and again; after a while it is asked once more."""
+    """After a failure the bus is not called until the cooldown has passed."""
     client, clock = ScriptedClient(REJECTED, ACCEPTED), SettableClock()
-    bus = publisher_over(client, clock)
+    publisher = publisher_over(client, clock)
     for _ in range(3):
         with pytest.raises(BackendUnavailable):
-            bus.publish([EVENT])
+            publisher.publish([EVENT])
     assert len(client.calls) == 1
     clock.advance(COOLDOWN_MS)
-    bus.publish([EVENT])
+    publisher.publish([EVENT])
     publisher_over(ScriptedClient(ACCEPTED)).publish([EVENT])
     assert len(client.calls) == 2
 
 
 def test_publish_has_short_timeout_and_no_retries() -> None:
-    """A request that tells something waits two seconds for it at most; the sweep stands behind it."""
+    """A request waits at most two seconds for the bus, because cleanup publishes what is left."""
     config: Any = make_session(events="http://127.0.0.1:9").events.meta.config
     assert (config.retries["total_max_attempts"], config.read_timeout) == (1, 2)
 
@@ -86,7 +86,7 @@ def test_publish_has_short_timeout_and_no_retries() -> None:
 def test_publisher_with_emulators_requires_bus_emulator(
     monkeypatch: pytest.MonkeyPatch, bus: str, endpoints: str, *, publishes: bool
 ) -> None:
-    """Beside stand-ins for the other services, the bus must be one too, or nobody is told anything."""
+    """With emulators, events are published only if EventBridge has one too."""
     environment = FUNCTION_ENVIRONMENT | {"FERRY_EVENT_BUS": bus, "FERRY_ENDPOINTS": endpoints}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
