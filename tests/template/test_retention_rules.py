@@ -54,36 +54,30 @@ def retention_margins(template: Any) -> dict[str, float]:
     """Return by how many seconds each fallback exceeds the time that it must not fall below."""
     rules = template["Resources"]["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     by_prefix = {rule["Prefix"]: rule for rule in rules}
+    multipart_rule = by_prefix["o/"]["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] * DAY_SECONDS
+    staged_chunk_rule = by_prefix["st/"]["ExpirationInDays"] * DAY_SECONDS
     lifetime = max_upload_lifetime_seconds(template)
-    longest_request = max(
-        template["Globals"]["Function"]["Timeout"],
+    max_age = max_value(template, "UploadMaxAgeSeconds")
+    url_ttl = max_value(template, "PresignedUrlTtlSeconds")
+    timeout = template["Globals"]["Function"]["Timeout"]
+    longest_timeout = max(
+        timeout,
         *(body["Properties"].get("Timeout", 0) for body in template["Resources"].values() if "Properties" in body),
     )
-    url = max_value(template, "PresignedUrlTtlSeconds")
+    orphan_age, multipart_age = MIN_ORPHAN_AGE_MS / SECOND_MS, MIN_MULTIPART_AGE_MS / SECOND_MS
+    orphan_retention = template["Parameters"]["OrphanRetentionDays"]["Default"] * DAY_SECONDS
     return {
-        "lifecycle of multipart uploads": by_prefix["o/"]["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
-        * DAY_SECONDS
-        - lifetime,
-        "lifecycle of staged chunks": by_prefix["st/"]["ExpirationInDays"] * DAY_SECONDS - lifetime,
+        "lifecycle of multipart uploads": multipart_rule - lifetime,
+        "lifecycle of staged chunks": staged_chunk_rule - lifetime,
+        "lifecycle of staged chunks that the orphan scan deletes": staged_chunk_rule - orphan_age,
         "TTL of chunk digests and progress shards": ROW_TTL_SECONDS - lifetime,
-        "lifecycle of staged chunks that the orphan scan deletes": by_prefix["st/"]["ExpirationInDays"] * DAY_SECONDS
-        - MIN_ORPHAN_AGE_MS / SECOND_MS,
-        "orphan scan, objects without an upload record": MIN_ORPHAN_AGE_MS / SECOND_MS
-        - max_value(template, "UploadMaxAgeSeconds")
-        - DAY_SECONDS
-        + 1,
-        "orphan scan, multipart uploads of an upload record": MIN_MULTIPART_AGE_MS / SECOND_MS
-        - longest_request
-        - CREATING_TIMEOUT_MS / SECOND_MS,
-        "orphan retention after restoring the metadata table": template["Parameters"]["OrphanRetentionDays"]["Default"]
-        * DAY_SECONDS
-        - RESTORE_WINDOW_SECONDS
-        + 1,
+        "orphan scan, objects without an upload record": orphan_age - max_age - DAY_SECONDS + 1,
+        "orphan scan, multipart uploads": multipart_age - longest_timeout - CREATING_TIMEOUT_MS / SECOND_MS,
+        "orphan retention after restoring the metadata table": orphan_retention - RESTORE_WINDOW_SECONDS + 1,
         "retention of ended upload records": ENDED_RETENTION_MS / SECOND_MS - 2 * DAY_SECONDS,
-        "retention of a replaced object for running downloads": OBJECT_RETENTION_MS / SECOND_MS - url - longest_request,
-        "second purge of an ended upload": HOUR_MS / SECOND_MS - longest_request,
-        "window for a completion that S3 still runs": PRIOR_ATTEMPT_WINDOW_MS / SECOND_MS
-        - template["Globals"]["Function"]["Timeout"],
+        "retention of a replaced object": OBJECT_RETENTION_MS / SECOND_MS - url_ttl - longest_timeout,
+        "second purge of an ended upload": HOUR_MS / SECOND_MS - longest_timeout,
+        "window for a completion that S3 still runs": PRIOR_ATTEMPT_WINDOW_MS / SECOND_MS - timeout,
     }
 
 
