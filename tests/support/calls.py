@@ -1,4 +1,4 @@
-"""What was called at AWS, held against what template.yaml grants."""
+"""Compare the AWS calls of functions with the permissions in template.yaml."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FunctionCall:
-    """A function needed a permission; the resource is in the template's terms (`Bucket/o/…`)."""
+    """A call that a function made."""
 
     function: str
+    """Logical id of the function."""
     permission: RequiredPermission
+    """The permission that it needs. The resource is in the template's terms (`Bucket/o/…`)."""
 
     @property
     def matching_grants(self) -> list[Grant]:
-        """What lets it through; nothing: AWS would refuse it."""
+        """Return the grants that allow it. Without any, AWS would deny the call."""
         action, resource, keys = self.permission
         return [grant for grant in grants() if grant.function == self.function and grant.covers(action, resource, keys)]
 
 
 def to_template_terms(permission: RequiredPermission) -> RequiredPermission:
-    """The variable that told the function a name, replaced by the resource whose name it holds."""
+    """Replace the environment variable in the resource by the logical id of the resource that the variable names."""
     head, slash, rest = permission.resource.partition("/")
     return (
         permission._replace(resource=f"{_resource_by_variable()[head]}{slash}{rest}")
@@ -45,55 +47,55 @@ def to_template_terms(permission: RequiredPermission) -> RequiredPermission:
 
 @cache
 def _resource_by_variable() -> Mapping[str, str]:
-    """Resources by the variable (`$FERRY_BUCKET`) that holds their name."""
+    """Return the logical id of the resource that each variable names, by `$FERRY_BUCKET` and so on."""
     source = load_template(TEMPLATE)
     levels = [source["Globals"]["Function"], *(body["Properties"] for body in source["Resources"].values())]
     variables = [level.get("Environment", {}).get("Variables", {}) for level in levels]
     found: dict[str, str] = {}
     for level in variables:
         for name, value in level.items():
-            given = value["Fn::If"][1] if isinstance(value, dict) and "Fn::If" in value else value
-            # `CleanupFunction.Alias` is an alias of it.
-            resource = str(given.get("Ref")).partition(".")[0] if isinstance(given, dict) else ""
+            reference = value["Fn::If"][1] if isinstance(value, dict) and "Fn::If" in value else value
+            # `CleanupFunction.Alias` names the function's alias.
+            resource = str(reference.get("Ref")).partition(".")[0] if isinstance(reference, dict) else ""
             if resource in source["Resources"]:
                 found[f"${name}"] = resource
     return found
 
 
 def denied_calls(calls: Iterable[FunctionCall]) -> list[str]:
-    """What AWS would refuse, as text."""
+    """Return the calls that no grant allows, as text."""
     return sorted({f"{call.function}: {call.permission}" for call in calls if not call.matching_grants})
 
 
 def read_recorded_calls(path: Path) -> Iterator[FunctionCall]:
-    """The calls of a local run that was started with `--record-calls`."""
+    """Yield the calls that `python -m dev.local --record-calls` has recorded."""
     for line in path.read_text(encoding="utf-8").splitlines():
         entry: dict[str, Any] = json.loads(line)
-        need = RequiredPermission(entry["action"], entry["resource"], tuple(entry["keys"]))
-        yield FunctionCall(entry["function"], to_template_terms(need))
+        permission = RequiredPermission(entry["action"], entry["resource"], tuple(entry["keys"]))
+        yield FunctionCall(entry["function"], to_template_terms(permission))
 
 
 @dataclass
 class CallWatcher:
-    """The calls that functions make within this process, each while it is `at` work. Tests' own calls do not count."""
+    """Records the calls of functions that run in this process. Calls of the tests themselves are left out."""
 
     calls: list[FunctionCall] = field(default_factory=list)
     _function: str | None = None
 
     def attach(self, session: Session) -> None:
-        """All clients that the session makes from now on."""
+        """Record the calls of all clients that the session creates from now on."""
         record_session(session, self._record)
 
     @contextmanager
     def assert_permitted(self, function: str) -> Iterator[None]:
-        """Fails afterwards if the function, by its logical id, called what it may not."""
-        before, began = self._function, len(self.calls)
+        """Record calls as those of the function (its logical id), and fail at the end if one is not allowed."""
+        previous, first = self._function, len(self.calls)
         self._function = function
         try:
             yield
         finally:
-            self._function = before
-        assert not denied_calls(self.calls[began:]), denied_calls(self.calls[began:])
+            self._function = previous
+        assert not denied_calls(self.calls[first:]), denied_calls(self.calls[first:])
 
     def _record(self, permission: RequiredPermission) -> None:
         if self._function is not None:

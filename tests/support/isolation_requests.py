@@ -1,7 +1,7 @@
-"""Requests in pairs for the wall between namespaces: one names what another namespace has, its twin what nobody has.
+"""Pairs of requests for the tests of tenant isolation: one names what another namespace has, its twin what nobody has.
 
-Made from the OpenAPI document: whatever parameter or member it has is drawn by its name here, and one whose name is
-not known fails, so that a route is behind the wall from the day it is written.
+The pairs are generated from the OpenAPI document. Every parameter and body member is drawn by its name; an unknown name
+fails, so a new route is tested from the start.
 """
 
 from __future__ import annotations
@@ -15,36 +15,48 @@ from typing import Any
 from hypothesis import strategies as st
 
 ValuePair = tuple[Any, Any]
-"""The same value for both requests, or what the victim has and what nobody has."""
+"""The values for both requests: what the victim has and what nobody has, or twice the same."""
 
 CHUNK_BYTES = 64 * 1024
+"""Chunk size of the victim's uploads."""
 IDENTIFYING_NAMES = ("filename", "upload_id", "cursor")
+"""Parameters that name something of the victim, drawn in half of the requests even if they are optional."""
 
 
 @dataclass(frozen=True)
 class Victim:
-    """What somebody in another namespace might have learnt of it: pairs of (what there is, what is like it and not)."""
+    """What an attacker in another namespace may know of the victim. Each pair is a real value and one like it."""
 
     names: tuple[ValuePair, ...]
+    """Filenames."""
     upload_ids: tuple[ValuePair, ...]
+    """Upload ids, in the order of the names."""
     cursors: tuple[ValuePair, ...]
+    """Cursors of listings."""
     etags: tuple[ValuePair, ...]
+    """ETags of files."""
     urls: tuple[ValuePair, ...]
+    """Presigned URLs."""
     fingerprints: tuple[ValuePair, ...]
+    """Fingerprints of uploads."""
     crcs: tuple[ValuePair, ...]
+    """CRC-32C checksums, base64."""
     content: bytes
+    """The content of every file."""
     sizes: tuple[int, ...]
+    """Sizes of files."""
     token: str
+    """An access token of the victim."""
 
     @property
     def secrets(self) -> list[str]:
-        """What no answer may hold unless it was sent: names and cursors are sent."""
+        """Return the values that no response may contain unless the request did."""
         return [str(real) for pairs in (self.upload_ids, self.etags, self.urls) for real, _ in pairs]
 
 
 @dataclass(frozen=True)
 class IsolationRequest:
-    """One of the twins, as `Stack.call` takes it."""
+    """One request of a pair: arguments of `Stack.request`."""
 
     filename: str | None = None
     query: dict[str, str] = field(default_factory=dict)
@@ -53,14 +65,15 @@ class IsolationRequest:
 
 
 def same_values(*values: Any) -> st.SearchStrategy[ValuePair]:
+    """Draw one of the values for both requests."""
     return st.sampled_from([(value, value) for value in values])
 
 
 def value_strategies(victim: Victim) -> Mapping[str, st.SearchStrategy[ValuePair]]:
-    """How each parameter and each member of a body is drawn, by its name in lower case."""
+    """Return how each parameter and body member is drawn, by its name in lower case."""
     anything = (*victim.names, *victim.upload_ids, *victim.cursors, *victim.urls, (victim.token, victim.token[::-1]))
-    # The same one for the name and the id, so that they belong together as they do in honest requests.
-    which = st.shared(st.integers(0, len(victim.names) - 1), key="which")
+    # Filename and upload id share the index, so that they belong together in many requests.
+    index = st.shared(st.integers(0, len(victim.names) - 1), key="index")
     checksums = [
         tuple({"algorithm": "crc32c", "value": value} for value in pair) for pair in (*victim.crcs, ("AAAAAA==",) * 2)
     ]
@@ -71,9 +84,9 @@ def value_strategies(victim: Victim) -> Mapping[str, st.SearchStrategy[ValuePair
     date = same_values("Sun, 22 Nov 2026 00:00:00 GMT", "Sun, 22 Nov 2099 00:00:00 GMT")
     digest = same_values("sha-256=:AAAA:", "crc32c=:AAAAAA==:")
     return {
-        "filename": which.map(lambda at: victim.names[at]) | which.map(lambda at: victim.names[at]) | other,
+        "filename": index.map(lambda at: victim.names[at]) | index.map(lambda at: victim.names[at]) | other,
         "prefix": st.sampled_from([*victim.names, ("", "")]),
-        "upload_id": which.map(lambda at: victim.upload_ids[at]) | st.sampled_from(victim.upload_ids) | other,
+        "upload_id": index.map(lambda at: victim.upload_ids[at]) | st.sampled_from(victim.upload_ids) | other,
         "cursor": st.sampled_from(victim.cursors) | other,
         "fingerprint": st.sampled_from(victim.fingerprints),
         "checksum": checksum,
@@ -105,7 +118,7 @@ def value_strategies(victim: Victim) -> Mapping[str, st.SearchStrategy[ValuePair
 def request_pairs(
     operation: Mapping[str, Any], schemas: Mapping[str, Any], victim: Victim
 ) -> st.SearchStrategy[tuple[IsolationRequest, IsolationRequest]]:
-    """Requests for an operation of the document. Raises `KeyError` naming what it takes that nobody has drawn yet."""
+    """Return a strategy for pairs of requests of an operation. Raises `KeyError` for an unknown parameter name."""
     values = value_strategies(victim)
     by_place: dict[str, dict[str, st.SearchStrategy[ValuePair]]] = {"path": {}, "query": {}, "header": {}, "body": {}}
     required: set[tuple[str, str]] = set()
@@ -126,7 +139,7 @@ def request_pairs(
 def valid_request_pair(
     operation: Mapping[str, Any], schemas: Mapping[str, Any], victim: Victim, index: int
 ) -> tuple[IsolationRequest, IsolationRequest]:
-    """What the victim itself would ask for: name and id belong together, and the rest is what they need."""
+    """Return a pair whose first request would succeed for the victim."""
     values: dict[str, ValuePair] = {
         "filename": victim.names[index],
         "upload_id": victim.upload_ids[index],
@@ -149,7 +162,7 @@ def valid_request_pair(
 def _required_and_some_optional(
     by_place: Mapping[str, Mapping[str, st.SearchStrategy[ValuePair]]], required: Set[tuple[str, str]]
 ) -> st.SearchStrategy[dict[str, dict[str, ValuePair]]]:
-    """What is required, and some of the rest."""
+    """Draw all required parameters and some of the optional ones."""
     return st.fixed_dictionaries(
         {
             place: st.fixed_dictionaries(
@@ -172,16 +185,16 @@ def _part_pair(drawn: tuple[int, ValuePair | None]) -> ValuePair:
 def _build_pair(
     drawn: Mapping[str, Mapping[str, ValuePair]], raw: bool, victim: Victim, content: Mapping[str, Any]
 ) -> tuple[IsolationRequest, IsolationRequest]:
-    def one(which: int) -> IsolationRequest:
-        def chosen(place: str) -> dict[str, Any]:
-            return {name: pair[which] for name, pair in drawn[place].items()}
+    def build(side: int) -> IsolationRequest:
+        def values(place: str) -> dict[str, Any]:
+            return {name: pair[side] for name, pair in drawn[place].items()}
 
-        headers, body = chosen("header"), None
+        headers, body = values("header"), None
         if raw:
             headers["content-type"], body = "application/octet-stream", victim.content[:CHUNK_BYTES]
         elif "application/json" in content:
-            headers["content-type"], body = "application/json", json.dumps(chosen("body")).encode()
-        query = {name: str(value) for name, value in chosen("query").items()}
-        return IsolationRequest(chosen("path").get("filename"), query, headers, body)
+            headers["content-type"], body = "application/json", json.dumps(values("body")).encode()
+        query = {name: str(value) for name, value in values("query").items()}
+        return IsolationRequest(values("path").get("filename"), query, headers, body)
 
-    return one(0), one(1)
+    return build(0), build(1)

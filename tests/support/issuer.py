@@ -1,4 +1,4 @@
-"""An issuer outside, as Cognito, Entra and Keycloak are: its keys, its tokens, and its key set on loopback."""
+"""A fake external issuer, like Cognito, Entra or Keycloak: its keys, its tokens, and a server for its key set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ISSUER = "https://issuer.example/tenant"
 
 @cache
 def rsa_key(number: int, bits: int = 2048) -> rsa.RSAPrivateKey:
-    """Made once: it takes long."""
+    """Return the RSA key of that number. Cached, because generating one takes long."""
     return rsa.generate_private_key(65537, bits)
 
 
@@ -34,22 +34,26 @@ def ec_jwk(kid: str, key: ec.EllipticCurvePrivateKey, **more: Any) -> dict[str, 
 
 @dataclass
 class FakeIssuer:
-    """Signs RS256 with the key `kid`; publishes `keys`."""
+    """An issuer that signs with RS256."""
 
     clock: Callable[[], int]
+    """Epoch milliseconds."""
     kid: str = "rsa-1"
+    """Id of the key that signs."""
     key_number: int = 1
+    """Number of the key that signs (`rsa_key`)."""
     keys: list[Any] = field(default_factory=list)
+    """The published keys."""
 
     def __post_init__(self) -> None:
         self.publish_current_key()
 
     def publish_current_key(self) -> None:
-        """The current key, and no other."""
+        """Publish the current key, and no other."""
         self.keys = [rsa_jwk(self.kid, rsa_key(self.key_number), alg="RS256")]
 
     def rotate_key(self) -> None:
-        """Sign with another key from now on; it is not published yet."""
+        """Sign with another key from now on, without publishing it."""
         self.key_number += 1
         self.kid = f"rsa-{self.key_number}"
 
@@ -57,7 +61,7 @@ class FakeIssuer:
         return json.dumps({"keys": self.keys}).encode()
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """Of a token that is good for an hour; None takes a claim away."""
+        """Return the claims of a token that is valid for an hour. A change to None removes the claim."""
         now = self.clock() // 1000
         claims: dict[str, Any] = {
             "iss": ISSUER,
@@ -80,14 +84,14 @@ GetHandler = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 @contextmanager
 def http_server(handle_get: GetHandler) -> Iterator[str]:
-    """A server on loopback that leaves every GET to `serve`; its address."""
+    """Serve GET requests with `handle_get` on loopback, and yield the URL."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             handle_get(self)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-            """Say nothing."""
+            """Log nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

@@ -1,4 +1,7 @@
-"""What template.yaml lets each function do, and whether a call is within it: IAM, as far as Ferry's policies use it."""
+"""The permissions that template.yaml grants each function, and whether they cover a call.
+
+Covers as much of IAM as the template uses.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +22,21 @@ RESOURCE_TAG = "aws:ResourceTag/"
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """An action on a resource, which is `Bucket/o/*` or `MetadataTable/index/due_tasks`: logical ids instead of ARNs.
-
-    `leading_keys` are the patterns that the partition keys of a table's items must match, None where all are allowed;
-    `tag` is the name and the value that a resource must be tagged with.
-    """
+    """A permission of a function."""
 
     function: str
+    """Logical id of the function."""
     action: str
+    """Action of IAM, such as `s3:GetObject`."""
     resource: str
+    """Logical id and path instead of an ARN: `Bucket/o/*`, `MetadataTable/index/due_tasks`."""
     leading_keys: tuple[str, ...] | None = None
+    """Patterns that the partition keys of a table's items must match; None for any key."""
     tag: tuple[str, str] | None = None
+    """Name and value of a tag that the resource must have."""
 
     def covers(self, action: str, resource: str, keys: Sequence[str] = ()) -> bool:
-        """Whether IAM would let the call through by this grant alone."""
+        """Return whether this grant alone allows the call."""
         if action != self.action or not fnmatchcase(resource, self.resource):
             return False
         allowed = self.leading_keys
@@ -41,7 +45,7 @@ class Grant:
 
 @cache
 def grants() -> tuple[Grant, ...]:
-    """Every grant of every function, in the template's order."""
+    """Return every grant of every function, in the template's order."""
     source = load_template(TEMPLATE)
     template = Template(
         source,
@@ -71,17 +75,17 @@ def _statement_grants(function: str, statement: Mapping[str, Any]) -> list[Grant
 
 
 def _parse_condition(condition: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str, str] | None]:
-    """Leading keys and tag. Fails on what is not understood here: AWS might refuse what would be taken for granted."""
+    """Return leading keys and tag. Fails on any other condition, since it might deny what counts as allowed here."""
     keys: tuple[str, ...] | None = None
     tag: tuple[str, str] | None = None
-    for operator, tested in condition.items():
-        ((name, value),) = tested.items()
+    for operator, operands in condition.items():
+        ((name, value),) = operands.items()
         if name == LEADING_KEYS:
             assert operator in ("ForAllValues:StringEquals", "ForAllValues:StringLike")
             keys = tuple(value)
             assert operator.endswith("StringLike") or not any("*" in key for key in keys)
         else:
-            assert (operator, name.startswith(RESOURCE_TAG)) == ("StringEquals", True), f"{operator}: {tested}"
+            assert (operator, name.startswith(RESOURCE_TAG)) == ("StringEquals", True), f"{operator}: {operands}"
             tag = (name.removeprefix(RESOURCE_TAG), value)
     return keys, tag
 

@@ -1,6 +1,6 @@
-"""Looks for what must not be in any output: tokens, secrets, signatures of presigned URLs, and names of files.
+"""Find what no output may contain: tokens, secrets, signatures of presigned URLs, and filenames.
 
-Tokens and signatures are known by their look, whoever made them; secrets and names by having been heard on the wire.
+Tokens and signatures are recognized by their form. Secrets and filenames are recorded from the requests of the tests.
 """
 
 from __future__ import annotations
@@ -24,21 +24,25 @@ SECRET_PATTERNS = {
     "an Authorization header": re.compile(r"\b(?:Bearer [\w-]{20,}|Basic [A-Za-z0-9+/]{16,}={0,2})"),
 }
 IGNORED_NAMES = ("{filename}",)
-"""A test gives a file this name; a route's key, which logs have, has it too."""
+"""Filenames of tests that are also part of a route's key, which logs contain."""
 MIN_NAME_LENGTH = 8
-"""Shorter names are found in other words."""
+"""Shorter names and secrets occur in other words."""
 MAX_BODY_BYTES = 64 * 1024
+"""Larger bodies are chunks, which are not searched."""
 _FILENAME_PATH = re.compile(r"^/(?:download/partial|download|status|files|upload)/([^/?]+)$")
 
 
 @dataclass
 class SecretRecorder:
-    """Secrets and names that went over the wire."""
+    """Secrets and filenames that the tests have sent."""
 
     secrets: set[str] = field(default_factory=set)
+    """Client secrets."""
     names: set[str] = field(default_factory=set)
+    """Filenames."""
 
     def record_request(self, method: str, target: str, headers: Mapping[str, Any], body: object) -> None:
+        """Record the secrets and filenames of a request."""
         parts = urlsplit(target)
         found = _FILENAME_PATH.match(parts.path) if method != "POST" else None
         self._record_names(
@@ -78,8 +82,8 @@ class SecretRecorder:
 
 @contextmanager
 def record_http(recorder: SecretRecorder) -> Iterator[None]:
-    """Hear what this process asks over HTTP."""
-    ask = http.client.HTTPConnection.request
+    """Record every HTTP request of this process."""
+    send = http.client.HTTPConnection.request
 
     def request(
         connection: http.client.HTTPConnection,
@@ -90,19 +94,19 @@ def record_http(recorder: SecretRecorder) -> Iterator[None]:
         **more: Any,
     ) -> None:
         recorder.record_request(method, url, headers or {}, body)
-        ask(connection, method, url, body, headers or {}, **more)
+        send(connection, method, url, body, headers or {}, **more)
 
     with patch.object(http.client.HTTPConnection, "request", request):
         yield
 
 
 def find_leaks(text: str, recorder: SecretRecorder, *, allow_names: bool = False) -> Iterator[str]:
-    """What is in it that must not be."""
-    for what, look in SECRET_PATTERNS.items():
-        for found in look.finditer(text):
-            yield f"{what}: {_excerpt(text, found.start())}"
+    """Yield a description of each secret, token, signature or filename in the text."""
+    for kind, pattern in SECRET_PATTERNS.items():
+        for found in pattern.finditer(text):
+            yield f"{kind}: {_excerpt(text, found.start())}"
     for secret in recorder.secrets:
-        # Tests also send wrong ones, as short as "x".
+        # Tests also send invalid secrets as short as "x".
         if len(secret) >= MIN_NAME_LENGTH and secret in text:
             yield f"a secret: {_excerpt(text, text.index(secret))}"
     for name in [] if allow_names else recorder.names:
@@ -116,7 +120,7 @@ def _excerpt(text: str, position: int) -> str:
 
 
 def read_output(state_folder: Path) -> Iterator[tuple[Path, str]]:
-    """All that a local service has said: the runner itself, its functions, its stand-ins."""
+    """Yield every log of a local service, with its content: the runner's, the functions' and the emulators'."""
     for path in [state_folder.with_name(f"{state_folder.name}.log"), *sorted((state_folder / "logs").glob("*"))]:
         if path.is_file():
             yield path, path.read_text(encoding="utf-8", errors="replace")

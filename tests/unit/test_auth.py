@@ -1,4 +1,4 @@
-"""Tokens: who gets one, what is in it, which ones are believed, and the keys behind them."""
+"""Issuing and verifying Ferry's own tokens, and the published keys."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def secret_hash(secret: str) -> bytes:
 
 
 class AuthHarness:
-    """An issuer and a verifier over the same store, each with a cache of its own, and one clock for all."""
+    """An issuer and a verifier over one store and one clock, each with a cache of its own."""
 
     def __init__(self) -> None:
         self.clock = SettableClock()
@@ -58,7 +58,7 @@ class AuthHarness:
         return issue(self.issuer, TokenRequest("one", secret, "client_credentials", scope))
 
     def forge(self, change: Mapping[str, Any], headers: Mapping[str, Any] | None = None) -> str:
-        """A token signed with the right key, whose claims are changed; None takes one away."""
+        """Return a token of the published key with changed claims. A change to None removes the claim."""
         claims = jwt.decode(self.token().access_token, options={"verify_signature": False}) | dict(change)
         kept = {name: value for name, value in claims.items() if value is not None}
         key = self.signer._key("key-1")
@@ -68,12 +68,11 @@ class AuthHarness:
 
 @pytest.fixture
 def harness() -> AuthHarness:
-    """A fresh one for each test."""
     return AuthHarness()
 
 
 def test_issued_token_verifies_to_principal(harness: AuthHarness) -> None:
-    """What is issued is what is verified; without a scope it is all of the client's, sorted."""
+    """A token verifies to its client. Without a requested scope it has all of the client's scopes, sorted."""
     token = harness.token()
     assert (token.scope, token.expires_in) == ("a b", 60)
     assert harness.verifier.verify(token.access_token) == Principal("one", "ns", frozenset({"a", "b"}))
@@ -83,7 +82,7 @@ def test_issued_token_verifies_to_principal(harness: AuthHarness) -> None:
 
 
 def test_both_secrets_work_during_rotation(harness: AuthHarness) -> None:
-    """Neither needs the other."""
+    """The old and the new secret both get a token."""
     assert harness.token(secret=OLD_SECRET).scope == harness.token(secret=NEW_SECRET).scope
 
 
@@ -109,7 +108,7 @@ def test_both_secrets_work_during_rotation(harness: AuthHarness) -> None:
 def test_invalid_token_request_is_rejected(
     harness: AuthHarness, request_: TokenRequest, error: type[OAuthError]
 ) -> None:
-    """Each refusal is of its own kind; unknown, disabled and wrong are one."""
+    """Each invalid request raises its own error; unknown, disabled and wrong secret raise the same one."""
     harness.store.put_client(Client("gone", "ns", frozenset({"a"}), (secret_hash(OLD_SECRET),), disabled=True))
     harness.store.put_client(Client("bare", "ns", frozenset({"a"}), ()))
     with pytest.raises(error):
@@ -120,7 +119,7 @@ def test_invalid_token_request_is_rejected(
 def test_wrong_and_unknown_credentials_compare_two_hashes(
     harness: AuthHarness, client_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two comparisons each, so that the time tells nothing."""
+    """A wrong secret and an unknown client take two comparisons each, so timing reveals nothing."""
     compared: list[bytes] = []
 
     def compare(first: bytes, second: bytes) -> bool:
@@ -144,18 +143,18 @@ REQUIRED_CLAIMS = ("iss", "aud", "sub", "iat", "nbf", "exp", "jti", "scope", "ns
     + [{"exp": 1.5}, {"iat": "1"}, {"sub": 1}, {"iss": "other"}, {"aud": "other"}, {"aud": ["ferry"]}, {"ns": {}}],
 )
 def test_invalid_claims_are_rejected(harness: AuthHarness, change: dict[str, Any]) -> None:
-    """Signed with the right key all the same: every claim is required, and of its type."""
+    """A correctly signed token is rejected if a claim is missing or of a wrong type."""
     harness.verifier.verify(harness.forge({}))
     try:
         forged = harness.forge(change)
-    except TypeError:  # the library refuses to sign some; those cannot arrive from it
+    except TypeError:  # PyJWT does not sign these values, so no such token exists
         return
     with pytest.raises(InvalidToken):
         harness.verifier.verify(forged)
 
 
 def test_leeway_allows_clock_skew(harness: AuthHarness) -> None:
-    """30 s either way, and no more."""
+    """Clocks may differ by 30 seconds in either direction."""
     now = harness.clock() // 1000
     for change in (
         {"exp": now - LEEWAY_SECONDS + 5},
@@ -173,7 +172,7 @@ def test_leeway_allows_clock_skew(harness: AuthHarness) -> None:
 
 
 def test_only_es256_with_published_key_is_accepted(harness: AuthHarness) -> None:
-    """No other algorithm, no key of somebody else, no critical extension, nothing unsigned."""
+    """Rejects other algorithms, unknown keys, critical extensions and unsigned tokens."""
     token = harness.token().access_token
     assert harness.store.published_key_set is not None
     kid = harness.store.published_key_set.signing_kid
@@ -198,7 +197,7 @@ def test_only_es256_with_published_key_is_accepted(harness: AuthHarness) -> None
 
 
 def test_key_set_is_cached(harness: AuthHarness) -> None:
-    """Once in `FRESH`; and for unknown keys once in five seconds, however many come."""
+    """The key set is read once per cache lifetime; for unknown key ids once in five seconds at most."""
     token = harness.token().access_token
     unknown = harness.forge({}, {"kid": "unknown"})
     harness.store.key_set_reads = 0
@@ -217,7 +216,7 @@ def test_key_set_is_cached(harness: AuthHarness) -> None:
 
 
 def test_clock_set_back_refreshes_key_set_cache(harness: AuthHarness) -> None:
-    """What was read in the future is read again."""
+    """After the clock is set back, the cached key set counts as stale."""
     keys = KeySetCache(harness.store, harness.clock, CACHE_TTL_MS)
     harness.token()
     keys.key_set()
@@ -228,19 +227,19 @@ def test_clock_set_back_refreshes_key_set_cache(harness: AuthHarness) -> None:
 
 
 def test_missing_key_set_is_not_cached(harness: AuthHarness) -> None:
-    """So the first token ever issued is believed at once, even by who was just asked about another."""
+    """A missing key set is not cached, so the first token verifies immediately after a failed check."""
     with pytest.raises(InvalidToken):
         harness.verifier.verify(jwt.encode({}, MemorySigner()._key("x"), algorithm="ES256", headers={"kid": "x"}))
     harness.verifier.verify(harness.token().access_token)
 
 
 def test_concurrent_first_publishers_agree(harness: AuthHarness) -> None:
-    """Who comes second takes what is there; if even that is gone, the request fails."""
+    """The second publisher uses the key set of the first; if that is gone, the request fails."""
     first = load_or_publish(
         KeySetCache(harness.store, harness.clock, CACHE_TTL_MS), harness.store, harness.signer, "key-1"
     )
 
-    class Late(MemoryAuthStore):
+    class LatePublisherStore(MemoryAuthStore):
         found: KeySet | None = first
 
         def get_key_set(self) -> KeySet | None:
@@ -250,16 +249,16 @@ def test_concurrent_first_publishers_agree(harness: AuthHarness) -> None:
         def put_key_set(self, key_set: KeySet, *, expected: KeySet | None) -> None:
             raise ConcurrentUpdate
 
-    late = Late()
+    late = LatePublisherStore()
     assert load_or_publish(KeySetCache(late, harness.clock, CACHE_TTL_MS), late, harness.signer, "key-2") == first
-    gone = Late()
+    gone = LatePublisherStore()
     gone.found = None
     with pytest.raises(BackendUnavailable):
         load_or_publish(KeySetCache(gone, harness.clock, CACHE_TTL_MS), gone, harness.signer, "key-2")
 
 
 def test_kid_is_rfc_7638_thumbprint() -> None:
-    """Computed over the required members in order, so what else a JWK has changes nothing."""
+    """The kid is the thumbprint over the required members; other members do not change it."""
     jwk = {"kty": "EC", "crv": "P-256", "x": "1", "y": "2"}
     canonical = b'{"crv":"P-256","kty":"EC","x":"1","y":"2"}'
     expected = jwt.utils.base64url_encode(hashlib.sha256(canonical).digest()).decode()
@@ -267,7 +266,7 @@ def test_kid_is_rfc_7638_thumbprint() -> None:
 
 
 def test_jwks_has_no_signer_reference() -> None:
-    """What is public is public; where the private half lives is not."""
-    ring = KeySet("k", (PublicKey("k", {"kty": "EC", "crv": "P-256", "x": "1", "y": "2"}, "arn:secret"),))
-    [key] = to_json(JsonWebKeySet.from_key_set(ring))["keys"]
+    """The key set names no KMS key."""
+    key_set = KeySet("k", (PublicKey("k", {"kty": "EC", "crv": "P-256", "x": "1", "y": "2"}, "arn:secret"),))
+    [key] = to_json(JsonWebKeySet.from_key_set(key_set))["keys"]
     assert key == {"kty": "EC", "crv": "P-256", "x": "1", "y": "2", "kid": "k", "use": "sig", "alg": "ES256"}

@@ -1,4 +1,4 @@
-"""Tokens of an issuer outside: which are believed, what they mean, and what happens when the issuer is not there."""
+"""Verifying tokens of an external issuer, and its key set while the issuer is unreachable."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EXTERNAL_ISSUER = ExternalIssuer(
 
 
 class ExternalIssuerHarness:
-    """An issuer that may be down, and a verifier; `asked` counts the questions."""
+    """An issuer that may be down, and a verifier. `fetch_count` counts fetches of the key set."""
 
     def __init__(self, external_issuer: ExternalIssuer = EXTERNAL_ISSUER) -> None:
         self.clock = SettableClock()
@@ -65,7 +65,7 @@ def harness() -> ExternalIssuerHarness:
 
 
 def test_external_token_verifies_to_principal(harness: ExternalIssuerHarness) -> None:
-    """Subject, namespace, scopes, and from whom it is."""
+    """A token verifies to its subject, namespace, scopes and issuer."""
     principal = harness.verifier.verify(harness.issuer.sign_token())
     assert principal == Principal("robot", "acme", frozenset({"files:read", "email"}), issuer=ISSUER)
 
@@ -94,27 +94,27 @@ def test_external_token_verifies_to_principal(harness: ExternalIssuerHarness) ->
     ],
 )
 def test_invalid_claims_are_rejected(harness: ExternalIssuerHarness, changes: dict[str, Any]) -> None:
-    """Signed by the issuer all the same: for somebody else, from somebody else, or for no namespace."""
+    """A correctly signed token of another issuer or audience, or without a valid namespace, is rejected."""
     assert not harness.rejects(harness.issuer.sign_token())
     assert harness.rejects(harness.issuer.sign_token(**changes))
 
 
 def test_time_claims_have_leeway(harness: ExternalIssuerHarness) -> None:
-    """Expired, and not valid yet: 30 s either way and no more; times that are no integers are none."""
+    """Time claims have 30 seconds of leeway and must be integers."""
     now = harness.clock() // 1000
-    for good in ({"exp": now - LEEWAY_SECONDS + 1}, {"nbf": now + LEEWAY_SECONDS}, {"iat": now + LEEWAY_SECONDS}):
-        assert not harness.rejects(harness.issuer.sign_token(**good))
-    for bad in (
+    for accepted in ({"exp": now - LEEWAY_SECONDS + 1}, {"nbf": now + LEEWAY_SECONDS}, {"iat": now + LEEWAY_SECONDS}):
+        assert not harness.rejects(harness.issuer.sign_token(**accepted))
+    for rejected in (
         {"exp": now - LEEWAY_SECONDS},
         {"nbf": now + LEEWAY_SECONDS + 1},
         {"iat": now + LEEWAY_SECONDS + 1},
         {"exp": now + 0.5},
     ):
-        assert harness.rejects(harness.issuer.sign_token(**bad))
+        assert harness.rejects(harness.issuer.sign_token(**rejected))
 
 
 def test_only_issuer_keys_with_own_algorithm_are_accepted(harness: ExternalIssuerHarness) -> None:
-    """Nothing unsigned, nothing by a key of somebody else, no other algorithm, no key that the token brings itself."""
+    """Rejects unsigned tokens, other keys and algorithms, and a key inside the token's header."""
     claims, kid = harness.issuer.claims(), harness.issuer.kid
     own = rsa_key(1)
     stranger = ec.generate_private_key(ec.SECP256R1())
@@ -138,19 +138,21 @@ def test_only_issuer_keys_with_own_algorithm_are_accepted(harness: ExternalIssue
 
 
 def test_cognito_access_token_is_accepted() -> None:
-    """No aud but client_id, scopes behind a resource server's name, a namespace by client."""
-    trust = replace(EXTERNAL_ISSUER, audience_claim="client_id", scope_prefix="ferry/", namespace_claim="client_id")
-    harness = ExternalIssuerHarness(replace(trust, audiences=frozenset({"7abc", "8def"})))
+    """Cognito: the audience in client_id, scopes with a prefix, and a namespace for each client."""
+    external_issuer = replace(
+        EXTERNAL_ISSUER, audience_claim="client_id", scope_prefix="ferry/", namespace_claim="client_id"
+    )
+    harness = ExternalIssuerHarness(replace(external_issuer, audiences=frozenset({"7abc", "8def"})))
     claims = {"aud": None, "client_id": "7abc", "scope": "ferry/files:read ferry/files:write other/files:admin"}
     principal = harness.verifier.verify(harness.issuer.sign_token(**claims))
     assert (principal.ns, principal.scopes) == ("7abc", frozenset({"files:read", "files:write"}))
     assert harness.rejects(harness.issuer.sign_token(**{**claims, "client_id": "9ghi"}))
-    # An id token is for the same client, which it names elsewhere.
+    # An ID token names the client in another claim.
     assert harness.rejects(harness.issuer.sign_token(aud="7abc", token_use="id"))
 
 
 def test_entra_application_token_is_accepted() -> None:
-    """Application permissions are a list in roles; the tenant is the namespace."""
+    """Entra: scopes are a list in roles, and the tenant is the namespace."""
     harness = ExternalIssuerHarness(
         replace(EXTERNAL_ISSUER, audiences=frozenset({"api://ferry"}), scope_claim="roles", namespace_claim="tid")
     )
@@ -161,12 +163,12 @@ def test_entra_application_token_is_accepted() -> None:
 
 
 def test_keycloak_audience_list_is_accepted(harness: ExternalIssuerHarness) -> None:
-    """Ours is one of them."""
+    """Keycloak: one of several audiences suffices."""
     assert not harness.rejects(harness.issuer.sign_token(aud=["account", "ferry"]))
 
 
 def test_keys_are_cached(harness: ExternalIssuerHarness) -> None:
-    """Once in five minutes for tokens that are good."""
+    """The key set is fetched once in five minutes."""
     for _ in range(10):
         harness.verifier.verify(harness.issuer.sign_token())
     assert harness.fetch_count == 1
@@ -176,19 +178,19 @@ def test_keys_are_cached(harness: ExternalIssuerHarness) -> None:
 
 
 def test_unknown_kids_are_rate_limited(harness: ExternalIssuerHarness) -> None:
-    """A thousand made-up ids are one question in 30 s; the good tokens between them go on."""
+    """A thousand unknown key ids cause one fetch in 30 seconds, and valid tokens are accepted meanwhile."""
     harness.verifier.verify(harness.issuer.sign_token())
     harness.clock.advance(REFETCH_INTERVAL_MS)
-    asked = harness.fetch_count
+    fetch_count = harness.fetch_count
     for number in range(1000):
         assert harness.rejects(jwt.encode({}, rsa_key(2), algorithm="RS256", headers={"kid": f"made-up-{number}"}))
         if not number % 100:
             harness.verifier.verify(harness.issuer.sign_token())
-    assert harness.fetch_count == asked + 1
+    assert harness.fetch_count == fetch_count + 1
 
 
 def test_new_key_is_fetched_on_first_use(harness: ExternalIssuerHarness) -> None:
-    """A key that is not known is looked for at once; what the old one has signed is believed while it is published."""
+    """An unknown key is fetched at once; the old key's tokens are accepted as long as it is published."""
     old = harness.issuer.sign_token()
     harness.verifier.verify(old)
     harness.clock.advance(REFETCH_INTERVAL_MS)
@@ -205,16 +207,16 @@ def test_new_key_is_fetched_on_first_use(harness: ExternalIssuerHarness) -> None
 
 
 def test_cached_keys_serve_for_an_hour_while_issuer_is_down(harness: ExternalIssuerHarness) -> None:
-    """No key that is not known, and nobody at all when the hour is over; a question in 30 s; then all is as before."""
+    """Cached keys serve for an hour with a fetch in 30 seconds; then requests fail until the issuer is back."""
     harness.verifier.verify(harness.issuer.sign_token())
     harness.issuer_is_down = True
     stranger = jwt.encode(harness.issuer.claims(), rsa_key(2), algorithm="RS256", headers={"kid": "rsa-2"})
-    asked, seconds = harness.fetch_count, MAX_STALE_MS // 1000 - 1
+    fetch_count, seconds = harness.fetch_count, MAX_STALE_MS // 1000 - 1
     for _ in range(seconds):
         harness.clock.advance(1000)
         assert not harness.rejects(harness.issuer.sign_token())
         assert harness.rejects(stranger)
-    assert harness.fetch_count - asked <= seconds // (REFETCH_INTERVAL_MS // 1000) + 1
+    assert harness.fetch_count - fetch_count <= seconds // (REFETCH_INTERVAL_MS // 1000) + 1
     harness.clock.advance(1000)
     token = harness.issuer.sign_token()
     for each in (token, stranger):
@@ -226,7 +228,7 @@ def test_cached_keys_serve_for_an_hour_while_issuer_is_down(harness: ExternalIss
 
 
 def test_no_keys_raises_backend_unavailable(harness: ExternalIssuerHarness) -> None:
-    """A 503, not a 401, for the token may be good; and it is asked again soon, though not by every request."""
+    """Without keys a token gets a 503, since it may be valid; the key set is fetched again after five seconds."""
     harness.issuer_is_down = True
     for _ in range(10):
         with pytest.raises(BackendUnavailable):
@@ -238,7 +240,7 @@ def test_no_keys_raises_backend_unavailable(harness: ExternalIssuerHarness) -> N
 
 
 def test_invalid_document_keeps_cached_keys(harness: ExternalIssuerHarness) -> None:
-    """The keys of before go on; an empty set is one, and is believed: the issuer takes its keys away by it."""
+    """An invalid document keeps the cached keys; an empty key set replaces them."""
     token = harness.issuer.sign_token()
     harness.verifier.verify(token)
     harness.issuer.keys = [{}] * 1000
@@ -250,7 +252,7 @@ def test_invalid_document_keeps_cached_keys(harness: ExternalIssuerHarness) -> N
 
 
 def test_clock_set_back_refreshes_keys(harness: ExternalIssuerHarness) -> None:
-    """What was read in the future is read again."""
+    """After the clock is set back, the cached keys count as stale."""
     harness.verifier.verify(harness.issuer.sign_token())
     harness.clock.advance(-10 * MAX_STALE_MS)
     harness.verifier.verify(harness.issuer.sign_token())
@@ -258,33 +260,33 @@ def test_clock_set_back_refreshes_keys(harness: ExternalIssuerHarness) -> None:
 
 
 def test_token_is_dispatched_by_issuer(harness: ExternalIssuerHarness) -> None:
-    """The claim chooses, unverified, and is then demanded: naming the other issuer helps nobody."""
-    asked: list[str] = []
+    """The issuer claim selects the verifier, which then requires that issuer."""
+    internally_verified: list[str] = []
 
-    class Own:
+    class InternalVerifierFake:
         def verify(self, token: str) -> Principal:
-            asked.append(token)
+            internally_verified.append(token)
             raise InvalidToken
 
-    either = IssuerDispatchVerifier(Own(), harness.verifier, ISSUER)
-    assert either.verify(harness.issuer.sign_token()).ns == "acme"
-    assert asked == []
+    verifier = IssuerDispatchVerifier(InternalVerifierFake(), harness.verifier, ISSUER)
+    assert verifier.verify(harness.issuer.sign_token()).ns == "acme"
+    assert internally_verified == []
     as_ferry = harness.issuer.sign_token(iss="ferry")
     for token in (as_ferry, "", "a.b.c", harness.issuer.sign_token(iss=None)):
         with pytest.raises(InvalidToken):
-            either.verify(token)
-    assert as_ferry in asked
-    # A token that Ferry itself might have signed, but for its issuer: the outside's keys do not verify it.
+            verifier.verify(token)
+    assert as_ferry in internally_verified
+    # A token of another key that names the external issuer does not verify with the external issuer's keys.
     with pytest.raises(InvalidToken):
-        either.verify(jwt.encode(harness.issuer.claims(), rsa_key(2), algorithm="RS256", headers={"kid": "rsa-1"}))
+        verifier.verify(jwt.encode(harness.issuer.claims(), rsa_key(2), algorithm="RS256", headers={"kid": "rsa-1"}))
 
 
 @pytest.mark.parametrize("missing", ["JWKS_URL", "AUDIENCE", "NAMESPACE_CLAIM"])
 def test_incomplete_external_issuer_raises(missing: str) -> None:
-    """What is not told is not guessed: an issuer without an audience would be believed for everybody's tokens."""
+    """A missing setting of the external issuer is an error that names the variable; none has a default."""
     names = ("URL", "JWKS_URL", "AUDIENCE", "AUDIENCE_CLAIM", "SCOPE_CLAIM", "NAMESPACE_CLAIM")
-    whole = {f"FERRY_EXTERNAL_ISSUER_{name}": "x" for name in names}
+    complete = {f"FERRY_EXTERNAL_ISSUER_{name}": "x" for name in names}
     assert ExternalIssuer.from_environment({}) is None
-    assert ExternalIssuer.from_environment(whole) is not None
-    with pytest.raises(ValueError, match="is empty"):
-        ExternalIssuer.from_environment({**whole, f"FERRY_EXTERNAL_ISSUER_{missing}": ""})
+    assert ExternalIssuer.from_environment(complete) is not None
+    with pytest.raises(ValueError, match=f"FERRY_EXTERNAL_ISSUER_{missing} is empty"):
+        ExternalIssuer.from_environment({**complete, f"FERRY_EXTERNAL_ISSUER_{missing}": ""})

@@ -1,4 +1,4 @@
-"""Key sets that an enemy may have written: what is used, what is passed over, what is refused as a whole."""
+"""Parsing an untrusted key set: which keys are used, skipped, and when the whole set is rejected."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def without(entry: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def test_key_is_bound_to_its_algorithm() -> None:
-    """RS256 for RSA, ES256 for P-256, bound to the key: no token can ask for another."""
+    """An RSA key verifies RS256 alone, a P-256 key ES256 alone, whatever a token's header says."""
     keys = parse_jwks(json.dumps({"keys": [RSA, EC]}).encode())
     assert {kid: key.algorithm_name for kid, key in keys.items()} == {"rsa": "RS256", "ec": "ES256"}
 
@@ -36,7 +36,7 @@ def test_key_is_bound_to_its_algorithm() -> None:
     [{}, {"alg": "RS256"}, {"key_ops": ["verify"]}, {"x5t": "abc", "x5c": ["..."], "issuer": "as Entra has it"}],
 )
 def test_extra_members_are_ignored(more: dict[str, Any]) -> None:
-    """Cognito, Entra and Keycloak each have members of their own."""
+    """Further members, which Cognito, Entra and Keycloak add, are ignored."""
     assert parsed_kids({**RSA, **more}) == {"rsa"}
     assert parsed_kids({**without(RSA, "use"), **more}) == {"rsa"}
 
@@ -83,12 +83,12 @@ def test_extra_members_are_ignored(more: dict[str, Any]) -> None:
     ],
 )
 def test_untrusted_key_is_skipped(entry: Any) -> None:
-    """The others in the same document are used all the same."""
+    """An unsuitable key is skipped; the other keys of the set are used."""
     assert parsed_kids(entry, {**EC, "kid": "good"}) == {"good"}
 
 
 def test_duplicate_kid_is_skipped() -> None:
-    """Whichever comes first, however often; the same key twice is one key."""
+    """A kid of two different keys is skipped, in any order; the same key twice counts as one."""
     other = ec_jwk("rsa", P256)
     for entries in ([RSA, other], [other, RSA], [RSA, other, RSA], [other, RSA, other, other]):
         assert parsed_kids(*entries, EC) == {"ec"}
@@ -113,8 +113,8 @@ def test_duplicate_kid_is_skipped() -> None:
     ],
 )
 def test_invalid_key_set_is_rejected(document: bytes) -> None:
-    """As a whole, so that the keys of before go on: not one key is taken from it."""
-    with pytest.raises(ValueError):  # noqa: PT011 - the library's, or ours: the message is for nobody
+    """A malformed or oversized key set raises `ValueError`, and no key of it is used."""
+    with pytest.raises(ValueError):  # noqa: PT011 - of json or of parse_jwks; the message is not shown
         parse_jwks(document)
 
 
@@ -128,5 +128,5 @@ MEMBERS = st.sampled_from(["kty", "kid", "alg", "use", "key_ops", "n", "e", "crv
 
 @given(base=st.sampled_from([RSA, EC]), changes=st.dictionaries(MEMBERS, JSON, min_size=1, max_size=3))
 def test_fuzzed_key_set_never_raises(base: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Whatever stands in a member, the neighbour is found and nothing is raised."""
+    """With arbitrary values in a key's members, the next key is still found and nothing is raised."""
     assert "good" in parsed_kids({**base, **changes}, {**EC, "kid": "good"}) or changes.get("kid") == "good"

@@ -1,4 +1,4 @@
-"""Keys and clients are changed while tokens are issued and checked all the time, by processes that know old things."""
+"""Rotating keys and disabling clients while processes with stale caches issue and verify tokens."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ SECRET = "secret"
 SECOND_MS = 1_000
 TOKEN_TTL_SECONDS = 300
 MAX_CACHE_TTL_MS = 55 * SECOND_MS
-"""The greatest `AuthCacheTtlSeconds` of the template."""
+"""The longest cache lifetime that meets the revocation deadline; the template has less."""
 REVOCATION_DEADLINE_MS = 60 * SECOND_MS
+"""Time within which a disabled client's tokens are rejected, as documented."""
 
 
 @dataclass
@@ -53,11 +54,11 @@ class RotationHarness:
             )
             for skew in self.skews_seconds
         ]
-        # What libraries do with a key set: five minutes, whatever its answer says.
+        # Libraries cache a key set for five minutes, whatever Cache-Control says.
         self.readers = [
             KeySetCache(self.store, self.skewed_clock(skew), 300 * SECOND_MS) for skew in self.skews_seconds
         ]
-        self.desk = AdminContext(self.store, "operator", self.clock)
+        self.context = AdminContext(self.store, "operator", self.clock)
 
     def skewed_clock(self, skew_seconds: int) -> Clock:
         return lambda: self.clock() + skew_seconds * SECOND_MS
@@ -75,53 +76,55 @@ class RotationHarness:
             token_ttl_seconds=TOKEN_TTL_SECONDS,
         )
 
-    def token(self, which: int, client_id: str = "one") -> str:
-        token = issue(self.issuers[which], TokenRequest(client_id, SECRET, "client_credentials", "")).access_token
+    def token(self, issuer_index: int, client_id: str = "one") -> str:
+        token = issue(
+            self.issuers[issuer_index], TokenRequest(client_id, SECRET, "client_credentials", "")
+        ).access_token
         self.live_tokens.append((token, self.clock() + (TOKEN_TTL_SECONDS - 15) * SECOND_MS))
         return token
 
     def check_live_tokens(self, verifier_indexes: set[int], *, check_published_keys: bool) -> None:
-        """Every living token, by some: the newest and the oldest by all of them, the rest by one each."""
+        """Verify every valid token: the newest and the oldest by all given verifiers, the others by one."""
         self.live_tokens = [(token, end) for token, end in self.live_tokens if end > self.clock()]
         tokens = [token for token, _ in self.live_tokens]
         for index, token in enumerate(tokens):
-            edge = index in (0, len(tokens) - 1)
-            for number in verifier_indexes if edge else [min(verifier_indexes)]:
+            is_edge = index in (0, len(tokens) - 1)
+            for number in verifier_indexes if is_edge else [min(verifier_indexes)]:
                 self.verifiers[number].verify(token)
                 if check_published_keys:
-                    keyring = self.readers[number].key_set()
-                    assert keyring is not None
-                    assert jwt.get_unverified_header(token)["kid"] in {key.kid for key in keyring.keys}
+                    key_set = self.readers[number].key_set()
+                    assert key_set is not None
+                    assert jwt.get_unverified_header(token)["kid"] in {key.kid for key in key_set.keys}
 
 
 SKEWS = st.lists(st.integers(-10, 10), min_size=4, max_size=4)
 STEPS = st.tuples(st.integers(1, 70), st.sets(st.integers(0, 3), min_size=1))
-"""Seconds that pass, and who has something to check then: the others' caches grow old."""
+"""Seconds that pass, and the verifiers that check tokens then; the other caches become stale."""
 
 
 @settings(max_examples=12, deadline=None)
 @given(skews=SKEWS, steps=st.lists(STEPS, min_size=30, max_size=60))
 def test_key_rotation_rejects_no_valid_token(skews: list[int], steps: list[tuple[int, set[int]]]) -> None:
-    """Each step of the operator as early as the command allows; tokens are issued and checked before and after it."""
+    """No valid token is rejected, though the operator takes each step of a rotation as early as possible."""
     harness = RotationHarness(skews)
     harness.token(0)
     assert harness.store.published_key_set is not None
     old = harness.store.published_key_set.signing_kid
     new = ""
-    # Whatever was drawn, the rotation comes to its end.
-    for number, (seconds, who) in enumerate([*steps, *[(60, {0, 3})] * 25]):
+    # The further steps complete every rotation.
+    for number, (seconds, verifier_indexes) in enumerate([*steps, *[(60, {0, 3})] * 25]):
         harness.clock.advance(seconds * SECOND_MS)
         harness.token(number % 2)
-        harness.check_live_tokens(who, check_published_keys=True)
+        harness.check_live_tokens(verifier_indexes, check_published_keys=True)
         if number == 3:
-            new = keys.add(harness.desk, harness.signer, "key-2").kid
+            new = keys.add(harness.context, harness.signer, "key-2").kid
         if new:
             with suppress(AdminError):
-                keys.activate(harness.desk, new)
+                keys.activate(harness.context, new)
             with suppress(AdminError):
-                keys.retire(harness.desk, old, token_ttl_seconds=TOKEN_TTL_SECONDS)
+                keys.retire(harness.context, old, token_ttl_seconds=TOKEN_TTL_SECONDS)
         harness.token(number % 2)
-        harness.check_live_tokens(who, check_published_keys=True)
+        harness.check_live_tokens(verifier_indexes, check_published_keys=True)
     assert [key.kid for key in harness.store.published_key_set.keys] == [new]
 
 
@@ -135,19 +138,20 @@ def test_key_rotation_rejects_no_valid_token(skews: list[int], steps: list[tuple
 def test_disabled_client_is_rejected_within_sixty_seconds(
     skews: list[int], steps: list[tuple[int, set[int]]], signing_takes: int, disabled_for: int
 ) -> None:
-    """Every token it ever got, one that was being signed at that moment included, and those after it is enabled
-    again hold: by every verifier, whatever it knew. Its neighbour is never refused.
+    """Within 60 seconds every verifier rejects all tokens of a disabled client, also one that was being signed.
+
+    Tokens from after it is enabled again are accepted, and another client's tokens always are.
     """
     harness = RotationHarness(skews)
     tokens, others = [harness.token(0)], [harness.token(0, "two")]
-    for seconds, who in steps:
+    for seconds, verifier_indexes in steps:
         harness.clock.advance(seconds * SECOND_MS % 20_000)
         tokens.append(harness.token(1))
         others.append(harness.token(1, "two"))
-        harness.check_live_tokens(who, check_published_keys=False)
-    # A request reads the client just before it is disabled, and signs later.
+        harness.check_live_tokens(verifier_indexes, check_published_keys=False)
+    # A token request reads the client just before it is disabled, and signs later.
     row = harness.store.clients_by_id["one"]
-    clients.disable(harness.desk, "one")
+    clients.disable(harness.context, "one")
     disabled = harness.store.clients_by_id["one"]
     harness.clock.advance(signing_takes * SECOND_MS)
     harness.store.clients_by_id["one"] = row
@@ -163,32 +167,32 @@ def test_disabled_client_is_rejected_within_sixty_seconds(
             with pytest.raises(InvalidToken):
                 verifier.verify(token)
     harness.clock.advance(disabled_for * SECOND_MS)
-    clients.enable(harness.desk, "one")
+    clients.enable(harness.context, "one")
     harness.clock.advance(REVOCATION_DEADLINE_MS)
-    again = harness.token(0)
+    enabled_token = harness.token(0)
     for verifier in harness.verifiers:
-        assert verifier.verify(again).client_id == "one"
+        assert verifier.verify(enabled_token).client_id == "one"
         for token in tokens:
             with pytest.raises(InvalidToken):
                 verifier.verify(token)
 
 
 def test_last_token_of_old_key_stays_valid() -> None:
-    """The worst case: signed by whoever learns of the new key last, and used with all leeway after the retirement."""
+    """The last token of the old key, from an issuer with a stale cache, verifies until it expires."""
     harness = RotationHarness([0, -5, 0, -25])
     harness.token(0)
     assert harness.store.published_key_set is not None
     old = harness.store.published_key_set.signing_kid
-    new = keys.add(harness.desk, harness.signer, "key-2").kid
+    new = keys.add(harness.context, harness.signer, "key-2").kid
     harness.clock.advance(keys.ACTIVATION_DELAY_SECONDS * SECOND_MS)
     harness.token(1)
-    keys.activate(harness.desk, new)
+    keys.activate(harness.context, new)
     harness.clock.advance(MAX_CACHE_TTL_MS - 1)
     last = harness.token(1)
     assert jwt.get_unverified_header(last)["kid"] == old
     harness.clock.advance((TOKEN_TTL_SECONDS + 45) * SECOND_MS)
     with suppress(AdminError):
-        keys.retire(harness.desk, old, token_ttl_seconds=TOKEN_TTL_SECONDS)
+        keys.retire(harness.context, old, token_ttl_seconds=TOKEN_TTL_SECONDS)
     assert harness.verifiers[3].verify(last).client_id == "one"
     harness.clock.advance(keys.RETIREMENT_DELAY_SECONDS * SECOND_MS)
-    keys.retire(harness.desk, old, token_ttl_seconds=TOKEN_TTL_SECONDS)
+    keys.retire(harness.context, old, token_ttl_seconds=TOKEN_TTL_SECONDS)

@@ -1,4 +1,4 @@
-"""The scanner that the end-to-end suite's output goes through finds what was planted."""
+"""The scanner for secrets in logs finds each one, and reports no harmless line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECRET = "2YotnFZFEjr1zCsicMWpAA"
 
 @pytest.fixture
 def recorder() -> SecretRecorder:
-    """What a client has sent: a secret in each form, and names in each place."""
+    """A recorder of requests with secrets in each form and filenames in each place."""
     found = SecretRecorder()
     basic = base64.b64encode(f"demo:{SECRET}".encode()).decode()
     found.record_request("POST", "/auth/token", {"Authorization": f"Basic {basic}"}, b"grant_type=client_credentials")
@@ -47,13 +47,13 @@ def recorder() -> SecretRecorder:
     ],
 )
 def test_secret_in_line_is_found(recorder: SecretRecorder, line: str) -> None:
-    """In each form that a log line could have it in."""
+    """A secret, token, signature or filename is found in every form that a log line may have."""
     assert list(find_leaks(f"before\n{line}\nafter", recorder))
 
 
 def test_harmless_line_is_not_reported(recorder: SecretRecorder) -> None:
-    """Ids, codes, claims of a client's id; and names where the operator wants them."""
-    said = '{"event": "token.issue", "actor": "demo", "token_id": "8476a536e9f411e897392dfe598c3fcd", "key": "o/1"}'
-    assert not list(find_leaks(said, recorder))
+    """Ids and client ids are not reported, and filenames are not where they are allowed."""
+    line = '{"event": "token.issue", "actor": "demo", "token_id": "8476a536e9f411e897392dfe598c3fcd", "key": "o/1"}'
+    assert not list(find_leaks(line, recorder))
     assert list(find_leaks("tax return.pdf", recorder))
     assert not list(find_leaks("tax return.pdf", recorder, allow_names=True))

@@ -1,4 +1,4 @@
-"""What SnapStart freezes and restores, in many copies and later, holds nothing that may not be there twice, or old."""
+"""A SnapStart snapshot holds no state that must be unique to an instance, or that becomes stale."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = sorted(path.name for path in (ROOT / "functions").iterdir() if (path / "app.py").is_file())
+MODULES = list((ROOT / "layers/common/ferry").rglob("*.py"))
+MONOTONIC_CLOCK_USERS = frozenset({"router.py"})
+"""Modules that measure the duration of one call within it."""
 PROBE_SCRIPT = """
 import json
 import app
 from ferry import wiring
-made = [name for name, value in vars(wiring).items() if hasattr(value, "cache_info") and value.cache_info().currsize]
-print(json.dumps(made))
+filled = [name for name, value in vars(wiring).items() if hasattr(value, "cache_info") and value.cache_info().currsize]
+print(json.dumps(filled))
 """
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_snapshot_holds_no_cached_state(function: str) -> None:
-    """Loading a function's code makes nothing yet: no cache is filled, no clock was read, no connection is open."""
+    """Importing a function fills no cache of `ferry.wiring`, so it has no connection and no cached data."""
     paths = [str(ROOT / "functions" / function), str(ROOT / "layers/common")]
     done = subprocess.run(
         [sys.executable, "-c", PROBE_SCRIPT],
@@ -35,9 +38,14 @@ def test_snapshot_holds_no_cached_state(function: str) -> None:
     assert json.loads(done.stdout) == []
 
 
+def test_layer_has_modules() -> None:
+    """The two tests below have modules to look at."""
+    assert len(MODULES) > 50
+
+
 def test_random_module_is_not_used() -> None:
-    """Ids and tokens come from the system's source, which a restored copy asks anew; `random` would repeat itself."""
-    for path in (ROOT / "layers/common/ferry").rglob("*.py"):
+    """Ids come from the operating system; `random` would repeat its numbers in every restored instance."""
+    for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
@@ -46,12 +54,8 @@ def test_random_module_is_not_used() -> None:
 
 
 def test_caches_do_not_use_monotonic_clock() -> None:
-    """The monotonic clock of a restored copy goes on from where it was frozen; the wall's does not."""
-    for path in (ROOT / "layers/common/ferry").rglob("*.py"):
+    """Caches use the wall clock; the monotonic clock of a restored instance continues from the snapshot."""
+    for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr in ("monotonic", "monotonic_ns"):
                 assert path.name in MONOTONIC_CLOCK_USERS, f"{path.name} reads the monotonic clock: a cache must not"
-
-
-MONOTONIC_CLOCK_USERS = frozenset({"router.py"})
-"""Modules that measure how long one call takes, within that call."""

@@ -1,4 +1,4 @@
-"""What `make audit-deps` reads out of a lock and of an index's answer."""
+"""What `make audit-deps` reads from a lock file and from a package index."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ bare==5
 
 
 def test_pins_are_parsed_with_hash_counts() -> None:
-    """Name, version, and how many hashes follow: none is what the audit fails on."""
+    """Each pin has its name, its version and its number of hashes, which may be 0."""
     assert list(iter_pins(LOCK_TEXT)) == [("one", "1.2.3", 2), ("two", "4", 1), ("bare", "5", 0)]
 
 
 def test_release_time_is_read_from_index() -> None:
-    """The first file of exactly that version; nothing where the index tells no times."""
+    """The time is that of the first file of exactly that version, or None if the index has no times."""
     files = [
         {"filename": "one-1.2.3-py3-none-any.whl", "upload-time": "2026-03-02T00:00:00Z"},
         {"filename": "one-1.2.3.tar.gz", "upload-time": "2026-03-01T00:00:00.5Z"},
