@@ -44,7 +44,7 @@ class SecretRecorder:
     def record_request(self, method: str, target: str, headers: Mapping[str, Any], body: object) -> None:
         """Record the secrets and filenames of a request."""
         parts = urlsplit(target)
-        found = _FILENAME_PATH.match(parts.path) if method != "POST" else None
+        found = _FILENAME_PATH.match(parts.path) if method not in ("OPTIONS", "POST") else None
         self._record_names(
             unquote(found[1]) if found else "", *(v for k, v in parse_qsl(parts.query) if k == "filename")
         )
