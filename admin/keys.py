@@ -10,8 +10,8 @@ from admin.ports import AdminContext, ConditionalPut, retry_on_conflict
 from ferry.auth.key_cache import thumbprint
 from ferry.model.auth import KeySet, PublicKey
 from ferry.ports.auth import Signer
+from ferry.rules.durations import SECOND_MS
 
-SECOND_MS = 1_000
 ACTIVATION_DELAY_SECONDS = 300
 """Time until functions and other verifiers have read a published key, and KMS has propagated its tag."""
 RETIREMENT_DELAY_SECONDS = 120

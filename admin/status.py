@@ -15,11 +15,12 @@ from admin import keys, kms
 from admin.clients import client_state
 from admin.connect import Connection
 from admin.errors import AdminError
-from admin.keys import SECOND_MS, KeyStatus
+from admin.keys import KeyStatus
 from ferry import __version__
 from ferry.aws.errors import error_code
 from ferry.model.auth import Client
 from ferry.model.quotas import Quota
+from ferry.rules.durations import DAY_MS
 
 ALARMS = (
     "server-errors",
@@ -40,7 +41,7 @@ KEY_ROTATION_DAYS = 365
 QUOTA_WARNING_RATIO = 0.9
 """Share of a limit from which its usage is worth a hint."""
 HEALTH_TIMEOUT_SECONDS = 5.0
-_DAY_MS = 86_400 * SECOND_MS
+
 _UNREADABLE = "not readable"
 
 
@@ -123,7 +124,7 @@ def _read_keys(connection: Connection) -> Iterator[SigningKey]:
     now = connection.context.clock()
     for status in keys.key_statuses(key_set, connection.target.token_ttl_seconds):
         created_at = kms.creation_time(connection.kms, status.key.key_ref) or status.key.published_at
-        age_days = max(0, now - created_at) // _DAY_MS if created_at else None
+        age_days = max(0, now - created_at) // DAY_MS if created_at else None
         yield SigningKey(status, created_at, age_days)
 
 

@@ -23,9 +23,9 @@ from ferry.auth.verifier import InternalVerifier
 from ferry.errors import InvalidToken
 from ferry.model.auth import Client
 from ferry.ports.types import Clock
+from ferry.rules.durations import SECOND_MS
 
 SECRET = "secret"
-SECOND_MS = 1_000
 TOKEN_TTL_SECONDS = 300
 MAX_CACHE_TTL_MS = 55 * SECOND_MS
 """The longest cache lifetime that meets the revocation deadline; the template has less."""

@@ -15,9 +15,9 @@ from dev.fakes.auth_store import MemoryAuthStore
 from dev.fakes.clock import SettableClock
 from ferry.auth.key_cache import MAX_TOKEN_TTL_SECONDS
 from ferry.model.auth import Client, KeySet
+from ferry.rules.durations import SECOND_MS
 
 SCOPES = ("files:read",)
-SECOND_MS = 1_000
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from dev.fakes.auth_store import MemoryAuthStore, MemorySigner
 from dev.fakes.clock import SettableClock
 from ferry.auth.key_cache import KeySetCache, load_or_publish
 from ferry.model.auth import KeySet
+from ferry.rules.durations import SECOND_MS
 
 TOKEN_TTL_SECONDS = 3600
-SECOND_MS = 1_000
 
 
 @pytest.fixture

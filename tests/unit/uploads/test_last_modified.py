@@ -9,10 +9,9 @@ from dev.fakes.faults import Fault, FaultPlan
 from ferry.errors import BackendUnavailable
 from ferry.files.delete import delete_file
 from ferry.model.files import File
+from ferry.rules.durations import SECOND_MS
 from ferry.uploads.complete import CompletionAccepted
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
-
-SECOND_MS = 1_000
 
 
 def store_file(client: Client, *, replace_existing: bool = False) -> File:

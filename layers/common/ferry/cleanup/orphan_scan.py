@@ -15,7 +15,14 @@ from functools import partial
 from ferry.cleanup.report import CleanupReport
 from ferry.errors import InvalidField
 from ferry.model.cleanup import OrphanScan, OrphanScanPhase
-from ferry.model.uploads import UploadRecord, UploadState, object_key, staged_chunk_prefix
+from ferry.model.uploads import (
+    OBJECT_PREFIX,
+    STAGED_CHUNK_PREFIX,
+    UploadRecord,
+    UploadState,
+    object_key,
+    staged_chunk_prefix,
+)
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.rules.durations import DAY_MS, HOUR_MS
 from ferry.services import Services
@@ -115,7 +122,7 @@ def _scan_staged_chunks(
     services: Services, cursor: str | None, report: CleanupReport, has_time: HasTime
 ) -> tuple[bool, str | None]:
     """Scan one page of prefixes of staged chunks, one prefix for each upload. Return as `_scan_multiparts`."""
-    page = services.object_store.list_prefixes("st/", cursor, PAGE_SIZE)
+    page = services.object_store.list_prefixes(STAGED_CHUNK_PREFIX, cursor, PAGE_SIZE)
     ids = [upload_id for prefix in page.items if (upload_id := _parse_upload_id(prefix, staged_chunk_prefix))]
     records = services.cleanup_repository.get_upload_records(ids)
     steps = (
@@ -140,7 +147,7 @@ def _scan_objects(
 ) -> tuple[bool, str | None]:
     """Scan one page of objects that are at least a day old. Return as `_scan_multiparts`."""
     now = services.clock()
-    page = services.object_store.list_objects("o/", cursor, PAGE_SIZE)
+    page = services.object_store.list_objects(OBJECT_PREFIX, cursor, PAGE_SIZE)
     ids = [
         upload_id
         for item in page.items
