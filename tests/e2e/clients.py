@@ -1,4 +1,4 @@
-"""What tests do with the API again and again."""
+"""Steps that many end-to-end tests share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHUNK_BYTES = 4 * MIB
 
 
 class ServiceUnderTest(Protocol):
-    """A running service: what it says of itself (ferry.json), in the folder that has that file."""
+    """A running service, described by `ferry.json` in its state folder."""
 
     @property
     def state_folder(self) -> Path: ...
@@ -31,7 +31,7 @@ class ServiceUnderTest(Protocol):
 
 @dataclass(frozen=True)
 class AttachedService:
-    """A service that somebody else has started, and will stop."""
+    """A service that was started elsewhere, and is not stopped here."""
 
     state_folder: Path
 
@@ -42,36 +42,39 @@ class AttachedService:
 
 
 def log_in_as(service: ServiceUnderTest, client_id: str) -> FerryClient:
-    described = service.connection_info
-    client = next(entry for entry in described["clients"] if entry["client_id"] == client_id)
-    return FerryClient(described["base_url"]).authenticate(client_id, client["client_secret"])
+    """Return an API client with a token of a client of the service."""
+    connection_info = service.connection_info
+    client = next(entry for entry in connection_info["clients"] if entry["client_id"] == client_id)
+    return FerryClient(connection_info["base_url"]).authenticate(client_id, client["client_secret"])
 
 
 def random_bytes(size: int, seed: int = 1) -> bytes:
+    """Return the same bytes for the same size and seed."""
     return random.Random(seed).randbytes(size)
 
 
 def chunk_body(content: bytes, index: int, chunk_size: int = CHUNK_BYTES) -> bytes:
+    """Return a chunk of a file; the first one has index 1."""
     return content[(index - 1) * chunk_size : index * chunk_size]
 
 
 def send_chunks(
     api: FerryClient, name: str, content: bytes, indexes: Iterable[int], chunk_size: int = CHUNK_BYTES
 ) -> list[dict[str, Any]]:
-    """Send chunks, four at a time, and return their answers."""
+    """Send chunks, four at a time, and return the parsed responses."""
 
-    def one(index: int) -> dict[str, Any]:
-        answer: dict[str, Any] = expect(
+    def send(index: int) -> dict[str, Any]:
+        response: dict[str, Any] = expect(
             api.send_chunk(name, index, chunk_body(content, index, chunk_size)), 200, f"chunk {index}"
         ).json
-        return answer
+        return response
 
     with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(one, indexes))
+        return list(pool.map(send, indexes))
 
 
 def upload_file(api: FerryClient, name: str, content: bytes, **start: Any) -> dict[str, Any]:
-    """The finished file's description."""
+    """Upload a file through the API, and return the response of its completion."""
     plan = expect(api.start(name, len(content), **start), 201, "start").json
     send_chunks(api, name, content, range(1, plan["chunk_count"] + 1), plan["chunk_size"])
     file: dict[str, Any] = expect(api.complete(name), 200, "complete").json
@@ -79,29 +82,29 @@ def upload_file(api: FerryClient, name: str, content: bytes, **start: Any) -> di
 
 
 def wait_until(condition: Callable[[], bool], timeout_seconds: float = 15.0) -> None:
-    """Look until it holds. For what happens by the clock or by the schedule, which nobody announces."""
+    """Wait until a condition holds that depends on the clock or on a schedule."""
     end = time.monotonic() + timeout_seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
+        assert time.monotonic() < end, f"the condition does not hold after {timeout_seconds} seconds"
         time.sleep(0.05)
 
 
 def s3_client_and_bucket(service: ServiceUnderTest) -> tuple[Any, str]:
-    """A client of the service's S3, and the bucket."""
-    keys = json.loads((service.state_folder / "backends.json").read_text(encoding="utf-8"))
+    """Return a client of the service's S3, and the name of its bucket."""
+    backends = json.loads((service.state_folder / "backends.json").read_text(encoding="utf-8"))
     s3 = boto3.client(
         "s3",
         endpoint_url=service.connection_info["s3_endpoint"],
         region_name="us-east-1",
-        aws_access_key_id=keys["access_key"],
-        aws_secret_access_key=keys["secret_key"],
+        aws_access_key_id=backends["access_key"],
+        aws_secret_access_key=backends["secret_key"],
     )
     (bucket,) = [entry["Name"] for entry in s3.list_buckets()["Buckets"]]
     return s3, bucket
 
 
 def problem_code(response: ApiResponse) -> tuple[int, str | None]:
-    """The status and the code of an answer that is a problem in RFC 9457's form, as the contract wants it."""
+    """Return status and code of a response that is a complete problem document (RFC 9457)."""
     content = response.json
     assert response.headers["content-type"] == "application/problem+json"
     assert {"type", "title", "status", "detail", "code", "request_id"} <= content.keys()

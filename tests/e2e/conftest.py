@@ -1,7 +1,7 @@
-"""One local service for all tests here; those that break or bend a service start their own.
+"""One local service for all end-to-end tests. Tests that stop or reconfigure a service start one of their own.
 
-Where FERRY_E2E_SERVICE names a folder that describes a running service (`make test-sam` does), the tests talk to that
-one instead, but for those that `differences` has a reason for.
+Where FERRY_E2E_SERVICE names the state folder of a running service (`make test-sam` sets it), the tests use that
+service. The tests of `known_differences` must fail there, or are skipped.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from tests.support.calls import denied_calls, read_recorded_calls
 from tests.support.secret_recorder import SecretRecorder, find_leaks, read_output, record_http
 
 MAX_INSTANCES = 4
-"""Of each function at most, so that it takes few requests to be too many."""
-
+"""Instances of each function: few, so that few concurrent requests exceed the limit."""
 
 SERVICE_FOLDER = os.environ.get("FERRY_E2E_SERVICE")
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Behind SAM CLI: what is known to differ must differ, and what needs a service of its own is left out."""
+    """Behind SAM CLI, expect known differences to fail, and skip tests that start a service of their own."""
     for item in items if SERVICE_FOLDER else ():
         for difference in KNOWN_DIFFERENCES:
             if difference.matches(item.nodeid):
@@ -45,27 +44,27 @@ LOG_FILE_NAMES_PARAMETER = "LogFileNames=true"
 
 @pytest.fixture(scope="session", autouse=True)
 def no_secret_in_output() -> Iterator[None]:
-    """All output of all services that ran here, when the last test is done: no token, no secret, no signature, and no
-    name of a file but where the operator has asked for names.
+    """Check the output of every service after the last test: it has no token, no secret and no signature, and names of
+    files only where the operator enabled them.
     """
-    heard, ran = SecretRecorder(), list[tuple[LocalService, bool]]()
-    launch = LocalService.__init__
+    recorder, services = SecretRecorder(), list[tuple[LocalService, bool]]()
+    original_init = LocalService.__init__
 
-    def noted(service: LocalService, state: Path, **given: Any) -> None:
-        ran.append((service, LOG_FILE_NAMES_PARAMETER in given.get("parameters", "")))
-        launch(service, state, **given)
+    def recording_init(service: LocalService, state: Path, **options: Any) -> None:
+        services.append((service, LOG_FILE_NAMES_PARAMETER in options.get("parameters", "")))
+        original_init(service, state, **options)
 
-    with record_http(heard), patch.object(LocalService, "__init__", noted):
+    with record_http(recorder), patch.object(LocalService, "__init__", recording_init):
         yield
     found = []
-    for service, names_may in ran:
+    for service, allow_names in services:
         for name in ("ferry.json", "backends.json"):
             if (service.state_folder / name).exists():
-                told = json.loads((service.state_folder / name).read_text(encoding="utf-8"))
-                heard.secrets.update(client["client_secret"] for client in told.get("clients", ()))
-                heard.secrets.update(filter(None, [told.get("secret_key")]))
+                content = json.loads((service.state_folder / name).read_text(encoding="utf-8"))
+                recorder.secrets.update(client["client_secret"] for client in content.get("clients", ()))
+                recorder.secrets.update(filter(None, [content.get("secret_key")]))
         for path, text in read_output(service.state_folder):
-            found += [f"{path.name}: {leak}" for leak in find_leaks(text, heard, allow_names=names_may)]
+            found += [f"{path.name}: {leak}" for leak in find_leaks(text, recorder, allow_names=allow_names)]
     assert not found, "\n".join(found[:20])
 
 
@@ -83,7 +82,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTe
     assert "Traceback" not in launched.read_log()
     calls = list(read_recorded_calls(launched.state_folder / CALLS_FILE_NAME))
     assert calls
-    assert denied_calls(calls) == [], "AWS would have refused these: template.yaml does not grant them"
+    assert denied_calls(calls) == [], "template.yaml does not grant these calls, so AWS would reject them"
 
 
 @pytest.fixture(scope="session")
@@ -108,5 +107,5 @@ def other(service: ServiceUnderTest) -> FerryClient:
 
 @pytest.fixture
 def name() -> str:
-    """A filename that no other test has."""
+    """Return a filename that no other test uses."""
     return f"{uuid4().hex}.bin"

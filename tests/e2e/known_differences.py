@@ -1,4 +1,4 @@
-"""Where `sam local start-api` is not as AWS is, test by test. docs/local-development.md has the same lines for people."""
+"""The differences between `sam local start-api` and AWS, by test. docs/local-development.md has the same table."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from fnmatch import fnmatchcase
 
 @dataclass(frozen=True)
 class KnownDifference:
-    """`tests` are patterns of node ids below tests/e2e: of tests that must fail behind SAM CLI, for what differs.
-
-    With `elsewhere` nothing differs, but the tests start a service of their own, which is no SAM CLI's: left out.
-    """
+    """A difference, and the tests that must fail behind SAM CLI because of it."""
 
     tests: tuple[str, ...]
+    """Patterns of node ids below tests/e2e."""
     on_aws: str
+    """What AWS does: a sentence."""
     sam_local: str
+    """What SAM CLI does instead: a sentence."""
     own_service: bool = False
+    """The tests are skipped instead, because they start a local service of their own."""
 
     @property
     def reason(self) -> str:

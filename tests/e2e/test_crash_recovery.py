@@ -1,4 +1,4 @@
-"""Breaks, expiry, and what is left afterwards. Each test starts a service of its own."""
+"""Kills, stops and expiry of a service. Each test starts a service of its own."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_upload_after_kill_resumes(state: Path) -> None:
-    """kill -9 to the gateway, the functions and both backends: status tells what is missing, and the file is whole."""
+    """After SIGKILL to every process status has the missing chunks, and the completed file has every byte."""
     content, finished = random_bytes(40 * MIB + 5), random_bytes(6 * MIB, seed=9)
     service = LocalService(state)
     try:
@@ -45,7 +45,7 @@ def test_upload_after_kill_resumes(state: Path) -> None:
         assert service.kill() >= 4
 
         service = LocalService(state)
-        # The token outlives the break too, and so do the clients' secrets and the key it was signed with.
+        # The token, the clients' secrets and the signing key are still valid.
         api = FerryClient(service.connection_info["base_url"], api.token)
         log_in_as(service, "demo")
         assert api.download("finished").body == finished
@@ -57,8 +57,8 @@ def test_upload_after_kill_resumes(state: Path) -> None:
         part = api.presign_parts("half", 3).json["parts"][0]
         assert put_part(part, content[16 * MIB : 24 * MIB]).status == 200
         send_chunks(api, "half", content, (index for index in missing if index not in (5, 6)))
-        done = api.complete("half", checksum=crc32c_checksum(google_crc32c.value(content)))
-        assert done.status == 200, done.body
+        completed = api.complete("half", checksum=crc32c_checksum(google_crc32c.value(content)))
+        assert completed.status == 200, completed.body
         assert api.download("half").body == content
         assert "Traceback" not in service.read_log()
     finally:
@@ -66,7 +66,7 @@ def test_upload_after_kill_resumes(state: Path) -> None:
 
 
 def test_upload_after_orderly_stop_loses_nothing(state: Path) -> None:
-    """SIGINT or SIGTERM ends every process with exit code 0, and the next run has every chunk."""
+    """SIGINT ends every process with exit code 0, and the next run has every acknowledged chunk."""
     content = random_bytes(3 * CHUNK_BYTES)
     service = LocalService(state)
     try:
@@ -83,7 +83,7 @@ def test_upload_after_orderly_stop_loses_nothing(state: Path) -> None:
 
 
 def test_upload_and_url_expire(state: Path) -> None:
-    """With short lifetimes each expires by the clock, and the scheduled clean-up takes the upload's bytes away."""
+    """Upload and presigned URL expire after their lifetimes, and the scheduled cleanup deletes the upload's bytes."""
     parameters = "UploadIdleTimeoutSeconds=2 PresignedUrlTtlSeconds=2 CleanupSchedule=rate(1 second)"
     service = LocalService(state, parameters=parameters)
     try:
@@ -115,36 +115,37 @@ def test_upload_and_url_expire(state: Path) -> None:
 
 
 def test_second_run_rejects_shared_folder_and_avoids_taken_port(service: LocalService, state: Path) -> None:
-    """A second run on the folder says who has it; a taken port is stepped over; a wrong parameter is named."""
+    """A second run on a folder and an unknown parameter are rejected. On a taken port the next one is used."""
 
-    def refused(folder: Path, parameters: str) -> str:
+    def error_of(folder: Path, parameters: str) -> str:
         command = [sys.executable, "-m", "dev.local", "--state", str(folder), "--params", parameters]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 1
-        assert "Traceback" not in done.stderr
-        return done.stderr
+        finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        assert finished.returncode == 1
+        assert "Traceback" not in finished.stderr
+        return finished.stderr
 
-    assert "another run" in refused(service.state_folder, "")
-    assert "TokenLifetme" in refused(state, "TokenLifetme=5")
+    assert "another run" in error_of(service.state_folder, "")
+    assert "TokenLifetme" in error_of(state, "TokenLifetme=5")
 
     port = service.connection_info["base_url"].rpartition(":")[2]
-    beside = LocalService(state, options=["--port", port])
+    second = LocalService(state, options=["--port", port])
     try:
-        assert beside.connection_info["base_url"] != service.connection_info["base_url"]
-        assert f"(port {port} is taken)" in beside.ready_line
+        assert second.connection_info["base_url"] != service.connection_info["base_url"]
+        assert f"(port {port} is taken; choose another with PORT=)" in second.ready_line
     finally:
-        assert beside.stop() == 0
+        assert second.stop() == 0
 
 
 def completion_status(api: FerryClient, name: str) -> int:
-    """Complete, and the status: 200, or 202 with the time after which to ask again."""
-    answer = api.complete(name)
-    assert answer.status == 200 or (answer.status == 202 and int(answer.headers["retry-after"]) > 0), answer.body
-    return answer.status
+    """Complete an upload, and return the status: 200, or 202 with Retry-After."""
+    response = api.complete(name)
+    assert response.status in (200, 202), response.body
+    assert response.status == 200 or int(response.headers["retry-after"]) > 0
+    return response.status
 
 
 def test_completion_without_budget_finishes_asynchronously(state: Path) -> None:
-    """Where a request has no time at all to put parts together, the file is there before a schedule ticks."""
+    """A completion without time to assemble parts is finished by an asynchronous invocation, without the schedule."""
     source = (ROOT / "template.yaml").read_text(encoding="utf-8")
     template = state.with_name("template.yaml")
     for relative in ("functions/", "layers/"):
@@ -157,7 +158,7 @@ def test_completion_without_budget_finishes_asynchronously(state: Path) -> None:
     try:
         api = log_in_as(service, "demo")
         expect(api.start("long", len(content)), 201, "start")
-        # The URL might have been used, and this store lists no checksum to tell: the part is put together again.
+        # The URL may have been used, and SeaweedFS lists no checksums of parts: the part is assembled again.
         expect(api.presign_parts("long", 1), 200, "sign")
         send_chunks(api, "long", content, (1, 2))
         wait_until(lambda: completion_status(api, "long") == 200, timeout_seconds=25.0)

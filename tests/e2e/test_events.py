@@ -1,4 +1,4 @@
-"""Events as the local service tells them: the file that stands for the bus, and nothing else of Ferry."""
+"""The events of the API, read from the local service's event file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.e2e.clients import random_bytes, upload_file, wait_until
 
 
 def events_for(service: LocalService, name: str) -> list[dict[str, Any]]:
-    """The details of the events about a file of that name, in the order in which they were sent."""
+    """Return the details of the events about a file, in the order of publication."""
     path = service.state_folder / "events.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     events = [json.loads(line) for line in lines]
@@ -23,7 +23,7 @@ def events_for(service: LocalService, name: str) -> list[dict[str, Any]]:
 
 
 def test_events_file_lifecycle_published_once(api: FerryClient, service: LocalService, name: str) -> None:
-    """Each is told before the answer, once, with all that a consumer needs."""
+    """Each event is published once, before the response, with the file's description."""
     metadata = {"customer": "Ångström"}
     first = upload_file(api, name, random_bytes(100), metadata=metadata, content_type="text/plain")
     second = upload_file(api, name, random_bytes(200, seed=2), if_exists="replace")
@@ -44,7 +44,7 @@ def test_events_file_lifecycle_published_once(api: FerryClient, service: LocalSe
 
 
 def test_events_cancelled_upload_published_once(api: FerryClient, service: LocalService, name: str) -> None:
-    """Told when it begins and when it ends; cancelling again tells nothing more."""
+    """An upload's start and its cancellation are published; a repeated cancellation is not."""
     expect(api.start(name, 5), 201, "start")
     for _ in range(2):
         expect(api.request("DELETE", f"/upload/{name}"), 204, "cancel")
@@ -55,8 +55,8 @@ def test_events_cancelled_upload_published_once(api: FerryClient, service: Local
 
 
 def test_events_upload_ended_by_cleanup_is_expired(api: FerryClient, service: LocalService, name: str) -> None:
-    """It has expired, whoever it was that looked."""
+    """An upload that the cleanup route ends is published as expired."""
     expect(api.start(name, 5), 201, "start")
-    expect(api.request("DELETE", f"/cleanup?filename={name}&older_than=0"), 200, "clean-up")
+    expect(api.request("DELETE", f"/cleanup?filename={name}&older_than=0"), 200, "cleanup")
     wait_until(lambda: len(events_for(service, name)) == 2)
     assert events_for(service, name)[-1]["type"] == "ferry.upload.expired"

@@ -1,4 +1,4 @@
-"""EventBridge's PutEvents as the local service has it: what it takes, from whom, and what it keeps of it."""
+"""The emulator of EventBridge's PutEvents: which requests it accepts, and what it stores."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def put_events(bus: EventBridgeEmulator, *entries: object) -> tuple[int, Any]:
 def test_event_is_stored_in_target_shape(
     bus: EventBridgeEmulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line in the file, a short one on the terminal."""
-    status, answer = put_events(bus, ENTRY)
+    """An event is one line of JSON in the file, in the form for targets, and a short line on the terminal."""
+    status, content = put_events(bus, ENTRY)
     [event] = stored_events(tmp_path)
-    assert (status, answer) == (200, {"FailedEntryCount": 0, "Entries": [{"EventId": event.pop("id")}]})
+    assert (status, content) == (200, {"FailedEntryCount": 0, "Entries": [{"EventId": event.pop("id")}]})
     assert event == {
         "version": "0",
         "detail-type": "t",
@@ -75,10 +75,10 @@ def test_event_is_stored_in_target_shape(
     "entry", [{**ENTRY, "EventBusName": "other"}, {**ENTRY, "Detail": "no JSON"}, {**ENTRY, "Detail": "1"}, {}, 1]
 )
 def test_invalid_entry_fails_alone(bus: EventBridgeEmulator, tmp_path: Path, entry: object) -> None:
-    """200, and the entry says so: as AWS does, which is what callers must look at."""
-    status, answer = put_events(bus, ENTRY, entry)
-    assert (status, answer["FailedEntryCount"]) == (200, 1)
-    assert ["ErrorCode" in found for found in answer["Entries"]] == [False, True]
+    """The response is 200, and the result of the invalid entry has an error, as on AWS."""
+    status, content = put_events(bus, ENTRY, entry)
+    assert (status, content["FailedEntryCount"]) == (200, 1)
+    assert ["ErrorCode" in result for result in content["Entries"]] == [False, True]
     assert len(stored_events(tmp_path)) == 1
 
 
@@ -97,13 +97,13 @@ def test_invalid_entry_fails_alone(bus: EventBridgeEmulator, tmp_path: Path, ent
 def test_other_requests_are_rejected(
     bus: EventBridgeEmulator, tmp_path: Path, given: Any, body: object, status: int
 ) -> None:
-    """No page in a browser, no other operation, no more than AWS takes at once."""
+    """A browser's request is 403; another operation and more than AWS's limits are 400."""
     assert bus.put_events(given, json.dumps(body).encode())[0] == status
     assert not (tmp_path / "events.jsonl").exists()
 
 
 def test_event_file_is_rotated(bus: EventBridgeEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long one is put aside, and the one put aside before goes."""
+    """A long file is renamed, and replaces the one that was renamed before."""
     monkeypatch.setattr(local_bus, "_MAX_FILE_BYTES", 1)
     for _ in range(3):
         put_events(bus, ENTRY)
@@ -112,9 +112,9 @@ def test_event_file_is_rotated(bus: EventBridgeEmulator, tmp_path: Path, monkeyp
 
 
 def test_adapter_puts_events(tmp_path: Path, bus: EventBridgeEmulator) -> None:
-    """botocore's own request, over a socket; a bus that is not there is a failure."""
+    """A request of botocore, sent over a socket, is stored; an unknown bus is an error."""
 
-    async def main() -> None:
+    async def scenario() -> None:
         stopping, listener = asyncio.Event(), listen_near(0)
         session = AwsSession({"events": f"http://127.0.0.1:{listener.getsockname()[1]}"})
         server = asyncio.create_task(serve_all({listener.detach(): bus}, stopping))
@@ -127,7 +127,7 @@ def test_adapter_puts_events(tmp_path: Path, bus: EventBridgeEmulator) -> None:
         stopping.set()
         await server
 
-    asyncio.run(main())
+    asyncio.run(scenario())
     [event] = stored_events(tmp_path)
     assert_valid_detail(event["detail"])
     assert (event["detail-type"], event["detail"]["filename"]) == (EVENT.kind, EVENT.name)

@@ -1,9 +1,10 @@
-"""The local gateway's limits and refusals, from request to answer."""
+"""The local gateway: limits, errors and the request log."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -50,16 +51,16 @@ def respond(
     ],
 )
 def test_function_failure_maps_to_gateway_response(outcome: bytes | Exception, status: int, text: str) -> None:
-    """A function that could not answer is answered for, and its error stays inside."""
-    got = respond(request(), outcome)
-    assert (got.status, json.loads(got.body)) == (status, {"message": text})
+    """The gateway has a response of its own for each failure of a function, without the function's error."""
+    response = respond(request(), outcome)
+    assert (response.status, json.loads(response.body)) == (status, {"message": text})
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", b"/chunk"), ("POST", b"/nowhere"), ("OPTIONS", b"/chunk")])
 def test_unknown_route_returns_404(method: str, path: bytes) -> None:
-    """What no route answers is a 404 of the gateway's own form."""
-    got = respond(request(method, path))
-    assert (got.status, got.body) == (404, b'{"message": "Not Found"}')
+    """A request without a route is 404 in the gateway's own form."""
+    response = respond(request(method, path))
+    assert (response.status, response.body) == (404, b'{"message": "Not Found"}')
 
 
 @pytest.mark.parametrize(
@@ -67,23 +68,56 @@ def test_unknown_route_returns_404(method: str, path: bytes) -> None:
     [(4 * 1024 * 1024, 200), (4_717_000, 200), (4_718_592, 413), (limits.MAX_GATEWAY_BODY_BYTES, 413)],
 )
 def test_event_over_6_mb_returns_413(size: int, status: int) -> None:
-    """What grows over 6 MB as an event, base64 included, does not reach the function."""
+    """An event over 6 MB, with a binary body in base64, is 413."""
     assert respond(request(body=bytes(size), content_type="application/octet-stream")).status == status
 
 
 def test_text_body_counts_as_json() -> None:
-    """A text body counts as it is written in JSON."""
+    """A text body counts with its JSON escapes."""
     body = b'"' * 3_200_000
     assert respond(request(body=body, content_type="application/json")).status == 413
 
 
 def test_body_over_10_mb_returns_413() -> None:
-    """A body that the gateway did not take is a 413."""
+    """A body over the gateway's limit is 413."""
     assert respond(request(), body_too_large=True).status == 413
 
 
 def test_headers_over_limit_are_rejected() -> None:
-    """Request line and headers have 10,240 bytes."""
+    """Request line and headers may have 10,240 bytes together; one byte more is 431."""
     rest = request(x="").head_size_bytes()
     assert respond(request(x="a" * (limits.MAX_GATEWAY_HEAD_BYTES - rest))).status == 200
     assert respond(request(x="a" * (limits.MAX_GATEWAY_HEAD_BYTES - rest + 1))).status == 431
+
+
+def test_response_is_reported_with_its_route() -> None:
+    """The request log gets the route, not the path with the file's name; None for a path without a route."""
+    reported: list[tuple[str, str | None, int]] = []
+
+    async def invoke(function: str, event: bytes, seconds: float) -> bytes:
+        return b'{"statusCode": 206}'
+
+    def on_response(method: str, route: Route | None, status: int, duration_seconds: float) -> None:
+        assert 0 <= duration_seconds < 60
+        reported.append((method, route.path if route else None, status))
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(event: Any) -> None:
+        pass
+
+    def scope(path: bytes) -> Any:
+        return {
+            "type": "http",
+            "method": "GET",
+            "raw_path": path,
+            "query_string": b"",
+            "headers": [],
+            "http_version": "1.1",
+        }
+
+    gateway = Gateway([Route("GET", "/status/{filename}", "F")], RULES, invoke, on_response=on_response)
+    asyncio.run(gateway(scope(b"/status/a-name"), receive, send))
+    asyncio.run(gateway(scope(b"/a-name"), receive, send))
+    assert reported == [("GET", "/status/{filename}", 206), ("GET", None, 404)]

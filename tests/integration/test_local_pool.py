@@ -1,4 +1,4 @@
-"""Copies of a function: how many, one request at a time in each, and what becomes of the dead."""
+"""The instances of a function: their number, one request at a time in each, and their replacement."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dev.local.pool import FunctionError, InstanceCrashedError, InstancePool, In
 
 
 class FakeInstance:
-    """Answers when `go` is set; an event that names an error raises it."""
+    """Return the event when `may_finish` is set; an event that names an error raises it."""
 
     def __init__(self, may_finish: asyncio.Event) -> None:
         self.alive = True
@@ -46,13 +46,13 @@ class FakeInstanceFactory:
 
 
 async def run_pending_tasks() -> None:
-    """Let every task run as far as it can."""
+    """Run every task as far as it gets."""
     for _ in range(10):
         await asyncio.sleep(0)
 
 
 def test_pool_grows_to_limit_then_throttles() -> None:
-    """Each request at once has a copy of its own; one past the limit is throttled, and later ones are not."""
+    """Concurrent requests have an instance each. One beyond the limit is throttled, and a later one is not."""
 
     async def scenario() -> None:
         factory = FakeInstanceFactory()
@@ -64,14 +64,14 @@ def test_pool_grows_to_limit_then_throttles() -> None:
         factory.may_finish.set()
         assert await asyncio.gather(*calls) == [b"x", b"x"]
         assert await pool.invoke(b"y", 1) == b"y"
-        assert [copy.calls for copy in factory.created] == [1, 2]
+        assert [instance.calls for instance in factory.created] == [1, 2]
 
     asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(("event", "error"), [(b"crash", InstanceCrashedError), (b"slow", InvocationTimeoutError)])
 def test_failed_instance_is_replaced(event: bytes, error: type[Exception]) -> None:
-    """A copy that died or took too long is stopped, and the next request gets a new one."""
+    """An instance that ended or timed out is stopped, and the next request gets a new one."""
 
     async def scenario() -> None:
         factory = FakeInstanceFactory()
@@ -80,13 +80,13 @@ def test_failed_instance_is_replaced(event: bytes, error: type[Exception]) -> No
         with pytest.raises(error):
             await pool.invoke(event, 1)
         assert await pool.invoke(b"x", 1) == b"x"
-        assert [copy.stopped for copy in factory.created] == [True, False]
+        assert [instance.stopped for instance in factory.created] == [True, False]
 
     asyncio.run(scenario())
 
 
 def test_function_error_keeps_instance() -> None:
-    """An error of the function is none of its copy."""
+    """After an exception of the function its instance serves the next request."""
 
     async def scenario() -> None:
         factory = FakeInstanceFactory()
@@ -101,7 +101,7 @@ def test_function_error_keeps_instance() -> None:
 
 
 def test_dead_idle_instance_is_skipped() -> None:
-    """A copy found dead is passed over."""
+    """An idle instance that has ended is skipped."""
 
     async def scenario() -> None:
         factory = FakeInstanceFactory()
@@ -116,7 +116,7 @@ def test_dead_idle_instance_is_skipped() -> None:
 
 
 def test_idle_instances_are_evicted_and_close_stops_all() -> None:
-    """Memory comes back when the rush is over."""
+    """Eviction leaves one idle instance, and close() stops it."""
 
     async def scenario() -> None:
         factory = FakeInstanceFactory()
@@ -128,6 +128,6 @@ def test_idle_instances_are_evicted_and_close_stops_all() -> None:
         await pool.evict_idle(max_idle_seconds=-1)
         assert pool.instance_count == 1
         await pool.close()
-        assert all(copy.stopped for copy in factory.created)
+        assert all(instance.stopped for instance in factory.created)
 
     asyncio.run(scenario())

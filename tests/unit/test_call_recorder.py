@@ -1,4 +1,4 @@
-"""Which permission a call needs, by AWS's Service Authorization Reference."""
+"""The permissions that calls of AWS need, by the Service Authorization Reference."""
 
 from __future__ import annotations
 
@@ -85,19 +85,19 @@ KEY = {"pk": {"S": "N#ns"}, "sk": {"S": "F#x"}}
 def test_required_permissions_of_call(
     service: str, operation: str, params: dict[str, Any], expected: list[RequiredPermission]
 ) -> None:
-    """The action, the resource, and the partition keys of the items."""
+    """A call needs an action on a resource, for the partition keys of its items."""
     assert list(required_permissions(service, operation, params)) == expected
 
 
 @pytest.mark.parametrize(("service", "operation"), [("s3", "GetObjectTorrent"), ("dynamodb", "PartiQL"), ("sqs", "X")])
 def test_required_permissions_unknown_operation_raises(service: str, operation: str) -> None:
-    """Rather than passing for one that is granted."""
+    """An operation that is not listed raises an error, so that it does not count as granted."""
     with pytest.raises(LookupError):
         list(required_permissions(service, operation, {"Bucket": "b", "Key": "k"}))
 
 
 def test_resource_names_become_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So the same call looks the same in every stack."""
+    """A name that an environment variable has is replaced by the variable, the same in every stack."""
     monkeypatch.setenv("FERRY_BUCKET", "some-bucket")
     assert list(required_permissions("s3", "GetObject", {"Bucket": "some-bucket", "Key": "o/1"})) == [
         RequiredPermission("s3:GetObject", "$FERRY_BUCKET/o/1")

@@ -1,4 +1,4 @@
-"""What is known to differ behind SAM CLI is written where people look, and names tests that exist."""
+"""The known differences behind SAM CLI are documented, and name existing tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("difference", KNOWN_DIFFERENCES, ids=lambda difference: difference.tests[0])
 def test_known_difference_is_documented_and_tested(difference: KnownDifference) -> None:
-    """Its two halves are a row of docs/local-development.md, and each pattern names a test function, or all of a file."""
+    """A difference is a row of docs/local-development.md; its patterns name a test function, or all of a file."""
     document = (ROOT / "docs/local-development.md").read_text(encoding="utf-8")
     if not difference.own_service:
         assert f"| {difference.on_aws} | {difference.sam_local} |\n" in document
@@ -24,7 +24,7 @@ def test_known_difference_is_documented_and_tested(difference: KnownDifference) 
 
 
 def test_documented_differences_have_tests(document_rows: list[str]) -> None:
-    """No row of the table is there without a test that would notice when it is no longer true."""
+    """Each row of the table has tests that notice when it is no longer true."""
     assert len(document_rows) == sum(not difference.own_service for difference in KNOWN_DIFFERENCES)
 
 
@@ -36,7 +36,7 @@ def document_rows() -> list[str]:
 
 
 def test_difference_pattern_matches_node_id() -> None:
-    """From whichever folder pytest was started."""
+    """A pattern matches whatever the folder in which pytest was started."""
     (difference, *_) = KNOWN_DIFFERENCES
     assert difference.matches("tests/e2e/test_bad_input.py::test_unknown_route_returns_gateway_404[GET-/]")
     assert not difference.matches("tests/e2e/test_filenames.py::test_unusual_name_round_trips[%]")

@@ -1,4 +1,4 @@
-"""Events as API Gateway shapes them (payload format 2.0), case by case."""
+"""The event of a request, in API Gateway's payload format 2.0."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def event_for(gateway_request: GatewayRequest, **parameters: str) -> dict[str, A
 
 
 def test_build_event_request_context() -> None:
-    """The context has every member that format 2.0 promises, with the time in both of its forms."""
+    """requestContext has every member of format 2.0, with the time as text and as epoch milliseconds."""
     event = event_for(request(headers=((b"User-Agent", b"curl"),)))
     context = event["requestContext"]
     assert event["version"] == "2.0"
@@ -60,7 +60,7 @@ def test_build_event_request_context() -> None:
     ],
 )
 def test_raw_path_is_decoded_once(raw: bytes, decoded: str) -> None:
-    """rawPath comes decoded once, and cut at a `?` that this brings to light."""
+    """rawPath is decoded once, and cut at a `?` that the decoding yields."""
     event = event_for(request(raw))
     assert event["rawPath"] == decoded
     assert event["requestContext"]["http"]["path"] == decoded
@@ -77,14 +77,14 @@ def test_raw_path_is_decoded_once(raw: bytes, decoded: str) -> None:
     ],
 )
 def test_query_is_raw_and_decoded(raw: bytes, parameters: dict[str, str] | None) -> None:
-    """The query comes raw, and decoded with duplicates joined; without one there is no such member."""
+    """The query is there raw, and decoded with duplicates joined. Without a query there is no queryStringParameters."""
     event = event_for(request(query=raw))
     assert event["rawQueryString"] == raw.decode()
     assert event.get("queryStringParameters") == parameters
 
 
 def test_headers_are_normalized() -> None:
-    """Names are in lower case, duplicates joined by commas, cookies apart, hop-by-hop headers gone."""
+    """Names are in lower case, duplicates joined by commas, cookies separate, and hop-by-hop headers removed."""
     event = event_for(
         request(
             headers=(
@@ -125,7 +125,7 @@ def test_headers_are_normalized() -> None:
     ],
 )
 def test_body_text_or_base64_by_content_type(kind: str, text: bool) -> None:
-    """Few types come as text; forms, and bodies of no type, come in base64."""
+    """JSON, XML, JavaScript and text are passed as text. Forms, other types and no type are base64."""
     assert is_text_type(kind) is text
     body = '{"é": 1}'.encode()
     event = event_for(request(headers=((b"Content-Type", kind.encode()),) if kind else (), body=body))
@@ -135,19 +135,19 @@ def test_body_text_or_base64_by_content_type(kind: str, text: bool) -> None:
 
 
 def test_absent_body_and_parameters_are_omitted() -> None:
-    """What is not there has no member."""
+    """Without a body, cookies, a query or path parameters their members are absent."""
     event = event_for(request())
     assert event["isBase64Encoded"] is False
     assert not {"body", "cookies", "queryStringParameters", "pathParameters"} & set(event)
 
 
 def test_path_parameters() -> None:
-    """The route's parameters are handed on."""
+    """The event has the route's path parameters."""
     assert event_for(request(), filename="a b")["pathParameters"] == {"filename": "a b"}
 
 
-def test_head_size_counts_the_request_line_and_every_header() -> None:
-    """What counts against the limit is what came over the wire."""
+def test_head_size_counts_request_line_and_headers() -> None:
+    """The size is that of the request line and the headers as sent, line ends included."""
     wire = b"GET /a?b=c HTTP/1.1\r\nhost: h\r\nx-y: 12\r\n\r\n"
     given = GatewayRequest("GET", b"/a", b"b=c", ((b"host", b"h"), (b"x-y", b"12")), b"", "127.0.0.1")
     assert given.head_size_bytes() == len(wire)

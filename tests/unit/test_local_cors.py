@@ -1,4 +1,4 @@
-"""CORS of the local gateway."""
+"""CORS headers of the local gateway."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def request(method: str = "POST", **headers: str) -> GatewayRequest:
     ],
 )
 def test_allowed_origins_get_cors_headers(origin: str, allowed: str | None) -> None:
-    """The template's origins, every loopback one and `null` may call; an answer then says so, and what it exposes."""
+    """The template's origins, every loopback origin and `null` are allowed, in preflights and in responses."""
     preflight = cors.preflight_response(RULES, request("OPTIONS", origin=origin, access_control_request_method="POST"))
     plain = cors.with_cors_headers(
         RULES, request(origin=origin), GatewayResponse(200, (("access-control-allow-origin", "*"),))
     )
     assert preflight is not None
     assert preflight.status == 204
-    for got in (preflight, plain):
-        headers = dict(got.headers)
+    for response in (preflight, plain):
+        headers = dict(response.headers)
         assert headers.get("access-control-allow-origin") == allowed
         assert headers.get("access-control-expose-headers") == ("etag" if allowed else None)
     assert dict(preflight.headers).get("access-control-max-age") == ("600" if allowed else None)
 
 
 def test_request_without_origin_gets_no_cors_headers() -> None:
-    """No Origin, no CORS headers; and OPTIONS alone is no preflight."""
+    """Without Origin there are no CORS headers, and OPTIONS alone is no preflight."""
     assert cors.with_cors_headers(RULES, request(), GatewayResponse(200)).headers == ()
     assert cors.preflight_response(RULES, request("OPTIONS")) is None
     assert cors.preflight_response(None, request("OPTIONS", origin="null", access_control_request_method="GET")) is None

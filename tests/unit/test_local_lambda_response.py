@@ -1,4 +1,4 @@
-"""What becomes of a function's return value."""
+"""The HTTP response for what a function returned."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from dev.local.lambda_response import InvalidLambdaResponse, parse_lambda_respon
 
 
 def parse(returned: Any) -> tuple[int, dict[str, str], bytes]:
-    answer = parse_lambda_response(json.dumps(returned).encode())
-    return answer.status, dict(answer.headers), answer.body
+    response = parse_lambda_response(json.dumps(returned).encode())
+    return response.status, dict(response.headers), response.body
 
 
 def test_parse_complete_response() -> None:
-    """Status, headers and a text body are taken over; header names come in lower case."""
-    given = {"statusCode": 201, "headers": {"ETag": '"x"', "X-Count": 3}, "body": "é"}
-    assert parse(given) == (
+    """The response has the status, the headers (names in lower case) and the text body."""
+    returned = {"statusCode": 201, "headers": {"ETag": '"x"', "X-Count": 3}, "body": "é"}
+    assert parse(returned) == (
         201,
         {"etag": '"x"', "x-count": "3", "content-type": "text/plain;charset=UTF-8"},
         "é".encode(),
@@ -28,25 +28,27 @@ def test_parse_complete_response() -> None:
 
 def test_parse_base64_body() -> None:
     """A body in base64 is decoded."""
-    given = {
+    returned = {
         "statusCode": "206",
         "headers": {"content-type": "application/octet-stream"},
         "body": base64.b64encode(b"\x00\xff").decode(),
         "isBase64Encoded": True,
     }
-    assert parse(given) == (206, {"content-type": "application/octet-stream"}, b"\x00\xff")
+    assert parse(returned) == (206, {"content-type": "application/octet-stream"}, b"\x00\xff")
 
 
 def test_parse_cookies_become_set_cookie_headers() -> None:
-    """Each cookie is a Set-Cookie of its own; multiValueHeaders mean nothing in format 2.0."""
-    answer = parse_lambda_response(b'{"statusCode": 200, "cookies": ["a=b", "c=d"], "multiValueHeaders": {"x": ["y"]}}')
-    assert [value for name, value in answer.headers if name == "set-cookie"] == ["a=b", "c=d"]
-    assert not [value for name, value in answer.headers if name == "x"]
+    """Each cookie becomes a Set-Cookie header. multiValueHeaders are ignored in format 2.0."""
+    response = parse_lambda_response(
+        b'{"statusCode": 200, "cookies": ["a=b", "c=d"], "multiValueHeaders": {"x": ["y"]}}'
+    )
+    assert [value for name, value in response.headers if name == "set-cookie"] == ["a=b", "c=d"]
+    assert not [value for name, value in response.headers if name == "x"]
 
 
 @pytest.mark.parametrize("returned", [{"hello": "world"}, "text", ["list"], None, 5])
 def test_parse_without_status_code_returns_json_200(returned: Any) -> None:
-    """What has no statusCode is the body of a 200."""
+    """A result without statusCode is the JSON body of a 200."""
     assert parse(returned) == (200, {"content-type": "application/json"}, json.dumps(returned).encode())
 
 
@@ -66,12 +68,12 @@ def test_parse_without_status_code_returns_json_200(returned: Any) -> None:
     ],
 )
 def test_parse_invalid_response_raises(returned: Any) -> None:
-    """What no response can be made of is refused."""
+    """A result that is no valid response raises an error."""
     with pytest.raises(InvalidLambdaResponse):
         parse_lambda_response(json.dumps(returned).encode())
 
 
 def test_parse_invalid_json_raises() -> None:
-    """Nor can one be made of bytes that are no JSON."""
+    """A result that is not JSON raises an error."""
     with pytest.raises(InvalidLambdaResponse):
         parse_lambda_response(b"Task failed")

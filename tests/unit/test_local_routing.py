@@ -1,4 +1,4 @@
-"""Which route answers, in the local gateway as on AWS."""
+"""The choice of a route, as an HTTP API makes it."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ ROUTES = [
     ],
 )
 def test_match_route_prefers_most_specific(method: str, path: str, function: str, parameters: dict[str, str]) -> None:
-    """Static beats `{param}` beats `{proxy+}`, a method beats ANY, and a parameter is decoded once."""
-    found = match_route(ROUTES, method, path)
-    assert found is not None
-    assert (found.route.function, found.parameters) == (function, parameters)
+    """Static ranks before `{param}` before `{proxy+}`, a method before ANY; a parameter is decoded once."""
+    match = match_route(ROUTES, method, path)
+    assert match is not None
+    assert (match.route.function, match.parameters) == (function, parameters)
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_match_route_prefers_most_specific(method: str, path: str, function: str
     ],
 )
 def test_match_route_without_match_returns_none(method: str, path: str) -> None:
-    """A slash more, a method less: not found."""
+    """An additional slash, a missing segment or another method matches no route."""
     assert match_route(ROUTES, method, path) is None
 
 
 def test_match_route_default_catches_unmatched() -> None:
-    """`$default` answers what no other route does."""
-    found = match_route([*ROUTES, Route("ANY", "$default", "rest")], "GET", "/nowhere")
-    assert found is not None
-    assert (found.route.function, found.route.key) == ("rest", "$default")
+    """`$default` matches what no other route does."""
+    match = match_route([*ROUTES, Route("ANY", "$default", "rest")], "GET", "/nowhere")
+    assert match is not None
+    assert (match.route.function, match.route.key) == ("rest", "$default")

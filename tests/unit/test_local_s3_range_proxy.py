@@ -1,4 +1,4 @@
-"""Which requests SeaweedFS must not read by itself, and what it is asked instead."""
+"""The requests that the range proxy handles for SeaweedFS, and what it sends to SeaweedFS."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pairs(**headers: str) -> list[tuple[bytes, bytes]]:
     ],
 )
 def test_needs_proxy_for_unsupported_headers(headers: dict[str, str], needed: bool) -> None:
-    """Those with If-Range, with a range that is none or oddly written, with a date that is none."""
+    """Requests with If-Range, with a malformed or unusual range, or with a malformed date need the proxy."""
     assert needs_proxy(pairs(**headers)) is needed
 
 
@@ -54,14 +54,14 @@ def test_needs_proxy_for_unsupported_headers(headers: dict[str, str], needed: bo
     ],
 )
 def test_equivalent_header_matches_s3(sent: dict[str, str], expected: tuple[bytes, bytes] | None) -> None:
-    """One header that SeaweedFS reads as S3 would read those, or none, for the whole."""
+    """The proxy sends the one header with which SeaweedFS responds as S3 does, or none for the whole file."""
     assert equivalent_header(sent, pairs(**HEADERS)) == expected
 
 
 def test_rewrite_redirect_changes_origin_only() -> None:
-    """Only one that leads there, and nothing but its origin."""
-    there = GatewayResponse(307, (("location", "http://a:1/b/o?x=http://a:1/"), ("etag", '"abc"')))
-    assert rewrite_redirect(there, "http://a:1", "http://a:2").headers == (
+    """A redirect to S3's origin gets the proxy's origin; another redirect stays as it is."""
+    to_s3 = GatewayResponse(307, (("location", "http://a:1/b/o?x=http://a:1/"), ("etag", '"abc"')))
+    assert rewrite_redirect(to_s3, "http://a:1", "http://a:2").headers == (
         ("location", "http://a:2/b/o?x=http://a:1/"),
         ("etag", '"abc"'),
     )

@@ -1,4 +1,4 @@
-"""Schedule expressions of the local runner."""
+"""Schedule expressions of EventBridge, as the local service reads them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ NOW = datetime(2026, 2, 27, 23, 58, 30, tzinfo=UTC)  # a Friday
     ],
 )
 def test_parse_rate_returns_next_time(expression: str, step: timedelta) -> None:
-    """A rate is counted from the last time; seconds are allowed here."""
+    """The next time is one period after the last one. Seconds are allowed here."""
     assert parse(expression)(NOW) == NOW + step
 
 
 @pytest.mark.parametrize(
-    ("expression", "following"),
+    ("expression", "next_time"),
     [
         ("cron(0 3 * * ? *)", datetime(2026, 2, 28, 3, 0, tzinfo=UTC)),
         ("cron(0/15 * * * ? *)", datetime(2026, 2, 28, 0, 0, tzinfo=UTC)),
@@ -40,9 +40,9 @@ def test_parse_rate_returns_next_time(expression: str, step: timedelta) -> None:
         ("cron(0 0 1 1 ? 2020)", None),
     ],
 )
-def test_parse_cron_returns_next_time(expression: str, following: datetime | None) -> None:
-    """The next minute that all six fields allow; days of the week are counted from Sunday = 1."""
-    assert parse(expression)(NOW) == following
+def test_parse_cron_returns_next_time(expression: str, next_time: datetime | None) -> None:
+    """The next time is the next minute that all six fields allow, with Sunday as day 1 of the week."""
+    assert parse(expression)(NOW) == next_time
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,6 @@ def test_parse_cron_returns_next_time(expression: str, following: datetime | Non
     ],
 )
 def test_parse_invalid_expression_raises(expression: str) -> None:
-    """What AWS would refuse, or what is not understood here, is said at once."""
+    """An expression that AWS rejects, or that is not supported here, raises an error."""
     with pytest.raises(LocalError):
         parse(expression)

@@ -1,4 +1,4 @@
-"""What a local service keeps: its folder, its clients, and the journal of its tables."""
+"""What a local service keeps: its state folder, its clients, and the write-ahead log of its tables."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def state(tmp_path: Path) -> Iterator[StateFolder]:
 
 @pytest.fixture
 def open_wal(tmp_path: Path) -> Iterator[Callable[[], WriteAheadLog]]:
-    """Opens the journal as each process in turn would."""
+    """Open the log as one process after another does."""
     with contextlib.ExitStack() as opened:
         yield lambda: opened.enter_context(contextlib.closing(WriteAheadLog(tmp_path)))
 
 
 def test_json_files_are_private_and_round_trip(state: StateFolder) -> None:
-    """A JSON file is its owner's alone, and reads as it was written."""
+    """Only the owner may read a JSON file; it is read as it was written, and no temporary file is left."""
     path = state.write_json("ferry.json", {"a": 1})
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert state.read_json("ferry.json") == {"a": 1}
@@ -42,14 +42,14 @@ def test_json_files_are_private_and_round_trip(state: StateFolder) -> None:
 
 @pytest.mark.parametrize("content", ["{", "[]", ""])
 def test_read_json_damaged_file_raises(state: StateFolder, content: str) -> None:
-    """Damage is told with the file and the way out."""
+    """The error names the damaged file and the command that starts anew."""
     (state.folder / "ferry.json").write_text(content, encoding="utf-8")
     with pytest.raises(LocalError, match=r"ferry\.json is damaged.*CLEAN=1"):
         state.read_json("ferry.json")
 
 
 def test_state_folder_is_locked(state: StateFolder) -> None:
-    """A second run on the same folder is refused, and so is deleting it meanwhile."""
+    """A second run on a folder is rejected, and so is its deletion."""
     with pytest.raises(LocalError, match="another run"):
         StateFolder(state.folder)
     with pytest.raises(LocalError, match="another run"):
@@ -88,11 +88,11 @@ def test_load_clients_keeps_secrets() -> None:
     assert store.clients["demo"].secret_hashes == (hashlib.sha256(first[0].client_secret.encode()).digest(),)
 
 
-@pytest.mark.parametrize("described", [{"clients": ["x"]}, {"clients": [{"client_id": "demo"}]}, {"clients": 5}])
-def test_load_clients_damaged_raises(described: dict[str, object]) -> None:
-    """A list of clients that is none is told."""
+@pytest.mark.parametrize("saved", [{"clients": ["x"]}, {"clients": [{"client_id": "demo"}]}, {"clients": 5}])
+def test_load_clients_damaged_raises(saved: dict[str, object]) -> None:
+    """Clients of another form than the written one are an error."""
     with pytest.raises(LocalError):
-        clients.load_clients(described)
+        clients.load_clients(saved)
 
 
 def change(number: int) -> dict[str, int]:
@@ -106,10 +106,10 @@ def make_snapshot(wal: WriteAheadLog, generation: int) -> None:
 
 
 def test_wal_changes_survive_reopen(open_wal: Callable[[], WriteAheadLog]) -> None:
-    """What was appended is pending for the next process, in order, and that one goes on after it."""
-    journal = open_wal()
+    """The next process reads the appended changes in order, and appends after them."""
+    wal = open_wal()
     for number in range(3):
-        journal.append(change(number))
+        wal.append(change(number))
     later = open_wal()
     assert list(later.pending_changes()) == [change(0), change(1), change(2)]
     later.append(change(3))
@@ -117,45 +117,45 @@ def test_wal_changes_survive_reopen(open_wal: Callable[[], WriteAheadLog]) -> No
 
 
 def test_wal_truncated_line_is_ignored(tmp_path: Path, open_wal: Callable[[], WriteAheadLog]) -> None:
-    """A line cut short by a kill counts for nothing, and is not joined to the next."""
+    """A line that a kill cut short is ignored, and the next change is not joined to it."""
     open_wal().append(change(0))
     with (tmp_path / "0.wal").open("ab") as file:
         file.write(b'{"number": 1')
-    journal = open_wal()
-    assert list(journal.pending_changes()) == [change(0)]
-    journal.append(change(2))
+    wal = open_wal()
+    assert list(wal.pending_changes()) == [change(0)]
+    wal.append(change(2))
     assert list(open_wal().pending_changes()) == [change(0), change(2)]
 
 
 def test_wal_snapshot_replaces_earlier_changes(tmp_path: Path, open_wal: Callable[[], WriteAheadLog]) -> None:
-    """Once a snapshot is there, only what changed since it was begun is pending."""
-    journal = open_wal()
-    journal.append(change(0))
-    number = journal.rotate()
-    journal.append(change(1))
-    make_snapshot(journal, number)
-    journal.delete_before(number)
+    """After a snapshot only the changes since its begin are pending, and older files are gone."""
+    wal = open_wal()
+    wal.append(change(0))
+    generation = wal.rotate()
+    wal.append(change(1))
+    make_snapshot(wal, generation)
+    wal.delete_before(generation)
     later = open_wal()
     assert later.snapshot_folder == tmp_path / "1"
     assert list(later.pending_changes()) == [change(1)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "1.wal"]
 
 
-@pytest.mark.parametrize("made", ["nothing", "half", "named"])
+@pytest.mark.parametrize("progress", ["not started", "incomplete", "committed"])
 def test_wal_kill_during_snapshot_loses_nothing(
-    tmp_path: Path, open_wal: Callable[[], WriteAheadLog], made: str
+    tmp_path: Path, open_wal: Callable[[], WriteAheadLog], progress: str
 ) -> None:
-    """Wherever the kill comes, snapshot and pending changes together are everything, and nothing twice."""
-    journal = open_wal()
-    journal.append(change(0))
-    number = journal.rotate()
-    journal.append(change(1))
-    if made == "half":
-        journal.temporary_folder(number).mkdir()
-    if made == "named":
-        make_snapshot(journal, number)
+    """After a kill at any moment, snapshot and pending changes together are every change once."""
+    wal = open_wal()
+    wal.append(change(0))
+    generation = wal.rotate()
+    wal.append(change(1))
+    if progress == "incomplete":
+        wal.temporary_folder(generation).mkdir()
+    if progress == "committed":
+        make_snapshot(wal, generation)
     later = open_wal()
     pending = [json.loads(json.dumps(entry)) for entry in later.pending_changes()]
-    assert pending == ([change(1)] if made == "named" else [change(0), change(1)])
+    assert pending == ([change(1)] if progress == "committed" else [change(0), change(1)])
     assert not list(tmp_path.glob("*.new"))
     assert later.rotate() == 2

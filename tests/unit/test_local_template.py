@@ -1,4 +1,4 @@
-"""Reading template.yaml: intrinsic functions, parameters, and what the local runner takes from it."""
+"""Reading template.yaml: intrinsic functions, parameters, and the resources that the local service uses."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def source(tmp_path: Path) -> dict[str, Any]:
     ],
 )
 def test_resolve_intrinsic_functions(source: dict[str, Any], value: Any, resolved: Any) -> None:
-    """Every intrinsic function that is known gives what CloudFormation's would."""
+    """Each supported intrinsic function has CloudFormation's result."""
     assert Template(source, {}, pseudo_parameters={"AWS::Region": "here"}).resolve(value) == resolved
 
 
 def test_resources_with_false_condition_are_omitted(source: dict[str, Any]) -> None:
-    """A resource whose condition does not hold is not there."""
+    """A resource whose condition is false is left out."""
     assert set(Template(source, {}).resources("AWS::DynamoDB::Table")) == {"Table"}
     assert set(Template(source, {"Mode": "prod"}).resources("AWS::DynamoDB::Table")) == {"Table", "Hidden"}
 
@@ -70,14 +70,14 @@ def test_resources_with_false_condition_are_omitted(source: dict[str, Any]) -> N
     "overrides", [{"Nope": "1"}, {"Mode": "test"}, {"Count": "0"}, {"Count": "10"}, {"Count": "many"}]
 )
 def test_overrides_invalid_rejected(source: dict[str, Any], overrides: dict[str, str]) -> None:
-    """An override that the template does not know or allow is refused, by name."""
+    """The error for an unknown parameter or a value that is not allowed names the parameter."""
     with pytest.raises(LocalError, match=next(iter(overrides))):
         Template(source, overrides)
 
 
-@pytest.mark.parametrize("value", [{"Ref": "Nobody"}, {"Fn::ImportValue": "x"}, {"Fn::If": ["Nothing", 1, 2]}])
+@pytest.mark.parametrize("value", [{"Ref": "Missing"}, {"Fn::ImportValue": "x"}, {"Fn::If": ["Nothing", 1, 2]}])
 def test_resolve_unknown_value_raises(source: dict[str, Any], value: Any) -> None:
-    """What cannot be resolved is said, not guessed."""
+    """A reference to something unknown raises an error."""
     with pytest.raises(LocalError):
         Template(source, {}).resolve(value)
 
@@ -94,20 +94,20 @@ def test_resolve_unknown_value_raises(source: dict[str, Any], value: Any) -> Non
     ],
 )
 def test_parse_overrides_returns_mapping(text: str, overrides: dict[str, str]) -> None:
-    """PARAMS takes quoted values, and words after a value that belong to it."""
+    """Values may be quoted; a word without `=` belongs to the value before it."""
     assert template.parse_overrides(text) == overrides
 
 
 @pytest.mark.parametrize("text", ["Name", "A='x"])
 def test_parse_overrides_invalid_raises(text: str) -> None:
-    """A word without a name, or a quote left open, is refused."""
+    """A word without a name and an open quote raise an error."""
     with pytest.raises(LocalError):
         template.parse_overrides(text)
 
 
 @pytest.mark.parametrize("text", ["a: [", "just text", "Parameters: {}"])
 def test_load_template_invalid_raises(tmp_path: Path, text: str) -> None:
-    """What is no template is refused with the file's name."""
+    """The error for a file that is no template names the file."""
     path = tmp_path / "broken.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(LocalError, match=r"broken\.yaml"):
@@ -123,7 +123,7 @@ def ferry_stack() -> stack.Stack:
 
 
 def test_template_functions_are_resolved(ferry_stack: stack.Stack) -> None:
-    """Each function has its code, the layer after it, and the environment with parameters and physical names in it."""
+    """A function has its code before the layer's, and parameters and physical names in its environment."""
     auth = ferry_stack.functions["AuthFunction"]
     assert auth.code_folder == ROOT / "functions" / "auth"
     assert auth.import_paths == (auth.code_folder, ROOT / "layers" / "common")
@@ -143,7 +143,7 @@ def test_environment_overrides_declared_variables_only(ferry_stack: stack.Stack)
 
 
 def test_template_routes_match_events(ferry_stack: stack.Stack) -> None:
-    """The routes are those of the functions' HttpApi events."""
+    """The routes are those of the functions' HttpApi events, each once."""
     routes = {route.key: route.function for route in ferry_stack.routes}
     assert routes["POST /auth/token"] == "AuthFunction"
     assert routes["DELETE /upload/{filename}"] == "UploadFunction"
@@ -152,7 +152,7 @@ def test_template_routes_match_events(ferry_stack: stack.Stack) -> None:
 
 
 def test_template_resources_are_read(ferry_stack: stack.Stack) -> None:
-    """Schedule, CORS, tables, bucket and key are read, not written twice."""
+    """Schedule, CORS, tables, bucket and key have the template's properties."""
     (schedule,) = ferry_stack.schedules
     assert (schedule.function, schedule.expression) == ("CleanupFunction", "rate(5 seconds)")
     assert schedule.payload == '{"ferry": "sweep"}'
