@@ -34,14 +34,14 @@ export PORT PARAMS INSTANCES QUIET CLEAN
 help:  ## list these targets
 	@awk 'BEGIN {FS = ":.*?## "; print "make TARGET, where TARGET is one of"} \
 	  /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@echo 'Variables: PORT=3000 and PARAMS="TokenTtlSeconds=60 ..." for run and sam-local, TESTS=tests/unit for test,'
-	@echo '           PROFILE=default for a short test-stress, ARCH=arm64 (default) or x86_64 for build and layer,'
-	@echo '           PYTHON=python3.13 for venv.'
+	@echo 'Variables: PORT=3000 and PARAMS="TokenTtlSeconds=60 ..." for run and sam-local, QUIET=1 and CLEAN=1 for run,'
+	@echo '           TESTS=tests/unit for test, PROFILE=default for a short test-stress,'
+	@echo '           ARCH=arm64 (default) or x86_64 for build and layer, PYTHON=python3.13 for venv.'
 
-run: $(venv_stamp)  ## the whole service on this machine, in the foreground (Ctrl-C stops it)
+run: $(venv_stamp)  ## run the whole service on this machine, in the foreground (Ctrl-C stops it; CLEAN=1 deletes all state first)
 	@$(bin)/python -m dev.local --exit-with-parent
 
-demo: $(venv_stamp)  ## a real transfer before your eyes: break it, go on, compare the checksums
+demo: $(venv_stamp)  ## show an upload that is killed half way, resumed, completed and compared
 	@$(bin)/python -m dev.local.demo
 
 test: $(venv_stamp)  ## run every test except stress tests, with the coverage floor (TESTS=path: those only, no floor)
@@ -102,16 +102,16 @@ verify-layer: $(venv_stamp)  ## build the layer twice for each architecture: equ
 deploy-check: $(venv_stamp)  ## deploy to a CloudFormation emulator and compare the created stack with the template
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.deploy_check
 
-runtime-image: $(venv_stamp)  ## a stand-in for Lambda's container image, where AWS's registry is out of reach (Debian, Docker, root)
+runtime-image: $(venv_stamp)  ## build an emulator of Lambda's container image without a registry (Debian, Docker, root)
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.docker image
 
-sam-local: $(venv_stamp)  ## the same service behind `sam local start-api`, functions in Docker containers
+sam-local: $(venv_stamp)  ## run the built functions in Docker containers behind sam local start-api
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.docker
 
-sam-smoke: $(venv_stamp)  ## build, start in Docker, move files through it, stop everything
+sam-smoke: $(venv_stamp)  ## build, start in Docker, move files, compare every byte, stop
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.docker smoke
 
-test-sam: $(venv_stamp)  ## the whole end-to-end suite on functions in Docker behind SAM CLI, and each event of events/
+test-sam: $(venv_stamp)  ## run the events, the end-to-end tests and the documented sam commands on functions in Docker
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.docker test
 
 lock: $(venv_stamp)  ## resolve the dependencies and write the lock files (UPGRADE=1: to the latest versions)
