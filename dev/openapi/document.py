@@ -55,11 +55,11 @@ not available (503). Their body is `{"message": …}`, and they have none of the
 """
 
 _THROTTLED = "Too many requests. The gateway sends this response."
-_ERROR_HEADERS: dict[int, str] = {
-    401: "WWW-Authenticate",
-    403: "WWW-Authenticate",
-    416: "Content-Range",
-    503: "Retry-After",
+_ERROR_HEADERS: dict[ErrorType, str] = {
+    errors.AuthError: "WWW-Authenticate",
+    errors.RangeNotSatisfiable: "Content-Range",
+    errors.BackendUnavailable: "Retry-After",
+    errors.CompletionInProgress: "Retry-After",
 }
 _AUTH_ERRORS: tuple[ErrorType, ...] = (errors.MissingToken, errors.InvalidToken, errors.InsufficientScope)
 _COMMON_ERRORS: tuple[ErrorType, ...] = (errors.FerryError, errors.BackendUnavailable)
@@ -212,7 +212,9 @@ def _by_status(kinds: Iterable[ErrorType]) -> dict[int, dict[str, ErrorType]]:
 def _error_response(status: int, kinds: dict[str, ErrorType], *, is_head: bool) -> dict[str, Any]:
     described = {
         "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in kinds)}.",
-        "headers": _headers(*([_ERROR_HEADERS[status]] if status in _ERROR_HEADERS else [])),
+        "headers": _headers(
+            *{name: None for kind in kinds.values() for base, name in _ERROR_HEADERS.items() if issubclass(kind, base)}
+        ),
     }
     if is_head:  # a response to HEAD has no content
         return described

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
 from ferry import errors
 from ferry.http import request_errors
 from ferry.http.problems import problem_response, status_of
+from ferry.http.responses.problems import Problem
 from ferry.rules.timestamps import format_rfc3339
 
 
@@ -103,3 +107,17 @@ def test_error_has_required_header(error: errors.FerryError, name: str, value: s
 def test_time_is_rfc_3339(time_ms: int, text: str) -> None:
     """Times are RFC 3339 in UTC, with milliseconds."""
     assert format_rfc3339(time_ms) == text
+
+
+def test_members_that_errors_add_are_members_of_problem() -> None:
+    """Every keyword of every raised error in ferry is a field of the problem, so that its response can be built."""
+    kinds = {kind.__name__ for kind in error_classes()}
+    members = {field.name for field in fields(Problem)}
+    added = {
+        keyword.arg
+        for path in Path(errors.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in kinds
+        for keyword in call.keywords
+    } - {"detail"}
+    assert {"upload_id", "size", "expires_at", "missing", "quota", "scope"} <= added <= members
