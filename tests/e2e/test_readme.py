@@ -12,7 +12,7 @@ import pytest
 from dev.local.launcher import LocalService
 from dev.paths import ROOT
 
-FILE_SIZE_BYTES = 40_000_003
+FILE_SIZE_BYTES = 20_000_003
 """The size of film.bin in the tests; the page itself uses 300 MB."""
 
 SHELLS = ("bash", "dash")
