@@ -166,10 +166,10 @@ def test_destructive_command_without_terminal_needs_yes(admin: Admin, anonymous:
     """Without --yes a script gets exit code 2 and nothing changes; --dry-run shows the effect."""
     secret = admin.json("client", "add", "camera-11", "--namespace", "acme")["client_secret"]
     for arguments in (["client", "disable", "camera-11"], ["client", "rotate", "camera-11", "--immediate"]):
-        refused = admin.program(*arguments)
-        assert refused.returncode == 2
-        assert "--yes" in refused.stderr
-        assert refused.stdout == ""
+        rejected = admin.program(*arguments)
+        assert rejected.returncode == 2
+        assert "--yes" in rejected.stderr
+        assert rejected.stdout == ""
         assert admin.json(*arguments, "--dry-run")["dry_run"] is True
     assert is_authorized(anonymous.authenticate("camera-11", secret))
 

@@ -190,12 +190,12 @@ def test_admin_commands_are_audited(admin: Admin) -> None:
         (["client", "list", "--stack", "absent"], 1, "absent does not exist", "check the name"),
         (["client", "list", "--stack", "other"], 1, "AuthTableName", "template.yaml"),
         (["client", "list", "--table", "absent"], 1, "not found", "check the name"),
-        (["client", "show", "nobody", "--table", "auth"], 1, "no client 'nobody'", "client list"),
+        (["client", "show", "unknown", "--table", "auth"], 1, "no client 'unknown'", "client list"),
         (["client", "list", "--local", "/nonexistent"], 1, "/nonexistent", "make run"),
         (["client", "list", "--stack", "ferry", "--profile", "absent"], 1, "absent", "--profile"),
         (["key", "add", "--table", "auth"], 1, "stack's name", "--kms-key"),
         (["quota", "show", "demo", "--table", "auth"], 1, "MetadataTableName", "--stack"),
-        (["client", "disable", "nobody", "--table", "auth"], 2, "confirmation", "--yes"),
+        (["client", "disable", "unknown", "--table", "auth"], 2, "confirmation", "--yes"),
     ],
 )
 def test_command_failure_prints_cause_and_remedy(

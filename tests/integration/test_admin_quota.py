@@ -40,7 +40,7 @@ def test_quota_lifecycle(stack: Stack, admin: Admin) -> None:
 def test_quota_show_without_quota_prints_hint(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a quota there is nothing to show or recount; the hint names the command that sets one."""
     for subcommand in ("show", "recount"):
-        assert main(["quota", subcommand, "nobody", "--stack", "ferry"]) == 1
+        assert main(["quota", subcommand, "unknown", "--stack", "ferry"]) == 1
         assert "ferry-admin quota set" in capsys.readouterr().err
     assert main(["quota", "set", "sizes", "--file", "7", "--stack", "ferry"]) == 0
     assert "at most 7" in capsys.readouterr().out

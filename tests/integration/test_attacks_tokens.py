@@ -1,4 +1,4 @@
-"""Attacks on the bearer token. Every row opens nothing, and learns no more than that the token is not valid."""
+"""Attacks with forged bearer tokens. Each is rejected, with a response that tells only that the token is invalid."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def token_parts(token: str) -> tuple[dict[str, Any], dict[str, Any], str]:
 
 
 def token_by_service_key(stack: Stack, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
-    """Signed by the service's own key, as by an attacker who got at the signer: only what is signed is wrong."""
-    good_header, good_claims, _ = token_parts(stack.token())
-    kept = {name: value for name, value in (good_claims | dict(claims)).items() if value is not None}
-    signing = f"{base64url_json(good_header | dict(header))}.{base64url_json(kept)}"
+    """Return a token with changed header and claims, signed with the service's own key."""
+    valid_header, valid_claims, _ = token_parts(stack.token())
+    kept = {name: value for name, value in (valid_claims | dict(claims)).items() if value is not None}
+    signing = f"{base64url_json(valid_header | dict(header))}.{base64url_json(kept)}"
     issuer = wiring.token_issuer()
     return f"{signing}.{base64url_json(issuer.signer.sign(issuer.key_ref, signing.encode()))}"
 
 
 def token_by_attacker_key(stack: Stack, header: Mapping[str, Any]) -> str:
-    """Signed by a key of the attacker's, for whatever the header says of keys."""
-    good_header, claims, _ = token_parts(stack.token())
-    return jwt.encode(claims, ATTACKER_KEY, algorithm="ES256", headers=good_header | dict(header))
+    """Return a token with a changed header, signed with a key of the attacker."""
+    valid_header, claims, _ = token_parts(stack.token())
+    return jwt.encode(claims, ATTACKER_KEY, algorithm="ES256", headers=valid_header | dict(header))
 
 
 def attacker_jwk() -> dict[str, Any]:
@@ -59,21 +59,23 @@ def token_by_hmac(stack: Stack, key: bytes) -> str:
 
 
 def assert_rejected(stack: Stack, token: str) -> None:
-    got = stack.request("GET /files", headers={"authorization": f"Bearer {token}"})
-    assert (got.status, got.code, got.headers["www-authenticate"]) == (401, "invalid_token", INVALID_TOKEN_CHALLENGE)
-    assert got.json["detail"] == stack.request("GET /files", headers={"authorization": "Bearer x"}).json["detail"]
+    """Fail unless the token gets the same 401 as any invalid token."""
+    response = stack.request("GET /files", headers={"authorization": f"Bearer {token}"})
+    assert (response.status, response.code) == (401, "invalid_token")
+    assert response.headers["www-authenticate"] == INVALID_TOKEN_CHALLENGE
+    assert response.json["detail"] == stack.request("GET /files", headers={"authorization": "Bearer x"}).json["detail"]
 
 
 def test_unaltered_forged_token_is_accepted(stack: Stack) -> None:
-    """What the rows below change is the only thing wrong with their tokens."""
-    good = token_by_service_key(stack, {}, {})
-    assert stack.request("GET /files", headers={"authorization": f"Bearer {good}"}).status == 200
+    """A token that is built as below but unchanged is accepted, so the changes are what is rejected."""
+    token = token_by_service_key(stack, {}, {})
+    assert stack.request("GET /files", headers={"authorization": f"Bearer {token}"}).status == 200
 
 
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE", "", None, 0, ["ES256"]])
 @pytest.mark.parametrize("signed", [False, True])
 def test_alg_none_is_rejected(stack: Stack, alg: object, signed: bool) -> None:
-    """With the signature cut off, and with the one that was there."""
+    """No spelling of the algorithm `none` is accepted, with or without the original signature."""
     header, claims, signature = token_parts(stack.token())
     assert_rejected(
         stack, f"{base64url_json(header | {'alg': alg})}.{base64url_json(claims)}.{signature if signed else ''}"
@@ -82,7 +84,7 @@ def test_alg_none_is_rejected(stack: Stack, alg: object, signed: bool) -> None:
 
 @pytest.mark.parametrize("form", ["PEM", "DER", "point", "x", "JWK"])
 def test_hs256_with_public_key_is_rejected(stack: Stack, form: str) -> None:
-    """Whoever takes the algorithm from the token takes the published key for a shared secret."""
+    """The published key is never used as a shared secret for HS256."""
     (jwk,) = stack.request("GET /.well-known/jwks.json").json["keys"]
     key = jwt.PyJWK(jwk).key
     forms = {
@@ -97,7 +99,7 @@ def test_hs256_with_public_key_is_rejected(stack: Stack, form: str) -> None:
 
 @pytest.mark.parametrize("alg", ["ES384", "ES512", "RS256", "PS256", "EdDSA", "ES256K", "HS256", "es256"])
 def test_other_algorithm_is_rejected(stack: Stack, alg: str) -> None:
-    """Only the algorithm that is listed counts, written as it is."""
+    """Only ES256 is accepted, in exactly that spelling."""
     assert_rejected(stack, token_by_service_key(stack, {"alg": alg}, {}))
 
 
@@ -121,12 +123,12 @@ def test_other_algorithm_is_rejected(stack: Stack, alg: str) -> None:
     ids=repr,
 )
 def test_unknown_kid_is_rejected(stack: Stack, kid: object) -> None:
-    """A kid is looked for among the published ones and used for nothing else."""
+    """A kid that is not published is rejected, whatever it contains."""
     assert_rejected(stack, token_by_service_key(stack, {"kid": kid}, {}))
 
 
 def test_missing_kid_is_rejected(stack: Stack) -> None:
-    """No key is tried that the token does not name, though there is but one."""
+    """A token without a kid is rejected, although only one key is published."""
     header, claims, signature = token_parts(stack.token())
     del header["kid"]
     assert_rejected(stack, f"{base64url_json(header)}.{base64url_json(claims)}.{signature}")
@@ -135,7 +137,7 @@ def test_missing_kid_is_rejected(stack: Stack) -> None:
 @pytest.mark.parametrize("header", ["jwk", "jku", "x5u", "x5c", "x5t"])
 @pytest.mark.parametrize("without_kid", [False, True])
 def test_key_in_token_header_is_ignored(stack: Stack, header: str, without_kid: bool) -> None:
-    """A key inside the header, or an address of one, is not looked at: nothing is fetched, nothing believed."""
+    """A key in the token's header, or its URL, is neither used nor fetched."""
     values: dict[str, object] = {
         "jwk": attacker_jwk(),
         "jku": "http://127.0.0.1:9/jwks.json",
@@ -149,7 +151,7 @@ def test_key_in_token_header_is_ignored(stack: Stack, header: str, without_kid: 
 
 @pytest.mark.parametrize("header", [{"crit": ["exp"]}, {"crit": ["b64"], "b64": False}, {"b64": False}])
 def test_critical_header_is_rejected(stack: Stack, header: dict[str, Any]) -> None:
-    """Extensions that must be understood are not (RFC 7515 section 4.1.11, RFC 7797)."""
+    """A critical extension is rejected (RFC 7515 section 4.1.11, RFC 7797)."""
     assert_rejected(stack, token_by_service_key(stack, header, {}))
 
 
@@ -182,23 +184,23 @@ INVALID_CLAIMS: list[dict[str, Any]] = [
     "claims", INVALID_CLAIMS, ids=[f"{number}-{'-'.join(row)}" for number, row in enumerate(INVALID_CLAIMS)]
 )
 def test_invalid_claims_are_rejected(stack: Stack, claims: dict[str, Any]) -> None:
-    """Though the signature is right: expired, not yet valid, of another issuer or audience, of a wrong type."""
+    """A correctly signed token with expired, foreign, missing or wrongly typed claims is rejected."""
     assert_rejected(stack, token_by_service_key(stack, {}, claims))
 
 
 def test_tampered_token_is_rejected(stack: Stack) -> None:
-    """A change in any of the three, the scope and the namespace above all; parts that are missing or too many."""
+    """A change of any part, or a missing or additional part, is rejected."""
     token = stack.token("demo", READ)
     header, claims, signature = token.split(".")
-    of_another = stack.token("other").split(".")
-    more = token_parts(token)[1]
+    other_parts = stack.token("other").split(".")
+    decoded_claims = token_parts(token)[1]
     for change in ({"scope": f"{READ} {ADMIN}"}, {"ns": "other"}, {"sub": "other"}, {"exp": 2**40}):
-        assert_rejected(stack, f"{header}.{base64url_json(more | change)}.{signature}")
+        assert_rejected(stack, f"{header}.{base64url_json(decoded_claims | change)}.{signature}")
     middle = len(signature) // 2
     flipped = "B" if signature[middle] == "A" else "A"
-    for wrong in (
-        f"{header}.{of_another[1]}.{signature}",
-        f"{header}.{claims}.{of_another[2]}",
+    for tampered in (
+        f"{header}.{other_parts[1]}.{signature}",
+        f"{header}.{claims}.{other_parts[2]}",
         f"{header}.{claims}.{signature[:middle]}{flipped}{signature[middle + 1 :]}",
         f"{header}.{claims}.",
         f"{header}.{claims}",
@@ -211,7 +213,7 @@ def test_tampered_token_is_rejected(stack: Stack) -> None:
         f" {header} . {claims} . {signature} ",
         token.upper(),
     ):
-        assert_rejected(stack, wrong)
+        assert_rejected(stack, tampered)
 
 
 INVALID_HEADERS: list[object] = [
@@ -234,13 +236,13 @@ INVALID_TOKENS = [
 
 @pytest.mark.parametrize("token", INVALID_TOKENS, ids=range(len(INVALID_TOKENS)))
 def test_malformed_token_is_rejected(stack: Stack, token: str) -> None:
-    """Of any length that the gateway lets through, nested to any depth: refused, never a crash."""
+    """A malformed, oversized or deeply nested token is rejected without a crash."""
     assert_rejected(stack, token)
 
 
 @pytest.mark.parametrize("depth", [200, 3_000])
 def test_signed_claims_bomb_is_rejected(stack: Stack, depth: int) -> None:
-    """Should the signer ever sign such a thing, it is no token either."""
+    """Deeply nested claims are rejected even with a signature."""
     header, _, _ = stack.token().split(".")
     signing = f"{header}.{base64url_json(b'[' * depth + b']' * depth)}"
     issuer = wiring.token_issuer()
@@ -248,27 +250,31 @@ def test_signed_claims_bomb_is_rejected(stack: Stack, depth: int) -> None:
 
 
 def test_two_authorization_headers_are_rejected(stack: Stack) -> None:
-    """The gateway joins them by a comma; neither is chosen."""
-    good = f"Bearer {stack.token()}"
-    for joined in (f"{good},{good}", f"{good}, Bearer x", f"Bearer x,{good}", f"Basic eDp5,{good}", f",{good}"):
+    """Two Authorization headers, which API Gateway joins with a comma, are rejected."""
+    valid = f"Bearer {stack.token()}"
+    for joined in (f"{valid},{valid}", f"{valid}, Bearer x", f"Bearer x,{valid}", f"Basic eDp5,{valid}", f",{valid}"):
         assert stack.request("GET /files", headers={"authorization": joined}).status == 401
 
 
 @pytest.mark.parametrize("parameter", ["access_token", "token", "authorization", "Authorization", "bearer"])
 def test_token_in_query_is_ignored(stack: Stack, parameter: str) -> None:
-    """Addresses end up in logs (RFC 6750 section 5.3): a token there is no token."""
+    """A token in the query is ignored, because URLs are logged (RFC 6750 section 5.3)."""
     for value in (stack.token(), f"Bearer {stack.token()}"):
-        got = stack.request("GET /files", query={parameter: value}, token=None)
-        assert (got.status, got.code) == (401, "missing_token")
+        response = stack.request("GET /files", query={parameter: value}, token=None)
+        assert (response.status, response.code) == (401, "missing_token")
 
 
 def test_scope_cannot_be_escalated(stack: Stack) -> None:
-    """Neither by asking for more, nor by writing them otherwise, nor by a narrow token."""
+    """A client cannot get more scopes, by requesting them or by another spelling."""
     stack.token("demo", READ)
-    client = {"grant_type": "client_credentials", "client_id": f"demo-{READ}", "client_secret": "a secret of tests"}
+    credentials = {
+        "grant_type": "client_credentials",
+        "client_id": f"demo-{READ}",
+        "client_secret": "a secret of tests",
+    }
     for scope in (ADMIN, f"{READ} {ADMIN}", f"{READ},{ADMIN}", f"{READ}\t{ADMIN}", f"{READ}\n{ADMIN}", "files:*", "*"):
-        got = stack.post_json("POST /auth/token", client | {"scope": scope})
-        assert (got.status, got.json["error"]) == (400, "invalid_scope")
+        response = stack.post_json("POST /auth/token", credentials | {"scope": scope})
+        assert (response.status, response.json["error"]) == (400, "invalid_scope")
     for scope in ("files:read-all", "files", "FILES:READ", "files:read\u200b", f"{READ}\u00a0{ADMIN}", f"x{READ}"):
         token = token_by_service_key(stack, {}, {"scope": scope})
         assert stack.request("DELETE /cleanup", headers={"authorization": f"Bearer {token}"}).status in (401, 403)

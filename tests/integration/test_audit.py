@@ -1,4 +1,4 @@
-"""Who did what: the audit events of the functions, as they are written."""
+"""The audit events that the functions log."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ferry.http import log
 from tests.integration.events import REQUEST_ID
 from tests.integration.stack import ADMIN, SECRET, Stack, put_client
 
-SENSITIVE_NAME = "a name that tells something.pdf"
+SENSITIVE_NAME = "a sensitive name.pdf"
 
 
 class AuditLines:
-    """What was written since it was last asked."""
+    """Returns the audit events since the last call."""
 
     def __init__(self, stream: io.StringIO) -> None:
         self._stream = stream
@@ -33,7 +33,7 @@ class AuditLines:
 
 @pytest.fixture
 def audit_events() -> Iterator[AuditLines]:
-    """The audit log, in the form that its logger gives it."""
+    """The audit log, as its logger formats it."""
     logger = log._audit_logger()
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
@@ -49,11 +49,11 @@ def request_token_status(stack: Stack, **members: str) -> int:
 
 
 def test_issued_token_is_audited(stack: Stack, audit_events: AuditLines) -> None:
-    """Who got it, for which namespace and scope, and its id: never the token."""
+    """An issued token is audited with client, namespace, scope and token id, but without the token."""
     stack.token("audited")
     (event,) = audit_events()
-    claimed = {name: event[name] for name in ("audit", "event", "outcome", "ns", "scope", "level", "request_id")}
-    assert claimed == {
+    fields = {name: event[name] for name in ("audit", "event", "outcome", "ns", "scope", "level", "request_id")}
+    assert fields == {
         "audit": True,
         "event": "token.issue",
         "outcome": "success",
@@ -89,7 +89,7 @@ def test_issued_token_is_audited(stack: Stack, audit_events: AuditLines) -> None
 def test_rejected_token_request_is_audited(
     stack: Stack, audit_events: AuditLines, members: dict[str, str], outcome: str, expected_fields: dict[str, str]
 ) -> None:
-    """Why, and whose; an id that nobody has is not repeated, for it may be a secret in the wrong place."""
+    """A rejected request is audited with reason and client; an unknown client id is left out, as it may be a secret."""
     stack.token("known")
     client = wiring.auth_store().get_client("known-files:read-files:write-files:admin")
     assert client is not None
@@ -103,7 +103,7 @@ def test_rejected_token_request_is_audited(
 
 
 def test_delete_and_cancel_are_audited(stack: Stack, audit_events: AuditLines) -> None:
-    """By whom, in which namespace, and how it ended; the file's name only where names are switched on."""
+    """Deletions and cancellations are audited with client, namespace and outcome, but without the filename."""
     stack.upload(SENSITIVE_NAME, b"x")
     stack.post_json("POST /upload/start", {"filename": f"{SENSITIVE_NAME}.2", "size": 5})
     audit_events()
@@ -111,22 +111,22 @@ def test_delete_and_cancel_are_audited(stack: Stack, audit_events: AuditLines) -
     assert stack.request("DELETE /files/{filename}", filename=SENSITIVE_NAME).status == 404
     assert stack.request("DELETE /upload/{filename}", filename=f"{SENSITIVE_NAME}.2").status == 204
     assert stack.request("DELETE /files", query={"filename": "\x00"}).status == 422
-    told = audit_events()
-    assert [(event["event"], event["outcome"]) for event in told] == [
+    events = audit_events()
+    assert [(event["event"], event["outcome"]) for event in events] == [
         ("file.delete", "success"),
         ("file.delete", "not_found"),
         ("upload.cancel", "success"),
         ("file.delete", "invalid_filename"),
     ]
-    assert {(event["ns"], event["request_id"]) for event in told} == {("demo", REQUEST_ID)}
-    assert all(event["actor"].startswith("demo-") for event in told)
-    assert SENSITIVE_NAME not in json.dumps(told)
+    assert {(event["ns"], event["request_id"]) for event in events} == {("demo", REQUEST_ID)}
+    assert all(event["actor"].startswith("demo-") for event in events)
+    assert SENSITIVE_NAME not in json.dumps(events)
 
 
 def test_file_names_are_audited_when_enabled(
     stack: Stack, audit_events: AuditLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The parameter LogFileNames; a name that is none is not repeated."""
+    """With LogFileNames=true audit events have the filename, unless it is not valid."""
     monkeypatch.setenv("FERRY_LOG_FILE_NAMES", "true")
     stack.new_process()
     try:
@@ -141,7 +141,7 @@ def test_file_names_are_audited_when_enabled(
 
 
 def test_cleanup_is_audited(stack: Stack, audit_events: AuditLines) -> None:
-    """On request with what was done, by the schedule only when there was something to look at."""
+    """DELETE /cleanup is audited with its counts; a scheduled run only if it found something."""
     stack.post_json("POST /upload/start", {"filename": "stale", "size": 5})
     audit_events()
     assert stack.request("DELETE /cleanup", query={"older_than": "0"}).status == 200
@@ -155,14 +155,14 @@ def test_cleanup_is_audited(stack: Stack, audit_events: AuditLines) -> None:
     assert [event["outcome"] for event in audit_events() if event["event"] == "cleanup.run"] == ["validation_failed"]
     for _ in range(40):
         stack.invoke("cleanup", {"ferry": "sweep"})
-        if not (told := audit_events()):
+        if not (events := audit_events()):
             break
-        assert [event["actor"] for event in told] == ["schedule"]
+        assert [event["actor"] for event in events] == ["schedule"]
     else:
-        pytest.fail("there is always something to clean up")
+        pytest.fail("40 runs of the cleanup did not finish")
 
 
 def test_log_level_does_not_silence_audit(stack: Stack) -> None:
-    """LogLevel is for what operators read; this is for the record."""
+    """The audit log ignores LogLevel."""
     assert log._audit_logger().log_level == logging.INFO
     assert ADMIN in stack.request("GET /openapi.json").body.decode()

@@ -1,4 +1,4 @@
-"""The auth function: tokens, keys, the document."""
+"""The auth function: token endpoint, key set, OpenAPI document, health."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ID, SECRET = "client: one", "s&cr=t %+ü"
 
 @pytest.fixture(autouse=True)
 def client(stack: Stack) -> None:
-    """A client whose id and secret need encoding."""
+    """Add a client whose id and secret need encoding."""
     hashes = (hashlib.sha256(SECRET.encode()).digest(),)
     put_client(Client(ID, "demo", frozenset({READ, WRITE}), hashes))
 
@@ -32,54 +32,58 @@ def basic_auth(client_id: str, secret: str) -> dict[str, str]:
 
 
 def test_token_by_basic_auth_verifies_with_published_keys(stack: Stack) -> None:
-    """What `/auth/token` issues, PyJWT accepts with the key that `/.well-known/jwks.json` publishes."""
-    got = stack.request(
+    """A token of `/auth/token` verifies in PyJWT with the key set of `/.well-known/jwks.json`."""
+    response = stack.request(
         "POST /auth/token",
         headers={**FORM_HEADERS, **basic_auth(ID, SECRET)},
         body=b"grant_type=client_credentials&scope=files:read",
     )
-    assert got.status == 200
-    assert got.headers["cache-control"] == "no-store"
-    assert (got.json["token_type"], got.json["expires_in"], got.json["scope"]) == ("Bearer", 3600, "files:read")
+    assert response.status == 200
+    assert response.headers["cache-control"] == "no-store"
+    assert (response.json["token_type"], response.json["expires_in"], response.json["scope"]) == (
+        "Bearer",
+        3600,
+        "files:read",
+    )
     keys = stack.request("GET /.well-known/jwks.json").json["keys"]
-    header = jwt.get_unverified_header(got.json["access_token"])
+    header = jwt.get_unverified_header(response.json["access_token"])
     [key] = [key for key in keys if key["kid"] == header["kid"]]
-    claims = jwt.decode(got.json["access_token"], jwt.PyJWK(key), algorithms=["ES256"], audience="ferry")
+    claims = jwt.decode(response.json["access_token"], jwt.PyJWK(key), algorithms=["ES256"], audience="ferry")
     assert claims.keys() == {"iss", "aud", "sub", "iat", "nbf", "exp", "jti", "scope", "ns"}
     assert (claims["sub"], claims["ns"], claims["scope"]) == (ID, "demo", "files:read")
 
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_credentials_in_body_are_accepted(stack: Stack, as_json: bool) -> None:
-    """The same members work as a form and as JSON; unknown ones are ignored."""
+    """Credentials are accepted as a form and as JSON; unknown members are ignored."""
     members = {"grant_type": "client_credentials", "client_id": ID, "client_secret": SECRET, "audience": "x"}
     body = json.dumps(members) if as_json else urlencode(members)
-    got = stack.request(
+    response = stack.request(
         "POST /auth/token",
         headers={"content-type": "application/json"} if as_json else FORM_HEADERS,
         body=body.encode(),
     )
-    assert got.status == 200
-    assert got.json["scope"] == "files:read files:write"
+    assert response.status == 200
+    assert response.json["scope"] == "files:read files:write"
 
 
 def test_wrong_secret_and_unknown_client_get_same_response(stack: Stack) -> None:
-    """Neither body nor headers tell whether a client exists."""
-    answers = [
+    """A wrong secret and an unknown client get the same body and headers."""
+    responses = [
         stack.request(
             "POST /auth/token", headers={**FORM_HEADERS, **credentials}, body=b"grant_type=client_credentials"
         )
         for credentials in (
             basic_auth(ID, "wrong"),
-            basic_auth("nobody", SECRET),
+            basic_auth("unknown", SECRET),
             basic_auth("x" * 3000, SECRET),
             basic_auth("", ""),
         )
     ]
-    assert {answer.status for answer in answers} == {401}
-    assert {answer.body for answer in answers} == {answers[0].body}
-    assert answers[0].json["error"] == "invalid_client"
-    assert answers[0].headers["www-authenticate"].startswith("Basic ")
+    assert {response.status for response in responses} == {401}
+    assert {response.body for response in responses} == {responses[0].body}
+    assert responses[0].json["error"] == "invalid_client"
+    assert responses[0].headers["www-authenticate"].startswith("Basic ")
 
 
 VALID_CREDENTIALS = {"grant_type": "client_credentials", "client_id": ID, "client_secret": SECRET}
@@ -123,22 +127,22 @@ VALID_CREDENTIALS = {"grant_type": "client_credentials", "client_id": ID, "clien
 def test_invalid_token_request_is_rejected(
     stack: Stack, headers: dict[str, str], body: bytes, status: int, error: str
 ) -> None:
-    """Errors have OAuth's shape (RFC 6749 section 5.2), and are never cached."""
-    got = stack.request("POST /auth/token", headers=headers, body=body)
-    assert (got.status, got.json["error"]) == (status, error)
-    assert got.headers["cache-control"] == "no-store"
+    """Errors have OAuth's form (RFC 6749 section 5.2) and are not cacheable."""
+    response = stack.request("POST /auth/token", headers=headers, body=body)
+    assert (response.status, response.json["error"]) == (status, error)
+    assert response.headers["cache-control"] == "no-store"
 
 
 def test_health_and_openapi_need_no_token(stack: Stack) -> None:
-    """Both answer without a token; the document is the generated one."""
+    """Health and the OpenAPI document need no token."""
     assert stack.request("GET /health").json == {"status": "ok", "version": __version__}
     assert stack.request("GET /openapi.json").json == openapi_document()
 
 
 def test_unknown_route_returns_404(stack: Stack) -> None:
-    """Should the gateway ever hand one on, it is a problem, not a crash."""
+    """A route that the function does not have gets a 404 problem."""
     for function in ("auth", "upload", "download", "status", "cleanup"):
-        got = to_result(stack.invoke(function, build_event("PATCH /nowhere/{filename}", filename="x")))
-        assert (got.status, got.code) == (404, "route_not_found")
+        response = to_result(stack.invoke(function, build_event("PATCH /nowhere/{filename}", filename="x")))
+        assert (response.status, response.code) == (404, "route_not_found")
     default = {**build_event("GET /nowhere"), "routeKey": "$default"}
     assert to_result(stack.invoke("auth", default)).status == 404

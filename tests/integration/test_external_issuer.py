@@ -1,4 +1,4 @@
-"""An outside issuer's tokens at the functions' doors: its key set on loopback, changed, gone and hostile."""
+"""Tokens of an external issuer at the functions, while its key set changes, disappears or is hostile."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from tests.support.issuer import ISSUER, FakeIssuer, http_server, send_response
 
 @dataclass
 class ExternalIssuerFixture:
-    """The issuer, what its server answers with, and how far time has gone on."""
+    """An external issuer and its server."""
 
     issuer: FakeIssuer
+    """Signs the tokens."""
     handler: Callable[[http.server.BaseHTTPRequestHandler], None]
+    """Answers requests for the key set."""
     clock_offset_ms: list[int] = field(default_factory=lambda: [0])
+    """How far the clock of the issuer and the functions is ahead."""
 
     def advance_ms(self, milliseconds: int) -> None:
         self.clock_offset_ms[0] += milliseconds
@@ -29,17 +32,19 @@ class ExternalIssuerFixture:
 
 @pytest.fixture
 def external_issuer(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[ExternalIssuerFixture]:
-    """Functions that trust it beside Ferry's own tokens."""
-    ahead = [0]
+    """An external issuer that the functions accept beside Ferry's own tokens."""
+    clock_offset_ms = [0]
 
     def clock() -> int:
-        return wall_clock() + ahead[0]
+        return wall_clock() + clock_offset_ms[0]
 
     issuer = FakeIssuer(clock)
-    found = ExternalIssuerFixture(issuer, lambda handler: send_response(handler, issuer.jwks_document()), ahead)
+    fixture = ExternalIssuerFixture(
+        issuer, lambda handler: send_response(handler, issuer.jwks_document()), clock_offset_ms
+    )
 
     def serve(handler: http.server.BaseHTTPRequestHandler) -> None:
-        found.handler(handler)
+        fixture.handler(handler)
 
     with http_server(serve) as url:
         settings = {
@@ -52,12 +57,12 @@ def external_issuer(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[E
         }
         for name, value in settings.items():
             monkeypatch.setenv(f"FERRY_EXTERNAL_ISSUER_{name}", value)
-        # What tells that this is no AWS, without sending anybody elsewhere.
+        # Any endpoint allows http on loopback; this one redirects no service.
         monkeypatch.setenv("FERRY_ENDPOINTS", "none=none")
         monkeypatch.setattr(wiring, "wall_clock", clock)
         stack.forget_tokens()
         stack.new_process()
-        yield found
+        yield fixture
     monkeypatch.undo()
     stack.forget_tokens()
     stack.new_process()
@@ -68,26 +73,26 @@ def status(stack: Stack, token: str) -> int:
 
 
 def test_internal_and_external_tokens_are_accepted(stack: Stack, external_issuer: ExternalIssuerFixture) -> None:
-    """The outside's the one that its claim names, with the scopes it has; Ferry's own go on as before."""
+    """A token of the external issuer opens its namespace with its scopes; Ferry's own tokens work beside it."""
     stack.upload("own.bin", b"x")
     token = external_issuer.issuer.sign_token()
     assert stack.request("GET /files", token=token).json["files"] == []
     assert [file["filename"] for file in stack.request("GET /files").json["files"]] == ["own.bin"]
     assert stack.request("DELETE /files/{filename}", filename="own.bin", token=token).code == "insufficient_scope"
-    may = external_issuer.issuer.sign_token(scope="files:write", ns="demo")
-    assert stack.request("DELETE /files/{filename}", filename="own.bin", token=may).status == 204
+    writer_token = external_issuer.issuer.sign_token(scope="files:write", ns="demo")
+    assert stack.request("DELETE /files/{filename}", filename="own.bin", token=writer_token).status == 204
 
 
 def test_foreign_token_is_rejected(stack: Stack, external_issuer: ExternalIssuerFixture) -> None:
-    """Another audience, another issuer, a key that is not published."""
-    assert status(stack, external_issuer.issuer.sign_token(aud="somebody")) == 401
+    """A token for another audience, of another issuer, or of an unpublished key is rejected."""
+    assert status(stack, external_issuer.issuer.sign_token(aud="another-service")) == 401
     assert status(stack, external_issuer.issuer.sign_token(iss="https://issuer.example")) == 401
     external_issuer.issuer.rotate_key()
     assert status(stack, external_issuer.issuer.sign_token()) == 401
 
 
 def test_issuer_key_rotation_is_followed(stack: Stack, external_issuer: ExternalIssuerFixture) -> None:
-    """The first token of the new key is believed; the old key's no more once the set is read without it."""
+    """The first token of a new key is accepted; the old key's tokens are rejected once it is unpublished."""
     old = external_issuer.issuer.sign_token()
     assert status(stack, old) == 200
     external_issuer.advance_ms(REFETCH_INTERVAL_MS)
@@ -123,41 +128,41 @@ def answer_deeply_nested(handler: http.server.BaseHTTPRequestHandler) -> None:
 def test_unavailable_or_hostile_issuer_uses_cached_keys(
     stack: Stack, external_issuer: ExternalIssuerFixture, handler: Callable[[http.server.BaseHTTPRequestHandler], None]
 ) -> None:
-    """Known keys serve for an hour, then it is a 503 with a time to come again; Ferry's own tokens never notice."""
+    """Cached keys serve for an hour, then the response is a 503 with Retry-After; Ferry's own tokens always work."""
     assert status(stack, external_issuer.issuer.sign_token()) == 200
     external_issuer.handler = handler
     external_issuer.advance_ms(CACHE_TTL_MS)
     assert status(stack, external_issuer.issuer.sign_token()) == 200
     external_issuer.advance_ms(MAX_STALE_MS)
     stack.forget_tokens()
-    got = stack.request("GET /files", token=external_issuer.issuer.sign_token())
-    assert (got.status, got.code) == (503, "backend_unavailable")
-    assert got.headers["retry-after"]
+    response = stack.request("GET /files", token=external_issuer.issuer.sign_token())
+    assert (response.status, response.code) == (503, "backend_unavailable")
+    assert response.headers["retry-after"]
     assert status(stack, "") == 200
 
 
 def test_external_issuer_only_disables_token_endpoint(
     stack: Stack, external_issuer: ExternalIssuerFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ferry's own tokens are refused, it issues none and publishes no keys."""
-    own = stack.token()
+    """With EnableTokenIssuer=false Ferry's own tokens are rejected, none are issued, and no key is published."""
+    internal_token = stack.token()
     monkeypatch.setenv("FERRY_ISSUE_TOKENS", "false")
     stack.new_process()
-    assert status(stack, own) == 401
+    assert status(stack, internal_token) == 401
     assert status(stack, external_issuer.issuer.sign_token()) == 200
     body = {"grant_type": "client_credentials", "client_id": "x", "client_secret": SECRET}
-    refused = stack.post_json("POST /auth/token", body)
-    assert (refused.status, refused.json["error"]) == (400, "unsupported_grant_type")
+    response = stack.post_json("POST /auth/token", body)
+    assert (response.status, response.json["error"]) == (400, "unsupported_grant_type")
     assert stack.request("GET /.well-known/jwks.json").json == {"keys": []}
 
 
 def test_http_jwks_url_is_rejected_on_aws(
     external_issuer: ExternalIssuerFixture, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On AWS such a setting stops every request that brings a token: nothing is asked, and nobody let in."""
+    """Without emulators an http URL fails every request with a token, and nothing is fetched."""
     monkeypatch.setenv("FERRY_ENDPOINTS", "")
     stack.new_process()
-    asked: list[int] = []
-    external_issuer.handler = lambda handler: asked.append(1)
+    fetches: list[int] = []
+    external_issuer.handler = lambda handler: fetches.append(1)
     assert status(stack, external_issuer.issuer.sign_token()) == 500
-    assert not asked
+    assert not fetches

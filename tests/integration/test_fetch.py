@@ -1,4 +1,4 @@
-"""Asking somebody for a document: a server on loopback that answers as an enemy might."""
+"""Fetching a document from a server that misbehaves."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from tests.support.issuer import GetHandler, http_server, send_response
 
 MAX_BYTES = 1_000
 TIMEOUT_SECONDS = 20.0
-"""For answers that come at once: a loaded machine may take its time."""
+"""For responses that arrive at once; long enough for a loaded machine."""
 SHORT_TIMEOUT_SECONDS = 0.3
+"""For responses that never end."""
 
 
 def test_fetch_returns_body() -> None:
-    """The body of a 200, up to the last byte that is allowed, from the path and query that were given."""
-    asked: list[str] = []
+    """A body of the maximum size is returned, from the URL's path and query."""
+    targets: list[str] = []
 
     def serve(handler: http.server.BaseHTTPRequestHandler) -> None:
-        asked.append(handler.path)
+        targets.append(handler.path)
         send_response(handler, b"x" * MAX_BYTES)
 
     with http_server(serve) as url:
         assert fetch(f"{url}?version=1", timeout_seconds=TIMEOUT_SECONDS, max_bytes=MAX_BYTES) == b"x" * MAX_BYTES
-    assert asked == ["/keys?version=1"]
+    assert targets == ["/keys?version=1"]
 
 
 def answer_redirect(handler: http.server.BaseHTTPRequestHandler) -> None:
@@ -69,36 +70,36 @@ def answer_no_http(handler: http.server.BaseHTTPRequestHandler) -> None:
     ],
 )
 def test_fetch_rejects_other_responses(serve: GetHandler, expected_error: str) -> None:
-    """No redirect is followed; nothing larger is read to its end."""
+    """A redirect, another status, a larger body or a broken response is an error."""
     with http_server(serve) as url, pytest.raises(FetchError, match=expected_error):
         fetch(url, timeout_seconds=TIMEOUT_SECONDS, max_bytes=MAX_BYTES)
 
 
 @pytest.mark.parametrize("stalled_in", ["silence", "headers", "body"])
 def test_fetch_times_out_on_slow_response(stalled_in: str) -> None:
-    """Though a byte comes again and again: the time is one for all of it. The connection is given up with it."""
-    over = threading.Event()
+    """The timeout bounds the whole response, even if bytes keep arriving; then the connection is closed."""
+    closed = threading.Event()
 
     def drip(handler: http.server.BaseHTTPRequestHandler) -> None:
         head = b"" if stalled_in == "silence" else b"HTTP/1.1 200 OK\r\n"
         handler.wfile.write(head + (b"\r\n" if stalled_in == "body" else b""))
         try:
-            while not over.wait(0.05):
+            while not closed.wait(0.05):
                 if stalled_in != "silence":
                     handler.wfile.write(b"x" if stalled_in == "body" else b"X-Y: z\r\n")
         except OSError:
-            over.set()
+            closed.set()
 
     with http_server(drip) as url:
         with pytest.raises(FetchError, match=r"within|TimeoutError|HTTPException"):
             fetch(url, timeout_seconds=SHORT_TIMEOUT_SECONDS, max_bytes=10**9)
         if stalled_in != "silence":
-            assert over.wait(TIMEOUT_SECONDS), "the other side still has somebody to talk to"
-        over.set()
+            assert closed.wait(TIMEOUT_SECONDS), "the connection is still open"
+        closed.set()
 
 
-def test_fetch_connection_refused_raises() -> None:
-    """A refused connection is told by its kind."""
+def test_fetch_without_server_raises() -> None:
+    """A connection that nothing accepts is an error that names its kind."""
     with http_server(answer_too_large) as url:
         pass
     with pytest.raises(FetchError, match="ConnectionRefused"):
@@ -124,7 +125,7 @@ def test_fetch_connection_refused_raises() -> None:
     ],
 )
 def test_check_url_requires_https(url: str, allow_http: bool, accepted: bool) -> None:
-    """Plain http on this machine alone, and where stand-ins are configured."""
+    """Only https is accepted, and http on loopback if emulators are configured."""
     if accepted:
         check_url(url, allow_http_on_loopback=allow_http)
         return

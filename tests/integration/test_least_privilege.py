@@ -1,7 +1,7 @@
-"""Nothing is granted that no test needs. (That nothing is called that is not granted, every test here fails by itself.)
+"""Least privilege: template.yaml grants no permission that no test needs.
 
-Each grant of each function names a test that cannot do without it. The test is found, run on a stack of its own, and
-watched: a grant stays in template.yaml only as long as that call is made.
+Each grant names a test that needs it. That test runs here on a stack of its own with its AWS calls recorded: a grant
+without such a call must leave the template. The opposite, a call without a grant, fails every integration test.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.integration.stack import Stack
 from tests.support.calls import FunctionCall, denied_calls
 from tests.support.policies import Grant, grants
 
-# The first token of all is issued in it too, as in every test.
+# Like every test, it also issues the first token.
 ADDED_KEY = "test_admin.py::test_added_key_signs_tokens"
 CANCEL = "test_recovery_paths.py::test_cancelled_upload_leaves_nothing_in_s3"
 DELETE = "test_uploads.py::test_deleted_file_returns_404"
@@ -97,23 +97,23 @@ def grant_key(grant: Grant) -> tuple[str, str, str]:
 
 @pytest.fixture
 def stack() -> Iterator[Stack]:
-    with new_stack() as made:
-        yield made
+    with new_stack() as created:
+        yield created
 
 
 def run_test(test_id: str, stack: Stack, patch: pytest.MonkeyPatch) -> None:
-    """Run a test of this folder. Fails when there is none of that name."""
+    """Run a test of this folder. Fails if there is no test of that name."""
     found = TEST_ID.fullmatch(test_id)
     assert found is not None
     module = importlib.import_module(f"{__package__}.{found['module']}")
     test = getattr(module, found["name"])
-    at_hand = {"stack": stack, "monkeypatch": patch, "function": found["argument"]}
-    wanted = test.__code__.co_varnames[: test.__code__.co_argcount]
-    test(**{name: at_hand[name] for name in wanted})
+    arguments = {"stack": stack, "monkeypatch": patch, "function": found["argument"]}
+    parameters = test.__code__.co_varnames[: test.__code__.co_argcount]
+    test(**{name: arguments[name] for name in parameters})
 
 
 def test_every_grant_names_a_test() -> None:
-    """And no test is named for what is not granted."""
+    """Every grant of the template names a test, and every named grant exists."""
     assert REQUIRED_BY_TEST.keys() == {grant_key(grant) for grant in grants()}
 
 
@@ -129,14 +129,14 @@ def test_every_grant_names_a_test() -> None:
 def test_named_test_uses_the_grant(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, test_id: str, keys: set[tuple[str, str, str]]
 ) -> None:
-    """Run, and watched: every call that it is named for is among those it makes."""
+    """The named test makes a call that needs the grant."""
     run_test(test_id, stack, monkeypatch)
-    made = {grant_key(grant) for call in stack.call_recorder.calls for grant in call.matching_grants}
-    assert keys <= made, sorted(keys - made)
+    used = {grant_key(grant) for call in stack.call_recorder.calls for grant in call.matching_grants}
+    assert keys <= used, sorted(keys - used)
 
 
 @pytest.mark.parametrize(
-    ("function", "need"),
+    ("function", "permission"),
     [
         ("DownloadFunction", RequiredPermission("s3:PutObject", "Bucket/o/x")),
         ("DownloadFunction", RequiredPermission("s3:GetObject", "Bucket/st/x")),
@@ -148,6 +148,6 @@ def test_named_test_uses_the_grant(
         ("AuthFunction", RequiredPermission("dynamodb:PutItem", "AuthTable", ("CLIENT#x",))),
     ],
 )
-def test_call_without_grant_is_detected(function: str, need: RequiredPermission) -> None:
-    """The watch itself: a call like these fails the test in which it is made."""
-    assert denied_calls([FunctionCall(function, need)])
+def test_call_without_grant_is_detected(function: str, permission: RequiredPermission) -> None:
+    """A call without a grant is reported as denied."""
+    assert denied_calls([FunctionCall(function, permission)])

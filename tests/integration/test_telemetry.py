@@ -1,4 +1,4 @@
-"""What operators see of each answer: metrics in the log, and a trace where that is switched on."""
+"""Metrics and traces of the functions."""
 
 from __future__ import annotations
 
@@ -21,51 +21,51 @@ import app
 class Context:
     function_name = "auth"
     aws_request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
-answer = app.lambda_handler(json.loads(sys.argv[1]), Context())
-print(answer["statusCode"], "aws_xray_sdk" in sys.modules)
+response = app.lambda_handler(json.loads(sys.argv[1]), Context())
+print(response["statusCode"], "aws_xray_sdk" in sys.modules)
 """
 
 
 @pytest.fixture(autouse=True)
 def service_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As template.yaml names it, read anew."""
+    """Set the service name that template.yaml sets, and read it again."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "stack")
     metrics._metrics.cache_clear()
 
 
 def metric_lines(text: str) -> list[dict[str, Any]]:
-    """The lines of the embedded metric format."""
+    """Return the log lines in the embedded metric format."""
     return [json.loads(line) for line in text.splitlines() if line.startswith('{"_aws":')]
 
 
 def test_response_emits_metrics(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line: the latency and what the route counts, under service and function; route and status beside them."""
+    """A response emits latency and counters with the dimensions service and function, plus route and status."""
     stack.post_json("POST /upload/start", {"filename": "counted", "size": 5})
     capsys.readouterr()
     query = {"filename": "counted", "chunk_index": "1"}
     headers = {"content-type": "application/octet-stream"}
     assert stack.request("POST /upload/chunk", query=query, headers=headers, body=b"hello").status == 200
     (line,) = metric_lines(capsys.readouterr().out)
-    (found,) = line["_aws"]["CloudWatchMetrics"]
-    assert found["Namespace"] == "Ferry"
-    assert [sorted(names) for names in found["Dimensions"]] == [["function", "service"]]
-    units = {metric["Name"]: metric["Unit"] for metric in found["Metrics"]}
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "Ferry"
+    assert [sorted(names) for names in directive["Dimensions"]] == [["function", "service"]]
+    units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
     assert units == {"LatencyMilliseconds": "Milliseconds", "Chunks": "Count", "ChunkBytes": "Bytes"}
     assert (line["Chunks"], line["ChunkBytes"]) == ([1.0], [5.0])
     assert (line["route"], line["status"], line["request_id"]) == ("POST /upload/chunk", "200", REQUEST_ID)
 
 
 def test_error_is_counted_by_code(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    """Beside the latency, with the service and nothing that a client chose."""
+    """An error is counted by its code; neither metric contains anything that the client sent."""
     assert stack.request("GET /download/{filename}", filename="nowhere").status == 404
-    refusal, answer = metric_lines(capsys.readouterr().out)
-    assert (refusal["code"], refusal["Errors"]) == ("not_found", [1.0])
-    assert answer["status"] == "404"
-    assert "nowhere" not in json.dumps([refusal, answer])
+    error, response = metric_lines(capsys.readouterr().out)
+    assert (error["code"], error["Errors"]) == ("not_found", [1.0])
+    assert response["status"] == "404"
+    assert "nowhere" not in json.dumps([error, response])
 
 
 def test_upload_states_are_counted_once(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    """Started, completed, cancelled; a repeated request counts nothing again."""
+    """Starts, completions and cancellations are counted once; repeated requests are not counted."""
     start = {"filename": "states", "size": 0}
     for _ in range(2):
         stack.post_json("POST /upload/start", start)
@@ -79,7 +79,7 @@ def test_upload_states_are_counted_once(stack: Stack, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize(("tracing_mode", "expects_xray"), [("Active", True), ("Disabled", False)])
 def test_trace_is_sent_when_enabled(stack: Stack, tracing_mode: str, *, expects_xray: bool) -> None:
-    """On, X-Ray's daemon gets a segment without the answer; off, X-Ray's SDK is not even loaded."""
+    """With tracing, X-Ray's daemon gets a segment without the response; without, X-Ray's SDK is not loaded."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
         daemon.bind(("127.0.0.1", 0))
         daemon.settimeout(10 if expects_xray else 0)

@@ -1,4 +1,4 @@
-"""Namespaces are a wall: whatever one client knows of another's, the service answers as if there were no such thing."""
+"""Tenant isolation: for what belongs to another namespace, every route responds as if it did not exist."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FEW_EXAMPLES = settings(
     max_examples=4,
     deadline=None,
     derandomize=True,
-    phases=[Phase.generate],  # a counterexample is small as it is, and every try needs two namespaces
+    phases=[Phase.generate],  # no shrinking: examples are small, and each needs two namespaces
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -41,8 +41,8 @@ attacker_ids = count()
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with new_stack() as made:
-        yield made
+    with new_stack() as created:
+        yield created
 
 
 def send_chunk(stack: Stack, token: str, name: str, index: int, body: bytes) -> None:
@@ -55,35 +55,35 @@ def send_chunk(stack: Stack, token: str, name: str, index: int, body: bytes) -> 
 
 @pytest.fixture(scope="module")
 def victim(stack: Stack) -> Victim:
-    """A namespace with a finished file, an upload half done, one straight to S3 and a cancelled one."""
+    """A namespace with a file, an upload by chunks, an upload by presigned URLs and a cancelled upload."""
     token = stack.token(VICTIM_NS)
 
     def start(name: str, **more: object) -> str:
-        wanted = {"filename": name, "size": len(CONTENT), "chunk_size": CHUNK_BYTES, **more}
-        upload_id: str = stack.post_json("POST /upload/start", wanted, token=token).json["upload_id"]
+        body = {"filename": name, "size": len(CONTENT), "chunk_size": CHUNK_BYTES, **more}
+        upload_id: str = stack.post_json("POST /upload/start", body, token=token).json["upload_id"]
         return upload_id
 
-    whole = start("finished.bin", fingerprint="inode 7", metadata={"who": "secret agent"})
+    finished = start("finished.bin", fingerprint="inode 7", metadata={"who": "secret agent"})
     send_chunk(stack, token, "finished.bin", 1, CONTENT[:CHUNK_BYTES])
     send_chunk(stack, token, "finished.bin", 2, CONTENT[CHUNK_BYTES:])
     file = stack.post_json("POST /upload/complete", {"filename": "finished.bin"}, token=token).json
     half = start("half.bin", fingerprint="inode 8")
     send_chunk(stack, token, "half.bin", 1, CONTENT[:CHUNK_BYTES])
     direct = start("direct.bin")
-    wanted = {"filename": "direct.bin", "parts": [{"part_number": 1}]}
-    (part,) = stack.post_json("POST /upload/parts", wanted, token=token).json["parts"]
+    parts_body = {"filename": "direct.bin", "parts": [{"part_number": 1}]}
+    (part,) = stack.post_json("POST /upload/parts", parts_body, token=token).json["parts"]
     cancelled = start("cancelled.bin")
     stack.request("DELETE /upload/{filename}", filename="cancelled.bin", token=token)
     link = stack.request("GET /download", query={"filename": "finished.bin", "redirect": "false"}, token=token).json
-    files = cursors.encode(("files", VICTIM_NS, ""), ["cancelled.bin"]), cursors.encode(("files", "nobody", ""), ["x"])
-    slots = (
+    files = cursors.encode(("files", VICTIM_NS, ""), ["cancelled.bin"]), cursors.encode(("files", "absent", ""), ["x"])
+    open_uploads = (
         cursors.encode(("open_uploads", VICTIM_NS), ["direct.bin"]),
-        cursors.encode(("open_uploads", "nobody"), ["x"]),
+        cursors.encode(("open_uploads", "absent"), ["x"]),
     )
     return Victim(
-        names=tuple((name, f"ghost of {name}") for name in ("finished.bin", "half.bin", "direct.bin", "cancelled.bin")),
-        upload_ids=tuple((real, real[::-1]) for real in (whole, half, direct, cancelled)),
-        cursors=(files, slots),
+        names=tuple((name, f"absent {name}") for name in ("finished.bin", "half.bin", "direct.bin", "cancelled.bin")),
+        upload_ids=tuple((real, real[::-1]) for real in (finished, half, direct, cancelled)),
+        cursors=(files, open_uploads),
         etags=((file["etag"], '"0123456789abcdef-1"'),),
         urls=tuple((url, url[::-1]) for url in (part["url"], link["url"])),
         fingerprints=(("inode 7", "inode 5"), ("inode 8", "inode 6")),
@@ -96,14 +96,21 @@ def victim(stack: Stack) -> Victim:
 
 @dataclass(frozen=True)
 class VictimSnapshot:
-    """Who saw what the victim had, in the ledger and in S3, and says whether it still has that."""
+    """Reads the victim's rows and objects, to tell whether an attack has changed them."""
 
     dynamodb: Any
+    """Client of DynamoDB."""
     s3: Any
+    """Client of S3."""
     ids: Sequence[str]
+    """Upload ids of the victim."""
 
     def snapshot(self) -> object:
-        keys = [f"N#{VICTIM_NS}", *(f"U#{one}{rest}" for one in self.ids for rest in ("", "#0", "#1", "#2"))]
+        """Return the victim's rows, objects and multipart uploads."""
+        keys = [
+            f"N#{VICTIM_NS}",
+            *(f"U#{upload_id}{shard}" for upload_id in self.ids for shard in ("", "#0", "#1", "#2")),
+        ]
         rows = [row for key in keys for row in self._rows(key)]
         listed = self.s3.list_objects_v2(Bucket="bucket").get("Contents", [])
         uploads = self.s3.list_multipart_uploads(Bucket="bucket").get("Uploads", [])
@@ -111,43 +118,46 @@ class VictimSnapshot:
         return rows, objects, sorted(entry["UploadId"] for entry in uploads if self._is_theirs(entry))
 
     def _rows(self, key: str) -> list[Any]:
-        given = {":pk": {"S": key}}
-        found = self.dynamodb.query(
-            TableName="metadata", KeyConditionExpression="pk = :pk", ExpressionAttributeValues=given
+        values = {":pk": {"S": key}}
+        page = self.dynamodb.query(
+            TableName="metadata", KeyConditionExpression="pk = :pk", ExpressionAttributeValues=values
         )
-        return list(found["Items"])
+        return list(page["Items"])
 
     def _is_theirs(self, entry: Mapping[str, Any]) -> bool:
-        return any(one in entry["Key"] for one in self.ids)
+        return any(upload_id in entry["Key"] for upload_id in self.ids)
 
 
 @pytest.fixture(scope="module")
 def victim_is_unchanged(victim: Victim) -> Callable[[], bool]:
-    witness = VictimSnapshot(boto3.client("dynamodb"), boto3.client("s3"), [real for real, _ in victim.upload_ids])
-    before = witness.snapshot()
-    return lambda: witness.snapshot() == before
+    """Return a function that tells whether the victim's rows and objects are as they were."""
+    reader = VictimSnapshot(boto3.client("dynamodb"), boto3.client("s3"), [real for real, _ in victim.upload_ids])
+    before = reader.snapshot()
+    return lambda: reader.snapshot() == before
 
 
 def normalized_response(result: Result, request: IsolationRequest) -> object:
-    """An answer without what differs from one request to the next, and without what the request itself has said."""
+    """Return the response without volatile values (times, ids) and without values that the request contains."""
     sent = [request.filename, *request.query.values()]
     sent += re.findall(
         r'"(?:filename|upload_id|fingerprint)": "((?:[^"\\]|\\.)*)"', (request.body or b"").decode("latin-1")
     )
 
-    def plain(text: bytes) -> bytes:
+    def normalize(text: bytes) -> bytes:
         for value in sorted((value for value in sent if value and len(value) > 5), key=len, reverse=True):
             text = text.replace(value.encode(), b"<sent>")
         return VOLATILE_VALUES.sub(lambda found: b"<%s>" % (found.lastgroup or "").encode(), text)
 
-    headers = sorted((name, plain(value.encode())) for name, value in result.headers.items())
-    return result.status, headers, plain(result.body)
+    headers = sorted((name, normalize(value.encode())) for name, value in result.headers.items())
+    return result.status, headers, normalize(result.body)
 
 
 def requested_name(request: IsolationRequest) -> str:
-    """The name that a request is about, wherever it has it."""
-    of_body = json.loads(request.body or b"{}").get("filename") if request.headers.get("content-type") == JSON else None
-    return request.filename or request.query.get("filename") or of_body or "none"
+    """Return the filename of a request, from its path, query or body."""
+    body_name = (
+        json.loads(request.body or b"{}").get("filename") if request.headers.get("content-type") == JSON else None
+    )
+    return request.filename or request.query.get("filename") or body_name or "none"
 
 
 def operation(key: str) -> Mapping[str, Any]:
@@ -171,21 +181,21 @@ def send_request(stack: Stack, key: str, request: IsolationRequest, ns: str, **m
 def test_other_namespace_is_indistinguishable_from_absent(
     stack: Stack, victim: Victim, victim_is_unchanged: Callable[[], bool], key: str
 ) -> None:
-    """The same status, headers and body for both; nothing of theirs is told, and nothing of theirs has changed."""
+    """Existing and missing things of another namespace get the same response, and nothing of the victim changes."""
 
     @FEW_EXAMPLES
     @given(request_pairs(operation(key), openapi_document()["components"]["schemas"], victim), st.booleans())
-    def holds(requests: tuple[IsolationRequest, IsolationRequest], has_one_too: bool) -> None:
-        assert_indistinguishable(stack, victim, key, requests, has_one_too)
+    def check(requests: tuple[IsolationRequest, IsolationRequest], attacker_has_upload: bool) -> None:
+        assert_indistinguishable(stack, victim, key, requests, attacker_has_upload)
         assert victim_is_unchanged()
 
-    holds()
-    for which in range(len(victim.names)):
+    check()
+    for index in range(len(victim.names)):
         assert_indistinguishable(
             stack,
             victim,
             key,
-            valid_request_pair(operation(key), openapi_document()["components"]["schemas"], victim, which),
+            valid_request_pair(operation(key), openapi_document()["components"]["schemas"], victim, index),
             False,
         )
     assert victim_is_unchanged()
@@ -198,27 +208,30 @@ def assert_indistinguishable(
     requests: tuple[IsolationRequest, IsolationRequest],
     attacker_has_upload: bool,
 ) -> None:
-    """`has_one_too`: the attacker has an upload of its own under the name that the request has."""
-    real, ghost = requests
-    answers = []
+    """Send both requests, each from a new namespace, and compare the responses.
+
+    With `attacker_has_upload`, that namespace has an upload of the requested filename.
+    """
+    real, missing = requests
+    responses = []
     for request in requests:
         ns = f"attacker {next(attacker_ids)}"
         if attacker_has_upload:
             stack.post_json(
                 "POST /upload/start", {"filename": requested_name(request), "size": 5}, token=stack.token(ns)
             )
-        answers.append(send_request(stack, key, request, ns))
-    assert normalized_response(answers[0], real) == normalized_response(answers[1], ghost)
+        responses.append(send_request(stack, key, request, ns))
+    assert normalized_response(responses[0], real) == normalized_response(responses[1], missing)
     sent = repr(real)
     for secret in (*victim.secrets, "secret agent", VICTIM_NS):
-        assert secret in sent or secret not in repr(answers[0])
+        assert secret in sent or secret not in repr(responses[0])
 
 
 @pytest.mark.parametrize("key", PROTECTED)
 def test_token_outside_authorization_header_is_ignored(
     stack: Stack, victim: Victim, victim_is_unchanged: Callable[[], bool], key: str
 ) -> None:
-    """In a query, a cookie or another header it opens nothing: neither alone, nor beside a token of one's own."""
+    """The victim's token in a query, a cookie or another header is ignored, alone and beside the attacker's token."""
     elsewhere: dict[str, dict[str, str]] = {
         "query": {"access_token": victim.token, "authorization": f"Bearer {victim.token}"},
         "headers": {"x-authorization": f"Bearer {victim.token}", "cookie": f"access_token={victim.token}"},
@@ -227,11 +240,11 @@ def test_token_outside_authorization_header_is_ignored(
     request = IsolationRequest(
         filename=name if "{filename}" in key else None, query={"filename": name, "dry_run": "true"}
     )
-    beside = send_request(stack, key, request, "nosy", **elsewhere)
-    # Some routes refuse parameters they do not know, so what is compared has them too, without a token in them.
-    nobodys = {place: dict.fromkeys(values, "x") for place, values in elsewhere.items()}
-    assert normalized_response(beside, request) == normalized_response(
-        send_request(stack, key, request, "curious", **nobodys), request
+    with_own_token = send_request(stack, key, request, "nosy", **elsewhere)
+    # Some routes reject unknown parameters, so the request to compare with has them too, without a token.
+    without_token = {place: dict.fromkeys(values, "x") for place, values in elsewhere.items()}
+    assert normalized_response(with_own_token, request) == normalized_response(
+        send_request(stack, key, request, "curious", **without_token), request
     )
     alone = stack.request(
         key,
@@ -245,12 +258,12 @@ def test_token_outside_authorization_header_is_ignored(
 
 
 def test_every_route_is_protected_or_public() -> None:
-    """A route in no function's table would be on neither list."""
-    known = {key for module in function_modules().values() for key in module.app.scopes}
+    """Every documented route is either protected or one of the public ones."""
+    routes = {key for module in function_modules().values() for key in module.app.scopes}
     assert {
         f"{method.upper()} {path}" for path, item in openapi_document()["paths"].items() for method in item
-    } == known
-    assert known - set(PROTECTED) == {
+    } == routes
+    assert routes - set(PROTECTED) == {
         "POST /auth/token",
         "GET /.well-known/jwks.json",
         "GET /openapi.json",

@@ -1,4 +1,4 @@
-"""Pairs of requests for the tests of tenant isolation: one names what another namespace has, its twin what nobody has.
+"""Pairs of requests for the tests of tenant isolation: one names what another namespace has, its twin what no namespace has.
 
 The pairs are generated from the OpenAPI document. Every parameter and body member is drawn by its name; an unknown name
 fails, so a new route is tested from the start.
@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 ValuePair = tuple[Any, Any]
-"""The values for both requests: what the victim has and what nobody has, or twice the same."""
+"""The values for both requests: what the victim has and what no namespace has, or twice the same."""
 
 CHUNK_BYTES = 64 * 1024
 """Chunk size of the victim's uploads."""

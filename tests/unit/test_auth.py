@@ -215,8 +215,8 @@ def test_key_set_is_cached(harness: AuthHarness) -> None:
     assert harness.store.key_set_reads == 2
 
 
-def test_clock_set_back_refreshes_key_set_cache(harness: AuthHarness) -> None:
-    """After the clock is set back, the cached key set counts as stale."""
+def test_earlier_clock_refreshes_key_set_cache(harness: AuthHarness) -> None:
+    """If the clock jumps back, the cached key set counts as stale."""
     keys = KeySetCache(harness.store, harness.clock, CACHE_TTL_MS)
     harness.token()
     keys.key_set()

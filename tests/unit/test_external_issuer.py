@@ -75,8 +75,8 @@ def test_external_token_verifies_to_principal(harness: ExternalIssuerHarness) ->
     [
         {"iss": "https://issuer.example/other"},
         {"iss": None},
-        {"aud": "somebody"},
-        {"aud": ["somebody"]},
+        {"aud": "another-service"},
+        {"aud": ["another-service"]},
         {"aud": None},
         {"aud": {"ferry": 1}},
         {"sub": None},
@@ -251,8 +251,8 @@ def test_invalid_document_keeps_cached_keys(harness: ExternalIssuerHarness) -> N
     assert harness.rejects(token)
 
 
-def test_clock_set_back_refreshes_keys(harness: ExternalIssuerHarness) -> None:
-    """After the clock is set back, the cached keys count as stale."""
+def test_earlier_clock_refreshes_keys(harness: ExternalIssuerHarness) -> None:
+    """If the clock jumps back, the cached keys count as stale."""
     harness.verifier.verify(harness.issuer.sign_token())
     harness.clock.advance(-10 * MAX_STALE_MS)
     harness.verifier.verify(harness.issuer.sign_token())

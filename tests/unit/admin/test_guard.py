@@ -70,7 +70,7 @@ def test_confirmation_without_terminal_is_usage_error(monkeypatch: pytest.Monkey
 def test_confirmation_runs_after_checks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str
 ) -> None:
-    """What would be refused is refused before the question; the question is on stderr."""
+    """What would be rejected is rejected before the question; the question is on stderr."""
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     assert run() == ["dry run", "write"]
     captured = capsys.readouterr()
