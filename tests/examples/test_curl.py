@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dev.local.client import FerryClient
+from dev.local.launcher import LocalService
 from dev.paths import ROOT
 from tests.examples.conftest import CHUNKED_SIZE_BYTES, Credentials
 from tests.examples.recording_proxy import RecordingProxy, documented_routes
@@ -26,9 +28,15 @@ class Shell:
 
     def run(self, script: str, *arguments: str) -> str:
         """Return what the script prints. It must succeed."""
-        command = [str(shutil.which("sh")), str(SCRIPTS / script), *arguments]
+        return self._run(str(SCRIPTS / script), *arguments)
+
+    def run_text(self, script: str) -> str:
+        """Return what these commands print. They must succeed."""
+        return self._run("-euc", script)
+
+    def _run(self, *arguments: str) -> str:
         run = subprocess.run(
-            command,
+            [str(shutil.which("sh")), *arguments],
             cwd=self.folder,
             env=self._environment,
             capture_output=True,
@@ -143,6 +151,22 @@ def test_cleanup_script_reports(shell: Shell) -> None:
     first, second = shell.run("cleanup.sh").replace("}{", "}\n{").splitlines()
     assert json.loads(first)["dry_run"] is True
     assert json.loads(second)["complete"] is True
+
+
+def test_readme_block_succeeds(shell: Shell, service: LocalService) -> None:
+    """The commands of examples/README.md work beside a running service."""
+    (block,) = re.findall(
+        r"^```sh\n(.*?)^```$", (ROOT / "examples/README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    for name, target in {
+        ".local": service.state_folder,
+        "examples": ROOT / "examples",
+        "README.md": ROOT / "README.md",
+    }.items():
+        (shell.folder / name).symlink_to(target)
+    output = shell.run_text(block)
+    assert '"state":"complete"' in output
+    assert (service.state_folder / "README.copy").read_bytes() == (ROOT / "README.md").read_bytes()
 
 
 def test_scripts_call_every_route(proxy: RecordingProxy) -> None:
