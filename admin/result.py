@@ -26,6 +26,16 @@ def format_time(epoch_ms: int) -> str | None:
     return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def format_size(size_bytes: int) -> str:
+    """Return the size with the largest unit that leaves at least 1, rounded to one digit: `1.5 GiB`."""
+    size, unit = float(size_bytes), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.1f}".removesuffix(".0") + f" {unit}"
+
+
 def format_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a table, each column as wide as its widest cell."""
     widths = [max(len(row[index]) for row in (headers, *rows)) for index in range(len(headers))]

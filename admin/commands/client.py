@@ -140,7 +140,8 @@ def _rotate(options: argparse.Namespace, connection: Connection) -> CommandResul
     if options.dry_run:
         effect = "its other secrets are dropped" if options.immediate else "the old one keeps working"
         return guarded_result(options, CommandResult(to_dict(client), [f"{client_id} gets a new secret; {effect}"]))
-    note = "" if options.immediate else f"The old secret works until `client rotate {client_id} --finish`. "
+    finish_command = f"ferry-admin client rotate {client_id} --finish {connection.target.option}"
+    note = "" if options.immediate else f"The old secret works until: {finish_command}\n"
     return _result_with_secret(client, secret, note)
 
 

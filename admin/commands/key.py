@@ -111,7 +111,8 @@ def _add(options: argparse.Namespace, connection: Connection) -> CommandResult:
     except Exception as error:
         error.add_note(f"the KMS key exists: `key add --kms-key {key_ref}` continues with it")
         raise
-    note = f"In {keys.ACTIVATION_DELAY_SECONDS // 60} minutes: ferry-admin key activate {key.kid.lstrip('-')}"
+    command = f"ferry-admin key activate {key.kid.lstrip('-')} {connection.target.option}"
+    note = f"In {keys.ACTIVATION_DELAY_SECONDS // 60} minutes: {command}"
     if not stack:
         note += f"\nAllow the auth function kms:Sign on {key.key_ref}. With --stack, the key's tag allows it."
     return CommandResult(to_dict(key), format_pairs([("published", key.kid), ("KMS key", key.key_ref)]), note)
@@ -125,7 +126,7 @@ def _activate(options: argparse.Namespace, connection: Connection) -> CommandRes
         question=f"Sign with {options.kid} at once? Some requests get a 401 for a minute." if options.immediate else "",
     )
     wait = connection.target.token_ttl_seconds + keys.RETIREMENT_DELAY_SECONDS
-    note = f"In {wait} seconds the previous key can be retired: ferry-admin key list"
+    note = f"In {wait} seconds the previous key can be retired: ferry-admin key list {connection.target.option}"
     return guarded_result(
         options, CommandResult(to_dict(key), [f"{key.kid} signs new tokens, everywhere within 60 seconds"], note)
     )

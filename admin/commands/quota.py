@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from admin.commands.options import Subparsers, add_command, add_group
 from admin.errors import AdminError
-from admin.result import CommandResult, format_pairs
+from admin.result import CommandResult, format_pairs, format_size
 
 if TYPE_CHECKING:
     from admin.connect import Connection
@@ -90,9 +91,8 @@ def _set(options: argparse.Namespace, connection: Connection) -> CommandResult:
     quota = quotas.set_limits(
         options.namespace, max_bytes=options.bytes, max_uploads=options.uploads, max_file_bytes=options.file
     )
-    note = (
-        f"Existing files and uploads are counted by `quota recount {options.namespace}`." if quota.tracks_usage else ""
-    )
+    recount_command = f"ferry-admin quota recount {options.namespace} {connection.target.option}"
+    note = f"To count existing files and uploads: {recount_command}" if quota.tracks_usage else ""
     return _quota_result(options.namespace, quota, note)
 
 
@@ -129,9 +129,9 @@ def _require_quota(options: argparse.Namespace, connection: Connection) -> Quota
 def _quota_result(ns: str, quota: Quota, note: str = "") -> CommandResult:
     pairs = [
         ("namespace", ns),
-        ("bytes", f"{quota.used_bytes} of {format_limit(quota.max_bytes)}"),
-        ("uploads", f"{quota.open_uploads} of {format_limit(quota.max_uploads)}"),
-        ("file", f"at most {format_limit(quota.max_file_bytes)}"),
+        ("bytes", format_usage(quota.used_bytes, quota.max_bytes, format_size)),
+        ("uploads", format_usage(quota.open_uploads, quota.max_uploads)),
+        ("file", format_limit(quota.max_file_bytes, format_size)),
     ]
     return CommandResult(to_dict(ns, quota), format_pairs(pairs), note)
 
@@ -146,6 +146,11 @@ def to_dict(ns: str, quota: Quota) -> dict[str, object]:
     }
 
 
-def format_limit(limit: int | None) -> str:
+def format_limit(limit: int | None, format_value: Callable[[int], str] = str) -> str:
     """Return the limit as text."""
-    return "unlimited" if limit is None else str(limit)
+    return "unlimited" if limit is None else format_value(limit)
+
+
+def format_usage(used: int, limit: int | None, format_value: Callable[[int], str] = str) -> str:
+    """Return the usage and its limit as text."""
+    return f"{format_value(used)} of {format_limit(limit, format_value)}"

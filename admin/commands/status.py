@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from admin.commands import quota as quota_commands
 from admin.commands.options import Subparsers, add_command
-from admin.result import CommandResult, format_pairs, format_table, format_time
+from admin.result import CommandResult, format_pairs, format_size, format_table, format_time
 
 if TYPE_CHECKING:
     from admin.connect import Connection, Target
@@ -109,9 +109,9 @@ def _quota_table(quotas: Mapping[str, Quota]) -> list[str]:
     rows = [
         (
             ns,
-            f"{quota.used_bytes} of {quota_commands.format_limit(quota.max_bytes)}",
-            f"{quota.open_uploads} of {quota_commands.format_limit(quota.max_uploads)}",
-            quota_commands.format_limit(quota.max_file_bytes),
+            quota_commands.format_usage(quota.used_bytes, quota.max_bytes, format_size),
+            quota_commands.format_usage(quota.open_uploads, quota.max_uploads),
+            quota_commands.format_limit(quota.max_file_bytes, format_size),
         )
         for ns, quota in quotas.items()
     ]

@@ -43,7 +43,7 @@ def test_quota_show_without_quota_prints_hint(stack: Stack, capsys: pytest.Captu
         assert main(["quota", subcommand, "unknown", "--stack", "ferry"]) == 1
         assert "ferry-admin quota set" in capsys.readouterr().err
     assert main(["quota", "set", "sizes", "--file", "7", "--stack", "ferry"]) == 0
-    assert "at most 7" in capsys.readouterr().out
+    assert "7 B" in capsys.readouterr().out
     assert main(["quota", "recount", "sizes", "--stack", "ferry"]) == 1
 
 

@@ -1,4 +1,4 @@
-"""Pairs of requests for the tests of tenant isolation: one names what another namespace has, its twin what no namespace has.
+"""Pairs of requests for tests of tenant isolation: one names what another namespace has, its twin what does not exist.
 
 The pairs are generated from the OpenAPI document. Every parameter and body member is drawn by its name; an unknown name
 fails, so a new route is tested from the start.
