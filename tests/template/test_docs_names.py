@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,3 +126,13 @@ def test_documented_metrics_are_written(root: Path) -> None:
     sources = [*(root / "layers/common/ferry").rglob("*.py"), *(root / "functions").rglob("*.py")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     assert {name for name in names if name not in text} == set()
+
+
+@pytest.mark.parametrize(("page", "schema"), [("upload-guide.md", "UploadPlan"), ("status.md", "StatusBody")])
+def test_example_responses_have_members_of_schema(root: Path, page: str, schema: str) -> None:
+    """The first JSON block of a guide has the required members of its schema and no unknown ones."""
+    document: Any = json.loads((root / "docs/openapi.json").read_text(encoding="utf-8"))
+    block = re.search(r"^```json\n(.*?)^```$", (root / "docs" / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert block is not None
+    example, expected = json.loads(block[1]), document["components"]["schemas"][schema]
+    assert set(expected["required"]) <= set(example) <= set(expected["properties"])
