@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
-from dev.fakes.faults import CallLog, Fault, FaultPlan
+from dev.fakes.faults import FaultPlan
 from ferry.errors import (
-    BackendUnavailable,
     ChecksumMismatch,
     ChunkConflict,
     ChunkIndexOutOfRange,
     ChunkSizeMismatch,
-    CompletionInProgress,
     FerryError,
     FileExists,
     PartNumberOutOfRange,
@@ -242,41 +240,6 @@ def test_complete_part_of_wrong_size_is_missing(service: InMemoryService) -> Non
     with pytest.raises(UploadIncomplete) as rejected:
         client.complete()
     assert rejected.value.extra["missing"] == [(1, 2)]
-
-
-def test_complete_staged_chunk_lost_requires_it_again(service: InMemoryService) -> None:
-    """If a recorded chunk's bytes are gone, the upload opens again without that chunk, and takes it again."""
-    client = start_client(service, PART_BYTES)
-    client.presign_part(1)
-    client.send_chunk(1)
-    client.send_chunk(2, services=service.new_services(FaultPlan({("upload_part", 1): Fault.UNAVAILABLE})))
-    [lost_key] = [key for key in service.object_store.objects if "/2-" in key]
-    del service.object_store.objects[lost_key]
-    with pytest.raises(UploadIncomplete) as rejected:
-        client.complete()
-    assert rejected.value.extra["missing"] == [(2, 2)]
-    upload = service.upload_repository.get_upload(client.upload_id)
-    assert upload is not None
-    assert (upload.record.state, upload.chunk_indexes(), upload.received_bytes) == (UploadState.OPEN, [1], CHUNK_BYTES)
-    client.send_chunk(2)
-    assert isinstance(client.complete(), File)
-    assert service.file_content() == client.body
-
-
-def test_complete_commit_fails_records_object(service: InMemoryService) -> None:
-    """If the commit fails, the object is on record, so the upload takes no more chunks and can be completed."""
-    client = start_client(service, PART_BYTES)
-    client.send_chunks()
-    with pytest.raises(BackendUnavailable):
-        client.complete(services=service.new_services(FaultPlan({("commit_file", 1): Fault.UNAVAILABLE})))
-    upload = service.upload_repository.get_upload(client.upload_id)
-    assert upload is not None
-    assert upload.record.stored_object is not None
-    with pytest.raises(CompletionInProgress):
-        client.send_chunk(1)
-    log = CallLog()
-    assert isinstance(client.complete(services=service.new_services(log=log)), File)
-    assert log.count("complete_multipart") == 0
 
 
 @pytest.mark.parametrize("presigned", [False, True])

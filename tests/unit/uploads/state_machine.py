@@ -1,0 +1,330 @@
+"""Ferry against a small model of its promises: random requests of several clients, interleaved call by call.
+
+The model holds only what clients have seen: which chunks were acknowledged with which bytes, and which bodies S3
+accepted for a part. From that follows what a finished file may contain.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from admin.recount import recount
+from dev.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
+from dev.fakes.metadata_rows import Rows
+from dev.fakes.quotas import MemoryQuotaStore
+from ferry.errors import FerryError
+from ferry.files.delete import delete_file
+from ferry.model.files import File
+from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
+from ferry.rules.layout import ChunkLayout
+from ferry.services import Services
+from ferry.uploads.cancel import cancel
+from ferry.uploads.chunk import ChunkRequest, accept_chunk
+from ferry.uploads.complete import CompleteRequest, complete
+from ferry.uploads.presign import PartsRequest, presign_parts
+from ferry.uploads.start import StartRequest, start
+from tests.support.in_memory_service import CHUNK_BYTES, NS, InMemoryService, seeded_bytes
+from tests.support.scheduler import run_interleaved
+
+SCHEDULE_COUNTS: Counter[int] = Counter()
+"""How many interleavings ran, by their number of requests."""
+
+NAMES = ("a", "b")
+FILE_SIZES = (0, 5, 2 * CHUNK_BYTES, 2 * CHUNK_BYTES + 7, 5 * CHUNK_BYTES)
+
+names = st.sampled_from(NAMES)
+chunks = st.integers(1, 5)
+seeds = st.sampled_from((1, 1, 1, 2))
+calls = st.integers(1, 9)
+faults = st.one_of(st.none(), st.none(), st.sampled_from(Fault))
+
+
+@dataclass
+class UploadModel:
+    """What clients have seen of one upload."""
+
+    layout: ChunkLayout
+    """How its file is cut."""
+    acknowledged: dict[int, bytes] = field(default_factory=dict)
+    """Bodies of acknowledged chunks, by index."""
+    sent: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    """All bodies that were sent as a chunk, by index."""
+    put: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    """All bodies that S3 accepted as a part, by number."""
+
+
+@dataclass
+class Backup:
+    """The metadata store at an earlier time."""
+
+    taken_at: int
+    """When, in epoch milliseconds."""
+    rows: Rows
+    """What it held."""
+    acknowledged: dict[str, dict[int, bytes]]
+    """What had been acknowledged by then, by upload id and chunk index."""
+
+
+def chunk_body(seed: int, layout: ChunkLayout, index: int) -> bytes:
+    """Return the chunk that a client with that seed sends."""
+    return seeded_bytes(layout.chunk_length(index), seed=seed * 100 + index)
+
+
+def part_body(seed: int, layout: ChunkLayout, number: int) -> bytes:
+    """Return the part that a client with that seed sends."""
+    return b"".join(chunk_body(seed, layout, index) for index in layout.chunks_in_part(number))
+
+
+class UploadStateMachine(RuleBasedStateMachine):
+    """Its rules are requests: alone, with another in the middle (`interloper`), or several at once, call by call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._patches = [
+            mock.patch("ferry.rules.layout.DEFAULT_PART_BYTES", 2 * CHUNK_BYTES),
+            mock.patch("dev.fakes.object_store.MIN_PART_BYTES", 2 * CHUNK_BYTES),
+        ]
+        for patch in self._patches:
+            patch.start()
+        self.service = InMemoryService(publish_events=True)
+        self.quotas = MemoryQuotaStore(self.service.upload_repository.table)
+        self.models: dict[str, UploadModel] = {}
+        self.urls: list[tuple[str, int, Any]] = []
+        self.backup: Backup | None = None
+
+    def teardown(self) -> None:
+        try:
+            self.service.drain_cleanup()
+            assert self.service.orphans() == []
+            assert self.service.upload_repository.rows.task_due_times == {}
+            assert not any(record.state.in_progress for record in self.service.upload_repository.rows.records.values())
+            self.check_files()
+            self.service.assert_events_published()
+        finally:
+            self.stop_patches()
+
+    def stop_patches(self) -> None:
+        """Give chunks and parts their sizes back."""
+        for patch in self._patches:
+            patch.stop()
+
+    def model_of(self, upload_id: str) -> UploadModel:
+        """Return the model of an upload. Of one whose start got no response, nothing is known yet."""
+        if upload_id not in self.models:
+            self.models[upload_id] = UploadModel(self.service.upload_repository.rows.records[upload_id].layout)
+        return self.models[upload_id]
+
+    # Requests
+
+    def do_start(self, services: Services, name: str, size: int, mode: str) -> None:
+        request = StartRequest(
+            name,
+            size,
+            chunk_size=CHUNK_BYTES,
+            replace_existing=mode in ("replace", "restart"),
+            restart=mode == "restart",
+        )
+        started = start(services, NS, request)
+        if started.upload is not None:
+            self.model_of(started.upload.record.upload_id)
+
+    def do_send(self, services: Services, name: str, index: int, seed: int) -> None:
+        current_upload = self.service.upload_repository.get_current_upload(NS, name)
+        if current_upload is None:
+            return
+        model = self.model_of(current_upload.upload_id)
+        if not model.layout.has_chunk(index):
+            return
+        body = chunk_body(seed, model.layout, index)
+        model.sent[index].append(body)
+        accepted = accept_chunk(services, NS, ChunkRequest(name, index, body, upload_id=current_upload.upload_id))
+        assert accepted.upload_id == current_upload.upload_id
+        assert model.acknowledged.setdefault(index, body) == body, "two bodies were acknowledged for one chunk"
+
+    def do_sign(self, services: Services, name: str, number: int) -> None:
+        [part] = presign_parts(services, NS, PartsRequest(name, [(number, None)]))
+        current_upload = self.service.upload_repository.get_current_upload(NS, name)
+        assert current_upload is not None
+        self.model_of(current_upload.upload_id)
+        self.urls.append((current_upload.upload_id, number, part))
+
+    def do_put(self, which: int, seed: int) -> None:
+        if not self.urls:
+            return
+        upload_id, number, part = self.urls[which % len(self.urls)]
+        model = self.models[upload_id]
+        body = part_body(seed, model.layout, number)
+        if self.service.object_store.put_presigned(part.url, body, dict(part.headers)).status == 200:
+            model.put[number].append(body)
+
+    def do_complete(self, services: Services, name: str, replace_existing: bool) -> None:
+        result = complete(services, NS, CompleteRequest(name, replace_existing=replace_existing or None))
+        if isinstance(result, File) and self.service.upload_repository.get_file(NS, name) == result:
+            self.check_content(result)
+
+    def do_cancel(self, services: Services, name: str) -> None:
+        cancel(services, NS, name)
+
+    def do_delete(self, services: Services, name: str) -> None:
+        delete_file(services, NS, name)
+
+    # Promises
+
+    def check_content(self, file: File) -> None:
+        model = self.model_of(file.upload_id)
+        body = self.service.object_store.get(f"o/{file.upload_id}")
+        assert body is not None, "a file without its bytes"
+        assert len(body) == model.layout.size == file.size
+        for number in range(1, model.layout.part_count + 1):
+            at = (number - 1) * model.layout.part_size
+            self.check_part(model, number, body[at : at + model.layout.part_size])
+
+    def check_part(self, model: UploadModel, number: int, body: bytes) -> None:
+        indexes = model.layout.chunks_in_part(number)
+        promised = [model.acknowledged.get(index) for index in indexes]
+        if all(chunk is not None for chunk in promised):
+            assert body == b"".join(chunk for chunk in promised if chunk is not None)
+            return
+        if body in model.put[number]:
+            return
+        for offset, index in enumerate(indexes):
+            chunk = body[offset * CHUNK_BYTES : (offset + 1) * CHUNK_BYTES]
+            assert chunk in model.sent[index], "bytes that no client sent"
+            assert model.acknowledged.get(index, chunk) == chunk
+
+    def check_files(self) -> None:
+        self.service.assert_quota_usage()
+        for file in self.service.upload_repository.rows.files.values():
+            self.check_content(file)
+
+    # Rules
+
+    def build_action(self, kind: str, name: str, number: int, seed: int, mode: str) -> Callable[[Services], None]:
+        size = FILE_SIZES[(number + seed) % len(FILE_SIZES)]
+        return {
+            "start": lambda services: self.do_start(services, name, size, mode),
+            "send": lambda services: self.do_send(services, name, number, seed),
+            "sign": lambda services: self.do_sign(services, name, (number + 1) // 2),
+            "put": lambda services: self.do_put(number, seed),
+            "complete": lambda services: self.do_complete(services, name, mode == "replace"),
+            "cancel": lambda services: self.do_cancel(services, name),
+            "delete": lambda services: self.do_delete(services, name),
+            "sweep": lambda services: self.do_sweep(),
+        }[kind]
+
+    def do_sweep(self) -> None:
+        self.service.sweep()
+
+    def run_action(self, action: Callable[[Services], None], services: Services) -> None:
+        try:
+            action(services)
+        except (FerryError, ProcessCrashed):
+            return
+
+    kinds = st.sampled_from(
+        (
+            "start",
+            "start",
+            "send",
+            "send",
+            "send",
+            "send",
+            "sign",
+            "put",
+            "complete",
+            "complete",
+            "cancel",
+            "delete",
+            "sweep",
+        )
+    )
+    modes = st.sampled_from(("plain", "plain", "replace", "restart"))
+    requests = st.tuples(kinds, names, chunks, seeds, modes)
+
+    @rule(request=requests, interloper=requests, at=calls, fault=faults, fault_at=calls)
+    def interleaved(self, request: Any, interloper: Any, at: int, fault: Fault | None, fault_at: int) -> None:
+        """Run one request with another in the middle of it, and perhaps a fault."""
+        SCHEDULE_COUNTS[2] += 1
+        other = self.build_action(*interloper)
+        steps: dict[Any, Any] = {at: lambda: self.run_action(other, self.service.new_services())}
+        if fault is not None:
+            steps[fault_at] = fault
+        self.run_action(self.build_action(*request), self.service.new_services(FaultPlan(steps), CallLog()))
+        self.check_files()
+
+    @rule(
+        concurrent_requests=st.lists(requests, min_size=2, max_size=3),
+        order=st.lists(st.integers(0, 5), min_size=3, max_size=24),
+        fault=faults,
+        fault_at=calls,
+    )
+    def concurrent(self, concurrent_requests: list[Any], order: list[int], fault: Fault | None, fault_at: int) -> None:
+        """Run two or three requests at once, call by call in the drawn order, the first perhaps with a fault."""
+        SCHEDULE_COUNTS[len(concurrent_requests)] += 1
+
+        def operation(request: Any) -> Callable[[FaultPlan], None]:
+            return lambda plan: self.run_action(self.build_action(*request), self.service.new_services(plan, CallLog()))
+
+        operations = [operation(request) for request in concurrent_requests]
+        run_interleaved(operations, itertools.cycle(order), {fault_at: fault} if fault else None)
+        self.check_files()
+
+    @rule(request=requests)
+    def alone(self, request: Any) -> None:
+        """Run one request undisturbed."""
+        self.run_action(self.build_action(*request), self.service.services)
+        self.check_files()
+
+    @rule(name=names, seed=seeds)
+    def complete_missing(self, name: str, seed: int) -> None:
+        """Send what is missing, then complete: a client that does not give up."""
+        current_upload = self.service.upload_repository.get_current_upload(NS, name)
+        if current_upload is None or not current_upload.in_progress:
+            return
+        for index in range(1, self.model_of(current_upload.upload_id).layout.chunk_count + 1):
+            self.run_action(self.build_action("send", name, index, seed, "plain"), self.service.services)
+        self.run_action(lambda services: self.do_complete(services, name, replace_existing=True), self.service.services)
+        self.check_files()
+
+    @rule(wait_ms=st.sampled_from((MINUTE_MS, 2 * MINUTE_MS, HOUR_MS, 23 * HOUR_MS, 2 * DAY_MS)))
+    def time_passes(self, wait_ms: int) -> None:
+        self.service.clock.advance(wait_ms)
+
+    @rule(limit=st.sampled_from((None, 6 * CHUNK_BYTES, 12 * CHUNK_BYTES)))
+    def set_limit(self, limit: int | None) -> None:
+        """Set a limit. What exists already is counted by the next recount, or never."""
+        self.quotas.set_limits(NS, max_bytes=limit, max_uploads=None, max_file_bytes=None)
+
+    @precondition(lambda self: self.service.upload_repository.rows.quotas)
+    @rule(interloper=requests, at=calls)
+    def recount_namespace(self, interloper: Any, at: int) -> None:
+        """Recount as an operator, with a request in the middle of it."""
+        other = self.build_action(*interloper)
+        services = self.service.new_services(
+            FaultPlan({at: lambda: self.run_action(other, self.service.new_services())}), CallLog()
+        )
+        recount(services.upload_repository, self.quotas, NS)
+        self.service.assert_quota_usage()
+
+    @rule()
+    def take_backup(self) -> None:
+        """Back up the metadata store."""
+        acknowledged = {upload_id: dict(model.acknowledged) for upload_id, model in self.models.items()}
+        self.backup = Backup(self.service.clock(), self.service.upload_repository.snapshot(), acknowledged)
+
+    @precondition(lambda self: self.backup is not None and self.service.clock() - self.backup.taken_at < 20 * HOUR_MS)
+    @rule()
+    def restore_backup(self) -> None:
+        """Restore the metadata store to the backup; S3 keeps what it has. Clients may be asked to send chunks again."""
+        assert self.backup is not None
+        self.service.upload_repository.restore(self.backup.rows)
+        for upload_id, model in self.models.items():
+            model.acknowledged = dict(self.backup.acknowledged.get(upload_id, {}))
