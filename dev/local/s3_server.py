@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import sysconfig
 from collections.abc import Mapping, Sequence
@@ -55,6 +56,7 @@ async def start(state: StateFolder, credentials: Mapping[str, str], preferred_po
     logs = state.folder / "logs" / "s3"
     for needed in (folder, logs):
         needed.mkdir(exist_ok=True)
+    _write_security_settings(folder)
     for candidates in (preferred_ports, ()):
         ports = dict(zip(_SERVICES, tcp_ports.free_port_pairs(len(_SERVICES), candidates), strict=True))
         child = await processes.start_process(
@@ -69,6 +71,18 @@ async def start(state: StateFolder, credentials: Mapping[str, str], preferred_po
         # Another process may have taken a port in between: try other ports, once.
         await child.stop()
     raise LocalError(f"SeaweedFS did not start: see {state.log_path('s3')}")
+
+
+def _write_security_settings(folder: Path) -> None:
+    """Give SeaweedFS a new key for its internal HTTP ports (volume, filer), which otherwise serve any local process.
+
+    Its own components share the key, as they are one process. S3 requests are not affected: they have signatures.
+    """
+    sections = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
+    settings = "".join(f'[{section}]\nkey = "{secrets.token_hex(32)}"\n' for section in sections)
+    path = folder / "security.toml"
+    path.touch(mode=0o600)
+    path.write_text(settings, encoding="ascii")
 
 
 def server_options(folder: Path, ports: Mapping[str, int]) -> list[str]:

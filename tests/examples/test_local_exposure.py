@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from dev.local.client import FerryClient
 from dev.local.launcher import LocalService, find_processes
 
 LISTENING = "0A"
@@ -44,12 +45,14 @@ def _all_listening_sockets() -> Iterator[tuple[str, Address, int]]:
                 yield fields[9], ipaddress.ip_address(words), int(port, 16)
 
 
-def status_without_signature(port: int) -> int:
-    """Return the status of a plain request to a port."""
+def request_without_signature(port: int, method: str, path: str) -> int | None:
+    """Return the status of a request to a port; None where it does not speak HTTP/1.1."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        connection.request("GET", "/")
+        connection.request(method, path, b"content" if method == "PUT" else None)
         return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
     finally:
         connection.close()
 
@@ -67,7 +70,22 @@ def test_emulator_endpoints_reject_unsigned_requests(service: LocalService) -> N
     """The S3 and DynamoDB endpoints of ferry.json answer no request without a signature."""
     for endpoint in ("s3_endpoint", "dynamodb_endpoint"):
         port = int(service.connection_info[endpoint].rpartition(":")[2])
-        assert status_without_signature(port) in (400, 403), endpoint
+        assert request_without_signature(port, "GET", "/") in (400, 403), endpoint
+
+
+def test_no_port_gives_or_takes_bytes_without_signature(service: LocalService, client: FerryClient, name: str) -> None:
+    """The internal ports of the S3 emulator neither return an object nor store one."""
+    client.start(name, 5)
+    client.send_chunk(name, 1, b"hello")
+    folder = "/buckets/ferry-bucket/o"
+    requests = [
+        ("GET", f"{folder}/{client.complete(name).json['upload_id']}"),
+        ("GET", f"{folder}/"),
+        ("PUT", f"{folder}/x"),
+    ]
+    ports = {port for _, port in listening_sockets(service)}
+    answers = {(port, *request): request_without_signature(port, *request) for port in ports for request in requests}
+    assert {request: status for request, status in answers.items() if status is not None and status < 400} == {}
 
 
 def test_state_folder_is_private(service: LocalService) -> None:
