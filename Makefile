@@ -127,13 +127,19 @@ lock: $(venv_stamp)  ## resolve the dependencies and write the lock files (UPGRA
 
 venv: $(venv_stamp)  ## create the virtual environment from the lock files (every target that needs it does so first)
 
+# Print a line for every 25th package that pip fetches, and pip's output from its first error on. Fail unless pip succeeds.
+show_progress = /^(Collecting|Processing) / && ++count % 25 == 0 {print "  " count " fetched"; fflush()} \
+  /^Installing collected/ {print "  " count " fetched, installing them"; fflush()} \
+  /^ERROR/ {failed = 1} failed {print} {last = $$0} END {exit last != "done"}
+
 $(venv_stamp): $(locks)
 	@command -v $(PYTHON) >/dev/null || { echo "Ferry needs Python 3.11 or newer, and '$(PYTHON)' was not found. Name its path: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Ferry needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Name another one: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$$($(PYTHON) -V) has no venv module. On Debian and Ubuntu run: apt-get install python3-venv" >&2; exit 1; }
-	@echo "installing into $(venv) (once, a minute or two)"
+	@echo "installing $$(grep -c == requirements/dev.txt) packages into $(venv) (once, a minute or two)"
 	@$(PYTHON) -m venv --clear $(venv)
-	@$(bin)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements/dev.txt
+	@{ PYTHONUNBUFFERED=1 $(bin)/python -m pip install --progress-bar=off --disable-pip-version-check --no-deps --require-hashes \
+	  --only-binary=:all: -r requirements/dev.txt 2>&1 && echo done; } | awk '$(show_progress)' >&2
 	@touch $@
 
 # The built layer for this machine, the deployed Python, and the environment of the benchmarks.
