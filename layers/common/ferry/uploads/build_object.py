@@ -246,7 +246,7 @@ def _find_existing(
     if found is None and may_appear:
         return PriorAttemptPending()
     terminate(services, upload, UploadState.EXPIRED, lease_id=record.lease_id)
-    raise UploadExpired("S3 no longer has the bytes of this upload. Start it again.")
+    raise UploadExpired("The bytes of this upload are gone. Start it again.")
 
 
 def _matches_recorded_chunks(services: Services, upload: Upload, stored_object: StoredObject) -> bool:

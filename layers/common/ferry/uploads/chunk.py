@@ -112,7 +112,7 @@ def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest
 def _check_against_layout(upload: Upload, request: ChunkRequest) -> None:
     layout, index = upload.record.layout, request.chunk_index
     if not layout.has_chunk(index):
-        raise ChunkIndexOutOfRange.for_member("chunk_index", f"The upload has chunks 1 to {layout.chunk_count}.")
+        raise ChunkIndexOutOfRange.for_member("chunk_index", f"The plan has chunks 1 to {layout.chunk_count}.")
     length = layout.chunk_length(index)
     if len(request.body) != length:
         raise ChunkSizeMismatch.for_member(

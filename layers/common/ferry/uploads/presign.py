@@ -87,7 +87,7 @@ def _mark_presigned(services: Services, ns: str, request: PartsRequest) -> Uploa
     layout = upload.record.layout
     for number, _ in request.parts:
         if not layout.has_part(number):
-            raise PartNumberOutOfRange.for_member("parts", f"The upload has parts 1 to {layout.part_count}.")
+            raise PartNumberOutOfRange.for_member("parts", f"The plan has parts 1 to {layout.part_count}.")
     upload_id = upload.record.upload_id
     if upload.has_presigned_parts:
         services.upload_repository.record_activity(upload_id, now=services.clock())
