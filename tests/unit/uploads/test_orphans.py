@@ -156,6 +156,19 @@ def test_orphan_scan_second_multipart_aborted_after_an_hour(service: InMemorySer
     assert service.file_content() == client.body
 
 
+def test_orphan_scan_multipart_of_purged_upload_aborted(service: InMemoryService) -> None:
+    """A multipart upload that S3 lists again after its upload was purged is aborted, although the record names it."""
+    client = start_client(service)
+    kept_by_s3 = dict(service.object_store.multipart_uploads)
+    client.cancel()
+    service.clock.advance(2 * HOUR_MS)
+    service.sweep()
+    service.object_store.multipart_uploads.update(kept_by_s3)
+    service.clock.advance(DAY_MS)
+    assert service.sweep().orphans.multipart_uploads == 1
+    assert service.object_store.multipart_uploads == {}
+
+
 def test_sweep_storage_missing_expires_upload(service: InMemoryService) -> None:
     """An upload whose multipart upload is gone expires, so that its client starts again at once."""
     client = start_client(service)
