@@ -136,3 +136,17 @@ def test_example_responses_have_members_of_schema(root: Path, page: str, schema:
     assert block is not None
     example, expected = json.loads(block[1]), document["components"]["schemas"][schema]
     assert set(expected["required"]) <= set(example) <= set(expected["properties"])
+
+
+@pytest.mark.parametrize("page", [*sorted((ROOT / "docs/decisions").glob("0*.md")), ROOT / "docs/architecture.md"])
+def test_identifiers_in_design_pages_exist(root: Path, page: Path) -> None:
+    """Attributes, functions and settings that a design page names are in the code or the template."""
+    sources = [
+        path
+        for folder in ("layers/common/ferry", "functions", "admin", "tests")
+        for path in (root / folder).rglob("*.py")
+    ]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in [*sources, root / "template.yaml"])
+    words = {word for span in code_spans(page) for word in re.findall(r"\b[a-z]+(?:_[a-z0-9]+)+\b", span)}
+    file_names = {path.stem for path in sources}
+    assert {word for word in words - file_names if word not in text} == set()
