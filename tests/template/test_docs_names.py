@@ -143,10 +143,10 @@ def test_identifiers_in_design_pages_exist(root: Path, page: Path) -> None:
     """Attributes, functions and settings that a design page names are in the code or the template."""
     sources = [
         path
-        for folder in ("layers/common/ferry", "functions", "admin", "tests")
+        for folder in ("layers/common/ferry", "functions", "admin", "dev", "tests")
         for path in (root / folder).rglob("*.py")
     ]
     text = "\n".join(path.read_text(encoding="utf-8") for path in [*sources, root / "template.yaml"])
     words = {word for span in code_spans(page) for word in re.findall(r"\b[a-z]+(?:_[a-z0-9]+)+\b", span)}
-    file_names = {path.stem for path in sources}
+    file_names = {path.stem for path in sources} | {path.parent.name for path in sources}
     assert {word for word in words - file_names if word not in text} == set()
