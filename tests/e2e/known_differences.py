@@ -97,7 +97,7 @@ KNOWN_DIFFERENCES = (
         "It is a different path, so the answer is 403.",
     ),
     KnownDifference(
-        ("test_crash_recovery.py::*",),
+        ("test_crash_recovery.py::*", "test_readme.py::test_getting_started_after_kill_resumes"),
         "Nothing differs.",
         "These tests stop, kill and bend a service of their own.",
         own_service=True,

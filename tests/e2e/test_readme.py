@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,38 @@ def test_getting_started_run_twice_succeeds(service: LocalService, shell: str, t
     assert_equal_checksums(output, "film.bin", "copy.bin")
     assert '"state":"complete"' in output
     assert (tmp_path / "copy.bin").stat().st_size == FILE_SIZE_BYTES
+
+
+def test_getting_started_after_kill_resumes(tmp_path: Path) -> None:
+    """The service is killed at the step that invites the reader to do so; the upload goes on from where it was."""
+    before, _, after = (ROOT / "docs/getting-started.md").read_text(encoding="utf-8").partition("## 5. Break it")
+    wait = "touch sent; while [ ! -e restarted ]; do sleep 0.1; done\n"
+    script = "".join(_BLOCK.findall(before)) + wait + "".join(_BLOCK.findall(after))
+    state_folder = tmp_path / "state"
+    service = LocalService(state_folder)
+    try:
+        (tmp_path / ".local").symlink_to(state_folder)
+        with start_shell(script, tmp_path) as shell:
+            while not (tmp_path / "sent").exists():
+                assert shell.poll() is None, shell.communicate()
+                time.sleep(0.1)
+            assert service.kill() > 0
+            service = LocalService(state_folder)
+            (tmp_path / "restarted").touch()
+            output, errors = shell.communicate(timeout=120)
+        assert shell.returncode == 0, output + errors
+    finally:
+        service.kill()
+    assert_equal_checksums(output, "film.bin", "copy.bin")
+
+
+def start_shell(script: str, folder: Path) -> subprocess.Popen[str]:
+    """Start the script in bash."""
+    return subprocess.Popen(
+        [str(shutil.which("bash")), "-eu", "-c", script],
+        cwd=folder,
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "SIZE": str(FILE_SIZE_BYTES)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
