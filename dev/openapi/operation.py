@@ -65,6 +65,19 @@ class Operation:
             parameters=(FILENAME_QUERY, *(known for known in self.parameters if known is not FILENAME_PATH)),
         )
 
+    def head(self) -> Operation:
+        """Return the HEAD twin of a GET operation: the same responses, without content."""
+        return replace(
+            self,
+            operation_id=f"{self.operation_id}Headers",
+            summary=f"{self.summary} (headers only)",
+            description="",
+            responses={
+                status: replace(response, body=None, example=None, binary=False)
+                for status, response in self.responses.items()
+            },
+        )
+
     def by_optional_query(self) -> Operation:
         """Return the same operation for a path that is also that of a file with the name `partial`."""
         note = "Without `filename` the path is that of a file with the name `partial`."

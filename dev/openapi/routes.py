@@ -175,12 +175,20 @@ _FILE_HEADERS = (
     "Cache-Control",
     "Content-Disposition",
     "Content-Length",
+    "Cross-Origin-Resource-Policy",
     "ETag",
+    "Ferry-Size",
     "Last-Modified",
     "Repr-Digest",
+    "Vary",
 )
-_NOT_MODIFIED = ResponseDoc("The client has the current file.", headers=("ETag", "Last-Modified"))
-_READ_ERRORS: tuple[ErrorType, ...] = (*FILENAME_ERRORS, errors.FileNotFound, errors.PreconditionFailed)
+_NOT_MODIFIED = ResponseDoc("The client has the current file.", headers=("ETag", "Last-Modified", "Vary"))
+_READ_ERRORS: tuple[ErrorType, ...] = (
+    *FILENAME_ERRORS,
+    errors.FileNotFound,
+    errors.PreconditionFailed,
+    request_errors.DestinationForbidden,
+)
 
 DOWNLOAD = Operation(
     "downloadFile",
@@ -198,7 +206,7 @@ DOWNLOAD = Operation(
         304: _NOT_MODIFIED,
         307: ResponseDoc(
             "S3 sends the bytes, from a presigned URL. Do not send the access token there.",
-            headers=("Location", "ETag"),
+            headers=("Location", "Cache-Control"),
         ),
     },
     "Beyond 4 MiB, S3 evaluates the range and the conditions again, with the same entity tag and date.",
@@ -217,12 +225,12 @@ HEAD = Operation(
 DOWNLOAD_RANGE = replace(DOWNLOAD, operation_id="downloadRange")
 HEAD_RANGE = replace(HEAD, operation_id="getRangeHeaders")
 
-_UNCHANGED = ResponseDoc("The client has the current status.", headers=("ETag",))
+_UNCHANGED = ResponseDoc("The client has the current status.", headers=("ETag", "Vary"))
 STATUS = Operation(
     "getStatus",
     "status",
     "Get the status of an upload",
-    {200: ResponseDoc("The status.", StatusBody, examples.STATUS, headers=("ETag",)), 304: _UNCHANGED},
+    {200: ResponseDoc("The status.", StatusBody, examples.STATUS, headers=("ETag", "Vary")), 304: _UNCHANGED},
     parameters=(FILENAME_PATH, *LONG_POLL_PARAMETERS),
     error_types=(*FILENAME_ERRORS, errors.NotFound),
 )
@@ -235,7 +243,7 @@ STATUS_OR_LIST = Operation(
             "The status; without `filename`, a page of the uploads in progress.",
             StatusBody | UploadList,
             examples.UPLOADS,
-            headers=("ETag",),
+            headers=("ETag", "Vary"),
         ),
         304: _UNCHANGED,
     },
@@ -264,13 +272,13 @@ KEYS = Operation(
     "getPublicKeys",
     "auth",
     "Get the keys that verify access tokens",
-    {200: ResponseDoc("A JSON Web Key Set.", JsonWebKeySet, examples.KEYS, headers=("Cache-Control",))},
+    {200: ResponseDoc("A JSON Web Key Set.", JsonWebKeySet, examples.KEYS, headers=("Cache-Control", "Vary"))},
 )
 DOCUMENT = Operation(
     "getOpenApiDocument",
     "service",
     "Get this document",
-    {200: ResponseDoc("An OpenAPI document.", dict[str, Any], headers=("Cache-Control",))},
+    {200: ResponseDoc("An OpenAPI document.", dict[str, Any], headers=("Cache-Control", "Vary"))},
 )
 HEALTH = Operation(
     "getHealth", "service", "Check that the service responds", {200: ResponseDoc("It does.", Health, examples.HEALTH)}
@@ -307,8 +315,11 @@ TOKEN = Operation(
 OPERATIONS: Mapping[str, Operation] = {
     "POST /auth/token": TOKEN,
     "GET /.well-known/jwks.json": KEYS,
+    "HEAD /.well-known/jwks.json": KEYS.head(),
     "GET /openapi.json": DOCUMENT,
+    "HEAD /openapi.json": DOCUMENT.head(),
     "GET /health": HEALTH,
+    "HEAD /health": HEALTH.head(),
     "POST /upload/start": START,
     "POST /upload/chunk": CHUNK,
     "POST /upload/parts": PARTS,
@@ -326,7 +337,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "DELETE /files/{filename}": DELETE_FILE,
     "DELETE /files": DELETE_FILE.by_query(),
     "GET /files": LIST_FILES,
+    "HEAD /files": LIST_FILES.head(),
     "GET /status/{filename}": STATUS,
+    "HEAD /status/{filename}": STATUS.head(),
     "GET /status": STATUS_OR_LIST,
+    "HEAD /status": STATUS_OR_LIST.head(),
     "DELETE /cleanup": CLEANUP,
 }

@@ -15,15 +15,12 @@ app = create_app(bearer_authenticator(wiring.token_verifier))
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 
 
-@app.protected(
-    "GET /download/{filename}", "HEAD /download/{filename}", "GET /download", "HEAD /download", scope=READ_SCOPE
-)
-@app.protected("GET /download/partial/{filename}", "HEAD /download/partial/{filename}", scope=READ_SCOPE)
+@app.protected("GET /download/{filename}", "GET /download", "GET /download/partial/{filename}", scope=READ_SCOPE)
 def get_file(request: Request, ns: str) -> Response:
     return _download(request, ns, request.filename())
 
 
-@app.protected("GET /download/partial", "HEAD /download/partial", scope=READ_SCOPE)
+@app.protected("GET /download/partial", scope=READ_SCOPE)
 def get_range_by_query(request: Request, ns: str) -> Response:
     """Without `?filename=` the path is that of a file with the name `partial`."""
     return _download(request, ns, request.optional_filename() or "partial")

@@ -46,7 +46,7 @@ def test_head_describes_whole_file_without_redirect(api: FerryClient, large: dic
     """HEAD has the headers of GET and no body, for any size and any Range."""
     response = api.request("HEAD", f"{route}large%20file.bin", headers={"Range": "bytes=0-9"})
     assert (response.status, response.body) == (200, b"")
-    assert response.headers["content-length"] == str(len(LARGE))
+    assert response.headers["content-length"] == response.headers["ferry-size"] == str(len(LARGE))
     assert response.headers["etag"] == large["etag"]
 
 
@@ -139,7 +139,7 @@ def test_redirect_is_not_cacheable(api: FerryClient, large: dict[str, object]) -
     redirect = api.request("GET", "/download/large%20file.bin")
     assert (redirect.status, redirect.body) == (307, b"")
     assert redirect.headers["cache-control"] == "private, no-store"
-    assert redirect.headers["etag"] == large["etag"]
+    assert not {"etag", "last-modified", "accept-ranges", "repr-digest"} & redirect.headers.keys()
     link = api.request("GET", "/download/large%20file.bin?redirect=false")
     assert link.status == 200
     assert link.json.keys() == {"url", "expires_at", "size", "etag"}

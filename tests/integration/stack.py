@@ -121,8 +121,8 @@ class Stack:
         none. A header given in `headers` overrides the token.
         """
         request_headers = dict(headers or {})
-        if token is not None and not route_key.startswith(
-            ("POST /auth", "GET /health", "GET /openapi", "GET /.well-known")
+        if token is not None and not route_key.partition(" ")[2].startswith(
+            ("/auth", "/health", "/openapi", "/.well-known")
         ):
             request_headers = {"authorization": f"Bearer {token or self.token()}", **request_headers}
         function = next(name for name, module in function_modules().items() if route_key in module.app.scopes)

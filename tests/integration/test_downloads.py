@@ -159,3 +159,40 @@ def test_file_of_other_namespace_returns_404(stack: Stack) -> None:
     unknown = stack.request("GET /download/{filename}", filename="unknown", token=other)
     assert theirs.status == 404
     assert theirs.json == unknown.json
+
+
+DESTINATIONS = [("script", 403), ("style", 403), ("worker", 403), ("sharedworker", 403), ("ServiceWorker ", 403)]
+DESTINATIONS += [("empty", 200), ("document", 200), ("image", 200)]
+
+
+@pytest.mark.parametrize(("destination", "status"), DESTINATIONS)
+@pytest.mark.parametrize("key", ["GET /download", "HEAD /download", "GET /download/partial"])
+def test_file_as_script_style_or_worker_returns_403(stack: Stack, key: str, destination: str, status: int) -> None:
+    """A browser gets no file that it would run or apply on the API's origin, not even a URL of one."""
+    stack.upload("app.js", b"alert(1)", if_exists="replace")
+    for query in ({}, {"redirect": "false"}):
+        got = stack.request(key, query={"filename": "app.js", **query}, headers={"sec-fetch-dest": destination})
+        assert got.status == status
+        if status == 403 and key.startswith("GET"):
+            assert got.code == "destination_forbidden"
+        if status == 200 and not query:
+            assert got.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/.well-known/jwks.json", "/status", "/download"])
+def test_cacheable_response_varies_by_origin(stack: Stack, path: str) -> None:
+    """A cache does not serve the CORS headers of one origin to another: 200 and 304 have `Vary: Origin`."""
+    stack.upload("cached", CONTENT, if_exists="replace")
+    got = stack.request(f"GET {path}", query={"filename": "cached"})
+    assert (got.status, got.headers["vary"]) == (200, "Origin")
+    if "etag" in got.headers:
+        headers = {"if-none-match": got.headers["etag"]}
+        unchanged = stack.request(f"GET {path}", query={"filename": "cached"}, headers=headers)
+        assert (unchanged.status, unchanged.headers["vary"]) == (304, "Origin")
+
+
+def test_uncacheable_response_has_no_vary(stack: Stack) -> None:
+    """A response that no cache may store needs no Vary."""
+    for key in ("GET /files", "GET /health"):
+        got = stack.request(key)
+        assert (got.headers["cache-control"], "vary" in got.headers) == ("no-store", False)

@@ -103,7 +103,7 @@ def test_every_error_code_is_in_a_guide() -> None:
         "invalid_request",
         "malformed_body",
     }
-    downloads = {"precondition_failed", "range_not_satisfiable"}
+    downloads = {"precondition_failed", "range_not_satisfiable", "destination_forbidden"}
     assert {code for code in codes - elsewhere - downloads if f"`{code}`" not in guide} == set()
 
 

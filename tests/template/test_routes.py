@@ -10,8 +10,11 @@ ROUTES = {
     "AuthFunction": {
         "POST /auth/token",
         "GET /.well-known/jwks.json",
+        "HEAD /.well-known/jwks.json",
         "GET /openapi.json",
+        "HEAD /openapi.json",
         "GET /health",
+        "HEAD /health",
     },
     "UploadFunction": {
         "POST /upload/start",
@@ -30,8 +33,11 @@ ROUTES = {
     },
     "StatusFunction": {
         "GET /status/{filename}",
+        "HEAD /status/{filename}",
         "GET /status",
+        "HEAD /status",
         "GET /files",
+        "HEAD /files",
     },
     "CleanupFunction": {
         "DELETE /cleanup",
@@ -82,6 +88,16 @@ def test_path_routes_have_query_variant(functions: dict[str, Any]) -> None:
         assert (method, path.removesuffix("/{filename}")) in routes
 
 
+def test_get_routes_have_head_twin(functions: dict[str, Any]) -> None:
+    """Every GET route has a HEAD route at the same function: a GET route of an HTTP API takes no HEAD."""
+    for properties in functions.values():
+        routes = {(event["Method"], event["Path"]) for event in http_events(properties)}
+        assert {path for method, path in routes if method == "GET"} == {
+            path for method, path in routes if method == "HEAD"
+        }
+    assert ("GET", "/health") in all_routes(functions)
+
+
 def test_function_timeout_is_below_gateway_timeout(functions: dict[str, Any]) -> None:
     """No function works on after API Gateway has answered 503.
 
@@ -110,6 +126,7 @@ def test_binary_media_type_is_declared_for_sam_local(template: Any) -> None:
         "content-disposition",
         "content-range",
         "etag",
+        "ferry-size",
         "last-modified",
         "location",
         "repr-digest",

@@ -136,7 +136,7 @@ def _build_response(services: Services, file: File, request: DownloadRequest) ->
 
 def _whole_response(services: Services, file: File, current: Validators) -> DownloadResponse | None:
     if file.size > MAX_INLINE_BYTES:
-        return _redirect_response(services, file, current)
+        return _redirect_response(services, file)
     body = services.object_store.get(object_key(file.upload_id)) if file.size else b""
     if body is None:
         return None
@@ -152,7 +152,7 @@ def _range_response(
     services: Services, file: File, current: Validators, requested_range: ranges.Satisfiable
 ) -> DownloadResponse | None:
     if requested_range.length > MAX_INLINE_BYTES:
-        return _redirect_response(services, file, current)
+        return _redirect_response(services, file)
     body = services.object_store.get(object_key(file.upload_id), requested_range.first, requested_range.last)
     if body is None:
         return None
@@ -162,14 +162,10 @@ def _range_response(
     return DownloadResponse(ResponseKind.PART, file, headers, body=_require_length(body, requested_range.length))
 
 
-def _redirect_response(services: Services, file: File, current: Validators) -> DownloadResponse:
+def _redirect_response(services: Services, file: File) -> DownloadResponse:
+    """Return a redirect without headers of the file: S3 sends them, and clients that save headers would save two."""
     link = _presign_link(services, file)
-    headers = (
-        _validator_headers(current)
-        | {"Repr-Digest": _repr_digest(file), "Accept-Ranges": "bytes", "Location": link.url}
-        | _NO_STORE_HEADERS
-    )
-    return DownloadResponse(ResponseKind.REDIRECT, file, headers, link=link)
+    return DownloadResponse(ResponseKind.REDIRECT, file, {"Location": link.url} | _NO_STORE_HEADERS, link=link)
 
 
 def _presign_link(services: Services, file: File) -> PresignedLink:
@@ -204,8 +200,8 @@ def _validator_headers(current: Validators) -> dict[str, str]:
 
 
 def _representation_headers(file: File, current: Validators, length: int) -> dict[str, str]:
-    """Return the headers of the file, or of `length` bytes of it. A browser saves it, whatever its type, and runs
-    nothing.
+    """Return the headers of the file, or of `length` bytes of it. A browser saves it, whatever its type, runs nothing,
+    and embeds it in no page of another origin.
     """
     return _validator_headers(current) | {
         "Accept-Ranges": "bytes",
@@ -213,8 +209,11 @@ def _representation_headers(file: File, current: Validators, length: int) -> dic
         "Content-Length": str(length),
         "Content-Disposition": attachment(file.name),
         "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cross-Origin-Resource-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
         "Repr-Digest": _repr_digest(file),
+        # For HEAD: no document says that an HTTP API keeps the Content-Length of a response without content.
+        "Ferry-Size": str(file.size),
     }
 
 

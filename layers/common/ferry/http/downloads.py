@@ -7,6 +7,7 @@ from http import HTTPStatus
 from ferry.downloads.download import DownloadRequest, ResponseKind
 from ferry.downloads.download import DownloadResponse as Download
 from ferry.http.request import Request
+from ferry.http.request_errors import DestinationForbidden
 from ferry.http.response import Response, json_response
 from ferry.rules.conditions import Conditions
 
@@ -18,10 +19,20 @@ _STATUSES = {
     ResponseKind.REDIRECT: HTTPStatus.TEMPORARY_REDIRECT,
 }
 
+_FORBIDDEN_DESTINATIONS = frozenset({"script", "style", "worker", "sharedworker", "serviceworker"})
+"""Values of Sec-Fetch-Dest with which a browser would run the file, or apply it, on the API's origin."""
+
 
 def download_request(request: Request) -> DownloadRequest:
-    """Return what the request asks for. Raises `InvalidField` when `?redirect=` is neither `true` nor `false`."""
+    """Return what the request asks for.
+
+    Raises:
+        DestinationForbidden: a browser asks for a script, a style sheet or a worker (Fetch Metadata, `Sec-Fetch-Dest`).
+        InvalidField: `?redirect=` is neither `true` nor `false`.
+    """
     header = request.headers.get
+    if header("sec-fetch-dest", "").strip().lower() in _FORBIDDEN_DESTINATIONS:
+        raise DestinationForbidden
     return DownloadRequest(
         head=request.method == "HEAD",
         range=header("range"),

@@ -23,6 +23,7 @@ STATUSES: Mapping[type[errors.FerryError], int] = {
     errors.ChunkTooLarge: 413,
     request_errors.BodyTooLarge: 413,
     request_errors.UnsupportedMediaType: 415,
+    request_errors.DestinationForbidden: 403,
     errors.AuthError: 401,
     errors.InsufficientScope: 403,
     errors.NotFound: 404,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from ferry.errors import InvalidRequest, NotFound
+from ferry.errors import FerryError, InvalidRequest, NotFound
 
 
 class RouteNotFound(NotFound):
     code = "route_not_found"
     title = "There is no such route"
     advice = "The API document (GET /openapi.json) lists the routes."
+
+
+class DestinationForbidden(FerryError):
+    code = "destination_forbidden"
+    title = "A file cannot be loaded as a script, a style sheet or a worker"
+    advice = "Request it with fetch, or save it."
 
 
 class UnsupportedMediaType(InvalidRequest):

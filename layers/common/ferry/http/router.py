@@ -78,7 +78,10 @@ class Router:
     def public(
         self, *route_keys: str, error_handler: ErrorHandler | None = None, audit_event: str = ""
     ) -> Callable[[PublicRoute], PublicRoute]:
-        """Register a route that needs no token, under the gateway's route keys (`GET /health`)."""
+        """Register a route that needs no token, under the gateway's route keys (`GET /health`).
+
+        A GET route is registered for HEAD too.
+        """
 
         def register(route: PublicRoute) -> PublicRoute:
             self._register(route_keys, _Route(route, None, error_handler, audit_event))
@@ -91,7 +94,8 @@ class Router:
     ) -> Callable[[ProtectedRoute], ProtectedRoute]:
         """Register a route that needs a token with `scope`. The token is checked before the rest of the request.
 
-        With `audit_event`, each request whose token is accepted writes an audit event of that name.
+        A GET route is registered for HEAD too. With `audit_event`, each request whose token is accepted writes an audit
+        event of that name.
         """
         authenticate = self._authenticate
         if authenticate is None:
@@ -145,6 +149,9 @@ class Router:
     def _register(self, route_keys: tuple[str, ...], route: _Route) -> None:
         for key in route_keys:
             self._routes[key] = route
+            method, _, path = key.partition(" ")
+            if method == "GET":
+                self._routes[f"HEAD {path}"] = route
 
     def _audit(self, event: str, request: Request, outcome: str, details: Mapping[str, Any]) -> None:
         log.audit(event, outcome=outcome, request_id=request.request_id, details=details)
@@ -193,11 +200,19 @@ def _problem_response(error: Exception, request: Request) -> Response:
 
 
 def _gateway_response(request: Request, response: Response) -> dict[str, Any]:
-    # A response to HEAD has the headers of GET and no content (RFC 9110 section 9.3.2).
-    body = "" if request.method == "HEAD" else response.body or ""
+    body = response.body or ""
+    headers = {**response.headers, "X-Request-Id": request.request_id}
+    if "no-store" not in headers.get("Cache-Control", "no-store"):
+        # The gateway's CORS headers depend on the origin: a cache must not serve one origin's response to another.
+        headers["Vary"] = "Origin"
+    if request.method == "HEAD":
+        # A response to HEAD has the headers of GET and no content (RFC 9110 section 9.3.2).
+        if body:
+            headers.setdefault("Content-Length", str(len(body.encode() if isinstance(body, str) else body)))
+        body = ""
     return {
         "statusCode": response.status,
-        "headers": {**response.headers, "X-Request-Id": request.request_id},
+        "headers": headers,
         "body": base64.b64encode(body).decode() if isinstance(body, bytes) else body,
         "isBase64Encoded": isinstance(body, bytes),
     }
