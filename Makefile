@@ -25,6 +25,9 @@ sources := admin dev functions layers/common tests
 # `exec` replaces the shell, so that a SIGTERM to make reaches the program.
 tool := exec env PATH="$(CURDIR)/$(bin):$$PATH"
 
+# The processes of a test run load the same modules: bytecode is written even where the environment forbids it.
+pytest := env -u PYTHONDONTWRITEBYTECODE $(bin)/python -m pytest
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Every target with a help text is phony.
@@ -45,13 +48,13 @@ demo: $(venv_stamp)  ## show an upload that is killed half way, resumed, complet
 	@$(bin)/python -m dev.local.demo
 
 test: $(venv_stamp)  ## run every test except stress tests, with the coverage floor (TESTS=path: those only, no floor)
-	$(bin)/python -m pytest $(TESTS) $(if $(filter tests,$(TESTS)),--numprocesses=3 --dist=loadfile --cov --cov-report=term)
+	$(pytest) $(TESTS) $(if $(filter tests,$(TESTS)),--numprocesses=3 --dist=loadfile --cov --cov-report=term)
 
 test-quick: $(venv_stamp)  ## run the fast unit tests: no server, no stress test, under 20 seconds
-	$(bin)/python -m pytest tests/unit -m "not stress and not slow" --numprocesses=2 --dist=worksteal -q
+	$(pytest) tests/unit -m "not stress and not slow" --numprocesses=2 --dist=worksteal -q
 
 test-stress: $(venv_stamp)  ## run stress and property tests with thousands of examples (minutes; PROFILE=default: fewer)
-	$(bin)/python -m pytest tests/unit -m "stress or hypothesis" --numprocesses=3 --hypothesis-profile=$(PROFILE)
+	$(pytest) tests/unit -m "stress or hypothesis" --numprocesses=3 --hypothesis-profile=$(PROFILE)
 
 test-backends: $(venv_stamp)  ## run contract and race tests on SeaweedFS, DynamoDB Local, LocalStack (Java, npm, Python 3.13)
 	@$(tool) PYTHONPATH=.:layers/common sh -c '. dev/layer/runtime-python.sh && exec "$(bin)/python" -m tests.backends $(if $(ROUNDS),--rounds=$(ROUNDS)) $(ARGS)'

@@ -10,7 +10,12 @@ from hypothesis import settings
 
 from dev.testing.aws_environment import DUMMY_ENVIRONMENT
 
-pytest_plugins = ("tests.plugins.moto_shortcuts", "tests.plugins.scheduling", "tests.plugins.shared_botocore_models")
+pytest_plugins = (
+    "tests.plugins.coverage",
+    "tests.plugins.moto_shortcuts",
+    "tests.plugins.scheduling",
+    "tests.plugins.shared_botocore_models",
+)
 
 # `make test-stress` runs with `--hypothesis-profile=long`.
 settings.register_profile("long", max_examples=3_000)

@@ -12,15 +12,31 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-SHARED_SERVICE_FOLDER = "tests/e2e/"
-OWN_SERVICE_FILES = ("test_admin.py", "test_crash_recovery.py", "test_external_issuer.py")
-"""The end-to-end tests that start a service of their own: each of these files is a unit of its own."""
+SHARED_SERVICE_FOLDERS = ("tests/e2e/", "tests/examples/")
+OWN_SERVICE_FILES = (
+    "tests/e2e/test_admin.py",
+    "tests/e2e/test_crash_recovery.py",
+    "tests/e2e/test_external_issuer.py",
+)
+"""The files below these folders whose tests start services of their own: each is a unit of its own."""
 
 LONGEST_FIRST = (
-    SHARED_SERVICE_FOLDER,
+    "tests/e2e/",
     "tests/e2e/test_crash_recovery.py",
+    "tests/integration/test_tenant_isolation.py",
+    "tests/examples/",
+    "tests/template/test_costs.py",
+    "tests/unit/uploads/test_cleanup_faults.py",
+    "tests/unit/uploads/test_faults.py",
+    "tests/e2e/test_admin.py",
+    "tests/contract/test_upload_repository_listings.py",
+    "tests/e2e/test_external_issuer.py",
+    "tests/unit/uploads/test_file_sizes.py",
+    "tests/integration/test_attacks_bodies.py",
+    "tests/integration/test_least_privilege.py",
+    "tests/unit/test_rotation.py",
 )
-"""The units that take longer than 5 seconds, the longest first."""
+"""The units that take longer than about 5 seconds, the longest first."""
 
 
 class LongestFirstScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist is untyped
@@ -33,9 +49,8 @@ class LongestFirstScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist 
 def unit_of(nodeid: str) -> str:
     """Return the name of the unit that a test belongs to: its file, or the folder of the tests that share a service."""
     path = nodeid.partition("::")[0]
-    if path.startswith(SHARED_SERVICE_FOLDER) and path.removeprefix(SHARED_SERVICE_FOLDER) not in OWN_SERVICE_FILES:
-        return SHARED_SERVICE_FOLDER
-    return path
+    folders = (folder for folder in SHARED_SERVICE_FOLDERS if path.startswith(folder))
+    return path if path in OWN_SERVICE_FILES else next(folders, path)
 
 
 @pytest.hookimpl(optionalhook=True)

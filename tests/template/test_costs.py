@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from dev.bench import cost_model, cost_page
 
 
+@pytest.mark.slow
 def test_costs_page_is_up_to_date(root: Path) -> None:
     """The page equals the one that the counted calls give; `make docs-costs` writes it."""
     assert cost_page.render_page() == (root / "docs" / "costs.md").read_text(encoding="utf-8")

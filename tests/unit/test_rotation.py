@@ -102,6 +102,7 @@ STEPS = st.tuples(st.integers(1, 70), st.sets(st.integers(0, 3), min_size=1))
 """Seconds that pass, and the verifiers that check tokens then; the other caches become stale."""
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(skews=SKEWS, steps=st.lists(STEPS, min_size=30, max_size=60))
 def test_key_rotation_rejects_no_valid_token(skews: list[int], steps: list[tuple[int, set[int]]]) -> None:
@@ -128,6 +129,7 @@ def test_key_rotation_rejects_no_valid_token(skews: list[int], steps: list[tuple
     assert [key.kid for key in harness.store.published_key_set.keys] == [new]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     skews=SKEWS,

@@ -1,0 +1,18 @@
+"""Run the slow tests that have no backend without coverage.
+
+Tracing doubles the time of code that computes without waiting. The slow tests repeat operations that quick tests cover,
+under faults, in random orders and with many sizes. The coverage floor of `make test` is reached without them.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+FOLDERS = ("tests/unit/", "tests/template/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Add pytest-cov's marker `no_cover` to the tests of these folders that are marked `slow`."""
+    for item in items:
+        if item.nodeid.startswith(FOLDERS) and item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.no_cover)
