@@ -31,6 +31,7 @@ from ferry.rules.digests import Digest, crc32c
 from ferry.rules.durations import DAY_MS
 from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
+from ferry.uploads.presign import PresignedPart
 from ferry.uploads.received import compute_received, uploaded_parts
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
@@ -121,10 +122,14 @@ def test_chunk_part_presigned_during_assembly_is_staged(service: InMemoryService
     client = start_client(service, PART_BYTES)
     client.send_chunk(1)
 
+    urls: list[PresignedPart] = []
+
     def presign_and_overwrite() -> None:
-        assert client.put_part(client.presign_part(1), seeded_bytes(PART_BYTES, seed=9)).status == 200
+        urls.append(client.presign_part(1))
+        assert client.put_part(urls[0], seeded_bytes(PART_BYTES, seed=9)).status == 200
 
     client.send_chunk(2, services=service.new_services(FaultPlan({("record_chunk", 1): presign_and_overwrite})))
+    assert client.put_part(urls[0], seeded_bytes(PART_BYTES, seed=9)).status == 200
     assert isinstance(client.complete(), File)
     assert service.file_content() == client.body
 
