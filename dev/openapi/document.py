@@ -54,6 +54,9 @@ calling a function: an unknown route (404), a body over 10 MB (413), a throttled
 not available (503). Their body is `{"message": …}`, and they have none of the headers that are described here.
 """
 
+_REASON_PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+"""RFC 9110 section 15.5. Python has these phrases since version 3.13, and the document must not depend on the version."""
+
 _THROTTLED = "Too many requests. The gateway sends this response."
 _ERROR_HEADERS: dict[ErrorType, str] = {
     errors.AuthError: "WWW-Authenticate",
@@ -209,9 +212,13 @@ def _by_status(kinds: Iterable[ErrorType]) -> dict[int, dict[str, ErrorType]]:
     return found
 
 
+def _reason_phrase(status: int) -> str:
+    return _REASON_PHRASES.get(status) or HTTPStatus(status).phrase
+
+
 def _error_response(status: int, kinds: dict[str, ErrorType], *, is_head: bool) -> dict[str, Any]:
     described = {
-        "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in kinds)}.",
+        "description": f"{_reason_phrase(status)}: {', '.join(f'`{code}`' for code in kinds)}.",
         "headers": _headers(
             *{name: None for kind in kinds.values() for base, name in _ERROR_HEADERS.items() if issubclass(kind, base)}
         ),
