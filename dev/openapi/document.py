@@ -55,7 +55,7 @@ not available (503). Their body is `{"message": …}`, and they have none of the
 """
 
 _REASON_PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
-"""RFC 9110 section 15.5. Python has these phrases since version 3.13, and the document must not depend on the version."""
+"""Phrases of RFC 9110 section 15.5. Python has them since 3.13; the document is the same on every version."""
 
 _THROTTLED = "Too many requests. The gateway sends this response."
 _ERROR_HEADERS: dict[ErrorType, str] = {
