@@ -73,6 +73,8 @@ def start_api(port: int, state_folder: Path, parameters: str = "") -> Iterator[S
     with _local_service(state_folder, parameters) as connection_info:
         log_path, environment = state_folder / "sam.log", sam_environment()
         options = (
+            # SAM CLI looks for it beside the template otherwise.
+            *("--config-file", str(ROOT / "samconfig.toml")),
             *("--env-vars", str(state_folder / sam_cli.ENV_FILE)),
             *("--template-file", str(state_folder / sam_cli.TEMPLATE_FILE)),
             *("--layer-cache-basedir", str(state_folder / "layers")),

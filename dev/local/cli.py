@@ -32,6 +32,7 @@ output:
   one line that begins with `ready`, then the routes, the clients and the first commands, then one line for each request
   .local/ferry.json     the addresses, and three clients with their secrets: demo (every scope), reader (files:read,
                         the same files), other (every scope, other files)
+  .local/netrc          the id and secret of client demo for curl (--netrc-file)
   .local/events.jsonl   events about uploads and files (docs/events.md)
   .local/sam-env.json   the functions' environment for `sam local start-api` (docs/local-development.md)
 
