@@ -193,7 +193,9 @@ class _Service:
 
 
 def _listen(port: int) -> _Listeners:
-    return _Listeners(*(tcp_ports.listen_near(wanted) for wanted in (port, 0, 0, 0)))
+    """Listen on the API's port, else on one of the next that `sam local start-api` does not need, and on free ports."""
+    api = tcp_ports.listen_near(port, avoid=sam_cli.API_PORT)
+    return _Listeners(api, *(tcp_ports.listen_near(0) for _ in range(3)))
 
 
 def _url_of(listener: socket.socket) -> str:

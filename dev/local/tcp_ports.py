@@ -35,9 +35,11 @@ def is_free(port: int) -> bool:
     return True
 
 
-def listen_near(port: int, max_attempts: int = 50) -> socket.socket:
-    """Return a listening socket on a port, else on one of the next ports, else on any free one."""
+def listen_near(port: int, max_attempts: int = 50, *, avoid: int | None = None) -> socket.socket:
+    """Return a listening socket on a port, else on one of the next ports but `avoid`, else on any free one."""
     for candidate in range(port, min(port + max_attempts, 65_536)):
+        if candidate == avoid and candidate != port:
+            continue
         listener = try_listen(candidate)
         if listener is not None:
             return listener

@@ -13,7 +13,7 @@ from dev.local import sam_cli, tcp_ports
 from dev.local.clients import NETRC_FILE, LocalClient
 from dev.local.routing import Route
 
-_METHOD_ORDER = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_METHOD_ORDER = "ANY GET HEAD OPTIONS POST PUT PATCH DELETE"
 _MAX_METHOD_LENGTH = 8
 """Characters of a request's method that are printed: a client may send any word as its method."""
 
@@ -49,7 +49,7 @@ def ready_line(info: ReadyInfo) -> str:
     taken = ""
     if info.port != info.requested_port:
         taken = f" (port {info.requested_port} is taken; choose another with PORT=)"
-    clients_at = info.state_folder / "ferry.json"
+    clients_at = short_path(info.state_folder / "ferry.json")
     return f"ready {info.base_url}{taken} · clients in {clients_at} · S3 {info.s3_url} · DynamoDB {info.dynamodb_url}"
 
 
@@ -86,7 +86,7 @@ def _docker_line(info: ReadyInfo) -> str:
 def _routes_by_path(routes: Sequence[Route]) -> Mapping[str, list[str]]:
     """Return the methods of each path, both in reading order."""
     found: dict[str, list[str]] = {}
-    for route in sorted(routes, key=lambda route: (route.path, _METHOD_ORDER.index(route.method))):
+    for route in sorted(routes, key=lambda route: (route.path, _METHOD_ORDER.find(route.method))):
         found.setdefault(route.path, []).append(route.method)
     return found
 
