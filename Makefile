@@ -68,11 +68,12 @@ fuzz: $(venv_stamp)  ## send generated requests to the local service for two min
 audit-deps: $(venv_stamp)  ## check that every pin has a hash, show pin ages, run pip-audit where it is installed
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.dependency_audit
 
-lint: $(venv_stamp)  ## check formatting, lint rules, types, the direction of imports, and the words in use
+lint: $(venv_stamp)  ## check formatting, lint rules, types, the direction of imports, file lengths and the words in use
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
 	$(bin)/mypy
 	PYTHONPATH=.:layers/common $(bin)/lint-imports
+	$(bin)/python -m dev.lint.structure
 	$(bin)/python -m dev.lint.words
 
 format: $(venv_stamp)  ## format the code and apply the automatic lint fixes
