@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dev.bench import report, runtime_api, service, setup
 from dev.bench.errors import BenchError
+from dev.bench.measured_process import run_measured
 from dev.bench.service import BenchService
 from dev.local.apigw_event import GatewayRequest, build_event, new_request_id
 from dev.local.client import OCTET_STREAM, expect
@@ -58,17 +56,8 @@ class CommandProcess:
     """The whole environment of the process."""
 
     def start(self, extra_env: Mapping[str, str]) -> runtime_api.ColdStart:
-        with tempfile.TemporaryFile() as stderr:
-            started_at = time.perf_counter()
-            child = subprocess.Popen(list(self.command), env={**self.env, **extra_env}, stderr=stderr)
-            _, status, usage = os.wait4(child.pid, 0)
-            seconds = time.perf_counter() - started_at
-            child.returncode = os.waitstatus_to_exitcode(status)
-            stderr.seek(0)
-            errors = stderr.read().decode("utf-8", "replace")
-        if child.returncode:
-            raise BenchError(f"{' '.join(self.command)} exited with {child.returncode}: {errors[-2000:]}")
-        return runtime_api.ColdStart(seconds, usage.ru_maxrss / 1024, None, errors)
+        run = run_measured(" ".join(self.command), self.command, {**self.env, **extra_env})
+        return runtime_api.ColdStart(run.seconds, run.peak_mb, None, run.output)
 
 
 @dataclass(frozen=True, slots=True)

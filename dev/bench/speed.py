@@ -9,10 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +21,7 @@ import boto3
 from dev.bench import contenders, counting_proxy, handler_overhead, report, service
 from dev.bench.contenders import Contender
 from dev.bench.errors import BenchError
+from dev.bench.measured_process import run_measured
 from dev.bench.service import BenchService
 from dev.local.errors import LocalError
 
@@ -139,27 +138,10 @@ def run_contender(contender: Contender) -> tuple[float, float, float]:
         BenchError: the contender's command failed.
     """
     cpu_seconds_before = cpu_seconds(contender.server_pids)
-    started_at = time.perf_counter()
-    with tempfile.TemporaryFile() as output:
-        child = subprocess.Popen(
-            list(contender.command), env=dict(contender.env), stdin=subprocess.PIPE, stdout=output, stderr=output
-        )
-        assert child.stdin is not None
-        child.stdin.write(contender.stdin.encode())
-        child.stdin.close()
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.perf_counter() - started_at
-        child.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        text = output.read().decode("utf-8", "replace")
-    if child.returncode:
-        raise BenchError(f"{contender.name} exited with {child.returncode}: {text[-1500:]}")
+    run = run_measured(contender.name, contender.command, contender.env, contender.stdin)
     server_seconds = cpu_seconds(contender.server_pids) - cpu_seconds_before
-    return (
-        seconds,
-        usage.ru_utime + usage.ru_stime + server_seconds,
-        max([0.0, *(peak_memory_mb(pid) for pid in contender.server_pids)]),
-    )
+    peak_mb = max([0.0, *(peak_memory_mb(pid) for pid in contender.server_pids)])
+    return run.seconds, run.cpu_seconds + server_seconds, peak_mb
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
