@@ -114,7 +114,15 @@ def test_upload_and_url_expire(state: Path) -> None:
         service.stop()
 
 
-def test_second_run_rejects_shared_folder_and_avoids_taken_port(service: LocalService, state: Path) -> None:
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[LocalService]:
+    """Yield a running service in a folder beside `state`."""
+    service = LocalService(tmp_path / "running")
+    yield service
+    assert service.stop() == 0
+
+
+def test_second_run_rejects_shared_folder_and_avoids_taken_port(running: LocalService, state: Path) -> None:
     """A second run on a folder and an unknown parameter are rejected. On a taken port the next one is used."""
 
     def error_of(folder: Path, parameters: str) -> str:
@@ -124,13 +132,13 @@ def test_second_run_rejects_shared_folder_and_avoids_taken_port(service: LocalSe
         assert "Traceback" not in finished.stderr
         return finished.stderr
 
-    assert "another run" in error_of(service.state_folder, "")
+    assert "another run" in error_of(running.state_folder, "")
     assert "TokenLifetme" in error_of(state, "TokenLifetme=5")
 
-    port = service.connection_info["base_url"].rpartition(":")[2]
+    port = running.connection_info["base_url"].rpartition(":")[2]
     second = LocalService(state, options=["--port", port])
     try:
-        assert second.connection_info["base_url"] != service.connection_info["base_url"]
+        assert second.connection_info["base_url"] != running.connection_info["base_url"]
         assert f"(port {port} is taken; choose another with PORT=)" in second.ready_line
     finally:
         assert second.stop() == 0
