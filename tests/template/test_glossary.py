@@ -60,5 +60,5 @@ def test_emphasized_terms_are_defined(glossary: dict[str, str], root: Path, page
     bold = set(re.findall(r"\*\*([\w /()]+?)\.?\*\*", text))
     # Bold text at the beginning of a line is a heading within the text.
     bold -= {match.rstrip(".") for match in re.findall(r"^(?:\d\. |- )?\*\*([\w /()]+?)\.?\*\*", text, re.MULTILINE)}
-    terms = {stem(term) for term in glossary} | {"assemble", "orphans", "cleanup tasks", "events", "acknowledged"}
+    terms = {stem(term) for term in glossary} | {"assemble", "orphans", "cleanup tasks", "events"}
     assert {words_of(term) for term in bold - ARCHITECTURE_PHRASES} <= terms
