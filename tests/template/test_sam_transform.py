@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
+from dev.paths import ROOT
 from dev.template.sam_transform import package_template, resources_of_type, transform_template
 
 ALIAS = "live"
@@ -15,6 +17,21 @@ FUNCTIONS = {"AuthFunction", "UploadFunction", "DownloadFunction", "StatusFuncti
 @pytest.fixture(scope="module")
 def translation() -> dict[str, Any]:
     return transform_template(package_template())
+
+
+SCOPED_NAMES = {("AWS::Lambda::Alias", "Name"): ALIAS, ("AWS::ApiGatewayV2::Stage", "StageName"): "$default"}
+"""Fixed names that are unique within their function or API, by resource type and property."""
+
+
+def fixed_names(resources: dict[str, Any]) -> dict[str, str]:
+    """Return the names that are the same in every stack, by logical id and property."""
+    return {
+        f"{logical_id}.{key}": value
+        for logical_id, body in resources.items()
+        for key, value in body.get("Properties", {}).items()
+        if key.endswith("Name") and key != "MetricName" and isinstance(value, str)
+        if SCOPED_NAMES.get((body["Type"], key)) != value
+    }
 
 
 def versions(translation: dict[str, Any]) -> set[str]:
@@ -78,6 +95,25 @@ def test_callers_use_the_alias(translation: dict[str, Any]) -> None:
     assert permissions
     for permission in permissions.values():
         assert permission["Properties"]["FunctionName"]["Ref"] in aliases
+
+
+def test_two_stacks_share_no_names(translation: dict[str, Any]) -> None:
+    """No resource has a fixed name: a second stack in the same account and region would fail to deploy."""
+    monitoring = yaml_parse((ROOT / "monitoring.yaml").read_text(encoding="utf-8"))
+    assert len(translation["Resources"]) > 40
+    assert fixed_names(translation["Resources"] | monitoring["Resources"]) == {}
+    (schedule,) = resources_of_type(translation, "AWS::Scheduler::Schedule").values()
+    assert not {"Name", "GroupName"} & schedule["Properties"].keys()
+
+
+def test_fixed_names_reports_literal_name() -> None:
+    """A literal name is reported; a reference, and a name that is scoped to its function, are not."""
+    resources = {
+        "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "jobs"}},
+        "Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": {"Ref": "AWS::StackName"}}},
+        "Alias": {"Type": "AWS::Lambda::Alias", "Properties": {"Name": ALIAS}},
+    }
+    assert fixed_names(resources) == {"Queue.QueueName": "jobs"}
 
 
 def test_snapstart_follows_parameter() -> None:
