@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -151,6 +152,27 @@ def test_log_groups_have_retention(translation: dict[str, Any]) -> None:
         assert function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] in groups
     (stage,) = resources_of_type(translation, "AWS::ApiGatewayV2::Stage").values()
     assert stage["Properties"]["AccessLogSettings"]["DestinationArn"]["Fn::GetAtt"][0] in groups
+
+
+def test_lambda_log_level_keeps_metrics(translation: dict[str, Any]) -> None:
+    """Lambda filters at DEBUG or INFO, whatever LogLevel is: lines without a level, such as metrics, count as INFO."""
+    functions = resources_of_type(translation, "AWS::Lambda::Function")
+    assert len(functions) == len(FUNCTIONS)
+    for function in functions.values():
+        config = function["Properties"]["LoggingConfig"]
+        assert (config["LogFormat"], config["ApplicationLogLevel"]) == (
+            "JSON",
+            {"Fn::If": ["LogsDebug", "DEBUG", "INFO"]},
+        )
+        assert function["Properties"]["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == {"Ref": "LogLevel"}
+    assert translation["Conditions"]["LogsDebug"] == {"Fn::Equals": [{"Ref": "LogLevel"}, "DEBUG"]}
+
+
+def test_access_log_has_status_of_function(translation: dict[str, Any]) -> None:
+    """The access log has the status that the function returned; `integrationStatus` is Lambda's own, always 200."""
+    (stage,) = resources_of_type(translation, "AWS::ApiGatewayV2::Stage").values()
+    logged = json.loads(stage["Properties"]["AccessLogSettings"]["Format"])
+    assert logged["function_status"] == "$context.integration.status"
 
 
 def test_access_log_has_no_file_names(translation: dict[str, Any]) -> None:

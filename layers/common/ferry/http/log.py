@@ -6,6 +6,7 @@ switched them on (`LogFileNames`).
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Mapping
 from functools import cache
@@ -25,9 +26,17 @@ SUCCESS = "success"
 @cache
 def _logger() -> Logger:
     # Imported for the first line: a cold start logs nothing.
+    import logging
+
     from aws_lambda_powertools import Logger
 
-    return Logger(utc=True, use_rfc3339=True, location=None)
+    logger = Logger(utc=True, use_rfc3339=True, location=None)
+    # Powertools takes Lambda's log level, DEBUG or INFO, instead of `LogLevel`. Lambda filters no higher: it would drop
+    # metrics and audit events with the rest.
+    level = os.environ.get("POWERTOOLS_LOG_LEVEL", "")  # noqa: TID251 - a setting of Powertools, not of Ferry
+    minimum = logging.getLevelNamesMapping().get(level, logging.NOTSET)
+    logger.addFilter(lambda record: record.levelno >= minimum)
+    return logger
 
 
 @cache
