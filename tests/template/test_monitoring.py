@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,18 @@ def test_nested_stack_gets_required_parameters(template: Any, root: Path) -> Non
     given = template["Resources"]["Monitoring"]["Properties"]["Parameters"]
     assert set(given) <= set(declared)
     assert {name for name, spec in declared.items() if "Default" not in spec} <= set(given)
+
+
+def test_every_deployment_acknowledges_nested_stack(template: Any, root: Path) -> None:
+    """CloudFormation may demand CAPABILITY_AUTO_EXPAND for a template with a nested stack: each environment has it."""
+    assert template["Resources"]["Monitoring"]["Type"] == "AWS::CloudFormation::Stack"
+    environments = tomllib.loads((root / "samconfig.toml").read_text(encoding="utf-8"))
+    deploys = [
+        each["deploy"]["parameters"] for each in environments.values() if isinstance(each, dict) and "deploy" in each
+    ]
+    assert len(deploys) == 3
+    for parameters in deploys:
+        assert set(parameters["capabilities"].split()) == {"CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"}
 
 
 def test_widgets_do_not_overlap(widgets: list[Any]) -> None:

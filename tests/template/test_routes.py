@@ -132,6 +132,7 @@ def test_binary_media_type_is_declared_for_sam_local(template: Any) -> None:
         "repr-digest",
         "retry-after",
         "www-authenticate",
+        "x-amzn-remapped-www-authenticate",
         "x-request-id",
     ],
 )
@@ -164,6 +165,24 @@ def test_every_route_is_throttled(template: Any, functions: dict[str, Any]) -> N
     for other in (*by_route.values(), limits(properties["DefaultRouteSettings"])):
         assert token[0] < other[0]
         assert token[1] < other[1]
+
+
+def test_default_limits_fit_every_region(template: Any) -> None:
+    """The defaults fit regions where an account has 2,500 requests per second and a burst of 1,250."""
+    parameters = template["Parameters"]
+    assert parameters["DefaultRateLimit"]["Default"] <= 2_500
+    assert parameters["DefaultBurstLimit"]["Default"] <= 1_250
+
+
+def test_detailed_metrics_follow_parameter(template: Any) -> None:
+    """One parameter, off by default, switches metrics per route; route settings replace the default ones whole."""
+    properties = template["Resources"]["Api"]["Properties"]
+    expected = {"Fn::If": ["DetailedMetrics", True, False]}
+    settings = [properties["DefaultRouteSettings"], *properties["RouteSettings"].values()]
+    assert len(settings) > 1
+    assert [each.get("DetailedMetricsEnabled") for each in settings] == [expected] * len(settings)
+    assert template["Conditions"]["DetailedMetrics"] == {"Fn::Equals": [{"Ref": "EnableDetailedMetrics"}, "true"]}
+    assert template["Parameters"]["EnableDetailedMetrics"]["Default"] == "false"
 
 
 def test_cleanup_runs_on_schedule(functions: dict[str, Any]) -> None:
