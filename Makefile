@@ -62,7 +62,7 @@ test-backends: $(venv_stamp)  ## run contract and race tests on SeaweedFS, Dynam
 test-clients: $(venv_stamp)  ## download with curl, wget, aria2, requests and Chromium over connections that break
 	$(bin)/python -m pytest tests/clients
 
-fuzz: $(venv_stamp)  ## send generated requests to the local service for two minutes and check them against the OpenAPI document
+fuzz: $(venv_stamp)  ## check generated requests to the local service against the OpenAPI document for two minutes
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.fuzz.run $(if $(SEED),--seed $(SEED))
 
 audit-deps: $(venv_stamp)  ## check that every pin has a hash, show pin ages, run pip-audit where it is installed
