@@ -78,9 +78,15 @@ CHUNK_PARAMETERS = (
     Parameter(
         "header",
         "Content-Digest",
-        "Raw form only (RFC 9530): `sha-256`, `sha-512` or `md5` of the bytes, verified before anything is stored.",
+        "RFC 9530: `sha-256`, `sha-512`, `md5` or `crc32c` of the body, verified before anything is stored. Of the raw "
+        "form the body is the chunk.",
         TEXT,
     ),
+    Parameter("header", "Content-MD5", "As Content-Digest: base64 of the MD5 (RFC 1864).", TEXT),
+    Parameter("header", "Digest", "As Content-Digest, in the form of RFC 3230.", TEXT),
+    Parameter("header", "x-amz-checksum-crc32c", "As Content-Digest: base64 of the CRC32C.", TEXT),
+    Parameter("header", "x-amz-checksum-crc32", "As Content-Digest: base64 of the CRC32.", TEXT),
+    Parameter("header", "x-amz-checksum-sha256", "As Content-Digest: base64 of the SHA-256.", TEXT),
 )
 REDIRECT_QUERY = Parameter(
     "query",
@@ -103,6 +109,13 @@ CONDITION_PARAMETERS = (
     Parameter("header", "If-None-Match", "RFC 9110 section 13.1.2.", TEXT),
     Parameter("header", "If-Modified-Since", "RFC 9110 section 13.1.3; send the `Last-Modified` of a response.", TEXT),
     Parameter("header", "If-Unmodified-Since", "RFC 9110 section 13.1.4.", TEXT),
+)
+CHANGE_CONDITION_PARAMETERS = (
+    Parameter("header", "If-Match", "Only if the file has one of these entity tags.", TEXT),
+    Parameter("header", "If-None-Match", "Only if the file has none of these entity tags; `*`: never.", TEXT),
+    Parameter(
+        "header", "If-Unmodified-Since", "Only if the file is that of this date (RFC 9110 section 13.1.4).", TEXT
+    ),
 )
 LONG_POLL_PARAMETERS = (
     Parameter(

@@ -9,6 +9,7 @@ from typing import Any
 from dev.openapi import examples
 from dev.openapi.operation import OCTET_STREAM, ErrorType, Operation, ResponseDoc
 from dev.openapi.parameters import (
+    CHANGE_CONDITION_PARAMETERS,
     CHUNK_PARAMETERS,
     CLEANUP_PARAMETERS,
     CONDITION_PARAMETERS,
@@ -86,7 +87,7 @@ CHUNK = Operation(
     "Send a chunk",
     {200: ResponseDoc("The bytes of the chunk are durable.", ChunkProgress, examples.CHUNK_PROGRESS)},
     "Send JSON; or the raw bytes as `application/octet-stream`, with `filename` and `chunk_index` in the query. A body "
-    "without a Content-Type is read as JSON. A chunk has at most 4 MiB.",
+    "without a Content-Type is raw where the query has both, else JSON. A chunk has at most 4 MiB.",
     CHUNK_PARAMETERS,
     models.ChunkBody,
     examples.CHUNK,
@@ -166,8 +167,8 @@ DELETE_FILE = Operation(
     "files",
     "Delete a finished file",
     {204: ResponseDoc("The file is deleted. Downloads in progress continue for a day.")},
-    parameters=(FILENAME_PATH,),
-    error_types=(*FILENAME_ERRORS, errors.FileNotFound),
+    parameters=(FILENAME_PATH, *CHANGE_CONDITION_PARAMETERS),
+    error_types=(*FILENAME_ERRORS, errors.FileNotFound, errors.PreconditionFailed),
 )
 
 _FILE_HEADERS = (

@@ -40,7 +40,7 @@ def _handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 lambda_handler = with_tracing(_handle, wiring.tracing_enabled)
 
 
-@app.protected("DELETE /cleanup", scope=ADMIN_SCOPE, audit_event=AUDIT_EVENT)
+@app.protected("DELETE /cleanup", scope=ADMIN_SCOPE, audit_event=AUDIT_EVENT, parameters=cleanup.PARAMETERS)
 def clean_up(request: Request, ns: str) -> Response:
     options, services = cleanup.cleanup_request(request), wiring.services()
     deadline = services.clock() + REQUEST_BUDGET_MS

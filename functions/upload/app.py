@@ -26,7 +26,7 @@ def start_upload(request: Request, ns: str) -> Response:
     return uploads.start_response(services, start(services, ns, uploads.start_request(request)))
 
 
-@app.protected("POST /upload/chunk", scope=WRITE_SCOPE)
+@app.protected("POST /upload/chunk", scope=WRITE_SCOPE, parameters=uploads.CHUNK_PARAMETERS)
 def send_chunk(request: Request, ns: str) -> Response:
     chunk = uploads.chunk_request(request)
     return uploads.chunk_response(chunk, accept_chunk(wiring.services(), ns, chunk))
@@ -47,13 +47,27 @@ def complete_upload(request: Request, ns: str) -> Response:
     return uploads.complete_response(result, is_new=result.uploaded_at >= started_at)
 
 
-@app.protected("DELETE /upload/{filename}", "DELETE /upload", scope=WRITE_SCOPE, audit_event="upload.cancel")
+@app.protected(
+    "DELETE /upload/{filename}",
+    "DELETE /upload",
+    scope=WRITE_SCOPE,
+    audit_event="upload.cancel",
+    parameters={"filename", "upload_id"},
+)
 def cancel_upload(request: Request, ns: str) -> Response:
     cancelled = cancel(wiring.services(), ns, request.filename(), request.optional_upload_id())
     return empty_response().with_metrics(UploadsCancelled=1) if cancelled else empty_response()
 
 
-@app.protected("DELETE /files/{filename}", "DELETE /files", scope=WRITE_SCOPE, audit_event="file.delete")
+@app.protected(
+    "DELETE /files/{filename}",
+    "DELETE /files",
+    scope=WRITE_SCOPE,
+    audit_event="file.delete",
+    parameters={"filename"},
+)
 def delete_file(request: Request, ns: str) -> Response:
-    delete.delete_file(wiring.services(), ns, request.filename())
+    from ferry.http.conditions import request_conditions
+
+    delete.delete_file(wiring.services(), ns, request.filename(), request_conditions(request))
     return empty_response()

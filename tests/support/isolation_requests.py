@@ -112,6 +112,11 @@ def value_strategies(victim: Victim) -> Mapping[str, st.SearchStrategy[ValuePair
         "if-modified-since": date,
         "if-unmodified-since": date,
         "content-digest": digest,
+        "content-md5": same_values("AAAAAAAAAAAAAAAAAAAAAA=="),
+        "digest": same_values("md5=AAAAAAAAAAAAAAAAAAAAAA=="),
+        "x-amz-checksum-crc32c": same_values("AAAAAA=="),
+        "x-amz-checksum-crc32": same_values("AAAAAA=="),
+        "x-amz-checksum-sha256": same_values("AAAA"),
     }
 
 
@@ -194,7 +199,9 @@ def _build_pair(
             headers["content-type"], body = "application/octet-stream", victim.content[:CHUNK_BYTES]
         elif "application/json" in content:
             headers["content-type"], body = "application/json", json.dumps(values("body")).encode()
-        query = {name: str(value) for name, value in values("query").items()}
+        # The query of the route that takes raw bytes and JSON describes the raw bytes.
+        described = not raw and "application/octet-stream" in content
+        query = {} if described else {name: str(value) for name, value in values("query").items()}
         return IsolationRequest(values("path").get("filename"), query, headers, body)
 
     return build(0), build(1)

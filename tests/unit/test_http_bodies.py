@@ -8,9 +8,10 @@ import pytest
 
 from ferry.errors import ChecksumUnsupported, FerryError, InvalidField, MalformedBody
 from ferry.http import bodies
-from ferry.http.checksums import parse_chunk_digest, parse_content_digest, parse_crc32c
+from ferry.http.checksums import parse_chunk_digest, parse_content_digest, parse_crc32c, parse_digest_headers
 from ferry.http.request import Request
 from ferry.http.request_errors import BodyTooLarge, UnsupportedMediaType
+from ferry.rules.canonical_base64 import decode_canonical
 from ferry.rules.digests import Digest
 
 
@@ -78,16 +79,17 @@ SHA = base64.b64encode(bytes(32)).decode()
         (f"  sha-256=:{SHA}: ,\tunixsum=:AA==:  ", ["sha256"]),
         (f"sha-256=:{SHA}:;p=1;q", ["sha256"]),
         (f"sha-256=:{MD5}:, sha-256=:{SHA}:", ["sha256"]),
+        ("crc32c=:AAAAAQ==:", ["crc32c"]),
     ],
 )
 def test_content_digest_is_parsed(header: str | None, expected: list[str]) -> None:
     """Every supported digest counts, of duplicates the last (RFC 8941 section 3.2); others beside them are ignored."""
     digests = parse_content_digest(header)
     assert [digest.algorithm for digest in digests] == expected
-    assert all(len(digest.value) == {"md5": 16, "sha256": 32}[digest.algorithm] for digest in digests)
+    assert all(len(digest.value) == {"crc32c": 4, "md5": 16, "sha256": 32}[digest.algorithm] for digest in digests)
 
 
-@pytest.mark.parametrize("header", ["unixsum=:AA==:", "sha=:AA==:, crc32c=:AAAAAA==:"])
+@pytest.mark.parametrize("header", ["unixsum=:AA==:", "sha=:AA==:, crc32=:AAAAAA==:"])
 def test_content_digest_without_known_algorithm_is_rejected(header: str) -> None:
     """A header without a supported algorithm is rejected: the client expects its bytes to be verified."""
     with pytest.raises(ChecksumUnsupported):
@@ -96,7 +98,19 @@ def test_content_digest_without_known_algorithm_is_rejected(header: str) -> None
 
 @pytest.mark.parametrize(
     "header",
-    ["", ",", "md5", "md5=abc", "md5=:", "md5=:A:", f"md5=:{MD5}:,", f"md5=:{MD5}: x", "MD5=:AA==:", "md5=:é:"],
+    [
+        "",
+        ",",
+        "md5",
+        "md5=abc",
+        "md5=:",
+        "md5=:A:",
+        f"md5=:{MD5}:,",
+        f"md5=:{MD5}: x",
+        "MD5=:AA==:",
+        "md5=:é:",
+        "md5=:AB==:",
+    ],
 )
 def test_malformed_content_digest_is_rejected(header: str) -> None:
     """A malformed header is rejected, not ignored."""
@@ -116,3 +130,65 @@ def test_json_checksums_are_parsed() -> None:
     for value in ("", "AAAA", "AAAAAQ", "AAAAAQ==\n", "é"):
         with pytest.raises(InvalidField):
             parse_crc32c("crc32c", value)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, []),
+        ({"content-md5": f" {MD5} "}, ["md5"]),
+        ({"digest": f"SHA-256={SHA}, unixsum=1,md5={MD5}"}, ["sha256", "md5"]),
+        ({"x-amz-checksum-crc32": "AAAAAQ==", "x-amz-checksum-crc32c": "AAAAAQ=="}, ["crc32", "crc32c"]),
+        ({"x-amz-checksum-sha256": SHA, "content-digest": f"md5=:{MD5}:"}, ["md5", "sha256"]),
+    ],
+)
+def test_digest_headers_are_parsed(headers: dict[str, str], expected: list[str]) -> None:
+    """Every header that carries a digest of the content counts."""
+    assert [digest.algorithm for digest in parse_digest_headers(headers)] == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "error"),
+    [
+        ({"content-md5": MD5[:-1]}, InvalidField),
+        ({"digest": ""}, InvalidField),
+        ({"digest": "sha-256"}, InvalidField),
+        ({"digest": "sha-256=x"}, InvalidField),
+        ({"digest": "unixsum=1"}, ChecksumUnsupported),
+        ({"x-amz-checksum-crc32c": "x"}, InvalidField),
+        ({"x-amz-checksum-crc64nvme": "AAAAAAAAAAA="}, ChecksumUnsupported),
+        ({"x-amz-checksum-sha1": "AAAA"}, ChecksumUnsupported),
+    ],
+)
+def test_invalid_digest_headers_are_rejected(headers: dict[str, str], error: type[FerryError]) -> None:
+    """A header that cannot be verified is rejected, not ignored."""
+    with pytest.raises(error):
+        parse_digest_headers(headers)
+
+
+def test_canonical_base64_round_trips() -> None:
+    """Every encoding decodes to its bytes."""
+    for length in range(9):
+        data = bytes(range(250, 250 - length, -1))
+        assert decode_canonical(base64.b64encode(data).decode()) == data
+
+
+OTHER_BASE64 = ["A", "AA", "AA=", "AA===", "AAAA=", "AAAA====", "=", "====", "AB==", "AAB=", "AA==AA==", "AAAAAB=="]
+OTHER_BASE64 += ["AA==\n", " AA==", "A A==", "AA\n==", "-_-_", "é", "AA==x", "AA=A"]
+
+
+@pytest.mark.parametrize("text", OTHER_BASE64)
+def test_other_base64_is_rejected(text: str) -> None:
+    """White space, wrong padding, padded bits that are not zero and the URL alphabet are no canonical base64."""
+    with pytest.raises(ValueError, match="base64"):
+        decode_canonical(text)
+
+
+@pytest.mark.parametrize("depth", [100_000, 1_500_000])
+@pytest.mark.parametrize("pattern", ["[", '{"a":', '[{"a":'])
+def test_deeply_nested_json_is_rejected(pattern: str, depth: int) -> None:
+    """Nesting that exceeds the parser's depth is an invalid body, closed or not."""
+    closing = {"[": "]", '{"a":': "}", '[{"a":': "}]"}[pattern]
+    for document in (pattern * depth, pattern * depth + "1" + closing * depth):
+        with pytest.raises(MalformedBody):
+            bodies.parse_json(document)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ferry.errors import BackendUnavailable, FileNotFound, PreconditionFailed, RangeNotSatisfiable
+from ferry.files.validators import file_validators
 from ferry.model.files import File
 from ferry.model.uploads import object_key
 from ferry.rules import conditions, ranges
@@ -111,7 +112,7 @@ def download(services: Services, ns: str, name: str, request: DownloadRequest) -
 def _build_response(services: Services, file: File, request: DownloadRequest) -> DownloadResponse | None:
     """Return the response for this version of the file; None when its object no longer exists."""
     now = services.clock() // SECOND_MS
-    current = Validators(file.etag, file.last_modified_seconds, current_since_seconds=file.uploaded_at // SECOND_MS)
+    current = file_validators(file)
     result = conditions.evaluate_preconditions(request.conditions, current, now)
     if result is PreconditionResult.FAILED:
         raise PreconditionFailed

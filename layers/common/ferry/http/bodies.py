@@ -53,9 +53,15 @@ def read_bytes(request: Request, max_bytes: int) -> bytes:
 
 
 def read_text(request: Request, max_bytes: int) -> str:
-    """Return the body as text. Raises what `read_bytes` raises; `MalformedBody` also when it is not UTF-8."""
+    """Return the body as text. Raises what `read_bytes` raises; `MalformedBody` also when it is not UTF-8.
+
+    A gateway that passes a body on as text puts U+FFFD for bytes that are not UTF-8.
+    """
+    body = read_bytes(request, max_bytes)
+    if not request.body_is_base64 and "\ufffd" in request.body:
+        raise MalformedBody("The body is not valid UTF-8, or has U+FFFD. Send UTF-8, and U+FFFD in JSON as \\ufffd.")
     try:
-        return read_bytes(request, max_bytes).decode()
+        return body.decode()
     except UnicodeDecodeError as error:
         raise MalformedBody("The body is not valid UTF-8. Send UTF-8.") from error
 

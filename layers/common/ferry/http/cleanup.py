@@ -10,7 +10,8 @@ from ferry.http.request import Request
 if TYPE_CHECKING:
     from ferry.cleanup import CleanupReport
 
-_PARAMETERS = frozenset({"older_than", "filename", "dry_run", "cursor"})
+PARAMETERS = frozenset({"older_than", "filename", "dry_run", "cursor"})
+"""Query parameters of the route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +32,14 @@ def cleanup_request(request: Request) -> CleanupRequest:
     """Return what the request asks for.
 
     Raises:
-        InvalidField: a parameter is not valid. Unknown parameters are rejected, so that a mistyped `dry_run` cannot
-            delete data.
+        InvalidField: a parameter is not valid.
         InvalidFilename: `?filename=` is no valid name.
     """
-    request.reject_unknown_parameters(_PARAMETERS)
     return CleanupRequest(
         older_than_seconds=request.integer("older_than", minimum=0),
         filename=request.optional_filename(),
         dry_run=request.boolean("dry_run", default=False),
-        cursor=request.query.get("cursor"),
+        cursor=request.optional_cursor(),
     )
 
 

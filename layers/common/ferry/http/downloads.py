@@ -6,10 +6,10 @@ from http import HTTPStatus
 
 from ferry.downloads.download import DownloadRequest, ResponseKind
 from ferry.downloads.download import DownloadResponse as Download
+from ferry.http.conditions import request_conditions
 from ferry.http.request import Request
 from ferry.http.request_errors import DestinationForbidden
 from ferry.http.response import Response, json_response
-from ferry.rules.conditions import Conditions
 
 _STATUSES = {
     ResponseKind.WHOLE: HTTPStatus.OK,
@@ -28,7 +28,7 @@ def download_request(request: Request) -> DownloadRequest:
 
     Raises:
         DestinationForbidden: a browser asks for a script, a style sheet or a worker (Fetch Metadata, `Sec-Fetch-Dest`).
-        InvalidField: `?redirect=` is neither `true` nor `false`.
+        InvalidField: `?redirect=` is neither `true` nor `false`, or a condition is empty.
     """
     header = request.headers.get
     if header("sec-fetch-dest", "").strip().lower() in _FORBIDDEN_DESTINATIONS:
@@ -36,13 +36,7 @@ def download_request(request: Request) -> DownloadRequest:
     return DownloadRequest(
         head=request.method == "HEAD",
         range=header("range"),
-        conditions=Conditions(
-            if_match=header("if-match"),
-            if_none_match=header("if-none-match"),
-            if_modified_since=header("if-modified-since"),
-            if_unmodified_since=header("if-unmodified-since"),
-            if_range=header("if-range"),
-        ),
+        conditions=request_conditions(request),
         redirect=request.boolean("redirect", default=True),
     )
 

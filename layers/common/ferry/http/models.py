@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -35,6 +36,8 @@ def _validate_fingerprint(value: str) -> str:
 def _validate_metadata(value: dict[str, str]) -> dict[str, str]:
     if "" in value:
         raise PydanticCustomError("ferry", "must not have a member without a name")
+    if any(unicodedata.category(character) == "Cc" for pair in value.items() for text in pair for character in text):
+        raise PydanticCustomError("ferry", "must not have control characters, in names or values")
     if sum(len(text.encode()) for pair in value.items() for text in pair) > MAX_METADATA_BYTES:
         raise PydanticCustomError(
             "ferry", f"must have at most {MAX_METADATA_BYTES} bytes of UTF-8, names and values together"
@@ -42,7 +45,7 @@ def _validate_metadata(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-UploadId = Annotated[str, Field(max_length=MAX_UPLOAD_ID_BYTES)]
+UploadId = Annotated[str, Field(min_length=1, max_length=MAX_UPLOAD_ID_BYTES)]
 IfExists = Literal["fail", "replace"]
 
 
@@ -83,7 +86,7 @@ class StartBody(Body):
     fingerprint: Annotated[str, AfterValidator(_validate_fingerprint)] | None = None
     """Up to 256 bytes that identify the local file, such as its inode and modification time."""
     metadata: Annotated[dict[str, str], AfterValidator(_validate_metadata)] | None = None
-    """Names and values to store with the file: up to 2,048 bytes of UTF-8 together."""
+    """Names and values to store with the file: up to 2,048 bytes of UTF-8 together, without control characters."""
     if_exists: IfExists = "fail"
     """What to do when a file of that name exists: reject the upload, or replace the file at completion."""
     restart: bool = False

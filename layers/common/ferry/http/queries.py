@@ -8,6 +8,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
+from ferry.http.conditions import request_conditions
 from ferry.http.request import Request
 from ferry.http.response import Response, json_response
 from ferry.model.files import File
@@ -45,10 +46,10 @@ def page_request(request: Request, *, max_limit: int) -> PageRequest:
     """Return the page that `?cursor=` and `?limit=` ask for; a limit over `max_limit` is reduced to it.
 
     Raises:
-        InvalidField: the limit is not a positive integer.
+        InvalidField: the limit is not a positive integer, or the cursor is empty.
     """
     limit = request.integer("limit", minimum=1)
-    return PageRequest(request.query.get("cursor"), min(max_limit, DEFAULT_LIMIT if limit is None else limit))
+    return PageRequest(request.optional_cursor(), min(max_limit, DEFAULT_LIMIT if limit is None else limit))
 
 
 def name_prefix(request: Request) -> str:
@@ -83,7 +84,7 @@ def status_response(request: Request, report: StatusReport, now_ms: int) -> Resp
     """Return the status; or 304 when `If-None-Match` names it, so that a client that polls reads it once."""
     current = Validators(f'"{report.etag_value}"', report.updated_at // SECOND_MS)
     headers = {"ETag": current.etag, "Cache-Control": "private, no-cache"}
-    conditions = Conditions(if_none_match=request.headers.get("if-none-match"))
+    conditions = Conditions(if_none_match=request_conditions(request).if_none_match)
     if evaluate_preconditions(conditions, current, now_ms // SECOND_MS) is PreconditionResult.NOT_MODIFIED:
         return Response(304, headers)
     from ferry.http.responses.status import StatusBody

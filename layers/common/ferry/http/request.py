@@ -62,7 +62,12 @@ class Request:
 
     @property
     def content_type(self) -> str:
-        """The media type in lower case, without parameters; empty when the request has none."""
+        """The media type in lower case, without parameters; empty when the request has none, or no body.
+
+        API Gateway adds a type to requests without a body.
+        """
+        if not self.body:
+            return ""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def optional_filename(self) -> str | None:
@@ -103,22 +108,51 @@ class Request:
     def reject_unknown_parameters(self, known: Set[str]) -> None:
         """Raise `InvalidField` for a query parameter that is not in `known`."""
         for name in sorted(self.query.keys() - known):
-            known_names = ", ".join(sorted(known))
-            raise InvalidField.for_member(name, f"is not a parameter of this route; the parameters are {known_names}")
+            advice = f"the parameters are {', '.join(sorted(known))}" if known else "omit it"
+            raise InvalidField.for_member(name, f"is not a parameter of this route; {advice}")
+
+    def reject_undecodable_parameters(self) -> None:
+        """Raise `InvalidField` for a query parameter that is not UTF-8.
+
+        A gateway that decodes bytes which are not UTF-8 leaves U+FFFD; no parameter has it for another reason.
+        """
+        for name, value in self.query.items():
+            if not is_decodable(name):
+                raise InvalidField.for_member("query", "must have names in percent-encoded UTF-8")
+            if not is_decodable(value):
+                raise InvalidField.for_member(name, "must be percent-encoded UTF-8")
 
     def text(self, name: str, max_bytes: int) -> str | None:
         """Return a query parameter as text of at most `max_bytes` bytes; None without it. Raises `InvalidField`."""
         value = self.query.get(name)
         if value is None:
             return None
-        try:
-            length = len(value.encode())
-        except UnicodeEncodeError as error:
-            raise InvalidField.for_member(name, "must be percent-encoded UTF-8") from error
-        if length > max_bytes:
+        if not is_decodable(value):
+            raise InvalidField.for_member(name, "must be percent-encoded UTF-8")
+        if len(value.encode()) > max_bytes:
             raise InvalidField.for_member(name, f"must have at most {max_bytes} bytes of UTF-8")
         return value
 
     def optional_upload_id(self) -> str | None:
-        """Return `?upload_id=`; None without it. Raises `InvalidField` when it is longer than any id."""
-        return self.text("upload_id", MAX_UPLOAD_ID_BYTES)
+        """Return `?upload_id=`; None without it. Raises `InvalidField` when it is empty, or longer than any id."""
+        return self._non_empty("upload_id", self.text("upload_id", MAX_UPLOAD_ID_BYTES))
+
+    def optional_cursor(self) -> str | None:
+        """Return `?cursor=`; None without it. Raises `InvalidField` when it is empty."""
+        return self._non_empty("cursor", self.query.get("cursor"))
+
+    def _non_empty(self, name: str, value: str | None) -> str | None:
+        if value == "":
+            raise InvalidField.for_member(name, "is empty; send a value, or omit it")
+        return value
+
+
+def is_decodable(text: str) -> bool:
+    """Return whether the text has neither U+FFFD nor a lone surrogate, which lossy decoders leave of other bytes."""
+    if "\ufffd" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

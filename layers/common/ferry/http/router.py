@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -90,12 +90,13 @@ class Router:
         return register
 
     def protected(
-        self, *route_keys: str, scope: str, audit_event: str = ""
+        self, *route_keys: str, scope: str, audit_event: str = "", parameters: Set[str] = frozenset()
     ) -> Callable[[ProtectedRoute], ProtectedRoute]:
         """Register a route that needs a token with `scope`. The token is checked before the rest of the request.
 
         A GET route is registered for HEAD too. With `audit_event`, each request whose token is accepted writes an audit
-        event of that name.
+        event of that name. `parameters` are the query parameters that a route which changes something reads: others
+        are rejected there, so that a mistyped one cannot change what was not meant.
         """
         authenticate = self._authenticate
         if authenticate is None:
@@ -105,9 +106,11 @@ class Router:
             def serve(request: Request) -> Response:
                 principal = authenticate(request, scope)
                 if not audit_event:
+                    _check_query(request, parameters)
                     return route(request, principal.ns)
                 caller = {**_caller_fields(principal), **self._file_name_field(request)}
                 try:
+                    _check_query(request, parameters)
                     response = route(request, principal.ns)
                 except Exception as error:
                     self._audit(audit_event, request, _error_code(error), caller)
@@ -173,6 +176,16 @@ def create_app(authenticate: Authenticate | None = None, log_file_names: Callabl
         log_file_names: returns whether audit events contain file names.
     """
     return Router(authenticate, log_file_names)
+
+
+def _check_query(request: Request, known: Set[str]) -> None:
+    """Raise `InvalidField` for text that is not UTF-8, and for unknown parameters where the method changes something.
+
+    Where the path has the name, `?filename=` is unknown.
+    """
+    request.reject_undecodable_parameters()
+    if request.method not in ("GET", "HEAD"):
+        request.reject_unknown_parameters(known - request.path_parameters.keys())
 
 
 def _caller_fields(principal: Principal) -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -15,6 +13,7 @@ from ferry.http.problems import RETRY_AFTER_SECONDS
 from ferry.http.request import Request
 from ferry.http.request_errors import BodyTooLarge
 from ferry.http.response import Response, json_response
+from ferry.rules.canonical_base64 import decode_canonical
 
 _PARAMETERS = ("client_id", "client_secret", "grant_type", "scope")
 _MAX_FIELDS = 100
@@ -107,10 +106,10 @@ def _parse_basic(authorization: str) -> tuple[str, str]:
     if scheme.lower() != "basic":
         raise InvalidClient
     try:
-        pair = base64.b64decode(credentials.strip(), validate=True).decode()
+        pair = decode_canonical(credentials.strip()).decode()
         client_id, colon, secret = pair.partition(":")
         if not colon:
             raise InvalidClient
         return unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:
         raise InvalidClient from error

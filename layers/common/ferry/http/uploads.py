@@ -6,8 +6,6 @@ raw chunk has no model, so it does without pydantic.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,8 @@ from ferry.http.request import Request
 from ferry.http.request_errors import BodyTooLarge
 from ferry.http.response import Response, json_response
 from ferry.model.files import File
+from ferry.rules.canonical_base64 import decode_canonical
+from ferry.rules.digests import verify_digests
 from ferry.rules.filenames import normalise_filename
 from ferry.rules.layout import MAX_CHUNK_BYTES
 from ferry.services import Services
@@ -28,6 +28,9 @@ from ferry.uploads.start import StartRequest, StartResult
 
 if TYPE_CHECKING:
     from ferry.http.models import Checksum
+
+CHUNK_PARAMETERS = frozenset({"filename", "chunk_index", "upload_id"})
+"""Query parameters of a raw chunk. A JSON chunk has none."""
 
 _MAX_BASE64_LENGTH = (MAX_CHUNK_BYTES + 2) // 3 * 4
 """Characters of the base64 of the largest chunk."""
@@ -55,13 +58,20 @@ def start_request(request: Request) -> StartRequest:
 
 
 def chunk_request(request: Request) -> ChunkRequest:
-    """Return the chunk of a raw or a JSON body. Also raises `ChunkTooLarge`."""
+    """Return the chunk of a raw or a JSON body. Also raises `ChunkTooLarge`.
+
+    A body without a Content-Type is raw where the query has the name and the index: browsers send none for a slice of a
+    Blob.
+    """
+    is_described_by_query = request.query.keys() >= {"filename", "chunk_index"}
     try:
-        if request.content_type == bodies.OCTET_STREAM:
+        if request.content_type == bodies.OCTET_STREAM or (not request.content_type and is_described_by_query):
             return _chunk_from_bytes(request)
-        if request.content_type not in ("", bodies.JSON) and "chunk_index" in request.query:
+        if "chunk_index" in request.query or request.content_type not in ("", bodies.JSON):
             raise bodies.unsupported_media_type(
-                request, f"Send the bytes of the chunk, with Content-Type: {bodies.OCTET_STREAM}."
+                request,
+                f"Send the bytes of the chunk with Content-Type: {bodies.OCTET_STREAM}, and filename and chunk_index "
+                f"in the query; or send JSON with Content-Type: {bodies.JSON}, and no query.",
             )
         return _chunk_from_json(request)
     except BodyTooLarge as error:
@@ -139,13 +149,17 @@ def complete_response(file: File, *, is_new: bool) -> Response:
 def _chunk_from_json(request: Request) -> ChunkRequest:
     from ferry.http.models import ChunkBody
 
+    request.reject_unknown_parameters(frozenset())
     body = ChunkBody.read(request, bodies.MAX_CHUNK_BODY_BYTES)
+    if header_digests := checksums.parse_digest_headers(request.headers):
+        # Digests in the header are those of the request's content, which is the JSON (RFC 9530 section 2).
+        verify_digests(bodies.read_bytes(request, bodies.MAX_CHUNK_BODY_BYTES), header_digests)
     if len(body.data) > _MAX_BASE64_LENGTH:
         raise ChunkTooLarge
     try:
-        data = base64.b64decode(body.data, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidField.for_member("data", "must be base64, padded and without line breaks") from error
+        data = decode_canonical(body.data)
+    except ValueError as error:
+        raise InvalidField.for_member("data", "must be canonical base64, padded and without line breaks") from error
     digests = (checksums.parse_chunk_digest(body.checksum.algorithm, body.checksum.value),) if body.checksum else ()
     return ChunkRequest(normalise_filename(body.filename), body.chunk_index, data, body.upload_id, digests)
 
@@ -155,7 +169,7 @@ def _chunk_from_bytes(request: Request) -> ChunkRequest:
     index = request.integer("chunk_index")
     if index is None:
         raise InvalidField.for_member("chunk_index", "is required; send ?chunk_index=<index from 1>")
-    digests = checksums.parse_content_digest(request.headers.get("content-digest"))
+    digests = checksums.parse_digest_headers(request.headers)
     return ChunkRequest(name, index, bodies.read_bytes(request, MAX_CHUNK_BYTES), upload_id, digests)
 
 

@@ -23,6 +23,7 @@ _MESSAGES: Mapping[str, str] = {
     "missing": "is required",
     "extra_forbidden": "is not a member of this request; omit it",
     "string_type": "must be a string",
+    "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
     "int_type": "must be an integer",
     "bool_type": "must be true or false",

@@ -7,7 +7,6 @@ CRCs and lengths of its pieces, without their bytes.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import zlib
@@ -18,6 +17,7 @@ from functools import cache
 import google_crc32c
 
 from ferry.errors import ChecksumMismatch, ChecksumUnsupported, InvalidField
+from ferry.rules.canonical_base64 import decode_canonical
 
 SHA256_PREFIX_BYTES = 16
 """Length of the SHA-256 prefix in a chunk digest."""
@@ -89,11 +89,8 @@ def crc32c_to_base64(crc: int) -> str:
 
 
 def crc32c_from_base64(value: str) -> int:
-    """Return the CRC from the base64 of four bytes, big-endian. Raises `ValueError` if it is not."""
-    try:
-        raw = base64.b64decode(value, validate=True)
-    except binascii.Error as error:
-        raise ValueError("not base64") from error
+    """Return the CRC from the canonical base64 of four bytes, big-endian. Raises `ValueError` if it is not."""
+    raw = decode_canonical(value)
     if len(raw) != 4:
         raise ValueError("a CRC32C has four bytes")
     return int.from_bytes(raw, "big")

@@ -24,8 +24,8 @@ def normalise_filename(name: str) -> str:
 
     Raises:
         InvalidFilename: the name is empty, longer than 255 bytes of UTF-8, `.` or `..`; it contains a slash, a
-            backslash, a control character (category Cc) or half a surrogate pair; or it begins or ends with white
-            space.
+            backslash, a control character (category Cc), half a surrogate pair or U+FFFD; or it begins or ends with
+            white space.
     """
     if len(name) > _MAX_CODE_POINTS:
         raise InvalidFilename(f"A filename has at most {MAX_FILENAME_BYTES} bytes of UTF-8. Send a shorter one.")
@@ -39,6 +39,10 @@ def normalise_filename(name: str) -> str:
     if length > MAX_FILENAME_BYTES:
         raise InvalidFilename(
             f"A filename has at most {MAX_FILENAME_BYTES} bytes of UTF-8; this one has {length}. Send a shorter one."
+        )
+    if "\ufffd" in name:
+        raise InvalidFilename(
+            "The filename contains U+FFFD, which decoders put for bytes that are not UTF-8. Send the name in UTF-8."
         )
     if name in (".", ".."):
         raise InvalidFilename("'.' and '..' are not filenames. Send another name.")
