@@ -153,7 +153,12 @@ def services() -> Services:
     return Services(
         upload_repository=DynamoUploadRepository(metadata_table()),
         cleanup_repository=DynamoCleanupRepository(metadata_table()),
-        object_store=S3ObjectStore(aws_session().s3, settings().bucket, aws_session().s3_public),
+        object_store=S3ObjectStore(
+            aws_session().s3,
+            settings().bucket,
+            aws_session().s3_public,
+            completion_client=lambda: aws_session().s3_completion,
+        ),
         completion_queue=completion_queue(),
         clock=wall_clock,
         upload_idle_timeout_ms=settings().upload_idle_timeout_ms,

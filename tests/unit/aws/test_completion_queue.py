@@ -33,13 +33,13 @@ def test_enqueue_rejected_raises_backend_unavailable() -> None:
             LambdaCompletionQueue(client, "ferry-cleanup").enqueue("id", "lease")
 
 
-def test_enqueue_has_short_timeout_and_no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The request that enqueues has little time left: one attempt of four seconds."""
+def test_enqueue_has_short_timeout_and_two_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request that enqueues has little time left: two attempts of two seconds."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     client = make_session(**{"lambda": "http://127.0.0.1:9"}).lambda_
     config: Any = client.meta.config
     assert client.meta.endpoint_url == "http://127.0.0.1:9"
-    assert (config.retries["total_max_attempts"], config.read_timeout) == (1, 4)
+    assert (config.retries["total_max_attempts"], config.read_timeout) == (2, 2)
 
 
 @pytest.mark.parametrize(

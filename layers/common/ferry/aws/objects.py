@@ -54,6 +54,7 @@ class S3ObjectStore:
         public_client: presigns URLs with the address at which clients reach the bucket. Default: `client`.
         clock: the current time, for deadlines.
         sleep: waits for a number of seconds between aborts.
+        completion_client: returns the client for CompleteMultipartUpload, which takes minutes. Default: `client`.
     """
 
     def __init__(
@@ -64,12 +65,14 @@ class S3ObjectStore:
         *,
         clock: Clock = wall_clock,
         sleep: Callable[[float], None] = time.sleep,
+        completion_client: Callable[[], S3Client] | None = None,
     ) -> None:
         self._client = client
         self._public_client = public_client or client
         self._bucket = bucket
         self._clock = clock
         self._sleep = sleep
+        self._completion_client = completion_client or (lambda: client)
 
     # Multipart uploads
 
@@ -138,7 +141,7 @@ class S3ObjectStore:
         checksum = {} if crc32c is None else {"ChecksumCRC32C": crc32c_to_base64(crc32c)}
         call = partial(
             self._call,
-            self._client.complete_multipart_upload,
+            self._completion_client().complete_multipart_upload,
             _COMPLETE_ERRORS,
             Key=key,
             UploadId=multipart_id,

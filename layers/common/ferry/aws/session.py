@@ -25,13 +25,26 @@ READ_TIMEOUT_SECONDS = 2
 S3_MAX_ATTEMPTS = 2
 
 S3_READ_TIMEOUT_SECONDS = 8
-"""Longest silence of S3, which sends white space while it completes an upload."""
+"""Longest silence of S3, except during CompleteMultipartUpload."""
 
-INVOKE_TIMEOUT_SECONDS = 4
+S3_COMPLETION_READ_TIMEOUT_SECONDS = 60
+"""Longest silence of S3 during CompleteMultipartUpload. S3 sends white space now and then, and names no interval."""
+
+INVOKE_TIMEOUT_SECONDS = 2
 """Longest silence of Lambda after an asynchronous invocation."""
+
+SHORT_MAX_ATTEMPTS = 2
+"""Attempts of a call to Lambda or EventBridge. One is not enough: a connection that ended while the instance was frozen
+fails at its first use. Cleanup repeats what fails twice.
+"""
+
+MAX_BACKOFF_SECONDS = 1
+"""Longest wait of botocore before the second attempt."""
 
 MAX_CONNECTIONS = 32
 """Connections that one client keeps open."""
+
+_SHORT_RETRIES = {"mode": "standard", "total_max_attempts": SHORT_MAX_ATTEMPTS}
 
 
 class AwsSession:
@@ -55,17 +68,16 @@ class AwsSession:
 
     @cached_property
     def events(self) -> EventBridgeClient:
-        # One attempt: an unpublished event stays pending, and cleanup publishes it.
-        one_attempt = {"mode": "standard", "total_max_attempts": 1}
-        return cast("EventBridgeClient", self._client("events", self._endpoints.get("events"), retries=one_attempt))
+        # An unpublished event stays pending, and cleanup publishes it.
+        return cast("EventBridgeClient", self._client("events", self._endpoints.get("events"), retries=_SHORT_RETRIES))
 
     @cached_property
     def lambda_(self) -> LambdaClient:
-        # One attempt, as the request has already taken long. Cleanup continues a completion that was not enqueued.
-        one_attempt = {"mode": "standard", "total_max_attempts": 1}
+        # The request has already taken long. Cleanup continues a completion that was not enqueued.
         endpoint = self._endpoints.get("lambda")
         return cast(
-            "LambdaClient", self._client("lambda", endpoint, read_timeout=INVOKE_TIMEOUT_SECONDS, retries=one_attempt)
+            "LambdaClient",
+            self._client("lambda", endpoint, read_timeout=INVOKE_TIMEOUT_SECONDS, retries=_SHORT_RETRIES),
         )
 
     @cached_property
@@ -78,13 +90,18 @@ class AwsSession:
         public = self._endpoints.get("s3_public")
         return self._s3(public) if public else self.s3
 
-    def _s3(self, endpoint: str | None) -> S3Client:
+    @cached_property
+    def s3_completion(self) -> S3Client:
+        """The client for CompleteMultipartUpload. The caller limits the time of a call; S3 completes without it."""
+        return self._s3(self._endpoints.get("s3"), read_timeout_seconds=S3_COMPLETION_READ_TIMEOUT_SECONDS)
+
+    def _s3(self, endpoint: str | None, *, read_timeout_seconds: int = S3_READ_TIMEOUT_SECONDS) -> S3Client:
         # The adapter sends checksums itself. By default, botocore would sign the checksum of an empty body into every
         # presigned URL. Emulators have no host name for each bucket, so they need path-style addresses.
         client = self._client(
             "s3",
             endpoint,
-            read_timeout=S3_READ_TIMEOUT_SECONDS,
+            read_timeout=read_timeout_seconds,
             retries={"mode": "standard", "total_max_attempts": S3_MAX_ATTEMPTS},
             signature_version="s3v4",
             request_checksum_calculation="when_required",
