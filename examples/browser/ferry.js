@@ -78,7 +78,7 @@ export async function upload(ferry, file, onProgress = () => {}) {
   return complete(ferry, plan);
 }
 
-/** Return the finished file. 202 means that S3 is still assembling it: repeat the request. */
+/** Return the finished file. 202 means that it is not finished yet: repeat the request. */
 async function complete(ferry, { filename, upload_id }) {
   for (;;) {
     const response = await ferry("POST", "/upload/complete", { json: { filename, upload_id } });
@@ -91,7 +91,10 @@ async function complete(ferry, { filename, upload_id }) {
 // [upload-parts]
 /** Upload a File in parts directly to S3. Return the finished file. */
 export async function uploadParts(ferry, file, onProgress = () => {}) {
-  const plan = await read(ferry("POST", "/upload/start", { json: { filename: file.name, size: file.size } }));
+  const fingerprint = `${file.size}-${file.lastModified}`;
+  const start = { filename: file.name, size: file.size, fingerprint };
+  const plan = await read(ferry("POST", "/upload/start", { json: start }));
+  if (plan.state === "complete") return plan;
   const isReceived = (number) => plan.received.parts.some(([first, last]) => first <= number && number <= last);
   for (let number = 1; number <= plan.part_count; number++) {
     if (isReceived(number)) continue;

@@ -8,6 +8,7 @@ encode() { python3 -c 'import sys, urllib.parse; print(urllib.parse.quote(sys.ar
 body() { python3 -c 'import json, sys; print(json.dumps(dict(zip(["filename", "upload_id"], sys.argv[1:]))))' "$@"; }
 digest() { python3 -c 'import base64, hashlib, sys; print(base64.b64encode(hashlib.sha256(sys.stdin.buffer.read()).digest()).decode())'; }
 api() { curl -sS --fail-with-body --retry 8 -H "Authorization: Bearer $FERRY_TOKEN" "$@"; }
+retry_after() { tr -d '\r' | sed -n 's/^[Rr]etry-[Aa]fter: *//p' | tail -n 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -34,11 +35,11 @@ for first, last in json.load(sys.stdin)["missing"]: print(*range(first, last + 1
     --data-binary "@$work/chunk" "$FERRY_URL/upload/chunk?filename=$(encode "$name")&chunk_index=$index&upload_id=$upload_id"
 done
 
-# 202 means that S3 is still assembling the file: repeat the request.
+# 202 means that the file is not finished yet: repeat the request after Retry-After seconds.
 while :; do
-  status=$(api -o "$work/file.json" -w '%{http_code}' -H 'Content-Type: application/json' \
+  status=$(api -o "$work/file.json" -D "$work/headers" -w '%{http_code}' -H 'Content-Type: application/json' \
     -d "$(body "$name" "$upload_id")" "$FERRY_URL/upload/complete")
   [ "$status" = 202 ] || break
-  sleep 5
+  sleep "$(retry_after < "$work/headers")"
 done
 cat "$work/file.json"

@@ -45,7 +45,7 @@ def send_chunk(url: str, session: requests.Session, plan: dict[str, Any], index:
 
 
 def complete(url: str, session: requests.Session, plan: dict[str, Any]) -> dict[str, Any]:
-    """Return the finished file. 202 means that S3 is still assembling it: repeat the request."""
+    """Return the finished file. 202 means that it is not finished yet: repeat the request."""
     body = {"filename": plan["filename"], "upload_id": plan["upload_id"]}
     while (response := post(session, f"{url}/upload/complete", body)).status_code == 202:
         time.sleep(int(response.headers["Retry-After"]))

@@ -16,7 +16,12 @@ PARTS_PER_REQUEST = 100
 
 def upload_parts(url: str, session: requests.Session, path: Path, name: str) -> dict[str, Any]:
     """Return the finished file. Called again, it sends only the parts that are missing."""
-    plan = post(session, f"{url}/upload/start", {"filename": name, "size": path.stat().st_size}).json()
+    about = path.stat()
+    # The fingerprint makes a repeated start resume this upload, and only this one.
+    start = {"filename": name, "size": about.st_size, "fingerprint": f"{about.st_ino}-{about.st_mtime_ns}"}
+    plan = post(session, f"{url}/upload/start", start).json()
+    if plan["state"] == "complete":
+        return dict(plan)
     received = {number for first, last in plan["received"]["parts"] for number in range(first, last + 1)}
     missing = [number for number in range(1, plan["part_count"] + 1) if number not in received]
     for first in range(0, len(missing), PARTS_PER_REQUEST):

@@ -300,7 +300,7 @@ def test_transactions_with_max_shards_succeed(
         lost_chunks=[276_480],
         due_at=START + IDLE_TIMEOUT_MS,
     )
-    assert read_upload(repository).received_bytes == 0
+    assert read_upload(repository).recorded_chunk_bytes == 0
     acquire_lease(repository, read_upload(repository), "again")
     repository.terminate(
         read_upload(repository),

@@ -81,7 +81,7 @@ def test_record_chunk_updates_shard(repository: UploadRepository) -> None:
     assert record_bit(repository, 0) == ProgressShard(
         0, open=True, last_activity_at=START + 100, recent_bits=frozenset({0, 3}), received_bytes=20, epoch=0, version=2
     )
-    assert read_upload(repository).received_bytes == 20
+    assert read_upload(repository).recorded_chunk_bytes == 20
 
 
 def test_record_chunk_twice_raises(repository: UploadRepository) -> None:

@@ -152,7 +152,7 @@ def test_release_lease_reopens_upload(repository: UploadRepository, cleanup_repo
     )
     after = read_upload(repository)
     assert after.record == replace(before.record, first_leased_at=START + 10, version=closed.record.version + 1)
-    assert (after.chunk_indexes(), after.received_bytes) == (closed.chunk_indexes(), closed.received_bytes)
+    assert (after.chunk_indexes(), after.recorded_chunk_bytes) == (closed.chunk_indexes(), closed.recorded_chunk_bytes)
     assert after.version > closed.version
     assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + IDLE_TIMEOUT_MS)}
     with pytest.raises(ConcurrentUpdate):
@@ -178,7 +178,7 @@ def test_release_lease_with_lost_chunks_clears_them(
         due_at=START + IDLE_TIMEOUT_MS,
     )
     after = read_upload(repository)
-    assert (after.chunk_indexes(), after.received_bytes) == ([1, 129], 2 * 65_536)
+    assert (after.chunk_indexes(), after.recorded_chunk_bytes) == ([1, 129], 2 * 65_536)
     assert all(shard.open for shard in after.shards)
     record_chunk(repository, after, 2)
     assert read_upload(repository).chunk_indexes() == [1, 2, 129]

@@ -34,6 +34,7 @@ def error_classes(base: type[errors.FerryError] = errors.FerryError) -> Iterator
         (errors.UploadNotFound, 404),
         (request_errors.RouteNotFound, 404),
         (errors.ChunkConflict, 409),
+        (errors.CompletionFailed, 409),
         (errors.UploadCancelled, 410),
         (errors.PreconditionFailed, 412),
         (errors.ChunkTooLarge, 413),
@@ -89,11 +90,19 @@ def test_problem_has_rfc_9457_members() -> None:
         (errors.RangeNotSatisfiable(size=7), "Content-Range", "bytes */7"),
         (errors.BackendUnavailable(), "Retry-After", "1"),
         (errors.Throttled(), "Retry-After", "5"),
+        (errors.CompletionInProgress(), "Retry-After", "1"),
     ],
 )
 def test_error_has_required_header(error: errors.FerryError, name: str, value: str) -> None:
     """Errors have the headers that HTTP requires for their status."""
     assert problem_response(error, "").headers[name] == value
+
+
+def test_completion_failed_has_code_of_completing_without_retry_after() -> None:
+    """A failed completion has the code of one in progress, but waiting does not change it."""
+    response = problem_response(errors.CompletionFailed(), "")
+    assert "Retry-After" not in response.headers
+    assert errors.CompletionFailed.code == errors.CompletionInProgress.code
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@
     │   ├── FileExists
     │   ├── ChunkConflict
     │   ├── UploadInProgress, UploadSuperseded, UploadIncomplete
-    │   └── CompletionInProgress, UploadAlreadyComplete
+    │   └── CompletionInProgress, CompletionFailed, UploadAlreadyComplete
     ├── Gone                            the upload has ended without a file
     │   └── UploadExpired, UploadCancelled
     ├── QuotaExceeded                   a limit of the namespace
@@ -81,7 +81,7 @@ class InvalidField(InvalidRequest):
 
     code = "validation_failed"
     title = "Members of the request are not valid"
-    advice = "Correct those listed in errors."
+    advice = "Correct the members listed in errors."
 
     def __init__(self, errors: Sequence[Mapping[str, Any]], detail: str = "") -> None:
         super().__init__(detail, errors=list(errors))
@@ -133,6 +133,7 @@ class ChunksUnavailable(InvalidField):
     title = (
         "This upload takes no chunks, because its parts are too large; send the parts to URLs from POST /upload/parts"
     )
+    advice = ""
 
 
 class ChecksumMismatch(InvalidRequest):
@@ -170,7 +171,7 @@ class InsufficientScope(AuthError):
 
     code = "insufficient_scope"
     title = "The access token does not have the required scope"
-    advice = "Request a token with this scope."
+    advice = "Request a token with it; if the client lacks it, ask the operator."
 
 
 class NotFound(FerryError):
@@ -204,7 +205,7 @@ class FileExists(Conflict):
 class ChunkConflict(Conflict):
     code = "chunk_conflict"
     title = "This chunk was already uploaded with different content"
-    advice = "To send different content, cancel the upload and start it again."
+    advice = "To send different content, start the upload again with restart: true."
 
 
 class UploadInProgress(Conflict):
@@ -218,7 +219,7 @@ class UploadInProgress(Conflict):
 class UploadSuperseded(Conflict):
     code = "upload_superseded"
     title = "This upload is no longer the current one of its name"
-    advice = "Omit upload_id to use the current one."
+    advice = "Start the upload again with POST /upload/start."
 
 
 class UploadIncomplete(Conflict):
@@ -233,6 +234,13 @@ class CompletionInProgress(Conflict):
     code = "upload_completing"
     title = "The upload is being completed"
     advice = "Repeat POST /upload/complete for its result."
+
+
+class CompletionFailed(CompletionInProgress):
+    """The object is built, but the file was not committed: another file has the name, or the checksum differs."""
+
+    title = "All bytes are in place, but completing failed"
+    advice = "Complete again with the right checksum or with if_exists: replace, or cancel the upload."
 
 
 class UploadAlreadyComplete(Conflict):

@@ -66,7 +66,7 @@ class Services:
     """Takes completions that do not end within a request."""
 
     clock: Clock
-    """The current time."""
+    """Returns the current time in epoch milliseconds."""
 
     upload_idle_timeout_ms: int
     """An upload expires after this time without activity. From `UploadIdleTimeoutSeconds`."""

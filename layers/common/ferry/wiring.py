@@ -58,7 +58,7 @@ def aws_session() -> AwsSession:
 
 
 def _is_available(service: str) -> bool:
-    """Return whether the service can be called: always on AWS, beside emulators only if it is one of them."""
+    """Return whether the service can be called. True on AWS. With emulators: true if this service is emulated."""
     endpoints = settings().endpoints
     return not endpoints or service in endpoints
 
@@ -174,7 +174,7 @@ def services() -> Services:
 
 @cache
 def completion_queue() -> CompletionQueue:
-    """Return the queue of long completions; without a cleanup function one that does nothing."""
+    """Return the queue of long completions, or a queue that drops entries if no cleanup function is set."""
     if not settings().cleanup_function or not _is_available("lambda"):
         from ferry.services import NullCompletionQueue
 

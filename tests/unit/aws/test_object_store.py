@@ -125,7 +125,7 @@ def test_complete_sends_etags_size_and_checksums() -> None:
     [client_error("SlowDown"), client_error("503"), client_error("Odd", ResponseMetadata={"HTTPStatusCode": 503})],
 )
 def test_throttled_store_raises_throttled(error: Exception) -> None:
-    """Throttling is recognised by code or status, in every call, and keeps its cause."""
+    """Throttling is recognized by code or status, in every call, and keeps its cause."""
     operations: list[Callable[[S3ObjectStore], object]] = [
         lambda store: store.head("o/k"),
         lambda store: store.get("o/k"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dev.fakes.faults import CallLog, Fault, FaultPlan
-from ferry.errors import BackendUnavailable, ChecksumMismatch, CompletionInProgress, UploadIncomplete
+from ferry.errors import BackendUnavailable, ChecksumMismatch, CompletionFailed, UploadIncomplete
 from ferry.model.files import File
 from ferry.model.uploads import UploadRecord, UploadState
 from tests.support.in_memory_service import CHUNK_BYTES, Client, InMemoryService, seeded_bytes
@@ -37,7 +37,11 @@ def test_complete_staged_chunk_lost_requires_it_again(service: InMemoryService, 
     assert rejected.value.extra["missing"] == [(2, 2)]
     upload = service.upload_repository.get_upload(client.upload_id)
     assert upload is not None
-    assert (upload.record.state, upload.chunk_indexes(), upload.received_bytes) == (UploadState.OPEN, [1], CHUNK_BYTES)
+    assert (upload.record.state, upload.chunk_indexes(), upload.recorded_chunk_bytes) == (
+        UploadState.OPEN,
+        [1],
+        CHUNK_BYTES,
+    )
     client.send_chunk(2)
     assert isinstance(client.complete(), File)
     assert service.file_content() == client.body
@@ -49,7 +53,7 @@ def test_complete_commit_fails_records_object(service: InMemoryService, client: 
     with pytest.raises(BackendUnavailable):
         client.complete(services=service.new_services(FaultPlan({("commit_file", 1): Fault.UNAVAILABLE})))
     assert record_of(client).stored_object is not None
-    with pytest.raises(CompletionInProgress):
+    with pytest.raises(CompletionFailed):
         client.send_chunk(1)
     log = CallLog()
     assert isinstance(client.complete(services=service.new_services(log=log)), File)

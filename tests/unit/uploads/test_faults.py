@@ -28,7 +28,7 @@ def assert_received_bytes(client: Client) -> None:
     """Check that the count of bytes is that of the chunks on record."""
     upload = client.service.upload_repository.get_upload(client.upload_id)
     assert upload is not None
-    assert upload.received_bytes == sum(len(client.chunk_body(index)) for index in upload.chunk_indexes())
+    assert upload.recorded_chunk_bytes == sum(len(client.chunk_body(index)) for index in upload.chunk_indexes())
 
 
 def assert_acknowledged(client: Client, result: object) -> None:

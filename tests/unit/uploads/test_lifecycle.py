@@ -200,7 +200,7 @@ def test_start_open_upload_resumes_only_same_content(service: InMemoryService) -
     client = start_client(service, PART_BYTES, fingerprint="a")
     client.send_chunk(1)
     again = client.start(fingerprint="a")
-    assert (again.created, again.upload and again.upload.received_bytes) == (False, CHUNK_BYTES)
+    assert (again.created, again.upload and again.upload.recorded_chunk_bytes) == (False, CHUNK_BYTES)
     first = client.upload_id
     for options in ({}, {"fingerprint": "b"}, {"fingerprint": "a", "crc32c": 7}):
         with pytest.raises(UploadInProgress) as rejected:

@@ -174,7 +174,7 @@ class Table:
     def transact_write(self, writes: Iterable[Write]) -> None:
         """Make all writes or none.
 
-        All attempts have the same token, so that DynamoDB recognises an attempt whose response was lost.
+        All attempts have the same token, so that DynamoDB recognizes an attempt whose response was lost.
 
         Raises:
             ConcurrentUpdate: a condition failed; nothing was written.

@@ -28,11 +28,13 @@ ROW_TTL_SECONDS = 30 * DAY_MS // SECOND_MS
 
 
 class DynamoUploadRepository:
-    """`UploadRepository` over the metadata table. Each method makes one call unless its docstring says otherwise.
+    """`UploadRepository` over the metadata table.
+
+    Each method makes one call unless the port's docstring says otherwise.
 
     botocore repeats a call whose response was lost. If the first attempt of a conditional write took effect, the
     second fails its condition and raises `ConcurrentUpdate`; the caller reads the row and finds its own change.
-    Transactions carry a token, by which DynamoDB recognises the repetition.
+    Transactions carry a token, by which DynamoDB recognizes the repetition.
     """
 
     def __init__(self, table: Table, clock: Clock = wall_clock) -> None:

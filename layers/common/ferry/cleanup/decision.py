@@ -37,7 +37,7 @@ class Decision:
 
     action: Action
     """What to do."""
-    received_bytes: int = 0
+    reclaimed_bytes: int = 0
     """Bytes that are deleted if the upload expires."""
     storage_missing: bool = False
     """Whether S3 has neither its multipart upload nor its object."""
@@ -87,7 +87,7 @@ def _decide_without_multipart(services: Services, upload: Upload) -> Decision | 
         return None
     if record.first_leased_at is not None and services.clock() < record.first_leased_at + PRIOR_ATTEMPT_WINDOW_MS:
         return Decision(Action.WAIT)
-    return Decision(Action.EXPIRE, upload.received_bytes, storage_missing=True)
+    return Decision(Action.EXPIRE, upload.recorded_chunk_bytes, storage_missing=True)
 
 
 def apply(
@@ -110,7 +110,7 @@ def apply(
             terminate(services, upload, UploadState.EXPIRED, purge_now=purge_now)
         report.expired += 1
         report.lost_uploads += decision.storage_missing
-        report.bytes_reclaimed += decision.received_bytes
+        report.bytes_reclaimed += decision.reclaimed_bytes
     elif decision.action is Action.RECOVER:
         report.recovered_uploads += 1 if report.dry_run else _try_recover(services, upload, report)
 

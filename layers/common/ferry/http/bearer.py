@@ -34,7 +34,7 @@ def bearer_authenticator(verifier: Callable[[], TokenVerifier]) -> Authenticate:
         principal = verifier().verify(token.strip())
         if scope not in principal.scopes:
             raise InsufficientScope(
-                f"The access token does not have the scope {scope}. Request a token with this scope.", scope=scope
+                f"The access token does not have the scope {scope}. {InsufficientScope.advice}", scope=scope
             )
         return principal
 

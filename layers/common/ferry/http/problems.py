@@ -76,6 +76,9 @@ def _headers(error: errors.FerryError) -> dict[str, str]:
             return {"Content-Range": f"bytes */{error.extra['size']}"}
         case errors.Throttled():
             return {"Retry-After": str(THROTTLED_RETRY_AFTER_SECONDS)}
+        case errors.CompletionFailed():
+            # The state changes only when the client completes again or cancels.
+            return {}
         case errors.BackendUnavailable() | errors.CompletionInProgress():
             return {"Retry-After": str(RETRY_AFTER_SECONDS)}
         case _:

@@ -131,7 +131,7 @@ def parts_response(parts: Sequence[PresignedPart]) -> Response:
 
 
 def pending_response(name: str, pending: CompletionAccepted) -> Response:
-    """Return when to ask again for a file that is still being assembled."""
+    """Return when to ask again for a file that is not finished yet."""
     from ferry.http.responses.completions import CompletionPending
 
     body = CompletionPending(name, pending.upload_id)

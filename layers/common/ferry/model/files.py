@@ -35,7 +35,7 @@ class File:
     """Given by the client at start; not validated beyond its size."""
 
     fingerprint: str | None
-    """Given by the client at start to recognise the same source file; None if it was not."""
+    """Given by the client at start to recognize the same source file; None if it was not."""
 
     uploaded_at: int
     """When the file became current, in epoch milliseconds."""

@@ -27,7 +27,7 @@ class UploadState(StrEnum):
     """The record exists; the start has not finished."""
 
     OPEN = "open"
-    """Accepts chunks and presigns parts."""
+    """Accepts chunks and presigns parts, unless its object is built already."""
 
     COMPLETING = "completing"
     """A completion holds the lease; nothing is accepted."""
@@ -36,7 +36,7 @@ class UploadState(StrEnum):
     """The file is committed."""
 
     EXPIRED = "expired"
-    """Ended by cleanup: idle, or older than allowed."""
+    """Ended without a file and not by the client: idle, too old, or its bytes are gone."""
 
     CANCELLED = "cancelled"
     """Ended by the client."""
@@ -83,10 +83,10 @@ class ProgressShard:
     """
 
     index: int
-    """Counts from 0."""
+    """Which shard of the upload it is, from 0."""
 
     open: bool
-    """Whether chunks can be recorded: the upload is creating or open."""
+    """Whether chunks can be recorded: the upload is creating or open, and its object is not built."""
 
     last_activity_at: int
     """When the client was last active here, in epoch milliseconds."""
@@ -104,7 +104,7 @@ class ProgressShard:
     """Bytes of all recorded chunks of this shard."""
 
     epoch: int = 0
-    """Counts compactions by 1, closing and reopening by 2. Fences writers that read an older shard."""
+    """Counts compactions by 1, closing and reopening by 2. A write computed from an older shard fails."""
 
     version: int = 0
     """Counts the changes that a client can see."""
@@ -170,7 +170,7 @@ class UploadRecord:
     """CRC32C of the whole file as given at start; None if it was not."""
 
     fingerprint: str | None = None
-    """Given at start to recognise the same source file; None if it was not."""
+    """Given at start to recognize the same source file; None if it was not."""
 
     replace_existing: bool = False
     """Whether the file may replace an existing one, as given at start."""
@@ -215,7 +215,10 @@ class UploadRecord:
     """Whether it is in the usage of its namespace (docs/decisions/0004)."""
 
     version: int = 0
-    """Counts the changes that a client can see, from `created_at` on: a name's next upload has higher versions."""
+    """Starts at `created_at` in epoch milliseconds and grows by 1 with each change that a client can see.
+
+    A name's next upload therefore has higher versions.
+    """
 
     @property
     def object_key(self) -> str:
@@ -251,7 +254,7 @@ class Upload:
         return any(shard.has_presigned_parts for shard in self.shards)
 
     @property
-    def received_bytes(self) -> int:
+    def recorded_chunk_bytes(self) -> int:
         """Return the bytes of the durable chunks. Parts that the client sent to the object store do not count."""
         return sum(shard.received_bytes for shard in self.shards)
 

@@ -6,7 +6,10 @@ from ferry.model.uploads import ProgressShard
 
 
 class ConcurrentUpdate(Exception):
-    """The condition of a write failed: the row changed since it was read. Nothing was written."""
+    """The condition of a write failed.
+
+    Either another writer changed the row, or a repeated call found its own change: read again.
+    """
 
     def __init__(self, shard: ProgressShard | None = None) -> None:
         super().__init__("the row changed since it was read")

@@ -1,4 +1,4 @@
-"""Types that several ports share."""
+"""Types that several ports share. Every `…_at`, `now` and `deadline` is epoch milliseconds."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class AssemblyResult:
 def stage_chunk(
     services: Services, record: UploadRecord, chunk_index: int, chunk_digest: ChunkDigest, body: bytes
 ) -> None:
-    """Store a chunk as an object of its own, until all chunks of its part are there."""
+    """Store a chunk as an object of its own. It is deleted an hour after its upload has ended."""
     services.object_store.put(record.staged_chunk_key(chunk_index, chunk_digest), body, crc32c=chunk_digest.crc32c)
 
 
@@ -68,11 +68,11 @@ def assemble_part(
     to_fetch = [index for index in indexes if index not in available_bodies]
     fetched = _fetch_staged(services, [record.staged_chunk_key(index, chunk_digests[index]) for index in to_fetch])
     bodies = {**available_bodies, **dict(zip(to_fetch, fetched, strict=True))}
-    pieces = [body for index in indexes if (body := bodies[index]) is not None]
-    if len(pieces) < len(indexes):
+    chunks = [body for index in indexes if (body := bodies[index]) is not None]
+    if len(chunks) < len(indexes):
         return AssemblyResult(None, tuple(index for index in indexes if bodies[index] is None))
     part = services.object_store.upload_part(
-        record.object_key, record.multipart_id, part_number, b"".join(pieces), crc32c=crc
+        record.object_key, record.multipart_id, part_number, b"".join(chunks), crc32c=crc
     )
     return AssemblyResult(part)
 

@@ -30,7 +30,7 @@ from ferry.uploads.outcomes import (
 logger = logging.getLogger(__name__)
 
 ASYNC_RETRY_AFTER_SECONDS = 5
-"""When a client asks again about a completion that continues asynchronously."""
+"""Seconds until the client should ask again about a completion that continues asynchronously."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class CompletionAccepted:
     upload_id: str
     """The upload that is being completed."""
     retry_after_seconds: int
-    """When to ask again."""
+    """Seconds until the client should ask again."""
 
 
 def complete_under_lease(
@@ -106,7 +106,7 @@ def _build_and_commit(
     *,
     has_prior_attempt: bool,
 ) -> CompletionOutcome:
-    """Do the work under the lease, and return how it ended. Only `Committed` has ended the lease.
+    """Build the object and commit the file. The caller must release the lease unless the outcome is `Committed`.
 
     Raises:
         UploadExpired: as `complete_under_lease`; the upload has no lease any more.
@@ -150,7 +150,7 @@ def _settle(
 
 
 def _enqueue(services: Services, record: UploadRecord) -> None:
-    """Continue the completion asynchronously. From here on the lease belongs to the queue's consumer.
+    """Continue the completion asynchronously. The cleanup function takes over this lease by its id.
 
     If the queue fails, the lease expires, and cleanup or the client's next request continues.
     """

@@ -134,7 +134,7 @@ def _complete_multipart(
 
 def _digests_to_verify(services: Services, upload: Upload) -> DigestsByPart:
     """Return all chunk digests if a presigned URL may have overwritten a part made of chunks; else nothing."""
-    if upload.has_presigned_parts and upload.received_bytes:
+    if upload.has_presigned_parts and upload.recorded_chunk_bytes:
         return services.upload_repository.get_all_chunk_digests(upload.record.upload_id)
     return {}
 
@@ -256,7 +256,7 @@ def _matches_recorded_chunks(services: Services, upload: Upload, stored_object: 
     metadata store was restored to an earlier time. Parts are read back only where checksums cannot decide.
     """
     record = upload.record
-    digests = services.upload_repository.get_all_chunk_digests(record.upload_id) if upload.received_bytes else {}
+    digests = services.upload_repository.get_all_chunk_digests(record.upload_id) if upload.recorded_chunk_bytes else {}
     part_crcs = {
         part_number: part_crc(record, part_number, part_digests)
         for part_number, part_digests in digests.items()

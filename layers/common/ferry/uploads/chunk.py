@@ -1,7 +1,7 @@
-"""Accept a chunk through the API: verify it, register its digest, make it durable, record it, acknowledge it.
+"""Accept a chunk through the API: verify it, store its digest, store its bytes, record the chunk, acknowledge it.
 
-Recording is the moment from which a chunk counts. Before it, a failure leaves at most bytes that a repetition writes
-again; after it, the chunk is part of the file.
+Before the chunk is recorded, a failure leaves at most bytes that a repetition writes again. From then on it counts as
+received.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ChunkAccepted:
     chunk_index: int
     """Which chunk of the file it is, from 1."""
     received_bytes: int
-    """Bytes that have arrived so far, as chunks and as parts sent to S3 directly."""
+    """Bytes that have arrived so far, as chunks and as parts sent to S3 directly (`ReceivedRanges.total_bytes`)."""
     size: int
     """Bytes of the whole file."""
 
@@ -94,8 +94,8 @@ def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest
     chunk_digests = services.upload_repository.put_chunk_digest(upload_id, part_number, index, chunk_digest)
     _check_same_content(chunk_digests.get(index), chunk_digest)
     is_assembled = False
-    if _completes_part(upload, part_number, index, chunk_digests):
-        # If the multipart upload is gone, staging is still safe: recording or completing finds out what became of it.
+    if _can_assemble(upload, part_number, index, chunk_digests):
+        # Staging is safe even without a multipart upload: `record_chunk` fails if the upload has ended.
         with suppress(MultipartUploadNotFound):
             assembled = assemble_part(services, upload.record, part_number, chunk_digests, {index: request.body})
             is_assembled = assembled.part is not None
@@ -105,7 +105,7 @@ def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest
     shard, is_assembled = _record_chunk(services, upload, request, chunk_digest, is_assembled=is_assembled)
     upload = replace(upload, shards=tuple(shard if each.index == shard.index else each for each in upload.shards))
     if not is_assembled and upload.has_all_chunks_of_part(part_number):
-        _assemble_after_race(services, upload, part_number, request)
+        _assemble_staged_part(services, upload, part_number, request)
     return _acknowledge(services, upload, index)
 
 
@@ -122,15 +122,13 @@ def _check_against_layout(upload: Upload, request: ChunkRequest) -> None:
         raise ChunksUnavailable.for_member("chunk_index", ChunksUnavailable.title)
 
 
-def _check_same_content(registered: ChunkDigest | None, sent: ChunkDigest) -> None:
-    """Raise `ChunkConflict` unless the chunk sent is the one whose digest was registered first."""
-    if registered != sent:
+def _check_same_content(stored: ChunkDigest | None, sent: ChunkDigest) -> None:
+    """Raise `ChunkConflict` unless the chunk sent is the one whose digest was stored first."""
+    if stored != sent:
         raise ChunkConflict
 
 
-def _completes_part(
-    upload: Upload, part_number: int, chunk_index: int, chunk_digests: Mapping[int, ChunkDigest]
-) -> bool:
+def _can_assemble(upload: Upload, part_number: int, chunk_index: int, chunk_digests: Mapping[int, ChunkDigest]) -> bool:
     """Return whether the part can be assembled now: all other chunks are durable, and no URL could overwrite it."""
     if upload.has_presigned_parts:
         return False
@@ -141,9 +139,9 @@ def _completes_part(
 def _record_chunk(
     services: Services, upload: Upload, request: ChunkRequest, chunk_digest: ChunkDigest, *, is_assembled: bool
 ) -> tuple[ProgressShard, bool]:
-    """Record the chunk. Return its shard, and whether the assembled part is still the chunk's only copy.
+    """Record the chunk. Return the shard, and whether the chunk still needs no staged copy.
 
-    An assembled part may be the only copy while no URL has been signed for the upload. Once one has, a late PUT could
+    A chunk of an assembled part needs none while no URL has been signed for the upload. Once one has, a late PUT could
     overwrite the part, so the chunk is staged before it is recorded.
 
     Raises:
@@ -178,8 +176,8 @@ def _record_chunk(
     raise BackendUnavailable("Too many chunks are being recorded at once. Send this chunk again.")
 
 
-def _assemble_after_race(services: Services, upload: Upload, part_number: int, request: ChunkRequest) -> None:
-    """Assemble a part whose last chunks arrived at the same time, so that each of them was staged.
+def _assemble_staged_part(services: Services, upload: Upload, part_number: int, request: ChunkRequest) -> None:
+    """Assemble a part that is complete on record but was not assembled: its last chunks raced, or a URL was signed.
 
     The chunk is durable and recorded already. A failure is logged, and the completion assembles the part.
     """
@@ -192,7 +190,7 @@ def _assemble_after_race(services: Services, upload: Upload, part_number: int, r
 
 
 def _acknowledge(services: Services, upload: Upload, chunk_index: int) -> ChunkAccepted:
-    received_bytes = upload.received_bytes
+    received_bytes = upload.recorded_chunk_bytes
     if upload.has_presigned_parts:
         received_bytes = compute_received(upload, uploaded_parts(services, upload)).total_bytes
     return ChunkAccepted(upload.record.upload_id, chunk_index, received_bytes, upload.record.layout.size)

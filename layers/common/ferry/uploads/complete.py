@@ -34,7 +34,7 @@ LEASE_POLL_SECONDS = 0.5
 """Pause between two checks whether that completion has ended."""
 
 LEASED_RETRY_AFTER_SECONDS = 2
-"""When a client asks again about a completion that another request is working on."""
+"""Seconds until the client should ask again about a completion that another request is working on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ def complete(services: Services, ns: str, request: CompleteRequest) -> File | Co
     deadline = services.clock() + WAIT_FOR_LEASE_SECONDS * SECOND_MS
     while True:
         result = retry_on_conflict(lambda: _try_complete(services, ns, request))
+        # Return at once if the result cannot come within the wait.
         if isinstance(result, File) or result.retry_after_seconds > WAIT_FOR_LEASE_SECONDS:
             return result
         if services.clock() >= deadline:
@@ -130,8 +131,8 @@ def _precheck(services: Services, upload: Upload, options: CompletionOptions) ->
 def _check_name_is_free(services: Services, upload: Upload, options: CompletionOptions) -> None:
     """Raise `FileExists` if another upload's file has the name and may not be replaced.
 
-    `start` found no such file unless it was to be replaced, and no other upload of the name can begin until this one
-    ends. So the file is read only where one is possible: the start allowed replacing, or a commit failed before.
+    The file is read only where one is possible: the start allowed replacing, or a commit failed before. Otherwise
+    `start` found no file, and no other upload of the name can begin until this one ends.
     """
     record = upload.record
     if options.replace_existing or not (record.replace_existing or record.stored_object is not None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ferry.errors import (
+    CompletionFailed,
     CompletionInProgress,
     UploadAlreadyComplete,
     UploadCancelled,
@@ -20,8 +21,8 @@ def find_current(
 ) -> Upload:
     """Return the current upload of a name, in whatever state.
 
-    If the upload that was named, or remembered from an earlier request, is in progress, it is the current one, and a
-    single read shows it.
+    Reads one upload if the given or cached id is in progress: a name has at most one such upload. Otherwise reads the
+    current-upload row too.
 
     Args:
         services: the backends.
@@ -76,9 +77,7 @@ def find_open(services: Services, ns: str, name: str, upload_id: str | None) -> 
     if upload.record.state is UploadState.COMPLETING:
         raise CompletionInProgress
     if upload.record.stored_object is not None:
-        raise CompletionInProgress(
-            "All bytes of this upload are in place. Complete it with if_exists: replace, or cancel it."
-        )
+        raise CompletionFailed
     return ensure_open(services, upload)
 
 

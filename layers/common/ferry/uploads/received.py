@@ -61,10 +61,10 @@ def compute_received(upload: Upload, parts: Mapping[int, StoredPart]) -> Receive
     part_numbers = [
         number for number, part in parts.items() if layout.has_part(number) and part.size == layout.part_length(number)
     ]
-    if not part_numbers and not upload.received_bytes:
+    if not part_numbers and not upload.recorded_chunk_bytes:
         return ReceivedRanges([], [], 0)
     chunks = set(upload.chunk_indexes())
-    total_bytes = upload.received_bytes
+    total_bytes = upload.recorded_chunk_bytes
     for number in part_numbers:
         added = [index for index in layout.chunks_in_part(number) if index not in chunks]
         total_bytes += sum(layout.chunk_length(index) for index in added)
