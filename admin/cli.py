@@ -8,13 +8,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from admin.commands import audit, client, completion, key, quota, status
+from admin.commands import audit, client, key, quota, shell_completion, status
 from admin.commands.options import EXIT_CODES
 from admin.errors import AdminError, UsageError
 from admin.result import CommandResult
 from ferry.errors import BackendUnavailable
 
-COMMAND_MODULES = (status, client, key, quota, audit, completion)
+COMMAND_MODULES = (status, client, key, quota, audit, shell_completion)
 EXIT_DONE, EXIT_REJECTED, EXIT_USAGE, EXIT_BACKEND_UNAVAILABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 _REJECTED_CODES = ("AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException")
 """Errors of AWS that trying again does not help."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dev.local import clients, dynamodb_server, provision, s3_server, stack
+from dev.local import clients, ministack_server, provision, s3_server, stack
 from dev.local.clients import LocalClient
 from dev.local.provision import Backends
 from dev.local.stack import Stack
@@ -24,7 +24,7 @@ class RunningBackends:
 
     s3: s3_server.S3Server
     """SeaweedFS."""
-    dynamodb: dynamodb_server.DynamoDBServer
+    dynamodb: ministack_server.MinistackServer
     """ministack: DynamoDB and KMS."""
     credentials: Mapping[str, str]
     """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which both servers accept."""
@@ -80,7 +80,7 @@ async def start_backends(
 
 async def _start_servers(
     state: StateFolder, saved: Mapping[str, Any], credentials: Mapping[str, str], running: contextlib.AsyncExitStack
-) -> tuple[s3_server.S3Server, dynamodb_server.DynamoDBServer]:
+) -> tuple[s3_server.S3Server, ministack_server.MinistackServer]:
     """Start both servers at once, on the ports of the run before where those are free."""
 
     def saved_ports(name: str) -> list[int]:
@@ -89,7 +89,7 @@ async def _start_servers(
 
     starts = await asyncio.gather(
         s3_server.start(state, credentials, saved_ports("s3_ports")),
-        dynamodb_server.start(state, credentials, saved_ports("dynamodb_port")),
+        ministack_server.start(state, credentials, saved_ports("dynamodb_port")),
         return_exceptions=True,
     )
     for server in starts:

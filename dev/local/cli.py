@@ -14,8 +14,8 @@ from typing import Any
 
 from dev.local import die_with_parent, state, template
 from dev.local.errors import LocalError
-from dev.local.plan import ServiceOptions
 from dev.local.runner import run
+from dev.local.startup import ServiceOptions
 from dev.paths import ROOT
 
 _EPILOG = """\

@@ -19,9 +19,9 @@ from dev.local.emulator import LambdaEmulator
 from dev.local.errors import LocalError
 from dev.local.gateway import Gateway
 from dev.local.lambda_api import LambdaApiEmulator
-from dev.local.plan import Plan, ServiceOptions, read_plan
 from dev.local.pool import InstancePool
 from dev.local.s3_range_proxy import S3RangeProxy
+from dev.local.startup import ServiceOptions, StartupPlan, read_startup_plan
 from dev.local.state import StateFolder
 from dev.local.terminal import ReadyInfo, guide, print_event, print_request, progress, ready_line, short_path
 
@@ -52,7 +52,7 @@ class _Listeners:
 
 async def run(options: ServiceOptions, *, started: asyncio.Event, stopping: asyncio.Event) -> None:
     """Run until `stopping` is set. Set `started` once everything is up. Raises `LocalError`."""
-    plan = read_plan(options)
+    plan = read_startup_plan(options)
     async with contextlib.AsyncExitStack() as running:
         state = running.enter_context(contextlib.closing(StateFolder(options.state_folder)))
         sam_cli.remove_files(state.folder)
@@ -65,7 +65,7 @@ async def run(options: ServiceOptions, *, started: asyncio.Event, stopping: asyn
 class _Service:
     """The parts of a run. `running` stops whatever has started, in the reverse order."""
 
-    def __init__(self, plan: Plan, state: StateFolder, running: contextlib.AsyncExitStack) -> None:
+    def __init__(self, plan: StartupPlan, state: StateFolder, running: contextlib.AsyncExitStack) -> None:
         self._plan = plan
         self._options = plan.options
         self._state = state

@@ -17,7 +17,7 @@ from ferry.uploads.chunk import ChunkAccepted, ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, CompletionAccepted, complete
 from ferry.uploads.presign import PartsRequest, PresignedPart, presign_parts
 from ferry.uploads.start import StartRequest, StartResult, start
-from tests.contract.sending import send_over_http
+from tests.contract.presigned_requests import send_over_http
 
 NS = "races"
 MAX_COMPLETE_ATTEMPTS = 40

@@ -17,7 +17,7 @@ import pytest
 
 from dev.local.client import FerryClient, expect, put_part
 from dev.local.launcher import LocalService, find_processes
-from tests.clients.guide import runnable_blocks
+from tests.clients.download_guide_commands import runnable_blocks
 from tests.clients.proxy import BreakableProxy
 from tests.e2e.clients import MIB, log_in_as
 

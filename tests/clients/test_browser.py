@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
 from tests.clients.conftest import LARGE_SIZE_BYTES, NAME, SMALL_SIZE_BYTES, DownloadHarness, sha256_of
-from tests.clients.guide import runnable_blocks
+from tests.clients.download_guide_commands import runnable_blocks
 from tests.clients.proxy import HOST
 
 TIMEOUT_SECONDS = 240

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.clients.conftest import LARGE_SIZE_BYTES, NAME, SMALL_SIZE_BYTES, DownloadHarness, sha256_of
-from tests.clients.guide import runnable_blocks
+from tests.clients.download_guide_commands import runnable_blocks
 
 Download = Callable[[], None]
 

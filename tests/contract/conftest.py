@@ -40,7 +40,7 @@ from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.object_store import ObjectStore
 from ferry.ports.permit_pool import PermitPool
 from ferry.ports.upload_repository import UploadRepository
-from tests.contract.sending import Sender, make_fake_sender, send_over_http
+from tests.contract.presigned_requests import Sender, make_fake_sender, send_over_http
 
 MEMORY, MOTO = "memory", "moto"
 SEAWEEDFS, LOCALSTACK, DYNAMODB_LOCAL = "seaweedfs", "localstack", "dynamodb-local"

@@ -8,6 +8,6 @@ or on what S3 lists. So cleanup may run beside uploads and beside itself, and ma
 from ferry.cleanup.namespace import clean_namespace
 from ferry.cleanup.report import CleanupReport, OrphanCounts
 from ferry.cleanup.sweep import sweep_due_tasks
-from ferry.uploads.resume import continue_completion
+from ferry.uploads.async_completion import continue_completion
 
 __all__ = ["CleanupReport", "OrphanCounts", "clean_namespace", "continue_completion", "sweep_due_tasks"]

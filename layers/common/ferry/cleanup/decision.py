@@ -12,9 +12,9 @@ from ferry.model.objects import StoredPart
 from ferry.model.uploads import Upload, UploadState
 from ferry.ports.errors import MultipartUploadNotFound
 from ferry.services import Services
+from ferry.uploads.async_completion import recover_from_object
 from ferry.uploads.build_object import PRIOR_ATTEMPT_WINDOW_MS
 from ferry.uploads.received import compute_received, list_parts
-from ferry.uploads.resume import recover_from_object
 from ferry.uploads.terminate import terminate
 
 

@@ -11,8 +11,8 @@ from ferry.model.uploads import Upload, UploadRecord, UploadState, object_key
 from ferry.outbox import pending_events, publish
 from ferry.rules.durations import DAY_MS
 from ferry.services import Services
+from ferry.uploads.async_completion import resume_expired
 from ferry.uploads.build_object import PRIOR_ATTEMPT_WINDOW_MS
-from ferry.uploads.resume import resume_expired
 from ferry.uploads.terminate import (
     DELETE_BUDGET_MS,
     delete_staged_chunks,

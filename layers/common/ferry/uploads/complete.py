@@ -1,6 +1,6 @@
 """Complete an upload on a client's request: check that all bytes are there, then turn them into a file.
 
-A completion runs under a lease, so that one attempt at a time works on an upload. `attempt` holds that part.
+A completion runs under a lease, so that one attempt at a time works on an upload. `completion_attempt` holds that part.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ferry.ports.retry import retry_on_conflict
 from ferry.rules.durations import SECOND_MS
 from ferry.rules.layout import missing_ranges
 from ferry.services import Services
-from ferry.uploads.attempt import CompletionAccepted, complete_under_lease
 from ferry.uploads.build_object import PartsByNumber
 from ferry.uploads.commit import CompletionOptions
+from ferry.uploads.completion_attempt import CompletionAccepted, complete_under_lease
 from ferry.uploads.ensure_multipart import ensure_open
 from ferry.uploads.lookup import find_current, raise_if_ended
 from ferry.uploads.received import compute_received, list_parts

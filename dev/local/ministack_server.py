@@ -1,4 +1,4 @@
-"""Run DynamoDB and KMS: ministack in a child process (`dev.local.dynamodb_host`) that saves each change."""
+"""Run DynamoDB and KMS: ministack in a child process (`dev.local.ministack_host`) that saves each change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATE_DAMAGED_EXIT_CODE = 3
 """The child's exit code when it cannot read its saved state."""
 
 
-class DynamoDBServer:
+class MinistackServer:
     """The running server: DynamoDB and KMS on one port."""
 
     def __init__(self, process: ManagedProcess, port: int) -> None:
@@ -41,13 +41,13 @@ class DynamoDBServer:
         await self._process.stop(_STOP_GRACE_SECONDS)
 
 
-async def start(state: StateFolder, credentials: Mapping[str, str], preferred_ports: Sequence[int]) -> DynamoDBServer:
+async def start(state: StateFolder, credentials: Mapping[str, str], preferred_ports: Sequence[int]) -> MinistackServer:
     """Start the server, on a preferred port where one is free. Raises `LocalError`."""
     port = next((port for port in preferred_ports if tcp_ports.is_free(port)), None) or tcp_ports.free_ports(1)[0]
     folder = state.folder / "dynamodb"
     folder.mkdir(exist_ok=True)
     child = await processes.start_process(
-        [sys.executable, "-m", "dev.local.dynamodb_host"],
+        [sys.executable, "-m", "dev.local.ministack_host"],
         env=server_environment(folder, port, credentials),
         cwd=ROOT,
         log_name="dynamodb",
@@ -58,7 +58,7 @@ async def start(state: StateFolder, credentials: Mapping[str, str], preferred_po
         if child.returncode == STATE_DAMAGED_EXIT_CODE:
             raise LocalError(f"the saved tables in {folder} are damaged: start anew with {START_ANEW}")
         raise LocalError(f"ministack did not start: see {state.log_path('dynamodb')}")
-    return DynamoDBServer(child, port)
+    return MinistackServer(child, port)
 
 
 def server_environment(folder: Path, port: int, credentials: Mapping[str, str]) -> dict[str, str]:

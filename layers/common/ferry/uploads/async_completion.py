@@ -14,8 +14,8 @@ from ferry.model.files import File
 from ferry.model.uploads import Upload, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.services import Services
-from ferry.uploads.attempt import CompletionAccepted, complete_under_lease
 from ferry.uploads.commit import CompletionOptions
+from ferry.uploads.completion_attempt import CompletionAccepted, complete_under_lease
 
 logger = logging.getLogger(__name__)
 

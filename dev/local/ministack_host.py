@@ -1,4 +1,4 @@
-"""Host ministack in a child process: `python -m dev.local.dynamodb_host`, configured by its environment.
+"""Host ministack in a child process: `python -m dev.local.ministack_host`, configured by its environment.
 
 ministack saves its state on a clean stop only. Here each change is written to a log before it is acknowledged, and a
 snapshot replaces the log from time to time: see `dev.local.wal`.
@@ -29,7 +29,7 @@ from hypercorn.typing import (
 
 from dev.local.asgi import Headers, handle_lifespan, is_trusted_request, send_empty
 from dev.local.die_with_parent import die_with_parent
-from dev.local.dynamodb_server import STATE_DAMAGED_EXIT_CODE
+from dev.local.ministack_server import STATE_DAMAGED_EXIT_CODE
 from dev.local.wal import WriteAheadLog
 
 _SERVICES = ("kms", "dynamodb")

@@ -38,7 +38,7 @@ class ServiceOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StartupPlan:
     """What the template and the options define, read before anything starts."""
 
     options: ServiceOptions
@@ -64,7 +64,7 @@ class Plan:
         )
 
 
-def read_plan(options: ServiceOptions) -> Plan:
+def read_startup_plan(options: ServiceOptions) -> StartupPlan:
     """Read and check the template and the options. Raises `LocalError`."""
     source = template.load_template(options.template_path)
     if _MAX_LONG_POLLS_PARAMETER in source.get("Parameters", {}):
@@ -77,7 +77,7 @@ def read_plan(options: ServiceOptions) -> Plan:
         if not function.code_folder.is_dir():
             raise LocalError(f"{function.name}: there is no folder {function.code_folder}; correct its CodeUri")
     schedules = tuple((entry, schedule.parse(entry.expression)) for entry in draft.schedules)
-    return Plan(options, source, draft, schedules)
+    return StartupPlan(options, source, draft, schedules)
 
 
 def _check_environment(environment: Mapping[str, str], draft: Stack) -> None:
