@@ -108,11 +108,38 @@ def test_metric_math_alarm_returns_one_series(alarms: dict[str, Any]) -> None:
         assert set(re.findall(r"\b[a-z]+\b", metrics[0]["Expression"])) <= ids
 
 
-def test_missing_sweep_metrics_raise_alarm(alarms: dict[str, Any]) -> None:
-    """Missing data raises the alarm on stale uploads, which tells that the cleanup does not run, and no other alarm."""
-    breaching = {name for name, alarm in alarms.items() if alarm["TreatMissingData"] == "breaching"}
-    assert breaching == {"StaleUploads"}
-    assert {alarm["TreatMissingData"] for alarm in alarms.values()} == {"breaching", "notBreaching"}
+def test_missing_sweep_metrics_notify(alarms: dict[str, Any]) -> None:
+    """If the cleanup stops, the alarm on stale uploads loses its data and notifies. No other alarm needs data.
+
+    `breaching` would notify at every first deployment, before the first run.
+    """
+    treatments = {name: alarm["TreatMissingData"] for name, alarm in alarms.items()}
+    assert len(treatments) > 1
+    assert treatments == {name: "missing" if name == "StaleUploads" else "notBreaching" for name in alarms}
+    notifying = {name for name, alarm in alarms.items() if "InsufficientDataActions" in alarm}
+    assert notifying == {"StaleUploads"}
+    stale = alarms["StaleUploads"]
+    assert stale["InsufficientDataActions"] == stale["AlarmActions"]
+    assert stale["DatapointsToAlarm"] == 1
+
+
+def test_stale_uploads_alarm_sees_every_run(template: Any, alarms: dict[str, Any]) -> None:
+    """The alarm looks back further than the longest interval between two runs, which is an hour."""
+    stale = alarms["StaleUploads"]
+    assert stale["Period"] * stale["EvaluationPeriods"] > 3600
+    allowed = template["Parameters"]["CleanupSchedule"]["AllowedPattern"]
+    valid = ("rate(1 minute)", "rate(5 minutes)", "rate(60 minutes)", "rate(1 hour)", "cron(0/15 * * * ? *)")
+    invalid = (
+        "rate(61 minutes)",
+        "rate(2 hours)",
+        "rate(1 day)",
+        "cron(0 3 * * ? *)",
+        "cron(0 * 1 * ? *)",
+        "5 minutes",
+    )
+    assert [text for text in valid if not re.fullmatch(allowed, text)] == []
+    assert [text for text in invalid if re.fullmatch(allowed, text)] == []
+    assert re.fullmatch(allowed, template["Parameters"]["CleanupSchedule"]["Default"])
 
 
 def test_admin_status_reads_every_alarm(alarms: dict[str, Any]) -> None:
