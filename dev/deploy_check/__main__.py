@@ -33,7 +33,7 @@ from dev.docker.processes import managed_process, wait_for
 from dev.errors import CheckError
 from dev.local import sam_cli
 from dev.local.stack import ACCOUNT_ID, REGION
-from dev.local.template import Template
+from dev.local.template import NO_VALUE, Template
 from dev.paths import ROOT
 from dev.template.sam_transform import transform_template
 
@@ -276,7 +276,8 @@ class PropertyComparison:
             self._compare_property(f"{logical_id}.{name}", f"{resource_type} {name}", name, value, deployed.get(name))
 
     def _compare_property(self, path: str, kind: str, name: str, value: Any, actual: Any) -> None:
-        expected = self.template.resolve(value)
+        resolved = self.template.resolve(value)
+        expected = None if resolved is NO_VALUE else resolved
         equal = _normalize(name, actual) == _normalize(name, expected)
         if kind in UNSUPPORTED_PROPERTIES:
             self.unsupported.append(kind)

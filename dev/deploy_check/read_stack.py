@@ -87,6 +87,7 @@ def _table(name: str) -> Properties:
                 "Enabled": ttl["TimeToLiveStatus"] == "ENABLED",
             },
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": recovery == "ENABLED"},
+            "DeletionProtectionEnabled": found.get("DeletionProtectionEnabled"),
             "SSESpecification": {"SSEEnabled": found["SSEDescription"]["Status"] == "ENABLED"}
             if "SSEDescription" in found
             else None,

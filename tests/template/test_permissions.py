@@ -89,7 +89,7 @@ def test_every_function_has_expected_grants(functions: dict[str, Any]) -> None:
     """Every function has an expected set, and gets permissions from its inline policies alone."""
     assert functions.keys() == EXPECTED_GRANTS.keys()
     for properties in functions.values():
-        assert not {"Role", "PermissionsBoundary", "Connectors"} & properties.keys()
+        assert not {"Role", "Connectors"} & properties.keys()
         assert all(isinstance(policy, dict) and set(policy) == {"Statement"} for policy in properties["Policies"])
 
 

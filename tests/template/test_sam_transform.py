@@ -117,6 +117,29 @@ def test_fixed_names_reports_literal_name() -> None:
     assert fixed_names(resources) == {"Queue.QueueName": "jobs"}
 
 
+def test_permissions_boundary_reaches_every_role(translation: dict[str, Any]) -> None:
+    """Every role has the boundary of the parameter, if one is given: the functions' roles and the schedule's."""
+    roles = resources_of_type(translation, "AWS::IAM::Role")
+    assert roles.keys() == {*(f"{name}Role" for name in FUNCTIONS), "CleanupFunctionScheduleRole"}
+    boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    for name, role in roles.items():
+        assert role["Properties"].get("PermissionsBoundary") == boundary, name
+    assert translation["Conditions"]["HasPermissionsBoundary"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "PermissionsBoundary"}, ""]}]
+    }
+    assert translation["Parameters"]["PermissionsBoundary"]["Default"] == ""
+
+
+def test_assigned_endpoint_is_disabled_beside_domain(translation: dict[str, Any]) -> None:
+    """With a custom domain, the API does not answer at the address that API Gateway assigns."""
+    (server,) = translation["Resources"]["Api"]["Properties"]["Body"]["servers"]
+    assert server == {
+        "x-amazon-apigateway-endpoint-configuration": {
+            "disableExecuteApiEndpoint": {"Fn::If": ["HasDomain", True, False]}
+        }
+    }
+
+
 def test_snapstart_follows_parameter() -> None:
     """The parameter sets SnapStart of every function; the default is None, because each version is billed."""
     for parameters, expected in (({}, "None"), ({"SnapStart": "PublishedVersions"}, "PublishedVersions")):

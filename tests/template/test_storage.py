@@ -20,6 +20,17 @@ def test_data_resources_are_retained(template: Any) -> None:
         assert body["UpdateReplacePolicy"] == "Retain", name
 
 
+def test_deletion_protection_follows_parameter(template: Any) -> None:
+    """One parameter protects every table from deletion; it is off by default, so that a failed creation rolls back."""
+    tables = [body for body in template["Resources"].values() if body["Type"] == "AWS::DynamoDB::Table"]
+    assert len(tables) == 2
+    for table in tables:
+        assert table["Properties"]["DeletionProtectionEnabled"] == {"Fn::If": ["DeletionProtected", True, False]}
+    enabled = {"Fn::Equals": [{"Ref": "EnableDeletionProtection"}, "true"]}
+    assert template["Conditions"]["DeletionProtected"] == enabled
+    assert template["Parameters"]["EnableDeletionProtection"]["Default"] == "false"
+
+
 def test_lifecycle_rules_exceed_max_upload_age(template: Any) -> None:
     """Lifecycle rules count from creation, so they exceed the maximum age of an upload. Finished files never expire."""
     oldest_days = template["Parameters"]["UploadMaxAgeSeconds"]["MaxValue"] / DAY_SECONDS
