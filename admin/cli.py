@@ -17,7 +17,9 @@ from ferry.errors import BackendUnavailable
 COMMAND_MODULES = (status, client, key, quota, audit, shell_completion)
 EXIT_DONE, EXIT_REJECTED, EXIT_USAGE, EXIT_BACKEND_UNAVAILABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 _REJECTED_CODES = ("AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException")
-"""Errors of AWS that trying again does not help."""
+"""AWS error codes for which a retry is useless."""
+_CHECK_COMMANDS = {"client": "client list", "key": "key list", "quota": "quota show"}
+"""By group of commands, the command that shows whether a change took effect."""
 _EPILOG = f"""\
 examples:
   ferry-admin status --stack ferry
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
-        result = _run(options) if options.needs_target else options.handler(parser, options)
+        result = _run(options) if options.needs_connection else options.handler(parser, options)
         _print_result(result, as_json=options.output == "json")
     except AdminError as error:
         _print_error(str(error), error.hint, error, as_json=options.output == "json")
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of the pipe has closed it (`| head`). Keep Python from failing on its last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print("\nferry-admin: interrupted; `show` or `list` tells whether a change took effect", file=sys.stderr)
+        print(f"\nferry-admin: interrupted; {_describe_uncertainty(options)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     return EXIT_DONE
 
@@ -68,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> CommandResult:
-    # botocore loads in half a second, which help and completion need not wait for.
+    # Imported here so that `--help` and `completion` start without botocore (0.5 s).
     from admin.connect import connect
 
     result: CommandResult = options.handler(options, connect(options))
@@ -102,8 +104,13 @@ def _describe_outage(options: argparse.Namespace, error: BackendUnavailable) -> 
     service = "the local service" if options.local is not None else "AWS"
     message = f"{service} did not complete the request: {error.__cause__ or 'no response'}"
     if options.local is not None:
-        return message, "start it with `make run`, then try again"
-    return message, "the change may or may not have taken effect: check with `show` or `list`, then try again"
+        return message, "check that it runs (`make run`), then try again"
+    return message, f"{_describe_uncertainty(options)}, then try again"
+
+
+def _describe_uncertainty(options: argparse.Namespace) -> str:
+    """Return that the change may have taken effect, and the command that shows whether it has."""
+    return f"the change may or may not have taken effect: check with `{_CHECK_COMMANDS.get(options.command, 'audit')}`"
 
 
 def _print_error(message: str, hint: str, error: Exception, *, as_json: bool) -> None:

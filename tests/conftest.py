@@ -46,13 +46,13 @@ def folder_fixtures(request: pytest.FixtureRequest) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the size of the fault matrix, summed over all workers, and the size of the model's state space."""
-    cells: Counter[str] = Counter()
+    cases: Counter[str] = Counter()
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         for name, value in report.user_properties:
             if name == "model":
                 terminalreporter.write_line(f"model: {value}")
             if name == "fault matrix" and isinstance(value, list | tuple):
-                cells[value[0]] += value[1]
-    if cells:
-        rows = ", ".join(f"{name} {number}" for name, number in cells.items())
-        terminalreporter.write_line(f"fault matrix: {cells.total()} cells ({rows})")
+                cases[value[0]] += value[1]
+    if cases:
+        rows = ", ".join(f"{name} {number}" for name, number in cases.items())
+        terminalreporter.write_line(f"fault matrix: {cases.total()} cases ({rows})")

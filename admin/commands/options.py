@@ -23,7 +23,8 @@ exit codes:
   0  done
   1  rejected or not found; nothing was changed
   2  wrong usage, or a confirmation is needed and there is no terminal (--yes)
-  3  AWS or the local service is unavailable; the change may or may not have taken effect"""
+  3  AWS or the local service is unavailable; the change may or may not have taken effect
+  130  interrupted; the change may or may not have taken effect"""
 
 
 def add_group(subparsers: Subparsers, name: str, help_text: str, details: str) -> Subparsers:
@@ -56,7 +57,7 @@ def add_bare_command(
         epilog="\n".join([*lines, "", EXIT_CODES]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(handler=handler, needs_target=False, output="table", local=None)
+    parser.set_defaults(handler=handler, needs_connection=False, output="table", local=None)
     return parser
 
 
@@ -71,7 +72,7 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """Add a command that works on a stack. `handler` gets the options and the connection."""
     parser = add_bare_command(subparsers, name, help_text, handler, examples=examples, details=details)
-    parser.set_defaults(needs_target=True)
+    parser.set_defaults(needs_connection=True)
     group = parser.add_argument_group("target (one is required)")
     targets = group.add_mutually_exclusive_group(required=True)
     targets.add_argument("--stack", metavar="NAME", help="the CloudFormation stack that `sam deploy` created")

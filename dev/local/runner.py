@@ -43,7 +43,7 @@ class _Listeners:
     eventbridge: socket.socket
     """EventBridge's PutEvents, for functions."""
     s3_proxy: socket.socket
-    """S3 for requests that SeaweedFS reads in another way than S3."""
+    """A proxy for ranged GETs, which SeaweedFS handles differently from S3."""
 
     def close(self) -> None:
         for listener in (self.api, self.lambda_api, self.eventbridge, self.s3_proxy):
@@ -146,7 +146,9 @@ class _Service:
         try:
             relay = await docker_bridge.start_relay((self._backends.s3.ports["s3"], self._backends.dynamodb.port))
         except OSError as error:
-            raise LocalError(f"cannot relay S3 and DynamoDB to Docker's containers ({error}): free that port") from None
+            raise LocalError(
+                f"cannot relay S3 and DynamoDB to Docker's containers ({error}): free the port, or stop Docker"
+            ) from None
         if relay is not None:
             self._running.push_async_callback(relay.close)
         return relay
@@ -183,7 +185,7 @@ class _Service:
             bus_names, self._state.folder, on_event=None if self._options.quiet else print_event
         )
         s3_proxy = S3RangeProxy(self._backends.s3.url)
-        # Detached, because the servers close the sockets that they serve.
+        # Detached: Hypercorn closes the sockets, so `_Listeners.close` must not.
         return {
             self._listeners.api.detach(): gateway,
             self._listeners.lambda_api.detach(): lambda_api,
@@ -212,6 +214,7 @@ async def _serve(application: Application, listener: int, stopping: asyncio.Even
     config.include_server_header = False
     config.keep_alive_timeout = 75.0
     config.graceful_timeout = 1.0
+    # More than MAX_GATEWAY_HEAD_BYTES, so that the gateway itself rejects longer headers, as API Gateway does.
     config.h11_max_incomplete_size = 256 * 1024
     config.loglevel = "WARNING"
     config.accesslog = None

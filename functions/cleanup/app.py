@@ -22,10 +22,11 @@ SWEEP_EVENT = {"ferry": "sweep"}
 CONTINUE_COMPLETION = "continue_completion"
 AUDIT_EVENT = "cleanup.run"
 SHUTDOWN_RESERVE_MS = 180_000
-"""Milliseconds that a sweep reserves, beside the assembly budget, to finish the task that it began last."""
+"""Milliseconds that a sweep reserves, beside the assembly budget, to finish the task that it began last: enough for ten
+calls to S3 that fail (`REQUEST_BUDGET_MS`). tests/unit/uploads/test_cleanup_budget.py measures that it suffices."""
 REQUEST_BUDGET_MS = 10_000
-"""Milliseconds after which a request begins no further upload: the gateway stops waiting after 30 s, and a call to S3
-may take 18 s to fail."""
+"""Milliseconds after which a request begins no further upload. The gateway stops waiting after 30 s, and a call to S3
+may take 18 s to fail: 2 attempts of 1 s to connect and 8 s of silence (`ferry.aws.session`)."""
 
 
 def _handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:

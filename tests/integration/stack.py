@@ -92,7 +92,7 @@ class Stack:
     _tokens: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
     def new_process(self) -> None:
-        """Empty all caches of the functions, as in a new execution environment."""
+        """Empty all caches of the functions, as in a new instance."""
         clear_wiring_caches()
         self.call_recorder.attach(wiring.aws_session()._session)
 

@@ -23,7 +23,7 @@ def new_id() -> str:
 
 
 class UploadIdCache:
-    """The last known current upload of names, within one execution environment.
+    """The last known current upload of names, within one instance of a function.
 
     Saves the read of the current upload. An entry may be stale: use it only if the upload's record confirms it.
     """
@@ -93,7 +93,7 @@ class Services:
     """How long an object without a file is kept; 0: for ever. From `OrphanRetentionDays`."""
 
     upload_id_cache: UploadIdCache = field(default_factory=UploadIdCache)
-    """The current uploads that this execution environment has seen."""
+    """The current uploads that this instance of the function has seen."""
 
     permit_pool: PermitPool | None = None
     """Limits concurrent long polls; None: no limit."""

@@ -45,7 +45,7 @@ def test_help_has_examples_and_exit_codes(name: str) -> None:
     assert EXIT_CODES in text
 
 
-@pytest.mark.parametrize("name", [name for name, parser in PARSERS.items() if parser._defaults.get("needs_target")])
+@pytest.mark.parametrize("name", [name for name, parser in PARSERS.items() if parser._defaults.get("needs_connection")])
 def test_command_has_common_options(name: str) -> None:
     """Every command that works on a stack takes a target and an output format."""
     text = PARSERS[name].format_help()

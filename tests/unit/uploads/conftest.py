@@ -19,7 +19,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> InMemoryService:
 
 @pytest.fixture
 def matrix(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
-    """Return a counter of cells of the fault matrix. tests/conftest.py prints their sum at the end of the run."""
+    """Return a counter of cases of the fault matrix. tests/conftest.py prints their sum at the end of the run."""
 
     def count(name: str, number: int) -> None:
         record_property("fault matrix", [name, number])

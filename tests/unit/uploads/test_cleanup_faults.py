@@ -26,12 +26,12 @@ from tests.support.in_memory_service import (
     seeded_bytes,
     swallow_crash,
 )
-from tests.unit.uploads.fault_cells import ReadCheck, calls_to_break
+from tests.unit.uploads.fault_cases import ReadCheck, calls_to_break
 from tests.unit.uploads.operations import BODY, FILE_BYTES, service_with_quota, started
 
 pytestmark = pytest.mark.slow
 
-CountCells = Callable[[str, int], None]
+CountCases = Callable[[str, int], None]
 
 
 @dataclass
@@ -119,7 +119,7 @@ def run_request(services: Services) -> None:
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("run", [run_sweep, run_request], ids=["sweep", "request"])
 def test_cleanup_any_call_fails_next_run_recovers(
-    run: Callable[[Services], None], fault: Fault, service: InMemoryService, matrix: CountCells
+    run: Callable[[Services], None], fault: Fault, service: InMemoryService, matrix: CountCases
 ) -> None:
     """After any failure the next run finishes, and neither run touches uploads and files in use."""
     log = CallLog()
@@ -182,7 +182,7 @@ def test_scenario_contains_every_kind(service: InMemoryService) -> None:
 
 @pytest.mark.parametrize("run", [run_sweep, run_request], ids=["sweep", "request"])
 def test_cleanup_read_calls_have_no_effect(run: Callable[[Services], None], service: InMemoryService) -> None:
-    """The calls whose equal cells are left out only read."""
+    """The calls whose equal cases are left out only read."""
     checked = scenario_of_every_kind().service
     plan = ReadCheck(service=checked)
     run(checked.new_services(plan, CallLog()))

@@ -1,6 +1,7 @@
 """The fault matrix: each backend call of each operation fails in each way, then a client or cleanup continues.
 
-The calls are not listed here. A run without faults records them, so a new call has its cells at once.
+A case is one fault at one call of one operation. The calls are not listed here: a run without faults records them, so a
+new call has its cases at once.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from ferry.model.uploads import UploadState
 from ferry.rules.digests import crc32c
 from ferry.uploads.chunk import ChunkAccepted
 from tests.support.in_memory_service import LEASE_MS, NAME, NS, Client, InMemoryService, swallow_crash
-from tests.unit.uploads.fault_cells import ReadCheck, calls_to_break
+from tests.unit.uploads.fault_cases import ReadCheck, calls_to_break
 from tests.unit.uploads.operations import OPERATIONS, Operation, service_with_quota
 
 pytestmark = pytest.mark.slow
 
-CountCells = Callable[[str, int], None]
+CountCases = Callable[[str, int], None]
 
 
 def assert_received_bytes(client: Client) -> None:
-    """Check that the count of bytes is that of the chunks on record."""
+    """Check that the bytes on record are those of the chunks on record."""
     upload = client.service.upload_repository.get_upload(client.upload_id)
     assert upload is not None
     assert upload.recorded_chunk_bytes == sum(len(client.chunk_body(index)) for index in upload.chunk_indexes())
@@ -52,8 +53,8 @@ def assert_drained(service: InMemoryService, expected_content: bytes | None) -> 
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One call of one operation that fails, in a service of its own."""
+class Case:
+    """One fault at one call of one operation, in a service of its own."""
 
     number: int
     service: InMemoryService
@@ -66,60 +67,60 @@ class Cell:
         return swallow_crash(lambda: operation.run(self.client, services))
 
 
-def cells_of(operation: Operation, fault: Fault) -> Iterator[Cell]:
-    """Prepare the operation again for each of its calls to break."""
+def cases_of(operation: Operation, fault: Fault) -> Iterator[Case]:
+    """Yield a case for each call of the operation at which this fault makes a difference."""
     for number in calls_to_break(operation.calls(), fault):
         service = service_with_quota()
-        yield Cell(number, service, operation.prepare(service), FaultPlan({number: fault}))
+        yield Case(number, service, operation.prepare(service), FaultPlan({number: fault}))
 
 
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_operation_any_call_fails_retry_succeeds(
-    operation: Operation, fault: Fault, service: InMemoryService, matrix: CountCells
+    operation: Operation, fault: Fault, service: InMemoryService, matrix: CountCases
 ) -> None:
     """After any failure a retry succeeds, the client finishes its file, bytes and counts are right, nothing is left."""
     expected = operation.expected_content
-    for cell in cells_of(operation, fault):
-        client = cell.client
-        assert_acknowledged(client, cell.run_failing(operation))
+    for case in cases_of(operation, fault):
+        client = case.client
+        assert_acknowledged(client, case.run_failing(operation))
         operation.run(client, None)
-        cell.plan.apply_in_flight()
-        cell.service.assert_quota_usage()
-        if expected is not None and cell.service.file_content() != expected:
+        case.plan.apply_in_flight()
+        case.service.assert_quota_usage()
+        if expected is not None and case.service.file_content() != expected:
             assert_received_bytes(client)
             client.send_chunks()
             assert_received_bytes(client)
             file = client.complete_with_retries()
             assert (file.size, file.crc32c) == (len(expected), crc32c(expected))
-        assert cell.service.file_content() == expected, f"call {cell.number}"
-        assert_drained(cell.service, expected)
+        assert case.service.file_content() == expected, f"call {case.number}"
+        assert_drained(case.service, expected)
         matrix(operation.name, 1)
 
 
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_operation_any_call_fails_cleanup_recovers(
-    operation: Operation, fault: Fault, service: InMemoryService, matrix: CountCells
+    operation: Operation, fault: Fault, service: InMemoryService, matrix: CountCases
 ) -> None:
     """If the client never comes back, cleanup leaves the whole file or none, and nothing else."""
-    for cell in cells_of(operation, fault):
-        client = cell.client
-        possible_contents = {operation.expected_content, cell.service.file_content(), None}
+    for case in cases_of(operation, fault):
+        client = case.client
+        possible_contents = {operation.expected_content, case.service.file_content(), None}
         if client.started is not None and client.state() is UploadState.COMPLETING:
             possible_contents.add(client.body)  # It was asked to complete before the operation that fails here.
-        cell.run_failing(operation)
-        cell.service.sweep()
-        cell.plan.apply_in_flight()
-        cell.service.drain_cleanup()
-        assert cell.service.file_content() in possible_contents, f"call {cell.number}"
-        assert_drained(cell.service, cell.service.file_content())
+        case.run_failing(operation)
+        case.service.sweep()
+        case.plan.apply_in_flight()
+        case.service.drain_cleanup()
+        assert case.service.file_content() in possible_contents, f"call {case.number}"
+        assert_drained(case.service, case.service.file_content())
         matrix(operation.name, 1)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_read_calls_have_no_effect(operation: Operation, service: InMemoryService) -> None:
-    """The calls whose equal cells are left out only read."""
+    """The calls whose equal cases are left out only read."""
     checked = service_with_quota()
     client = operation.prepare(checked)
     plan = ReadCheck(service=checked)

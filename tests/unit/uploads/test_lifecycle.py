@@ -173,7 +173,7 @@ def test_chunk_invalid_writes_nothing(service: InMemoryService) -> None:
         (ChunkRequest(NAME, 4, client.chunk_body(1)), ChunkIndexOutOfRange),
         (ChunkRequest(NAME, 1, client.chunk_body(1)[:-1]), ChunkSizeMismatch),
         (ChunkRequest(NAME, 3, client.chunk_body(1)), ChunkSizeMismatch),
-        (ChunkRequest(NAME, 1, client.chunk_body(1), digests=(Digest("crc32c", b"\0\0\0\0"),)), ChecksumMismatch),
+        (ChunkRequest(NAME, 1, client.chunk_body(1), checksums=(Digest("crc32c", b"\0\0\0\0"),)), ChecksumMismatch),
         (ChunkRequest("other", 1, client.chunk_body(1)), UploadNotFound),
         (ChunkRequest(NAME, 1, client.chunk_body(1), upload_id="f" * 32), UploadSuperseded),
     ]

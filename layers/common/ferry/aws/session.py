@@ -48,7 +48,7 @@ _SHORT_RETRIES = {"mode": "standard", "total_max_attempts": SHORT_MAX_ATTEMPTS}
 
 
 class AwsSession:
-    """The clients of one execution environment.
+    """The clients of one instance of a function.
 
     Args:
         endpoints: addresses of emulators by service: `s3`, `s3_public`, `dynamodb`, `kms`, `lambda`, `events`. Services

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class PermitPool(Protocol):
-    """A fixed number of permits, shared by all execution environments of a function."""
+    """A fixed number of permits, shared by all instances of a function."""
 
     def acquire(self, *, expires_at: int, now: int) -> int | None:
         """Return a permit, or None if all are held.

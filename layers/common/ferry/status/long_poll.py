@@ -1,6 +1,6 @@
 """Long polling: a status request that waits until there is a newer version.
 
-A waiting request occupies an execution environment. So a permit limits how many wait at the same time, and each poll
+A waiting request occupies an instance of the function. So a permit limits how many wait at the same time, and each poll
 reads no more than it needs to detect a change: one read of the metadata store a second, and a page of S3's listing
 where parts were presigned (docs/decisions/0010).
 """

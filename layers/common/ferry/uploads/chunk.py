@@ -45,8 +45,8 @@ class ChunkRequest:
     """Its bytes."""
     upload_id: str | None = None
     """The upload it belongs to; None: the current upload of the name."""
-    digests: tuple[Digest, ...] = ()
-    """Digests of the body. All are verified before anything is stored."""
+    checksums: tuple[Digest, ...] = ()
+    """Checksums of the body, as its client sent them. All are verified before anything is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,14 @@ def accept_chunk(services: Services, ns: str, request: ChunkRequest) -> ChunkAcc
 
     Raises:
         ChunkTooLarge, ChunkIndexOutOfRange, ChunkSizeMismatch, ChunksUnavailable: it does not fit the chunk layout.
-        ChecksumMismatch, ChecksumUnsupported: a digest is wrong; nothing was stored.
+        ChecksumMismatch, ChecksumUnsupported: a checksum is wrong; nothing was stored.
         ChunkConflict: the chunk was already uploaded with different content.
         UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, CompletionInProgress, UploadAlreadyComplete:
             no upload accepts it.
     """
     if len(request.body) > MAX_CHUNK_BYTES:
         raise ChunkTooLarge
-    verify_digests(request.body, request.digests)
+    verify_digests(request.body, request.checksums)
     chunk_digest = ChunkDigest(sha256_prefix(request.body), crc32c(request.body))
     return retry_on_conflict(lambda: _try_accept(services, ns, request, chunk_digest))
 

@@ -1,7 +1,7 @@
-"""The cells of the fault matrix: which fault of which call makes a difference.
+"""The cases of the fault matrix (one fault at one call of one operation) that differ from each other.
 
 A call that only reads has no effect. So for such a call a fault before its effect is the same as one after it, and an
-effect that arrives late is none. Equal cells are run once.
+effect that arrives late is none. Equal cases are run once.
 """
 
 from __future__ import annotations
