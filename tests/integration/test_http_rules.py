@@ -120,11 +120,21 @@ def test_unknown_query_parameter_is_rejected(stack: Stack, key: str) -> None:
     assert (got.status, got.json["errors"][0]["loc"]) == (422, ["uploadid"])
 
 
-@pytest.mark.parametrize("key", ["DELETE /files/{filename}", "DELETE /upload/{filename}"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "GET /download/{filename}",
+        "HEAD /download/partial/{filename}",
+        "GET /status/{filename}",
+        "DELETE /files/{filename}",
+        "DELETE /upload/{filename}",
+    ],
+)
 def test_name_in_path_and_query_is_rejected(stack: Stack, key: str) -> None:
     """Two names are a 422."""
     got = stack.request(key, filename="one", query={"filename": "two"})
-    assert (got.status, got.json["errors"][0]["loc"]) == (422, ["filename"])
+    assert got.status == 422
+    assert key.startswith("HEAD") or got.json["errors"][0]["loc"] == ["filename"]
 
 
 def test_empty_upload_id_and_cursor_are_rejected(stack: Stack) -> None:

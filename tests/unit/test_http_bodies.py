@@ -192,3 +192,9 @@ def test_deeply_nested_json_is_rejected(pattern: str, depth: int) -> None:
     for document in (pattern * depth, pattern * depth + "1" + closing * depth):
         with pytest.raises(MalformedBody):
             bodies.parse_json(document)
+
+
+def test_media_type_in_error_is_ascii() -> None:
+    """A type that the response cannot encode is shown escaped."""
+    error = bodies.unsupported_media_type(request("x", content_type="text/\ud800é"), "Send JSON.")
+    assert error.detail.isascii()

@@ -37,10 +37,13 @@ def decode(cursor: str, listing: Sequence[str], shape: str) -> list[str | int]:
     if len(cursor) > MAX_CURSOR_LENGTH:
         raise invalid_cursor()
     try:
-        packed = cursor.encode("ascii")
-        values = json.loads(base64.b64decode(packed + b"=" * (-len(packed) % 4), altchars=b"-_", validate=True))
+        encoded = cursor.encode("ascii")
+        packed = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+        values = json.loads(packed)
     except (ValueError, binascii.Error, RecursionError) as error:
         raise invalid_cursor() from error
+    if base64.urlsafe_b64encode(packed).rstrip(b"=") != encoded:  # padded bits that are not zero
+        raise invalid_cursor()
     if not isinstance(values, list) or values[: len(listing)] != list(listing):
         raise invalid_cursor()
     position = values[len(listing) :]

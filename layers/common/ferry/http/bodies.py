@@ -105,7 +105,8 @@ def parse_json(document: str) -> object:
 
 def unsupported_media_type(request: Request, advice: str) -> UnsupportedMediaType:
     """Return the error for a Content-Type that the route does not read."""
-    media_type = request.content_type[:_MAX_SHOWN_LENGTH] or "a body without a Content-Type"
+    media_type = request.content_type[:_MAX_SHOWN_LENGTH].encode("ascii", "backslashreplace").decode()
+    media_type = media_type or "a body without a Content-Type"
     return UnsupportedMediaType(f"This route does not read {media_type}. {advice}")
 
 

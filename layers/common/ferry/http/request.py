@@ -71,7 +71,12 @@ class Request:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def optional_filename(self) -> str | None:
-        """Return the normalized name from the path or `?filename=`; None without either. Raises `InvalidFilename`."""
+        """Return the normalized name from the path or `?filename=`; None without either.
+
+        Raises `InvalidField` for both, and `InvalidFilename`.
+        """
+        if "filename" in self.path_parameters and "filename" in self.query:
+            raise InvalidField.for_member("filename", "is in the path and in the query; send one of them")
         name = self.path_parameters.get("filename", self.query.get("filename"))
         return None if name is None else normalise_filename(name)
 
