@@ -26,6 +26,7 @@ from dev.local.state import StateFolder
 from dev.local.terminal import ReadyInfo, guide, print_event, print_request, progress, ready_line, short_path
 
 _EVICTION_INTERVAL_SECONDS, _MAX_IDLE_SECONDS = 30.0, 300.0
+"""How often idle instances are looked for, and after which time one is stopped. Lambda, too, keeps them for minutes."""
 
 Application = Gateway | LambdaApiEmulator | S3RangeProxy | eventbridge.EventBridgeEmulator
 Applications = Mapping[int, Application]
@@ -213,6 +214,7 @@ async def _serve(application: Application, listener: int, stopping: asyncio.Even
     config.bind = [f"fd://{listener}"]
     config.include_server_header = False
     config.keep_alive_timeout = 75.0
+    # A stop waits no longer than this for open connections, such as long polls.
     config.graceful_timeout = 1.0
     # More than MAX_GATEWAY_HEAD_BYTES, so that the gateway itself rejects longer headers, as API Gateway does.
     config.h11_max_incomplete_size = 256 * 1024

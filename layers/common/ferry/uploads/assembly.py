@@ -28,7 +28,7 @@ class AssemblyResult:
 def stage_chunk(
     services: Services, record: UploadRecord, chunk_index: int, chunk_digest: ChunkDigest, body: bytes
 ) -> None:
-    """Store a chunk as an object of its own. It is deleted an hour after its upload has ended."""
+    """Store a chunk as an object of its own. It stays until its upload has ended."""
     services.object_store.put(record.staged_chunk_key(chunk_index, chunk_digest), body, crc32c=chunk_digest.crc32c)
 
 

@@ -179,8 +179,8 @@ def _reassemble_part(
     """Assemble a part from its staged chunks. Return the part, or None and the indexes of its missing chunks.
 
     If the store lists no CRC32C, a part of the right size may or may not have been overwritten. A chunk that was never
-    staged decides it: the part was then assembled before any URL was signed, and such a part is signed with its own
-    CRC32C only. So the listed part is intact.
+    staged decides it: the part was then assembled before any part was presigned, and such a part is presigned with
+    its own CRC32C only. So the listed part is intact.
     """
     record = upload.record
     indexes = record.layout.chunks_in_part(part_number)

@@ -141,8 +141,8 @@ def _record_chunk(
 ) -> tuple[ProgressShard, bool]:
     """Record the chunk. Return the shard, and whether the chunk still needs no staged copy.
 
-    A chunk of an assembled part needs none while no URL has been signed for the upload. Once one has, a late PUT could
-    overwrite the part, so the chunk is staged before it is recorded.
+    A chunk of an assembled part needs none while no part of the upload has been presigned. Once one has, a late PUT
+    could overwrite the assembled part, so the chunk is staged before it is recorded.
 
     Raises:
         ConcurrentUpdate: the upload is closed.
@@ -177,7 +177,7 @@ def _record_chunk(
 
 
 def _assemble_staged_part(services: Services, upload: Upload, part_number: int, request: ChunkRequest) -> None:
-    """Assemble a part that is complete on record but was not assembled: its last chunks raced, or a URL was signed.
+    """Assemble a part that is complete on record but was not assembled: its last chunks raced, or a part is presigned.
 
     The chunk is durable and recorded already. A failure is logged, and the completion assembles the part.
     """

@@ -36,11 +36,11 @@ class Limits:
     metadata_bytes_max: Count
     """Bytes of `metadata`, names and values together."""
     session_idle_timeout: Count
-    """Seconds without activity after which an upload expires."""
+    """Seconds without activity after which an upload expires (parameter `UploadIdleTimeoutSeconds`)."""
     session_max_age: Count
-    """Seconds after its start at which an upload expires, active or not."""
+    """Seconds after its start at which an upload expires, active or not (parameter `UploadMaxAgeSeconds`)."""
     url_lifetime: Count
-    """Seconds that a presigned URL works."""
+    """Seconds that a presigned URL works (parameter `PresignedUrlTtlSeconds`)."""
 
     @classmethod
     def from_services(cls, services: Services) -> Limits:
