@@ -131,7 +131,7 @@ COMPLETE = Operation(
     {
         200: ResponseDoc("The finished file; the same when repeated.", FileBody, examples.FILE),
         202: ResponseDoc(
-            "The file is still being assembled; send the request again.",
+            "The file is not finished yet; Ferry continues. Send the request again.",
             CompletionPending,
             examples.COMPLETION_PENDING,
             headers=("Retry-After",),

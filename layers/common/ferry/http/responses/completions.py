@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class CompletionPending:
-    """An upload whose file is still being assembled."""
+    """An upload whose file is not finished yet."""
 
     filename: str
     """The name that the file will have."""
