@@ -29,10 +29,11 @@ def name_from_cursor(cursor: str | None, listing: tuple[str, ...], prefix: str =
     """Return the last name of the previous page; empty without a cursor."""
     if cursor is None:
         return ""
-    (after,) = cursors.decode(cursor, listing, "s")
-    if not after or not str(after).startswith(prefix):
+    (rest,) = cursors.decode(cursor, listing, "s")
+    after = f"{prefix}{rest}"
+    if not after or len(after.encode()) > cursors.MAX_KEY_TEXT_BYTES:
         raise cursors.invalid_cursor()
-    return str(after)
+    return after
 
 
 def match_lost_chunks(

@@ -66,7 +66,8 @@ class MemoryUploadRepository:
         with self._lock:
             names = names_after(self.rows.files, ns, after)
             files = [self.rows.files[ns, name] for name in names if name.startswith(prefix)]
-        next_cursor = cursors.encode(listing, [files[limit - 1].name]) if len(files) > limit else None
+        more = len(files) > limit
+        next_cursor = cursors.encode(listing, [files[limit - 1].name.removeprefix(prefix)]) if more else None
         return Page(files[:limit], next_cursor)
 
     def list_open_uploads(self, ns: str, cursor: str | None, limit: int) -> Page[CurrentUpload]:

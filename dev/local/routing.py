@@ -18,7 +18,7 @@ class Route:
     method: str
     """The HTTP method, or ANY."""
     path: str
-    """The path as the template has it: `/download/{filename}`, or `$default`."""
+    """The path as the template has it: `/download/{filename+}`, or `$default`."""
     function: str
     """The logical id of the function."""
 

@@ -102,7 +102,7 @@ def short_path(path: Path) -> str:
 def print_request(method: str, route: Route | None, status: int, duration_seconds: float) -> None:
     """Print one line for a request to stderr: time, status, method, route and duration.
 
-    The route is the template's (`GET /download/{filename}`), so no line has a file's name, a query or a secret.
+    The route is the template's (`GET /download/{filename+}`), so no line has a file's name, a query or a secret.
     """
     path = route.path if route is not None else "(no such route)"
     _print_timed(f"{status} {method[:_MAX_METHOD_LENGTH]:<6} {path:<30} {duration_seconds * 1000:>6.0f} ms")

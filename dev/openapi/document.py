@@ -78,6 +78,14 @@ def route_scopes() -> dict[str, str | None]:
     return {key: scope for router in load_routers().values() for key, scope in router.scopes.items()}
 
 
+def documented_key(route_key: str) -> str:
+    """Return method and path of a route as the document has them.
+
+    OpenAPI has no greedy parameters: `{filename+}` is `{filename}` there, and its description says what it spans.
+    """
+    return route_key.replace("+}", "}")
+
+
 def build_document() -> dict[str, Any]:
     """Return the OpenAPI document. Raises `ValueError` when served and described routes differ."""
     scopes = route_scopes()
@@ -88,7 +96,7 @@ def build_document() -> dict[str, Any]:
     components["Problem"]["properties"]["code"]["enum"] = sorted(kinds)
     paths: dict[str, Any] = {}
     for key, operation in OPERATIONS.items():
-        method, _, path = key.partition(" ")
+        method, _, path = documented_key(key).partition(" ")
         described = _operation(operation, scopes[key], schemas, is_head=method == "HEAD")
         paths.setdefault(path, {})[method.lower()] = described
     return {

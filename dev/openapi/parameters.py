@@ -46,8 +46,9 @@ INTEGER: Schema = {"type": "integer"}
 FILENAME_PATH = Parameter(
     "path",
     "filename",
-    "The name of the file, percent-encoded once. For names that a gateway may change in a path, use the route that "
-    "takes `?filename=`.",
+    "The name of the file, percent-encoded once. It spans all segments that follow; a `/` in it may be sent as it is "
+    "or as `%2F`. For names that a gateway may change in a path, and for names that begin with `partial/`, use the "
+    "route that takes `?filename=`.",
     TEXT,
     "hello.txt",
     required=True,

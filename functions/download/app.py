@@ -15,7 +15,7 @@ app = create_app(bearer_authenticator(wiring.token_verifier))
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 
 
-@app.protected("GET /download/{filename}", "GET /download", "GET /download/partial/{filename}", scope=READ_SCOPE)
+@app.protected("GET /download/{filename+}", "GET /download", "GET /download/partial/{filename+}", scope=READ_SCOPE)
 def get_file(request: Request, ns: str) -> Response:
     return _download(request, ns, request.filename())
 

@@ -17,7 +17,7 @@ app = create_app(bearer_authenticator(wiring.token_verifier))
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 
 
-@app.protected("GET /status/{filename}", scope=READ_SCOPE)
+@app.protected("GET /status/{filename+}", scope=READ_SCOPE)
 def get_status_by_path(request: Request, ns: str) -> Response:
     return _status(request, ns, request.filename())
 

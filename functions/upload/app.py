@@ -48,7 +48,7 @@ def complete_upload(request: Request, ns: str) -> Response:
 
 
 @app.protected(
-    "DELETE /upload/{filename}",
+    "DELETE /upload/{filename+}",
     "DELETE /upload",
     scope=WRITE_SCOPE,
     audit_event="upload.cancel",
@@ -60,7 +60,7 @@ def cancel_upload(request: Request, ns: str) -> Response:
 
 
 @app.protected(
-    "DELETE /files/{filename}",
+    "DELETE /files/{filename+}",
     "DELETE /files",
     scope=WRITE_SCOPE,
     audit_event="file.delete",

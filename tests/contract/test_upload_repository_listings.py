@@ -11,6 +11,7 @@ import pytest
 
 from dev.fakes.clock import START
 from ferry.errors import InvalidField
+from ferry.model.files import File
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.types import Page
 from ferry.ports.upload_repository import UploadRepository
@@ -104,8 +105,8 @@ INVALID_CURSORS = [
     forge_cursor(),
     forge_cursor("files"),
     forge_cursor("files", NS, "p"),
-    forge_cursor("files", NS, "p", "other prefix"),
-    forge_cursor("files", NS, "p", ""),
+    forge_cursor("files", NS, "p", "x" * 1_000),
+    forge_cursor("files", NS, "p", "a", "b"),
     forge_cursor("files", NS, "p", 5),
     forge_cursor("files", NS, "p", None),
     forge_cursor("files", NS, "p", ["p"]),
@@ -157,3 +158,49 @@ def test_listing_with_foreign_cursor_raises(
     for call in calls:
         with pytest.raises(InvalidField):
             call()
+
+
+LONG_PREFIX = "/".join(['"' * 255] * 3) + "/"
+LONGEST_NAMES = [LONG_PREFIX + "a" * 232, LONG_PREFIX + '"' * 231 + "b", LONG_PREFIX + "z" * 232]
+"""Names of 1,000 bytes, most of them quotes, which JSON escapes."""
+
+
+def test_listings_with_longest_names_paginate(repository: UploadRepository) -> None:
+    """Names of 1,000 bytes are keys and cursors, with a prefix of any length; a cursor stays below 4,096 characters."""
+    next_id = id_factory()
+    expected = sorted(LONGEST_NAMES)
+    for name in LONGEST_NAMES:
+        commit_upload(repository, next_id(), name=name)
+    for prefix in ("", '"', LONG_PREFIX):
+        assert [
+            file.name for page in collect_pages(partial(list_one_file, repository, prefix)) for file in page
+        ] == expected
+    assert [file.name for file in repository.list_files(NS, expected[1], None, 1).items] == expected[1:2]
+    for name in LONGEST_NAMES:
+        open_upload(repository, next_id(), name=name)
+    pages = collect_pages(lambda cursor: repository.list_open_uploads(NS, cursor, 1))
+    assert [upload.name for page in pages for upload in page] == expected
+
+
+def list_one_file(repository: UploadRepository, prefix: str, cursor: str | None) -> Page[File]:
+    """Return a page of one file."""
+    assert len(cursor or "") < 4_096
+    return repository.list_files(NS, prefix, cursor, 1)
+
+
+def test_list_files_continues_after_name_equal_to_prefix(repository: UploadRepository) -> None:
+    """A prefix that is a name itself is listed first, and its cursor continues behind it."""
+    next_id = id_factory()
+    for name in ("a", "a/b"):
+        commit_upload(repository, next_id(), name=name)
+    assert collect_pages(lambda cursor: repository.list_files(NS, "a", cursor, 1)) == [
+        [make_file_of(repository, "a")],
+        [make_file_of(repository, "a/b")],
+    ]
+
+
+def make_file_of(repository: UploadRepository, name: str) -> File:
+    """Return the committed file of a name."""
+    file, _, _ = repository.get_name(NS, name)
+    assert file is not None
+    return file

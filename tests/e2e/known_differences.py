@@ -92,11 +92,6 @@ KNOWN_DIFFERENCES = (
         "There is no event bus, so no event is published.",
     ),
     KnownDifference(
-        ("test_filenames.py::test_invalid_name_in_path_returns_problem?a%2Fb?",),
-        "`%2F` in a path reaches the function decoded, which answers 422.",
-        "It is a different path, so the answer is 403.",
-    ),
-    KnownDifference(
         ("test_crash_recovery.py::*", "test_readme.py::test_getting_started_after_kill_resumes"),
         "Nothing differs.",
         "These tests stop, kill and bend a service of their own.",

@@ -33,7 +33,14 @@ UNUSUAL_NAMES = [
     "𝒻𝑒𝓇𝓇𝓎" * 12,
     "-",
     "~`!@$^&*()[]{}|:",
+    "photos/2026/ship.jpg",
+    "start/partial",
+    "a?/b#/c d/100%",
+    "%2e%2e/%2F",
+    "תמונות/ראשית 🚢/1.jpg",
+    "/".join(["🚢" * 63] * 3 + ["x" * 241]),
 ]
+"""The last one has 1,000 bytes, the most that a name may have."""
 
 
 @pytest.mark.parametrize("name", UNUSUAL_NAMES)
@@ -48,7 +55,7 @@ def test_unusual_name_round_trips(api: FerryClient, name: str) -> None:
         response = api.request("GET", path)
         assert (response.status, response.body) == (200, content)
         encoded_name = response.headers["content-disposition"].partition("filename*=UTF-8''")[2]
-        assert unquote(encoded_name) == expected
+        assert unquote(encoded_name) == expected.rpartition("/")[2]
         assert api.request("HEAD", path).headers["content-length"] == "70000"
     for path in (f"/download/partial/{escaped}", f"/download/partial?filename={escaped}"):
         response = api.request("GET", path, headers={"Range": "bytes=10-19"})
@@ -87,7 +94,11 @@ def test_redirect_keeps_filename(api: FerryClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "a/b", "a\\b", "a\nb", "nul\0", " a", "a ", "\ta", "x" * 256, "é" * 128, "\x85a"]
+    "name",
+    [
+        *("", ".", "..", "a\\b", "a\nb", "nul\0", " a", "a ", "\ta", "x" * 256, "é" * 128, "\x85a"),
+        *("/", "/a", "a/", "a//b", "a/./b", "../a", "a/ b", "a/" + "x" * 256, "a/" * 500 + "b"),
+    ],
 )
 def test_invalid_name_returns_422(api: FerryClient, name: str) -> None:
     """An invalid name in a body and in a query is 422 `invalid_filename`."""
@@ -96,8 +107,49 @@ def test_invalid_name_returns_422(api: FerryClient, name: str) -> None:
     assert problem_code(api.request("GET", f"/status?filename={quote_filename(name)}")) == (422, "invalid_filename")
 
 
-@pytest.mark.parametrize("path", ["%2e%2e", "..", "a%2Fb", "%5c", "%0a", "%C3", "%ED%A0%80"])
+@pytest.mark.parametrize("path", ["%2e%2e", "..", "a%2F", "a%2F..%2Fb", "%5c", "%0a", "%C3", "%ED%A0%80"])
 def test_invalid_name_in_path_returns_problem(api: FerryClient, path: str) -> None:
     """A name decoded from a path is validated like any other: rejected or not found."""
     response = api.request("GET", f"/download/{path}")
     assert problem_code(response) in ((422, "invalid_filename"), (404, "not_found"))
+
+
+def test_slash_in_path_may_be_escaped(api: FerryClient) -> None:
+    """A `/` of a name may be sent in a path as it is or as `%2F`."""
+    content = random_bytes(10)
+    upload_file(api, "folder/of/files", content)
+    for path in ("folder/of/files", "folder%2Fof%2Ffiles", "folder/of%2Ffiles"):
+        assert api.request("GET", f"/download/{path}").body == content
+        assert api.request("GET", f"/status/{path}").json["filename"] == "folder/of/files"
+    assert api.request("DELETE", "/files/folder/of/files").status == 204
+    assert api.request("GET", "/download/folder/of/files").status == 404
+
+
+def test_file_and_folder_of_one_name(api: FerryClient) -> None:
+    """`a` and `a/b` may both be files, and `a` as a prefix lists both."""
+    for name in ("both", "both/b"):
+        upload_file(api, name, name.encode())
+    assert api.download("both").body == b"both"
+    assert api.download("both/b").body == b"both/b"
+    assert [file["filename"] for file in api.request("GET", "/files?prefix=both").json["files"]] == ["both", "both/b"]
+    for name in ("both", "both/b"):
+        assert api.request("DELETE", f"/files/{name}").status == 204
+
+
+def test_name_beginning_with_partial(api: FerryClient) -> None:
+    """`/download/partial/x` is the file `x`; `?filename=` and `/download/partial/partial/x` give `partial/x`."""
+    upload_file(api, "x", b"x itself")
+    upload_file(api, "partial/x", b"below partial")
+    assert api.request("GET", "/download/partial/x").body == b"x itself"
+    for path in ("/download?filename=partial/x", "/download/partial?filename=partial/x", "/download/partial/partial/x"):
+        assert api.request("GET", path).body == b"below partial"
+    assert api.request("GET", "/status/partial/x").json["filename"] == "partial/x"
+    for name in ("x", "partial/x"):
+        assert api.request("DELETE", f"/files/{name}").status == 204
+
+
+def test_name_in_path_and_query_returns_422(api: FerryClient) -> None:
+    """A name in the path and another in the query is 422, never a choice between them."""
+    for method, path in (("GET", "download"), ("GET", "download/partial"), ("GET", "status"), ("DELETE", "files")):
+        response = api.request(method, f"/{path}/a?filename=b")
+        assert problem_code(response) == (422, "validation_failed"), path

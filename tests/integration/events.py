@@ -27,7 +27,7 @@ def build_event(
     The path is percent-decoded and header names are in lower case. A body is base64 unless its content type is text.
     """
     method, _, template = route_key.partition(" ")
-    path = template if filename is None else template.replace("{filename}", filename)
+    path = template if filename is None else template.replace("{filename+}", filename)
     lower_case_headers = {name.lower(): value for name, value in (headers or {}).items()}
     event: dict[str, Any] = {
         "version": "2.0",

@@ -194,9 +194,14 @@ def validate_against_openapi(route_key: str, result: Result) -> None:
     _response_validator(route_key, str(result.status), media_type).validate(result.json)
 
 
+def documented_key(route_key: str) -> str:
+    """Return method and path as the OpenAPI document has them, which knows no greedy parameters."""
+    return route_key.replace("+}", "}")
+
+
 def _documented_content(route_key: str, status: str) -> dict[str, Any] | None:
     """Return the media types that a route's response may have; None if the route has no such status."""
-    method, _, path = route_key.partition(" ")
+    method, _, path = documented_key(route_key).partition(" ")
     responses = openapi_document()["paths"][path][method.lower()]["responses"]
     return responses[status].get("content", {}) if status in responses else None
 

@@ -107,26 +107,31 @@ NAMES = {
     "a line end of Unicode": "a\x85b",
     "escape sequences": "a\x1b[31mb",
     "delete": "a\x7fb",
-    "a slash": "a/b",
+    "a slash first": "/a",
+    "a slash last": "a/",
+    "two slashes": "a//b",
+    "up in a path": "a/../b",
+    "white space before a slash": "a /b",
     "a backslash": "a\\b",
     "up": "..",
     "here": ".",
     "nothing": "",
     "white space at an end": "a\u00a0",
     "white space of another kind": "\u2003a",
-    "256 bytes": "x" * 256,
-    "256 bytes in 128 letters": "é" * 128,
+    "256 bytes in a segment": "x" * 256,
+    "256 bytes in 128 letters": "a/" + "é" * 128,
+    "1,001 bytes": "a/" * 500 + "b",
     "128 marks that cannot be composed": "a" + "\u0330" * 128,
     "half a megabyte of marks": "a" + "\u0301\u0316" * 20_000,
 }
-NAME_ROUTES = ["GET /download", "GET /status", "DELETE /files", "DELETE /upload", "GET /download/{filename}"]
+NAME_ROUTES = ["GET /download", "GET /status", "DELETE /files", "DELETE /upload", "GET /download/{filename+}"]
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_hostile_name_is_rejected(stack: Stack, name: str) -> None:
     """An invalid name is rejected in a path, in a query and in a body."""
     for key in NAME_ROUTES:
-        place: dict[str, Any] = {"filename": name} if "{filename}" in key else {"query": {"filename": name}}
+        place: dict[str, Any] = {"filename": name} if "{filename+}" in key else {"query": {"filename": name}}
         assert (got := stack.request(key, **place)).status == 422, key
         assert got.code == "invalid_filename"
     body = json.dumps({"filename": name, "size": 1}, ensure_ascii=False).encode()

@@ -107,9 +107,9 @@ def test_delete_and_cancel_are_audited(stack: Stack, audit_events: AuditLines) -
     stack.upload(SENSITIVE_NAME, b"x")
     stack.post_json("POST /upload/start", {"filename": f"{SENSITIVE_NAME}.2", "size": 5})
     audit_events()
-    assert stack.request("DELETE /files/{filename}", filename=SENSITIVE_NAME).status == 204
-    assert stack.request("DELETE /files/{filename}", filename=SENSITIVE_NAME).status == 404
-    assert stack.request("DELETE /upload/{filename}", filename=f"{SENSITIVE_NAME}.2").status == 204
+    assert stack.request("DELETE /files/{filename+}", filename=SENSITIVE_NAME).status == 204
+    assert stack.request("DELETE /files/{filename+}", filename=SENSITIVE_NAME).status == 404
+    assert stack.request("DELETE /upload/{filename+}", filename=f"{SENSITIVE_NAME}.2").status == 204
     assert stack.request("DELETE /files", query={"filename": "\x00"}).status == 422
     events = audit_events()
     assert [(event["event"], event["outcome"]) for event in events] == [
@@ -132,7 +132,7 @@ def test_file_names_are_audited_when_enabled(
     try:
         stack.upload(SENSITIVE_NAME, b"x")
         audit_events()
-        stack.request("DELETE /files/{filename}", filename=SENSITIVE_NAME)
+        stack.request("DELETE /files/{filename+}", filename=SENSITIVE_NAME)
         stack.request("DELETE /files", query={"filename": "\x00"})
         assert [event.get("file_name") for event in audit_events()] == [SENSITIVE_NAME, None]
     finally:

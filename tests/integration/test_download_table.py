@@ -13,7 +13,7 @@ from ferry.downloads.download import MAX_INLINE_BYTES
 from tests.integration.stack import Result, Stack
 from tests.support.requests_table import CASES, EMPTY_FILE_CASES, GET, FileRequestCase, RequestCase, cases_for_file
 
-ROUTES = ["/download/{filename}", "/download/partial/{filename}"]
+ROUTES = ["/download/{filename+}", "/download/partial/{filename+}"]
 CaseCheck = Callable[[str, str, RequestCase], None]
 VALIDATOR_HEADERS = {"etag", "last-modified", "cache-control", "vary"}
 REPRESENTATION_HEADERS = VALIDATOR_HEADERS | {
@@ -39,7 +39,7 @@ def files(stack: Stack) -> dict[str, StoredFile]:
     for name, size in {"empty": 0, "small": 1_000, "large": MAX_INLINE_BYTES + 1_000}.items():
         body = bytes(position % 251 for position in range(size))
         stack.upload(name, body)
-        head = stack.request("HEAD /download/{filename}", filename=name).headers
+        head = stack.request("HEAD /download/{filename+}", filename=name).headers
         stored[name] = StoredFile(name, body, head["etag"], head["last-modified"])
     return stored
 

@@ -10,6 +10,9 @@ from tests.integration.stack import Stack
 
 CONTENT = bytes(range(100))
 
+LONGEST_NAME = "/".join(["ü" * 127] * 3 + ["n" * 235])
+"""1,000 bytes of UTF-8."""
+
 NAMES = [
     "plain.txt",
     "with space",
@@ -29,6 +32,9 @@ NAMES = [
     "e\u0301 decomposed",
     "𝔘𝔫𝔦",
     "x" * 255,
+    "folder/of a/file.txt",
+    "partial/below",
+    LONGEST_NAME,
 ]
 
 
@@ -39,23 +45,26 @@ def test_legal_name_round_trips(stack: Stack, name: str) -> None:
     assert view["filename"] == unicodedata.normalize("NFC", name)
     for key in ("GET /download", "GET /download/partial"):
         assert stack.request(key, query={"filename": name}).body == CONTENT
-        assert stack.request(f"{key}/{{filename}}", filename=name).body == CONTENT
-    assert stack.request("GET /status/{filename}", filename=name).json["filename"] == view["filename"]
+        assert stack.request(f"{key}/{{filename+}}", filename=name).body == CONTENT
+    assert stack.request("GET /status/{filename+}", filename=name).json["filename"] == view["filename"]
     assert stack.request("GET /status", query={"filename": name}).json["state"] == "complete"
     assert view["filename"] in [
         file["filename"] for file in stack.request("GET /files", query={"prefix": name}).json["files"]
     ]
-    assert stack.request("DELETE /files/{filename}", filename=name).status == 204
+    assert stack.request("DELETE /files/{filename+}", filename=name).status == 204
     assert stack.request("GET /download", query={"filename": name}).status == 404
 
 
-@pytest.mark.parametrize("name", ["", " lead", "trail ", ".", "..", "a/b", "a\\b", "nul\0", "new\nline", "y" * 256])
+@pytest.mark.parametrize(
+    "name",
+    ["", " lead", "trail ", ".", "..", "a/", "a//b", "a/../b", "a\\b", "nul\0", "new\nline", "y" * 256],
+)
 def test_illegal_name_returns_422(stack: Stack, name: str) -> None:
     """An invalid name has the same code on every route, in the path, the query and the body."""
     rejected = [
         stack.request(f"GET /{path}", query={"filename": name}) for path in ("download", "download/partial", "status")
     ]
-    rejected += [stack.request(f"GET /{path}/{{filename}}", filename=name) for path in ("download", "status")]
+    rejected += [stack.request(f"GET /{path}/{{filename+}}", filename=name) for path in ("download", "status")]
     rejected += [stack.request(f"DELETE /{path}", query={"filename": name}) for path in ("upload", "files", "cleanup")]
     rejected.append(stack.post_json("POST /upload/start", {"filename": name, "size": 1}))
     assert {(got.status, got.code) for got in rejected} == {(422, "invalid_filename")}
@@ -69,20 +78,20 @@ def test_download_partial_without_name_returns_file_named_partial(stack: Stack) 
     got = stack.request("GET /download/partial", headers={"range": "bytes=0-1"})
     assert (got.status, got.body) == (206, CONTENT[:2])
     assert stack.request("HEAD /download/partial").headers["content-length"] == "100"
-    stack.request("DELETE /files/{filename}", filename="partial")
+    stack.request("DELETE /files/{filename+}", filename="partial")
 
 
 def test_get_and_head_have_same_headers(stack: Stack) -> None:
     """GET and HEAD have the same headers; HEAD has no body."""
     view = stack.upload("headers", CONTENT, content_type="application/json")
-    got = stack.request("GET /download/{filename}", filename="headers")
+    got = stack.request("GET /download/{filename+}", filename="headers")
     assert (got.status, got.body) == (200, CONTENT)
     assert got.headers["etag"] == view["etag"]
     assert got.headers["content-type"] == "application/json"
     assert got.headers["x-content-type-options"] == "nosniff"
     assert got.headers["content-disposition"].startswith("attachment;")
     assert got.headers["accept-ranges"] == "bytes"
-    head = stack.request("HEAD /download/{filename}", filename="headers")
+    head = stack.request("HEAD /download/{filename+}", filename="headers")
     assert (head.status, head.body) == (200, b"")
     assert head.headers == got.headers
 
@@ -104,16 +113,16 @@ def test_range_request_returns_range_or_whole_file(
     """One range is a 206; a malformed one and several return the whole file; HEAD ignores Range."""
     if stack.request("HEAD /download", query={"filename": "ranges"}).status == 404:
         stack.upload("ranges", CONTENT)
-    got = stack.request("GET /download/partial/{filename}", filename="ranges", headers={"range": range_})
+    got = stack.request("GET /download/partial/{filename+}", filename="ranges", headers={"range": range_})
     assert (got.status, got.headers.get("content-range"), got.body) == (status, content_range, body)
-    head = stack.request("HEAD /download/partial/{filename}", filename="ranges", headers={"range": range_})
+    head = stack.request("HEAD /download/partial/{filename+}", filename="ranges", headers={"range": range_})
     assert (head.status, head.headers["content-length"]) == (200, "100")
 
 
 def test_failed_condition_and_range_have_required_headers(stack: Stack) -> None:
     """304, 412 and 416 have the headers that HTTP requires."""
     etag = stack.upload("conditions", CONTENT)["etag"]
-    key, name = "GET /download/partial/{filename}", "conditions"
+    key, name = "GET /download/partial/{filename+}", "conditions"
     unchanged = stack.request(key, filename=name, headers={"if-none-match": etag})
     assert (unchanged.status, unchanged.body, unchanged.headers["etag"]) == (304, b"", etag)
     failed = stack.request(key, filename=name, headers={"if-match": '"other"'})
@@ -124,7 +133,7 @@ def test_failed_condition_and_range_have_required_headers(stack: Stack) -> None:
         "range_not_satisfiable",
         "bytes */100",
     )
-    head = stack.request("HEAD /download/{filename}", filename=name, headers={"if-match": '"other"'})
+    head = stack.request("HEAD /download/{filename+}", filename=name, headers={"if-match": '"other"'})
     assert (head.status, head.body) == (412, b"")
 
 
@@ -139,14 +148,14 @@ def test_large_file_redirects_to_s3(stack: Stack) -> None:
             "POST /upload/chunk", query=query, headers={"content-type": "application/octet-stream"}, body=data
         )
     assert stack.post_json("POST /upload/complete", {"filename": "large"}).status == 200
-    redirect = stack.request("GET /download/{filename}", filename="large")
+    redirect = stack.request("GET /download/{filename+}", filename="large")
     assert (redirect.status, redirect.body) == (307, b"")
     assert "X-Amz-Signature=" in redirect.headers["location"]
     assert redirect.headers["cache-control"] == "private, no-store"
-    link = stack.request("GET /download/{filename}", filename="large", query={"redirect": "false"})
+    link = stack.request("GET /download/{filename+}", filename="large", query={"redirect": "false"})
     assert (link.status, link.json["size"], link.headers["cache-control"]) == (200, len(content), "private, no-store")
-    assert stack.request("HEAD /download/{filename}", filename="large").headers["content-length"] == str(len(content))
-    long = stack.request("GET /download/partial/{filename}", filename="large", headers={"range": "bytes=1-"})
+    assert stack.request("HEAD /download/{filename+}", filename="large").headers["content-length"] == str(len(content))
+    long = stack.request("GET /download/partial/{filename+}", filename="large", headers={"range": "bytes=1-"})
     assert long.status == 307
     assert stack.request("GET /download", query={"filename": "large", "redirect": "no"}).code == "validation_failed"
 
@@ -155,8 +164,8 @@ def test_file_of_other_namespace_returns_404(stack: Stack) -> None:
     """A file of another namespace has the same response as a name that does not exist."""
     stack.upload("mine", CONTENT)
     other = stack.token("other")
-    theirs = stack.request("GET /download/{filename}", filename="mine", token=other)
-    unknown = stack.request("GET /download/{filename}", filename="unknown", token=other)
+    theirs = stack.request("GET /download/{filename+}", filename="mine", token=other)
+    unknown = stack.request("GET /download/{filename+}", filename="unknown", token=other)
     assert theirs.status == 404
     assert theirs.json == unknown.json
 

@@ -13,7 +13,16 @@ from botocore.exceptions import EndpointConnectionError
 
 from ferry import wiring
 from tests.integration.events import build_event
-from tests.integration.stack import ADMIN, READ, WRITE, Stack, function_modules, openapi_document, to_result
+from tests.integration.stack import (
+    ADMIN,
+    READ,
+    WRITE,
+    Stack,
+    documented_key,
+    function_modules,
+    openapi_document,
+    to_result,
+)
 
 PROTECTED = sorted(
     (key, scope)
@@ -158,7 +167,7 @@ def test_hostile_parameters_never_return_5xx(stack: Stack, key: str, scope: str)
     ]
     headers = ["range", "if-match", "if-none-match", "if-modified-since", "if-range", "content-digest", "content-type"]
     for value in HOSTILE_VALUES:
-        path_name = value if "{filename}" in key else None
+        path_name = value if "{filename+}" in key else None
         for query in ({}, dict.fromkeys(names, value), {"filename": "fine"}):
             sent = {"x": value} if query else dict.fromkeys(headers, value)
             got = stack.request(key, filename=path_name, query=query, headers=sent, body=value.encode())
@@ -174,7 +183,7 @@ def test_backend_failure_returns_503(stack: Stack, monkeypatch: pytest.MonkeyPat
 
     for method in ("get_item", "query", "transact_get_items"):
         monkeypatch.setattr(wiring.aws_session().dynamodb, method, fail)
-    got = stack.request("GET /status/{filename}", filename="x", token=token)
+    got = stack.request("GET /status/{filename+}", filename="x", token=token)
     assert (got.status, got.code, got.headers["retry-after"]) == (503, "backend_unavailable", "1")
     body = {"grant_type": "client_credentials", "client_id": "a", "client_secret": "b"}
     token_error = stack.post_json("POST /auth/token", body)
@@ -211,5 +220,5 @@ def test_header_names_are_case_insensitive(stack: Stack) -> None:
 def test_every_route_is_documented() -> None:
     """The document has the routes of the functions, and no others."""
     documented = {f"{method.upper()} {path}" for path, item in openapi_document()["paths"].items() for method in item}
-    assert documented == {key for module in function_modules().values() for key in module.app.scopes}
+    assert documented == {documented_key(key) for module in function_modules().values() for key in module.app.scopes}
     assert json.dumps(openapi_document()).count("files:admin") > 0

@@ -78,9 +78,9 @@ def test_internal_and_external_tokens_are_accepted(stack: Stack, external_issuer
     token = external_issuer.issuer.sign_token()
     assert stack.request("GET /files", token=token).json["files"] == []
     assert [file["filename"] for file in stack.request("GET /files").json["files"]] == ["own.bin"]
-    assert stack.request("DELETE /files/{filename}", filename="own.bin", token=token).code == "insufficient_scope"
+    assert stack.request("DELETE /files/{filename+}", filename="own.bin", token=token).code == "insufficient_scope"
     writer_token = external_issuer.issuer.sign_token(scope="files:write", ns="demo")
-    assert stack.request("DELETE /files/{filename}", filename="own.bin", token=writer_token).status == 204
+    assert stack.request("DELETE /files/{filename+}", filename="own.bin", token=writer_token).status == 204
 
 
 def test_foreign_token_is_rejected(stack: Stack, external_issuer: ExternalIssuerFixture) -> None:

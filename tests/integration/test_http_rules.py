@@ -45,7 +45,7 @@ def test_delete_file_obeys_preconditions(stack: Stack, headers: dict[str, str], 
     etag = stack.upload("kept", b"content", if_exists="replace")["etag"]
     sent = {name: value.format(etag=etag) for name, value in headers.items()}
     if by_path:
-        got = stack.request("DELETE /files/{filename}", filename="kept", headers=sent)
+        got = stack.request("DELETE /files/{filename+}", filename="kept", headers=sent)
     else:
         got = stack.request("DELETE /files", query={"filename": "kept"}, headers=sent)
     assert got.status == status
@@ -66,7 +66,7 @@ def test_delete_missing_file_with_condition_returns_404(stack: Stack) -> None:
 )
 def test_name_that_is_not_utf8_is_rejected(stack: Stack, prefix: str) -> None:
     """A name with U+FFFD is a 422, in the path and in the query: it stands for other bytes."""
-    assert stack.request(f"{prefix}/{{filename}}", filename=REPLACEMENT).status == 422
+    assert stack.request(f"{prefix}/{{filename+}}", filename=REPLACEMENT).status == 422
     assert stack.request(prefix, query={"filename": REPLACEMENT}).status == 422
 
 
@@ -123,11 +123,11 @@ def test_unknown_query_parameter_is_rejected(stack: Stack, key: str) -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "GET /download/{filename}",
-        "HEAD /download/partial/{filename}",
-        "GET /status/{filename}",
-        "DELETE /files/{filename}",
-        "DELETE /upload/{filename}",
+        "GET /download/{filename+}",
+        "HEAD /download/partial/{filename+}",
+        "GET /status/{filename+}",
+        "DELETE /files/{filename+}",
+        "DELETE /upload/{filename+}",
     ],
 )
 def test_name_in_path_and_query_is_rejected(stack: Stack, key: str) -> None:
@@ -142,7 +142,7 @@ def test_empty_upload_id_and_cursor_are_rejected(stack: Stack) -> None:
     raw = {"content-type": "application/octet-stream"}
     results = [
         stack.request("DELETE /upload", query={"filename": "x", "upload_id": ""}),
-        stack.request("DELETE /upload/{filename}", filename="x", query={"upload_id": ""}),
+        stack.request("DELETE /upload/{filename+}", filename="x", query={"upload_id": ""}),
         stack.request(
             "POST /upload/chunk",
             query={"filename": "x", "chunk_index": "1", "upload_id": ""},

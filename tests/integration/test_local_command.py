@@ -100,7 +100,7 @@ def test_terminal_session_from_start_to_ctrl_c(tmp_path: Path) -> None:
     assert re.search(
         rf"^ready http://127\.0\.0\.1:\d+ \(port {port} is taken; choose another with PORT=\)", output, re.MULTILINE
     )
-    assert re.search(r"^\d\d:\d\d:\d\d 200 GET    /download/\{filename\} +\d+ ms$", output, re.MULTILINE)
+    assert re.search(r"^\d\d:\d\d:\d\d 200 GET    /download/\{filename\+\} +\d+ ms$", output, re.MULTILINE)
     assert output.rstrip().endswith(f"stopped; files and open uploads are in {state}")
     assert "Traceback" not in output
     for secret in (FILE_NAME, api.token, *(entry["client_secret"] for entry in connection_info["clients"])):

@@ -117,7 +117,7 @@ def test_response_is_reported_with_its_route() -> None:
             "http_version": "1.1",
         }
 
-    gateway = Gateway([Route("GET", "/status/{filename}", "F")], RULES, invoke, on_response=on_response)
+    gateway = Gateway([Route("GET", "/status/{filename+}", "F")], RULES, invoke, on_response=on_response)
     asyncio.run(gateway(scope(b"/status/a-name"), receive, send))
     asyncio.run(gateway(scope(b"/a-name"), receive, send))
-    assert reported == [("GET", "/status/{filename}", 206), ("GET", None, 404)]
+    assert reported == [("GET", "/status/{filename+}", 206), ("GET", None, 404)]

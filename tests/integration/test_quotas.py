@@ -32,5 +32,5 @@ def test_start_over_quota_returns_403(stack: Stack, limited_token: str) -> None:
     assert rejected.json["quota"] == {"which": "uploads", "limit": 1, "used": 1, "requested": 1}
     assert stack.post_json(start, {"filename": "a", "size": 6}, token=limited_token).status == 200
     assert stack.post_json(start, {"filename": "b", "size": 6}).status == 201
-    assert stack.request("DELETE /upload/{filename}", filename="a", token=limited_token).status == 204
+    assert stack.request("DELETE /upload/{filename+}", filename="a", token=limited_token).status == 204
     assert stack.post_json(start, {"filename": "b", "size": 6}, token=limited_token).status == 201

@@ -77,7 +77,7 @@ def test_cancelled_upload_leaves_nothing_in_s3(stack: Stack) -> None:
     upload_id = start_upload(stack, "cancelled", 2 * 64 * KIB)
     send_chunk(stack, "cancelled", 1, bytes(64 * KIB))
     assert [key for key in object_keys() if upload_id in key]
-    assert stack.request("DELETE /upload/{filename}", filename="cancelled").status == 204
+    assert stack.request("DELETE /upload/{filename+}", filename="cancelled").status == 204
     assert not [key for key in object_keys() if upload_id in key]
 
 
@@ -104,18 +104,18 @@ def test_long_completion_continues_asynchronously(stack: Stack, monkeypatch: pyt
         "lease_id": upload.record.lease_id,
     }
     assert stack.invoke("cleanup", event) == {}
-    assert stack.request("GET /download/{filename}", filename="asynchronous").body == content
+    assert stack.request("GET /download/{filename+}", filename="asynchronous").body == content
 
 
 def test_status_after_presigned_put_counts_bytes_in_s3(stack: Stack) -> None:
     """Status lists the parts in S3 once a URL was presigned, and reads the object once S3 has completed it."""
     start_upload(stack, "in s3", 5)
     sign_part(stack, "in s3")
-    assert stack.request("GET /status/{filename}", filename="in s3").json["received_bytes"] == 0
+    assert stack.request("GET /status/{filename+}", filename="in s3").json["received_bytes"] == 0
     put_only_part("in s3", b"hello")
-    assert stack.request("GET /status/{filename}", filename="in s3").json["received_bytes"] == 5
+    assert stack.request("GET /status/{filename+}", filename="in s3").json["received_bytes"] == 5
     put_only_part("in s3", b"hello", complete=True)
-    assert stack.request("GET /status/{filename}", filename="in s3").json["received_bytes"] == 5
+    assert stack.request("GET /status/{filename+}", filename="in s3").json["received_bytes"] == 5
 
 
 def test_status_of_missing_multipart_upload_counts_no_bytes(stack: Stack) -> None:
@@ -123,11 +123,11 @@ def test_status_of_missing_multipart_upload_counts_no_bytes(stack: Stack) -> Non
     start_upload(stack, "lost", 5)
     sign_part(stack, "lost")
     put_only_part("lost", b"hello")
-    assert stack.request("GET /status/{filename}", filename="lost").json["received_bytes"] == 5
+    assert stack.request("GET /status/{filename+}", filename="lost").json["received_bytes"] == 5
     s3 = boto3.client("s3")
     (entry,) = s3.list_multipart_uploads(Bucket="bucket")["Uploads"]
     s3.abort_multipart_upload(Bucket="bucket", Key=entry["Key"], UploadId=entry["UploadId"])
-    assert stack.request("GET /status/{filename}", filename="lost").json["received_bytes"] == 0
+    assert stack.request("GET /status/{filename+}", filename="lost").json["received_bytes"] == 0
 
 
 def test_lost_completion_response_is_recovered_by_request(stack: Stack) -> None:
@@ -137,7 +137,7 @@ def test_lost_completion_response_is_recovered_by_request(stack: Stack) -> None:
     put_only_part("unrecorded", b"hello", complete=True)
     completed = stack.post_json("POST /upload/complete", {"filename": "unrecorded"})
     assert (completed.status, completed.json["size"]) == (200, 5)
-    assert stack.request("GET /download/{filename}", filename="unrecorded").body == b"hello"
+    assert stack.request("GET /download/{filename+}", filename="unrecorded").body == b"hello"
 
 
 def test_lost_completion_response_is_recovered_by_sweep(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,20 +158,20 @@ def test_lost_completion_response_is_recovered_by_sweep(stack: Stack, monkeypatc
     )
     advance_days(stack, monkeypatch, days=1)
     assert stack.invoke("cleanup", {"ferry": "sweep"})["errors"] == 0
-    assert stack.request("GET /download/{filename}", filename="crashed").body == b"hello"
+    assert stack.request("GET /download/{filename+}", filename="crashed").body == b"hello"
 
 
 def test_file_with_missing_object_returns_503(stack: Stack) -> None:
     """A download without its object is an error: never an empty file, never another one."""
     file = stack.upload("gone", b"hello")
     boto3.client("s3").delete_object(Bucket="bucket", Key=object_key(file["upload_id"]))
-    assert stack.request("GET /download/{filename}", filename="gone").status == 503
+    assert stack.request("GET /download/{filename+}", filename="gone").status == 503
 
 
 def test_sweep_deletes_due_storage(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sweep deletes a deleted file's object, staged chunks, expired uploads and, after their retention, orphans."""
     deleted = stack.upload("deleted", b"x")
-    assert stack.request("DELETE /files/{filename}", filename="deleted").status == 204
+    assert stack.request("DELETE /files/{filename+}", filename="deleted").status == 204
     kept = start_upload(stack, "kept", 64 * KIB + 1)
     send_chunk(stack, "kept", 1, bytes(64 * KIB))
     send_chunk(stack, "kept", 2, b"x")

@@ -57,7 +57,7 @@ def test_response_emits_metrics(stack: Stack, capsys: pytest.CaptureFixture[str]
 
 def test_error_is_counted_by_code(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     """An error is counted by its code; neither metric contains anything that the client sent."""
-    assert stack.request("GET /download/{filename}", filename="nowhere").status == 404
+    assert stack.request("GET /download/{filename+}", filename="nowhere").status == 404
     error, response = metric_lines(capsys.readouterr().out)
     assert (error["code"], error["Errors"]) == ("not_found", [1.0])
     assert response["status"] == "404"
@@ -72,7 +72,7 @@ def test_upload_states_are_counted_once(stack: Stack, capsys: pytest.CaptureFixt
     stack.post_json("POST /upload/complete", {"filename": "states"})
     stack.post_json("POST /upload/start", start | {"if_exists": "replace", "size": 1})
     for _ in range(2):
-        stack.request("DELETE /upload/{filename}", filename="states")
+        stack.request("DELETE /upload/{filename+}", filename="states")
     counted = [name for line in metric_lines(capsys.readouterr().out) for name in line if name.startswith("Uploads")]
     assert counted == ["UploadsStarted", "UploadsCompleted", "UploadsStarted", "UploadsCancelled"]
 

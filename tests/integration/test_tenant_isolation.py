@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ferry.aws import cursors
 from tests.integration.conftest import new_stack
-from tests.integration.stack import Result, Stack, function_modules, openapi_document
+from tests.integration.stack import Result, Stack, documented_key, function_modules, openapi_document
 from tests.support.isolation_requests import CHUNK_BYTES, IsolationRequest, Victim, request_pairs, valid_request_pair
 
 PROTECTED = sorted(key for module in function_modules().values() for key, scope in module.app.scopes.items() if scope)
@@ -73,7 +73,7 @@ def victim(stack: Stack) -> Victim:
     parts_body = {"filename": "direct.bin", "parts": [{"part_number": 1}]}
     (part,) = stack.post_json("POST /upload/parts", parts_body, token=token).json["parts"]
     cancelled = start("cancelled.bin")
-    stack.request("DELETE /upload/{filename}", filename="cancelled.bin", token=token)
+    stack.request("DELETE /upload/{filename+}", filename="cancelled.bin", token=token)
     link = stack.request("GET /download", query={"filename": "finished.bin", "redirect": "false"}, token=token).json
     files = cursors.encode(("files", VICTIM_NS, ""), ["cancelled.bin"]), cursors.encode(("files", "absent", ""), ["x"])
     open_uploads = (
@@ -85,7 +85,7 @@ def victim(stack: Stack) -> Victim:
         upload_ids=tuple((real, real[::-1]) for real in (finished, half, direct, cancelled)),
         cursors=(files, open_uploads),
         etags=((file["etag"], '"0123456789abcdef-1"'),),
-        urls=tuple((url, url[::-1]) for url in (part["url"], link["url"])),
+        urls=tuple((url, url.swapcase()) for url in (part["url"], link["url"])),
         fingerprints=(("inode 7", "inode 5"), ("inode 8", "inode 6")),
         crcs=((file["checksum"]["value"], "AAAAAA=="),),
         content=CONTENT,
@@ -163,7 +163,7 @@ def requested_name(request: IsolationRequest) -> str:
 
 
 def operation(key: str) -> Mapping[str, Any]:
-    method, _, path = key.partition(" ")
+    method, _, path = documented_key(key).partition(" ")
     found: Mapping[str, Any] = openapi_document()["paths"][path][method.lower()]
     return found
 
@@ -239,7 +239,7 @@ def test_token_outside_authorization_header_is_ignored(
         "headers": {"x-authorization": f"Bearer {victim.token}", "cookie": f"access_token={victim.token}"},
     }
     name, _ = victim.names[0]
-    in_path = "{filename}" in key
+    in_path = "{filename+}" in key
     request = IsolationRequest(
         filename=name if in_path else None, query={"dry_run": "true", **({} if in_path else {"filename": name})}
     )
@@ -263,9 +263,9 @@ def test_token_outside_authorization_header_is_ignored(
 def test_every_route_is_protected_or_public() -> None:
     """Every documented route is either protected or one of the public ones."""
     routes = {key for module in function_modules().values() for key in module.app.scopes}
-    assert {
-        f"{method.upper()} {path}" for path, item in openapi_document()["paths"].items() for method in item
-    } == routes
+    assert {f"{method.upper()} {path}" for path, item in openapi_document()["paths"].items() for method in item} == {
+        documented_key(key) for key in routes
+    }
     assert routes - set(PROTECTED) == {
         "POST /auth/token",
         "GET /.well-known/jwks.json",

@@ -138,11 +138,11 @@ def test_cancel_is_idempotent(stack: Stack) -> None:
     """Each repeated cancellation returns 204, and chunks then get 410."""
     start_upload(stack, "cancelled", 5)
     for _ in range(2):
-        assert stack.request("DELETE /upload/{filename}", filename="cancelled").status == 204
+        assert stack.request("DELETE /upload/{filename+}", filename="cancelled").status == 204
     assert stack.request("DELETE /upload", query={"filename": "cancelled"}).status == 204
     gone = send_json_chunk(stack, "cancelled", 1, b"hello")
     assert (gone.status, gone.code) == (410, "upload_cancelled")
-    never = stack.request("DELETE /upload/{filename}", filename="never there")
+    never = stack.request("DELETE /upload/{filename+}", filename="never there")
     assert (never.status, never.code) == (404, "upload_not_found")
 
 
@@ -150,7 +150,7 @@ def test_deleted_file_returns_404(stack: Stack) -> None:
     """A deletion by path and by query returns 204, and 404 when it is repeated."""
     for name, options in (("d1", {"filename": "d1"}), ("d2", {"query": {"filename": "d2"}})):
         stack.upload(name, b"x")
-        key = "DELETE /files/{filename}" if "filename" in options else "DELETE /files"
+        key = "DELETE /files/{filename+}" if "filename" in options else "DELETE /files"
         assert stack.request(key, **options).status == 204
         assert stack.request(key, **options).status == 404
 
@@ -178,7 +178,7 @@ def test_chunk_outside_layout_is_rejected(stack: Stack) -> None:
         (send_raw_chunk(stack, {"chunk_index": "1"}, b"hello"), 422, "validation_failed"),
     ]
     assert [(got.status, got.code) for got, _, _ in table] == [(status, code) for _, status, code in table]
-    assert stack.request("GET /status/{filename}", filename="strict").json["received_bytes"] == 0
+    assert stack.request("GET /status/{filename+}", filename="strict").json["received_bytes"] == 0
 
 
 def test_chunk_with_other_content_conflicts(stack: Stack) -> None:
@@ -204,7 +204,7 @@ def test_documented_examples_upload_file(stack: Stack) -> None:
         key = f"POST /upload/{route}"
         content = openapi_document()["paths"][f"/upload/{route}"]["post"]["requestBody"]["content"]
         assert stack.post_json(key, content["application/json"]["example"]).status == status, route
-    assert stack.request("GET /download/{filename}", filename="hello.txt").body == b"hello"
+    assert stack.request("GET /download/{filename+}", filename="hello.txt").body == b"hello"
 
 
 def test_raw_chunk_of_other_type_gets_415_with_octet_stream(stack: Stack) -> None:
@@ -214,3 +214,39 @@ def test_raw_chunk_of_other_type_gets_415_with_octet_stream(stack: Stack) -> Non
     assert (got.status, got.code) == (415, "unsupported_media_type")
     assert "image/png" in got.json["detail"]
     assert "application/octet-stream" in got.json["detail"]
+
+
+def test_longest_names_work_on_every_route(stack: Stack) -> None:
+    """Names of 1,000 bytes are listed with cursors, completed, cancelled and cleaned up; one byte more is a 422."""
+    folder = "/".join(["ü" * 127] * 3) + "/"
+    names = [folder + letter * 234 for letter in "abc"]
+    assert {len(name.encode()) for name in names} == {1_000}
+    for name in names:
+        assert start_upload(stack, name, 5).status == 201
+    for route, member in (("GET /status", "uploads"), ("GET /files", "files")):
+        assert list_names(stack, route, member) == names
+        for name in names if route == "GET /status" else ():
+            assert send_json_chunk(stack, name, 1, b"hello").status == 200
+            assert stack.post_json("POST /upload/complete", {"filename": name}).status == 200
+    assert start_upload(stack, f"{names[0]}x", 5).code == "invalid_filename"
+    for name in names:
+        assert start_upload(stack, name, 6, if_exists="replace").status == 201
+    assert stack.request("DELETE /upload/{filename+}", filename=names[0]).status == 204
+    query = {"older_than": "0", "filename": names[1]}
+    assert stack.request("DELETE /cleanup", query=query).json["expired"] == 1
+    assert list_names(stack, "GET /status", "uploads") == names[2:]
+    assert stack.request("GET /download/{filename+}", filename=names[0]).body == b"hello"
+    for name in names:
+        assert stack.request("DELETE /files/{filename+}", filename=name).status == 204
+
+
+def list_names(stack: Stack, route: str, member: str) -> list[str]:
+    """Return the long names of a listing, read in pages of one."""
+    names: list[str] = []
+    query = {"limit": "1", **({"prefix": "ü"} if member == "files" else {})}
+    while True:
+        page = stack.request(route, query=query).json
+        names += [item["filename"] for item in page[member] if item["filename"].startswith("ü")]
+        if "cursor" not in page:
+            return names
+        query = {**query, "cursor": page["cursor"]}

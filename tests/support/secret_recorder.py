@@ -23,13 +23,13 @@ SECRET_PATTERNS = {
     "a signature": re.compile(r"X-Amz-Signature(?:=|%3D|[\"']?:\s*[\"']?)[0-9a-f]{16,}", re.IGNORECASE),
     "an Authorization header": re.compile(r"\b(?:Bearer [\w-]{20,}|Basic [A-Za-z0-9+/]{16,}={0,2})"),
 }
-IGNORED_NAMES = ("{filename}",)
+IGNORED_NAMES = ("{filename}", "{filename+}")
 """Filenames of tests that are also part of a route's key, which logs contain."""
 MIN_NAME_LENGTH = 8
 """Shorter names and secrets occur in other words."""
 MAX_BODY_BYTES = 64 * 1024
 """Larger bodies are chunks, which are not searched."""
-_FILENAME_PATH = re.compile(r"^/(?:download/partial|download|status|files|upload)/([^/?]+)$")
+_FILENAME_PATH = re.compile(r"^/(?:download/partial|download|status|files|upload)/([^?]+)$")
 
 
 @dataclass

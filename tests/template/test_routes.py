@@ -21,19 +21,19 @@ ROUTES = {
         "POST /upload/chunk",
         "POST /upload/parts",
         "POST /upload/complete",
-        "DELETE /upload/{filename}",
+        "DELETE /upload/{filename+}",
         "DELETE /upload",
-        "DELETE /files/{filename}",
+        "DELETE /files/{filename+}",
         "DELETE /files",
     },
     "DownloadFunction": {
         f"{method} {path}"
         for method in ("GET", "HEAD")
-        for path in ("/download/{filename}", "/download", "/download/partial/{filename}", "/download/partial")
+        for path in ("/download/{filename+}", "/download", "/download/partial/{filename+}", "/download/partial")
     },
     "StatusFunction": {
-        "GET /status/{filename}",
-        "HEAD /status/{filename}",
+        "GET /status/{filename+}",
+        "HEAD /status/{filename+}",
         "GET /status",
         "HEAD /status",
         "GET /files",
@@ -80,12 +80,12 @@ def test_routes_belong_to_one_api(functions: dict[str, Any]) -> None:
 
 
 def test_path_routes_have_query_variant(functions: dict[str, Any]) -> None:
-    """Every `/x/{filename}` has an `/x`, for filenames that a path cannot carry."""
+    """Every `/x/{filename+}` has an `/x`, for filenames that a path cannot carry."""
     routes = all_routes(functions)
-    with_filename = [(method, path) for method, path in routes if path.endswith("/{filename}")]
+    with_filename = [(method, path) for method, path in routes if path.endswith("/{filename+}")]
     assert with_filename
     for method, path in with_filename:
-        assert (method, path.removesuffix("/{filename}")) in routes
+        assert (method, path.removesuffix("/{filename+}")) in routes
 
 
 def test_get_routes_have_head_twin(functions: dict[str, Any]) -> None:

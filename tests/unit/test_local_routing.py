@@ -7,15 +7,16 @@ import pytest
 from dev.local.routing import Route, match_route
 
 ROUTES = [
-    Route("GET", "/download/{filename}", "one"),
+    Route("GET", "/download/{filename+}", "one"),
     Route("GET", "/download/partial", "two"),
-    Route("GET", "/download/partial/{filename}", "three"),
-    Route("DELETE", "/upload/{filename}", "four"),
+    Route("GET", "/download/partial/{filename+}", "three"),
+    Route("DELETE", "/upload/{filename+}", "four"),
     Route("POST", "/upload/start", "five"),
     Route("ANY", "/any", "six"),
     Route("GET", "/any", "seven"),
     Route("GET", "/files/{proxy+}", "eight"),
     Route("GET", "/files/{a}/x", "nine"),
+    Route("GET", "/one/{segment}", "ten"),
 ]
 
 
@@ -24,7 +25,13 @@ ROUTES = [
     [
         ("GET", "/download/a", "one", {"filename": "a"}),
         ("GET", "/download/partial", "two", {}),
+        ("GET", "/download/a/b//c/", "one", {"filename": "a/b//c/"}),
+        ("GET", "/download/partial/", "one", {"filename": "partial/"}),
+        ("GET", "/download/partialx/a", "one", {"filename": "partialx/a"}),
         ("GET", "/download/partial/a", "three", {"filename": "a"}),
+        ("GET", "/download/partial/a/b", "three", {"filename": "a/b"}),
+        ("GET", "/download/%70artial/a%2Fb", "three", {"filename": "a/b"}),
+        ("GET", "/download/partial%2Fa", "one", {"filename": "partial/a"}),
         ("GET", "/download/partial/partial", "three", {"filename": "partial"}),
         ("GET", "/download/a%2Fb%2525+c", "one", {"filename": "a/b%25+c"}),
         ("GET", "/download/%F0%9F%9A%A2", "one", {"filename": "🚢"}),
@@ -49,7 +56,8 @@ def test_match_route_prefers_most_specific(method: str, path: str, function: str
         ("GET", "/"),
         ("GET", "/download"),
         ("GET", "/download/"),
-        ("GET", "/download/a/"),
+        ("GET", "/one/a/"),
+        ("GET", "/one/a/b"),
         ("GET", "//download/a"),
         ("HEAD", "/download/a"),
         ("PUT", "/upload/start"),

@@ -146,8 +146,8 @@ def test_template_routes_match_events(ferry_stack: stack.Stack) -> None:
     """The routes are those of the functions' HttpApi events, each once."""
     routes = {route.key: route.function for route in ferry_stack.routes}
     assert routes["POST /auth/token"] == "AuthFunction"
-    assert routes["DELETE /upload/{filename}"] == "UploadFunction"
-    assert routes["HEAD /download/{filename}"] == "DownloadFunction"
+    assert routes["DELETE /upload/{filename+}"] == "UploadFunction"
+    assert routes["HEAD /download/{filename+}"] == "DownloadFunction"
     assert len(routes) == len(ferry_stack.routes)
 
 

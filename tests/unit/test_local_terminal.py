@@ -23,8 +23,8 @@ INFO = ReadyInfo(
     clients=[LocalClient("demo", SECRET, "demo", ("files:read", "files:write"))],
     routes=[
         Route("POST", "/auth/token", "Auth"),
-        Route("HEAD", "/download/{filename}", "Download"),
-        Route("GET", "/download/{filename}", "Download"),
+        Route("HEAD", "/download/{filename+}", "Download"),
+        Route("GET", "/download/{filename+}", "Download"),
     ],
     relay_address="172.17.0.1",
 )
@@ -47,7 +47,7 @@ def test_ready_line_with_taken_port_names_port_and_option() -> None:
 def test_guide_has_routes_clients_and_commands_but_no_secret() -> None:
     """Each path is listed once with its methods, each client with its scopes; the secret stays in its file."""
     text = guide(INFO)
-    assert re.search(r"GET, HEAD +/download/\{filename\}\n", text)
+    assert re.search(r"GET, HEAD +/download/\{filename\+\}\n", text)
     assert re.search(r"demo +namespace demo +files:read files:write\n", text)
     assert "--netrc-file '/somewhere/my state/netrc'" in text
     assert "sam build && sam local start-api" in text
@@ -63,10 +63,10 @@ def test_guide_without_docker_says_how_to_get_containers() -> None:
 
 def test_request_line_has_the_route_instead_of_the_path(capsys: pytest.CaptureFixture[str]) -> None:
     """A line has time, status, method, route and duration. A path without a route is not printed."""
-    print_request("GET", Route("GET", "/download/{filename}", "Download"), 206, 0.0123)
+    print_request("GET", Route("GET", "/download/{filename+}", "Download"), 206, 0.0123)
     print_request("PROPFIND-AND-MORE", None, 404, 0.0)
     matched, unmatched = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"\d\d:\d\d:\d\d 206 GET    /download/\{filename\} +12 ms", matched)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d 206 GET    /download/\{filename\+\} +12 ms", matched)
     assert re.fullmatch(r"\d\d:\d\d:\d\d 404 PROPFIND \(no such route\) +0 ms", unmatched)
 
 

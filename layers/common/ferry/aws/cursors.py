@@ -17,7 +17,7 @@ MAX_CURSOR_LENGTH = 4_096
 """Longest cursor that is decoded, in characters."""
 
 MAX_KEY_TEXT_BYTES = 1_000
-"""Longest text in a key. Keys have at most 1,024 bytes in DynamoDB and S3, with Ferry's prefix."""
+"""Longest text in a key: that of a filename. Keys have at most 1,024 bytes in DynamoDB and S3, with Ferry's prefix."""
 
 _MAX_NUMBER = 2**53
 

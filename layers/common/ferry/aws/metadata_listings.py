@@ -26,7 +26,7 @@ def list_files(table: Table, ns: str, prefix: str, cursor: str | None, limit: in
     )
     files = [rows.file_from_row(row) for row in found[:limit]]
     has_more = len(found) > limit or next_key is not None
-    return Page(files, cursors.encode(listing, [files[-1].name]) if has_more else None)
+    return Page(files, cursors.encode(listing, [files[-1].name.removeprefix(prefix)]) if has_more else None)
 
 
 def list_open_uploads(table: Table, ns: str, cursor: str | None, limit: int) -> Page[CurrentUpload]:
@@ -70,10 +70,14 @@ def _query_names(
 
 
 def _name_from_cursor(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> str | None:
-    """Return the last name of the previous page; None without a cursor."""
+    """Return the last name of the previous page; None without a cursor.
+
+    The cursor has the prefix once, as part of its listing: with the longest prefix and name it still fits a request.
+    """
     if cursor is None:
         return None
-    (name,) = cursors.decode(cursor, listing, "s")
-    if not name or not str(name).startswith(prefix):
+    (rest,) = cursors.decode(cursor, listing, "s")
+    name = f"{prefix}{rest}"
+    if not name or len(name.encode()) > cursors.MAX_KEY_TEXT_BYTES:
         raise cursors.invalid_cursor()
-    return str(name)
+    return name

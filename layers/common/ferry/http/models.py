@@ -74,7 +74,8 @@ class StartBody(Body):
     """The file to upload."""
 
     filename: str
-    """The name of the file: 1 to 255 bytes of UTF-8 after normalization to NFC."""
+    """The name of the file: a path of 1 to 1,000 bytes of UTF-8 after normalization to NFC. Its segments, which `/`
+    separates, have 1 to 255 bytes."""
     size: Annotated[int, Field(ge=0)]
     """Bytes of the whole file."""
     content_type: Annotated[str, AfterValidator(_validate_media_type)] | None = None

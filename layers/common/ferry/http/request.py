@@ -19,7 +19,7 @@ class Request:
     """A request of a client."""
 
     route: str
-    """The key of the matched route, such as `GET /download/{filename}`."""
+    """The key of the matched route, such as `GET /download/{filename+}`."""
     request_id: str
     """The gateway's id of the request; empty if the event has none."""
     path_parameters: Mapping[str, str]

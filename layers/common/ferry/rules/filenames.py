@@ -1,4 +1,4 @@
-"""Which filenames are valid.
+"""Which filenames are valid: paths of segments that `/` separates.
 
 Names are compared in Unicode normal form C, so that a name typed on two systems is the same file.
 """
@@ -9,23 +9,29 @@ import unicodedata
 
 from ferry.errors import InvalidFilename
 
-MAX_FILENAME_BYTES = 255
-"""Maximum length in UTF-8."""
+MAX_FILENAME_BYTES = 1_000
+"""Maximum length in UTF-8. A sort key of DynamoDB has 1,024 bytes, and a row puts a prefix before the name."""
 
-_MAX_CODE_POINTS = 4 * MAX_FILENAME_BYTES
-"""A longer name cannot normalise to 255 bytes: a code point of form C has at most four decomposed code points.
+MAX_SEGMENT_BYTES = 255
+"""Maximum length of a segment in UTF-8: that of a file's name in common file systems."""
+
+_MAX_CODE_POINTS = 2 * MAX_FILENAME_BYTES
+"""A longer name cannot normalise to 1,000 bytes: a byte of form C comes from at most one and a half code points.
 
 The length is checked before normalisation, whose time grows with the square of a run of combining marks.
 """
+
+_REPLACEMENT_CHARACTER = "\ufffd"
+"""What decoders put in place of bytes that are not UTF-8: a name with it is not the name that the client has."""
 
 
 def normalise_filename(name: str) -> str:
     """Return the name in normal form C.
 
     Raises:
-        InvalidFilename: the name is empty, longer than 255 bytes of UTF-8, `.` or `..`; it contains a slash, a
-            backslash, a control character (category Cc), half a surrogate pair or U+FFFD; or it begins or ends with
-            white space.
+        InvalidFilename: the name is empty or longer than 1,000 bytes of UTF-8; it contains a backslash, a control
+            character (category Cc), U+FFFD or half a surrogate pair; or one of its segments is empty, longer than 255
+            bytes, `.` or `..`, or begins or ends with white space.
     """
     if len(name) > _MAX_CODE_POINTS:
         raise InvalidFilename(f"A filename has at most {MAX_FILENAME_BYTES} bytes of UTF-8. Send a shorter one.")
@@ -40,16 +46,35 @@ def normalise_filename(name: str) -> str:
         raise InvalidFilename(
             f"A filename has at most {MAX_FILENAME_BYTES} bytes of UTF-8; this one has {length}. Send a shorter one."
         )
-    if "\ufffd" in name:
+    if _REPLACEMENT_CHARACTER in name:
         raise InvalidFilename(
-            "The filename contains U+FFFD, which decoders put for bytes that are not UTF-8. Send the name in UTF-8."
+            "The filename contains U+FFFD, which decoders put in place of invalid bytes. Send the name as UTF-8."
         )
-    if name in (".", ".."):
-        raise InvalidFilename("'.' and '..' are not filenames. Send another name.")
-    if "/" in name or "\\" in name:
-        raise InvalidFilename("A filename contains no '/' and no '\\'. Remove or replace them.")
+    if "\\" in name:
+        raise InvalidFilename("A filename contains no '\\'. Separate its segments by '/'.")
     if any(unicodedata.category(character) == "Cc" for character in name):
         raise InvalidFilename("A filename contains no control characters. Remove them.")
-    if name != name.strip():
-        raise InvalidFilename("A filename does not begin or end with white space. Remove it.")
+    for segment in name.split("/"):
+        _check_segment(segment)
     return name
+
+
+def last_segment(name: str) -> str:
+    """Return what follows the last `/` of a valid name: the name under which a browser saves the file."""
+    return name.rpartition("/")[2]
+
+
+def _check_segment(segment: str) -> None:
+    """Raise `InvalidFilename` for a segment that breaks a rule."""
+    if not segment:
+        raise InvalidFilename("A filename does not begin or end with '/', and contains no '//'. Remove it.")
+    if segment in (".", ".."):
+        raise InvalidFilename("'.' and '..' are not segments of a filename. Send the path without them.")
+    if segment != segment.strip():
+        raise InvalidFilename("A segment of a filename does not begin or end with white space. Remove it.")
+    length = len(segment.encode())
+    if length > MAX_SEGMENT_BYTES:
+        raise InvalidFilename(
+            f"A segment of a filename, between two '/', has at most {MAX_SEGMENT_BYTES} bytes of UTF-8; "
+            f"one has {length}. Send a shorter one."
+        )

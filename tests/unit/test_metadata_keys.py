@@ -1,0 +1,58 @@
+"""Keys of the metadata table fit DynamoDB, with the longest name."""
+
+from __future__ import annotations
+
+import pytest
+
+from ferry.aws import cursors
+from ferry.aws import metadata_rows as rows
+from ferry.aws.expressions import Key
+from ferry.model.cleanup import CleanupTaskKind
+from ferry.rules.filenames import MAX_FILENAME_BYTES, normalise_filename
+
+MAX_SORT_KEY_BYTES = 1_024
+"""DynamoDB developer guide, "Quotas"."""
+MAX_PARTITION_KEY_BYTES = 2_048
+"""DynamoDB developer guide, "Quotas"."""
+MAX_BYTES_AROUND_NAME = 24
+"""Room in a sort key beside the longest name."""
+
+NAME = "/".join(["\N{GRINNING FACE}" * 63 + "xyz"] * 3 + ["x" * 232])
+UPLOAD_ID = "f" * 32
+NS = "n" * 255
+
+KEYS: dict[str, Key] = {
+    "file": rows.file_key(NS, NAME),
+    "current upload": rows.current_upload_key(NS, NAME),
+    "quota": rows.quota_key(NS),
+    "upload record": rows.record_key(UPLOAD_ID),
+    "progress shard": rows.shard_key(UPLOAD_ID, 89),
+    "chunk digests": rows.chunk_digest_key(UPLOAD_ID, 10_000),
+    "deleted file": rows.deleted_file_key(UPLOAD_ID),
+    "orphan scan": rows.ORPHAN_SCAN_KEY,
+    **{f"cleanup task {kind.value}": rows.task_key(kind, UPLOAD_ID) for kind in CleanupTaskKind},
+}
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_key_with_longest_name_fits_dynamodb(key: Key) -> None:
+    """Each kind of row has a key within DynamoDB's limits, with a name of 1,000 bytes."""
+    pk, sk = key
+    assert 1 <= len(pk.encode()) <= MAX_PARTITION_KEY_BYTES
+    assert 1 <= len(sk.encode()) <= MAX_SORT_KEY_BYTES
+    assert len(sk.encode()) <= MAX_FILENAME_BYTES + MAX_BYTES_AROUND_NAME
+
+
+def test_longest_name_is_valid_and_longest() -> None:
+    """The name that the keys have is valid, and one byte more is not."""
+    assert len(normalise_filename(NAME).encode()) == MAX_FILENAME_BYTES == cursors.MAX_KEY_TEXT_BYTES
+    assert max(len(sk.encode()) for _, sk in KEYS.values()) == MAX_FILENAME_BYTES + len(rows.FILE_PREFIX)
+
+
+@pytest.mark.parametrize("character", ['"', "é", "x"])
+def test_longest_cursor_is_accepted(character: str) -> None:
+    """A cursor of the longest namespace, prefix and name is decoded, whatever JSON escapes."""
+    text = (character * 1_000).encode()[:1_000].decode()
+    listing = ("files", NS, text[: len(text) // 2])
+    cursor = cursors.encode(listing, [text[len(text) // 2 :]])
+    assert cursors.decode(cursor, listing, "s") == [text[len(text) // 2 :]]
