@@ -70,7 +70,8 @@ def start_api(port: int, state_folder: Path, parameters: str = "") -> Iterator[S
     """
     if is_reachable(port):
         raise SamError(f"port {port} is taken; choose another with PORT=")
-    with _local_service(state_folder, parameters) as connection_info:
+    base_url = f"http://{HOST}:{port}"
+    with _local_service(state_folder, parameters, base_url) as connection_info:
         log_path, environment = state_folder / "sam.log", sam_environment()
         options = (
             # SAM CLI looks for it beside the template otherwise.
@@ -86,14 +87,15 @@ def start_api(port: int, state_folder: Path, parameters: str = "") -> Iterator[S
         ):
             wait_until_reachable(port, api, log_path)
             clients = tuple(connection_info["clients"])
-            yield SamService(f"http://{HOST}:{port}", clients, state_folder, options, environment)
+            yield SamService(base_url, clients, state_folder, options, environment)
 
 
 @contextmanager
-def _local_service(state_folder: Path, parameters: str) -> Iterator[Mapping[str, Any]]:
+def _local_service(state_folder: Path, parameters: str, base_url: str) -> Iterator[Mapping[str, Any]]:
     command = [
         *(sys.executable, "-m", "dev.local", "--quiet", "--exit-with-parent"),
         *("--state", str(state_folder), "--port", str(free_port()), "--params", parameters),
+        *("--env", f"FERRY_PUBLIC_URL={base_url}"),
     ]
     with local_service(command, state_folder, log_path=state_folder / "local.log", cwd=ROOT) as connection_info:
         yield connection_info

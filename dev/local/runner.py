@@ -82,7 +82,9 @@ class _Service:
             "lambda": _url_of(self._listeners.lambda_api),
             "events": _url_of(self._listeners.eventbridge),
         }
-        self._stack = self._plan.resolve(self._backends.key_ids, {**self._backends.endpoints, **functions_reach})
+        self._stack = self._plan.resolve(
+            self._backends.key_ids, {**self._backends.endpoints, **functions_reach}, _url_of(self._listeners.api)
+        )
         self._pools = self._create_pools()
         relay = await self._start_relay()
         self._ready = ReadyInfo(

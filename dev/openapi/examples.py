@@ -82,6 +82,7 @@ PLAN = UploadPlan(
     filename=FILENAME,
     size=_LAYOUT.size,
     state=UploadStatus.PENDING,
+    chunk_url="https://id.execute-api.eu-central-1.amazonaws.com/upload/chunk",
     chunk_size=_LAYOUT.chunk_size,
     chunk_count=_LAYOUT.chunk_count,
     part_size=_LAYOUT.part_size,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ferry import wiring
 from ferry.files import delete
-from ferry.http import uploads
+from ferry.http import uploads, urls
 from ferry.http.bearer import WRITE_SCOPE, bearer_authenticator
 from ferry.http.request import Request
 from ferry.http.response import Response, empty_response
@@ -23,7 +23,8 @@ lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 @app.protected("POST /upload/start", scope=WRITE_SCOPE)
 def start_upload(request: Request, ns: str) -> Response:
     services = wiring.services()
-    return uploads.start_response(services, start(services, ns, uploads.start_request(request)))
+    chunk_url = urls.chunk_url(request, wiring.settings().public_url)
+    return uploads.start_response(services, start(services, ns, uploads.start_request(request)), chunk_url)
 
 
 @app.protected("POST /upload/chunk", scope=WRITE_SCOPE, parameters=uploads.CHUNK_PARAMETERS)

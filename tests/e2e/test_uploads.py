@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from urllib.parse import urlencode
 
 import google_crc32c
 
-from dev.local.client import FerryClient, crc32c_checksum, put_part, quote_filename
+from dev.local.client import FerryClient, crc32c_checksum, fetch, put_part, quote_filename
 from dev.local.launcher import LocalService
 from tests.e2e.clients import (
     CHUNK_BYTES,
@@ -188,3 +189,14 @@ def test_file_replace_and_delete_take_effect(api: FerryClient, name: str) -> Non
     assert api.request("DELETE", f"/files/{quote_filename(name)}").status == 204
     assert problem_code(api.request("DELETE", f"/files/{quote_filename(name)}")) == (404, "not_found")
     assert problem_code(api.request("GET", f"/download/{quote_filename(name)}")) == (404, "not_found")
+
+
+def test_chunk_url_takes_chunks(api: FerryClient) -> None:
+    """The plan's `chunk_url` is an absolute URL of this service, and takes a chunk."""
+    plan = api.start("by chunk_url", 5, if_exists="replace", restart=True).json
+    assert plan["chunk_url"] == f"{api.base_url}/upload/chunk"
+    query = urlencode({"filename": plan["filename"], "chunk_index": 1, "upload_id": plan["upload_id"]})
+    headers = {"Authorization": f"Bearer {api.token}", "Content-Type": "application/octet-stream"}
+    assert fetch("POST", f"{plan['chunk_url']}?{query}", b"hello", headers).status == 200
+    assert api.complete("by chunk_url").status == 200
+    assert api.request("DELETE", "/files?filename=by+chunk_url").status == 204

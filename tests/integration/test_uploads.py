@@ -17,8 +17,10 @@ MIB = 1024 * 1024
 KIB = 1024
 
 
-def start_upload(stack: Stack, name: str, size: int, **options: object) -> Result:
-    return stack.post_json("POST /upload/start", {"filename": name, "size": size, **options})
+def start_upload(
+    stack: Stack, name: str, size: int, headers: dict[str, str] | None = None, **options: object
+) -> Result:
+    return stack.post_json("POST /upload/start", {"filename": name, "size": size, **options}, headers=headers or {})
 
 
 def send_json_chunk(stack: Stack, name: str, index: object, data: bytes, **options: object) -> Result:
@@ -44,6 +46,27 @@ def test_start_returns_upload_plan(stack: Stack) -> None:
     assert plan["limits"]["chunk_size_max"] == 4 * MIB
     again = start_upload(stack, "plan", 20 * MIB, fingerprint="f")
     assert (again.status, again.json["upload_id"]) == (200, plan["upload_id"])
+
+
+CLIENT_HEADERS = {"host": "evil.example", "forwarded": "host=evil.example", "x-forwarded-host": "evil.example"}
+
+
+@pytest.mark.parametrize(
+    ("public_url", "expected"),
+    [
+        ("", "https://id.execute-api.us-east-1.amazonaws.com"),
+        ("https://cdn.example/ferry", "https://cdn.example/ferry"),
+    ],
+)
+def test_plan_has_chunk_url(stack: Stack, monkeypatch: pytest.MonkeyPatch, public_url: str, expected: str) -> None:
+    """`chunk_url` begins with PublicUrl or the gateway's domain name, whatever the request's headers say."""
+    monkeypatch.setenv("FERRY_PUBLIC_URL", public_url)
+    stack.new_process()
+    for _ in range(2):  # a new upload, and the same one resumed
+        plan = start_upload(stack, f"to {expected[8:]}", 5, headers=CLIENT_HEADERS).json
+        assert plan["chunk_url"] == f"{expected}/upload/chunk"
+    monkeypatch.undo()
+    stack.new_process()
 
 
 def test_start_conflicts_with_open_upload(stack: Stack) -> None:
@@ -219,7 +242,7 @@ def test_raw_chunk_of_other_type_gets_415_with_octet_stream(stack: Stack) -> Non
 def test_longest_names_work_on_every_route(stack: Stack) -> None:
     """Names of 1,000 bytes are listed with cursors, completed, cancelled and cleaned up; one byte more is a 422."""
     folder = "/".join(["ü" * 127] * 3) + "/"
-    names = [folder + letter * 234 for letter in "abc"]
+    names = [folder + letter * 235 for letter in "abc"]
     assert {len(name.encode()) for name in names} == {1_000}
     for name in names:
         assert start_upload(stack, name, 5).status == 201

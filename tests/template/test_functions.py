@@ -157,3 +157,23 @@ def test_parameters_and_outputs_have_descriptions(root: Path, file: str, section
     assert entries or (file, section) == ("monitoring.yaml", "Outputs")
     for name, entry in entries.items():
         assert str(entry.get("Description", "")).endswith("."), f"{file}: {name}"
+
+
+@pytest.mark.parametrize(
+    ("value", "valid"),
+    [
+        ("", True),
+        ("https://cdn.example", True),
+        ("https://cdn.example/ferry", True),
+        ("https://cdn.example/", False),
+        ("http://cdn.example", False),
+        ("cdn.example", False),
+        ("https://cdn.example?a=b", False),
+        ("https://", False),
+    ],
+)
+def test_public_url_is_https_without_slash_at_end(template: Any, value: str, valid: bool) -> None:
+    """PublicUrl is empty, or an https URL to which a path can be appended. Every function has it."""
+    assert bool(re.fullmatch(template["Parameters"]["PublicUrl"]["AllowedPattern"], value)) is valid
+    common = template["Globals"]["Function"]["Environment"]["Variables"]
+    assert common["FERRY_PUBLIC_URL"] == {"Ref": "PublicUrl"}

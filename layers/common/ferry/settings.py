@@ -89,6 +89,11 @@ class Settings:
 
     Empty on AWS. Set by the local service; FERRY_ENDPOINTS has them as `service=url` pairs, comma-separated.
     """
+    public_url: str = ""
+    """URL that clients reach the API at, without a `/` at its end; empty for `https://` and the gateway's domain name.
+
+    Parameter `PublicUrl`, default empty. The local service sets its own address.
+    """
     tracing_enabled: bool = False
     """Whether requests are traced with X-Ray. Parameter `Tracing`, default `Disabled`."""
     log_file_names: bool = False
@@ -129,6 +134,7 @@ class Settings:
             external_issuer=ExternalIssuer.from_environment(environ),
             log_file_names=environ.get("FERRY_LOG_FILE_NAMES", "false") == "true",
             event_bus=environ.get("FERRY_EVENT_BUS", ""),
+            public_url=environ.get("FERRY_PUBLIC_URL", ""),
             tracing_enabled=environ.get("FERRY_TRACING", "Disabled") != "Disabled",
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )

@@ -32,6 +32,8 @@ class Request:
     """The body as the gateway passes it on; `ferry.http.bodies` decodes it."""
     body_is_base64: bool
     """Whether `body` is base64; otherwise it is text."""
+    domain_name: str = ""
+    """The domain name of the gateway that received the request; empty if the event has none."""
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Request:
@@ -49,6 +51,7 @@ class Request:
             headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
             body=event.get("body") or "",
             body_is_base64=bool(event.get("isBase64Encoded")),
+            domain_name=context.get("domainName") or "",
         )
 
     @property

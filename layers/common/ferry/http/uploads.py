@@ -100,7 +100,7 @@ def complete_request(request: Request) -> CompleteRequest:
     )
 
 
-def start_response(services: Services, result: StartResult) -> Response:
+def start_response(services: Services, result: StartResult, chunk_url: str) -> Response:
     """Return the plan of the upload, or the finished file that is the one to be uploaded."""
     from ferry.http.responses.plans import Limits, UploadPlan
 
@@ -110,7 +110,7 @@ def start_response(services: Services, result: StartResult) -> Response:
 
         return json_response(200, ExistingFile.from_file_and_limits(result.file, limits))
     assert result.upload is not None
-    plan = UploadPlan.from_upload(result.upload, compute_received(result.upload, result.parts), limits)
+    plan = UploadPlan.from_upload(result.upload, compute_received(result.upload, result.parts), limits, chunk_url)
     return json_response(201, plan).with_metrics(UploadsStarted=1) if result.created else json_response(200, plan)
 
 

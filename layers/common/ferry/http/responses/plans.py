@@ -80,6 +80,8 @@ class UploadPlan:
     """Bytes of the whole file."""
     state: UploadStatus
     """`pending`, `partial` or `completing`."""
+    chunk_url: str
+    """The absolute URL to send chunks to. `/upload/chunk` of the API takes them, too."""
     chunk_size: Count
     """Bytes of each chunk; the last one may be shorter."""
     chunk_count: Count
@@ -100,13 +102,14 @@ class UploadPlan:
     """Limits of this service."""
 
     @classmethod
-    def from_upload(cls, upload: Upload, received: ReceivedRanges, limits: Limits) -> UploadPlan:
+    def from_upload(cls, upload: Upload, received: ReceivedRanges, limits: Limits, chunk_url: str) -> UploadPlan:
         record, layout = upload.record, upload.record.layout
         return cls(
             upload_id=record.upload_id,
             filename=record.name,
             size=layout.size,
             state=status_of_open(record.state, received.total_bytes),
+            chunk_url=chunk_url,
             chunk_size=layout.chunk_size,
             chunk_count=layout.chunk_count,
             part_size=layout.part_size,
