@@ -30,11 +30,11 @@ ROW_TTL_SECONDS = 30 * DAY_MS // SECOND_MS
 class DynamoUploadRepository:
     """`UploadRepository` over the metadata table.
 
-    Each method makes one call unless the port's docstring says otherwise.
+    Each method makes one call; the port names the exceptions.
 
-    botocore repeats a call whose response was lost. If the first attempt of a conditional write took effect, the
-    second fails its condition and raises `ConcurrentUpdate`; the caller reads the row and finds its own change.
-    Transactions carry a token, by which DynamoDB recognizes the repetition.
+    botocore may repeat a write whose response was lost. The repetition then fails its condition, so the caller treats
+    `ConcurrentUpdate` as: read again, the change may already be there. DynamoDB recognizes a repeated transaction by
+    its token.
     """
 
     def __init__(self, table: Table, clock: Clock = wall_clock) -> None:
@@ -136,7 +136,7 @@ class DynamoUploadRepository:
             [
                 transition,
                 writes.release_name(record, ttl_epoch_seconds),
-                # Activity keeps an upload from expiring, but not from being cancelled.
+                # An upload with new activity must not expire. It can still be cancelled.
                 *writes.close_shards(
                     upload, unchanged_attribute="last_activity_at" if state is UploadState.EXPIRED else ""
                 ),
@@ -211,7 +211,7 @@ class DynamoUploadRepository:
                 "recent_bits": {bit},
                 "epoch": expected.epoch + 1,
             }
-            # SET reads the row as it was before the update, so this is not the new value of recent_bits.
+            # `previous_bits` gets the old `recent_bits`: SET reads the row from before the update.
             extra_sets = ["#previous_bits = #recent_bits"]
         else:
             adds["recent_bits"] = {bit}
@@ -221,7 +221,8 @@ class DynamoUploadRepository:
         )
         if require_no_presigned:
             condition += " AND attribute_not_exists(#has_presigned_parts)"
-        # One compaction since the read is harmless: a chunk recorded before it is still in previous_bits.
+        # New bits go into `recent_bits`. A compaction moves them to `previous_bits`, and the next one to `bits`.
+        # The condition checks `recent_bits` and `previous_bits`, so one compaction since the read is harmless.
         max_epoch = expected.epoch if compacts else expected.epoch + 1
         write = update(
             rows.shard_key(upload_id, expected.index),
@@ -284,7 +285,7 @@ class DynamoUploadRepository:
             extra_sets=["#first_leased_at = if_not_exists(#first_leased_at, :now)"],
         )
         self._table.transact_write([transition, *writes.close_shards(upload, unchanged_attribute="version")])
-        # The versions in the conditions guarantee that nothing else changed since the read.
+        # The conditions compare versions. So nothing else has changed since the read, and no second read is needed.
         return upload.with_lease(
             lease_id=lease_id, expires_at=expires_at, now=now, replace_existing=replace_existing, crc32c=crc32c
         )

@@ -78,7 +78,7 @@ class ChunkDigest:
 class ProgressShard:
     """The durable chunks of every n-th part of an upload, as a bitmap (docs/decisions/0001).
 
-    A recorded chunk goes into `recent_bits`. Compaction moves `recent_bits` to `previous_bits` and those into `bits`;
+    A recorded chunk goes into `recent_bits`. A compaction moves it to `previous_bits`, and the next one to `bits`.
     `ChunkLayout.bit_for_chunk` gives a chunk's position.
     """
 

@@ -1,7 +1,7 @@
 """Accept a chunk through the API: verify it, store its digest, store its bytes, record the chunk, acknowledge it.
 
-Before the chunk is recorded, a failure leaves at most bytes that a repetition writes again. From then on it counts as
-received.
+A failure before the chunk is recorded leaves at most a digest and bytes. Sending the same chunk again overwrites them;
+different bytes get `ChunkConflict`. Once recorded, the chunk counts as received.
 """
 
 from __future__ import annotations
@@ -67,11 +67,13 @@ def accept_chunk(services: Services, ns: str, request: ChunkRequest) -> ChunkAcc
     """Accept a chunk. When this returns, the chunk is durable and counted once, however often it was sent.
 
     Raises:
-        ChunkTooLarge, ChunkIndexOutOfRange, ChunkSizeMismatch, ChunksUnavailable: it does not fit the chunk layout.
+        ChunkTooLarge: it has more than `MAX_CHUNK_BYTES`. No layout is read for this.
+        ChunkIndexOutOfRange, ChunkSizeMismatch, ChunksUnavailable: it does not fit the chunk layout.
         ChecksumMismatch, ChecksumUnsupported: a checksum is wrong; nothing was stored.
         ChunkConflict: the chunk was already uploaded with different content.
         UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, CompletionInProgress, UploadAlreadyComplete:
             no upload accepts it.
+        BackendUnavailable: a backend failed, or concurrent requests kept changing the upload. It may be recorded.
     """
     if len(request.body) > MAX_CHUNK_BYTES:
         raise ChunkTooLarge
@@ -95,7 +97,8 @@ def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest
     _check_same_content(chunk_digests.get(index), chunk_digest)
     is_assembled = False
     if _can_assemble(upload, part_number, index, chunk_digests):
-        # Staging is safe even without a multipart upload: `record_chunk` fails if the upload has ended.
+        # If the multipart upload is gone, the upload has ended or is ending. The chunk is staged below, and
+        # `record_chunk` then fails.
         with suppress(MultipartUploadNotFound):
             assembled = assemble_part(services, upload.record, part_number, chunk_digests, {index: request.body})
             is_assembled = assembled.part is not None
@@ -123,7 +126,7 @@ def _check_against_layout(upload: Upload, request: ChunkRequest) -> None:
 
 
 def _check_same_content(stored: ChunkDigest | None, sent: ChunkDigest) -> None:
-    """Raise `ChunkConflict` unless the chunk sent is the one whose digest was stored first."""
+    """Raise `ChunkConflict` if the digest that was stored first differs from that of the chunk sent."""
     if stored != sent:
         raise ChunkConflict
 
@@ -139,10 +142,10 @@ def _can_assemble(upload: Upload, part_number: int, chunk_index: int, chunk_dige
 def _record_chunk(
     services: Services, upload: Upload, request: ChunkRequest, chunk_digest: ChunkDigest, *, is_assembled: bool
 ) -> tuple[ProgressShard, bool]:
-    """Record the chunk. Return the shard, and whether the chunk still needs no staged copy.
+    """Record the chunk. Return the shard, and whether the part assembled before still counts.
 
-    A chunk of an assembled part needs none while no part of the upload has been presigned. Once one has, a late PUT
-    could overwrite the assembled part, so the chunk is staged before it is recorded.
+    It counts while no part of the upload is presigned. After that, a late PUT could overwrite it. So the chunk is
+    staged before it is recorded, and the second value is False.
 
     Raises:
         ConcurrentUpdate: the upload is closed.
@@ -177,9 +180,10 @@ def _record_chunk(
 
 
 def _assemble_staged_part(services: Services, upload: Upload, part_number: int, request: ChunkRequest) -> None:
-    """Assemble a part that is complete on record but was not assembled: its last chunks raced, or a part is presigned.
+    """Assemble a part whose chunks are all recorded, but which no request has assembled.
 
-    The chunk is durable and recorded already. A failure is logged, and the completion assembles the part.
+    This happens if the last two chunks arrived together, or if a part of the upload is presigned. The chunk is durable
+    already. A failure is logged, and the completion assembles the part.
     """
     record = upload.record
     try:

@@ -1,6 +1,7 @@
 """Complete an upload on a client's request: check that all bytes are there, then turn them into a file.
 
-A completion runs under a lease, so that one attempt at a time works on an upload. `completion_attempt` holds that part.
+A completion runs under a lease, so that one attempt at a time works on an upload. The module `completion_attempt` does
+this.
 """
 
 from __future__ import annotations
@@ -28,13 +29,19 @@ MAX_MISSING_RANGES = 1_000
 """How many missing chunk ranges one error lists."""
 
 WAIT_FOR_LEASE_SECONDS = 8
-"""How long a request waits for another one's completion. Its own attempt then still fits into the gateway's 30 s."""
+"""How long a request waits for another request's completion.
+
+Short enough that its own attempt still ends before the function's timeout of 29 s.
+"""
 
 LEASE_POLL_SECONDS = 0.5
-"""Pause between two checks whether that completion has ended."""
+"""Pause between two checks of that completion."""
 
 LEASED_RETRY_AFTER_SECONDS = 2
-"""Seconds until the client should ask again about a completion that another request is working on."""
+"""Seconds until the client should ask again about a completion that another request is working on.
+
+Longer than the `Retry-After` of an error (1 s): this request has already waited `WAIT_FOR_LEASE_SECONDS`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +65,13 @@ def complete(services: Services, ns: str, request: CompleteRequest) -> File | Co
         UploadIncomplete: bytes are missing (`missing`: chunk ranges); the upload continues.
         ChecksumMismatch: the file has a different checksum; the upload stays open.
         FileExists: the name has a file that may not be replaced; the upload stays open.
-        UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled: there is no such upload to complete.
+        UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled: the upload has ended or is not current.
+        BackendUnavailable: a backend failed, or concurrent requests kept changing the upload. It may be complete.
     """
     deadline = services.clock() + WAIT_FOR_LEASE_SECONDS * SECOND_MS
     while True:
         result = retry_on_conflict(lambda: _try_complete(services, ns, request))
-        # Return at once if the result cannot come within the wait.
+        # The other attempt needs longer than this request waits: return now.
         if isinstance(result, File) or result.retry_after_seconds > WAIT_FOR_LEASE_SECONDS:
             return result
         if services.clock() >= deadline:
@@ -98,7 +106,7 @@ def _completed_before(file: File, request: CompleteRequest) -> File:
 
 
 def _options_of(request: CompleteRequest, crc32c: int | None, *, replace_existing: bool) -> CompletionOptions:
-    """Return what the request asks for, with earlier values for what it leaves out."""
+    """Return the options of the request; what it leaves out comes from the start or the lease."""
     return CompletionOptions(
         crc32c if request.crc32c is None else request.crc32c,
         replace_existing if request.replace_existing is None else request.replace_existing,
@@ -120,7 +128,7 @@ def _precheck(services: Services, upload: Upload, options: CompletionOptions) ->
         try:
             listed_parts = list_parts(services, record)
         except MultipartUploadNotFound:
-            return None  # The attempt finds out whether S3 has built the object.
+            return None  # `build_object` checks whether S3 has the object already.
     received = compute_received(upload, listed_parts or {})
     if received.total_bytes != record.layout.size:
         missing = list(missing_ranges(received.chunks, record.layout.chunk_count))
@@ -131,8 +139,8 @@ def _precheck(services: Services, upload: Upload, options: CompletionOptions) ->
 def _check_name_is_free(services: Services, upload: Upload, options: CompletionOptions) -> None:
     """Raise `FileExists` if another upload's file has the name and may not be replaced.
 
-    The file is read only where one is possible: the start allowed replacing, or a commit failed before. Otherwise
-    `start` found no file, and no other upload of the name can begin until this one ends.
+    If the start did not allow replacing and no commit has failed, no file can have the name, so none is read: `start`
+    found no file, and no other upload of the name can begin until this one ends.
     """
     record = upload.record
     if options.replace_existing or not (record.replace_existing or record.stored_object is not None):
