@@ -26,14 +26,14 @@ class Action(StrEnum):
     WAIT = "wait"
     """Look again later: S3 may still be building its object."""
     RECOVER = "recover"
-    """Complete it: its object exists, although its record does not say so."""
+    """Commit the object that S3 already has."""
     EXPIRE = "expire"
     """End it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with an upload, and what it has."""
+    """An action, and the bytes it frees."""
 
     action: Action
     """What to do."""
@@ -49,7 +49,7 @@ def decide(services: Services, upload: Upload, *, is_stale: bool) -> Decision:
     Args:
         services: the backends.
         upload: the upload as read.
-        is_stale: whether the caller finds it to be past its time.
+        is_stale: whether the upload has expired by the caller's rule.
     """
     record = upload.record
     if record.stored_object is not None:
@@ -116,7 +116,7 @@ def apply(
 
 
 def _try_recover(services: Services, upload: Upload, report: CleanupReport) -> bool:
-    """Complete the upload from its object. Return False if it was rejected or has expired."""
+    """Recover the upload. Return False if it was rejected or has expired."""
     try:
         recover_from_object(services, upload)
     except UploadExpired:

@@ -1,6 +1,6 @@
 """Scan S3 for orphans: what is stored under Ferry's prefixes without a row (docs/decisions/0005).
 
-Each sweep scans a few pages from where the last one ended. A round over everything starts at most once a day.
+Each sweep scans a few pages from where the last one ended. One full scan starts at most once a day.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ PAGE_SIZE = 1_000
 """How many keys one page lists."""
 
 SCAN_INTERVAL_MS = DAY_MS
-"""From the start of one round to the start of the next."""
+"""Milliseconds from the start of one full scan to the start of the next."""
 
 MIN_MULTIPART_AGE_MS = HOUR_MS
 """A younger multipart upload may belong to a start that is still running."""
 
 MIN_ORPHAN_AGE_MS = 8 * DAY_MS
-"""When what has no record can be deleted: a day beyond the greatest age of an upload."""
+"""Least age at which an entry without a record is deleted: a day beyond the greatest age of an upload."""
 
 _NEXT_PHASE = {
     OrphanScanPhase.MULTIPART_UPLOADS: OrphanScanPhase.STAGED_CHUNKS,
@@ -132,7 +132,7 @@ def _scan_staged_chunks(
 
 
 def _delete_staged_chunks(services: Services, upload_id: str, report: CleanupReport) -> None:
-    """Delete the staged chunks of one upload if all are old enough. The next round finds what there was no time for."""
+    """Delete the staged chunks of one upload if all are old enough. The next full scan finds the rest."""
     page = services.object_store.list_objects(staged_chunk_prefix(upload_id), None, PAGE_SIZE)
     newest_at = max((chunk.modified_at for chunk in page.items), default=0)
     if services.clock() - newest_at < MIN_ORPHAN_AGE_MS:

@@ -1,4 +1,4 @@
-"""Do what a due task is about, as far as the row itself still calls for it."""
+"""Process one due cleanup task. Skip what the row's current state no longer needs."""
 
 from __future__ import annotations
 

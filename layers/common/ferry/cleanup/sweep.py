@@ -19,7 +19,7 @@ PAGE_SIZE = 100
 """How many due tasks one query reads."""
 
 FAILURE_BACKOFF_MS = 30 * MINUTE_MS
-"""When a task that failed is due again, so that one that always fails does not take the time of the others."""
+"""Milliseconds until a failed task is tried again. Meanwhile the others run."""
 
 
 def sweep_due_tasks(services: Services, *, has_time: Callable[[], bool]) -> CleanupReport:
