@@ -25,7 +25,8 @@ Raises `ThrottledError`, `InvocationTimeoutError`, `InstanceCrashedError`, `Func
 OnResponse = Callable[[str, Route | None, int, float], None]
 """(method, route or None, status, duration in seconds), called when a response has been sent."""
 
-# A rejected body is read to its end up to here: most clients read the response only after they sent everything.
+# A rejected body is read to its end, up to this many bytes: most clients read the response only after they sent
+# everything.
 _MAX_DRAIN_BYTES = 64 * 1024 * 1024
 
 
@@ -98,7 +99,7 @@ class Gateway:
     async def handle_request(
         self, request: apigw_event.GatewayRequest, request_id: str, *, body_too_large: bool = False
     ) -> GatewayResponse:
-        """Return the response to a request, without the CORS headers of a response that is no preflight's."""
+        """Return the response to a request. `_serve` adds CORS headers except to preflights."""
         if request.head_size_bytes() > limits.MAX_GATEWAY_HEAD_BYTES:
             return lambda_response.gateway_error(431, "Request Header Fields Too Large")
         if body_too_large:

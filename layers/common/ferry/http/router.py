@@ -1,8 +1,8 @@
 """The routes of a function, and the handler that serves every request.
 
 The gateway matches the route and names it in the event (`routeKey`), so the handler finds it in a mapping;
-docs/decisions/0008 explains why there is no resolver. The path that the client sent is not read, because the gateway
-decodes it: file names come from the path parameters.
+docs/decisions/0008 explains why there is no resolver. Filenames come from the path parameters. `rawPath` is read only
+for routes without a method in their key, to name the route in the 404.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ def wait_for_update(
 ) -> StatusReport:
     """Return the status of a name once its version is newer than `since_version`, or after `timeout_seconds`.
 
-    A change during the wait ends it whatever the version: a restored metadata store repeats versions that the client
-    has seen. Without a free permit the present status is returned at once.
+    Any change of the version ends the wait, even to a lower one: a restored metadata store repeats versions that the
+    client has seen. Without a free permit the present status is returned at once.
 
     Raises:
         NotFound: there is neither an upload nor a file of that name, or both disappeared during the wait.
@@ -56,7 +56,7 @@ def _poll(services: Services, ns: str, name: str, initial: StatusSnapshot, deadl
 
 
 def _refresh(services: Services, ns: str, name: str, snapshot: StatusSnapshot) -> StatusSnapshot:
-    """Return a present snapshot. One read detects a change; only a change costs more."""
+    """Return a present snapshot. If nothing changed, one read suffices."""
     if snapshot.upload is None or not snapshot.status.state.in_progress:
         file, current, _ = services.upload_repository.get_name(ns, name)
         is_unchanged = (file, current) == (snapshot.file, snapshot.current_upload)
