@@ -11,7 +11,7 @@ from ferry.http.response import Response, json_response
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
-"""`Retry-After` of a failed backend and of a completion in progress."""
+"""`Retry-After` of a failed backend, and of the 409 while a completion runs. A 202 of `complete` has its own value."""
 
 THROTTLED_RETRY_AFTER_SECONDS = 5
 """`Retry-After` of a backend that throttles."""
