@@ -26,8 +26,8 @@ JSON = {"Content-Type": "application/json"}
         ("GET", "/upload/start"),
         ("POST", "/download/x"),
         ("PUT", "/files/x"),
-        ("GET", "/download/a/b"),
-        ("GET", "/download/partial/a/b"),
+        ("GET", "/downloads/a/b"),
+        ("GET", "/health/a"),
         ("PATCH", "/status/x"),
     ],
 )
