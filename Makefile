@@ -54,7 +54,7 @@ test-quick: $(venv_stamp)  ## run the fast unit tests: no server, no stress test
 	$(pytest) tests/unit -m "not stress and not slow" --numprocesses=2 --dist=worksteal -q
 
 test-stress: $(venv_stamp)  ## run stress and property tests with thousands of examples (minutes; PROFILE=default: fewer)
-	$(pytest) tests/unit -m "stress or hypothesis" --numprocesses=3 --hypothesis-profile=$(PROFILE)
+	$(pytest) tests -m "stress or hypothesis" --numprocesses=3 --hypothesis-profile=$(PROFILE)
 
 test-backends: $(venv_stamp)  ## run contract and race tests on SeaweedFS, DynamoDB Local, LocalStack (Java, npm, Python 3.13)
 	@$(tool) PYTHONPATH=.:layers/common sh -c '. dev/layer/runtime-python.sh && exec "$(bin)/python" -m tests.backends $(if $(ROUNDS),--rounds=$(ROUNDS)) $(ARGS)'

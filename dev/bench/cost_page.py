@@ -92,19 +92,19 @@ def _tables() -> dict[str, str]:
         ),
         "BY_CHUNK": format_table(
             ("chunk size, file of 64 MiB", *COST_COLUMNS),
-            [_cost_row(format_size(scenario.chunk_size), scenario) for scenario in BY_CHUNK_SIZE],
+            [cost_row(format_size(scenario.chunk_size), scenario) for scenario in BY_CHUNK_SIZE],
         ),
         "BY_FILE": format_table(
             ("file size, chunks of 4 MiB", *COST_COLUMNS),
-            [_cost_row(format_size(scenario.size), scenario) for scenario in BY_FILE_SIZE],
+            [cost_row(format_size(scenario.size), scenario) for scenario in BY_FILE_SIZE],
         ),
         "IN_JSON": format_table(
             ("body of a chunk, 4 MiB, file of 1 GiB", *COST_COLUMNS),
-            [_cost_row("octet-stream", API_SCENARIO), _cost_row("JSON with base64", JSON_SCENARIO)],
+            [cost_row("octet-stream", API_SCENARIO), cost_row("JSON with base64", JSON_SCENARIO)],
         ),
         "PRESIGNED": format_table(
             ("file size, parts", *COST_COLUMNS),
-            [_cost_row(_describe_parts(scenario), scenario) for scenario in PRESIGNED],
+            [cost_row(_describe_parts(scenario), scenario) for scenario in PRESIGNED],
         ),
         "PEERS": _peers_table(),
         "PRICES": _prices_table(),
@@ -176,7 +176,8 @@ def _usage_row(name: str, scenario: Scenario) -> list[str]:
     ]
 
 
-def _cost_row(name: str, scenario: Scenario) -> list[str]:
+def cost_row(name: str, scenario: Scenario) -> list[str]:
+    """Return the cells of a scenario: its name, then USD a TB by service, then their sum."""
     cost, per_tb = scenario.cost, TB / scenario.size
     services = (cost.s3, cost.dynamodb, cost.gateway, cost.lambda_requests, cost.lambda_duration)
     return [name, *(_format_usd(usd * per_tb) for usd in services), f"**{_format_usd(scenario.usd_per_tb)}**"]

@@ -65,6 +65,7 @@ def test_upload_after_kill_resumes(state: Path) -> None:
         service.stop()
 
 
+@pytest.mark.stress
 def test_upload_after_orderly_stop_loses_nothing(state: Path) -> None:
     """SIGINT ends every process with exit code 0, and the next run has every acknowledged chunk."""
     content = random_bytes(3 * CHUNK_BYTES)
@@ -122,6 +123,7 @@ def running(tmp_path: Path) -> Iterator[LocalService]:
     assert service.stop() == 0
 
 
+@pytest.mark.stress
 def test_second_run_rejects_shared_folder_and_avoids_taken_port(running: LocalService, state: Path) -> None:
     """A second run on a folder and an unknown parameter are rejected. On a taken port the next one is used."""
 

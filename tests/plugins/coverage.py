@@ -1,14 +1,15 @@
-"""Run the slow tests that have no backend without coverage.
+"""Run the slow tests that call the code in this process without coverage.
 
-Tracing doubles the time of code that computes without waiting. The slow tests repeat operations that quick tests cover,
-under faults, in random orders and with many sizes. The coverage floor of `make test` is reached without them.
+Tracing doubles the time of code that computes without waiting. The slow tests repeat operations that quick tests cover:
+under faults, in random orders, with many sizes, on moto, and from other namespaces. The coverage floor of `make test`
+is reached without them.
 """
 
 from __future__ import annotations
 
 import pytest
 
-FOLDERS = ("tests/unit/", "tests/template/")
+FOLDERS = ("tests/contract/", "tests/integration/", "tests/template/", "tests/unit/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -25,7 +25,6 @@ LONGEST_FIRST = (
     "tests/e2e/test_crash_recovery.py",
     "tests/integration/test_tenant_isolation.py",
     "tests/examples/",
-    "tests/template/test_costs.py",
     "tests/unit/uploads/test_cleanup_faults.py",
     "tests/unit/uploads/test_faults.py",
     "tests/e2e/test_admin.py",

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pytest
+from _pytest.mark import ParameterSet
+
 from dev.fakes.faults import SINGLE_CONDITIONAL_WRITES, Call, Fault, FaultPlan, FaultStep
 from tests.support.in_memory_service import InMemoryService
 
@@ -19,6 +22,14 @@ FAULTS_OF_READS = frozenset(
     {Fault.UNAVAILABLE, Fault.THROTTLED, Fault.CRASH_BEFORE, Fault.TIMEOUT_BEFORE, Fault.SLOW},
 )
 """One fault of each group that is the same for a call that only reads."""
+
+QUICK_FAULTS = frozenset({Fault.UNAVAILABLE, Fault.LOST_RESPONSE, Fault.CRASH_BEFORE})
+"""The faults of every run: an error and a crash before the effect, an error after it. The others are stress tests."""
+
+
+def faults() -> list[ParameterSet]:
+    """Return every fault to parametrize a test with. `make test` runs `QUICK_FAULTS`, `make test-stress` the others."""
+    return [pytest.param(fault, marks=[] if fault in QUICK_FAULTS else [pytest.mark.stress]) for fault in Fault]
 
 
 def is_read(method: str) -> bool:

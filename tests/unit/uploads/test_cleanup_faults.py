@@ -26,7 +26,7 @@ from tests.support.in_memory_service import (
     seeded_bytes,
     swallow_crash,
 )
-from tests.unit.uploads.fault_cases import ReadCheck, calls_to_break
+from tests.unit.uploads.fault_cases import ReadCheck, calls_to_break, faults
 from tests.unit.uploads.operations import BODY, FILE_BYTES, service_with_quota, started
 
 pytestmark = pytest.mark.slow
@@ -116,7 +116,7 @@ def run_request(services: Services) -> None:
     clean_namespace(services, NS, has_time=lambda: True)
 
 
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("fault", faults())
 @pytest.mark.parametrize("run", [run_sweep, run_request], ids=["sweep", "request"])
 def test_cleanup_any_call_fails_next_run_recovers(
     run: Callable[[Services], None], fault: Fault, service: InMemoryService, matrix: CountCases
