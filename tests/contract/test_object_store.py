@@ -89,6 +89,7 @@ def test_upload_part_again_same_bytes_keeps_etag(objects: ObjectStore) -> None:
     assert objects.get(KEY) == WHOLE_BODY
 
 
+@pytest.mark.slow
 def test_list_parts_beyond_one_page_returns_all(objects: ObjectStore) -> None:
     """More than 1,000 parts are listed."""
     multipart_id = start_multipart(objects, *(number.to_bytes(2, "big") for number in range(1_003)))
@@ -297,6 +298,7 @@ def test_delete_removes_one_object(objects: ObjectStore) -> None:
     assert (objects.get("st/1"), objects.get("st/12")) == (None, b"12")
 
 
+@pytest.mark.slow
 def test_delete_prefix_removes_all_below(objects: ObjectStore) -> None:
     """More objects than one page under the prefix are deleted and counted; others stay."""
     for number in range(1_003):

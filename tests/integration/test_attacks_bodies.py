@@ -76,6 +76,7 @@ def test_json_bomb_gets_short_error(stack: Stack, key: str, body: bytes) -> None
     assert len(got.body) < 6_000
 
 
+@pytest.mark.slow
 def test_json_bomb_of_chunk_size_is_rejected(stack: Stack) -> None:
     """The route that reads megabytes of JSON rejects those that are no chunk."""
     for piece in (b"[],", b"{},", b'"",', b"1,"):

@@ -78,7 +78,12 @@ PATHS: dict[str, Callable[[Client], None]] = {
     "presigned then chunks": presigned_then_chunks,
 }
 CASES = [
-    (size, chunk_size, path)
+    pytest.param(
+        size,
+        chunk_size,
+        path,
+        marks=[pytest.mark.stress] if size > PART_BYTES + 1 and chunk_size == 64 * KIB else [],
+    )
     for size in EDGE_SIZES
     for chunk_size in CHUNK_SIZES
     for path in PATHS
