@@ -38,8 +38,11 @@ KNOWN_DIFFERENCES = (
         "An unknown route is 403 `Missing Authentication Token`.",
     ),
     KnownDifference(
-        ("test_bad_input.py::test_malformed_json_returns_400?*xff*",),
-        "JSON that is not UTF-8 reaches the function, which answers 400.",
+        (
+            "test_bad_input.py::test_malformed_json_returns_400?*xff*",
+            "test_http_rules.py::test_latin_1_body_makes_nothing*",
+        ),
+        "A text body that is not UTF-8 reaches the function, which answers 400.",
         "Its gateway fails on the body and answers 502.",
     ),
     KnownDifference(
@@ -56,9 +59,19 @@ KNOWN_DIFFERENCES = (
         (
             "test_attacks.py::test_path_with_hostile_bytes_rejected?/download/{}-%0d%0a*",
             "test_attacks.py::test_path_with_hostile_bytes_rejected?/status/{}-%0d%0a*",
+            "test_filenames.py::test_invalid_name_in_path_returns_problem?%0a?",
         ),
         "A line break in a path reaches the function, which rejects the name.",
         "Its router matches no line break and answers 403, as for an unknown route.",
+    ),
+    KnownDifference(
+        (
+            "test_http_rules.py::test_bent_or_unknown_text_returns_422?GET-/download?filename=caf%E9?",
+            "test_http_rules.py::test_bent_or_unknown_text_returns_422?GET-/files?prefix=caf%E9?",
+            "test_http_rules.py::test_bent_or_unknown_text_returns_422?DELETE-/cleanup*",
+        ),
+        "Bytes of a query that are not UTF-8 reach the function, which rejects them.",
+        "Its gateway leaves such bytes percent-encoded, so that they arrive as ordinary characters.",
     ),
     KnownDifference(
         ("test_cors.py::test_cors_local_origin_allowed*",),
