@@ -9,8 +9,9 @@ from ferry.aws.expressions import Write, update
 
 PERMITS_KEY = ("PERMITS", "P")
 
-_RANDOM_RANGE = 10_000
-"""A permit is its expiry multiplied by this, plus a random number below it, so that permits differ."""
+_RANDOM_RANGE = 10**15
+"""A permit is its expiry multiplied by this, plus a random number below it, so that permits differ. A permit
+has 28 digits; a DynamoDB number has 38."""
 
 
 class DynamoPermitPool:
