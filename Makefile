@@ -48,7 +48,7 @@ demo: $(venv_stamp)  ## show an upload that is killed half way, resumed, complet
 	@$(bin)/python -m dev.local.demo
 
 test: $(venv_stamp)  ## run every test except stress tests, with the coverage floor (TESTS=path: those only, no floor)
-	$(pytest) $(TESTS) $(if $(filter tests,$(TESTS)),--numprocesses=3 --dist=loadfile --cov --cov-report=term)
+	$(pytest) $(TESTS) $(if $(filter tests,$(TESTS)),--numprocesses=4 --dist=loadfile --cov --cov-report=term)
 
 test-quick: $(venv_stamp)  ## run the fast unit tests: no server, no stress test, under 20 seconds
 	$(pytest) tests/unit -m "not stress and not slow" --numprocesses=2 --dist=worksteal -q
