@@ -50,14 +50,16 @@ from 1.
 
 Unknown JSON members are rejected, except at `/auth/token`. Errors are problem details (RFC 9457) with a stable `code`;
 where several codes are listed for a status, `code` says which error it is. The gateway sends some responses without
-calling a function: an unknown route (404), a body over 10 MB (413), a throttled request (429), and a function that is
-not available (503). Their body is `{"message": …}`, and they have none of the headers that are described here.
+calling a function: an unknown route (404), a body over 10 MB (413), a throttled request (429), a request line and
+headers of more than 10,240 bytes (431), and a function that is not available (503). Their body is `{"message": …}`, and
+they have none of the headers that are described here.
 """
 
 _REASON_PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 """Phrases of RFC 9110 section 15.5. Python has them since 3.13; the document is the same on every version."""
 
 _THROTTLED = "Too many requests. The gateway sends this response."
+_HEADERS_TOO_LARGE = "The request line and the headers exceed 10,240 bytes. The gateway sends this response."
 _ERROR_HEADERS: dict[ErrorType, str] = {
     errors.AuthError: "WWW-Authenticate",
     errors.RangeNotSatisfiable: "Content-Range",
@@ -113,6 +115,12 @@ def build_document() -> dict[str, Any]:
     }
 
 
+def _gateway_responses(name: str, description: str, message: str) -> dict[str, Any]:
+    """Return a response of the gateway's own, and its form without a body for HEAD."""
+    content = {JSON: {"schema": reference("GatewayMessage"), "example": {"message": message}}}
+    return {f"{name}Head": {"description": description}, name: {"description": description, "content": content}}
+
+
 def _components(schemas: dict[str, Schema], error_types: Mapping[str, ErrorType]) -> dict[str, Any]:
     return {
         "schemas": schemas,
@@ -121,11 +129,8 @@ def _components(schemas: dict[str, Schema], error_types: Mapping[str, ErrorType]
             name: {"description": text, "schema": {"type": "string"}} for name, text in RESPONSE_HEADERS.items()
         },
         "responses": {
-            "ThrottledHead": {"description": _THROTTLED},
-            "Throttled": {
-                "description": _THROTTLED,
-                "content": {JSON: {"schema": reference("GatewayMessage"), "example": {"message": "Too Many Requests"}}},
-            },
+            **_gateway_responses("Throttled", _THROTTLED, "Too Many Requests"),
+            **_gateway_responses("HeadersTooLarge", _HEADERS_TOO_LARGE, "Request Header Fields Too Large"),
         },
         "securitySchemes": {
             "token": {
@@ -175,8 +180,9 @@ def _operation(operation: Operation, scope: str | None, schemas: dict[Any, Schem
         # The token endpoint describes its errors itself.
         responses.setdefault(status, _error_response(status, kinds, is_head=is_head))
     described["responses"] = {str(status): responses[status] for status in sorted(responses)}
-    throttled = "ThrottledHead" if is_head else "Throttled"
-    described["responses"]["429"] = {"$ref": f"#/components/responses/{throttled}"}
+    suffix = "Head" if is_head else ""
+    described["responses"]["429"] = {"$ref": f"#/components/responses/Throttled{suffix}"}
+    described["responses"]["431"] = {"$ref": f"#/components/responses/HeadersTooLarge{suffix}"}
     return described
 
 
