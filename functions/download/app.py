@@ -11,7 +11,7 @@ from ferry.http.response import Response
 from ferry.http.router import create_app
 from ferry.http.tracing import with_tracing
 
-app = create_app(bearer_authenticator(wiring.token_verifier))
+app = create_app(bearer_authenticator(wiring.token_verifier), wiring.log_file_names)
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 
 

@@ -35,7 +35,8 @@ def send_chunk(request: Request, ns: str) -> Response:
 
 @app.protected("POST /upload/parts", scope=WRITE_SCOPE)
 def sign_parts(request: Request, ns: str) -> Response:
-    return uploads.parts_response(presign_parts(wiring.services(), ns, uploads.parts_request(request)))
+    parts = uploads.parts_request(request)
+    return uploads.parts_response(parts.name, presign_parts(wiring.services(), ns, parts))
 
 
 @app.protected("POST /upload/complete", scope=WRITE_SCOPE)

@@ -6,7 +6,9 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -166,3 +168,59 @@ def test_log_level_does_not_silence_audit(stack: Stack) -> None:
     """The audit log ignores LogLevel."""
     assert log._audit_logger().log_level == logging.INFO
     assert ADMIN in stack.request("GET /openapi.json").body.decode()
+
+
+def test_presigned_urls_are_audited_without_urls(stack: Stack, audit_events: AuditLines) -> None:
+    """Each response with presigned URLs writes one event with client, namespace, number and expiry, but without URL,
+    key, signature or filename. Other responses of these routes write none.
+    """
+    name, content = SENSITIVE_NAME + ".large", bytes(5 * 1024 * 1024)
+    stack.upload(name, content)
+    stack.post_json("POST /upload/start", {"filename": f"{name}.2", "size": 3 * len(content)})
+    audit_events()
+    numbers = [{"part_number": 1}, {"part_number": 2}]
+    parts = stack.post_json("POST /upload/parts", {"filename": f"{name}.2", "parts": numbers}).json["parts"]
+    route = "GET /download/{filename+}"
+    redirect = stack.request(route, filename=name).headers["location"]
+    link = stack.request(route, filename=name, query={"redirect": "false"}).json["url"]
+    range_ = {"range": "bytes=0-"}
+    partial = stack.request("GET /download/partial", query={"filename": name}, headers=range_).headers["location"]
+    stack.request("HEAD /download/{filename+}", filename=name)
+    stack.request(route, filename="absent")
+    stack.post_json("POST /upload/parts", {"filename": name, "parts": numbers})
+    events = audit_events()
+
+    assert [(event["event"], event["outcome"], event["method"], event["urls"]) for event in events] == [
+        ("url.issue", "success", "PUT", 2),
+        *[("url.issue", "success", "GET", 1)] * 3,
+    ]
+    assert {(event["ns"], event["request_id"]) for event in events} == {("demo", REQUEST_ID)}
+    assert all(event["actor"].startswith("demo-") for event in events)
+    for event in events:
+        expires_in = datetime.fromisoformat(event["expires_at"]) - datetime.fromisoformat(event["timestamp"])
+        assert timedelta(minutes=14) < expires_in <= timedelta(minutes=15)
+    text = json.dumps(events)
+    for url in (*(part["url"] for part in parts), redirect, link, partial):
+        key, query = urlsplit(url).path.rpartition("/")[2], parse_qs(urlsplit(url).query)
+        assert key not in text
+        assert query["X-Amz-Signature"][0] not in text
+    assert "http" not in text
+    assert SENSITIVE_NAME not in text
+
+
+def test_presigned_urls_are_audited_with_file_names_when_enabled(
+    stack: Stack, audit_events: AuditLines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With LogFileNames=true the event has the filename, from the body too."""
+    monkeypatch.setenv("FERRY_LOG_FILE_NAMES", "true")
+    stack.new_process()
+    try:
+        stack.post_json("POST /upload/start", {"filename": "directly sent", "size": 9_000_000})
+        stack.upload("fetched", b"x")
+        audit_events()
+        stack.post_json("POST /upload/parts", {"filename": "directly sent", "parts": [{"part_number": 1}]})
+        stack.request("GET /download/{filename+}", filename="fetched", query={"redirect": "false"})
+        assert [event.get("file_name") for event in audit_events()] == ["directly sent", "fetched"]
+    finally:
+        monkeypatch.undo()
+        stack.new_process()

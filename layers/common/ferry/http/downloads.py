@@ -9,7 +9,7 @@ from ferry.downloads.download import DownloadResponse as Download
 from ferry.http.conditions import request_conditions
 from ferry.http.request import Request
 from ferry.http.request_errors import DestinationForbidden
-from ferry.http.response import Response, json_response
+from ferry.http.response import IssuedUrls, Response, json_response
 
 _STATUSES = {
     ResponseKind.WHOLE: HTTPStatus.OK,
@@ -43,10 +43,14 @@ def download_request(request: Request) -> DownloadRequest:
 
 def download_response(download: Download) -> Response:
     """Return the file, a range of it, its headers, a redirect to it, or a link to it."""
-    if download.kind is ResponseKind.LINK and download.link is not None:
-        # Imported for a link only: most downloads return bytes or a redirect.
-        from ferry.http.responses.downloads import DownloadLink
+    link = download.link
+    if link is None:
+        metrics = {"ServedBytes": len(download.body or b"")}
+        return Response(_STATUSES[download.kind], download.headers, download.body, metrics)
+    issued = IssuedUrls("GET", 1, link.expires_at, download.file.name)
+    if download.kind is ResponseKind.REDIRECT:
+        return Response(_STATUSES[download.kind], download.headers, None, {"Redirects": 1}, issued_urls=issued)
+    # Imported for a link only: most downloads return bytes or a redirect.
+    from ferry.http.responses.downloads import DownloadLink
 
-        return json_response(200, DownloadLink.from_link(download.link, download.file), download.headers)
-    metrics = {"Redirects": 1} if download.kind is ResponseKind.REDIRECT else {"ServedBytes": len(download.body or b"")}
-    return Response(_STATUSES[download.kind], download.headers, download.body, metrics)
+    return json_response(200, DownloadLink.from_link(link, download.file), download.headers).with_issued_urls(issued)

@@ -13,6 +13,20 @@ JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
+class IssuedUrls:
+    """What the audit log says of presigned URLs: neither the URLs nor the keys of the objects."""
+
+    method: str
+    """The method that they are signed for: GET of a file, PUT of parts."""
+    count: int
+    """How many there are."""
+    expires_at: int
+    """When the last of them stops working, in epoch milliseconds."""
+    filename: str
+    """The file's name, which is logged with `LogFileNames` only."""
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """A response of a route."""
 
@@ -26,12 +40,17 @@ class Response:
     """Metrics to emit with the response, by name (`ferry.http.metrics`)."""
     audit_fields: Mapping[str, Any] = field(default_factory=dict)
     """Fields to add to the audit event of the request."""
+    issued_urls: IssuedUrls | None = None
+    """The presigned URLs in the response, for the audit event `url.issue`; None without any."""
 
     def with_metrics(self, **metrics: int) -> Response:
         return replace(self, metrics=metrics)
 
     def with_audit(self, **audit_fields: Any) -> Response:
         return replace(self, audit_fields=audit_fields)
+
+    def with_issued_urls(self, issued_urls: IssuedUrls) -> Response:
+        return replace(self, issued_urls=issued_urls)
 
 
 def json_response(

@@ -18,7 +18,8 @@ from ferry.errors import BackendUnavailable, FerryError
 from ferry.http import log, metrics, problems
 from ferry.http.request import Request
 from ferry.http.request_errors import RouteNotFound
-from ferry.http.response import Response
+from ferry.http.response import IssuedUrls, Response
+from ferry.rules.timestamps import format_rfc3339
 
 if TYPE_CHECKING:
     from ferry.auth.verifier import Principal
@@ -95,8 +96,9 @@ class Router:
         """Register a route that needs a token with `scope`. The token is checked before the rest of the request.
 
         A GET route is registered for HEAD too. With `audit_event`, each request whose token is accepted writes an audit
-        event of that name. `parameters` are the query parameters that a route which changes something reads: others
-        are rejected there, so that a mistyped one cannot change what was not meant.
+        event of that name; without it, each response with presigned URLs writes `url.issue`. `parameters` are the query
+        parameters that a route which changes something reads: others are rejected there, so that a mistyped one cannot
+        change what was not meant.
         """
         authenticate = self._authenticate
         if authenticate is None:
@@ -107,7 +109,9 @@ class Router:
                 principal = authenticate(request, scope)
                 if not audit_event:
                     _check_query(request, parameters)
-                    return route(request, principal.ns)
+                    response = route(request, principal.ns)
+                    self._audit_issued_urls(request, response.issued_urls, principal)
+                    return response
                 caller = {**_caller_fields(principal), **self._file_name_field(request)}
                 try:
                     _check_query(request, parameters)
@@ -158,6 +162,14 @@ class Router:
 
     def _audit(self, event: str, request: Request, outcome: str, details: Mapping[str, Any]) -> None:
         log.audit(event, outcome=outcome, request_id=request.request_id, details=details)
+
+    def _audit_issued_urls(self, request: Request, issued: IssuedUrls | None, principal: Principal) -> None:
+        """Write the audit event of presigned URLs: CloudTrail shows their use as that of the function's role."""
+        if issued is None:
+            return
+        file_name = {"file_name": issued.filename} if self._log_file_names() else {}
+        details = {"method": issued.method, "urls": issued.count, "expires_at": format_rfc3339(issued.expires_at)}
+        self._audit("url.issue", request, log.SUCCESS, {**_caller_fields(principal), **file_name, **details})
 
     def _file_name_field(self, request: Request) -> dict[str, str]:
         """Return the file name of the request as an audit field, if names may be logged; else no field."""

@@ -13,7 +13,7 @@ from ferry.errors import ChunkTooLarge, InvalidField
 from ferry.http import bodies, checksums
 from ferry.http.request import Request
 from ferry.http.request_errors import BodyTooLarge
-from ferry.http.response import Response, json_response
+from ferry.http.response import IssuedUrls, Response, json_response
 from ferry.model.files import File
 from ferry.rules.canonical_base64 import decode_canonical
 from ferry.rules.digests import verify_digests
@@ -122,12 +122,14 @@ def chunk_response(chunk: ChunkRequest, accepted: ChunkAccepted) -> Response:
     return response.with_metrics(Chunks=1, ChunkBytes=len(chunk.body))
 
 
-def parts_response(parts: Sequence[PresignedPart]) -> Response:
-    """Return the presigned parts."""
+def parts_response(name: str, parts: Sequence[PresignedPart]) -> Response:
+    """Return the presigned parts of the file `name`."""
     from ferry.http.responses.parts import SignedPart, SignedParts
 
     response = json_response(200, SignedParts([SignedPart.from_presigned(part) for part in parts]))
-    return response.with_metrics(PartsSigned=len(parts))
+    expires_at = max((part.expires_at for part in parts), default=0)
+    issued = IssuedUrls("PUT", len(parts), expires_at, name)
+    return response.with_metrics(PartsSigned=len(parts)).with_issued_urls(issued)
 
 
 def pending_response(name: str, pending: CompletionAccepted) -> Response:
