@@ -293,7 +293,7 @@ def test_wait_without_presigned_parts_skips_s3(service: InMemoryService) -> None
 def test_wait_no_permit_left_returns_at_once(service: InMemoryService) -> None:
     """Without a free permit the status is returned at once; a released permit can be acquired again."""
     client = started_client(service)
-    service.permit_pool.max_permits = 2
+    service.permit_pool.max_permits = 1
     since = read_version(service)
     answered: list[list[float]] = []
 
@@ -302,11 +302,24 @@ def test_wait_no_permit_left_returns_at_once(service: InMemoryService) -> None:
         waiting.wait(since, 1)
         answered.append(waiting.sleeps_seconds)
 
-    another(lambda: another(another))
-    assert answered == [[], [1.0], [1.0]]
+    another(another)
+    assert answered == [[], [1.0]]
     another()
     assert (answered[-1], service.permit_pool.held) == ([1.0], {})
     client.cancel()
+
+
+def test_wait_busy_namespace_leaves_permits_for_others(service: InMemoryService) -> None:
+    """While 30 long polls of one namespace use its share, one of another namespace waits, and further ones return."""
+    started_client(service)
+    service.permit_pool.max_permits = 20
+    now = service.clock()
+    held = [service.permit_pool.acquire("busy", expires_at=now + 20_000, now=now) for _ in range(30)]
+    assert len([permit for permit in held if permit is not None]) == 15
+    waiting = LongPollCall(service)
+    waiting.wait(read_version(service), 2)
+    assert waiting.sleeps_seconds == [1.0, 1.0]
+    assert service.permit_pool.acquire("busy", expires_at=now + 20_000, now=now) is None
 
 
 def test_wait_crashed_permit_expires(service: InMemoryService) -> None:

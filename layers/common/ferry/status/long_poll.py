@@ -1,8 +1,8 @@
 """Long polling: a status request that waits until there is a newer version.
 
-A waiting request occupies an instance of the function. So a permit limits how many wait at the same time, and each poll
-reads no more than it needs to detect a change: one read of the metadata store a second, and a page of S3's listing
-where parts were presigned (docs/decisions/0010).
+A waiting request occupies an instance of the function. So permits limit how many wait at the same time, and namespaces
+share them. Each poll reads no more than it needs to detect a change: one read of the metadata store a second, and a
+page of S3's listing where parts were presigned (docs/decisions/0010).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def wait_for_update(
     """Return the status of a name once its version is newer than `since_version`, or after `timeout_seconds`.
 
     Any change of the version ends the wait, even to a lower one: a restored metadata store repeats versions that the
-    client has seen. Without a free permit the present status is returned at once.
+    client has seen. Without a permit for the namespace the present status is returned at once.
 
     Raises:
         NotFound: there is neither an upload nor a file of that name, or both disappeared during the wait.
@@ -40,7 +40,7 @@ def wait_for_update(
     initial = read_snapshot(services, ns, name)
     if initial.status.version > since_version:
         return initial.status
-    with _permit(services, deadline) as permitted:
+    with _permit(services, ns, deadline) as permitted:
         return _poll(services, ns, name, initial, deadline) if permitted else initial.status
 
 
@@ -103,13 +103,13 @@ def _first_missing(known_parts: Container[int], first: int, last: int) -> int | 
 
 
 @contextmanager
-def _permit(services: Services, deadline: int) -> Iterator[bool]:
+def _permit(services: Services, ns: str, deadline: int) -> Iterator[bool]:
     """Hold a permit to wait until `deadline`. Yields False if there is none, also when the pool is not available."""
     if services.permit_pool is None:
         yield True
         return
     try:
-        permit = services.permit_pool.acquire(expires_at=deadline, now=services.clock())
+        permit = services.permit_pool.acquire(ns, expires_at=deadline, now=services.clock())
     except BackendUnavailable as error:
         logger.warning("long polls do not wait: the permits cannot be read: %s", error.__cause__ or error)
         permit = None
@@ -118,4 +118,4 @@ def _permit(services: Services, deadline: int) -> Iterator[bool]:
     finally:
         if permit is not None:
             with suppress(BackendUnavailable):  # the permit expires
-                services.permit_pool.release(permit)
+                services.permit_pool.release(ns, permit)
