@@ -24,7 +24,8 @@ environment (make run NAME=value passes each one):
   PARAMS     values for parameters of template.yaml, for example
              PARAMS="TokenTtlSeconds=60 UploadIdleTimeoutSeconds=10 CleanupSchedule=rate(5 seconds)"
              (rates in seconds work here only: AWS's shortest is one minute)
-  INSTANCES  how many instances of one function may run at once (10); the gateway answers 429 beyond it
+  INSTANCES  how many instances of one function may run at once (10); beyond it a request waits two seconds,
+             then the gateway answers 429
   QUIET      1 prints nothing but the ready line and errors; .local/logs has the functions' logs in any case
   CLEAN      1 deletes all state first: files, uploads, clients, keys, logs
 

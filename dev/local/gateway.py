@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
@@ -28,10 +29,15 @@ OnResponse = Callable[[str, Route | None, int, float], None]
 # A rejected body is read to its end, up to this many bytes: most clients read the response only after they sent
 # everything.
 _MAX_DRAIN_BYTES = 64 * 1024 * 1024
+_ABSOLUTE_FORM = re.compile(rb"https?://([^/]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class BodyTooLargeError(Exception):
     """The request body is over the gateway's limit."""
+
+
+class BodyCutOffError(Exception):
+    """The client closed the connection before it sent the whole body."""
 
 
 class Gateway:
@@ -74,12 +80,15 @@ class Gateway:
             body: bytes | None = await _read_body(receive)
         except BodyTooLargeError:
             body = None
+        except BodyCutOffError:
+            return  # there is no connection for a response
         client = scope.get("client")
+        raw_path, headers = to_origin_form(scope["raw_path"], scope["headers"])
         request = apigw_event.GatewayRequest(
             method=scope["method"],
-            raw_path=scope["raw_path"],
+            raw_path=raw_path,
             raw_query=scope["query_string"],
-            headers=list(scope["headers"]),
+            headers=headers,
             body=body or b"",
             client_ip=client[0] if client else "127.0.0.1",
             protocol=f"HTTP/{scope['http_version']}",
@@ -132,14 +141,26 @@ class Gateway:
             return lambda_response.gateway_error(500, "Internal Server Error")
 
 
+def to_origin_form(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Return the path and the headers of a request whose target may be an absolute URL, as clients send it to a proxy.
+
+    The URL's host then replaces the header Host (RFC 9112 section 3.2.2).
+    """
+    absolute = _ABSOLUTE_FORM.fullmatch(target)
+    if absolute is None:
+        return target, list(headers)
+    others = [(name, value) for name, value in headers if name.lower() != b"host"]
+    return absolute[2] or b"/", [(b"host", absolute[1]), *others]
+
+
 async def _read_body(receive: ASGIReceiveCallable) -> bytes:
-    """Return the request body. Raises `BodyTooLargeError`."""
+    """Return the whole request body. Raises `BodyTooLargeError`, `BodyCutOffError`."""
     pieces: list[bytes] = []
     size = 0
     while True:
         event = await receive()
         if event["type"] != "http.request":
-            break
+            raise BodyCutOffError
         size += len(event["body"])
         if size <= limits.MAX_GATEWAY_BODY_BYTES:
             pieces.append(event["body"])

@@ -7,9 +7,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+MAX_WAIT_SECONDS = 2.0
+"""How long a request waits for a free instance before it is rejected."""
+
 
 class ThrottledError(Exception):
-    """Every instance is busy, and the limit is reached."""
+    """Every instance stayed busy for as long as a request waits, and the limit is reached."""
 
 
 class InvocationTimeoutError(Exception):
@@ -51,11 +54,18 @@ class InstancePool:
     Args:
         start_instance: starts an instance. Raises `InstanceCrashedError`.
         max_instances: how many may run at once.
+        max_wait_seconds: how long a request waits for a free instance. Requests are served in the order of arrival.
     """
 
-    def __init__(self, start_instance: Callable[[], Awaitable[Instance]], max_instances: int) -> None:
+    def __init__(
+        self,
+        start_instance: Callable[[], Awaitable[Instance]],
+        max_instances: int,
+        max_wait_seconds: float = MAX_WAIT_SECONDS,
+    ) -> None:
         self._start_instance = start_instance
-        self._max_instances = max_instances
+        self._max_wait_seconds = max_wait_seconds
+        self._available = asyncio.Semaphore(max_instances)
         self._idle_instances: list[tuple[float, Instance]] = []
         self._busy_instances: set[Instance] = set()
         self._starting_count = 0
@@ -71,7 +81,18 @@ class InstancePool:
         Raises:
             ThrottledError, InvocationTimeoutError, InstanceCrashedError, FunctionError: as their names say.
         """
-        instance = await self._acquire()
+        try:
+            async with asyncio.timeout(self._max_wait_seconds):
+                await self._available.acquire()
+        except TimeoutError:
+            raise ThrottledError from None
+        try:
+            return await self._invoke_now(event, timeout_seconds)
+        finally:
+            self._available.release()
+
+    async def _invoke_now(self, event: bytes, timeout_seconds: float) -> bytes:
+        instance = await self._take_or_start()
         self._busy_instances.add(instance)
         usable = False
         try:
@@ -88,14 +109,12 @@ class InstancePool:
             else:
                 await instance.stop()
 
-    async def _acquire(self) -> Instance:
+    async def _take_or_start(self) -> Instance:
         while self._idle_instances:
             _, instance = self._idle_instances.pop()
             if instance.alive:
                 return instance
             await instance.stop()
-        if self.instance_count >= self._max_instances:
-            raise ThrottledError
         self._starting_count += 1
         try:
             return await self._start_instance()

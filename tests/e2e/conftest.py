@@ -74,7 +74,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTe
         yield AttachedService(Path(SERVICE_FOLDER))
         return
     options = ["--instances", str(MAX_INSTANCES), "--record-calls"]
-    launched = LocalService(tmp_path_factory.mktemp("service") / "state", options=options)
+    # As many long polls as instances and more, so that a test can keep every instance busy.
+    parameters = f"MaxConcurrentLongPolls={2 * MAX_INSTANCES}"
+    launched = LocalService(tmp_path_factory.mktemp("service") / "state", parameters=parameters, options=options)
     yield launched
     code = launched.stop()
     assert code == 0, launched.read_log()

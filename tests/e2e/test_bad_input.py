@@ -169,11 +169,11 @@ def test_oversized_request_returns_413(api: FerryClient) -> None:
 
 
 def test_more_requests_than_instances_return_429(api: FerryClient, name: str) -> None:
-    """Each instance serves one request at a time: while all of them wait, further requests get 429."""
+    """Each instance serves one request at a time: requests that wait two seconds for one get 429."""
     api.start(name, CHUNK_BYTES)
     version = api.status(name).json["version"]
     with ThreadPoolExecutor(MAX_INSTANCES * 2) as pool:
-        responses = list(pool.map(lambda _: api.status(name, wait=3, since=version), range(MAX_INSTANCES * 2)))
+        responses = list(pool.map(lambda _: api.status(name, wait=5, since=version), range(MAX_INSTANCES * 2)))
     statuses = sorted(response.status for response in responses)
     assert statuses == [200] * MAX_INSTANCES + [429] * MAX_INSTANCES
     assert all(response.json == {"message": "Too Many Requests"} for response in responses if response.status == 429)

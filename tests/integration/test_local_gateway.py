@@ -14,7 +14,9 @@ from dev.local.gateway import Gateway
 from dev.local.lambda_response import GatewayResponse
 from dev.local.pool import FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
 from dev.local.routing import Route
+from dev.local.runner import serve_all
 from dev.local.stack import CorsRules
+from dev.local.tcp_ports import try_listen
 
 RULES = CorsRules(
     ("https://app.example",), ("GET", "POST"), ("authorization",), ("etag",), 600, allow_credentials=False
@@ -121,3 +123,77 @@ def test_response_is_reported_with_its_route() -> None:
     asyncio.run(gateway(scope(b"/status/a-name"), receive, send))
     asyncio.run(gateway(scope(b"/a-name"), receive, send))
     assert reported == [("GET", "/status/{filename+}", 206), ("GET", None, 404)]
+
+
+async def serve_over_tcp(data: bytes, *, half_close: bool) -> tuple[list[dict[str, Any]], bytes]:
+    """Send bytes to a gateway that listens on a port; return the events that reached a function, and the response."""
+    events: list[dict[str, Any]] = []
+
+    async def invoke(function: str, event: bytes, seconds: float) -> bytes:
+        events.append(json.loads(event))
+        return b'{"statusCode": 200, "body": "done"}'
+
+    listener, stopping = try_listen(0), asyncio.Event()
+    assert listener is not None
+    port = listener.getsockname()[1]
+    gateway = Gateway([Route("POST", "/chunk", "F"), Route("GET", "/status/{filename+}", "F")], RULES, invoke)
+    server = asyncio.create_task(serve_all({listener.detach(): gateway}, stopping))
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(data)
+        await writer.drain()
+        if half_close:
+            writer.write_eof()
+            response = await reader.read()
+        else:
+            response = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+    finally:
+        stopping.set()
+        await server
+    return events, response
+
+
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        (b"content-length: 10", b"short"),
+        (b"content-length: 10", b""),
+        (b"transfer-encoding: chunked", b"5\r\nshort\r\n"),
+        (b"transfer-encoding: chunked", b"a\r\nshort"),
+        (b"transfer-encoding: chunked", b""),
+    ],
+)
+def test_cut_off_body_reaches_no_function(framing: bytes, body: bytes) -> None:
+    """A request whose client closes the connection before the end of the body invokes no function."""
+    head = b"POST /chunk HTTP/1.1\r\nhost: h\r\n" + framing + b"\r\n\r\n"
+    events, response = asyncio.run(serve_over_tcp(head + body, half_close=True))
+    assert events == []
+    assert not response.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query", "host"),
+    [
+        (b"http://files.example:3000/status/a%20b", "/status/a b", "", "files.example:3000"),
+        (b"HTTP://files.example/status/a?wait=1", "/status/a", "wait=1", "files.example"),
+        (b"https://files.example/status/http://x", "/status/http://x", "", "files.example"),
+        (b"/status/http://x/y", "/status/http://x/y", "", "h"),
+    ],
+)
+def test_absolute_form_target_is_served_as_its_path(target: bytes, path: str, query: str, host: str) -> None:
+    """A target with scheme and host is served as its path, and its host replaces the header Host."""
+    request_bytes = b"GET " + target + b" HTTP/1.1\r\nhost: h\r\n\r\n"
+    events, response = asyncio.run(serve_over_tcp(request_bytes, half_close=False))
+    assert response.startswith(b"HTTP/1.1 200")
+    (event,) = events
+    assert (event["rawPath"], event["rawQueryString"], event["headers"]["host"]) == (path, query, host)
+
+
+@pytest.mark.parametrize(
+    "target", [b"http://files.example", b"http://files.example/", b"http:/status/a", b"ftp://h/status/a"]
+)
+def test_absolute_form_target_without_route_returns_404(target: bytes) -> None:
+    """A URL without a path, and one of another scheme, is no route."""
+    events, response = asyncio.run(serve_over_tcp(b"GET " + target + b" HTTP/1.1\r\nhost: h\r\n\r\n", half_close=False))
+    assert (events, response.split()[1]) == ([], b"404")

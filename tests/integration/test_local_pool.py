@@ -52,11 +52,11 @@ async def run_pending_tasks() -> None:
 
 
 def test_pool_grows_to_limit_then_throttles() -> None:
-    """Concurrent requests have an instance each. One beyond the limit is throttled, and a later one is not."""
+    """Concurrent requests have an instance each. One that waits too long is throttled, and a later one is not."""
 
     async def scenario() -> None:
         factory = FakeInstanceFactory()
-        pool = InstancePool(factory, max_instances=2)
+        pool = InstancePool(factory, max_instances=2, max_wait_seconds=0.01)
         calls = [asyncio.create_task(pool.invoke(b"x", 1)) for _ in range(2)]
         await run_pending_tasks()
         with pytest.raises(ThrottledError):
@@ -65,6 +65,47 @@ def test_pool_grows_to_limit_then_throttles() -> None:
         assert await asyncio.gather(*calls) == [b"x", b"x"]
         assert await pool.invoke(b"y", 1) == b"y"
         assert [instance.calls for instance in factory.created] == [1, 2]
+
+    asyncio.run(scenario())
+
+
+def test_requests_over_limit_wait_for_free_instance() -> None:
+    """Requests beyond the limit wait, and get the instances that become free in the order of their arrival."""
+
+    async def scenario() -> None:
+        factory = FakeInstanceFactory()
+        pool = InstancePool(factory, max_instances=1)
+        finished: list[bytes] = []
+
+        async def call(event: bytes) -> None:
+            finished.append(await pool.invoke(event, 1))
+
+        calls = []
+        for event in (b"1", b"2", b"3"):
+            calls.append(asyncio.create_task(call(event)))
+            await run_pending_tasks()
+        assert [instance.calls for instance in factory.created] == [1]
+        factory.may_finish.set()
+        await asyncio.gather(*calls)
+        assert finished == [b"1", b"2", b"3"]
+        assert [instance.calls for instance in factory.created] == [3]
+
+    asyncio.run(scenario())
+
+
+def test_canceled_wait_takes_no_instance() -> None:
+    """A request that ends while it waits for an instance takes none from the requests behind it."""
+
+    async def scenario() -> None:
+        factory = FakeInstanceFactory()
+        pool = InstancePool(factory, max_instances=1)
+        first = asyncio.create_task(pool.invoke(b"1", 1))
+        await run_pending_tasks()
+        second, third = (asyncio.create_task(pool.invoke(event, 1)) for event in (b"2", b"3"))
+        await run_pending_tasks()
+        second.cancel()
+        factory.may_finish.set()
+        assert list(await asyncio.gather(first, third)) == [b"1", b"3"]
 
     asyncio.run(scenario())
 

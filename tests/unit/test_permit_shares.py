@@ -13,7 +13,7 @@ SIZES = [1, 2, 3, 4, 5, 10, 37, 100, 500]
 
 def hold_until_stable(max_permits: int, namespaces: list[str]) -> Counter[str]:
     """Return the permits of each namespace after all have taken turns in acquiring one until none gets more."""
-    tiers, held = permit_tiers(max_permits), Counter({ns: 0 for ns in namespaces})
+    tiers, held = permit_tiers(max_permits), Counter(dict.fromkeys(namespaces, 0))
     changed = True
     while changed:
         changed = False
