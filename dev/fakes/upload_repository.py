@@ -5,12 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from dev.fakes.listings import match_lost_chunks, name_from_cursor, names_after, require_epoch_seconds
-from dev.fakes.metadata_rows import NameKey, Rows
-from dev.fakes.metadata_table import MemoryTable
 from dev.fakes.quotas import add_usage, quota_identity
+from dev.fakes.upload_rows import MemoryUploadRows, require
 from ferry.aws import cursors
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.files import DeletedFile, File
@@ -21,22 +19,8 @@ from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.types import Page
 
 
-class MemoryUploadRepository:
+class MemoryUploadRepository(MemoryUploadRows):
     """An `UploadRepository` over a `MemoryTable`."""
-
-    def __init__(self, table: MemoryTable | None = None) -> None:
-        self.table = table or MemoryTable()
-        self.snapshot = self.table.snapshot
-        self.restore = self.table.restore
-        self._lock = self.table.lock
-
-    @property
-    def rows(self) -> Rows:
-        return self.table.rows
-
-    @property
-    def was_restored(self) -> bool:
-        return self.table.was_restored
 
     # Reads
 
@@ -97,13 +81,13 @@ class MemoryUploadRepository:
     ) -> None:
         name = (record.ns, record.name)
         with self._lock:
-            _require(record.upload_id not in self.rows.records)
-            _require(self.rows.current_uploads.get(name) == expected)
-            _require(expected is None or not expected.in_progress)
+            require(record.upload_id not in self.rows.records)
+            require(self.rows.current_uploads.get(name) == expected)
+            require(expected is None or not expected.in_progress)
             if record.counted_in_quota and quota is not None:
                 usage, size = self.rows.quotas[record.ns], record.layout.size
-                _require(quota.max_bytes is None or usage.used_bytes + size <= quota.max_bytes)
-                _require(quota.max_uploads is None or usage.open_uploads < quota.max_uploads)
+                require(quota.max_bytes is None or usage.used_bytes + size <= quota.max_bytes)
+                require(quota.max_uploads is None or usage.open_uploads < quota.max_uploads)
                 add_usage(self.rows, record.ns, size, 1)
             self.rows.records[record.upload_id] = record
             self.rows.shards[record.upload_id] = {
@@ -190,10 +174,10 @@ class MemoryUploadRepository:
         upload_id = upload.record.upload_id
         with self._lock:
             record = self._require_record(upload_id, UploadState.OPEN, UploadState.COMPLETING)
-            _require(record.version == upload.record.version)
+            require(record.version == upload.record.version)
             has_previous_lease = previous_lease_id is not None and record.lease_id == previous_lease_id
-            _require(record.state is UploadState.OPEN or record.lease_expires_at < now or has_previous_lease)
-            _require([shard.version for shard in self._require_shards(upload)] == [s.version for s in upload.shards])
+            require(record.state is UploadState.OPEN or record.lease_expires_at < now or has_previous_lease)
+            require([shard.version for shard in self._require_shards(upload)] == [s.version for s in upload.shards])
             self._close_shards(upload)
             self._update_record(
                 upload_id,
@@ -221,7 +205,7 @@ class MemoryUploadRepository:
             record = self._require_lease(upload_id, lease_id)
             if stored_object is None:
                 shards = match_lost_chunks(self._require_shards(upload), upload, lost_chunks)
-                _require(all(stored.epoch == read.epoch for stored, read, lost in shards if lost))
+                require(all(stored.epoch == read.epoch for stored, read, lost in shards if lost))
                 for stored, _, lost in shards:
                     self._reopen_shard(upload, stored, lost)
             self._update_record(
@@ -250,7 +234,7 @@ class MemoryUploadRepository:
         with self._lock:
             self._require_lease(record.upload_id, record.lease_id)
             stored = self.rows.files.get(name)
-            _require((stored and quota_identity(stored)) == (replaced_file and quota_identity(replaced_file)))
+            require((stored and quota_identity(stored)) == (replaced_file and quota_identity(replaced_file)))
             self._release_name(name, record.upload_id, require_epoch_seconds(ttl_epoch_seconds))
             self.rows.files[name] = file
             freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
@@ -280,14 +264,14 @@ class MemoryUploadRepository:
         upload_id = upload.record.upload_id
         with self._lock:
             if lease_id is None:
-                _require(upload.record.state in (UploadState.CREATING, UploadState.OPEN))
+                require(upload.record.state in (UploadState.CREATING, UploadState.OPEN))
                 record = self._require_record(upload_id, upload.record.state)
-                _require(record.counted_in_quota == upload.record.counted_in_quota)
+                require(record.counted_in_quota == upload.record.counted_in_quota)
             else:
                 record = self._require_lease(upload_id, lease_id)
             shards = self._require_shards(upload)
             if state is UploadState.EXPIRED:
-                _require([shard.last_activity_at for shard in shards] == [s.last_activity_at for s in upload.shards])
+                require([shard.last_activity_at for shard in shards] == [s.last_activity_at for s in upload.shards])
             self._release_name((record.ns, record.name), upload_id, require_epoch_seconds(ttl_epoch_seconds))
             self._close_shards(upload)
             if record.counted_in_quota:
@@ -306,7 +290,7 @@ class MemoryUploadRepository:
     def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
         with self._lock:
             stored = self.rows.files.get((file.ns, file.name))
-            _require(stored is not None and quota_identity(stored) == quota_identity(file))
+            require(stored is not None and quota_identity(stored) == quota_identity(file))
             add_usage(self.rows, file.ns, -file.size if file.counted_in_quota else 0, 0)
             del self.rows.files[file.ns, file.name]
             self.rows.object_owners[file.upload_id] = (file.ns, file.name)
@@ -314,73 +298,3 @@ class MemoryUploadRepository:
             if publish_deadline is not None:
                 self.rows.task_due_times[CleanupTaskKind.DELETION_EVENT, file.upload_id] = publish_deadline
                 self.rows.deleted_files[file.upload_id] = DeletedFile(file, now)
-
-    # Callers of these hold the lock.
-
-    def _require_record(self, upload_id: str, *states: UploadState) -> UploadRecord:
-        record = self.rows.records.get(upload_id)
-        if record is None or record.state not in states:
-            raise ConcurrentUpdate
-        return record
-
-    def _require_lease(self, upload_id: str, lease_id: str | None) -> UploadRecord:
-        record = self._require_record(upload_id, UploadState.COMPLETING)
-        _require(record.lease_id == lease_id)
-        return record
-
-    def _update_record(self, upload_id: str, **changes: Any) -> None:
-        """Change the record and increment its version. `due_at`: when it is due; None: no longer; absent: unchanged."""
-        if "due_at" in changes:
-            due_at = changes.pop("due_at")
-            if due_at is None:
-                self.rows.task_due_times.pop((CleanupTaskKind.UPLOAD, upload_id), None)
-            else:
-                self.rows.task_due_times[CleanupTaskKind.UPLOAD, upload_id] = due_at
-        record = self.rows.records[upload_id]
-        self.rows.records[upload_id] = replace(record, **{"version": record.version + 1} | changes)
-
-    def _update_shard(self, upload_id: str, shard: ProgressShard, **changes: Any) -> ProgressShard:
-        changed = self.rows.shards[upload_id][shard.index] = replace(shard, **changes)
-        return changed
-
-    def _require_open_shard(self, upload_id: str, shard_index: int) -> ProgressShard:
-        shard = self.rows.shards.get(upload_id, {}).get(shard_index)
-        if shard is None or not shard.open:
-            raise ConcurrentUpdate
-        return shard
-
-    def _require_shards(self, upload: Upload) -> list[ProgressShard]:
-        """Return the stored shards of an upload, all of which must exist."""
-        stored = self.rows.shards.get(upload.record.upload_id, {})
-        _require(all(shard.index in stored for shard in upload.shards))
-        return [stored[shard.index] for shard in upload.shards]
-
-    def _close_shards(self, upload: Upload) -> None:
-        for shard in self._require_shards(upload):
-            self._update_shard(upload.record.upload_id, shard, open=False, epoch=shard.epoch + 2)
-
-    def _reopen_shard(self, upload: Upload, shard: ProgressShard, lost_chunks: list[int]) -> None:
-        changes: dict[str, Any] = {"open": True, "epoch": shard.epoch + 2, "version": shard.version + 1}
-        if lost_chunks:
-            layout, bits = upload.record.layout, shard.all_bits
-            for chunk_index in lost_chunks:
-                bits &= ~(1 << layout.bit_for_chunk(chunk_index))
-            changes |= {
-                "bits": bits,
-                "recent_bits": frozenset(),
-                "previous_bits": frozenset(),
-                "received_bytes": shard.received_bytes - sum(map(layout.chunk_length, lost_chunks)),
-            }
-        self._update_shard(upload.record.upload_id, shard, **changes)
-
-    def _release_name(self, name: NameKey, upload_id: str, ttl_epoch_seconds: int) -> None:
-        current_upload = self.rows.current_uploads.get(name)
-        if current_upload is None or current_upload.upload_id != upload_id:
-            raise ConcurrentUpdate
-        self.rows.current_uploads[name] = replace(current_upload, in_progress=False)
-        self.rows.ttls[name] = ttl_epoch_seconds
-
-
-def _require(condition: bool) -> None:
-    if not condition:
-        raise ConcurrentUpdate
