@@ -128,6 +128,8 @@ class MemoryObjectStore:
         """Multipart uploads in progress by id."""
         self.grants: dict[str, PresignedGrant] = {}
         """What each presigned URL permits."""
+        self.credentials_expire_at: int | None = None
+        """When the credentials that sign URLs expire, in epoch milliseconds; None: never."""
         self.list_parts_calls = 0
         """Calls that S3 would have needed for all listings of parts."""
         self._ids = itertools.count(1)
@@ -298,12 +300,18 @@ class MemoryObjectStore:
     ) -> PresignedRequest:
         headers = {} if crc32c is None else {"x-amz-checksum-crc32c": crc32c_to_base64(crc32c)}
         signed = headers | {"content-length": str(size)}
-        grant = PresignedGrant("PUT", key, self.clock() + ttl_seconds * 1000, signed, multipart_id, number)
-        return PresignedRequest(self._presign(grant, partNumber=str(number), uploadId=multipart_id), headers)
+        grant = PresignedGrant("PUT", key, self._url_expires_at(ttl_seconds), signed, multipart_id, number)
+        url = self._presign(grant, partNumber=str(number), uploadId=multipart_id)
+        return PresignedRequest(url, headers, grant.expires_at)
 
-    def presign_get(self, key: str, *, content_type: str, disposition: str, ttl_seconds: int) -> str:
+    def presign_get(self, key: str, *, content_type: str, disposition: str, ttl_seconds: int) -> PresignedRequest:
         headers = {"content-type": content_type, "content-disposition": disposition}
-        return self._presign(PresignedGrant("GET", key, self.clock() + ttl_seconds * 1000, headers))
+        grant = PresignedGrant("GET", key, self._url_expires_at(ttl_seconds), headers)
+        return PresignedRequest(self._presign(grant), {}, grant.expires_at)
+
+    def _url_expires_at(self, ttl_seconds: int) -> int:
+        expires_at = self.clock() + ttl_seconds * 1000
+        return expires_at if self.credentials_expire_at is None else min(expires_at, self.credentials_expire_at)
 
     def put_presigned(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> StoreResponse:
         """A client's PUT to a presigned URL; its Content-Length is that of the body."""

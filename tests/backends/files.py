@@ -114,10 +114,10 @@ def put_presigned(part: PresignedPart, body: bytes) -> StoreResponse:
 
 def download(services: Services, file: File) -> bytes:
     """Return the file's bytes as a reader downloads them from S3."""
-    url = services.object_store.presign_get(
+    presigned = services.object_store.presign_get(
         f"o/{file.upload_id}", content_type="a/b", disposition="inline", ttl_seconds=60
     )
-    response = send_over_http("GET", url, b"", {})
+    response = send_over_http("GET", presigned.url, b"", {})
     assert response.status == 200
     return response.body
 

@@ -158,6 +158,7 @@ def services() -> Services:
             settings().bucket,
             aws_session().s3_public,
             completion_client=lambda: aws_session().s3_completion,
+            credentials_expire_at=aws_session().credentials_expire_at,
         ),
         completion_queue=completion_queue(),
         clock=wall_clock,

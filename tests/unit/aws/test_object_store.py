@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.response import StreamingBody
 
+from dev.fakes.clock import START
 from ferry.aws.objects import MAX_ABORT_ATTEMPTS, S3ObjectStore
 from ferry.errors import BackendUnavailable, Throttled
 from ferry.model.objects import StoredPart
@@ -51,10 +52,32 @@ def test_presign_get_uses_public_endpoint() -> None:
     """Calls go to one address and presigned URLs name the other, both with the bucket in the path."""
     session = make_session(s3="http://127.0.0.1:1", s3_public="http://files.example:2")
     objects = S3ObjectStore(session.s3, "bucket", session.s3_public)
-    url = urlsplit(objects.presign_get("o/k", content_type="a/b", disposition="attachment", ttl_seconds=5))
+    presigned = objects.presign_get("o/k", content_type="a/b", disposition="attachment", ttl_seconds=5)
+    url = urlsplit(presigned.url)
     assert (url.scheme, url.netloc, url.path) == ("http", "files.example:2", "/bucket/o/k")
     assert session.s3.meta.endpoint_url == "http://127.0.0.1:1"
     assert make_session(s3="http://127.0.0.1:1").s3_public.meta.endpoint_url == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("remaining_ms", "lifetime_seconds"),
+    [(None, 900), (3_600_000, 900), (900_999, 900), (613_500, 614), (400, 1), (-1, 1)],
+)
+def test_presign_ends_with_credentials(remaining_ms: int | None, lifetime_seconds: int) -> None:
+    """No URL outlives the credentials that sign it, and its expiry counts from the second of its signature."""
+    now = START + 777
+    objects = S3ObjectStore(
+        make_session().s3,
+        "bucket",
+        clock=lambda: now,
+        credentials_expire_at=lambda: None if remaining_ms is None else now + remaining_ms,
+    )
+    for presigned in (
+        objects.presign_get("o/k", content_type="a/b", disposition="attachment", ttl_seconds=900),
+        objects.presign_part("o/k", "mp", 7, size=123, crc32c=None, ttl_seconds=900),
+    ):
+        assert parse_qs(urlsplit(presigned.url).query)["X-Amz-Expires"] == [str(lifetime_seconds)]
+        assert presigned.expires_at == START + lifetime_seconds * 1_000
 
 
 def test_abort_repeats_until_upload_is_gone() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -44,8 +45,32 @@ def test_completion_client_waits_longer_for_s3() -> None:
         assert getattr(completion, name) == getattr(other, name)
 
 
+def test_credentials_expire_at_reads_temporary_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The expiry of temporary credentials is known where their source names it."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.delenv("AWS_CREDENTIAL_EXPIRATION", raising=False)
+    assert make_session().credentials_expire_at() is None
+    expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=10)
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", expires_at.isoformat())
+    assert make_session().credentials_expire_at() == int(expires_at.timestamp()) * 1_000
+
+
+def test_credentials_expire_at_is_that_of_refreshed_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that end within minutes are refreshed first, so the expiry is that of the next signature."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    old = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=2)
+    new = old + timedelta(hours=6)
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", old.isoformat())
+    aws_session = make_session()
+    assert aws_session.credentials_expire_at() == int(old.timestamp()) * 1_000
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", new.isoformat())
+    assert aws_session.credentials_expire_at() == int(new.timestamp()) * 1_000
+
+
 def test_object_store_has_completion_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The functions' object store completes with the client for it."""
+    """The functions' object store completes with the client for it, and knows when its credentials expire."""
     for name, value in (FUNCTION_ENVIRONMENT | {"AWS_DEFAULT_REGION": "us-east-1"}).items():
         monkeypatch.setenv(name, value)
     factories = (wiring.settings, wiring.aws_session, wiring.services)
@@ -54,6 +79,7 @@ def test_object_store_has_completion_client(monkeypatch: pytest.MonkeyPatch) -> 
     try:
         store: Any = wiring.services().object_store
         assert store._completion_client().meta.config.read_timeout == session.S3_COMPLETION_READ_TIMEOUT_SECONDS
+        assert store._credentials_expire_at == wiring.aws_session().credentials_expire_at
     finally:
         for factory in factories:
             factory.cache_clear()

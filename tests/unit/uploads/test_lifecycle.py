@@ -117,6 +117,18 @@ def test_presign_part_complete_from_chunks_requires_its_checksum(service: InMemo
     assert service.file_content() == client.body
 
 
+def test_presign_part_expires_with_credentials(service: InMemoryService) -> None:
+    """A part's URL names the lifetime that the store could sign, and works until then."""
+    client = start_client(service, PART_BYTES)
+    started_at = service.clock()
+    assert client.presign_part(1).expires_at == started_at + 900_000
+    service.object_store.credentials_expire_at = started_at + 600_000
+    part = client.presign_part(1)
+    assert part.expires_at == started_at + 600_000
+    service.clock.advance(600_000)
+    assert client.put_part(part, client.body).status == 403
+
+
 def test_chunk_part_presigned_during_assembly_is_staged(service: InMemoryService) -> None:
     """If the part is presigned and overwritten before the chunk is recorded, the chunk is staged and not lost."""
     client = start_client(service, PART_BYTES)

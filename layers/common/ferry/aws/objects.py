@@ -55,6 +55,8 @@ class S3ObjectStore:
         clock: the current time, for deadlines.
         sleep: waits for a number of seconds between aborts.
         completion_client: returns the client for CompleteMultipartUpload, which takes minutes. Default: `client`.
+        credentials_expire_at: returns when the credentials of `public_client` expire, in epoch milliseconds; None if
+            that is unknown.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class S3ObjectStore:
         clock: Clock = wall_clock,
         sleep: Callable[[float], None] = time.sleep,
         completion_client: Callable[[], S3Client] | None = None,
+        credentials_expire_at: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._client = client
         self._public_client = public_client or client
@@ -73,6 +76,7 @@ class S3ObjectStore:
         self._clock = clock
         self._sleep = sleep
         self._completion_client = completion_client or (lambda: client)
+        self._credentials_expire_at = credentials_expire_at
 
     # Multipart uploads
 
@@ -249,11 +253,11 @@ class S3ObjectStore:
         params: dict[str, Any] = {"Key": key, "UploadId": multipart_id, "PartNumber": number, "ContentLength": size}
         if crc32c is not None:
             params["ChecksumCRC32C"] = crc32c_to_base64(crc32c)
-        return PresignedRequest(self._presign("upload_part", params, ttl_seconds), headers)
+        return self._presign("upload_part", params, headers, ttl_seconds)
 
-    def presign_get(self, key: str, *, content_type: str, disposition: str, ttl_seconds: int) -> str:
+    def presign_get(self, key: str, *, content_type: str, disposition: str, ttl_seconds: int) -> PresignedRequest:
         params = {"Key": key, "ResponseContentType": content_type, "ResponseContentDisposition": disposition}
-        return self._presign("get_object", params, ttl_seconds)
+        return self._presign("get_object", params, {}, ttl_seconds)
 
     def _list_parts_range(self, key: str, multipart_id: str, after_part_number: int) -> dict[int, StoredPart]:
         """Return the parts of the next 1,000 numbers. One page, unless the store lists parts twice."""
@@ -288,11 +292,21 @@ class S3ObjectStore:
             raise DeadlineExceeded
         return future.result()
 
-    def _presign(self, operation: str, params: Mapping[str, Any], ttl_seconds: int) -> str:
+    def _presign(
+        self, operation: str, params: Mapping[str, Any], headers: Mapping[str, str], ttl_seconds: int
+    ) -> PresignedRequest:
+        """Sign a request. S3 rejects it when its credentials have expired, so it does not live longer."""
         with map_errors():
-            return self._public_client.generate_presigned_url(
+            # In this order, because it may refresh the credentials.
+            credentials_expire_at = self._credentials_expire_at()
+            # S3 counts from the second of the signature.
+            signed_at_seconds = self._clock() // SECOND_MS
+            if credentials_expire_at is not None:
+                ttl_seconds = max(1, min(ttl_seconds, credentials_expire_at // SECOND_MS - signed_at_seconds))
+            url = self._public_client.generate_presigned_url(
                 operation, Params={"Bucket": self._bucket, **params}, ExpiresIn=ttl_seconds
             )
+        return PresignedRequest(url, headers, (signed_at_seconds + ttl_seconds) * SECOND_MS)
 
     def _call(
         self,

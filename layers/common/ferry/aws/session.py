@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from ferry.rules.durations import SECOND_MS
+
 if TYPE_CHECKING:
     from botocore.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -94,6 +96,22 @@ class AwsSession:
     def s3_completion(self) -> S3Client:
         """The client for CompleteMultipartUpload. The caller limits the time of a call; S3 completes without it."""
         return self._s3(self._endpoints.get("s3"), read_timeout_seconds=S3_COMPLETION_READ_TIMEOUT_SECONDS)
+
+    def credentials_expire_at(self) -> int | None:
+        """Return when the credentials expire, in epoch milliseconds; None if their source does not say.
+
+        Credentials that end within minutes are refreshed first. The environment variables of a function name no expiry;
+        with SnapStart, Lambda's credentials endpoint does.
+        """
+        from botocore.credentials import RefreshableCredentials
+
+        credentials = self._session.get_credentials()
+        if not isinstance(credentials, RefreshableCredentials):
+            return None
+        credentials.get_frozen_credentials()
+        # botocore has no public name for it.
+        expiry_time = getattr(credentials, "_expiry_time", None)
+        return None if expiry_time is None else int(expiry_time.timestamp() * SECOND_MS)
 
     def _s3(self, endpoint: str | None, *, read_timeout_seconds: int = S3_READ_TIMEOUT_SECONDS) -> S3Client:
         # The adapter sends checksums itself. By default, botocore would sign the checksum of an empty body into every

@@ -171,14 +171,13 @@ def _redirect_response(services: Services, file: File) -> DownloadResponse:
 
 def _presign_link(services: Services, file: File) -> PresignedLink:
     """Return a URL whose response has the same headers as an inline one. The client repeats its Range there."""
-    expires_at = services.clock() + services.presigned_url_ttl_seconds * SECOND_MS
-    url = services.object_store.presign_get(
+    presigned = services.object_store.presign_get(
         object_key(file.upload_id),
         content_type=file.content_type,
         disposition=attachment(file.name),
         ttl_seconds=services.presigned_url_ttl_seconds,
     )
-    return PresignedLink(url, expires_at)
+    return PresignedLink(presigned.url, presigned.expires_at)
 
 
 def _require_length(body: bytes, length: int) -> bytes:

@@ -20,6 +20,9 @@ class PresignedRequest:
     headers: Mapping[str, str]
     """Headers that the client must send with exactly these values."""
 
+    expires_at: int
+    """When the object store stops accepting it, in epoch milliseconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeleteResult:
@@ -141,9 +144,12 @@ class ObjectStore(Protocol):
     def presign_part(
         self, key: str, multipart_id: str, number: int, *, size: int, crc32c: int | None, ttl_seconds: int
     ) -> PresignedRequest:
-        """Return a presigned PUT of a part with exactly this size and, unless None, this CRC32C. No call."""
+        """Return a presigned PUT of a part with exactly this size and, unless None, this CRC32C. No call.
+
+        It lives `ttl_seconds`, or shorter if the credentials that sign it expire earlier.
+        """
         ...
 
-    def presign_get(self, key: str, *, content_type: str, disposition: str, ttl_seconds: int) -> str:
-        """Return the URL of a presigned GET whose response has these headers. No call."""
+    def presign_get(self, key: str, *, content_type: str, disposition: str, ttl_seconds: int) -> PresignedRequest:
+        """Return a presigned GET whose response has these headers. No call. It lives as long as that of a part."""
         ...

@@ -9,7 +9,6 @@ from ferry.errors import ChunkConflict, PartNumberOutOfRange
 from ferry.model.uploads import Upload
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.retry import retry_on_conflict
-from ferry.rules.durations import SECOND_MS
 from ferry.services import Services
 from ferry.uploads.assembly import part_crc
 from ferry.uploads.lookup import find_open
@@ -55,13 +54,10 @@ def presign_parts(services: Services, ns: str, request: PartsRequest) -> list[Pr
             no upload accepts parts.
     """
     upload = retry_on_conflict(lambda: _mark_presigned(services, ns, request))
-    expires_at = services.clock() + services.presigned_url_ttl_seconds * SECOND_MS
-    return [_presign_part(services, upload, number, crc, expires_at) for number, crc in request.parts]
+    return [_presign_part(services, upload, number, crc) for number, crc in request.parts]
 
 
-def _presign_part(
-    services: Services, upload: Upload, part_number: int, requested_crc: int | None, expires_at: int
-) -> PresignedPart:
+def _presign_part(services: Services, upload: Upload, part_number: int, requested_crc: int | None) -> PresignedPart:
     record = upload.record
     size = record.layout.part_length(part_number)
     presigned = services.object_store.presign_part(
@@ -72,7 +68,7 @@ def _presign_part(
         crc32c=_required_crc(services, upload, part_number, requested_crc),
         ttl_seconds=services.presigned_url_ttl_seconds,
     )
-    return PresignedPart(part_number, presigned.url, presigned.headers, size, expires_at)
+    return PresignedPart(part_number, presigned.url, presigned.headers, size, presigned.expires_at)
 
 
 def _mark_presigned(services: Services, ns: str, request: PartsRequest) -> Upload:
