@@ -9,6 +9,7 @@ from ferry.model.files import File
 from ferry.model.quotas import Quota
 from ferry.model.uploads import UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
+from ferry.ports.file_repository import FileRepository
 from ferry.ports.upload_repository import UploadRepository
 
 PAGE_SIZE = 100
@@ -57,7 +58,9 @@ class RecountResult:
     """Files and uploads not counted, because they were being completed or changed meanwhile."""
 
 
-def recount(repository: UploadRepository, quota_store: QuotaStore, ns: str) -> RecountResult:
+def recount(
+    repository: UploadRepository, file_repository: FileRepository, quota_store: QuotaStore, ns: str
+) -> RecountResult:
     """Count what is not counted, each once. It may be interrupted and repeated; the namespace must have a quota.
 
     Uploads come first, so that one that becomes a file meanwhile is counted as a file.
@@ -72,7 +75,7 @@ def recount(repository: UploadRepository, quota_store: QuotaStore, ns: str) -> R
         if cursor is None:
             break
     while True:
-        files = repository.list_files(ns, "", cursor, PAGE_SIZE)
+        files = file_repository.list_files(ns, "", cursor, PAGE_SIZE)
         for file in files.items:
             if not file.counted_in_quota:
                 _count_file(quota_store, file, result)

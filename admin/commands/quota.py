@@ -102,6 +102,7 @@ def _show(options: argparse.Namespace, connection: Connection) -> CommandResult:
 
 def _recount(options: argparse.Namespace, connection: Connection) -> CommandResult:
     from admin.recount import recount
+    from ferry.aws.file_repository import DynamoFileRepository
     from ferry.aws.upload_repository import DynamoUploadRepository
 
     if not _require_quota(options, connection).tracks_usage:
@@ -110,8 +111,12 @@ def _recount(options: argparse.Namespace, connection: Connection) -> CommandResu
             f"set one: `ferry-admin quota set {options.namespace}` with --bytes or --uploads",
         )
     connection.context.store.commit(connection.context.audit_entry("quota.recount", options.namespace))
-    repository = DynamoUploadRepository(connection.metadata_table)
-    result = recount(repository, connection.quota_store, options.namespace)
+    result = recount(
+        DynamoUploadRepository(connection.metadata_table),
+        DynamoFileRepository(connection.metadata_table),
+        connection.quota_store,
+        options.namespace,
+    )
     lines = [f"newly counted: {result.files} files, {result.uploads} uploads; skipped: {result.skipped}"]
     note = "Skipped ones are being completed or have just changed. Recount again." if result.skipped else ""
     return CommandResult({"namespace": options.namespace, **asdict(result)}, lines, note)

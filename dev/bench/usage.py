@@ -25,6 +25,7 @@ from dev.testing.template import create_table
 from ferry.aws.cleanup_repository import DynamoCleanupRepository
 from ferry.aws.dynamo import Table
 from ferry.aws.expressions import Row, decode_row, encode_key
+from ferry.aws.file_repository import DynamoFileRepository
 from ferry.aws.session import AwsSession
 from ferry.aws.upload_repository import DynamoUploadRepository
 from ferry.cleanup import sweep_due_tasks
@@ -184,6 +185,7 @@ class UsageRun:
         table = Table(cast(Any, self.meter), self.meter.table)
         self.services = Services(
             upload_repository=DynamoUploadRepository(table, self.clock),
+            file_repository=DynamoFileRepository(table),
             cleanup_repository=DynamoCleanupRepository(table, self.clock),
             object_store=with_faults(self.objects, log=self.call_log),
             completion_queue=NullCompletionQueue(),

@@ -34,6 +34,7 @@ class InvocationCase:
 INVOCATION_CASES = (
     InvocationCase("auth", "AuthFunction", 200, frozenset({"keys"})),
     InvocationCase("upload", "UploadFunction", 201, frozenset({"upload_id", "chunk_size"})),
+    InvocationCase("files", "FilesFunction", 200, frozenset({"files"})),
     InvocationCase("status", "StatusFunction", 200, frozenset({"state", "missing"})),
     InvocationCase("download", "DownloadFunction", 404, frozenset({"code", "request_id"})),
     InvocationCase("cleanup", "CleanupFunction", 200, frozenset({"examined", "dry_run"})),

@@ -12,9 +12,9 @@ from ferry.model.uploads import UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 
 
-def quota_identity(file: File) -> tuple[str, bool]:
-    """Return what must be unchanged in a file that is replaced or deleted."""
-    return file.upload_id, file.counted_in_quota
+def file_identity(file: File) -> tuple[str, int, bool]:
+    """Return what must be unchanged in a file that is changed, replaced or deleted."""
+    return file.upload_id, file.revision, file.counted_in_quota
 
 
 def add_usage(rows: Rows, ns: str, size: int, uploads: int) -> None:
@@ -46,9 +46,11 @@ class MemoryQuotaStore:
         with self._table.lock:
             rows, name = self._table.rows, (file.ns, file.name)
             stored = rows.files.get(name)
-            if stored is None or quota_identity(stored) != (file.upload_id, False) or file.ns not in rows.quotas:
+            if stored is None or (stored.upload_id, stored.counted_in_quota) != (file.upload_id, False):
                 raise ConcurrentUpdate
-            rows.files[name] = replace(file, counted_in_quota=True)
+            if file.ns not in rows.quotas:
+                raise ConcurrentUpdate
+            rows.files[name] = replace(stored, counted_in_quota=True)
             add_usage(rows, file.ns, file.size, 0)
 
     def count_upload(self, record: UploadRecord) -> None:

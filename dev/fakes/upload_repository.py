@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from dev.fakes.listings import match_lost_chunks, name_from_cursor, names_after, require_epoch_seconds
-from dev.fakes.quotas import add_usage, quota_identity
+from dev.fakes.quotas import add_usage, file_identity
 from dev.fakes.upload_rows import MemoryUploadRows, require
 from ferry.aws import cursors
 from ferry.model.cleanup import CleanupTaskKind
-from ferry.model.files import DeletedFile, File
+from ferry.model.files import File
 from ferry.model.objects import StoredObject
 from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
@@ -24,17 +24,13 @@ class MemoryUploadRepository(MemoryUploadRows):
 
     # Reads
 
-    def get_file(self, ns: str, name: str) -> File | None:
-        with self._lock:
-            return self.rows.files.get((ns, name))
-
     def get_current_upload(self, ns: str, name: str) -> CurrentUpload | None:
         with self._lock:
             return self.rows.current_uploads.get((ns, name))
 
     def get_name(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, Quota | None]:
         with self._lock:
-            return self.get_file(ns, name), self.get_current_upload(ns, name), self.rows.quotas.get(ns)
+            return self.rows.files.get((ns, name)), self.get_current_upload(ns, name), self.rows.quotas.get(ns)
 
     def get_upload(self, upload_id: str) -> Upload | None:
         with self._lock:
@@ -43,16 +39,6 @@ class MemoryUploadRepository(MemoryUploadRows):
                 return None
             shards = self.rows.shards.get(upload_id, {})
             return Upload(record, tuple(shards[index] for index in sorted(shards)))
-
-    def list_files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
-        listing = ("files", ns, prefix)
-        after = name_from_cursor(cursor, listing, prefix)
-        with self._lock:
-            names = names_after(self.rows.files, ns, after)
-            files = [self.rows.files[ns, name] for name in names if name.startswith(prefix)]
-        more = len(files) > limit
-        next_cursor = cursors.encode(listing, [files[limit - 1].name.removeprefix(prefix)]) if more else None
-        return Page(files[:limit], next_cursor)
 
     def list_open_uploads(self, ns: str, cursor: str | None, limit: int) -> Page[CurrentUpload]:
         listing = ("open_uploads", ns)
@@ -234,7 +220,7 @@ class MemoryUploadRepository(MemoryUploadRows):
         with self._lock:
             self._require_lease(record.upload_id, record.lease_id)
             stored = self.rows.files.get(name)
-            require((stored and quota_identity(stored)) == (replaced_file and quota_identity(replaced_file)))
+            require((stored and file_identity(stored)) == (replaced_file and file_identity(replaced_file)))
             self._release_name(name, record.upload_id, require_epoch_seconds(ttl_epoch_seconds))
             self.rows.files[name] = file
             freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
@@ -286,15 +272,3 @@ class MemoryUploadRepository(MemoryUploadRows):
             self._update_record(record.upload_id, due_at=due_at, event_pending=False, version=stored.version)
             if ttl_epoch_seconds is not None:
                 self.rows.ttls[record.upload_id,] = require_epoch_seconds(ttl_epoch_seconds)
-
-    def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
-        with self._lock:
-            stored = self.rows.files.get((file.ns, file.name))
-            require(stored is not None and quota_identity(stored) == quota_identity(file))
-            add_usage(self.rows, file.ns, -file.size if file.counted_in_quota else 0, 0)
-            del self.rows.files[file.ns, file.name]
-            self.rows.object_owners[file.upload_id] = (file.ns, file.name)
-            self.rows.task_due_times[CleanupTaskKind.OBJECT, file.upload_id] = object_due_at
-            if publish_deadline is not None:
-                self.rows.task_due_times[CleanupTaskKind.DELETION_EVENT, file.upload_id] = publish_deadline
-                self.rows.deleted_files[file.upload_id] = DeletedFile(file, now)

@@ -1,9 +1,8 @@
-"""The status function: the status of uploads, and the lists of uploads in progress and of finished files."""
+"""The status function: the status of uploads, and the list of uploads in progress."""
 
 from __future__ import annotations
 
 from ferry import wiring
-from ferry.files.list import list_files
 from ferry.http import queries
 from ferry.http.bearer import READ_SCOPE, bearer_authenticator
 from ferry.http.request import Request
@@ -29,12 +28,6 @@ def get_status_by_query_or_list_uploads(request: Request, ns: str) -> Response:
         return _status(request, ns, name)
     page = queries.page_request(request, max_limit=queries.MAX_UPLOADS_PER_PAGE)
     return queries.uploads_response(list_uploads(wiring.services(), ns, page.cursor, page.limit))
-
-
-@app.protected("GET /files", scope=READ_SCOPE)
-def get_files(request: Request, ns: str) -> Response:
-    page, prefix = queries.page_request(request, max_limit=queries.MAX_FILES_PER_PAGE), queries.name_prefix(request)
-    return queries.files_response(list_files(wiring.services(), ns, prefix, page.cursor, page.limit))
 
 
 def _status(request: Request, ns: str, name: str) -> Response:

@@ -1,9 +1,8 @@
-"""The upload function: start, chunks, parts, completion, cancellation, and the deletion of files."""
+"""The upload function: start, chunks, parts, completion and cancellation."""
 
 from __future__ import annotations
 
 from ferry import wiring
-from ferry.files import delete
 from ferry.http import uploads, urls
 from ferry.http.bearer import WRITE_SCOPE, bearer_authenticator
 from ferry.http.request import Request
@@ -59,17 +58,3 @@ def complete_upload(request: Request, ns: str) -> Response:
 def cancel_upload(request: Request, ns: str) -> Response:
     cancelled = cancel(wiring.services(), ns, request.filename(), request.optional_upload_id())
     return empty_response().with_metrics(UploadsCancelled=1) if cancelled else empty_response()
-
-
-@app.protected(
-    "DELETE /files/{filename+}",
-    "DELETE /files",
-    scope=WRITE_SCOPE,
-    audit_event="file.delete",
-    parameters={"filename"},
-)
-def delete_file(request: Request, ns: str) -> Response:
-    from ferry.http.conditions import request_conditions
-
-    delete.delete_file(wiring.services(), ns, request.filename(), request_conditions(request))
-    return empty_response()

@@ -124,7 +124,7 @@ def download(services: Services, file: File) -> bytes:
 
 def assert_current_file(services: Services, file: File, body: bytes) -> None:
     """Assert that the name has this file with these bytes, and that the status reports it as complete."""
-    assert services.upload_repository.get_file(file.ns, file.name) == file
+    assert services.file_repository.get_file(file.ns, file.name) == file
     assert sha256(download(services, file)) == sha256(body)
     status = get_status(services, NS, file.name)
     assert (status.state, status.received_bytes, status.size) == (UploadStatus.COMPLETE, len(body), len(body))

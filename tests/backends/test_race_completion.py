@@ -101,7 +101,7 @@ def test_completion_racing_cancel_has_one_winner(race_round: RaceRound) -> None:
 def assert_upload_gone(services: Services, race_client: RaceClient, state: UploadStatus) -> None:
     """Assert that the upload ended in this state and that S3 has no data of it."""
     assert race_client.status(services).state is state
-    assert services.upload_repository.get_file(NS, race_client.name) is None
+    assert services.file_repository.get_file(NS, race_client.name) is None
     assert remaining_in_s3(services, race_client.upload_id or "") == []
 
 
@@ -146,7 +146,7 @@ def test_completion_racing_restart_has_one_winner(race_round: RaceRound) -> None
 
 def assert_file_readable(services: Services, file: File, body: bytes) -> None:
     """Assert the file like `assert_current_file`, but not the status, which may report a new upload of the name."""
-    assert services.upload_repository.get_file(file.ns, file.name) == file
+    assert services.file_repository.get_file(file.ns, file.name) == file
     assert sha256(download(services, file)) == sha256(body)
 
 
@@ -159,7 +159,7 @@ def test_replace_during_reads_never_mixes_files(race_round: RaceRound) -> None:
     new.send_all(race_round.services)
 
     def read(services: Services) -> str:
-        file = services.upload_repository.get_file(NS, old.name)
+        file = services.file_repository.get_file(NS, old.name)
         assert file is not None
         return sha256(download(services, file))
 

@@ -70,7 +70,7 @@ def test_replace_concurrent_has_one_winner(race_round: RaceRound) -> None:
     finishers = {
         outcome.result.upload_id: caller for outcome, caller in zip(outcomes, callers, strict=True) if not outcome.error
     }
-    file = race_round.services.upload_repository.get_file(NS, old.name)
+    file = race_round.services.file_repository.get_file(NS, old.name)
     assert file is not None
     assert file.upload_id in finishers
     assert_current_file(race_round.services, file, finishers[file.upload_id].body)

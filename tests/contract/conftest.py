@@ -24,6 +24,7 @@ from admin.quota_store import DynamoQuotaStore
 from admin.recount import QuotaStore
 from dev.fakes.cleanup_repository import MemoryCleanupRepository
 from dev.fakes.clock import START, SettableClock
+from dev.fakes.file_repository import MemoryFileRepository
 from dev.fakes.metadata_table import MemoryTable
 from dev.fakes.object_store import MemoryObjectStore
 from dev.fakes.permits import MemoryPermitPool
@@ -32,11 +33,13 @@ from dev.fakes.upload_repository import MemoryUploadRepository
 from dev.testing.template import create_bucket, create_table
 from ferry.aws.cleanup_repository import DynamoCleanupRepository
 from ferry.aws.dynamo import Table
+from ferry.aws.file_repository import DynamoFileRepository
 from ferry.aws.objects import S3ObjectStore
 from ferry.aws.permits import DynamoPermitPool
 from ferry.aws.session import AwsSession
 from ferry.aws.upload_repository import DynamoUploadRepository
 from ferry.ports.cleanup_repository import CleanupRepository
+from ferry.ports.file_repository import FileRepository
 from ferry.ports.object_store import ObjectStore
 from ferry.ports.permit_pool import PermitPool
 from ferry.ports.upload_repository import UploadRepository
@@ -88,7 +91,10 @@ class Repositories:
     """The ports of one metadata table."""
 
     uploads: UploadRepository
-    """Uploads and files."""
+    """Uploads."""
+
+    files: FileRepository
+    """Finished files."""
 
     cleanup: CleanupRepository
     """Cleanup tasks."""
@@ -102,12 +108,18 @@ def repositories(request: pytest.FixtureRequest) -> Iterator[Repositories]:
     """The ports of an empty metadata table."""
     if request.param == MEMORY:
         memory = MemoryTable()
-        yield Repositories(MemoryUploadRepository(memory), MemoryCleanupRepository(memory), MemoryQuotaStore(memory))
+        yield Repositories(
+            MemoryUploadRepository(memory),
+            MemoryFileRepository(memory),
+            MemoryCleanupRepository(memory),
+            MemoryQuotaStore(memory),
+        )
         return
     with backend_table(request, "repositories") as table:
         clock = SettableClock(START)
         yield Repositories(
             DynamoUploadRepository(table, clock),
+            DynamoFileRepository(table),
             DynamoCleanupRepository(table, clock),
             DynamoQuotaStore(table),
         )
@@ -117,6 +129,12 @@ def repositories(request: pytest.FixtureRequest) -> Iterator[Repositories]:
 def repository(repositories: Repositories) -> UploadRepository:
     """The upload repository of `repositories`."""
     return repositories.uploads
+
+
+@pytest.fixture
+def file_repository(repositories: Repositories) -> FileRepository:
+    """The file repository of `repositories`."""
+    return repositories.files
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ def make_file(upload_id: str = UPLOAD_ID, *, ns: str = NS, name: str = NAME) -> 
         fingerprint=None,
         uploaded_at=START + 5,
         last_modified_seconds=START // SECOND_MS,
+        object_date_seconds=START // SECOND_MS,
     )
 
 
@@ -136,7 +137,7 @@ def commit_upload(repository: UploadRepository, upload_id: str = UPLOAD_ID, *, n
     repository.commit_file(
         record,
         file,
-        replaced_file=repository.get_file(NS, name),
+        replaced_file=repository.get_name(NS, name)[0],
         staged_chunks_due_at=START + 20,
         object_due_at=START + 30,
         ttl_epoch_seconds=TTL_EPOCH_SECONDS,

@@ -12,6 +12,7 @@ from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan, Orphan
 from ferry.model.uploads import ChunkDigest, UploadState
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.errors import ConcurrentUpdate
+from ferry.ports.file_repository import FileRepository
 from ferry.ports.upload_repository import UploadRepository
 from tests.contract.factories import (
     FAR_FUTURE,
@@ -36,7 +37,7 @@ DIGEST = ChunkDigest(bytes(16), 0)
 
 
 def test_object_owners_from_commit_to_delete_task(
-    repository: UploadRepository, cleanup_repository: CleanupRepository
+    repository: UploadRepository, cleanup_repository: CleanupRepository, file_repository: FileRepository
 ) -> None:
     """An object's owner is known from the commit of its file until the OBJECT task is deleted."""
     open_upload(repository, THIRD_ID, name="open")
@@ -51,7 +52,7 @@ def test_object_owners_from_commit_to_delete_task(
         UPLOAD_ID: (NS, NAME),
         OTHER_ID: (NS, NAME),
     }
-    repository.delete_file(file, object_due_at=START + 40, now=START)
+    file_repository.delete_file(file, object_due_at=START + 40, now=START)
     assert cleanup_repository.get_object_owners([OTHER_ID]) == {OTHER_ID: (NS, NAME)}
     object_tasks = {
         task

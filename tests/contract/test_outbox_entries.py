@@ -12,6 +12,7 @@ from ferry.model.files import DeletedFile
 from ferry.model.uploads import UploadState
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.errors import ConcurrentUpdate
+from ferry.ports.file_repository import FileRepository
 from ferry.ports.upload_repository import UploadRepository
 from tests.contract.factories import (
     IDLE_TIMEOUT_MS,
@@ -132,12 +133,12 @@ def test_clear_pending_event_in_other_state_raises(
 
 
 def test_delete_file_with_publish_deadline_stores_deleted_file(
-    repository: UploadRepository, cleanup_repository: CleanupRepository
+    repository: UploadRepository, cleanup_repository: CleanupRepository, file_repository: FileRepository
 ) -> None:
     """The deleted file is stored until its task is deleted, which can be repeated."""
     file = commit_upload(repository)
-    repository.delete_file(file, object_due_at=START + 40, now=START + 7, publish_deadline=START + 60)
-    assert repository.get_file(NS, NAME) is None
+    file_repository.delete_file(file, object_due_at=START + 40, now=START + 7, publish_deadline=START + 60)
+    assert file_repository.get_file(NS, NAME) is None
     assert cleanup_repository.get_deleted_file(UPLOAD_ID) == DeletedFile(file, START + 7)
     assert all_tasks(cleanup_repository) >= {DELETION_TASK, CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 40)}
     for _ in range(2):
@@ -148,10 +149,10 @@ def test_delete_file_with_publish_deadline_stores_deleted_file(
 
 
 def test_delete_file_without_events_stores_no_deleted_file(
-    repository: UploadRepository, cleanup_repository: CleanupRepository
+    repository: UploadRepository, cleanup_repository: CleanupRepository, file_repository: FileRepository
 ) -> None:
     """If events are disabled, a deletion schedules only the object."""
-    repository.delete_file(commit_upload(repository), object_due_at=START + 40, now=START + 7)
+    file_repository.delete_file(commit_upload(repository), object_due_at=START + 40, now=START + 7)
     assert cleanup_repository.get_deleted_file(UPLOAD_ID) is None
     assert all_tasks(cleanup_repository) == {
         CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 20),

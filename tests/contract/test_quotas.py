@@ -12,6 +12,7 @@ from ferry.model.files import File
 from ferry.model.quotas import Quota
 from ferry.model.uploads import Upload, UploadState
 from ferry.ports.errors import ConcurrentUpdate
+from ferry.ports.file_repository import FileRepository
 from ferry.ports.upload_repository import UploadRepository
 from tests.contract.factories import (
     NAME,
@@ -48,7 +49,7 @@ def commit_counted_upload(repository: UploadRepository, upload_id: str = UPLOAD_
     repository.commit_file(
         record,
         file,
-        replaced_file=repository.get_file(NS, name),
+        replaced_file=repository.get_name(NS, name)[0],
         staged_chunks_due_at=1,
         object_due_at=1,
         ttl_epoch_seconds=TTL_EPOCH_SECONDS,
@@ -103,18 +104,20 @@ def test_create_upload_conflict_reserves_nothing(repository: UploadRepository, q
     assert usage(quota_store) == (SIZE, 1)
 
 
-def test_commit_and_delete_file_convert_usage(repository: UploadRepository, quota_store: QuotaStore) -> None:
+def test_commit_and_delete_file_convert_usage(
+    repository: UploadRepository, quota_store: QuotaStore, file_repository: FileRepository
+) -> None:
     """A commit releases the upload and keeps its bytes; a deletion releases the bytes once."""
     quota_store.set_limits(NS, max_bytes=10 * SIZE, max_uploads=1, max_file_bytes=None)
     commit_counted_upload(repository)
-    file = repository.get_file(NS, NAME)
+    file = file_repository.get_file(NS, NAME)
     assert file is not None
     assert file.counted_in_quota
     assert usage(quota_store) == (SIZE, 0)
-    repository.delete_file(file, object_due_at=1, now=START)
+    file_repository.delete_file(file, object_due_at=1, now=START)
     assert usage(quota_store) == (0, 0)
     with pytest.raises(ConcurrentUpdate):
-        repository.delete_file(file, object_due_at=1, now=START)
+        file_repository.delete_file(file, object_due_at=1, now=START)
     assert usage(quota_store) == (0, 0)
 
 
@@ -142,7 +145,9 @@ def test_terminate_releases_usage_once(
     assert usage(quota_store) == (0, 0)
 
 
-def test_uncounted_file_and_upload_release_nothing(repository: UploadRepository, quota_store: QuotaStore) -> None:
+def test_uncounted_file_and_upload_release_nothing(
+    repository: UploadRepository, quota_store: QuotaStore, file_repository: FileRepository
+) -> None:
     """Files and uploads from before the limit release no usage."""
     uncounted_file = commit_upload(repository, UPLOAD_ID)
     upload = open_upload(repository, OTHER_ID, name="another")
@@ -150,10 +155,12 @@ def test_uncounted_file_and_upload_release_nothing(repository: UploadRepository,
     repository.terminate(upload, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     commit_counted_upload(repository, THIRD_ID)
     assert usage(quota_store) == (SIZE, 0)
-    assert repository.get_file(NS, NAME) != uncounted_file
+    assert file_repository.get_file(NS, NAME) != uncounted_file
 
 
-def test_count_file_twice_raises(repository: UploadRepository, quota_store: QuotaStore) -> None:
+def test_count_file_twice_raises(
+    repository: UploadRepository, quota_store: QuotaStore, file_repository: FileRepository
+) -> None:
     """A file is counted once; a reader of the uncounted file can then not delete it."""
     quota_store.set_limits(NS, max_bytes=1, max_uploads=None, max_file_bytes=None)
     uncounted = commit_upload(repository)
@@ -162,11 +169,11 @@ def test_count_file_twice_raises(repository: UploadRepository, quota_store: Quot
         quota_store.count_file(uncounted)
     assert usage(quota_store) == (SIZE, 0)
     with pytest.raises(ConcurrentUpdate):
-        repository.delete_file(uncounted, object_due_at=1, now=START)
-    file = repository.get_file(NS, NAME)
+        file_repository.delete_file(uncounted, object_due_at=1, now=START)
+    file = file_repository.get_file(NS, NAME)
     assert file == uncounted
     assert file.counted_in_quota
-    repository.delete_file(file, object_due_at=1, now=START)
+    file_repository.delete_file(file, object_due_at=1, now=START)
     with pytest.raises(ConcurrentUpdate):
         quota_store.count_file(file)
     assert usage(quota_store) == (0, 0)

@@ -11,6 +11,7 @@ from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.uploads import CurrentUpload, UploadState
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.errors import ConcurrentUpdate
+from ferry.ports.file_repository import FileRepository
 from ferry.ports.upload_repository import UploadRepository
 from tests.contract.factories import (
     FAR_FUTURE,
@@ -37,9 +38,11 @@ from tests.contract.factories import (
 )
 
 
-def test_reads_on_empty_table_return_none(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
+def test_reads_on_empty_table_return_none(
+    repository: UploadRepository, cleanup_repository: CleanupRepository, file_repository: FileRepository
+) -> None:
     """Reads of an empty table return None, also for invented upload ids that name other rows."""
-    assert repository.get_file(NS, NAME) is None
+    assert file_repository.get_file(NS, NAME) is None
     assert repository.get_current_upload(NS, NAME) is None
     assert [repository.get_upload(upload_id) for upload_id in (UPLOAD_ID, f"{UPLOAD_ID}#0", "x" * 5_000)] == [
         None,
@@ -123,7 +126,9 @@ def test_mark_open_empty_file_has_no_multipart_id(repository: UploadRepository) 
     )
 
 
-def test_commit_file_makes_file_current(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
+def test_commit_file_makes_file_current(
+    repository: UploadRepository, cleanup_repository: CleanupRepository, file_repository: FileRepository
+) -> None:
     """A commit stores the file, completes the upload, ends it for the name and schedules its staged chunks."""
     upload = lease_upload(repository)
     file = make_file()
@@ -135,7 +140,7 @@ def test_commit_file_makes_file_current(repository: UploadRepository, cleanup_re
         object_due_at=START + 30,
         ttl_epoch_seconds=TTL_EPOCH_SECONDS,
     )
-    assert repository.get_file(NS, NAME) == file
+    assert file_repository.get_file(NS, NAME) == file
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=False)
     record = read_upload(repository).record
     assert (record.state, record.file, record.ended_at) == (UploadState.COMPLETE, file, file.uploaded_at)
@@ -153,12 +158,12 @@ def test_commit_file_makes_file_current(repository: UploadRepository, cleanup_re
 
 
 def test_commit_file_schedules_deletion_of_replaced_object(
-    repository: UploadRepository, cleanup_repository: CleanupRepository
+    repository: UploadRepository, cleanup_repository: CleanupRepository, file_repository: FileRepository
 ) -> None:
     """A commit schedules the object of the replaced file."""
     replaced_file = commit_upload(repository, OTHER_ID)
     commit_upload(repository, UPLOAD_ID)
-    file = repository.get_file(NS, NAME)
+    file = file_repository.get_file(NS, NAME)
     assert file == make_file(UPLOAD_ID)
     assert file != replaced_file
     assert all_tasks(cleanup_repository) == {
@@ -169,7 +174,7 @@ def test_commit_file_schedules_deletion_of_replaced_object(
 
 
 def test_commit_file_with_unexpected_file_raises(
-    repository: UploadRepository, cleanup_repository: CleanupRepository
+    repository: UploadRepository, cleanup_repository: CleanupRepository, file_repository: FileRepository
 ) -> None:
     """A commit writes nothing if the name's file is not the expected one."""
     stored_file = commit_upload(repository, OTHER_ID)
@@ -185,10 +190,10 @@ def test_commit_file_with_unexpected_file_raises(
                 object_due_at=1,
                 ttl_epoch_seconds=TTL_EPOCH_SECONDS,
             )
-    assert repository.get_file(NS, NAME) == stored_file
+    assert file_repository.get_file(NS, NAME) == stored_file
     assert read_upload(repository) == upload
     assert all_tasks(cleanup_repository) == before
-    repository.delete_file(stored_file, object_due_at=START + 40, now=START)
+    file_repository.delete_file(stored_file, object_due_at=START + 40, now=START)
     with pytest.raises(ConcurrentUpdate):
         repository.commit_file(
             upload.record,
@@ -270,17 +275,19 @@ def test_terminate_complete_upload_raises(repository: UploadRepository) -> None:
     assert read_upload(repository) == upload
 
 
-def test_delete_file_schedules_object(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
+def test_delete_file_schedules_object(
+    repository: UploadRepository, cleanup_repository: CleanupRepository, file_repository: FileRepository
+) -> None:
     """A deletion removes the file that was read and no other, and schedules its object."""
     stored_file = commit_upload(repository, OTHER_ID)
     file = commit_upload(repository, UPLOAD_ID)
     with pytest.raises(ConcurrentUpdate):
-        repository.delete_file(stored_file, object_due_at=START + 40, now=START)
-    repository.delete_file(file, object_due_at=START + 40, now=START)
-    assert repository.get_file(NS, NAME) is None
+        file_repository.delete_file(stored_file, object_due_at=START + 40, now=START)
+    file_repository.delete_file(file, object_due_at=START + 40, now=START)
+    assert file_repository.get_file(NS, NAME) is None
     assert CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 40) in all_tasks(cleanup_repository)
     with pytest.raises(ConcurrentUpdate):
-        repository.delete_file(file, object_due_at=START + 50, now=START)
+        file_repository.delete_file(file, object_due_at=START + 50, now=START)
     assert CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 50) not in all_tasks(cleanup_repository)
 
 
@@ -314,7 +321,9 @@ def test_transactions_with_max_shards_succeed(
     assert read_upload(repository).shards == ()
 
 
-def test_get_name_returns_file_and_current_upload(repository: UploadRepository) -> None:
+def test_get_name_returns_file_and_current_upload(
+    repository: UploadRepository, file_repository: FileRepository
+) -> None:
     """A name has its file and its current upload, each if it exists."""
     assert repository.get_name(NS, NAME) == (None, None, None)
     create_upload(repository, name="started")
@@ -325,5 +334,5 @@ def test_get_name_returns_file_and_current_upload(repository: UploadRepository) 
         CurrentUpload(NS, NAME, OTHER_ID, in_progress=False),
         None,
     )
-    repository.delete_file(make_file(OTHER_ID), object_due_at=START + IDLE_TIMEOUT_MS, now=START)
+    file_repository.delete_file(make_file(OTHER_ID), object_due_at=START + IDLE_TIMEOUT_MS, now=START)
     assert repository.get_name(NS, NAME) == (None, CurrentUpload(NS, NAME, OTHER_ID, in_progress=False), None)

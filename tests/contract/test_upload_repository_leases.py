@@ -12,6 +12,7 @@ from ferry.model.objects import StoredObject
 from ferry.model.uploads import UploadState
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.errors import ConcurrentUpdate
+from ferry.ports.file_repository import FileRepository
 from ferry.ports.upload_repository import UploadRepository
 from tests.contract.factories import (
     IDLE_TIMEOUT_MS,
@@ -203,7 +204,9 @@ def test_release_lease_with_stored_object_stays_closed(repository: UploadReposit
     acquire_lease(repository, after, "other")
 
 
-def test_writes_under_another_lease_raise(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
+def test_writes_under_another_lease_raise(
+    repository: UploadRepository, cleanup_repository: CleanupRepository, file_repository: FileRepository
+) -> None:
     """A write under another lease changes nothing."""
     upload = lease_upload(repository)
     other = replace(upload.record, lease_id="other")
@@ -223,5 +226,5 @@ def test_writes_under_another_lease_raise(repository: UploadRepository, cleanup_
             upload, UploadState.EXPIRED, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS, lease_id="other"
         )
     assert read_upload(repository) == upload
-    assert repository.get_file(NS, NAME) is None
+    assert file_repository.get_file(NS, NAME) is None
     assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 60_000)}

@@ -221,7 +221,7 @@ def test_active_content_type_is_served_inert(stack: Stack, content_type: str) ->
 def test_lone_surrogate_in_query_is_rejected(stack: Stack) -> None:
     """A lone surrogate in any text parameter is a 4xx."""
     routes = {
-        "status": "GET /files",
+        "files": "GET /files",
         "download": "GET /download",
         "upload": "DELETE /upload",
         "cleanup": "DELETE /cleanup",

@@ -141,7 +141,7 @@ def test_health_and_openapi_need_no_token(stack: Stack) -> None:
 
 def test_unknown_route_returns_404(stack: Stack) -> None:
     """A route that the function does not have gets a 404 problem."""
-    for function in ("auth", "upload", "download", "status", "cleanup"):
+    for function in ("auth", "upload", "files", "download", "status", "cleanup"):
         response = to_result(stack.invoke(function, build_event("PATCH /nowhere/{filename+}", filename="x")))
         assert (response.status, response.code) == (404, "route_not_found")
     default = {**build_event("GET /nowhere"), "routeKey": "$default"}

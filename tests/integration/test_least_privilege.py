@@ -23,6 +23,8 @@ from tests.support.policies import Grant, grants
 ADDED_KEY = "test_admin.py::test_added_key_signs_tokens"
 CANCEL = "test_recovery_paths.py::test_cancelled_upload_leaves_nothing_in_s3"
 DELETE = "test_uploads.py::test_deleted_file_returns_404"
+DELETE_COUNTED = "test_files.py::test_deleted_file_leaves_usage"
+LIST = "test_files.py::test_list_has_files_with_prefix"
 CRASHED_COMPLETION = "test_recovery_paths.py::test_lost_completion_response_is_recovered_by_sweep"
 MISSING_OBJECT = "test_recovery_paths.py::test_file_with_missing_object_returns_503"
 ASYNC_COMPLETION = "test_recovery_paths.py::test_long_completion_continues_asynchronously"
@@ -44,7 +46,6 @@ REQUIRED_BY_TEST: Mapping[tuple[str, str, str], str] = {
     ("UploadFunction", "dynamodb:Query", "MetadataTable"): CANCEL,
     ("UploadFunction", "dynamodb:PutItem", "MetadataTable"): CANCEL,
     ("UploadFunction", "dynamodb:UpdateItem", "MetadataTable"): CANCEL,
-    ("UploadFunction", "dynamodb:DeleteItem", "MetadataTable"): DELETE,
     ("UploadFunction", "s3:PutObject", "Bucket/o/*"): CANCEL,
     ("UploadFunction", "s3:GetObject", "Bucket/o/*"): LOST_RESPONSE,
     ("UploadFunction", "s3:DeleteObject", "Bucket/o/*"): CANCEL,
@@ -56,6 +57,13 @@ REQUIRED_BY_TEST: Mapping[tuple[str, str, str], str] = {
     ("UploadFunction", "s3:ListBucket", "Bucket"): CANCEL,
     ("UploadFunction", "lambda:InvokeFunction", "CleanupFunction"): ASYNC_COMPLETION,
     ("UploadFunction", "events:PutEvents", "EventBus"): CANCEL,
+    ("FilesFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("files"),
+    ("FilesFunction", "dynamodb:GetItem", "MetadataTable"): DELETE,
+    ("FilesFunction", "dynamodb:Query", "MetadataTable"): LIST,
+    ("FilesFunction", "dynamodb:PutItem", "MetadataTable"): DELETE,
+    ("FilesFunction", "dynamodb:UpdateItem", "MetadataTable"): DELETE_COUNTED,
+    ("FilesFunction", "dynamodb:DeleteItem", "MetadataTable"): DELETE,
+    ("FilesFunction", "events:PutEvents", "EventBus"): DELETE,
     ("DownloadFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("download"),
     ("DownloadFunction", "dynamodb:GetItem", "MetadataTable"): MISSING_OBJECT,
     ("DownloadFunction", "s3:GetObject", "Bucket/o/*"): MISSING_OBJECT,
@@ -143,6 +151,7 @@ def test_named_test_uses_the_grant(
         ("DownloadFunction", RequiredPermission("dynamodb:GetItem", "MetadataTable", ("U#x",))),
         ("DownloadFunction", RequiredPermission("dynamodb:GetItem", "AuthTable", ("CLIENT#x",))),
         ("UploadFunction", RequiredPermission("dynamodb:Scan", "MetadataTable")),
+        ("FilesFunction", RequiredPermission("dynamodb:GetItem", "MetadataTable", ("U#x",))),
         ("StatusFunction", RequiredPermission("dynamodb:UpdateItem", "MetadataTable", ("N#x",))),
         ("CleanupFunction", RequiredPermission("s3:GetObject", "Bucket/elsewhere/x")),
         ("AuthFunction", RequiredPermission("dynamodb:PutItem", "AuthTable", ("CLIENT#x",))),

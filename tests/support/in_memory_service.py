@@ -13,6 +13,7 @@ from dev.fakes.clock import SequentialIds, SettableClock
 from dev.fakes.completion_queue import MemoryCompletionQueue
 from dev.fakes.event_publisher import MemoryEventPublisher
 from dev.fakes.faults import CallLog, FaultPlan, ProcessCrashed, with_faults
+from dev.fakes.file_repository import MemoryFileRepository
 from dev.fakes.object_store import MemoryObjectStore, StoreResponse
 from dev.fakes.permits import MemoryPermitPool
 from dev.fakes.quotas import MemoryQuotaStore
@@ -76,12 +77,14 @@ class InMemoryService:
     permit_pool: MemoryPermitPool = field(default_factory=MemoryPermitPool)
     log: CallLog = field(default_factory=CallLog)
     """Every call that `services` makes."""
+    file_repository: MemoryFileRepository = field(init=False)
     cleanup_repository: MemoryCleanupRepository = field(init=False)
     object_store: MemoryObjectStore = field(init=False)
     event_publisher: MemoryEventPublisher = field(init=False)
     services: Services = field(init=False)
 
     def __post_init__(self) -> None:
+        self.file_repository = MemoryFileRepository(self.upload_repository.table)
         self.cleanup_repository = MemoryCleanupRepository(self.upload_repository.table)
         self.object_store = MemoryObjectStore(self.clock)
         self.event_publisher = MemoryEventPublisher(self.assert_event_committed)
@@ -98,6 +101,7 @@ class InMemoryService:
         plan.advance_clock = lambda: self.clock.advance(LEASE_MS + 1)
         return Services(
             upload_repository=with_faults(self.upload_repository, plan, log),
+            file_repository=with_faults(self.file_repository, plan, log),
             cleanup_repository=with_faults(self.cleanup_repository, plan, log),
             object_store=with_faults(self.object_store, plan, log),
             completion_queue=with_faults(self.completion_queue, plan, log),
@@ -145,7 +149,7 @@ class InMemoryService:
 
     def file_content(self, name: str = NAME, ns: str = NS) -> bytes | None:
         """Return the bytes of the finished file; None if the name has none."""
-        file = self.upload_repository.get_file(ns, name)
+        file = self.file_repository.get_file(ns, name)
         return None if file is None else self.object_store.get(f"o/{file.upload_id}")
 
     def assert_event_committed(self, event: Event) -> None:

@@ -32,12 +32,15 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     | LIST_BUCKET
     | PUT_EVENTS
     | WRITE_OBJECTS
-    | {
-        (f"dynamodb:{verb}", "MetadataTable", None)
-        for verb in ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
-    }
+    | {(f"dynamodb:{verb}", "MetadataTable", None) for verb in ("GetItem", "Query", "PutItem", "UpdateItem")}
     | {(f"s3:{verb}Object", "Bucket/st/*", None) for verb in ("Put", "Get", "Delete")}
     | {("lambda:InvokeFunction", "CleanupFunction", None)},
+    "FilesFunction": READ_KEY_SET
+    | PUT_EVENTS
+    | {
+        (f"dynamodb:{verb}", "MetadataTable", ("N#*", "T#*", "Q#*"))
+        for verb in ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+    },
     "DownloadFunction": READ_KEY_SET
     | LIST_BUCKET
     | {

@@ -23,6 +23,10 @@ ROUTES = {
         "POST /upload/complete",
         "DELETE /upload/{filename+}",
         "DELETE /upload",
+    },
+    "FilesFunction": {
+        "GET /files",
+        "HEAD /files",
         "DELETE /files/{filename+}",
         "DELETE /files",
     },
@@ -36,8 +40,6 @@ ROUTES = {
         "HEAD /status/{filename+}",
         "GET /status",
         "HEAD /status",
-        "GET /files",
-        "HEAD /files",
     },
     "CleanupFunction": {
         "DELETE /cleanup",
@@ -150,7 +152,7 @@ def test_cors_allows_request_header(template: Any, header: str) -> None:
 
 
 def test_every_route_is_throttled(template: Any, functions: dict[str, Any]) -> None:
-    """Parameters limit every route; public routes, cleanup and token have limits of their own, for existing routes."""
+    """Parameters limit every route. Public routes, files, cleanup and token have limits of their own."""
     properties = template["Resources"]["Api"]["Properties"]
 
     def limits(settings: Any) -> tuple[int, int]:
@@ -160,7 +162,7 @@ def test_every_route_is_throttled(template: Any, functions: dict[str, Any]) -> N
     routes = {key for keys in ROUTES.values() for key in keys}
     by_route = {key: limits(settings) for key, settings in properties["RouteSettings"].items()}
     assert by_route.keys() <= routes
-    assert by_route.keys() == ROUTES["AuthFunction"] | ROUTES["CleanupFunction"]
+    assert by_route.keys() == ROUTES["AuthFunction"] | ROUTES["CleanupFunction"] | ROUTES["FilesFunction"]
     token = by_route.pop("POST /auth/token")
     for other in (*by_route.values(), limits(properties["DefaultRouteSettings"])):
         assert token[0] < other[0]

@@ -12,7 +12,7 @@ from dev.paths import ROOT
 from dev.template.sam_transform import package_template, resources_of_type, transform_template
 
 ALIAS = "live"
-FUNCTIONS = {"AuthFunction", "UploadFunction", "DownloadFunction", "StatusFunction", "CleanupFunction"}
+FUNCTIONS = {"AuthFunction", "UploadFunction", "FilesFunction", "DownloadFunction", "StatusFunction", "CleanupFunction"}
 
 
 @pytest.fixture(scope="module")

@@ -25,14 +25,14 @@ def test_condition_is_evaluated_for_file_that_is_deleted(monkeypatch: pytest.Mon
     """A file that replaces the one of the condition after it was read is not deleted."""
     service = InMemoryService()
     first = upload(service, seeded_bytes(10))
-    original = service.upload_repository.delete_file
+    original = service.file_repository.delete_file
 
     def replace_before_delete(*arguments: Any, **options: Any) -> None:
         monkeypatch.undo()
         upload(service, seeded_bytes(11))
         original(*arguments, **options)
 
-    monkeypatch.setattr(service.upload_repository, "delete_file", replace_before_delete)
+    monkeypatch.setattr(service.file_repository, "delete_file", replace_before_delete)
     with pytest.raises(PreconditionFailed):
         delete_file(service.services, NS, NAME, Conditions(if_match=first))
     assert service.file_content() == seeded_bytes(11)

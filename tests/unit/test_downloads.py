@@ -10,6 +10,7 @@ import pytest
 from dev.fakes.cleanup_repository import MemoryCleanupRepository
 from dev.fakes.clock import START, SettableClock
 from dev.fakes.faults import CallLog, Fault, FaultPlan, with_faults
+from dev.fakes.file_repository import MemoryFileRepository
 from dev.fakes.object_store import MemoryObjectStore
 from dev.fakes.upload_repository import MemoryUploadRepository
 from ferry.downloads.download import MAX_INLINE_BYTES, DownloadRequest, DownloadResponse, ResponseKind, download
@@ -43,6 +44,7 @@ class DownloadFixture:
     def services(self) -> Services:
         return Services(
             upload_repository=with_faults(self.upload_repository, self.plan, self.log),
+            file_repository=with_faults(MemoryFileRepository(self.upload_repository.table), self.plan, self.log),
             cleanup_repository=MemoryCleanupRepository(self.upload_repository.table),
             object_store=with_faults(self.object_store, self.plan, self.log),
             completion_queue=NullCompletionQueue(),
@@ -56,7 +58,9 @@ class DownloadFixture:
         stored = self.object_store.put(f"o/{upload_id}", body, crc32c=crc32c(body), content_type="text/html")
         now = self.clock()
         crc = crc32c(body)
-        file = File(NS, name, upload_id, len(body), stored.etag, crc, "text/html", {}, None, now, now // 1000)
+        file = File(
+            NS, name, upload_id, len(body), stored.etag, crc, "text/html", {}, None, now, now // 1000, now // 1000
+        )
         self.upload_repository.rows.files[NS, name] = file
         return file
 

@@ -20,7 +20,7 @@ from ferry.uploads.presign import PartsRequest, presign_parts
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
 PART_BYTES = 2 * CHUNK_BYTES
-DYNAMODB = {"MemoryUploadRepository", "MemoryCleanupRepository"}
+DYNAMODB = {"MemoryUploadRepository", "MemoryFileRepository", "MemoryCleanupRepository"}
 
 
 @pytest.fixture

@@ -181,7 +181,7 @@ def test_status_empty_file_pending_until_complete(service: InMemoryService) -> N
 def test_status_new_upload_of_complete_name_shows_both(service: InMemoryService) -> None:
     """A new upload is shown with the finished file beside it, until it is complete itself."""
     completed_client(service, seeded_bytes(CHUNK_BYTES))
-    old = service.upload_repository.get_file(NS, NAME)
+    old = service.file_repository.get_file(NS, NAME)
     first = read_status(service)
     service.clock.advance(1000)
     client = Client(service, seeded_bytes(2 * CHUNK_BYTES, seed=2))
@@ -201,7 +201,7 @@ def test_status_cancelled_upload_nothing_received(service: InMemoryService) -> N
     it.
     """
     completed_client(service, seeded_bytes(CHUNK_BYTES))
-    file = service.upload_repository.get_file(NS, NAME)
+    file = service.file_repository.get_file(NS, NAME)
     client = Client(service, seeded_bytes(2 * CHUNK_BYTES, seed=2))
     client.start(replace_existing=True)
     client.send_chunk(1)
@@ -341,5 +341,5 @@ def test_list_uploads_only_open_by_pages(service: InMemoryService) -> None:
         UploadStatus.PARTIAL,
         UploadStatus.PENDING,
     ]
-    assert found[2].current_file == service.upload_repository.get_file(NS, "b2")
+    assert found[2].current_file == service.file_repository.get_file(NS, "b2")
     assert found[2] == read_status(service, "b2")

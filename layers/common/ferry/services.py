@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.completion_queue import CompletionQueue
 from ferry.ports.event_publisher import EventPublisher
+from ferry.ports.file_repository import FileRepository
 from ferry.ports.object_store import ObjectStore
 from ferry.ports.permit_pool import PermitPool
 from ferry.ports.types import Clock
@@ -54,7 +55,10 @@ class Services:
     """What every use case receives. `ferry.wiring.services` builds it from the settings."""
 
     upload_repository: UploadRepository
-    """Uploads and files in the metadata store."""
+    """Uploads in the metadata store."""
+
+    file_repository: FileRepository
+    """Finished files in the metadata store."""
 
     cleanup_repository: CleanupRepository
     """Cleanup tasks in the metadata store."""

@@ -146,12 +146,14 @@ def metadata_table() -> Table:
 def services() -> Services:
     """Return what every use case receives: backends, clock and limits."""
     from ferry.aws.cleanup_repository import DynamoCleanupRepository
+    from ferry.aws.file_repository import DynamoFileRepository
     from ferry.aws.objects import S3ObjectStore
     from ferry.aws.upload_repository import DynamoUploadRepository
     from ferry.services import Services
 
     return Services(
         upload_repository=DynamoUploadRepository(metadata_table()),
+        file_repository=DynamoFileRepository(metadata_table()),
         cleanup_repository=DynamoCleanupRepository(metadata_table()),
         object_store=S3ObjectStore(
             aws_session().s3,

@@ -165,7 +165,7 @@ def crashed_completion(method: str) -> Callable[[InMemoryService], Client]:
 def rejected_at_commit(service: InMemoryService) -> Client:
     """Reject a completion because a file of the name appears after the object is built; then remove that file."""
     client = started(1, 2, 3)(service)
-    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1)
+    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1, 1)
     plan = FaultPlan(
         {("complete_multipart", 1): lambda: service.upload_repository.rows.files.update({(NS, NAME): other})}
     )

@@ -167,7 +167,7 @@ class UploadStateMachine(RuleBasedStateMachine):
 
     def do_complete(self, services: Services, name: str, replace_existing: bool) -> None:
         result = complete(services, NS, CompleteRequest(name, replace_existing=replace_existing or None))
-        if isinstance(result, File) and self.service.upload_repository.get_file(NS, name) == result:
+        if isinstance(result, File) and self.service.file_repository.get_file(NS, name) == result:
             self.check_content(result)
 
     def do_cancel(self, services: Services, name: str) -> None:
@@ -311,7 +311,7 @@ class UploadStateMachine(RuleBasedStateMachine):
         services = self.service.new_services(
             FaultPlan({at: lambda: self.run_action(other, self.service.new_services())}), CallLog()
         )
-        recount(services.upload_repository, self.quotas, NS)
+        recount(services.upload_repository, services.file_repository, self.quotas, NS)
         self.service.assert_quota_usage()
 
     @rule()

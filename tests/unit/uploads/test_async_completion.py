@@ -105,7 +105,7 @@ def test_continue_completion_delivered_twice_completes_once(service: InMemorySer
 def test_continue_completion_file_exists_reported_to_next_caller(service: InMemoryService, client: Client) -> None:
     """The worker finds that a file of the name has come: the upload is open again, and the next call says why."""
     client.complete()
-    other = File(NS, NAME, "f" * 32, 1, '"e"', 0, "text/plain", {}, None, service.clock(), 1)
+    other = File(NS, NAME, "f" * 32, 1, '"e"', 0, "text/plain", {}, None, service.clock(), 1, 1)
     service.upload_repository.rows.files[NS, NAME] = other
     service.deliver_queued(replace(service.services, assembly_budget_ms=600_000))
     assert client.state() is UploadState.OPEN

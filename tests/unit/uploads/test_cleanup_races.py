@@ -112,7 +112,7 @@ def assert_acknowledged_kept(service: InMemoryService, acknowledged: Acknowledge
             assert all(upload.has_chunk(index) for of, index in acknowledged.chunks if of == upload_id)
     for file in acknowledged.files:
         assert service.file_content() == BODY
-        assert service.upload_repository.get_file(file.ns, file.name) == file
+        assert service.file_repository.get_file(file.ns, file.name) == file
     assert_can_be_completed(service)
 
 

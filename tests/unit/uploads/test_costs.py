@@ -18,7 +18,7 @@ CHUNK_COUNT = 64
 """As many chunks as a file of 256 MiB has at 4 MiB each. Counts of calls do not depend on a chunk's length."""
 
 S3 = {"MemoryObjectStore"}
-DYNAMODB = {"MemoryUploadRepository", "MemoryCleanupRepository"}
+DYNAMODB = {"MemoryUploadRepository", "MemoryFileRepository", "MemoryCleanupRepository"}
 
 
 def count_calls_to(log: CallLog, ports: set[str]) -> int:

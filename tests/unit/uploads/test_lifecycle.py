@@ -309,7 +309,7 @@ def test_complete_file_appeared_meanwhile_not_replaced(service: InMemoryService)
     """A file that appears just before the commit is not replaced; the upload stays open, and may replace it later."""
     client = start_client(service, PART_BYTES)
     client.send_chunks()
-    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1)
+    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1, 1)
 
     def appear() -> None:
         service.upload_repository.rows.files[NS, NAME] = other
@@ -317,7 +317,7 @@ def test_complete_file_appeared_meanwhile_not_replaced(service: InMemoryService)
     with pytest.raises(FileExists):
         client.complete(services=service.new_services(FaultPlan({("complete_multipart", 1): appear})))
     assert client.state() is UploadState.OPEN
-    assert service.upload_repository.get_file(NS, NAME) == other
+    assert service.file_repository.get_file(NS, NAME) == other
     with pytest.raises(FileExists):
         client.complete()
     with pytest.raises(ChecksumMismatch):

@@ -161,7 +161,7 @@ def test_rows_largest_below_item_limit() -> None:
     assert row_bytes(full_chunk_digests_row(ChunkLayout.plan(16 * GIB, 64 * KIB))) < 8 * KIB
     layout = ChunkLayout.plan(1, MIB)
     text = "/".join(["\N{GRINNING FACE}" * 62] * 4)
-    file = File("n" * 64, text, "f" * 32, 1, "e" * 40, 1, "t" * 255, {"k": "v" * 2_000}, "f" * 256, 2**41, 2**32)
+    file = File("n" * 64, text, "f" * 32, 1, "e" * 40, 1, "t" * 255, {"k": "v" * 2_000}, "f" * 256, 2**41, 2**32, 2**32)
     record = UploadRecord(
         "f" * 32,
         "n" * 64,

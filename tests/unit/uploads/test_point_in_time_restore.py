@@ -71,7 +71,7 @@ def test_restore_before_completion_completes_again(
     service.upload_repository.restore(backup)
     service.drain_cleanup()
     assert service.file_content() == client.body
-    found = service.upload_repository.get_file(NS, NAME)
+    found = service.file_repository.get_file(NS, NAME)
     assert found is not None
     assert (found.upload_id, found.crc32c, found.etag) == (file.upload_id, file.crc32c, file.etag)
     assert service.orphans() == []
@@ -121,7 +121,7 @@ def test_complete_file_exists_retains_object(service: InMemoryService) -> None:
     client = Client(service, seeded_bytes(PART_BYTES))
     client.start()
     client.send_chunks()
-    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1)
+    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1, 1)
 
     def appear() -> None:
         service.upload_repository.rows.files[NS, NAME] = other
@@ -160,7 +160,7 @@ def test_restore_of_deleted_file_keeps_object(service: InMemoryService) -> None:
 def perform_random_action(service: InMemoryService, rng: random.Random, number: int) -> None:
     """Do what a client may do."""
     client = Client(service, seeded_bytes(rng.randrange(1, 5 * CHUNK_BYTES), seed=number), name=f"{rng.randrange(4)}")
-    if rng.random() < 0.15 and service.upload_repository.get_file(NS, client.name) is not None:
+    if rng.random() < 0.15 and service.file_repository.get_file(NS, client.name) is not None:
         delete_file(service.services, NS, client.name)
         return
     client.start(replace_existing=True, restart=True)

@@ -154,10 +154,12 @@ def test_recount_existing_files_and_uploads_counted_once(service: InMemoryServic
     with pytest.raises(ProcessCrashed):
         clients[0].complete(service.new_services(FaultPlan({("commit_file", 1): Fault.CRASH_BEFORE})))
     cancelling = service.new_services(FaultPlan({("get_upload", 3): clients[2].cancel}))
-    assert recount(cancelling.upload_repository, quotas, NS) == RecountResult(files=3, uploads=1, skipped=1)
-    assert recount(service.upload_repository, quotas, NS) == RecountResult(skipped=1)
+    assert recount(cancelling.upload_repository, cancelling.file_repository, quotas, NS) == RecountResult(
+        files=3, uploads=1, skipped=1
+    )
+    assert recount(service.upload_repository, service.file_repository, quotas, NS) == RecountResult(skipped=1)
     clients[0].complete_with_retries()
-    assert recount(service.upload_repository, quotas, NS) == RecountResult(files=1)
+    assert recount(service.upload_repository, service.file_repository, quotas, NS) == RecountResult(files=1)
     assert quota_usage(service) == (5 * FILE_BYTES, 1)
     service.assert_quota_usage()
     clients[1].cancel()
@@ -184,7 +186,7 @@ def test_recount_during_end_usage_released(service: InMemoryService, end: str) -
 
     def count() -> None:
         quotas.set_limits(NS, max_bytes=100 * FILE_BYTES, max_uploads=None, max_file_bytes=None)
-        recount(service.upload_repository, quotas, NS)
+        recount(service.upload_repository, service.file_repository, quotas, NS)
 
     services = service.new_services(FaultPlan({(before, 1): count}))
     if end == "cancel":
@@ -197,6 +199,6 @@ def test_recount_during_end_usage_released(service: InMemoryService, end: str) -
         client.start(replace_existing=True)
         client.send_chunks()
         client.complete(services)
-    recount(service.upload_repository, quotas, NS)
+    recount(service.upload_repository, service.file_repository, quotas, NS)
     assert quota_usage(service) == ((0, 0) if end in ("cancel", "delete") else (FILE_BYTES, 0))
     service.assert_quota_usage()

@@ -11,7 +11,7 @@ from dev.fakes.faults import CallLog, FaultPlan
 from tests.support.in_memory_service import NS, InMemoryService
 from tests.support.scheduler import run_interleaved
 
-CALLS = ("get_current_upload", "get_file", "get_current_upload")
+CALLS = ("get_current_upload", "get_name", "get_current_upload")
 
 
 def run_calls_interleaved(order: list[int]) -> list[tuple[int, str]]:

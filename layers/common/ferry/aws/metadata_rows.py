@@ -83,6 +83,8 @@ _FILE_FIELDS = (
     "uploaded_at",
     "last_modified_seconds",
 )
+_UNKNOWN_DATE = 0
+"""The attribute `object_date_seconds` of a file whose object's date is not known."""
 _STORED_OBJECT_FIELDS = ("etag", "size", "crc32c", "last_modified_seconds")
 _SHARD_FIELDS = ("last_activity_at", "received_bytes", "epoch", "version")
 
@@ -344,9 +346,22 @@ def _key_attributes(key: Key) -> Row:
 
 
 def _file_attributes(file: File) -> dict[str, Any]:
-    return {name: getattr(file, name) for name in _FILE_FIELDS} | {"counted_in_quota": file.counted_in_quota or None}
+    object_date = _UNKNOWN_DATE if file.object_date_seconds is None else file.object_date_seconds
+    return {name: getattr(file, name) for name in _FILE_FIELDS} | {
+        "counted_in_quota": file.counted_in_quota or None,
+        # Most files have S3's own date and are never changed: their rows do without these attributes.
+        "object_date_seconds": None if object_date == file.last_modified_seconds else object_date,
+        "revision": None if file.revision == 1 else file.revision,
+    }
 
 
 def _file_from_attributes(row: Row, *, ns: str, name: str) -> File:
     fields: dict[str, Any] = {attribute: row.get(attribute) for attribute in _FILE_FIELDS}
-    return File(ns=ns, name=name, counted_in_quota=row.get("counted_in_quota", False), **fields)
+    return File(
+        ns=ns,
+        name=name,
+        counted_in_quota=row.get("counted_in_quota", False),
+        object_date_seconds=row.get("object_date_seconds", row["last_modified_seconds"]) or None,
+        revision=row.get("revision", 1),
+        **fields,
+    )

@@ -53,9 +53,14 @@ def counted_unchanged(*, counted_in_quota: bool) -> str:
 
 
 def file_unchanged(file: File) -> tuple[str, dict[str, Any]]:
-    """Return the condition, and its values, that a name's file is this one, counted as it was when it was read."""
-    condition = f"#upload_id = :file_id AND {counted_unchanged(counted_in_quota=file.counted_in_quota)}"
-    return condition, {"file_id": file.upload_id}
+    """Return the condition, and its values, that a name's file is this one, unchanged since it was read."""
+    values: dict[str, Any] = {"file_id": file.upload_id}
+    revision_unchanged = "attribute_not_exists(#revision)"  # that is 1
+    if file.revision != 1:
+        revision_unchanged = "#revision = :file_revision"
+        values["file_revision"] = file.revision
+    counted = counted_unchanged(counted_in_quota=file.counted_in_quota)
+    return f"#upload_id = :file_id AND {revision_unchanged} AND {counted}", values
 
 
 def reserve_quota(record: UploadRecord, quota: Quota) -> Write:

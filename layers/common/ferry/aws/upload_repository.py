@@ -13,9 +13,9 @@ from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
 from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import ConditionFailed, Table
-from ferry.aws.expressions import delete, put, update
+from ferry.aws.expressions import put, update
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
-from ferry.model.files import DeletedFile, File
+from ferry.model.files import File
 from ferry.model.objects import StoredObject
 from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
@@ -43,10 +43,6 @@ class DynamoUploadRepository:
 
     # Names
 
-    def get_file(self, ns: str, name: str) -> File | None:
-        row = self._table.get(rows.file_key(ns, name))
-        return rows.file_from_row(row) if row else None
-
     def get_current_upload(self, ns: str, name: str) -> CurrentUpload | None:
         row = self._table.get(rows.current_upload_key(ns, name))
         return rows.current_upload_from_row(row) if row else None
@@ -59,9 +55,6 @@ class DynamoUploadRepository:
             rows.current_upload_from_row(current_upload_row) if current_upload_row else None,
             rows.quota_from_row(quota_row) if quota_row else None,
         )
-
-    def list_files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
-        return metadata_listings.list_files(self._table, ns, prefix, cursor, limit)
 
     def list_open_uploads(self, ns: str, cursor: str | None, limit: int) -> Page[CurrentUpload]:
         return metadata_listings.list_open_uploads(self._table, ns, cursor, limit)
@@ -347,16 +340,4 @@ class DynamoUploadRepository:
         ]
         if replaced_file is not None:
             transaction.append(put(rows.object_to_row(replaced_file.upload_id, owner, object_due_at)))
-        self._table.transact_write(transaction)
-
-    # Files
-
-    def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
-        transaction = [
-            delete(rows.file_key(file.ns, file.name), *writes.file_unchanged(file)),
-            put(rows.object_to_row(file.upload_id, (file.ns, file.name), object_due_at)),
-            *writes.free_usage(file),
-        ]
-        if publish_deadline is not None:
-            transaction.append(put(rows.deleted_file_to_row(DeletedFile(file, now), publish_deadline)))
         self._table.transact_write(transaction)

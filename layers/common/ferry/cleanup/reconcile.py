@@ -130,7 +130,7 @@ def _reconcile_object(services: Services, task: CleanupTask, upload: Upload | No
     owner = services.cleanup_repository.get_object_owners([task.subject]).get(task.subject)
     if owner is None and record is not None:
         owner = record.ns, record.name
-    file = services.upload_repository.get_file(*owner) if owner else None
+    file = services.file_repository.get_file(*owner) if owner else None
     if file is not None and file.upload_id == task.subject:
         services.cleanup_repository.unschedule_task(task)
         return

@@ -100,7 +100,7 @@ def download(services: Services, ns: str, name: str, request: DownloadRequest) -
         BackendUnavailable: the bytes could not be read.
     """
     for _ in range(_MAX_READS):
-        file = services.upload_repository.get_file(ns, name)
+        file = services.file_repository.get_file(ns, name)
         if file is None:
             raise FileNotFound
         response = _build_response(services, file, request)

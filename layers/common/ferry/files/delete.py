@@ -38,13 +38,13 @@ def delete_file(services: Services, ns: str, name: str, conditions: Conditions |
 
 def _try_delete(services: Services, ns: str, name: str, conditions: Conditions | None) -> None:
     """Delete once. Raises `ConcurrentUpdate` if the name has another file meanwhile."""
-    file = services.upload_repository.get_file(ns, name)
+    file = services.file_repository.get_file(ns, name)
     if file is None:
         raise FileNotFound
     if conditions is not None:
         _check_conditions(services, file, conditions)
     now, event_due_at = services.clock(), publish_deadline(services)
-    services.upload_repository.delete_file(
+    services.file_repository.delete_file(
         file, object_due_at=now + OBJECT_RETENTION_MS, now=now, publish_deadline=event_due_at
     )
     if event_due_at is not None:

@@ -41,10 +41,24 @@ class File:
     """When the file became current, in epoch milliseconds."""
 
     last_modified_seconds: int
-    """`Last-Modified` of the object in S3, in epoch seconds (docs/decisions/0009)."""
+    """`Last-Modified` in epoch seconds. It never goes back under one name (docs/decisions/0009 and 0011)."""
+
+    object_date_seconds: int | None
+    """`Last-Modified` that S3 has for the object, in epoch seconds; None if it is not known.
+
+    Where it is not `last_modified_seconds`, S3 would evaluate a date differently than Ferry (docs/decisions/0011).
+    """
 
     counted_in_quota: bool = field(default=False, compare=False)
     """Whether its bytes are in the usage of its namespace (docs/decisions/0004)."""
+
+    revision: int = 1
+    """Counts the changes of the record: 1 for a new file, 1 more with each change of it."""
+
+    @property
+    def record_etag(self) -> str:
+        """The strong entity tag of the record. It changes with the content and with every change of the record."""
+        return f'"r.{self.upload_id}.{self.revision}"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The metadata store, as requests use it: names, uploads, files."""
+"""The metadata store, as requests about uploads use it: names, uploads, and the files that they become."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from ferry.ports.types import Page
 
 
 class UploadRepository(Protocol):
-    """Uploads, files and their pending events (docs/decisions/0001). Reads are strongly consistent.
+    """Uploads and their pending events (docs/decisions/0001). Reads are strongly consistent.
 
     Parameters named `…due_at` and `publish_deadline` are epoch milliseconds: when cleanup looks at the row.
     `ttl_epoch_seconds` is when DynamoDB may delete it.
     """
-
-    def get_file(self, ns: str, name: str) -> File | None: ...
 
     def get_current_upload(self, ns: str, name: str) -> CurrentUpload | None: ...
 
@@ -29,10 +27,6 @@ class UploadRepository(Protocol):
 
     def get_upload(self, upload_id: str) -> Upload | None:
         """Return the upload with all its shards. One query; one more for each further MB of rows."""
-        ...
-
-    def list_files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
-        """Return files whose name has the prefix, ordered by the UTF-8 bytes of the name."""
         ...
 
     def list_open_uploads(self, ns: str, cursor: str | None, limit: int) -> Page[CurrentUpload]:
@@ -235,19 +229,5 @@ class UploadRepository(Protocol):
 
         Raises:
             ConcurrentUpdate: the upload is not in `record.state`.
-        """
-        ...
-
-    def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
-        """Delete a file in one transaction: the name, and its bytes from the usage. Its object is scheduled.
-
-        Args:
-            file: the file as it was read.
-            object_due_at: when its object is deleted.
-            now: the time of the deletion, in epoch milliseconds.
-            publish_deadline: the deletion event is pending; cleanup publishes it then. None: events are disabled.
-
-        Raises:
-            ConcurrentUpdate: the name has another file or none, or the file was counted since it was read.
         """
         ...

@@ -128,7 +128,7 @@ def read_snapshot(services: Services, ns: str, name: str) -> StatusSnapshot:
     if upload is None or upload.record.state is UploadState.COMPLETE:
         if upload is not None and (file is None or file.upload_id != upload.record.upload_id):
             # The upload was completed between the two reads, or its file has been deleted.
-            file = services.upload_repository.get_file(ns, name)
+            file = services.file_repository.get_file(ns, name)
         if file is None:
             raise NotFound
         return StatusSnapshot(_status_of_file(file, upload), file, current)
@@ -182,7 +182,7 @@ def _status_if_in_progress(services: Services, current: CurrentUpload) -> Status
     upload = services.upload_repository.get_upload(current.upload_id)
     if upload is None or not upload.record.state.in_progress:
         return None
-    file = services.upload_repository.get_file(current.ns, current.name)
+    file = services.file_repository.get_file(current.ns, current.name)
     status = snapshot_of(services, current, upload, file).status
     if not status.state.in_progress:
         return None

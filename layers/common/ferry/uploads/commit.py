@@ -68,7 +68,7 @@ def _try_commit(
     Raises:
         ConcurrentUpdate: the lease was lost, or another file has the name now.
     """
-    existing = services.upload_repository.get_file(record.ns, record.name) if read_existing else None
+    existing = services.file_repository.get_file(record.ns, record.name) if read_existing else None
     if existing is not None and existing.upload_id == record.upload_id:
         return _committed_by_other(services, record)
     if existing is not None and not options.replace_existing:
@@ -117,6 +117,7 @@ def _file_of(record: UploadRecord, stored_object: StoredObject, replaced: File |
         fingerprint=record.fingerprint,
         uploaded_at=uploaded_at,
         last_modified_seconds=last_modified,
+        object_date_seconds=stored_object.last_modified_seconds,
         counted_in_quota=record.counted_in_quota,
     )
 

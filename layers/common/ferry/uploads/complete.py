@@ -145,6 +145,6 @@ def _check_name_is_free(services: Services, upload: Upload, options: CompletionO
     record = upload.record
     if options.replace_existing or not (record.replace_existing or record.stored_object is not None):
         return
-    file = services.upload_repository.get_file(record.ns, record.name)
+    file = services.file_repository.get_file(record.ns, record.name)
     if file is not None and file.upload_id != record.upload_id:
         raise FileExists

@@ -1,0 +1,36 @@
+"""The files function: finished files, one by one and in lists."""
+
+from __future__ import annotations
+
+from ferry import wiring
+from ferry.files.delete import delete_file
+from ferry.files.list import list_files
+from ferry.http import queries
+from ferry.http.bearer import READ_SCOPE, WRITE_SCOPE, bearer_authenticator
+from ferry.http.request import Request
+from ferry.http.response import Response, empty_response
+from ferry.http.router import create_app
+from ferry.http.tracing import with_tracing
+
+app = create_app(bearer_authenticator(wiring.token_verifier), wiring.log_file_names)
+lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
+
+
+@app.protected(
+    "DELETE /files/{filename+}",
+    "DELETE /files",
+    scope=WRITE_SCOPE,
+    audit_event="file.delete",
+    parameters={"filename"},
+)
+def delete(request: Request, ns: str) -> Response:
+    from ferry.http.conditions import request_conditions
+
+    delete_file(wiring.services(), ns, request.filename(), request_conditions(request))
+    return empty_response()
+
+
+@app.protected("GET /files", scope=READ_SCOPE)
+def get_files(request: Request, ns: str) -> Response:
+    page, prefix = queries.page_request(request, max_limit=queries.MAX_FILES_PER_PAGE), queries.name_prefix(request)
+    return queries.files_response(list_files(wiring.services(), ns, prefix, page.cursor, page.limit))
