@@ -1,102 +1,114 @@
-"""Run an instance of a function: Lambda's runtime emulator with the real runtime client, as plain processes."""
+"""Run instances of functions: Lambda's runtime client in plain processes, each on a socket that only it has."""
 
 from __future__ import annotations
 
 import asyncio
-import http.client
-import importlib.util
 import json
 import os
-import platform
-import shutil
+import socket
 import sys
+import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from dev.local import processes, tcp_ports
-from dev.local.errors import LocalError
+from dev.local import function_process, limits, processes
 from dev.local.pool import FunctionError, Instance, InstanceCrashedError, InvocationTimeoutError
 from dev.local.processes import ManagedProcess
-from dev.local.stack import REGION, Function
+from dev.local.stack import ACCOUNT_ID, REGION, Function
 from dev.local.state import StateFolder
 
 CALLS_FILE_NAME = "calls.jsonl"
 """The file in the state folder with the AWS permissions that functions used (`--record-calls`)."""
 
 _RECORDER = Path(__file__).parent / "call_recorder"
-_INVOKE_PATH = "/2015-03-31/functions/function/invocations"
-_START_TIMEOUT_SECONDS = 10.0
-_MAX_START_ATTEMPTS = 3
-# The emulator ends a call at the function's timeout. This much later the call is ended here.
-_TIMEOUT_GRACE_SECONDS = 2.0
-
-
-def find_runtime_emulator(state: StateFolder) -> Path:
-    """Return the emulator that SAM CLI ships, copied to the state folder where it is not executable.
-
-    Raises:
-        LocalError: there is no emulator for this machine.
-    """
-    machine = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(
-        platform.machine().lower()
-    )
-    if machine is None or sys.platform != "linux":
-        raise LocalError(
-            f"Lambda's emulator needs Linux on x86_64 or arm64, and this is {sys.platform} on {platform.machine()}: "
-            "use a container or a virtual machine with Linux"
-        )
-    spec = importlib.util.find_spec("samcli")
-    folders = spec.submodule_search_locations if spec else None
-    binary = Path(folders[0]) / "local" / "rapid" / f"aws-lambda-rie-{machine}" if folders else Path("absent")
-    if not binary.is_file():
-        raise LocalError(f"aws-sam-cli has no {binary.name}: install the version of requirements/dev.txt (`make venv`)")
-    if os.access(binary, os.X_OK):
-        return binary
-    runnable = state.folder / binary.name
-    shutil.copyfile(binary, runnable)
-    runnable.chmod(0o700)
-    return runnable
+# Lambda gives a function 10 seconds, and starts a slower one again within the invocation.
+_INIT_TIMEOUT_SECONDS = 30.0
+# As large as Linux allows without privileges: an event of 6 MB takes half as many system calls.
+_SOCKET_BUFFER_BYTES = 208 * 1024
 
 
 class EmulatedInstance:
-    """An `Instance`. Each call blocks a thread of `threads`."""
+    """An `Instance`: a process, and this end of its socket."""
 
-    def __init__(self, process: ManagedProcess, port: int, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, function: Function, process: ManagedProcess, connection: socket.socket) -> None:
+        self._function = function
         self._process = process
-        self._port = port
-        self._threads = threads
-        self._last_call: asyncio.Future[tuple[int, bytes]] | None = None
+        self._connection = connection
+        self._in_use = asyncio.Lock()
 
     @property
     def alive(self) -> bool:
         return self._process.alive
 
-    async def invoke(self, event: bytes, timeout_seconds: float) -> bytes:
-        loop = asyncio.get_running_loop()
-        self._last_call = loop.run_in_executor(
-            self._threads, _post_event, self._port, event, timeout_seconds + _TIMEOUT_GRACE_SECONDS
-        )
-        # Retrieves an exception after the timeout, which asyncio would report otherwise.
-        self._last_call.add_done_callback(lambda call: call.cancelled() or call.exception())
+    async def wait_until_ready(self) -> None:
+        """Wait until the function is imported.
+
+        Raises:
+            FunctionError: the import failed.
+            InstanceCrashedError: the process ended, or the import takes too long.
+        """
         try:
-            status, payload = await asyncio.wait_for(asyncio.shield(self._last_call), timeout_seconds)
+            kind, payload = await asyncio.wait_for(self._receive_frame(), _INIT_TIMEOUT_SECONDS)
         except TimeoutError:
-            raise InvocationTimeoutError from None
-        except (OSError, http.client.HTTPException) as error:
-            raise InstanceCrashedError(str(error)) from None
-        if payload.startswith(b"Task timed out after "):
-            raise InvocationTimeoutError
-        if status != 200:
-            raise InstanceCrashedError(payload[:500].decode("utf-8", "replace"))
-        _raise_if_failed(payload)
+            raise InstanceCrashedError(f"the import took more than {_INIT_TIMEOUT_SECONDS:.0f} seconds") from None
+        if kind == function_process.INIT_ERROR:
+            raise FunctionError(_describe_error(payload))
+
+    async def invoke(self, event: bytes, timeout_seconds: float) -> bytes:
+        async with self._in_use:
+            try:
+                kind, payload = await asyncio.wait_for(self._exchange(event), timeout_seconds)
+            except TimeoutError:
+                raise InvocationTimeoutError from None
+            except OSError as error:
+                raise InstanceCrashedError(str(error)) from None
+        if kind == function_process.FUNCTION_ERROR:
+            raise FunctionError(_describe_error(payload))
         return payload
 
     async def stop(self) -> None:
         await self._process.stop()
-        if self._last_call is not None:
-            await asyncio.wait({self._last_call}, timeout=_TIMEOUT_GRACE_SECONDS)
+        # A call that waits for the process ends with it.
+        async with self._in_use:
+            self._connection.close()
+
+    async def _exchange(self, event: bytes) -> tuple[bytes, bytes]:
+        loop = asyncio.get_running_loop()
+        invocation = {
+            "request_id": str(uuid4()),
+            "deadline_ms": int((time.time() + self._function.timeout_seconds) * 1000),
+            "arn": f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{self._function.name}",
+        }
+        description = json.dumps(invocation).encode()
+        header = function_process.INVOCATION_HEADER.pack(len(description), len(event))
+        await loop.sock_sendall(self._connection, header + description)
+        await loop.sock_sendall(self._connection, event)
+        while True:
+            kind, payload = await self._receive_frame()
+            if kind != function_process.READY:
+                return kind, payload
+
+    async def _receive_frame(self) -> tuple[bytes, bytes]:
+        header = await self._receive(function_process.FRAME_HEADER.size)
+        kind, length = function_process.FRAME_HEADER.unpack(header)
+        if length > limits.MAX_INVOKE_RESPONSE_BYTES:
+            raise InstanceCrashedError(
+                f"{self._function.name} returned {length} bytes, and Lambda takes {limits.MAX_INVOKE_RESPONSE_BYTES}"
+            )
+        return kind, await self._receive(length)
+
+    async def _receive(self, length: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        content = bytearray(length)
+        view = memoryview(content)
+        while view:
+            count = await loop.sock_recv_into(self._connection, view)
+            if not count:
+                raise InstanceCrashedError(f"the process of {self._function.name} ended")
+            view = view[count:]
+        return bytes(content)
 
 
 class LambdaEmulator:
@@ -105,62 +117,53 @@ class LambdaEmulator:
     Args:
         state: the state folder.
         credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the functions.
-        max_instances: how many instances of one function may run at once.
-        function_count: how many functions there are.
         echo: print warnings and errors of the functions.
         record_calls: record the AWS permissions that the functions use.
     """
 
-    def __init__(
-        self,
-        state: StateFolder,
-        credentials: Mapping[str, str],
-        *,
-        max_instances: int,
-        function_count: int,
-        echo: bool,
-        record_calls: bool,
-    ) -> None:
+    def __init__(self, state: StateFolder, credentials: Mapping[str, str], *, echo: bool, record_calls: bool) -> None:
         self._state = state
-        self._record_calls = record_calls
-        self._binary = find_runtime_emulator(state)
         self._credentials = credentials
         self._echo = echo
-        self._threads = ThreadPoolExecutor(
-            max_workers=max_instances * function_count + function_count, thread_name_prefix="invoke"
-        )
+        self._record_calls = record_calls
 
     async def start(self, function: Function) -> Instance:
-        """Start an instance. Raises `InstanceCrashedError`."""
-        # Another process may take a free port before the emulator listens on it.
-        for _ in range(_MAX_START_ATTEMPTS):
-            port, api_port = tcp_ports.free_ports(2)
-            child = await self._spawn(function, port, api_port)
-            if await tcp_ports.wait_for_listener(port, _START_TIMEOUT_SECONDS, child.is_alive):
-                return EmulatedInstance(child, port, self._threads)
-            await child.stop()
-        raise InstanceCrashedError(f"{function.name} did not start: see {self._state.log_path(function.name)}")
+        """Start an instance, and return it once the function is imported.
 
-    async def _spawn(self, function: Function, port: int, api_port: int) -> ManagedProcess:
-        command = [
-            str(self._binary),
-            *("--log-level", "error"),
-            *("--runtime-interface-emulator-address", f"127.0.0.1:{port}"),
-            *("--runtime-api-address", f"127.0.0.1:{api_port}"),
-            *processes.die_with_parent_command([sys.executable, "-m", "awslambdaric", function.handler], parent_pid=0),
-        ]
+        Raises:
+            FunctionError, InstanceCrashedError: as `EmulatedInstance.wait_until_ready`.
+        """
+        connection, child_end = socket.socketpair()
+        with child_end:
+            for end in (connection, child_end):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER_BYTES)
+            connection.setblocking(False)
+            process = await self._spawn(function, child_end.fileno())
+        instance = EmulatedInstance(function, process, connection)
+        try:
+            await instance.wait_until_ready()
+        except BaseException:
+            await instance.stop()
+            raise
+        return instance
+
+    async def _spawn(self, function: Function, descriptor: int) -> ManagedProcess:
+        # -P: the folder of the program is not on the import path.
+        program = [sys.executable, "-P", function_process.__file__, function.handler, str(descriptor)]
         return await processes.start_process(
-            command,
+            program,
             env=function_environment(function, self._credentials, self._state, record_calls=self._record_calls),
             cwd=function.code_folder,
             log_name=function.name,
             state=self._state,
             echo=self._echo,
+            inherited_descriptors=(descriptor,),
         )
 
-    def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+
+def _describe_error(payload: bytes) -> str:
+    failure: Any = json.loads(payload)
+    return f"{failure['errorType']}: {failure['errorMessage']}"
 
 
 def function_environment(
@@ -194,7 +197,9 @@ def platform_environment(function: Function, credentials: Mapping[str, str]) -> 
         "AWS_LAMBDA_FUNCTION_TIMEOUT": f"{function.timeout_seconds:g}",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "$LATEST",
         "AWS_LAMBDA_LOG_FORMAT": function.log_format,
+        "_HANDLER": function.handler,
         "LAMBDA_TASK_ROOT": str(function.code_folder),
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         # No profile and no instance role of this machine.
@@ -204,22 +209,3 @@ def platform_environment(function: Function, credentials: Mapping[str, str]) -> 
         **credentials,
         **function.environment,
     }
-
-
-def _post_event(port: int, event: bytes, timeout_seconds: float) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
-    try:
-        connection.request("POST", _INVOKE_PATH, event)
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
-
-
-def _raise_if_failed(payload: bytes) -> None:
-    """Raise `FunctionError` for the result of a function that raised: an object with errorType and errorMessage."""
-    if not payload.startswith(b'{"error') or b'"errorType"' not in payload[:100_000]:
-        return
-    failure: Any = json.loads(payload)
-    if "statusCode" not in failure and {"errorType", "errorMessage"} <= failure.keys():
-        raise FunctionError(f"{failure['errorType']}: {failure['errorMessage']}")

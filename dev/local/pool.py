@@ -52,7 +52,7 @@ class InstancePool:
     """The instances of one function.
 
     Args:
-        start_instance: starts an instance. Raises `InstanceCrashedError`.
+        start_instance: starts an instance. Raises `InstanceCrashedError` or `FunctionError`.
         max_instances: how many may run at once.
         max_wait_seconds: how long a request waits for a free instance. Requests are served in the order of arrival.
     """

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from dev.local.state import StateFolder
@@ -67,11 +67,19 @@ class ManagedProcess:
 
 
 async def start_process(
-    command: Sequence[str], *, env: Mapping[str, str], cwd: Path, log_name: str, state: StateFolder, echo: bool = False
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    log_name: str,
+    state: StateFolder,
+    echo: bool = False,
+    inherited_descriptors: Collection[int] = (),
 ) -> ManagedProcess:
     """Start a process whose output goes to `.local/logs/<log_name>.log` and, with `echo`, to stderr too.
 
-    The process has a session of its own, so that Ctrl-C reaches the local service alone, which stops all in order.
+    The process inherits no open file but `inherited_descriptors`. It has a session of its own, so that Ctrl-C reaches
+    the local service alone, which stops all in order.
     """
     process = await asyncio.create_subprocess_exec(
         *die_with_parent_command(command, parent_pid=os.getpid()),
@@ -81,6 +89,7 @@ async def start_process(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        pass_fds=inherited_descriptors,
     )
     state.record_process(process.pid)
     assert process.stdout is not None

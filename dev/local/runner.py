@@ -132,12 +132,9 @@ class _Service:
         emulator = LambdaEmulator(
             self._state,
             self._backends.credentials,
-            max_instances=self._options.max_instances,
-            function_count=len(self._stack.functions),
             echo=not self._options.quiet,
             record_calls=self._options.record_calls,
         )
-        self._running.callback(emulator.close)
         pools: dict[str, InstancePool] = {}
         for name, function in self._stack.functions.items():
             pools[name] = InstancePool(partial(emulator.start, function), self._options.max_instances)

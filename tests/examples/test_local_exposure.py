@@ -6,7 +6,7 @@ import http.client
 import ipaddress
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,8 +24,13 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 def listening_sockets(service: LocalService) -> set[tuple[Address, int]]:
     """Return address and port of every socket that a process of the service listens on."""
+    return listening_sockets_of(find_processes(service.state_folder))
+
+
+def listening_sockets_of(pids: Iterable[int]) -> set[tuple[Address, int]]:
+    """Return address and port of every socket that one of the processes listens on."""
     inodes = set[str]()
-    for pid in find_processes(service.state_folder):
+    for pid in pids:
         for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
             with suppress(OSError):
                 inodes.add(descriptor.readlink().name.removeprefix("socket:[").removesuffix("]"))
