@@ -11,12 +11,11 @@ from dev.local import processes, tcp_ports
 from dev.local.errors import LocalError
 from dev.local.processes import ManagedProcess
 from dev.local.state import START_ANEW, StateFolder
+from dev.local.wal_files import DamagedStateError, read_state
 from dev.paths import ROOT
 
 _START_TIMEOUT_SECONDS = 30.0
 _STOP_GRACE_SECONDS = 10.0
-STATE_DAMAGED_EXIT_CODE = 3
-"""The child's exit code when it cannot read its saved state."""
 
 
 class MinistackServer:
@@ -46,6 +45,7 @@ async def start(state: StateFolder, credentials: Mapping[str, str], preferred_po
     port = next((port for port in preferred_ports if tcp_ports.is_free(port)), None) or tcp_ports.free_ports(1)[0]
     folder = state.folder / "dynamodb"
     folder.mkdir(exist_ok=True)
+    check_state(folder)
     child = await processes.start_process(
         [sys.executable, "-m", "dev.local.ministack_host"],
         env=server_environment(folder, port, credentials),
@@ -55,10 +55,21 @@ async def start(state: StateFolder, credentials: Mapping[str, str], preferred_po
     )
     if not await tcp_ports.wait_for_listener(port, _START_TIMEOUT_SECONDS, lambda: child.alive):
         await child.stop()
-        if child.returncode == STATE_DAMAGED_EXIT_CODE:
-            raise LocalError(f"the saved tables in {folder} are damaged: start anew with {START_ANEW}")
         raise LocalError(f"ministack did not start: see {state.log_path('dynamodb')}")
     return MinistackServer(child, port)
+
+
+def check_state(folder: Path) -> None:
+    """Check the saved tables and keys, and report what is repaired. Raises `LocalError` when something is lost."""
+    try:
+        notes = read_state(folder).notes
+    except DamagedStateError as error:
+        raise LocalError(
+            f"{error}. With it the records of files, uploads and clients and the signing key are lost. "
+            f"Put it back from a copy, or delete all state and start with none: {START_ANEW}"
+        ) from None
+    for note in notes:
+        print(f"ferry: {note}", file=sys.stderr, flush=True)
 
 
 def server_environment(folder: Path, port: int, credentials: Mapping[str, str]) -> dict[str, str]:

@@ -25,7 +25,7 @@ class ServiceOptions:
     parameters: Mapping[str, str]
     """Values for parameters of the template."""
     max_instances: int
-    """Instances of one function that may run at once. Beyond it a request waits two seconds, then the gateway answers 429."""
+    """Instances of one function that may run at once. Beyond it a request waits two seconds, then gets 429."""
     quiet: bool
     """Print nothing but the ready line and errors."""
     template_path: Path
