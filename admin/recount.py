@@ -11,6 +11,7 @@ from ferry.model.uploads import UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.file_repository import FileRepository
 from ferry.ports.upload_repository import UploadRepository
+from ferry.rules.listing import after_name
 
 PAGE_SIZE = 100
 """Uploads or files of one listing."""
@@ -74,13 +75,14 @@ def recount(
         cursor = page.cursor
         if cursor is None:
             break
+    position = ""
     while True:
-        files = file_repository.list_files(ns, "", cursor, PAGE_SIZE)
+        files = file_repository.list_files(ns, "", start=position, limit=PAGE_SIZE)
         for file in files.items:
             if not file.counted_in_quota:
                 _count_file(quota_store, file, result)
-        cursor = files.cursor
-        if cursor is None:
+            position = after_name(file.name)
+        if not files.has_more:
             return result
 
 

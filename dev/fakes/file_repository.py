@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dev.fakes.listings import name_from_cursor, names_after
+from dev.fakes.listings import names_from
 from dev.fakes.metadata_rows import Rows
 from dev.fakes.metadata_table import MemoryTable
 from dev.fakes.quotas import add_usage, file_identity
-from ferry.aws import cursors
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.files import DeletedFile, File
 from ferry.ports.errors import ConcurrentUpdate
-from ferry.ports.types import Page
+from ferry.ports.types import Slice
 
 
 class MemoryFileRepository:
@@ -28,15 +27,10 @@ class MemoryFileRepository:
         with self._lock:
             return self.rows.files.get((ns, name))
 
-    def list_files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
-        listing = ("files", ns, prefix)
-        after = name_from_cursor(cursor, listing, prefix)
+    def list_files(self, ns: str, prefix: str, *, start: str, limit: int) -> Slice[File]:
         with self._lock:
-            names = names_after(self.rows.files, ns, after)
-            files = [self.rows.files[ns, name] for name in names if name.startswith(prefix)]
-        more = len(files) > limit
-        next_cursor = cursors.encode(listing, [files[limit - 1].name.removeprefix(prefix)]) if more else None
-        return Page(files[:limit], next_cursor)
+            names = names_from(self.rows.files, ns, prefix, start)
+            return Slice([self.rows.files[ns, name] for name in names[:limit]], has_more=len(names) > limit)
 
     def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
         with self._lock:

@@ -25,12 +25,18 @@ def names_after(rows: Mapping[NameKey, object], ns: str, after: str) -> list[str
     return sorted((name for name in names if name.encode() > after.encode()), key=str.encode)
 
 
-def name_from_cursor(cursor: str | None, listing: tuple[str, ...], prefix: str = "") -> str:
+def names_from(rows: Mapping[NameKey, object], ns: str, prefix: str, start: str) -> list[str]:
+    """Return the namespace's names with a prefix that are not in front of `start`, ordered by their UTF-8 bytes."""
+    names = [name for row_ns, name in rows if row_ns == ns and name.startswith(prefix)]
+    return sorted((name for name in names if name.encode() >= start.encode()), key=str.encode)
+
+
+def name_from_cursor(cursor: str | None, listing: tuple[str, ...]) -> str:
     """Return the last name of the previous page; empty without a cursor."""
     if cursor is None:
         return ""
-    (rest,) = cursors.decode(cursor, listing, "s")
-    after = f"{prefix}{rest}"
+    (value,) = cursors.decode(cursor, listing, "s")
+    after = str(value)
     if not after or len(after.encode()) > cursors.MAX_KEY_TEXT_BYTES:
         raise cursors.invalid_cursor()
     return after

@@ -18,10 +18,11 @@ from ferry.http.responses.cleanup import CleanupBody, Orphans
 from ferry.http.responses.completions import CompletionPending
 from ferry.http.responses.downloads import DownloadLink
 from ferry.http.responses.existing_files import ExistingFile
+from ferry.http.responses.file_lists import FileList
 from ferry.http.responses.files import FileBody, FileChecksum
 from ferry.http.responses.health import Health
 from ferry.http.responses.keys import JsonWebKey, JsonWebKeySet
-from ferry.http.responses.lists import FileList, UploadList
+from ferry.http.responses.lists import UploadList
 from ferry.http.responses.parts import SignedPart, SignedParts
 from ferry.http.responses.plans import Limits, Received, UploadPlan
 from ferry.http.responses.problems import Problem

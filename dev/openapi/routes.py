@@ -31,10 +31,11 @@ from ferry.http.responses.cleanup import CleanupBody
 from ferry.http.responses.completions import CompletionPending
 from ferry.http.responses.downloads import DownloadLink
 from ferry.http.responses.existing_files import ExistingFile
+from ferry.http.responses.file_lists import FileList
 from ferry.http.responses.files import FileBody
 from ferry.http.responses.health import Health
 from ferry.http.responses.keys import JsonWebKeySet
-from ferry.http.responses.lists import FileList, UploadList
+from ferry.http.responses.lists import UploadList
 from ferry.http.responses.parts import SignedParts
 from ferry.http.responses.plans import UploadPlan
 from ferry.http.responses.status import StatusBody

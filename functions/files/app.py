@@ -5,7 +5,7 @@ from __future__ import annotations
 from ferry import wiring
 from ferry.files.delete import delete_file
 from ferry.files.list import list_files
-from ferry.http import queries
+from ferry.http import file_listings
 from ferry.http.bearer import READ_SCOPE, WRITE_SCOPE, bearer_authenticator
 from ferry.http.request import Request
 from ferry.http.response import Response, empty_response
@@ -32,5 +32,5 @@ def delete(request: Request, ns: str) -> Response:
 
 @app.protected("GET /files", scope=READ_SCOPE)
 def get_files(request: Request, ns: str) -> Response:
-    page, prefix = queries.page_request(request, max_limit=queries.MAX_FILES_PER_PAGE), queries.name_prefix(request)
-    return queries.files_response(list_files(wiring.services(), ns, prefix, page.cursor, page.limit))
+    listing = list_files(wiring.services(), ns, file_listings.list_query(request), file_listings.measure)
+    return file_listings.listing_response(listing)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ferry.aws import metadata_listings
 from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
 from ferry.aws.dynamo import Table
 from ferry.aws.expressions import delete, put
+from ferry.aws.file_listings import query_names
 from ferry.model.files import DeletedFile, File
-from ferry.ports.types import Page
+from ferry.ports.types import Slice
 
 
 class DynamoFileRepository:
@@ -21,8 +21,9 @@ class DynamoFileRepository:
         row = self._table.get(rows.file_key(ns, name))
         return rows.file_from_row(row) if row else None
 
-    def list_files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
-        return metadata_listings.list_files(self._table, ns, prefix, cursor, limit)
+    def list_files(self, ns: str, prefix: str, *, start: str, limit: int) -> Slice[File]:
+        found, has_more = query_names(self._table, ns, rows.FILE_PREFIX, prefix, start=start, limit=limit)
+        return Slice([rows.file_from_row(row) for row in found], has_more)
 
     def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
         transaction = [

@@ -1,21 +1,18 @@
-"""Status and lists: query parameters to the arguments of the use cases, and results to responses.
+"""Status and lists of uploads: query parameters to the arguments of the use cases, and results to responses.
 
 Each function imports the one response body that it uses, because a cold start waits for what is imported.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
 from ferry.http.conditions import request_conditions
 from ferry.http.request import Request
 from ferry.http.response import Response, json_response
-from ferry.model.files import File
 from ferry.ports.types import Page
 from ferry.rules.conditions import Conditions, PreconditionResult, Validators, evaluate_preconditions
 from ferry.rules.durations import SECOND_MS
-from ferry.rules.filenames import MAX_FILENAME_BYTES
 from ferry.status.snapshot import StatusReport
 
 DEFAULT_LIMIT = 50
@@ -23,10 +20,6 @@ DEFAULT_LIMIT = 50
 
 MAX_UPLOADS_PER_PAGE = 100
 """Uploads of a page at most: each takes a few reads."""
-
-MAX_FILES_PER_PAGE = 300
-"""Files of a page at most. Each may have 2 KB of metadata, which JSON may escape to 12 KB, and a response has at most
-6 MB."""
 
 MAX_WAIT_SECONDS = 20
 """The longest `?wait=`: the gateway stops waiting after 30 seconds."""
@@ -50,11 +43,6 @@ def page_request(request: Request, *, max_limit: int) -> PageRequest:
     """
     limit = request.integer("limit", minimum=1)
     return PageRequest(request.optional_cursor(), min(max_limit, DEFAULT_LIMIT if limit is None else limit))
-
-
-def name_prefix(request: Request) -> str:
-    """Return `?prefix=`, normalized as names are. Raises `InvalidField` when it is longer than any name."""
-    return unicodedata.normalize("NFC", request.text("prefix", MAX_FILENAME_BYTES) or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +85,3 @@ def uploads_response(page: Page[StatusReport]) -> Response:
     from ferry.http.responses.lists import UploadList
 
     return json_response(200, UploadList.from_page(page))
-
-
-def files_response(page: Page[File]) -> Response:
-    """Return a page of finished files."""
-    from ferry.http.responses.lists import FileList
-
-    return json_response(200, FileList.from_page(page))

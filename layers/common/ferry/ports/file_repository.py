@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ferry.model.files import File
-from ferry.ports.types import Page
+from ferry.ports.types import Slice
 
 
 class FileRepository(Protocol):
@@ -16,8 +16,11 @@ class FileRepository(Protocol):
 
     def get_file(self, ns: str, name: str) -> File | None: ...
 
-    def list_files(self, ns: str, prefix: str, cursor: str | None, limit: int) -> Page[File]:
-        """Return files whose name has the prefix, ordered by the UTF-8 bytes of the name."""
+    def list_files(self, ns: str, prefix: str, *, start: str, limit: int) -> Slice[File]:
+        """Return up to `limit` files whose name has the prefix, ordered by the UTF-8 bytes of the name.
+
+        `start` begins with the prefix (`ferry.rules.listing`): names in front of it are left out.
+        """
         ...
 
     def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:

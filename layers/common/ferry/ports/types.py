@@ -21,3 +21,14 @@ class Page(Generic[T]):
 
     cursor: str | None = None
     """Opaque text that gets the next page; None: this is the last page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[T]):
+    """Consecutive items of an ordered set of rows, as one read returns them."""
+
+    items: Sequence[T]
+    """The items in order; at least one if `has_more`."""
+
+    has_more: bool
+    """Whether items may follow the last one; False: none does."""

@@ -6,25 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ferry.http.json_values import OMIT_NONE
-from ferry.http.responses.files import FileBody
 from ferry.http.responses.status import StatusBody
-from ferry.model.files import File
 from ferry.ports.types import Page
 from ferry.status.snapshot import StatusReport
-
-
-@dataclass(frozen=True, slots=True)
-class FileList:
-    """A page of finished files, ordered by name."""
-
-    files: Sequence[FileBody]
-    """The files of this page."""
-    cursor: str | None = field(default=None, metadata=OMIT_NONE)
-    """Where the next page begins; absent on the last page."""
-
-    @classmethod
-    def from_page(cls, page: Page[File]) -> FileList:
-        return cls([FileBody.from_file(file) for file in page.items], page.cursor)
 
 
 @dataclass(frozen=True, slots=True)

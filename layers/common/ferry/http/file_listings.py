@@ -1,0 +1,79 @@
+"""The listing of files: query parameters to the arguments of the use case, and pages to responses."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import TYPE_CHECKING
+
+from ferry.errors import InvalidField
+from ferry.files.list import FileListing, ListQuery
+from ferry.http.json_values import to_json
+from ferry.http.request import Request
+from ferry.http.response import Response, json_response
+from ferry.rules.filenames import MAX_FILENAME_BYTES
+from ferry.rules.listing import DELIMITER
+
+if TYPE_CHECKING:
+    from ferry.model.files import File
+
+DEFAULT_LIMIT = 100
+"""Entries of a page for a request without `?limit=`."""
+
+MAX_LIMIT = 1_000
+"""Entries of a page at most."""
+
+MAX_TEXT_BODY_BYTES = 1_000_000
+"""A larger page is sent as base64. As text, a function's response escapes its quotes again, up to twice its length."""
+
+
+def list_query(request: Request) -> ListQuery:
+    """Return the page of files that the query asks for.
+
+    Raises:
+        InvalidField: a parameter is not valid.
+    """
+    delimiter = request.query.get("delimiter")
+    if delimiter not in (None, DELIMITER):
+        raise InvalidField.for_member("delimiter", f"must be {DELIMITER}; omit it to list the names below folders too")
+    return ListQuery(
+        prefix=name_prefix(request),
+        by_folder=delimiter is not None,
+        cursor=request.optional_cursor(),
+        limit=limit(request),
+    )
+
+
+def name_prefix(request: Request) -> str:
+    """Return `?prefix=`, normalized as names are. Raises `InvalidField` when it is longer than any name."""
+    return unicodedata.normalize("NFC", request.text("prefix", MAX_FILENAME_BYTES) or "")
+
+
+def limit(request: Request) -> int:
+    """Return `?limit=`. Raises `InvalidField` unless it is from 1 to `MAX_LIMIT`."""
+    value = request.integer("limit", minimum=1, maximum=MAX_LIMIT)
+    return DEFAULT_LIMIT if value is None else value
+
+
+def measure(entry: File | str) -> int:
+    """Return the bytes of an entry in the JSON of a page, with the comma."""
+    from ferry.http.responses.files import FileBody
+
+    value = entry if isinstance(entry, str) else to_json(FileBody.from_file(entry))
+    return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()) + 1
+
+
+def listing_response(listing: FileListing) -> Response:
+    """Return a page of files and folders."""
+    from ferry.http.responses.file_lists import FileList
+
+    return _without_escapes(json_response(200, FileList.from_listing(listing)))
+
+
+def _without_escapes(response: Response) -> Response:
+    """Return the response with a large body as bytes, which the gateway gets in base64."""
+    from dataclasses import replace
+
+    if not isinstance(response.body, str) or len(response.body) <= MAX_TEXT_BODY_BYTES:
+        return response
+    return replace(response, body=response.body.encode())

@@ -1,0 +1,95 @@
+"""Positions in listings of names, and the cursors that carry them.
+
+A listing runs over names in the order of their UTF-8 bytes. A position is the least text at which the rest begins. It
+is a bound and not a name, so it stays valid when names come, move and go.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+
+from ferry.errors import InvalidField
+from ferry.rules.filenames import MAX_FILENAME_BYTES
+
+DELIMITER = "/"
+"""Ends a folder."""
+
+AFTER_DELIMITER = "0"
+"""The character that follows `/`. Replacing the last `/` of a folder by it gives the bound behind all of its names."""
+
+FIRST_CHARACTER = "\0"
+"""The first character of all. No name contains it, so a name followed by it is the bound behind that name alone."""
+
+MAX_CURSOR_LENGTH = 2_048
+"""Longest cursor that is decoded, in characters."""
+
+_DIGEST_BYTES = 9
+
+
+def folder_of(name: str, prefix: str) -> str | None:
+    """Return the folder that stands for a name in a listing of `prefix`: the name up to its first `/` after the prefix.
+
+    None: the name has no further `/`.
+    """
+    end = name.find(DELIMITER, len(prefix))
+    return None if end < 0 else name[: end + 1]
+
+
+def after_name(name: str) -> str:
+    """Return the position behind a name, in front of every name that it begins."""
+    return name + FIRST_CHARACTER
+
+
+def after_folder(folder: str) -> str:
+    """Return the position behind all names of a folder, which ends with `/`. A name may be equal to it."""
+    return folder[:-1] + AFTER_DELIMITER
+
+
+def encode_cursor(listing: tuple[str, ...], position: str) -> str:
+    """Return the cursor of a listing (what is listed, in which namespace, by which query) at a position."""
+    return base64.urlsafe_b64encode(_digest(listing) + position.encode()).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str | None, listing: tuple[str, ...], prefix: str, *, max_suffix_bytes: int = 1) -> str:
+    """Return the position of a cursor; without one, the beginning, which is the prefix.
+
+    Args:
+        cursor: what the client sent.
+        listing: as for `encode_cursor`; a cursor of another listing is rejected.
+        prefix: what every name of the listing begins with.
+        max_suffix_bytes: how much longer than a name the position may be.
+
+    Raises:
+        InvalidField: the cursor is malformed, or belongs to another namespace or query.
+    """
+    if cursor is None:
+        return prefix
+    if len(cursor) > MAX_CURSOR_LENGTH:
+        raise _invalid_cursor()
+    try:
+        encoded = cursor.encode("ascii")
+        packed = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+        position = packed[_DIGEST_BYTES:].decode()
+    except (ValueError, binascii.Error) as error:
+        raise _invalid_cursor() from error
+    is_canonical = base64.urlsafe_b64encode(packed).rstrip(b"=") == encoded
+    if not is_canonical or packed[:_DIGEST_BYTES] != _digest(listing) or not position.startswith(prefix):
+        raise _invalid_cursor()
+    if len(packed) - _DIGEST_BYTES > MAX_FILENAME_BYTES + max_suffix_bytes:
+        raise _invalid_cursor()
+    return position
+
+
+def _digest(listing: tuple[str, ...]) -> bytes:
+    """Return what binds a cursor to its listing.
+
+    It is no signature: a position gives access to nothing, because the namespace comes from the token.
+    """
+    return hashlib.sha256(json.dumps(listing).encode()).digest()[:_DIGEST_BYTES]
+
+
+def _invalid_cursor() -> InvalidField:
+    return InvalidField.for_member("cursor", "is not a cursor of this listing; omit it to start at the first page")
