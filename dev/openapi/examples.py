@@ -130,7 +130,7 @@ EXISTING_FILE = ExistingFile(
     metadata=FILE.metadata,
     limits=LIMITS,
 )
-FILES = FileList([FILE])
+FILES = FileList([FILE], ["photos/"])
 LINK = DownloadLink(_PRESIGNED_URL.format(_UPLOAD_ID), Timestamp(_COMPLETED_AT + 900_000), len(CONTENT), _ETAG)
 STATUS = StatusBody(
     filename=FILENAME,

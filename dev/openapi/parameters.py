@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dev.openapi.schemas import Schema
+from ferry.http.file_listings import DEFAULT_LIMIT as DEFAULT_FILE_LIMIT
+from ferry.http.file_listings import MAX_LIMIT
 from ferry.http.limits import MAX_UPLOAD_ID_BYTES
 from ferry.http.queries import DEFAULT_LIMIT, MAX_WAIT_SECONDS
+from ferry.rules.listing import DELIMITER
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,20 @@ LIMIT_QUERY = Parameter(
     {"type": "integer", "minimum": 1, "default": DEFAULT_LIMIT},
 )
 PREFIX_QUERY = Parameter("query", "prefix", "The text that the names begin with.", TEXT, "hello")
+DELIMITER_QUERY = Parameter(
+    "query",
+    "delimiter",
+    "`/` lists names with a further `/` after the prefix once, as their folder, in `prefixes`. Omit it to list every "
+    "name.",
+    {"type": "string", "enum": [DELIMITER]},
+)
+FILE_LIMIT_QUERY = Parameter(
+    "query",
+    "limit",
+    "The most entries of a page, files and folders together. A page has fewer if it is the last, or if its bytes or "
+    "the time for it end it earlier; it then has a `cursor`.",
+    {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_FILE_LIMIT},
+)
 
 CHUNK_PARAMETERS = (
     Parameter("query", "filename", "Raw form only, and required there: the name of the file.", TEXT),

@@ -14,6 +14,8 @@ from dev.openapi.parameters import (
     CLEANUP_PARAMETERS,
     CONDITION_PARAMETERS,
     CURSOR_QUERY,
+    DELIMITER_QUERY,
+    FILE_LIMIT_QUERY,
     FILENAME_PATH,
     LIMIT_QUERY,
     LONG_POLL_PARAMETERS,
@@ -256,8 +258,10 @@ LIST_FILES = Operation(
     "listFiles",
     "files",
     "List the finished files by name",
-    {200: ResponseDoc("A page of files.", FileList, examples.FILES)},
-    parameters=(PREFIX_QUERY, CURSOR_QUERY, LIMIT_QUERY),
+    {200: ResponseDoc("A page of files and folders.", FileList, examples.FILES)},
+    "The order is that of the names' UTF-8 bytes, across files and folders. What exists throughout a listing is on "
+    "exactly one of its pages.",
+    (PREFIX_QUERY, DELIMITER_QUERY, CURSOR_QUERY, FILE_LIMIT_QUERY),
     error_types=(errors.InvalidField,),
 )
 CLEANUP = Operation(
