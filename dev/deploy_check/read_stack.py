@@ -169,22 +169,12 @@ def _schedule(name: str) -> Properties:
     return {key: found[key] for key in names if key in found}
 
 
-def _stage(name: str) -> Properties:
-    gateway = _client("apigatewayv2")
-    for api in gateway.get_apis()["Items"]:
-        for stage in gateway.get_stages(ApiId=api["ApiId"])["Items"]:
-            if name.endswith(stage["StageName"]):
-                found = {"ApiId": api["ApiId"], **stage}
-                names = (
-                    "ApiId",
-                    "StageName",
-                    "AutoDeploy",
-                    "DefaultRouteSettings",
-                    "RouteSettings",
-                    "AccessLogSettings",
-                )
-                return {key: found[key] for key in names if found.get(key)}
-    return {}
+def _stage(physical_id: str) -> Properties:
+    # The emulator's id: those of the API and of the stage, with a slash between them.
+    api_id, _, name = physical_id.partition("/")
+    found = {"ApiId": api_id, **_client("apigatewayv2").get_stage(ApiId=api_id, StageName=name)}
+    names = ("ApiId", "StageName", "AutoDeploy", "DefaultRouteSettings", "RouteSettings", "AccessLogSettings")
+    return {key: found[key] for key in names if found.get(key)}
 
 
 def _alarm(name: str) -> Properties:
