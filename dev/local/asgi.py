@@ -1,4 +1,4 @@
-"""What the ASGI applications share: lifespan, short responses, and the check of an AWS request's origin."""
+"""What the ASGI applications share: lifespan, request bodies and short responses."""
 
 from __future__ import annotations
 
@@ -9,19 +9,6 @@ from typing import Any
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 
 Headers = Iterable[tuple[bytes, bytes]]
-
-_ALLOWED_HOSTS = (b"127.0.0.1", b"localhost", b"host.docker.internal")
-"""The names of this machine. Functions in containers use the last one."""
-
-
-def is_trusted_request(headers: Headers) -> bool:
-    """Return whether a request is signed and for a name of this machine.
-
-    A page in a browser cannot send such a request, not even under a name that DNS gives this machine.
-    """
-    fields = dict(headers)
-    host = fields.get(b"host", b"").rpartition(b":")[0]
-    return b"origin" not in fields and host in _ALLOWED_HOSTS and b"authorization" in fields
 
 
 async def handle_lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

@@ -36,6 +36,15 @@ class RunningBackends:
         """The URLs of FERRY_ENDPOINTS, by service."""
         return {"s3": self.s3.url, "dynamodb": self.dynamodb.url, "kms": self.dynamodb.url}
 
+    @property
+    def client_options(self) -> dict[str, str]:
+        """The keys and the region, by the names of boto3's parameters."""
+        return {
+            "aws_access_key_id": self.credentials["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": self.credentials["AWS_SECRET_ACCESS_KEY"],
+            "region_name": stack.REGION,
+        }
+
     async def wait_for_exit(self) -> str:
         """Wait until one of the servers has ended, and return its name."""
         while True:

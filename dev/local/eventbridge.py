@@ -15,7 +15,8 @@ from uuid import uuid4
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from dev.local import limits
-from dev.local.asgi import handle_lifespan, is_trusted_request, read_body, send_json
+from dev.local.asgi import handle_lifespan, read_body, send_json
+from dev.local.sigv4 import SignatureVerifier
 from dev.local.stack import ACCOUNT_ID, REGION
 
 PUT_EVENTS_TARGET = b"AWSEvents.PutEvents"
@@ -30,13 +31,19 @@ class EventBridgeEmulator:
     Args:
         bus_names: the names of the event buses.
         folder: the folder of the file. A file over 10 MiB is renamed to `events.jsonl.1` first.
+        verifier: checks the signatures of requests.
         on_event: called with the type and the id of each stored event; None for no call.
     """
 
     def __init__(
-        self, bus_names: frozenset[str], folder: Path, on_event: Callable[[str, str], None] | None = None
+        self,
+        bus_names: frozenset[str],
+        folder: Path,
+        verifier: SignatureVerifier,
+        on_event: Callable[[str, str], None] | None = None,
     ) -> None:
         self._bus_names = bus_names
+        self._verifier = verifier
         self._path = folder / EVENTS_FILE
         self._on_event = on_event
 
@@ -49,7 +56,7 @@ class EventBridgeEmulator:
 
     def put_events(self, scope: HTTPScope, body: bytes) -> tuple[int, Mapping[str, Any]]:
         """Store the events of a request, and return the status and the body of the response."""
-        if not is_trusted_request(scope["headers"]):
+        if not self._verifier.accepts(scope, body):
             return 403, {"__type": "AccessDeniedException"}
         if scope["method"] != "POST" or dict(scope["headers"]).get(b"x-amz-target") != PUT_EVENTS_TARGET:
             return 400, {"__type": "UnknownOperationException"}

@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from dev.local import limits
-from dev.local.asgi import handle_lifespan, is_trusted_request, read_body, send_empty
+from dev.local.asgi import handle_lifespan, read_body, send_empty
 from dev.local.pool import FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
+from dev.local.sigv4 import SignatureVerifier
 
 InvokeFunction = Callable[[str, bytes], Awaitable[bytes]]
 
@@ -24,11 +25,13 @@ class LambdaApiEmulator:
     Args:
         function_names: logical ids of functions by their physical names.
         invoke: invokes a function by its logical id.
+        verifier: checks the signatures of requests.
     """
 
-    def __init__(self, function_names: Mapping[str, str], invoke: InvokeFunction) -> None:
+    def __init__(self, function_names: Mapping[str, str], invoke: InvokeFunction, verifier: SignatureVerifier) -> None:
         self._function_names = function_names
         self._invoke = invoke
+        self._verifier = verifier
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -43,14 +46,14 @@ class LambdaApiEmulator:
         """Return the status of the response. With 202 the function runs; its result is discarded."""
         match = _INVOKE_PATH.fullmatch(scope["path"])
         headers = dict(scope["headers"])
-        if not is_trusted_request(scope["headers"]):
+        if len(event) > limits.MAX_ASYNC_EVENT_BYTES:
+            return 413
+        if not self._verifier.accepts(scope, event):
             return 403
         if scope["method"] != "POST" or match is None or match[1] not in self._function_names:
             return 404
         if headers.get(b"x-amz-invocation-type") != b"Event":
             return 400
-        if len(event) > limits.MAX_ASYNC_EVENT_BYTES:
-            return 413
         task = asyncio.create_task(self._run(self._function_names[match[1]], event))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

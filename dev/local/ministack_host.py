@@ -1,7 +1,8 @@
 """Host ministack in a child process: `python -m dev.local.ministack_host`, configured by its environment.
 
 ministack saves its state on a clean stop only. Here each change is written to a log before it is acknowledged, and a
-snapshot replaces the log from time to time: see `dev.local.wal`.
+snapshot replaces the log from time to time: see `dev.local.wal`. ministack takes requests without a signature, so
+signatures are verified here.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from hypercorn.typing import (
     Scope,
 )
 
-from dev.local.asgi import Headers, handle_lifespan, is_trusted_request, read_body, send_empty, send_json
+from dev.local.asgi import Headers, handle_lifespan, read_body, send_json
 from dev.local.die_with_parent import die_with_parent
+from dev.local.sigv4 import SignatureVerifier
 from dev.local.wal import LogFailedError, WriteAheadLog
 from dev.local.wal_files import DamagedStateError
 
@@ -38,14 +40,19 @@ _READ_OPERATIONS = ("Get", "Describe", "List", "Query", "Scan", "BatchGet", "Tra
 # Replaying a thousand changes takes about a second.
 _SNAPSHOT_THRESHOLD, _SNAPSHOT_CHECK_SECONDS, _SNAPSHOT_RETRY_SECONDS = 1_000, 1.0, 30.0
 _MAX_BODY_BYTES = 16 * 1024 * 1024
+_UNSIGNED_RESPONSE = {
+    "__type": "UnrecognizedClientException",
+    "message": "sign the request with the keys in `aws_credentials` of ferry.json, for 127.0.0.1 or localhost",
+}
 _LOGGED_HEADERS = (b"authorization", b"content-type", b"host", b"x-amz-target")
 
 
 class MinistackApp:
     """ministack's application without its own startup and shutdown (init scripts, schedulers, containers)."""
 
-    def __init__(self, wal: WriteAheadLog) -> None:
+    def __init__(self, wal: WriteAheadLog, verifier: SignatureVerifier) -> None:
         self._wal = wal
+        self._verifier = verifier
         self.log_failed = asyncio.Event()
         """Set when the log could not be written: the state in memory is ahead of the one on the disk."""
         self._app: Any = importlib.import_module("ministack.app").app
@@ -59,31 +66,33 @@ class MinistackApp:
         if scope["type"] == "lifespan":
             await handle_lifespan(receive, send)
         elif scope["type"] == "http":
-            if not is_trusted_request(scope["headers"]):
-                await send_empty(send, 403)
+            # A longer body is cut, and its signature does not match.
+            body = await read_body(receive, _MAX_BODY_BYTES)
+            if self._verifier.accepts(scope, body):
+                await self._handle(scope, body, send)
             else:
-                await self._handle(scope, receive, send)
+                await send_json(send, 403, _UNSIGNED_RESPONSE)
 
-    async def _handle(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def _handle(self, scope: HTTPScope, body: bytes, send: ASGISendCallable) -> None:
         try:
             if _is_read(_operation(scope["headers"])):
-                await self._handle_read(scope, receive, send)
+                await self._handle_read(scope, body, send)
             else:
-                await self._handle_write(scope, await read_body(receive, _MAX_BODY_BYTES), send)
+                await self._handle_write(scope, body, send)
         except (OSError, LogFailedError) as error:
             if isinstance(error, LogFailedError):
                 self.log_failed.set()
             print(f"a change was rejected: {error}", file=sys.stderr, flush=True)
             await send_json(send, 500, {"__type": "InternalServerError", "message": "the disk is full or failing"})
 
-    async def _handle_read(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def _handle_read(self, scope: HTTPScope, body: bytes, send: ASGISendCallable) -> None:
         async def send_when_durable(event: ASGISendEvent) -> None:
             # What the response shows must not be lost afterwards.
             if event["type"] == "http.response.start":
                 await self._wal.commit()
             await send(event)
 
-        await self._app(scope, receive, send_when_durable)
+        await self._app(scope, _receive_once(body), send_when_durable)
 
     async def _handle_write(self, scope: HTTPScope, body: bytes, send: ASGISendCallable) -> None:
         change = _encode_change(scope["headers"], body)
@@ -242,7 +251,7 @@ def _receive_once(body: bytes) -> Callable[[], Awaitable[Any]]:
 async def _main() -> None:
     wal = WriteAheadLog(Path(os.environ["STATE_DIR"]))
     os.environ["STATE_DIR"] = str(wal.snapshot_folder)
-    host = MinistackApp(wal)
+    host = MinistackApp(wal, SignatureVerifier(os.environ, _SERVICES))
     await host.replay()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -21,6 +21,7 @@ from dev.local.gateway import Gateway
 from dev.local.lambda_api import LambdaApiEmulator
 from dev.local.pool import InstancePool
 from dev.local.s3_range_proxy import S3RangeProxy
+from dev.local.sigv4 import SignatureVerifier
 from dev.local.startup import ServiceOptions, StartupPlan, read_startup_plan
 from dev.local.state import StateFolder
 from dev.local.terminal import ReadyInfo, guide, print_event, print_request, progress, ready_line, short_path
@@ -159,6 +160,7 @@ class _Service:
             "base_url": self._ready.base_url,
             "s3_endpoint": self._ready.s3_url,
             "dynamodb_endpoint": self._ready.dynamodb_url,
+            "aws_credentials": self._backends.client_options,
             "clients": [client.to_dict() for client in self._clients],
         }
         self._state.write_json("ferry.json", content)
@@ -178,11 +180,15 @@ class _Service:
             on_response=None if self._options.quiet else print_request,
         )
         physical_names = {stack.physical_name(name): name for name in self._stack.functions}
-        lambda_api = LambdaApiEmulator(physical_names, self._invoke)
+        credentials = self._backends.credentials
+        lambda_api = LambdaApiEmulator(physical_names, self._invoke, SignatureVerifier(credentials, {"lambda"}))
         self._running.push_async_callback(lambda_api.close)
         bus_names = frozenset(self._stack.event_buses)
         bus = eventbridge.EventBridgeEmulator(
-            bus_names, self._state.folder, on_event=None if self._options.quiet else print_event
+            bus_names,
+            self._state.folder,
+            SignatureVerifier(credentials, {"events"}),
+            on_event=None if self._options.quiet else print_event,
         )
         s3_proxy = S3RangeProxy(self._backends.s3.url)
         # Detached: Hypercorn closes the sockets, so `_Listeners.close` must not.

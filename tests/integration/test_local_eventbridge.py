@@ -14,15 +14,18 @@ from dev.local import eventbridge as local_bus
 from dev.local import limits
 from dev.local.eventbridge import EventBridgeEmulator
 from dev.local.runner import serve_all
+from dev.local.sigv4 import SignatureVerifier
 from dev.local.tcp_ports import listen_near
 from dev.local.terminal import print_event
+from dev.testing.aws_environment import DUMMY_ENVIRONMENT
 from dev.testing.event_schema import assert_valid_detail
 from ferry.aws.event_publisher import EventBridgePublisher
 from ferry.aws.session import AwsSession
 from ferry.errors import BackendUnavailable
 from ferry.model.events import Event, EventKind
+from tests.support.signed_scope import signed_scope
 
-HEADERS = {"host": "127.0.0.1:1", "authorization": "AWS4", "x-amz-target": "AWSEvents.PutEvents"}
+VERIFIER = SignatureVerifier(DUMMY_ENVIRONMENT, {"events"})
 ENTRY = {
     "EventBusName": "bus",
     "Source": "ferry",
@@ -35,20 +38,35 @@ EVENT = Event(EventKind.STARTED, START, "ns", "a “name”.bin", "a" * 32, 5)
 
 @pytest.fixture
 def bus(tmp_path: Path) -> EventBridgeEmulator:
-    return EventBridgeEmulator(frozenset({"bus"}), tmp_path, on_event=print_event)
+    return EventBridgeEmulator(frozenset({"bus"}), tmp_path, VERIFIER, on_event=print_event)
 
 
 def stored_events(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def scope(method: str = "POST", **headers: str) -> Any:
-    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in {**HEADERS, **headers}.items()]
-    return {"type": "http", "method": method, "path": "/", "headers": pairs}
+def send(
+    bus: EventBridgeEmulator, content: object, *, method: str = "POST", target: str = "PutEvents", secret: str = ""
+) -> tuple[int, Any]:
+    """Send a signed request."""
+    body, headers = json.dumps(content).encode(), {"x-amz-target": f"AWSEvents.{target}"}
+    secret = secret or DUMMY_ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]
+    return bus.put_events(
+        signed_scope(
+            "events",
+            method,
+            "http://127.0.0.1:1/",
+            body,
+            headers,
+            key=DUMMY_ENVIRONMENT["AWS_ACCESS_KEY_ID"],
+            secret=secret,
+        ),
+        body,
+    )
 
 
 def put_events(bus: EventBridgeEmulator, *entries: object) -> tuple[int, Any]:
-    return bus.put_events(scope(), json.dumps({"Entries": entries}).encode())
+    return send(bus, {"Entries": entries})
 
 
 def test_event_is_stored_in_target_shape(
@@ -83,22 +101,22 @@ def test_invalid_entry_fails_alone(bus: EventBridgeEmulator, tmp_path: Path, ent
 
 
 @pytest.mark.parametrize(
-    ("given", "body", "status"),
+    ("options", "body", "status"),
     [
-        (scope(origin="https://page.example"), {"Entries": [ENTRY]}, 403),
-        (scope("GET"), {"Entries": [ENTRY]}, 400),
-        (scope(**{"x-amz-target": "AWSEvents.PutRule"}), {"Entries": [ENTRY]}, 400),
-        (scope(), {"Entries": []}, 400),
-        (scope(), {"Entries": [ENTRY] * (limits.MAX_PUT_EVENTS_ENTRIES + 1)}, 400),
-        (scope(), {"Entries": [{**ENTRY, "Detail": "x" * limits.MAX_PUT_EVENTS_BYTES}]}, 400),
-        (scope(), [], 400),
+        ({"secret": "other"}, {"Entries": [ENTRY]}, 403),
+        ({"method": "GET"}, {"Entries": [ENTRY]}, 400),
+        ({"target": "PutRule"}, {"Entries": [ENTRY]}, 400),
+        ({}, {"Entries": []}, 400),
+        ({}, {"Entries": [ENTRY] * (limits.MAX_PUT_EVENTS_ENTRIES + 1)}, 400),
+        ({}, {"Entries": [{**ENTRY, "Detail": "x" * limits.MAX_PUT_EVENTS_BYTES}]}, 400),
+        ({}, [], 400),
     ],
 )
 def test_other_requests_are_rejected(
-    bus: EventBridgeEmulator, tmp_path: Path, given: Any, body: object, status: int
+    bus: EventBridgeEmulator, tmp_path: Path, options: Any, body: object, status: int
 ) -> None:
-    """A browser's request is 403; another operation and more than AWS's limits are 400."""
-    assert bus.put_events(given, json.dumps(body).encode())[0] == status
+    """A request with another signature is 403; another operation and more than AWS's limits are 400."""
+    assert send(bus, body, **options)[0] == status
     assert not (tmp_path / "events.jsonl").exists()
 
 

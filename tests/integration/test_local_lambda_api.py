@@ -12,12 +12,15 @@ from dev.local import limits
 from dev.local.lambda_api import LambdaApiEmulator
 from dev.local.pool import InstanceCrashedError
 from dev.local.runner import serve_all
+from dev.local.sigv4 import SignatureVerifier
 from dev.local.tcp_ports import listen_near
 from ferry.aws.completion_queue import LambdaCompletionQueue
 from ferry.aws.session import AwsSession
+from tests.support.signed_scope import signed_scope
 
 PATH = "/2015-03-31/functions/ferry-f/invocations"
-SIGNED = {"host": "127.0.0.1:1", "authorization": "AWS4", "x-amz-invocation-type": "Event"}
+KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+VERIFIER = SignatureVerifier(KEYS, {"lambda"})
 
 
 class FakeFunctions:
@@ -37,9 +40,12 @@ class FakeFunctions:
         return b"{}"
 
 
-def scope(method: str = "POST", path: str = PATH, **headers: str) -> Any:
-    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in {**SIGNED, **headers}.items()]
-    return {"type": "http", "method": method, "path": path, "headers": pairs}
+def scope(
+    method: str = "POST", path: str = PATH, *, body: bytes = b"{}", kind: str = "Event", secret: str = "x"
+) -> Any:
+    """Return the scope of a signed request."""
+    headers = {"x-amz-invocation-type": kind}
+    return signed_scope("lambda", method, f"http://127.0.0.1:1{path}", body, headers, secret=secret)
 
 
 async def run_pending_tasks() -> None:
@@ -53,8 +59,8 @@ def test_async_invocation_returns_202_at_once(capsys: pytest.CaptureFixture[str]
 
     async def scenario() -> None:
         functions = FakeFunctions()
-        api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke)
-        assert [api.accept_invocation(scope(), event) for event in (b"{}", b"crash")] == [202, 202]
+        api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke, VERIFIER)
+        assert [api.accept_invocation(scope(body=event), event) for event in (b"{}", b"crash")] == [202, 202]
         await run_pending_tasks()
         assert (functions.started, functions.finished_count) == ([("F", b"{}"), ("F", b"crash")], 0)
         functions.may_finish.set()
@@ -68,25 +74,25 @@ def test_async_invocation_returns_202_at_once(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("given", "status"),
     [
-        (scope(origin="https://page.example"), 403),
-        (scope(host="page.example:80"), 403),
+        (scope(secret="other"), 403),
+        (scope(body=b"[]"), 403),
         (scope(path=PATH.replace("ferry-f", "other")), 404),
         (scope(path="/"), 404),
         (scope("GET"), 404),
-        (scope(**{"x-amz-invocation-type": "RequestResponse"}), 400),
+        (scope(kind="RequestResponse"), 400),
     ],
 )
 def test_other_requests_are_rejected(given: Any, status: int) -> None:
-    """A browser's request is 403, an unknown function 404, a synchronous invocation 400."""
+    """A request with another signature is 403, an unknown function 404, a synchronous invocation 400."""
     functions = FakeFunctions()
-    assert LambdaApiEmulator({"ferry-f": "F"}, functions.invoke).accept_invocation(given, b"{}") == status
+    assert LambdaApiEmulator({"ferry-f": "F"}, functions.invoke, VERIFIER).accept_invocation(given, b"{}") == status
     assert functions.started == []
 
 
 def test_event_over_1_mb_returns_413() -> None:
     """An asynchronous event over 1 MB is 413, as on AWS."""
     assert (
-        LambdaApiEmulator({"ferry-f": "F"}, FakeFunctions().invoke).accept_invocation(
+        LambdaApiEmulator({"ferry-f": "F"}, FakeFunctions().invoke, VERIFIER).accept_invocation(
             scope(), bytes(limits.MAX_ASYNC_EVENT_BYTES + 1)
         )
         == 413
@@ -98,7 +104,7 @@ def test_close_cancels_running_invocations() -> None:
 
     async def scenario() -> None:
         functions = FakeFunctions()
-        api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke)
+        api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke, VERIFIER)
         api.accept_invocation(scope(), b"{}")
         await run_pending_tasks()
         await api.close()
@@ -111,8 +117,7 @@ def test_close_cancels_running_invocations() -> None:
 
 def test_completion_queue_invokes_function(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request of botocore, sent over a socket, invokes the function with the completion's event."""
-    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
-    for name, value in keys.items():
+    for name, value in {**KEYS, "AWS_DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(name, value)
 
     async def scenario() -> None:
@@ -121,7 +126,7 @@ def test_completion_queue_invokes_function(monkeypatch: pytest.MonkeyPatch) -> N
             AwsSession({"lambda": f"http://127.0.0.1:{listener.getsockname()[1]}"}).lambda_, "ferry-f"
         )
         functions.may_finish.set()
-        api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke)
+        api = LambdaApiEmulator({"ferry-f": "F"}, functions.invoke, VERIFIER)
         server = asyncio.create_task(serve_all({listener.detach(): api}, stopping))
         await asyncio.to_thread(queue.enqueue, "id", "attempt")
         stopping.set()
