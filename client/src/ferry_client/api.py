@@ -1,0 +1,269 @@
+"""Requests to a Ferry service: the access token, repetition, and errors as exceptions."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ferry_client.callbacks import ignore
+from ferry_client.errors import AccessError, CancelledError, NetworkError, UsageError, api_error
+from ferry_client.options import ClientOptions
+from ferry_client.transport import Body, BytesBody, HttpRequest, HttpResponse, Transport, TransportError
+
+logger = logging.getLogger("ferry_client")
+
+RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses after which the same request may succeed."""
+
+_FIRST_DELAY_SECONDS = 0.5
+_MAX_DELAY_SECONDS = 20.0
+_TOKEN_RESERVE_SECONDS = 60.0
+"""A token is renewed when it is valid for less than this, or for less than a fifth of its lifetime."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A client of the service."""
+
+    client_id: str
+    """The id."""
+    client_secret: str
+    """The secret. Never logged."""
+
+    def __repr__(self) -> str:
+        return f"Credentials(client_id={self.client_id!r})"
+
+
+class RetryClock:
+    """How long requests have been without success. One for all threads of a client."""
+
+    def __init__(self, retry_for_seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._retry_for_seconds = retry_for_seconds
+        self._now = now
+        self._lock = threading.Lock()
+        self._failing_since: float | None = None
+
+    def record_success(self) -> None:
+        """Start the time anew."""
+        with self._lock:
+            self._failing_since = None
+
+    def is_exhausted(self) -> bool:
+        """Record a failure, and return whether the time without success is used up."""
+        with self._lock:
+            if self._failing_since is None:
+                self._failing_since = self._now()
+            return self._now() - self._failing_since >= self._retry_for_seconds
+
+
+class Api:
+    """A Ferry service. Thread-safe."""
+
+    def __init__(self, url: str, credentials: Credentials, options: ClientOptions, transport: Transport) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"The service's URL must begin with https:// or http://, this one is {url!r}.")
+        self.url = url.rstrip("/")
+        """The service, without a slash at its end."""
+        self.options = options
+        """How to transfer."""
+        self.transport = transport
+        """Sends the requests."""
+        self.on_retry: Callable[[str, float], None] = ignore
+        """Called before each repetition, with the reason and the seconds until it."""
+        self._credentials = credentials
+        self._token = ""
+        self._token_expires_at = 0.0
+        self._token_lock = threading.Lock()
+        self._retry_clock = RetryClock(options.retry_for_seconds)
+        self._stopped = threading.Event()
+
+    def authenticate(self) -> None:
+        """Ask for an access token. Raises `AccessError` if the service does not accept the client."""
+        self._access_token()
+
+    def stop(self) -> None:
+        """Stop all requests and waits. They raise `CancelledError`."""
+        self._stopped.set()
+        self.transport.close()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait. Raises `CancelledError` if the client is stopped meanwhile."""
+        if self._stopped.wait(seconds):
+            raise CancelledError("The transfer was stopped.")
+
+    def request_json(
+        self, method: str, path: str, members: Mapping[str, Any] | None = None, *, accept: tuple[int, ...] = (200,)
+    ) -> HttpResponse:
+        """Send JSON without the members that are None, and return the response. Raises what `request` raises."""
+        if members is None:
+            return self.request(method, path, accept=accept)
+        body = json.dumps({name: value for name, value in members.items() if value is not None}).encode()
+        headers = {"Content-Type": "application/json"}
+        return self.request(method, path, body=BytesBody(body), headers=headers, accept=accept)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Body | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: tuple[int, ...] = (200,),
+        stream: bool = False,
+    ) -> HttpResponse:
+        """Send a request with the access token, repeat it while that helps, and return the response.
+
+        Args:
+            method: the method.
+            path: path and query, encoded; or an absolute URL of the service (`chunk_url`).
+            body: the content.
+            headers: further header fields.
+            accept: the statuses that are no error.
+            stream: whether the caller reads the body in blocks.
+
+        Raises:
+            ApiError: the service rejected the request.
+            NetworkError: there was no success for `retry_for_seconds`.
+            CancelledError: the client was stopped.
+        """
+        url = path if path.startswith(("http://", "https://")) else self.url + path
+        renewed_token = False
+        while True:
+            token = self._access_token()
+            all_headers = {**(headers or {}), "Authorization": f"Bearer {token}"}
+            response = self.send(HttpRequest(method, url, all_headers, body, stream=stream))
+            if response.status in accept:
+                return response
+            if stream and not response.body:
+                response.body = b"".join(response.iter_body())
+            error = error_of(response)
+            if response.status == 401 and not renewed_token:
+                renewed_token = True
+                self._forget_token(token)
+                continue
+            raise error
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """Send a request as it is, to any server; repeat it while that helps.
+
+        Raises:
+            NetworkError: there was no success for `retry_for_seconds`.
+            CancelledError: the client was stopped.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            retry_after: float | None = None
+            try:
+                response = self.transport.send(request)
+            except TransportError as error:
+                reason = str(error)
+            else:
+                if response.status not in RETRYABLE_STATUSES:
+                    self.record_success()
+                    return response
+                reason = f"the server answered {response.status}"
+                retry_after = _retry_after(response)
+                response.close()
+            self.pause_after_failure(reason, attempt, retry_after)
+
+    def record_success(self) -> None:
+        """Start the time without success anew."""
+        self._retry_clock.record_success()
+
+    def pause_after_failure(self, reason: str, attempt: int, retry_after: float | None = None) -> None:
+        """Wait before a repetition, longer after each attempt.
+
+        Raises:
+            NetworkError: there was no success for `retry_for_seconds`.
+            CancelledError: the client was stopped.
+        """
+        if self._retry_clock.is_exhausted():
+            raise NetworkError(
+                f"No success for {self.options.retry_for_seconds:.0f} seconds: {reason}. Run the same command again "
+                "when the network is back; it continues where it stopped."
+            )
+        delay = min(_MAX_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2 ** min(attempt - 1, 10))
+        delay *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads the repetitions of many clients, no secret
+        delay = max(delay, min(retry_after or 0.0, 60.0))
+        logger.info("repeating in %.1f s: %s", delay, reason)
+        self.on_retry(reason, delay)
+        self.sleep(delay)
+
+    def file_path(self, route: str, name: str, **query: str | int | None) -> str:
+        """Return path and query of a route about one file, with the name in the query, which no gateway changes."""
+        given = {key: value for key, value in query.items() if value is not None}
+        return f"{route}?{urlencode({'filename': name, **given}, quote_via=quote)}"
+
+    def _access_token(self) -> str:
+        with self._token_lock:
+            if not self._token or time.monotonic() >= self._token_expires_at:
+                self._renew_token()
+            return self._token
+
+    def _forget_token(self, token: str) -> None:
+        """Forget the rejected token, unless another thread renewed it already."""
+        with self._token_lock:
+            if self._token == token:
+                self._token = ""
+
+    def _renew_token(self) -> None:
+        pair = f"{quote(self._credentials.client_id, safe='')}:{quote(self._credentials.client_secret, safe='')}"
+        headers = {
+            "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        body = BytesBody(urlencode({"grant_type": "client_credentials"}).encode())
+        requested_at = time.monotonic()
+        response = self.send(HttpRequest("POST", f"{self.url}/auth/token", headers, body))
+        if response.status != 200:
+            raise _token_error(response)
+        token = response.json()
+        # The lifetime counts from before the request, by a clock that no change of the time moves.
+        lifetime = float(token["expires_in"])
+        self._token = token["access_token"]
+        self._token_expires_at = requested_at + lifetime - min(_TOKEN_RESERVE_SECONDS, lifetime / 5)
+
+
+def error_of(response: HttpResponse) -> Exception:
+    """Return the exception of a response that is an error."""
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    if not isinstance(problem, dict):
+        problem = {}
+    code = str(problem.get("code") or f"http_{response.status}")
+    detail = str(
+        problem.get("detail")
+        or problem.get("error_description")
+        or problem.get("message")
+        or f"The server answered {response.status}."
+    )
+    request_id = str(problem.get("request_id") or response.headers.get("x-request-id", ""))
+    known = ("type", "title", "status", "detail", "code", "request_id")
+    members = {name: value for name, value in problem.items() if name not in known}
+    return api_error(response.status, code, detail, request_id, members)
+
+
+def _token_error(response: HttpResponse) -> Exception:
+    if response.status in (400, 401, 403):
+        return AccessError(
+            response.status,
+            "invalid_client",
+            "The service does not accept the client id and secret. Check them with `ferry login`.",
+        )
+    return error_of(response)
+
+
+def _retry_after(response: HttpResponse) -> float | None:
+    value = response.headers.get("retry-after", "")
+    return float(value) if value.isdigit() else None

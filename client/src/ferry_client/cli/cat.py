@@ -1,0 +1,29 @@
+"""`ferry cat`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ferry_client.cli.output import Output
+from ferry_client.cli.session import connection_options, open_client
+
+
+@click.command("cat")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@connection_options
+def command(names: tuple[str, ...], profile: str | None, as_json: bool, quiet: bool, retry_for: float) -> None:
+    """Write files to standard output, verified by their checksums.
+
+    The last bytes of a file are written only if all of it was right: the exit code says so.
+
+    \b
+    ferry cat notes.txt
+    ferry cat a.log b.log | grep error
+    """
+    with open_client(profile, retry_for, output=Output(as_json=as_json, quiet=quiet)) as ferry:
+        for name in names:
+            for block in ferry.iter_content(name):
+                sys.stdout.buffer.write(block)
+        sys.stdout.buffer.flush()

@@ -1,0 +1,112 @@
+"""`ferry get`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ferry_client.cli.output import Output, format_bytes
+from ferry_client.cli.session import connection_options, open_client, transfer_options
+from ferry_client.cli.transfers import FileTask, run_file_tasks
+from ferry_client.client import Ferry
+from ferry_client.errors import UsageError
+from ferry_client.local_files import LocalTargets, restore_preserved
+from ferry_client.models import FileRecord, TransferProgress
+
+
+@click.command("get")
+@click.argument("name", metavar="NAME|PREFIX/")
+@click.argument("target", required=False, metavar="[PATH|-]")
+@click.option("--preserve", is_flag=True, help="Restore modification time, mode and symbolic links.")
+@click.option("--dry-run", is_flag=True, help="Show what would be fetched.")
+@transfer_options
+@connection_options
+def command(name: str, target: str | None, **options: Any) -> int:
+    """Download a file, or all files below a prefix (it ends with /).
+
+    A file appears under its name only when all its bytes are there and their checksum is right. After Ctrl-C, a crash
+    or a lost network, run the same command again: it continues where it stopped.
+
+    \b
+    ferry get videos/2026.mp4                # as 2026.mp4
+    ferry get videos/2026.mp4 copy.mp4
+    ferry get backup/photos/ pictures/       # the folder, as pictures/...
+    ferry get data.tar - | tar x
+    """
+    output = Output(as_json=options["as_json"], quiet=options["quiet"])
+    names = ("jobs", "limit_rate", "no_direct", "ca_file")
+    with open_client(
+        options["profile"], options["retry_for"], output=output, **{key: options[key] for key in names}
+    ) as ferry:
+        if target == "-":
+            return _to_standard_output(ferry, name)
+        if name.endswith("/") or not name:
+            return _get_prefix(ferry, name, Path(target or "."), output, options)
+        path = _target_path(name, target)
+        if options["dry_run"]:
+            output.result(f"{name} -> {path}", filename=name, path=str(path))
+            return 0
+        return run_file_tasks([_task(ferry, name, path, None, output, options)], output, 1)
+
+
+def _to_standard_output(ferry: Ferry, name: str) -> int:
+    for block in ferry.iter_content(name):
+        sys.stdout.buffer.write(block)
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def _target_path(name: str, target: str | None) -> Path:
+    base = name.rpartition("/")[2]
+    if target is None:
+        return Path(base)
+    path = Path(target)
+    return path / base if target.endswith("/") or path.is_dir() else path
+
+
+def _get_prefix(ferry: Ferry, prefix: str, folder: Path, output: Output, options: dict[str, Any]) -> int:
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is no folder. Name a folder for the files below {prefix}.")
+    targets = LocalTargets(folder)
+    tasks, rejected = [], 0
+    for record in ferry.list(prefix):
+        try:
+            path = targets.path_for(record.name.removeprefix(prefix))
+        except UsageError as error:
+            output.error(f"{record.name}: {error}")
+            rejected += 1
+            continue
+        if options["dry_run"]:
+            output.result(f"{record.name} -> {path}", filename=record.name, path=str(path), size=record.size)
+            continue
+        tasks.append(_task(ferry, record.name, path, record, output, options))
+    code = run_file_tasks(tasks, output, options["jobs"]) if tasks else 0
+    return 1 if rejected else code
+
+
+def _task(
+    ferry: Ferry, name: str, path: Path, record: FileRecord | None, output: Output, options: dict[str, Any]
+) -> FileTask:
+    def fetch(report: Any) -> str:
+        def on_progress(progress: TransferProgress) -> None:
+            report(progress.done_bytes, progress.total_bytes)
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        result = ferry.download(name, path, on_progress=on_progress, on_note=output.note)
+        if options["preserve"]:
+            restore_preserved(path, (record or ferry.stat(name)).metadata)
+        output.result(
+            f"{path} {format_bytes(result.file.size)}",
+            filename=name,
+            path=str(path),
+            size=result.file.size,
+            etag=result.file.etag,
+            received_bytes=result.received_bytes,
+            resumed_bytes=result.resumed_bytes,
+        )
+        return name
+
+    return FileTask(name, record.size if record else 0, fetch)

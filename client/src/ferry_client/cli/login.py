@@ -1,0 +1,32 @@
+"""`ferry login`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from ferry_client.cli.config import Profile, save_profile
+from ferry_client.client import Ferry
+
+
+@click.command("login")
+@click.argument("url")
+@click.option("--client-id", help="The client's id; asked for if it is missing.")
+@click.option("--profile", metavar="NAME", help="Save under this name, for --profile of other commands.")
+def command(url: str, client_id: str | None, profile: str | None) -> None:
+    """Save the service's URL and a client's id and secret, after trying them.
+
+    The secret is asked for, or read from FERRY_CLIENT_SECRET; it is no argument, because arguments are visible to other
+    users. The file is readable by you alone.
+
+    \b
+    ferry login https://files.example.com
+    ferry login https://files.example.com --client-id camera-7 --profile field
+    """
+    client_id = client_id or os.environ.get("FERRY_CLIENT_ID") or click.prompt("Client id", err=True)
+    secret = os.environ.get("FERRY_CLIENT_SECRET") or click.prompt("Client secret", hide_input=True, err=True)
+    with Ferry(url, client_id=client_id, client_secret=secret) as ferry:
+        ferry.api.authenticate()
+    path = save_profile(profile, Profile(url.rstrip("/"), client_id, secret))
+    click.echo(f"Logged in to {url}. Saved in {path}.", err=True)

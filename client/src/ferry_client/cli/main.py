@@ -1,0 +1,126 @@
+"""Entry point of the `ferry` command."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import click
+
+COMMANDS: Mapping[str, str] = {
+    "cancel": "Cancel an upload in progress.",
+    "cat": "Write a file to standard output.",
+    "doctor": "Check the way to the service, and say what to fix.",
+    "get": "Download files and folders.",
+    "login": "Save the service's URL and a client's secret.",
+    "ls": "List files and folders.",
+    "mv": "Rename a file or folder.",
+    "put": "Upload files, folders or standard input.",
+    "restore": "Restore a deleted or replaced file.",
+    "rm": "Delete files.",
+    "spool": "Watch a folder and send what comes to rest in it.",
+    "stat": "Show a file's record.",
+    "status": "Show uploads in progress.",
+    "sync": "Make a folder here and one there alike.",
+}
+"""The subcommands, with their summaries; each is the command `command` of `ferry_client.cli.<name>`."""
+
+
+def main() -> NoReturn:
+    """Run the command, and exit with a code of `exit_codes`."""
+    if sys.argv[1:] == ["--version"]:  # without the imports of a command
+        from ferry_client import __version__
+
+        print(f"ferry {__version__}")
+        sys.exit(0)
+    _exit(_run())
+
+
+def _run() -> int:
+    import click
+
+    from ferry_client.cli import exit_codes
+    from ferry_client.errors import FerryError
+
+    try:
+        result = _group().main(standalone_mode=False)
+        return result if isinstance(result, int) else exit_codes.DONE
+    except click.exceptions.Abort:
+        return _interrupted()
+    except KeyboardInterrupt:
+        return _interrupted()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except FerryError as error:
+        print(f"ferry: {error}", file=sys.stderr)
+        return exit_codes.exit_code(error)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader has gone; nothing may be flushed to it
+        return exit_codes.SOME_FAILED
+
+
+def _interrupted() -> int:
+    from ferry_client.cli import exit_codes
+
+    print("\nferry: stopped. Run the same command again: it continues where it stopped.", file=sys.stderr)
+    return exit_codes.INTERRUPTED
+
+
+def _exit(code: int) -> NoReturn:
+    """Exit without waiting for the threads of transfers that were stopped."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _group() -> click.Group:
+    import click
+
+    from ferry_client import __version__
+    from ferry_client.cli.exit_codes import HELP
+
+    class LazyGroup(click.Group):
+        """A group that imports a subcommand when it is run."""
+
+        def list_commands(self, ctx: click.Context) -> list[str]:
+            del ctx
+            return sorted(COMMANDS)
+
+        def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+            del ctx
+            if cmd_name not in COMMANDS:
+                return None
+            command = importlib.import_module(f"ferry_client.cli.{cmd_name}").command
+            assert isinstance(command, click.Command)
+            return command
+
+        def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+            """Write the summaries without importing the subcommands."""
+            del ctx
+            with formatter.section("Commands"):
+                formatter.write_dl(sorted(COMMANDS.items()))
+
+    @click.group(
+        cls=LazyGroup,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        epilog=HELP,
+    )
+    @click.version_option(__version__, message="ferry %(version)s")
+    def ferry() -> None:
+        """Move files to and from a Ferry service, over links that break.
+
+        Every transfer continues where it stopped: run the same command again after Ctrl-C, a crash or a lost network.
+
+        \b
+        ferry login https://files.example.com
+        ferry put video.mp4 videos/
+        ferry get videos/video.mp4
+        ferry ls videos/
+        """
+
+    return ferry

@@ -1,0 +1,56 @@
+"""`ferry mv`."""
+
+from __future__ import annotations
+
+import click
+
+from ferry_client.cli.output import Output
+from ferry_client.cli.session import connection_options, open_client
+from ferry_client.cli.transfers import FileTask, run_file_tasks
+from ferry_client.client import Ferry
+from ferry_client.errors import UsageError
+from ferry_client.models import FileRecord
+
+
+@click.command("mv")
+@click.argument("name", metavar="NAME|PREFIX/")
+@click.argument("to", metavar="NAME|PREFIX/")
+@click.option("--replace", is_flag=True, help="Replace a file of the new name; it can be restored.")
+@connection_options
+def command(
+    name: str, to: str, replace: bool, profile: str | None, as_json: bool, quiet: bool, retry_for: float
+) -> int:
+    """Rename a file, or all files below a prefix. No byte is copied.
+
+    A folder is renamed file by file. After an interruption, run the same command again: it moves what is left.
+
+    \b
+    ferry mv draft.txt final.txt
+    ferry mv draft.txt texts/                # as texts/draft.txt
+    ferry mv photos/2025/ archive/2025/
+    """
+    output = Output(as_json=as_json, quiet=quiet)
+    with open_client(profile, retry_for, output=output) as ferry:
+        if not name.endswith("/"):
+            target = to + name.rpartition("/")[2] if to.endswith("/") else to
+            record = ferry.move(name, target, replace=replace, etag=ferry.stat(name).etag)
+            output.result(f"{name} -> {record.name}", **{"from": name, "to": record.name})
+            return 0
+        if not to.endswith("/"):
+            raise UsageError(f"{name} is a folder: its new name must end with /, as in {to}/.")
+        if to.startswith(name):
+            raise UsageError(f"{to} is below {name}. Choose a folder outside.")
+        tasks = [
+            _task(ferry, record, to + record.name.removeprefix(name), replace, output) for record in ferry.list(name)
+        ]
+        return run_file_tasks(tasks, output, 4)
+
+
+def _task(ferry: Ferry, record: FileRecord, to: str, replace: bool, output: Output) -> FileTask:
+    def move(report: object) -> str:
+        del report
+        ferry.move(record.name, to, replace=replace, etag=record.etag)
+        output.result(f"{record.name} -> {to}", **{"from": record.name, "to": to})
+        return record.name
+
+    return FileTask(record.name, 0, move)

@@ -1,0 +1,160 @@
+"""`ferry put`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ferry_client.cli.output import Output, format_bytes
+from ferry_client.cli.session import connection_options, open_client, transfer_options
+from ferry_client.cli.transfers import FileTask, run_file_tasks
+from ferry_client.client import Ferry
+from ferry_client.errors import UsageError
+from ferry_client.local_files import LocalFile, preserved_metadata, walk
+from ferry_client.models import TransferProgress
+
+
+@click.command("put")
+@click.argument("paths", nargs=-1, required=True, metavar="FILE|DIR|-... [NAME|PREFIX/]")
+@click.option(
+    "--if-exists",
+    type=click.Choice(["fail", "replace", "rename", "skip"]),
+    default="fail",
+    show_default=True,
+    help="What to do where the name has a file.",
+)
+@click.option("--include", multiple=True, metavar="PATTERN", help="Send files that match, e.g. '*.jpg'. Repeatable.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files that match. Repeatable.")
+@click.option(
+    "--symlinks",
+    type=click.Choice(["skip", "follow", "keep"]),
+    default="skip",
+    show_default=True,
+    help="keep sends the link itself.",
+)
+@click.option("--preserve", is_flag=True, help="Store modification time and mode with each file.")
+@click.option("--content-type", help="The type of the files; by their extension if it is missing.")
+@click.option(
+    "--restart", is_flag=True, help="Discard uploads in progress of these names, also those of other machines."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be sent.")
+@transfer_options
+@connection_options
+def command(paths: tuple[str, ...], **options: Any) -> int:
+    """Upload files, folders (recursively) or standard input (-).
+
+    The last argument is the target if it ends with `/` or does not exist here. Without one, files keep their names.
+    After Ctrl-C, a crash or a lost network, run the same command again: it continues where it stopped.
+
+    \b
+    ferry put video.mp4                      # as video.mp4
+    ferry put video.mp4 videos/2026.mp4      # under another name
+    ferry put photos/ backup/                # the folder, as backup/photos/...
+    ferry put *.log logs/ --if-exists skip
+    tar c data | ferry put - data.tar
+    """
+    output = Output(as_json=options["as_json"], quiet=options["quiet"])
+    sources, target = _split_target(paths)
+    if sources == ["-"]:
+        return _put_standard_input(target, output, options)
+    files = _expand(sources, target, options)
+    if options["dry_run"]:
+        for file in files:
+            output.result(f"{file.path} -> {file.name}", path=str(file.path), filename=file.name, size=file.size)
+        return 0
+    with _open(options, output) as ferry:
+        tasks = [FileTask(file.name, file.size, _uploader(ferry, file, output, options)) for file in files]
+        return run_file_tasks(tasks, output, options["jobs"])
+
+
+def _open(options: dict[str, Any], output: Output) -> Ferry:
+    names = ("jobs", "limit_rate", "no_direct", "ca_file")
+    return open_client(
+        options["profile"], options["retry_for"], output=output, **{name: options[name] for name in names}
+    )
+
+
+def _split_target(paths: tuple[str, ...]) -> tuple[list[str], str | None]:
+    """Return the sources and the target: the last argument if it ends with `/` or names nothing here."""
+    *first, last = paths
+    is_target = first and (last.endswith("/") or not Path(last).exists())
+    return (first, last) if is_target else (list(paths), None)
+
+
+def _expand(sources: list[str], target: str | None, options: dict[str, Any]) -> list[LocalFile]:
+    """Return the files to send with their names. Raises `UsageError`."""
+    is_prefix = target is None or target.endswith("/")
+    files: list[LocalFile] = []
+    for source in sources:
+        path = Path(source)
+        if path.is_dir():
+            if not is_prefix:
+                raise UsageError(f"{source} is a folder: its target must end with /, as in {target}/.")
+            base = "" if source.endswith("/.") or source == "." else f"{path.resolve().name}/"
+            files += walk(path, f"{target or ''}{base}", options["include"], options["exclude"], options["symlinks"])
+        elif path.exists():
+            files.append(
+                LocalFile(path, f"{target or ''}{path.name}" if is_prefix else str(target), path.stat().st_size)
+            )
+        else:
+            raise UsageError(f"{source} does not exist.")
+    names = [file.name for file in files]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"Two files would get the name {twice}. Send them to folders of their own (PREFIX/).")
+    if not is_prefix and len(files) > 1:
+        raise UsageError(f"{len(files)} files cannot all get the name {target}. End the target with /.")
+    return files
+
+
+def _uploader(ferry: Ferry, file: LocalFile, output: Output, options: dict[str, Any]) -> Any:
+    def upload(report: Any) -> str:
+        def on_progress(progress: TransferProgress) -> None:
+            report(progress.done_bytes, progress.total_bytes)
+
+        source: Any = b"" if file.symlink_target is not None else file.path
+        result = ferry.upload(
+            source,
+            file.name,
+            if_exists=options["if_exists"],
+            content_type=options["content_type"],
+            metadata=preserved_metadata(file) if options["preserve"] or file.symlink_target is not None else None,
+            restart=options["restart"],
+            on_progress=on_progress,
+            on_note=output.note,
+        )
+        if result.skipped or result.file is None:
+            output.result(f"{file.name} skipped: it exists", filename=file.name, skipped=True)
+            return file.name
+        output.result(
+            f"{result.file.name} {format_bytes(result.file.size)}",
+            filename=result.file.name,
+            size=result.file.size,
+            etag=result.file.etag,
+            sent_bytes=result.sent_bytes,
+            resumed_bytes=result.resumed_bytes,
+        )
+        return result.file.name
+
+    return upload
+
+
+def _put_standard_input(target: str | None, output: Output, options: dict[str, Any]) -> int:
+    """Send standard input: up to 4 MiB in one request."""
+    import sys
+
+    from ferry_client.options import MAX_PUT_BYTES
+
+    if target is None or target.endswith("/"):
+        raise UsageError("Standard input needs a name: ferry put - NAME")
+    data = sys.stdin.buffer.read(MAX_PUT_BYTES + 1)
+    if len(data) > MAX_PUT_BYTES:
+        raise UsageError("Standard input of more than 4 MiB is not supported yet. Write it to a file and send that.")
+    with _open(options, output) as ferry:
+        file = LocalFile(Path("-"), target, len(data), data=data)
+        result = ferry.upload(data, file.name, if_exists=options["if_exists"], content_type=options["content_type"])
+    size = result.file.size if result.file else 0
+    output.result(f"{target} {format_bytes(size)}", filename=target, size=size, skipped=result.skipped)
+    return 0

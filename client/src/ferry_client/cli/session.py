@@ -1,0 +1,121 @@
+"""What the subcommands share: their common options, and the client that these describe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ferry_client.cli.config import load_profile, state_path
+from ferry_client.cli.output import Output
+from ferry_client.client import Ferry
+from ferry_client.options import ClientOptions
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_DURATION_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SIZE_BYTES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+
+
+class Duration(click.ParamType):
+    """A duration such as `90`, `90s`, `15m`, `12h` or `2d`, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, int | float):
+            return float(value)
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value)
+        if match is None:
+            self.fail(f"{value!r} is no duration. Write for example 90s, 15m, 12h or 2d.", param, ctx)
+        return float(match[1]) * _DURATION_SECONDS[match[2] or "s"]
+
+
+class Size(click.ParamType):
+    """A number of bytes such as `500000`, `512K` or `8M`; K is 1,024."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?", value.lower())
+        if match is None:
+            self.fail(f"{value!r} is no size. Write for example 500000, 512K, 8M or 2G.", param, ctx)
+        return int(float(match[1]) * _SIZE_BYTES[match[2]])
+
+
+def connection_options(function: Function) -> Function:
+    """Add the options that every subcommand with a connection has."""
+    for option in reversed(
+        (
+            click.option("--profile", metavar="NAME", help="Use this profile of the configuration file."),
+            click.option("--json", "as_json", is_flag=True, help="Write JSON lines to standard output."),
+            click.option("-q", "--quiet", is_flag=True, help="Show errors only."),
+            click.option(
+                "--retry-for",
+                type=Duration(),
+                default="15m",
+                show_default=True,
+                help="How long to keep trying while nothing succeeds.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def transfer_options(function: Function) -> Function:
+    """Add the options of subcommands that transfer files."""
+    for option in reversed(
+        (
+            click.option(
+                "-j",
+                "--jobs",
+                type=click.IntRange(1, 64),
+                default=4,
+                show_default=True,
+                help="How many requests transfer bytes at once.",
+            ),
+            click.option(
+                "--limit-rate", type=Size(), metavar="BYTES", help="At most this many bytes a second, e.g. 2M."
+            ),
+            click.option("--no-direct", is_flag=True, help="Send nothing straight to S3: the API alone."),
+            click.option("--ca-file", metavar="FILE", help="Trust these certificate authorities (PEM)."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def open_client(
+    profile: str | None,
+    retry_for: float,
+    *,
+    jobs: int = 4,
+    limit_rate: int | None = None,
+    no_direct: bool = False,
+    ca_file: str | None = None,
+    output: Output | None = None,
+) -> Ferry:
+    """Return a client by the profile and the options of a subcommand. Raises `UsageError`."""
+    chosen = load_profile(profile)
+    options = ClientOptions(
+        retry_for_seconds=retry_for,
+        max_jobs=jobs,
+        rate_limit_bytes=limit_rate,
+        allow_direct=not no_direct,
+        ca_file=ca_file,
+    )
+    ferry = Ferry(
+        chosen.url,
+        client_id=chosen.client_id,
+        client_secret=chosen.client_secret,
+        options=options,
+        state_dir=state_path(),
+    )
+    if output is not None:
+        ferry.api.on_retry = output.retrying
+    return ferry

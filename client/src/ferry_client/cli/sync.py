@@ -1,0 +1,168 @@
+"""`ferry sync`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ferry_client.cli import exit_codes
+from ferry_client.cli.config import state_path
+from ferry_client.cli.output import Output, format_bytes
+from ferry_client.cli.session import connection_options, open_client, transfer_options
+from ferry_client.cli.transfers import FileTask, run_file_tasks
+from ferry_client.client import Ferry
+from ferry_client.errors import UsageError
+from ferry_client.file_cache import FileCache, FileIdentity
+from ferry_client.local_files import preserved_metadata, restore_preserved
+from ferry_client.models import TransferProgress
+from ferry_client.sync import SyncAction, SyncStep, change_service, plan_download, plan_upload
+
+
+@click.command("sync")
+@click.argument("source", metavar="DIR|PREFIX/")
+@click.argument("target", metavar="PREFIX/|DIR")
+@click.option("--up", "direction", flag_value="up", help="SOURCE is a local folder; needed only where both exist here.")
+@click.option("--down", "direction", flag_value="down", help="SOURCE is a prefix of the service.")
+@click.option("--delete", is_flag=True, help="Delete what has no counterpart in SOURCE. Look at --dry-run first.")
+@click.option("--include", multiple=True, metavar="PATTERN", help="Consider files that match. Repeatable.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files that match. Repeatable.")
+@click.option(
+    "--symlinks",
+    type=click.Choice(["skip", "follow", "keep"]),
+    default="skip",
+    show_default=True,
+    help="On the way up.",
+)
+@click.option("--preserve", is_flag=True, help="Keep modification time and mode, up and down.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done.")
+@transfer_options
+@connection_options
+def command(source: str, target: str, direction: str | None, **options: Any) -> int:
+    """Make TARGET like SOURCE: a local folder and a prefix of the service, in either direction.
+
+    Files are compared by size and CRC32C. Checksums of unchanged local files are remembered, so that an unchanged tree
+    is not read again. A file that was only renamed here is renamed there, not sent again.
+
+    \b
+    ferry sync photos/ backup/photos/ --dry-run
+    ferry sync photos/ backup/photos/
+    ferry sync backup/photos/ restored/      # down: backup/photos/ is no folder here
+    """
+    output = Output(as_json=options["as_json"], quiet=options["quiet"])
+    direction = direction or _direction(source, target)
+    names = ("jobs", "limit_rate", "no_direct", "ca_file")
+    with open_client(
+        options["profile"], options["retry_for"], output=output, **{key: options[key] for key in names}
+    ) as ferry:
+        cache = FileCache(state_path(), ferry.api.url)
+        with closing(cache):
+            patterns = {"include": options["include"], "exclude": options["exclude"]}
+            if direction == "up":
+                steps = plan_upload(
+                    ferry,
+                    cache,
+                    Path(source),
+                    _prefix(target),
+                    symlinks=options["symlinks"],
+                    delete=options["delete"],
+                    **patterns,
+                )
+            else:
+                steps = plan_download(ferry, cache, _prefix(source), Path(target), delete=options["delete"], **patterns)
+            if options["dry_run"]:
+                return _show(steps, output)
+            return _execute(ferry, cache, steps, output, options)
+
+
+def _direction(source: str, target: str) -> str:
+    is_local = Path(source).is_dir()
+    if is_local and Path(target).is_dir():
+        raise UsageError(f"Both {source} and {target} are folders here. Say which way: --up or --down.")
+    if not is_local and not source.endswith("/"):
+        raise UsageError(f"{source} is neither a folder here nor a prefix, which ends with /.")
+    return "up" if is_local else "down"
+
+
+def _prefix(text: str) -> str:
+    if text in (".", "/", "./"):
+        return ""
+    return text if text.endswith("/") else f"{text}/"
+
+
+def _show(steps: Sequence[SyncStep], output: Output) -> int:
+    for step in steps:
+        _report(output, step, dry_run=True)
+    output.note(f"{len(steps)} differences, {format_bytes(sum(step.size for step in steps))} to transfer")
+    return exit_codes.DONE
+
+
+def _report(output: Output, step: SyncStep, *, dry_run: bool = False) -> None:
+    if step.action is SyncAction.REJECT:
+        output.error(f"{step.name}: {step.reason}")
+        return
+    before = f"{step.record.name} -> " if step.action is SyncAction.MOVE and step.record else ""
+    members: dict[str, Any] = {"action": step.action.value, "filename": step.name, "size": step.size}
+    if step.path is not None:
+        members["path"] = str(step.path)
+    output.result(f"{step.action.value} {before}{step.name}", **members, dry_run=dry_run)
+
+
+def _execute(ferry: Ferry, cache: FileCache, steps: Sequence[SyncStep], output: Output, options: dict[str, Any]) -> int:
+    """Do the steps: first moves and transfers, then deletions."""
+    rejected = [step for step in steps if step.action is SyncAction.REJECT]
+    for step in rejected:
+        _report(output, step)
+    code = exit_codes.DONE
+    for actions in ((SyncAction.MOVE,), (SyncAction.UPLOAD, SyncAction.DOWNLOAD), (SyncAction.DELETE,)):
+        tasks = [_task(ferry, cache, step, output, options) for step in steps if step.action in actions]
+        if tasks:
+            code = max(code, run_file_tasks(tasks, output, options["jobs"]))
+        if code != exit_codes.DONE:
+            break  # Nothing is deleted unless everything before succeeded.
+    return exit_codes.SOME_FAILED if rejected else code
+
+
+def _task(ferry: Ferry, cache: FileCache, step: SyncStep, output: Output, options: dict[str, Any]) -> FileTask:
+    def run(report: Any) -> str:
+        def on_progress(progress: TransferProgress) -> None:
+            report(progress.done_bytes, progress.total_bytes)
+
+        if step.action is SyncAction.UPLOAD:
+            _upload(ferry, cache, step, output, options, on_progress)
+        elif step.action is SyncAction.DOWNLOAD:
+            assert step.path is not None
+            step.path.parent.mkdir(parents=True, exist_ok=True)
+            ferry.download(step.name, step.path, on_progress=on_progress, on_note=output.note)
+            if options["preserve"] and step.record is not None:
+                restore_preserved(step.path, step.record.metadata)
+        elif step.record is None and step.path is not None:
+            step.path.unlink(missing_ok=True)
+        else:
+            change_service(ferry, cache, step)
+        _report(output, step)
+        return step.name
+
+    return FileTask(step.name, step.size, run)
+
+
+def _upload(
+    ferry: Ferry, cache: FileCache, step: SyncStep, output: Output, options: dict[str, Any], on_progress: Any
+) -> None:
+    file = step.local_file
+    assert file is not None
+    is_link = file.symlink_target is not None
+    identity = FileIdentity.of(file.path) if not is_link else None
+    result = ferry.upload(
+        b"" if is_link else file.path,
+        step.name,
+        if_exists="replace",
+        metadata=preserved_metadata(file) if options["preserve"] or is_link else None,
+        on_progress=on_progress,
+        on_note=output.note,
+    )
+    if identity is not None and result.file is not None:
+        cache.record_synced(step.name, identity, result.file.etag)

@@ -1,0 +1,67 @@
+"""Run the transfers of a subcommand: several files at once, each failure reported, the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ferry_client.cli import exit_codes
+from ferry_client.cli.output import Output, TransferDisplay
+from ferry_client.errors import AccessError, CancelledError, FerryError, NetworkError, QuotaError
+from ferry_client.workers import run_tasks
+
+Report = Callable[[int, int], None]
+"""Receives durable bytes and total bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileTask:
+    """The transfer of one file."""
+
+    name: str
+    """Shown while it runs."""
+    size: int
+    """Bytes; 0 if unknown."""
+    run: Callable[[Report], str]
+    """Transfers it, and writes its result."""
+
+
+_ENDS_THE_RUN = (AccessError, NetworkError, QuotaError, CancelledError)
+"""Errors that every further file would meet, too."""
+
+
+def run_file_tasks(tasks: Sequence[FileTask], output: Output, jobs: int) -> int:
+    """Run the transfers, and return the exit code: of the error itself if there is one file.
+
+    Raises:
+        FerryError: an error that every further file would meet, too.
+    """
+    failures: list[tuple[str, FerryError]] = []
+    with output.transfers() as display:
+
+        def run(task: FileTask) -> None:
+            error = _run_one(task, display)
+            if error is not None:
+                output.error(f"{task.name}: {error}" if len(tasks) > 1 else str(error))
+                failures.append((task.name, error))
+
+        for _ in run_tasks(tasks, run, min(jobs, max(1, len(tasks)))):
+            pass
+    if not failures:
+        return exit_codes.DONE
+    if len(tasks) == 1:
+        return exit_codes.exit_code(failures[0][1])
+    output.error(f"{len(failures)} of {len(tasks)} files failed.")
+    return exit_codes.SOME_FAILED
+
+
+def _run_one(task: FileTask, display: TransferDisplay) -> FerryError | None:
+    try:
+        task.run(lambda done, total: display.update(task.name, done, total))
+    except _ENDS_THE_RUN:
+        raise
+    except FerryError as error:
+        return error
+    finally:
+        display.end(task.name)
+    return None

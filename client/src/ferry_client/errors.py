@@ -1,0 +1,106 @@
+"""Every exception of the client.
+
+FerryError
+├── UsageError                  wrong arguments or configuration
+├── NetworkError                no complete response, although it was tried for `retry_for_seconds`
+├── ApiError                    the service rejected a request: `status`, `code`, `detail`, `request_id`
+│   ├── NotFoundError           there is no such file or upload (404, 410)
+│   ├── AccessError             the token or its scope does not suffice (401, 403)
+│   ├── ConflictError           the name is taken, or a condition does not hold (409, 412)
+│   └── QuotaError              the namespace's quota leaves no room (403 `quota_exceeded`)
+├── IntegrityError              bytes differ from their checksum
+│   └── SourceChangedError      the local file changed while it was sent
+├── LocalFileError              a local file could not be read or written
+│   └── NoSpaceError            no space left on the local disk
+└── CancelledError              the caller canceled the transfer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class FerryError(Exception):
+    """A transfer or request that failed."""
+
+
+class UsageError(FerryError):
+    """Wrong arguments or configuration."""
+
+
+class NetworkError(FerryError):
+    """No complete response, although the request was tried for `ClientOptions.retry_for_seconds`."""
+
+
+class ApiError(FerryError):
+    """A request that the service rejected."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, request_id: str = "", members: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        """Status code of the response."""
+        self.code = code
+        """The service's error code, for example `file_exists`; `http_404` where the response had none."""
+        self.detail = detail
+        """What is wrong and what to do, for people."""
+        self.request_id = request_id
+        """Quote it when reporting the error; empty if the response had none."""
+        self.members = members or {}
+        """Further members of the problem document, for example `missing` or `current_file`."""
+
+
+class NotFoundError(ApiError):
+    """There is no such file or upload."""
+
+
+class AccessError(ApiError):
+    """The token or its scope does not suffice."""
+
+
+class ConflictError(ApiError):
+    """The name is taken, or a condition does not hold."""
+
+
+class QuotaError(ApiError):
+    """The quota of the namespace leaves no room."""
+
+
+class IntegrityError(FerryError):
+    """Bytes differ from their checksum."""
+
+
+class SourceChangedError(IntegrityError):
+    """The local file changed while it was sent. Nothing of the old and new content was mixed."""
+
+
+class LocalFileError(FerryError):
+    """A local file could not be read or written."""
+
+
+class NoSpaceError(LocalFileError):
+    """There is no space left on the local disk."""
+
+
+class CancelledError(FerryError):
+    """The caller canceled the transfer."""
+
+
+_ERROR_BY_STATUS: Mapping[int, type[ApiError]] = {
+    401: AccessError,
+    403: AccessError,
+    404: NotFoundError,
+    409: ConflictError,
+    410: NotFoundError,
+    412: ConflictError,
+}
+
+
+def api_error(
+    status: int, code: str, detail: str, request_id: str = "", members: Mapping[str, Any] | None = None
+) -> ApiError:
+    """Return the exception of a rejected request, by its code and status."""
+    error = QuotaError if code == "quota_exceeded" else _ERROR_BY_STATUS.get(status, ApiError)
+    return error(status, code, detail, request_id, members)

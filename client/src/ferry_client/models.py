@@ -1,0 +1,187 @@
+"""What the service answers, as typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ferry_client.checksums import crc32c_from_base64
+
+IfExists = Literal["fail", "replace", "rename", "skip"]
+"""What to do where the name has a file: `fail` raises, `skip` leaves it and sends nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A finished file."""
+
+    name: str
+    """The whole name."""
+    size: int
+    """Bytes."""
+    etag: str
+    """Strong entity tag of the content, in double quotes."""
+    content_type: str
+    """Its type."""
+    crc32c: int | None
+    """CRC32C of all bytes; None if the service does not know it."""
+    uploaded_at: str
+    """When it became current (RFC 3339)."""
+    metadata: Mapping[str, str]
+    """What the sender stored with it."""
+    upload_id: str = ""
+    """The upload that made it."""
+    deleted_at: str | None = None
+    """When it was deleted or replaced; None for a current file."""
+    restorable_until: str | None = None
+    """Until when it can be restored; None for a current file."""
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> FileRecord:
+        """Return the record of a response."""
+        checksum = body.get("checksum")
+        return cls(
+            name=body["filename"],
+            size=body["size"],
+            etag=body["etag"],
+            content_type=body.get("content_type", "application/octet-stream"),
+            crc32c=crc32c_from_base64(checksum["value"]) if checksum else None,
+            uploaded_at=body.get("uploaded_at", ""),
+            metadata=body.get("metadata") or {},
+            upload_id=body.get("upload_id", ""),
+            deleted_at=body.get("deleted_at"),
+            restorable_until=body.get("restorable_until"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of a listing."""
+
+    files: Sequence[FileRecord]
+    """Files, ordered by the UTF-8 bytes of their names."""
+    prefixes: Sequence[str]
+    """Folders, each ends with `/`; only with a delimiter."""
+    cursor: str | None
+    """Continues the listing; None on the last page."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPlan:
+    """How the service divides an upload, and what it has received."""
+
+    upload_id: str
+    """The upload."""
+    name: str
+    """The name that the file gets."""
+    size: int
+    """Bytes of the file."""
+    chunk_url: str
+    """Absolute URL for chunks."""
+    chunk_size: int
+    """Bytes of each chunk but the last."""
+    chunk_count: int
+    """Chunks of the file."""
+    part_size: int
+    """Bytes of each part but the last."""
+    part_count: int
+    """Parts of the file."""
+    received_chunks: Sequence[tuple[int, int]]
+    """Received chunks, as ranges of indexes from 1, both ends included."""
+    received_parts: Sequence[tuple[int, int]]
+    """Parts received straight by S3, as ranges of numbers from 1, both ends included."""
+    received_bytes: int
+    """Bytes received."""
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> UploadPlan:
+        """Return the plan of a response of `POST /upload/start`."""
+        received = body["received"]
+        return cls(
+            upload_id=body["upload_id"],
+            name=body["filename"],
+            size=body["size"],
+            chunk_url=body["chunk_url"],
+            chunk_size=body["chunk_size"],
+            chunk_count=body["chunk_count"],
+            part_size=body["part_size"],
+            part_count=body["part_count"],
+            received_chunks=[(first, last) for first, last in received["chunks"]],
+            received_parts=[(first, last) for first, last in received["parts"]],
+            received_bytes=body["received_bytes"],
+        )
+
+    def chunk_range(self, index: int) -> tuple[int, int]:
+        """Return the first byte and the length of a chunk."""
+        first = (index - 1) * self.chunk_size
+        return first, min(self.chunk_size, self.size - first)
+
+    def part_range(self, number: int) -> tuple[int, int]:
+        """Return the first byte and the length of a part."""
+        first = (number - 1) * self.part_size
+        return first, min(self.part_size, self.size - first)
+
+    def missing_parts(self) -> list[int]:
+        """Return the numbers of the parts that are neither in S3 nor complete from chunks."""
+        chunks_per_part = self.part_size // self.chunk_size if self.chunk_size else 0
+        chunks, parts = _expand(self.received_chunks), _expand(self.received_parts)
+        missing = []
+        for number in range(1, self.part_count + 1):
+            first = (number - 1) * chunks_per_part + 1
+            last = min(number * chunks_per_part, self.chunk_count)
+            if number not in parts and not all(index in chunks for index in range(first, last + 1)):
+                missing.append(number)
+        return missing
+
+    def missing_chunks(self) -> list[int]:
+        """Return the indexes of the chunks that were received neither as chunks nor within parts."""
+        chunks_per_part = self.part_size // self.chunk_size if self.chunk_size else 1
+        chunks, parts = _expand(self.received_chunks), _expand(self.received_parts)
+        return [
+            index
+            for index in range(1, self.chunk_count + 1)
+            if index not in chunks and (index - 1) // chunks_per_part + 1 not in parts
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadResult:
+    """A finished upload."""
+
+    file: FileRecord | None
+    """The file; None where it was skipped because the name is taken."""
+    sent_bytes: int
+    """Bytes that this call sent, repeated ones included."""
+    resumed_bytes: int
+    """Bytes that an earlier call had sent."""
+    skipped: bool = False
+    """Whether the name had a file and `if_exists` was `skip`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadResult:
+    """A finished download."""
+
+    file: FileRecord
+    """The file; its metadata is empty where the service sends none with downloads."""
+    received_bytes: int
+    """Bytes that this call received."""
+    resumed_bytes: int
+    """Bytes that an earlier call had received."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgress:
+    """The state of a transfer, as its callback receives it."""
+
+    name: str
+    """The file."""
+    done_bytes: int
+    """Bytes that are durable: acknowledged by the service, or written to the local disk."""
+    total_bytes: int
+    """Bytes of the file."""
+
+
+def _expand(ranges: Sequence[tuple[int, int]]) -> set[int]:
+    return {number for first, last in ranges for number in range(first, last + 1)}

@@ -1,0 +1,55 @@
+"""Options of a client. Each has a default that suits most links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+MAX_PUT_BYTES = 4 * MIB
+"""Largest file that one PUT sends. The service's limit."""
+
+MIN_PART_BYTES = 5 * MIB
+"""Smallest part of a multipart upload. S3's limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """How a client transfers."""
+
+    retry_for_seconds: float = 900.0
+    """How long a request is repeated without success before `NetworkError`. Each success starts the time anew."""
+
+    stall_seconds: float = 30.0
+    """A connection on which nothing moves for this long is closed, and the request is sent on a fresh one."""
+
+    connect_seconds: float = 15.0
+    """How long to wait for a connection."""
+
+    max_jobs: int = 4
+    """How many requests transfer bytes at once."""
+
+    direct_from_bytes: int = 16 * MIB
+    """Files of at least this size are sent in parts straight to S3; smaller ones in chunks through the API."""
+
+    allow_direct: bool = True
+    """Whether bytes may go straight between this machine and S3. False: through the API alone."""
+
+    part_bytes: int = 16 * MIB
+    """Wish for the size of parts sent straight to S3."""
+
+    chunk_bytes: int | None = None
+    """Bytes of each chunk through the API, a power of two from 64 KiB to 4 MiB; None: chosen by the link's speed."""
+
+    range_bytes: int = 8 * MIB
+    """Bytes of each range that a download requests from S3."""
+
+    rate_limit_bytes: int | None = None
+    """Bytes a second over all transfers of this client; None: no limit."""
+
+    ca_file: str | None = None
+    """File of the certificate authorities to trust, in PEM; None: the system's."""
+
+    proxy_url: str | None = None
+    """HTTP proxy; None: by the environment's HTTPS_PROXY, HTTP_PROXY and NO_PROXY."""

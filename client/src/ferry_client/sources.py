@@ -1,0 +1,167 @@
+"""What is uploaded: a local file or bytes in memory, read at any position, any number of times."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from ferry_client.checksums import crc32c
+from ferry_client.errors import LocalFileError, SourceChangedError
+from ferry_client.options import MIB
+
+
+class Source(Protocol):
+    """Bytes of a known length. Thread-safe."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Identifies the source and its state, so that an upload is resumed from this source alone; None: unknown."""
+        ...
+
+    def read(self, first: int, length: int) -> bytes:
+        """Return `length` bytes from `first` on. Raises `SourceChangedError` if the source is shorter now."""
+        ...
+
+    def raise_if_changed(self) -> None:
+        """Raise `SourceChangedError` if the source is not the one that was opened."""
+        ...
+
+    def close(self) -> None:
+        """Release the file."""
+        ...
+
+
+class BytesSource:
+    """Bytes in memory. Their SHA-256 is the fingerprint."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
+
+    @property
+    def fingerprint(self) -> str | None:
+        return f"sha256:{hashlib.sha256(self._data).hexdigest()}"
+
+    def read(self, first: int, length: int) -> bytes:
+        return self._data[first : first + length]
+
+    def raise_if_changed(self) -> None:
+        """Do nothing: bytes do not change."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class FileSource:
+    """A local file. Path, device, inode, size and modification time are the fingerprint."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        """The file."""
+        try:
+            self._file: BinaryIO = path.open("rb", buffering=0)
+            self._opened_as = os.fstat(self._file.fileno())
+        except OSError as error:
+            raise LocalFileError(f"{path} cannot be read: {error.strerror}.") from error
+        self._lock = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        return self._opened_as.st_size
+
+    @property
+    def modified_ns(self) -> int:
+        """Modification time when the file was opened, in nanoseconds since 1970."""
+        return self._opened_as.st_mtime_ns
+
+    @property
+    def mode(self) -> int:
+        """Permission bits when the file was opened."""
+        return self._opened_as.st_mode & 0o7777
+
+    @property
+    def fingerprint(self) -> str | None:
+        state = self._opened_as
+        text = f"{self.path.absolute()}\0{state.st_dev}\0{state.st_ino}\0{state.st_size}\0{state.st_mtime_ns}"
+        return f"file:{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+    def read(self, first: int, length: int) -> bytes:
+        try:
+            data = self._read_at(first, length)
+        except OSError as error:
+            raise LocalFileError(f"{self.path} cannot be read: {error.strerror}.") from error
+        if len(data) != length:
+            raise SourceChangedError(f"{self.path} is shorter than when its upload began. Send it again.")
+        return data
+
+    def raise_if_changed(self) -> None:
+        try:
+            now = os.fstat(self._file.fileno())
+        except OSError as error:
+            raise LocalFileError(f"{self.path} cannot be read: {error.strerror}.") from error
+        if (now.st_size, now.st_mtime_ns) != (self._opened_as.st_size, self._opened_as.st_mtime_ns):
+            raise SourceChangedError(
+                f"{self.path} changed while it was sent. The service has no file of mixed content. Send it again."
+            )
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _read_at(self, first: int, length: int) -> bytes:
+        pieces, position, end = [], first, first + length
+        while position < end:
+            piece = self._read_once(position, end - position)
+            if not piece:
+                break
+            pieces.append(piece)
+            position += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _read_once(self, first: int, length: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), length, first)
+        with self._lock:  # Windows has no pread
+            self._file.seek(first)
+            return self._file.read(length)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBody:
+    """A range of a source as the body of a request."""
+
+    source: Source
+    """What is sent."""
+    first: int
+    """Its first byte."""
+    length: int
+    """Bytes."""
+
+    def blocks(self, block_bytes: Callable[[], int]) -> Iterator[bytes]:
+        position, end = self.first, self.first + self.length
+        while position < end:
+            block = self.source.read(position, min(block_bytes(), end - position))
+            position += len(block)
+            yield block
+
+
+def range_crc32c(source: Source, first: int, length: int) -> int:
+    """Return the CRC32C of a range of a source. Reads at most 1 MiB at once."""
+    crc, position, end = 0, first, first + length
+    while position < end:
+        block = source.read(position, min(MIB, end - position))
+        crc = crc32c(block, crc)
+        position += len(block)
+    return crc

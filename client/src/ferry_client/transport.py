@@ -1,0 +1,296 @@
+"""HTTP: requests to responses. `UrllibTransport` sends them; tests replace it by any other `Transport`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ferry_client.errors import CancelledError, FerryError
+from ferry_client.options import KIB, MIB, ClientOptions
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
+    from urllib3.response import BaseHTTPResponse
+
+MIN_BLOCK_BYTES = 8 * KIB
+"""Bytes handed to a connection at once on a slow link, so that a block fits into the stall time."""
+
+MAX_BLOCK_BYTES = MIB
+"""Bytes handed to a connection at once on a fast link: each block costs processor time."""
+
+
+class TransportError(FerryError):
+    """A request without a complete response. It is repeated if the request may be."""
+
+
+class Body(Protocol):
+    """The bytes of a request. `blocks` is called anew for each attempt."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        ...
+
+    def blocks(self, block_bytes: Callable[[], int]) -> Iterator[bytes]:
+        """Yield the bytes, each block at most as long as `block_bytes()` says at that moment."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BytesBody:
+    """A body in memory."""
+
+    data: bytes
+    """The bytes."""
+
+    @property
+    def length(self) -> int:
+        return len(self.data)
+
+    def blocks(self, block_bytes: Callable[[], int]) -> Iterator[bytes]:
+        view, position = memoryview(self.data), 0
+        while position < len(view):
+            block = view[position : position + block_bytes()]
+            position += len(block)
+            yield bytes(block)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request."""
+
+    method: str
+    """The method."""
+    url: str
+    """The absolute URL, encoded as it is sent."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Header fields."""
+    body: Body | None = None
+    """The content; None for none."""
+    stream: bool = False
+    """Whether the caller reads the response's body by `HttpResponse.iter_body`."""
+
+
+class HttpResponse:
+    """A response. Its body is read already, unless the request asked for a stream."""
+
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        stream: Iterator[bytes] | None = None,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.status = status
+        """The status code."""
+        self.headers = {name.lower(): value for name, value in headers.items()}
+        """Values by header name in lower case."""
+        self.body = body
+        """The body; empty for a stream."""
+        self._stream = stream
+        self._close = close
+
+    def json(self) -> Any:
+        """Return the parsed body. Raises `ValueError` if it is not JSON."""
+        import json
+
+        return json.loads(self.body)
+
+    def iter_body(self) -> Iterator[bytes]:
+        """Yield the body in blocks, then close. Raises `TransportError` where it ends early."""
+        try:
+            yield from self._stream if self._stream is not None else iter([self.body])
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give up the rest of a stream."""
+        self._close()
+
+
+class Transport(Protocol):
+    """Sends requests. Thread-safe. Redirects are not followed."""
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """Return the response. Raises `TransportError` if there is none, `CancelledError` if the client was closed."""
+        ...
+
+    def close(self) -> None:
+        """Stop all transfers."""
+        ...
+
+
+class RateLimiter:
+    """Limits bytes a second over all connections of a client."""
+
+    def __init__(self, bytes_per_second: int | None, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._rate = bytes_per_second
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._free_at = time.monotonic()
+
+    def set_rate(self, bytes_per_second: int | None) -> None:
+        """Change the limit; None: no limit."""
+        self._rate = bytes_per_second
+
+    def take(self, size_bytes: int) -> None:
+        """Wait until that many bytes may be sent or received."""
+        rate = self._rate
+        if not rate:
+            return
+        with self._lock:
+            starts_at = max(self._free_at, time.monotonic())
+            self._free_at = starts_at + size_bytes / rate
+        wait_seconds = starts_at - time.monotonic()
+        if wait_seconds > 0:
+            self._sleep(wait_seconds)
+
+    def block_bytes(self, default: int) -> int:
+        """Return how many bytes to take at once, so that a low limit flows evenly."""
+        return default if not self._rate else max(1024, min(default, self._rate // 4))
+
+
+class UrllibTransport:
+    """A `Transport` over urllib3, with one pool of connections for all hosts."""
+
+    def __init__(self, options: ClientOptions, user_agent: str = "ferry-client") -> None:
+        self._options = options
+        self._user_agent = user_agent
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._pools: dict[bool, PoolManager] = {}
+        self.rate_limiter = RateLimiter(options.rate_limit_bytes, self._sleep)
+        """The limit of bytes a second; it may be changed while transfers run."""
+        self._block_bytes = 64 * KIB
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        import http.client
+
+        import urllib3
+
+        headers = {"User-Agent": self._user_agent, **request.headers}
+        body: Iterator[bytes] | None = None
+        if request.body is not None:
+            headers["Content-Length"] = str(request.body.length)
+            body = self._paced(request.body) if request.body.length else None
+        try:
+            response = self._pool(request.url).request(
+                request.method,
+                request.url,
+                headers=headers,
+                body=body,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+                timeout=urllib3.Timeout(connect=self._options.connect_seconds, read=self._options.stall_seconds),
+            )
+            if request.stream:
+                return HttpResponse(
+                    response.status, response.headers, stream=self._iter_response(response), close=response.close
+                )
+            return HttpResponse(response.status, response.headers, b"".join(self._iter_response(response)))
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            self._raise_if_closed()
+            raise TransportError(_describe(error)) from error
+
+    def close(self) -> None:
+        self._closed.set()
+        with self._lock:
+            for pool in self._pools.values():
+                pool.clear()
+
+    def _iter_response(self, response: BaseHTTPResponse) -> Iterator[bytes]:
+        import http.client
+
+        import urllib3
+
+        try:
+            while block := response.read(self.rate_limiter.block_bytes(MAX_BLOCK_BYTES)):
+                self._raise_if_closed()
+                self.rate_limiter.take(len(block))
+                yield block
+            response.release_conn()
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            response.close()
+            self._raise_if_closed()
+            raise TransportError(_describe(error)) from error
+
+    def _paced(self, body: Body) -> Iterator[bytes]:
+        """Yield a body in blocks that take about a second each, within the rate limit."""
+        blocks = body.blocks(lambda: self.rate_limiter.block_bytes(self._block_bytes))
+        for block in blocks:
+            self._raise_if_closed()
+            self.rate_limiter.take(len(block))
+            started_at = time.monotonic()
+            yield block
+            self._adapt(time.monotonic() - started_at)
+
+    def _adapt(self, block_seconds: float) -> None:
+        """Choose the size of the next blocks by the time that the last one took."""
+        if block_seconds > 2.0:
+            self._block_bytes = max(MIN_BLOCK_BYTES, self._block_bytes // 2)
+        elif block_seconds < 0.5:
+            self._block_bytes = min(MAX_BLOCK_BYTES, self._block_bytes * 2)
+
+    def _sleep(self, seconds: float) -> None:
+        if self._closed.wait(seconds):
+            raise CancelledError("The transfer was stopped.")
+
+    def _raise_if_closed(self) -> None:
+        if self._closed.is_set():
+            raise CancelledError("The transfer was stopped.")
+
+    def _pool(self, url: str) -> PoolManager:
+        proxy_url = self._options.proxy_url or _environment_proxy(url)
+        with self._lock:
+            key = proxy_url is not None
+            if key not in self._pools:
+                self._pools[key] = self._new_pool(proxy_url)
+            return self._pools[key]
+
+    def _new_pool(self, proxy_url: str | None) -> PoolManager:
+        import ssl
+
+        import urllib3
+
+        arguments: dict[str, Any] = {
+            "num_pools": 16,
+            "maxsize": self._options.max_jobs + 2,
+            "blocksize": MAX_BLOCK_BYTES,
+            "ssl_context": ssl.create_default_context(cafile=self._options.ca_file),
+        }
+        if proxy_url is not None:
+            return urllib3.ProxyManager(proxy_url, **arguments)
+        return urllib3.PoolManager(**arguments)
+
+
+def _environment_proxy(url: str) -> str | None:
+    import urllib.request
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
+
+
+def _describe(error: Exception) -> str:
+    """Return what failed, without the URL: a presigned one is a secret."""
+    import urllib3
+
+    if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError):
+        return "no connection to the server"
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return "the server did not accept a connection in time"
+    if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
+        return "the connection stalled"
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return "the TLS handshake failed (own certificate authority: set ca_file)"
+    if isinstance(error, urllib3.exceptions.ProxyError):
+        return "the proxy did not connect"
+    return f"the connection broke ({type(error).__name__})"

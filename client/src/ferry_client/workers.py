@@ -1,0 +1,119 @@
+"""Run tasks in threads that never keep the process alive."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_POLL_SECONDS = 0.2
+"""How often the waiting thread looks for Ctrl-C; on Windows a wait without end cannot be interrupted."""
+
+
+class _Failure:
+    """The exception of a task."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class _Run(Generic[Task, Result]):
+    """One call of `run_tasks`."""
+
+    def __init__(self, tasks: Iterable[Task], work: Callable[[Task], Result]) -> None:
+        self._tasks = iter(tasks)
+        self._work = work
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self.results: queue.SimpleQueue[Result | _Failure | None] = queue.SimpleQueue()
+
+    def stop(self) -> None:
+        """Begin no further task."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Take tasks until there are none, or one fails."""
+        try:
+            while (task := self._next()) is not None:
+                self.results.put(self._work(task[0]))
+        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
+            self.stop()
+            self.results.put(_Failure(error))
+        else:
+            self.results.put(None)
+
+    def _next(self) -> tuple[Task] | None:
+        with self._lock:
+            if self._stopped.is_set():
+                return None
+            for task in self._tasks:
+                return (task,)
+            return None
+
+
+def run_tasks(tasks: Iterable[Task], work: Callable[[Task], Result], threads: int) -> Iterator[Result]:
+    """Yield the result of each task as it ends, in any order.
+
+    The first exception of a task is raised once the running tasks have ended; no further task begins. The threads are
+    daemons: a caller that stops early leaves them behind.
+
+    Args:
+        tasks: the tasks, taken one at a time.
+        work: does one task.
+        threads: how many tasks run at once.
+    """
+    run = _Run(tasks, work)
+    workers = [threading.Thread(target=run.run, daemon=True, name="ferry-transfer") for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    running, failure = len(workers), None
+    try:
+        while running:
+            try:
+                item = run.results.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if item is None:
+                running -= 1
+            elif isinstance(item, _Failure):
+                running -= 1
+                failure = failure or item
+            else:
+                yield item
+    finally:
+        run.stop()
+    if failure is not None:
+        raise failure.error
+
+
+class TransferLimit:
+    """How many requests of a client transfer bytes at once."""
+
+    def __init__(self, count: int) -> None:
+        self._condition = threading.Condition()
+        self._limit = count
+        self._used = 0
+
+    def set_limit(self, count: int) -> None:
+        """Change the limit; running transfers go on."""
+        with self._condition:
+            self._limit = count
+            self._condition.notify_all()
+
+    @contextmanager
+    def acquire(self) -> Iterator[None]:
+        """Count a transfer, waiting until there are fewer than the limit."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._used < self._limit)
+            self._used += 1
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._used -= 1
+                self._condition.notify()
