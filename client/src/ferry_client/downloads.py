@@ -11,7 +11,8 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,8 +41,8 @@ MAX_CONTENT_CHANGES = 3
 MAX_UNPROVEN_FAILURES = 3
 """Failures without any success after which S3 counts as out of reach."""
 
-JOURNAL_EVERY_BYTES = 64 * MIB
-"""How much a power loss may cost: the ranges are flushed and journaled this often."""
+JOURNAL_EVERY_SECONDS = 0.5
+"""How often the journal is written. A kill costs what came since."""
 
 
 _SEEK_LOCK = threading.Lock()
@@ -139,9 +140,14 @@ class _Journal:
                 journal.ranges = {first: (crc, length) for first, crc, length in saved["ranges"]}
         return journal
 
-    def save(self) -> None:
-        ranges = [[first, crc, length] for first, (crc, length) in sorted(self.ranges.items())]
-        write_atomically(self.path, json.dumps({"etag": self.etag, "ranges": ranges}).encode())
+    def save(self, unfinished: Mapping[int, tuple[int, int]]) -> None:
+        """Write the journal: the ranges, and what has come of those that are under way.
+
+        Nothing is flushed to the disk first. The next run compares the bytes with the checksums, so a power loss costs
+        ranges and never correctness.
+        """
+        ranges = [[first, crc, length] for first, (crc, length) in sorted({**unfinished, **self.ranges}.items())]
+        write_atomically(self.path, json.dumps({"etag": self.etag, "ranges": ranges}).encode(), durable=False)
 
 
 class _Download:
@@ -158,7 +164,10 @@ class _Download:
         )
         self._link: str | None = None
         self._received_bytes = 0
-        self._unsaved_bytes = 0
+        self._unfinished: dict[int, tuple[int, int]] = {}
+        """CRC32C and length of what has come of ranges under way, by their first byte."""
+        self._saved_at = 0.0
+        self._save_lock = threading.Lock()
         self._proven = False
         self._failures = 0
 
@@ -172,7 +181,7 @@ class _Download:
             os.fsync(descriptor)
         except (KeyboardInterrupt, Exception):
             with suppress(OSError):
-                self._journal.save()
+                self._journal.save(dict(self._unfinished))
             raise
         finally:
             os.close(descriptor)
@@ -224,7 +233,7 @@ class _Download:
         except ConflictError as error:
             raise _ContentChangedError from error
         _write_at(descriptor, body, 0)
-        self._done(0, crc32c(body), len(body), descriptor)
+        self._done(0, crc32c(body), len(body))
 
     def _fetch_ranges(self, descriptor: int, length: int) -> None:
         for first, crc, received in run_tasks(
@@ -232,17 +241,21 @@ class _Download:
             lambda task: self._fetch_range(descriptor, *task),
             self._api.options.max_jobs,
         ):
-            self._done(first, crc, received, descriptor)
+            self._done(first, crc, received)
 
-    def _done(self, first: int, crc: int, length: int, descriptor: int) -> None:
+    def _done(self, first: int, crc: int, length: int) -> None:
         self._journal.ranges[first] = (crc, length)
         self._received_bytes += length
-        self._unsaved_bytes += length
-        if self._unsaved_bytes >= JOURNAL_EVERY_BYTES:
-            os.fsync(descriptor)
-            self._journal.save()
-            self._unsaved_bytes = 0
+        self._unfinished.pop(first, None)
+        self._save_now_and_then()
         self._request.on_progress(sum(n for _, n in self._journal.ranges.values()), self._file.size)
+
+    def _save_now_and_then(self) -> None:
+        with self._save_lock:
+            if time.monotonic() - self._saved_at < JOURNAL_EVERY_SECONDS:
+                return
+            self._saved_at = time.monotonic()
+            self._journal.save(dict(self._unfinished))
 
     def _fetch_range(self, descriptor: int, first: int, length: int) -> tuple[int, int, int]:
         """Fetch one range to the disk, and return its first byte, CRC32C and length."""
@@ -256,6 +269,8 @@ class _Download:
                         block = received[: end - position]
                         _write_at(descriptor, block, position)
                         crc, position = crc32c(block, crc), position + len(block)
+                        self._unfinished[first] = (crc, position - first)
+                        self._save_now_and_then()
             except TransportError as error:
                 self._count_failure(str(error), attempt)
                 continue

@@ -50,15 +50,23 @@ class StateFolder:
         return self.path / "uploads" / f"{key[:32]}.json"
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace a file in one step; a crash leaves the old content or the new one. Raises `OSError`."""
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
+    """Replace a file in one step; a crash leaves the old content or the new one. Raises `OSError`.
+
+    Args:
+        path: the file.
+        data: its new content.
+        mode: its permission bits.
+        durable: whether the content survives a loss of power from now on, which costs a wait for the disk.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         Path(temporary).chmod(mode)
         Path(temporary).replace(path)
     except BaseException:

@@ -15,8 +15,12 @@ _POLL_SECONDS = 0.2
 """How often the waiting thread looks for Ctrl-C; on Windows a wait without end cannot be interrupted."""
 
 
+class _Ended:
+    """A thread has ended."""
+
+
 class _Failure:
-    """The exception of a task."""
+    """The exception of a task. Its thread has ended."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -30,7 +34,7 @@ class _Run(Generic[Task, Result]):
         self._work = work
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self.results: queue.SimpleQueue[Result | _Failure | None] = queue.SimpleQueue()
+        self.results: queue.SimpleQueue[Result | _Failure | _Ended] = queue.SimpleQueue()
 
     def stop(self) -> None:
         """Begin no further task."""
@@ -45,7 +49,7 @@ class _Run(Generic[Task, Result]):
             self.stop()
             self.results.put(_Failure(error))
         else:
-            self.results.put(None)
+            self.results.put(_Ended())
 
     def _next(self) -> tuple[Task] | None:
         with self._lock:
@@ -78,7 +82,7 @@ def run_tasks(tasks: Iterable[Task], work: Callable[[Task], Result], threads: in
                 item = run.results.get(timeout=_POLL_SECONDS)
             except queue.Empty:
                 continue
-            if item is None:
+            if isinstance(item, _Ended):
                 running -= 1
             elif isinstance(item, _Failure):
                 running -= 1
