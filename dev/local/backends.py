@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dev.local import clients, ministack_server, provision, s3_server, stack
 from dev.local.clients import LocalClient
+from dev.local.disk_space import DiskSpace, restart_after_full_disk
 from dev.local.provision import Backends
 from dev.local.stack import Stack
 from dev.local.state import StateFolder, new_secret
@@ -30,6 +32,16 @@ class RunningBackends:
     """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which both servers accept."""
     key_ids: Mapping[str, str]
     """The ids of the KMS keys, by logical id."""
+    space: DiskSpace
+    """The free space of the state folder's disk."""
+
+    def storage_is_low(self) -> bool:
+        """Return whether requests that store data must be rejected for want of disk space."""
+        return not self.s3.accepts_writes or self.space.is_low()
+
+    async def recover_from_full_disk(self) -> None:
+        """Make S3 usable again each time after its disk was full, until this is cancelled."""
+        await restart_after_full_disk(self.space, self.s3)
 
     @property
     def endpoints(self) -> dict[str, str]:
@@ -84,7 +96,8 @@ async def start_backends(
     if _AUTH_TABLE in draft.tables:
         store = clients.ClientTable(backends.dynamodb_client(), stack.physical_name(_AUTH_TABLE))
         await asyncio.to_thread(clients.seed_clients, store, people)
-    return RunningBackends(s3, dynamodb, credentials, key_ids)
+    s3.wait_until_writable = partial(asyncio.to_thread, provision.wait_until_writable, backends, draft)
+    return RunningBackends(s3, dynamodb, credentials, key_ids, DiskSpace(state.folder))
 
 
 async def _start_servers(

@@ -29,6 +29,8 @@ OnResponse = Callable[[str, Route | None, int, float], None]
 # A rejected body is read to its end, up to this many bytes: most clients read the response only after they sent
 # everything.
 _MAX_DRAIN_BYTES = 64 * 1024 * 1024
+_STORING_METHODS, _TOKEN_PATH = frozenset({"POST", "PUT", "PATCH"}), "/auth/token"
+_STORAGE_LOW = "Insufficient Storage: the disk of the state folder is almost full. Free some space, then repeat."
 _ABSOLUTE_FORM = re.compile(rb"https?://([^/]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -48,6 +50,7 @@ class Gateway:
         cors_rules: the API's CorsConfiguration, or None without one.
         invoke: invokes a function.
         proxy_origins: the range proxy's origin by S3 origin. Redirects that need the proxy are rewritten to it.
+        storage_is_low: returns whether to reject requests that store data; None to accept all.
         on_response: called after each response; None for no request log.
     """
 
@@ -57,13 +60,16 @@ class Gateway:
         cors_rules: CorsRules | None,
         invoke: InvokeFunction,
         proxy_origins: Mapping[str, str] | None = None,
+        *,
         on_response: OnResponse | None = None,
+        storage_is_low: Callable[[], bool] | None = None,
     ) -> None:
         self._routes = routes
         self._cors_rules = cors_rules
         self._invoke = invoke
         self._proxy_origins = proxy_origins or {}
         self._on_response = on_response
+        self._storage_is_low = storage_is_low
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
@@ -119,6 +125,9 @@ class Gateway:
         match = match_route(self._routes, request.method, request.path)
         if match is None:
             return lambda_response.gateway_error(404, "Not Found")
+        stores_data = request.method in _STORING_METHODS and match.route.path != _TOKEN_PATH
+        if stores_data and self._storage_is_low is not None and self._storage_is_low():
+            return lambda_response.gateway_error(507, _STORAGE_LOW)
         event = json.dumps(apigw_event.build_event(request, match, request_id=request_id)).encode()
         if len(event) > limits.MAX_INVOKE_REQUEST_BYTES:
             return lambda_response.gateway_error(413, "Request Entity Too Large")

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from dev.local.state import StateFolder
@@ -75,8 +75,11 @@ async def start_process(
     state: StateFolder,
     echo: bool = False,
     inherited_descriptors: Collection[int] = (),
+    on_output: Callable[[bytes], None] | None = None,
 ) -> ManagedProcess:
     """Start a process whose output goes to `.local/logs/<log_name>.log` and, with `echo`, to stderr too.
+
+    `on_output` is called with each piece of output.
 
     The process inherits no open file but `inherited_descriptors`. It has a session of its own, so that Ctrl-C reaches
     the local service alone, which stops all in order.
@@ -93,15 +96,21 @@ async def start_process(
     )
     state.record_process(process.pid)
     assert process.stdout is not None
-    log_task = asyncio.create_task(_copy_output(process.stdout, state.log_path(log_name), echo))
+    log_task = asyncio.create_task(_copy_output(process.stdout, state.log_path(log_name), echo, on_output))
     return ManagedProcess(process, log_task)
 
 
-async def _copy_output(source: asyncio.StreamReader, log_path: Path, echo: bool) -> None:
+async def _copy_output(
+    source: asyncio.StreamReader, log_path: Path, echo: bool, on_output: Callable[[bytes], None] | None
+) -> None:
     rest = b""
     with log_path.open("ab", buffering=0) as log:
         while data := await source.read(_READ_SIZE_BYTES):
-            log.write(data)
+            # A process whose output is not read would stand still: on a full disk its output is dropped.
+            with contextlib.suppress(OSError):
+                log.write(data)
+            if on_output is not None:
+                on_output(data)
             if echo:
                 *lines, rest = (rest + data).split(b"\n")
                 sys.stderr.buffer.write(b"".join(line + b"\n" for line in lines if is_for_terminal(line)))

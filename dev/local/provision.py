@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -138,6 +139,13 @@ def _key_schemas(table: Mapping[str, Any]) -> object:
 
     indexes = [*(table.get("GlobalSecondaryIndexes") or ()), *(table.get("LocalSecondaryIndexes") or ())]
     return keys(table["KeySchema"]), sorted((index["IndexName"], keys(index["KeySchema"])) for index in indexes)
+
+
+def wait_until_writable(backends: Backends, stack: Stack) -> None:
+    """Wait until every bucket stores objects, but for no longer than 20 seconds each."""
+    for logical in stack.buckets:
+        with contextlib.suppress(BotoCoreError, ClientError):
+            _wait_until_writable(backends.no_retry_s3_client(), physical_name(logical))
 
 
 def _create_buckets(s3: S3Client, no_retry_s3: S3Client, stack: Stack) -> None:

@@ -103,7 +103,9 @@ class _Service:
             asyncio.create_task(scheduler.run_schedule(entry, next_time, self._invoke))
             for entry, next_time in self._plan.schedules
         ]
-        self._running.push_async_callback(_cancel_tasks, [*tasks, asyncio.create_task(_evict_idle(self._pools))])
+        tasks.append(asyncio.create_task(_evict_idle(self._pools)))
+        tasks.append(asyncio.create_task(self._backends.recover_from_full_disk()))
+        self._running.push_async_callback(_cancel_tasks, tasks)
 
     async def serve(self, started: asyncio.Event, stopping: asyncio.Event) -> None:
         """Print the ready line and serve until `stopping`. Raises `LocalError` when S3 or DynamoDB ends."""
@@ -178,6 +180,7 @@ class _Service:
             self._invoke,
             proxy_origins={self._backends.s3.url: _url_of(self._listeners.s3_proxy)},
             on_response=None if self._options.quiet else print_request,
+            storage_is_low=self._backends.storage_is_low,
         )
         physical_names = {stack.physical_name(name): name for name in self._stack.functions}
         credentials = self._backends.credentials

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from dev.local import processes, tcp_ports
@@ -17,6 +17,7 @@ _SERVICES = ("s3", "master", "volume", "filer", "admin")
 _START_TIMEOUT_SECONDS = 30.0
 _STOP_GRACE_SECONDS = 5.0
 GRPC_PORT_OFFSET = 10_000
+_FULL_DISK_MESSAGE = b"no space left on device"
 
 
 def find_binary() -> Path:
@@ -29,11 +30,52 @@ def find_binary() -> Path:
 
 
 class S3Server:
-    """The running server."""
+    """The server: `start` it first."""
 
-    def __init__(self, process: ManagedProcess, ports: Mapping[str, int]) -> None:
-        self._process = process
+    def __init__(self, state: StateFolder, credentials: Mapping[str, str], ports: Mapping[str, int]) -> None:
+        self._state = state
+        self._credentials = credentials
+        self._process: ManagedProcess | None = None
+        self._restarting = False
         self.ports = ports
+        self.met_full_disk = False
+        """Whether a write has failed for want of space since the last start."""
+        self.wait_until_writable: Callable[[], Awaitable[object]] | None = None
+        """Called after a restart, which lasts until it returns."""
+
+    @property
+    def accepts_writes(self) -> bool:
+        """Whether the server is neither restarting nor in need of it."""
+        return not (self._restarting or self.met_full_disk)
+
+    async def start(self) -> bool:
+        """Start the server, and return whether it listens."""
+        self.met_full_disk = False
+        folder, logs = self._state.folder / "s3", self._state.folder / "logs" / "s3"
+        self._process = await processes.start_process(
+            [str(find_binary()), f"-logdir={logs}", "-log_max_files=2", "mini", *server_options(folder, self.ports)],
+            env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **self._credentials},
+            cwd=folder,
+            log_name="s3",
+            state=self._state,
+            on_output=self._look_for_full_disk,
+        )
+        return await tcp_ports.wait_for_listener(self.ports["s3"], _START_TIMEOUT_SECONDS, self._process.is_alive)
+
+    async def restart(self) -> None:
+        """Start the server again on the same ports. Raises `LocalError`."""
+        self._restarting = True
+        try:
+            await self.stop()
+            if not await self.start():
+                raise LocalError(f"SeaweedFS did not start again: see {self._state.log_path('s3')}")
+            if self.wait_until_writable is not None:
+                await self.wait_until_writable()
+        finally:
+            self._restarting = False
+
+    def _look_for_full_disk(self, output: bytes) -> None:
+        self.met_full_disk = self.met_full_disk or _FULL_DISK_MESSAGE in output
 
     @property
     def url(self) -> str:
@@ -43,11 +85,12 @@ class S3Server:
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
-        return self._process.alive
+        return self._restarting or (self._process is not None and self._process.alive)
 
     async def stop(self) -> None:
         """Stop the server."""
-        await self._process.stop(_STOP_GRACE_SECONDS)
+        if self._process is not None:
+            await self._process.stop(_STOP_GRACE_SECONDS)
 
 
 async def start(state: StateFolder, credentials: Mapping[str, str], preferred_ports: Sequence[int]) -> S3Server:
@@ -59,17 +102,11 @@ async def start(state: StateFolder, credentials: Mapping[str, str], preferred_po
     _write_security_settings(folder)
     for candidates in (preferred_ports, ()):
         ports = dict(zip(_SERVICES, tcp_ports.free_port_pairs(len(_SERVICES), candidates), strict=True))
-        child = await processes.start_process(
-            [str(find_binary()), f"-logdir={logs}", "-log_max_files=2", "mini", *server_options(folder, ports)],
-            env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **credentials},
-            cwd=folder,
-            log_name="s3",
-            state=state,
-        )
-        if await tcp_ports.wait_for_listener(ports["s3"], _START_TIMEOUT_SECONDS, child.is_alive):
-            return S3Server(child, ports)
+        server = S3Server(state, credentials, ports)
+        if await server.start():
+            return server
         # Another process may have taken a port in between: try other ports, once.
-        await child.stop()
+        await server.stop()
     raise LocalError(f"SeaweedFS did not start: see {state.log_path('s3')}")
 
 

@@ -86,7 +86,8 @@ class StateFolder:
 
     def record_process(self, pid: int) -> None:
         """Record a child with its start time, so that a later run can tell it from another process with that pid."""
-        with (self.folder / "processes").open("a", encoding="utf-8") as file:
+        # On a full disk the record is left out: it matters only where there is no parent-death signal.
+        with contextlib.suppress(OSError), (self.folder / "processes").open("a", encoding="utf-8") as file:
             file.write(f"{pid} {_process_start_time(pid)}\n")
 
     def _kill_leftover_processes(self) -> None:

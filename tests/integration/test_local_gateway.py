@@ -197,3 +197,18 @@ def test_absolute_form_target_without_route_returns_404(target: bytes) -> None:
     """A URL without a path, and one of another scheme, is no route."""
     events, response = asyncio.run(serve_over_tcp(b"GET " + target + b" HTTP/1.1\r\nhost: h\r\n\r\n", half_close=False))
     assert (events, response.split()[1]) == ([], b"404")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("POST", b"/chunk", 507), ("POST", b"/auth/token", 200), ("GET", b"/chunk", 200), ("DELETE", b"/chunk", 200)],
+)
+def test_low_storage_rejects_requests_that_store_data(method: str, path: bytes, status: int) -> None:
+    """While the disk is almost full uploads are 507; reading, deleting and tokens need no space."""
+
+    async def invoke(function: str, event: bytes, seconds: float) -> bytes:
+        return b"{}"
+
+    routes = [Route(name, route, "F") for name in ("POST", "GET", "DELETE") for route in ("/chunk", "/auth/token")]
+    gateway = Gateway(routes, RULES, invoke, storage_is_low=lambda: True)
+    assert asyncio.run(gateway.handle_request(request(method, path), "r1")).status == status

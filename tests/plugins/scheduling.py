@@ -17,6 +17,7 @@ OWN_SERVICE_FILES = (
     "tests/e2e/test_admin.py",
     "tests/e2e/test_crash_recovery.py",
     "tests/e2e/test_external_issuer.py",
+    "tests/e2e/test_full_disk.py",
 )
 """The files below these folders whose tests start services of their own: each is a unit of its own."""
 
@@ -25,6 +26,7 @@ LONGEST_FIRST = (
     "tests/e2e/test_crash_recovery.py",
     "tests/integration/test_tenant_isolation.py",
     "tests/examples/",
+    "tests/e2e/test_full_disk.py",
     "tests/unit/uploads/test_cleanup_faults.py",
     "tests/unit/uploads/test_faults.py",
     "tests/e2e/test_admin.py",
