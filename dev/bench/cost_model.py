@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
 from functools import cache
 
 from dev.bench.usage import Usage, measure_usage
-from dev.testing.template import resource_properties
+from dev.local.template import load_template
+from dev.testing.template import TEMPLATE, resource_properties
 from ferry.rules.layout import GIB, KIB, MIB, ChunkLayout
 
-TB = 10**12
+TB, GB = 10**12, 10**9
 TIB = 1024 * GIB
 MILLION = 1_000_000
 GATEWAY_STEP_BYTES = 512 * KIB
@@ -17,6 +19,12 @@ GATEWAY_STEP_BYTES = 512 * KIB
 
 CHUNK_DURATION_SECONDS, OTHER_DURATION_SECONDS = 0.150, 0.050
 """Assumed billed duration of a chunk request and of any other request: AWS's network cannot be measured locally."""
+
+LOG_BYTES_PER_REQUEST = {"metrics": 475, "Lambda's start and report": 500, "access log": 250}
+"""Bytes that one request writes to CloudWatch Logs. Lambda's two lines cannot be measured locally."""
+
+LOG_EVENTS_PER_REQUEST, LOG_EVENT_OVERHEAD_BYTES = 4, 26
+"""Lines that one request writes, and what CloudWatch adds to the size of each."""
 
 TARGET_API_USD, TARGET_PRESIGNED_USD = 3.60, 0.10
 """Goals in USD a TB."""
@@ -33,7 +41,11 @@ class Prices:
     """A GET request, or any other that is not in the PUT class."""
 
     lambda_request: float = 0.20 / MILLION
-    lambda_gb_second: float = 0.0000166667
+    lambda_gb_second: Mapping[str, float] = field(
+        default_factory=lambda: {"arm64": 0.0000133334, "x86_64": 0.0000166667}
+    )
+    """A GB-second, by architecture."""
+
     dynamodb_write: float = 0.625 / MILLION
     """A write request unit."""
 
@@ -42,6 +54,12 @@ class Prices:
 
     gateway_step: float = 1.00 / MILLION
     """A step of `GATEWAY_STEP_BYTES`."""
+
+    log_gb: float = 0.50
+    """A GB written to CloudWatch Logs."""
+
+    event: float = 1.00 / MILLION
+    """An event of up to 64 KB put on a bus."""
 
 
 PRICES = Prices()
@@ -56,10 +74,12 @@ class Cost:
     gateway: float
     lambda_requests: float
     lambda_duration: float
+    logs: float
+    events: float
 
     @property
     def total(self) -> float:
-        return self.s3 + self.dynamodb + self.gateway + self.lambda_requests + self.lambda_duration
+        return sum(astuple(self))
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,9 @@ class Scenario:
 
     json_body: bool = False
     """Chunks are base64 in JSON; otherwise they are raw bytes."""
+
+    architecture: str = ""
+    """Processor of the functions; empty for the template's default."""
 
     @property
     def layout(self) -> ChunkLayout:
@@ -98,7 +121,9 @@ class Scenario:
             dynamodb=usage.write_units * prices.dynamodb_write + usage.read_units * prices.dynamodb_read,
             gateway=(other_requests + usage.chunks * steps_per_chunk) * prices.gateway_step,
             lambda_requests=usage.requests * prices.lambda_request,
-            lambda_duration=seconds * memory_gb() * prices.lambda_gb_second,
+            lambda_duration=seconds * gb_second_usd(self.architecture),
+            logs=usage.requests * log_bytes_per_request() / GB * prices.log_gb,
+            events=usage.events * prices.event,
         )
 
     @property
@@ -115,6 +140,7 @@ BY_CHUNK_SIZE = [Scenario(64 * MIB, size) for size in (256 * KIB, MIB, 4 * MIB)]
 BY_FILE_SIZE = [Scenario(size) for size in (4 * MIB, 64 * MIB, GIB)]
 PRESIGNED = [Scenario(size, presigned=True) for size in (16 * MIB, GIB, 80_000 * MIB, 625 * GIB, 5 * TIB)]
 API_SCENARIO, JSON_SCENARIO = Scenario(GIB), Scenario(GIB, json_body=True)
+X86_SCENARIO = Scenario(GIB, architecture="x86_64")
 PRESIGNED_GIB_SCENARIO, PRESIGNED_SCENARIO = PRESIGNED[1], PRESIGNED[3]
 
 TUS_CALLS_PER_CHUNK = {4 * MIB: 5.5, 8 * MIB: 5.0}
@@ -125,6 +151,22 @@ TUS_CALLS_PER_CHUNK = {4 * MIB: 5.5, 8 * MIB: 5.0}
 def memory_gb() -> float:
     """Return the upload function's memory, which the template sets."""
     return float(resource_properties("UploadFunction")["MemorySize"]) / 1_024
+
+
+@cache
+def default_architecture() -> str:
+    """Return the processor of the functions, which the template sets."""
+    return str(load_template(TEMPLATE)["Parameters"]["Architecture"]["Default"])
+
+
+def gb_second_usd(architecture: str = "") -> float:
+    """Return the cost of one second of the upload function; default: on the template's architecture."""
+    return memory_gb() * PRICES.lambda_gb_second[architecture or default_architecture()]
+
+
+def log_bytes_per_request() -> int:
+    """Return the bytes that CloudWatch Logs takes in for one request."""
+    return sum(LOG_BYTES_PER_REQUEST.values()) + LOG_EVENTS_PER_REQUEST * LOG_EVENT_OVERHEAD_BYTES
 
 
 def plain_presigned_usd_per_tb(part_size_bytes: int, part_count: int) -> float:
@@ -140,7 +182,7 @@ def tus_usd_per_tb(chunk_size_bytes: int) -> tuple[float, float]:
 
 def extra_usd_per_tb(scenario: Scenario, seconds_per_chunk: float) -> float:
     """Return what each further `seconds_per_chunk` of Lambda time adds, in USD a TB."""
-    return scenario.usage.chunks * seconds_per_chunk * memory_gb() * PRICES.lambda_gb_second * TB / scenario.size
+    return scenario.usage.chunks * seconds_per_chunk * gb_second_usd(scenario.architecture) * TB / scenario.size
 
 
 def format_size(size_bytes: int) -> str:

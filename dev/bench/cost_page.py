@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 from dev.bench.cost_model import (
@@ -27,9 +28,12 @@ from dev.bench.cost_model import (
     TARGET_PRESIGNED_USD,
     TB,
     TUS_CALLS_PER_CHUNK,
+    X86_SCENARIO,
     Scenario,
+    default_architecture,
     extra_usd_per_tb,
     format_size,
+    log_bytes_per_request,
     memory_gb,
     plain_presigned_usd_per_tb,
     tus_usd_per_tb,
@@ -43,7 +47,7 @@ DOCS_FOLDER = ROOT / "docs"
 PAGE = DOCS_FOLDER / "costs.md"
 PLOT = DOCS_FOLDER / "costs.svg"
 PAGE_TEMPLATE = Path(__file__).with_name("costs.md.in")
-COST_COLUMNS = ("S3", "DynamoDB", "API Gateway", "Lambda calls", "Lambda time", "USD a TB")
+COST_COLUMNS = ("S3", "DynamoDB", "API Gateway", "Lambda calls", "Lambda time", "Logs", "Events", "USD a TB")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -83,7 +87,16 @@ def _tables() -> dict[str, str]:
             ],
         ),
         "USAGE": format_table(
-            ("one file", "S3 PUT class", "S3 GET class", "DynamoDB calls", "write units", "read units", "requests"),
+            (
+                "one file",
+                "S3 PUT class",
+                "S3 GET class",
+                "DynamoDB calls",
+                "write units",
+                "read units",
+                "requests",
+                "events",
+            ),
             [
                 _usage_row("1 GiB through the API, chunks of 4 MiB", API_SCENARIO),
                 _usage_row("1 GiB straight to S3, parts of 8 MiB", PRESIGNED_GIB_SCENARIO),
@@ -120,6 +133,9 @@ def _values() -> dict[str, str]:
         "EXTRA_100_MS": _format_usd(extra_usd_per_tb(API_SCENARIO, 0.1)),
         "WITHOUT_LAMBDA_TIME": _format_usd(without_lambda_time),
         "PRESIGN_BATCH": str(PRESIGN_BATCH),
+        "ARCHITECTURE": default_architecture(),
+        "X86": _format_usd(X86_SCENARIO.usd_per_tb),
+        "LOG_BYTES": f"{log_bytes_per_request():,} bytes",
     }
 
 
@@ -158,7 +174,12 @@ def _prices_table() -> str:
             ["DynamoDB on demand, a million read units", f"{PRICES.dynamodb_read * MILLION:.3f}"],
             ["HTTP API, a million steps of 512 KiB", f"{PRICES.gateway_step * MILLION:.2f}"],
             ["Lambda, a million calls", f"{PRICES.lambda_request * MILLION:.2f}"],
-            ["Lambda, a GB-second", f"{PRICES.lambda_gb_second:.10f}"],
+            *(
+                [f"Lambda, a GB-second on {architecture}", f"{usd:.10f}"]
+                for architecture, usd in PRICES.lambda_gb_second.items()
+            ),
+            ["CloudWatch Logs, a GB taken in", f"{PRICES.log_gb:.2f}"],
+            ["EventBridge, a million events put", f"{PRICES.event * MILLION:.2f}"],
         ],
     )
 
@@ -173,14 +194,14 @@ def _usage_row(name: str, scenario: Scenario) -> list[str]:
         f"{usage.write_units:,}",
         f"{usage.read_units:,.0f}",
         f"{usage.requests:,}",
+        f"{usage.events:,}",
     ]
 
 
 def cost_row(name: str, scenario: Scenario) -> list[str]:
     """Return the cells of a scenario: its name, then USD a TB by service, then their sum."""
     cost, per_tb = scenario.cost, TB / scenario.size
-    services = (cost.s3, cost.dynamodb, cost.gateway, cost.lambda_requests, cost.lambda_duration)
-    return [name, *(_format_usd(usd * per_tb) for usd in services), f"**{_format_usd(scenario.usd_per_tb)}**"]
+    return [name, *(_format_usd(usd * per_tb) for usd in astuple(cost)), f"**{_format_usd(scenario.usd_per_tb)}**"]
 
 
 def _target_row(name: str, target_usd: float, scenario: Scenario) -> list[str]:

@@ -18,6 +18,7 @@ from unittest.mock import patch
 from moto import mock_aws
 
 from dev.fakes.clock import SequentialIds, SettableClock
+from dev.fakes.event_publisher import MemoryEventPublisher
 from dev.fakes.faults import CallLog, with_faults
 from dev.fakes.object_store import MemoryObjectStore
 from dev.testing.item_sizes import row_bytes
@@ -82,6 +83,9 @@ class Usage:
 
     chunks: int = 0
     """Requests that carry a chunk; included in `requests`."""
+
+    events: int = 0
+    """Events on the bus."""
 
     def minus(self, other: Usage) -> Usage:
         return Usage(*(left - right for left, right in zip(astuple(self), astuple(other), strict=True)))
@@ -175,6 +179,9 @@ class UsageRun:
     call_log: CallLog = field(default_factory=CallLog)
     """Counts the object store's calls."""
 
+    publisher: MemoryEventPublisher = field(default_factory=MemoryEventPublisher)
+    """Counts events."""
+
     requests: int = 0
     chunks: int = 0
     presigned_puts: int = 0
@@ -194,6 +201,7 @@ class UsageRun:
             upload_max_age_ms=7 * DAY_MS,
             presigned_url_ttl_seconds=900,
             new_id=SequentialIds(),
+            event_publisher=self.publisher,
         )
 
     def usage(self) -> Usage:
@@ -210,6 +218,7 @@ class UsageRun:
             dynamodb_calls=self.meter.calls.total(),
             requests=self.requests,
             chunks=self.chunks,
+            events=len(self.publisher.published),
         )
 
     def run_cleanup(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dev.bench.cost_model import LOG_BYTES_PER_REQUEST
 from ferry.http import metrics
 from tests.integration.events import REQUEST_ID, build_event
 from tests.integration.stack import ROOT, Stack
@@ -39,13 +40,17 @@ def metric_lines(text: str) -> list[dict[str, Any]]:
 
 
 def test_response_emits_metrics(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    """A response emits latency and counters with the dimensions service and function, plus route and status."""
+    """A response emits latency and counters with the dimensions service and function, plus route and status, in a line
+    as long as docs/costs.md counts it.
+    """
     stack.post_json("POST /upload/start", {"filename": "counted", "size": 5})
     capsys.readouterr()
     query = {"filename": "counted", "chunk_index": "1"}
     headers = {"content-type": "application/octet-stream"}
     assert stack.request("POST /upload/chunk", query=query, headers=headers, body=b"hello").status == 200
-    (line,) = metric_lines(capsys.readouterr().out)
+    written = capsys.readouterr().out
+    (line,) = metric_lines(written)
+    assert len(written.strip()) == pytest.approx(LOG_BYTES_PER_REQUEST["metrics"], rel=0.15)
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "Ferry"
     assert [sorted(names) for names in directive["Dimensions"]] == [["function", "service"]]

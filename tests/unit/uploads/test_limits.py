@@ -21,7 +21,9 @@ from ferry.uploads.start import StartRequest, start
 from tests.support.in_memory_service import NAME, NS, Client, InMemoryService, seeded_bytes
 
 WRITE_UNIT_BYTES = KIB
+READ_UNIT_BYTES = 4 * KIB
 PARTITION_WRITES_PER_SECOND = 1_000
+PARTITION_READS_PER_SECOND = 3_000
 CHUNKS_PER_SECOND = 200
 
 
@@ -137,6 +139,39 @@ def full_progress_shard_row() -> Mapping[str, Any]:
         ),
         2**31,
     )
+
+
+def progress_read_units(shard_count: int, recorded: int) -> int:
+    """Return the read units of the progress of an upload of 4 MiB chunks or less, in which each of the first `recorded`
+    positions of every shard has arrived and half the chunks of a compaction are recent.
+    """
+    recent_count = min(recorded, COMPACTION_THRESHOLD // 2)
+    previous_count = min(recorded - recent_count, COMPACTION_THRESHOLD)
+    shard = ProgressShard(
+        shard_count - 1,
+        open=True,
+        last_activity_at=2**41,
+        bits=(1 << recorded) - 1,
+        recent_bits=frozenset(range(recorded - recent_count, recorded)),
+        previous_bits=frozenset(range(recorded - recent_count - previous_count, recorded - recent_count)),
+        received_bytes=recorded * 4 * MIB,
+        epoch=recorded // COMPACTION_THRESHOLD,
+        version=recorded,
+    )
+    return -(-shard_count * row_bytes(rows.shard_to_row("f" * 32, shard, 2**31)) // READ_UNIT_BYTES)
+
+
+def test_progress_of_largest_uploads_costs_documented_read_units() -> None:
+    """At 90 shards a chunk reads 14 to 18 units, so docs/limits.md promises 170 to 210 chunks a second, not 500."""
+    shards = ChunkLayout.plan(312 * GIB).shard_count
+    most = ChunkLayout.plan(16 * GIB, 64 * KIB).shard_count
+    assert (shards, most) == (26, 86)
+    units = {
+        (count, recorded): progress_read_units(count, recorded) for count in (26, 90) for recorded in (1_536, 3_072)
+    }
+    assert units == {(26, 1_536): 4, (26, 3_072): 6, (90, 1_536): 14, (90, 3_072): 18}
+    rates = [PARTITION_READS_PER_SECOND / units[90, recorded] for recorded in (3_072, 1_536)]
+    assert [round(rate, -1) for rate in rates] == [170, 210]
 
 
 def full_chunk_digests_row(layout: ChunkLayout) -> Mapping[str, Any]:
