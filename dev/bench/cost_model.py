@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from functools import cache
@@ -79,7 +80,7 @@ class Cost:
 
     @property
     def total(self) -> float:
-        return sum(astuple(self))
+        return math.fsum(astuple(self))
 
 
 @dataclass(frozen=True)

@@ -179,16 +179,6 @@ def test_download_over_inline_limit_redirected(
     assert (response.body is None) is (kind is ResponseKind.REDIRECT)
 
 
-@pytest.mark.parametrize("redirect", [True, False])
-def test_link_expires_with_credentials(download_fixture: DownloadFixture, redirect: bool) -> None:
-    """The URL of a redirect and of `redirect=false` has the lifetime that the store could sign."""
-    download_fixture.put_file(LARGE_BODY)
-    download_fixture.object_store.credentials_expire_at = START + 600_000
-    link = download(download_fixture.services, NS, NAME, DownloadRequest(redirect=redirect)).link
-    assert link is not None
-    assert link.expires_at == START + 600_000
-
-
 def test_redirect_followed_has_same_headers(download_fixture: DownloadFixture) -> None:
     """A redirect has no header of the file, is not cacheable and touches no object; S3 then sends the headers of an
     inline response (RFC 9110 section 15.4.8).
