@@ -1,0 +1,150 @@
+"""Downloads through the SDK, against a service in memory."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from client.tests.fake_service import S3_URL, FakeService, fail_once
+from ferry_client.client import Ferry
+from ferry_client.errors import ConflictError, IntegrityError, NetworkError, NotFoundError
+from ferry_client.transport import HttpRequest, HttpResponse, TransportError
+
+MIB = 1024 * 1024
+Connect = Callable[..., Ferry]
+
+
+def content(size: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+@pytest.mark.parametrize("size", [0, 1, 4 * MIB, 4 * MIB + 1, 20 * MIB])
+def test_download_of_any_size_writes_the_bytes(connect: Connect, fake: FakeService, tmp_path: Path, size: int) -> None:
+    """A file of any size arrives byte for byte, and no part file remains."""
+    fake.put_file("x", content(size))
+    result = connect().download("x", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == content(size)
+    assert result.received_bytes == size
+    assert [path.name for path in tmp_path.iterdir() if path.name != "state"] == ["out"]
+
+
+def test_download_of_no_file_is_not_found(connect: Connect, tmp_path: Path) -> None:
+    """A missing file is an error that names it, and nothing is written."""
+    with pytest.raises(NotFoundError, match="nope"):
+        connect().download("nope", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_download_after_an_interruption_fetches_the_rest_only(
+    connect: Connect, fake: FakeService, tmp_path: Path
+) -> None:
+    """A second call fetches what is not on the disk yet."""
+    fake.put_file("x", content(20 * MIB))
+    passed = []
+
+    def stop(request: HttpRequest) -> HttpResponse | None:
+        if request.url.startswith(S3_URL):
+            passed.append(request)
+            if len(passed) > 3:
+                raise TransportError("the connection broke")
+        return None
+
+    fake.before.append(stop)
+    with pytest.raises(NetworkError):
+        connect(retry_for_seconds=0, max_jobs=1, range_bytes=4 * MIB).download("x", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    fake.before.clear()
+    result = connect(range_bytes=4 * MIB).download("x", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == content(20 * MIB)
+    assert result.resumed_bytes == 12 * MIB
+    assert result.received_bytes == 8 * MIB
+
+
+def test_download_with_damaged_part_file_fetches_the_damaged_range(
+    connect: Connect, fake: FakeService, tmp_path: Path
+) -> None:
+    """What the journal says is on the disk is compared with its checksum before it counts."""
+    fake.put_file("x", content(12 * MIB))
+    passed = []
+
+    def stop(request: HttpRequest) -> HttpResponse | None:
+        if request.url.startswith(S3_URL):
+            passed.append(request)
+            if len(passed) > 2:
+                raise TransportError("the connection broke")
+        return None
+
+    fake.before.append(stop)
+    with pytest.raises(NetworkError):
+        connect(retry_for_seconds=0, max_jobs=1, range_bytes=4 * MIB).download("x", tmp_path / "out")
+    fake.before.clear()
+    with (tmp_path / ".out.ferry-part").open("r+b") as part:
+        part.write(b"damaged")
+    result = connect(range_bytes=4 * MIB).download("x", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == content(12 * MIB)
+    assert result.resumed_bytes == 4 * MIB
+
+
+def test_download_of_a_file_replaced_meanwhile_starts_anew(connect: Connect, fake: FakeService, tmp_path: Path) -> None:
+    """A file that is replaced during its download is fetched from the start, and that is said once."""
+    fake.put_file("x", content(20 * MIB))
+    requests = []
+
+    def replace(request: HttpRequest) -> HttpResponse | None:
+        if request.url.startswith(S3_URL):
+            requests.append(request)
+            if len(requests) == 2:
+                fake.put_file("x", content(20 * MIB, seed=2))
+        return None
+
+    fake.before.append(replace)
+    notes: list[str] = []
+    connect(max_jobs=1, range_bytes=4 * MIB).download("x", tmp_path / "out", on_note=notes.append)
+    assert (tmp_path / "out").read_bytes() == content(20 * MIB, seed=2)
+    assert len(notes) == 1
+
+
+def test_download_of_other_bytes_is_an_integrity_error(connect: Connect, fake: FakeService, tmp_path: Path) -> None:
+    """Bytes that differ from the file's checksum never get the target's name."""
+    file = fake.put_file("x", content(8 * MIB))
+
+    def damage(request: HttpRequest) -> HttpResponse | None:
+        if request.url.startswith(S3_URL):
+            return HttpResponse(206, {"ETag": file.etag}, stream=iter([bytes(4 * MIB)]))
+        return None
+
+    fake.before.append(damage)
+    with pytest.raises(IntegrityError):
+        connect(range_bytes=4 * MIB).download("x", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_download_without_a_way_to_s3_comes_through_the_api(
+    connect: Connect, fake: FakeService, tmp_path: Path
+) -> None:
+    """Where S3 is out of reach, ranges come through the API, and that is said once."""
+    fake.put_file("x", content(9 * MIB))
+    fake.before.append(fail_once(lambda request: request.url.startswith(S3_URL), times=10_000))
+    notes: list[str] = []
+    connect().download("x", tmp_path / "out", on_note=notes.append)
+    assert (tmp_path / "out").read_bytes() == content(9 * MIB)
+    assert len(notes) == 1
+
+
+def test_read_returns_the_content(connect: Connect, fake: FakeService) -> None:
+    """The content of a file comes in order, verified."""
+    fake.put_file("x", content(9 * MIB))
+    assert connect().read("x") == content(9 * MIB)
+
+
+def test_read_of_a_file_replaced_meanwhile_conflicts(connect: Connect, fake: FakeService) -> None:
+    """Blocks of two contents are never joined."""
+    fake.put_file("x", content(9 * MIB))
+    blocks = connect().iter_content("x")
+    next(blocks)
+    fake.put_file("x", content(9 * MIB, seed=2))
+    with pytest.raises(ConflictError):
+        list(blocks)
