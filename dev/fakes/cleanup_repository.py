@@ -10,7 +10,7 @@ from dev.fakes.metadata_rows import NameKey, Rows
 from dev.fakes.metadata_table import MemoryTable
 from ferry.aws import cursors
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan
-from ferry.model.files import DeletedFile
+from ferry.model.files import DeletedFile, ObjectRecord
 from ferry.model.uploads import UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.types import Page
@@ -62,6 +62,8 @@ class MemoryCleanupRepository:
                 self.rows.deleted_files.pop(task.subject, None)
             if task.kind is CleanupTaskKind.OBJECT:
                 self.rows.object_owners.pop(task.subject, None)
+                self.rows.object_delete_times.pop(task.subject, None)
+                self.rows.completion_events.pop(task.subject, None)
 
     def _require_due(self, task: CleanupTask) -> None:
         if self.rows.task_due_times.get((task.kind, task.subject)) != task.due_at:
@@ -96,6 +98,25 @@ class MemoryCleanupRepository:
         with self._lock:
             owners = self.rows.object_owners
             return {upload_id: owners[upload_id] for upload_id in upload_ids if upload_id in owners}
+
+    def get_object(self, upload_id: str) -> ObjectRecord | None:
+        with self._lock:
+            if upload_id not in self.rows.object_owners:
+                return None
+            return ObjectRecord(
+                self.rows.object_owners[upload_id],
+                self.rows.completion_events.get(upload_id),
+                self.rows.object_delete_times.get(upload_id),
+            )
+
+    def clear_object_event(self, task: CleanupTask, *, due_at: int | None) -> None:
+        with self._lock:
+            self._require_due(task)
+            self.rows.completion_events.pop(task.subject, None)
+            if due_at is None:
+                del self.rows.task_due_times[CleanupTaskKind.OBJECT, task.subject]
+            else:
+                self.rows.task_due_times[CleanupTaskKind.OBJECT, task.subject] = due_at
 
     def schedule_object(self, upload_id: str, owner: NameKey | None, *, due_at: int) -> None:
         with self._lock:

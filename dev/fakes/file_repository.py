@@ -5,10 +5,12 @@ from __future__ import annotations
 from dev.fakes.listings import names_from
 from dev.fakes.metadata_rows import Rows
 from dev.fakes.metadata_table import MemoryTable
+from dev.fakes.objects_of_files import take_file_away
 from dev.fakes.quotas import add_usage, file_identity
 from ferry.model.cleanup import CleanupTaskKind
-from ferry.model.files import DeletedFile, File
-from ferry.ports.errors import ConcurrentUpdate
+from ferry.model.files import CompletionEvent, DeletedFile, File
+from ferry.model.quotas import Quota
+from ferry.ports.errors import ConcurrentUpdate, NameConflict, UsageConflict
 from ferry.ports.types import Slice
 
 
@@ -32,6 +34,58 @@ class MemoryFileRepository:
             names = names_from(self.rows.files, ns, prefix, start)
             return Slice([self.rows.files[ns, name] for name in names[:limit]], has_more=len(names) > limit)
 
+    def get_quota(self, ns: str) -> Quota | None:
+        with self._lock:
+            return self.rows.quotas.get(ns)
+
+    def announce_object(self, upload_id: str, owner: tuple[str, str], *, due_at: int) -> None:
+        with self._lock:
+            self.rows.object_owners[upload_id] = owner
+            self.rows.task_due_times[CleanupTaskKind.OBJECT, upload_id] = due_at
+
+    def put_file(
+        self,
+        file: File,
+        *,
+        replaced_file: File | None,
+        quota: Quota | None,
+        announced_due_at: int,
+        object_due_at: int,
+        publish_deadline: int | None = None,
+    ) -> None:
+        task = (CleanupTaskKind.OBJECT, file.upload_id)
+        with self._lock:
+            stored = self.rows.files.get((file.ns, file.name))
+            if stored is not None and stored.upload_id == file.upload_id:
+                return
+            if (stored and file_identity(stored)) != (replaced_file and file_identity(replaced_file)):
+                raise NameConflict(stored)
+            if self.rows.task_due_times.get(task) != announced_due_at:
+                raise ConcurrentUpdate
+            freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
+            added_bytes = (file.size if file.counted_in_quota else 0) - freed_bytes
+            max_bytes = quota.max_bytes if quota is not None else None
+            used_bytes = self.rows.quotas[file.ns].used_bytes if added_bytes else 0
+            if max_bytes is not None and added_bytes > 0 and used_bytes + added_bytes > max_bytes:
+                raise UsageConflict
+            add_usage(self.rows, file.ns, added_bytes, 0)
+            self.rows.files[file.ns, file.name] = file
+            if publish_deadline is None:
+                del self.rows.task_due_times[task]
+            else:
+                replaced_id = replaced_file.upload_id if replaced_file else None
+                self.rows.completion_events[file.upload_id] = CompletionEvent(file, replaced_id)
+                self.rows.task_due_times[task] = publish_deadline
+            if replaced_file is not None:
+                take_file_away(self.rows, replaced_file, object_due_at=object_due_at)
+
+    def clear_completion_event(self, upload_id: str) -> None:
+        with self._lock:
+            if upload_id not in self.rows.completion_events or upload_id in self.rows.object_delete_times:
+                raise ConcurrentUpdate
+            del self.rows.completion_events[upload_id]
+            self.rows.task_due_times.pop((CleanupTaskKind.OBJECT, upload_id), None)
+
     def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
         with self._lock:
             stored = self.rows.files.get((file.ns, file.name))
@@ -39,8 +93,7 @@ class MemoryFileRepository:
                 raise ConcurrentUpdate
             add_usage(self.rows, file.ns, -file.size if file.counted_in_quota else 0, 0)
             del self.rows.files[file.ns, file.name]
-            self.rows.object_owners[file.upload_id] = (file.ns, file.name)
-            self.rows.task_due_times[CleanupTaskKind.OBJECT, file.upload_id] = object_due_at
+            take_file_away(self.rows, file, object_due_at=object_due_at)
             if publish_deadline is not None:
                 self.rows.task_due_times[CleanupTaskKind.DELETION_EVENT, file.upload_id] = publish_deadline
                 self.rows.deleted_files[file.upload_id] = DeletedFile(file, now)

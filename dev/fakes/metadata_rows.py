@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ferry.model.cleanup import CleanupTaskKind, OrphanScan
-from ferry.model.files import DeletedFile, File
+from ferry.model.files import CompletionEvent, DeletedFile, File
 from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, UploadRecord
 
@@ -40,6 +40,12 @@ class Rows:
 
     object_owners: dict[str, NameKey | None] = field(default_factory=dict)
     """The name of the file of each object that has a row (None: unknown), by upload id."""
+
+    object_delete_times: dict[str, int] = field(default_factory=dict)
+    """When the objects of replaced and deleted files are deleted, by upload id."""
+
+    completion_events: dict[str, CompletionEvent] = field(default_factory=dict)
+    """Pending completions of files that one request stored whole, by upload id."""
 
     deleted_files: dict[str, DeletedFile] = field(default_factory=dict)
     """Deleted files whose event is pending, by upload id."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from dev.fakes.listings import match_lost_chunks, name_from_cursor, names_after, require_epoch_seconds
+from dev.fakes.objects_of_files import take_file_away
 from dev.fakes.quotas import add_usage, file_identity
 from dev.fakes.upload_rows import MemoryUploadRows, require
 from ferry.aws import cursors
@@ -241,8 +242,7 @@ class MemoryUploadRepository(MemoryUploadRows):
             self.rows.object_owners[record.upload_id] = name
             self.rows.task_due_times[CleanupTaskKind.STAGED_CHUNKS, record.upload_id] = staged_chunks_due_at
             if replaced_file is not None:
-                self.rows.object_owners[replaced_file.upload_id] = name
-                self.rows.task_due_times[CleanupTaskKind.OBJECT, replaced_file.upload_id] = object_due_at
+                take_file_away(self.rows, replaced_file, object_due_at=object_due_at)
 
     def terminate(
         self, upload: Upload, state: UploadState, *, now: int, ttl_epoch_seconds: int, lease_id: str | None = None

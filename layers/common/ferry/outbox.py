@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ferry.errors import BackendUnavailable
 from ferry.model.events import Event, EventKind
-from ferry.model.files import DeletedFile, File
+from ferry.model.files import CompletionEvent, DeletedFile, File
 from ferry.model.uploads import UploadRecord, UploadState
 from ferry.rules.durations import MINUTE_MS
 from ferry.services import Services
@@ -59,6 +59,21 @@ def deletion_event(deleted_file: DeletedFile) -> Event:
     """Return the event of a deleted file."""
     file = deleted_file.file
     return Event(EventKind.DELETED, deleted_file.deleted_at, file.ns, file.name, file.upload_id, file.size, file)
+
+
+def completion_event(completion: CompletionEvent) -> Event:
+    """Return the event of a file that one request stored whole."""
+    file = completion.file
+    return Event(
+        EventKind.COMPLETED,
+        file.uploaded_at,
+        file.ns,
+        file.name,
+        file.upload_id,
+        file.size,
+        file,
+        completion.replaced_upload_id,
+    )
 
 
 def _upload_event(record: UploadRecord, kind: EventKind, occurred_at: int, file: File | None = None) -> Event:

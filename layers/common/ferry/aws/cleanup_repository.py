@@ -11,7 +11,7 @@ from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import Table
 from ferry.aws.expressions import Row, delete, put, update
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan
-from ferry.model.files import DeletedFile
+from ferry.model.files import DeletedFile, ObjectRecord
 from ferry.model.uploads import UploadRecord, UploadState
 from ferry.ports.types import Clock, Page
 
@@ -133,6 +133,14 @@ class DynamoCleanupRepository:
     def get_object_owners(self, upload_ids: Iterable[str]) -> Mapping[str, tuple[str, str] | None]:
         found = self._table.batch_get(rows.task_key(CleanupTaskKind.OBJECT, upload_id) for upload_id in upload_ids)
         return dict(map(rows.owner_from_row, found))
+
+    def get_object(self, upload_id: str) -> ObjectRecord | None:
+        row = self._table.get(rows.task_key(CleanupTaskKind.OBJECT, upload_id))
+        return rows.object_from_row(row) if row else None
+
+    def clear_object_event(self, task: CleanupTask, *, due_at: int | None) -> None:
+        schedule = rows.UNSCHEDULED if due_at is None else {"due_at": due_at}
+        self._update_if_due(task, {"event": None, "event_due_at": None, **schedule})
 
     def schedule_object(self, upload_id: str, owner: tuple[str, str] | None, *, due_at: int) -> None:
         self._table.conditional_write(put(rows.object_to_row(upload_id, owner, due_at), "attribute_not_exists(#pk)"))

@@ -63,6 +63,18 @@ class ConditionFailed(Exception):
         """The row as it is stored; None if it does not exist."""
 
 
+class TransactionFailed(ConcurrentUpdate):
+    """Conditions of a transaction failed. Nothing was written."""
+
+    def __init__(self, failed: Mapping[int, Row | None]) -> None:
+        super().__init__()
+        self.failed = failed
+        """The rows as they are stored, by the position of their write; None if one does not exist or was not asked for.
+
+        Only writes whose condition failed have an entry.
+        """
+
+
 class Table:
     """Calls on one table. Reads are strongly consistent.
 
@@ -177,7 +189,7 @@ class Table:
         All attempts have the same token, so that DynamoDB recognizes an attempt whose response was lost.
 
         Raises:
-            ConcurrentUpdate: a condition failed; nothing was written.
+            TransactionFailed: a condition failed; nothing was written.
         """
         items = [{write.kind: {"TableName": self._name, **write.params}} for write in writes]
         token = str(uuid.uuid4())
@@ -189,7 +201,7 @@ class Table:
                 ClientRequestToken=token,
             )
         except ClientError as error:
-            raise ConcurrentUpdate from error
+            raise TransactionFailed(_failed_conditions(error)) from error
 
     def batch_delete(self, keys: Iterable[Key]) -> None:
         """Delete rows without conditions. One call for each `MAX_BATCH_WRITE` rows; not a transaction."""
@@ -224,6 +236,16 @@ class Table:
     def _back_off(self, attempt: int) -> None:
         # Instances restored from one SnapStart snapshot share the state of `random`; their waits would be equal.
         self._sleep(secrets.SystemRandom().uniform(0, INITIAL_BACKOFF_SECONDS * 2**attempt))
+
+
+def _failed_conditions(error: ClientError) -> dict[int, Row | None]:
+    """Return the rows of a canceled transaction whose conditions failed, by the position of their write."""
+    reasons: Any = error.response.get("CancellationReasons", [])
+    return {
+        position: decode_row(reason["Item"]) if reason.get("Item") else None
+        for position, reason in enumerate(reasons)
+        if reason.get("Code") == _CONDITION_REASON
+    }
 
 
 def _error_codes(error: ClientError) -> set[str]:

@@ -35,6 +35,11 @@ def put(row: Row, condition: str = "", values: Mapping[str, Any] | None = None) 
     return Write("Put", {"Item": encode_row(row)} | condition_params(condition, values or {}))
 
 
+def with_old_row(write: Write) -> Write:
+    """Return the write, in a transaction that returns its row if its condition fails."""
+    return Write(write.kind, {**write.params, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"})
+
+
 def delete(key: Key, condition: str = "", values: Mapping[str, Any] | None = None) -> Write:
     """Return a write that deletes a row if `condition` holds."""
     return Write("Delete", {"Key": encode_key(key)} | condition_params(condition, values or {}))

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
-from ferry.aws.dynamo import Table
-from ferry.aws.expressions import delete, put
+from ferry.aws.dynamo import Table, TransactionFailed
+from ferry.aws.expressions import delete, put, update, with_old_row
 from ferry.aws.file_listings import query_names
+from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.files import DeletedFile, File
+from ferry.model.quotas import Quota
+from ferry.ports.errors import NameConflict, UsageConflict
 from ferry.ports.types import Slice
+
+_NAME_POSITION = 0
+"""Position of the name's row in the transaction of `put_file`."""
+
+_FIRST_USAGE_POSITION = 2
+"""Position of the usage in the transaction of `put_file`, if it changes."""
 
 
 class DynamoFileRepository:
@@ -25,10 +34,64 @@ class DynamoFileRepository:
         found, has_more = query_names(self._table, ns, rows.FILE_PREFIX, prefix, start=start, limit=limit)
         return Slice([rows.file_from_row(row) for row in found], has_more)
 
+    def get_quota(self, ns: str) -> Quota | None:
+        row = self._table.get(rows.quota_key(ns))
+        return rows.quota_from_row(row) if row else None
+
+    def announce_object(self, upload_id: str, owner: tuple[str, str], *, due_at: int) -> None:
+        self._table.write(put(rows.object_to_row(upload_id, owner, due_at)))
+
+    def put_file(
+        self,
+        file: File,
+        *,
+        replaced_file: File | None,
+        quota: Quota | None,
+        announced_due_at: int,
+        object_due_at: int,
+        publish_deadline: int | None = None,
+    ) -> None:
+        name_row = rows.file_to_row(file)
+        transaction = [
+            with_old_row(
+                put(name_row, "attribute_not_exists(#pk)")
+                if replaced_file is None
+                else put(name_row, *writes.file_unchanged(replaced_file))
+            ),
+            writes.keep_object(
+                file, replaced_file, announced_due_at=announced_due_at, publish_deadline=publish_deadline
+            ),
+            *writes.put_usage(file, replaced_file, quota),
+        ]
+        usage_positions = range(_FIRST_USAGE_POSITION, len(transaction))
+        if replaced_file is not None:
+            transaction += writes.take_file_away(replaced_file, object_due_at=object_due_at)
+        try:
+            self._table.transact_write(transaction)
+        except TransactionFailed as error:
+            if _NAME_POSITION in error.failed:
+                row = error.failed[_NAME_POSITION]
+                stored = rows.file_from_row(row) if row else None
+                if stored is not None and stored.upload_id == file.upload_id:
+                    return
+                raise NameConflict(stored) from error
+            if any(position in error.failed for position in usage_positions):
+                raise UsageConflict from error
+            raise
+
+    def clear_completion_event(self, upload_id: str) -> None:
+        self._table.conditional_write(
+            update(
+                rows.task_key(CleanupTaskKind.OBJECT, upload_id),
+                {"event": None, "event_due_at": None, **rows.UNSCHEDULED},
+                condition="attribute_exists(#event) AND attribute_not_exists(#delete_at)",
+            )
+        )
+
     def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
         transaction = [
             delete(rows.file_key(file.ns, file.name), *writes.file_unchanged(file)),
-            put(rows.object_to_row(file.upload_id, (file.ns, file.name), object_due_at)),
+            *writes.take_file_away(file, object_due_at=object_due_at),
             *writes.free_usage(file),
         ]
         if publish_deadline is not None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from ferry.aws.expressions import Key, Row
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan, OrphanScanPhase
-from ferry.model.files import DeletedFile, File
+from ferry.model.files import CompletionEvent, DeletedFile, File, ObjectRecord
 from ferry.model.objects import StoredObject
 from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
@@ -321,6 +321,24 @@ def owner_from_row(row: Row) -> tuple[str, tuple[str, str] | None]:
     """Return the upload id of an object, and its owner (namespace and name) if known."""
     upload_id = row["pk"].rpartition("#")[2]
     return upload_id, (row["ns"], row["name"]) if "name" in row else None
+
+
+def completion_event_attributes(event: CompletionEvent) -> dict[str, Any]:
+    """Return the pending event of an object's row. It names its file, because the owner of the object may change."""
+    return {
+        **_file_attributes(event.file),
+        "ns": event.file.ns,
+        "name": event.file.name,
+        "replaced_upload_id": event.replaced_upload_id,
+    }
+
+
+def object_from_row(row: Row) -> ObjectRecord:
+    event = row.get("event")
+    pending_event = event and CompletionEvent(
+        _file_from_attributes(event, ns=event["ns"], name=event["name"]), event.get("replaced_upload_id")
+    )
+    return ObjectRecord(owner_from_row(row)[1], pending_event, row.get("delete_at"))
 
 
 def orphan_scan_to_row(scan: OrphanScan) -> Row:

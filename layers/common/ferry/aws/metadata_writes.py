@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from ferry.aws import metadata_rows as rows
 from ferry.aws.expressions import Write, update
-from ferry.model.files import File
+from ferry.model.cleanup import CleanupTaskKind
+from ferry.model.files import CompletionEvent, File
 from ferry.model.quotas import Quota
 from ferry.model.uploads import Upload, UploadRecord, UploadState
 
@@ -61,6 +62,64 @@ def file_unchanged(file: File) -> tuple[str, dict[str, Any]]:
         values["file_revision"] = file.revision
     counted = counted_unchanged(counted_in_quota=file.counted_in_quota)
     return f"#upload_id = :file_id AND {revision_unchanged} AND {counted}", values
+
+
+def take_file_away(file: File, *, object_due_at: int) -> list[Write]:
+    """Return the writes, beside that of the name's row, of a transaction that replaces or deletes a file.
+
+    They schedule the file's object. If the completion of the file is still to be published, its task stays due for
+    that; the object is deleted afterwards.
+    """
+    owner_and_schedule = {
+        "ns": file.ns,
+        "name": file.name,
+        "delete_at": object_due_at,
+        "due_shard": rows.due_shard_for(file.upload_id),
+    }
+    return [
+        update(
+            rows.task_key(CleanupTaskKind.OBJECT, file.upload_id),
+            owner_and_schedule,
+            extra_sets=["#due_at = if_not_exists(#event_due_at, :object_due_at)"],
+            condition="",
+            values={"object_due_at": object_due_at},
+        )
+    ]
+
+
+def keep_object(
+    file: File, replaced_file: File | None, *, announced_due_at: int, publish_deadline: int | None
+) -> Write:
+    """Return the write that turns the task of an announced object into the row of a file's object."""
+    changes: dict[str, Any] = dict(rows.UNSCHEDULED)
+    if publish_deadline is not None:
+        event = CompletionEvent(file, replaced_file.upload_id if replaced_file else None)
+        changes = {
+            "event": rows.completion_event_attributes(event),
+            "event_due_at": publish_deadline,
+            "due_at": publish_deadline,
+        }
+    return update(
+        rows.task_key(CleanupTaskKind.OBJECT, file.upload_id),
+        changes,
+        condition="#due_at = :announced_due_at",
+        values={"announced_due_at": announced_due_at},
+    )
+
+
+def put_usage(file: File, replaced_file: File | None, quota: Quota | None) -> list[Write]:
+    """Return the write, if one is needed, that adds a file to the usage within the limits, without the replaced file.
+
+    A file that makes the usage smaller is within every limit.
+    """
+    freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
+    added_bytes = (file.size if file.counted_in_quota else 0) - freed_bytes
+    if not added_bytes:
+        return []
+    if added_bytes < 0 or quota is None or quota.max_bytes is None:
+        return [add_usage(file.ns, added_bytes, 0)]
+    condition = "attribute_exists(#pk) AND #used_bytes <= :max_used_bytes"
+    return [_update_usage(file.ns, added_bytes, 0, condition, {"max_used_bytes": quota.max_bytes - added_bytes})]
 
 
 def reserve_quota(record: UploadRecord, quota: Quota) -> Write:

@@ -339,5 +339,5 @@ class DynamoUploadRepository:
             *writes.convert_usage(record, replaced_file),
         ]
         if replaced_file is not None:
-            transaction.append(put(rows.object_to_row(replaced_file.upload_id, owner, object_due_at)))
+            transaction += writes.take_file_away(replaced_file, object_due_at=object_due_at)
         self._table.transact_write(transaction)

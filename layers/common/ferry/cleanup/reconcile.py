@@ -7,8 +7,9 @@ from ferry.cleanup.report import CleanupReport
 from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadExpired, UploadIncomplete
 from ferry.files.delete import publish_deleted
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
+from ferry.model.files import CompletionEvent
 from ferry.model.uploads import Upload, UploadRecord, UploadState, object_key
-from ferry.outbox import pending_events, publish
+from ferry.outbox import completion_event, pending_events, publish
 from ferry.rules.durations import DAY_MS
 from ferry.services import Services
 from ferry.uploads.async_completion import resume_expired
@@ -37,12 +38,13 @@ def reconcile(services: Services, task: CleanupTask, report: CleanupReport) -> N
     if task.kind is CleanupTaskKind.DELETION_EVENT:
         _publish_deletion(services, task)
         return
+    if task.kind is CleanupTaskKind.OBJECT:
+        _reconcile_object(services, task)
+        return
     upload = services.upload_repository.get_upload(task.subject)
     if task.kind is CleanupTaskKind.UPLOAD:
         if upload is not None:
             _reconcile_upload(services, task, upload, report)
-    elif task.kind is CleanupTaskKind.OBJECT:
-        _reconcile_object(services, task, upload)
     else:
         _reconcile_staged_chunks(services, task, upload, report)
 
@@ -117,25 +119,43 @@ def _publish_deletion(services: Services, task: CleanupTask) -> None:
         raise BackendUnavailable(PUBLISH_FAILED_DETAIL)
 
 
-def _reconcile_object(services: Services, task: CleanupTask, upload: Upload | None) -> None:
-    """Delete an object that was replaced or deleted, whose upload has expired, or that has no row.
+def _reconcile_object(services: Services, task: CleanupTask) -> None:
+    """Publish the pending completion of an object's file, or delete an object that no file refers to.
 
-    After a restore of the metadata store, the object may be in use again: by an upload in progress that may become
-    a file, or by a name that points to it. Such an object is kept.
+    Such an object was replaced or deleted, was announced by a request that failed, belongs to an upload that has
+    expired, or had no row. After a restore of the metadata store it may be in use again: by an upload in progress that
+    may become a file, or by a name that points to it. Then it is kept.
     """
+    found = services.cleanup_repository.get_object(task.subject)
+    if found is not None and found.pending_event is not None:
+        _publish_completion(services, task, found.pending_event, delete_at=found.delete_at)
+        return
+    upload = services.upload_repository.get_upload(task.subject)
     record = upload.record if upload else None
     if record is not None and record.state.in_progress:
         services.cleanup_repository.reschedule_task(task, services.clock() + DAY_MS)
         return
-    owner = services.cleanup_repository.get_object_owners([task.subject]).get(task.subject)
+    owner = found.owner if found else None
     if owner is None and record is not None:
         owner = record.ns, record.name
     file = services.file_repository.get_file(*owner) if owner else None
     if file is not None and file.upload_id == task.subject:
         services.cleanup_repository.unschedule_task(task)
         return
+    if found is not None and found.delete_at is None:
+        # A request may have announced the object. The new due time makes it fail, if it still commits the file.
+        services.cleanup_repository.reschedule_task(task, services.clock() + DAY_MS)
     services.object_store.delete(object_key(task.subject))
     services.cleanup_repository.delete_task(task)
+
+
+def _publish_completion(
+    services: Services, task: CleanupTask, event: CompletionEvent, *, delete_at: int | None
+) -> None:
+    """Publish the pending completion of a file that one request stored whole."""
+    if not publish(services, [completion_event(event)]):
+        raise BackendUnavailable(PUBLISH_FAILED_DETAIL)
+    services.cleanup_repository.clear_object_event(task, due_at=delete_at)
 
 
 def _reconcile_staged_chunks(

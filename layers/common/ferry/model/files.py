@@ -62,6 +62,31 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class CompletionEvent:
+    """The completion of a file that one request stored whole. Its object's row holds it until it is published."""
+
+    file: File
+    """The file as it was committed."""
+
+    replaced_upload_id: str | None
+    """The upload of the file that it replaced; None if there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRecord:
+    """What the row of an object says."""
+
+    owner: tuple[str, str] | None
+    """Namespace and name of its file; None if they are not known."""
+
+    pending_event: CompletionEvent | None = None
+    """The completion that is still to be published; None for none."""
+
+    delete_at: int | None = None
+    """When the object is deleted because its file was replaced or deleted, in epoch milliseconds; None otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeletedFile:
     """A deleted file whose deletion event is pending."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from ferry.model.cleanup import CleanupTask, OrphanScan
-from ferry.model.files import DeletedFile
+from ferry.model.files import DeletedFile, ObjectRecord
 from ferry.model.uploads import UploadRecord
 from ferry.ports.types import Page
 
@@ -74,6 +74,18 @@ class CleanupRepository(Protocol):
         """Return the known objects by upload id, each with namespace and name of its file (None: unknown).
 
         One call for each 100 ids.
+        """
+        ...
+
+    def get_object(self, upload_id: str) -> ObjectRecord | None:
+        """Return what the row of an object says; None if it has no row."""
+        ...
+
+    def clear_object_event(self, task: CleanupTask, *, due_at: int | None) -> None:
+        """Record that the pending event of an object's file is published, and make its task due then (None: never).
+
+        Raises:
+            ConcurrentUpdate: the row is gone or is due at another time than `task.due_at`.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ferry.model.files import File
 from ferry.model.uploads import ProgressShard
 
 
@@ -15,6 +16,19 @@ class ConcurrentUpdate(Exception):
         super().__init__("the row changed since it was read")
         self.shard = shard
         """The shard as it is stored now, from `UploadRepository.record_chunk`; None if it does not exist."""
+
+
+class NameConflict(ConcurrentUpdate):
+    """The name has another file than the write expected. Nothing was written."""
+
+    def __init__(self, file: File | None) -> None:
+        super().__init__()
+        self.file = file
+        """The file that the name has; None for none."""
+
+
+class UsageConflict(ConcurrentUpdate):
+    """The usage of the namespace leaves no room within the expected limits. Nothing was written."""
 
 
 class MultipartUploadNotFound(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ferry.model.files import File
+from ferry.model.quotas import Quota
 from ferry.ports.types import Slice
 
 
@@ -20,6 +21,50 @@ class FileRepository(Protocol):
         """Return up to `limit` files whose name has the prefix, ordered by the UTF-8 bytes of the name.
 
         `start` begins with the prefix (`ferry.rules.listing`): names in front of it are left out.
+        """
+        ...
+
+    def get_quota(self, ns: str) -> Quota | None: ...
+
+    def announce_object(self, upload_id: str, owner: tuple[str, str], *, due_at: int) -> None:
+        """Create the row of an object that is about to be stored, and a task that deletes the object. Idempotent."""
+        ...
+
+    def put_file(
+        self,
+        file: File,
+        *,
+        replaced_file: File | None,
+        quota: Quota | None,
+        announced_due_at: int,
+        object_due_at: int,
+        publish_deadline: int | None = None,
+    ) -> None:
+        """Make the file the name's current file, in one transaction.
+
+        The transaction also keeps the file's object, adds the file to the usage if it is counted, within the limits of
+        `quota`, and takes the replaced file away. If this call made the change before, it succeeds again.
+
+        Args:
+            file: the file to commit.
+            replaced_file: the file that the name has now; None: none.
+            quota: the limits of the namespace, if the file is counted.
+            announced_due_at: the due time of the object's task, from `announce_object`.
+            object_due_at: when the replaced file's object is deleted.
+            publish_deadline: the completion event is pending; cleanup publishes it then. None: events are disabled.
+
+        Raises:
+            NameConflict: the name's file is not `replaced_file`.
+            UsageConflict: the usage leaves no room.
+            ConcurrentUpdate: the object's task is due at another time.
+        """
+        ...
+
+    def clear_completion_event(self, upload_id: str) -> None:
+        """Record that the completion of a file from `put_file` is published.
+
+        Raises:
+            ConcurrentUpdate: it is not pending, or the file was replaced or deleted meanwhile.
         """
         ...
 
