@@ -8,18 +8,20 @@ import os
 import sys
 from collections.abc import Sequence
 
-from admin.commands import audit, client, key, quota, shell_completion, status
+from admin.commands import audit, client, export, key, quota, shell_completion, status
 from admin.commands.options import EXIT_CODES
 from admin.errors import AdminError, UsageError
-from admin.result import CommandResult
+from admin.result import CommandResult, StreamedResult
 from ferry.errors import BackendUnavailable
 
-COMMAND_MODULES = (status, client, key, quota, audit, shell_completion)
+COMMAND_MODULES = (status, client, key, quota, export, audit, shell_completion)
 EXIT_DONE, EXIT_REJECTED, EXIT_USAGE, EXIT_BACKEND_UNAVAILABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 _REJECTED_CODES = ("AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException")
 """AWS error codes for which a retry is useless."""
 _CHECK_COMMANDS = {"client": "client list", "key": "key list", "quota": "quota show"}
 """By group of commands, the command that shows whether a change took effect."""
+_READING_COMMANDS = ("export", "audit", "status")
+"""Commands that change nothing."""
 _EPILOG = f"""\
 examples:
   ferry-admin status --stack ferry
@@ -59,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser with all commands."""
     parser = argparse.ArgumentParser(
         prog="ferry-admin",
-        description="Manage a Ferry stack: clients and their secrets, signing keys, quotas, the audit log.",
+        description="Manage a Ferry stack: clients and their secrets, signing keys, quotas, export, the audit log.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -69,16 +71,21 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> CommandResult:
+def _run(options: argparse.Namespace) -> CommandResult | StreamedResult:
     # Imported here so that `--help` and `completion` start without botocore (0.5 s).
     from admin.connect import connect
 
-    result: CommandResult = options.handler(options, connect(options))
+    result: CommandResult | StreamedResult = options.handler(options, connect(options))
     return result
 
 
-def _print_result(result: CommandResult, *, as_json: bool) -> None:
-    print(json.dumps(result.data, indent=2) if as_json else "\n".join(result.lines), flush=True)
+def _print_result(result: CommandResult | StreamedResult, *, as_json: bool) -> None:
+    if isinstance(result, StreamedResult):
+        for line in result.lines:
+            print(line)
+        sys.stdout.flush()
+    else:
+        print(json.dumps(result.data, indent=2) if as_json else "\n".join(result.lines), flush=True)
     if result.note:
         print(result.note, file=sys.stderr)
 
@@ -110,6 +117,8 @@ def _describe_outage(options: argparse.Namespace, error: BackendUnavailable) -> 
 
 def _describe_uncertainty(options: argparse.Namespace) -> str:
     """Return that the change may have taken effect, and the command that shows whether it has."""
+    if options.command in _READING_COMMANDS:
+        return "the output is incomplete, and nothing was changed"
     return f"the change may or may not have taken effect: check with `{_CHECK_COMMANDS.get(options.command, 'audit')}`"
 
 

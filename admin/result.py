@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +17,16 @@ class CommandResult:
     """What `--output table` prints on stdout."""
     note: str = ""
     """What stderr shows in addition: what to do next. Never a secret."""
+
+
+@dataclass(slots=True)
+class StreamedResult:
+    """A result that is printed while it is read, the same in both formats."""
+
+    lines: Iterator[str]
+    """The lines of stdout."""
+    note: str = ""
+    """What stderr shows in addition. May be set until the last line was read."""
 
 
 def format_time(epoch_ms: int) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from admin.paths import LOCAL_STATE
-from admin.result import CommandResult
+from admin.result import CommandResult, StreamedResult
 
 if TYPE_CHECKING:
     from admin.connect import Connection
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Subparsers = Any
 """What `add_subparsers` returns; argparse keeps its type private."""
 
-CommandHandler = Callable[[argparse.Namespace, "Connection"], CommandResult]
+CommandHandler = Callable[[argparse.Namespace, "Connection"], CommandResult | StreamedResult]
 
 EXIT_CODES = """\
 exit codes:
@@ -43,7 +43,7 @@ def add_bare_command(
     subparsers: Subparsers,
     name: str,
     help_text: str,
-    handler: Callable[..., CommandResult],
+    handler: Callable[..., CommandResult | StreamedResult],
     *,
     examples: Sequence[str],
     details: str = "",

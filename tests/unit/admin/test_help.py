@@ -31,6 +31,7 @@ def test_parser_has_expected_commands() -> None:
         *(f"client {name}" for name in ("add", "list", "show", "rotate", "disable", "enable")),
         *(f"key {name}" for name in ("list", "add", "activate", "retire")),
         *(f"quota {name}" for name in ("set", "show", "recount")),
+        "export",
         "audit",
         "completion",
     }

@@ -73,6 +73,6 @@ def test_completion_offers_words(shell: str, line: str, expected: set[str]) -> N
 def test_completion_covers_every_command(shell: str) -> None:
     """Each script knows every subcommand and its guard options."""
     script = generate(build_parser(), shell)
-    for path in ("client/disable", "key/retire", "quota/recount", "status", "audit"):
+    for path in ("client/disable", "key/retire", "quota/recount", "status", "export", "audit"):
         assert f"ferry-admin/{path}" in script
     assert "dry-run" in script
