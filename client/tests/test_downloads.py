@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from client.tests.fake_service import S3_URL, FakeService, fail_once
+from client.tests.fake_responses import fail_once
+from client.tests.fake_service import S3_URL, FakeService
 from ferry_client.client import Ferry
 from ferry_client.errors import ConflictError, IntegrityError, NetworkError, NotFoundError
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from client.tests.fake_service import CHUNK_SIZE, S3_URL, FakeService, fail_once, problem
+from client.tests.fake_responses import fail_once, problem
+from client.tests.fake_service import CHUNK_SIZE, S3_URL, FakeService
 from ferry_client.client import Ferry
 from ferry_client.errors import (
     AccessError,
@@ -205,7 +206,7 @@ def test_upload_without_a_way_to_s3_goes_through_the_api(connect: Connect, fake:
 
 def test_upload_that_expired_starts_anew(connect: Connect, fake: FakeService) -> None:
     """An upload that ended on the service is started anew, and that is said."""
-    ended = []
+    ended: list[object] = []
 
     def end(request: HttpRequest) -> HttpResponse | None:
         if "chunk_index=4" in request.url and not ended:

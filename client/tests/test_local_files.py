@@ -1,0 +1,98 @@
+"""Which local files are sent under which names, and where received ones may be written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ferry_client.errors import UsageError
+from ferry_client.local_files import LocalTargets, preserved_metadata, restore_preserved, walk
+
+
+def tree(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return folder
+
+
+def test_walk_names_files_by_their_path_below_the_folder(tmp_path: Path) -> None:
+    """Files get the prefix and their path with `/`, ordered."""
+    tree(tmp_path, "b.txt", "a/c.txt")
+    assert [file.name for file in walk(tmp_path, "p/")] == ["p/b.txt", "p/a/c.txt"]
+
+
+def test_walk_with_patterns_chooses_by_path_or_last_part(tmp_path: Path) -> None:
+    """`include` and `exclude` match the path below the folder, or its last part."""
+    tree(tmp_path, "a/1.jpg", "a/2.txt", "b/3.jpg")
+    assert [file.name for file in walk(tmp_path, "", ["*.jpg"], ["b/*"])] == ["a/1.jpg"]
+
+
+@pytest.mark.parametrize(("symlinks", "names"), [("skip", ["f"]), ("follow", ["f", "l"]), ("keep", ["f", "l"])])
+def test_walk_treats_links_as_asked(tmp_path: Path, symlinks: str, names: list[str]) -> None:
+    """Symbolic links are left out, followed, or sent themselves."""
+    tree(tmp_path, "f")
+    (tmp_path / "l").symlink_to("f")
+    files = list(walk(tmp_path, "", symlinks=symlinks))
+    assert [file.name for file in files] == names
+    assert (files[-1].symlink_target == "f") == (symlinks == "keep")
+
+
+def test_walk_composes_names(tmp_path: Path) -> None:
+    """A name in decomposed form, as some disks keep it, becomes form C."""
+    tree(tmp_path, "cafe\u0301")
+    assert [file.name for file in walk(tmp_path, "")] == ["caf\u00e9"]
+
+
+@pytest.mark.parametrize("relative", ["../x", "a/../../x", "", "a//b", "a/./b", "/etc/passwd", "x\0y", "é" * 128])
+def test_target_of_a_name_that_the_disk_cannot_hold_is_rejected(tmp_path: Path, relative: str) -> None:
+    """No name leads outside the folder, or to no file."""
+    with pytest.raises(UsageError):
+        LocalTargets(tmp_path).path_for(relative)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("a", "a/b"), ("a/b", "a"), ("A", "a"), ("caf\u00e9", "cafe\u0301"), ("ß/x", "SS/X")]
+)
+def test_target_that_collides_with_another_is_rejected(tmp_path: Path, first: str, second: str) -> None:
+    """Two names that a disk may not hold beside each other: the second is rejected, nothing is overwritten."""
+    targets = LocalTargets(tmp_path)
+    assert targets.path_for(first) == tmp_path.joinpath(*first.split("/"))
+    with pytest.raises(UsageError):
+        targets.path_for(second)
+
+
+def test_target_behind_a_link_to_the_outside_is_rejected(tmp_path: Path) -> None:
+    """Nothing is written through a symbolic link that leads outside the folder."""
+    outside, folder = tmp_path / "outside", tmp_path / "folder"
+    outside.mkdir()
+    folder.mkdir()
+    (folder / "a").symlink_to(outside)
+    with pytest.raises(UsageError):
+        LocalTargets(folder).path_for("a/b")
+    (folder / "c").symlink_to("d")
+    with pytest.raises(UsageError):
+        LocalTargets(folder).path_for("c")
+
+
+def test_preserved_metadata_is_restored(tmp_path: Path) -> None:
+    """Modification time (to the microsecond) and mode survive."""
+    first = tree(tmp_path, "f") / "f"
+    os.utime(first, ns=(1_700_000_000_123_456_000, 1_700_000_000_123_456_000))
+    first.chmod(0o640)
+    metadata = preserved_metadata(next(iter(walk(tmp_path, ""))))
+    assert metadata == {"mtime": "2023-11-14T22:13:20.123456Z", "mode": "0640"}
+    second = tree(tmp_path, "g") / "g"
+    restore_preserved(second, metadata)
+    assert second.stat().st_mtime_ns == 1_700_000_000_123_456_000
+    assert second.stat().st_mode & 0o777 == 0o640
+
+
+def test_restored_mode_never_has_setuid(tmp_path: Path) -> None:
+    """A stored mode cannot make a file run as its owner."""
+    path = tree(tmp_path, "f") / "f"
+    restore_preserved(path, {"mode": "6755", "mtime": "nonsense"})
+    assert path.stat().st_mode & 0o7777 == 0o755

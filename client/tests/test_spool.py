@@ -1,0 +1,139 @@
+"""The spool, against a service in memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from client.tests.fake_responses import problem
+from client.tests.fake_service import FakeService
+from ferry_client.client import Ferry
+from ferry_client.errors import CancelledError
+from ferry_client.spool import STATE_FILE_NAME, Spool, SpoolOptions
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "spool"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def ferry(connect: Callable[..., Ferry]) -> Ferry:
+    return connect(retry_for_seconds=0)
+
+
+def run_once(ferry: Ferry, folder: Path, **options: object) -> Spool:
+    spool = Spool(
+        ferry,
+        folder,
+        "in/",
+        SpoolOptions(settle_seconds=0, if_exists="replace", **options),  # type: ignore[arg-type]
+        on_event=lambda text: None,
+    )
+    spool.run(once=True)
+    return spool
+
+
+def write(folder: Path, name: str, data: bytes, mtime: int) -> Path:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    os.utime(path, (mtime, mtime))
+    return path
+
+
+def test_spool_sends_the_oldest_first_and_deletes(ferry: Ferry, fake: FakeService, folder: Path) -> None:
+    """Files are sent in the order of their times, then deleted."""
+    for name, mtime in {"b": 1, "a": 3, "sub/c": 2}.items():
+        write(folder, name, name.encode(), mtime)
+    run_once(ferry, folder)
+    puts = [
+        request.url.partition("filename=")[2].partition("&")[0] for request in fake.requests if request.method == "PUT"
+    ]
+    assert puts == ["in%2Fb", "in%2Fsub%2Fc", "in%2Fa"]
+    assert {name: file.data for name, file in fake.files.items()} == {"in/b": b"b", "in/sub/c": b"sub/c", "in/a": b"a"}
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == [STATE_FILE_NAME]
+
+
+def test_spool_with_move_keeps_sent_files(ferry: Ferry, folder: Path) -> None:
+    """With `move`, a sent file goes into a folder of its own, and is not sent again."""
+    write(folder, "sub/a", b"a", 1)
+    run_once(ferry, folder, then="move")
+    assert (folder / ".ferry-sent" / "sub" / "a").read_bytes() == b"a"
+    assert run_once(ferry, folder, then="move").state.sent_files == 0
+
+
+def test_spool_keeps_a_file_that_the_service_rejects(ferry: Ferry, fake: FakeService, folder: Path) -> None:
+    """A rejected file stays, its reason is in the state file, and the others are sent."""
+    write(folder, "bad", b"x", 1)
+    write(folder, "good", b"y", 2)
+    fake.before.append(
+        lambda request: problem(422, "invalid_filename", "no such name") if "in%2Fbad" in request.url else None
+    )
+    run_once(ferry, folder)
+    state = json.loads((folder / STATE_FILE_NAME).read_text())
+    assert (folder / "bad").exists()
+    assert list(fake.files) == ["in/good"]
+    assert state["rejected"] == {str(folder / "bad"): "no such name"}
+    assert state["sent_files"] == 1
+
+
+def test_spool_deletes_nothing_unless_the_service_has_the_bytes(ferry: Ferry, fake: FakeService, folder: Path) -> None:
+    """A file whose committed checksum differs stays in the folder."""
+    path = write(folder, "a", b"right", 1)
+
+    def bend(request: object) -> None:
+        if "in/a" in fake.files:
+            fake.files["in/a"].data = b"wrong"
+
+    fake.after.append(bend)
+    spool = run_once(ferry, folder)
+    assert path.exists()
+    assert "other bytes" in (spool.state.last_error or "")
+
+
+def test_spool_waits_for_a_file_to_come_to_rest(ferry: Ferry, fake: FakeService, folder: Path) -> None:
+    """A file that still changes is not sent."""
+    path = write(folder, "a", b"1", 1)
+    looks = []
+
+    def grow(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) >= 3:
+            raise CancelledError("enough")
+        with path.open("ab") as file:
+            file.write(b"more")
+
+    ferry.api.sleep = grow  # type: ignore[method-assign]
+    spool = Spool(ferry, folder, "in/", SpoolOptions(settle_seconds=60), on_event=lambda text: None)
+    with pytest.raises(CancelledError):
+        spool.run()
+    assert not fake.files
+    assert spool.state.backlog_files == 1
+
+
+def test_spool_tells_systemd(ferry: Ferry, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notify socket gets READY, a status per file, and signs of life."""
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(address)
+        receiver.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        write(folder, "a", b"a", 1)
+        run_once(ferry, folder)
+        receiver.setblocking(False)
+        messages: list[str] = []
+        with suppress(BlockingIOError):
+            while True:
+                messages.append(receiver.recv(1000).decode())
+    assert messages[0] == "READY=1"
+    assert any(message.startswith("STATUS=sending in/a") for message in messages)
+    assert any("WATCHDOG=1" in message for message in messages)
