@@ -16,6 +16,7 @@ from ferry.http.tracing import with_tracing
 
 app = create_app()
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
+wiring.load_before_snapshot(wiring.token_issuer)
 
 JWKS_CACHE_CONTROL = "public, max-age=60"
 """Public keys may be cached for as long as Ferry's own verifiers cache them."""

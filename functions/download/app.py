@@ -13,6 +13,7 @@ from ferry.http.tracing import with_tracing
 
 app = create_app(bearer_authenticator(wiring.token_verifier), wiring.log_file_names)
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
+wiring.load_before_snapshot(wiring.services, wiring.token_verifier)
 
 
 @app.protected("GET /download/{filename+}", "GET /download", "GET /download/partial/{filename+}", scope=READ_SCOPE)

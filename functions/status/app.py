@@ -14,6 +14,7 @@ from ferry.status.snapshot import get_status, list_uploads
 
 app = create_app(bearer_authenticator(wiring.token_verifier))
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
+wiring.load_before_snapshot(wiring.services, wiring.token_verifier)
 
 
 @app.protected("GET /status/{filename+}", scope=READ_SCOPE)

@@ -17,6 +17,9 @@ from ferry.uploads.start import start
 
 app = create_app(bearer_authenticator(wiring.token_verifier), wiring.log_file_names)
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
+wiring.load_before_snapshot(
+    wiring.services, wiring.token_verifier, clients=("s3_completion", "events", "lambda_"), json_bodies=True
+)
 
 
 @app.protected("POST /upload/start", scope=WRITE_SCOPE)

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from ferry.rules.durations import DAY_MS, SECOND_MS
 
 
+def is_snapshot_start(environ: Mapping[str, str]) -> bool:
+    """Return whether Lambda starts this process to take a snapshot of it (SnapStart)."""
+    return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+
+
 @dataclass(frozen=True, slots=True)
 class ExternalIssuer:
     """An external issuer whose tokens are accepted. Parameters `ExternalIssuer…` set each field."""

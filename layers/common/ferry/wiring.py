@@ -11,9 +11,11 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ferry.aws.clock import wall_clock
-from ferry.settings import ExternalIssuer, Settings
+from ferry.settings import ExternalIssuer, Settings, is_snapshot_start
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from ferry.auth.external import ExternalVerifier
     from ferry.auth.issuer import Issuer
     from ferry.auth.key_cache import KeySetCache
@@ -61,6 +63,32 @@ def _is_available(service: str) -> bool:
     """Return whether the service can be called. True on AWS. With emulators: true if this service is emulated."""
     endpoints = settings().endpoints
     return not endpoints or service in endpoints
+
+
+def load_before_snapshot(
+    *factories: Callable[[], object], clients: Sequence[str] = (), json_bodies: bool = False
+) -> None:
+    """With SnapStart, load these before the snapshot, so that restored instances need not. Otherwise do nothing.
+
+    Args:
+        factories: components of the function; each creates the clients that it holds.
+        clients: further clients, by the names of `AwsSession`.
+        json_bodies: whether the function reads JSON bodies.
+    """
+    if not is_snapshot_start(os.environ):
+        return
+    from snapshot_restore_py import register_before_snapshot
+
+    register_before_snapshot(_load, factories, clients, json_bodies)
+
+
+def _load(factories: Sequence[Callable[[], object]], clients: Sequence[str], json_bodies: bool) -> None:
+    from ferry.http import preload
+
+    preload.load(json_bodies=json_bodies)
+    if aws_session().load_for_snapshot("dynamodb", *clients):
+        for factory in factories:
+            factory()
 
 
 # Authentication

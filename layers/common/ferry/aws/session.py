@@ -97,6 +97,34 @@ class AwsSession:
         """The client for CompleteMultipartUpload. The caller limits the time of a call; S3 completes without it."""
         return self._s3(self._endpoints.get("s3"), read_timeout_seconds=S3_COMPLETION_READ_TIMEOUT_SECONDS)
 
+    def load_for_snapshot(self, *clients: str) -> bool:
+        """Create these clients, by the names of this class, before SnapStart takes a snapshot. No connection remains.
+
+        Returns False, and creates none, if the credentials cannot be read or cannot be refreshed: clients keep them,
+        and a restored instance would use those of the snapshot.
+        """
+        from botocore.credentials import ContainerProvider, RefreshableCredentials
+        from botocore.exceptions import BotoCoreError
+        from botocore.httpsession import URLLib3Session
+        from botocore.utils import ContainerMetadataFetcher
+
+        # Lambda's endpoint of credentials, over connections that can be closed.
+        http = URLLib3Session(timeout=ContainerMetadataFetcher.TIMEOUT_SECONDS)
+        fetcher = cast("Any", ContainerMetadataFetcher(session=http))  # the stubs name another class
+        provider = ContainerProvider(fetcher=fetcher)
+        self._session.get_component("credential_provider").insert_before(ContainerProvider.METHOD, provider)
+        try:
+            if not isinstance(self._session.get_credentials(), RefreshableCredentials):
+                del self._session
+                return False
+            for name in clients:
+                getattr(self, name)
+        except (BotoCoreError, OSError):
+            return False
+        finally:
+            http.close()
+        return True
+
     def credentials_expire_at(self) -> int | None:
         """Return when the credentials expire, in epoch milliseconds; None if their source does not say.
 

@@ -47,6 +47,12 @@ def _audit_logger() -> Logger:
     return Logger(service="ferry-audit", level="INFO", utc=True, use_rfc3339=True, location=None)
 
 
+def load() -> None:
+    """Create the loggers, which is otherwise done for the first line."""
+    _logger()
+    _audit_logger()
+
+
 def log_unexpected(error: Exception, *, request_id: str, route: str) -> None:
     """Log a defect: its class and the frames of its traceback. Its message is left out: it may quote the client."""
     frames = "".join(traceback.format_tb(error.__traceback__))

@@ -51,6 +51,11 @@ def unit_of(name: str) -> str:
     return next((unit for unit in ("Bytes", "Milliseconds", "Seconds") if name.endswith(unit)), "Count")
 
 
+def load() -> None:
+    """Import the library of metrics, which is otherwise done for the first response."""
+    _metrics()
+
+
 @cache
 def _metrics() -> Metrics:
     from aws_lambda_powertools import Metrics
