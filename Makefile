@@ -4,7 +4,7 @@
 PYTHON ?= python3
 PORT ?= 3000
 PARAMS ?=
-TESTS ?= tests
+TESTS ?= tests client/tests
 PROFILE ?= long
 ARCH ?= arm64
 
@@ -19,7 +19,7 @@ docs_stamp := $(venv)/.docs-locked
 checkov := build/checkov
 checkov_stamp := $(checkov)/.locked
 locks := layers/common/requirements.txt requirements/dev.txt
-sources := admin dev functions layers/common tests
+sources := admin client dev functions layers/common tests
 
 # Programs find the virtual environment's Python as `python3`, ahead of the machine's own.
 # `exec` replaces the shell, so that a SIGTERM to make reaches the program.
@@ -72,7 +72,7 @@ lint: $(venv_stamp)  ## check formatting, lint rules, types, the direction of im
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
 	$(bin)/mypy
-	PYTHONPATH=.:layers/common $(bin)/lint-imports
+	PYTHONPATH=.:client/src:layers/common $(bin)/lint-imports
 	$(bin)/python -m dev.lint.structure
 	$(bin)/python -m dev.lint.words
 
