@@ -10,10 +10,12 @@ from dev.fakes.metadata_rows import NameKey, Rows
 from dev.fakes.metadata_table import MemoryTable
 from ferry.aws import cursors
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan
-from ferry.model.files import DeletedFile, ObjectRecord
+from ferry.model.events import Event
+from ferry.model.files import ObjectRecord
 from ferry.model.uploads import UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.types import Page
+from ferry.rules.listing import deleted_file_position
 
 
 class MemoryCleanupRepository:
@@ -58,11 +60,12 @@ class MemoryCleanupRepository:
             raise ValueError("an upload record is not deleted; it expires by its TTL")
         with self._lock:
             self.rows.task_due_times.pop((task.kind, task.subject), None)
-            if task.kind is CleanupTaskKind.DELETION_EVENT:
-                self.rows.deleted_files.pop(task.subject, None)
+            if task.kind is CleanupTaskKind.FILE_EVENT:
+                self.rows.file_events.pop(task.subject, None)
             if task.kind is CleanupTaskKind.OBJECT:
                 self.rows.object_owners.pop(task.subject, None)
                 self.rows.object_delete_times.pop(task.subject, None)
+                self.rows.object_deleted_at.pop(task.subject, None)
                 self.rows.completion_events.pop(task.subject, None)
 
     def _require_due(self, task: CleanupTask) -> None:
@@ -92,7 +95,7 @@ class MemoryCleanupRepository:
             records = self.rows.records
             return {upload_id: records[upload_id] for upload_id in upload_ids if upload_id in records}
 
-    # Objects and deleted files
+    # Objects, deleted files and their events
 
     def get_object_owners(self, upload_ids: Iterable[str]) -> Mapping[str, NameKey | None]:
         with self._lock:
@@ -107,6 +110,7 @@ class MemoryCleanupRepository:
                 self.rows.object_owners[upload_id],
                 self.rows.completion_events.get(upload_id),
                 self.rows.object_delete_times.get(upload_id),
+                self.rows.object_deleted_at.get(upload_id),
             )
 
     def clear_object_event(self, task: CleanupTask, *, due_at: int | None) -> None:
@@ -125,9 +129,14 @@ class MemoryCleanupRepository:
             self.rows.object_owners[upload_id] = owner
             self.rows.task_due_times[CleanupTaskKind.OBJECT, upload_id] = due_at
 
-    def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
+    def delete_deleted_file(self, ns: str, name: str, upload_id: str, *, deleted_at: int) -> bool:
         with self._lock:
-            return self.rows.deleted_files.get(upload_id)
+            key = (ns, deleted_file_position(name, upload_id, deleted_at))
+            return self.rows.deleted_files.pop(key, None) is not None
+
+    def get_file_event(self, event_id: str) -> Event | None:
+        with self._lock:
+            return self.rows.file_events.get(event_id)
 
     # Orphan scan
 

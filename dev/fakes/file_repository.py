@@ -5,9 +5,10 @@ from __future__ import annotations
 from dev.fakes.listings import names_from
 from dev.fakes.metadata_rows import Rows
 from dev.fakes.metadata_table import MemoryTable
-from dev.fakes.objects_of_files import take_file_away
+from dev.fakes.objects_of_files import store_event, take_file_away
 from dev.fakes.quotas import add_usage, file_identity
 from ferry.model.cleanup import CleanupTaskKind
+from ferry.model.events import PendingEvent
 from ferry.model.files import CompletionEvent, DeletedFile, File
 from ferry.model.quotas import Quota
 from ferry.ports.errors import ConcurrentUpdate, NameConflict, UsageConflict
@@ -77,7 +78,7 @@ class MemoryFileRepository:
                 self.rows.completion_events[file.upload_id] = CompletionEvent(file, replaced_id)
                 self.rows.task_due_times[task] = publish_deadline
             if replaced_file is not None:
-                take_file_away(self.rows, replaced_file, object_due_at=object_due_at)
+                take_file_away(self.rows, replaced_file, deleted_at=file.uploaded_at, object_due_at=object_due_at)
 
     def clear_completion_event(self, upload_id: str) -> None:
         with self._lock:
@@ -86,14 +87,20 @@ class MemoryFileRepository:
             del self.rows.completion_events[upload_id]
             self.rows.task_due_times.pop((CleanupTaskKind.OBJECT, upload_id), None)
 
-    def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
+    def list_deleted_files(self, ns: str, prefix: str, *, start: str, limit: int) -> Slice[DeletedFile]:
+        with self._lock:
+            positions = names_from(self.rows.deleted_files, ns, prefix, start)
+            found = [self.rows.deleted_files[ns, position] for position in positions[:limit]]
+            return Slice(found, has_more=len(positions) > limit)
+
+    def delete_file(
+        self, file: File, *, object_due_at: int, now: int, pending_event: PendingEvent | None = None
+    ) -> None:
         with self._lock:
             stored = self.rows.files.get((file.ns, file.name))
             if stored is None or file_identity(stored) != file_identity(file):
                 raise ConcurrentUpdate
             add_usage(self.rows, file.ns, -file.size if file.counted_in_quota else 0, 0)
             del self.rows.files[file.ns, file.name]
-            take_file_away(self.rows, file, object_due_at=object_due_at)
-            if publish_deadline is not None:
-                self.rows.task_due_times[CleanupTaskKind.DELETION_EVENT, file.upload_id] = publish_deadline
-                self.rows.deleted_files[file.upload_id] = DeletedFile(file, now)
+            take_file_away(self.rows, file, deleted_at=now, object_due_at=object_due_at)
+            store_event(self.rows, pending_event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ferry.model.cleanup import CleanupTaskKind, OrphanScan
+from ferry.model.events import Event
 from ferry.model.files import CompletionEvent, DeletedFile, File
 from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, UploadRecord
@@ -47,8 +48,14 @@ class Rows:
     completion_events: dict[str, CompletionEvent] = field(default_factory=dict)
     """Pending completions of files that one request stored whole, by upload id."""
 
-    deleted_files: dict[str, DeletedFile] = field(default_factory=dict)
-    """Deleted files whose event is pending, by upload id."""
+    object_deleted_at: dict[str, int] = field(default_factory=dict)
+    """When the files of objects were replaced or deleted, in epoch milliseconds, by upload id."""
+
+    deleted_files: dict[NameKey, DeletedFile] = field(default_factory=dict)
+    """Files that can be restored, by namespace and position (`ferry.rules.listing.deleted_file_position`)."""
+
+    file_events: dict[str, Event] = field(default_factory=dict)
+    """Pending events of files, by the id of the event."""
 
     quotas: dict[str, Quota] = field(default_factory=dict)
     """Quotas by namespace."""

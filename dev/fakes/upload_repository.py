@@ -242,7 +242,7 @@ class MemoryUploadRepository(MemoryUploadRows):
             self.rows.object_owners[record.upload_id] = name
             self.rows.task_due_times[CleanupTaskKind.STAGED_CHUNKS, record.upload_id] = staged_chunks_due_at
             if replaced_file is not None:
-                take_file_away(self.rows, replaced_file, object_due_at=object_due_at)
+                take_file_away(self.rows, replaced_file, deleted_at=file.uploaded_at, object_due_at=object_due_at)
 
     def terminate(
         self, upload: Upload, state: UploadState, *, now: int, ttl_epoch_seconds: int, lease_id: str | None = None

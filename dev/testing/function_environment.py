@@ -14,5 +14,6 @@ FUNCTION_ENVIRONMENT = {
     "FERRY_LEASE_SECONDS": "35",
     "FERRY_ASSEMBLY_BUDGET_SECONDS": "12",
     "FERRY_ORPHAN_RETENTION_DAYS": "35",
+    "FERRY_DELETED_FILE_RETENTION_DAYS": "1",
 }
 """The template's defaults, and short names for the tables and the bucket."""

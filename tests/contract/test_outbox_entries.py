@@ -8,7 +8,7 @@ import pytest
 
 from dev.fakes.clock import START
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
-from ferry.model.files import DeletedFile
+from ferry.model.events import Event, EventKind, PendingEvent
 from ferry.model.uploads import UploadState
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.errors import ConcurrentUpdate
@@ -32,7 +32,7 @@ from tests.contract.factories import (
 )
 
 UPLOAD_TASK = CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 60)
-DELETION_TASK = CleanupTask(CleanupTaskKind.DELETION_EVENT, UPLOAD_ID, START + 60)
+DELETION = PendingEvent(Event.of_file(EventKind.DELETED, make_file(), START + 7), START + 60)
 
 
 def test_event_pending_of_start_is_cleared_by_mark_open(repository: UploadRepository) -> None:
@@ -132,28 +132,29 @@ def test_clear_pending_event_in_other_state_raises(
     assert all_tasks(cleanup_repository) >= {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 50)}
 
 
-def test_delete_file_with_publish_deadline_stores_deleted_file(
+def test_delete_file_with_event_stores_it_until_its_task_is_deleted(
     repository: UploadRepository, cleanup_repository: CleanupRepository, file_repository: FileRepository
 ) -> None:
-    """The deleted file is stored until its task is deleted, which can be repeated."""
+    """The event is stored with the file as it was, until its task is deleted, which can be repeated."""
     file = commit_upload(repository)
-    file_repository.delete_file(file, object_due_at=START + 40, now=START + 7, publish_deadline=START + 60)
+    file_repository.delete_file(file, object_due_at=START + 40, now=START + 7, pending_event=DELETION)
     assert file_repository.get_file(NS, NAME) is None
-    assert cleanup_repository.get_deleted_file(UPLOAD_ID) == DeletedFile(file, START + 7)
-    assert all_tasks(cleanup_repository) >= {DELETION_TASK, CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 40)}
+    assert cleanup_repository.get_file_event(DELETION.event.id) == DELETION.event
+    object_task = CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 40)
+    assert all_tasks(cleanup_repository) >= {DELETION.task, object_task}
     for _ in range(2):
-        cleanup_repository.delete_task(DELETION_TASK)
-    assert cleanup_repository.get_deleted_file(UPLOAD_ID) is None
-    assert DELETION_TASK not in all_tasks(cleanup_repository)
-    assert CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 40) in all_tasks(cleanup_repository)
+        cleanup_repository.delete_task(DELETION.task)
+    assert cleanup_repository.get_file_event(DELETION.event.id) is None
+    assert DELETION.task not in all_tasks(cleanup_repository)
+    assert object_task in all_tasks(cleanup_repository)
 
 
-def test_delete_file_without_events_stores_no_deleted_file(
+def test_delete_file_without_events_stores_none(
     repository: UploadRepository, cleanup_repository: CleanupRepository, file_repository: FileRepository
 ) -> None:
     """If events are disabled, a deletion schedules only the object."""
     file_repository.delete_file(commit_upload(repository), object_due_at=START + 40, now=START + 7)
-    assert cleanup_repository.get_deleted_file(UPLOAD_ID) is None
+    assert cleanup_repository.get_file_event(DELETION.event.id) is None
     assert all_tasks(cleanup_repository) == {
         CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 20),
         CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 40),

@@ -21,7 +21,7 @@ from dev.fakes.upload_repository import MemoryUploadRepository
 from ferry.cleanup import CleanupReport, OrphanCounts, continue_completion, sweep_due_tasks
 from ferry.errors import BackendUnavailable
 from ferry.model.events import Event, EventKind
-from ferry.model.files import DeletedFile, File
+from ferry.model.files import File
 from ferry.model.quotas import Quota
 from ferry.model.uploads import UploadState
 from ferry.rules.digests import crc32c
@@ -159,9 +159,7 @@ class InMemoryService:
         if event.kind is EventKind.STARTED:
             assert event.occurred_at == record.created_at
         elif event.kind is EventKind.DELETED:
-            assert self.upload_repository.rows.deleted_files[event.upload_id] == DeletedFile(
-                record.file or fail_without_file(), event.occurred_at
-            )
+            assert self.upload_repository.rows.file_events[event.id] == event
         else:
             assert event.kind.rpartition(".")[2] == event_suffix(record.state)
             assert (event.occurred_at, event.file, event.replaced_upload_id) == (
@@ -184,7 +182,7 @@ class InMemoryService:
             published = set(self.event_publisher.kinds_for(upload_id))
             assert published >= expected if self.upload_repository.was_restored else published == expected
             assert not record.event_pending
-        assert self.upload_repository.rows.deleted_files == {}
+        assert self.upload_repository.rows.file_events == {}
 
     def assert_quota_usage(self) -> None:
         """Check that the usage on record is that of the files and uploads marked as counted.
@@ -209,10 +207,6 @@ class InMemoryService:
 
 def event_suffix(state: UploadState) -> str:
     return "completed" if state is UploadState.COMPLETE else state.value
-
-
-def fail_without_file() -> File:
-    raise AssertionError("a file was deleted that never existed")
 
 
 def discard(_: object) -> None:

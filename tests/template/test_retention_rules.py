@@ -13,7 +13,6 @@ import pytest
 
 from ferry.aws.upload_repository import ROW_TTL_SECONDS
 from ferry.cleanup.orphan_scan import MIN_MULTIPART_AGE_MS, MIN_ORPHAN_AGE_MS
-from ferry.files.delete import OBJECT_RETENTION_MS
 from ferry.rules.durations import HOUR_MS, SECOND_MS
 from ferry.rules.layout import MAX_PARTS
 from ferry.uploads.build_object import PRIOR_ATTEMPT_WINDOW_MS
@@ -66,6 +65,7 @@ def retention_margins(template: Any) -> dict[str, float]:
     )
     orphan_age, multipart_age = MIN_ORPHAN_AGE_MS / SECOND_MS, MIN_MULTIPART_AGE_MS / SECOND_MS
     orphan_retention = template["Parameters"]["OrphanRetentionDays"]["Default"] * DAY_SECONDS
+    deleted_file_retention = template["Parameters"]["DeletedFileRetentionDays"]["MinValue"] * DAY_SECONDS
     return {
         "lifecycle of multipart uploads": multipart_rule - lifetime,
         "lifecycle of staged chunks": staged_chunk_rule - lifetime,
@@ -75,7 +75,7 @@ def retention_margins(template: Any) -> dict[str, float]:
         "orphan scan, multipart uploads": multipart_age - longest_timeout - CREATING_TIMEOUT_MS / SECOND_MS,
         "orphan retention after restoring the metadata table": orphan_retention - RESTORE_WINDOW_SECONDS + 1,
         "retention of ended upload records": ENDED_RETENTION_MS / SECOND_MS - 2 * DAY_SECONDS,
-        "retention of a replaced object": OBJECT_RETENTION_MS / SECOND_MS - url_ttl - longest_timeout,
+        "retention of a replaced object": deleted_file_retention - url_ttl - longest_timeout,
         "second purge of an ended upload": HOUR_MS / SECOND_MS - longest_timeout,
         "window for a completion that S3 still runs": PRIOR_ATTEMPT_WINDOW_MS / SECOND_MS - timeout,
     }
@@ -112,6 +112,12 @@ def test_slower_completion_breaks_margins(template: Any, function: str, name: st
 def test_idle_timeout_is_within_max_age(template: Any) -> None:
     """An upload expires at the earlier of both times, so the maximum age bounds its lifetime."""
     assert max_value(template, "UploadIdleTimeoutSeconds") <= max_value(template, "UploadMaxAgeSeconds")
+
+
+def test_deleted_files_are_kept_from_a_day_to_ninety(template: Any) -> None:
+    """A deleted file can be restored for at least a day, within which downloads of it end, and for 90 at most."""
+    parameter = template["Parameters"]["DeletedFileRetentionDays"]
+    assert (parameter["MinValue"], parameter["Default"], parameter["MaxValue"]) == (1, 1, 90)
 
 
 def test_orphan_retention_may_be_zero(template: Any) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ferry.aws import cursors
+from ferry.aws import cursors, file_rows
 from ferry.aws import metadata_rows as rows
 from ferry.aws.expressions import Key
+from ferry.aws.file_listings import last_sort_key
+from ferry.errors import InvalidFilename
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.rules.filenames import MAX_FILENAME_BYTES, normalise_filename
+from ferry.rules.listing import after_deleted_file
 
 MAX_SORT_KEY_BYTES = 1_024
 """DynamoDB developer guide, "Quotas"."""
@@ -28,7 +31,13 @@ KEYS: dict[str, Key] = {
     "upload record": rows.record_key(UPLOAD_ID),
     "progress shard": rows.shard_key(UPLOAD_ID, 89),
     "chunk digests": rows.chunk_digest_key(UPLOAD_ID, 10_000),
-    "deleted file": rows.deleted_file_key(UPLOAD_ID),
+    "deleted file": file_rows.deleted_file_key(NS, NAME, UPLOAD_ID, 0),
+    "file event": file_rows.file_event_key(f"{UPLOAD_ID}.999999.restored"),
+    "bound of names": (rows.names_pk(NS), last_sort_key(rows.FILE_PREFIX + NAME)),
+    "bound of deleted files": (
+        rows.names_pk(NS),
+        file_rows.DELETED_FILE_PREFIX + after_deleted_file(NAME, UPLOAD_ID, 0),
+    ),
     "orphan scan": rows.ORPHAN_SCAN_KEY,
     **{f"cleanup task {kind.value}": rows.task_key(kind, UPLOAD_ID) for kind in CleanupTaskKind},
 }
@@ -46,7 +55,9 @@ def test_key_with_longest_name_fits_dynamodb(key: Key) -> None:
 def test_longest_name_is_valid_and_longest() -> None:
     """The name that the keys have is valid, and one byte more is not."""
     assert len(normalise_filename(NAME).encode()) == MAX_FILENAME_BYTES == cursors.MAX_KEY_TEXT_BYTES
-    assert max(len(sk.encode()) for _, sk in KEYS.values()) == MAX_FILENAME_BYTES + len(rows.FILE_PREFIX)
+    assert len(KEYS["file"][1].encode()) == MAX_FILENAME_BYTES + len(rows.FILE_PREFIX)
+    with pytest.raises(InvalidFilename):
+        normalise_filename(NAME + "x")
 
 
 @pytest.mark.parametrize("character", ['"', "é", "x"])

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Sequence
 
 from ferry.errors import BackendUnavailable
-from ferry.model.events import Event, EventKind
-from ferry.model.files import CompletionEvent, DeletedFile, File
+from ferry.model.events import Event, EventKind, PendingEvent
+from ferry.model.files import CompletionEvent, File
 from ferry.model.uploads import UploadRecord, UploadState
 from ferry.rules.durations import MINUTE_MS
 from ferry.services import Services
@@ -55,25 +55,26 @@ def pending_events(record: UploadRecord) -> list[Event]:
     return events
 
 
-def deletion_event(deleted_file: DeletedFile) -> Event:
-    """Return the event of a deleted file."""
-    file = deleted_file.file
-    return Event(EventKind.DELETED, deleted_file.deleted_at, file.ns, file.name, file.upload_id, file.size, file)
+def pending(services: Services, event: Event) -> PendingEvent | None:
+    """Return the event of a file as the write that changes the file stores it; None if events are disabled."""
+    deadline = publish_deadline(services)
+    return None if deadline is None else PendingEvent(event, deadline)
+
+
+def publish_file_event(services: Services, pending_event: PendingEvent | None) -> bool:
+    """Publish an event that is in the outbox, then delete it there. Return False if it stays pending."""
+    if pending_event is None:
+        return True
+    if not publish(services, [pending_event.event]):
+        return False
+    services.cleanup_repository.delete_task(pending_event.task)
+    return True
 
 
 def completion_event(completion: CompletionEvent) -> Event:
     """Return the event of a file that one request stored whole."""
     file = completion.file
-    return Event(
-        EventKind.COMPLETED,
-        file.uploaded_at,
-        file.ns,
-        file.name,
-        file.upload_id,
-        file.size,
-        file,
-        completion.replaced_upload_id,
-    )
+    return Event.of_file(EventKind.COMPLETED, file, file.uploaded_at, replaced_upload_id=completion.replaced_upload_id)
 
 
 def _upload_event(record: UploadRecord, kind: EventKind, occurred_at: int, file: File | None = None) -> Event:

@@ -96,6 +96,12 @@ class Services:
     orphan_retention_ms: int = 35 * DAY_MS
     """How long an object without a file is kept; 0: for ever. From `OrphanRetentionDays`."""
 
+    deleted_file_retention_ms: int = DAY_MS
+    """How long a deleted or replaced file can be restored, at least a day. From `DeletedFileRetentionDays`.
+
+    Its object is kept as long, so that running downloads can finish.
+    """
+
     upload_id_cache: UploadIdCache = field(default_factory=UploadIdCache)
     """The current uploads that this instance of the function has seen."""
 

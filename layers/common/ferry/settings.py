@@ -83,6 +83,8 @@ class Settings:
     """Age up to which an instance uses the published keys and revocations it has read. 45 s."""
     orphan_retention_ms: int
     """Time that an object without a file stays; 0 keeps it forever. Parameter `OrphanRetentionDays`, default 35."""
+    deleted_file_retention_ms: int
+    """Time that a deleted or replaced file can be restored. Parameter `DeletedFileRetentionDays`, default 1 day."""
     cleanup_function: str
     """Alias of the function that continues long completions. Empty: only the scheduled cleanup continues them."""
     max_long_polls: int
@@ -133,6 +135,7 @@ class Settings:
             assembly_budget_ms=int(environ["FERRY_ASSEMBLY_BUDGET_SECONDS"]) * SECOND_MS,
             auth_cache_ttl_ms=int(environ["FERRY_AUTH_CACHE_TTL_SECONDS"]) * SECOND_MS,
             orphan_retention_ms=int(environ["FERRY_ORPHAN_RETENTION_DAYS"]) * DAY_MS,
+            deleted_file_retention_ms=int(environ["FERRY_DELETED_FILE_RETENTION_DAYS"]) * DAY_MS,
             cleanup_function=environ.get("FERRY_CLEANUP_FUNCTION", ""),
             max_long_polls=int(environ.get("FERRY_MAX_LONG_POLLS", "0")),
             issue_tokens=environ.get("FERRY_ISSUE_TOKENS", "true") == "true",

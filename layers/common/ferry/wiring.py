@@ -199,6 +199,7 @@ def services() -> Services:
         assembly_budget_ms=settings().assembly_budget_ms,
         permit_pool=permit_pool(),
         orphan_retention_ms=settings().orphan_retention_ms,
+        deleted_file_retention_ms=settings().deleted_file_retention_ms,
         event_publisher=event_publisher(),
     )
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ferry.aws import cursors
+from ferry.aws import cursors, file_rows
 from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
 from ferry.aws.clock import wall_clock
-from ferry.aws.dynamo import Table
+from ferry.aws.dynamo import ConditionFailed, Table
 from ferry.aws.expressions import Row, delete, put, update
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan
-from ferry.model.files import DeletedFile, ObjectRecord
+from ferry.model.events import Event
+from ferry.model.files import ObjectRecord
 from ferry.model.uploads import UploadRecord, UploadState
 from ferry.ports.types import Clock, Page
 
@@ -128,7 +129,7 @@ class DynamoCleanupRepository:
         found = self._table.batch_get(map(rows.record_key, upload_ids))
         return {record.upload_id: record for record in map(rows.record_from_row, found)}
 
-    # Objects and deleted files
+    # Objects, deleted files and their events
 
     def get_object_owners(self, upload_ids: Iterable[str]) -> Mapping[str, tuple[str, str] | None]:
         found = self._table.batch_get(rows.task_key(CleanupTaskKind.OBJECT, upload_id) for upload_id in upload_ids)
@@ -136,7 +137,7 @@ class DynamoCleanupRepository:
 
     def get_object(self, upload_id: str) -> ObjectRecord | None:
         row = self._table.get(rows.task_key(CleanupTaskKind.OBJECT, upload_id))
-        return rows.object_from_row(row) if row else None
+        return file_rows.object_from_row(row) if row else None
 
     def clear_object_event(self, task: CleanupTask, *, due_at: int | None) -> None:
         schedule = rows.UNSCHEDULED if due_at is None else {"due_at": due_at}
@@ -145,9 +146,18 @@ class DynamoCleanupRepository:
     def schedule_object(self, upload_id: str, owner: tuple[str, str] | None, *, due_at: int) -> None:
         self._table.conditional_write(put(rows.object_to_row(upload_id, owner, due_at), "attribute_not_exists(#pk)"))
 
-    def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
-        row = self._table.get(rows.deleted_file_key(upload_id))
-        return rows.deleted_file_from_row(row) if row else None
+    def delete_deleted_file(self, ns: str, name: str, upload_id: str, *, deleted_at: int) -> bool:
+        try:
+            self._table.write(
+                delete(file_rows.deleted_file_key(ns, name, upload_id, deleted_at), "attribute_exists(#pk)")
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+    def get_file_event(self, event_id: str) -> Event | None:
+        row = self._table.get(file_rows.file_event_key(event_id))
+        return file_rows.file_event_from_row(row) if row else None
 
     # Orphan scan
 

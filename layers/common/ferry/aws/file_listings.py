@@ -21,13 +21,13 @@ def query_names(
     """
     found, last_key = table.query(
         "#pk = :pk AND #sk BETWEEN :first AND :last",
-        {"pk": rows.names_pk(ns), "first": row_prefix + start, "last": _last_key(row_prefix + prefix)},
+        {"pk": rows.names_pk(ns), "first": row_prefix + start, "last": last_sort_key(row_prefix + prefix)},
         limit=limit,
     )
     return found, last_key is not None
 
 
-def _last_key(key_prefix: str) -> str:
+def last_sort_key(key_prefix: str) -> str:
     """Return a sort key behind every sort key that begins with `key_prefix`.
 
     A name may begin with the last character of all. So the bound repeats it, until it is longer than any name.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ferry.aws import file_rows
 from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
 from ferry.aws.dynamo import Table, TransactionFailed
 from ferry.aws.expressions import delete, put, update, with_old_row
 from ferry.aws.file_listings import query_names
 from ferry.model.cleanup import CleanupTaskKind
+from ferry.model.events import PendingEvent
 from ferry.model.files import DeletedFile, File
 from ferry.model.quotas import Quota
 from ferry.ports.errors import NameConflict, UsageConflict
@@ -65,7 +67,9 @@ class DynamoFileRepository:
         ]
         usage_positions = range(_FIRST_USAGE_POSITION, len(transaction))
         if replaced_file is not None:
-            transaction += writes.take_file_away(replaced_file, object_due_at=object_due_at)
+            transaction += writes.take_file_away(
+                replaced_file, deleted_at=file.uploaded_at, object_due_at=object_due_at
+            )
         try:
             self._table.transact_write(transaction)
         except TransactionFailed as error:
@@ -88,12 +92,18 @@ class DynamoFileRepository:
             )
         )
 
-    def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
-        transaction = [
-            delete(rows.file_key(file.ns, file.name), *writes.file_unchanged(file)),
-            *writes.take_file_away(file, object_due_at=object_due_at),
-            *writes.free_usage(file),
-        ]
-        if publish_deadline is not None:
-            transaction.append(put(rows.deleted_file_to_row(DeletedFile(file, now), publish_deadline)))
-        self._table.transact_write(transaction)
+    def list_deleted_files(self, ns: str, prefix: str, *, start: str, limit: int) -> Slice[DeletedFile]:
+        found, has_more = query_names(self._table, ns, file_rows.DELETED_FILE_PREFIX, prefix, start=start, limit=limit)
+        return Slice([file_rows.deleted_file_from_row(row) for row in found], has_more)
+
+    def delete_file(
+        self, file: File, *, object_due_at: int, now: int, pending_event: PendingEvent | None = None
+    ) -> None:
+        self._table.transact_write(
+            [
+                delete(rows.file_key(file.ns, file.name), *writes.file_unchanged(file)),
+                *writes.take_file_away(file, deleted_at=now, object_due_at=object_due_at),
+                *writes.free_usage(file),
+                *writes.store_event(pending_event),
+            ]
+        )

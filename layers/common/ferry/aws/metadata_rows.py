@@ -4,11 +4,12 @@
 |---|---|---|
 | file | `N#<namespace>` | `F#<name>` |
 | current upload | `N#<namespace>` | `U#<name>` |
+| deleted file | `N#<namespace>` | `D#<name>` and when (`ferry.aws.file_rows`) |
 | quota | `Q#<namespace>` | `Q` |
 | upload record | `U#<upload id>` | `S` |
 | progress shard | `U#<upload id>` | `C#<index>` |
 | chunk digests of a part | `U#<upload id>#<part number % 3>` | `<part number>` |
-| cleanup task | `T#<kind>#<upload id>` | `T` |
+| cleanup task | `T#<kind>#<upload id, or id of the event>` | `T` |
 | orphan scan | `ORPHAN_SCAN` | `S` |
 """
 
@@ -20,7 +21,7 @@ from typing import Any
 
 from ferry.aws.expressions import Key, Row
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan, OrphanScanPhase
-from ferry.model.files import CompletionEvent, DeletedFile, File, ObjectRecord
+from ferry.model.files import File
 from ferry.model.objects import StoredObject
 from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
@@ -43,7 +44,7 @@ QUOTA_USAGE = ("used_bytes", "open_uploads")
 UNSCHEDULED: dict[str, None] = {"due_at": None, "due_shard": None}
 """Changes that remove a row from the index of due tasks."""
 
-_NAMESPACE_PREFIX = "N#"
+NAMESPACE_PREFIX = "N#"
 _RECORD_SORT_KEY = "S"
 _CHUNK_DIGEST_PREFIX = "d"
 _CRC_BYTES = 4
@@ -94,7 +95,7 @@ _SHARD_FIELDS = ("last_activity_at", "received_bytes", "epoch", "version")
 
 def names_pk(ns: str) -> str:
     """Return the partition of a namespace's files and current uploads."""
-    return f"{_NAMESPACE_PREFIX}{ns}"
+    return f"{NAMESPACE_PREFIX}{ns}"
 
 
 def file_key(ns: str, name: str) -> Key:
@@ -145,17 +146,17 @@ def due_shard_for(subject: str) -> str:
 
 
 def file_to_row(file: File) -> Row:
-    return _key_attributes(file_key(file.ns, file.name)) | _file_attributes(file)
+    return key_attributes(file_key(file.ns, file.name)) | file_attributes(file)
 
 
 def file_from_row(row: Row) -> File:
-    return _file_from_attributes(
-        row, ns=row["pk"].removeprefix(_NAMESPACE_PREFIX), name=row["sk"].removeprefix(FILE_PREFIX)
+    return file_from_attributes(
+        row, ns=row["pk"].removeprefix(NAMESPACE_PREFIX), name=row["sk"].removeprefix(FILE_PREFIX)
     )
 
 
 def current_upload_to_row(current_upload: CurrentUpload) -> Row:
-    return _key_attributes(current_upload_key(current_upload.ns, current_upload.name)) | {
+    return key_attributes(current_upload_key(current_upload.ns, current_upload.name)) | {
         "upload_id": current_upload.upload_id,
         "in_progress": current_upload.in_progress or None,
     }
@@ -164,7 +165,7 @@ def current_upload_to_row(current_upload: CurrentUpload) -> Row:
 def current_upload_from_row(row: Row) -> CurrentUpload:
     name = row["sk"].removeprefix(CURRENT_UPLOAD_PREFIX)
     return CurrentUpload(
-        row["pk"].removeprefix(_NAMESPACE_PREFIX), name, row["upload_id"], in_progress=row.get("in_progress", False)
+        row["pk"].removeprefix(NAMESPACE_PREFIX), name, row["upload_id"], in_progress=row.get("in_progress", False)
     )
 
 
@@ -178,7 +179,7 @@ def quota_from_row(row: Row) -> Quota:
 def record_to_row(record: UploadRecord, due_at: int) -> Row:
     layout = record.layout
     return {
-        **_key_attributes(record_key(record.upload_id)),
+        **key_attributes(record_key(record.upload_id)),
         **{name: getattr(record, name) for name in _RECORD_FIELDS},
         "size": layout.size,
         "chunk_size": layout.chunk_size,
@@ -187,7 +188,7 @@ def record_to_row(record: UploadRecord, due_at: int) -> Row:
         "event_pending": record.event_pending or None,
         "counted_in_quota": record.counted_in_quota or None,
         "stored_object": record.stored_object and stored_object_attributes(record.stored_object),
-        "file": record.file and _file_attributes(record.file),
+        "file": record.file and file_attributes(record.file),
         **schedule_attributes(record.upload_id, due_at),
     }
 
@@ -202,7 +203,7 @@ def record_from_row(row: Row) -> UploadRecord:
         event_pending=row.get("event_pending", False),
         counted_in_quota=row.get("counted_in_quota", False),
         stored_object=StoredObject(*map(stored_object.get, _STORED_OBJECT_FIELDS)) if stored_object else None,
-        file=_file_from_attributes(file, ns=row["ns"], name=row["name"]) if file else None,
+        file=file_from_attributes(file, ns=row["ns"], name=row["name"]) if file else None,
     )
 
 
@@ -212,12 +213,12 @@ def stored_object_attributes(stored_object: StoredObject) -> dict[str, Any]:
 
 def record_file_attributes(file: File) -> dict[str, Any]:
     """Return the committed file as its upload record holds it, without the namespace and name of the record."""
-    return _file_attributes(file)
+    return file_attributes(file)
 
 
 def shard_to_row(upload_id: str, shard: ProgressShard, ttl_epoch_seconds: int) -> Row:
     return {
-        **_key_attributes(shard_key(upload_id, shard.index)),
+        **key_attributes(shard_key(upload_id, shard.index)),
         **{name: getattr(shard, name) for name in _SHARD_FIELDS},
         "open": shard.open or None,
         "has_presigned_parts": shard.has_presigned_parts or None,
@@ -285,33 +286,12 @@ def schedule_attributes(upload_id: str, due_at: int) -> dict[str, Any]:
 
 
 def task_to_row(task: CleanupTask) -> Row:
-    return _key_attributes(task_key(task.kind, task.subject)) | schedule_attributes(task.subject, task.due_at)
-
-
-def deleted_file_key(upload_id: str) -> Key:
-    return task_key(CleanupTaskKind.DELETION_EVENT, upload_id)
-
-
-def deleted_file_to_row(deleted_file: DeletedFile, due_at: int) -> Row:
-    """Return the row of a DELETION_EVENT task. It contains the file, whose own row is deleted."""
-    file = deleted_file.file
-    task = CleanupTask(CleanupTaskKind.DELETION_EVENT, file.upload_id, due_at)
-    return {
-        **task_to_row(task),
-        **_file_attributes(file),
-        "ns": file.ns,
-        "name": file.name,
-        "deleted_at": deleted_file.deleted_at,
-    }
-
-
-def deleted_file_from_row(row: Row) -> DeletedFile:
-    return DeletedFile(_file_from_attributes(row, ns=row["ns"], name=row["name"]), row["deleted_at"])
+    return key_attributes(task_key(task.kind, task.subject)) | schedule_attributes(task.subject, task.due_at)
 
 
 def object_to_row(upload_id: str, owner: tuple[str, str] | None, due_at: int | None) -> Row:
     """Return the row of an object: its owner (namespace and name) if known, and when it is due, if it is."""
-    row = _key_attributes(task_key(CleanupTaskKind.OBJECT, upload_id))
+    row = key_attributes(task_key(CleanupTaskKind.OBJECT, upload_id))
     if owner is not None:
         row["ns"], row["name"] = owner
     return row if due_at is None else row | schedule_attributes(upload_id, due_at)
@@ -323,27 +303,9 @@ def owner_from_row(row: Row) -> tuple[str, tuple[str, str] | None]:
     return upload_id, (row["ns"], row["name"]) if "name" in row else None
 
 
-def completion_event_attributes(event: CompletionEvent) -> dict[str, Any]:
-    """Return the pending event of an object's row. It names its file, because the owner of the object may change."""
-    return {
-        **_file_attributes(event.file),
-        "ns": event.file.ns,
-        "name": event.file.name,
-        "replaced_upload_id": event.replaced_upload_id,
-    }
-
-
-def object_from_row(row: Row) -> ObjectRecord:
-    event = row.get("event")
-    pending_event = event and CompletionEvent(
-        _file_from_attributes(event, ns=event["ns"], name=event["name"]), event.get("replaced_upload_id")
-    )
-    return ObjectRecord(owner_from_row(row)[1], pending_event, row.get("delete_at"))
-
-
 def orphan_scan_to_row(scan: OrphanScan) -> Row:
     values = {"started_at": scan.started_at, "phase": scan.phase.value, "cursor": scan.cursor, "version": scan.version}
-    return _key_attributes(ORPHAN_SCAN_KEY) | values
+    return key_attributes(ORPHAN_SCAN_KEY) | values
 
 
 def orphan_scan_from_row(row: Row) -> OrphanScan:
@@ -359,11 +321,11 @@ def task_from_row(row: Row) -> CleanupTask:
     return CleanupTask(CleanupTaskKind(kind), upload_id, row["due_at"])
 
 
-def _key_attributes(key: Key) -> Row:
+def key_attributes(key: Key) -> Row:
     return {"pk": key[0], "sk": key[1]}
 
 
-def _file_attributes(file: File) -> dict[str, Any]:
+def file_attributes(file: File) -> dict[str, Any]:
     object_date = _UNKNOWN_DATE if file.object_date_seconds is None else file.object_date_seconds
     return {name: getattr(file, name) for name in _FILE_FIELDS} | {
         "counted_in_quota": file.counted_in_quota or None,
@@ -373,7 +335,7 @@ def _file_attributes(file: File) -> dict[str, Any]:
     }
 
 
-def _file_from_attributes(row: Row, *, ns: str, name: str) -> File:
+def file_from_attributes(row: Row, *, ns: str, name: str) -> File:
     fields: dict[str, Any] = {attribute: row.get(attribute) for attribute in _FILE_FIELDS}
     return File(
         ns=ns,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from ferry.aws import file_rows
 from ferry.aws import metadata_rows as rows
-from ferry.aws.expressions import Write, update
+from ferry.aws.expressions import Write, put, update
 from ferry.model.cleanup import CleanupTaskKind
-from ferry.model.files import CompletionEvent, File
+from ferry.model.events import PendingEvent
+from ferry.model.files import CompletionEvent, DeletedFile, File
 from ferry.model.quotas import Quota
 from ferry.model.uploads import Upload, UploadRecord, UploadState
 
@@ -64,27 +66,34 @@ def file_unchanged(file: File) -> tuple[str, dict[str, Any]]:
     return f"#upload_id = :file_id AND {revision_unchanged} AND {counted}", values
 
 
-def take_file_away(file: File, *, object_due_at: int) -> list[Write]:
+def take_file_away(file: File, *, deleted_at: int, object_due_at: int) -> list[Write]:
     """Return the writes, beside that of the name's row, of a transaction that replaces or deletes a file.
 
-    They schedule the file's object. If the completion of the file is still to be published, its task stays due for
-    that; the object is deleted afterwards.
+    They store the deleted file, which can be restored until its object is due, and schedule the object. If the
+    completion of the file is still to be published, its task stays due for that; the object is deleted afterwards.
     """
     owner_and_schedule = {
         "ns": file.ns,
         "name": file.name,
         "delete_at": object_due_at,
+        "deleted_at": deleted_at,
         "due_shard": rows.due_shard_for(file.upload_id),
     }
     return [
+        put(file_rows.deleted_file_to_row(DeletedFile(file, deleted_at, object_due_at))),
         update(
             rows.task_key(CleanupTaskKind.OBJECT, file.upload_id),
             owner_and_schedule,
             extra_sets=["#due_at = if_not_exists(#event_due_at, :object_due_at)"],
             condition="",
             values={"object_due_at": object_due_at},
-        )
+        ),
     ]
+
+
+def store_event(pending_event: PendingEvent | None) -> list[Write]:
+    """Return the write, if there is an event, that stores it in the outbox."""
+    return [] if pending_event is None else [put(file_rows.file_event_to_row(pending_event))]
 
 
 def keep_object(
@@ -95,7 +104,7 @@ def keep_object(
     if publish_deadline is not None:
         event = CompletionEvent(file, replaced_file.upload_id if replaced_file else None)
         changes = {
-            "event": rows.completion_event_attributes(event),
+            "event": file_rows.completion_event_attributes(event),
             "event_due_at": publish_deadline,
             "due_at": publish_deadline,
         }

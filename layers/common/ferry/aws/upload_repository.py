@@ -339,5 +339,7 @@ class DynamoUploadRepository:
             *writes.convert_usage(record, replaced_file),
         ]
         if replaced_file is not None:
-            transaction += writes.take_file_away(replaced_file, object_due_at=object_due_at)
+            transaction += writes.take_file_away(
+                replaced_file, deleted_at=file.uploaded_at, object_due_at=object_due_at
+            )
         self._table.transact_write(transaction)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from ferry.cleanup.decision import Action, apply, decide
 from ferry.cleanup.report import CleanupReport
 from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadExpired, UploadIncomplete
-from ferry.files.delete import publish_deleted
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
-from ferry.model.files import CompletionEvent
+from ferry.model.events import PendingEvent
+from ferry.model.files import CompletionEvent, ObjectRecord
 from ferry.model.uploads import Upload, UploadRecord, UploadState, object_key
-from ferry.outbox import completion_event, pending_events, publish
+from ferry.outbox import completion_event, pending_events, publish, publish_file_event
 from ferry.rules.durations import DAY_MS
 from ferry.services import Services
 from ferry.uploads.async_completion import resume_expired
@@ -35,8 +35,8 @@ def reconcile(services: Services, task: CleanupTask, report: CleanupReport) -> N
         BackendUnavailable: a backend failed.
         ConcurrentUpdate: the row is no longer as read.
     """
-    if task.kind is CleanupTaskKind.DELETION_EVENT:
-        _publish_deletion(services, task)
+    if task.kind is CleanupTaskKind.FILE_EVENT:
+        _publish_file_event(services, task)
         return
     if task.kind is CleanupTaskKind.OBJECT:
         _reconcile_object(services, task)
@@ -112,10 +112,10 @@ def _publish_pending(services: Services, record: UploadRecord, *, due_at: int | 
     )
 
 
-def _publish_deletion(services: Services, task: CleanupTask) -> None:
-    """Publish the pending event of a deleted file."""
-    deleted_file = services.cleanup_repository.get_deleted_file(task.subject)
-    if deleted_file is not None and not publish_deleted(services, deleted_file, task):
+def _publish_file_event(services: Services, task: CleanupTask) -> None:
+    """Publish the pending event of a file that was deleted, moved or restored."""
+    event = services.cleanup_repository.get_file_event(task.subject)
+    if event is not None and not publish_file_event(services, PendingEvent(event, task.due_at)):
         raise BackendUnavailable(PUBLISH_FAILED_DETAIL)
 
 
@@ -129,6 +129,8 @@ def _reconcile_object(services: Services, task: CleanupTask) -> None:
     found = services.cleanup_repository.get_object(task.subject)
     if found is not None and found.pending_event is not None:
         _publish_completion(services, task, found.pending_event, delete_at=found.delete_at)
+        return
+    if found is not None and not _end_deleted_file(services, task, found):
         return
     upload = services.upload_repository.get_upload(task.subject)
     record = upload.record if upload else None
@@ -147,6 +149,22 @@ def _reconcile_object(services: Services, task: CleanupTask) -> None:
         services.cleanup_repository.reschedule_task(task, services.clock() + DAY_MS)
     services.object_store.delete(object_key(task.subject))
     services.cleanup_repository.delete_task(task)
+
+
+def _end_deleted_file(services: Services, task: CleanupTask, found: ObjectRecord) -> bool:
+    """Delete the row of a deleted file, if the object has one, so that it cannot be restored any more.
+
+    Return False if the file was restored meanwhile: its object is then left alone. If the row is gone and the object's
+    row is as it was read, an earlier run ended behind this step.
+    """
+    if found.owner is None or found.deleted_at is None or found.delete_at is None:
+        return True
+    if found.delete_at > services.clock():
+        return False
+    return (
+        services.cleanup_repository.delete_deleted_file(*found.owner, task.subject, deleted_at=found.deleted_at)
+        or services.cleanup_repository.get_object(task.subject) == found
+    )
 
 
 def _publish_completion(

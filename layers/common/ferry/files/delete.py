@@ -6,22 +6,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ferry.errors import BackendUnavailable, FileNotFound, PreconditionFailed
-from ferry.model.cleanup import CleanupTask, CleanupTaskKind
-from ferry.model.files import DeletedFile, File
-from ferry.outbox import deletion_event, publish, publish_deadline
+from ferry.model.events import Event, EventKind
+from ferry.model.files import File
+from ferry.outbox import pending, publish_file_event
 from ferry.ports.retry import retry_on_conflict
-from ferry.rules.durations import DAY_MS, SECOND_MS
+from ferry.rules.durations import SECOND_MS
 from ferry.services import Services
 
 if TYPE_CHECKING:
     from ferry.rules.conditions import Conditions
 
-OBJECT_RETENTION_MS = DAY_MS
-"""How long the object of a replaced or deleted file is kept, so that running downloads can finish."""
-
 
 def delete_file(services: Services, ns: str, name: str, conditions: Conditions | None = None) -> None:
-    """Delete a file. Its name is free at once; its object is deleted after `OBJECT_RETENTION_MS`.
+    """Delete a file. Its name is free at once; it can be restored for the retention of deleted files.
 
     Args:
         services: the backends.
@@ -43,14 +40,13 @@ def _try_delete(services: Services, ns: str, name: str, conditions: Conditions |
         raise FileNotFound
     if conditions is not None:
         _check_conditions(services, file, conditions)
-    now, event_due_at = services.clock(), publish_deadline(services)
+    now = services.clock()
+    pending_event = pending(services, Event.of_file(EventKind.DELETED, file, now))
     services.file_repository.delete_file(
-        file, object_due_at=now + OBJECT_RETENTION_MS, now=now, publish_deadline=event_due_at
+        file, object_due_at=now + services.deleted_file_retention_ms, now=now, pending_event=pending_event
     )
-    if event_due_at is not None:
-        task = CleanupTask(CleanupTaskKind.DELETION_EVENT, file.upload_id, event_due_at)
-        with suppress(BackendUnavailable):
-            publish_deleted(services, DeletedFile(file, now), task)
+    with suppress(BackendUnavailable):
+        publish_file_event(services, pending_event)
 
 
 def _check_conditions(services: Services, file: File, conditions: Conditions) -> None:
@@ -70,11 +66,3 @@ def _check_conditions(services: Services, file: File, conditions: Conditions) ->
     result = evaluate_preconditions(applicable, file_validators(file), now_seconds)
     if result is not PreconditionResult.PROCEED:
         raise PreconditionFailed
-
-
-def publish_deleted(services: Services, deleted_file: DeletedFile, task: CleanupTask) -> bool:
-    """Publish a deletion, then delete its task. Return False if the event stays pending."""
-    if not publish(services, [deletion_event(deleted_file)]):
-        return False
-    services.cleanup_repository.delete_task(task)
-    return True

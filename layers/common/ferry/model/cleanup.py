@@ -18,8 +18,8 @@ class CleanupTaskKind(StrEnum):
     STAGED_CHUNKS = "staged_chunks"
     """The staged chunks, progress shards and chunk digests of an ended upload."""
 
-    DELETION_EVENT = "deletion_event"
-    """The pending event of a deleted file."""
+    FILE_EVENT = "file_event"
+    """The pending event of a file that was deleted, moved or restored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class CleanupTask:
     """What to check."""
 
     subject: str
-    """The upload id. Objects and files have the id of the upload that created them."""
+    """The upload id. An object has the id of the upload that created it; a FILE_EVENT has the id of the event."""
 
     due_at: int
     """Epoch milliseconds. A write that handles the task is conditional on this time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.files import File
 
 
@@ -16,6 +17,8 @@ class EventKind(StrEnum):
     EXPIRED = "ferry.upload.expired"
     CANCELLED = "ferry.upload.cancelled"
     DELETED = "ferry.file.deleted"
+    MOVED = "ferry.file.moved"
+    RESTORED = "ferry.file.restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +44,50 @@ class Event:
     """Size of the file in bytes, as declared at start."""
 
     file: File | None = None
-    """The completed or deleted file; None for other kinds."""
+    """The completed, deleted, moved or restored file; None for other kinds."""
 
     replaced_upload_id: str | None = None
-    """For a completion: the upload of the file that was replaced; None if there was none."""
+    """The upload of the file that was replaced; None if there was none."""
+
+    previous_name: str | None = None
+    """For a move or a restore: the name that the file had; None for other kinds."""
+
+    @classmethod
+    def of_file(
+        cls,
+        kind: EventKind,
+        file: File,
+        occurred_at: int,
+        *,
+        replaced_upload_id: str | None = None,
+        previous_name: str | None = None,
+    ) -> Event:
+        """Return the event of a file that was deleted, or that is as it is after a move or a restore."""
+        return cls(
+            kind, occurred_at, file.ns, file.name, file.upload_id, file.size, file, replaced_upload_id, previous_name
+        )
 
     @property
     def id(self) -> str:
-        """Return an id that is the same for every delivery. Each kind occurs at most once for an upload."""
-        return f"{self.upload_id}.{self.kind.rpartition('.')[2]}"
+        """Return an id that is the same for every delivery.
+
+        Each kind occurs at most once for an upload and a revision of its file. The first revision is left out.
+        """
+        revision = f".{self.file.revision}" if self.file is not None and self.file.revision > 1 else ""
+        return f"{self.upload_id}{revision}.{self.kind.rpartition('.')[2]}"
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEvent:
+    """An event of a file that the write which changes the file stores in the outbox."""
+
+    event: Event
+    """The event."""
+
+    publish_deadline: int
+    """When cleanup publishes it, in epoch milliseconds."""
+
+    @property
+    def task(self) -> CleanupTask:
+        """Return the cleanup task that publishes it."""
+        return CleanupTask(CleanupTaskKind.FILE_EVENT, self.event.id, self.publish_deadline)

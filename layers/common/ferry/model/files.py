@@ -85,13 +85,19 @@ class ObjectRecord:
     delete_at: int | None = None
     """When the object is deleted because its file was replaced or deleted, in epoch milliseconds; None otherwise."""
 
+    deleted_at: int | None = None
+    """When the file was replaced or deleted, in epoch milliseconds: it names the row of the deleted file."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeletedFile:
-    """A deleted file whose deletion event is pending."""
+    """A file that was deleted or replaced, and can be restored (docs/decisions/0011)."""
 
     file: File
     """The file as it was."""
 
     deleted_at: int
-    """Epoch milliseconds."""
+    """When its name lost it, in epoch milliseconds."""
+
+    restorable_until: int
+    """When it can no longer be restored and its object is deleted, in epoch milliseconds."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from ferry.model.cleanup import CleanupTask, OrphanScan
-from ferry.model.files import DeletedFile, ObjectRecord
+from ferry.model.events import Event
+from ferry.model.files import ObjectRecord
 from ferry.model.uploads import UploadRecord
 from ferry.ports.types import Page
 
@@ -97,8 +98,12 @@ class CleanupRepository(Protocol):
         """
         ...
 
-    def get_deleted_file(self, upload_id: str) -> DeletedFile | None:
-        """Return the deleted file, created by that upload, whose deletion event is pending."""
+    def delete_deleted_file(self, ns: str, name: str, upload_id: str, *, deleted_at: int) -> bool:
+        """Delete the row of a deleted file, which then cannot be restored any more. Return False if it is gone."""
+        ...
+
+    def get_file_event(self, event_id: str) -> Event | None:
+        """Return a pending event of a file."""
         ...
 
     def get_orphan_scan(self) -> OrphanScan | None:

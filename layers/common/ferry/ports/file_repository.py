@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ferry.model.files import File
+from ferry.model.events import PendingEvent
+from ferry.model.files import DeletedFile, File
 from ferry.model.quotas import Quota
 from ferry.ports.types import Slice
 
@@ -50,7 +51,7 @@ class FileRepository(Protocol):
             replaced_file: the file that the name has now; None: none.
             quota: the limits of the namespace, if the file is counted.
             announced_due_at: the due time of the object's task, from `announce_object`.
-            object_due_at: when the replaced file's object is deleted.
+            object_due_at: until when the replaced file can be restored; then its object is deleted.
             publish_deadline: the completion event is pending; cleanup publishes it then. None: events are disabled.
 
         Raises:
@@ -68,14 +69,23 @@ class FileRepository(Protocol):
         """
         ...
 
-    def delete_file(self, file: File, *, object_due_at: int, now: int, publish_deadline: int | None = None) -> None:
-        """Delete a file in one transaction: the name, and its bytes from the usage. Its object is scheduled.
+    def list_deleted_files(self, ns: str, prefix: str, *, start: str, limit: int) -> Slice[DeletedFile]:
+        """Return up to `limit` deleted files whose name has the prefix: by name, then the last deleted first.
+
+        `start` is the prefix, or a position behind a deleted file (`ferry.rules.listing.after_deleted_file`).
+        """
+        ...
+
+    def delete_file(
+        self, file: File, *, object_due_at: int, now: int, pending_event: PendingEvent | None = None
+    ) -> None:
+        """Delete a file in one transaction: the name, and its bytes from the usage. It can be restored.
 
         Args:
             file: the file as it was read.
-            object_due_at: when its object is deleted.
+            object_due_at: until when it can be restored; then its object is deleted.
             now: the time of the deletion, in epoch milliseconds.
-            publish_deadline: the deletion event is pending; cleanup publishes it then. None: events are disabled.
+            pending_event: the deletion event; None: events are disabled.
 
         Raises:
             ConcurrentUpdate: the name has another file or none, or the file was counted since it was read.

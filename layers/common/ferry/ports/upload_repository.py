@@ -193,7 +193,7 @@ class UploadRepository(Protocol):
             file: the file to commit.
             replaced_file: the file that the name has now; None: none.
             staged_chunks_due_at: when the staged chunks are deleted.
-            object_due_at: when the replaced file's object is deleted.
+            object_due_at: until when the replaced file can be restored; then its object is deleted.
             ttl_epoch_seconds: when the record and the current upload may be deleted.
             publish_deadline: the completion event is pending; cleanup publishes it then, and the record has no TTL
                 until `clear_pending_event`. None: events are disabled.

@@ -26,6 +26,10 @@ FIRST_CHARACTER = "\0"
 MAX_CURSOR_LENGTH = 2_048
 """Longest cursor that is decoded, in characters."""
 
+MAX_DELETED_FILE_SUFFIX_BYTES = 1 + 13 + 6 + 1
+"""Bytes that follow the name in the position behind a deleted file. With a row's prefix a key still has 1,024 bytes."""
+
+_MAX_EPOCH_MS = 10**13 - 1
 _DIGEST_BYTES = 9
 
 
@@ -46,6 +50,20 @@ def after_name(name: str) -> str:
 def after_folder(folder: str) -> str:
     """Return the position behind all names of a folder, which ends with `/`. A name may be equal to it."""
     return folder[:-1] + AFTER_DELIMITER
+
+
+def deleted_file_position(name: str, upload_id: str, deleted_at: int) -> str:
+    """Return where a deleted file is in the order of deleted files: by name, then the last deleted first.
+
+    The name is followed by a character that no name contains, 13 digits that fall as time passes, and as much of the
+    upload id as tells files apart that one name loses within a millisecond.
+    """
+    return f"{name}{FIRST_CHARACTER}{_MAX_EPOCH_MS - deleted_at:013}{upload_id[:6]}"
+
+
+def after_deleted_file(name: str, upload_id: str, deleted_at: int) -> str:
+    """Return the position behind a deleted file."""
+    return deleted_file_position(name, upload_id, deleted_at) + FIRST_CHARACTER
 
 
 def encode_cursor(listing: tuple[str, ...], position: str) -> str:

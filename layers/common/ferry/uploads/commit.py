@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import chain, repeat
 
 from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists
-from ferry.files.delete import OBJECT_RETENTION_MS
 from ferry.model.files import File
 from ferry.model.objects import StoredObject
 from ferry.model.uploads import UploadRecord, UploadState
@@ -80,7 +79,7 @@ def _try_commit(
             file,
             replaced_file=existing,
             staged_chunks_due_at=file.uploaded_at + HOUR_MS,
-            object_due_at=file.uploaded_at + OBJECT_RETENTION_MS,
+            object_due_at=file.uploaded_at + services.deleted_file_retention_ms,
             ttl_epoch_seconds=ended_ttl_epoch_seconds(services),
             publish_deadline=publish_deadline(services),
         )
