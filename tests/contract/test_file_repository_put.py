@@ -84,7 +84,9 @@ def test_put_file_over_file_schedules_its_object(
     new = put(file_repository, make_file(OTHER_ID), old)
     assert file_repository.get_file(*OWNER) == new
     assert all_tasks(cleanup_repository) == {object_task(UPLOAD_ID, DELETE_AT)}
-    assert cleanup_repository.get_object(UPLOAD_ID) == ObjectRecord(OWNER, delete_at=DELETE_AT, deleted_at=new.uploaded_at)
+    assert cleanup_repository.get_object(UPLOAD_ID) == ObjectRecord(
+        OWNER, delete_at=DELETE_AT, deleted_at=new.uploaded_at
+    )
 
 
 def test_put_file_over_completed_upload_schedules_its_object(
@@ -187,7 +189,9 @@ def test_pending_completion_survives_replacement(
     cleanup_repository.clear_object_event(object_task(UPLOAD_ID, PUBLISH_AT), due_at=DELETE_AT)
     cleanup_repository.clear_object_event(object_task(OTHER_ID, PUBLISH_AT + 1), due_at=None)
     assert all_tasks(cleanup_repository) == {object_task(UPLOAD_ID, DELETE_AT)}
-    assert cleanup_repository.get_object(UPLOAD_ID) == ObjectRecord(OWNER, delete_at=DELETE_AT, deleted_at=new.uploaded_at)
+    assert cleanup_repository.get_object(UPLOAD_ID) == ObjectRecord(
+        OWNER, delete_at=DELETE_AT, deleted_at=new.uploaded_at
+    )
 
 
 def test_put_file_counts_bytes_within_limits(file_repository: FileRepository, quota_store: QuotaStore) -> None:
