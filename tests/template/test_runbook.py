@@ -1,4 +1,4 @@
-"""The commands of docs/operations.md exist in AWS's service descriptions, in the SAM CLI and in the template.
+"""The commands of the operations pages exist in AWS's service descriptions, in the SAM CLI and in the template.
 
 The AWS CLI derives its commands and options from the descriptions that botocore has. These tests do not show that a
 command has the effect that the page describes.
@@ -18,10 +18,13 @@ import pytest
 from botocore import xform_name
 
 ROOT = Path(__file__).parents[2]
-RUNBOOK = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+RUNBOOK = "".join(
+    (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for page in ("operations.md", "first-deploy.md", "region-loss.md")
+)
 GLOBAL_OPTIONS = {"query", "output", "region", "cli-binary-format"}
 """Options of the AWS CLI itself, which no service description has."""
-UNCHECKED_SERVICES = {"s3"}
+UNCHECKED_SERVICES = {"s3", "configure"}
 """Services whose commands are the AWS CLI's own."""
 SERVICE_ALIASES = {"s3api": "s3"}
 
