@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from graphlib import TopologicalSorter
 from typing import Any
 
 import pytest
@@ -117,10 +119,12 @@ def test_fixed_names_reports_literal_name() -> None:
     assert fixed_names(resources) == {"Queue.QueueName": "jobs"}
 
 
-def test_permissions_boundary_reaches_every_role(translation: dict[str, Any]) -> None:
-    """Every role has the boundary of the parameter, if one is given: the functions' roles and the schedule's."""
+@pytest.mark.parametrize("canary", ["false", "true"])
+def test_permissions_boundary_reaches_every_role(canary: str) -> None:
+    """Every role has the boundary of the parameter, if one is given: those of functions, schedule and CodeDeploy."""
+    translation = transform_template(package_template(), {"EnableCanaryDeployments": canary})
     roles = resources_of_type(translation, "AWS::IAM::Role")
-    assert roles.keys() == {*(f"{name}Role" for name in FUNCTIONS), "CleanupFunctionScheduleRole"}
+    assert roles.keys() == {*(f"{name}Role" for name in FUNCTIONS), "CleanupFunctionScheduleRole", "DeploymentRole"}
     boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
     for name, role in roles.items():
         assert role["Properties"].get("PermissionsBoundary") == boundary, name
@@ -128,6 +132,71 @@ def test_permissions_boundary_reaches_every_role(translation: dict[str, Any]) ->
         "Fn::Not": [{"Fn::Equals": [{"Ref": "PermissionsBoundary"}, ""]}]
     }
     assert translation["Parameters"]["PermissionsBoundary"]["Default"] == ""
+
+
+def test_canary_deployments_are_off_by_default(translation: dict[str, Any]) -> None:
+    """Without the parameter an update moves the aliases at once, and nothing of CodeDeploy is created."""
+    assert translation["Parameters"]["EnableCanaryDeployments"]["Default"] == "false"
+    assert not [name for name, body in translation["Resources"].items() if "CodeDeploy" in body["Type"]]
+    assert translation["Resources"]["DeploymentRole"]["Condition"] == "CanaryDeployments"
+    for alias in resources_of_type(translation, "AWS::Lambda::Alias").values():
+        assert "UpdatePolicy" not in alias
+
+
+def test_canary_deployments_watch_alarms() -> None:
+    """With the parameter, each function gets a tenth of its requests first, and alarms that exist undo the update."""
+    found = transform_template(package_template(), {"EnableCanaryDeployments": "true"})
+    groups = resources_of_type(found, "AWS::CodeDeploy::DeploymentGroup")
+    assert groups.keys() == {f"{name}DeploymentGroup" for name in FUNCTIONS}
+    monitoring = yaml_parse((ROOT / "monitoring.yaml").read_text(encoding="utf-8"))
+    alarms = {
+        body["Properties"]["AlarmName"]["Fn::Sub"].replace("${Service}", "${AWS::StackName}")
+        for body in monitoring["Resources"].values()
+        if body["Type"] == "AWS::CloudWatch::Alarm"
+    }
+    for group in groups.values():
+        properties = group["Properties"]
+        role = {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
+        assert properties["ServiceRoleArn"] == {"Fn::If": ["CanaryDeployments", role, {"Ref": "AWS::NoValue"}]}
+        assert "Canary10Percent10Minutes" in json.dumps(properties["DeploymentConfigName"])
+        watched = {alarm["Name"]["Fn::Sub"] for alarm in properties["AlarmConfiguration"]["Alarms"]}
+        assert watched == {"${AWS::StackName}-function-errors", "${AWS::StackName}-server-errors"}
+        assert watched <= alarms
+        assert "DEPLOYMENT_STOP_ON_ALARM" in properties["AutoRollbackConfiguration"]["Events"]
+    for alias in resources_of_type(found, "AWS::Lambda::Alias").values():
+        assert "CodeDeployLambdaAliasUpdate" in alias["UpdatePolicy"]
+
+
+def referenced(body: object) -> set[str]:
+    """Return the names that a part of a template refers to."""
+    names: set[str] = set()
+    if isinstance(body, list):
+        names = names.union(*map(referenced, body))
+    elif isinstance(body, dict):
+        for key, value in body.items():
+            match key, value:
+                case ("Ref", str()):
+                    names.add(value)
+                case ("Fn::GetAtt", [name, *_]):
+                    names.add(name)
+                case ("Fn::Sub", str()) | ("Fn::Sub", [str(), _]):
+                    text = value if isinstance(value, str) else value[0]
+                    names.update(name.partition(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text))
+                    names |= referenced(value)
+                case ("DependsOn", str() | list()):
+                    names.update([value] if isinstance(value, str) else value)
+                case _:
+                    names |= referenced(value)
+    return names
+
+
+@pytest.mark.parametrize("canary", ["false", "true"])
+def test_resources_have_no_circular_dependency(canary: str) -> None:
+    """CloudFormation can order the resources. It would reject a circle, such as API, alias, alarms, API."""
+    resources = transform_template(package_template(), {"EnableCanaryDeployments": canary})["Resources"]
+    graph = {name: referenced(body) & resources.keys() for name, body in resources.items()}
+    assert sum(map(len, graph.values())) > len(graph)
+    TopologicalSorter(graph).prepare()
 
 
 def test_assigned_endpoint_is_disabled_beside_domain(translation: dict[str, Any]) -> None:
@@ -162,6 +231,16 @@ def test_tracing_follows_parameter(mode: str, traced: bool) -> None:
     for name in FUNCTIONS:
         policies = found["Resources"][f"{name}Role"]["Properties"]["ManagedPolicyArns"]
         assert any("Xray" in str(policy) for policy in policies) == traced
+
+
+def test_access_log_group_needs_no_policy_of_its_own(translation: dict[str, Any]) -> None:
+    """The group's name begins with /aws/vendedlogs/, which one resource policy covers for all groups of the region.
+
+    With other names API Gateway adds each group to a policy of 5,120 characters for the account and region.
+    """
+    (stage,) = resources_of_type(translation, "AWS::ApiGatewayV2::Stage").values()
+    group = translation["Resources"][stage["Properties"]["AccessLogSettings"]["DestinationArn"]["Fn::GetAtt"][0]]
+    assert group["Properties"]["LogGroupName"] == {"Fn::Sub": "/aws/vendedlogs/apigateway/${AWS::StackName}"}
 
 
 def test_log_groups_have_retention(translation: dict[str, Any]) -> None:
