@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from dev.local import clients, ministack_server, provision, s3_server, stack
+from dev.local import clients, consistency, ministack_server, provision, s3_server, s3_volumes, stack
 from dev.local.clients import LocalClient
 from dev.local.disk_space import DiskSpace, restart_after_full_disk
+from dev.local.errors import LocalError
 from dev.local.provision import Backends
 from dev.local.stack import Stack
-from dev.local.state import StateFolder, new_secret
+from dev.local.state import START_ANEW, StateFolder, new_secret
 
 BACKENDS_FILE = "backends.json"
 _AUTH_TABLE = "AuthTable"
+_RECORD_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,13 @@ class RunningBackends:
     async def recover_from_full_disk(self) -> None:
         """Make S3 usable again each time after its disk was full, until this is cancelled."""
         await restart_after_full_disk(self.space, self.s3)
+
+    async def record_volumes(self) -> None:
+        """Write down which volumes S3 has, each time that changes, until this is cancelled."""
+        while True:
+            with contextlib.suppress(OSError):
+                s3_volumes.record_volumes(self.s3.folder)
+            await asyncio.sleep(_RECORD_SECONDS)
 
     @property
     def endpoints(self) -> dict[str, str]:
@@ -77,13 +86,22 @@ async def start_backends(
         people: the clients to store in the auth table.
         running: stops the servers when it is closed.
     """
-    saved = state.read_json(BACKENDS_FILE)
+    saved = state.read_checked_json(BACKENDS_FILE)
+    if not saved and (state.folder / "dynamodb").is_dir():
+        raise LocalError(
+            f"{state.folder / BACKENDS_FILE} is gone. With it the signing key's id and the access keys are lost. "
+            f"Put it back from a copy, or delete all state and start with none: {START_ANEW}"
+        )
     access_key = str(saved.get("access_key") or f"FERRY{new_secret()[:16]}")
     secret_key = str(saved.get("secret_key") or new_secret())
+    if not saved:
+        # Before anything is stored under these keys: a kill during the first start leaves a state that can start.
+        state.write_checked_json(BACKENDS_FILE, {"access_key": access_key, "secret_key": secret_key})
     credentials = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
     s3, dynamodb = await _start_servers(state, saved, credentials, running)
     backends = Backends(s3.url, dynamodb.url, dynamodb.url, access_key, secret_key)
     key_ids = await asyncio.to_thread(provision.provision, backends, draft, saved.get("keys", {}))
+    await asyncio.to_thread(consistency.check_stored_bytes, backends, draft, str(state.folder / "s3"))
     content = {
         "access_key": access_key,
         "secret_key": secret_key,
@@ -92,7 +110,7 @@ async def start_backends(
         "dynamodb_port": dynamodb.port,
         **_admin_info(draft),
     }
-    state.write_json(BACKENDS_FILE, content)
+    state.write_checked_json(BACKENDS_FILE, content)
     if _AUTH_TABLE in draft.tables:
         store = clients.ClientTable(backends.dynamodb_client(), stack.physical_name(_AUTH_TABLE))
         await asyncio.to_thread(clients.seed_clients, store, people)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -17,6 +18,11 @@ from dev.local.errors import LocalError
 from dev.local.runner import run
 from dev.local.startup import ServiceOptions
 from dev.paths import ROOT
+
+_STORAGE_ERRORS = frozenset(
+    {errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EIO, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
+)
+"""Errors of the disk or its permissions, which are no fault of the program."""
 
 _EPILOG = """\
 environment (make run NAME=value passes each one):
@@ -43,8 +49,8 @@ Files and open uploads survive a stop and a kill. Ctrl-C or SIGTERM stops everyt
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the service. Exit codes: 0 stopped on request, 1 could not run, 2 wrong usage."""
+    given = _parser(os.environ).parse_args(arguments)
     try:
-        given = _parser(os.environ).parse_args(arguments)
         options = ServiceOptions(
             port=given.port,
             parameters=template.parse_overrides(os.environ.get("PARAMS", "") if given.params is None else given.params),
@@ -63,6 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asyncio.run(_run(options))
     except LocalError as error:
         print(f"ferry: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in _STORAGE_ERRORS:
+            raise
+        print(f"ferry: {state.unusable_path(error, given.state)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -83,6 +84,12 @@ def seed_clients(store: ClientStore, clients: Sequence[LocalClient]) -> None:
         digest = hashlib.sha256(client.client_secret.encode()).digest()
         stored = store.get_client(client.client_id)
         if stored is None or digest not in stored.secret_hashes:
+            if stored is not None:
+                print(
+                    f"ferry: client {client.client_id} has another secret than before: ferry.json was changed or gone",
+                    file=sys.stderr,
+                    flush=True,
+                )
             version = stored.version + 1 if stored else 0
             scopes = frozenset(client.scopes)
             store.put_client(Client(client.client_id, client.namespace, scopes, (digest,), version=version))

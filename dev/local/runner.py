@@ -105,6 +105,7 @@ class _Service:
         ]
         tasks.append(asyncio.create_task(_evict_idle(self._pools)))
         tasks.append(asyncio.create_task(self._backends.recover_from_full_disk()))
+        tasks.append(asyncio.create_task(self._backends.record_volumes()))
         self._running.push_async_callback(_cancel_tasks, tasks)
 
     async def serve(self, started: asyncio.Event, stopping: asyncio.Event) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
+import sys
 import sysconfig
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from dev.local import processes, tcp_ports
+from dev.local import processes, s3_volumes, tcp_ports
 from dev.local.errors import LocalError
 from dev.local.processes import ManagedProcess
-from dev.local.state import StateFolder
+from dev.local.state import START_ANEW, StateFolder
 
 _SERVICES = ("s3", "master", "volume", "filer", "admin")
 _START_TIMEOUT_SECONDS = 30.0
@@ -44,6 +46,11 @@ class S3Server:
         """Called after a restart, which lasts until it returns."""
 
     @property
+    def folder(self) -> Path:
+        """The folder of its files."""
+        return self._state.folder / "s3"
+
+    @property
     def accepts_writes(self) -> bool:
         """Whether the server is neither restarting nor in need of it."""
         return not (self._restarting or self.met_full_disk)
@@ -51,7 +58,7 @@ class S3Server:
     async def start(self) -> bool:
         """Start the server, and return whether it listens."""
         self.met_full_disk = False
-        folder, logs = self._state.folder / "s3", self._state.folder / "logs" / "s3"
+        folder, logs = self.folder, self._state.folder / "logs" / "s3"
         self._process = await processes.start_process(
             [str(find_binary()), f"-logdir={logs}", "-log_max_files=2", "mini", *server_options(folder, self.ports)],
             env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **self._credentials},
@@ -61,6 +68,11 @@ class S3Server:
             on_output=self._look_for_full_disk,
         )
         return await tcp_ports.wait_for_listener(self.ports["s3"], _START_TIMEOUT_SECONDS, self._process.is_alive)
+
+    async def kill(self) -> None:
+        """End the server at once."""
+        if self._process is not None:
+            await self._process.stop()
 
     async def restart(self) -> None:
         """Start the server again on the same ports. Raises `LocalError`."""
@@ -99,6 +111,7 @@ async def start(state: StateFolder, credentials: Mapping[str, str], preferred_po
     logs = state.folder / "logs" / "s3"
     for needed in (folder, logs):
         needed.mkdir(exist_ok=True)
+    await asyncio.to_thread(_check_files, folder)
     _write_security_settings(folder)
     for candidates in (preferred_ports, ()):
         ports = dict(zip(_SERVICES, tcp_ports.free_port_pairs(len(_SERVICES), candidates), strict=True))
@@ -107,7 +120,23 @@ async def start(state: StateFolder, credentials: Mapping[str, str], preferred_po
             return server
         # Another process may have taken a port in between: try other ports, once.
         await server.stop()
-    raise LocalError(f"SeaweedFS did not start: see {state.log_path('s3')}")
+    raise LocalError(
+        f"SeaweedFS did not start: see {state.log_path('s3')}. If it says that a file in {folder} is damaged, put that "
+        f"back from a copy, or delete all state and start with none: {START_ANEW}"
+    )
+
+
+def _check_files(folder: Path) -> None:
+    """Check the saved volumes, and report what is repaired. Raises `LocalError` when something is lost."""
+    try:
+        notes = s3_volumes.check_volumes(folder, find_binary())
+    except s3_volumes.DamagedVolumeError as error:
+        raise LocalError(
+            f"{error}. With it bytes of files and of open uploads are lost. "
+            f"Put it back from a copy, or delete all state and start with none: {START_ANEW}"
+        ) from None
+    for note in notes:
+        print(f"ferry: {note}", file=sys.stderr, flush=True)
 
 
 def _write_security_settings(folder: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -18,6 +20,7 @@ from dev.local.errors import LocalError
 
 START_ANEW = "`make run CLEAN=1`"
 """The command that deletes all state and starts with none."""
+_CHECKSUM_MEMBER = "sha256"
 _MAX_LOG_BYTES = 10 * 1024 * 1024
 
 
@@ -25,11 +28,18 @@ class StateFolder:
     """The folder, locked for this run."""
 
     def __init__(self, folder: Path) -> None:
-        """Create the folder where it is missing, and lock it. Raises `LocalError` when another run has locked it."""
+        """Create the folder where it is missing, and lock it.
+
+        Raises:
+            LocalError: another run has locked it, or it is not writable.
+        """
         self.folder = folder
-        (folder / "logs").mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        self._lock = (folder / "lock").open("a+", encoding="utf-8")
+        try:
+            (folder / "logs").mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+            self._lock = (folder / "lock").open("a+", encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise LocalError(unusable_path(error, folder)) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -40,10 +50,15 @@ class StateFolder:
                 f"another run (pid {other}) uses {folder}: stop it first (Ctrl-C in its terminal, or kill {other}), "
                 "or choose another folder with --state"
             ) from None
-        self._lock.truncate(0)
-        self._lock.write(str(os.getpid()))
-        self._lock.flush()
-        self._kill_leftover_processes()
+        try:
+            self._lock.truncate(0)
+            self._lock.write(str(os.getpid()))
+            self._lock.flush()
+            self._kill_leftover_processes()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._lock.close()
+            raise LocalError(unusable_path(error, folder)) from None
 
     def close(self) -> None:
         """Unlock the folder."""
@@ -61,6 +76,20 @@ class StateFolder:
         if not isinstance(found, dict):
             raise LocalError(f"{path} is damaged: delete it, and the next start writes it; or start anew: {START_ANEW}")
         return found
+
+    def read_checked_json(self, name: str) -> dict[str, Any]:
+        """Return what `write_checked_json` wrote; an empty object when there is no file. Raises `LocalError`."""
+        found = self.read_json(name)
+        if found and found.pop(_CHECKSUM_MEMBER, None) != _checksum(found):
+            raise LocalError(
+                f"{self.folder / name} is damaged: its checksum differs. "
+                f"Put it back from a copy, or delete all state and start with none: {START_ANEW}"
+            )
+        return found
+
+    def write_checked_json(self, name: str, content: Mapping[str, Any]) -> Path:
+        """Replace a JSON file as `write_json` does, with a checksum."""
+        return self.write_json(name, {**content, _CHECKSUM_MEMBER: _checksum(content)})
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
         """Replace a JSON file in one step and return its path. Only its owner may read it."""
@@ -94,7 +123,7 @@ class StateFolder:
         """Kill children of an earlier run. They exist only where the system has no parent-death signal."""
         records = self.folder / "processes"
         if records.exists():
-            for line in records.read_text(encoding="utf-8").splitlines():
+            for line in records.read_text(encoding="utf-8", errors="replace").splitlines():
                 pid, _, started_at = line.partition(" ")
                 if pid.isdigit() and started_at and _process_start_time(int(pid)) == started_at:
                     os.kill(int(pid), signal.SIGKILL)
@@ -110,6 +139,22 @@ def _process_start_time(pid: int) -> str:
     return fields[19]
 
 
+def unusable_path(error: OSError, folder: Path) -> str:
+    """Return in one line why a path of the state folder cannot be used, and what to do."""
+    path = error.filename or folder
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        problem = "is a file where a folder is needed: move it away"
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        problem = "cannot be written, because its disk is full: free some space"
+    else:
+        problem = f"cannot be written ({error.strerror}): make it writable for this user"
+    return f"{path} {problem}, or choose another folder with --state"
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def new_secret() -> str:
     """Return 256 random bits as URL-safe text."""
     return secrets.token_urlsafe(32)
@@ -119,4 +164,11 @@ def delete_state(folder: Path) -> None:
     """Delete the folder with all state. Raises `LocalError` when a run has locked it."""
     if folder.exists():
         with contextlib.closing(StateFolder(folder)):
-            shutil.rmtree(folder)
+            for path in folder.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            # The folder itself may be a mount point, which stays.
+            with contextlib.suppress(OSError):
+                folder.rmdir()

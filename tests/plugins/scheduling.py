@@ -16,6 +16,7 @@ SHARED_SERVICE_FOLDERS = ("tests/e2e/", "tests/examples/")
 OWN_SERVICE_FILES = (
     "tests/e2e/test_admin.py",
     "tests/e2e/test_crash_recovery.py",
+    "tests/e2e/test_damaged_state.py",
     "tests/e2e/test_external_issuer.py",
     "tests/e2e/test_full_disk.py",
 )
@@ -26,6 +27,7 @@ LONGEST_FIRST = (
     "tests/e2e/test_crash_recovery.py",
     "tests/integration/test_tenant_isolation.py",
     "tests/examples/",
+    "tests/e2e/test_damaged_state.py",
     "tests/e2e/test_full_disk.py",
     "tests/unit/uploads/test_cleanup_faults.py",
     "tests/unit/uploads/test_faults.py",
