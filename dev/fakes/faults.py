@@ -25,6 +25,7 @@ P = TypeVar("P")
 
 SINGLE_CONDITIONAL_WRITES = frozenset(
     {
+        "change_options",
         "mark_open",
         "record_chunk",
         "record_activity",

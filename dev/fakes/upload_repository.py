@@ -12,7 +12,7 @@ from dev.fakes.quotas import add_usage, file_identity
 from dev.fakes.upload_rows import MemoryUploadRows, require
 from ferry.aws import cursors
 from ferry.model.cleanup import CleanupTaskKind
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
 from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
@@ -91,6 +91,13 @@ class MemoryUploadRepository(MemoryUploadRows):
             self._update_record(
                 upload_id, due_at=due_at, state=UploadState.OPEN, multipart_id=multipart_id, event_pending=event_pending
             )
+
+    def change_options(self, upload: Upload, *, if_exists: IfExists, requires_checksum: bool) -> Upload:
+        upload_id = upload.record.upload_id
+        with self._lock:
+            require(self.rows.records[upload_id].version == upload.record.version)
+            self._update_record(upload_id, if_exists=if_exists, requires_checksum=requires_checksum)
+            return replace(upload, record=self.rows.records[upload_id])
 
     def put_chunk_digest(
         self, upload_id: str, part_number: int, chunk_index: int, chunk_digest: ChunkDigest
@@ -245,7 +252,14 @@ class MemoryUploadRepository(MemoryUploadRows):
                 take_file_away(self.rows, replaced_file, deleted_at=file.uploaded_at, object_due_at=object_due_at)
 
     def terminate(
-        self, upload: Upload, state: UploadState, *, now: int, ttl_epoch_seconds: int, lease_id: str | None = None
+        self,
+        upload: Upload,
+        state: UploadState,
+        *,
+        now: int,
+        ttl_epoch_seconds: int,
+        lease_id: str | None = None,
+        had_received: bool | None = None,
     ) -> None:
         upload_id = upload.record.upload_id
         with self._lock:
@@ -258,11 +272,21 @@ class MemoryUploadRepository(MemoryUploadRows):
             shards = self._require_shards(upload)
             if state is UploadState.EXPIRED:
                 require([shard.last_activity_at for shard in shards] == [s.last_activity_at for s in upload.shards])
+            elif had_received is False:
+                require([shard.version for shard in shards] == [s.version for s in upload.shards])
             self._release_name((record.ns, record.name), upload_id, require_epoch_seconds(ttl_epoch_seconds))
             self._close_shards(upload)
             if record.counted_in_quota:
                 add_usage(self.rows, record.ns, -record.layout.size, -1)
-            self._update_record(upload_id, due_at=now, state=state, ended_at=now, lease_id=None, lease_expires_at=0)
+            self._update_record(
+                upload_id,
+                due_at=now,
+                state=state,
+                ended_at=now,
+                lease_id=None,
+                lease_expires_at=0,
+                was_restarted=bool(had_received),
+            )
 
     def clear_pending_event(
         self, record: UploadRecord, *, due_at: int | None, ttl_epoch_seconds: int | None = None

@@ -28,6 +28,7 @@ from ferry.http.responses.plans import Limits, Received, UploadPlan
 from ferry.http.responses.problems import Problem
 from ferry.http.responses.status import StatusBody
 from ferry.http.responses.tokens import AccessToken
+from ferry.model.files import IfExists
 from ferry.rules.digests import crc32c, crc32c_to_base64
 from ferry.rules.layout import (
     MAX_ASSEMBLED_PART_BYTES,
@@ -93,6 +94,9 @@ PLAN = UploadPlan(
     received_bytes=0,
     expires_at=_EXPIRES_AT,
     limits=LIMITS,
+    if_exists=IfExists.FAIL,
+    content_type=_TYPE,
+    metadata=_METADATA,
 )
 CHUNK_PROGRESS = ChunkProgress(
     filename=FILENAME, upload_id=_UPLOAD_ID, chunk_index=1, received_bytes=len(CONTENT), size=len(CONTENT)

@@ -54,6 +54,7 @@ FILENAME_ERRORS: tuple[ErrorType, ...] = (errors.InvalidField, errors.InvalidFil
 UPLOAD_ERRORS: tuple[ErrorType, ...] = (
     errors.UploadNotFound,
     errors.UploadSuperseded,
+    errors.UploadIdRequired,
     errors.UploadExpired,
     errors.UploadCancelled,
     errors.CompletionInProgress,
@@ -71,8 +72,9 @@ START = Operation(
             examples.EXISTING_FILE,
         ),
     },
-    "An open upload with the same size, checksum and fingerprint is resumed. A checksum or a fingerprint that is "
-    "absent on both sides counts as the same.",
+    "An open upload with the same size, checksum and fingerprint is resumed. Where neither side has a checksum or a "
+    "fingerprint, it is resumed with `resume: true`; without, only while nothing has been received, and the completion "
+    "then requires the checksum of the whole file. `restart: true` cancels the open upload and starts a new one.",
     body=models.StartBody,
     body_example=examples.START,
     error_types=(
@@ -147,6 +149,7 @@ COMPLETE = Operation(
         *(kind for kind in UPLOAD_ERRORS if kind is not errors.CompletionInProgress),
         errors.UploadIncomplete,
         errors.ChecksumMismatch,
+        errors.ChecksumRequired,
         errors.ChecksumUnsupported,
         errors.FileExists,
     ),
@@ -161,6 +164,7 @@ CANCEL = Operation(
         *FILENAME_ERRORS,
         errors.UploadNotFound,
         errors.UploadSuperseded,
+        errors.UploadIdRequired,
         errors.CompletionInProgress,
         errors.UploadAlreadyComplete,
     ),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dev.fakes.object_store import StoreResponse
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.rules.layout import KIB
 from ferry.services import Services
 from ferry.status.snapshot import StatusReport, get_status
@@ -73,7 +73,7 @@ class RaceClient:
             self.name,
             len(self.body),
             chunk_size=self.chunk_size,
-            replace_existing=self.replace_existing,
+            if_exists=IfExists.REPLACE if self.replace_existing else IfExists.FAIL,
             restart=self.restart,
         )
         result = start(services, NS, request)

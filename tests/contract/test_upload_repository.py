@@ -8,7 +8,8 @@ import pytest
 
 from dev.fakes.clock import START
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
-from ferry.model.uploads import CurrentUpload, UploadState
+from ferry.model.files import IfExists
+from ferry.model.uploads import CurrentUpload, Upload, UploadState
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.file_repository import FileRepository
@@ -61,7 +62,10 @@ def test_create_upload_stores_every_field_and_current_upload(
         metadata={"colour": "grün", "empty": ""},
         crc32c=0,
         fingerprint="inode 5",
-        replace_existing=True,
+        if_exists=IfExists.REPLACE,
+        file_existed=True,
+        requires_checksum=True,
+        upload_id_required=True,
     )
     repository.create_upload(record, expected=None, due_at=START + 1)
     upload = read_upload(repository)
@@ -100,6 +104,42 @@ def test_create_upload_replaces_expected_current_upload_once(repository: UploadR
         repository.create_upload(make_record(THIRD_ID), expected=ended, due_at=START + 1)
     with pytest.raises(ConcurrentUpdate):
         repository.create_upload(make_record(THIRD_ID), expected=None, due_at=START + 1)
+
+
+def test_change_options_of_changed_record_raises(repository: UploadRepository) -> None:
+    """Options are stored with a new version, and only if the record is as it was read."""
+    upload = open_upload(repository)
+    changed = repository.change_options(upload, if_exists=IfExists.REPLACE, requires_checksum=True)
+    assert changed == read_upload(repository)
+    assert (changed.record.if_exists, changed.record.requires_checksum) == (IfExists.REPLACE, True)
+    assert changed.record.version == upload.record.version + 1
+    with pytest.raises(ConcurrentUpdate):
+        repository.change_options(upload, if_exists=IfExists.FAIL, requires_checksum=False)
+    leased = acquire_lease(repository, changed)
+    repository.change_options(leased, if_exists=IfExists.FAIL, requires_checksum=False)
+    record = read_upload(repository).record
+    assert (record.if_exists, record.requires_checksum, record.state) == (IfExists.FAIL, False, UploadState.COMPLETING)
+
+
+@pytest.mark.parametrize("had_received", [None, False, True])
+def test_terminate_for_restart_stores_what_was_received(
+    repository: UploadRepository, had_received: bool | None
+) -> None:
+    """A restart that found nothing fails if a chunk was recorded since; one that found something stores that."""
+    upload = open_upload(repository)
+    record_chunk(repository, upload, 1)
+    if had_received is False:
+        with pytest.raises(ConcurrentUpdate):
+            _cancel(repository, upload, had_received)
+        upload = read_upload(repository)
+    _cancel(repository, upload, had_received)
+    assert read_upload(repository).record.was_restarted is bool(had_received)
+
+
+def _cancel(repository: UploadRepository, upload: Upload, had_received: bool | None) -> None:
+    repository.terminate(
+        upload, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS, had_received=had_received
+    )
 
 
 def test_mark_open_twice_raises(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:

@@ -167,7 +167,8 @@ CONTENT = b"hello"
 @pytest.fixture
 def raw_upload(stack: Stack) -> None:
     """An upload of five bytes, of which nothing has arrived."""
-    started = stack.post_json("POST /upload/start", {"filename": "raw", "size": len(CONTENT), "restart": True})
+    stack.request("DELETE /upload", query={"filename": "raw"})
+    started = stack.post_json("POST /upload/start", {"filename": "raw", "size": len(CONTENT)})
     assert started.status == 201
 
 

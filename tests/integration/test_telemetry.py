@@ -71,7 +71,7 @@ def test_error_is_counted_by_code(stack: Stack, capsys: pytest.CaptureFixture[st
 
 def test_upload_states_are_counted_once(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     """Starts, completions and cancellations are counted once; repeated requests are not counted."""
-    start = {"filename": "states", "size": 0}
+    start = {"filename": "states", "size": 0, "fingerprint": "a"}
     for _ in range(2):
         stack.post_json("POST /upload/start", start)
     stack.post_json("POST /upload/complete", {"filename": "states"})

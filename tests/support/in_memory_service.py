@@ -236,6 +236,12 @@ class Client:
         return self.started.upload.record.upload_id
 
     @property
+    def required_id(self) -> str | None:
+        """The upload id if the plan says that requests need it; else None, so that they go by name."""
+        upload = self.started.upload if self.started else None
+        return self.upload_id if upload is not None and upload.record.upload_id_required else None
+
+    @property
     def chunk_count(self) -> int:
         return -(-len(self.body) // self.chunk_size)
 
@@ -243,7 +249,8 @@ class Client:
         return self.body[(index - 1) * self.chunk_size : index * self.chunk_size]
 
     def send_chunk(self, index: int, services: Services | None = None, body: bytes | None = None) -> ChunkAccepted:
-        request = ChunkRequest(self.name, index, self.chunk_body(index) if body is None else body)
+        content = self.chunk_body(index) if body is None else body
+        request = ChunkRequest(self.name, index, content, self.required_id)
         return accept_chunk(services or self.service.services, self.ns, request)
 
     def send_chunks(self, indexes: Iterable[int] | None = None) -> None:
@@ -251,7 +258,8 @@ class Client:
             self.send_chunk(index)
 
     def presign_part(self, number: int, services: Services | None = None, crc: int | None = None) -> PresignedPart:
-        [part] = presign_parts(services or self.service.services, self.ns, PartsRequest(self.name, [(number, crc)]))
+        request = PartsRequest(self.name, [(number, crc)], self.required_id)
+        [part] = presign_parts(services or self.service.services, self.ns, request)
         return part
 
     def part_body(self, number: int) -> bytes:
@@ -264,7 +272,7 @@ class Client:
         return self.service.object_store.put_presigned(presigned.url, body, dict(presigned.headers))
 
     def complete(self, services: Services | None = None, **options: Any) -> File | CompletionAccepted:
-        request = CompleteRequest(self.name, **options)
+        request = CompleteRequest(self.name, **{"upload_id": self.required_id, **options})
         return complete(services or self.service.services, self.ns, request)
 
     def complete_with_retries(self, **options: Any) -> File:
@@ -277,7 +285,7 @@ class Client:
         raise AssertionError("never completed")
 
     def cancel(self, services: Services | None = None) -> None:
-        cancel(services or self.service.services, self.ns, self.name)
+        cancel(services or self.service.services, self.ns, self.name, self.required_id)
 
     @property
     def crc(self) -> int:

@@ -14,6 +14,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from ferry.rules.layout import MIB
+
 ValuePair = tuple[Any, Any]
 """The values for both requests: what the victim has and what no namespace has, or twice the same."""
 
@@ -99,6 +101,8 @@ def value_strategies(victim: Victim) -> Mapping[str, st.SearchStrategy[ValuePair
         "metadata": same_values({"a": "b"}),
         "if_exists": same_values("fail", "replace"),
         "restart": same_values(True, False),
+        "resume": same_values(True, False),
+        "part_size": same_values(8 * MIB, 5 * MIB),
         "redirect": same_values("true", "false"),
         "dry_run": same_values("true", "false"),
         "older_than": same_values("0", "1000000"),

@@ -8,6 +8,7 @@ import pytest
 
 from ferry.errors import FileNotFound, PreconditionFailed
 from ferry.files.delete import delete_file
+from ferry.model.files import IfExists
 from ferry.rules.conditions import Conditions
 from tests.support.in_memory_service import NAME, NS, Client, InMemoryService, seeded_bytes
 
@@ -15,7 +16,7 @@ from tests.support.in_memory_service import NAME, NS, Client, InMemoryService, s
 def upload(service: InMemoryService, body: bytes) -> str:
     """Upload a file, over the present one if there is one, and return its ETag."""
     client = Client(service, body)
-    client.start(replace_existing=True)
+    client.start(if_exists=IfExists.REPLACE)
     client.send_chunks()
     client.complete()
     return service.upload_repository.rows.files[NS, NAME].etag

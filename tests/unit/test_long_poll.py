@@ -12,6 +12,7 @@ from dev.fakes.faults import CallLog, Fault, FaultPlan, FaultStep, ProcessCrashe
 from ferry.errors import NotFound
 from ferry.files.delete import delete_file
 from ferry.http.queries import MAX_WAIT_SECONDS
+from ferry.model.files import IfExists
 from ferry.rules.durations import DAY_MS
 from ferry.status.long_poll import wait_for_update
 from ferry.status.snapshot import StatusReport, get_status
@@ -183,7 +184,7 @@ def test_wait_after_completion_sees_new_upload_and_deletion(service: InMemorySer
     client = completed_client(service)
     since = read_version(service)
     service.clock.advance(60_000)
-    waiting = LongPollCall(service, actions={3: lambda: client.start(replace_existing=True)})
+    waiting = LongPollCall(service, actions={3: lambda: client.start(if_exists=IfExists.REPLACE)})
     assert waiting.wait(since).state is UploadStatus.PENDING
     assert waiting.log.methods == ["get_name", "get_upload", "acquire", *["get_name"] * 4, "get_upload", "release"]
     client.cancel()

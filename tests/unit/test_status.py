@@ -9,6 +9,7 @@ import pytest
 from dev.fakes.faults import CallLog, FaultPlan
 from ferry.errors import NotFound
 from ferry.files.delete import delete_file
+from ferry.model.files import IfExists
 from ferry.model.uploads import UploadState
 from ferry.rules.durations import DAY_MS
 from ferry.rules.layout import MIB, ChunkLayout
@@ -185,7 +186,7 @@ def test_status_new_upload_of_complete_name_shows_both(service: InMemoryService)
     first = read_status(service)
     service.clock.advance(1000)
     client = Client(service, seeded_bytes(2 * CHUNK_BYTES, seed=2))
-    client.start(replace_existing=True)
+    client.start(if_exists=IfExists.REPLACE)
     found = read_status(service)
     assert (found.state, found.upload_id, found.size) == (UploadStatus.PENDING, client.upload_id, 2 * CHUNK_BYTES)
     assert (found.current_file, found.etag) == (old, None)
@@ -203,7 +204,7 @@ def test_status_cancelled_upload_nothing_received(service: InMemoryService) -> N
     completed_client(service, seeded_bytes(CHUNK_BYTES))
     file = service.file_repository.get_file(NS, NAME)
     client = Client(service, seeded_bytes(2 * CHUNK_BYTES, seed=2))
-    client.start(replace_existing=True)
+    client.start(if_exists=IfExists.REPLACE)
     client.send_chunk(1)
     service.clock.advance(1000)
     client.cancel()
@@ -263,7 +264,7 @@ def test_status_completed_between_reads_describes_file(service: InMemoryService)
     """An upload that is completed between the two reads is described by its own file, not by the previous one."""
     completed_client(service, seeded_bytes(5))
     client = Client(service, seeded_bytes(CHUNK_BYTES))
-    client.start(replace_existing=True)
+    client.start(if_exists=IfExists.REPLACE)
     client.send_chunk(1)
     services = service.new_services(FaultPlan({("get_upload", 1): client.complete}))
     found = get_status(services, NS, NAME)
@@ -299,7 +300,7 @@ def test_status_version_only_grows(service: InMemoryService) -> None:
     for seed in (1, 2):
         client = Client(service, seeded_bytes(3 * CHUNK_BYTES, seed=seed))
         service.clock.advance(1000)
-        client.start(replace_existing=True)
+        client.start(if_exists=IfExists.REPLACE)
         seen.append(read_status(service).version)
         for index in (3, 1, 2):
             client.send_chunk(index)
@@ -324,7 +325,7 @@ def test_list_uploads_only_open_by_pages(service: InMemoryService) -> None:
     done.complete_with_retries()
     Client(service, b"", name="c").cancel()
     replacing = Client(service, seeded_bytes(2 * CHUNK_BYTES, seed=2), name="b2")
-    replacing.start(replace_existing=True)
+    replacing.start(if_exists=IfExists.REPLACE)
     replacing.send_chunk(2)
     found: list[StatusReport] = []
     cursor = None

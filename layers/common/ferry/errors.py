@@ -7,7 +7,7 @@
     │   ├── ChunkTooLarge
     │   └── InvalidField                with `errors`: which members are wrong
     │       ├── InvalidFilename, LimitExceeded
-    │       ├── ChecksumUnsupported, ChunksUnavailable
+    │       ├── ChecksumUnsupported, ChecksumRequired, ChunksUnavailable
     │       └── ChunkSizeMismatch, ChunkIndexOutOfRange, PartNumberOutOfRange
     ├── AuthError                       the token is missing, invalid or insufficient
     │   └── MissingToken, InvalidToken, InsufficientScope
@@ -16,7 +16,7 @@
     ├── Conflict                        the request is valid, but not in the present state
     │   ├── FileExists
     │   ├── ChunkConflict
-    │   ├── UploadInProgress, UploadSuperseded, UploadIncomplete
+    │   ├── UploadInProgress, UploadSuperseded, UploadIdRequired, UploadIncomplete
     │   └── CompletionInProgress, CompletionFailed, UploadAlreadyComplete
     ├── Gone                            the upload has ended without a file
     │   └── UploadExpired, UploadCancelled
@@ -111,6 +111,21 @@ class ChecksumUnsupported(InvalidField):
 
     def __init__(self, msg: str) -> None:
         super().__init__([{"loc": ["checksum", "algorithm"], "msg": msg}], detail=msg)
+
+
+class ChecksumRequired(InvalidField):
+    code = "checksum_required"
+    title = "The checksum of the whole file is required"
+
+    def __init__(self) -> None:
+        super().__init__(
+            [{"loc": ["checksum"], "msg": "is required, because two starts share this upload"}],
+            detail=(
+                "Two starts share this upload, and neither sent a checksum or a fingerprint: their bytes may be those "
+                "of two files. Complete with the checksum of the whole file (crc32c), or send the start again with "
+                "resume: true, which says that all bytes are of one file."
+            ),
+        )
 
 
 class ChunkSizeMismatch(InvalidField):
@@ -213,13 +228,27 @@ class UploadInProgress(Conflict):
 
     code = "upload_in_progress"
     title = "Another upload with this name is in progress"
-    advice = "Send restart: true to cancel it and start again."
+    advice = (
+        "To continue it, send the fingerprint and the checksum that it was started with, or resume: true if it has "
+        "neither. To cancel it and start again, send restart: true."
+    )
 
 
 class UploadSuperseded(Conflict):
     code = "upload_superseded"
     title = "This upload is no longer the current one of its name"
     advice = "Start the upload again with POST /upload/start."
+
+
+class UploadIdRequired(Conflict):
+    """A restart started this upload, and the device whose upload it cancelled may still send requests by name."""
+
+    code = "upload_id_required"
+    title = "This upload takes requests only with its upload_id"
+    advice = (
+        "Send the upload_id of your plan. If your upload was another one, a start with restart: true has cancelled it: "
+        "start it again."
+    )
 
 
 class UploadIncomplete(Conflict):

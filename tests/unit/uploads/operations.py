@@ -11,7 +11,7 @@ from dev.fakes.faults import CallLog, Fault, FaultPlan
 from ferry.cleanup import clean_namespace
 from ferry.errors import CompletionInProgress, FileExists, FileNotFound, UploadAlreadyComplete
 from ferry.files.delete import delete_file
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.quotas import Quota
 from ferry.services import Services
 from ferry.uploads.complete import CompletionAccepted
@@ -77,6 +77,14 @@ def started(*chunks: int) -> Callable[[InMemoryService], Client]:
         return client
 
     return prepare
+
+
+def joined(service: InMemoryService) -> Client:
+    """Start twice without proof, then send the first chunk."""
+    client = started()(service)
+    client.start()
+    client.send_chunk(1)
+    return client
 
 
 def mixed_paths(service: InMemoryService) -> Client:
@@ -145,7 +153,7 @@ def with_existing_file(service: InMemoryService) -> Client:
 def with_replacement_uploaded(service: InMemoryService) -> Client:
     """Finish a file, and send all bytes of the one that replaces it."""
     client = with_existing_file(service)
-    client.start(replace_existing=True)
+    client.start(if_exists=IfExists.REPLACE)
     client.send_chunks()
     return client
 
@@ -233,11 +241,16 @@ def clean_up(client: Client, services: Services | None) -> object:
 
 
 def start(client: Client, services: Services | None) -> object:
-    return client.start(services)
+    """Start. A client that repeats it may find its own upload, and says so."""
+    return client.start(services, resume=services is None)
+
+
+def resume(client: Client, services: Services | None) -> object:
+    return client.start(services, resume=True)
 
 
 def start_replacing(client: Client, services: Services | None) -> object:
-    return client.start(services, replace_existing=True)
+    return client.start(services, if_exists=IfExists.REPLACE, resume=services is None)
 
 
 def send_chunk(index: int) -> Callable[[Client, Services | None], object]:
@@ -251,8 +264,10 @@ def presign_part(number: int) -> Callable[[Client, Services | None], object]:
 OPERATIONS = [
     Operation("start", new_client, start, BODY, "create_multipart"),
     Operation("start an empty file", lambda service: Client(service, b""), start, b"", "create_upload"),
-    Operation("resume", started(1, 2), start, BODY, "get_upload"),
-    Operation("resume, presigned parts", mixed_paths, start, BODY, "list_parts"),
+    Operation("join without proof", started(), start, BODY, "change_options"),
+    Operation("resume, joined without proof", joined, resume, BODY, "change_options"),
+    Operation("resume", started(1, 2), resume, BODY, "get_upload"),
+    Operation("resume, presigned parts", mixed_paths, resume, BODY, "list_parts"),
     Operation(
         "restart", started(1, 2), lambda client, services: client.start(services, restart=True), BODY, "terminate"
     ),

@@ -22,7 +22,7 @@ from dev.fakes.metadata_rows import Rows
 from dev.fakes.quotas import MemoryQuotaStore
 from ferry.errors import FerryError
 from ferry.files.delete import delete_file
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from ferry.rules.layout import ChunkLayout
 from ferry.services import Services
@@ -122,6 +122,14 @@ class UploadStateMachine(RuleBasedStateMachine):
             self.models[upload_id] = UploadModel(self.service.upload_repository.rows.records[upload_id].layout)
         return self.models[upload_id]
 
+    def required_id(self, name: str) -> str | None:
+        """Return the id of the current upload if requests need it."""
+        current_upload = self.service.upload_repository.get_current_upload(NS, name)
+        if current_upload is None:
+            return None
+        record = self.service.upload_repository.rows.records[current_upload.upload_id]
+        return record.upload_id if record.upload_id_required else None
+
     # Requests
 
     def do_start(self, services: Services, name: str, size: int, mode: str) -> None:
@@ -129,8 +137,9 @@ class UploadStateMachine(RuleBasedStateMachine):
             name,
             size,
             chunk_size=CHUNK_BYTES,
-            replace_existing=mode in ("replace", "restart"),
+            if_exists=IfExists.REPLACE if mode in ("replace", "restart") else IfExists.FAIL,
             restart=mode == "restart",
+            resume=mode == "resume",
         )
         started = start(services, NS, request)
         if started.upload is not None:
@@ -150,7 +159,7 @@ class UploadStateMachine(RuleBasedStateMachine):
         assert model.acknowledged.setdefault(index, body) == body, "two bodies were acknowledged for one chunk"
 
     def do_sign(self, services: Services, name: str, number: int) -> None:
-        [part] = presign_parts(services, NS, PartsRequest(name, [(number, None)]))
+        [part] = presign_parts(services, NS, PartsRequest(name, [(number, None)], self.required_id(name)))
         current_upload = self.service.upload_repository.get_current_upload(NS, name)
         assert current_upload is not None
         self.model_of(current_upload.upload_id)
@@ -166,12 +175,13 @@ class UploadStateMachine(RuleBasedStateMachine):
             model.put[number].append(body)
 
     def do_complete(self, services: Services, name: str, replace_existing: bool) -> None:
-        result = complete(services, NS, CompleteRequest(name, replace_existing=replace_existing or None))
+        request = CompleteRequest(name, self.required_id(name), replace_existing=replace_existing or None)
+        result = complete(services, NS, request)
         if isinstance(result, File) and self.service.file_repository.get_file(NS, name) == result:
             self.check_content(result)
 
     def do_cancel(self, services: Services, name: str) -> None:
-        cancel(services, NS, name)
+        cancel(services, NS, name, self.required_id(name))
 
     def do_delete(self, services: Services, name: str) -> None:
         delete_file(services, NS, name)
@@ -204,6 +214,8 @@ class UploadStateMachine(RuleBasedStateMachine):
         self.service.assert_quota_usage()
         for file in self.service.upload_repository.rows.files.values():
             self.check_content(file)
+            record = self.service.upload_repository.rows.records[file.upload_id]
+            assert not record.requires_checksum, "no completion here sends a checksum"
 
     # Rules
 
@@ -246,7 +258,7 @@ class UploadStateMachine(RuleBasedStateMachine):
             "sweep",
         )
     )
-    modes = st.sampled_from(("plain", "plain", "replace", "restart"))
+    modes = st.sampled_from(("plain", "resume", "resume", "replace", "restart"))
     requests = st.tuples(kinds, names, chunks, seeds, modes)
 
     @rule(request=requests, interloper=requests, at=calls, fault=faults, fault_at=calls)

@@ -17,6 +17,7 @@ from ferry.model.files import File
 from ferry.model.uploads import UploadState
 from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from ferry.services import Services
+from ferry.uploads.start import StartResult
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 from tests.support.scheduler import Scheduler
 from tests.unit.uploads.blocks import blocks
@@ -124,7 +125,7 @@ def assert_can_be_completed(service: InMemoryService) -> None:
     upload = service.upload_repository.get_upload(current_upload.upload_id)
     assert upload is not None
     if upload.record.state is UploadState.OPEN and service.clock() < upload.expires_at:
-        client = new_client(service)
+        client = Client(service, BODY, started=StartResult(upload))
         if upload.record.stored_object is None:
             client.send_chunks()
         assert isinstance(client.complete_with_retries(), File)

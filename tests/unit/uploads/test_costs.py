@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from dev.fakes.faults import CallLog, FaultPlan, FaultStep
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.presign import PartsRequest, presign_parts
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
@@ -86,7 +86,7 @@ def test_presigned_parts_stay_within_call_budget(
     client = Client(service, seeded_bytes(parts * 4), chunk_size=4)
     log, signing = CallLog(), CallLog()
     services = service.new_services(log=log)
-    client.start(services, replace_existing=replace)
+    client.start(services, if_exists=IfExists.REPLACE if replace else IfExists.FAIL)
     for first in range(1, parts + 1, 100):
         numbers = [(number, None) for number in range(first, min(first + 100, parts + 1))]
         for part in presign_parts(service.new_services(log=signing), NS, PartsRequest(NAME, numbers, client.upload_id)):

@@ -9,7 +9,7 @@ import pytest
 from dev.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
 from ferry.files.delete import delete_file
 from ferry.model.events import EventKind
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.uploads import UploadState
 from ferry.ports.upload_repository import UploadRepository
 from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
@@ -54,7 +54,7 @@ def test_completed_event_names_replaced_upload(service: InMemoryService, client:
     """A replaced file has no event of its own: the event of the new one names its upload."""
     upload_file(client, service.services)
     second = Client(service, BODY[1:])
-    second.start(replace_existing=True)
+    second.start(if_exists=IfExists.REPLACE)
     second.send_chunks()
     second.complete()
     event = service.event_publisher.published[-1]

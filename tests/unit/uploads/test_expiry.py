@@ -7,7 +7,7 @@ import pytest
 from dev.fakes.faults import Fault, FaultPlan, ProcessCrashed
 from ferry.errors import FileNotFound, UploadExpired
 from ferry.files.delete import delete_file
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.uploads import UploadState
 from ferry.rules.durations import DAY_MS, HOUR_MS
 from ferry.uploads.complete import CompleteRequest, complete
@@ -75,7 +75,7 @@ def test_object_replaced_or_deleted_retained_for_a_day(service: InMemoryService)
     client.complete()
     first = client.upload_id
     client.body = seeded_bytes(PART_BYTES, seed=2)
-    client.start(replace_existing=True)
+    client.start(if_exists=IfExists.REPLACE)
     client.send_chunks()
     client.complete()
     service.clock.advance(DAY_MS - 1)

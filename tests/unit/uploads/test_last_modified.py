@@ -8,14 +8,14 @@ from dev.fakes.clock import START
 from dev.fakes.faults import Fault, FaultPlan
 from ferry.errors import BackendUnavailable
 from ferry.files.delete import delete_file
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.rules.durations import SECOND_MS
 from ferry.uploads.complete import CompletionAccepted
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
 
-def store_file(client: Client, *, replace_existing: bool = False) -> File:
-    client.start(replace_existing=replace_existing)
+def store_file(client: Client, *, if_exists: IfExists = IfExists.FAIL) -> File:
+    client.start(if_exists=if_exists)
     client.send_chunks()
     file = client.complete()
     assert isinstance(file, File)
@@ -49,7 +49,7 @@ def test_replace_within_same_second_waits_for_next(service: InMemoryService, int
     """A replacement in the same second waits for the next, so that its date differs and is still S3's."""
     service.clock.advance(into_second - START % SECOND_MS)
     old = store_file(Client(service, b"old"))
-    new = store_file(Client(service, b"new"), replace_existing=True)
+    new = store_file(Client(service, b"new"), if_exists=IfExists.REPLACE)
     assert new.last_modified_seconds == old.last_modified_seconds + 1 == object_last_modified(service, new)
     assert service.clock() < (old.last_modified_seconds + 2) * SECOND_MS
 
@@ -59,7 +59,7 @@ def test_replace_older_file_does_not_wait(service: InMemoryService) -> None:
     store_file(Client(service, b"old"))
     service.clock.advance(SECOND_MS)
     before = service.clock()
-    store_file(Client(service, b"new"), replace_existing=True)
+    store_file(Client(service, b"new"), if_exists=IfExists.REPLACE)
     assert service.clock() == before
 
 
@@ -69,7 +69,7 @@ def test_replace_store_clock_ahead_waits_at_most_one_second(service: InMemorySer
     old = store_file(Client(service, b"old"))
     service.clock.advance(-3_600 * SECOND_MS)
     before = service.clock()
-    new = store_file(Client(service, b"new"), replace_existing=True)
+    new = store_file(Client(service, b"new"), if_exists=IfExists.REPLACE)
     assert service.clock() - before == SECOND_MS
     assert new.last_modified_seconds == old.last_modified_seconds + 1
 

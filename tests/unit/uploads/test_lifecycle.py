@@ -25,7 +25,7 @@ from ferry.errors import (
     UploadSuperseded,
 )
 from ferry.files.delete import delete_file
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.uploads import UploadState
 from ferry.rules.digests import Digest, crc32c
 from ferry.rules.durations import DAY_MS
@@ -234,7 +234,7 @@ def test_start_same_content_returns_file(service: InMemoryService) -> None:
     for crc in (None, 7):
         with pytest.raises(FileExists):
             client.start(crc32c=crc)
-    assert client.start(replace_existing=True).created
+    assert client.start(if_exists=IfExists.REPLACE).created
 
 
 def test_complete_missing_bytes_lists_missing_chunks(service: InMemoryService) -> None:
@@ -295,7 +295,7 @@ def test_complete_superseded_upload_id_returns_its_file(service: InMemoryService
     client.send_chunks()
     file = client.complete()
     done = client.upload_id
-    client.start(replace_existing=True)
+    client.start(if_exists=IfExists.REPLACE)
     assert client.complete(upload_id=done) == file
     with pytest.raises(UploadSuperseded):
         cancel(service.services, NS, NAME, done)
@@ -332,7 +332,7 @@ def test_cancel_repeated_is_idempotent(service: InMemoryService) -> None:
     client.send_chunks()
     client.complete()
     client.body = seeded_bytes(PART_BYTES, seed=2)
-    client.start(replace_existing=True)
+    client.start(if_exists=IfExists.REPLACE)
     client.send_chunk(1)
     client.presign_part(1)
     client.cancel()

@@ -11,7 +11,7 @@ from dev.fakes.faults import Fault, FaultPlan
 from dev.fakes.metadata_rows import Rows
 from ferry.errors import FileExists, UploadExpired
 from ferry.files.delete import delete_file
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.uploads import UploadState
 from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes, swallow_crash
@@ -63,7 +63,7 @@ def test_restore_before_completion_completes_again(
     prepare_backup(client)
     backup = service.upload_repository.snapshot()
     if prepare_backup is not leased:
-        client.start()
+        client.start(resume=True)
         client.send_chunks()
     service.clock.advance(HOUR_MS)
     file = client.complete_with_retries()
@@ -163,7 +163,7 @@ def perform_random_action(service: InMemoryService, rng: random.Random, number: 
     if rng.random() < 0.15 and service.file_repository.get_file(NS, client.name) is not None:
         delete_file(service.services, NS, client.name)
         return
-    client.start(replace_existing=True, restart=True)
+    client.start(if_exists=IfExists.REPLACE, restart=True)
     if rng.random() < 0.8:
         client.send_chunks()
         if rng.random() < 0.8:

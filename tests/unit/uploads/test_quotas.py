@@ -12,7 +12,7 @@ from dev.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
 from dev.fakes.quotas import MemoryQuotaStore
 from ferry.errors import QuotaExceeded
 from ferry.files.delete import delete_file
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.quotas import Quota
 from ferry.model.uploads import UploadState
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
@@ -76,7 +76,7 @@ def test_quota_upload_ends_usage_released(service_with_limits: Callable[..., InM
     client.start()
     client.cancel()
     upload_file(service)
-    upload_file(service, replace_existing=True)
+    upload_file(service, if_exists=IfExists.REPLACE)
     assert quota_usage(service) == (FILE_BYTES, 0)
     upload_file(service, "another")
     with pytest.raises(QuotaExceeded):
@@ -196,7 +196,7 @@ def test_recount_during_end_usage_released(service: InMemoryService, end: str) -
     elif end == "delete":
         delete_file(services, NS, NAME)
     else:
-        client.start(replace_existing=True)
+        client.start(if_exists=IfExists.REPLACE)
         client.send_chunks()
         client.complete(services)
     recount(service.upload_repository, service.file_repository, quotas, NS)

@@ -17,7 +17,7 @@ from ferry.errors import (
     UploadCancelled,
     UploadInProgress,
 )
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.uploads import UploadState
 from ferry.uploads.complete import CompletionAccepted
 from tests.support.in_memory_service import CHUNK_BYTES, Client, InMemoryService, seeded_bytes, swallow_crash
@@ -159,10 +159,16 @@ def test_completions_concurrent_return_same_file(service: InMemoryService) -> No
     assert client.complete() == first
 
 
-@pytest.mark.parametrize("before", ["get_upload", "get_file", "acquire_lease"])
-def test_complete_after_other_completion_returns_same_file(service: InMemoryService, before: str) -> None:
+@pytest.mark.parametrize(("before", "replaces"), [("get_upload", True), ("get_file", True), ("acquire_lease", False)])
+def test_complete_after_other_completion_returns_same_file(
+    service: InMemoryService, before: str, replaces: bool
+) -> None:
     """A completion that finds its own upload's file returns it, although it may not replace a file."""
-    client = start_client(service, replace_existing=True)
+    if replaces:
+        old = start_client(service)
+        old.send_chunks()
+        old.complete()
+    client = start_client(service, if_exists=IfExists.REPLACE)
     client.send_chunks()
     seen: list[object] = []
     services = service.new_services(FaultPlan({(before, 1): lambda: seen.append(client.complete())}))

@@ -21,7 +21,7 @@ from typing import Any
 
 from ferry.aws.expressions import Key, Row
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan, OrphanScanPhase
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
 from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
@@ -61,7 +61,6 @@ _RECORD_FIELDS = (
     "metadata",
     "crc32c",
     "fingerprint",
-    "replace_existing",
     "multipart_id",
     "lease_id",
     "lease_expires_at",
@@ -72,6 +71,15 @@ _RECORD_FIELDS = (
     "ended_at",
     "purged",
     "version",
+)
+# Attributes that exist only where the model's field is true.
+_RECORD_FLAGS = (
+    "counted_in_quota",
+    "event_pending",
+    "file_existed",
+    "requires_checksum",
+    "upload_id_required",
+    "was_restarted",
 )
 _FILE_FIELDS = (
     "upload_id",
@@ -185,8 +193,8 @@ def record_to_row(record: UploadRecord, due_at: int) -> Row:
         "chunk_size": layout.chunk_size,
         "chunks_per_part": layout.chunks_per_part,
         "state": record.state.value,
-        "event_pending": record.event_pending or None,
-        "counted_in_quota": record.counted_in_quota or None,
+        **{name: getattr(record, name) or None for name in _RECORD_FLAGS},
+        "if_exists": record.if_exists.value,
         "stored_object": record.stored_object and stored_object_attributes(record.stored_object),
         "file": record.file and file_attributes(record.file),
         **schedule_attributes(record.upload_id, due_at),
@@ -194,17 +202,23 @@ def record_to_row(record: UploadRecord, due_at: int) -> Row:
 
 
 def record_from_row(row: Row) -> UploadRecord:
-    fields = {name: row[name] for name in _RECORD_FIELDS if name in row}
+    fields = {name: row[name] for name in (*_RECORD_FIELDS, *_RECORD_FLAGS) if name in row}
     stored_object, file = row.get("stored_object"), row.get("file")
     return UploadRecord(
         **fields,
         layout=ChunkLayout(row["size"], row["chunk_size"], row["chunks_per_part"]),
         state=UploadState(row["state"]),
-        event_pending=row.get("event_pending", False),
-        counted_in_quota=row.get("counted_in_quota", False),
+        if_exists=_if_exists_from_row(row),
         stored_object=StoredObject(*map(stored_object.get, _STORED_OBJECT_FIELDS)) if stored_object else None,
         file=file_from_attributes(file, ns=row["ns"], name=row["name"]) if file else None,
     )
+
+
+def _if_exists_from_row(row: Row) -> IfExists:
+    """Return the choice of the starts. Rows of version 1 have a Boolean instead."""
+    if "if_exists" in row:
+        return IfExists(row["if_exists"])
+    return IfExists.REPLACE if row.get("replace_existing") else IfExists.FAIL
 
 
 def stored_object_attributes(stored_object: StoredObject) -> dict[str, Any]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from ferry.aws import cursors, metadata_listings
 from ferry.aws import metadata_rows as rows
@@ -15,7 +15,7 @@ from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import ConditionFailed, Table
 from ferry.aws.expressions import put, update
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
 from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
@@ -108,7 +108,14 @@ class DynamoUploadRepository:
         )
 
     def terminate(
-        self, upload: Upload, state: UploadState, *, now: int, ttl_epoch_seconds: int, lease_id: str | None = None
+        self,
+        upload: Upload,
+        state: UploadState,
+        *,
+        now: int,
+        ttl_epoch_seconds: int,
+        lease_id: str | None = None,
+        had_received: bool | None = None,
     ) -> None:
         record = upload.record
         changes = {
@@ -116,6 +123,7 @@ class DynamoUploadRepository:
             "ended_at": now,
             "lease_id": None,
             "lease_expires_at": 0,
+            "was_restarted": had_received or None,
             **rows.schedule_attributes(record.upload_id, now),
         }
         if lease_id is not None:
@@ -129,13 +137,18 @@ class DynamoUploadRepository:
             [
                 transition,
                 writes.release_name(record, ttl_epoch_seconds),
-                # An upload with new activity must not expire. It can still be cancelled.
-                *writes.close_shards(
-                    upload, unchanged_attribute="last_activity_at" if state is UploadState.EXPIRED else ""
-                ),
+                *writes.close_shards(upload, unchanged_attribute=_unchanged_attribute(state, had_received)),
                 *writes.release_usage(record),
             ]
         )
+
+    def change_options(self, upload: Upload, *, if_exists: IfExists, requires_checksum: bool) -> Upload:
+        record = upload.record
+        changes = {"if_exists": if_exists.value, "requires_checksum": requires_checksum or None}
+        self._table.conditional_write(
+            writes.record_transition(record.upload_id, changes, "#version = :read", {"read": record.version})
+        )
+        return upload.with_options(if_exists=if_exists, requires_checksum=requires_checksum)
 
     def clear_pending_event(
         self, record: UploadRecord, *, due_at: int | None, ttl_epoch_seconds: int | None = None
@@ -343,3 +356,10 @@ class DynamoUploadRepository:
                 replaced_file, deleted_at=file.uploaded_at, object_due_at=object_due_at
             )
         self._table.transact_write(transaction)
+
+
+def _unchanged_attribute(state: UploadState, had_received: bool | None) -> Literal["", "last_activity_at", "version"]:
+    """Return the attribute of every shard that must be as it was read when an upload ends."""
+    if state is UploadState.EXPIRED:
+        return "last_activity_at"  # An upload with new activity must not expire. It can still be cancelled.
+    return "version" if had_received is False else ""

@@ -14,7 +14,7 @@ from ferry.http import bodies, checksums
 from ferry.http.request import Request
 from ferry.http.request_errors import BodyTooLarge
 from ferry.http.response import IssuedUrls, Response, json_response
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.rules.canonical_base64 import decode_canonical
 from ferry.rules.digests import verify_digests
 from ferry.rules.filenames import normalise_filename
@@ -49,10 +49,12 @@ def start_request(request: Request) -> StartRequest:
         size=body.size,
         content_type=body.content_type,
         chunk_size=body.chunk_size,
+        part_size=body.part_size,
         crc32c=_optional_crc32c(body.checksum),
         fingerprint=body.fingerprint,
         metadata=body.metadata or {},
-        replace_existing=body.if_exists == "replace",
+        if_exists=IfExists(body.if_exists),
+        resume=body.resume,
         restart=body.restart,
     )
 

@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class IfExists(StrEnum):
+    """What to do when a name has a file already. The most careful choice is the first."""
+
+    FAIL = "fail"
+    """Reject the request."""
+
+    REPLACE = "replace"
+    """Replace the file."""
+
+    @classmethod
+    def most_careful(cls, *choices: IfExists) -> IfExists:
+        """Return the choice that holds where requests about one upload differ."""
+        return min(choices, key=list(cls).index)
 
 
 @dataclass(frozen=True, slots=True)

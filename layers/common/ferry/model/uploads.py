@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
 from ferry.rules.layout import ChunkLayout
 
@@ -172,8 +172,23 @@ class UploadRecord:
     fingerprint: str | None = None
     """Given at start to recognize the same source file; None if it was not."""
 
-    replace_existing: bool = False
-    """Whether the file may replace an existing one, as given at start."""
+    if_exists: IfExists = IfExists.FAIL
+    """What to do with a file of the name: the most careful choice of the starts. A completion may choose otherwise."""
+
+    file_existed: bool = False
+    """Whether the name had a file at the start. A completion then looks for one before it builds the object."""
+
+    requires_checksum: bool = False
+    """Whether a start joined the upload without checksum, fingerprint or `resume: true`.
+
+    A completion then needs the checksum of the whole file, until a start with `resume: true` resets this.
+    """
+
+    upload_id_required: bool = False
+    """Whether requests must send the upload id: restarts cancelled an upload that had received something."""
+
+    was_restarted: bool = False
+    """Whether a restart cancelled this upload, and the upload after it requires its id (`upload_id_required`)."""
 
     multipart_id: str | None = None
     """The multipart upload in the object store; None while creating, and for an empty file."""
@@ -270,6 +285,16 @@ class Upload:
     @property
     def version(self) -> int:
         return self.record.version + sum(shard.version for shard in self.shards)
+
+    def with_options(self, *, if_exists: IfExists, requires_checksum: bool) -> Upload:
+        """Return the upload as `change_options` stores it."""
+        record = replace(
+            self.record,
+            if_exists=if_exists,
+            requires_checksum=requires_checksum,
+            version=self.record.version + 1,
+        )
+        return replace(self, record=record)
 
     def with_lease(
         self, *, lease_id: str, expires_at: int, now: int, replace_existing: bool, crc32c: int | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
 from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
@@ -55,6 +55,14 @@ class UploadRepository(Protocol):
 
         Raises:
             ConcurrentUpdate: the upload is not creating.
+        """
+        ...
+
+    def change_options(self, upload: Upload, *, if_exists: IfExists, requires_checksum: bool) -> Upload:
+        """Change what a start that joins an upload in progress may change, and return the upload as stored.
+
+        Raises:
+            ConcurrentUpdate: the record changed since it was read.
         """
         ...
 
@@ -204,16 +212,32 @@ class UploadRepository(Protocol):
         ...
 
     def terminate(
-        self, upload: Upload, state: UploadState, *, now: int, ttl_epoch_seconds: int, lease_id: str | None = None
+        self,
+        upload: Upload,
+        state: UploadState,
+        *,
+        now: int,
+        ttl_epoch_seconds: int,
+        lease_id: str | None = None,
+        had_received: bool | None = None,
     ) -> None:
         """Move an upload to cancelled or expired, and close every shard, in one transaction.
 
         The upload must be creating or open or, with `lease_id`, completing under that lease. It is due at once, for
         cleanup to delete its storage. Its usage is released.
 
+        Args:
+            upload: the upload as it was read.
+            state: `CANCELLED` or `EXPIRED`.
+            now: the current time, in epoch milliseconds.
+            ttl_epoch_seconds: when the current upload may be deleted.
+            lease_id: the lease that the caller holds; None: none.
+            had_received: for a restart, whether this upload, or one that a restart cancelled for it, had received
+                something. True is stored as `was_restarted`. None: no restart.
+
         Raises:
-            ConcurrentUpdate: the upload is in another state or was counted since it was read; or, if it expires, the
-                client was active since it was read.
+            ConcurrentUpdate: the upload is in another state or was counted since it was read. If it expires, the client
+                was active since then. If `had_received` is False, a shard changed since then.
         """
         ...
 

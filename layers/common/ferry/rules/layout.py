@@ -61,22 +61,24 @@ class ChunkLayout:
     """Chunks in every part but the last."""
 
     @classmethod
-    def plan(cls, size: int, chunk_size: int = MAX_CHUNK_BYTES) -> ChunkLayout:
+    def plan(cls, size: int, chunk_size: int = MAX_CHUNK_BYTES, part_size: int | None = None) -> ChunkLayout:
         """Return the layout of a new upload.
 
-        Parts have at least 8 MiB, and more if the file needs more than 10,000 of them. The chunk size is doubled until
-        the shards have room for all chunks (276,480), at most to 4 MiB.
+        Parts have at least `part_size` bytes (8 MiB by default), and more if the file needs more than 10,000 of them.
+        The chunk size is doubled until the shards have room for all chunks (276,480), at most to 4 MiB.
 
         Raises:
-            ValueError: the size or the chunk size is outside the limits.
+            ValueError: the size, the chunk size or the part size is outside the limits; the text begins with its name.
         """
         if not 0 <= size <= MAX_FILE_BYTES:
             raise ValueError(f"size must be from 0 to {MAX_FILE_BYTES} bytes")
         if not MIN_CHUNK_BYTES <= chunk_size <= MAX_CHUNK_BYTES or chunk_size & (chunk_size - 1):
             raise ValueError(f"chunk_size must be a power of two from {MIN_CHUNK_BYTES} to {MAX_CHUNK_BYTES}")
+        if part_size is not None and not MIN_PART_BYTES <= part_size <= MAX_PART_BYTES:
+            raise ValueError(f"part_size must be from {MIN_PART_BYTES} to {MAX_PART_BYTES} bytes")
         while chunk_size < MAX_CHUNK_BYTES and size > chunk_size * CHUNKS_PER_SHARD * MAX_SHARDS:
             chunk_size *= 2
-        min_part_size = max(DEFAULT_PART_BYTES, -(-size // MAX_PARTS))
+        min_part_size = max(DEFAULT_PART_BYTES if part_size is None else part_size, -(-size // MAX_PARTS))
         return cls(size, chunk_size, -(-min_part_size // chunk_size))
 
     @property

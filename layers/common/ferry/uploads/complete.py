@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ferry.errors import ChecksumMismatch, FileExists, UploadIncomplete
-from ferry.model.files import File
+from ferry.errors import ChecksumMismatch, ChecksumRequired, FileExists, UploadIncomplete
+from ferry.model.files import File, IfExists
 from ferry.model.uploads import Upload, UploadState
 from ferry.ports.errors import MultipartUploadNotFound
 from ferry.ports.retry import retry_on_conflict
@@ -63,9 +63,11 @@ def complete(services: Services, ns: str, request: CompleteRequest) -> File | Co
 
     Raises:
         UploadIncomplete: bytes are missing (`missing`: chunk ranges); the upload continues.
+        ChecksumRequired: a start joined the upload without proof; the upload stays open.
         ChecksumMismatch: the file has a different checksum; the upload stays open.
         FileExists: the name has a file that may not be replaced; the upload stays open.
-        UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled: the upload has ended or is not current.
+        UploadNotFound, UploadSuperseded, UploadIdRequired, UploadExpired, UploadCancelled: the upload has ended, is not
+            current, or takes requests only with its id.
         BackendUnavailable: a backend failed, or concurrent requests kept changing the upload. It may be complete.
     """
     deadline = services.clock() + WAIT_FOR_LEASE_SECONDS * SECOND_MS
@@ -92,7 +94,7 @@ def _try_complete(services: Services, ns: str, request: CompleteRequest) -> File
         options = _options_of(request, record.lease_crc32c, replace_existing=record.lease_replace_existing)
         return complete_under_lease(services, upload, options)
     upload = ensure_open(services, upload)
-    options = _options_of(request, record.crc32c, replace_existing=record.replace_existing)
+    options = _options_of(request, record.crc32c, replace_existing=record.if_exists is IfExists.REPLACE)
     listed_parts = _precheck(services, upload, options)
     return complete_under_lease(services, upload, options, listed_parts=listed_parts)
 
@@ -117,10 +119,18 @@ def _precheck(services: Services, upload: Upload, options: CompletionOptions) ->
     """Reject what cannot succeed before anything is changed. Return the parts of the upload if they were listed.
 
     Raises:
-        FileExists, UploadIncomplete: as `complete`.
+        FileExists, UploadIncomplete, ChecksumRequired: as `complete`.
     """
-    record = upload.record
     _check_name_is_free(services, upload, options)
+    listed_parts = _check_received(services, upload)
+    if upload.record.requires_checksum and options.crc32c is None:
+        raise ChecksumRequired
+    return listed_parts
+
+
+def _check_received(services: Services, upload: Upload) -> PartsByNumber | None:
+    """Raise `UploadIncomplete` if bytes are missing. Return the parts of the upload if they were listed."""
+    record = upload.record
     if record.stored_object is not None:
         return None
     listed_parts: PartsByNumber | None = None
@@ -139,11 +149,11 @@ def _precheck(services: Services, upload: Upload, options: CompletionOptions) ->
 def _check_name_is_free(services: Services, upload: Upload, options: CompletionOptions) -> None:
     """Raise `FileExists` if another upload's file has the name and may not be replaced.
 
-    If the start did not allow replacing and no commit has failed, no file can have the name, so none is read: `start`
-    found no file, and no other upload of the name can begin until this one ends.
+    If the start found no file and no commit has failed, a file of the name is rare, so none is read here: no other
+    upload of the name can begin until this one ends. The commit finds a file that came by another way.
     """
     record = upload.record
-    if options.replace_existing or not (record.replace_existing or record.stored_object is not None):
+    if options.replace_existing or not (record.file_existed or record.stored_object is not None):
         return
     file = services.file_repository.get_file(record.ns, record.name)
     if file is not None and file.upload_id != record.upload_id:

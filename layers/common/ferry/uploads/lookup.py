@@ -8,6 +8,7 @@ from ferry.errors import (
     UploadAlreadyComplete,
     UploadCancelled,
     UploadExpired,
+    UploadIdRequired,
     UploadNotFound,
     UploadSuperseded,
 )
@@ -34,7 +35,15 @@ def find_current(
     Raises:
         UploadNotFound: the name has no upload on record.
         UploadSuperseded: the name's current upload has a different id.
+        UploadIdRequired: the upload takes requests only with its id.
     """
+    upload = _find_current(services, ns, name, upload_id, allow_complete=allow_complete)
+    if upload_id is None and upload.record.upload_id_required:
+        raise UploadIdRequired
+    return upload
+
+
+def _find_current(services: Services, ns: str, name: str, upload_id: str | None, *, allow_complete: bool) -> Upload:
     likely_id = upload_id or services.upload_id_cache.get(ns, name)
     upload = _get_upload_of_name(services, ns, name, likely_id) if likely_id else None
     if upload is not None and upload.record.state.in_progress:
@@ -66,7 +75,7 @@ def find_open(services: Services, ns: str, name: str, upload_id: str | None) -> 
     """Return the current upload of a name if it accepts chunks and parts. An upload still `creating` is opened.
 
     Raises:
-        UploadNotFound, UploadSuperseded: as `find_current`.
+        UploadNotFound, UploadSuperseded, UploadIdRequired: as `find_current`.
         UploadCancelled, UploadExpired, CompletionInProgress, UploadAlreadyComplete: its state accepts no more bytes.
         ConcurrentUpdate: another request opened it first.
     """

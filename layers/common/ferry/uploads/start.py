@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ferry.errors import CompletionInProgress, FileExists, InvalidField, UploadInProgress
-from ferry.model.files import File
+from ferry.errors import CompletionInProgress, FileExists, InvalidField
+from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredPart
 from ferry.model.quotas import Quota
 from ferry.model.uploads import CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
@@ -16,9 +16,10 @@ from ferry.rules.durations import MINUTE_MS, SECOND_MS
 from ferry.rules.layout import MAX_CHUNK_BYTES, ChunkLayout
 from ferry.services import Services
 from ferry.uploads.ensure_multipart import ensure_open
+from ferry.uploads.join import in_progress, join
 from ferry.uploads.lookup import is_expired
 from ferry.uploads.quotas import check_quota, quota_without
-from ferry.uploads.received import uploaded_parts
+from ferry.uploads.received import compute_received, uploaded_parts
 from ferry.uploads.terminate import terminate
 
 CREATING_TIMEOUT_MS = 15 * MINUTE_MS
@@ -40,14 +41,18 @@ class StartRequest:
     """Its media type; None: `DEFAULT_CONTENT_TYPE`."""
     chunk_size: int | None = None
     """Preferred chunk size in bytes; None: the largest."""
+    part_size: int | None = None
+    """Preferred part size in bytes; None: `DEFAULT_PART_BYTES`. `ChunkLayout.plan` rounds it up."""
     crc32c: int | None = None
     """CRC32C of the whole file, if known."""
     fingerprint: str | None = None
     """Any string that the client derives from its file, so that it recognizes the same file later."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """The client's own names and values, kept with the file."""
-    replace_existing: bool = False
-    """Whether the upload may replace a finished file of that name."""
+    if_exists: IfExists = IfExists.FAIL
+    """What to do with a finished file of that name."""
+    resume: bool = False
+    """Whether the client says that an upload in progress without checksum and fingerprint is of its file."""
     restart: bool = False
     """Whether to cancel an upload in progress instead of resuming it."""
 
@@ -77,6 +82,7 @@ class _StartAttempt:
     request: StartRequest
     layout: ChunkLayout
     has_cancelled: bool = False
+    upload_id_required: bool = False
     created_upload_id: str | None = None
 
     def may_cancel(self, upload_id: str) -> bool:
@@ -90,16 +96,18 @@ def start(services: Services, ns: str, request: StartRequest) -> StartResult:
     """Start an upload, resume the one in progress, or return the finished file with the same content.
 
     Raises:
-        InvalidField: size or chunk size is outside the limits.
+        InvalidField: a size is outside the limits, or the request both resumes and restarts.
         UploadInProgress: a different upload of the name is in progress (`upload_id`, `size`, `expires_at`).
         CompletionInProgress: the upload to be restarted is being completed.
         FileExists: the name has a different file that may not be replaced.
         QuotaExceeded: the quota of the namespace has no room (`quota`); nothing was started or cancelled.
     """
+    if request.resume and request.restart:
+        raise InvalidField.for_member("resume", "cannot be true together with restart; send one of them")
     try:
-        layout = ChunkLayout.plan(request.size, request.chunk_size or MAX_CHUNK_BYTES)
+        layout = ChunkLayout.plan(request.size, request.chunk_size or MAX_CHUNK_BYTES, request.part_size)
     except ValueError as error:
-        raise InvalidField.for_member("size" if str(error).startswith("size") else "chunk_size", str(error)) from error
+        raise InvalidField.for_member(str(error).partition(" ")[0], str(error)) from error
     start_attempt = _StartAttempt(request, layout)
     return retry_on_conflict(lambda: _try_start(services, ns, start_attempt))
 
@@ -112,11 +120,11 @@ def _try_start(services: Services, ns: str, start_attempt: _StartAttempt) -> Sta
         return StartResult(file=file)
     if current_upload is not None and current_upload.in_progress:
         return _resume_or_conflict(services, current_upload, start_attempt, quota)
-    if file is not None and not request.replace_existing:
+    if file is not None and request.if_exists is IfExists.FAIL:
         raise FileExists
     if file is not None:
         _wait_for_new_mtime(services, file)
-    return _create_upload(services, ns, start_attempt, current_upload, quota)
+    return _create_upload(services, ns, start_attempt, current_upload, quota, file_exists=file is not None)
 
 
 def _wait_for_new_mtime(services: Services, file: File) -> None:
@@ -131,17 +139,18 @@ def _wait_for_new_mtime(services: Services, file: File) -> None:
 
 
 def _same_content(file: File, request: StartRequest) -> bool:
-    """Return whether size and every digest that both sides know are equal. At least one digest must be known."""
-    pairs = ((file.crc32c, request.crc32c), (file.fingerprint, request.fingerprint))
-    known = [(ours, theirs) for ours, theirs in pairs if ours is not None and theirs is not None]
-    return file.size == request.size and bool(known) and all(ours == theirs for ours, theirs in known)
+    """Return whether size and checksum are equal or, if the request has no checksum, size and fingerprint."""
+    if file.size != request.size:
+        return False
+    if request.crc32c is not None:
+        return request.crc32c == file.crc32c
+    return request.fingerprint is not None and request.fingerprint == file.fingerprint
 
 
 def _resume_or_conflict(
     services: Services, current_upload: CurrentUpload, start_attempt: _StartAttempt, quota: Quota | None
 ) -> StartResult:
-    """Resume the upload in progress if it is of the same content; otherwise cancel it or reject the request."""
-    request = start_attempt.request
+    """Resume the upload in progress if the request may join it; otherwise cancel it or reject the request."""
     upload = services.upload_repository.get_upload(current_upload.upload_id)
     if upload is None or not upload.record.state.in_progress:
         raise ConcurrentUpdate
@@ -152,16 +161,14 @@ def _resume_or_conflict(
     if start_attempt.may_cancel(record.upload_id):
         _cancel_for_restart(services, upload, start_attempt, quota)
         raise ConcurrentUpdate
-    is_same = (record.layout.size, record.crc32c, record.fingerprint) == (
-        request.size,
-        request.crc32c,
-        request.fingerprint,
-    )
-    if start_attempt.wants_other_than(record.upload_id) or not is_same:
-        raise UploadInProgress(upload_id=record.upload_id, size=record.layout.size, expires_at=upload.expires_at)
-    upload = ensure_open(services, upload)
+    if start_attempt.wants_other_than(record.upload_id):
+        raise in_progress(upload)
+    parts = uploaded_parts(services, upload)
+    # Another start may have joined the upload that this request created, and opened it. It is still new.
+    created = record.upload_id == start_attempt.created_upload_id
+    upload = ensure_open(services, upload) if created else join(services, upload, parts, start_attempt.request)
     services.upload_id_cache.put(record.ns, record.name, record.upload_id)
-    return StartResult(upload=upload, parts=uploaded_parts(services, upload))
+    return StartResult(upload=upload, parts=parts, created=created)
 
 
 def _cancel_for_restart(services: Services, upload: Upload, start_attempt: _StartAttempt, quota: Quota | None) -> None:
@@ -170,18 +177,34 @@ def _cancel_for_restart(services: Services, upload: Upload, start_attempt: _Star
         raise CompletionInProgress
     if quota is not None:
         check_quota(quota_without(quota, upload.record), start_attempt.request.size)
-    terminate(services, upload, UploadState.CANCELLED)
+    # If the cancelled upload required its id, it began over one whose device may still send requests by name.
+    had_received = upload.record.upload_id_required or _has_received(services, upload)
+    terminate(services, upload, UploadState.CANCELLED, had_received=had_received)
     start_attempt.has_cancelled = True
+    start_attempt.upload_id_required = had_received
+
+
+def _has_received(services: Services, upload: Upload) -> bool:
+    return compute_received(upload, uploaded_parts(services, upload)).total_bytes > 0
 
 
 def _create_upload(
-    services: Services, ns: str, start_attempt: _StartAttempt, expected: CurrentUpload | None, quota: Quota | None
+    services: Services,
+    ns: str,
+    start_attempt: _StartAttempt,
+    expected: CurrentUpload | None,
+    quota: Quota | None,
+    *,
+    file_exists: bool,
 ) -> StartResult:
     """Create the upload and make it the name's current one. Raises `ConcurrentUpdate` if that is not `expected`."""
     request = start_attempt.request
     if quota is not None:
         check_quota(quota, request.size)
-    upload = _new_upload(services, ns, start_attempt, is_counted=quota is not None and quota.tracks_usage)
+    if request.restart and expected is not None and not start_attempt.has_cancelled:
+        start_attempt.upload_id_required = _was_restarted(services, expected)
+    is_counted = quota is not None and quota.tracks_usage
+    upload = _new_upload(services, ns, start_attempt, is_counted=is_counted, file_exists=file_exists)
     record = upload.record
     services.upload_repository.create_upload(
         record, expected=expected, due_at=record.created_at + CREATING_TIMEOUT_MS, quota=quota
@@ -191,7 +214,15 @@ def _create_upload(
     return StartResult(upload=ensure_open(services, upload), created=True)
 
 
-def _new_upload(services: Services, ns: str, start_attempt: _StartAttempt, *, is_counted: bool) -> Upload:
+def _was_restarted(services: Services, current_upload: CurrentUpload) -> bool:
+    """Return whether a restart that has not created its upload yet cancelled this one: the same request, repeated."""
+    upload = services.upload_repository.get_upload(current_upload.upload_id)
+    return upload is not None and upload.record.was_restarted
+
+
+def _new_upload(
+    services: Services, ns: str, start_attempt: _StartAttempt, *, is_counted: bool, file_exists: bool
+) -> Upload:
     request, layout, now = start_attempt.request, start_attempt.layout, services.clock()
     record = UploadRecord(
         upload_id=services.new_id(),
@@ -206,7 +237,9 @@ def _new_upload(services: Services, ns: str, start_attempt: _StartAttempt, *, is
         metadata=request.metadata,
         crc32c=request.crc32c,
         fingerprint=request.fingerprint,
-        replace_existing=request.replace_existing,
+        if_exists=request.if_exists,
+        file_existed=file_exists,
+        upload_id_required=start_attempt.upload_id_required,
         event_pending=services.event_publisher is not None,
         counted_in_quota=is_counted,
         version=now,

@@ -30,7 +30,13 @@ def ended_ttl_epoch_seconds(services: Services) -> int:
 
 
 def terminate(
-    services: Services, upload: Upload, state: UploadState, *, lease_id: str | None = None, purge_now: bool = True
+    services: Services,
+    upload: Upload,
+    state: UploadState,
+    *,
+    lease_id: str | None = None,
+    purge_now: bool = True,
+    had_received: bool | None = None,
 ) -> None:
     """Record the end of an upload, then publish it and delete what S3 has. Cleanup does what remains.
 
@@ -40,13 +46,20 @@ def terminate(
         state: `CANCELLED` or `EXPIRED`.
         lease_id: the caller's lease, if the upload is being completed.
         purge_now: whether to publish and delete at once; False leaves both to cleanup.
+        had_received: for a restart, whether this upload, or one that a restart cancelled for it, had received
+            something. None: no restart.
 
     Raises:
         ConcurrentUpdate: the upload is no longer as read.
     """
     now = services.clock()
     services.upload_repository.terminate(
-        upload, state, now=now, ttl_epoch_seconds=ended_ttl_epoch_seconds(services), lease_id=lease_id
+        upload,
+        state,
+        now=now,
+        ttl_epoch_seconds=ended_ttl_epoch_seconds(services),
+        lease_id=lease_id,
+        had_received=had_received,
     )
     if not purge_now:
         return

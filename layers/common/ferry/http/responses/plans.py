@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ferry.http.json_values import Timestamp
+from ferry.http.json_values import OMIT_NONE, Timestamp
 from ferry.http.limits import MAX_METADATA_BYTES, MAX_SIGNED_PARTS
 from ferry.http.responses.members import Count, Ranges, Time
+from ferry.model.files import IfExists
 from ferry.rules.layout import MAX_ASSEMBLED_PART_BYTES, MAX_CHUNK_BYTES, MAX_FILE_BYTES, MAX_PARTS, MIN_CHUNK_BYTES
 from ferry.status.upload_status import UploadStatus, status_of_open
 
@@ -100,6 +102,16 @@ class UploadPlan:
     """When the upload expires unless it is continued."""
     limits: Limits
     """Limits of this service."""
+    if_exists: IfExists
+    """What the completion does with a file of that name, unless it says otherwise: the most careful choice of the
+    starts."""
+    content_type: str
+    """The media type that the file will have, from the first start."""
+    metadata: Mapping[str, str]
+    """Names and values to be stored with the file, from the first start."""
+    upload_id_required: bool | None = field(default=None, metadata=OMIT_NONE)
+    """`true` if chunks, parts, completion and cancellation need the `upload_id`: `restart` has cancelled an upload that
+    had received something. Absent otherwise."""
 
     @classmethod
     def from_upload(cls, upload: Upload, received: ReceivedRanges, limits: Limits, chunk_url: str) -> UploadPlan:
@@ -119,4 +131,8 @@ class UploadPlan:
             received_bytes=received.total_bytes,
             expires_at=Timestamp(upload.expires_at),
             limits=limits,
+            if_exists=record.if_exists,
+            content_type=record.content_type,
+            metadata=record.metadata,
+            upload_id_required=record.upload_id_required or None,
         )
