@@ -20,7 +20,17 @@ from dev.local.startup import ServiceOptions
 from dev.paths import ROOT
 
 _STORAGE_ERRORS = frozenset(
-    {errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EIO, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
+    {
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EEXIST,
+        errno.EIO,
+        errno.EISDIR,
+        errno.ENOSPC,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+    }
 )
 """Errors of the disk or its permissions, which are no fault of the program."""
 
@@ -139,9 +149,8 @@ def _parse_positive(text: str) -> int:
 
 def _delete_state(folder: Path) -> None:
     """Delete all state, and say what is gone. Raises `LocalError` when a run uses the folder."""
-    if folder.exists():
-        print(f"deleting {folder}: files, uploads, clients, keys and logs", file=sys.stderr, flush=True)
-        state.delete_state(folder)
+    text = f"deleting {folder}: files, uploads, clients, keys and logs"
+    state.delete_state(folder, lambda: print(text, file=sys.stderr, flush=True))
 
 
 async def _run(options: ServiceOptions) -> None:

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,8 @@ def unusable_path(error: OSError, folder: Path) -> str:
     path = error.filename or folder
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
         problem = "is a file where a folder is needed: move it away"
+    elif error.errno == errno.EISDIR:
+        problem = "is a folder where a file is needed: move it away"
     elif error.errno in (errno.ENOSPC, errno.EDQUOT):
         problem = "cannot be written, because its disk is full: free some space"
     else:
@@ -160,10 +162,14 @@ def new_secret() -> str:
     return secrets.token_urlsafe(32)
 
 
-def delete_state(folder: Path) -> None:
-    """Delete the folder with all state. Raises `LocalError` when a run has locked it."""
+def delete_state(folder: Path, announce: Callable[[], None] = lambda: None) -> None:
+    """Delete the folder with all state. Raises `LocalError` when a run has locked it, or it is not writable.
+
+    `announce` is called before anything is deleted.
+    """
     if folder.exists():
         with contextlib.closing(StateFolder(folder)):
+            announce()
             for path in folder.iterdir():
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
