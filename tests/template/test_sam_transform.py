@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -231,6 +232,15 @@ def test_tracing_follows_parameter(mode: str, traced: bool) -> None:
     for name in FUNCTIONS:
         policies = found["Resources"][f"{name}Role"]["Properties"]["ManagedPolicyArns"]
         assert any("Xray" in str(policy) for policy in policies) == traced
+
+
+def test_tracing_is_off_unless_asked_for(translation: dict[str, Any]) -> None:
+    """Neither the template nor a stage of samconfig.toml switches tracing on (docs/decisions/0012)."""
+    assert translation["Parameters"]["Tracing"]["Default"] == "Disabled"
+    stages = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    assert stages["prod"]["deploy"]["parameters"]["parameter_overrides"]
+    assert "Tracing" not in json.dumps(stages)
+    assert (ROOT / "docs/decisions/0012-tracing.md").is_file()
 
 
 def test_access_log_group_needs_no_policy_of_its_own(translation: dict[str, Any]) -> None:
