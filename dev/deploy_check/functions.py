@@ -129,9 +129,10 @@ class StackFunctions:
             body=b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode(),
             client_ip="192.0.2.1",
         )
-        match = match_route(_routes(), method, path)
+        routes = [route for route in _routes() if _logical_id(route.function) in self._stack.resources]
+        match = match_route(routes, method, path)
         if match is None:
-            raise CheckError(f"no function has a route for {method} {path}")
+            raise CheckError(f"no function of {self._stack.name} has a route for {method} {path}")
         event = build_event(request, match, request_id=new_request_id())
         with self._environment(match.route.function) as app, contextlib.redirect_stdout(_output):
             response = app.lambda_handler(event, _Context())
@@ -148,7 +149,7 @@ class StackFunctions:
     def _environment(self, function: str) -> Iterator[Any]:
         """Set the environment of the deployed function for the block, and return the module of its code."""
         url, before = os.environ["AWS_ENDPOINT_URL"], dict(os.environ)
-        os.environ |= _deployed_variables(self._stack.resources[f"{function.capitalize()}Function"])
+        os.environ |= _deployed_variables(self._stack.resources[_logical_id(function)])
         del os.environ["AWS_ENDPOINT_URL"]
         os.environ["FERRY_ENDPOINTS"] = ",".join(f"{service}={url}" for service in EMULATED_SERVICES)
         _clear_caches()
@@ -158,6 +159,11 @@ class StackFunctions:
             os.environ.clear()
             os.environ.update(before)
             _clear_caches()
+
+
+def _logical_id(function: str) -> str:
+    """Return the logical id of the function whose code is in the folder `functions/<function>`."""
+    return f"{function.capitalize()}Function"
 
 
 def _deployed_variables(function_name: str) -> Mapping[str, str]:

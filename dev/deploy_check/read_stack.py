@@ -159,8 +159,9 @@ def _queue(url: str) -> Properties:
 
 
 def _log_group(name: str) -> Properties:
-    (found,) = _client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
-    return {"RetentionInDays": found.get("retentionInDays")}
+    groups = _client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    (found,) = [group for group in groups if group["logGroupName"] == name]
+    return {"LogGroupName": found["logGroupName"], "RetentionInDays": found.get("retentionInDays")}
 
 
 def _schedule(name: str) -> Properties:
