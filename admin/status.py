@@ -98,7 +98,7 @@ def read_status(connection: Connection) -> StackStatus:
         *_client_steps(clients),
         *_key_steps(signing_keys, connection.context.clock()),
         *_quota_steps(quotas or {}),
-        *(f"{name} is in ALARM: see docs/operations.md" for name, state in (alarms or {}).items() if state == "ALARM"),
+        *_alarm_steps(alarms or {}),
     ]
     if health == "unreachable":
         steps.append("the API does not respond: check the stack's status and its log group")
@@ -189,6 +189,18 @@ def _quota_steps(quotas: dict[str, Quota]) -> Iterator[str]:
         usages = ((quota.used_bytes, quota.max_bytes), (quota.open_uploads, quota.max_uploads))
         if any(limit is not None and used >= limit * QUOTA_WARNING_RATIO for used, limit in usages):
             yield f"{ns} has almost used up its quota: ferry-admin quota show {ns}"
+
+
+def _alarm_steps(alarms: dict[str, str]) -> Iterator[str]:
+    for name, state in alarms.items():
+        if state == "ALARM":
+            yield f"{name} is in ALARM: see docs/operations.md"
+        # Only this alarm needs data. Others have none while nothing is requested.
+        elif state == "INSUFFICIENT_DATA" and name.endswith("-stale-uploads"):
+            yield (
+                f"{name} has no data: the cleanup has not run for 75 minutes, unless the stack is new: "
+                "see docs/operations.md"
+            )
 
 
 def _with_target(step: str, option: str) -> str:

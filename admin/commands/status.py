@@ -128,4 +128,6 @@ def _format_alarms(status: StackStatus) -> str | None:
     if status.alarms is None:
         return status.alarms_error
     raised = [name for name, state in status.alarms.items() if state == "ALARM"]
-    return f"{len(raised)} of {len(status.alarms)} in ALARM" + (f": {', '.join(raised)}" if raised else "")
+    silent = sum(state == "INSUFFICIENT_DATA" for state in status.alarms.values())
+    counts = f"{len(raised)} of {len(status.alarms)} in ALARM" + (f", {silent} without data" if silent else "")
+    return counts + (f": {', '.join(raised)}" if raised else "")

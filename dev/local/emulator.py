@@ -199,6 +199,7 @@ def platform_environment(function: Function, credentials: Mapping[str, str]) -> 
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": "$LATEST",
         "AWS_LAMBDA_LOG_FORMAT": function.log_format,
+        **({"AWS_LAMBDA_LOG_LEVEL": function.log_level} if function.log_format == "JSON" else {}),
         "_HANDLER": function.handler,
         "LAMBDA_TASK_ROOT": str(function.code_folder),
         "LAMBDA_RUNTIME_DIR": "/var/runtime",

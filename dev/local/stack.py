@@ -42,6 +42,8 @@ class Function:
     """The import path that Lambda gives it: its own code, then its layers'."""
     log_format: str
     """Text or JSON."""
+    log_level: str = "INFO"
+    """The least severe level that Lambda keeps (ApplicationLogLevel). With JSON only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ def _read_function(
     if not handler or not code:
         raise LocalError(f"template: {name} has no Handler or no CodeUri: give it both")
     code = (folder / code).resolve()
+    logging = setting("LoggingConfig") or {}
     layers = [*_layer_paths(template, folder, common), *_layer_paths(template, folder, properties)]
     return Function(
         name=name,
@@ -185,7 +188,8 @@ def _read_function(
         memory_mb=int(setting("MemorySize", 128)),
         environment=variables,
         import_paths=(code, *layers),
-        log_format=str((setting("LoggingConfig") or {}).get("LogFormat", "Text")),
+        log_format=str(logging.get("LogFormat", "Text")),
+        log_level=str(logging.get("ApplicationLogLevel", "INFO")),
     )
 
 

@@ -60,10 +60,11 @@ class CloudFormation:
 
 
 class CloudWatch:
-    """Has two of the alarms, one of them raised."""
+    """Has three of the alarms: one is raised, one has no data."""
 
     def describe_alarms(self, *, AlarmNames: list[str]) -> dict[str, Any]:  # noqa: N803 - AWS's name
-        states = dict(zip(AlarmNames[:2], ("ALARM", "OK"), strict=True))
+        states = dict(zip(AlarmNames[:2], ("ALARM", "OK"), strict=True)) | {"ferry-stale-uploads": "INSUFFICIENT_DATA"}
+        assert states.keys() <= set(AlarmNames)
         return {"MetricAlarms": [{"AlarmName": name, "StateValue": state} for name, state in states.items()]}
 
 
@@ -315,14 +316,19 @@ def test_status_summarizes_stack(stack: Stack, admin: Admin, capsys: pytest.Capt
     assert signing["age_days"] == 0
     assert [quota["namespace"] for quota in status["quotas"]] == ["crowded"]
     assert status["events"] == {"enabled": True, "bus": "bus"}
-    assert status["alarms"] == {"ferry-server-errors": "ALARM", "ferry-function-errors": "OK"}
+    assert status["alarms"] == {
+        "ferry-server-errors": "ALARM",
+        "ferry-function-errors": "OK",
+        "ferry-stale-uploads": "INSUFFICIENT_DATA",
+    }
     steps = "\n".join(status["next_steps"])
     assert "ferry-admin client rotate status-1 --finish --stack ferry" in steps
     assert "ferry-admin quota show crowded --stack ferry" in steps
     assert "ferry-server-errors is in ALARM" in steps
+    assert "ferry-stale-uploads has no data: the cleanup has not run for 75 minutes, unless the stack is new" in steps
     assert main(["status", "--stack", "ferry"]) == 0
     table = capsys.readouterr().out
-    for text in ("1 of 2 in ALARM", "published to bus", "crowded", "next steps:"):
+    for text in ("1 of 3 in ALARM, 1 without data", "published to bus", "crowded", "next steps:"):
         assert text in table
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dev.local import stack, template
+from dev.local.emulator import platform_environment
 from dev.local.errors import LocalError
 from dev.local.template import Template
 
@@ -140,6 +142,16 @@ def test_environment_overrides_declared_variables_only(ferry_stack: stack.Stack)
     """A function gets the variables that the template declares for it, and no other."""
     assert ferry_stack.functions["StatusFunction"].environment["FERRY_MAX_LONG_POLLS"] == "7"
     assert "FERRY_MAX_LONG_POLLS" not in ferry_stack.functions["AuthFunction"].environment
+
+
+@pytest.mark.parametrize(("log_level", "expected"), [("DEBUG", "DEBUG"), ("INFO", "INFO"), ("ERROR", "INFO")])
+def test_platform_environment_has_lambda_log_level(log_level: str, expected: str) -> None:
+    """A function with JSON logs gets the level of Lambda's log controls, which Powertools prefers to its own."""
+    source = template.load_template(ROOT / "template.yaml")
+    function = stack.resolve_stack(source, ROOT, {"LogLevel": log_level}, {}, {}).functions["StatusFunction"]
+    environment = platform_environment(function, {})
+    assert (environment["AWS_LAMBDA_LOG_FORMAT"], environment["AWS_LAMBDA_LOG_LEVEL"]) == ("JSON", expected)
+    assert "AWS_LAMBDA_LOG_LEVEL" not in platform_environment(replace(function, log_format="Text"), {})
 
 
 def test_template_routes_match_events(ferry_stack: stack.Stack) -> None:
