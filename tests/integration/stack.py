@@ -6,17 +6,20 @@ import base64
 import hashlib
 import importlib.util
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import jsonschema
 
 from dev.local.clients import ClientTable
 from ferry import wiring
+from ferry.http import log
 from ferry.model.auth import Client
 from tests.integration.events import REQUEST_ID, build_event
 from tests.support.calls import CallWatcher
@@ -25,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 OCTET_STREAM = "application/octet-stream"
 READ, WRITE, ADMIN = "files:read", "files:write", "files:admin"
 SECRET = "a secret of tests"
+SIGNATURE = re.compile(r"X-Amz-Signature=[0-9a-f]{64}")
+"""The signature of a presigned URL."""
 
 
 class Context:
@@ -101,9 +106,18 @@ class Stack:
         self._tokens.clear()
 
     def invoke(self, function: str, payload: Mapping[str, Any]) -> Any:
-        """Return what the function's handler returns for an event. Fail if template.yaml does not grant its calls."""
-        with self.call_recorder.assert_permitted(f"{function.capitalize()}Function"):
-            return function_modules()[function].lambda_handler(payload, Context())
+        """Return what the function's handler returns for an event.
+
+        Fail if template.yaml does not grant its calls, and if it hands out presigned URLs without an audit event.
+        """
+        with (
+            self.call_recorder.assert_permitted(f"{function.capitalize()}Function"),
+            patch.object(log, "audit", wraps=log.audit) as audit,
+        ):
+            response = function_modules()[function].lambda_handler(payload, Context())
+        has_urls = SIGNATURE.search(json.dumps(response)) is not None
+        assert has_urls == ("url.issue" in [call.args[0] for call in audit.call_args_list])
+        return response
 
     def request(
         self,
