@@ -149,10 +149,15 @@ class MemoryUploadRepository(MemoryUploadRows):
                     upload_id, shard, has_presigned_parts=True, last_activity_at=now, version=shard.version + 1
                 )
 
-    def record_activity(self, upload_id: str, *, now: int) -> None:
+    def record_activity(self, upload: Upload, *, now: int) -> Upload:
+        upload_id, read = upload.record.upload_id, upload.shards[0]
         with self._lock:
-            shard = self._require_open_shard(upload_id, 0)
-            self._update_shard(upload_id, shard, last_activity_at=now, version=shard.version + 1)
+            shard = self.rows.shards.get(upload_id, {}).get(0)
+            if shard is None or shard.open is not read.open or (not shard.open and shard.epoch != read.epoch):
+                raise ConcurrentUpdate
+            return upload.with_shard(
+                self._update_shard(upload_id, shard, last_activity_at=now, version=shard.version + 1)
+            )
 
     def acquire_lease(
         self,
@@ -172,7 +177,7 @@ class MemoryUploadRepository(MemoryUploadRows):
             has_previous_lease = previous_lease_id is not None and record.lease_id == previous_lease_id
             require(record.state is UploadState.OPEN or record.lease_expires_at < now or has_previous_lease)
             require([shard.version for shard in self._require_shards(upload)] == [s.version for s in upload.shards])
-            self._close_shards(upload)
+            self._close_shards(upload, last_activity_at=now)
             self._update_record(
                 upload_id,
                 due_at=expires_at,

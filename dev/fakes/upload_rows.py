@@ -67,9 +67,9 @@ class MemoryUploadRows:
         require(all(shard.index in stored for shard in upload.shards))
         return [stored[shard.index] for shard in upload.shards]
 
-    def _close_shards(self, upload: Upload) -> None:
+    def _close_shards(self, upload: Upload, **changes: Any) -> None:
         for shard in self._require_shards(upload):
-            self._update_shard(upload.record.upload_id, shard, open=False, epoch=shard.epoch + 2)
+            self._update_shard(upload.record.upload_id, shard, open=False, epoch=shard.epoch + 2, **changes)
 
     def _reopen_shard(self, upload: Upload, shard: ProgressShard, lost_chunks: list[int]) -> None:
         changes: dict[str, Any] = {"open": True, "epoch": shard.epoch + 2, "version": shard.version + 1}

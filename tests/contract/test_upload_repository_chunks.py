@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 
 from dev.fakes.clock import START
+from ferry.model.objects import StoredObject
 from ferry.model.uploads import ChunkDigest, ProgressShard, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.upload_repository import UploadRepository
+from ferry.rules.layout import MIB
 from tests.contract.conftest import DYNAMODB_LOCAL, MEMORY
 from tests.contract.factories import (
     OTHER_ID,
@@ -215,18 +217,30 @@ def test_record_chunk_requiring_no_presigned_raises_after_mark(repository: Uploa
 
 
 def test_record_activity_updates_first_shard(repository: UploadRepository) -> None:
-    """Activity is recorded in the first shard while it is open."""
-    with pytest.raises(ConcurrentUpdate):
-        repository.record_activity(UPLOAD_ID, now=START + 1)
+    """Activity is recorded in the first shard, unless the upload was closed since it was read."""
     upload = open_upload(repository, layout=SHARDED_LAYOUT)
-    repository.record_activity(UPLOAD_ID, now=START + 1)
-    assert [shard.last_activity_at for shard in read_upload(repository).shards] == [START + 1, START, START]
-    assert read_upload(repository).version == upload.version + 1
-    repository.terminate(
-        read_upload(repository), UploadState.CANCELLED, now=START + 2, ttl_epoch_seconds=TTL_EPOCH_SECONDS
-    )
+    active = repository.record_activity(upload, now=START + 1)
+    assert active == read_upload(repository)
+    assert [shard.last_activity_at for shard in active.shards] == [START + 1, START, START]
+    assert active.version == upload.version + 1
+    repository.terminate(active, UploadState.CANCELLED, now=START + 2, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     with pytest.raises(ConcurrentUpdate):
-        repository.record_activity(UPLOAD_ID, now=START + 3)
+        repository.record_activity(active, now=START + 3)
+
+
+def test_record_activity_of_closed_shard_requires_same_epoch(repository: UploadRepository) -> None:
+    """Activity of an upload with closed shards is recorded while nothing opens or ends it."""
+    leased = lease_upload(repository)
+    stored_object = StoredObject('"e"', 20 * MIB, 7, START // 1000)
+    repository.release_lease(leased, lease_id="mine", stored_object=stored_object, lost_chunks=(), due_at=START + 1)
+    upload = read_upload(repository)
+    assert not upload.shards[0].open
+    active = repository.record_activity(upload, now=START + 200)
+    assert active == read_upload(repository)
+    assert active.last_activity_at == START + 200
+    repository.terminate(active, UploadState.EXPIRED, now=START + 300, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    with pytest.raises(ConcurrentUpdate):
+        repository.record_activity(active, now=START + 400)
 
 
 @pytest.mark.proves(MEMORY, DYNAMODB_LOCAL)  # moto evaluates the condition and writes without a lock

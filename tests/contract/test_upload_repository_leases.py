@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -49,12 +50,13 @@ def test_acquire_lease_returns_upload_as_stored(repository: UploadRepository, sh
 def test_acquire_lease_after_shard_change_raises(repository: UploadRepository, change: str) -> None:
     """A chunk, a presigned part or other activity since the read prevents a lease."""
     before = open_upload(repository, layout=SHARDED_LAYOUT)
-    {
+    changes: dict[str, Callable[[], object]] = {
         "chunk": lambda: record_chunk(repository, before, 1),
         "chunk in the last shard": lambda: record_chunk(repository, before, 257),
-        "activity": lambda: repository.record_activity(UPLOAD_ID, now=START + 1),
+        "activity": lambda: repository.record_activity(read_upload(repository), now=START + 1),
         "presigned": lambda: repository.mark_presigned(before, now=START + 1),
-    }[change]()
+    }
+    changes[change]()
     with pytest.raises(ConcurrentUpdate):
         acquire_lease(repository, before)
     assert all(shard.open for shard in read_upload(repository).shards)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
 
 from dev.fakes.faults import CallLog, Fault, FaultPlan
 from ferry.cleanup import clean_namespace
-from ferry.errors import CompletionInProgress, FileExists, FileNotFound, UploadAlreadyComplete
+from ferry.errors import CompletionInProgress, FileExists, FileNotFound, UploadAlreadyComplete, UploadIncomplete
 from ferry.files.delete import delete_file
 from ferry.model.files import File, IfExists
 from ferry.model.quotas import Quota
+from ferry.rules.durations import HOUR_MS
 from ferry.services import Services
 from ferry.uploads.complete import CompletionAccepted
 from tests.support.in_memory_service import (
@@ -74,6 +76,17 @@ def started(*chunks: int) -> Callable[[InMemoryService], Client]:
         client = new_client(service)
         client.start()
         client.send_chunks(list(chunks)) if chunks else None
+        return client
+
+    return prepare
+
+
+def idle(*chunks: int) -> Callable[[InMemoryService], Client]:
+    """Send chunks, then nothing for an hour."""
+
+    def prepare(service: InMemoryService) -> Client:
+        client = started(*chunks)(service)
+        service.clock.advance(HOUR_MS)
         return client
 
     return prepare
@@ -213,6 +226,12 @@ def complete(client: Client, services: Services | None) -> object:
     return client.complete_with_retries() if services is None else client.complete(services)
 
 
+def complete_incomplete(client: Client, services: Services | None) -> None:
+    """Complete although chunks are missing."""
+    with suppress(UploadIncomplete):
+        client.complete(services)
+
+
 def complete_async(client: Client, services: Services | None) -> object:
     """Complete, and continue what was enqueued, in one operation: so every call on either side can fail."""
     if services is None:
@@ -267,6 +286,7 @@ OPERATIONS = [
     Operation("join without proof", started(), start, BODY, "change_options"),
     Operation("resume, joined without proof", joined, resume, BODY, "change_options"),
     Operation("resume", started(1, 2), resume, BODY, "get_upload"),
+    Operation("resume, after an hour", idle(1, 2), resume, BODY, "record_activity"),
     Operation("resume, presigned parts", mixed_paths, resume, BODY, "list_parts"),
     Operation(
         "restart", started(1, 2), lambda client, services: client.start(services, restart=True), BODY, "terminate"
@@ -277,6 +297,8 @@ OPERATIONS = [
     Operation("last chunk", started(1, 2), send_chunk(3), BODY, "upload_part"),
     Operation("chunk of a presigned part", mixed_paths, send_chunk(3), BODY, "list_parts"),
     Operation("chunk, repeated", started(1), send_chunk(1), BODY, "get_chunk_digests"),
+    Operation("chunk, repeated after an hour", idle(1), send_chunk(1), BODY, "record_activity"),
+    Operation("complete, incomplete after an hour", idle(1, 2), complete_incomplete, BODY, "record_activity"),
     Operation("presign", started(1), presign_part(2), BODY, "mark_presigned"),
     Operation("presign, repeated", mixed_paths, presign_part(1), BODY, "record_activity"),
     Operation("complete", started(1, 2, 3), complete, BODY, "commit_file"),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
 from dev.fakes.faults import Fault, FaultPlan, ProcessCrashed
-from ferry.errors import FileNotFound, UploadExpired
+from ferry.cleanup import sweep_due_tasks
+from ferry.errors import ChecksumMismatch, ChunkConflict, FileExists, FileNotFound, UploadExpired, UploadIncomplete
 from ferry.files.delete import delete_file
 from ferry.model.files import File, IfExists
 from ferry.model.uploads import UploadState
-from ferry.rules.durations import DAY_MS, HOUR_MS
+from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from ferry.uploads.complete import CompleteRequest, complete
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
@@ -35,6 +39,111 @@ def test_upload_past_idle_timeout_expires(service: InMemoryService) -> None:
             late()
     assert client.start().created
     assert service.upload_repository.rows.records[client.upload_id].state is UploadState.OPEN
+
+
+def complete_incomplete(client: Client) -> None:
+    with pytest.raises(UploadIncomplete):
+        client.complete()
+
+
+def complete_with_wrong_checksum(client: Client) -> None:
+    with pytest.raises(ChecksumMismatch):
+        client.complete(crc32c=client.crc ^ 1)
+
+
+def complete_over_other_file(client: Client) -> None:
+    with pytest.raises(FileExists):
+        client.complete()
+
+
+ACTIVITIES: dict[str, tuple[str, Callable[[Client], object]]] = {
+    "a resuming start": ("some chunks", lambda client: client.start(resume=True)),
+    "a repeated chunk": ("some chunks", lambda client: client.send_chunk(1)),
+    "a signing": ("some chunks", lambda client: client.presign_part(2)),
+    "a completion without all chunks": ("some chunks", complete_incomplete),
+    "a completion with a wrong checksum": ("all chunks", complete_with_wrong_checksum),
+    "a completion over another file": ("all chunks, other file", complete_over_other_file),
+}
+
+
+def prepare_activity(service: InMemoryService, situation: str) -> Client:
+    client = start_client(service)
+    client.send_chunks([1, 3] if situation == "some chunks" else None)
+    if situation == "all chunks, other file":
+        other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1, 1)
+        service.upload_repository.rows.files[NS, NAME] = other
+        complete_over_other_file(client)
+    return client
+
+
+@pytest.mark.parametrize("what", ACTIVITIES)
+def test_activity_just_before_idle_timeout_extends_it(service: InMemoryService, what: str) -> None:
+    """Whatever carries the upload on in the last moment gives it its whole idle timeout again."""
+    situation, act = ACTIVITIES[what]
+    client = prepare_activity(service, situation)
+    for _ in range(3):
+        service.clock.advance(DAY_MS - 1)
+        act(client)
+        upload = service.upload_repository.get_upload(client.upload_id)
+        assert upload is not None
+        assert (upload.record.state, upload.expires_at) == (UploadState.OPEN, service.clock() + DAY_MS)
+    service.clock.advance(DAY_MS - 1)
+    service.sweep()
+    assert client.state() is UploadState.OPEN
+    service.clock.advance(1)
+    service.sweep()
+    assert client.state() is UploadState.EXPIRED
+
+
+@pytest.mark.parametrize(("age_ms", "writes"), [(MINUTE_MS - 1, 0), (MINUTE_MS, 1)])
+@pytest.mark.parametrize("what", [what for what in ACTIVITIES if "signing" not in what and "wrong" not in what])
+def test_activity_is_not_written_again_within_a_minute(
+    service: InMemoryService, what: str, age_ms: int, writes: int
+) -> None:
+    """A client that repeats itself causes one write a minute at most."""
+    situation, act = ACTIVITIES[what]
+    client = prepare_activity(service, situation)
+    before = service.log.count("record_activity")
+    service.clock.advance(age_ms)
+    for _ in range(3):
+        act(client)
+    assert service.log.count("record_activity") - before == writes
+
+
+def test_activity_interval_follows_short_idle_timeout(service: InMemoryService) -> None:
+    """With an idle timeout of three seconds, activity after 30 ms is recorded."""
+    services = replace(service.services, upload_idle_timeout_ms=3_000)
+    client = Client(service, seeded_bytes(PART_BYTES))
+    client.start(services)
+    client.send_chunk(1, services)
+    for _ in range(10):
+        service.clock.advance(2_999)
+        client.send_chunk(1, services)
+
+
+def test_chunk_rejected_is_no_activity(service: InMemoryService) -> None:
+    """A chunk with other bytes does not carry the upload on."""
+    client = start_client(service)
+    client.send_chunk(1)
+    service.clock.advance(DAY_MS - 1)
+    with pytest.raises(ChunkConflict):
+        client.send_chunk(1, body=seeded_bytes(CHUNK_BYTES, seed=9))
+    service.clock.advance(1)
+    with pytest.raises(UploadExpired):
+        client.send_chunk(1)
+
+
+def test_activity_concurrent_with_expiry_one_wins(service: InMemoryService) -> None:
+    """A sweep that has decided to expire an upload leaves it if a repeated chunk comes just before it does."""
+    client = start_client(service)
+    client.send_chunk(1)
+    service.clock.advance(DAY_MS - 1)
+    sweeping = service.new_services(FaultPlan({("terminate", 1): lambda: client.send_chunk(1)}))
+    # The sweep's clock is ahead of the client's.
+    ahead = replace(sweeping, clock=lambda: service.clock() + MINUTE_MS)
+    sweep_due_tasks(ahead, has_time=lambda: True)
+    assert client.state() is UploadState.OPEN
+    client.send_chunk(2)
 
 
 def test_upload_past_max_age_expires(service: InMemoryService) -> None:

@@ -12,7 +12,7 @@ from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.events import PendingEvent
 from ferry.model.files import CompletionEvent, DeletedFile, File
 from ferry.model.quotas import Quota
-from ferry.model.uploads import Upload, UploadRecord, UploadState
+from ferry.model.uploads import ProgressShard, Upload, UploadRecord, UploadState
 
 
 def record_transition(
@@ -185,24 +185,34 @@ def pending_event_fields(upload_id: str, publish_deadline: int | None, ttl_epoch
     return {"event_pending": True, **rows.schedule_attributes(upload_id, publish_deadline)}
 
 
-def touch_shard(upload_id: str, shard_index: int, now: int, *, has_presigned_parts: bool = False) -> Write:
-    """Return the write that records activity in an open shard, and that parts are presigned."""
+def touch_shard(upload_id: str, expected: ProgressShard, now: int, *, has_presigned_parts: bool = False) -> Write:
+    """Return the write that records activity in a shard, and that parts are presigned.
+
+    A shard that was read as closed must be unchanged since then: its epoch grows when it is opened or closed.
+    """
     changes = {"last_activity_at": now} | ({"has_presigned_parts": True} if has_presigned_parts else {})
-    key = rows.shard_key(upload_id, shard_index)
-    return update(key, changes, adds={"version": 1}, condition="attribute_exists(#open)")
+    key = rows.shard_key(upload_id, expected.index)
+    if expected.open or has_presigned_parts:
+        return update(key, changes, adds={"version": 1}, condition="attribute_exists(#open)")
+    condition = "attribute_not_exists(#open) AND #epoch = :epoch"
+    return update(key, changes, adds={"version": 1}, condition=condition, values={"epoch": expected.epoch})
 
 
 def close_shards(
-    upload: Upload, *, unchanged_attribute: Literal["", "last_activity_at", "version"] = ""
+    upload: Upload, *, unchanged_attribute: Literal["", "last_activity_at", "version"] = "", now: int | None = None
 ) -> Iterator[Write]:
     """Yield the writes that close every shard. The new epoch fences out writers that read the shard before.
 
-    `unchanged_attribute`: the writes are conditional on this attribute, as it was read.
+    Args:
+        upload: the upload as it was read.
+        unchanged_attribute: the writes are conditional on this attribute, as it was read.
+        now: the time of the activity to record, in epoch milliseconds; None: none.
     """
+    changes = {"open": None} if now is None else {"open": None, "last_activity_at": now}
     for shard in upload.shards:
         yield update(
             rows.shard_key(upload.record.upload_id, shard.index),
-            {"open": None},
+            changes,
             adds={"epoch": 2},
             condition=f"#{unchanged_attribute} = :read" if unchanged_attribute else "attribute_exists(#pk)",
             values={"read": getattr(shard, unchanged_attribute)} if unchanged_attribute else None,

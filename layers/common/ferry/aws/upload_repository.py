@@ -245,12 +245,15 @@ class DynamoUploadRepository:
 
     def mark_presigned(self, upload: Upload, *, now: int) -> None:
         self._table.transact_write(
-            writes.touch_shard(upload.record.upload_id, shard.index, now, has_presigned_parts=True)
-            for shard in upload.shards
+            writes.touch_shard(upload.record.upload_id, shard, now, has_presigned_parts=True) for shard in upload.shards
         )
 
-    def record_activity(self, upload_id: str, *, now: int) -> None:
-        self._table.conditional_write(writes.touch_shard(upload_id, 0, now))
+    def record_activity(self, upload: Upload, *, now: int) -> Upload:
+        try:
+            row = self._table.write(writes.touch_shard(upload.record.upload_id, upload.shards[0], now))
+        except ConditionFailed as failed:
+            raise ConcurrentUpdate from failed
+        return upload.with_shard(rows.shard_from_row(row))
 
     # Completion
 
@@ -290,7 +293,7 @@ class DynamoUploadRepository:
             values,
             extra_sets=["#first_leased_at = if_not_exists(#first_leased_at, :now)"],
         )
-        self._table.transact_write([transition, *writes.close_shards(upload, unchanged_attribute="version")])
+        self._table.transact_write([transition, *writes.close_shards(upload, unchanged_attribute="version", now=now)])
         # The conditions compare versions. So nothing else has changed since the read, and no second read is needed.
         return upload.with_lease(
             lease_id=lease_id, expires_at=expires_at, now=now, replace_existing=replace_existing, crc32c=crc32c

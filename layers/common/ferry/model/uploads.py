@@ -299,7 +299,7 @@ class Upload:
     def with_lease(
         self, *, lease_id: str, expires_at: int, now: int, replace_existing: bool, crc32c: int | None
     ) -> Upload:
-        """Return the upload as `acquire_lease` stores it: completing, every shard closed."""
+        """Return the upload as `acquire_lease` stores it: completing, every shard closed, active now."""
         record = replace(
             self.record,
             state=UploadState.COMPLETING,
@@ -310,7 +310,12 @@ class Upload:
             lease_crc32c=crc32c,
             version=self.record.version + 1,
         )
-        return Upload(record, tuple(replace(shard, open=False, epoch=shard.epoch + 2) for shard in self.shards))
+        shards = (replace(each, open=False, epoch=each.epoch + 2, last_activity_at=now) for each in self.shards)
+        return Upload(record, tuple(shards))
+
+    def with_shard(self, shard: ProgressShard) -> Upload:
+        """Return the upload with another state of one shard."""
+        return replace(self, shards=tuple(shard if each.index == shard.index else each for each in self.shards))
 
     def shard_for_chunk(self, chunk_index: int) -> ProgressShard:
         layout = self.record.layout

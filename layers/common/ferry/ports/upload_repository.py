@@ -119,11 +119,13 @@ class UploadRepository(Protocol):
         """
         ...
 
-    def record_activity(self, upload_id: str, *, now: int) -> None:
-        """Record in the first shard that the client was active.
+    def record_activity(self, upload: Upload, *, now: int) -> Upload:
+        """Record in the first shard that the client was active, and return the upload with that shard as stored.
+
+        The shard may be closed: that of an upload whose object is built is, and such an upload expires, too.
 
         Raises:
-            ConcurrentUpdate: the shard is closed.
+            ConcurrentUpdate: the shard was closed or opened since it was read.
         """
         ...
 
@@ -140,6 +142,7 @@ class UploadRepository(Protocol):
     ) -> Upload:
         """Move an upload to completing under a lease, close every shard, and return the upload as stored.
 
+        It counts as activity, in every shard: a rejected completion leaves the upload its whole idle timeout.
         The upload must be open, or completing with a lease that expired before `now` or is `previous_lease_id`.
 
         Args:

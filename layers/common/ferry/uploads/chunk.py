@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ferry.errors import (
     BackendUnavailable,
@@ -26,6 +26,7 @@ from ferry.ports.retry import MAX_CONFLICT_ATTEMPTS, retry_on_conflict
 from ferry.rules.digests import Digest, crc32c, sha256_prefix, verify_digests
 from ferry.rules.layout import MAX_CHUNK_BYTES
 from ferry.services import Services
+from ferry.uploads.activity import record_activity
 from ferry.uploads.assembly import assemble_part, stage_chunk
 from ferry.uploads.lookup import find_open, is_expired
 from ferry.uploads.received import compute_received, uploaded_parts
@@ -91,7 +92,7 @@ def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest
     if upload.has_chunk(index):
         recorded = services.upload_repository.get_chunk_digests(upload_id, part_number)
         _check_same_content(recorded.get(index), chunk_digest)
-        return _acknowledge(services, upload, index)
+        return _acknowledge(services, record_activity(services, upload), index)
 
     chunk_digests = services.upload_repository.put_chunk_digest(upload_id, part_number, index, chunk_digest)
     _check_same_content(chunk_digests.get(index), chunk_digest)
@@ -106,7 +107,7 @@ def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest
         stage_chunk(services, upload.record, index, chunk_digest, request.body)
 
     shard, is_assembled = _record_chunk(services, upload, request, chunk_digest, is_assembled=is_assembled)
-    upload = replace(upload, shards=tuple(shard if each.index == shard.index else each for each in upload.shards))
+    upload = upload.with_shard(shard)
     if not is_assembled and upload.has_all_chunks_of_part(part_number):
         _assemble_staged_part(services, upload, part_number, request)
     return _acknowledge(services, upload, index)

@@ -16,6 +16,7 @@ from ferry.ports.retry import retry_on_conflict
 from ferry.rules.durations import SECOND_MS
 from ferry.rules.layout import missing_ranges
 from ferry.services import Services
+from ferry.uploads.activity import record_activity
 from ferry.uploads.build_object import PartsByNumber
 from ferry.uploads.commit import CompletionOptions
 from ferry.uploads.completion_attempt import CompletionAccepted, complete_under_lease
@@ -95,7 +96,11 @@ def _try_complete(services: Services, ns: str, request: CompleteRequest) -> File
         return complete_under_lease(services, upload, options)
     upload = ensure_open(services, upload)
     options = _options_of(request, record.crc32c, replace_existing=record.if_exists is IfExists.REPLACE)
-    listed_parts = _precheck(services, upload, options)
+    try:
+        listed_parts = _precheck(services, upload, options)
+    except (FileExists, UploadIncomplete, ChecksumRequired):
+        record_activity(services, upload)
+        raise
     return complete_under_lease(services, upload, options, listed_parts=listed_parts)
 
 

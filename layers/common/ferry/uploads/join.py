@@ -10,6 +10,7 @@ from ferry.model.files import IfExists
 from ferry.model.objects import StoredPart
 from ferry.model.uploads import Upload, UploadState
 from ferry.services import Services
+from ferry.uploads.activity import record_activity
 from ferry.uploads.ensure_multipart import ensure_open
 from ferry.uploads.received import compute_received
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 def join(services: Services, upload: Upload, parts: Mapping[int, StoredPart], request: StartRequest) -> Upload:
     """Return the upload in progress as the start joins it: open or completing, with the options that hold now.
+
+    Joining is activity, which postpones the expiry.
 
     Size, checksum and fingerprint must be equal. If neither side has a checksum or a fingerprint, two devices may send
     different files of one name and size. Such a start joins with `resume: true`. Without it, the start joins only while
@@ -42,7 +45,7 @@ def join(services: Services, upload: Upload, parts: Mapping[int, StoredPart], re
         upload = services.upload_repository.change_options(
             upload, if_exists=if_exists, requires_checksum=requires_checksum
         )
-    return upload
+    return record_activity(services, upload)
 
 
 def _requires_checksum(upload: Upload, parts: Mapping[int, StoredPart], request: StartRequest) -> bool:

@@ -86,8 +86,7 @@ def _mark_presigned(services: Services, ns: str, request: PartsRequest) -> Uploa
             raise PartNumberOutOfRange.for_member("parts", f"The plan has parts 1 to {layout.part_count}.")
     upload_id = upload.record.upload_id
     if upload.has_presigned_parts:
-        services.upload_repository.record_activity(upload_id, now=services.clock())
-        return upload
+        return services.upload_repository.record_activity(upload, now=services.clock())
     services.upload_repository.mark_presigned(upload, now=services.clock())
     marked = services.upload_repository.get_upload(upload_id)
     if marked is None or not marked.has_presigned_parts:

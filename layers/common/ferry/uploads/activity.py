@@ -1,0 +1,30 @@
+"""Record that a client carries an upload on, which postpones its expiry."""
+
+from __future__ import annotations
+
+from ferry.model.uploads import Upload, UploadState
+from ferry.rules.durations import MINUTE_MS
+from ferry.services import Services
+
+MAX_ACTIVITY_INTERVAL_MS = MINUTE_MS
+"""Age of the recorded activity from which further activity is recorded, at most."""
+
+ACTIVITY_INTERVALS_PER_TIMEOUT = 100
+"""How many such ages fit into an idle timeout, at least: a shorter timeout needs more exact times."""
+
+
+def record_activity(services: Services, upload: Upload) -> Upload:
+    """Return the upload with activity recorded now. Without a write if the last activity is recent enough.
+
+    A completing upload does not expire, and recording a chunk or a lease records activity itself.
+
+    Raises:
+        ConcurrentUpdate: the upload was closed or has ended since it was read.
+    """
+    record, now = upload.record, services.clock()
+    if record.state not in (UploadState.CREATING, UploadState.OPEN):
+        return upload
+    interval_ms = min(MAX_ACTIVITY_INTERVAL_MS, record.idle_timeout_ms // ACTIVITY_INTERVALS_PER_TIMEOUT)
+    if now - upload.last_activity_at < interval_ms:
+        return upload
+    return services.upload_repository.record_activity(upload, now=now)
