@@ -1,6 +1,6 @@
 """A TCP proxy that behaves like a network: `python -m dev.network.proxy --to HOST:PORT`.
 
-It runs in one thread of its own (`NetworkProxy`), or as a program. It listens on 127.0.0.1 alone, and hands every byte
+It runs in one thread of its own (`NetworkProxy`), or as a program. It listens on 127.0.0.1 alone, and passes every byte
 on unchanged, so what the server demands of a request, it still demands.
 """
 
@@ -36,7 +36,7 @@ class _Pacer:
         self._free_at = 0.0
 
     def passed_at(self, now: float, size_bytes: int) -> float:
-        """Return when so many bytes, which begin now, have passed."""
+        """Return when so many bytes, which start now, have passed."""
         if self._bytes_per_second is None:
             return now
         self._free_at = max(now, self._free_at) + size_bytes / self._bytes_per_second
@@ -59,9 +59,9 @@ class NetworkProxy:
         self.port = 0
         """The port on 127.0.0.1."""
         self.bytes_up = 0
-        """Bytes handed on to the server."""
+        """Bytes forwarded to the server."""
         self.bytes_down = 0
-        """Bytes handed on to clients."""
+        """Bytes forwarded to clients."""
         self.connections = 0
         """Connections accepted."""
         self._loop = asyncio.new_event_loop()
@@ -127,7 +127,7 @@ class NetworkProxy:
                 writer.close()
 
     def count(self, size_bytes: int, *, is_up: bool) -> None:
-        """Count bytes that were handed on."""
+        """Count bytes that were forwarded."""
         if is_up:
             self.bytes_up += size_bytes
         else:
@@ -157,7 +157,7 @@ class _Connection:
         server_reader: asyncio.StreamReader,
         server_writer: asyncio.StreamWriter,
     ) -> None:
-        """Hand on both directions until both have ended. Raises `ConnectionResetError` where the network resets it."""
+        """Forward both directions until both have ended. Raises `ConnectionResetError` where the network resets it."""
         tasks = [
             asyncio.create_task(work)
             for reader, writer, is_up in ((client_reader, server_writer, True), (server_reader, client_writer, False))
@@ -173,7 +173,7 @@ class _Connection:
     def _direction(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_up: bool
     ) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
-        """Return what takes the bytes of one direction, and what hands them on."""
+        """Return what takes the bytes of one direction, and what forwards them."""
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         room = asyncio.Semaphore(_MAX_QUEUED_BYTES // _READ_BYTES)
         return self._take(queue, room, reader, is_up=is_up), self._deliver(queue, room, writer, is_up=is_up)

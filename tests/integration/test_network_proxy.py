@@ -47,7 +47,7 @@ def _fetch(port: int, size: int) -> tuple[int, float]:
         return len(response.data), time.monotonic() - started_at
 
 
-def test_proxy_without_limits_hands_on_every_byte(server_port: int) -> None:
+def test_proxy_without_limits_forwards_every_byte(server_port: int) -> None:
     """Bytes pass unchanged in number, and are counted."""
     with NetworkProxy("127.0.0.1", server_port, Network()) as proxy:
         size, _ = _fetch(proxy.port, 3_000_000)
