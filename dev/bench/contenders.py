@@ -139,4 +139,6 @@ def _s3_environment(service: BenchService) -> dict[str, str]:
 
 
 def _is_s3_server(pid: int) -> bool:
-    return b"weed" in Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0]
+    """Return whether a process is SeaweedFS or the proxy in front of it."""
+    program, _, arguments = Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")
+    return b"weed" in program or b"dev.local.s3_proxy" in arguments

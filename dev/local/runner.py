@@ -148,7 +148,7 @@ class _Service:
     async def _start_relay(self) -> docker_bridge.BridgeRelay | None:
         """Relay S3 and DynamoDB to containers where Docker runs. Raises `LocalError`."""
         try:
-            relay = await docker_bridge.start_relay((self._backends.s3.ports["s3"], self._backends.dynamodb.port))
+            relay = await docker_bridge.start_relay((self._backends.s3.port, self._backends.dynamodb.port))
         except OSError as error:
             raise LocalError(
                 f"cannot relay S3 and DynamoDB to Docker's containers ({error}): free the port, or stop Docker"

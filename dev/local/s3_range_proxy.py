@@ -18,6 +18,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, S
 
 from dev.local.asgi import handle_lifespan, send_empty
 from dev.local.lambda_response import GatewayResponse
+from dev.local.sigv4 import is_local_host
 from ferry.rules import conditions, ranges
 from ferry.rules.conditions import Conditions, PreconditionResult, Validators
 
@@ -82,6 +83,9 @@ class S3RangeProxy:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if not is_local_host(_decode_headers(scope["headers"]).get("host", "")):
+            await send_empty(send, 403)
+            return
         if scope["method"] not in ("GET", "OPTIONS"):
             await send_empty(send, 405)
             return

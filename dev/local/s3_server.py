@@ -1,24 +1,31 @@
-"""Run S3: SeaweedFS, which checks signatures and checksums, and whose files survive a kill."""
+"""Run S3: SeaweedFS, which checks signatures and checksums, and whose files survive a kill.
+
+Its own ports ask for a certificate (`dev.local.s3_security`). Clients reach it through `dev.local.s3_proxy`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
+import contextlib
 import shutil
 import sys
 import sysconfig
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from dev.local import processes, s3_volumes, tcp_ports
+from dev.local import processes, s3_security, s3_volumes, tcp_ports
 from dev.local.errors import LocalError
 from dev.local.processes import ManagedProcess
 from dev.local.state import START_ANEW, StateFolder
+from dev.paths import ROOT
 
-_SERVICES = ("s3", "master", "volume", "filer", "admin")
+_PROXY = "proxy"
+_PORT_NAMES = (_PROXY, "master", "volume", "filer", "admin", "s3")
 _START_TIMEOUT_SECONDS = 30.0
 _STOP_GRACE_SECONDS = 5.0
 GRPC_PORT_OFFSET = 10_000
+_GRPC_SOCKETS = "seaweedfs-{component}-grpc-{port}.sock"
+"""The gRPC servers, which ask for a certificate, listen on these Unix sockets of /tmp too."""
 _FULL_DISK_MESSAGE = b"no space left on device"
 
 
@@ -32,14 +39,16 @@ def find_binary() -> Path:
 
 
 class S3Server:
-    """The server: `start` it first."""
+    """The server, and the proxy in front of it: `start` them first."""
 
     def __init__(self, state: StateFolder, credentials: Mapping[str, str], ports: Mapping[str, int]) -> None:
         self._state = state
         self._credentials = credentials
-        self._process: ManagedProcess | None = None
+        self._sockets = s3_security.sockets_for(self.folder)
+        self._processes: list[ManagedProcess] = []
         self._restarting = False
         self.ports = ports
+        """Every port, in the order in which the function `start` takes preferred ones."""
         self.met_full_disk = False
         """Whether a write has failed for want of space since the last start."""
         self.wait_until_writable: Callable[[], Awaitable[object]] | None = None
@@ -48,7 +57,7 @@ class S3Server:
     @property
     def folder(self) -> Path:
         """The folder of its files."""
-        return self._state.folder / "s3"
+        return self._state.folder.resolve() / "s3"
 
     @property
     def accepts_writes(self) -> bool:
@@ -56,23 +65,41 @@ class S3Server:
         return not (self._restarting or self.met_full_disk)
 
     async def start(self) -> bool:
-        """Start the server, and return whether it listens."""
+        """Start both, and return whether they listen."""
         self.met_full_disk = False
-        folder, logs = self.folder, self._state.folder / "logs" / "s3"
-        self._process = await processes.start_process(
-            [str(find_binary()), f"-logdir={logs}", "-log_max_files=2", "mini", *server_options(folder, self.ports)],
-            env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **self._credentials},
-            cwd=folder,
+        self._sockets.create()
+        self._processes = [await self._start_server(), await self._start_proxy()]
+        return await tcp_ports.wait_for_listener(self.port, _START_TIMEOUT_SECONDS, self._is_running)
+
+    async def _start_server(self) -> ManagedProcess:
+        logs = self._state.folder.resolve() / "logs" / "s3"
+        own_ports = {name: port for name, port in self.ports.items() if name != _PROXY}
+        options = [*server_options(self.folder, own_ports), *s3_security.server_options(self.folder)]
+        return await processes.start_process(
+            [str(find_binary()), f"-logdir={logs}", "-log_max_files=2", "mini", *options],
+            env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder), **self._credentials},
+            cwd=self.folder,
             log_name="s3",
             state=self._state,
             on_output=self._look_for_full_disk,
         )
-        return await tcp_ports.wait_for_listener(self.ports["s3"], _START_TIMEOUT_SECONDS, self._process.is_alive)
+
+    async def _start_proxy(self) -> ManagedProcess:
+        """Start the proxy. It listens once SeaweedFS does."""
+        return await processes.start_process(
+            [sys.executable, "-m", "dev.local.s3_proxy", str(self.port), str(self._sockets.s3)],
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STATE_DIR": str(self.folder)},
+            cwd=self.folder,
+            log_name="s3-proxy",
+            state=self._state,
+        )
+
+    def _is_running(self) -> bool:
+        return bool(self._processes) and all(process.alive for process in self._processes)
 
     async def kill(self) -> None:
-        """End the server at once."""
-        if self._process is not None:
-            await self._process.stop()
+        """End both at once."""
+        await asyncio.gather(*(process.stop() for process in self._processes))
 
     async def restart(self) -> None:
         """Start the server again on the same ports. Raises `LocalError`."""
@@ -90,19 +117,25 @@ class S3Server:
         self.met_full_disk = self.met_full_disk or _FULL_DISK_MESSAGE in output
 
     @property
+    def port(self) -> int:
+        """The port for clients."""
+        return self.ports[_PROXY]
+
+    @property
     def url(self) -> str:
-        """The address of S3."""
-        return f"http://{tcp_ports.HOST}:{self.ports['s3']}"
+        """The address for clients."""
+        return f"http://{tcp_ports.HOST}:{self.port}"
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
-        return self._restarting or (self._process is not None and self._process.alive)
+        """Whether both processes run."""
+        return self._restarting or self._is_running()
 
     async def stop(self) -> None:
-        """Stop the server."""
-        if self._process is not None:
-            await self._process.stop(_STOP_GRACE_SECONDS)
+        """Stop both."""
+        await asyncio.gather(*(process.stop(_STOP_GRACE_SECONDS) for process in self._processes))
+        self._sockets.remove()
+        _remove_grpc_sockets(self.ports)
 
 
 async def start(state: StateFolder, credentials: Mapping[str, str], preferred_ports: Sequence[int]) -> S3Server:
@@ -112,9 +145,9 @@ async def start(state: StateFolder, credentials: Mapping[str, str], preferred_po
     for needed in (folder, logs):
         needed.mkdir(exist_ok=True)
     await asyncio.to_thread(_check_files, folder)
-    _write_security_settings(folder)
+    await asyncio.to_thread(s3_security.write_settings, folder.resolve())
     for candidates in (preferred_ports, ()):
-        ports = dict(zip(_SERVICES, tcp_ports.free_port_pairs(len(_SERVICES), candidates), strict=True))
+        ports = dict(zip(_PORT_NAMES, tcp_ports.free_port_pairs(len(_PORT_NAMES), candidates), strict=True))
         server = S3Server(state, credentials, ports)
         if await server.start():
             return server
@@ -139,16 +172,12 @@ def _check_files(folder: Path) -> None:
         print(f"ferry: {note}", file=sys.stderr, flush=True)
 
 
-def _write_security_settings(folder: Path) -> None:
-    """Give SeaweedFS a new key for its internal HTTP ports (volume, filer), which otherwise serve any local process.
-
-    Its own components share the key, as they are one process. S3 requests are not affected: they have signatures.
-    """
-    sections = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
-    settings = "".join(f'[{section}]\nkey = "{secrets.token_hex(32)}"\n' for section in sections)
-    path = folder / "security.toml"
-    path.touch(mode=0o600)
-    path.write_text(settings, encoding="ascii")
+def _remove_grpc_sockets(ports: Mapping[str, int]) -> None:
+    """Remove the Unix sockets that SeaweedFS leaves when it is killed."""
+    for component, port in ports.items():
+        name = _GRPC_SOCKETS.format(component=component, port=port + GRPC_PORT_OFFSET)
+        with contextlib.suppress(OSError):
+            Path("/tmp", name).unlink()  # noqa: S108 - SeaweedFS has chosen the place
 
 
 def server_options(folder: Path, ports: Mapping[str, int]) -> list[str]:

@@ -26,6 +26,14 @@ def try_listen(port: int) -> socket.socket | None:
     return listener
 
 
+def listen(port: int) -> socket.socket:
+    """Return a listening socket on a port. Raises `OSError` when the port is taken."""
+    listener = try_listen(port)
+    if listener is None:
+        raise OSError(f"port {port} of {HOST} is taken")
+    return listener
+
+
 def is_free(port: int) -> bool:
     """Return whether nothing listens on a port."""
     listener = try_listen(port)

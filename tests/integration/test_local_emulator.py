@@ -17,7 +17,7 @@ from dev.local.emulator import LambdaEmulator
 from dev.local.pool import FunctionError, Instance, InstanceCrashedError, InvocationTimeoutError
 from dev.local.stack import Function
 from dev.local.state import StateFolder
-from tests.examples.test_local_exposure import listening_sockets_of
+from tests.support.port_probes import listening_sockets
 
 HANDLERS = """
 import os, sys, time
@@ -91,7 +91,7 @@ def test_instance_listens_on_no_port(tmp_path: Path) -> None:
 
     async def scenario(instance: Instance) -> None:
         pid = json.loads(await instance.invoke(b"{}", 10))["pid"]
-        ports[:] = [port for _, port in listening_sockets_of([pid, os.getpid()])]
+        ports[:] = [port for _, port in listening_sockets([pid, os.getpid()])]
 
     with_instance(tmp_path, "app.echo", scenario)
     assert ports == []
