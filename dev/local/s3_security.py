@@ -53,7 +53,7 @@ class Sockets:
     """The Unix sockets of a server, in a folder that only this user may open."""
 
     folder: Path
-    """The folder. It is outside the state folder, of which copies are made, and whose path may be too long for a socket."""
+    """The folder. The state folder is copied, and its path may be too long for a socket."""
 
     @property
     def s3(self) -> Path:
