@@ -39,6 +39,10 @@ class MinistackServer:
         """Stop the server, which saves its state first."""
         await self._process.stop(_STOP_GRACE_SECONDS)
 
+    async def kill(self) -> None:
+        """End the server at once."""
+        await self._process.stop()
+
 
 async def start(state: StateFolder, credentials: Mapping[str, str], preferred_ports: Sequence[int]) -> MinistackServer:
     """Start the server, on a preferred port where one is free. Raises `LocalError`."""
