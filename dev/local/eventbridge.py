@@ -5,7 +5,9 @@ There are no rules and no targets.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,13 +79,27 @@ class EventBridgeEmulator:
             return _REJECTED_ENTRY
         if entry.get("EventBusName") not in self._bus_names or not isinstance(event["detail"], dict):
             return _REJECTED_ENTRY
-        if self._path.exists() and self._path.stat().st_size > _MAX_FILE_BYTES:
-            self._path.replace(self._path.with_name(f"{EVENTS_FILE}.1"))
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+        try:
+            self._store_event(event)
+        except OSError as error:
+            return {"ErrorCode": "InternalFailure", "ErrorMessage": f"the event cannot be stored: {error.strerror}"}
         if self._on_event is not None:
             self._on_event(event["detail-type"], str(event["detail"].get("id")))
         return {"EventId": event["id"]}
+
+    def _store_event(self, event: Mapping[str, Any]) -> None:
+        """Append an event to the file, whole or not at all. Raises `OSError`: the disk is full."""
+        if self._path.exists() and self._path.stat().st_size > _MAX_FILE_BYTES:
+            self._path.replace(self._path.with_name(f"{EVENTS_FILE}.1"))
+        line = json.dumps(event).encode() + b"\n"
+        with self._path.open("ab", buffering=0) as file:
+            end = file.tell()
+            try:
+                if file.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                file.truncate(end)
+                raise
 
 
 def _build_event(entry: Mapping[str, Any]) -> dict[str, Any]:

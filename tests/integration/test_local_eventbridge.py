@@ -24,6 +24,7 @@ from ferry.aws.session import AwsSession
 from ferry.errors import BackendUnavailable
 from ferry.model.events import Event, EventKind
 from tests.support.signed_scope import signed_scope
+from tests.support.small_disk import mount_small_disk
 
 VERIFIER = SignatureVerifier(DUMMY_ENVIRONMENT, {"events"})
 ENTRY = {
@@ -149,3 +150,16 @@ def test_adapter_puts_events(tmp_path: Path, bus: EventBridgeEmulator) -> None:
     [event] = stored_events(tmp_path)
     assert_valid_detail(event["detail"])
     assert (event["detail-type"], event["detail"]["filename"]) == (EVENT.kind, EVENT.name)
+
+
+def test_full_disk_rejects_entry_and_stores_no_part_of_it(tmp_path: Path) -> None:
+    """An entry that finds no space is rejected, so that it stays in the outbox, and leaves no half line."""
+    with mount_small_disk(tmp_path / "disk", 1) as disk:
+        bus = EventBridgeEmulator(frozenset({"bus"}), disk.folder, VERIFIER)
+        assert put_events(bus, ENTRY)[1]["FailedEntryCount"] == 0
+        disk.fill()
+        padded = {**ENTRY, "Detail": json.dumps({"id": "x" * 10_000})}
+        assert put_events(bus, padded)[1]["Entries"][0]["ErrorCode"] == "InternalFailure"
+        disk.free()
+        assert put_events(bus, ENTRY)[1]["FailedEntryCount"] == 0
+        assert len(stored_events(disk.folder)) == 2
