@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import ipaddress
+import json
 import os
 import secrets
 import shutil
@@ -29,6 +30,8 @@ _CERTIFICATE, _KEY = "tls-certificate.pem", "tls-key.pem"
 _SIGNING_SECTIONS = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
 _GRPC_COMPONENTS = ("master", "volume", "filer", "s3", "admin", "worker", "client", "msg_broker", "msg_agent", "mq")
 _HTTP_COMPONENTS = ("master", "volume", "filer", "admin")
+_MAX_SOCKET_PATH_BYTES = 103
+"""Of macOS; Linux has four more."""
 _VALIDITY = dt.timedelta(days=3650)
 
 
@@ -37,8 +40,8 @@ def write_settings(folder: Path) -> None:
     certificate, key = _create_certificate()
     _write_private(folder / _CERTIFICATE, certificate)
     _write_private(folder / _KEY, key)
-    pair = f'cert = "{folder / _CERTIFICATE}"\nkey = "{folder / _KEY}"\n'
-    authority = f'ca = "{folder / _CERTIFICATE}"\n'
+    certificate_path, key_path = (_quote(folder / name) for name in (_CERTIFICATE, _KEY))
+    pair, authority = f"cert = {certificate_path}\nkey = {key_path}\n", f"ca = {certificate_path}\n"
     sections = {section: f'key = "{secrets.token_hex(32)}"\n' for section in _SIGNING_SECTIONS}
     sections["grpc"] = authority
     sections.update((f"grpc.{component}", pair) for component in _GRPC_COMPONENTS)
@@ -66,7 +69,9 @@ class Sockets:
         return self.folder / "filer.sock"
 
     def create(self) -> None:
-        """Create the folder. Raises `LocalError` when another user has created it."""
+        """Create the folder. Raises `LocalError` when another user has created it, or its path is too long."""
+        if len(os.fsencode(self.filer)) > _MAX_SOCKET_PATH_BYTES:
+            raise LocalError(f"the path {self.filer} is too long for a socket: set TMPDIR to a shorter folder")
         self.folder.mkdir(mode=0o700, exist_ok=True)
         found = self.folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
@@ -118,6 +123,11 @@ def _create_certificate() -> tuple[bytes, bytes]:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return certificate.public_bytes(serialization.Encoding.PEM), private
+
+
+def _quote(path: Path) -> str:
+    """Return a path as a string of TOML."""
+    return json.dumps(str(path), ensure_ascii=False)
 
 
 def _write_private(path: Path, content: bytes) -> None:
