@@ -94,12 +94,14 @@ class EventBridgeEmulator:
         line = json.dumps(event).encode() + b"\n"
         with self._path.open("ab", buffering=0) as file:
             end = file.tell()
+            written = 0
             try:
-                if file.write(line) != len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            except OSError:
-                file.truncate(end)
-                raise
+                written = file.write(line)
+            finally:
+                if written != len(line):
+                    file.truncate(end)
+        if written != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _build_event(entry: Mapping[str, Any]) -> dict[str, Any]:
