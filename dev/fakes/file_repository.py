@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dev.fakes.listings import names_from
 from dev.fakes.metadata_rows import Rows
 from dev.fakes.metadata_table import MemoryTable
@@ -71,11 +73,12 @@ class MemoryFileRepository:
                 raise UsageConflict
             add_usage(self.rows, file.ns, added_bytes, 0)
             self.rows.files[file.ns, file.name] = file
+            event = CompletionEvent(file, replaced_file.upload_id if replaced_file else None)
+            self.table.completions[file.upload_id] = event
             if publish_deadline is None:
                 del self.rows.task_due_times[task]
             else:
-                replaced_id = replaced_file.upload_id if replaced_file else None
-                self.rows.completion_events[file.upload_id] = CompletionEvent(file, replaced_id)
+                self.rows.completion_events[file.upload_id] = event
                 self.rows.task_due_times[task] = publish_deadline
             if replaced_file is not None:
                 take_file_away(self.rows, replaced_file, deleted_at=file.uploaded_at, object_due_at=object_due_at)
@@ -86,6 +89,16 @@ class MemoryFileRepository:
                 raise ConcurrentUpdate
             del self.rows.completion_events[upload_id]
             self.rows.task_due_times.pop((CleanupTaskKind.OBJECT, upload_id), None)
+
+    def change_file(self, changed: File, *, expected: File) -> None:
+        name = (changed.ns, changed.name)
+        with self._lock:
+            stored = self.rows.files.get(name)
+            if stored is None or file_identity(stored) != file_identity(expected):
+                raise ConcurrentUpdate
+            self.rows.files[name] = replace(
+                stored, content_type=changed.content_type, metadata=changed.metadata, revision=changed.revision
+            )
 
     def list_deleted_files(self, ns: str, prefix: str, *, start: str, limit: int) -> Slice[DeletedFile]:
         with self._lock:

@@ -6,6 +6,7 @@ import copy
 import threading
 
 from dev.fakes.metadata_rows import Rows
+from ferry.model.files import CompletionEvent
 
 
 class MemoryTable:
@@ -14,6 +15,8 @@ class MemoryTable:
     def __init__(self) -> None:
         self.rows = Rows()
         """The stored rows. Tests may read and change them."""
+        self.completions: dict[str, CompletionEvent] = {}
+        """Every file that `put_file` committed, by upload id, published or not. Tests compare it with the events."""
         self.lock = threading.RLock()
         """Held by each method of a repository: it is one atomic step."""
         self.was_restored = False
@@ -28,4 +31,5 @@ class MemoryTable:
         """Replace all rows by a copy of `rows` and set `was_restored`."""
         with self.lock:
             self.rows = copy.deepcopy(rows)
+            self.completions = {key: event for key, event in self.completions.items() if key in rows.object_owners}
             self.was_restored = True

@@ -10,8 +10,8 @@ import base64
 from ferry import __version__
 from ferry.errors import FerryError
 from ferry.http.json_values import Crc32c, Timestamp
-from ferry.http.limits import MAX_METADATA_BYTES, MAX_SIGNED_PARTS
-from ferry.http.models import Checksum, ChunkBody, CompleteBody, PartBody, PartsBody, StartBody
+from ferry.http.limits import MAX_SIGNED_PARTS
+from ferry.http.models import Checksum, ChunkBody, CompleteBody, FilePatchBody, PartBody, PartsBody, StartBody
 from ferry.http.problems import status_of
 from ferry.http.responses.chunks import ChunkProgress
 from ferry.http.responses.cleanup import CleanupBody, Orphans
@@ -28,6 +28,7 @@ from ferry.http.responses.plans import Limits, Received, UploadPlan
 from ferry.http.responses.problems import Problem
 from ferry.http.responses.status import StatusBody
 from ferry.http.responses.tokens import AccessToken
+from ferry.http.responses.usage import QuotaLimits, QuotaUsage, Usage
 from ferry.model.files import IfExists
 from ferry.rules.digests import crc32c, crc32c_to_base64
 from ferry.rules.layout import (
@@ -38,6 +39,7 @@ from ferry.rules.layout import (
     MIN_CHUNK_BYTES,
     ChunkLayout,
 )
+from ferry.rules.metadata import MAX_METADATA_BYTES
 from ferry.status.upload_status import UploadStatus
 
 CONTENT = b"hello"
@@ -135,6 +137,8 @@ EXISTING_FILE = ExistingFile(
     limits=LIMITS,
 )
 FILES = FileList([FILE], ["photos/"])
+FILE_PATCH = FilePatchBody(content_type="text/csv", metadata={"mtime": None, "camera": "front"})
+USAGE = Usage(QuotaLimits(bytes=10**12, uploads=100), QuotaUsage(bytes=len(CONTENT), uploads=0))
 LINK = DownloadLink(_PRESIGNED_URL.format(_UPLOAD_ID), Timestamp(_COMPLETED_AT + 900_000), len(CONTENT), _ETAG)
 STATUS = StatusBody(
     filename=FILENAME,

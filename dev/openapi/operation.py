@@ -6,14 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import BaseModel
-
 from dev.openapi.parameters import FILENAME_PATH, FILENAME_QUERY, OPTIONAL_FILENAME_QUERY, Parameter
 from dev.openapi.schemas import Schema
 from ferry import errors
+from ferry.http import request_errors
+from ferry.http.models import Body
 
 ErrorType = type[errors.FerryError]
 OCTET_STREAM = "application/octet-stream"
+
+BODY_ERRORS: tuple[ErrorType, ...] = (
+    errors.MalformedBody,
+    errors.InvalidField,
+    errors.InvalidFilename,
+    request_errors.BodyTooLarge,
+    request_errors.UnsupportedMediaType,
+)
+"""Errors of a route with a JSON body."""
+
+FILENAME_ERRORS: tuple[ErrorType, ...] = (errors.InvalidField, errors.InvalidFilename)
+"""Errors of a route with a name in its path or query."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +60,9 @@ class Operation:
     """What else there is to know."""
     parameters: tuple[Parameter, ...] = ()
     """Parameters in the path, the query and the headers."""
-    body: type[BaseModel] | None = None
+    body: type[Body] | None = None
     """The model of a JSON body."""
-    body_example: BaseModel | None = None
+    body_example: Body | None = None
     """A JSON body that the operation accepts."""
     other_bodies: Mapping[str, Schema] = field(default_factory=dict)
     """Schemas of bodies without a model, by media type."""

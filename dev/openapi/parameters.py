@@ -89,15 +89,12 @@ FILE_LIMIT_QUERY = Parameter(
     {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_FILE_LIMIT},
 )
 
-CHUNK_PARAMETERS = (
-    Parameter("query", "filename", "Raw form only, and required there: the name of the file.", TEXT),
-    Parameter("query", "chunk_index", "Raw form only, and required there: the index of the chunk, from 1.", INTEGER),
-    Parameter("query", "upload_id", "Raw form only: the upload; the current upload of the name by default.", TEXT),
+DIGEST_PARAMETERS = (
     Parameter(
         "header",
         "Content-Digest",
-        "RFC 9530: `sha-256`, `sha-512`, `md5` or `crc32c` of the body, verified before anything is stored. Of the raw "
-        "form the body is the chunk.",
+        "RFC 9530: `sha-256`, `sha-512`, `md5` or `crc32c` of the body, verified before anything is stored. Of JSON "
+        "it is that of the JSON.",
         TEXT,
     ),
     Parameter("header", "Content-MD5", "As Content-Digest: base64 of the MD5 (RFC 1864).", TEXT),
@@ -105,6 +102,23 @@ CHUNK_PARAMETERS = (
     Parameter("header", "x-amz-checksum-crc32c", "As Content-Digest: base64 of the CRC32C.", TEXT),
     Parameter("header", "x-amz-checksum-crc32", "As Content-Digest: base64 of the CRC32.", TEXT),
     Parameter("header", "x-amz-checksum-sha256", "As Content-Digest: base64 of the SHA-256.", TEXT),
+)
+METADATA_PARAMETER = Parameter(
+    "header",
+    "Ferry-Metadata",
+    "Base64 of a JSON object of names and values to store with the file: up to 2,048 bytes of UTF-8 together, without "
+    "control characters.",
+    TEXT,
+    "eyJjYW1lcmEiOiAiZnJvbnQifQ==",
+)
+CONTENT_TYPE_QUERY = Parameter(
+    "query", "content_type", "The media type of the file, in place of the Content-Type of the body.", TEXT, "image/png"
+)
+CHUNK_PARAMETERS = (
+    Parameter("query", "filename", "Raw form only, and required there: the name of the file.", TEXT),
+    Parameter("query", "chunk_index", "Raw form only, and required there: the index of the chunk, from 1.", INTEGER),
+    Parameter("query", "upload_id", "Raw form only: the upload; the current upload of the name by default.", TEXT),
+    *DIGEST_PARAMETERS,
 )
 REDIRECT_QUERY = Parameter(
     "query",
@@ -129,11 +143,17 @@ CONDITION_PARAMETERS = (
     Parameter("header", "If-Unmodified-Since", "RFC 9110 section 13.1.4.", TEXT),
 )
 CHANGE_CONDITION_PARAMETERS = (
-    Parameter("header", "If-Match", "Only if the file has one of these entity tags.", TEXT),
+    Parameter(
+        "header", "If-Match", "Only if the file has one of these entity tags, of its record or its content.", TEXT
+    ),
     Parameter("header", "If-None-Match", "Only if the file has none of these entity tags; `*`: never.", TEXT),
     Parameter(
         "header", "If-Unmodified-Since", "Only if the file is that of this date (RFC 9110 section 13.1.4).", TEXT
     ),
+)
+RECORD_CONDITION_PARAMETERS = (
+    Parameter("header", "If-Match", "Only if the record or the content has one of these entity tags.", TEXT),
+    Parameter("header", "If-None-Match", "Only if the record has none of these entity tags.", TEXT),
 )
 LONG_POLL_PARAMETERS = (
     Parameter(

@@ -7,20 +7,24 @@ from dataclasses import replace
 from typing import Any
 
 from dev.openapi import examples
-from dev.openapi.operation import OCTET_STREAM, ErrorType, Operation, ResponseDoc
+from dev.openapi.file_routes import FILE_OPERATIONS
+from dev.openapi.operation import (
+    BODY_ERRORS,
+    FILENAME_ERRORS,
+    OCTET_STREAM,
+    ErrorType,
+    Operation,
+    ResponseDoc,
+)
 from dev.openapi.parameters import (
-    CHANGE_CONDITION_PARAMETERS,
     CHUNK_PARAMETERS,
     CLEANUP_PARAMETERS,
     CONDITION_PARAMETERS,
     CURSOR_QUERY,
-    DELIMITER_QUERY,
-    FILE_LIMIT_QUERY,
     FILENAME_PATH,
     LIMIT_QUERY,
     LONG_POLL_PARAMETERS,
     OPTIONAL_FILENAME_QUERY,
-    PREFIX_QUERY,
     RANGE_PARAMETERS,
     REDIRECT_QUERY,
     UPLOAD_ID_QUERY,
@@ -33,7 +37,6 @@ from ferry.http.responses.cleanup import CleanupBody
 from ferry.http.responses.completions import CompletionPending
 from ferry.http.responses.downloads import DownloadLink
 from ferry.http.responses.existing_files import ExistingFile
-from ferry.http.responses.file_lists import FileList
 from ferry.http.responses.files import FileBody
 from ferry.http.responses.health import Health
 from ferry.http.responses.keys import JsonWebKeySet
@@ -43,14 +46,6 @@ from ferry.http.responses.plans import UploadPlan
 from ferry.http.responses.status import StatusBody
 from ferry.http.responses.tokens import AccessToken, OAuthErrorBody
 
-BODY_ERRORS: tuple[ErrorType, ...] = (
-    errors.MalformedBody,
-    errors.InvalidField,
-    errors.InvalidFilename,
-    request_errors.BodyTooLarge,
-    request_errors.UnsupportedMediaType,
-)
-FILENAME_ERRORS: tuple[ErrorType, ...] = (errors.InvalidField, errors.InvalidFilename)
 UPLOAD_ERRORS: tuple[ErrorType, ...] = (
     errors.UploadNotFound,
     errors.UploadSuperseded,
@@ -99,6 +94,7 @@ CHUNK = Operation(
     {OCTET_STREAM: {"type": "string", "format": "binary"}},
     (
         *(kind for kind in BODY_ERRORS if kind is not request_errors.BodyTooLarge),
+        request_errors.BodyNotExact,
         *UPLOAD_ERRORS,
         errors.UploadAlreadyComplete,
         errors.ChecksumMismatch,
@@ -168,14 +164,6 @@ CANCEL = Operation(
         errors.CompletionInProgress,
         errors.UploadAlreadyComplete,
     ),
-)
-DELETE_FILE = Operation(
-    "deleteFile",
-    "files",
-    "Delete a finished file",
-    {204: ResponseDoc("The file is deleted. Downloads in progress continue for a day.")},
-    parameters=(FILENAME_PATH, *CHANGE_CONDITION_PARAMETERS),
-    error_types=(*FILENAME_ERRORS, errors.FileNotFound, errors.PreconditionFailed),
 )
 
 _FILE_HEADERS = (
@@ -258,16 +246,6 @@ STATUS_OR_LIST = Operation(
     parameters=(OPTIONAL_FILENAME_QUERY, *LONG_POLL_PARAMETERS, CURSOR_QUERY, LIMIT_QUERY),
     error_types=(*FILENAME_ERRORS, errors.NotFound),
 )
-LIST_FILES = Operation(
-    "listFiles",
-    "files",
-    "List the finished files by name",
-    {200: ResponseDoc("A page of files and folders.", FileList, examples.FILES)},
-    "The order is that of the names' UTF-8 bytes, across files and folders. What exists throughout a listing is on "
-    "exactly one of its pages.",
-    (PREFIX_QUERY, DELIMITER_QUERY, CURSOR_QUERY, FILE_LIMIT_QUERY),
-    error_types=(errors.InvalidField,),
-)
 CLEANUP = Operation(
     "cleanUp",
     "cleanup",
@@ -344,10 +322,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /download/partial": DOWNLOAD_RANGE.by_optional_query(),
     "HEAD /download/partial/{filename+}": HEAD_RANGE,
     "HEAD /download/partial": HEAD_RANGE.by_optional_query(),
-    "DELETE /files/{filename+}": DELETE_FILE,
-    "DELETE /files": DELETE_FILE.by_query(),
-    "GET /files": LIST_FILES,
-    "HEAD /files": LIST_FILES.head(),
+    **FILE_OPERATIONS,
     "GET /status/{filename+}": STATUS,
     "HEAD /status/{filename+}": STATUS.head(),
     "GET /status": STATUS_OR_LIST,

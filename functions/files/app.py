@@ -1,12 +1,13 @@
-"""The files function: finished files, one by one and in lists."""
+"""The files function: finished files, one by one and in lists.
+
+Routes import the use case that they need, because a cold start waits for what is imported.
+"""
 
 from __future__ import annotations
 
 from ferry import wiring
-from ferry.files.delete import delete_file
-from ferry.files.list import list_files
-from ferry.http import file_listings
 from ferry.http.bearer import READ_SCOPE, WRITE_SCOPE, bearer_authenticator
+from ferry.http.conditions import request_conditions
 from ferry.http.request import Request
 from ferry.http.response import Response, empty_response
 from ferry.http.router import create_app
@@ -18,6 +19,52 @@ wiring.load_before_snapshot(wiring.services, wiring.token_verifier, clients=("ev
 
 
 @app.protected(
+    "PUT /files/{filename+}",
+    "PUT /files",
+    scope=WRITE_SCOPE,
+    audit_event="file.put",
+    parameters={"filename", "content_type"},
+)
+def put(request: Request, ns: str) -> Response:
+    from ferry.files.put import put_file
+    from ferry.http import files
+
+    return files.put_response(put_file(wiring.services(), ns, files.put_request(request)))
+
+
+@app.protected("GET /files/{filename+}", scope=READ_SCOPE)
+def get_record_by_path(request: Request, ns: str) -> Response:
+    return _record(request, ns, request.filename())
+
+
+@app.protected("GET /files", scope=READ_SCOPE)
+def get_record_by_query_or_list_files(request: Request, ns: str) -> Response:
+    from ferry.files.list import list_files
+    from ferry.http import file_listings
+
+    name = request.optional_filename()
+    if name is not None:
+        return _record(request, ns, name)
+    listing = list_files(wiring.services(), ns, file_listings.list_query(request), file_listings.measure)
+    return file_listings.listing_response(listing)
+
+
+@app.protected(
+    "PATCH /files/{filename+}",
+    "PATCH /files",
+    scope=WRITE_SCOPE,
+    audit_event="file.change",
+    parameters={"filename"},
+)
+def change(request: Request, ns: str) -> Response:
+    from ferry.files.record import change_record
+    from ferry.http import files
+
+    name, conditions, requested = request.filename(), request_conditions(request), files.change_request(request)
+    return files.changed_response(change_record(wiring.services(), ns, name, requested, conditions))
+
+
+@app.protected(
     "DELETE /files/{filename+}",
     "DELETE /files",
     scope=WRITE_SCOPE,
@@ -25,13 +72,21 @@ wiring.load_before_snapshot(wiring.services, wiring.token_verifier, clients=("ev
     parameters={"filename"},
 )
 def delete(request: Request, ns: str) -> Response:
-    from ferry.http.conditions import request_conditions
+    from ferry.files.delete import delete_file
 
     delete_file(wiring.services(), ns, request.filename(), request_conditions(request))
     return empty_response()
 
 
-@app.protected("GET /files", scope=READ_SCOPE)
-def get_files(request: Request, ns: str) -> Response:
-    listing = list_files(wiring.services(), ns, file_listings.list_query(request), file_listings.measure)
-    return file_listings.listing_response(listing)
+@app.protected("GET /usage", scope=READ_SCOPE)
+def get_usage(_: Request, ns: str) -> Response:
+    from ferry.http import files
+
+    return files.usage_response(wiring.services().file_repository.get_quota(ns))
+
+
+def _record(request: Request, ns: str, name: str) -> Response:
+    from ferry.files.record import get_record
+    from ferry.http import files
+
+    return files.record_response(get_record(wiring.services(), ns, name, request_conditions(request)))

@@ -226,3 +226,18 @@ def test_put_file_uncounted_frees_counted_bytes(file_repository: FileRepository,
     usage = quota_store.get_quota(NS)
     assert usage is not None
     assert usage.used_bytes == 0
+
+
+def test_change_file_stores_record(file_repository: FileRepository) -> None:
+    """A change stores type, metadata and revision, if the file is the one that was read."""
+    file = put(file_repository, make_file())
+    changed = replace(file, content_type="a/b", metadata={}, revision=2)
+    file_repository.change_file(changed, expected=file)
+    assert file_repository.get_file(*OWNER) == changed
+    for expected in (file, replace(changed, upload_id=OTHER_ID), replace(changed, name="other")):
+        with pytest.raises(ConcurrentUpdate):
+            file_repository.change_file(replace(expected, metadata={"a": "b"}), expected=expected)
+    file_repository.change_file(replace(changed, metadata={"a": "b"}, revision=3), expected=changed)
+    stored = file_repository.get_file(*OWNER)
+    assert stored is not None
+    assert (stored.metadata, stored.content_type, stored.revision) == ({"a": "b"}, "a/b", 3)

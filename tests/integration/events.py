@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 REQUEST_ID = "JKJaXmPLvHcESHA="
-_TEXT_TYPES = ("application/json", "text/")
+_TEXT_TYPES = ("application/json", "application/xml", "application/javascript", "text/")
 
 
 def build_event(
@@ -69,7 +69,8 @@ def build_event(
     if filename is not None:
         event["pathParameters"] = {"filename": filename}
     if body is not None:
+        event["headers"].setdefault("content-length", str(len(body)))
         is_text = lower_case_headers.get("content-type", "").startswith(_TEXT_TYPES)
-        event["body"] = body.decode() if is_text else base64.b64encode(body).decode()
+        event["body"] = body.decode("utf-8", "replace") if is_text else base64.b64encode(body).decode()
         event["isBase64Encoded"] = not is_text
     return event

@@ -200,7 +200,7 @@ def test_unexpected_error_returns_500_without_details(
     def fail(*_: object) -> None:
         raise RuntimeError(sent)
 
-    monkeypatch.setattr(function_modules()["files"], "list_files", fail)
+    monkeypatch.setattr("ferry.files.list.list_files", fail)
     got = stack.request("GET /files")
     assert (got.status, got.code) == (500, "internal")
     [record] = caplog.records

@@ -25,6 +25,7 @@ CANCEL = "test_recovery_paths.py::test_cancelled_upload_leaves_nothing_in_s3"
 DELETE = "test_uploads.py::test_deleted_file_returns_404"
 DELETE_COUNTED = "test_files.py::test_deleted_file_leaves_usage"
 LIST = "test_files.py::test_list_has_files_with_prefix"
+PUT_REJECTED = "test_put_files.py::test_put_under_failed_condition_stores_nothing"
 CRASHED_COMPLETION = "test_recovery_paths.py::test_lost_completion_response_is_recovered_by_sweep"
 MISSING_OBJECT = "test_recovery_paths.py::test_file_with_missing_object_returns_503"
 ASYNC_COMPLETION = "test_recovery_paths.py::test_long_completion_continues_asynchronously"
@@ -64,6 +65,8 @@ REQUIRED_BY_TEST: Mapping[tuple[str, str, str], str] = {
     ("FilesFunction", "dynamodb:UpdateItem", "MetadataTable"): DELETE_COUNTED,
     ("FilesFunction", "dynamodb:DeleteItem", "MetadataTable"): DELETE,
     ("FilesFunction", "events:PutEvents", "EventBus"): DELETE,
+    ("FilesFunction", "s3:PutObject", "Bucket/o/*"): PUT_REJECTED,
+    ("FilesFunction", "s3:DeleteObject", "Bucket/o/*"): PUT_REJECTED,
     ("DownloadFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("download"),
     ("DownloadFunction", "dynamodb:GetItem", "MetadataTable"): MISSING_OBJECT,
     ("DownloadFunction", "s3:GetObject", "Bucket/o/*"): MISSING_OBJECT,

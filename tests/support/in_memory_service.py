@@ -24,6 +24,7 @@ from ferry.model.events import Event, EventKind
 from ferry.model.files import File
 from ferry.model.quotas import Quota
 from ferry.model.uploads import UploadState
+from ferry.outbox import completion_event
 from ferry.rules.digests import crc32c
 from ferry.rules.durations import DAY_MS, HOUR_MS, SECOND_MS
 from ferry.rules.layout import KIB, MIB
@@ -154,12 +155,16 @@ class InMemoryService:
 
     def assert_event_committed(self, event: Event) -> None:
         """Check that an event being published is of a change that the metadata store has."""
+        if event.kind is EventKind.COMPLETED and event.upload_id in self.upload_repository.table.completions:
+            assert event == completion_event(self.upload_repository.table.completions[event.upload_id])
+            return
+        if event.kind is EventKind.DELETED:
+            assert self.upload_repository.rows.file_events[event.id] == event
+            return
         record = self.upload_repository.rows.records[event.upload_id]
         assert (event.ns, event.name, event.size) == (record.ns, record.name, record.layout.size)
         if event.kind is EventKind.STARTED:
             assert event.occurred_at == record.created_at
-        elif event.kind is EventKind.DELETED:
-            assert self.upload_repository.rows.file_events[event.id] == event
         else:
             assert event.kind.rpartition(".")[2] == event_suffix(record.state)
             assert (event.occurred_at, event.file, event.replaced_upload_id) == (
@@ -173,16 +178,23 @@ class InMemoryService:
 
         After a restore of the metadata store, events of changes that it has lost were published too.
         """
-        files = {file.upload_id for file in self.upload_repository.rows.files.values()}
+        current = {file.upload_id for file in self.upload_repository.rows.files.values()}
+        completions = self.upload_repository.table.completions
         replaced = {record.replaced_upload_id for record in self.upload_repository.rows.records.values()}
+        replaced |= {completion.replaced_upload_id for completion in completions.values()}
+        for upload_id in completions:
+            expected = {"completed"} | (set() if upload_id in current | replaced else {"deleted"})
+            published = set(self.event_publisher.kinds_for(upload_id))
+            assert published >= expected if self.upload_repository.was_restored else published == expected
         for upload_id, record in self.upload_repository.rows.records.items():
             expected = {"started", event_suffix(record.state)}
-            if record.state is UploadState.COMPLETE and upload_id not in files | replaced:
+            if record.state is UploadState.COMPLETE and upload_id not in current | replaced:
                 expected.add("deleted")
             published = set(self.event_publisher.kinds_for(upload_id))
             assert published >= expected if self.upload_repository.was_restored else published == expected
             assert not record.event_pending
         assert self.upload_repository.rows.file_events == {}
+        assert self.upload_repository.rows.completion_events == {}
 
     def assert_quota_usage(self) -> None:
         """Check that the usage on record is that of the files and uploads marked as counted.

@@ -40,7 +40,8 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     | {
         (f"dynamodb:{verb}", "MetadataTable", ("N#*", "T#*", "Q#*"))
         for verb in ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
-    },
+    }
+    | {(f"s3:{verb}Object", "Bucket/o/*", None) for verb in ("Put", "Delete")},
     "DownloadFunction": READ_KEY_SET
     | LIST_BUCKET
     | {

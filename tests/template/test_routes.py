@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+FILE_PATHS = ("/files/{filename+}", "/files")
 ROUTES = {
     "AuthFunction": {
         "POST /auth/token",
@@ -25,10 +26,9 @@ ROUTES = {
         "DELETE /upload",
     },
     "FilesFunction": {
-        "GET /files",
-        "HEAD /files",
-        "DELETE /files/{filename+}",
-        "DELETE /files",
+        *(f"{method} {path}" for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE") for path in FILE_PATHS),
+        "GET /usage",
+        "HEAD /usage",
     },
     "DownloadFunction": {
         f"{method} {path}"
@@ -144,7 +144,17 @@ def test_cors_exposes_response_header(template: Any, header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["authorization", "content-type", "content-digest", "range", "if-match", "if-none-match", "if-range"]
+    "header",
+    [
+        "authorization",
+        "content-type",
+        "content-digest",
+        "ferry-metadata",
+        "range",
+        "if-match",
+        "if-none-match",
+        "if-range",
+    ],
 )
 def test_cors_allows_request_header(template: Any, header: str) -> None:
     """Pages in a browser can send the request header."""

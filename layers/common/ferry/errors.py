@@ -303,6 +303,8 @@ class QuotaExceeded(FerryError):
 
 
 class PreconditionFailed(FerryError):
+    """A condition does not hold. Of a request that would change a file, `extra["current_file"]` is what there is."""
+
     code = "precondition_failed"
     title = "The file does not match the request's condition"
     advice = "Read the file's present ETag, then repeat the request with it."

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ferry.model.quotas import Quota
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.completion_queue import CompletionQueue
 from ferry.ports.event_publisher import EventPublisher
@@ -41,6 +42,32 @@ class UploadIdCache:
         if len(self._ids) >= self._max_entries:
             self._ids.pop(next(iter(self._ids)))
         self._ids[ns, name] = upload_id
+
+
+QUOTA_CACHE_TTL_MS = 45 * SECOND_MS
+"""How long an instance uses the quota of a namespace that it has read. Below a minute, like revocations."""
+
+
+class QuotaCache:
+    """The quotas that one instance of a function has read lately. Saves the read for each file stored whole.
+
+    Their limits are used for `QUOTA_CACHE_TTL_MS`; a transaction checks them against the present usage.
+    """
+
+    def __init__(self, max_entries: int = 256) -> None:
+        self._max_entries = max_entries
+        self._entries: dict[str, tuple[Quota | None, int]] = {}
+
+    def get(self, ns: str, now: int) -> tuple[bool, Quota | None]:
+        """Return whether the quota is known, and the quota; None: the namespace has none."""
+        quota, read_at = self._entries.get(ns, (None, now - QUOTA_CACHE_TTL_MS))
+        return now < read_at + QUOTA_CACHE_TTL_MS, quota
+
+    def put(self, ns: str, quota: Quota | None, now: int) -> None:
+        self._entries.pop(ns, None)
+        if len(self._entries) >= self._max_entries:
+            self._entries.pop(next(iter(self._entries)))
+        self._entries[ns] = quota, now
 
 
 class NullCompletionQueue:
@@ -104,6 +131,9 @@ class Services:
 
     upload_id_cache: UploadIdCache = field(default_factory=UploadIdCache)
     """The current uploads that this instance of the function has seen."""
+
+    quota_cache: QuotaCache = field(default_factory=QuotaCache)
+    """The quotas that this instance of the function has read."""
 
     permit_pool: PermitPool | None = None
     """Limits concurrent long polls; None: no limit."""

@@ -11,9 +11,13 @@ import pytest
 from dev.fakes.faults import CallLog, Fault, FaultPlan
 from ferry.cleanup import clean_namespace
 from ferry.errors import CompletionInProgress, FileExists, FileNotFound, UploadAlreadyComplete, UploadIncomplete
+from ferry.files import record
 from ferry.files.delete import delete_file
+from ferry.files.put import PutRequest, put_file
+from ferry.files.record import FileChange
 from ferry.model.files import File, IfExists
 from ferry.model.quotas import Quota
+from ferry.rules.conditions import Conditions
 from ferry.rules.durations import HOUR_MS
 from ferry.services import Services
 from ferry.uploads.complete import CompletionAccepted
@@ -280,6 +284,23 @@ def presign_part(number: int) -> Callable[[Client, Services | None], object]:
     return lambda client, services: client.presign_part(number, services)
 
 
+def put_whole(client: Client, services: Services | None) -> object:
+    """Store the client's file whole."""
+    return put_file(services or client.service.services, NS, PutRequest(NAME, client.body))
+
+
+def change_record(client: Client, services: Services | None) -> object:
+    """Change the record of the file. A repetition is the same change."""
+    change = FileChange(content_type="text/csv", metadata={"a": "b"})
+    return record.change_record(services or client.service.services, NS, NAME, change, Conditions())
+
+
+def with_put_file(service: InMemoryService) -> Client:
+    """Store a file whole, and return a client with another one for its name."""
+    put_whole(new_client(service), None)
+    return Client(service, NEW_BODY)
+
+
 OPERATIONS = [
     Operation("start", new_client, start, BODY, "create_multipart"),
     Operation("start an empty file", lambda service: Client(service, b""), start, b"", "create_upload"),
@@ -322,6 +343,13 @@ OPERATIONS = [
         "cancel, lease taken over with object", crashed_completion("commit_file"), cancel_after_lease, None, "delete"
     ),
     Operation("delete", completed, delete_idempotent, None, "delete_file"),
+    Operation("put", new_client, put_whole, BODY, "put_file"),
+    Operation("put over an upload's file", with_existing_file, put_whole, NEW_BODY, "put_file"),
+    Operation("put over a file that was put", with_put_file, put_whole, NEW_BODY, "put_file"),
+    Operation("put an empty file", lambda service: Client(service, b""), put_whole, b"", "put_file"),
+    Operation("change the record", completed, change_record, BODY, "change_file"),
+    Operation("delete a file that was put", with_put_file, delete_idempotent, None, "delete_file"),
+    Operation("put, after restore", restored(new_client, lambda c: put_whole(c, None)), put_whole, BODY, "put_file"),
     Operation("cleanup on request", started(1, 3), clean_up, None, "abort_multipart"),
     Operation("complete, after restore", restored(started(1, 2, 3), Client.complete), complete, BODY, "head"),
     Operation("complete, presigned parts after restore", restored(presigned, Client.complete), complete, BODY, "head"),

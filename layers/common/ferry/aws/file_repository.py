@@ -92,6 +92,17 @@ class DynamoFileRepository:
             )
         )
 
+    def change_file(self, changed: File, *, expected: File) -> None:
+        changes = {
+            "content_type": changed.content_type,
+            "metadata": changed.metadata,
+            "revision": changed.revision,
+        }
+        condition, values = writes.file_unchanged(expected)
+        self._table.conditional_write(
+            update(rows.file_key(changed.ns, changed.name), changes, condition=condition, values=values)
+        )
+
     def list_deleted_files(self, ns: str, prefix: str, *, start: str, limit: int) -> Slice[DeletedFile]:
         found, has_more = query_names(self._table, ns, file_rows.DELETED_FILE_PREFIX, prefix, start=start, limit=limit)
         return Slice([file_rows.deleted_file_from_row(row) for row in found], has_more)

@@ -10,8 +10,8 @@ import re
 from typing import Any
 
 from ferry.errors import MalformedBody
-from ferry.http.request import Request
-from ferry.http.request_errors import BodyTooLarge, UnsupportedMediaType
+from ferry.http.request import Request, is_decodable
+from ferry.http.request_errors import BodyNotExact, BodyTooLarge, UnsupportedMediaType
 
 MAX_JSON_BYTES = 64 * 1024
 """Bytes of a JSON or form body, for every route but `POST /upload/chunk`."""
@@ -22,6 +22,9 @@ MAX_CHUNK_BODY_BYTES = 6 * 1024 * 1024
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 OCTET_STREAM = "application/octet-stream"
+
+RAW_CHUNK_ADVICE = f"Send the bytes with Content-Type: {OCTET_STREAM}, which arrives byte for byte."
+RAW_FILE_ADVICE = f"{RAW_CHUNK_ADVICE[:-1]}, and the type of the file as ?content_type=<type>."
 
 _MAX_DIGITS = 32
 _MAX_SHOWN_LENGTH = 64
@@ -37,9 +40,7 @@ def read_bytes(request: Request, max_bytes: int) -> bytes:
         BodyTooLarge: the body has more than `max_bytes` bytes.
         MalformedBody: the event's base64 is not valid.
     """
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
-        raise UnsupportedMediaType("The body has a Content-Encoding. Send it without one: Ferry does not decompress.")
+    _reject_content_encoding(request)
     # Checked before decoding: base64 has 4 characters for 3 bytes, and UTF-8 at least a byte for a character.
     if len(request.body) > (max_bytes + 2) // 3 * 4:
         raise _too_large(max_bytes)
@@ -50,6 +51,30 @@ def read_bytes(request: Request, max_bytes: int) -> bytes:
     if len(body) > max_bytes:
         raise _too_large(max_bytes)
     return body
+
+
+def read_raw(request: Request, max_bytes: int, *, advice: str) -> bytes:
+    """Return the bytes of a body that is a file or a piece of one, exactly as the client sent them.
+
+    A gateway passes some types on as text, and puts U+FFFD for bytes that are not UTF-8.
+
+    Args:
+        request: the request.
+        max_bytes: bytes of the body at most.
+        advice: what to send instead of a body that came as changed text.
+
+    Raises:
+        UnsupportedMediaType: the body has a Content-Encoding.
+        BodyNotExact: the body came as text that is not what the client sent.
+        BodyTooLarge: the body has more than `max_bytes` bytes.
+        MalformedBody: the event's base64 is not valid.
+    """
+    _reject_content_encoding(request)
+    if request.body and not request.body_is_base64:
+        sent_length = request.headers.get("content-length", "")
+        if not is_decodable(request.body) or str(len(request.body.encode())) != sent_length.strip():
+            raise BodyNotExact(f"{BodyNotExact.title}. {advice}")
+    return read_bytes(request, max_bytes)
 
 
 def read_text(request: Request, max_bytes: int) -> str:
@@ -66,7 +91,7 @@ def read_text(request: Request, max_bytes: int) -> str:
         raise MalformedBody("The body is not valid UTF-8. Send UTF-8.") from error
 
 
-def read_json(request: Request, max_bytes: int = MAX_JSON_BYTES) -> object:
+def read_json(request: Request, max_bytes: int = MAX_JSON_BYTES, media_type: str = JSON) -> object:
     """Return the JSON value of the body (RFC 8259). Everything that two parsers may read differently is an error.
 
     A body without a Content-Type is read as JSON, because simple devices send none.
@@ -76,8 +101,8 @@ def read_json(request: Request, max_bytes: int = MAX_JSON_BYTES) -> object:
         BodyTooLarge: the body has more than `max_bytes` bytes.
         MalformedBody: the body is not UTF-8, or not what `parse_json` accepts.
     """
-    if request.content_type not in ("", JSON):
-        raise unsupported_media_type(request, f"Send JSON, with Content-Type: {JSON}.")
+    if request.content_type not in ("", media_type):
+        raise unsupported_media_type(request, f"Send JSON, with Content-Type: {media_type}.")
     return parse_json(read_text(request, max_bytes))
 
 
@@ -101,6 +126,12 @@ def parse_json(document: str) -> object:
     except RecursionError as error:
         raise MalformedBody("The JSON is nested too deeply. Send the members that this route describes.") from error
     return value
+
+
+def _reject_content_encoding(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMediaType("The body has a Content-Encoding. Send it without one: Ferry does not decompress.")
 
 
 def unsupported_media_type(request: Request, advice: str) -> UnsupportedMediaType:

@@ -8,8 +8,5 @@ MAX_UPLOAD_ID_BYTES = 128
 MAX_FINGERPRINT_BYTES = 256
 """Bytes of `fingerprint`."""
 
-MAX_METADATA_BYTES = 2_048
-"""Bytes of `metadata`: UTF-8, names and values together."""
-
 MAX_SIGNED_PARTS = 100
 """Parts in one request for presigned URLs."""

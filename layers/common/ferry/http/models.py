@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from ferry.http import bodies
-from ferry.http.limits import MAX_FINGERPRINT_BYTES, MAX_METADATA_BYTES, MAX_SIGNED_PARTS, MAX_UPLOAD_ID_BYTES
+from ferry.http.limits import MAX_FINGERPRINT_BYTES, MAX_SIGNED_PARTS, MAX_UPLOAD_ID_BYTES
 from ferry.http.request import Request
 from ferry.http.validation import parse_body
-
-_TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_MEDIA_TYPE_PATTERN = re.compile(
-    rf"{_TCHARS}/{_TCHARS}(?:[ \t]*;[ \t]*{_TCHARS}=(?:{_TCHARS}|\"[\x20\x21\x23-\x5b\x5d-\x7e]*\"))*"
-)
+from ferry.rules.media_types import is_media_type
+from ferry.rules.metadata import metadata_problem
 
 
 def _validate_media_type(value: str) -> str:
     """Return a media type (RFC 9110 section 8.3.1). It becomes a header of the download, so other text is rejected."""
-    if len(value) > 255 or not _MEDIA_TYPE_PATTERN.fullmatch(value):
+    if not is_media_type(value):
         raise PydanticCustomError("ferry", "must be a media type, such as text/plain; charset=utf-8")
     return value
 
@@ -34,17 +29,14 @@ def _validate_fingerprint(value: str) -> str:
 
 
 def _validate_metadata(value: dict[str, str]) -> dict[str, str]:
-    if "" in value:
-        raise PydanticCustomError("ferry", "must not have a member without a name")
-    if any(unicodedata.category(character) == "Cc" for pair in value.items() for text in pair for character in text):
-        raise PydanticCustomError("ferry", "must not have control characters, in names or values")
-    if sum(len(text.encode()) for pair in value.items() for text in pair) > MAX_METADATA_BYTES:
-        raise PydanticCustomError(
-            "ferry", f"must have at most {MAX_METADATA_BYTES} bytes of UTF-8, names and values together"
-        )
+    problem = metadata_problem(value)
+    if problem is not None:
+        raise PydanticCustomError("ferry", "{problem}", {"problem": problem})
     return value
 
 
+Metadata = Annotated[dict[str, str], AfterValidator(_validate_metadata)]
+MediaType = Annotated[str, AfterValidator(_validate_media_type)]
 UploadId = Annotated[str, Field(min_length=1, max_length=MAX_UPLOAD_ID_BYTES)]
 IfExists = Literal["fail", "replace"]
 
@@ -55,10 +47,13 @@ class Body(BaseModel):
     # Pydantic builds a validator when it is first used: a cold start builds only the one that its request needs.
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
+    media_type: ClassVar[str] = bodies.JSON
+    """The Content-Type of the body."""
+
     @classmethod
     def read(cls, request: Request, max_bytes: int = bodies.MAX_JSON_BYTES) -> Self:
         """Return the request's body. Raises what `ferry.http.validation.parse_body` raises."""
-        return parse_body(request, cls, max_bytes)
+        return parse_body(request, cls, max_bytes, cls.media_type)
 
 
 class Checksum(Body):
@@ -78,7 +73,7 @@ class StartBody(Body):
     separates, have 1 to 255 bytes."""
     size: Annotated[int, Field(ge=0)]
     """Bytes of the whole file."""
-    content_type: Annotated[str, AfterValidator(_validate_media_type)] | None = None
+    content_type: MediaType | None = None
     """The media type of the file; `application/octet-stream` by default."""
     chunk_size: Annotated[int, Field(ge=1)] | None = None
     """Bytes of each chunk: a power of two from 65,536 to 4,194,304, which is the default."""
@@ -89,7 +84,7 @@ class StartBody(Body):
     """The CRC32C of the whole file, which S3 verifies at completion."""
     fingerprint: Annotated[str, AfterValidator(_validate_fingerprint)] | None = None
     """Up to 256 bytes that identify the local file, such as its inode and modification time."""
-    metadata: Annotated[dict[str, str], AfterValidator(_validate_metadata)] | None = None
+    metadata: Metadata | None = None
     """Names and values to store with the file: up to 2,048 bytes of UTF-8 together, without control characters."""
     if_exists: IfExists = "fail"
     """What to do when a file of that name exists: reject the upload, or replace the file at completion. Where starts of
@@ -147,3 +142,21 @@ class CompleteBody(Body):
     """The CRC32C of the whole file; overrides the one of `start`."""
     if_exists: IfExists | None = None
     """What to do when a file of that name exists; overrides the choice of `start`."""
+
+
+class MetadataBody(Body):
+    """The value of the header Ferry-Metadata, as a member of its own."""
+
+    metadata: Metadata
+    """Names and values to store with the file."""
+
+
+class FilePatchBody(Body):
+    """What to change of a file's record, as a merge patch (RFC 7396)."""
+
+    media_type: ClassVar[str] = "application/merge-patch+json"
+
+    content_type: MediaType | None = None
+    """The new media type; `null` for `application/octet-stream`."""
+    metadata: dict[str, str | None] | None = None
+    """Values to set by their names; a name whose value is `null` is removed. `null` removes all names."""

@@ -48,6 +48,10 @@ def problem_response(error: errors.FerryError, request_id: str) -> Response:
     from ferry.http.responses.problems import Problem
 
     extra = dict(error.extra)
+    if "current_file" in extra:
+        from ferry.http.responses.files import FileBody
+
+        extra["current_file"] = FileBody.from_file(extra["current_file"])
     if "expires_at" in extra:
         extra["expires_at"] = Timestamp(extra["expires_at"])
     problem = Problem(

@@ -23,6 +23,18 @@ class UnsupportedMediaType(InvalidRequest):
     advice = "Send the body as the API document describes it."
 
 
+class BodyNotExact(UnsupportedMediaType):
+    code = "body_not_exact"
+    title = "The gateway passed the body on as text, and changed its bytes"
+    advice = "Send it as application/octet-stream, which arrives byte for byte."
+
+
+class NotAWholeFile(InvalidRequest):
+    code = "not_a_whole_file"
+    title = "The body is a part of a file"
+    advice = "Send all bytes of the file in one request, or upload it with POST /upload/start."
+
+
 class BodyTooLarge(InvalidRequest):
     code = "body_too_large"
     title = "The body is too large"

@@ -174,7 +174,8 @@ def _chunk_from_bytes(request: Request) -> ChunkRequest:
     if index is None:
         raise InvalidField.for_member("chunk_index", "is required; send ?chunk_index=<index from 1>")
     digests = checksums.parse_digest_headers(request.headers)
-    return ChunkRequest(name, index, bodies.read_bytes(request, MAX_CHUNK_BYTES), upload_id, digests)
+    body = bodies.read_raw(request, MAX_CHUNK_BYTES, advice=bodies.RAW_CHUNK_ADVICE)
+    return ChunkRequest(name, index, body, upload_id, digests)
 
 
 def _optional_crc32c(checksum: Checksum | None) -> int | None:

@@ -37,14 +37,24 @@ _MESSAGES: Mapping[str, str] = {
 }
 
 
-def parse_body(request: Request, model: type[M], max_bytes: int = bodies.MAX_JSON_BYTES) -> M:
+def parse_body(
+    request: Request, model: type[M], max_bytes: int = bodies.MAX_JSON_BYTES, media_type: str = bodies.JSON
+) -> M:
     """Return the request's JSON body as an instance of `model`.
 
     Raises:
-        InvalidField: members are missing, unknown or not valid; lists all of them, up to `MAX_ERRORS`.
+        InvalidField: `validate` raises it.
         UnsupportedMediaType, BodyTooLarge, MalformedBody: `bodies.read_json` raises them.
     """
-    value = bodies.read_json(request, max_bytes)
+    return validate(model, bodies.read_json(request, max_bytes, media_type))
+
+
+def validate(model: type[M], value: object) -> M:
+    """Return a JSON value as an instance of `model`.
+
+    Raises:
+        InvalidField: members are missing, unknown or not valid; lists all of them, up to `MAX_ERRORS`.
+    """
     try:
         return model.model_validate(value)
     except ValidationError as error:

@@ -69,6 +69,14 @@ class FileRepository(Protocol):
         """
         ...
 
+    def change_file(self, changed: File, *, expected: File) -> None:
+        """Store a changed record of a file: its type, its metadata and its revision.
+
+        Raises:
+            ConcurrentUpdate: the name's file is not `expected`, or has changed since it was read.
+        """
+        ...
+
     def list_deleted_files(self, ns: str, prefix: str, *, start: str, limit: int) -> Slice[DeletedFile]:
         """Return up to `limit` deleted files whose name has the prefix: by name, then the last deleted first.
 

@@ -81,6 +81,9 @@ class Validators:
     It can be hours later, because S3 dates an object by the start of its upload (docs/decisions/0009).
     """
 
+    other_etag: str | None = None
+    """Another strong entity tag of the file, which requests that change it may name; None for none."""
+
     def unchanged_since(self, epoch_seconds: int) -> bool:
         """Return whether a copy obtained at this time, or with exactly this `Last-Modified`, is this file."""
         return epoch_seconds == self.last_modified_seconds or epoch_seconds > (
@@ -109,6 +112,26 @@ def evaluate_preconditions(conditions: Conditions, current: Validators, now_seco
         if since is not None and current.unchanged_since(since):
             return PreconditionResult.NOT_MODIFIED
     return PreconditionResult.PROCEED
+
+
+def allows_change(conditions: Conditions, current: Validators | None, now_seconds: int) -> bool:
+    """Return whether a request may change what there is now; None: there is nothing.
+
+    A matching If-None-Match forbids the change, and If-Modified-Since counts for nothing (sections 13.1.2 and 13.1.3).
+    Without a file, If-Match fails and If-Unmodified-Since is ignored (sections 13.1.1 and 13.1.4).
+    """
+    if current is None:
+        return conditions.if_match is None
+    etags = [etag for etag in (current.etag, current.other_etag) if etag is not None]
+    if conditions.if_match is not None:
+        if not any(_matches_etag(conditions.if_match, etag, allow_weak=False) for etag in etags):
+            return False
+    elif conditions.if_unmodified_since is not None:
+        since = parse_http_date(conditions.if_unmodified_since, now_seconds)
+        if since is not None and not current.unchanged_since(since):
+            return False
+    none_match = conditions.if_none_match
+    return none_match is None or not any(_matches_etag(none_match, etag, allow_weak=True) for etag in etags)
 
 
 def if_range_matches(if_range: str | None, current: Validators, now_seconds: int) -> bool:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ferry.http.json_values import OMIT_NONE, Timestamp
-from ferry.http.limits import MAX_METADATA_BYTES, MAX_SIGNED_PARTS
+from ferry.http.limits import MAX_SIGNED_PARTS
 from ferry.http.responses.members import Count, Ranges, Time
 from ferry.model.files import IfExists
 from ferry.rules.layout import MAX_ASSEMBLED_PART_BYTES, MAX_CHUNK_BYTES, MAX_FILE_BYTES, MAX_PARTS, MIN_CHUNK_BYTES
+from ferry.rules.metadata import MAX_METADATA_BYTES
 from ferry.status.upload_status import UploadStatus, status_of_open
 
 if TYPE_CHECKING:

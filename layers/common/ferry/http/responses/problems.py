@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ferry.http.json_values import OMIT_NONE
+from ferry.http.responses.files import FileBody
 from ferry.http.responses.members import Count, Ranges, Time, Url
 
 
@@ -62,5 +63,7 @@ class Problem:
     """With `upload_incomplete`: inclusive ranges of missing chunks, at most 1,000."""
     quota: QuotaProblem | None = field(default=None, metadata=OMIT_NONE)
     """With `quota_exceeded`: the limit that the request would exceed."""
+    current_file: FileBody | None = field(default=None, metadata=OMIT_NONE)
+    """With `precondition_failed` of a request that would change a file: the file that the name has."""
     scope: str | None = field(default=None, metadata=OMIT_NONE)
     """With `insufficient_scope`: the scope that the route requires."""
