@@ -15,6 +15,7 @@ from dev.local.routing import RouteMatch
 from dev.local.stack import ACCOUNT_ID
 
 _TEXT_MEDIA_TYPES = frozenset({"application/json", "application/javascript", "application/xml"})
+_TEXT_TYPES_WITH_CHARSET = frozenset({"application/json", "text/plain"})
 _HOP_BY_HOP = frozenset(
     {"connection", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )
@@ -63,8 +64,13 @@ def new_request_id() -> str:
 
 
 def is_text_type(content_type: str) -> bool:
-    """Return whether API Gateway passes a body of this type as text. It passes others in base64."""
-    kind = content_type.partition(";")[0].strip().lower()
+    """Return whether API Gateway passes a body of this type as text. It passes others in base64.
+
+    With parameters only two types seem to stay text, with `charset=utf-8`. Functions read either form.
+    """
+    kind, _, parameters = (part.strip().lower() for part in content_type.partition(";"))
+    if parameters:
+        return kind in _TEXT_TYPES_WITH_CHARSET and parameters == "charset=utf-8"
     return kind.startswith("text/") or kind in _TEXT_MEDIA_TYPES
 
 

@@ -38,14 +38,6 @@ KNOWN_DIFFERENCES = (
         "An unknown route is 403 `Missing Authentication Token`.",
     ),
     KnownDifference(
-        (
-            "test_bad_input.py::test_malformed_json_returns_400?*xff*",
-            "test_http_rules.py::test_latin_1_body_makes_nothing*",
-        ),
-        "A text body that is not UTF-8 reaches the function, which answers 400.",
-        "Its gateway fails on the body and answers 502.",
-    ),
-    KnownDifference(
         ("test_bad_input.py::test_oversized_request_returns_413",),
         "Requests over 10 MB, or over 6 MB for the function, are 413; long headers are 431.",
         "It accepts any size, forwards a part of it, and returns the runtime's error with status 200.",

@@ -115,6 +115,12 @@ def test_headers_are_normalized() -> None:
         ("application/json", True),
         ("Application/JSON; charset=utf-8", True),
         ("text/csv", True),
+        ("text/plain; charset=utf-8", True),
+        ("text/plain;charset=UTF-8", True),
+        ("text/plain; charset=iso-8859-1", False),
+        ("text/csv; charset=utf-8", False),
+        ("application/xml; charset=utf-8", False),
+        ("application/json; charset=utf-8; a=b", False),
         ("application/xml", True),
         ("application/javascript", True),
         ("application/octet-stream", False),
@@ -125,7 +131,7 @@ def test_headers_are_normalized() -> None:
     ],
 )
 def test_body_text_or_base64_by_content_type(kind: str, text: bool) -> None:
-    """JSON, XML, JavaScript and text are passed as text. Forms, other types and no type are base64."""
+    """JSON, XML, JavaScript and text are text. Forms, other types, most parameters and no type are base64."""
     assert is_text_type(kind) is text
     body = '{"é": 1}'.encode()
     event = event_for(request(headers=((b"Content-Type", kind.encode()),) if kind else (), body=body))
