@@ -42,14 +42,18 @@ def test_snapshot_holds_no_cached_state(function: str) -> None:
 
 
 HOOK_SCRIPT = """
-import gc, http.server, json, os, socket, sys, threading
+import datetime, gc, http.server, json, os, socket, sys, threading
+
+served = []
 
 class Credentials(http.server.BaseHTTPRequestHandler):
     "Lambda's endpoint of credentials, which keeps connections."
     protocol_version = "HTTP/1.1"
     def do_GET(self):
+        served.append(self.path)
         names = ("AccessKeyId", "SecretAccessKey", "Token")
-        body = json.dumps({**dict.fromkeys(names, "x"), "Expiration": "2099-01-01T00:00:00Z"}).encode()
+        expiration = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=10)
+        body = json.dumps({**dict.fromkeys(names, f"x{len(served)}"), "Expiration": expiration.isoformat()}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -77,7 +81,7 @@ connections = [
 loaded = set(sys.modules)
 if "s3" in clients:
     presigned = wiring.services().object_store.presign_get("o/k", content_type="a/b", disposition="b", ttl_seconds=9)
-    assert "x" in presigned.url and presigned.expires_at
+    assert len(served) > 1 and f"=x{len(served)}" in presigned.url, "credentials that end soon are read again"
 if "ferry.http.models" in loaded:
     from ferry.http.models import StartBody
     assert StartBody.__pydantic_complete__

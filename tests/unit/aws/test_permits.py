@@ -36,7 +36,7 @@ def permits_row(namespace_count: int, each: int, expires_at: int) -> Row:
     base = expires_at * RANDOM_RANGE
     for number in range(namespace_count):
         row[f"ns_{number:08x}"] = {base + number * each + index for index in range(each)}
-    row["permits"] = {base + number for number in range(namespace_count * each)}
+    row["held"] = {base + number for number in range(namespace_count * each)}
     return row
 
 
@@ -46,7 +46,7 @@ def test_acquire_expired_permits_of_many_namespaces_removes_some() -> None:
     assert DynamoPermitPool(cast(Table, table), 120).acquire("a", expires_at=START + 1, now=START) is None
     removal = table.writes[1].params
     removed = {name: set(value["NS"]) for name, value in removal["ExpressionAttributeValues"].items()}
-    everywhere = removed.pop(":delete_permits")
+    everywhere = removed.pop(":delete_held")
     assert len(removed) == 50
     assert everywhere == set().union(*removed.values())
     assert len(removal["UpdateExpression"]) < MAX_EXPRESSION_BYTES
@@ -54,10 +54,19 @@ def test_acquire_expired_permits_of_many_namespaces_removes_some() -> None:
 
 def test_acquire_permits_without_namespace_are_removed() -> None:
     """Expired permits of which no namespace has a record do not stay."""
-    row: dict[str, Any] = {"permits": {(START - 1) * RANDOM_RANGE + 7}}
+    row: dict[str, Any] = {"held": {(START - 1) * RANDOM_RANGE + 7}}
     table = FullTable(row)
     DynamoPermitPool(cast(Table, table), 1).acquire("a", expires_at=START + 1, now=START)
-    assert table.writes[1].params["UpdateExpression"] == "DELETE #permits :delete_permits"
+    assert table.writes[1].params["UpdateExpression"] == "DELETE #held :delete_held"
+
+
+def test_permits_of_earlier_versions_are_ignored() -> None:
+    """Permits that an earlier version left in the row have no expiry of this version's form, and count nowhere."""
+    table = FullTable({"permits": {(START + 1) * 10**15}})
+    pool = DynamoPermitPool(cast(Table, table), 1)
+    assert pool.acquire("a", expires_at=START + 1, now=START) is None
+    (acquire,) = table.writes
+    assert "permits" not in acquire.params["ExpressionAttributeNames"].values()
 
 
 @pytest.mark.parametrize("max_permits", [1, 100, 500])

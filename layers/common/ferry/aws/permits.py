@@ -11,8 +11,8 @@ from ferry.rules.permit_shares import permit_tiers
 
 PERMITS_KEY = ("PERMITS", "P")
 
-_ALL = "permits"
-"""The attribute with the permits of all namespaces."""
+_ALL = "held"
+"""The attribute with the permits of all namespaces. Earlier versions had permits of another form in `permits`."""
 
 _NAMESPACE_PREFIX = "ns_"
 """Each namespace that holds permits has an attribute with them; its name is this prefix and a digest."""
