@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import pytest
 
 from dev.local.lambda_response import GatewayResponse
-from dev.local.s3_range_proxy import equivalent_header, needs_proxy, rewrite_redirect
+from dev.local.s3_range_proxy import S3RangeProxy, equivalent_header, needs_proxy, rewrite_redirect
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 HEADERS = {"etag": '"abc"', "last_modified": DATE, "content_length": "100"}
@@ -67,3 +70,22 @@ def test_rewrite_redirect_changes_origin_only() -> None:
     )
     elsewhere = GatewayResponse(307, (("location", "http://a:11/b"),))
     assert rewrite_redirect(elsewhere, "http://a:1", "http://a:2") == elsewhere
+
+
+@pytest.mark.parametrize(("host", "method"), [("page.example:80", "GET"), ("", "GET"), ("127.0.0.1:1", "PUT")])
+def test_other_host_or_method_reaches_no_server(host: str, method: str) -> None:
+    """A request for another host is a 403, and one that is no download is a 405. Neither opens a connection."""
+    statuses: list[int] = []
+
+    async def send(event: Any) -> None:
+        if event["type"] == "http.response.start":
+            statuses.append(event["status"])
+
+    async def receive() -> Any:
+        raise AssertionError
+
+    scope: Any = {"type": "http", "method": method, "headers": [(b"host", host.encode())] if host else []}
+    # No event loop: the response needs nothing that would have to be waited for.
+    with contextlib.suppress(StopIteration):
+        S3RangeProxy("http://127.0.0.1:1")(scope, receive, send).send(None)
+    assert statuses == [405 if method == "PUT" else 403]
