@@ -156,6 +156,32 @@ export async function downloadRange(ferry, name, first, last) {
 }
 // [/download]
 
+// [put-file]
+/** Store a Blob of up to 4 MiB as a whole file, unless the name has one already. Return its record. */
+export function putFile(ferry, name, blob, metadata = {}) {
+  const json = new TextEncoder().encode(JSON.stringify(metadata));
+  const headers = {
+    "Content-Type": "application/octet-stream", // arrives byte for byte through every gateway
+    "Ferry-Metadata": btoa(String.fromCharCode(...json)),
+    "If-None-Match": "*", // an existing file stays: 412, with its record as current_file
+  };
+  const query = { content_type: blob.type || "application/octet-stream" };
+  return read(ferry("PUT", `/files/${named(name)}`, { query, body: blob, headers }));
+}
+
+/** Return the record of a file. */
+export const getRecord = (ferry, name) => read(ferry("GET", `/files/${named(name)}`));
+
+/** Change type or metadata of a file, if it still has this ETag. A null removes a name of the metadata. */
+export const changeFile = (ferry, name, etag, change) => {
+  const headers = { "Content-Type": "application/merge-patch+json", "If-Match": etag };
+  return read(ferry("PATCH", `/files/${named(name)}`, { body: JSON.stringify(change), headers }));
+};
+
+/** Return the limits of the namespace and what is used of them; {} without limits. */
+export const usage = (ferry) => read(ferry("GET", "/usage"));
+// [/put-file]
+
 // [files]
 /** Return the finished files whose names begin with `prefix`, ordered by name. */
 export async function listFiles(ferry, prefix = "") {
@@ -183,6 +209,15 @@ export const byName = {
   downloadRange: async (ferry, filename, first, last) => {
     const headers = { Range: `bytes=${first}-${last}` };
     return (await ferry("GET", "/download/partial", { query: { filename }, headers })).blob();
+  },
+  putFile: (ferry, filename, body) => {
+    const headers = { "Content-Type": "application/octet-stream" };
+    return read(ferry("PUT", "/files", { query: { filename }, body, headers }));
+  },
+  getRecord: (ferry, filename) => read(ferry("GET", "/files", { query: { filename } })),
+  changeFile: (ferry, filename, change) => {
+    const headers = { "Content-Type": "application/merge-patch+json" };
+    return read(ferry("PATCH", "/files", { query: { filename }, body: JSON.stringify(change), headers }));
   },
   delete: (ferry, filename) => ferry("DELETE", "/files", { query: { filename } }),
 };

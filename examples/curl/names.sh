@@ -20,4 +20,8 @@ named --head "$FERRY_URL/download"
 named "$FERRY_URL/download"
 named --head "$FERRY_URL/download/partial"
 named -H 'Range: bytes=0-1' "$FERRY_URL/download/partial"
+query="filename=$(python3 -c 'import sys, urllib.parse; print(urllib.parse.quote(sys.argv[1]))' "$name")"
+api -X PUT --data-binary Hello -H 'Content-Type: application/octet-stream' "$FERRY_URL/files?$query"
+api -X PATCH -H 'Content-Type: application/merge-patch+json' -d '{"content_type": "text/plain"}' "$FERRY_URL/files?$query"
+named "$FERRY_URL/files" # its record
 named -X DELETE "$FERRY_URL/files"

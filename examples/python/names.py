@@ -7,11 +7,12 @@ import base64
 import requests
 from connection import from_environment
 
+MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 NAME = 'Año 100%: "what?" #1.txt'
 
 
 def transfer(url: str, session: requests.Session, content: bytes) -> bytes:
-    """Start, cancel, upload, download and delete a file with an unusual name; return what was downloaded."""
+    """Send each request with an unusual name, and return what was downloaded."""
     named = {"filename": NAME}
 
     def call(method: str, path: str, **options: object) -> requests.Response:
@@ -30,6 +31,9 @@ def transfer(url: str, session: requests.Session, content: bytes) -> bytes:
     call("HEAD", "/download/partial", params=named)
     first = call("GET", "/download/partial", params=named, headers={"Range": "bytes=0-1"}).content
     whole = call("GET", "/download", params=named).content
+    call("PUT", "/files", params=named, data=content, headers={"Content-Type": "application/octet-stream"})
+    call("PATCH", "/files", params=named, json={"content_type": "text/plain"}, headers=MERGE_PATCH)
+    print(call("GET", "/files", params=named).json()["content_type"])
     call("DELETE", "/files", params=named)
     return whole if whole.startswith(first) else b""
 

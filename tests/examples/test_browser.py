@@ -53,6 +53,17 @@ try {
   result.size = (await api.byName.head(ferry, second)).headers.get("Content-Length");
   await api.byName.headRange(ferry, second);
   result.listed = (await api.listFiles(ferry, name)).map((each) => each.filename);
+  const small = `${name} #4`;
+  const put = await api.putFile(ferry, small, new Blob(["small"], { type: "text/plain" }), { a: "ü" });
+  const kept = await api.putFile(ferry, small, new Blob(["other"])).catch((caught) => caught);
+  result.put = [put.content_type, put.metadata.a, kept.current_file.etag === put.etag];
+  const changed = await api.changeFile(ferry, small, put.etag, { content_type: "text/csv" });
+  await api.byName.putFile(ferry, small, "new");
+  await api.byName.changeFile(ferry, small, { content_type: "a/b" });
+  const record = await api.getRecord(ferry, small);
+  result.records = [changed.content_type, record.content_type, (await api.byName.getRecord(ferry, small)).size];
+  result.usage = await api.usage(ferry);
+  await api.deleteFile(ferry, small);
   await api.byName.delete(ferry, second);
   await api.deleteFile(ferry, name);
   result.left = (await api.listFiles(ferry, name)).length;
@@ -161,6 +172,13 @@ def test_page_lists_and_deletes_files(result: dict[str, Any]) -> None:
     """Both files are listed by name and then deleted."""
     assert result["listed"] == ["browser.bin", "browser.bin #2?"]
     assert result["left"] == 0
+
+
+def test_page_stores_and_changes_file(result: dict[str, Any]) -> None:
+    """A small file in one request, its record and its changes; an existing file stays."""
+    assert result["put"] == ["text/plain", "ü", True]
+    assert result["records"] == ["text/csv", "a/b", 3]
+    assert result["usage"] == {}
 
 
 def test_page_watches_and_cancels_upload(result: dict[str, Any]) -> None:

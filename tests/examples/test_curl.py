@@ -141,6 +141,16 @@ def test_files_script_lists_and_deletes(shell: Shell, client: FerryClient, name:
     assert shell.run("files.sh", name).splitlines() == [f"0 {each}" for each in names[1:]]
 
 
+def test_put_file_script_stores_and_changes(shell: Shell, client: FerryClient, name: str) -> None:
+    """The file has its bytes, and the type of the change."""
+    (shell.folder / "small.txt").write_bytes(b"small")
+    output = shell.run("put_file.sh", "small.txt", name)
+    assert '"content_type":"text/csv"' in output
+    assert output.endswith("{}")
+    downloaded = client.download(name)
+    assert (downloaded.body, downloaded.headers["content-type"]) == (b"small", "text/csv")
+
+
 def test_names_script_transfers(shell: Shell) -> None:
     """A name with spaces, quotes, "?" and "#" goes through every route."""
     assert "Hello" in shell.run("names.sh")

@@ -157,6 +157,21 @@ def test_files_lists_and_deletes(credentials: Credentials, session: Any, client:
     assert [file["filename"] for file in files.list_files(credentials.url, session, name)] == [f"{name}-1"]
 
 
+def test_put_file_stores_and_changes(credentials: Credentials, session: Any, name: str, tmp_path: Path) -> None:
+    """The file is stored once; a repetition finds it, other bytes do not replace it, and a change needs its ETag."""
+    example, source = load("put_file"), tmp_path / "small.txt"
+    source.write_bytes(b"small")
+    arguments = (credentials.url, session, source, name, "text/plain")
+    file = example.put_file(*arguments)
+    assert example.put_file(*arguments) == file == example.get_record(credentials.url, session, name)
+    source.write_bytes(b"larger")
+    with pytest.raises(OSError, match="412"):
+        example.put_file(*arguments)
+    changed = example.change_file(credentials.url, session, name, file["etag"], {"metadata": {"sha256": None}})
+    assert changed == {**file, "metadata": {}}
+    assert example.usage(credentials.url, session) == {}
+
+
 def test_names_transfer_returns_content(credentials: Credentials, session: Any) -> None:
     """A name with spaces, quotes, "?" and "#" goes through every route."""
     assert load("names").transfer(credentials.url, session, b"Hello") == b"Hello"
@@ -173,6 +188,7 @@ def test_cleanup_dry_run_expires_nothing(
 
 def test_scripts_run_from_command_line(credentials: Credentials, source: Path, name: str, tmp_path: Path) -> None:
     """Each file is a program of its own as well."""
+    (tmp_path / "small.txt").write_bytes(b"small")
     scripts = [
         ("get_token.py",),
         ("discovery.py",),
@@ -184,6 +200,7 @@ def test_scripts_run_from_command_line(credentials: Credentials, source: Path, n
         ("download_range.py", name, "0", "9", "range.bin"),
         ("names.py",),
         ("files.py", name, name),
+        ("put_file.py", "small.txt", f"{name}-3"),
         ("cleanup.py",),
     ]
     for script, *arguments in scripts:
