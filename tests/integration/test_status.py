@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from ferry import wiring
 from tests.integration.stack import Stack
 
 KIB = 1024
@@ -60,6 +63,29 @@ def test_long_poll_timeout_returns_unchanged_status(stack: Stack) -> None:
     assert stack.request("GET /status/{filename+}", filename="waited for", query=query).json == first.json
     headers = {"if-none-match": first.headers["etag"]}
     assert stack.request("GET /status/{filename+}", filename="waited for", query=query, headers=headers).status == 304
+
+
+def test_long_polls_of_busy_namespace_leave_turns_for_others(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty long polls of one namespace hold 7 of 10 permits, so another namespace's waits. Once all are held, it
+    is answered at once.
+    """
+    seconds: list[float] = []
+    started_at = wiring.services().clock()
+    waiting = replace(wiring.services(), sleep=seconds.append, clock=lambda: started_at + round(sum(seconds) * 1_000))
+    monkeypatch.setattr(wiring, "services", lambda: waiting)
+    stack.upload("watched", b"x")
+    version = stack.request("GET /status/{filename+}", filename="watched").json["version"]
+    query = {"wait": "3", "since": str(version)}
+    pool = wiring.permit_pool()
+    assert pool is not None
+    held = [pool.acquire("busy", expires_at=started_at + 20_000, now=started_at) for _ in range(30)]
+    assert sum(permit is not None for permit in held) == 7
+    assert stack.request("GET /status/{filename+}", filename="watched", query=query).status == 200
+    assert seconds == [1.0, 1.0, 1.0]
+    others = [pool.acquire(ns, expires_at=started_at + 20_000, now=started_at) for ns in "bcd"]
+    assert None not in others
+    assert stack.request("GET /status/{filename+}", filename="watched", query=query).status == 200
+    assert len(seconds) == 3
 
 
 def test_unknown_name_returns_404(stack: Stack) -> None:
