@@ -107,6 +107,28 @@ class MemoryUploadRepository(MemoryUploadRows):
             digests.setdefault(chunk_index, chunk_digest)
             return dict(digests)
 
+    def replace_chunk_digest(
+        self, upload: Upload, chunk_index: int, *, expected: ChunkDigest, chunk_digest: ChunkDigest, now: int
+    ) -> None:
+        upload_id, read = upload.record.upload_id, upload.shard_for_chunk(chunk_index)
+        layout = upload.record.layout
+        part_number, bit = layout.part_for_chunk(chunk_index), layout.bit_for_chunk(chunk_index)
+        with self._lock:
+            digests = self.rows.chunk_digests.get(upload_id, {}).get(part_number, {})
+            stored = digests.get(chunk_index)
+            require(stored is not None and stored == expected and stored.stored_at == expected.stored_at)
+            shard = self._require_open_shard(upload_id, read.index)
+            require(shard.epoch == read.epoch and not shard.has_bit(bit))
+            digests[chunk_index] = replace(chunk_digest, replaced=(stored and stored.replaced) or stored)
+            self._update_shard(
+                upload_id,
+                shard,
+                has_replaced_digests=True,
+                last_activity_at=now,
+                epoch=shard.epoch + 2,
+                version=shard.version + 1,
+            )
+
     def record_chunk(
         self,
         upload_id: str,

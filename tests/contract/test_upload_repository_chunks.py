@@ -9,7 +9,7 @@ import pytest
 
 from dev.fakes.clock import START
 from ferry.model.objects import StoredObject
-from ferry.model.uploads import ChunkDigest, ProgressShard, UploadState
+from ferry.model.uploads import COMPACTION_THRESHOLD, ChunkDigest, ProgressShard, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.upload_repository import UploadRepository
 from ferry.rules.layout import MIB
@@ -54,6 +54,60 @@ def test_put_chunk_digest_keeps_first(repository: UploadRepository) -> None:
     assert repository.put_chunk_digest(UPLOAD_ID, 1, 1, SECOND_DIGEST) == {1: FIRST_DIGEST}
     assert repository.put_chunk_digest(UPLOAD_ID, 1, 1, replace(FIRST_DIGEST, crc32c=1)) == {1: FIRST_DIGEST}
     assert repository.get_chunk_digests(UPLOAD_ID, 1) == {1: FIRST_DIGEST}
+
+
+def test_put_chunk_digest_stores_its_time(repository: UploadRepository) -> None:
+    """The time of the digest that is kept is returned, and one without a time has none."""
+    repository.put_chunk_digest(UPLOAD_ID, 1, 1, replace(FIRST_DIGEST, stored_at=START))
+    later = repository.put_chunk_digest(UPLOAD_ID, 1, 1, replace(FIRST_DIGEST, stored_at=START + 5_000))
+    assert later[1].stored_at == repository.get_chunk_digests(UPLOAD_ID, 1)[1].stored_at == START
+    assert repository.put_chunk_digest(UPLOAD_ID, 1, 2, FIRST_DIGEST)[2].stored_at is None
+
+
+def test_replace_chunk_digest_keeps_first_and_fences_shard(repository: UploadRepository) -> None:
+    """The new digest is returned with the first one, and a chunk read before cannot be recorded any more."""
+    upload = open_upload(repository)
+    stored = repository.put_chunk_digest(UPLOAD_ID, 1, 1, replace(FIRST_DIGEST, stored_at=START))[1]
+    new, newest = (replace(SECOND_DIGEST, stored_at=START + n, crc32c=n) for n in (1_000, 2_000))
+    for expected, chunk_digest in ((stored, new), (new, newest)):
+        before = read_upload(repository)
+        repository.replace_chunk_digest(before, 1, expected=expected, chunk_digest=chunk_digest, now=START + 3_000)
+        kept = repository.get_chunk_digests(UPLOAD_ID, 1)[1]
+        assert (kept, kept.stored_at, kept.replaced) == (chunk_digest, chunk_digest.stored_at, FIRST_DIGEST)
+        assert repository.get_all_chunk_digests(UPLOAD_ID)[1][1].replaced == FIRST_DIGEST
+        shard = first_shard(repository)
+        assert (shard.has_replaced_digests, shard.last_activity_at) == (True, START + 3_000)
+        assert (shard.epoch, shard.version) == (before.shards[0].epoch + 2, before.shards[0].version + 1)
+    shard = first_shard(repository)
+    for outdated in (upload.shards[0], replace(shard, epoch=shard.epoch - 2)):
+        with pytest.raises(ConcurrentUpdate) as failed:
+            record_bit(repository, 0, outdated)
+        assert failed.value.shard == shard
+    record_chunk(repository, read_upload(repository), 1)
+
+
+@pytest.mark.parametrize("change", ["another digest", "another time", "recorded", "compacted", "cancelled"])
+def test_replace_chunk_digest_of_changed_chunk_raises(repository: UploadRepository, change: str) -> None:
+    """Nothing is replaced if the digest, the shard or the upload is no longer as it was read."""
+    upload = open_upload(repository)
+    stored = repository.put_chunk_digest(UPLOAD_ID, 1, 1, replace(FIRST_DIGEST, stored_at=START))[1]
+    if change == "another digest":
+        stored = replace(SECOND_DIGEST, stored_at=START)
+    elif change == "another time":
+        stored = replace(stored, stored_at=START + 1_000)
+    elif change == "recorded":
+        record_chunk(repository, upload, 1)
+    elif change == "compacted":
+        for bit in range(2, 3 + COMPACTION_THRESHOLD):
+            record_bit(repository, bit, first_shard(repository))
+    else:
+        repository.terminate(upload, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    before = read_upload(repository)
+    with pytest.raises(ConcurrentUpdate):
+        repository.replace_chunk_digest(
+            upload, 1, expected=stored, chunk_digest=replace(SECOND_DIGEST, stored_at=START + 9_000), now=START + 9_000
+        )
+    assert (read_upload(repository), repository.get_chunk_digests(UPLOAD_ID, 1)) == (before, {1: FIRST_DIGEST})
 
 
 def test_chunk_digests_are_grouped_by_part(repository: UploadRepository) -> None:

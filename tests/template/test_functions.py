@@ -115,6 +115,13 @@ def test_lease_outlives_function_timeout(template: Any, functions: dict[str, Any
     assert WAIT_FOR_LEASE_SECONDS + assembly + COMPLETE_CALL_GRACE_MS // SECOND_MS + invocation < timeout
 
 
+def test_function_timeout_in_environment_is_that_of_the_function(template: Any, functions: dict[str, Any]) -> None:
+    """A digest of a chunk holds for as long as the upload function can live, not shorter and not longer."""
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["FERRY_FUNCTION_TIMEOUT_SECONDS"] == str(functions["UploadFunction"]["Timeout"])
+    assert "FERRY_FUNCTION_TIMEOUT_SECONDS" not in functions["UploadFunction"]["Environment"]["Variables"]
+
+
 def test_sweep_has_time_before_reserve(template: Any, functions: dict[str, Any], root: Path) -> None:
     """The cleanup has two minutes at least besides its shutdown reserve and one assembly."""
     tree = ast.parse((root / "functions/cleanup/app.py").read_text(encoding="utf-8"))

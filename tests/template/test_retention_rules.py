@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ferry.aws.upload_repository import ROW_TTL_SECONDS
+from ferry.aws.chunk_digests import ROW_TTL_SECONDS
 from ferry.cleanup.orphan_scan import MIN_MULTIPART_AGE_MS, MIN_ORPHAN_AGE_MS
 from ferry.rules.durations import HOUR_MS, SECOND_MS
 from ferry.rules.layout import MAX_PARTS

@@ -117,6 +117,9 @@ class Services:
     lease_duration_ms: int = 35 * SECOND_MS
     """How long a completion holds its lease. Must be longer than the timeout of the function that acquires it."""
 
+    function_timeout_ms: int = 29 * SECOND_MS
+    """How long a request can live. A chunk's digest that was not recorded by then may be replaced."""
+
     assembly_budget_ms: int = 12 * SECOND_MS
     """How long one completion attempt builds the object before it continues asynchronously."""
 

@@ -77,6 +77,8 @@ class Settings:
     """Lifetime of a presigned S3 URL. Parameter `PresignedUrlTtlSeconds`, default 900."""
     lease_duration_ms: int
     """Lease of a completion; longer than the function's timeout. 35 s, in the cleanup function 930 s."""
+    function_timeout_ms: int
+    """`Timeout` of the functions behind the API. 29 s."""
     assembly_budget_ms: int
     """Time for assembling parts in one attempt at a completion. 12 s, in the cleanup function 600 s."""
     auth_cache_ttl_ms: int
@@ -132,6 +134,7 @@ class Settings:
             upload_max_age_ms=int(environ["FERRY_UPLOAD_MAX_AGE_SECONDS"]) * SECOND_MS,
             presigned_url_ttl_seconds=int(environ["FERRY_PRESIGNED_URL_TTL_SECONDS"]),
             lease_duration_ms=int(environ["FERRY_LEASE_SECONDS"]) * SECOND_MS,
+            function_timeout_ms=int(environ["FERRY_FUNCTION_TIMEOUT_SECONDS"]) * SECOND_MS,
             assembly_budget_ms=int(environ["FERRY_ASSEMBLY_BUDGET_SECONDS"]) * SECOND_MS,
             auth_cache_ttl_ms=int(environ["FERRY_AUTH_CACHE_TTL_SECONDS"]) * SECOND_MS,
             orphan_retention_ms=int(environ["FERRY_ORPHAN_RETENTION_DAYS"]) * DAY_MS,

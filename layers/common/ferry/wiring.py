@@ -196,6 +196,7 @@ def services() -> Services:
         upload_max_age_ms=settings().upload_max_age_ms,
         presigned_url_ttl_seconds=settings().presigned_url_ttl_seconds,
         lease_duration_ms=settings().lease_duration_ms,
+        function_timeout_ms=settings().function_timeout_ms,
         assembly_budget_ms=settings().assembly_budget_ms,
         permit_pool=permit_pool(),
         orphan_retention_ms=settings().orphan_retention_ms,

@@ -85,6 +85,29 @@ def started(*chunks: int) -> Callable[[InMemoryService], Client]:
     return prepare
 
 
+def dead_request(index: int, *chunks: int) -> Callable[[InMemoryService], Client]:
+    """Send chunks, then other bytes for chunk `index` in a request that dies before it records the chunk."""
+
+    def prepare(service: InMemoryService) -> Client:
+        client = started(*chunks)(service)
+        services = service.new_services(FaultPlan({("record_chunk", 1): Fault.CRASH_BEFORE}))
+        swallow_crash(lambda: client.send_chunk(index, services, seeded_bytes(CHUNK_BYTES, seed=9)))
+        service.clock.advance(LEASE_MS)
+        return client
+
+    return prepare
+
+
+def with_stale_part(service: InMemoryService) -> Client:
+    """Send all chunks, with a late part of a dead request over part 1."""
+    client = started(1)(service)
+    plan = FaultPlan({("upload_part", 1): Fault.DELAYED_EFFECT})
+    swallow_crash(lambda: client.send_chunk(2, service.new_services(plan), seeded_bytes(CHUNK_BYTES, seed=9)))
+    client.send_chunks([2, 3])
+    plan.apply_in_flight()
+    return client
+
+
 def idle(*chunks: int) -> Callable[[InMemoryService], Client]:
     """Send chunks, then nothing for an hour."""
 
@@ -320,6 +343,11 @@ OPERATIONS = [
     Operation("chunk, repeated", started(1), send_chunk(1), BODY, "get_chunk_digests"),
     Operation("chunk, repeated after an hour", idle(1), send_chunk(1), BODY, "record_activity"),
     Operation("complete, incomplete after an hour", idle(1, 2), complete_incomplete, BODY, "record_activity"),
+    Operation("chunk that stages, replacing a digest", dead_request(1), send_chunk(1), BODY, "replace_chunk_digest"),
+    Operation(
+        "chunk that assembles, replacing a digest", dead_request(2, 1), send_chunk(2), BODY, "replace_chunk_digest"
+    ),
+    Operation("complete, reassembling a stale part", with_stale_part, complete, BODY, "upload_part"),
     Operation("presign", started(1), presign_part(2), BODY, "mark_presigned"),
     Operation("presign, repeated", mixed_paths, presign_part(1), BODY, "record_activity"),
     Operation("complete", started(1, 2, 3), complete, BODY, "commit_file"),

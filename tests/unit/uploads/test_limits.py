@@ -11,6 +11,7 @@ import pytest
 from dev.fakes.faults import CallLog
 from dev.fakes.object_store import MemoryObjectStore
 from dev.testing.item_sizes import row_bytes
+from ferry.aws import chunk_digests
 from ferry.aws import metadata_rows as rows
 from ferry.errors import ChunksUnavailable, InvalidField
 from ferry.model.files import File
@@ -136,6 +137,7 @@ def full_progress_shard_row() -> Mapping[str, Any]:
             epoch=4_000,
             version=10**6,
             has_presigned_parts=True,
+            has_replaced_digests=True,
         ),
         2**31,
     )
@@ -177,12 +179,12 @@ def test_progress_of_largest_uploads_costs_documented_read_units() -> None:
 def full_chunk_digests_row(layout: ChunkLayout) -> Mapping[str, Any]:
     """Return a row with the digests of all chunks of a part, with the highest indexes."""
     first = layout.chunk_count - layout.chunks_per_part
-    digest = rows.chunk_digest_to_bytes(ChunkDigest(bytes(16), 2**32 - 1))
+    digest = chunk_digests.digest_to_bytes(ChunkDigest(bytes(16), 2**32 - 1, stored_at=2**41))
     keys = dict(zip(("pk", "sk"), rows.chunk_digest_key("f" * 32, 10_000), strict=True))
     return (
         keys
         | {"ttl": 2**31}
-        | {rows.chunk_digest_name(first + n): digest for n in range(1, layout.chunks_per_part + 1)}
+        | {chunk_digests.digest_name(first + n): digest for n in range(1, layout.chunks_per_part + 1)}
     )
 
 

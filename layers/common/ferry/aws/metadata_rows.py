@@ -24,7 +24,7 @@ from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan, Orphan
 from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
 from ferry.model.quotas import Quota
-from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
+from ferry.model.uploads import CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
 from ferry.rules.layout import ChunkLayout
 
 DUE_SHARDS = 4
@@ -46,8 +46,6 @@ UNSCHEDULED: dict[str, None] = {"due_at": None, "due_shard": None}
 
 NAMESPACE_PREFIX = "N#"
 _RECORD_SORT_KEY = "S"
-_CHUNK_DIGEST_PREFIX = "d"
-_CRC_BYTES = 4
 
 # Attributes with the name and the value of the model's field.
 _RECORD_FIELDS = (
@@ -236,6 +234,7 @@ def shard_to_row(upload_id: str, shard: ProgressShard, ttl_epoch_seconds: int) -
         **{name: getattr(shard, name) for name in _SHARD_FIELDS},
         "open": shard.open or None,
         "has_presigned_parts": shard.has_presigned_parts or None,
+        "has_replaced_digests": shard.has_replaced_digests or None,
         "bits": bits_to_bytes(shard.bits),
         "recent_bits": shard.recent_bits or None,
         "previous_bits": shard.previous_bits or None,
@@ -248,6 +247,7 @@ def shard_from_row(row: Row) -> ProgressShard:
         index=int(row["sk"].removeprefix(SHARD_PREFIX)),
         open=row.get("open", False),
         has_presigned_parts=row.get("has_presigned_parts", False),
+        has_replaced_digests=row.get("has_replaced_digests", False),
         bits=int.from_bytes(row.get("bits", b""), "little"),
         recent_bits=row.get("recent_bits", frozenset()),
         previous_bits=row.get("previous_bits", frozenset()),
@@ -270,25 +270,6 @@ def upload_from_rows(rows: Iterable[Row]) -> Upload | None:
         elif row["sk"] == _RECORD_SORT_KEY:  # not so if an invented upload id names a partition of chunk digests
             record = record_from_row(row)
     return Upload(record, tuple(sorted(shards, key=lambda shard: shard.index))) if record else None
-
-
-def chunk_digest_name(chunk_index: int) -> str:
-    """Return the attribute that holds the digest of a chunk in the row of its part."""
-    return f"{_CHUNK_DIGEST_PREFIX}{chunk_index}"
-
-
-def chunk_digest_to_bytes(chunk_digest: ChunkDigest) -> bytes:
-    return chunk_digest.sha256_prefix + chunk_digest.crc32c.to_bytes(_CRC_BYTES, "big")
-
-
-def chunk_digests_from_row(row: Row) -> dict[int, ChunkDigest]:
-    return {
-        int(name.removeprefix(_CHUNK_DIGEST_PREFIX)): ChunkDigest(
-            value[:-_CRC_BYTES], int.from_bytes(value[-_CRC_BYTES:], "big")
-        )
-        for name, value in row.items()
-        if isinstance(value, bytes)
-    }
 
 
 # Cleanup

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from ferry.aws import cursors, metadata_listings
+from ferry.aws import chunk_digests, cursors, metadata_listings
 from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
 from ferry.aws.clock import wall_clock
@@ -21,10 +21,7 @@ from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.types import Clock, Page
-from ferry.rules.durations import DAY_MS, SECOND_MS
-
-ROW_TTL_SECONDS = 30 * DAY_MS // SECOND_MS
-"""TTL of progress shards and chunk digests, which cleanup deletes earlier. Longer than any upload may last."""
+from ferry.rules.durations import SECOND_MS
 
 
 class DynamoUploadRepository:
@@ -80,7 +77,7 @@ class DynamoUploadRepository:
             ProgressShard(index, open=True, last_activity_at=record.created_at)
             for index in range(record.layout.shard_count)
         ]
-        shard_ttl = record.created_at // SECOND_MS + ROW_TTL_SECONDS
+        shard_ttl = record.created_at // SECOND_MS + chunk_digests.ROW_TTL_SECONDS
         self._table.transact_write(
             [
                 put(rows.record_to_row(record, due_at), "attribute_not_exists(#pk)"),
@@ -171,12 +168,12 @@ class DynamoUploadRepository:
 
     def get_chunk_digests(self, upload_id: str, part_number: int) -> Mapping[int, ChunkDigest]:
         row = self._table.get(rows.chunk_digest_key(upload_id, part_number))
-        return rows.chunk_digests_from_row(row) if row else {}
+        return chunk_digests.digests_from_row(row) if row else {}
 
     def get_all_chunk_digests(self, upload_id: str) -> Mapping[int, Mapping[int, ChunkDigest]]:
         """Return all digests. Three queries; one more for each further MB of rows."""
         return {
-            int(row["sk"]): rows.chunk_digests_from_row(row)
+            int(row["sk"]): chunk_digests.digests_from_row(row)
             for pk in rows.chunk_digest_pks(upload_id)
             for row in self._table.query_all("#pk = :pk", {"pk": pk})
         }
@@ -184,18 +181,23 @@ class DynamoUploadRepository:
     def put_chunk_digest(
         self, upload_id: str, part_number: int, chunk_index: int, chunk_digest: ChunkDigest
     ) -> Mapping[int, ChunkDigest]:
-        name, value = rows.chunk_digest_name(chunk_index), rows.chunk_digest_to_bytes(chunk_digest)
-        write = update(
-            rows.chunk_digest_key(upload_id, part_number),
-            {name: value},
-            extra_sets=["#ttl = if_not_exists(#ttl, :ttl)"],
-            condition=f"attribute_not_exists(#{name}) OR #{name} = :digest",
-            values={"digest": value, "ttl": self._clock() // SECOND_MS + ROW_TTL_SECONDS},
-        )
+        write = chunk_digests.put_digest(upload_id, part_number, chunk_index, chunk_digest)
         try:
-            return rows.chunk_digests_from_row(self._table.write(write))
+            return chunk_digests.digests_from_row(self._table.write(write))
         except ConditionFailed as failed:
-            return rows.chunk_digests_from_row(failed.row or {})
+            return chunk_digests.digests_from_row(failed.row or {})
+
+    def replace_chunk_digest(
+        self, upload: Upload, chunk_index: int, *, expected: ChunkDigest, chunk_digest: ChunkDigest, now: int
+    ) -> None:
+        upload_id, layout = upload.record.upload_id, upload.record.layout
+        part_number, bit = layout.part_for_chunk(chunk_index), layout.bit_for_chunk(chunk_index)
+        self._table.transact_write(
+            [
+                chunk_digests.replace_digest(upload_id, part_number, chunk_index, expected, chunk_digest),
+                chunk_digests.fence_shard(upload_id, upload.shard_for_chunk(chunk_index), bit, now),
+            ]
+        )
 
     def record_chunk(
         self,

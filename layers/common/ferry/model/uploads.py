@@ -65,13 +65,22 @@ class CurrentUpload:
 
 @dataclass(frozen=True, slots=True)
 class ChunkDigest:
-    """The digest of a chunk's bytes. The first digest stored for a chunk decides which bytes are accepted."""
+    """The digest of a chunk's bytes. The digest stored for a chunk decides which bytes are accepted.
+
+    It stays once the chunk is recorded. Until then, the digest of a request that can no longer live is replaced.
+    """
 
     sha256_prefix: bytes
     """The first 16 bytes of the SHA-256."""
 
     crc32c: int
     """CRC32C."""
+
+    stored_at: int | None = field(default=None, compare=False)
+    """When it was stored, in epoch milliseconds, rounded down to seconds; None: unknown, so it is never replaced."""
+
+    replaced: ChunkDigest | None = field(default=None, compare=False)
+    """The first digest of the chunk, if it was replaced; None otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,14 @@ class ProgressShard:
 
     has_presigned_parts: bool = False
     """Whether a part of the upload was ever presigned. All shards of an upload have the same value."""
+
+    has_replaced_digests: bool = False
+    """Whether the digest of a chunk of this shard was replaced. The request that stored it may still upload a part."""
+
+    @property
+    def parts_may_change(self) -> bool:
+        """Return whether a part in S3 may be overwritten with bytes that were not acknowledged."""
+        return self.has_presigned_parts or self.has_replaced_digests
 
     def has_bit(self, bit: int) -> bool:
         return bit in self.recent_bits or bit in self.previous_bits or bool(self.bits >> bit & 1)
@@ -267,6 +284,16 @@ class Upload:
     def has_presigned_parts(self) -> bool:
         """Return whether a part was ever presigned."""
         return any(shard.has_presigned_parts for shard in self.shards)
+
+    @property
+    def has_replaced_digests(self) -> bool:
+        """Return whether the digest of a chunk was ever replaced."""
+        return any(shard.has_replaced_digests for shard in self.shards)
+
+    @property
+    def parts_may_change(self) -> bool:
+        """Return whether a part in S3 may be overwritten with bytes that were not acknowledged."""
+        return any(shard.parts_may_change for shard in self.shards)
 
     @property
     def recorded_chunk_bytes(self) -> int:

@@ -71,7 +71,26 @@ class UploadRepository(Protocol):
     ) -> Mapping[int, ChunkDigest]:
         """Store a chunk's digest unless it has one, and return the digests of its part by chunk index.
 
-        If the returned digest of the chunk is another one, the chunk was uploaded before with different content.
+        If the returned digest of the chunk is another one, a request with different content came before.
+        """
+        ...
+
+    def replace_chunk_digest(
+        self, upload: Upload, chunk_index: int, *, expected: ChunkDigest, chunk_digest: ChunkDigest, now: int
+    ) -> None:
+        """Replace the digest of a chunk that is not recorded, in one transaction with the epoch of its shard.
+
+        No request that read the shard before can record the chunk afterwards. The shard `has_replaced_digests`.
+
+        Args:
+            upload: the upload as it was read, without the chunk.
+            chunk_index: the chunk.
+            expected: the digest as it was read; `put_chunk_digest` returns it.
+            chunk_digest: the new digest.
+            now: the time of the activity, in epoch milliseconds.
+
+        Raises:
+            ConcurrentUpdate: the chunk has another digest, or its shard is closed, has another epoch or has the chunk.
         """
         ...
 

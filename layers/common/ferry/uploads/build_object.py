@@ -15,7 +15,7 @@ from ferry.rules.layout import to_ranges
 from ferry.services import Services
 from ferry.uploads.assembly import assemble_part, part_crc
 from ferry.uploads.outcomes import BuildResult, Built, OutOfTime, PriorAttemptPending, Rejected
-from ferry.uploads.received import list_parts
+from ferry.uploads.received import is_stale_assembly, list_parts
 from ferry.uploads.terminate import terminate
 
 DigestsByPart = Mapping[int, Mapping[int, ChunkDigest]]
@@ -133,8 +133,8 @@ def _complete_multipart(
 
 
 def _digests_to_verify(services: Services, upload: Upload) -> DigestsByPart:
-    """Return all chunk digests if a presigned URL may have overwritten a part made of chunks; else nothing."""
-    if upload.has_presigned_parts and upload.recorded_chunk_bytes:
+    """Return all chunk digests if a part made of chunks may have been overwritten; else nothing."""
+    if upload.has_replaced_digests or (upload.has_presigned_parts and upload.recorded_chunk_bytes):
         return services.upload_repository.get_all_chunk_digests(upload.record.upload_id)
     return {}
 
@@ -165,11 +165,16 @@ def _verify_parts(
 
 
 def _is_intact(upload: Upload, part: StoredPart, chunk_digests: DigestsByPart) -> bool:
-    """Return whether a part has its size and, where all its chunks were recorded, their combined CRC32C."""
+    """Return whether a part has its size and, where all its chunks were recorded, their combined CRC32C.
+
+    Where some are missing, the part was sent to S3 directly, unless it is a stale assembly.
+    """
     if part.size != upload.record.layout.part_length(part.number):
         return False
-    if part.number not in chunk_digests or not upload.has_all_chunks_of_part(part.number):
+    if part.number not in chunk_digests:
         return True
+    if not upload.has_all_chunks_of_part(part.number):
+        return not is_stale_assembly(upload, part, chunk_digests[part.number])
     return part.crc32c == part_crc(upload.record, part.number, chunk_digests[part.number])
 
 

@@ -1,7 +1,8 @@
 """Accept a chunk through the API: verify it, store its digest, store its bytes, record the chunk, acknowledge it.
 
-A failure before the chunk is recorded leaves at most a digest and bytes. Sending the same chunk again overwrites them;
-different bytes get `ChunkConflict`. Once recorded, the chunk counts as received.
+A failure before the chunk is recorded leaves at most a digest and bytes. Sending the same chunk again overwrites them.
+Different bytes get `ChunkConflict` for as long as a function can live; then their digest replaces the one that is left.
+Once recorded, the chunk counts as received, and its bytes stay.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ferry.errors import (
     BackendUnavailable,
@@ -24,6 +25,7 @@ from ferry.model.uploads import ChunkDigest, ProgressShard, Upload
 from ferry.ports.errors import ConcurrentUpdate, MultipartUploadNotFound
 from ferry.ports.retry import MAX_CONFLICT_ATTEMPTS, retry_on_conflict
 from ferry.rules.digests import Digest, crc32c, sha256_prefix, verify_digests
+from ferry.rules.durations import SECOND_MS
 from ferry.rules.layout import MAX_CHUNK_BYTES
 from ferry.services import Services
 from ferry.uploads.activity import record_activity
@@ -71,7 +73,7 @@ def accept_chunk(services: Services, ns: str, request: ChunkRequest) -> ChunkAcc
         ChunkTooLarge: it has more than `MAX_CHUNK_BYTES`. No layout is read for this.
         ChunkIndexOutOfRange, ChunkSizeMismatch, ChunksUnavailable: it does not fit the chunk layout.
         ChecksumMismatch, ChecksumUnsupported: a checksum is wrong; nothing was stored.
-        ChunkConflict: the chunk was already uploaded with different content.
+        ChunkConflict: the chunk was already uploaded with different content, or another request is doing so.
         UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, CompletionInProgress, UploadAlreadyComplete:
             no upload accepts it.
         BackendUnavailable: a backend failed, or concurrent requests kept changing the upload. It may be recorded.
@@ -79,8 +81,8 @@ def accept_chunk(services: Services, ns: str, request: ChunkRequest) -> ChunkAcc
     if len(request.body) > MAX_CHUNK_BYTES:
         raise ChunkTooLarge
     verify_digests(request.body, request.checksums)
-    chunk_digest = ChunkDigest(sha256_prefix(request.body), crc32c(request.body))
-    return retry_on_conflict(lambda: _try_accept(services, ns, request, chunk_digest))
+    sha256, crc = sha256_prefix(request.body), crc32c(request.body)
+    return retry_on_conflict(lambda: _try_accept(services, ns, request, ChunkDigest(sha256, crc)))
 
 
 def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest: ChunkDigest) -> ChunkAccepted:
@@ -94,8 +96,11 @@ def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest
         _check_same_content(recorded.get(index), chunk_digest)
         return _acknowledge(services, record_activity(services, upload), index)
 
+    chunk_digest = replace(chunk_digest, stored_at=services.clock() // SECOND_MS * SECOND_MS)
     chunk_digests = services.upload_repository.put_chunk_digest(upload_id, part_number, index, chunk_digest)
-    _check_same_content(chunk_digests.get(index), chunk_digest)
+    if chunk_digests[index] != chunk_digest:
+        _replace_digest(services, upload, index, chunk_digests[index], chunk_digest)
+        raise ConcurrentUpdate  # The shard has another epoch now: read it again.
     is_assembled = False
     if _can_assemble(upload, part_number, index, chunk_digests):
         # If the multipart upload is gone, the upload has ended or is ending. The chunk is staged below, and
@@ -132,9 +137,29 @@ def _check_same_content(stored: ChunkDigest | None, sent: ChunkDigest) -> None:
         raise ChunkConflict
 
 
+def _replace_digest(
+    services: Services, upload: Upload, chunk_index: int, stored: ChunkDigest, sent: ChunkDigest
+) -> None:
+    """Replace the digest of a request with other bytes, which did not record the chunk and can no longer live.
+
+    Should that request live all the same, or a write of it arrive late, it cannot record the chunk any more.
+
+    Raises:
+        ChunkConflict: the other request may still live.
+        ConcurrentUpdate: the chunk is recorded now, or has another digest.
+    """
+    now = services.clock()
+    if stored.stored_at is None or now < stored.stored_at + services.function_timeout_ms:
+        raise ChunkConflict(
+            "Another request is sending this chunk with different content. If that request has failed, repeat this one "
+            f"in {services.function_timeout_ms // SECOND_MS} seconds."
+        )
+    services.upload_repository.replace_chunk_digest(upload, chunk_index, expected=stored, chunk_digest=sent, now=now)
+
+
 def _can_assemble(upload: Upload, part_number: int, chunk_index: int, chunk_digests: Mapping[int, ChunkDigest]) -> bool:
-    """Return whether the part can be assembled now: all other chunks are durable, and no URL could overwrite it."""
-    if upload.has_presigned_parts:
+    """Return whether the part can be assembled now: all other chunks are durable, and nothing could overwrite it."""
+    if upload.parts_may_change:
         return False
     others = [index for index in upload.record.layout.chunks_in_part(part_number) if index != chunk_index]
     return all(index in chunk_digests and upload.has_chunk(index) for index in others)
@@ -145,11 +170,12 @@ def _record_chunk(
 ) -> tuple[ProgressShard, bool]:
     """Record the chunk. Return the shard, and whether the part assembled before still counts.
 
-    It counts while no part of the upload is presigned. After that, a late PUT could overwrite it. So the chunk is
-    staged before it is recorded, and the second value is False.
+    It counts while no part of the upload is presigned, and no digest of the shard was replaced. After that, a late PUT
+    could overwrite it. So the chunk is staged before it is recorded, and the second value is False.
 
     Raises:
         ConcurrentUpdate: the upload is closed.
+        ChunkConflict: the digest of this chunk was replaced.
         UploadExpired: it expired while the chunk was stored.
         BackendUnavailable: a backend failed, or concurrent chunks kept changing the shard.
     """
@@ -171,10 +197,16 @@ def _record_chunk(
         except ConcurrentUpdate as conflict:
             if conflict.shard is None or not conflict.shard.open:
                 raise
+            if conflict.shard.epoch > shard.epoch + 1:
+                # More than one compaction: a digest may have been replaced since this request stored its own.
+                part_digests = services.upload_repository.get_chunk_digests(
+                    record.upload_id, record.layout.part_for_chunk(index)
+                )
+                _check_same_content(part_digests.get(index), chunk_digest)
             shard = conflict.shard
             if shard.has_bit(bit):
                 return shard, is_assembled
-            if shard.has_presigned_parts and is_assembled:
+            if shard.parts_may_change and is_assembled:
                 stage_chunk(services, record, index, chunk_digest, request.body)
                 is_assembled = False
     raise BackendUnavailable("Too many chunks are being recorded at once. Send this chunk again.")

@@ -22,7 +22,7 @@ from ferry.uploads.commit import CompletionOptions
 from ferry.uploads.completion_attempt import CompletionAccepted, complete_under_lease
 from ferry.uploads.ensure_multipart import ensure_open
 from ferry.uploads.lookup import find_current, raise_if_ended
-from ferry.uploads.received import compute_received, list_parts
+from ferry.uploads.received import compute_received, list_counted_parts
 
 __all__ = ["CompleteRequest", "CompletionAccepted", "complete"]
 
@@ -141,7 +141,7 @@ def _check_received(services: Services, upload: Upload) -> PartsByNumber | None:
     listed_parts: PartsByNumber | None = None
     if upload.has_presigned_parts:
         try:
-            listed_parts = list_parts(services, record)
+            listed_parts = list_counted_parts(services, upload)
         except MultipartUploadNotFound:
             return None  # `build_object` checks whether S3 has the object already.
     received = compute_received(upload, listed_parts or {})

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ferry.model.objects import StoredPart
-from ferry.model.uploads import Upload, UploadRecord
+from ferry.model.uploads import ChunkDigest, Upload, UploadRecord
 from ferry.ports.errors import MultipartUploadNotFound
 from ferry.rules.layout import Range, to_ranges
 from ferry.services import Services
+from ferry.uploads.assembly import part_crc
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,36 @@ def list_parts(services: Services, record: UploadRecord) -> Mapping[int, StoredP
     )
 
 
+def is_stale_assembly(upload: Upload, part: StoredPart, chunk_digests: Mapping[int, ChunkDigest]) -> bool:
+    """Return whether a request assembled this part whose digest was replaced since, before it recorded its chunk.
+
+    Such a request was the last of its part: all other chunks were recorded. It saw no replaced digest in the shard, so
+    its own was the first of the chunk. If the store lists no CRC32C, every part in this situation counts as stale.
+
+    Args:
+        upload: the upload as read.
+        part: the part as S3 lists it.
+        chunk_digests: the digests of the part's chunks, by chunk index.
+    """
+    record = upload.record
+    missing = [index for index in record.layout.chunks_in_part(part.number) if not upload.has_chunk(index)]
+    digest = chunk_digests.get(missing[0]) if len(missing) == 1 else None
+    if digest is None or digest.replaced is None:
+        return False
+    return part.crc32c in (None, part_crc(record, part.number, {**chunk_digests, missing[0]: digest.replaced}))
+
+
+def list_counted_parts(services: Services, upload: Upload) -> Mapping[int, StoredPart]:
+    """Return the parts that S3 lists, by number, without stale assemblies. Raises `MultipartUploadNotFound`."""
+    parts = list_parts(services, upload.record)
+    if not upload.has_replaced_digests:
+        return parts
+    digests = services.upload_repository.get_all_chunk_digests(upload.record.upload_id)
+    return {
+        number: part for number, part in parts.items() if not is_stale_assembly(upload, part, digests.get(number, {}))
+    }
+
+
 def uploaded_parts(services: Services, upload: Upload) -> Mapping[int, StoredPart]:
     """Return the parts in S3, by number, if clients may have sent some directly.
 
@@ -44,7 +75,7 @@ def uploaded_parts(services: Services, upload: Upload) -> Mapping[int, StoredPar
     if not (upload.has_presigned_parts and record.state.in_progress):
         return {}
     try:
-        return list_parts(services, record)
+        return list_counted_parts(services, upload)
     except MultipartUploadNotFound:
         found = services.object_store.head(record.object_key)
     layout = record.layout
