@@ -142,7 +142,7 @@ def _replace_digest(
 ) -> None:
     """Replace the digest of a request with other bytes, which did not record the chunk and can no longer live.
 
-    Should that request live all the same, or a write of it arrive late, it cannot record the chunk any more.
+    If that request still lives, or a write of it arrives late, it cannot record the chunk any more.
 
     Raises:
         ChunkConflict: the other request may still live.
