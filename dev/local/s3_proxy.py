@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import resource
 import socket
 import sys
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from dev.local.sigv4 import is_local_host
 _BUFFER_BYTES = 256 * 1024
 _MAX_HEAD_BYTES = 64 * 1024
 _RETRY_SECONDS = 0.02
+# A connection of a client takes two files.
+_MAX_OPEN_FILES, _OWN_FILES = 65_536, 32
 _LINGER_SECONDS, _MAX_DRAINED_BYTES = 2.0, 64 * 1024 * 1024
 _REQUEST_LINE = re.compile(rb"([A-Z]+) (/[^ ]*) HTTP/1\.[01]")
 _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)")
@@ -206,17 +209,29 @@ class ClientConnection:
 
 async def serve(port: int, socket_path: str) -> None:
     """Wait until SeaweedFS accepts connections, then serve until this is cancelled. Raises `OSError`."""
+    free_connections = asyncio.Semaphore((raise_open_file_limit() - _OWN_FILES) // 2)
     await _wait_for_upstream(socket_path)
     loop = asyncio.get_running_loop()
+    connections: set[asyncio.Task[None]] = set()
     with tcp_ports.listen(port) as listener:
         listener.setblocking(False)
-        connections: set[asyncio.Task[None]] = set()
         while True:
+            await free_connections.acquire()
             client, _ = await loop.sock_accept(listener)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = asyncio.create_task(ClientConnection(client, socket_path).serve())
             connections.add(task)
             task.add_done_callback(connections.discard)
+            task.add_done_callback(lambda _: free_connections.release())
+
+
+def raise_open_file_limit() -> int:
+    """Allow as many open files as this user may have, and return the number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = _MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
 
 
 async def _wait_for_upstream(socket_path: str) -> None:

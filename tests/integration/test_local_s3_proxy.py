@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from dev.local import tcp_ports
 from dev.local.s3_proxy import ClientConnection, RejectedRequestError, read_head
 
 SIGNED = "/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00ff"
@@ -184,3 +186,38 @@ def test_cut_off_body_ends_the_server_connection(tmp_path: Path) -> None:
         assert recorder.received.endswith(b"\r\n\r\nabc")
 
     run_with_proxy(tmp_path, scenario)
+
+
+def test_connection_beyond_the_limit_waits(tmp_path: Path) -> None:
+    """More connections than the process may have files for wait, and are served when others end."""
+    path = str(tmp_path / "s")
+    request = head(f"PUT {SIGNED} HTTP/1.1", HOST, "Content-Length: 1") + b"\r\n\r\n!"
+
+    async def scenario() -> None:
+        server = await asyncio.start_unix_server(RecordingServer(), path)
+        [port] = tcp_ports.free_ports(1)
+        proxy = await asyncio.create_subprocess_exec(
+            *(
+                "sh",
+                "-c",
+                'ulimit -n 48 && exec "$@"',
+                "sh",
+                sys.executable,
+                "-m",
+                "dev.local.s3_proxy",
+                str(port),
+                path,
+            )
+        )
+        assert await tcp_ports.wait_for_listener(port, 10, lambda: proxy.returncode is None)
+        clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        for reader, writer in clients:
+            writer.write(request)
+            assert await asyncio.wait_for(reader.readuntil(b"ok"), 10)
+            writer.close()
+        assert proxy.returncode is None
+        proxy.terminate()
+        await proxy.wait()
+        server.close()
+
+    asyncio.run(scenario())
