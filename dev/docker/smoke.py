@@ -114,7 +114,7 @@ class _SmokeClient:
         self._call("DELETE", f"/files/{name}", 204)
 
     def check_errors(self, name: str) -> None:
-        self._call("POST", "/upload/start", 422, json={"filename": "a/b", "size": 1})
+        self._call("POST", "/upload/start", 422, json={"filename": "a/../b", "size": 1})
         self._call("GET", "/status/no-such-file", 404)
         self._call("GET", f"/download?filename={quote(name, safe='')}", 401, headers={"Authorization": "Bearer x.y.z"})
 
