@@ -68,6 +68,10 @@ class MemoryCleanupRepository:
                 self.rows.object_deleted_at.pop(task.subject, None)
                 self.rows.completion_events.pop(task.subject, None)
 
+    def delete_tasks(self, tasks: Iterable[CleanupTask]) -> None:
+        for task in tasks:
+            self.delete_task(task)
+
     def _require_due(self, task: CleanupTask) -> None:
         if self.rows.task_due_times.get((task.kind, task.subject)) != task.due_at:
             raise ConcurrentUpdate

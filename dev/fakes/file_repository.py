@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
 from dev.fakes.listings import names_from
@@ -15,6 +16,7 @@ from ferry.model.files import CompletionEvent, DeletedFile, File
 from ferry.model.quotas import Quota
 from ferry.ports.errors import ConcurrentUpdate, NameConflict, UsageConflict
 from ferry.ports.types import Slice
+from ferry.rules.listing import after_name, deleted_file_position
 
 
 class MemoryFileRepository:
@@ -31,6 +33,27 @@ class MemoryFileRepository:
     def get_file(self, ns: str, name: str) -> File | None:
         with self._lock:
             return self.rows.files.get((ns, name))
+
+    def get_files(self, ns: str, names: Iterable[str]) -> Mapping[str, File]:
+        with self._lock:
+            return {name: self.rows.files[ns, name] for name in names if (ns, name) in self.rows.files}
+
+    def get_taken_names(self, ns: str, names: Sequence[str]) -> Set[str]:
+        with self._lock:
+            uploads = self.rows.current_uploads
+            return {
+                name
+                for name in names
+                if (ns, name) in self.rows.files or ((ns, name) in uploads and uploads[ns, name].in_progress)
+            }
+
+    def find_deleted_file(self, ns: str, name: str, upload_id: str | None = None) -> DeletedFile | None:
+        with self._lock:
+            for position in names_from(self.rows.deleted_files, ns, after_name(name), ""):
+                found = self.rows.deleted_files[ns, position]
+                if upload_id in (None, found.file.upload_id):
+                    return found
+        return None
 
     def list_files(self, ns: str, prefix: str, *, start: str, limit: int) -> Slice[File]:
         with self._lock:
@@ -65,13 +88,7 @@ class MemoryFileRepository:
                 raise NameConflict(stored)
             if self.rows.task_due_times.get(task) != announced_due_at:
                 raise ConcurrentUpdate
-            freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
-            added_bytes = (file.size if file.counted_in_quota else 0) - freed_bytes
-            max_bytes = quota.max_bytes if quota is not None else None
-            used_bytes = self.rows.quotas[file.ns].used_bytes if added_bytes else 0
-            if max_bytes is not None and added_bytes > 0 and used_bytes + added_bytes > max_bytes:
-                raise UsageConflict
-            add_usage(self.rows, file.ns, added_bytes, 0)
+            self._add_put_usage(file, replaced_file, quota)
             self.rows.files[file.ns, file.name] = file
             event = CompletionEvent(file, replaced_file.upload_id if replaced_file else None)
             self.table.completions[file.upload_id] = event
@@ -117,3 +134,73 @@ class MemoryFileRepository:
             del self.rows.files[file.ns, file.name]
             take_file_away(self.rows, file, deleted_at=now, object_due_at=object_due_at)
             store_event(self.rows, pending_event)
+
+    def move_file(
+        self,
+        file: File,
+        moved: File,
+        *,
+        replaced_file: File | None,
+        object_due_at: int,
+        now: int,
+        pending_event: PendingEvent | None = None,
+    ) -> None:
+        with self._lock:
+            self._require_files((file.ns, file.name, file), (moved.ns, moved.name, replaced_file))
+            if replaced_file is not None:
+                freed_bytes = replaced_file.size if replaced_file.counted_in_quota else 0
+                add_usage(self.rows, file.ns, -freed_bytes, 0)
+                take_file_away(self.rows, replaced_file, deleted_at=now, object_due_at=object_due_at)
+            del self.rows.files[file.ns, file.name]
+            self.rows.files[moved.ns, moved.name] = moved
+            self.rows.object_owners[moved.upload_id] = (moved.ns, moved.name)
+            store_event(self.rows, pending_event)
+
+    def restore_file(
+        self,
+        deleted_file: DeletedFile,
+        restored: File,
+        *,
+        replaced_file: File | None,
+        quota: Quota | None,
+        event_is_pending: bool,
+        object_due_at: int,
+        now: int,
+        pending_event: PendingEvent | None = None,
+    ) -> None:
+        file, upload_id = deleted_file.file, restored.upload_id
+        key = (file.ns, deleted_file_position(file.name, upload_id, deleted_file.deleted_at))
+        with self._lock:
+            self._require_files((restored.ns, restored.name, replaced_file))
+            if key not in self.rows.deleted_files or event_is_pending != (upload_id in self.rows.completion_events):
+                raise ConcurrentUpdate
+            self._add_put_usage(restored, replaced_file, quota)
+            if replaced_file is not None:
+                take_file_away(self.rows, replaced_file, deleted_at=now, object_due_at=object_due_at)
+            del self.rows.deleted_files[key]
+            self.rows.files[restored.ns, restored.name] = restored
+            self.rows.object_owners[upload_id] = (restored.ns, restored.name)
+            self.rows.object_delete_times.pop(upload_id, None)
+            self.rows.object_deleted_at.pop(upload_id, None)
+            if not event_is_pending:
+                self.rows.task_due_times.pop((CleanupTaskKind.OBJECT, upload_id), None)
+            store_event(self.rows, pending_event)
+
+    # Callers of these hold the lock.
+
+    def _require_files(self, *expected: tuple[str, str, File | None]) -> None:
+        """Raise `ConcurrentUpdate` unless each name has the expected file; None: it has none."""
+        for ns, name, file in expected:
+            stored = self.rows.files.get((ns, name))
+            if (stored and file_identity(stored)) != (file and file_identity(file)):
+                raise ConcurrentUpdate
+
+    def _add_put_usage(self, file: File, replaced_file: File | None, quota: Quota | None) -> None:
+        """Add a file to the usage, without the one that it replaces. Raises `UsageConflict` if there is no room."""
+        freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
+        added_bytes = (file.size if file.counted_in_quota else 0) - freed_bytes
+        max_bytes = quota.max_bytes if quota is not None else None
+        used_bytes = self.rows.quotas[file.ns].used_bytes if added_bytes else 0
+        if max_bytes is not None and added_bytes > 0 and used_bytes + added_bytes > max_bytes:
+            raise UsageConflict
+        add_usage(self.rows, file.ns, added_bytes, 0)

@@ -195,7 +195,7 @@ def _security(operation: Operation, scope: str | None) -> list[dict[str, list[st
 def _request_content(operation: Operation, schemas: dict[Any, Schema]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if operation.body is not None and operation.body_example is not None:
-        example = operation.body_example.model_dump(mode="json", exclude_unset=True)
+        example = operation.body_example.model_dump(mode="json", exclude_unset=True, by_alias=True)
         content[operation.body.media_type] = {"schema": schemas[operation.body], "example": example}
     for media_type, schema in operation.other_bodies.items():
         example = {} if media_type == OCTET_STREAM else {"example": examples.TOKEN_FORM}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dev.openapi import examples
+from dev.openapi.file_change_routes import DELETE_FILES, MOVE_FILE, RESTORE_FILE
 from dev.openapi.operation import BODY_ERRORS, FILENAME_ERRORS, OCTET_STREAM, Operation, ResponseDoc
 from dev.openapi.parameters import (
     CHANGE_CONDITION_PARAMETERS,
     CONTENT_TYPE_QUERY,
     CURSOR_QUERY,
+    DELETED_QUERY,
     DELIMITER_QUERY,
     DIGEST_PARAMETERS,
     FILE_LIMIT_QUERY,
@@ -21,7 +23,7 @@ from dev.openapi.parameters import (
 )
 from ferry import errors
 from ferry.http import models, request_errors
-from ferry.http.responses.file_lists import FileList
+from ferry.http.responses.file_lists import DeletedFileList, FileList
 from ferry.http.responses.files import FileBody
 from ferry.http.responses.usage import Usage
 
@@ -76,22 +78,24 @@ GET_FILE = Operation(
 GET_OR_LIST_FILES = Operation(
     "listFiles",
     "files",
-    "List the finished files by name, or get the record of one",
+    "List the finished files or the deleted ones, or get the record of one",
     {
         200: ResponseDoc(
-            "A page of files and folders; with `filename`, the record of that file.",
-            FileList | FileBody,
+            "A page of files and folders; with `deleted`, of the files that can be restored; with `filename`, the "
+            "record of that file.",
+            FileList | DeletedFileList | FileBody,
             examples.FILES,
             headers=("ETag", "Last-Modified", "Vary"),
         ),
         304: _UNCHANGED,
     },
-    "The order is that of the names' UTF-8 bytes, across files and folders. What exists throughout a listing is on "
-    "exactly one of its pages.",
+    "The order is that of the names' UTF-8 bytes, across files and folders; within a name the last deleted file "
+    "comes first. What exists throughout a listing is on exactly one of its pages.",
     (
         OPTIONAL_FILENAME_QUERY,
         PREFIX_QUERY,
         DELIMITER_QUERY,
+        DELETED_QUERY,
         CURSOR_QUERY,
         FILE_LIMIT_QUERY,
         *RECORD_CONDITION_PARAMETERS,
@@ -135,6 +139,9 @@ FILE_OPERATIONS: Mapping[str, Operation] = {
     "DELETE /files": DELETE_FILE.by_query(),
     "GET /files": GET_OR_LIST_FILES,
     "HEAD /files": GET_OR_LIST_FILES.head(),
+    "POST /files/move": MOVE_FILE,
+    "POST /files/delete": DELETE_FILES,
+    "POST /files/restore": RESTORE_FILE,
     "GET /usage": USAGE,
     "HEAD /usage": USAGE.head(),
 }

@@ -81,6 +81,12 @@ DELIMITER_QUERY = Parameter(
     "name.",
     {"type": "string", "enum": [DELIMITER]},
 )
+DELETED_QUERY = Parameter(
+    "query",
+    "deleted",
+    "`true` lists the files that were deleted or replaced and can be restored; it does not go with `delimiter`.",
+    {"type": "string", "enum": ["true"]},
+)
 FILE_LIMIT_QUERY = Parameter(
     "query",
     "limit",
@@ -149,6 +155,32 @@ CHANGE_CONDITION_PARAMETERS = (
     Parameter("header", "If-None-Match", "Only if the file has none of these entity tags; `*`: never.", TEXT),
     Parameter(
         "header", "If-Unmodified-Since", "Only if the file is that of this date (RFC 9110 section 13.1.4).", TEXT
+    ),
+)
+_ABOUT_NEW_NAME = Parameter(
+    "header",
+    "If-None-Match",
+    "Only if the new name has no file with one of these entity tags; `*`: no file at all, as `if_exists: fail`.",
+    TEXT,
+)
+MOVE_CONDITION_PARAMETERS = (
+    Parameter("header", "If-Match", "Only if the file that moves has one of these entity tags.", TEXT),
+    _ABOUT_NEW_NAME,
+    Parameter(
+        "header",
+        "If-Unmodified-Since",
+        "Only if the file that moves is that of this date (RFC 9110 section 13.1.4).",
+        TEXT,
+    ),
+)
+NEW_NAME_CONDITION_PARAMETERS = (
+    Parameter("header", "If-Match", "Only if the new name has a file with one of these entity tags.", TEXT),
+    _ABOUT_NEW_NAME,
+    Parameter(
+        "header",
+        "If-Unmodified-Since",
+        "Only if the file of the new name is that of this date (RFC 9110 section 13.1.4).",
+        TEXT,
     ),
 )
 RECORD_CONDITION_PARAMETERS = (

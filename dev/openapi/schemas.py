@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from ferry.http import models, responses
+from ferry.http import file_models, models, responses
 from ferry.status import upload_status
 
 Schema = dict[str, Any]
@@ -73,7 +73,7 @@ def _is_model(kind: Any) -> bool:
 def _described_classes() -> Iterator[type]:
     """Yield the classes whose names may be those of components."""
     names = [f"{responses.__name__}.{module.name}" for module in pkgutil.iter_modules(responses.__path__)]
-    for module in (models, upload_status, *map(importlib.import_module, names)):
+    for module in (models, file_models, upload_status, *map(importlib.import_module, names)):
         yield from (member for member in vars(module).values() if isinstance(member, type))
 
 
@@ -86,8 +86,10 @@ def _describe(kind: type, schema: Schema) -> None:
     descriptions = attribute_docstrings(kind)
     for name, member in schema["properties"].items():
         member.pop("title", None)
-        if name in descriptions:
-            member["description"] = descriptions[name]
+        # A member whose name is a keyword of Python is an attribute with an underscore behind it.
+        description = descriptions.get(name) or descriptions.get(f"{name}_")
+        if description:
+            member["description"] = description
     if is_dataclass(kind):
         _describe_dataclass(kind, schema)
 

@@ -39,14 +39,12 @@ def get_record_by_path(request: Request, ns: str) -> Response:
 
 @app.protected("GET /files", scope=READ_SCOPE)
 def get_record_by_query_or_list_files(request: Request, ns: str) -> Response:
-    from ferry.files.list import list_files
     from ferry.http import file_listings
 
     name = request.optional_filename()
     if name is not None:
         return _record(request, ns, name)
-    listing = list_files(wiring.services(), ns, file_listings.list_query(request), file_listings.measure)
-    return file_listings.listing_response(listing)
+    return file_listings.respond(wiring.services(), ns, request)
 
 
 @app.protected(
@@ -76,6 +74,35 @@ def delete(request: Request, ns: str) -> Response:
 
     delete_file(wiring.services(), ns, request.filename(), request_conditions(request))
     return empty_response()
+
+
+@app.protected("POST /files/move", scope=WRITE_SCOPE, audit_event="file.move")
+def move(request: Request, ns: str) -> Response:
+    from ferry.files.move import move_file
+    from ferry.http import file_changes
+
+    requested = file_changes.move_request(request)
+    file = move_file(wiring.services(), ns, requested)
+    return file_changes.moved_response(requested, file, log_names=wiring.log_file_names())
+
+
+@app.protected("POST /files/delete", scope=WRITE_SCOPE, audit_event="file.delete")
+def delete_several(request: Request, ns: str) -> Response:
+    from ferry.files.delete_many import delete_files
+    from ferry.http import file_changes
+
+    results = delete_files(wiring.services(), ns, file_changes.delete_request(request))
+    return file_changes.deleted_response(results, log_names=wiring.log_file_names())
+
+
+@app.protected("POST /files/restore", scope=WRITE_SCOPE, audit_event="file.restore")
+def restore(request: Request, ns: str) -> Response:
+    from ferry.files.restore import restore_file
+    from ferry.http import file_changes
+
+    requested = file_changes.restore_request(request)
+    file = restore_file(wiring.services(), ns, requested)
+    return file_changes.restored_response(requested, file, log_names=wiring.log_file_names())
 
 
 @app.protected("GET /usage", scope=READ_SCOPE)

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ferry.aws import cursors
+from ferry.rules.listing import encode_cursor
 from tests.integration.conftest import new_stack
 from tests.integration.stack import Result, Stack, documented_key, function_modules, openapi_document
 from tests.support.isolation_requests import CHUNK_BYTES, IsolationRequest, Victim, request_pairs, valid_request_pair
@@ -33,7 +34,7 @@ OCTET_STREAM_HEADERS = {"content-type": "application/octet-stream"}
 CONTENT = bytes(range(256)) * 256 + b"the rest"
 VOLATILE_VALUES = re.compile(
     rb"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z)|(?P<id>[0-9a-f]{32})|(?P<version>\"version\":\d+)|(?P<signed>X-Amz-[\w-]+=[^&\"]+)"
-    rb"|(?P<milliseconds>\d{13})"
+    rb"|(?P<milliseconds>\d{13})|(?P<date>\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT)"
 )
 attacker_ids = count()
 
@@ -54,9 +55,13 @@ def send_chunk(stack: Stack, token: str, name: str, index: int, body: bytes) -> 
     )
 
 
+NAMES = ("finished.bin", "half.bin", "direct.bin", "cancelled.bin", "deleted.bin")
+"""Names of the victim: of a file, uploads in progress, one that was cancelled, and a file that was deleted."""
+
+
 @pytest.fixture(scope="module")
 def victim(stack: Stack) -> Victim:
-    """A namespace with a file, an upload by chunks, an upload by presigned URLs and a cancelled upload."""
+    """A namespace with a file, an upload by chunks, one by presigned URLs, a cancelled one, and a deleted file."""
     token = stack.token(VICTIM_NS)
 
     def start(name: str, **more: object) -> str:
@@ -76,15 +81,20 @@ def victim(stack: Stack) -> Victim:
     cancelled = start("cancelled.bin")
     stack.request("DELETE /upload/{filename+}", filename="cancelled.bin", token=token)
     link = stack.request("GET /download", query={"filename": "finished.bin", "redirect": "false"}, token=token).json
-    files = cursors.encode(("files", VICTIM_NS, ""), ["cancelled.bin"]), cursors.encode(("files", "absent", ""), ["x"])
+    stored = stack.request("PUT /files/{filename+}", filename="deleted.bin", body=b"deleted", token=token)
+    stack.request("DELETE /files/{filename+}", filename="deleted.bin", token=token)
+    files, deleted_files = (
+        (encode_cursor((kind, VICTIM_NS, *query), "cancelled.bin"), encode_cursor((kind, "absent", *query), "x"))
+        for kind, query in (("files", ("", "")), ("deleted", ("",)))
+    )
     open_uploads = (
         cursors.encode(("open_uploads", VICTIM_NS), ["direct.bin"]),
         cursors.encode(("open_uploads", "absent"), ["x"]),
     )
     return Victim(
-        names=tuple((name, f"absent {name}") for name in ("finished.bin", "half.bin", "direct.bin", "cancelled.bin")),
-        upload_ids=tuple((real, real[::-1]) for real in (finished, half, direct, cancelled)),
-        cursors=(files, open_uploads),
+        names=tuple((name, f"absent {name}") for name in NAMES),
+        upload_ids=tuple((real, real[::-1]) for real in (finished, half, direct, cancelled, stored.json["upload_id"])),
+        cursors=(files, deleted_files, open_uploads),
         etags=((file["etag"], '"0123456789abcdef-1"'),),
         urls=tuple((url, url.swapcase()) for url in (part["url"], link["url"])),
         fingerprints=(("inode 7", "inode 5"), ("inode 8", "inode 6")),
@@ -140,9 +150,7 @@ def victim_is_unchanged(victim: Victim) -> Callable[[], bool]:
 def normalized_response(result: Result, request: IsolationRequest) -> object:
     """Return the response without volatile values (times, ids) and without values that the request contains."""
     sent = [request.filename, *request.query.values()]
-    sent += re.findall(
-        r'"(?:filename|upload_id|fingerprint)": "((?:[^"\\]|\\.)*)"', (request.body or b"").decode("latin-1")
-    )
+    sent += re.findall(r'"((?:[^"\\]|\\.)*)"', (request.body or b"").decode("latin-1"))
 
     def normalize(text: bytes) -> bytes:
         for value in sorted((value for value in sent if value and len(value) > 5), key=len, reverse=True):
@@ -157,9 +165,8 @@ def normalized_response(result: Result, request: IsolationRequest) -> object:
 
 def requested_name(request: IsolationRequest) -> str:
     """Return the filename of a request, from its path, query or body."""
-    body_name = (
-        json.loads(request.body or b"{}").get("filename") if request.headers.get("content-type") == JSON else None
-    )
+    body = json.loads(request.body or b"{}") if request.headers.get("content-type") == JSON else {}
+    body_name = body.get("filename") or body.get("from")
     return request.filename or request.query.get("filename") or body_name or "none"
 
 

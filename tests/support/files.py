@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from dev.fakes.metadata_rows import Rows
+from dev.fakes.quotas import add_usage
 from ferry.model.files import File
 from ferry.model.uploads import object_key
 from ferry.rules.digests import crc32c
@@ -34,4 +36,16 @@ def put_file(service: InMemoryService, name: str, body: bytes = b"x", ns: str = 
     rows = service.upload_repository.rows
     rows.files[ns, name] = file
     rows.object_owners[upload_id] = (ns, name)
+    if file.counted_in_quota:
+        add_usage(rows, ns, file.size, 0)
     return file
+
+
+def file_at(service: InMemoryService, name: str, ns: str = NS) -> File | None:
+    """Return the file of a name; None if it has none."""
+    return service.file_repository.get_file(ns, name)
+
+
+def rows_of(service: InMemoryService) -> Rows:
+    """Return the rows of the metadata table."""
+    return service.upload_repository.rows

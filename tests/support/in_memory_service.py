@@ -35,6 +35,9 @@ from ferry.uploads.complete import CompleteRequest, CompletionAccepted, complete
 from ferry.uploads.presign import PartsRequest, PresignedPart, presign_parts
 from ferry.uploads.start import StartRequest, StartResult, start
 
+FILE_EVENT_KINDS = frozenset({EventKind.DELETED, EventKind.MOVED, EventKind.RESTORED})
+"""Events that are in the outbox while they are published."""
+
 NS = "ns"
 NAME = "a file.bin"
 CHUNK_BYTES = 64 * KIB
@@ -158,7 +161,7 @@ class InMemoryService:
         if event.kind is EventKind.COMPLETED and event.upload_id in self.upload_repository.table.completions:
             assert event == completion_event(self.upload_repository.table.completions[event.upload_id])
             return
-        if event.kind is EventKind.DELETED:
+        if event.kind in FILE_EVENT_KINDS:
             assert self.upload_repository.rows.file_events[event.id] == event
             return
         record = self.upload_repository.rows.records[event.upload_id]

@@ -21,7 +21,7 @@ ValuePair = tuple[Any, Any]
 
 CHUNK_BYTES = 64 * 1024
 """Chunk size of the victim's uploads."""
-IDENTIFYING_NAMES = ("filename", "upload_id", "cursor")
+IDENTIFYING_NAMES = ("filename", "upload_id", "cursor", "from", "filenames")
 """Parameters that name something of the victim, drawn in half of the requests even if they are optional."""
 
 
@@ -85,8 +85,21 @@ def value_strategies(victim: Victim) -> Mapping[str, st.SearchStrategy[ValuePair
     tag = st.sampled_from([*victim.etags, ("*", "*"), ('"x"', '"x"')])
     date = same_values("Sun, 22 Nov 2026 00:00:00 GMT", "Sun, 22 Nov 2099 00:00:00 GMT")
     digest = same_values("sha-256=:AAAA:", "crc32c=:AAAAAA==:")
+    name = index.map(lambda at: victim.names[at]) | index.map(lambda at: victim.names[at]) | other
+    entry = name | st.tuples(name, tag).map(
+        lambda drawn: tuple({"filename": drawn[0][side], "etag": drawn[1][side]} for side in (0, 1))
+    )
     return {
-        "filename": index.map(lambda at: victim.names[at]) | index.map(lambda at: victim.names[at]) | other,
+        "filename": name,
+        "from": name,
+        "to": name,
+        "etag": tag,
+        "to_etag": tag,
+        "filenames": st.lists(entry, min_size=1, max_size=3).map(
+            lambda twins: tuple(map(list, zip(*twins, strict=True)))
+        ),
+        "delimiter": same_values("/"),
+        "deleted": same_values("true"),
         "prefix": st.sampled_from([*victim.names, ("", "")]),
         "upload_id": index.map(lambda at: victim.upload_ids[at]) | st.sampled_from(victim.upload_ids) | other,
         "cursor": st.sampled_from(victim.cursors) | other,
@@ -115,6 +128,7 @@ def value_strategies(victim: Victim) -> Mapping[str, st.SearchStrategy[ValuePair
         "if-none-match": tag,
         "if-modified-since": date,
         "if-unmodified-since": date,
+        "ferry-metadata": same_values(base64.b64encode(b'{"a": "b"}').decode()),
         "content-digest": digest,
         "content-md5": same_values("AAAAAAAAAAAAAAAAAAAAAA=="),
         "digest": same_values("md5=AAAAAAAAAAAAAAAAAAAAAA=="),
@@ -156,6 +170,9 @@ def valid_request_pair(
         "chunk_index": (1, 1),
         "data": (base64.b64encode(victim.content[:CHUNK_BYTES]).decode(),) * 2,
         "parts": ([{"part_number": 1}],) * 2,
+        "from": victim.names[index],
+        "to": ("a new name",) * 2,
+        "filenames": ([victim.names[index][0]], [victim.names[index][1]]),
     }
     drawn: dict[str, dict[str, ValuePair]] = {"path": {}, "query": {}, "header": {}, "body": {}}
     for parameter in operation.get("parameters", []):

@@ -39,7 +39,7 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     | PUT_EVENTS
     | {
         (f"dynamodb:{verb}", "MetadataTable", ("N#*", "T#*", "Q#*"))
-        for verb in ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")
+        for verb in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
     }
     | {(f"s3:{verb}Object", "Bucket/o/*", None) for verb in ("Put", "Delete")},
     "DownloadFunction": READ_KEY_SET

@@ -27,6 +27,9 @@ ROUTES = {
     },
     "FilesFunction": {
         *(f"{method} {path}" for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE") for path in FILE_PATHS),
+        "POST /files/move",
+        "POST /files/delete",
+        "POST /files/restore",
         "GET /usage",
         "HEAD /usage",
     },

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 PUBLISH_GRACE_MS = MINUTE_MS
 """How long the request has to publish its event before cleanup does."""
 
+MAX_EVENTS_PER_CALL = 10
+"""Events of one call at most, as `EventPublisher.publish` takes them."""
+
 _END_EVENTS = {
     UploadState.COMPLETE: EventKind.COMPLETED,
     UploadState.EXPIRED: EventKind.EXPIRED,
@@ -69,6 +72,18 @@ def publish_file_event(services: Services, pending_event: PendingEvent | None) -
         return False
     services.cleanup_repository.delete_task(pending_event.task)
     return True
+
+
+def publish_file_events(services: Services, pending_events: Sequence[PendingEvent]) -> None:
+    """Publish events that are in the outbox, up to ten in a call, then delete them there. What fails stays pending."""
+    published: list[PendingEvent] = []
+    for first in range(0, len(pending_events), MAX_EVENTS_PER_CALL):
+        batch = pending_events[first : first + MAX_EVENTS_PER_CALL]
+        if not publish(services, [each.event for each in batch]):
+            break
+        published += batch
+    if published:
+        services.cleanup_repository.delete_tasks([each.task for each in published])
 
 
 def completion_event(completion: CompletionEvent) -> Event:

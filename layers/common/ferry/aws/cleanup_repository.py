@@ -9,7 +9,7 @@ from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
 from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import ConditionFailed, Table
-from ferry.aws.expressions import Row, delete, put, update
+from ferry.aws.expressions import Key, Row, delete, put, update
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan
 from ferry.model.events import Event
 from ferry.model.files import ObjectRecord
@@ -88,9 +88,10 @@ class DynamoCleanupRepository:
         )
 
     def delete_task(self, task: CleanupTask) -> None:
-        if task.kind is CleanupTaskKind.UPLOAD:
-            raise ValueError("an upload record is not deleted; it expires by its TTL")
-        self._table.write(delete(rows.task_key(task.kind, task.subject)))
+        self._table.write(delete(_deletable_key(task)))
+
+    def delete_tasks(self, tasks: Iterable[CleanupTask]) -> None:
+        self._table.batch_delete([_deletable_key(task) for task in tasks])
 
     # Ended uploads
 
@@ -171,6 +172,13 @@ class DynamoCleanupRepository:
             self._table.conditional_write(put(row, "attribute_not_exists(#pk)"))
         else:
             self._table.conditional_write(put(row, "#version = :previous", {"previous": scan.version - 1}))
+
+
+def _deletable_key(task: CleanupTask) -> Key:
+    """Return the key of a task's row. Raises `ValueError` for the row of an upload record."""
+    if task.kind is CleanupTaskKind.UPLOAD:
+        raise ValueError("an upload record is not deleted; it expires by its TTL")
+    return rows.task_key(task.kind, task.subject)
 
 
 def _encode_cursor(positions: Iterable[_ShardPosition]) -> str:

@@ -89,12 +89,14 @@ def event_detail(event: Event, bucket: str) -> dict[str, Any]:
     }
     if event.file is not None:
         members |= _file_members(event.file)
-    if event.file is not None and event.kind is EventKind.COMPLETED:
+    if event.file is not None and event.kind in (EventKind.COMPLETED, EventKind.MOVED, EventKind.RESTORED):
         members |= {
             "content_type": event.file.content_type,
             "metadata": dict(event.file.metadata),
             "object": {"bucket": bucket, "key": object_key(event.upload_id)},
         }
+    if event.previous_name is not None:
+        members["previous_filename"] = event.previous_name
     if event.replaced_upload_id is not None:
         members["replaced_upload_id"] = event.replaced_upload_id
     return members

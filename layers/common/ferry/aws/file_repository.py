@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence, Set
+
 from ferry.aws import file_rows
 from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
 from ferry.aws.dynamo import Table, TransactionFailed
-from ferry.aws.expressions import delete, put, update, with_old_row
+from ferry.aws.expressions import Row, Write, delete, put, update, with_old_row
 from ferry.aws.file_listings import query_names
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.events import PendingEvent
@@ -14,6 +16,7 @@ from ferry.model.files import DeletedFile, File
 from ferry.model.quotas import Quota
 from ferry.ports.errors import NameConflict, UsageConflict
 from ferry.ports.types import Slice
+from ferry.rules.listing import after_name
 
 _NAME_POSITION = 0
 """Position of the name's row in the transaction of `put_file`."""
@@ -31,6 +34,38 @@ class DynamoFileRepository:
     def get_file(self, ns: str, name: str) -> File | None:
         row = self._table.get(rows.file_key(ns, name))
         return rows.file_from_row(row) if row else None
+
+    def get_files(self, ns: str, names: Iterable[str]) -> Mapping[str, File]:
+        found = map(rows.file_from_row, self._table.batch_get(rows.file_key(ns, name) for name in names))
+        return {file.name: file for file in found}
+
+    def get_taken_names(self, ns: str, names: Sequence[str]) -> Set[str]:
+        keys = [build_key(ns, name) for name in names for build_key in (rows.file_key, rows.current_upload_key)]
+        taken = set()
+        for row in self._table.batch_get(keys):
+            if row["sk"].startswith(rows.FILE_PREFIX):
+                taken.add(rows.file_from_row(row).name)
+            elif (current_upload := rows.current_upload_from_row(row)).in_progress:
+                taken.add(current_upload.name)
+        return taken
+
+    def find_deleted_file(self, ns: str, name: str, upload_id: str | None = None) -> DeletedFile | None:
+        """Return the first row of the name, or the first of an upload; DynamoDB filters what it has read."""
+        values = {"pk": rows.names_pk(ns), "prefix": file_rows.DELETED_FILE_PREFIX + after_name(name)}
+        key_condition = "#pk = :pk AND begins_with(#sk, :prefix)"
+        if upload_id is None:
+            found, _ = self._table.query(key_condition, values, limit=1)
+            return file_rows.deleted_file_from_row(found[0]) if found else None
+        start_key: Row | None = None
+        while True:
+            found, start_key = self._table.query(
+                key_condition,
+                values | {"upload_id": upload_id},
+                filter_expression="#upload_id = :upload_id",
+                start_key=start_key,
+            )
+            if found or start_key is None:
+                return file_rows.deleted_file_from_row(found[0]) if found else None
 
     def list_files(self, ns: str, prefix: str, *, start: str, limit: int) -> Slice[File]:
         found, has_more = query_names(self._table, ns, rows.FILE_PREFIX, prefix, start=start, limit=limit)
@@ -118,3 +153,56 @@ class DynamoFileRepository:
                 *writes.store_event(pending_event),
             ]
         )
+
+    def move_file(
+        self,
+        file: File,
+        moved: File,
+        *,
+        replaced_file: File | None,
+        object_due_at: int,
+        now: int,
+        pending_event: PendingEvent | None = None,
+    ) -> None:
+        self._table.transact_write(
+            [
+                delete(rows.file_key(file.ns, file.name), *writes.file_unchanged(file)),
+                writes.put_name(moved, replaced_file),
+                writes.name_moved_object(moved),
+                *_replace(replaced_file, object_due_at=object_due_at, now=now),
+                *(writes.free_usage(replaced_file) if replaced_file is not None else []),
+                *writes.store_event(pending_event),
+            ]
+        )
+
+    def restore_file(
+        self,
+        deleted_file: DeletedFile,
+        restored: File,
+        *,
+        replaced_file: File | None,
+        quota: Quota | None,
+        event_is_pending: bool,
+        object_due_at: int,
+        now: int,
+        pending_event: PendingEvent | None = None,
+    ) -> None:
+        file = deleted_file.file
+        key = file_rows.deleted_file_key(file.ns, file.name, file.upload_id, deleted_file.deleted_at)
+        self._table.transact_write(
+            [
+                delete(key, "attribute_exists(#pk)"),
+                writes.put_name(restored, replaced_file),
+                writes.keep_restored_object(restored, event_is_pending=event_is_pending),
+                *_replace(replaced_file, object_due_at=object_due_at, now=now),
+                *writes.put_usage(restored, replaced_file, quota),
+                *writes.store_event(pending_event),
+            ]
+        )
+
+
+def _replace(replaced_file: File | None, *, object_due_at: int, now: int) -> list[Write]:
+    """Return the writes, beside that of the name's row, that take a replaced file away, if there is one."""
+    if replaced_file is None:
+        return []
+    return writes.take_file_away(replaced_file, deleted_at=now, object_due_at=object_due_at)

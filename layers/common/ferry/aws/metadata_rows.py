@@ -327,6 +327,8 @@ def file_attributes(file: File) -> dict[str, Any]:
         # Most files have S3's own date and are never changed: their rows do without these attributes.
         "object_date_seconds": None if object_date == file.last_modified_seconds else object_date,
         "revision": None if file.revision == 1 else file.revision,
+        "moved_from": file.moved_from,
+        "restored_from": file.restored_from,
     }
 
 
@@ -338,5 +340,7 @@ def file_from_attributes(row: Row, *, ns: str, name: str) -> File:
         counted_in_quota=row.get("counted_in_quota", False),
         object_date_seconds=row.get("object_date_seconds", row["last_modified_seconds"]) or None,
         revision=row.get("revision", 1),
+        moved_from=row.get("moved_from"),
+        restored_from=row.get("restored_from"),
         **fields,
     )

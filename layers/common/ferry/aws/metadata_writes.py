@@ -91,6 +91,34 @@ def take_file_away(file: File, *, deleted_at: int, object_due_at: int) -> list[W
     ]
 
 
+def name_moved_object(file: File) -> Write:
+    """Return the write that gives the object of a moved file its new owner. What is pending stays pending."""
+    return update(
+        rows.task_key(CleanupTaskKind.OBJECT, file.upload_id), {"ns": file.ns, "name": file.name}, condition=""
+    )
+
+
+def keep_restored_object(file: File, *, event_is_pending: bool) -> Write:
+    """Return the write that keeps the object of a restored file. A pending completion stays due."""
+    changes: dict[str, Any] = {"ns": file.ns, "name": file.name, "delete_at": None, "deleted_at": None}
+    if event_is_pending:
+        return update(
+            rows.task_key(CleanupTaskKind.OBJECT, file.upload_id), changes, condition="attribute_exists(#event)"
+        )
+    return update(
+        rows.task_key(CleanupTaskKind.OBJECT, file.upload_id),
+        changes | rows.UNSCHEDULED,
+        condition="attribute_not_exists(#event)",
+    )
+
+
+def put_name(file: File, replaced_file: File | None) -> Write:
+    """Return the write that makes a file the current one of its name, if the name's file is as it was read."""
+    if replaced_file is None:
+        return put(rows.file_to_row(file), "attribute_not_exists(#pk)")
+    return put(rows.file_to_row(file), *file_unchanged(replaced_file))
+
+
 def store_event(pending_event: PendingEvent | None) -> list[Write]:
     """Return the write, if there is an event, that stores it in the outbox."""
     return [] if pending_event is None else [put(file_rows.file_event_to_row(pending_event))]

@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ferry.errors import BackendUnavailable, FileNotFound
-from ferry.model.events import Event, EventKind
+from ferry.model.events import Event, EventKind, PendingEvent
+from ferry.model.files import File
 from ferry.outbox import pending, publish_file_event
 from ferry.ports.retry import retry_on_conflict
 from ferry.services import Services
@@ -41,10 +42,20 @@ def _try_delete(services: Services, ns: str, name: str, conditions: Conditions |
         from ferry.files.conditions import check_change
 
         check_change(services, conditions, file)
+    pending_event = take_name_away(services, file)
+    with suppress(BackendUnavailable):
+        publish_file_event(services, pending_event)
+
+
+def take_name_away(services: Services, file: File) -> PendingEvent | None:
+    """Delete a file as it was read, and return the event that is then to be published; None: events are disabled.
+
+    Raises:
+        ConcurrentUpdate: the name has another file or none.
+    """
     now = services.clock()
     pending_event = pending(services, Event.of_file(EventKind.DELETED, file, now))
     services.file_repository.delete_file(
         file, object_due_at=now + services.deleted_file_retention_ms, now=now, pending_event=pending_event
     )
-    with suppress(BackendUnavailable):
-        publish_file_event(services, pending_event)
+    return pending_event

@@ -6,6 +6,9 @@ from ferry.errors import InvalidField
 from ferry.http.request import Request
 from ferry.rules.conditions import Conditions
 
+CONDITION_HEADERS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range")
+"""The conditional headers, in lower case."""
+
 
 def request_conditions(request: Request) -> Conditions:
     """Return the conditions of a request. Raises `InvalidField` for an empty one, which is not the same as none."""

@@ -13,6 +13,9 @@ class IfExists(StrEnum):
     FAIL = "fail"
     """Reject the request."""
 
+    RENAME = "rename"
+    """Take the next free name."""
+
     REPLACE = "replace"
     """Replace the file."""
 
@@ -70,6 +73,12 @@ class File:
 
     revision: int = 1
     """Counts the changes of the record: 1 for a new file, 1 more with each change of it."""
+
+    moved_from: str | None = None
+    """The name that it had before its last move; None if that was no move. It recognizes a repeated request."""
+
+    restored_from: str | None = None
+    """The name that had lost it before its restore; None unless it was restored since. As `moved_from`."""
 
     @property
     def record_etag(self) -> str:

@@ -49,6 +49,14 @@ class CleanupRepository(Protocol):
         """
         ...
 
+    def delete_tasks(self, tasks: Iterable[CleanupTask]) -> None:
+        """Delete the rows of tasks that are done. Idempotent. One call for each 25 tasks.
+
+        Raises:
+            ValueError: a task's row is an upload record, which expires by its TTL.
+        """
+        ...
+
     def mark_purged(self, upload_id: str, *, staged_chunks_due_at: int, ttl_epoch_seconds: int) -> None:
         """Record that everything of a cancelled or expired upload is deleted and its events are published.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Protocol
 
 from ferry.model.events import PendingEvent
@@ -17,6 +18,21 @@ class FileRepository(Protocol):
     """
 
     def get_file(self, ns: str, name: str) -> File | None: ...
+
+    def get_files(self, ns: str, names: Iterable[str]) -> Mapping[str, File]:
+        """Return the files of those names that have one, by name. One call for each 100 names."""
+        ...
+
+    def get_taken_names(self, ns: str, names: Sequence[str]) -> Set[str]:
+        """Return which of up to 50 names have a file or an upload in progress."""
+        ...
+
+    def find_deleted_file(self, ns: str, name: str, upload_id: str | None = None) -> DeletedFile | None:
+        """Return the last deleted file of a name, or the one of an upload.
+
+        One query; with an upload id, one more for each further MB of deleted files of the name.
+        """
+        ...
 
     def list_files(self, ns: str, prefix: str, *, start: str, limit: int) -> Slice[File]:
         """Return up to `limit` files whose name has the prefix, ordered by the UTF-8 bytes of the name.
@@ -97,5 +113,62 @@ class FileRepository(Protocol):
 
         Raises:
             ConcurrentUpdate: the name has another file or none, or the file was counted since it was read.
+        """
+        ...
+
+    def move_file(
+        self,
+        file: File,
+        moved: File,
+        *,
+        replaced_file: File | None,
+        object_due_at: int,
+        now: int,
+        pending_event: PendingEvent | None = None,
+    ) -> None:
+        """Give a file another name, in one transaction. A replaced file of that name can be restored.
+
+        Args:
+            file: the file as it was read.
+            moved: the file under its new name.
+            replaced_file: the file that the new name has now; None: none.
+            object_due_at: until when the replaced file can be restored; then its object is deleted.
+            now: the time of the move, in epoch milliseconds.
+            pending_event: the event of the move; None: events are disabled.
+
+        Raises:
+            ConcurrentUpdate: the old name's file is not `file`, or the new name's is not `replaced_file`.
+        """
+        ...
+
+    def restore_file(
+        self,
+        deleted_file: DeletedFile,
+        restored: File,
+        *,
+        replaced_file: File | None,
+        quota: Quota | None,
+        event_is_pending: bool,
+        object_due_at: int,
+        now: int,
+        pending_event: PendingEvent | None = None,
+    ) -> None:
+        """Give a deleted file a name again, in one transaction. A replaced file of that name can be restored.
+
+        The transaction adds the file to the usage if it is counted, within the limits of `quota`.
+
+        Args:
+            deleted_file: the deleted file as it was read.
+            restored: the file under its name.
+            replaced_file: the file that the name has now; None: none.
+            quota: the limits of the namespace, if the file is counted.
+            event_is_pending: whether the completion of the file is still to be published, as its object's row says.
+            object_due_at: until when the replaced file can be restored; then its object is deleted.
+            now: the time of the restore, in epoch milliseconds.
+            pending_event: the event of the restore; None: events are disabled.
+
+        Raises:
+            ConcurrentUpdate: the deleted file is gone, the name's file is not `replaced_file`, the usage leaves no
+                room, or the completion of the file was published meanwhile.
         """
         ...

@@ -58,7 +58,7 @@ def deleted_file_position(name: str, upload_id: str, deleted_at: int) -> str:
     The name is followed by a character that no name contains, 13 digits that fall as time passes, and as much of the
     upload id as tells files apart that one name loses within a millisecond.
     """
-    return f"{name}{FIRST_CHARACTER}{_MAX_EPOCH_MS - deleted_at:013}{upload_id[:6]}"
+    return f"{name}{FIRST_CHARACTER}{_MAX_EPOCH_MS - deleted_at:013}{upload_id[-6:]}"
 
 
 def after_deleted_file(name: str, upload_id: str, deleted_at: int) -> str:
