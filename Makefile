@@ -181,6 +181,9 @@ prove-races: $(venv_stamp)  ## run 50 rounds of each race on real servers and wr
 prove-kill: $(venv_stamp)  ## kill the service 30 times during uploads, 10 times on a full disk (root), and write what it kept
 	@$(prove) kill $(bin)/python -m pytest -m stress tests/e2e/test_kill_rounds.py
 
+prove-listing: $(venv_stamp)  ## list 100,000 files on DynamoDB Local and write rows, read units and duration of a page
+	@$(prove) listing $(MAKE) --no-print-directory test-backends ARGS="--without-contracts -k file_listings"
+
 prove-many-parts: $(venv_stamp)  ## upload a file of 2,000 parts (10 GB) to a real server and write calls and duration
 	@$(prove) many-parts $(MAKE) --no-print-directory test-backends ARGS="--without-contracts --parts=2000 -k many_parts"
 
