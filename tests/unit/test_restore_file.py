@@ -96,7 +96,7 @@ def test_restore_replaced_upload_of_committed_file(service: InMemoryService) -> 
     """A file that an upload replaced can be restored under another name."""
     for seed in (1, 2):
         client = Client(service, seeded_bytes(9, seed=seed), name="a")
-        client.start(replace_existing=True)
+        client.start(if_exists=IfExists.REPLACE)
         client.send_chunks()
         client.complete()
     restored = restore(service, new_name="old")
