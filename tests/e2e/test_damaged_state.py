@@ -38,12 +38,12 @@ def saved_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def state_files(folder: Path) -> list[Path]:
-    """Return the files of every kind, relative to the folder. Numbers in names do not make another kind."""
+    """Return the largest file of each kind, relative to the folder. Numbers in names do not make another kind."""
     kinds: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(folder.rglob("*"), key=lambda path: path.stat().st_size):
         relative = path.relative_to(folder)
         if path.is_file() and relative.parts[0] != "logs" and path.name not in NO_DATA and path.stat().st_size:
-            kinds.setdefault(re.sub(r"m\d{4,}", "m", str(relative)), relative)
+            kinds[re.sub(r"\d+", "#", str(relative))] = relative
     return list(kinds.values())
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dev.local import ministack_server
 from dev.local.ministack_server import MinistackServer
 from dev.local.state import StateFolder
+from dev.local.wal_files import log_name, read_state
 from tests.support.small_disk import SmallDisk, mount_small_disk
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret-of-the-test"}
@@ -92,3 +95,41 @@ def test_tables_on_full_disk_lose_nothing_acknowledged(disk: SmallDisk) -> None:
             await server.kill()
 
     asyncio.run(scenario())
+
+
+def free_reserved_space(folder: Path) -> None:
+    """Cut the log at the end of what was acknowledged, so that the next write on a full disk fails."""
+    state = read_state(folder)
+    os.truncate(folder / log_name(state.last_log), state.last_end)
+
+
+def test_failed_write_of_log_starts_tables_again(disk: SmallDisk) -> None:
+    """After a write that failed, the tables begin again with what the log has: nothing unacknowledged is visible."""
+
+    async def scenario() -> None:
+        with contextlib.closing(StateFolder(disk.folder / "state")) as state:
+            server = await ministack_server.start(state, CREDENTIALS, ())
+            dynamodb = client_of(server, "dynamodb")
+            await asyncio.to_thread(create_table, dynamodb)
+            acknowledged = await asyncio.to_thread(put_items, dynamodb, 0, 2)
+            free_reserved_space(state.folder / "dynamodb")
+            disk.fill()
+            assert await asyncio.to_thread(put_items, dynamodb, 100, 1) == []
+            await asyncio.to_thread(wait_until_listed, dynamodb, acknowledged)
+            disk.free()
+            acknowledged += await asyncio.to_thread(put_items, dynamodb, 200, 2)
+            assert await asyncio.to_thread(stored_items, dynamodb) == acknowledged == [0, 1, 200, 201]
+            assert server.alive
+            await server.kill()
+
+    asyncio.run(scenario())
+
+
+def wait_until_listed(dynamodb: Any, expected: list[int]) -> None:
+    """Wait until the tables answer again, and have these items."""
+    for _ in range(100):
+        with contextlib.suppress(ClientError, BotoCoreError):
+            if stored_items(dynamodb) == expected:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"the tables do not have {expected}")
