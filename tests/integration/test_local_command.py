@@ -122,7 +122,7 @@ def test_clean_start_prints_first_command_that_works(tmp_path: Path) -> None:
         first = next(index for index, line in enumerate(lines) if line.startswith("  TOKEN="))
         script = "\n".join(lines[first : first + 3])
         pasted = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=True)
-        assert json.loads(pasted.stdout) == {"files": []}
+        assert json.loads(pasted.stdout) == {"files": [], "prefixes": []}
         assert terminal.press_ctrl_c() == 0
     finally:
         terminal.close()
