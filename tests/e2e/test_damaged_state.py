@@ -21,6 +21,9 @@ from tests.support import damage
 FINISHED, HALF = random_bytes(300_000), random_bytes(4 * CHUNK_BYTES, seed=2)
 NO_DATA = {"processes", "lock", "netrc", "events.jsonl", "sam-env.json", "sam-template.json", "security.toml"}
 """Files that hold no state: each start writes them again, or only appends to them."""
+NO_DATA_FOLDERS = {"logs", "pycache"}
+NUMBER_OR_JOB = re.compile(r"\d+|(?<=job_types/)\w+")
+"""What makes no other kind of file in a path: a number, and the name of a job of SeaweedFS."""
 CLIENTS_FILE = "ferry.json"
 
 
@@ -38,12 +41,13 @@ def saved_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def state_files(folder: Path) -> list[Path]:
-    """Return the largest file of each kind, relative to the folder. Numbers in names do not make another kind."""
+    """Return the largest file of each kind, relative to the folder."""
     kinds: dict[str, Path] = {}
     for path in sorted(folder.rglob("*"), key=lambda path: path.stat().st_size):
         relative = path.relative_to(folder)
-        if path.is_file() and relative.parts[0] != "logs" and path.name not in NO_DATA and path.stat().st_size:
-            kinds[re.sub(r"\d+", "#", str(relative))] = relative
+        holds_data = relative.parts[0] not in NO_DATA_FOLDERS and path.name not in NO_DATA and path.stat().st_size
+        if path.is_file() and holds_data:
+            kinds[NUMBER_OR_JOB.sub("#", str(relative))] = relative
     return list(kinds.values())
 
 
