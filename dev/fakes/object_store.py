@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from ferry.aws import cursors
 from ferry.errors import BackendUnavailable
-from ferry.model.objects import ObjectSummary, StoredObject, StoredPart
+from ferry.model.objects import FILE_CACHE_CONTROL, ObjectSummary, StoredObject, StoredPart
 from ferry.model.uploads import OBJECT_PREFIX
 from ferry.ports.errors import DeadlineExceeded, MultipartUploadNotFound, PartChanged, StoreChecksumMismatch
 from ferry.ports.object_store import DeleteResult, PresignedRequest
@@ -305,7 +305,11 @@ class MemoryObjectStore:
         return PresignedRequest(url, headers, grant.expires_at)
 
     def presign_get(self, key: str, *, content_type: str, disposition: str, ttl_seconds: int) -> PresignedRequest:
-        headers = {"content-type": content_type, "content-disposition": disposition}
+        headers = {
+            "content-type": content_type,
+            "content-disposition": disposition,
+            "cache-control": FILE_CACHE_CONTROL,
+        }
         grant = PresignedGrant("GET", key, self._url_expires_at(ttl_seconds), headers)
         return PresignedRequest(self._presign(grant), {}, grant.expires_at)
 

@@ -132,6 +132,13 @@ REDIRECT_QUERY = Parameter(
     "`false` returns the URL as JSON, for clients that would send the access token to S3 when they follow a redirect.",
     {"type": "boolean", "default": True},
 )
+DISPOSITION_QUERY = Parameter(
+    "query",
+    "disposition",
+    "`inline` lets a browser show images (PNG, JPEG, GIF, WebP, AVIF, BMP), audio, video, PDF and plain text, which S3 "
+    "then sends from an origin of its own. All other types are attachments.",
+    {"type": "string", "enum": ["attachment", "inline"], "default": "attachment"},
+)
 RANGE_PARAMETERS = (
     Parameter(
         "header",
@@ -217,7 +224,7 @@ CLEANUP_PARAMETERS = (
 RESPONSE_HEADERS: dict[str, str] = {
     "Accept-Ranges": "`bytes`.",
     "Cache-Control": "Which caches may store the response.",
-    "Content-Disposition": "`attachment` with the name of the file (RFC 6266).",
+    "Content-Disposition": "`attachment`, or `inline` if asked for, with the name of the file (RFC 6266).",
     "Content-Length": "Bytes of this response; for HEAD, bytes of the file.",
     "Content-Range": "The range of this response and the size of the file; with status 416, `bytes */size`.",
     "Cross-Origin-Resource-Policy": "`same-origin`.",

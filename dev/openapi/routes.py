@@ -21,6 +21,7 @@ from dev.openapi.parameters import (
     CLEANUP_PARAMETERS,
     CONDITION_PARAMETERS,
     CURSOR_QUERY,
+    DISPOSITION_QUERY,
     FILENAME_PATH,
     LIMIT_QUERY,
     LONG_POLL_PARAMETERS,
@@ -205,8 +206,9 @@ DOWNLOAD = Operation(
             headers=("Location", "Cache-Control"),
         ),
     },
-    "Beyond 4 MiB, S3 evaluates the range and the conditions again, with the same entity tag and date.",
-    (FILENAME_PATH, REDIRECT_QUERY, *RANGE_PARAMETERS, *CONDITION_PARAMETERS),
+    "Beyond 4 MiB, S3 evaluates the range and the conditions again, with the same entity tag. A date alone is a 412 "
+    "where S3 has another one.",
+    (FILENAME_PATH, REDIRECT_QUERY, DISPOSITION_QUERY, *RANGE_PARAMETERS, *CONDITION_PARAMETERS),
     error_types=(*_READ_ERRORS, errors.RangeNotSatisfiable),
 )
 HEAD = Operation(
@@ -215,7 +217,7 @@ HEAD = Operation(
     "Get the headers of a file",
     {200: ResponseDoc("The headers of the whole file.", headers=_FILE_HEADERS), 304: _NOT_MODIFIED},
     "Range is ignored (RFC 9110 section 14.2).",
-    (FILENAME_PATH, *CONDITION_PARAMETERS),
+    (FILENAME_PATH, DISPOSITION_QUERY, *CONDITION_PARAMETERS),
     error_types=_READ_ERRORS,
 )
 DOWNLOAD_RANGE = replace(DOWNLOAD, operation_id="downloadRange")

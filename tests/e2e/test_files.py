@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from dev.local.client import FerryClient, content_digest, expect
+from dev.local.client import FerryClient, content_digest, expect, fetch
 from tests.e2e.clients import MIB, problem_code, random_bytes
 
 JPEG = b"\xff\xd8\xff\xe0" + random_bytes(20_000)
@@ -108,3 +108,38 @@ def test_record_is_changed(api: FerryClient) -> None:
 def test_usage_without_quota_is_empty(api: FerryClient) -> None:
     """The namespace `demo` has no limits."""
     assert expect(api.request("GET", "/usage"), 200, "usage").json == {}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "shown_as"),
+    [
+        ("image/jpeg", "image/jpeg"),
+        ("text/plain", "text/plain; charset=utf-8"),
+        ("image/svg+xml", None),
+        ("text/html", None),
+    ],
+)
+def test_inline_file_is_shown_by_s3_alone(api: FerryClient, content_type: str, shown_as: str | None) -> None:
+    """An image is a redirect to S3, which shows it; what could run something is an attachment of the API."""
+    name = new_name()
+    body = JPEG if content_type == "image/jpeg" else b"<svg/>"
+    target = f"/files/{quote(name)}?content_type={quote(content_type, safe='')}"
+    file = expect(api.request("PUT", target, body, {"content-type": "application/octet-stream"}), 201, "put")
+    got = api.request("GET", f"/download/{quote(name)}?disposition=inline")
+    if shown_as is None:
+        assert (got.status, got.body) == (200, body)
+        assert got.headers["content-disposition"].startswith("attachment;")
+        assert "no-transform" in got.headers["cache-control"]
+        return
+    assert (got.status, got.headers["cache-control"]) == (307, "private, no-store")
+    location = got.headers["location"]
+    assert not location.startswith(api.base_url)
+    shown = fetch("GET", location)
+    assert (shown.status, shown.body, shown.headers["content-type"]) == (200, body, shown_as)
+    assert shown.headers["content-disposition"].startswith("inline;")
+    assert "no-transform" in shown.headers["cache-control"]
+    dated = {"if-modified-since": "Sun, 06 Nov 1994 08:49:37 GMT"}
+    refused = api.request("GET", f"/download/{quote(name)}?disposition=inline", headers=dated)
+    assert problem_code(refused) == (412, "precondition_failed")
+    tagged = {"if-none-match": file.json["etag"]}
+    assert api.request("GET", f"/download/{quote(name)}?disposition=inline", headers=tagged).status == 304

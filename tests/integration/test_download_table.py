@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.endpoint import Endpoint
 
-from ferry.downloads.download import MAX_INLINE_BYTES
+from ferry.downloads.download import MAX_BODY_BYTES
 from tests.integration.stack import Result, Stack
 from tests.support.requests_table import CASES, EMPTY_FILE_CASES, GET, FileRequestCase, RequestCase, cases_for_file
 
@@ -36,7 +36,7 @@ class StoredFile:
 def files(stack: Stack) -> dict[str, StoredFile]:
     """An empty file, a small one, and one over the inline limit."""
     stored = {}
-    for name, size in {"empty": 0, "small": 1_000, "large": MAX_INLINE_BYTES + 1_000}.items():
+    for name, size in {"empty": 0, "small": 1_000, "large": MAX_BODY_BYTES + 1_000}.items():
         body = bytes(position % 251 for position in range(size))
         stack.upload(name, body)
         head = stack.request("HEAD /download/{filename+}", filename=name).headers
@@ -70,11 +70,11 @@ def check(stack: Stack, files: dict[str, StoredFile], calls: list[str]) -> CaseC
         response = stack.request(f"{case.method} {route}", filename=name, headers=headers)
         span = request.byte_range
         length = span[1] - span[0] + 1 if span else 0
-        if length > MAX_INLINE_BYTES:
+        if length > MAX_BODY_BYTES:
             check_redirect(response)
         else:
             check_inline(response, file, request)
-        assert calls == (["GetItem", "GetObject"] if 0 < length <= MAX_INLINE_BYTES else ["GetItem"])
+        assert calls == (["GetItem", "GetObject"] if 0 < length <= MAX_BODY_BYTES else ["GetItem"])
 
     return check
 

@@ -205,3 +205,14 @@ def test_uncacheable_response_has_no_vary(stack: Stack) -> None:
     for key in ("GET /files", "GET /health"):
         got = stack.request(key)
         assert (got.headers["cache-control"], "vary" in got.headers) == ("no-store", False)
+
+
+def test_unknown_disposition_is_rejected(stack: Stack) -> None:
+    """Another disposition than `inline` and `attachment` is a 422."""
+    stack.upload("disposition", b"x")
+    for key in ("GET /download", "HEAD /download", "GET /download/partial"):
+        for unknown in ("", "Inline", "form-data", "inline, inline"):
+            got = stack.request(key, query={"filename": "disposition", "disposition": unknown})
+            assert got.status == 422, (key, unknown)
+        for known in ("attachment", "inline"):
+            assert stack.request(key, query={"filename": "disposition", "disposition": known}).status == 200

@@ -13,7 +13,7 @@ from dev.fakes.faults import CallLog, Fault, FaultPlan, with_faults
 from dev.fakes.file_repository import MemoryFileRepository
 from dev.fakes.object_store import MemoryObjectStore
 from dev.fakes.upload_repository import MemoryUploadRepository
-from ferry.downloads.download import MAX_INLINE_BYTES, DownloadRequest, DownloadResponse, ResponseKind, download
+from ferry.downloads.download import MAX_BODY_BYTES, DownloadRequest, DownloadResponse, ResponseKind, download
 from ferry.errors import BackendUnavailable, FerryError, FileNotFound, PreconditionFailed, RangeNotSatisfiable
 from ferry.model.files import File
 from ferry.rules.conditions import Conditions
@@ -23,7 +23,7 @@ from ferry.services import NullCompletionQueue, Services
 NS = "ns"
 NAME = 'ein "Straße".html'
 SMALL_BODY = bytes(range(256)) * 4
-LARGE_BODY = bytes(MAX_INLINE_BYTES + 1)
+LARGE_BODY = bytes(MAX_BODY_BYTES + 1)
 MODIFIED = "Mon, 21 Sep 2026 14:13:20 GMT"
 
 
@@ -85,7 +85,7 @@ def test_download_small_file_sent_inline(download_fixture: DownloadFixture) -> N
     assert response.headers == {
         "ETag": file.etag,
         "Last-Modified": MODIFIED,
-        "Cache-Control": "private, no-cache",
+        "Cache-Control": "private, no-cache, no-transform",
         "Accept-Ranges": "bytes",
         "Content-Type": "text/html",
         "Content-Length": "1024",
@@ -144,7 +144,7 @@ def test_download_ignored_range_sends_whole_file(download_fixture: DownloadFixtu
 
 @pytest.mark.parametrize(
     ("size", "range_"),
-    [(1024, "bytes=1024-"), (1024, "bytes=-0"), (0, "bytes=0-"), (MAX_INLINE_BYTES + 1, "bytes=9999999-")],
+    [(1024, "bytes=1024-"), (1024, "bytes=-0"), (0, "bytes=0-"), (MAX_BODY_BYTES + 1, "bytes=9999999-")],
 )
 def test_download_unsatisfiable_range_rejected(download_fixture: DownloadFixture, size: int, range_: str) -> None:
     """A range beyond the end is rejected with the size, without a call to the store (RFC 9110 section 15.5.17)."""
@@ -157,13 +157,13 @@ def test_download_unsatisfiable_range_rejected(download_fixture: DownloadFixture
 
 # file, Range, kind: the limit counts the bytes that are sent, not those of the file
 INLINE_LIMIT_CASES = [
-    (bytes(MAX_INLINE_BYTES), None, ResponseKind.WHOLE),
+    (bytes(MAX_BODY_BYTES), None, ResponseKind.WHOLE),
     (LARGE_BODY, None, ResponseKind.REDIRECT),
     (LARGE_BODY, "bytes=1-", ResponseKind.PART),
     (LARGE_BODY, "bytes=0-", ResponseKind.REDIRECT),
-    (LARGE_BODY, f"bytes=0-{MAX_INLINE_BYTES - 1}", ResponseKind.PART),
-    (LARGE_BODY, f"bytes=0-{MAX_INLINE_BYTES}", ResponseKind.REDIRECT),
-    (LARGE_BODY, f"bytes=-{MAX_INLINE_BYTES}", ResponseKind.PART),
+    (LARGE_BODY, f"bytes=0-{MAX_BODY_BYTES - 1}", ResponseKind.PART),
+    (LARGE_BODY, f"bytes=0-{MAX_BODY_BYTES}", ResponseKind.REDIRECT),
+    (LARGE_BODY, f"bytes=-{MAX_BODY_BYTES}", ResponseKind.PART),
     (LARGE_BODY, "bytes=0-1,3-4", ResponseKind.REDIRECT),
 ]
 
@@ -200,6 +200,7 @@ def test_redirect_followed_has_same_headers(download_fixture: DownloadFixture) -
         "last-modified": inline["Last-Modified"],
         "content-type": inline["Content-Type"],
         "content-disposition": inline["Content-Disposition"],
+        "cache-control": inline["Cache-Control"],
     }
 
 
@@ -251,7 +252,11 @@ def test_if_none_match_same_etag_not_modified(
     request = DownloadRequest(head=head, range=range_, conditions=Conditions(if_none_match=file.etag))
     response = download(download_fixture.services, NS, NAME, request)
     assert (response.kind, response.body) == (ResponseKind.NOT_MODIFIED, None)
-    assert response.headers == {"ETag": file.etag, "Last-Modified": MODIFIED, "Cache-Control": "private, no-cache"}
+    assert response.headers == {
+        "ETag": file.etag,
+        "Last-Modified": MODIFIED,
+        "Cache-Control": "private, no-cache, no-transform",
+    }
     assert download_fixture.log.methods == ["get_file"]
 
 

@@ -14,7 +14,7 @@ from ferry.aws import object_listings
 from ferry.aws.clock import wall_clock
 from ferry.aws.errors import error_code, map_errors
 from ferry.errors import BackendUnavailable
-from ferry.model.objects import ObjectSummary, StoredObject, StoredPart
+from ferry.model.objects import FILE_CACHE_CONTROL, ObjectSummary, StoredObject, StoredPart
 from ferry.ports.errors import DeadlineExceeded, MultipartUploadNotFound, PartChanged, StoreChecksumMismatch
 from ferry.ports.object_store import DeleteResult, PresignedRequest
 from ferry.ports.types import Clock, Page
@@ -256,7 +256,12 @@ class S3ObjectStore:
         return self._presign("upload_part", params, headers, ttl_seconds)
 
     def presign_get(self, key: str, *, content_type: str, disposition: str, ttl_seconds: int) -> PresignedRequest:
-        params = {"Key": key, "ResponseContentType": content_type, "ResponseContentDisposition": disposition}
+        params = {
+            "Key": key,
+            "ResponseContentType": content_type,
+            "ResponseContentDisposition": disposition,
+            "ResponseCacheControl": FILE_CACHE_CONTROL,
+        }
         return self._presign("get_object", params, {}, ttl_seconds)
 
     def _list_parts_range(self, key: str, multipart_id: str, after_part_number: int) -> dict[int, StoredPart]:

@@ -3,7 +3,7 @@
 One read of the metadata store returns the file, so HEAD, 304, 412, 416 and redirects need no call to S3; bytes that are
 sent inline cost one. Objects never change and their keys are never used again, so the bytes match the headers.
 
-Beyond `MAX_INLINE_BYTES` the response redirects to S3, which evaluates the request's Range and conditions again.
+Beyond `MAX_BODY_BYTES` the response redirects to S3, which evaluates the request's Range and conditions again.
 `File.etag` and `File.last_modified_seconds` are S3's own values, so both evaluations agree (docs/decisions/0009).
 """
 
@@ -16,16 +16,17 @@ from enum import Enum
 from ferry.errors import BackendUnavailable, FileNotFound, PreconditionFailed, RangeNotSatisfiable
 from ferry.files.validators import file_validators
 from ferry.model.files import File
+from ferry.model.objects import FILE_CACHE_CONTROL
 from ferry.model.uploads import object_key
 from ferry.rules import conditions, ranges
 from ferry.rules.conditions import Conditions, PreconditionResult, Validators
 from ferry.rules.digests import crc32c_to_base64
-from ferry.rules.disposition import attachment
+from ferry.rules.disposition import attachment, inline, shown_type
 from ferry.rules.durations import SECOND_MS
 from ferry.rules.layout import MIB
 from ferry.services import Services
 
-MAX_INLINE_BYTES = 4 * MIB
+MAX_BODY_BYTES = 4 * MIB
 """Bytes that a function sends at most: their base64 is below Lambda's limit of 6 MB."""
 
 _MAX_READS = 2
@@ -62,6 +63,8 @@ class DownloadRequest:
     """The conditions of the request."""
     redirect: bool = True
     """Whether it may be redirected; otherwise the response is a link."""
+    inline: bool = False
+    """Whether a browser shall show the file, if its type allows that; S3 then sends it, from an origin of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,25 @@ class DownloadResponse:
     """The URL, for `REDIRECT` and `LINK`."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How the file is sent."""
+
+    content_type: str
+    """`Content-Type` of the response."""
+    disposition: str
+    """`Content-Disposition` of the response."""
+    shown: bool
+    """Whether a browser shows it."""
+
+
 def download(services: Services, ns: str, name: str, request: DownloadRequest) -> DownloadResponse:
     """Return the result of a GET or HEAD request for a file.
 
     Raises:
         FileNotFound: there is no file of that name.
-        PreconditionFailed: If-Match or If-Unmodified-Since does not hold.
+        PreconditionFailed: If-Match or If-Unmodified-Since does not hold; or the response would be a redirect, and S3
+            would evaluate the request's date differently.
         RangeNotSatisfiable: the file has no byte in the range; `extra["size"]` is its size.
         BackendUnavailable: the bytes could not be read.
     """
@@ -118,8 +134,9 @@ def _build_response(services: Services, file: File, request: DownloadRequest) ->
         raise PreconditionFailed
     if result is PreconditionResult.NOT_MODIFIED:
         return DownloadResponse(ResponseKind.NOT_MODIFIED, file, _validator_headers(current))
+    form = _form_of(file, request)
     if request.head:
-        return DownloadResponse(ResponseKind.HEADERS, file, _representation_headers(file, current, file.size))
+        return DownloadResponse(ResponseKind.HEADERS, file, _representation_headers(file, form, current, file.size))
     requested: ranges.RangeResult = ranges.Ignored()
     if conditions.if_range_matches(request.conditions.if_range, current, now):
         requested = ranges.parse_range(request.range, file.size)
@@ -129,52 +146,80 @@ def _build_response(services: Services, file: File, request: DownloadRequest) ->
             size=file.size,
         )
     if not request.redirect:
-        return DownloadResponse(ResponseKind.LINK, file, _NO_STORE_HEADERS, link=_presign_link(services, file))
+        return DownloadResponse(ResponseKind.LINK, file, _NO_STORE_HEADERS, link=_presign_link(services, file, form))
+    length = requested.length if isinstance(requested, ranges.Satisfiable) else file.size
+    if form.shown or length > MAX_BODY_BYTES:
+        _check_date(file, request, now)
+        return _redirect_response(services, file, form)
     if isinstance(requested, ranges.Satisfiable):
-        return _range_response(services, file, current, requested)
-    return _whole_response(services, file, current)
+        return _range_response(services, file, form, current, requested)
+    return _whole_response(services, file, form, current)
 
 
-def _whole_response(services: Services, file: File, current: Validators) -> DownloadResponse | None:
-    if file.size > MAX_INLINE_BYTES:
-        return _redirect_response(services, file)
+def _form_of(file: File, request: DownloadRequest) -> _Form:
+    shown_as = shown_type(file.content_type) if request.inline else None
+    if shown_as is not None:
+        return _Form(shown_as, inline(file.name), shown=True)
+    return _Form(file.content_type, attachment(file.name), shown=False)
+
+
+def _check_date(file: File, request: DownloadRequest, now_seconds: int) -> None:
+    """Raise `PreconditionFailed` if S3, which evaluates the request again, would compare its date with another one.
+
+    An entity tag beside the date decides, there as here. Without this, S3 could answer 304 to a client that has an
+    older file of the name, or send it the rest of this one.
+    """
+    if file.object_date_seconds == file.last_modified_seconds:
+        return
+    given = request.conditions
+    dates = (
+        given.if_modified_since if given.if_none_match is None else None,
+        given.if_unmodified_since if given.if_match is None else None,
+        given.if_range if request.range is not None else None,
+    )
+    if any(date is not None and conditions.parse_http_date(date, now_seconds) is not None for date in dates):
+        raise PreconditionFailed(
+            "S3, which sends this file, dates it differently. Send its ETag instead of a date: in If-None-Match, "
+            "If-Match or If-Range."
+        )
+
+
+def _whole_response(services: Services, file: File, form: _Form, current: Validators) -> DownloadResponse | None:
     body = services.object_store.get(object_key(file.upload_id)) if file.size else b""
     if body is None:
         return None
     return DownloadResponse(
         ResponseKind.WHOLE,
         file,
-        _representation_headers(file, current, file.size),
+        _representation_headers(file, form, current, file.size),
         body=_require_length(body, file.size),
     )
 
 
 def _range_response(
-    services: Services, file: File, current: Validators, requested_range: ranges.Satisfiable
+    services: Services, file: File, form: _Form, current: Validators, requested_range: ranges.Satisfiable
 ) -> DownloadResponse | None:
-    if requested_range.length > MAX_INLINE_BYTES:
-        return _redirect_response(services, file)
     body = services.object_store.get(object_key(file.upload_id), requested_range.first, requested_range.last)
     if body is None:
         return None
-    headers = _representation_headers(file, current, requested_range.length) | {
+    headers = _representation_headers(file, form, current, requested_range.length) | {
         "Content-Range": requested_range.content_range
     }
     return DownloadResponse(ResponseKind.PART, file, headers, body=_require_length(body, requested_range.length))
 
 
-def _redirect_response(services: Services, file: File) -> DownloadResponse:
+def _redirect_response(services: Services, file: File, form: _Form) -> DownloadResponse:
     """Return a redirect without headers of the file: S3 sends them, and clients that save headers would save two."""
-    link = _presign_link(services, file)
+    link = _presign_link(services, file, form)
     return DownloadResponse(ResponseKind.REDIRECT, file, {"Location": link.url} | _NO_STORE_HEADERS, link=link)
 
 
-def _presign_link(services: Services, file: File) -> PresignedLink:
-    """Return a URL whose response has the same headers as an inline one. The client repeats its Range there."""
+def _presign_link(services: Services, file: File, form: _Form) -> PresignedLink:
+    """Return a URL whose response has the same headers as the API's. The client repeats its Range there."""
     presigned = services.object_store.presign_get(
         object_key(file.upload_id),
-        content_type=file.content_type,
-        disposition=attachment(file.name),
+        content_type=form.content_type,
+        disposition=form.disposition,
         ttl_seconds=services.presigned_url_ttl_seconds,
     )
     return PresignedLink(presigned.url, presigned.expires_at)
@@ -195,19 +240,19 @@ def _validator_headers(current: Validators) -> dict[str, str]:
     return {
         "ETag": current.etag,
         "Last-Modified": conditions.format_http_date(current.last_modified_seconds),
-        "Cache-Control": "private, no-cache",
+        "Cache-Control": FILE_CACHE_CONTROL,
     }
 
 
-def _representation_headers(file: File, current: Validators, length: int) -> dict[str, str]:
+def _representation_headers(file: File, form: _Form, current: Validators, length: int) -> dict[str, str]:
     """Return the headers of the file, or of `length` bytes of it. A browser saves it, whatever its type, runs nothing,
     and embeds it in no page of another origin.
     """
     return _validator_headers(current) | {
         "Accept-Ranges": "bytes",
-        "Content-Type": file.content_type,
+        "Content-Type": form.content_type,
         "Content-Length": str(length),
-        "Content-Disposition": attachment(file.name),
+        "Content-Disposition": form.disposition,
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cross-Origin-Resource-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from ferry.downloads.download import DownloadRequest, ResponseKind
 from ferry.downloads.download import DownloadResponse as Download
+from ferry.errors import InvalidField
 from ferry.http.conditions import request_conditions
 from ferry.http.request import Request
 from ferry.http.request_errors import DestinationForbidden
@@ -28,7 +29,7 @@ def download_request(request: Request) -> DownloadRequest:
 
     Raises:
         DestinationForbidden: a browser asks for a script, a style sheet or a worker (Fetch Metadata, `Sec-Fetch-Dest`).
-        InvalidField: `?redirect=` is neither `true` nor `false`, or a condition is empty.
+        InvalidField: `?redirect=` or `?disposition=` is none of its values, or a condition is empty.
     """
     header = request.headers.get
     if header("sec-fetch-dest", "").strip().lower() in _FORBIDDEN_DESTINATIONS:
@@ -38,7 +39,15 @@ def download_request(request: Request) -> DownloadRequest:
         range=header("range"),
         conditions=request_conditions(request),
         redirect=request.boolean("redirect", default=True),
+        inline=_is_inline(request),
     )
+
+
+def _is_inline(request: Request) -> bool:
+    value = request.query.get("disposition", "attachment")
+    if value not in ("attachment", "inline"):
+        raise InvalidField.for_member("disposition", "must be attachment or inline")
+    return value == "inline"
 
 
 def download_response(download: Download) -> Response:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FILE_CACHE_CONTROL = "private, no-cache, no-transform"
+"""`Cache-Control` of a file's bytes, from the API and from the object store: private caches must revalidate."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
