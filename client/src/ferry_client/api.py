@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
 import random
 import threading
 import time
@@ -76,6 +77,8 @@ class Api:
         """How to transfer."""
         self.transport = transport
         """Sends the requests."""
+        self.on_break: Callable[[int], None] = ignore
+        """Called when a connection breaks, with the bytes of the request that were on their way."""
         self.on_retry: Callable[[str, float], None] = ignore
         """Called before each repetition, with the reason and the seconds until it."""
         self._credentials = credentials
@@ -118,6 +121,7 @@ class Api:
         headers: Mapping[str, str] | None = None,
         accept: tuple[int, ...] = (200,),
         stream: bool = False,
+        max_attempts: float = math.inf,
     ) -> HttpResponse:
         """Send a request with the access token, repeat it while that helps, and return the response.
 
@@ -128,8 +132,10 @@ class Api:
             headers: further header fields.
             accept: the statuses that are no error.
             stream: whether the caller reads the body in blocks.
+            max_attempts: how often a connection may break before `TransportError` is raised.
 
         Raises:
+            TransportError: the connection broke `max_attempts` times.
             ApiError: the service rejected the request.
             NetworkError: there was no success for `retry_for_seconds`.
             CancelledError: the client was stopped.
@@ -139,7 +145,7 @@ class Api:
         while True:
             token = self._access_token()
             all_headers = {**(headers or {}), "Authorization": f"Bearer {token}"}
-            response = self.send(HttpRequest(method, url, all_headers, body, stream=stream))
+            response = self.send(HttpRequest(method, url, all_headers, body, stream=stream), max_attempts)
             if response.status in accept:
                 return response
             if stream and not response.body:
@@ -151,10 +157,15 @@ class Api:
                 continue
             raise error
 
-    def send(self, request: HttpRequest) -> HttpResponse:
+    def send(self, request: HttpRequest, max_attempts: float = math.inf) -> HttpResponse:
         """Send a request as it is, to any server; repeat it while that helps.
 
+        Args:
+            request: the request.
+            max_attempts: how often a connection may break before its error is raised.
+
         Raises:
+            TransportError: the connection broke `max_attempts` times.
             NetworkError: there was no success for `retry_for_seconds`.
             CancelledError: the client was stopped.
         """
@@ -165,6 +176,9 @@ class Api:
             try:
                 response = self.transport.send(request)
             except TransportError as error:
+                self.on_break(error.sent_bytes)
+                if attempt >= max_attempts:
+                    raise
                 reason = str(error)
             else:
                 if response.status not in RETRYABLE_STATUSES:

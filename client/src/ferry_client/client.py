@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from ferry_client.api import Api, Credentials
 from ferry_client.callbacks import ignore
 from ferry_client.errors import IntegrityError
+from ferry_client.link import Link
 from ferry_client.models import DownloadResult, FileRecord, IfExists, ListPage, TransferProgress, UploadResult
 from ferry_client.options import ClientOptions
 from ferry_client.sources import BytesSource, FileSource
@@ -70,6 +71,9 @@ class Ferry:
         )
         """The service's routes."""
         self._client_id = client_id
+        self.link = Link(Path(state_dir) if state_dir is not None else None, self.api.url)
+        """What is known of the line to the service."""
+        self.api.on_break = self.link.record_break
         self._state = StateFolder(Path(state_dir)) if state_dir is not None else None
         self._transfer_limit = TransferLimit(self.options.max_jobs)
 
@@ -115,7 +119,8 @@ class Ferry:
             NetworkError: there was no success for `ClientOptions.retry_for_seconds`. Call again to continue.
             FerryError: see `ferry_client.errors` for the others.
         """
-        from ferry_client.uploads import Uploader, UploadRequest
+        from ferry_client.upload_request import UploadRequest
+        from ferry_client.uploads import Uploader
 
         opened = _open_source(source)
         size = opened.size
@@ -130,7 +135,7 @@ class Ferry:
                 on_progress=lambda done: on_progress(TransferProgress(name, done, size)) if on_progress else None,
                 on_note=on_note or ignore,
             )
-            return Uploader(self.api, self._transfer_limit, self._state, self._client_id).upload(request)
+            return Uploader(self.api, self._transfer_limit, self.link, self._state, self._client_id).upload(request)
         finally:
             opened.close()
 

@@ -117,6 +117,12 @@ class UploadPlan:
         first = (index - 1) * self.chunk_size
         return first, min(self.chunk_size, self.size - first)
 
+    def chunks_of_part(self, number: int) -> range:
+        """Return the indexes of the chunks of a part."""
+        chunks_per_part = self.part_size // self.chunk_size
+        first = (number - 1) * chunks_per_part + 1
+        return range(first, min(first + chunks_per_part, self.chunk_count + 1))
+
     def part_range(self, number: int) -> tuple[int, int]:
         """Return the first byte and the length of a part."""
         first = (number - 1) * self.part_size
@@ -133,6 +139,11 @@ class UploadPlan:
             if number not in parts and not all(index in chunks for index in range(first, last + 1)):
                 missing.append(number)
         return missing
+
+    def partial_parts(self) -> list[int]:
+        """Return the numbers of the missing parts of which some chunks were received."""
+        chunks = _expand(self.received_chunks)
+        return [number for number in self.missing_parts() if any(i in chunks for i in self.chunks_of_part(number))]
 
     def missing_chunks(self) -> list[int]:
         """Return the indexes of the chunks that were received neither as chunks nor within parts."""

@@ -40,7 +40,7 @@ class ClientOptions:
     """Wish for the size of parts sent straight to S3."""
 
     chunk_bytes: int | None = None
-    """Bytes of each chunk through the API, a power of two from 64 KiB to 4 MiB; None: chosen by the link's speed."""
+    """Bytes of each chunk through the API, a power of two from 64 KiB to 4 MiB; None: chosen by the line's speed."""
 
     range_bytes: int = 8 * MIB
     """Bytes of each range that a download requests from S3."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,14 +47,16 @@ class _SignedPart:
 class PartSender:
     """Sends the parts of one upload. Thread-safe."""
 
-    def __init__(self, api: Api, source: Source, plan: UploadPlan, transfer_limit: TransferLimit) -> None:
+    def __init__(
+        self, api: Api, source: Source, plan: UploadPlan, numbers: Sequence[int], transfer_limit: TransferLimit
+    ) -> None:
         self._api = api
         self._source = source
         self._plan = plan
         self._transfer_limit = transfer_limit
         self._lock = threading.Lock()
         self._signed: dict[int, _SignedPart] = {}
-        self._to_sign = sorted(plan.missing_parts())
+        self._to_sign = sorted(numbers)
         self._failures = 0
         self._is_proven = False
         self._failing_since: float | None = None

@@ -25,6 +25,11 @@ MAX_BLOCK_BYTES = MIB
 class TransportError(FerryError):
     """A request without a complete response. It is repeated if the request may be."""
 
+    def __init__(self, reason: str, sent_bytes: int = 0) -> None:
+        super().__init__(reason)
+        self.sent_bytes = sent_bytes
+        """Bytes of the body that were given to the connection before it broke."""
+
 
 class Body(Protocol):
     """The bytes of a request. `blocks` is called anew for each attempt."""
@@ -154,6 +159,20 @@ class RateLimiter:
         return default if not self._rate else max(1024, min(default, self._rate // 4))
 
 
+class _PacedBody:
+    """The blocks of a body, counted as the connection takes them."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self.taken_bytes = 0
+        """Bytes taken."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._blocks:
+            yield block
+            self.taken_bytes += len(block)
+
+
 class UrllibTransport:
     """A `Transport` over urllib3, with one pool of connections for all hosts."""
 
@@ -173,10 +192,10 @@ class UrllibTransport:
         import urllib3
 
         headers = {"User-Agent": self._user_agent, **request.headers}
-        body: Iterator[bytes] | None = None
+        body: _PacedBody | None = None
         if request.body is not None:
             headers["Content-Length"] = str(request.body.length)
-            body = self._paced(request.body) if request.body.length else None
+            body = _PacedBody(self._paced(request.body)) if request.body.length else None
         try:
             response = self._pool(request.url).request(
                 request.method,
@@ -196,7 +215,7 @@ class UrllibTransport:
             return HttpResponse(response.status, response.headers, b"".join(self._iter_response(response)))
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             self._raise_if_closed()
-            raise TransportError(_describe(error)) from error
+            raise TransportError(_describe(error), body.taken_bytes if body else 0) from error
 
     def close(self) -> None:
         self._closed.set()

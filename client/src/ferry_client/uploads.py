@@ -6,16 +6,13 @@ recognizes it by the fingerprint. The CRC32C of the whole source is sent with th
 
 from __future__ import annotations
 
-import json
 import logging
-from base64 import b64encode
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import math
+from contextlib import suppress
+from typing import Any
 
 from ferry_client.api import Api
-from ferry_client.callbacks import ignore
-from ferry_client.checksums import combine_crc32c, crc32c, crc32c_to_base64
+from ferry_client.checksums import combine_crc32c, crc32c_to_base64
 from ferry_client.errors import (
     ApiError,
     ConflictError,
@@ -23,56 +20,41 @@ from ferry_client.errors import (
     NotFoundError,
     SourceChangedError,
 )
-from ferry_client.models import FileRecord, IfExists, UploadPlan, UploadResult
-from ferry_client.options import MAX_PUT_BYTES, MIN_PART_BYTES
+from ferry_client.link import MIN_CHUNK_BYTES, Link
+from ferry_client.models import FileRecord, UploadPlan, UploadResult
+from ferry_client.options import MAX_PUT_BYTES, MIB, MIN_PART_BYTES
 from ferry_client.parts import DirectUnavailableError, PartSender
+from ferry_client.small_files import content_digest, put_file
 from ferry_client.sources import SourceBody, range_crc32c
 from ferry_client.state import StateFolder, UploadNote
-from ferry_client.transport import BytesBody
+from ferry_client.transport import TransportError
+from ferry_client.upload_request import UploadRequest
 from ferry_client.workers import TransferLimit, run_tasks
-
-if TYPE_CHECKING:
-    from ferry_client.sources import Source
 
 logger = logging.getLogger("ferry_client")
 
 MAX_RESTARTS = 2
 """How often an upload that expired or was cancelled on the service is started anew."""
 
+MAX_FIRST_CHUNK_BREAKS = 3
+"""Broken connections of one chunk after which an upload that has received nothing starts anew in smaller chunks."""
+
 MAX_COMPLETIONS = 5
 """How often what a completion reports as missing is sent again."""
-
-
-@dataclass(frozen=True, slots=True)
-class UploadRequest:
-    """What to upload."""
-
-    source: Source
-    """The bytes."""
-    name: str
-    """The name that the file gets."""
-    if_exists: IfExists = "fail"
-    """What to do where the name has a file."""
-    content_type: str | None = None
-    """The file's type; None: `application/octet-stream`."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    """Stored with the file."""
-    restart: bool = False
-    """Whether an upload in progress of this name is discarded, also one of another machine."""
-    on_progress: Callable[[int], None] = ignore
-    """Called with the number of durable bytes, from any thread."""
-    on_note: Callable[[str], None] = ignore
-    """Called with what people should know: a restart, or that S3 is out of reach."""
 
 
 class Uploader:
     """Uploads sources to one service."""
 
-    def __init__(self, api: Api, transfer_limit: TransferLimit, state: StateFolder | None, client_id: str) -> None:
+    def __init__(
+        self, api: Api, transfer_limit: TransferLimit, link: Link, state: StateFolder | None, client_id: str
+    ) -> None:
         self.api = api
         """The service."""
         self.transfer_limit = transfer_limit
         """Shared by all transfers of the client."""
+        self.link = link
+        """What is known of the line to the service."""
         self.state = state
         """What is kept between runs; None keeps nothing."""
         self.client_id = client_id
@@ -89,59 +71,47 @@ class Uploader:
             IntegrityError: the service received other bytes.
             ApiError, NetworkError, CancelledError, LocalFileError: as their names say.
         """
-        if request.source.size <= MAX_PUT_BYTES and request.if_exists != "rename":
-            return self._put(request)
+        size = request.source.size
+        if request.if_exists != "rename" and size <= min(MAX_PUT_BYTES, max(MIB // 4, self.link.put_bytes())):
+            with suppress(TransportError):  # the line breaks too often for one request
+                return put_file(self.api, self.transfer_limit, request)
         for attempt in range(MAX_RESTARTS + 1):
             try:
-                return _Transfer(self, request).run()
+                return self._transfer(request)
             except NotFoundError as error:
                 if attempt == MAX_RESTARTS or error.code == "not_found":
                     raise
                 request.on_note(f"{request.name}: the upload no longer exists on the service; it begins anew.")
         raise AssertionError("unreachable")
 
-    def _put(self, request: UploadRequest) -> UploadResult:
-        """Send a whole file in one request."""
-        data = request.source.read(0, request.source.size)
-        request.source.raise_if_changed()
-        crc = crc32c(data)
-        headers = {"Content-Type": "application/octet-stream", "Content-Digest": _content_digest(crc)}
-        if request.if_exists != "replace":
-            headers["If-None-Match"] = "*"
-        if request.metadata:
-            headers["Ferry-Metadata"] = b64encode(json.dumps(dict(request.metadata)).encode()).decode()
-        path = self.api.file_path("/files", request.name, content_type=request.content_type)
+    def _transfer(self, request: UploadRequest) -> UploadResult:
+        """Run one transfer, with smaller chunks where the first ones do not get through."""
+        self.link.start()
         try:
-            with self.transfer_limit.acquire():
-                response = self.api.request("PUT", path, body=BytesBody(data), headers=headers, accept=(200, 201))
-        except ConflictError as error:
-            return self._put_conflict(request, error, crc)
-        request.on_progress(len(data))
-        return UploadResult(FileRecord.from_json(response.json()), sent_bytes=len(data), resumed_bytes=0)
+            try:
+                return _Transfer(self, request).run()
+            except ChunksTooLargeError:
+                request.on_note(f"{request.name}: the line breaks often. It is sent in chunks of 64 KiB.")
+                return _Transfer(self, request, chunk_bytes=MIN_CHUNK_BYTES, restart=True).run()
+        finally:
+            self.link.measure()
+            self.link.save()
 
-    def _put_conflict(self, request: UploadRequest, error: ConflictError, crc: int) -> UploadResult:
-        """Return the success of a PUT whose response was lost, or what `if_exists` says. Raises `ConflictError`."""
-        current = error.members.get("current_file")
-        if current is not None:
-            file = FileRecord.from_json(current)
-            if (file.size, file.crc32c) == (request.source.size, crc):
-                request.on_progress(file.size)
-                return UploadResult(file, sent_bytes=file.size, resumed_bytes=0)
-        if request.if_exists == "skip":
-            return UploadResult(None, sent_bytes=0, resumed_bytes=0, skipped=True)
-        raise ConflictError(
-            error.status,
-            "file_exists",
-            f"{request.name} exists. Choose --if-exists replace, rename or skip (in Python: if_exists).",
-            error.request_id,
-            error.members,
-        ) from error
+
+class ChunksTooLargeError(Exception):
+    """No chunk gets through before the connection breaks."""
 
 
 class _Transfer:
     """One attempt of an upload with a plan."""
 
-    def __init__(self, uploader: Uploader, request: UploadRequest) -> None:
+    def __init__(
+        self, uploader: Uploader, request: UploadRequest, *, chunk_bytes: int | None = None, restart: bool = False
+    ) -> None:
+        options = uploader.api.options
+        self._link = uploader.link
+        self._chunk_bytes = chunk_bytes or options.chunk_bytes or self._link.chunk_bytes()
+        self._restart = request.restart or restart
         self._uploader = uploader
         self._api = uploader.api
         self._request = request
@@ -181,8 +151,8 @@ class _Transfer:
             "metadata": dict(request.metadata) or None,
             "fingerprint": self._source.fingerprint,
             "if_exists": None if request.if_exists in ("fail", "skip") else request.if_exists,
-            "chunk_size": options.chunk_bytes,
-            "restart": True if request.restart else None,
+            "chunk_size": self._chunk_bytes,
+            "restart": True if self._restart else None,
         }
         if self._is_direct():
             members["part_size"] = max(MIN_PART_BYTES, options.part_bytes)
@@ -209,40 +179,67 @@ class _Transfer:
 
     def _send_missing(self, plan: UploadPlan) -> None:
         if self._is_direct():
-            try:
-                self._send_parts(plan)
+            # A part with received chunks is completed in chunks. On an unknown line the first part goes in chunks, too:
+            # the rate decides about the others.
+            parts, in_chunks = plan.missing_parts(), plan.partial_parts()
+            if self._link.allows_parts is None and not in_chunks and len(parts) > 1:
+                in_chunks = parts[:1]
+            for number in in_chunks:
+                self._send_chunks(plan, plan.chunks_of_part(number))
+            self._link.measure()
+            if self._link.allows_parts is not False and self._try_parts(plan, sorted({*parts} - {*in_chunks})):
                 return
-            except DirectUnavailableError:
-                self._uploader.direct_allowed = False
-                self._request.on_note("S3 is out of reach from here. Everything goes through the API, in chunks.")
         self._send_chunks(plan)
 
-    def _send_parts(self, plan: UploadPlan) -> None:
-        sender = PartSender(self._api, self._source, plan, self._uploader.transfer_limit)
+    def _try_parts(self, plan: UploadPlan, numbers: list[int]) -> bool:
+        """Send parts straight to S3. Return False if S3 is out of reach."""
+        sender = PartSender(self._api, self._source, plan, numbers, self._uploader.transfer_limit)
 
         def send(number: int) -> None:
             crc = sender.send(number)
             self._acknowledge(*plan.part_range(number), crc)
 
-        for _ in run_tasks(plan.missing_parts(), send, self._api.options.max_jobs):
+        try:
+            for _ in run_tasks(numbers, send, self._api.options.max_jobs):
+                pass
+        except DirectUnavailableError:
+            self._uploader.direct_allowed = False
+            self._request.on_note("S3 is out of reach from here. Everything goes through the API, in chunks.")
+            return False
+        return True
+
+    def _send_chunks(self, plan: UploadPlan, only: range | None = None) -> None:
+        missing = [
+            index
+            for index in plan.missing_chunks()
+            if (only is None or index in only) and not self._is_sent(*plan.chunk_range(index))
+        ]
+        for _ in run_tasks(missing, lambda index: self._send_chunk(plan, index), self._api.options.max_jobs):
             pass
 
-    def _send_chunks(self, plan: UploadPlan) -> None:
-        for _ in run_tasks(
-            plan.missing_chunks(), lambda index: self._send_chunk(plan, index), self._api.options.max_jobs
-        ):
-            pass
+    def _is_sent(self, first: int, length: int) -> bool:
+        """Return whether this transfer sent a range, as a part or as chunks."""
+        position = first
+        while position < first + length and position in self._crcs:
+            position += self._crcs[position][1]
+        return position >= first + length
 
     def _send_chunk(self, plan: UploadPlan, index: int) -> None:
         first, length = plan.chunk_range(index)
-        if first in self._crcs and self._crcs[first][1] >= length:
-            return  # A part that was sent before S3 went out of reach.
         crc = range_crc32c(self._source, first, length)
         path = self._api.file_path(plan.chunk_url, plan.name, chunk_index=index, upload_id=plan.upload_id)
-        headers = {"Content-Type": "application/octet-stream", "Content-Digest": _content_digest(crc)}
+        headers = {"Content-Type": "application/octet-stream", "Content-Digest": content_digest(crc)}
         try:
             with self._uploader.transfer_limit.acquire():
-                self._api.request("POST", path, body=SourceBody(self._source, first, length), headers=headers)
+                self._api.request(
+                    "POST",
+                    path,
+                    body=SourceBody(self._source, first, length),
+                    headers=headers,
+                    max_attempts=self._max_breaks(plan),
+                )
+        except TransportError as error:
+            raise ChunksTooLargeError from error
         except ApiError as error:
             if error.code in ("chunk_conflict", "checksum_mismatch"):
                 raise SourceChangedError(
@@ -252,7 +249,13 @@ class _Transfer:
             raise
         self._acknowledge(first, length, crc)
 
+    def _max_breaks(self, plan: UploadPlan) -> float:
+        """Return how often the connection of a chunk may break before the chunks count as too large."""
+        can_shrink = plan.chunk_size > MIN_CHUNK_BYTES and not plan.received_bytes and not self._sent_bytes
+        return MAX_FIRST_CHUNK_BREAKS if can_shrink else math.inf
+
     def _acknowledge(self, first: int, length: int, crc: int) -> None:
+        self._link.record_sent(length)
         self._crcs[first] = (crc, length)
         self._sent_bytes += length
         self._report(length)
@@ -326,7 +329,3 @@ class _Transfer:
     def _forget(self) -> None:
         if self._uploader.state:
             self._uploader.state.delete_upload(self._api.url, self._uploader.client_id, self._request.name)
-
-
-def _content_digest(crc: int) -> str:
-    return f"crc32c=:{crc32c_to_base64(crc)}:"

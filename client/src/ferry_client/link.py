@@ -1,0 +1,129 @@
+"""What is known of the line to a service: its rate, and how often it breaks. It decides the sizes of requests.
+
+A slow line, or one that breaks often, gets small chunks, so that a break costs little. The figures of the last transfer
+are kept in the state folder, so that the next one starts with them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from ferry_client.options import KIB, MIB
+from ferry_client.state import write_atomically
+
+MIN_CHUNK_BYTES = 64 * KIB
+MAX_CHUNK_BYTES = 4 * MIB
+
+FIRST_CHUNK_BYTES = MIB
+"""Bytes of a chunk on a line of which nothing is known."""
+
+DIRECT_MIN_BYTES_PER_SECOND = 2_000_000
+"""On slower lines everything goes in chunks: a part has at least 5 MiB, and a break costs half of one on average."""
+
+_CHUNK_SECONDS = 1.0
+"""A chunk is what the line carries in this time."""
+
+_PUT_SECONDS = 10.0
+"""A file that takes longer goes in chunks, which can be resumed."""
+
+_CHUNKS_BETWEEN_BREAKS = 8
+"""A line that breaks gets chunks of which so many fit between two breaks."""
+
+_MIN_MEASURED_BYTES = 512 * KIB
+_MIN_BREAKS = 3
+
+
+class Link:
+    """The line to one service. Thread-safe."""
+
+    def __init__(self, folder: Path | None, url: str) -> None:
+        self._path = folder / "links" / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json" if folder else None
+        self._lock = threading.Lock()
+        self._sent_bytes = 0
+        self._breaks = 0
+        self._started_at: float | None = None
+        self.bytes_per_second: float | None = None
+        """The rate of the last measured transfer; None: unknown."""
+        self.bytes_between_breaks: float | None = None
+        """Bytes between two breaks of a connection, on average; None: it does not break."""
+        self._load()
+
+    @property
+    def allows_parts(self) -> bool | None:
+        """Whether parts of 5 MiB and more suit the line; None: unknown."""
+        if self.bytes_between_breaks is not None and self.bytes_between_breaks < 64 * MIB:
+            return False
+        return None if self.bytes_per_second is None else self.bytes_per_second >= DIRECT_MIN_BYTES_PER_SECOND
+
+    def chunk_bytes(self) -> int:
+        """Return the size of the chunks of the next upload: a power of two from 64 KiB to 4 MiB."""
+        wanted = float(FIRST_CHUNK_BYTES)
+        if self.bytes_per_second is not None:
+            wanted = self.bytes_per_second * _CHUNK_SECONDS
+        if self.bytes_between_breaks is not None:
+            wanted = min(wanted, self.bytes_between_breaks / _CHUNKS_BETWEEN_BREAKS)
+        size = MIN_CHUNK_BYTES
+        while size * 2 <= min(wanted, MAX_CHUNK_BYTES):
+            size *= 2
+        return size
+
+    def put_bytes(self) -> int:
+        """Return the largest file that one request sends: what the line carries in 10 s, between two breaks."""
+        by_rate = math.inf if self.bytes_per_second is None else self.bytes_per_second * _PUT_SECONDS
+        by_breaks = math.inf if self.bytes_between_breaks is None else self.bytes_between_breaks / 2
+        return int(min(by_rate, by_breaks, MAX_CHUNK_BYTES))
+
+    def start(self) -> None:
+        """Start a measurement."""
+        with self._lock:
+            self._sent_bytes, self._breaks, self._started_at = 0, 0, time.monotonic()
+
+    def record_sent(self, size_bytes: int) -> None:
+        """Count bytes that the service acknowledged."""
+        with self._lock:
+            self._sent_bytes += size_bytes
+
+    def record_break(self, sent_bytes: int) -> None:
+        """Count a connection that broke, if bytes of a request were on their way."""
+        with self._lock:
+            self._breaks += sent_bytes > 0
+
+    def measure(self) -> float | None:
+        """Take over the figures since `start`, and return the rate; None if too few bytes were sent."""
+        with self._lock:
+            if self._breaks >= _MIN_BREAKS:
+                self.bytes_between_breaks = self._sent_bytes / self._breaks
+            elif self._sent_bytes > 64 * MIB:
+                self.bytes_between_breaks = None
+            if self._started_at is None or self._sent_bytes < _MIN_MEASURED_BYTES:
+                return None
+            self.bytes_per_second = self._sent_bytes / max(1e-3, time.monotonic() - self._started_at)
+            return self.bytes_per_second
+
+    def save(self) -> None:
+        """Keep the figures for the next run."""
+        if self._path is not None:
+            figures = {
+                "bytes_per_second": self.bytes_per_second,
+                "bytes_between_breaks": self.bytes_between_breaks,
+            }
+            with suppress(OSError):
+                write_atomically(self._path, json.dumps(figures).encode(), durable=False)
+
+    def _load(self) -> None:
+        if self._path is None:
+            return
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            figures = json.loads(self._path.read_text())
+            self.bytes_per_second = _positive(figures.get("bytes_per_second"))
+            self.bytes_between_breaks = _positive(figures.get("bytes_between_breaks"))
+
+
+def _positive(value: float | None) -> float | None:
+    return float(value) if value is not None and value > 0 else None
