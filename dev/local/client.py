@@ -114,8 +114,10 @@ class FerryClient:
         headers: Mapping[str, str] | None = None,
     ) -> ApiResponse:
         """Send a request with the access token."""
-        authorization = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        return fetch(method, self.base_url + target, body, {**authorization, **(headers or {})})
+        return fetch(method, self.base_url + target, body, {**self._authorization(), **(headers or {})})
+
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def post(self, target: str, **members: object) -> ApiResponse:
         """Send a JSON body. Members that are None are left out."""
@@ -134,12 +136,22 @@ class FerryClient:
         """Start an upload. `members` are further members of the request."""
         return self.post("/upload/start", filename=filename, size=size, **members)
 
-    def send_chunk(self, filename: str, index: int, body: bytes, **query: str) -> ApiResponse:
-        """Send a chunk in the raw form, with its digest. `query` are further query parameters."""
-        target = "/upload/chunk?" + urlencode({"filename": filename, "chunk_index": index, **query})
-        return self.request(
-            "POST", target, body, {"Content-Type": OCTET_STREAM, "Content-Digest": content_digest(body)}
-        )
+    def send_chunk(
+        self, filename: str, index: int, body: bytes, *, chunk_url: str | None = None, **query: str
+    ) -> ApiResponse:
+        """Send a chunk in the raw form, with its digest.
+
+        Args:
+            filename: the name of the file.
+            index: the chunk, from 1.
+            body: its bytes.
+            chunk_url: the plan's `chunk_url`; by default the route of the API.
+            query: further query parameters.
+        """
+        url = chunk_url or f"{self.base_url}/upload/chunk"
+        parameters = urlencode({"filename": filename, "chunk_index": index, **query})
+        headers = {"Content-Type": OCTET_STREAM, "Content-Digest": content_digest(body)}
+        return fetch("POST", f"{url}?{parameters}", body, {**self._authorization(), **headers})
 
     def presign_parts(self, filename: str, *part_numbers: int, **members: object) -> ApiResponse:
         """Ask for presigned URLs of parts."""

@@ -13,10 +13,10 @@ export class FerryError extends Error {
   }
 }
 
-/** Return a function that sends a request with the token. It repeats what may succeed later. */
+/** Return a function that sends a request with the token to a path or a URL. It repeats what may succeed later. */
 export function connect(url, token) {
   return async (method, path, { query = {}, json, body, headers = {} } = {}) => {
-    const target = `${url}${path}?${new URLSearchParams(query)}`;
+    const target = `${path.startsWith("/") ? url : ""}${path}?${new URLSearchParams(query)}`;
     const type = json ? { "Content-Type": "application/json" } : {};
     for (let attempt = 1; ; attempt++) {
       const response = await fetch(target, {
@@ -72,7 +72,7 @@ export async function upload(ferry, file, onProgress = () => {}) {
     const offset = (index - 1) * plan.chunk_size;
     const query = { filename: plan.filename, chunk_index: index, upload_id: plan.upload_id };
     const body = file.slice(offset, offset + plan.chunk_size, "application/octet-stream");
-    const progress = await read(ferry("POST", "/upload/chunk", { query, body }));
+    const progress = await read(ferry("POST", plan.chunk_url, { query, body }));
     onProgress(progress.received_bytes, progress.size);
   }
   return complete(ferry, plan);

@@ -25,6 +25,7 @@ if [ "$(json '["state"]' < "$work/plan.json")" = complete ]; then
 fi
 chunk_size=$(json '["chunk_size"]' < "$work/plan.json")
 upload_id=$(json '["upload_id"]' < "$work/plan.json")
+chunk_url=$(json '["chunk_url"]' < "$work/plan.json")
 
 # Send what is missing. 200 means that the chunk is durable; a chunk that is sent twice counts once.
 api "$FERRY_URL/status/$(encode "$name")" > "$work/status.json"
@@ -32,7 +33,7 @@ for index in $(python3 -c 'import json, sys
 for first, last in json.load(sys.stdin)["missing"]: print(*range(first, last + 1))' < "$work/status.json"); do
   dd if="$file" of="$work/chunk" bs="$chunk_size" skip=$((index - 1)) count=1 status=none
   api -o /dev/null -H 'Content-Type: application/octet-stream' -H "Content-Digest: sha-256=:$(digest < "$work/chunk"):" \
-    --data-binary "@$work/chunk" "$FERRY_URL/upload/chunk?filename=$(encode "$name")&chunk_index=$index&upload_id=$upload_id"
+    --data-binary "@$work/chunk" "$chunk_url?filename=$(encode "$name")&chunk_index=$index&upload_id=$upload_id"
 done
 
 # 202 means that the file is not finished yet: repeat the request after Retry-After seconds.

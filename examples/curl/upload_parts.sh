@@ -19,18 +19,19 @@ if [ "$(json '["state"]' < "$work/plan.json")" = complete ]; then
   exit
 fi
 part_size=$(json '["part_size"]' < "$work/plan.json")
+upload_id=$(json '["upload_id"]' < "$work/plan.json")
 
 # Presign one part at a time; a request may ask for up to 100 URLs. A URL is valid for 15 minutes and needs no token.
-sign() { python3 -c 'import json, sys; print(json.dumps({"filename": sys.argv[1], "parts": [{"part_number": int(sys.argv[2])}]}))' "$@"; }
+sign() { python3 -c 'import json, sys; print(json.dumps({"filename": sys.argv[1], "upload_id": sys.argv[2], "parts": [{"part_number": int(sys.argv[3])}]}))' "$@"; }
 for number in $(seq 1 "$(json '["part_count"]' < "$work/plan.json")"); do
-  api -d "$(sign "$name" "$number")" "$FERRY_URL/upload/parts" > "$work/part.json"
+  api -d "$(sign "$name" "$upload_id" "$number")" "$FERRY_URL/upload/parts" > "$work/part.json"
   dd if="$file" of="$work/part" bs="$part_size" skip=$((number - 1)) count=1 status=none
   curl -sS --fail-with-body --retry 8 -H 'Content-Type:' -T "$work/part" "$(json '["parts"][0]["url"]' < "$work/part.json")"
 done
 
-complete() { python3 -c 'import json, sys; print(json.dumps({"filename": sys.argv[1]}))' "$1"; }
+complete() { python3 -c 'import json, sys; print(json.dumps({"filename": sys.argv[1], "upload_id": sys.argv[2]}))' "$@"; }
 # 202 means that the file is not finished yet: repeat the request after Retry-After seconds.
-while [ "$(api -o "$work/file.json" -D "$work/headers" -w '%{http_code}' -d "$(complete "$name")" "$FERRY_URL/upload/complete")" = 202 ]; do
+while [ "$(api -o "$work/file.json" -D "$work/headers" -w '%{http_code}' -d "$(complete "$name" "$upload_id")" "$FERRY_URL/upload/complete")" = 202 ]; do
   sleep "$(retry_after < "$work/headers")"
 done
 cat "$work/file.json"

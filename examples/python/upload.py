@@ -27,15 +27,15 @@ def upload(url: str, session: requests.Session, path: Path, name: str) -> dict[s
         for index in range(1, plan["chunk_count"] + 1):
             if index not in received:
                 file.seek((index - 1) * plan["chunk_size"])
-                send_chunk(url, session, plan, index, file.read(plan["chunk_size"]))
+                send_chunk(session, plan, index, file.read(plan["chunk_size"]))
     return complete(url, session, plan)
 
 
-def send_chunk(url: str, session: requests.Session, plan: dict[str, Any], index: int, data: bytes) -> None:
+def send_chunk(session: requests.Session, plan: dict[str, Any], index: int, data: bytes) -> None:
     """Send one chunk. 200 means that it is durable; a chunk that is sent twice counts once."""
     digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
     response = session.post(
-        f"{url}/upload/chunk",
+        plan["chunk_url"],
         params={"filename": plan["filename"], "chunk_index": index, "upload_id": plan["upload_id"]},
         headers={"Content-Type": "application/octet-stream", "Content-Digest": f"sha-256=:{digest}:"},
         data=data,

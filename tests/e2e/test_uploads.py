@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from urllib.parse import urlencode
 
 import google_crc32c
 
-from dev.local.client import FerryClient, crc32c_checksum, fetch, put_part, quote_filename
+from dev.local.client import FerryClient, crc32c_checksum, put_part, quote_filename
 from dev.local.launcher import LocalService
 from tests.e2e.clients import (
     CHUNK_BYTES,
@@ -191,12 +190,49 @@ def test_file_replace_and_delete_take_effect(api: FerryClient, name: str) -> Non
     assert problem_code(api.request("GET", f"/download/{quote_filename(name)}")) == (404, "not_found")
 
 
+def test_second_device_joins_only_with_proof(api: FerryClient, name: str) -> None:
+    """A device without proof joins an empty upload, which then needs the checksum; later it must say `resume`."""
+    content = random_bytes(1000, seed=6)
+    checksum = crc32c_checksum(google_crc32c.value(content))
+    first = api.start(name, len(content)).json
+    joined = api.start(name, len(content))
+    assert (joined.status, joined.json["upload_id"]) == (200, first["upload_id"])
+    assert api.send_chunk(name, 1, content).status == 200
+    rejected = api.start(name, len(content))
+    assert problem_code(rejected) == (409, "upload_in_progress")
+    assert all(word in rejected.json["detail"] for word in ("resume", "fingerprint", "restart"))
+    assert problem_code(api.complete(name)) == (422, "checksum_required")
+    assert problem_code(api.complete(name, checksum=crc32c_checksum(1))) == (400, "checksum_mismatch")
+    assert api.start(name, len(content), resume=True, if_exists="replace").json["if_exists"] == "fail"
+    assert api.complete(name).json["checksum"] == checksum
+    assert api.download(name).body == content
+
+
+def test_restarted_upload_takes_requests_by_id_only(api: FerryClient, name: str) -> None:
+    """A device whose upload was restarted after it had sent something cannot write into the new one by name."""
+    old, new = random_bytes(1000, seed=7), random_bytes(1000, seed=8)
+    api.start(name, len(old))
+    assert api.send_chunk(name, 1, old).status == 200
+    plan = api.start(name, len(new), restart=True).json
+    assert plan["upload_id_required"] is True
+    for response in (
+        api.send_chunk(name, 1, old),
+        api.presign_parts(name, 1),
+        api.complete(name),
+        api.request("DELETE", f"/upload/{quote_filename(name)}"),
+    ):
+        assert problem_code(response) == (409, "upload_id_required")
+    by_id = {"upload_id": plan["upload_id"]}
+    assert api.send_chunk(name, 1, new, **by_id).status == 200
+    assert api.complete(name, **by_id).status == 200
+    assert api.download(name).body == new
+
+
 def test_chunk_url_takes_chunks(api: FerryClient) -> None:
     """The plan's `chunk_url` is an absolute URL of this service, and takes a chunk."""
     plan = api.start("by chunk_url", 5, if_exists="replace", restart=True).json
     assert plan["chunk_url"] == f"{api.base_url}/upload/chunk"
-    query = urlencode({"filename": plan["filename"], "chunk_index": 1, "upload_id": plan["upload_id"]})
-    headers = {"Authorization": f"Bearer {api.token}", "Content-Type": "application/octet-stream"}
-    assert fetch("POST", f"{plan['chunk_url']}?{query}", b"hello", headers).status == 200
-    assert api.complete("by chunk_url").status == 200
+    by_id = {"upload_id": plan["upload_id"]}
+    assert api.send_chunk(plan["filename"], 1, b"hello", chunk_url=plan["chunk_url"], **by_id).status == 200
+    assert api.complete("by chunk_url", **by_id).status == 200
     assert api.request("DELETE", "/files?filename=by+chunk_url").status == 204
