@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from dev.fakes.object_store import StoreResponse
 from ferry.model.files import File, IfExists
+from ferry.rules.digests import crc32c
 from ferry.rules.layout import KIB
 from ferry.services import Services
 from ferry.status.snapshot import StatusReport, get_status
@@ -73,6 +74,7 @@ class RaceClient:
             self.name,
             len(self.body),
             chunk_size=self.chunk_size,
+            fingerprint=str(crc32c(self.body)),
             if_exists=IfExists.REPLACE if self.replace_existing else IfExists.FAIL,
             restart=self.restart,
         )

@@ -27,7 +27,7 @@ from tests.support.in_memory_service import (
     swallow_crash,
 )
 from tests.unit.uploads.fault_cases import ReadCheck, calls_to_break, faults
-from tests.unit.uploads.operations import BODY, FILE_BYTES, service_with_quota, started
+from tests.unit.uploads.situations import BODY, FILE_BYTES, service_with_quota, started
 
 pytestmark = pytest.mark.slow
 

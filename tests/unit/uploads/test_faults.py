@@ -18,7 +18,8 @@ from ferry.rules.digests import crc32c
 from ferry.uploads.chunk import ChunkAccepted
 from tests.support.in_memory_service import LEASE_MS, NAME, NS, Client, InMemoryService, swallow_crash
 from tests.unit.uploads.fault_cases import ReadCheck, calls_to_break, faults
-from tests.unit.uploads.operations import OPERATIONS, Operation, service_with_quota
+from tests.unit.uploads.operations import OPERATIONS, Operation
+from tests.unit.uploads.situations import service_with_quota
 
 pytestmark = pytest.mark.slow
 
