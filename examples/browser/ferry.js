@@ -198,6 +198,34 @@ export async function listFiles(ferry, prefix = "") {
 export const deleteFile = (ferry, name) => ferry("DELETE", `/files/${named(name)}`);
 // [/files]
 
+// [folders]
+/** Return the folders (their paths, with a `/` at the end) and the files directly in a folder; the root is "". */
+export async function listFolder(ferry, folder = "") {
+  const folders = [], files = [];
+  for (let page = {}, first = true; first || page.cursor; first = false) {
+    const query = { prefix: folder, delimiter: "/", limit: 1000, ...(page.cursor ? { cursor: page.cursor } : {}) };
+    page = await read(ferry("GET", "/files", { query }));
+    folders.push(...page.prefixes);
+    files.push(...page.files);
+  }
+  return { folders, files };
+}
+
+/** Rename a file, if it still has this ETag and the new name is free. It may be repeated. Return its record. */
+export const moveFile = (ferry, from, to, etag) => read(ferry("POST", "/files/move", { json: { from, to, etag } }));
+
+/** Delete up to 100 files. Return the names as `deleted`, `missing` and `errors`. */
+export const deleteFiles = (ferry, filenames) => read(ferry("POST", "/files/delete", { json: { filenames } }));
+
+/** Return the files that were deleted or replaced: by name, and within a name the last one first. */
+export const listDeleted = async (ferry, prefix) =>
+  (await read(ferry("GET", "/files", { query: { prefix, deleted: true } }))).files;
+
+/** Restore the last file that the name lost, under another name if it has a file again. Return its record. */
+export const restoreFile = (ferry, filename) =>
+  read(ferry("POST", "/files/restore", { json: { filename, if_exists: "rename" } }));
+// [/folders]
+
 // [names]
 /** The same requests with the name in the query: for names that a proxy on the way may change in a path. */
 export const byName = {

@@ -63,6 +63,17 @@ try {
   const record = await api.getRecord(ferry, small);
   result.records = [changed.content_type, record.content_type, (await api.byName.getRecord(ferry, small)).size];
   result.usage = await api.usage(ferry);
+  await api.byName.putFile(ferry, `${name}/below/a`, "a");
+  const moved = await api.moveFile(ferry, small, `${name}/b`, put.etag).catch((caught) => caught.code);
+  const current = await api.getRecord(ferry, small);
+  await api.moveFile(ferry, small, `${name}/b`, current.etag);
+  const folder = await api.listFolder(ferry, `${name}/`);
+  result.folder = [moved, ...folder.folders, ...folder.files.map((each) => each.filename)];
+  const gone = await api.deleteFiles(ferry, [`${name}/b`, small]);
+  const lost = (await api.listDeleted(ferry, `${name}/b`)).map((each) => each.filename);
+  result.restored = [gone.deleted, gone.missing, lost, (await api.restoreFile(ferry, `${name}/b`)).filename];
+  await api.moveFile(ferry, `${name}/b`, small, current.etag);
+  await api.deleteFiles(ferry, [`${name}/below/a`]);
   await api.deleteFile(ferry, small);
   await api.byName.delete(ferry, second);
   await api.deleteFile(ferry, name);
@@ -179,6 +190,13 @@ def test_page_stores_and_changes_file(result: dict[str, Any]) -> None:
     assert result["put"] == ["text/plain", "ü", True]
     assert result["records"] == ["text/csv", "a/b", 3]
     assert result["usage"] == {}
+
+
+def test_page_shows_folders_moves_and_restores(result: dict[str, Any]) -> None:
+    """A move under an old ETag fails; a folder shows what is in it; a deleted file is restored."""
+    assert result["folder"] == ["precondition_failed", "browser.bin/below/", "browser.bin/b"]
+    small, moved = "browser.bin #4", "browser.bin/b"
+    assert result["restored"] == [[moved], [small], [moved], moved]
 
 
 def test_page_watches_and_cancels_upload(result: dict[str, Any]) -> None:

@@ -151,6 +151,18 @@ def test_put_file_script_stores_and_changes(shell: Shell, client: FerryClient, n
     assert (downloaded.body, downloaded.headers["content-type"]) == (b"small", "text/csv")
 
 
+def test_folders_script_moves_and_restores(shell: Shell, client: FerryClient, name: str) -> None:
+    """The folder is listed with its folders; the moved file has its new name, and the deleted one is back."""
+    for each in ("a.txt", "b.txt", "below/c.txt"):
+        client.start(f"{name}/{each}", 0)
+        client.complete(f"{name}/{each}")
+    output = shell.run("folders.sh", f"{name}/", f"{name}/a.txt", f"{name} moved.txt", f"{name}/b.txt")
+    assert output.splitlines()[:3] == [f"{name}/{each}" for each in ("a.txt", "b.txt", "below/")]
+    assert f'"deleted":["{name}/b.txt"]' in output
+    assert [client.status(each).status for each in (f"{name}/a.txt", f"{name} moved.txt")] == [404, 200]
+    assert client.status(f"{name}/b.txt").status == 200
+
+
 def test_names_script_transfers(shell: Shell) -> None:
     """A name with spaces, quotes, "?" and "#" goes through every route."""
     assert "Hello" in shell.run("names.sh")

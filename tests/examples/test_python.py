@@ -172,6 +172,24 @@ def test_put_file_stores_and_changes(credentials: Credentials, session: Any, nam
     assert example.usage(credentials.url, session) == {}
 
 
+def test_folders_are_listed_and_files_moved_and_restored(
+    credentials: Credentials, session: Any, client: FerryClient, name: str
+) -> None:
+    """A folder shows its files and folders; a repeated move is the same; a deleted file is listed and restored."""
+    example, connection = load("folders"), (credentials.url, session)
+    for each in ("a", "b", "below/c"):
+        client.start(f"{name}/{each}", 0)
+        client.complete(f"{name}/{each}")
+    assert list(example.list_folder(*connection, f"{name}/")) == [f"{name}/{each}" for each in ("a", "b", "below/")]
+    etag = load("put_file").get_record(*connection, f"{name}/a")["etag"]
+    moved = [example.move_file(*connection, f"{name}/a", f"{name}/z", etag) for _ in range(2)]
+    assert moved[0] == moved[1]
+    results = example.delete_files(*connection, [f"{name}/b", f"{name}/a"])
+    assert results == {"deleted": [f"{name}/b"], "missing": [f"{name}/a"], "errors": []}
+    assert [file["filename"] for file in example.list_deleted(*connection, f"{name}/")] == [f"{name}/b"]
+    assert example.restore_file(*connection, f"{name}/b")["filename"] == f"{name}/b"
+
+
 def test_names_transfer_returns_content(credentials: Credentials, session: Any) -> None:
     """A name with spaces, quotes, "?" and "#" goes through every route."""
     assert load("names").transfer(credentials.url, session, b"Hello") == b"Hello"
@@ -201,6 +219,9 @@ def test_scripts_run_from_command_line(credentials: Credentials, source: Path, n
         ("names.py",),
         ("files.py", name, name),
         ("put_file.py", "small.txt", f"{name}-3"),
+        ("put_file.py", "small.txt", f"{name}/a"),
+        ("put_file.py", "small.txt", f"{name}/b"),
+        ("folders.py", f"{name}/", f"{name}/a", f"{name}/z", f"{name}/b"),
         ("cleanup.py",),
     ]
     for script, *arguments in scripts:
