@@ -12,6 +12,7 @@ from dev.testing.aws_environment import DUMMY_ENVIRONMENT
 
 pytest_plugins = (
     "tests.plugins.coverage",
+    "tests.plugins.garbage_collector",
     "tests.plugins.moto_shortcuts",
     "tests.plugins.scheduling",
     "tests.plugins.shared_botocore_models",

@@ -1,31 +1,66 @@
-"""Run tests that repeat the lines of other tests without coverage, which doubles the time of code that computes.
+"""Measure coverage in the tests that reach lines or branches first, and not in tests that repeat them.
 
-The slow tests repeat operations that quick tests cover: under faults, in random orders, with many sizes, on moto, and
-from other namespaces. The files of `REPEATING_FILES` send variants of requests that other tests send too. The coverage
-floor of `make test` is reached without them.
+Measuring adds half to the time of everything that runs in the process, the libraries included. The coverage floor of
+`make test` is reached without the tests that are left out here:
+
+- End-to-end tests and examples call a service in other processes.
+- Slow tests repeat operations that quick tests cover: under faults, in random orders, with many sizes, on moto, and
+  from other namespaces.
+- The files of `REPEATING_FILES` send variants of requests that other tests send too, or test the template and tools.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
-FOLDERS = ("tests/contract/", "tests/integration/", "tests/template/", "tests/unit/")
-"""The folders whose tests call the code in this process."""
+FOLDERS_WITHOUT_COVERAGE = ("tests/e2e/", "tests/examples/", "tests/template/")
 
 REPEATING_FILES = (
+    "tests/contract/test_cleanup_repository.py",
+    "tests/contract/test_object_store.py",
+    "tests/contract/test_quotas.py",
+    "tests/contract/test_upload_repository.py",
     "tests/contract/test_upload_repository_listings.py",
+    "tests/integration/test_admin.py",
+    "tests/integration/test_admin_quota.py",
     "tests/integration/test_attacks_bodies.py",
     "tests/integration/test_attacks_tokens.py",
+    "tests/integration/test_audit.py",
     "tests/integration/test_download_table.py",
     "tests/integration/test_downloads.py",
     "tests/integration/test_http_rules.py",
     "tests/integration/test_least_privilege.py",
+    "tests/integration/test_tenant_isolation.py",
+    "tests/unit/test_openapi.py",
+    "tests/unit/test_rotation.py",
+    "tests/unit/test_status.py",
+    "tests/unit/uploads/test_cleanup_budget.py",
+    "tests/unit/uploads/test_cleanup_faults.py",
+    "tests/unit/uploads/test_costs.py",
+    "tests/unit/uploads/test_faults.py",
+    "tests/unit/uploads/test_file_sizes.py",
+    "tests/unit/uploads/test_limits.py",
+    "tests/unit/uploads/test_random_histories.py",
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Add pytest-cov's marker `no_cover` to the slow tests of these folders and to all tests of these files."""
-    for item in items:
-        is_slow = item.nodeid.startswith(FOLDERS) and item.get_closest_marker("slow")
-        if is_slow or item.nodeid.startswith(REPEATING_FILES):
-            item.add_marker(pytest.mark.no_cover)
+def is_measured(item: pytest.Item) -> bool:
+    """Return whether the run of a test, its fixtures included, counts for the coverage."""
+    if item.nodeid.startswith((*FOLDERS_WITHOUT_COVERAGE, *REPEATING_FILES)):
+        return False
+    return item.get_closest_marker("slow") is None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Stop the measurement of pytest-cov while a test runs that is not measured."""
+    controller = getattr(item.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
+    if controller is None or is_measured(item):
+        return (yield)
+    controller.pause()
+    try:
+        return (yield)
+    finally:
+        controller.resume()

@@ -1,8 +1,11 @@
-"""Remove three slow paths of moto's DynamoDB without changing its results.
+"""Remove the slow paths of moto's DynamoDB without changing its results.
 
-For each value in a response moto looks up ten members under three names each, although a value has one member under its
-own name. For each item of a transaction moto copies the whole table, although one copy of a table per transaction is
-enough for the rollback. Each comparison of two keys, of which sorting a table needs many, tests both for six types.
+- For each value in a response moto looks up ten members under three names each, although a value has one member under
+  its own name.
+- For each item of a transaction moto copies the whole table, although a rollback needs the items of the transaction.
+- Copies of an item copy each value, although moto changes lists, maps and sets alone in place.
+- Each comparison of two keys, of which sorting a table needs many, tests both for six types.
+- Each of eleven passes over an update expression asks each node for its abstract base classes.
 
 `CHECKED_VERSION` is the moto release that `tests/integration/test_moto_shortcuts.py` compared the shortcuts with.
 """
@@ -12,12 +15,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextvars import ContextVar
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 CHECKED_VERSION = "5.2.5"
+
+SCALARS = ("S", "N", "B", "BOOL", "NULL")
+"""The types whose values moto replaces and never changes."""
 
 
 @pytest.fixture(scope="session")
@@ -32,16 +39,18 @@ def apply_shortcuts(patch: pytest.MonkeyPatch) -> None:
     """Replace the slow methods of moto. moto is imported here, so that unit tests do not load it."""
     from moto.core.serialize import ResponseSerializer
     from moto.dynamodb import models
-    from moto.dynamodb.models.dynamo_type import DynamoType
+    from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
     from moto.dynamodb.models.table import Table
 
-    table_copies: ContextVar[dict[str, Any] | None] = ContextVar("table_copies", default=None)
+    changed: ContextVar[list[dict[str, Any]] | None] = ContextVar("changed", default=None)
     transact = models.DynamoDBBackend.transact_write_items
     serialize = ResponseSerializer._serialize_type_structure
     patch.setattr(ResponseSerializer, "_serialize_type_structure", _with_present_members(serialize))
     patch.setattr(DynamoType, "cast_value", _with_direct_scalars(DynamoType.cast_value))
-    patch.setattr(models, "copy", SimpleNamespace(deepcopy=_deepcopy_table_once(Table, table_copies)))
-    patch.setattr(models.DynamoDBBackend, "transact_write_items", _with_table_copies(transact, table_copies))
+    patch.setattr(Item, "__deepcopy__", _with_shared_scalars(LimitedSizeDict))
+    patch.setattr("moto.dynamodb.parsing.ast_nodes.DepthFirstTraverser.traverse_node_recursively", _traverse)
+    patch.setattr(models, "copy", SimpleNamespace(deepcopy=_deepcopy_changed_items(Table, DynamoType, changed)))
+    patch.setattr(models.DynamoDBBackend, "transact_write_items", _with_changed_items(transact, changed))
 
 
 def _with_present_members(serialize: Any) -> Any:
@@ -65,24 +74,75 @@ def _with_direct_scalars(cast_value: Any) -> property:
     return property(direct)
 
 
-def _deepcopy_table_once(table_class: type[Any], table_copies: ContextVar[dict[str, Any] | None]) -> Any:
-    def deepcopy(value: Any) -> Any:
-        copies = table_copies.get()
-        if copies is None or not isinstance(value, table_class):
-            return copy.deepcopy(value)
-        if value.name not in copies:
-            copies[value.name] = copy.deepcopy(value)
-        return copies[value.name]
+def _with_shared_scalars(attributes_class: Any) -> Any:
+    def deepcopy(item: Any, memo: dict[int, Any]) -> Any:
+        copied = copy.copy(item)
+        copied.attrs = attributes_class.__new__(attributes_class)
+        dict.update(
+            copied.attrs,
+            {
+                name: value if value.type in SCALARS else copy.deepcopy(value, memo)
+                for name, value in item.attrs.items()
+            },
+        )
+        return copied
 
     return deepcopy
 
 
-def _with_table_copies(transact: Any, table_copies: ContextVar[dict[str, Any] | None]) -> Any:
+@cache
+def _is_instance(node_class: Any, classes: tuple[type[Any], ...]) -> bool:
+    return issubclass(node_class, classes)
+
+
+def _traverse(traverser: Any, node: Any, child_id: int = -1) -> Any:
+    if not hasattr(node, "children"):
+        return node
+    parent = node.parent
+    for position, child in enumerate(node.children or ()):
+        traverser.pre_processing_of_child(node, position)
+        _traverse(traverser, child, position)
+    if _is_instance(node.__class__, traverser.nodes_to_be_processed()):
+        node = traverser.process(node)
+        node.parent = parent
+        if parent:
+            parent.children[child_id] = node
+    return node
+
+
+def _deepcopy_changed_items(table_class: type[Any], dynamo_type: type[Any], changed: ContextVar[Any]) -> Any:
+    def deepcopy(value: Any) -> Any:
+        if changed.get() is None or not isinstance(value, table_class):
+            return copy.deepcopy(value)
+        table = copy.copy(value)
+        table.items = value.items.copy()
+        for key in _changed_keys(value, changed.get()):
+            hash_key, *range_key = map(dynamo_type, key)
+            rows = table.items.get(hash_key)
+            if rows and range_key:
+                table.items[hash_key] = rows | {k: copy.deepcopy(rows[k]) for k in range_key if k in rows}
+            elif rows:
+                table.items[hash_key] = copy.deepcopy(rows)
+        return table
+
+    return deepcopy
+
+
+def _changed_keys(table: Any, transact_items: list[dict[str, Any]]) -> Iterator[list[Any]]:
+    """Yield the key, in the order of the table's schema, of each item of a table that a transaction names."""
+    for item in transact_items:
+        for operation in item.values():
+            if operation.get("TableName") == table.name:
+                key = operation.get("Key") or operation["Item"]
+                yield [key[name] for name in table.table_key_attrs]
+
+
+def _with_changed_items(transact: Any, changed: ContextVar[Any]) -> Any:
     def transact_write_items(backend: Any, transact_items: Any) -> None:
-        token = table_copies.set({})
+        token = changed.set(transact_items)
         try:
             transact(backend, transact_items)
         finally:
-            table_copies.reset(token)
+            changed.reset(token)
 
     return transact_write_items

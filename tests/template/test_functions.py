@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 
 from dev.local.template import load_template
 from ferry.aws.session import INVOKE_TIMEOUT_SECONDS, MAX_BACKOFF_SECONDS, SHORT_MAX_ATTEMPTS
@@ -17,6 +16,9 @@ from ferry.rules.durations import SECOND_MS
 from ferry.settings import Settings
 from ferry.uploads.build_object import COMPLETE_CALL_GRACE_MS
 from ferry.uploads.complete import WAIT_FOR_LEASE_SECONDS
+
+if TYPE_CHECKING:
+    from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 
 
 def test_long_poll_fits_function_timeout(functions: dict[str, Any]) -> None:
