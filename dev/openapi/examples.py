@@ -11,7 +11,12 @@ from ferry import __version__
 from ferry.errors import FerryError
 from ferry.http.json_values import Crc32c, Timestamp
 from ferry.http.limits import MAX_SIGNED_PARTS
-from ferry.http.models import Checksum, ChunkBody, CompleteBody, FilePatchBody, PartBody, PartsBody, StartBody
+from ferry.http.models.body import Checksum
+from ferry.http.models.chunks import ChunkBody
+from ferry.http.models.completions import CompleteBody
+from ferry.http.models.files import FilePatchBody
+from ferry.http.models.parts import PartBody, PartsBody
+from ferry.http.models.start import StartBody
 from ferry.http.problems import status_of
 from ferry.http.responses.chunks import ChunkProgress
 from ferry.http.responses.cleanup import CleanupBody, Orphans

@@ -6,7 +6,7 @@ from dev.openapi import examples
 from dev.openapi.operation import BODY_ERRORS, Operation, ResponseDoc
 from dev.openapi.parameters import MOVE_CONDITION_PARAMETERS, NEW_NAME_CONDITION_PARAMETERS
 from ferry import errors
-from ferry.http import file_models
+from ferry.http.models.file_changes import DeleteFilesBody, MoveBody, RestoreBody
 from ferry.http.responses.deletions import DeleteError, DeleteResultsBody
 from ferry.http.responses.files import FileBody
 
@@ -20,8 +20,8 @@ MOVE_FILE = Operation(
     "No byte is copied, and no reader of the old name and then of the new one misses the file. Its date becomes that "
     "of the move. With `etag`, a request that is repeated gets the same success; without, it is a 404.",
     MOVE_CONDITION_PARAMETERS,
-    file_models.MoveBody,
-    file_models.MoveBody.model_validate({"from": examples.FILENAME, "to": "greetings/hello.txt"}),
+    MoveBody,
+    MoveBody.model_validate({"from": examples.FILENAME, "to": "greetings/hello.txt"}),
     error_types=(*BODY_ERRORS, errors.FileNotFound, errors.FileExists, errors.PreconditionFailed),
 )
 RESTORE_FILE = Operation(
@@ -32,8 +32,8 @@ RESTORE_FILE = Operation(
     "No byte is copied. The file counts toward the quota again. A request that is repeated gets the same success, "
     "unless the file got another name under `rename`.",
     NEW_NAME_CONDITION_PARAMETERS,
-    file_models.RestoreBody,
-    file_models.RestoreBody(filename=examples.FILENAME),
+    RestoreBody,
+    RestoreBody(filename=examples.FILENAME),
     error_types=(
         *BODY_ERRORS,
         errors.FileNotFound,
@@ -56,7 +56,7 @@ DELETE_FILES = Operation(
     "Each file is deleted on its own. A name that is sent twice counts once. Conditional headers are rejected: send "
     "`{filename, etag}` as entries.",
     (),
-    file_models.DeleteFilesBody,
-    file_models.DeleteFilesBody(filenames=[examples.FILENAME, "unknown.txt", "../up"]),
+    DeleteFilesBody,
+    DeleteFilesBody(filenames=[examples.FILENAME, "unknown.txt", "../up"]),
     error_types=BODY_ERRORS,
 )

@@ -22,7 +22,8 @@ from dev.openapi.parameters import (
     RECORD_CONDITION_PARAMETERS,
 )
 from ferry import errors
-from ferry.http import models, request_errors
+from ferry.http import request_errors
+from ferry.http.models.files import FilePatchBody
 from ferry.http.responses.file_lists import DeletedFileList, FileList
 from ferry.http.responses.files import FileBody
 from ferry.http.responses.usage import Usage
@@ -109,7 +110,7 @@ CHANGE_FILE = Operation(
     {200: ResponseDoc("The changed record.", FileBody, examples.FILE, headers=("ETag",))},
     "The body is a merge patch (RFC 7396). Downloads have the new type afterwards.",
     (FILENAME_PATH, *CHANGE_CONDITION_PARAMETERS),
-    models.FilePatchBody,
+    FilePatchBody,
     examples.FILE_PATCH,
     error_types=(*BODY_ERRORS, errors.FileNotFound, errors.PreconditionFailed),
 )

@@ -10,7 +10,7 @@ from dev.openapi.parameters import FILENAME_PATH, FILENAME_QUERY, OPTIONAL_FILEN
 from dev.openapi.schemas import Schema
 from ferry import errors
 from ferry.http import request_errors
-from ferry.http.models import Body
+from ferry.http.models.body import Body
 
 ErrorType = type[errors.FerryError]
 OCTET_STREAM = "application/octet-stream"

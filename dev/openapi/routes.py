@@ -32,7 +32,11 @@ from dev.openapi.parameters import (
 )
 from dev.openapi.schemas import reference
 from ferry import errors
-from ferry.http import models, request_errors
+from ferry.http import request_errors
+from ferry.http.models.chunks import ChunkBody
+from ferry.http.models.completions import CompleteBody
+from ferry.http.models.parts import PartsBody
+from ferry.http.models.start import StartBody
 from ferry.http.responses.chunks import ChunkProgress
 from ferry.http.responses.cleanup import CleanupBody
 from ferry.http.responses.completions import CompletionPending
@@ -71,7 +75,7 @@ START = Operation(
     "An open upload with the same size, checksum and fingerprint is resumed. Where neither side has a checksum or a "
     "fingerprint, it is resumed with `resume: true`; without, only while nothing has been received, and the completion "
     "then requires the checksum of the whole file. `restart: true` cancels the open upload and starts a new one.",
-    body=models.StartBody,
+    body=StartBody,
     body_example=examples.START,
     error_types=(
         *BODY_ERRORS,
@@ -90,7 +94,7 @@ CHUNK = Operation(
     "Send JSON; or the raw bytes as `application/octet-stream`, with `filename` and `chunk_index` in the query. A body "
     "without a Content-Type is raw where the query has both, else JSON. A chunk has at most 4 MiB.",
     CHUNK_PARAMETERS,
-    models.ChunkBody,
+    ChunkBody,
     examples.CHUNK,
     {OCTET_STREAM: {"type": "string", "format": "binary"}},
     (
@@ -115,7 +119,7 @@ PARTS = Operation(
     "An upload may use chunks and parts together. A part whose chunks have all been accepted consists of those chunks, "
     "whatever is sent to S3 for it later. Any other part is what was sent to S3, even where some of its chunks were "
     "accepted too: S3 cannot compare them.",
-    body=models.PartsBody,
+    body=PartsBody,
     body_example=examples.PARTS_TO_SIGN,
     error_types=(
         *BODY_ERRORS,
@@ -139,7 +143,7 @@ COMPLETE = Operation(
             headers=("Retry-After",),
         ),
     },
-    body=models.CompleteBody,
+    body=CompleteBody,
     body_example=examples.COMPLETE,
     error_types=(
         *BODY_ERRORS,

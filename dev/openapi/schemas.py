@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from ferry.http import file_models, models, responses
+from ferry.http import models, responses
 from ferry.status import upload_status
 
 Schema = dict[str, Any]
@@ -72,8 +72,12 @@ def _is_model(kind: Any) -> bool:
 
 def _described_classes() -> Iterator[type]:
     """Yield the classes whose names may be those of components."""
-    names = [f"{responses.__name__}.{module.name}" for module in pkgutil.iter_modules(responses.__path__)]
-    for module in (models, file_models, upload_status, *map(importlib.import_module, names)):
+    names = [
+        f"{package.__name__}.{module.name}"
+        for package in (models, responses)
+        for module in pkgutil.iter_modules(package.__path__)
+    ]
+    for module in (upload_status, *map(importlib.import_module, names)):
         yield from (member for member in vars(module).values() if isinstance(member, type))
 
 

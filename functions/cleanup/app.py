@@ -39,7 +39,9 @@ def _handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 lambda_handler = with_tracing(_handle, wiring.tracing_enabled)
-wiring.load_before_snapshot(wiring.services, wiring.token_verifier, clients=("s3_completion", "events"))
+wiring.load_before_snapshot(
+    wiring.services, wiring.token_verifier, clients=("s3_completion", "events"), modules=("google_crc32c",)
+)
 
 
 @app.protected("DELETE /cleanup", scope=ADMIN_SCOPE, audit_event=AUDIT_EVENT, parameters=cleanup.PARAMETERS)

@@ -15,7 +15,20 @@ from ferry.http.tracing import with_tracing
 
 app = create_app(bearer_authenticator(wiring.token_verifier), wiring.log_file_names)
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
-wiring.load_before_snapshot(wiring.services, wiring.token_verifier, clients=("events",))
+wiring.load_before_snapshot(
+    wiring.services,
+    wiring.token_verifier,
+    clients=("events",),
+    json_bodies=True,
+    modules=(
+        "ferry.files",
+        "ferry.http.checksums",
+        "ferry.http.file_changes",
+        "ferry.http.file_listings",
+        "ferry.http.files",
+        "google_crc32c",
+    ),
+)
 
 
 @app.protected(

@@ -30,14 +30,13 @@ HEAVY_PACKAGES = {
 """Top-level packages of 5 ms and more each (`make bench-cold`, `python -X importtime`)."""
 COMMON_PACKAGES = {"aws_lambda_powertools", "botocore", "cryptography", "jwt"}
 """Metrics, backends, tokens."""
-CHECKSUM_PACKAGES = {"google_crc32c"}
 EXPECTED_PACKAGES: Mapping[str, set[str]] = {
     "auth": COMMON_PACKAGES,
-    "upload": COMMON_PACKAGES | CHECKSUM_PACKAGES,
-    "files": COMMON_PACKAGES | CHECKSUM_PACKAGES,
-    "download": COMMON_PACKAGES | CHECKSUM_PACKAGES,
-    "status": COMMON_PACKAGES | CHECKSUM_PACKAGES,
-    "cleanup": COMMON_PACKAGES | CHECKSUM_PACKAGES,
+    "upload": COMMON_PACKAGES,
+    "files": COMMON_PACKAGES,
+    "download": COMMON_PACKAGES,
+    "status": COMMON_PACKAGES,
+    "cleanup": COMMON_PACKAGES,
 }
 PROBE_SCRIPT = """
 import json, sys

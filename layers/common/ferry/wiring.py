@@ -66,7 +66,10 @@ def _is_available(service: str) -> bool:
 
 
 def load_before_snapshot(
-    *factories: Callable[[], object], clients: Sequence[str] = (), json_bodies: bool = False
+    *factories: Callable[[], object],
+    clients: Sequence[str] = (),
+    json_bodies: bool = False,
+    modules: Sequence[str] = (),
 ) -> None:
     """With SnapStart, load these before the snapshot, so that restored instances need not. Otherwise do nothing.
 
@@ -74,18 +77,21 @@ def load_before_snapshot(
         factories: components of the function; each creates the clients that it holds.
         clients: further clients, by the names of `AwsSession`.
         json_bodies: whether the function reads JSON bodies.
+        modules: what the routes import when they are first used; of a package, all its modules.
     """
     if not is_snapshot_start(os.environ):
         return
     from snapshot_restore_py import register_before_snapshot
 
-    register_before_snapshot(_load, factories, clients, json_bodies)
+    register_before_snapshot(_load, factories, clients, json_bodies, modules)
 
 
-def _load(factories: Sequence[Callable[[], object]], clients: Sequence[str], json_bodies: bool) -> None:
+def _load(
+    factories: Sequence[Callable[[], object]], clients: Sequence[str], json_bodies: bool, modules: Sequence[str]
+) -> None:
     from ferry.http import preload
 
-    preload.load(json_bodies=json_bodies)
+    preload.load(json_bodies=json_bodies, modules=modules)
     if aws_session().load_for_snapshot("dynamodb", *clients):
         for factory in factories:
             factory()

@@ -29,7 +29,7 @@ MAX_DELETE_BODY_BYTES = 1024 * 1024
 def move_request(request: Request) -> MoveRequest:
     """Return the move that the body asks for."""
     from ferry.files.move import MoveRequest
-    from ferry.http.file_models import MoveBody
+    from ferry.http.models.file_changes import MoveBody
 
     body = MoveBody.read(request)
     if body.to_etag is not None and body.if_exists == "fail":
@@ -47,7 +47,7 @@ def move_request(request: Request) -> MoveRequest:
 def restore_request(request: Request) -> RestoreRequest:
     """Return the restore that the body asks for."""
     from ferry.files.restore import RestoreRequest
-    from ferry.http.file_models import RestoreBody
+    from ferry.http.models.file_changes import RestoreBody
     from ferry.model.files import IfExists
 
     body = RestoreBody.read(request)
@@ -63,7 +63,7 @@ def restore_request(request: Request) -> RestoreRequest:
 def delete_request(request: Request) -> list[DeleteEntry]:
     """Return the files that the body asks to delete. Raises `InvalidField` for a condition, which is about one file."""
     from ferry.files.delete_many import DeleteEntry
-    from ferry.http.file_models import DeleteFilesBody
+    from ferry.http.models.file_changes import DeleteFilesBody
 
     for header in CONDITION_HEADERS:
         if header in request.headers:

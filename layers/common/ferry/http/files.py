@@ -87,7 +87,7 @@ def change_request(request: Request) -> FileChange:
     Raises what `ferry.http.validation.parse_body` raises.
     """
     from ferry.files.record import FileChange
-    from ferry.http.models import FilePatchBody
+    from ferry.http.models.files import FilePatchBody
 
     body = FilePatchBody.read(request)
     sent = body.model_fields_set
@@ -137,7 +137,7 @@ def _metadata(request: Request) -> dict[str, str]:
     if header is None:
         return {}
     # Imported for a file with metadata only.
-    from ferry.http.models import MetadataBody
+    from ferry.http.models.files import MetadataBody
     from ferry.http.validation import validate
 
     try:

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 
 from ferry.http import log, metrics, responses
 
 _STANDARD_MODULES = ("concurrent.futures.thread", "dataclasses", "threading")
 
 
-def load(*, json_bodies: bool) -> None:
+def load(*, json_bodies: bool, modules: Sequence[str] = ()) -> None:
     """Import the bodies of responses and the libraries of logs and metrics.
 
     Args:
         json_bodies: whether to build the models of JSON request bodies, too.
+        modules: what else to import; of a package, all its modules.
     """
-    for name in _STANDARD_MODULES:
-        import_module(name)
-    for module in pkgutil.iter_modules(responses.__path__, f"{responses.__name__}."):
-        import_module(module.name)
+    for name in (*_STANDARD_MODULES, *modules):
+        _import_all(import_module(name))
+    _import_all(responses)
     log.load()
     metrics.load()
     if json_bodies:
         from ferry.http import models
 
-        for model in models.Body.__subclasses__():
+        _import_all(models)
+        from ferry.http.models.body import Body
+
+        for model in Body.__subclasses__():
             model.model_rebuild(force=True)
+
+
+def _import_all(module: ModuleType) -> None:
+    """Import all modules of a package of Ferry. Do nothing for other modules, which have loaded what they need."""
+    if module.__name__.startswith("ferry."):
+        for found in pkgutil.iter_modules(getattr(module, "__path__", ()), f"{module.__name__}."):
+            import_module(found.name)

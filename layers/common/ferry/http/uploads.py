@@ -1,7 +1,8 @@
 """Uploads: request bodies and query parameters to the requests of the use cases, and results to responses.
 
-Each function imports the one model or response body that it uses, because a cold start waits for what is imported: a
-raw chunk has no model, so it does without pydantic.
+Each function imports the use case, the model and the response body of its route, because a cold start waits for what
+is imported: a start does without the code of chunks and completions, and a raw chunk, which has no model, without
+pydantic.
 """
 
 from __future__ import annotations
@@ -10,24 +11,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ferry.errors import ChunkTooLarge, InvalidField
-from ferry.http import bodies, checksums
+from ferry.http import bodies
 from ferry.http.request import Request
 from ferry.http.request_errors import BodyTooLarge
 from ferry.http.response import IssuedUrls, Response, json_response
 from ferry.model.files import File, IfExists
 from ferry.rules.canonical_base64 import decode_canonical
-from ferry.rules.digests import verify_digests
 from ferry.rules.filenames import normalise_filename
 from ferry.rules.layout import MAX_CHUNK_BYTES
-from ferry.services import Services
-from ferry.uploads.chunk import ChunkAccepted, ChunkRequest
-from ferry.uploads.complete import CompleteRequest, CompletionAccepted
-from ferry.uploads.presign import PartsRequest, PresignedPart
-from ferry.uploads.received import compute_received
-from ferry.uploads.start import StartRequest, StartResult
 
 if TYPE_CHECKING:
-    from ferry.http.models import Checksum
+    from ferry.http.models.body import Checksum
+    from ferry.services import Services
+    from ferry.uploads.chunk import ChunkAccepted, ChunkRequest
+    from ferry.uploads.complete import CompleteRequest, CompletionAccepted
+    from ferry.uploads.presign import PartsRequest, PresignedPart
+    from ferry.uploads.start import StartRequest, StartResult
 
 CHUNK_PARAMETERS = frozenset({"filename", "chunk_index", "upload_id"})
 """Query parameters of a raw chunk. A JSON chunk has none."""
@@ -41,7 +40,8 @@ _MAX_BASE64_LENGTH = (MAX_CHUNK_BYTES + 2) // 3 * 4
 
 def start_request(request: Request) -> StartRequest:
     """Return the start that the body asks for."""
-    from ferry.http.models import StartBody
+    from ferry.http.models.start import StartBody
+    from ferry.uploads.start import StartRequest
 
     body = StartBody.read(request)
     return StartRequest(
@@ -82,7 +82,8 @@ def chunk_request(request: Request) -> ChunkRequest:
 
 def parts_request(request: Request) -> PartsRequest:
     """Return the parts that the body asks to have presigned."""
-    from ferry.http.models import PartsBody
+    from ferry.http.models.parts import PartsBody
+    from ferry.uploads.presign import PartsRequest
 
     body = PartsBody.read(request)
     parts = [(part.part_number, _optional_crc32c(part.checksum)) for part in body.parts]
@@ -91,7 +92,8 @@ def parts_request(request: Request) -> PartsRequest:
 
 def complete_request(request: Request) -> CompleteRequest:
     """Return the completion that the body asks for."""
-    from ferry.http.models import CompleteBody
+    from ferry.http.models.completions import CompleteBody
+    from ferry.uploads.complete import CompleteRequest
 
     body = CompleteBody.read(request)
     return CompleteRequest(
@@ -111,6 +113,8 @@ def start_response(services: Services, result: StartResult, chunk_url: str) -> R
         from ferry.http.responses.existing_files import ExistingFile
 
         return json_response(200, ExistingFile.from_file_and_limits(result.file, limits))
+    from ferry.uploads.received import compute_received
+
     assert result.upload is not None
     plan = UploadPlan.from_upload(result.upload, compute_received(result.upload, result.parts), limits, chunk_url)
     return json_response(201, plan).with_metrics(UploadsStarted=1) if result.created else json_response(200, plan)
@@ -151,7 +155,10 @@ def complete_response(file: File, *, is_new: bool) -> Response:
 
 
 def _chunk_from_json(request: Request) -> ChunkRequest:
-    from ferry.http.models import ChunkBody
+    from ferry.http import checksums
+    from ferry.http.models.chunks import ChunkBody
+    from ferry.rules.digests import verify_digests
+    from ferry.uploads.chunk import ChunkRequest
 
     request.reject_unknown_parameters(frozenset())
     body = ChunkBody.read(request, bodies.MAX_CHUNK_BODY_BYTES)
@@ -169,6 +176,9 @@ def _chunk_from_json(request: Request) -> ChunkRequest:
 
 
 def _chunk_from_bytes(request: Request) -> ChunkRequest:
+    from ferry.http import checksums
+    from ferry.uploads.chunk import ChunkRequest
+
     name, upload_id = request.filename(), request.optional_upload_id()
     index = request.integer("chunk_index")
     if index is None:
@@ -179,4 +189,8 @@ def _chunk_from_bytes(request: Request) -> ChunkRequest:
 
 
 def _optional_crc32c(checksum: Checksum | None) -> int | None:
-    return None if checksum is None else checksums.parse_crc32c(checksum.algorithm, checksum.value)
+    if checksum is None:
+        return None
+    from ferry.http import checksums
+
+    return checksums.parse_crc32c(checksum.algorithm, checksum.value)

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-import google_crc32c
-
 from ferry.errors import ChecksumMismatch, ChecksumUnsupported, InvalidField
 from ferry.rules.canonical_base64 import decode_canonical
 
@@ -42,6 +40,8 @@ class Digest:
 
 def crc32c(body: bytes, crc: int = 0) -> int:
     """Return the CRC32C of `body`, appended to bytes whose CRC32C is `crc`."""
+    import google_crc32c
+
     return int(google_crc32c.extend(crc, body))
 
 

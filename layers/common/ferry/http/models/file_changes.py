@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ferry.http.models import Body, IfExists, UploadId
+from ferry.http.models.body import Body, IfExists, UploadId
 
 MAX_DELETED_NAMES = 100
 """Names in one request to delete files."""

@@ -1,0 +1,18 @@
+"""The body of a completion."""
+
+from __future__ import annotations
+
+from ferry.http.models.body import Body, Checksum, IfExists, UploadId
+
+
+class CompleteBody(Body):
+    """The upload to complete."""
+
+    filename: str
+    """The name of the file."""
+    upload_id: UploadId | None = None
+    """The upload; the current upload of the name by default."""
+    checksum: Checksum | None = None
+    """The CRC32C of the whole file; overrides the one of `start`."""
+    if_exists: IfExists | None = None
+    """What to do when a file of that name exists; overrides the choice of `start`."""
