@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from functools import cache
 
-from dev.bench.usage import Usage, measure_usage
+from dev.bench.usage import Usage, measure_put_usage, measure_usage
 from dev.local.template import load_template
 from dev.testing.template import TEMPLATE, resource_properties
 from ferry.rules.layout import GIB, KIB, MIB, ChunkLayout
@@ -19,7 +19,10 @@ GATEWAY_STEP_BYTES = 512 * KIB
 """API Gateway meters HTTP API requests in steps of this size."""
 
 CHUNK_DURATION_SECONDS, OTHER_DURATION_SECONDS = 0.150, 0.050
-"""Assumed billed duration of a chunk request and of any other request: AWS's network cannot be measured locally."""
+"""Assumed billed duration of a request that carries a chunk or a whole file, and of any other request.
+
+AWS's network cannot be measured locally.
+"""
 
 LOG_BYTES_PER_REQUEST = {"metrics": 475, "Lambda's start and report": 500, "access log": 250}
 """Bytes that one request writes to CloudWatch Logs. Lambda's two lines cannot be measured locally."""
@@ -27,8 +30,8 @@ LOG_BYTES_PER_REQUEST = {"metrics": 475, "Lambda's start and report": 500, "acce
 LOG_EVENTS_PER_REQUEST, LOG_EVENT_OVERHEAD_BYTES = 4, 26
 """Lines that one request writes, and what CloudWatch adds to the size of each."""
 
-TARGET_API_USD, TARGET_PRESIGNED_USD = 3.60, 0.10
-"""Goals in USD a TB."""
+TARGET_API_USD, TARGET_PRESIGNED_USD, TARGET_PUT_USD = 3.60, 0.10, 6.00
+"""Goals in USD a TB: chunks of 4 MiB, parts of 64 MiB, whole files of 4 MiB in one request."""
 
 
 @dataclass(frozen=True)
@@ -102,18 +105,27 @@ class Scenario:
     architecture: str = ""
     """Processor of the functions; empty for the template's default."""
 
+    whole: bool = False
+    """One request stores the whole file."""
+
+    replaces: bool = False
+    """With `whole`: the name has a file already."""
+
     @property
     def layout(self) -> ChunkLayout:
         return ChunkLayout.plan(self.size, self.chunk_size)
 
     @property
     def usage(self) -> Usage:
+        if self.whole:
+            return measure_put_usage(replaces=self.replaces)
         return measure_usage(self.size, self.chunk_size, presigned=self.presigned)
 
     @property
     def cost(self) -> Cost:
         usage, prices = self.usage, PRICES
-        body_bytes = -(-self.chunk_size * 4 // 3) + 100 if self.json_body else self.chunk_size
+        sent_bytes = self.size if self.whole else self.chunk_size
+        body_bytes = -(-sent_bytes * 4 // 3) + 100 if self.json_body else sent_bytes
         steps_per_chunk = max(1, -(-body_bytes // GATEWAY_STEP_BYTES))
         other_requests = usage.requests - usage.chunks
         seconds = usage.chunks * CHUNK_DURATION_SECONDS + other_requests * OTHER_DURATION_SECONDS
@@ -132,6 +144,10 @@ class Scenario:
         return self.cost.total * TB / self.size
 
     @property
+    def usd_per_million_files(self) -> float:
+        return self.cost.total * MILLION
+
+    @property
     def s3_usd_per_tb(self) -> float:
         """S3's share of `usd_per_tb`."""
         return self.cost.s3 * TB / self.size
@@ -139,6 +155,8 @@ class Scenario:
 
 BY_CHUNK_SIZE = [Scenario(64 * MIB, size) for size in (256 * KIB, MIB, 4 * MIB)]
 BY_FILE_SIZE = [Scenario(size) for size in (4 * MIB, 64 * MIB, GIB)]
+WHOLE = [Scenario(size, whole=True, replaces=replaces) for size in (16 * KIB, 4 * MIB) for replaces in (False, True)]
+WHOLE_TARGET_SCENARIO = WHOLE[2]
 PRESIGNED = [Scenario(size, presigned=True) for size in (16 * MIB, GIB, 80_000 * MIB, 625 * GIB, 5 * TIB)]
 API_SCENARIO, JSON_SCENARIO = Scenario(GIB), Scenario(GIB, json_body=True)
 X86_SCENARIO = Scenario(GIB, architecture="x86_64")

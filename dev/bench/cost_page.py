@@ -26,8 +26,11 @@ from dev.bench.cost_model import (
     PRICES,
     TARGET_API_USD,
     TARGET_PRESIGNED_USD,
+    TARGET_PUT_USD,
     TB,
     TUS_CALLS_PER_CHUNK,
+    WHOLE,
+    WHOLE_TARGET_SCENARIO,
     X86_SCENARIO,
     Scenario,
     default_architecture,
@@ -47,6 +50,10 @@ DOCS_FOLDER = ROOT / "docs"
 PAGE = DOCS_FOLDER / "costs.md"
 PLOT = DOCS_FOLDER / "costs.svg"
 PAGE_TEMPLATE = Path(__file__).with_name("costs.md.in")
+WHOLE_COLUMNS = (
+    *("S3", "DynamoDB", "API Gateway", "Lambda calls", "Lambda time", "Logs", "Events"),
+    *("USD a million files", "USD a TB"),
+)
 COST_COLUMNS = ("S3", "DynamoDB", "API Gateway", "Lambda calls", "Lambda time", "Logs", "Events", "USD a TB")
 
 
@@ -84,6 +91,7 @@ def _tables() -> dict[str, str]:
             [
                 _target_row("straight to S3, parts of 64 MiB", TARGET_PRESIGNED_USD, PRESIGNED_SCENARIO),
                 _target_row("through the API, chunks of 4 MiB", TARGET_API_USD, API_SCENARIO),
+                _target_row("whole files of 4 MiB, one request each", TARGET_PUT_USD, WHOLE_TARGET_SCENARIO),
             ],
         ),
         "USAGE": format_table(
@@ -101,6 +109,8 @@ def _tables() -> dict[str, str]:
                 _usage_row("1 GiB through the API, chunks of 4 MiB", API_SCENARIO),
                 _usage_row("1 GiB straight to S3, parts of 8 MiB", PRESIGNED_GIB_SCENARIO),
                 _usage_row("625 GiB straight to S3, parts of 64 MiB", PRESIGNED_SCENARIO),
+                _usage_row("a whole file in one request, new name", WHOLE_TARGET_SCENARIO),
+                _usage_row("a whole file in one request, replaced", WHOLE[-1]),
             ],
         ),
         "BY_CHUNK": format_table(
@@ -118,6 +128,10 @@ def _tables() -> dict[str, str]:
         "PRESIGNED": format_table(
             ("file size, parts", *COST_COLUMNS),
             [cost_row(_describe_parts(scenario), scenario) for scenario in PRESIGNED],
+        ),
+        "WHOLE": format_table(
+            ("whole file", *WHOLE_COLUMNS),
+            [whole_row(scenario) for scenario in WHOLE],
         ),
         "PEERS": _peers_table(),
         "PRICES": _prices_table(),
@@ -202,6 +216,14 @@ def cost_row(name: str, scenario: Scenario) -> list[str]:
     """Return the cells of a scenario: its name, then USD a TB by service, then their sum."""
     cost, per_tb = scenario.cost, TB / scenario.size
     return [name, *(_format_usd(usd * per_tb) for usd in astuple(cost)), f"**{_format_usd(scenario.usd_per_tb)}**"]
+
+
+def whole_row(scenario: Scenario) -> list[str]:
+    """Return the cells of a whole file: its name, then USD a million files by service, their sum, and USD a TB."""
+    name = f"{format_size(scenario.size)}, {'replaced' if scenario.replaces else 'new name'}"
+    cost = (_format_usd(usd * MILLION) for usd in astuple(scenario.cost))
+    million = f"**{_format_usd(scenario.usd_per_million_files)}**"
+    return [name, *cost, million, _format_usd(scenario.usd_per_tb)]
 
 
 def _target_row(name: str, target_usd: float, scenario: Scenario) -> list[str]:

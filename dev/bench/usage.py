@@ -29,7 +29,9 @@ from ferry.aws.expressions import Row, decode_row, encode_key
 from ferry.aws.file_repository import DynamoFileRepository
 from ferry.aws.session import AwsSession
 from ferry.aws.upload_repository import DynamoUploadRepository
-from ferry.cleanup import sweep_due_tasks
+from ferry.cleanup import CleanupReport, sweep_due_tasks
+from ferry.cleanup.reconcile import reconcile
+from ferry.files.put import PutRequest, put_file
 from ferry.model.files import File
 from ferry.rules.durations import DAY_MS, HOUR_MS
 from ferry.rules.layout import MIB, ChunkLayout
@@ -245,6 +247,19 @@ class UsageRun:
         assert isinstance(complete(self.services, NS, CompleteRequest(NAME, upload_id)), File)
         self.requests += 1
 
+    def delete_replaced_object(self) -> None:
+        """Reconcile what is due when a replaced file can no longer be restored."""
+        self.clock.advance(2 * DAY_MS)
+        for task in self.services.cleanup_repository.list_due_tasks(self.clock(), None, 100).items:
+            reconcile(self.services, task, CleanupReport())
+
+    def put(self) -> None:
+        """Store one small file in one request, by an instance that knows the quota of the namespace."""
+        self.services.quota_cache.put(NS, None, self.clock())
+        put_file(self.services, NS, PutRequest(NAME, bytes(TINY_BYTES)))
+        self.requests += 1
+        self.chunks += 1
+
     def _upload_parts(self, layout: ChunkLayout, upload_id: str, body: bytes) -> None:
         for first in range(1, layout.part_count + 1, PRESIGN_BATCH):
             last = min(first + PRESIGN_BATCH, layout.part_count + 1)
@@ -292,3 +307,23 @@ def _measure_usage(piece_count: int, chunks_per_part: int, *, presigned: bool) -
         counted.upload(ChunkLayout.plan(piece_count * TINY_BYTES, TINY_BYTES), presigned=presigned)
         counted.run_cleanup()
         return counted.usage().minus(idle.usage())
+
+
+@cache
+def measure_put_usage(*, replaces: bool) -> Usage:
+    """Return the usage of a file that one request stores whole, without the calls of an idle cleanup run.
+
+    `replaces`: the name has such a file already; its object is deleted when it can no longer be restored.
+    """
+    with mock_aws():
+        client = AwsSession({}).dynamodb
+        for table in ("idle", "counted"):
+            create_table(client, "MetadataTable", table)
+        idle, counted = UsageRun(UsageMeter(client, "idle")), UsageRun(UsageMeter(client, "counted"))
+        if replaces:
+            counted.put()
+        before = counted.usage()
+        counted.put()
+        for run in (idle, counted):
+            run.delete_replaced_object()
+        return counted.usage().minus(before).minus(idle.usage())

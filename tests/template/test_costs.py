@@ -74,6 +74,22 @@ def test_events_of_a_file_are_counted() -> None:
         assert scenario.cost.events == 2 * PRICES.event
 
 
+def test_whole_file_of_4_mib_is_within_goal() -> None:
+    """A file of 4 MiB in one request costs what the goal allows: one S3 call, three to DynamoDB, one event."""
+    new, replaced = (Scenario(4 * MIB, whole=True, replaces=replaces) for replaces in (False, True))
+    assert new.usd_per_tb <= cost_model.TARGET_PUT_USD
+    usage = new.usage
+    assert (usage.puts, usage.gets, usage.dynamodb_calls, usage.requests, usage.events) == (1, 0, 3, 1, 1)
+    assert (replaced.usage.puts, replaced.usage.events) == (1, 1)
+
+
+def test_costs_of_whole_files_are_up_to_date(root: Path) -> None:
+    """The page has the counted costs of files that one request stores whole."""
+    page = (root / "docs" / "costs.md").read_text(encoding="utf-8")
+    for scenario in cost_model.WHOLE:
+        assert f"| {' | '.join(cost_page.whole_row(scenario))} |" in page
+
+
 def example_costs(size: int) -> str:
     """Return the cells of docs/limits.md with the costs of 100 TB a day in files of this size, by both paths."""
     scenarios = (Scenario(size), Scenario(size, presigned=True))
