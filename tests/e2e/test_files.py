@@ -65,9 +65,9 @@ def test_file_is_replaced_under_conditions(api: FerryClient) -> None:
     name = new_name(".txt")
     target, octets = f"/files/{quote(name)}", {"content-type": "application/octet-stream"}
     first = expect(api.request("PUT", target, b"one", {**octets, "if-none-match": "*"}), 201, "put")
-    refused = api.request("PUT", target, b"two", {**octets, "if-none-match": "*"})
-    assert problem_code(refused) == (412, "precondition_failed")
-    assert refused.json["current_file"] == first.json
+    rejected = api.request("PUT", target, b"two", {**octets, "if-none-match": "*"})
+    assert problem_code(rejected) == (412, "precondition_failed")
+    assert rejected.json["current_file"] == first.json
     second = api.request("PUT", target, b"two", {**octets, "if-match": first.json["etag"]})
     assert second.status == 200
     stale = api.request("PUT", target, b"three", {**octets, "if-match": first.headers["etag"]})
@@ -139,7 +139,7 @@ def test_inline_file_is_shown_by_s3_alone(api: FerryClient, content_type: str, s
     assert shown.headers["content-disposition"].startswith("inline;")
     assert "no-transform" in shown.headers["cache-control"]
     dated = {"if-modified-since": "Sun, 06 Nov 1994 08:49:37 GMT"}
-    refused = api.request("GET", f"/download/{quote(name)}?disposition=inline", headers=dated)
-    assert problem_code(refused) == (412, "precondition_failed")
+    rejected = api.request("GET", f"/download/{quote(name)}?disposition=inline", headers=dated)
+    assert problem_code(rejected) == (412, "precondition_failed")
     tagged = {"if-none-match": file.json["etag"]}
     assert api.request("GET", f"/download/{quote(name)}?disposition=inline", headers=tagged).status == 304

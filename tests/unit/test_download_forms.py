@@ -1,4 +1,4 @@
-"""Files that a browser shows, and dates that S3 would judge otherwise than the API."""
+"""Files that a browser shows, and dates that S3 has otherwise than the API."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ DATES = ["if_modified_since", "if_unmodified_since", "if_range"]
 @pytest.mark.parametrize("object_date", [None, 900, 1_100])
 @pytest.mark.parametrize("header", DATES)
 @pytest.mark.parametrize("date", [800, 900, 1_000, 1_100])
-def test_date_that_s3_judges_otherwise_is_rejected(
+def test_date_that_s3_has_otherwise_is_rejected(
     service: InMemoryService, header: str, object_date: int | None, date: int
 ) -> None:
     """If the API would go on with a date alone and redirect, it is a 412 with the advice to send the ETag."""
@@ -129,7 +129,7 @@ def test_date_that_s3_judges_otherwise_is_rejected(
 
 
 @pytest.mark.parametrize("header", DATES)
-def test_date_that_both_judge_alike_is_accepted(service: InMemoryService, header: str) -> None:
+def test_date_that_both_have_is_accepted(service: InMemoryService, header: str) -> None:
     """Where S3 has the same date, and where a date is invalid, the request is redirected."""
     with_dates(service, last_modified=1_000, object_date=1_000)
     date = {"if_modified_since": 900, "if_unmodified_since": 1_000, "if_range": 1_000}[header]
