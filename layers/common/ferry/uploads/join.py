@@ -41,7 +41,11 @@ def join(services: Services, upload: Upload, parts: Mapping[int, StoredPart], re
     upload = ensure_open(services, upload)
     record = upload.record
     if_exists = IfExists.most_careful(record.if_exists, request.if_exists)
-    if (if_exists, requires_checksum) != (record.if_exists, record.requires_checksum):
+    has_proof = record.crc32c is not None or record.fingerprint is not None
+    # With `resume: true` the write is made even if it changes nothing: its new version keeps a start that died, and
+    # whose write arrives late, from requiring the checksum again.
+    is_fenced = request.resume and not has_proof
+    if is_fenced or (if_exists, requires_checksum) != (record.if_exists, record.requires_checksum):
         upload = services.upload_repository.change_options(
             upload, if_exists=if_exists, requires_checksum=requires_checksum
         )
