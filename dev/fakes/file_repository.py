@@ -133,7 +133,7 @@ class MemoryFileRepository:
             add_usage(self.rows, file.ns, -file.size if file.counted_in_quota else 0, 0)
             del self.rows.files[file.ns, file.name]
             take_file_away(self.rows, file, deleted_at=now, object_due_at=object_due_at)
-            store_event(self.rows, pending_event)
+            store_event(self.table, pending_event)
 
     def move_file(
         self,
@@ -154,7 +154,7 @@ class MemoryFileRepository:
             del self.rows.files[file.ns, file.name]
             self.rows.files[moved.ns, moved.name] = moved
             self.rows.object_owners[moved.upload_id] = (moved.ns, moved.name)
-            store_event(self.rows, pending_event)
+            store_event(self.table, pending_event)
 
     def restore_file(
         self,
@@ -184,7 +184,7 @@ class MemoryFileRepository:
             self.rows.object_deleted_at.pop(upload_id, None)
             if not event_is_pending:
                 self.rows.task_due_times.pop((CleanupTaskKind.OBJECT, upload_id), None)
-            store_event(self.rows, pending_event)
+            store_event(self.table, pending_event)
 
     # Callers of these hold the lock.
 

@@ -6,6 +6,7 @@ import copy
 import threading
 
 from dev.fakes.metadata_rows import Rows
+from ferry.model.events import Event
 from ferry.model.files import CompletionEvent
 
 
@@ -17,6 +18,8 @@ class MemoryTable:
         """The stored rows. Tests may read and change them."""
         self.completions: dict[str, CompletionEvent] = {}
         """Every file that `put_file` committed, by upload id, published or not. Tests compare it with the events."""
+        self.file_changes: dict[str, Event] = {}
+        """Every event of a file that a repository stored, by its id, published or not. As `completions`."""
         self.lock = threading.RLock()
         """Held by each method of a repository: it is one atomic step."""
         self.was_restored = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dev.fakes.metadata_rows import Rows
+from dev.fakes.metadata_table import MemoryTable
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.events import PendingEvent
 from ferry.model.files import DeletedFile, File
@@ -20,8 +21,10 @@ def take_file_away(rows: Rows, file: File, *, deleted_at: int, object_due_at: in
         rows.task_due_times[CleanupTaskKind.OBJECT, file.upload_id] = object_due_at
 
 
-def store_event(rows: Rows, pending_event: PendingEvent | None) -> None:
+def store_event(table: MemoryTable, pending_event: PendingEvent | None) -> None:
     """Store an event of a file in the outbox, if there is one."""
     if pending_event is not None:
-        rows.file_events[pending_event.event.id] = pending_event.event
-        rows.task_due_times[CleanupTaskKind.FILE_EVENT, pending_event.event.id] = pending_event.publish_deadline
+        event, rows = pending_event.event, table.rows
+        assert table.was_restored or event.id not in table.file_changes, "two changes have one event"
+        rows.file_events[event.id] = table.file_changes[event.id] = event
+        rows.task_due_times[CleanupTaskKind.FILE_EVENT, event.id] = pending_event.publish_deadline

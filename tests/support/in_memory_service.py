@@ -181,23 +181,30 @@ class InMemoryService:
 
         After a restore of the metadata store, events of changes that it has lost were published too.
         """
-        current = {file.upload_id for file in self.upload_repository.rows.files.values()}
-        completions = self.upload_repository.table.completions
-        replaced = {record.replaced_upload_id for record in self.upload_repository.rows.records.values()}
-        replaced |= {completion.replaced_upload_id for completion in completions.values()}
-        for upload_id in completions:
-            expected = {"completed"} | (set() if upload_id in current | replaced else {"deleted"})
-            published = set(self.event_publisher.kinds_for(upload_id))
-            assert published >= expected if self.upload_repository.was_restored else published == expected
-        for upload_id, record in self.upload_repository.rows.records.items():
+        table, rows = self.upload_repository.table, self.upload_repository.rows
+        changes_by_upload: dict[str, set[str]] = {}
+        for event in () if table.was_restored else table.file_changes.values():
+            changes_by_upload.setdefault(event.upload_id, set()).add(event.kind.rpartition(".")[2])
+        for upload_id in table.completions:
+            self._assert_published(upload_id, {"completed"}, changes_by_upload.get(upload_id, set()))
+        for upload_id, record in rows.records.items():
             expected = {"started", event_suffix(record.state)}
-            if record.state is UploadState.COMPLETE and upload_id not in current | replaced:
-                expected.add("deleted")
-            published = set(self.event_publisher.kinds_for(upload_id))
-            assert published >= expected if self.upload_repository.was_restored else published == expected
+            self._assert_published(upload_id, expected, changes_by_upload.get(upload_id, set()))
             assert not record.event_pending
         assert self.upload_repository.rows.file_events == {}
         assert self.upload_repository.rows.completion_events == {}
+
+    def _assert_published(self, upload_id: str, expected: set[str], changes: set[str]) -> None:
+        """Check the events of an upload and of its file, which has a name, was replaced or was deleted."""
+        table, rows = self.upload_repository.table, self.upload_repository.rows
+        named = {file.upload_id for file in rows.files.values()}
+        replaced = {record.replaced_upload_id for record in rows.records.values()}
+        replaced |= {completion.replaced_upload_id for completion in table.completions.values()}
+        replaced |= {event.replaced_upload_id for event in table.file_changes.values()}
+        published = set(self.event_publisher.kinds_for(upload_id))
+        if "completed" in expected and upload_id not in named | replaced:
+            expected = expected | {"deleted"}
+        assert published >= expected if table.was_restored else published == expected | changes
 
     def assert_quota_usage(self) -> None:
         """Check that the usage on record is that of the files and uploads marked as counted.

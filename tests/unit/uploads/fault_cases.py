@@ -15,7 +15,7 @@ from _pytest.mark import ParameterSet
 from dev.fakes.faults import SINGLE_CONDITIONAL_WRITES, Call, Fault, FaultPlan, FaultStep
 from tests.support.in_memory_service import InMemoryService
 
-READ_PREFIXES = ("get", "head", "list")
+READ_PREFIXES = ("find", "get", "head", "list")
 """How the names of all calls begin that only read (`test_read_calls_have_no_effect` checks them)."""
 
 FAULTS_OF_READS = frozenset(

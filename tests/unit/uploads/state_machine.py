@@ -22,6 +22,9 @@ from dev.fakes.metadata_rows import Rows
 from dev.fakes.quotas import MemoryQuotaStore
 from ferry.errors import FerryError
 from ferry.files.delete import delete_file
+from ferry.files.delete_many import DeleteEntry, delete_files
+from ferry.files.move import MoveRequest, move_file
+from ferry.files.restore import RestoreRequest, restore_file
 from ferry.model.files import File, IfExists
 from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from ferry.rules.layout import ChunkLayout
@@ -186,6 +189,22 @@ class UploadStateMachine(RuleBasedStateMachine):
     def do_delete(self, services: Services, name: str) -> None:
         delete_file(services, NS, name)
 
+    def do_move(self, services: Services, name: str, mode: str) -> None:
+        """Move to the other name."""
+        [other] = set(NAMES) - {name}
+        replace_existing = mode != "plain"
+        moved = move_file(services, NS, MoveRequest(name, other, replace_existing=replace_existing))
+        assert (moved.name, moved.moved_from) == (other, name)
+
+    def do_restore(self, services: Services, name: str, mode: str) -> None:
+        if_exists = {"replace": IfExists.REPLACE, "restart": IfExists.RENAME}.get(mode, IfExists.FAIL)
+        restored = restore_file(services, NS, RestoreRequest(name, if_exists=if_exists))
+        assert restored.restored_from == name
+
+    def do_delete_several(self, services: Services) -> None:
+        results = delete_files(services, NS, [DeleteEntry(name) for name in (*NAMES, "unknown")])
+        assert "unknown" not in results.deleted
+
     # Promises
 
     def check_content(self, file: File) -> None:
@@ -212,10 +231,14 @@ class UploadStateMachine(RuleBasedStateMachine):
 
     def check_files(self) -> None:
         self.service.assert_quota_usage()
-        for file in self.service.upload_repository.rows.files.values():
+        rows, now = self.service.upload_repository.rows, self.service.clock()
+        for file in rows.files.values():
             self.check_content(file)
-            record = self.service.upload_repository.rows.records[file.upload_id]
+            record = rows.records[file.upload_id]
             assert not record.requires_checksum, "no completion here sends a checksum"
+        for deleted_file in rows.deleted_files.values():
+            if deleted_file.restorable_until > now:
+                self.check_content(deleted_file.file)
 
     # Rules
 
@@ -229,6 +252,9 @@ class UploadStateMachine(RuleBasedStateMachine):
             "complete": lambda services: self.do_complete(services, name, mode == "replace"),
             "cancel": lambda services: self.do_cancel(services, name),
             "delete": lambda services: self.do_delete(services, name),
+            "move": lambda services: self.do_move(services, name, mode),
+            "restore": lambda services: self.do_restore(services, name, mode),
+            "delete several": self.do_delete_several,
             "sweep": lambda services: self.do_sweep(),
         }[kind]
 
@@ -255,6 +281,9 @@ class UploadStateMachine(RuleBasedStateMachine):
             "complete",
             "cancel",
             "delete",
+            "move",
+            "restore",
+            "delete several",
             "sweep",
         )
     )

@@ -18,12 +18,15 @@ from ferry.rules.digests import crc32c
 from ferry.uploads.chunk import ChunkAccepted
 from tests.support.in_memory_service import LEASE_MS, NAME, NS, Client, InMemoryService, swallow_crash
 from tests.unit.uploads.fault_cases import ReadCheck, calls_to_break, faults
+from tests.unit.uploads.file_operations import FILE_OPERATIONS
 from tests.unit.uploads.operations import OPERATIONS, Operation
 from tests.unit.uploads.situations import service_with_quota
 
 pytestmark = pytest.mark.slow
 
 CountCases = Callable[[str, int], None]
+
+ALL_OPERATIONS = [*OPERATIONS, *FILE_OPERATIONS]
 
 
 def assert_received_bytes(client: Client) -> None:
@@ -76,7 +79,7 @@ def cases_of(operation: Operation, fault: Fault) -> Iterator[Case]:
 
 
 @pytest.mark.parametrize("fault", faults())
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", ALL_OPERATIONS, ids=lambda operation: operation.name)
 def test_operation_any_call_fails_retry_succeeds(
     operation: Operation, fault: Fault, service: InMemoryService, matrix: CountCases
 ) -> None:
@@ -100,7 +103,7 @@ def test_operation_any_call_fails_retry_succeeds(
 
 
 @pytest.mark.parametrize("fault", faults())
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", ALL_OPERATIONS, ids=lambda operation: operation.name)
 def test_operation_any_call_fails_cleanup_recovers(
     operation: Operation, fault: Fault, service: InMemoryService, matrix: CountCases
 ) -> None:
@@ -119,7 +122,7 @@ def test_operation_any_call_fails_cleanup_recovers(
         matrix(operation.name, 1)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", ALL_OPERATIONS, ids=lambda operation: operation.name)
 def test_read_calls_have_no_effect(operation: Operation, service: InMemoryService) -> None:
     """The calls whose equal cases are left out only read."""
     checked = service_with_quota()
