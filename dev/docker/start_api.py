@@ -80,7 +80,8 @@ def start_api(port: int, state_folder: Path, parameters: str = "") -> Iterator[S
             *("--template-file", str(state_folder / sam_cli.TEMPLATE_FILE)),
             *("--layer-cache-basedir", str(state_folder / "layers")),
         )
-        command = ["sam", "local", "start-api", "--host", HOST, "--port", str(port), *options]
+        sam = [sys.executable, "-m", "dev.docker.sam_cli_without_log_wait"]
+        command = [*sam, "local", "start-api", "--host", HOST, "--port", str(port), *options]
         with (
             containers_cleanup(),
             managed_process(command, env=environment, log_path=log_path, cwd=ROOT) as api,
