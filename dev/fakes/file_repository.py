@@ -200,6 +200,8 @@ class MemoryFileRepository:
         freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
         added_bytes = (file.size if file.counted_in_quota else 0) - freed_bytes
         max_bytes = quota.max_bytes if quota is not None else None
+        if added_bytes and file.ns not in self.rows.quotas:
+            raise UsageConflict
         used_bytes = self.rows.quotas[file.ns].used_bytes if added_bytes else 0
         if max_bytes is not None and added_bytes > 0 and used_bytes + added_bytes > max_bytes:
             raise UsageConflict
