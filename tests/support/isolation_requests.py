@@ -117,6 +117,7 @@ def value_strategies(victim: Victim) -> Mapping[str, st.SearchStrategy[ValuePair
         "resume": same_values(True, False),
         "part_size": same_values(8 * MIB, 5 * MIB),
         "redirect": same_values("true", "false"),
+        "disposition": same_values("inline", "attachment"),
         "dry_run": same_values("true", "false"),
         "older_than": same_values("0", "1000000"),
         "limit": same_values("1", "100"),

@@ -11,7 +11,7 @@ from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMem
 @pytest.mark.parametrize("redirect", [True, False])
 def test_link_expires_with_credentials(monkeypatch: pytest.MonkeyPatch, redirect: bool) -> None:
     """The URL of a redirect and of `redirect=false` has the lifetime that the store could sign."""
-    monkeypatch.setattr("ferry.downloads.download.MAX_INLINE_BYTES", 1)
+    monkeypatch.setattr("ferry.downloads.download.MAX_BODY_BYTES", 1)
     service = InMemoryService()
     client = Client(service, seeded_bytes(CHUNK_BYTES))
     client.start()
