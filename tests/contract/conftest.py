@@ -75,6 +75,7 @@ class StoreFixture:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "proves(*backends): run on these backends alone")
+    config.addinivalue_line("markers", "large: makes a thousand rows or objects; on moto, a stress test")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -83,7 +84,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             backends = [MEMORY, MOTO, *(server for server in servers if environment_variable(server) in os.environ)]
             marker = metafunc.definition.get_closest_marker("proves")
             chosen = [name for name in backends if marker is None or name in marker.args]
-            metafunc.parametrize(fixture, chosen, indirect=True)
+            is_large = metafunc.definition.get_closest_marker("large") is not None
+            params = [
+                pytest.param(name, marks=[pytest.mark.stress] if is_large and name == MOTO else []) for name in chosen
+            ]
+            metafunc.parametrize(fixture, params, indirect=True)
 
 
 @dataclass(frozen=True)

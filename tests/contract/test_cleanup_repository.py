@@ -101,6 +101,7 @@ def test_unschedule_task_keeps_owner(cleanup_repository: CleanupRepository) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.large
 def test_batch_reads_over_several_calls_return_all(
     repository: UploadRepository, cleanup_repository: CleanupRepository
 ) -> None:
@@ -162,6 +163,7 @@ def test_delete_upload_rows_keeps_record(repository: UploadRepository, cleanup_r
     assert cleanup_repository.delete_upload_rows(UPLOAD_ID, deadline=FAR_FUTURE)
 
 
+@pytest.mark.large
 def test_list_due_tasks_paginates_each_once(
     repository: UploadRepository, cleanup_repository: CleanupRepository
 ) -> None:

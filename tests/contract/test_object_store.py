@@ -90,6 +90,7 @@ def test_upload_part_again_same_bytes_keeps_etag(objects: ObjectStore) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.large
 def test_list_parts_beyond_one_page_returns_all(objects: ObjectStore) -> None:
     """More than 1,000 parts are listed."""
     multipart_id = start_multipart(objects, *(number.to_bytes(2, "big") for number in range(1_003)))
@@ -299,6 +300,7 @@ def test_delete_removes_one_object(objects: ObjectStore) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.large
 def test_delete_prefix_removes_all_below(objects: ObjectStore) -> None:
     """More objects than one page under the prefix are deleted and counted; others stay."""
     for number in range(1_003):

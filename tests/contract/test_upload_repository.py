@@ -331,6 +331,7 @@ def test_delete_file_schedules_object(
     assert CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 50) not in all_tasks(cleanup_repository)
 
 
+@pytest.mark.large
 def test_transactions_with_max_shards_succeed(
     repository: UploadRepository, cleanup_repository: CleanupRepository
 ) -> None:

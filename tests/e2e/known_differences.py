@@ -105,7 +105,13 @@ KNOWN_DIFFERENCES = (
         "There is no event bus, so no event is published.",
     ),
     KnownDifference(
-        ("test_crash_recovery.py::*", "test_readme.py::test_getting_started_after_kill_resumes"),
+        (
+            "test_crash_recovery.py::*",
+            "test_damaged_state.py::*",
+            "test_external_issuer.py::*",
+            "test_full_disk.py::*",
+            "test_readme.py::test_getting_started_after_kill_resumes",
+        ),
         "Nothing differs.",
         "These tests stop, kill and bend a service of their own.",
         own_service=True,

@@ -115,6 +115,7 @@ def run(folder: Path, module: str, *arguments: str, stdin: str = "") -> None:
     assert done.returncode == 0, f"{module} failed:\n{done.stdout}{done.stderr}"
 
 
+@pytest.mark.stress
 def test_generated_client_passes_type_check(client_folder: Path) -> None:
     """`mypy --strict` accepts every module of the package, and a program that uses it."""
     run(client_folder, "mypy", PACKAGE, "program.py", "--cache-dir", ".cache")

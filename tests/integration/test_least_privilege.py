@@ -137,6 +137,7 @@ def test_every_grant_names_a_test() -> None:
         )
     ],
 )
+@pytest.mark.stress
 def test_named_test_uses_the_grant(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, test_id: str, keys: set[tuple[str, str, str]]
 ) -> None:

@@ -2,7 +2,8 @@
 
 One process runs all tests of a file, so that the fixtures of a module are built once. Of itself xdist starts the files
 with the most tests first. Here the files that take longest start first, so that no process is left with one at the end.
-The end-to-end tests that share a local service are one unit, so that one service starts instead of one per process.
+The end-to-end tests that share a local service are one unit, so that one service starts instead of one per process. The
+tests of the template are one unit, so that one process loads the libraries of SAM CLI.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-SHARED_SERVICE_FOLDERS = ("tests/e2e/", "tests/examples/")
+FOLDERS_AS_UNITS = ("tests/e2e/", "tests/examples/", "tests/template/")
+"""Their tests share a service, or libraries that take long to load."""
 OWN_SERVICE_FILES = (
     "tests/e2e/test_admin.py",
     "tests/e2e/test_crash_recovery.py",
@@ -25,10 +27,15 @@ OWN_SERVICE_FILES = (
 LONGEST_FIRST = (
     "tests/e2e/",
     "tests/e2e/test_crash_recovery.py",
-    "tests/integration/test_tenant_isolation.py",
     "tests/examples/",
-    "tests/e2e/test_damaged_state.py",
+    "tests/template/",
     "tests/e2e/test_full_disk.py",
+    "tests/e2e/test_damaged_state.py",
+    "tests/integration/test_tenant_isolation.py",
+    "tests/integration/test_local_unusable_state.py",
+    "tests/integration/test_downloads.py",
+    "tests/integration/test_http_rules.py",
+    "tests/integration/test_deploy_check.py",
     "tests/unit/uploads/test_cleanup_faults.py",
     "tests/unit/uploads/test_faults.py",
     "tests/e2e/test_admin.py",
@@ -36,7 +43,6 @@ LONGEST_FIRST = (
     "tests/e2e/test_external_issuer.py",
     "tests/unit/uploads/test_file_sizes.py",
     "tests/integration/test_attacks_bodies.py",
-    "tests/integration/test_least_privilege.py",
     "tests/unit/test_rotation.py",
 )
 """The units that take longer than about 5 seconds, the longest first."""
@@ -50,9 +56,9 @@ class LongestFirstScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist 
 
 
 def unit_of(nodeid: str) -> str:
-    """Return the name of the unit that a test belongs to: its file, or the folder of the tests that share a service."""
+    """Return the name of the unit that a test belongs to: its file, or its folder."""
     path = nodeid.partition("::")[0]
-    folders = (folder for folder in SHARED_SERVICE_FOLDERS if path.startswith(folder))
+    folders = (folder for folder in FOLDERS_AS_UNITS if path.startswith(folder))
     return path if path in OWN_SERVICE_FILES else next(folders, path)
 
 

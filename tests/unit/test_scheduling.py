@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from tests.plugins.scheduling import (
+    FOLDERS_AS_UNITS,
     LONGEST_FIRST,
     OWN_SERVICE_FILES,
-    SHARED_SERVICE_FOLDERS,
     pytest_collection_modifyitems,
     unit_of,
 )
@@ -26,7 +26,7 @@ class CollectedTest:
     nodeid: str
 
 
-@pytest.mark.parametrize("path", sorted({*LONGEST_FIRST, *OWN_SERVICE_FILES, *SHARED_SERVICE_FOLDERS}))
+@pytest.mark.parametrize("path", sorted({*LONGEST_FIRST, *OWN_SERVICE_FILES, *FOLDERS_AS_UNITS}))
 def test_unit_exists(path: str) -> None:
     """Each listed file or folder exists, so that a rename is carried into the lists."""
     assert (ROOT / path).exists()
@@ -46,8 +46,8 @@ def test_own_service_file_starts_service(file: str) -> None:
         ("tests/e2e/test_admin.py::test_client_actions_are_logged", "tests/e2e/test_admin.py"),
     ],
 )
-def test_unit_of_test_is_file_or_shared_folder(nodeid: str, unit: str) -> None:
-    """A test belongs to its file, or to the folder whose tests share a service."""
+def test_unit_of_test_is_file_or_folder(nodeid: str, unit: str) -> None:
+    """A test belongs to its file, or to a folder that is one unit."""
     assert unit_of(nodeid) == unit
 
 
