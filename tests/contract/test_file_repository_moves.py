@@ -98,6 +98,7 @@ def all_deleted(files: FileRepository) -> list[DeletedFile]:
 # Reads
 
 
+@pytest.mark.large
 def test_get_files_returns_those_that_exist(repository: UploadRepository, file_repository: FileRepository) -> None:
     """Files are returned by name, of one namespace, more than one batch of them."""
     next_id = id_factory()
