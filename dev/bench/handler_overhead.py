@@ -1,4 +1,4 @@
-"""Measure the upload function's own time for a chunk, against the decoding and the CRC32C that every upload needs."""
+"""Measure a function's own time for 4 MiB, against the decoding and the CRC32C that they need in any case."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import statistics
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,13 @@ from dev.bench.service import BenchService
 from dev.local.client import OCTET_STREAM, expect
 from dev.paths import ROOT
 
-CHUNK_BYTES = 4 * 1024 * 1024
-CHUNK_COUNT = 40
-WARMUP_CHUNKS = 4
+BODY_BYTES = 4 * 1024 * 1024
+REQUEST_COUNT = 40
+WARMUP_REQUESTS = 4
 
 
 def measure(running: BenchService) -> dict[str, Any]:
-    """Send chunks in order, each of which is staged or assembled.
+    """Send chunks in order to the upload function, each of which is staged or assembled.
 
     Returns:
         The medians in milliseconds of the handler and of the baseline, and the median of their ratios.
@@ -32,16 +33,26 @@ def measure(running: BenchService) -> dict[str, Any]:
     Raises:
         BenchError: the function failed.
     """
+    api, name = running.client(), "overhead"
+    plan = expect(api.start(name, BODY_BYTES * REQUEST_COUNT), 201, "start").json
+    queries = (
+        f"filename={name}&chunk_index={index}&upload_id={plan['upload_id']}" for index in range(1, REQUEST_COUNT + 1)
+    )
+    return _measure(running, "UploadFunction", "POST /upload/chunk", queries, api.token)
+
+
+def measure_put(running: BenchService) -> dict[str, Any]:
+    """Store whole files by the files function. Returns and raises as `measure`."""
+    queries = (f"filename=overhead-{number}" for number in range(REQUEST_COUNT))
+    return _measure(running, "FilesFunction", "PUT /files", queries, running.client().token)
+
+
+def _measure(running: BenchService, logical_id: str, route: str, queries: Iterable[str], token: str) -> dict[str, Any]:
     interpreter = setup.find_python()
     setup.install()
-    function = running.stack.functions["UploadFunction"]
-    api, name = running.client(), "overhead"
-    plan = expect(api.start(name, CHUNK_BYTES * CHUNK_COUNT), 201, "start").json
-    headers = {"authorization": f"Bearer {api.token}", "content-type": OCTET_STREAM}
-    events = []
-    for index in range(1, CHUNK_COUNT + 1):
-        query = f"filename={name}&chunk_index={index}&upload_id={plan['upload_id']}"
-        events.append(json.dumps(gateway_event("POST /upload/chunk", headers, os.urandom(CHUNK_BYTES), query)))
+    function = running.stack.functions[logical_id]
+    headers = {"authorization": f"Bearer {token}", "content-type": OCTET_STREAM}
+    events = [json.dumps(gateway_event(route, headers, os.urandom(BODY_BYTES), query)) for query in queries]
     with tempfile.TemporaryDirectory() as folder:
         code = Path(shutil.copytree(function.code_folder, Path(folder) / "code"))
         env = {**running.environment(function), **setup.BYTECODE_ENV}
@@ -55,8 +66,8 @@ def measure(running: BenchService) -> dict[str, Any]:
             check=False,
         )
     if completed.returncode:
-        raise BenchError(f"the upload function failed: {completed.stderr[-1500:]}")
-    pairs = [tuple(map(float, line.split())) for line in completed.stderr.splitlines()][WARMUP_CHUNKS:]
+        raise BenchError(f"{logical_id} failed: {completed.stderr[-1500:]}")
+    pairs = [tuple(map(float, line.split())) for line in completed.stderr.splitlines()][WARMUP_REQUESTS:]
     handler_ms, baseline_ms = (statistics.median(pair[column] for pair in pairs) * 1000 for column in (0, 1))
     ratio = statistics.median(handler / baseline for handler, baseline in pairs)
     return {"handler_ms": round(handler_ms, 2), "baseline_ms": round(baseline_ms, 2), "ratio": round(ratio, 2)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 import math
@@ -45,7 +44,7 @@ def read_bytes(request: Request, max_bytes: int) -> bytes:
     if len(request.body) > (max_bytes + 2) // 3 * 4:
         raise _too_large(max_bytes)
     try:
-        body = base64.b64decode(request.body, validate=True) if request.body_is_base64 else request.body.encode()
+        body = binascii.a2b_base64(request.body, strict_mode=True) if request.body_is_base64 else request.body.encode()
     except (binascii.Error, ValueError) as error:
         raise MalformedBody("The gateway passed on a body that cannot be decoded. Send it again.") from error
     if len(body) > max_bytes:
