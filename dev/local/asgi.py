@@ -34,6 +34,11 @@ async def read_body(receive: ASGIReceiveCallable, max_bytes: int) -> bytes:
             return bytes(body)
 
 
+async def reject_websocket(send: ASGISendCallable) -> None:
+    """Answer a WebSocket handshake with 403: no application here speaks it."""
+    await send({"type": "websocket.close", "code": 1008, "reason": None})
+
+
 async def send_empty(send: ASGISendCallable, status: int) -> None:
     """Send a response without a body."""
     await _send_response(send, status, b"", [])

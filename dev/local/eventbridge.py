@@ -17,7 +17,7 @@ from uuid import uuid4
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from dev.local import limits
-from dev.local.asgi import handle_lifespan, read_body, send_json
+from dev.local.asgi import handle_lifespan, read_body, reject_websocket, send_json
 from dev.local.sigv4 import SignatureVerifier
 from dev.local.stack import ACCOUNT_ID, REGION
 
@@ -55,6 +55,8 @@ class EventBridgeEmulator:
         elif scope["type"] == "http":
             status, content = self.put_events(scope, await read_body(receive, limits.MAX_ASYNC_EVENT_BYTES))
             await send_json(send, status, content)
+        elif scope["type"] == "websocket":
+            await reject_websocket(send)
 
     def put_events(self, scope: HTTPScope, body: bytes) -> tuple[int, Mapping[str, Any]]:
         """Store the events of a request, and return the status and the body of the response."""

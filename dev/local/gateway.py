@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from dev.local import apigw_event, cors, lambda_response, limits, s3_range_proxy
-from dev.local.asgi import handle_lifespan
+from dev.local.asgi import handle_lifespan, reject_websocket
 from dev.local.lambda_response import GatewayResponse
 from dev.local.pool import FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
 from dev.local.routing import Route, match_route
@@ -77,7 +77,7 @@ class Gateway:
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": None})
+            await reject_websocket(send)
 
     async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         started_at = time.monotonic()
@@ -183,10 +183,10 @@ async def _read_body(receive: ASGIReceiveCallable) -> bytes:
 
 
 async def _send_response(send: ASGISendCallable, method: str, response: GatewayResponse, request_id: str) -> None:
-    """Send a response. HEAD, 204 and 304 have no body; HEAD keeps the function's Content-Length."""
+    """Send a response. HEAD, 204 and 304 have no body; HEAD keeps the function's Content-Length, 304 has none."""
     bodiless = method == "HEAD" or response.status in (204, 304)
     headers = [(name, value) for name, value in response.headers if name != "content-length"]
-    if method == "HEAD":
+    if method == "HEAD" and response.status != 304:
         given = next((value for name, value in response.headers if name == "content-length"), None)
         headers.append(("content-length", given if given is not None else str(len(response.body))))
     elif not bodiless:

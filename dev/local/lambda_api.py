@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from dev.local import limits
-from dev.local.asgi import handle_lifespan, read_body, send_empty
+from dev.local.asgi import handle_lifespan, read_body, reject_websocket, send_empty
 from dev.local.pool import FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
 from dev.local.sigv4 import SignatureVerifier
 
@@ -41,6 +41,8 @@ class LambdaApiEmulator:
             await send_empty(
                 send, self.accept_invocation(scope, await read_body(receive, limits.MAX_ASYNC_EVENT_BYTES))
             )
+        elif scope["type"] == "websocket":
+            await reject_websocket(send)
 
     def accept_invocation(self, scope: HTTPScope, event: bytes) -> int:
         """Return the status of the response. With 202 the function runs; its result is discarded."""

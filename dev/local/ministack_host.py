@@ -29,7 +29,7 @@ from hypercorn.typing import (
     Scope,
 )
 
-from dev.local.asgi import Headers, handle_lifespan, read_body, send_json
+from dev.local.asgi import Headers, handle_lifespan, read_body, reject_websocket, send_json
 from dev.local.die_with_parent import die_with_parent
 from dev.local.sigv4 import SignatureVerifier
 from dev.local.wal import LogFailedError, WriteAheadLog
@@ -72,6 +72,8 @@ class MinistackApp:
                 await self._handle(scope, body, send)
             else:
                 await send_json(send, 403, _UNSIGNED_RESPONSE)
+        elif scope["type"] == "websocket":
+            await reject_websocket(send)
 
     async def _handle(self, scope: HTTPScope, body: bytes, send: ASGISendCallable) -> None:
         try:

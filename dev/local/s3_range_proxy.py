@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
-from dev.local.asgi import handle_lifespan, send_empty
+from dev.local.asgi import handle_lifespan, reject_websocket, send_empty
 from dev.local.lambda_response import GatewayResponse
 from dev.local.sigv4 import is_local_host
 from ferry.rules import conditions, ranges
@@ -81,6 +81,8 @@ class S3RangeProxy:
             await handle_lifespan(receive, send)
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await reject_websocket(send)
 
     async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if not is_local_host(_decode_headers(scope["headers"]).get("host", "")):

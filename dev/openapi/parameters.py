@@ -60,6 +60,12 @@ FILENAME_QUERY = Parameter(
     "query", "filename", "The name of the file, percent-encoded once.", TEXT, "hello.txt", required=True
 )
 OPTIONAL_FILENAME_QUERY = Parameter("query", "filename", "The name of the file, percent-encoded once.", TEXT)
+STATUS_UPLOAD_ID_QUERY = Parameter(
+    "query",
+    "upload_id",
+    "Which upload of the name; the newest by default. With an id, uploads that have ended are shown too.",
+    {"type": "string", "minLength": 1, "maxLength": MAX_UPLOAD_ID_BYTES},
+)
 UPLOAD_ID_QUERY = Parameter(
     "query",
     "upload_id",

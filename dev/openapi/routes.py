@@ -28,6 +28,7 @@ from dev.openapi.parameters import (
     OPTIONAL_FILENAME_QUERY,
     RANGE_PARAMETERS,
     REDIRECT_QUERY,
+    STATUS_UPLOAD_ID_QUERY,
     UPLOAD_ID_QUERY,
 )
 from dev.openapi.schemas import reference
@@ -233,8 +234,8 @@ STATUS = Operation(
     "status",
     "Get the status of an upload",
     {200: ResponseDoc("The status.", StatusBody, examples.STATUS, headers=("ETag", "Vary")), 304: _UNCHANGED},
-    parameters=(FILENAME_PATH, *LONG_POLL_PARAMETERS),
-    error_types=(*FILENAME_ERRORS, errors.NotFound),
+    parameters=(FILENAME_PATH, STATUS_UPLOAD_ID_QUERY, *LONG_POLL_PARAMETERS),
+    error_types=(*FILENAME_ERRORS, errors.NotFound, errors.UploadNotFound),
 )
 STATUS_OR_LIST = Operation(
     "getStatusByQueryOrListUploads",
@@ -249,8 +250,8 @@ STATUS_OR_LIST = Operation(
         ),
         304: _UNCHANGED,
     },
-    parameters=(OPTIONAL_FILENAME_QUERY, *LONG_POLL_PARAMETERS, CURSOR_QUERY, LIMIT_QUERY),
-    error_types=(*FILENAME_ERRORS, errors.NotFound),
+    parameters=(OPTIONAL_FILENAME_QUERY, STATUS_UPLOAD_ID_QUERY, *LONG_POLL_PARAMETERS, CURSOR_QUERY, LIMIT_QUERY),
+    error_types=(*FILENAME_ERRORS, errors.NotFound, errors.UploadNotFound),
 )
 CLEANUP = Operation(
     "cleanUp",

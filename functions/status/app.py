@@ -32,11 +32,11 @@ def get_status_by_query_or_list_uploads(request: Request, ns: str) -> Response:
 
 
 def _status(request: Request, ns: str, name: str) -> Response:
-    services, wait = wiring.services(), queries.long_poll_request(request)
+    services, wait, upload_id = wiring.services(), queries.long_poll_request(request), request.optional_upload_id()
     if wait is None:
-        report = get_status(services, ns, name)
+        report = get_status(services, ns, name, upload_id)
     else:
         report = wait_for_update(
-            services, ns, name, since_version=wait.since_version, timeout_seconds=wait.timeout_seconds
+            services, ns, name, upload_id, since_version=wait.since_version, timeout_seconds=wait.timeout_seconds
         )
     return queries.status_response(request, report, services.clock())

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-in
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +18,7 @@ def build_event(
     route_key: str,
     *,
     filename: str | None = None,
-    query: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
 ) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def build_event(
         "isBase64Encoded": False,
     }
     if query:
-        event["queryStringParameters"] = dict(query)
+        event["queryStringParameters"] = _joined(query)
     if filename is not None:
         event["pathParameters"] = {"filename": filename}
     if body is not None:
@@ -74,3 +74,11 @@ def build_event(
         event["body"] = body.decode("utf-8", "replace") if is_text else base64.b64encode(body).decode()
         event["isBase64Encoded"] = not is_text
     return event
+
+
+def _joined(query: Mapping[str, str] | Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return query parameters as the gateway passes them: the values of a repeated one are joined by commas."""
+    joined: dict[str, str] = {}
+    for name, value in query.items() if isinstance(query, Mapping) else query:
+        joined[name] = f"{joined[name]},{value}" if name in joined else value
+    return joined

@@ -7,7 +7,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -124,15 +124,16 @@ class Stack:
         route_key: str,
         *,
         filename: str | None = None,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         token: str | None = "",
+        raw_query: str | None = None,
     ) -> Result:
         """Send one request and return its response.
 
         By default the request has an access token with every scope in the namespace `demo`; with `token` None it has
-        none. A header given in `headers` overrides the token.
+        none. A header given in `headers` overrides the token, and `raw_query` the encoding of `query`.
         """
         request_headers = dict(headers or {})
         if token is not None and not route_key.partition(" ")[2].startswith(
@@ -141,6 +142,8 @@ class Stack:
             request_headers = {"authorization": f"Bearer {token or self.token()}", **request_headers}
         function = next(name for name, module in function_modules().items() if route_key in module.app.scopes)
         event = build_event(route_key, filename=filename, query=query, headers=request_headers, body=body)
+        if raw_query is not None:
+            event["rawQueryString"] = raw_query
         result = to_result(self.invoke(function, event))
         validate_against_openapi(route_key, result)
         return result

@@ -261,3 +261,32 @@ def test_digest_header_that_cannot_be_verified_is_rejected(stack: Stack, header:
     headers = {"content-type": "application/octet-stream", header: value}
     got = stack.request("POST /upload/chunk", query=RAW_QUERY, headers=headers, body=CONTENT)
     assert (got.status, got.code) == (422, code)
+
+
+REPEATED_PARAMETERS = [
+    ("GET /download", [("filename", "one"), ("filename", "two")]),
+    ("DELETE /files", [("filename", "one"), ("filename", "two")]),
+    ("DELETE /files", [("filename", "one"), ("f%69lename", "two")]),
+    ("DELETE /upload", [("filename", "one"), ("upload_id", "a"), ("upload_id", "b")]),
+    ("GET /files", [("limit", "1"), ("limit", "1")]),
+]
+
+
+@pytest.mark.parametrize(("route", "query"), REPEATED_PARAMETERS)
+def test_repeated_parameter_is_rejected(stack: Stack, route: str, query: list[tuple[str, str]]) -> None:
+    """A parameter that is sent twice is a 422: the gateway joins the values, and that is another name."""
+    stack.upload("one,two", b"content", if_exists="replace")
+    if any("%" in name for name, _ in query):
+        decoded = [(name.replace("%69", "i"), value) for name, value in query]
+        got = stack.request(route, query=decoded, raw_query="&".join(f"{name}={value}" for name, value in query))
+    else:
+        got = stack.request(route, query=query)
+    assert (got.status, got.code) == (422, "validation_failed")
+    assert stack.request("GET /download", query={"filename": "one,two"}).status == 200
+
+
+@pytest.mark.parametrize("route", ["GET /status", "GET /download", "DELETE /files", "DELETE /upload"])
+def test_undecodable_name_in_query_is_an_invalid_filename(stack: Stack, route: str) -> None:
+    """U+FFFD in `?filename=` has the same code as in a path and in JSON."""
+    got = stack.request(route, query={"filename": "a\ufffdb"})
+    assert (got.status, got.code) == (422, "invalid_filename")

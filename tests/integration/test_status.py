@@ -108,3 +108,31 @@ def test_invalid_parameters_are_rejected(stack: Stack, key: str, query: dict[str
     got = stack.request(key, query=query)
     assert (got.status, got.code) == (422, "validation_failed")
     assert got.json["errors"][0]["loc"][0] in query
+
+
+def test_status_by_upload_id_shows_that_upload(stack: Stack) -> None:
+    """`?upload_id=` names an upload of the name, also one that has ended. An unknown id is a 404, an empty one a 422."""
+    first = stack.post_json("POST /upload/start", {"filename": "several", "size": 5, "fingerprint": "1"}).json
+    second = stack.post_json("POST /upload/start", {"filename": "several", "size": 6, "restart": True}).json
+    query = {"upload_id": first["upload_id"]}
+    ended = stack.request("GET /status/{filename+}", filename="several", query=query).json
+    assert (ended["upload_id"], ended["state"], ended["size"]) == (first["upload_id"], "cancelled", 5)
+    newest = stack.request("GET /status/{filename+}", filename="several").json
+    assert newest["upload_id"] == second["upload_id"]
+    known = {**query, "wait": "1", "since": str(ended["version"] - 1)}
+    assert stack.request("GET /status/{filename+}", filename="several", query=known).json == ended
+    unknown = stack.request("GET /status", query={"filename": "several", "upload_id": "0" * 32})
+    assert (unknown.status, unknown.code) == (404, "upload_not_found")
+    other_name = stack.request("GET /status", query={"filename": "another", **query})
+    assert (other_name.status, other_name.code) == (404, "upload_not_found")
+    empty = stack.request("GET /status/{filename+}", filename="several", query={"upload_id": ""})
+    assert (empty.status, empty.code) == (422, "validation_failed")
+
+
+def test_status_by_upload_id_of_a_finished_upload_shows_its_file(stack: Stack) -> None:
+    """An upload that made a file stays `complete` under its id, although another file has the name now."""
+    first = stack.upload("made twice", b"first")
+    stack.upload("made twice", b"second file", if_exists="replace")
+    query = {"upload_id": first["upload_id"]}
+    status = stack.request("GET /status/{filename+}", filename="made twice", query=query).json
+    assert (status["state"], status["etag"], status["size"]) == ("complete", first["etag"], 5)

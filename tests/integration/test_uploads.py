@@ -273,3 +273,22 @@ def list_names(stack: Stack, route: str, member: str) -> list[str]:
         if "cursor" not in page:
             return names
         query = {**query, "cursor": page["cursor"]}
+
+
+def test_upload_id_of_ended_upload_answers_its_own_state(stack: Stack) -> None:
+    """While no upload of the name is open, the state of the id answers; an unknown id is not found."""
+    first = start_upload(stack, "own state", 5).json["upload_id"]
+    second = stack.post_json("POST /upload/start", {"filename": "own state", "size": 6, "restart": True}).json[
+        "upload_id"
+    ]
+    assert send_json_chunk(stack, "own state", 1, b"hello", upload_id=first).code == "upload_superseded"
+    cancel = {"filename": "own state", "upload_id": first}
+    assert stack.request("DELETE /upload", query=cancel).status == 204
+    assert stack.request("DELETE /upload", query={**cancel, "upload_id": second}).status == 204
+    assert stack.request("DELETE /upload", query=cancel).status == 204
+    again = send_json_chunk(stack, "own state", 1, b"hello", upload_id=first)
+    assert (again.status, again.code) == (410, "upload_cancelled")
+    for route in ("DELETE /upload", "POST /upload/complete"):
+        unknown = {"filename": "own state", "upload_id": "0" * 32}
+        got = stack.request(route, query=unknown) if route == "DELETE /upload" else stack.post_json(route, unknown)
+        assert (got.status, got.code) == (404, "upload_not_found")

@@ -270,3 +270,14 @@ def test_jwks_has_no_signer_reference() -> None:
     key_set = KeySet("k", (PublicKey("k", {"kty": "EC", "crv": "P-256", "x": "1", "y": "2"}, "arn:secret"),))
     [key] = to_json(JsonWebKeySet.from_key_set(key_set))["keys"]
     assert key == {"kty": "EC", "crv": "P-256", "x": "1", "y": "2", "kid": "k", "use": "sig", "alg": "ES256"}
+
+
+def test_token_in_another_spelling_is_rejected(harness: AuthHarness) -> None:
+    """Padding, and spare bits that a decoder drops, make another text of the same token: both are rejected."""
+    token = harness.token().access_token
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    other_spare_bits = token[:-1] + letters[letters.index(token[-1]) ^ 1]
+    harness.verifier.verify(token)
+    for spelling in (f"{token}==", f"{token}=", other_spare_bits):
+        with pytest.raises(InvalidToken):
+            harness.verifier.verify(spelling)

@@ -297,7 +297,7 @@ def test_complete_superseded_upload_id_returns_its_file(service: InMemoryService
     done = client.upload_id
     client.start(if_exists=IfExists.REPLACE)
     assert client.complete(upload_id=done) == file
-    with pytest.raises(UploadSuperseded):
+    with pytest.raises(UploadAlreadyComplete):
         cancel(service.services, NS, NAME, done)
     assert client.state() is UploadState.OPEN
     cancel(service.services, NS, NAME, client.upload_id)

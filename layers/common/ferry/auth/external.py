@@ -13,7 +13,7 @@ from jwt.api_jwt import PyJWT
 from jwt.exceptions import PyJWTError
 
 from ferry.auth.jwks import parse_jwks
-from ferry.auth.verifier import SKIP_TIME_CHECKS, Principal, TokenVerifier, check_time_claims
+from ferry.auth.verifier import SKIP_TIME_CHECKS, Principal, TokenVerifier, check_canonical, check_time_claims
 from ferry.errors import BackendUnavailable, InvalidToken
 from ferry.ports.types import Clock
 from ferry.rules.durations import HOUR_MS, MINUTE_MS, SECOND_MS
@@ -98,6 +98,7 @@ class ExternalVerifier:
         """
         external_issuer = self._external_issuer
         try:
+            check_canonical(token)
             kid = get_unverified_header(token).get("kid")
             key = self._keys.get_key(kid) if isinstance(kid, str) else None
             if key is None:

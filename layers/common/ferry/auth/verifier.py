@@ -11,6 +11,7 @@ from jwt.api_jws import get_unverified_header
 from jwt.api_jwt import PyJWT
 from jwt.exceptions import PyJWTError
 from jwt.types import Options
+from jwt.utils import base64url_decode, base64url_encode
 
 from ferry.auth.key_cache import KeySetCache
 from ferry.errors import InvalidToken
@@ -58,6 +59,13 @@ class TokenVerifier(Protocol):
         ...
 
 
+def check_canonical(token: str) -> None:
+    """Raise `InvalidToken` for another spelling of a token's base64 (RFC 7515 section 2), which decoders accept."""
+    for segment in token.split("."):
+        if base64url_encode(base64url_decode(segment)).decode() != segment:
+            raise InvalidToken
+
+
 class InternalVerifier:
     """Verifies tokens that Ferry issued against the published keys. Parsed keys are cached."""
 
@@ -76,6 +84,7 @@ class InternalVerifier:
             BackendUnavailable: the published keys could not be read.
         """
         try:
+            check_canonical(token)
             kid = get_unverified_header(token).get("kid")
             key = self._key_set_cache.get_key(kid) if isinstance(kid, str) else None
             if key is None:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_plus
 
-from ferry.errors import InvalidField
+from ferry.errors import InvalidField, InvalidFilename
 from ferry.http.limits import MAX_UPLOAD_ID_BYTES
 from ferry.rules.filenames import normalise_filename
 
@@ -32,6 +33,8 @@ class Request:
     """The body as the gateway passes it on; `ferry.http.bodies` decodes it."""
     body_is_base64: bool
     """Whether `body` is base64; otherwise it is text."""
+    raw_query: str = ""
+    """The query as the client sent it; empty if the event has none."""
     domain_name: str = ""
     """The domain name of the gateway that received the request; empty if the event has none."""
 
@@ -51,6 +54,7 @@ class Request:
             headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
             body=event.get("body") or "",
             body_is_base64=bool(event.get("isBase64Encoded")),
+            raw_query=event.get("rawQueryString") or "",
             domain_name=context.get("domainName") or "",
         )
 
@@ -119,16 +123,28 @@ class Request:
             advice = f"the parameters are {', '.join(sorted(known))}" if known else "omit it"
             raise InvalidField.for_member(name, f"is not a parameter of this route; {advice}")
 
-    def reject_undecodable_parameters(self) -> None:
-        """Raise `InvalidField` for a query parameter that is not UTF-8.
+    def reject_ambiguous_parameters(self) -> None:
+        """Raise `InvalidField` for a query parameter that is not UTF-8 or is repeated, `InvalidFilename` for the name.
 
-        A gateway that decodes bytes which are not UTF-8 leaves U+FFFD; no parameter has it for another reason.
+        A gateway that decodes bytes which are not UTF-8 leaves U+FFFD; no parameter has it for another reason. Of a
+        repeated parameter it joins the values by commas, which would be another name.
         """
         for name, value in self.query.items():
             if not is_decodable(name):
                 raise InvalidField.for_member("query", "must have names in percent-encoded UTF-8")
             if not is_decodable(value):
-                raise InvalidField.for_member(name, "must be percent-encoded UTF-8")
+                if name == "filename":
+                    raise InvalidFilename("The name must be percent-encoded UTF-8, without U+FFFD.")
+                raise InvalidField.for_member(name, "must be percent-encoded UTF-8, without U+FFFD")
+        for name in self._repeated_parameters():
+            raise InvalidField.for_member(name, "is in the query more than once; send it once")
+
+    def _repeated_parameters(self) -> list[str]:
+        """Return the names of query parameters that the client sent more than once."""
+        if "&" not in self.raw_query:
+            return []
+        names = [unquote_plus(pair.partition("=")[0]) for pair in self.raw_query.split("&") if pair]
+        return sorted({name for name in names if names.count(name) > 1})
 
     def text(self, name: str, max_bytes: int) -> str | None:
         """Return a query parameter as text of at most `max_bytes` bytes; None without it. Raises `InvalidField`."""

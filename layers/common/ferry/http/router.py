@@ -191,11 +191,12 @@ def create_app(authenticate: Authenticate | None = None, log_file_names: Callabl
 
 
 def _check_query(request: Request, known: Set[str]) -> None:
-    """Raise `InvalidField` for text that is not UTF-8, and for unknown parameters where the method changes something.
+    """Raise `InvalidField` for repeated parameters and text that is not UTF-8.
 
-    Where the path has the name, `?filename=` is unknown.
+    Where the method changes something, unknown parameters are rejected too. Where the path has the name, `?filename=`
+    is unknown.
     """
-    request.reject_undecodable_parameters()
+    request.reject_ambiguous_parameters()
     if request.method not in ("GET", "HEAD"):
         request.reject_unknown_parameters(known - request.path_parameters.keys())
 

@@ -8,7 +8,7 @@ page of S3's listing where parts were presigned (docs/decisions/0010).
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 
 from ferry.errors import BackendUnavailable
@@ -26,44 +26,67 @@ POLL_INTERVAL_MS = SECOND_MS
 
 
 def wait_for_update(
-    services: Services, ns: str, name: str, *, since_version: int, timeout_seconds: float
+    services: Services,
+    ns: str,
+    name: str,
+    upload_id: str | None = None,
+    *,
+    since_version: int,
+    timeout_seconds: float,
 ) -> StatusReport:
-    """Return the status of a name once its version is newer than `since_version`, or after `timeout_seconds`.
+    """Return the status of a name, or of its upload with the id.
+
+    The wait ends when the version is newer than `since_version`, or after `timeout_seconds`.
 
     Any change of the version ends the wait, even to a lower one: a restored metadata store repeats versions that the
     client has seen. Without a permit for the namespace the present status is returned at once.
 
     Raises:
         NotFound: there is neither an upload nor a file of that name, or both disappeared during the wait.
+        UploadNotFound: the name has no upload with that id.
     """
     deadline = services.clock() + int(timeout_seconds * SECOND_MS)
-    initial = read_snapshot(services, ns, name)
+
+    def read() -> StatusSnapshot:
+        return read_snapshot(services, ns, name, upload_id)
+
+    initial = read()
     if initial.status.version > since_version:
         return initial.status
     with _permit(services, ns, deadline) as permitted:
-        return _poll(services, ns, name, initial, deadline) if permitted else initial.status
+        return _poll(services, ns, name, initial, deadline, read=read) if permitted else initial.status
 
 
-def _poll(services: Services, ns: str, name: str, initial: StatusSnapshot, deadline: int) -> StatusReport:
+def _poll(
+    services: Services,
+    ns: str,
+    name: str,
+    initial: StatusSnapshot,
+    deadline: int,
+    *,
+    read: Callable[[], StatusSnapshot],
+) -> StatusReport:
     latest, next_poll_at = initial, services.clock()
     while (now := services.clock()) < deadline:
         next_poll_at = min(deadline, max(next_poll_at + POLL_INTERVAL_MS, now))
         services.sleep((next_poll_at - now) / SECOND_MS)
-        latest = _refresh(services, ns, name, latest)
+        latest = _refresh(services, ns, name, latest, read=read)
         if latest.status.version != initial.status.version:
             break
     return latest.status
 
 
-def _refresh(services: Services, ns: str, name: str, snapshot: StatusSnapshot) -> StatusSnapshot:
+def _refresh(
+    services: Services, ns: str, name: str, snapshot: StatusSnapshot, *, read: Callable[[], StatusSnapshot]
+) -> StatusSnapshot:
     """Return a present snapshot. If nothing changed, one read suffices."""
     if snapshot.upload is None or not snapshot.status.state.in_progress:
         file, current, _ = services.upload_repository.get_name(ns, name)
         is_unchanged = (file, current) == (snapshot.file, snapshot.current_upload)
-        return snapshot if is_unchanged else read_snapshot(services, ns, name)
+        return snapshot if is_unchanged else read()
     upload = services.upload_repository.get_upload(snapshot.upload.record.upload_id)
     if upload is None or not upload.record.state.in_progress:
-        return read_snapshot(services, ns, name)
+        return read()
     if (
         upload == snapshot.upload
         and not is_expired(services, upload)

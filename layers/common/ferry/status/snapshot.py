@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ferry.errors import NotFound
+from ferry.errors import NotFound, UploadNotFound
 from ferry.model.files import File
 from ferry.model.objects import StoredPart
 from ferry.model.uploads import CurrentUpload, Upload, UploadState
@@ -17,7 +17,7 @@ from ferry.ports.types import Page
 from ferry.rules.layout import ChunkLayout, Range, missing_ranges
 from ferry.services import Services
 from ferry.status.upload_status import UploadStatus, status_of_open
-from ferry.uploads.lookup import is_expired
+from ferry.uploads.lookup import get_upload_of_name, is_expired
 from ferry.uploads.received import ReceivedRanges, compute_received, uploaded_parts
 
 MAX_MISSING_RANGES = 100_000
@@ -109,21 +109,29 @@ class StatusSnapshot:
     """The parts that S3 listed; None for an upload without presigned parts."""
 
 
-def get_status(services: Services, ns: str, name: str) -> StatusReport:
-    """Return the status of a name.
+def get_status(services: Services, ns: str, name: str, upload_id: str | None = None) -> StatusReport:
+    """Return the status of a name's newest upload, or of the upload of that name with the id.
 
     Takes two reads of the metadata store, three at the moment of completion, and one listing of S3 if parts were
     presigned.
 
     Raises:
         NotFound: there is neither an upload nor a file of that name.
+        UploadNotFound: the name has no upload with that id.
     """
-    return read_snapshot(services, ns, name).status
+    return read_snapshot(services, ns, name, upload_id).status
 
 
-def read_snapshot(services: Services, ns: str, name: str) -> StatusSnapshot:
-    """Return the status of a name with the records behind it. Raises `NotFound`."""
+def read_snapshot(services: Services, ns: str, name: str, upload_id: str | None = None) -> StatusSnapshot:
+    """Return the status of a name with the records behind it. Raises `NotFound`, `UploadNotFound`."""
     file, current, _ = services.upload_repository.get_name(ns, name)
+    if upload_id is not None:
+        named = get_upload_of_name(services, ns, name, upload_id)
+        if named is None:
+            raise UploadNotFound
+        if named.record.file is not None:
+            return StatusSnapshot(_status_of_file(named.record.file, named), file, current)
+        return snapshot_of(services, current, named, file)
     upload = services.upload_repository.get_upload(current.upload_id) if current is not None else None
     if upload is None or upload.record.state is UploadState.COMPLETE:
         if upload is not None and (file is None or file.upload_id != upload.record.upload_id):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ferry.errors import CompletionInProgress, UploadAlreadyComplete
+from ferry.errors import CompletionInProgress, UploadAlreadyComplete, UploadNotFound
 from ferry.model.uploads import Upload, UploadState
 from ferry.ports.retry import retry_on_conflict
 from ferry.services import Services
-from ferry.uploads.lookup import find_current
+from ferry.uploads.lookup import find_current, get_upload_of_name
 from ferry.uploads.terminate import terminate
 
 
@@ -17,11 +17,21 @@ def cancel(services: Services, ns: str, name: str, upload_id: str | None = None)
     that the repetition cannot cancel an upload that was started since.
 
     Raises:
-        UploadNotFound: the name has no upload on record.
-        UploadSuperseded: the name's current upload is not `upload_id`.
+        UploadNotFound: the name has no upload on record, or none with that id.
+        UploadIdRequired: the upload is cancelled only with its id.
         CompletionInProgress, UploadAlreadyComplete: it is too late to cancel.
     """
-    return retry_on_conflict(lambda: _try_cancel(services, find_current(services, ns, name, upload_id)))
+    return retry_on_conflict(lambda: _try_cancel(services, _find(services, ns, name, upload_id)))
+
+
+def _find(services: Services, ns: str, name: str, upload_id: str | None) -> Upload:
+    """Return the upload to cancel: the one with the id, whatever the name's current one is."""
+    if upload_id is None:
+        return find_current(services, ns, name, None)
+    upload = get_upload_of_name(services, ns, name, upload_id)
+    if upload is None:
+        raise UploadNotFound
+    return upload
 
 
 def _try_cancel(services: Services, upload: Upload) -> bool:

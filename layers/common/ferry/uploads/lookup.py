@@ -33,8 +33,8 @@ def find_current(
         allow_complete: whether `upload_id` may also be an earlier upload of the name that was completed.
 
     Raises:
-        UploadNotFound: the name has no upload on record.
-        UploadSuperseded: the name's current upload has a different id.
+        UploadNotFound: the name has no upload on record, or none with that id.
+        UploadSuperseded: another upload of the name is in progress.
         UploadIdRequired: the upload takes requests only with its id.
     """
     upload = _find_current(services, ns, name, upload_id, allow_complete=allow_complete)
@@ -45,7 +45,7 @@ def find_current(
 
 def _find_current(services: Services, ns: str, name: str, upload_id: str | None, *, allow_complete: bool) -> Upload:
     likely_id = upload_id or services.upload_id_cache.get(ns, name)
-    upload = _get_upload_of_name(services, ns, name, likely_id) if likely_id else None
+    upload = get_upload_of_name(services, ns, name, likely_id) if likely_id else None
     if upload is not None and upload.record.state.in_progress:
         return upload
     if allow_complete and upload_id is not None and upload is not None and upload.record.state is UploadState.COMPLETE:
@@ -54,16 +54,20 @@ def _find_current(services: Services, ns: str, name: str, upload_id: str | None,
     if current_upload is None:
         raise UploadNotFound
     if upload_id is not None and current_upload.upload_id != upload_id:
-        raise UploadSuperseded
+        if current_upload.in_progress:
+            raise UploadSuperseded
+        if upload is None:
+            raise UploadNotFound
+        return upload
     if upload is None or upload.record.upload_id != current_upload.upload_id:
-        upload = _get_upload_of_name(services, ns, name, current_upload.upload_id)
+        upload = get_upload_of_name(services, ns, name, current_upload.upload_id)
     if upload is None:
         raise UploadNotFound
     services.upload_id_cache.put(ns, name, upload.record.upload_id)
     return upload
 
 
-def _get_upload_of_name(services: Services, ns: str, name: str, upload_id: str) -> Upload | None:
+def get_upload_of_name(services: Services, ns: str, name: str, upload_id: str) -> Upload | None:
     """Return the upload with that id; None if there is none, or if it belongs to another name."""
     upload = services.upload_repository.get_upload(upload_id)
     if upload is None or (upload.record.ns, upload.record.name) != (ns, name):
