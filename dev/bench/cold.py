@@ -151,6 +151,7 @@ def function_subjects(running: BenchService, python: str, work_folder: Path) -> 
     expect(api.send_chunk(name, 1, body), 200, "chunk")
     expect(api.complete(name), 200, "complete")
     expect(api.start("started", 1), 201, "start")
+    expect(api.request("PUT", "/files?filename=put", b"0", {"content-type": OCTET_STREAM}), 201, "put")
     bearer = {"authorization": f"Bearer {api.token}"}
     json_type = {"content-type": "application/json"}
     client = running.connection_info["clients"][0]
@@ -166,6 +167,11 @@ def function_subjects(running: BenchService, python: str, work_folder: Path) -> 
             gateway_event(
                 "POST /upload/chunk", {**bearer, "content-type": OCTET_STREAM}, b"1", "filename=started&chunk_index=1"
             ),
+        ),
+        (
+            "files: a small file in one request",
+            "FilesFunction",
+            gateway_event("PUT /files", {**bearer, "content-type": OCTET_STREAM}, b"1", "filename=put"),
         ),
         ("download: a small file", "DownloadFunction", gateway_event("GET /download", bearer, b"", f"filename={name}")),
         ("status: of one upload", "StatusFunction", gateway_event("GET /status", bearer, b"", f"filename={name}")),
