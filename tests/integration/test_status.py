@@ -111,7 +111,7 @@ def test_invalid_parameters_are_rejected(stack: Stack, key: str, query: dict[str
 
 
 def test_status_by_upload_id_shows_that_upload(stack: Stack) -> None:
-    """`?upload_id=` names an upload of the name, also one that has ended. An unknown id is a 404, an empty one a 422."""
+    """`?upload_id=` names an upload of the name, also an ended one. An unknown id is a 404, an empty one a 422."""
     first = stack.post_json("POST /upload/start", {"filename": "several", "size": 5, "fingerprint": "1"}).json
     second = stack.post_json("POST /upload/start", {"filename": "several", "size": 6, "restart": True}).json
     query = {"upload_id": first["upload_id"]}
