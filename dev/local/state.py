@@ -79,8 +79,11 @@ class StateFolder:
 
     def read_checked_json(self, name: str) -> dict[str, Any]:
         """Return what `write_checked_json` wrote; an empty object when there is no file. Raises `LocalError`."""
-        found = self.read_json(name)
-        if found and found.pop(_CHECKSUM_MEMBER, None) != _checksum(found):
+        try:
+            found: dict[str, Any] | None = self.read_json(name)
+        except LocalError:
+            found = None
+        if found is None or (found and found.pop(_CHECKSUM_MEMBER, None) != _checksum(found)):
             raise LocalError(
                 f"{self.folder / name} is damaged: its checksum differs. "
                 f"Put it back from a copy, or delete all state and start with none: {START_ANEW}"
