@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dev.fakes.listings import names_from
@@ -14,6 +14,7 @@ from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.events import PendingEvent
 from ferry.model.files import CompletionEvent, DeletedFile, File
 from ferry.model.quotas import Quota
+from ferry.model.starts import NameState
 from ferry.ports.errors import ConcurrentUpdate, NameConflict, UsageConflict
 from ferry.ports.types import Slice
 from ferry.rules.listing import after_name, deleted_file_position
@@ -38,14 +39,13 @@ class MemoryFileRepository:
         with self._lock:
             return {name: self.rows.files[ns, name] for name in names if (ns, name) in self.rows.files}
 
-    def get_taken_names(self, ns: str, names: Sequence[str]) -> Set[str]:
+    def get_name_states(self, ns: str, names: Sequence[str]) -> Mapping[str, NameState]:
         with self._lock:
-            uploads = self.rows.current_uploads
-            return {
-                name
+            states = {
+                name: NameState((ns, name) in self.rows.files, self.rows.current_uploads.get((ns, name)))
                 for name in names
-                if (ns, name) in self.rows.files or ((ns, name) in uploads and uploads[ns, name].in_progress)
             }
+            return {name: state for name, state in states.items() if state != NameState()}
 
     def find_deleted_file(self, ns: str, name: str, upload_id: str | None = None) -> DeletedFile | None:
         with self._lock:

@@ -57,6 +57,9 @@ class Rows:
     file_events: dict[str, Event] = field(default_factory=dict)
     """Pending events of files, by the id of the event."""
 
+    renamed_starts: dict[str, str] = field(default_factory=dict)
+    """The uploads that starts under `rename` began, by the id of the start."""
+
     quotas: dict[str, Quota] = field(default_factory=dict)
     """Quotas by namespace."""
 

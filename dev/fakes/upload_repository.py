@@ -15,6 +15,7 @@ from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
 from ferry.model.quotas import Quota
+from ferry.model.starts import RenamedStart
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.types import Page
@@ -32,6 +33,13 @@ class MemoryUploadRepository(MemoryUploadRows):
     def get_name(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, Quota | None]:
         with self._lock:
             return self.rows.files.get((ns, name)), self.get_current_upload(ns, name), self.rows.quotas.get(ns)
+
+    def get_renamed_start(
+        self, ns: str, name: str, start_id: str
+    ) -> tuple[File | None, CurrentUpload | None, Quota | None, RenamedStart | None]:
+        with self._lock:
+            upload_id = self.rows.renamed_starts.get(start_id)
+            return *self.get_name(ns, name), None if upload_id is None else RenamedStart(start_id, upload_id)
 
     def get_upload(self, upload_id: str) -> Upload | None:
         with self._lock:
@@ -64,18 +72,30 @@ class MemoryUploadRepository(MemoryUploadRows):
     # Uploads
 
     def create_upload(
-        self, record: UploadRecord, *, expected: CurrentUpload | None, due_at: int, quota: Quota | None = None
+        self,
+        record: UploadRecord,
+        *,
+        expected: CurrentUpload | None,
+        due_at: int,
+        quota: Quota | None = None,
+        renamed_start: RenamedStart | None = None,
+        expected_start: RenamedStart | None = None,
     ) -> None:
         name = (record.ns, record.name)
         with self._lock:
             require(record.upload_id not in self.rows.records)
             require(self.rows.current_uploads.get(name) == expected)
             require(expected is None or not expected.in_progress)
+            if renamed_start is not None:
+                stored_start = self.rows.renamed_starts.get(renamed_start.start_id)
+                require(stored_start == (expected_start and expected_start.upload_id))
             if record.counted_in_quota and quota is not None:
                 usage, size = self.rows.quotas[record.ns], record.layout.size
                 require(quota.max_bytes is None or usage.used_bytes + size <= quota.max_bytes)
                 require(quota.max_uploads is None or usage.open_uploads < quota.max_uploads)
                 add_usage(self.rows, record.ns, size, 1)
+            if renamed_start is not None:
+                self.rows.renamed_starts[renamed_start.start_id] = renamed_start.upload_id
             self.rows.records[record.upload_id] = record
             self.rows.shards[record.upload_id] = {
                 index: ProgressShard(index, open=True, last_activity_at=record.created_at)
@@ -188,8 +208,9 @@ class MemoryUploadRepository(MemoryUploadRows):
         lease_id: str,
         expires_at: int,
         now: int,
-        replace_existing: bool,
+        if_exists: IfExists,
         crc32c: int | None,
+        if_match: str | None = None,
         previous_lease_id: str | None = None,
     ) -> Upload:
         upload_id = upload.record.upload_id
@@ -207,7 +228,8 @@ class MemoryUploadRepository(MemoryUploadRows):
                 lease_id=lease_id,
                 lease_expires_at=expires_at,
                 first_leased_at=now if record.first_leased_at is None else record.first_leased_at,
-                lease_replace_existing=replace_existing,
+                lease_if_exists=if_exists,
+                lease_if_match=if_match,
                 lease_crc32c=crc32c,
             )
             return Upload(self.rows.records[upload_id], tuple(self._require_shards(upload)))
@@ -235,7 +257,8 @@ class MemoryUploadRepository(MemoryUploadRows):
                 state=UploadState.OPEN,
                 lease_id=None,
                 lease_expires_at=0,
-                lease_replace_existing=False,
+                lease_if_exists=IfExists.FAIL,
+                lease_if_match=None,
                 lease_crc32c=None,
                 stored_object=stored_object or record.stored_object,
             )

@@ -97,7 +97,7 @@ class RaceClient:
 
     def complete(self, services: Services, *, replace: bool | None = None) -> File:
         """Complete the upload, and repeat the request while the response is that it continues asynchronously."""
-        request = CompleteRequest(self.name, self.upload_id, replace_existing=replace)
+        request = CompleteRequest(self.name, self.upload_id, if_exists=IfExists.REPLACE if replace else None)
         for _ in range(MAX_COMPLETE_ATTEMPTS):
             result = complete(services, NS, request)
             if not isinstance(result, CompletionAccepted):

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from dev.fakes.clock import START
 from ferry.model.cleanup import CleanupTask
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.uploads import Upload, UploadRecord, UploadState
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.types import Page
@@ -124,8 +124,9 @@ def acquire_lease(
         lease_id=lease_id,
         expires_at=START + 60_000,
         now=now,
-        replace_existing=True,
+        if_exists=IfExists.REPLACE,
         crc32c=7,
+        if_match='"tag"',
         previous_lease_id=previous_lease_id,
     )
 

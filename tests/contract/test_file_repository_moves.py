@@ -12,6 +12,7 @@ from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.events import Event, EventKind, PendingEvent
 from ferry.model.files import CompletionEvent, DeletedFile, File, ObjectRecord
 from ferry.model.quotas import Quota
+from ferry.model.starts import NameState
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.file_repository import FileRepository
@@ -110,7 +111,7 @@ def test_get_files_returns_those_that_exist(repository: UploadRepository, file_r
     assert file_repository.get_files(NS, []) == {}
 
 
-def test_get_taken_names_are_those_of_files_and_open_uploads(
+def test_get_name_states_say_which_names_are_free(
     repository: UploadRepository, file_repository: FileRepository
 ) -> None:
     """A name is taken by a file and by an upload in progress, not by a deleted file whose upload has ended."""
@@ -120,10 +121,22 @@ def test_get_taken_names_are_those_of_files_and_open_uploads(
     delete(file_repository, commit_upload(repository, next_id(), name="deleted"))
     commit_upload(repository, next_id(), name="both")
     open_upload(repository, next_id(), name="both")
-    names = ["both", "deleted", "file", "free", "open"]
-    assert file_repository.get_taken_names(NS, names) == {"both", "file", "open"}
-    assert file_repository.get_taken_names("ns2", names) == set()
-    assert file_repository.get_taken_names(NS, [f"{number}" for number in range(50)]) == set()
+    put(file_repository, make_file("e" * 32, name="put"))
+    names = ["both", "deleted", "file", "free", "open", "put"]
+    states = file_repository.get_name_states(NS, names)
+    assert {name for name, state in states.items() if not state.is_free} == {"both", "file", "open", "put"}
+    assert {name: state.has_file for name, state in states.items()} == {
+        "both": True,
+        "deleted": False,
+        "file": True,
+        "open": False,
+        "put": True,
+    }
+    for name in names:
+        state = states.get(name, NameState())
+        assert state.current_upload == repository.get_current_upload(NS, name)
+    assert file_repository.get_name_states("ns2", names) == {}
+    assert file_repository.get_name_states(NS, [f"{number}" for number in range(50)]) == {}
 
 
 def test_find_deleted_file_returns_last_or_that_of_an_upload(

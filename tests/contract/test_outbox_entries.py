@@ -9,6 +9,7 @@ import pytest
 from dev.fakes.clock import START
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.events import Event, EventKind, PendingEvent
+from ferry.model.files import IfExists
 from ferry.model.uploads import UploadState
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.errors import ConcurrentUpdate
@@ -103,7 +104,7 @@ def test_commit_file_without_events_clears_event_pending(
     repository.mark_open(UPLOAD_ID, "multipart", due_at=START + 60, event_pending=True)
     upload = read_upload(repository)
     repository.acquire_lease(
-        upload, lease_id="mine", expires_at=START + 70, now=START + 10, replace_existing=False, crc32c=None
+        upload, lease_id="mine", expires_at=START + 70, now=START + 10, if_exists=IfExists.FAIL, crc32c=None
     )
     repository.commit_file(
         read_upload(repository).record,

@@ -9,6 +9,7 @@ import pytest
 
 from dev.fakes.clock import START
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
+from ferry.model.files import IfExists
 from ferry.model.objects import StoredObject
 from ferry.model.uploads import UploadState
 from ferry.ports.cleanup_repository import CleanupRepository
@@ -74,7 +75,8 @@ def test_acquire_lease_closes_every_shard(repository: UploadRepository, cleanup_
         lease_id="mine",
         lease_expires_at=START + 60_000,
         first_leased_at=START + 10,
-        lease_replace_existing=True,
+        lease_if_exists=IfExists.REPLACE,
+        lease_if_match='"tag"',
         lease_crc32c=7,
         version=before.record.version + 1,
     )

@@ -10,6 +10,7 @@ import pytest
 from ferry import wiring
 from ferry.aws.completion_queue import LambdaCompletionQueue
 from ferry.http import metrics
+from ferry.model.files import IfExists
 from ferry.model.uploads import CurrentUpload
 from tests.integration.stack import ROOT, Stack
 from tests.integration.test_telemetry import metric_lines
@@ -52,7 +53,7 @@ def test_async_completion_event_completes_upload(stack: Stack) -> None:
     assert upload is not None
     now = services.clock()
     services.upload_repository.acquire_lease(
-        upload, lease_id="a", expires_at=now + 60_000, now=now, replace_existing=False, crc32c=None
+        upload, lease_id="a", expires_at=now + 60_000, now=now, if_exists=IfExists.FAIL, crc32c=None
     )
     client: Any = ScriptedClient({"StatusCode": 202})
     LambdaCompletionQueue(client, "cleanup").enqueue(started["upload_id"], "a")

@@ -10,6 +10,7 @@ import pytest
 
 from ferry import wiring
 from ferry.aws.clock import wall_clock
+from ferry.model.files import IfExists
 from ferry.model.uploads import object_key
 from ferry.rules.durations import DAY_MS
 from ferry.uploads import complete
@@ -153,7 +154,7 @@ def test_lost_completion_response_is_recovered_by_sweep(stack: Stack, monkeypatc
         lease_id="of the crashed function",
         expires_at=now + 35_000,
         now=now,
-        replace_existing=False,
+        if_exists=IfExists.FAIL,
         crc32c=None,
     )
     advance_days(stack, monkeypatch, days=1)

@@ -372,7 +372,7 @@ def test_restore_takes_four_calls_and_one_to_rename() -> None:
     put_file(service, "b")
     log = CallLog()
     restore_file(service.new_services(log=log), NS, RestoreRequest("a", new_name="b", if_exists=IfExists.RENAME))
-    assert log.methods == ["find_deleted_file", "get_name", "get_taken_names", "get_object", "restore_file"]
+    assert log.methods == ["find_deleted_file", "get_name", "get_name_states", "get_object", "restore_file"]
 
 
 def test_pending_completion_survives_delete_and_restore(service: InMemoryService) -> None:

@@ -250,7 +250,7 @@ def test_status_completing_nothing_missing(service: InMemoryService, presigned: 
     assert upload is not None
     now = service.clock.now
     service.upload_repository.acquire_lease(
-        upload, lease_id="a", expires_at=now + 1, now=now, replace_existing=False, crc32c=None
+        upload, lease_id="a", expires_at=now + 1, now=now, if_exists=IfExists.FAIL, crc32c=None
     )
     service.clock.advance(8 * DAY_MS)
     log = CallLog()

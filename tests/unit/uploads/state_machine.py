@@ -178,7 +178,9 @@ class UploadStateMachine(RuleBasedStateMachine):
             model.put[number].append(body)
 
     def do_complete(self, services: Services, name: str, replace_existing: bool) -> None:
-        request = CompleteRequest(name, self.required_id(name), replace_existing=replace_existing or None)
+        request = CompleteRequest(
+            name, self.required_id(name), if_exists=IfExists.REPLACE if replace_existing else None
+        )
         result = complete(services, NS, request)
         if isinstance(result, File) and self.service.file_repository.get_file(NS, name) == result:
             self.check_content(result)

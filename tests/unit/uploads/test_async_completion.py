@@ -9,7 +9,7 @@ import pytest
 from dev.fakes.faults import Fault, FaultPlan
 from ferry.cleanup import continue_completion
 from ferry.errors import BackendUnavailable, FileExists
-from ferry.model.files import File
+from ferry.model.files import File, IfExists
 from ferry.model.uploads import UploadState
 from ferry.services import Services
 from ferry.status.snapshot import get_status
@@ -111,7 +111,7 @@ def test_continue_completion_file_exists_reported_to_next_caller(service: InMemo
     assert client.state() is UploadState.OPEN
     with pytest.raises(FileExists):
         client.complete()
-    assert isinstance(client.complete(replace_existing=True), File)
+    assert isinstance(client.complete(if_exists=IfExists.REPLACE), File)
 
 
 def test_continue_completion_fails_before_lease_redelivery_completes(service: InMemoryService, client: Client) -> None:

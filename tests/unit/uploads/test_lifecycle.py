@@ -321,8 +321,8 @@ def test_complete_file_appeared_meanwhile_not_replaced(service: InMemoryService)
     with pytest.raises(FileExists):
         client.complete()
     with pytest.raises(ChecksumMismatch):
-        client.complete(replace_existing=True, crc32c=3)
-    assert isinstance(client.complete(replace_existing=True), File)
+        client.complete(if_exists=IfExists.REPLACE, crc32c=3)
+    assert isinstance(client.complete(if_exists=IfExists.REPLACE), File)
     assert service.file_content() == client.body
 
 

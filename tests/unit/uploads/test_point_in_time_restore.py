@@ -167,7 +167,7 @@ def perform_random_action(service: InMemoryService, rng: random.Random, number: 
     if rng.random() < 0.8:
         client.send_chunks()
         if rng.random() < 0.8:
-            client.complete(replace_existing=rng.choice([None, True]))
+            client.complete(if_exists=rng.choice([None, IfExists.REPLACE]))
     elif rng.random() < 0.5:
         client.cancel()
     service.clock.advance(rng.choice([1, HOUR_MS, 13 * HOUR_MS]))

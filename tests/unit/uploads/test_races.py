@@ -172,7 +172,7 @@ def test_complete_after_other_completion_returns_same_file(
     client.send_chunks()
     seen: list[object] = []
     services = service.new_services(FaultPlan({(before, 1): lambda: seen.append(client.complete())}))
-    assert [client.complete(services=services, replace_existing=False)] == seen
+    assert [client.complete(services=services, if_exists=IfExists.FAIL)] == seen
     assert isinstance(seen[0], File)
 
 

@@ -282,7 +282,7 @@ def test_starts_most_careful_if_exists_holds(service: InMemoryService, order: tu
         old,
         None,
     )
-    assert isinstance(client.complete(replace_existing=True), File)
+    assert isinstance(client.complete(if_exists=IfExists.REPLACE), File)
 
 
 def test_if_exists_most_careful_ordering() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ferry.aws import file_rows
 from ferry.aws import metadata_rows as rows
@@ -14,6 +15,7 @@ from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.events import PendingEvent
 from ferry.model.files import DeletedFile, File
 from ferry.model.quotas import Quota
+from ferry.model.starts import NameState
 from ferry.ports.errors import NameConflict, UsageConflict
 from ferry.ports.types import Slice
 from ferry.rules.listing import after_name
@@ -39,15 +41,18 @@ class DynamoFileRepository:
         found = map(rows.file_from_row, self._table.batch_get(rows.file_key(ns, name) for name in names))
         return {file.name: file for file in found}
 
-    def get_taken_names(self, ns: str, names: Sequence[str]) -> Set[str]:
+    def get_name_states(self, ns: str, names: Sequence[str]) -> Mapping[str, NameState]:
         keys = [build_key(ns, name) for name in names for build_key in (rows.file_key, rows.current_upload_key)]
-        taken = set()
+        states: dict[str, NameState] = {}
         for row in self._table.batch_get(keys):
             if row["sk"].startswith(rows.FILE_PREFIX):
-                taken.add(rows.file_from_row(row).name)
-            elif (current_upload := rows.current_upload_from_row(row)).in_progress:
-                taken.add(current_upload.name)
-        return taken
+                name = rows.file_from_row(row).name
+                states[name] = replace(states.get(name, NameState()), has_file=True)
+            else:
+                current_upload = rows.current_upload_from_row(row)
+                name = current_upload.name
+                states[name] = replace(states.get(name, NameState()), current_upload=current_upload)
+        return states
 
     def find_deleted_file(self, ns: str, name: str, upload_id: str | None = None) -> DeletedFile | None:
         """Return the first row of the name, or the first of an upload; DynamoDB filters what it has read."""

@@ -1,9 +1,10 @@
-"""The rows of deleted files, of the pending events of files, and of objects (docs/decisions/0011).
+"""The rows of deleted files, pending events of files, objects, and starts under `rename` (docs/decisions/0011).
 
 | row | pk | sk |
 |---|---|---|
 | deleted file | `N#<namespace>` | `D#<name>`, NUL, 13 digits that fall as time passes, 6 characters of the upload id |
 | file event | `T#file_event#<id of the event>` | `T` |
+| start under `rename` | `R#<id of the start>` | `R` |
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ferry.aws.expressions import Key, Row
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.events import Event, EventKind, PendingEvent
 from ferry.model.files import CompletionEvent, DeletedFile, ObjectRecord
+from ferry.model.starts import RenamedStart
 from ferry.rules.listing import FIRST_CHARACTER, deleted_file_position
 
 DELETED_FILE_PREFIX = "D#"
@@ -86,3 +88,16 @@ def object_from_row(row: Row) -> ObjectRecord:
         rows.file_from_attributes(event, ns=event["ns"], name=event["name"]), event.get("replaced_upload_id")
     )
     return ObjectRecord(rows.owner_from_row(row)[1], pending_event, row.get("delete_at"), row.get("deleted_at"))
+
+
+def renamed_start_key(start_id: str) -> Key:
+    return f"R#{start_id}", "R"
+
+
+def renamed_start_to_row(start: RenamedStart, ttl_epoch_seconds: int) -> Row:
+    key = rows.key_attributes(renamed_start_key(start.start_id))
+    return {**key, "upload_id": start.upload_id, "ttl": ttl_epoch_seconds}
+
+
+def renamed_start_from_row(row: Row) -> RenamedStart:
+    return RenamedStart(row["pk"].removeprefix("R#"), row["upload_id"])

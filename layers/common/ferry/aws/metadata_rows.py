@@ -59,11 +59,12 @@ _RECORD_FIELDS = (
     "metadata",
     "crc32c",
     "fingerprint",
+    "requested_name",
     "multipart_id",
     "lease_id",
     "lease_expires_at",
     "first_leased_at",
-    "lease_replace_existing",
+    "lease_if_match",
     "lease_crc32c",
     "replaced_upload_id",
     "ended_at",
@@ -193,8 +194,9 @@ def record_to_row(record: UploadRecord, due_at: int) -> Row:
         "state": record.state.value,
         **{name: getattr(record, name) or None for name in _RECORD_FLAGS},
         "if_exists": record.if_exists.value,
+        "lease_if_exists": record.lease_if_exists.value,
         "stored_object": record.stored_object and stored_object_attributes(record.stored_object),
-        "file": record.file and file_attributes(record.file),
+        "file": record.file and record_file_attributes(record, record.file),
         **schedule_attributes(record.upload_id, due_at),
     }
 
@@ -206,26 +208,27 @@ def record_from_row(row: Row) -> UploadRecord:
         **fields,
         layout=ChunkLayout(row["size"], row["chunk_size"], row["chunks_per_part"]),
         state=UploadState(row["state"]),
-        if_exists=_if_exists_from_row(row),
+        if_exists=_if_exists_from_row(row, "if_exists", "replace_existing"),
+        lease_if_exists=_if_exists_from_row(row, "lease_if_exists", "lease_replace_existing"),
         stored_object=StoredObject(*map(stored_object.get, _STORED_OBJECT_FIELDS)) if stored_object else None,
-        file=file_from_attributes(file, ns=row["ns"], name=row["name"]) if file else None,
+        file=file_from_attributes(file, ns=row["ns"], name=file.get("name", row["name"])) if file else None,
     )
 
 
-def _if_exists_from_row(row: Row) -> IfExists:
-    """Return the choice of the starts. Rows of version 1 have a Boolean instead."""
-    if "if_exists" in row:
-        return IfExists(row["if_exists"])
-    return IfExists.REPLACE if row.get("replace_existing") else IfExists.FAIL
+def _if_exists_from_row(row: Row, name: str, earlier_name: str) -> IfExists:
+    """Return the choice of the starts or of the lease. Rows of version 1 have a Boolean instead."""
+    if name in row:
+        return IfExists(row[name])
+    return IfExists.REPLACE if row.get(earlier_name) else IfExists.FAIL
 
 
 def stored_object_attributes(stored_object: StoredObject) -> dict[str, Any]:
     return {name: getattr(stored_object, name) for name in _STORED_OBJECT_FIELDS}
 
 
-def record_file_attributes(file: File) -> dict[str, Any]:
-    """Return the committed file as its upload record holds it, without the namespace and name of the record."""
-    return file_attributes(file)
+def record_file_attributes(record: UploadRecord, file: File) -> dict[str, Any]:
+    """Return the committed file as its upload record holds it: without namespace, and without the record's own name."""
+    return file_attributes(file) | {"name": None if file.name == record.name else file.name}
 
 
 def shard_to_row(upload_id: str, shard: ProgressShard, ttl_epoch_seconds: int) -> Row:

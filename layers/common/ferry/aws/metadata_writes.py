@@ -12,6 +12,7 @@ from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.events import PendingEvent
 from ferry.model.files import CompletionEvent, DeletedFile, File
 from ferry.model.quotas import Quota
+from ferry.model.starts import RenamedStart
 from ferry.model.uploads import ProgressShard, Upload, UploadRecord, UploadState
 
 
@@ -175,6 +176,14 @@ def reserve_quota(record: UploadRecord, quota: Quota) -> Write:
 def add_usage(ns: str, size: int, uploads: int) -> Write:
     """Return the write that adds to the usage without regard to the limits."""
     return _update_usage(ns, size, uploads, "attribute_exists(#pk)")
+
+
+def put_renamed_start(start: RenamedStart, expected: RenamedStart | None, ttl_epoch_seconds: int) -> Write:
+    """Return the write that stores a start, if it created no other upload than that of `expected`."""
+    row = file_rows.renamed_start_to_row(start, ttl_epoch_seconds)
+    if expected is None:
+        return put(row, "attribute_not_exists(#pk)")
+    return put(row, "#upload_id = :expected_upload", {"expected_upload": expected.upload_id})
 
 
 def release_usage(record: UploadRecord) -> list[Write]:

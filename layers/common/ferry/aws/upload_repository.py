@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from ferry.aws import chunk_digests, cursors, metadata_listings
+from ferry.aws import chunk_digests, cursors, file_rows, metadata_listings
 from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
 from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import ConditionFailed, Table
-from ferry.aws.expressions import put, update
+from ferry.aws.expressions import Row, put, update
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
 from ferry.model.quotas import Quota
+from ferry.model.starts import RenamedStart
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.types import Clock, Page
@@ -46,12 +47,14 @@ class DynamoUploadRepository:
 
     def get_name(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, Quota | None]:
         keys = [rows.file_key(ns, name), rows.current_upload_key(ns, name), rows.quota_key(ns)]
-        file_row, current_upload_row, quota_row = self._table.transact_get(keys)
-        return (
-            rows.file_from_row(file_row) if file_row else None,
-            rows.current_upload_from_row(current_upload_row) if current_upload_row else None,
-            rows.quota_from_row(quota_row) if quota_row else None,
-        )
+        return _name_from_rows(*self._table.transact_get(keys))
+
+    def get_renamed_start(
+        self, ns: str, name: str, start_id: str
+    ) -> tuple[File | None, CurrentUpload | None, Quota | None, RenamedStart | None]:
+        name_keys = [rows.file_key(ns, name), rows.current_upload_key(ns, name), rows.quota_key(ns)]
+        *name_rows, start_row = self._table.transact_get([*name_keys, file_rows.renamed_start_key(start_id)])
+        return *_name_from_rows(*name_rows), file_rows.renamed_start_from_row(start_row) if start_row else None
 
     def list_open_uploads(self, ns: str, cursor: str | None, limit: int) -> Page[CurrentUpload]:
         return metadata_listings.list_open_uploads(self._table, ns, cursor, limit)
@@ -67,7 +70,14 @@ class DynamoUploadRepository:
         return rows.upload_from_rows(self._table.query_all("#pk = :pk", {"pk": rows.upload_pk(upload_id)}))
 
     def create_upload(
-        self, record: UploadRecord, *, expected: CurrentUpload | None, due_at: int, quota: Quota | None = None
+        self,
+        record: UploadRecord,
+        *,
+        expected: CurrentUpload | None,
+        due_at: int,
+        quota: Quota | None = None,
+        renamed_start: RenamedStart | None = None,
+        expected_start: RenamedStart | None = None,
     ) -> None:
         if expected is not None and expected.in_progress:
             raise ConcurrentUpdate
@@ -89,6 +99,7 @@ class DynamoUploadRepository:
                     {"expected": expected.upload_id},
                 ),
                 *([writes.reserve_quota(record, quota)] if record.counted_in_quota and quota else []),
+                *([writes.put_renamed_start(renamed_start, expected_start, shard_ttl)] if renamed_start else []),
                 *(put(rows.shard_to_row(record.upload_id, shard, shard_ttl)) for shard in shards),
             ]
         )
@@ -266,15 +277,17 @@ class DynamoUploadRepository:
         lease_id: str,
         expires_at: int,
         now: int,
-        replace_existing: bool,
+        if_exists: IfExists,
         crc32c: int | None,
+        if_match: str | None = None,
         previous_lease_id: str | None = None,
     ) -> Upload:
         changes = {
             "state": UploadState.COMPLETING.value,
             "lease_id": lease_id,
             "lease_expires_at": expires_at,
-            "lease_replace_existing": replace_existing,
+            "lease_if_exists": if_exists.value,
+            "lease_if_match": if_match,
             "lease_crc32c": crc32c,
             "due_at": expires_at,
         }
@@ -298,7 +311,7 @@ class DynamoUploadRepository:
         self._table.transact_write([transition, *writes.close_shards(upload, unchanged_attribute="version", now=now)])
         # The conditions compare versions. So nothing else has changed since the read, and no second read is needed.
         return upload.with_lease(
-            lease_id=lease_id, expires_at=expires_at, now=now, replace_existing=replace_existing, crc32c=crc32c
+            lease_id=lease_id, expires_at=expires_at, now=now, if_exists=if_exists, crc32c=crc32c, if_match=if_match
         )
 
     def release_lease(
@@ -314,7 +327,8 @@ class DynamoUploadRepository:
             "state": UploadState.OPEN.value,
             "lease_id": None,
             "lease_expires_at": 0,
-            "lease_replace_existing": False,
+            "lease_if_exists": IfExists.FAIL.value,
+            "lease_if_match": None,
             "lease_crc32c": None,
             "due_at": due_at,
         }
@@ -338,7 +352,7 @@ class DynamoUploadRepository:
         upload_id, owner = record.upload_id, (file.ns, file.name)
         changes = {
             "state": UploadState.COMPLETE.value,
-            "file": rows.record_file_attributes(file),
+            "file": rows.record_file_attributes(record, file),
             "replaced_upload_id": replaced_file and replaced_file.upload_id,
             "ended_at": file.uploaded_at,
             "lease_id": None,
@@ -368,3 +382,13 @@ def _unchanged_attribute(state: UploadState, had_received: bool | None) -> Liter
     if state is UploadState.EXPIRED:
         return "last_activity_at"  # An upload with new activity must not expire. It can still be cancelled.
     return "version" if had_received is False else ""
+
+
+def _name_from_rows(
+    file_row: Row | None, current_upload_row: Row | None, quota_row: Row | None
+) -> tuple[File | None, CurrentUpload | None, Quota | None]:
+    return (
+        rows.file_from_row(file_row) if file_row else None,
+        rows.current_upload_from_row(current_upload_row) if current_upload_row else None,
+        rows.quota_from_row(quota_row) if quota_row else None,
+    )

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ferry.cleanup.report import CleanupReport
-from ferry.errors import ChecksumMismatch, FileExists, UploadExpired, UploadIncomplete
+from ferry.errors import (
+    ChecksumMismatch,
+    FileExists,
+    InvalidFilename,
+    PreconditionFailed,
+    UploadExpired,
+    UploadIncomplete,
+)
 from ferry.model.objects import StoredPart
 from ferry.model.uploads import Upload, UploadState
 from ferry.ports.errors import MultipartUploadNotFound
@@ -122,6 +129,6 @@ def _try_recover(services: Services, upload: Upload, report: CleanupReport) -> b
     except UploadExpired:
         report.expired += 1
         return False
-    except (UploadIncomplete, ChecksumMismatch, FileExists):
+    except (UploadIncomplete, ChecksumMismatch, FileExists, InvalidFilename, PreconditionFailed):
         return False  # It is open again, and expires in its time.
     return True

@@ -171,7 +171,7 @@ def _schedule_deletion(services: Services, upload_id: str, record: UploadRecord 
         return
     report.orphans.objects += 1
     if services.orphan_retention_ms:
-        owner = (record.ns, record.name) if record else None
+        owner = record.owner if record else None
         with suppress(ConcurrentUpdate):
             services.cleanup_repository.schedule_object(
                 upload_id, owner, due_at=services.clock() + services.orphan_retention_ms

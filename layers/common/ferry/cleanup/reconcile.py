@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from ferry.cleanup.decision import Action, apply, decide
 from ferry.cleanup.report import CleanupReport
-from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadExpired, UploadIncomplete
+from ferry.errors import (
+    BackendUnavailable,
+    ChecksumMismatch,
+    FileExists,
+    InvalidFilename,
+    PreconditionFailed,
+    UploadExpired,
+    UploadIncomplete,
+)
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.events import PendingEvent
 from ferry.model.files import CompletionEvent, ObjectRecord
@@ -81,7 +89,7 @@ def _resume_completion(services: Services, upload: Upload, report: CleanupReport
         resume_expired(services, upload)
     except UploadExpired:
         report.expired += 1
-    except (UploadIncomplete, ChecksumMismatch, FileExists):
+    except (UploadIncomplete, ChecksumMismatch, FileExists, InvalidFilename, PreconditionFailed):
         return
 
 
@@ -139,7 +147,7 @@ def _reconcile_object(services: Services, task: CleanupTask) -> None:
         return
     owner = found.owner if found else None
     if owner is None and record is not None:
-        owner = record.ns, record.name
+        owner = record.owner
     file = services.file_repository.get_file(*owner) if owner else None
     if file is not None and file.upload_id == task.subject:
         services.cleanup_repository.unschedule_task(task)

@@ -69,7 +69,7 @@ def _try_restore(services: Services, ns: str, request: RestoreRequest) -> File:
     check_existing(services, request.conditions, existing, may_replace=may_replace)
     target = request.target
     if may_rename and (existing is not None or (current_upload is not None and current_upload.in_progress)):
-        target, existing = find_free_name(services, ns, target), None
+        (target, _), existing = find_free_name(services, ns, target), None
     if quota is not None:
         _check_quota(quota, deleted_file.file, existing)
     return _commit(services, deleted_file, target, existing, quota)

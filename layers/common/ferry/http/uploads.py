@@ -100,7 +100,8 @@ def complete_request(request: Request) -> CompleteRequest:
         name=normalise_filename(body.filename),
         upload_id=body.upload_id,
         crc32c=_optional_crc32c(body.checksum),
-        replace_existing=None if body.if_exists is None else body.if_exists == "replace",
+        if_exists=None if body.if_exists is None else IfExists(body.if_exists),
+        if_match=body.if_match,
     )
 
 

@@ -207,6 +207,9 @@ class UploadRecord:
     was_restarted: bool = False
     """Whether a restart cancelled this upload, and the upload after it requires its id (`upload_id_required`)."""
 
+    requested_name: str | None = None
+    """The name that the start asked for, if that was taken and the upload got another one; None otherwise."""
+
     multipart_id: str | None = None
     """The multipart upload in the object store; None while creating, and for an empty file."""
 
@@ -219,8 +222,11 @@ class UploadRecord:
     first_leased_at: int | None = None
     """When the first completion took the lease, in epoch milliseconds; None before."""
 
-    lease_replace_existing: bool = False
-    """The lease holder's `if_exists: replace`. A completion that takes over continues with it."""
+    lease_if_exists: IfExists = IfExists.FAIL
+    """The lease holder's `if_exists`. A completion that takes over continues with it."""
+
+    lease_if_match: str | None = None
+    """The entity tag of the only file that the lease holder may replace; None: any. As `lease_if_exists`."""
 
     lease_crc32c: int | None = None
     """The lease holder's expected CRC32C of the whole file. A completion that takes over continues with it."""
@@ -251,6 +257,11 @@ class UploadRecord:
 
     A name's next upload therefore has higher versions.
     """
+
+    @property
+    def owner(self) -> tuple[str, str]:
+        """Return the namespace and name of its file, which may have got another name at completion."""
+        return self.ns, self.name if self.file is None else self.file.name
 
     @property
     def object_key(self) -> str:
@@ -324,7 +335,14 @@ class Upload:
         return replace(self, record=record)
 
     def with_lease(
-        self, *, lease_id: str, expires_at: int, now: int, replace_existing: bool, crc32c: int | None
+        self,
+        *,
+        lease_id: str,
+        expires_at: int,
+        now: int,
+        if_exists: IfExists,
+        crc32c: int | None,
+        if_match: str | None = None,
     ) -> Upload:
         """Return the upload as `acquire_lease` stores it: completing, every shard closed, active now."""
         record = replace(
@@ -333,7 +351,8 @@ class Upload:
             lease_id=lease_id,
             lease_expires_at=expires_at,
             first_leased_at=now if self.record.first_leased_at is None else self.record.first_leased_at,
-            lease_replace_existing=replace_existing,
+            lease_if_exists=if_exists,
+            lease_if_match=if_match,
             lease_crc32c=crc32c,
             version=self.record.version + 1,
         )

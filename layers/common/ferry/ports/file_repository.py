@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from ferry.model.events import PendingEvent
 from ferry.model.files import DeletedFile, File
 from ferry.model.quotas import Quota
+from ferry.model.starts import NameState
 from ferry.ports.types import Slice
 
 
@@ -23,8 +24,8 @@ class FileRepository(Protocol):
         """Return the files of those names that have one, by name. One call for each 100 names."""
         ...
 
-    def get_taken_names(self, ns: str, names: Sequence[str]) -> Set[str]:
-        """Return which of up to 50 names have a file or an upload in progress."""
+    def get_name_states(self, ns: str, names: Sequence[str]) -> Mapping[str, NameState]:
+        """Return what up to 50 names have. A name that never had an upload, and has no file, is left out."""
         ...
 
     def find_deleted_file(self, ns: str, name: str, upload_id: str | None = None) -> DeletedFile | None:

@@ -14,13 +14,13 @@ MAX_CONFLICT_ATTEMPTS = 8
 """Attempts of one request before it gives up."""
 
 
-def retry_on_conflict(operation: Callable[[], T]) -> T:
+def retry_on_conflict(operation: Callable[[], T], *, max_attempts: int = MAX_CONFLICT_ATTEMPTS) -> T:
     """Run `operation`, which reads and then writes conditionally, until no condition fails, and return its result.
 
     Raises:
-        BackendUnavailable: a condition failed in each of `MAX_CONFLICT_ATTEMPTS` attempts.
+        BackendUnavailable: a condition failed in each of `max_attempts` attempts.
     """
-    for _ in range(MAX_CONFLICT_ATTEMPTS):
+    for _ in range(max_attempts):
         try:
             return operation()
         except ConcurrentUpdate:

@@ -8,6 +8,7 @@ from typing import Protocol
 from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
 from ferry.model.quotas import Quota
+from ferry.model.starts import RenamedStart
 from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
 from ferry.ports.types import Page
 
@@ -25,6 +26,12 @@ class UploadRepository(Protocol):
         """Return the file and the current upload of a name, and the namespace's quota, read at one moment."""
         ...
 
+    def get_renamed_start(
+        self, ns: str, name: str, start_id: str
+    ) -> tuple[File | None, CurrentUpload | None, Quota | None, RenamedStart | None]:
+        """Return what `get_name` returns and the repeated start, if there is one, read at one moment."""
+        ...
+
     def get_upload(self, upload_id: str) -> Upload | None:
         """Return the upload with all its shards. One query; one more for each further MB of rows."""
         ...
@@ -38,15 +45,23 @@ class UploadRepository(Protocol):
         ...
 
     def create_upload(
-        self, record: UploadRecord, *, expected: CurrentUpload | None, due_at: int, quota: Quota | None = None
+        self,
+        record: UploadRecord,
+        *,
+        expected: CurrentUpload | None,
+        due_at: int,
+        quota: Quota | None = None,
+        renamed_start: RenamedStart | None = None,
+        expected_start: RenamedStart | None = None,
     ) -> None:
         """Create an upload in one transaction: its record, its shards, and its place as the name's current upload.
 
-        If the record is `counted_in_quota`, the transaction adds it to the usage, within the limits of `quota`.
+        If the record is `counted_in_quota`, the transaction adds it to the usage, within the limits of `quota`. With
+        `renamed_start` it stores that start, so that its repetition finds the upload.
 
         Raises:
-            ConcurrentUpdate: the name's current upload is not `expected` (None: there is none) or is in progress; or
-                the usage leaves no room.
+            ConcurrentUpdate: the name's current upload is not `expected` (None: there is none) or is in progress; the
+                start created another upload than that of `expected_start`; or the usage leaves no room.
         """
         ...
 
@@ -155,8 +170,9 @@ class UploadRepository(Protocol):
         lease_id: str,
         expires_at: int,
         now: int,
-        replace_existing: bool,
+        if_exists: IfExists,
         crc32c: int | None,
+        if_match: str | None = None,
         previous_lease_id: str | None = None,
     ) -> Upload:
         """Move an upload to completing under a lease, close every shard, and return the upload as stored.
@@ -169,8 +185,9 @@ class UploadRepository(Protocol):
             lease_id: the new lease.
             expires_at: when it expires and cleanup continues the completion, in epoch milliseconds.
             now: the current time, in epoch milliseconds.
-            replace_existing: the completion's option; stored for a completion that takes over.
+            if_exists: the completion's option; stored for a completion that takes over.
             crc32c: the completion's expected CRC32C; stored for a completion that takes over.
+            if_match: the entity tag of the only file that it may replace; stored as well.
             previous_lease_id: a lease that its holder has given to this completion.
 
         Raises:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ferry.errors import BackendUnavailable, FerryError
-from ferry.model.files import File, IfExists
+from ferry.model.files import File
 from ferry.model.uploads import Upload, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.services import Services
@@ -73,9 +73,10 @@ def recover_from_object(services: Services, upload: Upload) -> File | Completion
     if record.state is UploadState.CREATING:
         services.upload_repository.mark_open(record.upload_id, None, due_at=upload.expires_at)
         record = replace(record, state=UploadState.OPEN, version=record.version + 1)
-    options = CompletionOptions(record.crc32c, record.if_exists is IfExists.REPLACE)
+    options = CompletionOptions(record.crc32c, record.if_exists)
     return complete_under_lease(services, replace(upload, record=record), options, keep_lease_on_failure=True)
 
 
 def _options_of_lease(upload: Upload) -> CompletionOptions:
-    return CompletionOptions(upload.record.lease_crc32c, upload.record.lease_replace_existing)
+    record = upload.record
+    return CompletionOptions(record.lease_crc32c, record.lease_if_exists, record.lease_if_match)

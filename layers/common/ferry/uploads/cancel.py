@@ -59,7 +59,8 @@ def _cancel_expired_completion(services: Services, upload: Upload) -> None:
         lease_id=lease_id,
         expires_at=now + services.lease_duration_ms,
         now=now,
-        replace_existing=record.lease_replace_existing,
+        if_exists=record.lease_if_exists,
+        if_match=record.lease_if_match,
         crc32c=record.lease_crc32c,
     )
     terminate(services, leased, UploadState.CANCELLED, lease_id=lease_id)

@@ -6,8 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 
-from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists
-from ferry.model.files import File
+from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, InvalidFilename, PreconditionFailed
+from ferry.files.conditions import precondition_failed
+from ferry.files.free_names import find_free_name
+from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
 from ferry.model.uploads import UploadRecord, UploadState
 from ferry.outbox import pending_events, publish, publish_deadline
@@ -26,8 +28,14 @@ class CompletionOptions:
 
     crc32c: int | None
     """The CRC32C that the file must have; None accepts any."""
-    replace_existing: bool
-    """Whether the file may replace another one of its name."""
+    if_exists: IfExists
+    """What to do when its name has another file."""
+    if_match: str | None = None
+    """The entity tag, of the content or of the record, of the only file that it may replace; None: any."""
+
+    @property
+    def may_replace(self) -> bool:
+        return self.if_exists is IfExists.REPLACE or self.if_match is not None
 
 
 def commit_file(
@@ -48,7 +56,7 @@ def commit_file(
         return Rejected(ChecksumMismatch(CHECKSUM_MISMATCH_DETAIL), stored_object=stored_object)
     # If nothing may be replaced, a file of that name is rare. The first attempt saves the read: the condition of its
     # write fails if there is one, and only then is the file read.
-    read_existing = chain([options.replace_existing], repeat(True))
+    read_existing = chain([options.may_replace], repeat(True))
     return retry_on_conflict(
         lambda: _try_commit(services, record, stored_object, options, read_existing=next(read_existing))
     )
@@ -70,9 +78,17 @@ def _try_commit(
     existing = services.file_repository.get_file(record.ns, record.name) if read_existing else None
     if existing is not None and existing.upload_id == record.upload_id:
         return _committed_by_other(services, record)
-    if existing is not None and not options.replace_existing:
-        return Rejected(FileExists(), stored_object=stored_object)
-    file = _file_of(record, stored_object, existing, uploaded_at=services.clock())
+    error = name_error(existing, options)
+    if error is not None:
+        return Rejected(error, stored_object=stored_object)
+    name = record.name
+    if existing is not None and not options.may_replace:
+        try:
+            name, _ = find_free_name(services, record.ns, record.requested_name or record.name)
+            existing = None
+        except InvalidFilename as too_long:
+            return Rejected(too_long, stored_object=stored_object)
+    file = replace(_file_of(record, stored_object, existing, uploaded_at=services.clock()), name=name)
     try:
         services.upload_repository.commit_file(
             record,
@@ -87,6 +103,14 @@ def _try_commit(
         return _committed_by_other(services, record)
     _publish_completed(services, record, file, existing)
     return Committed(file)
+
+
+def name_error(existing: File | None, options: CompletionOptions) -> FileExists | PreconditionFailed | None:
+    """Return why a completion cannot use its name, which has this file; None if it can, or uses another name."""
+    if options.if_match is not None:
+        matches = existing is not None and options.if_match in (existing.etag, existing.record_etag)
+        return None if matches else precondition_failed(existing)
+    return FileExists() if existing is not None and options.if_exists is IfExists.FAIL else None
 
 
 def _committed_by_other(services: Services, record: UploadRecord) -> Committed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ferry.errors import ChecksumMismatch, ChecksumRequired, FileExists, UploadIncomplete
+from ferry.errors import ChecksumMismatch, ChecksumRequired, FileExists, PreconditionFailed, UploadIncomplete
 from ferry.model.files import File, IfExists
 from ferry.model.uploads import Upload, UploadState
 from ferry.ports.errors import MultipartUploadNotFound
@@ -18,7 +18,7 @@ from ferry.rules.layout import missing_ranges
 from ferry.services import Services
 from ferry.uploads.activity import record_activity
 from ferry.uploads.build_object import PartsByNumber
-from ferry.uploads.commit import CompletionOptions
+from ferry.uploads.commit import CompletionOptions, name_error
 from ferry.uploads.completion_attempt import CompletionAccepted, complete_under_lease
 from ferry.uploads.ensure_multipart import ensure_open
 from ferry.uploads.lookup import find_current, raise_if_ended
@@ -55,8 +55,10 @@ class CompleteRequest:
     """The upload to complete; None: the current upload of the name."""
     crc32c: int | None = None
     """The CRC32C that the file must have; None: the one given at start, if any."""
-    replace_existing: bool | None = None
-    """Whether to replace a file of that name; None: as said at start."""
+    if_exists: IfExists | None = None
+    """What to do when the name has a file; None: as said at start."""
+    if_match: str | None = None
+    """The entity tag, of the content or of the record, of the only file that may be replaced; None: any."""
 
 
 def complete(services: Services, ns: str, request: CompleteRequest) -> File | CompletionAccepted:
@@ -67,6 +69,8 @@ def complete(services: Services, ns: str, request: CompleteRequest) -> File | Co
         ChecksumRequired: a start joined the upload without proof; the upload stays open.
         ChecksumMismatch: the file has a different checksum; the upload stays open.
         FileExists: the name has a file that may not be replaced; the upload stays open.
+        PreconditionFailed: the name's file is not that of `if_match` (`current_file`); the upload stays open.
+        InvalidFilename: the name is taken, and too long for a number; the upload stays open.
         UploadNotFound, UploadSuperseded, UploadIdRequired, UploadExpired, UploadCancelled: the upload has ended, is not
             current, or takes requests only with its id.
         BackendUnavailable: a backend failed, or concurrent requests kept changing the upload. It may be complete.
@@ -92,13 +96,14 @@ def _try_complete(services: Services, ns: str, request: CompleteRequest) -> File
     if record.state is UploadState.COMPLETING:
         if record.lease_expires_at >= services.clock():
             return CompletionAccepted(record.upload_id, LEASED_RETRY_AFTER_SECONDS)
-        options = _options_of(request, record.lease_crc32c, replace_existing=record.lease_replace_existing)
+        lease_options = CompletionOptions(record.lease_crc32c, record.lease_if_exists, record.lease_if_match)
+        options = _options_of(request, lease_options)
         return complete_under_lease(services, upload, options)
     upload = ensure_open(services, upload)
-    options = _options_of(request, record.crc32c, replace_existing=record.if_exists is IfExists.REPLACE)
+    options = _options_of(request, CompletionOptions(record.crc32c, record.if_exists))
     try:
         listed_parts = _precheck(services, upload, options)
-    except (FileExists, UploadIncomplete, ChecksumRequired):
+    except (FileExists, PreconditionFailed, UploadIncomplete, ChecksumRequired):
         record_activity(services, upload)
         raise
     return complete_under_lease(services, upload, options, listed_parts=listed_parts)
@@ -112,11 +117,13 @@ def _completed_before(file: File, request: CompleteRequest) -> File:
     return file
 
 
-def _options_of(request: CompleteRequest, crc32c: int | None, *, replace_existing: bool) -> CompletionOptions:
+def _options_of(request: CompleteRequest, defaults: CompletionOptions) -> CompletionOptions:
     """Return the options of the request; what it leaves out comes from the start or the lease."""
+    says_where = request.if_exists is not None or request.if_match is not None
     return CompletionOptions(
-        crc32c if request.crc32c is None else request.crc32c,
-        replace_existing if request.replace_existing is None else request.replace_existing,
+        defaults.crc32c if request.crc32c is None else request.crc32c,
+        defaults.if_exists if request.if_exists is None else request.if_exists,
+        request.if_match if says_where else defaults.if_match,
     )
 
 
@@ -124,7 +131,7 @@ def _precheck(services: Services, upload: Upload, options: CompletionOptions) ->
     """Reject what cannot succeed before anything is changed. Return the parts of the upload if they were listed.
 
     Raises:
-        FileExists, UploadIncomplete, ChecksumRequired: as `complete`.
+        FileExists, PreconditionFailed, UploadIncomplete, ChecksumRequired: as `complete`.
     """
     _check_name_is_free(services, upload, options)
     listed_parts = _check_received(services, upload)
@@ -152,14 +159,18 @@ def _check_received(services: Services, upload: Upload) -> PartsByNumber | None:
 
 
 def _check_name_is_free(services: Services, upload: Upload, options: CompletionOptions) -> None:
-    """Raise `FileExists` if another upload's file has the name and may not be replaced.
+    """Raise `FileExists` if another file has the name and may not be replaced, and `PreconditionFailed` by `if_match`.
 
     If the start found no file and no commit has failed, a file of the name is rare, so none is read here: no other
     upload of the name can begin until this one ends. The commit finds a file that came by another way.
     """
     record = upload.record
-    if options.replace_existing or not (record.file_existed or record.stored_object is not None):
+    may_have_file = record.file_existed or record.stored_object is not None or options.if_match is not None
+    if not may_have_file or (options.if_exists is not IfExists.FAIL and options.if_match is None):
         return
     file = services.file_repository.get_file(record.ns, record.name)
-    if file is not None and file.upload_id != record.upload_id:
-        raise FileExists
+    if file is not None and file.upload_id == record.upload_id:
+        return
+    error = name_error(file, options)
+    if error is not None:
+        raise error

@@ -92,8 +92,9 @@ def _acquire_lease(
         lease_id=lease_id,
         expires_at=now + services.lease_duration_ms,
         now=now,
-        replace_existing=options.replace_existing,
+        if_exists=options.if_exists,
         crc32c=options.crc32c,
+        if_match=options.if_match,
         previous_lease_id=previous_lease_id,
     )
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadIncomplete
+from ferry.errors import (
+    BackendUnavailable,
+    ChecksumMismatch,
+    FileExists,
+    InvalidFilename,
+    PreconditionFailed,
+    UploadIncomplete,
+)
 from ferry.model.files import File
 from ferry.model.objects import StoredObject
 
@@ -40,7 +47,7 @@ class PriorAttemptPending:
 class Rejected:
     """The upload cannot become a file as it is. It opens again, and the client decides how to continue."""
 
-    error: ChecksumMismatch | FileExists | UploadIncomplete
+    error: ChecksumMismatch | FileExists | InvalidFilename | PreconditionFailed | UploadIncomplete
     """The error that the client gets."""
     stored_object: StoredObject | None = None
     """The object, if it exists already. An upload with an object accepts no more chunks."""

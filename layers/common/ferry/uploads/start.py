@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ferry.errors import CompletionInProgress, FileExists, InvalidField
+from ferry.files.free_names import find_free_name
 from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredPart
 from ferry.model.quotas import Quota
+from ferry.model.starts import RenamedStart, start_id_for
 from ferry.model.uploads import CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.retry import retry_on_conflict
@@ -24,6 +26,9 @@ from ferry.uploads.terminate import terminate
 
 CREATING_TIMEOUT_MS = 15 * MINUTE_MS
 """How long an upload may stay in state `creating` before cleanup expires it."""
+
+MAX_RENAME_ATTEMPTS = 24
+"""Attempts of a start under `rename`: of starts that race for free names, each takes the next one."""
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 """Content type of a file whose client sent none."""
@@ -79,11 +84,24 @@ class _StartAttempt:
     would cancel each other's uploads forever.
     """
 
+    ns: str
     request: StartRequest
     layout: ChunkLayout
     has_cancelled: bool = False
     upload_id_required: bool = False
     created_upload_id: str | None = None
+    name: str = ""
+    """The name that the upload gets; empty: the requested one."""
+    earlier_start: RenamedStart | None = None
+    """Under `rename`: the same start, with the upload that it began and that cannot be resumed."""
+
+    @property
+    def start_id(self) -> str | None:
+        """Return what a repetition under `rename` finds the upload by; None if it does not."""
+        request = self.request
+        if request.if_exists is not IfExists.RENAME:
+            return None
+        return start_id_for(self.ns, request.name, request.size, crc32c=request.crc32c, fingerprint=request.fingerprint)
 
     def may_cancel(self, upload_id: str) -> bool:
         return self.wants_other_than(upload_id) and not self.has_cancelled and self.created_upload_id is None
@@ -100,6 +118,7 @@ def start(services: Services, ns: str, request: StartRequest) -> StartResult:
         UploadInProgress: a different upload of the name is in progress (`upload_id`, `size`, `expires_at`).
         CompletionInProgress: the upload to be restarted is being completed.
         FileExists: the name has a different file that may not be replaced.
+        InvalidFilename: under `rename`, the name is taken, and too long for a number.
         QuotaExceeded: the quota of the namespace has no room (`quota`); nothing was started or cancelled.
     """
     if request.resume and request.restart:
@@ -108,7 +127,11 @@ def start(services: Services, ns: str, request: StartRequest) -> StartResult:
         layout = ChunkLayout.plan(request.size, request.chunk_size or MAX_CHUNK_BYTES, request.part_size)
     except ValueError as error:
         raise InvalidField.for_member(str(error).partition(" ")[0], str(error)) from error
-    start_attempt = _StartAttempt(request, layout)
+    start_attempt = _StartAttempt(ns, request, layout)
+    if request.if_exists is IfExists.RENAME:
+        return retry_on_conflict(
+            lambda: _try_start_renamed(services, ns, start_attempt), max_attempts=MAX_RENAME_ATTEMPTS
+        )
     return retry_on_conflict(lambda: _try_start(services, ns, start_attempt))
 
 
@@ -125,6 +148,71 @@ def _try_start(services: Services, ns: str, start_attempt: _StartAttempt) -> Sta
     if file is not None:
         _wait_for_new_mtime(services, file)
     return _create_upload(services, ns, start_attempt, current_upload, quota, file_exists=file is not None)
+
+
+def _try_start_renamed(services: Services, ns: str, start_attempt: _StartAttempt) -> StartResult:
+    """Resume the upload that the same start began, or begin one under a free name. Never rejects an open upload.
+
+    Raises:
+        InvalidFilename: the name is taken, and too long for a number.
+        ConcurrentUpdate: what was read changes meanwhile.
+    """
+    request, start_id = start_attempt.request, start_attempt.start_id
+    if start_id is None:
+        file, current_upload, quota = services.upload_repository.get_name(ns, request.name)
+        earlier_start = None
+    else:
+        file, current_upload, quota, earlier_start = services.upload_repository.get_renamed_start(
+            ns, request.name, start_id
+        )
+    if file is not None and _same_content(file, request):
+        return StartResult(file=file)
+    is_open = current_upload is not None and current_upload.in_progress
+    candidates = [earlier_start.upload_id] if earlier_start is not None else []
+    candidates += [current_upload.upload_id] if start_id is not None and current_upload is not None and is_open else []
+    for upload_id in dict.fromkeys(candidates):
+        result = _resume_same_start(services, upload_id, start_attempt, quota)
+        if result is not None:
+            return result
+    start_attempt.earlier_start = earlier_start
+    if file is not None or is_open:
+        start_attempt.name, current_upload = find_free_name(services, ns, request.name)
+    else:
+        start_attempt.name = request.name
+    return _create_upload(services, ns, start_attempt, current_upload, quota, file_exists=False)
+
+
+def _resume_same_start(
+    services: Services, upload_id: str, start_attempt: _StartAttempt, quota: Quota | None
+) -> StartResult | None:
+    """Return the upload if the same start began it and it can be resumed, or its file; None otherwise.
+
+    It is of the same start if size and checksum are equal or, if the request has no checksum, size and fingerprint.
+    """
+    request = start_attempt.request
+    upload = services.upload_repository.get_upload(upload_id)
+    if upload is None:
+        return None
+    record = upload.record
+    has_proof = (
+        record.crc32c == request.crc32c
+        if request.crc32c is not None
+        else record.crc32c is None and record.fingerprint == request.fingerprint
+    )
+    if record.layout.size != request.size or not has_proof:
+        return None
+    if record.state is UploadState.COMPLETE and record.file is not None:
+        file = services.file_repository.get_file(*record.owner)
+        return StartResult(file=file) if file is not None and file.upload_id == upload_id else None
+    if not record.state.in_progress:
+        return None
+    _end_if_expired(services, upload)
+    if start_attempt.may_cancel(record.upload_id):
+        _cancel_for_restart(services, upload, start_attempt, quota)
+        raise ConcurrentUpdate
+    return _resume(
+        services, upload, start_attempt, replace(request, crc32c=record.crc32c, fingerprint=record.fingerprint)
+    )
 
 
 def _wait_for_new_mtime(services: Services, file: File) -> None:
@@ -155,18 +243,28 @@ def _resume_or_conflict(
     if upload is None or not upload.record.state.in_progress:
         raise ConcurrentUpdate
     record = upload.record
-    if is_expired(services, upload):
-        terminate(services, upload, UploadState.EXPIRED)
-        raise ConcurrentUpdate
+    _end_if_expired(services, upload)
     if start_attempt.may_cancel(record.upload_id):
         _cancel_for_restart(services, upload, start_attempt, quota)
         raise ConcurrentUpdate
     if start_attempt.wants_other_than(record.upload_id):
         raise in_progress(upload)
-    parts = uploaded_parts(services, upload)
+    return _resume(services, upload, start_attempt, start_attempt.request)
+
+
+def _end_if_expired(services: Services, upload: Upload) -> None:
+    """Expire an upload that cleanup has not reached yet, and raise `ConcurrentUpdate`."""
+    if is_expired(services, upload):
+        terminate(services, upload, UploadState.EXPIRED)
+        raise ConcurrentUpdate
+
+
+def _resume(services: Services, upload: Upload, start_attempt: _StartAttempt, request: StartRequest) -> StartResult:
+    """Return the upload in progress, as the request joins it. Raises `UploadInProgress` if it may not."""
+    record, parts = upload.record, uploaded_parts(services, upload)
     # Another start may have joined the upload that this request created, and opened it. It is still new.
     created = record.upload_id == start_attempt.created_upload_id
-    upload = ensure_open(services, upload) if created else join(services, upload, parts, start_attempt.request)
+    upload = ensure_open(services, upload) if created else join(services, upload, parts, request)
     services.upload_id_cache.put(record.ns, record.name, record.upload_id)
     return StartResult(upload=upload, parts=parts, created=created)
 
@@ -206,11 +304,17 @@ def _create_upload(
     is_counted = quota is not None and quota.tracks_usage
     upload = _new_upload(services, ns, start_attempt, is_counted=is_counted, file_exists=file_exists)
     record = upload.record
+    start_id = start_attempt.start_id
     services.upload_repository.create_upload(
-        record, expected=expected, due_at=record.created_at + CREATING_TIMEOUT_MS, quota=quota
+        record,
+        expected=expected,
+        due_at=record.created_at + CREATING_TIMEOUT_MS,
+        quota=quota,
+        renamed_start=None if start_id is None else RenamedStart(start_id, record.upload_id),
+        expected_start=start_attempt.earlier_start,
     )
     start_attempt.created_upload_id = record.upload_id
-    services.upload_id_cache.put(ns, request.name, record.upload_id)
+    services.upload_id_cache.put(ns, record.name, record.upload_id)
     return StartResult(upload=ensure_open(services, upload), created=True)
 
 
@@ -227,7 +331,8 @@ def _new_upload(
     record = UploadRecord(
         upload_id=services.new_id(),
         ns=ns,
-        name=request.name,
+        name=start_attempt.name or request.name,
+        requested_name=None if start_attempt.name in ("", request.name) else request.name,
         layout=layout,
         state=UploadState.CREATING,
         created_at=now,

@@ -12,7 +12,8 @@ from ferry.http.request import Request
 from ferry.http.validation import parse_body
 
 UploadId = Annotated[str, Field(min_length=1, max_length=MAX_UPLOAD_ID_BYTES)]
-IfExists = Literal["fail", "replace"]
+IfExists = Literal["fail", "rename", "replace"]
+EntityTag = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Body(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferry.http.models.body import Body, Checksum, IfExists, UploadId
+from ferry.http.models.body import Body, Checksum, EntityTag, IfExists, UploadId
 
 
 class CompleteBody(Body):
@@ -15,4 +15,7 @@ class CompleteBody(Body):
     checksum: Checksum | None = None
     """The CRC32C of the whole file; overrides the one of `start`."""
     if_exists: IfExists | None = None
-    """What to do when a file of that name exists; overrides the choice of `start`."""
+    """What to do when a file of that name exists; overrides the choice of `start`. Under `rename` the file gets the
+    next free name, and `filename` of the response counts."""
+    if_match: EntityTag | None = None
+    """The only file to replace, by the entity tag of its content or of its record, quotes included."""

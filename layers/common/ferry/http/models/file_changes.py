@@ -6,12 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ferry.http.models.body import Body, IfExists, UploadId
+from ferry.http.models.body import Body, EntityTag, IfExists, UploadId
 
 MAX_DELETED_NAMES = 100
 """Names in one request to delete files."""
-
-EntityTag = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class MoveBody(Body):
@@ -21,7 +19,7 @@ class MoveBody(Body):
     """The name that the file has."""
     to: str
     """The name that it gets."""
-    if_exists: IfExists | None = None
+    if_exists: Literal["fail", "replace"] | None = None
     """What to do when a file of the new name exists: `fail` by default; with `to_etag`, `replace`."""
     etag: EntityTag | None = None
     """The only file to move, by the entity tag of its content or of its record, quotes included. A request that is
@@ -39,7 +37,7 @@ class RestoreBody(Body):
     """The upload that made the file; by default the last file that the name lost."""
     to: str | None = None
     """The name that the file gets; by default the one that it had."""
-    if_exists: Literal["fail", "replace", "rename"] = "fail"
+    if_exists: IfExists = "fail"
     """What to do when a file of that name exists: reject the request, replace the file, or take the next free name,
     `name (2).ext` and so on."""
 

@@ -40,8 +40,10 @@ class StartBody(Body):
     metadata: Metadata | None = None
     """Names and values to store with the file: up to 2,048 bytes of UTF-8 together, without control characters."""
     if_exists: IfExists = "fail"
-    """What to do when a file of that name exists: reject the upload, or replace the file at completion. Where starts of
-    one upload differ, the most careful choice holds."""
+    """What to do when a file of that name exists: reject the upload, replace the file at completion, or take the next
+    free name, `name (2).ext` and so on. Under `rename` an open upload makes a name taken, too, and `filename` of the
+    response is the upload's name in every later request. Where starts of one upload differ, the most careful choice
+    holds: `fail`, then `rename`, then `replace`."""
     resume: bool = False
     """Whether to resume an open upload of that name and size that has neither checksum nor fingerprint, if this request
     has neither, too: the client says that all bytes are of one file."""

@@ -1,0 +1,47 @@
+"""What starts under `if_exists: rename` choose a name by, and how a repetition finds its upload."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from ferry.model.uploads import CurrentUpload
+
+
+@dataclass(frozen=True, slots=True)
+class NameState:
+    """What a name has, as far as it makes the name free or taken."""
+
+    has_file: bool = False
+    """Whether it has a finished file."""
+
+    current_upload: CurrentUpload | None = None
+    """Its newest upload; None if it never had one."""
+
+    @property
+    def is_free(self) -> bool:
+        """Return whether it has neither a file nor an upload in progress."""
+        return not self.has_file and (self.current_upload is None or not self.current_upload.in_progress)
+
+
+@dataclass(frozen=True, slots=True)
+class RenamedStart:
+    """A start, and the upload that it began under whatever name."""
+
+    start_id: str
+    """What the same start has again: `start_id_for`."""
+
+    upload_id: str
+    """The upload."""
+
+
+def start_id_for(ns: str, name: str, size: int, *, crc32c: int | None, fingerprint: str | None) -> str | None:
+    """Return what identifies a start: the name asked for, the size, and the checksum or, without one, the fingerprint.
+
+    None: it has neither, so every such start is a new one.
+    """
+    if crc32c is None and fingerprint is None:
+        return None
+    proof = ["fingerprint", fingerprint] if crc32c is None else ["crc32c", crc32c]
+    return hashlib.sha256(json.dumps([ns, name, size, *proof]).encode()).hexdigest()[:32]
