@@ -25,6 +25,7 @@ DELETE_CASES: list[tuple[dict[str, str], int]] = [
     ({"if-none-match": "*"}, 412),
     ({"if-none-match": "{etag}"}, 412),
     ({"if-none-match": "W/{etag}"}, 412),
+    ({"if-none-match": "nonsense"}, 412),
     ({"if-match": "{etag}", "if-none-match": "*"}, 412),
     ({"if-match": ""}, 422),
     ({"if-none-match": " "}, 422),

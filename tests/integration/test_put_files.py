@@ -275,6 +275,8 @@ def test_put_under_failed_condition_stores_nothing(stack: Stack) -> None:
         {"if_none_match": "*"},
         {"if_none_match": first.headers["etag"]},
         {"if_none_match": first.json["etag"]},
+        {"if_none_match": "without-quotes"},
+        {"if_match": "without-quotes"},
         {"if_match": '"other"'},
         {"if_match": f"W/{first.headers['etag']}"},
         {"if_unmodified_since": FAR_PAST},

@@ -117,7 +117,8 @@ def evaluate_preconditions(conditions: Conditions, current: Validators, now_seco
 def allows_change(conditions: Conditions, current: Validators | None, now_seconds: int) -> bool:
     """Return whether a request may change what there is now; None: there is nothing.
 
-    A matching If-None-Match forbids the change, and If-Modified-Since counts for nothing (sections 13.1.2 and 13.1.3).
+    A matching If-None-Match forbids the change, and so does an invalid one; If-Modified-Since counts for nothing
+    (sections 13.1.2 and 13.1.3).
     Without a file, If-Match fails and If-Unmodified-Since is ignored (sections 13.1.1 and 13.1.4).
     """
     if current is None:
@@ -131,7 +132,11 @@ def allows_change(conditions: Conditions, current: Validators | None, now_second
         if since is not None and not current.unchanged_since(since):
             return False
     none_match = conditions.if_none_match
-    return none_match is None or not any(_matches_etag(none_match, etag, allow_weak=True) for etag in etags)
+    if none_match is None:
+        return True
+    # A list that is invalid says that the client meant to forbid something, not what.
+    is_valid = none_match.strip(" \t") == "*" or bool(_parse_etags(none_match))
+    return is_valid and not any(_matches_etag(none_match, etag, allow_weak=True) for etag in etags)
 
 
 def if_range_matches(if_range: str | None, current: Validators, now_seconds: int) -> bool:
