@@ -26,6 +26,7 @@ P = TypeVar("P")
 SINGLE_CONDITIONAL_WRITES = frozenset(
     {
         "change_options",
+        "change_sequential",
         "mark_open",
         "record_chunk",
         "record_activity",

@@ -42,7 +42,11 @@ class MemoryFileRepository:
     def get_name_states(self, ns: str, names: Sequence[str]) -> Mapping[str, NameState]:
         with self._lock:
             states = {
-                name: NameState((ns, name) in self.rows.files, self.rows.current_uploads.get((ns, name)))
+                name: NameState(
+                    (ns, name) in self.rows.files,
+                    self.rows.current_uploads.get((ns, name)),
+                    bool(self.rows.sequential_ids.get((ns, name))),
+                )
                 for name in names
             }
             return {name: state for name, state in states.items() if state != NameState()}

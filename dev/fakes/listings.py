@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from dev.fakes.metadata_rows import NameKey
-from ferry.aws import cursors
 from ferry.model.uploads import ProgressShard, Upload
 
 _MAX_EPOCH_SECONDS = 10**11
@@ -19,27 +18,10 @@ def require_epoch_seconds(value: int) -> int:
     return value
 
 
-def names_after(rows: Mapping[NameKey, object], ns: str, after: str) -> list[str]:
-    """Return the namespace's names after `after`, ordered by their UTF-8 bytes."""
-    names = [name for row_ns, name in rows if row_ns == ns]
-    return sorted((name for name in names if name.encode() > after.encode()), key=str.encode)
-
-
 def names_from(rows: Mapping[NameKey, object], ns: str, prefix: str, start: str) -> list[str]:
     """Return the namespace's names with a prefix that are not in front of `start`, ordered by their UTF-8 bytes."""
     names = [name for row_ns, name in rows if row_ns == ns and name.startswith(prefix)]
     return sorted((name for name in names if name.encode() >= start.encode()), key=str.encode)
-
-
-def name_from_cursor(cursor: str | None, listing: tuple[str, ...]) -> str:
-    """Return the last name of the previous page; empty without a cursor."""
-    if cursor is None:
-        return ""
-    (value,) = cursors.decode(cursor, listing, "s")
-    after = str(value)
-    if not after or len(after.encode()) > cursors.MAX_KEY_TEXT_BYTES:
-        raise cursors.invalid_cursor()
-    return after
 
 
 def match_lost_chunks(

@@ -24,6 +24,9 @@ class Rows:
     current_uploads: dict[NameKey, CurrentUpload] = field(default_factory=dict)
     """Current uploads by name."""
 
+    sequential_ids: dict[NameKey, set[str]] = field(default_factory=dict)
+    """Ids of open sequential uploads by name."""
+
     records: dict[str, UploadRecord] = field(default_factory=dict)
     """Upload records by upload id."""
 

@@ -155,6 +155,12 @@ class MemoryObjectStore:
             self._require_multipart(key, multipart_id).parts[number] = (part, bytes(body))
         return part
 
+    def copy_part(
+        self, key: str, multipart_id: str, number: int, source_key: str, *, first: int, last: int
+    ) -> StoredPart | None:
+        body = self.get(source_key, first, last)
+        return None if body is None else self.upload_part(key, multipart_id, number, body, crc32c=crc32c_of(body))
+
     def list_parts(self, key: str, multipart_id: str, *, max_part_number: int) -> Mapping[int, StoredPart]:
         with self._lock:
             parts = self._require_multipart(key, multipart_id).parts

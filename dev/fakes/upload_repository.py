@@ -6,8 +6,9 @@ import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from dev.fakes.listings import match_lost_chunks, name_from_cursor, names_after, require_epoch_seconds
+from dev.fakes.listings import match_lost_chunks, require_epoch_seconds
 from dev.fakes.objects_of_files import take_file_away
+from dev.fakes.open_uploads import open_uploads, position_from_cursor, position_of
 from dev.fakes.quotas import add_usage, file_identity
 from dev.fakes.upload_rows import MemoryUploadRows, require
 from ferry.aws import cursors
@@ -50,16 +51,14 @@ class MemoryUploadRepository(MemoryUploadRows):
             return Upload(record, tuple(shards[index] for index in sorted(shards)))
 
     def list_open_uploads(self, ns: str, cursor: str | None, limit: int) -> Page[CurrentUpload]:
-        listing = ("open_uploads", ns)
-        after = name_from_cursor(cursor, listing)
+        position = position_from_cursor(cursor, ns)
         with self._lock:
-            names = names_after(self.rows.current_uploads, ns, after)
-            uploads = [self.rows.current_uploads[ns, name] for name in names[:limit]]
-        next_cursor = cursors.encode(listing, [uploads[-1].name]) if len(names) > limit else None
-        return Page([upload for upload in uploads if upload.in_progress], next_cursor)
+            found = [upload for upload in open_uploads(self.rows, ns) if position_of(upload) > position]
+        next_cursor = self.cursor_after(found[limit - 1]) if len(found) > limit else None
+        return Page(found[:limit], next_cursor)
 
     def cursor_after(self, current_upload: CurrentUpload) -> str:
-        return cursors.encode(("open_uploads", current_upload.ns), [current_upload.name])
+        return cursors.encode(("open_uploads", current_upload.ns), position_of(current_upload))
 
     def get_chunk_digests(self, upload_id: str, part_number: int) -> Mapping[int, ChunkDigest]:
         with self._lock:
@@ -279,7 +278,7 @@ class MemoryUploadRepository(MemoryUploadRows):
             self._require_lease(record.upload_id, record.lease_id)
             stored = self.rows.files.get(name)
             require((stored and file_identity(stored)) == (replaced_file and file_identity(replaced_file)))
-            self._release_name(name, record.upload_id, require_epoch_seconds(ttl_epoch_seconds))
+            self._release_name(record, require_epoch_seconds(ttl_epoch_seconds))
             self.rows.files[name] = file
             freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
             add_usage(self.rows, record.ns, -freed_bytes, -int(record.counted_in_quota))
@@ -317,6 +316,7 @@ class MemoryUploadRepository(MemoryUploadRows):
                 require(upload.record.state in (UploadState.CREATING, UploadState.OPEN))
                 record = self._require_record(upload_id, upload.record.state)
                 require(record.counted_in_quota == upload.record.counted_in_quota)
+                require(record.sequential is None or record.version == upload.record.version)
             else:
                 record = self._require_lease(upload_id, lease_id)
             shards = self._require_shards(upload)
@@ -324,7 +324,7 @@ class MemoryUploadRepository(MemoryUploadRows):
                 require([shard.last_activity_at for shard in shards] == [s.last_activity_at for s in upload.shards])
             elif had_received is False:
                 require([shard.version for shard in shards] == [s.version for s in upload.shards])
-            self._release_name((record.ns, record.name), upload_id, require_epoch_seconds(ttl_epoch_seconds))
+            self._release_name(record, require_epoch_seconds(ttl_epoch_seconds))
             self._close_shards(upload)
             if record.counted_in_quota:
                 add_usage(self.rows, record.ns, -record.layout.size, -1)

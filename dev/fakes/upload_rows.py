@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from dev.fakes.metadata_rows import NameKey, Rows
+from dev.fakes.metadata_rows import Rows
 from dev.fakes.metadata_table import MemoryTable
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.uploads import ProgressShard, Upload, UploadRecord, UploadState
@@ -85,7 +85,11 @@ class MemoryUploadRows:
             }
         self._update_shard(upload.record.upload_id, shard, **changes)
 
-    def _release_name(self, name: NameKey, upload_id: str, ttl_epoch_seconds: int) -> None:
+    def _release_name(self, record: UploadRecord, ttl_epoch_seconds: int) -> None:
+        name, upload_id = (record.ns, record.name), record.upload_id
+        if record.sequential is not None:
+            self.rows.sequential_ids.get(name, set()).discard(upload_id)
+            return
         current_upload = self.rows.current_uploads.get(name)
         if current_upload is None or current_upload.upload_id != upload_id:
             raise ConcurrentUpdate

@@ -18,6 +18,7 @@ from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import Table
 from ferry.aws.file_repository import DynamoFileRepository
 from ferry.aws.objects import S3ObjectStore
+from ferry.aws.sequential_repository import DynamoSequentialRepository
 from ferry.aws.session import AwsSession
 from ferry.aws.upload_repository import DynamoUploadRepository
 from ferry.rules.durations import DAY_MS
@@ -100,6 +101,7 @@ def build_services(session: AwsSession, table: str, bucket: str) -> Services:
     metadata_table = Table(session.dynamodb, table)
     return Services(
         upload_repository=DynamoUploadRepository(metadata_table),
+        sequential_repository=DynamoSequentialRepository(metadata_table),
         file_repository=DynamoFileRepository(metadata_table),
         cleanup_repository=DynamoCleanupRepository(metadata_table),
         object_store=S3ObjectStore(session.s3, bucket),

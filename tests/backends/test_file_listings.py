@@ -19,6 +19,7 @@ from ferry.aws.dynamo import Table
 from ferry.aws.expressions import encode_row
 from ferry.aws.file_repository import DynamoFileRepository
 from ferry.aws.metadata_rows import file_to_row
+from ferry.aws.sequential_repository import DynamoSequentialRepository
 from ferry.aws.session import AwsSession
 from ferry.aws.upload_repository import DynamoUploadRepository
 from ferry.files.list import FileListing, ListQuery, list_files
@@ -102,6 +103,7 @@ def build_services(client: DynamoDBClient, table_name: str) -> Services:
     table, nothing = Table(client, table_name), NullCompletionQueue()
     return Services(
         upload_repository=DynamoUploadRepository(table),
+        sequential_repository=DynamoSequentialRepository(table),
         file_repository=DynamoFileRepository(table),
         cleanup_repository=DynamoCleanupRepository(table),
         object_store=nothing,  # type: ignore[arg-type]

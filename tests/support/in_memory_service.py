@@ -17,6 +17,7 @@ from dev.fakes.file_repository import MemoryFileRepository
 from dev.fakes.object_store import MemoryObjectStore, StoreResponse
 from dev.fakes.permits import MemoryPermitPool
 from dev.fakes.quotas import MemoryQuotaStore
+from dev.fakes.sequential_repository import MemorySequentialRepository
 from dev.fakes.upload_repository import MemoryUploadRepository
 from ferry.cleanup import CleanupReport, OrphanCounts, continue_completion, sweep_due_tasks
 from ferry.errors import BackendUnavailable
@@ -82,6 +83,7 @@ class InMemoryService:
     log: CallLog = field(default_factory=CallLog)
     """Every call that `services` makes."""
     file_repository: MemoryFileRepository = field(init=False)
+    sequential_repository: MemorySequentialRepository = field(init=False)
     cleanup_repository: MemoryCleanupRepository = field(init=False)
     object_store: MemoryObjectStore = field(init=False)
     event_publisher: MemoryEventPublisher = field(init=False)
@@ -89,6 +91,7 @@ class InMemoryService:
 
     def __post_init__(self) -> None:
         self.file_repository = MemoryFileRepository(self.upload_repository.table)
+        self.sequential_repository = MemorySequentialRepository(self.upload_repository.table)
         self.cleanup_repository = MemoryCleanupRepository(self.upload_repository.table)
         self.object_store = MemoryObjectStore(self.clock)
         self.event_publisher = MemoryEventPublisher(self.assert_event_committed)
@@ -105,6 +108,7 @@ class InMemoryService:
         plan.advance_clock = lambda: self.clock.advance(LEASE_MS + 1)
         return Services(
             upload_repository=with_faults(self.upload_repository, plan, log),
+            sequential_repository=with_faults(self.sequential_repository, plan, log),
             file_repository=with_faults(self.file_repository, plan, log),
             cleanup_repository=with_faults(self.cleanup_repository, plan, log),
             object_store=with_faults(self.object_store, plan, log),

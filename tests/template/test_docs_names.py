@@ -91,8 +91,9 @@ def test_named_error_codes_exist() -> None:
 
 
 def test_every_error_code_is_in_a_guide() -> None:
-    """A client developer finds each code of the upload routes in the upload guide."""
-    guide = (ROOT / "docs/upload-guide.md").read_text(encoding="utf-8")
+    """A client developer finds each code of the upload routes in the guide of its protocol."""
+    pages = ("docs/upload-guide.md", "docs/resumable-protocols.md")
+    guide = "".join((ROOT / page).read_text(encoding="utf-8") for page in pages)
     codes = {kind.code for kind in subclasses(errors.FerryError)}
     elsewhere = {
         "unauthorized",

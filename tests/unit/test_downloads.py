@@ -12,6 +12,7 @@ from dev.fakes.clock import START, SettableClock
 from dev.fakes.faults import CallLog, Fault, FaultPlan, with_faults
 from dev.fakes.file_repository import MemoryFileRepository
 from dev.fakes.object_store import MemoryObjectStore
+from dev.fakes.sequential_repository import MemorySequentialRepository
 from dev.fakes.upload_repository import MemoryUploadRepository
 from ferry.downloads.download import MAX_BODY_BYTES, DownloadRequest, DownloadResponse, ResponseKind, download
 from ferry.errors import BackendUnavailable, FerryError, FileNotFound, PreconditionFailed, RangeNotSatisfiable
@@ -44,6 +45,7 @@ class DownloadFixture:
     def services(self) -> Services:
         return Services(
             upload_repository=with_faults(self.upload_repository, self.plan, self.log),
+            sequential_repository=MemorySequentialRepository(self.upload_repository.table),
             file_repository=with_faults(MemoryFileRepository(self.upload_repository.table), self.plan, self.log),
             cleanup_repository=MemoryCleanupRepository(self.upload_repository.table),
             object_store=with_faults(self.object_store, self.plan, self.log),

@@ -5,6 +5,7 @@
     │   ├── MalformedBody
     │   ├── ChecksumMismatch
     │   ├── ChunkTooLarge
+    │   ├── InconsistentLength, LengthExceeded, LengthTooLarge, InvalidPartial
     │   └── InvalidField                with `errors`: which members are wrong
     │       ├── InvalidFilename, LimitExceeded
     │       ├── ChecksumUnsupported, ChecksumRequired, ChunksUnavailable
@@ -17,10 +18,12 @@
     │   ├── FileExists
     │   ├── ChunkConflict
     │   ├── UploadInProgress, UploadSuperseded, UploadIdRequired, UploadIncomplete
+    │   ├── OffsetMismatch
     │   └── CompletionInProgress, CompletionFailed, UploadAlreadyComplete
     ├── Gone                            the upload has ended without a file
     │   └── UploadExpired, UploadCancelled
     ├── QuotaExceeded                   a limit of the namespace
+    ├── FinalUploadFixed                an append to a final upload
     ├── PreconditionFailed              a conditional header
     ├── RangeNotSatisfiable             a Range header
     └── BackendUnavailable              AWS failed; nothing was acknowledged
@@ -163,6 +166,28 @@ class ChunkTooLarge(InvalidRequest):
     advice = "Send chunks of the plan's chunk_size."
 
 
+class InconsistentLength(InvalidRequest):
+    code = "inconsistent_upload_length"
+    title = "The length of the upload does not fit"
+    advice = "Send the length that the upload was created with, and no byte beyond it."
+
+
+class LengthExceeded(InconsistentLength):
+    title = "The bytes go beyond the length of the upload"
+
+
+class LengthTooLarge(InvalidRequest):
+    code = "upload_too_large"
+    title = "The upload is longer than this protocol can take"
+    advice = "Send it with POST /upload/start, in parts that go straight to S3."
+
+
+class InvalidPartial(InvalidRequest):
+    code = "invalid_partial_upload"
+    title = "The final upload names an upload that is not a complete partial upload"
+    advice = "Send the URLs of partial uploads that have all their bytes."
+
+
 class AuthError(FerryError):
     code = "unauthorized"
     title = "Not authorized"
@@ -259,6 +284,14 @@ class UploadIncomplete(Conflict):
     advice = "Send those listed in missing, then complete again."
 
 
+class OffsetMismatch(Conflict):
+    """The bytes begin elsewhere than the upload continues. `extra` has `expected_offset` and `provided_offset`."""
+
+    code = "upload_offset_mismatch"
+    title = "The upload continues at another offset"
+    advice = "Send the bytes from Upload-Offset on."
+
+
 class CompletionInProgress(Conflict):
     code = "upload_completing"
     title = "The upload is being completed"
@@ -300,6 +333,12 @@ class QuotaExceeded(FerryError):
     code = "quota_exceeded"
     title = "The request exceeds the quota of the namespace"
     advice = "Delete files or cancel uploads, or ask the operator for a larger quota."
+
+
+class FinalUploadFixed(FerryError):
+    code = "final_upload_fixed"
+    title = "No bytes can be appended to a final upload"
+    advice = "Send the bytes to a partial upload, and create a final upload of it."
 
 
 class PreconditionFailed(FerryError):

@@ -50,7 +50,12 @@ def publish(services: Services, events: Sequence[Event]) -> bool:
 
 
 def pending_events(record: UploadRecord) -> list[Event]:
-    """Return the unpublished events of an upload: its start if pending, and its end if it has ended."""
+    """Return the unpublished events of an upload: its start if pending, and its end if it has ended.
+
+    A partial upload has none.
+    """
+    if record.is_partial:
+        return []
     events = [_upload_event(record, EventKind.STARTED, record.created_at)] if record.event_pending else []
     if record.state in _END_EVENTS:
         ended_at = record.ended_at or record.created_at

@@ -14,6 +14,7 @@ from ferry.ports.event_publisher import EventPublisher
 from ferry.ports.file_repository import FileRepository
 from ferry.ports.object_store import ObjectStore
 from ferry.ports.permit_pool import PermitPool
+from ferry.ports.sequential_repository import SequentialRepository
 from ferry.ports.types import Clock
 from ferry.ports.upload_repository import UploadRepository
 from ferry.rules.durations import DAY_MS, SECOND_MS
@@ -83,6 +84,9 @@ class Services:
 
     upload_repository: UploadRepository
     """Uploads in the metadata store."""
+
+    sequential_repository: SequentialRepository
+    """Sequential uploads in the metadata store."""
 
     file_repository: FileRepository
     """Finished files in the metadata store."""

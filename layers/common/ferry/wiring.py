@@ -182,11 +182,13 @@ def services() -> Services:
     from ferry.aws.cleanup_repository import DynamoCleanupRepository
     from ferry.aws.file_repository import DynamoFileRepository
     from ferry.aws.objects import S3ObjectStore
+    from ferry.aws.sequential_repository import DynamoSequentialRepository
     from ferry.aws.upload_repository import DynamoUploadRepository
     from ferry.services import Services
 
     return Services(
         upload_repository=DynamoUploadRepository(metadata_table()),
+        sequential_repository=DynamoSequentialRepository(metadata_table()),
         file_repository=DynamoFileRepository(metadata_table()),
         cleanup_repository=DynamoCleanupRepository(metadata_table()),
         object_store=S3ObjectStore(

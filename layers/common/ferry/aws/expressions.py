@@ -1,8 +1,8 @@
 """DynamoDB expressions and typed attribute values, built from plain Python values.
 
-Rows hold `str`, `int`, `bool`, `bytes`, sets of integers, sequences and mappings of these. None stands for an absent
-attribute. Expressions use only placeholders (`#name` for attributes, `:name` for values), because DynamoDB reserves
-many words.
+Rows hold `str`, `int`, `bool`, `bytes`, sets of integers or of texts, sequences and mappings of these. None stands for
+an absent attribute. Expressions use only placeholders (`#name` for attributes, `:name` for values), because DynamoDB
+reserves many words.
 """
 
 from __future__ import annotations
@@ -121,6 +121,8 @@ def encode(value: object) -> dict[str, Any]:
             return {"S": value}
         case bytes():
             return {"B": value}
+        case frozenset() | set() if all(isinstance(member, str) for member in value):
+            return {"SS": sorted(value)}
         case frozenset() | set():
             return {"NS": [str(number) for number in sorted(value)]}
         case Mapping():
@@ -138,6 +140,8 @@ def decode(value: Mapping[str, Any]) -> Any:
             return int(content)
         case "NS":
             return frozenset(int(number) for number in content)
+        case "SS":
+            return frozenset(content)
         case "B":
             return bytes(content)
         case "M":

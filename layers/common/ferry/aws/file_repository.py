@@ -42,12 +42,15 @@ class DynamoFileRepository:
         return {file.name: file for file in found}
 
     def get_name_states(self, ns: str, names: Sequence[str]) -> Mapping[str, NameState]:
-        keys = [build_key(ns, name) for name in names for build_key in (rows.file_key, rows.current_upload_key)]
+        kinds = (rows.file_key, rows.current_upload_key, rows.sequential_key)
         states: dict[str, NameState] = {}
-        for row in self._table.batch_get(keys):
+        for row in self._table.batch_get(build_key(ns, name) for name in names for build_key in kinds):
             if row["sk"].startswith(rows.FILE_PREFIX):
                 name = rows.file_from_row(row).name
                 states[name] = replace(states.get(name, NameState()), has_file=True)
+            elif row["sk"].startswith(rows.SEQUENTIAL_PREFIX):
+                name = row["sk"].removeprefix(rows.SEQUENTIAL_PREFIX)
+                states[name] = replace(states.get(name, NameState()), has_sequential="upload_ids" in row)
             else:
                 current_upload = rows.current_upload_from_row(row)
                 name = current_upload.name

@@ -4,6 +4,7 @@
 |---|---|---|
 | file | `N#<namespace>` | `F#<name>` |
 | current upload | `N#<namespace>` | `U#<name>` |
+| open sequential uploads | `N#<namespace>` | `S#<name>` |
 | deleted file | `N#<namespace>` | `D#<name>` and when (`ferry.aws.file_rows`) |
 | quota | `Q#<namespace>` | `Q` |
 | upload record | `U#<upload id>` | `S` |
@@ -19,6 +20,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
+from ferry.aws import sequential_rows
 from ferry.aws.expressions import Key, Row
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan, OrphanScanPhase
 from ferry.model.files import File, IfExists
@@ -35,6 +37,7 @@ CHUNK_DIGEST_PARTITIONS = 3
 
 FILE_PREFIX = "F#"
 CURRENT_UPLOAD_PREFIX = "U#"
+SEQUENTIAL_PREFIX = "S#"
 SHARD_PREFIX = "C#"
 ORPHAN_SCAN_KEY: Key = ("ORPHAN_SCAN", "S")
 
@@ -111,6 +114,11 @@ def file_key(ns: str, name: str) -> Key:
 
 def current_upload_key(ns: str, name: str) -> Key:
     return names_pk(ns), CURRENT_UPLOAD_PREFIX + name
+
+
+def sequential_key(ns: str, name: str) -> Key:
+    """Return the key of the row with the ids of a name's open sequential uploads."""
+    return names_pk(ns), SEQUENTIAL_PREFIX + name
 
 
 def quota_key(ns: str) -> Key:
@@ -197,6 +205,7 @@ def record_to_row(record: UploadRecord, due_at: int) -> Row:
         "lease_if_exists": record.lease_if_exists.value,
         "stored_object": record.stored_object and stored_object_attributes(record.stored_object),
         "file": record.file and record_file_attributes(record, record.file),
+        "sequential": record.sequential and sequential_rows.to_attributes(record.sequential),
         **schedule_attributes(record.upload_id, due_at),
     }
 
@@ -212,6 +221,7 @@ def record_from_row(row: Row) -> UploadRecord:
         lease_if_exists=_if_exists_from_row(row, "lease_if_exists", "lease_replace_existing"),
         stored_object=StoredObject(*map(stored_object.get, _STORED_OBJECT_FIELDS)) if stored_object else None,
         file=file_from_attributes(file, ns=row["ns"], name=file.get("name", row["name"])) if file else None,
+        sequential=sequential_rows.from_attributes(row["sequential"]) if "sequential" in row else None,
     )
 
 

@@ -41,13 +41,41 @@ def transition_under_lease(upload_id: str, lease_id: str, changes: Mapping[str, 
     return record_transition(upload_id, changes, "#state = :completing AND #lease_id = :lease_id", values)
 
 
-def release_name(record: UploadRecord, ttl_epoch_seconds: int) -> Write:
-    """Return the write that records that the name has no upload in progress."""
+def release_name(record: UploadRecord, ttl_epoch_seconds: int) -> list[Write]:
+    """Return the write, if the upload has a name, that records that it is no longer in progress under it."""
+    if record.is_partial:
+        return []
+    if record.sequential is not None:
+        return [remove_sequential_id(record)]
+    return [
+        update(
+            rows.current_upload_key(record.ns, record.name),
+            {"in_progress": None, "ttl": ttl_epoch_seconds},
+            condition="#upload_id = :upload_id",
+            values={"upload_id": record.upload_id},
+        )
+    ]
+
+
+def add_sequential_id(record: UploadRecord, ttl_epoch_seconds: int) -> Write:
+    """Return the write that adds an upload to the open sequential uploads of its name.
+
+    The row outlives every upload in it, because each creation sets the TTL anew.
+    """
     return update(
-        rows.current_upload_key(record.ns, record.name),
-        {"in_progress": None, "ttl": ttl_epoch_seconds},
-        condition="#upload_id = :upload_id",
-        values={"upload_id": record.upload_id},
+        rows.sequential_key(record.ns, record.name),
+        {"ttl": ttl_epoch_seconds},
+        adds={"upload_ids": frozenset({record.upload_id})},
+        condition="",
+    )
+
+
+def remove_sequential_id(record: UploadRecord) -> Write:
+    """Return the write that removes an upload from the open sequential uploads of its name."""
+    return update(
+        rows.sequential_key(record.ns, record.name),
+        set_deletes={"upload_ids": frozenset({record.upload_id})},
+        condition="",
     )
 
 
@@ -171,6 +199,16 @@ def reserve_quota(record: UploadRecord, quota: Quota) -> Write:
         conditions.append("#open_uploads < :max_uploads")
         values["max_uploads"] = quota.max_uploads
     return _update_usage(record.ns, size, 1, " AND ".join(conditions), values)
+
+
+def reserve_growth(record: UploadRecord, added_bytes: int, quota: Quota | None) -> list[Write]:
+    """Return the write, if one is needed, that adds bytes of a counted upload to the usage within the limits."""
+    if not record.counted_in_quota or not added_bytes:
+        return []
+    if quota is None or quota.max_bytes is None:
+        return [add_usage(record.ns, added_bytes, 0)]
+    condition = "attribute_exists(#pk) AND #used_bytes <= :max_used_bytes"
+    return [_update_usage(record.ns, added_bytes, 0, condition, {"max_used_bytes": quota.max_bytes - added_bytes})]
 
 
 def add_usage(ns: str, size: int, uploads: int) -> Write:

@@ -45,6 +45,10 @@ _COMPLETE_ERRORS: Mapping[str, type[Exception]] = {
 }
 
 
+class _SourceNotFound(Exception):
+    """The object to copy from does not exist."""
+
+
 class S3ObjectStore:
     """`ObjectStore` over one bucket. Every method raises `BackendUnavailable` if S3 fails.
 
@@ -101,6 +105,24 @@ class S3ObjectStore:
             ChecksumCRC32C=crc32c_to_base64(crc32c),
         )
         return StoredPart(number, _etag(response), len(body), crc32c)
+
+    def copy_part(
+        self, key: str, multipart_id: str, number: int, source_key: str, *, first: int, last: int
+    ) -> StoredPart | None:
+        try:
+            response = self._call(
+                self._client.upload_part_copy,
+                {_NO_SUCH_UPLOAD: MultipartUploadNotFound, **dict.fromkeys(_NOT_FOUND_CODES, _SourceNotFound)},
+                Key=key,
+                UploadId=multipart_id,
+                PartNumber=number,
+                CopySource={"Bucket": self._bucket, "Key": source_key},
+                CopySourceRange=f"bytes={first}-{last}",
+            )
+        except _SourceNotFound:
+            return None
+        copied = response["CopyPartResult"]
+        return StoredPart(number, _etag(copied), last - first + 1, _crc(copied))
 
     def list_parts(self, key: str, multipart_id: str, *, max_part_number: int) -> Mapping[int, StoredPart]:
         parts, listed_to = self.list_parts_page(key, multipart_id, 0)

@@ -138,13 +138,17 @@ class DynamoUploadRepository:
             transition = writes.transition_under_lease(record.upload_id, lease_id, changes)
         elif record.state in (UploadState.CREATING, UploadState.OPEN):
             condition = f"#state = :state AND {writes.counted_unchanged(counted_in_quota=record.counted_in_quota)}"
-            transition = writes.record_transition(record.upload_id, changes, condition, {"state": record.state.value})
+            values: dict[str, Any] = {"state": record.state.value}
+            if record.sequential is not None:
+                # It has no shards: the version of the record says whether it is as read, activity included.
+                condition, values = f"{condition} AND #version = :read", {**values, "read": record.version}
+            transition = writes.record_transition(record.upload_id, changes, condition, values)
         else:
             raise ConcurrentUpdate
         self._table.transact_write(
             [
                 transition,
-                writes.release_name(record, ttl_epoch_seconds),
+                *writes.release_name(record, ttl_epoch_seconds),
                 *writes.close_shards(upload, unchanged_attribute=_unchanged_attribute(state, had_received)),
                 *writes.release_usage(record),
             ]
@@ -365,7 +369,7 @@ class DynamoUploadRepository:
             if replaced_file is None
             else put(rows.file_to_row(file), *writes.file_unchanged(replaced_file)),
             writes.transition_under_lease(upload_id, record.lease_id or "", changes),
-            writes.release_name(record, ttl_epoch_seconds),
+            *writes.release_name(record, ttl_epoch_seconds),
             put(rows.object_to_row(upload_id, owner, due_at=None)),
             put(rows.task_to_row(staged_chunks_task)),
             *writes.convert_usage(record, replaced_file),

@@ -19,10 +19,13 @@ class NameState:
     current_upload: CurrentUpload | None = None
     """Its newest upload; None if it never had one."""
 
+    has_sequential: bool = False
+    """Whether it has open sequential uploads."""
+
     @property
     def is_free(self) -> bool:
-        """Return whether it has neither a file nor an upload in progress."""
-        return not self.has_file and (self.current_upload is None or not self.current_upload.in_progress)
+        """Return whether it has neither a file nor an upload in progress, of any kind."""
+        return not (self.has_file or self.has_sequential) and (self.current_upload is None or not self.current_upload.in_progress)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
+from ferry.model.sequential import Piece, SequentialState
 from ferry.rules.layout import ChunkLayout
 
 OBJECT_PREFIX = "o/"
@@ -60,7 +61,10 @@ class CurrentUpload:
     """Its id."""
 
     in_progress: bool
-    """Whether it has not ended. A name has at most one upload in progress."""
+    """Whether it has not ended. A name has at most one upload in progress that `start` began."""
+
+    is_sequential: bool = False
+    """Whether bytes are appended to it at an offset. A name may have several such uploads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +262,14 @@ class UploadRecord:
     A name's next upload therefore has higher versions.
     """
 
+    sequential: SequentialState | None = None
+    """What a sequential upload has besides; None for an upload that `start` began."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Return whether it is a partial upload, which never becomes a file."""
+        return self.sequential is not None and self.sequential.is_partial
+
     @property
     def owner(self) -> tuple[str, str]:
         """Return the namespace and name of its file, which may have got another name at completion."""
@@ -271,6 +283,10 @@ class UploadRecord:
         """Return the key of a staged chunk. It contains the digest, so different bytes have different keys."""
         part = self.layout.part_for_chunk(chunk_index)
         return f"{staged_chunk_prefix(self.upload_id)}{part}/{chunk_index}-{chunk_digest.sha256_prefix.hex()}"
+
+    def piece_key(self, piece: Piece) -> str:
+        """Return the key of a piece of a sequential upload. No two pieces share one."""
+        return f"{staged_chunk_prefix(self.upload_id)}piece/{piece.piece_id}"
 
 
 def object_key(upload_id: str) -> str:
@@ -309,10 +325,14 @@ class Upload:
     @property
     def recorded_chunk_bytes(self) -> int:
         """Return the bytes of the durable chunks. Parts that the client sent to the object store do not count."""
+        if self.record.sequential is not None:
+            return self.record.sequential.offset
         return sum(shard.received_bytes for shard in self.shards)
 
     @property
     def last_activity_at(self) -> int:
+        if self.record.sequential is not None:
+            return self.record.sequential.last_activity_at
         return max((shard.last_activity_at for shard in self.shards), default=self.record.created_at)
 
     @property
@@ -368,6 +388,10 @@ class Upload:
         return self.shards[layout.shard_for_part(layout.part_for_chunk(chunk_index))]
 
     def has_chunk(self, chunk_index: int) -> bool:
+        if self.record.sequential is not None:
+            layout = self.record.layout
+            end = (chunk_index - 1) * layout.chunk_size + layout.chunk_length(chunk_index)
+            return end <= self.record.sequential.offset
         return self.shard_for_chunk(chunk_index).has_bit(self.record.layout.bit_for_chunk(chunk_index))
 
     def has_all_chunks_of_part(self, part_number: int) -> bool:
@@ -377,6 +401,8 @@ class Upload:
     def chunk_indexes(self) -> list[int]:
         """Return the indexes of the durable chunks in ascending order."""
         layout = self.record.layout
+        if self.record.sequential is not None:
+            return [index for index in range(1, layout.chunk_count + 1) if self.has_chunk(index)]
         indexes = [
             layout.chunk_for_bit(shard.index, bit) for shard in self.shards for bit in set_bit_positions(shard.all_bits)
         ]

@@ -25,7 +25,7 @@ class FileRepository(Protocol):
         ...
 
     def get_name_states(self, ns: str, names: Sequence[str]) -> Mapping[str, NameState]:
-        """Return what up to 50 names have. A name that never had an upload, and has no file, is left out."""
+        """Return what up to 33 names have. A name that never had an upload, and has no file, is left out."""
         ...
 
     def find_deleted_file(self, ns: str, name: str, upload_id: str | None = None) -> DeletedFile | None:

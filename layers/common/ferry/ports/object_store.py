@@ -50,6 +50,16 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def copy_part(
+        self, key: str, multipart_id: str, number: int, source_key: str, *, first: int, last: int
+    ) -> StoredPart | None:
+        """Store a part made of bytes `first` to `last` (inclusive) of another object; None if that does not exist.
+
+        Raises:
+            MultipartUploadNotFound: the multipart upload does not exist.
+        """
+        ...
+
     def list_parts(self, key: str, multipart_id: str, *, max_part_number: int) -> Mapping[int, StoredPart]:
         """Return all parts up to `max_part_number`, by number.
 

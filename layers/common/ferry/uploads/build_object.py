@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from ferry.errors import BackendUnavailable, ChecksumMismatch, UploadExpired, UploadIncomplete
 from ferry.model.objects import StoredObject, StoredPart
+from ferry.model.sequential import SequentialState
 from ferry.model.uploads import ChunkDigest, Upload, UploadState
 from ferry.ports.errors import DeadlineExceeded, MultipartUploadNotFound, PartChanged, StoreChecksumMismatch
 from ferry.rules.digests import combine_crc32c_all, crc32c
@@ -14,6 +16,7 @@ from ferry.rules.durations import MINUTE_MS, SECOND_MS
 from ferry.rules.layout import to_ranges
 from ferry.services import Services
 from ferry.uploads.assembly import assemble_part, part_crc
+from ferry.uploads.build_sequential import build_from_pieces, upload_last_part
 from ferry.uploads.outcomes import BuildResult, Built, OutOfTime, PriorAttemptPending, Rejected
 from ferry.uploads.received import is_stale_assembly, list_parts
 from ferry.uploads.terminate import terminate
@@ -67,7 +70,15 @@ def build_object(
         UploadExpired: S3 has neither the multipart upload nor the object. The upload is expired now.
         BackendUnavailable: a backend failed, or parts keep changing.
     """
-    if not upload.record.layout.size:
+    if upload.record.sequential is not None and upload.record.sequential.sources:
+        return _build_final(
+            services, upload, upload.record.sequential, expected_crc, has_prior_attempt=has_prior_attempt
+        )
+    if upload.record.sequential is not None:
+        built = _prepare_sequential(services, upload, upload.record.sequential, expected_crc)
+        if built is not None:
+            return built
+    elif not upload.record.layout.size:
         return _build_empty(services, upload, expected_crc)
     chunk_digests = _digests_to_verify(services, upload)
     assembly_deadline = services.clock() + services.assembly_budget_ms
@@ -88,6 +99,53 @@ def build_object(
             services, upload, expected_crc, has_prior_attempt=has_prior_attempt, deadline=complete_deadline
         )
     raise BackendUnavailable("Parts of this upload keep changing. Stop sending them, then complete again.")
+
+
+def _prepare_sequential(
+    services: Services, upload: Upload, state: SequentialState, expected_crc: int | None
+) -> BuildResult | None:
+    """Build the object of a sequential upload that has no multipart upload; otherwise add what its parts lack.
+
+    Return None if the object can be made of the parts. A row that was restored to an earlier time lacks bytes: then
+    only an object that exists already can be the right one.
+    """
+    record = upload.record
+    if record.multipart_id is None and state.has_all_bytes:
+        built = build_from_pieces(services, record, state, expected_crc, CHECKSUM_MISMATCH_DETAIL)
+        if isinstance(built, Built):
+            return Built(_with_head_metadata(services, upload, built.stored_object))
+        if built is not None:
+            return built
+    if record.multipart_id is None or not state.has_all_bytes:
+        return _find_existing(services, upload, expected_crc, has_prior_attempt=False, deadline=services.clock())
+    with suppress(MultipartUploadNotFound):
+        upload_last_part(services, record, state)
+    return None
+
+
+def _build_final(
+    services: Services, upload: Upload, state: SequentialState, expected_crc: int | None, *, has_prior_attempt: bool
+) -> BuildResult:
+    """Build the object of a final upload from those of its partial uploads."""
+    # Imported for concatenation only.
+    from ferry.uploads.build_final import build_small, copy_parts
+
+    record, deadline = upload.record, services.clock() + services.assembly_budget_ms + COMPLETE_CALL_GRACE_MS
+    if record.multipart_id is None:
+        stored_object = build_small(services, record, state)
+        if stored_object is not None:
+            return Built(_with_head_metadata(services, upload, stored_object))
+    else:
+        try:
+            parts = copy_parts(services, record, state)
+            return (
+                OutOfTime() if parts is None else _complete_multipart(services, upload, parts, expected_crc, deadline)
+            )
+        except PartChanged as error:
+            raise BackendUnavailable("A part of this upload has changed. Repeat the request.") from error
+        except MultipartUploadNotFound:
+            pass
+    return _find_existing(services, upload, expected_crc, has_prior_attempt=has_prior_attempt, deadline=deadline)
 
 
 def _build_empty(services: Services, upload: Upload, expected_crc: int | None) -> BuildResult:

@@ -21,7 +21,7 @@ def cancel(services: Services, ns: str, name: str, upload_id: str | None = None)
         UploadIdRequired: the upload is cancelled only with its id.
         CompletionInProgress, UploadAlreadyComplete: it is too late to cancel.
     """
-    return retry_on_conflict(lambda: _try_cancel(services, _find(services, ns, name, upload_id)))
+    return retry_on_conflict(lambda: cancel_upload(services, _find(services, ns, name, upload_id)))
 
 
 def _find(services: Services, ns: str, name: str, upload_id: str | None) -> Upload:
@@ -34,8 +34,13 @@ def _find(services: Services, ns: str, name: str, upload_id: str | None) -> Uplo
     return upload
 
 
-def _try_cancel(services: Services, upload: Upload) -> bool:
-    """Cancel once. Raises `ConcurrentUpdate` if the upload is no longer as read."""
+def cancel_upload(services: Services, upload: Upload) -> bool:
+    """Cancel an upload once, and return whether it was in progress.
+
+    Raises:
+        ConcurrentUpdate: the upload is no longer as read.
+        CompletionInProgress, UploadAlreadyComplete: it is too late to cancel.
+    """
     state = upload.record.state
     if state in (UploadState.CANCELLED, UploadState.EXPIRED):
         return False

@@ -23,6 +23,7 @@ from ferry.uploads.outcomes import (
     CompletionOutcome,
     Failed,
     OutOfTime,
+    PartialBuilt,
     PriorAttemptPending,
     Rejected,
 )
@@ -40,7 +41,7 @@ class CompletionAccepted:
     upload_id: str
     """The upload that is being completed."""
     retry_after_seconds: int
-    """Seconds until the client should ask again."""
+    """Seconds until the client should ask again. 0: a partial upload, whose object is built."""
 
 
 def complete_under_lease(
@@ -82,6 +83,15 @@ def complete_under_lease(
     return _settle(services, leased, outcome, keep_lease_on_failure=keep_lease_on_failure)
 
 
+def continue_under_lease(services: Services, leased: Upload, options: CompletionOptions) -> File | CompletionAccepted:
+    """Build the object and commit the file under a lease that the caller has just taken, the first of its upload.
+
+    Raises what `complete_under_lease` raises.
+    """
+    outcome = _build_and_commit(services, leased, options, None, has_prior_attempt=False)
+    return _settle(services, leased, outcome, keep_lease_on_failure=False)
+
+
 def _acquire_lease(
     services: Services, upload: Upload, options: CompletionOptions, lease_id: str, previous_lease_id: str | None
 ) -> Upload:
@@ -121,6 +131,8 @@ def _build_and_commit(
             if not isinstance(result, Built):
                 return result
             stored_object = result.stored_object
+        if leased.record.is_partial:
+            return PartialBuilt(stored_object)
         return commit_file(services, leased.record, stored_object, options)
     except BackendUnavailable as error:
         return Failed(error, stored_object)
@@ -133,6 +145,9 @@ def _settle(
     match outcome:
         case Committed():
             return outcome.file
+        case PartialBuilt():
+            _release_lease(services, leased, outcome.stored_object)
+            return CompletionAccepted(leased.record.upload_id, 0)
         case OutOfTime():
             _enqueue(services, leased.record)
             return CompletionAccepted(leased.record.upload_id, ASYNC_RETRY_AFTER_SECONDS)

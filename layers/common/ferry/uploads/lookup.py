@@ -16,6 +16,10 @@ from ferry.model.uploads import Upload, UploadState
 from ferry.services import Services
 from ferry.uploads.ensure_multipart import ensure_open
 
+SEQUENTIAL_DETAIL = (
+    "This upload was created at /uploads. Send its bytes to its URL there, in requests of the protocol that created it."
+)
+
 
 def find_current(
     services: Services, ns: str, name: str, upload_id: str | None, *, allow_complete: bool = False
@@ -30,7 +34,8 @@ def find_current(
         ns: the namespace.
         name: the file's name.
         upload_id: the id that the upload must have; None accepts any.
-        allow_complete: whether `upload_id` may also be an earlier upload of the name that was completed.
+        allow_complete: whether `upload_id` may also be an earlier upload of the name that was completed, or a
+            sequential upload.
 
     Raises:
         UploadNotFound: the name has no upload on record, or none with that id.
@@ -46,6 +51,11 @@ def find_current(
 def _find_current(services: Services, ns: str, name: str, upload_id: str | None, *, allow_complete: bool) -> Upload:
     likely_id = upload_id or services.upload_id_cache.get(ns, name)
     upload = get_upload_of_name(services, ns, name, likely_id) if likely_id else None
+    if upload is not None and upload.record.sequential is not None:
+        # The two kinds do not see each other: only a completion may be about an upload of the other kind.
+        if not allow_complete or upload.record.is_partial:
+            raise UploadNotFound(SEQUENTIAL_DETAIL)
+        return upload
     if upload is not None and upload.record.state.in_progress:
         return upload
     if allow_complete and upload_id is not None and upload is not None and upload.record.state is UploadState.COMPLETE:

@@ -65,8 +65,16 @@ class Failed:
     """The object, if it existed before the failure."""
 
 
+@dataclass(frozen=True, slots=True)
+class PartialBuilt:
+    """The object of a partial upload is in S3. It becomes no file: the upload opens again, and keeps the object."""
+
+    stored_object: StoredObject
+    """The object with its CRC32C."""
+
+
 BuildResult = Built | OutOfTime | PriorAttemptPending | Rejected
 """How building the object can end."""
 
-CompletionOutcome = Committed | OutOfTime | PriorAttemptPending | Rejected | Failed
+CompletionOutcome = Committed | PartialBuilt | OutOfTime | PriorAttemptPending | Rejected | Failed
 """How a whole attempt can end."""

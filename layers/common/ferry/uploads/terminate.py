@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 ENDED_RETENTION_MS = 7 * DAY_MS
 """How long the record of an ended upload is kept, so that late requests get the matching error."""
 
+PARTIAL_OBJECT_RETENTION_MS = DAY_MS
+"""How long the object of an ended partial upload is kept. Much longer than a completion may take."""
+
 DELETE_BUDGET_MS = 8 * SECOND_MS
 """How long one request deletes staged chunks. A large upload has more of them than a function can delete in time."""
 
@@ -95,7 +98,9 @@ def delete_storage(services: Services, record: UploadRecord, state: UploadState)
     """
     parts_bytes = _abort_multipart(services, record)
     staged = delete_staged_chunks(services, record.upload_id)
-    if state is UploadState.CANCELLED:
+    if record.is_partial:
+        _schedule_partial_object(services, record)
+    elif state is UploadState.CANCELLED:
         services.object_store.delete(record.object_key)
     elif services.orphan_retention_ms and services.object_store.head(record.object_key) is not None:
         with suppress(ConcurrentUpdate):
@@ -103,6 +108,14 @@ def delete_storage(services: Services, record: UploadRecord, state: UploadState)
                 record.upload_id, (record.ns, record.name), due_at=services.clock() + services.orphan_retention_ms
             )
     return DeleteResult(parts_bytes + staged.deleted_bytes, staged.done)
+
+
+def _schedule_partial_object(services: Services, record: UploadRecord) -> None:
+    """Have the object of a partial upload deleted later: a final upload under way may still copy from it."""
+    with suppress(ConcurrentUpdate):
+        services.cleanup_repository.schedule_object(
+            record.upload_id, None, due_at=services.clock() + PARTIAL_OBJECT_RETENTION_MS
+        )
 
 
 def delete_staged_chunks(services: Services, upload_id: str) -> DeleteResult:

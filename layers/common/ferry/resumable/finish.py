@@ -1,0 +1,64 @@
+"""Turn a sequential upload that has all its bytes into a file, or keep its object if it is a partial one."""
+
+from __future__ import annotations
+
+from ferry.model.files import File
+from ferry.model.uploads import Upload, UploadRecord, UploadState
+from ferry.ports.errors import ConcurrentUpdate
+from ferry.rules.durations import SECOND_MS
+from ferry.services import Services
+from ferry.uploads.commit import CompletionOptions
+from ferry.uploads.completion_attempt import CompletionAccepted, complete_under_lease, continue_under_lease
+
+WAIT_FOR_LEASE_SECONDS = 8
+"""How long a request waits for another request's completion."""
+
+LEASE_POLL_SECONDS = 0.5
+"""Pause between two checks of that completion."""
+
+LEASED_RETRY_AFTER_SECONDS = 2
+"""Seconds until the client should ask again about a completion that another request is working on."""
+
+
+def finish(services: Services, upload: Upload) -> File | CompletionAccepted:
+    """Complete an upload that has all its bytes. Repeated and concurrent requests get the same file.
+
+    Raises:
+        FileExists: the name has a file that may not be replaced; the upload stays open.
+        ChecksumMismatch, UploadIncomplete: the object cannot be built; the upload stays open.
+        UploadExpired: the bytes are gone.
+        ConcurrentUpdate: the upload is no longer as read.
+        BackendUnavailable: a backend failed.
+    """
+    record = upload.record
+    if record.file is not None:
+        return record.file
+    if record.is_partial and record.stored_object is not None:
+        return CompletionAccepted(record.upload_id, 0)
+    if record.state is UploadState.COMPLETING and record.lease_expires_at >= services.clock():
+        return _wait_for_completion(services, upload)
+    return complete_under_lease(services, upload, _options_of(record))
+
+
+def finish_under_lease(services: Services, leased: Upload) -> File | CompletionAccepted:
+    """Complete an upload under a lease that the caller has just taken. Raises what `finish` raises."""
+    return continue_under_lease(services, leased, _options_of(leased.record))
+
+
+def _options_of(record: UploadRecord) -> CompletionOptions:
+    if record.state is UploadState.COMPLETING:
+        return CompletionOptions(record.lease_crc32c, record.lease_if_exists, record.lease_if_match)
+    return CompletionOptions(record.crc32c, record.if_exists)
+
+
+def _wait_for_completion(services: Services, upload: Upload) -> File | CompletionAccepted:
+    """Wait a while for the completion of another request. Raises `ConcurrentUpdate` if it has ended without a file."""
+    deadline = services.clock() + WAIT_FOR_LEASE_SECONDS * SECOND_MS
+    while services.clock() < deadline:
+        services.sleep(LEASE_POLL_SECONDS)
+        current = services.upload_repository.get_upload(upload.record.upload_id)
+        if current is not None and current.record.file is not None:
+            return current.record.file
+        if current is None or current.record.state is not UploadState.COMPLETING:
+            raise ConcurrentUpdate
+    return CompletionAccepted(upload.record.upload_id, LEASED_RETRY_AFTER_SECONDS)
