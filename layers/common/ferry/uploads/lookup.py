@@ -52,10 +52,7 @@ def _find_current(services: Services, ns: str, name: str, upload_id: str | None,
     likely_id = upload_id or services.upload_id_cache.get(ns, name)
     upload = get_upload_of_name(services, ns, name, likely_id) if likely_id else None
     if upload is not None and upload.record.sequential is not None:
-        # The two kinds do not see each other: only a completion may be about an upload of the other kind.
-        if not allow_complete or upload.record.is_partial:
-            raise UploadNotFound(SEQUENTIAL_DETAIL)
-        return upload
+        return _allow_sequential(upload, allow_complete=allow_complete)
     if upload is not None and upload.record.state.in_progress:
         return upload
     if allow_complete and upload_id is not None and upload is not None and upload.record.state is UploadState.COMPLETE:
@@ -74,6 +71,17 @@ def _find_current(services: Services, ns: str, name: str, upload_id: str | None,
     if upload is None:
         raise UploadNotFound
     services.upload_id_cache.put(ns, name, upload.record.upload_id)
+    return upload
+
+
+def _allow_sequential(upload: Upload, *, allow_complete: bool) -> Upload:
+    """Return a sequential upload, for a completion by its id. The two kinds do not see each other otherwise.
+
+    Raises:
+        UploadNotFound: the request is no completion, or the upload is a partial one.
+    """
+    if not allow_complete or upload.record.is_partial:
+        raise UploadNotFound(SEQUENTIAL_DETAIL)
     return upload
 
 
