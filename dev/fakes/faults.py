@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, TypeVar, cast
 
 from ferry.errors import BackendUnavailable, Throttled
-from ferry.model.uploads import ProgressShard
+from ferry.model.progress import ProgressShard
 from ferry.ports.errors import ConcurrentUpdate
 
 P = TypeVar("P")

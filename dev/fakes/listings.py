@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from dev.fakes.metadata_rows import NameKey
-from ferry.model.uploads import ProgressShard, Upload
+from ferry.model.progress import ProgressShard
+from ferry.model.uploads import Upload
 
 _MAX_EPOCH_SECONDS = 10**11
 """A larger value is in milliseconds."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from ferry.model.cleanup import CleanupTaskKind, OrphanScan
 from ferry.model.events import Event
 from ferry.model.files import CompletionEvent, DeletedFile, File
+from ferry.model.progress import ProgressShard
 from ferry.model.quotas import Quota
-from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, UploadRecord
+from ferry.model.uploads import ChunkDigest, CurrentUpload, UploadRecord
 
 NameKey = tuple[str, str]
 """Namespace and filename."""

@@ -9,7 +9,7 @@ from dev.fakes.quotas import add_usage
 from dev.fakes.upload_rows import MemoryUploadRows, require
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.quotas import Quota
-from ferry.model.uploads import Upload, UploadRecord, UploadState
+from ferry.model.uploads import Upload, UploadRecord
 from ferry.ports.errors import UsageConflict
 from ferry.ports.sequential_repository import CompletionLease
 

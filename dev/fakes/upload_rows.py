@@ -8,7 +8,8 @@ from typing import Any
 from dev.fakes.metadata_rows import Rows
 from dev.fakes.metadata_table import MemoryTable
 from ferry.model.cleanup import CleanupTaskKind
-from ferry.model.uploads import ProgressShard, Upload, UploadRecord, UploadState
+from ferry.model.progress import ProgressShard
+from ferry.model.uploads import Upload, UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from dev.fakes.clock import START
 from ferry.model.objects import StoredObject
-from ferry.model.uploads import COMPACTION_THRESHOLD, ChunkDigest, ProgressShard, UploadState
+from ferry.model.progress import COMPACTION_THRESHOLD, ProgressShard
+from ferry.model.uploads import ChunkDigest, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.upload_repository import UploadRepository
 from ferry.rules.layout import MIB

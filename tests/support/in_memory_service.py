@@ -169,7 +169,8 @@ class InMemoryService:
             assert self.upload_repository.rows.file_events[event.id] == event
             return
         record = self.upload_repository.rows.records[event.upload_id]
-        assert (event.ns, event.name, event.size) == (record.ns, record.name, record.layout.size)
+        owner = record.owner if event.file is not None else (record.ns, record.name)
+        assert ((event.ns, event.name), event.size) == (owner, record.layout.size)
         if event.kind is EventKind.STARTED:
             assert event.occurred_at == record.created_at
         else:

@@ -15,7 +15,8 @@ from ferry.aws import chunk_digests
 from ferry.aws import metadata_rows as rows
 from ferry.errors import ChunksUnavailable, InvalidField
 from ferry.model.files import File
-from ferry.model.uploads import COMPACTION_THRESHOLD, ChunkDigest, ProgressShard, UploadRecord, UploadState
+from ferry.model.progress import COMPACTION_THRESHOLD, ProgressShard
+from ferry.model.uploads import ChunkDigest, UploadRecord, UploadState
 from ferry.rules.layout import GIB, KIB, MAX_FILE_BYTES, MAX_PART_BYTES, MIB, ChunkLayout
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.start import StartRequest, start

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from ferry.aws import metadata_rows as rows
 from ferry.aws.expressions import Row, Write, update
-from ferry.model.uploads import ChunkDigest, ProgressShard
+from ferry.model.progress import ProgressShard
+from ferry.model.uploads import ChunkDigest
 from ferry.rules.durations import DAY_MS, SECOND_MS
 
 ROW_TTL_SECONDS = 30 * DAY_MS // SECOND_MS

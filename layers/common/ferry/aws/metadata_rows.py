@@ -25,8 +25,9 @@ from ferry.aws.expressions import Key, Row
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan, OrphanScanPhase
 from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
+from ferry.model.progress import ProgressShard
 from ferry.model.quotas import Quota
-from ferry.model.uploads import CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
+from ferry.model.uploads import CurrentUpload, Upload, UploadRecord, UploadState
 from ferry.rules.layout import ChunkLayout
 
 DUE_SHARDS = 4

@@ -11,9 +11,10 @@ from ferry.aws.expressions import Write, put, update
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.events import PendingEvent
 from ferry.model.files import CompletionEvent, DeletedFile, File
+from ferry.model.progress import ProgressShard
 from ferry.model.quotas import Quota
 from ferry.model.starts import RenamedStart
-from ferry.model.uploads import ProgressShard, Upload, UploadRecord, UploadState
+from ferry.model.uploads import Upload, UploadRecord, UploadState
 
 
 def record_transition(

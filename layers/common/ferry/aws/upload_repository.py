@@ -17,9 +17,10 @@ from ferry.aws.expressions import Row, put, update
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
+from ferry.model.progress import ProgressShard
 from ferry.model.quotas import Quota
 from ferry.model.starts import RenamedStart
-from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
+from ferry.model.uploads import ChunkDigest, CurrentUpload, Upload, UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.types import Clock, Page
 from ferry.rules.durations import SECOND_MS

@@ -25,7 +25,9 @@ class NameState:
     @property
     def is_free(self) -> bool:
         """Return whether it has neither a file nor an upload in progress, of any kind."""
-        return not (self.has_file or self.has_sequential) and (self.current_upload is None or not self.current_upload.in_progress)
+        return not (self.has_file or self.has_sequential) and (
+            self.current_upload is None or not self.current_upload.in_progress
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ferry.model.files import File
-from ferry.model.uploads import ProgressShard
+from ferry.model.progress import ProgressShard
 
 
 class ConcurrentUpdate(Exception):

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
+from ferry.model.progress import ProgressShard
 from ferry.model.quotas import Quota
 from ferry.model.starts import RenamedStart
-from ferry.model.uploads import ChunkDigest, CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
+from ferry.model.uploads import ChunkDigest, CurrentUpload, Upload, UploadRecord, UploadState
 from ferry.ports.types import Page
 
 

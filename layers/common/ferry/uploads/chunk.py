@@ -21,7 +21,8 @@ from ferry.errors import (
     ChunkTooLarge,
     UploadExpired,
 )
-from ferry.model.uploads import ChunkDigest, ProgressShard, Upload
+from ferry.model.progress import ProgressShard
+from ferry.model.uploads import ChunkDigest, Upload
 from ferry.ports.errors import ConcurrentUpdate, MultipartUploadNotFound
 from ferry.ports.retry import MAX_CONFLICT_ATTEMPTS, retry_on_conflict
 from ferry.rules.digests import Digest, crc32c, sha256_prefix, verify_digests

@@ -9,9 +9,10 @@ from ferry.errors import CompletionInProgress, FileExists, InvalidField
 from ferry.files.free_names import find_free_name
 from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredPart
+from ferry.model.progress import ProgressShard
 from ferry.model.quotas import Quota
 from ferry.model.starts import RenamedStart, start_id_for
-from ferry.model.uploads import CurrentUpload, ProgressShard, Upload, UploadRecord, UploadState
+from ferry.model.uploads import CurrentUpload, Upload, UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.retry import retry_on_conflict
 from ferry.rules.durations import MINUTE_MS, SECOND_MS
