@@ -154,6 +154,7 @@ COMPLETE = Operation(
         errors.ChecksumRequired,
         errors.ChecksumUnsupported,
         errors.FileExists,
+        errors.PreconditionFailed,
     ),
 )
 CANCEL = Operation(

@@ -24,6 +24,9 @@ ADDED_KEY = "test_admin.py::test_added_key_signs_tokens"
 CANCEL = "test_recovery_paths.py::test_cancelled_upload_leaves_nothing_in_s3"
 DELETE = "test_uploads.py::test_deleted_file_returns_404"
 DELETE_COUNTED = "test_files.py::test_deleted_file_leaves_usage"
+DELETE_SEVERAL = "test_file_changes.py::test_delete_reports_each_name"
+MOVE = "test_file_changes.py::test_move_normalizes_names"
+RENAME = "test_rename.py::test_start_under_rename_gets_a_free_name"
 LIST = "test_files.py::test_list_has_files_with_prefix"
 PUT_REJECTED = "test_put_files.py::test_put_under_failed_condition_stores_nothing"
 CRASHED_COMPLETION = "test_recovery_paths.py::test_lost_completion_response_is_recovered_by_sweep"
@@ -44,6 +47,7 @@ REQUIRED_BY_TEST: Mapping[tuple[str, str, str], str] = {
     ("AuthFunction", "kms:Sign", "key/*"): ADDED_KEY,
     ("UploadFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("upload"),
     ("UploadFunction", "dynamodb:GetItem", "MetadataTable"): CANCEL,
+    ("UploadFunction", "dynamodb:BatchGetItem", "MetadataTable"): RENAME,
     ("UploadFunction", "dynamodb:Query", "MetadataTable"): CANCEL,
     ("UploadFunction", "dynamodb:PutItem", "MetadataTable"): CANCEL,
     ("UploadFunction", "dynamodb:UpdateItem", "MetadataTable"): CANCEL,
@@ -60,6 +64,8 @@ REQUIRED_BY_TEST: Mapping[tuple[str, str, str], str] = {
     ("UploadFunction", "events:PutEvents", "EventBus"): CANCEL,
     ("FilesFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("files"),
     ("FilesFunction", "dynamodb:GetItem", "MetadataTable"): DELETE,
+    ("FilesFunction", "dynamodb:BatchGetItem", "MetadataTable"): MOVE,
+    ("FilesFunction", "dynamodb:BatchWriteItem", "MetadataTable"): DELETE_SEVERAL,
     ("FilesFunction", "dynamodb:Query", "MetadataTable"): LIST,
     ("FilesFunction", "dynamodb:PutItem", "MetadataTable"): DELETE,
     ("FilesFunction", "dynamodb:UpdateItem", "MetadataTable"): DELETE_COUNTED,

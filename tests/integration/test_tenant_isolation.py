@@ -15,6 +15,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ferry.aws import cursors
+from ferry.errors import InvalidFilename
+from ferry.rules.filenames import normalise_filename
+from ferry.rules.free_names import name_with_mark
 from ferry.rules.listing import encode_cursor
 from tests.integration.conftest import new_stack
 from tests.integration.stack import Result, Stack, documented_key, function_modules, openapi_document
@@ -152,6 +155,9 @@ def normalized_response(result: Result, request: IsolationRequest) -> object:
     sent = [request.filename, *request.query.values()]
     sent += re.findall(r'"((?:[^"\\]|\\.)*)"', (request.body or b"").decode("latin-1"))
 
+    # Under `rename` a response has the name with a number, and not the name that was sent.
+    sent += [name_with_mark(value, "2") for value in sent if value and is_valid_name(value)]
+
     def normalize(text: bytes) -> bytes:
         for value in sorted((value for value in sent if value and len(value) > 5), key=len, reverse=True):
             text = text.replace(value.encode(), b"<sent>")
@@ -161,6 +167,15 @@ def normalized_response(result: Result, request: IsolationRequest) -> object:
     compared = {name: value for name, value in result.headers.items() if result.body or name != "content-length"}
     headers = sorted((name, normalize(value.encode())) for name, value in compared.items())
     return result.status, headers, normalize(result.body)
+
+
+def is_valid_name(value: str) -> bool:
+    """Return whether a name with a number can be made of the text."""
+    try:
+        name_with_mark(normalise_filename(value), "2")
+    except InvalidFilename:
+        return False
+    return True
 
 
 def requested_name(request: IsolationRequest) -> str:

@@ -32,7 +32,10 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     | LIST_BUCKET
     | PUT_EVENTS
     | WRITE_OBJECTS
-    | {(f"dynamodb:{verb}", "MetadataTable", None) for verb in ("GetItem", "Query", "PutItem", "UpdateItem")}
+    | {
+        (f"dynamodb:{verb}", "MetadataTable", None)
+        for verb in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem")
+    }
     | {(f"s3:{verb}Object", "Bucket/st/*", None) for verb in ("Put", "Get", "Delete")}
     | {("lambda:InvokeFunction", "CleanupFunction", None)},
     "FilesFunction": READ_KEY_SET
