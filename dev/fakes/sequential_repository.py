@@ -8,8 +8,9 @@ from dataclasses import replace
 from dev.fakes.quotas import add_usage
 from dev.fakes.upload_rows import MemoryUploadRows, require
 from ferry.model.cleanup import CleanupTaskKind
+from ferry.model.files import File
 from ferry.model.quotas import Quota
-from ferry.model.uploads import Upload, UploadRecord
+from ferry.model.uploads import CurrentUpload, Upload, UploadRecord
 from ferry.ports.errors import UsageConflict
 from ferry.ports.sequential_repository import CompletionLease
 
@@ -56,6 +57,11 @@ class MemorySequentialRepository(MemoryUploadRows):
             event_pending = self.rows.records[record.upload_id].event_pending
             self.rows.records[record.upload_id] = replace(stored.record, event_pending=event_pending)
             return stored
+
+    def get_name_uploads(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, Sequence[str]]:
+        with self._lock:
+            file, current_upload = self.rows.files.get((ns, name)), self.rows.current_uploads.get((ns, name))
+            return file, current_upload, self.get_sequential_ids(ns, name)
 
     def get_sequential_ids(self, ns: str, name: str) -> Sequence[str]:
         with self._lock:

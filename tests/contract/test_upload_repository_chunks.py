@@ -173,7 +173,7 @@ def test_record_chunk_when_closed_raises(repository: UploadRepository) -> None:
 @pytest.fixture
 def compacts_at_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shard is compacted by a writer that read two recent chunks."""
-    monkeypatch.setattr("ferry.model.uploads.COMPACTION_THRESHOLD", 2)
+    monkeypatch.setattr("ferry.model.progress.COMPACTION_THRESHOLD", 2)
 
 
 @pytest.mark.usefixtures("compacts_at_two")

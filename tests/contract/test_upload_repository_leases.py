@@ -170,7 +170,7 @@ def test_release_lease_with_lost_chunks_clears_them(
     repository: UploadRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lost chunks are removed from every bitmap and can be recorded again."""
-    monkeypatch.setattr("ferry.model.uploads.COMPACTION_THRESHOLD", 1)
+    monkeypatch.setattr("ferry.model.progress.COMPACTION_THRESHOLD", 1)
     open_upload(repository, layout=SHARDED_LAYOUT)
     for index in (1, 2, 129, 9_216, 3):
         record_chunk(repository, read_upload(repository), index)

@@ -86,7 +86,7 @@ def test_wait_chunk_received_returns_at_next_poll(service: InMemoryService) -> N
     assert (found.version, found.received_bytes) == (since + 1, CHUNK_BYTES)
     assert waiting.sleeps_seconds == [1.0, 1.0, 1.0]
     assert waiting.log.methods == [
-        "get_name",
+        "get_name_uploads",
         "get_upload",
         "acquire",
         "get_upload",
@@ -186,7 +186,14 @@ def test_wait_after_completion_sees_new_upload_and_deletion(service: InMemorySer
     service.clock.advance(60_000)
     waiting = LongPollCall(service, actions={3: lambda: client.start(if_exists=IfExists.REPLACE)})
     assert waiting.wait(since).state is UploadStatus.PENDING
-    assert waiting.log.methods == ["get_name", "get_upload", "acquire", *["get_name"] * 4, "get_upload", "release"]
+    assert waiting.log.methods == [
+        "get_name_uploads",
+        "get_upload",
+        "acquire",
+        *["get_name_uploads"] * 4,
+        "get_upload",
+        "release",
+    ]
     client.cancel()
     gone = LongPollCall(service, actions={1: lambda: delete_file(service.services, NS, NAME)})
     assert gone.wait(read_version(service), 2).state is UploadStatus.CANCELLED
@@ -232,7 +239,7 @@ def test_status_ten_thousand_parts_exact_by_few_reads(
     put_parts(client, *uploaded)
     log, pages = CallLog(), service.object_store.list_parts_calls
     found = get_status(service.new_services(log=log), NS, NAME)
-    assert log.methods == ["get_name", "get_upload", "list_parts"]
+    assert log.methods == ["get_name_uploads", "get_upload", "list_parts"]
     assert service.object_store.list_parts_calls - pages <= 10
     assert found.received_bytes == 4 * len(uploaded)
     missing = {number for first, last in found.missing for number in range(first, last + 1)}
@@ -267,7 +274,7 @@ def test_wait_part_uploaded_returns_at_next_poll(
     assert waiting.sleeps_seconds == [1.0, 1.0, 1.0]
     calls = Counter(waiting.log.methods)
     assert calls.pop("list_parts_page") <= 3 * pages
-    assert calls == {"get_name": 1, "get_upload": 4, "acquire": 1, "release": 1, "list_parts": 2}
+    assert calls == {"get_name_uploads": 1, "get_upload": 4, "acquire": 1, "release": 1, "list_parts": 2}
     assert service.object_store.list_parts_calls - calls_before <= 2 * 10 + 3 * pages
 
 

@@ -119,7 +119,7 @@ def test_status_without_presigned_parts_skips_listing(service: InMemoryService) 
     client.send_chunk(1)
     log = CallLog()
     get_status(service.new_services(log=log), NS, NAME)
-    assert log.methods == ["get_name", "get_upload"]
+    assert log.methods == ["get_name_uploads", "get_upload"]
 
 
 def test_status_complete_upload_describes_file(service: InMemoryService) -> None:
@@ -257,7 +257,7 @@ def test_status_completing_nothing_missing(service: InMemoryService, presigned: 
     found = get_status(service.new_services(log=log), NS, NAME)
     assert (found.state, found.percent, found.missing, found.expires_at) == (UploadStatus.COMPLETING, 100.0, (), None)
     assert found.version > before.version
-    assert log.methods == ["get_name", "get_upload"]
+    assert log.methods == ["get_name_uploads", "get_upload"]
 
 
 def test_status_completed_between_reads_describes_file(service: InMemoryService) -> None:

@@ -11,9 +11,10 @@ from ferry.aws import metadata_writes as writes
 from ferry.aws import sequential_rows
 from ferry.aws.chunk_digests import ROW_TTL_SECONDS
 from ferry.aws.dynamo import Table, TransactionFailed
-from ferry.aws.expressions import Write, put
+from ferry.aws.expressions import Row, Write, put
+from ferry.model.files import File
 from ferry.model.quotas import Quota
-from ferry.model.uploads import Upload, UploadRecord, UploadState
+from ferry.model.uploads import CurrentUpload, Upload, UploadRecord, UploadState
 from ferry.ports.errors import UsageConflict
 from ferry.ports.sequential_repository import CompletionLease
 from ferry.rules.durations import SECOND_MS
@@ -79,9 +80,17 @@ class DynamoSequentialRepository:
             self._table.conditional_write(transition)
         return stored
 
+    def get_name_uploads(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, Sequence[str]]:
+        keys = [rows.file_key(ns, name), rows.current_upload_key(ns, name), rows.sequential_key(ns, name)]
+        file_row, current_upload_row, ids_row = self._table.transact_get(keys)
+        return (
+            rows.file_from_row(file_row) if file_row else None,
+            rows.current_upload_from_row(current_upload_row) if current_upload_row else None,
+            _ids_from_row(ids_row),
+        )
+
     def get_sequential_ids(self, ns: str, name: str) -> Sequence[str]:
-        row = self._table.get(rows.sequential_key(ns, name))
-        return sorted(row.get("upload_ids", ())) if row else []
+        return _ids_from_row(self._table.get(rows.sequential_key(ns, name)))
 
     def _transact(self, transaction: list[Write], *, has_usage: bool) -> None:
         try:
@@ -90,6 +99,10 @@ class DynamoSequentialRepository:
             if has_usage and _USAGE_POSITION in error.failed:
                 raise UsageConflict from error
             raise
+
+
+def _ids_from_row(row: Row | None) -> list[str]:
+    return sorted(row.get("upload_ids", ())) if row else []
 
 
 def _name_ttl(created_at: int) -> int:

@@ -54,6 +54,10 @@ def problem_response(error: errors.FerryError, request_id: str) -> Response:
         from ferry.http.responses.files import FileBody
 
         extra["current_file"] = FileBody.from_file(extra["current_file"])
+    if "uploads" in extra:
+        from ferry.http.responses.problems import OpenUpload
+
+        extra["uploads"] = [OpenUpload.from_record(record) for record in extra["uploads"]]
     if "expires_at" in extra:
         extra["expires_at"] = Timestamp(extra["expires_at"])
     problem = Problem(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ferry.model.files import IfExists
+from ferry.model.files import File, IfExists
 from ferry.model.quotas import Quota
-from ferry.model.uploads import Upload, UploadRecord
+from ferry.model.uploads import CurrentUpload, Upload, UploadRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,10 @@ class SequentialRepository(Protocol):
             UsageConflict: the usage leaves no room.
             ConcurrentUpdate: the record changed since it was read.
         """
+        ...
+
+    def get_name_uploads(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, Sequence[str]]:
+        """Return the file, the current upload and the open sequential uploads of a name, read at one moment."""
         ...
 
     def get_sequential_ids(self, ns: str, name: str) -> Sequence[str]:

@@ -81,8 +81,8 @@ def _refresh(
 ) -> StatusSnapshot:
     """Return a present snapshot. If nothing changed, one read suffices."""
     if snapshot.upload is None or not snapshot.status.state.in_progress:
-        file, current, _ = services.upload_repository.get_name(ns, name)
-        is_unchanged = (file, current) == (snapshot.file, snapshot.current_upload)
+        file, current, sequential_ids = services.sequential_repository.get_name_uploads(ns, name)
+        is_unchanged = not sequential_ids and (file, current) == (snapshot.file, snapshot.current_upload)
         return snapshot if is_unchanged else read()
     upload = services.upload_repository.get_upload(snapshot.upload.record.upload_id)
     if upload is None or not upload.record.state.in_progress:

@@ -44,8 +44,8 @@ class StatusReport:
     """The upload; for a file, the one that made it."""
     state: UploadStatus
     """The state of the upload."""
-    size: int
-    """Bytes of the whole file."""
+    size: int | None
+    """Bytes of the whole file; None while they are not known."""
     received_bytes: int
     """Bytes that have arrived; 0 for an upload that has ended, because they cannot be used any more."""
     chunk_size: int | None
@@ -68,13 +68,17 @@ class StatusReport:
     """The CRC32C of the whole file; None while it is unknown."""
     current_file: File | None = None
     """The finished file of the same name, where this is the status of an upload that is not complete."""
+    offset: int | None = None
+    """Where a sequential upload continues; None for others."""
 
     @property
-    def percent(self) -> float:
+    def percent(self) -> float | None:
         """`received_bytes` of `size` with one decimal, rounded down: 100.0 means that no byte is missing.
 
-        An empty file has 0.0 until it is complete.
+        An empty file has 0.0 until it is complete. None while the size is not known.
         """
+        if self.size is None:
+            return None
         if not self.size:
             return 100.0 if self.state is UploadStatus.COMPLETE else 0.0
         return self.received_bytes * 1000 // self.size / 10
@@ -82,8 +86,10 @@ class StatusReport:
     @property
     def next_offset(self) -> int:
         """The position of the first missing byte; `size` when no byte is missing."""
+        if self.offset is not None:
+            return self.offset
         if not self.missing or self.chunk_size is None:
-            return self.size
+            return self.size or 0
         return (self.missing[0][0] - 1) * self.chunk_size
 
     @property
@@ -124,7 +130,7 @@ def get_status(services: Services, ns: str, name: str, upload_id: str | None = N
 
 def read_snapshot(services: Services, ns: str, name: str, upload_id: str | None = None) -> StatusSnapshot:
     """Return the status of a name with the records behind it. Raises `NotFound`, `UploadNotFound`."""
-    file, current, _ = services.upload_repository.get_name(ns, name)
+    file, current, sequential_ids = services.sequential_repository.get_name_uploads(ns, name)
     if upload_id is not None:
         named = get_upload_of_name(services, ns, name, upload_id)
         if named is None:
@@ -132,7 +138,7 @@ def read_snapshot(services: Services, ns: str, name: str, upload_id: str | None 
         if named.record.file is not None:
             return StatusSnapshot(_status_of_file(named.record.file, named), file, current)
         return snapshot_of(services, current, named, file)
-    upload = services.upload_repository.get_upload(current.upload_id) if current is not None else None
+    upload = _find_newest(services, current, sequential_ids)
     if upload is None or upload.record.state is UploadState.COMPLETE:
         if upload is not None and (file is None or file.upload_id != upload.record.upload_id):
             # The upload was completed between the two reads, or its file has been deleted.
@@ -141,6 +147,15 @@ def read_snapshot(services: Services, ns: str, name: str, upload_id: str | None 
             raise NotFound
         return StatusSnapshot(_status_of_file(file, upload), file, current)
     return snapshot_of(services, current, upload, file)
+
+
+def _find_newest(
+    services: Services, current_upload: CurrentUpload | None, sequential_ids: Sequence[str]
+) -> Upload | None:
+    """Return the newest upload of a name: its current one, or an open sequential one. One read for each."""
+    ids = [*([current_upload.upload_id] if current_upload is not None else []), *sequential_ids]
+    uploads = [upload for upload in map(services.upload_repository.get_upload, ids) if upload is not None]
+    return max(uploads, key=lambda upload: upload.record.created_at, default=None)
 
 
 def snapshot_of(
@@ -226,15 +241,17 @@ def _status_in_progress(
 
     A part that is sent straight to S3 changes no row, so the number of listed parts is added to the version.
     """
-    record, layout = upload.record, upload.record.layout
+    record, layout, sequential = upload.record, upload.record.layout, upload.record.sequential
+    knows_size = sequential is None or sequential.length is not None
     return StatusReport(
         filename=record.name,
         upload_id=record.upload_id,
         state=status_of_open(record.state, received.total_bytes),
-        size=layout.size,
+        size=layout.size if knows_size else None,
         received_bytes=received.total_bytes,
         chunk_size=layout.chunk_size,
-        chunk_count=layout.chunk_count,
+        chunk_count=layout.chunk_count if knows_size else None,
+        offset=sequential.offset if sequential is not None else None,
         missing=_first_missing_ranges(received.chunks, layout.chunk_count),
         created_at=record.created_at,
         updated_at=upload.last_activity_at,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ferry.errors import CompletionInProgress, UploadAlreadyComplete, UploadNotFound
+from collections.abc import Sequence
+
+from ferry.errors import CompletionInProgress, UploadAlreadyComplete, UploadIdRequired, UploadNotFound
 from ferry.model.uploads import Upload, UploadState
 from ferry.ports.retry import retry_on_conflict
 from ferry.services import Services
@@ -25,13 +27,32 @@ def cancel(services: Services, ns: str, name: str, upload_id: str | None = None)
 
 
 def _find(services: Services, ns: str, name: str, upload_id: str | None) -> Upload:
-    """Return the upload to cancel: the one with the id, whatever the name's current one is."""
+    """Return the upload to cancel: the one with the id, or the only one of the name that is in progress."""
     if upload_id is None:
-        return find_current(services, ns, name, None)
+        ids = services.sequential_repository.get_sequential_ids(ns, name)
+        return _find_only(services, ns, name, ids) if ids else find_current(services, ns, name, None)
     upload = get_upload_of_name(services, ns, name, upload_id)
     if upload is None:
         raise UploadNotFound
     return upload
+
+
+def _find_only(services: Services, ns: str, name: str, sequential_ids: Sequence[str]) -> Upload:
+    """Return the only upload of a name that is in progress, of any kind.
+
+    Raises:
+        UploadIdRequired: there are several (`uploads`).
+    """
+    current_upload = services.upload_repository.get_current_upload(ns, name)
+    ids = [*sequential_ids, *([current_upload.upload_id] if current_upload is not None else [])]
+    found = [upload for upload in map(services.upload_repository.get_upload, ids) if upload is not None]
+    in_progress = [upload for upload in found if upload.record.state.in_progress]
+    if len(in_progress) > 1:
+        raise UploadIdRequired(
+            "Several uploads of this name are in progress. Send the upload_id of one of them, from uploads.",
+            uploads=[upload.record for upload in in_progress],
+        )
+    return in_progress[0] if in_progress else find_current(services, ns, name, None)
 
 
 def cancel_upload(services: Services, upload: Upload) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ferry.http.json_values import OMIT_NONE
+from ferry.http.json_values import OMIT_NONE, Timestamp
 from ferry.http.responses.files import FileBody
 from ferry.http.responses.members import Count, Ranges, Time, Url
+from ferry.model.uploads import UploadRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,23 @@ class QuotaProblem:
     """What the namespace has in files and open uploads."""
     requested: Count
     """What the request asks for in addition."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUpload:
+    """One of several uploads in progress of a name."""
+
+    upload_id: str
+    """The upload."""
+    created_at: Time
+    """When it began."""
+    size: Count | None
+    """Bytes of its file; `null` while they are not known."""
+
+    @classmethod
+    def from_record(cls, record: UploadRecord) -> OpenUpload:
+        knows_size = record.sequential is None or record.sequential.length is not None
+        return cls(record.upload_id, Timestamp(record.created_at), record.layout.size if knows_size else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,5 +83,11 @@ class Problem:
     """With `quota_exceeded`: the limit that the request would exceed."""
     current_file: FileBody | None = field(default=None, metadata=OMIT_NONE)
     """With `precondition_failed` of a request that would change a file: the file that the name has."""
+    uploads: Sequence[OpenUpload] | None = field(default=None, metadata=OMIT_NONE)
+    """With `upload_id_required`, if several uploads of the name are in progress: these."""
+    expected_offset: Count | None = field(default=None, metadata=OMIT_NONE)
+    """With `upload_offset_mismatch`: where the upload continues."""
+    provided_offset: Count | None = field(default=None, metadata=OMIT_NONE)
+    """With `upload_offset_mismatch`: where the bytes of the request begin."""
     scope: str | None = field(default=None, metadata=OMIT_NONE)
     """With `insufficient_scope`: the scope that the route requires."""

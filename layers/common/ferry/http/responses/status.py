@@ -22,12 +22,12 @@ class StatusBody:
     """The upload that this is the status of."""
     state: UploadStatus
     """The state of the upload."""
-    size: Count
-    """Bytes of the whole file."""
+    size: Count | None
+    """Bytes of the whole file; `null` while an upload from `/uploads` has not declared them."""
     received_bytes: Count
     """Bytes that have arrived; each counts once."""
-    percent: Annotated[float, JsonSchema(minimum=0, maximum=100)]
-    """`received_bytes` of `size` with one decimal, rounded down."""
+    percent: Annotated[float | None, JsonSchema(minimum=0, maximum=100)]
+    """`received_bytes` of `size` with one decimal, rounded down; `null` while the size is not known."""
     chunk_size: Count | None
     """Bytes of each chunk; `null` where only the file is left."""
     chunk_count: Count | None
