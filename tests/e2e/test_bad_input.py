@@ -25,7 +25,7 @@ JSON = {"Content-Type": "application/json"}
         ("GET", "/nothing"),
         ("GET", "/upload/start"),
         ("POST", "/download/x"),
-        ("PUT", "/files/x"),
+        ("POST", "/files/x"),
         ("GET", "/downloads/a/b"),
         ("GET", "/health/a"),
         ("PATCH", "/status/x"),
