@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ferry.model.cleanup import CleanupTaskKind, OrphanScan
 from ferry.model.events import Event
 from ferry.model.files import CompletionEvent, DeletedFile, File
+from ferry.model.links import Activity, DownloadClaim, Link, LinkUsage
 from ferry.model.progress import ProgressShard
 from ferry.model.quotas import Quota
 from ferry.model.uploads import ChunkDigest, CurrentUpload, UploadRecord
@@ -66,6 +67,21 @@ class Rows:
 
     quotas: dict[str, Quota] = field(default_factory=dict)
     """Quotas by namespace."""
+
+    links: dict[str, Link] = field(default_factory=dict)
+    """Links by link id."""
+
+    link_usages: dict[str, LinkUsage] = field(default_factory=dict)
+    """The counters of links, by link id."""
+
+    link_claims: dict[str, set[DownloadClaim]] = field(default_factory=dict)
+    """The tokens and files whose downloads are counted, by link id."""
+
+    link_activities: dict[str, dict[tuple[int, str], Activity]] = field(default_factory=dict)
+    """The activity of links, by link id, then by time and unique id."""
+
+    link_attempts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """Attempts at passwords and when their window ends, by link id and network."""
 
     orphan_scan: OrphanScan | None = None
     """The state of the orphan scan."""

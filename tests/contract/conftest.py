@@ -25,6 +25,7 @@ from admin.recount import QuotaStore
 from dev.fakes.cleanup_repository import MemoryCleanupRepository
 from dev.fakes.clock import START, SettableClock
 from dev.fakes.file_repository import MemoryFileRepository
+from dev.fakes.link_repository import MemoryLinkRepository
 from dev.fakes.metadata_table import MemoryTable
 from dev.fakes.object_store import MemoryObjectStore
 from dev.fakes.permits import MemoryPermitPool
@@ -34,12 +35,14 @@ from dev.testing.template import create_bucket, create_table
 from ferry.aws.cleanup_repository import DynamoCleanupRepository
 from ferry.aws.dynamo import Table
 from ferry.aws.file_repository import DynamoFileRepository
+from ferry.aws.link_repository import DynamoLinkRepository
 from ferry.aws.objects import S3ObjectStore
 from ferry.aws.permits import DynamoPermitPool
 from ferry.aws.session import AwsSession
 from ferry.aws.upload_repository import DynamoUploadRepository
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.file_repository import FileRepository
+from ferry.ports.link_repository import LinkRepository
 from ferry.ports.object_store import ObjectStore
 from ferry.ports.permit_pool import PermitPool
 from ferry.ports.upload_repository import UploadRepository
@@ -107,6 +110,9 @@ class Repositories:
     quota_store: QuotaStore
     """Quotas, as an operator changes them."""
 
+    links: LinkRepository
+    """Links."""
+
 
 @pytest.fixture
 def repositories(request: pytest.FixtureRequest) -> Iterator[Repositories]:
@@ -118,6 +124,7 @@ def repositories(request: pytest.FixtureRequest) -> Iterator[Repositories]:
             MemoryFileRepository(memory),
             MemoryCleanupRepository(memory),
             MemoryQuotaStore(memory),
+            MemoryLinkRepository(memory),
         )
         return
     with backend_table(request, "repositories") as table:
@@ -127,6 +134,7 @@ def repositories(request: pytest.FixtureRequest) -> Iterator[Repositories]:
             DynamoFileRepository(table),
             DynamoCleanupRepository(table, clock),
             DynamoQuotaStore(table),
+            DynamoLinkRepository(table),
         )
 
 

@@ -21,6 +21,9 @@ class CleanupTaskKind(StrEnum):
     FILE_EVENT = "file_event"
     """The pending event of a file that was deleted, moved or restored."""
 
+    LINK = "link"
+    """What uploads in progress take of a link's limits: given back if their requests crashed."""
+
 
 @dataclass(frozen=True, slots=True)
 class CleanupTask:
@@ -30,7 +33,8 @@ class CleanupTask:
     """What to check."""
 
     subject: str
-    """The upload id. An object has the id of the upload that created it; a FILE_EVENT has the id of the event."""
+    """The upload id. An object has the id of the upload that created it; a FILE_EVENT has the id of the event, and a
+    LINK that of the link."""
 
     due_at: int
     """Epoch milliseconds. A write that handles the task is conditional on this time."""

@@ -1,0 +1,198 @@
+"""`LinkRepository` in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from dev.fakes.metadata_rows import Rows
+from dev.fakes.metadata_table import MemoryTable
+from ferry.aws import cursors
+from ferry.model.cleanup import CleanupTaskKind
+from ferry.model.links import (
+    MAX_RECEIVED_FACTOR,
+    MAX_STARTED_FACTOR,
+    Activity,
+    AttemptCount,
+    AttemptRule,
+    DownloadClaim,
+    DownloadCount,
+    Link,
+    LinkUsage,
+    Reservation,
+)
+from ferry.ports.errors import ConcurrentUpdate
+from ferry.ports.link_repository import RESERVATION_CHECK_MS, LinkLimitReached
+from ferry.ports.types import Page
+
+_MAX_EPOCH_MS = 10**13 - 1
+
+T = TypeVar("T")
+
+
+class MemoryLinkRepository:
+    """A `LinkRepository` over a `MemoryTable`, which it shares with the other repositories."""
+
+    def __init__(self, table: MemoryTable) -> None:
+        self.table = table
+        self._lock = table.lock
+
+    @property
+    def rows(self) -> Rows:
+        return self.table.rows
+
+    # Links
+
+    def create_link(self, link: Link) -> None:
+        with self._lock:
+            if link.link_id in self.rows.links:
+                raise ConcurrentUpdate
+            self.rows.links[link.link_id] = link
+
+    def get_link(self, link_id: str) -> Link | None:
+        with self._lock:
+            return self.rows.links.get(link_id)
+
+    def list_links(self, ns: str, cursor: str | None, limit: int) -> Page[Link]:
+        with self._lock:
+            found = {
+                _position(link.created_at, link.link_id): link for link in self.rows.links.values() if link.ns == ns
+            }
+        return _page(found, ("links", ns), cursor, limit)
+
+    def revoke_link(self, link: Link, now: int) -> None:
+        with self._lock:
+            stored = self.rows.links.get(link.link_id)
+            if stored is not None and stored.revoked_at is None:
+                self.rows.links[link.link_id] = replace(stored, revoked_at=now)
+
+    # Counters
+
+    def get_usages(self, link_ids: Sequence[str]) -> Mapping[str, LinkUsage]:
+        with self._lock:
+            return {each: self.rows.link_usages[each] for each in link_ids if each in self.rows.link_usages}
+
+    def count_download(self, link: Link, claim: DownloadClaim | None) -> tuple[DownloadCount, LinkUsage]:
+        with self._lock:
+            usage = self._usage(link.link_id)
+            claims = self.rows.link_claims.setdefault(link.link_id, set())
+            if claim in claims:
+                return DownloadCount.SAME, usage
+            if usage.is_used_up(link):
+                return DownloadCount.USED_UP, usage
+            if claim is not None:
+                claims.add(claim)
+            return DownloadCount.COUNTED, self._save(link.link_id, replace(usage, downloads=usage.downloads + 1))
+
+    def reserve_upload(self, link: Link, upload_id: str, size: int, now: int) -> LinkUsage:
+        with self._lock:
+            usage = self._usage(link.link_id)
+            if upload_id in usage.reservations:
+                return usage
+            max_files, max_bytes = link.max_files or 0, link.max_bytes or 0
+            if (
+                usage.files + 1 > max_files
+                or usage.started + 1 > MAX_STARTED_FACTOR * max_files
+                or usage.bytes + size > max_bytes
+                or usage.received_bytes + size > MAX_RECEIVED_FACTOR * max_bytes
+            ):
+                raise LinkLimitReached(usage)
+            self.rows.task_due_times.setdefault((CleanupTaskKind.LINK, link.link_id), now + RESERVATION_CHECK_MS)
+            reserved = replace(
+                usage,
+                files=usage.files + 1,
+                bytes=usage.bytes + size,
+                started=usage.started + 1,
+                reservations={**usage.reservations, upload_id: Reservation(size, now)},
+            )
+            return self._save(link.link_id, reserved)
+
+    def release_upload(self, link_id: str, upload_id: str, *, size: int, received_bytes: int) -> None:
+        with self._lock:
+            usage = self._usage(link_id)
+            if upload_id in usage.reservations:
+                released = replace(
+                    usage,
+                    files=usage.files - 1,
+                    bytes=usage.bytes - size,
+                    received_bytes=usage.received_bytes + received_bytes,
+                    reservations=_without(usage, upload_id),
+                )
+                self._save(link_id, released)
+
+    def settle_upload(self, link_id: str, upload_id: str, *, size: int) -> None:
+        with self._lock:
+            usage = self._usage(link_id)
+            if upload_id in usage.reservations:
+                settled = replace(
+                    usage, received_bytes=usage.received_bytes + size, reservations=_without(usage, upload_id)
+                )
+                self._save(link_id, settled)
+
+    def unschedule_link(self, link_id: str, usage: LinkUsage, *, due_at: int) -> None:
+        task = CleanupTaskKind.LINK, link_id
+        with self._lock:
+            if self.rows.task_due_times.get(task) == due_at and self._usage(link_id).started == usage.started:
+                del self.rows.task_due_times[task]
+
+    def _usage(self, link_id: str) -> LinkUsage:
+        return self.rows.link_usages.get(link_id, LinkUsage())
+
+    def _save(self, link_id: str, usage: LinkUsage) -> LinkUsage:
+        self.rows.link_usages[link_id] = usage
+        return usage
+
+    # Activity
+
+    def add_activity(self, link_id: str, activity: Activity) -> None:
+        with self._lock:
+            self.rows.link_activities.setdefault(link_id, {})[activity.at, activity.unique_id] = activity
+
+    def list_activity(self, link_id: str, cursor: str | None, limit: int) -> Page[Activity]:
+        with self._lock:
+            entries = self.rows.link_activities.get(link_id, {}).values()
+            found = {_position(entry.at, entry.unique_id): entry for entry in entries}
+        return _page(found, ("link_activity", link_id), cursor, limit)
+
+    # Passwords
+
+    def reserve_attempt(self, link: Link, network: str, rule: AttemptRule, now: int) -> AttemptCount:
+        key = link.link_id, network
+        with self._lock:
+            attempts, window_ends_at = self.rows.link_attempts.get(key, (0, now))
+            if window_ends_at <= now:
+                self.rows.link_attempts[key] = 1, now + rule.window_ms
+                return AttemptCount(1)
+            if attempts >= rule.max_attempts:
+                return AttemptCount(0, window_ends_at)
+            self.rows.link_attempts[key] = attempts + 1, now + rule.window_ms if rule.is_sliding else window_ends_at
+            return AttemptCount(attempts + 1)
+
+    def release_attempt(self, link: Link, network: str) -> None:
+        key = link.link_id, network
+        with self._lock:
+            attempts, window_ends_at = self.rows.link_attempts.get(key, (0, 0))
+            if attempts:
+                self.rows.link_attempts[key] = attempts - 1, window_ends_at
+
+
+def _without(usage: LinkUsage, upload_id: str) -> dict[str, Reservation]:
+    return {each: value for each, value in usage.reservations.items() if each != upload_id}
+
+
+def _position(at: int, unique_id: str) -> str:
+    return f"{_MAX_EPOCH_MS - at:013}#{unique_id}"
+
+
+def _page(found: Mapping[str, T], listing: tuple[str, str], cursor: str | None, limit: int) -> Page[T]:
+    after = ""
+    if cursor is not None:
+        (value,) = cursors.decode(cursor, listing, "s")
+        after = str(value)
+        if not after:
+            raise cursors.invalid_cursor()
+    positions = sorted(position for position in found if position > after)
+    page = positions[:limit]
+    next_cursor = cursors.encode(listing, [page[-1]]) if len(positions) > limit else None
+    return Page([found[position] for position in page], next_cursor)

@@ -1,0 +1,230 @@
+"""`LinkRepository` over the metadata table (docs/decisions/0014)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from ferry.aws import cursors
+from ferry.aws import link_rows as rows
+from ferry.aws.dynamo import ConditionFailed, Table
+from ferry.aws.expressions import Key, Row, Write, put, update
+from ferry.aws.metadata_rows import UNSCHEDULED, due_shard_for
+from ferry.model.links import (
+    MAX_RECEIVED_FACTOR,
+    MAX_STARTED_FACTOR,
+    Activity,
+    AttemptCount,
+    AttemptRule,
+    DownloadClaim,
+    DownloadCount,
+    Link,
+    LinkUsage,
+)
+from ferry.ports.link_repository import RESERVATION_CHECK_MS, LinkLimitReached
+from ferry.ports.retry import retry_on_conflict
+from ferry.ports.types import Page
+from ferry.rules.durations import SECOND_MS
+
+
+class DynamoLinkRepository:
+    """Links, counters, activity and attempts. Each write is one conditional update of one row, but the creation."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    # Links
+
+    def create_link(self, link: Link) -> None:
+        self._table.transact_write(
+            [put(rows.link_to_row(link), "attribute_not_exists(#pk)"), put(rows.listed_to_row(link))]
+        )
+
+    def get_link(self, link_id: str) -> Link | None:
+        row = self._table.get(rows.link_key(link_id))
+        return rows.link_from_row(row) if row else None
+
+    def list_links(self, ns: str, cursor: str | None, limit: int) -> Page[Link]:
+        found, next_cursor = self._query_page(rows.namespace_pk(ns), ("links", ns), cursor, limit)
+        link_ids = [rows.link_id_from_listed_key(row["sk"]) for row in found]
+        by_id = {
+            link.link_id: link for link in map(rows.link_from_row, self._table.batch_get(map(rows.link_key, link_ids)))
+        }
+        return Page([by_id[link_id] for link_id in link_ids if link_id in by_id], next_cursor)
+
+    def revoke_link(self, link: Link, now: int) -> None:
+        with suppress(ConditionFailed):
+            self._table.write(
+                update(
+                    rows.link_key(link.link_id),
+                    {"revoked_at": now},
+                    condition="attribute_exists(#pk) AND attribute_not_exists(#revoked_at)",
+                )
+            )
+
+    # Counters
+
+    def get_usages(self, link_ids: Sequence[str]) -> Mapping[str, LinkUsage]:
+        found = self._table.batch_get(map(rows.usage_key, link_ids))
+        return {rows.link_id_of_usage(row): rows.usage_from_row(row) for row in found}
+
+    def count_download(self, link: Link, claim: DownloadClaim | None) -> tuple[DownloadCount, LinkUsage]:
+        try:
+            row = self._table.write(_count_download(link, claim))
+        except ConditionFailed as failed:
+            stored = failed.row or {}
+            is_same = claim is not None and _has_claim(stored, claim)
+            return DownloadCount.SAME if is_same else DownloadCount.USED_UP, rows.usage_from_row(stored)
+        return DownloadCount.COUNTED, rows.usage_from_row(row)
+
+    def reserve_upload(self, link: Link, upload_id: str, size: int, now: int) -> LinkUsage:
+        try:
+            return rows.usage_from_row(self._table.write(_reserve_upload(link, upload_id, size, now)))
+        except ConditionFailed as failed:
+            usage = rows.usage_from_row(failed.row or {})
+            if upload_id in usage.reservations:
+                return usage
+            raise LinkLimitReached(usage) from failed
+
+    def release_upload(self, link_id: str, upload_id: str, *, size: int, received_bytes: int) -> None:
+        self._end_reservation(link_id, upload_id, {"files": -1, "bytes": -size, "received_bytes": received_bytes})
+
+    def settle_upload(self, link_id: str, upload_id: str, *, size: int) -> None:
+        self._end_reservation(link_id, upload_id, {"received_bytes": size})
+
+    def unschedule_link(self, link_id: str, usage: LinkUsage, *, due_at: int) -> None:
+        with suppress(ConditionFailed):
+            self._table.write(
+                update(
+                    rows.usage_key(link_id),
+                    dict(UNSCHEDULED),
+                    condition="#due_at = :due_at AND #started = :started",
+                    values={"due_at": due_at, "started": usage.started},
+                )
+            )
+
+    def _end_reservation(self, link_id: str, upload_id: str, adds: Mapping[str, int]) -> None:
+        attribute = rows.reservation_attribute(upload_id)
+        with suppress(ConditionFailed):
+            self._table.write(
+                update(
+                    rows.usage_key(link_id),
+                    {attribute: None},
+                    adds=adds,
+                    condition=f"attribute_exists(#{attribute})",
+                )
+            )
+
+    # Activity
+
+    def add_activity(self, link_id: str, activity: Activity) -> None:
+        self._table.write(put(rows.activity_to_row(link_id, activity)))
+
+    def list_activity(self, link_id: str, cursor: str | None, limit: int) -> Page[Activity]:
+        found, next_cursor = self._query_page(rows.activity_pk(link_id), ("link_activity", link_id), cursor, limit)
+        return Page([rows.activity_from_row(row) for row in found], next_cursor)
+
+    # Passwords
+
+    def reserve_attempt(self, link: Link, network: str, rule: AttemptRule, now: int) -> AttemptCount:
+        return retry_on_conflict(lambda: self._try_reserve_attempt(link, network, rule, now))
+
+    def release_attempt(self, link: Link, network: str) -> None:
+        with suppress(ConditionFailed):
+            self._table.write(
+                update(
+                    rows.attempts_key(link.link_id, network),
+                    adds={"attempts": -1},
+                    condition="#attempts > :none",
+                    values={"none": 0},
+                )
+            )
+
+    def _try_reserve_attempt(self, link: Link, network: str, rule: AttemptRule, now: int) -> AttemptCount:
+        """Reserve once. Raises `ConcurrentUpdate` if another attempt began the window first."""
+        key, ends_at = rows.attempts_key(link.link_id, network), now + rule.window_ms
+        window = {"window_ends_at": ends_at, "ttl": ends_at // SECOND_MS}
+        try:
+            row = self._table.write(_continue_window(key, window if rule.is_sliding else {}, rule, now))
+        except ConditionFailed as failed:
+            if failed.row is not None and failed.row["window_ends_at"] > now:
+                return AttemptCount(0, failed.row["window_ends_at"])
+            return self._begin_window(key, window, now)
+        return AttemptCount(row["attempts"])
+
+    def _begin_window(self, key: Key, window: Mapping[str, int], now: int) -> AttemptCount:
+        begin = update(
+            key,
+            {"attempts": 1, **window},
+            condition="attribute_not_exists(#window_ends_at) OR #window_ends_at <= :now",
+            values={"now": now},
+        )
+        self._table.conditional_write(begin)
+        return AttemptCount(1)
+
+    def _query_page(
+        self, pk: str, listing: tuple[str, str], cursor: str | None, limit: int
+    ) -> tuple[list[Row], str | None]:
+        """Return the rows of a page, and the cursor of the next one."""
+        start_key: Row | None = None
+        if cursor is not None:
+            (position,) = cursors.decode(cursor, listing, "s")
+            if not position:
+                raise cursors.invalid_cursor()
+            start_key = {"pk": pk, "sk": position}
+        found, next_key = self._table.query("#pk = :pk", {"pk": pk}, limit=limit, start_key=start_key)
+        return found, cursors.encode(listing, [next_key["sk"]]) if next_key else None
+
+
+def _count_download(link: Link, claim: DownloadClaim | None) -> Write:
+    adds: dict[str, Any] = {"downloads": 1}
+    dropped: dict[str, None] = {}
+    condition = "(attribute_not_exists(#downloads) OR #downloads < :max_downloads)"
+    values: dict[str, Any] = {"max_downloads": link.max_downloads}
+    if claim is not None:
+        window = rows.claim_window(claim)
+        attribute = rows.claim_attribute(window)
+        adds[attribute] = {rows.claim_number(claim)}
+        condition += f" AND NOT contains(#{attribute}, :claim)"
+        values["claim"] = rows.claim_number(claim)
+        first_dropped = window - rows.KEPT_CLAIM_WINDOWS
+        dropped = {rows.claim_attribute(first_dropped - n): None for n in range(rows.DROPPED_CLAIM_WINDOWS)}
+    changes = {"ttl": link.ttl_epoch_seconds, **dropped}
+    return update(rows.usage_key(link.link_id), changes, adds=adds, condition=condition, values=values)
+
+
+def _has_claim(row: Row, claim: DownloadClaim) -> bool:
+    return rows.claim_number(claim) in row.get(rows.claim_attribute(rows.claim_window(claim)), ())
+
+
+def _reserve_upload(link: Link, upload_id: str, size: int, now: int) -> Write:
+    max_files, max_bytes = link.max_files or 0, link.max_bytes or 0
+    limits = {
+        "files": max_files - 1,
+        "started": MAX_STARTED_FACTOR * max_files - 1,
+        "bytes": max_bytes - size,
+        "received_bytes": MAX_RECEIVED_FACTOR * max_bytes - size,
+    }
+    attribute = rows.reservation_attribute(upload_id)
+    conditions = [f"attribute_not_exists(#{attribute})"]
+    # A counter that is absent is 0; a limit below 0 is that of a file which is larger than the limit itself.
+    conditions += [f"(attribute_not_exists(#{name}) AND :zero <= :{name} OR #{name} <= :{name})" for name in limits]
+    return update(
+        rows.usage_key(link.link_id),
+        {attribute: [size, now], "due_shard": due_shard_for(link.link_id), "ttl": link.ttl_epoch_seconds},
+        adds={"files": 1, "bytes": size, "started": 1},
+        extra_sets=["#due_at = if_not_exists(#due_at, :due_at)"],
+        condition=" AND ".join(conditions),
+        values={**limits, "zero": 0, "due_at": now + RESERVATION_CHECK_MS},
+    )
+
+
+def _continue_window(key: Key, changes: Mapping[str, int], rule: AttemptRule, now: int) -> Write:
+    return update(
+        key,
+        changes,
+        adds={"attempts": 1},
+        condition="#window_ends_at > :now AND #attempts < :max_attempts",
+        values={"now": now, "max_attempts": rule.max_attempts},
+    )

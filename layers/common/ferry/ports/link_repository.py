@@ -1,0 +1,127 @@
+"""The port for links: their rows, counters, activity, and attempts at their passwords (docs/decisions/0014)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from ferry.model.links import (
+    Activity,
+    AttemptCount,
+    AttemptRule,
+    DownloadClaim,
+    DownloadCount,
+    Link,
+    LinkUsage,
+)
+from ferry.ports.types import Page
+from ferry.rules.durations import HOUR_MS
+
+RESERVATION_CHECK_MS = HOUR_MS
+"""When cleanup looks at the reservations of a link, after the first of them."""
+
+ALL_NETWORKS = "*"
+"""In place of a network: the attempts from all of them."""
+
+
+class LinkLimitReached(Exception):
+    """The limits of a link leave no room for an upload. Nothing was written."""
+
+    def __init__(self, usage: LinkUsage) -> None:
+        super().__init__("the limits of the link leave no room")
+        self.usage = usage
+        """The counters as they are stored."""
+
+
+class LinkRepository(Protocol):
+    """Links in the metadata store. Reads are strongly consistent, so that a new link works at once.
+
+    Every method raises `BackendUnavailable` when the store fails.
+    """
+
+    # Links
+
+    def create_link(self, link: Link) -> None:
+        """Store a new link, and list it in its namespace."""
+        ...
+
+    def get_link(self, link_id: str) -> Link | None: ...
+
+    def list_links(self, ns: str, cursor: str | None, limit: int) -> Page[Link]:
+        """Return a page of the namespace's links, the newest first. Raises `InvalidField` for a foreign cursor."""
+        ...
+
+    def revoke_link(self, link: Link, now: int) -> None:
+        """Record that the link was deleted. A link that was deleted before keeps its time."""
+        ...
+
+    # Counters
+
+    def get_usages(self, link_ids: Sequence[str]) -> Mapping[str, LinkUsage]:
+        """Return the counters of links, by link id; of a link without counters there are none."""
+        ...
+
+    def count_download(self, link: Link, claim: DownloadClaim | None) -> tuple[DownloadCount, LinkUsage]:
+        """Count a download if the limit leaves room, and return the counters afterwards.
+
+        Args:
+            link: a download link with a limit.
+            claim: the token and the file; None without a token. A claim is counted once.
+        """
+        ...
+
+    def reserve_upload(self, link: Link, upload_id: str, size: int, now: int) -> LinkUsage:
+        """Take a file and its bytes of the limits, and return the counters afterwards. Repeating it changes nothing.
+
+        Cleanup looks at the reservation after `RESERVATION_CHECK_MS`.
+
+        Raises:
+            LinkLimitReached: the limits leave no room; nothing was taken.
+        """
+        ...
+
+    def release_upload(self, link_id: str, upload_id: str, *, size: int, received_bytes: int) -> None:
+        """Give back what an upload took that has ended without a file. Repeating it changes nothing.
+
+        Args:
+            link_id: the link.
+            upload_id: the upload.
+            size: bytes that were reserved.
+            received_bytes: bytes that the upload had received; they are added to the counter that never falls.
+        """
+        ...
+
+    def settle_upload(self, link_id: str, upload_id: str, *, size: int) -> None:
+        """Turn the reservation of an upload into the file that it became. Repeating it changes nothing."""
+        ...
+
+    def unschedule_link(self, link_id: str, usage: LinkUsage, *, due_at: int) -> None:
+        """Remove the link from the due tasks, unless an upload has started since `usage` was read."""
+        ...
+
+    # Activity
+
+    def add_activity(self, link_id: str, activity: Activity) -> None:
+        """Store an entry; the same entry is stored once."""
+        ...
+
+    def list_activity(self, link_id: str, cursor: str | None, limit: int) -> Page[Activity]:
+        """Return a page of entries, the newest first. Raises `InvalidField` for a foreign cursor."""
+        ...
+
+    # Passwords
+
+    def reserve_attempt(self, link: Link, network: str, rule: AttemptRule, now: int) -> AttemptCount:
+        """Count an attempt before its password is hashed, unless the network is locked.
+
+        Args:
+            link: a link with a password.
+            network: where the attempt comes from, or `ALL_NETWORKS`.
+            rule: how many attempts are taken.
+            now: the time, in epoch milliseconds.
+        """
+        ...
+
+    def release_attempt(self, link: Link, network: str) -> None:
+        """Take back an attempt whose password was right."""
+        ...
