@@ -125,6 +125,28 @@ def test_delete_and_cancel_are_audited(stack: Stack, audit_events: AuditLines) -
     assert SENSITIVE_NAME not in json.dumps(events)
 
 
+def test_stored_and_changed_files_are_audited(stack: Stack, audit_events: AuditLines) -> None:
+    """A whole file and a change of its record are audited, rejected ones too, without the filename."""
+    place = {"filename": SENSITIVE_NAME}
+    assert stack.request("PUT /files/{filename+}", body=b"x", **place).status == 201
+    rejected = stack.request("PUT /files/{filename+}", body=b"x", headers={"if-none-match": "*"}, **place)
+    assert rejected.status == 412
+    assert stack.request("PATCH /files/{filename+}", body=b"{}", **place).status == 200
+    assert stack.request("PATCH /files", query={"filename": "absent"}, body=b"{}").status == 404
+    events = audit_events()
+    assert [(event["event"], event["outcome"]) for event in events] == [
+        ("file.put", "success"),
+        ("file.put", "precondition_failed"),
+        ("file.change", "success"),
+        ("file.change", "not_found"),
+    ]
+    assert (events[0]["FilesPut"], events[0]["FileBytes"]) == (1, 1)
+    assert {event["ns"] for event in events} == {"demo"}
+    assert SENSITIVE_NAME not in json.dumps(events)
+    assert stack.request("DELETE /files/{filename+}", **place).status == 204
+    audit_events()
+
+
 def test_file_names_are_audited_when_enabled(
     stack: Stack, audit_events: AuditLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:

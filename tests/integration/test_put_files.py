@@ -170,6 +170,13 @@ DIGESTS = {
 OTHER_CRC = crc32c_to_base64(crc32c(b"other"))
 
 
+def test_put_of_a_whole_body_with_upload_headers(stack: Stack) -> None:
+    """Headers of resumable uploads that say that the body is whole are accepted."""
+    for headers in ({"upload-complete": "?1"}, {"upload-incomplete": "?0"}, {"upload-complete": "?1;a=b"}):
+        got = stack.request("PUT /files", query={"filename": "whole"}, headers=headers, body=BODY)
+        assert got.status in (200, 201), headers
+
+
 def test_put_verifies_digests(stack: Stack) -> None:
     """Every digest that is right is accepted."""
     accepted = [{"content-digest": f"{name}=:{value}:"} for name, value in DIGESTS.items()]
@@ -191,6 +198,7 @@ REJECTED: list[tuple[dict[str, str], dict[str, str], int, str]] = [
     ({}, {"content-range": "bytes 0-9/100"}, 400, "not_a_whole_file"),
     ({}, {"content-range": "bytes */*"}, 400, "not_a_whole_file"),
     ({}, {"upload-complete": "?0"}, 400, "not_a_whole_file"),
+    ({}, {"upload-complete": " ?0;a=b"}, 400, "not_a_whole_file"),
     ({}, {"upload-incomplete": "?1"}, 400, "not_a_whole_file"),
     ({}, {"content-encoding": "gzip"}, 415, "unsupported_media_type"),
     ({}, {"content-type": "nonsense"}, 422, "validation_failed"),

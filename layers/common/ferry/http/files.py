@@ -51,7 +51,8 @@ def put_request(request: Request) -> PutRequest:
     if "content-range" in request.headers:
         raise NotAWholeFile("A file is stored whole. Send all of its bytes, without Content-Range.")
     for header, value in _PARTIAL_BODY_HEADERS.items():
-        if request.headers.get(header, "").strip() == value:
+        # A structured boolean may have parameters, which count for nothing here (RFC 9651 section 3.3.6).
+        if request.headers.get(header, "").partition(";")[0].strip() == value:
             raise NotAWholeFile(f"A file is stored whole. Send all of its bytes, without {header}: {value}.")
     content_type, metadata = _content_type(request), _metadata(request)
     digests = checksums.parse_digest_headers(request.headers)
@@ -64,7 +65,7 @@ def put_response(result: PutResult) -> Response:
     """Return the record of the stored file, with the headers of its content."""
     file = result.file
     response = json_response(201 if result.created else 200, _file_body(file), _record_headers(file))
-    return response.with_metrics(FilesPut=1, FileBytes=file.size).with_audit(size=file.size)
+    return response.with_metrics(FilesPut=1, FileBytes=file.size)
 
 
 def record_response(result: RecordResult) -> Response:
