@@ -127,7 +127,7 @@ def test_delete_and_cancel_are_audited(stack: Stack, audit_events: AuditLines) -
 
 def test_stored_and_changed_files_are_audited(stack: Stack, audit_events: AuditLines) -> None:
     """A whole file and a change of its record are audited, rejected ones too, without the filename."""
-    place = {"filename": SENSITIVE_NAME}
+    place: dict[str, Any] = {"filename": SENSITIVE_NAME}
     assert stack.request("PUT /files/{filename+}", body=b"x", **place).status == 201
     rejected = stack.request("PUT /files/{filename+}", body=b"x", headers={"if-none-match": "*"}, **place)
     assert rejected.status == 412
