@@ -97,7 +97,34 @@ def delete_several(client: Client, services: Services | None) -> DeleteResults:
     return results
 
 
+def start_renaming(client: Client, services: Services | None) -> object:
+    """Start under `rename`. The checksum lets a repetition find its upload."""
+    return client.start(services, if_exists=IfExists.RENAME, crc32c=client.crc)
+
+
+def with_name_taken(service: InMemoryService) -> Client:
+    """Send all bytes of an upload under `rename`, and have a file take its name."""
+    client = Client(service, BODY)
+    client.start(if_exists=IfExists.RENAME)
+    client.send_chunks()
+    put(service, NAME, NEW_BODY)
+    return client
+
+
+def complete_renaming(client: Client, services: Services | None) -> object:
+    """Complete. The file gets the next free name, once."""
+    if services is not None:
+        return client.complete(services)
+    file = client.complete_with_retries()
+    assert file.name == f"{NAME.removesuffix('.bin')} (2).bin"
+    assert client.service.file_content(file.name) == BODY
+    assert len(client.service.upload_repository.rows.files) == 2
+    return file
+
+
 FILE_OPERATIONS = [
+    Operation("start under rename", lambda service: Client(service, BODY), start_renaming, BODY, "get_renamed_start"),
+    Operation("complete under rename, name taken", with_name_taken, complete_renaming, NEW_BODY, "get_name_states"),
     Operation("move", with_file_to_move, move_here, BODY, "move_file"),
     Operation("move with a pending completion", with_pending_file_to_move, move_here, BODY, "move_file"),
     Operation("move over a file", with_file_to_move_over, move_here, NEW_BODY, "move_file"),

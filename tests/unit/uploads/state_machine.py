@@ -43,6 +43,9 @@ SCHEDULE_COUNTS: Counter[int] = Counter()
 NAMES = ("a", "b")
 FILE_SIZES = (0, 5, 2 * CHUNK_BYTES, 2 * CHUNK_BYTES + 7, 5 * CHUNK_BYTES)
 
+CHOICES = {"replace": IfExists.REPLACE, "restart": IfExists.REPLACE, "rename": IfExists.RENAME}
+"""What to do with a file of the name, by the mode of a request."""
+
 names = st.sampled_from(NAMES)
 chunks = st.integers(1, 5)
 seeds = st.sampled_from((1, 1, 1, 2))
@@ -140,13 +143,16 @@ class UploadStateMachine(RuleBasedStateMachine):
             name,
             size,
             chunk_size=CHUNK_BYTES,
-            if_exists=IfExists.REPLACE if mode in ("replace", "restart") else IfExists.FAIL,
+            if_exists=CHOICES.get(mode, IfExists.FAIL),
+            fingerprint=f"{size} bytes" if mode == "rename" else None,
             restart=mode == "restart",
             resume=mode == "resume",
         )
         started = start(services, NS, request)
         if started.upload is not None:
-            self.model_of(started.upload.record.upload_id)
+            record = started.upload.record
+            self.model_of(record.upload_id)
+            assert mode == "rename" or record.name == name
 
     def do_send(self, services: Services, name: str, index: int, seed: int) -> None:
         current_upload = self.service.upload_repository.get_current_upload(NS, name)
@@ -177,12 +183,10 @@ class UploadStateMachine(RuleBasedStateMachine):
         if self.service.object_store.put_presigned(part.url, body, dict(part.headers)).status == 200:
             model.put[number].append(body)
 
-    def do_complete(self, services: Services, name: str, replace_existing: bool) -> None:
-        request = CompleteRequest(
-            name, self.required_id(name), if_exists=IfExists.REPLACE if replace_existing else None
-        )
+    def do_complete(self, services: Services, name: str, mode: str) -> None:
+        request = CompleteRequest(name, self.required_id(name), if_exists=CHOICES.get(mode))
         result = complete(services, NS, request)
-        if isinstance(result, File) and self.service.file_repository.get_file(NS, name) == result:
+        if isinstance(result, File) and self.service.file_repository.get_file(NS, result.name) == result:
             self.check_content(result)
 
     def do_cancel(self, services: Services, name: str) -> None:
@@ -199,8 +203,7 @@ class UploadStateMachine(RuleBasedStateMachine):
         assert (moved.name, moved.moved_from) == (other, name)
 
     def do_restore(self, services: Services, name: str, mode: str) -> None:
-        if_exists = {"replace": IfExists.REPLACE, "restart": IfExists.RENAME}.get(mode, IfExists.FAIL)
-        restored = restore_file(services, NS, RestoreRequest(name, if_exists=if_exists))
+        restored = restore_file(services, NS, RestoreRequest(name, if_exists=CHOICES.get(mode, IfExists.FAIL)))
         assert restored.restored_from == name
 
     def do_delete_several(self, services: Services) -> None:
@@ -251,7 +254,7 @@ class UploadStateMachine(RuleBasedStateMachine):
             "send": lambda services: self.do_send(services, name, number, seed),
             "sign": lambda services: self.do_sign(services, name, (number + 1) // 2),
             "put": lambda services: self.do_put(number, seed),
-            "complete": lambda services: self.do_complete(services, name, mode == "replace"),
+            "complete": lambda services: self.do_complete(services, name, mode),
             "cancel": lambda services: self.do_cancel(services, name),
             "delete": lambda services: self.do_delete(services, name),
             "move": lambda services: self.do_move(services, name, mode),
@@ -289,7 +292,7 @@ class UploadStateMachine(RuleBasedStateMachine):
             "sweep",
         )
     )
-    modes = st.sampled_from(("plain", "resume", "resume", "replace", "restart"))
+    modes = st.sampled_from(("plain", "resume", "resume", "replace", "restart", "rename"))
     requests = st.tuples(kinds, names, chunks, seeds, modes)
 
     @rule(request=requests, interloper=requests, at=calls, fault=faults, fault_at=calls)
@@ -334,7 +337,7 @@ class UploadStateMachine(RuleBasedStateMachine):
             return
         for index in range(1, self.model_of(current_upload.upload_id).layout.chunk_count + 1):
             self.run_action(self.build_action("send", name, index, seed, "plain"), self.service.services)
-        self.run_action(lambda services: self.do_complete(services, name, replace_existing=True), self.service.services)
+        self.run_action(lambda services: self.do_complete(services, name, "replace"), self.service.services)
         self.check_files()
 
     @rule(wait_ms=st.sampled_from((MINUTE_MS, 2 * MINUTE_MS, HOUR_MS, 23 * HOUR_MS, 2 * DAY_MS)))

@@ -43,7 +43,7 @@ def test_model_file_with_wrong_bytes_fails(body: bytes | None) -> None:
         machine.do_start(service.services, "a", len(UNSENT_BODY), "plain")
         machine.do_send(service.services, "a", first, seed=1)
         machine.do_send(service.services, "a", second, seed=1)
-        machine.do_complete(service.services, "a", replace_existing=False)
+        machine.do_complete(service.services, "a", "plain")
         machine.check_files()
         [key] = [key for key in service.object_store.objects if key.startswith("o/")]
         stored = service.object_store.objects.pop(key)
