@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -99,16 +98,17 @@ class FakeService:
         with self._lock:
             if request.url.startswith(S3_URL):
                 return self._serve_s3(request, parts.path, body)
+            if parts.path == "/health":
+                return reply(200, {"status": "ok", "version": "0"})
             if parts.path == "/auth/token":
                 token = f"token-{next(self._ids)}"
                 self.tokens.add(token)
                 return reply(200, {"access_token": token, "expires_in": 900})
             if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
                 return problem(401, "invalid_token", "The token is not valid.")
-            route = re.sub(r"^/status/.*", "/status/{name}", parts.path)
-            handler = _ROUTES.get(f"{request.method} {route}")
+            handler = _ROUTES.get(f"{request.method} {parts.path}")
             if handler is None:
-                raise AssertionError(f"the fake has no route {request.method} {route}")
+                raise AssertionError(f"the fake has no route {request.method} {parts.path}")
             members = json.loads(body) if request.headers.get("Content-Type") == "application/json" else {}
             response: HttpResponse = handler(self, request, query, members, body)
             return response
@@ -121,7 +121,9 @@ class FakeService:
             if upload.fingerprint != members.get("fingerprint") or upload.size != members["size"]:
                 return problem(409, "upload_in_progress", "Another upload is in progress.", upload_id=upload.upload_id)
             return reply(200, self._plan(upload))
-        if existing is not None and if_exists == "fail":
+        if if_exists == "rename":
+            name = self._free_name(name)
+        elif existing is not None and if_exists == "fail":
             return problem(409, "file_exists", "The name has a file.")
         if upload is not None:
             del self.uploads[upload.upload_id]
@@ -137,6 +139,11 @@ class FakeService:
         )
         self.uploads[upload.upload_id] = upload
         return reply(201, self._plan(upload))
+
+    def _free_name(self, name: str) -> str:
+        stem, dot, extension = name.rpartition(".")
+        names = [name, *(f"{stem} ({n}).{extension}" if dot else f"{name} ({n})" for n in range(2, 21))]
+        return next(free for free in names if free not in self.files and self._open_upload(free) is None)
 
     def _open_upload(self, name: str) -> FakeUpload | None:
         return next((upload for upload in self.uploads.values() if upload.name == name), None)

@@ -11,7 +11,7 @@ import pytest
 from client.tests.fake_responses import fail_once
 from client.tests.fake_service import S3_URL, FakeService
 from ferry_client.client import Ferry
-from ferry_client.errors import ConflictError, IntegrityError, NetworkError, NotFoundError
+from ferry_client.errors import ConflictError, IntegrityError, LocalFileError, NetworkError, NotFoundError
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError
 
 MIB = 1024 * 1024
@@ -149,3 +149,61 @@ def test_read_of_a_file_replaced_meanwhile_conflicts(connect: Connect, fake: Fak
     fake.put_file("x", content(9 * MIB, seed=2))
     with pytest.raises(ConflictError):
         list(blocks)
+
+
+def test_downloads_to_one_target_at_once_are_rejected(connect: Connect, fake: FakeService, tmp_path: Path) -> None:
+    """Two downloads never write one part file: the second is an error while the first runs."""
+    fake.put_file("x", content(20 * MIB))
+    fake.put_file("y", content(20 * MIB, seed=2))
+    errors: list[Exception] = []
+
+    def second(request: HttpRequest) -> HttpResponse | None:
+        if request.url.startswith(S3_URL) and not errors:
+            errors.append(AssertionError())
+            with pytest.raises(LocalFileError, match="another") as caught:
+                connect().download("y", tmp_path / "out")
+            errors[0] = caught.value
+        return None
+
+    fake.before.append(second)
+    connect(max_jobs=1).download("x", tmp_path / "out")
+    assert isinstance(errors[0], LocalFileError)
+    assert (tmp_path / "out").read_bytes() == content(20 * MIB)
+
+
+@pytest.mark.parametrize("target", ["é" * 127, "x" * 255, "x" * 254 + "y"])
+def test_download_to_a_long_name_works(connect: Connect, fake: FakeService, tmp_path: Path, target: str) -> None:
+    """A name of up to 255 bytes gets its part file beside it."""
+    fake.put_file("x", content(5 * MIB))
+    connect().download("x", tmp_path / target)
+    assert (tmp_path / target).read_bytes() == content(5 * MIB)
+
+
+def test_download_with_urls_that_s3_rejects_gives_up(connect: Connect, fake: FakeService, tmp_path: Path) -> None:
+    """Signing succeeds, S3 rejects: that is no success, and ends."""
+    fake.put_file("x", content(20 * MIB))
+    passed: list[object] = []
+
+    def reject(request: HttpRequest) -> HttpResponse | None:
+        if request.url.startswith(S3_URL):
+            passed.append(request)
+            if len(passed) > 1:
+                return HttpResponse(403, {})
+        assert len(passed) < 2000, "it never gives up"
+        return None
+
+    fake.before.append(reject)
+    with pytest.raises(NetworkError, match="clock"):
+        connect(max_jobs=1).download("x", tmp_path / "out")
+
+
+def test_download_reports_bytes_within_a_range(connect: Connect, fake: FakeService, tmp_path: Path) -> None:
+    """Bytes on the disk are reported before their range is complete, and never fall."""
+    fake.put_file("x", content(8 * MIB))
+    seen: list[int] = []
+    connect(max_jobs=1, range_bytes=8 * MIB).download(
+        "x", tmp_path / "out", on_progress=lambda progress: seen.append(progress.done_bytes)
+    )
+    assert len(set(seen)) > 5
+    assert seen == sorted(seen)
+    assert seen[-1] == 8 * MIB

@@ -96,3 +96,22 @@ def test_restored_mode_never_has_setuid(tmp_path: Path) -> None:
     path = tree(tmp_path, "f") / "f"
     restore_preserved(path, {"mode": "6755", "mtime": "nonsense"})
     assert path.stat().st_mode & 0o7777 == 0o755
+
+
+def test_walk_through_a_circle_of_links_ends(tmp_path: Path) -> None:
+    """A link to a folder above is followed once at most."""
+    tree(tmp_path, "a/f")
+    (tmp_path / "a" / "up").symlink_to("..")
+    assert [file.name for file in walk(tmp_path, "", symlinks="follow")] == ["a/f"]
+
+
+def test_walk_reports_what_it_cannot_read_and_goes_on(tmp_path: Path) -> None:
+    """A folder that vanishes meanwhile is reported; the others are found."""
+    tree(tmp_path, "a/f", "b/g")
+    problems: list[str] = []
+    files = walk(tmp_path, "", on_problem=lambda path, text: problems.append(path))
+    first = next(files)
+    (tmp_path / "b" / "g").unlink()
+    (tmp_path / "b").rmdir()
+    assert [first.name, *(file.name for file in files)] == ["a/f"]
+    assert len(problems) == 1

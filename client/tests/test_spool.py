@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from client.tests.fake_responses import problem
+from client.tests.fake_responses import fail_once, problem
 from client.tests.fake_service import FakeService
 from ferry_client.client import Ferry
-from ferry_client.errors import CancelledError
+from ferry_client.errors import CancelledError, NetworkError
+from ferry_client.local_files import LocalFile
 from ferry_client.spool import STATE_FILE_NAME, Spool, SpoolOptions
+from ferry_client.transport import HttpRequest, HttpResponse
 
 
 @pytest.fixture
@@ -137,3 +139,89 @@ def test_spool_tells_systemd(ferry: Ferry, folder: Path, tmp_path: Path, monkeyp
     assert messages[0] == "READY=1"
     assert any(message.startswith("STATUS=sending in/a") for message in messages)
     assert any("WATCHDOG=1" in message for message in messages)
+
+
+def test_spool_keeps_a_file_that_took_the_name_meanwhile(ferry: Ferry, fake: FakeService, folder: Path) -> None:
+    """A file that replaces the sent one before it is deleted is not deleted, but sent next."""
+    path = write(folder, "a", b"first", 1)
+
+    def replace(request: HttpRequest) -> None:
+        if request.method == "PUT" and request.url.count("in%2Fa") and path.read_bytes() == b"first":
+            (folder / ".new").write_bytes(b"second")
+            (folder / ".new").replace(path)
+
+    fake.after.append(replace)
+    run_once(ferry, folder)
+    assert fake.files["in/a"].data == b"second"
+    assert fake.count("PUT", "/files") == 2
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("code", ["insufficient_scope", "quota_exceeded"])
+def test_spool_waits_for_access_and_for_room(ferry: Ferry, fake: FakeService, folder: Path, code: str) -> None:
+    """A withdrawn scope or a full quota concerns all files: they are tried again, none is rejected."""
+    write(folder, "a", b"a", 1)
+    rejections = [True] * 3
+
+    def reject(request: HttpRequest) -> HttpResponse | None:
+        return problem(403, code, "no") if request.method == "PUT" and rejections and rejections.pop() else None
+
+    fake.before.append(reject)
+    spool = Spool(ferry, folder, "in/", SpoolOptions(settle_seconds=0), on_event=lambda text: None)
+
+    def stop(seconds: float) -> None:
+        if fake.files:
+            raise CancelledError("enough")
+
+    ferry.api.sleep = stop  # type: ignore[method-assign]
+    with pytest.raises(CancelledError):
+        spool.run()
+    assert fake.files["in/a"].data == b"a"
+    assert not spool.state.rejected
+
+
+def test_spool_once_ends_without_a_network(ferry: Ferry, fake: FakeService, folder: Path) -> None:
+    """With `--once`, a network that does not come back ends the run, and the files stay."""
+    path = write(folder, "a", b"a", 1)
+    fake.before.append(fail_once(lambda request: True, times=10_000))
+    with pytest.raises(NetworkError):
+        run_once(ferry, folder)
+    assert path.exists()
+
+
+def test_spool_with_move_keeps_both_files_of_a_name(ferry: Ferry, folder: Path) -> None:
+    """A second file of a name does not replace the first in the folder of sent files."""
+    for data in (b"1", b"2"):
+        write(folder, "a.jpg", data, 1)
+        run_once(ferry, folder, then="move")
+    sent = sorted((folder / ".ferry-sent").iterdir())
+    assert [path.name for path in sent] == ["a (2).jpg", "a.jpg"]
+    assert [path.read_bytes() for path in sent] == [b"2", b"1"]
+
+
+def test_spool_after_a_crash_before_the_deletion_makes_no_second_file(
+    ferry: Ferry, fake: FakeService, folder: Path
+) -> None:
+    """A file that was committed, but not deleted, is recognized at the next start, also with `rename`."""
+    write(folder, "a", b"a", 1)
+    fake.put_file("in/a", b"a")
+    spool = Spool(ferry, folder, "in/", SpoolOptions(settle_seconds=0), on_event=lambda text: None)
+    spool.run(once=True)
+    assert list(fake.files) == ["in/a"]
+    assert not (folder / "a").exists()
+
+
+def test_spool_looks_at_its_folder_rarely(ferry: Ferry, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large backlog is read once, not once per file."""
+    for index in range(50):
+        write(folder, f"f{index:02}", b"x", index + 1)
+    scans: list[Spool] = []
+    original = Spool._scan
+
+    def scan(spool: Spool) -> list[LocalFile]:
+        scans.append(spool)
+        return original(spool)
+
+    monkeypatch.setattr(Spool, "_scan", scan)
+    run_once(ferry, folder)
+    assert len(scans) < 10

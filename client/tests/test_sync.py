@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -106,6 +107,7 @@ def test_unchanged_tree_is_not_read_again(
 ) -> None:
     """The checksum of an unchanged file comes from the cache."""
     (folder / "f").write_bytes(b"content")
+    os.utime(folder / "f", (1, 1))
     upload_all(ferry, cache, folder)
 
     def fail(*arguments: object) -> int:

@@ -254,3 +254,63 @@ def test_upload_error_of_s3_names_no_url(connect: Connect, fake: FakeService) ->
         connect().upload(content(12 * MIB), "x")
     assert "s3.test" not in str(caught.value)
     assert "signature" not in str(caught.value)
+
+
+def test_upload_of_parts_outlasts_an_outage(connect: Connect, fake: FakeService) -> None:
+    """Broken connections count against the time without success, not against a number of attempts."""
+    breaks = fail_once(lambda request: request.url.startswith(S3_URL) and "/2?" in request.url, times=50)
+    fake.before.append(breaks)
+    connect(max_jobs=1).upload(content(16 * MIB), "x")
+    assert fake.files["x"].data == content(16 * MIB)
+
+
+def test_upload_where_nothing_answers_does_not_give_up_on_s3(connect: Connect, fake: FakeService) -> None:
+    """An outage of the whole network says nothing about S3: parts go there afterwards."""
+    left = [0]
+
+    def outage(request: HttpRequest) -> HttpResponse | None:
+        if request.url.startswith(S3_URL) and not fake.count("GET", "/health"):
+            left[0] = 9
+        if left[0]:
+            left[0] -= 1
+            raise TransportError("the connection broke")
+        return None
+
+    fake.before.append(outage)
+    notes: list[str] = []
+    connect(max_jobs=1).upload(content(16 * MIB), "x", on_note=notes.append)
+    assert fake.files["x"].data == content(16 * MIB)
+    assert not notes
+    assert fake.count("PUT", "/") > 2
+
+
+def test_missing_way_to_s3_is_said_once_for_all_files(connect: Connect, fake: FakeService) -> None:
+    """What one transfer found out about S3 holds for the next ones, up and down."""
+    fake.before.append(fail_once(lambda request: request.url.startswith(S3_URL), times=10_000))
+    notes: list[str] = []
+    ferry = connect(max_jobs=1)
+    for name in "abc":
+        ferry.upload(content(12 * MIB), name, on_note=notes.append)
+    assert len(notes) == 1
+
+
+@by_size
+def test_upload_with_rename_of_the_same_file_is_that_file(connect: Connect, fake: FakeService, size: int) -> None:
+    """With `rename`, a file that is there already gets no second name."""
+    fake.put_file("x", content(size))
+    if size <= 4 * MIB:
+        result = connect().upload(content(size), "x", if_exists="rename")
+        assert list(fake.files) == ["x"]
+        assert result.file is not None
+        assert result.file.name == "x"
+
+
+@by_size
+def test_upload_with_rename_takes_the_next_free_name(connect: Connect, fake: FakeService, size: int) -> None:
+    """With `rename`, another file of the name stays, and the new one gets the next name."""
+    fake.put_file("x.bin", b"old")
+    result = connect().upload(content(size), "x.bin", if_exists="rename")
+    assert result.file is not None
+    assert result.file.name == "x (2).bin"
+    assert fake.files["x.bin"].data == b"old"
+    assert fake.files["x (2).bin"].data == content(size)

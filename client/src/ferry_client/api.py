@@ -86,6 +86,7 @@ class Api:
         self._token_expires_at = 0.0
         self._token_lock = threading.Lock()
         self._retry_clock = RetryClock(options.retry_for_seconds)
+        self._direct_clock = RetryClock(options.retry_for_seconds)
         self._stopped = threading.Event()
 
     def authenticate(self) -> None:
@@ -146,8 +147,14 @@ class Api:
             token = self._access_token()
             all_headers = {**(headers or {}), "Authorization": f"Bearer {token}"}
             response = self.send(HttpRequest(method, url, all_headers, body, stream=stream), max_attempts)
-            if response.status in accept:
+            if response.status in accept and not _is_foreign(response):
                 return response
+            if response.status < 400:
+                response.close()
+                raise NetworkError(
+                    f"{self.url} answers with something else than a Ferry service: the login page of this network, or "
+                    "another server. Open a web page to log in to the network, and check the URL."
+                )
             if stream and not response.body:
                 response.body = b"".join(response.iter_body())
             error = error_of(response)
@@ -183,24 +190,37 @@ class Api:
             else:
                 if response.status not in RETRYABLE_STATUSES:
                     self.record_success()
+                    response.attempts = attempt
                     return response
                 reason = f"the server answered {response.status}"
                 retry_after = _retry_after(response)
                 response.close()
             self.pause_after_failure(reason, attempt, retry_after)
 
-    def record_success(self) -> None:
-        """Start the time without success anew."""
-        self._retry_clock.record_success()
+    def record_success(self, *, is_direct: bool = False) -> None:
+        """Start the time without success anew: that of requests to S3 (`is_direct`), or to the service."""
+        (self._direct_clock if is_direct else self._retry_clock).record_success()
 
-    def pause_after_failure(self, reason: str, attempt: int, retry_after: float | None = None) -> None:
+    def is_reachable(self) -> bool:
+        """Return whether the service answers at all, by one request without repetition."""
+        try:
+            self.transport.send(HttpRequest("GET", f"{self.url}/health"))
+        except TransportError:
+            return False
+        return True
+
+    def pause_after_failure(
+        self, reason: str, attempt: int, retry_after: float | None = None, *, is_direct: bool = False
+    ) -> None:
         """Wait before a repetition, longer after each attempt.
+
+        Requests to S3 (`is_direct`) have a time of their own: signing a URL anew is no success of sending to it.
 
         Raises:
             NetworkError: there was no success for `retry_for_seconds`.
             CancelledError: the client was stopped.
         """
-        if self._retry_clock.is_exhausted():
+        if (self._direct_clock if is_direct else self._retry_clock).is_exhausted():
             raise NetworkError(
                 f"No success for {self.options.retry_for_seconds:.0f} seconds: {reason}. Run the same command again "
                 "when the network is back; it continues where it stopped."
@@ -240,6 +260,11 @@ class Api:
         response = self.send(HttpRequest("POST", f"{self.url}/auth/token", headers, body))
         if response.status != 200:
             raise _token_error(response)
+        if _is_foreign(response):
+            raise NetworkError(
+                f"{self.url}/auth/token answers with a web page: the login page of this network, or another server. "
+                "Check the URL."
+            )
         token = response.json()
         # The lifetime counts from before the request, by a clock that no change of the time moves.
         lifetime = float(token["expires_in"])
@@ -263,9 +288,26 @@ def error_of(response: HttpResponse) -> Exception:
         or f"The server answered {response.status}."
     )
     request_id = str(problem.get("request_id") or response.headers.get("x-request-id", ""))
+    if isinstance(problem.get("errors"), list):
+        detail += "".join(f" {_member_error(error)}." for error in problem["errors"])
     known = ("type", "title", "status", "detail", "code", "request_id")
     members = {name: value for name, value in problem.items() if name not in known}
     return api_error(response.status, code, detail, request_id, members)
+
+
+def _is_foreign(response: HttpResponse) -> bool:
+    """Return whether a web page came that no function of the service sent. Files of that type have a request id."""
+    is_page = response.headers.get("content-type", "").startswith("text/html")
+    return is_page and "x-request-id" not in response.headers and "etag" not in response.headers
+
+
+def _member_error(error: Any) -> str:
+    """Return an entry of a problem's `errors` as text: the member, and what is wrong."""
+    if not isinstance(error, dict):
+        return str(error)
+    loc = error.get("loc", "")
+    path = ".".join(str(part) for part in loc if part not in ("body", "query")) if isinstance(loc, list) else str(loc)
+    return f"{path} {error.get('msg', '')}".strip()
 
 
 def _token_error(response: HttpResponse) -> Exception:

@@ -11,7 +11,8 @@ from urllib.parse import quote, urlencode
 
 from ferry_client.api import Api, Credentials
 from ferry_client.callbacks import ignore
-from ferry_client.errors import IntegrityError
+from ferry_client.direct import DirectAccess
+from ferry_client.errors import IntegrityError, NotFoundError
 from ferry_client.link import Link
 from ferry_client.models import DownloadResult, FileRecord, IfExists, ListPage, TransferProgress, UploadResult
 from ferry_client.options import ClientOptions
@@ -76,6 +77,7 @@ class Ferry:
         self.api.on_break = self.link.record_break
         self._state = StateFolder(Path(state_dir)) if state_dir is not None else None
         self._transfer_limit = TransferLimit(self.options.max_jobs)
+        self._direct = DirectAccess(self.api)
 
     def __enter__(self) -> Ferry:
         return self
@@ -135,7 +137,15 @@ class Ferry:
                 on_progress=lambda done: on_progress(TransferProgress(name, done, size)) if on_progress else None,
                 on_note=on_note or ignore,
             )
-            return Uploader(self.api, self._transfer_limit, self.link, self._state, self._client_id).upload(request)
+            uploader = Uploader(
+                self.api,
+                transfer_limit=self._transfer_limit,
+                direct=self._direct,
+                link=self.link,
+                state=self._state,
+                client_id=self._client_id,
+            )
+            return uploader.upload(request)
         finally:
             opened.close()
 
@@ -168,7 +178,7 @@ class Ferry:
                 on_progress(TransferProgress(name, done, total))
 
         request = DownloadRequest(name, Path(target), on_progress=report, on_note=on_note or ignore)
-        return Downloader(self.api, self._transfer_limit).download(request)
+        return Downloader(self.api, self._transfer_limit, self._direct).download(request)
 
     def read(self, name: str) -> bytes:
         """Return the content of a file in memory, verified by its checksum."""
@@ -185,7 +195,7 @@ class Ferry:
         from ferry_client.downloads import Downloader
         from ferry_client.options import MAX_PUT_BYTES
 
-        file = Downloader(self.api, self._transfer_limit).stat(name)
+        file = Downloader(self.api, self._transfer_limit, self._direct).stat(name)
         crc, position, last_block = 0, 0, b""
         while position < file.size:
             last = min(position + MAX_PUT_BYTES, file.size) - 1
@@ -276,15 +286,20 @@ class Ferry:
     def delete(self, name: str, *, etag: str | None = None) -> None:
         """Delete a file; only this content, if `etag` is given. Raises `NotFoundError` if there is none."""
         headers = {"If-Match": etag} if etag else {}
-        self.api.request("DELETE", self.api.file_path("/files", name), headers=headers, accept=(204,))
+        response = self.api.request("DELETE", self.api.file_path("/files", name), headers=headers, accept=(204, 404))
+        if response.status == 404 and response.attempts == 1:
+            raise NotFoundError(404, "not_found", f"There is no file {name}.")
 
     def delete_many(self, names: Iterable[str]) -> Mapping[str, str]:
-        """Delete files, and return an error code by name for those that remain. Names without a file are no error."""
+        """Delete files, and return an error code by name for the others: `not_found`, or why a file remains."""
         errors: dict[str, str] = {}
         remaining = list(names)
         while remaining:
             batch, remaining = remaining[:MAX_DELETED_AT_ONCE], remaining[MAX_DELETED_AT_ONCE:]
-            body = self.api.request_json("POST", "/files/delete", {"filenames": batch}).json()
+            response = self.api.request_json("POST", "/files/delete", {"filenames": batch})
+            body = response.json()
+            if response.attempts == 1:  # After a lost answer, the names are missing because they were deleted.
+                errors.update(dict.fromkeys(body["missing"], "not_found"))
             errors.update({error["filename"]: error["code"] for error in body["errors"]})
         return errors
 
@@ -308,7 +323,7 @@ class Ferry:
 
     def status(self, name: str) -> Mapping[str, Any]:
         """Return the status of an upload or file, as the service answers it."""
-        return dict(self.api.request("GET", f"/status/{quote(name, safe='')}").json())
+        return dict(self.api.request("GET", self.api.file_path("/status", name)).json())
 
     def uploads(self) -> Iterator[Mapping[str, Any]]:
         """Yield the status of each upload in progress."""

@@ -7,46 +7,40 @@ renamed to the target in one step.
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from ferry_client.api import RETRYABLE_STATUSES, Api
 from ferry_client.callbacks import ignore
 from ferry_client.checksums import combine_crc32c, crc32c, crc32c_from_base64
+from ferry_client.direct import DirectAccess, DirectUnavailableError
 from ferry_client.errors import (
     ApiError,
     ConflictError,
     IntegrityError,
-    LocalFileError,
     NetworkError,
-    NoSpaceError,
     NotFoundError,
 )
 from ferry_client.models import DownloadResult, FileRecord
-from ferry_client.options import MAX_PUT_BYTES, MIB
-from ferry_client.state import write_atomically
+from ferry_client.options import MAX_PUT_BYTES
+from ferry_client.part_file import Journal, journal_path, local_file_error, open_part, part_path, write_at
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError
 from ferry_client.workers import TransferLimit, run_tasks
 
 MAX_CONTENT_CHANGES = 3
 """How often a download begins anew because the file was replaced meanwhile."""
 
-MAX_UNPROVEN_FAILURES = 3
-"""Failures without any success after which S3 counts as out of reach."""
+MAX_REJECTIONS = 20
+"""How often S3 rejects the URL of a range, without a byte in between, before the download fails."""
 
 JOURNAL_EVERY_SECONDS = 0.5
 """How often the journal is written. A kill costs what came since."""
-
-
-_SEEK_LOCK = threading.Lock()
-"""Held between seek and write where the system has no positioned write."""
 
 
 class _ContentChangedError(Exception):
@@ -70,13 +64,13 @@ class DownloadRequest:
 class Downloader:
     """Downloads files of one service."""
 
-    def __init__(self, api: Api, transfer_limit: TransferLimit) -> None:
+    def __init__(self, api: Api, transfer_limit: TransferLimit, direct: DirectAccess) -> None:
         self.api = api
         """The service."""
         self.transfer_limit = transfer_limit
         """Shared by all transfers of the client."""
-        self.direct_allowed = api.options.allow_direct
-        """Whether ranges come from S3; False: through the API."""
+        self.direct = direct
+        """Whether ranges come from S3, or through the API. Shared by all transfers of the client."""
 
     def download(self, request: DownloadRequest) -> DownloadResult:
         """Download a file, or continue its download. An existing target is replaced at the end, in one step.
@@ -122,34 +116,6 @@ class Downloader:
             return self.api.request("GET", self.api.file_path("/download", name), headers={"If-Match": etag}).body
 
 
-@dataclass(slots=True)
-class _Journal:
-    """The ranges that are on the disk: their CRC32C and length, by their first byte."""
-
-    path: Path
-    etag: str
-    ranges: dict[int, tuple[int, int]] = field(default_factory=dict)
-
-    @classmethod
-    def load(cls, path: Path, etag: str) -> _Journal:
-        """Return the journal of this content, without ranges if there is none."""
-        journal = cls(path, etag)
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            saved = json.loads(path.read_text())
-            if saved["etag"] == etag:
-                journal.ranges = {first: (crc, length) for first, crc, length in saved["ranges"]}
-        return journal
-
-    def save(self, unfinished: Mapping[int, tuple[int, int]]) -> None:
-        """Write the journal: the ranges, and what has come of those that are under way.
-
-        Nothing is flushed to the disk first. The next run compares the bytes with the checksums, so a power loss costs
-        ranges and never correctness.
-        """
-        ranges = [[first, crc, length] for first, (crc, length) in sorted({**unfinished, **self.ranges}.items())]
-        write_atomically(self.path, json.dumps({"etag": self.etag, "ranges": ranges}).encode(), durable=False)
-
-
 class _Download:
     """One attempt to download one content."""
 
@@ -158,73 +124,53 @@ class _Download:
         self._api = downloader.api
         self._request = request
         self._file = file
-        self._part_path = request.target.with_name(f".{request.target.name[:200]}.ferry-part")
-        self._journal = _Journal.load(
-            request.target.with_name(f".{request.target.name[:200]}.ferry-part.json"), file.etag
-        )
+        self._part_path = part_path(request.target)
+        self._journal = Journal(journal_path(request.target), file.etag)
         self._link: str | None = None
         self._received_bytes = 0
         self._unfinished: dict[int, tuple[int, int]] = {}
         """CRC32C and length of what has come of ranges under way, by their first byte."""
         self._saved_at = 0.0
         self._save_lock = threading.Lock()
-        self._proven = False
-        self._failures = 0
+        self._rejections = 0
+        """Presigned URLs that S3 rejected, without a byte since."""
+        self._reported = 0
+        self._report_lock = threading.Lock()
 
     def run(self) -> DownloadResult:
-        descriptor = os.open(self._part_path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        descriptor = open_part(self._part_path)
         try:
-            resumed = self._verify_resumed(descriptor)
+            self._journal = Journal.load(self._journal.path, self._file.etag)
+            resumed = self._journal.forget_damaged(descriptor)
             os.truncate(descriptor, self._file.size)
-            self._request.on_progress(resumed, self._file.size)
+            self._report(resumed)
             self._fetch_missing(descriptor, resumed)
             os.fsync(descriptor)
+            self._verify_whole()
+            # Renamed while it is locked: no other download can have written to it since it was verified.
+            self._part_path.replace(self._request.target)
+            self._journal.path.unlink(missing_ok=True)
         except (KeyboardInterrupt, Exception):
             with suppress(OSError):
-                self._journal.save(dict(self._unfinished))
+                if self._part_path.exists():
+                    self._journal.save(dict(self._unfinished))
             raise
         finally:
             os.close(descriptor)
-        self._verify_whole()
-        self._part_path.replace(self._request.target)
-        self._journal.path.unlink(missing_ok=True)
         return DownloadResult(self._file, self._received_bytes, resumed)
-
-    def _verify_resumed(self, descriptor: int) -> int:
-        """Forget journaled ranges whose bytes are not on the disk, and return the bytes of the others."""
-        for first, (crc, length) in list(self._journal.ranges.items()):
-            actual, position = 0, first
-            while position < first + length:
-                block = _read_at(descriptor, position, min(MIB, first + length - position))
-                if not block:
-                    break
-                actual, position = crc32c(block, actual), position + len(block)
-            if actual != crc or position != first + length:
-                del self._journal.ranges[first]
-        return sum(length for _, length in self._journal.ranges.values())
-
-    def _missing_ranges(self, length: int) -> list[tuple[int, int]]:
-        """Return the missing ranges as (first byte, length), each at most `length` long."""
-        missing, position = [], 0
-        for first, (_, done) in [*sorted(self._journal.ranges.items()), (self._file.size, (0, 0))]:
-            while position < first:
-                size = min(length, first - position)
-                missing.append((position, size))
-                position += size
-            position = first + done
-        return missing
 
     def _fetch_missing(self, descriptor: int, resumed: int) -> None:
         if self._file.size <= MAX_PUT_BYTES and not resumed:
             if self._file.size:
                 self._fetch_whole(descriptor)
             return
-        length = self._api.options.range_bytes if self._downloader.direct_allowed else MAX_PUT_BYTES
+        length = self._api.options.range_bytes if self._downloader.direct.is_allowed else MAX_PUT_BYTES
         try:
             self._fetch_ranges(descriptor, length)
-        except _DirectUnavailableError:
-            self._downloader.direct_allowed = False
-            self._request.on_note("S3 is out of reach from here. Everything comes through the API.")
+        except DirectUnavailableError:
+            self._downloader.direct.give_up(self._request.on_note)
+            self._journal.ranges.update(self._unfinished)
+            self._unfinished.clear()
             self._fetch_ranges(descriptor, MAX_PUT_BYTES)
 
     def _fetch_whole(self, descriptor: int) -> None:
@@ -232,12 +178,13 @@ class _Download:
             body = self._downloader.fetch_small(self._file.name, self._file.etag)
         except ConflictError as error:
             raise _ContentChangedError from error
-        _write_at(descriptor, body, 0)
+        write_at(descriptor, body, 0)
+        self._report(len(body))
         self._done(0, crc32c(body), len(body))
 
     def _fetch_ranges(self, descriptor: int, length: int) -> None:
         for first, crc, received in run_tasks(
-            self._missing_ranges(length),
+            self._journal.missing_ranges(self._file.size, length),
             lambda task: self._fetch_range(descriptor, *task),
             self._api.options.max_jobs,
         ):
@@ -248,7 +195,12 @@ class _Download:
         self._received_bytes += length
         self._unfinished.pop(first, None)
         self._save_now_and_then()
-        self._request.on_progress(sum(n for _, n in self._journal.ranges.values()), self._file.size)
+
+    def _report(self, new_bytes: int = 0) -> None:
+        """Report the bytes on the disk, with those that have just been written."""
+        with self._report_lock:
+            self._reported += new_bytes
+            self._request.on_progress(self._reported, self._file.size)
 
     def _save_now_and_then(self) -> None:
         with self._save_lock:
@@ -262,27 +214,47 @@ class _Download:
         crc, position, attempt, end = 0, first, 0, first + length
         while position < end:
             attempt += 1
+            began_at = position
             try:
                 with self._downloader.transfer_limit.acquire():
                     response = self._open_range(position, end - 1)
                     for received in response.iter_body():
                         block = received[: end - position]
-                        _write_at(descriptor, block, position)
+                        write_at(descriptor, block, position)
                         crc, position = crc32c(block, crc), position + len(block)
                         self._unfinished[first] = (crc, position - first)
+                        self._rejections = 0
                         self._save_now_and_then()
+                        self._report(len(block))
+                reason = "the response ended early"
             except TransportError as error:
-                self._count_failure(str(error), attempt)
-                continue
-            self._proven, self._failures = True, 0
-            self._api.record_success()
-            attempt = 0 if position > first else attempt
+                reason = str(error)
+            if position < end:
+                attempt = self._after_break(reason, attempt, position - began_at)
+        self._record_success()
         return first, crc, length
+
+    def _after_break(self, reason: str, attempt: int, received_bytes: int) -> int:
+        """Wait before the rest of a range is requested, and return the attempts without a byte so far."""
+        if received_bytes:
+            self._record_success()
+            return 0
+        if self._downloader.direct.is_allowed:
+            self._downloader.direct.record_failure(reason, attempt)
+        else:
+            self._api.pause_after_failure(reason, attempt)
+        return attempt
+
+    def _record_success(self) -> None:
+        if self._downloader.direct.is_allowed:
+            self._downloader.direct.record_success()
+        else:
+            self._api.record_success()
 
     def _open_range(self, first: int, last: int) -> HttpResponse:
         """Return the response with a range of this content. Raises `TransportError` where it may be repeated."""
         headers = {"Range": f"bytes={first}-{last}", "If-Match": self._file.etag}
-        if self._downloader.direct_allowed:
+        if self._downloader.direct.is_allowed:
             response = self._api.transport.send(HttpRequest("GET", self._presigned_url(), headers, stream=True))
         else:
             path = self._api.file_path("/download/partial", self._file.name)
@@ -296,11 +268,20 @@ class _Download:
         if response.status in (206, 404, 412):
             raise _ContentChangedError
         if response.status == 403:
-            self._link = None  # The URL has expired.
-            raise TransportError("the presigned URL has expired")
+            self._reject_link()
         if response.status in RETRYABLE_STATUSES:
             raise TransportError(f"S3 answered {response.status}")
         raise NetworkError(f"S3 rejected a range with status {response.status}.")
+
+    def _reject_link(self) -> NoReturn:
+        """Forget a presigned URL: it has expired. Raises `TransportError`, after too many `NetworkError`."""
+        self._link = None
+        self._rejections += 1
+        if self._rejections > MAX_REJECTIONS:
+            raise NetworkError(
+                f"S3 rejects the presigned URLs of {self._file.name}. Check the clock and the proxy: ferry doctor"
+            )
+        raise TransportError("the presigned URL has expired")
 
     def _presigned_url(self) -> str:
         if self._link is None:
@@ -316,12 +297,6 @@ class _Download:
             self._link = str(link["url"])
         return self._link
 
-    def _count_failure(self, reason: str, attempt: int) -> None:
-        self._failures += 1
-        if self._downloader.direct_allowed and not self._proven and self._failures >= MAX_UNPROVEN_FAILURES:
-            raise _DirectUnavailableError
-        self._api.pause_after_failure(reason, attempt)
-
     def _verify_whole(self) -> None:
         """Raise `IntegrityError` unless the ranges together have the file's checksum. The part file is then deleted."""
         ranges = [self._journal.ranges[first] for first in sorted(self._journal.ranges)]
@@ -331,34 +306,3 @@ class _Download:
         self._part_path.unlink(missing_ok=True)
         self._journal.path.unlink(missing_ok=True)
         raise IntegrityError(f"{self._file.name}: the received bytes differ from the file's checksum. Fetch it again.")
-
-
-class _DirectUnavailableError(Exception):
-    """S3 cannot be reached from this machine."""
-
-
-def local_file_error(path: Path, error: OSError) -> LocalFileError:
-    """Return the exception of a local file that could not be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpaceError(f"No space left for {path}. Free some and run the same command again; it continues.")
-    return LocalFileError(f"{path} cannot be written: {error.strerror}.")
-
-
-def _read_at(descriptor: int, first: int, length: int) -> bytes:
-    if hasattr(os, "pread"):
-        return os.pread(descriptor, length, first)
-    os.lseek(descriptor, first, os.SEEK_SET)
-    return os.read(descriptor, length)
-
-
-def _write_at(descriptor: int, data: bytes, first: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, first) if hasattr(os, "pwrite") else _seek_write(descriptor, view, first)
-        view, first = view[written:], first + written
-
-
-def _seek_write(descriptor: int, view: memoryview, first: int) -> int:
-    with _SEEK_LOCK:  # Windows has no pwrite
-        os.lseek(descriptor, first, os.SEEK_SET)
-        return os.write(descriptor, view)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ CREATE TABLE IF NOT EXISTS synced (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS synced_inode ON synced (service, device, inode);
 """
+
+
+_TICK_NS = 50_000_000
+"""Longest time in which a file may change twice without another modification time, on disks with inodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,6 @@ class FileCache:
     def __init__(self, folder: Path, service: str) -> None:
         self._service = service
         self._lock = threading.Lock()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database = _open(folder / "files.sqlite")
 
     def close(self) -> None:
@@ -83,7 +87,8 @@ class FileCache:
         source = FileSource(path)
         with closing(source):
             crc = range_crc32c(source, 0, source.size)
-        if FileIdentity.of(path) == identity:
+        # A file that changed just now may change again within the same tick of its time.
+        if FileIdentity.of(path) == identity and time.time_ns() - identity.mtime_ns > _TICK_NS:
             with self._lock, self._database:
                 self._database.execute("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?)", (key, *identity.values, crc))
         return crc
@@ -111,16 +116,24 @@ class FileCache:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Return the database; a damaged one is replaced by an empty one."""
+    """Return the database. A damaged one is replaced by an empty one; without a place on the disk, it is in memory."""
     try:
-        return _connect(path)
-    except sqlite3.DatabaseError:
-        path.unlink(missing_ok=True)
-        return _connect(path)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            return _connect(path)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            path.unlink(missing_ok=True)
+            return _connect(path)
+    except (OSError, sqlite3.OperationalError):
+        return _connect(Path(":memory:"))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=30, check_same_thread=False)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")  # A loss of power costs the last rows, and those cost reading.
     database.executescript(_SCHEMA)
     return database
 

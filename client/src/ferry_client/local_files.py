@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -34,26 +34,46 @@ class LocalFile:
     """The content, where it is no file on disk."""
 
 
+OnProblem = Callable[[str, str], None]
+"""Receives a path that cannot be sent, and why."""
+
+
 def walk(
-    folder: Path, prefix: str, include: Sequence[str] = (), exclude: Sequence[str] = (), symlinks: str = "skip"
+    folder: Path,
+    prefix: str,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    *,
+    symlinks: str = "skip",
+    on_problem: OnProblem | None = None,
 ) -> Iterator[LocalFile]:
-    """Yield the files below a folder, ordered by name.
+    """Yield the files below a folder: those of a folder in order, then those of the folders in it.
 
     Args:
         folder: the folder.
         prefix: what precedes each path below the folder, in the files' names.
         include: patterns of the paths below the folder or of their last parts; empty takes all.
         exclude: patterns of what is left out.
-        symlinks: `skip`, `follow` or `keep`.
+        symlinks: `skip`, `follow` or `keep`. A folder that contains itself by a link is entered once.
+        on_problem: called with what cannot be read or has no valid name, which is left out; None raises.
 
     Raises:
-        LocalFileError: a folder cannot be read.
+        LocalFileError: without `on_problem`, a folder cannot be read, or a file has no valid name.
     """
 
-    def on_error(error: OSError) -> None:
-        raise LocalFileError(f"{error.filename} cannot be read: {error.strerror}.")
+    def report(path: str, text: str) -> None:
+        if on_problem is None:
+            raise LocalFileError(f"{printable(path)} {text}.")
+        on_problem(printable(path), text)
 
+    def on_error(error: OSError) -> None:
+        report(str(error.filename), f"cannot be read: {error.strerror}")
+
+    names_taken: set[str] = set()
+    ancestors: dict[str, frozenset[tuple[int, int]]] = {}
     for parent, folders, names in os.walk(folder, onerror=on_error, followlinks=symlinks == "follow"):
+        if symlinks == "follow":
+            _leave_out_circles(parent, folders, ancestors)
         folders.sort()
         links = [name for name in folders if symlinks == "keep" and (Path(parent) / name).is_symlink()]
         for name in sorted([*names, *links]):
@@ -61,9 +81,47 @@ def walk(
             relative = path.relative_to(folder).as_posix()
             if not is_chosen(relative, include, exclude):
                 continue
-            file = _local_file(path, unicodedata.normalize("NFC", prefix + relative), symlinks)
-            if file is not None:
-                yield file
+            file = _local_file(path, unicodedata.normalize("NFC", prefix + relative), symlinks, report)
+            if file is None:
+                continue
+            if file.name in names_taken:
+                report(str(path), f"would get the name {file.name}, which another file gets. Rename it")
+                continue
+            names_taken.add(file.name)
+            yield file
+
+
+def _leave_out_circles(parent: str, folders: list[str], ancestors: dict[str, frozenset[tuple[int, int]]]) -> None:
+    """Remove the folders that are `parent` itself or lie above it."""
+    above = ancestors.pop(parent, frozenset()) | {_identity(parent)}
+    for name in list(folders):
+        path = os.path.join(parent, name)  # noqa: PTH118 - as os.walk joins them
+        if _identity(path) in above:
+            folders.remove(name)
+        else:
+            ancestors[path] = above
+
+
+def _identity(path: str) -> tuple[int, int]:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - of a path that os.walk made
+    except OSError:
+        return (0, 0)
+    return status.st_dev, status.st_ino
+
+
+def printable(text: str) -> str:
+    """Return a path as it can be written anywhere, also one that is not UTF-8."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether a path is UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_chosen(relative: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
@@ -76,10 +134,17 @@ def is_chosen(relative: str, include: Sequence[str], exclude: Sequence[str]) -> 
     return (not include or matches(include)) and not matches(exclude)
 
 
-def _local_file(path: Path, name: str, symlinks: str) -> LocalFile | None:
-    if path.is_symlink() and symlinks != "follow":
-        return LocalFile(path, name, 0, symlink_target=str(path.readlink())) if symlinks == "keep" else None
-    return LocalFile(path, name, path.stat().st_size) if path.is_file() else None
+def _local_file(path: Path, name: str, symlinks: str, report: OnProblem) -> LocalFile | None:
+    if not is_unicode(name):
+        report(str(path), "has a name that is not UTF-8. Rename it")
+        return None
+    try:
+        if path.is_symlink() and symlinks != "follow":
+            return LocalFile(path, name, 0, symlink_target=str(path.readlink())) if symlinks == "keep" else None
+        return LocalFile(path, name, path.stat().st_size) if path.is_file() else None
+    except OSError as error:
+        report(str(path), f"cannot be read: {error.strerror}")
+        return None
 
 
 def preserved_metadata(file: LocalFile) -> dict[str, str]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ferry_client.api import RETRYABLE_STATUSES, Api
 from ferry_client.checksums import crc32c_to_base64
-from ferry_client.errors import FerryError, IntegrityError, NetworkError
+from ferry_client.direct import DirectAccess
+from ferry_client.errors import IntegrityError, NetworkError
 from ferry_client.sources import SourceBody, range_crc32c
 from ferry_client.transport import HttpRequest, TransportError
 
@@ -21,15 +22,8 @@ if TYPE_CHECKING:
 SIGNED_AHEAD = 8
 """Parts whose URLs are asked for at once."""
 
-MAX_UNPROVEN_FAILURES = 3
-"""Failures without any success after which S3 counts as out of reach."""
-
-MAX_SIGNINGS = 20
-"""How often one part is signed anew before it fails."""
-
-
-class DirectUnavailableError(FerryError):
-    """S3 cannot be reached from this machine."""
+MAX_REJECTIONS = 20
+"""How often S3 rejects one part before the upload fails. Broken connections do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +42,14 @@ class PartSender:
     """Sends the parts of one upload. Thread-safe."""
 
     def __init__(
-        self, api: Api, source: Source, plan: UploadPlan, numbers: Sequence[int], transfer_limit: TransferLimit
+        self,
+        api: Api,
+        source: Source,
+        plan: UploadPlan,
+        numbers: Sequence[int],
+        *,
+        transfer_limit: TransferLimit,
+        direct: DirectAccess,
     ) -> None:
         self._api = api
         self._source = source
@@ -57,9 +58,7 @@ class PartSender:
         self._lock = threading.Lock()
         self._signed: dict[int, _SignedPart] = {}
         self._to_sign = sorted(numbers)
-        self._failures = 0
-        self._is_proven = False
-        self._failing_since: float | None = None
+        self._direct = direct
 
     def send(self, number: int) -> int:
         """Send a part, and return its CRC32C.
@@ -70,26 +69,32 @@ class PartSender:
             IntegrityError: S3 received other bytes than were read.
         """
         first, length = self._plan.part_range(number)
-        for attempt in range(1, MAX_SIGNINGS + 1):
+        attempt, rejections = 0, 0
+        while rejections < MAX_REJECTIONS:
+            attempt += 1
             part = self._take_signed(number)
             body = SourceBody(self._source, first, length)
             try:
                 with self._transfer_limit.acquire():
                     response = self._api.transport.send(HttpRequest("PUT", part.url, part.headers, body))
             except TransportError as error:
-                self._count_failure(str(error), attempt)
+                self._api.on_break(error.sent_bytes)
+                self._direct.record_failure(str(error), attempt)
                 continue
             if response.status == 200:
-                self._count_success()
+                self._direct.record_success()
                 return part.crc
             if response.status in RETRYABLE_STATUSES:
-                self._count_failure(f"S3 answered {response.status}", attempt)
+                self._direct.record_failure(f"S3 answered {response.status}", attempt)
             elif response.status == 400 and range_crc32c(self._source, first, length) != part.crc:
                 raise IntegrityError(f"Part {number} of {self._plan.name} changed while it was sent. Send it again.")
             elif response.status not in (400, 403):
-                # 403: the URL has expired. 400: bytes were damaged on their way. Both are sent again.
                 raise NetworkError(f"S3 rejected part {number} with status {response.status}.")
-        raise NetworkError(f"S3 rejected part {number} {MAX_SIGNINGS} times. Check this machine's clock and network.")
+            else:
+                rejections += 1  # 403: the URL has expired. 400: bytes were damaged on their way.
+        raise NetworkError(
+            f"S3 rejected part {number} {MAX_REJECTIONS} times. Check this machine's clock and proxy: ferry doctor"
+        )
 
     def _take_signed(self, number: int) -> _SignedPart:
         """Return a fresh URL of a part; the following parts are signed in the same request."""
@@ -113,13 +118,3 @@ class PartSender:
         for part in self._api.request_json("POST", "/upload/parts", members).json()["parts"]:
             number = part["part_number"]
             self._signed[number] = _SignedPart(part["url"], part["headers"], crcs[number])
-
-    def _count_success(self) -> None:
-        self._is_proven, self._failures = True, 0
-        self._api.record_success()
-
-    def _count_failure(self, reason: str, attempt: int) -> None:
-        self._failures += 1
-        if not self._is_proven and self._failures >= MAX_UNPROVEN_FAILURES:
-            raise DirectUnavailableError("S3 is out of reach.")
-        self._api.pause_after_failure(reason, attempt)

@@ -17,8 +17,10 @@ MAX_PUT_BREAKS = 2
 """Broken connections after which the file is sent in chunks instead."""
 
 
-def put_file(api: Api, transfer_limit: TransferLimit, request: UploadRequest) -> UploadResult:
+def put_file(api: Api, transfer_limit: TransferLimit, request: UploadRequest) -> UploadResult | None:
     """Send a whole file of at most 4 MiB in one request.
+
+    Return None where the name has another file and `if_exists` is `rename`: an upload takes the next free name.
 
     Raises:
         TransportError: the connection broke `MAX_PUT_BREAKS` times.
@@ -50,7 +52,7 @@ def put_file(api: Api, transfer_limit: TransferLimit, request: UploadRequest) ->
     return UploadResult(FileRecord.from_json(response.json()), sent_bytes=len(data), resumed_bytes=0)
 
 
-def _conflict(request: UploadRequest, error: ConflictError, crc: int) -> UploadResult:
+def _conflict(request: UploadRequest, error: ConflictError, crc: int) -> UploadResult | None:
     """Return the success of a PUT whose response was lost, or what `if_exists` says. Raises `ConflictError`."""
     current = error.members.get("current_file")
     if current is not None:
@@ -60,6 +62,8 @@ def _conflict(request: UploadRequest, error: ConflictError, crc: int) -> UploadR
             return UploadResult(file, sent_bytes=file.size, resumed_bytes=0)
     if request.if_exists == "skip":
         return UploadResult(None, sent_bytes=0, resumed_bytes=0, skipped=True)
+    if request.if_exists == "rename":
+        return None
     raise ConflictError(
         error.status,
         "file_exists",

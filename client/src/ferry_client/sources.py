@@ -117,6 +117,15 @@ class FileSource:
                 f"{self.path} changed while it was sent. The service has no file of mixed content. Send it again."
             )
 
+    def is_at(self, path: Path) -> bool:
+        """Return whether a path leads to this very file, in the state in which it was opened."""
+        try:
+            now = path.stat()
+        except OSError:
+            return False
+        opened = self._opened_as
+        return os.path.samestat(now, opened) and (now.st_size, now.st_mtime_ns) == (opened.st_size, opened.st_mtime_ns)
+
     def close(self) -> None:
         self._file.close()
 

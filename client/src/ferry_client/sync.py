@@ -63,7 +63,7 @@ def plan_upload(
     symlinks: str = "skip",
     delete: bool = False,
 ) -> list[SyncStep]:
-    """Return what makes the prefix like the folder.
+    """Return what makes the prefix like the folder. What cannot be read or named is a `REJECT` step.
 
     Args:
         ferry: the service.
@@ -76,16 +76,19 @@ def plan_upload(
         delete: whether files without a local counterpart are deleted.
 
     Raises:
-        LocalFileError: a local file or folder cannot be read.
+        LocalFileError: a local file cannot be read.
     """
     remote = {record.name: record for record in ferry.list(prefix)}
-    local = {file.name: file for file in walk(folder, prefix, include, exclude, symlinks)}
+    problems: dict[str, str] = {}
+    local = {
+        file.name: file
+        for file in walk(folder, prefix, include, exclude, symlinks=symlinks, on_problem=problems.__setitem__)
+    }
     movable = {name: record for name, record in remote.items() if name not in local}
-    steps = []
+    steps = [SyncStep(SyncAction.REJECT, path, reason=text) for path, text in problems.items()]
     for name, file in local.items():
         record = remote.get(name)
-        if record is not None and _is_alike(cache, file.path, record):
-            cache.record_synced(name, FileIdentity.of(file.path), record.etag)
+        if record is not None and _is_sent(cache, file, record):
             continue
         renamed = _find_renamed(cache, file, movable) if record is None and file.symlink_target is None else None
         if renamed is not None:
@@ -93,7 +96,7 @@ def plan_upload(
             steps.append(SyncStep(SyncAction.MOVE, name, file.path, record=renamed, local_file=file))
         else:
             steps.append(SyncStep(SyncAction.UPLOAD, name, file.path, file.size, record, file))
-    if delete:
+    if delete and not problems:  # What could not be read may be the counterpart.
         steps += [
             SyncStep(SyncAction.DELETE, name, record=record)
             for name, record in movable.items()
@@ -159,12 +162,20 @@ def change_service(ferry: Ferry, cache: FileCache, step: SyncStep) -> None:
 
 
 def _walk_existing(folder: Path, include: Sequence[str], exclude: Sequence[str]) -> Iterator[LocalFile]:
-    return walk(folder, "", include, exclude, "skip") if folder.is_dir() else iter(())
+    return walk(folder, "", include, exclude) if folder.is_dir() else iter(())
+
+
+def _is_sent(cache: FileCache, file: LocalFile, record: FileRecord) -> bool:
+    """Return whether the service has a local file as it is now, and remember that."""
+    if file.symlink_target is not None:
+        return record.metadata.get("symlink") == file.symlink_target
+    if "symlink" in record.metadata or not _is_alike(cache, file.path, record):
+        return False
+    cache.record_synced(record.name, FileIdentity.of(file.path), record.etag)
+    return True
 
 
 def _is_alike(cache: FileCache, path: Path, record: FileRecord) -> bool:
-    if path.is_symlink():
-        return record.metadata.get("symlink") == str(path.readlink())
     if path.stat().st_size != record.size or record.crc32c is None:
         return False
     return cache.crc32c(path) == record.crc32c

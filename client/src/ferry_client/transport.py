@@ -22,6 +22,10 @@ MAX_BLOCK_BYTES = MIB
 """Bytes handed to a connection at once on a fast link: each block costs processor time."""
 
 
+MIN_BYTES_PER_SECOND = 100
+"""A response that comes more slowly for `ClientOptions.stall_seconds` counts as stalled."""
+
+
 class TransportError(FerryError):
     """A request without a complete response. It is repeated if the request may be."""
 
@@ -99,6 +103,9 @@ class HttpResponse:
         self._stream = stream
         self._close = close
 
+    attempts: int = 1
+    """How often the request was sent."""
+
     def json(self) -> Any:
         """Return the parsed body. Raises `ValueError` if it is not JSON."""
         import json
@@ -173,6 +180,23 @@ class _PacedBody:
             self.taken_bytes += len(block)
 
 
+class _StallWatch:
+    """Notices a response that trickles. A silent connection is noticed by the time-out of its socket."""
+
+    def __init__(self, stall_seconds: float) -> None:
+        self._stall_seconds = stall_seconds
+        self._since = time.monotonic()
+        self._bytes = 0
+
+    def count(self, size_bytes: int) -> None:
+        """Count bytes. Raises `TimeoutError` if fewer than `MIN_BYTES_PER_SECOND` came for `stall_seconds`."""
+        self._bytes += size_bytes
+        if self._bytes >= self._stall_seconds * MIN_BYTES_PER_SECOND:
+            self._since, self._bytes = time.monotonic(), 0
+        elif time.monotonic() - self._since > self._stall_seconds:
+            raise TimeoutError
+
+
 class UrllibTransport:
     """A `Transport` over urllib3, with one pool of connections for all hosts."""
 
@@ -181,7 +205,7 @@ class UrllibTransport:
         self._user_agent = user_agent
         self._closed = threading.Event()
         self._lock = threading.Lock()
-        self._pools: dict[bool, PoolManager] = {}
+        self._pools: dict[str | None, PoolManager] = {}
         self.rate_limiter = RateLimiter(options.rate_limit_bytes, self._sleep)
         """The limit of bytes a second; it may be changed while transfers run."""
         self._block_bytes = 64 * KIB
@@ -197,7 +221,7 @@ class UrllibTransport:
             headers["Content-Length"] = str(request.body.length)
             body = _PacedBody(self._paced(request.body)) if request.body.length else None
         try:
-            response = self._pool(request.url).request(
+            response = self.pool(request.url).request(
                 request.method,
                 request.url,
                 headers=headers,
@@ -228,9 +252,12 @@ class UrllibTransport:
 
         import urllib3
 
+        watch = _StallWatch(self._options.stall_seconds)
         try:
-            while block := response.read(self.rate_limiter.block_bytes(MAX_BLOCK_BYTES)):
+            # `read1` returns what has come: the bytes before a break are not lost, as they are with `read`.
+            while block := response.read1(self.rate_limiter.block_bytes(MAX_BLOCK_BYTES)):
                 self._raise_if_closed()
+                watch.count(len(block))
                 self.rate_limiter.take(len(block))
                 yield block
             response.release_conn()
@@ -264,13 +291,13 @@ class UrllibTransport:
         if self._closed.is_set():
             raise CancelledError("The transfer was stopped.")
 
-    def _pool(self, url: str) -> PoolManager:
+    def pool(self, url: str) -> PoolManager:
+        """Return the connections that a URL is requested on: those of its proxy, or direct ones."""
         proxy_url = self._options.proxy_url or _environment_proxy(url)
         with self._lock:
-            key = proxy_url is not None
-            if key not in self._pools:
-                self._pools[key] = self._new_pool(proxy_url)
-            return self._pools[key]
+            if proxy_url not in self._pools:
+                self._pools[proxy_url] = self._new_pool(proxy_url)
+            return self._pools[proxy_url]
 
     def _new_pool(self, proxy_url: str | None) -> PoolManager:
         import ssl
@@ -284,7 +311,7 @@ class UrllibTransport:
             "ssl_context": ssl.create_default_context(cafile=self._options.ca_file),
         }
         if proxy_url is not None:
-            return urllib3.ProxyManager(proxy_url, **arguments)
+            return urllib3.ProxyManager(proxy_url, proxy_headers=_proxy_headers(proxy_url), **arguments)
         return urllib3.PoolManager(**arguments)
 
 
@@ -295,7 +322,20 @@ def _environment_proxy(url: str) -> str | None:
     parts = urlsplit(url)
     if urllib.request.proxy_bypass(parts.hostname or ""):
         return None
-    return urllib.request.getproxies().get(parts.scheme)
+    proxies = urllib.request.getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _proxy_headers(proxy_url: str) -> Mapping[str, str]:
+    """Return the header that carries user and password of a proxy's URL."""
+    from urllib.parse import unquote, urlsplit
+
+    import urllib3
+
+    parts = urlsplit(proxy_url)
+    if parts.username is None:
+        return {}
+    return urllib3.make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
 
 
 def _describe(error: Exception) -> str:

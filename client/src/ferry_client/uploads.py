@@ -13,6 +13,7 @@ from typing import Any
 
 from ferry_client.api import Api
 from ferry_client.checksums import combine_crc32c, crc32c_to_base64
+from ferry_client.direct import DirectAccess, DirectUnavailableError
 from ferry_client.errors import (
     ApiError,
     ConflictError,
@@ -23,7 +24,7 @@ from ferry_client.errors import (
 from ferry_client.link import MIN_CHUNK_BYTES, Link
 from ferry_client.models import FileRecord, UploadPlan, UploadResult
 from ferry_client.options import MAX_PUT_BYTES, MIB, MIN_PART_BYTES
-from ferry_client.parts import DirectUnavailableError, PartSender
+from ferry_client.parts import PartSender
 from ferry_client.small_files import content_digest, put_file
 from ferry_client.sources import SourceBody, range_crc32c
 from ferry_client.state import StateFolder, UploadNote
@@ -47,7 +48,14 @@ class Uploader:
     """Uploads sources to one service."""
 
     def __init__(
-        self, api: Api, transfer_limit: TransferLimit, link: Link, state: StateFolder | None, client_id: str
+        self,
+        api: Api,
+        *,
+        transfer_limit: TransferLimit,
+        direct: DirectAccess,
+        link: Link,
+        state: StateFolder | None,
+        client_id: str,
     ) -> None:
         self.api = api
         """The service."""
@@ -59,8 +67,8 @@ class Uploader:
         """What is kept between runs; None keeps nothing."""
         self.client_id = client_id
         """The client, for the notes in `state`."""
-        self.direct_allowed = api.options.allow_direct
-        """Whether parts go straight to S3. Becomes False when S3 is out of reach."""
+        self.direct = direct
+        """Whether parts go straight to S3. Shared by all transfers of the client."""
 
     def upload(self, request: UploadRequest) -> UploadResult:
         """Upload a source, or continue its upload.
@@ -72,9 +80,11 @@ class Uploader:
             ApiError, NetworkError, CancelledError, LocalFileError: as their names say.
         """
         size = request.source.size
-        if request.if_exists != "rename" and size <= min(MAX_PUT_BYTES, max(MIB // 4, self.link.put_bytes())):
+        if size <= min(MAX_PUT_BYTES, max(MIB // 4, self.link.put_bytes())):
             with suppress(TransportError):  # the line breaks too often for one request
-                return put_file(self.api, self.transfer_limit, request)
+                result = put_file(self.api, self.transfer_limit, request)
+                if result is not None:
+                    return result
         for attempt in range(MAX_RESTARTS + 1):
             try:
                 return self._transfer(request)
@@ -193,7 +203,14 @@ class _Transfer:
 
     def _try_parts(self, plan: UploadPlan, numbers: list[int]) -> bool:
         """Send parts straight to S3. Return False if S3 is out of reach."""
-        sender = PartSender(self._api, self._source, plan, numbers, self._uploader.transfer_limit)
+        sender = PartSender(
+            self._api,
+            self._source,
+            plan,
+            numbers,
+            transfer_limit=self._uploader.transfer_limit,
+            direct=self._uploader.direct,
+        )
 
         def send(number: int) -> None:
             crc = sender.send(number)
@@ -203,8 +220,7 @@ class _Transfer:
             for _ in run_tasks(numbers, send, self._api.options.max_jobs):
                 pass
         except DirectUnavailableError:
-            self._uploader.direct_allowed = False
-            self._request.on_note("S3 is out of reach from here. Everything goes through the API, in chunks.")
+            self._uploader.direct.give_up(self._request.on_note)
             return False
         return True
 
@@ -315,7 +331,7 @@ class _Transfer:
         return FileRecord.from_json(self._api.request("GET", self._api.file_path("/files", name)).json())
 
     def _is_direct(self) -> bool:
-        return self._uploader.direct_allowed and self._source.size >= self._api.options.direct_from_bytes
+        return self._uploader.direct.is_allowed and self._source.size >= self._api.options.direct_from_bytes
 
     def _own_note(self) -> UploadNote | None:
         state = self._uploader.state

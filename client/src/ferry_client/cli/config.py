@@ -61,6 +61,9 @@ def load_profile(name: str | None) -> Profile:
             f"There is no profile {name!r} in {config_path()}. Create it: ferry login URL --profile {name}"
         )
     saved = saved or {}
+    url = os.environ.get("FERRY_URL") if name is None else None
+    if url and url.rstrip("/") != str(saved.get("url", "")).rstrip("/"):
+        saved = {}  # The secret of one service is not sent to another.
     values = {
         key: (os.environ.get(f"FERRY_{key.upper()}") if name is None else None) or saved.get(key)
         for key in ("url", "client_id", "client_secret")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ferry_client.errors import (
     AccessError,
+    ApiError,
     CancelledError,
     ConflictError,
     FerryError,
@@ -55,4 +56,6 @@ _CODES: tuple[tuple[type[FerryError], int], ...] = (
 
 def exit_code(error: FerryError) -> int:
     """Return the exit code of an error that ended the command."""
+    if isinstance(error, ApiError) and error.status == 422:
+        return USAGE
     return next((code for kind, code in _CODES if isinstance(error, kind)), SOME_FAILED)

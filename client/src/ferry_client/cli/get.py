@@ -15,6 +15,7 @@ from ferry_client.client import Ferry
 from ferry_client.errors import UsageError
 from ferry_client.local_files import LocalTargets, restore_preserved
 from ferry_client.models import FileRecord, TransferProgress
+from ferry_client.part_file import make_parents
 
 
 @click.command("get")
@@ -94,7 +95,7 @@ def _task(
         def on_progress(progress: TransferProgress) -> None:
             report(progress.done_bytes, progress.total_bytes)
 
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_parents(path)
         result = ferry.download(name, path, on_progress=on_progress, on_note=output.note)
         if options["preserve"]:
             restore_preserved(path, (record or ferry.stat(name)).metadata)

@@ -8,6 +8,7 @@ import click
 
 from ferry_client.cli.config import Profile, save_profile
 from ferry_client.client import Ferry
+from ferry_client.options import ClientOptions
 
 
 @click.command("login")
@@ -26,7 +27,15 @@ def command(url: str, client_id: str | None, profile: str | None) -> None:
     """
     client_id = client_id or os.environ.get("FERRY_CLIENT_ID") or click.prompt("Client id", err=True)
     secret = os.environ.get("FERRY_CLIENT_SECRET") or click.prompt("Client secret", hide_input=True, err=True)
-    with Ferry(url, client_id=client_id, client_secret=secret) as ferry:
+    if url.startswith("http://") and not _is_loopback(url):
+        click.echo("Warning: http:// sends the secret unencrypted. Use https:// if the service has it.", err=True)
+    with Ferry(url, client_id=client_id, client_secret=secret, options=ClientOptions(retry_for_seconds=20)) as ferry:
         ferry.api.authenticate()
     path = save_profile(profile, Profile(url.rstrip("/"), client_id, secret))
     click.echo(f"Logged in to {url}. Saved in {path}.", err=True)
+
+
+def _is_loopback(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")

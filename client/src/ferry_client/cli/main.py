@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -41,17 +43,22 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
+    try:
+        return _run_group()
+    except KeyboardInterrupt:
+        return _interrupted()
+
+
+def _run_group() -> int:
     import click
 
     from ferry_client.cli import exit_codes
     from ferry_client.errors import FerryError
 
     try:
-        result = _group().main(standalone_mode=False)
+        result = _group().main(prog_name="ferry", standalone_mode=False)
         return result if isinstance(result, int) else exit_codes.DONE
     except click.exceptions.Abort:
-        return _interrupted()
-    except KeyboardInterrupt:
         return _interrupted()
     except click.ClickException as error:
         error.show()
@@ -62,6 +69,10 @@ def _run() -> int:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader has gone; nothing may be flushed to it
         return exit_codes.SOME_FAILED
+    except OSError as error:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - what cannot be written is not written again
+        print(f"ferry: {error.filename or 'standard output'}: {error.strerror}.", file=sys.stderr)
+        return exit_codes.NO_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT) else exit_codes.SOME_FAILED
 
 
 def _interrupted() -> int:
@@ -73,8 +84,9 @@ def _interrupted() -> int:
 
 def _exit(code: int) -> NoReturn:
     """Exit without waiting for the threads of transfers that were stopped."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
     os._exit(code)
 
 

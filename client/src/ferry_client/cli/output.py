@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -48,7 +49,8 @@ class Output:
 
     def transfers(self) -> TransferDisplay:
         """Return the display of transfers, a context manager."""
-        is_terminal = sys.stderr.isatty() and not self._as_json and not self._quiet
+        is_terminal = sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+        is_terminal = is_terminal and not self._as_json and not self._quiet
         self._transfers = TerminalDisplay() if is_terminal else LineDisplay(silent=self._quiet or self._as_json)
         return self._transfers
 
@@ -139,7 +141,9 @@ class TerminalDisplay(TransferDisplay):
         if console.width >= 80:
             columns.append(DownloadColumn(binary_units=True))
         columns += [TransferSpeedColumn(), TimeRemainingColumn(compact=True)]
-        self._progress: Progress = Progress(*columns, console=console, expand=True, transient=True)
+        self._progress: Progress = Progress(
+            *columns, console=console, expand=True, transient=True, redirect_stdout=sys.stdout.isatty()
+        )
         self._tasks: dict[str, TaskID] = {}
         self._lock = threading.Lock()
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ferry_client.cli.exit_codes import DONE, SOME_FAILED
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client, transfer_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
 from ferry_client.errors import UsageError
-from ferry_client.local_files import LocalFile, preserved_metadata, walk
+from ferry_client.local_files import LocalFile, is_unicode, preserved_metadata, printable, walk
 from ferry_client.models import TransferProgress
 
 
@@ -59,14 +61,18 @@ def command(paths: tuple[str, ...], **options: Any) -> int:
     sources, target = _split_target(paths)
     if sources == ["-"]:
         return _put_standard_input(target, output, options)
-    files = _expand(sources, target, options)
+    problems: list[tuple[str, str]] = []
+    files = _expand(sources, target, options, problems)
+    for path, text in problems:
+        output.error(f"{path} {text}.")
     if options["dry_run"]:
         for file in files:
             output.result(f"{file.path} -> {file.name}", path=str(file.path), filename=file.name, size=file.size)
-        return 0
+        return SOME_FAILED if problems else DONE
     with _open(options, output) as ferry:
         tasks = [FileTask(file.name, file.size, _uploader(ferry, file, output, options)) for file in files]
-        return run_file_tasks(tasks, output, options["jobs"])
+        code = run_file_tasks(tasks, output, options["jobs"])
+    return code if code != DONE or not problems else SOME_FAILED
 
 
 def _open(options: dict[str, Any], output: Output) -> Ferry:
@@ -83,8 +89,10 @@ def _split_target(paths: tuple[str, ...]) -> tuple[list[str], str | None]:
     return (first, last) if is_target else (list(paths), None)
 
 
-def _expand(sources: list[str], target: str | None, options: dict[str, Any]) -> list[LocalFile]:
-    """Return the files to send with their names. Raises `UsageError`."""
+def _expand(
+    sources: list[str], target: str | None, options: dict[str, Any], problems: list[tuple[str, str]]
+) -> list[LocalFile]:
+    """Return the files to send with their names, and add what cannot be sent to `problems`. Raises `UsageError`."""
     is_prefix = target is None or target.endswith("/")
     files: list[LocalFile] = []
     for source in sources:
@@ -93,13 +101,16 @@ def _expand(sources: list[str], target: str | None, options: dict[str, Any]) -> 
             if not is_prefix:
                 raise UsageError(f"{source} is a folder: its target must end with /, as in {target}/.")
             base = "" if source.endswith("/.") or source == "." else f"{path.resolve().name}/"
-            files += walk(path, f"{target or ''}{base}", options["include"], options["exclude"], options["symlinks"])
-        elif path.exists():
-            files.append(
-                LocalFile(path, f"{target or ''}{path.name}" if is_prefix else str(target), path.stat().st_size)
+            files += walk(
+                path,
+                f"{target or ''}{base}",
+                options["include"],
+                options["exclude"],
+                symlinks=options["symlinks"],
+                on_problem=lambda path, text: problems.append((path, text)),
             )
         else:
-            raise UsageError(f"{source} does not exist.")
+            files.append(_single_file(path, f"{target or ''}{path.name}" if is_prefix else str(target), options))
     names = [file.name for file in files]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -107,6 +118,21 @@ def _expand(sources: list[str], target: str | None, options: dict[str, Any]) -> 
     if not is_prefix and len(files) > 1:
         raise UsageError(f"{len(files)} files cannot all get the name {target}. End the target with /.")
     return files
+
+
+def _single_file(path: Path, name: str, options: dict[str, Any]) -> LocalFile:
+    """Return a file that the command line names. Raises `UsageError` for what is no file."""
+    shown = printable(str(path))
+    name = unicodedata.normalize("NFC", name)
+    if options["symlinks"] == "keep" and path.is_symlink():
+        return LocalFile(path, name, 0, symlink_target=str(path.readlink()))
+    if not path.exists():
+        raise UsageError(f"{shown} does not exist.")
+    if not path.is_file():
+        raise UsageError(f"{shown} is no regular file. Send what it yields by a pipe: ferry put - NAME < {shown}")
+    if not is_unicode(name):
+        raise UsageError(f"The name of {shown} is not UTF-8. Give it another one: ferry put FILE NAME")
+    return LocalFile(path, name, path.stat().st_size)
 
 
 def _uploader(ferry: Ferry, file: LocalFile, output: Output, options: dict[str, Any]) -> Any:

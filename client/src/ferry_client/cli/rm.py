@@ -53,7 +53,8 @@ def command(
             errors = ferry.delete_many(chosen)
     for name in chosen:
         if name in errors:
-            output.error(f"{name}: {errors[name]}")
+            text = "there is no such file" if errors[name] == "not_found" else errors[name]
+            output.error(f"{name}: {text}")
         else:
             output.result(f"deleted {name}", filename=name, deleted=True)
     return exit_codes.SOME_FAILED if errors else exit_codes.DONE

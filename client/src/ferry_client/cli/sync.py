@@ -15,10 +15,11 @@ from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client, transfer_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
-from ferry_client.errors import UsageError
+from ferry_client.errors import LocalFileError, UsageError
 from ferry_client.file_cache import FileCache, FileIdentity
 from ferry_client.local_files import preserved_metadata, restore_preserved
 from ferry_client.models import TransferProgress
+from ferry_client.part_file import make_parents
 from ferry_client.sync import SyncAction, SyncStep, change_service, plan_download, plan_upload
 
 
@@ -135,18 +136,25 @@ def _task(ferry: Ferry, cache: FileCache, step: SyncStep, output: Output, option
             _upload(ferry, cache, step, output, options, on_progress)
         elif step.action is SyncAction.DOWNLOAD:
             assert step.path is not None
-            step.path.parent.mkdir(parents=True, exist_ok=True)
+            make_parents(step.path)
             ferry.download(step.name, step.path, on_progress=on_progress, on_note=output.note)
             if options["preserve"] and step.record is not None:
                 restore_preserved(step.path, step.record.metadata)
         elif step.record is None and step.path is not None:
-            step.path.unlink(missing_ok=True)
+            _delete_local(step.path)
         else:
             change_service(ferry, cache, step)
         _report(output, step)
         return step.name
 
     return FileTask(step.name, step.size, run)
+
+
+def _delete_local(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise LocalFileError(f"{path} cannot be deleted: {error.strerror}.") from error
 
 
 def _upload(

@@ -1,0 +1,127 @@
+"""The HTTP transport, against sockets of this process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from ferry_client.errors import CancelledError
+from ferry_client.options import ClientOptions
+from ferry_client.transport import HttpRequest, TransportError, UrllibTransport
+
+Serve = Callable[[socket.socket], None]
+
+
+@contextmanager
+def server(serve: Serve) -> Iterator[str]:
+    """Serve each connection in a thread, and yield the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    threading.Thread(target=_run, args=(serve, connection), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.close()
+
+
+def _run(serve: Serve, connection: socket.socket) -> None:
+    with connection, suppress(OSError):
+        serve(connection)
+
+
+def read_head(connection: socket.socket) -> bytes:
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += connection.recv(65536)
+    return head
+
+
+def test_stream_yields_what_came_before_a_break() -> None:
+    """The bytes before a cut reach the caller, so that the next request continues after them."""
+
+    def serve(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(b"HTTP/1.1 206 Partial Content\r\nContent-Length: 1000000\r\n\r\n" + bytes(300_000))
+        time.sleep(0.2)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    received = 0
+    with server(serve) as url:
+        response = UrllibTransport(ClientOptions()).send(HttpRequest("GET", url, stream=True))
+        with suppress(TransportError):
+            for block in response.iter_body():
+                received += len(block)
+            pytest.fail("the response was cut")
+    assert received == 300_000
+
+
+def test_stream_that_trickles_is_cut() -> None:
+    """A connection on which a few bytes move now and then counts as stalled."""
+
+    def serve(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.1)
+
+    started_at = time.monotonic()
+    with server(serve) as url:
+        response = UrllibTransport(ClientOptions(stall_seconds=0.5)).send(HttpRequest("GET", url, stream=True))
+        with pytest.raises(TransportError, match="stalled"):
+            list(response.iter_body())
+    assert time.monotonic() - started_at < 5
+
+
+def test_response_that_never_comes_is_cut() -> None:
+    """A server that takes the request and is silent counts as stalled."""
+    with server(lambda connection: time.sleep(30)) as url, pytest.raises(TransportError, match="stalled"):
+        UrllibTransport(ClientOptions(stall_seconds=0.3)).send(HttpRequest("GET", url))
+
+
+def test_proxy_gets_its_password_and_no_other_server_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """User and password of a proxy's URL are sent to it; hosts in NO_PROXY are reached without it."""
+    heads: list[bytes] = []
+
+    def serve(connection: socket.socket) -> None:
+        heads.append(read_head(connection))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with server(serve) as url:
+        monkeypatch.setenv("http_proxy", url.replace("http://", "http://user:p%40ss@"))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        transport = UrllibTransport(ClientOptions())
+        transport.send(HttpRequest("GET", "http://files.test/health"))
+        transport.send(HttpRequest("GET", f"{url}/health"))
+    assert b"proxy-authorization: basic dxnlcjpwqhnz" in heads[0].lower()
+    assert heads[0].startswith(b"GET http://files.test/health")
+    assert b"proxy-authorization" not in heads[1].lower()
+
+
+def test_each_scheme_has_its_own_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy of one scheme is not used for another."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:2")
+    monkeypatch.delenv("no_proxy", raising=False)
+    transport = UrllibTransport(ClientOptions())
+    first, second = transport.pool("http://a.test/"), transport.pool("https://a.test/")
+    assert first is not second
+    assert first is transport.pool("http://b.test/")
+
+
+def test_closed_transport_ends_a_running_request() -> None:
+    """Closing ends a transfer at its next block."""
+    with server(lambda connection: connection.sendall(read_head(connection))) as url:
+        transport = UrllibTransport(ClientOptions())
+        transport.close()
+        with pytest.raises((CancelledError, TransportError)):
+            transport.send(HttpRequest("GET", url))
