@@ -29,13 +29,24 @@ EVENTS: Mapping[str, tuple[str, dict[str, Any]]] = {
             body=b"1",
         ),
     ),
+    "whole file": (
+        "files",
+        build_event("PUT /files", query=FILE, headers={"content-type": "application/octet-stream"}, body=b"1"),
+    ),
     "download": ("download", build_event("GET /download", query=FILE)),
     "status": ("status", build_event("GET /status", query=FILE)),
     "list of files": ("files", build_event("GET /files")),
 }
 """The function and the event of each request."""
 
-MAX_MODULES: Mapping[str, int] = {"start": 401, "raw chunk": 345, "download": 336, "status": 340, "list of files": 332}
+MAX_MODULES: Mapping[str, int] = {
+    "start": 401,
+    "raw chunk": 345,
+    "whole file": 340,
+    "download": 336,
+    "status": 340,
+    "list of files": 332,
+}
 """Modules at most, without those of the standard library. A request that needs more, needs a reason."""
 
 PROBE_SCRIPT = """
