@@ -33,9 +33,6 @@ _TABLE_PROPERTIES = (
     "LocalSecondaryIndexes",
     "ProvisionedThroughput",
 )
-# Pages of this machine on any port, and pages that were redirected (`Origin: null`). SeaweedFS matches no port by a
-# pattern, so every origin is allowed. It listens on this machine alone.
-_LOCAL_ORIGINS = ["*"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +157,9 @@ def _create_buckets(s3: S3Client, no_retry_s3: S3Client, stack: Stack) -> None:
 
 
 def _to_s3_cors_rule(rule: Mapping[str, Any]) -> CORSRuleTypeDef:
-    """Return a CORS rule of CloudFormation in the form of S3's API, for the origins of this machine."""
+    """Return a CORS rule of CloudFormation in the form of S3's API."""
     renamed = {"ExposedHeaders": "ExposeHeaders", "MaxAge": "MaxAgeSeconds", "Id": "ID"}
-    found = {renamed.get(key, key): value for key, value in rule.items()}
-    return cast("CORSRuleTypeDef", found | {"AllowedOrigins": _LOCAL_ORIGINS})
+    return cast("CORSRuleTypeDef", {renamed.get(key, key): value for key, value in rule.items()})
 
 
 def _wait_until_writable(s3: S3Client, bucket: str) -> None:

@@ -36,10 +36,13 @@ def test_functions_share_runtime_and_layer(functions: dict[str, Any]) -> None:
 
 
 def test_function_folder_holds_only_app(functions: dict[str, Any], root: Path) -> None:
-    """A function's folder holds app.py alone: all of it is deployed, and a requirements.txt would be a second lock."""
+    """A function's folder holds app.py alone, that of the pages their static files too: all of it is deployed, and a
+    requirements.txt would be a second lock.
+    """
     for properties in functions.values():
         folder = root / str(properties["CodeUri"])
-        assert [path.name for path in folder.iterdir() if path.name != "__pycache__"] == ["app.py"]
+        expected = ["app.py", "static"] if folder.name == "web" else ["app.py"]
+        assert sorted(path.name for path in folder.iterdir() if path.name != "__pycache__") == expected
 
 
 def test_every_function_folder_is_in_template(functions: dict[str, Any], root: Path) -> None:
@@ -52,7 +55,7 @@ def test_every_function_folder_is_in_template(functions: dict[str, Any], root: P
 
 def test_function_imports_are_restricted(functions: dict[str, Any], root: Path) -> None:
     """A function imports from `ferry`, but no adapter, and no library of AWS."""
-    allowed = ("__future__", "typing", "collections.abc", "ferry")
+    allowed = ("__future__", "typing", "collections.abc", "pathlib", "ferry")
     forbidden = ("ferry.aws",)
     imported: set[str] = set()
     for properties in functions.values():

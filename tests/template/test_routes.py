@@ -44,6 +44,9 @@ ROUTES = {
         "GET /status",
         "HEAD /status",
     },
+    "WebFunction": {
+        f"{method} {path}" for method in ("GET", "HEAD") for path in ("/", "/console", "/docs", "/assets/{asset+}")
+    },
     "CleanupFunction": {
         "DELETE /cleanup",
     },
@@ -173,7 +176,9 @@ def test_every_route_is_throttled(template: Any, functions: dict[str, Any]) -> N
     routes = {key for keys in ROUTES.values() for key in keys}
     by_route = {key: limits(settings) for key, settings in properties["RouteSettings"].items()}
     assert by_route.keys() <= routes
-    assert by_route.keys() == ROUTES["AuthFunction"] | ROUTES["CleanupFunction"] | ROUTES["FilesFunction"]
+    assert by_route.keys() == (
+        ROUTES["AuthFunction"] | ROUTES["CleanupFunction"] | ROUTES["FilesFunction"] | ROUTES["WebFunction"]
+    )
     token = by_route.pop("POST /auth/token")
     for other in (*by_route.values(), limits(properties["DefaultRouteSettings"])):
         assert token[0] < other[0]

@@ -15,7 +15,15 @@ from dev.paths import ROOT
 from dev.template.sam_transform import package_template, resources_of_type, transform_template
 
 ALIAS = "live"
-FUNCTIONS = {"AuthFunction", "UploadFunction", "FilesFunction", "DownloadFunction", "StatusFunction", "CleanupFunction"}
+FUNCTIONS = {
+    "AuthFunction",
+    "UploadFunction",
+    "FilesFunction",
+    "DownloadFunction",
+    "StatusFunction",
+    "WebFunction",
+    "CleanupFunction",
+}
 
 
 @pytest.fixture(scope="module")

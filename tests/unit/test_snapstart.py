@@ -14,7 +14,11 @@ import pytest
 from dev.testing.function_environment import FUNCTION_ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = sorted(path.name for path in (ROOT / "functions").iterdir() if (path / "app.py").is_file())
+FUNCTIONS = sorted(
+    path.name
+    for path in (ROOT / "functions").iterdir()
+    if (path / "app.py").is_file() and path.name != "web"  # static files: no client, nothing imported later
+)
 MODULES = list((ROOT / "layers/common/ferry").rglob("*.py"))
 MONOTONIC_CLOCK_USERS = frozenset({"router.py"})
 """Modules that measure the duration of one call within it."""

@@ -51,6 +51,17 @@ def tracing_enabled() -> bool:
     return settings().tracing_enabled
 
 
+def bucket_origin() -> str:
+    """Return the origin of presigned URLs: S3's name for the bucket in this region, or an emulator's address."""
+    endpoints = settings().endpoints
+    endpoint = endpoints.get("s3_public") or endpoints.get("s3")
+    if endpoint:
+        return endpoint.rstrip("/")
+    region = os.environ["AWS_REGION"]
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"https://{settings().bucket}.s3.{region}.{suffix}"
+
+
 @cache
 def aws_session() -> AwsSession:
     """Return the AWS clients."""

@@ -230,7 +230,7 @@ def _gateway_response(request: Request, response: Response) -> dict[str, Any]:
     headers = {**response.headers, "X-Request-Id": request.request_id}
     if "no-store" not in headers.get("Cache-Control", "no-store"):
         # The gateway's CORS headers depend on the origin: a cache must not serve one origin's response to another.
-        headers["Vary"] = "Origin"
+        headers["Vary"] = f"{headers['Vary']}, Origin" if "Vary" in headers else "Origin"
     if request.method == "HEAD":
         # A response to HEAD has the headers of GET and no content (RFC 9110 section 9.3.2).
         if body:

@@ -1,0 +1,122 @@
+"""The pages: static files, each below a path that changes with the content of all of them.
+
+A page may run scripts and styles from that path alone, because files of users are on this origin too. It may connect to
+the API and the bucket, and show previews from the bucket.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ferry.errors import NotFound
+from ferry.http.request import Request
+from ferry.http.response import Response
+
+ASSETS_PATH = "/assets"
+"""All assets are below this path."""
+
+ASSET_CACHE_CONTROL = "public, max-age=31536000, immutable"
+"""The path of an asset changes with its content, so caches may keep it."""
+
+_VERSION_LENGTH = 16
+_CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_PLACEHOLDER = "{{assets}}"
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The static files of a folder."""
+
+    folder: Path
+    """Holds the pages (`….html`) and their assets, without subfolders."""
+
+    @cached_property
+    def files(self) -> Mapping[str, bytes]:
+        """The contents by file name."""
+        return {path.name: path.read_bytes() for path in sorted(self.folder.iterdir()) if path.suffix in _CONTENT_TYPES}
+
+    @cached_property
+    def version(self) -> str:
+        """A digest of all files, which the paths of the assets contain."""
+        digest = hashlib.sha256()
+        for name, content in self.files.items():
+            digest.update(f"{name} {len(content)}\n".encode() + content)
+        return digest.hexdigest()[:_VERSION_LENGTH]
+
+    def page(self, request: Request, name: str, *, base_url: str, bucket_origin: str) -> Response:
+        """Return a page that loads its assets from the current path.
+
+        Args:
+            request: the request.
+            name: the name of the file.
+            base_url: the URL of the API, without a `/` at its end.
+            bucket_origin: the origin of presigned URLs.
+        """
+        assets = f"{ASSETS_PATH}/{self.version}"
+        content = self.files[name].replace(_PLACEHOLDER.encode(), assets.encode())
+        headers = {
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": _content_security_policy(f"{base_url}{assets}/", base_url, bucket_origin),
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "X-Frame-Options": "DENY",
+        }
+        return _static_response(request, name, content, headers)
+
+    def asset(self, request: Request) -> Response:
+        """Return the asset that the path names. Raises `NotFound` if there is none, or its version is another."""
+        version, _, name = request.path_parameters.get("asset", "").partition("/")
+        content = self.files.get(name)
+        if version != self.version or content is None or name.endswith(".html"):
+            raise NotFound("There is no such asset. Load the page again.")
+        return _static_response(request, name, content, {"Cache-Control": ASSET_CACHE_CONTROL})
+
+
+def _content_security_policy(assets_url: str, base_url: str, bucket_origin: str) -> str:
+    """Return the policy of a page (CSP level 3). Paths, never `'self'`: files of users are on this origin too."""
+    directives = {
+        "default-src": "'none'",
+        "script-src": assets_url,
+        "style-src": assets_url,
+        "worker-src": assets_url,
+        "img-src": f"{assets_url} {bucket_origin}",
+        "media-src": bucket_origin,
+        "frame-src": bucket_origin,
+        "connect-src": f"{base_url}/ {bucket_origin}",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in directives.items())
+
+
+def _static_response(request: Request, name: str, content: bytes, headers: Mapping[str, str]) -> Response:
+    all_headers = {
+        "Content-Type": _CONTENT_TYPES[Path(name).suffix],
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Vary": "Accept-Encoding",
+        **headers,
+    }
+    if _accepts_gzip(request.headers.get("accept-encoding", "")):
+        return Response(200, all_headers | {"Content-Encoding": "gzip"}, gzip.compress(content, 6, mtime=0))
+    return Response(200, all_headers, content)
+
+
+def _accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether the header allows gzip (RFC 9110 section 12.5.3)."""
+    for item in accept_encoding.lower().split(","):
+        coding, _, parameter = item.partition(";")
+        if coding.strip() in ("gzip", "*"):
+            return parameter.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

@@ -1,0 +1,112 @@
+"""The pages: their policy, their assets and the forms in which both are sent."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dev.paths import ROOT
+from ferry.errors import NotFound
+from ferry.http.pages import Pages
+from ferry.http.request import Request
+
+STATIC = ROOT / "functions" / "web" / "static"
+BASE_URL, BUCKET = "https://files.example.com", "https://bucket.s3.eu-west-1.amazonaws.com"
+MAX_FIRST_LOAD_BYTES = 100_000
+REQUEST = Request("GET /console", "id", {}, {}, {}, "", body_is_base64=False)
+
+
+@pytest.fixture(scope="module")
+def pages() -> Pages:
+    return Pages(STATIC)
+
+
+def directives(policy: str) -> dict[str, list[str]]:
+    return {name: values for name, *values in (directive.split() for directive in policy.split("; "))}
+
+
+@pytest.mark.parametrize("name", ["console.html", "docs.html"])
+def test_page_policy_allows_scripts_by_path_alone(pages: Pages, name: str) -> None:
+    """Scripts, styles and workers come from the assets' path, never from `'self'`: users' files are on this origin."""
+    response = pages.page(REQUEST, name, base_url=BASE_URL, bucket_origin=BUCKET)
+    policy = directives(response.headers["Content-Security-Policy"])
+    assets = f"{BASE_URL}/assets/{pages.version}/"
+    for kind in ("script-src", "style-src", "worker-src"):
+        assert policy[kind] == [assets]
+    for kind in ("default-src", "base-uri", "form-action", "frame-ancestors"):
+        assert policy[kind] == ["'none'"]
+    assert policy["connect-src"] == [f"{BASE_URL}/", BUCKET]
+    assert policy["img-src"] == [assets, BUCKET]
+    assert policy["media-src"] == policy["frame-src"] == [BUCKET]
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize("name", ["console.html", "docs.html"])
+def test_page_has_no_inline_script_and_no_foreign_origin(pages: Pages, name: str) -> None:
+    """A page loads everything from the assets' path, and has no inline script, style or handler."""
+    response = pages.page(REQUEST, name, base_url=BASE_URL, bucket_origin=BUCKET)
+    assert isinstance(response.body, bytes)
+    html = response.body.decode()
+    links = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert len(links) == 3
+    assert all(link.startswith(f"/assets/{pages.version}/") for link in links)
+    assert not re.search(r"<style|<script(?![^>]*src=)|\son\w+=|style=", html)
+    assert "{{" not in html
+
+
+def test_asset_of_current_version_may_be_kept(pages: Pages) -> None:
+    """An asset is immutable below its version; another version, a page, and an unknown name are not found."""
+    request = replace(REQUEST, path_parameters={"asset": f"{pages.version}/main.js"})
+    response = pages.asset(request)
+    assert response.body == (STATIC / "main.js").read_bytes()
+    assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert "immutable" in response.headers["Cache-Control"]
+    for path in ("0000000000000000/main.js", f"{pages.version}/console.html", f"{pages.version}/../app.py", "", "x"):
+        with pytest.raises(NotFound):
+            pages.asset(replace(REQUEST, path_parameters={"asset": path}))
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_gzip"),
+    [("gzip, br", True), ("*", True), ("GZIP;q=0.5", True), ("br", False), ("gzip;q=0", False), ("", False)],
+)
+def test_asset_is_compressed_where_asked_for(pages: Pages, accepted: str, is_gzip: bool) -> None:
+    """gzip is used where Accept-Encoding allows it (RFC 9110 section 12.5.3); the bytes are the same."""
+    parameters = {"asset": f"{pages.version}/main.js"}
+    response = pages.asset(replace(REQUEST, path_parameters=parameters, headers={"accept-encoding": accepted}))
+    assert isinstance(response.body, bytes)
+    assert response.headers.get("Content-Encoding") == ("gzip" if is_gzip else None)
+    assert (gzip.decompress(response.body) if is_gzip else response.body) == (STATIC / "main.js").read_bytes()
+    assert response.headers["Vary"] == "Accept-Encoding"
+
+
+def test_version_follows_the_content(pages: Pages, tmp_path: Path) -> None:
+    """Any change of a file changes the path of all assets."""
+    for name, content in pages.files.items():
+        (tmp_path / name).write_bytes(content)
+    assert Pages(tmp_path).version == pages.version
+    (tmp_path / "main.js").write_bytes(b"// changed")
+    assert Pages(tmp_path).version != pages.version
+
+
+def test_console_loads_in_under_100_kb(pages: Pages) -> None:
+    """All of the console's files together, compressed, are under 100 KB."""
+    sizes = [len(gzip.compress(content, 6)) for name, content in pages.files.items() if not name.startswith("docs.")]
+    assert 10_000 < sum(sizes) < MAX_FIRST_LOAD_BYTES
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in STATIC.glob("*.js")))
+def test_script_builds_no_markup_from_text(name: str) -> None:
+    """No script turns text into markup or code: names, types and metadata come from strangers."""
+    source = (STATIC / name).read_text(encoding="utf-8")
+    markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc"
+    storage = r"localStorage|sessionStorage|document\.cookie"
+    assert re.search(f"{markup}|{storage}", source) is None
+    imported = re.findall(r'from "([^"]+)"', source)
+    assert all((STATIC / each.removeprefix("./")).is_file() for each in imported)
