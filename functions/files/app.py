@@ -86,7 +86,7 @@ def delete(request: Request, ns: str) -> Response:
     from ferry.files.delete import delete_file
 
     delete_file(wiring.services(), ns, request.filename(), request_conditions(request))
-    return empty_response()
+    return empty_response().with_metrics(FilesDeleted=1)
 
 
 @app.protected("POST /files/move", scope=WRITE_SCOPE, audit_event="file.move")

@@ -147,6 +147,36 @@ def test_stored_and_changed_files_are_audited(stack: Stack, audit_events: AuditL
     audit_events()
 
 
+def test_moved_restored_and_deleted_files_are_audited(stack: Stack, audit_events: AuditLines) -> None:
+    """Moves, restores and deletions of several files are audited, rejected ones too, without a filename."""
+    stack.upload(SENSITIVE_NAME, b"x")
+    moved_name = f"{SENSITIVE_NAME}.moved"
+    audit_events()
+    assert stack.post_json("POST /files/move", {"from": SENSITIVE_NAME, "to": moved_name}).status == 200
+    assert stack.post_json("POST /files/move", {"from": SENSITIVE_NAME, "to": moved_name}).status == 404
+    assert stack.post_json("POST /files/delete", {"filenames": [moved_name, SENSITIVE_NAME, "a\\b"]}).status == 200
+    assert stack.post_json("POST /files/restore", {"filename": moved_name}).status == 200
+    assert stack.post_json("POST /files/restore", {"filename": "absent"}).status == 404
+    events = audit_events()
+    assert [(event["event"], event["outcome"]) for event in events] == [
+        ("file.move", "success"),
+        ("file.move", "not_found"),
+        ("file.delete", "success"),
+        ("file.restore", "success"),
+        ("file.restore", "not_found"),
+    ]
+    assert {name: events[2][name] for name in ("FilesDeleted", "missing", "errors")} == {
+        "FilesDeleted": 1,
+        "missing": 1,
+        "errors": 1,
+    }
+    assert (events[0]["FilesMoved"], events[3]["FilesRestored"], events[3]["size"]) == (1, 1, 1)
+    assert {event["ns"] for event in events} == {"demo"}
+    assert SENSITIVE_NAME not in json.dumps(events)
+    assert stack.request("DELETE /files/{filename+}", filename=moved_name).status == 204
+    assert [event["FilesDeleted"] for event in audit_events()] == [1]
+
+
 def test_file_names_are_audited_when_enabled(
     stack: Stack, audit_events: AuditLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +189,13 @@ def test_file_names_are_audited_when_enabled(
         stack.request("DELETE /files/{filename+}", filename=SENSITIVE_NAME)
         stack.request("DELETE /files", query={"filename": "\x00"})
         assert [event.get("file_name") for event in audit_events()] == [SENSITIVE_NAME, None]
+        stack.post_json("POST /files/restore", {"filename": SENSITIVE_NAME, "to": "restored"})
+        stack.post_json("POST /files/move", {"from": "restored", "to": "moved"})
+        stack.post_json("POST /files/delete", {"filenames": ["moved", "absent"]})
+        restored, moved, deleted = audit_events()
+        assert (restored["file_name"], restored["new_file_name"]) == (SENSITIVE_NAME, "restored")
+        assert (moved["file_name"], moved["new_file_name"]) == ("restored", "moved")
+        assert deleted["file_names"] == ["moved"]
     finally:
         monkeypatch.undo()
         stack.new_process()

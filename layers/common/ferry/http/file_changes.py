@@ -91,7 +91,7 @@ def deleted_response(results: DeleteResults, *, log_names: bool) -> Response:
     """Return what became of each name."""
     from ferry.http.responses.deletions import DeleteResultsBody
 
-    counts = {"deleted": len(results.deleted), "missing": len(results.missing), "errors": len(results.errors)}
+    counts = {"missing": len(results.missing), "errors": len(results.errors)}
     names = {"file_names": results.deleted} if log_names else {}
     response = json_response(200, DeleteResultsBody.from_results(results))
     return response.with_metrics(FilesDeleted=len(results.deleted)).with_audit(**counts, **names)
