@@ -174,7 +174,7 @@ def _operation(operation: Operation, scope: str | None, schemas: dict[Any, Schem
     if operation.parameters:
         described["parameters"] = [parameter.describe() for parameter in operation.parameters]
     if content := _request_content(operation, schemas):
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": operation.is_body_required, "content": content}
     responses = {status: _response(response, schemas) for status, response in operation.responses.items()}
     for status, kinds in _by_status(_error_types(operation, scope)).items():
         # The token endpoint describes its errors itself.

@@ -50,6 +50,7 @@ PUT_FILE = Operation(
     "name is not touched.",
     (FILENAME_PATH, CONTENT_TYPE_QUERY, METADATA_PARAMETER, *DIGEST_PARAMETERS, *CHANGE_CONDITION_PARAMETERS),
     other_bodies={OCTET_STREAM: {"type": "string", "format": "binary"}},
+    is_body_required=False,
     error_types=(
         *BODY_ERRORS,
         request_errors.BodyNotExact,

@@ -68,6 +68,8 @@ class Operation:
     """Schemas of bodies without a model, by media type."""
     error_types: tuple[ErrorType, ...] = ()
     """Errors, beside those that every route has."""
+    is_body_required: bool = True
+    """Whether a request without a body is rejected, if the operation has one."""
 
     def by_query(self) -> Operation:
         """Return the same operation with the name in the query."""
