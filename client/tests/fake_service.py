@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from client.tests.contract import check_request, completed
 from client.tests.fake_responses import FakeFile, Fault, digest_of, file_response, problem, reply
 from ferry_client.checksums import crc32c, crc32c_from_base64, crc32c_to_base64
 from ferry_client.transport import HttpRequest, HttpResponse
@@ -110,8 +111,8 @@ class FakeService:
             if handler is None:
                 raise AssertionError(f"the fake has no route {request.method} {parts.path}")
             members = json.loads(body) if request.headers.get("Content-Type") == "application/json" else {}
-            response: HttpResponse = handler(self, request, query, members, body)
-            return response
+            check_request(request, body)
+            return completed(request, handler(self, request, query, members, body))
 
     def _start(self, request: Any, query: Any, members: dict[str, Any], body: bytes) -> HttpResponse:
         del request, query, body
@@ -190,6 +191,8 @@ class FakeService:
                 "part_number": part["part_number"],
                 "url": f"{S3_URL}/{upload.upload_id}/{part['part_number']}?signature=secret",
                 "headers": {"x-amz-checksum-crc32c": part["checksum"]["value"]},
+                "size": min(upload.part_size, upload.size - (part["part_number"] - 1) * upload.part_size),
+                "expires_at": "2026-01-02T03:19:05Z",
             }
             for part in members["parts"]
         ]
@@ -261,7 +264,7 @@ class FakeService:
         names = sorted((name for name in source if name.startswith(prefix)), key=str.encode)
         names = [name for name in names if name > query.get("cursor", "")]
         page = names[:limit]
-        body: dict[str, Any] = {"files": [self._record(name, source[name]) for name in page]}
+        body: dict[str, Any] = {"files": [self._record(name, source[name]) for name in page], "prefixes": []}
         if query.get("delimiter") == "/":
             deeper = {name[: name.index("/", len(prefix)) + 1] for name in names if "/" in name[len(prefix) :]}
             body = {
