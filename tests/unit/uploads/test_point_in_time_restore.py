@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
 from dev.fakes.faults import Fault, FaultPlan
 from dev.fakes.metadata_rows import Rows
-from ferry.errors import FileExists, UploadExpired
+from ferry.errors import ChecksumMismatch, ChecksumRequired, FileExists, UploadExpired
 from ferry.files.delete import delete_file
 from ferry.model.files import File, IfExists
 from ferry.model.uploads import UploadState
@@ -88,6 +89,62 @@ def test_sweep_after_restore_reports_recovered(service: InMemoryService) -> None
     service.clock.advance(DAY_MS)
     report = service.sweep()
     assert (report.recovered_uploads, report.expired, report.lost_uploads) == (1, 0, 0)
+
+
+def complete_and_restore(service: InMemoryService) -> Client:
+    """Return a client whose upload was completed, and is open without bytes in the restored metadata store."""
+    client = Client(service, seeded_bytes(PART_BYTES + CHUNK_BYTES))
+    client.start()
+    backup = service.upload_repository.snapshot()
+    client.send_chunks()
+    client.complete()
+    service.upload_repository.restore(backup)
+    return client
+
+
+@pytest.mark.parametrize("indexes", [[1], [3], [1, 3], [1, 2, 3]])
+def test_chunk_with_other_bytes_after_restore_is_no_part_of_earlier_file(
+    service: InMemoryService, indexes: list[int]
+) -> None:
+    """An object without the bytes of a chunk that was accepted after the restore does not become its upload's file."""
+    client = complete_and_restore(service)
+    other = Client(service, seeded_bytes(PART_BYTES + CHUNK_BYTES, seed=2))
+    other.start(resume=True)
+    for index in indexes:
+        with suppress(UploadExpired):  # S3 no longer has the multipart upload that a whole part goes to.
+            other.send_chunk(index)
+    assert service.upload_repository.rows.records[client.upload_id].state is UploadState.OPEN
+    service.clock.advance(DAY_MS)
+    report = service.sweep()
+    assert (report.recovered_uploads, report.expired) == (0, 1)
+    assert client.state() is UploadState.EXPIRED
+    assert service.file_content() is None
+    assert f"o/{client.upload_id}" in service.object_store.objects
+
+
+def test_chunk_with_same_bytes_after_restore_recovers_file(service: InMemoryService) -> None:
+    """An object that contains every chunk that was accepted after the restore becomes its upload's file again."""
+    client = complete_and_restore(service)
+    client.start(resume=True)
+    client.send_chunk(1)
+    service.clock.advance(DAY_MS)
+    assert service.sweep().recovered_uploads == 1
+    assert service.file_content() == client.body
+
+
+def test_complete_after_restore_and_join_needs_checksum(service: InMemoryService) -> None:
+    """A device that joined without proof gets a file that cleanup recovered only with that file's checksum."""
+    client = complete_and_restore(service)
+    other = Client(service, seeded_bytes(PART_BYTES + CHUNK_BYTES, seed=2))
+    other.start()
+    service.clock.advance(DAY_MS)
+    assert service.sweep().recovered_uploads == 1
+    assert service.file_content() == client.body
+    with pytest.raises(ChecksumRequired):
+        other.complete()
+    with pytest.raises(ChecksumMismatch):
+        other.complete(crc32c=other.crc)
+    assert isinstance(client.complete(crc32c=client.crc), File)
 
 
 def test_restore_before_start_retains_object(service: InMemoryService) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ferry.errors import BackendUnavailable, ChecksumMismatch, UploadExpired, UploadIncomplete
 from ferry.model.objects import StoredObject, StoredPart
 from ferry.model.sequential import SequentialState
-from ferry.model.uploads import ChunkDigest, Upload, UploadState
+from ferry.model.uploads import ChunkDigest, Upload, UploadRecord, UploadState
 from ferry.ports.errors import DeadlineExceeded, MultipartUploadNotFound, PartChanged, StoreChecksumMismatch
 from ferry.rules.digests import combine_crc32c_all, crc32c
 from ferry.rules.durations import MINUTE_MS, SECOND_MS
@@ -313,10 +313,12 @@ def _find_existing(
 
 
 def _matches_recorded_chunks(services: Services, upload: Upload, stored_object: StoredObject) -> bool:
-    """Return whether an object of an earlier attempt contains every part whose chunks are all recorded.
+    """Return whether an object of an earlier attempt contains what was recorded as received.
 
     It differs if chunks were recorded after that attempt: over a part that was sent to S3 directly, or after the
-    metadata store was restored to an earlier time. Parts are read back only where checksums cannot decide.
+    metadata store was restored to an earlier time. Every part whose chunks are all recorded must be in the object. A
+    chunk of another part must be, unless the upload has presigned parts: then the part may have been sent directly.
+    Bytes are read back only where checksums cannot decide.
     """
     record = upload.record
     digests = services.upload_repository.get_all_chunk_digests(record.upload_id) if upload.recorded_chunk_bytes else {}
@@ -328,12 +330,20 @@ def _matches_recorded_chunks(services: Services, upload: Upload, stored_object: 
     if len(part_crcs) == record.layout.part_count and stored_object.crc32c is not None:
         checksums = [(crc, record.layout.part_length(n)) for n, crc in sorted(part_crcs.items()) if crc is not None]
         return len(checksums) == len(part_crcs) and combine_crc32c_all(checksums) == stored_object.crc32c
-    return all(_stored_part_crc(services, upload, part_number) == crc for part_number, crc in part_crcs.items())
+    layout = record.layout
+    expected = [((n - 1) * layout.part_size, layout.part_length(n), crc) for n, crc in part_crcs.items()]
+    if not upload.has_presigned_parts:
+        expected += [
+            ((index - 1) * layout.chunk_size, layout.chunk_length(index), digest.crc32c)
+            for part_number, part_digests in digests.items()
+            if part_number not in part_crcs
+            for index, digest in part_digests.items()
+            if upload.has_chunk(index)
+        ]
+    return all(_stored_crc(services, record, first, length) == crc for first, length, crc in expected)
 
 
-def _stored_part_crc(services: Services, upload: Upload, part_number: int) -> int | None:
-    """Read one part's bytes from the finished object and return their CRC32C; None if the object is gone."""
-    layout = upload.record.layout
-    first = (part_number - 1) * layout.part_size
-    body = services.object_store.get(upload.record.object_key, first, first + layout.part_length(part_number) - 1)
+def _stored_crc(services: Services, record: UploadRecord, first: int, length: int) -> int | None:
+    """Read some bytes of the finished object and return their CRC32C; None if the object is gone."""
+    body = services.object_store.get(record.object_key, first, first + length - 1)
     return None if body is None else crc32c(body)

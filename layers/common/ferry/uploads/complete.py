@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ferry.errors import ChecksumMismatch, ChecksumRequired, FileExists, PreconditionFailed, UploadIncomplete
 from ferry.model.files import File, IfExists
-from ferry.model.uploads import Upload, UploadState
+from ferry.model.uploads import Upload, UploadRecord, UploadState
 from ferry.ports.errors import MultipartUploadNotFound
 from ferry.ports.retry import retry_on_conflict
 from ferry.rules.durations import SECOND_MS
@@ -91,7 +91,7 @@ def _try_complete(services: Services, ns: str, request: CompleteRequest) -> File
     upload = find_current(services, ns, request.name, request.upload_id, allow_complete=True)
     record = upload.record
     if record.state is UploadState.COMPLETE and record.file is not None:
-        return _completed_before(record.file, request)
+        return _completed_before(record, record.file, request)
     raise_if_ended(services, upload)
     if record.state is UploadState.COMPLETING:
         if record.lease_expires_at >= services.clock():
@@ -109,7 +109,10 @@ def _try_complete(services: Services, ns: str, request: CompleteRequest) -> File
     return complete_under_lease(services, upload, options, listed_parts=listed_parts)
 
 
-def _completed_before(file: File, request: CompleteRequest) -> File:
+def _completed_before(record: UploadRecord, file: File, request: CompleteRequest) -> File:
+    """Return the file of a complete upload. Cleanup may have completed it, after a restore of the metadata store."""
+    if record.requires_checksum and request.crc32c is None:
+        raise ChecksumRequired
     if request.crc32c not in (None, file.crc32c):
         raise ChecksumMismatch(
             "The upload is complete, and its file has a different checksum. Send the checksum of the file, or none."
