@@ -63,6 +63,16 @@ def test_json_chunks_follow_contract(api: FerryClient, name: str) -> None:
     assert api.download(name).body == content
 
 
+def test_json_chunk_of_3_mib_is_accepted(api: FerryClient, name: str) -> None:
+    """A chunk of 3 MiB as JSON with base64 is accepted, behind SAM CLI too."""
+    content = random_bytes(3 * MIB)
+    assert api.post("/upload/start", filename=name, size=len(content), chunk_size=CHUNK_BYTES).status == 201
+    sent = api.post("/upload/chunk", filename=name, chunk_index=1, data=base64.b64encode(content).decode())
+    assert (sent.status, sent.json["received_bytes"]) == (200, len(content))
+    completed = api.complete(name, checksum=crc32c_checksum(google_crc32c.value(content)))
+    assert (completed.status, completed.json["size"]) == (200, len(content))
+
+
 def test_chunks_and_presigned_parts_mix_in_one_upload(api: FerryClient, name: str) -> None:
     """Parts by chunks, by a presigned PUT, and by both give one file."""
     content = random_bytes(24 * MIB + 77)

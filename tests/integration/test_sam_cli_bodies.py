@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
 from flask import Flask
 from samcli.local.apigw.event_constructor import construct_v2_event_http
 
+from dev.local.limits import MAX_INVOKE_REQUEST_BYTES
 from dev.local.template import load_template
 from dev.testing.template import TEMPLATE
+from ferry.rules.layout import MIB
 from tests.integration.stack import Result, Stack, to_result
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00"
@@ -22,18 +26,23 @@ def binary_types() -> list[str]:
     return types
 
 
-def send(stack: Stack, function: str, route: str, body: bytes, content_type: str | None, **query: str) -> Result:
-    """Send a request through SAM CLI's event constructor to a function."""
+def build_sam_event(token: str, route: str, body: bytes, content_type: str | None, **query: str) -> dict[str, Any]:
+    """Return the event that SAM CLI's event constructor makes of a request."""
     method, _, path = route.partition(" ")
     application = Flask("sam")
-    headers = {"Authorization": f"Bearer {stack.token()}"}
+    headers = {"Authorization": f"Bearer {token}"}
     with application.test_request_context(
         path, method=method, data=body, content_type=content_type, headers=headers, query_string=query
     ) as context:
         event: dict[str, Any] = construct_v2_event_http(context.request, 3000, binary_types(), route_key=route)
     assert event["isBase64Encoded"] is True
     event["requestContext"]["requestId"] = "JKJaXmPLvHcESHA="
-    return to_result(stack.invoke(function, event))
+    return event
+
+
+def send(stack: Stack, function: str, route: str, body: bytes, content_type: str | None, **query: str) -> Result:
+    """Send a request through SAM CLI's event constructor to a function."""
+    return to_result(stack.invoke(function, build_sam_event(stack.token(), route, body, content_type, **query)))
 
 
 @pytest.mark.parametrize(
@@ -63,3 +72,12 @@ def test_json_in_base64_is_read(stack: Stack) -> None:
     form = b"grant_type=client_credentials&client_id=x&client_secret=y"
     token = send(stack, "auth", "POST /auth/token", form, "application/x-www-form-urlencoded")
     assert (token.status, token.json["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize(("chunk_mib", "fits"), [(3, True), (4, False)])
+def test_chunk_in_json_fits_payload_up_to_3_mib(chunk_mib: int, fits: bool) -> None:
+    """SAM CLI encodes a chunk in JSON twice: 3 MiB fit the 6 MB that a function takes, 4 MiB do not."""
+    content = bytes(chunk_mib * MIB)
+    chunk = {"filename": "sam", "chunk_index": 1, "data": base64.b64encode(content).decode()}
+    event = build_sam_event("token", "POST /upload/chunk", json.dumps(chunk).encode(), "application/json")
+    assert (len(json.dumps(event)) <= MAX_INVOKE_REQUEST_BYTES) == fits
