@@ -188,6 +188,15 @@ def log_bytes_per_request() -> int:
     return sum(LOG_BYTES_PER_REQUEST.values()) + LOG_EVENTS_PER_REQUEST * LOG_EVENT_OVERHEAD_BYTES
 
 
+def usd_per_million_operations(usage: Usage) -> float:
+    """Return USD for a million requests with this usage, without Lambda time. Their bodies are one step each."""
+    prices = PRICES
+    gateway_and_lambda = usage.requests * (prices.gateway_step + prices.lambda_request)
+    dynamodb = usage.write_units * prices.dynamodb_write + usage.read_units * prices.dynamodb_read
+    logs = usage.requests * log_bytes_per_request() / GB * prices.log_gb
+    return (gateway_and_lambda + dynamodb + logs + usage.events * prices.event) * MILLION
+
+
 def plain_presigned_usd_per_tb(part_size_bytes: int, part_count: int) -> float:
     """Return USD a TB of S3 alone for a plain presigned upload: one call a part and two a file."""
     return (part_count + 2) * PRICES.s3_put * TB / (part_size_bytes * part_count)

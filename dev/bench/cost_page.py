@@ -40,7 +40,9 @@ from dev.bench.cost_model import (
     memory_gb,
     plain_presigned_usd_per_tb,
     tus_usd_per_tb,
+    usd_per_million_operations,
 )
+from dev.bench.file_usage import FILE_OPERATIONS, measure_file_operation
 from dev.bench.usage import PRESIGN_BATCH
 from dev.paths import ROOT
 from dev.testing.aws_environment import DUMMY_ENVIRONMENT
@@ -133,6 +135,10 @@ def _tables() -> dict[str, str]:
             ("whole file", *WHOLE_COLUMNS),
             [whole_row(scenario) for scenario in WHOLE],
         ),
+        "FILES": format_table(
+            ("request", "DynamoDB calls", "write units", "read units", "events", "USD a million requests"),
+            [_file_row(name) for name in FILE_OPERATIONS],
+        ),
         "PEERS": _peers_table(),
         "PRICES": _prices_table(),
     }
@@ -210,6 +216,12 @@ def _usage_row(name: str, scenario: Scenario) -> list[str]:
         f"{usage.requests:,}",
         f"{usage.events:,}",
     ]
+
+
+def _file_row(name: str) -> list[str]:
+    usage = measure_file_operation(name)
+    counts = (usage.dynamodb_calls, usage.write_units, usage.read_units, usage.events)
+    return [name, *(f"{count:,.0f}" for count in counts), f"**{_format_usd(usd_per_million_operations(usage))}**"]
 
 
 def cost_row(name: str, scenario: Scenario) -> list[str]:

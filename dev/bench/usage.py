@@ -138,6 +138,10 @@ class UsageMeter:
             self.read_units += _count_units(size, READ_UNIT_BYTES) * (0.5 if "IndexName" in params else 1)
         elif operation == "transact_get_items":
             self.read_units += sum(2 * _item_read_units(item) for item in response["Responses"])
+        elif operation == "batch_get_item":
+            (found,), (requested,) = response["Responses"].values(), params["RequestItems"].values()
+            self.read_units += sum(_item_read_units({"Item": item}) for item in found)
+            self.read_units += len(requested["Keys"]) - len(found)
         else:
             assert operation == "get_item", operation
             self.read_units += _item_read_units(response)
