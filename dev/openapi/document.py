@@ -70,9 +70,14 @@ _AUTH_ERRORS: tuple[ErrorType, ...] = (errors.MissingToken, errors.InvalidToken,
 _COMMON_ERRORS: tuple[ErrorType, ...] = (errors.FerryError, errors.BackendUnavailable)
 
 
+_PAGES_FUNCTION = "web"
+"""The function that serves pages for people: they are no operations of the API."""
+
+
 def load_routers() -> dict[str, Router]:
     """Return the router of every function, by the name of its folder."""
-    return {path.parent.name: _load_router(path) for path in sorted(ROOT.glob("functions/*/app.py"))}
+    folders = (path.parent for path in sorted(ROOT.glob("functions/*/app.py")))
+    return {folder.name: _load_router(folder / "app.py") for folder in folders if folder.name != _PAGES_FUNCTION}
 
 
 def route_scopes() -> dict[str, str | None]:

@@ -42,7 +42,7 @@ def moved_of(file: File, name: str = NEW_NAME) -> File:
 
 def restored_of(file: File, name: str = NAME) -> File:
     """Return a file as a restore leaves it."""
-    return replace(file, name=name, revision=file.revision + 1, restored_from=file.name, last_modified_seconds=8)
+    return replace(file, name=name, revision=file.revision + 1, restored_by="request", last_modified_seconds=8)
 
 
 def delete(files: FileRepository, file: File, now: int = NOW) -> DeletedFile:

@@ -276,3 +276,12 @@ def test_get_record_compares_record_tag(service: InMemoryService) -> None:
         assert read(Conditions(if_match=etag)).file == file
     with pytest.raises(PreconditionFailed):
         read(Conditions(if_match='"other"'))
+
+
+def test_puts_under_one_tag_of_content_let_one_succeed(service: InMemoryService) -> None:
+    """If-Match with the content's tag replaces the file that it named, also where the new bytes have the same tag."""
+    file = put(service, b"base").file
+    plan = FaultPlan({("put_file", 1): lambda: put(service, b"base", if_match=file.etag)})
+    with pytest.raises(PreconditionFailed) as caught:
+        put(service, b"base", service.new_services(plan, CallLog()), if_match=file.etag)
+    assert caught.value.extra["current_file"].upload_id != file.upload_id

@@ -51,7 +51,9 @@ def test_restore_gives_deleted_file_its_name(service: InMemoryService) -> None:
     file = put_and_delete(service, metadata={"k": "v"})
     service.clock.advance(DAY_MS // 2)
     restored = restore(service)
-    expected = replace(file, last_modified_seconds=service.clock() // SECOND_MS, revision=2, restored_from="a")
+    expected = replace(
+        file, last_modified_seconds=service.clock() // SECOND_MS, revision=2, restored_by=RestoreRequest("a").key
+    )
     assert (restored, file_at(service, "a")) == (expected, expected)
     assert rows_of(service).deleted_files == {}
     assert (CleanupTaskKind.OBJECT, file.upload_id) not in rows_of(service).task_due_times
@@ -159,7 +161,6 @@ def test_restore_repeated_returns_same_file(service: InMemoryService) -> None:
         put_and_delete(service, body=body)
     restored = restore(service)
     assert [restore(service), restore(service, upload_id=restored.upload_id)] == [restored, restored]
-    assert restore(service, if_exists=IfExists.REPLACE) == restored
     assert len(rows_of(service).deleted_files) == 1
     assert restore(service, new_name="b").upload_id != restored.upload_id
 
@@ -361,13 +362,13 @@ def test_restore_renaming_name_taken_meanwhile_takes_next(service: InMemoryServi
 def test_restore_takes_four_calls_and_one_to_rename() -> None:
     """The calls of a restore, without events."""
     service = InMemoryService()
-    for _ in range(2):
+    for _ in range(3):
         put_and_delete(service)
     log = CallLog()
     restore_file(service.new_services(log=log), NS, RestoreRequest("a"))
     assert log.methods == ["find_deleted_file", "get_name", "get_object", "restore_file"]
     log = CallLog()
-    restore_file(service.new_services(log=log), NS, RestoreRequest("a", new_name="a", if_exists=IfExists.RENAME))
+    restore_file(service.new_services(log=log), NS, RestoreRequest("a"))
     assert log.methods == ["find_deleted_file", "get_name"]
     put_file(service, "b")
     log = CallLog()
@@ -385,3 +386,17 @@ def test_pending_completion_survives_delete_and_restore(service: InMemoryService
     restore(service)
     assert rows.task_due_times == {(CleanupTaskKind.OBJECT, file.upload_id): due_at}
     assert rows.completion_events[file.upload_id].file == file
+
+
+def test_restore_that_differs_is_no_repetition(service: InMemoryService) -> None:
+    """A repetition gets the restored file; a request with another `if_exists` or upload id restores another one."""
+    first, second, third = (put_and_delete(service, body=body) for body in (b"1", b"22", b"333"))
+    assert restore(service).upload_id == restore(service).upload_id == third.upload_id
+    renamed = restore(service, if_exists=IfExists.RENAME)
+    assert (renamed.name, renamed.upload_id) == ("a (2)", second.upload_id)
+    replaced = restore(service, if_exists=IfExists.REPLACE)
+    assert (replaced.name, replaced.upload_id) == ("a", first.upload_id)
+    assert restore(service, if_exists=IfExists.REPLACE).upload_id == first.upload_id
+    last = restore(service, upload_id=third.upload_id, if_exists=IfExists.REPLACE)
+    assert last.upload_id == third.upload_id
+    assert restore(service, if_exists=IfExists.REPLACE).upload_id == first.upload_id

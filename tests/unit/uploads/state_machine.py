@@ -225,7 +225,7 @@ class UploadStateMachine(RuleBasedStateMachine):
 
     def do_restore(self, services: Services, name: str, mode: str) -> None:
         restored = restore_file(services, NS, RestoreRequest(name, if_exists=CHOICES.get(mode, IfExists.FAIL)))
-        assert restored.restored_from == name
+        assert restored.restored_by is not None
 
     def do_delete_several(self, services: Services) -> None:
         results = delete_files(services, NS, [DeleteEntry(name) for name in (*NAMES, "unknown")])

@@ -342,7 +342,7 @@ def file_attributes(file: File) -> dict[str, Any]:
         "object_date_seconds": None if object_date == file.last_modified_seconds else object_date,
         "revision": None if file.revision == 1 else file.revision,
         "moved_from": file.moved_from,
-        "restored_from": file.restored_from,
+        "restored_by": file.restored_by,
     }
 
 
@@ -355,6 +355,6 @@ def file_from_attributes(row: Row, *, ns: str, name: str) -> File:
         object_date_seconds=row.get("object_date_seconds", row["last_modified_seconds"]) or None,
         revision=row.get("revision", 1),
         moved_from=row.get("moved_from"),
-        restored_from=row.get("restored_from"),
+        restored_by=row.get("restored_by"),
         **fields,
     )

@@ -29,7 +29,7 @@ def delete_file(services: Services, ns: str, name: str, conditions: Conditions |
         FileNotFound: the name has no file.
         PreconditionFailed: a condition does not hold for the file (`current_file`).
     """
-    retry_on_conflict(lambda: _try_delete(services, ns, name, conditions))
+    retry_on_conflict(lambda: _try_delete(services, ns, name, conditions), services.sleep)
 
 
 def _try_delete(services: Services, ns: str, name: str, conditions: Conditions | None) -> None:

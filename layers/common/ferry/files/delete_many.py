@@ -108,7 +108,7 @@ def _delete(services: Services, ns: str, name: str, file: File | None, etags: se
     try:
         return _delete_if_matching(services, file, etags)
     except ConcurrentUpdate:
-        return retry_on_conflict(lambda: _read_and_delete(services, ns, name, etags))
+        return retry_on_conflict(lambda: _read_and_delete(services, ns, name, etags), services.sleep)
 
 
 def _read_and_delete(services: Services, ns: str, name: str, etags: set[str]) -> PendingEvent | None:

@@ -49,7 +49,7 @@ def move_file(services: Services, ns: str, request: MoveRequest) -> File:
     """
     if request.name == request.new_name:
         raise InvalidField.for_member("to", "is the name that the file has; send another one")
-    return retry_on_conflict(lambda: _try_move(services, ns, request))
+    return retry_on_conflict(lambda: _try_move(services, ns, request), services.sleep)
 
 
 def _try_move(services: Services, ns: str, request: MoveRequest) -> File:
@@ -69,7 +69,7 @@ def _try_move(services: Services, ns: str, request: MoveRequest) -> File:
         last_modified_seconds=date_under_new_name(now, existing),
         revision=file.revision + 1,
         moved_from=request.name,
-        restored_from=None,
+        restored_by=None,
     )
     event = Event.of_file(
         EventKind.MOVED,

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ferry.errors import BackendUnavailable, PreconditionFailed, QuotaExceeded
-from ferry.files.conditions import check_change
+from ferry.files.conditions import check_change, precondition_failed
 from ferry.files.quotas import check_added_bytes, check_file_size, read_quota
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.files import CompletionEvent, File
@@ -72,6 +72,9 @@ class _PutAttempt:
     existing: File | None
     """The name's file, as far as it is known. The first transaction assumes that a name is new, which saves a read: its
     condition fails otherwise, and returns the file."""
+    matched_id: str | None
+    """The upload that made the file which If-Match named; None without an entity tag. Another file may have the same
+    bytes and so the same tag, but of requests that race only one may replace the file that all of them named."""
 
     @property
     def counted_in_quota(self) -> bool:
@@ -96,13 +99,15 @@ def put_file(services: Services, ns: str, request: PutRequest) -> PutResult:
     if quota is not None:
         check_file_size(quota, len(request.body))
     due_at = services.clock() + ANNOUNCED_OBJECT_RETENTION_MS
-    attempt = _PutAttempt(ns, request, services.new_id(), due_at, crc32c(request.body), quota, existing)
+    names_tag = request.conditions.if_match not in (None, "*")
+    matched_id = existing.upload_id if existing is not None and names_tag else None
+    attempt = _PutAttempt(ns, request, services.new_id(), due_at, crc32c(request.body), quota, existing, matched_id)
     services.file_repository.announce_object(attempt.upload_id, (ns, request.name), due_at=due_at)
     stored_object = services.object_store.put(
         object_key(attempt.upload_id), request.body, crc32c=attempt.crc32c, content_type=request.content_type
     )
     try:
-        file = retry_on_conflict(lambda: _try_commit(services, attempt, stored_object))
+        file = retry_on_conflict(lambda: _try_commit(services, attempt, stored_object), services.sleep)
     except (PreconditionFailed, QuotaExceeded):
         _discard_object(services, attempt)
         raise
@@ -113,6 +118,10 @@ def put_file(services: Services, ns: str, request: PutRequest) -> PutResult:
 def _try_commit(services: Services, attempt: _PutAttempt, stored_object: StoredObject) -> File:
     """Point the name to the object once. Raises `ConcurrentUpdate` if the name or the usage is not as expected."""
     check_change(services, attempt.request.conditions, attempt.existing)
+    if attempt.matched_id is not None and (
+        attempt.existing is None or attempt.existing.upload_id != attempt.matched_id
+    ):
+        raise precondition_failed(attempt.existing)
     file = _new_file(attempt, stored_object, now=services.clock())
     try:
         services.file_repository.put_file(

@@ -83,7 +83,7 @@ def change_record(services: Services, ns: str, name: str, change: FileChange, co
         InvalidField: the file's metadata would not be valid.
         BackendUnavailable: a backend failed, or concurrent requests kept changing the file.
     """
-    return retry_on_conflict(lambda: _try_change(services, ns, name, change, conditions))
+    return retry_on_conflict(lambda: _try_change(services, ns, name, change, conditions), services.sleep)
 
 
 def _try_change(services: Services, ns: str, name: str, change: FileChange, conditions: Conditions) -> File:

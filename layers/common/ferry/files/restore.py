@@ -16,6 +16,7 @@ from ferry.outbox import pending, publish_file_event
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.retry import retry_on_conflict
 from ferry.rules.conditions import Conditions
+from ferry.rules.digests import sha256_prefix
 from ferry.services import Services
 
 
@@ -35,6 +36,12 @@ class RestoreRequest:
     """The conditions of the request, about what that name has."""
 
     @property
+    def key(self) -> str:
+        """A digest of what is asked for. Requests with the same key are repetitions of one."""
+        members = (self.name, self.upload_id or "", self.target, self.if_exists.value)
+        return sha256_prefix("\0".join(members).encode()).hex()
+
+    @property
     def target(self) -> str:
         return self.new_name if self.new_name is not None else self.name
 
@@ -52,7 +59,7 @@ def restore_file(services: Services, ns: str, request: RestoreRequest) -> File:
         InvalidFilename: the name is taken, and too long for a number.
         BackendUnavailable: a backend failed, or concurrent requests kept changing the name.
     """
-    return retry_on_conflict(lambda: _try_restore(services, ns, request))
+    return retry_on_conflict(lambda: _try_restore(services, ns, request), services.sleep)
 
 
 def _try_restore(services: Services, ns: str, request: RestoreRequest) -> File:
@@ -72,12 +79,14 @@ def _try_restore(services: Services, ns: str, request: RestoreRequest) -> File:
         (target, _), existing = find_free_name(services, ns, target), None
     if quota is not None:
         _check_quota(quota, deleted_file.file, existing)
-    return _commit(services, deleted_file, target, existing, quota)
+    return _commit(services, deleted_file, target, existing, quota, restored_by=request.key)
 
 
 def _was_restored_by(existing: File, request: RestoreRequest) -> bool:
     """Return whether the name has the file that this request restored before."""
-    return existing.restored_from == request.name and request.upload_id in (None, existing.upload_id)
+    if existing.restored_by is None:
+        return False
+    return request.key == existing.restored_by or request.upload_id == existing.upload_id
 
 
 def _check_quota(quota: Quota, file: File, replaced_file: File | None) -> None:
@@ -88,7 +97,13 @@ def _check_quota(quota: Quota, file: File, replaced_file: File | None) -> None:
 
 
 def _commit(
-    services: Services, deleted_file: DeletedFile, target: str, replaced_file: File | None, quota: Quota | None
+    services: Services,
+    deleted_file: DeletedFile,
+    target: str,
+    replaced_file: File | None,
+    quota: Quota | None,
+    *,
+    restored_by: str,
 ) -> File:
     """Give the file its name, and publish that."""
     file, now = deleted_file.file, services.clock()
@@ -102,7 +117,7 @@ def _commit(
         revision=file.revision + 1,
         counted_in_quota=quota is not None and quota.tracks_usage,
         moved_from=None,
-        restored_from=file.name,
+        restored_by=restored_by,
     )
     event = Event.of_file(
         EventKind.RESTORED,

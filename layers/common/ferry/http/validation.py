@@ -21,6 +21,7 @@ _MAX_NAME_LENGTH = 64
 
 _MESSAGES: Mapping[str, str] = {
     "missing": "is required",
+    "null_condition": "must not be null; omit it to send no condition",
     "extra_forbidden": "is not a member of this request; omit it",
     "string_type": "must be a string",
     "string_too_short": "must have at least {min_length} characters",

@@ -77,8 +77,8 @@ class File:
     moved_from: str | None = None
     """The name that it had before its last move; None if that was no move. It recognizes a repeated request."""
 
-    restored_from: str | None = None
-    """The name that had lost it before its restore; None unless it was restored since. As `moved_from`."""
+    restored_by: str | None = None
+    """A digest of the request that restored it; None unless it was restored since. As `moved_from`."""
 
     @property
     def record_etag(self) -> str:

@@ -77,7 +77,7 @@ def complete(services: Services, ns: str, request: CompleteRequest) -> File | Co
     """
     deadline = services.clock() + WAIT_FOR_LEASE_SECONDS * SECOND_MS
     while True:
-        result = retry_on_conflict(lambda: _try_complete(services, ns, request))
+        result = retry_on_conflict(lambda: _try_complete(services, ns, request), services.sleep)
         # The other attempt needs longer than this request waits: return now.
         if isinstance(result, File) or result.retry_after_seconds > WAIT_FOR_LEASE_SECONDS:
             return result

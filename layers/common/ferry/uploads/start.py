@@ -131,9 +131,9 @@ def start(services: Services, ns: str, request: StartRequest) -> StartResult:
     start_attempt = _StartAttempt(ns, request, layout)
     if request.if_exists is IfExists.RENAME:
         return retry_on_conflict(
-            lambda: _try_start_renamed(services, ns, start_attempt), max_attempts=MAX_RENAME_ATTEMPTS
+            lambda: _try_start_renamed(services, ns, start_attempt), services.sleep, max_attempts=MAX_RENAME_ATTEMPTS
         )
-    return retry_on_conflict(lambda: _try_start(services, ns, start_attempt))
+    return retry_on_conflict(lambda: _try_start(services, ns, start_attempt), services.sleep)
 
 
 def _try_start(services: Services, ns: str, start_attempt: _StartAttempt) -> StartResult:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from ferry.http import bodies
 from ferry.http.limits import MAX_UPLOAD_ID_BYTES
 from ferry.http.request import Request
 from ferry.http.validation import parse_body
 
+
+def _reject_null(value: object) -> object:
+    """Raise a validation error for null. A client whose variable is empty by mistake means a condition, not none."""
+    if value is None:
+        raise PydanticCustomError("null_condition", "null")
+    return value
+
+
 UploadId = Annotated[str, Field(min_length=1, max_length=MAX_UPLOAD_ID_BYTES)]
 IfExists = Literal["fail", "rename", "replace"]
 EntityTag = Annotated[str, Field(min_length=1, max_length=256)]
+OptionalUploadId = Annotated[UploadId | None, BeforeValidator(_reject_null)]
+"""An upload id, or a member that is left out; not null."""
+OptionalEntityTag = Annotated[EntityTag | None, BeforeValidator(_reject_null)]
+"""A condition, or a member that is left out; not null."""
 
 
 class Body(BaseModel):

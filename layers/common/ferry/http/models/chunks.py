@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferry.http.models.body import Body, Checksum, UploadId
+from ferry.http.models.body import Body, Checksum, OptionalUploadId
 
 
 class ChunkBody(Body):
@@ -16,5 +16,5 @@ class ChunkBody(Body):
     """The bytes in base64 (RFC 4648 section 4): padded, without line breaks."""
     checksum: Checksum | None = None
     """A checksum of the bytes, which is verified before anything is stored."""
-    upload_id: UploadId | None = None
+    upload_id: OptionalUploadId = None
     """The upload; the current upload of the name by default."""

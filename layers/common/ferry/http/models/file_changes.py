@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ferry.http.models.body import Body, EntityTag, IfExists, UploadId
+from ferry.http.models.body import Body, IfExists, OptionalEntityTag, OptionalUploadId
 
 MAX_DELETED_NAMES = 100
 """Names in one request to delete files."""
@@ -21,10 +21,10 @@ class MoveBody(Body):
     """The name that it gets."""
     if_exists: Literal["fail", "replace"] | None = None
     """What to do when a file of the new name exists: `fail` by default; with `to_etag`, `replace`."""
-    etag: EntityTag | None = None
+    etag: OptionalEntityTag = None
     """The only file to move, by the entity tag of its content or of its record, quotes included. A request that is
     repeated with it gets the same success."""
-    to_etag: EntityTag | None = None
+    to_etag: OptionalEntityTag = None
     """The only file to replace, by the entity tag of its content or of its record, quotes included."""
 
 
@@ -33,7 +33,7 @@ class RestoreBody(Body):
 
     filename: str
     """The name that was deleted, or whose file was replaced."""
-    upload_id: UploadId | None = None
+    upload_id: OptionalUploadId = None
     """The upload that made the file; by default the last file that the name lost."""
     to: str | None = None
     """The name that the file gets; by default the one that it had."""
@@ -47,7 +47,7 @@ class DeleteEntryBody(Body):
 
     filename: str
     """The name of the file."""
-    etag: EntityTag | None = None
+    etag: OptionalEntityTag = None
     """The only file to delete, by the entity tag of its content or of its record, quotes included."""
 
 

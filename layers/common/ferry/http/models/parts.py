@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ferry.http.limits import MAX_SIGNED_PARTS
-from ferry.http.models.body import Body, Checksum, UploadId
+from ferry.http.models.body import Body, Checksum, OptionalUploadId
 
 
 class PartBody(Body):
@@ -26,5 +26,5 @@ class PartsBody(Body):
     """The name of the file."""
     parts: Annotated[list[PartBody], Field(min_length=1, max_length=MAX_SIGNED_PARTS)]
     """The parts, at most 100."""
-    upload_id: UploadId | None = None
+    upload_id: OptionalUploadId = None
     """The upload; the current upload of the name by default."""
