@@ -1,7 +1,7 @@
 // @ts-check
 /** Every text of the console. */
 export const TEXT = {
-  accessDenied: "This client may not do that. Ask whoever runs the service for the scope.",
+  accessDenied: "This client may not do that. Ask the operator of the service for the scope.",
   cancel: "Cancel",
   cancelUpload: "Cancel upload",
   cancelled: "canceled",
