@@ -29,7 +29,9 @@ OnResponse = Callable[[str, Route | None, int, float], None]
 # A rejected body is read to its end, up to this many bytes: most clients read the response only after they sent
 # everything.
 _MAX_DRAIN_BYTES = 64 * 1024 * 1024
-_STORING_METHODS, _TOKEN_PATH = frozenset({"POST", "PUT", "PATCH"}), "/auth/token"
+_STORING_METHODS = frozenset({"POST", "PUT", "PATCH"})
+_PATHS_OF_A_FULL_DISK = frozenset({"/auth/token", "/files/delete"})
+"""Paths of storing methods that are served on a full disk: they make space, or store nothing."""
 _STORAGE_LOW = "Insufficient Storage: the disk of the state folder is almost full. Free some space, then repeat."
 _ABSOLUTE_FORM = re.compile(rb"https?://([^/]*)(.*)", re.IGNORECASE | re.DOTALL)
 
@@ -125,10 +127,10 @@ class Gateway:
         match = match_route(self._routes, request.method, request.path)
         if match is None:
             return lambda_response.gateway_error(404, "Not Found")
-        stores_data = request.method in _STORING_METHODS and match.route.path != _TOKEN_PATH
+        stores_data = request.method in _STORING_METHODS and match.route.path not in _PATHS_OF_A_FULL_DISK
         if stores_data and self._storage_is_low is not None and self._storage_is_low():
             return lambda_response.gateway_error(507, _STORAGE_LOW)
-        event = json.dumps(apigw_event.build_event(request, match, request_id=request_id)).encode()
+        event = json.dumps(apigw_event.build_event(request, match, request_id=request_id), ensure_ascii=False).encode()
         if len(event) > limits.MAX_INVOKE_REQUEST_BYTES:
             return lambda_response.gateway_error(413, "Request Entity Too Large")
         return await self._call_function(match.route.function, event)
@@ -144,7 +146,7 @@ class Gateway:
         except InvocationTimeoutError:
             return lambda_response.gateway_error(504, "Endpoint request timed out")
         except InstanceCrashedError:
-            return lambda_response.gateway_error(502, "Bad Gateway")
+            return lambda_response.gateway_error(500, "Internal Server Error")
         except (FunctionError, lambda_response.InvalidLambdaResponse) as error:
             print(f"{function}: {error}", file=sys.stderr, flush=True)
             return lambda_response.gateway_error(500, "Internal Server Error")

@@ -47,7 +47,7 @@ def respond(
     [
         (ThrottledError(), 429, "Too Many Requests"),
         (InvocationTimeoutError(), 504, "Endpoint request timed out"),
-        (InstanceCrashedError("gone"), 502, "Bad Gateway"),
+        (InstanceCrashedError("gone"), 500, "Internal Server Error"),
         (FunctionError("ValueError: x"), 500, "Internal Server Error"),
         (b'{"statusCode": "x"}', 500, "Internal Server Error"),
     ],

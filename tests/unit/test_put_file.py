@@ -188,11 +188,21 @@ def test_quota_counts_the_difference() -> None:
     put(service, b"x" * 10)
     with pytest.raises(QuotaExceeded) as raised:
         put(service, b"x" * 11)
-    assert raised.value.extra["quota"] == {"which": "bytes", "limit": 10, "used": 0, "requested": 11}
+    assert {name: raised.value.extra[name] for name in ("quota", "limit", "used", "requested")} == {
+        "quota": "bytes",
+        "limit": 10,
+        "used": 0,
+        "requested": 11,
+    }
     put(service, b"x" * 9)
     with pytest.raises(QuotaExceeded) as raised:
         put_file(service.services, NS, PutRequest("other", b"xx"))
-    assert raised.value.extra["quota"] == {"which": "bytes", "limit": 10, "used": 9, "requested": 2}
+    assert {name: raised.value.extra[name] for name in ("quota", "limit", "used", "requested")} == {
+        "quota": "bytes",
+        "limit": 10,
+        "used": 9,
+        "requested": 2,
+    }
     put_file(service.services, NS, PutRequest("other", b"x"))
     service.assert_quota_usage()
     assert len(service.object_store.objects) == 4 - 1

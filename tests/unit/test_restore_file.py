@@ -232,7 +232,12 @@ def test_restore_counts_toward_quota_and_may_be_rejected() -> None:
     before = service.upload_repository.snapshot()
     with pytest.raises(QuotaExceeded) as rejected:
         restore(service)
-    assert rejected.value.extra["quota"] == {"which": "bytes", "limit": 10, "used": 5, "requested": 6}
+    assert {name: rejected.value.extra[name] for name in ("quota", "limit", "used", "requested")} == {
+        "quota": "bytes",
+        "limit": 10,
+        "used": 5,
+        "requested": 6,
+    }
     assert service.upload_repository.rows == before
     # What it replaces makes room.
     restored = restore(service, new_name="b", if_exists=IfExists.REPLACE)
@@ -247,7 +252,7 @@ def test_restore_of_too_large_file_is_rejected() -> None:
     put_and_delete(service)
     with pytest.raises(QuotaExceeded) as rejected:
         restore(service)
-    assert rejected.value.extra["quota"]["which"] == "file"
+    assert rejected.value.extra["quota"] == "file"
 
 
 def test_restore_quota_filled_meanwhile_is_rejected() -> None:

@@ -328,7 +328,7 @@ class UploadCancelled(Gone):
 
 
 class QuotaExceeded(FerryError):
-    """A limit of the namespace is reached. `extra["quota"]` has the limit, the usage and what was requested."""
+    """A limit of the namespace is reached. `extra` names it (`quota`), with its value, the usage and the request."""
 
     code = "quota_exceeded"
     title = "The request exceeds the quota of the namespace"

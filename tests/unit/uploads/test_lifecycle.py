@@ -306,7 +306,9 @@ def test_complete_superseded_upload_id_returns_its_file(service: InMemoryService
 
 
 def test_complete_file_appeared_meanwhile_not_replaced(service: InMemoryService) -> None:
-    """A file that appears just before the commit is not replaced; the upload stays open, and may replace it later."""
+    """A file that appears just before the commit is not replaced. The upload stays open, takes repeated chunks, and may
+    replace it later.
+    """
     client = start_client(service, PART_BYTES)
     client.send_chunks()
     other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1, 1)
@@ -320,6 +322,9 @@ def test_complete_file_appeared_meanwhile_not_replaced(service: InMemoryService)
     assert service.file_repository.get_file(NS, NAME) == other
     with pytest.raises(FileExists):
         client.complete()
+    client.send_chunk(1)
+    with pytest.raises(ChunkConflict):
+        accept_chunk(service.services, NS, ChunkRequest(NAME, 1, bytes(len(client.chunk_body(1)))))
     with pytest.raises(ChecksumMismatch):
         client.complete(if_exists=IfExists.REPLACE, crc32c=3)
     assert isinstance(client.complete(if_exists=IfExists.REPLACE), File)

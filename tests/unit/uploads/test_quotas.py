@@ -46,12 +46,12 @@ def quota_usage(service: InMemoryService) -> tuple[int, int]:
     [
         (
             {"max_bytes": 2 * FILE_BYTES - 1},
-            {"which": "bytes", "limit": 2 * FILE_BYTES - 1, "used": FILE_BYTES, "requested": FILE_BYTES},
+            {"quota": "bytes", "limit": 2 * FILE_BYTES - 1, "used": FILE_BYTES, "requested": FILE_BYTES},
         ),
-        ({"max_uploads": 1}, {"which": "uploads", "limit": 1, "used": 1, "requested": 1}),
+        ({"max_uploads": 1}, {"quota": "uploads", "limit": 1, "used": 1, "requested": 1}),
         (
             {"max_file_bytes": FILE_BYTES - 1},
-            {"which": "file", "limit": FILE_BYTES - 1, "used": 0, "requested": FILE_BYTES},
+            {"quota": "file", "limit": FILE_BYTES - 1, "used": 0, "requested": FILE_BYTES},
         ),
     ],
 )
@@ -64,7 +64,7 @@ def test_start_over_limit_rejected_with_details(
         Client(service, BODY).start()
     with pytest.raises(QuotaExceeded) as rejected:
         Client(service, BODY, name="another").start()
-    assert rejected.value.extra["quota"] == expected_quota
+    assert {name: rejected.value.extra[name] for name in ("quota", "limit", "used", "requested")} == expected_quota
     assert service.upload_repository.get_current_upload(NS, "another") is None
     service.assert_quota_usage()
 
@@ -117,7 +117,7 @@ def test_start_concurrent_at_limit_second_rejected(service_with_limits: Callable
     services = service.new_services(FaultPlan({("create_upload", 1): first.start}))
     with pytest.raises(QuotaExceeded) as rejected:
         Client(service, BODY, name="another").start(services)
-    assert rejected.value.extra["quota"]["used"] == 1
+    assert rejected.value.extra["used"] == 1
     service.assert_quota_usage()
 
 

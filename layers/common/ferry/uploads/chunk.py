@@ -19,6 +19,7 @@ from ferry.errors import (
     ChunkSizeMismatch,
     ChunksUnavailable,
     ChunkTooLarge,
+    CompletionFailed,
     UploadExpired,
 )
 from ferry.model.progress import ProgressShard
@@ -88,14 +89,18 @@ def accept_chunk(services: Services, ns: str, request: ChunkRequest) -> ChunkAcc
 
 def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest: ChunkDigest) -> ChunkAccepted:
     """Accept the chunk once. Raises `ConcurrentUpdate` if the upload is closed meanwhile."""
-    upload = find_open(services, ns, request.name, request.upload_id)
+    upload = find_open(services, ns, request.name, request.upload_id, allow_built=True)
     _check_against_layout(upload, request)
     upload_id, index = upload.record.upload_id, request.chunk_index
     part_number = upload.record.layout.part_for_chunk(index)
     if upload.has_chunk(index):
         recorded = services.upload_repository.get_chunk_digests(upload_id, part_number)
         _check_same_content(recorded.get(index), chunk_digest)
-        return _acknowledge(services, record_activity(services, upload), index)
+        if upload.record.stored_object is None:
+            upload = record_activity(services, upload)
+        return _acknowledge(services, upload, index)
+    if upload.record.stored_object is not None:
+        raise CompletionFailed  # The chunk came as part of a part, whose bytes cannot be compared.
 
     chunk_digest = replace(chunk_digest, stored_at=services.clock() // SECOND_MS * SECOND_MS)
     chunk_digests = services.upload_repository.put_chunk_digest(upload_id, part_number, index, chunk_digest)

@@ -93,8 +93,10 @@ def get_upload_of_name(services: Services, ns: str, name: str, upload_id: str) -
     return upload
 
 
-def find_open(services: Services, ns: str, name: str, upload_id: str | None) -> Upload:
+def find_open(services: Services, ns: str, name: str, upload_id: str | None, *, allow_built: bool = False) -> Upload:
     """Return the current upload of a name if it accepts chunks and parts. An upload still `creating` is opened.
+
+    With `allow_built` also an upload whose object is built, but whose completion was rejected: it has all its bytes.
 
     Raises:
         UploadNotFound, UploadSuperseded, UploadIdRequired: as `find_current`.
@@ -108,6 +110,8 @@ def find_open(services: Services, ns: str, name: str, upload_id: str | None) -> 
     if upload.record.state is UploadState.COMPLETING:
         raise CompletionInProgress
     if upload.record.stored_object is not None:
+        if allow_built:
+            return upload
         raise CompletionFailed
     return ensure_open(services, upload)
 

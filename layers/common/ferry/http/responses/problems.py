@@ -23,20 +23,6 @@ class FieldError:
 
 
 @dataclass(frozen=True, slots=True)
-class QuotaProblem:
-    """The limit that a request would exceed."""
-
-    which: Literal["bytes", "uploads", "file"]
-    """The limit: bytes of the namespace, uploads in progress, or bytes of one file."""
-    limit: Count
-    """What the namespace may have."""
-    used: Count
-    """What the namespace has in files and open uploads."""
-    requested: Count
-    """What the request asks for in addition."""
-
-
-@dataclass(frozen=True, slots=True)
 class OpenUpload:
     """One of several uploads in progress of a name."""
 
@@ -79,8 +65,15 @@ class Problem:
     """With `upload_in_progress`: when the open upload expires."""
     missing: Ranges | None = field(default=None, metadata=OMIT_NONE)
     """With `upload_incomplete`: inclusive ranges of missing chunks, at most 1,000."""
-    quota: QuotaProblem | None = field(default=None, metadata=OMIT_NONE)
-    """With `quota_exceeded`: the limit that the request would exceed."""
+    quota: Literal["bytes", "uploads", "file"] | None = field(default=None, metadata=OMIT_NONE)
+    """With `quota_exceeded`: the limit that the request would exceed. It is of the bytes of the namespace, of the
+    uploads in progress, or of the bytes of one file."""
+    limit: Count | None = field(default=None, metadata=OMIT_NONE)
+    """With `quota_exceeded`: what the namespace may have."""
+    used: Count | None = field(default=None, metadata=OMIT_NONE)
+    """With `quota_exceeded`: what the namespace has in files and open uploads."""
+    requested: Count | None = field(default=None, metadata=OMIT_NONE)
+    """With `quota_exceeded`: what the request asks for in addition."""
     current_file: FileBody | None = field(default=None, metadata=OMIT_NONE)
     """With `precondition_failed` of a request that would change a file: the file that the name has."""
     uploads: Sequence[OpenUpload] | None = field(default=None, metadata=OMIT_NONE)
