@@ -118,6 +118,15 @@ def test_two_stacks_share_no_names(translation: dict[str, Any]) -> None:
     assert not {"Name", "GroupName"} & schedule["Properties"].keys()
 
 
+def test_documented_template_size_is_right(translation: dict[str, Any]) -> None:
+    """docs/limits.md states the number of resources, and the size of the template in KB within 2 of it."""
+    document = (ROOT / "docs/limits.md").read_text(encoding="utf-8")
+    figures = re.search(r"not reached: (\d+) resources, (\d+) KB after the SAM transform", document)
+    assert figures is not None
+    assert int(figures[1]) == len(translation["Resources"])
+    assert abs(int(figures[2]) - len(json.dumps(translation)) / 1000) < 2
+
+
 def test_fixed_names_reports_literal_name() -> None:
     """A literal name is reported; a reference, and a name that is scoped to its function, are not."""
     resources = {
