@@ -46,8 +46,8 @@ def read_quota(services: Services, ns: str, *, fresh: bool = False) -> Quota | N
 
 def _check_limit(which: str, limit: int | None, used: int, requested: int) -> None:
     if limit is not None and used + requested > limit:
-        figures = {"limit": limit, "used": used, "requested": requested}
-        raise QuotaExceeded(_DETAILS[which].format(**figures), quota=which, **figures)
+        detail = _DETAILS[which].format(limit=limit, used=used, requested=requested)
+        raise QuotaExceeded(detail, quota=which, limit=limit, used=used, requested=requested)
 
 
 _DETAILS = {
