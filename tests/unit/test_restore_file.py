@@ -405,3 +405,11 @@ def test_restore_that_differs_is_no_repetition(service: InMemoryService) -> None
     last = restore(service, upload_id=third.upload_id, if_exists=IfExists.REPLACE)
     assert last.upload_id == third.upload_id
     assert restore(service, if_exists=IfExists.REPLACE).upload_id == first.upload_id
+
+
+def test_restore_repeated_under_another_condition_is_no_repetition(service: InMemoryService) -> None:
+    """Conditions belong to the request: one that does not hold is an error, also after the same restore without it."""
+    put_and_delete(service)
+    restore(service)
+    with pytest.raises(FileNotFound):
+        restore(service, conditions=Conditions(if_match='"x"'))

@@ -38,7 +38,7 @@ class RestoreRequest:
     @property
     def key(self) -> str:
         """A digest of what is asked for. Requests with the same key are repetitions of one."""
-        members = (self.name, self.upload_id or "", self.target, self.if_exists.value)
+        members = (self.name, self.upload_id or "", self.target, self.if_exists.value, repr(self.conditions))
         return sha256_prefix("\0".join(members).encode()).hex()
 
     @property
