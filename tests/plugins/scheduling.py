@@ -17,6 +17,8 @@ FOLDERS_AS_UNITS = ("tests/e2e/", "tests/examples/", "tests/template/")
 """Their tests share a service, or libraries that take long to load."""
 OWN_SERVICE_FILES = (
     "tests/e2e/test_admin.py",
+    "tests/e2e/test_client.py",
+    "tests/e2e/test_client_expiry.py",
     "tests/e2e/test_crash_recovery.py",
     "tests/e2e/test_damaged_state.py",
     "tests/e2e/test_external_issuer.py",
@@ -26,6 +28,7 @@ OWN_SERVICE_FILES = (
 
 LONGEST_FIRST = (
     "tests/e2e/",
+    "tests/e2e/test_client.py",
     "tests/e2e/test_crash_recovery.py",
     "tests/examples/",
     "tests/template/",

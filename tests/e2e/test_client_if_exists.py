@@ -1,0 +1,61 @@
+"""What `if_exists` means is the same at every size: by PUT, in chunks, and in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ferry_client import Ferry
+from ferry_client.errors import ConflictError
+from tests.e2e.clients import MIB, ServiceUnderTest, random_bytes
+
+SIZES = pytest.mark.parametrize("size", [0, 3 * MIB, 5 * MIB, 20 * MIB], ids=["empty", "put", "chunks", "parts"])
+
+
+@pytest.fixture
+def ferry(service: ServiceUnderTest) -> Iterator[Ferry]:
+    client = next(client for client in service.connection_info["clients"] if client["client_id"] == "demo")
+    with Ferry(
+        service.connection_info["base_url"], client_id=client["client_id"], client_secret=client["client_secret"]
+    ) as connected:
+        yield connected
+
+
+@SIZES
+@pytest.mark.parametrize("if_exists", ["fail", "replace", "rename", "skip"])
+def test_taken_name_is_treated_as_asked(ferry: Ferry, name: str, size: int, if_exists: str) -> None:
+    """A taken name: an error, a new content, a second name, or nothing. The old file is never lost unasked."""
+    data = random_bytes(size)
+    ferry.upload(b"old", name)
+    if if_exists == "fail":
+        with pytest.raises(ConflictError) as caught:
+            ferry.upload(data, name)
+        assert caught.value.code == "file_exists"
+        assert ferry.read(name) == b"old"
+        return
+    result = ferry.upload(data, name, if_exists=if_exists)  # type: ignore[arg-type]
+    if if_exists == "skip":
+        assert result.skipped
+        assert ferry.read(name) == b"old"
+        return
+    assert result.file is not None
+    second = name if if_exists == "replace" else name.replace(".bin", " (2).bin")
+    assert result.file.name == second
+    assert ferry.read(second) == data
+    assert ferry.read(name) == (data if if_exists == "replace" else b"old")
+
+
+@SIZES
+@pytest.mark.parametrize("if_exists", ["fail", "replace", "rename", "skip"])
+def test_free_name_is_taken(ferry: Ferry, name: str, size: int, if_exists: str) -> None:
+    """A free name: the file gets it. The same file again is that file, under every choice."""
+    data = random_bytes(size)
+    for _ in range(2):
+        result = ferry.upload(data, name, if_exists=if_exists)  # type: ignore[arg-type]
+        if if_exists == "skip" and result.skipped:
+            continue
+        assert result.file is not None
+        assert result.file.name == name
+    assert [file.name for file in ferry.list(name.removesuffix(".bin"))] == [name]
+    assert ferry.read(name) == data
