@@ -284,8 +284,10 @@ def test_token_outside_authorization_header_is_ignored(
 
 
 def test_every_route_is_protected_or_public() -> None:
-    """Every documented route is either protected or one of the public ones."""
-    routes = {key for module in function_modules().values() for key in module.app.scopes}
+    """Every route is either protected or one of the public ones, and documented unless it is a page."""
+    pages = set(function_modules()["web"].app.scopes)
+    assert pages.isdisjoint(PROTECTED)
+    routes = {key for module in function_modules().values() for key in module.app.scopes} - pages
     assert {f"{method.upper()} {path}" for path, item in openapi_document()["paths"].items() for method in item} == {
         documented_key(key) for key in routes
     }
