@@ -42,6 +42,12 @@ class RecordingProxy(ThreadingHTTPServer):
         self._routes = sorted(documented_routes(), key=lambda route: route[1].count("{"))
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
+    def with_own_urls(self, content: bytes, content_type: str) -> bytes:
+        """Return a response whose absolute URLs of the service, such as `chunk_url`, lead to the proxy."""
+        if not content_type.endswith("json"):
+            return content
+        return content.replace(f"http://{self.target}/".encode(), f"{self.url}/".encode())
+
     def record(self, method: str, path: str) -> None:
         """Note the first route that fits; a path without parameters goes first."""
         for route in self._routes:
@@ -62,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
             connection.request(self.command, self.path, body or None, headers)
             response = connection.getresponse()
-            content = response.read()
+            content = proxy.with_own_urls(response.read(), response.headers.get_content_type())
         finally:
             connection.close()
         if response.status < 400:
@@ -71,8 +77,9 @@ class _Handler(BaseHTTPRequestHandler):
         has_length = False
         for name, value in response.getheaders():
             if name.lower() not in _HOP_BY_HOP:
-                self.send_header(name, value)
-                has_length = has_length or name.lower() == "content-length"
+                is_length = name.lower() == "content-length"
+                self.send_header(name, str(len(content)) if is_length and content else value)
+                has_length = has_length or is_length
         if not has_length and response.status not in (204, 304):
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
