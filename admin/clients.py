@@ -13,12 +13,14 @@ from admin.ports import AdminContext, ConditionalPut, retry_on_conflict
 from ferry.auth.key_cache import MAX_TOKEN_TTL_SECONDS
 from ferry.model.auth import Client, KeySet
 
-SCOPES = ("files:read", "files:write", "files:admin")
+SCOPES = ("files:read", "files:write", "files:share", "files:admin")
 """What a client may be allowed to do."""
 IN_FLIGHT_GRACE_SECONDS = 60
 """Time in which a token request that has read the client may still sign: a function's 29 s, and clocks 30 s apart."""
 MAX_REVOKED = 500
 """Clients with revoked tokens in the key set, which every function reads."""
+MAX_DISABLED = 2_000
+"""Disabled clients in the key set, which every function reads."""
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~@-]{0,127}")
 _NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~@:/|-]{0,127}")
@@ -105,7 +107,8 @@ def end_rotation(context: AdminContext, client_id: str, *, undo: bool = False) -
 def disable(context: AdminContext, client_id: str) -> Client:
     """Disable the client, revoke its tokens, and return it. Repeating it revokes tokens issued since.
 
-    Functions reject the tokens once they read the key set again, within the time of their cache.
+    Functions reject the tokens, and the links that the client created, once they read the key set again, within the
+    time of their cache.
     """
 
     def attempt() -> Client:
@@ -116,7 +119,7 @@ def disable(context: AdminContext, client_id: str) -> Client:
         context.store.commit(
             context.audit_entry("client.disable", client_id),
             client=ConditionalPut(new, client),
-            key_set=_revocation_put(key_set, client_id, now + IN_FLIGHT_GRACE_SECONDS, now) if key_set else None,
+            key_set=_disable_put(key_set, client_id, now) if key_set else None,
         )
         return new
 
@@ -124,7 +127,7 @@ def disable(context: AdminContext, client_id: str) -> Client:
 
 
 def enable(context: AdminContext, client_id: str) -> Client:
-    """Enable the client and return it. Tokens from before stay revoked."""
+    """Enable the client and return it. Tokens from before stay revoked; its links work again."""
 
     def attempt() -> Client:
         client = get_client(context, client_id)
@@ -133,17 +136,33 @@ def enable(context: AdminContext, client_id: str) -> Client:
         new = replace(client, disabled=False)
         key_set = context.store.get_key_set()
         now = context.clock() // 1000
-        revocation = None
-        if key_set and key_set.revoked_before_seconds.get(client_id, 0) > now:
-            revocation = _revocation_put(key_set, client_id, now, now)
         context.store.commit(
             context.audit_entry("client.enable", client_id),
             client=ConditionalPut(new, client),
-            key_set=revocation,
+            key_set=_enable_put(key_set, client_id, now) if key_set else None,
         )
         return new
 
     return retry_on_conflict(attempt)
+
+
+def _disable_put(key_set: KeySet, client_id: str, now_seconds: int) -> ConditionalPut[KeySet]:
+    """Return the key set with the client's tokens revoked, and its links with it. Raises `AdminError`."""
+    if len(key_set.disabled_clients - {client_id}) >= MAX_DISABLED:
+        raise AdminError(
+            f"{MAX_DISABLED} clients are disabled, which is the maximum", "enable those that have no links any more"
+        )
+    put = _revocation_put(key_set, client_id, now_seconds + IN_FLIGHT_GRACE_SECONDS, now_seconds)
+    return ConditionalPut(replace(put.new, disabled_clients=key_set.disabled_clients | {client_id}), key_set)
+
+
+def _enable_put(key_set: KeySet, client_id: str, now_seconds: int) -> ConditionalPut[KeySet] | None:
+    """Return the key set in which the client's links work and new tokens are accepted; None if nothing changes."""
+    enabled = replace(key_set, disabled_clients=key_set.disabled_clients - {client_id})
+    if key_set.revoked_before_seconds.get(client_id, 0) > now_seconds:
+        put = _revocation_put(enabled, client_id, now_seconds, now_seconds)
+        return ConditionalPut(put.new, key_set)
+    return ConditionalPut(enabled, key_set) if enabled != key_set else None
 
 
 def _revocation_put(

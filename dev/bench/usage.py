@@ -27,6 +27,7 @@ from ferry.aws.cleanup_repository import DynamoCleanupRepository
 from ferry.aws.dynamo import Table
 from ferry.aws.expressions import Row, decode_row, encode_key
 from ferry.aws.file_repository import DynamoFileRepository
+from ferry.aws.link_repository import DynamoLinkRepository
 from ferry.aws.sequential_repository import DynamoSequentialRepository
 from ferry.aws.session import AwsSession
 from ferry.aws.upload_repository import DynamoUploadRepository
@@ -201,6 +202,7 @@ class UsageRun:
             upload_repository=DynamoUploadRepository(table, self.clock),
             sequential_repository=DynamoSequentialRepository(table),
             file_repository=DynamoFileRepository(table),
+            link_repository=lambda: DynamoLinkRepository(table),
             cleanup_repository=DynamoCleanupRepository(table, self.clock),
             object_store=with_faults(self.objects, log=self.call_log),
             completion_queue=NullCompletionQueue(),

@@ -16,7 +16,7 @@ from ferry.aws.errors import map_errors
 from ferry.aws.expressions import encode_row
 from ferry.model.auth import Client
 
-ALL_SCOPES = ("files:read", "files:write", "files:admin")
+ALL_SCOPES = ("files:read", "files:write", "files:share", "files:admin")
 NETRC_FILE = "netrc"
 """The name of the file from which curl (`--netrc-file`) reads the id and secret of the first client."""
 

@@ -33,6 +33,7 @@ DOCS_PATH = ROOT / "docs/openapi.json"
 SCOPES = {
     "files:read": "Download files, list files, read the status of uploads.",
     "files:write": "Upload files, delete files.",
+    "files:share": "Create, list and delete links.",
     "files:admin": "Clean up stale uploads.",
 }
 TAGS = {
@@ -40,6 +41,7 @@ TAGS = {
     "uploads": "Upload a file in chunks through the API, in parts straight to S3, or both.",
     "downloads": "Download files and ranges of files.",
     "files": "List and delete finished files.",
+    "links": "Share files with people without an account.",
     "status": "Follow uploads in progress.",
     "cleanup": "Remove what stale uploads left.",
     "service": "The service itself.",
@@ -65,6 +67,7 @@ _ERROR_HEADERS: dict[ErrorType, str] = {
     errors.RangeNotSatisfiable: "Content-Range",
     errors.BackendUnavailable: "Retry-After",
     errors.CompletionInProgress: "Retry-After",
+    errors.TooManyAttempts: "Retry-After",
 }
 _AUTH_ERRORS: tuple[ErrorType, ...] = (errors.MissingToken, errors.InvalidToken, errors.InsufficientScope)
 _COMMON_ERRORS: tuple[ErrorType, ...] = (errors.FerryError, errors.BackendUnavailable)
@@ -213,6 +216,8 @@ def _response(response: ResponseDoc, schemas: dict[Any, Schema]) -> dict[str, An
     content: dict[str, Any] = {}
     if response.binary:
         content[OCTET_STREAM] = {"schema": {"type": "string", "format": "binary"}}
+    if response.text_type:
+        content[response.text_type] = {"schema": {"type": "string"}}
     if response.body is not None:
         example = {} if response.example is None else {"example": to_json(response.example)}
         content[JSON] = {"schema": schemas[response.body], **example}

@@ -6,6 +6,7 @@ The requests work in the order of this page: they upload `hello.txt`, which has 
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 from ferry import __version__
 from ferry.errors import FerryError
@@ -15,6 +16,7 @@ from ferry.http.models.body import Checksum
 from ferry.http.models.chunks import ChunkBody
 from ferry.http.models.completions import CompleteBody
 from ferry.http.models.files import FilePatchBody
+from ferry.http.models.links import LinkCreateBody
 from ferry.http.models.parts import PartBody, PartsBody
 from ferry.http.models.start import StartBody
 from ferry.http.problems import status_of
@@ -27,6 +29,15 @@ from ferry.http.responses.file_lists import FileList
 from ferry.http.responses.files import FileBody, FileChecksum
 from ferry.http.responses.health import Health
 from ferry.http.responses.keys import JsonWebKey, JsonWebKeySet
+from ferry.http.responses.links import (
+    ActivityBody,
+    ActivityList,
+    DownloadLinkBody,
+    LinkLimitsLeft,
+    LinkList,
+    LinkUsed,
+    SharedLink,
+)
 from ferry.http.responses.lists import UploadList
 from ferry.http.responses.parts import SignedPart, SignedParts
 from ferry.http.responses.plans import Limits, Received, UploadPlan
@@ -35,6 +46,7 @@ from ferry.http.responses.status import StatusBody
 from ferry.http.responses.tokens import AccessToken
 from ferry.http.responses.usage import QuotaLimits, QuotaUsage, Usage
 from ferry.model.files import IfExists
+from ferry.model.links import ActivityAction, LinkKind
 from ferry.rules.digests import crc32c, crc32c_to_base64
 from ferry.rules.layout import (
     MAX_ASSEMBLED_PART_BYTES,
@@ -145,6 +157,41 @@ FILES = FileList([FILE], ["photos/"])
 FILE_PATCH = FilePatchBody(content_type="text/csv", metadata={"mtime": None, "camera": "front"})
 USAGE = Usage(QuotaLimits(bytes=10**12, uploads=100), QuotaUsage(bytes=len(CONTENT), uploads=0))
 LINK = DownloadLink(_PRESIGNED_URL.format(_UPLOAD_ID), Timestamp(_COMPLETED_AT + 900_000), len(CONTENT), _ETAG)
+SHARE_LINK = LinkCreateBody(kind="download", filename=FILENAME, label="Greetings", expires_in=86_400)
+LINK_USED = LinkUsed(downloads=0, files=0, bytes=0)
+DOWNLOAD_LINK = DownloadLinkBody(
+    link_id=_UPLOAD_ID,
+    filename=FILENAME,
+    label="Greetings",
+    max_downloads=1_000,
+    password=False,
+    used=LINK_USED,
+    state="active",
+    created_by="demo",
+    created_at=_STARTED_AT,
+    expires_at=_EXPIRES_AT,
+    url="https://id.execute-api.eu-central-1.amazonaws.com/l/3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+)
+LINKS = LinkList([replace(DOWNLOAD_LINK, url=None)])
+ACTIVITY = ActivityList(
+    [
+        ActivityBody(
+            at=_COMPLETED_AT,
+            action=ActivityAction.DOWNLOAD,
+            filename=FILENAME,
+            size=len(CONTENT),
+            network="192.0.2.0/24",
+        )
+    ]
+)
+SHARED_LINK = SharedLink(
+    kind=LinkKind.DOWNLOAD,
+    filename=FILENAME,
+    label="Greetings",
+    password=False,
+    left=LinkLimitsLeft(downloads=1_000),
+    expires_at=_EXPIRES_AT,
+)
 STATUS = StatusBody(
     filename=FILENAME,
     upload_id=_UPLOAD_ID,

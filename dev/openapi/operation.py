@@ -42,6 +42,8 @@ class ResponseDoc:
     """Whether the response carries bytes of a file."""
     headers: tuple[str, ...] = ()
     """Names of its headers, beside `X-Request-Id`."""
+    text_type: str = ""
+    """The media type of a body that is text; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Operation:
             summary=f"{self.summary} (headers only)",
             description="",
             responses={
-                status: replace(response, body=None, example=None, binary=False)
+                status: replace(response, body=None, example=None, binary=False, text_type="")
                 for status, response in self.responses.items()
             },
         )

@@ -60,6 +60,17 @@ FILENAME_QUERY = Parameter(
     "query", "filename", "The name of the file, percent-encoded once.", TEXT, "hello.txt", required=True
 )
 OPTIONAL_FILENAME_QUERY = Parameter("query", "filename", "The name of the file, percent-encoded once.", TEXT)
+LINK_ID_PATH = Parameter(
+    "path", "link_id", "The id of the link.", TEXT, "0b6f0f3e8f7b4d0c9c0a4f4e2d1b7a55", required=True
+)
+SECRET_PATH = Parameter(
+    "path",
+    "secret",
+    "The secret of the link: the last segment of its `url`.",
+    TEXT,
+    "3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    required=True,
+)
 STATUS_UPLOAD_ID_QUERY = Parameter(
     "query",
     "upload_id",
@@ -238,9 +249,11 @@ RESPONSE_HEADERS: dict[str, str] = {
     "Ferry-Size": "Bytes of the whole file.",
     "Last-Modified": "The date that S3 gives the file: when its upload began.",
     "Location": "A presigned URL.",
+    "Referrer-Policy": "`no-referrer`: the address of the page is a secret.",
     "Repr-Digest": "The `crc32c` of the whole file (RFC 9530).",
     "Retry-After": "Seconds after which to try again.",
     "Vary": "`Origin`: the CORS headers depend on it.",
     "WWW-Authenticate": "How to authenticate.",
+    "X-Robots-Tag": "`noindex, nofollow`.",
     "X-Request-Id": "The id of this request in the logs.",
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from dev.openapi import examples
+from dev.openapi.download_routes import DOWNLOAD, DOWNLOAD_RANGE, HEAD, HEAD_RANGE
 from dev.openapi.file_routes import FILE_OPERATIONS
+from dev.openapi.link_routes import LINK_OPERATIONS
 from dev.openapi.operation import (
     BODY_ERRORS,
     FILENAME_ERRORS,
@@ -19,15 +20,11 @@ from dev.openapi.operation import (
 from dev.openapi.parameters import (
     CHUNK_PARAMETERS,
     CLEANUP_PARAMETERS,
-    CONDITION_PARAMETERS,
     CURSOR_QUERY,
-    DISPOSITION_QUERY,
     FILENAME_PATH,
     LIMIT_QUERY,
     LONG_POLL_PARAMETERS,
     OPTIONAL_FILENAME_QUERY,
-    RANGE_PARAMETERS,
-    REDIRECT_QUERY,
     STATUS_UPLOAD_ID_QUERY,
     UPLOAD_ID_QUERY,
 )
@@ -41,7 +38,6 @@ from ferry.http.models.start import StartBody
 from ferry.http.responses.chunks import ChunkProgress
 from ferry.http.responses.cleanup import CleanupBody
 from ferry.http.responses.completions import CompletionPending
-from ferry.http.responses.downloads import DownloadLink
 from ferry.http.responses.existing_files import ExistingFile
 from ferry.http.responses.files import FileBody
 from ferry.http.responses.health import Health
@@ -173,62 +169,6 @@ CANCEL = Operation(
     ),
 )
 
-_FILE_HEADERS = (
-    "Accept-Ranges",
-    "Cache-Control",
-    "Content-Disposition",
-    "Content-Length",
-    "Cross-Origin-Resource-Policy",
-    "ETag",
-    "Ferry-Size",
-    "Last-Modified",
-    "Repr-Digest",
-    "Vary",
-)
-_NOT_MODIFIED = ResponseDoc("The client has the current file.", headers=("ETag", "Last-Modified", "Vary"))
-_READ_ERRORS: tuple[ErrorType, ...] = (
-    *FILENAME_ERRORS,
-    errors.FileNotFound,
-    errors.PreconditionFailed,
-    request_errors.DestinationForbidden,
-)
-
-DOWNLOAD = Operation(
-    "downloadFile",
-    "downloads",
-    "Download a file, or a range of it",
-    {
-        200: ResponseDoc(
-            "The bytes of the file, up to 4 MiB, with the file's own Content-Type; with `redirect=false`, a URL.",
-            DownloadLink,
-            examples.LINK,
-            binary=True,
-            headers=_FILE_HEADERS,
-        ),
-        206: ResponseDoc("The range, up to 4 MiB.", binary=True, headers=(*_FILE_HEADERS, "Content-Range")),
-        304: _NOT_MODIFIED,
-        307: ResponseDoc(
-            "S3 sends the bytes, from a presigned URL. Do not send the access token there.",
-            headers=("Location", "Cache-Control"),
-        ),
-    },
-    "Beyond 4 MiB, S3 evaluates the range and the conditions again, with the same entity tag. A date alone is a 412 "
-    "where S3 has another one.",
-    (FILENAME_PATH, REDIRECT_QUERY, DISPOSITION_QUERY, *RANGE_PARAMETERS, *CONDITION_PARAMETERS),
-    error_types=(*_READ_ERRORS, errors.RangeNotSatisfiable),
-)
-HEAD = Operation(
-    "getFileHeaders",
-    "downloads",
-    "Get the headers of a file",
-    {200: ResponseDoc("The headers of the whole file.", headers=_FILE_HEADERS), 304: _NOT_MODIFIED},
-    "Range is ignored (RFC 9110 section 14.2).",
-    (FILENAME_PATH, DISPOSITION_QUERY, *CONDITION_PARAMETERS),
-    error_types=_READ_ERRORS,
-)
-DOWNLOAD_RANGE = replace(DOWNLOAD, operation_id="downloadRange")
-HEAD_RANGE = replace(HEAD, operation_id="getRangeHeaders")
-
 _UNCHANGED = ResponseDoc("The client has the current status.", headers=("ETag", "Vary"))
 STATUS = Operation(
     "getStatus",
@@ -331,6 +271,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "HEAD /download/partial/{filename+}": HEAD_RANGE,
     "HEAD /download/partial": HEAD_RANGE.by_optional_query(),
     **FILE_OPERATIONS,
+    **LINK_OPERATIONS,
     "GET /status/{filename+}": STATUS,
     "HEAD /status/{filename+}": STATUS.head(),
     "GET /status": STATUS_OR_LIST,

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from ferry.http import models, responses
+from ferry.model import links
 from ferry.status import upload_status
 
 Schema = dict[str, Any]
@@ -77,7 +78,7 @@ def _described_classes() -> Iterator[type]:
         for package in (models, responses)
         for module in pkgutil.iter_modules(package.__path__)
     ]
-    for module in (upload_status, *map(importlib.import_module, names)):
+    for module in (upload_status, links, *map(importlib.import_module, names)):
         yield from (member for member in vars(module).values() if isinstance(member, type))
 
 

@@ -226,6 +226,36 @@ export const restoreFile = (ferry, filename) =>
   read(ferry("POST", "/files/restore", { json: { filename, if_exists: "rename" } }));
 // [/folders]
 
+// [links]
+/** Create a link. Return it with its secret, which is shown this once: who has it, has what the link grants. */
+export async function createLink(ferry, members) {
+  const link = await read(ferry("POST", "/links", { json: members }));
+  return { ...link, secret: link.url.split("/").pop() };
+}
+
+/** Return the links of the namespace, the newest first, up to 1,000. */
+export const listLinks = async (ferry) => (await read(ferry("GET", "/links", { query: { limit: 1000 } }))).links;
+
+export const getLink = (ferry, linkId) => read(ferry("GET", `/links/${linkId}`));
+
+/** Return who fetched what by the link, and when, by network; the newest first. */
+export const linkActivity = async (ferry, linkId) =>
+  (await read(ferry("GET", `/links/${linkId}/activity`))).activity;
+
+/** Delete a link. It ends within a minute. */
+export const deleteLink = (ferry, linkId) => ferry("DELETE", `/links/${linkId}`);
+
+/** Functions for those who open a link; they need no token. */
+export const byLink = {
+  open: async (url, secret) => (await fetch(`${url}/l/${secret}`)).json(),
+  files: async (url, secret) => (await (await fetch(`${url}/l/${secret}/files?limit=1000`)).json()).files,
+  download: async (url, secret, filename) => {
+    const path = filename ? `/download/${encodeURIComponent(filename)}` : "/download";
+    return (await fetch(`${url}/l/${secret}${path}`)).blob();
+  },
+};
+// [/links]
+
 // [names]
 /** The same requests with the name in the query: for names that a proxy on the way may change in a path. */
 export const byName = {

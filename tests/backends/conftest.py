@@ -17,6 +17,7 @@ from ferry.aws.cleanup_repository import DynamoCleanupRepository
 from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import Table
 from ferry.aws.file_repository import DynamoFileRepository
+from ferry.aws.link_repository import DynamoLinkRepository
 from ferry.aws.objects import S3ObjectStore
 from ferry.aws.sequential_repository import DynamoSequentialRepository
 from ferry.aws.session import AwsSession
@@ -103,6 +104,7 @@ def build_services(session: AwsSession, table: str, bucket: str) -> Services:
         upload_repository=DynamoUploadRepository(metadata_table),
         sequential_repository=DynamoSequentialRepository(metadata_table),
         file_repository=DynamoFileRepository(metadata_table),
+        link_repository=lambda: DynamoLinkRepository(metadata_table),
         cleanup_repository=DynamoCleanupRepository(metadata_table),
         object_store=S3ObjectStore(session.s3, bucket),
         completion_queue=NullCompletionQueue(),

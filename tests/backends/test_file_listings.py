@@ -18,6 +18,7 @@ from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import Table
 from ferry.aws.expressions import encode_row
 from ferry.aws.file_repository import DynamoFileRepository
+from ferry.aws.link_repository import DynamoLinkRepository
 from ferry.aws.metadata_rows import file_to_row
 from ferry.aws.sequential_repository import DynamoSequentialRepository
 from ferry.aws.session import AwsSession
@@ -105,6 +106,7 @@ def build_services(client: DynamoDBClient, table_name: str) -> Services:
         upload_repository=DynamoUploadRepository(table),
         sequential_repository=DynamoSequentialRepository(table),
         file_repository=DynamoFileRepository(table),
+        link_repository=lambda: DynamoLinkRepository(table),
         cleanup_repository=DynamoCleanupRepository(table),
         object_store=nothing,  # type: ignore[arg-type]
         completion_queue=nothing,

@@ -69,6 +69,20 @@ try {
   await api.moveFile(ferry, small, `${name}/b`, current.etag);
   const folder = await api.listFolder(ferry, `${name}/`);
   result.folder = [moved, ...folder.folders, ...folder.files.map((each) => each.filename)];
+  const shared = await api.createLink(ferry, { kind: "download", filename: `${name}/b`, max_downloads: 3 });
+  const sharedFolder = await api.createLink(ferry, { kind: "download", prefix: `${name}/` });
+  const sharedFiles = (await api.byLink.files(url, sharedFolder.secret)).map((each) => each.filename);
+  result.links = [
+    (await api.byLink.open(url, shared.secret)).filename,
+    (await api.byLink.download(url, shared.secret)).size,
+    (await api.byLink.download(url, sharedFolder.secret, `${name}/below/a`)).size,
+    sharedFiles,
+    (await api.getLink(ferry, shared.link_id)).used.downloads,
+    (await api.linkActivity(ferry, shared.link_id)).map((each) => each.action),
+    (await api.listLinks(ferry))[0].link_id === sharedFolder.link_id,
+  ];
+  await api.deleteLink(ferry, shared.link_id);
+  result.robots = await (await fetch(`${url}/robots.txt`)).text();
   const gone = await api.deleteFiles(ferry, [`${name}/b`, small]);
   const lost = (await api.listDeleted(ferry, `${name}/b`)).map((each) => each.filename);
   result.restored = [gone.deleted, gone.missing, lost, (await api.restoreFile(ferry, `${name}/b`)).filename];
@@ -197,6 +211,13 @@ def test_page_shows_folders_moves_and_restores(result: dict[str, Any]) -> None:
     assert result["folder"] == ["precondition_failed", "browser.bin/below/", "browser.bin/b"]
     small, moved = "browser.bin #4", "browser.bin/b"
     assert result["restored"] == [[moved], [small], [moved], moved]
+
+
+def test_page_shares_by_links(result: dict[str, Any]) -> None:
+    """Without a token, a file and a folder are fetched by their links, which count."""
+    below = "browser.bin/below/a"
+    assert result["links"] == ["browser.bin/b", 3, 1, ["browser.bin/b", below], 1, ["download"], True]
+    assert "Disallow: /l/" in result["robots"]
 
 
 def test_page_watches_and_cancels_upload(result: dict[str, Any]) -> None:

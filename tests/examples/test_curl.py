@@ -163,6 +163,18 @@ def test_folders_script_moves_and_restores(shell: Shell, client: FerryClient, na
     assert client.status(f"{name}/b.txt").status == 200
 
 
+def test_links_script_fetches_without_token(shell: Shell, client: FerryClient, name: str) -> None:
+    """The file and the folder are fetched by their links; the activity has the download of the file."""
+    for each in ("a.txt", "below/c.txt"):
+        client.start(f"{name}/{each}", 0)
+        client.complete(f"{name}/{each}")
+    output = shell.run("links.sh", f"{name}/a.txt", f"{name}/below/", f"{name}/below/c.txt")
+    assert f"{name}/below/c.txt\nactive\n" in output
+    assert "'downloads': 1" in output
+    assert "'action': 'download'" in output
+    assert "Disallow: /l/" in output
+
+
 def test_names_script_transfers(shell: Shell) -> None:
     """A name with spaces, quotes, "?" and "#" goes through every route."""
     assert "Hello" in shell.run("names.sh")

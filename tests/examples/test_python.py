@@ -190,6 +190,25 @@ def test_folders_are_listed_and_files_moved_and_restored(
     assert example.restore_file(*connection, f"{name}/b")["filename"] == f"{name}/b"
 
 
+def test_links_are_opened_without_token(credentials: Credentials, session: Any, client: FerryClient, name: str) -> None:
+    """A file and a folder are fetched by their links; a deleted link is listed as revoked."""
+    example, connection = load("links"), (credentials.url, session)
+    for each in ("a", "b"):
+        client.start(f"{name}/{each}", 0)
+        client.complete(f"{name}/{each}")
+    link_id, secret = example.create_link(*connection, kind="download", filename=f"{name}/a", max_downloads=2)
+    assert example.open_link(credentials.url, secret)["left"] == {"downloads": 2}
+    assert example.download(credentials.url, secret) == b""
+    assert [each["filename"] for each in example.activity(*connection, link_id)] == [f"{name}/a"]
+    _, secret = example.create_link(*connection, kind="download", prefix=f"{name}/")
+    assert example.files_of_link(credentials.url, secret) == [f"{name}/a", f"{name}/b"]
+    assert example.download(credentials.url, secret, f"{name}/b") == b""
+    example.delete_link(*connection, link_id)
+    assert example.get_link(*connection, link_id)["state"] == "revoked"
+    assert link_id in [each["link_id"] for each in example.list_links(*connection)]
+    assert "Disallow: /l/" in session.get(f"{credentials.url}/robots.txt").text
+
+
 def test_names_transfer_returns_content(credentials: Credentials, session: Any) -> None:
     """A name with spaces, quotes, "?" and "#" goes through every route."""
     assert load("names").transfer(credentials.url, session, b"Hello") == b"Hello"
@@ -221,6 +240,7 @@ def test_scripts_run_from_command_line(credentials: Credentials, source: Path, n
         ("put_file.py", "small.txt", f"{name}-3"),
         ("put_file.py", "small.txt", f"{name}/a"),
         ("put_file.py", "small.txt", f"{name}/b"),
+        ("links.py", f"{name}/a", f"{name}/", f"{name}/b"),
         ("folders.py", f"{name}/", f"{name}/a", f"{name}/z", f"{name}/b"),
         ("cleanup.py",),
     ]

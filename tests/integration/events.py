@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-in
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +19,7 @@ def build_event(
     route_key: str,
     *,
     filename: str | None = None,
+    path: Mapping[str, str] | None = None,
     query: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
@@ -25,14 +27,18 @@ def build_event(
     """Return the event that API Gateway sends for a request.
 
     The path is percent-decoded and header names are in lower case. A body is base64 unless its content type is text.
+    Parameters of the path that are not given are `absent`.
     """
     method, _, template = route_key.partition(" ")
-    path = template if filename is None else template.replace("{filename+}", filename)
+    parameters = dict.fromkeys(re.findall(r"\{(\w+)\}", template), "absent") | dict(path or {})
+    if filename is not None:
+        parameters["filename"] = filename
+    raw_path = re.sub(r"\{(\w+)\+?\}", lambda found: parameters.get(found[1], found[0]), template)
     lower_case_headers = {name.lower(): value for name, value in (headers or {}).items()}
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": route_key,
-        "rawPath": path,
+        "rawPath": raw_path,
         "rawQueryString": urlencode(query or {}),
         "headers": {
             "accept": "*/*",
@@ -51,7 +57,7 @@ def build_event(
             "domainPrefix": "id",
             "http": {
                 "method": method,
-                "path": path,
+                "path": raw_path,
                 "protocol": "HTTP/1.1",
                 "sourceIp": "192.0.2.1",
                 "userAgent": "curl/8.5.0",
@@ -66,8 +72,8 @@ def build_event(
     }
     if query:
         event["queryStringParameters"] = _joined(query)
-    if filename is not None:
-        event["pathParameters"] = {"filename": filename}
+    if parameters:
+        event["pathParameters"] = parameters
     if body is not None:
         event["headers"].setdefault("content-length", str(len(body)))
         is_text = lower_case_headers.get("content-type", "").startswith(_TEXT_TYPES)

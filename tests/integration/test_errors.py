@@ -16,6 +16,7 @@ from tests.integration.events import build_event
 from tests.integration.stack import (
     ADMIN,
     READ,
+    SHARE,
     WRITE,
     Stack,
     documented_key,
@@ -31,7 +32,7 @@ PROTECTED = sorted(
     if scope is not None
 )
 JSON_ROUTES = ["POST /upload/start", "POST /upload/chunk", "POST /upload/parts", "POST /upload/complete"]
-OTHER_SCOPES = {READ: (WRITE, ADMIN), WRITE: (READ, ADMIN), ADMIN: (READ, WRITE)}
+OTHER_SCOPES = {READ: (WRITE, ADMIN), WRITE: (READ, ADMIN), SHARE: (READ, WRITE), ADMIN: (READ, WRITE)}
 
 
 @pytest.mark.parametrize(("key", "scope"), PROTECTED)

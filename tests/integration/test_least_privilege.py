@@ -29,6 +29,8 @@ MOVE = "test_file_changes.py::test_move_normalizes_names"
 RENAME = "test_rename.py::test_start_under_rename_gets_a_free_name"
 LIST = "test_files.py::test_list_has_files_with_prefix"
 PUT_REJECTED = "test_put_files.py::test_put_under_failed_condition_stores_nothing"
+LINK_DOWNLOADS = "test_links.py::test_downloads_are_counted_and_recorded"
+MISSING_LINK_OBJECT = "test_links.py::test_link_to_a_file_with_missing_object_returns_503"
 CRASHED_COMPLETION = "test_recovery_paths.py::test_lost_completion_response_is_recovered_by_sweep"
 MISSING_OBJECT = "test_recovery_paths.py::test_file_with_missing_object_returns_503"
 ASYNC_COMPLETION = "test_recovery_paths.py::test_long_completion_continues_asynchronously"
@@ -77,6 +79,14 @@ REQUIRED_BY_TEST: Mapping[tuple[str, str, str], str] = {
     ("DownloadFunction", "dynamodb:GetItem", "MetadataTable"): MISSING_OBJECT,
     ("DownloadFunction", "s3:GetObject", "Bucket/o/*"): MISSING_OBJECT,
     ("DownloadFunction", "s3:ListBucket", "Bucket"): MISSING_OBJECT,
+    ("LinksFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("links"),
+    ("LinksFunction", "dynamodb:GetItem", "MetadataTable"): LINK_DOWNLOADS,
+    ("LinksFunction", "dynamodb:BatchGetItem", "MetadataTable"): LINK_DOWNLOADS,
+    ("LinksFunction", "dynamodb:Query", "MetadataTable"): LINK_DOWNLOADS,
+    ("LinksFunction", "dynamodb:PutItem", "MetadataTable"): LINK_DOWNLOADS,
+    ("LinksFunction", "dynamodb:UpdateItem", "MetadataTable"): LINK_DOWNLOADS,
+    ("LinksFunction", "s3:GetObject", "Bucket/o/*"): LINK_DOWNLOADS,
+    ("LinksFunction", "s3:ListBucket", "Bucket"): MISSING_LINK_OBJECT,
     ("StatusFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("status"),
     ("StatusFunction", "dynamodb:GetItem", "MetadataTable"): PARTS_IN_S3,
     ("StatusFunction", "dynamodb:Query", "MetadataTable"): PARTS_IN_S3,
@@ -162,6 +172,9 @@ def test_named_test_uses_the_grant(
         ("DownloadFunction", RequiredPermission("dynamodb:GetItem", "AuthTable", ("CLIENT#x",))),
         ("UploadFunction", RequiredPermission("dynamodb:Scan", "MetadataTable")),
         ("FilesFunction", RequiredPermission("dynamodb:GetItem", "MetadataTable", ("U#x",))),
+        ("LinksFunction", RequiredPermission("dynamodb:GetItem", "MetadataTable", ("U#x",))),
+        ("LinksFunction", RequiredPermission("dynamodb:PutItem", "MetadataTable", ("N#x",))),
+        ("LinksFunction", RequiredPermission("s3:PutObject", "Bucket/o/x")),
         ("StatusFunction", RequiredPermission("dynamodb:UpdateItem", "MetadataTable", ("N#x",))),
         ("CleanupFunction", RequiredPermission("s3:GetObject", "Bucket/elsewhere/x")),
         ("AuthFunction", RequiredPermission("dynamodb:PutItem", "AuthTable", ("CLIENT#x",))),

@@ -24,6 +24,8 @@ from tests.integration.stack import Result, Stack, documented_key, function_modu
 from tests.support.isolation_requests import CHUNK_BYTES, IsolationRequest, Victim, request_pairs, valid_request_pair
 
 PROTECTED = sorted(key for module in function_modules().values() for key, scope in module.app.scopes.items() if scope)
+LINK_PATHS = ("/l/{secret}", "/l/{secret}/files", "/l/{secret}/download", "/l/{secret}/download/{filename+}")
+"""Routes whose authority is the secret in their path."""
 VICTIM_NS = "the others"
 EXAMPLES = settings(
     deadline=None,
@@ -94,7 +96,10 @@ def victim(stack: Stack) -> Victim:
         cursors.encode(("open_uploads", VICTIM_NS), ["direct.bin"]),
         cursors.encode(("open_uploads", "absent"), ["x"]),
     )
+    share_body = {"kind": "download", "filename": "finished.bin"}
+    shared = stack.post_json("POST /links", share_body, token=token).json
     return Victim(
+        link_ids=((shared["link_id"], shared["link_id"][::-1]),),
         names=tuple((name, f"absent {name}") for name in NAMES),
         upload_ids=tuple((real, real[::-1]) for real in (finished, half, direct, cancelled, stored.json["upload_id"])),
         cursors=(files, deleted_files, open_uploads),
@@ -195,6 +200,7 @@ def send_request(stack: Stack, key: str, request: IsolationRequest, ns: str, **m
     return stack.request(
         key,
         filename=request.filename,
+        path=request.path,
         query=request.query | more.get("query", {}),
         headers=request.headers | more.get("headers", {}),
         body=request.body,
@@ -299,4 +305,7 @@ def test_every_route_is_protected_or_public() -> None:
         "HEAD /openapi.json",
         "GET /health",
         "HEAD /health",
+        "GET /robots.txt",
+        "HEAD /robots.txt",
+        *(f"{method} {path}" for method in ("GET", "HEAD") for path in LINK_PATHS),
     }

@@ -14,6 +14,7 @@ from dev.fakes.completion_queue import MemoryCompletionQueue
 from dev.fakes.event_publisher import MemoryEventPublisher
 from dev.fakes.faults import CallLog, FaultPlan, ProcessCrashed, with_faults
 from dev.fakes.file_repository import MemoryFileRepository
+from dev.fakes.link_repository import MemoryLinkRepository
 from dev.fakes.object_store import MemoryObjectStore, StoreResponse
 from dev.fakes.permits import MemoryPermitPool
 from dev.fakes.quotas import MemoryQuotaStore
@@ -84,6 +85,7 @@ class InMemoryService:
     """Every call that `services` makes."""
     file_repository: MemoryFileRepository = field(init=False)
     sequential_repository: MemorySequentialRepository = field(init=False)
+    link_repository: MemoryLinkRepository = field(init=False)
     cleanup_repository: MemoryCleanupRepository = field(init=False)
     object_store: MemoryObjectStore = field(init=False)
     event_publisher: MemoryEventPublisher = field(init=False)
@@ -93,6 +95,7 @@ class InMemoryService:
         self.file_repository = MemoryFileRepository(self.upload_repository.table)
         self.sequential_repository = MemorySequentialRepository(self.upload_repository.table)
         self.cleanup_repository = MemoryCleanupRepository(self.upload_repository.table)
+        self.link_repository = MemoryLinkRepository(self.upload_repository.table)
         self.object_store = MemoryObjectStore(self.clock)
         self.event_publisher = MemoryEventPublisher(self.assert_event_committed)
         self.services = self.new_services()
@@ -110,6 +113,7 @@ class InMemoryService:
             upload_repository=with_faults(self.upload_repository, plan, log),
             sequential_repository=with_faults(self.sequential_repository, plan, log),
             file_repository=with_faults(self.file_repository, plan, log),
+            link_repository=lambda: with_faults(self.link_repository, plan, log),
             cleanup_repository=with_faults(self.cleanup_repository, plan, log),
             object_store=with_faults(self.object_store, plan, log),
             completion_queue=with_faults(self.completion_queue, plan, log),

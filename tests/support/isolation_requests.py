@@ -33,6 +33,8 @@ class Victim:
     """Filenames."""
     upload_ids: tuple[ValuePair, ...]
     """Upload ids, in the order of the names."""
+    link_ids: tuple[ValuePair, ...]
+    """Ids of links."""
     cursors: tuple[ValuePair, ...]
     """Cursors of listings."""
     etags: tuple[ValuePair, ...]
@@ -53,7 +55,7 @@ class Victim:
     @property
     def secrets(self) -> list[str]:
         """Return the values that no response may contain unless the request did."""
-        return [str(real) for pairs in (self.upload_ids, self.etags, self.urls) for real, _ in pairs]
+        return [str(real) for pairs in (self.upload_ids, self.link_ids, self.etags, self.urls) for real, _ in pairs]
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class IsolationRequest:
     """One request of a pair: arguments of `Stack.request`."""
 
     filename: str | None = None
+    path: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
@@ -98,6 +101,14 @@ def value_strategies(victim: Victim) -> Mapping[str, st.SearchStrategy[ValuePair
         "filenames": st.lists(entry, min_size=1, max_size=3).map(
             lambda twins: tuple(map(list, zip(*twins, strict=True)))
         ),
+        "link_id": st.sampled_from(victim.link_ids),
+        "kind": same_values("download", "upload"),
+        "expires_in": same_values(60, 3_600),
+        "max_downloads": same_values(1, None),
+        "max_files": same_values(1),
+        "max_bytes": same_values(1),
+        "password": same_values("a long password"),
+        "label": same_values("label"),
         "delimiter": same_values("/"),
         "deleted": same_values("true"),
         "prefix": st.sampled_from([*victim.names, ("", "")]),
@@ -167,6 +178,8 @@ def valid_request_pair(
     """Return a pair whose first request would succeed for the victim."""
     values: dict[str, ValuePair] = {
         "filename": victim.names[index],
+        "link_id": victim.link_ids[0],
+        "kind": ("download", "download"),
         "upload_id": victim.upload_ids[index],
         "size": (len(victim.content),) * 2,
         "chunk_index": (1, 1),
@@ -225,6 +238,7 @@ def _build_pair(
         # The query of the route that takes raw bytes and JSON describes the raw bytes.
         described = not raw and "application/octet-stream" in content
         query = {} if described else {name: str(value) for name, value in values("query").items()}
-        return IsolationRequest(values("path").get("filename"), query, headers, body)
+        path = values("path")
+        return IsolationRequest(path.pop("filename", None), path, query, headers, body)
 
     return build(0), build(1)

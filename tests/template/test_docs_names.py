@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ferry import errors
+from ferry import errors, link_errors
 from ferry.http import request_errors
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_named_environment_variables_exist(template: Any) -> None:
 def test_named_error_codes_exist() -> None:
     """A code after a status, as in 409 `chunk_conflict`, is one of the error tree."""
     codes = {kind.code for kind in subclasses(errors.FerryError)} | OAUTH_ERRORS
-    assert request_errors.BodyTooLarge.code in codes
+    assert {request_errors.BodyTooLarge.code, link_errors.LinkExpired.code} <= codes
     named = {code for page in pages() for code in GATEWAY_CODE_PATTERN.findall(page.read_text(encoding="utf-8"))}
     assert len(named) > 15
     assert named - codes == set()
@@ -92,7 +92,7 @@ def test_named_error_codes_exist() -> None:
 
 def test_every_error_code_is_in_a_guide() -> None:
     """A client developer finds each code of the upload routes in the guide of its protocol."""
-    pages = ("docs/upload-guide.md", "docs/resumable-protocols.md")
+    pages = ("docs/upload-guide.md", "docs/resumable-protocols.md", "docs/links.md")
     guide = "".join((ROOT / page).read_text(encoding="utf-8") for page in pages)
     codes = {kind.code for kind in subclasses(errors.FerryError)}
     elsewhere = {
@@ -103,6 +103,9 @@ def test_every_error_code_is_in_a_guide() -> None:
         "route_not_found",
         "invalid_request",
         "malformed_body",
+        "forbidden",
+        "too_large",
+        "too_many_attempts",
     }
     downloads = {"precondition_failed", "range_not_satisfiable", "destination_forbidden"}
     assert {code for code in codes - elsewhere - downloads if f"`{code}`" not in guide} == set()

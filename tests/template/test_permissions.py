@@ -51,6 +51,17 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
         ("dynamodb:GetItem", "MetadataTable", ("N#*",)),
         ("s3:GetObject", "Bucket/o/*", None),
     },
+    "LinksFunction": READ_KEY_SET
+    | LIST_BUCKET
+    | {
+        (f"dynamodb:{verb}", "MetadataTable", ("N#*", "L#*", "LN#*", "LA#*", "T#link#*"))
+        for verb in ("GetItem", "BatchGetItem", "Query")
+    }
+    | {
+        ("dynamodb:PutItem", "MetadataTable", ("L#*", "LN#*", "LA#*")),
+        ("dynamodb:UpdateItem", "MetadataTable", ("L#*", "T#link#*")),
+        ("s3:GetObject", "Bucket/o/*", None),
+    },
     "StatusFunction": READ_KEY_SET
     | LIST_BUCKET
     | {

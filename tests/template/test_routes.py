@@ -7,6 +7,16 @@ from typing import Any
 import pytest
 
 FILE_PATHS = ("/files/{filename+}", "/files")
+LINK_PATHS = (
+    "/links",
+    "/links/{link_id}",
+    "/links/{link_id}/activity",
+    "/l/{secret}",
+    "/l/{secret}/files",
+    "/l/{secret}/download",
+    "/l/{secret}/download/{filename+}",
+    "/robots.txt",
+)
 ROUTES = {
     "AuthFunction": {
         "POST /auth/token",
@@ -37,6 +47,11 @@ ROUTES = {
         f"{method} {path}"
         for method in ("GET", "HEAD")
         for path in ("/download/{filename+}", "/download", "/download/partial/{filename+}", "/download/partial")
+    },
+    "LinksFunction": {
+        "POST /links",
+        "DELETE /links/{link_id}",
+        *(f"{method} {path}" for method in ("GET", "HEAD") for path in LINK_PATHS),
     },
     "StatusFunction": {
         "GET /status/{filename+}",
@@ -166,7 +181,7 @@ def test_cors_allows_request_header(template: Any, header: str) -> None:
 
 
 def test_every_route_is_throttled(template: Any, functions: dict[str, Any]) -> None:
-    """Parameters limit every route. Public routes, files, cleanup and token have limits of their own."""
+    """Parameters limit every route. Public routes, files, links, cleanup and token have limits of their own."""
     properties = template["Resources"]["Api"]["Properties"]
 
     def limits(settings: Any) -> tuple[int, int]:
@@ -176,9 +191,8 @@ def test_every_route_is_throttled(template: Any, functions: dict[str, Any]) -> N
     routes = {key for keys in ROUTES.values() for key in keys}
     by_route = {key: limits(settings) for key, settings in properties["RouteSettings"].items()}
     assert by_route.keys() <= routes
-    assert by_route.keys() == (
-        ROUTES["AuthFunction"] | ROUTES["CleanupFunction"] | ROUTES["FilesFunction"] | ROUTES["WebFunction"]
-    )
+    limited = ("AuthFunction", "CleanupFunction", "FilesFunction", "LinksFunction", "WebFunction")
+    assert by_route.keys() == set().union(*(ROUTES[function] for function in limited))
     token = by_route.pop("POST /auth/token")
     for other in (*by_route.values(), limits(properties["DefaultRouteSettings"])):
         assert token[0] < other[0]

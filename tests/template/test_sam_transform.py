@@ -20,6 +20,7 @@ FUNCTIONS = {
     "UploadFunction",
     "FilesFunction",
     "DownloadFunction",
+    "LinksFunction",
     "StatusFunction",
     "WebFunction",
     "CleanupFunction",

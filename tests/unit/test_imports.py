@@ -35,6 +35,7 @@ EXPECTED_PACKAGES: Mapping[str, set[str]] = {
     "upload": COMMON_PACKAGES,
     "files": COMMON_PACKAGES,
     "download": COMMON_PACKAGES,
+    "links": COMMON_PACKAGES,
     "status": COMMON_PACKAGES,
     "cleanup": COMMON_PACKAGES,
 }

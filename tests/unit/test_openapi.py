@@ -81,7 +81,7 @@ def test_body_has_valid_examples(place: str, kind: str, content: dict[str, Any])
     DIALECT.check_schema(content["schema"])
     found = [resolve(example)["value"] for example in content.get("examples", {}).values()]
     found += [content["example"]] if "example" in content else []
-    assert found or kind == "application/octet-stream" or "openapi.json" in place
+    assert found or kind == "application/octet-stream" or kind.startswith("text/") or "openapi.json" in place
     for example in found:
         validate(content["schema"], example)
 
@@ -94,7 +94,7 @@ def test_parameter_has_valid_example_and_description(key: str, operation: dict[s
         for value in (parameter.get("example"), parameter["schema"].get("default")):
             if value is not None:
                 validate(parameter["schema"], value)
-    assert ("{filename}" in key) == any(entry["in"] == "path" for entry in operation.get("parameters", ()))
+    assert ("{" in key) == any(entry["in"] == "path" for entry in operation.get("parameters", ()))
 
 
 def test_every_member_has_description() -> None:

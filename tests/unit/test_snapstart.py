@@ -103,6 +103,7 @@ CLIENTS = {
     "upload": ["dynamodb", "events", "lambda_", "s3", "s3_completion", "s3_public"],
     "files": ["dynamodb", "events", "s3", "s3_public"],
     "download": ["dynamodb", "s3", "s3_public"],
+    "links": ["dynamodb", "s3", "s3_public"],
     "status": ["dynamodb", "s3", "s3_public"],
     "cleanup": ["dynamodb", "events", "s3", "s3_completion", "s3_public"],
 }

@@ -23,6 +23,7 @@
     ├── Gone                            the upload has ended without a file
     │   └── UploadExpired, UploadCancelled
     ├── QuotaExceeded                   a limit of the namespace
+    ├── Forbidden, TooLarge, TooManyAttempts    of links (`ferry.link_errors`)
     ├── FinalUploadFixed                an append to a final upload
     ├── PreconditionFailed              a conditional header
     ├── RangeNotSatisfiable             a Range header
@@ -333,6 +334,27 @@ class QuotaExceeded(FerryError):
     code = "quota_exceeded"
     title = "The request exceeds the quota of the namespace"
     advice = "Delete files or cancel uploads, or ask the operator for a larger quota."
+
+
+class Forbidden(FerryError):
+    code = "forbidden"
+    title = "This is not allowed"
+    advice = ""
+
+
+class TooLarge(FerryError):
+    code = "too_large"
+    title = "This does not fit into a limit"
+    advice = ""
+
+
+class TooManyAttempts(FerryError):
+    code = "too_many_attempts"
+    title = "There were too many attempts"
+    advice = "Try again after Retry-After seconds."
+
+    retry_after_seconds: int = 1
+    """`Retry-After` of the response."""
 
 
 class FinalUploadFixed(FerryError):

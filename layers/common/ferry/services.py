@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ferry.model.quotas import Quota
 from ferry.ports.cleanup_repository import CleanupRepository
@@ -18,6 +19,9 @@ from ferry.ports.sequential_repository import SequentialRepository
 from ferry.ports.types import Clock
 from ferry.ports.upload_repository import UploadRepository
 from ferry.rules.durations import DAY_MS, SECOND_MS
+
+if TYPE_CHECKING:
+    from ferry.ports.link_repository import LinkRepository
 
 
 def new_id() -> str:
@@ -90,6 +94,9 @@ class Services:
 
     file_repository: FileRepository
     """Finished files in the metadata store."""
+
+    link_repository: Callable[[], LinkRepository]
+    """Returns the links in the metadata store: a request without a link does not load their code."""
 
     cleanup_repository: CleanupRepository
     """Cleanup tasks in the metadata store."""

@@ -103,6 +103,17 @@ class Settings:
 
     Parameter `PublicUrl`, default empty. The local service sets its own address.
     """
+    link_max_downloads: int = 1_000
+    """Downloads of a link that sets no limit of its own. Parameter `LinkDefaultMaxDownloads`."""
+    link_max_files: int = 1_000
+    """Files of an upload link that sets no limit of its own. Parameter `LinkDefaultMaxFiles`."""
+    link_max_bytes: int = 100 * 1024**3
+    """Bytes of an upload link that sets no limit of its own. Parameter `LinkDefaultMaxBytes`, default 100 GiB."""
+    client_address_header: str = ""
+    """Header, in lower case, in which a CDN sends the client's address; empty: the gateway's source address.
+
+    Parameter `ClientAddressHeader`, default empty.
+    """
     tracing_enabled: bool = False
     """Whether requests are traced with X-Ray. Parameter `Tracing`, default `Disabled`."""
     log_file_names: bool = False
@@ -146,6 +157,10 @@ class Settings:
             log_file_names=environ.get("FERRY_LOG_FILE_NAMES", "false") == "true",
             event_bus=environ.get("FERRY_EVENT_BUS", ""),
             public_url=environ.get("FERRY_PUBLIC_URL", ""),
+            link_max_downloads=int(environ.get("FERRY_LINK_MAX_DOWNLOADS", "1000")),
+            link_max_files=int(environ.get("FERRY_LINK_MAX_FILES", "1000")),
+            link_max_bytes=int(environ.get("FERRY_LINK_MAX_BYTES", str(100 * 1024**3))),
+            client_address_header=environ.get("FERRY_CLIENT_ADDRESS_HEADER", "").lower(),
             tracing_enabled=environ.get("FERRY_TRACING", "Disabled") != "Disabled",
             endpoints=dict(pair.split("=", 1) for pair in environ.get("FERRY_ENDPOINTS", "").split(",") if pair),
         )

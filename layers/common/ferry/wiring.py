@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from ferry.auth.verifier import InternalVerifier, TokenVerifier
     from ferry.aws.dynamo import Table
     from ferry.aws.session import AwsSession
+    from ferry.links.lookup import Links
     from ferry.ports.auth import AuthStore
     from ferry.ports.completion_queue import CompletionQueue
     from ferry.ports.event_publisher import EventPublisher
+    from ferry.ports.link_repository import LinkRepository
     from ferry.ports.permit_pool import PermitPool
     from ferry.services import Services
 
@@ -201,6 +203,7 @@ def services() -> Services:
         upload_repository=DynamoUploadRepository(metadata_table()),
         sequential_repository=DynamoSequentialRepository(metadata_table()),
         file_repository=DynamoFileRepository(metadata_table()),
+        link_repository=link_repository,
         cleanup_repository=DynamoCleanupRepository(metadata_table()),
         object_store=S3ObjectStore(
             aws_session().s3,
@@ -222,6 +225,22 @@ def services() -> Services:
         deleted_file_retention_ms=settings().deleted_file_retention_ms,
         event_publisher=event_publisher(),
     )
+
+
+@cache
+def link_repository() -> LinkRepository:
+    """Return the links in the metadata store."""
+    from ferry.aws.link_repository import DynamoLinkRepository
+
+    return DynamoLinkRepository(metadata_table())
+
+
+@cache
+def links() -> Links:
+    """Return the links, with the cache of this instance."""
+    from ferry.links.lookup import Links
+
+    return Links(link_repository(), key_set_cache().is_client_disabled, wall_clock, settings().auth_cache_ttl_ms)
 
 
 @cache

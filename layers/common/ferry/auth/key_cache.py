@@ -64,6 +64,11 @@ class KeySetCache:
         key_set = self.key_set()
         return key_set.revoked_before_seconds.get(client_id, 0) if key_set else 0
 
+    def is_client_disabled(self, client_id: str) -> bool:
+        """Return whether the operator has disabled the client. Its links answer as revoked."""
+        key_set = self.key_set()
+        return key_set is not None and client_id in key_set.disabled_clients
+
     def _read_if_older(self, max_age_ms: int) -> KeySet | None:
         now = self.clock()
         if self._key_set is None or not 0 <= now - self._read_at < max_age_ms:

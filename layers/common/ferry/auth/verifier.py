@@ -46,7 +46,7 @@ class Principal:
     ns: str
     """The namespace. The client sees nothing outside it."""
     scopes: frozenset[str]
-    """What it may do: `files:read`, `files:write`, `files:admin`; others are ignored."""
+    """What it may do: `files:read`, `files:write`, `files:share`, `files:admin`; others are ignored."""
     issuer: str = ""
     """URL of the external issuer; empty for Ferry's own tokens."""
 

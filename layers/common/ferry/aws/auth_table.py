@@ -1,8 +1,9 @@
 """Clients and published signing keys in DynamoDB, one row each (docs/decisions/0006).
 
 `CLIENT#<client_id>`: `ns`, `scope` (space-separated), `secret_hashes`, `disabled`, `created_at`, `rotated_at`.
-`KEY_SET`: `signing_kid`, `keys` (maps of `kid`, `key_ref`, `jwk`, `published_at`, `superseded_at`) and `revoked`
-(epoch seconds by client id). Each row has a `version`, which every write increments.
+`KEY_SET`: `signing_kid`, `keys` (maps of `kid`, `key_ref`, `jwk`, `published_at`, `superseded_at`), `revoked`
+(epoch seconds by client id) and `disabled` (ids of disabled clients). Each row has a `version`, which every write
+increments.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ def key_set_from_row(row: Row) -> KeySet:
         signing_kid=row["signing_kid"],
         keys=tuple(_public_key_from_map(entry) for entry in row["keys"]),
         revoked_before_seconds=row.get("revoked", {}),
+        disabled_clients=frozenset(row.get("disabled", ())),
         version=row.get("version", 0),
     )
 
@@ -101,6 +103,7 @@ def key_set_write(key_set: KeySet, *, expected: KeySet | None) -> Write:
         "signing_kid": key_set.signing_kid,
         "keys": [_public_key_to_map(key) for key in key_set.keys],
         "revoked": key_set.revoked_before_seconds,
+        "disabled": sorted(key_set.disabled_clients) or None,
         "version": _next_version(expected),
     }
     return _versioned_put(row, expected)

@@ -11,6 +11,7 @@ from ferry.http.router import Authenticate
 
 READ_SCOPE = "files:read"
 WRITE_SCOPE = "files:write"
+SHARE_SCOPE = "files:share"
 ADMIN_SCOPE = "files:admin"
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ferry.files.list import FileListing
     from ferry.files.list_deleted import DeletedListing
     from ferry.model.files import DeletedFile, File
+    from ferry.model.links import Link
     from ferry.services import Services
 
 DEFAULT_LIMIT = 100
@@ -45,6 +46,27 @@ def respond(services: Services, ns: str, request: Request) -> Response:
     if "delimiter" in request.query:
         raise InvalidField.for_member("delimiter", "does not go with deleted; omit it")
     return deleted_response(list_deleted_files(services, ns, list_query(request), measure_deleted))
+
+
+def respond_by_link(services: Services, link: Link, request: Request) -> Response:
+    """Return the page of the files of a link that the query asks for.
+
+    Raises:
+        LinkForbidden: the link has one file, or the query asks for deleted files.
+        FileNotFound: the prefix is outside the link's folder.
+        InvalidField: a parameter is not valid.
+    """
+    from dataclasses import replace
+
+    from ferry.files.list import list_files
+    from ferry.link_errors import LinkForbidden
+    from ferry.links.downloads import prefix_by_link
+
+    if is_deleted(request):
+        raise LinkForbidden("Deleted files are not shown by a link. Omit deleted.")
+    query = list_query(request)
+    query = replace(query, prefix=prefix_by_link(link, query.prefix))
+    return listing_response(list_files(services, link.ns, query, measure))
 
 
 def is_deleted(request: Request) -> bool:

@@ -32,6 +32,9 @@ STATUSES: Mapping[type[errors.FerryError], int] = {
     errors.Gone: 410,
     errors.QuotaExceeded: 403,
     errors.FinalUploadFixed: 403,
+    errors.Forbidden: 403,
+    errors.TooLarge: 413,
+    errors.TooManyAttempts: 429,
     errors.PreconditionFailed: 412,
     errors.RangeNotSatisfiable: 416,
     errors.BackendUnavailable: 503,
@@ -54,6 +57,10 @@ def problem_response(error: errors.FerryError, request_id: str) -> Response:
         from ferry.http.responses.files import FileBody
 
         extra["current_file"] = FileBody.from_file(extra["current_file"])
+    if "left" in extra:
+        from ferry.http.responses.problems import LinkLeft
+
+        extra["left"] = LinkLeft(*extra["left"])
     if "uploads" in extra:
         from ferry.http.responses.problems import OpenUpload
 
@@ -84,6 +91,8 @@ def _headers(error: errors.FerryError) -> dict[str, str]:
             return {"WWW-Authenticate": 'Bearer realm="ferry"'}
         case errors.RangeNotSatisfiable():
             return {"Content-Range": f"bytes */{error.extra['size']}"}
+        case errors.TooManyAttempts():
+            return {"Retry-After": str(error.retry_after_seconds)}
         case errors.Throttled():
             return {"Retry-After": str(THROTTLED_RETRY_AFTER_SECONDS)}
         case errors.CompletionFailed():

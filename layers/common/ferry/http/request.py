@@ -37,6 +37,8 @@ class Request:
     """The query as the client sent it; empty if the event has none."""
     domain_name: str = ""
     """The domain name of the gateway that received the request; empty if the event has none."""
+    source_ip: str = ""
+    """The address that connected to the gateway; empty if the event has none."""
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Request:
@@ -56,6 +58,7 @@ class Request:
             body_is_base64=bool(event.get("isBase64Encoded")),
             raw_query=event.get("rawQueryString") or "",
             domain_name=context.get("domainName") or "",
+            source_ip=context["http"].get("sourceIp") or "",
         )
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ferry.auth.oauth import OAuthError
@@ -32,6 +32,9 @@ PublicRoute = Callable[[Request], Response]
 
 ProtectedRoute = Callable[[Request, str], Response]
 """A route that needs a token; its second argument is the caller's namespace."""
+
+PrincipalRoute = Callable[[Request, "Principal"], Response]
+"""A route that needs a token, and looks at more of its principal than the namespace."""
 
 ErrorHandler = Callable[[Exception], Response]
 """Returns the response to an error, for a route whose errors are no problem details."""
@@ -61,6 +64,8 @@ class _Route:
     """Returns the response to an error; None for problem details."""
     audit_event: str
     """The audit event that the router writes for each request; empty for none."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Header fields that every response of the route has, errors included."""
 
 
 class Router:
@@ -77,15 +82,19 @@ class Router:
         return {key: route.scope for key, route in self._routes.items()}
 
     def public(
-        self, *route_keys: str, error_handler: ErrorHandler | None = None, audit_event: str = ""
+        self,
+        *route_keys: str,
+        error_handler: ErrorHandler | None = None,
+        audit_event: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> Callable[[PublicRoute], PublicRoute]:
         """Register a route that needs no token, under the gateway's route keys (`GET /health`).
 
-        A GET route is registered for HEAD too.
+        A GET route is registered for HEAD too. Every response has `headers`, errors included.
         """
 
         def register(route: PublicRoute) -> PublicRoute:
-            self._register(route_keys, _Route(route, None, error_handler, audit_event))
+            self._register(route_keys, _Route(route, None, error_handler, audit_event, headers or {}))
             return route
 
         return register
@@ -93,6 +102,18 @@ class Router:
     def protected(
         self, *route_keys: str, scope: str, audit_event: str = "", parameters: Set[str] = frozenset()
     ) -> Callable[[ProtectedRoute], ProtectedRoute]:
+        """Register a route that needs a token with `scope`, and gets the caller's namespace. See `by_principal`."""
+        by_principal = self.by_principal(*route_keys, scope=scope, audit_event=audit_event, parameters=parameters)
+
+        def register(route: ProtectedRoute) -> ProtectedRoute:
+            by_principal(lambda request, principal: route(request, principal.ns))
+            return route
+
+        return register
+
+    def by_principal(
+        self, *route_keys: str, scope: str, audit_event: str = "", parameters: Set[str] = frozenset()
+    ) -> Callable[[PrincipalRoute], PrincipalRoute]:
         """Register a route that needs a token with `scope`. The token is checked before the rest of the request.
 
         A GET route is registered for HEAD too. With `audit_event`, each request whose token is accepted writes an audit
@@ -104,18 +125,18 @@ class Router:
         if authenticate is None:
             raise ValueError("a protected route needs an authenticator: pass one to create_app")
 
-        def register(route: ProtectedRoute) -> ProtectedRoute:
+        def register(route: PrincipalRoute) -> PrincipalRoute:
             def serve(request: Request) -> Response:
                 principal = authenticate(request, scope)
                 if not audit_event:
                     _check_query(request, parameters)
-                    response = route(request, principal.ns)
-                    self._audit_issued_urls(request, response.issued_urls, principal)
+                    response = route(request, principal)
+                    self._audit_issued_urls(request, response.issued_urls, _caller_fields(principal))
                     return response
                 caller = {**_caller_fields(principal), **self._file_name_field(request)}
                 try:
                     _check_query(request, parameters)
-                    response = route(request, principal.ns)
+                    response = route(request, principal)
                 except Exception as error:
                     self._audit(audit_event, request, _error_code(error), caller)
                     raise
@@ -141,8 +162,14 @@ class Router:
         route = self._routes.get(request.route)
         if route is None:
             return problems.problem_response(RouteNotFound(), request.request_id)
+        response = self._serve(route, request)
+        return replace(response, headers={**response.headers, **route.headers}) if route.headers else response
+
+    def _serve(self, route: _Route, request: Request) -> Response:
         try:
             response = route.handler(request)
+            if route.scope is None:
+                self._audit_issued_urls(request, response.issued_urls, response.audit_fields)
             if route.audit_event:
                 self._audit(route.audit_event, request, log.SUCCESS, response.audit_fields)
             return response
@@ -163,13 +190,13 @@ class Router:
     def _audit(self, event: str, request: Request, outcome: str, details: Mapping[str, Any]) -> None:
         log.audit(event, outcome=outcome, request_id=request.request_id, details=details)
 
-    def _audit_issued_urls(self, request: Request, issued: IssuedUrls | None, principal: Principal) -> None:
+    def _audit_issued_urls(self, request: Request, issued: IssuedUrls | None, caller_fields: Mapping[str, Any]) -> None:
         """Write the audit event of presigned URLs: CloudTrail shows their use as that of the function's role."""
         if issued is None:
             return
         file_name = {"file_name": issued.filename} if self._log_file_names() else {}
         details = {"method": issued.method, "urls": issued.count, "expires_at": format_rfc3339(issued.expires_at)}
-        self._audit("url.issue", request, log.SUCCESS, {**_caller_fields(principal), **file_name, **details})
+        self._audit("url.issue", request, log.SUCCESS, {**caller_fields, **file_name, **details})
 
     def _file_name_field(self, request: Request) -> dict[str, str]:
         """Return the file name of the request as an audit field, if names may be logged; else no field."""

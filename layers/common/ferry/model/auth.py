@@ -68,5 +68,8 @@ class KeySet:
     revoked_before_seconds: Mapping[str, int] = field(default_factory=dict)
     """By client id, an epoch second: tokens of the client issued before it are rejected. Set by the operator."""
 
+    disabled_clients: frozenset[str] = frozenset()
+    """The ids of disabled clients, whose links answer as revoked. Set by the operator."""
+
     version: int = field(default=0, compare=False)
     """Number of writes of the row since it was created. Set by the store."""

@@ -40,6 +40,16 @@ class OpenUpload:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkLeft:
+    """What an upload link still takes."""
+
+    files: Count
+    """Files."""
+    bytes: Count
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Problem details (RFC 9457). Members that only some errors have say so."""
 
@@ -82,5 +92,7 @@ class Problem:
     """With `upload_offset_mismatch`: where the upload continues."""
     provided_offset: Count | None = field(default=None, metadata=OMIT_NONE)
     """With `upload_offset_mismatch`: where the bytes of the request begin."""
+    left: LinkLeft | None = field(default=None, metadata=OMIT_NONE)
+    """With `link_limit`: what is left of the limits of the link."""
     scope: str | None = field(default=None, metadata=OMIT_NONE)
     """With `insufficient_scope`: the scope that the route requires."""

@@ -1,0 +1,1 @@
+"""Links: capabilities for people without an account (docs/decisions/0014)."""
