@@ -6,13 +6,14 @@ import base64
 import itertools
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from client.tests.contract import check_request, completed
 from client.tests.fake_responses import FakeFile, Fault, digest_of, file_response, problem, reply
+from ferry_client.callbacks import ignore
 from ferry_client.checksums import crc32c, crc32c_from_base64, crc32c_to_base64
 from ferry_client.transport import HttpRequest, HttpResponse
 
@@ -67,6 +68,7 @@ class FakeService:
         """Faults after it took effect: lost answers."""
         self.tokens: set[str] = set()
         self.is_closed = False
+        self.on_bytes: Callable[[int], None] = ignore
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
 

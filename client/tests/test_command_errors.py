@@ -16,6 +16,7 @@ from ferry_client.transport import HttpRequest, HttpResponse
 __all__ = ["run"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_put_of_a_pipe_is_rejected(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A named pipe is no file: the message says what to do instead of waiting for ever."""
     os.mkfifo(tmp_path / "pipe")

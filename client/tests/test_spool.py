@@ -122,6 +122,7 @@ def test_spool_waits_for_a_file_to_come_to_rest(ferry: Ferry, fake: FakeService,
     assert spool.state.backlog_files == 1
 
 
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd is a matter of Linux")
 def test_spool_tells_systemd(ferry: Ferry, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The notify socket gets READY, a status per file, and signs of life."""
     address = str(tmp_path / "notify")

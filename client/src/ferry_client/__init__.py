@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # Importing `typing` takes longer than `ferry --version` does without it.
 if TYPE_CHECKING:
+    from typing import Any
+
     from ferry_client.client import Ferry
     from ferry_client.errors import FerryError
     from ferry_client.models import FileRecord, ListPage, TransferProgress, UploadResult

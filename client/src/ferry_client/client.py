@@ -13,9 +13,10 @@ from ferry_client.api import Api, Credentials
 from ferry_client.callbacks import ignore
 from ferry_client.direct import DirectAccess
 from ferry_client.errors import IntegrityError, NotFoundError
+from ferry_client.jobs import JobTuner
 from ferry_client.link import Link
 from ferry_client.models import DownloadResult, FileRecord, IfExists, ListPage, TransferProgress, UploadResult
-from ferry_client.options import ClientOptions
+from ferry_client.options import MAX_AUTO_JOBS, ClientOptions
 from ferry_client.sources import BytesSource, FileSource
 from ferry_client.state import StateFolder
 from ferry_client.workers import TransferLimit
@@ -64,19 +65,17 @@ class Ferry:
 
         self.options = options or ClientOptions()
         """How this client transfers."""
-        self.api = Api(
-            url,
-            Credentials(client_id, client_secret),
-            self.options,
-            transport or UrllibTransport(self.options),
-        )
+        transport = transport or UrllibTransport(self.options)
+        self.api = Api(url, Credentials(client_id, client_secret), self.options, transport)
         """The service's routes."""
         self._client_id = client_id
         self.link = Link(Path(state_dir) if state_dir is not None else None, self.api.url)
         """What is known of the line to the service."""
         self.api.on_break = self.link.record_break
         self._state = StateFolder(Path(state_dir)) if state_dir is not None else None
-        self._transfer_limit = TransferLimit(self.options.max_jobs)
+        self._transfer_limit = TransferLimit(self.options.max_jobs or self.link.first_jobs())
+        if self.options.max_jobs is None:
+            transport.on_bytes = JobTuner(self._transfer_limit, MAX_AUTO_JOBS).record
         self._direct = DirectAccess(self.api)
 
     def __enter__(self) -> Ferry:
@@ -216,7 +215,11 @@ class Ferry:
 
     def stat(self, name: str) -> FileRecord:
         """Return the record of a file. Raises `NotFoundError` if there is none."""
-        return FileRecord.from_json(self.api.request("GET", self.api.file_path("/files", name)).json())
+        try:
+            response = self.api.request("GET", self.api.file_path("/files", name))
+        except NotFoundError as error:
+            raise NotFoundError(error.status, error.code, f"There is no file {name}.", error.request_id) from error
+        return FileRecord.from_json(response.json())
 
     def list_page(
         self,

@@ -138,7 +138,8 @@ class _Download:
         self._report_lock = threading.Lock()
 
     def run(self) -> DownloadResult:
-        descriptor = open_part(self._part_path)
+        descriptor: int | None = open_part(self._part_path)
+        assert descriptor is not None
         try:
             self._journal = Journal.load(self._journal.path, self._file.etag)
             resumed = self._journal.forget_damaged(descriptor)
@@ -147,6 +148,9 @@ class _Download:
             self._fetch_missing(descriptor, resumed)
             os.fsync(descriptor)
             self._verify_whole()
+            if os.name == "nt":  # Windows renames no open file.
+                os.close(descriptor)
+                descriptor = None
             # Renamed while it is locked: no other download can have written to it since it was verified.
             self._part_path.replace(self._request.target)
             self._journal.path.unlink(missing_ok=True)
@@ -156,7 +160,8 @@ class _Download:
                     self._journal.save(dict(self._unfinished))
             raise
         finally:
-            os.close(descriptor)
+            if descriptor is not None:
+                os.close(descriptor)
         return DownloadResult(self._file, self._received_bytes, resumed)
 
     def _fetch_missing(self, descriptor: int, resumed: int) -> None:
@@ -186,7 +191,7 @@ class _Download:
         for first, crc, received in run_tasks(
             self._journal.missing_ranges(self._file.size, length),
             lambda task: self._fetch_range(descriptor, *task),
-            self._api.options.max_jobs,
+            self._api.options.threads,
         ):
             self._done(first, crc, received)
 

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ferry_client.options import KIB, MIB
+from ferry_client.options import FIRST_JOBS, KIB, MIB
 from ferry_client.state import write_atomically
 
 MIN_CHUNK_BYTES = 64 * KIB
@@ -34,6 +34,9 @@ _PUT_SECONDS = 10.0
 
 _CHUNKS_BETWEEN_BREAKS = 8
 """A line that breaks gets chunks of which so many fit between two breaks."""
+
+_SLOW_BYTES_PER_SECOND = 64 * KIB
+"""One request at a time fills a slower line."""
 
 _MIN_MEASURED_BYTES = 512 * KIB
 _MIN_BREAKS = 3
@@ -61,17 +64,26 @@ class Link:
             return False
         return None if self.bytes_per_second is None else self.bytes_per_second >= DIRECT_MIN_BYTES_PER_SECOND
 
-    def chunk_bytes(self) -> int:
-        """Return the size of the chunks of the next upload: a power of two from 64 KiB to 4 MiB."""
+    def chunk_bytes(self, rate_limit: int | None = None) -> int:
+        """Return the size of the chunks of the next upload: a power of two from 64 KiB to 4 MiB.
+
+        `rate_limit` is what the caller allows, in bytes a second.
+        """
         wanted = float(FIRST_CHUNK_BYTES)
         if self.bytes_per_second is not None:
             wanted = self.bytes_per_second * _CHUNK_SECONDS
+        if rate_limit is not None:
+            wanted = min(wanted, rate_limit * _CHUNK_SECONDS)
         if self.bytes_between_breaks is not None:
             wanted = min(wanted, self.bytes_between_breaks / _CHUNKS_BETWEEN_BREAKS)
         size = MIN_CHUNK_BYTES
         while size * 2 <= min(wanted, MAX_CHUNK_BYTES):
             size *= 2
         return size
+
+    def first_jobs(self) -> int:
+        """Return how many requests to begin with: one on a slow line, where they would only wait for each other."""
+        return 1 if self.bytes_per_second is not None and self.bytes_per_second < _SLOW_BYTES_PER_SECOND else FIRST_JOBS
 
     def put_bytes(self) -> int:
         """Return the largest file that one request sends: what the line carries in 10 s, between two breaks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -170,11 +171,31 @@ def restore_preserved(path: Path, metadata: Mapping[str, str]) -> None:
         return
 
 
+def restore_symlink(path: Path, target: str, folder: Path) -> None:
+    """Make a symbolic link, in one step over an earlier one.
+
+    Raises:
+        LocalFileError: it would lead outside the folder, or cannot be made.
+    """
+    if not path.parent.joinpath(target).resolve().is_relative_to(folder.resolve()):
+        raise LocalFileError(f"its link leads to {target}, outside {folder}. It is not made.")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.ferry-link")
+    try:
+        if path.is_symlink() and str(path.readlink()) == target:
+            return
+        temporary.symlink_to(target)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise LocalFileError(f"{path} cannot be made a link: {error.strerror}.") from error
+
+
 class LocalTargets:
     """Where the files below a prefix are written. Never outside the folder, never two names to one place."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, replace_links: bool = False) -> None:
         self._folder = folder
+        self._replace_links = replace_links
         self._taken: dict[str, str] = {}
         """The names by the path that a disk may not distinguish: in one letter case and one Unicode form."""
         self._folders: set[str] = set()
@@ -210,7 +231,7 @@ class LocalTargets:
         folder = self._folder.resolve()
         if not path.parent.resolve().is_relative_to(folder):
             raise UsageError(f"a symbolic link leads outside {self._folder}. Remove it, or fetch to another folder.")
-        if path.is_symlink():
+        if path.is_symlink() and not self._replace_links:
             raise UsageError(f"{path} is a symbolic link. Remove it, or fetch to another folder.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 KIB = 1024
@@ -12,6 +13,13 @@ MAX_PUT_BYTES = 4 * MIB
 
 MIN_PART_BYTES = 5 * MIB
 """Smallest part of a multipart upload. S3's limit."""
+
+
+MAX_AUTO_JOBS = 16
+"""Most requests at once where their number adapts."""
+
+FIRST_JOBS = 4
+"""Requests at once at the start where their number adapts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +35,8 @@ class ClientOptions:
     connect_seconds: float = 15.0
     """How long to wait for a connection."""
 
-    max_jobs: int = 4
-    """How many requests transfer bytes at once."""
+    max_jobs: int | None = None
+    """How many requests transfer bytes at once; None: adapted to what the line gives, up to `MAX_AUTO_JOBS`."""
 
     direct_from_bytes: int = 16 * MIB
     """Files of at least this size are sent in parts straight to S3; smaller ones in chunks through the API."""
@@ -45,11 +53,21 @@ class ClientOptions:
     range_bytes: int = 8 * MIB
     """Bytes of each range that a download requests from S3."""
 
-    rate_limit_bytes: int | None = None
-    """Bytes a second over all transfers of this client; None: no limit."""
+    rate_limit_bytes: int | Callable[[], int | None] | None = None
+    """Bytes a second over all transfers of this client, or a function that returns them; None: no limit."""
 
     ca_file: str | None = None
     """File of the certificate authorities to trust, in PEM; None: the system's."""
 
     proxy_url: str | None = None
     """HTTP proxy; None: by the environment's HTTPS_PROXY, HTTP_PROXY and NO_PROXY."""
+
+    @property
+    def threads(self) -> int:
+        """How many threads prepare requests."""
+        return self.max_jobs or MAX_AUTO_JOBS
+
+    def rate_limit(self) -> int | None:
+        """Return the limit of this moment in bytes a second; None: no limit."""
+        limit = self.rate_limit_bytes
+        return (limit() if callable(limit) else limit) or None

@@ -114,9 +114,13 @@ def plan_download(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     delete: bool = False,
+    preserve: bool = False,
 ) -> list[SyncStep]:
-    """Return what makes the folder like the prefix. The arguments are those of `plan_upload`."""
-    targets = LocalTargets(folder)
+    """Return what makes the folder like the prefix. The arguments are those of `plan_upload`.
+
+    With `preserve`, a file that stands for a symbolic link is compared as one.
+    """
+    targets = LocalTargets(folder, replace_links=preserve)
     steps: list[SyncStep] = []
     wanted: set[Path] = set()
     for record in ferry.list(prefix):
@@ -129,7 +133,7 @@ def plan_download(
             steps.append(SyncStep(SyncAction.REJECT, record.name, reason=str(error)))
             continue
         wanted.add(path)
-        if not (path.is_file() and _is_alike(cache, path, record)):
+        if not _is_received(cache, path, record, preserve=preserve):
             steps.append(SyncStep(SyncAction.DOWNLOAD, record.name, path, record.size, record))
     if delete:
         steps += [
@@ -173,6 +177,13 @@ def _is_sent(cache: FileCache, file: LocalFile, record: FileRecord) -> bool:
         return False
     cache.record_synced(record.name, FileIdentity.of(file.path), record.etag)
     return True
+
+
+def _is_received(cache: FileCache, path: Path, record: FileRecord, *, preserve: bool) -> bool:
+    target = record.metadata.get("symlink") if preserve else None
+    if path.is_symlink() or target is not None:
+        return path.is_symlink() and str(path.readlink()) == target
+    return path.is_file() and _is_alike(cache, path, record)
 
 
 def _is_alike(cache: FileCache, path: Path, record: FileRecord) -> bool:

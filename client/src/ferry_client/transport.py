@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ferry_client.callbacks import ignore
 from ferry_client.errors import CancelledError, FerryError
 from ferry_client.options import KIB, MIB, ClientOptions
 
@@ -127,6 +128,9 @@ class HttpResponse:
 class Transport(Protocol):
     """Sends requests. Thread-safe. Redirects are not followed."""
 
+    on_bytes: Callable[[int], None]
+    """Called with bytes of content as they move, in either direction, from any thread."""
+
     def send(self, request: HttpRequest) -> HttpResponse:
         """Return the response. Raises `TransportError` if there is none, `CancelledError` if the client was closed."""
         ...
@@ -139,19 +143,16 @@ class Transport(Protocol):
 class RateLimiter:
     """Limits bytes a second over all connections of a client."""
 
-    def __init__(self, bytes_per_second: int | None, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, bytes_per_second: Callable[[], int | None], sleep: Callable[[float], None] = time.sleep) -> None:
+        """Limit to what `bytes_per_second` returns at each moment; None: no limit."""
         self._rate = bytes_per_second
         self._sleep = sleep
         self._lock = threading.Lock()
         self._free_at = time.monotonic()
 
-    def set_rate(self, bytes_per_second: int | None) -> None:
-        """Change the limit; None: no limit."""
-        self._rate = bytes_per_second
-
     def take(self, size_bytes: int) -> None:
         """Wait until that many bytes may be sent or received."""
-        rate = self._rate
+        rate = self._rate()
         if not rate:
             return
         with self._lock:
@@ -163,7 +164,8 @@ class RateLimiter:
 
     def block_bytes(self, default: int) -> int:
         """Return how many bytes to take at once, so that a low limit flows evenly."""
-        return default if not self._rate else max(1024, min(default, self._rate // 4))
+        rate = self._rate()
+        return default if not rate else max(1024, min(default, rate // 4))
 
 
 class _PacedBody:
@@ -206,8 +208,10 @@ class UrllibTransport:
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._pools: dict[str | None, PoolManager] = {}
-        self.rate_limiter = RateLimiter(options.rate_limit_bytes, self._sleep)
-        """The limit of bytes a second; it may be changed while transfers run."""
+        self.rate_limiter = RateLimiter(options.rate_limit, self._sleep)
+        """The limit of bytes a second."""
+        self.on_bytes: Callable[[int], None] = ignore
+        """Called with bytes of content as they move, in either direction, from any thread."""
         self._block_bytes = 64 * KIB
 
     def send(self, request: HttpRequest) -> HttpResponse:
@@ -258,6 +262,7 @@ class UrllibTransport:
             while block := response.read1(self.rate_limiter.block_bytes(MAX_BLOCK_BYTES)):
                 self._raise_if_closed()
                 watch.count(len(block))
+                self.on_bytes(len(block))
                 self.rate_limiter.take(len(block))
                 yield block
             response.release_conn()
@@ -274,6 +279,7 @@ class UrllibTransport:
             self.rate_limiter.take(len(block))
             started_at = time.monotonic()
             yield block
+            self.on_bytes(len(block))
             self._adapt(time.monotonic() - started_at)
 
     def _adapt(self, block_seconds: float) -> None:
@@ -306,7 +312,7 @@ class UrllibTransport:
 
         arguments: dict[str, Any] = {
             "num_pools": 16,
-            "maxsize": self._options.max_jobs + 2,
+            "maxsize": self._options.threads + 2,
             "blocksize": MAX_BLOCK_BYTES,
             "ssl_context": ssl.create_default_context(cafile=self._options.ca_file),
         }

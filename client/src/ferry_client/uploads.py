@@ -120,7 +120,7 @@ class _Transfer:
     ) -> None:
         options = uploader.api.options
         self._link = uploader.link
-        self._chunk_bytes = chunk_bytes or options.chunk_bytes or self._link.chunk_bytes()
+        self._chunk_bytes = chunk_bytes or options.chunk_bytes or self._link.chunk_bytes(options.rate_limit())
         self._restart = request.restart or restart
         self._uploader = uploader
         self._api = uploader.api
@@ -217,7 +217,7 @@ class _Transfer:
             self._acknowledge(*plan.part_range(number), crc)
 
         try:
-            for _ in run_tasks(numbers, send, self._api.options.max_jobs):
+            for _ in run_tasks(numbers, send, self._api.options.threads):
                 pass
         except DirectUnavailableError:
             self._uploader.direct.give_up(self._request.on_note)
@@ -230,7 +230,7 @@ class _Transfer:
             for index in plan.missing_chunks()
             if (only is None or index in only) and not self._is_sent(*plan.chunk_range(index))
         ]
-        for _ in run_tasks(missing, lambda index: self._send_chunk(plan, index), self._api.options.max_jobs):
+        for _ in run_tasks(missing, lambda index: self._send_chunk(plan, index), self._api.options.threads):
             pass
 
     def _is_sent(self, first: int, length: int) -> bool:

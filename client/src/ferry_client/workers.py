@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -71,6 +71,8 @@ def run_tasks(tasks: Iterable[Task], work: Callable[[Task], Result], threads: in
         work: does one task.
         threads: how many tasks run at once.
     """
+    if isinstance(tasks, Sized):
+        threads = max(1, min(threads, len(tasks)))
     run = _Run(tasks, work)
     workers = [threading.Thread(target=run.run, daemon=True, name="ferry-transfer") for _ in range(threads)]
     for worker in workers:
@@ -100,20 +102,21 @@ class TransferLimit:
 
     def __init__(self, count: int) -> None:
         self._condition = threading.Condition()
-        self._limit = count
+        self.limit = count
+        """Transfers at once; `set_limit` changes it."""
         self._used = 0
 
     def set_limit(self, count: int) -> None:
         """Change the limit; running transfers go on."""
         with self._condition:
-            self._limit = count
+            self.limit = count
             self._condition.notify_all()
 
     @contextmanager
     def acquire(self) -> Iterator[None]:
         """Count a transfer, waiting until there are fewer than the limit."""
         with self._condition:
-            self._condition.wait_for(lambda: self._used < self._limit)
+            self._condition.wait_for(lambda: self._used < self.limit)
             self._used += 1
         try:
             yield

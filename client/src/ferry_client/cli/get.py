@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
+from ferry_client.cli.fetch import fetch
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client, transfer_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
 from ferry_client.errors import UsageError
-from ferry_client.local_files import LocalTargets, restore_preserved
+from ferry_client.local_files import LocalTargets
 from ferry_client.models import FileRecord, TransferProgress
-from ferry_client.part_file import make_parents
 
 
 @click.command("get")
@@ -50,7 +50,8 @@ def command(name: str, target: str | None, **options: Any) -> int:
         if options["dry_run"]:
             output.result(f"{name} -> {path}", filename=name, path=str(path))
             return 0
-        return run_file_tasks([_task(ferry, name, path, None, output, options)], output, 1)
+        record = ferry.stat(name)
+        return run_file_tasks([_task(ferry, record, path, path.parent, output, options)], output, 1)
 
 
 def _to_standard_output(ferry: Ferry, name: str) -> int:
@@ -71,7 +72,7 @@ def _target_path(name: str, target: str | None) -> Path:
 def _get_prefix(ferry: Ferry, prefix: str, folder: Path, output: Output, options: dict[str, Any]) -> int:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder. Name a folder for the files below {prefix}.")
-    targets = LocalTargets(folder)
+    targets = LocalTargets(folder, replace_links=options["preserve"])
     tasks, rejected = [], 0
     for record in ferry.list(prefix):
         try:
@@ -83,31 +84,36 @@ def _get_prefix(ferry: Ferry, prefix: str, folder: Path, output: Output, options
         if options["dry_run"]:
             output.result(f"{record.name} -> {path}", filename=record.name, path=str(path), size=record.size)
             continue
-        tasks.append(_task(ferry, record.name, path, record, output, options))
+        tasks.append(_task(ferry, record, path, folder, output, options))
     code = run_file_tasks(tasks, output, options["jobs"]) if tasks else 0
     return 1 if rejected else code
 
 
 def _task(
-    ferry: Ferry, name: str, path: Path, record: FileRecord | None, output: Output, options: dict[str, Any]
+    ferry: Ferry, record: FileRecord, path: Path, folder: Path, output: Output, options: dict[str, Any]
 ) -> FileTask:
-    def fetch(report: Any) -> str:
+    def run(report: Any) -> str:
         def on_progress(progress: TransferProgress) -> None:
             report(progress.done_bytes, progress.total_bytes)
 
-        make_parents(path)
-        result = ferry.download(name, path, on_progress=on_progress, on_note=output.note)
-        if options["preserve"]:
-            restore_preserved(path, (record or ferry.stat(name)).metadata)
+        result = fetch(
+            ferry,
+            record,
+            path,
+            folder,
+            preserve=options["preserve"],
+            on_progress=on_progress,
+            on_note=output.note,
+        )
         output.result(
             f"{path} {format_bytes(result.file.size)}",
-            filename=name,
+            filename=record.name,
             path=str(path),
             size=result.file.size,
             etag=result.file.etag,
             received_bytes=result.received_bytes,
             resumed_bytes=result.resumed_bytes,
         )
-        return name
+        return record.name
 
-    return FileTask(name, record.size if record else 0, fetch)
+    return FileTask(record.name, record.size, run)

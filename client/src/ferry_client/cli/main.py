@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import errno
-import importlib
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
 
+TYPE_CHECKING = False  # Importing `typing` takes longer than `ferry --version` does without it.
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import NoReturn
+
     import click
 
 COMMANDS: Mapping[str, str] = {
     "cancel": "Cancel an upload in progress.",
     "cat": "Write a file to standard output.",
+    "completion": "Print the script that completes commands in a shell.",
     "doctor": "Check the way to the service, and say what to fix.",
     "get": "Download files and folders.",
     "login": "Save the service's URL and a client's secret.",
@@ -70,6 +70,8 @@ def _run_group() -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader has gone; nothing may be flushed to it
         return exit_codes.SOME_FAILED
     except OSError as error:
+        import errno
+
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - what cannot be written is not written again
         print(f"ferry: {error.filename or 'standard output'}: {error.strerror}.", file=sys.stderr)
         return exit_codes.NO_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT) else exit_codes.SOME_FAILED
@@ -85,8 +87,10 @@ def _interrupted() -> int:
 def _exit(code: int) -> NoReturn:
     """Exit without waiting for the threads of transfers that were stopped."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+        try:
             stream.flush()
+        except (OSError, ValueError):
+            continue
     os._exit(code)
 
 
@@ -107,6 +111,8 @@ def _group() -> click.Group:
             del ctx
             if cmd_name not in COMMANDS:
                 return None
+            import importlib
+
             command = importlib.import_module(f"ferry_client.cli.{cmd_name}").command
             assert isinstance(command, click.Command)
             return command

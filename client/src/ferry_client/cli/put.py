@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from ferry_client.cli import stdin
+from ferry_client.cli.config import state_path
 from ferry_client.cli.exit_codes import DONE, SOME_FAILED
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client, transfer_options
@@ -19,7 +21,9 @@ from ferry_client.models import TransferProgress
 
 
 @click.command("put")
-@click.argument("paths", nargs=-1, required=True, metavar="FILE|DIR|-... [NAME|PREFIX/]")
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="FILE|DIR|-... [NAME|PREFIX/]"
+)
 @click.option(
     "--if-exists",
     type=click.Choice(["fail", "replace", "rename", "skip"]),
@@ -41,6 +45,7 @@ from ferry_client.models import TransferProgress
 @click.option(
     "--restart", is_flag=True, help="Discard uploads in progress of these names, also those of other machines."
 )
+@click.option("--spool-input", is_flag=True, help="Write standard input to the disk first, so that it resumes.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent.")
 @transfer_options
 @connection_options
@@ -55,7 +60,10 @@ def command(paths: tuple[str, ...], **options: Any) -> int:
     ferry put video.mp4 videos/2026.mp4      # under another name
     ferry put photos/ backup/                # the folder, as backup/photos/...
     ferry put *.log logs/ --if-exists skip
-    tar c data | ferry put - data.tar
+    tar c data | ferry put - data.tar --spool-input
+
+    Standard input up to 4 MiB goes in one request. More of it needs --spool-input, and room in the state folder. Run
+    again with the same input, its upload continues.
     """
     output = Output(as_json=options["as_json"], quiet=options["quiet"])
     sources, target = _split_target(paths)
@@ -140,13 +148,14 @@ def _uploader(ferry: Ferry, file: LocalFile, output: Output, options: dict[str, 
         def on_progress(progress: TransferProgress) -> None:
             report(progress.done_bytes, progress.total_bytes)
 
-        source: Any = b"" if file.symlink_target is not None else file.path
+        source: Any = b"" if file.symlink_target is not None else file.path if file.data is None else file.data
+        keeps = (options["preserve"] and file.data is None) or file.symlink_target is not None
         result = ferry.upload(
             source,
             file.name,
             if_exists=options["if_exists"],
             content_type=options["content_type"],
-            metadata=preserved_metadata(file) if options["preserve"] or file.symlink_target is not None else None,
+            metadata=preserved_metadata(file) if keeps else None,
             restart=options["restart"],
             on_progress=on_progress,
             on_note=output.note,
@@ -168,19 +177,22 @@ def _uploader(ferry: Ferry, file: LocalFile, output: Output, options: dict[str, 
 
 
 def _put_standard_input(target: str | None, output: Output, options: dict[str, Any]) -> int:
-    """Send standard input: up to 4 MiB in one request."""
-    import sys
-
-    from ferry_client.options import MAX_PUT_BYTES
-
+    """Send standard input: up to 4 MiB in one request, or from the disk."""
     if target is None or target.endswith("/"):
         raise UsageError("Standard input needs a name: ferry put - NAME")
-    data = sys.stdin.buffer.read(MAX_PUT_BYTES + 1)
-    if len(data) > MAX_PUT_BYTES:
-        raise UsageError("Standard input of more than 4 MiB is not supported yet. Write it to a file and send that.")
     with _open(options, output) as ferry:
-        file = LocalFile(Path("-"), target, len(data), data=data)
-        result = ferry.upload(data, file.name, if_exists=options["if_exists"], content_type=options["content_type"])
-    size = result.file.size if result.file else 0
-    output.result(f"{target} {format_bytes(size)}", filename=target, size=size, skipped=result.skipped)
-    return 0
+        if not options["spool_input"]:
+            data = stdin.read_small()
+            file = LocalFile(Path("-"), target, len(data), data=data)
+            return run_file_tasks([FileTask(target, len(data), _uploader(ferry, file, output, options))], output, 1)
+        path = stdin.spool(state_path(), ferry.api.url, target)
+        file = LocalFile(path, target, path.stat().st_size)
+        task = FileTask(target, file.size, _uploader(ferry, file, output, options))
+        try:
+            code = run_file_tasks([task], output, options["jobs"])
+        except BaseException:
+            output.error(f"The input is kept. Run the same command again, or send it with: ferry put {path} {target}")
+            raise
+    if code == DONE:
+        path.unlink(missing_ok=True)
+    return code

@@ -10,13 +10,15 @@ import click
 
 from ferry_client.cli.config import load_profile, state_path
 from ferry_client.cli.output import Output
+from ferry_client.cli.rate import Rate
 from ferry_client.client import Ferry
 from ferry_client.options import ClientOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _DURATION_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_SIZE_BYTES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+MAX_JOBS = 64
+"""Largest number for --jobs."""
 
 
 class Duration(click.ParamType):
@@ -33,18 +35,17 @@ class Duration(click.ParamType):
         return float(match[1]) * _DURATION_SECONDS[match[2] or "s"]
 
 
-class Size(click.ParamType):
-    """A number of bytes such as `500000`, `512K` or `8M`; K is 1,024."""
+class Jobs(click.ParamType):
+    """A number of requests at once; `auto` is None."""
 
-    name = "size"
+    name = "jobs"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?", value.lower())
-        if match is None:
-            self.fail(f"{value!r} is no size. Write for example 500000, 512K, 8M or 2G.", param, ctx)
-        return int(float(match[1]) * _SIZE_BYTES[match[2]])
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value == "auto" or isinstance(value, int):
+            return None if value == "auto" else int(value)
+        if not re.fullmatch(r"[1-9]\d?", value) or int(value) > MAX_JOBS:
+            self.fail(f"{value!r} is no number of jobs. Write auto, or 1 to {MAX_JOBS}.", param, ctx)
+        return int(value)
 
 
 def connection_options(function: Function) -> Function:
@@ -74,13 +75,17 @@ def transfer_options(function: Function) -> Function:
             click.option(
                 "-j",
                 "--jobs",
-                type=click.IntRange(1, 64),
-                default=4,
+                type=Jobs(),
+                default="auto",
                 show_default=True,
-                help="How many requests transfer bytes at once.",
+                metavar="auto|N",
+                help="How many requests transfer bytes at once; auto: as many as bring more.",
             ),
             click.option(
-                "--limit-rate", type=Size(), metavar="BYTES", help="At most this many bytes a second, e.g. 2M."
+                "--limit-rate",
+                type=Rate(),
+                metavar="RATE",
+                help="Bytes a second, e.g. 2M, or a timetable, e.g. '08:00,512K 18:00,off'.",
             ),
             click.option("--no-direct", is_flag=True, help="Send nothing straight to S3: the API alone."),
             click.option("--ca-file", metavar="FILE", help="Trust these certificate authorities (PEM)."),
@@ -94,8 +99,8 @@ def open_client(
     profile: str | None,
     retry_for: float,
     *,
-    jobs: int = 4,
-    limit_rate: int | None = None,
+    jobs: int | None = None,
+    limit_rate: Callable[[], int | None] | None = None,
     no_direct: bool = False,
     ca_file: str | None = None,
     output: Output | None = None,

@@ -11,15 +11,15 @@ import click
 
 from ferry_client.cli import exit_codes
 from ferry_client.cli.config import state_path
+from ferry_client.cli.fetch import fetch
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client, transfer_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
 from ferry_client.errors import LocalFileError, UsageError
 from ferry_client.file_cache import FileCache, FileIdentity
-from ferry_client.local_files import preserved_metadata, restore_preserved
+from ferry_client.local_files import preserved_metadata
 from ferry_client.models import TransferProgress
-from ferry_client.part_file import make_parents
 from ferry_client.sync import SyncAction, SyncStep, change_service, plan_download, plan_upload
 
 
@@ -73,10 +73,18 @@ def command(source: str, target: str, direction: str | None, **options: Any) -> 
                     **patterns,
                 )
             else:
-                steps = plan_download(ferry, cache, _prefix(source), Path(target), delete=options["delete"], **patterns)
+                steps = plan_download(
+                    ferry,
+                    cache,
+                    _prefix(source),
+                    Path(target),
+                    delete=options["delete"],
+                    preserve=options["preserve"],
+                    **patterns,
+                )
             if options["dry_run"]:
                 return _show(steps, output)
-            return _execute(ferry, cache, steps, output, options)
+            return _execute(ferry, cache, steps, output, {**options, "target": target})
 
 
 def _direction(source: str, target: str) -> str:
@@ -136,10 +144,16 @@ def _task(ferry: Ferry, cache: FileCache, step: SyncStep, output: Output, option
             _upload(ferry, cache, step, output, options, on_progress)
         elif step.action is SyncAction.DOWNLOAD:
             assert step.path is not None
-            make_parents(step.path)
-            ferry.download(step.name, step.path, on_progress=on_progress, on_note=output.note)
-            if options["preserve"] and step.record is not None:
-                restore_preserved(step.path, step.record.metadata)
+            assert step.record is not None
+            fetch(
+                ferry,
+                step.record,
+                step.path,
+                Path(options["target"]),
+                preserve=options["preserve"],
+                on_progress=on_progress,
+                on_note=output.note,
+            )
         elif step.record is None and step.path is not None:
             _delete_local(step.path)
         else:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from ferry_client.cli import exit_codes
 from ferry_client.cli.output import Output, TransferDisplay
 from ferry_client.errors import AccessError, CancelledError, FerryError, NetworkError, QuotaError
+from ferry_client.options import MAX_AUTO_JOBS
 from ferry_client.workers import run_tasks
+
+MAX_FILES_AT_ONCE = 16
+"""Files in progress at once. Each has threads of its own, so more of them would only hold more files open."""
 
 Report = Callable[[int, int], None]
 """Receives durable bytes and total bytes."""
@@ -30,7 +34,7 @@ _ENDS_THE_RUN = (AccessError, NetworkError, QuotaError, CancelledError)
 """Errors that every further file would meet, too."""
 
 
-def run_file_tasks(tasks: Sequence[FileTask], output: Output, jobs: int) -> int:
+def run_file_tasks(tasks: Sequence[FileTask], output: Output, jobs: int | None) -> int:
     """Run the transfers, and return the exit code: of the error itself if there is one file.
 
     Raises:
@@ -45,7 +49,7 @@ def run_file_tasks(tasks: Sequence[FileTask], output: Output, jobs: int) -> int:
                 output.error(f"{task.name}: {error}" if len(tasks) > 1 else str(error))
                 failures.append((task.name, error))
 
-        for _ in run_tasks(tasks, run, min(jobs, max(1, len(tasks)))):
+        for _ in run_tasks(tasks, run, min(jobs or MAX_AUTO_JOBS, MAX_FILES_AT_ONCE)):
             pass
     if not failures:
         return exit_codes.DONE

@@ -1,0 +1,79 @@
+"""How many requests transfer bytes at once: more while the rate grows, fewer where they bring nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from ferry_client.workers import TransferLimit
+
+WINDOW_SECONDS = 2.0
+"""Time over which a rate is measured."""
+
+HOLD_WINDOWS = 10
+"""Windows after which another number of jobs is tried again."""
+
+_MIN_GAIN = 1.1
+"""A step upwards stays if it brings at least this factor."""
+
+_MAX_LOSS = 0.95
+"""A step downwards stays if at least this factor remains."""
+
+
+class JobTuner:
+    """Changes a `TransferLimit` by the rate that it sees. Thread-safe."""
+
+    def __init__(self, limit: TransferLimit, max_jobs: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._max_jobs = max_jobs
+        self._now = now
+        self._lock = threading.Lock()
+        self._window_started_at: float | None = None
+        self._bytes = 0
+        self._base: tuple[int, float] | None = None
+        """Jobs and rate before the step that is being tried; None: no step is being tried."""
+        self._direction = 1
+        self._windows_held = HOLD_WINDOWS
+
+    def record(self, size_bytes: int) -> None:
+        """Count bytes that moved in either direction."""
+        with self._lock:
+            now = self._now()
+            if self._window_started_at is None:
+                self._window_started_at = now
+                return
+            self._bytes += size_bytes
+            elapsed = now - self._window_started_at
+            if elapsed < WINDOW_SECONDS:
+                return
+            rate, self._bytes, self._window_started_at = self._bytes / elapsed, 0, now
+            if elapsed < 3 * WINDOW_SECONDS:  # A longer one contains a pause, which says nothing about the line.
+                self._decide(rate)
+
+    def _decide(self, rate: float) -> None:
+        jobs = self._limit.limit
+        if self._base is None:
+            self._windows_held += 1
+            if self._windows_held >= HOLD_WINDOWS:
+                self._step(jobs, rate)
+            return
+        base_jobs, base_rate = self._base
+        is_better = rate >= base_rate * (_MIN_GAIN if jobs > base_jobs else _MAX_LOSS)
+        if is_better:
+            self._step(jobs, rate)
+        else:
+            self._limit.set_limit(base_jobs)
+            self._direction = -self._direction
+            self._base, self._windows_held = None, 0
+
+    def _step(self, jobs: int, rate: float) -> None:
+        """Try one step in the current direction, or hold at a bound."""
+        step = max(1, jobs // 4) * self._direction
+        target = min(self._max_jobs, max(1, jobs + step))
+        if target == jobs:
+            self._direction = -self._direction
+            self._base, self._windows_held = None, 0
+            return
+        self._base = jobs, rate
+        self._limit.set_limit(target)

@@ -1,0 +1,175 @@
+"""Options of the command: rate timetables, jobs, completion, standard input, links."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from client.tests.fake_responses import fail_once
+from client.tests.fake_service import FakeService
+from client.tests.test_command import Run, run
+from ferry_client.cli.rate import parse_rate
+from ferry_client.jobs import JobTuner
+from ferry_client.workers import TransferLimit
+
+__all__ = ["run"]
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("text", "hour", "rate"),
+    [
+        ("2M", 3, 2 * MIB),
+        ("off", 3, None),
+        ("08:00,512K 18:00,off", 7, None),
+        ("08:00,512K 18:00,off", 8, 512 * 1024),
+        ("08:00,512K 18:00,off", 17, 512 * 1024),
+        ("08:00,512K 18:00,off", 18, None),
+        ("22:00,10M 06:00,1M", 23, 10 * MIB),
+        ("22:00,10M 06:00,1M", 5, 10 * MIB),
+    ],
+)
+def test_rate_of_a_timetable_follows_the_clock(text: str, hour: int, rate: int | None) -> None:
+    """A rate, or rates by time of day; before the first entry, the last one of the day before holds."""
+    assert parse_rate(text)(datetime(2026, 1, 2, hour, 30, tzinfo=UTC)) == rate
+
+
+@pytest.mark.parametrize("text", ["fast", "25:00,1M", "08:00", "08:00,1M 1M", "08:00,1M 08:00,2M", "0", ""])
+def test_rate_that_is_none_is_a_usage_error(run: Run, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A rate that cannot be read says how to write one."""
+    Path("a").touch()
+    assert run("put", "a", "--limit-rate", text) == 2
+    assert "08:00,512K" in capsys.readouterr().err
+
+
+def test_jobs_grow_while_the_rate_grows_and_then_stay() -> None:
+    """Each job brings 1 MB/s up to the sixth: the tuner ends near six, and never leaves its bounds."""
+    now = [0.0]
+    limit = TransferLimit(2)
+    tuner = JobTuner(limit, max_jobs=16, now=lambda: now[0])
+    seen = []
+    for _ in range(200):
+        now[0] += 0.5
+        tuner.record(500_000 * min(limit.limit, 6))
+        seen.append(limit.limit)
+    assert 5 <= seen[-1] <= 9
+    assert 1 <= min(seen) <= max(seen) <= 16
+
+
+def test_jobs_shrink_where_they_bring_nothing() -> None:
+    """On a line that one connection fills, few jobs remain."""
+    now = [0.0]
+    limit = TransferLimit(4)
+    tuner = JobTuner(limit, max_jobs=16, now=lambda: now[0])
+    for _ in range(400):
+        now[0] += 0.5
+        tuner.record(4_000)
+    assert limit.limit <= 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(run: Run, shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The script for each shell names the command."""
+    assert run("completion", shell) == 0
+    assert "_FERRY_COMPLETE" in capsys.readouterr().out
+
+
+def test_completion_of_a_subcommand_works(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the script asks is answered: subcommands that begin with the word."""
+    environment = {"_FERRY_COMPLETE": "bash_complete", "COMP_WORDS": "ferry do", "COMP_CWORD": "1"}
+    result = subprocess.run(
+        [sys.executable, "-c", "from ferry_client.cli.main import main; main()"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**environment, "PYTHONPATH": str(Path(sys.modules["ferry_client"].__file__ or "").parents[1])},
+    )
+    assert result.stdout == "plain,doctor\n"
+
+
+def standard_input(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_small_standard_input_goes_in_one_request(run: Run, fake: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to 4 MiB need no disk."""
+    standard_input(monkeypatch, b"x" * 4 * MIB)
+    assert run("put", "-", "x") == 0
+    assert fake.count("PUT", "/files") == 1
+
+
+def test_large_standard_input_asks_for_spool_input(
+    run: Run, fake: FakeService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """More than 4 MiB: nothing is sent, and the message says what to add."""
+    standard_input(monkeypatch, b"x" * (4 * MIB + 1))
+    assert run("put", "-", "x") == 2
+    assert "--spool-input" in capsys.readouterr().err
+    assert not fake.files
+
+
+def test_spooled_standard_input_is_resumed(
+    run: Run, fake: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same input again continues its upload; another one begins anew. Nothing remains on the disk."""
+    data = bytes(range(256)) * (6 * MIB // 256)
+    standard_input(monkeypatch, data)
+    fake.before.append(fail_once(lambda request: "chunk_index=20" in request.url, times=10_000))
+    assert run("put", "-", "x", "--spool-input", "--retry-for", "0", "--jobs", "1") == 6
+    assert "ferry put" in capsys.readouterr().err
+    fake.before.clear()
+    sent = fake.count("POST", "/upload/chunk")
+    standard_input(monkeypatch, data)
+    assert run("put", "-", "x", "--spool-input") == 0
+    assert fake.files["x"].data == data
+    assert fake.count("POST", "/upload/chunk") - sent < 10
+    assert not list((tmp_path / "state" / "stdin").iterdir())
+
+
+def test_links_are_kept_and_given_back(run: Run, fake: FakeService, tmp_path: Path) -> None:
+    """A link goes up as a link, and comes back as one with `--preserve`; a second run changes nothing."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "f").write_bytes(b"f")
+    (tmp_path / "d" / "l").symlink_to("f")
+    assert run("put", "d", "--symlinks", "keep", "--preserve") == 0
+    assert fake.files["d/l"].metadata["symlink"] == "f"
+    for _ in range(2):
+        assert run("get", "d/", "back", "--preserve") == 0
+        assert (tmp_path / "back" / "l").readlink() == Path("f")
+    assert run("sync", "d/", "synced", "--down", "--preserve") == 0
+    assert (tmp_path / "synced" / "l").readlink() == Path("f")
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "x/../../outside"])
+def test_link_that_leads_outside_is_not_made(
+    run: Run, fake: FakeService, tmp_path: Path, target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stored link out of the target folder is an error of that file alone."""
+    fake.put_file("d/l", b"", symlink=target)
+    fake.put_file("d/z", b"z")
+    assert run("get", "d/", "back", "--preserve") == 1
+    assert not (tmp_path / "back" / "l").is_symlink()
+    assert (tmp_path / "back" / "z").read_bytes() == b"z"
+    assert "outside" in capsys.readouterr().err
+
+
+def test_version_starts_about_as_fast_as_python() -> None:
+    """`ferry --version` takes at most four times the bare start of the same interpreter."""
+    source = str(Path(sys.modules["ferry_client"].__file__ or "").parents[1])
+    program = f"import sys; sys.path.insert(0, {source!r}); sys.argv[1:] = ['--version']; "
+    program += "from ferry_client.cli.main import main; main()"
+
+    def seconds(code: str) -> float:
+        started_at = time.perf_counter()
+        subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True)
+        return time.perf_counter() - started_at
+
+    pairs = [(seconds("pass"), seconds(program)) for _ in range(7)]
+    assert min(version for _, version in pairs) <= 4 * min(bare for bare, _ in pairs)
