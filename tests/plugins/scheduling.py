@@ -24,7 +24,9 @@ OWN_SERVICE_FILES = (
     "tests/e2e/test_external_issuer.py",
     "tests/e2e/test_full_disk.py",
 )
-"""The files below these folders whose tests start services of their own: each is a unit of its own."""
+"""The files below these folders that are units of their own: their tests start services of their own, or take so long
+that a second shared service costs less.
+"""
 
 LONGEST_FIRST = (
     "tests/e2e/",

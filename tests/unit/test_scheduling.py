@@ -33,9 +33,9 @@ def test_unit_exists(path: str) -> None:
 
 
 @pytest.mark.parametrize("file", OWN_SERVICE_FILES)
-def test_own_service_file_starts_service(file: str) -> None:
-    """Each file that is a unit of its own starts a local service."""
-    assert "LocalService(" in (ROOT / file).read_text(encoding="utf-8")
+def test_own_unit_starts_service_or_takes_long(file: str) -> None:
+    """Each file that is a unit of its own starts a local service, or is one of those that take longest."""
+    assert "LocalService(" in (ROOT / file).read_text(encoding="utf-8") or file in LONGEST_FIRST[:3]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import secrets
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -38,7 +38,7 @@ def retry_on_conflict(
     default_attempts = MAX_CONFLICT_ATTEMPTS if sleep is None else MAX_PAUSED_ATTEMPTS
     for attempt in range(max_attempts or default_attempts):
         if sleep is not None and attempt > 1:
-            sleep(random.uniform(0.0, min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)))  # noqa: S311
+            sleep(secrets.SystemRandom().uniform(0.0, min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)))
         try:
             return operation()
         except ConcurrentUpdate:
