@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
@@ -116,15 +117,15 @@ class Gateway:
     async def handle_request(
         self, request: apigw_event.GatewayRequest, request_id: str, *, body_too_large: bool = False
     ) -> GatewayResponse:
-        """Return the response to a request. `_serve` adds CORS headers except to preflights."""
+        """Return the response to a request. `_serve` adds CORS headers except to OPTIONS."""
         if request.head_size_bytes() > limits.MAX_GATEWAY_HEAD_BYTES:
             return lambda_response.gateway_error(431, "Request Header Fields Too Large")
         if body_too_large:
             return lambda_response.gateway_error(413, "Request Entity Too Large")
         preflight = cors.preflight_response(self._cors_rules, request)
-        if preflight is not None:
-            return preflight
         match = match_route(self._routes, request.method, request.path)
+        if preflight is not None and match is None:
+            return preflight
         if match is None:
             return lambda_response.gateway_error(404, "Not Found")
         stores_data = request.method in _STORING_METHODS and match.route.path not in _PATHS_OF_A_FULL_DISK
@@ -133,7 +134,13 @@ class Gateway:
         event = json.dumps(apigw_event.build_event(request, match, request_id=request_id), ensure_ascii=False).encode()
         if len(event) > limits.MAX_INVOKE_REQUEST_BYTES:
             return lambda_response.gateway_error(413, "Request Entity Too Large")
-        return await self._call_function(match.route.function, event)
+        response = await self._call_function(match.route.function, event)
+        if request.method != "OPTIONS":
+            return response
+        # Where a route matches OPTIONS, the function answers, preflights too, and the gateway adds its headers.
+        if preflight is None:
+            return cors.with_cors_headers(self._cors_rules, request, response)
+        return replace(response, headers=(*response.headers, *preflight.headers))
 
     async def _call_function(self, function: str, event: bytes) -> GatewayResponse:
         # As on AWS, a function runs to its end even when the client has disconnected.

@@ -39,6 +39,7 @@ SCOPES = {
 TAGS = {
     "auth": "Access tokens and the keys that verify them.",
     "uploads": "Upload a file in chunks through the API, in parts straight to S3, or both.",
+    "resumable": "Upload a file by tus 1.0.0 or by the IETF draft of resumable uploads.",
     "downloads": "Download files and ranges of files.",
     "files": "List and delete finished files.",
     "links": "Share files with people without an account.",
@@ -57,7 +58,12 @@ headers of more than 10,240 bytes (431), and a function that is not available (5
 they have none of the headers that are described here.
 """
 
-_REASON_PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+_REASON_PHRASES = {
+    460: "Checksum Mismatch",
+    413: "Content Too Large",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
 """Phrases of RFC 9110 section 15.5. Python has them since 3.13; the document is the same on every version."""
 
 _THROTTLED = "Too many requests. The gateway sends this response."
@@ -184,7 +190,10 @@ def _operation(operation: Operation, scope: str | None, schemas: dict[Any, Schem
     if content := _request_content(operation, schemas):
         described["requestBody"] = {"required": operation.is_body_required, "content": content}
     responses = {status: _response(response, schemas) for status, response in operation.responses.items()}
-    for status, kinds in _by_status(_error_types(operation, scope)).items():
+    by_status = _by_status(_error_types(operation, scope))
+    for status, kind in operation.other_statuses:
+        by_status.setdefault(status, {}).setdefault(kind.code, kind)
+    for status, kinds in by_status.items():
         # The token endpoint describes its errors itself.
         responses.setdefault(status, _error_response(status, kinds, is_head=is_head))
     described["responses"] = {str(status): responses[status] for status in sorted(responses)}

@@ -70,6 +70,8 @@ class Operation:
     """Schemas of bodies without a model, by media type."""
     error_types: tuple[ErrorType, ...] = ()
     """Errors, beside those that every route has."""
+    other_statuses: tuple[tuple[int, ErrorType], ...] = ()
+    """Further statuses of errors, where they are not those of other routes."""
     is_body_required: bool = True
     """Whether a request without a body is rejected, if the operation has one."""
 

@@ -28,6 +28,7 @@ from dev.openapi.parameters import (
     STATUS_UPLOAD_ID_QUERY,
     UPLOAD_ID_QUERY,
 )
+from dev.openapi.resumable_routes import RESUMABLE_OPERATIONS
 from dev.openapi.schemas import reference
 from ferry import errors
 from ferry.http import request_errors
@@ -272,6 +273,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "HEAD /download/partial": HEAD_RANGE.by_optional_query(),
     **FILE_OPERATIONS,
     **LINK_OPERATIONS,
+    **RESUMABLE_OPERATIONS,
     "GET /status/{filename+}": STATUS,
     "HEAD /status/{filename+}": STATUS.head(),
     "GET /status": STATUS_OR_LIST,

@@ -109,6 +109,8 @@ def _describe_dataclass(kind: Any, schema: Schema) -> None:
         if name in omitted:
             [present] = [choice for choice in member.pop("anyOf") if choice != {"type": "null"}]
             member |= {**present, **member}
+    names = {field.name: field.metadata["json_name"] for field in fields(kind) if "json_name" in field.metadata}
+    schema["properties"] = {names.get(name, name): member for name, member in schema["properties"].items()}
 
 
 def attribute_docstrings(kind: type) -> Mapping[str, str]:

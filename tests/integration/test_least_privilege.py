@@ -21,6 +21,8 @@ from tests.support.policies import Grant, grants
 
 # Like every test, it also issues the first token.
 ADDED_KEY = "test_admin.py::test_added_key_signs_tokens"
+TUS_DELETE = "test_tus.py::test_deleted_upload_leaves_nothing_in_s3"
+TUS_CONCATENATION = "test_tus.py::test_long_concatenation_continues_asynchronously"
 CANCEL = "test_recovery_paths.py::test_cancelled_upload_leaves_nothing_in_s3"
 DELETE = "test_uploads.py::test_deleted_file_returns_404"
 DELETE_COUNTED = "test_files.py::test_deleted_file_leaves_usage"
@@ -64,6 +66,23 @@ REQUIRED_BY_TEST: Mapping[tuple[str, str, str], str] = {
     ("UploadFunction", "s3:ListBucket", "Bucket"): CANCEL,
     ("UploadFunction", "lambda:InvokeFunction", "CleanupFunction"): ASYNC_COMPLETION,
     ("UploadFunction", "events:PutEvents", "EventBus"): CANCEL,
+    ("ResumableFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("resumable"),
+    ("ResumableFunction", "dynamodb:GetItem", "MetadataTable"): TUS_DELETE,
+    ("ResumableFunction", "dynamodb:BatchGetItem", "MetadataTable"): TUS_CONCATENATION,
+    ("ResumableFunction", "dynamodb:Query", "MetadataTable"): TUS_DELETE,
+    ("ResumableFunction", "dynamodb:PutItem", "MetadataTable"): TUS_DELETE,
+    ("ResumableFunction", "dynamodb:UpdateItem", "MetadataTable"): TUS_DELETE,
+    ("ResumableFunction", "s3:PutObject", "Bucket/o/*"): TUS_DELETE,
+    ("ResumableFunction", "s3:GetObject", "Bucket/o/*"): TUS_CONCATENATION,
+    ("ResumableFunction", "s3:DeleteObject", "Bucket/o/*"): TUS_DELETE,
+    ("ResumableFunction", "s3:AbortMultipartUpload", "Bucket/o/*"): TUS_DELETE,
+    ("ResumableFunction", "s3:ListMultipartUploadParts", "Bucket/o/*"): TUS_DELETE,
+    ("ResumableFunction", "s3:PutObject", "Bucket/st/*"): TUS_DELETE,
+    ("ResumableFunction", "s3:GetObject", "Bucket/st/*"): TUS_DELETE,
+    ("ResumableFunction", "s3:DeleteObject", "Bucket/st/*"): TUS_DELETE,
+    ("ResumableFunction", "s3:ListBucket", "Bucket"): TUS_DELETE,
+    ("ResumableFunction", "lambda:InvokeFunction", "CleanupFunction"): TUS_CONCATENATION,
+    ("ResumableFunction", "events:PutEvents", "EventBus"): TUS_DELETE,
     ("FilesFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("files"),
     ("FilesFunction", "dynamodb:GetItem", "MetadataTable"): DELETE,
     ("FilesFunction", "dynamodb:BatchGetItem", "MetadataTable"): MOVE,

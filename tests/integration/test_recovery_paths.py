@@ -204,7 +204,8 @@ def test_function_in_new_process_verifies_token(stack: Stack, function: str) -> 
     """A function that has verified no token yet reads the published keys, which template.yaml must permit."""
     token = stack.token("demo", READ)
     routes = function_modules()[function].app.scopes
-    route_key = next(key for key, scope in routes.items() if scope != READ or not key.startswith("HEAD"))
+    protected = {key: scope for key, scope in routes.items() if scope is not None}
+    route_key = next(key for key, scope in protected.items() if scope != READ or not key.startswith("HEAD"))
     stack.new_process()
     response = stack.request(route_key, token=token, query={"filename": "no such file"})
     assert response.status == (404 if routes[route_key] == READ else 403)

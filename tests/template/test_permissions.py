@@ -38,6 +38,16 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     }
     | {(f"s3:{verb}Object", "Bucket/st/*", None) for verb in ("Put", "Get", "Delete")}
     | {("lambda:InvokeFunction", "CleanupFunction", None)},
+    "ResumableFunction": READ_KEY_SET
+    | LIST_BUCKET
+    | PUT_EVENTS
+    | WRITE_OBJECTS
+    | {
+        (f"dynamodb:{verb}", "MetadataTable", None)
+        for verb in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem")
+    }
+    | {(f"s3:{verb}Object", "Bucket/st/*", None) for verb in ("Put", "Get", "Delete")}
+    | {("lambda:InvokeFunction", "CleanupFunction", None)},
     "FilesFunction": READ_KEY_SET
     | PUT_EVENTS
     | {

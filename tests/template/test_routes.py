@@ -35,6 +35,12 @@ ROUTES = {
         "DELETE /upload/{filename+}",
         "DELETE /upload",
     },
+    "ResumableFunction": {
+        "OPTIONS /uploads",
+        "OPTIONS /uploads/{upload_id}",
+        "POST /uploads",
+        *(f"{method} /uploads/{{upload_id}}" for method in ("GET", "HEAD", "PATCH", "DELETE", "POST")),
+    },
     "FilesFunction": {
         *(f"{method} {path}" for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE") for path in FILE_PATHS),
         "POST /files/move",
@@ -192,7 +198,10 @@ def test_every_route_is_throttled(template: Any, functions: dict[str, Any]) -> N
     by_route = {key: limits(settings) for key, settings in properties["RouteSettings"].items()}
     assert by_route.keys() <= routes
     limited = ("AuthFunction", "CleanupFunction", "FilesFunction", "LinksFunction", "WebFunction")
-    assert by_route.keys() == set().union(*(ROUTES[function] for function in limited))
+    assert by_route.keys() == set().union(*(ROUTES[function] for function in limited)) | {
+        "OPTIONS /uploads",
+        "OPTIONS /uploads/{upload_id}",
+    }
     token = by_route.pop("POST /auth/token")
     for other in (*by_route.values(), limits(properties["DefaultRouteSettings"])):
         assert token[0] < other[0]

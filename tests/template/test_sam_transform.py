@@ -19,6 +19,7 @@ FUNCTIONS = {
     "AuthFunction",
     "UploadFunction",
     "FilesFunction",
+    "ResumableFunction",
     "DownloadFunction",
     "LinksFunction",
     "StatusFunction",

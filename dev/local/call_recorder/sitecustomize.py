@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -30,6 +31,7 @@ _S3_OBJECT_ACTIONS = {
     "ListParts": "ListMultipartUploadParts",
     "PutObject": "PutObject",
     "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
 }
 _S3_BUCKET_ACTIONS = {
     "ListMultipartUploads": "ListBucketMultipartUploads",
@@ -94,6 +96,17 @@ def _s3_permissions(operation: str, params: Mapping[str, Any]) -> Iterator[Requi
         yield RequiredPermission(f"s3:{_S3_BUCKET_ACTIONS[operation]}", bucket)
     else:
         yield RequiredPermission(f"s3:{_S3_OBJECT_ACTIONS[operation]}", f"{bucket}/{params['Key']}")
+        if operation == "UploadPartCopy":
+            source_bucket, source_key = _copy_source(params["CopySource"])
+            yield RequiredPermission("s3:GetObject", f"{source_bucket}/{source_key}")
+
+
+def _copy_source(source: Any) -> tuple[str, str]:
+    """Return the bucket and the key of a copy's source: a mapping, or the header that botocore makes of it."""
+    if isinstance(source, Mapping):
+        return source["Bucket"], source["Key"]
+    bucket, _, key = unquote(str(source)).removeprefix("/").partition("/")
+    return bucket, key
 
 
 def _dynamodb_permissions(operation: str, params: Mapping[str, Any]) -> Iterator[RequiredPermission]:

@@ -1,6 +1,7 @@
 """Response bodies as JSON values: how the frozen dataclasses of `ferry.http.responses` are serialized and described.
 
-Member names are field names. A field that is None is `null`, unless the field is declared with `OMIT_NONE`.
+Member names are field names, or `json_name` in the field's metadata. A field that is None is `null`, unless the field
+is declared with `OMIT_NONE`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 from ferry.rules.timestamps import format_rfc3339
 
-OMIT_NONE: Mapping[str, bool] = {"omit_none": True}
+OMIT_NONE: Mapping[str, Any] = {"omit_none": True}
 """Metadata of a dataclass field: the member is absent where the value is None."""
 
 
@@ -61,7 +62,7 @@ def to_json(value: Any) -> Any:
         return crc32c_to_base64(value)
     if is_dataclass(value):
         return {
-            field.name: to_json(member)
+            field.metadata.get("json_name", field.name): to_json(member)
             for field in fields(value)
             if (member := getattr(value, field.name)) is not None or "omit_none" not in field.metadata
         }

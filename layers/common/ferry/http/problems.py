@@ -24,6 +24,7 @@ STATUSES: Mapping[type[errors.FerryError], int] = {
     errors.LengthTooLarge: 413,
     request_errors.BodyTooLarge: 413,
     request_errors.UnsupportedMediaType: 415,
+    request_errors.VersionUnsupported: 412,
     request_errors.DestinationForbidden: 403,
     errors.AuthError: 401,
     errors.InsufficientScope: 403,
@@ -47,8 +48,11 @@ def status_of(kind: type[errors.FerryError]) -> int:
     return next(STATUSES[base] for base in kind.__mro__ if base in STATUSES)
 
 
-def problem_response(error: errors.FerryError, request_id: str) -> Response:
-    """Return the response to an error. `error.extra` has the members that this kind of error adds."""
+def problem_response(error: errors.FerryError, request_id: str, status: int | None = None) -> Response:
+    """Return the response to an error. `error.extra` has the members that this kind of error adds.
+
+    `status` is one that the route has for this class; None: that of `STATUSES`.
+    """
     # Imported for an error only: a cold start does without.
     from ferry.http.responses.problems import Problem
 
@@ -70,7 +74,7 @@ def problem_response(error: errors.FerryError, request_id: str) -> Response:
     problem = Problem(
         type=f"urn:ferry:problem:{error.code}",
         title=error.title,
-        status=status_of(type(error)),
+        status=status_of(type(error)) if status is None else status,
         detail=error.detail,
         code=error.code,
         request_id=request_id,

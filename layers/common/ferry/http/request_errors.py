@@ -39,3 +39,15 @@ class BodyTooLarge(InvalidRequest):
     code = "body_too_large"
     title = "The body is too large"
     advice = "Send a smaller one."
+
+
+class MalformedHeader(InvalidRequest):
+    code = "malformed_header"
+    title = "A header field is missing or not valid"
+    advice = "Send it as the protocol describes it."
+
+
+class VersionUnsupported(FerryError):
+    code = "tus_version_unsupported"
+    title = "The request has no Tus-Resumable header of a version that Ferry supports"
+    advice = "Send Tus-Resumable: 1.0.0; or, in the IETF draft's protocol, Upload-Complete with the creation."

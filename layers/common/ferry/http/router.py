@@ -39,6 +39,9 @@ PrincipalRoute = Callable[[Request, "Principal"], Response]
 ErrorHandler = Callable[[Exception], Response]
 """Returns the response to an error, for a route whose errors are no problem details."""
 
+RequestErrorHandler = Callable[[Exception, Request], Response]
+"""Returns the response to an error of a request, for a route whose errors depend on the request."""
+
 
 class LambdaContext(Protocol):
     """The part of Lambda's context object that Ferry uses."""
@@ -66,6 +69,8 @@ class _Route:
     """The audit event that the router writes for each request; empty for none."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Header fields that every response of the route has, errors included."""
+    request_error_handler: RequestErrorHandler | None = None
+    """Returns the response to an error of a request; None for `error_handler`."""
 
 
 class Router:
@@ -100,10 +105,17 @@ class Router:
         return register
 
     def protected(
-        self, *route_keys: str, scope: str, audit_event: str = "", parameters: Set[str] = frozenset()
+        self,
+        *route_keys: str,
+        scope: str,
+        audit_event: str = "",
+        parameters: Set[str] = frozenset(),
+        error_handler: RequestErrorHandler | None = None,
     ) -> Callable[[ProtectedRoute], ProtectedRoute]:
         """Register a route that needs a token with `scope`, and gets the caller's namespace. See `by_principal`."""
-        by_principal = self.by_principal(*route_keys, scope=scope, audit_event=audit_event, parameters=parameters)
+        by_principal = self.by_principal(
+            *route_keys, scope=scope, audit_event=audit_event, parameters=parameters, error_handler=error_handler
+        )
 
         def register(route: ProtectedRoute) -> ProtectedRoute:
             by_principal(lambda request, principal: route(request, principal.ns))
@@ -112,7 +124,12 @@ class Router:
         return register
 
     def by_principal(
-        self, *route_keys: str, scope: str, audit_event: str = "", parameters: Set[str] = frozenset()
+        self,
+        *route_keys: str,
+        scope: str,
+        audit_event: str = "",
+        parameters: Set[str] = frozenset(),
+        error_handler: RequestErrorHandler | None = None,
     ) -> Callable[[PrincipalRoute], PrincipalRoute]:
         """Register a route that needs a token with `scope`. The token is checked before the rest of the request.
 
@@ -143,7 +160,7 @@ class Router:
                 self._audit(audit_event, request, log.SUCCESS, {**caller, **response.metrics, **response.audit_fields})
                 return response
 
-            self._register(route_keys, _Route(serve, scope, None, ""))
+            self._register(route_keys, _Route(serve, scope, None, "", request_error_handler=error_handler))
             return route
 
         return register
@@ -178,6 +195,8 @@ class Router:
             metrics.count_error(_error_code(error))
             if route.audit_event:
                 self._audit(route.audit_event, request, _error_code(error), getattr(error, "audit_fields", {}))
+            if route.request_error_handler is not None:
+                return route.request_error_handler(error, request)
             return route.error_handler(error) if route.error_handler else _problem_response(error, request)
 
     def _register(self, route_keys: tuple[str, ...], route: _Route) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ferry.errors import (
     ChunkTooLarge,
+    FileExists,
     FinalUploadFixed,
     InconsistentLength,
     LengthExceeded,
@@ -28,6 +30,11 @@ from ferry.rules.digests import Digest, sha256_prefix, verify_digests
 from ferry.rules.layout import ChunkLayout
 from ferry.services import Services
 from ferry.uploads.completion_attempt import CompletionAccepted
+
+FILE_EXISTS_DETAIL = (
+    "A file with this name exists, and all bytes of this upload have arrived. Send POST /upload/complete with its "
+    "upload_id and if_exists, or delete the upload."
+)
 
 CLAIM_POLL_SECONDS = 0.5
 """Pause before an append looks again at an offset that another request has claimed."""
@@ -127,7 +134,7 @@ def _try_append(services: Services, ns: str, attempt: _AppendAttempt) -> AppendR
     delete_pieces(services, upload.record, replaced)
     if changed_state.last_append is None:
         return AppendResult(upload)
-    return result_of(services, upload, finish_under_lease(services, upload))
+    return _complete(services, upload, finish_under_lease)
 
 
 def _is_last_repeated(upload: Upload, state: SequentialState, attempt: _AppendAttempt) -> bool:
@@ -146,8 +153,18 @@ def _is_last_repeated(upload: Upload, state: SequentialState, attempt: _AppendAt
 def _finish(services: Services, upload: Upload, attempt: _AppendAttempt) -> AppendResult:
     if upload.record.state is UploadState.COMPLETING and upload.record.lease_id == attempt.lease_id:
         # The write that took the lease was repeated after its response was lost: the lease is this request's own.
-        return result_of(services, upload, finish_under_lease(services, upload))
-    return result_of(services, upload, finish(services, upload))
+        return _complete(services, upload, finish_under_lease)
+    return _complete(services, upload, finish)
+
+
+def _complete(
+    services: Services, upload: Upload, complete: Callable[[Services, Upload], File | CompletionAccepted]
+) -> AppendResult:
+    """Complete the upload. A client whose file is rejected learns where the upload continues."""
+    try:
+        return result_of(services, upload, complete(services, upload))
+    except FileExists as error:
+        raise FileExists(FILE_EXISTS_DETAIL, expected_offset=shown_offset(upload)) from error
 
 
 def result_of(services: Services, upload: Upload, result: File | CompletionAccepted) -> AppendResult:

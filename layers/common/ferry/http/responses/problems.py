@@ -88,9 +88,9 @@ class Problem:
     """With `precondition_failed` of a request that would change a file: the file that the name has."""
     uploads: Sequence[OpenUpload] | None = field(default=None, metadata=OMIT_NONE)
     """With `upload_id_required`, if several uploads of the name are in progress: these."""
-    expected_offset: Count | None = field(default=None, metadata=OMIT_NONE)
+    expected_offset: Count | None = field(default=None, metadata={**OMIT_NONE, "json_name": "expected-offset"})
     """With `upload_offset_mismatch`: where the upload continues."""
-    provided_offset: Count | None = field(default=None, metadata=OMIT_NONE)
+    provided_offset: Count | None = field(default=None, metadata={**OMIT_NONE, "json_name": "provided-offset"})
     """With `upload_offset_mismatch`: where the bytes of the request begin."""
     left: LinkLeft | None = field(default=None, metadata=OMIT_NONE)
     """With `link_limit`: what is left of the limits of the link."""

@@ -1,0 +1,1 @@
+"""Run the public conformance suites of the resumable protocols against the local service."""

@@ -1,0 +1,89 @@
+"""Run the public suites: `python -m dev.protocols TUS_SUITE IETF_SUITE`.
+
+`TUS_SUITE` is a checkout of sagikazarmark/tus-conformance-tests, `IETF_SUITE` the file `rufh_conformity_test.py` of
+tomdesair/tus-java-server. Neither is part of the project. Both suites send no token: a proxy adds it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from dev.figures import write_figures
+from dev.local.client import FerryClient
+from dev.local.launcher import LocalService
+from dev.local.tcp_ports import free_ports
+from dev.protocols import hurl
+from dev.protocols.auth_proxy import running_proxy
+
+EXPECTED_FAILURES = {
+    "ext-csum-tr-001-checksum-trailer.hurl": "API Gateway passes no trailers on, so the extension is not supported",
+    "ext-csum-tr-002-chunked-encoding.hurl": "as ext-csum-tr-001",
+    "ext-concat-uf-001-incomplete-partials.hurl": "concatenation-unfinished is not supported: the Server MAY respond "
+    "with an error if a partial upload is not finished, which ext-concat-007 demands",
+    "ext-concat-uf-002-offset-updates.hurl": "as ext-concat-uf-001",
+}
+"""Tests that Ferry does not pass, each with its reason."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 if exactly the expected tests fail."""
+    parser = argparse.ArgumentParser(prog="python -m dev.protocols", description=__doc__.partition("\n")[0])
+    parser.add_argument("tus_suite", type=Path)
+    parser.add_argument("ietf_suite", type=Path)
+    parser.add_argument("--write", action="store_true", help="write docs/figures/protocols.json")
+    options = parser.parse_args(arguments)
+    for path in (options.tus_suite / "tests", options.ietf_suite):
+        if not path.exists():
+            parser.error(f"{path} does not exist; give a checkout of the suite")
+    [proxy_port] = free_ports(1)
+    base_url = f"http://127.0.0.1:{proxy_port}"
+    with tempfile.TemporaryDirectory() as folder:
+        service = LocalService(Path(folder) / "state", environment={"FERRY_PUBLIC_URL": base_url})
+        try:
+            target_url, demo = service.connection_info["base_url"], service.connection_info["clients"][0]
+            token = FerryClient(target_url).authenticate(demo["client_id"], demo["client_secret"]).token
+            with running_proxy(int(target_url.rpartition(":")[2]), lambda: token, proxy_port):
+                return _run(f"{base_url}/uploads", options)
+        finally:
+            service.stop()
+
+
+def _run(base_url: str, options: argparse.Namespace) -> int:
+    failed = run_tus(options.tus_suite / "tests", base_url)
+    for name, reason in failed.items():
+        print(f"{name}: {EXPECTED_FAILURES.get(name, reason)}")
+    total = len(list((options.tus_suite / "tests").rglob("*.hurl")))
+    print(f"tus: {total - len(failed)} of {total} tests passed")
+    ietf = run_ietf(options.ietf_suite, base_url)
+    if options.write:
+        figures = {"tus_passed": total - len(failed), "tus_total": total, "tus_failed": sorted(failed), "ietf": ietf}
+        write_figures("protocols", "make prove-protocols", figures)
+    return int(failed.keys() != EXPECTED_FAILURES.keys() or bool(ietf))
+
+
+def run_tus(folder: Path, base_url: str) -> dict[str, str]:
+    """Return the files whose test fails, each with the reason."""
+    failed: dict[str, str] = {}
+    for path in sorted(folder.rglob("*.hurl")):
+        try:
+            hurl.run_file(path, {"base_url": base_url, "tus_version": "1.0.0"})
+        except (hurl.Failed, hurl.UnsupportedSyntax, OSError) as error:
+            failed[path.name] = f"{type(error).__name__}: {error}"
+    return failed
+
+
+def run_ietf(path: Path, base_url: str) -> int:
+    """Run the pytest suite, and return its exit code."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
+    command += ["--rootdir", str(path.parent), str(path), f"--url={base_url}"]
+    return subprocess.run(command, env={**os.environ, "RUFH_URL": base_url}, check=False).returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

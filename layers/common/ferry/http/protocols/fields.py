@@ -1,0 +1,95 @@
+"""Header fields that both protocols of `/uploads` use, and the errors about them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from ferry.errors import BackendUnavailable, FerryError, InvalidField
+from ferry.http import bodies
+from ferry.http.request import Request
+from ferry.http.request_errors import MalformedHeader
+from ferry.http.response import Response
+from ferry.model.files import IfExists
+from ferry.model.uploads import Upload
+from ferry.resumable.append import AppendResult
+from ferry.resumable.limits import MAX_APPEND_BYTES
+from ferry.resumable.lookup import shown_offset
+
+CREATE_PARAMETERS = frozenset({"filename", "content_type", "if_exists"})
+"""Query parameters of a creation."""
+
+_INTEGER = re.compile(r"[0-9]{1,18}")
+
+
+def integer(request: Request, name: str) -> int | None:
+    """Return a header as a non-negative integer; None without it. Raises `MalformedHeader` for anything else."""
+    value = request.headers.get(name)
+    if value is None:
+        return None
+    if not _INTEGER.fullmatch(value.strip()):
+        raise MalformedHeader(f"{name} must be a non-negative integer, in decimal digits.")
+    return int(value)
+
+
+def required_integer(request: Request, name: str) -> int:
+    """Return a header as a non-negative integer. Raises `MalformedHeader` if it is missing or anything else."""
+    number = integer(request, name)
+    if number is None:
+        raise MalformedHeader(f"{name} is missing. Send it.")
+    return number
+
+
+def body_of(request: Request, media_type: str) -> bytes:
+    """Return the bytes of the body, exactly as the client sent them. Raises what `bodies.read_raw` raises."""
+    return bodies.read_raw(request, MAX_APPEND_BYTES, advice=f"Send it as {media_type}, which arrives byte for byte.")
+
+
+def require_type(request: Request, media_type: str) -> None:
+    """Raise `UnsupportedMediaType` unless the body has this type. A request without a body needs none."""
+    if request.body and request.content_type != media_type:
+        raise bodies.unsupported_media_type(request, f"Send the bytes with Content-Type: {media_type}.")
+
+
+def if_exists(request: Request) -> IfExists:
+    """Return `?if_exists=`; `rename` without it."""
+    value = request.query.get("if_exists", IfExists.RENAME.value)
+    try:
+        return IfExists(value)
+    except ValueError as error:
+        raise InvalidField.for_member("if_exists", "must be fail, replace or rename") from error
+
+
+def upload_headers(upload: Upload) -> dict[str, str]:
+    """Return the headers of every response about an upload: where it continues, and the file's name."""
+    headers = {"Upload-Offset": str(shown_offset(upload))}
+    if not upload.record.is_partial:
+        headers["Ferry-Filename"] = encoded_name(upload.record.owner[1])
+    return headers
+
+
+def encoded_name(name: str) -> str:
+    """Return a filename as percent-encoded UTF-8; its `/` stay."""
+    return quote(name, safe="/")
+
+
+def error_headers(error: Exception) -> Mapping[str, str]:
+    """Return the headers that an error about an offset adds."""
+    extra = error.extra if isinstance(error, FerryError) else {}
+    return {"Upload-Offset": str(extra["expected_offset"])} if "expected_offset" in extra else {}
+
+
+def raise_if_pending(result: AppendResult) -> None:
+    """Raise `BackendUnavailable` while the file of an upload that has all its bytes is not committed."""
+    if result.pending is not None:
+        raise BackendUnavailable(
+            "All bytes have arrived, and the file is still being put together. Repeat the request.",
+            expected_offset=shown_offset(result.upload),
+        )
+
+
+def with_counts(response: Response, result: AppendResult, size: int) -> Response:
+    """Return the response to an append of `size` bytes with its metrics."""
+    completed = {"UploadsCompleted": 1, "FileBytes": result.file.size} if result.file is not None else {}
+    return response.with_metrics(Chunks=1, ChunkBytes=size, **completed)

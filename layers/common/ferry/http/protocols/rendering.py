@@ -1,0 +1,30 @@
+"""Responses to errors at `/uploads`, in the form of the protocol that the request speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ferry.errors import FerryError
+from ferry.http import problems
+from ferry.http.protocols import draft, tus
+from ferry.http.request import Request
+from ferry.http.response import Response
+from ferry.services import Services
+
+
+def error_response(error: Exception, request: Request, services: Callable[[], Services]) -> Response:
+    """Return the response to an error. A request without the headers of either protocol gets those of tus."""
+    is_draft = not tus.speaks(request) and (draft.speaks(request) or _may_be_draft(request))
+    statuses = draft.STATUSES if is_draft else tus.STATUSES
+    shown = error if isinstance(error, FerryError) else FerryError()
+    status = next((statuses[kind] for kind in type(shown).__mro__ if kind in statuses), None)
+    response = problems.problem_response(shown, request.request_id, status)
+    if is_draft and not isinstance(error, draft.TUS_ERRORS):
+        return draft.error_response(response, shown, request, services())
+    return replace(response, headers={**response.headers, **tus.error_fields(shown)})
+
+
+def _may_be_draft(request: Request) -> bool:
+    """Return whether a request to an upload may be one of the draft, whose DELETE has no header of its own."""
+    return "upload_id" in request.path_parameters
