@@ -98,7 +98,7 @@ def _s3_permissions(operation: str, params: Mapping[str, Any]) -> Iterator[Requi
         yield RequiredPermission(f"s3:{_S3_OBJECT_ACTIONS[operation]}", f"{bucket}/{params['Key']}")
         if operation == "UploadPartCopy":
             source_bucket, source_key = _copy_source(params["CopySource"])
-            yield RequiredPermission("s3:GetObject", f"{source_bucket}/{source_key}")
+            yield RequiredPermission("s3:GetObject", f"{_resource_name(source_bucket)}/{source_key}")
 
 
 def _copy_source(source: Any) -> tuple[str, str]:
