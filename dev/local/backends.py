@@ -98,9 +98,17 @@ async def start_backends(
         # Before anything is stored under these keys: a kill during the first start leaves a state that can start.
         state.write_checked_json(BACKENDS_FILE, {"access_key": access_key, "secret_key": secret_key})
     credentials = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
-    s3, dynamodb = await _start_servers(state, saved, credentials, running)
-    backends = Backends(s3.url, dynamodb.url, dynamodb.url, access_key, secret_key)
-    key_ids = await asyncio.to_thread(provision.provision, backends, draft, saved.get("keys", {}))
+    space = DiskSpace(state.folder)
+    try:
+        s3, dynamodb = await _start_servers(state, saved, credentials, running)
+        backends = Backends(s3.url, dynamodb.url, dynamodb.url, access_key, secret_key)
+        key_ids = await asyncio.to_thread(
+            provision.provision, backends, draft, saved.get("keys", {}), storage_is_low=space.is_low()
+        )
+    except LocalError as error:
+        if space.is_low():
+            raise LocalError(f"the disk of {state.folder} is full: free some space, then start again") from error
+        raise
     await asyncio.to_thread(consistency.check_stored_bytes, backends, draft, str(state.folder / "s3"))
     content = {
         "access_key": access_key,
@@ -115,7 +123,7 @@ async def start_backends(
         store = clients.ClientTable(backends.dynamodb_client(), stack.physical_name(_AUTH_TABLE))
         await asyncio.to_thread(clients.seed_clients, store, people)
     s3.wait_until_writable = partial(asyncio.to_thread, provision.wait_until_writable, backends, draft)
-    return RunningBackends(s3, dynamodb, credentials, key_ids, DiskSpace(state.folder))
+    return RunningBackends(s3, dynamodb, credentials, key_ids, space)
 
 
 async def _start_servers(

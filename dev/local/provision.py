@@ -76,13 +76,16 @@ class Backends:
         }
 
 
-def provision(backends: Backends, stack: Stack, known_key_ids: Mapping[str, str]) -> dict[str, str]:
+def provision(
+    backends: Backends, stack: Stack, known_key_ids: Mapping[str, str], *, storage_is_low: bool = False
+) -> dict[str, str]:
     """Create the keys, tables and buckets that are missing, and return the ids of the keys by logical id.
 
     Args:
         backends: the running services.
         stack: what to create.
         known_key_ids: ids of the KMS keys of an earlier run, by logical id.
+        storage_is_low: whether the disk is almost full: existing buckets are then left as they are.
 
     Raises:
         LocalError: a table exists with another key schema than the template's, or a service does not respond.
@@ -90,7 +93,7 @@ def provision(backends: Backends, stack: Stack, known_key_ids: Mapping[str, str]
     try:
         keys = _create_keys(backends.kms_client(), stack, known_key_ids)
         _create_tables(backends.dynamodb_client(), stack)
-        _create_buckets(backends.s3_client(), backends.no_retry_s3_client(), stack)
+        _create_buckets(backends.s3_client(), backends.no_retry_s3_client(), stack, storage_is_low=storage_is_low)
     except (BotoCoreError, ClientError) as error:
         raise LocalError(f"S3, DynamoDB and KMS could not be set up ({error}): see the logs, start again") from error
     return keys
@@ -145,11 +148,13 @@ def wait_until_writable(backends: Backends, stack: Stack) -> None:
             _wait_until_writable(backends.no_retry_s3_client(), physical_name(logical))
 
 
-def _create_buckets(s3: S3Client, no_retry_s3: S3Client, stack: Stack) -> None:
+def _create_buckets(s3: S3Client, no_retry_s3: S3Client, stack: Stack, *, storage_is_low: bool) -> None:
     for logical, properties in stack.buckets.items():
         name = physical_name(logical)
         if _describe_or_none(s3.head_bucket, "404", Bucket=name) is None:
             s3.create_bucket(Bucket=name)
+        elif storage_is_low:
+            continue
         rules = properties.get("CorsConfiguration", {}).get("CorsRules")
         if rules:
             s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [_to_s3_cors_rule(rule) for rule in rules]})

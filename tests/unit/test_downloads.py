@@ -249,7 +249,7 @@ EARLIER = "Mon, 21 Sep 2026 14:13:19 GMT"
 def test_if_none_match_same_etag_not_modified(
     download_fixture: DownloadFixture, body: bytes, head: bool, range_: str | None
 ) -> None:
-    """A matching ETag returns the validators only, for one read; conditions precede the range (RFC 9110 sections 13.2.2
+    """A matching ETag returns the validators and the type only, for one read; conditions precede the range (RFC 9110 sections 13.2.2
     and 15.4.5).
     """
     file = download_fixture.put_file(body)
@@ -260,6 +260,7 @@ def test_if_none_match_same_etag_not_modified(
         "ETag": file.etag,
         "Last-Modified": MODIFIED,
         "Cache-Control": "private, no-cache, no-transform",
+        "Content-Type": file.content_type,
     }
     assert download_fixture.log.methods == ["get_file"]
 

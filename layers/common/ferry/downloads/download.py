@@ -133,7 +133,9 @@ def _build_response(services: Services, file: File, request: DownloadRequest) ->
     if result is PreconditionResult.FAILED:
         raise PreconditionFailed
     if result is PreconditionResult.NOT_MODIFIED:
-        return DownloadResponse(ResponseKind.NOT_MODIFIED, file, _validator_headers(current))
+        # A gateway adds a type of its own to a response without one, and caches keep the headers of a 304.
+        headers = _validator_headers(current) | {"Content-Type": file.content_type}
+        return DownloadResponse(ResponseKind.NOT_MODIFIED, file, headers)
     form = _form_of(file, request)
     if request.head:
         return DownloadResponse(ResponseKind.HEADERS, file, _representation_headers(file, form, current, file.size))

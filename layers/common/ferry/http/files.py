@@ -13,7 +13,7 @@ from ferry.http import bodies, checksums
 from ferry.http.conditions import request_conditions
 from ferry.http.request import Request
 from ferry.http.request_errors import NotAWholeFile
-from ferry.http.response import Response, json_response
+from ferry.http.response import JSON, Response, json_response
 from ferry.rules.canonical_base64 import decode_canonical
 from ferry.rules.conditions import format_http_date
 from ferry.rules.digests import crc32c_to_base64, verify_digests
@@ -72,7 +72,7 @@ def record_response(result: RecordResult) -> Response:
     """Return the record of a file, or 304."""
     headers = {"ETag": result.file.record_etag, "Cache-Control": "private, no-cache"}
     if result.not_modified:
-        return Response(304, headers)
+        return Response(304, {**headers, "Content-Type": JSON})
     last_modified = {"Last-Modified": format_http_date(result.file.last_modified_seconds)}
     return json_response(200, _file_body(result.file), {**headers, **last_modified})
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ferry.http.conditions import request_conditions
 from ferry.http.request import Request
-from ferry.http.response import Response, json_response
+from ferry.http.response import JSON, Response, json_response
 from ferry.ports.types import Page
 from ferry.rules.conditions import Conditions, PreconditionResult, Validators, evaluate_preconditions
 from ferry.rules.durations import SECOND_MS
@@ -74,7 +74,7 @@ def status_response(request: Request, report: StatusReport, now_ms: int) -> Resp
     headers = {"ETag": current.etag, "Cache-Control": "private, no-cache"}
     conditions = Conditions(if_none_match=request_conditions(request).if_none_match)
     if evaluate_preconditions(conditions, current, now_ms // SECOND_MS) is PreconditionResult.NOT_MODIFIED:
-        return Response(304, headers)
+        return Response(304, {**headers, "Content-Type": JSON})
     from ferry.http.responses.status import StatusBody
 
     return json_response(200, StatusBody.from_report(report), headers)
