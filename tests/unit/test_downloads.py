@@ -249,9 +249,7 @@ EARLIER = "Mon, 21 Sep 2026 14:13:19 GMT"
 def test_if_none_match_same_etag_not_modified(
     download_fixture: DownloadFixture, body: bytes, head: bool, range_: str | None
 ) -> None:
-    """A matching ETag returns the validators and the type only, for one read; conditions precede the range (RFC 9110 sections 13.2.2
-    and 15.4.5).
-    """
+    """A matching ETag returns validators and type, for one read. Conditions precede the range (RFC 9110, 13.2.2)."""
     file = download_fixture.put_file(body)
     request = DownloadRequest(head=head, range=range_, conditions=Conditions(if_none_match=file.etag))
     response = download(download_fixture.services, NS, NAME, request)
