@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -125,7 +127,7 @@ def go_on(client: SequentialClient) -> None:
         offset = client.offset()
         rest = len(client.body) - offset
         size = rest if rest <= CHUNK_BYTES + 200 else CHUNK_BYTES
-        last: dict[str, object] = {"is_last": size == rest} if client.protocol is Protocol.DRAFT else {}
+        last: dict[str, Any] = {"is_last": size == rest} if client.protocol is Protocol.DRAFT else {}
         if client.protocol is Protocol.TUS and client.upload().record.sequential.length is None:  # type: ignore[union-attr]
             last = {"length": len(client.body)}
         try:
@@ -158,7 +160,7 @@ def test_operation_any_call_fails_client_finishes(operation: Operation, fault: F
         service = service_with_quota()
         client, plan = prepare(operation, service), FaultPlan({number: fault})
         before = client.offset() if client.upload_id else 0
-        result = swallow_crash(lambda: run_quietly(operation, client, service.new_services(plan)))
+        result = swallow_crash(partial(run_quietly, operation, client, service.new_services(plan)))
         if operation.run is delete:
             plan.apply_in_flight()
             finish_deletion(client)
@@ -200,7 +202,7 @@ def test_operation_any_call_fails_cleanup_recovers(operation: Operation, fault: 
     for number in calls_to_break(calls_of(operation), fault):
         service = service_with_quota()
         client, plan = prepare(operation, service), FaultPlan({number: fault})
-        swallow_crash(lambda: run_quietly(operation, client, service.new_services(plan)))
+        swallow_crash(partial(run_quietly, operation, client, service.new_services(plan)))
         service.sweep()
         plan.apply_in_flight()
         service.drain_cleanup()
@@ -232,7 +234,7 @@ def test_concatenation_any_call_fails_leaves_the_file_or_none(fault: Fault, matr
     for number in calls_to_break(log.methods, fault):
         service, plan = service_with_quota(), FaultPlan({number: fault})
         clients = partials(service)
-        swallow_crash(lambda: concatenate(clients, service.new_services(plan)))
+        swallow_crash(partial(concatenate, clients, service.new_services(plan)))
         plan.apply_in_flight()
         for client in clients:
             client.delete()
