@@ -198,7 +198,13 @@ def _operation(operation: Operation, scope: str | None, schemas: dict[Any, Schem
         responses.setdefault(status, _error_response(status, kinds, is_head=is_head))
     described["responses"] = {str(status): responses[status] for status in sorted(responses)}
     suffix = "Head" if is_head else ""
-    described["responses"]["429"] = {"$ref": f"#/components/responses/Throttled{suffix}"}
+    if 429 in responses:  # of the function, beside the gateway's own
+        described["responses"]["429"]["content"][JSON] = {
+            "schema": reference("GatewayMessage"),
+            "example": {"message": "Too Many Requests"},
+        }
+    else:
+        described["responses"]["429"] = {"$ref": f"#/components/responses/Throttled{suffix}"}
     described["responses"]["431"] = {"$ref": f"#/components/responses/HeadersTooLarge{suffix}"}
     return described
 

@@ -16,7 +16,7 @@ from ferry.http.models.body import Checksum
 from ferry.http.models.chunks import ChunkBody
 from ferry.http.models.completions import CompleteBody
 from ferry.http.models.files import FilePatchBody
-from ferry.http.models.links import LinkCreateBody
+from ferry.http.models.links import LinkCreateBody, LinkTokenBody
 from ferry.http.models.parts import PartBody, PartsBody
 from ferry.http.models.start import StartBody
 from ferry.http.problems import status_of
@@ -35,6 +35,7 @@ from ferry.http.responses.links import (
     DownloadLinkBody,
     LinkLimitsLeft,
     LinkList,
+    LinkTokenResponse,
     LinkUsed,
     SharedLink,
 )
@@ -71,6 +72,7 @@ _METADATA = {"mtime": "2026-09-21T14:00:00.000000Z"}
 _STARTED_AT = Timestamp(1_790_000_000_000)
 _COMPLETED_AT = Timestamp(_STARTED_AT + 1_500)
 _EXPIRES_AT = Timestamp(_STARTED_AT + 86_400_000)
+_JWT = "eyJhbGciOiJFUzI1NiJ9..."
 _LAYOUT = ChunkLayout.plan(len(CONTENT), MAX_CHUNK_BYTES)
 _PRESIGNED_URL = "https://bucket.s3.eu-central-1.amazonaws.com/{}?X-Amz-Signature=..."
 
@@ -184,6 +186,8 @@ ACTIVITY = ActivityList(
         )
     ]
 )
+LINK_PASSWORD = LinkTokenBody(password="correct horse battery")  # noqa: S106 - an example
+LINK_TOKEN = LinkTokenResponse(access_token=_JWT, expires_in=900, scope="link:download", filename=FILENAME)
 SHARED_LINK = SharedLink(
     kind=LinkKind.DOWNLOAD,
     filename=FILENAME,
@@ -213,7 +217,6 @@ UPLOADS = UploadList([STATUS])
 CLEANUP = CleanupBody(
     examined=3, expired=1, bytes_reclaimed=8_388_608, orphans=Orphans(0, 0, 0), errors=0, complete=True, dry_run=True
 )
-_JWT = "eyJhbGciOiJFUzI1NiJ9..."
 TOKEN = AccessToken(access_token=_JWT, expires_in=3_600, scope="files:read files:write")
 KEYS = JsonWebKeySet(
     [

@@ -19,9 +19,16 @@ from dev.openapi.parameters import (
     SECRET_PATH,
 )
 from ferry import errors, link_errors
-from ferry.http.models.links import LinkCreateBody
+from ferry.http.models.links import LinkCreateBody, LinkTokenBody
 from ferry.http.responses.file_lists import FileList
-from ferry.http.responses.links import ActivityList, DownloadLinkBody, LinkList, SharedLink, UploadLinkBody
+from ferry.http.responses.links import (
+    ActivityList,
+    DownloadLinkBody,
+    LinkList,
+    LinkTokenResponse,
+    SharedLink,
+    UploadLinkBody,
+)
 
 LINK_ERRORS: tuple[ErrorType, ...] = (
     link_errors.LinkNotFound,
@@ -107,6 +114,24 @@ OPEN_LINK = Operation(
     parameters=(SECRET_PATH,),
     error_types=LINK_ERRORS,
 )
+LINK_TOKEN = Operation(
+    "issueLinkToken",
+    "links",
+    "Get a token of a link",
+    {200: ResponseDoc("A token.", LinkTokenResponse, examples.LINK_TOKEN, headers=_HEADERS)},
+    "The token is no token of a client: it opens the routes that take tokens of links, for the file or folder of the "
+    "link. A link whose limits are used up still gives tokens while an upload that it counted is in progress; they "
+    "begin nothing. Ten wrong passwords lock a network for 15 minutes, 200 in a day lock all networks.",
+    (SECRET_PATH,),
+    LinkTokenBody,
+    examples.LINK_PASSWORD,
+    error_types=(
+        *BODY_ERRORS,
+        *LINK_ERRORS,
+        link_errors.LinkPassword,
+        link_errors.LinkLocked,
+    ),
+)
 DOWNLOAD_BY_LINK = replace(
     DOWNLOAD,
     operation_id="downloadByLink",
@@ -159,6 +184,7 @@ LINK_OPERATIONS: Mapping[str, Operation] = {
     "HEAD /links/{link_id}/activity": LIST_ACTIVITY.head(),
     "GET /l/{secret}": OPEN_LINK,
     "HEAD /l/{secret}": OPEN_LINK.head(),
+    "POST /l/{secret}/token": LINK_TOKEN,
     "GET /l/{secret}/download/{filename+}": DOWNLOAD_BY_LINK,
     "HEAD /l/{secret}/download/{filename+}": HEAD_BY_LINK,
     "GET /l/{secret}/download": _by_query(DOWNLOAD_BY_LINK, "downloadByLinkAndQuery"),

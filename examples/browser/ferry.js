@@ -248,6 +248,12 @@ export const deleteLink = (ferry, linkId) => ferry("DELETE", `/links/${linkId}`)
 /** Functions for those who open a link; they need no token. */
 export const byLink = {
   open: async (url, secret) => (await fetch(`${url}/l/${secret}`)).json(),
+  /** Return a token of a link with a password. It works for 15 minutes at most. */
+  token: async (url, secret, password) => {
+    const headers = { "Content-Type": "application/json" };
+    const body = JSON.stringify({ password });
+    return (await (await fetch(`${url}/l/${secret}/token`, { method: "POST", headers, body })).json()).access_token;
+  },
   files: async (url, secret) => (await (await fetch(`${url}/l/${secret}/files?limit=1000`)).json()).files,
   download: async (url, secret, filename) => {
     const path = filename ? `/download/${encodeURIComponent(filename)}` : "/download";

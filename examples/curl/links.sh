@@ -23,6 +23,10 @@ secret=$(create "$(body kind download prefix "$2")" | json '["url"].rpartition("
 open "$FERRY_URL/l/$secret/files" | json '["files"][0]["filename"]'
 open "$FERRY_URL/l/$secret/download/$(quoted "$3")"
 
+# A password keeps the link from those who find its address: they need a token, which the password opens.
+secret=$(create "$(body kind download filename "$1" password 'correct horse')" | json '["url"].rpartition("/")[2]')
+open -H 'Content-Type: application/json' -d '{"password": "correct horse"}' "$FERRY_URL/l/$secret/token" | json '["scope"]'
+
 # The links, the counters of one, and who fetched what, by network. A deleted link ends within a minute.
 api "$FERRY_URL/links?limit=2" | json '["links"][1]["state"]'
 api "$FERRY_URL/links/$link_id" | json '["used"]'

@@ -56,6 +56,13 @@ def download(url: str, secret: str, name: str = "") -> bytes:
     return response.content
 
 
+def get_token(url: str, secret: str, password: str) -> str:
+    """Return a token of a link with a password. It works for 15 minutes at most."""
+    response = requests.post(f"{url}/l/{secret}/token", json={"password": password}, timeout=30)
+    response.raise_for_status()
+    return str(response.json()["access_token"])
+
+
 def _get(url: str, session: requests.Session, path: str) -> dict[str, Any]:
     response = session.get(f"{url}{path}", timeout=30)
     response.raise_for_status()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ferry import wiring
+from ferry.http import link_requests, urls
 from ferry.http import links as http
-from ferry.http import urls
 from ferry.http.bearer import SHARE_SCOPE, bearer_authenticator
 from ferry.http.request import Request
 from ferry.http.response import Response, empty_response
@@ -82,13 +82,13 @@ def list_activity(request: Request, ns: str) -> Response:
     return http.activity_response(*manage.list_activity(wiring.links(), ns, http.link_id(request), cursor, limit))
 
 
-@app.public("GET /l/{secret}", headers=http.HEADERS)
+@app.public("GET /l/{secret}", headers=link_requests.HEADERS)
 def open_link(request: Request) -> Response:
     from ferry.link_errors import LinkUsedUp
     from ferry.model.links import LinkKind
 
     links = wiring.links()
-    link = links.get_by_secret(http.secret(request))
+    link = links.get_by_secret(link_requests.secret(request))
     usage = links.get_usage(link)
     if usage.is_used_up(link):
         raise LinkUsedUp
@@ -102,31 +102,31 @@ def open_link(request: Request) -> Response:
     if link.kind is LinkKind.DOWNLOAD and link.prefix is not None and link.password is None:
         query = ListQuery(prefix=link.prefix, by_folder=False, cursor=None, limit=MAX_LISTED_FILES)
         files = list_files(wiring.services(), link.ns, query, measure).files
-    return page_response(http.secret(request), link, usage, files)
+    return page_response(link_requests.secret(request), link, usage, files)
 
 
-@app.public("GET /l/{secret}/download", "GET /l/{secret}/download/{filename+}", headers=http.HEADERS)
+@app.public("GET /l/{secret}/download", "GET /l/{secret}/download/{filename+}", headers=link_requests.HEADERS)
 def download(request: Request) -> Response:
     from ferry.http.downloads import download_request, download_response
     from ferry.links.downloads import download_by_link, name_by_link, require_open_download
 
     request.reject_ambiguous_parameters()
     links = wiring.links()
-    link = links.get_by_secret(http.secret(request))
+    link = links.get_by_secret(link_requests.secret(request))
     require_open_download(link)
     caller = http.caller(request, link, wiring.settings().client_address_header)
     name = name_by_link(link, request.optional_filename())
     found = download_by_link(wiring.services(), links, caller, name, download_request(request))
-    return http.audited(download_response(found), link)
+    return link_requests.audited(download_response(found), link)
 
 
-@app.public("GET /l/{secret}/files", headers=http.HEADERS)
+@app.public("GET /l/{secret}/files", headers=link_requests.HEADERS)
 def list_files_of_link(request: Request) -> Response:
     from ferry.http import file_listings
     from ferry.links.downloads import require_open_download
 
     request.reject_ambiguous_parameters()
-    link = wiring.links().get_by_secret(http.secret(request))
+    link = wiring.links().get_by_secret(link_requests.secret(request))
     require_open_download(link)
     return file_listings.respond_by_link(wiring.services(), link, request)
 

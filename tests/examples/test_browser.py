@@ -81,6 +81,8 @@ try {
     (await api.linkActivity(ferry, shared.link_id)).map((each) => each.action),
     (await api.listLinks(ferry))[0].link_id === sharedFolder.link_id,
   ];
+  const closed = await api.createLink(ferry, { kind: "download", prefix: `${name}/`, password: "correct horse" });
+  result.linkToken = (await api.byLink.token(url, closed.secret, "correct horse")).split(".").length;
   await api.deleteLink(ferry, shared.link_id);
   result.robots = await (await fetch(`${url}/robots.txt`)).text();
   const gone = await api.deleteFiles(ferry, [`${name}/b`, small]);
@@ -218,6 +220,7 @@ def test_page_shares_by_links(result: dict[str, Any]) -> None:
     below = "browser.bin/below/a"
     assert result["links"] == ["browser.bin/b", 3, 1, ["browser.bin/b", below], 1, ["download"], True]
     assert "Disallow: /l/" in result["robots"]
+    assert result["linkToken"] == 3
 
 
 def test_page_watches_and_cancels_upload(result: dict[str, Any]) -> None:

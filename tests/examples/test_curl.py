@@ -169,7 +169,7 @@ def test_links_script_fetches_without_token(shell: Shell, client: FerryClient, n
         client.start(f"{name}/{each}", 0)
         client.complete(f"{name}/{each}")
     output = shell.run("links.sh", f"{name}/a.txt", f"{name}/below/", f"{name}/below/c.txt")
-    assert f"{name}/below/c.txt\nactive\n" in output
+    assert f"{name}/below/c.txt\nlink:download\nactive\n" in output
     assert "'downloads': 1" in output
     assert "'action': 'download'" in output
     assert "Disallow: /l/" in output

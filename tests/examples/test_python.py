@@ -203,6 +203,8 @@ def test_links_are_opened_without_token(credentials: Credentials, session: Any, 
     _, secret = example.create_link(*connection, kind="download", prefix=f"{name}/")
     assert example.files_of_link(credentials.url, secret) == [f"{name}/a", f"{name}/b"]
     assert example.download(credentials.url, secret, f"{name}/b") == b""
+    _, secret = example.create_link(*connection, kind="download", prefix=f"{name}/", password="correct horse")
+    assert example.get_token(credentials.url, secret, "correct horse").count(".") == 2
     example.delete_link(*connection, link_id)
     assert example.get_link(*connection, link_id)["state"] == "revoked"
     assert link_id in [each["link_id"] for each in example.list_links(*connection)]

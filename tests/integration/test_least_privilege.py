@@ -33,6 +33,7 @@ LIST = "test_files.py::test_list_has_files_with_prefix"
 PUT_REJECTED = "test_put_files.py::test_put_under_failed_condition_stores_nothing"
 LINK_DOWNLOADS = "test_links.py::test_downloads_are_counted_and_recorded"
 MISSING_LINK_OBJECT = "test_links.py::test_link_to_a_file_with_missing_object_returns_503"
+WRONG_PASSWORD = "test_link_tokens.py::test_wrong_passwords_lock_a_network"
 CRASHED_COMPLETION = "test_recovery_paths.py::test_lost_completion_response_is_recovered_by_sweep"
 MISSING_OBJECT = "test_recovery_paths.py::test_file_with_missing_object_returns_503"
 ASYNC_COMPLETION = "test_recovery_paths.py::test_long_completion_continues_asynchronously"
@@ -46,6 +47,10 @@ LOST_RESPONSE = "test_recovery_paths.py::test_lost_completion_response_is_recove
 REQUIRED_BY_TEST: Mapping[tuple[str, str, str], str] = {
     ("AuthFunction", "dynamodb:GetItem", "AuthTable"): CANCEL,
     ("AuthFunction", "dynamodb:PutItem", "AuthTable"): CANCEL,
+    ("AuthFunction", "dynamodb:GetItem", "MetadataTable"): WRONG_PASSWORD,
+    ("AuthFunction", "dynamodb:BatchGetItem", "MetadataTable"): WRONG_PASSWORD,
+    ("AuthFunction", "dynamodb:UpdateItem", "MetadataTable"): WRONG_PASSWORD,
+    ("AuthFunction", "dynamodb:PutItem", "MetadataTable"): WRONG_PASSWORD,
     ("AuthFunction", "kms:GetPublicKey", "SigningKey"): CANCEL,
     ("AuthFunction", "kms:Sign", "SigningKey"): CANCEL,
     ("AuthFunction", "kms:Sign", "key/*"): ADDED_KEY,
@@ -197,6 +202,8 @@ def test_named_test_uses_the_grant(
         ("StatusFunction", RequiredPermission("dynamodb:UpdateItem", "MetadataTable", ("N#x",))),
         ("CleanupFunction", RequiredPermission("s3:GetObject", "Bucket/elsewhere/x")),
         ("AuthFunction", RequiredPermission("dynamodb:PutItem", "AuthTable", ("CLIENT#x",))),
+        ("AuthFunction", RequiredPermission("dynamodb:GetItem", "MetadataTable", ("N#x",))),
+        ("AuthFunction", RequiredPermission("dynamodb:UpdateItem", "MetadataTable", ("L#x",))),
     ],
 )
 def test_call_without_grant_is_detected(function: str, permission: RequiredPermission) -> None:

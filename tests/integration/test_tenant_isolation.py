@@ -299,6 +299,7 @@ def test_every_route_is_protected_or_public() -> None:
     }
     assert routes - set(PROTECTED) == {
         "POST /auth/token",
+        "POST /l/{secret}/token",
         "GET /.well-known/jwks.json",
         "HEAD /.well-known/jwks.json",
         "GET /openapi.json",

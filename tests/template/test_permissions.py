@@ -24,6 +24,10 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     "AuthFunction": {
         ("dynamodb:GetItem", "AuthTable", ("KEY_SET", "CLIENT#*")),
         ("dynamodb:PutItem", "AuthTable", KEY_SET_PARTITION),
+        ("dynamodb:GetItem", "MetadataTable", ("L#*", "T#link#*")),
+        ("dynamodb:BatchGetItem", "MetadataTable", ("L#*", "T#link#*")),
+        ("dynamodb:UpdateItem", "MetadataTable", ("LP#*",)),
+        ("dynamodb:PutItem", "MetadataTable", ("LA#*",)),
         ("kms:Sign", "SigningKey", None),
         ("kms:GetPublicKey", "SigningKey", None),
         ("kms:Sign", "key/*", None),
@@ -140,8 +144,10 @@ def test_grant_has_no_wildcard(grant: Grant) -> None:
 def test_only_auth_function_can_sign() -> None:
     """Only the auth function signs tokens, and it has no access to files."""
     assert {grant.function for grant in grants() if grant.action == "kms:Sign"} == {"AuthFunction"}
-    resources = {grant.resource for grant in grants() if grant.function == "AuthFunction"}
-    assert resources == {"AuthTable", "SigningKey", "key/*"}
+    own = [grant for grant in grants() if grant.function == "AuthFunction"]
+    assert {grant.resource for grant in own} == {"AuthTable", "MetadataTable", "SigningKey", "key/*"}
+    keys = {key for grant in own if grant.resource == "MetadataTable" for key in grant.leading_keys or ("*",)}
+    assert keys == {"L#*", "T#link#*", "LP#*", "LA#*"}
 
 
 def test_only_tagged_keys_can_sign() -> None:

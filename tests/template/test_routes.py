@@ -20,6 +20,7 @@ LINK_PATHS = (
 ROUTES = {
     "AuthFunction": {
         "POST /auth/token",
+        "POST /l/{secret}/token",
         "GET /.well-known/jwks.json",
         "HEAD /.well-known/jwks.json",
         "GET /openapi.json",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ferry.errors import AuthError, Forbidden, Gone, NotFound, TooLarge, TooManyAttempts
 
 
@@ -43,20 +45,25 @@ class PrefetchForbidden(Forbidden):
 
 
 class LinkPassword(AuthError):
-    """The password is missing or wrong; which of both, the detail says."""
+    """The password is missing or wrong; which of both, the detail says. `audit_fields` are those of the audit event."""
 
     code = "link_password"
     title = "The link needs its password"
     advice = "Send it as password to POST /l/{secret}/token, and use the token."
+
+    def __init__(self, detail: str = "", audit_fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.audit_fields = audit_fields or {}
 
 
 class LinkLocked(TooManyAttempts):
     code = "link_locked"
     title = "There were too many wrong passwords"
 
-    def __init__(self, retry_after_seconds: int) -> None:
+    def __init__(self, retry_after_seconds: int, audit_fields: Mapping[str, str]) -> None:
         super().__init__()
         self.retry_after_seconds = retry_after_seconds
+        self.audit_fields = audit_fields
 
 
 class LinkLimit(TooLarge):

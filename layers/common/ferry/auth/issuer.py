@@ -16,7 +16,7 @@ from jwt.api_jws import PyJWS
 
 from ferry.auth.key_cache import KeySetCache, load_or_publish
 from ferry.auth.oauth import InvalidClient, InvalidScope, InvalidTokenRequest, UnsupportedGrantType
-from ferry.model.auth import Client, KeySet
+from ferry.model.auth import Client, KeySet, PublicKey
 from ferry.ports.auth import AuthStore, Signer
 from ferry.ports.types import Clock
 
@@ -100,8 +100,7 @@ def issue(issuer: Issuer, request: TokenRequest) -> Token:
     if request.grant_type != "client_credentials":
         raise UnsupportedGrantType(**_audit_fields(client))
     scope = _resolve_scope(client, request.scope)
-    key_set = public_key_set(issuer)
-    key = next(key for key in key_set.keys if key.kid == key_set.signing_kid)
+    key = signing_key(public_key_set(issuer))
     now, token_id = issuer.clock() // 1000, issuer.new_id()
     claims = {
         "iss": issuer.issuer,
@@ -114,8 +113,9 @@ def issue(issuer: Issuer, request: TokenRequest) -> Token:
         "scope": scope,
         "ns": client.ns,
     }
-    signed = _sign(issuer.signer, claims, kid=key.kid, key_ref=key.key_ref)
-    return Token(signed, issuer.token_ttl_seconds, scope, token_id, client.client_id, client.ns)
+    return Token(
+        sign(issuer.signer, key, claims), issuer.token_ttl_seconds, scope, token_id, client.client_id, client.ns
+    )
 
 
 def public_key_set(issuer: Issuer) -> KeySet:
@@ -186,8 +186,14 @@ class _RemoteSigningAlgorithm(Algorithm):
         raise NotImplementedError
 
 
-def _sign(signer: Signer, claims: dict[str, Any], *, kid: str, key_ref: str) -> str:
+def signing_key(key_set: KeySet) -> PublicKey:
+    """Return the key that signs new tokens."""
+    return next(key for key in key_set.keys if key.kid == key_set.signing_kid)
+
+
+def sign(signer: Signer, key: PublicKey, claims: dict[str, Any], *, token_type: str = "JWT") -> str:  # noqa: S107 - a media type
+    """Return a token with these claims. `token_type` is its `typ` (RFC 8725 section 3.11)."""
     payload = json.dumps(claims, separators=(",", ":")).encode()
     jws = PyJWS(algorithms=[])
     jws.register_algorithm("ES256", _RemoteSigningAlgorithm(signer))
-    return jws.encode(payload, key=key_ref, algorithm="ES256", headers={"kid": kid})
+    return jws.encode(payload, key=key.key_ref, algorithm="ES256", headers={"kid": key.kid, "typ": token_type})

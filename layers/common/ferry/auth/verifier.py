@@ -66,6 +66,14 @@ def check_canonical(token: str) -> None:
             raise InvalidToken
 
 
+def verifying_key(key: PublicKey) -> PyJWK:
+    """Return a published key as PyJWT takes it.
+
+    Bound to ES256, so that a token's header cannot choose the algorithm (RFC 8725 section 3.1).
+    """
+    return PyJWK(dict(key.jwk), algorithm="ES256")
+
+
 class InternalVerifier:
     """Verifies tokens that Ferry issued against the published keys. Parsed keys are cached."""
 
@@ -109,7 +117,6 @@ class InternalVerifier:
     def _to_pyjwk(self, key: PublicKey) -> PyJWK:
         cached = self._parsed_keys.get(key.kid)
         if cached is None or cached[0] != key:
-            # Bound to ES256, so that a token's header cannot choose the algorithm (RFC 8725 section 3.1).
-            cached = (key, PyJWK(dict(key.jwk), algorithm="ES256"))
+            cached = (key, verifying_key(key))
             self._parsed_keys[key.kid] = cached
         return cached[1]

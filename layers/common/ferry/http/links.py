@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ferry.errors import InsufficientScope, InvalidField, InvalidFilename
 from ferry.http.bearer import READ_SCOPE, WRITE_SCOPE
 from ferry.http.file_listings import limit
+from ferry.http.link_requests import network
 from ferry.http.request import Request
 from ferry.http.response import Response, json_response
 from ferry.link_errors import PrefetchForbidden
 from ferry.model.links import LinkKind
 from ferry.rules.filenames import normalise_filename
-from ferry.rules.networks import network_of
 
 if TYPE_CHECKING:
     from ferry.auth.verifier import Principal
@@ -23,13 +22,6 @@ if TYPE_CHECKING:
     from ferry.model.links import Activity, Link, LinkUsage
     from ferry.ports.types import Page
     from ferry.settings import Settings
-
-HEADERS: Mapping[str, str] = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Robots-Tag": "noindex, nofollow",
-}
-"""Header fields of every response below `/l/`: its address is a secret."""
 
 ROBOTS = "User-agent: *\nDisallow: /l/\n"
 """The content of /robots.txt (RFC 9309)."""
@@ -78,26 +70,6 @@ def _normalise_prefix(prefix: str) -> str:
 def link_id(request: Request) -> str:
     """Return the id in the path."""
     return request.path_parameters.get("link_id", "")
-
-
-def secret(request: Request) -> str:
-    """Return the secret in the path."""
-    return request.path_parameters.get("secret", "")
-
-
-def network(request: Request, client_address_header: str) -> str:
-    """Return the network that a request comes from.
-
-    Args:
-        request: the request.
-        client_address_header: the header in which a CDN sends the client's address, and perhaps its port; empty for
-            the gateway's source address.
-    """
-    address = request.source_ip
-    if client_address_header:
-        # CloudFront-Viewer-Address is `address:port`, also for IPv6, without brackets.
-        address = request.headers.get(client_address_header, "").rpartition(":")[0].strip("[]")
-    return network_of(address)
 
 
 def caller(request: Request, link: Link, client_address_header: str) -> LinkCaller:
@@ -179,8 +151,3 @@ def _weight(parameters: list[str]) -> float:
             except ValueError:
                 return 0.0
     return 1.0
-
-
-def audited(response: Response, link: Link) -> Response:
-    """Return the response of a request by a link, with the link in its audit event."""
-    return response.with_audit(actor="link", ns=link.ns, link_id=link.link_id)

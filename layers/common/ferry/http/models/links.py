@@ -37,6 +37,13 @@ def _validate_password(value: str) -> str:
     return value
 
 
+class LinkTokenBody(Body):
+    """A request for a token of a link."""
+
+    password: Annotated[str, Field(max_length=MAX_PASSWORD_BYTES)] | None = None
+    """The password, if the link has one."""
+
+
 class LinkCreateBody(Body):
     """What the link is for, and its limits."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ferry.auth.link_tokens import LinkToken
 from ferry.http.json_values import OMIT_NONE, Timestamp
 from ferry.http.responses.members import Count, Time, Url
 from ferry.links.lookup import LinkStatus
@@ -168,6 +169,33 @@ class ActivityList:
     def from_page(cls, link: Link, page: Page[Activity]) -> ActivityList:
         is_unlimited = link.kind is LinkKind.DOWNLOAD and link.max_downloads is None
         return cls([ActivityBody.from_activity(each) for each in page.items], page.cursor, is_unlimited or None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkTokenResponse:
+    """A token of a link. Send it as `Authorization: Bearer <token>` to the routes that take tokens of links."""
+
+    access_token: str
+    """A JWT of the type `ferry-link+jwt`, signed with ES256. It is no token of a client."""
+    expires_in: Count
+    """Seconds until it expires, 15 minutes at most."""
+    scope: Literal["link:download", "link:upload"]
+    """What it is for."""
+    filename: str | None = field(default=None, metadata=OMIT_NONE)
+    """The one file of the link; absent for a folder."""
+    prefix: str | None = field(default=None, metadata=OMIT_NONE)
+    """The folder of the link; absent for one file."""
+
+    @classmethod
+    def from_token(cls, token: LinkToken) -> LinkTokenResponse:
+        scope: Any = token.scope
+        return cls(
+            access_token=token.access_token,
+            expires_in=token.expires_in,
+            scope=scope,
+            filename=token.link.filename,
+            prefix=token.link.prefix,
+        )
 
 
 @dataclass(frozen=True, slots=True)
