@@ -123,11 +123,19 @@ class TerminalDisplay(TransferDisplay):
             BarColumn,
             DownloadColumn,
             Progress,
+            ProgressColumn,
+            Task,
             TextColumn,
             TimeRemainingColumn,
-            TransferSpeedColumn,
         )
         from rich.table import Column
+        from rich.text import Text
+
+        class RateColumn(ProgressColumn):
+            """Bytes a second, in the units of the other columns."""
+
+            def render(self, task: Task) -> Text:
+                return Text("" if task.speed is None else f"{format_bytes(task.speed)}/s", "progress.data.speed")
 
         console = Console(stderr=True)
         columns: list[Any] = [
@@ -140,7 +148,7 @@ class TerminalDisplay(TransferDisplay):
         columns.append(TextColumn("{task.percentage:>3.0f} %"))
         if console.width >= 80:
             columns.append(DownloadColumn(binary_units=True))
-        columns += [TransferSpeedColumn(), TimeRemainingColumn(compact=True)]
+        columns += [RateColumn(), TimeRemainingColumn(compact=True)]
         self._progress: Progress = Progress(
             *columns, console=console, expand=True, transient=True, redirect_stdout=sys.stdout.isatty()
         )

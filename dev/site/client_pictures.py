@@ -1,0 +1,163 @@
+"""Draw the pictures of docs/client.md from real runs of `ferry`: `python -m dev.site.client_pictures`.
+
+Each command runs in a terminal of 80 columns against a local service. What the terminal shows becomes an SVG.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from dev.local.launcher import LocalService
+from dev.paths import ROOT
+
+COLUMNS = 80
+_CONTROL = re.compile(r"\x1b\[(\d*)(?:;\d+)*([AK])|\x1b\[\?25[lh]|\r|\n")
+
+
+class Screen:
+    """What a terminal shows: enough of one for the control sequences that rich sends."""
+
+    def __init__(self) -> None:
+        self.lines = [""]
+        self._row = 0
+
+    def feed(self, text: str) -> None:
+        """Take output of a program."""
+        position = 0
+        for match in _CONTROL.finditer(text):
+            self.lines[self._row] += text[position : match.start()]
+            position = match.end()
+            if match[0] == "\n":
+                self._row += 1
+                self.lines += [""] * (self._row + 1 - len(self.lines))
+            elif match[2] == "A":
+                self._row = max(0, self._row - int(match[1] or 1))
+            elif match[2] == "K":
+                self.lines[self._row] = ""
+        self.lines[self._row] += text[position:]
+
+
+class Terminal:
+    """Runs commands in a folder, and collects what they show."""
+
+    def __init__(self, service: LocalService, folder: Path) -> None:
+        client = service.connection_info["clients"][0]
+        self._folder = folder
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT / "client" / "src"),
+            "TERM": "xterm-256color",
+            "FERRY_URL": service.connection_info["base_url"],
+            "FERRY_CLIENT_ID": client["client_id"],
+            "FERRY_CLIENT_SECRET": client["client_secret"],
+            "FERRY_STATE_DIR": str(folder / ".state"),
+            "FERRY_CONFIG_DIR": str(folder / ".config"),
+        }
+
+    def run(self, shown: str, *options: str, seconds: float | None = None, stop: int | None = None) -> list[str]:
+        """Run `shown` with further options, and return the lines on the screen.
+
+        Args:
+            shown: the command line as a person types it.
+            options: what the picture does not show, such as a rate limit.
+            seconds: take the screen after this time; None: at the end.
+            stop: the signal to send at that time; None kills the program after the screen was taken.
+        """
+        leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+        program = "from ferry_client.cli.main import main; main()"
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, *shown.split()[1:], *options],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=follower,
+            stdout=follower,
+            stderr=follower,
+        )
+        os.close(follower)
+        screen, output = Screen(), b""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while deadline is None or time.monotonic() < deadline:
+            if not select.select([leader], [], [], 0.1)[0]:
+                continue
+            try:
+                output += os.read(leader, 65536)
+            except OSError:
+                break
+        if stop is not None:
+            process.send_signal(stop)
+            output += _rest(leader)
+        elif deadline is not None:
+            process.kill()
+        process.wait()
+        os.close(leader)
+        screen.feed(output.decode(errors="replace"))
+        return [f"$ {shown}", *(line for line in screen.lines if line.strip())]
+
+
+def _rest(leader: int) -> bytes:
+    rest = b""
+    while True:
+        try:
+            rest += os.read(leader, 65536)
+        except OSError:
+            return rest
+
+
+def draw(name: str, lines: list[str]) -> None:
+    """Write docs/assets/client-NAME.svg."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    for line in lines:
+        console.print(Text.from_ansi(line))
+    # The fonts that rich names come from another server; those of the reader do.
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="ferry"), flags=re.DOTALL)
+    (ROOT / "docs" / "assets" / f"client-{name}.svg").write_text(svg, encoding="utf-8")
+    print(f"docs/assets/client-{name}.svg")
+
+
+def main() -> None:
+    """Draw all pictures."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "work"
+        folder.mkdir()
+        service = LocalService(Path(temporary) / "state")
+        try:
+            terminal = Terminal(service, folder)
+            (folder / "video.mp4").write_bytes(os.urandom(192 * 1024 * 1024))
+            for number in range(6):
+                (folder / "photos").mkdir(exist_ok=True)
+                (folder / "photos" / f"{number}.jpg").write_bytes(os.urandom(300_000))
+            limit = ("--limit-rate", "6M", "--no-direct")
+            draw("put", terminal.run("ferry put video.mp4 videos/", *limit, seconds=8))
+            stopped = terminal.run("ferry put video.mp4 videos/", *limit, seconds=6, stop=signal.SIGINT)
+            draw("resume", [*stopped, *terminal.run("ferry put video.mp4 videos/", *limit, seconds=6)])
+            terminal.run("ferry sync photos/ backup/photos/")
+            (folder / "photos" / "1.jpg").rename(folder / "photos" / "first.jpg")
+            (folder / "photos" / "2.jpg").write_bytes(b"edited")
+            (folder / "photos" / "3.jpg").unlink()
+            lines = [terminal.run("ferry sync photos/ backup/photos/ --delete", *more) for more in (("--dry-run",), ())]
+            lines[0][0] += " --dry-run"
+            draw("sync", [*lines[0], *lines[1]])
+            draw("doctor", terminal.run("ferry doctor"))
+        finally:
+            service.stop()
+
+
+if __name__ == "__main__":
+    main()
