@@ -56,8 +56,8 @@ def test_creation_answers_by_its_headers(
         assert created.json["type"] in (INCONSISTENT, "urn:ferry:problem:upload_too_large")
 
 
-def test_offset_is_told_by_head_and_get(draft: ProtocolClient) -> None:
-    """HEAD and GET tell offset, completeness, limits and the length once it is known."""
+def test_offset_is_in_responses_to_head_and_get(draft: ProtocolClient) -> None:
+    """HEAD and GET return offset, completeness, limits and the length once it is known."""
     upload_id = draft.upload_id(draft.create(b"123", upload_complete="?0"))
     for method in ("HEAD", "GET"):
         found = draft.head(upload_id, method)

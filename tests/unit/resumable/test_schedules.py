@@ -69,6 +69,10 @@ class History:
         self.deleted = True
 
 
+Actors = dict[str, Callable[[FaultPlan], None]]
+"""What each actor of a schedule does, by its name."""
+
+
 @pytest.fixture(autouse=True)
 def one_thread_per_actor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fetch pieces one after another, so that an actor has one thread."""
@@ -83,7 +87,7 @@ def prepared(sent: int, size: int) -> SequentialClient:
     return client
 
 
-def run(history: History, actors: dict[str, Callable[[FaultPlan], None]], seed: int) -> None:
+def run(history: History, actors: Actors, seed: int) -> None:
     scheduler = Scheduler(random.Random(seed).choice)
     scheduler.run({name: partial(action, scheduler.plan(name)) for name, action in actors.items()})
     history.client.service.clock.advance(LEASE_MS + 1)
@@ -96,7 +100,7 @@ def test_two_appends_at_one_offset_one_is_stored(sent: int, size: int, block: in
     for seed in range(block * ROUNDS, (block + 1) * ROUNDS):
         client = prepared(sent, size)
         history, other = History(client), seeded_bytes(size, seed=9)
-        actors = {
+        actors: Actors = {
             "one": partial(history.append, sent, client.body[sent:]),
             "two": partial(history.append, sent, other),
             "watch": history.watch,
@@ -118,7 +122,7 @@ def test_append_beside_delete_leaves_a_file_or_nothing(sent: int, size: int, blo
     for seed in range(block * ROUNDS, (block + 1) * ROUNDS):
         client = prepared(sent, size)
         history = History(client)
-        actors = {
+        actors: Actors = {
             "append": partial(history.append, sent, client.body[sent:]),
             "delete": history.delete,
             "watch": history.watch,
