@@ -184,6 +184,10 @@ prove-kill: $(venv_stamp)  ## kill the service 30 times during uploads, 10 times
 prove-listing: $(venv_stamp)  ## list 100,000 files on DynamoDB Local and write rows, read units and duration of a page
 	@$(prove) listing $(MAKE) --no-print-directory test-backends ARGS="--without-contracts -k file_listings"
 
+prove-protocols: $(venv_stamp)  ## run the public suites of tus and the IETF draft: TUS_SUITE=<checkout> IETF_SUITE=<file>
+	@test -n "$(TUS_SUITE)" -a -n "$(IETF_SUITE)" || { echo "prove-protocols: TUS_SUITE=<checkout of sagikazarmark/tus-conformance-tests> IETF_SUITE=<rufh_conformity_test.py of tomdesair/tus-java-server>" >&2; exit 2; }
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.protocols "$(TUS_SUITE)" "$(IETF_SUITE)" --write
+
 prove-many-parts: $(venv_stamp)  ## upload a file of 2,000 parts (10 GB) to a real server and write calls and duration
 	@$(prove) many-parts $(MAKE) --no-print-directory test-backends ARGS="--without-contracts --parts=2000 -k many_parts"
 

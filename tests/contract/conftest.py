@@ -30,6 +30,7 @@ from dev.fakes.metadata_table import MemoryTable
 from dev.fakes.object_store import MemoryObjectStore
 from dev.fakes.permits import MemoryPermitPool
 from dev.fakes.quotas import MemoryQuotaStore
+from dev.fakes.sequential_repository import MemorySequentialRepository
 from dev.fakes.upload_repository import MemoryUploadRepository
 from dev.testing.template import create_bucket, create_table
 from ferry.aws.cleanup_repository import DynamoCleanupRepository
@@ -38,6 +39,7 @@ from ferry.aws.file_repository import DynamoFileRepository
 from ferry.aws.link_repository import DynamoLinkRepository
 from ferry.aws.objects import S3ObjectStore
 from ferry.aws.permits import DynamoPermitPool
+from ferry.aws.sequential_repository import DynamoSequentialRepository
 from ferry.aws.session import AwsSession
 from ferry.aws.upload_repository import DynamoUploadRepository
 from ferry.ports.cleanup_repository import CleanupRepository
@@ -45,6 +47,7 @@ from ferry.ports.file_repository import FileRepository
 from ferry.ports.link_repository import LinkRepository
 from ferry.ports.object_store import ObjectStore
 from ferry.ports.permit_pool import PermitPool
+from ferry.ports.sequential_repository import SequentialRepository
 from ferry.ports.upload_repository import UploadRepository
 from tests.contract.presigned_requests import Sender, make_fake_sender, send_over_http
 
@@ -104,6 +107,9 @@ class Repositories:
     files: FileRepository
     """Finished files."""
 
+    sequential: SequentialRepository
+    """Sequential uploads."""
+
     cleanup: CleanupRepository
     """Cleanup tasks."""
 
@@ -122,6 +128,7 @@ def repositories(request: pytest.FixtureRequest) -> Iterator[Repositories]:
         yield Repositories(
             MemoryUploadRepository(memory),
             MemoryFileRepository(memory),
+            MemorySequentialRepository(memory),
             MemoryCleanupRepository(memory),
             MemoryQuotaStore(memory),
             MemoryLinkRepository(memory),
@@ -132,6 +139,7 @@ def repositories(request: pytest.FixtureRequest) -> Iterator[Repositories]:
         yield Repositories(
             DynamoUploadRepository(table, clock),
             DynamoFileRepository(table),
+            DynamoSequentialRepository(table),
             DynamoCleanupRepository(table, clock),
             DynamoQuotaStore(table),
             DynamoLinkRepository(table),
