@@ -28,15 +28,18 @@ class InvocationCase:
     status: int | None
     """The status of the HTTP response, or None for an event that is no HTTP request."""
     required_members: frozenset[str]
-    """Members of the response's JSON body, or of the returned object where there is no HTTP response."""
+    """Members of the response's JSON body, or of the returned object where there is no HTTP response or no body."""
 
 
 INVOCATION_CASES = (
     InvocationCase("auth", "AuthFunction", 200, frozenset({"keys"})),
     InvocationCase("upload", "UploadFunction", 201, frozenset({"upload_id", "chunk_size"})),
+    InvocationCase("resumable", "ResumableFunction", 201, frozenset({"headers"})),
     InvocationCase("files", "FilesFunction", 200, frozenset({"files"})),
     InvocationCase("status", "StatusFunction", 200, frozenset({"state", "missing"})),
     InvocationCase("download", "DownloadFunction", 404, frozenset({"code", "request_id"})),
+    InvocationCase("links", "LinksFunction", 200, frozenset({"links"})),
+    InvocationCase("web", "WebFunction", 302, frozenset({"headers"})),
     InvocationCase("cleanup", "CleanupFunction", 200, frozenset({"examined", "dry_run"})),
     InvocationCase("cleanup-sweep", "CleanupFunction", None, frozenset({"examined", "complete"})),
     InvocationCase("cleanup-continue-completion", "CleanupFunction", None, frozenset()),

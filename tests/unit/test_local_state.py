@@ -75,7 +75,7 @@ def test_load_clients_keeps_secrets() -> None:
     store = ClientStore()
     clients.seed_clients(store, first)
     assert store.clients["reader"].scopes == {"files:read"}
-    assert store.clients["demo"].scopes == {"files:read", "files:write", "files:admin"}
+    assert store.clients["demo"].scopes == set(clients.ALL_SCOPES)
     assert store.clients["demo"].secret_hashes == (hashlib.sha256(first[0].client_secret.encode()).digest(),)
 
 
