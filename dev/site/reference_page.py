@@ -12,7 +12,7 @@ PAGE = "api-reference.md"
 PLACE = "<!-- openapi -->"
 """What the page has where the routes go."""
 
-METHODS = ("get", "head", "post", "put", "patch", "delete")
+METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
 
 Document = Mapping[str, Any]
 

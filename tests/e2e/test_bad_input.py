@@ -21,7 +21,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest.mark.parametrize(
     ("method", "target"),
     [
-        ("GET", "/"),
+        ("POST", "/"),
         ("GET", "/nothing"),
         ("GET", "/upload/start"),
         ("POST", "/download/x"),
