@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,8 +61,8 @@ def send_chunk(stack: Stack, token: str, name: str, index: int, body: bytes) -> 
     )
 
 
-NAMES = ("finished.bin", "half.bin", "direct.bin", "cancelled.bin", "deleted.bin")
-"""Names of the victim: of a file, uploads in progress, one that was cancelled, and a file that was deleted."""
+NAMES = ("finished.bin", "half.bin", "direct.bin", "cancelled.bin", "deleted.bin", "sequential.bin")
+"""Names of the victim: of a file, uploads in progress (one by tus), one that was cancelled, and a deleted file."""
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +97,21 @@ def victim(stack: Stack) -> Victim:
         cursors.encode(("open_uploads", VICTIM_NS), ["direct.bin"]),
         cursors.encode(("open_uploads", "absent"), ["x"]),
     )
+    metadata = base64.b64encode(b"sequential.bin").decode()
+    tus_headers = {
+        "tus-resumable": "1.0.0",
+        "upload-length": str(len(CONTENT)),
+        "upload-metadata": f"filename {metadata}",
+    }
+    created = stack.request("POST /uploads", headers=tus_headers, token=token)
+    sequential = created.headers["location"].rpartition("/")[2]
     share_body = {"kind": "download", "filename": "finished.bin"}
     shared = stack.post_json("POST /links", share_body, token=token).json
+    ids = (finished, half, direct, cancelled, stored.json["upload_id"], sequential)
     return Victim(
         link_ids=((shared["link_id"], shared["link_id"][::-1]),),
         names=tuple((name, f"absent {name}") for name in NAMES),
-        upload_ids=tuple((real, real[::-1]) for real in (finished, half, direct, cancelled, stored.json["upload_id"])),
+        upload_ids=tuple((real, real[::-1]) for real in ids),
         cursors=(files, deleted_files, open_uploads),
         etags=((file["etag"], '"0123456789abcdef-1"'),),
         urls=tuple((url, url.swapcase()) for url in (part["url"], link["url"])),
@@ -308,5 +318,7 @@ def test_every_route_is_protected_or_public() -> None:
         "HEAD /health",
         "GET /robots.txt",
         "HEAD /robots.txt",
+        "OPTIONS /uploads",
+        "OPTIONS /uploads/{upload_id}",
         *(f"{method} {path}" for method in ("GET", "HEAD") for path in LINK_PATHS),
     }

@@ -148,6 +148,21 @@ def value_strategies(victim: Victim) -> Mapping[str, st.SearchStrategy[ValuePair
         "x-amz-checksum-crc32c": same_values("AAAAAA=="),
         "x-amz-checksum-crc32": same_values("AAAAAA=="),
         "x-amz-checksum-sha256": same_values("AAAA"),
+        "repr-digest": digest,
+        "content-disposition": same_values('attachment; filename="b.bin"'),
+        "tus-resumable": same_values("1.0.0", "0.2.2"),
+        "upload-complete": same_values("?0", "?1"),
+        "upload-draft-interop-version": same_values("6", "8"),
+        "upload-length": same_values(str(len(victim.content)), str(CHUNK_BYTES)),
+        "upload-defer-length": same_values("1"),
+        "upload-offset": same_values("0", str(CHUNK_BYTES)),
+        "upload-checksum": same_values("sha1 AAAA"),
+        "upload-metadata": st.sampled_from(victim.names).map(
+            lambda pair: tuple(f"filename {base64.b64encode(name.encode()).decode()}" for name in pair)
+        ),
+        "upload-concat": same_values("partial")
+        | st.sampled_from(victim.upload_ids).map(lambda pair: tuple(f"final;/uploads/{name}" for name in pair)),
+        "x-http-method-override": same_values("HEAD", "PATCH", "DELETE"),
     }
 
 
@@ -188,6 +203,9 @@ def valid_request_pair(
         "from": victim.names[index],
         "to": ("a new name",) * 2,
         "filenames": ([victim.names[index][0]], [victim.names[index][1]]),
+        "X-HTTP-Method-Override": ("PATCH",) * 2,
+        "Tus-Resumable": ("1.0.0",) * 2,
+        "Upload-Offset": ("0",) * 2,
     }
     drawn: dict[str, dict[str, ValuePair]] = {"path": {}, "query": {}, "header": {}, "body": {}}
     for parameter in operation.get("parameters", []):
