@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dev.openapi import examples
-from dev.openapi.operation import FILENAME_ERRORS, ErrorType, Operation, ResponseDoc
+from dev.openapi.operation import FILENAME_ERRORS, LINK_TOKEN_ERRORS, ErrorType, Operation, ResponseDoc
 from dev.openapi.parameters import (
     CONDITION_PARAMETERS,
     DISPOSITION_QUERY,
@@ -13,7 +13,7 @@ from dev.openapi.parameters import (
     RANGE_PARAMETERS,
     REDIRECT_QUERY,
 )
-from ferry import errors
+from ferry import errors, link_errors
 from ferry.http import request_errors
 from ferry.http.responses.downloads import DownloadLink
 
@@ -35,6 +35,9 @@ _READ_ERRORS: tuple[ErrorType, ...] = (
     errors.FileNotFound,
     errors.PreconditionFailed,
     request_errors.DestinationForbidden,
+    *LINK_TOKEN_ERRORS,
+    link_errors.LinkUsedUp,
+    link_errors.PrefetchForbidden,
 )
 
 DOWNLOAD = Operation(

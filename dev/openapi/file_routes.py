@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dev.openapi import examples
 from dev.openapi.file_change_routes import DELETE_FILES, MOVE_FILE, RESTORE_FILE
-from dev.openapi.operation import BODY_ERRORS, FILENAME_ERRORS, OCTET_STREAM, Operation, ResponseDoc
+from dev.openapi.operation import BODY_ERRORS, FILENAME_ERRORS, LINK_TOKEN_ERRORS, OCTET_STREAM, Operation, ResponseDoc
 from dev.openapi.parameters import (
     CHANGE_CONDITION_PARAMETERS,
     CONTENT_TYPE_QUERY,
@@ -21,7 +21,7 @@ from dev.openapi.parameters import (
     PREFIX_QUERY,
     RECORD_CONDITION_PARAMETERS,
 )
-from ferry import errors
+from ferry import errors, link_errors
 from ferry.http import request_errors
 from ferry.http.models.files import FilePatchBody
 from ferry.http.responses.file_lists import DeletedFileList, FileList
@@ -75,7 +75,7 @@ GET_FILE = Operation(
         304: _UNCHANGED,
     },
     parameters=(FILENAME_PATH, *RECORD_CONDITION_PARAMETERS),
-    error_types=(*FILENAME_ERRORS, errors.FileNotFound, errors.PreconditionFailed),
+    error_types=(*FILENAME_ERRORS, errors.FileNotFound, errors.PreconditionFailed, *LINK_TOKEN_ERRORS),
 )
 GET_OR_LIST_FILES = Operation(
     "listFiles",
@@ -102,7 +102,13 @@ GET_OR_LIST_FILES = Operation(
         FILE_LIMIT_QUERY,
         *RECORD_CONDITION_PARAMETERS,
     ),
-    error_types=(*FILENAME_ERRORS, errors.FileNotFound, errors.PreconditionFailed),
+    error_types=(
+        *FILENAME_ERRORS,
+        errors.FileNotFound,
+        errors.PreconditionFailed,
+        *LINK_TOKEN_ERRORS,
+        link_errors.LinkForbidden,
+    ),
 )
 CHANGE_FILE = Operation(
     "changeFile",

@@ -8,7 +8,7 @@ from typing import Any
 
 from dev.openapi.parameters import FILENAME_PATH, FILENAME_QUERY, OPTIONAL_FILENAME_QUERY, Parameter
 from dev.openapi.schemas import Schema
-from ferry import errors
+from ferry import errors, link_errors
 from ferry.http import request_errors
 from ferry.http.models.body import Body
 
@@ -23,6 +23,9 @@ BODY_ERRORS: tuple[ErrorType, ...] = (
     request_errors.UnsupportedMediaType,
 )
 """Errors of a route with a JSON body."""
+
+LINK_TOKEN_ERRORS: tuple[ErrorType, ...] = (link_errors.LinkExpired, link_errors.LinkRevoked)
+"""Errors of a route that takes tokens of links."""
 
 FILENAME_ERRORS: tuple[ErrorType, ...] = (errors.InvalidField, errors.InvalidFilename)
 """Errors of a route with a name in its path or query."""

@@ -5,15 +5,24 @@ Routes import the use case that they need, because a cold start waits for what i
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ferry import wiring
-from ferry.http.bearer import READ_SCOPE, WRITE_SCOPE, bearer_authenticator
+from ferry.http.bearer import READ_SCOPE, WRITE_SCOPE, bearer_authenticator, link_authenticator
 from ferry.http.conditions import request_conditions
 from ferry.http.request import Request
 from ferry.http.response import Response, empty_response
 from ferry.http.router import create_app
 from ferry.http.tracing import with_tracing
 
-app = create_app(bearer_authenticator(wiring.token_verifier), wiring.log_file_names)
+if TYPE_CHECKING:
+    from ferry.links.downloads import LinkCaller
+
+app = create_app(
+    bearer_authenticator(wiring.token_verifier),
+    wiring.log_file_names,
+    link_authenticator(wiring.token_verifier, wiring.links, wiring.client_address_header),
+)
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 wiring.load_before_snapshot(
     wiring.services,
@@ -58,6 +67,24 @@ def get_record_by_query_or_list_files(request: Request, ns: str) -> Response:
     if name is not None:
         return _record(request, ns, name)
     return file_listings.respond(wiring.services(), ns, request)
+
+
+@app.by_link("GET /files/{filename+}", kind="download")
+def get_record_by_link(request: Request, caller: LinkCaller) -> Response:
+    from ferry.links.downloads import name_by_link
+
+    return _record(request, caller.link.ns, name_by_link(caller.link, request.filename()))
+
+
+@app.by_link("GET /files", kind="download")
+def get_record_or_list_files_by_link(request: Request, caller: LinkCaller) -> Response:
+    from ferry.http import file_listings
+    from ferry.links.downloads import name_by_link
+
+    name = request.optional_filename()
+    if name is not None:
+        return _record(request, caller.link.ns, name_by_link(caller.link, name))
+    return file_listings.respond_by_link(wiring.services(), caller.link, request)
 
 
 @app.protected(

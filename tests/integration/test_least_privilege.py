@@ -34,6 +34,7 @@ PUT_REJECTED = "test_put_files.py::test_put_under_failed_condition_stores_nothin
 LINK_DOWNLOADS = "test_links.py::test_downloads_are_counted_and_recorded"
 MISSING_LINK_OBJECT = "test_links.py::test_link_to_a_file_with_missing_object_returns_503"
 WRONG_PASSWORD = "test_link_tokens.py::test_wrong_passwords_lock_a_network"
+DOWNLOAD_BY_TOKEN = "test_link_routes.py::test_downloads_of_one_token_count_once_per_file"
 CRASHED_COMPLETION = "test_recovery_paths.py::test_lost_completion_response_is_recovered_by_sweep"
 MISSING_OBJECT = "test_recovery_paths.py::test_file_with_missing_object_returns_503"
 ASYNC_COMPLETION = "test_recovery_paths.py::test_long_completion_continues_asynchronously"
@@ -101,6 +102,8 @@ REQUIRED_BY_TEST: Mapping[tuple[str, str, str], str] = {
     ("FilesFunction", "s3:DeleteObject", "Bucket/o/*"): PUT_REJECTED,
     ("DownloadFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("download"),
     ("DownloadFunction", "dynamodb:GetItem", "MetadataTable"): MISSING_OBJECT,
+    ("DownloadFunction", "dynamodb:UpdateItem", "MetadataTable"): DOWNLOAD_BY_TOKEN,
+    ("DownloadFunction", "dynamodb:PutItem", "MetadataTable"): DOWNLOAD_BY_TOKEN,
     ("DownloadFunction", "s3:GetObject", "Bucket/o/*"): MISSING_OBJECT,
     ("DownloadFunction", "s3:ListBucket", "Bucket"): MISSING_OBJECT,
     ("LinksFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("links"),

@@ -58,11 +58,14 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
         (f"dynamodb:{verb}", "MetadataTable", ("N#*", "T#*", "Q#*"))
         for verb in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
     }
+    | {("dynamodb:GetItem", "MetadataTable", ("L#*",))}
     | {(f"s3:{verb}Object", "Bucket/o/*", None) for verb in ("Put", "Delete")},
     "DownloadFunction": READ_KEY_SET
     | LIST_BUCKET
     | {
-        ("dynamodb:GetItem", "MetadataTable", ("N#*",)),
+        ("dynamodb:GetItem", "MetadataTable", ("N#*", "L#*")),
+        ("dynamodb:UpdateItem", "MetadataTable", ("T#link#*",)),
+        ("dynamodb:PutItem", "MetadataTable", ("LA#*",)),
         ("s3:GetObject", "Bucket/o/*", None),
     },
     "LinksFunction": READ_KEY_SET

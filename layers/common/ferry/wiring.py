@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ferry.auth.external import ExternalVerifier
     from ferry.auth.issuer import Issuer
     from ferry.auth.key_cache import KeySetCache
+    from ferry.auth.link_verifier import LinkVerifier
     from ferry.auth.verifier import InternalVerifier, TokenVerifier
     from ferry.aws.dynamo import Table
     from ferry.aws.session import AwsSession
@@ -131,6 +132,22 @@ def key_set_cache() -> KeySetCache:
 
 @cache
 def token_verifier() -> TokenVerifier:
+    """Return the verifier for tokens of clients (`client_verifier`) and for those of links."""
+    from ferry.auth.verifier import LinkDispatchVerifier
+
+    return LinkDispatchVerifier(client_verifier(), link_verifier)
+
+
+@cache
+def link_verifier() -> LinkVerifier:
+    """Return the verifier for tokens of links, which Ferry issues in any case."""
+    from ferry.auth.link_verifier import LinkVerifier
+
+    return LinkVerifier(key_set_cache(), issuer=settings().issuer)
+
+
+@cache
+def client_verifier() -> TokenVerifier:
     """Return the verifier for Ferry's own tokens, those of an external issuer, or both."""
     external_issuer = settings().external_issuer
     if external_issuer is None:
@@ -241,6 +258,11 @@ def links() -> Links:
     from ferry.links.lookup import Links
 
     return Links(link_repository(), key_set_cache().is_client_disabled, wall_clock, settings().auth_cache_ttl_ms)
+
+
+def client_address_header() -> str:
+    """Return the header in which a CDN sends the client's address; empty for none."""
+    return settings().client_address_header
 
 
 @cache

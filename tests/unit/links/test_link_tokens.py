@@ -12,9 +12,8 @@ import pytest
 from ferry.auth.issuer import TokenRequest, issue
 from ferry.auth.key_cache import KeySetCache
 from ferry.auth.link_issuer import issue_link_token
-from ferry.auth.link_tokens import is_link_token
 from ferry.auth.link_verifier import LinkVerifier
-from ferry.auth.verifier import LEEWAY_SECONDS, InternalVerifier
+from ferry.auth.verifier import LEEWAY_SECONDS, InternalVerifier, is_link_token
 from ferry.errors import InvalidToken
 from ferry.link_errors import LinkLocked, LinkPassword, LinkRevoked
 from ferry.links import passwords

@@ -7,8 +7,15 @@ from jwt.api_jwt import PyJWT
 from jwt.exceptions import PyJWTError
 
 from ferry.auth.key_cache import KeySetCache
-from ferry.auth.link_tokens import LINK_AUDIENCE, LINK_TOKEN_TYPE, VerifiedLinkToken
-from ferry.auth.verifier import SKIP_TIME_CHECKS, check_canonical, check_time_claims, verifying_key
+from ferry.auth.link_tokens import LINK_AUDIENCE
+from ferry.auth.verifier import (
+    LINK_TOKEN_TYPE,
+    SKIP_TIME_CHECKS,
+    LinkTokenClaims,
+    check_canonical,
+    check_time_claims,
+    verifying_key,
+)
 from ferry.errors import InvalidToken
 from ferry.rules.durations import SECOND_MS
 
@@ -23,7 +30,7 @@ class LinkVerifier:
         self._issuer = issuer
         self._jwt = PyJWT(options={**SKIP_TIME_CHECKS, "require": ["iss", "aud", *_CLAIM_TYPES], "strict_aud": True})
 
-    def verify(self, token: str) -> VerifiedLinkToken:
+    def verify(self, token: str) -> LinkTokenClaims:
         """Return what the token says.
 
         Raises:
@@ -47,4 +54,4 @@ class LinkVerifier:
         if any(type(claims[name]) is not claim_type for name, claim_type in _CLAIM_TYPES.items()):
             raise InvalidToken
         check_time_claims(claims, self._key_set_cache.clock() // SECOND_MS)
-        return VerifiedLinkToken(claims["sub"], claims["jti"], claims["exp"] * SECOND_MS)
+        return LinkTokenClaims(claims["sub"], claims["jti"], claims["exp"] * SECOND_MS)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,6 +38,37 @@ def check_time_claims(claims: Mapping[str, Any], now_seconds: int) -> None:
         raise InvalidToken
 
 
+LINK_TOKEN_TYPE = "ferry-link+jwt"  # noqa: S105 - a media type
+"""The `typ` of the header of links' tokens (`ferry.auth.link_tokens`)."""
+
+_MAX_HEADER_LENGTH = 1_024
+"""Characters of a header that is decoded to read its type."""
+
+
+def is_link_token(token: str) -> bool:
+    """Return whether the header of a token, which nothing has verified, has the type of links' tokens."""
+    header = token.partition(".")[0]
+    if len(header) > _MAX_HEADER_LENGTH:
+        return False
+    try:
+        members = json.loads(base64url_decode(header))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(members, dict) and members.get("typ") == LINK_TOKEN_TYPE
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTokenClaims:
+    """What a token of a link says. The link itself may have ended."""
+
+    link_id: str
+    """Its `sub` claim."""
+    token_id: str
+    """Its `jti` claim."""
+    expires_at: int
+    """Its `exp` claim, in epoch milliseconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """The client that sends a request."""
@@ -49,6 +81,8 @@ class Principal:
     """What it may do: `files:read`, `files:write`, `files:share`, `files:admin`; others are ignored."""
     issuer: str = ""
     """URL of the external issuer; empty for Ferry's own tokens."""
+    link_token: LinkTokenClaims | None = None
+    """The token of a link, which has neither a namespace nor scopes; None for a client."""
 
 
 class TokenVerifier(Protocol):
@@ -56,6 +90,14 @@ class TokenVerifier(Protocol):
 
     def verify(self, token: str) -> Principal:
         """Return the client that the token was issued to. Raises `InvalidToken`, `BackendUnavailable`."""
+        ...
+
+
+class LinkTokenVerifier(Protocol):
+    """Verifies tokens of links."""
+
+    def verify(self, token: str) -> LinkTokenClaims:
+        """Return what the token says. Raises `InvalidToken`, `BackendUnavailable`."""
         ...
 
 
@@ -72,6 +114,28 @@ def verifying_key(key: PublicKey) -> PyJWK:
     Bound to ES256, so that a token's header cannot choose the algorithm (RFC 8725 section 3.1).
     """
     return PyJWK(dict(key.jwk), algorithm="ES256")
+
+
+class LinkDispatchVerifier:
+    """Verifies tokens of links by one verifier, all others by another one.
+
+    Args:
+        clients: the verifier of the tokens of clients.
+        links: returns that of links; called for tokens of links only.
+    """
+
+    def __init__(self, clients: TokenVerifier, links: Callable[[], LinkTokenVerifier]) -> None:
+        self._clients = clients
+        self._links = links
+
+    def verify(self, token: str) -> Principal:
+        """Return the client of a token, or of the token of a link a principal without scopes.
+
+        Routes that do not know of links reject that for its scope. Raises `InvalidToken`, `BackendUnavailable`.
+        """
+        if not is_link_token(token):
+            return self._clients.verify(token)
+        return Principal("", "", frozenset(), link_token=self._links().verify(token))
 
 
 class InternalVerifier:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ferry.auth.oauth import OAuthError
-from ferry.errors import BackendUnavailable, FerryError
+from ferry.errors import BackendUnavailable, FerryError, InsufficientScope
 from ferry.http import log, metrics, problems
 from ferry.http.request import Request
 from ferry.http.request_errors import RouteNotFound
@@ -23,6 +23,7 @@ from ferry.rules.timestamps import format_rfc3339
 
 if TYPE_CHECKING:
     from ferry.auth.verifier import Principal
+    from ferry.links.downloads import LinkCaller
 
 Authenticate = Callable[[Request, str], "Principal"]
 """Returns the principal of a request whose token has the scope; raises an `AuthError` for other requests."""
@@ -35,6 +36,12 @@ ProtectedRoute = Callable[[Request, str], Response]
 
 PrincipalRoute = Callable[[Request, "Principal"], Response]
 """A route that needs a token, and looks at more of its principal than the namespace."""
+
+LinkRoute = Callable[[Request, "LinkCaller"], Response]
+"""A route for tokens of links; its second argument is the link, which works."""
+
+AuthenticateLink = Callable[[Request], "LinkCaller | None"]
+"""Returns who sends a request with the token of a link, None for another token; raises errors of links."""
 
 ErrorHandler = Callable[[Exception], Response]
 """Returns the response to an error, for a route whose errors are no problem details."""
@@ -76,15 +83,43 @@ class _Route:
 class Router:
     """The routes of a function. Serves one request at a time, as Lambda sends them."""
 
-    def __init__(self, authenticate: Authenticate | None, log_file_names: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        authenticate: Authenticate | None,
+        log_file_names: Callable[[], bool],
+        authenticate_link: AuthenticateLink | None = None,
+    ) -> None:
         self._authenticate = authenticate
         self._log_file_names = log_file_names
+        self._authenticate_link = authenticate_link
         self._routes: dict[str, _Route] = {}
+        self._link_routes: dict[str, tuple[str, LinkRoute]] = {}
 
     @property
     def scopes(self) -> Mapping[str, str | None]:
         """The registered route keys, each with the required scope; None for public routes."""
         return {key: route.scope for key, route in self._routes.items()}
+
+    @property
+    def link_kinds(self) -> Mapping[str, str]:
+        """The route keys that take tokens of links, each with the kind of link."""
+        return {key: kind for key, (kind, _) in self._link_routes.items()}
+
+    def by_link(self, *route_keys: str, kind: str) -> Callable[[LinkRoute], LinkRoute]:
+        """Register what a protected route does for tokens of links of a kind; other routes answer 403 to them.
+
+        The route must check that each name in the request is within the link. A GET route is registered for HEAD too.
+        """
+
+        def register(route: LinkRoute) -> LinkRoute:
+            for key in route_keys:
+                self._link_routes[key] = kind, route
+                method, _, path = key.partition(" ")
+                if method == "GET":
+                    self._link_routes[f"HEAD {path}"] = kind, route
+            return route
+
+        return register
 
     def public(
         self,
@@ -144,6 +179,9 @@ class Router:
 
         def register(route: PrincipalRoute) -> PrincipalRoute:
             def serve(request: Request) -> Response:
+                by_link = self._find_by_link(request, scope)
+                if by_link is not None:
+                    return self._serve_by_link(request, *by_link, audit_event=audit_event, parameters=parameters)
                 principal = authenticate(request, scope)
                 if not audit_event:
                     _check_query(request, parameters)
@@ -164,6 +202,42 @@ class Router:
             return route
 
         return register
+
+    def _find_by_link(self, request: Request, scope: str) -> tuple[LinkCaller, LinkRoute] | None:
+        """Return the caller and the route of a request with the token of a link; None for another token or route.
+
+        Raises:
+            InsufficientScope: the link is of another kind.
+            AuthError: there is no valid token.
+            LinkExpired, LinkRevoked: the link has ended.
+        """
+        if request.route not in self._link_routes or self._authenticate_link is None:
+            return None
+        caller = self._authenticate_link(request)
+        if caller is None:
+            return None
+        kind, route = self._link_routes[request.route]
+        if caller.link.kind != kind:
+            raise InsufficientScope(f"This route does not take links of kind {caller.link.kind}.", scope=scope)
+        return caller, route
+
+    def _serve_by_link(
+        self, request: Request, caller: LinkCaller, route: LinkRoute, *, audit_event: str, parameters: Set[str]
+    ) -> Response:
+        """Return the response to a request with the token of a link."""
+        fields = {"actor": "link", "ns": caller.link.ns, "link_id": caller.link.link_id}
+        try:
+            _check_query(request, parameters)
+            response = route(request, caller)
+        except Exception as error:
+            if audit_event:
+                self._audit(audit_event, request, _error_code(error), fields)
+            raise
+        if audit_event:
+            self._audit(audit_event, request, log.SUCCESS, {**fields, **response.metrics, **response.audit_fields})
+        else:
+            self._audit_issued_urls(request, response.issued_urls, fields)
+        return response
 
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Return the gateway's response to an event of an HTTP API (payload format 2.0), and emit its metrics."""
@@ -226,14 +300,19 @@ class Router:
         return {} if name is None else {"file_name": name}
 
 
-def create_app(authenticate: Authenticate | None = None, log_file_names: Callable[[], bool] = lambda: False) -> Router:
+def create_app(
+    authenticate: Authenticate | None = None,
+    log_file_names: Callable[[], bool] = lambda: False,
+    authenticate_link: AuthenticateLink | None = None,
+) -> Router:
     """Return a router without routes.
 
     Args:
         authenticate: a `bearer_authenticator`; None if no route is protected.
         log_file_names: returns whether audit events contain file names.
+        authenticate_link: a `link_authenticator`; None if no route takes tokens of links.
     """
-    return Router(authenticate, log_file_names)
+    return Router(authenticate, log_file_names, authenticate_link)
 
 
 def _check_query(request: Request, known: Set[str]) -> None:
