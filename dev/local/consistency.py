@@ -17,7 +17,8 @@ from ferry.aws import metadata_rows
 from ferry.aws.expressions import Row, decode_row
 from ferry.aws.objects import S3ObjectStore
 from ferry.model.files import File
-from ferry.model.uploads import OBJECT_PREFIX, STAGED_CHUNK_PREFIX, Upload, object_key
+from ferry.model.sequential import SequentialState
+from ferry.model.uploads import OBJECT_PREFIX, STAGED_CHUNK_PREFIX, Upload, UploadRecord, object_key
 from ferry.ports.errors import MultipartUploadNotFound
 
 if TYPE_CHECKING:
@@ -42,10 +43,10 @@ def check_stored_bytes(backends: Backends, stack: Stack, folder: str) -> None:
     store = S3ObjectStore(backends.s3_client(), bucket)
     files, uploads = _read_table(backends.dynamodb_client(), physical_name(METADATA_TABLE))
     sizes = dict(_list_sizes(store, OBJECT_PREFIX))
-    staged: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    staged: dict[str, set[tuple[str, int]]] = defaultdict(set)
     for key, size in _list_sizes(store, STAGED_CHUNK_PREFIX):
         _, upload_id, _, name = key.split("/")
-        staged[upload_id].add((int(name.partition("-")[0]), size))
+        staged[upload_id].add((name.partition("-")[0], size))
     lost_files = [file.name for file in files if sizes.get(object_key(file.upload_id)) != file.size]
     lost_uploads = [upload.record.name for upload in uploads if _has_lost_bytes(store, upload, sizes, staged)]
     if lost_files or lost_uploads:
@@ -94,19 +95,43 @@ def _list_sizes(store: S3ObjectStore, prefix: str) -> Iterator[tuple[str, int]]:
 
 
 def _has_lost_bytes(
-    store: S3ObjectStore, upload: Upload, sizes: Mapping[str, int], staged: Mapping[str, set[tuple[int, int]]]
+    store: S3ObjectStore, upload: Upload, sizes: Mapping[str, int], staged: Mapping[str, set[tuple[str, int]]]
 ) -> bool:
-    """Return whether S3 lacks the multipart upload, or a recorded chunk both as a staged chunk and in a part."""
-    record, layout = upload.record, upload.record.layout
+    """Return whether S3 lacks the multipart upload or bytes that are recorded as stored."""
+    record = upload.record
     if record.multipart_id is None or record.object_key in sizes:
         return False
+    if record.sequential is not None and record.sequential.has_all_bytes:
+        return False  # Its parts may be without a record for a while: a final upload copies them.
     try:
-        parts = store.list_parts(record.object_key, record.multipart_id, max_part_number=layout.part_count)
+        parts = store.list_parts(
+            record.object_key, record.multipart_id, max_part_number=_recorded_part_count(upload.record)
+        )
     except MultipartUploadNotFound:
         return True
-    whole_parts = {number for number, part in parts.items() if part.size == layout.part_length(number)}
+    part_sizes = {number: part.size for number, part in parts.items()}
     staged_here = staged.get(record.upload_id, set())
+    if record.sequential is not None:
+        return _has_lost_pieces(record, record.sequential, part_sizes, staged_here)
+    layout = record.layout
     return any(
-        (index, layout.chunk_length(index)) not in staged_here and layout.part_for_chunk(index) not in whole_parts
+        (str(index), layout.chunk_length(index)) not in staged_here
+        and part_sizes.get(layout.part_for_chunk(index)) != layout.part_length(layout.part_for_chunk(index))
         for index in upload.chunk_indexes()
     )
+
+
+def _recorded_part_count(record: UploadRecord) -> int:
+    if record.sequential is None:
+        return record.layout.part_count
+    return max(record.sequential.offset // record.layout.part_size, 1)
+
+
+def _has_lost_pieces(
+    record: UploadRecord, state: SequentialState, part_sizes: Mapping[int, int], staged: set[tuple[str, int]]
+) -> bool:
+    """Return whether a complete part before the offset is absent, or a piece behind the last one."""
+    part_size = record.layout.part_size
+    has_parts = all(part_sizes.get(number) == part_size for number in range(1, state.offset // part_size + 1))
+    names = [(record.piece_key(piece).rpartition("/")[2].partition("-")[0], piece.size) for piece in state.pieces]
+    return not has_parts or not staged.issuperset(names)
