@@ -191,6 +191,9 @@ prove-protocols: $(venv_stamp)  ## run the public suites of tus and the IETF dra
 prove-many-parts: $(venv_stamp)  ## upload a file of 2,000 parts (10 GB) to a real server and write calls and duration
 	@$(prove) many-parts $(MAKE) --no-print-directory test-backends ARGS="--without-contracts --parts=2000 -k many_parts"
 
+prove-lines: $(venv_stamp)  ## move files with ferry over models of bad lines and write rates and bytes sent twice (ARGS="--seconds 30": shorter)
+	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.client_lines --write $(ARGS)
+
 docs-figures: $(bench_stamp)  ## draw the plots and tables of docs/performance.md again from docs/figures
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.cold --redraw
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.speed --redraw

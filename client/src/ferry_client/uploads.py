@@ -38,7 +38,7 @@ MAX_RESTARTS = 2
 """How often an upload that expired or was cancelled on the service is started anew."""
 
 MAX_FIRST_CHUNK_BREAKS = 3
-"""Broken connections of one chunk after which an upload that has received nothing starts anew in smaller chunks."""
+"""Broken connections after which an upload that has received nothing starts anew in smaller chunks."""
 
 MAX_COMPLETIONS = 5
 """How often what a completion reports as missing is sent again."""
@@ -130,6 +130,8 @@ class _Transfer:
         """CRC32C and length of ranges of the source, by their first byte. Together they cover it at the end."""
         self._done_bytes = 0
         self._sent_bytes = 0
+        self._first_breaks = 0
+        """Connections that broke before anything was acknowledged, of all chunks together."""
 
     def run(self) -> UploadResult:
         plan = self._start()
@@ -255,7 +257,11 @@ class _Transfer:
                     max_attempts=self._max_breaks(plan),
                 )
         except TransportError as error:
-            raise ChunksTooLargeError from error
+            self._first_breaks += 1
+            if self._first_breaks >= MAX_FIRST_CHUNK_BREAKS:
+                raise ChunksTooLargeError from error
+            self._send_chunk(plan, index)
+            return
         except ApiError as error:
             if error.code in ("chunk_conflict", "checksum_mismatch"):
                 raise SourceChangedError(
@@ -268,7 +274,7 @@ class _Transfer:
     def _max_breaks(self, plan: UploadPlan) -> float:
         """Return how often the connection of a chunk may break before the chunks count as too large."""
         can_shrink = plan.chunk_size > MIN_CHUNK_BYTES and not plan.received_bytes and not self._sent_bytes
-        return MAX_FIRST_CHUNK_BREAKS if can_shrink else math.inf
+        return 1 if can_shrink else math.inf
 
     def _acknowledge(self, first: int, length: int, crc: int) -> None:
         self._link.record_sent(length)
