@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from dev.figures import write_figures
 from dev.local.client import FerryClient
@@ -89,7 +89,7 @@ def run_ietf(path: Path, base_url: str) -> dict[str, int]:
         if not report.exists():
             return {}
         # The report is written by pytest just now.
-        suite = ElementTree.parse(report).getroot().find("testsuite")  # noqa: S314
+        suite = ET.parse(report).getroot().find("testsuite")  # noqa: S314
     assert suite is not None
     total, skipped = int(suite.attrib["tests"]), int(suite.attrib["skipped"])
     failed = int(suite.attrib["failures"]) + int(suite.attrib["errors"])
