@@ -314,3 +314,26 @@ def test_upload_with_rename_takes_the_next_free_name(connect: Connect, fake: Fak
     assert result.file.name == "x (2).bin"
     assert fake.files["x.bin"].data == b"old"
     assert fake.files["x (2).bin"].data == content(size)
+
+
+def test_upload_is_repeated_at_once_after_one_broken_connection(
+    connect: Connect, fake: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that carried bytes and broke costs no pause; a second break does."""
+    left = [1]
+
+    def cut(request: HttpRequest) -> HttpResponse | None:
+        if "chunk_index=3" in request.url and left[0]:
+            left[0] -= 1
+            raise TransportError("the connection broke", sent_bytes=1000)
+        return None
+
+    fake.before.append(cut)
+    ferry = connect(max_jobs=1)
+    pauses: list[float] = []
+    monkeypatch.setattr(ferry.api, "sleep", pauses.append)
+    ferry.upload(content(5 * MIB), "one")
+    assert not pauses
+    left[0] = 2
+    ferry.upload(content(5 * MIB), "two")
+    assert len(pauses) == 1

@@ -186,6 +186,8 @@ class Api:
                 self.on_break(error.sent_bytes)
                 if attempt >= max_attempts:
                     raise
+                if attempt == 1 and error.sent_bytes:
+                    continue  # The line carried bytes a moment ago: a fresh connection may do so at once.
                 reason = str(error)
             else:
                 if response.status not in RETRYABLE_STATUSES:

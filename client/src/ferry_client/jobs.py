@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from ferry_client.options import FIRST_JOBS, SLOW_BYTES_PER_SECOND
 from ferry_client.workers import TransferLimit
 
 WINDOW_SECONDS = 2.0
@@ -70,7 +71,9 @@ class JobTuner:
     def _step(self, jobs: int, rate: float) -> None:
         """Try one step in the current direction, or hold at a bound."""
         step = max(1, jobs // 4) * self._direction
-        target = min(self._max_jobs, max(1, jobs + step))
+        # Connections that break leave gaps, which the others fill. A slow line has no room for others.
+        floor = 1 if rate < SLOW_BYTES_PER_SECOND else FIRST_JOBS
+        target = min(self._max_jobs, max(floor, jobs + step))
         if target == jobs:
             self._direction = -self._direction
             self._base, self._windows_held = None, 0

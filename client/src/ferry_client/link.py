@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ferry_client.options import FIRST_JOBS, KIB, MIB
+from ferry_client.options import FIRST_JOBS, KIB, MIB, SLOW_BYTES_PER_SECOND
 from ferry_client.state import write_atomically
 
 MIN_CHUNK_BYTES = 64 * KIB
@@ -34,9 +34,6 @@ _PUT_SECONDS = 10.0
 
 _CHUNKS_BETWEEN_BREAKS = 8
 """A line that breaks gets chunks of which so many fit between two breaks."""
-
-_SLOW_BYTES_PER_SECOND = 64 * KIB
-"""One request at a time fills a slower line."""
 
 _MIN_MEASURED_BYTES = 512 * KIB
 _MIN_BREAKS = 3
@@ -83,7 +80,7 @@ class Link:
 
     def first_jobs(self) -> int:
         """Return how many requests to begin with: one on a slow line, where they would only wait for each other."""
-        return 1 if self.bytes_per_second is not None and self.bytes_per_second < _SLOW_BYTES_PER_SECOND else FIRST_JOBS
+        return 1 if self.bytes_per_second is not None and self.bytes_per_second < SLOW_BYTES_PER_SECOND else FIRST_JOBS
 
     def put_bytes(self) -> int:
         """Return the largest file that one request sends: what the line carries in 10 s, between two breaks."""

@@ -19,7 +19,10 @@ MAX_AUTO_JOBS = 16
 """Most requests at once where their number adapts."""
 
 FIRST_JOBS = 4
-"""Requests at once at the start where their number adapts."""
+"""Requests at once at the start where their number adapts, and the fewest on a line that is not slow."""
+
+SLOW_BYTES_PER_SECOND = 64 * KIB
+"""One request at a time fills a slower line."""
 
 
 @dataclass(frozen=True, slots=True)
