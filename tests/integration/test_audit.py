@@ -60,7 +60,7 @@ def test_issued_token_is_audited(stack: Stack, audit_events: AuditLines) -> None
         "event": "token.issue",
         "outcome": "success",
         "ns": "audited",
-        "scope": "files:admin files:read files:write",
+        "scope": "files:admin files:read files:share files:write",
         "level": "INFO",
         "request_id": REQUEST_ID,
     }
@@ -93,7 +93,7 @@ def test_rejected_token_request_is_audited(
 ) -> None:
     """A rejected request is audited with reason and client; an unknown client id is left out, as it may be a secret."""
     stack.token("known")
-    client = wiring.auth_store().get_client("known-files:read-files:write-files:admin")
+    client = wiring.auth_store().get_client("known-files:read-files:write-files:share-files:admin")
     assert client is not None
     put_client(type(client)("known", "known", client.scopes, client.secret_hashes))
     audit_events()
