@@ -108,7 +108,9 @@ class MemoryLinkRepository:
             )
             return self._save(link.link_id, reserved)
 
-    def release_upload(self, link_id: str, upload_id: str, *, size: int, received_bytes: int) -> None:
+    def release_upload(
+        self, link_id: str, upload_id: str, *, size: int, received_bytes: int, has_started: bool = True
+    ) -> None:
         with self._lock:
             usage = self._usage(link_id)
             if upload_id in usage.reservations:
@@ -116,6 +118,7 @@ class MemoryLinkRepository:
                     usage,
                     files=usage.files - 1,
                     bytes=usage.bytes - size,
+                    started=usage.started - (not has_started),
                     received_bytes=usage.received_bytes + received_bytes,
                     reservations=_without(usage, upload_id),
                 )

@@ -12,6 +12,7 @@ from dev.openapi.link_routes import LINK_OPERATIONS
 from dev.openapi.operation import (
     BODY_ERRORS,
     FILENAME_ERRORS,
+    LINK_TOKEN_ERRORS,
     OCTET_STREAM,
     ErrorType,
     Operation,
@@ -30,7 +31,7 @@ from dev.openapi.parameters import (
 )
 from dev.openapi.resumable_routes import RESUMABLE_OPERATIONS
 from dev.openapi.schemas import reference
-from ferry import errors
+from ferry import errors, link_errors
 from ferry.http import request_errors
 from ferry.http.models.chunks import ChunkBody
 from ferry.http.models.completions import CompleteBody
@@ -82,6 +83,10 @@ START = Operation(
         errors.CompletionInProgress,
         errors.FileExists,
         errors.QuotaExceeded,
+        *LINK_TOKEN_ERRORS,
+        link_errors.LinkUsedUp,
+        link_errors.LinkLimit,
+        errors.FileNotFound,
     ),
 )
 CHUNK = Operation(
@@ -107,6 +112,8 @@ CHUNK = Operation(
         errors.ChunkIndexOutOfRange,
         errors.ChunksUnavailable,
         errors.ChunkConflict,
+        *LINK_TOKEN_ERRORS,
+        errors.FileNotFound,
     ),
 )
 PARTS = Operation(
@@ -126,6 +133,8 @@ PARTS = Operation(
         errors.ChecksumUnsupported,
         errors.PartNumberOutOfRange,
         errors.ChunkConflict,
+        *LINK_TOKEN_ERRORS,
+        errors.FileNotFound,
     ),
 )
 COMPLETE = Operation(
@@ -152,6 +161,10 @@ COMPLETE = Operation(
         errors.ChecksumUnsupported,
         errors.FileExists,
         errors.PreconditionFailed,
+        *LINK_TOKEN_ERRORS,
+        link_errors.LinkUsedUp,
+        link_errors.LinkLimit,
+        errors.FileNotFound,
     ),
 )
 CANCEL = Operation(
@@ -167,6 +180,8 @@ CANCEL = Operation(
         errors.UploadIdRequired,
         errors.CompletionInProgress,
         errors.UploadAlreadyComplete,
+        *LINK_TOKEN_ERRORS,
+        errors.FileNotFound,
     ),
 )
 
@@ -177,7 +192,7 @@ STATUS = Operation(
     "Get the status of an upload",
     {200: ResponseDoc("The status.", StatusBody, examples.STATUS, headers=("ETag", "Vary")), 304: _UNCHANGED},
     parameters=(FILENAME_PATH, STATUS_UPLOAD_ID_QUERY, *LONG_POLL_PARAMETERS),
-    error_types=(*FILENAME_ERRORS, errors.NotFound, errors.UploadNotFound),
+    error_types=(*FILENAME_ERRORS, errors.NotFound, errors.UploadNotFound, *LINK_TOKEN_ERRORS),
 )
 STATUS_OR_LIST = Operation(
     "getStatusByQueryOrListUploads",
@@ -193,7 +208,13 @@ STATUS_OR_LIST = Operation(
         304: _UNCHANGED,
     },
     parameters=(OPTIONAL_FILENAME_QUERY, STATUS_UPLOAD_ID_QUERY, *LONG_POLL_PARAMETERS, CURSOR_QUERY, LIMIT_QUERY),
-    error_types=(*FILENAME_ERRORS, errors.NotFound, errors.UploadNotFound),
+    error_types=(
+        *FILENAME_ERRORS,
+        errors.NotFound,
+        errors.UploadNotFound,
+        *LINK_TOKEN_ERRORS,
+        link_errors.LinkForbidden,
+    ),
 )
 CLEANUP = Operation(
     "cleanUp",

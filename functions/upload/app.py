@@ -5,15 +5,24 @@ Each route imports its own use case, because the first request of an instance wa
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ferry import wiring
 from ferry.http import uploads, urls
-from ferry.http.bearer import WRITE_SCOPE, bearer_authenticator
+from ferry.http.bearer import WRITE_SCOPE, bearer_authenticator, link_authenticator
 from ferry.http.request import Request
 from ferry.http.response import Response, empty_response
 from ferry.http.router import create_app
 from ferry.http.tracing import with_tracing
 
-app = create_app(bearer_authenticator(wiring.token_verifier), wiring.log_file_names)
+if TYPE_CHECKING:
+    from ferry.links.downloads import LinkCaller
+
+app = create_app(
+    bearer_authenticator(wiring.token_verifier),
+    wiring.log_file_names,
+    link_authenticator(wiring.token_verifier, wiring.links, wiring.client_address_header),
+)
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 wiring.load_before_snapshot(
     wiring.services,
@@ -72,4 +81,71 @@ def cancel_upload(request: Request, ns: str) -> Response:
     from ferry.uploads.cancel import cancel
 
     cancelled = cancel(wiring.services(), ns, request.filename(), request.optional_upload_id())
+    return empty_response().with_metrics(UploadsCancelled=1) if cancelled else empty_response()
+
+
+@app.by_link("POST /upload/start", kind="upload")
+def start_upload_by_link(request: Request, caller: LinkCaller) -> Response:
+    from dataclasses import replace
+
+    from ferry.links.uploads import choose_rename, link_services, require_within
+    from ferry.uploads.start import start
+
+    requested = uploads.start_request(request)
+    require_within(caller.link, requested.name)
+    requested = replace(requested, if_exists=choose_rename(requested.if_exists))
+    services = link_services(wiring.services(), caller)
+    chunk_url = urls.chunk_url(request, wiring.settings().public_url)
+    return uploads.start_response(services, start(services, caller.link.ns, requested), chunk_url)
+
+
+@app.by_link("POST /upload/chunk", kind="upload")
+def send_chunk_by_link(request: Request, caller: LinkCaller) -> Response:
+    from ferry.links.uploads import link_services, require_within
+    from ferry.uploads.chunk import accept_chunk
+
+    chunk = uploads.chunk_request(request)
+    require_within(caller.link, chunk.name)
+    return uploads.chunk_response(chunk, accept_chunk(link_services(wiring.services(), caller), caller.link.ns, chunk))
+
+
+@app.by_link("POST /upload/parts", kind="upload")
+def sign_parts_by_link(request: Request, caller: LinkCaller) -> Response:
+    from ferry.links.uploads import link_services, require_within
+    from ferry.uploads.presign import presign_parts
+
+    parts = uploads.parts_request(request)
+    require_within(caller.link, parts.name)
+    signed = presign_parts(link_services(wiring.services(), caller), caller.link.ns, parts)
+    return uploads.parts_response(parts.name, signed)
+
+
+@app.by_link("POST /upload/complete", kind="upload")
+def complete_upload_by_link(request: Request, caller: LinkCaller) -> Response:
+    from dataclasses import replace
+
+    from ferry.links.uploads import choose_rename, link_services, require_within, settle_upload
+    from ferry.uploads.complete import CompletionAccepted, complete
+
+    options = uploads.complete_request(request)
+    require_within(caller.link, options.name)
+    options = replace(options, if_exists=choose_rename(options.if_exists))
+    services = link_services(wiring.services(), caller)
+    started_at = services.clock()
+    result = complete(services, caller.link.ns, options)
+    if isinstance(result, CompletionAccepted):
+        return uploads.pending_response(options.name, result)
+    settle_upload(services, result)
+    return uploads.complete_response(result, is_new=result.uploaded_at >= started_at)
+
+
+@app.by_link("DELETE /upload/{filename+}", "DELETE /upload", kind="upload")
+def cancel_upload_by_link(request: Request, caller: LinkCaller) -> Response:
+    from ferry.links.uploads import link_services, require_within
+    from ferry.uploads.cancel import cancel
+
+    name = request.filename()
+    require_within(caller.link, name)
+    services = link_services(wiring.services(), caller)
+    cancelled = cancel(services, caller.link.ns, name, request.optional_upload_id())
     return empty_response().with_metrics(UploadsCancelled=1) if cancelled else empty_response()

@@ -42,8 +42,21 @@ def tokens(stack: Stack) -> dict[str, str]:
     }
 
 
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /upload/chunk": {"chunk_index": 1, "data": "eA=="},
+    "POST /upload/parts": {"parts": [{"part_number": 1}]},
+    "POST /upload/complete": {},
+}
+"""What the routes that take the name in a body need besides."""
+
+
 def send(stack: Stack, key: str, token: str, name: str) -> Result:
-    """Send a request for a name, in the path where the route has it there."""
+    """Send a request for a name: in the path, the body or the query, where the route has it."""
+    if key == "POST /upload/start":
+        # A start of a name within the link succeeds, so it is in the tests of uploads.
+        return stack.post_json(key, {"filename": FOREIGN, "size": 1}, token=token)
+    if key in BODIES:
+        return stack.post_json(key, {"filename": name, **BODIES[key]}, token=token)
     in_path = "{filename+}" in key
     query = {} if in_path else {"filename": name}
     return stack.request(key, filename=name if in_path else None, query=query, token=token)
@@ -53,7 +66,8 @@ def expected_status(key: str, link: str, name: str) -> int:
     kind = "upload" if link == "upload" else "download"
     if LINK_KINDS.get(key) != kind:
         return 403
-    return 200 if name == OWN else 404
+    # An upload link sees no file of its folder that did not come by it.
+    return 200 if name == OWN and kind == "download" else 404
 
 
 @pytest.mark.parametrize("name", [OWN, FOREIGN])
@@ -84,6 +98,12 @@ def test_routes_for_links_are_the_documented_ones() -> None:
         )
     }
     assert {key for key, kind in LINK_KINDS.items() if kind == "download"} == downloads
+    assert {key for key, kind in LINK_KINDS.items() if kind == "upload"} == {
+        *(f"POST /upload/{action}" for action in ("start", "chunk", "parts", "complete")),
+        "DELETE /upload/{filename+}",
+        "DELETE /upload",
+        *(f"{method} {path}" for method in ("GET", "HEAD") for path in ("/status/{filename+}", "/status")),
+    }
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,12 @@ class DynamoLinkRepository:
                 return usage
             raise LinkLimitReached(usage) from failed
 
-    def release_upload(self, link_id: str, upload_id: str, *, size: int, received_bytes: int) -> None:
-        self._end_reservation(link_id, upload_id, {"files": -1, "bytes": -size, "received_bytes": received_bytes})
+    def release_upload(
+        self, link_id: str, upload_id: str, *, size: int, received_bytes: int, has_started: bool = True
+    ) -> None:
+        not_started = {} if has_started else {"started": -1}
+        counters = {"files": -1, "bytes": -size, "received_bytes": received_bytes, **not_started}
+        self._end_reservation(link_id, upload_id, counters)
 
     def settle_upload(self, link_id: str, upload_id: str, *, size: int) -> None:
         self._end_reservation(link_id, upload_id, {"received_bytes": size})

@@ -64,6 +64,8 @@ _RECORD_FIELDS = (
     "crc32c",
     "fingerprint",
     "requested_name",
+    "link_id",
+    "link_network",
     "multipart_id",
     "lease_id",
     "lease_expires_at",

@@ -46,6 +46,12 @@ def reconcile(services: Services, task: CleanupTask, report: CleanupReport) -> N
     if task.kind is CleanupTaskKind.FILE_EVENT:
         _publish_file_event(services, task)
         return
+    if task.kind is CleanupTaskKind.LINK:
+        # Imported here: most stacks have no upload links.
+        from ferry.links.activity import reconcile_link
+
+        reconcile_link(services, task)
+        return
     if task.kind is CleanupTaskKind.OBJECT:
         _reconcile_object(services, task)
         return

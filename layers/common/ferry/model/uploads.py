@@ -146,6 +146,12 @@ class UploadRecord:
     requested_name: str | None = None
     """The name that the start asked for, if that was taken and the upload got another one; None otherwise."""
 
+    link_id: str | None = None
+    """The link that it came by; None: a client began it."""
+
+    link_network: str | None = None
+    """The network that began it by a link; None: a client began it."""
+
     multipart_id: str | None = None
     """The multipart upload in the object store; None while creating, and for an empty file."""
 

@@ -80,7 +80,9 @@ class LinkRepository(Protocol):
         """
         ...
 
-    def release_upload(self, link_id: str, upload_id: str, *, size: int, received_bytes: int) -> None:
+    def release_upload(
+        self, link_id: str, upload_id: str, *, size: int, received_bytes: int, has_started: bool = True
+    ) -> None:
         """Give back what an upload took that has ended without a file. Repeating it changes nothing.
 
         Args:
@@ -88,6 +90,7 @@ class LinkRepository(Protocol):
             upload_id: the upload.
             size: bytes that were reserved.
             received_bytes: bytes that the upload had received; they are added to the counter that never falls.
+            has_started: False if the upload was not created, and does not count as started.
         """
         ...
 

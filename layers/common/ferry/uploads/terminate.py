@@ -73,12 +73,17 @@ def terminate(
 
 
 def purge(services: Services, record: UploadRecord, state: UploadState) -> int:
-    """Publish the end of an upload, delete what S3 has of it, and return the bytes found.
+    """Publish the end of an upload, delete what S3 has of it, give back what it took of a link's limits, and return the
+    bytes found.
 
     The upload stays due until both have succeeded; cleanup then repeats both.
     """
     is_published = publish(services, pending_events(record))
     deleted = delete_storage(services, record, state)
+    if record.link_id is not None:
+        services.link_repository().release_upload(
+            record.link_id, record.upload_id, size=record.layout.size, received_bytes=deleted.deleted_bytes
+        )
     if deleted.done and is_published:
         with suppress(ConcurrentUpdate):
             services.cleanup_repository.mark_purged(

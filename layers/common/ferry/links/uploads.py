@@ -1,0 +1,207 @@
+"""Uploads by a link: the use cases of uploads over a view of the repositories that has the link's uploads alone.
+
+Whatever else there is only makes a name taken. New uploads are counted before they are created.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any, cast
+
+from ferry.errors import FileNotFound, InvalidField
+from ferry.link_errors import LinkLimit, LinkUsedUp
+from ferry.links.activity import record_upload
+from ferry.links.downloads import LinkCaller
+from ferry.model.files import File, IfExists
+from ferry.model.links import Link
+from ferry.model.quotas import Quota
+from ferry.model.starts import RenamedStart
+from ferry.model.uploads import CurrentUpload, Upload, UploadRecord
+from ferry.ports.errors import ConcurrentUpdate
+from ferry.ports.file_repository import FileRepository
+from ferry.ports.link_repository import LinkLimitReached, LinkRepository
+from ferry.ports.sequential_repository import SequentialRepository
+from ferry.ports.types import Clock
+from ferry.ports.upload_repository import UploadRepository
+from ferry.services import Services
+
+_OTHER_SIZE = -1
+"""The size of a file that is not the link's, as a start sees it: no upload has it, so the file is only in the way."""
+
+
+class _View:
+    """Another object, with some methods of its own. Subclasses define those."""
+
+    def __init__(self, inner: object) -> None:
+        self._inner: Any = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class LinkUploads(_View):
+    """An `UploadRepository` that has the uploads of one link alone, and counts new ones."""
+
+    def __init__(self, inner: UploadRepository, repository: LinkRepository, caller: LinkCaller, clock: Clock) -> None:
+        super().__init__(inner)
+        self._repository = repository
+        self._caller = caller
+        self._clock = clock
+
+    @property
+    def _link(self) -> Link:
+        return self._caller.link
+
+    def get_upload(self, upload_id: str) -> Upload | None:
+        upload: Upload | None = self._inner.get_upload(upload_id)
+        return upload if upload is not None and upload.record.link_id == self._link.link_id else None
+
+    def get_current_upload(self, ns: str, name: str) -> CurrentUpload | None:
+        return self.only_own(self._inner.get_current_upload(ns, name))
+
+    def get_name(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, Quota | None]:
+        file, current_upload, quota = self._inner.get_name(ns, name)
+        return _in_the_way(file), current_upload, quota
+
+    def get_renamed_start(
+        self, ns: str, name: str, start_id: str
+    ) -> tuple[File | None, CurrentUpload | None, Quota | None, RenamedStart | None]:
+        file, current_upload, quota, start = self._inner.get_renamed_start(ns, name, self._own_id(start_id))
+        return _in_the_way(file), current_upload, quota, None if start is None else replace(start, start_id=start_id)
+
+    def create_upload(
+        self,
+        record: UploadRecord,
+        *,
+        expected: CurrentUpload | None,
+        due_at: int,
+        quota: Quota | None = None,
+        renamed_start: RenamedStart | None = None,
+        expected_start: RenamedStart | None = None,
+    ) -> None:
+        """Count the upload and create it. If it is not created, give back what was counted; cleanup does so if a crash
+        comes between.
+
+        Raises:
+            LinkUsedUp, LinkLimit: the limits of the link leave no room; nothing was created.
+            ConcurrentUpdate: as `UploadRepository.create_upload`.
+        """
+        size = record.layout.size
+        self._reserve(record.upload_id, size)
+        try:
+            self._inner.create_upload(
+                replace(record, link_id=self._link.link_id, link_network=self._caller.network),
+                expected=expected,
+                due_at=due_at,
+                quota=quota,
+                renamed_start=self._own_start(renamed_start),
+                expected_start=self._own_start(expected_start),
+            )
+        except ConcurrentUpdate:
+            self._repository.release_upload(
+                self._link.link_id, record.upload_id, size=size, received_bytes=0, has_started=False
+            )
+            raise
+
+    def acquire_lease(self, upload: Upload, **options: Any) -> Upload:
+        """Check that the upload is still counted, then acquire the lease. Raises what `create_upload` raises."""
+        self._reserve(upload.record.upload_id, upload.record.layout.size)
+        leased: Upload = self._inner.acquire_lease(upload, **options)
+        return leased
+
+    def only_own(self, current_upload: CurrentUpload | None) -> CurrentUpload | None:
+        """Return the upload if it is the link's."""
+        if current_upload is None or self.get_upload(current_upload.upload_id) is None:
+            return None
+        return current_upload
+
+    def _reserve(self, upload_id: str, size: int) -> None:
+        try:
+            self._repository.reserve_upload(self._link, upload_id, size, self._clock())
+        except LinkLimitReached as reached:
+            left = reached.usage.left(self._link)
+            if 0 in left:
+                raise LinkUsedUp from reached
+            raise LinkLimit(left=left) from reached
+
+    def _own_start(self, start: RenamedStart | None) -> RenamedStart | None:
+        return None if start is None else replace(start, start_id=self._own_id(start.start_id))
+
+    def _own_id(self, start_id: str) -> str:
+        """Return the id of a start by this link: the same start by others has another one."""
+        return hashlib.sha256(f"{self._link.link_id} {start_id}".encode()).hexdigest()[:32]
+
+
+class LinkFiles(_View):
+    """A `FileRepository` in which a name has a file only if it came by the link. For the status of uploads."""
+
+    def __init__(self, inner: FileRepository, uploads: LinkUploads) -> None:
+        super().__init__(inner)
+        self._uploads = uploads
+
+    def get_file(self, ns: str, name: str) -> File | None:
+        return self.only_own(self._inner.get_file(ns, name))
+
+    def only_own(self, file: File | None) -> File | None:
+        """Return the file if it came by the link."""
+        return None if file is None or self._uploads.get_upload(file.upload_id) is None else file
+
+
+class LinkSequentials(_View):
+    """A `SequentialRepository` without sequential uploads, which no link can begin."""
+
+    def __init__(self, inner: SequentialRepository, uploads: LinkUploads, files: LinkFiles) -> None:
+        super().__init__(inner)
+        self._uploads = uploads
+        self._files = files
+
+    def get_sequential_ids(self, *_: str) -> tuple[str, ...]:
+        return ()
+
+    def get_name_uploads(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, tuple[str, ...]]:
+        file, current_upload, _ = self._inner.get_name_uploads(ns, name)
+        return self._files.only_own(file), self._uploads.only_own(current_upload), ()
+
+
+def link_services(services: Services, caller: LinkCaller, *, for_status: bool = False) -> Services:
+    """Return the services for requests by an upload link.
+
+    Args:
+        services: the backends.
+        caller: who sends the request.
+        for_status: whether files that are not the link's are hidden, too. A start must see that a name is taken.
+    """
+    uploads = LinkUploads(services.upload_repository, services.link_repository(), caller, services.clock)
+    files = LinkFiles(services.file_repository, uploads)
+    sequentials = LinkSequentials(services.sequential_repository, uploads, files)
+    return replace(
+        services,
+        upload_repository=cast("UploadRepository", uploads),
+        sequential_repository=cast("SequentialRepository", sequentials),
+        file_repository=cast("FileRepository", files) if for_status else services.file_repository,
+    )
+
+
+def require_within(link: Link, name: str) -> None:
+    """Raise `FileNotFound` for a name outside the folder of the link."""
+    if not link.includes(name):
+        raise FileNotFound
+
+
+def choose_rename(if_exists: IfExists | None) -> IfExists:
+    """Return `rename`, which holds for every upload by a link. Raises `InvalidField` for `replace`."""
+    if if_exists is IfExists.REPLACE:
+        raise InvalidField.for_member("if_exists", "cannot be replace by a link; omit it")
+    return IfExists.RENAME
+
+
+def settle_upload(services: Services, file: File) -> None:
+    """Record the file of a completed upload, and turn its reservation into a file. Repeating it changes nothing."""
+    upload = services.upload_repository.get_upload(file.upload_id)
+    if upload is not None:
+        record_upload(services.link_repository(), upload.record, file)
+
+
+def _in_the_way(file: File | None) -> File | None:
+    return None if file is None else replace(file, size=_OTHER_SIZE)
