@@ -175,8 +175,20 @@ class _Connection:
     ) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
         """Return what takes the bytes of one direction, and what forwards them."""
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-        room = asyncio.Semaphore(_MAX_QUEUED_BYTES // _READ_BYTES)
+        room = asyncio.Semaphore(self._max_queued_reads())
         return self._take(queue, room, reader, is_up=is_up), self._deliver(queue, room, writer, is_up=is_up)
+
+    def _max_queued_reads(self) -> int:
+        """Return how many reads may be under way: twice what the line holds, as the buffers of a real one do.
+
+        A reset drops what is under way, and its time on the line with it.
+        """
+        rates = [self._network.connection_bytes_per_second, self._network.link_bytes_per_second]
+        known = [rate for rate in rates if rate is not None]
+        if not known:
+            return _MAX_QUEUED_BYTES // _READ_BYTES
+        held_bytes = 2 * min(known) * self._network.round_trip_ms / 1000
+        return max(2, int(min(held_bytes, _MAX_QUEUED_BYTES) / _Pacer(min(known)).read_bytes()))
 
     async def _take(
         self,

@@ -249,6 +249,8 @@ class _Transfer:
         headers = {"Content-Type": "application/octet-stream", "Content-Digest": content_digest(crc)}
         try:
             with self._uploader.transfer_limit.acquire():
+                if self._first_breaks >= MAX_FIRST_CHUNK_BREAKS:
+                    raise ChunksTooLargeError
                 self._api.request(
                     "POST",
                     path,
