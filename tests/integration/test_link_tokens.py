@@ -96,7 +96,8 @@ def test_wrong_passwords_lock_a_network(stack: Stack, monkeypatch: pytest.Monkey
     link = create(stack, password=PASSWORD)
     assert [get_token(stack, link, "wrong horse").status for _ in range(10)] == [401] * 10
     locked = get_token(stack, link, PASSWORD)
-    assert (locked.status, locked.code, locked.headers["retry-after"]) == (429, "link_locked", "900")
+    assert (locked.status, locked.code) == (429, "link_locked")
+    assert 840 < int(locked.headers["retry-after"]) <= 900
     assert activity(stack, link) == ["locked", *["wrong_password"] * 10]
     elsewhere = stack_from(stack, monkeypatch, "198.51.100.7")
     assert get_token(elsewhere, link, PASSWORD).status == 200
