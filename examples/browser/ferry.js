@@ -226,6 +226,42 @@ export const restoreFile = (ferry, filename) =>
   read(ferry("POST", "/files/restore", { json: { filename, if_exists: "rename" } }));
 // [/folders]
 
+// [resumable]
+const tus = { "Tus-Resumable": "1.0.0" };
+
+/** Create an upload by tus, and return its address. Keep it: after a break, `offsetOf` returns how far the upload is. */
+export async function createResumable(ferry, name, size) {
+  const filename = btoa(String.fromCharCode(...new TextEncoder().encode(name)));
+  const headers = { ...tus, "Upload-Length": size, "Upload-Metadata": `filename ${filename}` };
+  return (await ferry("POST", "/uploads", { headers })).headers.get("Location");
+}
+
+/** Return how many bytes the upload has. */
+export async function offsetOf(ferry, upload) {
+  return Number((await ferry("GET", upload, { headers: tus })).headers.get("Upload-Offset"));
+}
+
+/** Append bytes, and return the new offset. With `override` the method is POST, for a network that lacks PATCH. */
+export async function append(ferry, upload, offset, body, override = false) {
+  const method = override ? { "X-HTTP-Method-Override": "PATCH" } : {};
+  const type = { "Content-Type": "application/offset+octet-stream", "Upload-Offset": offset };
+  const headers = { ...tus, ...type, ...method };
+  const response = await ferry(override ? "POST" : "PATCH", upload, { body, headers });
+  return Number(response.headers.get("Upload-Offset"));
+}
+
+/** Send what the upload lacks, in pieces of 4 MiB. The last byte makes it a file. */
+export async function sendResumable(ferry, upload, file) {
+  let offset = await offsetOf(ferry, upload);
+  while (offset < file.size) offset = await append(ferry, upload, offset, file.slice(offset, offset + 4194304));
+}
+
+/** Cancel an upload. */
+export async function cancelResumable(ferry, upload) {
+  await ferry("DELETE", upload, { headers: tus });
+}
+// [/resumable]
+
 // [links]
 /** Create a link. Return it with its secret, which is shown this once: who has it, has what the link grants. */
 export async function createLink(ferry, members) {

@@ -78,7 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in response.getheaders():
             if name.lower() not in _HOP_BY_HOP:
                 is_length = name.lower() == "content-length"
-                self.send_header(name, str(len(content)) if is_length and content else value)
+                own_value = value.replace(f"http://{proxy.target}/", f"{proxy.url}/")
+                self.send_header(name, str(len(content)) if is_length and content else own_value)
                 has_length = has_length or is_length
         if not has_length and response.status not in (204, 304):
             self.send_header("Content-Length", str(len(content)))

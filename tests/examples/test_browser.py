@@ -69,6 +69,13 @@ try {
   await api.moveFile(ferry, small, `${name}/b`, current.etag);
   const folder = await api.listFolder(ferry, `${name}/`);
   result.folder = [moved, ...folder.folders, ...folder.files.map((each) => each.filename)];
+  const resumable = await api.createResumable(ferry, `${name}/ü`, size);
+  const appended = await api.append(ferry, resumable, 0, bytes.slice(0, 10), true);
+  await api.sendResumable(ferry, resumable, new File([bytes], name));
+  const other = await api.createResumable(ferry, `${name}/other`, 1);
+  await api.cancelResumable(ferry, other);
+  result.resumable = [appended, await same(await api.download(ferry, `${name}/ü`), 0, size)];
+  await api.deleteFile(ferry, `${name}/ü`);
   const shared = await api.createLink(ferry, { kind: "download", filename: `${name}/b`, max_downloads: 3 });
   const sharedFolder = await api.createLink(ferry, { kind: "download", prefix: `${name}/` });
   const sharedFiles = (await api.byLink.files(url, sharedFolder.secret)).map((each) => each.filename);
@@ -213,6 +220,11 @@ def test_page_shows_folders_moves_and_restores(result: dict[str, Any]) -> None:
     assert result["folder"] == ["precondition_failed", "browser.bin/below/", "browser.bin/b"]
     small, moved = "browser.bin #4", "browser.bin/b"
     assert result["restored"] == [[moved], [small], [moved], moved]
+
+
+def test_page_appends_to_resumable_upload(result: dict[str, Any]) -> None:
+    """Ten bytes by POST and the rest by PATCH make the file."""
+    assert result["resumable"] == [10, True]
 
 
 def test_page_shares_by_links(result: dict[str, Any]) -> None:

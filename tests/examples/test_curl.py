@@ -163,6 +163,15 @@ def test_folders_script_moves_and_restores(shell: Shell, client: FerryClient, na
     assert client.status(f"{name}/b.txt").status == 200
 
 
+def test_resumable_script_uploads_and_cancels(shell: Shell, client: FerryClient, name: str, source: Path) -> None:
+    """The file has its bytes; the other upload received two and is canceled."""
+    output = shell.run("resumable.sh", str(source), name)
+    assert '"state":"complete"' in output
+    assert output.endswith("}2\n")
+    assert client.download(name).body == source.read_bytes()
+    assert client.status(f"{name} (other)").status in (404, 410)
+
+
 def test_links_script_fetches_without_token(shell: Shell, client: FerryClient, name: str) -> None:
     """The file and the folder are fetched by their links; the activity has the download of the file."""
     for each in ("a.txt", "below/c.txt"):

@@ -190,6 +190,20 @@ def test_folders_are_listed_and_files_moved_and_restored(
     assert example.restore_file(*connection, f"{name}/b")["filename"] == f"{name}/b"
 
 
+def test_resumable_upload_has_content(
+    credentials: Credentials, session: Any, client: FerryClient, source: Path
+) -> None:
+    """The file has its bytes, also when the first of them went by POST; a canceled upload is gone."""
+    example, name = load("resumable"), "resumable.bin"
+    upload = example.create(credentials.url, session, name, source.stat().st_size)
+    assert example.append(session, upload, 0, source.read_bytes()[:10], override=True) == 10
+    example.send(session, upload, source)
+    assert client.download(name).body == source.read_bytes()
+    other = example.create(credentials.url, session, f"{name} 2", 1)
+    example.cancel(session, other)
+    assert session.head(other, headers=example.TUS).status_code in (404, 410)
+
+
 def test_links_are_opened_without_token(credentials: Credentials, session: Any, client: FerryClient, name: str) -> None:
     """A file and a folder are fetched by their links; a deleted link is listed as revoked."""
     example, connection = load("links"), (credentials.url, session)
@@ -242,6 +256,7 @@ def test_scripts_run_from_command_line(credentials: Credentials, source: Path, n
         ("put_file.py", "small.txt", f"{name}-3"),
         ("put_file.py", "small.txt", f"{name}/a"),
         ("put_file.py", "small.txt", f"{name}/b"),
+        ("resumable.py", str(source), f"{name}-4"),
         ("links.py", f"{name}/a", f"{name}/", f"{name}/b"),
         ("folders.py", f"{name}/", f"{name}/a", f"{name}/z", f"{name}/b"),
         ("cleanup.py",),
