@@ -19,6 +19,9 @@ from tests.e2e.clients import ServiceUnderTest
 RUN = "from ferry_client.cli.main import main; main()"
 TIMEOUT_SECONDS = 60
 
+INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""Python that lets SIGINT interrupt its process."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -58,9 +61,12 @@ class FerryCommand:
             self.environment["http_proxy"] = proxy.url
 
     def start(self, *arguments: str, before: str = "") -> subprocess.Popen[str]:
-        """Start it. `before` is Python that runs first in its process."""
+        """Start it. `before` is Python that runs first in its process.
+
+        It is interrupted by SIGINT even if the tests run in the background of a shell, which ignores the signal there.
+        """
         return subprocess.Popen(
-            [sys.executable, "-c", f"{before}\n{RUN}", *arguments],
+            [sys.executable, "-c", f"{INTERRUPTIBLE}\n{before}\n{RUN}", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -46,7 +46,7 @@ def test_token_request_all_forms_succeed(anonymous: FerryClient, secret: str) ->
         assert response.headers["cache-control"] == "no-store"
         assert response.json.keys() == {"access_token", "token_type", "expires_in", "scope"}
         assert (response.json["token_type"], response.json["expires_in"]) == ("Bearer", 3600)
-        assert set(response.json["scope"].split()) == {"files:read", "files:write", "files:admin"}
+        assert set(response.json["scope"].split()) == {"files:read", "files:write", "files:share", "files:admin"}
         assert FerryClient(anonymous.base_url, response.json["access_token"]).request("GET", "/files").status == 200
 
 
