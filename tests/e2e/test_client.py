@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -87,17 +90,30 @@ def test_killed_client_continues(ferry: FerryCommand, proxy: FaultProxy, name: s
         arguments, part = ["get", name, "b", "--no-direct", "--limit-rate", "6M"], "/download/partial"
     for kill in range(3):
         process = ferry.start(*arguments)
-        seen = matching(proxy.requests, part)
-        wait_for_request(proxy, part, seen + 5)
+        if direction == "up":
+            wait_for_request(proxy, part, matching(proxy.requests, part) + 5)
+        else:
+            wait_for_journal(ferry.folder / ".b.ferry-part.json", (kill + 1) * MIB)
         process.kill()
         assert finish(process).code == -signal.SIGKILL, kill
     done = ferry.run(*arguments[:3], "--json")
     assert done.code == 0, done.err
-    assert done.lines[0]["resumed_bytes"] >= 4 * MIB
+    assert done.lines[0]["resumed_bytes"] >= (1 if direction == "down" else 4 * MIB)
     if direction == "up":
         assert proxy.bytes_up < 1.1 * SIZE + 3 * 4 * 4 * MIB
         assert ferry.run("get", name, "b").code == 0
     assert (ferry.folder / "b").read_bytes() == data
+
+
+def wait_for_journal(path: Path, size_bytes: int) -> None:
+    """Wait until the journal of a download has so many bytes."""
+    deadline = time.monotonic() + 60
+    while True:
+        with suppress(OSError, ValueError):
+            if sum(length for _, _, length in json.loads(path.read_text())["ranges"]) >= size_bytes:
+                return
+        assert time.monotonic() < deadline, "too few bytes came down"
+        time.sleep(0.02)
 
 
 def test_interrupted_client_stops_soon(ferry: FerryCommand, proxy: FaultProxy, name: str) -> None:

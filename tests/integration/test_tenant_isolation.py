@@ -40,6 +40,7 @@ OCTET_STREAM_HEADERS = {"content-type": "application/octet-stream"}
 CONTENT = bytes(range(256)) * 256 + b"the rest"
 VOLATILE_VALUES = re.compile(
     rb"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z)|(?P<id>[0-9a-f]{32})|(?P<version>\"version\":\d+)|(?P<signed>X-Amz-[\w-]+=[^&\"]+)"
+    rb"|(?P<secret>/l/[\w-]+)|(?P<caller>attacker \d+)"
     rb"|(?P<milliseconds>\d{13})|(?P<date>\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT)"
 )
 attacker_ids = count()
