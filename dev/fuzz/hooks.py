@@ -76,7 +76,9 @@ def map_query(context: schemathesis.HookContext, query: Any) -> Any:
 
 @schemathesis.hook
 def map_path_parameters(context: schemathesis.HookContext, path_parameters: Any) -> Any:
-    return _use_existing_values(context, path_parameters)
+    """Replace the values, but keep every parameter: a path without one has no URL."""
+    replaced = _use_existing_values(context, path_parameters)
+    return {**path_parameters, **replaced} if isinstance(path_parameters, dict) else replaced
 
 
 @schemathesis.hook

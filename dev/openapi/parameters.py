@@ -135,7 +135,11 @@ METADATA_PARAMETER = Parameter(
     "eyJjYW1lcmEiOiAiZnJvbnQifQ==",
 )
 CONTENT_TYPE_QUERY = Parameter(
-    "query", "content_type", "The media type of the file, in place of the Content-Type of the body.", TEXT, "image/png"
+    "query",
+    "content_type",
+    "The media type of the file, in place of the Content-Type of the body.",
+    TEXT,
+    "application/octet-stream",
 )
 CHUNK_PARAMETERS = (
     Parameter("query", "filename", "Raw form only, and required there: the name of the file.", TEXT),

@@ -25,7 +25,7 @@ _UPLOAD_ID_PATH = Parameter(
     required=True,
 )
 _FILENAME = Parameter("query", "filename", "The name of the file; tus has it in `Upload-Metadata`.", TEXT)
-_CONTENT_TYPE = Parameter("query", "content_type", "The media type of the file.", TEXT, "image/png")
+_CONTENT_TYPE = Parameter("query", "content_type", "The media type of the file.", TEXT, "application/octet-stream")
 _IF_EXISTS = Parameter(
     "query",
     "if_exists",
