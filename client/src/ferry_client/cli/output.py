@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,22 +62,23 @@ class Output:
             print(text, file=sys.stderr, flush=True)
 
 
-class TransferDisplay:
+class TransferDisplay(ABC):
     """Shows transfers while they run. Only durable bytes are shown."""
 
     def __enter__(self) -> TransferDisplay:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End the display."""
+        """End the display. What has no end of its own does nothing."""
+        del error
 
+    @abstractmethod
     def update(self, name: str, done_bytes: int, total_bytes: int) -> None:
         """Show the durable bytes of a file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, name: str) -> None:
         """Remove a file that is done or failed."""
-        raise NotImplementedError
 
     def print(self, text: str) -> None:
         """Write a line for people."""
