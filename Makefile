@@ -32,12 +32,13 @@ pytest := env -u PYTHONDONTWRITEBYTECODE $(bin)/python -m pytest
 .DELETE_ON_ERROR:
 # Every target with a help text is phony.
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
-export PORT PARAMS INSTANCES QUIET CLEAN
+export PORT PARAMS INSTANCES QUIET CLEAN NETWORK
 
 help:  ## list these targets
 	@awk 'BEGIN {FS = ":.*?## "; print "make TARGET, where TARGET is one of"} \
 	  /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo 'Variables: PORT=3000 and PARAMS="TokenTtlSeconds=60 ..." for run and sam-local, QUIET=1 and CLEAN=1 for run,'
+	@echo '           NETWORK=aws for run and bench-api: a model of delays before S3 and DynamoDB,'
 	@echo '           TESTS=tests/unit for test, PROFILE=default for a short test-stress,'
 	@echo '           ARCH=arm64 (default) or x86_64 for build and layer, PYTHON=python3.13 for venv.'
 

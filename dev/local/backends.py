@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,8 @@ class RunningBackends:
     """The ids of the KMS keys, by logical id."""
     space: DiskSpace
     """The free space of the state folder's disk."""
+    lines: Mapping[str, str] = field(default_factory=dict)
+    """URLs of the lines with delays before S3 and DynamoDB, by service; empty without a network model."""
 
     def storage_is_low(self) -> bool:
         """Return whether requests that store data must be rejected for want of disk space."""
@@ -55,7 +57,8 @@ class RunningBackends:
     @property
     def endpoints(self) -> dict[str, str]:
         """The URLs of FERRY_ENDPOINTS, by service."""
-        return {"s3": self.s3.url, "dynamodb": self.dynamodb.url, "kms": self.dynamodb.url}
+        urls = {"s3": self.s3.url, "dynamodb": self.dynamodb.url, **self.lines}
+        return {**urls, "kms": urls["dynamodb"]}
 
     @property
     def client_options(self) -> dict[str, str]:

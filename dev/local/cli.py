@@ -17,6 +17,7 @@ from dev.local import die_with_parent, state, template
 from dev.local.errors import LocalError
 from dev.local.runner import run
 from dev.local.startup import ServiceOptions
+from dev.network import aws
 from dev.paths import ROOT
 
 _STORAGE_ERRORS = frozenset(
@@ -43,6 +44,8 @@ environment (make run NAME=value passes each one):
   INSTANCES  how many instances of one function may run at once (10); beyond it a request waits two seconds,
              then the gateway answers 429
   QUIET      1 prints nothing but the ready line and errors; .local/logs has the functions' logs in any case
+  NETWORK    aws puts a model of AWS's delays before S3 and DynamoDB; with other numbers for example
+             NETWORK=aws,s3_ms=25,s3_mb_per_second=90,dynamodb_ms=4
   CLEAN      1 deletes all state first: files, uploads, clients, keys, logs
 
 output:
@@ -70,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             state_folder=given.state,
             record_calls=given.record_calls,
             environment=dict(given.env),
+            network=given.network,
         )
         if given.clean:
             _delete_state(given.state)
@@ -114,6 +118,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--instances", type=_parse_positive, default=instances, help="default: $INSTANCES or 10")
     add("--quiet", action="store_true", default=_is_set(environ, "QUIET"), help="default: $QUIET")
     add("--clean", action="store_true", default=_is_set(environ, "CLEAN"), help="delete all state first")
+    add("--network", type=_parse_network, default=environ.get("NETWORK", ""), help="default: $NETWORK or none")
     add("--template", type=Path, default=ROOT / "template.yaml", help="default: the repository's")
     add("--state", type=Path, default=ROOT / ".local", help="the folder of all state (default: .local)")
     add("--record-calls", action="store_true", help="append the AWS permissions that functions use to calls.jsonl")
@@ -145,6 +150,13 @@ def _parse_positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is too small: give 1 or more")
     return number
+
+
+def _parse_network(text: str) -> aws.AwsDelays | None:
+    try:
+        return aws.parse(text) if text else None
+    except aws.InvalidNetworkError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _delete_state(folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from dev.local import clients, docker_bridge, eventbridge, sam_cli, scheduler, stack, tcp_ports
+from dev.local import clients, docker_bridge, eventbridge, network_lines, sam_cli, scheduler, stack, tcp_ports
 from dev.local.backends import start_backends
 from dev.local.emulator import LambdaEmulator
 from dev.local.errors import LocalError
@@ -79,6 +79,11 @@ class _Service:
         """Start the backends and the schedules, and write the files that others read. Raises `LocalError`."""
         progress("starting S3 (SeaweedFS), DynamoDB and KMS (ministack)", quiet=self._options.quiet)
         self._backends = await start_backends(self._state, self._plan.draft, self._clients, self._running)
+        if self._options.network is not None:
+            self._backends = await network_lines.put_before(
+                self._backends, self._options.network, self._state, self._running
+            )
+            progress(self._options.network.describe(), quiet=self._options.quiet)
         functions_reach = {
             "lambda": _url_of(self._listeners.lambda_api),
             "events": _url_of(self._listeners.eventbridge),
@@ -91,8 +96,8 @@ class _Service:
         self._ready = ReadyInfo(
             requested_port=self._options.port,
             port=self._listeners.api.getsockname()[1],
-            s3_url=self._backends.s3.url,
-            dynamodb_url=self._backends.dynamodb.url,
+            s3_url=self._backends.endpoints["s3"],
+            dynamodb_url=self._backends.endpoints["dynamodb"],
             state_folder=self._options.state_folder,
             clients=self._clients,
             routes=self._stack.routes,
@@ -179,7 +184,7 @@ class _Service:
             self._stack.routes,
             self._stack.cors,
             self._invoke,
-            proxy_origins={self._backends.s3.url: _url_of(self._listeners.s3_proxy)},
+            proxy_origins={self._backends.endpoints["s3"]: _url_of(self._listeners.s3_proxy)},
             on_response=None if self._options.quiet else print_request,
             storage_is_low=self._backends.storage_is_low,
         )
@@ -194,7 +199,7 @@ class _Service:
             SignatureVerifier(credentials, {"events"}),
             on_event=None if self._options.quiet else print_event,
         )
-        s3_proxy = S3RangeProxy(self._backends.s3.url)
+        s3_proxy = S3RangeProxy(self._backends.endpoints["s3"])
         # Detached: Hypercorn closes the sockets, so `_Listeners.close` must not.
         return {
             self._listeners.api.detach(): gateway,

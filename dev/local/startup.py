@@ -10,6 +10,7 @@ from typing import Any
 from dev.local import schedule, stack, template
 from dev.local.errors import LocalError
 from dev.local.stack import Stack
+from dev.network.aws import AwsDelays
 
 _MAX_LONG_POLLS_PARAMETER = "MaxConcurrentLongPolls"
 _ENDPOINTS_VARIABLE = "FERRY_ENDPOINTS"
@@ -36,6 +37,8 @@ class ServiceOptions:
     """Append the permissions that functions need at AWS to `calls.jsonl` of the state folder."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Values for environment variables that the template declares."""
+    network: AwsDelays | None = None
+    """Delays before S3 and DynamoDB; None: no delays."""
 
 
 @dataclass(frozen=True, slots=True)

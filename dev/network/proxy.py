@@ -52,8 +52,8 @@ class _Pacer:
 class NetworkProxy:
     """A running proxy: a context manager. `port` and the counters are readable from any thread."""
 
-    def __init__(self, host: str, port: int, network: Network) -> None:
-        self._target = host, port
+    def __init__(self, host: str, port: int, network: Network, listen_port: int = 0) -> None:
+        self._target, self._listen_port = (host, port), listen_port
         self.network = network
         """What the network does. It may be replaced while the proxy runs; new connections follow."""
         self.port = 0
@@ -93,7 +93,7 @@ class NetworkProxy:
         self._started_at = time.monotonic()
         self._link_up = _Pacer(self.network.link_bytes_per_second)
         self._link_down = _Pacer(self.network.link_bytes_per_second)
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_READ_BYTES)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._listen_port, limit=_READ_BYTES)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop(self) -> None:
@@ -132,6 +132,9 @@ class NetworkProxy:
             self.bytes_up += size_bytes
         else:
             self.bytes_down += size_bytes
+
+    def observe(self, data: bytes) -> None:
+        """Look at a piece that a client has sent. Here it is ignored."""
 
     def link(self, *, is_up: bool) -> _Pacer:
         """Return the pace of one direction of the line that all connections share."""
@@ -204,6 +207,8 @@ class _Connection:
         while data:
             await room.acquire()
             data = await reader.read(min(pacer.read_bytes(), link.read_bytes()))
+            if is_up:
+                self._proxy.observe(data)
             now = time.monotonic()
             passed_at = max(pacer.passed_at(now, len(data)), link.passed_at(now, len(data)))
             queue.put_nowait((passed_at + self._network.round_trip_ms / 2000, data))
