@@ -196,6 +196,8 @@ def _operation(operation: Operation, scope: str | None, schemas: dict[Any, Schem
     for status, kinds in by_status.items():
         # The token endpoint describes its errors itself.
         responses.setdefault(status, _error_response(status, kinds, is_head=is_head))
+    for status in () if is_head else operation.error_page_statuses:
+        responses[status]["content"]["text/html; charset=utf-8"] = {"schema": {"type": "string"}}
     described["responses"] = {str(status): responses[status] for status in sorted(responses)}
     suffix = "Head" if is_head else ""
     if 429 in responses:  # of the function, beside the gateway's own

@@ -113,6 +113,7 @@ OPEN_LINK = Operation(
     },
     parameters=(SECRET_PATH,),
     error_types=LINK_ERRORS,
+    error_page_statuses=(404, 410),
 )
 LINK_TOKEN = Operation(
     "issueLinkToken",

@@ -75,6 +75,8 @@ class Operation:
     """Errors, beside those that every route has."""
     other_statuses: tuple[tuple[int, ErrorType], ...] = ()
     """Further statuses of errors, where they are not those of other routes."""
+    error_page_statuses: tuple[int, ...] = ()
+    """Statuses of errors that are a page where the request accepts `text/html`."""
     is_body_required: bool = True
     """Whether a request without a body is rejected, if the operation has one."""
 

@@ -5,6 +5,7 @@ Routes import the use case that they need, because a cold start waits for what i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ferry import wiring
@@ -13,11 +14,12 @@ from ferry.http import links as http
 from ferry.http.bearer import SHARE_SCOPE, bearer_authenticator
 from ferry.http.request import Request
 from ferry.http.response import Response, empty_response
-from ferry.http.router import create_app
+from ferry.http.router import create_app, problem_of
 from ferry.http.tracing import with_tracing
 
 if TYPE_CHECKING:
     from ferry.auth.verifier import Principal
+    from ferry.model.links import Link, LinkUsage
 
 app = create_app(bearer_authenticator(wiring.token_verifier), wiring.log_file_names)
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
@@ -82,27 +84,48 @@ def list_activity(request: Request, ns: str) -> Response:
     return http.activity_response(*manage.list_activity(wiring.links(), ns, http.link_id(request), cursor, limit))
 
 
-@app.public("GET /l/{secret}", headers=link_requests.HEADERS)
+def open_error(error: Exception, request: Request) -> Response:
+    """Return a page for a person whose link has ended or does not exist, and problem details for all else."""
+    from ferry.errors import Gone, NotFound
+
+    if not isinstance(error, Gone | NotFound) or not http.prefers_html(request):
+        return problem_of(error, request)
+    from ferry.http.link_pages import error_page
+
+    return error_page(error, **_page_origins(request))
+
+
+@app.public("GET /l/{secret}", headers=link_requests.HEADERS, request_error_handler=open_error)
 def open_link(request: Request) -> Response:
     from ferry.link_errors import LinkUsedUp
-    from ferry.model.links import LinkKind
 
     links = wiring.links()
     link = links.get_by_secret(link_requests.secret(request))
     usage = links.get_usage(link)
     if usage.is_used_up(link):
         raise LinkUsedUp
-    if not http.prefers_html(request):
-        return http.shared_response(link, usage)
+    return _link_page(request, link, usage) if http.prefers_html(request) else http.shared_response(link, usage)
+
+
+def _link_page(request: Request, link: Link, usage: LinkUsage) -> Response:
     from ferry.files.list import ListQuery, list_files
     from ferry.http.file_listings import measure
     from ferry.http.link_pages import MAX_LISTED_FILES, page_response
+    from ferry.model.links import LinkKind
 
     files = []
     if link.kind is LinkKind.DOWNLOAD and link.prefix is not None and link.password is None:
         query = ListQuery(prefix=link.prefix, by_folder=False, cursor=None, limit=MAX_LISTED_FILES)
         files = list_files(wiring.services(), link.ns, query, measure).files
-    return page_response(link_requests.secret(request), link, usage, files)
+    return page_response(link_requests.secret(request), link, usage, files, **_page_origins(request))
+
+
+def _page_origins(request: Request) -> Mapping[str, str]:
+    """Return the origins that a page may use."""
+    return {
+        "base_url": urls.base_url(request, wiring.settings().public_url),
+        "bucket_origin": wiring.bucket_origin(),
+    }
 
 
 @app.public("GET /l/{secret}/download", "GET /l/{secret}/download/{filename+}", headers=link_requests.HEADERS)

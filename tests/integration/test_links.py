@@ -120,18 +120,36 @@ def test_link_needs_the_scope_that_it_grants(stack: Stack, kind: str, scope: str
 
 
 def test_open_link_as_json_and_as_page(stack: Stack) -> None:
-    """JSON for programs, a page without scripts for people, neither with names behind a password."""
+    """JSON for programs, a page for people, neither with names behind a password nor with markup of strangers."""
     link = create(stack, prefix="shared/", label="<script>alert(1)</script>", max_downloads=5)
     got = send(stack, OPEN, link)
     assert (got.json["kind"], got.json["prefix"], got.json["left"]) == ("download", "shared/", {"downloads": 5})
     page = send(stack, OPEN, link, headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
-    assert b"<script" not in page.body
+    policy = page.headers["content-security-policy"]
+    assert "script-src https://id.execute-api.us-east-1.amazonaws.com/assets/;" in policy
+    assert page.body.count(b"<script") == page.body.count(b'<script type="module" src="/assets/current/link.js">') == 1
+    assert b"alert" in page.body
+    assert link["secret"].encode() in page.body
     assert b"download/shared/a%20b%3F.txt" in page.body
     protected = create(stack, prefix="shared/", password="long enough")
     assert "prefix" not in send(stack, OPEN, protected).json
     assert b"shared/" not in send(stack, OPEN, protected, headers={"accept": "text/html"}).body
+
+
+def test_ended_link_as_page(stack: Stack) -> None:
+    """A person sees a page that says why a link does not work; it has the secret's headers and no secret."""
+    link = create(stack, filename="secret.txt")
+    stack.request("DELETE /links/{link_id}", path={"link_id": link["link_id"]})
+    for secret, status, code in ((link["secret"], 410, "link_revoked"), ("A" * 43, 404, "not_found")):
+        page = send(stack, OPEN, {"secret": secret}, headers={"accept": "text/html"})
+        assert page.status == status
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert SECRET_HEADERS.items() <= page.headers.items()
+        assert f'data-code="{code}"'.encode() in page.body
+        assert secret.encode() not in page.body
+        assert send(stack, OPEN, {"secret": secret}, headers={"accept": "application/json"}).code == code
 
 
 @pytest.mark.parametrize("key", PUBLIC_KEYS)

@@ -72,6 +72,15 @@ def test_asset_of_current_version_may_be_kept(pages: Pages) -> None:
             pages.asset(replace(REQUEST, path_parameters={"asset": path}))
 
 
+def test_asset_of_no_version_leads_to_the_current_one(pages: Pages) -> None:
+    """Pages of other functions name `current`; a name that is no asset is not found, so it redirects nowhere else."""
+    response = pages.asset(replace(REQUEST, path_parameters={"asset": "current/main.js"}))
+    assert (response.status, response.headers["Location"]) == (302, f"/assets/{pages.version}/main.js")
+    for path in ("current/", "current//evil.example", "current/../console"):
+        with pytest.raises(NotFound):
+            pages.asset(replace(REQUEST, path_parameters={"asset": path}))
+
+
 @pytest.mark.parametrize(
     ("accepted", "is_gzip"),
     [("gzip, br", True), ("*", True), ("GZIP;q=0.5", True), ("br", False), ("gzip;q=0", False), ("", False)],

@@ -1,4 +1,4 @@
-"""The page of a link, for a person: plain HTML without scripts."""
+"""The page of a link, for a person: plain HTML, which the scripts of the console replace where they run."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote
 
+from ferry.errors import FerryError
+from ferry.http import problems
+from ferry.http.pages import ASSETS_PATH, CURRENT_VERSION, page_headers
 from ferry.http.response import Response
 from ferry.model.files import File
 from ferry.model.links import Link, LinkKind, LinkUsage
 from ferry.rules.timestamps import format_rfc3339
 
-POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""Content-Security-Policy of the page: it loads nothing, sends nothing, and is shown in no frame."""
-
 MAX_LISTED_FILES = 100
 """Files of a folder that the page has."""
 
+_CONTENT_TYPE = {"Content-Type": "text/html; charset=utf-8"}
+_ASSETS = f"{ASSETS_PATH}/{CURRENT_VERSION}"
 
-def page_response(secret: str, link: Link, usage: LinkUsage, files: Sequence[File]) -> Response:
+
+def page_response(
+    secret: str, link: Link, usage: LinkUsage, files: Sequence[File], *, base_url: str, bucket_origin: str
+) -> Response:
     """Return the page of a link.
 
     Args:
@@ -26,21 +31,38 @@ def page_response(secret: str, link: Link, usage: LinkUsage, files: Sequence[Fil
         link: the link.
         usage: its counters.
         files: files of its folder, for a download link without a password.
+        base_url: the URL of the API, without a `/` at its end.
+        bucket_origin: the origin of presigned URLs.
     """
     title = link.label or ("Files for you" if link.kind is LinkKind.DOWNLOAD else "Send files")
-    body = "\n".join([f"<h1>{escape(title)}</h1>", *_content(secret, link, usage, files)])
-    document = (
+    content = [f"<h1>{escape(title)}</h1>", *_content(secret, link, usage, files)]
+    headers = page_headers(f"{base_url}{ASSETS_PATH}/", base_url, bucket_origin)
+    return Response(200, {**_CONTENT_TYPE, **headers}, _document(title, content))
+
+
+def error_page(error: FerryError, *, base_url: str, bucket_origin: str) -> Response:
+    """Return the page of a link that has ended, or that does not exist.
+
+    The scripts find `code` in the page: an upload that a link has counted may go on after the link is used up.
+    """
+    content = [f"<h1>{escape(error.title)}</h1>", f"<p>{escape(error.advice)}</p>"]
+    headers = page_headers(f"{base_url}{ASSETS_PATH}/", base_url, bucket_origin)
+    document = _document(error.title, content, error.code)
+    return Response(problems.status_of(type(error)), {**_CONTENT_TYPE, **headers}, document)
+
+
+def _document(title: str, content: Sequence[str], code: str = "") -> str:
+    return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n</head>\n'
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n'
+        f'<link rel="stylesheet" href="{_ASSETS}/console.css">\n'
+        f'<link rel="icon" href="{_ASSETS}/icon.svg" type="image/svg+xml">\n'
+        f'<script type="module" src="{_ASSETS}/link.js"></script>\n'
+        f'</head>\n<body>\n<div id="app" data-code="{escape(code)}">\n<main>\n' + "\n".join(content) + "\n</main>\n"
+        "</div>\n"
+        '<div id="announcements" class="visually-hidden" role="status" aria-live="polite"></div>\n</body>\n</html>\n'
     )
-    headers = {
-        "Content-Type": "text/html; charset=utf-8",
-        "Content-Security-Policy": POLICY,
-        "X-Content-Type-Options": "nosniff",
-    }
-    return Response(200, headers, document)
 
 
 def _content(secret: str, link: Link, usage: LinkUsage, files: Sequence[File]) -> list[str]:

@@ -23,6 +23,9 @@ ASSETS_PATH = "/assets"
 ASSET_CACHE_CONTROL = "public, max-age=31536000, immutable"
 """The path of an asset changes with its content, so caches may keep it."""
 
+CURRENT_VERSION = "current"
+"""In place of the version, it leads to the current one: for pages of functions that do not have the assets."""
+
 _VERSION_LENGTH = 16
 _CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -64,21 +67,37 @@ class Pages:
         """
         assets = f"{ASSETS_PATH}/{self.version}"
         content = self.files[name].replace(_PLACEHOLDER.encode(), assets.encode())
-        headers = {
-            "Cache-Control": "no-cache",
-            "Content-Security-Policy": _content_security_policy(f"{base_url}{assets}/", base_url, bucket_origin),
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "X-Frame-Options": "DENY",
-        }
+        headers = {"Cache-Control": "no-cache", **page_headers(f"{base_url}{assets}/", base_url, bucket_origin)}
         return _static_response(request, name, content, headers)
 
     def asset(self, request: Request) -> Response:
-        """Return the asset that the path names. Raises `NotFound` if there is none, or its version is another."""
+        """Return the asset that the path names, or its current path. Raises `NotFound` if there is none, or its version
+        is another.
+        """
         version, _, name = request.path_parameters.get("asset", "").partition("/")
         content = self.files.get(name)
+        if version == CURRENT_VERSION and content is not None:
+            headers = {"Location": f"{ASSETS_PATH}/{self.version}/{name}", "Cache-Control": "no-cache"}
+            return Response(302, {**headers, "Cross-Origin-Resource-Policy": "same-origin"})
         if version != self.version or content is None or name.endswith(".html"):
             raise NotFound("There is no such asset. Load the page again.")
         return _static_response(request, name, content, {"Cache-Control": ASSET_CACHE_CONTROL})
+
+
+def page_headers(assets_url: str, base_url: str, bucket_origin: str) -> Mapping[str, str]:
+    """Return the headers that keep a page apart from other origins.
+
+    Args:
+        assets_url: the URL below which the assets are, with a `/` at its end.
+        base_url: the URL of the API, without a `/` at its end.
+        bucket_origin: the origin of presigned URLs.
+    """
+    return {
+        "Content-Security-Policy": _content_security_policy(assets_url, base_url, bucket_origin),
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }
 
 
 def _content_security_policy(assets_url: str, base_url: str, bucket_origin: str) -> str:

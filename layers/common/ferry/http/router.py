@@ -127,6 +127,7 @@ class Router:
         error_handler: ErrorHandler | None = None,
         audit_event: str = "",
         headers: Mapping[str, str] | None = None,
+        request_error_handler: RequestErrorHandler | None = None,
     ) -> Callable[[PublicRoute], PublicRoute]:
         """Register a route that needs no token, under the gateway's route keys (`GET /health`).
 
@@ -134,7 +135,8 @@ class Router:
         """
 
         def register(route: PublicRoute) -> PublicRoute:
-            self._register(route_keys, _Route(route, None, error_handler, audit_event, headers or {}))
+            registered = _Route(route, None, error_handler, audit_event, headers or {}, request_error_handler)
+            self._register(route_keys, registered)
             return route
 
         return register
@@ -271,7 +273,7 @@ class Router:
                 self._audit(route.audit_event, request, _error_code(error), getattr(error, "audit_fields", {}))
             if route.request_error_handler is not None:
                 return route.request_error_handler(error, request)
-            return route.error_handler(error) if route.error_handler else _problem_response(error, request)
+            return route.error_handler(error) if route.error_handler else problem_of(error, request)
 
     def _register(self, route_keys: tuple[str, ...], route: _Route) -> None:
         for key in route_keys:
@@ -345,7 +347,8 @@ def _error_code(error: Exception) -> str:
     return error.code if isinstance(error, FerryError) else FerryError.code
 
 
-def _problem_response(error: Exception, request: Request) -> Response:
+def problem_of(error: Exception, request: Request) -> Response:
+    """Return the problem details of an error."""
     # Other errors are defects: `_log_error` has logged them, and the client gets no detail.
     return problems.problem_response(error if isinstance(error, FerryError) else FerryError(), request.request_id)
 
