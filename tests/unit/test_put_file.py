@@ -11,7 +11,10 @@ import pytest
 
 from dev.fakes.faults import CallLog, Fault, FaultPlan
 from ferry.errors import BackendUnavailable, FileNotFound, InvalidField, PreconditionFailed, QuotaExceeded
+from ferry.files.dates import MAX_DATE_WAIT_MS
 from ferry.files.delete import delete_file
+from ferry.files.delete_many import DeleteEntry, delete_files
+from ferry.files.move import MoveRequest, move_file
 from ferry.files.put import ANNOUNCED_OBJECT_RETENTION_MS, PutRequest, PutResult, put_file
 from ferry.files.record import FileChange, change_record, get_record
 from ferry.model.events import EventKind
@@ -36,6 +39,21 @@ def put(service: InMemoryService, body: bytes = b"x", services: Services | None 
     names = ("if_match", "if_none_match", "if_unmodified_since")
     conditions = Conditions(**{name: options.pop(name) for name in names if name in options})
     return put_file(services or service.services, NS, PutRequest(NAME, body, conditions=conditions, **options))
+
+
+def delete(services: Services) -> None:
+    """Delete the file."""
+    delete_file(services, NS, NAME)
+
+
+def delete_among_others(services: Services) -> None:
+    """Delete the file by a request for several."""
+    assert delete_files(services, NS, [DeleteEntry("other"), DeleteEntry(NAME)]).deleted == [NAME]
+
+
+def move_away(services: Services) -> None:
+    """Move the file to another name."""
+    move_file(services, NS, MoveRequest(NAME, "moved"))
 
 
 def calls_of(log: CallLog, ports: set[str]) -> list[str]:
@@ -180,6 +198,26 @@ def test_dates_never_go_back(service: InMemoryService) -> None:
     service.clock.advance(10 * SECOND_MS)
     last = put(service, b"x", if_unmodified_since=format_http_date(dates[-1])).file
     assert (last.last_modified_seconds, last.object_date_seconds) == (service.clock() // SECOND_MS, None)
+
+
+@pytest.mark.parametrize("leaves_name", [delete, delete_among_others, move_away])
+def test_dates_never_go_back_after_name_was_free(
+    service: InMemoryService, leaves_name: Callable[[Services], object]
+) -> None:
+    """A file leaves its name when its date has passed: files that followed one another quickly ran it ahead."""
+    dates = [put(service).file.last_modified_seconds for _ in range(4)]
+    leaves_name(service.services)
+    assert service.clock() // SECOND_MS == dates[-1]
+    assert put(service).file.last_modified_seconds >= dates[-1] == dates[0] + 3
+
+
+def test_wait_for_date_has_a_limit(service: InMemoryService) -> None:
+    """A date far ahead of the clock delays a deletion by `MAX_DATE_WAIT_MS`."""
+    for _ in range(20):
+        put(service)
+    started_at = service.clock()
+    delete(service.services)
+    assert service.clock() - started_at == MAX_DATE_WAIT_MS
 
 
 def test_quota_counts_the_difference() -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ferry.errors import BackendUnavailable, FileNotFound
+from ferry.files.dates import wait_until_date_has_passed
 from ferry.model.events import Event, EventKind, PendingEvent
 from ferry.model.files import File
 from ferry.outbox import pending, publish_file_event
@@ -50,9 +51,12 @@ def _try_delete(services: Services, ns: str, name: str, conditions: Conditions |
 def take_name_away(services: Services, file: File) -> PendingEvent | None:
     """Delete a file as it was read, and return the event that is then to be published; None: events are disabled.
 
+    It waits until the date of the file has passed, so that the date of the name's next file is not earlier.
+
     Raises:
         ConcurrentUpdate: the name has another file or none.
     """
+    wait_until_date_has_passed(services, file.last_modified_seconds)
     now = services.clock()
     pending_event = pending(services, Event.of_file(EventKind.DELETED, file, now))
     services.file_repository.delete_file(

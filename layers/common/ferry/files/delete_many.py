@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ferry.errors import BackendUnavailable, FerryError, FileNotFound
 from ferry.files.conditions import precondition_failed
+from ferry.files.dates import wait_until_date_has_passed
 from ferry.files.delete import take_name_away
 from ferry.model.events import PendingEvent
 from ferry.model.files import File
@@ -55,6 +56,8 @@ def delete_files(services: Services, ns: str, entries: Iterable[DeleteEntry]) ->
     results = DeleteResults()
     etags_by_name = _collect(entries, results)
     files = services.file_repository.get_files(ns, etags_by_name)
+    # One wait for all of them, instead of one for each.
+    wait_until_date_has_passed(services, max((file.last_modified_seconds for file in files.values()), default=0))
     deadline = services.clock() + DELETE_MANY_BUDGET_MS
     pending_events: list[PendingEvent] = []
     failure: BackendUnavailable | None = None

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from ferry.errors import BackendUnavailable, FileNotFound, InvalidField
 from ferry.files.conditions import check_change, precondition_failed
-from ferry.files.target import check_existing, date_under_new_name, only_none_match, without_none_match
+from ferry.files.dates import date_under_new_name, wait_until_date_has_passed
+from ferry.files.target import check_existing, only_none_match, without_none_match
 from ferry.model.events import Event, EventKind
 from ferry.model.files import File
 from ferry.outbox import pending, publish_file_event
@@ -62,6 +63,7 @@ def _try_move(services: Services, ns: str, request: MoveRequest) -> File:
         raise precondition_failed(file)
     check_change(services, without_none_match(request.conditions), file)
     _check_new_name(services, request, existing)
+    wait_until_date_has_passed(services, file.last_modified_seconds)
     now = services.clock()
     moved = replace(
         file,

@@ -6,9 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ferry.errors import BackendUnavailable, FileNotFound
+from ferry.files.dates import date_under_new_name
 from ferry.files.free_names import find_free_name
 from ferry.files.quotas import check_added_bytes, check_file_size
-from ferry.files.target import check_existing, date_under_new_name, forbids_existing
+from ferry.files.target import check_existing, forbids_existing
 from ferry.model.events import Event, EventKind
 from ferry.model.files import DeletedFile, File, IfExists
 from ferry.model.quotas import Quota

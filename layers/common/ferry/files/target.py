@@ -8,7 +8,6 @@ from ferry.errors import FileExists
 from ferry.files.conditions import check_change
 from ferry.model.files import File
 from ferry.rules.conditions import Conditions
-from ferry.rules.durations import SECOND_MS
 from ferry.services import Services
 
 ANY_FILE = "*"
@@ -43,8 +42,3 @@ def without_none_match(conditions: Conditions) -> Conditions:
 def only_none_match(conditions: Conditions) -> Conditions:
     """Return the condition that is about the new name alone."""
     return Conditions(if_none_match=conditions.if_none_match)
-
-
-def date_under_new_name(now: int, replaced_file: File | None) -> int:
-    """Return the date of a file that gets a name now: later than that of the file that it replaces."""
-    return max(now // SECOND_MS, 0 if replaced_file is None else replaced_file.last_modified_seconds + 1)
