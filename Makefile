@@ -182,6 +182,9 @@ prove-stress: $(venv_stamp)  ## run the stress tests and write their number and 
 prove-races: $(venv_stamp)  ## run 50 rounds of each race on real servers and write the outcomes
 	@$(prove) races $(MAKE) --no-print-directory test-backends ROUNDS=50 ARGS="--without-contracts -k race"
 
+prove-append-races: $(venv_stamp)  ## run 1,002 rounds of appends that meet on real servers and write the outcomes
+	@$(prove) append-races $(MAKE) --no-print-directory test-backends ROUNDS=334 ARGS="--without-contracts -k race_appends"
+
 prove-kill: $(venv_stamp)  ## kill the service 30 times during uploads, 10 times on a full disk (root), and write what it kept
 	@$(prove) kill $(bin)/python -m pytest -m stress tests/e2e/test_kill_rounds.py
 

@@ -153,6 +153,7 @@ class RaceRound:
         return replace(
             services,
             upload_repository=recording(services.upload_repository),
+            sequential_repository=recording(services.sequential_repository),
             file_repository=recording(services.file_repository),
             cleanup_repository=recording(services.cleanup_repository),
             object_store=recording(services.object_store),

@@ -147,3 +147,18 @@ def test_repeated_last_append_while_the_first_still_runs() -> None:
         run(history, {"first": last, "second": last, "watch": history.watch}, seed)
         assert history.stored
         assert client.service.file_content() == client.body
+
+
+@pytest.mark.parametrize(("sent", "size"), [(CHUNK_BYTES, CHUNK_BYTES), (CHUNK_BYTES, CHUNK_BYTES + 7)])
+def test_same_append_twice_at_once_uploads_the_part_once_each(sent: int, size: int) -> None:
+    """A request and its repetition, which complete a part together: neither undoes the progress of the other."""
+    for seed in range(ROUNDS):
+        client = prepared(sent, size)
+        client.service.log.calls.clear()
+        history = History(client)
+        same = partial(history.append, sent, client.body[sent:])
+        run(history, {"first": same, "repeated": same}, seed)
+        assert history.stored
+        assert client.service.file_content() == client.body
+        uploads = [call for call in client.service.log.calls if call.method == "upload_part" and call.args[2] == 1]
+        assert len(uploads) <= len(("first", "repeated"))

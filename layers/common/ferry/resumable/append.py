@@ -82,6 +82,7 @@ class _AppendAttempt:
     lease_id: str
     quota: Quota | None = None
     stored_pieces: dict[tuple[str, int], Piece] = field(default_factory=dict)
+    uploaded_to: str | None = None
 
 
 def append(services: Services, ns: str, request: AppendRequest) -> AppendResult:
@@ -253,11 +254,13 @@ def _store(
     if len(body) < room:
         joined = join_pieces(services, record, (*state.pieces, *_piece_of(services, record, attempt, body)))
         return upload, joined.pieces, joined.replaced
-    upload = _claim(services, upload, attempt)
-    try:
-        upload_current_part(services, upload.record, state.pieces, body[:room])
-    except MultipartUploadNotFound as error:
-        raise ConcurrentUpdate from error
+    if not _has_uploaded_part(services, record, attempt):
+        upload = _claim(services, upload, attempt)
+        try:
+            upload_current_part(services, upload.record, state.pieces, body[:room])
+        except MultipartUploadNotFound as error:
+            raise ConcurrentUpdate from error
+        attempt.uploaded_to = upload.record.multipart_id
     return upload, _piece_of(services, record, attempt, body[room:]), ()
 
 
@@ -271,6 +274,21 @@ def _piece_of(services: Services, record: UploadRecord, attempt: _AppendAttempt,
             services, record, f"{attempt.piece_id}{len(attempt.stored_pieces)}", body
         )
     return (attempt.stored_pieces[key],)
+
+
+def _has_uploaded_part(services: Services, record: UploadRecord, attempt: _AppendAttempt) -> bool:
+    """Return whether this request has uploaded the part before a retry, and the part still has its bytes.
+
+    It has as long as a claim on these bytes holds: the same request, sent twice at once, has renewed it meanwhile.
+    Without this check the two would renew the claim in turns, and each would make the other start over.
+    """
+    claim = record.sequential.claim if record.sequential else None
+    if claim is None or claim.expires_at <= services.clock() or attempt.uploaded_to is None:
+        return False
+    return attempt.uploaded_to == record.multipart_id and (claim.offset, claim.digest) == (
+        attempt.request.offset,
+        attempt.digest,
+    )
 
 
 def _claim(services: Services, upload: Upload, attempt: _AppendAttempt) -> Upload:
