@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ import jsonschema
 from ferry_client.transport import HttpRequest, HttpResponse
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"
+
+_PROTOCOL_TYPES = {"application/offset+octet-stream": "application/octet-stream"}
+"""Types that tus demands, by the type that the document has for any bytes."""
 
 _ALWAYS_SENT = {"authorization", "content-type", "content-length", "range", "user-agent"}
 """Header fields that OpenAPI documents elsewhere, or that every request may have."""
@@ -31,9 +35,18 @@ def document() -> dict[str, Any]:
     return parsed
 
 
+def path_template(path: str) -> str:
+    """Return the path of the document that a request's path matches; the path itself if there is none."""
+    paths = document()["paths"]
+    if path in paths:
+        return path
+    templates = (template for template in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path))
+    return next(templates, path)
+
+
 def operation_of(request: HttpRequest) -> dict[str, Any]:
     """Return the operation that a request calls. Raises `AssertionError` if there is none."""
-    path, method = urlsplit(request.url).path, request.method.lower()
+    path, method = path_template(urlsplit(request.url).path), request.method.lower()
     operation = document()["paths"].get(path, {}).get(method)
     assert operation, f"the document has no {request.method} {path}"
     found: dict[str, Any] = operation
@@ -57,6 +70,7 @@ def check_request(request: HttpRequest, body: bytes) -> None:
     unknown = {name.lower() for name in request.headers} - set(known) - _ALWAYS_SENT
     assert not unknown, f"{request.method} {urlsplit(request.url).path} has no header {unknown}"
     media_type = request.headers.get("Content-Type", "").partition(";")[0]
+    media_type = _PROTOCOL_TYPES.get(media_type, media_type)
     if media_type:
         content = operation["requestBody"]["content"]
         assert media_type in content, f"{request.method} {request.url} takes no {media_type}"

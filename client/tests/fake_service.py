@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from client.tests.contract import check_request, completed
+from client.tests import fake_streams
+from client.tests.contract import check_request, completed, path_template
 from client.tests.fake_responses import FakeFile, Fault, digest_of, file_response, problem, reply
 from ferry_client.callbacks import ignore
 from ferry_client.checksums import crc32c, crc32c_from_base64, crc32c_to_base64
@@ -61,6 +62,7 @@ class FakeService:
         self.files: dict[str, FakeFile] = {}
         self.deleted: dict[str, FakeFile] = {}
         self.uploads: dict[str, FakeUpload] = {}
+        self.streams: dict[str, fake_streams.FakeStream] = {}
         self.requests: list[HttpRequest] = []
         self.before: list[Fault] = []
         """Faults before a request takes effect."""
@@ -109,7 +111,7 @@ class FakeService:
                 return reply(200, {"access_token": token, "expires_in": 900})
             if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
                 return problem(401, "invalid_token", "The token is not valid.")
-            handler = _ROUTES.get(f"{request.method} {parts.path}")
+            handler = _ROUTES.get(f"{request.method} {path_template(parts.path)}")
             if handler is None:
                 raise AssertionError(f"the fake has no route {request.method} {parts.path}")
             members = json.loads(body) if request.headers.get("Content-Type") == "application/json" else {}
@@ -125,13 +127,13 @@ class FakeService:
                 return problem(409, "upload_in_progress", "Another upload is in progress.", upload_id=upload.upload_id)
             return reply(200, self._plan(upload))
         if if_exists == "rename":
-            name = self._free_name(name)
+            name = self.free_name(name)
         elif existing is not None and if_exists == "fail":
             return problem(409, "file_exists", "The name has a file.")
         if upload is not None:
             del self.uploads[upload.upload_id]
         upload = FakeUpload(
-            f"upload-{next(self._ids)}",
+            self.new_id(),
             name,
             members["size"],
             members.get("fingerprint"),
@@ -143,7 +145,8 @@ class FakeService:
         self.uploads[upload.upload_id] = upload
         return reply(201, self._plan(upload))
 
-    def _free_name(self, name: str) -> str:
+    def free_name(self, name: str) -> str:
+        """Return the name, or the next free one."""
         stem, dot, extension = name.rpartition(".")
         names = [name, *(f"{stem} ({n}).{extension}" if dot else f"{name} ({n})" for n in range(2, 21))]
         return next(free for free in names if free not in self.files and self._open_upload(free) is None)
@@ -214,10 +217,12 @@ class FakeService:
 
     def _complete(self, request: Any, query: Any, members: dict[str, Any], body: bytes) -> HttpResponse:
         del request, query, body
+        if members["upload_id"] in self.streams:
+            return fake_streams.complete(self, members)
         upload = self.uploads.get(members["upload_id"])
         done = next((file for file in self.files.values() if file.upload_id == members["upload_id"]), None)
         if upload is None and done is not None:
-            return reply(200, self._record(members["filename"], done))
+            return reply(200, self.record(members["filename"], done))
         if upload is None:
             return problem(410, "upload_expired", "The upload has expired.")
         data = upload.content()
@@ -226,8 +231,8 @@ class FakeService:
         if crc32c(data) != crc32c_from_base64(members["checksum"]["value"]):
             return problem(400, "checksum_mismatch", "The checksum differs.")
         del self.uploads[upload.upload_id]
-        file = self._store(upload.name, data, upload.content_type, upload.metadata, upload.upload_id)
-        return reply(200, self._record(upload.name, file))
+        file = self.store(upload.name, data, upload.content_type, upload.metadata, upload.upload_id)
+        return reply(200, self.record(upload.name, file))
 
     def _put(self, request: HttpRequest, query: dict[str, str], members: Any, body: bytes) -> HttpResponse:
         del members
@@ -235,10 +240,10 @@ class FakeService:
         existing = self.files.get(name)
         assert digest_of(request) == crc32c(body)
         if request.headers.get("If-None-Match") == "*" and existing is not None:
-            return problem(412, "precondition_failed", "It exists.", current_file=self._record(name, existing))
+            return problem(412, "precondition_failed", "It exists.", current_file=self.record(name, existing))
         metadata = json.loads(base64.b64decode(request.headers.get("Ferry-Metadata", "e30=")))
-        file = self._store(name, body, query.get("content_type", "application/octet-stream"), metadata)
-        return reply(200 if existing else 201, self._record(name, file))
+        file = self.store(name, body, query.get("content_type", "application/octet-stream"), metadata)
+        return reply(200 if existing else 201, self.record(name, file))
 
     def _download(self, request: HttpRequest, query: dict[str, str], members: Any, body: bytes) -> HttpResponse:
         del members, body
@@ -258,7 +263,7 @@ class FakeService:
         file = self.files.get(query["filename"])
         if file is None:
             return problem(404, "not_found", "There is no such file.")
-        return reply(200, self._record(query["filename"], file))
+        return reply(200, self.record(query["filename"], file))
 
     def _list(self, query: dict[str, str]) -> HttpResponse:
         prefix, limit = query.get("prefix", ""), int(query.get("limit", "100"))
@@ -266,11 +271,11 @@ class FakeService:
         names = sorted((name for name in source if name.startswith(prefix)), key=str.encode)
         names = [name for name in names if name > query.get("cursor", "")]
         page = names[:limit]
-        body: dict[str, Any] = {"files": [self._record(name, source[name]) for name in page], "prefixes": []}
+        body: dict[str, Any] = {"files": [self.record(name, source[name]) for name in page], "prefixes": []}
         if query.get("delimiter") == "/":
             deeper = {name[: name.index("/", len(prefix)) + 1] for name in names if "/" in name[len(prefix) :]}
             body = {
-                "files": [self._record(name, source[name]) for name in names if "/" not in name[len(prefix) :]],
+                "files": [self.record(name, source[name]) for name in names if "/" not in name[len(prefix) :]],
                 "prefixes": sorted(deeper),
             }
         elif len(names) > limit:
@@ -287,7 +292,7 @@ class FakeService:
         if members["to"] in self.files and members.get("if_exists") != "replace":
             return problem(409, "file_exists", "The name has a file.")
         self.files[members["to"]] = self.files.pop(members["from"])
-        return reply(200, self._record(members["to"], file))
+        return reply(200, self.record(members["to"], file))
 
     def _delete(self, request: HttpRequest, query: dict[str, str], members: Any, body: bytes) -> HttpResponse:
         del members, body
@@ -314,7 +319,7 @@ class FakeService:
             return problem(404, "not_found", "There is nothing to restore.")
         name = members.get("to") or members["filename"]
         self.files[name] = file
-        return reply(200, self._record(name, file))
+        return reply(200, self.record(name, file))
 
     def _cancel(self, request: Any, query: dict[str, str], members: Any, body: bytes) -> HttpResponse:
         del request, members, body
@@ -323,9 +328,14 @@ class FakeService:
             del self.uploads[upload.upload_id]
         return HttpResponse(204, {})
 
-    def _store(
+    def new_id(self) -> str:
+        """Return an id that no other has."""
+        return f"upload-{next(self._ids)}"
+
+    def store(
         self, name: str, data: bytes, content_type: str, metadata: dict[str, str], upload_id: str | None = None
     ) -> FakeFile:
+        """Give a name a file."""
         number = next(self._ids)
         file = FakeFile(data, f'"etag-{number}"', content_type, metadata, upload_id or f"put-{number}")
         self.files[name] = file
@@ -333,9 +343,10 @@ class FakeService:
 
     def put_file(self, name: str, data: bytes, **metadata: str) -> FakeFile:
         """Store a file from outside the client."""
-        return self._store(name, data, "application/octet-stream", metadata)
+        return self.store(name, data, "application/octet-stream", metadata)
 
-    def _record(self, name: str, file: FakeFile) -> dict[str, Any]:
+    def record(self, name: str, file: FakeFile) -> dict[str, Any]:
+        """Return the record of a file."""
         return {
             "filename": name,
             "size": len(file.data),
@@ -364,4 +375,5 @@ _ROUTES: Mapping[str, Any] = {
     "GET /download": FakeService._download,
     "HEAD /download": FakeService._download,
     "GET /download/partial": FakeService._download,
+    **fake_streams.ROUTES,
 }

@@ -14,8 +14,10 @@ import pytest
 from client.tests.fake_responses import fail_once
 from client.tests.fake_service import FakeService
 from client.tests.test_command import Run, run
+from client.tests.test_streams import Pipe
 from ferry_client.cli.rate import parse_rate
 from ferry_client.jobs import JobTuner
+from ferry_client.transport import HttpRequest
 from ferry_client.workers import TransferLimit
 
 __all__ = ["run"]
@@ -95,7 +97,7 @@ def test_completion_of_a_subcommand_works(run: Run, monkeypatch: pytest.MonkeyPa
 
 
 def standard_input(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Pipe(data))))
 
 
 def test_small_standard_input_goes_in_one_request(run: Run, fake: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,13 +107,35 @@ def test_small_standard_input_goes_in_one_request(run: Run, fake: FakeService, m
     assert fake.count("PUT", "/files") == 1
 
 
-def test_large_standard_input_asks_for_spool_input(
+def test_large_standard_input_is_sent_as_it_comes(
+    run: Run, fake: FakeService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """More than 4 MiB go by the resumable protocol, and need no disk. A file named <stdin> is not taken for it."""
+    data = bytes(range(256)) * (5 * MIB // 256)
+    standard_input(monkeypatch, data)
+    (tmp_path / "<stdin>").write_bytes(b"no")
+    assert run("put", "-", "x") == 0
+    assert capsys.readouterr().out == "x 5.0 MiB\n"
+    assert fake.files["x"].data == data
+    assert fake.count("POST", "/uploads") == 1
+    assert not (tmp_path / "state" / "stdin").exists()
+
+
+def test_interrupted_standard_input_says_that_it_does_not_continue(
     run: Run, fake: FakeService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """More than 4 MiB: nothing is sent, and the message says what to add."""
-    standard_input(monkeypatch, b"x" * (4 * MIB + 1))
-    assert run("put", "-", "x") == 2
-    assert "--spool-input" in capsys.readouterr().err
+    """Ctrl-C: exit code 130, no file, and no advice to run the same command again."""
+    standard_input(monkeypatch, b"x" * 5 * MIB)
+
+    def interrupt(request: HttpRequest) -> None:
+        if request.method == "PATCH":
+            raise KeyboardInterrupt
+
+    fake.before.append(interrupt)
+    assert run("put", "-", "x") == 130
+    assert capsys.readouterr().err == (
+        "ferry: stopped. The upload of standard input does not continue; --spool-input makes it resumable.\n"
+    )
     assert not fake.files
 
 

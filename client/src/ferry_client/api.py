@@ -24,6 +24,9 @@ logger = logging.getLogger("ferry_client")
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed."""
 
+CONTINUE_ADVICE = "Run the same command again when the network is back; it continues where it stopped."
+"""What to do after a time without success, for transfers that can be continued."""
+
 _FIRST_DELAY_SECONDS = 0.5
 _MAX_DELAY_SECONDS = 20.0
 _TOKEN_RESERVE_SECONDS = 60.0
@@ -224,8 +227,7 @@ class Api:
         """
         if (self._direct_clock if is_direct else self._retry_clock).is_exhausted():
             raise NetworkError(
-                f"No success for {self.options.retry_for_seconds:.0f} seconds: {reason}. Run the same command again "
-                "when the network is back; it continues where it stopped."
+                f"No success for {self.options.retry_for_seconds:.0f} seconds: {reason}. {CONTINUE_ADVICE}"
             )
         delay = min(_MAX_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2 ** min(attempt - 1, 10))
         delay *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads the repetitions of many clients, no secret

@@ -17,12 +17,11 @@ from ferry_client.jobs import JobTuner
 from ferry_client.link import Link
 from ferry_client.models import DownloadResult, FileRecord, IfExists, ListPage, TransferProgress, UploadResult
 from ferry_client.options import MAX_AUTO_JOBS, ClientOptions
-from ferry_client.sources import BytesSource, FileSource
+from ferry_client.sources import StreamStart, open_source
 from ferry_client.state import StateFolder
 from ferry_client.workers import TransferLimit
 
 if TYPE_CHECKING:
-    from ferry_client.sources import Source
     from ferry_client.transport import Transport
 
 ProgressCallback = Callable[[TransferProgress], None]
@@ -105,7 +104,8 @@ class Ferry:
         """Upload a file, or continue its upload where it stopped.
 
         Args:
-            source: a path, bytes, or an open binary file that has a `name` on disk.
+            source: a path, bytes, or an open binary file. A file without a name on disk, such as a pipe, is read once
+                and sent as it comes; its upload cannot be continued by another call.
             name: the name that the file gets.
             if_exists: what to do where the name has a file.
             content_type: its type; None: by the extension of its name.
@@ -120,17 +120,30 @@ class Ferry:
             NetworkError: there was no success for `ClientOptions.retry_for_seconds`. Call again to continue.
             FerryError: see `ferry_client.errors` for the others.
         """
+        from ferry_client.stream_upload import StreamRequest, StreamUploader
         from ferry_client.upload_request import UploadRequest
         from ferry_client.uploads import Uploader
 
-        opened = _open_source(source)
+        content_type = content_type or guess_content_type(name)
+        opened = open_source(source)
+        if isinstance(opened, StreamStart):
+            stream = StreamRequest(
+                opened.stream,
+                name,
+                first=opened.first,
+                if_exists=if_exists,
+                content_type=content_type,
+                metadata=metadata or {},
+                on_progress=lambda done: on_progress(TransferProgress(name, done, 0)) if on_progress else None,
+            )
+            return StreamUploader(self.api, self._transfer_limit, self.link).upload(stream)
         size = opened.size
         try:
             request = UploadRequest(
                 opened,
                 name,
                 if_exists=if_exists,
-                content_type=content_type or guess_content_type(name),
+                content_type=content_type,
                 metadata=metadata or {},
                 restart=restart,
                 on_progress=lambda done: on_progress(TransferProgress(name, done, size)) if on_progress else None,
@@ -339,22 +352,19 @@ class Ferry:
             if cursor is None:
                 return
 
-    def cancel(self, name: str) -> None:
-        """Cancel the upload in progress of a name. A finished file of that name is untouched."""
-        self.api.request("DELETE", self.api.file_path("/upload", name), accept=(204,))
+    def cancel(self, name: str, *, upload_id: str | None = None) -> None:
+        """Cancel the upload in progress of a name. A finished file of that name is untouched.
+
+        Args:
+            name: the name.
+            upload_id: which upload; None: the only one.
+
+        Raises:
+            ConflictError: there are several, and `upload_id` is None.
+        """
+        self.api.request("DELETE", self.api.file_path("/upload", name, upload_id=upload_id), accept=(204,))
 
 
 def guess_content_type(name: str) -> str | None:
     """Return the type by the extension of a name; None if it is unknown."""
     return mimetypes.guess_type(name, strict=False)[0]
-
-
-def _open_source(source: Path | str | bytes | BinaryIO) -> Source:
-    if isinstance(source, bytes):
-        return BytesSource(source)
-    if isinstance(source, Path | str):
-        return FileSource(Path(source))
-    path = getattr(source, "name", None)
-    if isinstance(path, str) and Path(path).is_file():
-        return FileSource(Path(path))
-    return BytesSource(source.read())

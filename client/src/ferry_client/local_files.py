@@ -31,8 +31,8 @@ class LocalFile:
     """Bytes."""
     symlink_target: str | None = None
     """The target, where the link itself is sent; None for a file."""
-    data: bytes | None = None
-    """The content, where it is no file on disk."""
+    is_standard_input: bool = False
+    """Whether standard input is sent; `path` then means nothing."""
 
 
 OnProblem = Callable[[str, str], None]

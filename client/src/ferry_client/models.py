@@ -191,7 +191,7 @@ class TransferProgress:
     done_bytes: int
     """Bytes that are durable: acknowledged by the service, or written to the local disk."""
     total_bytes: int
-    """Bytes of the file."""
+    """Bytes of the file; 0 while they are unknown."""
 
 
 def _expand(ranges: Sequence[tuple[int, int]]) -> set[int]:

@@ -7,12 +7,13 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from ferry_client.checksums import crc32c
 from ferry_client.errors import LocalFileError, SourceChangedError
-from ferry_client.options import MIB
+from ferry_client.options import MAX_PUT_BYTES, MIB
 
 
 class Source(Protocol):
@@ -164,6 +165,52 @@ class SourceBody:
             block = self.source.read(position, min(block_bytes(), end - position))
             position += len(block)
             yield block
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStart:
+    """A stream of more bytes than one request carries."""
+
+    first: bytes
+    """What was read of it."""
+    stream: BinaryIO
+    """The rest, to be read once."""
+
+
+def open_source(source: Path | str | bytes | BinaryIO) -> Source | StreamStart:
+    """Return a source that can be read at any position; of a file without a name on disk, what one request carries.
+
+    Raises:
+        LocalFileError: the file cannot be read.
+    """
+    if isinstance(source, bytes):
+        return BytesSource(source)
+    if isinstance(source, Path | str):
+        return FileSource(Path(source))
+    path = _path_of(source)
+    if path is not None:
+        return FileSource(path)
+    if isinstance(source, BytesIO):
+        return BytesSource(source.read())
+    try:
+        first = source.read(MAX_PUT_BYTES + 1)
+        while len(first) <= MAX_PUT_BYTES and (more := source.read(MAX_PUT_BYTES + 1 - len(first))):
+            first += more  # A raw stream returns what has come.
+    except OSError as error:
+        raise LocalFileError(f"The input cannot be read: {error.strerror}.") from error
+    return BytesSource(first) if len(first) <= MAX_PUT_BYTES else StreamStart(first, source)
+
+
+def _path_of(file: BinaryIO) -> Path | None:
+    """Return the path of an open file, if that path leads to it and nothing was read; None for a pipe."""
+    name = getattr(file, "name", None)
+    if not isinstance(name, str | os.PathLike):
+        return None
+    try:
+        is_same = os.path.samestat(os.fstat(file.fileno()), Path(name).stat())
+        return Path(name) if is_same and Path(name).is_file() and file.tell() == 0 else None
+    except (OSError, ValueError):
+        return None
 
 
 def range_crc32c(source: Source, first: int, length: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import click
 
 from ferry_client.cli import stdin
 from ferry_client.cli.config import state_path
-from ferry_client.cli.exit_codes import DONE, SOME_FAILED
+from ferry_client.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client, transfer_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
@@ -45,7 +46,7 @@ from ferry_client.models import TransferProgress
 @click.option(
     "--restart", is_flag=True, help="Discard uploads in progress of these names, also those of other machines."
 )
-@click.option("--spool-input", is_flag=True, help="Write standard input to the disk first, so that it resumes.")
+@click.option("--spool-input", is_flag=True, help="Write standard input to the disk first, so that its upload resumes.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent.")
 @transfer_options
 @connection_options
@@ -60,10 +61,12 @@ def command(paths: tuple[str, ...], **options: Any) -> int:
     ferry put video.mp4 videos/2026.mp4      # under another name
     ferry put photos/ backup/                # the folder, as backup/photos/...
     ferry put *.log logs/ --if-exists skip
+    tar c data | ferry put - data.tar
     tar c data | ferry put - data.tar --spool-input
 
-    Standard input up to 4 MiB goes in one request. More of it needs --spool-input, and room in the state folder. Run
-    again with the same input, its upload continues.
+    Standard input is sent as it comes. A line that breaks is made up for, but the bytes are in this process alone: when
+    it ends early (Ctrl-C, a crash, no network for --retry-for), the upload does not continue, and no file appears. With
+    --spool-input the input is first written to the state folder; run again with the same input, its upload continues.
     """
     output = Output(as_json=options["as_json"], quiet=options["quiet"])
     sources, target = _split_target(paths)
@@ -148,8 +151,9 @@ def _uploader(ferry: Ferry, file: LocalFile, output: Output, options: dict[str, 
         def on_progress(progress: TransferProgress) -> None:
             report(progress.done_bytes, progress.total_bytes)
 
-        source: Any = b"" if file.symlink_target is not None else file.path if file.data is None else file.data
-        keeps = (options["preserve"] and file.data is None) or file.symlink_target is not None
+        is_stream = file.is_standard_input
+        source: Any = b"" if file.symlink_target is not None else sys.stdin.buffer if is_stream else file.path
+        keeps = (options["preserve"] and not is_stream) or file.symlink_target is not None
         result = ferry.upload(
             source,
             file.name,
@@ -177,22 +181,30 @@ def _uploader(ferry: Ferry, file: LocalFile, output: Output, options: dict[str, 
 
 
 def _put_standard_input(target: str | None, output: Output, options: dict[str, Any]) -> int:
-    """Send standard input: up to 4 MiB in one request, or from the disk."""
+    """Send standard input as it comes, or from the disk."""
     if target is None or target.endswith("/"):
         raise UsageError("Standard input needs a name: ferry put - NAME")
     with _open(options, output) as ferry:
-        if not options["spool_input"]:
-            data = stdin.read_small()
-            file = LocalFile(Path("-"), target, len(data), data=data)
-            return run_file_tasks([FileTask(target, len(data), _uploader(ferry, file, output, options))], output, 1)
-        path = stdin.spool(state_path(), ferry.api.url, target)
-        file = LocalFile(path, target, path.stat().st_size)
-        task = FileTask(target, file.size, _uploader(ferry, file, output, options))
+        if options["spool_input"]:
+            return _put_spooled_input(ferry, target, output, options)
+        file = LocalFile(Path("-"), target, 0, is_standard_input=True)
         try:
-            code = run_file_tasks([task], output, options["jobs"])
-        except BaseException:
-            output.error(f"The input is kept. Run the same command again, or send it with: ferry put {path} {target}")
-            raise
+            return run_file_tasks([FileTask(target, 0, _uploader(ferry, file, output, options))], output, 1)
+        except KeyboardInterrupt:
+            output.error("stopped. The upload of standard input does not continue; --spool-input makes it resumable.")
+            return INTERRUPTED
+
+
+def _put_spooled_input(ferry: Ferry, target: str, output: Output, options: dict[str, Any]) -> int:
+    """Write standard input to the state folder, and send it from there."""
+    path = stdin.spool(state_path(), ferry.api.url, target)
+    file = LocalFile(path, target, path.stat().st_size)
+    task = FileTask(target, file.size, _uploader(ferry, file, output, options))
+    try:
+        code = run_file_tasks([task], output, options["jobs"])
+    except BaseException:
+        output.error(f"The input is kept. Run the same command again, or send it with: ferry put {path} {target}")
+        raise
     if code == DONE:
         path.unlink(missing_ok=True)
     return code

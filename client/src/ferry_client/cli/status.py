@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from ferry_client.cli.output import Output, format_bytes
@@ -21,7 +24,12 @@ def command(name: str | None, profile: str | None, as_json: bool, quiet: bool, r
     output = Output(as_json=as_json, quiet=quiet)
     with open_client(profile, retry_for, output=output) as ferry:
         for upload in [ferry.status(name)] if name else ferry.uploads():
-            done, size = format_bytes(upload["received_bytes"]), format_bytes(upload["size"])
-            output.result(
-                f"{upload['filename']}  {upload['state']}  {upload['percent']} % ({done} of {size})", **upload
-            )
+            output.result(_line(upload), **upload)
+
+
+def _line(upload: Mapping[str, Any]) -> str:
+    """Return the state of an upload as a line. The size of a stream is unknown until its end."""
+    done = format_bytes(upload["received_bytes"])
+    if upload["size"] is not None:
+        done = f"{upload['percent']} % ({done} of {format_bytes(upload['size'])})"
+    return f"{upload['filename']}  {upload['state']}  {done}  id {upload['upload_id']}"

@@ -11,20 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ferry_client.checksums import crc32c
-from ferry_client.errors import UsageError
-from ferry_client.options import MAX_PUT_BYTES, MIB
+from ferry_client.options import MIB
 from ferry_client.part_file import local_file_error
-
-
-def read_small() -> bytes:
-    """Return standard input. Raises `UsageError` if it is longer than one request carries."""
-    data = sys.stdin.buffer.read(MAX_PUT_BYTES + 1)
-    if len(data) > MAX_PUT_BYTES:
-        raise UsageError(
-            "Standard input has more than 4 MiB. Add --spool-input: it is written to the disk first, and its upload is "
-            "resumed after a crash. Or write it to a file, and send that."
-        )
-    return data
 
 
 def spool(folder: Path, url: str, name: str) -> Path:
