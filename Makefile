@@ -63,7 +63,7 @@ test-stress: $(venv_stamp)  ## run stress and property tests with thousands of e
 test-backends: $(venv_stamp)  ## run contract and race tests on SeaweedFS, DynamoDB Local, LocalStack (Java, npm, Python 3.13)
 	@$(tool) PYTHONPATH=.:layers/common sh -c '. dev/layer/runtime-python.sh && exec "$(bin)/python" -m tests.backends $(if $(ROUNDS),--rounds=$(ROUNDS)) $(ARGS)'
 
-test-clients: $(venv_stamp)  ## download with curl, wget, aria2, requests and Chromium over connections that break
+test-clients: $(venv_stamp)  ## download with curl, wget, aria2, requests and Chromium, upload with clients of tus, over lines that break
 	$(bin)/python -m pytest tests/clients
 
 fuzz: $(venv_stamp)  ## check generated requests to the local service against the OpenAPI document for two minutes

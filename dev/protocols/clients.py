@@ -1,0 +1,126 @@
+"""Uploads by clients of tus as their packages bring them, with the settings that docs/protocol-clients.md names."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiotus
+from tusclient.client import TusClient
+
+from dev.errors import CheckError
+from dev.paths import ROOT
+
+NPM_FOLDER = ROOT / "web" / "uppy"
+"""The npm packages, and the scripts that use them."""
+
+CHUNK_BYTES = 4 * 1024 * 1024
+ODD_CHUNK_BYTES = 1_000_003
+SMALL_CHUNK_BYTES = 64 * 1024
+CHUNK_SIZES = (CHUNK_BYTES, ODD_CHUNK_BYTES, SMALL_CHUNK_BYTES)
+"""Chunk sizes of the tests: the greatest, one that is not aligned to anything, and a small one."""
+
+_RETRIES = 60
+_RETRY_SECONDS = 1
+_TIMEOUT_SECONDS = 1_800
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What to upload, and where."""
+
+    endpoint: str
+    """The URL of `/uploads`."""
+    token: str
+    """The access token."""
+    path: Path
+    """The local file."""
+    name: str
+    """The file's name in the service."""
+    chunk_bytes: int = CHUNK_BYTES
+    """Bytes of a request at most."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header fields of every request."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+def upload_by_tuspy(upload: Upload) -> None:
+    """Upload by tuspy. Raises its errors."""
+    with upload.path.open("rb") as file:
+        TusClient(upload.endpoint, headers=upload.headers).uploader(
+            file_stream=file,
+            chunk_size=upload.chunk_bytes,
+            metadata={"filename": upload.name},
+            retries=_RETRIES,
+            retry_delay=_RETRY_SECONDS,
+            upload_checksum=True,
+        ).upload()
+
+
+def upload_by_aiotus(upload: Upload) -> None:
+    """Upload by aiotus. Raises `CheckError` if it gave up."""
+    config = aiotus.RetryConfiguration(retry_attempts=_RETRIES, max_retry_period_seconds=_RETRY_SECONDS)
+
+    async def run() -> None:
+        with upload.path.open("rb") as file:
+            location = await aiotus.upload(
+                upload.endpoint,
+                file,
+                {"filename": upload.name.encode()},
+                config=config,
+                headers=upload.headers,
+                chunksize=upload.chunk_bytes,
+            )
+        if location is None:
+            raise CheckError("aiotus gave up")
+
+    asyncio.run(run())
+
+
+def upload_by_tus_js(upload: Upload, **options: object) -> None:
+    """Upload by tus-js-client in Node. Raises `CheckError` with its output if it fails."""
+    run_node(
+        "tests/tus_js_client.mjs",
+        upload.endpoint,
+        upload.token,
+        str(upload.path),
+        upload.name,
+        *(f"{key}={value}" for key, value in {"chunkSize": upload.chunk_bytes, **options}.items()),
+    )
+
+
+PYTHON_CLIENTS: Mapping[str, Callable[[Upload], None]] = {"tuspy": upload_by_tuspy, "aiotus": upload_by_aiotus}
+"""The Python clients, by the names of their packages."""
+
+
+def install_npm_packages() -> None:
+    """Install the locked packages, unless they are there. Raises `CheckError`."""
+    if (NPM_FOLDER / "node_modules" / ".package-lock.json").exists():
+        return
+    _run(["npm", "ci", "--loglevel=error", "--ignore-scripts", "--no-audit", "--no-fund"])
+
+
+def run_node(script: str, *arguments: str) -> str:
+    """Run a script of the npm folder, and return its output. Raises `CheckError`."""
+    return _run(["node", script, *arguments])
+
+
+def _run(command: list[str]) -> str:
+    completed = subprocess.run(
+        command,
+        cwd=NPM_FOLDER,
+        env={**os.environ, "NO_PROXY": "*"},
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_SECONDS,
+        check=False,
+    )
+    if completed.returncode:
+        raise CheckError(f"{command[0]} {command[1]}: {completed.stdout[-1000:]}{completed.stderr[-2000:]}")
+    return completed.stdout
