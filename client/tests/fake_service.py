@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from client.tests import fake_streams
+from client.tests import fake_links, fake_streams
 from client.tests.contract import check_request, completed, path_template
 from client.tests.fake_responses import FakeFile, Fault, digest_of, file_response, problem, reply
 from ferry_client.callbacks import ignore
@@ -63,6 +63,8 @@ class FakeService:
         self.deleted: dict[str, FakeFile] = {}
         self.uploads: dict[str, FakeUpload] = {}
         self.streams: dict[str, fake_streams.FakeStream] = {}
+        self.links: list[dict[str, Any]] = []
+        """Bodies of links, the newest first, without their addresses."""
         self.requests: list[HttpRequest] = []
         self.before: list[Fault] = []
         """Faults before a request takes effect."""
@@ -375,5 +377,6 @@ _ROUTES: Mapping[str, Any] = {
     "GET /download": FakeService._download,
     "HEAD /download": FakeService._download,
     "GET /download/partial": FakeService._download,
+    **fake_links.ROUTES,
     **fake_streams.ROUTES,
 }

@@ -24,6 +24,10 @@ SDK_CLASSES = (
     ("ferry_client.models", "DownloadResult"),
     ("ferry_client.models", "TransferProgress"),
     ("ferry_client.models", "ListPage"),
+    ("ferry_client.links", "Links"),
+    ("ferry_client.links", "ShareLink"),
+    ("ferry_client.links", "LinkUse"),
+    ("ferry_client.links", "LinkActivity"),
 )
 
 
@@ -45,17 +49,19 @@ def render_commands() -> str:
     )
 
 
-def _command(name: str, command: Any) -> str:
+def _command(name: str, command: Any, heading: str = "##") -> str:
     import click
 
     context = click.Context(command, info_name=f"ferry {name}")
-    lines = [f"## ferry {name}\n", f"`ferry {name} {' '.join(command.collect_usage_pieces(context))}`\n"]
+    lines = [f"{heading} ferry {name}\n", f"`ferry {name} {' '.join(command.collect_usage_pieces(context))}`\n"]
     lines += _help(inspect.cleandoc(command.help or ""))
     records = [record for parameter in command.params if (record := parameter.get_help_record(context))]
     if records:
         lines += ["| option | meaning |", "|---|---|"]
         lines += [f"| `{_cell(option)}` | {_cell(text)} |" for option, text in records]
         lines.append("")
+    if isinstance(command, click.Group):
+        lines += [_command(f"{name} {sub}", child, f"{heading}#") for sub, child in command.commands.items()]
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from ferry_client.direct import DirectAccess
 from ferry_client.errors import IntegrityError, NotFoundError
 from ferry_client.jobs import JobTuner
 from ferry_client.link import Link
+from ferry_client.links import Links
 from ferry_client.models import DownloadResult, FileRecord, IfExists, ListPage, TransferProgress, UploadResult
 from ferry_client.options import MAX_AUTO_JOBS, ClientOptions
 from ferry_client.sources import StreamStart, open_source
@@ -67,6 +68,8 @@ class Ferry:
         transport = transport or UrllibTransport(self.options)
         self.api = Api(url, Credentials(client_id, client_secret), self.options, transport)
         """The service's routes."""
+        self.links = Links(self.api)
+        """Links for people without an account."""
         self._client_id = client_id
         self.link = Link(Path(state_dir) if state_dir is not None else None, self.api.url)
         """What is known of the line to the service."""

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "put": "Upload files, folders or standard input.",
     "restore": "Restore a deleted or replaced file.",
     "rm": "Delete files.",
+    "share": "Create links for people without an account.",
     "spool": "Watch a folder and send what comes to rest in it.",
     "stat": "Show a file's record.",
     "status": "Show uploads in progress.",
