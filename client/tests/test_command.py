@@ -176,6 +176,39 @@ def test_mv_of_a_folder_moves_each_file(run: Run, fake: FakeService) -> None:
     assert run("mv", "r/", "r/s/") == 2
 
 
+def test_mv_of_a_folder_lists_what_stays_and_continues(
+    run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A taken name stays and is listed at the end; the same command again moves what is left, and nothing twice."""
+    for number in range(5):
+        fake.put_file(f"p/{number}", f"{number}".encode())
+    fake.put_file("r/3", b"taken")
+    assert run("mv", "p/", "r/") == 1
+    assert sorted(fake.files) == ["p/3", "r/0", "r/1", "r/2", "r/3", "r/4"]
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 4
+    first, summary, last = captured.err.splitlines()
+    assert (first, last) == ("ferry: p/3: The name has a file.", "ferry: 1 of 5 files failed: p/3")
+    assert summary.startswith("4 of 5 files done in ")
+    assert run("mv", "p/", "r/", "--replace") == 0
+    assert fake.files["r/3"].data == b"3"
+    assert run("mv", "p/", "r/") == 3
+    assert capsys.readouterr().err == "ferry: There are no files below p/.\n"
+
+
+def test_mv_whose_repetition_would_move_files_twice_is_rejected(
+    run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`a/b/b/x` would become `a/b/x`, which a continued run would take for one that is left."""
+    for name in ("a/b/b/x", "a/b/y"):
+        fake.put_file(name, b"")
+    assert run("mv", "a/b/", "a/") == 2
+    assert capsys.readouterr().err == (
+        "ferry: a/b/b/x would become a/b/x, which is below a/b/ again. Move this file elsewhere first.\n"
+    )
+    assert sorted(fake.files) == ["a/b/b/x", "a/b/y"]
+
+
 def test_get_of_a_prefix_reports_what_the_disk_cannot_hold(
     run: Run, fake: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -138,8 +138,9 @@ def test_results_stay_on_standard_output_beside_a_progress_display(
 
 def test_dumb_terminal_gets_lines(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal that cannot move its cursor gets plain lines."""
-    from ferry_client.cli.output import LineDisplay, Output
+    from ferry_client.cli.display import LineDisplay
+    from ferry_client.cli.output import Output
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(Output().transfers(), LineDisplay)
+    assert isinstance(Output().transfers(1, 0), LineDisplay)

@@ -27,6 +27,7 @@ def put_file(api: Api, transfer_limit: TransferLimit, request: UploadRequest) ->
         ConflictError: the name has another file and `if_exists` is `fail`.
         ApiError, NetworkError, CancelledError, SourceChangedError: as their names say.
     """
+    request.on_progress(0)
     data = request.source.read(0, request.source.size)
     request.source.raise_if_changed()
     crc = crc32c(data)

@@ -127,6 +127,7 @@ class _StreamTransfer:
 
     def run(self) -> UploadResult:
         """Create the upload, append the stream, and return the file."""
+        self._request.on_progress(0)
         try:
             self._create()
         except ConflictError:

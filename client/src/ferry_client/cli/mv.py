@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import connection_options, open_client
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
-from ferry_client.errors import UsageError
+from ferry_client.errors import NotFoundError, UsageError
 from ferry_client.models import FileRecord
+
+JOBS = 4
+"""Moves at once. Each is one short request."""
 
 
 @click.command("mv")
@@ -22,7 +27,8 @@ def command(
 ) -> int:
     """Rename a file, or all files below a prefix. No byte is copied.
 
-    A folder is renamed file by file. After an interruption, run the same command again: it moves what is left.
+    A folder is renamed file by file. A file that cannot be moved (its new name is taken, say) stays, and is listed at
+    the end. After an interruption, run the same command again: it moves what is left.
 
     \b
     ferry mv draft.txt final.txt
@@ -40,10 +46,20 @@ def command(
             raise UsageError(f"{name} is a folder: its new name must end with /, as in {to}/.")
         if to.startswith(name):
             raise UsageError(f"{to} is below {name}. Choose a folder outside.")
-        tasks = [
-            _task(ferry, record, to + record.name.removeprefix(name), replace, output) for record in ferry.list(name)
-        ]
-        return run_file_tasks(tasks, output, 4)
+        moves = [(record, to + record.name.removeprefix(name)) for record in ferry.list(name)]
+        if not moves:
+            raise NotFoundError(404, "not_found", f"There are no files below {name}.")
+        _raise_if_repeated(name, moves)
+        return run_file_tasks([_task(ferry, record, target, replace, output) for record, target in moves], output, JOBS)
+
+
+def _raise_if_repeated(prefix: str, moves: Sequence[tuple[FileRecord, str]]) -> None:
+    """Raise `UsageError` where a moved file would be below the prefix again: a second run would move it once more."""
+    for record, target in moves:
+        if target.startswith(prefix):
+            raise UsageError(
+                f"{record.name} would become {target}, which is below {prefix} again. Move this file elsewhere first."
+            )
 
 
 def _task(ferry: Ferry, record: FileRecord, to: str, replace: bool, output: Output) -> FileTask:

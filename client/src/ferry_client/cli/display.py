@@ -1,0 +1,239 @@
+"""Shows transfers while they run: rows on a terminal, timed lines elsewhere. Only durable bytes count."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from ferry_client.cli.totals import FileState, TransferTotals
+from ferry_client.cli.units import format_bytes, format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console, ConsoleOptions
+    from rich.measure import Measurement
+    from rich.progress import Progress, Task, TaskID
+    from rich.text import Text
+
+LINE_EVERY_SECONDS = 10.0
+"""How often transfers are reported where standard error is no terminal."""
+
+_BAR_FROM_COLUMNS = 60
+_BYTES_FROM_COLUMNS = 80
+
+
+class TransferDisplay(ABC):
+    """Shows transfers while they run. Thread-safe."""
+
+    def __init__(self, totals: TransferTotals) -> None:
+        self.totals = totals
+        """What is done of all files."""
+
+    def __enter__(self) -> TransferDisplay:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the display. What has no end of its own does nothing."""
+        del error
+
+    def update(self, name: str, done_bytes: int, total_bytes: int) -> None:
+        """Show the durable bytes of a file; `total_bytes` is 0 while the length is unknown."""
+        self.show(name, self.totals.update(name, done_bytes, total_bytes))
+
+    def end(self, name: str, size_bytes: int, *, is_done: bool) -> None:
+        """Remove a file that is done or failed."""
+        self.totals.end(name, size_bytes, is_done=is_done)
+        self.remove(name)
+
+    @abstractmethod
+    def show(self, name: str, file: FileState) -> None:
+        """Show a file that is under way."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Show a file no longer."""
+
+    def print(self, text: str) -> None:
+        """Write a line for people."""
+        print(text, file=sys.stderr, flush=True)
+
+
+class LineDisplay(TransferDisplay):
+    """A line each `LINE_EVERY_SECONDS`, for logs: of the file where there is one, else of all files."""
+
+    def __init__(self, totals: TransferTotals, *, silent: bool) -> None:
+        super().__init__(totals)
+        self._silent = silent
+        self._lock = threading.Lock()
+        self._last_line_at = time.monotonic()
+
+    def show(self, name: str, file: FileState) -> None:
+        if self._is_due():
+            self.print(f"{time.strftime('%H:%M:%S')} {self._line(name, file)}")
+
+    def remove(self, name: str) -> None:
+        if self.totals.file_count > 1 and self._is_due():
+            self.print(f"{time.strftime('%H:%M:%S')} {self._line(name, None)}")
+
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            if self._silent or now - self._last_line_at < LINE_EVERY_SECONDS:
+                return False
+            self._last_line_at = now
+            return True
+
+    def _line(self, name: str, file: FileState | None) -> str:
+        totals = self.totals
+        text = name if totals.file_count == 1 else f"{totals.ended_files} of {totals.file_count} files"
+        total = totals.total_bytes or (file.total_bytes if file is not None else 0)
+        if totals.counts_bytes:
+            text += f"{' ' if totals.file_count == 1 else ', '}{format_bytes(totals.done_bytes)}"
+            text += f" of {format_bytes(total)} ({100 * totals.done_bytes // total} %)" if total else ""
+            text += f" at {format_bytes(totals.rate())}/s"
+        left = totals.seconds_left()
+        return text if left is None else f"{text}, {format_duration(left)} left"
+
+
+class TerminalDisplay(TransferDisplay):
+    """A row for all files where there are several, and one for each that is under way."""
+
+    def __init__(self, totals: TransferTotals) -> None:
+        super().__init__(totals)
+        from rich.console import Console
+        from rich.progress import Progress
+
+        console = Console(stderr=True)
+        self._progress: Progress = Progress(
+            *_columns(console.width),
+            console=console,
+            expand=True,
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
+        self._all_files: TaskID | None = None
+
+    def __enter__(self) -> TransferDisplay:
+        if self.totals.file_count > 1:
+            self._all_files = self._progress.add_task("", totals=self.totals)
+            self._update_all_files()
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def show(self, name: str, file: FileState) -> None:
+        total = file.total_bytes or None
+        with self._lock:
+            if name not in self._tasks:
+                # What an earlier run transferred counts for the percentage, not for the rate.
+                self._tasks[name] = self._progress.add_task(name, total=total, completed=file.done_bytes)
+            else:
+                self._progress.update(self._tasks[name], completed=file.done_bytes, total=total)
+            self._update_all_files()
+
+    def remove(self, name: str) -> None:
+        with self._lock:
+            task = self._tasks.pop(name, None)
+            if task is not None:
+                self._progress.remove_task(task)
+            self._update_all_files()
+
+    def print(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _update_all_files(self) -> None:
+        if self._all_files is None:
+            return
+        totals = self.totals
+        done, total = totals.done_bytes, totals.total_bytes
+        if not totals.counts_bytes:
+            done, total = totals.ended_files, totals.file_count
+        text = f"{totals.ended_files} of {totals.file_count} files"
+        self._progress.update(self._all_files, description=text, completed=done, total=total)
+
+
+class NameEnd:
+    """A name, of which as much of the end is shown as there is room for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        from rich.cells import cell_len
+        from rich.text import Text
+
+        shown = self._name
+        while shown and cell_len(shown) + (shown != self._name) > options.max_width:
+            shown = shown[1:]
+        yield Text(shown if shown == self._name else f"…{shown}", no_wrap=True)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.cells import cell_len
+        from rich.measure import Measurement
+
+        return Measurement(1, max(1, cell_len(self._name)))
+
+
+def _columns(width: int) -> list[Any]:
+    """Return the columns that a terminal of this width has room for."""
+    from rich.progress import BarColumn, ProgressColumn
+    from rich.table import Column
+    from rich.text import Text
+
+    class NameColumn(ProgressColumn):
+        """The name, or its end: names of one folder begin alike."""
+
+        def render(self, task: Task) -> NameEnd:
+            return NameEnd(task.description)
+
+    class DoneColumn(ProgressColumn):
+        """The percentage; of a stream, whose length is unknown, the bytes."""
+
+        def render(self, task: Task) -> Text:
+            done = f"{task.percentage:3.0f} %" if task.total is not None else format_bytes(task.completed)
+            return Text(done, "progress.percentage", justify="right", no_wrap=True)
+
+    class BytesColumn(ProgressColumn):
+        """Durable bytes and bytes of the file."""
+
+        def render(self, task: Task) -> Text:
+            totals = task.fields.get("totals")
+            if task.total is None or (totals is not None and not totals.counts_bytes):
+                return Text("")
+            return Text(
+                f"{format_bytes(task.completed)} of {format_bytes(task.total)}", "progress.download", no_wrap=True
+            )
+
+    class RateColumn(ProgressColumn):
+        """Bytes a second."""
+
+        def render(self, task: Task) -> Text:
+            totals = task.fields.get("totals")
+            rate = task.speed if totals is None else totals.rate() if totals.counts_bytes else None
+            return Text("" if rate is None else f"{format_bytes(rate)}/s", "progress.data.speed", no_wrap=True)
+
+    class LeftColumn(ProgressColumn):
+        """Time left at this rate."""
+
+        max_refresh = 0.5
+
+        def render(self, task: Task) -> Text:
+            totals = task.fields.get("totals")
+            left = task.time_remaining if totals is None else totals.seconds_left()
+            return Text("-:--" if left is None else format_duration(left), "progress.remaining", no_wrap=True)
+
+    columns: list[Any] = [NameColumn(table_column=Column(ratio=2, no_wrap=True))]
+    if width >= _BAR_FROM_COLUMNS:
+        columns.append(BarColumn(bar_width=None, table_column=Column(ratio=2)))
+    columns.append(DoneColumn())
+    if width >= _BYTES_FROM_COLUMNS:
+        columns.append(BytesColumn())
+    return [*columns, RateColumn(), LeftColumn()]

@@ -1,0 +1,19 @@
+"""Sizes and durations as people read them."""
+
+from __future__ import annotations
+
+
+def format_bytes(size: float) -> str:
+    """Return a size with a binary unit, for example `1.5 GiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration, for example `1:05` or `2:03:10`."""
+    whole = round(seconds)
+    minutes, hours = whole // 60 % 60, whole // 3600
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
