@@ -20,7 +20,15 @@ export function sleep(milliseconds, signal) {
     signal?.addEventListener("abort", () => {
       clearTimeout(timer);
       reject(signal.reason);
-    });
+    }, { once: true });
+  });
+}
+
+/** @param {AbortSignal} signal @returns {Promise<never>} rejected when the signal aborts */
+function abortOf(signal) {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
 }
 
@@ -29,53 +37,70 @@ export function backoff(attempt) {
   return Math.min(MAX_DELAY_MS, 500 * 2 ** Math.min(attempt, 8)) * (0.5 + Math.random() / 2);
 }
 
-/** A signed-in client. Its secret and token live in this object alone, so in memory. */
+/** Sends requests with a token, which lives in this object alone, so in memory. */
 export class Session {
-  #id = "";
-  #secret = "";
   #token = "";
   #expiresAt = 0;
   /** @type {Promise<void> | null} */
-  #signingIn = null;
+  #renewing = null;
+  /** The answer that the token came with. @type {Record<string, any>} */
+  grant = {};
 
-  /** @param {() => Promise<{id: string, secret: string} | null>} askAgain asks for id and secret when the service no longer accepts them */
-  constructor(askAgain) {
-    this.askAgain = askAgain;
+  /** Called when the service answers again, or does not answer. @param {boolean} _isUp */
+  onConnection(_isUp) {}
+
+  /** Names whose session it is, so that saved uploads of several are kept apart. */
+  get scope() {
+    return "";
   }
 
-  /** @param {string} id @param {string} secret */
-  async signIn(id, secret) {
-    const pair = `${encodeURIComponent(id)}:${encodeURIComponent(secret)}`;
-    const bytes = new TextEncoder().encode(pair);
-    const response = await fetch("/auth/token", {
-      method: "POST",
-      headers: { Authorization: `Basic ${btoa(String.fromCharCode(...bytes))}`, "Content-Type": "application/x-www-form-urlencoded" },
-      body: "grant_type=client_credentials",
-      credentials: "omit",
-    });
-    if (!response.ok) throw await errorOf(response);
-    const body = await response.json();
-    this.#id = id;
-    this.#secret = secret;
+  /** Whether a small file may be sent in one request, without `start`. */
+  get hasPut() {
+    return true;
+  }
+
+  /** What becomes of an upload whose name is taken, if nothing else is chosen. @returns {"fail" | "rename"} */
+  get ifExists() {
+    return "fail";
+  }
+
+  /** @returns {Promise<any>} the answer with a new token */
+  async fetchToken() {
+    throw new Error("not signed in");
+  }
+
+  /** @param {unknown} _error why there is no token @returns {Promise<boolean>} whether another attempt makes sense */
+  async recover(_error) {
+    return false;
+  }
+
+  /** Get a token with what this session has. */
+  async authenticate() {
+    const body = await this.fetchToken();
+    this.grant = body;
     this.#token = body.access_token;
     this.#expiresAt = performance.now() + Math.max(10, body.expires_in - 60) * 1000;
   }
 
-  signOut() {
-    this.#id = this.#secret = this.#token = "";
+  get token() {
+    return this.#token;
+  }
+
+  forgetToken() {
+    this.#token = "";
   }
 
   /**
    * Send a request, repeat it while that helps, and return the response.
    * @param {string} method
    * @param {string} path
-   * @param {{json?: unknown, body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal, onWait?: (text: string) => void}} [options]
+   * @param {{json?: unknown, body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal, isRepeatable?: boolean}} [options] `isRepeatable: false` for a request that must not be sent twice
    * @returns {Promise<Response>}
    */
   async request(method, path, options = {}) {
     let renewed = false;
     for (let attempt = 0; ; attempt += 1) {
-      await this.#ensureToken();
+      await this.#ensureToken(options.signal);
       const token = this.#token;
       let response;
       try {
@@ -91,20 +116,20 @@ export class Session {
           credentials: "omit",
         });
       } catch (error) {
-        if (options.signal?.aborted) throw error;
-        options.onWait?.(String(error));
+        if (options.signal?.aborted || options.isRepeatable === false) throw error;
+        this.onConnection(false);
         await sleep(backoff(attempt), options.signal);
         continue;
       }
+      this.onConnection(true);
       if (response.ok) return response;
       if (response.status === 401 && !renewed) {
         renewed = true;
-        if (this.#token === token) this.#token = "";
+        if (this.#token === token) this.forgetToken();
         continue;
       }
-      if (RETRYABLE.has(response.status)) {
+      if (RETRYABLE.has(response.status) && (options.isRepeatable !== false || response.status === 429)) {
         const seconds = Number(response.headers.get("Retry-After")) || 0;
-        options.onWait?.(`${response.status}`);
         await sleep(Math.max(backoff(attempt), seconds * 1000), options.signal);
         continue;
       }
@@ -117,30 +142,79 @@ export class Session {
     return (await this.request(method, path, options)).json();
   }
 
-  async #ensureToken() {
+  /** @param {AbortSignal} [signal] ends the wait, which may be one for a person who signs in again */
+  async #ensureToken(signal) {
     if (this.#token && performance.now() < this.#expiresAt) return;
-    this.#signingIn ??= this.#renew().finally(() => {
-      this.#signingIn = null;
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = null;
     });
-    await this.#signingIn;
+    await (signal ? Promise.race([this.#renewing, abortOf(signal)]) : this.#renewing);
   }
 
   async #renew() {
     for (let attempt = 0; ; attempt += 1) {
       try {
-        await this.signIn(this.#id, this.#secret);
+        await this.authenticate();
         return;
       } catch (error) {
-        if (!(error instanceof ApiError) || RETRYABLE.has(error.status)) {
+        if (!(error instanceof ApiError) || (RETRYABLE.has(error.status) && error.code !== "link_locked")) {
+          this.onConnection(false);
           await sleep(backoff(attempt));
-          continue;
+        } else if (!(await this.recover(error))) {
+          throw error;
         }
-        const given = await this.askAgain();
-        if (!given) throw error;
-        this.#id = given.id;
-        this.#secret = given.secret;
       }
     }
+  }
+}
+
+/** A signed-in client. Its secret is in memory alone. */
+export class ClientSession extends Session {
+  #id = "";
+  #secret = "";
+
+  /** @param {() => Promise<{id: string, secret: string} | null>} askAgain asks for id and secret when the service no longer accepts them */
+  constructor(askAgain) {
+    super();
+    this.askAgain = askAgain;
+  }
+
+  /** @param {string} id @param {string} secret */
+  async signIn(id, secret) {
+    this.#id = id;
+    this.#secret = secret;
+    await this.authenticate();
+  }
+
+  signOut() {
+    this.#id = this.#secret = "";
+    this.forgetToken();
+  }
+
+  get scope() {
+    return `client:${this.#id}`;
+  }
+
+  async fetchToken() {
+    const pair = `${encodeURIComponent(this.#id)}:${encodeURIComponent(this.#secret)}`;
+    const bytes = new TextEncoder().encode(pair);
+    const response = await fetch("/auth/token", {
+      method: "POST",
+      headers: { Authorization: `Basic ${btoa(String.fromCharCode(...bytes))}`, "Content-Type": "application/x-www-form-urlencoded" },
+      body: "grant_type=client_credentials",
+      credentials: "omit",
+    });
+    if (!response.ok) throw await errorOf(response);
+    return response.json();
+  }
+
+  /** @param {unknown} _error */
+  async recover(_error) {
+    const given = await this.askAgain();
+    if (!given) return false;
+    this.#id = given.id;
+    this.#secret = given.secret;
+    return true;
   }
 }
 

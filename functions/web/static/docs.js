@@ -1,6 +1,6 @@
 // @ts-check
 /** The API's document as a page: each operation, its parameters and answers, and a form that sends it. */
-import { ApiError, Session } from "./api.js";
+import { ApiError, ClientSession } from "./api.js";
 import { announce, button, element } from "./dom.js";
 import { TEXT } from "./strings.js";
 
@@ -8,7 +8,7 @@ const METHODS = ["get", "head", "put", "post", "patch", "delete"];
 const MAX_SHOWN_BYTES = 20_000;
 
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
-const session = new Session(async () => null);
+const session = new ClientSession(async () => null);
 let isSignedIn = false;
 
 /** @param {any} document @param {any} value @returns {any} what a `$ref` names */
@@ -52,6 +52,7 @@ function operationCard(document, method, path, operation) {
 function operationBody(document, method, path, operation) {
   const parameters = (operation.parameters ?? []).map((/** @type {any} */ each) => resolve(document, each));
   const bodies = Object.entries(operation.requestBody?.content ?? {});
+  /** @type {Node[]} */
   const parts = [element("p", {}, operation.description ?? "")];
   for (const [type, content] of bodies) {
     const table = schemaTable(document, content);

@@ -1,4 +1,6 @@
 // @ts-check
+import { TEXT } from "./strings.js";
+
 /**
  * Build an element. Text is always set as text, so that no name can become markup.
  * @param {string} tag
@@ -24,10 +26,39 @@ export function button(label, action, attributes = {}) {
   return /** @type {HTMLButtonElement} */ (element("button", { type: "button", onclick: action, ...attributes }, label));
 }
 
+/** @param {Record<string, unknown>} attributes */
+export function input(attributes) {
+  return /** @type {HTMLInputElement} */ (element("input", attributes));
+}
+
+let nextHintId = 1;
+
+/** @param {string} label @param {HTMLElement} field @param {string} [hint] @returns {HTMLElement} a field with its name above it */
+export function labelled(label, field, hint) {
+  const named = element("label", { class: "field" }, element("span", {}, label), field);
+  if (!hint) return named;
+  const id = `hint-${nextHintId}`;
+  nextHintId += 1;
+  field.setAttribute("aria-describedby", id);
+  return element("div", {}, named, element("span", { class: "muted hint", id }, hint));
+}
+
 /** Tell screen readers. @param {string} text */
 export function announce(text) {
   const region = document.getElementById("announcements");
   if (region) region.textContent = text;
+}
+
+/** Rebuild a part of the page, and keep the focus on the control with the same `data-key`. @param {HTMLElement} root @param {() => void} render */
+export function keepFocus(root, render) {
+  const active = document.activeElement;
+  const key = active && root.contains(active) ? active.getAttribute("data-key") : null;
+  const selection = active instanceof HTMLInputElement && active.type === "search" ? active.selectionStart : null;
+  render();
+  if (!key) return;
+  const next = /** @type {HTMLInputElement | null} */ (root.querySelector(`[data-key="${CSS.escape(key)}"]`));
+  next?.focus();
+  if (selection !== null) next?.setSelectionRange(selection, selection);
 }
 
 /**
@@ -39,7 +70,9 @@ export function announce(text) {
 export function dialogue(title, build) {
   return new Promise((resolve) => {
     const opener = /** @type {HTMLElement | null} */ (document.activeElement);
+    const key = opener?.getAttribute("data-key");
     const box = /** @type {HTMLDialogElement} */ (element("dialog", { "aria-label": title }));
+    /** @type {unknown} */
     let result;
     box.append(element("h2", {}, title), ...build((value) => {
       result = value;
@@ -47,23 +80,42 @@ export function dialogue(title, build) {
     }));
     box.addEventListener("close", () => {
       box.remove();
-      opener?.focus();
       resolve(result);
+      const again = key ? /** @type {HTMLElement | null} */ (document.querySelector(`[data-key="${CSS.escape(key)}"]`)) : null;
+      if (opener?.isConnected) opener.focus();
+      else (again ?? document.querySelector("main"))?.focus();
     });
     document.body.append(box);
     box.showModal();
   });
 }
 
+/** @param {string} title @param {string} text @param {string} label @returns {Promise<boolean>} whether the action was confirmed */
+export async function confirmed(title, text, label) {
+  return Boolean(await dialogue(title, (close) => [
+    element("p", {}, text),
+    element("div", { class: "buttons" }, button(TEXT.cancel, () => close()), button(label, () => close(true), { class: "danger" })),
+  ]));
+}
+
 /** Show a message for some seconds. @param {string} text @param {string} [label] @param {() => void} [action] */
 export function toast(text, label, action) {
   document.querySelector(".toast")?.remove();
-  const box = element("div", { class: "toast" }, text);
+  const box = element("div", { class: "toast" }, element("span", {}, text));
   if (label && action) box.append(button(label, () => {
     box.remove();
     action();
   }));
-  document.body.append(box);
+  // A message shows above a dialogue, too.
+  (document.querySelector("dialog[open]") ?? document.body).append(box);
   announce(text);
-  setTimeout(() => box.remove(), 10_000);
+  setTimeout(() => box.remove(), action ? 20_000 : 8_000);
+}
+
+/** Save what an address gives as a file. @param {string} href @param {string} [name] */
+export function saveAs(href, name = "") {
+  const anchor = element("a", { href, download: name, rel: "noreferrer" });
+  document.body.append(anchor);
+  anchor.click();
+  anchor.remove();
 }

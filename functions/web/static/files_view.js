@@ -1,22 +1,34 @@
 // @ts-check
-import { ApiError, filePath } from "./api.js";
-import { announce, button, dialogue, element, toast } from "./dom.js";
-import { formatBytes, formatTime } from "./format.js";
+import { filePath } from "./api.js";
+import { announce, button, confirmed, dialogue, element, input, keepFocus, labelled, saveAs, toast } from "./dom.js";
+import { moveFolder } from "./folder_move.js";
+import { formatBytes, formatCount, formatTime } from "./format.js";
+import { describe, listFolder } from "./listing.js";
 import { previewKind, showPreview } from "./preview.js";
+import { share } from "./share_dialog.js";
 import { TEXT } from "./strings.js";
+import { saveZip } from "./zip_download.js";
 
-const PAGE = 1000;
 const MAX_ENTRIES = 10_000;
+const MAX_ROWS = 200;
 const DELETE_BATCH = 100;
+
+/** @typedef {{write: boolean, share: boolean}} Rights what the token allows */
+/** @typedef {{text: string, symbol: string, work: () => unknown, style?: string}} Action */
 
 /** Files and folders below a prefix. */
 export class FilesView {
-  /** @param {import("./api.js").Session} session @param {(files: FileList | File[], prefix: string) => void} upload @param {(prefix: string) => void} navigate */
-  constructor(session, upload, navigate) {
+  /**
+   * @param {import("./api.js").Session} session
+   * @param {{navigate: (prefix: string) => void, upload?: (files: FileList | File[], prefix: string) => void, rights: Rights, base?: string}} options `base`: the folder above which nothing is shown
+   */
+  constructor(session, { navigate, upload, rights, base = "" }) {
     this.session = session;
     this.upload = upload;
     this.navigate = navigate;
-    this.prefix = "";
+    this.rights = rights;
+    this.base = base;
+    this.prefix = base;
     /** @type {any[]} */
     this.files = [];
     /** @type {string[]} */
@@ -24,9 +36,10 @@ export class FilesView {
     this.isCut = false;
     this.filter = "";
     this.sort = "name";
+    this.maxRows = MAX_ROWS;
     /** @type {Set<string>} */
     this.selected = new Set();
-    this.root = element("section", { "aria-label": TEXT.files });
+    this.root = element("section", { "aria-label": TEXT.files, tabindex: "-1" });
     this.loadNumber = 0;
   }
 
@@ -35,50 +48,53 @@ export class FilesView {
     this.prefix = prefix;
     this.selected.clear();
     this.filter = "";
+    this.maxRows = MAX_ROWS;
     await this.load();
+    // The control that led here may be gone.
+    if (document.activeElement === document.body && this.root.isConnected) this.root.focus();
   }
 
   async load() {
     const number = (this.loadNumber += 1);
-    this.root.replaceChildren(this.#breadcrumbs(), element("p", { class: "muted" }, TEXT.loading));
-    /** @type {any[]} */
-    const files = [];
-    /** @type {string[]} */
-    const folders = [];
-    let cursor = "";
+    const isCurrent = () => number === this.loadNumber;
+    if (!this.root.querySelector("table")) this.root.replaceChildren(this.#breadcrumbs(), element("p", { class: "muted" }, TEXT.loading));
     try {
-      do {
-        const query = new URLSearchParams({ prefix: this.prefix, delimiter: "/", limit: String(PAGE), ...(cursor ? { cursor } : {}) });
-        const page = await this.session.json("GET", `/files?${query}`);
-        if (number !== this.loadNumber) return;
-        files.push(...page.files);
-        folders.push(...page.prefixes);
-        cursor = page.cursor ?? "";
-      } while (cursor && files.length + folders.length < MAX_ENTRIES);
+      const found = await listFolder(this.session, this.prefix, { maximum: MAX_ENTRIES, onPage: isCurrent });
+      if (!isCurrent()) return;
+      ({ files: this.files, folders: this.folders, isCut: this.isCut } = found);
     } catch (error) {
       this.root.replaceChildren(this.#breadcrumbs(), element("p", { class: "error", role: "alert" }, describe(error)));
       return;
     }
-    this.files = files;
-    this.folders = folders;
-    this.isCut = Boolean(cursor);
     this.render();
-    announce(`${folders.length + files.length}`);
+    announce(TEXT.entries(this.folders.length + this.files.length));
   }
 
   render() {
+    keepFocus(this.root, () => this.#render());
+  }
+
+  #render() {
     const rows = this.#visible();
+    const count = rows.folders.length + rows.files.length;
+    const shown = [
+      ...rows.folders.slice(0, this.maxRows).map((folder) => this.#folderRow(folder)),
+      ...rows.files.slice(0, Math.max(0, this.maxRows - rows.folders.length)).map((file) => this.#fileRow(file)),
+    ];
     const table = element("table", {},
       element("thead", {}, element("tr", {},
-        element("th", { scope: "col" }, this.#selectAll(rows)),
+        element("th", { scope: "col", class: "select" }, this.#selectAll(rows)),
         this.#heading("name", TEXT.name, ""), this.#heading("size", TEXT.size, "number"),
-        this.#heading("time", TEXT.time, "wide"), element("th", { scope: "col" }, element("span", { class: "visually-hidden" }, TEXT.open)))),
-      element("tbody", {}, ...rows.folders.map((folder) => this.#folderRow(folder)), ...rows.files.map((file) => this.#fileRow(file))));
-    const isEmpty = !rows.folders.length && !rows.files.length;
+        this.#heading("time", TEXT.time, "wide"), element("th", { scope: "col" }, element("span", { class: "visually-hidden" }, TEXT.actions)))),
+      element("tbody", {}, ...shown));
     this.root.replaceChildren(
       this.#breadcrumbs(), this.#toolbar(),
-      this.isCut ? element("p", { class: "muted" }, TEXT.listCut(MAX_ENTRIES)) : "",
-      isEmpty ? element("p", { class: "muted" }, `${TEXT.emptyFolder} ${TEXT.dropHere}`) : table,
+      this.isCut ? element("p", { class: "muted" }, TEXT.listCut(formatCount(MAX_ENTRIES))) : "",
+      count ? table : element("p", { class: "muted empty" }, this.filter ? TEXT.noMatch : this.upload ? `${TEXT.emptyFolder} ${TEXT.dropHere}` : TEXT.emptyFolder),
+      count > shown.length ? button(`${TEXT.more} (${formatCount(count - shown.length)})`, () => {
+        this.maxRows += 1000;
+        this.render();
+      }, { "data-key": "more" }) : "",
     );
   }
 
@@ -92,43 +108,51 @@ export class FilesView {
   }
 
   #breadcrumbs() {
-    const parts = this.prefix.split("/").slice(0, -1);
+    const parts = this.prefix.slice(this.base.length).split("/").slice(0, -1);
     const items = parts.map((part, index) => {
-      const prefix = `${parts.slice(0, index + 1).join("/")}/`;
-      return element("li", {}, button(part, () => this.navigate(prefix), { class: "plain" }));
+      const prefix = `${this.base}${parts.slice(0, index + 1).join("/")}/`;
+      const isCurrent = index === parts.length - 1;
+      return element("li", {}, button(part, () => this.navigate(prefix), { class: "plain", "data-key": `crumb:${prefix}`, "aria-current": isCurrent ? "location" : null }));
     });
-    return element("nav", { "aria-label": TEXT.folder },
-      element("ol", { class: "breadcrumbs" }, element("li", {}, button(TEXT.home, () => this.navigate(""), { class: "plain" })), ...items));
+    const home = button(TEXT.home, () => this.navigate(this.base), { class: "plain", "data-key": "crumb:", "aria-current": parts.length ? null : "location" });
+    return element("nav", { "aria-label": TEXT.folder }, element("ol", { class: "breadcrumbs" }, element("li", {}, home), ...items));
   }
 
   #toolbar() {
-    const pick = (/** @type {boolean} */ folder) => {
-      const input = /** @type {HTMLInputElement} */ (element("input", { type: "file", multiple: true, webkitdirectory: folder }));
-      input.addEventListener("change", () => input.files && this.upload(input.files, this.prefix));
-      input.click();
-    };
-    const filter = /** @type {HTMLInputElement} */ (element("input", {
-      type: "search", class: "grow", placeholder: TEXT.filter, "aria-label": TEXT.filter, value: this.filter,
+    const filter = input({
+      type: "search", class: "grow", placeholder: TEXT.filter, "aria-label": TEXT.filter, value: this.filter, "data-key": "filter",
       oninput: (/** @type {Event} */ event) => {
         this.filter = /** @type {HTMLInputElement} */ (event.target).value;
         this.render();
-        const field = /** @type {HTMLInputElement | null} */ (this.root.querySelector("input[type=search]"));
-        field?.focus();
-        field?.setSelectionRange(this.filter.length, this.filter.length);
       },
-    }));
+    });
+    const { upload } = this;
+    const isFilled = this.files.length + this.folders.length > 0;
     return element("div", { class: "toolbar" },
-      button(TEXT.uploadFiles, () => pick(false), { class: "primary" }), button(TEXT.uploadFolder, () => pick(true)), filter,
-      this.selected.size ? button(`${TEXT.delete} (${this.selected.size})`, () => this.#delete([...this.selected]), { class: "danger" }) : null);
+      upload ? button(TEXT.uploadFiles, () => pickFiles(false, (files) => upload(files, this.prefix)), { class: "primary", "data-key": "upload" }) : null,
+      upload ? button(TEXT.uploadFolder, () => pickFiles(true, (files) => upload(files, this.prefix)), { "data-key": "upload-folder" }) : null,
+      filter, ...(this.selected.size ? this.#selectionActions() : [
+        this.rights.share && this.prefix ? button(TEXT.shareFolder, () => void share(this.session, { prefix: this.prefix }), { "data-key": "share-folder" }) : null,
+        isFilled ? button(TEXT.downloadZip, () => void this.#zip([...this.folders, ...this.files.map((file) => file.filename)]), { "data-key": "zip" }) : null,
+      ]));
   }
 
-  /** @param {{files: any[]}} rows */
+  #selectionActions() {
+    const names = [...this.selected];
+    return [
+      button(`${TEXT.downloadZip} (${names.length})`, () => void this.#zip(names), { "data-key": "zip" }),
+      this.rights.write ? button(`${TEXT.delete} (${names.length})`, () => this.#run(() => this.#delete(names)), { class: "danger", "data-key": "delete" }) : null,
+    ];
+  }
+
+  /** @param {{files: any[], folders: string[]}} rows */
   #selectAll(rows) {
-    return element("input", {
-      type: "checkbox", "aria-label": TEXT.selectAll, checked: rows.files.length > 0 && rows.files.every((file) => this.selected.has(file.filename)),
+    const names = [...rows.folders, ...rows.files.map((file) => file.filename)];
+    return input({
+      type: "checkbox", "aria-label": TEXT.selectAll, "data-key": "select-all", checked: names.length > 0 && names.every((name) => this.selected.has(name)),
       onchange: (/** @type {Event} */ event) => {
         const isOn = /** @type {HTMLInputElement} */ (event.target).checked;
-        for (const file of rows.files) isOn ? this.selected.add(file.filename) : this.selected.delete(file.filename);
+        for (const name of names) isOn ? this.selected.add(name) : this.selected.delete(name);
         this.render();
       },
     });
@@ -138,81 +162,123 @@ export class FilesView {
   #heading(key, label, style) {
     const isSorted = this.sort === key;
     return element("th", { scope: "col", class: style, "aria-sort": isSorted ? (key === "name" ? "ascending" : "descending") : "none" },
-      button(label, () => {
+      button(isSorted ? `${label} ${key === "name" ? "↑" : "↓"}` : label, () => {
         this.sort = key;
         this.render();
-      }, { class: "plain" }));
+      }, { class: "plain", "data-key": `sort:${key}`, "aria-label": label }));
+  }
+
+  /** @param {string} name @param {string} shown @param {HTMLElement} open @param {HTMLElement[]} cells @param {Action[]} actions */
+  #row(name, shown, open, cells, actions) {
+    const isSelected = this.selected.has(name);
+    const select = input({
+      type: "checkbox", "aria-label": `${TEXT.select}: ${shown}`, "data-key": `select:${name}`, checked: isSelected,
+      onchange: () => {
+        isSelected ? this.selected.delete(name) : this.selected.add(name);
+        this.render();
+      },
+    });
+    const buttons = actions.map(({ text, symbol, work, style }) =>
+      button(symbol, () => this.#run(work), { "aria-label": `${text}: ${shown}`, title: text, class: `icon ${style ?? ""}`, "data-key": `${text}:${name}` }));
+    const menu = button("⋯", () => void this.#menu(shown, actions), { "aria-label": `${TEXT.actions}: ${shown}`, title: TEXT.actions, class: "icon", "data-key": `menu:${name}` });
+    return element("tr", { class: isSelected ? "selected" : null }, element("td", { class: "select" }, select), element("td", {}, open), ...cells,
+      element("td", { class: "actions" }, element("span", { class: "wide-actions" }, ...buttons), element("span", { class: "narrow-actions" }, menu)));
   }
 
   /** @param {string} folder */
   #folderRow(folder) {
-    return element("tr", {}, element("td"),
-      element("td", {}, button(folder.slice(this.prefix.length), () => this.navigate(folder), { class: "plain" })),
-      element("td", { class: "number muted" }, TEXT.folder), element("td", { class: "wide" }), element("td"));
+    const shown = folder.slice(this.prefix.length);
+    const open = button(shown, () => this.navigate(folder), { class: "plain folder", "data-key": `open:${folder}` });
+    /** @type {Action[]} */
+    const actions = [{ text: TEXT.downloadZip, symbol: "⤓", work: () => this.#zip([folder]) }];
+    if (this.rights.share) actions.push({ text: TEXT.share, symbol: "↗", work: () => share(this.session, { prefix: folder }) });
+    if (this.rights.write) {
+      actions.push({ text: TEXT.moveFolder, symbol: "✎", work: () => this.#moveFolder(folder) });
+      actions.push({ text: TEXT.delete, symbol: "✕", work: () => this.#delete([folder]), style: "danger" });
+    }
+    return this.#row(folder, shown, open, [element("td", { class: "number muted" }, TEXT.folder), element("td", { class: "wide" })], actions);
   }
 
   /** @param {any} file */
   #fileRow(file) {
     const shown = file.filename.slice(this.prefix.length);
-    const isSelected = this.selected.has(file.filename);
     const canPreview = previewKind(file.content_type) !== null;
-    const act = (/** @type {() => Promise<unknown>} */ work) => () => void work().catch((error) => toast(describe(error)));
-    return element("tr", { "aria-selected": String(isSelected) },
-      element("td", {}, element("input", {
-        type: "checkbox", "aria-label": shown, checked: isSelected,
-        onchange: () => {
-          isSelected ? this.selected.delete(file.filename) : this.selected.add(file.filename);
-          this.render();
-        },
-      })),
-      element("td", {}, button(shown, act(() => (canPreview ? showPreview(this.session, file) : this.#download(file))), { class: "plain", title: canPreview ? TEXT.preview : TEXT.download })),
-      element("td", { class: "number" }, formatBytes(file.size)),
-      element("td", { class: "wide" }, formatTime(file.uploaded_at)),
-      element("td", { class: "actions" },
-        button("⤓", act(() => this.#download(file)), { "aria-label": `${TEXT.download}: ${shown}`, title: TEXT.download }),
-        button("✎", act(() => this.#move(file)), { "aria-label": `${TEXT.move}: ${shown}`, title: TEXT.move }),
-        button("✕", act(() => this.#delete([file.filename])), { "aria-label": `${TEXT.delete}: ${shown}`, title: TEXT.delete, class: "danger" })));
+    const open = button(shown, () => this.#run(() => (canPreview ? showPreview(this.session, file) : this.#download(file))),
+      { class: "plain", title: canPreview ? TEXT.preview : TEXT.download, "data-key": `open:${file.filename}` });
+    /** @type {Action[]} */
+    const actions = [{ text: TEXT.download, symbol: "⤓", work: () => this.#download(file) }];
+    if (this.rights.share) actions.push({ text: TEXT.share, symbol: "↗", work: () => share(this.session, { filename: file.filename }) });
+    if (this.rights.write) {
+      actions.push({ text: TEXT.move, symbol: "✎", work: () => this.#move(file) });
+      actions.push({ text: TEXT.delete, symbol: "✕", work: () => this.#delete([file.filename]), style: "danger" });
+    }
+    return this.#row(file.filename, shown, open, [element("td", { class: "number" }, formatBytes(file.size)), element("td", { class: "wide" }, formatTime(file.uploaded_at))], actions);
+  }
+
+  /** @param {() => unknown} work */
+  #run(work) {
+    void (async () => work())().catch((error) => toast(describe(error)));
+  }
+
+  /** @param {string} shown @param {Action[]} actions */
+  async #menu(shown, actions) {
+    const work = /** @type {(() => unknown) | undefined} */ (await dialogue(shown, (close) => [
+      element("div", { class: "menu" }, ...actions.map((action) => button(action.text, () => close(action.work), { class: action.style ?? "" })), button(TEXT.cancel, () => close())),
+    ]));
+    if (work) this.#run(work);
   }
 
   /** @param {any} file */
   async #download(file) {
     const link = await this.session.json("GET", filePath("/download", file.filename, { redirect: "false" }));
-    const anchor = element("a", { href: link.url, download: "", rel: "noreferrer" });
-    document.body.append(anchor);
-    anchor.click();
-    anchor.remove();
+    saveAs(link.url);
+  }
+
+  /** @param {string[]} names files, and folders with `/` at their ends */
+  async #zip(names) {
+    const parts = this.prefix.split("/");
+    await saveZip(this.session, { records: () => this.#recordsOf(names), prefix: this.prefix, name: `${parts.at(-2) || "files"}.zip` });
+  }
+
+  /** @param {string[]} names @returns {Promise<any[]>} the records of files, and of all files in folders */
+  async #recordsOf(names) {
+    const known = new Map(this.files.map((file) => [file.filename, file]));
+    const records = [];
+    for (const name of names) {
+      if (known.has(name)) records.push(known.get(name));
+      else records.push(...(await listFolder(this.session, name, { isDeep: true })).files);
+    }
+    return records;
   }
 
   /** @param {any} file */
   async #move(file) {
-    const input = /** @type {HTMLInputElement} */ (element("input", { value: file.filename, required: true }));
-    const to = await dialogue(TEXT.move, (close) => [
-      element("form", {
-        method: "dialog",
-        onsubmit: (/** @type {Event} */ event) => {
-          event.preventDefault();
-          close(input.value);
-        },
-      },
-      element("label", {}, TEXT.newName, input),
-      element("div", { class: "buttons" }, button(TEXT.cancel, () => close()), element("button", { class: "primary" }, TEXT.move))),
-    ]);
+    const to = await askName(TEXT.move, TEXT.newName, file.filename);
     if (!to || to === file.filename) return;
     await this.session.json("POST", "/files/move", { json: { from: file.filename, to, etag: file.etag } });
+    await this.load();
     toast(TEXT.moved);
+  }
+
+  /** @param {string} folder */
+  async #moveFolder(folder) {
+    const given = await askName(TEXT.moveFolder, TEXT.folderPath, folder.slice(0, -1));
+    if (!given) return;
+    const to = given.endsWith("/") ? given : `${given}/`;
+    if (to === folder) return;
+    await moveFolder(this.session, folder, to);
     await this.load();
   }
 
-  /** @param {string[]} names */
+  /** @param {string[]} names files, and folders with `/` at their ends */
   async #delete(names) {
-    const isSure = names.length === 1 || (await dialogue(TEXT.deleteSome(names.length), (close) => [
-      element("div", { class: "buttons" }, button(TEXT.cancel, () => close()), button(TEXT.delete, () => close(true), { class: "danger" })),
-    ]));
-    if (!isSure) return;
+    const hasFolders = names.some((name) => name.endsWith("/"));
+    const filenames = hasFolders ? (await this.#recordsOf(names)).map((file) => file.filename) : names;
+    if ((names.length > 1 || hasFolders) && !(await confirmed(TEXT.deleteSome(filenames.length), TEXT.deleteText, TEXT.delete))) return;
     /** @type {string[]} */
     const deleted = [];
-    for (let first = 0; first < names.length; first += DELETE_BATCH) {
-      const body = await this.session.json("POST", "/files/delete", { json: { filenames: names.slice(first, first + DELETE_BATCH) } });
+    for (let first = 0; first < filenames.length; first += DELETE_BATCH) {
+      const body = await this.session.json("POST", "/files/delete", { json: { filenames: filenames.slice(first, first + DELETE_BATCH) } });
       deleted.push(...body.deleted);
     }
     for (const name of names) this.selected.delete(name);
@@ -229,8 +295,24 @@ export class FilesView {
   }
 }
 
-/** @param {unknown} error @returns {string} */
-export function describe(error) {
-  if (error instanceof ApiError && error.status === 403) return error.code === "insufficient_scope" ? TEXT.accessDenied : error.message;
-  return error instanceof Error ? error.message : String(error);
+/** Ask for files, or for a folder. @param {boolean} isFolder @param {(files: FileList) => void} onFiles */
+export function pickFiles(isFolder, onFiles) {
+  const field = input({ type: "file", multiple: true, webkitdirectory: isFolder });
+  field.addEventListener("change", () => field.files && onFiles(field.files));
+  field.click();
+}
+
+/** @param {string} title @param {string} label @param {string} value @returns {Promise<string | undefined>} */
+async function askName(title, label, value) {
+  const field = input({ value, required: true, maxlength: 1000, autocomplete: "off", spellcheck: "false" });
+  return /** @type {any} */ (await dialogue(title, (close) => [
+    element("form", {
+      onsubmit: (/** @type {Event} */ event) => {
+        event.preventDefault();
+        close(field.value.normalize("NFC"));
+      },
+    },
+    labelled(label, field),
+    element("div", { class: "buttons" }, button(TEXT.cancel, () => close()), element("button", { class: "primary" }, title))),
+  ]));
 }

@@ -3,6 +3,11 @@ const LANGUAGE = navigator.language || "en";
 const NUMBER = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 1 });
 const TIME = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "short" });
 
+/** @param {number} count @returns {string} */
+export function formatCount(count) {
+  return NUMBER.format(count);
+}
+
 /** @param {number} bytes @returns {string} a size with a binary unit */
 export function formatBytes(bytes) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -1,50 +1,65 @@
 // @ts-check
-import { announce, button, element, toast } from "./dom.js";
-import { describe } from "./files_view.js";
-import { formatBytes, formatDuration } from "./format.js";
-import { TEXT } from "./strings.js";
+import { filePath } from "./api.js";
+import { announce, button, element, input, keepFocus, toast } from "./dom.js";
+import { formatBytes } from "./format.js";
+import { describe } from "./listing.js";
+import { TransferCard } from "./transfer_card.js";
 import { Transfer, TransferList } from "./transfers.js";
 import * as store from "./upload_store.js";
-import { filePath } from "./api.js";
+import { TEXT } from "./strings.js";
 
 const REFRESH_MS = 5_000;
+const RENDER_MS = 200;
 
-/** Uploads of this page, and those that are in progress elsewhere. */
+/** Uploads of this page, and those that can be resumed. */
 export class UploadsView {
-  /** @param {import("./api.js").Session} session @param {() => void} onComplete called when a file of this page is complete */
-  constructor(session, onComplete) {
+  /**
+   * @param {import("./api.js").Session} session
+   * @param {() => void} onComplete called when a file of this page is complete
+   * @param {{canList: boolean, base?: string}} options `canList`: the service lists uploads in progress, else this browser's own are shown; `base`: a folder that is not shown
+   */
+  constructor(session, onComplete, { canList, base = "" }) {
+    this.base = base;
     this.session = session;
     this.onComplete = onComplete;
-    this.root = element("section", { "aria-label": TEXT.uploads });
+    this.canList = canList;
     this.here = element("ul", { class: "cards" });
+    this.empty = element("p", { class: "muted" }, TEXT.noUploads);
     this.elsewhere = element("div");
-    this.root.append(element("h2", {}, TEXT.uploadHere), this.here, element("h2", {}, TEXT.otherUploads), this.elsewhere);
+    this.root = element("section", { "aria-label": TEXT.uploads },
+      element("h2", {}, TEXT.uploadHere), this.empty, this.here, element("h2", {}, canList ? TEXT.otherUploads : TEXT.incomplete), this.elsewhere);
     this.list = new TransferList(() => this.#schedule());
+    /** @type {Map<Transfer, TransferCard>} */
+    this.cards = new Map();
     this.isScheduled = false;
     this.completed = 0;
-    this.isOpen = false;
-    this.#render();
+    this.openNumber = 0;
+    this.shown = "";
   }
 
   /** @param {Iterable<File>} files @param {string} prefix @param {Map<File, FileSystemFileHandle>} [handles] */
   add(files, prefix, handles) {
     for (const file of files) {
       const path = file.webkitRelativePath || /** @type {any} */ (file).ferryPath || file.name;
-      this.list.add(new Transfer(this.session, file, `${prefix}${path}`.normalize("NFC"), () => this.#schedule(), handles?.get(file)));
+      this.#send(file, `${prefix}${path}`.normalize("NFC"), handles?.get(file));
     }
   }
 
+  /** @param {File} file @param {string} name @param {FileSystemFileHandle} [handle] */
+  #send(file, name, handle) {
+    this.list.add(new Transfer(this.session, file, name, () => this.#schedule(), handle));
+  }
+
   get isBusy() {
-    return this.list.transfers.some((transfer) => ["sending", "completing", "waiting"].includes(transfer.state));
+    return this.list.transfers.some((transfer) => transfer.isActive || transfer.state === "waiting");
   }
 
   open() {
-    this.isOpen = true;
-    void this.#refresh();
+    void this.#refresh((this.openNumber += 1));
   }
 
   close() {
-    this.isOpen = false;
+    this.openNumber += 1;
   }
 
   #schedule() {
@@ -53,75 +68,74 @@ export class UploadsView {
     setTimeout(() => {
       this.isScheduled = false;
       this.#render();
-    }, 200);
+    }, RENDER_MS);
   }
 
   #render() {
-    const done = this.list.transfers.filter((transfer) => transfer.state === "complete").length;
+    const { transfers } = this.list;
+    const done = transfers.filter((transfer) => transfer.state === "complete").length;
     if (done > this.completed) {
-      announce(`${done} ${TEXT.complete}`);
+      announce(TEXT.completed(done, transfers.length));
       this.onComplete();
+      void this.#showSaved();
     }
     this.completed = done;
-    const focused = document.activeElement?.getAttribute("data-key");
-    this.here.replaceChildren(...(this.list.transfers.length ? this.list.transfers.map((transfer) => this.#card(transfer)) : [element("li", { class: "muted" }, TEXT.noUploads)]));
-    if (focused) /** @type {HTMLElement | null} */ (this.here.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
-  }
-
-  /** @param {Transfer} transfer */
-  #card(transfer) {
-    const label = /** @type {string} */ (TEXT[/** @type {keyof typeof TEXT} */ (transfer.state)] ?? transfer.state);
-    const left = transfer.secondsLeft === null ? "" : `, ${formatDuration(transfer.secondsLeft)}`;
-    const rate = transfer.rate ? ` · ${formatBytes(transfer.rate)}/s${left}` : "";
-    const action = (/** @type {string} */ text, /** @type {() => void} */ work, style = "") =>
-      button(text, work, { class: style, "aria-label": `${text}: ${transfer.name}`, "data-key": `${text}:${transfer.name}` });
-    const again = () => {
-      transfer.set("waiting");
-      this.list.schedule();
-    };
-    const buttons = [];
-    if (transfer.state === "sending" || transfer.state === "waiting") buttons.push(action(TEXT.pause, () => transfer.pause()));
-    if (transfer.state === "paused") buttons.push(action(TEXT.resume, again, "primary"));
-    if (transfer.state === "failed") buttons.push(action(TEXT.retry, again, "primary"));
-    if (transfer.state === "conflict") {
-      buttons.push(action(TEXT.replace, () => {
-        transfer.ifExists = "replace";
-        again();
-      }));
+    this.empty.hidden = transfers.length > 0;
+    for (const [transfer, card] of this.cards) {
+      if (transfers.includes(transfer)) continue;
+      card.root.remove();
+      this.cards.delete(transfer);
     }
-    if (!["complete", "cancelled", "completing"].includes(transfer.state)) buttons.push(action(TEXT.cancel, () => void transfer.cancel(), "danger"));
-    return element("li", { class: "card" },
-      element("div", { class: "row" }, element("strong", {}, transfer.name), element("span", {}, ...buttons.flatMap((each) => [each, " "]))),
-      element("progress", { max: transfer.file.size || 1, value: transfer.file.size ? transfer.doneBytes : Number(transfer.state === "complete"), "aria-label": transfer.name }),
-      element("div", { class: transfer.error ? "error" : "muted" },
-        `${label} · ${formatBytes(transfer.doneBytes)} / ${formatBytes(transfer.file.size)}${rate}${transfer.error && transfer.state !== "conflict" ? ` · ${transfer.error}` : ""}`));
+    for (const transfer of transfers) {
+      let card = this.cards.get(transfer);
+      if (!card) {
+        card = new TransferCard(transfer, this.list, transfer.name.slice(this.base.length));
+        this.cards.set(transfer, card);
+        this.here.append(card.root);
+      }
+      card.update();
+    }
   }
 
-  async #refresh() {
-    while (this.isOpen) {
-      try {
-        const body = await this.session.json("GET", "/status");
-        const own = new Set(this.list.transfers.filter((t) => t.state !== "cancelled").map((t) => t.name));
-        const others = body.uploads.filter((/** @type {any} */ upload) => !own.has(upload.filename));
-        const saved = new Map((await store.all()).map((upload) => [upload.uploadId, upload]));
-        this.elsewhere.replaceChildren(others.length
-          ? element("ul", { class: "cards" }, ...others.map((/** @type {any} */ upload) => this.#otherCard(upload, saved.get(upload.upload_id))))
-          : element("p", { class: "muted" }, TEXT.noUploads));
-      } catch (error) {
-        this.elsewhere.replaceChildren(element("p", { class: "error" }, describe(error)));
-      }
+  /** @param {number} number */
+  async #refresh(number) {
+    while (number === this.openNumber) {
+      await this.#showSaved();
+      if (!this.canList) return;
       await new Promise((resolve) => setTimeout(resolve, REFRESH_MS));
+    }
+  }
+
+  async #showSaved() {
+    try {
+      const saved = await store.all(this.session.scope);
+      const own = new Set(this.list.transfers.filter((transfer) => transfer.state !== "cancelled").flatMap((transfer) => [transfer.name, transfer.finalName]));
+      const byId = new Map(saved.map((upload) => [upload.uploadId, upload]));
+      /** @type {any[]} */
+      const uploads = this.canList ? (await this.session.json("GET", "/status")).uploads : saved.map((upload) => ({ filename: upload.name, upload_id: upload.uploadId, size: upload.size }));
+      const others = uploads.filter((upload) => !own.has(upload.filename));
+      const state = JSON.stringify(others.map((upload) => [upload.upload_id, upload.received_bytes, byId.has(upload.upload_id)]));
+      if (state === this.shown) return;
+      this.shown = state;
+      keepFocus(this.elsewhere, () => this.elsewhere.replaceChildren(others.length
+        ? element("ul", { class: "cards" }, ...others.map((upload) => this.#otherCard(upload, byId.get(upload.upload_id))))
+        : element("p", { class: "muted" }, TEXT.noUploads)));
+    } catch (error) {
+      this.shown = "";
+      this.elsewhere.replaceChildren(element("p", { class: "error" }, describe(error)));
     }
   }
 
   /** @param {any} upload @param {store.SavedUpload | undefined} saved */
   #otherCard(upload, saved) {
+    const name = upload.filename.slice(this.base.length);
+    const known = upload.received_bytes === undefined ? formatBytes(upload.size) : `${upload.percent} % · ${formatBytes(upload.received_bytes)} / ${formatBytes(upload.size)}`;
     return element("li", { class: "card" },
-      element("div", { class: "row" }, element("strong", {}, upload.filename), element("span", {},
-        saved ? button(TEXT.resume, () => void this.#resume(saved), { class: "primary", "aria-label": `${TEXT.resume}: ${upload.filename}` }) : null, " ",
-        button(TEXT.cancelUpload, () => void this.#cancel(upload), { class: "danger", "aria-label": `${TEXT.cancelUpload}: ${upload.filename}` }))),
-      element("progress", { max: upload.size || 1, value: upload.received_bytes, "aria-label": upload.filename }),
-      element("div", { class: "muted" }, `${upload.percent} % · ${formatBytes(upload.received_bytes)} / ${formatBytes(upload.size)}`));
+      element("div", { class: "row" }, element("strong", {}, name), element("span", { class: "row-actions" },
+        saved ? button(TEXT.resume, () => void this.#resume(saved), { class: "primary", "aria-label": `${TEXT.resume}: ${name}`, "data-key": `resume:${upload.upload_id}` }) : null,
+        button(TEXT.cancelUpload, () => void this.#cancel(upload), { class: "danger", "aria-label": `${TEXT.cancelUpload}: ${name}`, "data-key": `cancel:${upload.upload_id}` }))),
+      upload.received_bytes === undefined ? null : element("progress", { max: upload.size || 1, value: upload.received_bytes, "aria-label": name }),
+      element("div", { class: "muted" }, known));
   }
 
   /** @param {store.SavedUpload} saved */
@@ -129,28 +143,34 @@ export class UploadsView {
     const file = await this.#fileOf(saved);
     if (!file) return;
     if (file.name !== saved.fileName || file.size !== saved.size || file.lastModified !== saved.lastModified) {
-      toast(TEXT.chooseAgain);
+      toast(TEXT.otherFile(saved.fileName));
       return;
     }
-    this.list.add(new Transfer(this.session, file, saved.name, () => this.#schedule(), saved.handle));
+    this.#send(file, saved.name, saved.handle);
+    await this.#showSaved();
   }
 
   /** @param {store.SavedUpload} saved @returns {Promise<File | null>} */
   async #fileOf(saved) {
     const handle = /** @type {any} */ (saved.handle);
-    if (handle && (await handle.requestPermission({ mode: "read" })) === "granted") return handle.getFile();
+    try {
+      if (handle && (await handle.requestPermission({ mode: "read" })) === "granted") return await handle.getFile();
+    } catch {
+      // The file was moved or deleted: the person chooses it.
+    }
     toast(`${TEXT.chooseAgain} (${saved.fileName})`);
     return new Promise((resolve) => {
-      const input = /** @type {HTMLInputElement} */ (element("input", { type: "file" }));
-      input.addEventListener("change", () => resolve(input.files?.[0] ?? null));
-      input.addEventListener("cancel", () => resolve(null));
-      input.click();
+      const field = input({ type: "file" });
+      field.addEventListener("change", () => resolve(field.files?.[0] ?? null));
+      field.addEventListener("cancel", () => resolve(null));
+      field.click();
     });
   }
 
   /** @param {any} upload */
   async #cancel(upload) {
     await this.session.request("DELETE", filePath("/upload", upload.filename, { upload_id: upload.upload_id })).catch((error) => toast(describe(error)));
-    await store.forget(upload.filename);
+    for (const saved of await store.all(this.session.scope)) if (saved.uploadId === upload.upload_id) await store.forget(saved.scope, saved.name);
+    await this.#showSaved();
   }
 }

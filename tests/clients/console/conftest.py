@@ -1,0 +1,72 @@
+"""Fixtures: a local service, a browser, a visit, and files to upload."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from dev.local.client import FerryClient
+from dev.local.launcher import LocalService
+from tests.clients.console.visit import CHROMIUM, FLAGS, Visit
+from tests.e2e.clients import log_in_as
+
+
+@pytest.fixture(scope="session")
+def local_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+    """The service of all tests of the console, with every parameter at its default."""
+    service = LocalService(tmp_path_factory.mktemp("console") / "state")
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def new_visit(browser: Browser, local_service: LocalService) -> Iterator[Callable[..., Visit]]:
+    """Makes visits, each in a fresh profile."""
+    contexts = []
+
+    def make(**options: object) -> Visit:
+        context = browser.new_context(**options)  # type: ignore[arg-type]
+        contexts.append(context)
+        return Visit(context, local_service)
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def visit(new_visit: Callable[..., Visit]) -> Visit:
+    return new_visit()
+
+
+@pytest.fixture
+def api(local_service: LocalService) -> FerryClient:
+    """The client `demo`."""
+    return log_in_as(local_service, "demo")
+
+
+@pytest.fixture
+def make_file(tmp_path: Path) -> Callable[[str, int], Path]:
+    def make(name: str, size: int) -> Path:
+        path = tmp_path / name
+        path.write_bytes(random.Random(name).randbytes(size))
+        return path
+
+    return make

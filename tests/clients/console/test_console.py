@@ -1,0 +1,98 @@
+"""The console in a real browser: files, folders, uploads that survive, and the API's document as a page."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Playwright, expect
+
+from dev.local.client import FerryClient
+from dev.local.launcher import LocalService
+from tests.clients.console.visit import CHROMIUM, FLAGS, Visit, processes_of, wait_until
+from tests.e2e.clients import log_in_as
+
+LARGE_BYTES = 30_000_001
+RESUMED_BYTES = 300_000_001
+
+
+def test_console_uploads_previews_moves_and_restores(
+    visit: Visit, api: FerryClient, tmp_path: Path, make_file: Callable[[str, int], Path]
+) -> None:
+    """A visit: sign in, upload by one request and in parts, preview, rename into a folder, delete, undo."""
+    visit.sign_in()
+    note, large = tmp_path / "note.txt", make_file("large.bin", LARGE_BYTES)
+    note.write_text("hello\n")
+    visit.upload(note, large)
+    visit.expect_complete("note.txt")
+    visit.expect_complete("large.bin")
+    page = visit.page
+    page.get_by_role("button", name="Files", exact=True).click()
+    page.get_by_role("button", name="note.txt", exact=True).click()
+    expect(page.get_by_role("dialog")).to_contain_text("note.txt")
+    expect(page.frame_locator("dialog iframe").locator("body")).to_contain_text("hello")
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Rename or move: note.txt").click()
+    page.get_by_label("New name").fill("texts/note.txt")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="texts/", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Delete: large.bin").click()
+    expect(page.get_by_role("button", name="large.bin", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="large.bin", exact=True)).to_be_visible()
+    assert api.download("large.bin").body == large.read_bytes()
+    assert api.download("texts/note.txt").body == b"hello\n"
+    visit.check()
+
+
+def test_console_shows_hostile_names_as_text(visit: Visit, tmp_path: Path) -> None:
+    """A name that is markup is shown as it is, and nothing of it runs; SVG is never shown inline."""
+    visit.sign_in()
+    name = '<img src=x onerror="document.title=1">.svg'
+    path = tmp_path / name
+    path.write_text('<svg xmlns="http://www.w3.org/2000/svg"><script>parent.document.title = 1</script></svg>')
+    visit.upload(path)
+    visit.expect_complete("onerror")
+    visit.page.get_by_role("button", name="Files", exact=True).click()
+    row = visit.page.get_by_role("button", name=name, exact=True)
+    expect(row).to_have_attribute("title", "Download")
+    assert visit.page.title() == "Files · Ferry"
+    visit.check()
+
+
+def test_upload_resumes_after_the_browser_was_killed(
+    playwright: Playwright, local_service: LocalService, tmp_path: Path, make_file: Callable[[str, int], Path]
+) -> None:
+    """After kill -9 of the browser, choosing the same file again continues the upload."""
+    source, profile = make_file("resumed.bin", RESUMED_BYTES), tmp_path / "profile"
+    context = playwright.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=FLAGS)
+    first = Visit(context, local_service)
+    first.sign_in()
+    first.upload(source)
+    api = log_in_as(local_service, "demo")
+    wait_until(lambda: api.status("resumed.bin").json.get("received_bytes", 0))
+    for pid in processes_of(profile):
+        os.kill(pid, signal.SIGKILL)
+    context = playwright.chromium.launch_persistent_context(tmp_path / "profile", executable_path=CHROMIUM, args=FLAGS)
+    second = Visit(context, local_service)
+    second.sign_in()
+    second.page.get_by_role("button", name="Uploads", exact=True).click()
+    with second.page.expect_file_chooser() as chooser:
+        second.page.get_by_role("button", name="Resume: resumed.bin").click()
+    chooser.value.set_files(source)
+    second.expect_complete("resumed.bin")
+    assert api.status("resumed.bin").json["state"] == "complete"
+    assert api.download("resumed.bin").body == source.read_bytes()
+    context.close()
+
+
+def test_docs_page_tries_a_request(visit: Visit, local_service: LocalService) -> None:
+    """`/docs` lists the operations, and sends one."""
+    visit.page.goto(f"{local_service.connection_info['base_url']}/docs")
+    visit.page.get_by_text("Check that the service responds").click()
+    card = visit.page.locator("#getHealth")
+    card.get_by_role("button", name="Send").click()
+    expect(card.locator("pre")).to_contain_text('"status":"ok"')
+    visit.check()

@@ -1,0 +1,110 @@
+"""A visit of the console or of a link's page."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from dev.local.launcher import LocalService
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ["--no-sandbox"]
+TIMEOUT_MS = 60_000
+
+
+class Visit:
+    """A page, what its console said, and where its requests went."""
+
+    def __init__(self, context: BrowserContext, service: LocalService) -> None:
+        self.context = context
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(TIMEOUT_MS)
+        self.problems: list[str] = []
+        self.urls: list[str] = []
+        self.headers: list[str] = []
+        self._service = service
+        self.page.on("console", lambda message: self._note(message.type, message.text))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", lambda request: self._note_request(request.url, str(request.headers)))
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.problems.append(text)
+
+    def _note_request(self, url: str, headers: str) -> None:
+        self.urls.append(url)
+        self.headers.append(headers)
+
+    @property
+    def base_url(self) -> str:
+        return str(self._service.connection_info["base_url"])
+
+    def button(self, name: str, *, exact: bool = True) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=exact)
+
+    def sign_in(self, client: int = 0) -> None:
+        """Sign in as one of the local clients: 0 is `demo`."""
+        self.page.goto(f"{self.base_url}/")
+        self.fill_sign_in(client)
+        expect(self.button("Sign out")).to_be_visible()
+
+    def fill_sign_in(self, client: int = 0) -> None:
+        credentials = self._service.connection_info["clients"][client]
+        self.page.get_by_label("Client id").fill(credentials["client_id"])
+        self.page.get_by_label("Client secret").fill(credentials["client_secret"])
+        self.page.keyboard.press("Enter")
+
+    def open_tab(self, name: str) -> None:
+        self.page.get_by_role("navigation").get_by_role("button", name=name, exact=True).click()
+
+    def upload(self, *paths: Path) -> None:
+        with self.page.expect_file_chooser() as chooser:
+            self.button("Upload files").click()
+        chooser.value.set_files(list(paths))
+
+    def card(self, name: str) -> Locator:
+        return self.page.locator("li.card", has_text=name).first
+
+    def expect_complete(self, name: str) -> None:
+        expect(self.card(name)).to_contain_text("complete ·", timeout=TIMEOUT_MS)
+
+    def check(self, *, allowed: str = "") -> None:
+        """Check that the console was silent, and that every request went to the API or the bucket.
+
+        `allowed` matches messages that the test provokes: Chromium reports each response with an error status.
+        """
+        assert [text for text in self.problems if not (allowed and re.search(allowed, text))] == []
+        own = {origin_of(self.base_url), origin_of(self._service.connection_info["s3_endpoint"])}
+        assert {origin_of(url) for url in self.urls if not url.startswith("blob:")} <= own
+
+
+def origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def wait_until(read: Callable[[], object]) -> None:
+    """Return once `read` returns something true. Fail after a minute."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if read():
+            return
+        time.sleep(0.05)
+    raise AssertionError("nothing changed for a minute")
+
+
+def processes_of(profile: Path) -> list[int]:
+    """Return the processes of the browser with this profile."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if f"--user-data-dir={profile}".encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
