@@ -15,6 +15,7 @@ from dev.fakes.event_publisher import MemoryEventPublisher
 from dev.fakes.faults import CallLog, FaultPlan, ProcessCrashed, with_faults
 from dev.fakes.file_repository import MemoryFileRepository
 from dev.fakes.link_repository import MemoryLinkRepository
+from dev.fakes.metadata_rows import Rows
 from dev.fakes.object_store import MemoryObjectStore, StoreResponse
 from dev.fakes.permits import MemoryPermitPool
 from dev.fakes.quotas import MemoryQuotaStore
@@ -55,7 +56,12 @@ ORPHAN_TICK_MS = 2 * DAY_MS
 MIN_TICK_MS = HOUR_MS // 2
 """Shortest such pause: a task that fails is due again after it."""
 
+KEPT_BETWEEN_REQUESTS = ("open_upload_cache", "staged_chunk_cache", "upload_id_cache", "quota_cache")
+"""The fields of `Services` that a process keeps."""
+
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 def seeded_bytes(size: int, seed: int = 1) -> bytes:
@@ -76,6 +82,8 @@ class InMemoryService:
     """Whether events are on. Then every event must be of a change that is committed."""
     quota: Quota | None = None
     """Limits of the namespace `NS`."""
+    second_before_first: bool = False
+    """Which of two calls that are made at the same time takes effect first."""
     clock: SettableClock = field(default_factory=SettableClock)
     upload_repository: MemoryUploadRepository = field(default_factory=MemoryUploadRepository)
     new_id: SequentialIds = field(default_factory=SequentialIds)
@@ -105,9 +113,15 @@ class InMemoryService:
                 NS, max_bytes=limits.max_bytes, max_uploads=limits.max_uploads, max_file_bytes=limits.max_file_bytes
             )
 
-    def new_services(self, plan: FaultPlan | None = None, log: CallLog | None = None) -> Services:
-        """Return a new process. With a plan, its calls fail as planned; with a log, they are recorded there."""
+    def new_services(
+        self, plan: FaultPlan | None = None, log: CallLog | None = None, *, warm: Services | None = None
+    ) -> Services:
+        """Return a new process. With a plan, its calls fail as planned; with a log, they are recorded there.
+
+        With `warm`, it is that process, in another request: it has what that one keeps.
+        """
         plan, log = plan or FaultPlan(), log or self.log
+        kept: dict[str, Any] = {} if warm is None else {name: getattr(warm, name) for name in KEPT_BETWEEN_REQUESTS}
         plan.advance_clock = lambda: self.clock.advance(LEASE_MS + 1)
         return Services(
             upload_repository=with_faults(self.upload_repository, plan, log),
@@ -126,7 +140,14 @@ class InMemoryService:
             lease_duration_ms=LEASE_MS,
             sleep=lambda seconds: discard(self.clock.advance(int(seconds * 1000))),
             event_publisher=with_faults(self.event_publisher, plan, log) if self.publish_events else None,
+            run_both=lambda first, second: run_in_turn(first, second, second_before_first=self.second_before_first),
+            **kept,
         )
+
+    def restore_metadata(self, backup: Rows) -> None:
+        """Restore the metadata store to a backup. DynamoDB restores to a new table, so the processes are new, too."""
+        self.upload_repository.restore(backup)
+        self.services = self.new_services()
 
     def deliver_queued(self, services: Services | None = None) -> None:
         """Deliver the queued completions. The last one is delivered twice, as a queue may do."""
@@ -325,6 +346,23 @@ class Client:
     def state(self) -> UploadState | None:
         upload = self.service.upload_repository.get_upload(self.upload_id)
         return upload.record.state if upload else None
+
+
+def run_in_turn(first: Callable[[], A], second: Callable[[], B], *, second_before_first: bool) -> tuple[A, B]:
+    """Run two calls that are made at the same time one after the other. See `ferry.instance.RunBoth`.
+
+    Both run, whatever the one before raises, as both are under way by then. After a crash the later one has no effect.
+    """
+    results: dict[bool, Any] = {}
+    for is_second in (second_before_first, not second_before_first):
+        try:
+            results[is_second] = second() if is_second else first()
+        except BaseException as error:  # noqa: BLE001 - raised below, once both have run
+            results[is_second] = error
+    for is_second in (False, True):
+        if isinstance(results[is_second], BaseException):
+            raise results[is_second]
+    return results[False], results[True]
 
 
 def swallow_crash(operation: Callable[[], T]) -> T | None:

@@ -254,7 +254,7 @@ def test_restore_ends_with_retention(service: InMemoryService) -> None:
     service.clock.advance(DAY_MS - 2)
     snapshot = service.upload_repository.snapshot()
     assert restore(service) == file_at(service, "a")
-    service.upload_repository.restore(snapshot)
+    service.restore_metadata(snapshot)
     service.clock.advance(1)
     with pytest.raises(FileNotFound):
         restore(service)

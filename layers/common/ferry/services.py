@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ferry.instance import OpenUploadCache, RunBoth, StagedChunkCache, run_at_once
 from ferry.model.quotas import Quota
 from ferry.ports.cleanup_repository import CleanupRepository
 from ferry.ports.completion_queue import CompletionQueue
@@ -145,6 +146,15 @@ class Services:
 
     upload_id_cache: UploadIdCache = field(default_factory=UploadIdCache)
     """The current uploads that this instance of the function has seen."""
+
+    open_upload_cache: OpenUploadCache = field(default_factory=OpenUploadCache)
+    """The open uploads that this instance of the function has recorded chunks of."""
+
+    staged_chunk_cache: StagedChunkCache = field(default_factory=StagedChunkCache)
+    """The chunks that this instance of the function has staged."""
+
+    run_both: RunBoth = run_at_once
+    """Runs two backend calls at the same time."""
 
     quota_cache: QuotaCache = field(default_factory=QuotaCache)
     """The quotas that this instance of the function has read."""

@@ -10,10 +10,15 @@ from tests.support.in_memory_service import CHUNK_BYTES, InMemoryService
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> InMemoryService:
-    """Return a service whose parts have two chunks of 64 KiB."""
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let parts have two chunks of 64 KiB."""
     monkeypatch.setattr("ferry.rules.layout.DEFAULT_PART_BYTES", 2 * CHUNK_BYTES)
     monkeypatch.setattr("dev.fakes.object_store.MIN_PART_BYTES", 2 * CHUNK_BYTES)
+
+
+@pytest.fixture
+def service(small_parts: None) -> InMemoryService:
+    """Return a service with small parts."""
     return InMemoryService()
 
 

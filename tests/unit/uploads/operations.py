@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dev.fakes.faults import CallLog
+from dev.fakes.faults import CallLog, FaultPlan
 from ferry.cleanup import clean_namespace
 from ferry.errors import CompletionInProgress, FileNotFound, UploadAlreadyComplete, UploadIncomplete
 from ferry.files import record
@@ -32,12 +32,15 @@ from tests.unit.uploads.situations import (
     dead_request,
     idle,
     joined,
+    known_but_changed,
     mixed_paths,
     new_client,
     presigned,
     rejected_at_commit,
     restored,
+    service_with_bytes_first,
     service_with_quota,
+    service_without_quota,
     slow_assembly,
     slow_multipart_completion,
     started,
@@ -62,15 +65,23 @@ class Operation:
     """The file's bytes at the end; None if there is no file."""
     required_call: str
     """A call that shows that the situation is the one that is meant."""
+    new_service: Callable[[], InMemoryService] = service_with_quota
+    """Creates the service."""
+    is_warm: bool = False
+    """Whether the process that breaks has served the requests before, and has kept what they left."""
 
     def calls(self) -> list[str]:
         """Return the calls that it makes when nothing fails."""
-        service = service_with_quota()
+        service = self.new_service()
         client = self.prepare(service)
         log = CallLog()
-        self.run(client, service.new_services(log=log))
+        self.run(client, self.process(service, log=log))
         assert self.required_call in log.methods, log.methods
         return log.methods
+
+    def process(self, service: InMemoryService, plan: FaultPlan | None = None, log: CallLog | None = None) -> Services:
+        """Return the process that breaks."""
+        return service.new_services(plan, log, warm=service.services if self.is_warm else None)
 
 
 def delete_idempotent(client: Client, services: Services | None) -> None:
@@ -170,6 +181,27 @@ OPERATIONS = [
     Operation("replace", with_existing_file, start_replacing, NEW_BODY, "create_multipart"),
     Operation("chunk that stages", started(), send_chunk(1), BODY, "put"),
     Operation("chunk that assembles", started(1), send_chunk(2), BODY, "upload_part"),
+    *(
+        Operation(f"{name}, {order}", prepare, send_chunk(index), BODY, call, new_service, is_warm=is_warm)
+        for order, new_service in (("digest first", service_without_quota), ("bytes first", service_with_bytes_first))
+        for name, prepare, index, call, is_warm in (
+            ("chunk that stages", started(), 1, "put", False),
+            ("chunk that stages, known upload", started(1, 2), 3, "upload_part", True),
+            ("chunk that stages, replacing a digest", dead_request(1), 1, "replace_chunk_digest", False),
+            ("chunk of a presigned part", mixed_paths, 3, "list_parts", False),
+        )
+    ),
+    Operation("chunk that assembles, known upload", started(1), send_chunk(2), BODY, "upload_part", is_warm=True),
+    *(
+        Operation(
+            f"chunk, known upload that {name}", known_but_changed(change), send_chunk(2), BODY, call, is_warm=True
+        )
+        for name, change, call in (
+            ("another process changed", lambda client, services: client.send_chunk(3, services), "upload_part"),
+            ("has presigned parts", lambda client, services: client.presign_part(1, services), "list_parts"),
+            ("was restarted", lambda client, services: client.start(services, restart=True), "get_upload"),
+        )
+    ),
     Operation("last chunk", started(1, 2), send_chunk(3), BODY, "upload_part"),
     Operation("chunk of a presigned part", mixed_paths, send_chunk(3), BODY, "list_parts"),
     Operation("chunk, repeated", started(1), send_chunk(1), BODY, "get_chunk_digests"),

@@ -11,6 +11,7 @@ from ferry.errors import FileExists
 from ferry.model.files import File, IfExists
 from ferry.model.quotas import Quota
 from ferry.rules.durations import HOUR_MS
+from ferry.services import Services
 from tests.support.in_memory_service import (
     CHUNK_BYTES,
     LEASE_MS,
@@ -33,6 +34,16 @@ def service_with_quota() -> InMemoryService:
     return InMemoryService(publish_events=True, quota=Quota(max_bytes=10**9, max_uploads=100))
 
 
+def service_without_quota() -> InMemoryService:
+    """Return a service with events on. It stores the digest and the bytes of a chunk at the same time."""
+    return InMemoryService(publish_events=True)
+
+
+def service_with_bytes_first() -> InMemoryService:
+    """Return such a service, in which the bytes are stored before the digest."""
+    return InMemoryService(publish_events=True, second_before_first=True)
+
+
 def new_client(service: InMemoryService) -> Client:
     return Client(service, BODY)
 
@@ -42,6 +53,19 @@ def started(*chunks: int) -> Callable[[InMemoryService], Client]:
         client = new_client(service)
         client.start()
         client.send_chunks(list(chunks)) if chunks else None
+        return client
+
+    return prepare
+
+
+def known_but_changed(
+    change: Callable[[Client, Services], object],
+) -> Callable[[InMemoryService], Client]:
+    """Send the first chunk, after which `service.services` knows the upload, then change it in another process."""
+
+    def prepare(service: InMemoryService) -> Client:
+        client = started(1)(service)
+        change(client, service.new_services(log=CallLog()))
         return client
 
     return prepare
@@ -194,7 +218,7 @@ def restored(
         client = prepare_backup(service)
         backup = service.upload_repository.snapshot()
         lost_operation(client)
-        service.upload_repository.restore(backup)
+        service.restore_metadata(backup)
         return client
 
     return prepare

@@ -7,9 +7,8 @@ accepted for a part. From that follows what a finished file may contain.
 from __future__ import annotations
 
 import itertools
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
@@ -18,7 +17,6 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from admin.recount import recount
 from dev.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
-from dev.fakes.metadata_rows import Rows
 from dev.fakes.quotas import MemoryQuotaStore
 from ferry.errors import FerryError
 from ferry.files.delete import delete_file
@@ -36,6 +34,7 @@ from ferry.uploads.presign import PartsRequest, presign_parts
 from ferry.uploads.start import StartRequest, start
 from tests.support.in_memory_service import CHUNK_BYTES, NS, InMemoryService, seeded_bytes
 from tests.support.scheduler import run_interleaved
+from tests.unit.uploads.upload_model import Backup, UploadModel
 
 SCHEDULE_COUNTS: Counter[int] = Counter()
 """How many interleavings ran, by their number of requests."""
@@ -51,44 +50,6 @@ chunks = st.integers(1, 5)
 seeds = st.sampled_from((1, 1, 1, 2))
 calls = st.integers(1, 9)
 faults = st.one_of(st.none(), st.none(), st.sampled_from(Fault))
-
-
-@dataclass
-class UploadModel:
-    """What clients have seen of one upload."""
-
-    layout: ChunkLayout
-    """How its file is cut."""
-    acknowledged: dict[int, bytes] = field(default_factory=dict)
-    """Bodies of acknowledged chunks, by index."""
-    sent: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
-    """All bodies that were sent as a chunk, by index."""
-    put: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
-    """All bodies that S3 accepted as a part, by number."""
-    asked_for_urls: bool = False
-    """Whether a client asked for presigned parts, which the upload then has, whatever the response was."""
-    earlier_object: bytes | None = None
-    """Its object, if that was built before a restore of the metadata store."""
-
-    def may_come_directly(self, number: int, body: bytes) -> bool:
-        """Return whether a part with that body may have gone to S3 directly, so that it need not have its chunks."""
-        if body in self.put[number]:
-            return True
-        first = (number - 1) * self.layout.part_size
-        earlier = self.earlier_object
-        return self.asked_for_urls and earlier is not None and body == earlier[first : first + len(body)]
-
-
-@dataclass
-class Backup:
-    """The metadata store at an earlier time."""
-
-    taken_at: int
-    """When, in epoch milliseconds."""
-    rows: Rows
-    """What it held."""
-    acknowledged: dict[str, dict[int, bytes]]
-    """What had been acknowledged by then, by upload id and chunk index."""
 
 
 def chunk_body(seed: int, layout: ChunkLayout, index: int) -> bytes:
@@ -117,6 +78,7 @@ class UploadStateMachine(RuleBasedStateMachine):
         self.models: dict[str, UploadModel] = {}
         self.urls: list[tuple[str, int, Any]] = []
         self.backup: Backup | None = None
+        self.replace_instances()
 
     def teardown(self) -> None:
         try:
@@ -133,6 +95,14 @@ class UploadStateMachine(RuleBasedStateMachine):
         """Give chunks and parts their sizes back."""
         for patch in self._patches:
             patch.stop()
+
+    def replace_instances(self) -> None:
+        """Begin with new processes. Each serves every third request, so it knows what was true some requests ago."""
+        self.instances = itertools.cycle([self.service.services, *(self.service.new_services() for _ in range(2))])
+
+    def new_services(self, plan: FaultPlan | None = None) -> Services:
+        """Return the next process, for one request."""
+        return self.service.new_services(plan, CallLog(), warm=next(self.instances))
 
     def model_of(self, upload_id: str) -> UploadModel:
         """Return the model of an upload. Of one whose start got no response, nothing is known yet."""
@@ -321,10 +291,10 @@ class UploadStateMachine(RuleBasedStateMachine):
         """Run one request with another in the middle of it, and perhaps a fault."""
         SCHEDULE_COUNTS[2] += 1
         other = self.build_action(*interloper)
-        steps: dict[Any, Any] = {at: lambda: self.run_action(other, self.service.new_services())}
+        steps: dict[Any, Any] = {at: lambda: self.run_action(other, self.new_services())}
         if fault is not None:
             steps[fault_at] = fault
-        self.run_action(self.build_action(*request), self.service.new_services(FaultPlan(steps), CallLog()))
+        self.run_action(self.build_action(*request), self.new_services(FaultPlan(steps)))
         self.check_files()
 
     @rule(
@@ -338,7 +308,7 @@ class UploadStateMachine(RuleBasedStateMachine):
         SCHEDULE_COUNTS[len(concurrent_requests)] += 1
 
         def operation(request: Any) -> Callable[[FaultPlan], None]:
-            return lambda plan: self.run_action(self.build_action(*request), self.service.new_services(plan, CallLog()))
+            return lambda plan: self.run_action(self.build_action(*request), self.new_services(plan))
 
         operations = [operation(request) for request in concurrent_requests]
         run_interleaved(operations, itertools.cycle(order), {fault_at: fault} if fault else None)
@@ -347,7 +317,7 @@ class UploadStateMachine(RuleBasedStateMachine):
     @rule(request=requests)
     def alone(self, request: Any) -> None:
         """Run one request undisturbed."""
-        self.run_action(self.build_action(*request), self.service.services)
+        self.run_action(self.build_action(*request), self.new_services())
         self.check_files()
 
     @rule(name=names, seed=seeds)
@@ -357,13 +327,18 @@ class UploadStateMachine(RuleBasedStateMachine):
         if current_upload is None or not current_upload.in_progress:
             return
         for index in range(1, self.model_of(current_upload.upload_id).layout.chunk_count + 1):
-            self.run_action(self.build_action("send", name, index, seed, "plain"), self.service.services)
+            self.run_action(self.build_action("send", name, index, seed, "plain"), self.new_services())
         self.run_action(lambda services: self.do_complete(services, name, "replace"), self.service.services)
         self.check_files()
 
     @rule(wait_ms=st.sampled_from((MINUTE_MS, 2 * MINUTE_MS, HOUR_MS, 23 * HOUR_MS, 2 * DAY_MS)))
     def time_passes(self, wait_ms: int) -> None:
         self.service.clock.advance(wait_ms)
+
+    @rule(second_before_first=st.booleans())
+    def change_order(self, second_before_first: bool) -> None:
+        """Choose which of two calls that are made at the same time takes effect first."""
+        self.service.second_before_first = second_before_first
 
     @rule(limit=st.sampled_from((None, 6 * CHUNK_BYTES, 12 * CHUNK_BYTES)))
     def set_limit(self, limit: int | None) -> None:
@@ -376,7 +351,7 @@ class UploadStateMachine(RuleBasedStateMachine):
         """Recount as an operator, with a request in the middle of it."""
         other = self.build_action(*interloper)
         services = self.service.new_services(
-            FaultPlan({at: lambda: self.run_action(other, self.service.new_services())}), CallLog()
+            FaultPlan({at: lambda: self.run_action(other, self.new_services())}), CallLog()
         )
         recount(services.upload_repository, services.file_repository, self.quotas, NS)
         self.service.assert_quota_usage()
@@ -392,7 +367,8 @@ class UploadStateMachine(RuleBasedStateMachine):
     def restore_backup(self) -> None:
         """Restore the metadata store to the backup; S3 keeps what it has. Clients may be asked to send chunks again."""
         assert self.backup is not None
-        self.service.upload_repository.restore(self.backup.rows)
+        self.service.restore_metadata(self.backup.rows)
+        self.replace_instances()
         for upload_id, model in self.models.items():
             model.acknowledged = dict(self.backup.acknowledged.get(upload_id, {}))
             stored_object = self.service.object_store.objects.get(f"o/{upload_id}")

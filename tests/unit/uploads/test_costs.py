@@ -9,9 +9,11 @@ import pytest
 
 from dev.fakes.faults import CallLog, FaultPlan, FaultStep
 from ferry.model.files import File, IfExists
+from ferry.model.quotas import Quota
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.presign import PartsRequest, presign_parts
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
+from tests.support.round_trips import RoundTrips
 
 PART_BYTES = 2 * CHUNK_BYTES
 CHUNK_COUNT = 64
@@ -32,8 +34,23 @@ def send_chunk(client: Client, index: int, log: CallLog, interloper: Callable[[]
     accept_chunk(services, NS, ChunkRequest(NAME, index, client.chunk_body(index), upload_id=client.upload_id))
 
 
-def test_chunks_in_order_stay_within_call_budget(service: InMemoryService) -> None:
-    """A chunk takes 1.5 S3 calls and 3 DynamoDB calls, compaction included; a completion takes 6 calls."""
+def test_chunks_in_order_to_one_process_stay_within_call_budget(service: InMemoryService) -> None:
+    """One process that gets all chunks makes an S3 call and two DynamoDB calls for each, and reads the upload once."""
+    client = Client(service, seeded_bytes(CHUNK_COUNT * CHUNK_BYTES))
+    client.start()
+    log = CallLog()
+    services = service.new_services(log=log)
+    for index in range(1, CHUNK_COUNT + 1):
+        accept_chunk(services, NS, ChunkRequest(NAME, index, client.chunk_body(index), upload_id=client.upload_id))
+    assert (count_calls_to(log, S3), count_calls_to(log, DYNAMODB)) == (CHUNK_COUNT, 2 * CHUNK_COUNT + 1)
+    assert isinstance(client.complete(), File)
+    assert service.file_content() == client.body
+
+
+def test_chunks_to_other_processes_stay_within_call_budget(service: InMemoryService) -> None:
+    """If each chunk meets a process that has not seen the upload, it takes 1.5 S3 calls and 3 DynamoDB calls,
+    compaction included; a completion takes 6 calls.
+    """
     client = Client(service, seeded_bytes(CHUNK_COUNT * CHUNK_BYTES))
     client.start()
     log = CallLog()
@@ -51,6 +68,33 @@ def test_chunks_in_order_stay_within_call_budget(service: InMemoryService) -> No
         "head",
         "commit_file",
     ]
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize(
+    ("is_known", "quota", "staged", "assembled"),
+    [
+        (True, None, (2, 76), (3, 126)),
+        (False, None, (3, 80), (5, 202)),
+        (True, Quota(max_bytes=10**9), (3, 80), (3, 126)),
+    ],
+    ids=["known upload", "new process", "known upload, quota"],
+)
+def test_chunk_round_trips_stay_within_budget(
+    is_known: bool, quota: Quota | None, staged: tuple[int, int], assembled: tuple[int, int]
+) -> None:
+    """The calls of a chunk that wait for each other, and their milliseconds with AWS's network, do not grow."""
+    service = InMemoryService(quota=quota)
+    client = Client(service, seeded_bytes(2 * PART_BYTES))
+    client.start()
+    client.send_chunks([1, 2])
+    measured = []
+    for index in (3, 4):
+        round_trips = RoundTrips()
+        warm = round_trips.services(service, warm=service.services if is_known else None)
+        accept_chunk(warm, NS, ChunkRequest(NAME, index, client.chunk_body(index), upload_id=client.upload_id))
+        measured.append((round_trips.count, round(round_trips.milliseconds)))
+    assert measured == [staged, assembled]
 
 
 @pytest.mark.parametrize("before", ["put_chunk_digest", "put", "record_chunk"])

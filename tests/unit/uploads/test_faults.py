@@ -20,7 +20,6 @@ from tests.support.in_memory_service import LEASE_MS, NAME, NS, Client, InMemory
 from tests.unit.uploads.fault_cases import ReadCheck, calls_to_break, faults
 from tests.unit.uploads.file_operations import FILE_OPERATIONS
 from tests.unit.uploads.operations import OPERATIONS, Operation
-from tests.unit.uploads.situations import service_with_quota
 
 pytestmark = pytest.mark.slow
 
@@ -64,18 +63,19 @@ class Case:
     service: InMemoryService
     client: Client
     plan: FaultPlan
+    operation: Operation
 
-    def run_failing(self, operation: Operation) -> object:
+    def run_failing(self) -> object:
         """Run the operation in a process whose call fails. Return its result, None if it had none."""
-        services = self.service.new_services(self.plan, CallLog())
-        return swallow_crash(lambda: operation.run(self.client, services))
+        services = self.operation.process(self.service, self.plan, CallLog())
+        return swallow_crash(lambda: self.operation.run(self.client, services))
 
 
 def cases_of(operation: Operation, fault: Fault) -> Iterator[Case]:
     """Yield a case for each call of the operation at which this fault makes a difference."""
     for number in calls_to_break(operation.calls(), fault):
-        service = service_with_quota()
-        yield Case(number, service, operation.prepare(service), FaultPlan({number: fault}))
+        service = operation.new_service()
+        yield Case(number, service, operation.prepare(service), FaultPlan({number: fault}), operation)
 
 
 @pytest.mark.parametrize("fault", faults())
@@ -87,7 +87,7 @@ def test_operation_any_call_fails_retry_succeeds(
     expected = operation.expected_content
     for case in cases_of(operation, fault):
         client = case.client
-        assert_acknowledged(client, case.run_failing(operation))
+        assert_acknowledged(client, case.run_failing())
         operation.run(client, None)
         case.plan.apply_in_flight()
         case.service.assert_quota_usage()
@@ -113,7 +113,7 @@ def test_operation_any_call_fails_cleanup_recovers(
         possible_contents = {operation.expected_content, case.service.file_content(), None}
         if client.started is not None and client.state() is UploadState.COMPLETING:
             possible_contents.add(client.body)  # It was asked to complete before the operation that fails here.
-        case.run_failing(operation)
+        case.run_failing()
         case.service.sweep()
         case.plan.apply_in_flight()
         case.service.drain_cleanup()
@@ -125,10 +125,10 @@ def test_operation_any_call_fails_cleanup_recovers(
 @pytest.mark.parametrize("operation", ALL_OPERATIONS, ids=lambda operation: operation.name)
 def test_read_calls_have_no_effect(operation: Operation, service: InMemoryService) -> None:
     """The calls whose equal cases are left out only read."""
-    checked = service_with_quota()
+    checked = operation.new_service()
     client = operation.prepare(checked)
     plan = ReadCheck(service=checked)
-    operation.run(client, checked.new_services(plan, CallLog()))
+    operation.run(client, operation.process(checked, plan, CallLog()))
     plan.check()
 
 

@@ -69,7 +69,7 @@ def test_restore_before_completion_completes_again(
     service.clock.advance(HOUR_MS)
     file = client.complete_with_retries()
     service.clock.advance(wait_ms)
-    service.upload_repository.restore(backup)
+    service.restore_metadata(backup)
     service.drain_cleanup()
     assert service.file_content() == client.body
     found = service.file_repository.get_file(NS, NAME)
@@ -85,7 +85,7 @@ def test_sweep_after_restore_reports_recovered(service: InMemoryService) -> None
     backup = service.upload_repository.snapshot()
     client.send_chunks()
     client.complete()
-    service.upload_repository.restore(backup)
+    service.restore_metadata(backup)
     service.clock.advance(DAY_MS)
     report = service.sweep()
     assert (report.recovered_uploads, report.expired, report.lost_uploads) == (1, 0, 0)
@@ -98,7 +98,7 @@ def complete_and_restore(service: InMemoryService) -> Client:
     backup = service.upload_repository.snapshot()
     client.send_chunks()
     client.complete()
-    service.upload_repository.restore(backup)
+    service.restore_metadata(backup)
     return client
 
 
@@ -156,7 +156,7 @@ def test_restore_before_start_retains_object(service: InMemoryService) -> None:
     client.complete()
     known = service.upload_repository.snapshot()
     service.clock.advance(100 * DAY_MS)
-    service.upload_repository.restore(backup)
+    service.restore_metadata(backup)
     reports = []
     for _ in range(34):
         service.clock.advance(DAY_MS)
@@ -168,7 +168,7 @@ def test_restore_before_start_retains_object(service: InMemoryService) -> None:
         known.task_due_times | current.task_due_times,
         current.object_owners | known.object_owners,
     )
-    service.upload_repository.restore(known)  # The operator adds the rows of a later backup.
+    service.restore_metadata(known)  # The operator adds the rows of a later backup.
     service.drain_cleanup()
     assert service.file_content() == client.body
 
@@ -245,7 +245,7 @@ def test_restore_random_history_keeps_file_bytes(service: InMemoryService, block
         objects_of_files = {f"o/{file.upload_id}": name for name, file in one.upload_repository.rows.files.items()}
         bodies = {key: one.object_store.objects[key].body for key in objects_of_files}
         backup = rng.choice(backups)
-        one.upload_repository.restore(backup)
+        one.restore_metadata(backup)
         for _ in range(60):
             one.clock.advance(DAY_MS // 2)
             one.sweep()

@@ -18,6 +18,7 @@ from ferry.errors import (
     UploadInProgress,
 )
 from ferry.model.files import File, IfExists
+from ferry.model.quotas import Quota
 from ferry.model.uploads import UploadState
 from ferry.uploads.complete import CompletionAccepted
 from tests.support.in_memory_service import CHUNK_BYTES, Client, InMemoryService, seeded_bytes, swallow_crash
@@ -53,8 +54,11 @@ def test_same_chunk_concurrent_counted_once(service: InMemoryService) -> None:
     assert client.send_chunk(1) == accepted
 
 
-def test_same_chunk_concurrent_different_bytes_one_wins(service: InMemoryService) -> None:
-    """Of two different bodies for a chunk, the first wins; the second is a conflict and not stored."""
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("quota", [None, Quota(max_bytes=10**9)])
+def test_same_chunk_concurrent_different_bytes_one_wins(quota: Quota | None) -> None:
+    """Of two different bodies for a chunk, the first wins; the second is a conflict, and not stored under a quota."""
+    service = InMemoryService(quota=quota)
     client = start_client(service)
     with pytest.raises(ChunkConflict):
         client.send_chunk(
@@ -63,9 +67,11 @@ def test_same_chunk_concurrent_different_bytes_one_wins(service: InMemoryService
             services=service.new_services(FaultPlan({("put_chunk_digest", 1): lambda: client.send_chunk(1)})),
         )
     client.send_chunk(2)
-    assert len(service.object_store.objects) == 1
+    assert len(service.object_store.objects) == (1 if quota else 2)
     assert isinstance(client.complete(), File)
     assert service.file_content() == client.body
+    service.drain_cleanup()
+    assert service.orphans() == []
 
 
 def test_starts_concurrent_share_one_multipart_upload(service: InMemoryService) -> None:

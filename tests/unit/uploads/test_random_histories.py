@@ -63,7 +63,7 @@ def test_model_second_body_acknowledged_fails() -> None:
         machine.do_start(services, "a", len(UNSENT_BODY), "plain")
         backup = machine.service.upload_repository.snapshot()
         machine.do_send(services, "a", 1, seed=1)
-        machine.service.upload_repository.restore(backup)
+        machine.service.restore_metadata(backup)
         with pytest.raises(AssertionError, match="two bodies"):
             machine.do_send(services, "a", 1, seed=2)
     finally:

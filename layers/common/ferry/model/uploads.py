@@ -219,8 +219,12 @@ class UploadRecord:
 
     def staged_chunk_key(self, chunk_index: int, chunk_digest: ChunkDigest) -> str:
         """Return the key of a staged chunk. It contains the digest, so different bytes have different keys."""
-        part = self.layout.part_for_chunk(chunk_index)
-        return f"{staged_chunk_prefix(self.upload_id)}{part}/{chunk_index}-{chunk_digest.sha256_prefix.hex()}"
+        part_prefix = self.staged_part_prefix(self.layout.part_for_chunk(chunk_index))
+        return f"{part_prefix}{chunk_index}-{chunk_digest.sha256_prefix.hex()}"
+
+    def staged_part_prefix(self, part_number: int) -> str:
+        """Return the prefix of the keys of a part's staged chunks."""
+        return f"{staged_chunk_prefix(self.upload_id)}{part_number}/"
 
     def piece_key(self, piece: Piece) -> str:
         """Return the key of a piece of a sequential upload. No two pieces share one."""

@@ -28,8 +28,13 @@ class AssemblyResult:
 def stage_chunk(
     services: Services, record: UploadRecord, chunk_index: int, chunk_digest: ChunkDigest, body: bytes
 ) -> None:
-    """Store a chunk as an object of its own. It stays until its upload has ended."""
-    services.object_store.put(record.staged_chunk_key(chunk_index, chunk_digest), body, crc32c=chunk_digest.crc32c)
+    """Store a chunk as an object of its own, which stays until its upload has ended. The instance keeps it for a while,
+    if its part has other chunks.
+    """
+    key, layout = record.staged_chunk_key(chunk_index, chunk_digest), record.layout
+    services.object_store.put(key, body, crc32c=chunk_digest.crc32c)
+    if len(layout.chunks_in_part(layout.part_for_chunk(chunk_index))) > 1:
+        services.staged_chunk_cache.put(key, body)
 
 
 def part_crc(record: UploadRecord, part_number: int, chunk_digests: Mapping[int, ChunkDigest]) -> int | None:

@@ -1,8 +1,8 @@
-"""Accept a chunk through the API: verify it, store its digest, store its bytes, record the chunk, acknowledge it.
+"""Accept a chunk through the API: verify it, store its digest and its bytes, record the chunk, acknowledge it.
 
 A failure before the chunk is recorded leaves at most a digest and bytes. Sending the same chunk again overwrites them.
 Different bytes get `ChunkConflict` for as long as a function can live; then their digest replaces the one that is left.
-Once recorded, the chunk counts as received, and its bytes stay.
+Once recorded, the chunk counts as received, and its bytes stay. docs/decisions/0015 has the order of the calls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ferry.errors import (
     UploadExpired,
 )
 from ferry.model.progress import ProgressShard
-from ferry.model.uploads import ChunkDigest, Upload
+from ferry.model.uploads import ChunkDigest, Upload, UploadRecord
 from ferry.ports.errors import ConcurrentUpdate, MultipartUploadNotFound
 from ferry.ports.retry import MAX_CONFLICT_ATTEMPTS, retry_on_conflict
 from ferry.rules.digests import Digest, crc32c, sha256_prefix, verify_digests
@@ -31,7 +31,7 @@ from ferry.rules.durations import SECOND_MS
 from ferry.rules.layout import MAX_CHUNK_BYTES
 from ferry.services import Services
 from ferry.uploads.activity import record_activity
-from ferry.uploads.assembly import assemble_part, stage_chunk
+from ferry.uploads.assembly import assemble_part, part_crc, stage_chunk
 from ferry.uploads.lookup import find_open, is_expired
 from ferry.uploads.received import compute_received, uploaded_parts
 
@@ -88,40 +88,96 @@ def accept_chunk(services: Services, ns: str, request: ChunkRequest) -> ChunkAcc
 
 
 def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest: ChunkDigest) -> ChunkAccepted:
-    """Accept the chunk once. Raises `ConcurrentUpdate` if the upload is closed meanwhile."""
-    upload = find_open(services, ns, request.name, request.upload_id, allow_built=True)
-    _check_against_layout(upload, request)
-    upload_id, index = upload.record.upload_id, request.chunk_index
-    part_number = upload.record.layout.part_for_chunk(index)
-    if upload.has_chunk(index):
-        recorded = services.upload_repository.get_chunk_digests(upload_id, part_number)
-        _check_same_content(recorded.get(index), chunk_digest)
-        if upload.record.stored_object is None:
-            upload = record_activity(services, upload)
-        return _acknowledge(services, upload, index)
-    if upload.record.stored_object is not None:
-        raise CompletionFailed  # The chunk came as part of a part, whose bytes cannot be compared.
+    """Accept the chunk once. Raises `ConcurrentUpdate` if the upload is closed meanwhile, or known too late."""
+    upload = _take_cached(services, ns, request)
+    if upload is not None:
+        try:
+            upload = _accept_missing(services, upload, request, chunk_digest)
+        except (ChunkConflict, UploadExpired) as error:
+            raise ConcurrentUpdate from error  # An upload that was read earlier is no reason to reject the chunk.
+    else:
+        upload = find_open(services, ns, request.name, request.upload_id, allow_built=True)
+        _check_against_layout(upload, request)
+        if upload.has_chunk(request.chunk_index):
+            upload = _accept_repeated(services, upload, request, chunk_digest)
+        else:
+            upload = _accept_missing(services, upload, request, chunk_digest)
+    services.open_upload_cache.put(upload, services.clock())
+    return _acknowledge(services, upload, request.chunk_index)
 
+
+def _take_cached(services: Services, ns: str, request: ChunkRequest) -> Upload | None:
+    """Return the upload as this instance knows it, if that suffices to store and record the chunk, else None.
+
+    It says that the chunk is missing, which the condition of the record checks. Everything else is read: a chunk that
+    was recorded, one that does not fit, an upload that has expired. The cache gets the upload back once the chunk is
+    recorded, so that it keeps none whose chunk failed.
+    """
+    upload = services.open_upload_cache.take(ns, request.name, request.upload_id, services.clock())
+    if upload is None or is_expired(services, upload):
+        return None
+    layout, index = upload.record.layout, request.chunk_index
+    if not layout.has_chunk(index) or layout.chunk_length(index) != len(request.body) or upload.has_chunk(index):
+        return None
+    return upload
+
+
+def _accept_repeated(services: Services, upload: Upload, request: ChunkRequest, chunk_digest: ChunkDigest) -> Upload:
+    """Return the upload, if the chunk that it has is the one sent. Raises `ChunkConflict` otherwise."""
+    index = request.chunk_index
+    part_number = upload.record.layout.part_for_chunk(index)
+    recorded = services.upload_repository.get_chunk_digests(upload.record.upload_id, part_number)
+    _check_same_content(recorded.get(index), chunk_digest)
+    return record_activity(services, upload) if upload.record.stored_object is None else upload
+
+
+def _accept_missing(services: Services, upload: Upload, request: ChunkRequest, chunk_digest: ChunkDigest) -> Upload:
+    """Store and record a chunk that the upload lacks, and return the upload with it.
+
+    The upload was read before the digest is stored: `_replace_digest` relies on that.
+    """
+    record, index = upload.record, request.chunk_index
+    if record.stored_object is not None:
+        raise CompletionFailed  # The chunk came as part of a part, whose bytes cannot be compared.
     chunk_digest = replace(chunk_digest, stored_at=services.clock() // SECOND_MS * SECOND_MS)
-    chunk_digests = services.upload_repository.put_chunk_digest(upload_id, part_number, index, chunk_digest)
+    part_number = record.layout.part_for_chunk(index)
+    completes_part = _completes_part(upload, index)
+
+    def store_digest() -> Mapping[int, ChunkDigest]:
+        return services.upload_repository.put_chunk_digest(record.upload_id, part_number, index, chunk_digest)
+
+    def stage() -> None:
+        stage_chunk(services, record, index, chunk_digest, request.body)
+
+    is_staged = not completes_part and not _has_limited_bytes(record)
+    chunk_digests = services.run_both(store_digest, stage)[0] if is_staged else store_digest()
     if chunk_digests[index] != chunk_digest:
         _replace_digest(services, upload, index, chunk_digests[index], chunk_digest)
         raise ConcurrentUpdate  # The shard has another epoch now: read it again.
     is_assembled = False
-    if _can_assemble(upload, part_number, index, chunk_digests):
+    if completes_part and part_crc(record, part_number, chunk_digests) is not None:
         # If the multipart upload is gone, the upload has ended or is ending. The chunk is staged below, and
         # `record_chunk` then fails.
         with suppress(MultipartUploadNotFound):
-            assembled = assemble_part(services, upload.record, part_number, chunk_digests, {index: request.body})
-            is_assembled = assembled.part is not None
-    if not is_assembled:
-        stage_chunk(services, upload.record, index, chunk_digest, request.body)
+            is_assembled = _assemble(services, record, part_number, chunk_digests, request)
+    if not is_assembled and not is_staged:
+        stage()
 
     shard, is_assembled = _record_chunk(services, upload, request, chunk_digest, is_assembled=is_assembled)
     upload = upload.with_shard(shard)
-    if not is_assembled and upload.has_all_chunks_of_part(part_number):
-        _assemble_staged_part(services, upload, part_number, request)
-    return _acknowledge(services, upload, index)
+    if upload.has_all_chunks_of_part(part_number):
+        if not is_assembled:
+            _assemble_staged_part(services, upload, part_number, request)
+        services.staged_chunk_cache.discard_part(record, part_number)
+    return upload
+
+
+def _has_limited_bytes(record: UploadRecord) -> bool:
+    """Return whether a quota or a link limits the bytes of an upload.
+
+    Its chunks are staged once their digest is stored, so that other bytes for a chunk, which conflict, are not stored.
+    """
+    return record.counted_in_quota or record.link_id is not None
 
 
 def _check_against_layout(upload: Upload, request: ChunkRequest) -> None:
@@ -163,12 +219,13 @@ def _replace_digest(
     services.upload_repository.replace_chunk_digest(upload, chunk_index, expected=stored, chunk_digest=sent, now=now)
 
 
-def _can_assemble(upload: Upload, part_number: int, chunk_index: int, chunk_digests: Mapping[int, ChunkDigest]) -> bool:
-    """Return whether the part can be assembled now: all other chunks are durable, and nothing could overwrite it."""
+def _completes_part(upload: Upload, chunk_index: int) -> bool:
+    """Return whether all other chunks of the part are durable, and nothing could overwrite the part once assembled."""
     if upload.parts_may_change:
         return False
-    others = [index for index in upload.record.layout.chunks_in_part(part_number) if index != chunk_index]
-    return all(index in chunk_digests and upload.has_chunk(index) for index in others)
+    layout = upload.record.layout
+    others = (index for index in layout.chunks_in_part(layout.part_for_chunk(chunk_index)) if index != chunk_index)
+    return all(upload.has_chunk(index) for index in others)
 
 
 def _record_chunk(
@@ -218,6 +275,23 @@ def _record_chunk(
     raise BackendUnavailable("Too many chunks are being recorded at once. Send this chunk again.")
 
 
+def _assemble(
+    services: Services,
+    record: UploadRecord,
+    part_number: int,
+    chunk_digests: Mapping[int, ChunkDigest],
+    request: ChunkRequest,
+) -> bool:
+    """Upload the part, from the request, the chunks that this instance has kept, and staged ones. Return whether all
+    of its chunks are there.
+    """
+    others = [index for index in record.layout.chunks_in_part(part_number) if index != request.chunk_index]
+    keys = {index: record.staged_chunk_key(index, chunk_digests[index]) for index in others}
+    kept = {index: body for index, key in keys.items() if (body := services.staged_chunk_cache.get(key)) is not None}
+    bodies = {**kept, request.chunk_index: request.body}
+    return assemble_part(services, record, part_number, chunk_digests, bodies).part is not None
+
+
 def _assemble_staged_part(services: Services, upload: Upload, part_number: int, request: ChunkRequest) -> None:
     """Assemble a part whose chunks are all recorded, but which no request has assembled.
 
@@ -227,7 +301,7 @@ def _assemble_staged_part(services: Services, upload: Upload, part_number: int, 
     record = upload.record
     try:
         chunk_digests = services.upload_repository.get_chunk_digests(record.upload_id, part_number)
-        assemble_part(services, record, part_number, chunk_digests, {request.chunk_index: request.body})
+        _assemble(services, record, part_number, chunk_digests, request)
     except (BackendUnavailable, MultipartUploadNotFound):
         logger.warning("upload %s: part %d is assembled at completion", record.upload_id, part_number)
 

@@ -42,6 +42,7 @@ def find_current(
         UploadSuperseded: another upload of the name is in progress.
         UploadIdRequired: the upload takes requests only with its id.
     """
+    services.open_upload_cache.forget(ns, name)
     upload = _find_current(services, ns, name, upload_id, allow_complete=allow_complete)
     if upload_id is None and upload.record.upload_id_required:
         raise UploadIdRequired

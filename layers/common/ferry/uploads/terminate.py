@@ -56,6 +56,7 @@ def terminate(
         ConcurrentUpdate: the upload is no longer as read.
     """
     now = services.clock()
+    services.open_upload_cache.forget(upload.record.ns, upload.record.name)
     services.upload_repository.terminate(
         upload,
         state,
