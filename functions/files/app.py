@@ -36,6 +36,7 @@ wiring.load_before_snapshot(
         "ferry.http.file_listings",
         "ferry.http.files",
         "google_crc32c",
+        "pybase64",
     ),
 )
 

@@ -29,7 +29,7 @@ wiring.load_before_snapshot(
     wiring.token_verifier,
     clients=("s3_completion", "events", "lambda_"),
     json_bodies=True,
-    modules=("ferry.http.checksums", "ferry.uploads", "google_crc32c"),
+    modules=("ferry.http.checksums", "ferry.uploads", "google_crc32c", "pybase64"),
 )
 
 

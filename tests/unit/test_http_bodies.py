@@ -167,9 +167,9 @@ def test_invalid_digest_headers_are_rejected(headers: dict[str, str], error: typ
 
 
 def test_canonical_base64_round_trips() -> None:
-    """Every encoding decodes to its bytes."""
-    for length in range(9):
-        data = bytes(range(250, 250 - length, -1))
+    """Every encoding decodes to its bytes, also a long one, which another decoder takes."""
+    for length in (*range(9), *range(30_000, 30_009)):
+        data = (bytes(range(250, 0, -1)) * 121)[:length]
         assert decode_canonical(base64.b64encode(data).decode()) == data
 
 
@@ -180,8 +180,18 @@ OTHER_BASE64 += ["AA==\n", " AA==", "A A==", "AA\n==", "-_-_", "é", "AA==x", "A
 @pytest.mark.parametrize("text", OTHER_BASE64)
 def test_other_base64_is_rejected(text: str) -> None:
     """White space, wrong padding, padded bits that are not zero and the URL alphabet are no canonical base64."""
+    for long in ("", "QUJD" * 10_000):
+        with pytest.raises(ValueError, match="base64"):
+            decode_canonical(long + text)
+
+
+@pytest.mark.parametrize("position", [0, 1, 15_000, 39_990, 39_998])
+@pytest.mark.parametrize("character", ["*", "-", "_", "=", " ", "\n", "\x00", "\ud800", "é"])
+def test_wrong_character_anywhere_in_long_base64_is_rejected(position: int, character: str) -> None:
+    """The decoder of long bodies finds a character that is not of the alphabet wherever it is."""
+    text = "QUJD" * 10_000
     with pytest.raises(ValueError, match="base64"):
-        decode_canonical(text)
+        decode_canonical(text[:position] + character + text[position + 1 :])
 
 
 @pytest.mark.parametrize("depth", [100_000, 1_500_000])

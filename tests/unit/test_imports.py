@@ -23,6 +23,7 @@ HEAVY_PACKAGES = {
     "google_crc32c",
     "jwt",
     "multiprocessing",
+    "pybase64",
     "pydantic",
     "pydantic_core",
     "s3transfer",

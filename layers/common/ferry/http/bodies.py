@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import json
 import math
 import re
@@ -11,6 +10,7 @@ from typing import Any
 from ferry.errors import MalformedBody
 from ferry.http.request import Request, is_decodable
 from ferry.http.request_errors import BodyNotExact, BodyTooLarge, UnsupportedMediaType
+from ferry.rules.canonical_base64 import decode_base64
 
 MAX_JSON_BYTES = 64 * 1024
 """Bytes of a JSON or form body, for every route but `POST /upload/chunk`."""
@@ -44,8 +44,8 @@ def read_bytes(request: Request, max_bytes: int) -> bytes:
     if len(request.body) > (max_bytes + 2) // 3 * 4:
         raise _too_large(max_bytes)
     try:
-        body = binascii.a2b_base64(request.body, strict_mode=True) if request.body_is_base64 else request.body.encode()
-    except (binascii.Error, ValueError) as error:
+        body = decode_base64(request.body) if request.body_is_base64 else request.body.encode()
+    except ValueError as error:
         raise MalformedBody("The gateway passed on a body that cannot be decoded. Send it again.") from error
     if len(body) > max_bytes:
         raise _too_large(max_bytes)
