@@ -18,6 +18,8 @@ bench_stamp := $(venv)/.bench-locked
 docs_stamp := $(venv)/.docs-locked
 checkov := build/checkov
 checkov_stamp := $(checkov)/.locked
+awscli := build/aws-cli
+awscli_stamp := $(awscli)/.locked
 locks := layers/common/requirements.txt requirements/dev.txt
 sources := admin client dev functions layers/common tests
 
@@ -131,6 +133,7 @@ lock: $(venv_stamp)  ## resolve the dependencies and write the lock files (UPGRA
 	  compile requirements/bench.in --constraint requirements/dev.txt --output-file requirements/bench.txt && \
 	  compile requirements/docs.in --constraint requirements/dev.txt --output-file requirements/docs.txt && \
 	  compile requirements/checkov.in --output-file requirements/checkov.txt && \
+	  compile requirements/awscli.in --output-file requirements/awscli.txt && \
 	  python=3.13 compile requirements/localstack.in --output-file requirements/localstack.txt'
 
 venv: $(venv_stamp)  ## create the virtual environment from the lock files (every target that needs it does so first)
@@ -161,6 +164,12 @@ bench-cold: $(bench_stamp)  ## measure cold starts from the built layer against 
 bench-speed: $(bench_stamp)  ## measure transfer speed against S3 clients and tus (ARGS="--rounds 1 --size 32": faster)
 	@$(call bench,speed)
 
+bench-api: $(bench_stamp)  ## measure uploads by the API against tus, boto3 and s5cmd (NETWORK=aws: with delays before S3 and DynamoDB)
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.api $(ARGS)
+
+bench-small-files: $(bench_stamp) $(awscli_stamp)  ## measure small files by one request and by three, of today and of an earlier commit, and by aws s3 cp
+	@$(call bench,small_files)
+
 # Long proofs. Each writes docs/figures/NAME.json with the command, the commit, the machine, the date and the figures.
 prove = $(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.prove
 
@@ -169,6 +178,12 @@ prove-cold: bench-cold  ## measure cold starts and write the figures, the plot a
 
 prove-speed: ARGS += --write
 prove-speed: bench-speed  ## measure transfer speed and write the figures, the plot and the table in docs/performance.md
+
+prove-api: ARGS += --write
+prove-api: bench-api  ## measure uploads by the API and write the figures, the plot and the table in docs/performance.md
+
+prove-small-files: ARGS += --overhead --write
+prove-small-files: bench-small-files  ## measure small files and write the figures, the plot and the table in docs/performance.md
 
 prove-layer: $(venv_stamp)  ## verify the layer and write its sizes and digests
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.layer.verify --write
@@ -204,6 +219,9 @@ prove-lines: $(venv_stamp)  ## move files with ferry over models of bad lines an
 docs-figures: $(bench_stamp)  ## draw the plots and tables of docs/performance.md again from docs/figures
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.cold --redraw
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.speed --redraw
+	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.small_files --redraw
+	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.api --redraw
+	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.api --redraw --network aws
 
 docs-costs: $(bench_stamp)  ## write docs/costs.md and its plot from counted calls and the price table
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.cost_page
@@ -223,6 +241,12 @@ $(checkov_stamp): $(venv_stamp) requirements/checkov.txt
 	@echo "installing into $(checkov) (once, a minute)"
 	@$(PYTHON) -m venv --clear $(checkov)
 	@$(checkov)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements/checkov.txt
+	@touch $@
+
+# The pins of the AWS CLI conflict with those of boto3, so it has its own environment.
+$(awscli_stamp): requirements/awscli.txt
+	@$(PYTHON) -m venv --clear $(awscli)
+	@$(awscli)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements/awscli.txt
 	@touch $@
 
 clean:  ## remove build output and caches; keeps .local, which holds uploaded files

@@ -1,7 +1,8 @@
 """Upload a file to Ferry over persistent connections: `python -m dev.bench.client chunks|parts ...`.
 
 It runs as a process of its own, so that its processor time is measured apart from the service's. It reads the token
-from standard input.
+from standard input. It prints how many seconds the upload took, without the program's own start, and the median time of
+the requests that have content.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import statistics
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -58,36 +61,44 @@ def main() -> int:
     parser.add_argument("--senders", type=int, default=1)
     options = parser.parse_args()
     client = KeepAliveClient(options.base_url, sys.stdin.readline().strip())
-    size = options.file.stat().st_size
+    size, started_at = options.file.stat().st_size, time.perf_counter()
     plan = client.call("POST", "/upload/start", {"filename": options.name, "size": size})
     with ThreadPoolExecutor(options.senders) as threads:
         send = _send_chunks if options.path == "chunks" else _send_parts
-        send(client, threads, plan, options.file)
+        request_seconds = send(client, threads, plan, options.file)
     client.call("POST", "/upload/complete", {"filename": options.name, "upload_id": plan["upload_id"]})
+    seconds, median = time.perf_counter() - started_at, statistics.median(request_seconds)
+    print(json.dumps({"seconds": seconds, "request_ms": median * 1000}))
     return 0
 
 
-def _send_chunks(client: KeepAliveClient, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> None:
-    def send_chunk(index: int) -> None:
+def _send_chunks(client: KeepAliveClient, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> list[float]:
+    def send_chunk(index: int) -> float:
         query = {"filename": plan["filename"], "chunk_index": index, "upload_id": plan["upload_id"]}
         body = _read(file, (index - 1) * plan["chunk_size"], plan["chunk_size"])
+        started_at = time.perf_counter()
         client.call("POST", f"/upload/chunk?{urlencode(query)}", body, "application/octet-stream")
+        return time.perf_counter() - started_at
 
-    list(threads.map(send_chunk, range(1, plan["chunk_count"] + 1)))
+    return list(threads.map(send_chunk, range(1, plan["chunk_count"] + 1)))
 
 
-def _send_parts(client: KeepAliveClient, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> None:
-    def send_part(part: dict[str, Any]) -> None:
+def _send_parts(client: KeepAliveClient, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> list[float]:
+    def send_part(part: dict[str, Any]) -> float:
         url = urlsplit(part["url"])
         body = _read(file, (part["part_number"] - 1) * plan["part_size"], part["size"])
+        started_at = time.perf_counter()
         status, response_body = client.send(url.netloc, "PUT", f"{url.path}?{url.query}", body, dict(part["headers"]))
         if status != 200:
             raise SystemExit(f"part {part['part_number']}: {status} {response_body[:500]!r}")
+        return time.perf_counter() - started_at
 
+    request_seconds: list[float] = []
     for first in range(1, plan["part_count"] + 1, PRESIGN_BATCH):
         numbers = range(first, min(first + PRESIGN_BATCH, plan["part_count"] + 1))
         request = {"filename": plan["filename"], "parts": [{"part_number": number} for number in numbers]}
-        list(threads.map(send_part, client.call("POST", "/upload/parts", request)["parts"]))
+        request_seconds += threads.map(send_part, client.call("POST", "/upload/parts", request)["parts"])
+    return request_seconds
 
 
 def _read(path: Path, offset: int, length: int) -> bytes:

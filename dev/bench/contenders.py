@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev.bench.errors import BenchError
+from dev.bench.process_usage import kind_of
 from dev.bench.service import BenchService
 from dev.local.launcher import find_processes
 from dev.paths import ROOT
@@ -28,17 +29,23 @@ CHUNK_BYTES = 4 * 1024 * 1024
 
 _CLIENT_COMMAND = [sys.executable, "-m", "dev.bench.client"]
 _BOTO3_SCRIPT = """
-import sys, boto3
+import json, sys, time, boto3
 from boto3.s3.transfer import TransferConfig
 config = TransferConfig(multipart_threshold=1, multipart_chunksize=int(sys.argv[4]), max_concurrency=4)
-boto3.client("s3", endpoint_url=sys.argv[1]).upload_file(sys.argv[3], sys.argv[2], "boto3", Config=config)
+client = boto3.client("s3", endpoint_url=sys.argv[1])
+started_at = time.perf_counter()
+client.upload_file(sys.argv[3], sys.argv[2], "boto3", Config=config)
+print(json.dumps({"seconds": time.perf_counter() - started_at}))
 """
 _TUSPY_SCRIPT = """
-import sys
+import json, sys, time
 from tusclient.client import TusClient
+started_at = time.perf_counter()
 uploader = TusClient(sys.argv[1]).uploader(sys.argv[2], chunk_size=int(sys.argv[3]), metadata={"filename": "tus"})
 uploader.upload()
+print(json.dumps({"seconds": time.perf_counter() - started_at}))
 """
+"""A client prints how many seconds the transfer took, without its own start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +67,20 @@ class Contender:
     stdin: str = ""
     """Written to the command's standard input."""
 
+    senders: int = 1
+    """Requests with content at the same time."""
 
-def ferry_contenders(service: BenchService, file: Path, round_number: int) -> list[Contender]:
-    """Return Ferry through the API with one and four senders, and straight to S3 with four.
+
+def ferry_contenders(
+    service: BenchService, file: Path, round_number: int, chunk_senders: Sequence[int] = (1, 4)
+) -> list[Contender]:
+    """Return Ferry through the API with each number of senders, and straight to S3 with four.
 
     Args:
         service: the running service.
         file: the file to upload.
         round_number: part of the file's name in Ferry, so that each round uploads a new file.
+        chunk_senders: numbers of senders through the API.
     """
     base_url, token = service.connection_info["base_url"], service.client().token
     server_pids = [pid for pid in find_processes(service.local_service.state_folder) if not _is_s3_server(pid)]
@@ -76,18 +89,20 @@ def ferry_contenders(service: BenchService, file: Path, round_number: int) -> li
     def contender(title: str, path: str, senders: int) -> Contender:
         name = f"{path}-{senders}-{round_number}"
         command = [*_CLIENT_COMMAND, path, base_url, name, str(file), "--senders", str(senders)]
-        return Contender(title, command, env, server_pids, token)
+        return Contender(title, command, env, server_pids, token, senders)
 
     return [
-        contender("Ferry, chunks, 1 sender", "chunks", 1),
-        contender("Ferry, chunks, 4 senders", "chunks", 4),
+        *(
+            contender(f"Ferry, chunks, {count} sender{'s' if count > 1 else ''}", "chunks", count)
+            for count in chunk_senders
+        ),
         contender("Ferry, parts straight to S3, 4 senders", "parts", 4),
     ]
 
 
 def s3_contenders(service: BenchService, endpoint: str, file: Path) -> list[Contender]:
     """Return S3's own clients, with Ferry's part size and four connections."""
-    env = _s3_environment(service)
+    env = s3_environment(service)
     s5cmd = str(Path(sys.executable).with_name("s5cmd"))
     copy = ["cp", "--concurrency", "4", "--part-size", str(PART_BYTES >> 20), str(file), f"s3://{BUCKET}/s5cmd"]
     return [
@@ -95,35 +110,71 @@ def s3_contenders(service: BenchService, endpoint: str, file: Path) -> list[Cont
             "boto3 upload_file",
             [sys.executable, "-c", _BOTO3_SCRIPT, endpoint, BUCKET, str(file), str(PART_BYTES)],
             env,
+            senders=4,
         ),
-        Contender("s5cmd", [s5cmd, "--endpoint-url", endpoint, "--log", "error", *copy], env),
+        Contender("s5cmd", [s5cmd, "--endpoint-url", endpoint, "--log", "error", *copy], env, senders=4),
     ]
 
 
 @contextmanager
 def tus_contenders(service: BenchService, endpoint: str, file: Path) -> Iterator[list[Contender]]:
     """Run tus-node-server with its S3 store and yield tuspy as its client; yield nothing if npm is not installed."""
+    with running_tus(service, endpoint) as server:
+        yield [] if server is None else [server.tuspy(file)]
+
+
+@dataclass(frozen=True, slots=True)
+class TusServer:
+    """A running tus-node-server with its S3 store."""
+
+    url: str
+    """Where uploads are created."""
+
+    pid: int
+    """Its process."""
+
+    def tuspy(self, file: Path, chunk_bytes: int = CHUNK_BYTES, suffix: str = "") -> Contender:
+        """Return an upload by tuspy, one request after another."""
+        command = [sys.executable, "-c", _TUSPY_SCRIPT, self.url, str(file), str(chunk_bytes)]
+        return Contender(f"tus-node-server, s3-store, tuspy{suffix}", command, self._env, [self.pid])
+
+    def tus_js(self, file: Path, uploads: int, parallel: int = 1) -> Contender:
+        """Return so many uploads at once by tus-js-client, each of an equal share of the file.
+
+        `parallel` is its option `parallelUploads`, which needs tus's concatenation of the server.
+        """
+        numbers = [str(number) for number in (CHUNK_BYTES, uploads, parallel)]
+        command = ["node", str(TUS_FOLDER / "upload.mjs"), self.url, str(file), *numbers]
+        title = f"tus-js-client, {uploads} upload{'s at once' if uploads > 1 else ''}"
+        return Contender(title, command, self._env, [self.pid], senders=uploads * parallel)
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"]}
+
+
+@contextmanager
+def running_tus(service: BenchService, endpoint: str) -> Iterator[TusServer | None]:
+    """Run tus-node-server on an S3 endpoint; yield None if npm is not installed. Raises `BenchError`."""
     if shutil.which("npm") is None:
-        yield []
+        yield None
         return
     _install_tus()
     command = ["node", str(TUS_FOLDER / "server.mjs"), endpoint, BUCKET, str(PART_BYTES)]
-    server = subprocess.Popen(command, env=_s3_environment(service), stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(command, env=s3_environment(service), stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
         if not url:
             raise BenchError("tus-node-server did not start")
-        upload_command = [sys.executable, "-c", _TUSPY_SCRIPT, url, str(file), str(CHUNK_BYTES)]
-        env = {"PATH": os.environ["PATH"]}
-        yield [Contender("tus-node-server, s3-store, tuspy", upload_command, env, [server.pid])]
+        yield TusServer(url, server.pid)
     finally:
         server.terminate()
         server.wait()
 
 
 def _install_tus() -> None:
-    if (TUS_FOLDER / "node_modules").is_dir():
+    if (TUS_FOLDER / "node_modules" / "tus-js-client").is_dir():
         return
     completed = subprocess.run(
         ["npm", "ci", "--silent", "--ignore-scripts"], cwd=TUS_FOLDER, capture_output=True, text=True, check=False
@@ -132,13 +183,13 @@ def _install_tus() -> None:
         raise BenchError(f"npm could not install tus-node-server: {completed.stderr[-1000:]}")
 
 
-def _s3_environment(service: BenchService) -> dict[str, str]:
+def s3_environment(service: BenchService) -> dict[str, str]:
+    """Return an environment with the backends' access key."""
     return {"PATH": os.environ["PATH"], "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"} | (
         service.credentials
     )
 
 
 def _is_s3_server(pid: int) -> bool:
-    """Return whether a process is SeaweedFS or the proxy in front of it."""
-    program, _, arguments = Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")
-    return b"weed" in program or b"dev.local.s3_proxy" in arguments
+    """Return whether a process is SeaweedFS or stands in front of it."""
+    return kind_of(pid) in ("S3", "S3 proxy", "network model")

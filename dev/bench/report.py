@@ -34,6 +34,9 @@ class Report:
     plot: Callable[[Axes, Any], None]
     """Draws the figures."""
 
+    command: str = ""
+    """The command that measures the figures again; empty for `make prove-NAME`."""
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the options that `handle` reads."""
         group = parser.add_mutually_exclusive_group()
@@ -48,7 +51,7 @@ class Report:
         """Print the table. With `write`, also write figures, plot and page. Raises `BenchError`."""
         print(self.format_table(figures))
         if write:
-            write_figures(self.name, f"make prove-{self.name}", figures)
+            write_figures(self.name, self.command or f"make prove-{self.name}", figures)
             self.draw(figures)
 
     def redraw(self) -> None:

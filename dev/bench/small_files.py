@@ -1,50 +1,78 @@
-"""Measure how many small files a second one request each stores, beside start, chunk and completion of each.
+"""Measure how many small files a second one request each stores, beside three requests each, of today and of 7f68a67.
 
-python -m dev.bench.small_files [--files 2000] [--senders 8]
+python -m dev.bench.small_files [--files 2000] [--senders 8] [--overhead] [--write]
 
-Both run on one local service, in turns, with warm functions and persistent connections. The service's processor time is
-that of all its processes, by what they emulate.
+The ways take turns on two local services, each with its own gateway, functions and backends of the same programs, warm,
+over persistent connections. `aws s3 cp --recursive` copies the same files to the same S3.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from dev.bench import handler_overhead
+import boto3
+
+from dev.bench import contenders, handler_overhead, process_usage, small_files_report
 from dev.bench.client import KeepAliveClient
 from dev.bench.errors import BenchError
+from dev.bench.measured_process import run_measured
+from dev.bench.previous import running_previous
 from dev.bench.service import BenchService, running_service
-from dev.bench.speed import cpu_seconds
-from dev.local.client import OCTET_STREAM
+from dev.local.client import OCTET_STREAM, FerryClient
 from dev.local.errors import LocalError
-from dev.local.launcher import find_processes
+from dev.local.network_lines import COUNTS_FILE
+from dev.network import aws
+from dev.paths import ROOT
 
 DEFAULT_FILES, DEFAULT_SENDERS, BATCHES = 2_000, 8, 4
 MIN_BYTES, MAX_BYTES = 4 * 1024, 64 * 1024
-TARGET_RATIO, TARGET_OVERHEAD = 2.5, 1.6
+AWS_CLI = ROOT / "build" / "aws-cli" / "bin" / "aws"
 _MAX_INSTANCES = 8
-_WARMUP_FILES = 40
-_KINDS = {"S3": ("weed", "s3_"), "tables": ("ministack", "dynamodb"), "functions": ("lambda", "runtime")}
-"""Words in the command lines of the service's processes, by what they emulate. The others are the gateway."""
+_WARMUP_FILES, _COUNTED_FILES = 40, 20
+_NO_DELAYS = "aws,s3_ms=0,s3_mb_per_second=10000,dynamodb_ms=0"
+
+Store = Callable[[KeepAliveClient, str, bytes], None]
+
+
+class Service(Protocol):
+    """What a running local service offers."""
+
+    @property
+    def connection_info(self) -> dict[str, Any]:
+        """The addresses and the clients."""
+
+    def client(self) -> FerryClient:
+        """Return a client that is authenticated."""
 
 
 @dataclass(slots=True)
-class Measurement:
-    """What one way of storing files took, over all batches."""
+class Way:
+    """A way of storing files, and what it took over all batches."""
 
     requests_per_file: int
+    """Requests to the API, or to S3."""
+    store: Callable[[list[str], list[bytes]], float]
+    """Stores files of these names, and returns the client's processor seconds."""
+    state_folder: Path
+    """The state folder of its service."""
     seconds: list[float] = field(default_factory=list)
     """Wall time, one entry a batch."""
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     """Processor time of the service, by what it emulates."""
+    calls: dict[str, float] | None = None
+    """Calls to S3 and DynamoDB for a file, notes of events included; None if they were not counted."""
 
 
 def put_file(client: KeepAliveClient, name: str, body: bytes) -> None:
@@ -60,97 +88,149 @@ def upload_file(client: KeepAliveClient, name: str, body: bytes) -> None:
     client.call("POST", "/upload/complete", {"filename": name, "upload_id": plan["upload_id"]})
 
 
-WAYS: dict[str, tuple[Callable[[KeepAliveClient, str, bytes], None], int]] = {
-    "start, chunk, complete": (upload_file, 3),
-    "PUT": (put_file, 1),
-}
-"""What stores a file, and its requests, by name."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 if everything was measured, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m dev.bench.small_files", description=__doc__.partition("\n")[0])
     parser.add_argument("--files", type=int, default=DEFAULT_FILES, help=f"of each way (default {DEFAULT_FILES})")
     parser.add_argument("--senders", type=int, default=DEFAULT_SENDERS, help=f"default {DEFAULT_SENDERS}")
+    parser.add_argument("--note", default="", help="a remark for the figures, such as how busy the machine is")
     parser.add_argument(
         "--overhead", action="store_true", help="also a function's own time for 4 MiB (make layer first)"
     )
+    report = small_files_report.REPORT
+    report.add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
-        with running_service("--instances", str(_MAX_INSTANCES)) as running:
-            measurements = measure(running, options.files, options.senders)
-            print(format_table(measurements, options.files, options.senders))
-            if options.overhead:
-                print(format_overhead(handler_overhead.measure_put(running)))
+        if options.redraw:
+            report.redraw()
+            return 0
+        load_before = os.getloadavg()[0]
+        with _services() as (folder, running, previous_folder, previous):
+            ways = _ways(folder, running, (previous_folder, previous), options.senders)
+            measure(ways, options.files)
+            overhead = handler_overhead.measure_put(running) if options.overhead else None
+        for way, calls in count_calls().items():
+            ways[way].calls = calls
+        figures = small_files_report.summarize(ways, options.files, options.senders, overhead)
+        report.publish({**figures, "load_before": round(load_before, 1), "note": options.note}, write=options.write)
     except (BenchError, LocalError) as error:
         print(f"small-files: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def measure(running: BenchService, files: int, senders: int) -> dict[str, Measurement]:
-    """Store so many files in each way, in batches that alternate. Raises `SystemExit` if a request fails."""
-    client = KeepAliveClient(running.connection_info["base_url"], running.client().token)
+@contextmanager
+def _services() -> Iterator[tuple[Path, BenchService, Path, Service]]:
+    folder = Path(tempfile.mkdtemp(prefix="ferry-small-files-"))
+    try:
+        previous_folder = folder / "previous"
+        with (
+            running_service("--instances", str(_MAX_INSTANCES)) as running,
+            running_previous(previous_folder, _MAX_INSTANCES) as previous,
+        ):
+            yield folder, running, previous_folder, previous
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ways(folder: Path, running: BenchService, previous: tuple[Path, Service], senders: int) -> dict[str, Way]:
+    """Return the ways by name, the baseline first. Without the AWS CLI it is not among them."""
+    previous_folder, previous_service = previous
+    state_folder = running.local_service.state_folder
+    ways = {
+        small_files_report.BASELINE: Way(3, _requests(previous_service, upload_file, senders), previous_folder),
+        small_files_report.THREE: Way(3, _requests(running, upload_file, senders), state_folder),
+        small_files_report.PUT: Way(1, _requests(running, put_file, senders), state_folder),
+    }
+    if AWS_CLI.exists():
+        ways[small_files_report.AWS_CLI] = Way(
+            1, _aws_cli(folder, running, senders), state_folder, calls={"s3": 1, "dynamodb": 0}
+        )
+    else:
+        print(f"aws s3 cp is not measured: there is no {AWS_CLI.relative_to(ROOT)}", file=sys.stderr)
+    return ways
+
+
+def _requests(service: Service, store: Store, senders: int) -> Callable[[list[str], list[bytes]], float]:
+    client = KeepAliveClient(service.connection_info["base_url"], service.client().token)
+    threads = ThreadPoolExecutor(senders)
+
+    def run(names: list[str], bodies: list[bytes]) -> float:
+        started_at = time.process_time()
+        list(threads.map(lambda name, body: store(client, f"{store.__name__}-{name}", body), names, bodies))
+        return time.process_time() - started_at
+
+    return run
+
+
+def _aws_cli(folder: Path, running: BenchService, senders: int) -> Callable[[list[str], list[bytes]], float]:
+    info = running.connection_info
+    boto3.client("s3", endpoint_url=info["s3_endpoint"], **info["aws_credentials"]).create_bucket(
+        Bucket=contenders.BUCKET
+    )
+    config = folder / "aws-config"
+    config.write_text(f"[default]\ns3 =\n  max_concurrent_requests = {senders}\n", encoding="utf-8")
+    env = {**contenders.s3_environment(running), "AWS_CONFIG_FILE": str(config)}
+    command = [str(AWS_CLI), "--endpoint-url", info["s3_endpoint"], "s3", "cp", "--recursive", "--only-show-errors"]
+
+    def run(names: list[str], bodies: list[bytes]) -> float:
+        source = folder / "files"
+        for name, body in zip(names, bodies, strict=True):
+            path = source / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(body)
+        try:
+            copied = run_measured("aws s3 cp", [*command, str(source), f"s3://{contenders.BUCKET}/"], env)
+        finally:
+            shutil.rmtree(source)
+        return copied.cpu_seconds
+
+    return run
+
+
+def measure(ways: dict[str, Way], files: int) -> None:
+    """Store so many files in each way, in batches that alternate, every second one in the reverse order.
+
+    Raises `SystemExit` if a request fails, `BenchError` if the AWS CLI fails.
+    """
     count = files // BATCHES
     sizes = [MIN_BYTES + (MAX_BYTES - MIN_BYTES) * number // max(1, count - 1) for number in range(count)]
     bodies = [os.urandom(size) for size in sizes]
-    measurements = {way: Measurement(requests) for way, (_, requests) in WAYS.items()}
-    with ThreadPoolExecutor(senders) as threads:
-        for batch in range(BATCHES + 1):
-            for way, (store, _) in WAYS.items():
-                some = bodies if batch else bodies[:_WARMUP_FILES]
-                names = [f"{store.__name__}/{batch}/{number}" for number in range(len(some))]
-                before, started_at = cpu_by_kind(running), time.perf_counter()
-                list(threads.map(lambda name, body, store=store: store(client, name, body), names, some))
-                seconds, after = time.perf_counter() - started_at, cpu_by_kind(running)
-                if batch:
-                    measurement = measurements[way]
-                    measurement.seconds.append(seconds)
-                    for kind in after:
-                        spent = after[kind] - before.get(kind, 0)
-                        measurement.cpu_seconds[kind] = measurement.cpu_seconds.get(kind, 0) + spent
-    return measurements
+    for batch in range(BATCHES + 1):
+        for way in reversed(ways.values()) if batch % 2 else ways.values():
+            some = bodies if batch else bodies[:_WARMUP_FILES]
+            names = [f"{batch}-{number}" for number in range(len(some))]
+            before, started_at = _cpu_by_kind(way.state_folder), time.perf_counter()
+            client_seconds = way.store(names, some)
+            seconds, after = time.perf_counter() - started_at, _cpu_by_kind(way.state_folder)
+            if batch:
+                way.seconds.append(seconds)
+                spent = {kind: after[kind] - before.get(kind, 0.0) for kind in after} | {"client": client_seconds}
+                for kind, cpu in spent.items():
+                    way.cpu_seconds[kind] = way.cpu_seconds.get(kind, 0.0) + cpu
 
 
-def cpu_by_kind(running: BenchService) -> dict[str, float]:
-    """Return the processor time of the service's processes so far, by what they emulate."""
-    pids: dict[str, list[int]] = {}
-    for pid in find_processes(running.local_service.state_folder):
-        pids.setdefault(_kind_of(pid), []).append(pid)
-    return {kind: cpu_seconds(found) for kind, found in pids.items()}
+def count_calls() -> dict[str, dict[str, float]]:
+    """Count the backend calls for a file of each way of today, one file after another, on a service of their own."""
+    calls = {}
+    with running_service("--network", _NO_DELAYS) as running:
+        counts_file = running.local_service.state_folder / COUNTS_FILE
+        for name, store in ((small_files_report.THREE, upload_file), (small_files_report.PUT, put_file)):
+            run = _requests(running, store, senders=1)
+            run(["warm-up"], [b"x" * MIN_BYTES])
+            before = aws.read_counts(counts_file)
+            run([f"counted-{number}" for number in range(_COUNTED_FILES)], [b"y" * MIN_BYTES] * _COUNTED_FILES)
+            after = aws.read_counts(counts_file)
+            calls[name] = {
+                service: (sum(after[service]["operations"].values()) - sum(before[service]["operations"].values()))
+                / _COUNTED_FILES
+                for service in after
+            }
+    return calls
 
 
-def _kind_of(pid: int) -> str:
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return "gateway"
-    return next((kind for kind, words in _KINDS.items() if any(word in command for word in words)), "gateway")
-
-
-def format_table(measurements: dict[str, Measurement], files: int, senders: int) -> str:
-    """Return the figures as a Markdown table, with the ratio of the files a second."""
-    kinds = sorted({kind for each in measurements.values() for kind in each.cpu_seconds})
-    head = f"{files:,} files of 4 to 64 KiB, {senders} senders | files/s | requests a file"
-    columns = " | ".join(f"{kind}, ms a file" for kind in kinds)
-    lines = [f"| {head} | {columns} |", f"|---|--:|--:|{'--:|' * len(kinds)}"]
-    rates = {}
-    for way, measurement in measurements.items():
-        rates[way] = files / sum(measurement.seconds)
-        spent = (f"{measurement.cpu_seconds.get(kind, 0) / files * 1000:.1f}" for kind in kinds)
-        lines.append(f"| {way} | {rates[way]:.0f} | {measurement.requests_per_file} | {' | '.join(spent)} |")
-    baseline, put = rates.values()
-    lines += ["", f"One request stores {put / baseline:.2f} times as many files a second (goal: {TARGET_RATIO})."]
-    return "\n".join(lines)
-
-
-def format_overhead(overhead: dict[str, float]) -> str:
-    """Return the files function's own time for 4 MiB in a sentence."""
-    return (
-        f"The files function spends {overhead['handler_ms']:.1f} ms on 4 MiB, without its backend calls. Decoding and "
-        f"CRC32C alone take {overhead['baseline_ms']:.1f} ms. The ratio is {overhead['ratio']:.2f} "
-        f"(goal: {TARGET_OVERHEAD})."
-    )
+def _cpu_by_kind(state_folder: Path) -> dict[str, float]:
+    return process_usage.cpu_by_kind(process_usage.pids_by_kind(state_folder))
 
 
 if __name__ == "__main__":

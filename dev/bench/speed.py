@@ -11,7 +11,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from dev.bench import contenders, counting_proxy, handler_overhead, report, serv
 from dev.bench.contenders import Contender
 from dev.bench.errors import BenchError
 from dev.bench.measured_process import run_measured
+from dev.bench.process_usage import cpu_seconds, peak_memory_mb
 from dev.bench.service import BenchService
 from dev.local.errors import LocalError
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 DEFAULT_ROUNDS, DEFAULT_SIZE_MIB = 5, 256
 MIB = 1024 * 1024
 REFERENCE_CONTENDER = "boto3 upload_file"
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _MAX_INSTANCES = 8
 
 
@@ -142,27 +142,6 @@ def run_contender(contender: Contender) -> tuple[float, float, float]:
     server_seconds = cpu_seconds(contender.server_pids) - cpu_seconds_before
     peak_mb = max([0.0, *(peak_memory_mb(pid) for pid in contender.server_pids)])
     return run.seconds, run.cpu_seconds + server_seconds, peak_mb
-
-
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return user and system time of the processes that still run (proc(5), fields 14 and 15)."""
-    ticks = 0
-    for pid in pids:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        except OSError:
-            continue
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / _TICKS_PER_SECOND
-
-
-def peak_memory_mb(pid: int) -> float:
-    """Return the peak resident memory of a process; 0 if it has exited."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
 
 
 def summarize(measurements: Mapping[str, Measurement], size_mib: int) -> list[dict[str, Any]]:

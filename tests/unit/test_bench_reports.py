@@ -1,0 +1,68 @@
+"""What the benchmarks make of their measurements."""
+
+from __future__ import annotations
+
+import pytest
+
+from dev.bench import api_report, handler_overhead, process_usage
+from dev.bench.api import Run
+
+MIB = 1024 * 1024
+
+
+def _run(seconds: float, functions: float = 0.0) -> Run:
+    return Run(
+        seconds=seconds,
+        cpu_seconds={"client": 1.0, "functions": functions, "network model": 9.0},
+        peak_mb={"client": 20.0, "functions": 100.0},
+        calls={"s3": {"PutObject": 3, "UploadPart": 1}},
+        backend_bytes={"s3": 8 * MIB},
+        request_ms=40.0,
+        function_ms=None,
+    )
+
+
+def test_summary_of_runs_has_rates_ratios_and_what_two_cores_allow() -> None:
+    """A ratio is the median of each round's; the network model's processor time does not count."""
+    runs = {
+        api_report.ONE: [_run(2.0, 1.0), _run(4.0, 1.0), _run(8.0, 1.0)],
+        api_report.TUS: [_run(4.0), _run(12.0), _run(8.0)],
+    }
+    summary = api_report.summarize(runs, {api_report.ONE: 1, api_report.TUS: 1}, size_mib=8)
+    row = summary["contenders"][0]
+    assert row["ms_a_chunk"] == 2000
+    assert row["cpu_ms_a_chunk_sum"] == 1000
+    assert row["two_cores_mb_per_second"] == pytest.approx(2 * 4 * MIB / 1e6, abs=0.1)
+    assert row["calls_a_chunk"] == {"s3": 2}
+    assert {(ratio["goal"], ratio["ratio"]) for ratio in summary["ratios"]} == {(2.0, 2.0), (1.3, 2.0)}
+
+
+def test_table_of_figures_has_the_goals_of_its_network() -> None:
+    """A table on the loopback interface has that network's goals, and says what tus-js-client answered."""
+    runs = {api_report.ONE: [_run(2.0)], api_report.TUS: [_run(4.0)]}
+    figures = {
+        "network": "none (loopback)",
+        "network_description": "No network model.",
+        "rounds": 1,
+        "size_mib": 8,
+        "load_before": 0.5,
+        "note": "",
+        "tus_js_parallel_uploads": "rejected: 501.",
+        **api_report.summarize(runs, dict.fromkeys(runs, 1), size_mib=8),
+    }
+    table = api_report.format_table(figures)
+    assert f"| {api_report.ONE} ÷ {api_report.TUS} | 2.00 | ≥ 1.3 |" in table
+    assert "≥ 2 " not in table
+    assert "rejected: 501." in table
+
+
+def test_overhead_counts_the_least_time_of_each_kind() -> None:
+    """Chunks that are staged and chunks that complete a part count alike, each by its least time."""
+    pairs = [(0.009, 0.006), (0.013, 0.005), (0.008, 0.009), (0.012, 0.007)]
+    assert handler_overhead.summarize(pairs, kinds=2)["ratio"] == 2.0
+    assert handler_overhead.summarize(pairs, kinds=1)["ratio"] == 1.6
+
+
+def test_kind_of_this_process_is_not_one_of_the_emulators() -> None:
+    """A process whose command names no emulator counts as the gateway, as does one that has exited."""
+    assert process_usage.kind_of(2**22 + 1) == process_usage.GATEWAY
