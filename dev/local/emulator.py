@@ -14,7 +14,14 @@ from typing import Any
 from uuid import uuid4
 
 from dev.local import function_process, limits, processes
-from dev.local.pool import FunctionError, Instance, InstanceCrashedError, InvocationTimeoutError
+from dev.local.pool import (
+    Event,
+    FunctionError,
+    Instance,
+    InstanceCrashedError,
+    InvocationTimeoutError,
+    event_size_bytes,
+)
 from dev.local.processes import ManagedProcess
 from dev.local.stack import ACCOUNT_ID, REGION, Function
 from dev.local.state import StateFolder
@@ -56,7 +63,7 @@ class EmulatedInstance:
         if kind == function_process.INIT_ERROR:
             raise FunctionError(_describe_error(payload))
 
-    async def invoke(self, event: bytes, timeout_seconds: float) -> bytes:
+    async def invoke(self, event: Event, timeout_seconds: float) -> bytes:
         async with self._in_use:
             try:
                 kind, payload = await asyncio.wait_for(self._exchange(event), timeout_seconds)
@@ -74,7 +81,7 @@ class EmulatedInstance:
         async with self._in_use:
             self._connection.close()
 
-    async def _exchange(self, event: bytes) -> tuple[bytes, bytes]:
+    async def _exchange(self, event: Event) -> tuple[bytes, bytes]:
         loop = asyncio.get_running_loop()
         invocation = {
             "request_id": str(uuid4()),
@@ -82,9 +89,10 @@ class EmulatedInstance:
             "arn": f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{self._function.name}",
         }
         description = json.dumps(invocation).encode()
-        header = function_process.INVOCATION_HEADER.pack(len(description), len(event))
-        await loop.sock_sendall(self._connection, header + description)
-        await loop.sock_sendall(self._connection, event)
+        pieces = (event,) if isinstance(event, bytes) else event
+        header = function_process.INVOCATION_HEADER.pack(len(description), event_size_bytes(event))
+        for piece in (header + description, *pieces):
+            await loop.sock_sendall(self._connection, piece)
         while True:
             kind, payload = await self._receive_frame()
             if kind != function_process.READY:

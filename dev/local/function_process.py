@@ -40,18 +40,19 @@ class EventChannel:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
 
-    def next_invocation(self) -> tuple[dict[str, Any], bytes]:
+    def next_invocation(self) -> tuple[dict[str, Any], str]:
         """Wait for an event, and return what describes it and the event. Exit when the local service has ended."""
         self.send(READY)
         description_length, event_length = INVOCATION_HEADER.unpack(self._receive(INVOCATION_HEADER.size))
-        return json.loads(self._receive(description_length)), self._receive(event_length)
+        # The JSON decoder takes text in less than half of the time that it takes bytes.
+        return json.loads(self._receive(description_length)), str(self._receive(event_length), "utf-8")
 
     def send(self, kind: bytes, payload: bytes = b"") -> None:
         """Send a frame."""
         self._connection.sendall(FRAME_HEADER.pack(kind, len(payload)))
         self._connection.sendall(payload)
 
-    def _receive(self, length: int) -> bytes:
+    def _receive(self, length: int) -> bytearray:
         content = bytearray(length)
         view = memoryview(content)
         while view:
@@ -59,7 +60,7 @@ class EventChannel:
             if not count:
                 sys.exit(0)
             view = view[count:]
-        return bytes(content)
+        return content
 
 
 class InvocationLog:

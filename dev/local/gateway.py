@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope, Scope
 
 from dev.local import apigw_event, cors, lambda_response, limits, s3_range_proxy
 from dev.local.asgi import handle_lifespan, reject_websocket
 from dev.local.lambda_response import GatewayResponse
-from dev.local.pool import FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
+from dev.local.pool import (
+    Event,
+    FunctionError,
+    InstanceCrashedError,
+    InvocationTimeoutError,
+    ThrottledError,
+    event_size_bytes,
+)
 from dev.local.routing import Route, match_route
 from dev.local.stack import CorsRules
 
-InvokeFunction = Callable[[str, bytes, float], Awaitable[bytes]]
+InvokeFunction = Callable[[str, Event, float], Awaitable[bytes]]
 """(function, event, timeout in seconds) → what it returned.
 
 Raises `ThrottledError`, `InvocationTimeoutError`, `InstanceCrashedError`, `FunctionError`.
@@ -83,8 +89,26 @@ class Gateway:
             await reject_websocket(send)
 
     async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        request_id, is_answered = apigw_event.new_request_id(), False
+
+        async def send_noted(message: ASGISendEvent) -> None:
+            nonlocal is_answered
+            is_answered = True
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, send_noted, request_id)
+        except asyncio.CancelledError:
+            if not is_answered:
+                # The stop waits no longer. Without a response here, the server would send an empty 500.
+                response = lambda_response.gateway_error(503, "Service Unavailable")
+                await _send_response(send, scope["method"], response, request_id)
+            raise
+
+    async def _answer(
+        self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable, request_id: str
+    ) -> None:
         started_at = time.monotonic()
-        request_id = apigw_event.new_request_id()
         try:
             body: bytes | None = await _read_body(receive)
         except BodyTooLargeError:
@@ -131,8 +155,8 @@ class Gateway:
         stores_data = request.method in _STORING_METHODS and match.route.path not in _PATHS_OF_A_FULL_DISK
         if stores_data and self._storage_is_low is not None and self._storage_is_low():
             return lambda_response.gateway_error(507, _STORAGE_LOW)
-        event = json.dumps(apigw_event.build_event(request, match, request_id=request_id), ensure_ascii=False).encode()
-        if len(event) > limits.MAX_INVOKE_REQUEST_BYTES:
+        event = apigw_event.encode_event(request, match, request_id=request_id)
+        if event_size_bytes(event) > limits.MAX_INVOKE_REQUEST_BYTES:
             return lambda_response.gateway_error(413, "Request Entity Too Large")
         response = await self._call_function(match.route.function, event)
         if request.method != "OPTIONS":
@@ -142,7 +166,7 @@ class Gateway:
             return cors.with_cors_headers(self._cors_rules, request, response)
         return replace(response, headers=(*response.headers, *preflight.headers))
 
-    async def _call_function(self, function: str, event: bytes) -> GatewayResponse:
+    async def _call_function(self, function: str, event: Event) -> GatewayResponse:
         # As on AWS, a function runs to its end even when the client has disconnected.
         call = asyncio.ensure_future(self._invoke(function, event, limits.GATEWAY_TIMEOUT_SECONDS))
         call.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -7,8 +7,16 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+Event = bytes | tuple[bytes, ...]
+"""A JSON text, or its pieces: a body of several megabytes stays a piece of its own, so that it is not copied."""
+
 MAX_WAIT_SECONDS = 2.0
 """How long a request waits for a free instance before it is rejected."""
+
+
+def event_size_bytes(event: Event) -> int:
+    """Return the length of the JSON text."""
+    return len(event) if isinstance(event, bytes) else sum(map(len, event))
 
 
 class ThrottledError(Exception):
@@ -35,7 +43,7 @@ class Instance(Protocol):
         """Whether the process runs."""
         ...
 
-    async def invoke(self, event: bytes, timeout_seconds: float) -> bytes:
+    async def invoke(self, event: Event, timeout_seconds: float) -> bytes:
         """Return what the function returned.
 
         Raises:
@@ -75,7 +83,7 @@ class InstancePool:
         """How many instances are idle, busy or starting."""
         return len(self._idle_instances) + len(self._busy_instances) + self._starting_count
 
-    async def invoke(self, event: bytes, timeout_seconds: float) -> bytes:
+    async def invoke(self, event: Event, timeout_seconds: float) -> bytes:
         """Invoke the function in an idle or a new instance.
 
         Raises:
@@ -91,7 +99,7 @@ class InstancePool:
         finally:
             self._available.release()
 
-    async def _invoke_now(self, event: bytes, timeout_seconds: float) -> bytes:
+    async def _invoke_now(self, event: Event, timeout_seconds: float) -> bytes:
         instance = await self._take_or_start()
         self._busy_instances.add(instance)
         usable = False

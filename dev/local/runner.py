@@ -10,16 +10,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
-
-from dev.local import clients, docker_bridge, eventbridge, network_lines, sam_cli, scheduler, stack, tcp_ports
+from dev.local import (
+    clients,
+    docker_bridge,
+    eventbridge,
+    http_server,
+    network_lines,
+    sam_cli,
+    scheduler,
+    stack,
+    tcp_ports,
+)
 from dev.local.backends import start_backends
 from dev.local.emulator import LambdaEmulator
 from dev.local.errors import LocalError
 from dev.local.gateway import Gateway
 from dev.local.lambda_api import LambdaApiEmulator
-from dev.local.pool import InstancePool
+from dev.local.pool import Event, InstancePool
 from dev.local.s3_range_proxy import S3RangeProxy
 from dev.local.sigv4 import SignatureVerifier
 from dev.local.startup import ServiceOptions, StartupPlan, read_startup_plan
@@ -132,7 +139,7 @@ class _Service:
             logs = self._state.folder / "logs"
             raise LocalError(f"{backend_exit.result()} ended unexpectedly: see {logs}, then start again")
 
-    async def _invoke(self, name: str, event: bytes, timeout_seconds: float | None = None) -> bytes:
+    async def _invoke(self, name: str, event: Event, timeout_seconds: float | None = None) -> bytes:
         """Invoke a function for at most its own timeout."""
         limit = self._stack.functions[name].timeout_seconds
         return await self._pools[name].invoke(event, limit if timeout_seconds is None else min(timeout_seconds, limit))
@@ -220,21 +227,10 @@ def _url_of(listener: socket.socket) -> str:
 
 
 async def serve_all(applications: Applications, stopping: asyncio.Event) -> None:
-    await asyncio.gather(*(_serve(each, listener, stopping) for listener, each in applications.items()))
-
-
-async def _serve(application: Application, listener: int, stopping: asyncio.Event) -> None:
-    config = Config()
-    config.bind = [f"fd://{listener}"]
-    config.include_server_header = False
-    config.keep_alive_timeout = 75.0
-    # A stop waits no longer than this for open connections, such as long polls.
-    config.graceful_timeout = 1.0
-    # More than MAX_GATEWAY_HEAD_BYTES, so that the gateway itself rejects longer headers, as API Gateway does.
-    config.h11_max_incomplete_size = 256 * 1024
-    config.loglevel = "WARNING"
-    config.accesslog = None
-    await serve(application, config, mode="asgi", shutdown_trigger=stopping.wait)
+    http_server.install()
+    await asyncio.gather(
+        *(http_server.serve_socket(each, listener, stopping) for listener, each in applications.items())
+    )
 
 
 async def _evict_idle(pools: Mapping[str, InstancePool]) -> None:

@@ -12,7 +12,7 @@ from dev.local import limits
 from dev.local.apigw_event import GatewayRequest
 from dev.local.gateway import Gateway
 from dev.local.lambda_response import GatewayResponse
-from dev.local.pool import FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
+from dev.local.pool import Event, FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
 from dev.local.routing import Route
 from dev.local.runner import serve_all
 from dev.local.stack import CorsRules
@@ -31,9 +31,9 @@ def request(method: str = "POST", path: bytes = b"/chunk", body: bytes = b"", **
 def respond(
     gateway_request: GatewayRequest, outcome: bytes | Exception = b"{}", *, body_too_large: bool = False
 ) -> GatewayResponse:
-    async def invoke(function: str, event: bytes, seconds: float) -> bytes:
+    async def invoke(function: str, event: Event, seconds: float) -> bytes:
         assert (function, seconds) == ("F", limits.GATEWAY_TIMEOUT_SECONDS)
-        json.loads(event)
+        json.loads(event if isinstance(event, bytes) else b"".join(event))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -96,7 +96,7 @@ def test_response_is_reported_with_its_route() -> None:
     """The request log gets the route, not the path with the file's name; None for a path without a route."""
     reported: list[tuple[str, str | None, int]] = []
 
-    async def invoke(function: str, event: bytes, seconds: float) -> bytes:
+    async def invoke(function: str, event: Event, seconds: float) -> bytes:
         return b'{"statusCode": 206}'
 
     def on_response(method: str, route: Route | None, status: int, duration_seconds: float) -> None:
@@ -129,8 +129,8 @@ async def serve_over_tcp(data: bytes, *, half_close: bool) -> tuple[list[dict[st
     """Send bytes to a gateway that listens on a port; return the events that reached a function, and the response."""
     events: list[dict[str, Any]] = []
 
-    async def invoke(function: str, event: bytes, seconds: float) -> bytes:
-        events.append(json.loads(event))
+    async def invoke(function: str, event: Event, seconds: float) -> bytes:
+        events.append(json.loads(event if isinstance(event, bytes) else b"".join(event)))
         return b'{"statusCode": 200, "body": "done"}'
 
     listener, stopping = try_listen(0), asyncio.Event()
@@ -206,7 +206,7 @@ def test_absolute_form_target_without_route_returns_404(target: bytes) -> None:
 def test_low_storage_rejects_requests_that_store_data(method: str, path: bytes, status: int) -> None:
     """While the disk is almost full uploads are 507; reading, deleting and tokens need no space."""
 
-    async def invoke(function: str, event: bytes, seconds: float) -> bytes:
+    async def invoke(function: str, event: Event, seconds: float) -> bytes:
         return b"{}"
 
     routes = [Route(name, route, "F") for name in ("POST", "GET", "DELETE") for route in ("/chunk", "/auth/token")]

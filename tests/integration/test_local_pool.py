@@ -6,7 +6,14 @@ import asyncio
 
 import pytest
 
-from dev.local.pool import FunctionError, InstanceCrashedError, InstancePool, InvocationTimeoutError, ThrottledError
+from dev.local.pool import (
+    Event,
+    FunctionError,
+    InstanceCrashedError,
+    InstancePool,
+    InvocationTimeoutError,
+    ThrottledError,
+)
 
 
 class FakeInstance:
@@ -18,7 +25,7 @@ class FakeInstance:
         self.stopped = False
         self._may_finish = may_finish
 
-    async def invoke(self, event: bytes, timeout_seconds: float) -> bytes:
+    async def invoke(self, event: Event, timeout_seconds: float) -> bytes:
         self.calls += 1
         await self._may_finish.wait()
         if event == b"crash":
@@ -28,7 +35,7 @@ class FakeInstance:
             raise InvocationTimeoutError
         if event == b"raise":
             raise FunctionError
-        return event
+        return event if isinstance(event, bytes) else b"".join(event)
 
     async def stop(self) -> None:
         self.alive = False

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
 
-from dev.local.apigw_event import GatewayRequest, build_event, is_text_type
+from dev.local.apigw_event import GatewayRequest, build_event, encode_event, is_text_type
 from dev.local.routing import Route, RouteMatch
 
 
@@ -157,3 +158,17 @@ def test_head_size_counts_request_line_and_headers() -> None:
     wire = b"GET /a?b=c HTTP/1.1\r\nhost: h\r\nx-y: 12\r\n\r\n"
     given = GatewayRequest("GET", b"/a", b"b=c", ((b"host", b"h"), (b"x-y", b"12")), b"", "127.0.0.1")
     assert given.head_size_bytes() == len(wire)
+
+
+@pytest.mark.parametrize("content_type", [b"application/json", b"application/octet-stream", b"text/plain; charset=x"])
+@pytest.mark.parametrize("body", [b"", b"{}", bytes(range(256)), 'é"\\'.encode()])
+def test_encode_event_is_the_json_text_of_the_event(content_type: bytes, body: bytes) -> None:
+    """The pieces, with the body apart, are the same event as the one that is built whole."""
+    gateway_request = request(headers=((b"content-type", content_type), (b"x-amzn-trace-id", b"Root=1")), body=body)
+    match = RouteMatch(Route("GET", "/status", "F"), {})
+    encoded = encode_event(gateway_request, match, request_id="r1")
+    event = json.loads(encoded if isinstance(encoded, bytes) else b"".join(encoded))
+    expected = build_event(gateway_request, match, request_id="r1")
+    for name in ("time", "timeEpoch"):
+        del event["requestContext"][name], expected["requestContext"][name]
+    assert event == expected
