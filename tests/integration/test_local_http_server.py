@@ -99,7 +99,7 @@ def test_large_body_reaches_the_function_whole(is_chunked: bool) -> None:
 
 
 def test_requests_on_one_connection_keep_their_bodies_apart() -> None:
-    """The end of a body and the request that follows it in the same read are told apart."""
+    """The end of a body and the request that follows it in the same read are kept apart."""
     bodies = [os.urandom(size) for size in (300_000, 1, 70_000)]
     with running(_echo) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT_SECONDS)
@@ -112,7 +112,7 @@ def test_requests_on_one_connection_keep_their_bodies_apart() -> None:
 
 
 def test_connection_that_resets_its_requests_is_closed(capfd: pytest.CaptureFixture[str]) -> None:
-    """After a number of resets the client is told to calm down, few functions have run, and nothing is logged."""
+    """After a number of resets the server asks the client to calm down, few functions have run, and nothing is logged."""
     invocations = []
 
     async def invoke(function: str, event: Event, seconds: float) -> bytes:
