@@ -112,7 +112,7 @@ def test_requests_on_one_connection_keep_their_bodies_apart() -> None:
 
 
 def test_connection_that_resets_its_requests_is_closed(capfd: pytest.CaptureFixture[str]) -> None:
-    """After a number of resets the server asks the client to calm down, few functions have run, and nothing is logged."""
+    """The server ends it with ENHANCE_YOUR_CALM, few functions have run, and nothing is logged."""
     invocations = []
 
     async def invoke(function: str, event: Event, seconds: float) -> bytes:
