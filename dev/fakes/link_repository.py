@@ -11,6 +11,7 @@ from dev.fakes.metadata_table import MemoryTable
 from ferry.aws import cursors
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.links import (
+    MAX_OPEN_PARTIALS,
     MAX_RECEIVED_FACTOR,
     MAX_STARTED_FACTOR,
     Activity,
@@ -85,59 +86,104 @@ class MemoryLinkRepository:
                 claims.add(claim)
             return DownloadCount.COUNTED, self._save(link.link_id, replace(usage, downloads=usage.downloads + 1))
 
-    def reserve_upload(self, link: Link, upload_id: str, size: int, now: int) -> LinkUsage:
+    def reserve_upload(
+        self,
+        link: Link,
+        upload_id: str,
+        size: int,
+        now: int,
+        *,
+        is_partial: bool = False,
+        partial_ids: Sequence[str] | None = None,
+    ) -> LinkUsage:
         with self._lock:
             usage = self._usage(link.link_id)
             if upload_id in usage.reservations:
                 return usage
-            max_files, max_bytes = link.max_files or 0, link.max_bytes or 0
-            if (
-                usage.files + 1 > max_files
-                or usage.started + 1 > MAX_STARTED_FACTOR * max_files
-                or usage.bytes + size > max_bytes
-                or usage.received_bytes + size > MAX_RECEIVED_FACTOR * max_bytes
-            ):
+            stored = usage.reservations
+            moved = {each: stored[each] for each in partial_ids or () if each in stored and stored[each].is_partial}
+            added = size - sum(each.size for each in moved.values())
+            _check_limits(link, usage, added if partial_ids is not None else max(size, 1))
+            if usage.files + 1 > (link.max_files or 0) or (is_partial and usage.partials >= MAX_OPEN_PARTIALS):
                 raise LinkLimitReached(usage)
             self.rows.task_due_times.setdefault((CleanupTaskKind.LINK, link.link_id), now + RESERVATION_CHECK_MS)
+            left = {each: value for each, value in stored.items() if each not in moved}
             reserved = replace(
                 usage,
-                files=usage.files + 1,
-                bytes=usage.bytes + size,
+                files=usage.files + (not is_partial),
+                bytes=usage.bytes + added,
+                received_bytes=usage.received_bytes + added,
                 started=usage.started + 1,
-                reservations={**usage.reservations, upload_id: Reservation(size, now)},
+                partials=usage.partials + is_partial - len(moved),
+                ended_partials=usage.ended_partials + len(moved),
+                reservations={**left, upload_id: Reservation(size, now, is_partial)},
             )
             return self._save(link.link_id, reserved)
 
-    def release_upload(
-        self, link_id: str, upload_id: str, *, size: int, received_bytes: int, has_started: bool = True
-    ) -> None:
+    def grow_upload(self, link: Link, upload_id: str, *, from_size: int, size: int, now: int) -> bool:  # noqa: ARG002 - the size is stored here
+        with self._lock:
+            usage = self._usage(link.link_id)
+            reserved = usage.reservations.get(upload_id)
+            if reserved is None or reserved.size >= size:
+                return reserved is not None
+            _check_limits(link, replace(usage, started=0), size - reserved.size)
+            self._resize(link.link_id, upload_id, replace(reserved, size=size, reserved_at=now))
+            return True
+
+    def release_upload(self, link_id: str, upload_id: str, *, received_bytes: int, has_started: bool = True) -> None:
         with self._lock:
             usage = self._usage(link_id)
-            if upload_id in usage.reservations:
+            reserved = usage.reservations.get(upload_id)
+            if reserved is not None:
                 released = replace(
                     usage,
-                    files=usage.files - 1,
-                    bytes=usage.bytes - size,
+                    files=usage.files - (not reserved.is_partial),
+                    bytes=usage.bytes - reserved.size,
                     started=usage.started - (not has_started),
-                    received_bytes=usage.received_bytes + received_bytes,
-                    reservations=_without(usage, upload_id),
+                    received_bytes=usage.received_bytes + received_bytes - reserved.size,
                 )
-                self._save(link_id, released)
+                self._end(link_id, upload_id, released)
+
+    def resize_reservation(self, link_id: str, upload_id: str, reservation: Reservation, size: int) -> None:
+        with self._lock:
+            if self._usage(link_id).reservations.get(upload_id) == reservation:
+                self._resize(link_id, upload_id, replace(reservation, size=size))
 
     def settle_upload(self, link_id: str, upload_id: str, *, size: int) -> None:
         with self._lock:
             usage = self._usage(link_id)
             if upload_id in usage.reservations:
-                settled = replace(
-                    usage, received_bytes=usage.received_bytes + size, reservations=_without(usage, upload_id)
-                )
-                self._save(link_id, settled)
+                added = size - usage.reservations[upload_id].size
+                settled = replace(usage, bytes=usage.bytes + added, received_bytes=usage.received_bytes + added)
+                self._end(link_id, upload_id, settled)
 
     def unschedule_link(self, link_id: str, usage: LinkUsage, *, due_at: int) -> None:
         task = CleanupTaskKind.LINK, link_id
         with self._lock:
             if self.rows.task_due_times.get(task) == due_at and self._usage(link_id).started == usage.started:
                 del self.rows.task_due_times[task]
+
+    def _resize(self, link_id: str, upload_id: str, changed: Reservation) -> None:
+        usage = self._usage(link_id)
+        added = changed.size - usage.reservations[upload_id].size
+        resized = replace(
+            usage,
+            bytes=usage.bytes + added,
+            received_bytes=usage.received_bytes + added,
+            reservations={**usage.reservations, upload_id: changed},
+        )
+        self._save(link_id, resized)
+
+    def _end(self, link_id: str, upload_id: str, usage: LinkUsage) -> None:
+        """Save the counters without a reservation."""
+        is_partial = usage.reservations[upload_id].is_partial
+        ended = replace(
+            usage,
+            partials=usage.partials - is_partial,
+            ended_partials=usage.ended_partials + is_partial,
+            reservations={each: value for each, value in usage.reservations.items() if each != upload_id},
+        )
+        self._save(link_id, ended)
 
     def _usage(self, link_id: str) -> LinkUsage:
         return self.rows.link_usages.get(link_id, LinkUsage())
@@ -180,8 +226,15 @@ class MemoryLinkRepository:
                 self.rows.link_attempts[key] = attempts - 1, window_ends_at
 
 
-def _without(usage: LinkUsage, upload_id: str) -> dict[str, Reservation]:
-    return {each: value for each, value in usage.reservations.items() if each != upload_id}
+def _check_limits(link: Link, usage: LinkUsage, size: int) -> None:
+    """Raise `LinkLimitReached` unless an upload may begin, and takes `size` bytes."""
+    max_bytes = link.max_bytes or 0
+    if (
+        usage.started + 1 > MAX_STARTED_FACTOR * (link.max_files or 0)
+        or usage.bytes + size > max_bytes
+        or usage.received_bytes + size > MAX_RECEIVED_FACTOR * max_bytes
+    ):
+        raise LinkLimitReached(usage)
 
 
 def _position(at: int, unique_id: str) -> str:

@@ -38,10 +38,10 @@ LINK_ERRORS: tuple[ErrorType, ...] = (
 )
 """Errors of a route with the secret of a link."""
 
-_OPEN_ERRORS: tuple[ErrorType, ...] = (*LINK_ERRORS, link_errors.LinkForbidden, link_errors.LinkPassword)
+OPEN_LINK_ERRORS: tuple[ErrorType, ...] = (*LINK_ERRORS, link_errors.LinkForbidden, link_errors.LinkPassword)
 """Errors of a route that needs no token of the link."""
 
-_DOWNLOAD_ERRORS: tuple[ErrorType, ...] = (*_OPEN_ERRORS, link_errors.PrefetchForbidden)
+_DOWNLOAD_ERRORS: tuple[ErrorType, ...] = (*OPEN_LINK_ERRORS, link_errors.PrefetchForbidden)
 _HEADERS = ("Cache-Control", "Referrer-Policy", "X-Robots-Tag")
 
 CREATE_LINK = Operation(
@@ -158,7 +158,7 @@ LIST_BY_LINK = Operation(
     {200: ResponseDoc("A page of files and folders, with whole names.", FileList, examples.FILES, headers=_HEADERS)},
     "Without a prefix, the folder of the link is listed.",
     (SECRET_PATH, PREFIX_QUERY, DELIMITER_QUERY, CURSOR_QUERY, FILE_LIMIT_QUERY),
-    error_types=(*FILENAME_ERRORS, errors.FileNotFound, *_OPEN_ERRORS),
+    error_types=(*FILENAME_ERRORS, errors.FileNotFound, *OPEN_LINK_ERRORS),
 )
 ROBOTS = Operation(
     "getRobots",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from dev.openapi.operation import OCTET_STREAM, Operation, ResponseDoc
-from dev.openapi.parameters import INTEGER, TEXT, Parameter
-from ferry import errors
+from dev.openapi.link_routes import OPEN_LINK_ERRORS
+from dev.openapi.operation import LINK_TOKEN_ERRORS, OCTET_STREAM, Operation, ResponseDoc
+from dev.openapi.parameters import INTEGER, SECRET_PATH, TEXT, Parameter
+from ferry import errors, link_errors
 from ferry.http import request_errors
 from ferry.http.limits import MAX_UPLOAD_ID_BYTES
 
@@ -75,6 +76,9 @@ _BODY_STATUSES = (
     (413, errors.LengthExceeded),
     (460, errors.ChecksumMismatch),
 )
+_LIMIT_ERRORS = (link_errors.LinkUsedUp, link_errors.LinkLimit)
+"""Errors of requests by a link whose limits leave no room."""
+
 _UPLOAD_ERRORS = (
     errors.InvalidField,
     request_errors.MalformedHeader,
@@ -129,7 +133,14 @@ _CREATE = Operation(
         _DISPOSITION,
     ),
     other_bodies=_BYTES,
-    error_types=(*_BODY_ERRORS, errors.InvalidFilename, errors.InvalidPartial),
+    error_types=(
+        *_BODY_ERRORS,
+        errors.InvalidFilename,
+        errors.InvalidPartial,
+        errors.FileNotFound,
+        *_LIMIT_ERRORS,
+        *LINK_TOKEN_ERRORS,
+    ),
     other_statuses=_BODY_STATUSES,
 )
 _HEAD = Operation(
@@ -143,7 +154,7 @@ _HEAD = Operation(
         204: ResponseDoc("Draft: the same.", headers=("Upload-Length", "Ferry-Filename", *_STATE_HEADERS)),
     },
     parameters=(_UPLOAD_ID_PATH, _TUS, _VERSION),
-    error_types=_UPLOAD_ERRORS,
+    error_types=(*_UPLOAD_ERRORS, *LINK_TOKEN_ERRORS),
 )
 _PATCH = Operation(
     "appendToUpload",
@@ -161,6 +172,8 @@ _PATCH = Operation(
         errors.OffsetMismatch,
         errors.CompletionInProgress,
         errors.FinalUploadFixed,
+        *_LIMIT_ERRORS,
+        *LINK_TOKEN_ERRORS,
     ),
     other_statuses=(*_BODY_STATUSES, (409, errors.InconsistentLength)),
 )
@@ -174,7 +187,7 @@ _DELETE = Operation(
         )
     },
     parameters=(_UPLOAD_ID_PATH, _TUS),
-    error_types=(*_UPLOAD_ERRORS, errors.CompletionInProgress),
+    error_types=(*_UPLOAD_ERRORS, errors.CompletionInProgress, *LINK_TOKEN_ERRORS),
 )
 _OVERRIDDEN = replace(
     _PATCH,
@@ -185,7 +198,26 @@ _OVERRIDDEN = replace(
     responses={**_HEAD.responses, **_PATCH.responses},
 )
 
-RESUMABLE_OPERATIONS: Mapping[str, Operation] = {
+_BY_LINK = (
+    "Names and `Ferry-Filename` are relative to the folder of the link. A taken name is stepped over; "
+    "`if_exists=replace` is a 422."
+)
+
+
+def _by_link(operation: Operation, *, description: str = "") -> Operation:
+    """Return an operation below the address of a link, which needs no token."""
+    return replace(
+        operation,
+        operation_id=f"{operation.operation_id}ByLink",
+        tag="links",
+        summary=f"{operation.summary}, by a link without a password",
+        description=f"{operation.description} {description}".strip(),
+        parameters=(SECRET_PATH, *operation.parameters),
+        error_types=(*operation.error_types, *OPEN_LINK_ERRORS) if operation.error_types else (),
+    )
+
+
+_OPERATIONS: Mapping[str, Operation] = {
     "OPTIONS /uploads": _CAPABILITIES,
     "OPTIONS /uploads/{upload_id}": replace(
         _CAPABILITIES, operation_id="getCapabilitiesOfUpload", parameters=(_UPLOAD_ID_PATH,)
@@ -196,5 +228,19 @@ RESUMABLE_OPERATIONS: Mapping[str, Operation] = {
     "PATCH /uploads/{upload_id}": _PATCH,
     "DELETE /uploads/{upload_id}": _DELETE,
     "POST /uploads/{upload_id}": _OVERRIDDEN,
+}
+
+
+def _path_by_link(key: str) -> str:
+    method, _, path = key.partition(" ")
+    return f"{method} /l/{{secret}}{path}"
+
+
+RESUMABLE_OPERATIONS: Mapping[str, Operation] = {
+    **_OPERATIONS,
+    **{
+        _path_by_link(key): _by_link(operation, description=_BY_LINK if operation is _CREATE else "")
+        for key, operation in _OPERATIONS.items()
+    },
 }
 """The operations of the resumable function."""

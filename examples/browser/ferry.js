@@ -13,8 +13,10 @@ export class FerryError extends Error {
   }
 }
 
-/** Return a function that sends a request with the token to a path or a URL. It repeats what may succeed later. */
+/** Return a function that sends a request with the token to a path or a URL. It repeats what may succeed later.
+ *  With the address of a link as `url`, no token is needed: `createResumable(connect(link), name, size)`. */
 export function connect(url, token) {
+  const bearer = token ? { Authorization: `Bearer ${token}` } : {};
   return async (method, path, { query = {}, json, body, headers = {} } = {}) => {
     const target = `${path.startsWith("/") ? url : ""}${path}?${new URLSearchParams(query)}`;
     const type = json ? { "Content-Type": "application/json" } : {};
@@ -22,7 +24,7 @@ export function connect(url, token) {
       const response = await fetch(target, {
         method,
         body: json ? JSON.stringify(json) : body,
-        headers: { Authorization: `Bearer ${token}`, ...type, ...headers },
+        headers: { ...bearer, ...type, ...headers },
         cache: "no-store",
       }).catch((error) => (attempt < 8 ? null : Promise.reject(error)));
       if (response?.ok || response?.status === 304) return response;
@@ -261,6 +263,16 @@ export async function cancelResumable(ferry, upload) {
   await ferry("DELETE", upload, { headers: tus });
 }
 // [/resumable]
+
+// [link-upload]
+/** Send a file by the address of an upload link, without a token. The name is that in the folder of the link. */
+export async function sendByLink(link, name, file) {
+  const guest = connect(link);
+  const upload = await createResumable(guest, name, file.size); // keep it: sendResumable goes on after a break
+  await sendResumable(guest, upload, file);
+  return upload;
+}
+// [/link-upload]
 
 // [links]
 /** Create a link. Return it with its secret, which is shown this once: who has it, has what the link grants. */

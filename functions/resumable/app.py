@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from ferry import wiring
-from ferry.http import urls
-from ferry.http.bearer import WRITE_SCOPE, bearer_authenticator
+from ferry.http import link_requests, urls
+from ferry.http.bearer import WRITE_SCOPE, bearer_authenticator, link_authenticator
 from ferry.http.protocols import draft, fields, rendering, tus
+from ferry.http.protocols.endpoint import Endpoint
 from ferry.http.request import Request
 from ferry.http.request_errors import MalformedHeader
 from ferry.http.response import Response
@@ -14,7 +18,15 @@ from ferry.http.tracing import with_tracing
 from ferry.model.sequential import Protocol
 from ferry.resumable.lookup import find_sequential
 
-app = create_app(bearer_authenticator(wiring.token_verifier), wiring.log_file_names)
+if TYPE_CHECKING:
+    from ferry.links.downloads import LinkCaller
+    from ferry.services import Services
+
+app = create_app(
+    bearer_authenticator(wiring.token_verifier),
+    wiring.log_file_names,
+    link_authenticator(wiring.token_verifier, wiring.links, wiring.client_address_header),
+)
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 wiring.load_before_snapshot(wiring.services, wiring.token_verifier, clients=("s3_completion", "events", "lambda_"))
 
@@ -28,45 +40,156 @@ def capabilities(_: Request) -> Response:
     return Response(200, {**tus.CAPABILITIES, **draft.capabilities(wiring.services())})
 
 
+@app.public("OPTIONS /l/{secret}/uploads", "OPTIONS /l/{secret}/uploads/{upload_id}", headers=link_requests.HEADERS)
+def capabilities_of_link(request: Request) -> Response:
+    return capabilities(request)
+
+
 @app.protected("POST /uploads", scope=WRITE_SCOPE, parameters=fields.CREATE_PARAMETERS, error_handler=_error_response)
 def create(request: Request, ns: str) -> Response:
-    location_base = f"{urls.base_url(request, wiring.settings().public_url)}/uploads"
-    if draft.speaks(request) and not tus.speaks(request):
-        return draft.create_upload(wiring.services(), ns, request, location_base)
-    return tus.create_upload(wiring.services(), ns, request, location_base)
+    return _create(wiring.services(), _endpoint(request, ns), request)
 
 
 @app.protected("GET /uploads/{upload_id}", scope=WRITE_SCOPE, error_handler=_error_response)
 def head(request: Request, ns: str) -> Response:
-    return _serve("HEAD", request, ns)
+    return _serve("HEAD", wiring.services(), _endpoint(request, ns), request)
 
 
 @app.protected("PATCH /uploads/{upload_id}", scope=WRITE_SCOPE, error_handler=_error_response)
 def patch(request: Request, ns: str) -> Response:
-    return _serve("PATCH", request, ns)
+    return _serve("PATCH", wiring.services(), _endpoint(request, ns), request)
 
 
 @app.protected(
     "DELETE /uploads/{upload_id}", scope=WRITE_SCOPE, audit_event="upload.cancel", error_handler=_error_response
 )
 def delete(request: Request, ns: str) -> Response:
-    return _serve("DELETE", request, ns)
+    return _serve("DELETE", wiring.services(), _endpoint(request, ns), request)
 
 
 @app.protected("POST /uploads/{upload_id}", scope=WRITE_SCOPE, error_handler=_error_response)
 def override(request: Request, ns: str) -> Response:
+    return _serve(_overridden_method(request), wiring.services(), _endpoint(request, ns), request)
+
+
+@app.by_link("POST /uploads", kind="upload")
+def create_by_token(request: Request, caller: LinkCaller) -> Response:
+    services, endpoint = _by_link(request, caller)
+    return _create(services, endpoint, request)
+
+
+@app.by_link(
+    "GET /uploads/{upload_id}",
+    "PATCH /uploads/{upload_id}",
+    "DELETE /uploads/{upload_id}",
+    "POST /uploads/{upload_id}",
+    kind="upload",
+)
+def serve_by_token(request: Request, caller: LinkCaller) -> Response:
+    services, endpoint = _by_link(request, caller)
+    return _serve(_method(request), services, endpoint, request)
+
+
+@app.public("POST /l/{secret}/uploads", headers=link_requests.HEADERS, request_error_handler=_error_response)
+def create_by_link(request: Request) -> Response:
+    caller = _caller(request)
+    request.check_query(fields.CREATE_PARAMETERS)
+    services, endpoint = _by_secret(request, caller)
+    return link_requests.audited(_create(services, endpoint, request), caller.link)
+
+
+@app.public(
+    "GET /l/{secret}/uploads/{upload_id}",
+    "PATCH /l/{secret}/uploads/{upload_id}",
+    "POST /l/{secret}/uploads/{upload_id}",
+    headers=link_requests.HEADERS,
+    request_error_handler=_error_response,
+)
+def serve_by_link(request: Request) -> Response:
+    caller = _caller(request)
+    request.check_query(frozenset())
+    services, endpoint = _by_secret(request, caller)
+    return link_requests.audited(_serve(_method(request), services, endpoint, request), caller.link)
+
+
+@app.public(
+    "DELETE /l/{secret}/uploads/{upload_id}",
+    headers=link_requests.HEADERS,
+    audit_event="upload.cancel",
+    request_error_handler=_error_response,
+)
+def delete_by_link(request: Request) -> Response:
+    return serve_by_link(request)
+
+
+def _endpoint(request: Request, ns: str) -> Endpoint:
+    return Endpoint(ns, f"{urls.base_url(request, wiring.settings().public_url)}/uploads")
+
+
+def _caller(request: Request) -> LinkCaller:
+    """Return who sends a request with the secret of an upload link.
+
+    Raises:
+        LinkNotFound, LinkExpired, LinkRevoked: there is no link that works.
+        LinkForbidden: the link is for downloads.
+        LinkPassword: it has a password, so a token is needed.
+    """
+    from ferry.links.downloads import LinkCaller
+    from ferry.links.uploads import require_open_upload
+
+    link = wiring.links().get_by_secret(link_requests.secret(request))
+    require_open_upload(link)
+    return LinkCaller(link, link_requests.network(request, wiring.settings().client_address_header))
+
+
+def _by_secret(request: Request, caller: LinkCaller) -> tuple[Services, Endpoint]:
+    """Return what serves a request below the address of a link, where names are relative to its folder."""
+    services, endpoint = _by_link(request, caller)
+    base_url = urls.base_url(request, wiring.settings().public_url)
+    location_base = f"{base_url}/l/{link_requests.secret(request)}/uploads"
+    return services, replace(endpoint, location_base=location_base, has_relative_names=True)
+
+
+def _by_link(request: Request, caller: LinkCaller) -> tuple[Services, Endpoint]:
+    """Return what serves a request by a link: its own uploads, and its folder."""
+    from ferry.links.uploads import link_services, require_within, settle_upload
+
+    services = link_services(wiring.services(), caller)
+    endpoint = replace(
+        _endpoint(request, caller.link.ns),
+        link_prefix=caller.link.prefix,
+        check_name=lambda name: require_within(caller.link, name),
+        record_file=lambda file: settle_upload(services, file),
+    )
+    return services, endpoint
+
+
+def _overridden_method(request: Request) -> str:
     method = request.headers.get("x-http-method-override", "").strip().upper()
     if method not in ("HEAD", "PATCH", "DELETE"):
         raise MalformedHeader("POST to an upload needs X-HTTP-Method-Override: PATCH, HEAD or DELETE.")
-    return _serve(method, request, ns)
+    return method
 
 
-def _serve(method: str, request: Request, ns: str) -> Response:
+def _method(request: Request) -> str:
+    """Return the method that a request to an upload means. GET is the draft's HEAD."""
+    if request.method == "POST":
+        return _overridden_method(request)
+    return "HEAD" if request.method == "GET" else request.method
+
+
+def _create(services: Services, endpoint: Endpoint, request: Request) -> Response:
+    if draft.speaks(request) and not tus.speaks(request):
+        return draft.create_upload(services, endpoint, request)
+    return tus.create_upload(services, endpoint, request)
+
+
+def _serve(method: str, services: Services, endpoint: Endpoint, request: Request) -> Response:
     """Serve a request to an upload by the protocol that created it."""
-    services, upload_id = wiring.services(), request.path_parameters.get("upload_id", "")
+    upload_id = request.path_parameters.get("upload_id", "")
     is_tus = tus.speaks(request)
     if not is_tus:
-        is_tus = find_sequential(services, ns, upload_id).state.protocol is Protocol.TUS
+        is_tus = find_sequential(services, endpoint.ns, upload_id).state.protocol is Protocol.TUS
     if is_tus:
-        return tus.METHODS[method](services, ns, upload_id, request)
-    return draft.METHODS[method](services, ns, upload_id, request)
+        return tus.METHODS[method](services, endpoint, upload_id, request)
+    return draft.METHODS[method](services, endpoint, upload_id, request)

@@ -21,6 +21,7 @@ from ferry.model.links import (
     LinkKind,
     LinkUsage,
     PasswordHash,
+    Reservation,
 )
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.link_repository import ALL_NETWORKS, RESERVATION_CHECK_MS, LinkLimitReached
@@ -160,9 +161,9 @@ def test_reservation_is_given_back_once(repositories: Repositories) -> None:
     links.reserve_upload(UPLOAD_LINK, "u1", 60, START)
     links.reserve_upload(UPLOAD_LINK, "u2", 40, START)
     for _ in range(2):
-        links.release_upload(LINK_ID, "u1", size=60, received_bytes=7)
+        links.release_upload(LINK_ID, "u1", received_bytes=7)
     usage = usage_of(repositories)
-    assert (usage.files, usage.bytes, usage.started, usage.received_bytes) == (1, 40, 2, 7)
+    assert (usage.files, usage.bytes, usage.started, usage.received_bytes) == (1, 40, 2, 7 + 40)
     assert list(usage.reservations) == ["u2"]
 
 
@@ -172,7 +173,7 @@ def test_settled_reservation_stays_counted(repositories: Repositories) -> None:
     links.reserve_upload(UPLOAD_LINK, "u1", 60, START)
     for _ in range(2):
         links.settle_upload(LINK_ID, "u1", size=60)
-    links.release_upload(LINK_ID, "u1", size=60, received_bytes=0)
+    links.release_upload(LINK_ID, "u1", received_bytes=0)
     usage = usage_of(repositories)
     assert (usage.files, usage.bytes, usage.received_bytes, usage.reservations) == (1, 60, 60, {})
 
@@ -182,16 +183,89 @@ def test_started_and_received_are_limited(repositories: Repositories) -> None:
     links, link = repositories.links, replace(UPLOAD_LINK, max_files=1)
     for number in range(10):
         links.reserve_upload(link, f"u{number}", 1, START)
-        links.release_upload(LINK_ID, f"u{number}", size=1, received_bytes=0)
+        links.release_upload(LINK_ID, f"u{number}", received_bytes=0)
     with pytest.raises(LinkLimitReached):
         links.reserve_upload(link, "u10", 1, START)
     other = replace(UPLOAD_LINK, link_id="f" * 32)
     for name in ("a", "b"):
         links.reserve_upload(other, name, 100, START)
-        links.release_upload(other.link_id, name, size=100, received_bytes=100)
+        links.release_upload(other.link_id, name, received_bytes=100)
     with pytest.raises(LinkLimitReached):
         links.reserve_upload(other, "c", 1, START)
     assert usage_of(repositories, other.link_id).left(other) == (2, 0)
+
+
+def test_reservation_grows_within_the_limit(repositories: Repositories) -> None:
+    """An upload of unknown size takes what it grows by, whatever size its request knew; what is reserved stays."""
+    links = repositories.links
+    assert links.grow_upload(UPLOAD_LINK, "u1", from_size=0, size=5, now=START) is False
+    links.reserve_upload(UPLOAD_LINK, "u1", 0, START)
+    assert links.grow_upload(UPLOAD_LINK, "u1", from_size=0, size=60, now=START + 1)
+    assert links.grow_upload(UPLOAD_LINK, "u1", from_size=0, size=60, now=START + 2)
+    assert links.grow_upload(UPLOAD_LINK, "u1", from_size=7, size=70, now=START + 3)
+    with pytest.raises(LinkLimitReached):
+        links.grow_upload(UPLOAD_LINK, "u1", from_size=70, size=101, now=START + 4)
+    usage = usage_of(repositories)
+    assert (usage.files, usage.bytes, usage.received_bytes, usage.started) == (1, 70, 70, 1)
+    assert usage.reservations == {"u1": Reservation(70, START + 3)}
+    links.resize_reservation(LINK_ID, "u1", Reservation(60, START + 1), 1)
+    links.resize_reservation(LINK_ID, "u1", Reservation(70, START + 3), 65)
+    links.settle_upload(LINK_ID, "u1", size=64)
+    assert (usage_of(repositories).bytes, usage_of(repositories).received_bytes) == (64, 64)
+
+
+def test_final_upload_takes_over_its_partials(repositories: Repositories) -> None:
+    """Partial uploads take bytes and no file. A final one takes a file, and only the bytes beyond theirs."""
+    links = repositories.links
+    links.reserve_upload(UPLOAD_LINK, "p1", 40, START, is_partial=True)
+    usage = links.reserve_upload(UPLOAD_LINK, "p2", 30, START, is_partial=True)
+    assert (usage.files, usage.bytes, usage.partials) == (0, 70, 2)
+    with pytest.raises(LinkLimitReached):
+        links.reserve_upload(UPLOAD_LINK, "f0", 110, START, partial_ids=["p1", "p2", "p1"])
+    for _ in range(2):
+        usage = links.reserve_upload(UPLOAD_LINK, "f1", 100, START, partial_ids=["p1", "p2", "unknown"])
+    assert (usage.files, usage.bytes, usage.received_bytes, usage.partials, usage.started) == (1, 100, 100, 0, 3)
+    assert list(usage.reservations) == ["f1"]
+    links.release_upload(LINK_ID, "p1", received_bytes=40)
+    with pytest.raises(LinkLimitReached):
+        links.reserve_upload(UPLOAD_LINK, "f2", 40, START, partial_ids=["p1"])
+    links.settle_upload(LINK_ID, "f1", size=100)
+    usage = usage_of(repositories)
+    assert (usage.files, usage.bytes, usage.received_bytes, usage.reservations) == (1, 100, 100, {})
+
+
+def test_ended_partial_gives_its_bytes_back(repositories: Repositories) -> None:
+    """A partial upload that ended gives back its bytes, and a final upload of it takes its bytes whole."""
+    links = repositories.links
+    links.reserve_upload(UPLOAD_LINK, "p1", 40, START, is_partial=True)
+    for _ in range(2):
+        links.release_upload(LINK_ID, "p1", received_bytes=40)
+    usage = usage_of(repositories)
+    assert (usage.files, usage.bytes, usage.received_bytes, usage.partials, usage.ended_partials) == (0, 0, 40, 0, 1)
+    assert links.reserve_upload(UPLOAD_LINK, "f1", 40, START, partial_ids=["p1"]).bytes == 40
+
+
+def test_partial_uploads_in_progress_are_limited(repositories: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The partial uploads in progress are limited, and none begins once all files are taken."""
+    for module in ("ferry.aws.link_reservations", "dev.fakes.link_repository"):
+        monkeypatch.setattr(f"{module}.MAX_OPEN_PARTIALS", 2)
+    links = repositories.links
+    for name in ("p1", "p2"):
+        links.reserve_upload(UPLOAD_LINK, name, 1, START, is_partial=True)
+    with pytest.raises(LinkLimitReached):
+        links.reserve_upload(UPLOAD_LINK, "p3", 1, START, is_partial=True)
+    for name in ("u1", "u2"):
+        links.reserve_upload(UPLOAD_LINK, name, 1, START)
+    links.release_upload(LINK_ID, "p1", received_bytes=0)
+    with pytest.raises(LinkLimitReached):
+        links.reserve_upload(UPLOAD_LINK, "p4", 1, START, is_partial=True)
+
+
+def test_empty_file_needs_a_byte_left(repositories: Repositories) -> None:
+    """Where no byte is left, an empty file does not begin either."""
+    repositories.links.reserve_upload(UPLOAD_LINK, "u1", 100, START)
+    with pytest.raises(LinkLimitReached):
+        repositories.links.reserve_upload(UPLOAD_LINK, "u2", 0, START)
 
 
 @pytest.mark.proves(MEMORY, DYNAMODB_LOCAL)  # moto does not serialize writes of threads

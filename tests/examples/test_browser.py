@@ -90,6 +90,19 @@ try {
   ];
   const closed = await api.createLink(ferry, { kind: "download", prefix: `${name}/`, password: "correct horse" });
   result.linkToken = (await api.byLink.token(url, closed.secret, "correct horse")).split(".").length;
+  const inbox = await api.createLink(ferry, { kind: "upload", prefix: `${name}/in/` });
+  const handed = await api.sendByLink(inbox.url, "ü/a", new File([bytes], name));
+  const guest = api.connect(inbox.url);
+  const half = await api.createResumable(guest, "half", 2);
+  const received = await api.append(guest, half, 0, bytes.slice(0, 1), true);
+  await api.cancelResumable(guest, half);
+  result.handed = [
+    handed.startsWith(`${inbox.url}/uploads/`),
+    received,
+    await same(await api.download(ferry, `${name}/in/ü/a`), 0, size),
+    (await api.getLink(ferry, inbox.link_id)).used.files,
+  ];
+  await api.deleteFile(ferry, `${name}/in/ü/a`);
   await api.deleteLink(ferry, shared.link_id);
   result.robots = await (await fetch(`${url}/robots.txt`)).text();
   const gone = await api.deleteFiles(ferry, [`${name}/b`, small]);
@@ -233,6 +246,11 @@ def test_page_shares_by_links(result: dict[str, Any]) -> None:
     assert result["links"] == ["browser.bin/b", 3, 1, ["browser.bin/b", below], 1, ["download"], True]
     assert "Disallow: /l/" in result["robots"]
     assert result["linkToken"] == 3
+
+
+def test_page_sends_by_a_link(result: dict[str, Any]) -> None:
+    """Without a token, a file is sent by an upload link, below whose address the upload is; a canceled one is gone."""
+    assert result["handed"] == [True, 1, True, 1]
 
 
 def test_page_watches_and_cancels_upload(result: dict[str, Any]) -> None:

@@ -184,6 +184,18 @@ def test_links_script_fetches_without_token(shell: Shell, client: FerryClient, n
     assert "Disallow: /l/" in output
 
 
+def test_link_upload_script_sends_without_token(
+    shell: Shell, client: FerryClient, credentials: Credentials, name: str, source: Path
+) -> None:
+    """The file is in the folder of the link; the other upload received two bytes and is gone."""
+    link = client.post("/links", kind="upload", prefix=f"{name}/").json
+    address = f"{credentials.url}/l/{link['url'].rpartition('/')[2]}"
+    output = shell.run("link_upload.sh", address, str(source), "a b.bin")
+    assert output == "a%20b.bin\n2\n"
+    assert client.download(f"{name}/a b.bin").body == source.read_bytes()
+    assert client.status(f"{name}/a b.bin (other)").status == 404
+
+
 def test_names_script_transfers(shell: Shell) -> None:
     """A name with spaces, quotes, "?" and "#" goes through every route."""
     assert "Hello" in shell.run("names.sh")

@@ -204,6 +204,17 @@ def test_resumable_upload_has_content(
     assert session.head(other, headers=example.TUS).status_code in (404, 410)
 
 
+def test_link_takes_a_file_without_token(
+    credentials: Credentials, session: Any, client: FerryClient, source: Path
+) -> None:
+    """The file is in the folder of the link, and the link has its activity."""
+    example = load("link_upload")
+    link = example.upload_link(credentials.url, session, prefix="inbox of python/")
+    example.send_by_link(link["url"], "a.bin", source)
+    assert client.download("inbox of python/a.bin").body == source.read_bytes()
+    assert [each["action"] for each in example.activity(credentials.url, session, link["link_id"])] == ["upload"]
+
+
 def test_links_are_opened_without_token(credentials: Credentials, session: Any, client: FerryClient, name: str) -> None:
     """A file and a folder are fetched by their links; a deleted link is listed as revoked."""
     example, connection = load("links"), (credentials.url, session)
@@ -258,6 +269,7 @@ def test_scripts_run_from_command_line(credentials: Credentials, source: Path, n
         ("put_file.py", "small.txt", f"{name}/b"),
         ("resumable.py", str(source), f"{name}-4"),
         ("links.py", f"{name}/a", f"{name}/", f"{name}/b"),
+        ("link_upload.py", str(source), f"{name}-5"),
         ("folders.py", f"{name}/", f"{name}/a", f"{name}/z", f"{name}/b"),
         ("cleanup.py",),
     ]

@@ -55,6 +55,12 @@ def send(stack: Stack, key: str, token: str, name: str) -> Result:
     if key == "POST /upload/start":
         # A start of a name within the link succeeds, so it is in the tests of uploads.
         return stack.post_json(key, {"filename": FOREIGN, "size": 1}, token=token)
+    if key == "POST /uploads":
+        headers = {"tus-resumable": "1.0.0", "upload-length": "1"}
+        return stack.request(key, query={"filename": FOREIGN}, headers=headers, token=token)
+    if "{upload_id}" in key:
+        headers = {"tus-resumable": "1.0.0", "upload-offset": "0", "x-http-method-override": "DELETE"}
+        return stack.request(key, path={"upload_id": "f" * 32}, headers=headers, token=token)
     if key in BODIES:
         return stack.post_json(key, {"filename": name, **BODIES[key]}, token=token)
     in_path = "{filename+}" in key
@@ -103,6 +109,8 @@ def test_routes_for_links_are_the_documented_ones() -> None:
         "DELETE /upload/{filename+}",
         "DELETE /upload",
         *(f"{method} {path}" for method in ("GET", "HEAD") for path in ("/status/{filename+}", "/status")),
+        "POST /uploads",
+        *(f"{method} /uploads/{{upload_id}}" for method in ("GET", "HEAD", "PATCH", "DELETE", "POST")),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.integration.stack import Result, Stack
@@ -24,6 +24,8 @@ class ProtocolClient:
     """The type of appended bytes."""
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of each request."""
+    secret: str = ""
+    """The secret of the link that the requests come by; empty: they come with a token."""
 
     def create(
         self,
@@ -61,9 +63,12 @@ class ProtocolClient:
         query: Mapping[str, str] | None,
     ) -> Result:
         sent = {name: value for name, value in {**self.common, **headers}.items() if value}
+        path = {"upload_id": upload_id} if upload_id else {}
+        if self.secret:
+            route_key, path = route_key.replace(" /", " /l/{secret}/"), {**path, "secret": self.secret}
         return self.stack.request(
             route_key,
-            path={"upload_id": upload_id} if upload_id else None,
+            path=path,
             body=body,
             headers=sent,
             query=query,
@@ -77,6 +82,11 @@ def tus_client(stack: Stack) -> ProtocolClient:
 
 def draft_client(stack: Stack) -> ProtocolClient:
     return ProtocolClient(stack, {}, DRAFT_TYPE)
+
+
+def by_secret(client: ProtocolClient, secret: str) -> ProtocolClient:
+    """Return the client below the address of a link, without a token."""
+    return replace(client, secret=secret, options={"token": None})
 
 
 def _names(headers: Mapping[str, str]) -> dict[str, str]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from ferry.aws import cursors
+from ferry.aws import link_reservations as reservations
 from ferry.aws import link_rows as rows
 from ferry.aws.dynamo import ConditionFailed, Table
 from ferry.aws.expressions import Key, Row, Write, put, update
-from ferry.aws.metadata_rows import UNSCHEDULED, due_shard_for
+from ferry.aws.metadata_rows import UNSCHEDULED
 from ferry.model.links import (
-    MAX_RECEIVED_FACTOR,
-    MAX_STARTED_FACTOR,
     Activity,
     AttemptCount,
     AttemptRule,
@@ -21,8 +20,10 @@ from ferry.model.links import (
     DownloadCount,
     Link,
     LinkUsage,
+    Reservation,
 )
-from ferry.ports.link_repository import RESERVATION_CHECK_MS, LinkLimitReached
+from ferry.ports.errors import ConcurrentUpdate
+from ferry.ports.link_repository import LinkLimitReached
 from ferry.ports.retry import retry_on_conflict
 from ferry.ports.types import Page
 from ferry.rules.durations import SECOND_MS
@@ -78,24 +79,61 @@ class DynamoLinkRepository:
             return DownloadCount.SAME if is_same else DownloadCount.USED_UP, rows.usage_from_row(stored)
         return DownloadCount.COUNTED, rows.usage_from_row(row)
 
-    def reserve_upload(self, link: Link, upload_id: str, size: int, now: int) -> LinkUsage:
+    def reserve_upload(
+        self,
+        link: Link,
+        upload_id: str,
+        size: int,
+        now: int,
+        *,
+        is_partial: bool = False,
+        partial_ids: Sequence[str] | None = None,
+    ) -> LinkUsage:
+        reservation = Reservation(size, now, is_partial)
+        if partial_ids is None:
+            write = reservations.reserve(link, upload_id, reservation)
+        else:
+            write = reservations.reserve_final(link, upload_id, reservation, self._usage(link.link_id), partial_ids)
         try:
-            return rows.usage_from_row(self._table.write(_reserve_upload(link, upload_id, size, now)))
+            return rows.usage_from_row(self._table.write(write))
         except ConditionFailed as failed:
             usage = rows.usage_from_row(failed.row or {})
             if upload_id in usage.reservations:
                 return usage
+            if partial_ids is not None and reservations.has_room_for_final(link, size, usage, partial_ids):
+                raise ConcurrentUpdate from failed
             raise LinkLimitReached(usage) from failed
 
-    def release_upload(
-        self, link_id: str, upload_id: str, *, size: int, received_bytes: int, has_started: bool = True
-    ) -> None:
+    def grow_upload(self, link: Link, upload_id: str, *, from_size: int, size: int, now: int) -> bool:
+        return retry_on_conflict(lambda: self._try_grow(link, upload_id, Reservation(from_size, 0), size, now))
+
+    def release_upload(self, link_id: str, upload_id: str, *, received_bytes: int, has_started: bool = True) -> None:
         not_started = {} if has_started else {"started": -1}
-        counters = {"files": -1, "bytes": -size, "received_bytes": received_bytes, **not_started}
-        self._end_reservation(link_id, upload_id, counters)
+        retry_on_conflict(
+            lambda: self._try_end(
+                link_id,
+                upload_id,
+                lambda reserved: {
+                    "files": 0 if reserved.is_partial else -1,
+                    "bytes": -reserved.size,
+                    "received_bytes": received_bytes - reserved.size,
+                    **not_started,
+                },
+            )
+        )
+
+    def resize_reservation(self, link_id: str, upload_id: str, reservation: Reservation, size: int) -> None:
+        with suppress(ConditionFailed):
+            self._table.write(reservations.resize(link_id, upload_id, reservation, size))
 
     def settle_upload(self, link_id: str, upload_id: str, *, size: int) -> None:
-        self._end_reservation(link_id, upload_id, {"received_bytes": size})
+        retry_on_conflict(
+            lambda: self._try_end(
+                link_id,
+                upload_id,
+                lambda reserved: {"bytes": size - reserved.size, "received_bytes": size - reserved.size},
+            )
+        )
 
     def unschedule_link(self, link_id: str, usage: LinkUsage, *, due_at: int) -> None:
         with suppress(ConditionFailed):
@@ -108,17 +146,30 @@ class DynamoLinkRepository:
                 )
             )
 
-    def _end_reservation(self, link_id: str, upload_id: str, adds: Mapping[str, int]) -> None:
-        attribute = rows.reservation_attribute(upload_id)
-        with suppress(ConditionFailed):
-            self._table.write(
-                update(
-                    rows.usage_key(link_id),
-                    {attribute: None},
-                    adds=adds,
-                    condition=f"attribute_exists(#{attribute})",
-                )
-            )
+    def _try_grow(self, link: Link, upload_id: str, known: Reservation, size: int, now: int) -> bool:
+        """Grow a reservation once. Raises `ConcurrentUpdate` if it keeps changing."""
+        for _ in range(2):
+            try:
+                self._table.write(reservations.grow(link, upload_id, known, size, now))
+                return True
+            except ConditionFailed as failed:
+                usage = rows.usage_from_row(failed.row or {})
+                stored = usage.reservations.get(upload_id)
+                if stored is None or stored.size >= size:
+                    return stored is not None
+                if (stored.size, stored.is_partial) == (known.size, known.is_partial):
+                    raise LinkLimitReached(usage) from failed
+                known = stored
+        raise ConcurrentUpdate
+
+    def _try_end(self, link_id: str, upload_id: str, adds: Callable[[Reservation], Mapping[str, int]]) -> None:
+        """Remove a reservation once. Raises `ConcurrentUpdate` if it changed meanwhile."""
+        reserved = self._usage(link_id).reservations.get(upload_id)
+        if reserved is not None:
+            self._table.conditional_write(reservations.end(link_id, upload_id, reserved, adds(reserved)))
+
+    def _usage(self, link_id: str) -> LinkUsage:
+        return rows.usage_from_row(self._table.get(rows.usage_key(link_id)) or {})
 
     # Activity
 
@@ -200,28 +251,6 @@ def _count_download(link: Link, claim: DownloadClaim | None) -> Write:
 
 def _has_claim(row: Row, claim: DownloadClaim) -> bool:
     return rows.claim_number(claim) in row.get(rows.claim_attribute(rows.claim_window(claim)), ())
-
-
-def _reserve_upload(link: Link, upload_id: str, size: int, now: int) -> Write:
-    max_files, max_bytes = link.max_files or 0, link.max_bytes or 0
-    limits = {
-        "files": max_files - 1,
-        "started": MAX_STARTED_FACTOR * max_files - 1,
-        "bytes": max_bytes - size,
-        "received_bytes": MAX_RECEIVED_FACTOR * max_bytes - size,
-    }
-    attribute = rows.reservation_attribute(upload_id)
-    conditions = [f"attribute_not_exists(#{attribute})"]
-    # A counter that is absent is 0; a limit below 0 is that of a file which is larger than the limit itself.
-    conditions += [f"(attribute_not_exists(#{name}) AND :zero <= :{name} OR #{name} <= :{name})" for name in limits]
-    return update(
-        rows.usage_key(link.link_id),
-        {attribute: [size, now], "due_shard": due_shard_for(link.link_id), "ttl": link.ttl_epoch_seconds},
-        adds={"files": 1, "bytes": size, "started": 1},
-        extra_sets=["#due_at = if_not_exists(#due_at, :due_at)"],
-        condition=" AND ".join(conditions),
-        values={**limits, "zero": 0, "due_at": now + RESERVATION_CHECK_MS},
-    )
 
 
 def _continue_window(key: Key, changes: Mapping[str, int], rule: AttemptRule, now: int) -> Write:

@@ -60,7 +60,7 @@ _LINK_FIELDS = (
     "max_bytes",
     "revoked_at",
 )
-_COUNTERS = ("downloads", "files", "bytes", "started", "received_bytes")
+_COUNTERS = ("downloads", "files", "bytes", "started", "received_bytes", "partials", "ended_partials")
 
 
 def link_key(link_id: str) -> Key:
@@ -152,6 +152,12 @@ def usage_from_row(row: Row) -> LinkUsage:
         if name.startswith(_RESERVATION_PREFIX)
     }
     return LinkUsage(**{name: row.get(name, 0) for name in _COUNTERS}, reservations=reservations)
+
+
+def reservation_value(reservation: Reservation) -> list[int | bool]:
+    """Return a reservation as its attribute holds it."""
+    partial = [True] if reservation.is_partial else []
+    return [reservation.size, reservation.reserved_at, *partial]
 
 
 def link_id_of_usage(row: Mapping[str, Any]) -> str:

@@ -126,6 +126,16 @@ class Request:
             advice = f"the parameters are {', '.join(sorted(known))}" if known else "omit it"
             raise InvalidField.for_member(name, f"is not a parameter of this route; {advice}")
 
+    def check_query(self, known: Set[str]) -> None:
+        """Raise `InvalidField` for repeated parameters and text that is not UTF-8.
+
+        Where the method changes something, unknown parameters are rejected too. Where the path has the name,
+        `?filename=` is unknown.
+        """
+        self.reject_ambiguous_parameters()
+        if self.method not in ("GET", "HEAD"):
+            self.reject_unknown_parameters(known - self.path_parameters.keys())
+
     def reject_ambiguous_parameters(self) -> None:
         """Raise `InvalidField` for a query parameter that is not UTF-8 or is repeated, `InvalidFilename` for the name.
 

@@ -186,13 +186,13 @@ class Router:
                     return self._serve_by_link(request, *by_link, audit_event=audit_event, parameters=parameters)
                 principal = authenticate(request, scope)
                 if not audit_event:
-                    _check_query(request, parameters)
+                    request.check_query(parameters)
                     response = route(request, principal)
                     self._audit_issued_urls(request, response.issued_urls, _caller_fields(principal))
                     return response
                 caller = {**_caller_fields(principal), **self._file_name_field(request)}
                 try:
-                    _check_query(request, parameters)
+                    request.check_query(parameters)
                     response = route(request, principal)
                 except Exception as error:
                     self._audit(audit_event, request, _error_code(error), caller)
@@ -229,7 +229,7 @@ class Router:
         """Return the response to a request with the token of a link."""
         fields = {"actor": "link", "ns": caller.link.ns, "link_id": caller.link.link_id}
         try:
-            _check_query(request, parameters)
+            request.check_query(parameters)
             response = route(request, caller)
         except Exception as error:
             if audit_event:
@@ -315,17 +315,6 @@ def create_app(
         authenticate_link: a `link_authenticator`; None if no route takes tokens of links.
     """
     return Router(authenticate, log_file_names, authenticate_link)
-
-
-def _check_query(request: Request, known: Set[str]) -> None:
-    """Raise `InvalidField` for repeated parameters and text that is not UTF-8.
-
-    Where the method changes something, unknown parameters are rejected too. Where the path has the name, `?filename=`
-    is unknown.
-    """
-    request.reject_ambiguous_parameters()
-    if request.method not in ("GET", "HEAD"):
-        request.reject_unknown_parameters(known - request.path_parameters.keys())
 
 
 def _caller_fields(principal: Principal) -> dict[str, str]:

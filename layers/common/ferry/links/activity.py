@@ -1,34 +1,17 @@
-"""What is recorded of uploads by a link, and of reservations that a crash left."""
+"""Repair the counters of links: reservations that a crash left, and files that were not recorded."""
 
 from __future__ import annotations
 
 from ferry.model.cleanup import CleanupTask
-from ferry.model.files import File
-from ferry.model.links import Activity, ActivityAction, LinkUsage
+from ferry.model.links import LinkUsage, Reservation
 from ferry.model.uploads import UploadRecord, UploadState
-from ferry.ports.link_repository import RESERVATION_CHECK_MS, LinkRepository
+from ferry.ports.link_repository import RESERVATION_CHECK_MS
 from ferry.rules.durations import HOUR_MS
-from ferry.rules.networks import UNKNOWN_NETWORK
 from ferry.services import Services
+from ferry.uploads.record_by_link import record_upload
 
 MIN_RESERVATION_AGE_MS = HOUR_MS
 """A reservation without an upload is given back from this age on: longer than a request can live."""
-
-
-def record_upload(repository: LinkRepository, record: UploadRecord, file: File) -> None:
-    """Record a file that came by a link, then turn its reservation into a file. Repeating it changes nothing."""
-    if record.link_id is None:
-        return
-    activity = Activity(
-        file.uploaded_at,
-        ActivityAction.UPLOAD,
-        record.link_network or UNKNOWN_NETWORK,
-        record.upload_id,
-        filename=file.name,
-        size=file.size,
-    )
-    repository.add_activity(record.link_id, activity)
-    repository.settle_upload(record.link_id, record.upload_id, size=record.layout.size)
 
 
 def reconcile_link(services: Services, task: CleanupTask) -> None:
@@ -60,7 +43,20 @@ def _reconcile_reservation(services: Services, link_id: str, usage: LinkUsage, u
     elif record.state is UploadState.COMPLETE and record.file is not None:
         record_upload(services.link_repository(), record, record.file)
         return True
-    elif record.state.in_progress or not record.purged:
+    elif record.state.in_progress:
+        _shrink_reservation(services, link_id, upload_id, reservation, record)
         return False
-    services.link_repository().release_upload(link_id, upload_id, size=reservation.size, received_bytes=0)
+    elif not record.purged:
+        return False
+    received_bytes = record.sequential.offset if record is not None and record.sequential is not None else 0
+    services.link_repository().release_upload(link_id, upload_id, received_bytes=received_bytes)
     return True
+
+
+def _shrink_reservation(
+    services: Services, link_id: str, upload_id: str, reservation: Reservation, record: UploadRecord
+) -> None:
+    """Give back what an append has reserved and not stored, once its request cannot live any more."""
+    is_settled = services.clock() >= reservation.reserved_at + MIN_RESERVATION_AGE_MS
+    if is_settled and reservation.size > record.layout.size:
+        services.link_repository().resize_reservation(link_id, upload_id, reservation, record.layout.size)

@@ -6,15 +6,15 @@ Whatever else there is only makes a name taken. New uploads are counted before t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from ferry.errors import FileNotFound, InvalidField
-from ferry.link_errors import LinkLimit, LinkUsedUp
-from ferry.links.activity import record_upload
+from ferry.link_errors import LinkForbidden, LinkLimit, LinkPassword, LinkUsedUp
 from ferry.links.downloads import LinkCaller
 from ferry.model.files import File, IfExists
-from ferry.model.links import Link
+from ferry.model.links import Link, LinkKind
 from ferry.model.quotas import Quota
 from ferry.model.starts import RenamedStart
 from ferry.model.uploads import CurrentUpload, Upload, UploadRecord
@@ -25,6 +25,7 @@ from ferry.ports.sequential_repository import SequentialRepository
 from ferry.ports.types import Clock
 from ferry.ports.upload_repository import UploadRepository
 from ferry.services import Services
+from ferry.uploads.record_by_link import record_upload
 
 _OTHER_SIZE = -1
 """The size of a file that is not the link's, as a start sees it: no upload has it, so the file is only in the way."""
@@ -87,11 +88,10 @@ class LinkUploads(_View):
             LinkUsedUp, LinkLimit: the limits of the link leave no room; nothing was created.
             ConcurrentUpdate: as `UploadRepository.create_upload`.
         """
-        size = record.layout.size
-        self._reserve(record.upload_id, size)
+        self.reserve(record)
         try:
             self._inner.create_upload(
-                replace(record, link_id=self._link.link_id, link_network=self._caller.network),
+                self.mark(record),
                 expected=expected,
                 due_at=due_at,
                 quota=quota,
@@ -99,14 +99,12 @@ class LinkUploads(_View):
                 expected_start=self._own_start(expected_start),
             )
         except ConcurrentUpdate:
-            self._repository.release_upload(
-                self._link.link_id, record.upload_id, size=size, received_bytes=0, has_started=False
-            )
+            self.give_back(record)
             raise
 
     def acquire_lease(self, upload: Upload, **options: Any) -> Upload:
         """Check that the upload is still counted, then acquire the lease. Raises what `create_upload` raises."""
-        self._reserve(upload.record.upload_id, upload.record.layout.size)
+        self.reserve(upload.record)
         leased: Upload = self._inner.acquire_lease(upload, **options)
         return leased
 
@@ -116,14 +114,48 @@ class LinkUploads(_View):
             return None
         return current_upload
 
-    def _reserve(self, upload_id: str, size: int) -> None:
+    def mark(self, record: UploadRecord) -> UploadRecord:
+        """Return the record of a new upload with the link that it comes by."""
+        return replace(record, link_id=self._link.link_id, link_network=self._caller.network)
+
+    def reserve(self, record: UploadRecord) -> None:
+        """Take an upload of the limits, unless it is. Raises `LinkUsedUp`, `LinkLimit`, and `ConcurrentUpdate`."""
+        state = record.sequential
+        partial_ids = None
+        if state is not None and state.sources:
+            partial_ids = list(dict.fromkeys(source.upload_id for source in state.sources))
         try:
-            self._repository.reserve_upload(self._link, upload_id, size, self._clock())
+            self._repository.reserve_upload(
+                self._link,
+                record.upload_id,
+                record.layout.size,
+                self._clock(),
+                is_partial=record.is_partial,
+                partial_ids=partial_ids,
+            )
         except LinkLimitReached as reached:
             left = reached.usage.left(self._link)
             if 0 in left:
                 raise LinkUsedUp from reached
             raise LinkLimit(left=left) from reached
+
+    def grow(self, record: UploadRecord, size: int) -> None:
+        """Take what an upload grows by. Raises what `reserve` raises."""
+        try:
+            is_reserved = self._repository.grow_upload(
+                self._link, record.upload_id, from_size=record.layout.size, size=size, now=self._clock()
+            )
+        except LinkLimitReached as reached:
+            left = reached.usage.left(self._link)
+            if not left[1]:
+                raise LinkUsedUp from reached
+            raise LinkLimit(left=left) from reached
+        if not is_reserved:
+            self.reserve(replace(record, layout=replace(record.layout, size=size)))
+
+    def give_back(self, record: UploadRecord) -> None:
+        """Give back what an upload took that was not created."""
+        self._repository.release_upload(self._link.link_id, record.upload_id, received_bytes=0, has_started=False)
 
     def _own_start(self, start: RenamedStart | None) -> RenamedStart | None:
         return None if start is None else replace(start, start_id=self._own_id(start.start_id))
@@ -149,19 +181,47 @@ class LinkFiles(_View):
 
 
 class LinkSequentials(_View):
-    """A `SequentialRepository` without sequential uploads, which no link can begin."""
+    """A `SequentialRepository` that has the uploads of one link alone, and counts new ones and what they grow by."""
 
     def __init__(self, inner: SequentialRepository, uploads: LinkUploads, files: LinkFiles) -> None:
         super().__init__(inner)
         self._uploads = uploads
         self._files = files
 
-    def get_sequential_ids(self, *_: str) -> tuple[str, ...]:
-        return ()
+    def create_sequential(self, record: UploadRecord, *, due_at: int, quota: Quota | None = None) -> None:
+        """Count the upload and create it. Raises what `LinkUploads.create_upload` raises.
+
+        A final upload that is not created stays counted, because its partial uploads are no longer, and the caller
+        tries again with the same id. Cleanup gives it back if that fails.
+        """
+        self._uploads.reserve(record)
+        try:
+            self._inner.create_sequential(self._uploads.mark(record), due_at=due_at, quota=quota)
+        except ConcurrentUpdate:
+            if record.sequential is None or not record.sequential.sources:
+                self._uploads.give_back(record)
+            raise
+
+    def change_sequential(self, upload: Upload, changed: UploadRecord, **options: Any) -> Upload:
+        """Count what the upload grows by, and check at its end that it is still counted; then change it. Raises what
+        `LinkUploads.create_upload` raises.
+        """
+        if changed.layout.size > upload.record.layout.size:
+            self._uploads.grow(upload.record, changed.layout.size)
+        elif options.get("lease") is not None:
+            self._uploads.reserve(changed)
+        stored: Upload = self._inner.change_sequential(upload, changed, **options)
+        return stored
+
+    def get_sequential_ids(self, ns: str, name: str) -> tuple[str, ...]:
+        return self._own_ids(self._inner.get_sequential_ids(ns, name))
 
     def get_name_uploads(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, tuple[str, ...]]:
-        file, current_upload, _ = self._inner.get_name_uploads(ns, name)
-        return self._files.only_own(file), self._uploads.only_own(current_upload), ()
+        file, current_upload, upload_ids = self._inner.get_name_uploads(ns, name)
+        return self._files.only_own(file), self._uploads.only_own(current_upload), self._own_ids(upload_ids)
+
+    def _own_ids(self, upload_ids: Sequence[str]) -> tuple[str, ...]:
+        return tuple(each for each in upload_ids if self._uploads.get_upload(each) is not None)
 
 
 def link_services(services: Services, caller: LinkCaller, *, for_status: bool = False) -> Services:
@@ -181,6 +241,19 @@ def link_services(services: Services, caller: LinkCaller, *, for_status: bool = 
         sequential_repository=cast("SequentialRepository", sequentials),
         file_repository=cast("FileRepository", files) if for_status else services.file_repository,
     )
+
+
+def require_open_upload(link: Link) -> None:
+    """Check that files can be sent by the secret alone.
+
+    Raises:
+        LinkForbidden: the link is for downloads.
+        LinkPassword: it has a password, so a token is needed.
+    """
+    if link.kind is not LinkKind.UPLOAD:
+        raise LinkForbidden("The link is for downloads. Nothing can be sent by it.")
+    if link.password is not None:
+        raise LinkPassword
 
 
 def require_within(link: Link, name: str) -> None:

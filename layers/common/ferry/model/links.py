@@ -18,6 +18,10 @@ MAX_RECEIVED_FACTOR = 2
 """Bytes that may be received by a link, those of cancelled uploads included, as a multiple of `max_bytes`."""
 
 
+MAX_OPEN_PARTIALS = 1_000
+"""Partial uploads in progress by a link, which bounds the size of its counters' row."""
+
+
 class LinkKind(StrEnum):
     """What a link is for."""
 
@@ -139,7 +143,10 @@ class Reservation:
     """Bytes of the file."""
 
     reserved_at: int
-    """When it was reserved, in epoch milliseconds."""
+    """When it was reserved, or grew last, in epoch milliseconds."""
+
+    is_partial: bool = False
+    """Whether it is a partial upload, which takes bytes but no file: the final upload of its bytes is the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +166,13 @@ class LinkUsage:
     """Uploads that have started; never reduced."""
 
     received_bytes: int = 0
-    """Bytes that ended uploads had received; never reduced."""
+    """Bytes that uploads received, and those that uploads in progress may still receive. What was received stays."""
+
+    partials: int = 0
+    """Partial uploads in progress."""
+
+    ended_partials: int = 0
+    """Partial uploads that have ended, or whose bytes became part of a final upload; never reduced."""
 
     reservations: Mapping[str, Reservation] = field(default_factory=dict)
     """The uploads in progress, by upload id."""

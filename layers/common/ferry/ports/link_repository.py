@@ -13,6 +13,7 @@ from ferry.model.links import (
     DownloadCount,
     Link,
     LinkUsage,
+    Reservation,
 )
 from ferry.ports.types import Page
 from ferry.rules.durations import HOUR_MS
@@ -70,32 +71,69 @@ class LinkRepository(Protocol):
         """
         ...
 
-    def reserve_upload(self, link: Link, upload_id: str, size: int, now: int) -> LinkUsage:
+    def reserve_upload(
+        self,
+        link: Link,
+        upload_id: str,
+        size: int,
+        now: int,
+        *,
+        is_partial: bool = False,
+        partial_ids: Sequence[str] | None = None,
+    ) -> LinkUsage:
         """Take a file and its bytes of the limits, and return the counters afterwards. Repeating it changes nothing.
 
         Cleanup looks at the reservation after `RESERVATION_CHECK_MS`.
+
+        Args:
+            link: an upload link.
+            upload_id: the upload.
+            size: its bytes. One byte must be left, also for an empty file.
+            now: the time, in epoch milliseconds.
+            is_partial: whether it is a partial upload, which takes its bytes, but no file.
+            partial_ids: the partial uploads of a final one. Their reservations end, because their bytes are its own
+                from now on; what it has beyond them is taken. None for another upload.
+
+        Raises:
+            LinkLimitReached: the limits leave no room; nothing was taken.
+            ConcurrentUpdate: a partial upload ended meanwhile; nothing was taken.
+        """
+        ...
+
+    def grow_upload(self, link: Link, upload_id: str, *, from_size: int, size: int, now: int) -> bool:
+        """Take further bytes for an upload whose size was not known. Return False if nothing is reserved for it.
+
+        Args:
+            link: the link.
+            upload_id: the upload.
+            from_size: its size so far.
+            size: its size afterwards. If as much is reserved already, nothing changes.
+            now: the time, in epoch milliseconds.
 
         Raises:
             LinkLimitReached: the limits leave no room; nothing was taken.
         """
         ...
 
-    def release_upload(
-        self, link_id: str, upload_id: str, *, size: int, received_bytes: int, has_started: bool = True
-    ) -> None:
+    def release_upload(self, link_id: str, upload_id: str, *, received_bytes: int, has_started: bool = True) -> None:
         """Give back what an upload took that has ended without a file. Repeating it changes nothing.
 
         Args:
             link_id: the link.
             upload_id: the upload.
-            size: bytes that were reserved.
-            received_bytes: bytes that the upload had received; they are added to the counter that never falls.
+            received_bytes: bytes that the upload had received, which are not given back.
             has_started: False if the upload was not created, and does not count as started.
         """
         ...
 
+    def resize_reservation(self, link_id: str, upload_id: str, reservation: Reservation, size: int) -> None:
+        """Give back what a reservation has beyond the size of its upload, unless it changed since it was read."""
+        ...
+
     def settle_upload(self, link_id: str, upload_id: str, *, size: int) -> None:
-        """Turn the reservation of an upload into the file that it became. Repeating it changes nothing."""
+        """Turn the reservation of an upload into the file of `size` bytes that it became. Repeating it changes
+        nothing.
+        """
         ...
 
     def unschedule_link(self, link_id: str, usage: LinkUsage, *, due_at: int) -> None:

@@ -31,7 +31,9 @@ class CreateRequest:
     protocol: Protocol
     """The protocol of the request."""
     name: str | None = None
-    """The filename in form C; None: the id of the upload."""
+    """The filename in form C; None: the id of the upload, in `unnamed_folder`."""
+    unnamed_folder: str = ""
+    """The folder of an upload without a name; ends with `/` unless it is empty."""
     length: int | None = None
     """Bytes of the file; None while they are not known."""
     content_type: str | None = None
@@ -66,7 +68,7 @@ def create(services: Services, ns: str, request: CreateRequest) -> Upload:
 def new_record(services: Services, ns: str, request: CreateRequest, upload_id: str) -> UploadRecord:
     """Return the record of a new upload, under a name that it may have, not counted in a quota."""
     now = services.clock()
-    requested_name = upload_id if request.name is None else request.name
+    requested_name = request.unnamed_folder + upload_id if request.name is None else request.name
     name = upload_id if request.is_partial else _choose_name(services, ns, requested_name, request.if_exists)
     state = SequentialState(
         protocol=request.protocol,

@@ -35,13 +35,14 @@ def continue_completion(services: Services, upload_id: str, lease_id: str) -> No
         return
     try:
         with suppress(ConcurrentUpdate):
-            complete_under_lease(
+            result = complete_under_lease(
                 services,
                 upload,
                 _options_of_lease(upload),
                 previous_lease_id=lease_id,
                 keep_lease_on_failure=True,
             )
+            _record_by_link(services, upload, result)
     except BackendUnavailable:
         raise
     except FerryError as error:
@@ -57,7 +58,8 @@ def resume_expired(services: Services, upload: Upload) -> File | CompletionAccep
         UploadExpired: the bytes are gone, and the upload is expired.
         BackendUnavailable: a backend failed; the lease expires again.
     """
-    return complete_under_lease(services, upload, _options_of_lease(upload), keep_lease_on_failure=True)
+    result = complete_under_lease(services, upload, _options_of_lease(upload), keep_lease_on_failure=True)
+    return _record_by_link(services, upload, result)
 
 
 def recover_from_object(services: Services, upload: Upload) -> File | CompletionAccepted:
@@ -75,6 +77,16 @@ def recover_from_object(services: Services, upload: Upload) -> File | Completion
         record = replace(record, state=UploadState.OPEN, version=record.version + 1)
     options = CompletionOptions(record.crc32c, record.if_exists)
     return complete_under_lease(services, replace(upload, record=record), options, keep_lease_on_failure=True)
+
+
+def _record_by_link(services: Services, upload: Upload, result: File | CompletionAccepted) -> File | CompletionAccepted:
+    """Record a file that came by a link, and return the result. If that fails, the cleanup of links does it."""
+    if upload.record.link_id is not None and isinstance(result, File):
+        from ferry.uploads.record_by_link import record_upload
+
+        with suppress(BackendUnavailable):
+            record_upload(services.link_repository(), upload.record, result)
+    return result
 
 
 def _options_of_lease(upload: Upload) -> CompletionOptions:

@@ -83,7 +83,7 @@ def purge(services: Services, record: UploadRecord, state: UploadState) -> int:
     deleted = delete_storage(services, record, state)
     if record.link_id is not None:
         services.link_repository().release_upload(
-            record.link_id, record.upload_id, size=record.layout.size, received_bytes=deleted.deleted_bytes
+            record.link_id, record.upload_id, received_bytes=_received_bytes(record, deleted)
         )
     if deleted.done and is_published:
         with suppress(ConcurrentUpdate):
@@ -93,6 +93,13 @@ def purge(services: Services, record: UploadRecord, state: UploadState) -> int:
                 ttl_epoch_seconds=ended_ttl_epoch_seconds(services),
             )
     return deleted.deleted_bytes
+
+
+def _received_bytes(record: UploadRecord, deleted: DeleteResult) -> int:
+    """Return the bytes that an ended upload had received; of one whose storage is not all deleted yet, its size."""
+    if record.sequential is not None:
+        return record.sequential.offset
+    return deleted.deleted_bytes if deleted.done else record.layout.size
 
 
 def delete_storage(services: Services, record: UploadRecord, state: UploadState) -> DeleteResult:

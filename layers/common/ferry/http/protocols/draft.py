@@ -12,6 +12,7 @@ from ferry import errors
 from ferry.errors import InconsistentLength, InvalidField, LengthExceeded, LengthTooLarge, OffsetMismatch
 from ferry.http import checksums, request_errors
 from ferry.http.protocols import fields
+from ferry.http.protocols.endpoint import Endpoint
 from ferry.http.request import Request
 from ferry.http.request_errors import MalformedHeader, VersionUnsupported
 from ferry.http.response import Response, empty_response
@@ -25,7 +26,7 @@ from ferry.resumable.lookup import find_sequential
 from ferry.resumable.repeated import find_same_file
 from ferry.rules.digests import crc32c_from_base64, crc32c_to_base64, verify_digests
 from ferry.rules.durations import SECOND_MS
-from ferry.rules.filenames import last_segment, normalise_filename
+from ferry.rules.filenames import last_segment
 from ferry.rules.media_types import is_media_type
 from ferry.services import Services
 
@@ -88,11 +89,11 @@ def limit(services: Services) -> str:
     return ", ".join(f"{name}={value}" for name, value in limits.items())
 
 
-def create_upload(services: Services, ns: str, request: Request, location_base: str) -> Response:
+def create_upload(services: Services, endpoint: Endpoint, request: Request) -> Response:
     """Create an upload, with the bytes in the body."""
     completeness = _completeness(request)
     length = fields.integer(request, "upload-length")
-    create_request = _read_creation(request, length)
+    create_request = _read_creation(endpoint, request, length)
     body = fields.body_of(request, MEDIA_TYPE)
     digests = checksums.parse_digest_headers(request.headers)
     verify_digests(body, digests)
@@ -102,33 +103,33 @@ def create_upload(services: Services, ns: str, request: Request, location_base: 
         raise InconsistentLength(f"Upload-Length is {length}, and the body has {len(body)} bytes. No upload was made.")
     if completeness.is_last:
         create_request = replace(create_request, length=len(body))
-        file = find_same_file(services, ns, create_request, body)
+        file = find_same_file(services, endpoint.ns, create_request, body) if endpoint.repeats_files else None
         if file is not None:
-            headers = {"Upload-Offset": str(file.size), "Ferry-Filename": fields.encoded_name(file.name)}
-            return _answer(201, services, headers, completeness, {"Location": f"{location_base}/{file.upload_id}"})
-    upload = create(services, ns, create_request)
+            headers = {"Upload-Offset": str(file.size), **endpoint.name_header(file.name)}
+            return _answer(201, services, headers, completeness, endpoint.location(file.upload_id))
+    upload = create(services, endpoint.ns, create_request)
     if body or completeness.is_last:
         first = AppendRequest(upload.record.upload_id, 0, body, is_last=completeness.is_last)
-        upload = append(services, ns, first).upload
-    location = {"Location": f"{location_base}/{upload.record.upload_id}"}
+        upload = endpoint.finished(append(services, endpoint.ns, first)).upload
     completeness = replace(completeness, is_last=upload.record.state is UploadState.COMPLETE)
-    response = _answer(201, services, fields.upload_headers(upload), completeness, location)
+    location = endpoint.location(upload.record.upload_id)
+    response = _answer(201, services, endpoint.upload_headers(upload), completeness, location)
     return response.with_metrics(UploadsStarted=1)
 
 
-def head(services: Services, ns: str, upload_id: str, request: Request) -> Response:
+def head(services: Services, endpoint: Endpoint, upload_id: str, request: Request) -> Response:
     """Return where the upload continues, and whether its file is committed."""
     for name in ("upload-offset", "upload-complete", "upload-incomplete"):
         if name in request.headers:
             raise MalformedHeader(f"A request for the offset has no {name}. Send it without.")
-    upload, state = find_sequential(services, ns, upload_id, Protocol.DRAFT)
+    upload, state = find_sequential(services, endpoint.ns, upload_id, Protocol.DRAFT)
     is_complete = upload.record.state is UploadState.COMPLETE
     length = {} if state.length is None else {"Upload-Length": str(state.length)}
     is_inverted = _version(request) == _INVERTED_VERSION
-    return _answer(204, services, fields.upload_headers(upload), _Completeness(is_complete, is_inverted), length)
+    return _answer(204, services, endpoint.upload_headers(upload), _Completeness(is_complete, is_inverted), length)
 
 
-def patch(services: Services, ns: str, upload_id: str, request: Request) -> Response:
+def patch(services: Services, endpoint: Endpoint, upload_id: str, request: Request) -> Response:
     """Append the bytes of the body. Bytes beyond a known length end the upload."""
     completeness = _completeness(request)
     if _version(request) >= _FIRST_VERSION_WITH_TYPE:
@@ -140,13 +141,13 @@ def patch(services: Services, ns: str, upload_id: str, request: Request) -> Resp
         upload_id, offset, body, is_last=completeness.is_last, length=length, checksums=digests, protocol=Protocol.DRAFT
     )
     try:
-        result = append(services, ns, appended)
+        result = endpoint.finished(append(services, endpoint.ns, appended))
     except LengthExceeded as error:
-        delete(services, ns, upload_id, Protocol.DRAFT)
+        delete(services, endpoint.ns, upload_id, Protocol.DRAFT)
         raise InconsistentEnd(error.detail) from error
     fields.raise_if_pending(result)
     return fields.with_counts(
-        _answer(204, services, fields.upload_headers(result.upload), completeness), result, len(body)
+        _answer(204, services, endpoint.upload_headers(result.upload), completeness), result, len(body)
     )
 
 
@@ -156,10 +157,10 @@ class InconsistentEnd(errors.Conflict):
     advice = "Create the upload again."
 
 
-def delete_upload(services: Services, ns: str, upload_id: str, _: Request) -> Response:
+def delete_upload(services: Services, endpoint: Endpoint, upload_id: str, _: Request) -> Response:
     """Delete the upload. The file of a complete one stays."""
-    name = delete(services, ns, upload_id, Protocol.DRAFT)
-    return empty_response(204, {} if name is None else {"Ferry-Filename": fields.encoded_name(name)})
+    name = delete(services, endpoint.ns, upload_id, Protocol.DRAFT)
+    return empty_response(204, endpoint.name_header(name))
 
 
 METHODS = {"HEAD": head, "PATCH": patch, "DELETE": delete_upload}
@@ -200,7 +201,7 @@ def _version(request: Request) -> int:
     return max(OLDEST_VERSION, min(int(value[:4]), NEWEST_VERSION))
 
 
-def _read_creation(request: Request, length: int | None) -> CreateRequest:
+def _read_creation(endpoint: Endpoint, request: Request, length: int | None) -> CreateRequest:
     content_type = request.query.get("content_type")
     if content_type is None and request.content_type != MEDIA_TYPE:
         content_type = request.headers.get("content-type", "").strip() if request.body else ""
@@ -208,10 +209,11 @@ def _read_creation(request: Request, length: int | None) -> CreateRequest:
         raise InvalidField.for_member("content-type", "must be a media type, such as text/plain; charset=utf-8")
     return CreateRequest(
         Protocol.DRAFT,
-        name=_name_of(request),
+        name=endpoint.whole_name(_name_of(request)),
+        unnamed_folder=endpoint.unnamed_folder,
         length=length,
         content_type=content_type or None,
-        if_exists=fields.if_exists(request),
+        if_exists=endpoint.if_exists(request),
         crc32c=_parse_repr_digest(request.headers.get("repr-digest", "")),
     )
 
@@ -219,16 +221,16 @@ def _read_creation(request: Request, length: int | None) -> CreateRequest:
 def _name_of(request: Request) -> str | None:
     """Return the name from `?filename=`, else from Content-Disposition (RFC 6266); None if the request has none."""
     if "filename" in request.query:
-        return normalise_filename(request.query["filename"])
+        return request.query["filename"]
     disposition = request.headers.get("content-disposition", "")
     extended = _EXTENDED_NAME.search(disposition)
     if extended is not None:
-        return normalise_filename(last_segment(unquote(extended[1])))
+        return last_segment(unquote(extended[1]))
     plain = _DISPOSITION_NAME.search(disposition)
     if plain is None:
         return None
     name = re.sub(r"\\(.)", r"\1", plain[1]) if plain[1] is not None else plain[2]
-    return normalise_filename(last_segment(name))
+    return last_segment(name)
 
 
 def _parse_repr_digest(header: str) -> int | None:

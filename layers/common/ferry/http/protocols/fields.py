@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import quote
 
-from ferry.errors import BackendUnavailable, FerryError, InvalidField
+from ferry.errors import BackendUnavailable, FerryError
 from ferry.http import bodies
 from ferry.http.request import Request
 from ferry.http.request_errors import MalformedHeader
 from ferry.http.response import Response
-from ferry.model.files import IfExists
-from ferry.model.uploads import Upload
 from ferry.resumable.append import AppendResult
 from ferry.resumable.limits import MAX_APPEND_BYTES
 from ferry.resumable.lookup import shown_offset
@@ -50,28 +47,6 @@ def require_type(request: Request, media_type: str) -> None:
     """Raise `UnsupportedMediaType` unless the body has this type. A request without a body needs none."""
     if request.body and request.content_type != media_type:
         raise bodies.unsupported_media_type(request, f"Send the bytes with Content-Type: {media_type}.")
-
-
-def if_exists(request: Request) -> IfExists:
-    """Return `?if_exists=`; `rename` without it."""
-    value = request.query.get("if_exists", IfExists.RENAME.value)
-    try:
-        return IfExists(value)
-    except ValueError as error:
-        raise InvalidField.for_member("if_exists", "must be fail, replace or rename") from error
-
-
-def upload_headers(upload: Upload) -> dict[str, str]:
-    """Return the headers of every response about an upload: where it continues, and the file's name."""
-    headers = {"Upload-Offset": str(shown_offset(upload))}
-    if not upload.record.is_partial:
-        headers["Ferry-Filename"] = encoded_name(upload.record.owner[1])
-    return headers
-
-
-def encoded_name(name: str) -> str:
-    """Return a filename as percent-encoded UTF-8; its `/` stay."""
-    return quote(name, safe="/")
 
 
 def error_headers(error: Exception) -> Mapping[str, str]:

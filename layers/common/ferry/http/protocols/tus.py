@@ -12,6 +12,7 @@ from ferry import errors
 from ferry.errors import ChecksumMismatch, InvalidField, LengthExceeded
 from ferry.http import request_errors
 from ferry.http.protocols import fields
+from ferry.http.protocols.endpoint import Endpoint, without_secrets
 from ferry.http.request import Request
 from ferry.http.request_errors import MalformedHeader, VersionUnsupported
 from ferry.http.response import Response, empty_response
@@ -28,7 +29,6 @@ from ferry.rules.canonical_base64 import decode_canonical
 from ferry.rules.conditions import format_http_date
 from ferry.rules.digests import crc32c
 from ferry.rules.durations import SECOND_MS
-from ferry.rules.filenames import normalise_filename
 from ferry.rules.media_types import is_media_type
 from ferry.rules.metadata import metadata_problem
 from ferry.services import Services
@@ -83,32 +83,34 @@ def speaks(request: Request) -> bool:
     return "tus-resumable" in request.headers
 
 
-def create_upload(services: Services, ns: str, request: Request, location_base: str) -> Response:
+def create_upload(services: Services, endpoint: Endpoint, request: Request) -> Response:
     """Create an upload, with the bytes in the body if there are any."""
     _check_version(request)
-    creation = _read_creation(request)
+    creation, ns = _read_creation(endpoint, request), endpoint.ns
     if creation.partial_ids:
-        return _created(create_final(services, ns, creation.request, creation.partial_ids).upload, location_base)
+        result = create_final(services, ns, creation.request, creation.partial_ids)
+        return _created(endpoint.finished(result).upload, endpoint)
     length = creation.request.length
     if length is not None and len(creation.body) > length:
         raise LengthExceeded(f"The body has more bytes than Upload-Length: {length}. Send at most these.")
-    if length == len(creation.body):
+    if length == len(creation.body) and endpoint.repeats_files:
         file = find_same_file(services, ns, creation.request, creation.body)
         if file is not None:
-            headers = {"Upload-Offset": str(file.size), "Ferry-Filename": fields.encoded_name(file.name)}
-            return empty_response(201, {**_COMMON, **headers, "Location": f"{location_base}/{file.upload_id}"})
+            headers = {"Upload-Offset": str(file.size), **endpoint.name_header(file.name)}
+            return empty_response(201, {**_COMMON, **headers, **endpoint.location(file.upload_id)})
     upload = create(services, ns, creation.request)
     if creation.body or length == 0:
         first = AppendRequest(upload.record.upload_id, 0, creation.body)
-        upload = append(services, ns, first).upload
-    return _created(upload, location_base).with_metrics(UploadsStarted=1)
+        upload = endpoint.finished(append(services, ns, first)).upload
+    return _created(upload, endpoint).with_metrics(UploadsStarted=1)
 
 
-def head(services: Services, ns: str, upload_id: str, request: Request) -> Response:
+def head(services: Services, endpoint: Endpoint, upload_id: str, request: Request) -> Response:
     """Return where the upload continues."""
     _check_version(request)
-    upload, state = find_sequential(services, ns, upload_id, Protocol.TUS)
-    headers = {**_COMMON, **fields.upload_headers(upload), **_expires(upload), **state.echoed_headers}
+    upload, state = find_sequential(services, endpoint.ns, upload_id, Protocol.TUS)
+    headers = {**_COMMON, **endpoint.upload_headers(upload), **_expires(upload)}
+    headers |= endpoint.echoed(state.echoed_headers)
     length = shown_length(upload)
     headers |= {"Upload-Defer-Length": "1"} if length is None else {"Upload-Length": str(length)}
     if state.sources and upload.record.state is not UploadState.COMPLETE:
@@ -116,7 +118,7 @@ def head(services: Services, ns: str, upload_id: str, request: Request) -> Respo
     return Response(200, headers)
 
 
-def patch(services: Services, ns: str, upload_id: str, request: Request) -> Response:
+def patch(services: Services, endpoint: Endpoint, upload_id: str, request: Request) -> Response:
     """Append the bytes of the body."""
     _check_version(request)
     fields.require_type(request, MEDIA_TYPE)
@@ -124,17 +126,17 @@ def patch(services: Services, ns: str, upload_id: str, request: Request) -> Resp
     body = fields.body_of(request, MEDIA_TYPE)
     _verify_checksum(request, body)
     appended = AppendRequest(upload_id, offset, body, length=length, protocol=Protocol.TUS)
-    result = append(services, ns, appended)
+    result = endpoint.finished(append(services, endpoint.ns, appended))
     fields.raise_if_pending(result)
-    headers = {**_COMMON, **fields.upload_headers(result.upload), **_expires(result.upload)}
+    headers = {**_COMMON, **endpoint.upload_headers(result.upload), **_expires(result.upload)}
     return fields.with_counts(empty_response(204, headers), result, len(body))
 
 
-def delete_upload(services: Services, ns: str, upload_id: str, request: Request) -> Response:
+def delete_upload(services: Services, endpoint: Endpoint, upload_id: str, request: Request) -> Response:
     """Delete the upload. The file of a complete one stays."""
     _check_version(request)
-    name = delete(services, ns, upload_id, Protocol.TUS)
-    return empty_response(204, {**_COMMON, **({} if name is None else {"Ferry-Filename": fields.encoded_name(name)})})
+    name = delete(services, endpoint.ns, upload_id, Protocol.TUS)
+    return empty_response(204, {**_COMMON, **endpoint.name_header(name)})
 
 
 METHODS = {"HEAD": head, "PATCH": patch, "DELETE": delete_upload}
@@ -152,7 +154,7 @@ def _check_version(request: Request) -> None:
         raise VersionUnsupported
 
 
-def _read_creation(request: Request) -> _Creation:
+def _read_creation(endpoint: Endpoint, request: Request) -> _Creation:
     """Return what the creation asks for. Nothing is stored before all of it is checked."""
     is_partial, partial_ids = _parse_concat(request)
     length = _parse_length(request, is_final=bool(partial_ids))
@@ -163,7 +165,7 @@ def _read_creation(request: Request) -> _Creation:
     _verify_checksum(request, body)
     metadata = _parse_metadata(request.headers.get("upload-metadata", ""))
     echoed = {
-        name: request.headers[name.lower()]
+        name: without_secrets(request.headers[name.lower()])
         for name in ("Upload-Metadata", "Upload-Concat")
         if request.headers.get(name.lower(), "").strip()
     }
@@ -173,11 +175,12 @@ def _read_creation(request: Request) -> _Creation:
         raise InvalidField.for_member("upload-metadata", problem)
     create_request = CreateRequest(
         Protocol.TUS,
-        name=None if is_partial else _name_of(metadata, request),
+        name=None if is_partial else endpoint.whole_name(_name_of(metadata, request)),
+        unnamed_folder=endpoint.unnamed_folder,
         length=length,
         content_type=_content_type(metadata, request),
         metadata=kept,
-        if_exists=fields.if_exists(request),
+        if_exists=endpoint.if_exists(request),
         is_partial=is_partial,
         echoed_headers=echoed,
     )
@@ -234,7 +237,7 @@ def _name_of(metadata: Mapping[str, str], request: Request) -> str | None:
         name = path.removeprefix("/")
     if name is None:
         name = _first(metadata, _NAME_KEYS[1:])
-    return None if name is None else normalise_filename(name)
+    return name
 
 
 def _content_type(metadata: Mapping[str, str], request: Request) -> str | None:
@@ -264,9 +267,9 @@ def _verify_checksum(request: Request, body: bytes) -> None:
         raise ChecksumMismatch(f"The received bytes have another {algorithm}. Nothing was stored. Send them again.")
 
 
-def _created(upload: Upload, location_base: str) -> Response:
-    headers = {**fields.upload_headers(upload), **_expires(upload)}
-    return empty_response(201, {**_COMMON, **headers, "Location": f"{location_base}/{upload.record.upload_id}"})
+def _created(upload: Upload, endpoint: Endpoint) -> Response:
+    headers = {**endpoint.upload_headers(upload), **_expires(upload)}
+    return empty_response(201, {**_COMMON, **headers, **endpoint.location(upload.record.upload_id)})
 
 
 def _expires(upload: Upload) -> dict[str, str]:

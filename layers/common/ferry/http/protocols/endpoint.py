@@ -1,0 +1,108 @@
+"""Where a request to `/uploads` comes in: with the token of a client or of a link, or below the address of a link."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from ferry.errors import InvalidField
+from ferry.http.request import Request
+from ferry.model.files import File, IfExists
+from ferry.model.uploads import Upload
+from ferry.resumable.append import AppendResult
+from ferry.resumable.lookup import shown_offset
+from ferry.rules.filenames import normalise_filename
+
+_LINK_SECRET = re.compile(r"/l/[A-Za-z0-9_-]{43}(?=/)")
+_HIDDEN_SECRET = "/l/{secret}"  # noqa: S105 - stands for one
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What an address of `/uploads` means: whose uploads, and which names."""
+
+    ns: str
+    """The namespace of the uploads."""
+
+    location_base: str
+    """The URL of creations, which those of uploads begin with."""
+
+    link_prefix: str | None = None
+    """The folder of the link that the request comes by; None: it comes with a client's token."""
+
+    has_relative_names: bool = False
+    """Whether names are relative to the folder of the link."""
+
+    check_name: Callable[[str], None] = lambda _: None
+    """Raises an error for a name that the link does not include."""
+
+    record_file: Callable[[File], None] = lambda _: None
+    """Called with each committed file before the response, also if a request is repeated."""
+
+    @property
+    def repeats_files(self) -> bool:
+        """Return whether a creation with all bytes of a file that exists is answered by that file."""
+        return self.link_prefix is None
+
+    @property
+    def unnamed_folder(self) -> str:
+        """Return the folder of uploads that are created without a name."""
+        return self.link_prefix or ""
+
+    def whole_name(self, name: str | None) -> str | None:
+        """Return the whole name of a requested one; None for none. Raises `InvalidFilename`, `FileNotFound`."""
+        if name is None:
+            return None
+        name = normalise_filename(name)
+        if self.has_relative_names:
+            name = normalise_filename(f"{self.link_prefix or ''}{name}")
+        self.check_name(name)
+        return name
+
+    def if_exists(self, request: Request) -> IfExists:
+        """Return `?if_exists=`; `rename` without it, and by a link, where `replace` is an `InvalidField`."""
+        value = request.query.get("if_exists", IfExists.RENAME.value)
+        try:
+            chosen = IfExists(value)
+        except ValueError as error:
+            raise InvalidField.for_member("if_exists", "must be fail, replace or rename") from error
+        if self.link_prefix is None:
+            return chosen
+        if chosen is IfExists.REPLACE:
+            raise InvalidField.for_member("if_exists", "cannot be replace by a link; omit it")
+        return IfExists.RENAME
+
+    def location(self, upload_id: str) -> dict[str, str]:
+        """Return the header with the URL of an upload."""
+        return {"Location": f"{self.location_base}/{upload_id}"}
+
+    def upload_headers(self, upload: Upload) -> dict[str, str]:
+        """Return the headers of every response about an upload: where it continues, and the file's name."""
+        name = {} if upload.record.is_partial else self.name_header(upload.record.owner[1])
+        return {"Upload-Offset": str(shown_offset(upload)), **name}
+
+    def name_header(self, name: str | None) -> dict[str, str]:
+        """Return the header with the name of a file, as percent-encoded UTF-8; its `/` stay. None: no header."""
+        if name is None:
+            return {}
+        if self.has_relative_names and self.link_prefix is not None:
+            name = name.removeprefix(self.link_prefix)
+        return {"Ferry-Filename": quote(name, safe="/")}
+
+    def finished(self, result: AppendResult) -> AppendResult:
+        """Return the result of an append, after its file was recorded, if it has one."""
+        if result.file is not None:
+            self.record_file(result.file)
+        return result
+
+    def echoed(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return stored headers of the creation as they were sent."""
+        link = self.location_base.removesuffix("/uploads") if self.has_relative_names else ""
+        return {name: value.replace(_HIDDEN_SECRET, link[link.rfind("/l/") :]) for name, value in headers.items()}
+
+
+def without_secrets(header: str) -> str:
+    """Return a header with URLs without the secrets of links, which are stored nowhere."""
+    return _LINK_SECRET.sub(_HIDDEN_SECRET, header)
