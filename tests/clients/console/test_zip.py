@@ -1,0 +1,151 @@
+"""Several files as one ZIP64 archive, read by Python's zipfile and by unzip."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from dev.local.client import FerryClient, quote_filename
+from dev.local.client import expect as expect_status
+from dev.local.launcher import LocalService
+from tests.clients.console.visit import Visit
+from tests.e2e.clients import log_in_as
+
+CONTENTS = {
+    "zipped/empty": b"",
+    "zipped/ünï ☃/日本.txt": b"text\n" * 3,
+    "zipped/deep/large.bin": bytes(range(256)) * 15_000,
+    "zipped/<b>.txt": b"markup",
+}
+GIB = 1024**3
+WRITE_TO_FILE = """() => {
+  window.showSaveFilePicker = async ({ suggestedName }) => {
+    const folder = await navigator.storage.getDirectory();
+    return folder.getFileHandle(suggestedName, { create: true });
+  };
+}"""
+"""Stands for the browser's dialogue: a file in the origin's private folder."""
+
+READ_FILE = """async (name) => {
+  const folder = await navigator.storage.getDirectory();
+  const file = await (await folder.getFileHandle(name)).getFile();
+  const reader = new FileReader();
+  return new Promise((resolve) => {
+    reader.onload = () => resolve(reader.result.split(",")[1]);
+    reader.readAsDataURL(file);
+  });
+}"""
+
+
+@pytest.fixture(scope="module")
+def zipped(local_service: LocalService) -> None:
+    api = log_in_as(local_service, "demo")
+    for name, body in CONTENTS.items():
+        assert api.request("PUT", f"/files/{quote_filename(name)}", body).status in (200, 201)
+
+
+def check_archive(path: Path, prefix: str) -> None:
+    """Assert that both readers find every file with its bytes."""
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            name.removeprefix(prefix): body for name, body in CONTENTS.items()
+        }
+    if shutil.which("unzip"):
+        completed = subprocess.run(["unzip", "-t", str(path)], capture_output=True, check=False)
+        assert completed.returncode == 0, completed.stdout + completed.stderr
+
+
+@pytest.mark.usefixtures("zipped")
+def test_folder_comes_as_one_archive_where_the_browser_writes_files(visit: Visit, tmp_path: Path) -> None:
+    """The archive streams into a file that the person chose."""
+    visit.context.add_init_script(f"({WRITE_TO_FILE})()")
+    visit.sign_in()
+    visit.button("Download as ZIP: zipped/").click()
+    expect(visit.page.locator(".toast")).to_contain_text("4 files saved")
+    path = tmp_path / "files.zip"
+    path.write_bytes(base64.b64decode(visit.page.evaluate(READ_FILE, "files.zip")))
+    check_archive(path, "")
+    visit.check()
+
+
+@pytest.mark.usefixtures("zipped")
+def test_link_gives_a_folder_as_one_archive_without_a_file_dialogue(visit: Visit, api: FerryClient) -> None:
+    """Where the browser writes no files, the archive is an ordinary download; a connection that breaks is continued."""
+    created = expect_status(api.post("/links", kind="download", prefix="zipped/", max_downloads=9), 201, "link")
+    broken: list[str] = []
+
+    def break_once(route: Any) -> None:
+        if not broken and "range" not in route.request.headers and "redirect" not in route.request.url:
+            broken.append(route.request.url)
+            route.abort()
+        else:
+            route.continue_()
+
+    visit.context.add_init_script("delete window.showSaveFilePicker")
+    visit.page.route(lambda url: "X-Amz-Signature" in url, break_once)
+    visit.page.goto(created.json["url"])
+    expect(visit.button("deep/")).to_be_visible()
+    with visit.page.expect_download() as download:
+        visit.button("Download as ZIP").click()
+    assert download.value.suggested_filename == "zipped.zip"
+    check_archive(download.value.path(), "zipped/")
+    assert broken
+    visit.check(allowed="ERR_FAILED")
+
+
+def test_headers_hold_sizes_and_offsets_beyond_four_gib(visit: Visit, tmp_path: Path) -> None:
+    """A sparse archive with a file of 5 GiB, and a file behind it, is read by zipfile."""
+    records = _archive_records(visit.page, visit.base_url, large_bytes=5 * GIB)
+    path = tmp_path / "large.zip"
+    with path.open("wb") as file:
+        file.write(records["local"][0])
+        file.seek(5 * GIB, 1)
+        file.write(records["descriptors"][0])
+        file.write(records["local"][1] + b"small" + records["descriptors"][1])
+        assert file.tell() == records["directory"]
+        file.write(records["central"] + records["end"])
+    with zipfile.ZipFile(path) as archive:
+        large, small = archive.infolist()
+        assert (large.file_size, large.header_offset) == (5 * GIB, 0)
+        assert small.header_offset > 5 * GIB
+        assert archive.read(small) == b"small"
+        assert (large.filename, small.date_time) == ("large.bin", (2026, 2, 3, 4, 5, 6))
+
+
+def _archive_records(page: Page, base_url: str, *, large_bytes: int) -> dict[str, Any]:
+    """Return the records of an archive of two files, written by the console's module."""
+    page.goto(f"{base_url}/console")
+    records = page.evaluate(
+        """async (size) => {
+          const zip = await import(document.scripts[0].src.replace("main.js", "zip.js"));
+          const time = new Date("2026-02-03T04:05:06Z");
+          const large = { name: "large.bin", size, time, crc: 0, offset: 0 };
+          const small = { name: "small", size: 5, time, crc: zip.crc32(new TextEncoder().encode("small")) };
+          const local = [zip.localHeader(large), null];
+          const descriptors = [zip.dataDescriptor(large), null];
+          small.offset = local[0].length + size + descriptors[0].length;
+          local[1] = zip.localHeader(small);
+          descriptors[1] = zip.dataDescriptor(small);
+          const central = [...zip.centralHeader(large), ...zip.centralHeader(small)];
+          const directory = small.offset + local[1].length + small.size + descriptors[1].length;
+          const end = [...zip.endRecords(2, central.length, directory)];
+          const arrays = (records) => records.map((each) => [...each]);
+          return { local: arrays(local), descriptors: arrays(descriptors), central, end, directory };
+        }""",
+        large_bytes,
+    )
+    return {
+        "local": [bytes(each) for each in records["local"]],
+        "descriptors": [bytes(each) for each in records["descriptors"]],
+        "central": bytes(records["central"]),
+        "end": bytes(records["end"]),
+        "directory": records["directory"],
+    }
