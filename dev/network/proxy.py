@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -21,8 +21,16 @@ from dev.network import model
 from dev.network.model import Network
 
 _READ_BYTES = 256 * 1024
+_MIN_READ_BYTES = 1460
+"""The content of one packet on most lines."""
+
+_READS_PER_SECOND = 200
+"""Reads of a busy line: each holds what the line carries in 5 ms."""
+
 _MAX_QUEUED_BYTES = 4 * 1024 * 1024
-"""Bytes under way in one direction of a connection. More than rate × delay of the modelled lines."""
+"""Bytes under way in one direction. More than rate × delay of the modelled lines."""
+
+_MIN_RECEIVE_BUFFER = 4096
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER with a time of 0: closing the socket sends a reset."""
@@ -46,7 +54,48 @@ class _Pacer:
         """Return how many bytes to take at once, so that they flow evenly."""
         if self._bytes_per_second is None:
             return _READ_BYTES
-        return max(512, min(_READ_BYTES, int(self._bytes_per_second / 20)))
+        return max(_MIN_READ_BYTES, min(_READ_BYTES, int(self._bytes_per_second / _READS_PER_SECOND)))
+
+
+class _Queue:
+    """Bytes that are under way in one direction of one connection."""
+
+    def __init__(self, max_bytes: Callable[[], int], on_change: Callable[[int], None]) -> None:
+        self._max_bytes = max_bytes
+        self._on_change = on_change
+        """Called with +1 when the queue is no longer empty, with -1 when it is."""
+        self._items: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        self._bytes = 0
+        self._changed = asyncio.Event()
+
+    async def wait_for_room(self) -> None:
+        """Wait until fewer bytes are under way than the line holds."""
+        while self._bytes and self._bytes >= self._max_bytes():
+            self._changed.clear()
+            await self._changed.wait()
+
+    def put(self, due_at: float, data: bytes) -> None:
+        """Add bytes that arrive at `due_at`."""
+        self._add(len(data))
+        self._items.put_nowait((due_at, data))
+
+    async def get(self) -> tuple[float, bytes]:
+        """Return the next bytes, and when they arrive. They remain under way until `remove`."""
+        return await self._items.get()
+
+    def remove(self, size_bytes: int) -> None:
+        """Count bytes as arrived."""
+        self._add(-size_bytes)
+        self._changed.set()
+
+    def clear(self) -> None:
+        """Forget what is under way."""
+        self._add(-self._bytes)
+
+    def _add(self, size_bytes: int) -> None:
+        was_empty, self._bytes = self._bytes == 0, self._bytes + size_bytes
+        if was_empty != (self._bytes == 0):
+            self._on_change(1 if was_empty else -1)
 
 
 class NetworkProxy:
@@ -68,6 +117,8 @@ class NetworkProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="network-proxy")
         self._started_at = 0.0
         self._link_up, self._link_down = _Pacer(None), _Pacer(None)
+        self._senders = {True: 0, False: 0}
+        """Connections with bytes under way, by whether these go to the server."""
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -93,7 +144,14 @@ class NetworkProxy:
         self._started_at = time.monotonic()
         self._link_up = _Pacer(self.network.link_bytes_per_second)
         self._link_down = _Pacer(self.network.link_bytes_per_second)
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._listen_port, limit=_READ_BYTES)
+        rate = self.network.link_bytes_per_second
+        listener = socket.create_server(("127.0.0.1", self._listen_port))
+        if rate is not None:
+            # A large buffer on this side of the line would take a client's bytes long before they are sent.
+            size = max(_MIN_RECEIVE_BUFFER, min(_READ_BYTES, int(rate / 20)))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        limit = self._link_up.read_bytes()
+        self._server = await asyncio.start_server(self._accept, sock=listener, limit=limit)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop(self) -> None:
@@ -140,6 +198,25 @@ class NetworkProxy:
         """Return the pace of one direction of the line that all connections share."""
         return self._link_up if is_up else self._link_down
 
+    def count_senders(self, change: int, *, is_up: bool) -> None:
+        """Count a connection that has bytes under way (1), or no longer (-1)."""
+        self._senders[is_up] += change
+
+    def max_queued_bytes(self, *, is_up: bool) -> int:
+        """Return how many bytes of one connection may be under way in a direction.
+
+        All connections share what the line and its buffers hold: twice rate × delay. A reset drops what is under way,
+        and its time on the line with it.
+        """
+        rates = [self.network.connection_bytes_per_second, self.network.link_bytes_per_second]
+        known = [rate for rate in rates if rate is not None]
+        if not known:
+            return _MAX_QUEUED_BYTES
+        held_bytes = min(2 * min(known) * self.network.round_trip_ms / 1000, _MAX_QUEUED_BYTES)
+        if self.network.link_bytes_per_second is not None:
+            held_bytes /= max(1, self._senders[is_up])
+        return max(2 * _Pacer(min(known)).read_bytes(), int(held_bytes))
+
     async def wait_while_out(self) -> None:
         """Wait for the end of an outage."""
         await asyncio.sleep(self.network.seconds_until_back(time.monotonic() - self._started_at))
@@ -177,62 +254,41 @@ class _Connection:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_up: bool
     ) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
         """Return what takes the bytes of one direction, and what forwards them."""
-        queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-        room = asyncio.Semaphore(self._max_queued_reads())
-        return self._take(queue, room, reader, is_up=is_up), self._deliver(queue, room, writer, is_up=is_up)
+        queue = _Queue(
+            lambda: self._proxy.max_queued_bytes(is_up=is_up),
+            lambda change: self._proxy.count_senders(change, is_up=is_up),
+        )
+        return self._take(queue, reader, is_up=is_up), self._deliver(queue, writer, is_up=is_up)
 
-    def _max_queued_reads(self) -> int:
-        """Return how many reads may be under way: twice what the line holds, as the buffers of a real one do.
-
-        A reset drops what is under way, and its time on the line with it.
-        """
-        rates = [self._network.connection_bytes_per_second, self._network.link_bytes_per_second]
-        known = [rate for rate in rates if rate is not None]
-        if not known:
-            return _MAX_QUEUED_BYTES // _READ_BYTES
-        held_bytes = 2 * min(known) * self._network.round_trip_ms / 1000
-        return max(2, int(min(held_bytes, _MAX_QUEUED_BYTES) / _Pacer(min(known)).read_bytes()))
-
-    async def _take(
-        self,
-        queue: asyncio.Queue[tuple[float, bytes]],
-        room: asyncio.Semaphore,
-        reader: asyncio.StreamReader,
-        *,
-        is_up: bool,
-    ) -> None:
+    async def _take(self, queue: _Queue, reader: asyncio.StreamReader, *, is_up: bool) -> None:
         pacer = _Pacer(self._network.connection_bytes_per_second)
         link = self._proxy.link(is_up=is_up)
         data = b"more"
         while data:
-            await room.acquire()
+            await queue.wait_for_room()
             data = await reader.read(min(pacer.read_bytes(), link.read_bytes()))
             if is_up:
                 self._proxy.observe(data)
             now = time.monotonic()
             passed_at = max(pacer.passed_at(now, len(data)), link.passed_at(now, len(data)))
-            queue.put_nowait((passed_at + self._network.round_trip_ms / 2000, data))
+            queue.put(passed_at + self._network.round_trip_ms / 2000, data)
 
-    async def _deliver(
-        self,
-        queue: asyncio.Queue[tuple[float, bytes]],
-        room: asyncio.Semaphore,
-        writer: asyncio.StreamWriter,
-        *,
-        is_up: bool,
-    ) -> None:
-        while True:
-            due_at, data = await queue.get()
-            await asyncio.sleep(due_at - time.monotonic())
-            await self._proxy.wait_while_out()
-            if not data:
-                with suppress(OSError):
-                    writer.write_eof()
-                return
-            self._count(len(data), is_up=is_up)
-            writer.write(data)
-            await writer.drain()
-            room.release()
+    async def _deliver(self, queue: _Queue, writer: asyncio.StreamWriter, *, is_up: bool) -> None:
+        try:
+            while True:
+                due_at, data = await queue.get()
+                await asyncio.sleep(due_at - time.monotonic())
+                await self._proxy.wait_while_out()
+                if not data:
+                    with suppress(OSError):
+                        writer.write_eof()
+                    return
+                self._count(len(data), is_up=is_up)
+                writer.write(data)
+                await writer.drain()
+                queue.remove(len(data))
+        finally:
+            queue.clear()
 
     def _count(self, size_bytes: int, *, is_up: bool) -> None:
         self._passed_bytes += size_bytes
