@@ -16,6 +16,7 @@ from client.tests.contract import check_request, completed, path_template
 from client.tests.fake_responses import FakeFile, Fault, digest_of, file_response, problem, reply
 from ferry_client.callbacks import ignore
 from ferry_client.checksums import crc32c, crc32c_from_base64, crc32c_to_base64
+from ferry_client.connections import ConnectionLimit
 from ferry_client.transport import HttpRequest, HttpResponse
 
 URL = "https://ferry.test"
@@ -73,6 +74,7 @@ class FakeService:
         self.tokens: set[str] = set()
         self.is_closed = False
         self.on_bytes: Callable[[int], None] = ignore
+        self.connection_limit = ConnectionLimit()
         self._ids = itertools.count(1)
         self._lock = threading.RLock()
 

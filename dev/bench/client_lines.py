@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ ADDRESS_CHANGES = replace(SATELLITE, round_trip_ms=60)
 """A mobile line whose address changes: each open connection is cut every `CHANGE_SECONDS`."""
 
 CHANGE_SECONDS = 15.0
+WARM_UP_BYTES = 12_000_000
 CLOCK_AN_HOUR_OFF = "import time; _right = time.time; time.time = lambda: _right() + 3600\n"
 
 LINES: dict[str, tuple[Network, str]] = {
@@ -41,6 +43,14 @@ LINES: dict[str, tuple[Network, str]] = {
     "clock an hour off": (replace(SATELLITE, round_trip_ms=60), CLOCK_AN_HOUR_OFF),
 }
 """Network by name, with Python that runs before the command."""
+
+
+def warm_up(service: LocalService, folder: Path) -> None:
+    """Send and fetch a file without a line, so that no run waits for the first start of a function."""
+    source = folder / "warm-up"
+    source.write_bytes(os.urandom(WARM_UP_BYTES))
+    for arguments in (("put", str(source), "warm-up"), ("get", "warm-up", str(folder / "warm-up-back"))):
+        _ferry(service, folder, "", None, *arguments)
 
 
 def measure(service: LocalService, folder: Path, name: str, seconds: float, direction: str) -> dict[str, Any]:
@@ -79,6 +89,16 @@ def measure(service: LocalService, folder: Path, name: str, seconds: float, dire
     }
 
 
+def measure_runs(service: LocalService, root: Path, case: tuple[str, str], seconds: float, runs: int) -> dict[str, Any]:
+    """Measure one line and direction (`case`) `runs` times, and return the summary."""
+    name, direction = case
+    folder = root / f"{name}-{direction}".replace("/", "-")
+    folder.mkdir()
+    result = summarize([measure(service, folder, name, seconds, direction) for _ in range(runs)])
+    print(f"{name:28} {direction:5}", result, flush=True)
+    return result
+
+
 def _change_address(line: NetworkProxy, stopped: threading.Event) -> None:
     while not stopped.wait(CHANGE_SECONDS):
         line.reset_all()
@@ -92,7 +112,7 @@ def _ferry(service: LocalService, folder: Path, before: str, proxy: str | None, 
         "FERRY_URL": service.connection_info["base_url"],
         "FERRY_CLIENT_ID": client["client_id"],
         "FERRY_CLIENT_SECRET": client["client_secret"],
-        "FERRY_STATE_DIR": str(folder / ("state" if proxy else "state-direct")),
+        "FERRY_STATE_DIR": tempfile.mkdtemp(prefix="state", dir=folder),
         "FERRY_CONFIG_DIR": str(folder / "config"),
     }
     if proxy is not None:
@@ -122,19 +142,21 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=180.0, help="the file's size, as seconds of the line")
     parser.add_argument("--runs", type=int, default=1, help="runs of each line and direction")
     parser.add_argument("--line", action="append", choices=list(LINES), help="this line alone; repeatable")
+    parser.add_argument("--at-once", type=int, default=1, help="lines and directions measured side by side")
     parser.add_argument("--write", action="store_true", help="write docs/figures/lines.json")
     options = parser.parse_args()
-    figures: dict[str, Any] = {"seconds_of_line": options.seconds}
+    figures: dict[str, Any] = {"seconds_of_line": options.seconds, "at_once": options.at_once, "lines": {}}
     with tempfile.TemporaryDirectory() as temporary:
         service = LocalService(Path(temporary) / "service")
         try:
-            for name in options.line or LINES:
-                for direction in ("up", "down"):
-                    folder = Path(temporary) / f"{name}-{direction}".replace("/", "-")
-                    folder.mkdir()
-                    runs = [measure(service, folder, name, options.seconds, direction) for _ in range(options.runs)]
-                    figures.setdefault("lines", {}).setdefault(name, {})[direction] = summarize(runs)
-                    print(f"{name:28} {direction:5}", summarize(runs), flush=True)
+            warm_up(service, Path(temporary))
+            cases = [(name, direction) for name in options.line or LINES for direction in ("up", "down")]
+            with ThreadPoolExecutor(options.at_once) as threads:
+                results = threads.map(
+                    lambda case: measure_runs(service, Path(temporary), case, options.seconds, options.runs), cases
+                )
+                for (name, direction), result in zip(cases, results, strict=True):
+                    figures["lines"].setdefault(name, {})[direction] = result
         finally:
             service.stop()
     if options.write:

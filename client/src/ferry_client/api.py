@@ -54,11 +54,14 @@ class RetryClock:
         self._now = now
         self._lock = threading.Lock()
         self._failing_since: float | None = None
+        self.successes = 0
+        """Successes so far."""
 
     def record_success(self) -> None:
         """Start the time anew."""
         with self._lock:
             self._failing_since = None
+            self.successes += 1
 
     def is_exhausted(self) -> bool:
         """Record a failure, and return whether the time without success is used up."""
@@ -126,6 +129,7 @@ class Api:
         accept: tuple[int, ...] = (200,),
         stream: bool = False,
         max_attempts: float = math.inf,
+        on_break: Callable[[int], None] = ignore,
     ) -> HttpResponse:
         """Send a request with the access token, repeat it while that helps, and return the response.
 
@@ -137,6 +141,7 @@ class Api:
             accept: the statuses that are no error.
             stream: whether the caller reads the body in blocks.
             max_attempts: how often a connection may break before `TransportError` is raised.
+            on_break: called when the connection breaks, with the bytes of the content that were on their way.
 
         Raises:
             TransportError: the connection broke `max_attempts` times.
@@ -149,7 +154,7 @@ class Api:
         while True:
             token = self._access_token()
             all_headers = {**(headers or {}), "Authorization": f"Bearer {token}"}
-            response = self.send(HttpRequest(method, url, all_headers, body, stream=stream), max_attempts)
+            response = self.send(HttpRequest(method, url, all_headers, body, stream=stream), max_attempts, on_break)
             if response.status in accept and not _is_foreign(response):
                 return response
             if response.status < 400:
@@ -167,12 +172,15 @@ class Api:
                 continue
             raise error
 
-    def send(self, request: HttpRequest, max_attempts: float = math.inf) -> HttpResponse:
+    def send(
+        self, request: HttpRequest, max_attempts: float = math.inf, on_break: Callable[[int], None] = ignore
+    ) -> HttpResponse:
         """Send a request as it is, to any server; repeat it while that helps.
 
         Args:
             request: the request.
             max_attempts: how often a connection may break before its error is raised.
+            on_break: called when the connection breaks, with the bytes of the content that were on their way.
 
         Raises:
             TransportError: the connection broke `max_attempts` times.
@@ -183,13 +191,15 @@ class Api:
         while True:
             attempt += 1
             retry_after: float | None = None
+            successes = self._retry_clock.successes
             try:
                 response = self.transport.send(request)
             except TransportError as error:
                 self.on_break(error.sent_bytes)
+                on_break(error.sent_bytes)
                 if attempt >= max_attempts:
                     raise
-                if attempt == 1 and error.sent_bytes:
+                if error.sent_bytes and (attempt == 1 or self._retry_clock.successes != successes):
                     continue  # The line carried bytes a moment ago: a fresh connection may do so at once.
                 reason = str(error)
             else:

@@ -127,6 +127,7 @@ class _Download:
         self._part_path = part_path(request.target)
         self._journal = Journal(journal_path(request.target), file.etag)
         self._link: str | None = None
+        self._link_lock = threading.Lock()
         self._received_bytes = 0
         self._unfinished: dict[int, tuple[int, int]] = {}
         """CRC32C and length of what has come of ranges under way, by their first byte."""
@@ -289,18 +290,23 @@ class _Download:
         raise TransportError("the presigned URL has expired")
 
     def _presigned_url(self) -> str:
-        if self._link is None:
-            path = self._api.file_path("/download", self._file.name, redirect="false")
-            try:
-                link = self._api.request("GET", path, headers={"If-Match": self._file.etag}).json()
-            except ApiError as error:
-                if error.status in (404, 412):
-                    raise _ContentChangedError from error
-                raise
-            if link["etag"] != self._file.etag:
-                raise _ContentChangedError
-            self._link = str(link["url"])
-        return self._link
+        with self._link_lock:  # The first range asks, the others wait for its answer.
+            if self._link is None:
+                self._link = self._sign()
+            return self._link
+
+    def _sign(self) -> str:
+        """Ask the service for a presigned URL of this content."""
+        path = self._api.file_path("/download", self._file.name, redirect="false")
+        try:
+            link = self._api.request("GET", path, headers={"If-Match": self._file.etag}).json()
+        except ApiError as error:
+            if error.status in (404, 412):
+                raise _ContentChangedError from error
+            raise
+        if link["etag"] != self._file.etag:
+            raise _ContentChangedError
+        return str(link["url"])
 
     def _verify_whole(self) -> None:
         """Raise `IntegrityError` unless the ranges together have the file's checksum. The part file is then deleted."""

@@ -20,13 +20,13 @@ from ferry_client.state import write_atomically
 MIN_CHUNK_BYTES = 64 * KIB
 MAX_CHUNK_BYTES = 4 * MIB
 
-FIRST_CHUNK_BYTES = MIB
-"""Bytes of a chunk on a line of which nothing is known."""
+FIRST_CHUNK_BYTES = 256 * KIB
+"""Bytes of a chunk on a line of which nothing is known. A break costs half of one for each connection."""
 
 DIRECT_MIN_BYTES_PER_SECOND = 2_000_000
 """On slower lines everything goes in chunks: a part has at least 5 MiB, and a break costs half of one on average."""
 
-_CHUNK_SECONDS = 1.0
+_CHUNK_SECONDS = 0.5
 """A chunk is what the line carries in this time."""
 
 _PUT_SECONDS = 10.0

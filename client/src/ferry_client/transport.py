@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ferry_client.callbacks import ignore
+from ferry_client.connections import MAX_BLOCK_BYTES, ConnectionLimit, environment_proxy, new_pools
 from ferry_client.errors import CancelledError, FerryError
-from ferry_client.options import KIB, MIB, ClientOptions
+from ferry_client.options import KIB, ClientOptions
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
     from urllib3.response import BaseHTTPResponse
 
+FIRST_BLOCK_BYTES = 16 * KIB
+"""Bytes handed to a connection at once at first."""
+
 MIN_BLOCK_BYTES = 8 * KIB
 """Bytes handed to a connection at once on a slow link, so that a block fits into the stall time."""
-
-MAX_BLOCK_BYTES = MIB
-"""Bytes handed to a connection at once on a fast link: each block costs processor time."""
-
 
 MIN_BYTES_PER_SECOND = 100
 """A response that comes more slowly for `ClientOptions.stall_seconds` counts as stalled."""
@@ -131,6 +131,9 @@ class Transport(Protocol):
     on_bytes: Callable[[int], None]
     """Called with bytes of content as they move, in either direction, from any thread."""
 
+    connection_limit: ConnectionLimit
+    """How many bytes a connection may carry on this line."""
+
     def send(self, request: HttpRequest) -> HttpResponse:
         """Return the response. Raises `TransportError` if there is none, `CancelledError` if the client was closed."""
         ...
@@ -212,7 +215,9 @@ class UrllibTransport:
         """The limit of bytes a second."""
         self.on_bytes: Callable[[int], None] = ignore
         """Called with bytes of content as they move, in either direction, from any thread."""
-        self._block_bytes = 64 * KIB
+        self.connection_limit = ConnectionLimit()
+        """How many bytes a connection may carry on this line."""
+        self._block_bytes = FIRST_BLOCK_BYTES
 
     def send(self, request: HttpRequest) -> HttpResponse:
         import http.client
@@ -299,49 +304,11 @@ class UrllibTransport:
 
     def pool(self, url: str) -> PoolManager:
         """Return the connections that a URL is requested on: those of its proxy, or direct ones."""
-        proxy_url = self._options.proxy_url or _environment_proxy(url)
+        proxy_url = self._options.proxy_url or environment_proxy(url)
         with self._lock:
             if proxy_url not in self._pools:
-                self._pools[proxy_url] = self._new_pool(proxy_url)
+                self._pools[proxy_url] = new_pools(self._options, proxy_url, self.connection_limit)
             return self._pools[proxy_url]
-
-    def _new_pool(self, proxy_url: str | None) -> PoolManager:
-        import ssl
-
-        import urllib3
-
-        arguments: dict[str, Any] = {
-            "num_pools": 16,
-            "maxsize": self._options.threads + 2,
-            "blocksize": MAX_BLOCK_BYTES,
-            "ssl_context": ssl.create_default_context(cafile=self._options.ca_file),
-        }
-        if proxy_url is not None:
-            return urllib3.ProxyManager(proxy_url, proxy_headers=_proxy_headers(proxy_url), **arguments)
-        return urllib3.PoolManager(**arguments)
-
-
-def _environment_proxy(url: str) -> str | None:
-    import urllib.request
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    if urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = urllib.request.getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
-
-
-def _proxy_headers(proxy_url: str) -> Mapping[str, str]:
-    """Return the header that carries user and password of a proxy's URL."""
-    from urllib.parse import unquote, urlsplit
-
-    import urllib3
-
-    parts = urlsplit(proxy_url)
-    if parts.username is None:
-        return {}
-    return urllib3.make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
 
 
 def _describe(error: Exception) -> str:

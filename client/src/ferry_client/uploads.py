@@ -7,26 +7,26 @@ recognizes it by the fingerprint. The CRC32C of the whole source is sent with th
 from __future__ import annotations
 
 import logging
-import math
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 from ferry_client.api import Api
 from ferry_client.checksums import combine_crc32c, crc32c_to_base64
+from ferry_client.chunks import ChunkSender, ChunksTooLargeError
 from ferry_client.direct import DirectAccess, DirectUnavailableError
 from ferry_client.errors import (
     ApiError,
     ConflictError,
     IntegrityError,
     NotFoundError,
-    SourceChangedError,
 )
 from ferry_client.link import MIN_CHUNK_BYTES, Link
 from ferry_client.models import FileRecord, UploadPlan, UploadResult
 from ferry_client.options import MAX_PUT_BYTES, MIB, MIN_PART_BYTES
 from ferry_client.parts import PartSender
-from ferry_client.small_files import content_digest, put_file
-from ferry_client.sources import SourceBody, range_crc32c
+from ferry_client.small_files import put_file
+from ferry_client.sources import range_crc32c
 from ferry_client.state import StateFolder, UploadNote
 from ferry_client.transport import TransportError
 from ferry_client.upload_request import UploadRequest
@@ -36,9 +36,6 @@ logger = logging.getLogger("ferry_client")
 
 MAX_RESTARTS = 2
 """How often an upload that expired or was cancelled on the service is started anew."""
-
-MAX_FIRST_CHUNK_BREAKS = 3
-"""Broken connections after which an upload that has received nothing starts anew in smaller chunks."""
 
 MAX_COMPLETIONS = 5
 """How often what a completion reports as missing is sent again."""
@@ -108,10 +105,6 @@ class Uploader:
             self.link.save()
 
 
-class ChunksTooLargeError(Exception):
-    """No chunk gets through before the connection breaks."""
-
-
 class _Transfer:
     """One attempt of an upload with a plan."""
 
@@ -130,8 +123,6 @@ class _Transfer:
         """CRC32C and length of ranges of the source, by their first byte. Together they cover it at the end."""
         self._done_bytes = 0
         self._sent_bytes = 0
-        self._first_breaks = 0
-        """Connections that broke before anything was acknowledged, of all chunks together."""
 
     def run(self) -> UploadResult:
         plan = self._start()
@@ -190,18 +181,32 @@ class _Transfer:
         return UploadPlan.from_json(response.json())
 
     def _send_missing(self, plan: UploadPlan) -> None:
-        if self._is_direct():
-            # A part with received chunks is completed in chunks. On an unknown line the first part goes in chunks, too:
-            # the rate decides about the others.
-            parts, in_chunks = plan.missing_parts(), plan.partial_parts()
-            if self._link.allows_parts is None and not in_chunks and len(parts) > 1:
-                in_chunks = parts[:1]
-            for number in in_chunks:
-                self._send_chunks(plan, plan.chunks_of_part(number))
-            self._link.measure()
-            if self._link.allows_parts is not False and self._try_parts(plan, sorted({*parts} - {*in_chunks})):
-                return
-        self._send_chunks(plan)
+        if not self._is_direct():
+            self._send_chunks(plan, self._unsent_chunks(plan))
+            return
+        self._send_chunks(plan, self._chunks_before_parts(plan))
+        self._link.measure()
+        unsent = set(self._unsent_chunks(plan))
+        parts = [number for number in plan.missing_parts() if not unsent.isdisjoint(plan.chunks_of_part(number))]
+        if parts and not (self._link.allows_parts is not False and self._try_parts(plan, parts)):
+            self._send_chunks(plan, self._unsent_chunks(plan))
+
+    def _chunks_before_parts(self, plan: UploadPlan) -> Iterator[int]:
+        """Yield the chunks to send before parts go straight to S3.
+
+        A part with received chunks is completed in chunks. On an unknown line the first part goes in chunks, too. Its
+        rate decides about the others: on a slow line their chunks follow without a pause.
+        """
+        parts, in_chunks = plan.missing_parts(), plan.partial_parts()
+        if self._link.allows_parts is None and not in_chunks and len(parts) > 1:
+            in_chunks = parts[:1]
+        for number in in_chunks:
+            yield from self._unsent_chunks(plan, plan.chunks_of_part(number))
+        self._link.measure()
+        if in_chunks and self._link.allows_parts is False:
+            yield from self._unsent_chunks(
+                plan, range(plan.chunks_of_part(in_chunks[-1])[-1] + 1, plan.chunk_count + 1)
+            )
 
     def _try_parts(self, plan: UploadPlan, numbers: list[int]) -> bool:
         """Send parts straight to S3. Return False if S3 is out of reach."""
@@ -226,14 +231,21 @@ class _Transfer:
             return False
         return True
 
-    def _send_chunks(self, plan: UploadPlan, only: range | None = None) -> None:
-        missing = [
-            index
-            for index in plan.missing_chunks()
-            if (only is None or index in only) and not self._is_sent(*plan.chunk_range(index))
-        ]
-        for _ in run_tasks(missing, lambda index: self._send_chunk(plan, index), self._api.options.threads):
-            pass
+    def _send_chunks(self, plan: UploadPlan, indexes: Iterator[int]) -> None:
+        sender = ChunkSender(
+            self._api,
+            self._source,
+            plan,
+            transfer_limit=self._uploader.transfer_limit,
+            on_sent=self._acknowledge,
+        )
+        sender.send(indexes)
+
+    def _unsent_chunks(self, plan: UploadPlan, only: range | None = None) -> Iterator[int]:
+        """Yield the chunks that the service lacks."""
+        for index in plan.missing_chunks():
+            if (only is None or index in only) and not self._is_sent(*plan.chunk_range(index)):
+                yield index
 
     def _is_sent(self, first: int, length: int) -> bool:
         """Return whether this transfer sent a range, as a part or as chunks."""
@@ -241,42 +253,6 @@ class _Transfer:
         while position < first + length and position in self._crcs:
             position += self._crcs[position][1]
         return position >= first + length
-
-    def _send_chunk(self, plan: UploadPlan, index: int) -> None:
-        first, length = plan.chunk_range(index)
-        crc = range_crc32c(self._source, first, length)
-        path = self._api.file_path(plan.chunk_url, plan.name, chunk_index=index, upload_id=plan.upload_id)
-        headers = {"Content-Type": "application/octet-stream", "Content-Digest": content_digest(crc)}
-        try:
-            with self._uploader.transfer_limit.acquire():
-                if self._first_breaks >= MAX_FIRST_CHUNK_BREAKS:
-                    raise ChunksTooLargeError
-                self._api.request(
-                    "POST",
-                    path,
-                    body=SourceBody(self._source, first, length),
-                    headers=headers,
-                    max_attempts=self._max_breaks(plan),
-                )
-        except TransportError as error:
-            self._first_breaks += 1
-            if self._first_breaks >= MAX_FIRST_CHUNK_BREAKS:
-                raise ChunksTooLargeError from error
-            self._send_chunk(plan, index)
-            return
-        except ApiError as error:
-            if error.code in ("chunk_conflict", "checksum_mismatch"):
-                raise SourceChangedError(
-                    f"{self._request.name}: chunk {index} differs from what was sent before. Send the file again with "
-                    "--restart (in Python: restart=True)."
-                ) from error
-            raise
-        self._acknowledge(first, length, crc)
-
-    def _max_breaks(self, plan: UploadPlan) -> float:
-        """Return how often the connection of a chunk may break before the chunks count as too large."""
-        can_shrink = plan.chunk_size > MIN_CHUNK_BYTES and not plan.received_bytes and not self._sent_bytes
-        return 1 if can_shrink else math.inf
 
     def _acknowledge(self, first: int, length: int, crc: int) -> None:
         self._link.record_sent(length)

@@ -1,0 +1,173 @@
+"""Connections of `UrllibTransport`: their pools, proxies and socket options, and how many bytes each may carry."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ferry_client.options import KIB, MIB, ClientOptions
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
+
+MAX_BLOCK_BYTES = MIB
+"""Bytes handed to a connection at once on a fast link: each block costs processor time."""
+
+MAX_UNSENT_BYTES = 16 * KIB
+"""Bytes that the system takes ahead of the line. With megabytes, as by default, a slow line looks fast for a while, and
+then stalled for minutes."""
+
+
+class ConnectionLimit:
+    """Notices a line that breaks each connection after the same number of bytes, as some middleboxes do. Thread-safe.
+
+    Connections that end before that number lose nothing.
+    """
+
+    BREAKS = 3
+    """Breaks in a row after about as many bytes that show a limit."""
+
+    _SPREAD = 1.25
+    """Largest number of bytes of these breaks, as a multiple of the smallest."""
+
+    _MARGIN = 0.9
+    """What a connection carries of the smallest number: some of its bytes were under way when it broke."""
+
+    _VALID_SECONDS = 600.0
+    """After this time the limit is forgotten: a client that runs for years meets more than one network."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._breaks: deque[int] = deque(maxlen=self.BREAKS)
+        self._limit_bytes: int | None = None
+        self._learned_at = 0.0
+
+    def record_break(self, carried_bytes: int) -> None:
+        """Record a connection that broke after it had carried so many bytes."""
+        if carried_bytes < 64 * KIB:
+            return
+        with self._lock:
+            self._breaks.append(carried_bytes)
+            if len(self._breaks) == self.BREAKS and max(self._breaks) <= self._SPREAD * min(self._breaks):
+                self._limit_bytes, self._learned_at = int(min(self._breaks) * self._MARGIN), self._now()
+
+    @property
+    def max_bytes(self) -> int | None:
+        """Bytes that a connection may carry; None: no limit is known."""
+        with self._lock:
+            if self._limit_bytes is not None and self._now() - self._learned_at > self._VALID_SECONDS:
+                self._limit_bytes = None
+            return self._limit_bytes
+
+
+def new_pools(options: ClientOptions, proxy_url: str | None, limit: ConnectionLimit) -> PoolManager:
+    """Return pools of connections, through a proxy or direct (None)."""
+    import ssl
+
+    import urllib3
+
+    arguments: dict[str, Any] = {
+        "num_pools": 16,
+        "maxsize": options.threads + 2,
+        "blocksize": MAX_BLOCK_BYTES,
+        "socket_options": _socket_options(),
+        "ssl_context": ssl.create_default_context(cafile=options.ca_file),
+    }
+    manager = (
+        urllib3.PoolManager(**arguments)
+        if proxy_url is None
+        else urllib3.ProxyManager(proxy_url, proxy_headers=_proxy_headers(proxy_url), **arguments)
+    )
+    manager.pool_classes_by_scheme = _pool_classes(options.stall_seconds, limit)
+    return manager
+
+
+def _pool_classes(stall_seconds: float, limit: ConnectionLimit) -> dict[str, Any]:
+    """Return the pools by scheme, with connections that count what they send."""
+    import http.client
+
+    import urllib3
+
+    class Counted:
+        """Adds to a connection class. `sent_bytes` are those of the open connection."""
+
+        sent_bytes = 0
+
+        def connect(self) -> None:
+            super().connect()  # type: ignore[misc]
+            self.sent_bytes = 0
+            # urllib3 leaves the limit for connecting; each block of a request may take as long as a response.
+            self.sock.settimeout(stall_seconds)  # type: ignore[attr-defined]
+
+        def request(self, *arguments: Any, **options: Any) -> None:
+            length = int((options.get("headers") or {}).get("Content-Length", 0))
+            max_bytes = limit.max_bytes
+            if self.sent_bytes and max_bytes is not None and self.sent_bytes + length > max_bytes:
+                self.close()  # type: ignore[attr-defined] # The next `send` opens it anew.
+            try:
+                super().request(*arguments, **options)  # type: ignore[misc]
+            except OSError:
+                limit.record_break(self.sent_bytes)
+                raise
+
+        def getresponse(self) -> Any:
+            try:
+                return super().getresponse()  # type: ignore[misc]
+            except (OSError, http.client.HTTPException):
+                limit.record_break(self.sent_bytes)
+                raise
+
+        def send(self, data: Any) -> None:
+            super().send(data)  # type: ignore[misc]
+            self.sent_bytes += len(data) if isinstance(data, bytes | bytearray | memoryview) else 0
+
+    class PlainConnection(Counted, urllib3.connection.HTTPConnection):
+        pass
+
+    class TlsConnection(Counted, urllib3.connection.HTTPSConnection):
+        pass
+
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = PlainConnection
+
+    class TlsPool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = TlsConnection
+
+    return {"http": PlainPool, "https": TlsPool}
+
+
+def _socket_options() -> list[tuple[int, int, int]]:
+    """Return the options of each connection: small requests leave at once, and few unsent bytes wait in the system."""
+    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        options.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES))
+    return options
+
+
+def environment_proxy(url: str) -> str | None:
+    """Return the URL of the proxy that the environment names for a URL; None: none."""
+    import urllib.request
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _proxy_headers(proxy_url: str) -> Mapping[str, str]:
+    """Return the header that carries user and password of a proxy's URL."""
+    from urllib.parse import unquote, urlsplit
+
+    import urllib3
+
+    parts = urlsplit(proxy_url)
+    if parts.username is None:
+        return {}
+    return urllib3.make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")

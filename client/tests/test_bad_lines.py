@@ -1,0 +1,157 @@
+"""Lines that break: how many bytes a connection carries, the size of chunks, and pauses."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from client.tests.fake_service import S3_URL, URL, FakeService
+from client.tests.test_transport import read_head, server
+from client.tests.test_uploads import content
+from ferry_client import link
+from ferry_client.client import Ferry
+from ferry_client.connections import ConnectionLimit
+from ferry_client.options import ClientOptions
+from ferry_client.transport import BytesBody, HttpRequest, HttpResponse, TransportError, UrllibTransport
+
+MIB = 1024 * 1024
+KIB = 1024
+Connect = Callable[..., Ferry]
+
+
+def limit_of(*breaks: int) -> ConnectionLimit:
+    limit = ConnectionLimit()
+    for carried_bytes in breaks:
+        limit.record_break(carried_bytes)
+    return limit
+
+
+def test_breaks_after_as_many_bytes_show_a_limit() -> None:
+    """Three connections that break after about as many bytes show what a connection may carry."""
+    assert limit_of(500_000, 520_000, 510_000).max_bytes == 450_000
+
+
+@pytest.mark.parametrize("breaks", [(500_000, 510_000), (200_000, 500_000, 900_000), (1_000, 1_000, 1_000)])
+def test_other_breaks_show_no_limit(breaks: tuple[int, ...]) -> None:
+    """Too few breaks, breaks after different numbers, and breaks after next to nothing are no limit."""
+    assert limit_of(*breaks).max_bytes is None
+
+
+def test_limit_is_forgotten() -> None:
+    """A client that meets another network loses the limit of the last one."""
+    now = [0.0]
+    limit = ConnectionLimit(now=lambda: now[0])
+    for _ in range(3):
+        limit.record_break(500_000)
+    assert limit.max_bytes == 450_000
+    now[0] = 601.0
+    assert limit.max_bytes is None
+
+
+@pytest.mark.parametrize(("breaks", "connections"), [((), 1), ((200_000,) * 3, 2)], ids=["no limit", "limit"])
+def test_connection_ends_before_the_limit(breaks: tuple[int, ...], connections: int) -> None:
+    """A request that would pass the limit goes on a fresh connection; all arrive."""
+    accepted: list[int] = []
+
+    def serve(connection: socket.socket) -> None:
+        accepted.append(1)
+        while head := read_head(connection):
+            rest = 60_000 - len(head.partition(b"\r\n\r\n")[2])
+            while rest:
+                rest -= len(connection.recv(rest))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with server(serve) as url:
+        transport = UrllibTransport(ClientOptions())
+        for carried_bytes in breaks:
+            transport.connection_limit.record_break(carried_bytes)
+        for _ in range(3):
+            assert transport.send(HttpRequest("POST", url, body=BytesBody(b"x" * 60_000))).status == 200
+    assert len(accepted) == connections
+
+
+def cut_large_chunks(fake: FakeService) -> list[str]:
+    """Break each request with a chunk until an upload starts anew. Return the list of the starts' bodies."""
+    starts: list[str] = []
+
+    def cut(request: HttpRequest) -> HttpResponse | None:
+        if request.url.endswith("/upload/start") and request.body is not None:
+            starts.append(b"".join(request.body.blocks(lambda: MIB)).decode())
+        if "/upload/chunk" in request.url and len(starts) == 1:
+            raise TransportError("the connection broke", sent_bytes=100_000)
+        return None
+
+    fake.before.append(cut)
+    return starts
+
+
+def test_chunks_that_never_pass_become_smaller(connect: Connect, fake: FakeService) -> None:
+    """An upload whose connections break again and again starts anew, in chunks of 64 KiB."""
+    starts = cut_large_chunks(fake)
+    notes: list[str] = []
+    connect(max_jobs=1).upload(content(5 * MIB), "x", on_note=notes.append)
+    assert fake.files["x"].data == content(5 * MIB)
+    assert len(starts) == 2
+    assert '"chunk_size": 65536' in starts[1]
+    assert '"restart": true' in starts[1]
+    assert len(notes) == 1
+
+
+def test_chunks_that_fit_a_known_limit_stay(connect: Connect, fake: FakeService) -> None:
+    """Where each connection breaks after the same number of bytes, fresh ones carry the chunks: no new start."""
+    left = [6]
+
+    def cut(request: HttpRequest) -> HttpResponse | None:
+        if "/upload/chunk" in request.url and left[0]:
+            left[0] -= 1
+            fake.connection_limit.record_break(500_000)
+            raise TransportError("the connection broke", sent_bytes=100_000)
+        return None
+
+    fake.before.append(cut)
+    connect(max_jobs=1).upload(content(5 * MIB), "x")
+    assert fake.count("POST", "/upload/start") == 1
+
+
+def test_break_after_progress_of_others_costs_no_pause(
+    connect: Connect, fake: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that breaks twice is repeated at once, if another one succeeded meanwhile."""
+    ferry = connect(max_jobs=1)
+    pauses: list[float] = []
+    monkeypatch.setattr(ferry.api, "sleep", pauses.append)
+    left = [3]
+
+    def cut(request: HttpRequest) -> HttpResponse | None:
+        if "chunk_index=3" in request.url and left[0]:
+            left[0] -= 1
+            ferry.api.record_success()
+            raise TransportError("the connection broke", sent_bytes=1000)
+        return None
+
+    fake.before.append(cut)
+    ferry.upload(content(5 * MIB), "x")
+    assert not left[0]
+    assert not pauses
+
+
+def test_slow_line_gets_chunks_only(connect: Connect, fake: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the first part shows a slow line, the chunks of the others follow, and no part goes to S3."""
+    monkeypatch.setattr(link, "DIRECT_MIN_BYTES_PER_SECOND", 1e15)
+    connect(max_jobs=2).upload(content(12 * MIB), "x")
+    assert fake.files["x"].data == content(12 * MIB)
+    assert not [request for request in fake.requests if request.url.startswith(S3_URL)]
+    assert fake.count("POST", "/upload/chunk") == 48
+
+
+def test_ranges_of_a_download_share_one_presigned_url(connect: Connect, fake: FakeService, tmp_path: Path) -> None:
+    """The first range asks for the URL, the others use it."""
+    fake.put_file("x", content(5 * MIB))
+    ferry = connect(max_jobs=4, range_bytes=MIB)
+    ferry.download("x", tmp_path / "x")
+    assert [request.url for request in fake.requests if "redirect=false" in request.url] == [
+        f"{URL}/download?filename=x&redirect=false"
+    ]
