@@ -210,6 +210,9 @@ prove-protocols: $(venv_stamp)  ## run the public suites of tus and the IETF dra
 	@test -n "$(TUS_SUITE)" -a -n "$(IETF_SUITE)" || { echo "prove-protocols: TUS_SUITE=<checkout of sagikazarmark/tus-conformance-tests> IETF_SUITE=<rufh_conformity_test.py of tomdesair/tus-java-server>" >&2; exit 2; }
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.protocols "$(TUS_SUITE)" "$(IETF_SUITE)" --write
 
+prove-tus-clients: $(venv_stamp)  ## upload 300 MB by each client of tus, with three cuts and three kills (ARGS="--only tuspy": some)
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.protocols.prove_clients --write $(ARGS)
+
 prove-many-parts: $(venv_stamp)  ## upload a file of 2,000 parts (10 GB) to a real server and write calls and duration
 	@$(prove) many-parts $(MAKE) --no-print-directory test-backends ARGS="--without-contracts --parts=2000 -k many_parts"
 
