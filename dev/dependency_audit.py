@@ -20,7 +20,10 @@ from typing import Any
 from dev.paths import ROOT
 
 RUNTIME_LOCK = "layers/common/requirements.txt"
-LOCKS = (RUNTIME_LOCK, *(f"requirements/{name}.txt" for name in ("dev", "bench", "docs", "checkov", "localstack")))
+LOCKS = (
+    RUNTIME_LOCK,
+    *(f"requirements/{name}.txt" for name in ("dev", "run", "bench", "docs", "checkov", "localstack", "awscli")),
+)
 PIN_PATTERN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[^]]*])?==(?P<version>[^\s;]+)", re.MULTILINE)
 HASH_PATTERN = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 SIMPLE_API_TYPE = "application/vnd.pypi.simple.v1+json"

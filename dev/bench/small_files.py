@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 
 import boto3
 
-from dev.bench import contenders, handler_overhead, process_usage, small_files_report
+from dev.bench import contenders, handler_overhead, process_usage, setup, small_files_report
 from dev.bench.client import KeepAliveClient
 from dev.bench.errors import BenchError
 from dev.bench.measured_process import run_measured
@@ -104,6 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.redraw:
             report.redraw()
             return 0
+        if options.overhead:
+            setup.find_python()  # fails before anything is measured
         load_before = os.getloadavg()[0]
         with _services() as (folder, running, previous_folder, previous):
             ways = _ways(folder, running, (previous_folder, previous), options.senders)

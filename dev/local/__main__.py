@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-_REQUIRED_MODULES = ("samcli", "awslambdaric", "ministack", "hypercorn", "pybase64", "yaml", "boto3", "cryptography")
+_REQUIRED_MODULES = ("awslambdaric", "ministack", "hypercorn", "pybase64", "yaml", "boto3", "cryptography")
 
 
 def main() -> int:

@@ -14,6 +14,8 @@ BENCH_LOCK = Path("requirements/bench.txt")
 DOCS_LOCK = Path("requirements/docs.txt")
 LOCALSTACK_LOCK = Path("requirements/localstack.txt")
 CHECKOV_LOCK = Path("requirements/checkov.txt")
+AWSCLI_LOCK = Path("requirements/awscli.txt")
+RUN_LOCK = Path("requirements/run.txt")
 PIN_PATTERN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(\[[^]]*])?==(?P<version>[^ ;]+)( ; (?P<marker>.+?))? \\$")
 HASH_PATTERN = re.compile(r"^ {4}--hash=sha256:[0-9a-f]{64}( \\)?$")
 
@@ -29,7 +31,9 @@ def pins(path: Path) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize(
-    "lock", [RUNTIME_LOCK, DEV_LOCK, BENCH_LOCK, DOCS_LOCK, LOCALSTACK_LOCK, CHECKOV_LOCK], ids=str
+    "lock",
+    [RUNTIME_LOCK, DEV_LOCK, RUN_LOCK, BENCH_LOCK, DOCS_LOCK, LOCALSTACK_LOCK, CHECKOV_LOCK, AWSCLI_LOCK],
+    ids=str,
 )
 def test_lock_holds_only_pins_and_hashes(lock: Path, root: Path) -> None:
     """A lock has no index address, no option, no unpinned and no unhashed requirement."""
@@ -48,6 +52,13 @@ def test_dev_lock_contains_runtime_pins(root: Path) -> None:
     """The developers' lock has every deployed package in the same version."""
     runtime, dev = pins(root / RUNTIME_LOCK), pins(root / DEV_LOCK)
     assert {name: dev.get(name) for name in runtime} == runtime
+
+
+def test_lock_of_the_local_service_is_part_of_the_developers_lock(root: Path) -> None:
+    """What `make run` installs alone are the same versions as in the whole environment, and far fewer packages."""
+    run, dev = pins(root / RUN_LOCK), pins(root / DEV_LOCK)
+    assert {name: dev.get(name) for name in run} == run
+    assert len(run) < len(dev) / 3
 
 
 def test_runtime_lock_has_no_platform_markers(root: Path) -> None:
