@@ -11,32 +11,67 @@ import hashlib
 import os
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from dev.figures import write_figures
-from dev.protocols import clients
+from dev.protocols import clients, uppy_page
 from dev.protocols.clients import Upload
 from dev.protocols.disruptions import DisruptedService, Disruption, disrupted_service, spread
+from dev.protocols.uppy_page import UppyPage
 
 SIZE_BYTES = 300_000_000
 DISRUPTIONS = [Disruption.CUT, Disruption.KILL] * 3
 _BLOCK_BYTES = 1024 * 1024
+_PAGE_TIMEOUT_MS = 1_800_000
 
-Run = tuple[Callable[[Upload], None], int]
-"""A client, and its chunk size."""
+_API_BYTES_OF_PLUGIN = 30_000
+"""Bytes that Ferry's plugin sends through the API, at least: it sends the parts to S3 past the proxy."""
 
 
-def runs() -> Mapping[str, Run]:
+@dataclass(frozen=True)
+class Run:
+    """A client of the proof."""
+
+    upload: Callable[[Upload], None]
+    """Uploads to the end."""
+    chunk_bytes: int = clients.CHUNK_BYTES
+    """Bytes of a request at most."""
+    api_bytes: int | None = None
+    """Bytes through the API over which the disruptions are spread; None: those of the file."""
+
+
+def runs(service: DisruptedService, pages_url: str) -> Mapping[str, Run]:
     """Return the clients by name."""
-    found: dict[str, Run] = {
-        f"{name}, {size:,} bytes": (client, size)
+    found = {
+        f"{name}, chunks of {size:,} bytes": Run(client, size)
         for name, client in clients.PYTHON_CLIENTS.items()
         for size in clients.CHUNK_SIZES
     }
-    found["tus-js-client"] = (clients.upload_by_tus_js, clients.CHUNK_BYTES)
+    found["tus-js-client"] = Run(clients.upload_by_tus_js)
+    found["@uppy/tus in Chromium"] = Run(partial(upload_by_page, service, f"{pages_url}/{uppy_page.TUS_PAGE}.html"))
+    found["Ferry's plugin for Uppy in Chromium"] = Run(
+        partial(upload_by_page, service, f"{pages_url}/{uppy_page.FERRY_PAGE}.html"), api_bytes=_API_BYTES_OF_PLUGIN
+    )
     return found
+
+
+def upload_by_page(service: DisruptedService, address: str, upload: Upload) -> None:
+    """Upload by an example page of web/uppy in Chromium."""
+    client = service.service.connection_info["clients"][0]
+    with uppy_page.browser_context() as context:
+        page = UppyPage(
+            context.new_page(), address, service.base_url, str(client["client_id"]), str(client["client_secret"])
+        )
+        page.open()
+        # The page names the file after the local one.
+        named = upload.path.with_name(upload.name)
+        named.hardlink_to(upload.path)
+        page.choose(named)
+        page.expect_state(f"{upload.name}: complete", _PAGE_TIMEOUT_MS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,11 +85,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures: dict[str, dict[str, object]] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "content.bin"
-        expected = _write_content(path, options.size)
-        with disrupted_service(Path(folder) / "state") as service:
-            for name, run in runs().items():
+        expected, pages = _write_content(path, options.size), Path(folder) / "pages"
+        uppy_page.build_examples(pages, uppy_page.UPPY_VERSIONS[0])
+        with (
+            uppy_page.served_folder(pages) as origin,
+            disrupted_service(Path(folder) / "state", f"CorsOrigins={origin}") as service,
+        ):
+            for name, run in runs(service, origin).items():
                 if options.only in name:
-                    figures[name] = _prove(service, name, run, path, expected)
+                    figures[name] = _prove(service, run, path, expected)
                     print(f"{name}: {figures[name]}", flush=True)
     if options.write:
         content = {"size_bytes": options.size, "clients": figures}
@@ -73,23 +112,22 @@ def _write_content(path: Path, size: int) -> str:
     return digest.hexdigest()
 
 
-def _prove(service: DisruptedService, name: str, run: Run, path: Path, expected: str) -> dict[str, object]:
+def _prove(service: DisruptedService, run: Run, path: Path, expected: str) -> dict[str, object]:
     """Upload by a client, and return its figures. The file is deleted afterwards."""
-    client, chunk_bytes = run
-    upload = Upload(f"{service.base_url}/uploads", service.log_in().token, path, f"{name}.bin", chunk_bytes)
-    size = path.stat().st_size
+    size, name = path.stat().st_size, f"{uuid.uuid4().hex}.bin"
+    upload = Upload(f"{service.base_url}/uploads", service.log_in().token, path, name, run.chunk_bytes)
     sent_before, started_at = service.bytes_sent, time.monotonic()
-    service.run(partial(client, upload), spread(size, DISRUPTIONS))
+    service.run(partial(run.upload, upload), spread(run.api_bytes or size, DISRUPTIONS))
     seconds = time.monotonic() - started_at
     api = service.log_in()
     body = api.download(upload.name).body
-    api.request("DELETE", f"/files?filename={upload.name.replace(' ', '%20')}")
+    api.request("DELETE", f"/files/{name}")
     return {
         "sha256_equal": hashlib.sha256(body).hexdigest() == expected,
         "cuts": DISRUPTIONS.count(Disruption.CUT),
         "kills": DISRUPTIONS.count(Disruption.KILL),
         "seconds": round(seconds, 1),
-        "sent_share": round((service.bytes_sent - sent_before) / size, 3),
+        "share_of_bytes_through_api": round((service.bytes_sent - sent_before) / size, 3),
     }
 
 
