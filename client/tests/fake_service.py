@@ -127,6 +127,7 @@ class FakeService:
         name, if_exists = members["filename"], members.get("if_exists", "fail")
         existing, upload = self.files.get(name), self._open_upload(name)
         if upload is not None and not members.get("restart"):
+            upload.if_exists = "fail" if "fail" in (upload.if_exists, if_exists) else upload.if_exists
             if upload.fingerprint != members.get("fingerprint") or upload.size != members["size"]:
                 return problem(409, "upload_in_progress", "Another upload is in progress.", upload_id=upload.upload_id)
             return reply(200, self._plan(upload))
@@ -234,6 +235,8 @@ class FakeService:
             return problem(409, "upload_incomplete", "Bytes are missing.")
         if crc32c(data) != crc32c_from_base64(members["checksum"]["value"]):
             return problem(400, "checksum_mismatch", "The checksum differs.")
+        if upload.name in self.files and members.get("if_exists", upload.if_exists) == "fail":
+            return problem(409, "file_exists", "The name has a file.")
         del self.uploads[upload.upload_id]
         file = self.store(upload.name, data, upload.content_type, upload.metadata, upload.upload_id)
         return reply(200, self.record(upload.name, file))

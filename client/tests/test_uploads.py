@@ -337,3 +337,39 @@ def test_upload_is_repeated_at_once_after_one_broken_connection(
     left[0] = 2
     ferry.upload(content(5 * MIB), "two")
     assert len(pauses) == 1
+
+
+EXISTS = r"^x\.bin exists\. Choose --if-exists replace, rename or skip \(in Python: if_exists\)\.$"
+
+
+@pytest.mark.parametrize("size", [0, 3 * MIB, 5 * MIB, 11 * MIB], ids=["empty", "put", "chunks", "parts"])
+def test_taken_name_has_one_message_at_every_size(connect: Connect, fake: FakeService, size: int) -> None:
+    """One PUT, chunks and parts name a taken name in the same words."""
+    fake.put_file("x.bin", b"old")
+    with pytest.raises(ConflictError, match=EXISTS) as caught:
+        connect().upload(os.urandom(size), "x.bin")
+    assert caught.value.code == "file_exists"
+
+
+@pytest.mark.parametrize("if_exists", ["fail", "replace", "skip"])
+def test_name_that_is_taken_meanwhile_is_treated_as_asked(connect: Connect, fake: FakeService, if_exists: str) -> None:
+    """A file that gets the name while chunks are sent: the same choices hold, and with `skip` no upload remains."""
+    data = os.urandom(5 * MIB)
+
+    def take_name(request: HttpRequest) -> None:
+        if "/upload/complete" in request.url and "x.bin" not in fake.files:
+            fake.put_file("x.bin", b"other")
+
+    fake.before.append(take_name)
+    ferry = connect()
+    if if_exists == "fail":
+        with pytest.raises(ConflictError, match=EXISTS):
+            ferry.upload(data, "x.bin")
+        fake.before.clear()
+        sent = fake.count("POST", "/upload/chunk")
+        assert ferry.upload(data, "x.bin", if_exists="replace").resumed_bytes == len(data)
+        assert fake.count("POST", "/upload/chunk") == sent
+    else:
+        assert ferry.upload(data, "x.bin", if_exists=if_exists).skipped == (if_exists == "skip")  # type: ignore[arg-type]
+    assert fake.files["x.bin"].data == (b"other" if if_exists == "skip" else data)
+    assert not fake.uploads

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ferry_client import Ferry
 from ferry_client.errors import ConflictError
 from tests.e2e.clients import MIB, ServiceUnderTest, random_bytes
+from tests.e2e.ferry_command import FerryCommand
 
-SIZES = pytest.mark.parametrize("size", [0, 3 * MIB, 5 * MIB, 20 * MIB], ids=["empty", "put", "chunks", "parts"])
+SIZES = pytest.mark.parametrize(
+    "size",
+    [0, 3 * MIB, 5 * MIB, 20 * MIB, pytest.param(200 * MIB, marks=pytest.mark.stress)],
+    ids=["empty", "put", "chunks", "parts", "large"],
+)
 
 
 @pytest.fixture
@@ -20,6 +26,11 @@ def ferry(service: ServiceUnderTest) -> Iterator[Ferry]:
         service.connection_info["base_url"], client_id=client["client_id"], client_secret=client["client_secret"]
     ) as connected:
         yield connected
+
+
+@pytest.fixture
+def command(service: ServiceUnderTest, tmp_path: Path) -> FerryCommand:
+    return FerryCommand(service, tmp_path)
 
 
 @SIZES
@@ -59,3 +70,28 @@ def test_free_name_is_taken(ferry: Ferry, name: str, size: int, if_exists: str) 
         assert result.file.name == name
     assert [file.name for file in ferry.list(name.removesuffix(".bin"))] == [name]
     assert ferry.read(name) == data
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("if_exists", ["fail", "replace", "rename", "skip"])
+@pytest.mark.parametrize("options", [(), ("--no-direct",), ("--preserve",)], ids=["any", "chunks-alone", "preserve"])
+@pytest.mark.parametrize("size", [0, 3 * MIB, 5 * MIB, 20 * MIB], ids=["empty", "put", "chunks", "parts"])
+def test_command_has_one_answer_at_every_size(
+    command: FerryCommand, name: str, size: int, options: tuple[str, ...], if_exists: str
+) -> None:
+    """Exit code and message of a taken name do not depend on the way that the bytes take."""
+    command.write("old", b"old")
+    command.write("new", random_bytes(size))
+    assert command.run("put", "old", name).code == 0
+    done = command.run("put", "new", name, "--if-exists", if_exists, "--json", *options)
+    if if_exists == "fail":
+        message = f"ferry: {name} exists. Choose --if-exists replace, rename or skip (in Python: if_exists).\n"
+        assert (done.code, done.out, done.err) == (5, "", message)
+        return
+    assert done.code == 0, done.err
+    (line,) = done.lines
+    if if_exists == "skip":
+        assert line == {"filename": name, "skipped": True}
+        return
+    assert line["filename"] == (name if if_exists == "replace" else name.replace(".bin", " (2).bin"))
+    assert line["size"] == size

@@ -104,3 +104,9 @@ def api_error(
     """Return the exception of a rejected request, by its code and status."""
     error = QuotaError if code == "quota_exceeded" else _ERROR_BY_STATUS.get(status, ApiError)
     return error(status, code, detail, request_id, members)
+
+
+def name_taken_error(name: str, error: ApiError) -> ConflictError:
+    """Return the error of an upload whose name has a file: the same on every path."""
+    detail = f"{name} exists. Choose --if-exists replace, rename or skip (in Python: if_exists)."
+    return ConflictError(error.status, "file_exists", detail, error.request_id, error.members)

@@ -7,7 +7,7 @@ from base64 import b64encode
 
 from ferry_client.api import Api
 from ferry_client.checksums import crc32c, crc32c_to_base64
-from ferry_client.errors import ConflictError
+from ferry_client.errors import ConflictError, name_taken_error
 from ferry_client.models import FileRecord, UploadResult
 from ferry_client.transport import BytesBody
 from ferry_client.upload_request import UploadRequest
@@ -65,13 +65,7 @@ def _conflict(request: UploadRequest, error: ConflictError, crc: int) -> UploadR
         return UploadResult(None, sent_bytes=0, resumed_bytes=0, skipped=True)
     if request.if_exists == "rename":
         return None
-    raise ConflictError(
-        error.status,
-        "file_exists",
-        f"{request.name} exists. Choose --if-exists replace, rename or skip (in Python: if_exists).",
-        error.request_id,
-        error.members,
-    ) from error
+    raise name_taken_error(request.name, error) from error
 
 
 def content_digest(crc: int) -> str:

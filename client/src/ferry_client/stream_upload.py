@@ -28,6 +28,7 @@ from ferry_client.errors import (
     LocalFileError,
     NetworkError,
     NotFoundError,
+    name_taken_error,
 )
 from ferry_client.link import MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, Link
 from ferry_client.models import FileRecord, IfExists, UploadResult
@@ -170,8 +171,7 @@ class _StreamTransfer:
             if error.code != "file_exists":
                 raise
             if request.if_exists != "rename":
-                detail = f"{request.name} exists. Choose --if-exists replace, rename or skip (in Python: if_exists)."
-                raise ConflictError(error.status, error.code, detail, error.request_id, error.members) from error
+                raise name_taken_error(request.name, error) from error
             self._is_name_taken = True
             response = self._post_creation("rename")
         self._url = response.headers["location"]

@@ -20,6 +20,7 @@ from ferry_client.errors import (
     ConflictError,
     IntegrityError,
     NotFoundError,
+    name_taken_error,
 )
 from ferry_client.link import MIN_CHUNK_BYTES, Link
 from ferry_client.models import FileRecord, UploadPlan, UploadResult
@@ -134,7 +135,12 @@ class _Transfer:
         for _ in range(MAX_COMPLETIONS):
             self._send_missing(plan)
             self._source.raise_if_changed()
-            file = self._complete(plan)
+            try:
+                file = self._complete(plan)
+            except ConflictError as error:
+                if error.code != "file_exists":
+                    raise
+                return self._end_with_taken_name(plan, error)
             if file is not None:
                 self._forget()
                 return UploadResult(file, self._sent_bytes, resumed)
@@ -170,8 +176,8 @@ class _Transfer:
         return UploadPlan.from_json(body)
 
     def _start_conflict(self, error: ConflictError, members: dict[str, Any]) -> UploadPlan | UploadResult:
-        if error.code == "file_exists" and self._request.if_exists == "skip":
-            return UploadResult(None, 0, 0, skipped=True)
+        if error.code == "file_exists":
+            return self._skip_or_raise(error)
         note = self._own_note()
         if error.code != "upload_in_progress" or note is None or note.upload_id != error.members.get("upload_id"):
             raise error
@@ -179,6 +185,20 @@ class _Transfer:
         self._request.on_note(f"{self._request.name}: the file changed since its upload began; it begins anew.")
         response = self._api.request_json("POST", "/upload/start", {**members, "restart": True}, accept=(200, 201))
         return UploadPlan.from_json(response.json())
+
+    def _skip_or_raise(self, error: ConflictError) -> UploadResult:
+        """Return the result of an upload whose name has a file. Raises `ConflictError` unless that is to be skipped."""
+        if self._request.if_exists == "skip":
+            return UploadResult(None, 0, 0, skipped=True)
+        raise name_taken_error(self._request.name, error) from error
+
+    def _end_with_taken_name(self, plan: UploadPlan, error: ConflictError) -> UploadResult:
+        """Cancel the upload if its name got a file that is to be kept. Raises `ConflictError` without `skip`."""
+        result = self._skip_or_raise(error)
+        path = self._api.file_path("/upload", plan.name, upload_id=plan.upload_id)
+        self._api.request("DELETE", path, accept=(204, 404))
+        self._forget()
+        return result
 
     def _send_missing(self, plan: UploadPlan) -> None:
         if not self._is_direct():
@@ -267,11 +287,13 @@ class _Transfer:
     def _complete(self, plan: UploadPlan) -> FileRecord | None:
         """Complete the upload. Return None if bytes are missing on the service."""
         crc = self._whole_crc()
-        members = {
+        members: dict[str, Any] = {
             "filename": plan.name,
             "upload_id": plan.upload_id,
             "checksum": {"algorithm": "crc32c", "value": crc32c_to_base64(crc)},
         }
+        if self._request.if_exists == "replace":  # an earlier run may have started the upload with `fail`
+            members["if_exists"] = "replace"
         while True:
             try:
                 response = self._api.request_json("POST", "/upload/complete", members, accept=(200, 202))
