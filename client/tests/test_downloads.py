@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,10 +144,10 @@ def test_read_returns_the_content(connect: Connect, fake: FakeService) -> None:
 
 def test_read_of_a_file_replaced_meanwhile_conflicts(connect: Connect, fake: FakeService) -> None:
     """Blocks of two contents are never joined."""
-    fake.put_file("x", content(9 * MIB))
+    fake.put_file("x", b"a" * 60 * MIB)
     blocks = connect().iter_content("x")
     next(blocks)
-    fake.put_file("x", content(9 * MIB, seed=2))
+    fake.put_file("x", b"b" * 60 * MIB)
     with pytest.raises(ConflictError):
         list(blocks)
 
@@ -207,3 +208,55 @@ def test_download_reports_bytes_within_a_range(connect: Connect, fake: FakeServi
     assert len(set(seen)) > 5
     assert seen == sorted(seen)
     assert seen[-1] == 8 * MIB
+
+
+def test_content_over_a_line_that_breaks_comes_in_order(connect: Connect, fake: FakeService) -> None:
+    """Several ranges are fetched at once; each break costs the rest of its range; the order is kept."""
+    data = content(30 * MIB + 5)
+    fake.put_file("x", data)
+    fake.before.append(fail_once(lambda request: request.url.startswith(S3_URL), times=5))
+    blocks = list(connect().iter_content("x"))
+    assert b"".join(blocks) == data
+    assert max(map(len, blocks)) == 4 * MIB
+
+
+def test_content_is_fetched_ahead_within_bounds(connect: Connect, fake: FakeService) -> None:
+    """A reader that stops after the first block has caused few requests, and leaves no thread that waits."""
+    fake.put_file("x", bytes(100 * MIB))
+    blocks = connect().iter_content("x")
+    next(blocks)
+    fetched = sum(request.url.startswith(S3_URL) for request in fake.requests)
+    assert 1 <= fetched <= 10
+    blocks.close()  # type: ignore[attr-defined]
+    for thread in threading.enumerate():
+        if thread.name == "ferry-transfer":
+            thread.join(timeout=30)
+            assert not thread.is_alive()
+
+
+def test_content_without_a_way_to_s3_comes_through_the_api(connect: Connect, fake: FakeService) -> None:
+    """Where S3 is out of reach, the rest comes through the API, and that is said once."""
+    data = content(12 * MIB)
+    fake.put_file("x", data)
+    fake.before.append(fail_once(lambda request: request.url.startswith(S3_URL), times=100))
+    notes: list[str] = []
+    assert b"".join(connect().iter_content("x", on_note=notes.append)) == data
+    assert len(notes) == 1
+
+
+def test_content_of_other_bytes_is_an_integrity_error_before_the_last_block(
+    connect: Connect, fake: FakeService
+) -> None:
+    """A pipe gets no complete file of wrong bytes."""
+    data = content(9 * MIB)
+    file = fake.put_file("x", data)
+
+    def damage(request: HttpRequest) -> None:
+        if request.url.startswith(S3_URL):
+            file.data = b"X" + data[1:]
+
+    fake.before.append(damage)
+    received: list[int] = []
+    with pytest.raises(IntegrityError, match="differ from the file's checksum"):
+        received.extend(map(len, connect().iter_content("x")))
+    assert sum(received) == 8 * MIB

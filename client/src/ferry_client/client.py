@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from ferry_client.api import Api, Credentials
 from ferry_client.callbacks import ignore
 from ferry_client.direct import DirectAccess
-from ferry_client.errors import IntegrityError, NotFoundError
+from ferry_client.errors import NotFoundError
 from ferry_client.jobs import JobTuner
 from ferry_client.link import Link
 from ferry_client.links import Links
@@ -199,35 +199,23 @@ class Ferry:
         """Return the content of a file in memory, verified by its checksum."""
         return b"".join(self.iter_content(name))
 
-    def iter_content(self, name: str) -> Iterator[bytes]:
+    def iter_content(self, name: str, *, on_note: Callable[[str], None] | None = None) -> Iterator[bytes]:
         """Yield the content of a file in order. The last block comes after the checksum was verified.
+
+        Ranges are fetched ahead, up to 32 MiB in memory.
+
+        Args:
+            name: the file.
+            on_note: called with what people should know, for example that S3 is out of reach.
 
         Raises:
             IntegrityError: the received bytes differ from the file's checksum.
             ConflictError: the file was replaced meanwhile.
         """
-        from ferry_client.checksums import crc32c
+        from ferry_client.content import iter_content
         from ferry_client.downloads import Downloader
-        from ferry_client.options import MAX_PUT_BYTES
 
-        file = Downloader(self.api, self._transfer_limit, self._direct).stat(name)
-        crc, position, last_block = 0, 0, b""
-        while position < file.size:
-            last = min(position + MAX_PUT_BYTES, file.size) - 1
-            response = self.api.request(
-                "GET",
-                self.api.file_path("/download/partial", name),
-                headers={"Range": f"bytes={position}-{last}", "If-Match": file.etag},
-                accept=(206,),
-            )
-            if last_block:
-                yield last_block
-            last_block, position = response.body, position + len(response.body)
-            crc = crc32c(last_block, crc)
-        if file.crc32c not in (None, crc):
-            raise IntegrityError(f"{name}: the received bytes differ from the file's checksum. Fetch it again.")
-        if last_block:
-            yield last_block
+        yield from iter_content(Downloader(self.api, self._transfer_limit, self._direct), name, on_note or ignore)
 
     def stat(self, name: str) -> FileRecord:
         """Return the record of a file. Raises `NotFoundError` if there is none."""

@@ -14,37 +14,28 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
-from ferry_client.api import RETRYABLE_STATUSES, Api
+from ferry_client.api import Api
 from ferry_client.callbacks import ignore
 from ferry_client.checksums import combine_crc32c, crc32c, crc32c_from_base64
 from ferry_client.direct import DirectAccess, DirectUnavailableError
 from ferry_client.errors import (
-    ApiError,
     ConflictError,
     IntegrityError,
-    NetworkError,
     NotFoundError,
 )
 from ferry_client.models import DownloadResult, FileRecord
 from ferry_client.options import MAX_PUT_BYTES
 from ferry_client.part_file import Journal, journal_path, local_file_error, open_part, part_path, write_at
-from ferry_client.transport import HttpRequest, HttpResponse, TransportError
+from ferry_client.ranges import ContentChangedError, RangeSource
+from ferry_client.transport import TransportError
 from ferry_client.workers import TransferLimit, run_tasks
 
 MAX_CONTENT_CHANGES = 3
 """How often a download begins anew because the file was replaced meanwhile."""
 
-MAX_REJECTIONS = 20
-"""How often S3 rejects the URL of a range, without a byte in between, before the download fails."""
-
 JOURNAL_EVERY_SECONDS = 0.5
 """How often the journal is written. A kill costs what came since."""
-
-
-class _ContentChangedError(Exception):
-    """The name has another content than the download began with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +76,7 @@ class Downloader:
             file = self.stat(request.name)
             try:
                 return _Download(self, request, file).run()
-            except _ContentChangedError:
+            except ContentChangedError:
                 request.on_note(f"{request.name} was replaced meanwhile. The new content is fetched from the start.")
             except OSError as error:
                 raise local_file_error(request.target, error) from error
@@ -126,15 +117,12 @@ class _Download:
         self._file = file
         self._part_path = part_path(request.target)
         self._journal = Journal(journal_path(request.target), file.etag)
-        self._link: str | None = None
-        self._link_lock = threading.Lock()
+        self._source = RangeSource(downloader.api, downloader.direct, file)
         self._received_bytes = 0
         self._unfinished: dict[int, tuple[int, int]] = {}
         """CRC32C and length of what has come of ranges under way, by their first byte."""
         self._saved_at = 0.0
         self._save_lock = threading.Lock()
-        self._rejections = 0
-        """Presigned URLs that S3 rejected, without a byte since."""
         self._reported = 0
         self._report_lock = threading.Lock()
 
@@ -183,7 +171,7 @@ class _Download:
         try:
             body = self._downloader.fetch_small(self._file.name, self._file.etag)
         except ConflictError as error:
-            raise _ContentChangedError from error
+            raise ContentChangedError from error
         write_at(descriptor, body, 0)
         self._report(len(body))
         self._done(0, crc32c(body), len(body))
@@ -223,90 +211,22 @@ class _Download:
             began_at = position
             try:
                 with self._downloader.transfer_limit.acquire():
-                    response = self._open_range(position, end - 1)
+                    response = self._source.open(position, end - 1)
                     for received in response.iter_body():
                         block = received[: end - position]
                         write_at(descriptor, block, position)
                         crc, position = crc32c(block, crc), position + len(block)
                         self._unfinished[first] = (crc, position - first)
-                        self._rejections = 0
+                        self._source.rejections = 0
                         self._save_now_and_then()
                         self._report(len(block))
                 reason = "the response ended early"
             except TransportError as error:
                 reason = str(error)
             if position < end:
-                attempt = self._after_break(reason, attempt, position - began_at)
-        self._record_success()
+                attempt = self._source.after_break(reason, attempt, position - began_at)
+        self._source.record_success()
         return first, crc, length
-
-    def _after_break(self, reason: str, attempt: int, received_bytes: int) -> int:
-        """Wait before the rest of a range is requested, and return the attempts without a byte so far."""
-        if received_bytes:
-            self._record_success()
-            return 0
-        if self._downloader.direct.is_allowed:
-            self._downloader.direct.record_failure(reason, attempt)
-        else:
-            self._api.pause_after_failure(reason, attempt)
-        return attempt
-
-    def _record_success(self) -> None:
-        if self._downloader.direct.is_allowed:
-            self._downloader.direct.record_success()
-        else:
-            self._api.record_success()
-
-    def _open_range(self, first: int, last: int) -> HttpResponse:
-        """Return the response with a range of this content. Raises `TransportError` where it may be repeated."""
-        headers = {"Range": f"bytes={first}-{last}", "If-Match": self._file.etag}
-        if self._downloader.direct.is_allowed:
-            response = self._api.transport.send(HttpRequest("GET", self._presigned_url(), headers, stream=True))
-        else:
-            path = self._api.file_path("/download/partial", self._file.name)
-            try:
-                response = self._api.request("GET", path, headers=headers, accept=(206,), stream=True)
-            except ConflictError as error:
-                raise _ContentChangedError from error
-        if response.status == 206 and response.headers.get("etag", self._file.etag) == self._file.etag:
-            return response
-        response.close()
-        if response.status in (206, 404, 412):
-            raise _ContentChangedError
-        if response.status == 403:
-            self._reject_link()
-        if response.status in RETRYABLE_STATUSES:
-            raise TransportError(f"S3 answered {response.status}")
-        raise NetworkError(f"S3 rejected a range with status {response.status}.")
-
-    def _reject_link(self) -> NoReturn:
-        """Forget a presigned URL: it has expired. Raises `TransportError`, after too many `NetworkError`."""
-        self._link = None
-        self._rejections += 1
-        if self._rejections > MAX_REJECTIONS:
-            raise NetworkError(
-                f"S3 rejects the presigned URLs of {self._file.name}. Check the clock and the proxy: ferry doctor"
-            )
-        raise TransportError("the presigned URL has expired")
-
-    def _presigned_url(self) -> str:
-        with self._link_lock:  # The first range asks, the others wait for its answer.
-            if self._link is None:
-                self._link = self._sign()
-            return self._link
-
-    def _sign(self) -> str:
-        """Ask the service for a presigned URL of this content."""
-        path = self._api.file_path("/download", self._file.name, redirect="false")
-        try:
-            link = self._api.request("GET", path, headers={"If-Match": self._file.etag}).json()
-        except ApiError as error:
-            if error.status in (404, 412):
-                raise _ContentChangedError from error
-            raise
-        if link["etag"] != self._file.etag:
-            raise _ContentChangedError
-        return str(link["url"])
 
     def _verify_whole(self) -> None:
         """Raise `IntegrityError` unless the ranges together have the file's checksum. The part file is then deleted."""

@@ -22,8 +22,9 @@ def command(names: tuple[str, ...], profile: str | None, as_json: bool, quiet: b
     ferry cat notes.txt
     ferry cat a.log b.log | grep error
     """
-    with open_client(profile, retry_for, output=Output(as_json=as_json, quiet=quiet)) as ferry:
+    output = Output(as_json=as_json, quiet=quiet)
+    with open_client(profile, retry_for, output=output) as ferry:
         for name in names:
-            for block in ferry.iter_content(name):
+            for block in ferry.iter_content(name, on_note=output.note):
                 sys.stdout.buffer.write(block)
         sys.stdout.buffer.flush()

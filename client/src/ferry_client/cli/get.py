@@ -43,7 +43,7 @@ def command(name: str, target: str | None, **options: Any) -> int:
         options["profile"], options["retry_for"], output=output, **{key: options[key] for key in names}
     ) as ferry:
         if target == "-":
-            return _to_standard_output(ferry, name)
+            return _to_standard_output(ferry, name, output)
         if name.endswith("/") or not name:
             return _get_prefix(ferry, name, Path(target or "."), output, options)
         path = _target_path(name, target)
@@ -54,8 +54,8 @@ def command(name: str, target: str | None, **options: Any) -> int:
         return run_file_tasks([_task(ferry, record, path, path.parent, output, options)], output, 1)
 
 
-def _to_standard_output(ferry: Ferry, name: str) -> int:
-    for block in ferry.iter_content(name):
+def _to_standard_output(ferry: Ferry, name: str, output: Output) -> int:
+    for block in ferry.iter_content(name, on_note=output.note):
         sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()
     return 0
