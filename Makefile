@@ -51,8 +51,16 @@ run: $(run_stamp)  ## run the whole service on this machine, in the foreground (
 demo: $(run_stamp)  ## show an upload that is killed half way, resumed, completed and compared
 	@$(bin)/python -m dev.local.demo
 
-test: $(venv_stamp)  ## run every test except stress tests, with the coverage floor (TESTS=path: those only, no floor)
-	$(pytest) $(TESTS) $(if $(filter tests,$(TESTS)),--numprocesses=4 --dist=loadfile --cov --cov-report=term)
+# Tests of the local service as processes: under kills, faults, full disks and expired times, and every client over HTTP.
+local_suites := tests/e2e tests/examples/test_browser.py tests/examples/test_local_exposure.py tests/examples/test_python.py \
+  tests/integration/test_local_command.py tests/integration/test_local_unusable_state.py
+
+# A run of all tests leaves these out: `make test-local` and `make test-stress` run them.
+test: $(venv_stamp)  ## run the tests of a change: units, contracts, functions, template, every route over HTTP; coverage floor (TESTS=path: those only, no floor)
+	$(pytest) $(TESTS) $(if $(filter tests,$(TESTS)),$(addprefix --ignore=,$(local_suites)) --numprocesses=3 --dist=loadfile --cov --cov-report=term)
+
+test-local: $(venv_stamp)  ## run the end-to-end tests: the local service under kills, faults and full disks, and its clients
+	$(pytest) $(local_suites) --numprocesses=4 --dist=loadfile
 
 test-quick: $(venv_stamp)  ## run the fast unit tests: no server, no stress test, under 20 seconds
 	$(pytest) tests/unit -m "not stress and not slow" --numprocesses=2 --dist=worksteal -q

@@ -11,9 +11,13 @@ Measuring adds half to the time of everything that runs in the process, the libr
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, nullcontext
 
 import pytest
+
+FIRST_WORKER = "gw0"
+"""The name that pytest-xdist gives to its first process."""
 
 FOLDERS_WITHOUT_COVERAGE = ("tests/e2e/", "tests/examples/", "tests/template/")
 
@@ -53,14 +57,35 @@ def is_measured(item: pytest.Item) -> bool:
     return item.get_closest_marker("slow") is None
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Stop the measurement of pytest-cov while a test runs that is not measured."""
-    controller = getattr(item.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
-    if controller is None or is_measured(item):
-        return (yield)
+def collects_measured(config: pytest.Config) -> bool:
+    """Return whether this process measures the imports of a collection, which all processes of a run repeat."""
+    worker_input = getattr(config, "workerinput", None)
+    return worker_input is None or worker_input["workerid"] == FIRST_WORKER
+
+
+@contextmanager
+def _paused(config: pytest.Config) -> Iterator[None]:
+    """Stop the measurement of pytest-cov, where it runs."""
+    controller = getattr(config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
+    if controller is None:
+        yield
+        return
     controller.pause()
     try:
-        return (yield)
+        yield
     finally:
         controller.resume()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Collect the tests, measured in one process of the run only."""
+    with nullcontext() if collects_measured(session.config) else _paused(session.config):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test, measured if it counts for the coverage."""
+    with nullcontext() if is_measured(item) else _paused(item.config):
+        return (yield)

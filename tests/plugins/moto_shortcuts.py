@@ -6,6 +6,7 @@
 - Copies of an item copy each value, although moto changes lists, maps and sets alone in place.
 - Each comparison of two keys, of which sorting a table needs many, tests both for six types.
 - Each of eleven passes over an update expression asks each node for its abstract base classes.
+- Each call passes an HTTP request: see `tests/plugins/moto_direct_calls.py`.
 
 `CHECKED_VERSION` is the moto release that `tests/integration/test_moto_shortcuts.py` compared the shortcuts with.
 """
@@ -20,6 +21,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from tests.plugins.moto_direct_calls import apply_direct_calls
 
 CHECKED_VERSION = "5.2.5"
 
@@ -42,6 +45,7 @@ def apply_shortcuts(patch: pytest.MonkeyPatch) -> None:
     from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
     from moto.dynamodb.models.table import Table
 
+    apply_direct_calls(patch)
     changed: ContextVar[list[dict[str, Any]] | None] = ContextVar("changed", default=None)
     transact = models.DynamoDBBackend.transact_write_items
     serialize = ResponseSerializer._serialize_type_structure

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-CALL_PATTERN = re.compile(r"""^(?:.*(?:run: |entry: |": "))?\s*(?:run_)?make ([a-z][a-z-]+)""", re.MULTILINE)
+CALL_PATTERN = re.compile(
+    r"""^(?:.*(?:run: |entry: |": "))?\s*(?:run_(?:make|tests)|make) ([a-z][a-z-]+)""", re.MULTILINE
+)
 """A make target in a script, a workflow's step, a hook or a container's command."""
 
 CALLERS = [".ci/run", ".github/workflows/ci.yml", ".pre-commit-config.yaml", ".devcontainer/devcontainer.json"]
@@ -55,3 +57,12 @@ def test_local_ci_runs_the_targets_of_the_workflow(root: Path) -> None:
     named = {*re.findall(r"- run: make ([a-z-]+)", workflow), *matrix.split(", ")}
     assert named
     assert named <= set(CALL_PATTERN.findall(script))
+
+
+def test_suites_left_out_of_make_test_exist(root: Path) -> None:
+    """Each path that `make test` leaves to `make test-local` exists, so that a rename is carried into the list."""
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    (paths,) = re.findall(r"^local_suites := ((?:.*\\\n)*.*)$", makefile, re.MULTILINE)
+    suites = paths.replace("\\\n", " ").split()
+    assert len(suites) > 3
+    assert [path for path in suites if not (root / path).exists()] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from functools import cache
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -28,9 +29,15 @@ FUNCTIONS = {
 }
 
 
+@cache
+def transform_with(**parameters: str) -> dict[str, Any]:
+    """Return the template, transformed with these parameters, for all tests: a transform takes half a second."""
+    return transform_template(package_template(), parameters)
+
+
 @pytest.fixture(scope="module")
 def translation() -> dict[str, Any]:
-    return transform_template(package_template())
+    return transform_with()
 
 
 SCOPED_NAMES = {("AWS::Lambda::Alias", "Name"): ALIAS, ("AWS::ApiGatewayV2::Stage", "StageName"): "$default"}
@@ -68,7 +75,7 @@ def test_layer_change_publishes_all_functions() -> None:
 def test_function_change_publishes_only_that_function() -> None:
     """A changed function publishes a version of its own; the others keep theirs, and their warm instances."""
     before, after = (
-        transform_template(package_template()),
+        transform_with(),
         transform_template(package_template({"StatusFunction": "2"})),
     )
     new = versions(after) - versions(before)
@@ -79,7 +86,7 @@ def test_function_change_publishes_only_that_function() -> None:
 
 def test_unchanged_files_publish_nothing() -> None:
     """Deploying the same files again changes nothing."""
-    assert transform_template(package_template()) == transform_template(package_template())
+    assert transform_template(package_template()) == transform_with()
 
 
 def test_callers_use_the_alias(translation: dict[str, Any]) -> None:
@@ -142,7 +149,7 @@ def test_fixed_names_reports_literal_name() -> None:
 @pytest.mark.parametrize("canary", ["false", "true"])
 def test_permissions_boundary_reaches_every_role(canary: str) -> None:
     """Every role has the boundary of the parameter, if one is given: those of functions, schedule and CodeDeploy."""
-    translation = transform_template(package_template(), {"EnableCanaryDeployments": canary})
+    translation = transform_with(EnableCanaryDeployments=canary)
     roles = resources_of_type(translation, "AWS::IAM::Role")
     assert roles.keys() == {*(f"{name}Role" for name in FUNCTIONS), "CleanupFunctionScheduleRole", "DeploymentRole"}
     boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
@@ -165,7 +172,7 @@ def test_canary_deployments_are_off_by_default(translation: dict[str, Any]) -> N
 
 def test_canary_deployments_watch_alarms() -> None:
     """With the parameter, each function gets a tenth of its requests first, and alarms that exist undo the update."""
-    found = transform_template(package_template(), {"EnableCanaryDeployments": "true"})
+    found = transform_with(EnableCanaryDeployments="true")
     groups = resources_of_type(found, "AWS::CodeDeploy::DeploymentGroup")
     assert groups.keys() == {f"{name}DeploymentGroup" for name in FUNCTIONS}
     monitoring = yaml_parse((ROOT / "monitoring.yaml").read_text(encoding="utf-8"))
@@ -213,7 +220,7 @@ def referenced(body: object) -> set[str]:
 @pytest.mark.parametrize("canary", ["false", "true"])
 def test_resources_have_no_circular_dependency(canary: str) -> None:
     """CloudFormation can order the resources. It would reject a circle, such as API, alias, alarms, API."""
-    resources = transform_template(package_template(), {"EnableCanaryDeployments": canary})["Resources"]
+    resources = transform_with(EnableCanaryDeployments=canary)["Resources"]
     graph = {name: referenced(body) & resources.keys() for name, body in resources.items()}
     assert sum(map(len, graph.values())) > len(graph)
     TopologicalSorter(graph).prepare()
@@ -232,7 +239,7 @@ def test_assigned_endpoint_is_disabled_beside_domain(translation: dict[str, Any]
 def test_snapstart_follows_parameter() -> None:
     """The parameter sets SnapStart of every function; the default is None, because each version is billed."""
     for parameters, expected in (({}, "None"), ({"SnapStart": "PublishedVersions"}, "PublishedVersions")):
-        found = transform_template(package_template(), parameters)
+        found = transform_with(**parameters)
         functions = resources_of_type(found, "AWS::Lambda::Function")
         assert len(functions) == len(FUNCTIONS)
         for function in functions.values():
@@ -243,7 +250,7 @@ def test_snapstart_follows_parameter() -> None:
 @pytest.mark.parametrize(("mode", "traced"), [("Disabled", False), ("Active", True), ("PassThrough", True)])
 def test_tracing_follows_parameter(mode: str, traced: bool) -> None:
     """Every function has setting and permission for tracing if it is enabled, and neither if not."""
-    found = transform_template(package_template(), {"Tracing": mode})
+    found = transform_with(Tracing=mode)
     functions = resources_of_type(found, "AWS::Lambda::Function")
     assert len(functions) == len(FUNCTIONS)
     for function in functions.values():
