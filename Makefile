@@ -244,6 +244,9 @@ prove-many-parts: $(venv_stamp)  ## upload a file of 2,000 parts (10 GB) to a re
 prove-lines: $(venv_stamp)  ## move files with ferry over models of bad lines and write rates and bytes sent twice (ARGS="--seconds 30": shorter)
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.client_lines --write $(ARGS)
 
+prove-client-kills: $(venv_stamp)  ## kill ferry 100 times during transfers over bad connections and write what it moved (ARGS="--size 60": smaller)
+	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.client_kills --write $(ARGS)
+
 docs-figures: $(bench_stamp)  ## draw the plots and tables of docs/performance.md again from docs/figures
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.cold --redraw
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.speed --redraw

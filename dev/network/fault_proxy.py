@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 _BLOCK_BYTES = 64 * 1024
+_SEND_BUFFER_BYTES = 64 * 1024
 _HOP_BY_HOP = {"connection", "proxy-connection", "proxy-authorization", "keep-alive", "transfer-encoding"}
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -66,6 +67,10 @@ class FaultProxy:
         """Method and URL of each request."""
         self.bytes_up = 0
         """Bytes of content that were forwarded to servers."""
+        self.bytes_down = 0
+        """Bytes of content that were forwarded to clients."""
+        self.interrupted_bytes = 0
+        """Of both, those of requests that ended early without a fault: the client or the server was gone."""
         self._server = _Server(("127.0.0.1", 0), _Handler, self)
         self.port = self._server.server_address[1]
         """The port."""
@@ -100,6 +105,13 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
+    _moved_bytes = 0
+    """Bytes of content of the request and its response so far."""
+
+    def setup(self) -> None:
+        """Prepare a connection, with a buffer so small that a client's silence is noticed."""
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        super().setup()
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class names it
         """Log nothing: presigned URLs are secrets."""
@@ -107,11 +119,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         proxy = self.server.proxy
         proxy.requests.append((self.command, self.path))
+        self._moved_bytes = 0
         fault = proxy.decide(self.command, self.path) or Fault()
         try:
             self._serve(fault)
-        except (_CutError, OSError, http.client.HTTPException):
+        except (_CutError, OSError, http.client.HTTPException) as error:
             self.close_connection = True
+            if not isinstance(error, _CutError):
+                proxy.interrupted_bytes += self._moved_bytes
             with suppress(OSError):
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
@@ -146,9 +161,10 @@ class _Handler(BaseHTTPRequestHandler):
         while left:
             block = self.rfile.read(min(_BLOCK_BYTES, left, allowed))
             if not block:
-                raise _CutError
+                raise _CutError if allowed == 0 else ConnectionResetError
             upstream.send(block)
             self.server.proxy.bytes_up += len(block)
+            self._moved_bytes += len(block)
             left, allowed = left - len(block), allowed - len(block)
 
     def _return(self, response: http.client.HTTPResponse, fault: Fault) -> None:
@@ -163,6 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
         allowed = fault.cut_response_after
         while block := response.read1(_BLOCK_BYTES if allowed is None else min(_BLOCK_BYTES, allowed)):
             self.wfile.write(block)
+            self.server.proxy.bytes_down += len(block)
+            self._moved_bytes += len(block)
             if allowed is not None:
                 allowed -= len(block)
         if allowed == 0:

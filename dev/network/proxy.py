@@ -144,12 +144,8 @@ class NetworkProxy:
         self._started_at = time.monotonic()
         self._link_up = _Pacer(self.network.link_bytes_per_second)
         self._link_down = _Pacer(self.network.link_bytes_per_second)
-        rate = self.network.link_bytes_per_second
         listener = socket.create_server(("127.0.0.1", self._listen_port))
-        if rate is not None:
-            # A large buffer on this side of the line would take a client's bytes long before they are sent.
-            size = max(_MIN_RECEIVE_BUFFER, min(_READ_BYTES, int(rate / 20)))
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        self._limit_buffer(listener)
         limit = self._link_up.read_bytes()
         self._server = await asyncio.start_server(self._accept, sock=listener, limit=limit)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -175,7 +171,7 @@ class NetworkProxy:
         try:
             await self.wait_while_out()
             await asyncio.sleep(network.round_trip_ms / 1000)
-            server_reader, server_writer = await asyncio.open_connection(*self._target, limit=_READ_BYTES)
+            server_reader, server_writer = await self._connect()
             writers.append(server_writer)
             await _Connection(self, network).run(client_reader, client_writer, server_reader, server_writer)
         except (OSError, asyncio.CancelledError):
@@ -183,6 +179,21 @@ class NetworkProxy:
         finally:
             for writer in writers:
                 writer.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection to the server, with buffers that suit the line."""
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection.setblocking(False)
+        self._limit_buffer(connection)
+        await asyncio.get_running_loop().sock_connect(connection, self._target)
+        return await asyncio.open_connection(sock=connection, limit=self._link_down.read_bytes())
+
+    def _limit_buffer(self, connection: socket.socket) -> None:
+        """Make a socket's receive buffer small: a large one takes bytes long before the line carries them."""
+        rate = self.network.link_bytes_per_second
+        if rate is not None:
+            size = max(_MIN_RECEIVE_BUFFER, min(_READ_BYTES, int(rate / 20)))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
     def count(self, size_bytes: int, *, is_up: bool) -> None:
         """Count bytes that were forwarded."""

@@ -34,7 +34,7 @@ from ferry_client.workers import TransferLimit, run_tasks
 MAX_CONTENT_CHANGES = 3
 """How often a download begins anew because the file was replaced meanwhile."""
 
-JOURNAL_EVERY_SECONDS = 0.5
+JOURNAL_EVERY_SECONDS = 0.1
 """How often the journal is written. A kill costs what came since."""
 
 
