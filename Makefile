@@ -91,6 +91,15 @@ lint: $(venv_stamp)  ## check formatting, lint rules, types, the direction of im
 	$(bin)/python -m dev.lint.structure
 	$(bin)/python -m dev.lint.words
 
+# Compiler, rules and formatter of the console's scripts, pinned with hashes. npm installs them on first use.
+web_tools := dev/lint/web
+web_stamp := $(web_tools)/node_modules/.locked
+
+lint-web: $(web_stamp)  ## check types, rules and formatting of the console's scripts (npm)
+	$(web_tools)/node_modules/.bin/tsc --project $(web_tools)
+	$(web_tools)/node_modules/.bin/eslint --config $(web_tools)/eslint.config.js --max-warnings 0 functions/web/static
+	$(web_tools)/node_modules/.bin/prettier --config $(web_tools)/.prettierrc.json --log-level warn --check functions/web/static
+
 format: $(venv_stamp)  ## format the code and apply the automatic lint fixes
 	$(bin)/ruff check --fix-only --exit-zero --quiet .
 	$(bin)/ruff format .
@@ -256,6 +265,11 @@ docs-figures: $(bench_stamp)  ## draw the plots and tables of docs/performance.m
 
 docs-costs: $(bench_stamp)  ## write docs/costs.md and its plot from counted calls and the price table
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.cost_page
+
+$(web_stamp): $(web_tools)/package-lock.json
+	@command -v npm >/dev/null || { echo "lint-web needs npm. On Debian and Ubuntu run: apt-get install npm" >&2; exit 1; }
+	@cd $(web_tools) && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 # Packages of the benchmarks, installed on first use into the same environment.
 $(bench_stamp): $(venv_stamp) requirements/bench.txt

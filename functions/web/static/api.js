@@ -17,10 +17,14 @@ const MAX_DELAY_MS = 20_000;
 export function sleep(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }, { once: true });
+    signal?.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      },
+      { once: true },
+    );
   });
 }
 
@@ -200,7 +204,10 @@ export class ClientSession extends Session {
     const bytes = new TextEncoder().encode(pair);
     const response = await fetch("/auth/token", {
       method: "POST",
-      headers: { Authorization: `Basic ${btoa(String.fromCharCode(...bytes))}`, "Content-Type": "application/x-www-form-urlencoded" },
+      headers: {
+        Authorization: `Basic ${btoa(String.fromCharCode(...bytes))}`,
+        "Content-Type": "application/x-www-form-urlencoded",
+      },
       body: "grant_type=client_credentials",
       credentials: "omit",
     });

@@ -27,10 +27,17 @@ export function crc32c(data, previous = 0) {
   let position = 0;
   const end = data.length - (data.length % 8);
   for (; position < end; position += 8) {
-    const low = crc ^ (data[position] | (data[position + 1] << 8) | (data[position + 2] << 16) | (data[position + 3] << 24));
+    const low =
+      crc ^ (data[position] | (data[position + 1] << 8) | (data[position + 2] << 16) | (data[position + 3] << 24));
     crc =
-      t7[low & 0xff] ^ t6[(low >>> 8) & 0xff] ^ t5[(low >>> 16) & 0xff] ^ t4[low >>> 24] ^
-      t3[data[position + 4]] ^ t2[data[position + 5]] ^ t1[data[position + 6]] ^ t0[data[position + 7]];
+      t7[low & 0xff] ^
+      t6[(low >>> 8) & 0xff] ^
+      t5[(low >>> 16) & 0xff] ^
+      t4[low >>> 24] ^
+      t3[data[position + 4]] ^
+      t2[data[position + 5]] ^
+      t1[data[position + 6]] ^
+      t0[data[position + 7]];
   }
   for (; position < data.length; position += 1) crc = t0[(crc ^ data[position]) & 0xff] ^ (crc >>> 8);
   return ~crc >>> 0;
@@ -63,7 +70,7 @@ export function combine(pieces) {
 /** @param {number[]} matrix @param {number} vector @returns {number} */
 function multiply(matrix, vector) {
   let result = 0;
-  for (let bit = 0; vector; bit += 1, vector >>>= 1) if (vector & 1) result ^= matrix[bit];
+  for (let bit = 0, rest = vector; rest; bit += 1, rest >>>= 1) if (rest & 1) result ^= matrix[bit];
   return result >>> 0;
 }
 

@@ -14,13 +14,32 @@ export class DeletedView {
   }
 
   async load() {
-    const heading = (/** @type {string} */ text, /** @type {string} */ style) => element("th", { scope: "col", class: style }, text);
+    const heading = (/** @type {string} */ text, /** @type {string} */ style) =>
+      element("th", { scope: "col", class: style }, text);
     const body = element("tbody");
-    const table = element("table", {},
-      element("thead", {}, element("tr", {}, heading(TEXT.name, ""), heading(TEXT.size, "number"), heading(TEXT.deletedAt, "wide"),
-        heading(TEXT.restorableUntil, "wide"), element("th", { scope: "col" }, element("span", { class: "visually-hidden" }, TEXT.restore)))), body);
+    const table = element(
+      "table",
+      {},
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          heading(TEXT.name, ""),
+          heading(TEXT.size, "number"),
+          heading(TEXT.deletedAt, "wide"),
+          heading(TEXT.restorableUntil, "wide"),
+          element("th", { scope: "col" }, element("span", { class: "visually-hidden" }, TEXT.restore)),
+        ),
+      ),
+      body,
+    );
     await pages(this.root, table, element("p", { class: "muted empty" }, TEXT.noDeleted), async (cursor) => {
-      const page = await this.session.json("GET", `/files?${new URLSearchParams({ deleted: "true", limit: "200", ...(cursor ? { cursor } : {}) })}`);
+      const page = await this.session.json(
+        "GET",
+        `/files?${new URLSearchParams({ deleted: "true", limit: "200", ...(cursor ? { cursor } : {}) })}`,
+      );
       body.append(...page.files.map((/** @type {any} */ file) => this.#row(file)));
       return page.cursor;
     });
@@ -28,16 +47,30 @@ export class DeletedView {
 
   /** @param {any} file */
   #row(file) {
-    return element("tr", {},
-      element("td", {}, file.filename), element("td", { class: "number" }, formatBytes(file.size)),
-      element("td", { class: "wide" }, formatTime(file.deleted_at)), element("td", { class: "wide" }, formatTime(file.restorable_until)),
-      element("td", { class: "actions" }, button(TEXT.restore, () => void this.#restore(file), { "aria-label": `${TEXT.restore}: ${file.filename}`, "data-key": `restore:${file.upload_id}` })));
+    return element(
+      "tr",
+      {},
+      element("td", {}, file.filename),
+      element("td", { class: "number" }, formatBytes(file.size)),
+      element("td", { class: "wide nowrap" }, formatTime(file.deleted_at)),
+      element("td", { class: "wide nowrap" }, formatTime(file.restorable_until)),
+      element(
+        "td",
+        { class: "actions" },
+        button(TEXT.restore, () => void this.#restore(file), {
+          "aria-label": `${TEXT.restore}: ${file.filename}`,
+          "data-key": `restore:${file.upload_id}`,
+        }),
+      ),
+    );
   }
 
   /** @param {any} file */
   async #restore(file) {
     try {
-      await this.session.json("POST", "/files/restore", { json: { filename: file.filename, upload_id: file.upload_id } });
+      await this.session.json("POST", "/files/restore", {
+        json: { filename: file.filename, upload_id: file.upload_id },
+      });
       await this.load();
       toast(TEXT.restored);
       this.root.focus();

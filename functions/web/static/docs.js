@@ -15,7 +15,10 @@ let isSignedIn = false;
 function resolve(document, value) {
   const reference = value?.$ref;
   if (!reference) return value;
-  return reference.slice(2).split("/").reduce((/** @type {any} */ node, /** @type {string} */ key) => node[key], document);
+  return reference
+    .slice(2)
+    .split("/")
+    .reduce((/** @type {any} */ node, /** @type {string} */ key) => node[key], document);
 }
 
 /** @param {any} schema @returns {string} a short name of a type */
@@ -33,18 +36,44 @@ function schemaTable(document, content) {
   const schema = resolve(document, content?.schema);
   if (!schema?.properties) return null;
   const required = new Set(schema.required ?? []);
-  return element("table", {}, element("tbody", {}, ...Object.entries(schema.properties).map(([name, property]) => element("tr", {},
-    element("td", {}, element("code", {}, name), required.has(name) ? " *" : ""),
-    element("td", {}, typeName(property)), element("td", {}, /** @type {any} */ (property).description ?? "")))));
+  return element(
+    "table",
+    {},
+    element(
+      "tbody",
+      {},
+      ...Object.entries(schema.properties).map(([name, property]) =>
+        element(
+          "tr",
+          {},
+          element("td", {}, element("code", {}, name), required.has(name) ? " *" : ""),
+          element("td", {}, typeName(property)),
+          element("td", {}, /** @type {any} */ (property).description ?? ""),
+        ),
+      ),
+    ),
+  );
+}
+
+/** @param {string} text prose with `code` @returns {HTMLElement} */
+function prose(text) {
+  return element("p", {}, ...text.split("`").map((part, index) => (index % 2 ? element("code", {}, part) : part)));
 }
 
 /** @param {any} document @param {string} method @param {string} path @param {any} operation */
 function operationCard(document, method, path, operation) {
-  const details = element("details", { class: "card", id: operation.operationId },
-    element("summary", {}, element("code", {}, `${method.toUpperCase()} ${path}`), ` ${operation.summary ?? ""}`));
-  details.addEventListener("toggle", () => {
-    if (details.childElementCount === 1) details.append(...operationBody(document, method, path, operation));
-  }, { once: true });
+  const details = element(
+    "details",
+    { class: "card", id: operation.operationId },
+    element("summary", {}, element("code", {}, `${method.toUpperCase()} ${path}`), ` ${operation.summary ?? ""}`),
+  );
+  details.addEventListener(
+    "toggle",
+    () => {
+      if (details.childElementCount === 1) details.append(...operationBody(document, method, path, operation));
+    },
+    { once: true },
+  );
   return details;
 }
 
@@ -53,13 +82,19 @@ function operationBody(document, method, path, operation) {
   const parameters = (operation.parameters ?? []).map((/** @type {any} */ each) => resolve(document, each));
   const bodies = Object.entries(operation.requestBody?.content ?? {});
   /** @type {Node[]} */
-  const parts = [element("p", {}, operation.description ?? "")];
+  const parts = [prose(operation.description ?? "")];
   for (const [type, content] of bodies) {
     const table = schemaTable(document, content);
     if (table) parts.push(element("h3", {}, type), table);
   }
   const answers = Object.entries(operation.responses ?? {}).map(([status, answer]) =>
-    element("tr", {}, element("td", {}, element("code", {}, status)), element("td", {}, resolve(document, answer).description ?? "")));
+    element(
+      "tr",
+      {},
+      element("td", {}, element("code", {}, status)),
+      element("td", {}, resolve(document, answer).description ?? ""),
+    ),
+  );
   parts.push(element("h3", {}, "Answers"), element("table", {}, element("tbody", {}, ...answers)));
   parts.push(tryForm(method, path, parameters, bodies));
   return parts;
@@ -69,8 +104,15 @@ function operationBody(document, method, path, operation) {
 function tryForm(method, path, parameters, bodies) {
   const fields = parameters.map((parameter) => {
     const example = parameter.example ?? parameter.schema?.default ?? "";
-    const input = /** @type {HTMLInputElement} */ (element("input", { value: parameter.required ? example : "", placeholder: String(example) }));
-    const row = element("label", {}, `${parameter.name} (${parameter.in}${parameter.required ? ", required" : ""}) `, input);
+    const input = /** @type {HTMLInputElement} */ (
+      element("input", { value: parameter.required ? example : "", placeholder: String(example) })
+    );
+    const row = element(
+      "label",
+      {},
+      `${parameter.name} (${parameter.in}${parameter.required ? ", required" : ""}) `,
+      input,
+    );
     if (parameter.description) row.append(element("span", { class: "muted" }, ` ${parameter.description}`));
     return { parameter, input, row };
   });
@@ -79,15 +121,22 @@ function tryForm(method, path, parameters, bodies) {
   const body = /** @type {HTMLTextAreaElement} */ (element("textarea", { rows: "6", "aria-label": "Body" }));
   body.value = example === undefined ? "" : typeof example === "string" ? example : JSON.stringify(example, null, 1);
   const output = element("pre", { "aria-live": "polite" });
-  return element("form", {
-    onsubmit: async (/** @type {Event} */ event) => {
-      event.preventDefault();
-      output.textContent = TEXT.loading;
-      output.textContent = await send(method, path, fields, type, body.value);
-      announce("The answer is below the form.");
+  return element(
+    "form",
+    {
+      onsubmit: async (/** @type {Event} */ event) => {
+        event.preventDefault();
+        output.textContent = TEXT.loading;
+        output.textContent = await send(method, path, fields, type, body.value);
+        announce("The answer is below the form.");
+      },
     },
-  }, element("h3", {}, "Try it"), ...fields.map((field) => field.row), type ? element("label", {}, type, body) : null,
-  element("button", { class: "primary" }, "Send"), output);
+    element("h3", {}, "Try it"),
+    ...fields.map((field) => field.row),
+    type ? element("label", {}, type, body) : null,
+    element("button", { class: "primary" }, "Send"),
+    output,
+  );
 }
 
 /** @param {string} method @param {string} path @param {any[]} fields @param {string} type @param {string} body @returns {Promise<string>} */
@@ -98,8 +147,12 @@ async function send(method, path, fields, type, body) {
   const headers = type && body ? { "Content-Type": type } : {};
   for (const { parameter, input } of fields) {
     if (!input.value) continue;
-    if (parameter.in === "path") target = target.replace(new RegExp(`\\{${parameter.name}\\+?\\}`), input.value.split("/").map(encodeURIComponent).join("/"));
-    else if (parameter.in === "query") query.set(parameter.name, input.value);
+    if (parameter.in === "path") {
+      target = target.replace(
+        new RegExp(`\\{${parameter.name}\\+?\\}`),
+        input.value.split("/").map(encodeURIComponent).join("/"),
+      );
+    } else if (parameter.in === "query") query.set(parameter.name, input.value);
     else headers[parameter.name] = input.value;
   }
   const url = query.size ? `${target}?${query}` : target;
@@ -123,23 +176,39 @@ async function describe(response) {
 }
 
 function signInCard() {
-  const id = /** @type {HTMLInputElement} */ (element("input", { "aria-label": TEXT.clientId, placeholder: TEXT.clientId, autocomplete: "username" }));
-  const secret = /** @type {HTMLInputElement} */ (element("input", { "aria-label": TEXT.clientSecret, placeholder: TEXT.clientSecret, type: "password", autocomplete: "current-password" }));
+  const id = /** @type {HTMLInputElement} */ (
+    element("input", { "aria-label": TEXT.clientId, placeholder: TEXT.clientId, autocomplete: "username" })
+  );
+  const secret = /** @type {HTMLInputElement} */ (
+    element("input", {
+      "aria-label": TEXT.clientSecret,
+      placeholder: TEXT.clientSecret,
+      type: "password",
+      autocomplete: "current-password",
+    })
+  );
   const result = element("span", { role: "status" });
-  return element("form", {
-    class: "toolbar",
-    onsubmit: async (/** @type {Event} */ event) => {
-      event.preventDefault();
-      try {
-        await session.signIn(id.value, secret.value);
-        isSignedIn = true;
-        result.textContent = "Signed in: requests carry a token.";
-      } catch {
-        result.textContent = TEXT.signInFailed;
-      }
-      secret.value = "";
+  return element(
+    "form",
+    {
+      class: "toolbar",
+      onsubmit: async (/** @type {Event} */ event) => {
+        event.preventDefault();
+        try {
+          await session.signIn(id.value, secret.value);
+          isSignedIn = true;
+          result.textContent = "Signed in: requests carry a token.";
+        } catch {
+          result.textContent = TEXT.signInFailed;
+        }
+        secret.value = "";
+      },
     },
-  }, id, secret, element("button", {}, TEXT.signIn), result);
+    id,
+    secret,
+    element("button", {}, TEXT.signIn),
+    result,
+  );
 }
 
 async function show() {
@@ -154,18 +223,46 @@ async function show() {
       groups.set(tag, [...(groups.get(tag) ?? []), operationCard(document, method, path, operation)]);
     }
   }
-  const filter = /** @type {HTMLInputElement} */ (element("input", { type: "search", class: "grow", placeholder: "Filter", "aria-label": "Filter operations" }));
+  const filter = /** @type {HTMLInputElement} */ (
+    element("input", { type: "search", class: "grow", placeholder: "Filter", "aria-label": "Filter operations" })
+  );
   const sections = [...groups].map(([tag, cards]) => element("section", {}, element("h2", {}, tag), ...cards));
   filter.addEventListener("input", () => {
     for (const card of app.querySelectorAll("details.card")) {
-      /** @type {HTMLElement} */ (card).hidden = !card.firstElementChild?.textContent?.toLowerCase().includes(filter.value.toLowerCase());
+      /** @type {HTMLElement} */ (card).hidden = !card.firstElementChild?.textContent
+        ?.toLowerCase()
+        .includes(filter.value.toLowerCase());
     }
   });
   app.replaceChildren(
-    element("header", { class: "top" }, element("h1", {}, `${document.info.title} ${document.info.version}`), element("nav", { "aria-label": "Ferry" },
-      element("a", { href: "/console" }, "Console"), " ", element("a", { href: "/openapi.json" }, "openapi.json"))),
-    element("main", {}, element("p", {}, document.info.description ?? ""), signInCard(), element("div", { class: "toolbar" }, filter), ...sections));
+    element(
+      "header",
+      { class: "top" },
+      element("h1", {}, `${document.info.title} ${document.info.version}`),
+      element(
+        "nav",
+        { "aria-label": "Ferry" },
+        element("a", { href: "/console" }, "Console"),
+        " ",
+        element("a", { href: "/openapi.json" }, "openapi.json"),
+      ),
+    ),
+    element(
+      "main",
+      {},
+      prose(document.info.description ?? ""),
+      signInCard(),
+      element("div", { class: "toolbar" }, filter),
+      ...sections,
+    ),
+  );
 }
 
-app.replaceChildren(element("main", {}, button(TEXT.loading, () => {}, { disabled: true })));
+app.replaceChildren(
+  element(
+    "main",
+    {},
+    button(TEXT.loading, () => {}, { disabled: true }),
+  ),
+);
 void show();

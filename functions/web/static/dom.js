@@ -23,7 +23,9 @@ export function element(tag, attributes = {}, ...children) {
 
 /** @param {string} label @param {() => void} action @param {Record<string, unknown>} [attributes] */
 export function button(label, action, attributes = {}) {
-  return /** @type {HTMLButtonElement} */ (element("button", { type: "button", onclick: action, ...attributes }, label));
+  return /** @type {HTMLButtonElement} */ (
+    element("button", { type: "button", onclick: action, ...attributes }, label)
+  );
 }
 
 /** @param {Record<string, unknown>} attributes */
@@ -74,14 +76,19 @@ export function dialogue(title, build) {
     const box = /** @type {HTMLDialogElement} */ (element("dialog", { "aria-label": title }));
     /** @type {unknown} */
     let result;
-    box.append(element("h2", {}, title), ...build((value) => {
-      result = value;
-      box.close();
-    }));
+    box.append(
+      element("h2", {}, title),
+      ...build((value) => {
+        result = value;
+        box.close();
+      }),
+    );
     box.addEventListener("close", () => {
       box.remove();
       resolve(result);
-      const again = key ? /** @type {HTMLElement | null} */ (document.querySelector(`[data-key="${CSS.escape(key)}"]`)) : null;
+      const again = key
+        ? /** @type {HTMLElement | null} */ (document.querySelector(`[data-key="${CSS.escape(key)}"]`))
+        : null;
       if (opener?.isConnected) opener.focus();
       else (again ?? document.querySelector("main"))?.focus();
     });
@@ -92,20 +99,30 @@ export function dialogue(title, build) {
 
 /** @param {string} title @param {string} text @param {string} label @returns {Promise<boolean>} whether the action was confirmed */
 export async function confirmed(title, text, label) {
-  return Boolean(await dialogue(title, (close) => [
-    element("p", {}, text),
-    element("div", { class: "buttons" }, button(TEXT.cancel, () => close()), button(label, () => close(true), { class: "danger" })),
-  ]));
+  return Boolean(
+    await dialogue(title, (close) => [
+      element("p", {}, text),
+      element(
+        "div",
+        { class: "buttons" },
+        button(TEXT.cancel, () => close()),
+        button(label, () => close(true), { class: "danger" }),
+      ),
+    ]),
+  );
 }
 
 /** Show a message for some seconds. @param {string} text @param {string} [label] @param {() => void} [action] */
 export function toast(text, label, action) {
   document.querySelector(".toast")?.remove();
   const box = element("div", { class: "toast" }, element("span", {}, text));
-  if (label && action) box.append(button(label, () => {
-    box.remove();
-    action();
-  }));
+  if (label && action) {
+    const act = () => {
+      box.remove();
+      action();
+    };
+    box.append(button(label, act));
+  }
   // A message shows above a dialogue, too.
   (document.querySelector("dialog[open]") ?? document.body).append(box);
   announce(text);

@@ -10,7 +10,9 @@ export function acceptDrops(target, onFiles) {
     target.classList.add("drop-target");
   });
   target.addEventListener("dragleave", (event) => {
-    if (event.relatedTarget === null || !target.contains(/** @type {Node} */ (event.relatedTarget))) target.classList.remove("drop-target");
+    if (event.relatedTarget === null || !target.contains(/** @type {Node} */ (event.relatedTarget))) {
+      target.classList.remove("drop-target");
+    }
   });
   target.addEventListener("drop", (event) => {
     event.preventDefault();
@@ -41,7 +43,9 @@ async function collect(entries, handles) {
 /** @param {FileSystemEntry} entry @param {string} path @returns {Promise<File[]>} */
 async function filesOf(entry, path) {
   if (entry.isFile) {
-    const file = await new Promise((resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject));
+    const file = await new Promise((resolve, reject) =>
+      /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject),
+    );
     Object.defineProperty(file, "ferryPath", { value: `${path}${entry.name}` });
     return [file];
   }

@@ -1,17 +1,14 @@
 // @ts-check
-import { filePath } from "./api.js";
-import { announce, button, confirmed, dialogue, element, input, keepFocus, labelled, saveAs, toast } from "./dom.js";
-import { moveFolder } from "./folder_move.js";
+import { announce, button, dialogue, element, input, keepFocus, toast } from "./dom.js";
+import { FileActions, pickFiles } from "./file_actions.js";
 import { formatBytes, formatCount, formatTime } from "./format.js";
 import { describe, listFolder } from "./listing.js";
 import { previewKind, showPreview } from "./preview.js";
 import { share } from "./share_dialog.js";
 import { TEXT } from "./strings.js";
-import { saveZip } from "./zip_download.js";
 
 const MAX_ENTRIES = 10_000;
 const MAX_ROWS = 200;
-const DELETE_BATCH = 100;
 
 /** @typedef {{write: boolean, share: boolean}} Rights what the token allows */
 /** @typedef {{text: string, symbol: string, work: () => unknown, style?: string}} Action */
@@ -24,6 +21,7 @@ export class FilesView {
    */
   constructor(session, { navigate, upload, rights, base = "" }) {
     this.session = session;
+    this.actions = new FileActions(session, this);
     this.upload = upload;
     this.navigate = navigate;
     this.rights = rights;
@@ -57,7 +55,9 @@ export class FilesView {
   async load() {
     const number = (this.loadNumber += 1);
     const isCurrent = () => number === this.loadNumber;
-    if (!this.root.querySelector("table")) this.root.replaceChildren(this.#breadcrumbs(), element("p", { class: "muted" }, TEXT.loading));
+    if (!this.root.querySelector("table")) {
+      this.root.replaceChildren(this.#breadcrumbs(), element("p", { class: "muted" }, TEXT.loading));
+    }
     try {
       const found = await listFolder(this.session, this.prefix, { maximum: MAX_ENTRIES, onPage: isCurrent });
       if (!isCurrent()) return;
@@ -81,20 +81,45 @@ export class FilesView {
       ...rows.folders.slice(0, this.maxRows).map((folder) => this.#folderRow(folder)),
       ...rows.files.slice(0, Math.max(0, this.maxRows - rows.folders.length)).map((file) => this.#fileRow(file)),
     ];
-    const table = element("table", {},
-      element("thead", {}, element("tr", {},
-        element("th", { scope: "col", class: "select" }, this.#selectAll(rows)),
-        this.#heading("name", TEXT.name, ""), this.#heading("size", TEXT.size, "number"),
-        this.#heading("time", TEXT.time, "wide"), element("th", { scope: "col" }, element("span", { class: "visually-hidden" }, TEXT.actions)))),
-      element("tbody", {}, ...shown));
+    const table = element(
+      "table",
+      {},
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          element("th", { scope: "col", class: "select" }, this.#selectAll(rows)),
+          this.#heading("name", TEXT.name, "name"),
+          this.#heading("size", TEXT.size, "number"),
+          this.#heading("time", TEXT.time, "wide"),
+          element("th", { scope: "col" }, element("span", { class: "visually-hidden" }, TEXT.actions)),
+        ),
+      ),
+      element("tbody", {}, ...shown),
+    );
     this.root.replaceChildren(
-      this.#breadcrumbs(), this.#toolbar(),
+      this.#breadcrumbs(),
+      this.#toolbar(),
       this.isCut ? element("p", { class: "muted" }, TEXT.listCut(formatCount(MAX_ENTRIES))) : "",
-      count ? table : element("p", { class: "muted empty" }, this.filter ? TEXT.noMatch : this.upload ? `${TEXT.emptyFolder} ${TEXT.dropHere}` : TEXT.emptyFolder),
-      count > shown.length ? button(`${TEXT.more} (${formatCount(count - shown.length)})`, () => {
-        this.maxRows += 1000;
-        this.render();
-      }, { "data-key": "more" }) : "",
+      count
+        ? table
+        : element(
+            "p",
+            { class: "muted empty" },
+            this.filter ? TEXT.noMatch : this.upload ? `${TEXT.emptyFolder} ${TEXT.dropHere}` : TEXT.emptyFolder,
+          ),
+      count > shown.length
+        ? button(
+            `${TEXT.more} (${formatCount(count - shown.length)})`,
+            () => {
+              this.maxRows += 1000;
+              this.render();
+            },
+            { "data-key": "more" },
+          )
+        : "",
     );
   }
 
@@ -112,15 +137,36 @@ export class FilesView {
     const items = parts.map((part, index) => {
       const prefix = `${this.base}${parts.slice(0, index + 1).join("/")}/`;
       const isCurrent = index === parts.length - 1;
-      return element("li", {}, button(part, () => this.navigate(prefix), { class: "plain", "data-key": `crumb:${prefix}`, "aria-current": isCurrent ? "location" : null }));
+      return element(
+        "li",
+        {},
+        button(part, () => this.navigate(prefix), {
+          class: "plain",
+          "data-key": `crumb:${prefix}`,
+          "aria-current": isCurrent ? "location" : null,
+        }),
+      );
     });
-    const home = button(TEXT.home, () => this.navigate(this.base), { class: "plain", "data-key": "crumb:", "aria-current": parts.length ? null : "location" });
-    return element("nav", { "aria-label": TEXT.folder }, element("ol", { class: "breadcrumbs" }, element("li", {}, home), ...items));
+    const home = button(TEXT.home, () => this.navigate(this.base), {
+      class: "plain",
+      "data-key": "crumb:",
+      "aria-current": parts.length ? null : "location",
+    });
+    return element(
+      "nav",
+      { "aria-label": TEXT.folder },
+      element("ol", { class: "breadcrumbs" }, element("li", {}, home), ...items),
+    );
   }
 
   #toolbar() {
     const filter = input({
-      type: "search", class: "grow", placeholder: TEXT.filter, "aria-label": TEXT.filter, value: this.filter, "data-key": "filter",
+      type: "search",
+      class: "grow",
+      placeholder: TEXT.filter,
+      "aria-label": TEXT.filter,
+      value: this.filter,
+      "data-key": "filter",
       oninput: (/** @type {Event} */ event) => {
         this.filter = /** @type {HTMLInputElement} */ (event.target).value;
         this.render();
@@ -128,20 +174,50 @@ export class FilesView {
     });
     const { upload } = this;
     const isFilled = this.files.length + this.folders.length > 0;
-    return element("div", { class: "toolbar" },
-      upload ? button(TEXT.uploadFiles, () => pickFiles(false, (files) => upload(files, this.prefix)), { class: "primary", "data-key": "upload" }) : null,
-      upload ? button(TEXT.uploadFolder, () => pickFiles(true, (files) => upload(files, this.prefix)), { "data-key": "upload-folder" }) : null,
-      filter, ...(this.selected.size ? this.#selectionActions() : [
-        this.rights.share && this.prefix ? button(TEXT.shareFolder, () => void share(this.session, { prefix: this.prefix }), { "data-key": "share-folder" }) : null,
-        isFilled ? button(TEXT.downloadZip, () => void this.#zip([...this.folders, ...this.files.map((file) => file.filename)]), { "data-key": "zip" }) : null,
-      ]));
+    return element(
+      "div",
+      { class: "toolbar" },
+      upload
+        ? button(TEXT.uploadFiles, () => pickFiles(false, (files) => upload(files, this.prefix)), {
+            class: "primary",
+            "data-key": "upload",
+          })
+        : null,
+      upload
+        ? button(TEXT.uploadFolder, () => pickFiles(true, (files) => upload(files, this.prefix)), {
+            "data-key": "upload-folder",
+          })
+        : null,
+      filter,
+      ...(this.selected.size
+        ? this.#selectionActions()
+        : [
+            this.rights.share && this.prefix
+              ? button(TEXT.shareFolder, () => void share(this.session, { prefix: this.prefix }), {
+                  "data-key": "share-folder",
+                })
+              : null,
+            isFilled
+              ? button(
+                  TEXT.downloadZip,
+                  () => void this.actions.zip([...this.folders, ...this.files.map((file) => file.filename)]),
+                  { "data-key": "zip" },
+                )
+              : null,
+          ]),
+    );
   }
 
   #selectionActions() {
     const names = [...this.selected];
     return [
-      button(`${TEXT.downloadZip} (${names.length})`, () => void this.#zip(names), { "data-key": "zip" }),
-      this.rights.write ? button(`${TEXT.delete} (${names.length})`, () => this.#run(() => this.#delete(names)), { class: "danger", "data-key": "delete" }) : null,
+      button(`${TEXT.downloadZip} (${names.length})`, () => void this.actions.zip(names), { "data-key": "zip" }),
+      this.rights.write
+        ? button(`${TEXT.delete} (${names.length})`, () => this.#run(() => this.actions.delete(names)), {
+            class: "danger",
+            "data-key": "delete",
+          })
+        : null,
     ];
   }
 
@@ -149,7 +225,10 @@ export class FilesView {
   #selectAll(rows) {
     const names = [...rows.folders, ...rows.files.map((file) => file.filename)];
     return input({
-      type: "checkbox", "aria-label": TEXT.selectAll, "data-key": "select-all", checked: names.length > 0 && names.every((name) => this.selected.has(name)),
+      type: "checkbox",
+      "aria-label": TEXT.selectAll,
+      "data-key": "select-all",
+      checked: names.length > 0 && names.every((name) => this.selected.has(name)),
       onchange: (/** @type {Event} */ event) => {
         const isOn = /** @type {HTMLInputElement} */ (event.target).checked;
         for (const name of names) isOn ? this.selected.add(name) : this.selected.delete(name);
@@ -161,28 +240,60 @@ export class FilesView {
   /** @param {string} key @param {string} label @param {string} style */
   #heading(key, label, style) {
     const isSorted = this.sort === key;
-    return element("th", { scope: "col", class: style, "aria-sort": isSorted ? (key === "name" ? "ascending" : "descending") : "none" },
-      button(isSorted ? `${label} ${key === "name" ? "↑" : "↓"}` : label, () => {
-        this.sort = key;
-        this.render();
-      }, { class: "plain", "data-key": `sort:${key}`, "aria-label": label }));
+    return element(
+      "th",
+      { scope: "col", class: style, "aria-sort": isSorted ? (key === "name" ? "ascending" : "descending") : "none" },
+      button(
+        isSorted ? `${label} ${key === "name" ? "↑" : "↓"}` : label,
+        () => {
+          this.sort = key;
+          this.render();
+        },
+        { class: "plain", "data-key": `sort:${key}`, "aria-label": label },
+      ),
+    );
   }
 
   /** @param {string} name @param {string} shown @param {HTMLElement} open @param {HTMLElement[]} cells @param {Action[]} actions */
   #row(name, shown, open, cells, actions) {
     const isSelected = this.selected.has(name);
     const select = input({
-      type: "checkbox", "aria-label": `${TEXT.select}: ${shown}`, "data-key": `select:${name}`, checked: isSelected,
+      type: "checkbox",
+      "aria-label": `${TEXT.select}: ${shown}`,
+      "data-key": `select:${name}`,
+      checked: isSelected,
       onchange: () => {
         isSelected ? this.selected.delete(name) : this.selected.add(name);
         this.render();
       },
     });
     const buttons = actions.map(({ text, symbol, work, style }) =>
-      button(symbol, () => this.#run(work), { "aria-label": `${text}: ${shown}`, title: text, class: `icon ${style ?? ""}`, "data-key": `${text}:${name}` }));
-    const menu = button("⋯", () => void this.#menu(shown, actions), { "aria-label": `${TEXT.actions}: ${shown}`, title: TEXT.actions, class: "icon", "data-key": `menu:${name}` });
-    return element("tr", { class: isSelected ? "selected" : null }, element("td", { class: "select" }, select), element("td", {}, open), ...cells,
-      element("td", { class: "actions" }, element("span", { class: "wide-actions" }, ...buttons), element("span", { class: "narrow-actions" }, menu)));
+      button(symbol, () => this.#run(work), {
+        "aria-label": `${text}: ${shown}`,
+        title: text,
+        class: `icon ${style ?? ""}`,
+        "data-key": `${text}:${name}`,
+      }),
+    );
+    const menu = button("⋯", () => void this.#menu(shown, actions), {
+      "aria-label": `${TEXT.actions}: ${shown}`,
+      title: TEXT.actions,
+      class: "icon",
+      "data-key": `menu:${name}`,
+    });
+    return element(
+      "tr",
+      { class: isSelected ? "selected" : null },
+      element("td", { class: "select" }, select),
+      element("td", {}, open),
+      ...cells,
+      element(
+        "td",
+        { class: "actions" },
+        element("span", { class: "wide-actions" }, ...buttons),
+        element("span", { class: "narrow-actions" }, menu),
+      ),
+    );
   }
 
   /** @param {string} folder */
@@ -190,29 +301,56 @@ export class FilesView {
     const shown = folder.slice(this.prefix.length);
     const open = button(shown, () => this.navigate(folder), { class: "plain folder", "data-key": `open:${folder}` });
     /** @type {Action[]} */
-    const actions = [{ text: TEXT.downloadZip, symbol: "⤓", work: () => this.#zip([folder]) }];
-    if (this.rights.share) actions.push({ text: TEXT.share, symbol: "↗", work: () => share(this.session, { prefix: folder }) });
-    if (this.rights.write) {
-      actions.push({ text: TEXT.moveFolder, symbol: "✎", work: () => this.#moveFolder(folder) });
-      actions.push({ text: TEXT.delete, symbol: "✕", work: () => this.#delete([folder]), style: "danger" });
+    const actions = [{ text: TEXT.downloadZip, symbol: "⤓", work: () => this.actions.zip([folder]) }];
+    if (this.rights.share) {
+      actions.push({ text: TEXT.share, symbol: "↗", work: () => share(this.session, { prefix: folder }) });
     }
-    return this.#row(folder, shown, open, [element("td", { class: "number muted" }, TEXT.folder), element("td", { class: "wide" })], actions);
+    if (this.rights.write) {
+      actions.push({ text: TEXT.moveFolder, symbol: "✎", work: () => this.actions.moveFolder(folder) });
+      actions.push({ text: TEXT.delete, symbol: "✕", work: () => this.actions.delete([folder]), style: "danger" });
+    }
+    return this.#row(
+      folder,
+      shown,
+      open,
+      [element("td", { class: "number muted" }, TEXT.folder), element("td", { class: "wide" })],
+      actions,
+    );
   }
 
   /** @param {any} file */
   #fileRow(file) {
     const shown = file.filename.slice(this.prefix.length);
     const canPreview = previewKind(file.content_type) !== null;
-    const open = button(shown, () => this.#run(() => (canPreview ? showPreview(this.session, file) : this.#download(file))),
-      { class: "plain", title: canPreview ? TEXT.preview : TEXT.download, "data-key": `open:${file.filename}` });
+    const open = button(
+      shown,
+      () => this.#run(() => (canPreview ? showPreview(this.session, file) : this.actions.download(file))),
+      { class: "plain", title: canPreview ? TEXT.preview : TEXT.download, "data-key": `open:${file.filename}` },
+    );
     /** @type {Action[]} */
-    const actions = [{ text: TEXT.download, symbol: "⤓", work: () => this.#download(file) }];
-    if (this.rights.share) actions.push({ text: TEXT.share, symbol: "↗", work: () => share(this.session, { filename: file.filename }) });
-    if (this.rights.write) {
-      actions.push({ text: TEXT.move, symbol: "✎", work: () => this.#move(file) });
-      actions.push({ text: TEXT.delete, symbol: "✕", work: () => this.#delete([file.filename]), style: "danger" });
+    const actions = [{ text: TEXT.download, symbol: "⤓", work: () => this.actions.download(file) }];
+    if (this.rights.share) {
+      actions.push({ text: TEXT.share, symbol: "↗", work: () => share(this.session, { filename: file.filename }) });
     }
-    return this.#row(file.filename, shown, open, [element("td", { class: "number" }, formatBytes(file.size)), element("td", { class: "wide" }, formatTime(file.uploaded_at))], actions);
+    if (this.rights.write) {
+      actions.push({ text: TEXT.move, symbol: "✎", work: () => this.actions.move(file) });
+      actions.push({
+        text: TEXT.delete,
+        symbol: "✕",
+        work: () => this.actions.delete([file.filename]),
+        style: "danger",
+      });
+    }
+    return this.#row(
+      file.filename,
+      shown,
+      open,
+      [
+        element("td", { class: "number" }, formatBytes(file.size)),
+        element("td", { class: "wide nowrap" }, formatTime(file.uploaded_at)),
+      ],
+      actions,
+    );
   }
 
   /** @param {() => unknown} work */
@@ -222,97 +360,16 @@ export class FilesView {
 
   /** @param {string} shown @param {Action[]} actions */
   async #menu(shown, actions) {
-    const work = /** @type {(() => unknown) | undefined} */ (await dialogue(shown, (close) => [
-      element("div", { class: "menu" }, ...actions.map((action) => button(action.text, () => close(action.work), { class: action.style ?? "" })), button(TEXT.cancel, () => close())),
-    ]));
+    const work = /** @type {(() => unknown) | undefined} */ (
+      await dialogue(shown, (close) => [
+        element(
+          "div",
+          { class: "menu" },
+          ...actions.map((action) => button(action.text, () => close(action.work), { class: action.style ?? "" })),
+          button(TEXT.cancel, () => close()),
+        ),
+      ])
+    );
     if (work) this.#run(work);
   }
-
-  /** @param {any} file */
-  async #download(file) {
-    const link = await this.session.json("GET", filePath("/download", file.filename, { redirect: "false" }));
-    saveAs(link.url);
-  }
-
-  /** @param {string[]} names files, and folders with `/` at their ends */
-  async #zip(names) {
-    const parts = this.prefix.split("/");
-    await saveZip(this.session, { records: () => this.#recordsOf(names), prefix: this.prefix, name: `${parts.at(-2) || "files"}.zip` });
-  }
-
-  /** @param {string[]} names @returns {Promise<any[]>} the records of files, and of all files in folders */
-  async #recordsOf(names) {
-    const known = new Map(this.files.map((file) => [file.filename, file]));
-    const records = [];
-    for (const name of names) {
-      if (known.has(name)) records.push(known.get(name));
-      else records.push(...(await listFolder(this.session, name, { isDeep: true })).files);
-    }
-    return records;
-  }
-
-  /** @param {any} file */
-  async #move(file) {
-    const to = await askName(TEXT.move, TEXT.newName, file.filename);
-    if (!to || to === file.filename) return;
-    await this.session.json("POST", "/files/move", { json: { from: file.filename, to, etag: file.etag } });
-    await this.load();
-    toast(TEXT.moved);
-  }
-
-  /** @param {string} folder */
-  async #moveFolder(folder) {
-    const given = await askName(TEXT.moveFolder, TEXT.folderPath, folder.slice(0, -1));
-    if (!given) return;
-    const to = given.endsWith("/") ? given : `${given}/`;
-    if (to === folder) return;
-    await moveFolder(this.session, folder, to);
-    await this.load();
-  }
-
-  /** @param {string[]} names files, and folders with `/` at their ends */
-  async #delete(names) {
-    const hasFolders = names.some((name) => name.endsWith("/"));
-    const filenames = hasFolders ? (await this.#recordsOf(names)).map((file) => file.filename) : names;
-    if ((names.length > 1 || hasFolders) && !(await confirmed(TEXT.deleteSome(filenames.length), TEXT.deleteText, TEXT.delete))) return;
-    /** @type {string[]} */
-    const deleted = [];
-    for (let first = 0; first < filenames.length; first += DELETE_BATCH) {
-      const body = await this.session.json("POST", "/files/delete", { json: { filenames: filenames.slice(first, first + DELETE_BATCH) } });
-      deleted.push(...body.deleted);
-    }
-    for (const name of names) this.selected.delete(name);
-    await this.load();
-    toast(TEXT.deletedFiles(deleted.length), TEXT.undo, () => void this.#restore(deleted));
-  }
-
-  /** @param {string[]} names */
-  async #restore(names) {
-    for (const filename of names) {
-      await this.session.json("POST", "/files/restore", { json: { filename } }).catch((error) => toast(describe(error)));
-    }
-    await this.load();
-  }
-}
-
-/** Ask for files, or for a folder. @param {boolean} isFolder @param {(files: FileList) => void} onFiles */
-export function pickFiles(isFolder, onFiles) {
-  const field = input({ type: "file", multiple: true, webkitdirectory: isFolder });
-  field.addEventListener("change", () => field.files && onFiles(field.files));
-  field.click();
-}
-
-/** @param {string} title @param {string} label @param {string} value @returns {Promise<string | undefined>} */
-async function askName(title, label, value) {
-  const field = input({ value, required: true, maxlength: 1000, autocomplete: "off", spellcheck: "false" });
-  return /** @type {any} */ (await dialogue(title, (close) => [
-    element("form", {
-      onsubmit: (/** @type {Event} */ event) => {
-        event.preventDefault();
-        close(field.value.normalize("NFC"));
-      },
-    },
-    labelled(label, field),
-    element("div", { class: "buttons" }, button(TEXT.cancel, () => close()), element("button", { class: "primary" }, title))),
-  ]));
 }

@@ -14,7 +14,9 @@ export async function moveFolder(session, from, to) {
   if (to.startsWith(from) || from === to) throw new Error(TEXT.folderSame);
   const move = { scope: session.scope, from, to };
   await store.saveMove(move);
-  const progress = /** @type {HTMLProgressElement} */ (element("progress", { "aria-label": TEXT.moveFolder, max: 1, value: 0 }));
+  const progress = /** @type {HTMLProgressElement} */ (
+    element("progress", { "aria-label": TEXT.moveFolder, max: 1, value: 0 })
+  );
   const count = element("p", { role: "status" }, TEXT.loading);
   const failures = element("div");
   const controller = new AbortController();
@@ -85,7 +87,11 @@ export async function moveFolder(session, from, to) {
 function failureList(failed, retry) {
   return [
     element("p", { class: "error", role: "alert" }, TEXT.folderMoveFailed(failed.length)),
-    element("ul", { class: "failures", tabindex: "0", "aria-label": TEXT.folderMoveFailed(failed.length) }, ...failed.map(({ name, reason }) => element("li", {}, element("strong", {}, name), ` ${reason}`))),
+    element(
+      "ul",
+      { class: "failures", tabindex: "0", "aria-label": TEXT.folderMoveFailed(failed.length) },
+      ...failed.map(({ name, reason }) => element("li", {}, element("strong", {}, name), ` ${reason}`)),
+    ),
     button(TEXT.retry, retry),
   ];
 }
@@ -94,15 +100,28 @@ function failureList(failed, retry) {
 export async function interruptedMoves(session, onChange) {
   const moves = await store.allMoves(session.scope);
   return moves.map((move) => {
-    const card = element("div", { class: "card row" }, element("span", {}, TEXT.folderMoveInterrupted(move.from, move.to)), element("span", {},
-      button(TEXT.resume, () => {
-        card.remove();
-        void moveFolder(session, move.from, move.to).then(onChange);
-      }, { class: "primary" }), " ",
-      button(TEXT.discard, () => {
-        card.remove();
-        void store.forgetMove(move);
-      })));
+    const card = element(
+      "div",
+      { class: "card row" },
+      element("span", {}, TEXT.folderMoveInterrupted(move.from, move.to)),
+      element(
+        "span",
+        {},
+        button(
+          TEXT.resume,
+          () => {
+            card.remove();
+            void moveFolder(session, move.from, move.to).then(onChange);
+          },
+          { class: "primary" },
+        ),
+        " ",
+        button(TEXT.discard, () => {
+          card.remove();
+          void store.forgetMove(move);
+        }),
+      ),
+    );
     return card;
   });
 }

@@ -3,7 +3,8 @@
 import { ApiError, filePath } from "./api.js";
 import { button, dialogue, element, input, labelled, saveAs, toast } from "./dom.js";
 import { acceptDrops } from "./drop.js";
-import { FilesView, pickFiles } from "./files_view.js";
+import { pickFiles } from "./file_actions.js";
+import { FilesView } from "./files_view.js";
 import { formatBytes, formatCount, formatTime } from "./format.js";
 import { LinkSession } from "./link_session.js";
 import { describe } from "./listing.js";
@@ -14,9 +15,13 @@ import * as store from "./upload_store.js";
 
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const endCode = app.dataset.code ?? "";
-const session = new LinkSession(takeSecret(), async () => /** @type {any} */ (await dialogue(TEXT.passwordNeeded, (close) => [
-  passwordForm(async (password) => close(password)),
-])));
+const session = new LinkSession(
+  takeSecret(),
+  async () =>
+    /** @type {any} */ (
+      await dialogue(TEXT.passwordNeeded, (close) => [passwordForm(async (password) => close(password))])
+    ),
+);
 
 /** Take the secret out of the address bar, where others would see it. @returns {string} */
 function takeSecret() {
@@ -30,31 +35,51 @@ function passwordForm(submit) {
   const field = input({ type: "password", required: true, maxlength: 256, autocomplete: "off" });
   const error = element("p", { class: "error", role: "alert" });
   const send = /** @type {HTMLButtonElement} */ (element("button", { class: "primary" }, TEXT.openLink));
-  return element("form", {
-    onsubmit: async (/** @type {Event} */ event) => {
-      event.preventDefault();
-      send.disabled = true;
-      error.textContent = "";
-      try {
-        await submit(field.value);
-      } catch (failure) {
-        const code = failure instanceof ApiError ? failure.code : "";
-        error.textContent = code === "link_password" ? TEXT.passwordWrong : code === "link_locked" ? TEXT.tooManyPasswords : describe(failure);
-        send.disabled = false;
-        field.select();
-      }
+  return element(
+    "form",
+    {
+      onsubmit: async (/** @type {Event} */ event) => {
+        event.preventDefault();
+        send.disabled = true;
+        error.textContent = "";
+        try {
+          await submit(field.value);
+        } catch (failure) {
+          const code = failure instanceof ApiError ? failure.code : "";
+          error.textContent =
+            code === "link_password"
+              ? TEXT.passwordWrong
+              : code === "link_locked"
+                ? TEXT.tooManyPasswords
+                : describe(failure);
+          send.disabled = false;
+          field.select();
+        }
+      },
     },
-  }, labelled(TEXT.password, field), error, element("div", {}, send));
+    labelled(TEXT.password, field),
+    error,
+    element("div", {}, send),
+  );
 }
 
-/** @param {any} link @returns {HTMLElement} what the link still gives */
-function limits(link) {
+const limits = element("p", { class: "muted" });
+
+/** @param {any} link */
+function showLimits(link) {
   const { left } = link;
   const parts = [];
   if (left.downloads !== undefined) parts.push(TEXT.downloadsLeft(formatCount(left.downloads)));
   if (left.files !== undefined) parts.push(TEXT.filesLeft(formatCount(left.files)));
   if (left.bytes !== undefined) parts.push(TEXT.bytesLeft(formatBytes(left.bytes)));
-  return element("p", { class: "muted" }, [...parts, TEXT.endedAt(formatTime(link.expires_at))].join(" · "));
+  limits.textContent = [...parts, TEXT.endedAt(formatTime(link.expires_at))].join(" · ");
+}
+
+/** Show what is left after an upload or a download. */
+async function refreshLimits() {
+  await session.describe().then(showLimits, (error) => {
+    if (error instanceof ApiError) limits.textContent = describe(error);
+  });
 }
 
 /** Show a part of the page below the title. @param {any} link @param {...(Node | null)} nodes */
@@ -69,7 +94,7 @@ function showPassword(link) {
     await session.open(password);
     await showContent(link);
   });
-  show(link, element("p", {}, TEXT.passwordNeeded), limits(link), form);
+  show(link, element("p", {}, TEXT.passwordNeeded), limits, form);
   /** @type {HTMLElement} */ (form.querySelector("input")).focus();
 }
 
@@ -84,32 +109,75 @@ async function showContent(link) {
 /** @param {any} link @param {string} filename */
 async function showFile(link, filename) {
   const file = await session.json("GET", filePath("/files", filename));
-  const act = (/** @type {() => Promise<unknown>} */ work) => () => void work().catch((error) => toast(describe(error)));
-  const download = act(async () => saveAs((await session.json("GET", filePath("/download", filename, { redirect: "false" }))).url));
+  const act = (/** @type {() => Promise<unknown>} */ work) => () =>
+    void work().catch((error) => toast(describe(error)));
+  const download = act(async () => {
+    saveAs((await session.json("GET", filePath("/download", filename, { redirect: "false" }))).url);
+    await refreshLimits();
+  });
   const name = filename.split("/").pop();
-  show(link, element("div", { class: "card" },
-    element("div", { class: "row" }, element("div", {}, element("strong", {}, name), element("div", { class: "muted" }, `${formatBytes(file.size)} · ${file.content_type}`)),
-      element("span", { class: "row-actions" },
-        previewKind(file.content_type) ? button(TEXT.preview, act(() => showPreview(session, file))) : null,
-        button(TEXT.download, download, { class: "primary" })))),
-  limits(link));
+  show(
+    link,
+    element(
+      "div",
+      { class: "card" },
+      element(
+        "div",
+        { class: "row" },
+        element(
+          "div",
+          {},
+          element("strong", {}, name),
+          element("div", { class: "muted" }, `${formatBytes(file.size)} · ${file.content_type}`),
+        ),
+        element(
+          "span",
+          { class: "row-actions" },
+          previewKind(file.content_type)
+            ? button(
+                TEXT.preview,
+                act(() => showPreview(session, file)),
+              )
+            : null,
+          button(TEXT.download, download, { class: "primary" }),
+        ),
+      ),
+    ),
+    limits,
+  );
 }
 
 /** @param {any} link @param {string} prefix */
 function showFolder(link, prefix) {
-  const files = new FilesView(session, { base: prefix, rights: { write: false, share: false }, navigate: (folder) => void files.open(folder) });
-  show(link, limits(link), files.root);
+  const files = new FilesView(session, {
+    base: prefix,
+    rights: { write: false, share: false },
+    navigate: (folder) => void files.open(folder),
+  });
+  show(link, limits, files.root);
   void files.open(prefix);
 }
 
 /** @param {any} link @param {string} prefix @param {boolean} [isUsedUp] */
 function showUpload(link, prefix, isUsedUp = false) {
-  const uploads = new UploadsView(session, () => {}, { canList: false, base: prefix });
-  const add = (/** @type {Iterable<File>} */ files, /** @type {Map<File, FileSystemFileHandle>} */ handles = new Map()) => uploads.add(files, prefix, handles);
-  const zone = element("div", { class: "drop-zone" }, element("p", {}, TEXT.sendDrop), element("div", { class: "toolbar" },
-    button(TEXT.uploadFiles, () => pickFiles(false, add), { class: "primary" }), button(TEXT.uploadFolder, () => pickFiles(true, add))));
+  const uploads = new UploadsView(session, () => void refreshLimits(), { canList: false, base: prefix });
+  const add = (
+    /** @type {Iterable<File>} */ files,
+    /** @type {Map<File, FileSystemFileHandle>} */ handles = new Map(),
+  ) => uploads.add(files, prefix, handles);
+  const zone = element(
+    "div",
+    { class: "drop-zone" },
+    element("p", {}, TEXT.sendDrop),
+    element(
+      "div",
+      { class: "toolbar" },
+      button(TEXT.uploadFiles, () => pickFiles(false, add), { class: "primary" }),
+      button(TEXT.uploadFolder, () => pickFiles(true, add)),
+    ),
+  );
   if (isUsedUp) show(link, element("p", {}, TEXT.usedUpResume), uploads.root);
-  else show(link, element("p", {}, TEXT.grantUpload), limits(link), zone, uploads.root);
+  else show(link, element("p", {}, TEXT.grantUpload), limits, zone, uploads.root);
   if (!isUsedUp) acceptDrops(document.body, add);
   uploads.open();
   window.addEventListener("beforeunload", (event) => {
@@ -131,6 +199,7 @@ async function start() {
   }
   if (endCode) return;
   const link = await session.describe();
+  showLimits(link);
   if (link.password) {
     showPassword(link);
     return;
@@ -140,5 +209,12 @@ async function start() {
 }
 
 start().catch((error) => {
-  app.replaceChildren(element("main", { class: "shared" }, element("h1", {}, document.title), element("p", { class: "error", role: "alert" }, describe(error))));
+  app.replaceChildren(
+    element(
+      "main",
+      { class: "shared" },
+      element("h1", {}, document.title),
+      element("p", { class: "error", role: "alert" }, describe(error)),
+    ),
+  );
 });

@@ -29,7 +29,11 @@ export class LinkSession extends Session {
 
   /** @returns {Promise<any>} what the link is for */
   async describe() {
-    const response = await fetch(`/l/${this.#secret}`, { headers: { Accept: "application/json" }, credentials: "omit", cache: "no-store" });
+    const response = await fetch(`/l/${this.#secret}`, {
+      headers: { Accept: "application/json" },
+      credentials: "omit",
+      cache: "no-store",
+    });
     if (!response.ok) throw await errorOf(response);
     return response.json();
   }
@@ -41,7 +45,9 @@ export class LinkSession extends Session {
   }
 
   async fetchToken() {
-    const body = this.#password ? { headers: { "Content-Type": "application/json" }, body: JSON.stringify({ password: this.#password }) } : {};
+    const body = this.#password
+      ? { headers: { "Content-Type": "application/json" }, body: JSON.stringify({ password: this.#password }) }
+      : {};
     const response = await fetch(`/l/${this.#secret}/token`, { method: "POST", credentials: "omit", ...body });
     if (!response.ok) throw await errorOf(response);
     const token = await response.json();

@@ -6,8 +6,18 @@ import { share } from "./share_dialog.js";
 import { TEXT } from "./strings.js";
 
 const PAGE = 100;
-const STATES = { active: TEXT.stateActive, expired: TEXT.stateExpired, revoked: TEXT.stateRevoked, used_up: TEXT.stateUsedUp };
-const ACTIONS = { download: TEXT.actionDownload, upload: TEXT.actionUpload, wrong_password: TEXT.actionWrongPassword, locked: TEXT.actionLocked };
+const STATES = {
+  active: TEXT.stateActive,
+  expired: TEXT.stateExpired,
+  revoked: TEXT.stateRevoked,
+  used_up: TEXT.stateUsedUp,
+};
+const ACTIONS = {
+  download: TEXT.actionDownload,
+  upload: TEXT.actionUpload,
+  wrong_password: TEXT.actionWrongPassword,
+  locked: TEXT.actionLocked,
+};
 
 /** The links of the namespace: use, activity, revoke. */
 export class LinksView {
@@ -16,8 +26,16 @@ export class LinksView {
     this.session = session;
     this.body = element("tbody");
     this.content = element("div");
-    this.root = element("section", { "aria-label": TEXT.links },
-      element("div", { class: "toolbar" }, button(TEXT.newUploadLink, () => void this.#create(), { class: "primary", "data-key": "new-link" })), this.content);
+    this.root = element(
+      "section",
+      { "aria-label": TEXT.links },
+      element(
+        "div",
+        { class: "toolbar" },
+        button(TEXT.newUploadLink, () => void this.#create(), { class: "primary", "data-key": "new-link" }),
+      ),
+      this.content,
+    );
   }
 
   async #create() {
@@ -27,12 +45,30 @@ export class LinksView {
   async load() {
     this.body.replaceChildren();
     const heading = (/** @type {string} */ text, style = "") => element("th", { scope: "col", class: style }, text);
-    const table = element("table", {},
-      element("thead", {}, element("tr", {}, heading(TEXT.what), heading(TEXT.kind, "wide"), heading(TEXT.usage, "wide"), heading(TEXT.expires, "wide"), heading(TEXT.state),
-        element("th", { scope: "col" }, element("span", { class: "visually-hidden" }, TEXT.actions)))),
-      this.body);
+    const table = element(
+      "table",
+      {},
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          heading(TEXT.what),
+          heading(TEXT.kind, "wide"),
+          heading(TEXT.usage, "wide"),
+          heading(TEXT.expires, "wide"),
+          heading(TEXT.state),
+          element("th", { scope: "col" }, element("span", { class: "visually-hidden" }, TEXT.actions)),
+        ),
+      ),
+      this.body,
+    );
     await pages(this.content, table, element("p", { class: "muted empty" }, TEXT.noLinks), async (cursor) => {
-      const page = await this.session.json("GET", `/links?${new URLSearchParams({ limit: String(PAGE), ...(cursor ? { cursor } : {}) })}`);
+      const page = await this.session.json(
+        "GET",
+        `/links?${new URLSearchParams({ limit: String(PAGE), ...(cursor ? { cursor } : {}) })}`,
+      );
       this.body.append(...page.links.map((/** @type {any} */ link) => this.#row(link)));
       return page.cursor;
     });
@@ -43,19 +79,57 @@ export class LinksView {
     const name = link.label || link.filename || link.prefix;
     const isUpload = link.kind === "upload";
     const used = isUpload
-      ? TEXT.usedUploads(formatCount(link.used.files), formatCount(link.max_files), formatBytes(link.used.bytes), formatBytes(link.max_bytes))
-      : TEXT.usedDownloads(formatCount(link.used.downloads), link.max_downloads === null ? null : formatCount(link.max_downloads));
+      ? TEXT.usedUploads(
+          formatCount(link.used.files),
+          formatCount(link.max_files),
+          formatBytes(link.used.bytes),
+          formatBytes(link.max_bytes),
+        )
+      : TEXT.usedDownloads(
+          formatCount(link.used.downloads),
+          link.max_downloads === null ? null : formatCount(link.max_downloads),
+        );
     const subject = link.label ? element("span", { class: "muted" }, link.filename ?? link.prefix) : null;
     const state = /** @type {Record<string, string>} */ (STATES)[link.state] ?? link.state;
-    return element("tr", {},
-      element("td", {}, element("div", {}, name), subject, element("div", { class: "narrow muted" }, `${isUpload ? TEXT.kindShortUpload : TEXT.kindShortDownload} · ${used} · ${formatTime(link.expires_at)}`)),
-      element("td", { class: "wide" }, isUpload ? TEXT.kindShortUpload : TEXT.kindShortDownload, link.password ? element("div", { class: "muted" }, TEXT.password.toLowerCase()) : null),
-      element("td", { class: "wide" }, used), element("td", { class: "wide" }, formatTime(link.expires_at)),
-      element("td", { class: link.state === "active" ? "ok" : "muted" }, state),
-      element("td", { class: "actions" },
-        button(TEXT.activity, () => void this.#showActivity(link, name), { "aria-label": `${TEXT.activity}: ${name}`, "data-key": `activity:${link.link_id}` }),
+    return element(
+      "tr",
+      {},
+      element(
+        "td",
+        {},
+        element("div", {}, name),
+        subject,
+        element(
+          "div",
+          { class: "narrow muted" },
+          `${isUpload ? TEXT.kindShortUpload : TEXT.kindShortDownload} · ${used} · ${formatTime(link.expires_at)}`,
+        ),
+      ),
+      element(
+        "td",
+        { class: "wide nowrap" },
+        isUpload ? TEXT.kindShortUpload : TEXT.kindShortDownload,
+        link.password ? element("div", { class: "muted" }, TEXT.password.toLowerCase()) : null,
+      ),
+      element("td", { class: "wide" }, used),
+      element("td", { class: "wide nowrap" }, formatTime(link.expires_at)),
+      element("td", { class: `nowrap ${link.state === "active" ? "ok" : "muted"}` }, state),
+      element(
+        "td",
+        { class: "actions" },
+        button(TEXT.activity, () => void this.#showActivity(link, name), {
+          "aria-label": `${TEXT.activity}: ${name}`,
+          "data-key": `activity:${link.link_id}`,
+        }),
         link.state === "active" || link.state === "used_up"
-          ? button(TEXT.revoke, () => void this.#revoke(link, name), { class: "danger", "aria-label": `${TEXT.revoke}: ${name}`, "data-key": `revoke:${link.link_id}` }) : null));
+          ? button(TEXT.revoke, () => void this.#revoke(link, name), {
+              class: "danger",
+              "aria-label": `${TEXT.revoke}: ${name}`,
+              "data-key": `revoke:${link.link_id}`,
+            })
+          : null,
+      ),
+    );
   }
 
   /** @param {any} link @param {string} name */
@@ -75,21 +149,53 @@ export class LinksView {
     const content = element("div");
     const note = element("p", { class: "muted" });
     const body = element("tbody");
-    const table = element("table", {},
-      element("thead", {}, element("tr", {}, ...[TEXT.at, TEXT.what, TEXT.name, TEXT.network].map((text) => element("th", { scope: "col" }, text)))), body);
+    const table = element(
+      "table",
+      {},
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          ...[TEXT.at, TEXT.what, TEXT.name, TEXT.network].map((text) => element("th", { scope: "col" }, text)),
+        ),
+      ),
+      body,
+    );
     void pages(content, table, element("p", { class: "muted" }, TEXT.noActivity), async (cursor) => {
-      const page = await this.session.json("GET", `/links/${encodeURIComponent(link.link_id)}/activity?${new URLSearchParams({ limit: String(PAGE), ...(cursor ? { cursor } : {}) })}`);
+      const page = await this.session.json(
+        "GET",
+        `/links/${encodeURIComponent(link.link_id)}/activity?${new URLSearchParams({ limit: String(PAGE), ...(cursor ? { cursor } : {}) })}`,
+      );
       if (page.approximate) note.textContent = TEXT.activityApproximate;
-      body.append(...page.activity.map((/** @type {any} */ entry) => element("tr", {},
-        element("td", {}, formatTime(entry.at)),
-        element("td", {}, /** @type {Record<string, string>} */ (ACTIONS)[entry.action] ?? entry.action),
-        element("td", {}, entry.filename ?? "", entry.size === undefined ? null : element("span", { class: "muted" }, ` ${formatBytes(entry.size)}`)),
-        element("td", {}, entry.network))));
+      body.append(
+        ...page.activity.map((/** @type {any} */ entry) =>
+          element(
+            "tr",
+            {},
+            element("td", { class: "nowrap" }, formatTime(entry.at)),
+            element("td", {}, /** @type {Record<string, string>} */ (ACTIONS)[entry.action] ?? entry.action),
+            element(
+              "td",
+              {},
+              entry.filename ?? "",
+              entry.size === undefined ? null : element("span", { class: "muted" }, ` ${formatBytes(entry.size)}`),
+            ),
+            element("td", {}, entry.network),
+          ),
+        ),
+      );
       return page.cursor;
     });
     await dialogue(`${TEXT.activity}: ${name}`, (close) => [
-      note, element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": TEXT.activity }, content),
-      element("div", { class: "buttons" }, button(TEXT.close, () => close(), { class: "primary" })),
+      note,
+      element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": TEXT.activity }, content),
+      element(
+        "div",
+        { class: "buttons" },
+        button(TEXT.close, () => close(), { class: "primary" }),
+      ),
     ]);
   }
 }

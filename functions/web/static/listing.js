@@ -18,7 +18,12 @@ export async function listFolder(session, prefix, { isDeep = false, maximum = In
   const folders = [];
   let cursor = "";
   do {
-    const query = new URLSearchParams({ limit: String(PAGE), ...(prefix ? { prefix } : {}), ...(isDeep ? {} : { delimiter: "/" }), ...(cursor ? { cursor } : {}) });
+    const query = new URLSearchParams({
+      limit: String(PAGE),
+      ...(prefix ? { prefix } : {}),
+      ...(isDeep ? {} : { delimiter: "/" }),
+      ...(cursor ? { cursor } : {}),
+    });
     const page = await session.json("GET", `/files?${query}`);
     files.push(...page.files);
     folders.push(...page.prefixes);

@@ -21,44 +21,57 @@ function signInForm(message, submit) {
   const secret = input({ type: "password", autocomplete: "current-password", required: true });
   const error = element("p", { class: "error", role: "alert" }, message);
   const send = /** @type {HTMLButtonElement} */ (element("button", { class: "primary" }, TEXT.signIn));
-  return element("form", {
-    onsubmit: async (/** @type {Event} */ event) => {
-      event.preventDefault();
-      send.disabled = true;
-      error.textContent = "";
-      try {
-        await submit(id.value, secret.value);
-      } catch (failure) {
-        const isRejected = failure instanceof ApiError && failure.status < 500 && failure.status !== 429;
-        error.textContent = isRejected ? TEXT.signInFailed : TEXT.networkDown;
-        secret.focus();
-      } finally {
-        send.disabled = false;
-      }
+  return element(
+    "form",
+    {
+      onsubmit: async (/** @type {Event} */ event) => {
+        event.preventDefault();
+        send.disabled = true;
+        error.textContent = "";
+        try {
+          await submit(id.value, secret.value);
+        } catch (failure) {
+          const isRejected = failure instanceof ApiError && failure.status < 500 && failure.status !== 429;
+          error.textContent = isRejected ? TEXT.signInFailed : TEXT.networkDown;
+          secret.focus();
+        } finally {
+          send.disabled = false;
+        }
+      },
     },
-  }, labelled(TEXT.clientId, id), labelled(TEXT.clientSecret, secret), error, send);
+    labelled(TEXT.clientId, id),
+    labelled(TEXT.clientSecret, secret),
+    error,
+    send,
+  );
 }
 
 /** Ask for id and secret in a dialogue, while uploads wait. @returns {Promise<{id: string, secret: string} | null>} */
 async function askAgain() {
-  return /** @type {any} */ (await dialogue(TEXT.signIn, (close) => [
-    signInForm(TEXT.signInAgain, async (id, secret) => close({ id, secret })),
-  ]));
+  return /** @type {any} */ (
+    await dialogue(TEXT.signIn, (close) => [signInForm(TEXT.signInAgain, async (id, secret) => close({ id, secret }))])
+  );
 }
 
 /** @returns {HTMLElement} a form that opens a link */
 function linkForm() {
   const address = input({ autocomplete: "off", spellcheck: "false", required: true });
   const error = element("p", { class: "error", role: "alert" });
-  return element("form", {
-    onsubmit: (/** @type {Event} */ event) => {
-      event.preventDefault();
-      const secret = address.value.trim().split(/[?#]/)[0].split("/").pop() ?? "";
-      // The page of the link is on this origin, whatever the address says.
-      if (SECRET.test(secret)) location.assign(`/l/${secret}`);
-      else error.textContent = TEXT.linkInvalid;
+  return element(
+    "form",
+    {
+      onsubmit: (/** @type {Event} */ event) => {
+        event.preventDefault();
+        const secret = address.value.trim().split(/[?#]/)[0].split("/").pop() ?? "";
+        // The page of the link is on this origin, whatever the address says.
+        if (SECRET.test(secret)) location.assign(`/l/${secret}`);
+        else error.textContent = TEXT.linkInvalid;
+      },
     },
-  }, labelled(TEXT.linkAddress, address), error, element("button", {}, TEXT.openLink));
+    labelled(TEXT.linkAddress, address),
+    error,
+    element("button", {}, TEXT.openLink),
+  );
 }
 
 function showSignIn() {
@@ -67,9 +80,20 @@ function showSignIn() {
     await showConsole();
   });
   const wasLink = location.hash === "#/link";
-  app.replaceChildren(element("main", { class: "welcome" },
-    element("div", { class: "sign-in" }, element("h1", {}, "Ferry"), form),
-    element("div", { class: "sign-in" }, element("h2", {}, TEXT.openLinkTitle), wasLink ? element("p", { class: "muted" }, TEXT.linkReload) : null, linkForm())));
+  app.replaceChildren(
+    element(
+      "main",
+      { class: "welcome" },
+      element("div", { class: "sign-in" }, element("h1", {}, "Ferry"), form),
+      element(
+        "div",
+        { class: "sign-in" },
+        element("h2", {}, TEXT.openLinkTitle),
+        wasLink ? element("p", { class: "muted" }, TEXT.linkReload) : null,
+        linkForm(),
+      ),
+    ),
+  );
   /** @type {HTMLElement} */ (app.querySelector(wasLink ? ".sign-in + .sign-in input" : "input")).focus();
 }
 
@@ -83,16 +107,31 @@ function makeViews() {
     navigate: (prefix) => {
       location.hash = `#/files/${prefix.split("/").map(encodeURIComponent).join("/")}`;
     },
-    upload: rights.write ? (chosen, prefix) => {
-      uploads.add(chosen, prefix);
-      location.hash = "#/uploads";
-    } : undefined,
+    upload: rights.write
+      ? (chosen, prefix) => {
+          uploads.add(chosen, prefix);
+          location.hash = "#/uploads";
+        }
+      : undefined,
   });
   const deleted = new DeletedView(session);
   const links = new LinksView(session);
   const views = {
-    files: { label: TEXT.files, root: files.root, open: (/** @type {string[]} */ rest) => files.open(rest.map(decodeURIComponent).join("/")) },
-    ...(rights.write ? { uploads: { label: TEXT.uploads, root: uploads.root, open: () => uploads.open(), close: () => uploads.close() } } : {}),
+    files: {
+      label: TEXT.files,
+      root: files.root,
+      open: (/** @type {string[]} */ rest) => files.open(rest.map(decodeURIComponent).join("/")),
+    },
+    ...(rights.write
+      ? {
+          uploads: {
+            label: TEXT.uploads,
+            root: uploads.root,
+            open: () => uploads.open(),
+            close: () => uploads.close(),
+          },
+        }
+      : {}),
     ...(rights.share ? { links: { label: TEXT.links, root: links.root, open: () => links.load() } } : {}),
     ...(rights.write ? { deleted: { label: TEXT.deleted, root: deleted.root, open: () => deleted.load() } } : {}),
   };
@@ -105,20 +144,34 @@ async function showConsole() {
   const offline = element("p", { class: "offline", role: "status" });
   const main = element("main", { tabindex: "-1" });
   const notices = element("div", { class: "cards notices" });
-  const tabs = Object.entries(views).map(([page, { label }]) => button(label, () => {
-    location.hash = `#/${page}`;
-  }, { "data-page": page }));
+  const tabs = Object.entries(views).map(([page, { label }]) =>
+    button(
+      label,
+      () => {
+        location.hash = `#/${page}`;
+      },
+      { "data-page": page },
+    ),
+  );
   session.onConnection = (isUp) => {
     offline.textContent = isUp ? "" : TEXT.offline;
   };
   app.replaceChildren(
-    element("header", { class: "top" }, element("h1", {}, "Ferry"), element("nav", { "aria-label": "Ferry" }, ...tabs,
-      element("a", { href: "/docs" }, TEXT.docs)), usage, button(TEXT.signOut, () => {
-      session.signOut();
-      location.hash = "";
-      location.reload();
-    })),
-    offline, main);
+    element(
+      "header",
+      { class: "top" },
+      element("h1", {}, "Ferry"),
+      element("nav", { "aria-label": "Ferry" }, ...tabs, element("a", { href: "/docs" }, TEXT.docs)),
+      usage,
+      button(TEXT.signOut, () => {
+        session.signOut();
+        location.hash = "";
+        location.reload();
+      }),
+    ),
+    offline,
+    main,
+  );
 
   let current = views.files;
   const route = () => {
@@ -156,7 +209,15 @@ async function showUsage(place) {
     const parts = [];
     if (limits?.bytes) parts.push(TEXT.quota(formatBytes(used?.bytes ?? 0), formatBytes(limits.bytes)));
     if (limits?.uploads) parts.push(TEXT.quotaUploads(formatCount(used?.uploads ?? 0), formatCount(limits.uploads)));
-    const meter = limits?.bytes ? element("meter", { min: 0, max: limits.bytes, value: used?.bytes ?? 0, high: limits.bytes * 0.9, "aria-label": TEXT.usage }) : null;
+    const meter = limits?.bytes
+      ? element("meter", {
+          min: 0,
+          max: limits.bytes,
+          value: used?.bytes ?? 0,
+          high: limits.bytes * 0.9,
+          "aria-label": TEXT.usage,
+        })
+      : null;
     place.replaceChildren(...(meter ? [meter, " "] : []), parts.join(" · "));
   } catch {
     place.replaceChildren();

@@ -44,7 +44,9 @@ export async function sendParts(sender) {
     }
   };
   await Promise.all(Array.from({ length: SENDERS }, sendNext));
-  return toBase64(combine([...crcs.keys()].sort((a, b) => a - b).map((number) => /** @type {[number, number]} */ (crcs.get(number)))));
+  return toBase64(
+    combine([...crcs.keys()].sort((a, b) => a - b).map((number) => /** @type {[number, number]} */ (crcs.get(number)))),
+  );
 }
 
 /** @param {Sender} sender @param {number} number @param {Blob} blob @param {number} crc @returns {Promise<boolean>} false where S3 is out of reach */
@@ -55,10 +57,18 @@ async function sendPart({ session, plan, signal, onDurable }, number, blob, crc)
       upload_id: plan.upload_id,
       parts: [{ part_number: number, checksum: { algorithm: "crc32c", value: toBase64(crc) } }],
     };
-    const { parts: [part] } = await session.json("POST", "/upload/parts", { json: members, signal });
+    const {
+      parts: [part],
+    } = await session.json("POST", "/upload/parts", { json: members, signal });
     let status = 0;
     try {
-      const response = await fetch(part.url, { method: "PUT", headers: part.headers, body: blob, signal, credentials: "omit" });
+      const response = await fetch(part.url, {
+        method: "PUT",
+        headers: part.headers,
+        body: blob,
+        signal,
+        credentials: "omit",
+      });
       await response.text();
       status = response.status;
     } catch (error) {

@@ -16,16 +16,26 @@ export function previewKind(contentType) {
 
 /** Show a file, from S3's own origin. @param {import("./api.js").Session} session @param {any} file */
 export async function showPreview(session, file) {
-  const link = await session.json("GET", filePath("/download", file.filename, { disposition: "inline", redirect: "false" }));
+  const link = await session.json(
+    "GET",
+    filePath("/download", file.filename, { disposition: "inline", redirect: "false" }),
+  );
   const kind = previewKind(file.content_type);
   const attributes = { src: link.url };
   const view =
-    kind === "image" ? element("img", { ...attributes, alt: file.filename })
-    : kind === "audio" ? element("audio", { ...attributes, controls: true })
-    : kind === "video" ? element("video", { ...attributes, controls: true })
-    : element("iframe", { ...attributes, title: file.filename, sandbox: "", referrerpolicy: "no-referrer" });
+    kind === "image"
+      ? element("img", { ...attributes, alt: file.filename })
+      : kind === "audio"
+        ? element("audio", { ...attributes, controls: true })
+        : kind === "video"
+          ? element("video", { ...attributes, controls: true })
+          : element("iframe", { ...attributes, title: file.filename, sandbox: "", referrerpolicy: "no-referrer" });
   await dialogue(file.filename, (close) => [
     element("div", { class: "preview" }, view),
-    element("div", { class: "buttons" }, button(TEXT.close, () => close(), { class: "primary" })),
+    element(
+      "div",
+      { class: "buttons" },
+      button(TEXT.close, () => close(), { class: "primary" }),
+    ),
   ]);
 }

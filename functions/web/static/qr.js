@@ -65,7 +65,9 @@ function dataCodewords(bytes, version) {
   put(0, Math.min(4, capacity - bits.length));
   put(0, (8 - (bits.length % 8)) % 8);
   for (let pad = 0xec; bits.length < capacity; pad ^= 0xec ^ 0x11) put(pad, 8);
-  return Uint8Array.from({ length: bits.length / 8 }, (_, index) => bits.slice(index * 8, index * 8 + 8).reduce((sum, bit) => sum * 2 + bit, 0));
+  return Uint8Array.from({ length: bits.length / 8 }, (_, index) =>
+    bits.slice(index * 8, index * 8 + 8).reduce((sum, bit) => sum * 2 + bit, 0),
+  );
 }
 
 /** @param {Uint8Array} data @param {number} version @returns {number[]} the blocks' codewords in the order in which they are drawn */
@@ -81,7 +83,9 @@ function interleave(data, version) {
     blocks.push({ block, rest: remainder(block, divisor) });
   }
   const result = [];
-  for (let index = 0; index <= shortLength; index += 1) for (const { block } of blocks) if (index < block.length) result.push(block[index]);
+  for (let index = 0; index <= shortLength; index += 1) {
+    for (const { block } of blocks) if (index < block.length) result.push(block[index]);
+  }
   for (let index = 0; index < divisor.length; index += 1) for (const { rest } of blocks) result.push(rest[index]);
   return result;
 }
@@ -158,12 +162,19 @@ class Matrix {
       this.set(6, index, index % 2 === 0);
       this.set(index, 6, index % 2 === 0);
     }
-    for (const [x, y] of [[3, 3], [size - 4, 3], [3, size - 4]]) this.#square(x, y, 4, [0, 1, 3]);
+    for (const [x, y] of [
+      [3, 3],
+      [size - 4, 3],
+      [3, size - 4],
+    ]) {
+      this.#square(x, y, 4, [0, 1, 3]);
+    }
     const positions = this.#alignments();
     const last = positions.length - 1;
     for (const [row, y] of positions.entries()) {
       for (const [column, x] of positions.entries()) {
-        const isFinder = (row === 0 && column === 0) || (row === 0 && column === last) || (row === last && column === 0);
+        const isFinder =
+          (row === 0 && column === 0) || (row === 0 && column === last) || (row === last && column === 0);
         if (!isFinder) this.#square(x, y, 2, [0, 2]);
       }
     }
@@ -262,7 +273,11 @@ class Matrix {
         const cell = this.cells[y * size + x] & 1;
         dark += cell;
         if (x + 1 === size || y + 1 === size) continue;
-        const [right, below, across] = [this.cells[y * size + x + 1], this.cells[(y + 1) * size + x], this.cells[(y + 1) * size + x + 1]];
+        const [right, below, across] = [
+          this.cells[y * size + x + 1],
+          this.cells[(y + 1) * size + x],
+          this.cells[(y + 1) * size + x + 1],
+        ];
         if ((right & 1) === cell && (below & 1) === cell && (across & 1) === cell) total += 3;
       }
     }
@@ -273,7 +288,7 @@ class Matrix {
 /** @param {number[]} line @returns {number} penalty of long runs, and of what looks like a finder pattern */
 function linePenalty(line) {
   let total = 0;
-  for (let first = 0; first < line.length;) {
+  for (let first = 0; first < line.length; ) {
     let end = first;
     while (end < line.length && line[end] === line[first]) end += 1;
     if (end - first >= 5) total += end - first - 2;
@@ -295,7 +310,9 @@ export function qrImage(text, label) {
   if (!code) return null;
   let path = "";
   for (let y = 0; y < code.size; y += 1) {
-    for (let x = 0; x < code.size; x += 1) if (code.isDark(x, y)) path += `M${x + QUIET_MODULES} ${y + QUIET_MODULES}h1v1h-1z`;
+    for (let x = 0; x < code.size; x += 1) {
+      if (code.isDark(x, y)) path += `M${x + QUIET_MODULES} ${y + QUIET_MODULES}h1v1h-1z`;
+    }
   }
   const extent = code.size + 2 * QUIET_MODULES;
   const make = (/** @type {string} */ tag, /** @type {Record<string, string>} */ attributes) => {
@@ -303,7 +320,16 @@ export function qrImage(text, label) {
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
     return node;
   };
-  const image = make("svg", { viewBox: `0 0 ${extent} ${extent}`, role: "img", "aria-label": label, class: "qr", "shape-rendering": "crispEdges" });
-  image.append(make("rect", { width: String(extent), height: String(extent), fill: "#fff" }), make("path", { d: path, fill: "#000" }));
+  const image = make("svg", {
+    viewBox: `0 0 ${extent} ${extent}`,
+    role: "img",
+    "aria-label": label,
+    class: "qr",
+    "shape-rendering": "crispEdges",
+  });
+  image.append(
+    make("rect", { width: String(extent), height: String(extent), fill: "#fff" }),
+    make("path", { d: path, fill: "#000" }),
+  );
   return /** @type {SVGElement} */ (image);
 }

@@ -53,7 +53,8 @@ export const TEXT = {
   folder: "folder",
   folderMoved: (/** @type {number} */ count) => `${count} ${count === 1 ? "file" : "files"} moved.`,
   folderMoveFailed: (/** @type {number} */ count) => `${count} ${count === 1 ? "file was" : "files were"} not moved:`,
-  folderMoveInterrupted: (/** @type {string} */ from, /** @type {string} */ to) => `Moving ${from} to ${to} was interrupted.`,
+  folderMoveInterrupted: (/** @type {string} */ from, /** @type {string} */ to) =>
+    `Moving ${from} to ${to} was interrupted.`,
   folderPath: "New folder",
   folderSame: "Choose another folder, which is not inside this one.",
   grantUpload: "Send files to the owner of this link. You cannot see what others have sent.",
@@ -72,9 +73,11 @@ export const TEXT = {
   link: "Link",
   linkAddress: "Address of a link",
   linkInvalid: "This is no address of a link.",
-  linkReload: "For your safety the address of the link has been removed from the address bar. To open it again, use the address that you were sent.",
+  linkReload:
+    "For your safety the address of the link has been removed from the address bar. To open it again, use the address that you were sent.",
   links: "Links",
-  listCut: (/** @type {string} */ count) => `The folder has more than ${count} entries. Sort and filter see the first ${count}.`,
+  listCut: (/** @type {string} */ count) =>
+    `The folder has more than ${count} entries. Sort and filter see the first ${count}.`,
   loading: "Loading…",
   maxBytes: "Bytes at most",
   maxDownloads: "Downloads at most",
@@ -122,7 +125,8 @@ export const TEXT = {
   retry: "Try again",
   revoke: "Revoke",
   revoked: "Revoked.",
-  revokeText: "The link ends within a minute. A download that has started may go on, and so may parts of an upload for up to 15 minutes.",
+  revokeText:
+    "The link ends within a minute. A download that has started may go on, and so may parts of an upload for up to 15 minutes.",
   savedAs: (/** @type {string} */ name) => `saved as ${name}`,
   select: "Select",
   selectAll: "Select all",
@@ -157,8 +161,14 @@ export const TEXT = {
   uploadPrefixHint: "Empty: a folder of its own.",
   uploads: "Uploads",
   usage: "Used",
-  usedDownloads: (/** @type {string} */ used, /** @type {string | null} */ limit) => (limit === null ? `${used} downloads` : `${used} of ${limit} downloads`),
-  usedUploads: (/** @type {string} */ used, /** @type {string} */ limit, /** @type {string} */ bytes, /** @type {string} */ limitBytes) => `${used} of ${limit} files, ${bytes} of ${limitBytes}`,
+  usedDownloads: (/** @type {string} */ used, /** @type {string | null} */ limit) =>
+    limit === null ? `${used} downloads` : `${used} of ${limit} downloads`,
+  usedUploads: (
+    /** @type {string} */ used,
+    /** @type {string} */ limit,
+    /** @type {string} */ bytes,
+    /** @type {string} */ limitBytes,
+  ) => `${used} of ${limit} files, ${bytes} of ${limitBytes}`,
   usedUpResume: "The limits of the link are used up. Uploads that have started can go on.",
   waiting: "waiting",
   what: "What",
@@ -166,5 +176,6 @@ export const TEXT = {
   zipDone: (/** @type {number} */ count) => `${count} files saved in one archive.`,
   zipEmpty: "There is no file to download.",
   zipTitle: "Download as ZIP",
-  zipTooLarge: (/** @type {string} */ size, /** @type {string} */ limit) => `The archive would have ${size}. This browser can save archives up to ${limit}: use Chromium, or download the files one by one.`,
+  zipTooLarge: (/** @type {string} */ size, /** @type {string} */ limit) =>
+    `The archive would have ${size}. This browser can save archives up to ${limit}: use Chromium, or download the files one by one.`,
 };

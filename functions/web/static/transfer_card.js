@@ -9,7 +9,8 @@ export class TransferCard {
   constructor(transfer, list, name) {
     this.base = transfer.name.length - name.length;
     this.transfer = transfer;
-    const make = (/** @type {string} */ text, /** @type {() => void} */ work, style = "") => button(text, work, { class: style, "aria-label": `${text}: ${name}` });
+    const make = (/** @type {string} */ text, /** @type {() => void} */ work, style = "") =>
+      button(text, work, { class: style, "aria-label": `${text}: ${name}` });
     const again = (/** @type {"replace" | "rename"} */ choice) => () => {
       transfer.ifExists = choice;
       list.restart(transfer);
@@ -18,17 +19,37 @@ export class TransferCard {
     this.buttons = [
       [make(TEXT.pause, () => transfer.pause()), () => transfer.state === "sending" || transfer.state === "waiting"],
       [make(TEXT.resume, () => list.restart(transfer), "primary"), () => transfer.state === "paused"],
-      [make(TEXT.retry, () => list.restart(transfer), "primary"), () => transfer.state === "failed" && !transfer.isLost],
+      [
+        make(TEXT.retry, () => list.restart(transfer), "primary"),
+        () => transfer.state === "failed" && !transfer.isLost,
+      ],
       [make(TEXT.keepBoth, again("rename")), () => transfer.state === "conflict"],
       [make(TEXT.replace, again("replace")), () => transfer.state === "conflict"],
-      [make(TEXT.cancel, () => void transfer.cancel(), "danger"), () => !["complete", "cancelled", "completing"].includes(transfer.state) && !transfer.isLost],
-      [make(TEXT.remove, () => list.remove(transfer)), () => ["complete", "cancelled"].includes(transfer.state) || transfer.isLost],
+      [
+        make(TEXT.cancel, () => void transfer.cancel(), "danger"),
+        () => !["complete", "cancelled", "completing"].includes(transfer.state) && !transfer.isLost,
+      ],
+      [
+        make(TEXT.remove, () => list.remove(transfer)),
+        () => ["complete", "cancelled"].includes(transfer.state) || transfer.isLost,
+      ],
     ];
-    this.progress = /** @type {HTMLProgressElement} */ (element("progress", { max: transfer.file.size || 1, value: 0, "aria-label": name }));
+    this.progress = /** @type {HTMLProgressElement} */ (
+      element("progress", { max: transfer.file.size || 1, value: 0, "aria-label": name })
+    );
     this.status = element("div", {});
-    this.root = element("li", { class: "card" },
-      element("div", { class: "row" }, element("strong", {}, name), element("span", { class: "row-actions" }, ...this.buttons.map(([each]) => each))),
-      this.progress, this.status);
+    this.root = element(
+      "li",
+      { class: "card" },
+      element(
+        "div",
+        { class: "row" },
+        element("strong", {}, name),
+        element("span", { class: "row-actions" }, ...this.buttons.map(([each]) => each)),
+      ),
+      this.progress,
+      this.status,
+    );
   }
 
   update() {
@@ -40,8 +61,11 @@ export class TransferCard {
     const label = /** @type {string} */ (TEXT[/** @type {keyof typeof TEXT} */ (transfer.state)] ?? transfer.state);
     const left = transfer.secondsLeft === null ? "" : ` · ${TEXT.timeLeft(formatDuration(transfer.secondsLeft))}`;
     const rate = transfer.rate ? ` · ${formatBytes(transfer.rate)}/s${left}` : "";
-    const renamed = transfer.state === "complete" && transfer.finalName && transfer.finalName !== transfer.name ? ` · ${TEXT.savedAs(transfer.finalName.slice(this.base))}` : "";
+    const renamed =
+      transfer.state === "complete" && transfer.finalName && transfer.finalName !== transfer.name
+        ? ` · ${TEXT.savedAs(transfer.finalName.slice(this.base))}`
+        : "";
     this.status.className = transfer.error ? "error" : "muted";
-    this.status.textContent = `${label} · ${formatBytes(transfer.doneBytes)} / ${formatBytes(transfer.file.size)}${rate}${renamed}${transfer.error ? ` · ${transfer.error}` : ""}`;
+    this.status.textContent = `${label} · ${formatBytes(transfer.doneBytes)} / ${formatBytes(transfer.file.size)}${rate}${renamed}${transfer.error && transfer.error !== label ? ` · ${transfer.error}` : ""}`;
   }
 }

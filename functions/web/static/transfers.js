@@ -90,7 +90,9 @@ export class Transfer {
     this.set("cancelled");
     await store.forget(this.session.scope, this.name);
     if (this.uploadId) {
-      await this.session.request("DELETE", filePath("/upload", this.finalName || this.name, { upload_id: this.uploadId })).catch(() => {});
+      await this.session
+        .request("DELETE", filePath("/upload", this.finalName || this.name, { upload_id: this.uploadId }))
+        .catch(() => {});
     }
   }
 
@@ -174,7 +176,13 @@ export class Transfer {
       this.uploadId = plan.upload_id;
       await this.#save();
       this.add(plan.received_bytes);
-      const checksum = await sendParts({ session: this.session, file: this.file, plan, signal, onDurable: (bytes) => this.add(bytes) });
+      const checksum = await sendParts({
+        session: this.session,
+        file: this.file,
+        plan,
+        signal,
+        onDurable: (bytes) => this.add(bytes),
+      });
       if (await this.#complete(plan, checksum, signal)) return;
     }
     throw new Error(TEXT.missingAgain);
@@ -245,7 +253,9 @@ export class TransferList {
 
   /** @param {Transfer} transfer */
   add(transfer) {
-    if (this.transfers.some((other) => other.name === transfer.name && (other.isActive || other.state === "waiting"))) return;
+    if (this.transfers.some((other) => other.name === transfer.name && (other.isActive || other.state === "waiting"))) {
+      return;
+    }
     this.transfers = this.transfers.filter((other) => other.name !== transfer.name);
     this.transfers.push(transfer);
     this.schedule();
@@ -266,7 +276,9 @@ export class TransferList {
   /** Start waiting transfers, a few at once. */
   schedule() {
     const running = this.transfers.filter((transfer) => transfer.isActive).length;
-    const waiting = this.transfers.filter((transfer) => transfer.state === "waiting").slice(0, Math.max(0, MAX_RUNNING - running));
+    const waiting = this.transfers
+      .filter((transfer) => transfer.state === "waiting")
+      .slice(0, Math.max(0, MAX_RUNNING - running));
     for (const transfer of waiting) void transfer.run().finally(() => this.schedule());
     this.onChange();
   }

@@ -60,7 +60,9 @@ async function run(name, mode, work) {
 async function allOf(name, scope) {
   const entries = /** @type {any[]} */ ((await run(name, "readonly", (store) => store.getAll())) ?? []);
   const oldest = Date.now() - MAX_AGE_MS;
-  for (const entry of entries) if (entry.savedAt < oldest) await run(name, "readwrite", (store) => store.delete(entry.key));
+  for (const entry of entries) {
+    if (entry.savedAt < oldest) await run(name, "readwrite", (store) => store.delete(entry.key));
+  }
   return entries.filter((entry) => entry.scope === scope && entry.savedAt >= oldest);
 }
 
@@ -68,7 +70,9 @@ async function allOf(name, scope) {
 export async function save(upload) {
   const entry = { ...upload, key: `${upload.scope} ${upload.name}`, savedAt: Date.now() };
   const saved = await run(UPLOADS, "readwrite", (store) => store.put(entry));
-  if (saved === null && upload.handle) await run(UPLOADS, "readwrite", (store) => store.put({ ...entry, handle: undefined }));
+  if (saved === null && upload.handle) {
+    await run(UPLOADS, "readwrite", (store) => store.put({ ...entry, handle: undefined }));
+  }
 }
 
 /** @param {string} scope @param {string} name */
@@ -83,7 +87,9 @@ export function all(scope) {
 
 /** @param {SavedMove} move */
 export function saveMove(move) {
-  return run(MOVES, "readwrite", (store) => store.put({ ...move, key: `${move.scope} ${move.from}`, savedAt: Date.now() }));
+  return run(MOVES, "readwrite", (store) =>
+    store.put({ ...move, key: `${move.scope} ${move.from}`, savedAt: Date.now() }),
+  );
 }
 
 /** @param {SavedMove} move */

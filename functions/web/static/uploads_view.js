@@ -25,9 +25,15 @@ export class UploadsView {
     this.canList = canList;
     this.here = element("ul", { class: "cards" });
     this.empty = element("p", { class: "muted" }, TEXT.noUploads);
-    this.elsewhere = element("div");
-    this.root = element("section", { "aria-label": TEXT.uploads },
-      element("h2", {}, TEXT.uploadHere), this.empty, this.here, element("h2", {}, canList ? TEXT.otherUploads : TEXT.incomplete), this.elsewhere);
+    this.elsewhere = element("section", { "aria-label": canList ? TEXT.otherUploads : TEXT.incomplete });
+    this.root = element(
+      "section",
+      { "aria-label": TEXT.uploads },
+      element("h2", {}, TEXT.uploadHere),
+      this.empty,
+      this.here,
+      this.elsewhere,
+    );
     this.list = new TransferList(() => this.#schedule());
     /** @type {Map<Transfer, TransferCard>} */
     this.cards = new Map();
@@ -109,17 +115,33 @@ export class UploadsView {
   async #showSaved() {
     try {
       const saved = await store.all(this.session.scope);
-      const own = new Set(this.list.transfers.filter((transfer) => transfer.state !== "cancelled").flatMap((transfer) => [transfer.name, transfer.finalName]));
+      const own = new Set(
+        this.list.transfers
+          .filter((transfer) => transfer.state !== "cancelled")
+          .flatMap((transfer) => [transfer.name, transfer.finalName]),
+      );
       const byId = new Map(saved.map((upload) => [upload.uploadId, upload]));
       /** @type {any[]} */
-      const uploads = this.canList ? (await this.session.json("GET", "/status")).uploads : saved.map((upload) => ({ filename: upload.name, upload_id: upload.uploadId, size: upload.size }));
+      const uploads = this.canList
+        ? (await this.session.json("GET", "/status")).uploads
+        : saved.map((upload) => ({ filename: upload.name, upload_id: upload.uploadId, size: upload.size }));
       const others = uploads.filter((upload) => !own.has(upload.filename));
-      const state = JSON.stringify(others.map((upload) => [upload.upload_id, upload.received_bytes, byId.has(upload.upload_id)]));
+      const state = JSON.stringify(
+        others.map((upload) => [upload.upload_id, upload.received_bytes, byId.has(upload.upload_id)]),
+      );
       if (state === this.shown) return;
       this.shown = state;
-      keepFocus(this.elsewhere, () => this.elsewhere.replaceChildren(others.length
-        ? element("ul", { class: "cards" }, ...others.map((upload) => this.#otherCard(upload, byId.get(upload.upload_id))))
-        : element("p", { class: "muted" }, TEXT.noUploads)));
+      const cards = others.map((upload) => this.#otherCard(upload, byId.get(upload.upload_id)));
+      keepFocus(this.elsewhere, () =>
+        this.elsewhere.replaceChildren(
+          ...(cards.length
+            ? [
+                element("h2", {}, this.canList ? TEXT.otherUploads : TEXT.incomplete),
+                element("ul", { class: "cards" }, ...cards),
+              ]
+            : []),
+        ),
+      );
     } catch (error) {
       this.shown = "";
       this.elsewhere.replaceChildren(element("p", { class: "error" }, describe(error)));
@@ -129,13 +151,39 @@ export class UploadsView {
   /** @param {any} upload @param {store.SavedUpload | undefined} saved */
   #otherCard(upload, saved) {
     const name = upload.filename.slice(this.base.length);
-    const known = upload.received_bytes === undefined ? formatBytes(upload.size) : `${upload.percent} % · ${formatBytes(upload.received_bytes)} / ${formatBytes(upload.size)}`;
-    return element("li", { class: "card" },
-      element("div", { class: "row" }, element("strong", {}, name), element("span", { class: "row-actions" },
-        saved ? button(TEXT.resume, () => void this.#resume(saved), { class: "primary", "aria-label": `${TEXT.resume}: ${name}`, "data-key": `resume:${upload.upload_id}` }) : null,
-        button(TEXT.cancelUpload, () => void this.#cancel(upload), { class: "danger", "aria-label": `${TEXT.cancelUpload}: ${name}`, "data-key": `cancel:${upload.upload_id}` }))),
-      upload.received_bytes === undefined ? null : element("progress", { max: upload.size || 1, value: upload.received_bytes, "aria-label": name }),
-      element("div", { class: "muted" }, known));
+    const known =
+      upload.received_bytes === undefined
+        ? formatBytes(upload.size)
+        : `${upload.percent} % · ${formatBytes(upload.received_bytes)} / ${formatBytes(upload.size)}`;
+    return element(
+      "li",
+      { class: "card" },
+      element(
+        "div",
+        { class: "row" },
+        element("strong", {}, name),
+        element(
+          "span",
+          { class: "row-actions" },
+          saved
+            ? button(TEXT.resume, () => void this.#resume(saved), {
+                class: "primary",
+                "aria-label": `${TEXT.resume}: ${name}`,
+                "data-key": `resume:${upload.upload_id}`,
+              })
+            : null,
+          button(TEXT.cancelUpload, () => void this.#cancel(upload), {
+            class: "danger",
+            "aria-label": `${TEXT.cancelUpload}: ${name}`,
+            "data-key": `cancel:${upload.upload_id}`,
+          }),
+        ),
+      ),
+      upload.received_bytes === undefined
+        ? null
+        : element("progress", { max: upload.size || 1, value: upload.received_bytes, "aria-label": name }),
+      element("div", { class: "muted" }, known),
+    );
   }
 
   /** @param {store.SavedUpload} saved */
@@ -169,8 +217,12 @@ export class UploadsView {
 
   /** @param {any} upload */
   async #cancel(upload) {
-    await this.session.request("DELETE", filePath("/upload", upload.filename, { upload_id: upload.upload_id })).catch((error) => toast(describe(error)));
-    for (const saved of await store.all(this.session.scope)) if (saved.uploadId === upload.upload_id) await store.forget(saved.scope, saved.name);
+    await this.session
+      .request("DELETE", filePath("/upload", upload.filename, { upload_id: upload.upload_id }))
+      .catch((error) => toast(describe(error)));
+    for (const saved of await store.all(this.session.scope)) {
+      if (saved.uploadId === upload.upload_id) await store.forget(saved.scope, saved.name);
+    }
     await this.#showSaved();
   }
 }

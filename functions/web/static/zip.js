@@ -39,10 +39,17 @@ export function crc32(data, previous = 0) {
   let position = 0;
   const end = data.length - (data.length % 8);
   for (; position < end; position += 8) {
-    const low = crc ^ (data[position] | (data[position + 1] << 8) | (data[position + 2] << 16) | (data[position + 3] << 24));
+    const low =
+      crc ^ (data[position] | (data[position + 1] << 8) | (data[position + 2] << 16) | (data[position + 3] << 24));
     crc =
-      t7[low & 0xff] ^ t6[(low >>> 8) & 0xff] ^ t5[(low >>> 16) & 0xff] ^ t4[low >>> 24] ^
-      t3[data[position + 4]] ^ t2[data[position + 5]] ^ t1[data[position + 6]] ^ t0[data[position + 7]];
+      t7[low & 0xff] ^
+      t6[(low >>> 8) & 0xff] ^
+      t5[(low >>> 16) & 0xff] ^
+      t4[low >>> 24] ^
+      t3[data[position + 4]] ^
+      t2[data[position + 5]] ^
+      t1[data[position + 6]] ^
+      t0[data[position + 7]];
   }
   for (; position < data.length; position += 1) crc = t0[(crc ^ data[position]) & 0xff] ^ (crc >>> 8);
   return ~crc >>> 0;
@@ -93,8 +100,20 @@ export function localHeader(entry) {
   const name = new TextEncoder().encode(entry.name);
   const [clock, day] = dosTime(entry.time);
   const size = isLarge(entry) ? MAX_UINT32 : 0;
-  const writer = new Writer().put(0x04034b50, 4).put(VERSION, 2).put(FLAGS, 2).put(0, 2).put(clock, 2).put(day, 2).put(0, 4);
-  writer.put(size, 4).put(size, 4).put(name.length, 2).put(isLarge(entry) ? 20 : 0, 2).append(name);
+  const writer = new Writer()
+    .put(0x04034b50, 4)
+    .put(VERSION, 2)
+    .put(FLAGS, 2)
+    .put(0, 2)
+    .put(clock, 2)
+    .put(day, 2)
+    .put(0, 4);
+  writer
+    .put(size, 4)
+    .put(size, 4)
+    .put(name.length, 2)
+    .put(isLarge(entry) ? 20 : 0, 2)
+    .append(name);
   if (isLarge(entry)) writer.put(0x0001, 2).put(16, 2).put(0, 8).put(0, 8);
   return writer.result;
 }
@@ -102,7 +121,11 @@ export function localHeader(entry) {
 /** @param {Entry} entry @returns {Uint8Array} what follows its bytes */
 export function dataDescriptor(entry) {
   const length = isLarge(entry) ? 8 : 4;
-  return new Writer().put(0x08074b50, 4).put(entry.crc ?? 0, 4).put(entry.size, length).put(entry.size, length).result;
+  return new Writer()
+    .put(0x08074b50, 4)
+    .put(entry.crc ?? 0, 4)
+    .put(entry.size, length)
+    .put(entry.size, length).result;
 }
 
 /** @param {Entry} entry @returns {Uint8Array} its record in the central directory */
@@ -115,10 +138,28 @@ export function centralHeader(entry) {
   if (offset >= MAX_UINT32) extra.put(offset, 8);
   const size = isLarge(entry) ? MAX_UINT32 : entry.size;
   const extraLength = extra.bytes.length ? extra.bytes.length + 4 : 0;
-  const writer = new Writer().put(0x02014b50, 4).put((3 << 8) | VERSION, 2).put(VERSION, 2).put(FLAGS, 2).put(0, 2).put(clock, 2).put(day, 2);
-  writer.put(entry.crc ?? 0, 4).put(size, 4).put(size, 4).put(name.length, 2).put(extraLength, 2).put(0, 2).put(0, 2).put(0, 2);
+  const writer = new Writer()
+    .put(0x02014b50, 4)
+    .put((3 << 8) | VERSION, 2)
+    .put(VERSION, 2)
+    .put(FLAGS, 2)
+    .put(0, 2)
+    .put(clock, 2)
+    .put(day, 2);
+  writer
+    .put(entry.crc ?? 0, 4)
+    .put(size, 4)
+    .put(size, 4)
+    .put(name.length, 2)
+    .put(extraLength, 2)
+    .put(0, 2)
+    .put(0, 2)
+    .put(0, 2);
   // The mode of a plain file, rw-r--r--, in the upper half.
-  writer.put(0o100644 * 65_536, 4).put(Math.min(offset, MAX_UINT32), 4).append(name);
+  writer
+    .put(0o100644 * 65_536, 4)
+    .put(Math.min(offset, MAX_UINT32), 4)
+    .append(name);
   if (extraLength) writer.put(0x0001, 2).put(extra.bytes.length, 2).append(extra.bytes);
   return writer.result;
 }
@@ -127,9 +168,19 @@ export function centralHeader(entry) {
 export function endRecords(count, length, offset) {
   const writer = new Writer();
   if (count >= MAX_UINT16 || length >= MAX_UINT32 || offset >= MAX_UINT32) {
-    writer.put(0x06064b50, 4).put(44, 8).put((3 << 8) | VERSION, 2).put(VERSION, 2).put(0, 4).put(0, 4);
+    writer
+      .put(0x06064b50, 4)
+      .put(44, 8)
+      .put((3 << 8) | VERSION, 2)
+      .put(VERSION, 2)
+      .put(0, 4)
+      .put(0, 4);
     writer.put(count, 8).put(count, 8).put(length, 8).put(offset, 8);
-    writer.put(0x07064b50, 4).put(0, 4).put(offset + length, 8).put(1, 4);
+    writer
+      .put(0x07064b50, 4)
+      .put(0, 4)
+      .put(offset + length, 8)
+      .put(1, 4);
   }
   writer.put(0x06054b50, 4).put(0, 2).put(0, 2).put(Math.min(count, MAX_UINT16), 2).put(Math.min(count, MAX_UINT16), 2);
   return writer.put(Math.min(length, MAX_UINT32), 4).put(Math.min(offset, MAX_UINT32), 4).put(0, 2).result;

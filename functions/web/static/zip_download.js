@@ -30,22 +30,27 @@ export async function saveZip(session, { records, prefix, name }) {
   }
   const controller = new AbortController();
   const { signal } = controller;
-  const progress = /** @type {HTMLProgressElement} */ (element("progress", { "aria-label": TEXT.zipTitle, max: 1, value: 0 }));
+  const progress = /** @type {HTMLProgressElement} */ (
+    element("progress", { "aria-label": TEXT.zipTitle, max: 1, value: 0 })
+  );
   const status = element("p", {}, TEXT.loading);
   const stop = button(TEXT.cancel, () => {}, { class: "primary" });
   await dialogue(TEXT.zipTitle, (close) => {
     stop.addEventListener("click", () => close());
-    void write().then((count) => {
-      close();
-      toast(TEXT.zipDone(count));
-    }, (error) => {
-      void sink?.abort().catch(() => {});
-      if (signal.aborted) return;
-      status.textContent = describe(error);
-      status.setAttribute("role", "alert");
-      status.className = "error";
-      stop.textContent = TEXT.close;
-    });
+    void write().then(
+      (count) => {
+        close();
+        toast(TEXT.zipDone(count));
+      },
+      (error) => {
+        void sink?.abort().catch(() => {});
+        if (signal.aborted) return;
+        status.textContent = describe(error);
+        status.setAttribute("role", "alert");
+        status.className = "error";
+        stop.textContent = TEXT.close;
+      },
+    );
     return [progress, status, element("div", { class: "buttons" }, stop)];
   });
   controller.abort(new Error(TEXT.cancelled));
@@ -54,7 +59,9 @@ export async function saveZip(session, { records, prefix, name }) {
     const files = await records();
     if (!files.length) throw new Error(TEXT.zipEmpty);
     const total = files.reduce((sum, file) => sum + file.size, 0);
-    if (!sink && total > MAX_BLOB_BYTES) throw new Error(TEXT.zipTooLarge(formatBytes(total), formatBytes(MAX_BLOB_BYTES)));
+    if (!sink && total > MAX_BLOB_BYTES) {
+      throw new Error(TEXT.zipTooLarge(formatBytes(total), formatBytes(MAX_BLOB_BYTES)));
+    }
     sink ??= memoryFile(name);
     progress.max = Math.max(1, total);
     let done = 0;
@@ -105,7 +112,13 @@ async function writeArchive(session, files, prefix, sink, signal, onBytes) {
   const entries = [];
   for (const file of files) {
     signal.throwIfAborted();
-    const entry = { name: file.filename.slice(prefix.length), size: file.size, time: new Date(file.uploaded_at), crc: 0, offset };
+    const entry = {
+      name: file.filename.slice(prefix.length),
+      size: file.size,
+      time: new Date(file.uploaded_at),
+      crc: 0,
+      offset,
+    };
     await write(localHeader(entry));
     for await (const bytes of contentOf(session, file, signal)) {
       entry.crc = crc32(bytes, entry.crc);
@@ -133,11 +146,19 @@ async function* contentOf(session, file, signal) {
   let received = 0;
   for (let attempt = 0; received < file.size; attempt += 1) {
     const link = await session.json("GET", filePath("/download", file.filename, { redirect: "false" }), { signal });
-    if (link.etag.replaceAll('"', "") !== file.etag.replaceAll('"', "")) throw new Error(TEXT.zipChanged(file.filename));
+    if (link.etag.replaceAll('"', "") !== file.etag.replaceAll('"', "")) {
+      throw new Error(TEXT.zipChanged(file.filename));
+    }
     const before = received;
     try {
-      const response = await fetch(link.url, { headers: received ? { Range: `bytes=${received}-` } : {}, signal, credentials: "omit" });
-      if (!response.body || response.status !== (received ? 206 : 200)) throw new Error(`S3 answered ${response.status}.`);
+      const response = await fetch(link.url, {
+        headers: received ? { Range: `bytes=${received}-` } : {},
+        signal,
+        credentials: "omit",
+      });
+      if (!response.body || response.status !== (received ? 206 : 200)) {
+        throw new Error(`S3 answered ${response.status}.`);
+      }
       const reader = response.body.getReader();
       try {
         for (;;) {
@@ -162,7 +183,10 @@ async function* contentOf(session, file, signal) {
 async function openFile(name) {
   const picker = /** @type {any} */ (globalThis).showSaveFilePicker;
   if (!picker) return null;
-  const handle = await picker({ suggestedName: name, types: [{ description: "ZIP", accept: { "application/zip": [".zip"] } }] });
+  const handle = await picker({
+    suggestedName: name,
+    types: [{ description: "ZIP", accept: { "application/zip": [".zip"] } }],
+  });
   return handle.createWritable();
 }
 

@@ -59,8 +59,9 @@ def _document(title: str, content: Sequence[str], code: str = "") -> str:
         f'<link rel="stylesheet" href="{_ASSETS}/console.css">\n'
         f'<link rel="icon" href="{_ASSETS}/icon.svg" type="image/svg+xml">\n'
         f'<script type="module" src="{_ASSETS}/link.js"></script>\n'
-        f'</head>\n<body>\n<div id="app" data-code="{escape(code)}">\n<main>\n' + "\n".join(content) + "\n</main>\n"
-        "</div>\n"
+        f'</head>\n<body>\n<div id="app" data-code="{escape(code)}">\n<main class="shared">\n'
+        + "\n".join(content)
+        + "\n</main>\n</div>\n"
         '<div id="announcements" class="visually-hidden" role="status" aria-live="polite"></div>\n</body>\n</html>\n'
     )
 
