@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
-from ferry_client.errors import CancelledError
+from ferry_client.errors import CancelledError, UsageError
 from ferry_client.options import ClientOptions
 from ferry_client.transport import HttpRequest, TransportError, UrllibTransport
 
@@ -125,3 +126,39 @@ def test_closed_transport_ends_a_running_request() -> None:
         transport.close()
         with pytest.raises((CancelledError, TransportError)):
             transport.send(HttpRequest("GET", url))
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4", "ftp"])
+def test_proxy_that_is_none_of_http_is_a_usage_error(scheme: str) -> None:
+    """A SOCKS proxy is named at once, without its password; no request is repeated for 15 minutes."""
+    options = ClientOptions(proxy_url=f"{scheme}://user:secret@127.0.0.1:1")
+    with pytest.raises(UsageError) as caught:
+        UrllibTransport(options).send(HttpRequest("GET", "http://files.test/health"))
+    assert str(caught.value) == (
+        f"Proxies of {scheme}:// are not supported. Set HTTPS_PROXY to an HTTP proxy, or add the host to NO_PROXY."
+    )
+
+
+def test_proxy_without_a_scheme_is_one_of_http() -> None:
+    """`proxy:3128` means `http://proxy:3128`, as other clients take it."""
+
+    def serve(connection: socket.socket) -> None:
+        assert read_head(connection).startswith(b"GET http://files.test/health")
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with server(serve) as url:
+        transport = UrllibTransport(ClientOptions(proxy_url=url.removeprefix("http://")))
+        assert transport.send(HttpRequest("GET", "http://files.test/health")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "No such file or directory"), ("no PEM", "it has no certificate in PEM")]
+)
+def test_unusable_certificate_authorities_are_a_usage_error(tmp_path: Path, content: str | None, reason: str) -> None:
+    """A file that is missing, or no PEM, is named at once."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UsageError) as caught:
+        UrllibTransport(ClientOptions(ca_file=str(path))).send(HttpRequest("GET", "https://127.0.0.1:1/"))
+    assert str(caught.value) == f"{path} cannot be read as certificate authorities: {reason}."

@@ -9,9 +9,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ferry_client.errors import UsageError
 from ferry_client.options import KIB, MIB, ClientOptions
 
 if TYPE_CHECKING:
+    import ssl
+
     from urllib3 import PoolManager
 
 MAX_BLOCK_BYTES = MIB
@@ -66,17 +69,21 @@ class ConnectionLimit:
 
 
 def new_pools(options: ClientOptions, proxy_url: str | None, limit: ConnectionLimit) -> PoolManager:
-    """Return pools of connections, through a proxy or direct (None)."""
-    import ssl
+    """Return pools of connections, through a proxy or direct (None).
 
+    Raises:
+        UsageError: the proxy is none of HTTP, or the file of certificate authorities cannot be read.
+    """
     import urllib3
 
+    if proxy_url is not None:
+        proxy_url = checked_proxy(proxy_url)
     arguments: dict[str, Any] = {
         "num_pools": 16,
         "maxsize": options.threads + 2,
         "blocksize": MAX_BLOCK_BYTES,
         "socket_options": _socket_options(),
-        "ssl_context": ssl.create_default_context(cafile=options.ca_file),
+        "ssl_context": _tls_context(options.ca_file),
     }
     manager = (
         urllib3.PoolManager(**arguments)
@@ -85,6 +92,31 @@ def new_pools(options: ClientOptions, proxy_url: str | None, limit: ConnectionLi
     )
     manager.pool_classes_by_scheme = _pool_classes(options.stall_seconds, limit)
     return manager
+
+
+def checked_proxy(proxy_url: str) -> str:
+    """Return the URL of a proxy, `http://` if it has no scheme. Raises `UsageError` if it is none of HTTP."""
+    scheme, separator, _ = proxy_url.partition("://")
+    if not separator:
+        return f"http://{proxy_url}"
+    if scheme.lower() not in ("http", "https"):
+        raise UsageError(
+            f"Proxies of {scheme}:// are not supported. Set HTTPS_PROXY to an HTTP proxy, or add the host to NO_PROXY."
+        )
+    return proxy_url
+
+
+def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Return the TLS settings. Raises `UsageError` if the file of certificate authorities cannot be read."""
+    import ssl
+
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # `ssl.SSLError` is one
+        reason = (
+            error.strerror if error.filename or not isinstance(error, ssl.SSLError) else "it has no certificate in PEM"
+        )
+        raise UsageError(f"{ca_file} cannot be read as certificate authorities: {reason}.") from error
 
 
 def _pool_classes(stall_seconds: float, limit: ConnectionLimit) -> dict[str, Any]:

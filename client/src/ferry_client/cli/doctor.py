@@ -6,19 +6,21 @@ import email.utils
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import click
 
 from ferry_client import checksums
+from ferry_client.checksums import crc32c_to_base64
 from ferry_client.cli import exit_codes
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client
 from ferry_client.client import Ferry
-from ferry_client.errors import AccessError, FerryError, NotFoundError
+from ferry_client.connections import checked_proxy
+from ferry_client.errors import AccessError, FerryError, NotFoundError, UsageError
 from ferry_client.options import MIB
-from ferry_client.transport import HttpRequest, TransportError
+from ferry_client.transport import BytesBody, HttpRequest, HttpResponse, TransportError
 
 _CLOCK_TOLERANCE_SECONDS = 60
 _PROBE_BYTES = MIB
@@ -41,7 +43,7 @@ class Finding:
 def command(profile: str | None, as_json: bool, quiet: bool, retry_for: float) -> int:
     """Check the way to the service and to S3: network, TLS, proxy, clock, login, speed. Say what to fix.
 
-    A file of 1 MiB named ferry-doctor-... is sent, fetched and deleted.
+    A file of 1 MiB named ferry-doctor-... is sent, fetched and deleted. Another goes straight to S3 and is cancelled.
 
     \b
     ferry doctor
@@ -76,11 +78,9 @@ def examine(ferry: Ferry) -> Iterator[Finding]:
 def _environment() -> Iterator[Finding]:
     import urllib.request
 
-    proxies = {scheme: url for scheme, url in urllib.request.getproxies().items() if scheme in ("http", "https")}
+    proxies = {scheme: url for scheme, url in urllib.request.getproxies().items() if scheme in ("http", "https", "all")}
     if proxies:
-        hosts = ", ".join(sorted({url.rpartition("@")[2] for url in proxies.values()}))
-        exceptions = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "none"
-        yield Finding("proxy", True, f"{hosts}; exceptions (NO_PROXY): {exceptions}")
+        yield _proxy(sorted(set(proxies.values())))
     if checksums.is_compiled():
         yield Finding("checksum", True, "compiled CRC32C")
     else:
@@ -89,11 +89,24 @@ def _environment() -> Iterator[Finding]:
         )
 
 
+def _proxy(urls: Sequence[str]) -> Finding:
+    try:
+        for url in urls:
+            checked_proxy(url)
+    except UsageError as error:
+        return Finding("proxy", False, str(error))
+    hosts = ", ".join(url.rpartition("@")[2] for url in urls)
+    exceptions = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "none"
+    return Finding("proxy", True, f"{hosts}; exceptions (NO_PROXY): {exceptions}")
+
+
 def _service(ferry: Ferry) -> tuple[Finding, float]:
     """Return whether the service answers, and how many seconds this machine's clock is ahead."""
     started_at = time.monotonic()
     try:
         response = ferry.api.transport.send(HttpRequest("GET", f"{ferry.api.url}/health"))
+    except UsageError as error:
+        return Finding("service", False, str(error)), 0.0
     except TransportError as error:
         return Finding("service", False, f"{ferry.api.url}: {error}. Check the URL, the network and the proxy."), 0.0
     elapsed_ms = (time.monotonic() - started_at) * 1000
@@ -127,24 +140,46 @@ def _transfers(ferry: Ferry) -> Iterator[Finding]:
     if not up.ok:
         return
     yield _attempt("fetch", lambda: _timed(lambda: ferry.read(name)))
-    yield _s3(ferry, name)
+    yield _attempt_direct("send to S3", lambda: _send_to_s3(ferry, f"{name}-2", data))
+    yield _attempt_direct("fetch from S3", lambda: _fetch_from_s3(ferry, name))
     try:
         ferry.delete(name)
     except (NotFoundError, AccessError):
         return
 
 
-def _s3(ferry: Ferry, name: str) -> Finding:
+def _send_to_s3(ferry: Ferry, name: str, data: bytes) -> HttpResponse:
+    """Send one part straight to S3, and cancel its upload."""
+    crc = crc32c_to_base64(checksums.crc32c(data))
+    plan = ferry.api.request_json("POST", "/upload/start", {"filename": name, "size": len(data)}, accept=(201,)).json()
+    checksum = {"algorithm": "crc32c", "value": crc}
+    members = {
+        "filename": name,
+        "upload_id": plan["upload_id"],
+        "parts": [{"part_number": 1, "checksum": checksum}],
+    }
     try:
-        link = ferry.api.request("GET", ferry.api.file_path("/download", name, redirect="false")).json()
-        started_at = time.monotonic()
-        response = ferry.api.transport.send(HttpRequest("GET", link["url"]))
+        part = ferry.api.request_json("POST", "/upload/parts", members).json()["parts"][0]
+        return ferry.api.transport.send(HttpRequest("PUT", part["url"], part["headers"], BytesBody(data)))
+    finally:
+        ferry.cancel(name, upload_id=plan["upload_id"])
+
+
+def _fetch_from_s3(ferry: Ferry, name: str) -> HttpResponse:
+    link = ferry.api.request("GET", ferry.api.file_path("/download", name, redirect="false")).json()
+    return ferry.api.transport.send(HttpRequest("GET", link["url"]))
+
+
+def _attempt_direct(check: str, transfer: Callable[[], HttpResponse]) -> Finding:
+    """Return whether bytes go straight between this machine and S3, at the rate of the whole exchange."""
+    started_at = time.monotonic()
+    try:
+        response = transfer()
     except FerryError as error:
-        return Finding("S3", False, f"{error}. Transfers go through the API alone, in chunks of 4 MiB.")
+        return Finding(check, False, f"{error}. Transfers go through the API alone, in chunks of 4 MiB.")
     if response.status != 200:
-        return Finding("S3", False, f"S3 answers {response.status}. Transfers go through the API alone.")
-    rate = len(response.body) / (time.monotonic() - started_at)
-    return Finding("S3", True, f"reached; {format_bytes(rate)}/s")
+        return Finding(check, False, f"S3 answers {response.status}. Transfers go through the API alone.")
+    return Finding(check, True, f"{format_bytes(_PROBE_BYTES / (time.monotonic() - started_at))}/s")
 
 
 def _timed(transfer: Callable[[], object]) -> str:
