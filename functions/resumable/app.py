@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from ferry import wiring
 from ferry.http import link_requests, urls
@@ -45,7 +46,13 @@ def capabilities_of_link(request: Request) -> Response:
     return capabilities(request)
 
 
-@app.protected("POST /uploads", scope=WRITE_SCOPE, parameters=fields.CREATE_PARAMETERS, error_handler=_error_response)
+@app.protected(
+    "POST /uploads",
+    scope=WRITE_SCOPE,
+    audit_event="upload.create",
+    parameters=fields.CREATE_PARAMETERS,
+    error_handler=_error_response,
+)
 def create(request: Request, ns: str) -> Response:
     return _create(wiring.services(), _endpoint(request, ns), request)
 
@@ -90,7 +97,12 @@ def serve_by_token(request: Request, caller: LinkCaller) -> Response:
     return _serve(_method(request), services, endpoint, request)
 
 
-@app.public("POST /l/{secret}/uploads", headers=link_requests.HEADERS, request_error_handler=_error_response)
+@app.public(
+    "POST /l/{secret}/uploads",
+    headers=link_requests.HEADERS,
+    audit_event="upload.create",
+    request_error_handler=_error_response,
+)
 def create_by_link(request: Request) -> Response:
     caller = _caller(request)
     request.check_query(fields.CREATE_PARAMETERS)
@@ -179,9 +191,10 @@ def _method(request: Request) -> str:
 
 
 def _create(services: Services, endpoint: Endpoint, request: Request) -> Response:
-    if draft.speaks(request) and not tus.speaks(request):
-        return draft.create_upload(services, endpoint, request)
-    return tus.create_upload(services, endpoint, request)
+    dialect = draft if draft.speaks(request) and not tus.speaks(request) else tus
+    response = dialect.create_upload(services, endpoint, request)
+    upload_id = response.headers["Location"].rpartition("/")[2]
+    return response.with_audit(upload_id=upload_id, **_file_name(response))
 
 
 def _serve(method: str, services: Services, endpoint: Endpoint, request: Request) -> Response:
@@ -190,6 +203,16 @@ def _serve(method: str, services: Services, endpoint: Endpoint, request: Request
     is_tus = tus.speaks(request)
     if not is_tus:
         is_tus = find_sequential(services, endpoint.ns, upload_id).state.protocol is Protocol.TUS
-    if is_tus:
-        return tus.METHODS[method](services, endpoint, upload_id, request)
-    return draft.METHODS[method](services, endpoint, upload_id, request)
+    methods = tus.METHODS if is_tus else draft.METHODS
+    response = methods[method](services, endpoint, upload_id, request)
+    if method == "DELETE":
+        return response.with_audit_event("upload.cancel", upload_id=upload_id, **_file_name(response))
+    if "UploadsCompleted" in response.metrics:
+        return response.with_audit_event("upload.complete", upload_id=upload_id, **_file_name(response))
+    return response
+
+
+def _file_name(response: Response) -> dict[str, str]:
+    """Return the file's name as an audit field, if the response has one and names may be logged."""
+    name = response.headers.get("Ferry-Filename")
+    return {"file_name": unquote(name)} if name is not None and wiring.log_file_names() else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import logging
@@ -16,6 +17,7 @@ from ferry import wiring
 from ferry.http import log
 from tests.integration.events import REQUEST_ID
 from tests.integration.stack import ADMIN, SECRET, Stack, put_client
+from tests.support.protocol_client import tus_client
 
 SENSITIVE_NAME = "a sensitive name.pdf"
 
@@ -122,6 +124,31 @@ def test_delete_and_cancel_are_audited(stack: Stack, audit_events: AuditLines) -
     ]
     assert {(event["ns"], event["request_id"]) for event in events} == {("demo", REQUEST_ID)}
     assert all(event["actor"].startswith("demo-") for event in events)
+    assert SENSITIVE_NAME not in json.dumps(events)
+
+
+def test_uploads_by_protocols_are_audited(stack: Stack, audit_events: AuditLines) -> None:
+    """Creations, completions and cancellations at /uploads are audited, also by an overridden method."""
+    tus, filename = tus_client(stack), f"{SENSITIVE_NAME}.tus"
+    name = {"upload_metadata": f"filename {base64.b64encode(filename.encode()).decode()}"}
+    audit_events()
+    upload_id = tus.upload_id(tus.create(upload_length="4", **name))
+    assert tus.patch(upload_id, 0, b"ab").status == 204
+    assert tus.patch(upload_id, 2, b"cd").status == 204
+    other_id = tus.upload_id(tus.create(upload_length="4"))
+    overridden = {"x_http_method_override": "DELETE"}
+    assert tus.patch(other_id, None, b"", method="POST", **overridden).status == 204
+    assert tus.create(upload_length="-1").status == 400
+    events = audit_events()
+    assert [(event["event"], event["outcome"], event.get("upload_id")) for event in events] == [
+        ("upload.create", "success", upload_id),
+        ("upload.complete", "success", upload_id),
+        ("upload.create", "success", other_id),
+        ("upload.cancel", "success", other_id),
+        ("upload.create", "malformed_header", None),
+    ]
+    assert events[1]["FileBytes"] == len(b"abcd")
+    assert {event["ns"] for event in events} == {"demo"}
     assert SENSITIVE_NAME not in json.dumps(events)
 
 

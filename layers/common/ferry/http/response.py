@@ -40,6 +40,8 @@ class Response:
     """Metrics to emit with the response, by name (`ferry.http.metrics`)."""
     audit_fields: Mapping[str, Any] = field(default_factory=dict)
     """Fields to add to the audit event of the request."""
+    audit_event: str = ""
+    """The audit event of this response, on a route that has none for each request; empty for none."""
     issued_urls: IssuedUrls | None = None
     """The presigned URLs in the response, for the audit event `url.issue`; None without any."""
 
@@ -47,7 +49,10 @@ class Response:
         return replace(self, metrics=metrics)
 
     def with_audit(self, **audit_fields: Any) -> Response:
-        return replace(self, audit_fields=audit_fields)
+        return replace(self, audit_fields={**self.audit_fields, **audit_fields})
+
+    def with_audit_event(self, event: str, **audit_fields: Any) -> Response:
+        return replace(self.with_audit(**audit_fields), audit_event=event)
 
     def with_issued_urls(self, issued_urls: IssuedUrls) -> Response:
         return replace(self, issued_urls=issued_urls)

@@ -188,7 +188,7 @@ class Router:
                 if not audit_event:
                     request.check_query(parameters)
                     response = route(request, principal)
-                    self._audit_issued_urls(request, response.issued_urls, _caller_fields(principal))
+                    self._audit_response(request, response, _caller_fields(principal))
                     return response
                 caller = {**_caller_fields(principal), **self._file_name_field(request)}
                 try:
@@ -238,7 +238,7 @@ class Router:
         if audit_event:
             self._audit(audit_event, request, log.SUCCESS, {**fields, **response.metrics, **response.audit_fields})
         else:
-            self._audit_issued_urls(request, response.issued_urls, fields)
+            self._audit_response(request, response, fields)
         return response
 
     def handle(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -262,7 +262,7 @@ class Router:
         try:
             response = route.handler(request)
             if route.scope is None:
-                self._audit_issued_urls(request, response.issued_urls, response.audit_fields)
+                self._audit_response(request, response, response.audit_fields)
             if route.audit_event:
                 self._audit(route.audit_event, request, log.SUCCESS, response.audit_fields)
             return response
@@ -284,6 +284,13 @@ class Router:
 
     def _audit(self, event: str, request: Request, outcome: str, details: Mapping[str, Any]) -> None:
         log.audit(event, outcome=outcome, request_id=request.request_id, details=details)
+
+    def _audit_response(self, request: Request, response: Response, caller_fields: Mapping[str, Any]) -> None:
+        """Write the audit events of a response on a route that has none for each request."""
+        self._audit_issued_urls(request, response.issued_urls, caller_fields)
+        if response.audit_event:
+            details = {**caller_fields, **response.metrics, **response.audit_fields}
+            self._audit(response.audit_event, request, log.SUCCESS, details)
 
     def _audit_issued_urls(self, request: Request, issued: IssuedUrls | None, caller_fields: Mapping[str, Any]) -> None:
         """Write the audit event of presigned URLs: CloudTrail shows their use as that of the function's role."""
