@@ -191,8 +191,9 @@ def _method(request: Request) -> str:
 
 
 def _create(services: Services, endpoint: Endpoint, request: Request) -> Response:
-    dialect = draft if draft.speaks(request) and not tus.speaks(request) else tus
-    response = dialect.create_upload(services, endpoint, request)
+    is_draft = draft.speaks(request) and not tus.speaks(request)
+    create_upload = draft.create_upload if is_draft else tus.create_upload
+    response = create_upload(services, endpoint, request)
     upload_id = response.headers["Location"].rpartition("/")[2]
     return response.with_audit(upload_id=upload_id, **_file_name(response))
 

@@ -132,7 +132,7 @@ def test_uploads_by_protocols_are_audited(stack: Stack, audit_events: AuditLines
     tus, filename = tus_client(stack), f"{SENSITIVE_NAME}.tus"
     name = {"upload_metadata": f"filename {base64.b64encode(filename.encode()).decode()}"}
     audit_events()
-    upload_id = tus.upload_id(tus.create(upload_length="4", **name))
+    upload_id = tus.upload_id(tus.create(headers={"upload_length": "4", **name}))
     assert tus.patch(upload_id, 0, b"ab").status == 204
     assert tus.patch(upload_id, 2, b"cd").status == 204
     other_id = tus.upload_id(tus.create(upload_length="4"))
