@@ -11,9 +11,11 @@ from dev.fakes.metadata_table import MemoryTable
 from ferry.aws import cursors
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.links import (
+    CREATED_EVENT,
     MAX_OPEN_PARTIALS,
     MAX_RECEIVED_FACTOR,
     MAX_STARTED_FACTOR,
+    USED_UP_EVENT,
     Activity,
     AttemptCount,
     AttemptRule,
@@ -24,7 +26,7 @@ from ferry.model.links import (
     Reservation,
 )
 from ferry.ports.errors import ConcurrentUpdate
-from ferry.ports.link_repository import RESERVATION_CHECK_MS, LinkLimitReached
+from ferry.ports.link_repository import RESERVATION_CHECK_MS, LinkLimitReached, UsedUpEvent
 from ferry.ports.types import Page
 
 _MAX_EPOCH_MS = 10**13 - 1
@@ -45,11 +47,14 @@ class MemoryLinkRepository:
 
     # Links
 
-    def create_link(self, link: Link) -> None:
+    def create_link(self, link: Link, publish_deadline: int | None = None) -> None:
         with self._lock:
             if link.link_id in self.rows.links:
                 raise ConcurrentUpdate
             self.rows.links[link.link_id] = link
+            if publish_deadline is not None:
+                self.rows.task_due_times[CleanupTaskKind.LINK, link.link_id] = publish_deadline
+                self._save(link.link_id, LinkUsage(pending_events=frozenset({CREATED_EVENT})))
 
     def get_link(self, link_id: str) -> Link | None:
         with self._lock:
@@ -74,7 +79,9 @@ class MemoryLinkRepository:
         with self._lock:
             return {each: self.rows.link_usages[each] for each in link_ids if each in self.rows.link_usages}
 
-    def count_download(self, link: Link, claim: DownloadClaim | None) -> tuple[DownloadCount, LinkUsage]:
+    def count_download(
+        self, link: Link, claim: DownloadClaim | None, event: UsedUpEvent | None = None
+    ) -> tuple[DownloadCount, LinkUsage]:
         with self._lock:
             usage = self._usage(link.link_id)
             claims = self.rows.link_claims.setdefault(link.link_id, set())
@@ -84,7 +91,8 @@ class MemoryLinkRepository:
                 return DownloadCount.USED_UP, usage
             if claim is not None:
                 claims.add(claim)
-            return DownloadCount.COUNTED, self._save(link.link_id, replace(usage, downloads=usage.downloads + 1))
+            counted = replace(usage, downloads=usage.downloads + 1)
+            return DownloadCount.COUNTED, self._save(link.link_id, self._mark(link, counted, event))
 
     def reserve_upload(
         self,
@@ -95,6 +103,7 @@ class MemoryLinkRepository:
         *,
         is_partial: bool = False,
         partial_ids: Sequence[str] | None = None,
+        event: UsedUpEvent | None = None,
     ) -> LinkUsage:
         with self._lock:
             usage = self._usage(link.link_id)
@@ -118,17 +127,26 @@ class MemoryLinkRepository:
                 ended_partials=usage.ended_partials + len(moved),
                 reservations={**left, upload_id: Reservation(size, now, is_partial)},
             )
-            return self._save(link.link_id, reserved)
+            return self._save(link.link_id, self._mark(link, reserved, event))
 
-    def grow_upload(self, link: Link, upload_id: str, *, from_size: int, size: int, now: int) -> bool:  # noqa: ARG002 - the size is stored here
+    def grow_upload(
+        self,
+        link: Link,
+        upload_id: str,
+        *,
+        from_size: int,  # noqa: ARG002 - the size is stored here
+        size: int,
+        now: int,
+        event: UsedUpEvent | None = None,
+    ) -> LinkUsage | None:
         with self._lock:
             usage = self._usage(link.link_id)
             reserved = usage.reservations.get(upload_id)
             if reserved is None or reserved.size >= size:
-                return reserved is not None
+                return None if reserved is None else usage
             _check_limits(link, replace(usage, started=0), size - reserved.size)
             self._resize(link.link_id, upload_id, replace(reserved, size=size, reserved_at=now))
-            return True
+            return self._save(link.link_id, self._mark(link, self._usage(link.link_id), event))
 
     def release_upload(self, link_id: str, upload_id: str, *, received_bytes: int, has_started: bool = True) -> None:
         with self._lock:
@@ -160,8 +178,26 @@ class MemoryLinkRepository:
     def unschedule_link(self, link_id: str, usage: LinkUsage, *, due_at: int) -> None:
         task = CleanupTaskKind.LINK, link_id
         with self._lock:
-            if self.rows.task_due_times.get(task) == due_at and self._usage(link_id).started == usage.started:
+            stored = self._usage(link_id)
+            is_idle = stored.started == usage.started and not stored.pending_events
+            if is_idle and self.rows.task_due_times.get(task) == due_at:
                 del self.rows.task_due_times[task]
+
+    def clear_link_event(self, link_id: str, event: str, *, due_at: int | None = None) -> None:
+        task = CleanupTaskKind.LINK, link_id
+        with self._lock:
+            usage = self._usage(link_id)
+            if due_at is not None and not usage.started and self.rows.task_due_times.get(task) == due_at:
+                del self.rows.task_due_times[task]
+            self._save(link_id, replace(usage, pending_events=usage.pending_events - {event}))
+
+    def _mark(self, link: Link, usage: LinkUsage, event: UsedUpEvent | None) -> LinkUsage:
+        """Return the counters with the event pending, if nothing is left for the first time."""
+        if event is None or usage.used_up_at is not None or not usage.is_used_up(link):
+            return usage
+        self.rows.task_due_times[CleanupTaskKind.LINK, link.link_id] = event.publish_deadline
+        pending = usage.pending_events | {USED_UP_EVENT}
+        return replace(usage, used_up_at=event.occurred_at, pending_events=pending)
 
     def _resize(self, link_id: str, upload_id: str, changed: Reservation) -> None:
         usage = self._usage(link_id)

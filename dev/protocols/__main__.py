@@ -1,7 +1,8 @@
 """Run the public suites: `python -m dev.protocols TUS_SUITE IETF_SUITE`.
 
 `TUS_SUITE` is a checkout of sagikazarmark/tus-conformance-tests, `IETF_SUITE` the file `rufh_conformity_test.py` of
-tomdesair/tus-java-server. Neither is part of the project. Both suites send no token: a proxy adds it.
+tomdesair/tus-java-server. Neither is part of the project. Each suite runs twice: at `/uploads`, where a proxy adds the
+token that the suites do not send, and below the address of a link, which needs none.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from dev.figures import write_figures
@@ -48,24 +50,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         service = LocalService(Path(folder) / "state", environment={"FERRY_PUBLIC_URL": base_url})
         try:
             target_url, demo = service.connection_info["base_url"], service.connection_info["clients"][0]
-            token = FerryClient(target_url).authenticate(demo["client_id"], demo["client_secret"]).token
-            with running_proxy(int(target_url.rpartition(":")[2]), lambda: token, proxy_port):
-                return _run(f"{base_url}/uploads", options)
+            client = FerryClient(target_url).authenticate(demo["client_id"], demo["client_secret"])
+            with running_proxy(int(target_url.rpartition(":")[2]), lambda: client.token, proxy_port):
+                return _run_both(base_url, create_link(client), options)
         finally:
             service.stop()
 
 
-def _run(base_url: str, options: argparse.Namespace) -> int:
+def create_link(client: FerryClient) -> str:
+    """Return the path of a new upload link."""
+    link = client.post("/links", kind="upload", prefix="by link/", max_files=5_000, max_bytes=10**15).json
+    return "/l/" + str(link["url"]).rpartition("/")[2]
+
+
+def _run_both(base_url: str, link_path: str, options: argparse.Namespace) -> int:
+    """Run the suites at `/uploads` and below a link. Return 0 if exactly the expected tests fail in both."""
+    figures = _run("with a token", f"{base_url}/uploads", options)
+    by_link = _run("by a link", f"{base_url}{link_path}/uploads", options)
+    if options.write:
+        write_figures("protocols", "make prove-protocols", {**figures, "by_link": by_link})
+    return int(not all(_is_expected(each) for each in (figures, by_link)))
+
+
+def _is_expected(figures: Mapping[str, Any]) -> bool:
+    return figures["tus_failed"] == sorted(EXPECTED_FAILURES) and figures.get("ietf_failed") == 0
+
+
+def _run(title: str, base_url: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run both suites, print what fails, and return the figures."""
+    print(f"{title}:")
     failed = run_tus(options.tus_suite / "tests", base_url)
     for name, reason in failed.items():
         print(f"{name}: {EXPECTED_FAILURES.get(name, reason)}")
     total = len(list((options.tus_suite / "tests").rglob("*.hurl")))
-    print(f"tus: {total - len(failed)} of {total} tests passed")
+    print(f"tus: {total - len(failed)} of {total} tests passed", flush=True)
     ietf = run_ietf(options.ietf_suite, base_url)
-    if options.write:
-        figures = {"tus_passed": total - len(failed), "tus_total": total, "tus_failed": sorted(failed), **ietf}
-        write_figures("protocols", "make prove-protocols", figures)
-    return int(failed.keys() != EXPECTED_FAILURES.keys() or not ietf or bool(ietf["ietf_failed"]))
+    return {"tus_passed": total - len(failed), "tus_total": total, "tus_failed": sorted(failed), **ietf}
 
 
 def run_tus(folder: Path, base_url: str) -> dict[str, str]:

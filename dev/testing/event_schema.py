@@ -23,14 +23,15 @@ def validator() -> jsonschema.Draft202012Validator:
 
 
 def assert_valid_detail(detail: Mapping[str, Any]) -> None:
-    """Assert that an event's detail matches the schema and that its `id` has the upload id and the type.
+    """Assert that an event's detail matches the schema and that its `id` has the id of upload or link, and the type.
 
     Raises:
         jsonschema.ValidationError: it does not match the schema.
     """
     _validate(json.dumps(detail, sort_keys=True))
     upload_id, *revision, suffix = detail["id"].split(".")
-    assert (upload_id, suffix) == (detail["upload_id"], detail["type"].rpartition(".")[2])
+    subject = detail["link_id" if detail["type"].startswith("ferry.link.") else "upload_id"]
+    assert (upload_id, suffix) == (subject, detail["type"].rpartition(".")[2])
     assert not revision or detail["type"].startswith("ferry.file.")
 
 

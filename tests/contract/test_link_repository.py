@@ -198,7 +198,7 @@ def test_started_and_received_are_limited(repositories: Repositories) -> None:
 def test_reservation_grows_within_the_limit(repositories: Repositories) -> None:
     """An upload of unknown size takes what it grows by, whatever size its request knew; what is reserved stays."""
     links = repositories.links
-    assert links.grow_upload(UPLOAD_LINK, "u1", from_size=0, size=5, now=START) is False
+    assert links.grow_upload(UPLOAD_LINK, "u1", from_size=0, size=5, now=START) is None
     links.reserve_upload(UPLOAD_LINK, "u1", 0, START)
     assert links.grow_upload(UPLOAD_LINK, "u1", from_size=0, size=60, now=START + 1)
     assert links.grow_upload(UPLOAD_LINK, "u1", from_size=0, size=60, now=START + 2)

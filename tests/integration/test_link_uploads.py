@@ -190,3 +190,20 @@ def test_sweep_gives_back_what_a_crash_left(stack: Stack, monkeypatch: pytest.Mo
     assert guest.used == (1, 4)
     tasks = wiring.services().cleanup_repository.list_due_tasks(now + 3_700_000, None, 100).items
     assert (CleanupTaskKind.LINK, link.link_id) in [(task.kind, task.subject) for task in tasks]
+
+
+def test_upload_that_an_instance_has_just_seen_stays_out_of_reach(stack: Stack) -> None:
+    """What an instance keeps of the owner's upload, or of another link's, opens nothing to a guest."""
+    guest = Guest(stack)
+    other = Guest(stack, prefix=guest.prefix)
+    query = {"filename": f"{guest.prefix}a", "chunk_index": "1"}
+    members = {"filename": f"{guest.prefix}a", "size": 131_072, "chunk_size": 65_536}
+    started = stack.post_json("POST /upload/start", members).json
+    sent = stack.request("POST /upload/chunk", query=query, headers={"content-type": OCTET_STREAM}, body=bytes(65_536))
+    assert sent.status == 200
+    others = other.post("start", "b", size=131_072, chunk_size=65_536).json
+    assert other.send_chunk("b", bytes(65_536)).status == 200
+    for name, upload_id in (("a", started["upload_id"]), ("b", others["upload_id"])):
+        for known in ({}, {"upload_id": upload_id}):
+            got = guest.send_chunk(name, bytes(65_536), **{"chunk_index": "2", **known})
+            assert (got.status, got.code) == (404, "upload_not_found")

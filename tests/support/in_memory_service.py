@@ -190,6 +190,9 @@ class InMemoryService:
         if event.kind is EventKind.COMPLETED and event.upload_id in self.upload_repository.table.completions:
             assert event == completion_event(self.upload_repository.table.completions[event.upload_id])
             return
+        if event.link is not None:
+            assert self.link_repository.rows.links[event.link.link_id] == event.link
+            return
         if event.kind in FILE_EVENT_KINDS:
             assert self.upload_repository.rows.file_events[event.id] == event
             return

@@ -100,4 +100,4 @@ def completion_event(completion: CompletionEvent) -> Event:
 def _upload_event(record: UploadRecord, kind: EventKind, occurred_at: int, file: File | None = None) -> Event:
     size, replaced = record.layout.size, record.replaced_upload_id if file else None
     name = record.name if file is None else file.name
-    return Event(kind, occurred_at, record.ns, name, record.upload_id, size, file, replaced)
+    return Event(kind, occurred_at, record.ns, name, record.upload_id, size, file, replaced, link_id=record.link_id)

@@ -164,3 +164,9 @@ class Services:
 
     event_publisher: EventPublisher | None = None
     """Publishes events; None: events are disabled and none becomes pending."""
+
+    link_id: str | None = None
+    """The link that the requests come by, which new uploads are marked with; None: they come from a client."""
+
+    link_network: str | None = None
+    """The network that such requests come from; None: they come from a client."""

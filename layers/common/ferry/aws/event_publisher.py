@@ -12,6 +12,7 @@ from ferry.aws.errors import map_errors
 from ferry.errors import BackendUnavailable
 from ferry.model.events import Event, EventKind
 from ferry.model.files import File
+from ferry.model.links import Link
 from ferry.model.uploads import object_key
 from ferry.ports.types import Clock
 from ferry.rules.digests import crc32c_to_base64
@@ -83,10 +84,12 @@ def event_detail(event: Event, bucket: str) -> dict[str, Any]:
         "type": event.kind.value,
         "time": format_rfc3339(event.occurred_at),
         "namespace": event.ns,
-        "filename": event.name,
-        "upload_id": event.upload_id,
-        "size": event.size,
     }
+    if event.link is not None:
+        return members | _link_members(event.link)
+    members |= {"filename": event.name, "upload_id": event.upload_id, "size": event.size}
+    if event.link_id is not None:
+        members["link_id"] = event.link_id
     if event.file is not None:
         members |= _file_members(event.file)
     if event.file is not None and event.kind in (EventKind.COMPLETED, EventKind.MOVED, EventKind.RESTORED):
@@ -100,6 +103,20 @@ def event_detail(event: Event, bucket: str) -> dict[str, Any]:
     if event.replaced_upload_id is not None:
         members["replaced_upload_id"] = event.replaced_upload_id
     return members
+
+
+def _link_members(link: Link) -> dict[str, Any]:
+    """Return the members of a link that never change. What is used of its limits does."""
+    members = {
+        "link_id": link.link_id,
+        "kind": link.kind.value,
+        "filename": link.filename,
+        "prefix": link.prefix,
+        "label": link.label,
+        "created_by": link.created_by,
+        "expires_at": format_rfc3339(link.expires_at),
+    }
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _file_members(file: File) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ferry.aws import cursors
@@ -11,6 +13,7 @@ from ferry.aws import link_reservations as reservations
 from ferry.aws import link_rows as rows
 from ferry.aws.dynamo import ConditionFailed, Table
 from ferry.aws.expressions import Key, Row, Write, put, update
+from ferry.aws.link_reservations import Mark
 from ferry.aws.metadata_rows import UNSCHEDULED
 from ferry.model.links import (
     Activity,
@@ -23,7 +26,7 @@ from ferry.model.links import (
     Reservation,
 )
 from ferry.ports.errors import ConcurrentUpdate
-from ferry.ports.link_repository import LinkLimitReached
+from ferry.ports.link_repository import LinkLimitReached, UsedUpEvent
 from ferry.ports.retry import retry_on_conflict
 from ferry.ports.types import Page
 from ferry.rules.durations import SECOND_MS
@@ -37,10 +40,10 @@ class DynamoLinkRepository:
 
     # Links
 
-    def create_link(self, link: Link) -> None:
-        self._table.transact_write(
-            [put(rows.link_to_row(link), "attribute_not_exists(#pk)"), put(rows.listed_to_row(link))]
-        )
+    def create_link(self, link: Link, publish_deadline: int | None = None) -> None:
+        pending = [] if publish_deadline is None else [put(rows.created_to_row(link, publish_deadline))]
+        creation = put(rows.link_to_row(link), "attribute_not_exists(#pk)")
+        self._table.transact_write([creation, put(rows.listed_to_row(link)), *pending])
 
     def get_link(self, link_id: str) -> Link | None:
         row = self._table.get(rows.link_key(link_id))
@@ -70,9 +73,11 @@ class DynamoLinkRepository:
         found = self._table.batch_get(map(rows.usage_key, link_ids))
         return {rows.link_id_of_usage(row): rows.usage_from_row(row) for row in found}
 
-    def count_download(self, link: Link, claim: DownloadClaim | None) -> tuple[DownloadCount, LinkUsage]:
+    def count_download(
+        self, link: Link, claim: DownloadClaim | None, event: UsedUpEvent | None = None
+    ) -> tuple[DownloadCount, LinkUsage]:
         try:
-            row = self._table.write(_count_download(link, claim))
+            row = self._take(lambda mark: _count_download(link, claim, mark), event)
         except ConditionFailed as failed:
             stored = failed.row or {}
             is_same = claim is not None and _has_claim(stored, claim)
@@ -88,14 +93,18 @@ class DynamoLinkRepository:
         *,
         is_partial: bool = False,
         partial_ids: Sequence[str] | None = None,
+        event: UsedUpEvent | None = None,
     ) -> LinkUsage:
         reservation = Reservation(size, now, is_partial)
-        if partial_ids is None:
-            write = reservations.reserve(link, upload_id, reservation)
-        else:
-            write = reservations.reserve_final(link, upload_id, reservation, self._usage(link.link_id), partial_ids)
+        known = LinkUsage() if partial_ids is None else self._usage(link.link_id)
+
+        def write(mark: Mark | None) -> Write:
+            if partial_ids is None:
+                return reservations.reserve(link, upload_id, reservation, mark)
+            return reservations.reserve_final(link, upload_id, reservation, known, partial_ids=partial_ids, mark=mark)
+
         try:
-            return rows.usage_from_row(self._table.write(write))
+            return rows.usage_from_row(self._take(write, event))
         except ConditionFailed as failed:
             usage = rows.usage_from_row(failed.row or {})
             if upload_id in usage.reservations:
@@ -104,8 +113,18 @@ class DynamoLinkRepository:
                 raise ConcurrentUpdate from failed
             raise LinkLimitReached(usage) from failed
 
-    def grow_upload(self, link: Link, upload_id: str, *, from_size: int, size: int, now: int) -> bool:
-        return retry_on_conflict(lambda: self._try_grow(link, upload_id, Reservation(from_size, 0), size, now))
+    def grow_upload(
+        self,
+        link: Link,
+        upload_id: str,
+        *,
+        from_size: int,
+        size: int,
+        now: int,
+        event: UsedUpEvent | None = None,
+    ) -> LinkUsage | None:
+        known = Reservation(from_size, now)
+        return retry_on_conflict(lambda: self._try_grow(link, upload_id, known, replace(known, size=size), event))
 
     def release_upload(self, link_id: str, upload_id: str, *, received_bytes: int, has_started: bool = True) -> None:
         not_started = {} if has_started else {"started": -1}
@@ -141,22 +160,58 @@ class DynamoLinkRepository:
                 update(
                     rows.usage_key(link_id),
                     dict(UNSCHEDULED),
-                    condition="#due_at = :due_at AND #started = :started",
-                    values={"due_at": due_at, "started": usage.started},
+                    condition="#due_at = :due_at AND attribute_not_exists(#pending_events) AND "
+                    "(#started = :started OR attribute_not_exists(#started) AND :started = :zero)",
+                    values={"due_at": due_at, "started": usage.started, "zero": 0},
                 )
             )
 
-    def _try_grow(self, link: Link, upload_id: str, known: Reservation, size: int, now: int) -> bool:
+    def clear_link_event(self, link_id: str, event: str, *, due_at: int | None = None) -> None:
+        key, cleared = rows.usage_key(link_id), {"pending_events": {event}}
+        if due_at is not None:
+            with suppress(ConditionFailed):
+                condition = "#due_at = :due_at AND attribute_not_exists(#started)"
+                unscheduled = update(
+                    key, dict(UNSCHEDULED), set_deletes=cleared, condition=condition, values={"due_at": due_at}
+                )
+                self._table.write(unscheduled)
+                return
+        with suppress(ConditionFailed):
+            self._table.write(update(key, set_deletes=cleared, condition="attribute_exists(#pk)"))
+
+    def _take(self, write: Callable[[Mark | None], Write], event: UsedUpEvent | None) -> Row:
+        """Make a write that takes of the limits. If it takes the last that is left, the event becomes pending with it.
+
+        Which of both it is, the condition says: at first that something is left afterwards, else that nothing is.
+
+        Raises:
+            ConditionFailed: nothing is left, or another condition of the write failed.
+        """
+        if event is None:
+            return self._table.write(write(None))
+        with suppress(ConditionFailed):
+            return self._table.write(write(Mark(event, takes_last=False)))
+        try:
+            return self._table.write(write(Mark(event, takes_last=True)))
+        except ConditionFailed as failed:
+            if (failed.row or {}).get("used_up_at") is None:
+                raise
+            # Another request has made the event pending.
+            return self._table.write(write(None))
+
+    def _try_grow(
+        self, link: Link, upload_id: str, known: Reservation, grown: Reservation, event: UsedUpEvent | None
+    ) -> LinkUsage | None:
         """Grow a reservation once. Raises `ConcurrentUpdate` if it keeps changing."""
         for _ in range(2):
             try:
-                self._table.write(reservations.grow(link, upload_id, known, size, now))
-                return True
+                row = self._take(partial(reservations.grow, link, upload_id, known, grown), event)
+                return rows.usage_from_row(row)
             except ConditionFailed as failed:
                 usage = rows.usage_from_row(failed.row or {})
                 stored = usage.reservations.get(upload_id)
-                if stored is None or stored.size >= size:
-                    return stored is not None
+                if stored is None or stored.size >= grown.size:
+                    return None if stored is None else usage
                 if (stored.size, stored.is_partial) == (known.size, known.is_partial):
                     raise LinkLimitReached(usage) from failed
                 known = stored
@@ -232,7 +287,7 @@ class DynamoLinkRepository:
         return found, cursors.encode(listing, [next_key["sk"]]) if next_key else None
 
 
-def _count_download(link: Link, claim: DownloadClaim | None) -> Write:
+def _count_download(link: Link, claim: DownloadClaim | None, mark: Mark | None) -> Write:
     adds: dict[str, Any] = {"downloads": 1}
     dropped: dict[str, None] = {}
     condition = "(attribute_not_exists(#downloads) OR #downloads < :max_downloads)"
@@ -246,7 +301,14 @@ def _count_download(link: Link, claim: DownloadClaim | None) -> Write:
         first_dropped = window - rows.KEPT_CLAIM_WINDOWS
         dropped = {rows.claim_attribute(first_dropped - n): None for n in range(rows.DROPPED_CLAIM_WINDOWS)}
     changes = {"ttl": link.ttl_epoch_seconds, **dropped}
-    return update(rows.usage_key(link.link_id), changes, adds=adds, condition=condition, values=values)
+    marked = reservations.with_mark(link, mark, {"downloads": (link.max_downloads or 0) - 1})
+    return update(
+        rows.usage_key(link.link_id),
+        {**changes, **marked.sets},
+        adds={**adds, **marked.adds},
+        condition=condition + marked.condition,
+        values={**values, **marked.values},
+    )
 
 
 def _has_claim(row: Row, claim: DownloadClaim) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ferry.aws import link_rows as rows
@@ -12,23 +13,89 @@ from ferry.model.links import (
     MAX_OPEN_PARTIALS,
     MAX_RECEIVED_FACTOR,
     MAX_STARTED_FACTOR,
+    USED_UP_EVENT,
     Link,
     LinkUsage,
     Reservation,
 )
-from ferry.ports.link_repository import RESERVATION_CHECK_MS
+from ferry.ports.link_repository import RESERVATION_CHECK_MS, UsedUpEvent
 
 
-def reserve(link: Link, upload_id: str, reservation: Reservation) -> Write:
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An event that is to become pending with a write, if that takes the last that is left."""
+
+    event: UsedUpEvent
+    """The event."""
+
+    takes_last: bool
+    """Whether the write must leave nothing. Otherwise it must leave something, or the event has been pending before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What a mark adds to a write."""
+
+    condition: str = ""
+    """Follows the condition of the write."""
+
+    sets: Mapping[str, Any] = field(default_factory=dict)
+    """Attributes to set."""
+
+    adds: Mapping[str, Any] = field(default_factory=dict)
+    """Members to add to sets."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the placeholders in the condition."""
+
+
+def with_mark(link: Link, mark: Mark | None, last: Mapping[str, int]) -> Marked:
+    """Return what a mark adds to a write.
+
+    Args:
+        link: the link.
+        mark: the mark; None adds nothing.
+        last: the counters, each with the value at which the write takes the last.
+    """
+    if mark is None:
+        return Marked()
+    values = {"zero": 0, **{f"last_{name}": value for name, value in last.items()}}
+    clauses = [f"attribute_not_exists(#{name}) AND :zero < :last_{name} OR #{name} < :last_{name}" for name in last]
+    # DynamoDB rejects parentheses around parentheses.
+    leaves = clauses[0] if len(clauses) == 1 else " AND ".join(f"({clause})" for clause in clauses)
+    if not mark.takes_last:
+        return Marked(f" AND (attribute_exists(#used_up_at) OR {leaves})", values=values)
+    event = mark.event
+    return Marked(
+        f" AND attribute_not_exists(#used_up_at) AND NOT ({leaves})",
+        {
+            "used_up_at": event.occurred_at,
+            "due_at": event.publish_deadline,
+            "due_shard": due_shard_for(link.link_id),
+        },
+        {"pending_events": {USED_UP_EVENT}},
+        values,
+    )
+
+
+def reserve(link: Link, upload_id: str, reservation: Reservation, mark: Mark | None) -> Write:
     """Return the write that takes an upload of the limits. One byte must be left, also for an empty file."""
     size = reservation.size
     counters = {"partials" if reservation.is_partial else "files": 1, "bytes": size, "received_bytes": size}
-    limits = _limits(link, max(size, 1), takes_file=not reservation.is_partial)
-    return _reserve(link, upload_id, reservation, counters, limits)
+    limits = _limits(link, max(size, 1))
+    if reservation.is_partial:
+        limits["partials"] = MAX_OPEN_PARTIALS - 1
+    return _reserve(link, upload_id, reservation, counters, limits, mark=mark)
 
 
 def reserve_final(
-    link: Link, upload_id: str, reservation: Reservation, usage: LinkUsage, partial_ids: Sequence[str]
+    link: Link,
+    upload_id: str,
+    reservation: Reservation,
+    usage: LinkUsage,
+    *,
+    partial_ids: Sequence[str],
+    mark: Mark | None,
 ) -> Write:
     """Return the write that takes a final upload of the limits, and ends the reservations of its partial uploads.
 
@@ -48,6 +115,7 @@ def reserve_final(
         reservation,
         counters,
         _limits(link, size),
+        mark=mark,
         removed=aliases,
         condition=unchanged if usage.ended_partials else f"({unchanged} OR attribute_not_exists(#ended_partials))",
         values={"ended_partials": usage.ended_partials},
@@ -59,20 +127,22 @@ def reserve_final(
 def has_room_for_final(link: Link, size: int, usage: LinkUsage, partial_ids: Sequence[str]) -> bool:
     """Return whether the counters leave room for a final upload."""
     size -= sum(each.size for each in _moved(usage, partial_ids).values())
-    limits = _limits(link, size)
-    return all(getattr(usage, name) <= limit for name, limit in limits.items())
+    return all(getattr(usage, name) <= limit for name, limit in _limits(link, size).items())
 
 
-def grow(link: Link, upload_id: str, known: Reservation, size: int, now: int) -> Write:
+def grow(link: Link, upload_id: str, known: Reservation, grown: Reservation, mark: Mark | None) -> Write:
     """Return the write that takes what an upload has grown by, if it has the known size."""
-    attribute, added = rows.reservation_attribute(upload_id), size - known.size
+    attribute, added = rows.reservation_attribute(upload_id), grown.size - known.size
     limits = {name: limit for name, limit in _limits(link, added).items() if name in ("bytes", "received_bytes")}
+    marked = with_mark(link, mark, limits)
+    length = len(rows.reservation_value(known))
+    changed = Reservation(grown.size, grown.reserved_at, known.is_partial)
     return update(
         rows.usage_key(link.link_id),
-        {attribute: rows.reservation_value(Reservation(size, now, known.is_partial))},
-        adds={"bytes": added, "received_bytes": added},
-        condition=f"#{attribute}[0] = :known AND size(#{attribute}) = :length AND " + _within(limits),
-        values={**limits, "zero": 0, "known": known.size, "length": len(rows.reservation_value(known))},
+        {attribute: rows.reservation_value(changed), **marked.sets},
+        adds={"bytes": added, "received_bytes": added, **marked.adds},
+        condition=f"#{attribute}[0] = :known AND size(#{attribute}) = :length AND {_within(limits)}{marked.condition}",
+        values={**limits, "zero": 0, "known": known.size, "length": length, **marked.values},
     )
 
 
@@ -109,38 +179,55 @@ def _reserve(
     counters: Mapping[str, int],
     limits: Mapping[str, int],
     *,
+    mark: Mark | None,
     removed: Mapping[str, str] | None = None,
     condition: str = "",
     values: Mapping[str, Any] | None = None,
 ) -> Write:
     attribute = rows.reservation_attribute(upload_id)
     conditions = [f"attribute_not_exists(#{attribute})", _within(limits), *([condition] if condition else [])]
+    marked = with_mark(link, mark, _last(link, {"started": 1, **counters}))
+    sets = {
+        attribute: rows.reservation_value(reservation),
+        "due_shard": due_shard_for(link.link_id),
+        "ttl": link.ttl_epoch_seconds,
+        **marked.sets,
+        **dict.fromkeys(removed or {}),
+    }
+    is_due = "due_at" in marked.sets
+    due_at = {} if is_due else {"due_at": reservation.reserved_at + RESERVATION_CHECK_MS}
     return update(
         rows.usage_key(link.link_id),
-        {
-            attribute: rows.reservation_value(reservation),
-            "due_shard": due_shard_for(link.link_id),
-            "ttl": link.ttl_epoch_seconds,
-            **dict.fromkeys(removed or {}),
-        },
-        adds={"started": 1, **counters},
-        extra_sets=["#due_at = if_not_exists(#due_at, :due_at)"],
-        condition=" AND ".join(conditions),
-        values={**limits, **(values or {}), "zero": 0, "due_at": reservation.reserved_at + RESERVATION_CHECK_MS},
+        sets,
+        adds={"started": 1, **counters, **marked.adds},
+        extra_sets=[] if is_due else ["#due_at = if_not_exists(#due_at, :due_at)"],
+        condition=" AND ".join(conditions) + marked.condition,
+        values={**limits, **(values or {}), "zero": 0, **due_at, **marked.values},
     )
 
 
-def _limits(link: Link, size: int, *, takes_file: bool = True) -> dict[str, int]:
-    """Return the counters, each with the greatest value that leaves room for an upload of this size."""
+def _maxima(link: Link) -> dict[str, int]:
     max_files, max_bytes = link.max_files or 0, link.max_bytes or 0
     return {
-        # A partial upload takes no file, but begins nothing once all are taken.
-        "files": max_files - 1,
-        "started": MAX_STARTED_FACTOR * max_files - 1,
-        "bytes": max_bytes - size,
-        "received_bytes": MAX_RECEIVED_FACTOR * max_bytes - size,
-        **({} if takes_file else {"partials": MAX_OPEN_PARTIALS - 1}),
+        "files": max_files,
+        "started": MAX_STARTED_FACTOR * max_files,
+        "bytes": max_bytes,
+        "received_bytes": MAX_RECEIVED_FACTOR * max_bytes,
     }
+
+
+def _limits(link: Link, size: int) -> dict[str, int]:
+    """Return the counters, each with the greatest value that leaves room for an upload of this size.
+
+    A partial upload takes no file, but begins nothing once all are taken.
+    """
+    taken = {"files": 1, "started": 1, "bytes": size, "received_bytes": size}
+    return {name: maximum - taken[name] for name, maximum in _maxima(link).items()}
+
+
+def _last(link: Link, taken: Mapping[str, int]) -> dict[str, int]:
+    """Return the counters, each with the value at which a write that takes this leaves nothing."""
+    return {name: maximum - taken.get(name, 0) for name, maximum in _maxima(link).items()}
 
 
 def _within(limits: Mapping[str, int]) -> str:

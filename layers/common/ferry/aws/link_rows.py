@@ -18,9 +18,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ferry.aws.expressions import Key, Row
-from ferry.aws.metadata_rows import key_attributes, task_key
-from ferry.model.cleanup import CleanupTaskKind
+from ferry.aws.metadata_rows import key_attributes, task_key, task_to_row
+from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.links import (
+    CREATED_EVENT,
     LINK_RETENTION_MS,
     Activity,
     ActivityAction,
@@ -151,7 +152,18 @@ def usage_from_row(row: Row) -> LinkUsage:
         for name, value in row.items()
         if name.startswith(_RESERVATION_PREFIX)
     }
-    return LinkUsage(**{name: row.get(name, 0) for name in _COUNTERS}, reservations=reservations)
+    return LinkUsage(
+        **{name: row.get(name, 0) for name in _COUNTERS},
+        reservations=reservations,
+        used_up_at=row.get("used_up_at"),
+        pending_events=frozenset(row.get("pending_events", ())),
+    )
+
+
+def created_to_row(link: Link, publish_deadline: int) -> Row:
+    """Return the counters' row of a new link whose event is pending."""
+    task = CleanupTask(CleanupTaskKind.LINK, link.link_id, publish_deadline)
+    return task_to_row(task) | {"pending_events": {CREATED_EVENT}, "ttl": link.ttl_epoch_seconds}
 
 
 def reservation_value(reservation: Reservation) -> list[int | bool]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ferry.errors import BackendUnavailable
+from ferry.links.events import publish_pending
 from ferry.model.cleanup import CleanupTask
 from ferry.model.links import LinkUsage, Reservation
 from ferry.model.uploads import UploadRecord, UploadState
@@ -15,7 +17,8 @@ MIN_RESERVATION_AGE_MS = HOUR_MS
 
 
 def reconcile_link(services: Services, task: CleanupTask) -> None:
-    """Give back what crashed requests reserved of a link's limits, and look again while something is reserved.
+    """Publish the pending events of a link, give back what crashed requests reserved of its limits, and look again
+    while something is reserved.
 
     Raises:
         BackendUnavailable: a backend failed.
@@ -23,6 +26,9 @@ def reconcile_link(services: Services, task: CleanupTask) -> None:
     """
     repository = services.link_repository()
     usage = repository.get_usages([task.subject]).get(task.subject, LinkUsage())
+    link = repository.get_link(task.subject) if usage.pending_events else None
+    if link is not None and not publish_pending(services, link, usage):
+        raise BackendUnavailable("An event was not published. It stays pending.")
     is_idle = True
     for upload_id in usage.reservations:
         is_idle = _reconcile_reservation(services, task.subject, usage, upload_id) and is_idle

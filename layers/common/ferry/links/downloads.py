@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ferry.downloads.download import DownloadRequest, DownloadResponse, ResponseKind, download
 from ferry.errors import FileNotFound, InvalidField
 from ferry.link_errors import LinkForbidden, LinkPassword, LinkUsedUp
+from ferry.links.events import publish_used_up, used_up_event
 from ferry.links.lookup import Links
 from ferry.model.links import Activity, ActivityAction, DownloadClaim, DownloadCount, Link, LinkKind
 from ferry.services import Services
@@ -96,16 +97,16 @@ def download_by_link(
     if link.max_downloads is None:
         return response
     if response.kind in _COUNTED_KINDS:
-        _count(links, caller, name, response.file.size)
+        _count(services, links, caller, name, response.file.size)
     elif caller.token_id is None and links.get_usage(link).is_used_up(link):
         raise LinkUsedUp
     return response
 
 
-def _count(links: Links, caller: LinkCaller, name: str, size: int) -> None:
-    link = caller.link
+def _count(services: Services, links: Links, caller: LinkCaller, name: str, size: int) -> None:
+    link, event = caller.link, used_up_event(services)
     claim = None if caller.token_id is None else DownloadClaim(caller.token_id, caller.token_expires_at, name)
-    result, _ = links.repository.count_download(link, claim)
+    result, usage = links.repository.count_download(link, claim, event)
     if result is DownloadCount.USED_UP:
         raise LinkUsedUp
     if result is DownloadCount.COUNTED:
@@ -113,3 +114,4 @@ def _count(links: Links, caller: LinkCaller, name: str, size: int) -> None:
             links.clock(), ActivityAction.DOWNLOAD, caller.network, secrets.token_hex(8), filename=name, size=size
         )
         links.repository.add_activity(link.link_id, activity)
+        publish_used_up(services, link, usage, event)

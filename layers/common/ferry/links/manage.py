@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ferry.errors import FileNotFound
+from ferry.links.events import publish_created
 from ferry.links.lookup import Links, LinkStatus
 from ferry.links.passwords import hash_password
 from ferry.links.secrets import hash_of, link_id_of, new_secret
 from ferry.model.links import Activity, Link, LinkKind, LinkUsage
+from ferry.outbox import publish_deadline
 from ferry.ports.types import Page
 from ferry.rules.durations import SECOND_MS
 from ferry.services import Services
@@ -91,7 +93,9 @@ def create_link(
         max_bytes=request.max_bytes,
         password=None if request.password is None else hash_password(request.password),
     )
-    links.repository.create_link(link)
+    deadline = publish_deadline(services)
+    links.repository.create_link(link, deadline)
+    publish_created(services, link, deadline)
     return link, secret
 
 

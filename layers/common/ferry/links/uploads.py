@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 from ferry.errors import FileNotFound, InvalidField
+from ferry.instance import OpenUploadCache, StagedChunkCache
 from ferry.link_errors import LinkForbidden, LinkLimit, LinkPassword, LinkUsedUp
 from ferry.links.downloads import LinkCaller
+from ferry.links.events import publish_used_up, used_up_event
 from ferry.model.files import File, IfExists
 from ferry.model.links import Link, LinkKind
 from ferry.model.quotas import Quota
@@ -20,11 +22,10 @@ from ferry.model.starts import RenamedStart
 from ferry.model.uploads import CurrentUpload, Upload, UploadRecord
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.file_repository import FileRepository
-from ferry.ports.link_repository import LinkLimitReached, LinkRepository
+from ferry.ports.link_repository import LinkLimitReached
 from ferry.ports.sequential_repository import SequentialRepository
-from ferry.ports.types import Clock
 from ferry.ports.upload_repository import UploadRepository
-from ferry.services import Services
+from ferry.services import Services, UploadIdCache
 from ferry.uploads.record_by_link import record_upload
 
 _OTHER_SIZE = -1
@@ -44,11 +45,12 @@ class _View:
 class LinkUploads(_View):
     """An `UploadRepository` that has the uploads of one link alone, and counts new ones."""
 
-    def __init__(self, inner: UploadRepository, repository: LinkRepository, caller: LinkCaller, clock: Clock) -> None:
-        super().__init__(inner)
-        self._repository = repository
+    def __init__(self, services: Services, caller: LinkCaller) -> None:
+        super().__init__(services.upload_repository)
+        self._services = services
+        self._repository = services.link_repository()
         self._caller = caller
-        self._clock = clock
+        self._clock = services.clock
 
     @property
     def _link(self) -> Link:
@@ -91,7 +93,7 @@ class LinkUploads(_View):
         self.reserve(record)
         try:
             self._inner.create_upload(
-                self.mark(record),
+                record,
                 expected=expected,
                 due_at=due_at,
                 quota=quota,
@@ -114,44 +116,46 @@ class LinkUploads(_View):
             return None
         return current_upload
 
-    def mark(self, record: UploadRecord) -> UploadRecord:
-        """Return the record of a new upload with the link that it comes by."""
-        return replace(record, link_id=self._link.link_id, link_network=self._caller.network)
-
     def reserve(self, record: UploadRecord) -> None:
         """Take an upload of the limits, unless it is. Raises `LinkUsedUp`, `LinkLimit`, and `ConcurrentUpdate`."""
         state = record.sequential
         partial_ids = None
         if state is not None and state.sources:
             partial_ids = list(dict.fromkeys(source.upload_id for source in state.sources))
+        event = used_up_event(self._services)
         try:
-            self._repository.reserve_upload(
+            usage = self._repository.reserve_upload(
                 self._link,
                 record.upload_id,
                 record.layout.size,
                 self._clock(),
                 is_partial=record.is_partial,
                 partial_ids=partial_ids,
+                event=event,
             )
         except LinkLimitReached as reached:
             left = reached.usage.left(self._link)
             if 0 in left:
                 raise LinkUsedUp from reached
             raise LinkLimit(left=left) from reached
+        publish_used_up(self._services, self._link, usage, event)
 
     def grow(self, record: UploadRecord, size: int) -> None:
         """Take what an upload grows by. Raises what `reserve` raises."""
+        event = used_up_event(self._services)
         try:
-            is_reserved = self._repository.grow_upload(
-                self._link, record.upload_id, from_size=record.layout.size, size=size, now=self._clock()
+            usage = self._repository.grow_upload(
+                self._link, record.upload_id, from_size=record.layout.size, size=size, now=self._clock(), event=event
             )
         except LinkLimitReached as reached:
             left = reached.usage.left(self._link)
             if not left[1]:
                 raise LinkUsedUp from reached
             raise LinkLimit(left=left) from reached
-        if not is_reserved:
+        if usage is None:
             self.reserve(replace(record, layout=replace(record.layout, size=size)))
+        else:
+            publish_used_up(self._services, self._link, usage, event)
 
     def give_back(self, record: UploadRecord) -> None:
         """Give back what an upload took that was not created."""
@@ -196,7 +200,7 @@ class LinkSequentials(_View):
         """
         self._uploads.reserve(record)
         try:
-            self._inner.create_sequential(self._uploads.mark(record), due_at=due_at, quota=quota)
+            self._inner.create_sequential(record, due_at=due_at, quota=quota)
         except ConcurrentUpdate:
             if record.sequential is None or not record.sequential.sources:
                 self._uploads.give_back(record)
@@ -232,11 +236,17 @@ def link_services(services: Services, caller: LinkCaller, *, for_status: bool = 
         caller: who sends the request.
         for_status: whether files that are not the link's are hidden, too. A start must see that a name is taken.
     """
-    uploads = LinkUploads(services.upload_repository, services.link_repository(), caller, services.clock)
+    uploads = LinkUploads(services, caller)
     files = LinkFiles(services.file_repository, uploads)
     sequentials = LinkSequentials(services.sequential_repository, uploads, files)
     return replace(
         services,
+        link_id=caller.link.link_id,
+        link_network=caller.network,
+        # The caches of the instance have uploads of everyone, by name.
+        upload_id_cache=UploadIdCache(),
+        open_upload_cache=OpenUploadCache(),
+        staged_chunk_cache=StagedChunkCache(),
         upload_repository=cast("UploadRepository", uploads),
         sequential_repository=cast("SequentialRepository", sequentials),
         file_repository=cast("FileRepository", files) if for_status else services.file_repository,

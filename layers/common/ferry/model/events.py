@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.files import File
+from ferry.model.links import Link
 
 
 class EventKind(StrEnum):
@@ -19,6 +20,8 @@ class EventKind(StrEnum):
     DELETED = "ferry.file.deleted"
     MOVED = "ferry.file.moved"
     RESTORED = "ferry.file.restored"
+    LINK_CREATED = "ferry.link.created"
+    LINK_USED_UP = "ferry.link.used_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,18 @@ class Event:
     previous_name: str | None = None
     """For a move or a restore: the name that the file had; None for other kinds."""
 
+    link_id: str | None = None
+    """The link that the upload came by, or that the event is about; None: neither."""
+
+    link: Link | None = None
+    """The link that the event is about; None: it is about an upload or a file."""
+
+    @classmethod
+    def of_link(cls, kind: EventKind, link: Link, occurred_at: int) -> Event:
+        """Return the event of a link. Its name is the file or the folder of the link."""
+        name = link.filename or link.prefix or ""
+        return cls(kind, occurred_at, link.ns, name, "", 0, link_id=link.link_id, link=link)
+
     @classmethod
     def of_file(
         cls,
@@ -71,8 +86,11 @@ class Event:
     def id(self) -> str:
         """Return an id that is the same for every delivery.
 
-        Each kind occurs at most once for an upload and a revision of its file. The first revision is left out.
+        Each kind occurs at most once for a link, for an upload and for a revision of its file. The first revision is
+        left out.
         """
+        if self.link is not None:
+            return f"{self.link.link_id}.{self.kind.rpartition('.')[2]}"
         revision = f".{self.file.revision}" if self.file is not None and self.file.revision > 1 else ""
         return f"{self.upload_id}{revision}.{self.kind.rpartition('.')[2]}"
 

@@ -18,6 +18,9 @@ MAX_RECEIVED_FACTOR = 2
 """Bytes that may be received by a link, those of cancelled uploads included, as a multiple of `max_bytes`."""
 
 
+CREATED_EVENT, USED_UP_EVENT = "created", "used_up"
+"""Members of `LinkUsage.pending_events`."""
+
 MAX_OPEN_PARTIALS = 1_000
 """Partial uploads in progress by a link, which bounds the size of its counters' row."""
 
@@ -176,6 +179,12 @@ class LinkUsage:
 
     reservations: Mapping[str, Reservation] = field(default_factory=dict)
     """The uploads in progress, by upload id."""
+
+    used_up_at: int | None = None
+    """When nothing was left for the first time, in epoch milliseconds; None before, or if events are disabled."""
+
+    pending_events: frozenset[str] = frozenset()
+    """The last words of the kinds of events that are still to be published: `created`, `used_up`."""
 
     def is_used_up(self, link: Link) -> bool:
         """Return whether nothing more may begin by the link."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from ferry.model.links import (
@@ -34,6 +35,17 @@ class LinkLimitReached(Exception):
         """The counters as they are stored."""
 
 
+@dataclass(frozen=True, slots=True)
+class UsedUpEvent:
+    """The event that a write makes pending if it takes the last that is left of a link, for the first time."""
+
+    occurred_at: int
+    """The time of the write, in epoch milliseconds."""
+
+    publish_deadline: int
+    """When cleanup publishes the event, in epoch milliseconds."""
+
+
 class LinkRepository(Protocol):
     """Links in the metadata store. Reads are strongly consistent, so that a new link works at once.
 
@@ -42,8 +54,10 @@ class LinkRepository(Protocol):
 
     # Links
 
-    def create_link(self, link: Link) -> None:
-        """Store a new link, and list it in its namespace."""
+    def create_link(self, link: Link, publish_deadline: int | None = None) -> None:
+        """Store a new link, and list it in its namespace. The event of its creation is pending until cleared; cleanup
+        publishes it at the deadline. None: there are no events.
+        """
         ...
 
     def get_link(self, link_id: str) -> Link | None: ...
@@ -62,12 +76,15 @@ class LinkRepository(Protocol):
         """Return the counters of links, by link id; of a link without counters there are none."""
         ...
 
-    def count_download(self, link: Link, claim: DownloadClaim | None) -> tuple[DownloadCount, LinkUsage]:
+    def count_download(
+        self, link: Link, claim: DownloadClaim | None, event: UsedUpEvent | None = None
+    ) -> tuple[DownloadCount, LinkUsage]:
         """Count a download if the limit leaves room, and return the counters afterwards.
 
         Args:
             link: a download link with a limit.
             claim: the token and the file; None without a token. A claim is counted once.
+            event: what becomes pending if nothing is left afterwards; None: there are no events.
         """
         ...
 
@@ -80,6 +97,7 @@ class LinkRepository(Protocol):
         *,
         is_partial: bool = False,
         partial_ids: Sequence[str] | None = None,
+        event: UsedUpEvent | None = None,
     ) -> LinkUsage:
         """Take a file and its bytes of the limits, and return the counters afterwards. Repeating it changes nothing.
 
@@ -93,6 +111,7 @@ class LinkRepository(Protocol):
             is_partial: whether it is a partial upload, which takes its bytes, but no file.
             partial_ids: the partial uploads of a final one. Their reservations end, because their bytes are its own
                 from now on; what it has beyond them is taken. None for another upload.
+            event: what becomes pending if nothing is left afterwards; None: there are no events.
 
         Raises:
             LinkLimitReached: the limits leave no room; nothing was taken.
@@ -100,8 +119,19 @@ class LinkRepository(Protocol):
         """
         ...
 
-    def grow_upload(self, link: Link, upload_id: str, *, from_size: int, size: int, now: int) -> bool:
-        """Take further bytes for an upload whose size was not known. Return False if nothing is reserved for it.
+    def grow_upload(
+        self,
+        link: Link,
+        upload_id: str,
+        *,
+        from_size: int,
+        size: int,
+        now: int,
+        event: UsedUpEvent | None = None,
+    ) -> LinkUsage | None:
+        """Take further bytes for an upload whose size was not known, and return the counters afterwards.
+
+        Return None if nothing is reserved for it.
 
         Args:
             link: the link.
@@ -109,6 +139,7 @@ class LinkRepository(Protocol):
             from_size: its size so far.
             size: its size afterwards. If as much is reserved already, nothing changes.
             now: the time, in epoch milliseconds.
+            event: what becomes pending if nothing is left afterwards; None: there are no events.
 
         Raises:
             LinkLimitReached: the limits leave no room; nothing was taken.
@@ -137,7 +168,20 @@ class LinkRepository(Protocol):
         ...
 
     def unschedule_link(self, link_id: str, usage: LinkUsage, *, due_at: int) -> None:
-        """Remove the link from the due tasks, unless an upload has started since `usage` was read."""
+        """Remove the link from the due tasks, unless an upload has started since `usage` was read, or an event is
+        pending.
+        """
+        ...
+
+    def clear_link_event(self, link_id: str, event: str, *, due_at: int | None = None) -> None:
+        """Record that an event of the link is published. Repeating it changes nothing.
+
+        Args:
+            link_id: the link.
+            event: a member of `LinkUsage.pending_events`.
+            due_at: removes the link from the due tasks, too, if it is due then and no upload has ever started by it.
+                None: it stays.
+        """
         ...
 
     # Activity

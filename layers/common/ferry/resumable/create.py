@@ -93,6 +93,8 @@ def new_record(services: Services, ns: str, request: CreateRequest, upload_id: s
         requested_name=None if request.is_partial or name == requested_name else requested_name,
         file_existed=True,
         event_pending=services.event_publisher is not None and not request.is_partial,
+        link_id=services.link_id,
+        link_network=services.link_network,
         version=now,
         sequential=state,
     )

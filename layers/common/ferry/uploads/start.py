@@ -347,6 +347,8 @@ def _new_upload(
         file_existed=file_exists,
         upload_id_required=start_attempt.upload_id_required,
         event_pending=services.event_publisher is not None,
+        link_id=services.link_id,
+        link_network=services.link_network,
         counted_in_quota=is_counted,
         version=now,
     )
