@@ -8,17 +8,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from admin.commands import audit, client, export, key, quota, shell_completion, status
+from admin.commands import audit, client, export, key, links, quota, shell_completion, status
 from admin.commands.options import EXIT_CODES
 from admin.errors import AdminError, UsageError
 from admin.result import CommandResult, StreamedResult
 from ferry.errors import BackendUnavailable
 
-COMMAND_MODULES = (status, client, key, quota, export, audit, shell_completion)
+COMMAND_MODULES = (status, client, key, links, quota, export, audit, shell_completion)
 EXIT_DONE, EXIT_REJECTED, EXIT_USAGE, EXIT_BACKEND_UNAVAILABLE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 _REJECTED_CODES = ("AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException")
 """AWS error codes for which a retry is useless."""
-_CHECK_COMMANDS = {"client": "client list", "key": "key list", "quota": "quota show"}
+_CHECK_COMMANDS = {"client": "client list", "key": "key list", "links": "links list", "quota": "quota show"}
 """By group of commands, the command that shows whether a change took effect."""
 _READING_COMMANDS = ("export", "audit", "status")
 """Commands that change nothing."""
@@ -61,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser with all commands."""
     parser = argparse.ArgumentParser(
         prog="ferry-admin",
-        description="Manage a Ferry stack: clients and their secrets, signing keys, quotas, export, the audit log.",
+        description="Manage a Ferry stack: clients, signing keys, links, quotas, export, the audit log.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

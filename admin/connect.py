@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
 
+    from ferry.ports.link_repository import LinkRepository
+
 _CLIENT_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=10)
 
 
@@ -91,6 +93,13 @@ class Connection:
     def quota_store(self) -> DynamoQuotaStore:
         """Return the quotas. Raises `AdminError` if the metadata table is unknown."""
         return DynamoQuotaStore(self.metadata_table)
+
+    @cached_property
+    def link_repository(self) -> LinkRepository:
+        """Return the links. Raises `AdminError` if the metadata table is unknown."""
+        from ferry.aws.link_repository import DynamoLinkRepository
+
+        return DynamoLinkRepository(self.metadata_table)
 
     @cached_property
     def metadata_table(self) -> Table:

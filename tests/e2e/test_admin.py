@@ -237,6 +237,30 @@ def test_quota_set_show_recount_limits_uploads(admin: Admin, anonymous: FerryCli
     upload_file(api, "big.bin", bytes(2000))
 
 
+def test_links_are_listed_and_revoked(admin: Admin, anonymous: FerryClient, demo_secret: str) -> None:
+    """By id, client and namespace; a dry run revokes nothing, and the secret of a link is shown nowhere."""
+    demo = anonymous.authenticate("demo", demo_secret)
+    made = [demo.post("/links", kind="upload", label=f"link {number}").json for number in range(3)]
+    addresses = [f"/l/{link['url'].rpartition('/')[2]}" for link in made]
+    listed = admin.run("links", "list", "--namespace", "demo", "--output", "json")
+    shown = json.loads(listed.out)
+    assert [each["label"] for each in shown[:3]] == ["link 2", "link 1", "link 0"]
+    assert (shown[0]["state"], shown[0]["created_by"], shown[0]["used"]["files"]) == ("active", "demo", 0)
+    assert not any(address.rpartition("/")[2] in listed.out for address in addresses)
+    assert "0 of 1000 files" in admin.run("links", "list", "--client", "demo").out
+    admin.run("links", "revoke", "--client", "demo", "--dry-run")
+    assert anonymous.request("GET", addresses[0]).status == 200
+    assert "say which" in admin.run("links", "revoke", "--yes", code=2).err
+    assert "no link" in admin.run("links", "revoke", "f" * 32, "--yes", code=1).err
+    assert admin.run("links", "revoke", made[0]["link_id"], "--yes").out == "revoked 1 link\n"
+    wait_until(lambda: anonymous.request("GET", addresses[0]).status == 410, 30.0)
+    assert anonymous.request("GET", addresses[1]).status == 200
+    revoked = admin.run("links", "revoke", "--namespace", "demo", "--yes", "--output", "json").out
+    assert set(json.loads(revoked)["revoked"]) >= {link["link_id"] for link in made[1:]}
+    wait_until(lambda: anonymous.request("GET", addresses[1]).json.get("code") == "link_revoked", 30.0)
+    assert "link.revoke" in admin.run("audit", "--limit", "1").out
+
+
 def test_audit_lists_changes_of_local_user(admin: Admin) -> None:
     """Changes are recorded with the user of this machine, latest first."""
     admin.run("client", "add", "camera-9", "--namespace", "acme")

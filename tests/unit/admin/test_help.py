@@ -30,6 +30,7 @@ def test_parser_has_expected_commands() -> None:
         "status",
         *(f"client {name}" for name in ("add", "list", "show", "rotate", "disable", "enable")),
         *(f"key {name}" for name in ("list", "add", "activate", "retire")),
+        *(f"links {name}" for name in ("list", "revoke")),
         *(f"quota {name}" for name in ("set", "show", "recount")),
         "export",
         "audit",
