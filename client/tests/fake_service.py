@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
 import json
 import threading
@@ -344,7 +345,8 @@ class FakeService:
     ) -> FakeFile:
         """Give a name a file."""
         number = next(self._ids)
-        file = FakeFile(data, f'"etag-{number}"', content_type, metadata, upload_id or f"put-{number}")
+        etag = f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+        file = FakeFile(data, etag, content_type, metadata, upload_id or f"put-{number}")
         self.files[name] = file
         return file
 

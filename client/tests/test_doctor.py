@@ -79,9 +79,8 @@ def test_clock_that_is_wrong_is_found(diagnose: Diagnose, fake: FakeService) -> 
 def test_socks_proxy_is_found(diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     """A SOCKS proxy is named, without its password, and with what to set instead."""
     monkeypatch.setenv(variable, "socks5h://user:secret@proxy.test:1080")
-    assert diagnose() == {
-        "proxy": "Proxies of socks5h:// are not supported. Set HTTPS_PROXY to an HTTP proxy, or add the host to NO_PROXY."
-    }
+    text = "Proxies of socks5h:// are not supported. Set HTTPS_PROXY to an HTTP proxy, or add the host to NO_PROXY."
+    assert diagnose() == {"proxy": text}
 
 
 def test_service_out_of_reach_is_found_and_ends_the_checks(diagnose: Diagnose, fake: FakeService) -> None:

@@ -130,17 +130,6 @@ def test_stream_whose_name_is_taken_meanwhile_is_treated_as_asked(
     )
 
 
-def test_stream_with_rename_of_the_same_bytes_is_that_file(connect: Connect, fake: FakeService) -> None:
-    """With `rename`, a file that is there already gets no second name, and no upload remains."""
-    data = random_data(5 * MIB)
-    fake.put_file("x", data)
-    result = connect().upload(pipe(data), "x", if_exists="rename")
-    assert result.file is not None
-    assert result.file.name == "x"
-    assert list(fake.files) == ["x"]
-    assert not fake.streams
-
-
 def test_stream_without_a_network_says_that_it_is_lost(connect: Connect, fake: FakeService) -> None:
     """A network that does not come back ends the upload: no advice to run the same command again."""
 

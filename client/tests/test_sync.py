@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from client.tests.collisions import with_crc32c_of
 from client.tests.fake_service import FakeService
 from ferry_client.client import Ferry
 from ferry_client.errors import ConflictError
@@ -83,7 +84,7 @@ def test_renamed_file_is_sent_where_the_service_has_another_content(
     """Equal size and checksum are no proof: without the very ETag that was sent, the file is sent again."""
     (folder / "old").write_bytes(b"content")
     upload_all(ferry, cache, folder)
-    fake.put_file("p/old", b"content")  # the same bytes, from elsewhere
+    fake.put_file("p/old", with_crc32c_of(b"CONTENT", b"content"))
     (folder / "old").rename(folder / "new")
     assert summary(plan_upload(ferry, cache, folder, "p/")) == [("upload", "p/new")]
 

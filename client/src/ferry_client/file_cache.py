@@ -1,4 +1,4 @@
-"""What is known of local files: their CRC32C, and the file on the service that each became.
+"""What is known of local files: their CRC32C, the ETag of their content, and the file on the service each became.
 
 One SQLite database in the state folder. A row counts only while device, inode, size and modification time of the file
 are those of the row, so an unchanged tree is not read again. Losing the database costs reading, nothing else.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferry_client.errors import LocalFileError
+from ferry_client.etags import has_content
 from ferry_client.sources import FileSource, range_crc32c
 
 _SCHEMA = """
@@ -24,6 +25,10 @@ CREATE TABLE IF NOT EXISTS file (
 CREATE TABLE IF NOT EXISTS synced (
     service TEXT, name TEXT, device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER, etag TEXT,
     PRIMARY KEY (service, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS content (
+    service TEXT, path TEXT, device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER, etag TEXT,
+    PRIMARY KEY (service, path)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS synced_inode ON synced (service, device, inode);
 """
@@ -87,11 +92,39 @@ class FileCache:
         source = FileSource(path)
         with closing(source):
             crc = range_crc32c(source, 0, source.size)
-        # A file that changed just now may change again within the same tick of its time.
-        if FileIdentity.of(path) == identity and time.time_ns() - identity.mtime_ns > _TICK_NS:
+        if _is_settled(path, identity):
             with self._lock, self._database:
                 self._database.execute("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?)", (key, *identity.values, crc))
         return crc
+
+    def has_content(self, path: Path, etag: str) -> bool:
+        """Return whether a file has the content of an ETag, from the cache if it is unchanged.
+
+        Raises:
+            LocalFileError: the file cannot be read.
+        """
+        identity = FileIdentity.of(path)
+        with self._lock:
+            row = self._database.execute(
+                "SELECT etag FROM content WHERE service = ? AND path = ? AND device = ? AND inode = ? AND size = ? "
+                "AND mtime_ns = ?",
+                (self._service, os.fsdecode(path.absolute()), *identity.values),
+            ).fetchone()
+        if row is not None and row[0] == etag:
+            return True
+        is_same = has_content(path, etag)
+        if is_same:
+            self.record_content(path, identity, etag)
+        return is_same
+
+    def record_content(self, path: Path, identity: FileIdentity, etag: str) -> None:
+        """Remember that a file, if it is unchanged, has the content of an ETag."""
+        if _is_settled(path, identity):
+            with self._lock, self._database:
+                self._database.execute(
+                    "REPLACE INTO content VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (self._service, os.fsdecode(path.absolute()), *identity.values, etag),
+                )
 
     def record_synced(self, name: str, identity: FileIdentity, etag: str) -> None:
         """Remember which file on the service a local one became."""
@@ -113,6 +146,11 @@ class FileCache:
                 "AND mtime_ns = ?",
                 (self._service, *identity.values),
             ).fetchall()
+
+
+def _is_settled(path: Path, identity: FileIdentity) -> bool:
+    """Return whether a file is unchanged, and not so new that it may change within the same tick of its time."""
+    return FileIdentity.of(path) == identity and time.time_ns() - identity.mtime_ns > _TICK_NS
 
 
 def _open(path: Path) -> sqlite3.Connection:

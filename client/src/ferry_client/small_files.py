@@ -7,7 +7,8 @@ from base64 import b64encode
 
 from ferry_client.api import Api
 from ferry_client.checksums import crc32c, crc32c_to_base64
-from ferry_client.errors import ConflictError, name_taken_error
+from ferry_client.errors import ApiError, ConflictError, name_taken_error
+from ferry_client.etags import is_md5_of
 from ferry_client.models import FileRecord, UploadResult
 from ferry_client.transport import BytesBody
 from ferry_client.upload_request import UploadRequest
@@ -48,17 +49,17 @@ def put_file(api: Api, transfer_limit: TransferLimit, request: UploadRequest) ->
                 max_attempts=MAX_PUT_BREAKS,
             )
     except ConflictError as error:
-        return _conflict(request, error, crc)
+        return _conflict(api, request, error, data)
     request.on_progress(len(data))
     return UploadResult(FileRecord.from_json(response.json()), sent_bytes=len(data), resumed_bytes=0)
 
 
-def _conflict(request: UploadRequest, error: ConflictError, crc: int) -> UploadResult | None:
+def _conflict(api: Api, request: UploadRequest, error: ConflictError, data: bytes) -> UploadResult | None:
     """Return the success of a PUT whose response was lost, or what `if_exists` says. Raises `ConflictError`."""
-    current = error.members.get("current_file")
+    current, crc = error.members.get("current_file"), crc32c(data)
     if current is not None:
         file = FileRecord.from_json(current)
-        if (file.size, file.crc32c) == (request.source.size, crc):
+        if (file.size, file.crc32c) == (len(data), crc) and _is_same(api, file, data):
             request.on_progress(file.size)
             return UploadResult(file, sent_bytes=file.size, resumed_bytes=0)
     if request.if_exists == "skip":
@@ -66,6 +67,16 @@ def _conflict(request: UploadRequest, error: ConflictError, crc: int) -> UploadR
     if request.if_exists == "rename":
         return None
     raise name_taken_error(request.name, error) from error
+
+
+def _is_same(api: Api, file: FileRecord, data: bytes) -> bool:
+    """Return whether a file that has the size and CRC32C of some bytes has these bytes: others may share a CRC32C."""
+    if is_md5_of(file.etag, data):
+        return True
+    try:
+        return api.request("GET", api.file_path("/download", file.name), headers={"If-Match": file.etag}).body == data
+    except ApiError:  # replaced meanwhile, or no scope to read
+        return False
 
 
 def content_digest(crc: int) -> str:

@@ -120,7 +120,6 @@ class _StreamTransfer:
         self._name = request.name
         self._offset = 0
         self._crc = 0
-        self._is_name_taken = False
         self._damages = 0
         """Requests whose bytes arrived damaged."""
         self._end_bytes: int | None = None
@@ -140,10 +139,6 @@ class _StreamTransfer:
             for following in pieces:
                 self._append(piece, is_last=False)
                 piece = following
-        same_file = self._same_file(piece)
-        if same_file is not None:
-            self.discard()
-            return UploadResult(same_file, self._offset, 0)
         try:
             self._append(piece, is_last=True)
         except _NameTakenError as error:
@@ -172,7 +167,6 @@ class _StreamTransfer:
                 raise
             if request.if_exists != "rename":
                 raise name_taken_error(request.name, error) from error
-            self._is_name_taken = True
             response = self._post_creation("rename")
         self._url = response.headers["location"]
         self._take_name(response)
@@ -277,17 +271,6 @@ class _StreamTransfer:
     def _take_name(self, response: HttpResponse) -> None:
         if "ferry-filename" in response.headers:
             self._name = unquote(response.headers["ferry-filename"])
-
-    def _same_file(self, last_piece: bytes) -> FileRecord | None:
-        """Return the file of the wished name if it has the bytes of the stream: `rename` makes no copy of it."""
-        if not self._is_name_taken:
-            return None
-        try:
-            record = self._record(self._request.name)
-        except NotFoundError:
-            return None
-        is_same = (record.size, record.crc32c) == (self._offset + len(last_piece), crc32c(last_piece, self._crc))
-        return record if is_same else None
 
     def _end_with_taken_name(self, error: ConflictError) -> UploadResult:
         """Do what `if_exists` says where a file got the name while the stream was sent."""

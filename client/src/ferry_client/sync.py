@@ -1,6 +1,7 @@
 """Compare a local folder with a prefix of the service, and say what makes them alike.
 
-Files are alike when size and CRC32C are. Times alone decide nothing.
+Files differ when size or CRC32C do; times alone decide nothing. Two files can share a CRC32C, so a file is left alone
+only if its content is that of the ETag, too: by the local cache, or by the MD5 that the ETag contains.
 """
 
 from __future__ import annotations
@@ -189,7 +190,7 @@ def _is_received(cache: FileCache, path: Path, record: FileRecord, *, preserve: 
 def _is_alike(cache: FileCache, path: Path, record: FileRecord) -> bool:
     if path.stat().st_size != record.size or record.crc32c is None:
         return False
-    return cache.crc32c(path) == record.crc32c
+    return cache.crc32c(path) == record.crc32c and cache.has_content(path, record.etag)
 
 
 def _find_renamed(cache: FileCache, file: LocalFile, movable: Mapping[str, FileRecord]) -> FileRecord | None:

@@ -45,8 +45,8 @@ from ferry_client.sync import SyncAction, SyncStep, change_service, plan_downloa
 def command(source: str, target: str, direction: str | None, **options: Any) -> int:
     """Make TARGET like SOURCE: a local folder and a prefix of the service, in either direction.
 
-    Files are compared by size and CRC32C. Checksums of unchanged local files are remembered, so that an unchanged tree
-    is not read again. A file that was only renamed here is renamed there, not sent again.
+    Files are compared by size, CRC32C and ETag. Checksums of unchanged local files are remembered, so that an unchanged
+    tree is not read again. A file that was only renamed here is renamed there, not sent again.
 
     \b
     ferry sync photos/ backup/photos/ --dry-run
@@ -154,6 +154,8 @@ def _task(ferry: Ferry, cache: FileCache, step: SyncStep, output: Output, option
                 on_progress=on_progress,
                 on_note=output.note,
             )
+            if not step.path.is_symlink():
+                cache.record_content(step.path, FileIdentity.of(step.path), step.record.etag)
         elif step.record is None and step.path is not None:
             _delete_local(step.path)
         else:
@@ -188,3 +190,4 @@ def _upload(
     )
     if identity is not None and result.file is not None:
         cache.record_synced(step.name, identity, result.file.etag)
+        cache.record_content(file.path, identity, result.file.etag)
