@@ -204,6 +204,13 @@ bench-api: $(bench_stamp)  ## measure uploads by the API against tus, boto3 and 
 bench-small-files: $(bench_stamp) $(awscli_stamp)  ## measure small files by one request and by three, of today and of an earlier commit, and by aws s3 cp
 	@$(call bench,small_files)
 
+bench-downloads: $(bench_stamp)  ## measure small files, ranges and redirects a second, of today and of an earlier commit
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.downloads $(ARGS)
+
+load: $(venv_stamp)  ## put load on a stack: URL=https://… (says plan and cost, then asks; YES=1: at once; ARGS="--uploads 100")
+	@test -n "$(URL)" || { echo 'load: name the stack: make load URL=https://…' >&2; exit 2; }
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.load "$(URL)" $(ARGS)
+
 # Long proofs. Each writes docs/figures/NAME.json with the command, the commit, the machine, the date and the figures.
 prove = $(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.prove
 
@@ -218,6 +225,9 @@ prove-api: bench-api  ## measure uploads by the API and write the figures, the p
 
 prove-small-files: ARGS += --overhead --write
 prove-small-files: bench-small-files  ## measure small files and write the figures, the plot and the table in docs/performance.md
+
+prove-downloads: ARGS += --write
+prove-downloads: bench-downloads  ## measure downloads and write the figures, the plot and the table in docs/performance.md
 
 prove-layer: $(venv_stamp)  ## verify the layer and write its sizes and digests
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.layer.verify --write
@@ -260,6 +270,7 @@ docs-figures: $(bench_stamp)  ## draw the plots and tables of docs/performance.m
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.cold --redraw
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.speed --redraw
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.small_files --redraw
+	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.downloads --redraw
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.api --redraw
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.api --redraw --network aws
 

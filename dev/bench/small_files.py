@@ -39,7 +39,7 @@ from dev.paths import ROOT
 DEFAULT_FILES, DEFAULT_SENDERS, BATCHES = 2_000, 8, 4
 MIN_BYTES, MAX_BYTES = 4 * 1024, 64 * 1024
 AWS_CLI = ROOT / "build" / "aws-cli" / "bin" / "aws"
-_MAX_INSTANCES = 8
+MAX_INSTANCES = 8
 _WARMUP_FILES, _COUNTED_FILES = 40, 20
 _NO_DELAYS = "aws,s3_ms=0,s3_mb_per_second=10000,dynamodb_ms=0"
 
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.overhead:
             setup.find_python()  # fails before anything is measured
         load_before = os.getloadavg()[0]
-        with _services() as (folder, running, previous_folder, previous):
+        with running_services(MAX_INSTANCES) as (folder, running, previous_folder, previous):
             ways = _ways(folder, running, (previous_folder, previous), options.senders)
             measure(ways, options.files)
             overhead = handler_overhead.measure_put(running) if options.overhead else None
@@ -122,13 +122,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _services() -> Iterator[tuple[Path, BenchService, Path, Service]]:
+def running_services(instances: int) -> Iterator[tuple[Path, BenchService, Path, Service]]:
+    """Run today's service and that of the baseline. Yield a temporary folder, the first, and folder and second."""
     folder = Path(tempfile.mkdtemp(prefix="ferry-small-files-"))
     try:
         previous_folder = folder / "previous"
         with (
-            running_service("--instances", str(_MAX_INSTANCES)) as running,
-            running_previous(previous_folder, _MAX_INSTANCES) as previous,
+            running_service("--instances", str(instances)) as running,
+            running_previous(previous_folder, instances) as previous,
         ):
             yield folder, running, previous_folder, previous
     finally:

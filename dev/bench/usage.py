@@ -280,7 +280,7 @@ class UsageRun:
 
 
 @contextmanager
-def _tiny_sizes(chunks_per_part: int) -> Iterator[None]:
+def tiny_sizes(chunks_per_part: int) -> Iterator[None]:
     """Replace the layout's minimum sizes, so that a layout of tiny chunks has as many chunks a part as the real one."""
     part_bytes = chunks_per_part * TINY_BYTES
     with (
@@ -306,7 +306,7 @@ def measure_usage(size: int, chunk_size: int = 4 * MIB, *, presigned: bool) -> U
 
 @cache
 def _measure_usage(piece_count: int, chunks_per_part: int, *, presigned: bool) -> Usage:
-    with _tiny_sizes(chunks_per_part), mock_aws():
+    with tiny_sizes(chunks_per_part), mock_aws():
         client = AwsSession({}).dynamodb
         for table in ("idle", "counted"):
             create_table(client, "MetadataTable", table)
