@@ -50,7 +50,7 @@ export class DeletedView {
     return element(
       "tr",
       {},
-      element("td", {}, file.filename),
+      element("td", { class: "text" }, file.filename),
       element("td", { class: "number" }, formatBytes(file.size)),
       element("td", { class: "wide nowrap" }, formatTime(file.deleted_at)),
       element("td", { class: "wide nowrap" }, formatTime(file.restorable_until)),

@@ -285,7 +285,7 @@ export class FilesView {
       "tr",
       { class: isSelected ? "selected" : null },
       element("td", { class: "select" }, select),
-      element("td", {}, open),
+      element("td", { class: "text" }, open),
       ...cells,
       element(
         "td",
@@ -321,7 +321,7 @@ export class FilesView {
   /** @param {any} file */
   #fileRow(file) {
     const shown = file.filename.slice(this.prefix.length);
-    const canPreview = previewKind(file.content_type) !== null;
+    const canPreview = previewKind(file) !== null;
     const open = button(
       shown,
       () => this.#run(() => (canPreview ? showPreview(this.session, file) : this.actions.download(file))),

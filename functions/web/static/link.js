@@ -27,6 +27,8 @@ const session = new LinkSession(
 function takeSecret() {
   const secret = location.pathname.split("/").pop() ?? "";
   history.replaceState(null, "", "/console#/link");
+  // Another address of the console differs in its hash alone.
+  window.addEventListener("hashchange", () => location.reload());
   return secret;
 }
 
@@ -133,7 +135,7 @@ async function showFile(link, filename) {
         element(
           "span",
           { class: "row-actions" },
-          previewKind(file.content_type)
+          previewKind(file)
             ? button(
                 TEXT.preview,
                 act(() => showPreview(session, file)),

@@ -96,7 +96,7 @@ export class LinksView {
       {},
       element(
         "td",
-        {},
+        { class: "text" },
         element("div", {}, name),
         subject,
         element(
@@ -112,11 +112,11 @@ export class LinksView {
         link.password ? element("div", { class: "muted" }, TEXT.password.toLowerCase()) : null,
       ),
       element("td", { class: "wide" }, used),
-      element("td", { class: "wide nowrap" }, formatTime(link.expires_at)),
+      element("td", { class: "wide nowrap time" }, formatTime(link.expires_at)),
       element("td", { class: `nowrap ${link.state === "active" ? "ok" : "muted"}` }, state),
       element(
         "td",
-        { class: "actions" },
+        { class: "actions stacked" },
         button(TEXT.activity, () => void this.#showActivity(link, name), {
           "aria-label": `${TEXT.activity}: ${name}`,
           "data-key": `activity:${link.link_id}`,
@@ -174,11 +174,11 @@ export class LinksView {
           element(
             "tr",
             {},
-            element("td", { class: "nowrap" }, formatTime(entry.at)),
+            element("td", { class: "nowrap time" }, formatTime(entry.at)),
             element("td", {}, /** @type {Record<string, string>} */ (ACTIONS)[entry.action] ?? entry.action),
             element(
               "td",
-              {},
+              { class: "text" },
               entry.filename ?? "",
               entry.size === undefined ? null : element("span", { class: "muted" }, ` ${formatBytes(entry.size)}`),
             ),

@@ -112,6 +112,7 @@ export const TEXT = {
   pause: "Pause",
   paused: "paused",
   preview: "Preview",
+  previewFailed: "The browser cannot show this file. Download it.",
   progressOf: (/** @type {string} */ done, /** @type {string} */ all) => `${done} of ${all}`,
   qr: "QR code of the link",
   quota: (/** @type {string} */ used, /** @type {string} */ limit) => `${used} of ${limit} used`,

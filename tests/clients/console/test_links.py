@@ -225,22 +225,4 @@ def assert_secret_stays(visit: Visit, secret: str) -> None:
     """Assert that no URL but the link's has the secret, in no header, and in nothing that the browser keeps."""
     assert all(secret not in url for url in visit.urls if "/l/" not in url)
     assert all(secret not in headers for headers in visit.headers)
-    stored = visit.page.evaluate(
-        """async () => {
-          const databases = await indexedDB.databases();
-          const rows = await Promise.all(databases.map(({ name }) => new Promise((resolve) => {
-            const request = indexedDB.open(name);
-            request.onsuccess = () => {
-              const names = [...request.result.objectStoreNames];
-              if (!names.length) return resolve([]);
-              const transaction = request.result.transaction(names);
-              Promise.all(names.map((each) => new Promise((done) => {
-                transaction.objectStore(each).getAll().onsuccess = (event) => done(event.target.result);
-              }))).then(resolve);
-            };
-          })));
-          const kept = [{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state, location.href];
-          return JSON.stringify([...kept, rows, document.referrer]);
-        }"""
-    )
-    assert secret not in stored
+    assert secret not in visit.read_storage()

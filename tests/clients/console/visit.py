@@ -15,6 +15,25 @@ from dev.local.launcher import LocalService
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox"]
 TIMEOUT_MS = 60_000
+expect.set_options(timeout=TIMEOUT_MS)
+
+
+READ_STORAGE = """async () => {
+  const databases = await indexedDB.databases();
+  const rows = await Promise.all(databases.map(({ name }) => new Promise((resolve) => {
+    const request = indexedDB.open(name);
+    request.onsuccess = () => {
+      const names = [...request.result.objectStoreNames];
+      if (!names.length) return resolve([]);
+      const transaction = request.result.transaction(names);
+      Promise.all(names.map((each) => new Promise((done) => {
+        transaction.objectStore(each).getAll().onsuccess = (event) => done(event.target.result);
+      }))).then(resolve);
+    };
+  })));
+  const kept = [{ ...localStorage }, { ...sessionStorage }, document.cookie, history.state, location.href];
+  return JSON.stringify([...kept, rows, document.referrer]);
+}"""
 
 
 class Visit:
@@ -72,6 +91,10 @@ class Visit:
 
     def expect_complete(self, name: str) -> None:
         expect(self.card(name)).to_contain_text("complete ·", timeout=TIMEOUT_MS)
+
+    def read_storage(self) -> str:
+        """Return all that the browser keeps for the page's origin."""
+        return str(self.page.evaluate(READ_STORAGE))
 
     def check(self, *, allowed: str = "") -> None:
         """Check that the console was silent, and that every request went to the API or the bucket.
