@@ -19,6 +19,14 @@ PART_BYTES = tuple(size * MIB for size in (5, 6, 8, 16))
 """Sizes of the parts that this client uploads; another client's are not recognized."""
 
 
+_MD5 = re.compile(r'"([0-9a-f]{32})(?:-(\d+))?"')
+
+
+def is_md5(etag: str) -> bool:
+    """Return whether an ETag has the form of one that is made of MD5s."""
+    return _MD5.fullmatch(etag) is not None
+
+
 def has_content(path: Path, etag: str) -> bool:
     """Return whether a local file has the content of an ETag; False also where the ETag does not tell.
 
@@ -26,7 +34,7 @@ def has_content(path: Path, etag: str) -> bool:
         LocalFileError: the file cannot be read.
         SourceChangedError: it became shorter meanwhile.
     """
-    match = re.fullmatch(r'"([0-9a-f]{32})(?:-(\d+))?"', etag)
+    match = _MD5.fullmatch(etag)
     if match is None:
         return False
     source = FileSource(path)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ferry_client.client import Ferry
 from ferry_client.errors import FerryError, UsageError
+from ferry_client.etags import is_md5
 from ferry_client.file_cache import FileCache, FileIdentity
 from ferry_client.local_files import LocalFile, LocalTargets, is_chosen, walk
 from ferry_client.models import FileRecord
@@ -194,9 +195,12 @@ def _is_alike(cache: FileCache, path: Path, record: FileRecord) -> bool:
 
 
 def _find_renamed(cache: FileCache, file: LocalFile, movable: Mapping[str, FileRecord]) -> FileRecord | None:
-    """Return the file on the service that the same local file became under an earlier name, if it is still that one."""
+    """Return the file on the service that the same local file became under an earlier name, if it is still that one.
+
+    A new file can have the inode, size and time of one that is gone, so the content is compared, too.
+    """
     for name, etag in cache.earlier_names(FileIdentity.of(file.path)):
         record = movable.get(name)
-        if record is not None and record.etag == etag:
-            return record
+        if record is not None and record.etag == etag and cache.crc32c(file.path) == record.crc32c:
+            return record if not is_md5(etag) or cache.has_content(file.path, etag) else None
     return None
