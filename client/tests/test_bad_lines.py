@@ -40,6 +40,12 @@ def test_other_breaks_show_no_limit(breaks: tuple[int, ...]) -> None:
     assert limit_of(*breaks).max_bytes is None
 
 
+def test_break_far_below_the_limit_shows_that_there_is_none() -> None:
+    """Connections that broke together, as at a change of address, show a limit that the next break contradicts."""
+    assert limit_of(500_000, 520_000, 510_000, 100_000).max_bytes is None
+    assert limit_of(500_000, 520_000, 510_000, 440_000).max_bytes is not None
+
+
 def test_limit_is_forgotten() -> None:
     """A client that meets another network loses the limit of the last one."""
     now = [0.0]

@@ -40,6 +40,9 @@ class ConnectionLimit:
     _MARGIN = 0.9
     """What a connection carries of the smallest number: some of its bytes were under way when it broke."""
 
+    _CONTRADICTION = 0.75
+    """A break after less than this share of the limit shows that there is none."""
+
     _VALID_SECONDS = 600.0
     """After this time the limit is forgotten: a client that runs for years meets more than one network."""
 
@@ -55,6 +58,10 @@ class ConnectionLimit:
         if carried_bytes < 64 * KIB:
             return
         with self._lock:
+            if self._limit_bytes is not None and carried_bytes < self._limit_bytes * self._CONTRADICTION:
+                self._limit_bytes = None  # The line breaks for another reason.
+                self._breaks.clear()
+                return
             self._breaks.append(carried_bytes)
             if len(self._breaks) == self.BREAKS and max(self._breaks) <= self._SPREAD * min(self._breaks):
                 self._limit_bytes, self._learned_at = int(min(self._breaks) * self._MARGIN), self._now()
