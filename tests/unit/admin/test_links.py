@@ -53,7 +53,7 @@ def test_selection_finds_links(context: AdminContext, repository: MemoryLinkRepo
     assert ids(context, repository, Selection(ns="ns")) == {0, 1}
     assert ids(context, repository, Selection(client_id="a")) == {0}
     assert ids(context, repository, Selection(ns="other", client_id="a")) == {2}
-    for unknown in (Selection("x"), Selection(client_id="nobody")):
+    for unknown in (Selection("x"), Selection(client_id="unknown")):
         with pytest.raises(AdminError):
             find_links(context, repository, unknown)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -60,3 +61,13 @@ class LinkFixture:
 @pytest.fixture
 def fixture() -> LinkFixture:
     return LinkFixture()
+
+
+@pytest.fixture
+def matrix(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
+    """Return a counter of cases of the fault matrix. tests/conftest.py prints their sum at the end of the run."""
+
+    def count(name: str, number: int) -> None:
+        record_property("fault matrix", [name, number])
+
+    return count

@@ -10,10 +10,14 @@ from dev.fakes.faults import Fault, FaultPlan, ProcessCrashed
 from ferry.errors import BackendUnavailable
 from ferry.link_errors import LinkLimit, LinkUsedUp
 from ferry.links.downloads import LinkCaller
-from ferry.links.manage import CreateRequest, create_link
+from ferry.links.manage import CreateRequest as LinkRequest
+from ferry.links.manage import create_link
 from ferry.links.uploads import link_services
 from ferry.model.files import IfExists
 from ferry.model.links import Link, LinkKind, LinkUsage
+from ferry.model.sequential import Protocol
+from ferry.resumable.append import AppendRequest, append
+from ferry.resumable.create import CreateRequest, create
 from ferry.rules.durations import HOUR_MS
 from ferry.uploads.start import StartRequest, start
 from tests.support.in_memory_service import NS
@@ -25,7 +29,7 @@ MAX_CALLS = 8
 
 def make_link(fixture: LinkFixture, **members: int) -> Link:
     limits = {"max_files": 10, "max_bytes": 1_000, **members}
-    request = CreateRequest(
+    request = LinkRequest(
         LinkKind.UPLOAD, 86_400, prefix="in/", max_files=limits["max_files"], max_bytes=limits["max_bytes"]
     )
     return create_link(fixture.services(), fixture.links(), NS, request, client_id="client", issuer="")[0]
@@ -56,6 +60,29 @@ def test_racing_starts_get_what_the_limit_allows(fixture: LinkFixture, limits: d
     assert succeeded.count(True) == 7
     usage = usage_of(fixture, link)
     assert (usage.files, usage.bytes, len(usage.reservations)) == (7, 70, 7)
+
+
+@pytest.mark.parametrize("limits", [{"max_files": 7}, {"max_bytes": 79}])
+def test_racing_creations_get_what_the_limit_allows(fixture: LinkFixture, limits: dict[str, int]) -> None:
+    """Of fifty creations and growths at the same time exactly as many succeed as the limit allows."""
+    link = make_link(fixture, **({"max_files": 5_000} | limits))
+
+    def create_by(number: int) -> bool:
+        services = link_services(fixture.services(), LinkCaller(link, "192.0.2.0/24"))
+        known = CreateRequest(Protocol.TUS, name=f"in/{number}", length=None if number % 2 else 10)
+        try:
+            upload = create(services, NS, known)
+            if known.length is None:
+                append(services, NS, AppendRequest(upload.record.upload_id, 0, bytes(10)))
+        except (LinkUsedUp, LinkLimit):
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        succeeded = list(pool.map(create_by, range(50)))
+    usage = usage_of(fixture, link)
+    assert succeeded.count(True) == sum(each.size == 10 for each in usage.reservations.values()) == 7
+    assert (usage.bytes, usage.received_bytes, usage.files) == (70, 70, len(usage.reservations))
 
 
 def test_starts_of_one_name_do_not_use_up_what_may_start(fixture: LinkFixture) -> None:
