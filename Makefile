@@ -57,7 +57,8 @@ local_suites := tests/e2e tests/examples/test_browser.py tests/examples/test_loc
 
 # A run of all tests leaves these out: `make test-local` and `make test-stress` run them.
 test: $(venv_stamp)  ## run the tests of a change: units, contracts, functions, template, every route over HTTP; coverage floor (TESTS=path: those only, no floor)
-	$(pytest) $(TESTS) $(if $(filter tests,$(TESTS)),$(addprefix --ignore=,$(local_suites)) --numprocesses=3 --dist=loadfile --cov --cov-report=term)
+	$(pytest) $(TESTS) $(if $(filter tests,$(TESTS)),$(addprefix --ignore=,$(local_suites)) --numprocesses=3 --dist=loadfile \
+	  --hypothesis-profile=commit --cov --cov-report=term)
 
 test-local: $(venv_stamp)  ## run the end-to-end tests: the local service under kills, faults and full disks, and its clients
 	$(pytest) $(local_suites) --numprocesses=4 --dist=loadfile

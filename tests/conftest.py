@@ -18,7 +18,9 @@ pytest_plugins = (
     "tests.plugins.shared_botocore_models",
 )
 
-# `make test-stress` runs with `--hypothesis-profile=long`.
+# `make test` runs with `--hypothesis-profile=commit`, and `make test-stress` the same tests with `long`, or in CI with
+# hypothesis's own default of 100 examples.
+settings.register_profile("commit", max_examples=30)
 settings.register_profile("long", max_examples=3_000)
 
 TESTS = Path(__file__).parent

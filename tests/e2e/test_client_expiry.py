@@ -81,14 +81,14 @@ def test_client_outlives_expired_urls(proxy: FaultProxy, tmp_path: Path) -> None
 def test_client_starts_anew_after_its_upload_expired(proxy: FaultProxy, tmp_path: Path) -> None:
     """A client that sleeps longer than its upload lives sends the file again, and says so."""
     data = random_bytes(8 * MIB)
-    service = LocalService(tmp_path / "state", parameters="UploadIdleTimeoutSeconds=2")
+    service = LocalService(tmp_path / "state", parameters="UploadIdleTimeoutSeconds=5")
     try:
         ferry = FerryCommand(service, tmp_path, proxy)
         ferry.write("a", data)
         process = ferry.start("put", "a", "x", "--no-direct", "--jobs", "1", "--limit-rate", "4M")
         wait_for_request(proxy, "/upload/chunk", 2)
         process.send_signal(signal.SIGSTOP)
-        time.sleep(4)
+        time.sleep(8)
         process.send_signal(signal.SIGCONT)
         done = finish(process)
         assert done.code == 0, done.err

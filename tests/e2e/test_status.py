@@ -67,7 +67,7 @@ def test_long_poll_returns_on_next_chunk(api: FerryClient, name: str) -> None:
         update = long_poll.result().json
     assert update["version"] > version
     assert update["received_bytes"] == CHUNK_BYTES
-    assert time.monotonic() - started_at < 10
+    assert time.monotonic() - started_at < 20  # less than the time of the long poll alone
 
 
 def test_status_unchanged_returns_304(api: FerryClient, name: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from dev.local import disk_space
 from dev.local.disk_space import DiskSpace, restart_after_full_disk
+from tests.support.waiting import wait_until
 
 
 class FakeServer:
@@ -27,9 +28,16 @@ class FakeSpace(DiskSpace):
     """A disk that is low when the test says so."""
 
     low = False
+    checks = 0
 
     def is_low(self) -> bool:
+        self.checks += 1
         return self.low
+
+    async def wait_for_checks(self) -> None:
+        """Return after two more checks, of which the second began after this call."""
+        expected = self.checks + 2
+        await wait_until(lambda: self.checks >= expected)
 
 
 def test_server_restarts_once_there_is_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,13 +46,14 @@ def test_server_restarts_once_there_is_space(tmp_path: Path, capsys: pytest.Capt
     async def scenario() -> None:
         server, space = FakeServer(), FakeSpace(tmp_path)
         watch = asyncio.create_task(restart_after_full_disk(space, server, check_seconds=0.001))
-        await asyncio.sleep(0.02)
+        await space.wait_for_checks()
         assert server.restarts == 0
         space.low = server.met_full_disk = True
-        await asyncio.sleep(0.02)
+        await space.wait_for_checks()
         assert server.restarts == 0
         space.low = False
-        await asyncio.sleep(0.02)
+        await wait_until(lambda: server.restarts > 0)
+        await space.wait_for_checks()
         assert server.restarts == 1
         watch.cancel()
 

@@ -13,6 +13,7 @@ import pytest
 
 from dev.local import tcp_ports
 from dev.local.s3_proxy import ClientConnection, RejectedRequestError, read_head
+from tests.support.waiting import wait_until
 
 SIGNED = "/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00ff"
 HOST = "Host: 127.0.0.1:5400"
@@ -73,6 +74,7 @@ class RecordingServer:
     def __init__(self) -> None:
         self.received = b""
         self.connections = 0
+        self.ended = False
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -86,6 +88,7 @@ class RecordingServer:
                     writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
                     break
             await writer.drain()
+        self.ended = True
         writer.close()
 
 
@@ -103,9 +106,9 @@ def run_with_proxy(folder: Path, scenario: Callable[[RecordingServer, Client], A
         proxy_end.setblocking(False)
         serving = asyncio.create_task(ClientConnection(proxy_end, path).serve())
         reader, writer = await asyncio.open_connection(sock=client_end)
-        await asyncio.wait_for(scenario(recorder, (reader, writer)), 10)
+        await asyncio.wait_for(scenario(recorder, (reader, writer)), 60)
         writer.close()
-        await asyncio.wait_for(serving, 10)
+        await asyncio.wait_for(serving, 60)
         server.close()
 
     asyncio.run(run())
@@ -126,8 +129,7 @@ def test_bodies_and_responses_are_passed_on(tmp_path: Path) -> None:
             writer.write(request)
         for _ in range(4):
             assert await reader.readuntil(b"ok") == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-        await asyncio.sleep(0.05)
-        assert recorder.received == (sized + chunked).replace(b"!", b"") * 2
+        await wait_until(lambda: recorder.received == (sized + chunked).replace(b"!", b"") * 2)
         assert recorder.connections == 1
 
     run_with_proxy(tmp_path, scenario)
@@ -180,9 +182,9 @@ def test_cut_off_body_ends_the_server_connection(tmp_path: Path) -> None:
     async def scenario(recorder: RecordingServer, client: Client) -> None:
         _, writer = client
         writer.write(head(f"PUT {SIGNED} HTTP/1.1", HOST, "Content-Length: 10") + b"\r\n\r\nabc")
-        await asyncio.sleep(0.05)
+        await wait_until(lambda: recorder.received.endswith(b"\r\n\r\nabc"))
         writer.close()
-        await asyncio.sleep(0.05)
+        await wait_until(lambda: recorder.ended)
         assert recorder.received.endswith(b"\r\n\r\nabc")
 
     run_with_proxy(tmp_path, scenario)

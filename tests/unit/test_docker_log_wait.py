@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import threading
+from unittest.mock import call, patch
 
 import pytest
 
@@ -11,14 +12,15 @@ def test_sam_cli_waits_shortly_for_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """SAM CLI creates the event of this project, which ends a wait of a second at once."""
     from samcli.local.docker.container import Container
 
-    from dev.docker.sam_cli_without_log_wait import LogEvent, shorten_wait
+    from dev.docker.sam_cli_without_log_wait import MAX_WAIT_SECONDS, LogEvent, shorten_wait
 
     monkeypatch.setattr(Container, "_create_threading_event", Container._create_threading_event)
     shorten_wait()
     event = Container._create_threading_event()
     assert isinstance(event, LogEvent)
-    started_at = time.monotonic()
-    assert not event.wait(timeout=1)
-    assert time.monotonic() - started_at < 0.5
+    with patch.object(threading.Event, "wait", autospec=True, return_value=False) as wait:
+        assert not event.wait(timeout=1)
+        assert not event.wait()
+    assert wait.call_args_list == [call(event, MAX_WAIT_SECONDS)] * 2
     event.set()
     assert event.wait(timeout=1)

@@ -23,7 +23,7 @@ def test_random_histories_of_files_keep_every_byte(request: pytest.FixtureReques
     run = settings(stateful_step_count=30, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
     try:
         run_state_machine_as_test(seed(chosen)(FileStateMachine), settings=run)
-        assert SCHEDULE_COUNTS.total() >= 300
+        assert SCHEDULE_COUNTS.total() >= 3 * run.max_examples
     finally:
         counts = ", ".join(f"{number} of {requests} requests" for requests, number in sorted(SCHEDULE_COUNTS.items()))
         record_property("model", f"files: {SCHEDULE_COUNTS.total()} schedules ({counts}), --hypothesis-seed={chosen}")
