@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
@@ -77,10 +78,10 @@ def settle(services: Services, result: object) -> None:
 
 @pytest.mark.slow
 @pytest.mark.hypothesis
-def test_random_histories_keep_the_counters_exact(request: pytest.FixtureRequest) -> None:
+def test_random_histories_keep_the_counters_exact(request: pytest.FixtureRequest, record_property: Any) -> None:
     """Within the limits at every moment; exact once cleanup has run. `--hypothesis-seed` repeats a run."""
     chosen = int(request.config.getoption("--hypothesis-seed") or secrets.randbelow(2**32))
-    print(f"--hypothesis-seed={chosen}")
+    record_property("model", f"links: --hypothesis-seed={chosen}")
     histories = st.lists(requests, min_size=3, max_size=25)
     check = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])(
         given(histories)(check_history)
