@@ -258,6 +258,9 @@ prove-protocols: $(venv_stamp)  ## run the public suites of tus and the IETF dra
 prove-tus-clients: $(venv_stamp)  ## upload 300 MB by each client of tus, with three cuts and three kills (ARGS="--only tuspy": some)
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.protocols.prove_clients --write $(ARGS)
 
+prove-tus-speed: $(bench_stamp)  ## measure tuspy against Ferry and tus-node-server on one S3 server (ARGS="--rounds 3": faster)
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.protocols.speed --write $(ARGS)
+
 prove-many-parts: $(venv_stamp)  ## upload a file of 2,000 parts (10 GB) to a real server and write calls and duration
 	@$(prove) many-parts $(MAKE) --no-print-directory test-backends ARGS="--without-contracts --parts=2000 -k many_parts"
 

@@ -41,7 +41,10 @@ _TUSPY_SCRIPT = """
 import json, sys, time
 from tusclient.client import TusClient
 started_at = time.perf_counter()
-uploader = TusClient(sys.argv[1]).uploader(sys.argv[2], chunk_size=int(sys.argv[3]), metadata={"filename": "tus"})
+token = sys.stdin.read()
+headers = {"Authorization": f"Bearer {token}"} if token else {}
+client = TusClient(sys.argv[1], headers=headers)
+uploader = client.uploader(sys.argv[2], chunk_size=int(sys.argv[3]), metadata={"filename": "tus"})
 uploader.upload()
 print(json.dumps({"seconds": time.perf_counter() - started_at}))
 """
@@ -114,6 +117,14 @@ def s3_contenders(service: BenchService, endpoint: str, file: Path) -> list[Cont
         ),
         Contender("s5cmd", [s5cmd, "--endpoint-url", endpoint, "--log", "error", *copy], env, senders=4),
     ]
+
+
+def ferry_tus_contender(service: BenchService, file: Path) -> Contender:
+    """Return tuspy as a client of Ferry, with the chunk size that it has as a client of tus-node-server."""
+    url, token = f"{service.connection_info['base_url']}/uploads", service.client().token
+    server_pids = [pid for pid in find_processes(service.local_service.state_folder) if not _is_s3_server(pid)]
+    command = [sys.executable, "-c", _TUSPY_SCRIPT, url, str(file), str(CHUNK_BYTES)]
+    return Contender("Ferry, tuspy", command, {"PATH": os.environ["PATH"]}, server_pids, token)
 
 
 @contextmanager

@@ -113,6 +113,8 @@ class NetworkProxy:
         """Bytes forwarded to clients."""
         self.connections = 0
         """Connections accepted."""
+        self.linger_seconds: float | None = None
+        """How long a connection lasts that one side has closed; None: until the other side closes it, too."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="network-proxy")
         self._started_at = 0.0
@@ -293,6 +295,9 @@ class _Connection:
                 if not data:
                     with suppress(OSError):
                         writer.write_eof()
+                    if self._proxy.linger_seconds is not None:
+                        await asyncio.sleep(self._proxy.linger_seconds)
+                        raise ConnectionResetError
                     return
                 self._count(len(data), is_up=is_up)
                 writer.write(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,12 @@ PYTHON_CLIENTS: Mapping[str, Callable[[Upload], None]] = {"tuspy": upload_by_tus
 """The Python clients, by the names of their packages."""
 
 
+def run_python_client(name: str, upload: Upload) -> None:
+    """Run a Python client in a process of its own, which its open connections end with. Raises `CheckError`."""
+    command = [sys.executable, "-m", "dev.protocols.clients", name, upload.endpoint, str(upload.path), upload.name]
+    _run([*command, str(upload.chunk_bytes)], folder=ROOT, stdin=upload.token)
+
+
 def install_npm_packages() -> None:
     """Install the locked packages, unless they are there. Raises `CheckError`."""
     if (NPM_FOLDER / "node_modules" / ".package-lock.json").exists():
@@ -111,10 +118,11 @@ def run_node(script: str, *arguments: str) -> str:
     return _run(["node", script, *arguments])
 
 
-def _run(command: list[str]) -> str:
+def _run(command: list[str], folder: Path = NPM_FOLDER, stdin: str = "") -> str:
     completed = subprocess.run(
         command,
-        cwd=NPM_FOLDER,
+        cwd=folder,
+        input=stdin,
         env={**os.environ, "NO_PROXY": "*"},
         capture_output=True,
         text=True,
@@ -122,5 +130,15 @@ def _run(command: list[str]) -> str:
         check=False,
     )
     if completed.returncode:
-        raise CheckError(f"{command[0]} {command[1]}: {completed.stdout[-1000:]}{completed.stderr[-2000:]}")
+        raise CheckError(f"{' '.join(command[:3])}: {completed.stdout[-1000:]}{completed.stderr[-2000:]}")
     return completed.stdout
+
+
+def main() -> None:
+    """Upload by a client: CLIENT ENDPOINT PATH NAME CHUNK_BYTES, with the token on standard input."""
+    name, endpoint, path, filename, chunk_bytes = sys.argv[1:]
+    PYTHON_CLIENTS[name](Upload(endpoint, sys.stdin.read(), Path(path), filename, int(chunk_bytes)))
+
+
+if __name__ == "__main__":
+    main()

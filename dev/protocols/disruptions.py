@@ -17,6 +17,7 @@ from dev.network.proxy import NetworkProxy
 _HOST = "127.0.0.1"
 _CLIENT_ID = "demo"
 _POLL_SECONDS = 0.05
+_LINGER_SECONDS = 2.0
 _KILL_TIMEOUT_SECONDS = 60
 
 
@@ -34,6 +35,8 @@ class _DisruptedProxy(NetworkProxy):
 
     def __init__(self, target_port: int) -> None:
         super().__init__(_HOST, target_port, Network())
+        # Some clients open a connection for each request, and the gateway keeps those that they have closed.
+        self.linger_seconds = _LINGER_SECONDS
         self.disruptions: list[tuple[int, Disruption]] = []
         """What is still to happen, each with its count of bytes, the first one first."""
         self.kill_due, self.killed = threading.Event(), threading.Event()
