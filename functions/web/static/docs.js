@@ -48,16 +48,16 @@ function schemaTable(document, content) {
           {},
           element("td", {}, element("code", {}, name), required.has(name) ? " *" : ""),
           element("td", {}, typeName(property)),
-          element("td", {}, /** @type {any} */ (property).description ?? ""),
+          prose("td", /** @type {any} */ (property).description),
         ),
       ),
     ),
   );
 }
 
-/** @param {string} text prose with `code` @returns {HTMLElement} */
-function prose(text) {
-  return element("p", {}, ...text.split("`").map((part, index) => (index % 2 ? element("code", {}, part) : part)));
+/** @param {string} tag @param {string} [text] prose with `code` @returns {HTMLElement} */
+function prose(tag, text = "") {
+  return element(tag, {}, ...text.split("`").map((part, index) => (index % 2 ? element("code", {}, part) : part)));
 }
 
 /** @param {any} document @param {string} method @param {string} path @param {any} operation */
@@ -82,7 +82,7 @@ function operationBody(document, method, path, operation) {
   const parameters = (operation.parameters ?? []).map((/** @type {any} */ each) => resolve(document, each));
   const bodies = Object.entries(operation.requestBody?.content ?? {});
   /** @type {Node[]} */
-  const parts = [prose(operation.description ?? "")];
+  const parts = [prose("p", operation.description)];
   for (const [type, content] of bodies) {
     const table = schemaTable(document, content);
     if (table) parts.push(element("h3", {}, type), table);
@@ -92,7 +92,7 @@ function operationBody(document, method, path, operation) {
       "tr",
       {},
       element("td", {}, element("code", {}, status)),
-      element("td", {}, resolve(document, answer).description ?? ""),
+      prose("td", resolve(document, answer).description),
     ),
   );
   parts.push(element("h3", {}, "Answers"), element("table", {}, element("tbody", {}, ...answers)));
@@ -250,7 +250,7 @@ async function show() {
     element(
       "main",
       {},
-      prose(document.info.description ?? ""),
+      prose("p", document.info.description),
       signInCard(),
       element("div", { class: "toolbar" }, filter),
       ...sections,

@@ -158,7 +158,8 @@ export class LinksView {
         element(
           "tr",
           {},
-          ...[TEXT.at, TEXT.what, TEXT.name, TEXT.network].map((text) => element("th", { scope: "col" }, text)),
+          ...[TEXT.at, TEXT.what, TEXT.name].map((text) => element("th", { scope: "col" }, text)),
+          element("th", { scope: "col", class: "wide" }, TEXT.network),
         ),
       ),
       body,
@@ -181,8 +182,9 @@ export class LinksView {
               { class: "text" },
               entry.filename ?? "",
               entry.size === undefined ? null : element("span", { class: "muted" }, ` ${formatBytes(entry.size)}`),
+              element("div", { class: "narrow muted" }, entry.network),
             ),
-            element("td", {}, entry.network),
+            element("td", { class: "wide" }, entry.network),
           ),
         ),
       );

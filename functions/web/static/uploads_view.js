@@ -115,22 +115,17 @@ export class UploadsView {
   async #showSaved() {
     try {
       const saved = await store.all(this.session.scope);
-      const own = new Set(
-        this.list.transfers
-          .filter((transfer) => transfer.state !== "cancelled")
-          .flatMap((transfer) => [transfer.name, transfer.finalName]),
-      );
       const byId = new Map(saved.map((upload) => [upload.uploadId, upload]));
       /** @type {any[]} */
       const uploads = this.canList
         ? (await this.session.json("GET", "/status")).uploads
         : saved.map((upload) => ({ filename: upload.name, upload_id: upload.uploadId, size: upload.size }));
+      const transfers = this.list.transfers.filter((transfer) => transfer.state !== "cancelled");
+      const own = new Set(transfers.flatMap((transfer) => [transfer.name, transfer.finalName]));
       const others = uploads.filter((upload) => !own.has(upload.filename));
-      const state = JSON.stringify(
-        others.map((upload) => [upload.upload_id, upload.received_bytes, byId.has(upload.upload_id)]),
-      );
-      if (state === this.shown) return;
-      this.shown = state;
+      const shown = others.map((upload) => [upload.upload_id, upload.received_bytes, byId.has(upload.upload_id)]);
+      if (JSON.stringify(shown) === this.shown) return;
+      this.shown = JSON.stringify(shown);
       const cards = others.map((upload) => this.#otherCard(upload, byId.get(upload.upload_id)));
       keepFocus(this.elsewhere, () =>
         this.elsewhere.replaceChildren(
