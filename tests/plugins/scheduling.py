@@ -23,6 +23,7 @@ OWN_SERVICE_FILES = (
     "tests/e2e/test_damaged_state.py",
     "tests/e2e/test_external_issuer.py",
     "tests/e2e/test_full_disk.py",
+    "tests/e2e/test_resumable.py",
 )
 """The files below these folders that are units of their own: their tests start services of their own, or take so long
 that a second shared service costs less.
@@ -32,25 +33,26 @@ LONGEST_FIRST = (
     "tests/e2e/",
     "tests/e2e/test_client.py",
     "tests/e2e/test_crash_recovery.py",
+    "tests/e2e/test_resumable.py",
     "tests/examples/",
-    "tests/template/",
     "tests/e2e/test_full_disk.py",
     "tests/e2e/test_damaged_state.py",
-    "tests/integration/test_tenant_isolation.py",
     "tests/integration/test_local_unusable_state.py",
-    "tests/integration/test_downloads.py",
-    "tests/integration/test_http_rules.py",
-    "tests/integration/test_deploy_check.py",
-    "tests/unit/uploads/test_cleanup_faults.py",
-    "tests/unit/uploads/test_faults.py",
     "tests/e2e/test_admin.py",
-    "tests/contract/test_upload_repository_listings.py",
     "tests/e2e/test_external_issuer.py",
+    "tests/unit/uploads/test_faults.py",
+    "tests/unit/test_snapstart.py",
+    "tests/unit/uploads/test_cleanup_faults.py",
     "tests/unit/uploads/test_file_sizes.py",
-    "tests/integration/test_attacks_bodies.py",
+    "tests/template/",
+    "tests/integration/test_downloads.py",
+    "tests/integration/test_tenant_isolation.py",
+    "tests/integration/test_http_rules.py",
+    "tests/integration/test_tus.py",
+    "tests/integration/test_recovery_paths.py",
     "tests/unit/test_rotation.py",
 )
-"""The units that take longer than about 5 seconds, the longest first."""
+"""The units that take longer than about 4 seconds: those of `make test-local`, then of `make test`, the longest first."""
 
 
 class LongestFirstScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist is untyped
