@@ -183,6 +183,43 @@ def test_link_that_leads_outside_is_not_made(
     assert "outside" in capsys.readouterr().err
 
 
+def loaded_modules(program: str) -> set[str]:
+    """Return the modules that a program has loaded when it ends, in an interpreter without the site's own."""
+    source = str(Path(sys.modules["ferry_client"].__file__ or "").parents[1])
+    packages = str(Path(sys.modules["click"].__file__ or "").parents[1])
+    code = f"import sys; sys.path += [{source!r}, {packages!r}]\ntry:\n {program}\nexcept BaseException: pass\n"
+    code += "sys.stderr.write(' '.join(sys.modules))"
+    result = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
+    return set(result.stderr.split())
+
+
+def run_program(*arguments: str) -> str:
+    """Return a program that runs the command, without the end of the process."""
+    return (
+        f"import os; sys.argv[1:] = {list(arguments)!r}; os._exit = sys.exit; "
+        "from ferry_client.cli.main import main; main()"
+    )
+
+
+@pytest.mark.parametrize(
+    ("program", "absent"),
+    [
+        (run_program("--version"), {"click", "typing", "re", "dataclasses", "urllib3", "json"}),
+        ("import ferry_client", {"ferry_client.client", "ferry_client.models", "urllib3", "typing"}),
+        (run_program("--help"), {"urllib3", "rich", "ssl", "ferry_client.client", "ferry_client.cli.put"}),
+        (run_program("put", "--help"), {"urllib3", "rich", "ssl", "sqlite3", "ferry_client.uploads"}),
+        ("from ferry_client import Ferry", {"click", "rich", "urllib3", "ssl", "platformdirs", "google_crc32c"}),
+    ],
+    ids=["version", "package", "help", "help of put", "SDK"],
+)
+def test_start_loads_what_it_needs_alone(program: str, absent: set[str]) -> None:
+    """Imports are lazy: `ferry --version` takes at most four times the bare start of the interpreter."""
+    loaded = loaded_modules(program)
+    assert "ferry_client" in loaded
+    assert not loaded & absent
+
+
+@pytest.mark.stress
 def test_version_starts_about_as_fast_as_python() -> None:
     """`ferry --version` takes at most four times the bare start of the same interpreter."""
     source = str(Path(sys.modules["ferry_client"].__file__ or "").parents[1])
