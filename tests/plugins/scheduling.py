@@ -52,7 +52,7 @@ LONGEST_FIRST = (
     "tests/integration/test_recovery_paths.py",
     "tests/unit/test_rotation.py",
 )
-"""The units that take longer than about 4 seconds: those of `make test-local`, then of `make test`, the longest first."""
+"""The units that take longer than about 4 seconds, the longest first: of `make test-local`, then of `make test`."""
 
 
 class LongestFirstScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist is untyped
