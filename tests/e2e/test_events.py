@@ -16,7 +16,7 @@ def events_for(service: LocalService, name: str) -> list[dict[str, Any]]:
     path = service.state_folder / "events.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     events = [json.loads(line) for line in lines]
-    details = [event["detail"] for event in events if event["detail"]["filename"] == name]
+    details = [event["detail"] for event in events if event["detail"].get("filename") == name]
     for detail in details:
         assert_valid_detail(detail)
     return details

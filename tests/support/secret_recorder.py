@@ -29,7 +29,8 @@ MIN_NAME_LENGTH = 8
 """Shorter names and secrets occur in other words."""
 MAX_BODY_BYTES = 64 * 1024
 """Larger bodies are chunks, which are not searched."""
-_FILENAME_PATH = re.compile(r"^/(?:download/partial|download|status|files|upload)/([^?]+)$")
+_FILENAME_PATH = re.compile(r"^(?:/l/[\w-]{43})?/(?:download/partial|download|status|files|upload)/([^?]+)$")
+_LINK_PATH = re.compile(r"^/l/([^/?]{20,})")
 
 
 @dataclass
@@ -37,7 +38,7 @@ class SecretRecorder:
     """Secrets and filenames that the tests have sent."""
 
     secrets: set[str] = field(default_factory=set)
-    """Client secrets."""
+    """Secrets of clients and links, and passwords of links."""
     names: set[str] = field(default_factory=set)
     """Filenames."""
 
@@ -48,6 +49,8 @@ class SecretRecorder:
         self._record_names(
             unquote(found[1]) if found else "", *(v for k, v in parse_qsl(parts.query) if k == "filename")
         )
+        if link := _LINK_PATH.match(parts.path):
+            self.secrets.add(unquote(link[1]))
         for name, value in headers.items():
             if name.lower() == "authorization" and str(value).startswith("Basic "):
                 self._record_basic_auth(str(value).removeprefix("Basic "))
@@ -64,8 +67,9 @@ class SecretRecorder:
             members = dict(parse_qsl(body.decode("latin-1")))
         if isinstance(members, dict):
             self._record_names(members.get("filename"))
-            if isinstance(members.get("client_secret"), str):
-                self.secrets.add(members["client_secret"])
+            self.secrets |= {
+                members[name] for name in ("client_secret", "password") if isinstance(members.get(name), str)
+            }
 
     def _record_basic_auth(self, credentials: str) -> None:
         try:

@@ -11,6 +11,7 @@ from tests.support.secret_recorder import SecretRecorder, find_leaks
 
 TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJkZW1vIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
 SECRET = "2YotnFZFEjr1zCsicMWpAA"
+LINK_SECRET = "Zm9vYmFyYmF6cXV1eGZvb2JhcmJhenF1dXhmb29iYXI"
 
 
 @pytest.fixture
@@ -24,6 +25,8 @@ def recorder() -> SecretRecorder:
     found.record_request("POST", "/upload/start", {}, json.dumps({"filename": "holiday é.mov", "size": 1}).encode())
     found.record_request("GET", "/download/tax%20return.pdf", {}, None)
     found.record_request("GET", "/status?filename=x-ray%20of%20me", {}, None)
+    found.record_request("GET", f"/l/{LINK_SECRET}/download/will%20of%20x.pdf", {}, None)
+    found.record_request("POST", "/links", {}, json.dumps({"password": "correct horse"}).encode())
     return found
 
 
@@ -44,6 +47,9 @@ def recorder() -> SecretRecorder:
         "GET /download/holiday%20%C3%A9.mov",
         "tax return.pdf",
         "x-ray of me",
+        f'"path": "/l/{LINK_SECRET}/uploads"',
+        "will of x.pdf",
+        "the password is correct horse",
     ],
 )
 def test_secret_in_line_is_found(recorder: SecretRecorder, line: str) -> None:
