@@ -72,17 +72,16 @@ def test_cors_allows_what_clients_send(cors: Mapping[str, Any]) -> None:
 def test_cors_exposes_every_header_of_a_response(stack: Stack, cors: Mapping[str, Any], make_client: Any) -> None:
     """A page can read every header of creations, offsets, appends, errors and the capabilities."""
     client: ProtocolClient = make_client(stack)
-    is_tus = client.common
-    end = {} if is_tus else {"upload_complete": "?0"}
-    created = client.create(upload_length="5", **end)
+    end = {} if client.common else {"upload_complete": "?0"}
+    created = client.create(headers={"upload_length": "5", **end})
     upload_id = client.upload_id(created)
     responses = [
         stack.request("OPTIONS /uploads", token=None),
         created,
         client.head(upload_id),
-        client.patch(upload_id, 0, b"abc", **end),
-        client.patch(upload_id, 0, b"abc", **end),
-        client.create(upload_length="x", **end),
+        client.patch(upload_id, 0, b"abc", "PATCH", **end),
+        client.patch(upload_id, 0, b"abc", "PATCH", **end),
+        client.create(headers={"upload_length": "x", **end}),
         client.delete(upload_id),
     ]
     sent = {name.lower() for response in responses for name in response.headers} - SAFELISTED
