@@ -223,8 +223,7 @@ def test_start_loads_what_it_needs_alone(program: str, absent: set[str]) -> None
 def test_version_starts_about_as_fast_as_python() -> None:
     """`ferry --version` takes at most four times the bare start of the same interpreter."""
     source = str(Path(sys.modules["ferry_client"].__file__ or "").parents[1])
-    program = f"import sys; sys.path.insert(0, {source!r}); sys.argv[1:] = ['--version']; "
-    program += "from ferry_client.cli.main import main; main()"
+    program = f"import sys; sys.path.insert(0, {source!r}); {run_program('--version')}"
 
     def seconds(code: str) -> float:
         """Return the processor time, which the load of the machine changes less than the duration."""
