@@ -144,3 +144,64 @@ def test_dumb_terminal_gets_lines(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(Output().transfers(1, 0), LineDisplay)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["put", ""], ["put", "a", ""], ["get", ""], ["sync", "", "p/"], ["rm", "-r", ""], ["share", ""]]
+)
+def test_empty_argument_is_a_usage_error(
+    run: Run, fake: FakeService, tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`ferry put "$FILE"` with an unset variable sends no whole folder, and fetches nothing."""
+    (tmp_path / "a").write_bytes(b"a")
+    fake.put_file("x", b"x")
+    assert run(*arguments) == 2
+    assert capsys.readouterr().err == "ferry: An argument is empty. Is a variable of the shell not set?\n"
+    assert list(fake.files) == ["x"]
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("arguments", [["get", "nope/"], ["get", "nope/", "-"], ["rm", "-r", "nope/", "--yes"]])
+def test_prefix_without_files_is_not_found(run: Run, fake: FakeService, arguments: list[str]) -> None:
+    """A misspelt prefix is no success."""
+    fake.put_file("x", b"x")
+    assert run(*arguments) == 3
+
+
+def test_slash_alone_is_everything(run: Run, fake: FakeService, tmp_path: Path) -> None:
+    """`/` is the whole namespace, as a source and as a target."""
+    fake.put_file("p/x", b"x")
+    assert run("get", "/", "all") == 0
+    assert (tmp_path / "all" / "p" / "x").read_bytes() == b"x"
+    (tmp_path / "a").write_bytes(b"a")
+    assert run("put", "a", "/") == 0
+    assert sorted(fake.files) == ["a", "p/x"]
+
+
+def test_names_change_no_terminal(
+    run: Run, fake: FakeService, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Control characters and bytes that are no text are shown as escapes, on both streams."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "evil\x1b[2J\x9b").write_bytes(b"x")
+    fake.before.append(lambda request: problem(422, "invalid_filename", "Bad.") if request.method == "PUT" else None)
+    fake.put_file("x", b"x")
+    assert run("put", "d") == 2
+    assert run("get", "x", os.fsdecode(b"bad\xff")) == 0
+    captured = capfd.readouterr()
+    assert captured.err == "ferry: Bad.\n"
+    assert captured.out == "bad\\xff 1 B\n"
+    (tmp_path / "d" / "evil\x1b[2J").write_bytes(b"x")
+    assert run("put", "d") == 1
+    assert "\x1b" not in capfd.readouterr().err
+
+
+def test_message_of_the_service_is_said_once(run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
+    """A detail that repeats the error of the member is not repeated."""
+    detail = "A segment is empty. Remove it."
+    errors = [{"loc": ["query", "filename"], "msg": detail}, {"loc": ["body", "to"], "msg": "is bad"}]
+    fake.before.append(
+        lambda request: problem(422, "invalid_filename", detail, errors=errors) if request.method == "DELETE" else None
+    )
+    assert run("rm", "a") == 2
+    assert capsys.readouterr().err == "ferry: A segment is empty. Remove it. to is bad.\n"

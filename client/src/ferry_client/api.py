@@ -303,7 +303,7 @@ def error_of(response: HttpResponse) -> Exception:
     )
     request_id = str(problem.get("request_id") or response.headers.get("x-request-id", ""))
     if isinstance(problem.get("errors"), list):
-        detail += "".join(f" {_member_error(error)}." for error in problem["errors"])
+        detail += "".join(f" {text}" for error in problem["errors"] if (text := _member_error(error, detail)))
     known = ("type", "title", "status", "detail", "code", "request_id")
     members = {name: value for name, value in problem.items() if name not in known}
     return api_error(response.status, code, detail, request_id, members)
@@ -315,13 +315,16 @@ def _is_foreign(response: HttpResponse) -> bool:
     return is_page and "x-request-id" not in response.headers and "etag" not in response.headers
 
 
-def _member_error(error: Any) -> str:
-    """Return an entry of a problem's `errors` as text: the member, and what is wrong."""
+def _member_error(error: Any, detail: str) -> str:
+    """Return an entry of a problem's `errors` as a sentence; empty if the detail has it already."""
     if not isinstance(error, dict):
         return str(error)
+    message = str(error.get("msg", "")).strip().rstrip(".")
+    if message and message in detail:
+        return ""
     loc = error.get("loc", "")
     path = ".".join(str(part) for part in loc if part not in ("body", "query")) if isinstance(loc, list) else str(loc)
-    return f"{path} {error.get('msg', '')}".strip()
+    return f"{path} {message}.".strip()
 
 
 def _token_error(response: HttpResponse) -> Exception:

@@ -13,7 +13,7 @@ from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client, transfer_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
-from ferry_client.errors import UsageError
+from ferry_client.errors import NotFoundError, UsageError
 from ferry_client.local_files import LocalTargets
 from ferry_client.models import FileRecord, TransferProgress
 
@@ -26,7 +26,7 @@ from ferry_client.models import FileRecord, TransferProgress
 @transfer_options
 @connection_options
 def command(name: str, target: str | None, **options: Any) -> int:
-    """Download a file, or all files below a prefix (it ends with /).
+    """Download a file, or all files below a prefix (it ends with /; / alone is everything).
 
     A file appears under its name only when all its bytes are there and their checksum is right. After Ctrl-C, a crash
     or a lost network, run the same command again: it continues where it stopped.
@@ -44,8 +44,8 @@ def command(name: str, target: str | None, **options: Any) -> int:
     ) as ferry:
         if target == "-":
             return _to_standard_output(ferry, name, output)
-        if name.endswith("/") or not name:
-            return _get_prefix(ferry, name, Path(target or "."), output, options)
+        if name.endswith("/"):
+            return _get_prefix(ferry, "" if name == "/" else name, Path(target or "."), output, options)
         path = _target_path(name, target)
         if options["dry_run"]:
             output.result(f"{name} -> {path}", filename=name, path=str(path))
@@ -74,7 +74,10 @@ def _get_prefix(ferry: Ferry, prefix: str, folder: Path, output: Output, options
         raise UsageError(f"{folder} is no folder. Name a folder for the files below {prefix}.")
     targets = LocalTargets(folder, replace_links=options["preserve"])
     tasks, rejected = [], 0
-    for record in ferry.list(prefix):
+    records = list(ferry.list(prefix))
+    if not records:
+        raise NotFoundError(404, "not_found", f"There are no files below {prefix or '/'}.")
+    for record in records:
         try:
             path = targets.path_for(record.name.removeprefix(prefix))
         except UsageError as error:

@@ -51,12 +51,19 @@ def _run() -> int:
 
 
 def _run_group() -> int:
+    import io
+
     import click
 
     from ferry_client.cli import exit_codes
-    from ferry_client.errors import FerryError
+    from ferry_client.errors import FerryError, UsageError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names can have letters that the terminal lacks
     try:
+        if "" in sys.argv[1:]:
+            raise UsageError("An argument is empty. Is a variable of the shell not set?")
         result = _group().main(prog_name="ferry", standalone_mode=False)
         return result if isinstance(result, int) else exit_codes.DONE
     except click.exceptions.Abort:

@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ferry_client.cli.units import format_bytes, format_duration
+from ferry_client.cli.units import format_bytes, format_duration, shown
 
 if TYPE_CHECKING:
     from ferry_client.cli.display import TransferDisplay
@@ -31,7 +31,7 @@ class Output:
     def result(self, text: str, /, **members: Any) -> None:
         """Write a result: one line for people, or one JSON line."""
         with self._lock:
-            print(json.dumps(members) if self._as_json else text, flush=True)
+            print(json.dumps(members) if self._as_json else shown(text), flush=True)
 
     def note(self, text: str) -> None:
         """Show what people should know."""
@@ -60,6 +60,7 @@ class Output:
         return self._transfers
 
     def _to_people(self, text: str) -> None:
+        text = shown(text)
         if self._transfers is not None:
             self._transfers.print(text)
         else:

@@ -70,6 +70,8 @@ def command(paths: tuple[str, ...], **options: Any) -> int:
     """
     output = Output(as_json=options["as_json"], quiet=options["quiet"])
     sources, target = _split_target(paths)
+    if target == "/":
+        target = None
     if sources == ["-"]:
         return _put_standard_input(target, output, options)
     problems: list[tuple[str, str]] = []

@@ -11,7 +11,7 @@ from ferry_client.cli import exit_codes
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import connection_options, open_client
 from ferry_client.client import Ferry
-from ferry_client.errors import UsageError
+from ferry_client.errors import NotFoundError, UsageError
 
 
 @click.command("rm")
@@ -61,7 +61,7 @@ def command(
 
 
 def _choose(ferry: Ferry, names: Sequence[str], *, recursive: bool) -> list[str]:
-    """Return the files to delete. Raises `UsageError` for a folder without `--recursive`."""
+    """Return the files to delete. Raises `UsageError` for a folder without `--recursive`, `NotFoundError`."""
     chosen: list[str] = []
     for name in names:
         if not name.endswith("/"):
@@ -69,7 +69,10 @@ def _choose(ferry: Ferry, names: Sequence[str], *, recursive: bool) -> list[str]
         elif not recursive:
             raise UsageError(f"{name} is a folder. Delete all files below it with -r.")
         else:
-            chosen += [record.name for record in ferry.list(name)]
+            below = [record.name for record in ferry.list(name)]
+            if not below:
+                raise NotFoundError(404, "not_found", f"There are no files below {name}.")
+            chosen += below
     return chosen
 
 

@@ -1,6 +1,12 @@
-"""Sizes and durations as people read them."""
+"""Sizes, durations and names as people read them."""
 
 from __future__ import annotations
+
+import re
+
+from ferry_client.local_files import printable
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def format_bytes(size: float) -> str:
@@ -17,3 +23,8 @@ def format_duration(seconds: float) -> str:
     whole = round(seconds)
     minutes, hours = whole // 60 % 60, whole // 3600
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def shown(text: str) -> str:
+    """Return a text that changes no terminal: names on disks can have control characters."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", printable(text))
