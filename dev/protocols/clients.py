@@ -25,7 +25,7 @@ SMALL_CHUNK_BYTES = 64 * 1024
 CHUNK_SIZES = (CHUNK_BYTES, ODD_CHUNK_BYTES, SMALL_CHUNK_BYTES)
 """Chunk sizes of the tests: the greatest, one that is not aligned to anything, and a small one."""
 
-_RETRIES = 60
+_RETRIES = 300
 _RETRY_SECONDS = 1
 _TIMEOUT_SECONDS = 1_800
 

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dev.figures import write_figures
+from dev.figures import figures_path, read_figures, write_figures
 from dev.protocols import clients, uppy_page
 from dev.protocols.clients import Upload
 from dev.protocols.disruptions import DisruptedService, Disruption, disrupted_service, spread
 from dev.protocols.uppy_page import UppyPage
 
+FIGURES = "tus-clients"
 SIZE_BYTES = 300_000_000
 DISRUPTIONS = [Disruption.CUT, Disruption.KILL] * 3
 _BLOCK_BYTES = 1024 * 1024
@@ -79,11 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 if every file arrived whole."""
     parser = argparse.ArgumentParser(prog="make prove-tus-clients", description=__doc__.partition("\n")[0])
     parser.add_argument("--size", type=int, default=SIZE_BYTES, help="bytes of the file")
-    parser.add_argument("--only", default="", help="run clients whose name contains this")
+    parser.add_argument("--only", default="", help="run clients whose name contains this, and keep other figures")
     parser.add_argument("--write", action="store_true", help="write docs/figures/tus-clients.json")
     options = parser.parse_args(arguments)
     clients.install_npm_packages()
     figures: dict[str, dict[str, object]] = {}
+    kept = read_figures(FIGURES)["clients"] if options.only and figures_path(FIGURES).exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "content.bin"
         expected, pages = _write_content(path, options.size), Path(folder) / "pages"
@@ -97,8 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     figures[name] = _prove(service, run, path, expected)
                     print(f"{name}: {figures[name]}", flush=True)
                     if options.write:
-                        content = {"size_bytes": options.size, "clients": figures}
-                        write_figures("tus-clients", "make prove-tus-clients", content)
+                        content = {"size_bytes": options.size, "clients": {**kept, **figures}}
+                        write_figures(FIGURES, "make prove-tus-clients", content)
     return int(not figures or not all(figure["sha256_equal"] for figure in figures.values()))
 
 

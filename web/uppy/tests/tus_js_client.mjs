@@ -3,7 +3,7 @@
 import { createReadStream, readFileSync } from "node:fs";
 import * as tus from "tus-js-client";
 
-const RETRY_DELAYS = Array.from({ length: 60 }, () => 1000);
+const RETRY_DELAYS = Array.from({ length: 300 }, () => 1000);
 
 const [endpoint, token, path, name, ...settings] = process.argv.slice(2);
 const options = Object.fromEntries(settings.map((setting) => setting.split("=")).map(([key, value]) => [key, parse(value)]));
