@@ -205,3 +205,19 @@ def test_message_of_the_service_is_said_once(run: Run, fake: FakeService, capsys
     )
     assert run("rm", "a") == 2
     assert capsys.readouterr().err == "ferry: A segment is empty. Remove it. to is bad.\n"
+
+
+def test_sync_from_a_misspelt_folder_deletes_nothing(
+    run: Run, fake: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A source that is neither here nor there is an error: taken as an empty prefix, it would make the target empty."""
+    (tmp_path / "backup").mkdir()
+    (tmp_path / "backup" / "a").write_bytes(b"a")
+    assert run("sync", "phtos/", "backup/", "--delete") == 3
+    assert capsys.readouterr().err == (
+        "ferry: There is no folder phtos/ here, and there are no files below phtos/ on the service. Check the name, or "
+        "say which way: --up or --down.\n"
+    )
+    assert (tmp_path / "backup" / "a").exists()
+    assert run("sync", "phtos/", "backup/", "--delete", "--down") == 0
+    assert not (tmp_path / "backup" / "a").exists()

@@ -351,9 +351,14 @@ class Ferry:
             upload_id: which upload; None: the only one.
 
         Raises:
+            NotFoundError: there is none.
             ConflictError: there are several, and `upload_id` is None.
         """
-        self.api.request("DELETE", self.api.file_path("/upload", name, upload_id=upload_id), accept=(204,))
+        try:
+            self.api.request("DELETE", self.api.file_path("/upload", name, upload_id=upload_id), accept=(204,))
+        except NotFoundError as error:
+            detail = f"There is no upload of {name} in progress."
+            raise NotFoundError(error.status, error.code, detail, error.request_id) from error
 
 
 def guess_content_type(name: str) -> str | None:

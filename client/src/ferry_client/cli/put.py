@@ -82,6 +82,8 @@ def command(paths: tuple[str, ...], **options: Any) -> int:
         for file in files:
             output.result(f"{file.path} -> {file.name}", path=str(file.path), filename=file.name, size=file.size)
         return SOME_FAILED if problems else DONE
+    if not files and not problems:
+        output.note("There are no files to send.")
     with _open(options, output) as ferry:
         tasks = [FileTask(file.name, file.size, _uploader(ferry, file, output, options)) for file in files]
         code = run_file_tasks(tasks, output, options["jobs"])

@@ -16,7 +16,7 @@ from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client, transfer_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
-from ferry_client.errors import LocalFileError, UsageError
+from ferry_client.errors import LocalFileError, NotFoundError, UsageError
 from ferry_client.file_cache import FileCache, FileIdentity
 from ferry_client.local_files import preserved_metadata
 from ferry_client.models import TransferProgress
@@ -54,6 +54,7 @@ def command(source: str, target: str, direction: str | None, **options: Any) -> 
     ferry sync backup/photos/ restored/      # down: backup/photos/ is no folder here
     """
     output = Output(as_json=options["as_json"], quiet=options["quiet"])
+    is_explicit = direction is not None
     direction = direction or _direction(source, target)
     names = ("jobs", "limit_rate", "no_direct", "ca_file")
     with open_client(
@@ -73,6 +74,8 @@ def command(source: str, target: str, direction: str | None, **options: Any) -> 
                     **patterns,
                 )
             else:
+                if not is_explicit:
+                    _raise_if_nothing(ferry, source)
                 steps = plan_download(
                     ferry,
                     cache,
@@ -96,6 +99,13 @@ def _direction(source: str, target: str) -> str:
     return "up" if is_local else "down"
 
 
+def _raise_if_nothing(ferry: Ferry, source: str) -> None:
+    """Raise `NotFoundError` if a source is neither here nor there: misspelt, it would make the target empty."""
+    if not ferry.list_page(_prefix(source), limit=1).files:
+        detail = f"There is no folder {source} here, and there are no files below {source} on the service."
+        raise NotFoundError(404, "not_found", f"{detail} Check the name, or say which way: --up or --down.")
+
+
 def _prefix(text: str) -> str:
     if text in (".", "/", "./"):
         return ""
@@ -105,7 +115,8 @@ def _prefix(text: str) -> str:
 def _show(steps: Sequence[SyncStep], output: Output) -> int:
     for step in steps:
         _report(output, step, dry_run=True)
-    output.note(f"{len(steps)} differences, {format_bytes(sum(step.size for step in steps))} to transfer")
+    count = f"{len(steps)} difference{'' if len(steps) == 1 else 's'}"
+    output.note(f"{count}, {format_bytes(sum(step.size for step in steps))} to transfer")
     return exit_codes.DONE
 
 
