@@ -1,5 +1,5 @@
 // @ts-check
-import { filePath } from "./api.js";
+import { filePath, sleep } from "./api.js";
 import { announce, button, element, input, keepFocus, toast } from "./dom.js";
 import { formatBytes } from "./format.js";
 import { describe } from "./listing.js";
@@ -9,6 +9,7 @@ import * as store from "./upload_store.js";
 import { TEXT } from "./strings.js";
 
 const REFRESH_MS = 5_000;
+const MIN_REFRESH_MS = 500;
 const RENDER_MS = 200;
 
 /** Uploads of this page, and those that can be resumed. */
@@ -106,12 +107,28 @@ export class UploadsView {
   /** @param {number} number */
   async #refresh(number) {
     while (number === this.openNumber) {
-      await this.#showSaved();
+      const uploads = await this.#showSaved();
       if (!this.canList) return;
-      await new Promise((resolve) => setTimeout(resolve, REFRESH_MS));
+      await this.#waitForChange(uploads);
     }
   }
 
+  /** Return when the upload that changed last changes again, and at the latest after some seconds. @param {any[]} uploads */
+  async #waitForChange(uploads) {
+    const controller = new AbortController();
+    const latest = uploads.reduce((a, b) => (a && a.updated_at > b.updated_at ? a : b), null);
+    const waits = [sleep(REFRESH_MS)];
+    if (latest) {
+      const query = { upload_id: latest.upload_id, since: String(latest.version), wait: "20" };
+      const { signal } = controller;
+      const change = this.session.json("GET", filePath("/status", latest.filename, query), { signal });
+      waits.push(change.then(() => sleep(MIN_REFRESH_MS)).catch(() => sleep(REFRESH_MS)));
+    }
+    await Promise.race(waits);
+    controller.abort();
+  }
+
+  /** @returns {Promise<any[]>} uploads that this page does not send */
   async #showSaved() {
     try {
       const saved = await store.all(this.session.scope);
@@ -124,7 +141,7 @@ export class UploadsView {
       const own = new Set(transfers.flatMap((transfer) => [transfer.name, transfer.finalName]));
       const others = uploads.filter((upload) => !own.has(upload.filename));
       const shown = others.map((upload) => [upload.upload_id, upload.received_bytes, byId.has(upload.upload_id)]);
-      if (JSON.stringify(shown) === this.shown) return;
+      if (JSON.stringify(shown) === this.shown) return others;
       this.shown = JSON.stringify(shown);
       const cards = others.map((upload) => this.#otherCard(upload, byId.get(upload.upload_id)));
       keepFocus(this.elsewhere, () =>
@@ -137,9 +154,11 @@ export class UploadsView {
             : []),
         ),
       );
+      return others;
     } catch (error) {
       this.shown = "";
       this.elsewhere.replaceChildren(element("p", { class: "error" }, describe(error)));
+      return [];
     }
   }
 

@@ -14,6 +14,8 @@ from dev.local.launcher import LocalService
 from tests.clients.console.visit import CHROMIUM, FLAGS, Visit
 from tests.e2e.clients import log_in_as
 
+PIECE_BYTES = 2**24
+
 
 @pytest.fixture(scope="session")
 def local_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
@@ -66,7 +68,10 @@ def api(local_service: LocalService) -> FerryClient:
 def make_file(tmp_path: Path) -> Callable[[str, int], Path]:
     def make(name: str, size: int) -> Path:
         path = tmp_path / name
-        path.write_bytes(random.Random(name).randbytes(size))
+        source = random.Random(name)
+        with path.open("wb") as file:
+            for first in range(0, size, PIECE_BYTES):
+                file.write(source.randbytes(min(PIECE_BYTES, size - first)))
         return path
 
     return make

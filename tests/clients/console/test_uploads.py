@@ -17,6 +17,8 @@ from tests.clients.console.visit import Visit, origin_of, wait_until
 PARTS_BYTES = 30_000_001
 """Four parts."""
 
+CHUNK_BYTES = 1024 * 1024
+
 OTHER_CLIENT = 2
 """The client `other`, in a namespace of its own."""
 
@@ -152,6 +154,22 @@ def test_chunks_go_through_the_api_where_s3_is_out_of_reach(
     visit.expect_complete("blocked.bin")
     assert api.status("blocked.bin").json["state"] == "complete"
     visit.check(allowed="ERR_FAILED")
+
+
+def test_upload_of_another_device_is_followed(visit: Visit, api: FerryClient) -> None:
+    """Durable bytes of an upload that another device sends are shown as they arrive, and it can be cancelled."""
+    plan = expect_status(api.start("elsewhere.bin", 4 * CHUNK_BYTES, chunk_size=CHUNK_BYTES), 201, "start").json
+    visit.sign_in()
+    visit.open_tab("Uploads")
+    expect(visit.card("elsewhere.bin")).to_contain_text("0 %")
+    for index, percent in ((1, "25 %"), (2, "50 %")):
+        expect_status(api.send_chunk("elsewhere.bin", index, bytes(plan["chunk_size"])), 200, "chunk")
+        expect(visit.card("elsewhere.bin")).to_contain_text(percent)
+    visit.button("Cancel upload: elsewhere.bin").click()
+    expect(visit.card("elsewhere.bin")).to_have_count(0)
+    assert api.status("elsewhere.bin").json["state"] == "cancelled"
+    assert any("wait=20" in url for url in visit.urls)
+    visit.check()
 
 
 def test_name_that_is_taken_is_asked_about(visit: Visit, api: FerryClient, tmp_path: Path) -> None:
