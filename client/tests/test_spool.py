@@ -128,7 +128,7 @@ def test_spool_tells_systemd(ferry: Ferry, folder: Path, tmp_path: Path, monkeyp
     address = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(address)
-        receiver.settimeout(5)
+        receiver.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         write(folder, "a", b"a", 1)
         run_once(ferry, folder)

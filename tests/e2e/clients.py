@@ -81,7 +81,7 @@ def upload_file(api: FerryClient, name: str, content: bytes, **start: Any) -> di
     return file
 
 
-def wait_until(condition: Callable[[], bool], timeout_seconds: float = 15.0) -> None:
+def wait_until(condition: Callable[[], bool], timeout_seconds: float = 60.0) -> None:
     """Wait until a condition holds that depends on the clock or on a schedule."""
     end = time.monotonic() + timeout_seconds
     while not condition():

@@ -17,7 +17,7 @@ from dev.paths import ROOT
 from tests.e2e.clients import ServiceUnderTest
 
 RUN = "from ferry_client.cli.main import main; main()"
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 180
 
 INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 """Python that lets SIGINT interrupt its process."""

@@ -190,9 +190,9 @@ def test_invalid_http_leaves_service_running(anonymous: FerryClient) -> None:
         b"GET / HT",
         b"POST /auth/token HTTP/1.1\r\nContent-Length: 100\r\n\r\nx",
     ):
-        with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+        with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
             connection.sendall(incomplete)
-    client = http.client.HTTPConnection(parts.netloc, timeout=10)
+    client = http.client.HTTPConnection(parts.netloc, timeout=60)
     client.putrequest("GET", "/health", skip_host=True)
     client.putheader("Host", "elsewhere.example")
     client.endheaders()

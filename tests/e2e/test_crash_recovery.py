@@ -171,7 +171,7 @@ def test_completion_without_budget_finishes_asynchronously(state: Path) -> None:
         # The URL may have been used, and SeaweedFS lists no checksums of parts: the part is assembled again.
         expect(api.presign_parts("long", 1), 200, "sign")
         send_chunks(api, "long", content, (1, 2))
-        wait_until(lambda: completion_status(api, "long") == 200, timeout_seconds=25.0)
+        wait_until(lambda: completion_status(api, "long") == 200)
         assert api.download("long").body == content
         assert "START RequestId" in (state / "logs" / "CleanupFunction.log").read_text(encoding="utf-8")
         assert "Traceback" not in service.read_log()

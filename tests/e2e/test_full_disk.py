@@ -56,8 +56,8 @@ def test_full_disk_rejects_writes_and_loses_nothing(disk: SmallDisk) -> None:
         assert api.status("half").json["missing"] == [[2, 3], [5, 6]]
 
         disk.free()
-        wait_until(lambda: api.send_chunk("half", 2, chunk_body(content, 2)).status == 200, timeout_seconds=30.0)
-        wait_until(lambda: put_part(part, content[16 * MIB :]).status == 200, timeout_seconds=30.0)
+        wait_until(lambda: api.send_chunk("half", 2, chunk_body(content, 2)).status == 200)
+        wait_until(lambda: put_part(part, content[16 * MIB :]).status == 200)
         upload_file(api, "later", finished)
         assert service.kill() >= 4
         assert "Traceback" not in service.read_log()

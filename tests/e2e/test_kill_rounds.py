@@ -72,7 +72,7 @@ class Load:
 
     def wait_until_busy(self) -> None:
         """Wait until the functions have started and some requests were accepted."""
-        wait_until(lambda: self.statuses.total() >= BUSY_RESPONSES, timeout_seconds=30.0)
+        wait_until(lambda: self.statuses.total() >= BUSY_RESPONSES)
 
     def stop(self) -> None:
         """Stop the threads, and raise what a thread has raised."""

@@ -87,7 +87,7 @@ def test_trace_is_sent_when_enabled(stack: Stack, tracing_mode: str, *, expects_
     """With tracing, X-Ray's daemon gets a segment without the response; without, X-Ray's SDK is not loaded."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
         daemon.bind(("127.0.0.1", 0))
-        daemon.settimeout(10 if expects_xray else 0)
+        daemon.settimeout(60 if expects_xray else 0)
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT / "layers" / "common"),
