@@ -214,19 +214,20 @@ class _Transfer:
     def _chunks_before_parts(self, plan: UploadPlan) -> Iterator[int]:
         """Yield the chunks to send before parts go straight to S3.
 
-        A part with received chunks is completed in chunks. On an unknown line the first part goes in chunks, too. Its
-        rate decides about the others: on a slow line their chunks follow without a pause.
+        A part with received chunks is completed in chunks. So are parts on a slow line, and the first one on an unknown
+        line. Each part shows anew how fast the line is: the rate grows with the number of requests at once.
         """
-        parts, in_chunks = plan.missing_parts(), plan.partial_parts()
-        if self._link.allows_parts is None and not in_chunks and len(parts) > 1:
-            in_chunks = parts[:1]
-        for number in in_chunks:
+        partial = plan.partial_parts()
+        for number in partial:
             yield from self._unsent_chunks(plan, plan.chunks_of_part(number))
-        self._link.measure()
-        if in_chunks and self._link.allows_parts is False:
-            yield from self._unsent_chunks(
-                plan, range(plan.chunks_of_part(in_chunks[-1])[-1] + 1, plan.chunk_count + 1)
-            )
+        parts = sorted({*plan.missing_parts()} - {*partial})
+        is_measured = bool(partial) or len(parts) == 1
+        for number in parts:
+            self._link.measure()
+            if self._link.allows_parts or (self._link.allows_parts is None and is_measured):
+                return
+            yield from self._unsent_chunks(plan, plan.chunks_of_part(number))
+            is_measured = True
 
     def _try_parts(self, plan: UploadPlan, numbers: list[int]) -> bool:
         """Send parts straight to S3. Return False if S3 is out of reach."""
