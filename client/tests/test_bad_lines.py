@@ -161,3 +161,21 @@ def test_ranges_of_a_download_share_one_presigned_url(connect: Connect, fake: Fa
     assert [request.url for request in fake.requests if "redirect=false" in request.url] == [
         f"{URL}/download?filename=x&redirect=false"
     ]
+
+
+def test_part_whose_response_is_lost_is_not_sent_again(connect: Connect, fake: FakeService) -> None:
+    """The service says that S3 has the part."""
+    lost: set[str] = set()
+
+    def lose(request: HttpRequest) -> HttpResponse | None:
+        if request.url.startswith(S3_URL) and request.url not in lost and request.body is not None:
+            lost.add(request.url)
+            raise TransportError("the connection broke", sent_bytes=request.body.length)
+        return None
+
+    fake.after.append(lose)
+    ferry = connect(max_jobs=1)
+    ferry.link.bytes_per_second = 1e9
+    ferry.upload(content(12 * MIB), "x", restart=True)
+    assert fake.files["x"].data == content(12 * MIB)
+    assert len([request for request in fake.requests if request.url.startswith(S3_URL)]) == 3

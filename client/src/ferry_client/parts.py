@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ferry_client.api import RETRYABLE_STATUSES, Api
 from ferry_client.checksums import crc32c_to_base64
 from ferry_client.direct import DirectAccess
-from ferry_client.errors import IntegrityError, NetworkError
+from ferry_client.errors import FerryError, IntegrityError, NetworkError
 from ferry_client.sources import SourceBody, range_crc32c
 from ferry_client.transport import HttpRequest, TransportError
 
@@ -19,8 +20,16 @@ if TYPE_CHECKING:
     from ferry_client.sources import Source
     from ferry_client.workers import TransferLimit
 
+logger = logging.getLogger("ferry_client")
+
+SIGNED_AT_FIRST = 2
+"""Parts whose URLs are asked for in the first request. Nothing is sent until their CRC32C is known."""
+
+SIGNED_AT_ONCE = 4
+"""Parts whose URLs are asked for in each further request, while others are sent."""
+
 SIGNED_AHEAD = 8
-"""Parts whose URLs are asked for at once."""
+"""While so many parts are signed and not sent, no others are signed."""
 
 MAX_REJECTIONS = 20
 """How often S3 rejects one part before the upload fails. Broken connections do not count."""
@@ -50,15 +59,21 @@ class PartSender:
         *,
         transfer_limit: TransferLimit,
         direct: DirectAccess,
+        received_parts: Callable[[], set[int]],
     ) -> None:
         self._api = api
         self._source = source
         self._plan = plan
         self._transfer_limit = transfer_limit
         self._lock = threading.Lock()
+        """Guards what follows."""
         self._signed: dict[int, _SignedPart] = {}
         self._to_sign = sorted(numbers)
+        self._sign_lock = threading.Lock()
+        """Held while parts are signed."""
         self._direct = direct
+        self._received_parts = received_parts
+        """Asks the service which parts S3 has."""
 
     def send(self, number: int) -> int:
         """Send a part, and return its CRC32C.
@@ -79,6 +94,9 @@ class PartSender:
                     response = self._api.transport.send(HttpRequest("PUT", part.url, part.headers, body))
             except TransportError as error:
                 self._api.on_break(error.sent_bytes)
+                if error.sent_bytes >= length and number in self._received_parts():
+                    self._direct.record_success()  # Only the response was lost.
+                    return part.crc
                 self._direct.record_failure(str(error), attempt)
                 continue
             if response.status == 200:
@@ -97,13 +115,38 @@ class PartSender:
         )
 
     def _take_signed(self, number: int) -> _SignedPart:
-        """Return a fresh URL of a part; the following parts are signed in the same request."""
+        """Return a fresh URL of a part; the following parts are signed in the same request, ahead of their turn."""
+        part = self._pop_signed(number)
+        if part is None:
+            with self._sign_lock:
+                part = self._pop_signed(number)
+                if part is None:
+                    self._sign([number, *self._next_to_sign(SIGNED_AT_FIRST - 1)])
+                    part = self._pop_signed(number)
+        assert part is not None
+        if self._next_to_sign(1) and self._sign_lock.acquire(blocking=False):
+            threading.Thread(target=self._sign_ahead, daemon=True, name="ferry-sign").start()
+        return part
+
+    def _pop_signed(self, number: int) -> _SignedPart | None:
         with self._lock:
-            if number not in self._signed:
-                ahead = [n for n in self._to_sign if n > number and n not in self._signed][: SIGNED_AHEAD - 1]
-                self._sign([number, *ahead])
-            self._to_sign = [n for n in self._to_sign if n > number]
-            return self._signed.pop(number)
+            return self._signed.pop(number, None)
+
+    def _next_to_sign(self, count: int) -> list[int]:
+        """Return the parts to sign next, at most `count`; none while enough are signed."""
+        with self._lock:
+            return self._to_sign[:count] if len(self._signed) < SIGNED_AHEAD else []
+
+    def _sign_ahead(self) -> None:
+        """Sign the next parts while others are sent. A failure is left to the part whose turn it is."""
+        try:
+            numbers = self._next_to_sign(SIGNED_AT_ONCE)
+            if numbers:
+                self._sign(numbers)
+        except FerryError as error:
+            logger.info("parts could not be signed ahead: %s", error)
+        finally:
+            self._sign_lock.release()
 
     def _sign(self, numbers: list[int]) -> None:
         crcs = {number: range_crc32c(self._source, *self._plan.part_range(number)) for number in numbers}
@@ -115,6 +158,9 @@ class PartSender:
                 for n, crc in crcs.items()
             ],
         }
-        for part in self._api.request_json("POST", "/upload/parts", members).json()["parts"]:
-            number = part["part_number"]
-            self._signed[number] = _SignedPart(part["url"], part["headers"], crcs[number])
+        signed = self._api.request_json("POST", "/upload/parts", members).json()["parts"]
+        with self._lock:
+            for part in signed:
+                number = part["part_number"]
+                self._signed[number] = _SignedPart(part["url"], part["headers"], crcs[number])
+            self._to_sign = [number for number in self._to_sign if number not in crcs]

@@ -169,6 +169,7 @@ class _Transfer:
             response = self._api.request_json("POST", "/upload/start", members, accept=(200, 201))
         except ConflictError as error:
             return self._start_conflict(error, members)
+        self._restart = False  # Further requests continue this upload.
         body = response.json()
         if body.get("state") == "complete":
             self._report(self._source.size)
@@ -238,6 +239,7 @@ class _Transfer:
             numbers,
             transfer_limit=self._uploader.transfer_limit,
             direct=self._uploader.direct,
+            received_parts=lambda: self._received_parts(plan.upload_id),
         )
 
         def send(number: int) -> None:
@@ -251,6 +253,13 @@ class _Transfer:
             self._uploader.direct.give_up(self._request.on_note)
             return False
         return True
+
+    def _received_parts(self, upload_id: str) -> set[int]:
+        """Ask the service which parts S3 has received."""
+        plan = self._start()
+        if not isinstance(plan, UploadPlan) or plan.upload_id != upload_id:
+            return set()
+        return {number for first, last in plan.received_parts for number in range(first, last + 1)}
 
     def _send_chunks(self, plan: UploadPlan, indexes: Iterator[int]) -> None:
         sender = ChunkSender(
