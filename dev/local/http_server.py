@@ -26,6 +26,9 @@ from hypercorn.typing import Framework
 RECEIVE_BYTES = 1024 * 1024
 """Bytes of one read. Hypercorn's 64 KiB make 64 turns of the event loop of a chunk of 4 MiB."""
 
+GRACE_SECONDS = 1.0
+"""A stop waits no longer than this for open connections, such as long polls."""
+
 MAX_RESETS = 100
 """Requests that a client may reset on one HTTP/2 connection before their response.
 
@@ -84,8 +87,7 @@ async def serve_socket(application: Framework, listener: int, stopping: asyncio.
     config.bind = [f"fd://{listener}"]
     config.include_server_header = False
     config.keep_alive_timeout = 75.0
-    # A stop waits no longer than this for open connections, such as long polls.
-    config.graceful_timeout = 1.0
+    config.graceful_timeout = GRACE_SECONDS
     # More than MAX_GATEWAY_HEAD_BYTES, so that the gateway itself rejects longer headers, as API Gateway does.
     config.h11_max_incomplete_size = 256 * 1024
     config.loglevel = "WARNING"

@@ -120,7 +120,7 @@ def test_connection_that_resets_its_requests_is_closed(capfd: pytest.CaptureFixt
         return await _echo(function, event, seconds)
 
     with running(invoke) as server:
-        error_codes = _reset_requests(server.port, 1_500)
+        error_codes = _reset_requests(server.port, 3 * http_server.MAX_RESETS)
         status, _ = server.post(b"x")
     assert error_codes == [h2.errors.ErrorCodes.ENHANCE_YOUR_CALM]
     assert status == 200
@@ -150,8 +150,9 @@ def _reset_requests(port: int, count: int) -> list[Any]:
         return codes
 
 
-def test_request_that_the_stop_cuts_off_gets_the_gateways_503() -> None:
+def test_request_that_the_stop_cuts_off_gets_the_gateways_503(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that still runs when the stop waits no longer gets an error with a message, not an empty 500."""
+    monkeypatch.setattr(http_server, "GRACE_SECONDS", 0.1)
     is_running = threading.Event()
 
     async def never_end(_function: str, _event: Event, _timeout: float) -> bytes:
