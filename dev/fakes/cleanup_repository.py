@@ -91,7 +91,6 @@ class MemoryCleanupRepository:
     def delete_upload_rows(self, upload_id: str, *, deadline: int) -> bool:  # noqa: ARG002 - one step takes no time
         with self._lock:
             self.rows.shards.pop(upload_id, None)
-            self.rows.chunk_digests.pop(upload_id, None)
         return True
 
     def get_upload_records(self, upload_ids: Iterable[str]) -> Mapping[str, UploadRecord]:

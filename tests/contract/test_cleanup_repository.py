@@ -149,7 +149,7 @@ def test_mark_purged_unschedules_upload(repository: UploadRepository, cleanup_re
 
 
 def test_delete_upload_rows_keeps_record(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
-    """The shards and chunk digests of one upload are deleted, its record stays; a repetition succeeds."""
+    """The shards of one upload are deleted, its record and chunk digests stay; a repetition succeeds."""
     open_upload(repository, layout=SHARDED_LAYOUT)
     open_upload(repository, OTHER_ID, name="other", layout=SHARDED_LAYOUT)
     for upload_id in (UPLOAD_ID, OTHER_ID):
@@ -157,7 +157,7 @@ def test_delete_upload_rows_keeps_record(repository: UploadRepository, cleanup_r
             repository.put_chunk_digest(upload_id, part, part, DIGEST)
     assert cleanup_repository.delete_upload_rows(UPLOAD_ID, deadline=FAR_FUTURE)
     assert read_upload(repository).shards == ()
-    assert repository.get_all_chunk_digests(UPLOAD_ID) == {}
+    assert len(repository.get_all_chunk_digests(UPLOAD_ID)) == 40
     assert len(read_upload(repository, OTHER_ID).shards) == 3
     assert len(repository.get_all_chunk_digests(OTHER_ID)) == 40
     assert cleanup_repository.delete_upload_rows(UPLOAD_ID, deadline=FAR_FUTURE)

@@ -107,24 +107,17 @@ class DynamoCleanupRepository:
         self._table.transact_write([transition, put(rows.task_to_row(staged_chunks_task))])
 
     def delete_upload_rows(self, upload_id: str, *, deadline: int) -> bool:
-        """Delete shards and chunk digests. One query for each 100 rows of four partitions; one batch for each 25."""
-        partitions: list[tuple[str, dict[str, str]]] = [
-            (
-                "#pk = :pk AND begins_with(#sk, :prefix)",
-                {"pk": rows.upload_pk(upload_id), "prefix": rows.SHARD_PREFIX},
-            ),
-            *(("#pk = :pk", {"pk": pk}) for pk in rows.chunk_digest_pks(upload_id)),
-        ]
-        for key_condition, values in partitions:
-            start_key: Row | None = None
-            while True:
-                if self._clock() >= deadline:
-                    return False
-                found, start_key = self._table.query(key_condition, values, limit=DELETE_BATCH, start_key=start_key)
-                self._table.batch_delete((row["pk"], row["sk"]) for row in found)
-                if start_key is None:
-                    break
-        return True
+        """Delete the shards. One query for each 100 of them, and one batch for each 25."""
+        values = {"pk": rows.upload_pk(upload_id), "prefix": rows.SHARD_PREFIX}
+        start_key: Row | None = None
+        while self._clock() < deadline:
+            found, start_key = self._table.query(
+                "#pk = :pk AND begins_with(#sk, :prefix)", values, limit=DELETE_BATCH, start_key=start_key
+            )
+            self._table.batch_delete((row["pk"], row["sk"]) for row in found)
+            if start_key is None:
+                return True
+        return False
 
     def get_upload_records(self, upload_ids: Iterable[str]) -> Mapping[str, UploadRecord]:
         found = self._table.batch_get(map(rows.record_key, upload_ids))

@@ -69,9 +69,10 @@ class CleanupRepository(Protocol):
         ...
 
     def delete_upload_rows(self, upload_id: str, *, deadline: int) -> bool:
-        """Delete the progress shards and chunk digests of an ended upload, and return whether none is left.
+        """Delete the progress shards of an ended upload, and return whether none is left.
 
-        The record stays. Idempotent. Calls grow with the rows; none begins after `deadline` (epoch milliseconds).
+        The record stays, and the chunk digests, which the store drops by their TTL without a charge. Idempotent.
+        Calls grow with the rows; none begins after `deadline` (epoch milliseconds).
         """
         ...
 
