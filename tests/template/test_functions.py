@@ -189,3 +189,10 @@ def test_public_url_is_https_without_slash_at_end(template: Any, value: str, val
     assert bool(re.fullmatch(template["Parameters"]["PublicUrl"]["AllowedPattern"], value)) is valid
     common = template["Globals"]["Function"]["Environment"]["Variables"]
     assert common["FERRY_PUBLIC_URL"] == {"Ref": "PublicUrl"}
+
+
+def test_every_function_has_storage_class(template: Any) -> None:
+    """Each function that creates objects creates them in the class of the parameter, by default S3's own."""
+    common = template["Globals"]["Function"]["Environment"]["Variables"]
+    assert common["FERRY_STORAGE_CLASS"] == {"Ref": "StorageClass"}
+    assert template["Parameters"]["StorageClass"]["Default"] == "STANDARD"

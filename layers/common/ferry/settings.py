@@ -103,6 +103,10 @@ class Settings:
 
     Parameter `PublicUrl`, default empty. The local service sets its own address.
     """
+    storage_class: str = ""
+    """Storage class of files' objects; empty for the default, STANDARD. Parameter `StorageClass`."""
+    chunk_endpoint: str = ""
+    """URL of the chunk function, without a `/` at its end; empty: chunks go to the API. Parameter `ChunkEndpoint`."""
     link_max_downloads: int = 1_000
     """Downloads of a link that sets no limit of its own. Parameter `LinkDefaultMaxDownloads`."""
     link_max_files: int = 1_000
@@ -157,6 +161,8 @@ class Settings:
             log_file_names=environ.get("FERRY_LOG_FILE_NAMES", "false") == "true",
             event_bus=environ.get("FERRY_EVENT_BUS", ""),
             public_url=environ.get("FERRY_PUBLIC_URL", ""),
+            storage_class=environ.get("FERRY_STORAGE_CLASS", ""),
+            chunk_endpoint=environ.get("FERRY_CHUNK_ENDPOINT", "").rstrip("/"),
             link_max_downloads=int(environ.get("FERRY_LINK_MAX_DOWNLOADS", "1000")),
             link_max_files=int(environ.get("FERRY_LINK_MAX_FILES", "1000")),
             link_max_bytes=int(environ.get("FERRY_LINK_MAX_BYTES", str(100 * 1024**3))),

@@ -228,6 +228,7 @@ def services() -> Services:
             aws_session().s3_public,
             completion_client=lambda: aws_session().s3_completion,
             credentials_expire_at=aws_session().credentials_expire_at,
+            storage_class=settings().storage_class,
         ),
         completion_queue=completion_queue(),
         clock=wall_clock,

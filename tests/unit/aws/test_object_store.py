@@ -25,6 +25,18 @@ def object_store(client: ScriptedClient, sleeps: RecordedSleeps | None = None) -
     return S3ObjectStore(cast("Any", client), "bucket", sleep=RecordedSleeps() if sleeps is None else sleeps)
 
 
+@pytest.mark.parametrize("storage_class", ["", "STANDARD", "INTELLIGENT_TIERING"])
+def test_storage_class_is_that_of_files_alone(storage_class: str) -> None:
+    """Multipart uploads and whole files get the storage class, if it is another than S3's default; chunks do not."""
+    client = ScriptedClient({"UploadId": "m"}, {"ETag": '"e"'}, {"ETag": '"e"'})
+    store = S3ObjectStore(cast("Any", client), "bucket", storage_class=storage_class)
+    store.create_multipart("o/a", content_type="text/plain")
+    store.put("o/b", b"x", crc32c=1)
+    store.put("st/a/1/1-00", b"x", crc32c=1)
+    expected = "INTELLIGENT_TIERING" if storage_class == "INTELLIGENT_TIERING" else None
+    assert [params.get("StorageClass") for _, params in client.calls] == [expected, expected, None]
+
+
 def test_presign_part_signs_length_and_checksum() -> None:
     """Length and checksum are signed headers; the URL has no checksum of an empty body."""
     presigned = S3ObjectStore(make_session().s3, "bucket").presign_part(

@@ -15,6 +15,7 @@ from ferry.aws.clock import wall_clock
 from ferry.aws.errors import error_code, map_errors
 from ferry.errors import BackendUnavailable
 from ferry.model.objects import FILE_CACHE_CONTROL, ObjectSummary, StoredObject, StoredPart
+from ferry.model.uploads import OBJECT_PREFIX
 from ferry.ports.errors import DeadlineExceeded, MultipartUploadNotFound, PartChanged, StoreChecksumMismatch
 from ferry.ports.object_store import DeleteResult, PresignedRequest
 from ferry.ports.types import Clock, Page
@@ -61,6 +62,8 @@ class S3ObjectStore:
         completion_client: returns the client for CompleteMultipartUpload, which takes minutes. Default: `client`.
         credentials_expire_at: returns when the credentials of `public_client` expire, in epoch milliseconds; None if
             that is unknown.
+        storage_class: the storage class of files' objects; empty for S3's default, STANDARD. Staged chunks, which live
+            for hours, are always in that.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class S3ObjectStore:
         sleep: Callable[[float], None] = time.sleep,
         completion_client: Callable[[], S3Client] | None = None,
         credentials_expire_at: Callable[[], int | None] = lambda: None,
+        storage_class: str = "",
     ) -> None:
         self._client = client
         self._public_client = public_client or client
@@ -81,6 +85,9 @@ class S3ObjectStore:
         self._sleep = sleep
         self._completion_client = completion_client or (lambda: client)
         self._credentials_expire_at = credentials_expire_at
+        self._file_options: Mapping[str, Any] = (
+            {"StorageClass": storage_class} if storage_class not in ("", "STANDARD") else {}
+        )
 
     # Multipart uploads
 
@@ -91,6 +98,7 @@ class S3ObjectStore:
             ContentType=content_type,
             ChecksumAlgorithm="CRC32C",
             ChecksumType="FULL_OBJECT",
+            **self._file_options,
         )
         return str(response["UploadId"])
 
@@ -216,6 +224,7 @@ class S3ObjectStore:
             Body=body,
             ContentType=content_type,
             ChecksumCRC32C=crc32c_to_base64(crc32c),
+            **(self._file_options if key.startswith(OBJECT_PREFIX) else {}),
         )
         return StoredObject(_etag(response), len(body), crc32c)
 
