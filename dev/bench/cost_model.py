@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass, field
 from functools import cache
 
 from dev.bench.usage import Usage, measure_put_usage, measure_usage
+from dev.figures import read_figures
 from dev.local.template import load_template
 from dev.testing.template import TEMPLATE, resource_properties
 from ferry.rules.layout import GIB, KIB, MIB, ChunkLayout
@@ -18,20 +19,26 @@ MILLION = 1_000_000
 GATEWAY_STEP_BYTES = 512 * KIB
 """API Gateway meters HTTP API requests in steps of this size."""
 
-CHUNK_DURATION_SECONDS, OTHER_DURATION_SECONDS = 0.150, 0.050
-"""Assumed billed duration of a request that carries a chunk or a whole file, and of any other request.
+MEASURED_CONTENDER = "Ferry, chunks, 1 sender"
+"""The row of docs/figures/api.json with the time that a function takes for a chunk."""
 
-AWS's network cannot be measured locally.
+ASSUMED_CHUNK_SECONDS, OTHER_DURATION_SECONDS = 0.150, 0.050
+"""Billed duration of a request that carries a chunk, as this model assumed it before it was measured, and of any
+request without one.
 """
 
-LOG_BYTES_PER_REQUEST = {"metrics": 475, "Lambda's start and report": 500, "access log": 250}
+CALLS_SECONDS = 0.101
+"""Time of the calls of a chunk alone, by the delays of `dev/network/model.py` (docs/decisions/0015)."""
+
+METRICS, START_AND_REPORT, ACCESS_LOG = "metrics", "Lambda's start and report", "access log"
+LOG_BYTES_PER_REQUEST = {METRICS: 475, START_AND_REPORT: 500, ACCESS_LOG: 250}
 """Bytes that one request writes to CloudWatch Logs. Lambda's two lines cannot be measured locally."""
 
-LOG_EVENTS_PER_REQUEST, LOG_EVENT_OVERHEAD_BYTES = 4, 26
+LOG_LINES_PER_REQUEST, LOG_LINE_OVERHEAD_BYTES = {METRICS: 1, START_AND_REPORT: 2, ACCESS_LOG: 1}, 26
 """Lines that one request writes, and what CloudWatch adds to the size of each."""
 
-TARGET_API_USD, TARGET_PRESIGNED_USD, TARGET_PUT_USD = 3.60, 0.10, 6.00
-"""Goals in USD a TB: chunks of 4 MiB, parts of 64 MiB, whole files of 4 MiB in one request."""
+TARGET_API_USD, TARGET_FUNCTION_URL_USD, TARGET_PRESIGNED_USD, TARGET_PUT_USD = 4.00, 2.10, 0.10, 6.00
+"""Goals in USD a TB: chunks of 4 MiB by the API and by the function URL, parts of 64 MiB, whole files of 4 MiB."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,15 @@ class Prices:
 
     event: float = 1.00 / MILLION
     """An event of up to 64 KB put on a bus."""
+
+    standard_gb_month: float = 0.023
+    """A GB stored for a month in STANDARD, and in the first tier of INTELLIGENT_TIERING."""
+
+    tiers_gb_month: tuple[tuple[int, float], ...] = ((0, 0.023), (30, 0.0125), (90, 0.004))
+    """The tiers of INTELLIGENT_TIERING: from which day without access, and a GB a month."""
+
+    tiering_object_month: float = 0.0025 / 1_000
+    """Monitoring of an object of 128 KiB and more in INTELLIGENT_TIERING for a month."""
 
 
 PRICES = Prices()
@@ -111,31 +127,42 @@ class Scenario:
     replaces: bool = False
     """With `whole`: the name has a file already."""
 
+    function_url: bool = False
+    """Chunks go to the URL of the chunk function (`ChunkEndpoint`)."""
+
+    chunk_seconds: float | None = None
+    """Billed duration of a request that carries a chunk or a whole file; None: as measured."""
+
+    part_size: int | None = None
+    """The `part_size` that start asks for; None: none."""
+
     @property
     def layout(self) -> ChunkLayout:
-        return ChunkLayout.plan(self.size, self.chunk_size)
+        return ChunkLayout.plan(self.size, self.chunk_size, self.part_size)
 
     @property
     def usage(self) -> Usage:
         if self.whole:
             return measure_put_usage(replaces=self.replaces)
-        return measure_usage(self.size, self.chunk_size, presigned=self.presigned)
+        return measure_usage(self.layout, presigned=self.presigned)
 
     @property
     def cost(self) -> Cost:
         usage, prices = self.usage, PRICES
         sent_bytes = self.size if self.whole else self.chunk_size
         body_bytes = -(-sent_bytes * 4 // 3) + 100 if self.json_body else sent_bytes
-        steps_per_chunk = max(1, -(-body_bytes // GATEWAY_STEP_BYTES))
+        steps_per_chunk = 0 if self.function_url else max(1, -(-body_bytes // GATEWAY_STEP_BYTES))
         other_requests = usage.requests - usage.chunks
-        seconds = usage.chunks * CHUNK_DURATION_SECONDS + other_requests * OTHER_DURATION_SECONDS
+        chunk_seconds = measured_chunk_seconds() if self.chunk_seconds is None else self.chunk_seconds
+        seconds = usage.chunks * chunk_seconds + other_requests * OTHER_DURATION_SECONDS
+        chunk_log_bytes = log_bytes(METRICS) if self.function_url else log_bytes_per_request()
         return Cost(
             s3=usage.puts * prices.s3_put + usage.gets * prices.s3_get,
             dynamodb=usage.write_units * prices.dynamodb_write + usage.read_units * prices.dynamodb_read,
             gateway=(other_requests + usage.chunks * steps_per_chunk) * prices.gateway_step,
             lambda_requests=usage.requests * prices.lambda_request,
             lambda_duration=seconds * gb_second_usd(self.architecture),
-            logs=usage.requests * log_bytes_per_request() / GB * prices.log_gb,
+            logs=(usage.chunks * chunk_log_bytes + other_requests * log_bytes_per_request()) / GB * prices.log_gb,
             events=usage.events * prices.event,
         )
 
@@ -155,10 +182,28 @@ class Scenario:
 
 BY_CHUNK_SIZE = [Scenario(64 * MIB, size) for size in (256 * KIB, MIB, 4 * MIB)]
 BY_FILE_SIZE = [Scenario(size) for size in (4 * MIB, 64 * MIB, GIB)]
-WHOLE = [Scenario(size, whole=True, replaces=replaces) for size in (16 * KIB, 4 * MIB) for replaces in (False, True)]
+WHOLE = [
+    Scenario(size, whole=True, replaces=replaces, chunk_seconds=ASSUMED_CHUNK_SECONDS)
+    for size in (16 * KIB, 4 * MIB)
+    for replaces in (False, True)
+]
 WHOLE_TARGET_SCENARIO = WHOLE[2]
 PRESIGNED = [Scenario(size, presigned=True) for size in (16 * MIB, GIB, 80_000 * MIB, 625 * GIB, 5 * TIB)]
 API_SCENARIO, JSON_SCENARIO = Scenario(GIB), Scenario(GIB, json_body=True)
+FUNCTION_URL_SCENARIO = Scenario(GIB, function_url=True)
+WISHED_PARTS = [
+    Scenario(size, presigned=True, part_size=part_size)
+    for size, part_size in (
+        (64 * MIB, 64 * MIB),
+        (256 * MIB, 64 * MIB),
+        (GIB, 64 * MIB),
+        (10 * GIB, 64 * MIB),
+        (100 * GIB, 64 * MIB),
+        (GIB, 128 * MIB),
+        (10 * GIB, 128 * MIB),
+    )
+]
+"""Files straight to S3 whose start asks for larger parts."""
 X86_SCENARIO = Scenario(GIB, architecture="x86_64")
 PRESIGNED_GIB_SCENARIO, PRESIGNED_SCENARIO = PRESIGNED[1], PRESIGNED[3]
 
@@ -183,9 +228,27 @@ def gb_second_usd(architecture: str = "") -> float:
     return memory_gb() * PRICES.lambda_gb_second[architecture or default_architecture()]
 
 
+@cache
+def measured_chunk_seconds() -> float:
+    """Return the median time of a function for a chunk of 4 MiB, as `make prove-api NETWORK=aws` measured it."""
+    contenders = read_figures("api")["contenders"]
+    [function_ms] = [row["function_ms"] for row in contenders if row["name"] == MEASURED_CONTENDER]
+    return float(round(function_ms)) / 1_000
+
+
+def log_bytes(kind: str) -> int:
+    """Return the bytes that CloudWatch Logs takes in for a kind of lines of one request."""
+    return LOG_BYTES_PER_REQUEST[kind] + LOG_LINES_PER_REQUEST[kind] * LOG_LINE_OVERHEAD_BYTES
+
+
 def log_bytes_per_request() -> int:
-    """Return the bytes that CloudWatch Logs takes in for one request."""
-    return sum(LOG_BYTES_PER_REQUEST.values()) + LOG_EVENTS_PER_REQUEST * LOG_EVENT_OVERHEAD_BYTES
+    """Return the bytes that CloudWatch Logs takes in for one request by the API."""
+    return sum(map(log_bytes, LOG_BYTES_PER_REQUEST))
+
+
+def parts_usd_per_tb(scenario: Scenario) -> float:
+    """Return USD a TB of the requests that carry the parts, without anything else of their file."""
+    return scenario.layout.part_count * PRICES.s3_put * TB / scenario.size
 
 
 def usd_per_million_operations(usage: Usage) -> float:
@@ -195,6 +258,25 @@ def usd_per_million_operations(usage: Usage) -> float:
     dynamodb = usage.write_units * prices.dynamodb_write + usage.read_units * prices.dynamodb_read
     logs = usage.requests * log_bytes_per_request() / GB * prices.log_gb
     return (gateway_and_lambda + dynamodb + logs + usage.events * prices.event) * MILLION
+
+
+DAYS_A_MONTH = 30
+
+
+def standard_storage_usd(days: int) -> float:
+    """Return USD for a TB that is stored for so many days in STANDARD."""
+    return TB / GB * PRICES.standard_gb_month * days / DAYS_A_MONTH
+
+
+def tiering_storage_usd(days: int, file_bytes: int) -> float:
+    """Return USD for a TB of files of that size that are stored for so many days in INTELLIGENT_TIERING, unread."""
+    starts = [*(start for start, _ in PRICES.tiers_gb_month), days]
+    stored = sum(
+        max(0, min(days, end) - start) * usd
+        for (start, usd), end in zip(PRICES.tiers_gb_month, starts[1:], strict=True)
+    )
+    monitoring = TB / file_bytes * PRICES.tiering_object_month * days
+    return (TB / GB * stored + monitoring) / DAYS_A_MONTH
 
 
 def plain_presigned_usd_per_tb(part_size_bytes: int, part_count: int) -> float:

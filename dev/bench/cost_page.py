@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from dev.bench.cost_model import (
     API_SCENARIO,
+    ASSUMED_CHUNK_SECONDS,
     BY_CHUNK_SIZE,
     BY_FILE_SIZE,
-    CHUNK_DURATION_SECONDS,
+    CALLS_SECONDS,
+    FUNCTION_URL_SCENARIO,
     JSON_SCENARIO,
     MILLION,
     OTHER_DURATION_SECONDS,
@@ -25,20 +27,26 @@ from dev.bench.cost_model import (
     PRESIGNED_SCENARIO,
     PRICES,
     TARGET_API_USD,
+    TARGET_FUNCTION_URL_USD,
     TARGET_PRESIGNED_USD,
     TARGET_PUT_USD,
     TB,
     TUS_CALLS_PER_CHUNK,
     WHOLE,
     WHOLE_TARGET_SCENARIO,
+    WISHED_PARTS,
     X86_SCENARIO,
     Scenario,
     default_architecture,
     extra_usd_per_tb,
     format_size,
     log_bytes_per_request,
+    measured_chunk_seconds,
     memory_gb,
+    parts_usd_per_tb,
     plain_presigned_usd_per_tb,
+    standard_storage_usd,
+    tiering_storage_usd,
     tus_usd_per_tb,
     usd_per_million_operations,
 )
@@ -46,7 +54,7 @@ from dev.bench.file_usage import FILE_OPERATIONS, measure_file_operation
 from dev.bench.usage import PRESIGN_BATCH
 from dev.paths import ROOT
 from dev.testing.aws_environment import DUMMY_ENVIRONMENT
-from ferry.rules.layout import MIB
+from ferry.rules.layout import GIB, MIB
 
 DOCS_FOLDER = ROOT / "docs"
 PAGE = DOCS_FOLDER / "costs.md"
@@ -93,9 +101,20 @@ def _tables() -> dict[str, str]:
             [
                 _target_row("straight to S3, parts of 64 MiB", TARGET_PRESIGNED_USD, PRESIGNED_SCENARIO),
                 _target_row("through the API, chunks of 4 MiB", TARGET_API_USD, API_SCENARIO),
+                _target_row("by the function URL, chunks of 4 MiB", TARGET_FUNCTION_URL_USD, FUNCTION_URL_SCENARIO),
                 _target_row("whole files of 4 MiB, one request each", TARGET_PUT_USD, WHOLE_TARGET_SCENARIO),
             ],
         ),
+        "BY_DURATION": _durations_table(),
+        "BY_ENDPOINT": format_table(
+            ("chunks of 4 MiB, file of 1 GiB, by", *COST_COLUMNS),
+            [cost_row("the API", API_SCENARIO), cost_row("the function URL", FUNCTION_URL_SCENARIO)],
+        ),
+        "WISHED_PARTS": format_table(
+            ("file size, parts", "S3 calls of the parts", *COST_COLUMNS),
+            [_wished_row(scenario) for scenario in WISHED_PARTS],
+        ),
+        "STORAGE": _storage_table(),
         "USAGE": format_table(
             (
                 "one file",
@@ -148,7 +167,8 @@ def _values() -> dict[str, str]:
     without_lambda_time = API_SCENARIO.usd_per_tb - API_SCENARIO.cost.lambda_duration * TB / API_SCENARIO.size
     return {
         "MEMORY": f"{memory_gb() * 1_024:,.0f} MB",
-        "CHUNK_MS": f"{CHUNK_DURATION_SECONDS * 1_000:.0f} ms",
+        "CHUNK_MS": f"{measured_chunk_seconds() * 1_000:.0f} ms",
+        "ASSUMED_MS": f"{ASSUMED_CHUNK_SECONDS * 1_000:.0f} ms",
         "OTHER_MS": f"{OTHER_DURATION_SECONDS * 1_000:.0f} ms",
         "EXTRA_100_MS": _format_usd(extra_usd_per_tb(API_SCENARIO, 0.1)),
         "WITHOUT_LAMBDA_TIME": _format_usd(without_lambda_time),
@@ -157,6 +177,42 @@ def _values() -> dict[str, str]:
         "X86": _format_usd(X86_SCENARIO.usd_per_tb),
         "LOG_BYTES": f"{log_bytes_per_request():,} bytes",
     }
+
+
+def _durations_table() -> str:
+    """Return the cost by the time of a chunk, for both endpoints."""
+    durations = [
+        (f"measured, {measured_chunk_seconds() * 1_000:.0f} ms", measured_chunk_seconds()),
+        (f"assumed before, {ASSUMED_CHUNK_SECONDS * 1_000:.0f} ms", ASSUMED_CHUNK_SECONDS),
+        (f"its calls alone, {CALLS_SECONDS * 1_000:.0f} ms", CALLS_SECONDS),
+        ("none", 0.0),
+    ]
+    rows = [
+        [
+            name,
+            *(
+                _format_usd(replace(scenario, chunk_seconds=seconds).usd_per_tb)
+                for scenario in (API_SCENARIO, FUNCTION_URL_SCENARIO)
+            ),
+        ]
+        for name, seconds in durations
+    ]
+    return format_table(("time of a chunk", "by the API", "by the function URL"), rows)
+
+
+def _wished_row(scenario: Scenario) -> list[str]:
+    name, *costs = cost_row(_describe_parts(scenario), scenario)
+    return [name, _format_usd(parts_usd_per_tb(scenario)), *costs]
+
+
+def _storage_table() -> str:
+    rows = []
+    for days in (1, 7, 30, 90, 365):
+        tiering = (_format_usd(tiering_storage_usd(days, size)) for size in (MIB, GIB))
+        rows.append([f"{days} day{'s' if days > 1 else ''}", _format_usd(standard_storage_usd(days)), *tiering])
+    return format_table(
+        ("stored for", "STANDARD", "INTELLIGENT_TIERING, files of 1 MiB", "INTELLIGENT_TIERING, files of 1 GiB"), rows
+    )
 
 
 def _peers_table() -> str:
@@ -200,6 +256,12 @@ def _prices_table() -> str:
             ),
             ["CloudWatch Logs, a GB taken in", f"{PRICES.log_gb:.2f}"],
             ["EventBridge, a million events put", f"{PRICES.event * MILLION:.2f}"],
+            ["S3 STANDARD, a GB a month", f"{PRICES.standard_gb_month:.4f}"],
+            *(
+                [f"S3 INTELLIGENT_TIERING, a GB a month, {start} days after the last access", f"{usd:.4f}"]
+                for start, usd in PRICES.tiers_gb_month
+            ),
+            ["S3 INTELLIGENT_TIERING, 1,000 objects a month", f"{PRICES.tiering_object_month * 1_000:.4f}"],
         ],
     )
 

@@ -36,7 +36,7 @@ from ferry.cleanup.reconcile import reconcile
 from ferry.files.put import PutRequest, put_file
 from ferry.model.files import File
 from ferry.rules.durations import DAY_MS, HOUR_MS
-from ferry.rules.layout import MIB, ChunkLayout
+from ferry.rules.layout import ChunkLayout
 from ferry.services import NullCompletionQueue, Services
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, complete
@@ -290,15 +290,13 @@ def tiny_sizes(chunks_per_part: int) -> Iterator[None]:
         yield
 
 
-def measure_usage(size: int, chunk_size: int = 4 * MIB, *, presigned: bool) -> Usage:
+def measure_usage(layout: ChunkLayout, *, presigned: bool) -> Usage:
     """Return the usage of one file, with its cleanup and without the calls of an idle cleanup run.
 
     Args:
-        size: bytes of the file.
-        chunk_size: bytes of a chunk.
-        presigned: parts go straight to S3; otherwise chunks go through the API.
+        layout: how the file is divided.
+        presigned: parts go straight to S3; otherwise chunks go through the API, from one sender in order.
     """
-    layout = ChunkLayout.plan(size, chunk_size)
     if presigned:
         return _measure_usage(layout.part_count, 1, presigned=True)
     return _measure_usage(layout.chunk_count, layout.chunks_per_part, presigned=False)

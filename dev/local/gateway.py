@@ -33,6 +33,9 @@ Raises `ThrottledError`, `InvocationTimeoutError`, `InstanceCrashedError`, `Func
 OnResponse = Callable[[str, Route | None, int, float], None]
 """(method, route or None, status, duration in seconds), called when a response has been sent."""
 
+StorageIsLow = Callable[[], bool]
+"""Returns whether the disk of the state folder is almost full."""
+
 # A rejected body is read to its end, up to this many bytes: most clients read the response only after they sent
 # everything.
 _MAX_DRAIN_BYTES = 64 * 1024 * 1024
@@ -71,7 +74,7 @@ class Gateway:
         proxy_origins: Mapping[str, str] | None = None,
         *,
         on_response: OnResponse | None = None,
-        storage_is_low: Callable[[], bool] | None = None,
+        storage_is_low: StorageIsLow | None = None,
     ) -> None:
         self._routes = routes
         self._cors_rules = cors_rules

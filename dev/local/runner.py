@@ -24,6 +24,7 @@ from dev.local import (
 from dev.local.backends import start_backends
 from dev.local.emulator import LambdaEmulator
 from dev.local.errors import LocalError
+from dev.local.function_url import FunctionUrlGateway
 from dev.local.gateway import Gateway
 from dev.local.lambda_api import LambdaApiEmulator
 from dev.local.pool import Event, InstancePool
@@ -53,10 +54,13 @@ class _Listeners:
     """EventBridge's PutEvents, for functions."""
     s3_proxy: socket.socket
     """A proxy for ranged GETs, which SeaweedFS handles differently from S3."""
+    function_url: socket.socket | None
+    """The chunk function's URL, the other port for clients; None without one (ChunkEndpoint)."""
 
     def close(self) -> None:
-        for listener in (self.api, self.lambda_api, self.eventbridge, self.s3_proxy):
-            listener.close()
+        for listener in (self.api, self.lambda_api, self.eventbridge, self.s3_proxy, self.function_url):
+            if listener is not None:
+                listener.close()
 
 
 async def run(options: ServiceOptions, *, started: asyncio.Event, stopping: asyncio.Event) -> None:
@@ -80,7 +84,7 @@ class _Service:
         self._state = state
         self._running = running
         self._clients = clients.load_clients(state.read_json("ferry.json"))
-        self._listeners = running.enter_context(contextlib.closing(_listen(plan.options.port)))
+        self._listeners = running.enter_context(contextlib.closing(_listen(plan)))
 
     async def start(self) -> None:
         """Start the backends and the schedules, and write the files that others read. Raises `LocalError`."""
@@ -96,7 +100,10 @@ class _Service:
             "events": _url_of(self._listeners.eventbridge),
         }
         self._stack = self._plan.resolve(
-            self._backends.key_ids, {**self._backends.endpoints, **functions_reach}, _url_of(self._listeners.api)
+            self._backends.key_ids,
+            {**self._backends.endpoints, **functions_reach},
+            _url_of(self._listeners.api),
+            "" if self._listeners.function_url is None else _url_of(self._listeners.function_url),
         )
         self._pools = self._create_pools()
         relay = await self._start_relay()
@@ -208,18 +215,29 @@ class _Service:
         )
         s3_proxy = S3RangeProxy(self._backends.endpoints["s3"])
         # Detached: Hypercorn closes the sockets, so `_Listeners.close` must not.
-        return {
+        applications: dict[int, Application] = {
             self._listeners.api.detach(): gateway,
             self._listeners.lambda_api.detach(): lambda_api,
             self._listeners.eventbridge.detach(): bus,
             self._listeners.s3_proxy.detach(): s3_proxy,
         }
+        if self._listeners.function_url is not None:
+            [url] = self._stack.function_urls
+            applications[self._listeners.function_url.detach()] = FunctionUrlGateway(
+                url,
+                self._invoke,
+                on_response=None if self._options.quiet else print_request,
+                storage_is_low=self._backends.storage_is_low,
+            )
+        return applications
 
 
-def _listen(port: int) -> _Listeners:
+def _listen(plan: StartupPlan) -> _Listeners:
     """Listen on the API's port, else on one of the next that `sam local start-api` does not need, and on free ports."""
-    api = tcp_ports.listen_near(port, avoid=sam_cli.API_PORT)
-    return _Listeners(api, *(tcp_ports.listen_near(0) for _ in range(3)))
+    api = tcp_ports.listen_near(plan.options.port, avoid=sam_cli.API_PORT)
+    lambda_api, eventbridge_api, s3_proxy = (tcp_ports.listen_near(0) for _ in range(3))
+    function_url = tcp_ports.listen_near(0) if plan.draft.function_urls else None
+    return _Listeners(api, lambda_api, eventbridge_api, s3_proxy, function_url)
 
 
 def _url_of(listener: socket.socket) -> str:

@@ -79,6 +79,16 @@ class CorsRules:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionUrl:
+    """The URL of a function (FunctionUrlConfig)."""
+
+    function: str
+    """The logical id of the function."""
+    cors: CorsRules | None
+    """Its CORS configuration; None without one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stack:
     """The resources of a template, with every intrinsic function resolved."""
 
@@ -98,6 +108,8 @@ class Stack:
     """CloudFormation properties of the KMS keys, by logical id."""
     event_buses: tuple[str, ...] = ()
     """The names of the event buses."""
+    function_urls: tuple[FunctionUrl, ...] = ()
+    """The URLs of functions."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """The values of the parameters, defaults included."""
 
@@ -139,7 +151,10 @@ def resolve_stack(
     functions: dict[str, Function] = {}
     routes: list[Route] = []
     schedules: list[Schedule] = []
+    function_urls: list[FunctionUrl] = []
     for name, body in template.resources("AWS::Serverless::Function").items():
+        if url := template.resolve(body["Properties"].get("FunctionUrlConfig")):
+            function_urls.append(FunctionUrl(name, _to_cors_rules(url["Cors"]) if "Cors" in url else None))
         functions[name] = _read_function(template, folder, name, body["Properties"], environment or {})
         for event_name, event in body["Properties"].get("Events", {}).items():
             kind = event["Type"]
@@ -157,6 +172,7 @@ def resolve_stack(
         buckets=_resolve_properties(template, "AWS::S3::Bucket"),
         kms_keys=_resolve_properties(template, "AWS::KMS::Key", only=("KeySpec", "KeyUsage", "Description")),
         event_buses=tuple(reference(name) for name in template.resources("AWS::Events::EventBus")),
+        function_urls=tuple(function_urls),
         parameters=template.parameters,
     )
 
@@ -213,17 +229,20 @@ def _read_schedules(template: Template, function: str, name: str, properties: Ma
 def _read_cors_rules(template: Template) -> CorsRules | None:
     for api in template.resources("AWS::Serverless::HttpApi").values():
         rules = template.resolve(api.get("Properties", {}).get("CorsConfiguration"))
-        if not isinstance(rules, dict):
-            continue
-        return CorsRules(
-            origins=tuple(rules.get("AllowOrigins", ())),
-            methods=tuple(rules.get("AllowMethods", ())),
-            allow_headers=_lowercase(rules.get("AllowHeaders", ())),
-            expose_headers=_lowercase(rules.get("ExposeHeaders", ())),
-            max_age_seconds=int(rules["MaxAge"]) if "MaxAge" in rules else None,
-            allow_credentials=bool(rules.get("AllowCredentials", False)),
-        )
+        if isinstance(rules, dict):
+            return _to_cors_rules(rules)
     return None
+
+
+def _to_cors_rules(rules: Mapping[str, Any]) -> CorsRules:
+    return CorsRules(
+        origins=tuple(rules.get("AllowOrigins", ())),
+        methods=tuple(rules.get("AllowMethods", ())),
+        allow_headers=_lowercase(rules.get("AllowHeaders", ())),
+        expose_headers=_lowercase(rules.get("ExposeHeaders", ())),
+        max_age_seconds=int(rules["MaxAge"]) if "MaxAge" in rules else None,
+        allow_credentials=bool(rules.get("AllowCredentials", False)),
+    )
 
 
 def _lowercase(names: Sequence[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from dev.network.aws import AwsDelays
 
 _MAX_LONG_POLLS_PARAMETER = "MaxConcurrentLongPolls"
 _ENDPOINTS_VARIABLE = "FERRY_ENDPOINTS"
+_CHUNK_ENDPOINT_VARIABLE = "FERRY_CHUNK_ENDPOINT"
 _PUBLIC_URL_PARAMETER, _PUBLIC_URL_VARIABLE = "PublicUrl", "FERRY_PUBLIC_URL"
 
 
@@ -59,15 +60,20 @@ class StartupPlan:
         """The folder that the template's paths are relative to."""
         return self.options.template_path.resolve().parent
 
-    def resolve(self, key_ids: Mapping[str, str], endpoints: Mapping[str, str], base_url: str) -> Stack:
+    def resolve(
+        self, key_ids: Mapping[str, str], endpoints: Mapping[str, str], base_url: str, function_url: str = ""
+    ) -> Stack:
         """Return the stack with the ids of its keys, and with FERRY_ENDPOINTS in each function's environment.
 
         `base_url` is the API's address: without a value of the parameter PublicUrl, functions build URLs on it.
+        `function_url` is that of the chunk function, empty without one.
         """
         pairs = ",".join(f"{service}={url}" for service, url in endpoints.items())
         environment = {**self.options.environment, _ENDPOINTS_VARIABLE: pairs}
         if not self.options.parameters.get(_PUBLIC_URL_PARAMETER):
             environment.setdefault(_PUBLIC_URL_VARIABLE, base_url)
+        if function_url:
+            environment[_CHUNK_ENDPOINT_VARIABLE] = function_url
         return stack.resolve_stack(
             self.source, self.folder, self.options.parameters, references=key_ids, environment=environment
         )

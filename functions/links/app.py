@@ -125,6 +125,7 @@ def _page_origins(request: Request) -> Mapping[str, str]:
     return {
         "base_url": urls.base_url(request, wiring.settings().public_url),
         "bucket_origin": wiring.bucket_origin(),
+        "chunk_endpoint": wiring.settings().chunk_endpoint,
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ferry import wiring
 from ferry.http import uploads, urls
 from ferry.http.bearer import WRITE_SCOPE, bearer_authenticator, link_authenticator
+from ferry.http.chunk_route import add_chunk_route
 from ferry.http.request import Request
 from ferry.http.response import Response, empty_response
 from ferry.http.router import create_app
@@ -23,6 +24,7 @@ app = create_app(
     wiring.log_file_names,
     link_authenticator(wiring.token_verifier, wiring.links, wiring.client_address_header),
 )
+add_chunk_route(app, wiring.services)
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
 wiring.load_before_snapshot(
     wiring.services,
@@ -38,16 +40,8 @@ def start_upload(request: Request, ns: str) -> Response:
     from ferry.uploads.start import start
 
     services = wiring.services()
-    chunk_url = urls.chunk_url(request, wiring.settings().public_url)
+    chunk_url = urls.chunk_url(request, wiring.settings().public_url, wiring.settings().chunk_endpoint)
     return uploads.start_response(services, start(services, ns, uploads.start_request(request)), chunk_url)
-
-
-@app.protected("POST /upload/chunk", scope=WRITE_SCOPE, parameters=uploads.CHUNK_PARAMETERS)
-def send_chunk(request: Request, ns: str) -> Response:
-    from ferry.uploads.chunk import accept_chunk
-
-    chunk = uploads.chunk_request(request)
-    return uploads.chunk_response(chunk, accept_chunk(wiring.services(), ns, chunk))
 
 
 @app.protected("POST /upload/parts", scope=WRITE_SCOPE)
@@ -95,18 +89,8 @@ def start_upload_by_link(request: Request, caller: LinkCaller) -> Response:
     require_within(caller.link, requested.name)
     requested = replace(requested, if_exists=choose_rename(requested.if_exists))
     services = link_services(wiring.services(), caller)
-    chunk_url = urls.chunk_url(request, wiring.settings().public_url)
+    chunk_url = urls.chunk_url(request, wiring.settings().public_url, wiring.settings().chunk_endpoint)
     return uploads.start_response(services, start(services, caller.link.ns, requested), chunk_url)
-
-
-@app.by_link("POST /upload/chunk", kind="upload")
-def send_chunk_by_link(request: Request, caller: LinkCaller) -> Response:
-    from ferry.links.uploads import link_services, require_within
-    from ferry.uploads.chunk import accept_chunk
-
-    chunk = uploads.chunk_request(request)
-    require_within(caller.link, chunk.name)
-    return uploads.chunk_response(chunk, accept_chunk(link_services(wiring.services(), caller), caller.link.ns, chunk))
 
 
 @app.by_link("POST /upload/parts", kind="upload")

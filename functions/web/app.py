@@ -40,5 +40,9 @@ def get_asset(request: Request) -> Response:
 def _page(request: Request, name: str) -> Response:
     settings = wiring.settings()
     return pages.page(
-        request, name, base_url=base_url(request, settings.public_url), bucket_origin=wiring.bucket_origin()
+        request,
+        name,
+        base_url=base_url(request, settings.public_url),
+        bucket_origin=wiring.bucket_origin(),
+        chunk_endpoint=settings.chunk_endpoint,
     )

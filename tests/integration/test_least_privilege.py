@@ -45,6 +45,8 @@ LOST_MULTIPART = "test_recovery_paths.py::test_status_of_missing_multipart_uploa
 SWEEP = "test_recovery_paths.py::test_sweep_deletes_due_storage"
 LOST_RESPONSE = "test_recovery_paths.py::test_lost_completion_response_is_recovered_by_request"
 
+CHUNK_ENDPOINT = "test_chunk_endpoint.py::test_function_url_opens_upload_and_counts_presigned_parts"
+CHUNK_ENDPOINT_LOST = "test_chunk_endpoint.py::test_function_url_counts_parts_of_completed_multipart_upload"
 REQUIRED_BY_TEST: Mapping[tuple[str, str, str], str] = {
     ("AuthFunction", "dynamodb:GetItem", "AuthTable"): CANCEL,
     ("AuthFunction", "dynamodb:PutItem", "AuthTable"): CANCEL,
@@ -72,6 +74,18 @@ REQUIRED_BY_TEST: Mapping[tuple[str, str, str], str] = {
     ("UploadFunction", "s3:ListBucket", "Bucket"): CANCEL,
     ("UploadFunction", "lambda:InvokeFunction", "CleanupFunction"): ASYNC_COMPLETION,
     ("UploadFunction", "events:PutEvents", "EventBus"): CANCEL,
+    ("ChunkFunction", "dynamodb:GetItem", "AuthTable"): CHUNK_ENDPOINT,
+    ("ChunkFunction", "dynamodb:GetItem", "MetadataTable"): CHUNK_ENDPOINT,
+    ("ChunkFunction", "dynamodb:Query", "MetadataTable"): CHUNK_ENDPOINT,
+    ("ChunkFunction", "dynamodb:UpdateItem", "MetadataTable"): CHUNK_ENDPOINT,
+    ("ChunkFunction", "s3:PutObject", "Bucket/o/*"): CHUNK_ENDPOINT,
+    ("ChunkFunction", "s3:GetObject", "Bucket/o/*"): CHUNK_ENDPOINT_LOST,
+    ("ChunkFunction", "s3:AbortMultipartUpload", "Bucket/o/*"): CHUNK_ENDPOINT,
+    ("ChunkFunction", "s3:ListMultipartUploadParts", "Bucket/o/*"): CHUNK_ENDPOINT,
+    ("ChunkFunction", "s3:PutObject", "Bucket/st/*"): CHUNK_ENDPOINT,
+    ("ChunkFunction", "s3:GetObject", "Bucket/st/*"): CHUNK_ENDPOINT,
+    ("ChunkFunction", "s3:ListBucket", "Bucket"): CHUNK_ENDPOINT_LOST,
+    ("ChunkFunction", "events:PutEvents", "EventBus"): CHUNK_ENDPOINT,
     ("ResumableFunction", "dynamodb:GetItem", "AuthTable"): KEYS.format("resumable"),
     ("ResumableFunction", "dynamodb:GetItem", "MetadataTable"): TUS_DELETE,
     ("ResumableFunction", "dynamodb:BatchGetItem", "MetadataTable"): TUS_CONCATENATION,

@@ -49,7 +49,7 @@ def grants() -> tuple[Grant, ...]:
     source = load_template(TEMPLATE)
     template = Template(
         source,
-        {},
+        {"ChunkEndpoint": "FunctionUrl"},
         resolve_reference=lambda name: name,
         resolve_attribute=lambda name, _: name,
         pseudo_parameters=PSEUDO_PARAMETERS,

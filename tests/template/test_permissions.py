@@ -42,6 +42,15 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     }
     | {(f"s3:{verb}Object", "Bucket/st/*", None) for verb in ("Put", "Get", "Delete")}
     | {("lambda:InvokeFunction", "CleanupFunction", None)},
+    "ChunkFunction": READ_KEY_SET
+    | LIST_BUCKET
+    | PUT_EVENTS
+    | {(f"dynamodb:{verb}", "MetadataTable", None) for verb in ("GetItem", "Query", "UpdateItem")}
+    | {
+        (f"s3:{verb}", "Bucket/o/*", None)
+        for verb in ("PutObject", "GetObject", "AbortMultipartUpload", "ListMultipartUploadParts")
+    }
+    | {(f"s3:{verb}Object", "Bucket/st/*", None) for verb in ("Put", "Get")},
     "ResumableFunction": READ_KEY_SET
     | LIST_BUCKET
     | PUT_EVENTS

@@ -40,6 +40,7 @@ ROUTES = {
         "DELETE /upload/{filename+}",
         "DELETE /upload",
     },
+    "ChunkFunction": set(),
     "ResumableFunction": {
         *(
             f"{method} {folder}{path}"
@@ -85,7 +86,7 @@ GATEWAY_TIMEOUT_SECONDS = 30
 
 def http_events(properties: Any) -> list[Any]:
     """Return the HttpApi events of a function."""
-    return [event["Properties"] for event in properties["Events"].values() if event["Type"] == "HttpApi"]
+    return [event["Properties"] for event in properties.get("Events", {}).values() if event["Type"] == "HttpApi"]
 
 
 def all_routes(functions: dict[str, Any]) -> list[tuple[str, str]]:

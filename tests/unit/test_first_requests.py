@@ -40,8 +40,8 @@ EVENTS: Mapping[str, tuple[str, dict[str, Any]]] = {
 """The function and the event of each request."""
 
 MAX_MODULES: Mapping[str, int] = {
-    "start": 401,
-    "raw chunk": 345,
+    "start": 403,
+    "raw chunk": 347,
     "whole file": 340,
     "download": 336,
     "status": 340,

@@ -34,6 +34,7 @@ COMMON_PACKAGES = {"aws_lambda_powertools", "botocore", "cryptography", "jwt"}
 EXPECTED_PACKAGES: Mapping[str, set[str]] = {
     "auth": COMMON_PACKAGES,
     "upload": COMMON_PACKAGES,
+    "chunk": COMMON_PACKAGES,
     "files": COMMON_PACKAGES,
     "download": COMMON_PACKAGES,
     "links": COMMON_PACKAGES,

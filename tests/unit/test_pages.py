@@ -47,6 +47,14 @@ def test_page_policy_allows_scripts_by_path_alone(pages: Pages, name: str) -> No
     assert response.headers["Cache-Control"] == "no-cache"
 
 
+def test_page_may_connect_to_chunk_endpoint(pages: Pages) -> None:
+    """Where a stack has an endpoint for chunks, pages may send to it, and run nothing from there."""
+    endpoint = "https://id.lambda-url.eu-west-1.on.aws"
+    response = pages.page(REQUEST, "console.html", base_url=BASE_URL, bucket_origin=BUCKET, chunk_endpoint=endpoint)
+    policy = directives(response.headers["Content-Security-Policy"])
+    assert [name for name, values in policy.items() if f"{endpoint}/" in values] == ["connect-src"]
+
+
 @pytest.mark.parametrize("name", ["console.html", "docs.html"])
 def test_page_has_no_inline_script_and_no_foreign_origin(pages: Pages, name: str) -> None:
     """A page loads everything from the assets' path, and has no inline script, style or handler."""

@@ -101,6 +101,7 @@ def register_before_snapshot(function, *arguments, **options):
 CLIENTS = {
     "auth": ["dynamodb", "kms"],
     "upload": ["dynamodb", "events", "lambda_", "s3", "s3_completion", "s3_public"],
+    "chunk": ["dynamodb", "events", "s3", "s3_public"],
     "resumable": ["dynamodb", "events", "lambda_", "s3", "s3_completion", "s3_public"],
     "files": ["dynamodb", "events", "s3", "s3_public"],
     "download": ["dynamodb", "s3", "s3_public"],

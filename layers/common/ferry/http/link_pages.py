@@ -22,7 +22,14 @@ _ASSETS = f"{ASSETS_PATH}/{CURRENT_VERSION}"
 
 
 def page_response(
-    secret: str, link: Link, usage: LinkUsage, files: Sequence[File], *, base_url: str, bucket_origin: str
+    secret: str,
+    link: Link,
+    usage: LinkUsage,
+    files: Sequence[File],
+    *,
+    base_url: str,
+    bucket_origin: str,
+    chunk_endpoint: str = "",
 ) -> Response:
     """Return the page of a link.
 
@@ -33,20 +40,21 @@ def page_response(
         files: files of its folder, for a download link without a password.
         base_url: the URL of the API, without a `/` at its end.
         bucket_origin: the origin of presigned URLs.
+        chunk_endpoint: the URL of the chunk function, without a `/` at its end; empty: there is none.
     """
     title = link.label or ("Files for you" if link.kind is LinkKind.DOWNLOAD else "Send files")
     content = [f"<h1>{escape(title)}</h1>", *_content(secret, link, usage, files)]
-    headers = page_headers(f"{base_url}{ASSETS_PATH}/", base_url, bucket_origin)
+    headers = page_headers(f"{base_url}{ASSETS_PATH}/", base_url, bucket_origin, chunk_endpoint)
     return Response(200, {**_CONTENT_TYPE, **headers}, _document(title, content))
 
 
-def error_page(error: FerryError, *, base_url: str, bucket_origin: str) -> Response:
+def error_page(error: FerryError, *, base_url: str, bucket_origin: str, chunk_endpoint: str = "") -> Response:
     """Return the page of a link that has ended, or that does not exist.
 
     The scripts find `code` in the page: an upload that a link has counted may go on after the link is used up.
     """
     content = [f"<h1>{escape(error.title)}</h1>", f"<p>{escape(error.advice)}</p>"]
-    headers = page_headers(f"{base_url}{ASSETS_PATH}/", base_url, bucket_origin)
+    headers = page_headers(f"{base_url}{ASSETS_PATH}/", base_url, bucket_origin, chunk_endpoint)
     document = _document(error.title, content, error.code)
     return Response(problems.status_of(type(error)), {**_CONTENT_TYPE, **headers}, document)
 

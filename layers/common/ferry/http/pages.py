@@ -56,7 +56,9 @@ class Pages:
             digest.update(f"{name} {len(content)}\n".encode() + content)
         return digest.hexdigest()[:_VERSION_LENGTH]
 
-    def page(self, request: Request, name: str, *, base_url: str, bucket_origin: str) -> Response:
+    def page(
+        self, request: Request, name: str, *, base_url: str, bucket_origin: str, chunk_endpoint: str = ""
+    ) -> Response:
         """Return a page that loads its assets from the current path.
 
         Args:
@@ -64,10 +66,14 @@ class Pages:
             name: the name of the file.
             base_url: the URL of the API, without a `/` at its end.
             bucket_origin: the origin of presigned URLs.
+            chunk_endpoint: the URL of the chunk function, without a `/` at its end; empty: there is none.
         """
         assets = f"{ASSETS_PATH}/{self.version}"
         content = self.files[name].replace(_PLACEHOLDER.encode(), assets.encode())
-        headers = {"Cache-Control": "no-cache", **page_headers(f"{base_url}{assets}/", base_url, bucket_origin)}
+        headers = {
+            "Cache-Control": "no-cache",
+            **page_headers(f"{base_url}{assets}/", base_url, bucket_origin, chunk_endpoint),
+        }
         return _static_response(request, name, content, headers)
 
     def asset(self, request: Request) -> Response:
@@ -84,23 +90,25 @@ class Pages:
         return _static_response(request, name, content, {"Cache-Control": ASSET_CACHE_CONTROL})
 
 
-def page_headers(assets_url: str, base_url: str, bucket_origin: str) -> Mapping[str, str]:
+def page_headers(assets_url: str, base_url: str, bucket_origin: str, chunk_endpoint: str = "") -> Mapping[str, str]:
     """Return the headers that keep a page apart from other origins.
 
     Args:
         assets_url: the URL below which the assets are, with a `/` at its end.
         base_url: the URL of the API, without a `/` at its end.
         bucket_origin: the origin of presigned URLs.
+        chunk_endpoint: the URL of the chunk function, without a `/` at its end; empty: there is none.
     """
+    connect = " ".join([f"{base_url}/", bucket_origin, *([f"{chunk_endpoint}/"] if chunk_endpoint else [])])
     return {
-        "Content-Security-Policy": _content_security_policy(assets_url, base_url, bucket_origin),
+        "Content-Security-Policy": _content_security_policy(assets_url, bucket_origin, connect),
         "Cross-Origin-Opener-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
     }
 
 
-def _content_security_policy(assets_url: str, base_url: str, bucket_origin: str) -> str:
+def _content_security_policy(assets_url: str, bucket_origin: str, connect: str) -> str:
     """Return the policy of a page (CSP level 3). Paths, never `'self'`: files of users are on this origin too."""
     directives = {
         "default-src": "'none'",
@@ -110,7 +118,7 @@ def _content_security_policy(assets_url: str, base_url: str, bucket_origin: str)
         "img-src": f"{assets_url} {bucket_origin}",
         "media-src": bucket_origin,
         "frame-src": bucket_origin,
-        "connect-src": f"{base_url}/ {bucket_origin}",
+        "connect-src": connect,
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

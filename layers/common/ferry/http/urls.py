@@ -14,6 +14,6 @@ def base_url(request: Request, public_url: str) -> str:
     return public_url or f"https://{request.domain_name}"
 
 
-def chunk_url(request: Request, public_url: str) -> str:
-    """Return the URL that chunks are best sent to."""
-    return f"{base_url(request, public_url)}/upload/chunk"
+def chunk_url(request: Request, public_url: str, chunk_endpoint: str) -> str:
+    """Return the URL that chunks are best sent to: that of the chunk function's endpoint, if the stack has one."""
+    return f"{chunk_endpoint or base_url(request, public_url)}/upload/chunk"
