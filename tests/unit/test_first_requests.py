@@ -40,12 +40,12 @@ EVENTS: Mapping[str, tuple[str, dict[str, Any]]] = {
 """The function and the event of each request."""
 
 MAX_MODULES: Mapping[str, int] = {
-    "start": 403,
-    "raw chunk": 347,
-    "whole file": 340,
-    "download": 336,
-    "status": 340,
-    "list of files": 332,
+    "start": 404,
+    "raw chunk": 348,
+    "whole file": 342,
+    "download": 338,
+    "status": 342,
+    "list of files": 334,
 }
 """Modules at most, without those of the standard library. A request that needs more, needs a reason."""
 
