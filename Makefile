@@ -270,6 +270,9 @@ prove-lines: $(venv_stamp)  ## move files with ferry over models of bad lines an
 prove-client-kills: $(venv_stamp)  ## kill ferry 100 times during transfers over bad connections and write what it moved (ARGS="--size 60": smaller)
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.client_kills --write $(ARGS)
 
+prove-client: $(bench_stamp)  ## measure ferry against the s5cmd, aws-cli and rclone that are installed, and write the figures (ARGS="--large 256": smaller)
+	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.client_speed --write $(ARGS)
+
 docs-figures: $(bench_stamp)  ## draw the plots and tables of docs/performance.md again from docs/figures
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.cold --redraw
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.speed --redraw

@@ -69,14 +69,17 @@ class JobTuner:
             self._base, self._windows_held = None, 0
 
     def _step(self, jobs: int, rate: float) -> None:
-        """Try one step in the current direction, or hold at a bound."""
-        step = max(1, jobs // 4) * self._direction
+        """Try one step in the current direction, or turn at a bound.
+
+        A step upwards is so large that its gain stands out from the noise of the line.
+        """
+        step = max(1, jobs // 2) if self._direction > 0 else -max(1, jobs // 4)
         # Connections that break leave gaps, which the others fill. A slow line has no room for others.
         floor = 1 if rate < SLOW_BYTES_PER_SECOND else FIRST_JOBS
         target = min(self._max_jobs, max(floor, jobs + step))
         if target == jobs:
             self._direction = -self._direction
-            self._base, self._windows_held = None, 0
+            self._base = None
             return
         self._base = jobs, rate
         self._limit.set_limit(target)

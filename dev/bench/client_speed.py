@@ -1,0 +1,153 @@
+"""Measure `ferry` against s5cmd, aws-cli and rclone on one S3 server: `python -m dev.bench.client_speed [--write]`.
+
+One large file, files of 8 MiB and small files go up and come back. Each round runs every client once, so that a ratio
+compares runs of the same minutes. Rates include Ferry's own calls; processor time and peak memory are the client's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from dev.bench import service
+from dev.bench.errors import BenchError
+from dev.bench.measured_process import ProcessRun, run_measured
+from dev.bench.s3_clients import BUCKET, Client, clients
+from dev.bench.service import BenchService
+from dev.figures import write_figures
+from dev.paths import ROOT
+
+MIB = 1024 * 1024
+KIB = 1024
+REFERENCE = "s5cmd"
+"""The client that ratios compare with."""
+
+MAX_INSTANCES = 8
+
+
+def make_cases(folder: Path, options: argparse.Namespace) -> dict[str, tuple[Path, int]]:
+    """Write the files, and return path and bytes by case."""
+    cases: dict[str, tuple[Path, int]] = {}
+    large = folder / "large.bin"
+    with large.open("wb") as file:
+        for _ in range(options.large):
+            file.write(os.urandom(MIB))
+    cases[f"1 file of {options.large} MiB"] = large, options.large * MIB
+    for count, size, text in ((options.middle, 8 * MIB, "8 MiB"), (options.small, 16 * KIB, "16 KiB")):
+        if count:
+            files = folder / text.replace(" ", "-")
+            files.mkdir()
+            for number in range(count):
+                (files / f"{number:05}.bin").write_bytes(os.urandom(size))
+            cases[f"{count} files of {text}"] = files, count * size
+    return cases
+
+
+def run_case(client: Client, source: Path, folder: Path, name: str) -> dict[str, ProcessRun]:
+    """Send and fetch the files of a case. Raises `BenchError` if the client fails, or other bytes come back."""
+    kind = "folder" if source.is_dir() else "file"
+    target = folder / "back"
+    if source.is_dir():
+        target.mkdir()
+    try:
+        up = run_measured(
+            client.name, client.command(f"put_{kind}", source, name), client.environment, sample_peak=True
+        )
+        down = run_measured(
+            client.name, client.command(f"get_{kind}", target, name), client.environment, sample_peak=True
+        )
+        _compare(client, source, target)
+    finally:
+        if target.is_dir():
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
+    return {"up": up, "down": down}
+
+
+def _compare(client: Client, source: Path, target: Path) -> None:
+    names = [path.name for path in source.iterdir()] if source.is_dir() else []
+    pairs = [(source / name, target / name) for name in names] or [(source, target)]
+    if not all(two.exists() and filecmp.cmp(one, two, shallow=False) for one, two in pairs):
+        raise BenchError(f"{client.name} fetched other bytes than it sent")
+
+
+def measure(running: BenchService, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Run every case and round, and return the figures."""
+    endpoint = running.connection_info["s3_endpoint"]
+    store = boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=running.credentials["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=running.credentials["AWS_SECRET_ACCESS_KEY"],
+    )
+    store.create_bucket(Bucket=BUCKET)
+    contenders = clients(running, endpoint, folder / "state")
+    figures: dict[str, Any] = {"rounds": options.rounds, "cases": {}}
+    for case, (source, size) in make_cases(folder, options).items():
+        runs: dict[str, dict[str, list[ProcessRun]]] = {c.name: {"up": [], "down": []} for c in contenders}
+        for number in range(options.rounds + 1):  # The first round warms up: connections, caches, functions.
+            order = contenders if number % 2 else contenders[::-1]
+            for client in order:
+                for direction, run in run_case(client, source, folder, f"{source.stem}-{client.name}-{number}").items():
+                    print(f"{case} {client.name} {direction}: {run.seconds:.2f} s", file=sys.stderr, flush=True)
+                    if number:
+                        runs[client.name][direction].append(run)
+        figures["cases"][case] = {name: _summarize(runs, name, size) for name in runs}
+        for name, row in figures["cases"][case].items():
+            print(f"{case:24} {name:8}", row, flush=True)
+    return figures
+
+
+def _summarize(runs: dict[str, dict[str, list[ProcessRun]]], name: str, size: int) -> dict[str, Any]:
+    """Return medians of one client, and the medians of the ratios to the reference within each round."""
+    rows: dict[str, Any] = {}
+    for direction, own in runs[name].items():
+        rows[direction] = {
+            "mb_per_second": round(size / 1e6 / statistics.median(run.seconds for run in own), 1),
+            "cpu_seconds": round(statistics.median(run.cpu_seconds for run in own), 2),
+            "peak_mb": round(max(run.peak_mb for run in own)),
+        }
+        if REFERENCE in runs:
+            reference = runs[REFERENCE][direction]
+            ratios = [b.seconds / a.seconds for a, b in zip(own, reference, strict=True)]
+            rows[direction][f"rate_to_{REFERENCE}"] = round(statistics.median(ratios), 2)
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 if everything was measured, 1 otherwise."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--large", type=int, default=2048, help="MiB of the large file")
+    parser.add_argument("--middle", type=int, default=100, help="number of files of 8 MiB")
+    parser.add_argument("--small", type=int, default=2000, help="number of files of 16 KiB")
+    parser.add_argument("--write", action="store_true", help="write docs/figures/client.json")
+    options = parser.parse_args(arguments)
+    try:
+        with (
+            service.running_service("--instances", str(MAX_INSTANCES)) as running,
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            figures = measure(running, Path(folder), options)
+    except BenchError as error:
+        print(f"client-speed: {error}", file=sys.stderr)
+        return 1
+    if options.write:
+        print(f"wrote {write_figures('client', 'make prove-client', figures).relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
