@@ -94,12 +94,13 @@ lint: $(venv_stamp)  ## check formatting, lint rules, types, the direction of im
 
 # Compiler, rules and formatter of the console's scripts, pinned with hashes. npm installs them on first use.
 web_tools := dev/lint/web
+web_scripts := functions/web/static web/uppy/src web/uppy/examples web/uppy/tests web/uppy/build.mjs
 web_stamp := $(web_tools)/node_modules/.locked
 
-lint-web: $(web_stamp)  ## check types, rules and formatting of the console's scripts (npm)
+lint-web: $(web_stamp)  ## check types, rules and formatting of the console's and the Uppy plugin's scripts (npm)
 	$(web_tools)/node_modules/.bin/tsc --project $(web_tools)
-	$(web_tools)/node_modules/.bin/eslint --config $(web_tools)/eslint.config.js --max-warnings 0 functions/web/static
-	$(web_tools)/node_modules/.bin/prettier --config $(web_tools)/.prettierrc.json --log-level warn --check functions/web/static
+	$(web_tools)/node_modules/.bin/eslint --config $(web_tools)/eslint.config.js --max-warnings 0 $(web_scripts)
+	$(web_tools)/node_modules/.bin/prettier --config $(web_tools)/.prettierrc.json --log-level warn --check $(web_scripts)
 
 format: $(venv_stamp)  ## format the code and apply the automatic lint fixes
 	$(bin)/ruff check --fix-only --exit-zero --quiet .

@@ -14,10 +14,14 @@ export function showPage(addUploader) {
     element("files").disabled = false;
   });
   element("files").addEventListener("change", (event) => {
-    for (const file of event.target.files) uppy.addFile({ source: "page", name: file.name, type: file.type, data: file });
+    for (const file of event.target.files) {
+      uppy.addFile({ source: "page", name: file.name, type: file.type, data: file });
+    }
     void uppy.upload();
   });
-  for (const action of ["pauseAll", "resumeAll", "retryAll", "cancelAll"]) element(action).addEventListener("click", () => uppy[action]());
+  for (const action of ["pauseAll", "resumeAll", "retryAll", "cancelAll"]) {
+    element(action).addEventListener("click", () => uppy[action]());
+  }
   const show = () => {
     const lines = uppy.getFiles().map((file) => `${file.name}: ${stateOf(file)}`);
     element("state").textContent = lines.join("\n") || "no files";

@@ -44,7 +44,10 @@ export default class Ferry extends BasePlugin {
   /** @param {string[]} ids */
   upload = async (ids) => {
     const files = ids.map((id) => this.uppy.getFile(id)).filter((file) => !file.error && !file.progress.uploadComplete);
-    this.uppy.emit("upload-start", files.filter((file) => !file.progress.uploadStarted || !file.isRestored));
+    this.uppy.emit(
+      "upload-start",
+      files.filter((file) => !file.progress.uploadStarted || !file.isRestored),
+    );
     await Promise.allSettled(files.map((file) => this.#uploadFile(file)));
   };
 
@@ -57,7 +60,9 @@ export default class Ferry extends BasePlugin {
     try {
       for (;;) {
         await control.untilResumed();
-        if (transfer.state !== "cancelled") await this.#takeTurn(() => (control.isPaused ? Promise.resolve() : transfer.run()));
+        if (transfer.state !== "cancelled") {
+          await this.#takeTurn(() => (control.isPaused ? Promise.resolve() : transfer.run()));
+        }
         if (transfer.state === "cancelled" || transfer.state === "complete") break;
         if (transfer.state === "failed" || transfer.state === "conflict") throw new Error(transfer.error);
       }
@@ -103,9 +108,12 @@ export default class Ferry extends BasePlugin {
     const control = {
       isPaused: false,
       untilResumed: async () => {
-        while (control.isPaused && transfer.state !== "cancelled") await new Promise((resolve) => (wake = () => resolve(undefined)));
+        while (control.isPaused && transfer.state !== "cancelled") {
+          await new Promise((resolve) => (wake = () => resolve(undefined)));
+        }
       },
-      stop: () => Object.entries(handlers).forEach(([event, handler]) => this.uppy.off(/** @type {any} */ (event), handler)),
+      stop: () =>
+        Object.entries(handlers).forEach(([event, handler]) => this.uppy.off(/** @type {any} */ (event), handler)),
     };
     /** @param {boolean} isPaused */
     const pause = (isPaused) => {

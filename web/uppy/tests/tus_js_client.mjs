@@ -6,7 +6,9 @@ import * as tus from "tus-js-client";
 const RETRY_DELAYS = Array.from({ length: 300 }, () => 1000);
 
 const [endpoint, token, path, name, ...settings] = process.argv.slice(2);
-const options = Object.fromEntries(settings.map((setting) => setting.split("=")).map(([key, value]) => [key, parse(value)]));
+const options = Object.fromEntries(
+  settings.map((setting) => setting.split("=")).map(([key, value]) => [key, parse(value)]),
+);
 const query = options.protocol ? `?filename=${encodeURIComponent(name)}` : "";
 
 // By the draft, tus-js-client 4.3.1 ends no upload of a ReadStream in several chunks: it takes no chunk as the last one.
