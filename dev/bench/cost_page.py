@@ -51,7 +51,8 @@ from dev.bench.cost_model import (
     usd_per_million_operations,
 )
 from dev.bench.file_usage import FILE_OPERATIONS, measure_file_operation
-from dev.bench.usage import PRESIGN_BATCH
+from dev.bench.link_usage import LINK_OPERATIONS, measure_link_operation
+from dev.bench.usage import PRESIGN_BATCH, Usage
 from dev.paths import ROOT
 from dev.testing.aws_environment import DUMMY_ENVIRONMENT
 from ferry.rules.layout import GIB, MIB
@@ -156,7 +157,11 @@ def _tables() -> dict[str, str]:
         ),
         "FILES": format_table(
             ("request", "DynamoDB calls", "write units", "read units", "events", "USD a million requests"),
-            [_file_row(name) for name in FILE_OPERATIONS],
+            [_operation_row(name, measure_file_operation(name)) for name in FILE_OPERATIONS],
+        ),
+        "LINKS": format_table(
+            ("request", "DynamoDB calls", "write units", "read units", "events", "USD a million requests"),
+            [_operation_row(name, measure_link_operation(name)) for name in LINK_OPERATIONS],
         ),
         "PEERS": _peers_table(),
         "PRICES": _prices_table(),
@@ -280,8 +285,7 @@ def _usage_row(name: str, scenario: Scenario) -> list[str]:
     ]
 
 
-def _file_row(name: str) -> list[str]:
-    usage = measure_file_operation(name)
+def _operation_row(name: str, usage: Usage) -> list[str]:
     counts = (usage.dynamodb_calls, usage.write_units, usage.read_units, usage.events)
     return [name, *(f"{count:,.0f}" for count in counts), f"**{_format_usd(usd_per_million_operations(usage))}**"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,27 @@ def test_python_client_uploads_every_byte(
     upload = prepared(upload, size, chunk_bytes)
     service.run(lambda: clients.PYTHON_CLIENTS[client](upload))
     assert_uploaded(service, upload)
+
+
+def send_by_link(service: DisruptedService, upload: clients.Upload, client: Callable[[clients.Upload], object]) -> None:
+    """Upload below the address of a link, without a token, and assert that the file is in its folder."""
+    api = service.log_in()
+    secret = api.post("/links", kind="upload", prefix="by link/").json["url"].rpartition("/")[2]
+    endpoint = f"{service.base_url}/l/{secret}/uploads"
+    by_link = clients.Upload(endpoint, "none", upload.path, upload.name, upload.chunk_bytes)
+    service.run(lambda: client(by_link))
+    assert sha256_of(api.download(f"by link/{upload.name}").body) == sha256_of(upload.path.read_bytes())
+
+
+@pytest.mark.parametrize("client", clients.PYTHON_CLIENTS)
+def test_python_client_uploads_by_a_link(service: DisruptedService, upload: clients.Upload, client: str) -> None:
+    """The client needs nothing but the address of the link."""
+    send_by_link(service, prepared(upload, LARGEST), clients.PYTHON_CLIENTS[client])
+
+
+def test_tus_js_client_uploads_by_a_link(service: DisruptedService, upload: clients.Upload, npm_packages: None) -> None:
+    """The client needs nothing but the address of the link."""
+    send_by_link(service, prepared(upload, LARGEST), clients.upload_by_tus_js)
 
 
 @pytest.mark.parametrize("disruptions", DISRUPTIONS)

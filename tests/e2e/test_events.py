@@ -60,3 +60,17 @@ def test_events_upload_ended_by_cleanup_is_expired(api: FerryClient, service: Lo
     expect(api.request("DELETE", f"/cleanup?filename={name}&older_than=0"), 200, "cleanup")
     wait_until(lambda: len(events_for(service, name)) == 2)
     assert events_for(service, name)[-1]["type"] == "ferry.upload.expired"
+
+
+def test_events_of_a_link_published_once(api: FerryClient, service: LocalService, name: str) -> None:
+    """The creation of a link, and that it is used up, are published with its id, and nowhere with its secret."""
+    upload_file(api, name, random_bytes(10))
+    link = expect(api.post("/links", kind="download", filename=name, max_downloads=1), 201, "link").json
+    path = "/l/" + link["url"].rpartition("/")[2]
+    assert FerryClient(api.base_url).request("GET", f"{path}/download").status == 200
+    lines = (service.state_folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    details = [json.loads(line)["detail"] for line in lines if link["link_id"] in line]
+    assert [detail["type"] for detail in details] == ["ferry.link.created", "ferry.link.used_up"]
+    for detail in details:
+        assert_valid_detail(detail)
+    assert path not in "".join(lines)

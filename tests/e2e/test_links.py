@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 import pytest
 
 from dev.local.client import ApiResponse, FerryClient, expect
-from dev.local.launcher import LocalService
 
 TUS = {"Tus-Resumable": "1.0.0"}
 PASSWORD = "correct horse of the end-to-end tests"
@@ -26,9 +24,9 @@ def create_upload(client: FerryClient, path: str, body: bytes, name: str = "a.bi
     return client.request("POST", f"{path}/uploads?filename={name}", body, headers)
 
 
-def test_guest_resumes_an_upload(api: FerryClient, anonymous: FerryClient, name: str, service: LocalService) -> None:
-    """The address in Location works as it is, the file is the owner's, and the events name the link."""
-    link, path = create_link(api, kind="upload", prefix=f"{name}/", max_files=1)
+def test_guest_resumes_an_upload(api: FerryClient, anonymous: FerryClient, name: str) -> None:
+    """The address in Location works as it is, the file is the owner's, and the link is used up."""
+    _, path = create_link(api, kind="upload", prefix=f"{name}/", max_files=1)
     location = expect(create_upload(anonymous, path, b"01234"), 201, "creation").headers["location"]
     upload = location.removeprefix(anonymous.base_url)
     assert upload.startswith(f"{path}/uploads/")
@@ -38,11 +36,6 @@ def test_guest_resumes_an_upload(api: FerryClient, anonymous: FerryClient, name:
     assert (sent.headers["ferry-filename"], sent.headers["referrer-policy"]) == ("a.bin", "no-referrer")
     assert api.download(f"{name}/a.bin").body == b"0123456789"
     assert create_upload(anonymous, path, b"").json["code"] == "link_used_up"
-    lines = (service.state_folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
-    details = [json.loads(line)["detail"] for line in lines if link["link_id"] in line]
-    assert [detail["type"] for detail in details if "kind" in detail] == ["ferry.link.created", "ferry.link.used_up"]
-    assert {detail["link_id"] for detail in details} == {link["link_id"]}
-    assert path not in "".join(lines)
 
 
 @pytest.mark.parametrize(
