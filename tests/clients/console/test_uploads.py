@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Browser, Route, expect
 
 from admin.cli import main as ferry_admin
 from dev.local.client import FerryClient
 from dev.local.client import expect as expect_status
 from dev.local.launcher import LocalService
 from tests.clients.console.visit import Visit, origin_of, wait_until
+from tests.e2e.clients import log_in_as
 
 PARTS_BYTES = 30_000_001
 """Four parts."""
@@ -24,14 +26,16 @@ OTHER_CLIENT = 2
 
 
 class Gate:
-    """Holds requests until it opens."""
+    """Holds requests until it opens. `passing` of them pass before."""
 
-    def __init__(self) -> None:
+    def __init__(self, passing: int = 0) -> None:
         self.held: list[Route] = []
         self.is_open = False
+        self._passing = passing
 
     def __call__(self, route: Route) -> None:
-        if self.is_open:
+        self._passing -= 1
+        if self.is_open or self._passing >= 0:
             route.continue_()
         else:
             self.held.append(route)
@@ -108,6 +112,30 @@ def test_sign_in_that_ends_loses_no_upload(
     visit.expect_complete("signed-out.bin")
     assert api.download("signed-out.bin").body == source.read_bytes()
     visit.check(allowed="status of 401")
+
+
+def test_upload_outlives_the_service(browser: Browser, tmp_path: Path, make_file: Callable[[str, int], Path]) -> None:
+    """The service is killed in the middle of an upload, and started anew: the page says so, and goes on."""
+    source, gate = make_file("outlived.bin", PARTS_BYTES), Gate(2)
+    service = LocalService(tmp_path / "state")
+    port = str(urlsplit(service.connection_info["base_url"]).port)
+    context = browser.new_context()
+    try:
+        visit = Visit(context, service)
+        visit.sign_in()
+        visit.page.route("**/upload/parts", gate)
+        visit.upload(source)
+        wait_for(visit, lambda: gate.held)
+        service.kill()
+        gate.open()
+        expect(visit.page.get_by_text("The service does not answer.")).to_be_visible()
+        service = LocalService(tmp_path / "state", options=("--port", port))
+        visit.expect_complete("outlived.bin")
+        expect(visit.page.get_by_text("The service does not answer.")).to_have_count(0)
+        assert log_in_as(service, "demo").download("outlived.bin").body == source.read_bytes()
+    finally:
+        context.close()
+        service.kill()
 
 
 def test_dropped_folder_keeps_its_folders(visit: Visit, api: FerryClient, tmp_path: Path) -> None:
