@@ -20,9 +20,47 @@ export async function share(session, subject) {
   return true;
 }
 
+/** @typedef {{nodes: (Node | null)[], read: () => Record<string, unknown>}} Fields a part of the form, and the members that it gives */
+
 /** @param {import("./api.js").Session} session @param {Subject} subject @param {(link?: unknown) => void} close */
 function form(session, subject, close) {
   const error = element("p", { class: "error", role: "alert" });
+  const send = /** @type {HTMLButtonElement} */ (element("button", { class: "primary" }, TEXT.createLink));
+  const parts = [subjectFields(subject), lifetimeFields(), passwordFields()];
+  const submit = async () => {
+    send.disabled = true;
+    error.textContent = "";
+    try {
+      const members = Object.assign({}, ...parts.map((part) => part.read()));
+      close(await session.json("POST", "/links", { json: members, isRepeatable: false }));
+    } catch (failure) {
+      error.textContent = explain(failure);
+    } finally {
+      send.disabled = false;
+    }
+  };
+  return element(
+    "form",
+    {
+      class: "share",
+      onsubmit: (/** @type {Event} */ event) => {
+        event.preventDefault();
+        void submit();
+      },
+    },
+    ...parts.flatMap((part) => part.nodes),
+    error,
+    element(
+      "div",
+      { class: "buttons" },
+      button(TEXT.cancel, () => close()),
+      send,
+    ),
+  );
+}
+
+/** @param {Subject} subject @returns {Fields} what is shared, its label, and the limits of its kind */
+function subjectFields(subject) {
   const isFile = subject.filename !== undefined;
   const isFree = !isFile && subject.prefix === undefined;
   const kind = /** @type {HTMLSelectElement} */ (
@@ -34,16 +72,79 @@ function form(session, subject, close) {
     )
   );
   if (isFree) kind.value = "upload";
-  const prefix = input({ value: "", maxlength: 1000, autocomplete: "off", spellcheck: "false" });
+  const folder = input({ maxlength: 1000, autocomplete: "off", spellcheck: "false" });
   const label = input({ maxlength: 200, autocomplete: "off" });
-  const [lifetime, lifetimeUnit] = [number("7"), unitSelect(SECONDS, "days", TEXT.expiresIn)];
-  const maxDownloads = number("1000", 10_000);
+  const limits = { download: downloadFields(), upload: uploadFields() };
+  const boxes = Object.entries(limits).map(([name, { nodes }]) => ({
+    name,
+    // What is disabled is neither checked nor sent.
+    box: /** @type {HTMLFieldSetElement} */ (element("fieldset", {}, ...nodes)),
+  }));
+  const showKind = () => {
+    for (const { name, box } of boxes) box.hidden = box.disabled = name !== kind.value;
+  };
+  kind.addEventListener("change", showKind);
+  showKind();
+  return {
+    nodes: [
+      isFile || isFree ? null : labelled(TEXT.kind, kind),
+      isFree ? labelled(TEXT.uploadPrefix, folder, TEXT.uploadPrefixHint) : null,
+      labelled(TEXT.label, label, TEXT.labelHint),
+      ...boxes.map(({ box }) => box),
+    ],
+    read: () => {
+      const name = isFree ? folder.value.normalize("NFC") : (subject.prefix ?? "");
+      const prefix = name && !name.endsWith("/") ? `${name}/` : name;
+      return {
+        kind: kind.value,
+        ...(isFile ? { filename: subject.filename } : prefix ? { prefix } : {}),
+        ...(label.value ? { label: label.value } : {}),
+        ...limits[/** @type {keyof typeof limits} */ (kind.value)].read(),
+      };
+    },
+  };
+}
+
+/** @returns {Fields} */
+function downloadFields() {
+  const most = number("", { max: "10000", placeholder: TEXT.serviceDefault });
   const isUnlimited = input({ type: "checkbox" });
   isUnlimited.addEventListener("change", () => {
-    maxDownloads.disabled = isUnlimited.checked;
+    most.disabled = isUnlimited.checked;
   });
-  const maxFiles = number("1000", 5_000);
-  const [maxBytes, maxBytesUnit] = [number("100"), unitSelect(BYTES, "GiB", TEXT.maxBytes)];
+  return {
+    nodes: [labelled(TEXT.maxDownloads, most), check(TEXT.limitless, isUnlimited)],
+    read: () =>
+      isUnlimited.checked ? { max_downloads: null } : most.value ? { max_downloads: Number(most.value) } : {},
+  };
+}
+
+/** @returns {Fields} */
+function uploadFields() {
+  const files = number("", { max: "5000", placeholder: TEXT.serviceDefault });
+  const bytes = number("", { step: "any", placeholder: TEXT.serviceDefault });
+  const unit = unitSelect(BYTES, "GiB", TEXT.maxBytes);
+  return {
+    nodes: [labelled(TEXT.maxFiles, files), labelled(TEXT.maxBytes, element("span", { class: "pair" }, bytes, unit))],
+    read: () => ({
+      ...(files.value ? { max_files: Number(files.value) } : {}),
+      ...(bytes.value ? { max_bytes: product(bytes, unit, BYTES) } : {}),
+    }),
+  };
+}
+
+/** @returns {Fields} */
+function lifetimeFields() {
+  const lifetime = number("7", { step: "any", required: true });
+  const unit = unitSelect(SECONDS, "days", TEXT.expiresIn);
+  return {
+    nodes: [labelled(TEXT.expiresIn, element("span", { class: "pair" }, lifetime, unit))],
+    read: () => ({ expires_in: product(lifetime, unit, SECONDS) }),
+  };
+}
+
+/** @returns {Fields} */
+function passwordFields() {
   const password = input({ type: "password", minlength: 8, maxlength: 256, autocomplete: "new-password" });
   const isShown = input({
     type: "checkbox",
@@ -51,87 +152,15 @@ function form(session, subject, close) {
       password.type = isShown.checked ? "text" : "password";
     },
   });
-  const downloads = element(
-    "div",
-    { class: "group" },
-    labelled(TEXT.maxDownloads, maxDownloads),
-    check(TEXT.limitless, isUnlimited),
-  );
-  const uploads = element(
-    "div",
-    { class: "group" },
-    labelled(TEXT.maxFiles, maxFiles),
-    labelled(TEXT.maxBytes, element("span", { class: "pair" }, maxBytes, maxBytesUnit)),
-  );
-  const showKind = () => {
-    downloads.hidden = kind.value !== "download";
-    uploads.hidden = kind.value !== "upload";
-    for (const [box, fields] of /** @type {[HTMLElement, HTMLInputElement[]][]} */ ([
-      [downloads, [maxDownloads]],
-      [uploads, [maxFiles, maxBytes]],
-    ])) {
-      for (const field of fields) field.required = !box.hidden;
-    }
+  return {
+    nodes: [labelled(TEXT.password, password, TEXT.passwordHint), check(TEXT.showPassword, isShown)],
+    read: () => (password.value ? { password: password.value } : {}),
   };
-  kind.addEventListener("change", showKind);
-  showKind();
+}
 
-  const members = () => {
-    const isUpload = kind.value === "upload";
-    const folder = isFree ? prefix.value.normalize("NFC") : (subject.prefix ?? "");
-    const where = folder && !folder.endsWith("/") ? `${folder}/` : folder;
-    return {
-      kind: kind.value,
-      ...(isFile ? { filename: subject.filename } : where ? { prefix: where } : {}),
-      expires_in: Math.round(
-        Number(lifetime.value) * SECONDS[/** @type {keyof typeof SECONDS} */ (lifetimeUnit.value)],
-      ),
-      ...(isUpload
-        ? {
-            max_files: Number(maxFiles.value),
-            max_bytes: Math.round(
-              Number(maxBytes.value) * BYTES[/** @type {keyof typeof BYTES} */ (maxBytesUnit.value)],
-            ),
-          }
-        : { max_downloads: isUnlimited.checked ? null : Number(maxDownloads.value) }),
-      ...(password.value ? { password: password.value } : {}),
-      ...(label.value ? { label: label.value } : {}),
-    };
-  };
-  const send = /** @type {HTMLButtonElement} */ (element("button", { class: "primary" }, TEXT.createLink));
-  return element(
-    "form",
-    {
-      class: "share",
-      onsubmit: async (/** @type {Event} */ event) => {
-        event.preventDefault();
-        send.disabled = true;
-        error.textContent = "";
-        try {
-          close(await session.json("POST", "/links", { json: members(), isRepeatable: false }));
-        } catch (failure) {
-          error.textContent = explain(failure);
-        } finally {
-          send.disabled = false;
-        }
-      },
-    },
-    isFile || isFree ? null : labelled(TEXT.kind, kind),
-    isFree ? labelled(TEXT.uploadPrefix, prefix, TEXT.uploadPrefixHint) : null,
-    labelled(TEXT.label, label, TEXT.labelHint),
-    labelled(TEXT.expiresIn, element("span", { class: "pair" }, lifetime, lifetimeUnit)),
-    downloads,
-    uploads,
-    labelled(TEXT.password, password, TEXT.passwordHint),
-    check(TEXT.showPassword, isShown),
-    error,
-    element(
-      "div",
-      { class: "buttons" },
-      button(TEXT.cancel, () => close()),
-      send,
-    ),
-  );
+/** @param {HTMLInputElement} field @param {HTMLSelectElement} unit @param {Record<string, number>} units */
+function product(field, unit, units) {
+  return Math.round(Number(field.value) * units[unit.value]);
 }
 
 /** @param {any} failure @returns {string} the error, with the members that are wrong */
@@ -173,9 +202,9 @@ async function showAddress(url) {
   );
 }
 
-/** @param {string} value @param {number} [max] */
-function number(value, max) {
-  return input({ type: "number", min: "1", max, step: max ? "1" : "any", value, required: true, inputmode: "numeric" });
+/** @param {string} value @param {Record<string, unknown>} attributes */
+function number(value, attributes) {
+  return input({ type: "number", min: attributes.step ? "0.001" : "1", value, inputmode: "decimal", ...attributes });
 }
 
 /** @param {Record<string, number>} units @param {string} chosen @param {string} label */

@@ -134,6 +134,7 @@ export const TEXT = {
   sendDrop: "Drop files or folders anywhere on this page, or use the buttons.",
   sending: "sending",
   sendTitle: "Send files",
+  serviceDefault: "default of the service",
   share: "Share",
   shareFolder: "Share folder",
   showPassword: "Show password",
