@@ -74,7 +74,7 @@ def test_python_client_uploads_every_byte(
     assert_uploaded(service, upload)
 
 
-def send_by_link(service: DisruptedService, upload: clients.Upload, client: Callable[[clients.Upload], object]) -> None:
+def send_by_link(service: DisruptedService, upload: clients.Upload, client: Callable[[clients.Upload], None]) -> None:
     """Upload below the address of a link, without a token, and assert that the file is in its folder."""
     api = service.log_in()
     secret = api.post("/links", kind="upload", prefix="by link/").json["url"].rpartition("/")[2]
