@@ -64,6 +64,8 @@ class FakeService:
         self.files: dict[str, FakeFile] = {}
         self.deleted: dict[str, FakeFile] = {}
         self.uploads: dict[str, FakeUpload] = {}
+        self.finished: dict[str, str | None] = {}
+        """Fingerprints of completed uploads, by id."""
         self.streams: dict[str, fake_streams.FakeStream] = {}
         self.links: list[dict[str, Any]] = []
         """Bodies of links, the newest first, without their addresses."""
@@ -132,6 +134,9 @@ class FakeService:
             if upload.fingerprint != members.get("fingerprint") or upload.size != members["size"]:
                 return problem(409, "upload_in_progress", "Another upload is in progress.", upload_id=upload.upload_id)
             return reply(200, self._plan(upload))
+        fingerprint = members.get("fingerprint")
+        if existing is not None and fingerprint and self.finished.get(existing.upload_id) == fingerprint:
+            return reply(200, {**self.record(name, existing), "state": "complete"})
         if if_exists == "rename":
             name = self.free_name(name)
         elif existing is not None and if_exists == "fail":
@@ -183,6 +188,8 @@ class FakeService:
     def _chunk(self, request: HttpRequest, query: dict[str, str], members: Any, body: bytes) -> HttpResponse:
         del members
         upload = self.uploads.get(query["upload_id"])
+        if upload is None and query["upload_id"] in self.finished:
+            return problem(409, "upload_complete", "The upload is complete.")
         if upload is None:
             return problem(410, "upload_expired", "The upload has expired.")
         assert digest_of(request) == crc32c(body)
@@ -218,6 +225,8 @@ class FakeService:
         _, upload_id, number = path.split("/")
         if crc32c_from_base64(request.headers["x-amz-checksum-crc32c"]) != crc32c(body):
             return HttpResponse(400, {}, b"<Code>BadDigest</Code>")
+        if upload_id not in self.uploads:
+            return HttpResponse(404, {}, b"<Code>NoSuchUpload</Code>")
         self.uploads[upload_id].parts[int(number)] = body
         return HttpResponse(200, {})
 
@@ -239,6 +248,7 @@ class FakeService:
         if upload.name in self.files and members.get("if_exists", upload.if_exists) == "fail":
             return problem(409, "file_exists", "The name has a file.")
         del self.uploads[upload.upload_id]
+        self.finished[upload.upload_id] = upload.fingerprint
         file = self.store(upload.name, data, upload.content_type, upload.metadata, upload.upload_id)
         return reply(200, self.record(upload.name, file))
 

@@ -373,3 +373,24 @@ def test_name_that_is_taken_meanwhile_is_treated_as_asked(connect: Connect, fake
         assert ferry.upload(data, "x.bin", if_exists=if_exists).skipped == (if_exists == "skip")  # type: ignore[arg-type]
     assert fake.files["x.bin"].data == (b"other" if if_exists == "skip" else data)
     assert not fake.uploads
+
+
+@pytest.mark.parametrize("size", [5 * MIB, 11 * MIB], ids=["chunks", "parts"])
+def test_two_processes_that_send_one_file_both_succeed(
+    connect: Connect, fake: FakeService, tmp_path: Path, size: int
+) -> None:
+    """The second completes the upload that the first sends: for the first, the file is there, and nothing failed."""
+    path = local_file(tmp_path, content(size))
+    first, second = connect(max_jobs=1), connect(max_jobs=1)
+    seen = [0]
+
+    def complete_elsewhere(request: HttpRequest) -> None:
+        is_bytes = "/upload/chunk" in request.url or (request.url.startswith(S3_URL) and request.method == "PUT")
+        seen[0] += is_bytes
+        if is_bytes and seen[0] == 2:
+            second.upload(path, "x")
+
+    fake.before.append(complete_elsewhere)
+    result = first.upload(path, "x", on_note=pytest.fail)
+    assert result.file is not None
+    assert fake.files["x"].data == content(size)

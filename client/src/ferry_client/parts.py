@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ferry_client.api import RETRYABLE_STATUSES, Api
 from ferry_client.checksums import crc32c_to_base64
 from ferry_client.direct import DirectAccess
-from ferry_client.errors import FerryError, IntegrityError, NetworkError
+from ferry_client.errors import FerryError, IntegrityError, NetworkError, NotFoundError
 from ferry_client.sources import SourceBody, range_crc32c
 from ferry_client.transport import HttpRequest, TransportError
 
@@ -82,6 +82,7 @@ class PartSender:
             DirectUnavailableError: S3 cannot be reached, and no part was ever sent.
             NetworkError: there was no success for `retry_for_seconds`.
             IntegrityError: S3 received other bytes than were read.
+            NotFoundError: the upload has ended (`upload_ended`).
         """
         first, length = self._plan.part_range(number)
         attempt, rejections = 0, 0
@@ -106,6 +107,8 @@ class PartSender:
                 self._direct.record_failure(f"S3 answered {response.status}", attempt)
             elif response.status == 400 and range_crc32c(self._source, first, length) != part.crc:
                 raise IntegrityError(f"Part {number} of {self._plan.name} changed while it was sent. Send it again.")
+            elif response.status == 404:  # Another process completed the upload, or cancelled it.
+                raise NotFoundError(404, "upload_ended", f"The upload of {self._plan.name} has ended.")
             elif response.status not in (400, 403):
                 raise NetworkError(f"S3 rejected part {number} with status {response.status}.")
             else:

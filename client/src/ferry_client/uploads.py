@@ -7,6 +7,7 @@ recognizes it by the fingerprint. The CRC32C of the whole source is sent with th
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -37,6 +38,12 @@ logger = logging.getLogger("ferry_client")
 
 MAX_RESTARTS = 2
 """How often an upload that expired or was cancelled on the service is started anew."""
+
+ENDED_CODES = frozenset({"upload_complete", "upload_completing", "upload_ended"})
+"""Error codes of an upload that another process has completed, or is completing: `start` then says what is there."""
+
+ENDED_PAUSE_SECONDS = 1.0
+"""Pause before that start, in which a completion ends."""
 
 MAX_COMPLETIONS = 5
 """How often what a completion reports as missing is sent again."""
@@ -86,9 +93,14 @@ class Uploader:
         for attempt in range(MAX_RESTARTS + 1):
             try:
                 return self._transfer(request)
-            except NotFoundError as error:
-                if attempt == MAX_RESTARTS or error.code == "not_found":
+            except (NotFoundError, ConflictError) as error:
+                is_ended = error.code in ENDED_CODES
+                can_restart = is_ended or (isinstance(error, NotFoundError) and error.code != "not_found")
+                if attempt == MAX_RESTARTS or not can_restart:
                     raise
+                if is_ended:
+                    self.api.sleep(ENDED_PAUSE_SECONDS)
+                    continue
                 request.on_note(f"{request.name}: the upload no longer exists on the service; it begins anew.")
         raise AssertionError("unreachable")
 
@@ -123,6 +135,7 @@ class _Transfer:
         self._crcs: dict[int, tuple[int, int]] = {}
         """CRC32C and length of ranges of the source, by their first byte. Together they cover it at the end."""
         self._done_bytes = 0
+        self._report_lock = threading.Lock()
         self._sent_bytes = 0
 
     def run(self) -> UploadResult:
@@ -291,8 +304,9 @@ class _Transfer:
         self._report(length)
 
     def _report(self, done_bytes: int) -> None:
-        self._done_bytes = min(self._done_bytes + done_bytes, self._source.size)
-        self._request.on_progress(self._done_bytes)
+        with self._report_lock:  # so that no report overtakes another
+            self._done_bytes = min(self._done_bytes + done_bytes, self._source.size)
+            self._request.on_progress(self._done_bytes)
 
     def _complete(self, plan: UploadPlan) -> FileRecord | None:
         """Complete the upload. Return None if bytes are missing on the service."""
