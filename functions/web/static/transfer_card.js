@@ -1,5 +1,5 @@
 // @ts-check
-import { button, element } from "./dom.js";
+import { announce, button, element } from "./dom.js";
 import { formatBytes, formatDuration } from "./format.js";
 import { TEXT } from "./strings.js";
 
@@ -7,7 +7,9 @@ import { TEXT } from "./strings.js";
 export class TransferCard {
   /** @param {import("./transfers.js").Transfer} transfer @param {import("./transfers.js").TransferList} list @param {string} name as it is shown */
   constructor(transfer, list, name) {
+    this.name = name;
     this.base = transfer.name.length - name.length;
+    this.shownState = "";
     this.transfer = transfer;
     const make = (/** @type {string} */ text, /** @type {() => void} */ work, style = "") =>
       button(text, work, { class: style, "aria-label": `${text}: ${name}` });
@@ -54,6 +56,9 @@ export class TransferCard {
 
   update() {
     const { transfer } = this;
+    const hasFailed = transfer.state === "failed" || transfer.state === "conflict";
+    if (hasFailed && this.shownState !== transfer.state) announce(`${this.name}: ${transfer.error}`);
+    this.shownState = transfer.state;
     const focused = this.buttons.find(([each]) => each === document.activeElement)?.[0];
     for (const [each, isVisible] of this.buttons) each.hidden = !isVisible();
     if (focused?.hidden) this.buttons.find(([each]) => !each.hidden)?.[0].focus();

@@ -114,14 +114,14 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def wait_until(read: Callable[[], object]) -> None:
-    """Return once `read` returns something true. Fail after a minute."""
-    deadline = time.monotonic() + 60
+def wait_until(read: Callable[[], object], timeout_seconds: float = 180) -> None:
+    """Return once `read` returns something true. Fail after `timeout_seconds`."""
+    deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         if read():
             return
         time.sleep(0.05)
-    raise AssertionError("nothing changed for a minute")
+    raise AssertionError(f"nothing changed for {timeout_seconds} seconds")
 
 
 def processes_of(profile: Path) -> list[int]:
