@@ -131,6 +131,7 @@ def test_uploads_by_protocols_are_audited(stack: Stack, audit_events: AuditLines
     """Creations, completions and cancellations at /uploads are audited, also by an overridden method."""
     tus, filename = tus_client(stack), f"{SENSITIVE_NAME}.tus"
     name = {"upload_metadata": f"filename {base64.b64encode(filename.encode()).decode()}"}
+    stack.token()
     audit_events()
     upload_id = tus.upload_id(tus.create(headers={"upload_length": "4", **name}))
     assert tus.patch(upload_id, 0, b"ab").status == 204
