@@ -100,10 +100,11 @@ def measure_link_operation(name: str) -> Usage:
         run = LinkRun(counted)
         for kind in ("plain", "counted", "upload"):
             run.create(kind)
-        counted.run_cleanup()
-        before = counted.usage()
+        for each in (idle, counted):
+            each.run_cleanup()
+        idle_before, before = idle.usage(), counted.usage()
         LINK_OPERATIONS[name](run)
         counted.requests += 1
         for each in (idle, counted):
             each.run_cleanup()
-        return counted.usage().minus(before).minus(idle.usage())
+        return counted.usage().minus(before).minus(idle.usage().minus(idle_before))
