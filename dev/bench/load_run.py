@@ -12,7 +12,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -131,7 +131,8 @@ class LoadRun:
         query = {"filename": plan["filename"], "chunk_index": index, "upload_id": plan["upload_id"]}
         first = (index - 1) * plan["chunk_size"]
         body = self._slice(first, min(plan["chunk_size"], self._plan.size_bytes - first))
-        self._send(self._api("POST", "/upload/chunk", urlencode(query), OCTET_STREAM), body)
+        target = self._api("POST", "/upload/chunk", urlencode(query), OCTET_STREAM)
+        self._send(replace(target, url=f"{plan['chunk_url']}?{urlencode(query)}"), body)
 
     def _parts(self, plans: list[dict[str, Any]]) -> Iterable[tuple[str, Callable[[], None]]]:
         for first in range(1, self._plan.layout.part_count + 1, PRESIGN_BATCH):
