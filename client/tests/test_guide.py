@@ -1,0 +1,107 @@
+"""The examples of the guide, of the SDK's page and of each help text are run, or at least parsed."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import io
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from client.tests.fake_service import FakeService
+from client.tests.test_command import Run, run
+from client.tests.test_streams import Pipe
+from ferry_client.cli.main import COMMANDS
+
+__all__ = ["run"]
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+FILES = ("video.mp4", "photos/1.jpg", "photos/2.jpg", "report.pdf", "archive/a", "spool/frame.jpg")
+
+
+def guide_lines() -> Iterator[str]:
+    """Yield the lines of the guide that run `ferry`."""
+    text = (DOCS / "client.md").read_text(encoding="utf-8")
+    for block in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        yield from (line for line in block.splitlines() if "ferry " in line and not line.startswith("pipx"))
+
+
+def arguments_of(line: str) -> list[str]:
+    """Return the arguments of the last `ferry` of a line of the shell."""
+    words = shlex.split(line, comments=True)
+    return words[len(words) - words[::-1].index("ferry") :]
+
+
+@pytest.fixture
+def guide(run: Run, fake: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs a line of the guide in a folder with its files."""
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    fake.put_file("report.pdf", b"another report")
+    monkeypatch.setenv("FERRY_LINK_PASSWORD", "correct horse")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Pipe(b"what a program writes"))))
+
+    def run_line(*lines: str) -> int:
+        (line,) = lines
+        if line.startswith("ferry sync backup/"):
+            fake.put_file("backup/photos/1.jpg", b"1")
+        arguments = [word.replace("/var/spool/camera", "spool") for word in arguments_of(line)]
+        return run(*arguments, *(("--once", "--settle", "0") if arguments[0] == "spool" else ()))
+
+    return run_line
+
+
+@pytest.mark.parametrize("line", list(guide_lines()))
+def test_line_of_the_guide_works(guide: Run, line: str) -> None:
+    """Each line ends with exit code 0, as it stands there."""
+    assert guide(line) == 0
+
+
+def test_guide_has_lines() -> None:
+    """The lines are found: each subcommand that the guide is about has one."""
+    commands = {arguments_of(line)[0] for line in guide_lines()}
+    assert {"login", "doctor", "put", "sync", "share", "spool"} <= commands
+
+
+def test_example_of_the_sdk_works(
+    fake: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The program on the SDK's page uploads, lists, and reports its progress."""
+    page = (DOCS / "client-sdk.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```python\n(from ferry_client.*?)^```", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ferry_client.transport.UrllibTransport", lambda options: fake)
+    Path("video.mp4").write_bytes(b"hello")
+    exec(program.replace("/var/lib/camera", str(tmp_path / "state")), {"secret": "s3cret"})  # noqa: S102 - of this project
+    assert fake.files["videos/video.mp4"].data == b"hello"
+    assert capsys.readouterr().out.splitlines()[-1] == "videos/video.mp4 5"
+
+
+def help_examples() -> Iterator[tuple[str, click.Command, list[str]]]:
+    """Yield the examples of all help texts, with the commands that they belong to."""
+    for name in sorted(COMMANDS):
+        command = importlib.import_module(f"ferry_client.cli.{name}").command
+        commands = [command, *(command.commands.values() if isinstance(command, click.Group) else ())]
+        for documented in commands:
+            for line in inspect.cleandoc(documented.help or "").splitlines():
+                if re.search(rf"(^|\| )ferry {name}\b", line.strip()):
+                    yield line.strip(), command, arguments_of(re.sub(r" [|>] (?!ferry).*", "", line))[1:]
+
+
+@pytest.mark.parametrize(("line", "command", "arguments"), list(help_examples()), ids=lambda value: str(value)[:40])
+def test_example_of_a_help_text_has_options_that_exist(line: str, command: click.Command, arguments: list[str]) -> None:
+    """Each example is parsed: an option that was renamed, or a wrong number of arguments, is an error."""
+    assert f"ferry {command.name}" in line
+    if isinstance(command, click.Group):
+        is_named = arguments[0] in command.commands
+        command = command.commands[arguments[0] if is_named else "create"]
+        arguments = arguments[is_named:]
+    command.make_context(str(command.name), list(arguments))
