@@ -78,7 +78,9 @@ def test_named_environment_variables_exist(template: Any) -> None:
         declared |= set(function["Properties"].get("Environment", {}).get("Variables", {}))
     named = {span for page in pages() for span in code_spans(page) if re.fullmatch(r"FERRY_[A-Z_]+", span)}
     assert "FERRY_METADATA_TABLE" in named
-    command = {f"FERRY_{name}" for name in ("URL", "CLIENT_ID", "CLIENT_SECRET", "CONFIG_DIR", "STATE_DIR")}
+    command = {
+        f"FERRY_{name}" for name in ("URL", "CLIENT_ID", "CLIENT_SECRET", "CONFIG_DIR", "STATE_DIR", "LINK_PASSWORD")
+    }
     assert named - declared - command - {"FERRY_TOKEN", "FERRY_ARCHITECTURE"} == set()
 
 
