@@ -120,7 +120,7 @@ function makeViews() {
     files: {
       label: TEXT.files,
       root: files.root,
-      open: (/** @type {string[]} */ rest) => files.open(rest.map(decodeURIComponent).join("/")),
+      open: (/** @type {string[]} */ rest) => files.open(decodePath(rest)),
     },
     ...(rights.write
       ? {
@@ -136,6 +136,15 @@ function makeViews() {
     ...(rights.write ? { deleted: { label: TEXT.deleted, root: deleted.root, open: () => deleted.load() } } : {}),
   };
   return { views, files, uploads };
+}
+
+/** @param {string[]} segments percent-encoded @returns {string} a prefix; empty where they are no text */
+function decodePath(segments) {
+  try {
+    return segments.map(decodeURIComponent).join("/");
+  } catch {
+    return "";
+  }
 }
 
 async function showConsole() {

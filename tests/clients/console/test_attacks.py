@@ -140,6 +140,17 @@ def test_nothing_redirects_to_another_origin(api: FerryClient) -> None:
         assert "location" not in {name.lower() for name in response.headers}
 
 
+def test_broken_address_shows_all_files(visit: Visit) -> None:
+    """An address that someone made up shows the files, and is no error."""
+    visit.sign_in()
+    for hash_ in ("#/files/%", "#/links/../%zz", "#/<img src=x onerror=alert(1)>", "#javascript:alert(1)"):
+        visit.page.goto(f"{visit.base_url}/console{hash_}")
+        expect(visit.page.get_by_role("navigation").first).to_be_visible()
+    visit.page.goto(f"{visit.base_url}/console#/files/%")
+    expect(visit.button("attack.svg")).to_be_visible()
+    visit.check()
+
+
 def test_sign_in_leaves_no_secret(visit: Visit, local_service: LocalService) -> None:
     """Neither secret nor token is in a URL, in the page, or in anything that the browser keeps."""
     tokens: list[str] = []
