@@ -77,7 +77,11 @@ class DynamoLinkRepository:
         self, link: Link, claim: DownloadClaim | None, event: UsedUpEvent | None = None
     ) -> tuple[DownloadCount, LinkUsage]:
         try:
-            row = self._take(lambda mark: _count_download(link, claim, mark), event)
+            row = self._take(
+                lambda mark: _count_download(link, claim, mark),
+                event,
+                lambda row: claim is not None and _has_claim(row, claim),
+            )
         except ConditionFailed as failed:
             stored = failed.row or {}
             is_same = claim is not None and _has_claim(stored, claim)
@@ -104,7 +108,8 @@ class DynamoLinkRepository:
             return reservations.reserve_final(link, upload_id, reservation, known, partial_ids=partial_ids, mark=mark)
 
         try:
-            return rows.usage_from_row(self._take(write, event))
+            attribute = rows.reservation_attribute(upload_id)
+            return rows.usage_from_row(self._take(write, event, lambda row: attribute in row))
         except ConditionFailed as failed:
             usage = rows.usage_from_row(failed.row or {})
             if upload_id in usage.reservations:
@@ -179,18 +184,29 @@ class DynamoLinkRepository:
         with suppress(ConditionFailed):
             self._table.write(update(key, set_deletes=cleared, condition="attribute_exists(#pk)"))
 
-    def _take(self, write: Callable[[Mark | None], Write], event: UsedUpEvent | None) -> Row:
+    def _take(
+        self, write: Callable[[Mark | None], Write], event: UsedUpEvent | None, is_taken: Callable[[Row], bool]
+    ) -> Row:
         """Make a write that takes of the limits. If it takes the last that is left, the event becomes pending with it.
 
         Which of both it is, the condition says: at first that something is left afterwards, else that nothing is.
+
+        Args:
+            write: returns the write with a mark, or without one.
+            event: the event; None: there are no events.
+            is_taken: whether a row has what the write takes, so that another condition would fail, too.
 
         Raises:
             ConditionFailed: nothing is left, or another condition of the write failed.
         """
         if event is None:
             return self._table.write(write(None))
-        with suppress(ConditionFailed):
+        try:
             return self._table.write(write(Mark(event, takes_last=False)))
+        except ConditionFailed as failed:
+            row = failed.row or {}
+            if row.get("used_up_at") is not None or is_taken(row):
+                raise
         try:
             return self._table.write(write(Mark(event, takes_last=True)))
         except ConditionFailed as failed:
@@ -203,9 +219,14 @@ class DynamoLinkRepository:
         self, link: Link, upload_id: str, known: Reservation, grown: Reservation, event: UsedUpEvent | None
     ) -> LinkUsage | None:
         """Grow a reservation once. Raises `ConcurrentUpdate` if it keeps changing."""
+        attribute = rows.reservation_attribute(upload_id)
+
+        def is_grown(row: Row) -> bool:
+            return attribute not in row or row[attribute][0] >= grown.size
+
         for _ in range(2):
             try:
-                row = self._take(partial(reservations.grow, link, upload_id, known, grown), event)
+                row = self._take(partial(reservations.grow, link, upload_id, known, grown), event, is_grown)
                 return rows.usage_from_row(row)
             except ConditionFailed as failed:
                 usage = rows.usage_from_row(failed.row or {})
