@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ferry import wiring
 from ferry.aws.upload_repository import DynamoUploadRepository
 from ferry.ports.errors import ConcurrentUpdate
 from tests.integration.conftest import new_stack
@@ -132,10 +133,17 @@ def test_function_url_opens_upload_and_counts_presigned_parts(stack: Stack, monk
 
 
 def test_function_url_counts_parts_of_completed_multipart_upload(stack: Stack) -> None:
-    """Where S3 has joined the parts of an upload with presigned ones already, a chunk is acknowledged nevertheless."""
+    """Where S3 has joined or lost the parts of an upload with presigned ones, a chunk is acknowledged nevertheless."""
     name = "completed past Ferry"
     start(stack, name, 4 * MIB + 5)
     parts = {"filename": name, "parts": [{"part_number": 1}]}
     assert stack.post_json("POST /upload/parts", parts).status == 200
     put_only_part(name, bytes(4 * MIB + 5), complete=True)
     assert send(stack, name, 1, bytes(4 * MIB)).json["received_bytes"] == 4 * MIB + 5
+    plan = start(stack, "aborted past Ferry")
+    assert stack.post_json("POST /upload/parts", {**parts, "filename": "aborted past Ferry"}).status == 200
+    upload = wiring.services().upload_repository.get_upload(plan["upload_id"])
+    assert upload is not None
+    assert upload.record.multipart_id is not None
+    wiring.services().object_store.abort_multipart(upload.record.object_key, upload.record.multipart_id)
+    assert send(stack, "aborted past Ferry", 1, bytes(4 * MIB)).json["received_bytes"] == 4 * MIB
