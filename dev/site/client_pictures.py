@@ -27,6 +27,12 @@ from dev.local.launcher import LocalService
 from dev.paths import ROOT
 
 COLUMNS = 80
+MAX_SECONDS = 120.0
+"""How long a command may take until its picture is taken."""
+
+HALF_WAY = r"[45]\d[^\d%]* %.*MiB/s"
+"""A row of a transfer of which half is done, with its rate."""
+
 _CONTROL = re.compile(r"\x1b\[(\d*)(?:;\d+)*([AK])|\x1b\[\?25[lh]|\r|\n")
 
 
@@ -70,13 +76,13 @@ class Terminal:
             "FERRY_CONFIG_DIR": str(folder / ".config"),
         }
 
-    def run(self, shown: str, *options: str, seconds: float | None = None, stop: int | None = None) -> list[str]:
+    def run(self, shown: str, *options: str, until: str | None = None, stop: int | None = None) -> list[str]:
         """Run `shown` with further options, and return the lines on the screen.
 
         Args:
             shown: the command line as a person types it.
             options: what the picture does not show, such as a rate limit.
-            seconds: take the screen after this time; None: at the end.
+            until: take the screen when a line of it matches this pattern; None: at the end.
             stop: the signal to send at that time; None kills the program after the screen was taken.
         """
         leader, follower = pty.openpty()
@@ -91,9 +97,8 @@ class Terminal:
             stderr=follower,
         )
         os.close(follower)
-        screen, output = Screen(), b""
-        deadline = None if seconds is None else time.monotonic() + seconds
-        while deadline is None or time.monotonic() < deadline:
+        output, deadline = b"", time.monotonic() + MAX_SECONDS
+        while time.monotonic() < deadline and not (until and re.search(until, "\n".join(_screen(output)))):
             if not select.select([leader], [], [], 0.1)[0]:
                 continue
             try:
@@ -103,12 +108,18 @@ class Terminal:
         if stop is not None:
             process.send_signal(stop)
             output += _rest(leader)
-        elif deadline is not None:
+        elif until is not None:
             process.kill()
         process.wait()
         os.close(leader)
-        screen.feed(output.decode(errors="replace"))
-        return [f"$ {shown}", *(line for line in screen.lines if line.strip())]
+        return [f"$ {shown}", *_screen(output)]
+
+
+def _screen(output: bytes) -> list[str]:
+    """Return the lines that a terminal shows after this output."""
+    screen = Screen()
+    screen.feed(output.decode(errors="replace"))
+    return [line for line in screen.lines if line.strip()]
 
 
 def _rest(leader: int) -> bytes:
@@ -139,14 +150,17 @@ def main() -> None:
         service = LocalService(Path(temporary) / "state")
         try:
             terminal = Terminal(service, folder)
-            (folder / "video.mp4").write_bytes(os.urandom(192 * 1024 * 1024))
-            for number in range(6):
-                (folder / "photos").mkdir(exist_ok=True)
-                (folder / "photos" / f"{number}.jpg").write_bytes(os.urandom(300_000))
+            (folder / "video.mp4").write_bytes(os.urandom(96 * 1024 * 1024))
+            for name, folder_name, size in (
+                *((f"{number}.jpg", "photos", 300_000) for number in range(6)),
+                *((f"take-{number}.mov", "footage", 24_000_000 * number) for number in range(1, 4)),
+            ):
+                (folder / folder_name).mkdir(exist_ok=True)
+                (folder / folder_name / name).write_bytes(os.urandom(size))
             limit = ("--limit-rate", "6M", "--no-direct")
-            draw("put", terminal.run("ferry put video.mp4 videos/", *limit, seconds=8))
-            stopped = terminal.run("ferry put video.mp4 videos/", *limit, seconds=6, stop=signal.SIGINT)
-            draw("resume", [*stopped, *terminal.run("ferry put video.mp4 videos/", *limit, seconds=6)])
+            draw("put", terminal.run("ferry put footage backup/", *limit, until=HALF_WAY))
+            stopped = terminal.run("ferry put video.mp4 videos/", *limit, until=r"[23]\d[^\d%]* %", stop=signal.SIGINT)
+            draw("resume", [*stopped, *terminal.run("ferry put video.mp4 videos/", *limit, until=HALF_WAY)])
             terminal.run("ferry sync photos/ backup/photos/")
             (folder / "photos" / "1.jpg").rename(folder / "photos" / "first.jpg")
             (folder / "photos" / "2.jpg").write_bytes(b"edited")
