@@ -113,7 +113,7 @@ def complete_upload_by_link(request: Request, caller: LinkCaller) -> Response:
 
     options = uploads.complete_request(request)
     require_within(caller.link, options.name)
-    options = replace(options, if_exists=choose_rename(options.if_exists))
+    options = replace(options, if_exists=choose_rename(options.if_exists, options.if_match))
     services = link_services(wiring.services(), caller)
     started_at = services.clock()
     result = complete(services, caller.link.ns, options)

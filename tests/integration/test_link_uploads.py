@@ -207,3 +207,17 @@ def test_upload_that_an_instance_has_just_seen_stays_out_of_reach(stack: Stack) 
         for known in ({}, {"upload_id": upload_id}):
             got = guest.send_chunk(name, bytes(65_536), **{"chunk_index": "2", **known})
             assert (got.status, got.code) == (404, "upload_not_found")
+
+
+def test_guest_cannot_replace_a_file_by_its_etag(stack: Stack) -> None:
+    """An ETag, which who knows a content can compute, replaces nothing by a link, and tells nothing."""
+    guest = Guest(stack)
+    guest.post("start", "a", size=3)
+    assert guest.send_chunk("a", b"new").status == 200
+    query = {"filename": f"{guest.prefix}a"}
+    owners = stack.request("PUT /files", query=query, headers={"content-type": OCTET_STREAM}, body=b"old")
+    for etag in (owners.json["etag"], '"other"'):
+        got = guest.post("complete", "a", if_match=etag)
+        assert (got.status, got.code) == (422, "validation_failed")
+    assert guest.post("complete", "a").json["filename"] == f"{guest.prefix}a (2)"
+    assert stack.request("GET /download", query=query).body == b"old"

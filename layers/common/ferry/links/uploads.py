@@ -272,8 +272,10 @@ def require_within(link: Link, name: str) -> None:
         raise FileNotFound
 
 
-def choose_rename(if_exists: IfExists | None) -> IfExists:
-    """Return `rename`, which holds for every upload by a link. Raises `InvalidField` for `replace`."""
+def choose_rename(if_exists: IfExists | None, if_match: str | None = None) -> IfExists:
+    """Return `rename`, which holds for every upload by a link. Raises `InvalidField` for what would replace a file."""
+    if if_match is not None:
+        raise InvalidField.for_member("if_match", "names a file to replace, which a link cannot; omit it")
     if if_exists is IfExists.REPLACE:
         raise InvalidField.for_member("if_exists", "cannot be replace by a link; omit it")
     return IfExists.RENAME
