@@ -55,7 +55,7 @@ def test_every_function_folder_is_in_template(functions: dict[str, Any], root: P
 
 def test_function_imports_are_restricted(functions: dict[str, Any], root: Path) -> None:
     """A function imports from `ferry`, but no adapter, and no library of AWS."""
-    allowed = ("__future__", "typing", "collections.abc", "dataclasses", "pathlib", "ferry")
+    allowed = ("__future__", "typing", "collections.abc", "dataclasses", "pathlib", "urllib.parse", "ferry")
     forbidden = ("ferry.aws",)
     imported: set[str] = set()
     for properties in functions.values():
