@@ -185,9 +185,14 @@ class NetworkProxy:
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection to the server, with buffers that suit the line."""
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        connection.setblocking(False)
-        self._limit_buffer(connection)
-        await asyncio.get_running_loop().sock_connect(connection, self._target)
+        try:
+            connection.setblocking(False)
+            self._limit_buffer(connection)
+            await asyncio.get_running_loop().sock_connect(connection, self._target)
+        except BaseException:
+            # The server does not listen, or the proxy ends.
+            connection.close()
+            raise
         return await asyncio.open_connection(sock=connection, limit=self._link_down.read_bytes())
 
     def _limit_buffer(self, connection: socket.socket) -> None:
