@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from dev.testing.aws_environment import DUMMY_ENVIRONMENT
 
@@ -18,8 +18,11 @@ pytest_plugins = (
     "tests.plugins.shared_botocore_models",
 )
 
+# An example may take any time: on a loaded machine a call of a millisecond sometimes takes a second.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
 # `make test` runs with `--hypothesis-profile=commit`, and `make test-stress` the same tests with `long`, or in CI with
-# hypothesis's own default of 100 examples.
+# the 100 examples of `default`.
 settings.register_profile("commit", max_examples=30)
 settings.register_profile("long", max_examples=3_000)
 
