@@ -52,6 +52,10 @@ SUPPRESSIONS = {
         "CloudWatch encrypts the logs with its own key; they hold no file name, body, header or token."
     ),
     ("CKV_AWS_173", "AWS::Lambda::Function.*"): ("The functions' environments hold names and numbers, and no secrets."),
+    ("CKV_AWS_258", "AWS::Lambda::Url.ChunkFunctionUrl"): (
+        "Clients have tokens and no AWS credentials. The function verifies the token, as it does behind the API, and "
+        "reserved concurrency, which a rule demands, limits the requests."
+    ),
 }
 """The reason for each accepted finding, by check and by resource pattern."""
 
