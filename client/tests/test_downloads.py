@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -260,3 +261,12 @@ def test_content_of_other_bytes_is_an_integrity_error_before_the_last_block(
     with pytest.raises(IntegrityError, match="differ from the file's checksum"):
         received.extend(map(len, connect().iter_content("x")))
     assert sum(received) == 8 * MIB
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_downloaded_file_has_the_mode_of_a_new_file(connect: Connect, fake: FakeService, tmp_path: Path) -> None:
+    """A fetched file is as readable as any that this user creates."""
+    fake.put_file("x", b"hello")
+    (tmp_path / "new").touch()
+    connect().download("x", tmp_path / "out")
+    assert (tmp_path / "out").stat().st_mode == (tmp_path / "new").stat().st_mode

@@ -111,7 +111,7 @@ def open_part(path: Path) -> int:
         OSError: it cannot be opened.
     """
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         try:
             lock(descriptor)
             with suppress(OSError):
