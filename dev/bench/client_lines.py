@@ -159,6 +159,7 @@ def main() -> int:
                     figures["lines"].setdefault(name, {})[direction] = result
         finally:
             service.stop()
+    figures["load_average"] = [round(load, 1) for load in os.getloadavg()]
     if options.write:
         print(f"wrote {write_figures('lines', 'make prove-lines', figures).relative_to(ROOT)}")
     ends = [result for line in figures["lines"].values() for result in line.values()]
