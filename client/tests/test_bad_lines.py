@@ -22,11 +22,36 @@ KIB = 1024
 Connect = Callable[..., Ferry]
 
 
-def limit_of(*breaks: int) -> ConnectionLimit:
-    limit = ConnectionLimit()
-    for carried_bytes in breaks:
-        limit.record_break(carried_bytes)
+def limit_of(*breaks: int, seconds_between: float = 1.0) -> ConnectionLimit:
+    now = [0.0]
+    limit = ConnectionLimit(now=lambda: now[0])
+    record_breaks(limit, now, *breaks, seconds_between=seconds_between)
     return limit
+
+
+def record_breaks(limit: ConnectionLimit, now: list[float], *breaks: int, seconds_between: float = 1.0) -> None:
+    for carried_bytes in breaks:
+        now[0] += seconds_between
+        limit.record_break(carried_bytes)
+
+
+def pause_between_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let breaks count one by one, however fast they come."""
+    monkeypatch.setattr(ConnectionLimit, "_TOGETHER_SECONDS", 0.0)
+
+
+def test_connections_that_break_together_show_no_limit() -> None:
+    """A change of address breaks all connections at once, after about as many bytes."""
+    assert limit_of(500_000, 520_000, 510_000, 505_000, seconds_between=0.01).max_bytes is None
+
+
+def test_connection_that_carries_more_shows_that_there_is_no_limit() -> None:
+    """A response on a connection that has carried more than the limit ends it."""
+    limit = limit_of(100_000, 110_000, 105_000)
+    limit.record_success(95_000)
+    assert limit.max_bytes == 90_000
+    limit.record_success(262_000)
+    assert limit.max_bytes is None
 
 
 def test_breaks_after_as_many_bytes_show_a_limit() -> None:
@@ -50,15 +75,16 @@ def test_limit_is_forgotten() -> None:
     """A client that meets another network loses the limit of the last one."""
     now = [0.0]
     limit = ConnectionLimit(now=lambda: now[0])
-    for _ in range(3):
-        limit.record_break(500_000)
+    record_breaks(limit, now, 500_000, 500_000, 500_000)
     assert limit.max_bytes == 450_000
-    now[0] = 601.0
+    now[0] += 601.0
     assert limit.max_bytes is None
 
 
 @pytest.mark.parametrize(("breaks", "connections"), [((), 1), ((200_000,) * 3, 2)], ids=["no limit", "limit"])
-def test_connection_ends_before_the_limit(breaks: tuple[int, ...], connections: int) -> None:
+def test_connection_ends_before_the_limit(
+    breaks: tuple[int, ...], connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A request that would pass the limit goes on a fresh connection; all arrive."""
     accepted: list[int] = []
 
@@ -72,6 +98,7 @@ def test_connection_ends_before_the_limit(breaks: tuple[int, ...], connections: 
 
     with server(serve) as url:
         transport = UrllibTransport(ClientOptions())
+        pause_between_breaks(monkeypatch)
         for carried_bytes in breaks:
             transport.connection_limit.record_break(carried_bytes)
         for _ in range(3):
@@ -106,8 +133,11 @@ def test_chunks_that_never_pass_become_smaller(connect: Connect, fake: FakeServi
     assert len(notes) == 1
 
 
-def test_chunks_that_fit_a_known_limit_stay(connect: Connect, fake: FakeService) -> None:
+def test_chunks_that_fit_a_known_limit_stay(
+    connect: Connect, fake: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where each connection breaks after the same number of bytes, fresh ones carry the chunks: no new start."""
+    pause_between_breaks(monkeypatch)
     left = [6]
 
     def cut(request: HttpRequest) -> HttpResponse | None:

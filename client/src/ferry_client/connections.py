@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
@@ -43,6 +44,9 @@ class ConnectionLimit:
     _CONTRADICTION = 0.75
     """A break after less than this share of the limit shows that there is none."""
 
+    _TOGETHER_SECONDS = 0.1
+    """Connections that break within this time break for one reason, as at a change of address: they count as one."""
+
     _VALID_SECONDS = 600.0
     """After this time the limit is forgotten: a client that runs for years meets more than one network."""
 
@@ -52,19 +56,30 @@ class ConnectionLimit:
         self._breaks: deque[int] = deque(maxlen=self.BREAKS)
         self._limit_bytes: int | None = None
         self._learned_at = 0.0
+        self._broke_at = -math.inf
 
     def record_break(self, carried_bytes: int) -> None:
         """Record a connection that broke after it had carried so many bytes."""
-        if carried_bytes < 64 * KIB:
-            return
         with self._lock:
             if self._limit_bytes is not None and carried_bytes < self._limit_bytes * self._CONTRADICTION:
-                self._limit_bytes = None  # The line breaks for another reason.
-                self._breaks.clear()
+                self._forget()  # The line breaks for another reason.
                 return
+            if carried_bytes < 64 * KIB or self._now() - self._broke_at < self._TOGETHER_SECONDS:
+                return
+            self._broke_at = self._now()
             self._breaks.append(carried_bytes)
             if len(self._breaks) == self.BREAKS and max(self._breaks) <= self._SPREAD * min(self._breaks):
                 self._limit_bytes, self._learned_at = int(min(self._breaks) * self._MARGIN), self._now()
+
+    def record_success(self, carried_bytes: int) -> None:
+        """Record a response on a connection that has carried so many bytes: more than a limit show that it is none."""
+        with self._lock:
+            if self._limit_bytes is not None and carried_bytes > self._limit_bytes * self._SPREAD:
+                self._forget()
+
+    def _forget(self) -> None:
+        self._limit_bytes = None
+        self._breaks.clear()
 
     @property
     def max_bytes(self) -> int | None:
@@ -156,10 +171,12 @@ def _pool_classes(stall_seconds: float, limit: ConnectionLimit) -> dict[str, Any
 
         def getresponse(self) -> Any:
             try:
-                return super().getresponse()  # type: ignore[misc]
+                response = super().getresponse()  # type: ignore[misc]
             except (OSError, http.client.HTTPException):
                 limit.record_break(self.sent_bytes)
                 raise
+            limit.record_success(self.sent_bytes)
+            return response
 
         def send(self, data: Any) -> None:
             super().send(data)  # type: ignore[misc]
