@@ -157,7 +157,8 @@ def function_subjects(running: BenchService, python: str, work_folder: Path) -> 
     client = running.connection_info["clients"][0]
     credentials = {name: client[name] for name in ("client_id", "client_secret")}
     token = json.dumps({"grant_type": "client_credentials", **credentials}).encode()
-    start = json.dumps({"filename": "started", "size": 1}).encode()
+    # With `resume`, a start joins the upload also once the raw chunk of an earlier round has arrived.
+    start = json.dumps({"filename": "started", "size": 1, "resume": True}).encode()
     first_requests = [
         ("auth: a token", "AuthFunction", gateway_event("POST /auth/token", json_type, token)),
         ("upload: start (JSON)", "UploadFunction", gateway_event("POST /upload/start", {**bearer, **json_type}, start)),
