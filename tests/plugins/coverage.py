@@ -70,7 +70,12 @@ def _paused(config: pytest.Config) -> Iterator[None]:
     if controller is None:
         yield
         return
+    from coverage.collector import Collector
+
     controller.pause()
+    # pytest-cov starts a measurement in each process before it knows that pytest-xdist started it, and never ends it.
+    for collector in Collector._collectors:
+        collector.pause()
     try:
         yield
     finally:
