@@ -82,7 +82,7 @@ def _ferry(service: BenchService, state: Path, proxy: str | None) -> Client:
         environment,
         [*program, "put", "--jobs", JOBS, "{file}", "{name}"],
         [*program, "get", "--jobs", JOBS, "{name}", "{file}"],
-        [*program, "put", "--jobs", JOBS, "{file}", "{name}/"],
+        [*program, "put", "--jobs", JOBS, "{file}/.", "{name}/"],
         [*program, "get", "--jobs", JOBS, "{name}/", "{file}"],
     )
 
