@@ -90,7 +90,7 @@ def _may_remain(deployed: list[tuple[PackagedTemplate, Stack]]) -> dict[str, str
         stack.resources[logical_id]: "it has a deletion policy"
         for packaged, stack in deployed
         for logical_id, body in packaged.template["Resources"].items()
-        if is_retained(body)
+        if is_retained(body) and logical_id in stack.resources  # a condition may leave a resource out
     }
 
 
