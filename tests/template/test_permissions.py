@@ -71,6 +71,7 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     | {(f"s3:{verb}Object", "Bucket/o/*", None) for verb in ("Put", "Delete")},
     "DownloadFunction": READ_KEY_SET
     | LIST_BUCKET
+    | PUT_EVENTS
     | {
         ("dynamodb:GetItem", "MetadataTable", ("N#*", "L#*")),
         ("dynamodb:UpdateItem", "MetadataTable", ("T#link#*",)),
@@ -79,12 +80,13 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     },
     "LinksFunction": READ_KEY_SET
     | LIST_BUCKET
+    | PUT_EVENTS
     | {
         (f"dynamodb:{verb}", "MetadataTable", ("N#*", "L#*", "LN#*", "LA#*", "T#link#*"))
         for verb in ("GetItem", "BatchGetItem", "Query")
     }
     | {
-        ("dynamodb:PutItem", "MetadataTable", ("L#*", "LN#*", "LA#*")),
+        ("dynamodb:PutItem", "MetadataTable", ("L#*", "LN#*", "LA#*", "T#link#*")),
         ("dynamodb:UpdateItem", "MetadataTable", ("L#*", "T#link#*")),
         ("s3:GetObject", "Bucket/o/*", None),
     },
