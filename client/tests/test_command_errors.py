@@ -163,7 +163,7 @@ def test_empty_argument_is_a_usage_error(
 
 @pytest.mark.parametrize("arguments", [["get", "nope/"], ["get", "nope/", "-"], ["rm", "-r", "nope/", "--yes"]])
 def test_prefix_without_files_is_not_found(run: Run, fake: FakeService, arguments: list[str]) -> None:
-    """A misspelt prefix is no success."""
+    """A mistyped prefix is an error."""
     fake.put_file("x", b"x")
     assert run(*arguments) == 3
 
@@ -207,7 +207,7 @@ def test_message_of_the_service_is_said_once(run: Run, fake: FakeService, capsys
     assert capsys.readouterr().err == "ferry: A segment is empty. Remove it. to is bad.\n"
 
 
-def test_sync_from_a_misspelt_folder_deletes_nothing(
+def test_sync_from_a_mistyped_folder_deletes_nothing(
     run: Run, fake: FakeService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A source that is neither here nor there is an error: taken as an empty prefix, it would make the target empty."""

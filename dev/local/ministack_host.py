@@ -1,4 +1,6 @@
-"""Host ministack in a child process: `python -m dev.local.ministack_host`, configured by its environment.
+"""Host ministack in a child process: `python -m dev.local.ministack_host LISTENER`, configured by its environment.
+
+LISTENER is the descriptor of the listening socket.
 
 ministack saves its state on a clean stop only. Here each change is written to a log before it is acknowledged, and a
 snapshot replaces the log from time to time: see `dev.local.wal`. ministack takes requests without a signature, so
@@ -250,7 +252,7 @@ def _receive_once(body: bytes) -> Callable[[], Awaitable[Any]]:
     return receive
 
 
-async def _main() -> None:
+async def _main(listener: int) -> None:
     wal = WriteAheadLog(Path(os.environ["STATE_DIR"]))
     os.environ["STATE_DIR"] = str(wal.snapshot_folder)
     host = MinistackApp(wal, SignatureVerifier(os.environ, _SERVICES))
@@ -260,7 +262,8 @@ async def _main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     config = Config()
-    config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
+    # hypercorn closes the copy. The socket itself stays open for the next start of this program.
+    config.bind = [f"fd://{os.dup(listener)}"]
     config.keep_alive_timeout = 3600.0
     config.graceful_timeout = 1.0
     config.loglevel = "WARNING"
@@ -283,7 +286,7 @@ async def _main() -> None:
     if host.log_failed.is_set() and not stopping.is_set():
         # This process has changes in memory that the log did not take: begin again with what the log has.
         os.environ["STATE_DIR"] = str(wal.folder)
-        os.execv(sys.executable, [sys.executable, "-m", "dev.local.ministack_host"])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-m", "dev.local.ministack_host", str(listener)])  # noqa: S606
 
 
 def _take_last_snapshot(host: MinistackApp) -> None:
@@ -296,4 +299,4 @@ def _take_last_snapshot(host: MinistackApp) -> None:
 if __name__ == "__main__":
     # Python 3.12 and newer warn about a fork beside threads. This fork takes no lock that another thread could hold.
     warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
-    asyncio.run(_main())
+    asyncio.run(_main(int(sys.argv[1])))

@@ -46,18 +46,21 @@ class MinistackServer:
 
 async def start(state: StateFolder, credentials: Mapping[str, str], preferred_ports: Sequence[int]) -> MinistackServer:
     """Start the server, on a preferred port where one is free. Raises `LocalError`."""
-    port = next((port for port in preferred_ports if tcp_ports.is_free(port)), None) or tcp_ports.free_ports(1)[0]
     folder = state.folder / "dynamodb"
     folder.mkdir(exist_ok=True)
     check_state(folder)
-    child = await processes.start_process(
-        [sys.executable, "-m", "dev.local.ministack_host"],
-        env=server_environment(folder, port, credentials),
-        cwd=ROOT,
-        log_name="dynamodb",
-        state=state,
-    )
-    if not await tcp_ports.wait_for_listener(port, _START_TIMEOUT_SECONDS, lambda: child.alive):
+    # The child gets the listening socket: a port that is merely found free may be taken before the child listens on it.
+    with tcp_ports.listen_on_any(preferred_ports) as listener:
+        port = listener.getsockname()[1]
+        child = await processes.start_process(
+            [sys.executable, "-m", "dev.local.ministack_host", str(listener.fileno())],
+            env=server_environment(folder, port, credentials),
+            cwd=ROOT,
+            log_name="dynamodb",
+            state=state,
+            inherited_descriptors=(listener.fileno(),),
+        )
+    if not await tcp_ports.wait_for_response(port, _START_TIMEOUT_SECONDS, lambda: child.alive):
         await child.stop()
         raise LocalError(f"ministack did not start: see {state.log_path('dynamodb')}")
     return MinistackServer(child, port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 from collections.abc import Callable, Iterable
@@ -11,6 +12,7 @@ HOST = "127.0.0.1"
 # SeaweedFS serves gRPC on each port plus this. Both must be below the ports that the system gives to clients.
 _GRPC_PORT_OFFSET = 10_000
 _PAIR_RANGE = range(12_000, 22_000)
+_RESPONSE_TIMEOUT_SECONDS, _PAUSE_SECONDS = 1.0, 0.01
 
 
 def try_listen(port: int) -> socket.socket | None:
@@ -84,6 +86,14 @@ def free_port_pairs(count: int, preferred: Iterable[int]) -> list[int]:
     return found
 
 
+def listen_on_any(preferred: Iterable[int]) -> socket.socket:
+    """Return a listening socket on the first preferred port that is free, else on any free one. Raises `OSError`."""
+    for port in (*preferred, 0):
+        if (listener := try_listen(port)) is not None:
+            return listener
+    raise OSError("no TCP port of 127.0.0.1 is free")
+
+
 async def wait_for_listener(port: int, timeout_seconds: float, is_alive: Callable[[], bool]) -> bool:
     """Wait until a process listens on a port. Return False when it has ended or the time is up."""
     loop = asyncio.get_running_loop()
@@ -97,3 +107,29 @@ async def wait_for_listener(port: int, timeout_seconds: float, is_alive: Callabl
         writer.close()
         return True
     return False
+
+
+async def wait_for_response(port: int, timeout_seconds: float, is_alive: Callable[[], bool]) -> bool:
+    """Wait until a process sends an HTTP response, whatever its status. Return False when it has ended or is late.
+
+    For a process that got its listening socket from this one: connections succeed before the process accepts them.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_seconds):
+            while is_alive():
+                with contextlib.suppress(OSError, TimeoutError):
+                    # A process that ends before it accepts the connection leaves it without a response.
+                    if await asyncio.wait_for(_has_response(port), _RESPONSE_TIMEOUT_SECONDS):
+                        return True
+                await asyncio.sleep(_PAUSE_SECONDS)
+    return False
+
+
+async def _has_response(port: int) -> bool:
+    """Send one request, and return whether something comes back."""
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        writer.write(f"GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+        return bool(await reader.read(1))
+    finally:
+        writer.close()
