@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from playwright.sync_api import sync_playwright
+
 from dev.figures import figures_path, read_figures, write_figures
 from dev.protocols import clients, uppy_page
 from dev.protocols.clients import Upload
@@ -64,7 +66,7 @@ def runs(service: DisruptedService, pages_url: str) -> Mapping[str, Run]:
 def upload_by_page(service: DisruptedService, address: str, upload: Upload) -> None:
     """Upload by an example page of web/uppy in Chromium."""
     client = service.service.connection_info["clients"][0]
-    with uppy_page.browser_context() as context:
+    with sync_playwright() as playwright, uppy_page.browser_context(playwright) as context:
         page = UppyPage(
             context.new_page(), address, service.base_url, str(client["client_id"]), str(client["client_secret"])
         )

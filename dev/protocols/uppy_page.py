@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
 from dev.protocols import clients
 
@@ -47,14 +47,13 @@ def served_folder(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def browser_context() -> Iterator[BrowserContext]:
+def browser_context(playwright: Playwright) -> Iterator[BrowserContext]:
     """Run Chromium while the context lasts."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        context = browser.new_context()
-        context.set_default_timeout(TIMEOUT_MS)
-        yield context
-        browser.close()
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    context = browser.new_context()
+    context.set_default_timeout(TIMEOUT_MS)
+    yield context
+    browser.close()
 
 
 @dataclass

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Playwright, sync_playwright
 
 from dev.local.client import FerryClient, expect, put_part
 from dev.local.launcher import LocalService, find_processes
@@ -30,6 +31,13 @@ SMALL_SIZE_BYTES = 24 * MIB + 5
 
 PROGRAMS = ("curl", "wget", "aria2c", "chromium", "jq")
 _TIMEOUT_SECONDS = 300
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """Drives the browser of all tests: a process has one at a time."""
+    with sync_playwright() as running:
+        yield running
 
 
 @dataclass

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Request, Route
+from playwright.sync_api import BrowserContext, Playwright, Request, Route
 
 from dev.protocols import uppy_page
 from dev.protocols.disruptions import DisruptedService, disrupted_service
@@ -45,8 +45,8 @@ def service(origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[BrowserContext]:
-    with uppy_page.browser_context() as context:
+def browser(playwright: Playwright) -> Iterator[BrowserContext]:
+    with uppy_page.browser_context(playwright) as context:
         yield context
 
 

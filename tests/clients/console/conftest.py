@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright
 
 from dev.local.client import FerryClient
 from dev.local.launcher import LocalService
@@ -23,12 +23,6 @@ def local_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSer
     service = LocalService(tmp_path_factory.mktemp("console") / "state")
     yield service
     service.stop()
-
-
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")
