@@ -33,6 +33,10 @@ CLIENT_OPTIONS: dict[str, Any] = {
 }
 
 
+MAX_VOLUMES = 10_000
+"""Volumes that SeaweedFS may make: more than the tests have buckets. An empty one takes no space."""
+
+
 @contextmanager
 def seaweedfs(folder: Path) -> Iterator[str]:
     """Run SeaweedFS and yield its URL."""
@@ -40,7 +44,9 @@ def seaweedfs(folder: Path) -> Iterator[str]:
     ports = dict(zip(services, tcp_ports.free_port_pairs(len(services), ()), strict=True))
     data = folder / "seaweedfs"
     data.mkdir(parents=True)
-    command = [str(s3_server.find_binary()), "mini", *s3_server.server_options(data, ports)]
+    # Each bucket has volumes of its own. Without this option there are as many as the free disk space would fill.
+    options = [*s3_server.server_options(data, ports), f"-volume.max={MAX_VOLUMES}"]
+    command = [str(s3_server.find_binary()), "mini", *options]
     env = {"PATH": "/usr/bin:/bin", "HOME": str(data), **CREDENTIALS}
     with _running("SeaweedFS", command, env, ports["s3"], folder) as url:
         s3 = boto3.client("s3", endpoint_url=url, **CLIENT_OPTIONS)
