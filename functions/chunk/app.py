@@ -1,6 +1,6 @@
-"""The chunk function: `POST /upload/chunk` behind a function URL, which costs no fee for a request.
+"""The chunk function: `POST /upload/chunk` behind a function URL, for which AWS charges no fee per request.
 
-A function URL passes every path and method on. The router answers all others 404.
+A function URL passes on every path and method. For every other route the router responds with 404.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Operations on finished files: list and delete."""
+"""Operations on files: store a whole file, read and change its record, list, move, delete, restore."""

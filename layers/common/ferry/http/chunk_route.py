@@ -1,4 +1,4 @@
-"""The route that takes chunks. The upload function has it behind the API, the chunk function behind an own URL."""
+"""The route that takes chunks. The upload function serves it behind the API, the chunk function at a URL of its own."""
 
 from __future__ import annotations
 

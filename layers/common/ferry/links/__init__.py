@@ -1,1 +1,1 @@
-"""Links: capabilities for people without an account (docs/decisions/0014)."""
+"""Links: secret addresses by which people without an account download and upload files (docs/decisions/0014)."""

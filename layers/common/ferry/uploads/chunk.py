@@ -1,7 +1,7 @@
 """Accept a chunk through the API: verify it, store its digest and its bytes, record the chunk, acknowledge it.
 
 A failure before the chunk is recorded leaves at most a digest and bytes. Sending the same chunk again overwrites them.
-Different bytes get `ChunkConflict` for as long as a function can live; then their digest replaces the one that is left.
+Different bytes get `ChunkConflict` until the function's timeout has passed; then their digest replaces the first one.
 Once recorded, the chunk counts as received, and its bytes stay. docs/decisions/0015 has the order of the calls.
 """
 
@@ -88,7 +88,7 @@ def accept_chunk(services: Services, ns: str, request: ChunkRequest) -> ChunkAcc
 
 
 def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest: ChunkDigest) -> ChunkAccepted:
-    """Accept the chunk once. Raises `ConcurrentUpdate` if the upload is closed meanwhile, or known too late."""
+    """Accept the chunk once. Raises `ConcurrentUpdate` if the upload was closed, or what is cached is outdated."""
     upload = _take_cached(services, ns, request)
     if upload is not None:
         try:
@@ -109,9 +109,9 @@ def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest
 def _take_cached(services: Services, ns: str, request: ChunkRequest) -> Upload | None:
     """Return the upload as this instance knows it, if that suffices to store and record the chunk, else None.
 
-    It says that the chunk is missing, which the condition of the record checks. Everything else is read: a chunk that
-    was recorded, one that does not fit, an upload that has expired. The cache gets the upload back once the chunk is
-    recorded, so that it keeps none whose chunk failed.
+    The cached upload serves only chunks that it lacks; the condition of the record checks that they are missing. In all
+    other cases the upload is read: the chunk was recorded or does not fit, or the upload has expired. The cache gets the
+    upload back once the chunk is recorded, so it keeps no upload whose chunk failed.
     """
     upload = services.open_upload_cache.take(ns, request.name, request.upload_id, services.clock())
     if upload is None or is_expired(services, upload):
@@ -202,12 +202,12 @@ def _check_same_content(stored: ChunkDigest | None, sent: ChunkDigest) -> None:
 def _replace_digest(
     services: Services, upload: Upload, chunk_index: int, stored: ChunkDigest, sent: ChunkDigest
 ) -> None:
-    """Replace the digest of a request with other bytes, which did not record the chunk and can no longer live.
+    """Replace the digest of a request with other bytes that did not record the chunk and has passed its timeout.
 
-    If that request still lives, or a write of it arrives late, it cannot record the chunk any more.
+    If that request is still running, or a write of it arrives late, it cannot record the chunk any more.
 
     Raises:
-        ChunkConflict: the other request may still live.
+        ChunkConflict: the other request may still be running.
         ConcurrentUpdate: the chunk is recorded now, or has another digest.
     """
     now = services.clock()

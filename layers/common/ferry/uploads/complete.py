@@ -165,10 +165,10 @@ def _check_received(services: Services, upload: Upload) -> PartsByNumber | None:
 
 
 def _check_name_is_free(services: Services, upload: Upload, options: CompletionOptions) -> None:
-    """Raise `FileExists` if another file has the name and may not be replaced, and `PreconditionFailed` by `if_match`.
+    """Raise `FileExists` or `PreconditionFailed` if the name has a file that may not be replaced.
 
-    If the start found no file and no commit has failed, a file of the name is rare, so none is read here: no other
-    upload of the name can begin until this one ends. The commit finds a file that came by another way.
+    If the start found no file and no commit has failed, the name rarely has a file, so none is read here: no other
+    upload of the name can begin until this one ends. A `PUT` or a move may still take the name; the commit finds that.
     """
     record = upload.record
     may_have_file = record.file_existed or record.stored_object is not None or options.if_match is not None
