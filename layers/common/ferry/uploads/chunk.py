@@ -109,9 +109,9 @@ def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest
 def _take_cached(services: Services, ns: str, request: ChunkRequest) -> Upload | None:
     """Return the upload as this instance knows it, if that suffices to store and record the chunk, else None.
 
-    The cached upload serves only chunks that it lacks; the condition of the record checks that they are missing. In all
-    other cases the upload is read: the chunk was recorded or does not fit, or the upload has expired. The cache gets the
-    upload back once the chunk is recorded, so it keeps no upload whose chunk failed.
+    The cached upload serves only chunks that it lacks; the condition of the record checks that they are missing. In
+    all other cases the upload is read: the chunk was recorded or does not fit, or the upload has expired. The cache
+    gets the upload back once the chunk is recorded, so it keeps no upload whose chunk failed.
     """
     upload = services.open_upload_cache.take(ns, request.name, request.upload_id, services.clock())
     if upload is None or is_expired(services, upload):
