@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import Field
-
+from ferry.http.json_values import JsonSchema
 from ferry.http.models.body import Body, IfExists, OptionalEntityTag, OptionalUploadId
 
 MAX_DELETED_NAMES = 100
 """Names in one request to delete files."""
 
 
+@dataclass(frozen=True)
 class MoveBody(Body):
     """The file to move."""
 
-    from_: Annotated[str, Field(alias="from")]
+    from_: str = field(metadata={"json_name": "from"})
     """The name that the file has."""
     to: str
     """The name that it gets."""
@@ -28,6 +29,7 @@ class MoveBody(Body):
     """The only file to replace, by the entity tag of its content or of its record, quotes included."""
 
 
+@dataclass(frozen=True)
 class RestoreBody(Body):
     """The file to restore."""
 
@@ -42,6 +44,7 @@ class RestoreBody(Body):
     `name (2).ext` and so on."""
 
 
+@dataclass(frozen=True)
 class DeleteEntryBody(Body):
     """A file to delete."""
 
@@ -51,8 +54,9 @@ class DeleteEntryBody(Body):
     """The only file to delete, by the entity tag of its content or of its record, quotes included."""
 
 
+@dataclass(frozen=True)
 class DeleteFilesBody(Body):
     """The files to delete."""
 
-    filenames: Annotated[list[str | DeleteEntryBody], Field(min_length=1, max_length=MAX_DELETED_NAMES)]
+    filenames: Annotated[list[str | DeleteEntryBody], JsonSchema(minItems=1, maxItems=MAX_DELETED_NAMES)]
     """The names, or objects with a name and an entity tag; at most 100."""
