@@ -38,6 +38,9 @@ class Rows:
     chunk_digests: dict[str, dict[int, dict[int, ChunkDigest]]] = field(default_factory=dict)
     """Chunk digests by upload id, part number and chunk index."""
 
+    presigned_parts: set[tuple[str, int]] = field(default_factory=set)
+    """Upload ids and numbers of parts that were presigned while they lacked one chunk."""
+
     task_due_times: dict[tuple[CleanupTaskKind, str], int] = field(default_factory=dict)
     """The index of due tasks: epoch milliseconds by task kind and upload id."""
 

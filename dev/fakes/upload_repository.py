@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -63,11 +62,12 @@ class MemoryUploadRepository(MemoryUploadRows):
 
     def get_chunk_digests(self, upload_id: str, part_number: int) -> Mapping[int, ChunkDigest]:
         with self._lock:
-            return dict(self.rows.chunk_digests.get(upload_id, {}).get(part_number, {}))
+            return self._part_digests(upload_id, part_number)
 
     def get_all_chunk_digests(self, upload_id: str) -> Mapping[int, Mapping[int, ChunkDigest]]:
         with self._lock:
-            return copy.deepcopy(self.rows.chunk_digests.get(upload_id, {}))
+            part_numbers = self.rows.chunk_digests.get(upload_id, {})
+            return {number: self._part_digests(upload_id, number) for number in part_numbers}
 
     # Uploads
 
@@ -125,7 +125,7 @@ class MemoryUploadRepository(MemoryUploadRows):
         with self._lock:
             digests = self.rows.chunk_digests.setdefault(upload_id, {}).setdefault(part_number, {})
             digests.setdefault(chunk_index, chunk_digest)
-            return dict(digests)
+            return self._part_digests(upload_id, part_number)
 
     def replace_chunk_digest(
         self, upload: Upload, chunk_index: int, *, expected: ChunkDigest, chunk_digest: ChunkDigest, now: int
@@ -190,6 +190,11 @@ class MemoryUploadRepository(MemoryUploadRows):
                 self._update_shard(
                     upload_id, shard, has_presigned_parts=True, last_activity_at=now, version=shard.version + 1
                 )
+
+    def mark_parts_presigned(self, upload_id: str, part_numbers: Iterable[int], *, now: int) -> None:
+        del now
+        with self._lock:
+            self.rows.presigned_parts.update((upload_id, number) for number in part_numbers)
 
     def record_activity(self, upload: Upload, *, now: int) -> Upload:
         upload_id, read = upload.record.upload_id, upload.shards[0]

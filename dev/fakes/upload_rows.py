@@ -9,7 +9,7 @@ from dev.fakes.metadata_rows import Rows
 from dev.fakes.metadata_table import MemoryTable
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.progress import ProgressShard
-from ferry.model.uploads import Upload, UploadRecord, UploadState
+from ferry.model.uploads import ChunkDigest, Upload, UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
 
 
@@ -55,6 +55,12 @@ class MemoryUploadRows:
     def _update_shard(self, upload_id: str, shard: ProgressShard, **changes: Any) -> ProgressShard:
         changed = self.rows.shards[upload_id][shard.index] = replace(shard, **changes)
         return changed
+
+    def _part_digests(self, upload_id: str, part_number: int) -> dict[int, ChunkDigest]:
+        """Return the digests of a part's chunks, by chunk index."""
+        is_presigned = (upload_id, part_number) in self.rows.presigned_parts
+        digests = self.rows.chunk_digests.get(upload_id, {}).get(part_number, {})
+        return {index: replace(digest, is_part_presigned=is_presigned) for index, digest in digests.items()}
 
     def _require_open_shard(self, upload_id: str, shard_index: int) -> ProgressShard:
         shard = self.rows.shards.get(upload_id, {}).get(shard_index)

@@ -111,6 +111,22 @@ def test_replace_chunk_digest_of_changed_chunk_raises(repository: UploadReposito
     assert (read_upload(repository), repository.get_chunk_digests(UPLOAD_ID, 1)) == (before, {1: FIRST_DIGEST})
 
 
+def test_digests_tell_that_their_part_is_presigned(repository: UploadRepository) -> None:
+    """Digests of a part tell that it was presigned, whether they came before or after; those of others do not."""
+    repository.put_chunk_digest(UPLOAD_ID, 1, 1, FIRST_DIGEST)
+    for _ in range(2):
+        repository.mark_parts_presigned(UPLOAD_ID, [1, 3], now=START)
+    for part, index, is_presigned in ((1, 2, True), (2, 3, False), (3, 5, True)):
+        digests = repository.put_chunk_digest(UPLOAD_ID, part, index, FIRST_DIGEST)
+        assert {digest.is_part_presigned for digest in digests.values()} == {is_presigned}
+        assert digests == repository.get_chunk_digests(UPLOAD_ID, part)
+        assert repository.get_chunk_digests(UPLOAD_ID, part)[index].is_part_presigned is is_presigned
+    repeated = repository.put_chunk_digest(UPLOAD_ID, 3, 5, SECOND_DIGEST)
+    assert (repeated, repeated[5].is_part_presigned) == ({5: FIRST_DIGEST}, True)
+    stored = repository.get_all_chunk_digests(UPLOAD_ID)
+    assert {part for part in stored for digest in stored[part].values() if digest.is_part_presigned} == {1, 3}
+
+
 def test_chunk_digests_are_grouped_by_part(repository: UploadRepository) -> None:
     """The digests of one part are returned together, without those of other parts and uploads."""
     repository.put_chunk_digest(UPLOAD_ID, 1, 1, FIRST_DIGEST)

@@ -213,6 +213,7 @@ OPERATIONS = [
     ),
     Operation("complete, reassembling a stale part", with_stale_part, complete, BODY, "upload_part"),
     Operation("presign", started(1), presign_part(2), BODY, "mark_presigned"),
+    Operation("presign a part that lacks a chunk", started(1), presign_part(1), BODY, "mark_parts_presigned"),
     Operation("presign, repeated", mixed_paths, presign_part(1), BODY, "record_activity"),
     Operation("complete", started(1, 2, 3), complete, BODY, "commit_file"),
     Operation("complete, presigned parts", presigned, complete, BODY, "commit_file"),

@@ -1,7 +1,8 @@
 """The rows of chunk digests: their attributes, and the writes that store and replace a digest (docs/decisions/0001).
 
 The row of a part has an attribute `d<chunk index>` for each chunk: 16 bytes of SHA-256, four of CRC32C, and four of the
-time in epoch seconds. `r<chunk index>` is the first such value of a chunk whose digest was replaced.
+time in epoch seconds. `r<chunk index>` is the first such value of a chunk whose digest was replaced. `presigned` is
+there if the part was presigned while it lacked one chunk.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ ROW_TTL_SECONDS = 30 * DAY_MS // SECOND_MS
 
 _DIGEST_PREFIX = "d"
 _REPLACED_PREFIX = "r"
+_PRESIGNED = "presigned"
 _SHA256_BYTES = 16
 _CRC_END = 20
 
@@ -37,20 +39,21 @@ def digests_from_row(row: Row) -> dict[int, ChunkDigest]:
     """Return the digests of a part's chunks, by chunk index."""
     return {
         int(name.removeprefix(_DIGEST_PREFIX)): _digest_from_bytes(
-            value, row.get(_REPLACED_PREFIX + name.removeprefix(_DIGEST_PREFIX))
+            value, row.get(_REPLACED_PREFIX + name.removeprefix(_DIGEST_PREFIX)), is_part_presigned=_PRESIGNED in row
         )
         for name, value in row.items()
         if name.startswith(_DIGEST_PREFIX) and isinstance(value, bytes)
     }
 
 
-def _digest_from_bytes(value: bytes, replaced: bytes | None = None) -> ChunkDigest:
+def _digest_from_bytes(value: bytes, replaced: bytes | None = None, *, is_part_presigned: bool = False) -> ChunkDigest:
     seconds = value[_CRC_END:]
     return ChunkDigest(
         value[:_SHA256_BYTES],
         int.from_bytes(value[_SHA256_BYTES:_CRC_END], "big"),
         stored_at=int.from_bytes(seconds, "big") * SECOND_MS if seconds else None,
         replaced=_digest_from_bytes(replaced) if replaced else None,
+        is_part_presigned=is_part_presigned,
     )
 
 
@@ -63,6 +66,17 @@ def put_digest(upload_id: str, part_number: int, chunk_index: int, chunk_digest:
         extra_sets=["#ttl = if_not_exists(#ttl, :ttl)"],
         condition=f"attribute_not_exists(#{name})",
         values={"ttl": (chunk_digest.stored_at or 0) // SECOND_MS + ROW_TTL_SECONDS},
+    )
+
+
+def mark_presigned(upload_id: str, part_number: int, now: int) -> Write:
+    """Return the write that records that a part is presigned. It may come before the first digest of the part."""
+    return update(
+        rows.chunk_digest_key(upload_id, part_number),
+        {_PRESIGNED: True},
+        extra_sets=["#ttl = if_not_exists(#ttl, :ttl)"],
+        condition="",
+        values={"ttl": now // SECOND_MS + ROW_TTL_SECONDS},
     )
 
 

@@ -261,6 +261,43 @@ def pending_event_fields(upload_id: str, publish_deadline: int | None, ttl_epoch
     return {"event_pending": True, **rows.schedule_attributes(upload_id, publish_deadline)}
 
 
+def record_chunk(
+    upload_id: str, expected: ProgressShard, bit: int, length_bytes: int, *, require_no_presigned: bool, now: int
+) -> Write:
+    """Return the write of `UploadRepository.record_chunk`."""
+    compacts = expected.needs_compaction
+    changes: dict[str, Any] = {"last_activity_at": now}
+    adds: dict[str, Any] = {"received_bytes": length_bytes, "version": 1}
+    extra_sets = []
+    if compacts:
+        changes |= {
+            "bits": rows.bits_to_bytes(expected.compacted_bits),
+            "recent_bits": {bit},
+            "epoch": expected.epoch + 1,
+        }
+        # `previous_bits` gets the old `recent_bits`: SET reads the row from before the update.
+        extra_sets = ["#previous_bits = #recent_bits"]
+    else:
+        adds["recent_bits"] = {bit}
+    condition = (
+        "attribute_exists(#open) AND #epoch BETWEEN :epoch AND :max_epoch "
+        "AND NOT contains(#recent_bits, :bit) AND NOT contains(#previous_bits, :bit)"
+    )
+    if require_no_presigned:
+        condition += " AND attribute_not_exists(#has_presigned_parts)"
+    # New bits go into `recent_bits`. A compaction moves them to `previous_bits`, and the next one to `bits`.
+    # The condition checks `recent_bits` and `previous_bits`, so one compaction since the read is harmless.
+    max_epoch = expected.epoch if compacts else expected.epoch + 1
+    return update(
+        rows.shard_key(upload_id, expected.index),
+        changes,
+        adds=adds,
+        extra_sets=extra_sets,
+        condition=condition,
+        values={"epoch": expected.epoch, "max_epoch": max_epoch, "bit": bit},
+    )
+
+
 def touch_shard(upload_id: str, expected: ProgressShard, now: int, *, has_presigned_parts: bool = False) -> Write:
     """Return the write that records activity in a shard, and that parts are presigned.
 

@@ -225,36 +225,8 @@ class DynamoUploadRepository:
         require_no_presigned: bool,
         now: int,
     ) -> ProgressShard:
-        compacts = expected.needs_compaction
-        changes: dict[str, Any] = {"last_activity_at": now}
-        adds: dict[str, Any] = {"received_bytes": length_bytes, "version": 1}
-        extra_sets = []
-        if compacts:
-            changes |= {
-                "bits": rows.bits_to_bytes(expected.compacted_bits),
-                "recent_bits": {bit},
-                "epoch": expected.epoch + 1,
-            }
-            # `previous_bits` gets the old `recent_bits`: SET reads the row from before the update.
-            extra_sets = ["#previous_bits = #recent_bits"]
-        else:
-            adds["recent_bits"] = {bit}
-        condition = (
-            "attribute_exists(#open) AND #epoch BETWEEN :epoch AND :max_epoch "
-            "AND NOT contains(#recent_bits, :bit) AND NOT contains(#previous_bits, :bit)"
-        )
-        if require_no_presigned:
-            condition += " AND attribute_not_exists(#has_presigned_parts)"
-        # New bits go into `recent_bits`. A compaction moves them to `previous_bits`, and the next one to `bits`.
-        # The condition checks `recent_bits` and `previous_bits`, so one compaction since the read is harmless.
-        max_epoch = expected.epoch if compacts else expected.epoch + 1
-        write = update(
-            rows.shard_key(upload_id, expected.index),
-            changes,
-            adds=adds,
-            extra_sets=extra_sets,
-            condition=condition,
-            values={"epoch": expected.epoch, "max_epoch": max_epoch, "bit": bit},
+        write = writes.record_chunk(
+            upload_id, expected, bit, length_bytes, require_no_presigned=require_no_presigned, now=now
         )
         try:
             return rows.shard_from_row(self._table.write(write))
@@ -265,6 +237,9 @@ class DynamoUploadRepository:
         self._table.transact_write(
             writes.touch_shard(upload.record.upload_id, shard, now, has_presigned_parts=True) for shard in upload.shards
         )
+
+    def mark_parts_presigned(self, upload_id: str, part_numbers: Iterable[int], *, now: int) -> None:
+        self._table.transact_write(chunk_digests.mark_presigned(upload_id, number, now) for number in part_numbers)
 
     def record_activity(self, upload: Upload, *, now: int) -> Upload:
         try:

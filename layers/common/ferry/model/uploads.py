@@ -84,6 +84,14 @@ class ChunkDigest:
     replaced: ChunkDigest | None = field(default=None, compare=False)
     """The first digest of the chunk, if it was replaced; None otherwise."""
 
+    is_part_presigned: bool = field(default=False, compare=False)
+    """Whether its part was presigned while it lacked one chunk."""
+
+    @property
+    def part_may_change(self) -> bool:
+        """Return whether its part may be one that a client sent to S3 directly, or that of another digest."""
+        return self.is_part_presigned or self.replaced is not None
+
 
 @dataclass(frozen=True, slots=True)
 class UploadRecord:

@@ -154,6 +154,10 @@ class UploadRepository(Protocol):
         """
         ...
 
+    def mark_parts_presigned(self, upload_id: str, part_numbers: Iterable[int], *, now: int) -> None:
+        """Record that these parts, 1 to 100 of them, are presigned: `ChunkDigest.is_part_presigned` of their chunks."""
+        ...
+
     def record_activity(self, upload: Upload, *, now: int) -> Upload:
         """Record in the first shard that the client was active, and return the upload with that shard as stored.
 

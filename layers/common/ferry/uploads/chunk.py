@@ -154,6 +154,8 @@ def _accept_missing(services: Services, upload: Upload, request: ChunkRequest, c
     if chunk_digests[index] != chunk_digest:
         _replace_digest(services, upload, index, chunk_digests[index], chunk_digest)
         raise ConcurrentUpdate  # The shard has another epoch now: read it again.
+    # An instance that knows an earlier state of the upload learns this from the digest.
+    completes_part = completes_part and not chunk_digests[index].part_may_change
     is_assembled = False
     if completes_part and part_crc(record, part_number, chunk_digests) is not None:
         # If the multipart upload is gone, the upload has ended or is ending. The chunk is staged below, and

@@ -54,6 +54,7 @@ def presign_parts(services: Services, ns: str, request: PartsRequest) -> list[Pr
             no upload accepts parts.
     """
     upload = retry_on_conflict(lambda: _mark_presigned(services, ns, request))
+    _mark_parts(services, upload, [number for number, _ in request.parts])
     return [_presign_part(services, upload, number, crc) for number, crc in request.parts]
 
 
@@ -92,6 +93,21 @@ def _mark_presigned(services: Services, ns: str, request: PartsRequest) -> Uploa
     if marked is None or not marked.has_presigned_parts:
         raise ConcurrentUpdate
     return marked
+
+
+def _mark_parts(services: Services, upload: Upload, part_numbers: Sequence[int]) -> None:
+    """Record which of the parts lack one chunk. An instance that knows the upload as it was before its first signing
+    would assemble such a part over the one that the client is about to send, before it finds that it may not.
+    """
+    if not upload.recorded_chunk_bytes or not upload.record.layout.supports_chunks:
+        return  # No instance knows the upload, or none assembles a part.
+    numbers = [number for number in dict.fromkeys(part_numbers) if _lacks_one_chunk(upload, number)]
+    if numbers:
+        services.upload_repository.mark_parts_presigned(upload.record.upload_id, numbers, now=services.clock())
+
+
+def _lacks_one_chunk(upload: Upload, part_number: int) -> bool:
+    return sum(not upload.has_chunk(index) for index in upload.record.layout.chunks_in_part(part_number)) == 1
 
 
 def _required_crc(services: Services, upload: Upload, part_number: int, requested_crc: int | None) -> int | None:

@@ -1,0 +1,112 @@
+"""An instance that knows an earlier state of an upload: what another instance has done since decides."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+
+import pytest
+
+from dev.fakes.faults import CallLog, Fault, FaultPlan
+from ferry.errors import CompletionInProgress, UploadIncomplete
+from ferry.model.files import File
+from ferry.rules.durations import SECOND_MS
+from ferry.services import Services
+from tests.support.in_memory_service import CHUNK_BYTES, Client, InMemoryService, seeded_bytes, swallow_crash
+
+PART_BYTES = 2 * CHUNK_BYTES
+TIMEOUT_MS = 29 * SECOND_MS
+OTHER = seeded_bytes(CHUNK_BYTES, seed=9)
+
+
+def start_client(service: InMemoryService, *chunks: int, size: int = PART_BYTES) -> Client:
+    """Start, and send chunks, after which `service.services` knows the upload."""
+    client = Client(service, seeded_bytes(size))
+    client.start()
+    client.send_chunks(list(chunks))
+    return client
+
+
+def stale(service: InMemoryService, plan: FaultPlan | None = None) -> Services:
+    return service.new_services(plan, CallLog(), warm=service.services)
+
+
+def test_rejected_chunk_does_not_replace_part_sent_to_s3(service: InMemoryService) -> None:
+    """A chunk that is rejected because the upload is being completed leaves a part that was sent to S3 as it is."""
+    client = start_client(service, 1)
+    other = service.new_services(log=CallLog())
+    direct = seeded_bytes(PART_BYTES, seed=5)
+    assert client.put_part(client.presign_part(1, other), direct).status == 200
+
+    def send_late() -> None:
+        with pytest.raises(CompletionInProgress):
+            client.send_chunk(2, stale(service), OTHER)
+
+    completing = service.new_services(FaultPlan({("complete_multipart", 1): send_late}), CallLog())
+    assert isinstance(client.complete(completing), File)
+    assert service.file_content() == direct
+
+
+@pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.UNAVAILABLE])
+def test_chunk_that_fails_does_not_replace_part_sent_to_s3(service: InMemoryService, fault: Fault) -> None:
+    """A chunk that is not recorded leaves a part that was sent to S3 as it is."""
+    client = start_client(service, 1)
+    other = service.new_services(log=CallLog())
+    direct = seeded_bytes(PART_BYTES, seed=5)
+    assert client.put_part(client.presign_part(1, other), direct).status == 200
+    swallow_crash(partial(client.send_chunk, 2, stale(service, FaultPlan({("record_chunk", 1): fault})), OTHER))
+    assert isinstance(client.complete(other), File)
+    assert service.file_content() == direct
+
+
+def test_part_of_dead_request_with_second_digest_counts_for_nothing(service: InMemoryService) -> None:
+    """A request that shares a digest which replaced another one assembles no part before its chunk is recorded."""
+    client = start_client(service, 1)
+    second, third = seeded_bytes(CHUNK_BYTES, seed=7), seeded_bytes(CHUNK_BYTES, seed=8)
+    dying = service.new_services(FaultPlan({("put", 1): Fault.CRASH_BEFORE, ("upload_part", 1): Fault.CRASH_BEFORE}))
+    swallow_crash(partial(client.send_chunk, 2, dying, OTHER))
+    service.clock.advance(TIMEOUT_MS)
+    replacing = service.new_services(FaultPlan({("replace_chunk_digest", 1): Fault.CRASH_AFTER}))
+    swallow_crash(partial(client.send_chunk, 2, replacing, second))
+    swallow_crash(
+        partial(client.send_chunk, 2, stale(service, FaultPlan({("record_chunk", 1): Fault.CRASH_BEFORE})), second)
+    )
+    service.clock.advance(TIMEOUT_MS + SECOND_MS)
+    replacing = service.new_services(FaultPlan({("replace_chunk_digest", 1): Fault.CRASH_AFTER}))
+    swallow_crash(partial(client.send_chunk, 2, replacing, third))
+    with suppress(UploadIncomplete):
+        client.presign_part(1)
+    with pytest.raises(UploadIncomplete) as rejected:
+        client.complete()
+    assert rejected.value.extra["missing"] == [(2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "presigned", "marked"), [((1,), 1, [1]), ((1,), 3, [3]), ((1,), 2, []), ((1, 2), 1, []), ((), 3, [])]
+)
+def test_presign_marks_parts_that_one_chunk_completes(
+    service: InMemoryService, sent: tuple[int, ...], presigned: int, marked: list[int]
+) -> None:
+    """Only a part that lacks one chunk is marked, before its URL exists, and in no upload without chunks."""
+    client = start_client(service, *sent, size=2 * PART_BYTES + 5)
+    log = CallLog()
+    client.presign_part(presigned, service.new_services(log=log))
+    assert [list(call.args[1]) for call in log.calls if call.method == "mark_parts_presigned"] == [marked] * bool(
+        marked
+    )
+
+
+def test_part_is_marked_at_every_signing(service: InMemoryService) -> None:
+    """An instance may know the upload as it was before the first signing, so a part that is signed later is marked."""
+    client = start_client(service, 1, 3, size=2 * PART_BYTES)
+    other = service.new_services(log=CallLog())
+    client.presign_part(1, other)
+    direct = seeded_bytes(PART_BYTES, seed=5)
+    assert client.put_part(client.presign_part(2, other), direct).status == 200
+    plan = FaultPlan({("record_chunk", 1): Fault.CRASH_BEFORE})
+    swallow_crash(partial(client.send_chunk, 4, stale(service, plan), OTHER))
+    client.send_chunk(2, other)
+    assert isinstance(client.complete(other), File)
+    content = service.file_content()
+    assert content is not None
+    assert content[PART_BYTES:] == direct
