@@ -105,11 +105,18 @@ class MemoryUploadRepository(MemoryUploadRows):
             self.rows.ttls.pop(name, None)
             self.rows.task_due_times[CleanupTaskKind.UPLOAD, record.upload_id] = due_at
 
-    def mark_open(self, upload_id: str, multipart_id: str | None, *, due_at: int, event_pending: bool = False) -> None:
+    def mark_open(
+        self, upload_id: str, multipart_id: str | None, *, now: int, due_at: int, event_pending: bool = False
+    ) -> None:
         with self._lock:
             self._require_record(upload_id, UploadState.CREATING)
             self._update_record(
-                upload_id, due_at=due_at, state=UploadState.OPEN, multipart_id=multipart_id, event_pending=event_pending
+                upload_id,
+                due_at=due_at,
+                state=UploadState.OPEN,
+                multipart_id=multipart_id,
+                opened_at=now,
+                event_pending=event_pending,
             )
 
     def change_options(self, upload: Upload, *, if_exists: IfExists, requires_checksum: bool) -> Upload:

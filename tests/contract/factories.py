@@ -99,7 +99,7 @@ def open_upload(
 ) -> Upload:
     """Create an open upload."""
     create_upload(repository, upload_id, name=name, layout=layout)
-    repository.mark_open(upload_id, "multipart", due_at=START + IDLE_TIMEOUT_MS)
+    repository.mark_open(upload_id, "multipart", now=START, due_at=START + IDLE_TIMEOUT_MS)
     return read_upload(repository, upload_id)
 
 

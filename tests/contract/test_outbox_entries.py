@@ -40,7 +40,7 @@ def test_event_pending_of_start_is_cleared_by_mark_open(repository: UploadReposi
     """The start event is pending from the transaction that creates the upload, and not after `mark_open` without it."""
     repository.create_upload(replace(make_record(), event_pending=True), expected=None, due_at=START + 1)
     assert read_upload(repository).record.event_pending
-    repository.mark_open(UPLOAD_ID, "multipart", due_at=START + IDLE_TIMEOUT_MS)
+    repository.mark_open(UPLOAD_ID, "multipart", now=START, due_at=START + IDLE_TIMEOUT_MS)
     assert not read_upload(repository).record.event_pending
 
 
@@ -49,7 +49,7 @@ def test_event_pending_of_start_stays_until_cleared(
 ) -> None:
     """A pending start event makes the upload due until it is cleared, which changes no version."""
     create_upload(repository)
-    repository.mark_open(UPLOAD_ID, "multipart", due_at=START + 60, event_pending=True)
+    repository.mark_open(UPLOAD_ID, "multipart", now=START, due_at=START + 60, event_pending=True)
     pending = read_upload(repository)
     assert pending.record.event_pending
     assert all_tasks(cleanup_repository) == {UPLOAD_TASK}
@@ -63,7 +63,7 @@ def test_event_pending_survives_terminate_until_purged(
 ) -> None:
     """A start event that is pending when the upload ends stays pending until the upload is purged."""
     create_upload(repository)
-    repository.mark_open(UPLOAD_ID, "multipart", due_at=START + 60, event_pending=True)
+    repository.mark_open(UPLOAD_ID, "multipart", now=START, due_at=START + 60, event_pending=True)
     repository.terminate(
         read_upload(repository), UploadState.CANCELLED, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS
     )
@@ -101,7 +101,7 @@ def test_commit_file_without_events_clears_event_pending(
 ) -> None:
     """If events are disabled, a commit also clears the pending event of the start."""
     create_upload(repository)
-    repository.mark_open(UPLOAD_ID, "multipart", due_at=START + 60, event_pending=True)
+    repository.mark_open(UPLOAD_ID, "multipart", now=START, due_at=START + 60, event_pending=True)
     upload = read_upload(repository)
     repository.acquire_lease(
         upload, lease_id="mine", expires_at=START + 70, now=START + 10, if_exists=IfExists.FAIL, crc32c=None

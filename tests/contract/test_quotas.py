@@ -37,7 +37,7 @@ def create_counted_upload(repository: UploadRepository, upload_id: str = UPLOAD_
     _, expected, quota = repository.get_name(NS, name)
     record = replace(make_record(upload_id, name=name), counted_in_quota=True)
     repository.create_upload(record, expected=expected, due_at=START + 1, quota=quota)
-    repository.mark_open(upload_id, "multipart", due_at=START + 1)
+    repository.mark_open(upload_id, "multipart", now=START, due_at=START + 1)
     return read_upload(repository, upload_id)
 
 

@@ -145,21 +145,21 @@ def _cancel(repository: UploadRepository, upload: Upload, had_received: bool | N
 def test_mark_open_twice_raises(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
     """An upload is opened once, which stores its multipart upload, its due time and a new version."""
     before = create_upload(repository).record
-    repository.mark_open(UPLOAD_ID, "multipart", due_at=START + IDLE_TIMEOUT_MS)
+    repository.mark_open(UPLOAD_ID, "multipart", now=START, due_at=START + IDLE_TIMEOUT_MS)
     assert read_upload(repository).record == replace(
-        before, state=UploadState.OPEN, multipart_id="multipart", version=before.version + 1
+        before, state=UploadState.OPEN, multipart_id="multipart", opened_at=START, version=before.version + 1
     )
     assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + IDLE_TIMEOUT_MS)}
     for upload_id in (UPLOAD_ID, OTHER_ID):
         with pytest.raises(ConcurrentUpdate):
-            repository.mark_open(upload_id, "another", due_at=START + IDLE_TIMEOUT_MS)
+            repository.mark_open(upload_id, "another", now=START, due_at=START + IDLE_TIMEOUT_MS)
     assert read_upload(repository).record.multipart_id == "multipart"
 
 
 def test_mark_open_empty_file_has_no_multipart_id(repository: UploadRepository) -> None:
     """The upload of an empty file has no multipart upload."""
     create_upload(repository)
-    repository.mark_open(UPLOAD_ID, None, due_at=START + IDLE_TIMEOUT_MS)
+    repository.mark_open(UPLOAD_ID, None, now=START, due_at=START + IDLE_TIMEOUT_MS)
     assert (read_upload(repository).record.state, read_upload(repository).record.multipart_id) == (
         UploadState.OPEN,
         None,
@@ -285,7 +285,7 @@ def test_terminate_expired_after_activity_raises(repository: UploadRepository) -
 def test_terminate_after_mark_open_raises(repository: UploadRepository) -> None:
     """A reader of the creating upload, who has no multipart id, cannot end the open one."""
     upload = create_upload(repository)
-    repository.mark_open(UPLOAD_ID, "multipart", due_at=START + IDLE_TIMEOUT_MS)
+    repository.mark_open(UPLOAD_ID, "multipart", now=START, due_at=START + IDLE_TIMEOUT_MS)
     with pytest.raises(ConcurrentUpdate):
         repository.terminate(upload, UploadState.CANCELLED, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
 

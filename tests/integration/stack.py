@@ -142,12 +142,13 @@ class Stack:
         body: bytes | None = None,
         token: str | None = "",
         raw_query: str | None = None,
+        received_at: int | None = None,
     ) -> Result:
         """Send one request and return its response.
 
         By default the request has an access token with every scope in the namespace `demo`; with `token` None it has
         none. `path` has the parameters of the path beside the filename. A header given in `headers` overrides the
-        token, and `raw_query` the encoding of `query`.
+        token, and `raw_query` the encoding of `query`. `received_at` is the event's `timeEpoch`, in milliseconds.
         """
         request_headers = dict(headers or {})
         if token is not None and not route_key.partition(" ")[2].startswith(
@@ -160,6 +161,8 @@ class Stack:
             if route_key in module.app.scopes and name not in BEHIND_OWN_URL
         )
         event = build_event(route_key, filename=filename, path=path, query=query, headers=request_headers, body=body)
+        if received_at is not None:
+            event["requestContext"]["timeEpoch"] = received_at
         if raw_query is not None:
             event["rawQueryString"] = raw_query
         result = to_result(self.invoke(function, event))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from typing import Any
 
 import pytest
@@ -40,6 +41,17 @@ def test_start_without_proof_after_bytes_names_the_ways_out(stack: Stack) -> Non
     resumed = start(stack, "two devices", resume=True)
     assert (resumed.status, resumed.json["received_bytes"]) == (200, len(CONTENT))
     assert complete(stack, "two devices").status == 200
+
+
+def test_restart_received_before_other_start_answered_is_rejected(stack: Stack) -> None:
+    """The gateway's time of receipt decides whether a restart raced with the start of the upload in progress."""
+    received_at = time.time_ns() // 1_000_000 - 1
+    first = start(stack, "racing restarts", restart=True)
+    body = {"filename": "racing restarts", "size": len(CONTENT), "restart": True}
+    raced = stack.post_json("POST /upload/start", body, received_at=received_at)
+    assert (raced.status, raced.code) == (409, "upload_in_progress")
+    assert (raced.json["upload_id"], "same time" in raced.json["detail"]) == (first.json["upload_id"], True)
+    assert stack.post_json("POST /upload/start", body).status == 201
 
 
 @pytest.mark.parametrize("way_out", ["checksum", "resume"])

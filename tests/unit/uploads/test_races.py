@@ -97,6 +97,54 @@ def test_restarts_concurrent_one_rejected(service: InMemoryService, before: str)
     assert service.file_content() == other.body
 
 
+def test_restart_during_restart_does_not_cancel_its_upload(service: InMemoryService) -> None:
+    """A restart cancels what its first read found. An upload that began meanwhile is that of a start that raced."""
+    start_client(service)
+    one, other = Client(service, seeded_bytes(PART_BYTES, seed=2)), Client(service, seeded_bytes(PART_BYTES, seed=3))
+    services = service.new_services(FaultPlan({("terminate", 1): lambda: other.start(restart=True)}))
+    with pytest.raises(UploadInProgress) as rejected:
+        one.start(services=services, restart=True)
+    assert rejected.value.extra["upload_id"] == other.upload_id
+    assert "same time" in rejected.value.detail
+    assert all(word in rejected.value.detail for word in ("resume: true", "fingerprint", "restart: true"))
+    assert other.state() is UploadState.OPEN
+
+
+@pytest.mark.parametrize("delay_ms", [0, 1])
+def test_restart_received_before_other_upload_opened_is_rejected(service: InMemoryService, delay_ms: int) -> None:
+    """A restart that waited at the gateway while another start opened its upload has raced with it."""
+    received_at = service.clock()
+    service.clock.advance(delay_ms)
+    other = start_client(service)
+    service.clock.advance(1)
+    restart = partial(Client(service, seeded_bytes(PART_BYTES, seed=2)).start, restart=True, received_at=received_at)
+    if delay_ms:
+        with pytest.raises(UploadInProgress):
+            restart()
+        assert other.state() is UploadState.OPEN
+    else:
+        assert restart().created
+        assert other.state() is UploadState.CANCELLED
+
+
+def test_restart_that_lost_race_with_equal_proof_joins(service: InMemoryService) -> None:
+    """A restart of the same file, proven by its fingerprint, gets the upload of the start that it raced with."""
+    received_at = service.clock()
+    service.clock.advance(1)
+    other = start_client(service, fingerprint="f", restart=True)
+    again = Client(service, other.body)
+    assert not again.start(fingerprint="f", restart=True, received_at=received_at).created
+    assert again.upload_id == other.upload_id
+
+
+@pytest.mark.parametrize("received_at", [1_795_374_238, 10**15])
+def test_restart_with_implausible_receipt_cancels_older_upload(service: InMemoryService, received_at: int) -> None:
+    """A gateway that reports seconds, or a time to come, does not keep a restart from its effect."""
+    old = start_client(service)
+    assert Client(service, old.body).start(restart=True, received_at=received_at).created
+    assert old.state() is UploadState.CANCELLED
+
+
 def test_restart_resumed_by_other_keeps_own_upload(service: InMemoryService) -> None:
     """A restart whose new upload another start has opened keeps it."""
     start_client(service)

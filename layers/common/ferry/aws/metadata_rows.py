@@ -67,6 +67,7 @@ _RECORD_FIELDS = (
     "link_id",
     "link_network",
     "multipart_id",
+    "opened_at",
     "lease_id",
     "lease_expires_at",
     "first_leased_at",

@@ -105,13 +105,11 @@ class DynamoUploadRepository:
             ]
         )
 
-    def mark_open(self, upload_id: str, multipart_id: str | None, *, due_at: int, event_pending: bool = False) -> None:
-        changes = {
-            "state": UploadState.OPEN.value,
-            "multipart_id": multipart_id,
-            "due_at": due_at,
-            "event_pending": event_pending or None,
-        }
+    def mark_open(
+        self, upload_id: str, multipart_id: str | None, *, now: int, due_at: int, event_pending: bool = False
+    ) -> None:
+        changes = {"state": UploadState.OPEN.value, "multipart_id": multipart_id, "opened_at": now, "due_at": due_at}
+        changes["event_pending"] = event_pending or None
         self._table.conditional_write(
             writes.record_transition(upload_id, changes, "#state = :creating", {"creating": UploadState.CREATING.value})
         )

@@ -39,6 +39,8 @@ class Request:
     """The domain name of the gateway that received the request; empty if the event has none."""
     source_ip: str = ""
     """The address that connected to the gateway; empty if the event has none."""
+    received_at: int | None = None
+    """When the gateway received the request, in epoch milliseconds; None if the event does not say so."""
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Request:
@@ -59,6 +61,7 @@ class Request:
             raw_query=event.get("rawQueryString") or "",
             domain_name=context.get("domainName") or "",
             source_ip=context["http"].get("sourceIp") or "",
+            received_at=context.get("timeEpoch"),
         )
 
     @property

@@ -56,6 +56,7 @@ def start_request(request: Request) -> StartRequest:
         if_exists=IfExists(body.if_exists),
         resume=body.resume,
         restart=body.restart,
+        received_at=request.received_at,
     )
 
 

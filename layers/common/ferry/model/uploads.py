@@ -163,6 +163,9 @@ class UploadRecord:
     multipart_id: str | None = None
     """The multipart upload in the object store; None while creating, and for an empty file."""
 
+    opened_at: int | None = None
+    """When it became open, in epoch milliseconds; None while creating, and for uploads of earlier versions of Ferry."""
+
     lease_id: str | None = None
     """The completion that holds the lease; None if none does."""
 

@@ -66,7 +66,9 @@ class UploadRepository(Protocol):
         """
         ...
 
-    def mark_open(self, upload_id: str, multipart_id: str | None, *, due_at: int, event_pending: bool = False) -> None:
+    def mark_open(
+        self, upload_id: str, multipart_id: str | None, *, now: int, due_at: int, event_pending: bool = False
+    ) -> None:
         """Move a creating upload to open. `event_pending`: its start event is still to be published.
 
         Raises:

@@ -73,7 +73,7 @@ def recover_from_object(services: Services, upload: Upload) -> File | Completion
     """
     record = upload.record
     if record.state is UploadState.CREATING:
-        services.upload_repository.mark_open(record.upload_id, None, due_at=upload.expires_at)
+        services.upload_repository.mark_open(record.upload_id, None, now=services.clock(), due_at=upload.expires_at)
         record = replace(record, state=UploadState.OPEN, version=record.version + 1)
     options = CompletionOptions(record.crc32c, record.if_exists)
     return complete_under_lease(services, replace(upload, record=record), options, keep_lease_on_failure=True)

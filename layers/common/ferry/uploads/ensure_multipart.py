@@ -26,11 +26,13 @@ def ensure_open(services: Services, upload: Upload) -> Upload:
     if record.layout.size:
         multipart_id = services.object_store.create_multipart(record.object_key, content_type=record.content_type)
     event_pending = not publish(services, pending_events(record))
-    publish_deadline = min(services.clock() + PUBLISH_GRACE_MS, upload.expires_at)
+    now = services.clock()
+    publish_deadline = min(now + PUBLISH_GRACE_MS, upload.expires_at)
     try:
         services.upload_repository.mark_open(
             record.upload_id,
             multipart_id,
+            now=now,
             due_at=publish_deadline if event_pending else upload.expires_at,
             event_pending=event_pending,
         )
@@ -43,6 +45,7 @@ def ensure_open(services: Services, upload: Upload) -> Upload:
             record,
             state=UploadState.OPEN,
             multipart_id=multipart_id,
+            opened_at=now,
             event_pending=event_pending,
             version=record.version + 1,
         ),

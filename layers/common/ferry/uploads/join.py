@@ -17,6 +17,13 @@ from ferry.uploads.received import compute_received
 if TYPE_CHECKING:
     from ferry.uploads.start import StartRequest
 
+LOST_RACE_DETAIL = (
+    "Another start of this name came at the same time, and its upload is the one in progress. To continue that one, "
+    "send the fingerprint and the checksum that it was started with, or resume: true if it has neither. To cancel it, "
+    "send restart: true again."
+)
+"""Detail for a start with `restart: true` that may not cancel an upload, because both starts raced."""
+
 
 def join(services: Services, upload: Upload, parts: Mapping[int, StoredPart], request: StartRequest) -> Upload:
     """Return the upload in progress as the start joins it: open or completing, with the options that hold now.
@@ -67,7 +74,7 @@ def _requires_checksum(upload: Upload, parts: Mapping[int, StoredPart], request:
     return True
 
 
-def in_progress(upload: Upload) -> UploadInProgress:
+def in_progress(upload: Upload, detail: str = "") -> UploadInProgress:
     """Return the error of a start that may not join this upload."""
     record = upload.record
-    return UploadInProgress(upload_id=record.upload_id, size=record.layout.size, expires_at=upload.expires_at)
+    return UploadInProgress(detail, upload_id=record.upload_id, size=record.layout.size, expires_at=upload.expires_at)

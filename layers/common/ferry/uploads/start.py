@@ -19,7 +19,7 @@ from ferry.rules.durations import MINUTE_MS, SECOND_MS
 from ferry.rules.layout import MAX_CHUNK_BYTES, ChunkLayout
 from ferry.services import Services
 from ferry.uploads.ensure_multipart import ensure_open
-from ferry.uploads.join import in_progress, join
+from ferry.uploads.join import LOST_RACE_DETAIL, in_progress, join
 from ferry.uploads.lookup import is_expired
 from ferry.uploads.quotas import check_quota, quota_without
 from ferry.uploads.received import compute_received, uploaded_parts
@@ -27,6 +27,10 @@ from ferry.uploads.terminate import terminate
 
 CREATING_TIMEOUT_MS = 15 * MINUTE_MS
 """How long an upload may stay in state `creating` before cleanup expires it."""
+
+MAX_RECEIVE_DELAY_MS = MINUTE_MS
+"""How long before its use case a request may have been received: longer than a gateway and a function take. Gateways
+that report another time, such as one in seconds, are ignored."""
 
 MAX_RENAME_ATTEMPTS = 24
 """Attempts of a start under `rename`: of starts that race for free names, each takes the next one."""
@@ -61,6 +65,8 @@ class StartRequest:
     """Whether the client says that an upload in progress without checksum and fingerprint is of its file."""
     restart: bool = False
     """Whether to cancel an upload in progress instead of resuming it."""
+    received_at: int | None = None
+    """When the gateway received it, in epoch milliseconds; None: when the use case begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +87,16 @@ class StartResult:
 class _StartAttempt:
     """A request and what it has done so far. Both survive a retry after a conflict.
 
-    A request cancels one upload at most, and none once it has created its own: otherwise two requests with `restart`
-    would cancel each other's uploads forever.
+    A request cancels one upload at most: one that its first read found, and that was open before the request was
+    received. So of starts that race, one creates an upload that the others do not cancel.
     """
 
     ns: str
     request: StartRequest
     layout: ChunkLayout
+    received_at: int
+    found_upload_ids: frozenset[str] | None = None
+    """Uploads that the first read found in progress; None before it."""
     has_cancelled: bool = False
     upload_id_required: bool = False
     created_upload_id: str | None = None
@@ -104,11 +113,26 @@ class _StartAttempt:
             return None
         return start_id_for(self.ns, request.name, request.size, crc32c=request.crc32c, fingerprint=request.fingerprint)
 
-    def may_cancel(self, upload_id: str) -> bool:
-        return self.wants_other_than(upload_id) and not self.has_cancelled and self.created_upload_id is None
+    def note_found(self, *upload_ids: str) -> None:
+        """Keep the uploads that the first read found. What a later read finds began during this request."""
+        if self.found_upload_ids is None:
+            self.found_upload_ids = frozenset(upload_ids)
 
-    def wants_other_than(self, upload_id: str) -> bool:
-        return self.request.restart and upload_id != self.created_upload_id
+    def may_cancel(self, record: UploadRecord) -> bool:
+        opened_at = record.created_at if record.opened_at is None else record.opened_at
+        return (
+            self.request.restart
+            and record.upload_id in (self.found_upload_ids or ())
+            and opened_at <= self.received_at
+            and not self.has_cancelled
+        )
+
+    def lost_race(self, record: UploadRecord) -> bool:
+        """Return whether the request wanted to cancel this upload, may not, and has no proof that it is its own."""
+        if not self.request.restart or record.upload_id == self.created_upload_id:
+            return False
+        proof = (self.request.crc32c, self.request.fingerprint)
+        return proof == (None, None) or proof != (record.crc32c, record.fingerprint)
 
 
 def start(services: Services, ns: str, request: StartRequest) -> StartResult:
@@ -128,12 +152,19 @@ def start(services: Services, ns: str, request: StartRequest) -> StartResult:
         layout = ChunkLayout.plan(request.size, request.chunk_size or MAX_CHUNK_BYTES, request.part_size)
     except ValueError as error:
         raise InvalidField.for_member(str(error).partition(" ")[0], str(error)) from error
-    start_attempt = _StartAttempt(ns, request, layout)
+    start_attempt = _StartAttempt(ns, request, layout, _received_at(services, request))
     if request.if_exists is IfExists.RENAME:
         return retry_on_conflict(
             lambda: _try_start_renamed(services, ns, start_attempt), services.sleep, max_attempts=MAX_RENAME_ATTEMPTS
         )
     return retry_on_conflict(lambda: _try_start(services, ns, start_attempt), services.sleep)
+
+
+def _received_at(services: Services, request: StartRequest) -> int:
+    now = services.clock()
+    if request.received_at is None or request.received_at < now - MAX_RECEIVE_DELAY_MS:
+        return now
+    return min(request.received_at, now)
 
 
 def _try_start(services: Services, ns: str, start_attempt: _StartAttempt) -> StartResult:
@@ -142,7 +173,9 @@ def _try_start(services: Services, ns: str, start_attempt: _StartAttempt) -> Sta
     file, current_upload, quota = services.upload_repository.get_name(ns, request.name)
     if file is not None and _same_content(file, request):
         return StartResult(file=file)
-    if current_upload is not None and current_upload.in_progress:
+    is_open = current_upload is not None and current_upload.in_progress
+    start_attempt.note_found(*([current_upload.upload_id] if current_upload is not None and is_open else []))
+    if current_upload is not None and is_open:
         return _resume_or_conflict(services, current_upload, start_attempt, quota)
     if file is not None and request.if_exists is IfExists.FAIL:
         raise FileExists
@@ -171,6 +204,7 @@ def _try_start_renamed(services: Services, ns: str, start_attempt: _StartAttempt
     is_open = current_upload is not None and current_upload.in_progress
     candidates = [earlier_start.upload_id] if earlier_start is not None else []
     candidates += [current_upload.upload_id] if start_id is not None and current_upload is not None and is_open else []
+    start_attempt.note_found(*candidates)
     for upload_id in dict.fromkeys(candidates):
         result = _resume_same_start(services, upload_id, start_attempt, quota)
         if result is not None:
@@ -208,7 +242,7 @@ def _resume_same_start(
     if not record.state.in_progress:
         return None
     _end_if_expired(services, upload)
-    if start_attempt.may_cancel(record.upload_id):
+    if start_attempt.may_cancel(record):
         _cancel_for_restart(services, upload, start_attempt, quota)
         raise ConcurrentUpdate
     return _resume(
@@ -245,11 +279,11 @@ def _resume_or_conflict(
         raise ConcurrentUpdate
     record = upload.record
     _end_if_expired(services, upload)
-    if start_attempt.may_cancel(record.upload_id):
+    if start_attempt.may_cancel(record):
         _cancel_for_restart(services, upload, start_attempt, quota)
         raise ConcurrentUpdate
-    if start_attempt.wants_other_than(record.upload_id):
-        raise in_progress(upload)
+    if start_attempt.lost_race(record):
+        raise in_progress(upload, LOST_RACE_DETAIL)
     return _resume(services, upload, start_attempt, start_attempt.request)
 
 
