@@ -210,3 +210,29 @@ def test_part_whose_response_is_lost_is_not_sent_again(connect: Connect, fake: F
     ferry.upload(content(12 * MIB), "x", restart=True)
     assert fake.files["x"].data == content(12 * MIB)
     assert len([request for request in fake.requests if request.url.startswith(S3_URL)]) == 3
+
+
+def test_bytes_of_a_break_are_counted_on_a_slow_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk goes in several blocks, so that a connection that breaks within it has sent some."""
+    transport = UrllibTransport(ClientOptions())
+    clock = [0.0]
+    monkeypatch.setattr("ferry_client.transport.time.monotonic", lambda: clock[0])
+    blocks = []
+    for _ in range(20):
+        for block in transport._paced(BytesBody(b"x" * 128 * KIB)):
+            blocks.append(len(block))
+            clock[0] += len(block) / 62_500
+    assert max(blocks) <= 32 * KIB
+
+
+@pytest.mark.parametrize(("bytes_per_second", "parts"), [(None, 0), (1_000_000.0, 0), (50_000_000.0, 1)])
+def test_file_of_five_mib_goes_straight_to_s3_on_a_fast_line(
+    connect: Connect, fake: FakeService, bytes_per_second: float | None, parts: int
+) -> None:
+    """Where the last transfer showed a fast line, the service's functions carry no byte of a file of 5 MiB."""
+    ferry = connect(max_jobs=1)
+    ferry.link.bytes_per_second = bytes_per_second
+    ferry.upload(content(5 * MIB), "x")
+    assert len([request for request in fake.requests if request.url.startswith(S3_URL)]) == parts
+    assert fake.count("POST", "/upload/chunk") == (0 if parts else 20)
+    assert fake.files["x"].data == content(5 * MIB)

@@ -75,6 +75,36 @@ def test_jobs_shrink_where_they_bring_nothing() -> None:
     assert limit.limit <= 2
 
 
+@pytest.mark.parametrize("bytes_per_second", [250_000, 1_000_000])
+def test_jobs_shrink_to_two_on_a_line_without_room(bytes_per_second: int) -> None:
+    """Where two requests fill the line, each other one only adds to what a change of address costs."""
+    now = [0.0]
+    limit = TransferLimit(4)
+    tuner = JobTuner(limit, max_jobs=16, now=lambda: now[0])
+    seen = set()
+    for _ in range(400):
+        now[0] += 0.5
+        tuner.record(bytes_per_second // 2)
+        seen.add(limit.limit)
+    assert min(seen) == 2
+    assert limit.limit <= 4
+
+
+def test_rate_of_a_window_with_a_break_changes_no_jobs() -> None:
+    """The slow window of a change of address is no reason for more jobs, and the next one is no gain."""
+    now = [0.0]
+    limit = TransferLimit(6)
+    tuner = JobTuner(limit, max_jobs=16, now=lambda: now[0])
+    tuner.record(1)
+    rates = [1_000_000, 500_000, 1_000_000, 1_000_000] * 40
+    for number, rate in enumerate(rates):
+        now[0] += 2.0
+        if number % 4 == 1:
+            tuner.record_break()
+        tuner.record(2 * rate)
+        assert limit.limit <= 9
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_prints_a_script(run: Run, shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The script for each shell names the command."""

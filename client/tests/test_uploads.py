@@ -329,7 +329,7 @@ def test_upload_is_repeated_at_once_after_one_broken_connection(
         return None
 
     fake.before.append(cut)
-    ferry = connect(max_jobs=1)
+    ferry = connect(max_jobs=1, allow_direct=False)
     pauses: list[float] = []
     monkeypatch.setattr(ferry.api, "sleep", pauses.append)
     ferry.upload(content(5 * MIB), "one")

@@ -73,11 +73,13 @@ class Ferry:
         self._client_id = client_id
         self.link = Link(Path(state_dir) if state_dir is not None else None, self.api.url)
         """What is known of the line to the service."""
-        self.api.on_break = self.link.record_break
         self._state = StateFolder(Path(state_dir)) if state_dir is not None else None
         self._transfer_limit = TransferLimit(self.options.max_jobs or self.link.first_jobs())
+        self._job_tuner: JobTuner | None = None
         if self.options.max_jobs is None:
-            transport.on_bytes = JobTuner(self._transfer_limit, MAX_AUTO_JOBS).record
+            self._job_tuner = JobTuner(self._transfer_limit, MAX_AUTO_JOBS)
+            transport.on_bytes = self._job_tuner.record
+        self.api.on_break = self._record_break
         self._direct = DirectAccess(self.api)
 
     def __enter__(self) -> Ferry:
@@ -91,6 +93,12 @@ class Ferry:
     def close(self) -> None:
         """Stop what is running, and close the connections."""
         self.api.stop()
+
+    def _record_break(self, sent_bytes: int) -> None:
+        """Count a connection that broke, with the bytes of its request that were on their way."""
+        self.link.record_break(sent_bytes)
+        if self._job_tuner is not None:
+            self._job_tuner.record_break()
 
     def upload(
         self,

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from ferry_client.options import FIRST_JOBS, SLOW_BYTES_PER_SECOND
+from ferry_client.options import DIRECT_MIN_BYTES_PER_SECOND, FIRST_JOBS, SLOW_BYTES_PER_SECOND
 from ferry_client.workers import TransferLimit
 
 WINDOW_SECONDS = 2.0
@@ -15,7 +15,7 @@ WINDOW_SECONDS = 2.0
 HOLD_WINDOWS = 10
 """Windows after which another number of jobs is tried again."""
 
-_MIN_GAIN = 1.1
+_MIN_GAIN = 1.2
 """A step upwards stays if it brings at least this factor."""
 
 _MAX_LOSS = 0.95
@@ -36,6 +36,15 @@ class JobTuner:
         """Jobs and rate before the step that is being tried; None: no step is being tried."""
         self._direction = 1
         self._windows_held = HOLD_WINDOWS
+        self._is_broken = False
+        """Whether a connection broke in this window."""
+        self._skipped = False
+        """Whether the last window said nothing because a connection broke."""
+
+    def record_break(self) -> None:
+        """Count a connection that broke: the rate of this window says nothing about the number of jobs."""
+        with self._lock:
+            self._is_broken = True
 
     def record(self, size_bytes: int) -> None:
         """Count bytes that moved in either direction."""
@@ -49,7 +58,9 @@ class JobTuner:
             if elapsed < WINDOW_SECONDS:
                 return
             rate, self._bytes, self._window_started_at = self._bytes / elapsed, 0, now
-            if elapsed < 3 * WINDOW_SECONDS:  # A longer one contains a pause, which says nothing about the line.
+            # On a line that breaks in every window, every second one counts.
+            self._skipped, self._is_broken = self._is_broken and not self._skipped, False
+            if elapsed < 3 * WINDOW_SECONDS and not self._skipped:  # A longer one contains a pause.
                 self._decide(rate)
 
     def _decide(self, rate: float) -> None:
@@ -74,8 +85,9 @@ class JobTuner:
         A step upwards is so large that its gain stands out from the noise of the line.
         """
         step = max(1, jobs // 2) if self._direction > 0 else -max(1, jobs // 4)
-        # Connections that break leave gaps, which the others fill. A slow line has no room for others.
-        floor = 1 if rate < SLOW_BYTES_PER_SECOND else FIRST_JOBS
+        floor = FIRST_JOBS
+        if rate < DIRECT_MIN_BYTES_PER_SECOND:  # Each job more is a chunk that a change of address costs.
+            floor = 1 if rate < SLOW_BYTES_PER_SECOND else 2
         target = min(self._max_jobs, max(floor, jobs + step))
         if target == jobs:
             self._direction = -self._direction

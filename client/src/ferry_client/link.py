@@ -14,20 +14,18 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ferry_client.options import FIRST_JOBS, KIB, MIB, SLOW_BYTES_PER_SECOND
+from ferry_client.options import DIRECT_MIN_BYTES_PER_SECOND, FIRST_JOBS, KIB, MIB, SLOW_BYTES_PER_SECOND
 from ferry_client.state import write_atomically
 
 MIN_CHUNK_BYTES = 64 * KIB
 MAX_CHUNK_BYTES = 4 * MIB
 
-FIRST_CHUNK_BYTES = 256 * KIB
+FIRST_CHUNK_BYTES = 128 * KIB
 """Bytes of a chunk on a line of which nothing is known. A break costs half of one for each connection."""
 
-DIRECT_MIN_BYTES_PER_SECOND = 2_000_000
-"""On slower lines everything goes in chunks: a part has at least 5 MiB, and a break costs half of one on average."""
-
-_CHUNK_SECONDS = 0.5
-"""A chunk is what the line carries in this time."""
+_CHUNK_SECONDS = 0.125
+"""A chunk is what the line carries in this time: with `FIRST_JOBS` requests at once, one takes half a second. A change
+of address breaks all connections and costs half a chunk of each."""
 
 _PUT_SECONDS = 10.0
 """A file that takes longer goes in chunks, which can be resumed."""

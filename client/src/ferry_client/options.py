@@ -19,7 +19,10 @@ MAX_AUTO_JOBS = 16
 """Most requests at once where their number adapts."""
 
 FIRST_JOBS = 4
-"""Requests at once at the start where their number adapts, and the fewest on a line that is not slow."""
+"""Requests at once at the start where their number adapts, and the fewest where parts go straight to S3."""
+
+DIRECT_MIN_BYTES_PER_SECOND = 2_000_000
+"""On slower lines everything goes in chunks: a part has at least 5 MiB, and a break costs half of one on average."""
 
 SLOW_BYTES_PER_SECOND = 64 * KIB
 """One request at a time fills a slower line."""
@@ -42,7 +45,8 @@ class ClientOptions:
     """How many requests transfer bytes at once; None: adapted to what the line gives, up to `MAX_AUTO_JOBS`."""
 
     direct_from_bytes: int = 16 * MIB
-    """Files of at least this size are sent in parts straight to S3; smaller ones in chunks through the API."""
+    """Files of at least this size are sent in parts straight to S3, smaller ones in chunks through the API. On a line
+    that is known to be fast, parts begin at S3's smallest size, 5 MiB."""
 
     allow_direct: bool = True
     """Whether bytes may go straight between this machine and S3. False: through the API alone."""

@@ -23,6 +23,10 @@ FIRST_BLOCK_BYTES = 16 * KIB
 MIN_BLOCK_BYTES = 8 * KIB
 """Bytes handed to a connection at once on a slow link, so that a block fits into the stall time."""
 
+MAX_BLOCK_SECONDS = 0.5
+"""A block that takes longer halves the next ones; one that takes a fifth doubles them. Progress, rates and the bytes
+before a break are counted in blocks, so a block is a small part of a chunk."""
+
 MIN_BYTES_PER_SECOND = 100
 """A response that comes more slowly for `ClientOptions.stall_seconds` counts as stalled."""
 
@@ -277,7 +281,7 @@ class UrllibTransport:
             raise TransportError(_describe(error)) from error
 
     def _paced(self, body: Body) -> Iterator[bytes]:
-        """Yield a body in blocks that take about a second each, within the rate limit."""
+        """Yield a body in blocks of at most `MAX_BLOCK_SECONDS` each, within the rate limit."""
         blocks = body.blocks(lambda: self.rate_limiter.block_bytes(self._block_bytes))
         for block in blocks:
             self._raise_if_closed()
@@ -289,9 +293,9 @@ class UrllibTransport:
 
     def _adapt(self, block_seconds: float) -> None:
         """Choose the size of the next blocks by the time that the last one took."""
-        if block_seconds > 2.0:
+        if block_seconds > MAX_BLOCK_SECONDS:
             self._block_bytes = max(MIN_BLOCK_BYTES, self._block_bytes // 2)
-        elif block_seconds < 0.5:
+        elif block_seconds < MAX_BLOCK_SECONDS / 5:
             self._block_bytes = min(MAX_BLOCK_BYTES, self._block_bytes * 2)
 
     def _sleep(self, seconds: float) -> None:

@@ -45,6 +45,9 @@ ENDED_CODES = frozenset({"upload_complete", "upload_completing", "upload_ended"}
 ENDED_PAUSE_SECONDS = 1.0
 """Pause before that start, in which a completion ends."""
 
+FIRST_PART_BYTES = 8 * MIB
+"""Largest part of an upload on a line of which nothing is known."""
+
 MAX_COMPLETIONS = 5
 """How often what a completion reports as missing is sent again."""
 
@@ -177,7 +180,9 @@ class _Transfer:
             "restart": True if self._restart else None,
         }
         if self._is_direct():
-            members["part_size"] = max(MIN_PART_BYTES, options.part_bytes)
+            # On an unknown line the first part goes in chunks, to measure it.
+            most = options.part_bytes if self._link.allows_parts else FIRST_PART_BYTES
+            members["part_size"] = max(MIN_PART_BYTES, min(options.part_bytes, most))
         try:
             response = self._api.request_json("POST", "/upload/start", members, accept=(200, 201))
         except ConflictError as error:
@@ -361,7 +366,9 @@ class _Transfer:
         return FileRecord.from_json(self._api.request("GET", self._api.file_path("/files", name)).json())
 
     def _is_direct(self) -> bool:
-        return self._uploader.direct.is_allowed and self._source.size >= self._api.options.direct_from_bytes
+        options = self._api.options
+        smallest = MIN_PART_BYTES if self._link.allows_parts else options.direct_from_bytes
+        return self._uploader.direct.is_allowed and self._source.size >= min(smallest, options.direct_from_bytes)
 
     def _own_note(self) -> UploadNote | None:
         state = self._uploader.state
