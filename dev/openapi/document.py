@@ -1,7 +1,7 @@
 """Generate the OpenAPI document: `python -m dev.openapi.document`. With `--check`, fail if the written one is stale.
 
-Routes and scopes come from the functions, statuses from the table of errors, bodies from the dataclasses of requests
-and responses. A route without a description, and a description without a route, are errors.
+Routes and scopes come from the functions, statuses from the table of errors, bodies from the request models and the
+response dataclasses. A route without a description, and a description without a route, are errors.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,7 @@ from dev.openapi.routes import OPERATIONS
 from dev.openapi.schemas import Schema, build_schemas, reference
 from dev.paths import ROOT
 from ferry import __version__, errors
-from ferry.http.json_values import json_name, to_json
-from ferry.http.models.body import Body
+from ferry.http.json_values import to_json
 from ferry.http.problems import MEDIA_TYPE, status_of
 from ferry.http.response import JSON
 from ferry.http.responses.problems import Problem
@@ -222,22 +220,12 @@ def _security(operation: Operation, scope: str | None) -> list[dict[str, list[st
 def _request_content(operation: Operation, schemas: dict[Any, Schema]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if operation.body is not None and operation.body_example is not None:
-        example = _body_example(operation.body_example)
+        example = operation.body_example.model_dump(mode="json", exclude_unset=True, by_alias=True)
         content[operation.body.media_type] = {"schema": schemas[operation.body], "example": example}
     for media_type, schema in operation.other_bodies.items():
         example = {} if media_type == OCTET_STREAM else {"example": examples.TOKEN_FORM}
         content[media_type] = {"schema": schema, **example}
     return content
-
-
-def _body_example(value: Any) -> Any:
-    """Return an example of a request as JSON, without the members that it leaves to their defaults."""
-    if isinstance(value, list):
-        return [_body_example(item) for item in value]
-    if not isinstance(value, Body):
-        return value
-    members = [(each, getattr(value, each.name)) for each in fields(value)]  # type: ignore[arg-type]  # a dataclass
-    return {json_name(each): _body_example(member) for each, member in members if member != each.default}
 
 
 def _response(response: ResponseDoc, schemas: dict[Any, Schema]) -> dict[str, Any]:

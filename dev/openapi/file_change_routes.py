@@ -21,7 +21,7 @@ MOVE_FILE = Operation(
     "of the move. With `etag`, a request that is repeated gets the same success; without, it is a 404.",
     MOVE_CONDITION_PARAMETERS,
     MoveBody,
-    MoveBody(from_=examples.FILENAME, to="greetings/hello.txt"),
+    MoveBody.model_validate({"from": examples.FILENAME, "to": "greetings/hello.txt"}),
     error_types=(*BODY_ERRORS, errors.FileNotFound, errors.FileExists, errors.PreconditionFailed),
 )
 RESTORE_FILE = Operation(

@@ -1,4 +1,4 @@
-"""JSON Schemas of the OpenAPI document, generated from the dataclasses of requests and responses.
+"""JSON Schemas of the OpenAPI document, generated from the response dataclasses and the request models.
 
 Pydantic writes the schemas. Descriptions are the docstrings of the classes and of their attributes. What no type
 describes is written here by hand: the gateway's own message and the form of the token endpoint.
@@ -15,11 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from ferry.http import models, responses
-from ferry.http.json_values import json_name
-from ferry.http.models.body import Body
 from ferry.model import links
 from ferry.status import upload_status
 
@@ -56,7 +54,7 @@ def reference(name: str) -> Schema:
 
 def build_schemas(types: Iterable[Any]) -> tuple[dict[Any, Schema], dict[str, Schema]]:
     """Return the schema of each type, by type, and the component schemas that they refer to, by name."""
-    mode = {kind: "validation" if _is_request(kind) else "serialization" for kind in types}
+    mode = {kind: "validation" if _is_model(kind) else "serialization" for kind in types}
     schemas, definitions = TypeAdapter.json_schemas(
         [(kind, how, TypeAdapter(kind)) for kind, how in mode.items()],  # type: ignore[misc]  # the literal is widened
         ref_template=REF_TEMPLATE,
@@ -69,8 +67,8 @@ def build_schemas(types: Iterable[Any]) -> tuple[dict[Any, Schema], dict[str, Sc
     return {kind: schema for (kind, _), schema in schemas.items()}, dict(sorted(components.items()))
 
 
-def _is_request(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Body)
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _described_classes() -> Iterator[type]:
@@ -93,33 +91,26 @@ def _describe(kind: type, schema: Schema) -> None:
     descriptions = attribute_docstrings(kind)
     for name, member in schema["properties"].items():
         member.pop("title", None)
-        description = descriptions.get(name)
+        # A member whose name is a keyword of Python is an attribute with an underscore behind it.
+        description = descriptions.get(name) or descriptions.get(f"{name}_")
         if description:
             member["description"] = description
     if is_dataclass(kind):
-        if not _is_request(kind):
-            _describe_response(kind, schema)
-        _name_members(kind, schema)
+        _describe_dataclass(kind, schema)
 
 
-def _describe_response(kind: Any, schema: Schema) -> None:
-    """A response has every member but those declared with `OMIT_NONE`, which are never null."""
+def _describe_dataclass(kind: Any, schema: Schema) -> None:
+    """A response has every member but those declared with `OMIT_NONE`, which are never null, and no other members."""
     omitted = {field.name for field in fields(kind) if "omit_none" in field.metadata}
     schema["required"] = [field.name for field in fields(kind) if field.name not in omitted]
+    schema["additionalProperties"] = False
     for name, member in schema["properties"].items():
         member.pop("default", None)
         if name in omitted:
             [present] = [choice for choice in member.pop("anyOf") if choice != {"type": "null"}]
             member |= {**present, **member}
-
-
-def _name_members(kind: Any, schema: Schema) -> None:
-    """Name the members as JSON does. Requests and responses have no members but those described."""
-    names = {field.name: json_name(field) for field in fields(kind)}
-    schema["properties"] = {names[name]: member for name, member in schema["properties"].items()}
-    if "required" in schema:
-        schema["required"] = [names[name] for name in schema["required"]]
-    schema["additionalProperties"] = False
+    names = {field.name: field.metadata["json_name"] for field in fields(kind) if "json_name" in field.metadata}
+    schema["properties"] = {names.get(name, name): member for name, member in schema["properties"].items()}
 
 
 def attribute_docstrings(kind: type) -> Mapping[str, str]:

@@ -26,7 +26,7 @@ UNUSED_DESCRIPTIONS = ("examples-*", "waiters-*", "paginators-*", "service-2.sdk
 UNUSED_FOLDERS = (
     *("bin", "**/tests", "**/__pycache__", "boto3/data", "boto3/examples"),
     # cryptography loads cffi's compiled module only; these two generate C.
-    *("cffi", "pycparser"),
+    *("cffi", "pycparser", "pydantic/v1"),
     *(
         f"aws_lambda_powertools/utilities/{name}"
         for name in (
@@ -36,7 +36,7 @@ UNUSED_FOLDERS = (
     ),
 )
 UNUSED_FILES = (
-    *("**/*.pyi", "**/py.typed", "**/*.pyx", "**/*.c", "**/*.h"),
+    *("**/*.pyi", "**/py.typed", "**/*.pyx", "**/*.c", "**/*.h", "pydantic/mypy.py"),
     "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.min.*",
 )
 UNUSED_METADATA = ("INSTALLER", "RECORD", "REQUESTED", "WHEEL", "direct_url.json", "top_level.txt", "sboms")

@@ -91,7 +91,7 @@ def change_request(request: Request) -> FileChange:
     from ferry.http.models.files import FilePatchBody
 
     body = FilePatchBody.read(request)
-    sent = body.sent_members
+    sent = body.model_fields_set
     return FileChange(
         content_type=body.content_type or DEFAULT_CONTENT_TYPE if "content_type" in sent else None,
         metadata=body.metadata or {},

@@ -1,4 +1,4 @@
-"""Bodies as JSON values: how the frozen dataclasses of requests and responses are named, serialized and described.
+"""Response bodies as JSON values: how the frozen dataclasses of `ferry.http.responses` are serialized and described.
 
 Member names are field names, or `json_name` in the field's metadata. A field that is None is `null`, unless the field
 is declared with `OMIT_NONE`.
@@ -7,7 +7,7 @@ is declared with `OMIT_NONE`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from ferry.rules.timestamps import format_rfc3339
@@ -47,12 +47,6 @@ class JsonSchema:
         return self.keywords if "type" in self.keywords else {**handler(core_schema), **self.keywords}
 
 
-def json_name(field: Field[Any]) -> str:
-    """Return the name of a dataclass field in JSON."""
-    name: str = field.metadata.get("json_name", field.name)
-    return name
-
-
 def to_json(value: Any) -> Any:
     """Return `value` as `json.dumps` takes it.
 
@@ -68,7 +62,7 @@ def to_json(value: Any) -> Any:
         return crc32c_to_base64(value)
     if is_dataclass(value):
         return {
-            json_name(field): to_json(member)
+            field.metadata.get("json_name", field.name): to_json(member)
             for field in fields(value)
             if (member := getattr(value, field.name)) is not None or "omit_none" not in field.metadata
         }

@@ -43,7 +43,7 @@ def create_request(request: Request, principal: Principal, settings: Settings) -
     if scope not in principal.scopes:
         raise InsufficientScope(f"A link of kind {kind} needs a token with the scope {scope}, too.", scope=scope)
     is_upload = kind is LinkKind.UPLOAD
-    max_downloads = body.max_downloads if "max_downloads" in body.sent_members else settings.link_max_downloads
+    max_downloads = body.max_downloads if "max_downloads" in body.model_fields_set else settings.link_max_downloads
     return CreateRequest(
         kind=kind,
         expires_in_seconds=body.expires_in,

@@ -16,7 +16,7 @@ def load(*, json_bodies: bool, modules: Sequence[str] = ()) -> None:
     """Import the bodies of responses and the libraries of logs and metrics.
 
     Args:
-        json_bodies: whether to load the models of JSON request bodies, too.
+        json_bodies: whether to build the models of JSON request bodies, too.
         modules: what else to import; of a package, all its modules.
     """
     for name in (*_STANDARD_MODULES, *modules):
@@ -25,12 +25,13 @@ def load(*, json_bodies: bool, modules: Sequence[str] = ()) -> None:
     log.load()
     metrics.load()
     if json_bodies:
-        from ferry.http import models, validation
-        from ferry.http.models.body import Body
+        from ferry.http import models
 
         _import_all(models)
+        from ferry.http.models.body import Body
+
         for model in Body.__subclasses__():
-            validation.members_of(model)  # type: ignore[arg-type]  # mypy takes it for an instance
+            model.model_rebuild(force=True)
 
 
 def _import_all(module: ModuleType) -> None:

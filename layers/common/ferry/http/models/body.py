@@ -2,44 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Self
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
 from ferry.http import bodies
-from ferry.http.json_values import JsonSchema
 from ferry.http.limits import MAX_UPLOAD_ID_BYTES
 from ferry.http.request import Request
-from ferry.http.validation import NotNull, parse_body
+from ferry.http.validation import parse_body
 
-UploadId = Annotated[str, JsonSchema(minLength=1, maxLength=MAX_UPLOAD_ID_BYTES)]
+
+def _reject_null(value: object) -> object:
+    """Raise a validation error for null. A client whose variable is empty by mistake means a condition, not none."""
+    if value is None:
+        raise PydanticCustomError("null_condition", "null")
+    return value
+
+
+UploadId = Annotated[str, Field(min_length=1, max_length=MAX_UPLOAD_ID_BYTES)]
 IfExists = Literal["fail", "rename", "replace"]
-EntityTag = Annotated[str, JsonSchema(minLength=1, maxLength=256)]
-OptionalUploadId = Annotated[UploadId | None, NotNull()]
+EntityTag = Annotated[str, Field(min_length=1, max_length=256)]
+OptionalUploadId = Annotated[UploadId | None, BeforeValidator(_reject_null)]
 """An upload id, or a member that is left out; not null."""
-OptionalEntityTag = Annotated[EntityTag | None, NotNull()]
+OptionalEntityTag = Annotated[EntityTag | None, BeforeValidator(_reject_null)]
 """A condition, or a member that is left out; not null."""
 
 
-class Body:
+class Body(BaseModel):
     """Base of the models. Attribute docstrings are the descriptions of the OpenAPI document."""
+
+    # Pydantic builds a validator when it is first used: a cold start builds only the one that its request needs.
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
     media_type: ClassVar[str] = bodies.JSON
     """The Content-Type of the body."""
-
-    sent_members: frozenset[str] = frozenset()
-    """The names of the members that the request has, which `validate` sets; the others have their defaults."""
 
     @classmethod
     def read(cls, request: Request, max_bytes: int = bodies.MAX_JSON_BYTES) -> Self:
         """Return the request's body. Raises what `ferry.http.validation.parse_body` raises."""
         return parse_body(request, cls, max_bytes, cls.media_type)
 
-    def find_problem(self) -> str | None:
-        """Return what is wrong with members that are valid one by one, or None."""
-        return None
 
-
-@dataclass(frozen=True)
 class Checksum(Body):
     """A checksum: an algorithm and the value that it gives."""
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ferry.http.models.body import Body, Checksum, OptionalUploadId
 
 
-@dataclass(frozen=True)
 class ChunkBody(Body):
     """A chunk, with its bytes in base64."""
 

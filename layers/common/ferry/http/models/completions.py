@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ferry.http.models.body import Body, Checksum, IfExists, OptionalEntityTag, OptionalUploadId
 
 
-@dataclass(frozen=True)
 class CompleteBody(Body):
     """The upload to complete."""
 

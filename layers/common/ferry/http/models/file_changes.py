@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from ferry.http.json_values import JsonSchema
+from pydantic import Field
+
 from ferry.http.models.body import Body, IfExists, OptionalEntityTag, OptionalUploadId
 
 MAX_DELETED_NAMES = 100
 """Names in one request to delete files."""
 
 
-@dataclass(frozen=True)
 class MoveBody(Body):
     """The file to move."""
 
-    from_: str = field(metadata={"json_name": "from"})
+    from_: Annotated[str, Field(alias="from")]
     """The name that the file has."""
     to: str
     """The name that it gets."""
@@ -29,7 +28,6 @@ class MoveBody(Body):
     """The only file to replace, by the entity tag of its content or of its record, quotes included."""
 
 
-@dataclass(frozen=True)
 class RestoreBody(Body):
     """The file to restore."""
 
@@ -44,7 +42,6 @@ class RestoreBody(Body):
     `name (2).ext` and so on."""
 
 
-@dataclass(frozen=True)
 class DeleteEntryBody(Body):
     """A file to delete."""
 
@@ -54,9 +51,8 @@ class DeleteEntryBody(Body):
     """The only file to delete, by the entity tag of its content or of its record, quotes included."""
 
 
-@dataclass(frozen=True)
 class DeleteFilesBody(Body):
     """The files to delete."""
 
-    filenames: Annotated[list[str | DeleteEntryBody], JsonSchema(minItems=1, maxItems=MAX_DELETED_NAMES)]
+    filenames: Annotated[list[str | DeleteEntryBody], Field(min_length=1, max_length=MAX_DELETED_NAMES)]
     """The names, or objects with a name and an entity tag; at most 100."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ferry.http.models.body import Body
 from ferry.http.models.members import MediaType, Metadata
 
 
-@dataclass(frozen=True)
 class MetadataBody(Body):
     """The value of the header Ferry-Metadata, as a member of its own."""
 
@@ -17,7 +15,6 @@ class MetadataBody(Body):
     """Names and values to store with the file."""
 
 
-@dataclass(frozen=True)
 class FilePatchBody(Body):
     """What to change of a file's record, as a merge patch (RFC 7396)."""
 

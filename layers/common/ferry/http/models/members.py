@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ferry.http.validation import Check
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
 from ferry.rules.media_types import is_media_type
 from ferry.rules.metadata import metadata_problem
 
 
-def _media_type_problem(value: str) -> str | None:
-    """A media type (RFC 9110 section 8.3.1) becomes a header of the download, so other text is rejected."""
-    return None if is_media_type(value) else "must be a media type, such as text/plain; charset=utf-8"
+def _validate_media_type(value: str) -> str:
+    """Return a media type (RFC 9110 section 8.3.1). It becomes a header of the download, so other text is rejected."""
+    if not is_media_type(value):
+        raise PydanticCustomError("ferry", "must be a media type, such as text/plain; charset=utf-8")
+    return value
 
 
-Metadata = Annotated[dict[str, str], Check(metadata_problem)]
-MediaType = Annotated[str, Check(_media_type_problem)]
+def _validate_metadata(value: dict[str, str]) -> dict[str, str]:
+    problem = metadata_problem(value)
+    if problem is not None:
+        raise PydanticCustomError("ferry", "{problem}", {"problem": problem})
+    return value
+
+
+Metadata = Annotated[dict[str, str], AfterValidator(_validate_metadata)]
+MediaType = Annotated[str, AfterValidator(_validate_media_type)]

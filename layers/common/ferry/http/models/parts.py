@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from ferry.http.json_values import JsonSchema
+from pydantic import Field
+
 from ferry.http.limits import MAX_SIGNED_PARTS
 from ferry.http.models.body import Body, Checksum, OptionalUploadId
 
 
-@dataclass(frozen=True)
 class PartBody(Body):
     """A part to presign."""
 
@@ -20,13 +19,12 @@ class PartBody(Body):
     """The CRC32C of the part, which S3 then verifies."""
 
 
-@dataclass(frozen=True)
 class PartsBody(Body):
     """The parts to presign."""
 
     filename: str
     """The name of the file."""
-    parts: Annotated[list[PartBody], JsonSchema(minItems=1, maxItems=MAX_SIGNED_PARTS)]
+    parts: Annotated[list[PartBody], Field(min_length=1, max_length=MAX_SIGNED_PARTS)]
     """The parts, at most 100."""
     upload_id: OptionalUploadId = None
     """The upload; the current upload of the name by default."""

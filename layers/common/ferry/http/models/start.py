@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from ferry.http.json_values import JsonSchema
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
 from ferry.http.limits import MAX_FINGERPRINT_BYTES
 from ferry.http.models.body import Body, Checksum, IfExists
 from ferry.http.models.members import MediaType, Metadata
-from ferry.http.validation import Check
 
 
-def _fingerprint_problem(value: str) -> str | None:
-    is_short = len(value.encode()) <= MAX_FINGERPRINT_BYTES
-    return None if is_short else f"must have at most {MAX_FINGERPRINT_BYTES} bytes of UTF-8"
+def _validate_fingerprint(value: str) -> str:
+    if len(value.encode()) > MAX_FINGERPRINT_BYTES:
+        raise PydanticCustomError("ferry", f"must have at most {MAX_FINGERPRINT_BYTES} bytes of UTF-8")
+    return value
 
 
-@dataclass(frozen=True)
 class StartBody(Body):
     """The file to upload."""
 
     filename: str
     """The name of the file: a path of 1 to 1,000 bytes of UTF-8 after normalization to NFC. Its segments, which `/`
     separates, have 1 to 255 bytes."""
-    size: Annotated[int, JsonSchema(minimum=0)]
+    size: Annotated[int, Field(ge=0)]
     """Bytes of the whole file."""
     content_type: MediaType | None = None
     """The media type of the file; `application/octet-stream` by default."""
-    chunk_size: Annotated[int, JsonSchema(minimum=1)] | None = None
+    chunk_size: Annotated[int, Field(ge=1)] | None = None
     """Bytes of each chunk: a power of two from 65,536 to 4,194,304, which is the default."""
-    part_size: Annotated[int, JsonSchema(minimum=1)] | None = None
+    part_size: Annotated[int, Field(ge=1)] | None = None
     """The preferred bytes of each part, from 5,242,880 to 5,368,709,120; 8,388,608 by default. The plan has the next
     multiple of the chunk size that gives at most 10,000 parts. Parts over 33,554,432 bytes take no chunks."""
     checksum: Checksum | None = None
     """The CRC32C of the whole file, which S3 verifies at completion."""
-    fingerprint: Annotated[str, Check(_fingerprint_problem)] | None = None
+    fingerprint: Annotated[str, AfterValidator(_validate_fingerprint)] | None = None
     """Up to 256 bytes that identify the local file, such as its inode and modification time."""
     metadata: Metadata | None = None
     """Names and values to store with the file: up to 2,048 bytes of UTF-8 together, without control characters."""
