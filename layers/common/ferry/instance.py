@@ -32,8 +32,8 @@ STAGED_CHUNK_CACHE_BYTES = MAX_ASSEMBLED_PART_BYTES - MAX_CHUNK_BYTES
 class OpenUploadCache:
     """The open uploads that one instance has recorded chunks of lately, each as its last write returned it.
 
-    Saves the read before a chunk. An entry may be stale: a chunk may be recorded by it, because the condition of that
-    write holds the shard against what was read. No request may be answered by it.
+    Saves the read before a chunk. An entry may be stale. A chunk may still be recorded with it, because the condition of
+    that write compares the shard with the entry. Nothing else may be decided by an entry.
     """
 
     def __init__(self, max_entries: int = 64) -> None:
@@ -41,7 +41,7 @@ class OpenUploadCache:
         self._entries: dict[tuple[str, str], tuple[Upload, int]] = {}
 
     def take(self, ns: str, name: str, upload_id: str | None, now: int) -> Upload | None:
-        """Remove what is known of a name. Return the upload if it has that id (None: needs none) and is recent."""
+        """Remove the entry of a name. Return its upload if it is recent and has that id (None: if it needs no id)."""
         upload, stored_at = self._entries.pop((ns, name), (None, 0))
         if upload is None or not 0 <= now - stored_at < OPEN_UPLOAD_TTL_MS:
             return None
@@ -50,15 +50,15 @@ class OpenUploadCache:
         return upload if is_same else None
 
     def forget(self, ns: str, name: str) -> None:
-        """Drop what is known of a name."""
+        """Remove the entry of a name."""
         self._entries.pop((ns, name), None)
 
     def put(self, upload: Upload, now: int) -> None:
         """Keep an upload that was just read or written, if its next chunk can be recorded without reading it.
 
-        An upload with several shards is not kept, because an acknowledgement counts the chunks of all of them; that of
-        a link is not kept, because its requests see no other uploads; one with presigned parts or replaced digests
-        is not kept, because both are known by reading it.
+        Not kept are an upload with several shards, because an acknowledgement counts the chunks of all of them; an
+        upload by a link, because its requests must see no other uploads; and one with presigned parts or replaced
+        digests, because only a read finds later ones.
         """
         record = upload.record
         [shard, *others] = upload.shards or (None,)
@@ -108,12 +108,12 @@ class RunBoth(Protocol):
     """Runs two calls."""
 
     def __call__(self, first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
-        """Return both results. Both have ended when this returns or raises; the first one's error goes before."""
+        """Return both results. Both calls have ended when this returns or raises. If both fail, the first error is raised."""
         ...
 
 
 def run_at_once(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
-    """Run both at the same time, the second in this thread. See `RunBoth`."""
+    """Run both calls at the same time, the second in this thread. See `RunBoth`."""
     future = _executor().submit(first)
     try:
         result = second()
