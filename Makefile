@@ -256,7 +256,7 @@ prove-protocols: $(venv_stamp)  ## run the public suites of tus and the IETF dra
 	@test -n "$(TUS_SUITE)" -a -n "$(IETF_SUITE)" || { echo "prove-protocols: TUS_SUITE=<checkout of sagikazarmark/tus-conformance-tests> IETF_SUITE=<rufh_conformity_test.py of tomdesair/tus-java-server>" >&2; exit 2; }
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.protocols "$(TUS_SUITE)" "$(IETF_SUITE)" --write
 
-prove-tus-clients: $(venv_stamp)  ## upload 300 MB by each client of tus, with three cuts and three kills (ARGS="--only tuspy": some)
+prove-tus-clients: $(venv_stamp)  ## upload 300 MB by each client of tus, with three cuts and three kills (ARGS="--only tuspy": some; ARGS="--sam": in Docker)
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.protocols.prove_clients --write $(ARGS)
 
 prove-tus-speed: $(bench_stamp)  ## measure tuspy against Ferry and tus-node-server on one S3 server (ARGS="--rounds 3": faster)

@@ -11,7 +11,6 @@ import argparse
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -33,7 +32,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
         with dockerd.docker_running(WORK_FOLDER / "dockerd.log"):
-            {"local": _serve, "image": _build_image, "plain": _plain, "smoke": _smoke, "test": _test}[command]()
+            {"local": _serve, "image": start_api.build_image, "plain": _plain, "smoke": _smoke, "test": _test}[
+                command
+            ]()
     except SamError as error:
         print(f"sam: {error}", file=sys.stderr)
         return 1
@@ -45,11 +46,6 @@ def main() -> int:
 def _raise_interrupt(*_: object) -> None:
     # Stops everything that was started, as Ctrl-C does.
     raise KeyboardInterrupt
-
-
-def _build_image() -> None:
-    if subprocess.run(["bash", "dev/docker/image.sh"], cwd=ROOT, check=False).returncode:
-        raise SamError("the image could not be built; the reason is above")
 
 
 def _serve() -> None:
@@ -64,7 +60,7 @@ def _serve() -> None:
 def _plain() -> None:
     from dev.docker import plain_commands
 
-    _build_image()
+    start_api.build_image()
     plain_commands.run(WORK_FOLDER / "plain")
 
 
@@ -84,7 +80,7 @@ def _test() -> None:
 
 
 def _run_on_built_service(name: str, *runs: Callable[[start_api.SamService], None]) -> None:
-    _build_image()
+    start_api.build_image()
     start_api.build()
     # Files of an earlier run have the names that this one uploads.
     shutil.rmtree(WORK_FOLDER / name, ignore_errors=True)

@@ -48,6 +48,12 @@ class SamService:
     """The environment for `sam local`."""
 
 
+def build_image() -> None:
+    """Build an emulator of Lambda's container image. Docker's daemon must run. Raises `SamError`."""
+    if subprocess.run(["bash", "dev/docker/image.sh"], cwd=ROOT, check=False).returncode:
+        raise SamError("the image could not be built; the reason is above")
+
+
 def build() -> None:
     """Run `sam validate --lint` and `sam build` for this machine's architecture. Raises `SamError`."""
     env = sam_environment() | {"FERRY_ARCHITECTURE": sam_cli.host_architecture()}
@@ -71,32 +77,56 @@ def start_api(port: int, state_folder: Path, parameters: str = "") -> Iterator[S
     if is_reachable(port):
         raise SamError(f"port {port} is taken; choose another with PORT=")
     base_url = f"http://{HOST}:{port}"
-    with _local_service(state_folder, parameters, base_url) as connection_info:
-        log_path, environment = state_folder / "sam.log", sam_environment()
-        options = (
-            # SAM CLI looks for it beside the template otherwise.
-            *("--config-file", str(ROOT / "samconfig.toml")),
-            *("--env-vars", str(state_folder / sam_cli.ENV_FILE)),
-            *("--template-file", str(state_folder / sam_cli.TEMPLATE_FILE)),
-            *("--layer-cache-basedir", str(state_folder / "layers")),
-        )
-        sam = [sys.executable, "-m", "dev.docker.sam_cli_without_log_wait"]
-        command = [*sam, "local", "start-api", "--host", HOST, "--port", str(port), *options]
-        with (
-            containers_cleanup(),
-            managed_process(command, env=environment, log_path=log_path, cwd=ROOT) as api,
-        ):
-            wait_until_reachable(port, api, log_path)
-            clients = tuple(connection_info["clients"])
-            yield SamService(base_url, clients, state_folder, options, environment)
+    with backends(state_folder, parameters, base_url) as connection_info, functions_served(port, state_folder):
+        clients = tuple(connection_info["clients"])
+        yield SamService(base_url, clients, state_folder, container_options(state_folder), sam_environment())
+
+
+def container_options(state_folder: Path) -> tuple[str, ...]:
+    """Return the options with which `sam local` starts functions beside the local service of this state folder."""
+    return (
+        # SAM CLI looks for it beside the template otherwise.
+        *("--config-file", str(ROOT / "samconfig.toml")),
+        *("--env-vars", str(state_folder / sam_cli.ENV_FILE)),
+        *("--template-file", str(state_folder / sam_cli.TEMPLATE_FILE)),
+        *("--layer-cache-basedir", str(state_folder / "layers")),
+    )
 
 
 @contextmanager
-def _local_service(state_folder: Path, parameters: str, base_url: str) -> Iterator[Mapping[str, Any]]:
+def functions_served(port: int, state_folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `sam local start-api` beside a running local service, and give its process once it answers.
+
+    Raises:
+        SamError: it does not start.
+    """
+    log_path = state_folder / "sam.log"
+    sam = [sys.executable, "-m", "dev.docker.sam_cli_without_log_wait"]
+    command = [*sam, "local", "start-api", "--host", HOST, "--port", str(port), *container_options(state_folder)]
+    with (
+        containers_cleanup(),
+        managed_process(command, env=sam_environment(), log_path=log_path, cwd=ROOT) as api,
+    ):
+        wait_until_reachable(port, api, log_path)
+        yield api
+
+
+@contextmanager
+def backends(state_folder: Path, parameters: str, public_url: str) -> Iterator[Mapping[str, Any]]:
+    """Run a local service for its S3, DynamoDB and KMS, and give the content of its `ferry.json`.
+
+    Args:
+        state_folder: the folder of all state and logs.
+        parameters: template parameters, `"Name=value Other=value"`.
+        public_url: the address of the API that functions put into URLs.
+
+    Raises:
+        SamError: it does not start.
+    """
     command = [
         *(sys.executable, "-m", "dev.local", "--quiet", "--exit-with-parent"),
         *("--state", str(state_folder), "--port", str(free_port()), "--params", parameters),
-        *("--env", f"FERRY_PUBLIC_URL={base_url}"),
+        *("--env", f"FERRY_PUBLIC_URL={public_url}"),
     ]
     with local_service(command, state_folder, log_path=state_folder / "local.log", cwd=ROOT) as connection_info:
         yield connection_info

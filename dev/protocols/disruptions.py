@@ -1,13 +1,15 @@
-"""A local service behind a line that is cut, whose processes are killed, while a client uploads."""
+"""A service behind a line that is cut, whose processes are killed, while a client uploads."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, Protocol
 
+from dev.docker import start_api
 from dev.local.client import FerryClient
 from dev.local.launcher import LocalService
 from dev.local.tcp_ports import free_ports
@@ -28,6 +30,20 @@ class Disruption(StrEnum):
     """The connection that carries the upload's bytes is reset."""
     KILL = "kill"
     """Every process of the service is killed with SIGKILL; the service starts again."""
+
+
+class RunningService(Protocol):
+    """A service that runs."""
+
+    @property
+    def connection_info(self) -> dict[str, Any]:
+        """The addresses and the clients, as `ferry.json` has them."""
+
+    def stop(self) -> object:
+        """Stop it."""
+
+    def kill(self) -> object:
+        """Kill it with SIGKILL, so that another one can be started."""
 
 
 class _DisruptedProxy(NetworkProxy):
@@ -56,8 +72,13 @@ class _DisruptedProxy(NetworkProxy):
 class DisruptedService:
     """A running service, and the proxy in front of it. `base_url` is the proxy's."""
 
-    def __init__(self, state_folder: Path, parameters: str = "") -> None:
-        self._state_folder, self._parameters = state_folder, parameters
+    def __init__(self, start: Callable[[int, str], RunningService]) -> None:
+        """Start the proxy and the service.
+
+        Args:
+            start: starts the service on a port of the loopback interface, with an address for its URLs.
+        """
+        self._start_on = start
         [self._port] = free_ports(1)
         self._proxy = _DisruptedProxy(self._port)
         self._proxy.__enter__()
@@ -66,13 +87,8 @@ class DisruptedService:
         self.service = self._start()
         """The service. It is another object after a kill."""
 
-    def _start(self) -> LocalService:
-        return LocalService(
-            self._state_folder,
-            parameters=self._parameters,
-            options=("--port", str(self._port)),
-            environment={"FERRY_PUBLIC_URL": self.base_url},
-        )
+    def _start(self) -> RunningService:
+        return self._start_on(self._port, self.base_url)
 
     def stop(self) -> None:
         """Stop the service and the proxy."""
@@ -127,12 +143,64 @@ class DisruptedService:
 
 @contextmanager
 def disrupted_service(state_folder: Path, parameters: str = "") -> Iterator[DisruptedService]:
-    """Run a service while the context lasts."""
-    service = DisruptedService(state_folder, parameters)
+    """Run a local service while the context lasts. A kill ends all its processes, its backends, too."""
+
+    def start(port: int, public_url: str) -> LocalService:
+        return LocalService(
+            state_folder,
+            parameters=parameters,
+            options=("--port", str(port)),
+            environment={"FERRY_PUBLIC_URL": public_url},
+        )
+
+    with _stopped(DisruptedService(start)) as service:
+        yield service
+
+
+@contextmanager
+def disrupted_sam_service(state_folder: Path, parameters: str = "") -> Iterator[DisruptedService]:
+    """Run `sam local start-api` on the built functions while the context lasts. Docker's daemon must run.
+
+    A kill ends SAM CLI and the containers of the functions. The backends are those of a local service, which stays.
+    """
+    with ExitStack() as stack:
+
+        def start(port: int, public_url: str) -> SamApi:
+            if not connection_info:
+                connection_info.update(stack.enter_context(start_api.backends(state_folder, parameters, public_url)))
+            return SamApi(port, state_folder, connection_info)
+
+        connection_info: dict[str, Any] = {}
+        yield stack.enter_context(_stopped(DisruptedService(start)))
+
+
+@contextmanager
+def _stopped(service: DisruptedService) -> Iterator[DisruptedService]:
     try:
         yield service
     finally:
         service.stop()
+
+
+class SamApi:
+    """A running `sam local start-api` beside the local service of a state folder."""
+
+    def __init__(self, port: int, state_folder: Path, connection_info: Mapping[str, Any]) -> None:
+        """Start it, and return once it answers. Raises `SamError`."""
+        self.connection_info = {**connection_info, "base_url": f"http://{_HOST}:{port}"}
+        self._stack = ExitStack()
+        self._process = self._stack.enter_context(start_api.functions_served(port, state_folder))
+
+    def stop(self) -> None:
+        """Stop it, and remove the containers of its functions. Idempotent."""
+        self._stack.close()
+
+    def kill(self) -> None:
+        """Kill it, and then the containers of its functions, with SIGKILL."""
+        self._process.kill()
+        self._process.wait()
+        # `docker rm --force` sends SIGKILL.
+        self._stack.close()
 
 
 def spread(size_bytes: int, kinds: Sequence[Disruption]) -> list[tuple[int, Disruption]]:

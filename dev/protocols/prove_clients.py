@@ -1,7 +1,8 @@
 """Upload 300 MB by each client of tus, with cuts and kills in between: `python -m dev.protocols.prove_clients`.
 
-Each upload has three cuts of its connection and three kills of every process of the service, in turns. The file that
-the service has then is compared by SHA-256.
+Each upload has three cuts of its connection and three kills of the service, in turns. The file that the service has
+then is compared by SHA-256. A kill ends every process of the local service; with `--sam` the functions run in
+containers behind `sam local start-api`, and a kill ends SAM CLI and the containers.
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from dev.figures import figures_path, read_figures, write_figures
+from dev.docker import start_api
+from dev.docker.dockerd import docker_running
+from dev.figures import describe_commit, figures_path, read_figures, write_figures
 from dev.protocols import clients, uppy_page
 from dev.protocols.clients import Upload
-from dev.protocols.disruptions import DisruptedService, Disruption, disrupted_service, spread
+from dev.protocols.disruptions import DisruptedService, Disruption, disrupted_sam_service, disrupted_service, spread
 from dev.protocols.uppy_page import UppyPage
 
 FIGURES = "tus-clients"
@@ -33,6 +38,22 @@ _PAGE_TIMEOUT_MS = 1_800_000
 
 _API_BYTES_OF_PLUGIN = 30_000
 """Bytes that Ferry's plugin sends through the API, at least: it sends the parts to S3 past the proxy."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A service of the proof, whose figures are a section of their own."""
+
+    name: str
+    """The name of the section."""
+    command: str
+    """The command that measures it."""
+    service: Callable[[Path, str], AbstractContextManager[DisruptedService]]
+    """Runs the service with a state folder and template parameters."""
+    chromium_flags: Sequence[str] = ()
+    """More flags for Chromium."""
+    has_long_outages: bool = False
+    """Whether a start of the service may take longer than all pauses of Uppy, so that a person presses Retry."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +68,16 @@ class Run:
     """Bytes through the API over which the disruptions are spread; None: those of the file."""
 
 
-def runs(service: DisruptedService, pages_url: str) -> Mapping[str, Run]:
+def runs(service: DisruptedService, pages_url: str, section: Section) -> Mapping[str, Run]:
     """Return the clients by name."""
     found = {
         "tus-js-client": Run(clients.upload_by_tus_js),
-        "@uppy/tus in Chromium": Run(partial(upload_by_page, service, f"{pages_url}/{uppy_page.TUS_PAGE}.html")),
+        "@uppy/tus in Chromium": Run(
+            partial(upload_by_page, service, f"{pages_url}/{uppy_page.TUS_PAGE}.html", section)
+        ),
         "Ferry's plugin for Uppy in Chromium": Run(
-            partial(upload_by_page, service, f"{pages_url}/{uppy_page.FERRY_PAGE}.html"), api_bytes=_API_BYTES_OF_PLUGIN
+            partial(upload_by_page, service, f"{pages_url}/{uppy_page.FERRY_PAGE}.html", section),
+            api_bytes=_API_BYTES_OF_PLUGIN,
         ),
     }
     # The smallest chunks, which take longest, come last.
@@ -63,10 +87,10 @@ def runs(service: DisruptedService, pages_url: str) -> Mapping[str, Run]:
     return found
 
 
-def upload_by_page(service: DisruptedService, address: str, upload: Upload) -> None:
+def upload_by_page(service: DisruptedService, address: str, section: Section, upload: Upload) -> None:
     """Upload by an example page of web/uppy in Chromium."""
     client = service.service.connection_info["clients"][0]
-    with sync_playwright() as playwright, uppy_page.browser_context(playwright) as context:
+    with sync_playwright() as playwright, uppy_page.browser_context(playwright, section.chromium_flags) as context:
         page = UppyPage(
             context.new_page(), address, service.base_url, str(client["client_id"]), str(client["client_secret"])
         )
@@ -75,7 +99,7 @@ def upload_by_page(service: DisruptedService, address: str, upload: Upload) -> N
         named = upload.path.with_name(upload.name)
         named.hardlink_to(upload.path)
         page.choose(named)
-        page.expect_state(f"{upload.name}: complete", _PAGE_TIMEOUT_MS)
+        page.wait_until_complete(upload.name, _PAGE_TIMEOUT_MS, presses_retry=section.has_long_outages)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,27 +107,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make prove-tus-clients", description=__doc__.partition("\n")[0])
     parser.add_argument("--size", type=int, default=SIZE_BYTES, help="bytes of the file")
     parser.add_argument("--only", default="", help="run clients whose name contains this, and keep other figures")
+    parser.add_argument("--sam", action="store_true", help="run the functions in containers behind SAM CLI")
     parser.add_argument("--write", action="store_true", help="write docs/figures/tus-clients.json")
     options = parser.parse_args(arguments)
     clients.install_npm_packages()
-    figures: dict[str, dict[str, object]] = {}
-    kept = read_figures(FIGURES)["clients"] if options.only and figures_path(FIGURES).exists() else {}
+    section = SECTIONS[options.sam]
+    figures: list[Mapping[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "content.bin"
         expected, pages = _write_content(path, options.size), Path(folder) / "pages"
         uppy_page.build_examples(pages, uppy_page.UPPY_VERSIONS[0])
         with (
             uppy_page.served_folder(pages) as origin,
-            disrupted_service(Path(folder) / "state", f"CorsOrigins={origin}") as service,
+            section.service(Path(folder) / "state", f"CorsOrigins={origin}") as service,
         ):
-            for name, run in runs(service, origin).items():
+            for name, run in runs(service, origin, section).items():
                 if options.only in name:
-                    figures[name] = _prove(service, run, path, expected)
-                    print(f"{name}: {figures[name]}", flush=True)
+                    figures.append(_prove(service, run, path, expected))
+                    print(f"{name}: {figures[-1]}", flush=True)
                     if options.write:
-                        content = {"size_bytes": options.size, "clients": {**kept, **figures}}
-                        write_figures(FIGURES, "make prove-tus-clients", content)
-    return int(not figures or not all(figure["sha256_equal"] for figure in figures.values()))
+                        _write(section, name, figures[-1])
+    return int(not figures or not all(figure["sha256_equal"] for figure in figures))
+
+
+def _write(section: Section, client: str, figure: Mapping[str, object]) -> None:
+    """Write the figures of a client, and keep those of others."""
+    kept = read_figures(FIGURES) if figures_path(FIGURES).exists() else {}
+    measured = {**figure, "commit": describe_commit(), "date": datetime.now(UTC).date().isoformat()}
+    clients_of_section = {**kept.get(section.name, {}).get("clients", {}), client: measured}
+    content = {"command": section.command, "clients": clients_of_section}
+    write_figures(FIGURES, SECTIONS[False].command, {**kept, section.name: content})
+
+
+@contextmanager
+def _sam_service(state_folder: Path, parameters: str) -> Iterator[DisruptedService]:
+    """Build the functions and the image for their containers, and serve them while the context lasts."""
+    with docker_running(state_folder.with_name("dockerd.log")):
+        start_api.build_image()
+        start_api.build()
+        with disrupted_sam_service(state_folder, parameters) as service:
+            yield service
+
+
+SECTIONS = {
+    False: Section("local_service", "make prove-tus-clients", disrupted_service),
+    True: Section(
+        "sam_local",
+        'make prove-tus-clients ARGS="--sam"',
+        _sam_service,
+        # SAM CLI adds no CORS headers to responses, which AWS's gateway does.
+        chromium_flags=["--disable-web-security"],
+        has_long_outages=True,
+    ),
+}
+"""The services, by whether the functions run behind SAM CLI."""
 
 
 def _write_content(path: Path, size: int) -> str:
@@ -128,6 +185,7 @@ def _prove(service: DisruptedService, run: Run, path: Path, expected: str) -> di
     body = api.download(upload.name).body
     api.request("DELETE", f"/files/{name}")
     return {
+        "size_bytes": size,
         "sha256_equal": hashlib.sha256(body).hexdigest() == expected,
         "cuts": DISRUPTIONS.count(Disruption.CUT),
         "kills": DISRUPTIONS.count(Disruption.KILL),

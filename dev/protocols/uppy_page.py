@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import http.server
+import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,8 @@ UPPY_VERSIONS = ("6", "5")
 FERRY_PAGE, TUS_PAGE = "ferry", "tus"
 TIMEOUT_MS = 60_000
 """How long an element may take to show what is expected."""
+_RETRY_PAUSE_MS = 2_000
+"""Pause after a click on Retry, in which the page shows the new state."""
 
 
 def build_examples(folder: Path, uppy_version: str) -> None:
@@ -47,9 +51,9 @@ def served_folder(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def browser_context(playwright: Playwright) -> Iterator[BrowserContext]:
-    """Run Chromium while the context lasts."""
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+def browser_context(playwright: Playwright, flags: Sequence[str] = ()) -> Iterator[BrowserContext]:
+    """Run Chromium with more flags than `FLAGS` while the context lasts."""
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
     context = browser.new_context()
     context.set_default_timeout(TIMEOUT_MS)
     yield context
@@ -90,3 +94,21 @@ class UppyPage:
     def expect_state(self, text: str, timeout_ms: int = TIMEOUT_MS) -> None:
         """Wait until the page shows this text. Raises `AssertionError`."""
         expect(self.page.locator("#state")).to_contain_text(text, timeout=timeout_ms)
+
+    def wait_until_complete(self, name: str, timeout_ms: int, *, presses_retry: bool) -> None:
+        """Wait until the page shows that a file is complete. Raises `AssertionError`.
+
+        Args:
+            name: the file's name.
+            timeout_ms: how long it may take.
+            presses_retry: click Retry when the page shows that the upload failed.
+        """
+        expected = re.compile(f"{re.escape(name)}: (complete{'|failed' if presses_retry else ''})")
+        deadline = time.monotonic() + timeout_ms / 1_000
+        while True:
+            remaining_ms = max(1, int((deadline - time.monotonic()) * 1_000))
+            expect(self.page.locator("#state")).to_contain_text(expected, timeout=remaining_ms)
+            if "complete" in self.page.locator("#state").inner_text():
+                return
+            self.click("Retry")
+            self.page.wait_for_timeout(_RETRY_PAUSE_MS)
