@@ -32,8 +32,8 @@ STAGED_CHUNK_CACHE_BYTES = MAX_ASSEMBLED_PART_BYTES - MAX_CHUNK_BYTES
 class OpenUploadCache:
     """The open uploads that one instance has recorded chunks of lately, each as its last write returned it.
 
-    Saves the read before a chunk. An entry may be stale. A chunk may still be recorded with it, because the condition of
-    that write compares the shard with the entry. Nothing else may be decided by an entry.
+    Saves the read before a chunk. An entry may be stale. A chunk may still be recorded with it, because the condition
+    of that write compares the shard with the entry. Nothing else may be decided by an entry.
     """
 
     def __init__(self, max_entries: int = 64) -> None:
@@ -108,7 +108,7 @@ class RunBoth(Protocol):
     """Runs two calls."""
 
     def __call__(self, first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
-        """Return both results. Both calls have ended when this returns or raises. If both fail, the first error is raised."""
+        """Return both results. Both calls have ended when this returns or raises. If both fail, raise the first's error."""
         ...
 
 
