@@ -108,7 +108,7 @@ class RunBoth(Protocol):
     """Runs two calls."""
 
     def __call__(self, first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
-        """Return both results. Both calls have ended when this returns or raises. If both fail: raise that of the first."""
+        """Return both results. Both calls have ended when this returns or raises. Of two errors, raise `first`'s."""
         ...
 
 
