@@ -108,7 +108,12 @@ class CallLog:
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while a call is numbered."""
 
+    parent: CallLog | None = None
+    """A log that gets every call, too, with a number of its own; None: there is none."""
+
     def add(self, port: str, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+        if self.parent is not None:
+            self.parent.add(port, method, args, kwargs)
         with self.lock:
             call = Call(len(self.calls) + 1, port, method, args, kwargs)
             self.calls.append(call)

@@ -187,7 +187,8 @@ class MemoryLinkRepository:
         task = CleanupTaskKind.LINK, link_id
         with self._lock:
             usage = self._usage(link_id)
-            if due_at is not None and not usage.started and self.rows.task_due_times.get(task) == due_at:
+            is_last = usage.pending_events == {event} and not usage.started
+            if due_at is not None and is_last and self.rows.task_due_times.get(task) == due_at:
                 del self.rows.task_due_times[task]
             self._save(link_id, replace(usage, pending_events=usage.pending_events - {event}))
 

@@ -63,3 +63,15 @@ def test_last_upload_makes_the_event_pending_once(repositories: Repositories) ->
     links.reserve_upload(other, "p1", 5, START, is_partial=True, event=event)
     usage = links.reserve_upload(other, "f1", 5, START, partial_ids=["p1"], event=later)
     assert (usage.used_up_at, usage.pending_events) == (START + 5, frozenset({USED_UP_EVENT}))
+
+
+def test_link_stays_due_while_another_event_is_pending(repositories: Repositories) -> None:
+    """The event that the link is used up is cleared; the one of its creation stays pending, and so due."""
+    links, link, due_at = repositories.links, replace(DOWNLOAD_LINK, max_downloads=1), START + 60_000
+    links.create_link(link, due_at)
+    links.count_download(link, None, UsedUpEvent(START, due_at))
+    links.clear_link_event(LINK_ID, USED_UP_EVENT, due_at=due_at)
+    assert usage_of(repositories).pending_events == {CREATED_EVENT}
+    assert due_tasks(repositories, due_at) == [CleanupTask(CleanupTaskKind.LINK, LINK_ID, due_at)]
+    links.clear_link_event(LINK_ID, CREATED_EVENT, due_at=due_at)
+    assert (due_tasks(repositories, due_at), usage_of(repositories).pending_events) == ([], frozenset())

@@ -118,9 +118,12 @@ class InMemoryService:
     ) -> Services:
         """Return a new process. With a plan, its calls fail as planned; with a log, they are recorded there.
 
+        A plan without a log has one of its own, because the numbers of its steps are those of its process' calls; the
+        log of the service has them, too.
         With `warm`, it is that process, in another request: it has what that one keeps.
         """
-        plan, log = plan or FaultPlan(), log or self.log
+        log = log or (self.log if plan is None else CallLog(parent=self.log))
+        plan = plan or FaultPlan()
         kept: dict[str, Any] = {} if warm is None else {name: getattr(warm, name) for name in KEPT_BETWEEN_REQUESTS}
         plan.advance_clock = lambda: self.clock.advance(LEASE_MS + 1)
         return Services(

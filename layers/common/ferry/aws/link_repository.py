@@ -175,10 +175,9 @@ class DynamoLinkRepository:
         key, cleared = rows.usage_key(link_id), {"pending_events": {event}}
         if due_at is not None:
             with suppress(ConditionFailed):
-                condition = "#due_at = :due_at AND attribute_not_exists(#started)"
-                unscheduled = update(
-                    key, dict(UNSCHEDULED), set_deletes=cleared, condition=condition, values={"due_at": due_at}
-                )
+                condition = "#due_at = :due_at AND attribute_not_exists(#started) AND #pending_events = :only"
+                values = {"due_at": due_at, "only": {event}}
+                unscheduled = update(key, dict(UNSCHEDULED), set_deletes=cleared, condition=condition, values=values)
                 self._table.write(unscheduled)
                 return
         with suppress(ConditionFailed):

@@ -179,8 +179,8 @@ class LinkRepository(Protocol):
         Args:
             link_id: the link.
             event: a member of `LinkUsage.pending_events`.
-            due_at: removes the link from the due tasks, too, if it is due then and no upload has ever started by it.
-                None: it stays.
+            due_at: removes the link from the due tasks, too, if it is due then, no other event is pending and no upload
+                has ever started by it. None: it stays.
         """
         ...
 

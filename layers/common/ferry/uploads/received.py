@@ -71,9 +71,25 @@ def uploaded_parts(services: Services, upload: Upload) -> Mapping[int, StoredPar
     An upload without presigned parts costs no call and returns none. If S3 has joined the parts into the object
     already, all of them are returned.
     """
-    record = upload.record
-    if not (upload.has_presigned_parts and record.state.in_progress):
+    if not (upload.has_presigned_parts and upload.record.state.in_progress):
         return {}
+    return _list_uploaded(services, upload)
+
+
+def count_received_bytes(services: Services, upload_id: str) -> int:
+    """Return the bytes that an ended upload had received, as long as what S3 has of it is not deleted."""
+    upload = services.upload_repository.get_upload(upload_id)
+    if upload is None:
+        return 0
+    if upload.record.sequential is not None:
+        return upload.record.sequential.offset
+    parts = _list_uploaded(services, upload) if upload.has_presigned_parts else {}
+    return compute_received(upload, parts).total_bytes
+
+
+def _list_uploaded(services: Services, upload: Upload) -> Mapping[int, StoredPart]:
+    """Return the parts in S3, by number; all parts if S3 has joined them into the object already."""
+    record = upload.record
     try:
         return list_counted_parts(services, upload)
     except MultipartUploadNotFound:

@@ -13,7 +13,7 @@ from ferry.ports.errors import ConcurrentUpdate, MultipartUploadNotFound
 from ferry.ports.object_store import DeleteResult
 from ferry.rules.durations import DAY_MS, HOUR_MS, SECOND_MS
 from ferry.services import Services
-from ferry.uploads.received import list_parts
+from ferry.uploads.received import count_received_bytes, list_parts
 
 logger = logging.getLogger(__name__)
 
@@ -74,17 +74,15 @@ def terminate(
 
 
 def purge(services: Services, record: UploadRecord, state: UploadState) -> int:
-    """Publish the end of an upload, delete what S3 has of it, give back what it took of a link's limits, and return the
+    """Publish the end of an upload, give back what it took of a link's limits, delete what S3 has of it, and return the
     bytes found.
 
     The upload stays due until both have succeeded; cleanup then repeats both.
     """
     is_published = publish(services, pending_events(record))
-    deleted = delete_storage(services, record, state)
     if record.link_id is not None:
-        services.link_repository().release_upload(
-            record.link_id, record.upload_id, received_bytes=_received_bytes(record, deleted)
-        )
+        _give_back(services, record.link_id, record.upload_id)
+    deleted = delete_storage(services, record, state)
     if deleted.done and is_published:
         with suppress(ConcurrentUpdate):
             services.cleanup_repository.mark_purged(
@@ -95,11 +93,13 @@ def purge(services: Services, record: UploadRecord, state: UploadState) -> int:
     return deleted.deleted_bytes
 
 
-def _received_bytes(record: UploadRecord, deleted: DeleteResult) -> int:
-    """Return the bytes that an ended upload had received; of one whose storage is not all deleted yet, its size."""
-    if record.sequential is not None:
-        return record.sequential.offset
-    return deleted.deleted_bytes if deleted.done else record.layout.size
+def _give_back(services: Services, link_id: str, upload_id: str) -> None:
+    """Give back what an upload took of a link's limits, but the bytes that it had received.
+
+    It precedes the deletion: afterwards S3 no longer shows what had arrived. The upload stays due until both are done.
+    """
+    received_bytes = count_received_bytes(services, upload_id)
+    services.link_repository().release_upload(link_id, upload_id, received_bytes=received_bytes)
 
 
 def delete_storage(services: Services, record: UploadRecord, state: UploadState) -> DeleteResult:
