@@ -9,11 +9,23 @@ import pytest
 
 from dev.fakes.faults import Fault, FaultPlan, ProcessCrashed
 from ferry.cleanup import sweep_due_tasks
-from ferry.errors import ChecksumMismatch, ChunkConflict, FileExists, FileNotFound, UploadExpired, UploadIncomplete
+from ferry.errors import (
+    ChecksumMismatch,
+    ChunkConflict,
+    FileExists,
+    FileNotFound,
+    UploadCancelled,
+    UploadExpired,
+    UploadIncomplete,
+    UploadNotFound,
+    UploadSuperseded,
+)
 from ferry.files.delete import delete_file
 from ferry.model.files import File, IfExists
 from ferry.model.uploads import UploadState
 from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
+from ferry.uploads.cancel import cancel
+from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, complete
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
@@ -39,6 +51,27 @@ def test_upload_past_idle_timeout_expires(service: InMemoryService) -> None:
             late()
     assert client.start().created
     assert service.upload_repository.rows.records[client.upload_id].state is UploadState.OPEN
+
+
+def test_upload_past_idle_timeout_supersedes_no_other(service: InMemoryService) -> None:
+    """An upload that has expired is not open, even if no cleanup has run: the state of another id answers."""
+    first = start_client(service, PART_BYTES)
+    cancel(service.services, NS, NAME)
+    start_client(service, PART_BYTES)
+
+    def send(upload_id: str) -> None:
+        accept_chunk(service.services, NS, ChunkRequest(NAME, 1, first.chunk_body(1), upload_id))
+
+    for upload_id in (first.upload_id, "unknown"):
+        with pytest.raises(UploadSuperseded):
+            send(upload_id)
+    service.clock.advance(DAY_MS)
+    with pytest.raises(UploadCancelled):
+        send(first.upload_id)
+    with pytest.raises(UploadCancelled):
+        complete(service.services, NS, CompleteRequest(NAME, first.upload_id))
+    with pytest.raises(UploadNotFound):
+        send("unknown")
 
 
 def complete_incomplete(client: Client) -> None:
@@ -197,6 +230,37 @@ def test_object_replaced_or_deleted_retained_for_a_day(service: InMemoryService)
     with pytest.raises(FileNotFound):
         delete_file(service.services, NS, NAME)
     service.drain_cleanup()
+    assert service.object_store.objects == {}
+
+
+@pytest.mark.parametrize("end", ["expires", "is cancelled"])
+def test_object_of_rejected_completion_is_deleted_in_bounded_time(service: InMemoryService, end: str) -> None:
+    """The object of an upload whose completion met another file goes with a cancellation. After an expiry it stays for
+    the retention of orphans, because a restore of the metadata store may have lost its file.
+    """
+    client = start_client(service, PART_BYTES)
+    client.send_chunks()
+    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1, 1)
+
+    def appear() -> None:
+        service.upload_repository.rows.files[NS, NAME] = other
+
+    with pytest.raises(FileExists):
+        client.complete(services=service.new_services(FaultPlan({("complete_multipart", 1): appear})))
+    key = f"o/{client.upload_id}"
+    assert key in service.object_store.objects
+    if end == "is cancelled":
+        cancel(service.services, NS, NAME)
+        assert key not in service.object_store.objects
+        return
+    service.clock.advance(DAY_MS)
+    service.sweep()
+    assert client.state() is UploadState.EXPIRED
+    service.clock.advance(service.services.orphan_retention_ms - 1)
+    service.sweep()
+    assert key in service.object_store.objects
+    service.clock.advance(1)
+    service.sweep()
     assert service.object_store.objects == {}
 
 

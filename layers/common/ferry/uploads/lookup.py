@@ -62,7 +62,7 @@ def _find_current(services: Services, ns: str, name: str, upload_id: str | None,
     if current_upload is None:
         raise UploadNotFound
     if upload_id is not None and current_upload.upload_id != upload_id:
-        if current_upload.in_progress:
+        if current_upload.in_progress and not _has_expired(services, current_upload.upload_id):
             raise UploadSuperseded
         if upload is None:
             raise UploadNotFound
@@ -124,6 +124,11 @@ def raise_if_ended(services: Services, upload: Upload) -> None:
         raise UploadCancelled
     if state is UploadState.EXPIRED or is_expired(services, upload):
         raise UploadExpired
+
+
+def _has_expired(services: Services, upload_id: str) -> bool:
+    upload = services.upload_repository.get_upload(upload_id)
+    return upload is not None and is_expired(services, upload)
 
 
 def is_expired(services: Services, upload: Upload) -> bool:
