@@ -62,7 +62,7 @@ def _reconcile_reservation(services: Services, link_id: str, usage: LinkUsage, u
 def _shrink_reservation(
     services: Services, link_id: str, upload_id: str, reservation: Reservation, record: UploadRecord
 ) -> None:
-    """Give back what an append has reserved and not stored, once its request cannot live any more."""
+    """Give back what an append has reserved and not stored, once its request has passed its timeout."""
     is_settled = services.clock() >= reservation.reserved_at + MIN_RESERVATION_AGE_MS
     if is_settled and reservation.size > record.layout.size:
         services.link_repository().resize_reservation(link_id, upload_id, reservation, record.layout.size)

@@ -22,7 +22,7 @@ _COUNTED_KINDS = (ResponseKind.WHOLE, ResponseKind.PART, ResponseKind.REDIRECT, 
 
 @dataclass(frozen=True, slots=True)
 class LinkCaller:
-    """Who sends a request by a link."""
+    """The sender of a request by a link."""
 
     link: Link
     """The link, which works."""
@@ -85,7 +85,7 @@ def prefix_by_link(link: Link, prefix: str) -> str:
 def download_by_link(
     services: Services, links: Links, caller: LinkCaller, name: str, request: DownloadRequest
 ) -> DownloadResponse:
-    """Return the file, and count it before: each response with bytes, or a URL to them, is a download.
+    """Count the download, then return the file. Each response with bytes, or with a URL to them, is a download.
 
     Raises:
         LinkUsedUp: no download is left.

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def used_up_event(services: Services) -> UsedUpEvent | None:
-    """Return what becomes pending with a write that leaves nothing of a link; None if events are disabled."""
+    """Return the event that becomes pending with the write that uses up a link; None if events are disabled."""
     deadline = publish_deadline(services)
     return None if deadline is None else UsedUpEvent(services.clock(), deadline)
 

@@ -17,7 +17,7 @@ MAX_CACHED_LINKS = 256
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """A link, and what is known of it beside its row."""
+    """A link, with its state and its counters."""
 
     link: Link
     """The link."""
@@ -72,7 +72,7 @@ class Links:
         return link
 
     def get_of_namespace(self, ns: str, link_id: str) -> Link:
-        """Return a link for its owner, whatever its state. It is read anew. Raises `LinkNotFound`."""
+        """Return a link for its owner, whatever its state. It is always read. Raises `LinkNotFound`."""
         link = self.repository.get_link(link_id) if LINK_ID_PATTERN.fullmatch(link_id) else None
         if link is None or link.ns != ns:
             raise LinkNotFound
@@ -85,14 +85,14 @@ class Links:
         return self.repository.get_usages([link.link_id]).get(link.link_id, LinkUsage())
 
     def state_of(self, link: Link) -> LinkState:
-        """Return whether a link works, with regard to its client."""
+        """Return the state of a link. While its client is disabled, it is revoked."""
         state = link.state(self.clock())
         if state is LinkState.ACTIVE and not link.issuer and self.is_client_disabled(link.created_by):
             return LinkState.REVOKED
         return state
 
     def forget(self, link_id: str) -> None:
-        """Read the link anew when it is needed next."""
+        """Drop the cached link, so that the next request reads it."""
         self._cache.pop(link_id, None)
 
     def _require_active(self, link: Link) -> None:

@@ -1,6 +1,6 @@
 """Uploads by a link: the use cases of uploads over a view of the repositories that has the link's uploads alone.
 
-Whatever else there is only makes a name taken. New uploads are counted before they are created.
+Other uploads and files only make their names unavailable. New uploads are counted before they are created.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class LinkUploads(_View):
         return current_upload
 
     def reserve(self, record: UploadRecord) -> None:
-        """Take an upload of the limits, unless it is. Raises `LinkUsedUp`, `LinkLimit`, and `ConcurrentUpdate`."""
+        """Count an upload, unless it is counted already. Raises `LinkUsedUp`, `LinkLimit`, and `ConcurrentUpdate`."""
         state = record.sequential
         partial_ids = None
         if state is not None and state.sources:
@@ -141,7 +141,7 @@ class LinkUploads(_View):
         publish_used_up(self._services, self._link, usage, event)
 
     def grow(self, record: UploadRecord, size: int) -> None:
-        """Take what an upload grows by. Raises what `reserve` raises."""
+        """Count the bytes by which an upload grows. Raises what `reserve` raises."""
         event = used_up_event(self._services)
         try:
             usage = self._repository.grow_upload(
@@ -158,14 +158,14 @@ class LinkUploads(_View):
             publish_used_up(self._services, self._link, usage, event)
 
     def give_back(self, record: UploadRecord) -> None:
-        """Give back what an upload took that was not created."""
+        """Give back what was counted for an upload that was not created."""
         self._repository.release_upload(self._link.link_id, record.upload_id, received_bytes=0, has_started=False)
 
     def _own_start(self, start: RenamedStart | None) -> RenamedStart | None:
         return None if start is None else replace(start, start_id=self._own_id(start.start_id))
 
     def _own_id(self, start_id: str) -> str:
-        """Return the id of a start by this link: the same start by others has another one."""
+        """Return the id of a start by this link. The same start by a client or another link has another id."""
         return hashlib.sha256(f"{self._link.link_id} {start_id}".encode()).hexdigest()[:32]
 
 
@@ -195,7 +195,7 @@ class LinkSequentials(_View):
     def create_sequential(self, record: UploadRecord, *, due_at: int, quota: Quota | None = None) -> None:
         """Count the upload and create it. Raises what `LinkUploads.create_upload` raises.
 
-        A final upload that is not created stays counted, because its partial uploads are no longer, and the caller
+        A final upload that is not created stays counted, because its partial uploads are not any more, and the caller
         tries again with the same id. Cleanup gives it back if that fails.
         """
         self._uploads.reserve(record)

@@ -161,7 +161,7 @@ def _finish(services: Services, upload: Upload, attempt: _AppendAttempt) -> Appe
 def _complete(
     services: Services, upload: Upload, complete: Callable[[Services, Upload], File | CompletionAccepted]
 ) -> AppendResult:
-    """Complete the upload. A client whose file is rejected learns where the upload continues."""
+    """Complete the upload. If the file is rejected, the error has the offset at which the upload continues."""
     try:
         return result_of(services, upload, complete(services, upload))
     except FileExists as error:
@@ -279,7 +279,8 @@ def _piece_of(services: Services, record: UploadRecord, attempt: _AppendAttempt,
 def _has_uploaded_part(services: Services, record: UploadRecord, attempt: _AppendAttempt) -> bool:
     """Return whether this request has uploaded the part before a retry, and the part still has its bytes.
 
-    It has as long as a claim on these bytes holds: the same request, sent twice at once, has renewed it meanwhile.
+    The part has its bytes while a claim on them is valid. If the request was sent twice at once, the other copy may
+    have renewed that claim.
     Without this check the two would renew the claim in turns, and each would make the other start over.
     """
     claim = record.sequential.claim if record.sequential else None

@@ -20,7 +20,7 @@ from ferry.uploads.build_final import sources_crc
 
 
 def create_final(services: Services, ns: str, request: CreateRequest, partial_ids: Sequence[str]) -> AppendResult:
-    """Create an upload from partial uploads, and complete it. What takes longer than a request continues without it.
+    """Create an upload from partial uploads, and complete it. A completion that takes too long continues later.
 
     Raises:
         InvalidPartial: an id is not that of a partial upload with all its bytes.
@@ -43,7 +43,7 @@ def create_final(services: Services, ns: str, request: CreateRequest, partial_id
 
 
 def _source_of(services: Services, ns: str, request: CreateRequest, upload_id: str) -> Source:
-    """Return a partial upload as a source. Raises `InvalidPartial` if it is none, or lacks bytes."""
+    """Return a partial upload as a source. Raises `InvalidPartial` for another kind of upload, or if bytes are missing."""
     try:
         record = find_sequential(services, ns, upload_id, request.protocol).upload.record
     except (UploadNotFound, UploadExpired) as error:

@@ -66,7 +66,7 @@ def create(services: Services, ns: str, request: CreateRequest) -> Upload:
 
 
 def new_record(services: Services, ns: str, request: CreateRequest, upload_id: str) -> UploadRecord:
-    """Return the record of a new upload, under a name that it may have, not counted in a quota."""
+    """Return the record of a new upload, with a name that `if_exists` allows, not counted in a quota."""
     now = services.clock()
     requested_name = request.unnamed_folder + upload_id if request.name is None else request.name
     name = upload_id if request.is_partial else _choose_name(services, ns, requested_name, request.if_exists)
@@ -101,7 +101,7 @@ def new_record(services: Services, ns: str, request: CreateRequest, upload_id: s
 
 
 def plan_layout(length: int | None) -> ChunkLayout:
-    """Return the layout of a file of this length. Without a length, parts are as large as they can be assembled."""
+    """Return the layout of a file of this length. Without one, parts have the largest size that can be assembled."""
     if length is None:
         return ChunkLayout(0, MAX_CHUNK_BYTES, MAX_ASSEMBLED_PART_BYTES // MAX_CHUNK_BYTES)
     return ChunkLayout.plan(length, MAX_CHUNK_BYTES)

@@ -17,7 +17,7 @@ def delete(services: Services, ns: str, upload_id: str, protocol: Protocol | Non
 
     Raises:
         UploadNotFound, UploadExpired: there is no such upload any more.
-        CompletionInProgress: its file is being put together.
+        CompletionInProgress: its file is being completed.
     """
     return retry_on_conflict(lambda: _try_delete(services, ns, upload_id, protocol))
 

@@ -51,8 +51,8 @@ def find_sequential(services: Services, ns: str, upload_id: str, protocol: Proto
 def shown_offset(upload: Upload) -> int:
     """Return the offset that clients see. It never falls, and counts durable bytes only.
 
-    tus takes an upload whose offset is its length as complete. So it shows the offset of the last append until the file
-    is committed. A partial upload has no file: its bytes are all there is.
+    A client of tus treats an upload whose offset is its length as complete. So tus gets the offset of the last append
+    until the file is committed. A partial upload has no file, so its offset is always that of its bytes.
     """
     state = upload.record.sequential
     if state is None:
