@@ -43,7 +43,7 @@ def create_final(services: Services, ns: str, request: CreateRequest, partial_id
 
 
 def _source_of(services: Services, ns: str, request: CreateRequest, upload_id: str) -> Source:
-    """Return a partial upload as a source. Raises `InvalidPartial` for another kind of upload, or if bytes are missing."""
+    """Return a partial upload as a source. Raises `InvalidPartial` if it is of another kind, or lacks bytes."""
     try:
         record = find_sequential(services, ns, upload_id, request.protocol).upload.record
     except (UploadNotFound, UploadExpired) as error:
