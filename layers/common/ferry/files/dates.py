@@ -1,4 +1,4 @@
-"""Dates of files under one name: they never go back (docs/decisions/0011)."""
+"""Dates of files under one name: each is later than the one before (docs/decisions/0011)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def wait_until_date_has_passed(services: Services, last_modified_seconds: int) -
     """Return when the clock has reached a date, or after `MAX_DATE_WAIT_MS`.
 
     The date of a file that replaced others within a second is ahead of the clock. A name without a file keeps no date.
-    So a file leaves its name only when its date has passed: the next file of the name then has no earlier one.
+    So a file is moved or deleted only when its date has passed: the next file of the name then has a later date.
 
     Args:
         services: the clock, and the function that waits.

@@ -38,8 +38,8 @@ class MoveRequest:
 def move_file(services: Services, ns: str, request: MoveRequest) -> File:
     """Move a file, and return it under its new name. Two calls, and two for the event.
 
-    The switch is one transaction: no reader of the old name and then of the new one misses the file. The upload that
-    made the file keeps its record as it was.
+    The move is one transaction: a client that reads the old name and then the new one always finds the file. The upload
+    that made the file keeps its record as it was.
 
     Raises:
         InvalidField: both names are the same.

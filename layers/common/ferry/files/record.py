@@ -54,8 +54,8 @@ class FileChange:
 def get_record(services: Services, ns: str, name: str, conditions: Conditions) -> RecordResult:
     """Return the record of a file. One call.
 
-    `If-None-Match` compares the record's entity tag; `If-Match` takes that or the content's. `If-Modified-Since` counts
-    for nothing, because a record changes without a new date.
+    `If-None-Match` compares the record's entity tag; `If-Match` takes that or the content's. `If-Modified-Since` has no
+    effect, because a record changes without a new date.
 
     Raises:
         FileNotFound: the name has no file.
@@ -75,7 +75,7 @@ def get_record(services: Services, ns: str, name: str, conditions: Conditions) -
 def change_record(services: Services, ns: str, name: str, change: FileChange, conditions: Conditions) -> File:
     """Change the record of a file, and return it as it is afterwards. Two calls.
 
-    The upload that made the file keeps its record as it was: a repeated completion answers that.
+    The record of the upload that made the file does not change: a repeated completion returns it as it was.
 
     Raises:
         FileNotFound: the name has no file.

@@ -1,4 +1,4 @@
-"""Links: capabilities for people without an account (docs/decisions/0014)."""
+"""Links: secret addresses for people without an account (docs/decisions/0014)."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Link:
         return LinkState.EXPIRED if now >= self.expires_at else LinkState.ACTIVE
 
     def includes(self, name: str) -> bool:
-        """Return whether a file of this name is the link's, or lies in its folder."""
+        """Return whether a file of this name is the file of the link, or is in its folder."""
         if self.prefix is None:
             return name == self.filename
         return name.startswith(self.prefix)

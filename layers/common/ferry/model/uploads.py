@@ -69,7 +69,7 @@ class CurrentUpload:
 class ChunkDigest:
     """The digest of a chunk's bytes. The digest stored for a chunk decides which bytes are accepted.
 
-    It stays once the chunk is recorded. Until then, the digest of a request that can no longer live is replaced.
+    It stays once the chunk is recorded. Before, it may be replaced when its request has passed the function's timeout.
     """
 
     sha256_prefix: bytes

@@ -27,8 +27,8 @@ def numbered_names(name: str) -> list[str]:
 def name_with_mark(name: str, mark: str) -> str:
     """Return a valid name with ` (mark)` between the stem and the extension of its last segment.
 
-    The extension is what follows the last dot of the last segment, unless the dot begins it. The stem is cut if the
-    segment would exceed 255 bytes, or the name 1,000.
+    The extension is what follows the last dot of the last segment, unless the dot begins it. The stem, which is
+    what stands before it, is cut if the segment would exceed 255 bytes, or the name 1,000.
 
     Raises:
         InvalidFilename: nothing of the stem would be left.

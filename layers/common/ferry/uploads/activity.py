@@ -1,4 +1,4 @@
-"""Record that a client carries an upload on, which postpones its expiry."""
+"""Record the activity of a client on an upload, which postpones its expiry."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def _abort_unless_recorded(services: Services, upload: Upload, multipart_id: str
     """Abort a multipart upload that the record does not name.
 
     A failed condition does not say which: another request may have opened the upload, or the SDK repeated this write
-    after its response was lost. Only the record tells. If it cannot be read, cleanup finds the multipart upload.
+    after its response was lost. Only the record says which. If it cannot be read, cleanup finds the multipart upload.
     """
     current = services.upload_repository.get_upload(upload.record.upload_id)
     if multipart_id is not None and (current is None or current.record.multipart_id != multipart_id):

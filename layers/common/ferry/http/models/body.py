@@ -14,7 +14,7 @@ from ferry.http.validation import parse_body
 
 
 def _reject_null(value: object) -> object:
-    """Raise a validation error for null. A client whose variable is empty by mistake means a condition, not none."""
+    """Raise a validation error for null: the client has probably meant a condition, and its variable is empty."""
     if value is None:
         raise PydanticCustomError("null_condition", "null")
     return value
