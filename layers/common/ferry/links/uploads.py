@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
-from ferry.errors import FileNotFound, InvalidField
+from ferry.errors import BackendUnavailable, FerryError, FileNotFound, InvalidField
 from ferry.instance import OpenUploadCache, StagedChunkCache
 from ferry.link_errors import LinkForbidden, LinkLimit, LinkPassword, LinkUsedUp
 from ferry.links.downloads import LinkCaller
@@ -105,10 +106,28 @@ class LinkUploads(_View):
             raise
 
     def acquire_lease(self, upload: Upload, **options: Any) -> Upload:
-        """Check that the upload is still counted, then acquire the lease. Raises what `create_upload` raises."""
-        self.reserve(upload.record)
+        """Acquire the lease, then check that the upload is counted. Raises what `create_upload` raises.
+
+        A request that another one has overtaken fails at the lease, before it could count an upload that has ended.
+        """
         leased: Upload = self._inner.acquire_lease(upload, **options)
+        self.count_leased(leased)
         return leased
+
+    def count_leased(self, leased: Upload) -> None:
+        """Take an upload that is being completed of the limits, unless it is. If that fails, release its lease."""
+        try:
+            self.reserve(leased.record)
+        except FerryError:
+            with suppress(ConcurrentUpdate, BackendUnavailable):
+                self._inner.release_lease(
+                    leased,
+                    lease_id=leased.record.lease_id,
+                    stored_object=leased.record.stored_object,
+                    lost_chunks=(),
+                    due_at=leased.expires_at,
+                )
+            raise
 
     def only_own(self, current_upload: CurrentUpload | None) -> CurrentUpload | None:
         """Return the upload if it is the link's."""
@@ -153,9 +172,9 @@ class LinkUploads(_View):
                 raise LinkUsedUp from reached
             raise LinkLimit(left=left) from reached
         if usage is None:
-            self.reserve(replace(record, layout=replace(record.layout, size=size)))
-        else:
-            publish_used_up(self._services, self._link, usage, event)
+            # Another request has ended the upload meanwhile.
+            raise ConcurrentUpdate
+        publish_used_up(self._services, self._link, usage, event)
 
     def give_back(self, record: UploadRecord) -> None:
         """Give back what was counted for an upload that was not created."""
@@ -207,14 +226,14 @@ class LinkSequentials(_View):
             raise
 
     def change_sequential(self, upload: Upload, changed: UploadRecord, **options: Any) -> Upload:
-        """Count what the upload grows by, and check at its end that it is still counted; then change it. Raises what
+        """Count what the upload grows by, change it, and check at its end that it is counted. Raises what
         `LinkUploads.create_upload` raises.
         """
         if changed.layout.size > upload.record.layout.size:
             self._uploads.grow(upload.record, changed.layout.size)
-        elif options.get("lease") is not None:
-            self._uploads.reserve(changed)
         stored: Upload = self._inner.change_sequential(upload, changed, **options)
+        if options.get("lease") is not None:
+            self._uploads.count_leased(stored)
         return stored
 
     def get_sequential_ids(self, ns: str, name: str) -> tuple[str, ...]:
