@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -72,6 +73,17 @@ def test_same_chunk_concurrent_different_bytes_one_wins(quota: Quota | None) -> 
     assert service.file_content() == client.body
     service.drain_cleanup()
     assert service.orphans() == []
+
+
+def test_different_bytes_of_upload_by_link_are_not_stored(service: InMemoryService) -> None:
+    """The bytes that lose are not stored in an upload by a link, whose limits would not count them."""
+    client = Client(service, seeded_bytes(PART_BYTES))
+    client.start(services=replace(service.services, link_id="a"))
+    log = CallLog()
+    plan = FaultPlan({("put_chunk_digest", 1): lambda: client.send_chunk(1)})
+    with pytest.raises(ChunkConflict):
+        client.send_chunk(1, service.new_services(plan, log), seeded_bytes(CHUNK_BYTES, seed=9))
+    assert log.count("put") == 0
 
 
 def test_starts_concurrent_share_one_multipart_upload(service: InMemoryService) -> None:
@@ -302,6 +314,19 @@ def test_cancel_concurrent_with_chunk_leaves_nothing(service: InMemoryService, b
         client.send_chunk(1, services=service.new_services(FaultPlan({(before, 1): client.cancel})))
     service.drain_cleanup()
     assert service.orphans() == []
+
+
+@pytest.mark.parametrize("lost", ["multipart upload", "staged chunk"])
+def test_chunk_whose_part_cannot_be_assembled_is_durable(service: InMemoryService, lost: str) -> None:
+    """The last chunk of a part is staged before it is acknowledged, if S3 lacks what the part is assembled from."""
+    client = start_client(service)
+    client.send_chunk(1)
+    if lost == "staged chunk":
+        service.object_store.objects.clear()
+    else:
+        service.object_store.multipart_uploads.clear()
+    client.send_chunk(2, service.new_services(log=CallLog()))
+    assert client.chunk_body(2) in [stored.body for stored in service.object_store.objects.values()]
 
 
 def test_compaction_concurrent_chunks_counted_once(service: InMemoryService) -> None:

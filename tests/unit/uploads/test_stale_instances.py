@@ -8,9 +8,17 @@ from functools import partial
 import pytest
 
 from dev.fakes.faults import CallLog, Fault, FaultPlan
-from ferry.errors import CompletionInProgress, UploadIncomplete
+from ferry.errors import (
+    ChunkConflict,
+    ChunkIndexOutOfRange,
+    ChunkSizeMismatch,
+    CompletionInProgress,
+    FerryError,
+    UploadCancelled,
+    UploadIncomplete,
+)
 from ferry.model.files import File
-from ferry.rules.durations import SECOND_MS
+from ferry.rules.durations import DAY_MS, SECOND_MS
 from ferry.services import Services
 from tests.support.in_memory_service import CHUNK_BYTES, Client, InMemoryService, seeded_bytes, swallow_crash
 
@@ -110,3 +118,49 @@ def test_part_is_marked_at_every_signing(service: InMemoryService) -> None:
     content = service.file_content()
     assert content is not None
     assert content[PART_BYTES:] == direct
+
+
+def test_conflict_in_upload_that_has_ended_is_not_answered(service: InMemoryService) -> None:
+    """Other bytes for a chunk of an upload that was cancelled meanwhile get that error, not a conflict."""
+    client = start_client(service, 1)
+    other = service.new_services(log=CallLog())
+    client.send_chunk(2, other)
+    client.cancel(other)
+    with pytest.raises(UploadCancelled):
+        client.send_chunk(2, stale(service), OTHER)
+
+
+def test_chunk_while_known_expiry_passes_is_accepted(service: InMemoryService) -> None:
+    """An upload that looks expired once the chunk is stored is read again, because others may have kept it active."""
+    client = start_client(service, 1, size=2 * PART_BYTES)
+    service.clock.advance(DAY_MS - 30 * SECOND_MS)
+    [known] = [service.upload_repository.get_upload(client.upload_id)]
+    assert known is not None
+    client.send_chunk(2, service.new_services(log=CallLog()))
+    service.services.open_upload_cache.put(known, service.clock())
+    log = CallLog()
+    plan = FaultPlan({("put", 1): lambda: service.clock.advance(30 * SECOND_MS)})
+    accepted = client.send_chunk(3, service.new_services(plan, log, warm=service.services))
+    assert (accepted.received_bytes, log.count("get_upload")) == (3 * CHUNK_BYTES, 1)
+
+
+@pytest.mark.parametrize(
+    ("index", "body", "error"),
+    [
+        (2, OTHER[:-1], ChunkSizeMismatch),
+        (2, OTHER + b"x", ChunkSizeMismatch),
+        (3, OTHER, ChunkSizeMismatch),
+        (4, OTHER, ChunkIndexOutOfRange),
+        (0, OTHER, ChunkIndexOutOfRange),
+        (1, OTHER, ChunkConflict),
+    ],
+)
+def test_chunk_that_does_not_fit_known_upload_stores_nothing(
+    service: InMemoryService, index: int, body: bytes, error: type[FerryError]
+) -> None:
+    """A chunk of a known upload is checked as that of another, before anything is stored."""
+    client = start_client(service, 1, size=PART_BYTES + 5)
+    log = CallLog()
+    with pytest.raises(error):
+        client.send_chunk(index, service.new_services(log=log, warm=service.services), body)
+    assert [method for method in log.methods if not method.startswith("get")] == []
