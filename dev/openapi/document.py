@@ -223,7 +223,7 @@ def _request_content(operation: Operation, schemas: dict[Any, Schema]) -> dict[s
         example = operation.body_example.model_dump(mode="json", exclude_unset=True, by_alias=True)
         content[operation.body.media_type] = {"schema": schemas[operation.body], "example": example}
     for media_type, schema in operation.other_bodies.items():
-        example = {} if media_type == OCTET_STREAM else {"example": examples.TOKEN_FORM}
+        example = {} if schema.get("format") == "binary" else {"example": examples.TOKEN_FORM}
         content[media_type] = {"schema": schema, **example}
     return content
 

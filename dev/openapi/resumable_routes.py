@@ -8,9 +8,11 @@ from dataclasses import replace
 from dev.openapi.link_routes import OPEN_LINK_ERRORS
 from dev.openapi.operation import LINK_TOKEN_ERRORS, OCTET_STREAM, Operation, ResponseDoc
 from dev.openapi.parameters import INTEGER, SECRET_PATH, TEXT, Parameter
+from dev.openapi.schemas import Schema
 from ferry import errors, link_errors
 from ferry.http import request_errors
 from ferry.http.limits import MAX_UPLOAD_ID_BYTES
+from ferry.http.protocols import draft, tus
 
 _PROTOCOLS = (
     "A creation with `Tus-Resumable` is tus 1.0.0, one with `Upload-Complete` is the IETF draft; an upload speaks the "
@@ -53,7 +55,11 @@ _REPR_DIGEST = Parameter("header", "Repr-Digest", "Draft: the `crc32c` of the wh
 _OVERRIDE = Parameter("header", "X-HTTP-Method-Override", "`PATCH`, `HEAD` or `DELETE`.", TEXT, "PATCH", required=True)
 
 _STATE_HEADERS = ("Upload-Offset", "Upload-Complete", "Upload-Limit", "Upload-Expires", "Tus-Resumable")
-_BYTES = {OCTET_STREAM: {"type": "string", "format": "binary"}}
+_BINARY: Schema = {"type": "string", "format": "binary"}
+_APPENDED_BYTES = {tus.MEDIA_TYPE: _BINARY, draft.MEDIA_TYPE: _BINARY}
+"""Bodies of an append, by the media type of each protocol."""
+_FIRST_BYTES = {**_APPENDED_BYTES, OCTET_STREAM: _BINARY}
+"""Bodies of a creation. In the draft, the type of the file stands for any type."""
 _BODY_ERRORS = (
     request_errors.MalformedHeader,
     request_errors.VersionUnsupported,
@@ -132,7 +138,7 @@ _CREATE = Operation(
         _REPR_DIGEST,
         _DISPOSITION,
     ),
-    other_bodies=_BYTES,
+    other_bodies=_FIRST_BYTES,
     error_types=(
         *_BODY_ERRORS,
         errors.InvalidFilename,
@@ -164,7 +170,7 @@ _PATCH = Operation(
     "At most 4 MiB, as `application/offset+octet-stream` in tus and as `application/partial-upload` in the draft. The "
     "last bytes make the file.",
     (_UPLOAD_ID_PATH, _TUS, _DRAFT, _VERSION, _OFFSET, _LENGTH, _CHECKSUM, _DIGEST),
-    other_bodies=_BYTES,
+    other_bodies=_APPENDED_BYTES,
     error_types=(
         *_BODY_ERRORS,
         errors.UploadNotFound,

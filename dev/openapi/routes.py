@@ -263,11 +263,14 @@ TOKEN = Operation(
         500: _oauth_error("server_error", "internal error"),
         503: _oauth_error("temporarily_unavailable", "try again", "Retry-After"),
     },
-    # Only the form of the RFC has a schema: with two bodies openapi-python-client 0.29 writes a module that fails to
-    # import.
-    "OAuth 2.0 client credentials (RFC 6749 section 4.4), with HTTP Basic or in the body. The same members as "
-    "`application/json` work, too. Unknown members are ignored.",
-    other_bodies={"application/x-www-form-urlencoded": reference("TokenForm")},
+    "OAuth 2.0 client credentials (RFC 6749 section 4.4), with HTTP Basic or in the body. Unknown members are ignored. "
+    "A request without a body is a 400.",
+    # openapi-python-client 0.29 imports `Unset` for bodies that are not required only, and uses it where there are two.
+    is_body_required=False,
+    other_bodies={
+        "application/x-www-form-urlencoded": reference("TokenForm"),
+        "application/json": reference("TokenRequest"),
+    },
 )
 
 OPERATIONS: Mapping[str, Operation] = {

@@ -31,9 +31,8 @@ GATEWAY_MESSAGE: Schema = {
     "properties": {"message": {"type": "string", "description": "What the gateway says."}},
     "required": ["message"],
 }
-TOKEN_FORM: Schema = {
+_TOKEN_MEMBERS: Schema = {
     "type": "object",
-    "description": "A token request (RFC 6749 section 4.4.2). Unknown members are ignored.",
     "properties": {
         "grant_type": {"type": "string", "enum": ["client_credentials"], "description": "Always `client_credentials`."},
         "client_id": {"type": "string", "description": "The client's id; absent with HTTP Basic."},
@@ -45,6 +44,15 @@ TOKEN_FORM: Schema = {
     },
     "required": ["grant_type"],
 }
+TOKEN_FORM: Schema = {
+    "description": "A token request (RFC 6749 section 4.4.2). Unknown members are ignored.",
+    **_TOKEN_MEMBERS,
+}
+TOKEN_REQUEST: Schema = {
+    "description": "A token request as JSON. Unknown members are ignored.",
+    **_TOKEN_MEMBERS,
+}
+"""Not the schema of the form: openapi-python-client tells the bodies of an operation apart by their classes."""
 
 
 def reference(name: str) -> Schema:
@@ -63,7 +71,7 @@ def build_schemas(types: Iterable[Any]) -> tuple[dict[Any, Schema], dict[str, Sc
     classes = {kind.__name__: kind for kind in _described_classes()}
     for name, schema in components.items():
         _describe(classes[name], schema)
-    components |= {"GatewayMessage": GATEWAY_MESSAGE, "TokenForm": TOKEN_FORM}
+    components |= {"GatewayMessage": GATEWAY_MESSAGE, "TokenForm": TOKEN_FORM, "TokenRequest": TOKEN_REQUEST}
     return {kind: schema for (kind, _), schema in schemas.items()}, dict(sorted(components.items()))
 
 

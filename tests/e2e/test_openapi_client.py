@@ -14,8 +14,13 @@ from dev.paths import ROOT
 from tests.e2e.clients import ServiceUnderTest
 
 PACKAGE = "generated_ferry"
-GENERATOR_CONFIG = "post_hooks: []\n"
-"""Generated modules are not formatted."""
+GENERATOR_CONFIG = """\
+post_hooks: []
+content_type_overrides:
+  application/offset+octet-stream: application/octet-stream
+  application/partial-upload: application/octet-stream
+"""
+"""Generated modules are not formatted. The generator takes the media types of the resumable protocols for bytes."""
 MYPY_CONFIG = f"""\
 [mypy]
 strict = true
@@ -39,7 +44,7 @@ from {PACKAGE}.api.status import get_status
 from {PACKAGE}.api.uploads import complete_upload, send_chunk, start_upload
 from {PACKAGE}.models import (
     AccessToken, ChunkProgress, CompleteBody, FileBody, FileList, Problem, ProblemCode, StartBody, StatusBody,
-    TokenForm, TokenFormGrantType, UploadPlan, UploadStatus,
+    TokenForm, TokenFormGrantType, TokenRequest, TokenRequestGrantType, UploadPlan, UploadStatus,
 )
 from {PACKAGE}.types import File
 
@@ -51,6 +56,9 @@ pair = base64.b64encode((service["client_id"] + ":" + service["client_secret"]).
 basic = AuthenticatedClient(base_url=service["base_url"], token=pair, prefix="Basic")
 token = issue_token.sync(client=basic, body=TokenForm(TokenFormGrantType.CLIENT_CREDENTIALS))
 assert isinstance(token, AccessToken), token
+json_body = TokenRequest(TokenRequestGrantType.CLIENT_CREDENTIALS, scope="files:read")
+narrow = issue_token.sync(client=basic, body=json_body)
+assert isinstance(narrow, AccessToken) and narrow.scope == "files:read", narrow
 client = AuthenticatedClient(base_url=service["base_url"], token=token.access_token)
 
 plan = start_upload.sync(client=client, body=StartBody(filename=NAME, size=len(CONTENT), chunk_size=65_536))

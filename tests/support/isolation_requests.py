@@ -181,7 +181,7 @@ def request_pairs(
         schema = schemas[content["application/json"]["schema"]["$ref"].rpartition("/")[2]]
         by_place["body"] = {name: values[name] for name in schema["properties"]}
         required |= {("body", name) for name in schema["required"]}
-    raw = st.booleans() if "application/octet-stream" in content else st.just(False)
+    raw = st.booleans() if _binary_type(content) else st.just(False)
     named = {(place, name) for place, members in by_place.items() for name in members if name in IDENTIFYING_NAMES}
     either = _required_and_some_optional(by_place, required | named) | _required_and_some_optional(by_place, required)
     return st.tuples(either, raw).map(lambda drawn: _build_pair(*drawn, victim, content))
@@ -241,6 +241,11 @@ def _part_pair(drawn: tuple[int, ValuePair | None]) -> ValuePair:
     return {"part_number": number, "checksum": first}, {"part_number": number, "checksum": second}
 
 
+def _binary_type(content: Mapping[str, Any]) -> str:
+    """Return the first media type of raw bytes that a request has; empty for none."""
+    return next((kind for kind, body in content.items() if body["schema"].get("format") == "binary"), "")
+
+
 def _build_pair(
     drawn: Mapping[str, Mapping[str, ValuePair]], raw: bool, victim: Victim, content: Mapping[str, Any]
 ) -> tuple[IsolationRequest, IsolationRequest]:
@@ -250,11 +255,11 @@ def _build_pair(
 
         headers, body = values("header"), None
         if raw:
-            headers["content-type"], body = "application/octet-stream", victim.content[:CHUNK_BYTES]
+            headers["content-type"], body = _binary_type(content), victim.content[:CHUNK_BYTES]
         elif "application/json" in content:
             headers["content-type"], body = "application/json", json.dumps(values("body")).encode()
         # The query of the route that takes raw bytes and JSON describes the raw bytes.
-        described = not raw and "application/octet-stream" in content
+        described = not raw and bool(_binary_type(content))
         query = {} if described else {name: str(value) for name, value in values("query").items()}
         path = values("path")
         return IsolationRequest(path.pop("filename", None), path, query, headers, body)

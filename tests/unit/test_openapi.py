@@ -81,7 +81,8 @@ def test_body_has_valid_examples(place: str, kind: str, content: dict[str, Any])
     DIALECT.check_schema(content["schema"])
     found = [resolve(example)["value"] for example in content.get("examples", {}).values()]
     found += [content["example"]] if "example" in content else []
-    assert found or kind == "application/octet-stream" or kind.startswith("text/") or "openapi.json" in place
+    is_binary = content["schema"].get("format") == "binary"
+    assert found or is_binary or kind.startswith("text/") or "openapi.json" in place
     for example in found:
         validate(content["schema"], example)
 
@@ -115,6 +116,24 @@ def test_file_bytes_have_one_media_type() -> None:
         assert list(operation["responses"]["200"]["content"]) == ["application/octet-stream", "application/json"]
         assert list(operation["responses"]["206"]["content"]) == ["application/octet-stream"]
     assert len(downloads) == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "media_types"),
+    [
+        ("POST /auth/token", ["application/x-www-form-urlencoded", "application/json"]),
+        ("POST /upload/chunk", ["application/json", "application/octet-stream"]),
+        ("PATCH /uploads/{upload_id}", ["application/offset+octet-stream", "application/partial-upload"]),
+        ("PATCH /l/{secret}/uploads/{upload_id}", ["application/offset+octet-stream", "application/partial-upload"]),
+        (
+            "POST /uploads",
+            ["application/offset+octet-stream", "application/partial-upload", "application/octet-stream"],
+        ),
+    ],
+)
+def test_request_lists_each_media_type(key: str, media_types: list[str]) -> None:
+    """A route that reads several media types lists all of them, and none that it rejects."""
+    assert list(dict(operations())[key]["requestBody"]["content"]) == media_types
 
 
 def test_head_responses_have_no_content() -> None:
