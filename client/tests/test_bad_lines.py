@@ -236,3 +236,19 @@ def test_file_of_five_mib_goes_straight_to_s3_on_a_fast_line(
     assert len([request for request in fake.requests if request.url.startswith(S3_URL)]) == parts
     assert fake.count("POST", "/upload/chunk") == (0 if parts else 20)
     assert fake.files["x"].data == content(5 * MIB)
+
+
+def test_chunk_whose_response_is_lost_is_not_sent_again(connect: Connect, fake: FakeService) -> None:
+    """The service says that it has the chunk."""
+    lost: set[str] = set()
+
+    def lose(request: HttpRequest) -> HttpResponse | None:
+        if "/upload/chunk" in request.url and request.url not in lost and request.body is not None:
+            lost.add(request.url)
+            raise TransportError("the connection broke", sent_bytes=request.body.length)
+        return None
+
+    fake.after.append(lose)
+    connect(max_jobs=1, chunk_bytes=256 * KIB).upload(content(5 * MIB), "x")
+    assert fake.files["x"].data == content(5 * MIB)
+    assert fake.count("POST", "/upload/chunk") == 20

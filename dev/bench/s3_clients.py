@@ -56,12 +56,12 @@ def clients(service: BenchService, endpoint: str, state: Path, proxy: str | None
         state: folder for ferry's state.
         proxy: HTTP proxy for ferry; None: none.
     """
-    return [
-        _ferry(service, state, proxy),
-        *_s5cmd(service, endpoint),
-        *_aws_cli(service, endpoint),
-        *_rclone(service, endpoint),
-    ]
+    return [_ferry(service, state, proxy), *s3_clients(service, endpoint)]
+
+
+def s3_clients(service: BenchService, endpoint: str) -> list[Client]:
+    """Return those of s5cmd, aws-cli and rclone that are installed. `endpoint` is the S3 server's URL."""
+    return [*_s5cmd(service, endpoint), *_aws_cli(service, endpoint), *_rclone(service, endpoint)]
 
 
 def _ferry(service: BenchService, state: Path, proxy: str | None) -> Client:

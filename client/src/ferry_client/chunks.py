@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,10 @@ class ChunksTooLargeError(Exception):
     """Too few chunks get through before the connection breaks."""
 
 
+class _AlreadyReceivedError(Exception):
+    """The service has a chunk whose response was lost."""
+
+
 class ChunkSender:
     """Sends chunks of one upload. Thread-safe."""
 
@@ -43,6 +48,7 @@ class ChunkSender:
         *,
         transfer_limit: TransferLimit,
         on_sent: Callable[[int, int, int], None],
+        received_chunks: Callable[[], set[int]],
     ) -> None:
         self._api = api
         self._source = source
@@ -50,6 +56,8 @@ class ChunkSender:
         self._transfer_limit = transfer_limit
         self._on_sent = on_sent
         """Called with first byte, length and CRC32C of each chunk that the service has received."""
+        self._received_chunks = received_chunks
+        """Asks the service which chunks it has."""
         self._can_shrink = plan.chunk_size > MIN_CHUNK_BYTES and not plan.received_bytes
         self._breaks = 0
         self._received_bytes = 0
@@ -73,10 +81,16 @@ class ChunkSender:
         )
         headers = {"Content-Type": "application/octet-stream", "Content-Digest": content_digest(crc)}
         body = _StoppableBody(SourceBody(self._source, first, length), self._raise_if_too_large)
+
+        def on_break(sent_bytes: int) -> None:
+            if sent_bytes >= length and index in self._received_chunks():
+                raise _AlreadyReceivedError  # Only the response was lost.
+            self._count_break(sent_bytes)
+
         try:
-            with self._transfer_limit.acquire():
+            with self._transfer_limit.acquire(), suppress(_AlreadyReceivedError):
                 self._raise_if_too_large()
-                self._api.request("POST", path, body=body, headers=headers, on_break=self._count_break)
+                self._api.request("POST", path, body=body, headers=headers, on_break=on_break)
         except ApiError as error:
             if error.code in ("chunk_conflict", "checksum_mismatch"):
                 raise SourceChangedError(

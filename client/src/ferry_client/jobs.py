@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from ferry_client.options import DIRECT_MIN_BYTES_PER_SECOND, FIRST_JOBS, SLOW_BYTES_PER_SECOND
+from ferry_client.options import min_jobs
 from ferry_client.workers import TransferLimit
 
 WINDOW_SECONDS = 2.0
@@ -85,10 +85,7 @@ class JobTuner:
         A step upwards is so large that its gain stands out from the noise of the line.
         """
         step = max(1, jobs // 2) if self._direction > 0 else -max(1, jobs // 4)
-        floor = FIRST_JOBS
-        if rate < DIRECT_MIN_BYTES_PER_SECOND:  # Each job more is a chunk that a change of address costs.
-            floor = 1 if rate < SLOW_BYTES_PER_SECOND else 2
-        target = min(self._max_jobs, max(floor, jobs + step))
+        target = min(self._max_jobs, max(min_jobs(rate), jobs + step))
         if target == jobs:
             self._direction = -self._direction
             self._base = None

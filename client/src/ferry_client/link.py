@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ferry_client.options import DIRECT_MIN_BYTES_PER_SECOND, FIRST_JOBS, KIB, MIB, SLOW_BYTES_PER_SECOND
+from ferry_client.options import DIRECT_MIN_BYTES_PER_SECOND, KIB, MIB, UNKNOWN_BYTES_PER_SECOND, min_jobs
 from ferry_client.state import write_atomically
 
 MIN_CHUNK_BYTES = 64 * KIB
@@ -78,7 +78,7 @@ class Link:
 
     def first_jobs(self) -> int:
         """Return how many requests to begin with: one on a slow line, where they would only wait for each other."""
-        return 1 if self.bytes_per_second is not None and self.bytes_per_second < SLOW_BYTES_PER_SECOND else FIRST_JOBS
+        return min_jobs(self.bytes_per_second or UNKNOWN_BYTES_PER_SECOND)
 
     def put_bytes(self) -> int:
         """Return the largest file that one request sends: what the line carries in 10 s, between two breaks."""

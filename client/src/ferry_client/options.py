@@ -19,13 +19,26 @@ MAX_AUTO_JOBS = 16
 """Most requests at once where their number adapts."""
 
 FIRST_JOBS = 4
-"""Requests at once at the start where their number adapts, and the fewest where parts go straight to S3."""
+"""The fewest requests at once where parts go straight to S3, and where the rate is not slow."""
 
 DIRECT_MIN_BYTES_PER_SECOND = 2_000_000
 """On slower lines everything goes in chunks: a part has at least 5 MiB, and a break costs half of one on average."""
 
 SLOW_BYTES_PER_SECOND = 64 * KIB
 """One request at a time fills a slower line."""
+
+UNKNOWN_BYTES_PER_SECOND = 1_000_000
+"""Rate that is assumed of a line of which nothing is known."""
+
+
+def min_jobs(bytes_per_second: float) -> int:
+    """Return the fewest requests at once on a line of this rate, where their number adapts.
+
+    Each one more fills the gaps of the others, and is a chunk more that a change of address costs.
+    """
+    if bytes_per_second < SLOW_BYTES_PER_SECOND:
+        return 1
+    return 2 if bytes_per_second < DIRECT_MIN_BYTES_PER_SECOND else FIRST_JOBS
 
 
 @dataclass(frozen=True, slots=True)

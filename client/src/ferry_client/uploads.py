@@ -257,7 +257,7 @@ class _Transfer:
             numbers,
             transfer_limit=self._uploader.transfer_limit,
             direct=self._uploader.direct,
-            received_parts=lambda: self._received_parts(plan.upload_id),
+            received_parts=lambda: self._received(plan.upload_id, "received_parts"),
         )
 
         def send(number: int) -> None:
@@ -272,12 +272,12 @@ class _Transfer:
             return False
         return True
 
-    def _received_parts(self, upload_id: str) -> set[int]:
-        """Ask the service which parts S3 has received."""
+    def _received(self, upload_id: str, field: str) -> set[int]:
+        """Ask the service for its `received_chunks` or `received_parts` of this upload."""
         plan = self._start()
         if not isinstance(plan, UploadPlan) or plan.upload_id != upload_id:
             return set()
-        return {number for first, last in plan.received_parts for number in range(first, last + 1)}
+        return {number for first, last in getattr(plan, field) for number in range(first, last + 1)}
 
     def _send_chunks(self, plan: UploadPlan, indexes: Iterator[int]) -> None:
         sender = ChunkSender(
@@ -286,6 +286,7 @@ class _Transfer:
             plan,
             transfer_limit=self._uploader.transfer_limit,
             on_sent=self._acknowledge,
+            received_chunks=lambda: self._received(plan.upload_id, "received_chunks"),
         )
         sender.send(indexes)
 
