@@ -57,7 +57,7 @@ class CommandProcess:
 
     def start(self, extra_env: Mapping[str, str]) -> runtime_api.ColdStart:
         run = run_measured(" ".join(self.command), self.command, {**self.env, **extra_env})
-        return runtime_api.ColdStart(run.seconds, run.peak_mb, None, run.output)
+        return runtime_api.ColdStart(run.seconds, run.cpu_seconds, run.peak_mb, None, run.output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,9 @@ class ColdStartMeasurement:
 
     subject: Startable
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
+    """Processor time, which other programs of a busy machine change little."""
+
     peaks_mb: list[float] = field(default_factory=list)
     """Peak resident memory."""
 
@@ -209,6 +212,7 @@ def measure(measurements: Sequence[ColdStartMeasurement], rounds: int) -> None:
         for measurement in measurements:
             started = measurement.subject.start({})
             measurement.seconds.append(started.seconds)
+            measurement.cpu_seconds.append(started.cpu_seconds)
             measurement.peaks_mb.append(started.peak_mb)
         if sys.stderr.isatty():
             print(f"\r{number + 1} of {rounds} rounds", end="", file=sys.stderr, flush=True)
@@ -225,6 +229,8 @@ def summarize(measurements: Sequence[ColdStartMeasurement]) -> list[dict[str, An
             "milliseconds": round(statistics.median(measurement.seconds) * 1000, 1),
             "to_bare": _median_ratio(measurement.seconds, bare.seconds),
             "to_function": _median_ratio(measurement.seconds, bare_function.seconds),
+            "cpu_milliseconds": round(statistics.median(measurement.cpu_seconds) * 1000, 1),
+            "cpu_to_function": _median_ratio(measurement.cpu_seconds, bare_function.cpu_seconds),
             "peak_mb": round(statistics.median(measurement.peaks_mb), 1),
             "modules": measurement.module_count,
         }
@@ -238,14 +244,23 @@ def _median_ratio(seconds: Sequence[float], reference_seconds: Sequence[float]) 
 
 def format_table(figures: Mapping[str, Any]) -> str:
     """Return the figures as a Markdown table."""
-    head = "| first response of a fresh process | ms | × bare client | × bare function | peak MB | modules |"
-    lines = [head, "|---|--:|--:|--:|--:|--:|"]
+    head = (
+        "| first response of a fresh process | ms | × bare client | × bare function "
+        "| processor ms | × bare function, processor | peak MB | modules |"
+    )
+    lines = [head, "|---|--:|--:|--:|--:|--:|--:|--:|"]
     lines += [
         f"| {row['name']} | {row['milliseconds']:.0f} | {row['to_bare']:.2f} | {row['to_function']:.2f} "
+        f"| {_shown(row, 'cpu_milliseconds', '.0f')} | {_shown(row, 'cpu_to_function', '.2f')} "
         f"| {row['peak_mb']:.0f} | {row['modules']} |"
         for row in figures["starts"]
     ]
     return "\n".join(lines)
+
+
+def _shown(row: Mapping[str, Any], name: str, form: str) -> str:
+    """Return a figure that measurements before November 26, 2026 do not have."""
+    return format(row[name], form) if name in row else "–"
 
 
 def plot(axes: Axes, figures: Mapping[str, Any]) -> None:

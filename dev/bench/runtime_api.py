@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dev.bench.errors import BenchError
+from dev.bench.process_usage import cpu_seconds_of_threads
 
 TIMEOUT_SECONDS = 60.0
 _API_PREFIX = "/2018-06-01/runtime"
@@ -30,6 +31,9 @@ class ColdStart:
 
     seconds: float
     """Wall time."""
+
+    cpu_seconds: float
+    """User and system time of the threads that the process has at its first response."""
 
     peak_mb: float
     """Peak resident memory."""
@@ -119,6 +123,7 @@ def time_cold_start(
         )
         try:
             responded = server.response_received.wait(TIMEOUT_SECONDS)
+            cpu_seconds = cpu_seconds_of_threads(process.pid)
             peak = _PEAK_MEMORY.search(Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8"))
         finally:
             process.kill()
@@ -128,4 +133,5 @@ def time_cold_start(
         output = stdout.decode("utf-8", "replace")
         if not responded or server.failure or peak is None:
             raise BenchError(f"{' '.join(command)} did not respond; output: {server.failure or output[-2000:]}")
-        return ColdStart(server.responded_at_perf_counter - started_at, int(peak[1]) / 1024, server.response, output)
+        seconds = server.responded_at_perf_counter - started_at
+        return ColdStart(seconds, cpu_seconds, int(peak[1]) / 1024, server.response, output)
