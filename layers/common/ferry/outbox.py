@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ferry.errors import BackendUnavailable
 from ferry.model.events import Event, EventKind, PendingEvent
-from ferry.model.files import CompletionEvent, File
 from ferry.model.uploads import UploadRecord, UploadState
 from ferry.rules.durations import MINUTE_MS
-from ferry.services import Services
+
+if TYPE_CHECKING:
+    from ferry.model.files import CompletionEvent, File
+    from ferry.services import Services
 
 logger = logging.getLogger(__name__)
 

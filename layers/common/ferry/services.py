@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ferry.instance import OpenUploadCache, RunBoth, StagedChunkCache, run_at_once
-from ferry.model.quotas import Quota
-from ferry.ports.cleanup_repository import CleanupRepository
-from ferry.ports.completion_queue import CompletionQueue
-from ferry.ports.event_publisher import EventPublisher
-from ferry.ports.file_repository import FileRepository
-from ferry.ports.object_store import ObjectStore
-from ferry.ports.permit_pool import PermitPool
-from ferry.ports.sequential_repository import SequentialRepository
-from ferry.ports.types import Clock
-from ferry.ports.upload_repository import UploadRepository
 from ferry.rules.durations import DAY_MS, SECOND_MS
 
 if TYPE_CHECKING:
+    from ferry.model.quotas import Quota
+    from ferry.ports.cleanup_repository import CleanupRepository
+    from ferry.ports.completion_queue import CompletionQueue
+    from ferry.ports.event_publisher import EventPublisher
+    from ferry.ports.file_repository import FileRepository
     from ferry.ports.link_repository import LinkRepository
+    from ferry.ports.object_store import ObjectStore
+    from ferry.ports.permit_pool import PermitPool
+    from ferry.ports.sequential_repository import SequentialRepository
+    from ferry.ports.types import Clock
+    from ferry.ports.upload_repository import UploadRepository
 
 
 def new_id() -> str:

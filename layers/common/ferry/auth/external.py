@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jwt.api_jwk import PyJWK
 from jwt.api_jws import get_unverified_header
 from jwt.api_jwt import PyJWT
 from jwt.exceptions import PyJWTError
@@ -15,9 +14,13 @@ from jwt.exceptions import PyJWTError
 from ferry.auth.jwks import parse_jwks
 from ferry.auth.verifier import SKIP_TIME_CHECKS, Principal, TokenVerifier, check_canonical, check_time_claims
 from ferry.errors import BackendUnavailable, InvalidToken
-from ferry.ports.types import Clock
 from ferry.rules.durations import HOUR_MS, MINUTE_MS, SECOND_MS
-from ferry.settings import ExternalIssuer
+
+if TYPE_CHECKING:
+    from jwt.api_jwk import PyJWK
+
+    from ferry.ports.types import Clock
+    from ferry.settings import ExternalIssuer
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from jwt.algorithms import Algorithm
 from jwt.api_jws import PyJWS
@@ -17,8 +17,10 @@ from jwt.api_jws import PyJWS
 from ferry.auth.key_cache import KeySetCache, load_or_publish
 from ferry.auth.oauth import InvalidClient, InvalidScope, InvalidTokenRequest, UnsupportedGrantType
 from ferry.model.auth import Client, KeySet, PublicKey
-from ferry.ports.auth import AuthStore, Signer
-from ferry.ports.types import Clock
+
+if TYPE_CHECKING:
+    from ferry.ports.auth import AuthStore, Signer
+    from ferry.ports.types import Clock
 
 MAX_CLIENT_ID_BYTES = 256
 """UTF-8 bytes of a client id at most; longer ones are rejected without a read."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from jwt.utils import base64url_encode
 
 from ferry.errors import BackendUnavailable
 from ferry.model.auth import KeySet, PublicKey
-from ferry.ports.auth import AuthStore, Signer
 from ferry.ports.errors import ConcurrentUpdate
-from ferry.ports.types import Clock
 from ferry.rules.durations import SECOND_MS
+
+if TYPE_CHECKING:
+    from ferry.ports.auth import AuthStore, Signer
+    from ferry.ports.types import Clock
 
 REFETCH_INTERVAL_MS = 5 * SECOND_MS
 """Age from which an unknown key id makes the cache read the key set again."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ferry.auth.issuer import Issuer, sign, signing_key
 from ferry.auth.key_cache import load_or_publish
 from ferry.auth.link_tokens import LINK_AUDIENCE, MAX_TTL_SECONDS, SCOPE_PREFIX, LinkToken
 from ferry.auth.verifier import LINK_TOKEN_TYPE
-from ferry.model.links import Link
 from ferry.rules.durations import SECOND_MS
+
+if TYPE_CHECKING:
+    from ferry.model.links import Link
 
 
 def issue_link_token(issuer: Issuer, link: Link) -> LinkToken:

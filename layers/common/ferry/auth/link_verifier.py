@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jwt.api_jws import get_unverified_header
 from jwt.api_jwt import PyJWT
 from jwt.exceptions import PyJWTError
 
-from ferry.auth.key_cache import KeySetCache
 from ferry.auth.link_tokens import LINK_AUDIENCE
 from ferry.auth.verifier import (
     LINK_TOKEN_TYPE,
@@ -18,6 +19,9 @@ from ferry.auth.verifier import (
 )
 from ferry.errors import InvalidToken
 from ferry.rules.durations import SECOND_MS
+
+if TYPE_CHECKING:
+    from ferry.auth.key_cache import KeySetCache
 
 _CLAIM_TYPES = {"sub": str, "jti": str, "scope": str, "iat": int, "nbf": int, "exp": int}
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jwt.api_jwk import PyJWK
 from jwt.api_jws import get_unverified_header
 from jwt.api_jwt import PyJWT
 from jwt.exceptions import PyJWTError
-from jwt.types import Options
 from jwt.utils import base64url_decode, base64url_encode
 
-from ferry.auth.key_cache import KeySetCache
 from ferry.errors import InvalidToken
-from ferry.model.auth import PublicKey
+
+if TYPE_CHECKING:
+    from jwt.types import Options
+
+    from ferry.auth.key_cache import KeySetCache
+    from ferry.model.auth import PublicKey
 
 LEEWAY_SECONDS = 30
 """Difference that the issuer's clock and this one may have."""

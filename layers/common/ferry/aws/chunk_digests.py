@@ -7,11 +7,15 @@ there if the part was presigned while it lacked one chunk.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ferry.aws import metadata_rows as rows
 from ferry.aws.expressions import Row, Write, update
-from ferry.model.progress import ProgressShard
 from ferry.model.uploads import ChunkDigest
 from ferry.rules.durations import DAY_MS, SECOND_MS
+
+if TYPE_CHECKING:
+    from ferry.model.progress import ProgressShard
 
 ROW_TTL_SECONDS = 30 * DAY_MS // SECOND_MS
 """TTL of progress shards and chunk digests, which cleanup deletes earlier. Longer than any upload may last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from ferry.aws import cursors, file_rows
 from ferry.aws import metadata_rows as rows
@@ -11,10 +12,12 @@ from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import ConditionFailed, Table
 from ferry.aws.expressions import Key, Row, delete, put, update
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan
-from ferry.model.events import Event
-from ferry.model.files import ObjectRecord
 from ferry.model.uploads import UploadRecord, UploadState
 from ferry.ports.types import Clock, Page
+
+if TYPE_CHECKING:
+    from ferry.model.events import Event
+    from ferry.model.files import ObjectRecord
 
 DUE_TASKS_INDEX = "due_tasks"
 """The sparse index of rows with `due_shard` and `due_at`."""

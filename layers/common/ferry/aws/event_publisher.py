@@ -11,10 +11,7 @@ from ferry.aws.clock import wall_clock
 from ferry.aws.errors import map_errors
 from ferry.errors import BackendUnavailable
 from ferry.model.events import Event, EventKind
-from ferry.model.files import File
-from ferry.model.links import Link
 from ferry.model.uploads import object_key
-from ferry.ports.types import Clock
 from ferry.rules.digests import crc32c_to_base64
 from ferry.rules.durations import SECOND_MS
 from ferry.rules.timestamps import format_rfc3339
@@ -22,6 +19,10 @@ from ferry.rules.timestamps import format_rfc3339
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+    from ferry.model.files import File
+    from ferry.model.links import Link
+    from ferry.ports.types import Clock
 
 SOURCE = "ferry"
 SCHEMA_VERSION = 1

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ferry.aws import metadata_rows as rows
-from ferry.aws.dynamo import Table
-from ferry.aws.expressions import Row
+
+if TYPE_CHECKING:
+    from ferry.aws.dynamo import Table
+    from ferry.aws.expressions import Row
 
 MAX_SORT_KEY_BYTES = 1_024
 """DynamoDB's limit of a sort key."""

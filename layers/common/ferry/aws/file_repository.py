@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ferry.aws import file_rows
 from ferry.aws import metadata_rows as rows
@@ -12,13 +13,15 @@ from ferry.aws.dynamo import Table, TransactionFailed
 from ferry.aws.expressions import Row, Write, delete, put, update, with_old_row
 from ferry.aws.file_listings import query_names
 from ferry.model.cleanup import CleanupTaskKind
-from ferry.model.events import PendingEvent
-from ferry.model.files import DeletedFile, File
-from ferry.model.quotas import Quota
 from ferry.model.starts import NameState
 from ferry.ports.errors import NameConflict, UsageConflict
 from ferry.ports.types import Slice
 from ferry.rules.listing import after_name
+
+if TYPE_CHECKING:
+    from ferry.model.events import PendingEvent
+    from ferry.model.files import DeletedFile, File
+    from ferry.model.quotas import Quota
 
 _NAME_POSITION = 0
 """Position of the name's row in the transaction of `put_file`."""

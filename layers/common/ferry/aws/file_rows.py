@@ -9,15 +9,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ferry.aws import metadata_rows as rows
-from ferry.aws.expressions import Key, Row
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.events import Event, EventKind, PendingEvent
 from ferry.model.files import CompletionEvent, DeletedFile, ObjectRecord
 from ferry.model.starts import RenamedStart
 from ferry.rules.listing import FIRST_CHARACTER, deleted_file_position
+
+if TYPE_CHECKING:
+    from ferry.aws.expressions import Key, Row
 
 DELETED_FILE_PREFIX = "D#"
 

@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ferry.aws.expressions import Key, Row
 from ferry.aws.metadata_rows import key_attributes, task_key, task_to_row
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.links import (
@@ -33,6 +32,9 @@ from ferry.model.links import (
     Reservation,
 )
 from ferry.rules.durations import MINUTE_MS, SECOND_MS
+
+if TYPE_CHECKING:
+    from ferry.aws.expressions import Key, Row
 
 CLAIM_WINDOW_MS = 15 * MINUTE_MS
 """Claims are kept in one attribute for each window of this length, by the expiry of their tokens."""

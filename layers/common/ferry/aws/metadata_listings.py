@@ -5,13 +5,17 @@ Sequential uploads come first, then those that `start` began; each kind is order
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ferry.aws import cursors
 from ferry.aws import metadata_rows as rows
-from ferry.aws.dynamo import Table
-from ferry.aws.expressions import Row
 from ferry.aws.file_listings import last_sort_key
 from ferry.model.uploads import CurrentUpload
 from ferry.ports.types import Page
+
+if TYPE_CHECKING:
+    from ferry.aws.dynamo import Table
+    from ferry.aws.expressions import Row
 
 _Position = tuple[str, str]
 """Sort key and upload id of the last item: the listing continues behind it."""

@@ -18,10 +18,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ferry.aws import sequential_rows
-from ferry.aws.expressions import Key, Row
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind, OrphanScan, OrphanScanPhase
 from ferry.model.files import File, IfExists
 from ferry.model.objects import StoredObject
@@ -29,6 +28,9 @@ from ferry.model.progress import ProgressShard
 from ferry.model.quotas import Quota
 from ferry.model.uploads import CurrentUpload, Upload, UploadRecord, UploadState
 from ferry.rules.layout import ChunkLayout
+
+if TYPE_CHECKING:
+    from ferry.aws.expressions import Key, Row
 
 DUE_SHARDS = 4
 """Partitions of the index of due tasks."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ferry.aws import file_rows
 from ferry.aws import metadata_rows as rows
 from ferry.aws.expressions import Write, put, update
 from ferry.model.cleanup import CleanupTaskKind
-from ferry.model.events import PendingEvent
 from ferry.model.files import CompletionEvent, DeletedFile, File
-from ferry.model.progress import ProgressShard
-from ferry.model.quotas import Quota
-from ferry.model.starts import RenamedStart
 from ferry.model.uploads import Upload, UploadRecord, UploadState
+
+if TYPE_CHECKING:
+    from ferry.model.events import PendingEvent
+    from ferry.model.progress import ProgressShard
+    from ferry.model.quotas import Quota
+    from ferry.model.starts import RenamedStart
 
 
 def record_transition(

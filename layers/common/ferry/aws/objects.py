@@ -18,12 +18,13 @@ from ferry.model.objects import FILE_CACHE_CONTROL, ObjectSummary, StoredObject,
 from ferry.model.uploads import OBJECT_PREFIX
 from ferry.ports.errors import DeadlineExceeded, MultipartUploadNotFound, PartChanged, StoreChecksumMismatch
 from ferry.ports.object_store import DeleteResult, PresignedRequest
-from ferry.ports.types import Clock, Page
 from ferry.rules.digests import crc32c_from_base64, crc32c_to_base64
 from ferry.rules.durations import SECOND_MS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from ferry.ports.types import Clock, Page
 
 MAX_ABORT_ATTEMPTS = 8
 """Aborts of one multipart upload, into which parts keep landing, before `abort_multipart` fails."""

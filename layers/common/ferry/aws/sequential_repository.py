@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
@@ -12,12 +12,14 @@ from ferry.aws import sequential_rows
 from ferry.aws.chunk_digests import ROW_TTL_SECONDS
 from ferry.aws.dynamo import Table, TransactionFailed
 from ferry.aws.expressions import Row, Write, put
-from ferry.model.files import File
-from ferry.model.quotas import Quota
 from ferry.model.uploads import CurrentUpload, Upload, UploadRecord, UploadState
 from ferry.ports.errors import UsageConflict
-from ferry.ports.sequential_repository import CompletionLease
 from ferry.rules.durations import SECOND_MS
+
+if TYPE_CHECKING:
+    from ferry.model.files import File
+    from ferry.model.quotas import Quota
+    from ferry.ports.sequential_repository import CompletionLease
 
 _USAGE_POSITION = 1
 """Position of the usage in the transactions that change it."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ferry.aws import chunk_digests, cursors, file_rows, metadata_listings
 from ferry.aws import metadata_rows as rows
@@ -16,14 +16,16 @@ from ferry.aws.dynamo import ConditionFailed, Table
 from ferry.aws.expressions import Row, put, update
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.files import File, IfExists
-from ferry.model.objects import StoredObject
 from ferry.model.progress import ProgressShard
-from ferry.model.quotas import Quota
-from ferry.model.starts import RenamedStart
 from ferry.model.uploads import ChunkDigest, CurrentUpload, Upload, UploadRecord, UploadState
 from ferry.ports.errors import ConcurrentUpdate
-from ferry.ports.types import Clock, Page
 from ferry.rules.durations import SECOND_MS
+
+if TYPE_CHECKING:
+    from ferry.model.objects import StoredObject
+    from ferry.model.quotas import Quota
+    from ferry.model.starts import RenamedStart
+    from ferry.ports.types import Clock, Page
 
 
 class DynamoUploadRepository:

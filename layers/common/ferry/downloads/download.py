@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from ferry.errors import BackendUnavailable, FileNotFound, PreconditionFailed, RangeNotSatisfiable
 from ferry.files.validators import file_validators
-from ferry.model.files import File
 from ferry.model.objects import FILE_CACHE_CONTROL
 from ferry.model.uploads import object_key
 from ferry.rules import conditions, ranges
@@ -24,7 +24,10 @@ from ferry.rules.digests import crc32c_to_base64
 from ferry.rules.disposition import attachment, inline, shown_type
 from ferry.rules.durations import SECOND_MS
 from ferry.rules.layout import MIB
-from ferry.services import Services
+
+if TYPE_CHECKING:
+    from ferry.model.files import File
+    from ferry.services import Services
 
 MAX_BODY_BYTES = 4 * MIB
 """Bytes that a function sends at most: their base64 is below Lambda's limit of 6 MB."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
-from ferry.model.files import File
-from ferry.model.links import Link
+
+if TYPE_CHECKING:
+    from ferry.model.files import File
+    from ferry.model.links import Link
 
 
 class EventKind(StrEnum):

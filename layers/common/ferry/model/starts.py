@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ferry.model.uploads import CurrentUpload
+if TYPE_CHECKING:
+    from ferry.model.uploads import CurrentUpload
 
 
 @dataclass(frozen=True, slots=True)

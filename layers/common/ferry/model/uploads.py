@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from ferry.model.files import File, IfExists
-from ferry.model.objects import StoredObject
 from ferry.model.progress import ProgressShard, set_bit_positions
-from ferry.model.sequential import Piece, SequentialState
-from ferry.rules.layout import ChunkLayout
+
+if TYPE_CHECKING:
+    from ferry.model.objects import StoredObject
+    from ferry.model.sequential import Piece, SequentialState
+    from ferry.rules.layout import ChunkLayout
 
 OBJECT_PREFIX = "o/"
 """Prefix of the keys of files' objects."""

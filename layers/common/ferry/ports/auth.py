@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ferry.model.auth import Client, KeySet
+if TYPE_CHECKING:
+    from ferry.model.auth import Client, KeySet
 
 
 class Signer(Protocol):

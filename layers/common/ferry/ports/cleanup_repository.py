@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ferry.model.cleanup import CleanupTask, OrphanScan
-from ferry.model.events import Event
-from ferry.model.files import ObjectRecord
-from ferry.model.uploads import UploadRecord
-from ferry.ports.types import Page
+if TYPE_CHECKING:
+    from ferry.model.cleanup import CleanupTask, OrphanScan
+    from ferry.model.events import Event
+    from ferry.model.files import ObjectRecord
+    from ferry.model.uploads import UploadRecord
+    from ferry.ports.types import Page
 
 
 class CleanupRepository(Protocol):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from ferry.model.files import File
-from ferry.model.progress import ProgressShard
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ferry.model.files import File
+    from ferry.model.progress import ProgressShard
 
 
 class ConcurrentUpdate(Exception):

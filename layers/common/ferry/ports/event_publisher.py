@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ferry.model.events import Event
+if TYPE_CHECKING:
+    from ferry.model.events import Event
 
 
 class EventPublisher(Protocol):

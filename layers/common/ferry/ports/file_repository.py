@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ferry.model.events import PendingEvent
-from ferry.model.files import DeletedFile, File
-from ferry.model.quotas import Quota
-from ferry.model.starts import NameState
-from ferry.ports.types import Slice
+if TYPE_CHECKING:
+    from ferry.model.events import PendingEvent
+    from ferry.model.files import DeletedFile, File
+    from ferry.model.quotas import Quota
+    from ferry.model.starts import NameState
+    from ferry.ports.types import Slice
 
 
 class FileRepository(Protocol):

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ferry.model.links import (
-    Activity,
-    AttemptCount,
-    AttemptRule,
-    DownloadClaim,
-    DownloadCount,
-    Link,
-    LinkUsage,
-    Reservation,
-)
-from ferry.ports.types import Page
 from ferry.rules.durations import HOUR_MS
+
+if TYPE_CHECKING:
+    from ferry.model.links import (
+        Activity,
+        AttemptCount,
+        AttemptRule,
+        DownloadClaim,
+        DownloadCount,
+        Link,
+        LinkUsage,
+        Reservation,
+    )
+    from ferry.ports.types import Page
 
 RESERVATION_CHECK_MS = HOUR_MS
 """When cleanup looks at the reservations of a link, after the first of them."""

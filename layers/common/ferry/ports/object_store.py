@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ferry.model.objects import ObjectSummary, StoredObject, StoredPart
-from ferry.ports.types import Page
+if TYPE_CHECKING:
+    from ferry.model.objects import ObjectSummary, StoredObject, StoredPart
+    from ferry.ports.types import Page
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ferry.model.files import File, IfExists
-from ferry.model.quotas import Quota
-from ferry.model.uploads import CurrentUpload, Upload, UploadRecord
+if TYPE_CHECKING:
+    from ferry.model.files import File, IfExists
+    from ferry.model.quotas import Quota
+    from ferry.model.uploads import CurrentUpload, Upload, UploadRecord
 
 
 @dataclass(frozen=True, slots=True)

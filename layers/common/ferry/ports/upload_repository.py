@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ferry.model.files import File, IfExists
-from ferry.model.objects import StoredObject
-from ferry.model.progress import ProgressShard
-from ferry.model.quotas import Quota
-from ferry.model.starts import RenamedStart
-from ferry.model.uploads import ChunkDigest, CurrentUpload, Upload, UploadRecord, UploadState
-from ferry.ports.types import Page
+if TYPE_CHECKING:
+    from ferry.model.files import File, IfExists
+    from ferry.model.objects import StoredObject
+    from ferry.model.progress import ProgressShard
+    from ferry.model.quotas import Quota
+    from ferry.model.starts import RenamedStart
+    from ferry.model.uploads import ChunkDigest, CurrentUpload, Upload, UploadRecord, UploadState
+    from ferry.ports.types import Page
 
 
 class UploadRepository(Protocol):
