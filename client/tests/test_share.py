@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from client.tests.fake_service import FakeService
 from client.tests.test_command import Run, json_lines, run
+from ferry_client.cli.output import Output
 from ferry_client.client import Ferry
 from ferry_client.errors import NotFoundError, UsageError
 
@@ -196,3 +198,73 @@ def test_links_have_typed_results(connect: Callable[..., Ferry], fake: FakeServi
         links.get("nope")
     with pytest.raises(UsageError, match="either filename or prefix"):
         links.create_download()
+
+
+def modules_of(text: str) -> list[list[int]]:
+    """Return the gray levels of the modules that half blocks show, each three times in both directions."""
+    upper_and_lower = {" ": (255, 255), "▄": (255, 0), "▀": (0, 255), "█": (0, 0)}
+    rows: list[list[int]] = []
+    for line in re.findall(r"\x1b\[30;107m(.*?)\x1b\[0m", text):
+        for half in range(2):
+            rows += [[upper_and_lower[character][half] for character in line for _ in range(3)]] * 3
+    return rows
+
+
+def test_qr_code_of_a_link_reads_as_the_link(run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--qr` shows the address as a code that a camera reads, on standard error; standard output has the link alone."""
+    zxingcpp = pytest.importorskip("zxingcpp")
+    fake.put_file("a", b"hello")
+    assert run("share", "a", "--qr") == 0
+    captured = capsys.readouterr()
+    rows = modules_of(captured.err)
+    gray = bytes(level for row in rows for level in row)
+    found = zxingcpp.read_barcodes(memoryview(gray).cast("B", shape=[len(rows), len(rows[0])]))
+    assert [code.text for code in found] == [captured.out.rstrip()]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ([], True, 80, True),
+        (["--no-qr"], True, 80, False),
+        (["--json"], True, 80, False),
+        (["--quiet"], True, 80, False),
+        ([], False, 80, False),
+        ([], True, 20, False),
+    ],
+    ids=["terminal", "--no-qr", "--json", "--quiet", "pipe", "narrow"],
+)
+def test_qr_code_is_shown_on_a_terminal(
+    run: Run,
+    fake: FakeService,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    case: tuple[list[str], bool, int, bool],
+) -> None:
+    """Programs, pipes, quiet runs and narrow terminals get no code."""
+    options, terminal, columns, is_shown = case
+    fake.put_file("a", b"hello")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    assert run("share", "a", *options) == 0
+    shown = capsys.readouterr().err
+    assert bool(modules_of(shown)) is is_shown
+    assert ("too narrow" in shown) is (columns == 20)
+
+
+def test_terminal_without_block_characters_gets_a_note(
+    run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A locale without block characters is named; the link is written nevertheless."""
+    fake.put_file("a", b"hello")
+
+    def fail(self: Output, lines: list[str]) -> None:
+        "".join(lines).encode("ascii")
+
+    monkeypatch.setattr(Output, "picture", fail)
+    assert run("share", "a", "--qr") == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("https://")
+    assert "LC_ALL=C.UTF-8" in captured.err

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ferry_client.cli.units import format_bytes, format_duration, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ferry_client.cli.display import TransferDisplay
 
 __all__ = ["Output", "format_bytes", "format_duration"]
@@ -37,6 +39,10 @@ class Output:
         """Show what people should know."""
         if not self._quiet:
             self._to_people(text)
+
+    def picture(self, lines: Sequence[str]) -> None:
+        """Write lines for people as they are. Raises `UnicodeEncodeError` if standard error cannot show them."""
+        print("\n".join(lines), file=sys.stderr, flush=True)
 
     def error(self, text: str) -> None:
         """Show an error, also with `--quiet`."""

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ferry_client.cli.output import Output, format_bytes
+from ferry_client.cli.qr_code import render, wants_qr_code
 from ferry_client.cli.rate import parse_bytes
 from ferry_client.cli.session import Duration, connection_options, open_client
 from ferry_client.errors import UsageError
@@ -82,12 +83,16 @@ def command() -> None:
 @click.option("--password", "ask_password", is_flag=True, help="Ask for a password on the terminal.")
 @click.option("--password-fd", type=click.IntRange(min=0), metavar="N", help="Read a password from this descriptor.")
 @click.option("--label", help="What the link is called. Those who open it see the label.")
+@click.option(
+    "--qr/--no-qr", default=None, help="Show the link as a QR code, too; on a terminal it is shown if neither is given."
+)
 @connection_options
 def create(name: str | None, **options: Any) -> None:
     """Create a link, and write it to standard output.
 
     A password is no argument, because arguments are visible to other users: it is asked for (--password), read from a
-    descriptor (--password-fd 3 3<file), or taken from FERRY_LINK_PASSWORD.
+    descriptor (--password-fd 3 3<file), or taken from FERRY_LINK_PASSWORD. On a terminal the link is also shown as a
+    QR code, on standard error, for the camera of a phone.
 
     \b
     ferry share create report.pdf --max-downloads 1
@@ -110,6 +115,8 @@ def create(name: str | None, **options: Any) -> None:
             link = ferry.links.create_download(**limits, unlimited_downloads=options["max_downloads"] == 0)
     assert link.url is not None
     output.result(link.url, **link_members(link), url=link.url)
+    if wants_qr_code(options["qr"], as_json=options["as_json"], quiet=options["quiet"]):
+        _show_qr_code(output, link.url)
     output.note(f"{_target(link)}, until {link.expires_at}, {_limits(link)}. End it: ferry share revoke {link.link_id}")
 
 
@@ -193,6 +200,18 @@ def link_members(link: ShareLink) -> dict[str, object]:
         "created_at": link.created_at,
         "expires_at": link.expires_at,
     }
+
+
+def _show_qr_code(output: Output, url: str) -> None:
+    """Show a link as a QR code, or say why it cannot be shown."""
+    lines = render(url)
+    if lines is None:
+        output.note("The terminal is too narrow for the QR code of this link.")
+        return
+    try:
+        output.picture(lines)
+    except UnicodeEncodeError:
+        output.note("The terminal has no characters for a QR code. Set a UTF-8 locale, for example LC_ALL=C.UTF-8.")
 
 
 def _check(name: str | None, options: dict[str, Any]) -> None:
