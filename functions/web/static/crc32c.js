@@ -1,46 +1,20 @@
 // @ts-check
-/** CRC32C (Castagnoli), eight bytes a step. */
+/** CRC32C (Castagnoli). */
+import { makeCrc } from "./crc.js";
+
 const POLYNOMIAL = 0x82f63b78;
-const TABLES = makeTables();
+const STEP_BYTES = 4 * 1024 * 1024;
 
-/** @returns {Uint32Array[]} */
-function makeTables() {
-  const tables = Array.from({ length: 8 }, () => new Uint32Array(256));
-  for (let value = 0; value < 256; value += 1) {
-    let crc = value;
-    for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
-    tables[0][value] = crc >>> 0;
-  }
-  for (let table = 1; table < 8; table += 1) {
-    for (let value = 0; value < 256; value += 1) {
-      const crc = tables[table - 1][value];
-      tables[table][value] = (tables[0][crc & 0xff] ^ (crc >>> 8)) >>> 0;
-    }
-  }
-  return tables;
-}
+export const crc32c = makeCrc(POLYNOMIAL);
 
-/** @param {Uint8Array} data @param {number} [previous] @returns {number} the CRC32C of `data`, appended to bytes with the CRC `previous` */
-export function crc32c(data, previous = 0) {
-  const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES;
-  let crc = ~previous >>> 0;
-  let position = 0;
-  const end = data.length - (data.length % 8);
-  for (; position < end; position += 8) {
-    const low =
-      crc ^ (data[position] | (data[position + 1] << 8) | (data[position + 2] << 16) | (data[position + 3] << 24));
-    crc =
-      t7[low & 0xff] ^
-      t6[(low >>> 8) & 0xff] ^
-      t5[(low >>> 16) & 0xff] ^
-      t4[low >>> 24] ^
-      t3[data[position + 4]] ^
-      t2[data[position + 5]] ^
-      t1[data[position + 6]] ^
-      t0[data[position + 7]];
+/** @param {Blob} blob @returns {Promise<number>} its CRC32C, with a few MiB in memory at a time */
+export async function crc32cOfBlob(blob) {
+  let crc = 0;
+  for (let first = 0; first < blob.size; first += STEP_BYTES) {
+    const bytes = await blob.slice(first, first + STEP_BYTES).arrayBuffer();
+    crc = crc32c(new Uint8Array(bytes), crc);
   }
-  for (; position < data.length; position += 1) crc = t0[(crc ^ data[position]) & 0xff] ^ (crc >>> 8);
-  return ~crc >>> 0;
+  return crc;
 }
 
 /** @param {number} crc @returns {string} base64 of four bytes, big-endian, as the service writes it */

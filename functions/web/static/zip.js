@@ -1,10 +1,13 @@
 // @ts-check
 /** ZIP64 archives whose files are stored as they are (APPNOTE.TXT 6.3): headers, and CRC-32. */
+import { makeCrc } from "./crc.js";
+
 const MAX_UINT32 = 0xffffffff;
 const MAX_UINT16 = 0xffff;
 const VERSION = 45;
 const FLAGS = 0x0808;
-const TABLES = makeTables();
+
+export const crc32 = makeCrc(0xedb88320);
 
 /**
  * @typedef {object} Entry
@@ -14,46 +17,6 @@ const TABLES = makeTables();
  * @property {number} [crc] CRC-32 of the bytes, once they have passed
  * @property {number} [offset] where its local header begins
  */
-
-/** @returns {Uint32Array[]} for eight bytes a step */
-function makeTables() {
-  const tables = Array.from({ length: 8 }, () => new Uint32Array(256));
-  for (let value = 0; value < 256; value += 1) {
-    let crc = value;
-    for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
-    tables[0][value] = crc >>> 0;
-  }
-  for (let table = 1; table < 8; table += 1) {
-    for (let value = 0; value < 256; value += 1) {
-      const crc = tables[table - 1][value];
-      tables[table][value] = (tables[0][crc & 0xff] ^ (crc >>> 8)) >>> 0;
-    }
-  }
-  return tables;
-}
-
-/** @param {Uint8Array} data @param {number} [previous] @returns {number} CRC-32 of `data`, appended to bytes with the CRC `previous` */
-export function crc32(data, previous = 0) {
-  const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES;
-  let crc = ~previous >>> 0;
-  let position = 0;
-  const end = data.length - (data.length % 8);
-  for (; position < end; position += 8) {
-    const low =
-      crc ^ (data[position] | (data[position + 1] << 8) | (data[position + 2] << 16) | (data[position + 3] << 24));
-    crc =
-      t7[low & 0xff] ^
-      t6[(low >>> 8) & 0xff] ^
-      t5[(low >>> 16) & 0xff] ^
-      t4[low >>> 24] ^
-      t3[data[position + 4]] ^
-      t2[data[position + 5]] ^
-      t1[data[position + 6]] ^
-      t0[data[position + 7]];
-  }
-  for (; position < data.length; position += 1) crc = t0[(crc ^ data[position]) & 0xff] ^ (crc >>> 8);
-  return ~crc >>> 0;
-}
 
 /** Little-endian fields of a record. */
 class Writer {
