@@ -57,13 +57,14 @@ def test_page_may_connect_to_chunk_endpoint(pages: Pages) -> None:
 
 @pytest.mark.parametrize("name", ["console.html", "docs.html"])
 def test_page_has_no_inline_script_and_no_foreign_origin(pages: Pages, name: str) -> None:
-    """A page loads everything from the assets' path, and has no inline script, style or handler."""
+    """A page loads everything from the assets' path, without inline scripts, and links to its own address."""
     response = pages.page(REQUEST, name, base_url=BASE_URL, bucket_origin=BUCKET)
     assert isinstance(response.body, bytes)
     html = response.body.decode()
-    links = re.findall(r'(?:src|href)="([^"]*)"', html)
+    *links, address = re.findall(r'(?:src|href)="([^"]*)"', html)
     assert len(links) == 3
     assert all(link.startswith(f"/assets/{pages.version}/") for link in links)
+    assert address == f"{BASE_URL}/{Path(name).stem}"
     assert not re.search(r"<style|<script(?![^>]*src=)|\son\w+=|style=", html)
     assert "{{" not in html
 

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 
 from ferry.errors import NotFound
@@ -33,7 +34,9 @@ _CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_PLACEHOLDER = "{{assets}}"
+_ASSETS_PLACEHOLDER = b"{{assets}}"
+_ADDRESS_PLACEHOLDER = b"{{address}}"
+"""The page's own URL. At another address of the service, the policy lets the page load nothing."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,9 @@ class Pages:
             chunk_endpoint: the URL of the chunk function, without a `/` at its end; empty: there is none.
         """
         assets = f"{ASSETS_PATH}/{self.version}"
-        content = self.files[name].replace(_PLACEHOLDER.encode(), assets.encode())
+        address = escape(f"{base_url}/{Path(name).stem}")
+        content = self.files[name].replace(_ASSETS_PLACEHOLDER, assets.encode())
+        content = content.replace(_ADDRESS_PLACEHOLDER, address.encode())
         headers = {
             "Cache-Control": "no-cache",
             **page_headers(f"{base_url}{assets}/", base_url, bucket_origin, chunk_endpoint),
