@@ -1,18 +1,18 @@
 // @ts-check
 /** Several files as one ZIP64 archive, which streams to the disk where the browser can write there. */
 import { backoff, filePath, sleep } from "./api.js";
-import { announce, button, dialogue, element, saveAs, toast } from "./dom.js";
+import { announce, button, dialogue, element, toast } from "./dom.js";
 import { formatBytes } from "./format.js";
-import { describe } from "./listing.js";
+import { describe } from "./errors.js";
 import { TEXT } from "./strings.js";
 import { centralHeader, crc32, dataDescriptor, endRecords, localHeader } from "./zip.js";
+import { entryNames } from "./zip_names.js";
+import { chooseFile, openDownload } from "./zip_sinks.js";
 
-const MAX_BLOB_BYTES = 2 * 1024 ** 3;
 const MAX_ATTEMPTS = 8;
-const BLOB_PIECE_BYTES = 8 * 1024 * 1024;
 const BLOCK_BYTES = 1024 * 1024;
 
-/** @typedef {{write: (bytes: Uint8Array) => Promise<void>, close: () => Promise<void>, abort: () => Promise<void>}} Sink */
+/** @typedef {import("./zip_sinks.js").Sink} Sink */
 
 /**
  * Download files as one archive.
@@ -24,7 +24,7 @@ export async function saveZip(session, { records, prefix, name }) {
   let sink = null;
   try {
     // The browser shows its dialogue right after the click only.
-    sink = await openFile(name);
+    sink = await chooseFile(name);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") return;
   }
@@ -38,9 +38,15 @@ export async function saveZip(session, { records, prefix, name }) {
   await dialogue(TEXT.zipTitle, (close) => {
     stop.addEventListener("click", () => close());
     void write().then(
-      (count) => {
-        close();
-        toast(TEXT.zipDone(count));
+      ({ count, renamed }) => {
+        if (!renamed.length) {
+          close();
+          toast(TEXT.zipDone(count));
+          return;
+        }
+        status.textContent = TEXT.zipDone(count);
+        status.after(renamedList(renamed));
+        stop.textContent = TEXT.close;
       },
       (error) => {
         void sink?.abort().catch(() => {});
@@ -59,14 +65,12 @@ export async function saveZip(session, { records, prefix, name }) {
     const files = await records();
     if (!files.length) throw new Error(TEXT.zipEmpty);
     const total = files.reduce((sum, file) => sum + file.size, 0);
-    if (!sink && total > MAX_BLOB_BYTES) {
-      throw new Error(TEXT.zipTooLarge(formatBytes(total), formatBytes(MAX_BLOB_BYTES)));
-    }
-    sink ??= memoryFile(name);
+    sink ??= await openDownload(name, total);
+    const names = entryNames(files.map((file) => file.filename.slice(prefix.length)));
     progress.max = Math.max(1, total);
     let done = 0;
     let shownAt = 0;
-    await writeArchive(session, files, prefix, sink, signal, (bytes) => {
+    await writeArchive(session, files, names, sink, signal, (bytes) => {
       done += bytes;
       if (performance.now() - shownAt < 200 && done < total) return;
       shownAt = performance.now();
@@ -74,19 +78,36 @@ export async function saveZip(session, { records, prefix, name }) {
       status.textContent = `${formatBytes(done)} / ${formatBytes(total)}`;
     });
     announce(TEXT.zipDone(files.length));
-    return files.length;
+    const renamed = files
+      .map((file, index) => ({ from: file.filename.slice(prefix.length), to: names[index] }))
+      .filter(({ from, to }) => from !== to);
+    return { count: files.length, renamed };
   }
+}
+
+/** @param {{from: string, to: string}[]} renamed @returns {Node} */
+function renamedList(renamed) {
+  return element(
+    "div",
+    {},
+    element("p", {}, TEXT.zipRenamed),
+    element(
+      "ul",
+      { class: "failures", tabindex: "0", "aria-label": TEXT.zipRenamed },
+      ...renamed.map(({ from, to }) => element("li", {}, `${from} → ${to}`)),
+    ),
+  );
 }
 
 /**
  * @param {import("./api.js").Session} session
  * @param {any[]} files
- * @param {string} prefix
+ * @param {string[]} names of the files inside the archive
  * @param {Sink} sink
  * @param {AbortSignal} signal
  * @param {(bytes: number) => void} onBytes
  */
-async function writeArchive(session, files, prefix, sink, signal, onBytes) {
+async function writeArchive(session, files, names, sink, signal, onBytes) {
   let offset = 0;
   /** @type {Uint8Array[]} */
   let block = [];
@@ -110,10 +131,10 @@ async function writeArchive(session, files, prefix, sink, signal, onBytes) {
   };
   /** @type {import("./zip.js").Entry[]} */
   const entries = [];
-  for (const file of files) {
+  for (const [index, file] of files.entries()) {
     signal.throwIfAborted();
     const entry = {
-      name: file.filename.slice(prefix.length),
+      name: names[index],
       size: file.size,
       time: new Date(file.uploaded_at),
       crc: 0,
@@ -177,44 +198,4 @@ async function* contentOf(session, file, signal) {
     }
     if (received < file.size) await sleep(backoff(received > before ? 0 : attempt), signal);
   }
-}
-
-/** @param {string} name @returns {Promise<Sink | null>} a file that the person chose; null where the browser has none */
-async function openFile(name) {
-  const picker = /** @type {any} */ (globalThis).showSaveFilePicker;
-  if (!picker) return null;
-  const handle = await picker({
-    suggestedName: name,
-    types: [{ description: "ZIP", accept: { "application/zip": [".zip"] } }],
-  });
-  return handle.createWritable();
-}
-
-/** @param {string} name @returns {Sink} what the browser keeps until the archive is complete, in pieces that it can put on disk */
-function memoryFile(name) {
-  /** @type {Blob[]} */
-  let pieces = [];
-  /** @type {Uint8Array[]} */
-  let recent = [];
-  let recentBytes = 0;
-  const close = () => {
-    pieces.push(new Blob(/** @type {BlobPart[]} */ (recent)));
-    [recent, recentBytes] = [[], 0];
-  };
-  return {
-    write: async (bytes) => {
-      recent.push(bytes);
-      recentBytes += bytes.length;
-      if (recentBytes >= BLOB_PIECE_BYTES) close();
-    },
-    close: async () => {
-      close();
-      const url = URL.createObjectURL(new Blob(pieces, { type: "application/zip" }));
-      saveAs(url, name);
-      setTimeout(() => URL.revokeObjectURL(url), 60_000);
-    },
-    abort: async () => {
-      pieces = [];
-    },
-  };
 }

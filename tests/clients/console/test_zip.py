@@ -44,6 +44,25 @@ READ_FILE = """async (name) => {
 }"""
 
 
+COUNT_ARCHIVES = """async () => {
+  const sinks = await import(document.scripts[0].src.replace("main.js", "zip_sinks.js"));
+  await sinks.removeLeftovers();
+  const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("archives");
+  let count = 0;
+  for await (const name of folder.keys()) count += 1;
+  return count;
+}"""
+
+WRITE_LARGE = f"""async () => {{
+  const sinks = await import(document.scripts[0].src.replace("main.js", "zip_sinks.js"));
+  const sink = await sinks.openDownload("large.zip", 300 * 1024 ** 2);
+  await sink.write(new TextEncoder().encode("content"));
+  await sink.close();
+  return ({COUNT_ARCHIVES})();
+}}"""
+"""Writes a short archive that is announced as a large one, and counts the archives in the browser's storage."""
+
+
 @pytest.fixture(scope="module")
 def zipped(local_service: LocalService) -> None:
     api = log_in_as(local_service, "demo")
@@ -74,6 +93,46 @@ def test_folder_comes_as_one_archive_where_the_browser_writes_files(visit: Visit
     path.write_bytes(base64.b64decode(visit.page.evaluate(READ_FILE, "files.zip")))
     check_archive(path, "")
     visit.check()
+
+
+def test_file_beside_folder_of_its_name_is_renamed_in_archive(visit: Visit, api: FerryClient, tmp_path: Path) -> None:
+    """A file with the name of a folder, which no disk has, gets the next free name, and the page says so."""
+    for name in ("both/x.txt", "both/x (2).txt", "both/x.txt/in", "both/x.txt/in/deep"):
+        expect_status(api.request("PUT", f"/files/{quote_filename(name)}", name.encode()), 201, "put")
+    visit.context.add_init_script("delete window.showSaveFilePicker")
+    visit.sign_in()
+    with visit.page.expect_download() as download:
+        visit.button("Download as ZIP: both/").click()
+    dialog = visit.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("both/x.txt → both/x (3).txt")
+    expect(dialog).to_contain_text("both/x.txt/in → both/x.txt/in (2)")
+    path = tmp_path / "both.zip"
+    download.value.save_as(path)
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "extracted")
+        assert sorted(archive.namelist()) == [
+            "both/x (2).txt",
+            "both/x (3).txt",
+            "both/x.txt/in (2)",
+            "both/x.txt/in/deep",
+        ]
+    assert (tmp_path / "extracted" / "both" / "x (3).txt").read_bytes() == b"both/x.txt"
+    visit.check()
+
+
+def test_large_archive_goes_through_the_browser_storage(visit: Visit, local_service: LocalService) -> None:
+    """Without a file dialogue a large archive is written to the origin's storage, which later visits clear."""
+    visit.context.add_init_script("delete window.showSaveFilePicker")
+    visit.page.goto(f"{visit.base_url}/console")
+    with visit.page.expect_download() as download:
+        assert visit.page.evaluate(WRITE_LARGE) == 1
+    assert (download.value.suggested_filename, download.value.path().read_bytes()) == ("large.zip", b"content")
+    second = Visit(visit.context, local_service)
+    second.page.goto(f"{visit.base_url}/console")
+    assert second.page.evaluate(COUNT_ARCHIVES) == 1
+    visit.page.close()
+    assert second.page.evaluate(COUNT_ARCHIVES) == 0
+    second.check()
 
 
 @pytest.mark.usefixtures("zipped")
