@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ UNUSED_FILES = (
 UNUSED_METADATA = ("INSTALLER", "RECORD", "REQUESTED", "WHEEL", "direct_url.json", "top_level.txt", "sboms")
 
 
+_WORD = re.compile(r"[a-z0-9_]+")
+
+
 def unused(root: Path, services: Sequence[str]) -> Iterator[Path]:
     """Yield the files and folders below `root` that no function loads."""
     for pattern in (*UNUSED_FOLDERS, *UNUSED_FILES):
@@ -59,21 +63,49 @@ def unused(root: Path, services: Sequence[str]) -> Iterator[Path]:
             yield from current.glob(pattern)
 
 
-def rewrite_descriptions(data: Path, services: Sequence[str]) -> None:
-    """Uncompress the services' descriptions and remove their documentation and other services' endpoints.
+def rewrite_descriptions(data: Path, services: Sequence[str], sources: Path) -> None:
+    """Uncompress the services' descriptions, and remove documentation, unused operations and other services' endpoints.
 
-    Every cold start reads these files. Documentation is two thirds of a description, and the endpoints are those of
-    four hundred services.
+    Every cold start reads these files. Documentation is two thirds of a description, the operations that Ferry uses are
+    a seventh of the others, and the endpoints are those of four hundred services.
     """
+    words = frozenset(word for path in sources.rglob("*.py") for word in _WORD.findall(path.read_text("utf-8")))
     for service in services:
         for path in (data / service).glob("*/*.json.gz"):
             description = without_documentation(json.loads(gzip.decompress(path.read_bytes())))
+            if "operations" in description:
+                description = without_unused_operations(description, words)
             write(path.with_suffix(""), description)
             path.unlink()
     endpoints = json.loads((data / "endpoints.json").read_bytes())
     for partition in endpoints["partitions"]:
         partition["services"] = {name: value for name, value in partition["services"].items() if name in services}
     write(data / "endpoints.json", endpoints)
+
+
+def without_unused_operations(description: dict[str, Any], words: Collection[str]) -> dict[str, Any]:
+    """Return a copy with the operations whose methods' names are among the words of the sources, and their shapes."""
+    operations = {
+        name: operation for name, operation in description["operations"].items() if method_name(name) in words
+    }
+    shapes: dict[str, Any] = {}
+    unread: list[Any] = [operations]
+    while unread:
+        value = unread.pop()
+        if isinstance(value, list):
+            unread += value
+        elif isinstance(value, dict):
+            unread += value.values()
+            name = value.get("shape")
+            if isinstance(name, str) and name in description["shapes"] and name not in shapes:
+                shapes[name] = description["shapes"][name]
+                unread.append(shapes[name])
+    return {**description, "operations": operations, "shapes": dict(sorted(shapes.items()))}
+
+
+def method_name(operation: str) -> str:
+    """Return the name of a client's method: `list_objects_v2` for `ListObjectsV2`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower()
 
 
 def without_documentation(description: Any) -> Any:
@@ -116,13 +148,14 @@ def main() -> int:
     parser.add_argument("root", type=Path)
     parser.add_argument("--machine", choices=sorted(ELF_MACHINES), required=True)
     parser.add_argument("--services", nargs="+", required=True)
+    parser.add_argument("--sources", type=Path, required=True, help="code that names the operations that it uses")
     options = parser.parse_args()
     for service in options.services:
         if not (options.root / "botocore" / "data" / service).is_dir():
             parser.error(f"botocore has no service {service!r}")
     for path in list(unused(options.root, options.services)):
         remove(path)
-    rewrite_descriptions(options.root / "botocore" / "data", options.services)
+    rewrite_descriptions(options.root / "botocore" / "data", options.services, options.sources)
     if foreign := foreign_libraries(options.root, options.machine):
         sys.stderr.write(f"libraries for another machine than {options.machine}: {', '.join(foreign)}\n")
         return 1
