@@ -16,7 +16,7 @@ from ferry.files.put import PutRequest, put_file
 from ferry.links.downloads import LinkCaller, download_by_link
 from ferry.links.lookup import Links
 from ferry.links.manage import CreateRequest, create_link, delete_link
-from ferry.links.uploads import link_services, settle_upload
+from ferry.links.uploads import link_services
 from ferry.model.links import Link, LinkKind
 from ferry.model.sequential import Protocol
 from ferry.resumable.append import AppendRequest, append
@@ -61,9 +61,7 @@ class LinkRun:
         services = link_services(self.run.services, self.caller("upload"))
         request = UploadRequest(Protocol.TUS, name=f"{FOLDER}another file.bin", length=TINY_BYTES)
         upload = create(services, NS, request)
-        file = append(services, NS, AppendRequest(upload.record.upload_id, 0, bytes(TINY_BYTES))).file
-        assert file is not None
-        settle_upload(services, file)
+        append(services, NS, AppendRequest(upload.record.upload_id, 0, bytes(TINY_BYTES)))
 
     def upload_by_client(self) -> None:
         request = UploadRequest(Protocol.TUS, name=f"{FOLDER}another file.bin", length=TINY_BYTES)

@@ -164,14 +164,13 @@ def _by_secret(request: Request, caller: LinkCaller) -> tuple[Services, Endpoint
 
 def _by_link(request: Request, caller: LinkCaller) -> tuple[Services, Endpoint]:
     """Return what serves a request by a link: its own uploads, and its folder."""
-    from ferry.links.uploads import link_services, require_within, settle_upload
+    from ferry.links.uploads import link_services, require_within
 
     services = link_services(wiring.services(), caller)
     endpoint = replace(
         _endpoint(request, caller.link.ns),
         link_prefix=caller.link.prefix,
         check_name=lambda name: require_within(caller.link, name),
-        record_file=lambda file: settle_upload(services, file),
     )
     return services, endpoint
 

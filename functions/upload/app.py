@@ -108,7 +108,7 @@ def sign_parts_by_link(request: Request, caller: LinkCaller) -> Response:
 def complete_upload_by_link(request: Request, caller: LinkCaller) -> Response:
     from dataclasses import replace
 
-    from ferry.links.uploads import choose_rename, link_services, require_within, settle_upload
+    from ferry.links.uploads import choose_rename, link_services, require_within
     from ferry.uploads.complete import CompletionAccepted, complete
 
     options = uploads.complete_request(request)
@@ -119,7 +119,6 @@ def complete_upload_by_link(request: Request, caller: LinkCaller) -> Response:
     result = complete(services, caller.link.ns, options)
     if isinstance(result, CompletionAccepted):
         return uploads.pending_response(options.name, result)
-    settle_upload(services, result)
     return uploads.complete_response(result, is_new=result.uploaded_at >= started_at)
 
 

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from dev.fakes.faults import Fault, FaultPlan
 from ferry.errors import FerryError
-from ferry.links.uploads import settle_upload
-from ferry.model.files import File, IfExists
+from ferry.model.files import IfExists
 from ferry.model.sequential import Protocol
 from ferry.resumable.append import AppendRequest, append
 from ferry.resumable.concatenate import create_final
@@ -47,7 +46,7 @@ def run(guest: Guest, services: Services, kind: str, which: int, size: int) -> N
     elif kind == "chunk":
         accept_chunk(services, NS, ChunkRequest(name, 1, BODY[:size]))
     elif kind == "complete":
-        settle(services, complete(services, NS, CompleteRequest(name, if_exists=IfExists.RENAME)))
+        complete(services, NS, CompleteRequest(name, if_exists=IfExists.RENAME))
     elif kind == "cancel":
         cancel(services, NS, name)
     else:
@@ -59,21 +58,16 @@ def run_sequential(guest: Guest, services: Services, kind: str, which: int, size
     upload_id = guest.ids[which % len(guest.ids)] if guest.ids else "none"
     if kind == "append":
         offset = find_sequential(services, NS, upload_id).state.offset
-        settle(services, append(services, NS, AppendRequest(upload_id, offset, BODY[:size])).file)
+        append(services, NS, AppendRequest(upload_id, offset, BODY[:size]))
     elif kind == "delete":
         delete(services, NS, upload_id)
     elif kind == "final":
         asked = CreateRequest(Protocol.TUS, name=name)
-        settle(services, create_final(services, NS, asked, guest.ids[: which + 1]).file)
+        create_final(services, NS, asked, guest.ids[: which + 1])
     else:
         length = None if kind == "deferred" else size
         asked = CreateRequest(Protocol.TUS, name=name, length=length, is_partial=kind == "partial")
         guest.ids.append(create(services, NS, asked).record.upload_id)
-
-
-def settle(services: Services, result: object) -> None:
-    if isinstance(result, File):
-        settle_upload(services, result)
 
 
 @pytest.mark.slow

@@ -18,8 +18,8 @@ from ferry.errors import FerryError
 from ferry.links.downloads import LinkCaller
 from ferry.links.manage import CreateRequest as LinkRequest
 from ferry.links.manage import create_link
-from ferry.links.uploads import link_services, settle_upload
-from ferry.model.files import File, IfExists
+from ferry.links.uploads import link_services
+from ferry.model.files import IfExists
 from ferry.model.links import ActivityAction, Link, LinkKind, LinkUsage
 from ferry.model.sequential import Protocol
 from ferry.model.uploads import UploadRecord, UploadState
@@ -79,9 +79,7 @@ def send(_: Guest, services: Services) -> None:
 
 
 def finish(_: Guest, services: Services) -> None:
-    result = complete(services, NS, CompleteRequest("in/a", if_exists=IfExists.RENAME))
-    if isinstance(result, File):
-        settle_upload(services, result)
+    complete(services, NS, CompleteRequest("in/a", if_exists=IfExists.RENAME))
 
 
 def cancel_by_name(_: Guest, services: Services) -> None:
@@ -94,9 +92,7 @@ def make(guest: Guest, services: Services, *, length: int | None = len(BODY), is
 
 
 def send_at(guest: Guest, services: Services, *, offset: int, end: int) -> None:
-    result = append(services, NS, AppendRequest(guest.ids[-1], offset, BODY[offset:end]))
-    if result.file is not None:
-        settle_upload(services, result.file)
+    append(services, NS, AppendRequest(guest.ids[-1], offset, BODY[offset:end]))
 
 
 def remove(guest: Guest, services: Services) -> None:
@@ -104,9 +100,7 @@ def remove(guest: Guest, services: Services) -> None:
 
 
 def concatenate(guest: Guest, services: Services) -> None:
-    result = create_final(services, NS, CreateRequest(Protocol.TUS, name="in/whole"), guest.ids[:2])
-    if result.file is not None:
-        settle_upload(services, result.file)
+    create_final(services, NS, CreateRequest(Protocol.TUS, name="in/whole"), guest.ids[:2])
 
 
 Step = Callable[[Guest, Services], None]

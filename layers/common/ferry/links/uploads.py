@@ -27,7 +27,6 @@ from ferry.ports.link_repository import LinkLimitReached
 from ferry.ports.sequential_repository import SequentialRepository
 from ferry.ports.upload_repository import UploadRepository
 from ferry.services import Services, UploadIdCache
-from ferry.uploads.record_by_link import record_upload
 
 _OTHER_SIZE = -1
 """The size of a file that is not the link's, as a start sees it: no upload has it, so the file is only in the way."""
@@ -298,13 +297,6 @@ def choose_rename(if_exists: IfExists | None, if_match: str | None = None) -> If
     if if_exists is IfExists.REPLACE:
         raise InvalidField.for_member("if_exists", "cannot be replace by a link; omit it")
     return IfExists.RENAME
-
-
-def settle_upload(services: Services, file: File) -> None:
-    """Record the file of a completed upload, and turn its reservation into a file. Repeating it changes nothing."""
-    upload = services.upload_repository.get_upload(file.upload_id)
-    if upload is not None:
-        record_upload(services.link_repository(), upload.record, file)
 
 
 def _in_the_way(file: File | None) -> File | None:

@@ -9,6 +9,7 @@ from ferry.rules.durations import SECOND_MS
 from ferry.services import Services
 from ferry.uploads.commit import CompletionOptions
 from ferry.uploads.completion_attempt import CompletionAccepted, complete_under_lease, continue_under_lease
+from ferry.uploads.record_by_link import record_result
 
 WAIT_FOR_LEASE_SECONDS = 8
 """How long a request waits for another request's completion."""
@@ -30,6 +31,19 @@ def finish(services: Services, upload: Upload) -> File | CompletionAccepted:
         ConcurrentUpdate: the upload is no longer as read.
         BackendUnavailable: a backend failed.
     """
+    result = _finish(services, upload)
+    record_result(services, upload.record, result)
+    return result
+
+
+def finish_under_lease(services: Services, leased: Upload) -> File | CompletionAccepted:
+    """Complete an upload under a lease that the caller has just taken. Raises what `finish` raises."""
+    result = continue_under_lease(services, leased, _options_of(leased.record))
+    record_result(services, leased.record, result)
+    return result
+
+
+def _finish(services: Services, upload: Upload) -> File | CompletionAccepted:
     record = upload.record
     if record.file is not None:
         return record.file
@@ -38,11 +52,6 @@ def finish(services: Services, upload: Upload) -> File | CompletionAccepted:
     if record.state is UploadState.COMPLETING and record.lease_expires_at >= services.clock():
         return _wait_for_completion(services, upload)
     return complete_under_lease(services, upload, _options_of(record))
-
-
-def finish_under_lease(services: Services, leased: Upload) -> File | CompletionAccepted:
-    """Complete an upload under a lease that the caller has just taken. Raises what `finish` raises."""
-    return continue_under_lease(services, leased, _options_of(leased.record))
 
 
 def _options_of(record: UploadRecord) -> CompletionOptions:

@@ -16,6 +16,7 @@ from ferry.ports.errors import ConcurrentUpdate
 from ferry.services import Services
 from ferry.uploads.commit import CompletionOptions
 from ferry.uploads.completion_attempt import CompletionAccepted, complete_under_lease
+from ferry.uploads.record_by_link import record_result
 
 logger = logging.getLogger(__name__)
 
@@ -81,11 +82,8 @@ def recover_from_object(services: Services, upload: Upload) -> File | Completion
 
 def _record_by_link(services: Services, upload: Upload, result: File | CompletionAccepted) -> File | CompletionAccepted:
     """Record a file that came by a link, and return the result. If that fails, the cleanup of links does it."""
-    if upload.record.link_id is not None and isinstance(result, File):
-        from ferry.uploads.record_by_link import record_upload
-
-        with suppress(BackendUnavailable):
-            record_upload(services.link_repository(), upload.record, result)
+    with suppress(BackendUnavailable):
+        record_result(services, upload.record, result)
     return result
 
 

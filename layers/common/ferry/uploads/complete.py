@@ -23,6 +23,7 @@ from ferry.uploads.completion_attempt import CompletionAccepted, complete_under_
 from ferry.uploads.ensure_multipart import ensure_open
 from ferry.uploads.lookup import find_current, raise_if_ended
 from ferry.uploads.received import compute_received, list_counted_parts
+from ferry.uploads.record_by_link import record_result
 
 __all__ = ["CompleteRequest", "CompletionAccepted", "complete"]
 
@@ -89,6 +90,13 @@ def complete(services: Services, ns: str, request: CompleteRequest) -> File | Co
 def _try_complete(services: Services, ns: str, request: CompleteRequest) -> File | CompletionAccepted:
     """Read the upload and complete it. Raises `ConcurrentUpdate` if the upload changes meanwhile."""
     upload = find_current(services, ns, request.name, request.upload_id, allow_complete=True)
+    result = _complete_upload(services, upload, request)
+    record_result(services, upload.record, result)
+    return result
+
+
+def _complete_upload(services: Services, upload: Upload, request: CompleteRequest) -> File | CompletionAccepted:
+    """Complete an upload as it was read. Raises `ConcurrentUpdate` if it changes meanwhile."""
     record = upload.record
     if record.state is UploadState.COMPLETE and record.file is not None:
         return _completed_before(record, record.file, request)

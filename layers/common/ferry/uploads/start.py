@@ -222,7 +222,8 @@ def _resume_same_start(
 ) -> StartResult | None:
     """Return the upload if the same start began it and it can be resumed, or its file; None otherwise.
 
-    It is of the same start if size and checksum are equal or, if the request has no checksum, size and fingerprint.
+    It is of the same start if size and checksum are equal or, if the request has no checksum, size and fingerprint,
+    and both came by the same link or by none.
     """
     request = start_attempt.request
     upload = services.upload_repository.get_upload(upload_id)
@@ -234,7 +235,8 @@ def _resume_same_start(
         if request.crc32c is not None
         else record.crc32c is None and record.fingerprint == request.fingerprint
     )
-    if record.layout.size != request.size or not has_proof:
+    # A guest may have guessed the proof: by a link it is another start.
+    if record.layout.size != request.size or not has_proof or record.link_id != services.link_id:
         return None
     if record.state is UploadState.COMPLETE and record.file is not None:
         file = services.file_repository.get_file(*record.owner)

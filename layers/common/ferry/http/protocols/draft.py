@@ -110,7 +110,7 @@ def create_upload(services: Services, endpoint: Endpoint, request: Request) -> R
     upload = create(services, endpoint.ns, create_request)
     if body or completeness.is_last:
         first = AppendRequest(upload.record.upload_id, 0, body, is_last=completeness.is_last)
-        upload = endpoint.finished(append(services, endpoint.ns, first)).upload
+        upload = append(services, endpoint.ns, first).upload
     completeness = replace(completeness, is_last=upload.record.state is UploadState.COMPLETE)
     location = endpoint.location(upload.record.upload_id)
     response = _answer(201, services, endpoint.upload_headers(upload), completeness, location)
@@ -141,7 +141,7 @@ def patch(services: Services, endpoint: Endpoint, upload_id: str, request: Reque
         upload_id, offset, body, is_last=completeness.is_last, length=length, checksums=digests, protocol=Protocol.DRAFT
     )
     try:
-        result = endpoint.finished(append(services, endpoint.ns, appended))
+        result = append(services, endpoint.ns, appended)
     except LengthExceeded as error:
         delete(services, endpoint.ns, upload_id, Protocol.DRAFT)
         raise InconsistentEnd(error.detail) from error

@@ -9,9 +9,8 @@ from urllib.parse import quote
 
 from ferry.errors import InvalidField
 from ferry.http.request import Request
-from ferry.model.files import File, IfExists
+from ferry.model.files import IfExists
 from ferry.model.uploads import Upload
-from ferry.resumable.append import AppendResult
 from ferry.resumable.lookup import shown_offset
 from ferry.rules.filenames import normalise_filename
 
@@ -37,9 +36,6 @@ class Endpoint:
 
     check_name: Callable[[str], None] = lambda _: None
     """Raises an error for a name that the link does not include."""
-
-    record_file: Callable[[File], None] = lambda _: None
-    """Called with each committed file before the response, also if a request is repeated."""
 
     @property
     def repeats_files(self) -> bool:
@@ -90,12 +86,6 @@ class Endpoint:
         if self.has_relative_names and self.link_prefix is not None:
             name = name.removeprefix(self.link_prefix)
         return {"Ferry-Filename": quote(name, safe="/")}
-
-    def finished(self, result: AppendResult) -> AppendResult:
-        """Return the result of an append, after its file was recorded, if it has one."""
-        if result.file is not None:
-            self.record_file(result.file)
-        return result
 
     def echoed(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return stored headers of the creation as they were sent."""

@@ -89,7 +89,7 @@ def create_upload(services: Services, endpoint: Endpoint, request: Request) -> R
     creation, ns = _read_creation(endpoint, request), endpoint.ns
     if creation.partial_ids:
         result = create_final(services, ns, creation.request, creation.partial_ids)
-        return _created(endpoint.finished(result).upload, endpoint)
+        return _created(result.upload, endpoint)
     length = creation.request.length
     if length is not None and len(creation.body) > length:
         raise LengthExceeded(f"The body has more bytes than Upload-Length: {length}. Send at most these.")
@@ -101,7 +101,7 @@ def create_upload(services: Services, endpoint: Endpoint, request: Request) -> R
     upload = create(services, ns, creation.request)
     if creation.body or length == 0:
         first = AppendRequest(upload.record.upload_id, 0, creation.body)
-        upload = endpoint.finished(append(services, ns, first)).upload
+        upload = append(services, ns, first).upload
     return _created(upload, endpoint).with_metrics(UploadsStarted=1)
 
 
@@ -126,7 +126,7 @@ def patch(services: Services, endpoint: Endpoint, upload_id: str, request: Reque
     body = fields.body_of(request, MEDIA_TYPE)
     _verify_checksum(request, body)
     appended = AppendRequest(upload_id, offset, body, length=length, protocol=Protocol.TUS)
-    result = endpoint.finished(append(services, endpoint.ns, appended))
+    result = append(services, endpoint.ns, appended)
     fields.raise_if_pending(result)
     headers = {**_COMMON, **endpoint.upload_headers(result.upload), **_expires(result.upload)}
     return fields.with_counts(empty_response(204, headers), result, len(body))
