@@ -86,7 +86,9 @@ export class Session {
     this.#expiresAt = performance.now() + Math.max(10, body.expires_in - 60) * 1000;
   }
 
-  get token() {
+  /** @returns {Promise<string>} a token that is valid for some time */
+  async validToken() {
+    await this.#ensureToken();
     return this.#token;
   }
 

@@ -1,7 +1,7 @@
 // @ts-check
 import { button, element, toast } from "./dom.js";
 import { formatBytes, formatTime } from "./format.js";
-import { describe } from "./listing.js";
+import { describe } from "./errors.js";
 import { pages } from "./links_view.js";
 import { TEXT } from "./strings.js";
 

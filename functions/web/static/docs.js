@@ -1,11 +1,11 @@
 // @ts-check
 /** The API's document as a page: each operation, its parameters and answers, and a form that sends it. */
-import { ApiError, ClientSession } from "./api.js";
+import { ClientSession } from "./api.js";
 import { announce, button, element } from "./dom.js";
 import { TEXT } from "./strings.js";
 
 const METHODS = ["get", "head", "put", "post", "patch", "delete"];
-const MAX_SHOWN_BYTES = 20_000;
+const MAX_SHOWN_CHARACTERS = 20_000;
 
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const session = new ClientSession(async () => null);
@@ -95,7 +95,7 @@ function operationBody(document, method, path, operation) {
       prose("td", resolve(document, answer).description),
     ),
   );
-  parts.push(element("h3", {}, "Answers"), element("table", {}, element("tbody", {}, ...answers)));
+  parts.push(element("h3", {}, TEXT.docsAnswers), element("table", {}, element("tbody", {}, ...answers)));
   parts.push(tryForm(method, path, parameters, bodies));
   return parts;
 }
@@ -110,7 +110,7 @@ function tryForm(method, path, parameters, bodies) {
     const row = element(
       "label",
       {},
-      `${parameter.name} (${parameter.in}${parameter.required ? ", required" : ""}) `,
+      `${parameter.name} (${parameter.in}${parameter.required ? `, ${TEXT.docsRequired}` : ""}) `,
       input,
     );
     if (parameter.description) row.append(element("span", { class: "muted" }, ` ${parameter.description}`));
@@ -118,7 +118,7 @@ function tryForm(method, path, parameters, bodies) {
   });
   const [type, content] = bodies.find(([each]) => each.includes("json")) ?? bodies[0] ?? ["", null];
   const example = content?.example ?? content?.examples?.[Object.keys(content.examples)[0]]?.value;
-  const body = /** @type {HTMLTextAreaElement} */ (element("textarea", { rows: "6", "aria-label": "Body" }));
+  const body = /** @type {HTMLTextAreaElement} */ (element("textarea", { rows: "6", "aria-label": TEXT.docsBody }));
   body.value = example === undefined ? "" : typeof example === "string" ? example : JSON.stringify(example, null, 1);
   const output = element("pre", { "aria-live": "polite" });
   return element(
@@ -128,13 +128,13 @@ function tryForm(method, path, parameters, bodies) {
         event.preventDefault();
         output.textContent = TEXT.loading;
         output.textContent = await send(method, path, fields, type, body.value);
-        announce("The answer is below the form.");
+        announce(TEXT.docsAnswered);
       },
     },
-    element("h3", {}, "Try it"),
+    element("h3", {}, TEXT.docsTry),
     ...fields.map((field) => field.row),
     type ? element("label", {}, type, body) : null,
-    element("button", { class: "primary" }, "Send"),
+    element("button", { class: "primary" }, TEXT.docsSend),
     output,
   );
 }
@@ -157,13 +157,17 @@ async function send(method, path, fields, type, body) {
   }
   const url = query.size ? `${target}?${query}` : target;
   try {
-    const options = { headers, body: body && method !== "get" && method !== "head" ? body : undefined };
-    const response = isSignedIn
-      ? await session.request(method.toUpperCase(), url, options)
-      : await fetch(url, { method: method.toUpperCase(), ...options, credentials: "omit", redirect: "manual" });
+    // Sent once, whatever the answer is: that is what the page shows.
+    if (isSignedIn) headers.Authorization = `Bearer ${await session.validToken()}`;
+    const response = await fetch(url, {
+      method: method.toUpperCase(),
+      headers,
+      body: body && method !== "get" && method !== "head" ? body : undefined,
+      credentials: "omit",
+      redirect: isSignedIn ? "follow" : "manual",
+    });
     return await describe(response);
   } catch (error) {
-    if (error instanceof ApiError) return `${error.status} ${error.code}\n${JSON.stringify(error.members, null, 1)}`;
     return String(error);
   }
 }
@@ -171,8 +175,17 @@ async function send(method, path, fields, type, body) {
 /** @param {Response} response @returns {Promise<string>} */
 async function describe(response) {
   const headers = [...response.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
-  const text = (await response.text()).slice(0, MAX_SHOWN_BYTES);
-  return `${response.status || "redirect"}\n${headers}\n\n${text}`;
+  const text = pretty(await response.text()).slice(0, MAX_SHOWN_CHARACTERS);
+  return `${response.status || TEXT.docsRedirect}\n${headers}\n\n${text}`;
+}
+
+/** @param {string} text @returns {string} JSON with indents, and any other text as it is */
+function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
 }
 
 function signInCard() {
@@ -197,7 +210,7 @@ function signInCard() {
         try {
           await session.signIn(id.value, secret.value);
           isSignedIn = true;
-          result.textContent = "Signed in: requests carry a token.";
+          result.textContent = TEXT.docsSignedIn;
         } catch {
           result.textContent = TEXT.signInFailed;
         }
@@ -224,14 +237,15 @@ async function show() {
     }
   }
   const filter = /** @type {HTMLInputElement} */ (
-    element("input", { type: "search", class: "grow", placeholder: "Filter", "aria-label": "Filter operations" })
+    element("input", { type: "search", class: "grow", placeholder: TEXT.docsFilter, "aria-label": TEXT.docsFilter })
   );
   const sections = [...groups].map(([tag, cards]) => element("section", {}, element("h2", {}, tag), ...cards));
   filter.addEventListener("input", () => {
-    for (const card of app.querySelectorAll("details.card")) {
-      /** @type {HTMLElement} */ (card).hidden = !card.firstElementChild?.textContent
-        ?.toLowerCase()
-        .includes(filter.value.toLowerCase());
+    const text = filter.value.toLowerCase();
+    for (const section of sections) {
+      const cards = [...section.querySelectorAll("details")];
+      for (const card of cards) card.hidden = !card.firstElementChild?.textContent?.toLowerCase().includes(text);
+      section.hidden = cards.every((card) => card.hidden);
     }
   });
   app.replaceChildren(
@@ -242,7 +256,7 @@ async function show() {
       element(
         "nav",
         { "aria-label": "Ferry" },
-        element("a", { href: "/console" }, "Console"),
+        element("a", { href: "/console" }, TEXT.docsConsole),
         " ",
         element("a", { href: "/openapi.json" }, "openapi.json"),
       ),

@@ -51,16 +51,44 @@ export function announce(text) {
   if (region) region.textContent = text;
 }
 
-/** Rebuild a part of the page, and keep the focus on the control with the same `data-key`. @param {HTMLElement} root @param {() => void} render */
+/**
+ * Rebuild a part of the page, and keep the focus on the control with the same `data-key`; where it is gone, on the row
+ * that took its place.
+ * @param {HTMLElement} root can have the focus itself
+ * @param {() => void} render
+ */
 export function keepFocus(root, render) {
   const active = document.activeElement;
-  const key = active && root.contains(active) ? active.getAttribute("data-key") : null;
+  if (!active || !root.contains(active)) {
+    render();
+    return;
+  }
+  const key = active.getAttribute("data-key");
+  const row = rowsOf(root).findIndex((each) => each.contains(active));
   const selection = active instanceof HTMLInputElement && active.type === "search" ? active.selectionStart : null;
   render();
-  if (!key) return;
-  const next = /** @type {HTMLInputElement | null} */ (root.querySelector(`[data-key="${CSS.escape(key)}"]`));
-  next?.focus();
-  if (selection !== null) next?.setSelectionRange(selection, selection);
+  if (root.contains(document.activeElement)) return;
+  const same = key ? /** @type {HTMLInputElement | null} */ (root.querySelector(keySelector(key))) : null;
+  const near = row < 0 ? null : (rowsOf(root)[row] ?? rowsOf(root).at(-1));
+  (same ?? /** @type {HTMLElement | null | undefined} */ (near?.querySelector("button")) ?? root).focus();
+  if (selection !== null) same?.setSelectionRange(selection, selection);
+}
+
+/** @param {HTMLElement} root @returns {Element[]} */
+function rowsOf(root) {
+  return [...root.querySelectorAll("tbody tr, li.card")];
+}
+
+/** @param {string} key @returns {string} */
+function keySelector(key) {
+  return `[data-key="${CSS.escape(key)}"]`;
+}
+
+/** Move the focus to the view, where the control that had it is gone. */
+export function focusView() {
+  if (document.activeElement && document.activeElement !== document.body) return;
+  const view = document.querySelector("main section[tabindex]") ?? document.querySelector("main");
+  /** @type {HTMLElement | null} */ (view)?.focus();
 }
 
 /**
@@ -86,9 +114,7 @@ export function dialogue(title, build) {
     box.addEventListener("close", () => {
       box.remove();
       resolve(result);
-      const again = key
-        ? /** @type {HTMLElement | null} */ (document.querySelector(`[data-key="${CSS.escape(key)}"]`))
-        : null;
+      const again = key ? /** @type {HTMLElement | null} */ (document.querySelector(keySelector(key))) : null;
       if (opener?.isConnected) opener.focus();
       else (again ?? document.querySelector("main"))?.focus();
     });
@@ -119,14 +145,20 @@ export function toast(text, label, action) {
   if (label && action) {
     const act = () => {
       box.remove();
+      focusView();
       action();
     };
     box.append(button(label, act));
   }
+  const dismiss = () => {
+    // A person is at its button.
+    if (box.matches(":focus-within, :hover")) setTimeout(dismiss, 1_000);
+    else box.remove();
+  };
   // A message shows above a dialogue, too.
   (document.querySelector("dialog[open]") ?? document.body).append(box);
   announce(text);
-  setTimeout(() => box.remove(), action ? 20_000 : 8_000);
+  setTimeout(dismiss, action ? 20_000 : 8_000);
 }
 
 /** Save what an address gives as a file. @param {string} href @param {string} [name] */

@@ -2,11 +2,13 @@
 import { filePath } from "./api.js";
 import { button, confirmed, dialogue, element, input, labelled, saveAs, toast } from "./dom.js";
 import { moveFolder } from "./folder_move.js";
-import { describe, listFolder } from "./listing.js";
+import { describe } from "./errors.js";
+import { listFolder } from "./listing.js";
 import { TEXT } from "./strings.js";
 import { saveZip } from "./zip_download.js";
 
 const DELETE_BATCH = 100;
+const RESTORERS = 4;
 
 /** What one can do with the files and folders of a view. */
 export class FileActions {
@@ -45,18 +47,23 @@ export class FileActions {
 
   /** @param {any} file */
   async move(file) {
-    const to = await askName(TEXT.move, TEXT.newName, file.filename);
+    const to = await askName(TEXT.move, TEXT.newName, file.filename, async (name) => {
+      if (name === file.filename) return;
+      await this.session.json("POST", "/files/move", { json: { from: file.filename, to: name, etag: file.etag } });
+    });
     if (!to || to === file.filename) return;
-    await this.session.json("POST", "/files/move", { json: { from: file.filename, to, etag: file.etag } });
     await this.view.load();
     toast(TEXT.moved);
   }
 
   /** @param {string} folder */
   async moveFolder(folder) {
-    const given = await askName(TEXT.moveFolder, TEXT.folderPath, folder.slice(0, -1));
+    const withSlash = (/** @type {string} */ name) => (name.endsWith("/") ? name : `${name}/`);
+    const given = await askName(TEXT.moveFolder, TEXT.folderPath, folder.slice(0, -1), (name) => {
+      if (withSlash(name) !== folder && withSlash(name).startsWith(folder)) throw new Error(TEXT.folderSame);
+    });
     if (!given) return;
-    const to = given.endsWith("/") ? given : `${given}/`;
+    const to = withSlash(given);
     if (to === folder) return;
     await moveFolder(this.session, folder, to);
     await this.view.load();
@@ -87,11 +94,15 @@ export class FileActions {
 
   /** @param {string[]} names */
   async #restore(names) {
-    for (const filename of names) {
-      await this.session
-        .json("POST", "/files/restore", { json: { filename } })
-        .catch((error) => toast(describe(error)));
-    }
+    const remaining = names.values();
+    const restoreNext = async () => {
+      for (const filename of remaining) {
+        await this.session
+          .json("POST", "/files/restore", { json: { filename } })
+          .catch((error) => toast(`${filename}: ${describe(error)}`));
+      }
+    };
+    await Promise.all(Array.from({ length: RESTORERS }, restoreNext));
     await this.view.load();
   }
 }
@@ -103,27 +114,54 @@ export function pickFiles(isFolder, onFiles) {
   field.click();
 }
 
-/** @param {string} title @param {string} label @param {string} value @returns {Promise<string | undefined>} */
-async function askName(title, label, value) {
+/**
+ * Ask for a name until `work` takes it. What is wrong with a name is shown beside it.
+ * @param {string} title @param {string} label @param {string} value
+ * @param {(name: string) => unknown} work throws where the name does not do
+ * @returns {Promise<string | undefined>}
+ */
+async function askName(title, label, value, work) {
   const field = input({ value, required: true, maxlength: 1000, autocomplete: "off", spellcheck: "false" });
+  const error = element("p", { class: "error", role: "alert" });
+  const send = /** @type {HTMLButtonElement} */ (element("button", { class: "primary" }, title));
+  field.addEventListener("focus", () => selectStem(field), { once: true });
   return /** @type {any} */ (
     await dialogue(title, (close) => [
       element(
         "form",
         {
-          onsubmit: (/** @type {Event} */ event) => {
+          onsubmit: async (/** @type {Event} */ event) => {
             event.preventDefault();
-            close(field.value.normalize("NFC"));
+            const name = field.value.normalize("NFC");
+            send.disabled = true;
+            error.textContent = "";
+            try {
+              await work(name);
+              close(name);
+            } catch (failure) {
+              error.textContent = describe(failure);
+              field.focus();
+            } finally {
+              send.disabled = false;
+            }
           },
         },
         labelled(label, field),
+        error,
         element(
           "div",
           { class: "buttons" },
           button(TEXT.cancel, () => close()),
-          element("button", { class: "primary" }, title),
+          send,
         ),
       ),
     ])
   );
+}
+
+/** Select what people rename: the last segment of a name, without its extension. @param {HTMLInputElement} field */
+function selectStem(field) {
+  const first = field.value.lastIndexOf("/") + 1;
+  const dot = field.value.lastIndexOf(".");
+  field.setSelectionRange(first, dot > first ? dot : field.value.length);
 }

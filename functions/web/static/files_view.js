@@ -1,8 +1,9 @@
 // @ts-check
-import { announce, button, dialogue, element, input, keepFocus, toast } from "./dom.js";
+import { announce, button, dialogue, element, focusView, input, keepFocus, toast } from "./dom.js";
 import { FileActions, pickFiles } from "./file_actions.js";
 import { formatBytes, formatCount, formatTime } from "./format.js";
-import { describe, listFolder } from "./listing.js";
+import { describe } from "./errors.js";
+import { listFolder } from "./listing.js";
 import { previewKind, showPreview } from "./preview.js";
 import { share } from "./share_dialog.js";
 import { TEXT } from "./strings.js";
@@ -48,8 +49,7 @@ export class FilesView {
     this.filter = "";
     this.maxRows = MAX_ROWS;
     await this.load();
-    // The control that led here may be gone.
-    if (document.activeElement === document.body && this.root.isConnected) this.root.focus();
+    if (this.root.isConnected) focusView();
   }
 
   async load() {

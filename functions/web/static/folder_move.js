@@ -2,7 +2,8 @@
 /** Moving a folder: its files are moved one by one. What is interrupted goes on with the files that are left. */
 import { ApiError } from "./api.js";
 import { announce, button, dialogue, element } from "./dom.js";
-import { describe, listFolder } from "./listing.js";
+import { describe } from "./errors.js";
+import { listFolder } from "./listing.js";
 import { formatCount } from "./format.js";
 import * as store from "./upload_store.js";
 import { TEXT } from "./strings.js";

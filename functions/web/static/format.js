@@ -1,4 +1,6 @@
 // @ts-check
+import { TEXT } from "./strings.js";
+
 const LANGUAGE = navigator.language || "en";
 const NUMBER = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 1 });
 const TIME = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "short" });
@@ -23,6 +25,13 @@ export function formatBytes(bytes) {
 /** @param {string | number} time an RFC 3339 time or epoch milliseconds @returns {string} */
 export function formatTime(time) {
   return TIME.format(new Date(time));
+}
+
+/** @param {number} bytesPerSecond @param {number | null} secondsLeft @returns {string} both, or nothing where no rate is known */
+export function formatRate(bytesPerSecond, secondsLeft) {
+  if (!bytesPerSecond) return "";
+  const left = secondsLeft === null ? "" : ` · ${TEXT.timeLeft(formatDuration(secondsLeft))}`;
+  return ` · ${formatBytes(bytesPerSecond)}/s${left}`;
 }
 
 /** @param {number} seconds @returns {string} a duration such as 1:05 or 2:03:10 */

@@ -7,11 +7,12 @@ import { pickFiles } from "./file_actions.js";
 import { FilesView } from "./files_view.js";
 import { formatBytes, formatCount, formatTime } from "./format.js";
 import { LinkSession } from "./link_session.js";
-import { describe } from "./listing.js";
+import { describe } from "./errors.js";
 import { previewKind, showPreview } from "./preview.js";
 import { TEXT } from "./strings.js";
 import { UploadsView } from "./uploads_view.js";
 import * as store from "./upload_store.js";
+import { removeLeftovers } from "./zip_sinks.js";
 
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const endCode = app.dataset.code ?? "";
@@ -210,6 +211,7 @@ async function start() {
   await showContent(link);
 }
 
+void removeLeftovers().catch(() => {});
 start().catch((error) => {
   app.replaceChildren(
     element(

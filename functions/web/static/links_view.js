@@ -1,7 +1,7 @@
 // @ts-check
 import { button, confirmed, dialogue, element, toast } from "./dom.js";
 import { formatBytes, formatCount, formatTime } from "./format.js";
-import { describe } from "./listing.js";
+import { describe } from "./errors.js";
 import { share } from "./share_dialog.js";
 import { TEXT } from "./strings.js";
 
@@ -28,7 +28,7 @@ export class LinksView {
     this.content = element("div");
     this.root = element(
       "section",
-      { "aria-label": TEXT.links },
+      { "aria-label": TEXT.links, tabindex: "-1" },
       element(
         "div",
         { class: "toolbar" },
@@ -138,6 +138,9 @@ export class LinksView {
     try {
       await this.session.request("DELETE", `/links/${encodeURIComponent(link.link_id)}`);
       await this.load();
+      /** @type {HTMLElement | null} */ (
+        this.root.querySelector(`[data-key="activity:${CSS.escape(link.link_id)}"]`)
+      )?.focus();
       toast(TEXT.revoked);
     } catch (error) {
       toast(describe(error));

@@ -1,7 +1,4 @@
 // @ts-check
-import { ApiError } from "./api.js";
-import { TEXT } from "./strings.js";
-
 const PAGE = 1000;
 
 /**
@@ -31,11 +28,4 @@ export async function listFolder(session, prefix, { isDeep = false, maximum = In
     if (onPage && !onPage(files.length + folders.length)) break;
   } while (cursor && files.length + folders.length < maximum);
   return { files, folders, isCut: Boolean(cursor) };
-}
-
-/** @param {unknown} error @returns {string} what is wrong, and what to do */
-export function describe(error) {
-  if (error instanceof ApiError && error.code === "insufficient_scope") return TEXT.accessDenied;
-  if (error instanceof TypeError) return TEXT.networkDown;
-  return error instanceof Error ? error.message : String(error);
 }

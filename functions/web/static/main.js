@@ -1,7 +1,7 @@
 // @ts-check
 import { ApiError, ClientSession } from "./api.js";
 import { DeletedView } from "./deleted_view.js";
-import { button, dialogue, element, input, labelled } from "./dom.js";
+import { button, dialogue, element, focusView, input, labelled } from "./dom.js";
 import { acceptDrops } from "./drop.js";
 import { FilesView } from "./files_view.js";
 import { interruptedMoves } from "./folder_move.js";
@@ -9,6 +9,7 @@ import { formatBytes, formatCount } from "./format.js";
 import { LinksView } from "./links_view.js";
 import { TEXT } from "./strings.js";
 import { UploadsView } from "./uploads_view.js";
+import { removeLeftovers } from "./zip_sinks.js";
 
 const SECRET = /^[A-Za-z0-9_-]{22,100}$/;
 
@@ -195,6 +196,8 @@ async function showConsole() {
     document.title = `${current.label} · Ferry`;
     main.replaceChildren(notices, current.root);
     void current.open(page in views ? rest : []);
+    // The control that led here may be gone with its view.
+    focusView();
     void showUsage(usage);
   };
   window.onhashchange = route;
@@ -234,3 +237,4 @@ async function showUsage(place) {
 }
 
 showSignIn();
+void removeLeftovers().catch(() => {});

@@ -42,7 +42,8 @@ export async function showPreview(session, file) {
     element(
       "div",
       { class: "buttons" },
-      button(TEXT.close, () => close(), { class: "primary" }),
+      // A frame that had the focus would take Escape for itself.
+      button(TEXT.close, () => close(), { class: "primary", autofocus: true }),
     ),
   ]);
 }

@@ -1,6 +1,6 @@
 // @ts-check
 import { button, dialogue, element, input, labelled, toast } from "./dom.js";
-import { describe } from "./listing.js";
+import { describe } from "./errors.js";
 import { qrImage } from "./qr.js";
 import { TEXT } from "./strings.js";
 

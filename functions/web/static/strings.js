@@ -1,7 +1,6 @@
 // @ts-check
 /** Every text of the console and of the pages of links. */
 export const TEXT = {
-  accessDenied: "This client may not do that. Ask the operator of the service for the scope.",
   actionDownload: "downloaded",
   actionLocked: "locked after wrong passwords",
   actions: "Actions",
@@ -35,6 +34,16 @@ export const TEXT = {
   deleteText: "Deleted files can be restored for a while: open Deleted.",
   discard: "Discard",
   docs: "API",
+  docsAnswered: "The answer is below the form.",
+  docsAnswers: "Answers",
+  docsBody: "Body",
+  docsConsole: "Console",
+  docsFilter: "Filter operations",
+  docsRedirect: "redirect",
+  docsRequired: "required",
+  docsSend: "Send",
+  docsSignedIn: "Signed in: requests carry a token.",
+  docsTry: "Try it",
   done: "Done",
   download: "Download",
   downloadsLeft: (/** @type {string} */ count) => `${count} ${count === "1" ? "download" : "downloads"} left`,
@@ -43,6 +52,21 @@ export const TEXT = {
   emptyFolder: "This folder is empty.",
   endedAt: (/** @type {string} */ time) => `The link works until ${time}.`,
   entries: (/** @type {number} */ count) => `${count} ${count === 1 ? "entry" : "entries"}`,
+  // By error code: the service's own texts speak to programs.
+  errors: {
+    checksum_mismatch: "The file changed while it was sent. Try again.",
+    chunk_conflict: "The file is not the one that this upload began with. Cancel the upload, then send it again.",
+    file_exists: "A file with this name is already there. Choose another name.",
+    insufficient_scope: "This client may not do that. Ask the operator of the service for the scope.",
+    not_found: "It is not there any more. Open the folder again to see what is.",
+    precondition_failed: "The file has changed meanwhile. Open the folder again, then repeat this.",
+    upload_cancelled: "The upload was canceled elsewhere. Try again to start it anew.",
+    upload_expired: "The upload has expired. Try again to start it anew.",
+    upload_in_progress:
+      "Another device, or an earlier visit, is sending a file with this name. Wait for it, or end it and send this file.",
+    upload_not_found: "The upload has ended. Try again to start it anew.",
+    upload_superseded: "Another device has started this upload anew.",
+  },
   expires: "Expires",
   expiresIn: "Works for",
   failed: "failed",
@@ -61,6 +85,8 @@ export const TEXT = {
   home: "All files",
   hours: "hours",
   incomplete: "Interrupted uploads",
+  internalError: (/** @type {string} */ id) =>
+    `The service failed. Try again. If it goes on, give the operator this request id: ${id}`,
   keepBoth: "Keep both",
   kind: "Kind",
   kindDownload: "Others may download",
@@ -148,6 +174,7 @@ export const TEXT = {
   stateExpired: "expired",
   stateRevoked: "revoked",
   stateUsedUp: "used up",
+  startOver: "End it and send this file",
   stop: "Stop",
   time: "Changed",
   timeLeft: (/** @type {string} */ time) => `${time} left`,
@@ -175,9 +202,10 @@ export const TEXT = {
   waiting: "waiting",
   what: "What",
   zipChanged: (/** @type {string} */ name) => `${name} changed while it was downloaded. Start again.`,
-  zipDone: (/** @type {number} */ count) => `${count} files saved in one archive.`,
+  zipDone: (/** @type {number} */ count) => `${count} ${count === 1 ? "file" : "files"} saved in one archive.`,
   zipEmpty: "There is no file to download.",
   zipTitle: "Download as ZIP",
-  zipTooLarge: (/** @type {string} */ size, /** @type {string} */ limit) =>
-    `The archive would have ${size}. This browser can save archives up to ${limit}: use Chromium, or download the files one by one.`,
+  zipRenamed: "These files have another name in the archive, because a folder has theirs:",
+  zipTooLarge: (/** @type {string} */ size) =>
+    `The archive would have ${size}, which this browser has no room for. Use Chromium or Edge, or download the files one by one.`,
 };

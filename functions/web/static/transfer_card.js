@@ -1,6 +1,6 @@
 // @ts-check
 import { announce, button, element } from "./dom.js";
-import { formatBytes, formatDuration } from "./format.js";
+import { formatBytes, formatRate } from "./format.js";
 import { TEXT } from "./strings.js";
 
 /** An upload as it is shown. Its controls stay where they are, so that a click and the focus are not lost. */
@@ -24,6 +24,17 @@ export class TransferCard {
       [
         make(TEXT.retry, () => list.restart(transfer), "primary"),
         () => transfer.state === "failed" && !transfer.isLost,
+      ],
+      [
+        make(
+          TEXT.startOver,
+          () => {
+            transfer.mustRestart = true;
+            list.restart(transfer);
+          },
+          "danger",
+        ),
+        () => transfer.state === "failed" && transfer.isOccupied,
       ],
       [make(TEXT.keepBoth, again("rename")), () => transfer.state === "conflict"],
       [make(TEXT.replace, again("replace")), () => transfer.state === "conflict"],
@@ -64,8 +75,7 @@ export class TransferCard {
     if (focused?.hidden) this.buttons.find(([each]) => !each.hidden)?.[0].focus();
     this.progress.value = transfer.file.size ? transfer.doneBytes : Number(transfer.state === "complete");
     const label = /** @type {string} */ (TEXT[/** @type {keyof typeof TEXT} */ (transfer.state)] ?? transfer.state);
-    const left = transfer.secondsLeft === null ? "" : ` · ${TEXT.timeLeft(formatDuration(transfer.secondsLeft))}`;
-    const rate = transfer.rate ? ` · ${formatBytes(transfer.rate)}/s${left}` : "";
+    const rate = formatRate(transfer.rate, transfer.secondsLeft);
     const renamed =
       transfer.state === "complete" && transfer.finalName && transfer.finalName !== transfer.name
         ? ` · ${TEXT.savedAs(transfer.finalName.slice(this.base))}`

@@ -3,7 +3,9 @@
 import { ApiError, filePath, sleep } from "./api.js";
 import { checksumOf } from "./checksums.js";
 import { crc32c, toBase64 } from "./crc32c.js";
+import { describe } from "./errors.js";
 import { sendParts } from "./parts.js";
+import { Rate } from "./rate.js";
 import * as store from "./upload_store.js";
 import { TEXT } from "./strings.js";
 
@@ -38,14 +40,16 @@ export class Transfer {
     /** The name that the file has in the end: another one under `rename`. */
     this.finalName = "";
     this.doneBytes = 0;
-    this.rate = 0;
+    this.progress = new Rate();
+    /** Whether another device sends this name. */
+    this.isOccupied = false;
+    /** Whether to end the upload of another device, which has this name. */
+    this.mustRestart = false;
     this.uploadId = "";
     /** @type {"fail" | "replace" | "rename"} */
     this.ifExists = session.ifExists;
     /** @type {AbortController | null} */
     this.controller = null;
-    /** @type {[number, number][]} times and bytes of the last seconds */
-    this.samples = [];
   }
 
   get fingerprint() {
@@ -53,8 +57,12 @@ export class Transfer {
     return `browser:${name}:${this.file.size}:${this.file.lastModified}`;
   }
 
+  get rate() {
+    return this.state === "sending" ? this.progress.bytesPerSecond : 0;
+  }
+
   get secondsLeft() {
-    return this.rate ? (this.file.size - this.doneBytes) / this.rate : null;
+    return this.rate ? this.progress.secondsFor(this.file.size - this.doneBytes) : null;
   }
 
   get isActive() {
@@ -65,18 +73,13 @@ export class Transfer {
   set(state, error = "") {
     this.state = state;
     this.error = error;
-    if (state !== "sending") this.rate = 0;
     this.onChange();
   }
 
   /** @param {number} bytes durable bytes more */
   add(bytes) {
     this.doneBytes = Math.min(this.file.size, this.doneBytes + bytes);
-    const now = performance.now();
-    this.samples.push([now, this.doneBytes]);
-    while (this.samples.length > 2 && now - this.samples[0][0] > 15_000) this.samples.shift();
-    const [time, done] = this.samples[0];
-    this.rate = now > time ? ((this.doneBytes - done) * 1000) / (now - time) : 0;
+    this.progress.add(this.doneBytes);
     this.onChange();
   }
 
@@ -101,8 +104,9 @@ export class Transfer {
     const controller = new AbortController();
     this.controller = controller;
     const { signal } = controller;
-    this.samples = [];
+    this.progress = new Rate();
     this.isLost = false;
+    this.isOccupied = false;
     this.set("sending");
     try {
       await this.#withLock(() => this.#send(signal));
@@ -135,8 +139,9 @@ export class Transfer {
       return;
     }
     this.isLost = error instanceof ApiError && error.status === 410 && error.code.startsWith("link_");
+    this.isOccupied = error instanceof ApiError && error.code === "upload_in_progress";
     const isLocal = /NotReadableError|NotFoundError/.test(String(error));
-    this.set("failed", isLocal ? TEXT.unreadable : error instanceof Error ? error.message : String(error));
+    this.set("failed", isLocal ? TEXT.unreadable : describe(error));
   }
 
   /** @param {AbortSignal} signal */
@@ -167,8 +172,10 @@ export class Transfer {
   async #upload(signal) {
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const plan = await this.#start(signal);
+      this.mustRestart = false;
       this.finalName = plan.filename;
       this.doneBytes = 0;
+      this.progress = new Rate();
       if (plan.state === "complete") {
         this.add(this.file.size);
         return;
@@ -210,6 +217,7 @@ export class Transfer {
       part_size: PART_BYTES,
       ...(this.file.type ? { content_type: this.file.type } : {}),
       ...(this.ifExists === "fail" ? {} : { if_exists: this.ifExists }),
+      ...(this.mustRestart ? { restart: true } : {}),
     };
     return this.session.json("POST", "/upload/start", { json: members, signal });
   }

@@ -1,8 +1,9 @@
 // @ts-check
 import { filePath, sleep } from "./api.js";
 import { announce, button, element, input, keepFocus, toast } from "./dom.js";
-import { formatBytes } from "./format.js";
-import { describe } from "./listing.js";
+import { formatBytes, formatRate } from "./format.js";
+import { describe } from "./errors.js";
+import { Rate } from "./rate.js";
 import { TransferCard } from "./transfer_card.js";
 import { Transfer, TransferList } from "./transfers.js";
 import * as store from "./upload_store.js";
@@ -26,10 +27,13 @@ export class UploadsView {
     this.canList = canList;
     this.here = element("ul", { class: "cards" });
     this.empty = element("p", { class: "muted" }, TEXT.noUploads);
-    this.elsewhere = element("section", { "aria-label": canList ? TEXT.otherUploads : TEXT.incomplete });
+    this.elsewhere = element("section", {
+      "aria-label": canList ? TEXT.otherUploads : TEXT.incomplete,
+      tabindex: "-1",
+    });
     this.root = element(
       "section",
-      { "aria-label": TEXT.uploads },
+      { "aria-label": TEXT.uploads, tabindex: "-1" },
       element("h2", {}, TEXT.uploadHere),
       this.empty,
       this.here,
@@ -42,6 +46,8 @@ export class UploadsView {
     this.completed = 0;
     this.openNumber = 0;
     this.shown = "";
+    /** Rates of uploads that others send, by upload id. @type {Map<string, Rate>} */
+    this.rates = new Map();
   }
 
   /** @param {Iterable<File>} files @param {string} prefix @param {Map<File, FileSystemFileHandle>} [handles] */
@@ -140,7 +146,13 @@ export class UploadsView {
       const transfers = this.list.transfers.filter((transfer) => transfer.state !== "cancelled");
       const own = new Set(transfers.flatMap((transfer) => [transfer.name, transfer.finalName]));
       const others = uploads.filter((upload) => !own.has(upload.filename));
-      const shown = others.map((upload) => [upload.upload_id, upload.received_bytes, byId.has(upload.upload_id)]);
+      this.#measure(others);
+      const shown = others.map((upload) => [
+        upload.upload_id,
+        upload.received_bytes,
+        byId.has(upload.upload_id),
+        Math.round(this.rates.get(upload.upload_id)?.bytesPerSecond ?? 0),
+      ]);
       if (JSON.stringify(shown) === this.shown) return others;
       this.shown = JSON.stringify(shown);
       const cards = others.map((upload) => this.#otherCard(upload, byId.get(upload.upload_id)));
@@ -162,13 +174,24 @@ export class UploadsView {
     }
   }
 
+  /** Note what each of these uploads has now. @param {any[]} uploads */
+  #measure(uploads) {
+    const rates = new Map();
+    for (const { upload_id: id, received_bytes: bytes } of uploads) {
+      const rate = this.rates.get(id) ?? new Rate();
+      if (bytes !== undefined) rate.add(bytes);
+      rates.set(id, rate);
+    }
+    this.rates = rates;
+  }
+
   /** @param {any} upload @param {store.SavedUpload | undefined} saved */
   #otherCard(upload, saved) {
     const name = upload.filename.slice(this.base.length);
     const known =
       upload.received_bytes === undefined
         ? formatBytes(upload.size)
-        : `${upload.percent} % · ${formatBytes(upload.received_bytes)} / ${formatBytes(upload.size)}`;
+        : `${upload.percent} % · ${formatBytes(upload.received_bytes)} / ${formatBytes(upload.size)}${this.#rateOf(upload)}`;
     return element(
       "li",
       { class: "card" },
@@ -198,6 +221,12 @@ export class UploadsView {
         : element("progress", { max: upload.size || 1, value: upload.received_bytes, "aria-label": name }),
       element("div", { class: "muted" }, known),
     );
+  }
+
+  /** @param {any} upload @returns {string} */
+  #rateOf(upload) {
+    const rate = this.rates.get(upload.upload_id);
+    return rate ? formatRate(rate.bytesPerSecond, rate.secondsFor(upload.size - upload.received_bytes)) : "";
   }
 
   /** @param {store.SavedUpload} saved */

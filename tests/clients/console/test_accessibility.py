@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ from playwright.sync_api import expect
 from dev.local.client import FerryClient
 from dev.local.client import expect as expect_status
 from dev.local.launcher import LocalService
+from tests.clients.console.test_previews import PDF
 from tests.clients.console.visit import Visit
 from tests.e2e.clients import log_in_as
 
 AXE = Axe()
 LABEL = "for the audit"
+FOCUSED = ("focus/1.txt", "focus/2.txt", "focus/3.txt")
 
 
 @pytest.fixture(params=[("light", 1280), ("dark", 1280), ("light", 360)], ids=["light", "dark", "phone"])
@@ -30,10 +33,11 @@ def styled_visit(request: pytest.FixtureRequest, new_visit: Callable[..., Visit]
 def audited_files(local_service: LocalService) -> None:
     """A folder, a file in it and one beside it, a deleted file, and an upload in progress."""
     api = log_in_as(local_service, "demo")
-    for name in ("audit/inside.txt", "audit.txt", "gone.txt"):
+    for name in ("audit/inside.txt", "audit.txt", "gone.txt", "kept/a", "kept/a/b", "taken/a", *FOCUSED):
         expect_status(
             api.request("PUT", f"/files?filename={name}", b"text", {"Content-Type": "text/plain"}), 201, "put"
         )
+    expect_status(api.request("PUT", "/files/audit.pdf", PDF, {"Content-Type": "application/pdf"}), 201, "put")
     api.request("DELETE", "/files/gone.txt")
     expect_status(api.start("unfinished.bin", 10_000_000), 201, "start")
 
@@ -57,8 +61,10 @@ def run_action(visit: Visit, action: str, shown: str) -> None:
 
 
 def test_views_and_dialogues_are_accessible(styled_visit: Visit) -> None:
-    """Sign-in, files, preview, share, address, links, activity, uploads, deleted, move."""
+    """Sign-in, files, preview, move, archive, share, address, links, activity, uploads, deleted."""
     visit, page = styled_visit, styled_visit.page
+    # No test answers the browser's own dialogue.
+    page.add_init_script("delete window.showSaveFilePicker")
     page.goto(f"{visit.base_url}/console")
     audit(visit, "sign-in")
     visit.fill_sign_in()
@@ -71,8 +77,23 @@ def test_views_and_dialogues_are_accessible(styled_visit: Visit) -> None:
     audit(visit, "preview")
     page.keyboard.press("Escape")
     run_action(visit, "Rename or move", "audit.txt")
+    page.get_by_label("New name").fill("bad\\name")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="filename")).to_be_visible()
     audit(visit, "move")
     page.keyboard.press("Escape")
+    run_action(visit, "Rename or move folder", "kept/")
+    audit(visit, "name of a folder")
+    page.get_by_label("New folder").fill("taken")
+    page.route("**/files/move", lambda route: route.fulfill(status=409, json={"code": "file_exists"}))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("2 files were not moved")
+    audit(visit, "moved folder")
+    visit.button("Close").click()
+    run_action(visit, "Download as ZIP", "kept/")
+    expect(page.get_by_role("dialog")).to_contain_text("another name in the archive")
+    audit(visit, "archive")
+    visit.button("Close").click()
     run_action(visit, "Share", "audit/")
     page.get_by_label("Label", exact=True).fill(LABEL)
     audit(visit, "share")
@@ -81,6 +102,9 @@ def test_views_and_dialogues_are_accessible(styled_visit: Visit) -> None:
     audit(visit, "address")
     visit.button("Done").click()
     visit.open_tab("Links")
+    visit.button("New upload link").click()
+    audit(visit, "new upload link")
+    page.keyboard.press("Escape")
     visit.button(f"Activity: {LABEL}").first.click()
     expect(page.get_by_role("dialog")).to_contain_text("Nothing has happened yet.")
     audit(visit, "activity")
@@ -95,7 +119,7 @@ def test_views_and_dialogues_are_accessible(styled_visit: Visit) -> None:
     visit.open_tab("Deleted")
     expect(visit.button("Restore: gone.txt")).to_be_visible()
     audit(visit, "deleted")
-    visit.check()
+    visit.check(allowed=r"status of (409|422)")
 
 
 def test_pages_of_links_are_accessible(styled_visit: Visit, api: FerryClient) -> None:
@@ -161,4 +185,29 @@ def test_console_works_by_keyboard_and_keeps_the_focus(visit: Visit) -> None:
     visit.button("Size").focus()
     page.keyboard.press("Enter")
     assert page.evaluate(focused) == "sort:size"
+    visit.check()
+
+
+def test_focus_goes_to_what_takes_the_place_of_its_control(visit: Visit, tmp_path: Path) -> None:
+    """A row that is deleted, a view that is left, an undo, and a frame that takes Escape: the focus is not lost."""
+    source = tmp_path / "focused.txt"
+    source.write_text("text")
+    visit.sign_in()
+    page = visit.page
+    visit.button("audit.pdf").focus()
+    page.keyboard.press("Enter")
+    expect(visit.button("Close")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    visit.button("focus/").click()
+    visit.button("Delete: 2.txt").focus()
+    page.keyboard.press("Enter")
+    expect(visit.button("3.txt")).to_be_focused()
+    visit.button("Undo").focus()
+    page.keyboard.press("Enter")
+    expect(visit.button("2.txt")).to_be_visible()
+    expect(page.get_by_role("region", name="Files")).to_be_focused()
+    visit.upload(source)
+    visit.expect_complete("focused.txt")
+    expect(page.get_by_role("region", name="Uploads", exact=True)).to_be_focused()
     visit.check()

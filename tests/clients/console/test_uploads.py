@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -185,7 +186,7 @@ def test_chunks_go_through_the_api_where_s3_is_out_of_reach(
 
 
 def test_upload_of_another_device_is_followed(visit: Visit, api: FerryClient) -> None:
-    """Durable bytes of an upload that another device sends are shown as they arrive, and it can be cancelled."""
+    """Durable bytes, rate and time left of an upload that another device sends are shown, and it can be cancelled."""
     plan = expect_status(api.start("elsewhere.bin", 4 * CHUNK_BYTES, chunk_size=CHUNK_BYTES), 201, "start").json
     visit.sign_in()
     visit.open_tab("Uploads")
@@ -193,6 +194,7 @@ def test_upload_of_another_device_is_followed(visit: Visit, api: FerryClient) ->
     for index, percent in ((1, "25 %"), (2, "50 %")):
         expect_status(api.send_chunk("elsewhere.bin", index, bytes(plan["chunk_size"])), 200, "chunk")
         expect(visit.card("elsewhere.bin")).to_contain_text(percent)
+    expect(visit.card("elsewhere.bin")).to_contain_text(re.compile(r"iB/s · \d+:\d\d left"))
     visit.button("Cancel upload: elsewhere.bin").click()
     expect(visit.card("elsewhere.bin")).to_have_count(0)
     assert api.status("elsewhere.bin").json["state"] == "cancelled"
@@ -216,6 +218,32 @@ def test_name_that_is_taken_is_asked_about(visit: Visit, api: FerryClient, tmp_p
     visit.expect_complete("taken.txt")
     assert api.download("taken.txt").body == b"second one"
     visit.check(allowed="status of 412")
+
+
+def test_name_that_another_device_sends_is_started_over(visit: Visit, api: FerryClient, tmp_path: Path) -> None:
+    """An upload of another device has the name: the page says so, and ends that upload when its button is pressed."""
+    expect_status(api.start("occupied.bin", 6 * CHUNK_BYTES), 201, "start")
+    path = tmp_path / "occupied.bin"
+    path.write_bytes(b"this" * (CHUNK_BYTES + 1))
+    visit.sign_in()
+    visit.upload(path)
+    expect(visit.card("occupied.bin")).to_contain_text("Another device, or an earlier visit")
+    visit.button("End it and send this file: occupied.bin").click()
+    visit.expect_complete("occupied.bin")
+    assert api.status("occupied.bin").json["size"] == path.stat().st_size
+    visit.check(allowed="status of 409")
+
+
+def test_upload_goes_on_where_the_worker_does_not_load(visit: Visit, api: FerryClient, tmp_path: Path) -> None:
+    """A page that was opened before an update of the service finds no worker: it computes checksums itself."""
+    path = tmp_path / "no-worker.txt"
+    path.write_bytes(b"text")
+    visit.sign_in()
+    visit.page.route("**/crc_worker.js", lambda route: route.fulfill(status=404))
+    visit.upload(path)
+    visit.expect_complete("no-worker.txt")
+    assert api.download("no-worker.txt").body == b"text"
+    visit.check(allowed="status of 404")
 
 
 def test_usage_is_shown_against_the_quota(visit: Visit, local_service: LocalService, tmp_path: Path) -> None:

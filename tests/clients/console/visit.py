@@ -104,8 +104,8 @@ class Visit:
         """
         assert [text for text in self.problems if not (allowed and re.search(allowed, text))] == []
         own = {origin_of(self.base_url), origin_of(self._service.connection_info["s3_endpoint"])}
-        # The browser's own viewer of PDF is an extension.
-        sent = [url for url in self.urls if not url.startswith(("blob:", "chrome-extension:"))]
+        # The browser's own viewer of PDF is an extension, which loads resources of the browser.
+        sent = [url for url in self.urls if not url.startswith(("blob:", "chrome:", "chrome-extension:"))]
         assert [url for url in sent if origin_of(url) not in own] == []
 
 
