@@ -292,3 +292,6 @@ def test_upload_id_of_ended_upload_answers_its_own_state(stack: Stack) -> None:
         unknown = {"filename": "own state", "upload_id": "0" * 32}
         got = stack.request(route, query=unknown) if route == "DELETE /upload" else stack.post_json(route, unknown)
         assert (got.status, got.code) == (404, "upload_not_found")
+        assert "no upload with this upload_id" in got.json["detail"]
+    status = stack.request("GET /status", query={"filename": "own state", "upload_id": "0" * 32})
+    assert (status.status, "no upload with this upload_id" in status.json["detail"]) == (404, True)

@@ -230,6 +230,11 @@ class UploadNotFound(NotFound):
     title = "There is no upload with this name"
     advice = "Start one with POST /upload/start."
 
+    @classmethod
+    def for_id(cls) -> UploadNotFound:
+        """Return an error about the `upload_id` of a request. Its name may have another upload."""
+        return cls("This name has no upload with this upload_id. Send the upload_id of the plan, or omit it.")
+
 
 class Conflict(FerryError):
     code = "conflict"
@@ -262,7 +267,7 @@ class UploadInProgress(Conflict):
 
 class UploadSuperseded(Conflict):
     code = "upload_superseded"
-    title = "This upload is no longer the current one of its name"
+    title = "Another upload of this name is in progress, and upload_id is not its id"
     advice = "Start the upload again with POST /upload/start."
 
 

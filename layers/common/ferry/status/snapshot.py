@@ -134,7 +134,7 @@ def read_snapshot(services: Services, ns: str, name: str, upload_id: str | None 
     if upload_id is not None:
         named = get_upload_of_name(services, ns, name, upload_id)
         if named is None:
-            raise UploadNotFound
+            raise UploadNotFound.for_id()
         if named.record.file is not None:
             return StatusSnapshot(_status_of_file(named.record.file, named), file, current)
         return snapshot_of(services, current, named, file)

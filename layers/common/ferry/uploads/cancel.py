@@ -33,7 +33,7 @@ def _find(services: Services, ns: str, name: str, upload_id: str | None) -> Uplo
         return _find_only(services, ns, name, ids) if ids else find_current(services, ns, name, None)
     upload = get_upload_of_name(services, ns, name, upload_id)
     if upload is None:
-        raise UploadNotFound
+        raise UploadNotFound.for_id()
     return upload
 
 

@@ -65,7 +65,7 @@ def _find_current(services: Services, ns: str, name: str, upload_id: str | None,
         if current_upload.in_progress and not _has_expired(services, current_upload.upload_id):
             raise UploadSuperseded
         if upload is None:
-            raise UploadNotFound
+            raise UploadNotFound.for_id()
         return upload
     if upload is None or upload.record.upload_id != current_upload.upload_id:
         upload = get_upload_of_name(services, ns, name, current_upload.upload_id)
