@@ -20,6 +20,7 @@ from dev.openapi.parameters import (
     OPTIONAL_FILENAME_QUERY,
     PREFIX_QUERY,
     RECORD_CONDITION_PARAMETERS,
+    REPR_DIGEST_PARAMETER,
 )
 from ferry import errors, link_errors
 from ferry.http import request_errors
@@ -48,7 +49,14 @@ PUT_FILE = Operation(
     "gateway passes `text/*`, `application/json`, `application/xml` and `application/javascript` on as text: such a "
     "body must be UTF-8. A file of that name is replaced, unless a condition forbids it; an upload in progress of that "
     "name is not touched.",
-    (FILENAME_PATH, CONTENT_TYPE_QUERY, METADATA_PARAMETER, *DIGEST_PARAMETERS, *CHANGE_CONDITION_PARAMETERS),
+    (
+        FILENAME_PATH,
+        CONTENT_TYPE_QUERY,
+        METADATA_PARAMETER,
+        *DIGEST_PARAMETERS,
+        REPR_DIGEST_PARAMETER,
+        *CHANGE_CONDITION_PARAMETERS,
+    ),
     other_bodies={OCTET_STREAM: {"type": "string", "format": "binary"}},
     is_body_required=False,
     error_types=(

@@ -126,6 +126,9 @@ DIGEST_PARAMETERS = (
     Parameter("header", "x-amz-checksum-crc32", "As Content-Digest: base64 of the CRC32.", TEXT),
     Parameter("header", "x-amz-checksum-sha256", "As Content-Digest: base64 of the SHA-256.", TEXT),
 )
+REPR_DIGEST_PARAMETER = Parameter(
+    "header", "Repr-Digest", "As Content-Digest: of a whole file, which is the body, the two are the same.", TEXT
+)
 METADATA_PARAMETER = Parameter(
     "header",
     "Ferry-Metadata",

@@ -181,7 +181,7 @@ def test_put_verifies_digests(stack: Stack) -> None:
     """Every digest that is right is accepted."""
     accepted = [{"content-digest": f"{name}=:{value}:"} for name, value in DIGESTS.items()]
     accepted += [{"content-md5": DIGESTS["md5"]}, {"digest": f"SHA-256={DIGESTS['sha-256']}"}]
-    accepted += [{"x-amz-checksum-crc32c": DIGESTS["crc32c"]}]
+    accepted += [{"x-amz-checksum-crc32c": DIGESTS["crc32c"]}, {"repr-digest": f"crc32c=:{DIGESTS['crc32c']}:"}]
     for headers in accepted:
         got = stack.request("PUT /files", query={"filename": "digests"}, headers=headers, body=BODY)
         assert got.status in (200, 201), headers
@@ -192,6 +192,9 @@ REJECTED: list[tuple[dict[str, str], dict[str, str], int, str]] = [
     ({}, {"content-digest": f"sha-256=:{DIGESTS['sha-256']}:, crc32c=:{OTHER_CRC}:"}, 400, "checksum_mismatch"),
     ({}, {"content-md5": base64.b64encode(bytes(16)).decode()}, 400, "checksum_mismatch"),
     ({}, {"x-amz-checksum-crc32c": OTHER_CRC}, 400, "checksum_mismatch"),
+    ({}, {"repr-digest": f"crc32c=:{OTHER_CRC}:"}, 400, "checksum_mismatch"),
+    ({}, {"repr-digest": "sha-1=:AAAA:"}, 422, "checksum_unsupported"),
+    ({}, {"repr-digest": "garbage"}, 422, "validation_failed"),
     ({}, {"content-digest": "sha-1=:AAAA:"}, 422, "checksum_unsupported"),
     ({}, {"x-amz-checksum-sha1": "AAAA"}, 422, "checksum_unsupported"),
     ({}, {"content-digest": "garbage"}, 422, "validation_failed"),

@@ -120,8 +120,16 @@ def _parse_header_base64(name: str, value: str) -> bytes:
     return _decode_base64(value.strip(" \t"), InvalidField.for_member(name, "must be canonical base64"))
 
 
-def parse_content_digest(header: str | None) -> tuple[Digest, ...]:
-    """Return the supported digests of a Content-Digest header; none for None.
+def parse_repr_digest(headers: Mapping[str, str]) -> tuple[Digest, ...]:
+    """Return the digests of a Repr-Digest header (RFC 9530) of a body that is the whole file, without content coding.
+
+    Raises what `parse_content_digest` raises.
+    """
+    return parse_content_digest(headers.get("repr-digest"), "repr-digest")
+
+
+def parse_content_digest(header: str | None, name: str = "content-digest") -> tuple[Digest, ...]:
+    """Return the supported digests of a Content-Digest header, or of another one of its form; none for None.
 
     Other algorithms are ignored beside a supported one (RFC 9530 section 2).
 
@@ -132,17 +140,17 @@ def parse_content_digest(header: str | None) -> tuple[Digest, ...]:
     """
     if header is None:
         return ()
-    members = _parse_members(header.strip(" \t"))
+    members = _parse_members(name, header.strip(" \t"))
     known = tuple(Digest(HEADER_ALGORITHMS[key], value) for key, value in members.items() if key in HEADER_ALGORITHMS)
     if not known:
         raise ChecksumUnsupported(
-            f"Content-Digest has no supported algorithm. Send one of {', '.join(HEADER_ALGORITHMS)}."
+            f"{name.title()} has no supported algorithm. Send one of {', '.join(HEADER_ALGORITHMS)}."
         )
     return known
 
 
-def _parse_members(text: str) -> dict[str, bytes]:
-    malformed = InvalidField.for_member("content-digest", "must have the form sha-256=:<base64>:")
+def _parse_members(name: str, text: str) -> dict[str, bytes]:
+    malformed = InvalidField.for_member(name, "must have the form sha-256=:<base64>:")
     members: dict[str, bytes] = {}
     position = 0
     while True:

@@ -55,7 +55,7 @@ def put_request(request: Request) -> PutRequest:
         if request.headers.get(header, "").partition(";")[0].strip() == value:
             raise NotAWholeFile(f"A file is stored whole. Send all of its bytes, without {header}: {value}.")
     content_type, metadata = _content_type(request), _metadata(request)
-    digests = checksums.parse_digest_headers(request.headers)
+    digests = checksums.parse_digest_headers(request.headers) + checksums.parse_repr_digest(request.headers)
     body = bodies.read_raw(request, MAX_PUT_BYTES, advice=bodies.RAW_FILE_ADVICE)
     verify_digests(body, digests)
     return PutRequest(name, body, content_type, metadata, conditions)
