@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dev.fakes.faults import Fault, FaultPlan, ProcessCrashed
+from dev.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
 from ferry.cleanup import sweep_due_tasks
 from ferry.errors import (
     ChecksumMismatch,
@@ -23,7 +23,7 @@ from ferry.errors import (
 from ferry.files.delete import delete_file
 from ferry.model.files import File, IfExists
 from ferry.model.uploads import UploadState
-from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
+from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, complete
@@ -164,6 +164,25 @@ def test_chunk_rejected_is_no_activity(service: InMemoryService) -> None:
     service.clock.advance(1)
     with pytest.raises(UploadExpired):
         client.send_chunk(1)
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_chunk_whose_upload_expires_while_it_is_stored_is_rejected(service: InMemoryService, is_known: bool) -> None:
+    """A chunk is not recorded in an upload that has expired since its request began."""
+    client = start_client(service)
+    client.send_chunk(1)
+    service.clock.advance(DAY_MS - 1 if not is_known else DAY_MS - 30 * SECOND_MS)
+    if is_known:
+        upload = service.upload_repository.get_upload(client.upload_id)
+        assert upload is not None
+        service.services.open_upload_cache.put(upload, service.clock())
+    plan = FaultPlan({("put_chunk_digest", 1): lambda: service.clock.advance(30 * SECOND_MS)})
+    services = service.new_services(plan, CallLog(), warm=service.services if is_known else None)
+    with pytest.raises(UploadExpired):
+        client.send_chunk(2, services)
+    upload = service.upload_repository.get_upload(client.upload_id)
+    assert upload is not None
+    assert not upload.has_chunk(2)
 
 
 def test_activity_concurrent_with_expiry_one_wins(service: InMemoryService) -> None:

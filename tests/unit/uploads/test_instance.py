@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from ferry.errors import BackendUnavailable, UploadExpired
+from dev.fakes.faults import Fault, FaultPlan
+from ferry.errors import BackendUnavailable, UploadExpired, UploadIncomplete
 from ferry.instance import (
     OPEN_UPLOAD_TTL_MS,
     STAGED_CHUNK_CACHE_BYTES,
@@ -123,6 +126,56 @@ def test_staged_chunks_are_dropped_with_their_part() -> None:
     assert kept.get(key) == client.chunk_body(1)
     client.send_chunk(2)
     assert kept.get(key) is None
+
+
+def test_staged_chunks_of_other_parts_are_kept() -> None:
+    """Those of part 1 are dropped without those of part 10, whose number begins with the same digit."""
+    service = InMemoryService()
+    client = Client(service, seeded_bytes(20 * CHUNK_BYTES))
+    client.start()
+    client.send_chunks([19, 1])
+    [kept] = [key for key, stored in service.object_store.objects.items() if stored.body == client.chunk_body(19)]
+    client.send_chunk(2)
+    assert service.services.staged_chunk_cache.get(kept) == client.chunk_body(19)
+
+
+def test_chunk_that_was_not_staged_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk is kept only once S3 has it."""
+    service = InMemoryService()
+    client = Client(service, seeded_bytes(4 * CHUNK_BYTES))
+    client.start()
+    kept: list[str] = []
+    monkeypatch.setattr(service.services.staged_chunk_cache, "put", lambda key, body: kept.append(key))
+    failing = service.new_services(FaultPlan({("put", 1): Fault.UNAVAILABLE}), warm=service.services)
+    with pytest.raises(BackendUnavailable):
+        client.send_chunk(1, failing)
+    assert kept == []
+
+
+@pytest.mark.parametrize(
+    "request_of_name",
+    [
+        lambda client: client.presign_part(1),
+        lambda client: client.complete(),
+        lambda client: client.send_chunk(1),
+        lambda client: client.cancel(),
+    ],
+    ids=["presign", "complete", "repeated chunk, read again", "cancel"],
+)
+def test_upload_that_a_request_reads_is_known_no_longer(request_of_name: Callable[[Client], object]) -> None:
+    """What the instance knew of an upload gives way to what a request reads or changes."""
+    service = InMemoryService()
+    client = Client(service, seeded_bytes(4 * CHUNK_BYTES))
+    client.start()
+    client.send_chunk(1)
+    stored = service.upload_repository.get_upload(client.upload_id)
+    assert stored is not None
+    old = replace(stored, record=replace(stored.record, fingerprint="known"))
+    service.services.open_upload_cache.put(old, service.clock())
+    with suppress(UploadIncomplete):
+        request_of_name(client)
+    known = service.services.open_upload_cache.take(NS, NAME, None, service.clock())
+    assert known is None or known.record.fingerprint is None
 
 
 def test_chunk_of_upload_that_other_processes_kept_active_is_accepted() -> None:
