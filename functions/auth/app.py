@@ -48,8 +48,8 @@ def get_jwks(_: Request) -> Response:
 
 
 @app.public("GET /openapi.json")
-def get_openapi(_: Request) -> Response:
-    return openapi_response()
+def get_openapi(request: Request) -> Response:
+    return openapi_response(request)
 
 
 @app.public("GET /health")

@@ -7,6 +7,21 @@ import { TEXT } from "./strings.js";
 const SECONDS = { minutes: 60, hours: 3600, days: 86_400 };
 const BYTES = { MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
 
+const MIN_LIFETIME_SECONDS = 60;
+const MAX_LIFETIME_SECONDS = 90 * SECONDS.days;
+
+/** Names of the fields, by the members of the request. */
+const FIELDS = {
+  expires_in: TEXT.expiresIn,
+  filename: TEXT.name,
+  label: TEXT.label,
+  max_bytes: TEXT.maxBytes,
+  max_downloads: TEXT.maxDownloads,
+  max_files: TEXT.maxFiles,
+  password: TEXT.password,
+  prefix: TEXT.uploadPrefix,
+};
+
 /** @typedef {{filename?: string, prefix?: string}} Subject a file, a folder, or neither for a new folder of an upload link */
 
 /** Ask for the options of a link, create it, and show its address once. @param {import("./api.js").Session} session @param {Subject} subject @returns {Promise<boolean>} whether there is a new link */
@@ -137,6 +152,13 @@ function uploadFields() {
 function lifetimeFields() {
   const lifetime = number("7", { step: "any", required: true });
   const unit = unitSelect(SECONDS, "days", TEXT.expiresIn);
+  const validate = () => {
+    const seconds = product(lifetime, unit, SECONDS);
+    const isAllowed = seconds >= MIN_LIFETIME_SECONDS && seconds <= MAX_LIFETIME_SECONDS;
+    lifetime.setCustomValidity(isAllowed ? "" : TEXT.lifetimeRange);
+  };
+  lifetime.addEventListener("input", validate);
+  unit.addEventListener("change", validate);
   return {
     nodes: [labelled(TEXT.expiresIn, element("span", { class: "pair" }, lifetime, unit))],
     read: () => ({ expires_in: product(lifetime, unit, SECONDS) }),
@@ -163,12 +185,13 @@ function product(field, unit, units) {
   return Math.round(Number(field.value) * units[unit.value]);
 }
 
-/** @param {any} failure @returns {string} the error, with the members that are wrong */
+/** @param {any} failure @returns {string} what is wrong, by the names that the fields have here */
 function explain(failure) {
-  const wrong = (failure.members?.errors ?? []).map(
-    (/** @type {any} */ each) => `${each.loc?.join?.(".") ?? each.loc}: ${each.msg}`,
-  );
-  return [describe(failure), ...wrong].join(" ");
+  const wrong = (failure.members?.errors ?? []).map((/** @type {any} */ each) => {
+    const member = String(each.loc?.[0] ?? "");
+    return `${/** @type {Record<string, string>} */ (FIELDS)[member] ?? member}: ${each.msg}`;
+  });
+  return wrong.length ? wrong.join(" ") : describe(failure);
 }
 
 /** Show the address of a new link. @param {string} url */

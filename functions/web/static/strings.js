@@ -95,6 +95,7 @@ export const TEXT = {
   kindUpload: "Others may upload",
   label: "Label",
   labelHint: "Those who open the link see it.",
+  lifetimeRange: "A link works for 1 minute to 90 days.",
   limitless: "No limit",
   link: "Link",
   linkAddress: "Address of a link",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from ferry.http.compression import compressed_response
+from ferry.http.request import Request
 from ferry.http.response import JSON, Response
 
 
-def openapi_response() -> Response:
+def openapi_response(request: Request) -> Response:
     """Return the document; caches may keep it for an hour."""
-    content = files("ferry.http").joinpath("openapi.json").read_text(encoding="utf-8")
+    content = files("ferry.http").joinpath("openapi.json").read_bytes()
     headers = {"Content-Type": JSON, "Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
-    return Response(200, headers, content)
+    return compressed_response(request, headers, content)

@@ -6,7 +6,6 @@ the API and the bucket, and show previews from the bucket.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from html import escape
 from pathlib import Path
 
 from ferry.errors import NotFound
+from ferry.http.compression import compressed_response
 from ferry.http.request import Request
 from ferry.http.response import Response
 
@@ -137,18 +137,6 @@ def _static_response(request: Request, name: str, content: bytes, headers: Mappi
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Resource-Policy": "same-origin",
-        "Vary": "Accept-Encoding",
         **headers,
     }
-    if _accepts_gzip(request.headers.get("accept-encoding", "")):
-        return Response(200, all_headers | {"Content-Encoding": "gzip"}, gzip.compress(content, 6, mtime=0))
-    return Response(200, all_headers, content)
-
-
-def _accepts_gzip(accept_encoding: str) -> bool:
-    """Return whether the header allows gzip (RFC 9110 section 12.5.3)."""
-    for item in accept_encoding.lower().split(","):
-        coding, _, parameter = item.partition(";")
-        if coding.strip() in ("gzip", "*"):
-            return parameter.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
+    return compressed_response(request, all_headers, content)
