@@ -22,6 +22,7 @@ from ferry.model.objects import StoredObject
 from ferry.model.uploads import Upload, UploadState
 from ferry.rules.durations import DAY_MS
 from ferry.rules.layout import MAX_ASSEMBLED_PART_BYTES, MAX_CHUNK_BYTES
+from ferry.uploads.cancel import cancel
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
 
 pytestmark = pytest.mark.usefixtures("small_parts")
@@ -159,8 +160,9 @@ def test_chunk_that_was_not_staged_is_not_kept(monkeypatch: pytest.MonkeyPatch) 
         lambda client: client.complete(),
         lambda client: client.send_chunk(1),
         lambda client: client.cancel(),
+        lambda client: cancel(client.service.services, NS, NAME, client.upload_id),
     ],
-    ids=["presign", "complete", "repeated chunk, read again", "cancel"],
+    ids=["presign", "complete", "repeated chunk", "cancel", "cancel by id"],
 )
 def test_upload_that_a_request_reads_is_known_no_longer(request_of_name: Callable[[Client], object]) -> None:
     """What the instance knew of an upload gives way to what a request reads or changes."""
