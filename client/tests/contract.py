@@ -21,9 +21,6 @@ from ferry_client.transport import HttpRequest, HttpResponse
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"
 
-_PROTOCOL_TYPES = {"application/offset+octet-stream": "application/octet-stream"}
-"""Types that tus demands, by the type that the document has for any bytes."""
-
 _ALWAYS_SENT = {"authorization", "content-type", "content-length", "range", "user-agent"}
 """Header fields that OpenAPI documents elsewhere, or that every request may have."""
 
@@ -70,7 +67,6 @@ def check_request(request: HttpRequest, body: bytes) -> None:
     unknown = {name.lower() for name in request.headers} - set(known) - _ALWAYS_SENT
     assert not unknown, f"{request.method} {urlsplit(request.url).path} has no header {unknown}"
     media_type = request.headers.get("Content-Type", "").partition(";")[0]
-    media_type = _PROTOCOL_TYPES.get(media_type, media_type)
     if media_type:
         content = operation["requestBody"]["content"]
         assert media_type in content, f"{request.method} {request.url} takes no {media_type}"

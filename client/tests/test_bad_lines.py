@@ -178,6 +178,7 @@ def test_break_after_progress_of_others_costs_no_pause(
 def test_slow_line_gets_chunks_only(connect: Connect, fake: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the first part shows a slow line, the chunks of the others follow, and no part goes to S3."""
     monkeypatch.setattr(link, "DIRECT_MIN_BYTES_PER_SECOND", 1e15)
+    monkeypatch.setattr(link, "PART_PROBE_MIN_BYTES_PER_SECOND", 1e15)
     connect(max_jobs=2).upload(content(9 * MIB), "x")
     assert fake.files["x"].data == content(9 * MIB)
     assert not [request for request in fake.requests if request.url.startswith(S3_URL)]
@@ -252,3 +253,24 @@ def test_chunk_whose_response_is_lost_is_not_sent_again(connect: Connect, fake: 
     connect(max_jobs=1, chunk_bytes=256 * KIB).upload(content(5 * MIB), "x")
     assert fake.files["x"].data == content(5 * MIB)
     assert fake.count("POST", "/upload/chunk") == 20
+
+
+@pytest.mark.parametrize(("s3_seconds", "parts"), [(0.0, 6), (1e6, 1)], ids=["S3 is fast", "S3 is slow, too"])
+def test_slow_functions_do_not_keep_bytes_from_s3(
+    connect: Connect, fake: FakeService, monkeypatch: pytest.MonkeyPatch, s3_seconds: float, parts: int
+) -> None:
+    """Where chunks come slowly on a line that does not break, one part shows whether S3 is faster."""
+    clock = [0.0]
+    monkeypatch.setattr("ferry_client.uploads.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(link.Link, "measure", lambda self: None)
+
+    def take_time(request: HttpRequest) -> None:
+        if request.url.startswith(S3_URL):
+            clock[0] += s3_seconds
+
+    fake.after.append(take_time)
+    ferry = connect(max_jobs=1)
+    ferry.link.bytes_per_second = 1_000_000
+    ferry.upload(content(30 * MIB), "x")
+    assert fake.files["x"].data == content(30 * MIB)
+    assert len([request for request in fake.requests if request.url.startswith(S3_URL)]) == parts

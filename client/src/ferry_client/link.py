@@ -33,6 +33,10 @@ _PUT_SECONDS = 10.0
 _CHUNKS_BETWEEN_BREAKS = 8
 """A line that breaks gets chunks of which so many fit between two breaks."""
 
+PART_PROBE_MIN_BYTES_PER_SECOND = 500_000
+"""On a line that carries chunks at this rate, and does not break, one part shows whether S3 takes bytes faster than the
+functions of the service do."""
+
 _MIN_MEASURED_BYTES = 512 * KIB
 _MIN_BREAKS = 3
 
@@ -58,6 +62,13 @@ class Link:
         if self.bytes_between_breaks is not None and self.bytes_between_breaks < 64 * MIB:
             return False
         return None if self.bytes_per_second is None else self.bytes_per_second >= DIRECT_MIN_BYTES_PER_SECOND
+
+    @property
+    def suits_one_part(self) -> bool:
+        """Whether one part may go straight to S3, to measure the line without the functions of the service."""
+        rate = self.bytes_per_second or 0
+        is_slow = PART_PROBE_MIN_BYTES_PER_SECOND <= rate < DIRECT_MIN_BYTES_PER_SECOND
+        return is_slow and self.bytes_between_breaks is None and not self._breaks
 
     def chunk_bytes(self, rate_limit: int | None = None) -> int:
         """Return the size of the chunks of the next upload: a power of two from 64 KiB to 4 MiB.
@@ -100,6 +111,13 @@ class Link:
         """Count a connection that broke, if bytes of a request were on their way."""
         with self._lock:
             self._breaks += sent_bytes > 0
+
+    def record_part(self, size_bytes: int, seconds: float) -> None:
+        """Take over the rate of a part that went straight to S3 alone, if it is that of a line that suits parts."""
+        rate = size_bytes / max(1e-3, seconds)
+        if rate >= DIRECT_MIN_BYTES_PER_SECOND:
+            self.start()
+            self.bytes_per_second = rate
 
     def measure(self) -> float | None:
         """Take over the figures since `start`, and return the rate; None if too few bytes were sent."""

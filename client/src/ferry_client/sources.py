@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from ferry_client.checksums import crc32c
+from ferry_client.checksums import combine_crc32c, crc32c
 from ferry_client.errors import LocalFileError, SourceChangedError
 from ferry_client.options import MAX_PUT_BYTES, MIB
 
@@ -221,3 +221,19 @@ def range_crc32c(source: Source, first: int, length: int) -> int:
         crc = crc32c(block, crc)
         position += len(block)
     return crc
+
+
+def whole_crc32c(source: Source, known: Mapping[int, tuple[int, int]]) -> int:
+    """Return the CRC32C of a source. What is not `known` (CRC32C and length by first byte) is read."""
+    pieces, position = [], 0
+    for first in sorted(known):
+        if first < position:
+            continue
+        if first > position:
+            pieces.append((range_crc32c(source, position, first - position), first - position))
+        crc, length = known[first]
+        pieces.append((crc, length))
+        position = first + length
+    rest = source.size - position
+    pieces.append((range_crc32c(source, position, rest), rest))
+    return combine_crc32c(pieces)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 from ferry_client.api import Api
-from ferry_client.checksums import combine_crc32c, crc32c_to_base64
+from ferry_client.checksums import crc32c_to_base64
 from ferry_client.chunks import ChunkSender, ChunksTooLargeError
 from ferry_client.direct import DirectAccess, DirectUnavailableError
 from ferry_client.errors import (
@@ -28,7 +29,7 @@ from ferry_client.models import FileRecord, UploadPlan, UploadResult
 from ferry_client.options import MAX_PUT_BYTES, MIB, MIN_PART_BYTES
 from ferry_client.parts import PartSender
 from ferry_client.small_files import put_file
-from ferry_client.sources import range_crc32c
+from ferry_client.sources import whole_crc32c
 from ferry_client.state import StateFolder, UploadNote
 from ferry_client.transport import TransportError
 from ferry_client.upload_request import UploadRequest
@@ -140,6 +141,8 @@ class _Transfer:
         self._done_bytes = 0
         self._report_lock = threading.Lock()
         self._sent_bytes = 0
+        self._is_probed = False
+        """Whether one part went straight to S3 to measure the line."""
 
     def run(self) -> UploadResult:
         plan = self._start()
@@ -225,10 +228,25 @@ class _Transfer:
             return
         self._send_chunks(plan, self._chunks_before_parts(plan))
         self._link.measure()
-        unsent = set(self._unsent_chunks(plan))
-        parts = [number for number in plan.missing_parts() if not unsent.isdisjoint(plan.chunks_of_part(number))]
+        if self._link.suits_one_part and not self._is_probed:
+            self._is_probed = True
+            self._probe_part(plan, self._unsent_parts(plan)[:1])
+            self._send_missing(plan)
+            return
+        parts = self._unsent_parts(plan)
         if parts and not (self._link.allows_parts is not False and self._try_parts(plan, parts)):
             self._send_chunks(plan, self._unsent_chunks(plan))
+
+    def _unsent_parts(self, plan: UploadPlan) -> list[int]:
+        """Return the parts that the service lacks."""
+        unsent = set(self._unsent_chunks(plan))
+        return [number for number in plan.missing_parts() if not unsent.isdisjoint(plan.chunks_of_part(number))]
+
+    def _probe_part(self, plan: UploadPlan, parts: list[int]) -> None:
+        """Send one part straight to S3, to learn how fast the line is without the functions of the service."""
+        started_at = time.monotonic()
+        if parts and self._try_parts(plan, parts):
+            self._link.record_part(plan.part_range(parts[0])[1], time.monotonic() - started_at)
 
     def _chunks_before_parts(self, plan: UploadPlan) -> Iterator[int]:
         """Yield the chunks to send before parts go straight to S3.
@@ -243,7 +261,12 @@ class _Transfer:
         is_measured = bool(partial) or len(parts) == 1
         for number in parts:
             self._link.measure()
-            if self._link.allows_parts or (self._link.allows_parts is None and is_measured):
+            allows_parts = self._link.allows_parts
+            if (
+                allows_parts
+                or (allows_parts is None and is_measured)
+                or (self._link.suits_one_part and not self._is_probed)
+            ):
                 return
             yield from self._unsent_chunks(plan, plan.chunks_of_part(number))
             is_measured = True
@@ -293,15 +316,14 @@ class _Transfer:
     def _unsent_chunks(self, plan: UploadPlan, only: range | None = None) -> Iterator[int]:
         """Yield the chunks that the service lacks."""
         for index in plan.missing_chunks():
-            if (only is None or index in only) and not self._is_sent(*plan.chunk_range(index)):
+            if (only is None or index in only) and not self._is_sent(plan, index):
                 yield index
 
-    def _is_sent(self, first: int, length: int) -> bool:
-        """Return whether this transfer sent a range, as a part or as chunks."""
-        position = first
-        while position < first + length and position in self._crcs:
-            position += self._crcs[position][1]
-        return position >= first + length
+    def _is_sent(self, plan: UploadPlan, index: int) -> bool:
+        """Return whether this transfer sent a chunk, alone or within its part."""
+        first, length = plan.chunk_range(index)
+        sent = (self._crcs.get(start, (0, 0))[1] + start for start in (first, first - first % plan.part_size))
+        return any(end >= first + length for end in sent)
 
     def _acknowledge(self, first: int, length: int, crc: int) -> None:
         self._link.record_sent(length)
@@ -316,7 +338,7 @@ class _Transfer:
 
     def _complete(self, plan: UploadPlan) -> FileRecord | None:
         """Complete the upload. Return None if bytes are missing on the service."""
-        crc = self._whole_crc()
+        crc = whole_crc32c(self._source, self._crcs)
         members: dict[str, Any] = {
             "filename": plan.name,
             "upload_id": plan.upload_id,
@@ -347,21 +369,6 @@ class _Transfer:
             if response.status == 200:
                 return FileRecord.from_json(response.json())
             self._api.sleep(float(response.headers.get("retry-after", "1")))
-
-    def _whole_crc(self) -> int:
-        """Return the CRC32C of the source. Ranges that an earlier run sent are read again."""
-        pieces, position = [], 0
-        for first in sorted(self._crcs):
-            if first < position:
-                continue
-            if first > position:
-                pieces.append((range_crc32c(self._source, position, first - position), first - position))
-            crc, length = self._crcs[first]
-            pieces.append((crc, length))
-            position = first + length
-        rest = self._source.size - position
-        pieces.append((range_crc32c(self._source, position, rest), rest))
-        return combine_crc32c(pieces)
 
     def _record_of(self, name: str) -> FileRecord:
         return FileRecord.from_json(self._api.request("GET", self._api.file_path("/files", name)).json())
