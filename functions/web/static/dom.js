@@ -161,8 +161,21 @@ export function toast(text, label, action) {
   setTimeout(dismiss, action ? 20_000 : 8_000);
 }
 
-/** Save what an address gives as a file. @param {string} href @param {string} [name] */
-export function saveAs(href, name = "") {
+const DOWNLOAD_FRAME_MS = 60_000;
+
+/**
+ * Download from an address of S3, which answers with an attachment. In a frame the page stays as it is, while uploads
+ * run and where S3 answers with an error.
+ * @param {string} src
+ */
+export function downloadFrom(src) {
+  const frame = element("iframe", { src, title: TEXT.download, hidden: true, referrerpolicy: "no-referrer" });
+  document.body.append(frame);
+  setTimeout(() => frame.remove(), DOWNLOAD_FRAME_MS);
+}
+
+/** Save a blob as a file. @param {string} href its address @param {string} name */
+export function saveAs(href, name) {
   const anchor = element("a", { href, download: name, rel: "noreferrer" });
   document.body.append(anchor);
   anchor.click();

@@ -1,6 +1,6 @@
 // @ts-check
 import { filePath } from "./api.js";
-import { button, confirmed, dialogue, element, input, labelled, saveAs, toast } from "./dom.js";
+import { button, confirmed, dialogue, downloadFrom, element, input, labelled, toast } from "./dom.js";
 import { moveFolder } from "./folder_move.js";
 import { describe } from "./errors.js";
 import { listFolder } from "./listing.js";
@@ -21,7 +21,7 @@ export class FileActions {
   /** @param {any} file */
   async download(file) {
     const link = await this.session.json("GET", filePath("/download", file.filename, { redirect: "false" }));
-    saveAs(link.url);
+    downloadFrom(link.url);
   }
 
   /** @param {string[]} names files, and folders with `/` at their ends */

@@ -1,7 +1,7 @@
 // @ts-check
 /** The page of a link: download what it shares, or send files to its owner. */
 import { ApiError, filePath } from "./api.js";
-import { button, dialogue, element, input, labelled, saveAs, toast } from "./dom.js";
+import { button, dialogue, downloadFrom, element, input, labelled, toast } from "./dom.js";
 import { acceptDrops } from "./drop.js";
 import { pickFiles } from "./file_actions.js";
 import { FilesView } from "./files_view.js";
@@ -115,7 +115,7 @@ async function showFile(link, filename) {
   const act = (/** @type {() => Promise<unknown>} */ work) => () =>
     void work().catch((error) => toast(describe(error)));
   const download = act(async () => {
-    saveAs((await session.json("GET", filePath("/download", filename, { redirect: "false" }))).url);
+    downloadFrom((await session.json("GET", filePath("/download", filename, { redirect: "false" }))).url);
     await refreshLimits();
   });
   const name = filename.split("/").pop();

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Dialog, Route, expect
 
 from admin.cli import main as ferry_admin
 from dev.local.client import FerryClient
@@ -232,6 +232,40 @@ def test_name_that_another_device_sends_is_started_over(visit: Visit, api: Ferry
     visit.expect_complete("occupied.bin")
     assert api.status("occupied.bin").json["size"] == path.stat().st_size
     visit.check(allowed="status of 409")
+
+
+def test_download_leaves_running_upload_and_page_alone(
+    visit: Visit, local_service: LocalService, api: FerryClient, make_file: Callable[[str, int], Path]
+) -> None:
+    """While an upload runs a download asks nothing, and an error of S3 does not take the place of the page."""
+    expect_status(api.request("PUT", "/files/beside.txt", b"beside"), 201, "put")
+    gate = Gate()
+    dialogs: list[str] = []
+
+    def note(dialog: Dialog) -> None:
+        dialogs.append(dialog.type)
+        dialog.dismiss()
+
+    visit.page.on("dialog", note)
+    visit.sign_in()
+    visit.page.route("**/upload/parts", gate)
+    visit.upload(make_file("running.bin", PARTS_BYTES))
+    wait_for(visit, lambda: gate.held)
+    visit.open_tab("Files")
+    with visit.page.expect_download() as download:
+        visit.button("Download: beside.txt").click()
+    assert download.value.path().read_bytes() == b"beside"
+    s3 = f"{origin_of(local_service.connection_info['s3_endpoint'])}/**"
+    visit.page.route(s3, lambda route: route.fulfill(status=503, body="<Error/>", content_type="application/xml"))
+    with visit.page.expect_response(s3) as rejected:
+        visit.button("Download: beside.txt").click()
+    assert rejected.value.status == 503
+    visit.page.unroute(s3)
+    gate.open()
+    visit.open_tab("Uploads")
+    visit.expect_complete("running.bin")
+    assert dialogs == []
+    visit.check(allowed="status of 503")
 
 
 def test_upload_goes_on_where_the_worker_does_not_load(visit: Visit, api: FerryClient, tmp_path: Path) -> None:
