@@ -99,6 +99,16 @@ def test_start_name_of_ended_upload_is_free(service: InMemoryService) -> None:
     assert name_of(rename(service)) == "a (2).txt"
 
 
+@pytest.mark.parametrize("proof", [{}, {"crc32c": CRC}])
+def test_start_name_of_upload_past_its_expiry_is_free(service: InMemoryService, proof: dict[str, Any]) -> None:
+    """An upload that has expired makes no name taken, even if no cleanup has run."""
+    old = Client(service, b"x", name=NAME)
+    old.start()
+    service.clock.advance(DAY_MS)
+    assert name_of(rename(service, **proof)) == NAME
+    assert service.upload_repository.rows.records[old.upload_id].state is UploadState.EXPIRED
+
+
 @pytest.mark.parametrize("proof", [{"crc32c": CRC}, {"fingerprint": "inode 7"}, {"crc32c": CRC, "fingerprint": "f"}])
 def test_start_repeated_with_proof_resumes_its_upload(service: InMemoryService, proof: dict[str, Any]) -> None:
     """With a checksum or a fingerprint, the same start finds the upload that it began, also after a lost response."""

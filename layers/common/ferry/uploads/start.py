@@ -205,6 +205,10 @@ def _try_start_renamed(services: Services, ns: str, start_attempt: _StartAttempt
     candidates = [earlier_start.upload_id] if earlier_start is not None else []
     candidates += [current_upload.upload_id] if start_id is not None and current_upload is not None and is_open else []
     start_attempt.note_found(*candidates)
+    if current_upload is not None and is_open and not candidates and file is None:
+        open_upload = services.upload_repository.get_upload(current_upload.upload_id)
+        if open_upload is not None:
+            _end_if_expired(services, open_upload)
     for upload_id in dict.fromkeys(candidates):
         result = _resume_same_start(services, upload_id, start_attempt, quota)
         if result is not None:
@@ -229,6 +233,7 @@ def _resume_same_start(
     upload = services.upload_repository.get_upload(upload_id)
     if upload is None:
         return None
+    _end_if_expired(services, upload)
     record = upload.record
     has_proof = (
         record.crc32c == request.crc32c
@@ -243,7 +248,6 @@ def _resume_same_start(
         return StartResult(file=file) if file is not None and file.upload_id == upload_id else None
     if not record.state.in_progress:
         return None
-    _end_if_expired(services, upload)
     if start_attempt.may_cancel(record):
         _cancel_for_restart(services, upload, start_attempt, quota)
         raise ConcurrentUpdate
