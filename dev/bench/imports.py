@@ -24,7 +24,6 @@ PAGE_TEMPLATE = Path(__file__).with_name("imports.md.in")
 
 STANDARD_LIBRARY = "standard library"
 REASONS: Mapping[str, str] = {
-    "annotated_types": "bounds of members, with pydantic",
     "aws_lambda_powertools": "metrics and log lines in CloudWatch's format",
     "awslambdaric": "Lambda's runtime client",
     "botocore": "calls AWS",
@@ -37,15 +36,13 @@ REASONS: Mapping[str, str] = {
     "jmespath": "with botocore",
     "jwt": "reads tokens",
     "pybase64": "decodes bodies of 16 KiB and more",
-    "pydantic": "validates JSON bodies",
-    "pydantic_core": "with pydantic",
+    "pydantic_core": "validates JSON bodies",
     "s3transfer": "the reference alone, with boto3",
     "simplejson": "with Lambda's runtime client",
     "six": "with dateutil",
     "snapshot_restore_py": "SnapStart's hooks, with Lambda's runtime client",
     STANDARD_LIBRARY: "Python, what the others use of it included",
-    "typing_extensions": "with jwt and pydantic",
-    "typing_inspection": "with pydantic",
+    "typing_extensions": "with jwt and pydantic_core",
     "urllib3": "with botocore: HTTP",
     "wrapt": "with Powertools",
 }

@@ -1,4 +1,6 @@
-"""Generate the OpenAPI document: `python -m dev.openapi.document`. With `--check`, fail if the written one is stale.
+"""Generate the OpenAPI document and the schemas of request bodies: `python -m dev.openapi.document`.
+
+With `--check`, fail if what is written is stale.
 
 Routes and scopes come from the functions, statuses from the table of errors, bodies from the request models and the
 response dataclasses. A route without a description, and a description without a route, are errors.
@@ -14,7 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from dev.openapi import examples
+from dev.openapi import examples, request_schemas
 from dev.openapi.operation import OCTET_STREAM, ErrorType, Operation, ResponseDoc
 from dev.openapi.parameters import RESPONSE_HEADERS
 from dev.openapi.routes import OPERATIONS
@@ -281,6 +283,7 @@ def main(arguments: list[str]) -> int:
     texts = {
         SERVED_PATH: json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n",
         DOCS_PATH: json.dumps(document, ensure_ascii=False, indent=2) + "\n",
+        request_schemas.PATH: request_schemas.build_text(),
     }
     if arguments == ["--check"]:
         stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]

@@ -16,9 +16,7 @@ from ferry.http.tracing import with_tracing
 
 app = create_app()
 lambda_handler = with_tracing(app.handle, wiring.tracing_enabled)
-wiring.load_before_snapshot(
-    wiring.token_issuer, wiring.links, json_bodies=True, modules=("ferry.http.models.links", "ferry.links.tokens")
-)
+wiring.load_before_snapshot(wiring.token_issuer, wiring.links, json_bodies=True, modules=("ferry.links.tokens",))
 
 JWKS_CACHE_CONTROL = "public, max-age=60"
 """Public keys may be cached for as long as Ferry's own verifiers cache them."""

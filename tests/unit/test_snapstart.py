@@ -86,9 +86,10 @@ loaded = set(sys.modules)
 if "s3" in clients:
     presigned = wiring.services().object_store.presign_get("o/k", content_type="a/b", disposition="b", ttl_seconds=9)
     assert len(served) > 1 and f"=x{len(served)}" in presigned.url, "credentials that end soon are read again"
-if "ferry.http.models" in loaded:
-    from ferry.http.models.start import StartBody
-    assert StartBody.__pydantic_complete__
+if "ferry.http.request_bodies" in loaded:
+    from ferry.http import request_bodies
+    assert request_bodies._validator.cache_info().currsize == len(list(request_bodies.readers()))
+assert "pydantic" not in sys.modules
 later = sorted(name for name in set(sys.modules) - loaded if name.partition(".")[0] in ("botocore", "ferry", "urllib3"))
 print(json.dumps({"names": names, "clients": clients, "connections": connections, "later": later}))
 """

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 MAX_DELETE_BODY_BYTES = 1024 * 1024
 """Bytes of a JSON body with the names of files to delete: a hundred of the longest, with every character escaped."""
 
-# Each `…_request` raises what `ferry.http.validation.parse_body` raises, `InvalidField` and `InvalidFilename`.
+# Each `…_request` raises what `ferry.http.request_bodies.BodyReader.read` raises, `InvalidField` and `InvalidFilename`.
 
 
 def move_request(request: Request) -> MoveRequest:
     """Return the move that the body asks for."""
     from ferry.files.move import MoveRequest
-    from ferry.http.models.file_changes import MoveBody
+    from ferry.http.request_bodies import MOVE
 
-    body = MoveBody.read(request)
+    body = MOVE.read(request)
     if body.to_etag is not None and body.if_exists == "fail":
         raise InvalidField.for_member("if_exists", "must not be fail with to_etag, which replaces that file; omit one")
     return MoveRequest(
@@ -47,10 +47,10 @@ def move_request(request: Request) -> MoveRequest:
 def restore_request(request: Request) -> RestoreRequest:
     """Return the restore that the body asks for."""
     from ferry.files.restore import RestoreRequest
-    from ferry.http.models.file_changes import RestoreBody
+    from ferry.http.request_bodies import RESTORE
     from ferry.model.files import IfExists
 
-    body = RestoreBody.read(request)
+    body = RESTORE.read(request)
     return RestoreRequest(
         name=normalise_filename(body.filename),
         upload_id=body.upload_id,
@@ -63,12 +63,12 @@ def restore_request(request: Request) -> RestoreRequest:
 def delete_request(request: Request) -> list[DeleteEntry]:
     """Return the files that the body asks to delete. Raises `InvalidField` for a condition, which is about one file."""
     from ferry.files.delete_many import DeleteEntry
-    from ferry.http.models.file_changes import DeleteFilesBody
+    from ferry.http.request_bodies import DELETE_FILES
 
     for header in CONDITION_HEADERS:
         if header in request.headers:
             raise InvalidField.for_member(header, "is about one file; send {filename, etag} as entries instead")
-    body = DeleteFilesBody.read(request, MAX_DELETE_BODY_BYTES)
+    body = DELETE_FILES.read(request, MAX_DELETE_BODY_BYTES)
     return [
         DeleteEntry(entry) if isinstance(entry, str) else DeleteEntry(entry.filename, entry.etag)
         for entry in body.filenames

@@ -85,12 +85,12 @@ def changed_response(file: File) -> Response:
 def change_request(request: Request) -> FileChange:
     """Return what the merge patch changes.
 
-    Raises what `ferry.http.validation.parse_body` raises.
+    Raises what `ferry.http.request_bodies.BodyReader.read` raises.
     """
     from ferry.files.record import FileChange
-    from ferry.http.models.files import FilePatchBody
+    from ferry.http.request_bodies import FILE_PATCH
 
-    body = FilePatchBody.read(request)
+    body = FILE_PATCH.read(request)
     sent = body.model_fields_set
     return FileChange(
         content_type=body.content_type or DEFAULT_CONTENT_TYPE if "content_type" in sent else None,
@@ -138,8 +138,7 @@ def _metadata(request: Request) -> dict[str, str]:
     if header is None:
         return {}
     # Imported for a file with metadata only.
-    from ferry.http.models.files import MetadataBody
-    from ferry.http.validation import validate
+    from ferry.http.request_bodies import METADATA
 
     try:
         value = bodies.parse_json(decode_canonical(header.strip()).decode())
@@ -147,4 +146,4 @@ def _metadata(request: Request) -> dict[str, str]:
         raise InvalidField.for_member(
             METADATA_HEADER, "must be canonical base64 of a JSON object of strings, in UTF-8"
         ) from error
-    return validate(MetadataBody, {"metadata": value}).metadata
+    return METADATA.validate({"metadata": value}).metadata

@@ -49,9 +49,9 @@ def token_password(request: Request) -> str | None:
     request.reject_unknown_parameters(frozenset())
     if not request.body:
         return None
-    from ferry.http.models.links import LinkTokenBody
+    from ferry.http.request_bodies import LINK_TOKEN
 
-    return LinkTokenBody.read(request).password
+    return LINK_TOKEN.read(request).password
 
 
 def token_response(token: LinkToken) -> Response:

@@ -34,10 +34,10 @@ def create_request(request: Request, principal: Principal, settings: Settings) -
         InsufficientScope: the client may not do itself what the link would allow.
         InvalidField, InvalidFilename: the body is not valid; or what `Body.read` raises.
     """
-    from ferry.http.models.links import LinkCreateBody
+    from ferry.http.request_bodies import LINK_CREATE
     from ferry.links.manage import CreateRequest
 
-    body = LinkCreateBody.read(request)
+    body = LINK_CREATE.read(request)
     kind = LinkKind(body.kind)
     scope = READ_SCOPE if kind is LinkKind.DOWNLOAD else WRITE_SCOPE
     if scope not in principal.scopes:

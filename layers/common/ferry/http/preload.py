@@ -16,7 +16,7 @@ def load(*, json_bodies: bool, modules: Sequence[str] = ()) -> None:
     """Import the bodies of responses and the libraries of logs and metrics.
 
     Args:
-        json_bodies: whether to build the models of JSON request bodies, too.
+        json_bodies: whether to build the validators of JSON request bodies, too.
         modules: what else to import; of a package, all its modules.
     """
     for name in (*_STANDARD_MODULES, *modules):
@@ -25,13 +25,10 @@ def load(*, json_bodies: bool, modules: Sequence[str] = ()) -> None:
     log.load()
     metrics.load()
     if json_bodies:
-        from ferry.http import models
+        from ferry.http import request_bodies
 
-        _import_all(models)
-        from ferry.http.models.body import Body
-
-        for model in Body.__subclasses__():
-            model.model_rebuild(force=True)
+        for reader in request_bodies.readers():
+            reader.validator()
 
 
 def _import_all(module: ModuleType) -> None:

@@ -34,16 +34,16 @@ CHUNK_PARAMETERS = frozenset({"filename", "chunk_index", "upload_id"})
 _MAX_BASE64_LENGTH = (MAX_CHUNK_BYTES + 2) // 3 * 4
 """Characters of the base64 of the largest chunk."""
 
-# Each `…_request` raises what `ferry.http.validation.parse_body` raises, `InvalidFilename`, and the errors of
+# Each `…_request` raises what `ferry.http.request_bodies.BodyReader.read` raises, `InvalidFilename`, and the errors of
 # `ferry.http.checksums`.
 
 
 def start_request(request: Request) -> StartRequest:
     """Return the start that the body asks for."""
-    from ferry.http.models.start import StartBody
+    from ferry.http.request_bodies import START
     from ferry.uploads.start import StartRequest
 
-    body = StartBody.read(request)
+    body = START.read(request)
     return StartRequest(
         name=normalise_filename(body.filename),
         size=body.size,
@@ -83,20 +83,20 @@ def chunk_request(request: Request) -> ChunkRequest:
 
 def parts_request(request: Request) -> PartsRequest:
     """Return the parts that the body asks to have presigned."""
-    from ferry.http.models.parts import PartsBody
+    from ferry.http.request_bodies import PARTS
     from ferry.uploads.presign import PartsRequest
 
-    body = PartsBody.read(request)
+    body = PARTS.read(request)
     parts = [(part.part_number, _optional_crc32c(part.checksum)) for part in body.parts]
     return PartsRequest(name=normalise_filename(body.filename), parts=parts, upload_id=body.upload_id)
 
 
 def complete_request(request: Request) -> CompleteRequest:
     """Return the completion that the body asks for."""
-    from ferry.http.models.completions import CompleteBody
+    from ferry.http.request_bodies import COMPLETE
     from ferry.uploads.complete import CompleteRequest
 
-    body = CompleteBody.read(request)
+    body = COMPLETE.read(request)
     return CompleteRequest(
         name=normalise_filename(body.filename),
         upload_id=body.upload_id,
@@ -158,12 +158,12 @@ def complete_response(file: File, *, is_new: bool) -> Response:
 
 def _chunk_from_json(request: Request) -> ChunkRequest:
     from ferry.http import checksums
-    from ferry.http.models.chunks import ChunkBody
+    from ferry.http.request_bodies import CHUNK
     from ferry.rules.digests import verify_digests
     from ferry.uploads.chunk import ChunkRequest
 
     request.reject_unknown_parameters(frozenset())
-    body = ChunkBody.read(request, bodies.MAX_CHUNK_BODY_BYTES)
+    body = CHUNK.read(request, bodies.MAX_CHUNK_BODY_BYTES)
     if header_digests := checksums.parse_digest_headers(request.headers):
         # Digests in the header are those of the request's content, which is the JSON (RFC 9530 section 2).
         verify_digests(bodies.read_bytes(request, bodies.MAX_CHUNK_BODY_BYTES), header_digests)

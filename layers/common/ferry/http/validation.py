@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ValidationError
 
 from ferry.errors import InvalidField
-from ferry.http import bodies
-from ferry.http.request import Request
 
-M = TypeVar("M", bound=BaseModel)
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails, SchemaValidator
 
 MAX_ERRORS = 20
 """Errors of one response at most."""
@@ -38,26 +36,14 @@ _MESSAGES: Mapping[str, str] = {
 }
 
 
-def parse_body(
-    request: Request, model: type[M], max_bytes: int = bodies.MAX_JSON_BYTES, media_type: str = bodies.JSON
-) -> M:
-    """Return the request's JSON body as an instance of `model`.
-
-    Raises:
-        InvalidField: `validate` raises it.
-        UnsupportedMediaType, BodyTooLarge, MalformedBody: `bodies.read_json` raises them.
-    """
-    return validate(model, bodies.read_json(request, max_bytes, media_type))
-
-
-def validate(model: type[M], value: object) -> M:
-    """Return a JSON value as an instance of `model`.
+def validate(validator: SchemaValidator, value: object) -> object:
+    """Return what a validator makes of a JSON value.
 
     Raises:
         InvalidField: members are missing, unknown or not valid; lists all of them, up to `MAX_ERRORS`.
     """
     try:
-        return model.model_validate(value)
+        return validator.validate_python(value)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         # Pydantic's error quotes the body, which must not reach a log.

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
 
 from ferry.http import bodies
 from ferry.http.limits import MAX_UPLOAD_ID_BYTES
-from ferry.http.request import Request
-from ferry.http.validation import parse_body
-
-
-def _reject_null(value: object) -> object:
-    """Raise a validation error for null: the client has probably meant a condition, and its variable is empty."""
-    if value is None:
-        raise PydanticCustomError("null_condition", "null")
-    return value
-
+from ferry.http.models.checks import reject_null
 
 UploadId = Annotated[str, Field(min_length=1, max_length=MAX_UPLOAD_ID_BYTES)]
 IfExists = Literal["fail", "rename", "replace"]
 EntityTag = Annotated[str, Field(min_length=1, max_length=256)]
-OptionalUploadId = Annotated[UploadId | None, BeforeValidator(_reject_null)]
+OptionalUploadId = Annotated[UploadId | None, BeforeValidator(reject_null)]
 """An upload id, or a member that is left out; not null."""
-OptionalEntityTag = Annotated[EntityTag | None, BeforeValidator(_reject_null)]
+OptionalEntityTag = Annotated[EntityTag | None, BeforeValidator(reject_null)]
 """A condition, or a member that is left out; not null."""
 
 
@@ -37,11 +27,6 @@ class Body(BaseModel):
 
     media_type: ClassVar[str] = bodies.JSON
     """The Content-Type of the body."""
-
-    @classmethod
-    def read(cls, request: Request, max_bytes: int = bodies.MAX_JSON_BYTES) -> Self:
-        """Return the request's body. Raises what `ferry.http.validation.parse_body` raises."""
-        return parse_body(request, cls, max_bytes, cls.media_type)
 
 
 class Checksum(Body):

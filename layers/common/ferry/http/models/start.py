@@ -5,17 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 
-from ferry.http.limits import MAX_FINGERPRINT_BYTES
 from ferry.http.models.body import Body, Checksum, IfExists
+from ferry.http.models.checks import validate_fingerprint
 from ferry.http.models.members import MediaType, Metadata
-
-
-def _validate_fingerprint(value: str) -> str:
-    if len(value.encode()) > MAX_FINGERPRINT_BYTES:
-        raise PydanticCustomError("ferry", f"must have at most {MAX_FINGERPRINT_BYTES} bytes of UTF-8")
-    return value
 
 
 class StartBody(Body):
@@ -35,7 +28,7 @@ class StartBody(Body):
     multiple of the chunk size that gives at most 10,000 parts. Parts over 33,554,432 bytes take no chunks."""
     checksum: Checksum | None = None
     """The CRC32C of the whole file, which S3 verifies at completion."""
-    fingerprint: Annotated[str, AfterValidator(_validate_fingerprint)] | None = None
+    fingerprint: Annotated[str, AfterValidator(validate_fingerprint)] | None = None
     """Up to 256 bytes that identify the local file, such as its inode and modification time."""
     metadata: Metadata | None = None
     """Names and values to store with the file: up to 2,048 bytes of UTF-8 together, without control characters."""
