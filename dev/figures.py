@@ -52,11 +52,14 @@ def figures_path(name: str) -> Path:
 
 
 def describe_commit() -> str:
-    """Return the hash of the checked-out commit; `unknown` outside a git repository."""
+    """Return the hash of the checked-out commit; `unknown` outside a git repository.
+
+    Figures that differ from it do not count: a command that measures several things writes them one after another.
+    """
     commit = _git("rev-parse", "HEAD")
     if commit is None:
         return "unknown"
-    changed = _git("status", "--porcelain", "--untracked-files=no")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{FIGURES_FOLDER.relative_to(ROOT)}")
     return commit + (UNCOMMITTED_SUFFIX if changed else "")
 
 

@@ -166,7 +166,13 @@ _PATCH = Operation(
     "appendToUpload",
     "resumable",
     "Append bytes to an upload",
-    {204: ResponseDoc("The bytes are durable.", headers=("Ferry-Filename", *_STATE_HEADERS))},
+    {
+        204: ResponseDoc("The bytes are durable.", headers=("Ferry-Filename", *_STATE_HEADERS)),
+        200: ResponseDoc(
+            "tus, with `X-HTTP-Method-Override: HEAD`: the offset and the length.",
+            headers=("Upload-Length", "Ferry-Filename", *_STATE_HEADERS),
+        ),
+    },
     "At most 4 MiB, as `application/offset+octet-stream` in tus and as `application/partial-upload` in the draft. The "
     "last bytes make the file.",
     (_UPLOAD_ID_PATH, _TUS, _DRAFT, _VERSION, _OFFSET, _LENGTH, _CHECKSUM, _DIGEST),
@@ -201,7 +207,7 @@ _OVERRIDDEN = replace(
     summary="Send PATCH, HEAD or DELETE as POST",
     description="For clients that cannot send these methods.",
     parameters=(_OVERRIDE, *_PATCH.parameters),
-    responses={**_HEAD.responses, **_PATCH.responses},
+    responses={**_PATCH.responses, **_HEAD.responses, 204: _PATCH.responses[204]},
 )
 
 _BY_LINK = (

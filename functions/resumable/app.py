@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from ferry import wiring
+from ferry.errors import FerryError, UploadExpired, UploadNotFound
 from ferry.http import link_requests, urls
 from ferry.http.bearer import WRITE_SCOPE, bearer_authenticator, link_authenticator
 from ferry.http.protocols import draft, fields, rendering, tus
@@ -59,24 +61,24 @@ def create(request: Request, ns: str) -> Response:
 
 @app.protected("GET /uploads/{upload_id}", scope=WRITE_SCOPE, error_handler=_error_response)
 def head(request: Request, ns: str) -> Response:
-    return _serve("HEAD", wiring.services(), _endpoint(request, ns), request)
+    return _serve(wiring.services(), _endpoint(request, ns), request)
 
 
 @app.protected("PATCH /uploads/{upload_id}", scope=WRITE_SCOPE, error_handler=_error_response)
 def patch(request: Request, ns: str) -> Response:
-    return _serve("PATCH", wiring.services(), _endpoint(request, ns), request)
+    return _serve(wiring.services(), _endpoint(request, ns), request)
 
 
 @app.protected(
     "DELETE /uploads/{upload_id}", scope=WRITE_SCOPE, audit_event="upload.cancel", error_handler=_error_response
 )
 def delete(request: Request, ns: str) -> Response:
-    return _serve("DELETE", wiring.services(), _endpoint(request, ns), request)
+    return _serve(wiring.services(), _endpoint(request, ns), request)
 
 
 @app.protected("POST /uploads/{upload_id}", scope=WRITE_SCOPE, error_handler=_error_response)
 def override(request: Request, ns: str) -> Response:
-    return _serve(_overridden_method(request), wiring.services(), _endpoint(request, ns), request)
+    return _serve(wiring.services(), _endpoint(request, ns), request)
 
 
 @app.by_link("POST /uploads", kind="upload")
@@ -94,7 +96,7 @@ def create_by_token(request: Request, caller: LinkCaller) -> Response:
 )
 def serve_by_token(request: Request, caller: LinkCaller) -> Response:
     services, endpoint = _by_link(request, caller)
-    return _serve(_method(request), services, endpoint, request)
+    return _serve(services, endpoint, request)
 
 
 @app.public(
@@ -121,7 +123,7 @@ def serve_by_link(request: Request) -> Response:
     caller = _caller(request)
     request.check_query(frozenset())
     services, endpoint = _by_secret(request, caller)
-    return link_requests.audited(_serve(_method(request), services, endpoint, request), caller.link)
+    return link_requests.audited(_serve(services, endpoint, request), caller.link)
 
 
 @app.public(
@@ -175,21 +177,31 @@ def _by_link(request: Request, caller: LinkCaller) -> tuple[Services, Endpoint]:
     return services, endpoint
 
 
-def _overridden_method(request: Request) -> str:
-    method = request.headers.get("x-http-method-override", "").strip().upper()
-    if method not in ("HEAD", "PATCH", "DELETE"):
-        raise MalformedHeader("POST to an upload needs X-HTTP-Method-Override: PATCH, HEAD or DELETE.")
-    return method
+def _override(request: Request) -> str:
+    """Return the method that `X-HTTP-Method-Override` names, in upper case; empty without the header."""
+    return request.headers.get("x-http-method-override", "").strip().upper()
 
 
 def _method(request: Request) -> str:
-    """Return the method that a request to an upload means. GET is the draft's HEAD."""
-    if request.method == "POST":
-        return _overridden_method(request)
-    return "HEAD" if request.method == "GET" else request.method
+    """Return the method that a request to an upload means. GET is the draft's HEAD.
+
+    `X-HTTP-Method-Override` wins over POST and PATCH (tus 1.0.0, Requests). GET and HEAD stay what they are, because
+    proxies and caches take them for reads. Raises `MalformedHeader` for a DELETE that names another method.
+    """
+    if request.method in ("GET", "HEAD"):
+        return "HEAD"
+    method = _override(request) or request.method
+    method = "HEAD" if method == "GET" else method
+    if method not in ("HEAD", "PATCH", "DELETE"):
+        raise MalformedHeader("POST to an upload needs X-HTTP-Method-Override: PATCH, HEAD or DELETE.")
+    if request.method == "DELETE" != method:
+        raise MalformedHeader(f"X-HTTP-Method-Override: {method} is for POST. Send POST instead of DELETE.")
+    return method
 
 
 def _create(services: Services, endpoint: Endpoint, request: Request) -> Response:
+    if _override(request) not in ("", "POST"):
+        raise MalformedHeader("X-HTTP-Method-Override is for the address of an upload. Send a creation without it.")
     is_draft = draft.speaks(request) and not tus.speaks(request)
     create_upload = draft.create_upload if is_draft else tus.create_upload
     response = create_upload(services, endpoint, request)
@@ -197,9 +209,27 @@ def _create(services: Services, endpoint: Endpoint, request: Request) -> Respons
     return response.with_audit(upload_id=upload_id, **_file_name(response))
 
 
-def _serve(method: str, services: Services, endpoint: Endpoint, request: Request) -> Response:
-    """Serve a request to an upload by the protocol that created it."""
+def _serve(services: Services, endpoint: Endpoint, request: Request) -> Response:
+    """Serve a request to an upload. Every response says where the upload continues, and its name, errors too."""
     upload_id = request.path_parameters.get("upload_id", "")
+    try:
+        return _serve_upload(_method(request), services, endpoint, upload_id, request)
+    except FerryError as error:
+        if not isinstance(error, (UploadNotFound, UploadExpired)):
+            error.headers = _upload_headers(services, endpoint, upload_id)
+        raise
+
+
+def _upload_headers(services: Services, endpoint: Endpoint, upload_id: str) -> Mapping[str, str]:
+    """Return the headers of every response about an upload; none if it cannot be read."""
+    try:
+        return endpoint.upload_headers(find_sequential(services, endpoint.ns, upload_id).upload)
+    except FerryError:
+        return {}
+
+
+def _serve_upload(method: str, services: Services, endpoint: Endpoint, upload_id: str, request: Request) -> Response:
+    """Serve a request to an upload by the protocol that created it."""
     is_tus = tus.speaks(request)
     if not is_tus:
         is_tus = find_sequential(services, endpoint.ns, upload_id).state.protocol is Protocol.TUS

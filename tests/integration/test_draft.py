@@ -96,8 +96,9 @@ def test_patch_answers_by_its_headers(
     assert found.status == status
     assert found.headers["upload-complete"] == (headers.get("upload_complete", "?0") if status == 204 else "?0")
     assert "upload-limit" in found.headers
+    assert found.headers["upload-offset"] == (str(3 + len(body)) if status == 204 else "3")
+    assert found.headers["ferry-filename"] == upload_id
     if status == 409:
-        assert found.headers["upload-offset"] == "3"
         assert (found.json["type"], found.json["expected-offset"], found.json["provided-offset"]) == (MISMATCH, 3, 2)
     assert draft.head(upload_id).headers["upload-offset"] == str(3 + len(body) if status == 204 else 3)
 

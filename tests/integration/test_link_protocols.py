@@ -259,6 +259,7 @@ def test_final_upload_counts_once(stack: Stack) -> None:
     foreign = other.tus.create(b"x", upload_length="1", upload_concat="partial").headers["location"]
     rejected = guest.tus.create(upload_concat=f"final;{partials[0]} {foreign}")
     assert (rejected.status, rejected.code) == (400, "invalid_partial_upload")
+    assert tus_client(stack).create(upload_concat=f"final;{foreign}").code == "invalid_partial_upload"
     for client in (guest.tus, guest.tus_by_token()):
         twice = client.create(upload_concat=f"final;{partials[0]} {partials[1]} {partials[1]}")
         assert twice.code == "link_used_up", "bytes that are in the file twice were counted once"

@@ -53,7 +53,8 @@ def send(stack: Stack, key: str, *, token: str | None = None, secret: str | None
     """
     path = {"upload_id": "f" * 32, "link_id": "f" * 32, "secret": secret or ""}
     path = {parameter: value for parameter, value in path.items() if f"{{{parameter}}}" in key}
-    headers = {"tus-resumable": "1.0.0", "upload-offset": "0", "x-http-method-override": "HEAD"}
+    headers = {"tus-resumable": "1.0.0", "upload-offset": "0"}
+    headers |= {"x-http-method-override": "HEAD"} if key.startswith("POST") and "{upload_id}" in key else {}
     headers |= {} if token is None else {"authorization": f"Bearer {token}"}
     in_path = "{filename+}" in key
     query = {"filename": name} if key.startswith(("GET", "HEAD")) and not in_path and key.endswith("/download") else {}

@@ -39,6 +39,7 @@ CREATIONS = [
     ("negative length", {"upload_length": "-1"}, 400),
     ("no number", {"upload_length": "ten"}, 400),
     ("too long", {"upload_length": str(2**50)}, 413),
+    ("far too long", {"upload_length": "9" * 30}, 413),
     ("other version", {"upload_length": "10", "tus_resumable": "0.2.2"}, 412),
     ("no version", {"upload_length": "10", "tus_resumable": ""}, 412),
     ("empty metadata", {"upload_length": "10", "upload_metadata": " "}, 201),
@@ -116,6 +117,8 @@ PATCHES = [
     ("no base64", 3, b"45", {"upload_checksum": "sha1 !"}, 400),
     ("wrong checksum", 3, b"45", {"upload_checksum": "sha1 AAAAAAAAAAAAAAAAAAAAAAAAAAA="}, 460),
     ("short checksum", 3, b"45", {"upload_checksum": "sha1 AAAA"}, 460),
+    ("no checksum", 3, b"45", {"upload_checksum": "sha1"}, 400),
+    ("offset far beyond", None, b"45", {"upload_offset": "9" * 30}, 409),
 ]
 
 
@@ -222,6 +225,27 @@ def test_method_override_replaces_the_method(tus: ProtocolClient) -> None:
     assert tus.head(upload_id).status == 404
 
 
+def test_method_override_beside_other_methods_wins_over_patch_alone(tus: ProtocolClient) -> None:
+    """PATCH does what the header names. GET and HEAD stay reads, and DELETE and a creation stand for nothing else."""
+    upload_id = tus.upload_id(tus.create(upload_length="5"))
+    assert tus.patch(upload_id, 0, b"12", x_http_method_override="HEAD").headers["upload-offset"] == "0"
+    assert tus.delete(upload_id, x_http_method_override="PATCH").status == 400
+    assert tus.head(upload_id, x_http_method_override="DELETE").status == 200
+    assert tus.head(upload_id, "GET", x_http_method_override="PATCH").headers["upload-offset"] == "0"
+    assert tus.create(upload_length="5", x_http_method_override="PATCH").status == 400
+    assert tus.create(upload_length="5", x_http_method_override="POST").status == 201
+    assert tus.patch(upload_id, 0, b"", x_http_method_override="delete").status == 204
+    assert tus.head(upload_id).status == 404
+
+
+def test_body_beyond_the_limit_names_the_limit(tus: ProtocolClient) -> None:
+    """A 413 tells how many bytes a request may append, in a PATCH and in a creation."""
+    upload_id = tus.upload_id(tus.create(upload_length=str(9 * MIB)))
+    body = bytes(4 * MIB + 1)
+    for found in (tus.patch(upload_id, 0, body), tus.create(body, upload_length=str(9 * MIB))):
+        assert (found.status, "max-append-size=4194304" in found.headers["upload-limit"]) == (413, True)
+
+
 def test_concatenation_joins_partial_uploads(stack: Stack, tus: ProtocolClient) -> None:
     """A final upload has the bytes of its partials in their order, as often as it names them, also after their end."""
     sizes = [("A", 3), ("B", 9 * MIB), ("C", 5)]
@@ -320,11 +344,13 @@ def test_rejected_end_is_completed_under_another_rule(stack: Stack, tus: Protoco
     """Where a file came meanwhile, `fail` keeps the offset below the length, until complete says what to do."""
     metadata = f"filename {encoded('late')}"
     upload_id = tus.upload_id(tus.create(query={"if_exists": "fail"}, upload_length="2", upload_metadata=metadata))
+    open_id = tus.upload_id(tus.create(query={"if_exists": "fail"}, upload_length="2", upload_metadata=metadata))
     stack.request("PUT /files", query={"filename": "late"}, headers={"content-type": "text/plain"}, body=b"other")
     rejected = tus.patch(upload_id, 0, b"12")
     assert (rejected.status, rejected.code, rejected.headers["upload-offset"]) == (403, "file_exists", "0")
     assert tus.head(upload_id).headers["upload-offset"] == "0"
     body = {"filename": "late", "upload_id": upload_id, "if_exists": "replace"}
+    assert stack.post_json("POST /upload/complete", {**body, "upload_id": open_id}).code == "upload_not_found"
     assert stack.post_json("POST /upload/complete", body).status == 200
     assert (tus.head(upload_id).headers["upload-offset"], downloaded(stack, "late")) == ("2", b"12")
 

@@ -62,6 +62,8 @@ class FerryError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.extra: Mapping[str, Any] = extra
+        self.headers: Mapping[str, str] = {}
+        """Further header fields of the response. A caller that knows the resource adds them."""
 
     @classmethod
     def default_detail(cls) -> str:

@@ -43,13 +43,18 @@ def create_final(services: Services, ns: str, request: CreateRequest, partial_id
 
 
 def _source_of(services: Services, ns: str, request: CreateRequest, upload_id: str) -> Source:
-    """Return a partial upload as a source. Raises `InvalidPartial` if it is of another kind, or lacks bytes."""
+    """Return a partial upload as a source.
+
+    Raises `InvalidPartial` if it is of another kind or another link, or lacks bytes.
+    """
     try:
         record = find_sequential(services, ns, upload_id, request.protocol).upload.record
     except (UploadNotFound, UploadExpired) as error:
         raise InvalidPartial from error
     stored_object = record.stored_object
-    if not record.is_partial or stored_object is None or stored_object.crc32c is None:
+    if record.link_id != services.link_id or not record.is_partial:
+        raise InvalidPartial
+    if stored_object is None or stored_object.crc32c is None:
         raise InvalidPartial
     return Source(upload_id, stored_object.size, stored_object.crc32c)
 

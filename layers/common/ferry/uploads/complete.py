@@ -156,9 +156,6 @@ def _check_received(services: Services, upload: Upload) -> PartsByNumber | None:
     record = upload.record
     if record.stored_object is not None:
         return None
-    if record.sequential is not None and not record.sequential.has_all_bytes:
-        received = compute_received(upload, {})
-        raise UploadIncomplete(missing=list(missing_ranges(received.chunks, record.layout.chunk_count)))
     listed_parts: PartsByNumber | None = None
     if upload.has_presigned_parts:
         try:

@@ -79,9 +79,10 @@ def _allow_sequential(upload: Upload, *, allow_complete: bool) -> Upload:
     """Return a sequential upload, for a completion by its id. The two kinds do not see each other otherwise.
 
     Raises:
-        UploadNotFound: the request is no completion, or the upload is a partial one.
+        UploadNotFound: the request is no completion, the upload is a partial one, or its last request is missing.
     """
-    if not allow_complete or upload.record.is_partial:
+    state = upload.record.sequential
+    if not allow_complete or upload.record.is_partial or state is None or not state.has_all_bytes:
         raise UploadNotFound(SEQUENTIAL_DETAIL)
     return upload
 

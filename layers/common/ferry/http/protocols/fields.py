@@ -17,7 +17,8 @@ from ferry.resumable.lookup import shown_offset
 CREATE_PARAMETERS = frozenset({"filename", "content_type", "if_exists"})
 """Query parameters of a creation."""
 
-_INTEGER = re.compile(r"[0-9]{1,18}")
+_INTEGER = re.compile(r"[0-9]{1,64}")
+"""An integer of a header. One that is too large for an upload is a rejected length or offset, no malformed header."""
 
 
 def integer(request: Request, name: str) -> int | None:

@@ -263,6 +263,8 @@ def _verify_checksum(request: Request, body: bytes) -> None:
         digest = decode_canonical(value.strip())
     except ValueError as error:
         raise MalformedHeader("Upload-Checksum must be an algorithm and canonical base64.") from error
+    if not digest:
+        raise MalformedHeader("Upload-Checksum has no checksum. Send an algorithm, a space and base64.")
     if not hmac.compare_digest(_CHECKSUMS[algorithm](body), digest):
         raise ChecksumMismatch(f"The received bytes have another {algorithm}. Nothing was stored. Send them again.")
 
