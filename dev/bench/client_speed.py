@@ -1,7 +1,8 @@
 """Measure `ferry` against s5cmd, aws-cli and rclone on one S3 server: `python -m dev.bench.client_speed [--write]`.
 
-One large file, files of 8 MiB and small files go up and come back. Each round runs every client once, so that a ratio
-compares runs of the same minutes. Rates include Ferry's own calls; processor time and peak memory are the client's.
+One large file, files of 8 MiB and small files go up and come back. The clients take turns, so that a ratio compares
+runs of the same minutes; `ferry` and the reference move the large file `--rounds` times, everything else goes once.
+Rates include Ferry's own calls; peak memory is the client's, and `server_cpu_seconds` are those of S3 and the service.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ import boto3
 from dev.bench import service
 from dev.bench.errors import BenchError
 from dev.bench.measured_process import ProcessRun, run_measured
-from dev.bench.s3_clients import BUCKET, Client, clients
+from dev.bench.process_usage import cpu_by_kind, pids_by_kind
+from dev.bench.s3_clients import BUCKET, FERRY, Client, clients
 from dev.bench.service import BenchService
 from dev.figures import write_figures
 from dev.paths import ROOT
@@ -33,6 +35,9 @@ REFERENCE = "s5cmd"
 """The client that ratios compare with."""
 
 MAX_INSTANCES = 8
+
+WARM_UP_MIB = 64
+"""Size of a file that every client moves before the first case: connections, volumes, functions, ferry's line."""
 
 
 def make_cases(folder: Path, options: argparse.Namespace) -> dict[str, tuple[Path, int]]:
@@ -95,19 +100,34 @@ def measure(running: BenchService, folder: Path, options: argparse.Namespace) ->
     store.create_bucket(Bucket=BUCKET)
     contenders = clients(running, endpoint, folder / "state")
     figures: dict[str, Any] = {"rounds": options.rounds, "cases": {}}
+    warm_up = folder / "warm-up.bin"
+    warm_up.write_bytes(os.urandom(WARM_UP_MIB * MIB))
+    for client in contenders:
+        run_case(client, warm_up, folder, f"warm-up-{client.name}")
     for case, (source, size) in make_cases(folder, options).items():
         runs: dict[str, dict[str, list[ProcessRun]]] = {c.name: {"up": [], "down": []} for c in contenders}
-        for number in range(options.rounds + 1):  # The first round warms up: connections, caches, functions.
-            order = contenders if number % 2 else contenders[::-1]
-            for client in order:
+        servers: dict[str, dict[str, float]] = {}
+        for number in range(1 if source.is_dir() else options.rounds):
+            for client in contenders if number % 2 == 0 else contenders[::-1]:
+                if number and client.name not in (FERRY, REFERENCE):
+                    continue
+                before = _server_cpu(running)
                 for direction, run in run_case(client, source, folder, f"{source.stem}-{client.name}-{number}").items():
                     print(f"{case} {client.name} {direction}: {run.seconds:.2f} s", file=sys.stderr, flush=True)
-                    if number:
-                        runs[client.name][direction].append(run)
-        figures["cases"][case] = {name: _summarize(runs, name, size) for name in runs}
+                    runs[client.name][direction].append(run)
+                after = _server_cpu(running)
+                servers[client.name] = {kind: round(after[kind] - before.get(kind, 0), 2) for kind in after}
+        figures["cases"][case] = {
+            name: {**_summarize(runs, name, size), "server_cpu_seconds": servers[name]} for name in runs
+        }
         for name, row in figures["cases"][case].items():
             print(f"{case:24} {name:8}", row, flush=True)
     return figures
+
+
+def _server_cpu(running: BenchService) -> dict[str, float]:
+    """Return the processor seconds of S3 and the service so far, by what the processes are."""
+    return cpu_by_kind(pids_by_kind(running.local_service.state_folder))
 
 
 def _summarize(runs: dict[str, dict[str, list[ProcessRun]]], name: str, size: int) -> dict[str, Any]:
@@ -121,7 +141,7 @@ def _summarize(runs: dict[str, dict[str, list[ProcessRun]]], name: str, size: in
         }
         if REFERENCE in runs:
             reference = runs[REFERENCE][direction]
-            ratios = [b.seconds / a.seconds for a, b in zip(own, reference, strict=True)]
+            ratios = [b.seconds / a.seconds for a, b in zip(own, reference, strict=False)]
             rows[direction][f"rate_to_{REFERENCE}"] = round(statistics.median(ratios), 2)
     return rows
 
@@ -129,7 +149,7 @@ def _summarize(runs: dict[str, dict[str, list[ProcessRun]]], name: str, size: in
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 if everything was measured, 1 otherwise."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of ferry and the reference with the large file")
     parser.add_argument("--large", type=int, default=2048, help="MiB of the large file")
     parser.add_argument("--middle", type=int, default=100, help="number of files of 8 MiB")
     parser.add_argument("--small", type=int, default=2000, help="number of files of 16 KiB")

@@ -15,6 +15,9 @@ from dev.paths import ROOT
 BUCKET = "clients"
 """The bucket of S3's clients."""
 
+FERRY = "ferry"
+"""The name of the client that is measured."""
+
 JOBS = "8"
 """Requests of ferry at once. S3's clients have their defaults."""
 
@@ -78,7 +81,7 @@ def _ferry(service: BenchService, state: Path, proxy: str | None) -> Client:
     }
     program = [sys.executable, "-c", "from ferry_client.cli.main import main; main()"]
     return Client(
-        "ferry",
+        FERRY,
         environment,
         [*program, "put", "--jobs", JOBS, "{file}", "{name}"],
         [*program, "get", "--jobs", JOBS, "{name}", "{file}"],
