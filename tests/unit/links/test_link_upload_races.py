@@ -108,12 +108,11 @@ def test_cleanup_repairs_the_counters_of_a_failed_start(fixture: LinkFixture, fa
     for _ in range(3):
         fixture.service.sweep()
         fixture.service.clock.advance(2 * HOUR_MS)
-    open_uploads = [
-        record
-        for record in fixture.service.upload_repository.rows.records.values()
-        if record.link_id == link.link_id and record.state.in_progress
-    ]
+    records = fixture.service.upload_repository.rows.records.values()
+    by_link = [record for record in records if record.link_id == link.link_id]
+    open_uploads = [record for record in by_link if record.state.in_progress]
     usage = usage_of(fixture, link)
+    assert usage.started == len(by_link), "a start that created no upload counts as one"
     assert len(open_uploads) == 1
     assert (usage.files, usage.bytes) == (1, 10)
     assert usage.reservations.keys() == {open_uploads[0].upload_id}

@@ -55,7 +55,9 @@ def _reconcile_reservation(services: Services, link_id: str, usage: LinkUsage, u
     elif not record.purged:
         return False
     received_bytes = record.sequential.offset if record is not None and record.sequential is not None else 0
-    services.link_repository().release_upload(link_id, upload_id, received_bytes=received_bytes)
+    services.link_repository().release_upload(
+        link_id, upload_id, received_bytes=received_bytes, has_started=record is not None
+    )
     return True
 
 
