@@ -1,8 +1,17 @@
 // @ts-check
 import { TEXT } from "./strings.js";
 
+/** Characters that turn the text after them around: with them `file‹U+202E›gpj.exe` reads as `fileexe.jpg`. */
+const DIRECTION_CHANGES = /[\u202a-\u202e\u2066-\u2069]/g;
+const READ_ATTRIBUTES = new Set(["alt", "aria-label", "title"]);
+
+/** @param {string} text @returns {string} with characters that turn text around shown as such */
+function legible(text) {
+  return text.replace(DIRECTION_CHANGES, "\ufffd");
+}
+
 /**
- * Build an element. Text is always set as text, so that no name can become markup.
+ * Build an element. Text is always set as text, so that no name can become markup, and stays in its direction.
  * @param {string} tag
  * @param {Record<string, unknown>} [attributes] `on…` are listeners, `class` and others are attributes; false and null leave one out
  * @param {...(Node | string | null | undefined)} children
@@ -15,9 +24,12 @@ export function element(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
     else if (name === "value") /** @type {HTMLInputElement} */ (node).value = String(value);
     else if (name === "checked" || name === "disabled") /** @type {any} */ (node)[name] = Boolean(value);
-    else node.setAttribute(name, value === true ? "" : String(value));
+    else if (value === true) node.setAttribute(name, "");
+    else node.setAttribute(name, READ_ATTRIBUTES.has(name) ? legible(String(value)) : String(value));
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
+  for (const child of children) {
+    if (child !== null && child !== undefined) node.append(typeof child === "string" ? legible(child) : child);
+  }
   return node;
 }
 

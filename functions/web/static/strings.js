@@ -49,6 +49,11 @@ export const TEXT = {
   downloadsLeft: (/** @type {string} */ count) => `${count} ${count === "1" ? "download" : "downloads"} left`,
   downloadZip: "Download as ZIP",
   dropHere: "Drop files or folders anywhere on this page, or use the buttons.",
+  dropEmpty: "There is no file in what you dropped.",
+  dropUnreadable: (/** @type {number} */ count, /** @type {string} */ name) =>
+    count === 1
+      ? `The browser may not read ${name}. It is not uploaded.`
+      : `The browser may not read ${name} and ${count - 1} more. They are not uploaded.`,
   emptyFolder: "This folder is empty.",
   endedAt: (/** @type {string} */ time) => `The link works until ${time}.`,
   entries: (/** @type {number} */ count) => `${count} ${count === 1 ? "entry" : "entries"}`,
@@ -58,6 +63,8 @@ export const TEXT = {
     chunk_conflict: "The file is not the one that this upload began with. Cancel the upload, then send it again.",
     file_exists: "A file with this name is already there. Choose another name.",
     insufficient_scope: "This client may not do that. Ask the operator of the service for the scope.",
+    invalid_client: "You are no longer signed in. Try again, then sign in.",
+    invalid_token: "You are no longer signed in. Try again, then sign in.",
     not_found: "It is not there any more. Open the folder again to see what is.",
     precondition_failed: "The file has changed meanwhile. Open the folder again, then repeat this.",
     upload_cancelled: "The upload was canceled elsewhere. Try again to start it anew.",

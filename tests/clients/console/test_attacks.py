@@ -22,6 +22,9 @@ from tests.e2e.clients import log_in_as
 
 MARKUP = '"><img src=x onerror="window.hacked=1"><svg onload="window.hacked=1">'
 SCRIPT = b'<svg xmlns="http://www.w3.org/2000/svg"><script>parent.hacked = 1</script></svg>'
+TURNED = "attack\u202egpj.exe"
+"""Reads as `attackexe.jpg` where the override holds (U+202E)."""
+
 FILES = {
     f"attack{MARKUP.replace('/', '')}.txt": "text/plain",
     "attack.svg": "image/svg+xml",
@@ -29,6 +32,7 @@ FILES = {
     "attack.xml": "application/xml",
     "attack.js": "text/javascript",
     "javascript:alert(1)": "text/html; charset=utf-8",
+    TURNED: "application/octet-stream",
 }
 
 
@@ -58,6 +62,8 @@ def test_markup_of_strangers_stays_text(visit: Visit, api: FerryClient) -> None:
     visit.sign_in()
     expect(visit.button("attack.svg")).to_be_visible()
     assert_not_hacked(visit)
+    expect(visit.button(TURNED.replace("\u202e", "\ufffd"))).to_be_visible()
+    assert "\u202e" not in str(visit.page.inner_text("main"))
     for tab, text in (("Links", MARKUP), ("Uploads", "upload "), ("Deleted", "gone ")):
         visit.open_tab(tab)
         expect(visit.page.get_by_text(text).first).to_be_visible()
@@ -72,7 +78,7 @@ def test_markup_of_strangers_stays_text(visit: Visit, api: FerryClient) -> None:
     visit.check()
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if not name.endswith(".txt")])
+@pytest.mark.parametrize("name", [name for name in FILES if not name.endswith(".txt") and name != TURNED])
 def test_active_content_is_never_shown(visit: Visit, name: str) -> None:
     """SVG, HTML, XML and scripts are downloaded: no preview, and no page of this origin."""
     visit.sign_in()

@@ -91,7 +91,7 @@ def test_paused_upload_sends_nothing_until_it_is_resumed(
 def test_sign_in_that_ends_loses_no_upload(
     visit: Visit, api: FerryClient, make_file: Callable[[str, int], Path]
 ) -> None:
-    """Where the service takes neither token nor secret, one signs in again, and the upload goes on."""
+    """Where the service takes neither token nor secret, one signs in again, now or later, and the upload goes on."""
     source, is_signed_out = make_file("signed-out.bin", PARTS_BYTES), threading.Event()
 
     def reject(route: Route) -> None:
@@ -106,6 +106,10 @@ def test_sign_in_that_ends_loses_no_upload(
         visit.page.route(path, reject)
     visit.upload(source)
     dialog = visit.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Your sign-in has ended")
+    visit.page.keyboard.press("Escape")
+    expect(visit.card("signed-out.bin")).to_contain_text("Try again, then sign in.")
+    visit.button("Try again: signed-out.bin").click()
     expect(dialog).to_contain_text("Your sign-in has ended")
     is_signed_out.clear()
     visit.fill_sign_in()
