@@ -84,3 +84,9 @@ def map_path_parameters(context: schemathesis.HookContext, path_parameters: Any)
 @schemathesis.hook
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     return _use_existing_values(context, body)
+
+
+# Media types of the resumable protocols, which Schemathesis does not know.
+schemathesis.serializer.alias(
+    ["application/offset+octet-stream", "application/partial-upload"], "application/octet-stream"
+)

@@ -56,10 +56,10 @@ _OVERRIDE = Parameter("header", "X-HTTP-Method-Override", "`PATCH`, `HEAD` or `D
 
 _STATE_HEADERS = ("Upload-Offset", "Upload-Complete", "Upload-Limit", "Upload-Expires", "Tus-Resumable")
 _BINARY: Schema = {"type": "string", "format": "binary"}
-_APPENDED_BYTES = {tus.MEDIA_TYPE: _BINARY, draft.MEDIA_TYPE: _BINARY}
-"""Bodies of an append, by the media type of each protocol."""
-_FIRST_BYTES = {**_APPENDED_BYTES, OCTET_STREAM: _BINARY}
-"""Bodies of a creation. In the draft, the type of the file stands for any type."""
+_BYTES = {OCTET_STREAM: _BINARY, tus.MEDIA_TYPE: _BINARY, draft.MEDIA_TYPE: _BINARY}
+"""Bodies of creations and appends. The first one stands for any type, which the draft takes at creations, and before
+interop version 6 at appends. Generators that know no other type read it.
+"""
 _BODY_ERRORS = (
     request_errors.MalformedHeader,
     request_errors.VersionUnsupported,
@@ -138,7 +138,7 @@ _CREATE = Operation(
         _REPR_DIGEST,
         _DISPOSITION,
     ),
-    other_bodies=_FIRST_BYTES,
+    other_bodies=_BYTES,
     error_types=(
         *_BODY_ERRORS,
         errors.InvalidFilename,
@@ -173,10 +173,10 @@ _PATCH = Operation(
             headers=("Upload-Length", "Ferry-Filename", *_STATE_HEADERS),
         ),
     },
-    "At most 4 MiB, as `application/offset+octet-stream` in tus and as `application/partial-upload` in the draft. The "
-    "last bytes make the file.",
+    "At most 4 MiB, as `application/offset+octet-stream` in tus and as `application/partial-upload` in the draft, "
+    "which takes any type before interop version 6. The last bytes make the file.",
     (_UPLOAD_ID_PATH, _TUS, _DRAFT, _VERSION, _OFFSET, _LENGTH, _CHECKSUM, _DIGEST),
-    other_bodies=_APPENDED_BYTES,
+    other_bodies=_BYTES,
     error_types=(
         *_BODY_ERRORS,
         errors.UploadNotFound,

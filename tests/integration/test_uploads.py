@@ -275,6 +275,24 @@ def list_names(stack: Stack, route: str, member: str) -> list[str]:
         query = {**query, "cursor": page["cursor"]}
 
 
+def test_upload_id_of_complete_upload_is_superseded_while_other_is_open(stack: Stack) -> None:
+    """Each route answers 409 to it; the answer to a repeated completion tells the file."""
+    file = stack.upload("first, then second", b"hello")
+    second = stack.post_json(
+        "POST /upload/start", {"filename": "first, then second", "size": 5, "if_exists": "replace"}
+    ).json
+    named = {"filename": "first, then second", "upload_id": file["upload_id"]}
+    rejected = [
+        send_json_chunk(stack, "first, then second", 1, b"hello", upload_id=file["upload_id"]),
+        stack.post_json("POST /upload/parts", {**named, "parts": [{"part_number": 1}]}),
+        stack.post_json("POST /upload/complete", named),
+    ]
+    assert [(each.status, each.code) for each in rejected] == [(409, "upload_superseded")] * 3
+    assert rejected[2].json["current_file"] == file
+    assert stack.request("DELETE /upload", query={**named, "upload_id": second["upload_id"]}).status == 204
+    assert stack.post_json("POST /upload/complete", named).json == file
+
+
 def test_upload_id_of_ended_upload_answers_its_own_state(stack: Stack) -> None:
     """While no upload of the name is open, the state of the id answers; an unknown id is not found."""
     first = start_upload(stack, "own state", 5).json["upload_id"]

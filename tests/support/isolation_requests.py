@@ -242,8 +242,9 @@ def _part_pair(drawn: tuple[int, ValuePair | None]) -> ValuePair:
 
 
 def _binary_type(content: Mapping[str, Any]) -> str:
-    """Return the first media type of raw bytes that a request has; empty for none."""
-    return next((kind for kind, body in content.items() if body["schema"].get("format") == "binary"), "")
+    """Return the media type of raw bytes that a request has, that of tus before others; empty for none."""
+    kinds = [kind for kind, body in content.items() if body["schema"].get("format") == "binary"]
+    return next((kind for kind in kinds if "offset+" in kind), kinds[0] if kinds else "")
 
 
 def _build_pair(

@@ -289,18 +289,23 @@ def test_complete_repeated_returns_same_file(service: InMemoryService) -> None:
         client.cancel()
 
 
-def test_complete_superseded_upload_id_returns_its_file(service: InMemoryService) -> None:
-    """With its id, an earlier upload still returns its file, and a repeated cancel cannot cancel a newer one."""
+def test_complete_upload_id_while_other_is_open_tells_the_file(service: InMemoryService) -> None:
+    """While another upload is open, the id of a complete one is superseded: the error has the name's file. Once none is
+    open, the id returns its file again. A repeated cancel cannot cancel a newer upload.
+    """
     client = start_client(service, PART_BYTES)
     client.send_chunks()
     file = client.complete()
     done = client.upload_id
     client.start(if_exists=IfExists.REPLACE)
-    assert client.complete(upload_id=done) == file
+    with pytest.raises(UploadSuperseded) as rejected:
+        client.complete(upload_id=done)
+    assert rejected.value.extra == {"current_file": file}
     with pytest.raises(UploadAlreadyComplete):
         cancel(service.services, NS, NAME, done)
     assert client.state() is UploadState.OPEN
     cancel(service.services, NS, NAME, client.upload_id)
+    assert client.complete(upload_id=done) == file
     cancel(service.services, NS, NAME, client.upload_id)
     assert client.state() is UploadState.CANCELLED
 

@@ -20,6 +20,11 @@ SEQUENTIAL_DETAIL = (
     "This upload was created at /uploads. Send its bytes to its URL there, in requests of the protocol that created it."
 )
 
+COMPLETED_DETAIL = (
+    "Your upload is complete, and another upload of its name is in progress. current_file is your file, as long as the "
+    "name has it."
+)
+
 
 def find_current(
     services: Services, ns: str, name: str, upload_id: str | None, *, allow_complete: bool = False
@@ -34,12 +39,12 @@ def find_current(
         ns: the namespace.
         name: the file's name.
         upload_id: the id that the upload must have; None accepts any.
-        allow_complete: whether `upload_id` may also be an earlier upload of the name that was completed, or a
-            sequential upload.
+        allow_complete: whether `upload_id` may also be an earlier upload of the name that was completed, while no other
+            is in progress, or a sequential upload.
 
     Raises:
         UploadNotFound: the name has no upload on record, or none with that id.
-        UploadSuperseded: another upload of the name is in progress.
+        UploadSuperseded: another upload of the name is in progress (`current_file`: the file of a complete one).
         UploadIdRequired: the upload takes requests only with its id.
     """
     services.open_upload_cache.forget(ns, name)
@@ -56,14 +61,16 @@ def _find_current(services: Services, ns: str, name: str, upload_id: str | None,
         return _allow_sequential(upload, allow_complete=allow_complete)
     if upload is not None and upload.record.state.in_progress:
         return upload
-    if allow_complete and upload_id is not None and upload is not None and upload.record.state is UploadState.COMPLETE:
-        return upload
+    is_complete = upload is not None and upload.record.state is UploadState.COMPLETE
+    completed = upload if allow_complete and upload_id is not None and is_complete else None
     current_upload = services.upload_repository.get_current_upload(ns, name)
     if current_upload is None:
+        if completed is not None:
+            return completed
         raise UploadNotFound
     if upload_id is not None and current_upload.upload_id != upload_id:
         if current_upload.in_progress and not _has_expired(services, current_upload.upload_id):
-            raise UploadSuperseded
+            raise _superseded(services, completed)
         if upload is None:
             raise UploadNotFound.for_id()
         return upload
@@ -73,6 +80,19 @@ def _find_current(services: Services, ns: str, name: str, upload_id: str | None,
         raise UploadNotFound
     services.upload_id_cache.put(ns, name, upload.record.upload_id)
     return upload
+
+
+def _superseded(services: Services, completed: Upload | None) -> UploadSuperseded:
+    """Return the error for another upload_id than that of the upload in progress.
+
+    To the completion of a complete upload, which a client may repeat after a lost response, it tells the file.
+    """
+    if completed is None:
+        return UploadSuperseded()
+    record = completed.record
+    file = services.file_repository.get_file(*record.owner)
+    is_own = file is not None and file.upload_id == record.upload_id
+    return UploadSuperseded(COMPLETED_DETAIL, **({"current_file": file} if is_own else {}))
 
 
 def _allow_sequential(upload: Upload, *, allow_complete: bool) -> Upload:

@@ -85,7 +85,8 @@ class Problem:
     requested: Count | None = field(default=None, metadata=OMIT_NONE)
     """With `quota_exceeded`: what the request asks for in addition."""
     current_file: FileBody | None = field(default=None, metadata=OMIT_NONE)
-    """With `precondition_failed` of a request that would change a file: the file that the name has."""
+    """With `precondition_failed` of a request that would change a file: the file that the name has. With
+    `upload_superseded` to the completion of a complete upload: its file."""
     uploads: Sequence[OpenUpload] | None = field(default=None, metadata=OMIT_NONE)
     """With `upload_id_required`, if several uploads of the name are in progress: these."""
     expected_offset: Count | None = field(default=None, metadata={**OMIT_NONE, "json_name": "expected-offset"})
