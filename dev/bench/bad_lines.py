@@ -16,7 +16,7 @@ from dev.network.model import OUTAGES, RESETS, SATELLITE, SLOW_LINE, Network
 from dev.network.proxy import NetworkProxy
 
 BYTES_PER_SECOND = 125_000.0
-"""Rate of a line: 1 Mbit/s. With it, 24 runs side by side need about one processor core, most of it for the service."""
+"""Rate of a line: 1 Mbit/s. With it, 32 runs side by side need about one processor core, most of it for the service."""
 
 ADDRESS_CHANGES = replace(SATELLITE, round_trip_ms=60, link_bytes_per_second=2 * BYTES_PER_SECOND)
 """A mobile line whose address changes: each open connection is cut every `CHANGE_SECONDS`."""

@@ -22,6 +22,7 @@ from dev.bench import service
 from dev.bench.bad_lines import BYTES_PER_SECOND, LINES, Case
 from dev.bench.errors import BenchError
 from dev.bench.line_clients import LineBench, cases, install_tus_client
+from dev.bench.lines_report import write_tables
 from dev.figures import write_figures
 from dev.paths import ROOT
 
@@ -88,8 +89,8 @@ def main() -> int:
     parser.add_argument("--other-runs", type=int, default=3, help="runs of the other clients")
     parser.add_argument("--others", action=argparse.BooleanOptionalAction, default=True, help="measure other clients")
     parser.add_argument("--line", action="append", choices=list(LINES), help="this line alone; repeatable")
-    parser.add_argument("--parallel", type=int, default=24, help="runs side by side")
-    parser.add_argument("--write", action="store_true", help="write docs/figures/lines.json")
+    parser.add_argument("--parallel", type=int, default=32, help="runs side by side")
+    parser.add_argument("--write", action="store_true", help="write docs/figures/lines.json and the tables")
     options = parser.parse_args()
     started_at = time.monotonic()
     try:
@@ -116,6 +117,7 @@ def main() -> int:
     }
     if options.write:
         print(f"wrote {write_figures('lines', 'make prove-lines', figures).relative_to(ROOT)}")
+        write_tables(figures)
     ends = [result for line in figures["lines"].values() for result in line.values()]
     return 0 if all(result["finished"] == result["runs"] for result in ends) else 1
 
