@@ -61,10 +61,8 @@ def run_action(visit: Visit, action: str, shown: str) -> None:
 
 
 def test_views_and_dialogues_are_accessible(styled_visit: Visit) -> None:
-    """Sign-in, files, preview, move, archive, share, address, links, activity, uploads, deleted."""
+    """Sign-in, files, preview, move, share, address, links, activity, uploads, deleted."""
     visit, page = styled_visit, styled_visit.page
-    # No test answers the browser's own dialogue.
-    page.add_init_script("delete window.showSaveFilePicker")
     page.goto(f"{visit.base_url}/console")
     audit(visit, "sign-in")
     visit.fill_sign_in()
@@ -77,23 +75,8 @@ def test_views_and_dialogues_are_accessible(styled_visit: Visit) -> None:
     audit(visit, "preview")
     page.keyboard.press("Escape")
     run_action(visit, "Rename or move", "audit.txt")
-    page.get_by_label("New name").fill("bad\\name")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("alert").filter(has_text="filename")).to_be_visible()
     audit(visit, "move")
     page.keyboard.press("Escape")
-    run_action(visit, "Rename or move folder", "kept/")
-    audit(visit, "name of a folder")
-    page.get_by_label("New folder").fill("taken")
-    page.route("**/files/move", lambda route: route.fulfill(status=409, json={"code": "file_exists"}))
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog")).to_contain_text("2 files were not moved")
-    audit(visit, "moved folder")
-    visit.button("Close").click()
-    run_action(visit, "Download as ZIP", "kept/")
-    expect(page.get_by_role("dialog")).to_contain_text("another name in the archive")
-    audit(visit, "archive")
-    visit.button("Close").click()
     run_action(visit, "Share", "audit/")
     page.get_by_label("Label", exact=True).fill(LABEL)
     audit(visit, "share")
@@ -102,9 +85,6 @@ def test_views_and_dialogues_are_accessible(styled_visit: Visit) -> None:
     audit(visit, "address")
     visit.button("Done").click()
     visit.open_tab("Links")
-    visit.button("New upload link").click()
-    audit(visit, "new upload link")
-    page.keyboard.press("Escape")
     visit.button(f"Activity: {LABEL}").first.click()
     expect(page.get_by_role("dialog")).to_contain_text("Nothing has happened yet.")
     audit(visit, "activity")
@@ -119,6 +99,37 @@ def test_views_and_dialogues_are_accessible(styled_visit: Visit) -> None:
     visit.open_tab("Deleted")
     expect(visit.button("Restore: gone.txt")).to_be_visible()
     audit(visit, "deleted")
+    visit.check()
+
+
+def test_dialogues_that_report_are_accessible(new_visit: Callable[..., Visit]) -> None:
+    """A name that is rejected, a folder whose move fails, an archive with other names, a new upload link."""
+    visit = new_visit(color_scheme="dark", viewport={"width": 360, "height": 740})
+    page = visit.page
+    # No test answers the browser's own dialogue.
+    page.add_init_script("delete window.showSaveFilePicker")
+    visit.sign_in()
+    expect(visit.button("audit.txt")).to_be_visible()
+    run_action(visit, "Rename or move", "audit.txt")
+    page.get_by_label("New name").fill("bad\\name")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="filename")).to_be_visible()
+    audit(visit, "rejected name")
+    page.keyboard.press("Escape")
+    run_action(visit, "Rename or move folder", "kept/")
+    page.get_by_label("New folder").fill("taken")
+    page.route("**/files/move", lambda route: route.fulfill(status=409, json={"code": "file_exists"}))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("2 files were not moved")
+    audit(visit, "moved folder")
+    visit.button("Close").click()
+    run_action(visit, "Download as ZIP", "kept/")
+    expect(page.get_by_role("dialog")).to_contain_text("another name in the archive")
+    audit(visit, "archive")
+    visit.button("Close").click()
+    visit.open_tab("Links")
+    visit.button("New upload link").click()
+    audit(visit, "new upload link")
     visit.check(allowed=r"status of (409|422)")
 
 

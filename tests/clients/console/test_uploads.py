@@ -20,6 +20,8 @@ from tests.e2e.clients import log_in_as
 PARTS_BYTES = 30_000_001
 """Four parts."""
 
+TWO_PARTS_BYTES = 9_000_001
+
 CHUNK_BYTES = 1024 * 1024
 
 OTHER_CLIENT = 2
@@ -253,7 +255,7 @@ def test_download_leaves_running_upload_and_page_alone(
     visit.page.on("dialog", note)
     visit.sign_in()
     visit.page.route("**/upload/parts", gate)
-    visit.upload(make_file("running.bin", PARTS_BYTES))
+    visit.upload(make_file("running.bin", TWO_PARTS_BYTES))
     wait_for(visit, lambda: gate.held)
     visit.open_tab("Files")
     with visit.page.expect_download() as download:
