@@ -18,6 +18,8 @@ from ferry.errors import (
     UploadInProgress,
 )
 from ferry.model.files import File, IfExists
+from ferry.model.uploads import UploadState
+from ferry.rules.durations import DAY_MS
 from ferry.rules.layout import GIB, MIB, ChunkLayout
 from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
@@ -152,6 +154,18 @@ def test_start_of_completing_upload_without_proof_is_conflict(service: InMemoryS
 
     assert isinstance(client.complete(services=service.new_services(FaultPlan({("put", 1): join}))), File)
     assert rejections == [True]
+
+
+def test_cleanup_completes_no_joined_upload(service: InMemoryService) -> None:
+    """Cleanup expires an empty upload that was joined without proof, although a failed completion left its object."""
+    client = start_client(service, size=0)
+    failing = service.new_services(FaultPlan({("put", 1): Fault.LOST_RESPONSE}))
+    assert swallow_crash(lambda: client.complete(services=failing)) is None
+    Client(service, b"").start()
+    service.clock.advance(2 * DAY_MS)
+    service.sweep()
+    assert service.upload_repository.rows.records[client.upload_id].state is UploadState.EXPIRED
+    assert service.file_content() is None
 
 
 def test_start_that_created_the_upload_is_no_join(service: InMemoryService) -> None:

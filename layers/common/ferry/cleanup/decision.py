@@ -84,11 +84,13 @@ def _list_counted_parts(services: Services, upload: Upload) -> Mapping[int, Stor
 def _decide_without_multipart(services: Services, upload: Upload) -> Decision | None:
     """Decide by the object of an upload whose multipart upload S3 does not have.
 
-    Return None if the upload never had one, and has no object either: then only its age counts.
+    Return None if the upload never had one, and has no object that may be its file either: then only its age counts. An
+    empty upload that another start has joined without proof becomes a file by its client's completion only.
     """
     record = upload.record
     found = services.object_store.head(record.object_key)
-    if found is not None and found.size == record.layout.size:
+    was_joined_empty = record.requires_checksum and not record.layout.size
+    if found is not None and found.size == record.layout.size and not was_joined_empty:
         return Decision(Action.RECOVER)
     if record.multipart_id is None:
         return None
