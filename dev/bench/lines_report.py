@@ -17,12 +17,13 @@ def write_tables(figures: Mapping[str, Any]) -> None:
     """Replace the tables of the page by those of the figures of `make prove-lines`."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    tables = "\n".join([*_ferry(figures["lines"]), "", *_others(figures["others"])])
+    others = ["", *_others(figures["others"])] if figures["others"] else []
+    tables = "\n".join([*_ferry(figures["lines"]), *others])
     PAGE.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}", encoding="utf-8")
 
 
 def _ferry(lines: Mapping[str, Mapping[str, Row]]) -> Iterator[str]:
-    """Yield the table of ferry: medians, the worst run behind them."""
+    """Yield the table of ferry: medians, and in brackets the worst run."""
     yield "| line | rate up | sent twice up | rate down | sent twice down | runs that finished |"
     yield "|---|--:|--:|--:|--:|--:|"
     for line, rows in lines.items():
@@ -33,8 +34,12 @@ def _ferry(lines: Mapping[str, Mapping[str, Row]]) -> Iterator[str]:
 def _rates(row: Row) -> tuple[str, str]:
     if not row.get("finished"):
         return "", ""
-    rate = f"{row['part_of_rate']:.0%} ({row['least_part_of_rate']:.0%})"
-    return rate, f"{row['moved_over_size']:.1%} ({row['most_moved_over_size']:.1%})"
+    rate = f"{_percent(row['part_of_rate'])} ({_percent(row['least_part_of_rate'])})"
+    return rate, f"{_percent(row['moved_over_size'], 1)} ({_percent(row['most_moved_over_size'], 1)})"
+
+
+def _percent(share: float, digits: int = 0) -> str:
+    return f"{share:.{digits}%}".replace("%", " %")
 
 
 def _others(clients: Mapping[str, Mapping[str, Mapping[str, Row]]]) -> Iterator[str]:
@@ -58,7 +63,7 @@ def _cell(row: Row) -> str:
     finished = f"{row['finished']} of {row['runs']}"
     if not row["finished"]:
         return finished
-    return f"{finished}: {row['part_of_rate']:.0%}, {row['moved_over_size']:.0%} twice"
+    return f"{finished}: {_percent(row['part_of_rate'])}, {_percent(row['moved_over_size'])} twice"
 
 
 def _finished(rows: Mapping[str, Row]) -> str:
