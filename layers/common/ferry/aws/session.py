@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -47,6 +49,23 @@ MAX_CONNECTIONS = 32
 """Connections that one client keeps open."""
 
 _SHORT_RETRIES = {"mode": "standard", "total_max_attempts": SHORT_MAX_ATTEMPTS}
+
+
+def parse_timestamp(value: str | float) -> datetime:
+    """Return a time of a response: an HTTP date, as in S3's headers, or RFC 3339, as in its lists.
+
+    Other forms, such as epoch seconds, are left to botocore.
+    """
+    try:
+        if isinstance(value, str) and value.endswith("GMT"):
+            return parsedate_to_datetime(value)
+        if isinstance(value, str) and value.endswith("Z") and "T" in value:
+            return datetime.fromisoformat(value)
+    except ValueError:
+        pass
+    from botocore.utils import parse_timestamp as parse_any
+
+    return parse_any(cast("Any", value))  # its stub does not say that it takes numbers
 
 
 class AwsSession:
@@ -161,7 +180,11 @@ class AwsSession:
         # boto3's session creates the same clients, but also loads resources and transfers: slower cold starts.
         from botocore.session import Session
 
-        return Session()
+        session = Session()
+        # dateutil, botocore's own parser, takes a tenth of the time of a GetObject.
+        factory = session.get_component("response_parser_factory")
+        factory.set_parser_defaults(timestamp_parser=parse_timestamp)
+        return session
 
     def _client(self, service: str, endpoint: str | None, **options: object) -> object:
         from botocore.config import Config
@@ -172,6 +195,9 @@ class AwsSession:
             "retries": {"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
             "max_pool_connections": MAX_CONNECTIONS,
             "tcp_keepalive": True,
+            # Without one, botocore builds the header twice for each call, from thirty parts that are the same each
+            # time: a sixth of the time of a call.
+            "user_agent": self._session.user_agent(),
         }
         create_client = cast("Callable[..., object]", self._session.create_client)
         return create_client(service, endpoint_url=endpoint, config=Config(**defaults | options))
