@@ -188,7 +188,8 @@ def test_mv_of_a_folder_lists_what_stays_and_continues(
     captured = capsys.readouterr()
     assert len(captured.out.splitlines()) == 4
     first, summary, last = captured.err.splitlines()
-    assert (first, last) == ("ferry: p/3: The name has a file.", "ferry: 1 of 5 files failed: p/3")
+    assert first == "ferry: p/3: r/3 exists. Choose another name, or --replace (in Python: replace=True)."
+    assert last == "ferry: 1 of 5 files failed: p/3"
     assert summary.startswith("4 of 5 files done in ")
     assert run("mv", "p/", "r/", "--replace") == 0
     assert fake.files["r/3"].data == b"3"

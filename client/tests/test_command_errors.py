@@ -221,3 +221,35 @@ def test_sync_from_a_mistyped_folder_deletes_nothing(
     assert (tmp_path / "backup" / "a").exists()
     assert run("sync", "phtos/", "backup/", "--delete", "--down") == 0
     assert not (tmp_path / "backup" / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mv", "a", "b"], "ferry: b exists. Choose another name, or --replace (in Python: replace=True).\n"),
+        (
+            ["restore", "a"],
+            "ferry: a exists. Choose --if-exists replace or rename (in Python: if_exists).\n",
+        ),
+        (
+            ["restore", "a", "--to", "b"],
+            "ferry: b exists. Choose --if-exists replace or rename (in Python: if_exists).\n",
+        ),
+    ],
+    ids=["mv", "restore", "restore --to"],
+)
+def test_change_to_a_taken_name_names_the_option(
+    run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    """The message says what this command takes, not what the service's API does."""
+    fake.put_file("a", b"1")
+    fake.put_file("b", b"2")
+
+    def answer(request: HttpRequest) -> HttpResponse | None:
+        if request.url.endswith(("/files/move", "/files/restore")):
+            return problem(409, "file_exists", "A file with this name exists. Send if_exists: replace to replace it.")
+        return None
+
+    fake.before.append(answer)
+    assert run(*arguments) == 5
+    assert capsys.readouterr().err == message

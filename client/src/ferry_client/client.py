@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from ferry_client.api import Api, Credentials
 from ferry_client.callbacks import ignore
 from ferry_client.direct import DirectAccess
-from ferry_client.errors import NotFoundError
+from ferry_client.errors import ConflictError, NotFoundError, name_taken_error
 from ferry_client.jobs import JobTuner
 from ferry_client.link import Link
 from ferry_client.links import Links
@@ -296,7 +296,12 @@ class Ferry:
             "etag": etag,
             "to_etag": to_etag,
         }
-        return FileRecord.from_json(self.api.request_json("POST", "/files/move", members).json())
+        try:
+            return FileRecord.from_json(self.api.request_json("POST", "/files/move", members).json())
+        except ConflictError as error:
+            if error.code != "file_exists":
+                raise
+            raise name_taken_error(to, error, "another name, or --replace (in Python: replace=True)") from error
 
     def delete(self, name: str, *, etag: str | None = None) -> None:
         """Delete a file; only this content, if `etag` is given. Raises `NotFoundError` if there is none."""
@@ -334,7 +339,13 @@ class Ferry:
             ConflictError: the name is taken.
         """
         members = {"filename": name, "to": to, "upload_id": upload_id, "if_exists": if_exists}
-        return FileRecord.from_json(self.api.request_json("POST", "/files/restore", members).json())
+        try:
+            return FileRecord.from_json(self.api.request_json("POST", "/files/restore", members).json())
+        except ConflictError as error:
+            if error.code != "file_exists":
+                raise
+            choice = "--if-exists replace or rename (in Python: if_exists)"
+            raise name_taken_error(to or name, error, choice) from error
 
     def status(self, name: str) -> Mapping[str, Any]:
         """Return the status of an upload or file, as the service answers it."""

@@ -106,7 +106,9 @@ def api_error(
     return error(status, code, detail, request_id, members)
 
 
-def name_taken_error(name: str, error: ApiError) -> ConflictError:
-    """Return the error of an upload whose name has a file: the same on every path."""
-    detail = f"{name} exists. Choose --if-exists replace, rename or skip (in Python: if_exists)."
+def name_taken_error(
+    name: str, error: ApiError, choice: str = "--if-exists replace, rename or skip (in Python: if_exists)"
+) -> ConflictError:
+    """Return the error of a change whose new name has a file: the same on every path, with the option to `choice`."""
+    detail = f"{name} exists. Choose {choice}."
     return ConflictError(error.status, "file_exists", detail, error.request_id, error.members)

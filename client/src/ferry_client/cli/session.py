@@ -87,7 +87,7 @@ def transfer_options(function: Function) -> Function:
                 metavar="RATE",
                 help="Bytes a second, e.g. 2M, or a timetable, e.g. '08:00,512K 18:00,off'.",
             ),
-            click.option("--no-direct", is_flag=True, help="Send nothing straight to S3: the API alone."),
+            click.option("--no-direct", is_flag=True, help="Move no byte straight to or from S3: the API alone."),
             click.option("--ca-file", metavar="FILE", help="Trust these certificate authorities (PEM)."),
         )
     ):
