@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dev.fakes.faults import FaultPlan
+from dev.fakes.faults import CallLog, FaultPlan, FaultStep
 from ferry.errors import (
     ChecksumMismatch,
     ChunkConflict,
@@ -130,18 +130,16 @@ def test_presign_part_expires_with_credentials(service: InMemoryService) -> None
 
 
 def test_chunk_part_presigned_during_assembly_is_staged(service: InMemoryService) -> None:
-    """If the part is presigned and overwritten before the chunk is recorded, the chunk is staged and not lost."""
+    """If the part is presigned before the chunk is recorded, the chunk is staged, and the URL takes its bytes only."""
     client = start_client(service, PART_BYTES)
     client.send_chunk(1)
-
     urls: list[PresignedPart] = []
-
-    def presign_and_overwrite() -> None:
-        urls.append(client.presign_part(1))
-        assert client.put_part(urls[0], seeded_bytes(PART_BYTES, seed=9)).status == 200
-
-    client.send_chunk(2, services=service.new_services(FaultPlan({("record_chunk", 1): presign_and_overwrite})))
-    assert client.put_part(urls[0], seeded_bytes(PART_BYTES, seed=9)).status == 200
+    steps: dict[int | tuple[str, int], FaultStep] = {("record_chunk", 1): lambda: urls.append(client.presign_part(1))}
+    log = CallLog()
+    client.send_chunk(2, services=service.new_services(FaultPlan(steps), log))
+    assert [name for name in log.methods if name in ("put", "record_chunk")] == ["record_chunk", "put", "record_chunk"]
+    assert client.put_part(urls[0], seeded_bytes(PART_BYTES, seed=9)).status == 400
+    assert client.put_part(urls[0], client.body).status == 200
     assert isinstance(client.complete(), File)
     assert service.file_content() == client.body
 

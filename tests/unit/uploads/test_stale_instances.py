@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from dev.fakes.faults import CallLog, Fault, FaultPlan
+from dev.fakes.faults import CallLog, Fault, FaultPlan, ProcessCrashed
 from ferry.errors import (
     ChunkConflict,
     ChunkIndexOutOfRange,
@@ -18,6 +18,7 @@ from ferry.errors import (
     UploadIncomplete,
 )
 from ferry.model.files import File
+from ferry.rules.digests import crc32c
 from ferry.rules.durations import DAY_MS, SECOND_MS
 from ferry.services import Services
 from tests.support.in_memory_service import CHUNK_BYTES, Client, InMemoryService, seeded_bytes, swallow_crash
@@ -118,6 +119,34 @@ def test_part_is_marked_at_every_signing(service: InMemoryService) -> None:
     content = service.file_content()
     assert content is not None
     assert content[PART_BYTES:] == direct
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("before", ["upload_part", "record_chunk"])
+def test_part_signed_while_its_last_chunk_is_in_flight_takes_the_same_bytes(
+    service: InMemoryService, before: str, is_known: bool
+) -> None:
+    """A request that does not know of the signing may assemble the part, so S3 takes its bytes alone for a while."""
+    client = start_client(service, 1)
+    other, direct = service.new_services(log=CallLog()), seeded_bytes(PART_BYTES, seed=5)
+
+    def sign_and_put() -> None:
+        part = client.presign_part(1, other)
+        assert client.put_part(part, direct).status == 400
+        assert client.put_part(part, client.chunk_body(1) + OTHER).status == 200
+        assert client.presign_part(1, other, crc32c(client.chunk_body(1) + OTHER)).headers == part.headers
+        with pytest.raises(ChunkConflict, match="sending chunk 2, which completes part 1"):
+            client.presign_part(1, other, crc32c(direct))
+        raise ProcessCrashed
+
+    plan = FaultPlan({(before, 1): sign_and_put})
+    swallow_crash(
+        partial(client.send_chunk, 2, stale(service, plan) if is_known else service.new_services(plan), OTHER)
+    )
+    service.clock.advance(TIMEOUT_MS)
+    assert client.put_part(client.presign_part(1, other), direct).status == 200
+    assert isinstance(client.complete(other), File)
+    assert service.file_content() == direct
 
 
 def test_conflict_in_upload_that_has_ended_is_not_answered(service: InMemoryService) -> None:

@@ -37,6 +37,12 @@ def stage_chunk(
         services.staged_chunk_cache.put(key, body)
 
 
+def may_be_recorded(services: Services, chunk_digest: ChunkDigest) -> bool:
+    """Return whether the request that stored this digest may still live, and record its chunk."""
+    stored_at = chunk_digest.stored_at
+    return stored_at is None or services.clock() < stored_at + services.function_timeout_ms
+
+
 def part_crc(record: UploadRecord, part_number: int, chunk_digests: Mapping[int, ChunkDigest]) -> int | None:
     """Return the CRC32C of a part, combined from those of its chunks; None if a chunk has no digest yet."""
     layout = record.layout

@@ -31,7 +31,7 @@ from ferry.rules.durations import SECOND_MS
 from ferry.rules.layout import MAX_CHUNK_BYTES
 from ferry.services import Services
 from ferry.uploads.activity import record_activity
-from ferry.uploads.assembly import assemble_part, part_crc, stage_chunk
+from ferry.uploads.assembly import assemble_part, may_be_recorded, part_crc, stage_chunk
 from ferry.uploads.lookup import find_open, is_expired
 from ferry.uploads.received import compute_received, uploaded_parts
 
@@ -212,13 +212,14 @@ def _replace_digest(
         ChunkConflict: the other request may still be running.
         ConcurrentUpdate: the chunk is recorded now, or has another digest.
     """
-    now = services.clock()
-    if stored.stored_at is None or now < stored.stored_at + services.function_timeout_ms:
+    if may_be_recorded(services, stored):
         raise ChunkConflict(
             "Another request is sending this chunk with different content. If that request has failed, repeat this one "
             f"in {services.function_timeout_ms // SECOND_MS} seconds."
         )
-    services.upload_repository.replace_chunk_digest(upload, chunk_index, expected=stored, chunk_digest=sent, now=now)
+    services.upload_repository.replace_chunk_digest(
+        upload, chunk_index, expected=stored, chunk_digest=sent, now=services.clock()
+    )
 
 
 def _completes_part(upload: Upload, chunk_index: int) -> bool:

@@ -9,8 +9,9 @@ from ferry.errors import ChunkConflict, PartNumberOutOfRange
 from ferry.model.uploads import Upload
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.retry import retry_on_conflict
+from ferry.rules.durations import SECOND_MS
 from ferry.services import Services
-from ferry.uploads.assembly import part_crc
+from ferry.uploads.assembly import may_be_recorded, part_crc
 from ferry.uploads.lookup import find_open
 
 
@@ -49,7 +50,7 @@ def presign_parts(services: Services, ns: str, request: PartsRequest) -> list[Pr
 
     Raises:
         PartNumberOutOfRange: the chunk layout has no such part.
-        ChunkConflict: the part is complete from chunks with a different checksum.
+        ChunkConflict: the part is complete from chunks with a different checksum, or about to be.
         UploadNotFound, UploadSuperseded, UploadExpired, UploadCancelled, CompletionInProgress, UploadAlreadyComplete:
             no upload accepts parts.
     """
@@ -96,30 +97,49 @@ def _mark_presigned(services: Services, ns: str, request: PartsRequest) -> Uploa
 
 
 def _mark_parts(services: Services, upload: Upload, part_numbers: Sequence[int]) -> None:
-    """Record which of the parts lack one chunk. An instance that knows the upload as it was before its first signing
-    would assemble such a part over the one that the client is about to send, before it finds that it may not.
+    """Record which of the parts one chunk completes. An instance that knows the upload as it was before its first
+    signing would assemble such a part over the one that the client is about to send, before it finds that it may not.
     """
-    if not upload.recorded_chunk_bytes or not upload.record.layout.supports_chunks:
-        return  # No instance knows the upload, or none assembles a part.
-    numbers = [number for number in dict.fromkeys(part_numbers) if _lacks_one_chunk(upload, number)]
+    numbers = [number for number in dict.fromkeys(part_numbers) if _chunk_that_completes(upload, number) is not None]
     if numbers:
         services.upload_repository.mark_parts_presigned(upload.record.upload_id, numbers, now=services.clock())
 
 
-def _lacks_one_chunk(upload: Upload, part_number: int) -> bool:
-    return sum(not upload.has_chunk(index) for index in upload.record.layout.chunks_in_part(part_number)) == 1
+def _chunk_that_completes(upload: Upload, part_number: int) -> int | None:
+    """Return the only chunk that a part lacks; None if it lacks none or several, or if the upload has no chunk."""
+    layout = upload.record.layout
+    if not layout.supports_chunks or not upload.recorded_chunk_bytes:
+        return None
+    missing = [index for index in layout.chunks_in_part(part_number) if not upload.has_chunk(index)]
+    return missing[0] if len(missing) == 1 else None
 
 
 def _required_crc(services: Services, upload: Upload, part_number: int, requested_crc: int | None) -> int | None:
-    """Return the CRC32C to sign: that of the part's chunks if all are recorded, else the one requested."""
-    record = upload.record
-    if not record.layout.supports_chunks or not upload.has_all_chunks_of_part(part_number):
+    """Return the CRC32C to sign: that of the part's chunks if all are recorded, else the one requested.
+
+    If one is missing that a request may be sending, the part may be assembled from it at any moment, as that request
+    cannot know of the signing. Then S3 must accept the same bytes only.
+    """
+    record, missing = upload.record, _chunk_that_completes(upload, part_number)
+    has_all_chunks = record.layout.supports_chunks and upload.has_all_chunks_of_part(part_number)
+    if not has_all_chunks and missing is None:
         return requested_crc
     chunk_digests = services.upload_repository.get_chunk_digests(record.upload_id, part_number)
+    if missing is not None and (missing not in chunk_digests or not may_be_recorded(services, chunk_digests[missing])):
+        return requested_crc
     chunks_crc = part_crc(record, part_number, chunk_digests)
     if requested_crc is not None and requested_crc != chunks_crc:
-        raise ChunkConflict(
+        raise ChunkConflict(_conflict_detail(services, part_number, missing))
+    return chunks_crc
+
+
+def _conflict_detail(services: Services, part_number: int, missing: int | None) -> str:
+    if missing is None:
+        return (
             f"Part {part_number} is already complete from chunks with a different checksum. "
             "Leave the part out, or cancel the upload and start it again."
         )
-    return chunks_crc
+    return (
+        f"A request is sending chunk {missing}, which completes part {part_number} with a different checksum. "
+        f"If that request has failed, repeat this one in {services.function_timeout_ms // SECOND_MS} seconds."
+    )
