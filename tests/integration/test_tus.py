@@ -365,8 +365,12 @@ def test_long_concatenation_continues_asynchronously(stack: Stack, monkeypatch: 
         slow.setenv("FERRY_ASSEMBLY_BUDGET_SECONDS", "0")
         slow.setenv("FERRY_CLEANUP_FUNCTION", "the cleanup function")
         stack.new_process()
-        final = tus.upload_id(tus.create(upload_concat=f"final;/uploads/{partial}"))
-        assert "upload-offset" not in tus.head(final).headers
+        created = tus.create(upload_concat=f"final;/uploads/{partial}")
+        final, deleted = tus.upload_id(created), tus.delete(tus.upload_id(created))
+        assert (deleted.status, deleted.code, "retry-after" in deleted.headers) == (409, "upload_completing", True)
+        for response in (created, deleted, tus.head(final), tus.patch(final, 0, b"x")):
+            assert "upload-offset" not in response.headers
+            assert response.headers["ferry-filename"] == final
     stack.new_process()
     upload = wiring.services().upload_repository.get_upload(final)
     assert upload is not None

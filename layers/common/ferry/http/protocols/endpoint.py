@@ -10,7 +10,7 @@ from urllib.parse import quote
 from ferry.errors import InvalidField
 from ferry.http.request import Request
 from ferry.model.files import IfExists
-from ferry.model.uploads import Upload
+from ferry.model.uploads import Upload, UploadState
 from ferry.resumable.lookup import shown_offset
 from ferry.rules.filenames import normalise_filename
 
@@ -75,8 +75,15 @@ class Endpoint:
         return {"Location": f"{self.location_base}/{upload_id}"}
 
     def upload_headers(self, upload: Upload) -> dict[str, str]:
-        """Return the headers of every response about an upload: where it continues, and the file's name."""
+        """Return the headers of every response about an upload: where it continues, and the file's name.
+
+        A final upload tells no offset until its file is committed. Its bytes are all there, and tus takes an offset
+        that is the length for the end.
+        """
+        state = upload.record.sequential
         name = {} if upload.record.is_partial else self.name_header(upload.record.owner[1])
+        if state is not None and state.sources and upload.record.state is not UploadState.COMPLETE:
+            return name
         return {"Upload-Offset": str(shown_offset(upload)), **name}
 
     def name_header(self, name: str | None) -> dict[str, str]:

@@ -113,8 +113,6 @@ def head(services: Services, endpoint: Endpoint, upload_id: str, request: Reques
     headers |= endpoint.echoed(state.echoed_headers)
     length = shown_length(upload)
     headers |= {"Upload-Defer-Length": "1"} if length is None else {"Upload-Length": str(length)}
-    if state.sources and upload.record.state is not UploadState.COMPLETE:
-        del headers["Upload-Offset"]
     return Response(200, headers)
 
 
