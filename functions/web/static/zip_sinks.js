@@ -36,11 +36,11 @@ export async function openDownload(name, bytes) {
   return blobFile(name);
 }
 
-/** @returns {Promise<FileSystemDirectoryHandle | null>} a folder of the browser's storage for this origin; null where it gives none, as in a private window */
-async function openFolder() {
+/** @param {{create: boolean}} options @returns {Promise<FileSystemDirectoryHandle | null>} a folder of the browser's storage for this origin; null where there is none, as in a private window */
+async function openFolder(options) {
   try {
     const root = await navigator.storage.getDirectory();
-    return await root.getDirectoryHandle(FOLDER, { create: true });
+    return await root.getDirectoryHandle(FOLDER, options);
   } catch {
     return null;
   }
@@ -48,7 +48,7 @@ async function openFolder() {
 
 /** @param {string} name @param {number} bytes @returns {Promise<Sink | null>} null where the browser's storage has no room */
 async function storageFile(name, bytes) {
-  const folder = await openFolder();
+  const folder = await openFolder({ create: true });
   if (!folder || !navigator.locks) return null;
   await removeLeftovers();
   const { quota = 0, usage = 0 } = await navigator.storage.estimate();
@@ -89,7 +89,7 @@ function holdLock(name) {
 
 /** Remove archives of pages that were closed: nothing tells a page when the download of a file is complete. */
 export async function removeLeftovers() {
-  const folder = navigator.locks ? await openFolder() : null;
+  const folder = navigator.locks ? await openFolder({ create: false }) : null;
   if (!folder) return;
   const held = new Set((await navigator.locks.query()).held?.map((lock) => lock.name));
   const names = [];

@@ -53,6 +53,12 @@ COUNT_ARCHIVES = """async () => {
   return count;
 }"""
 
+COUNT_STORED = """async () => {
+  let count = 0;
+  for await (const name of (await navigator.storage.getDirectory()).keys()) count += 1;
+  return count;
+}"""
+
 WRITE_LARGE = f"""async () => {{
   const sinks = await import(document.scripts[0].src.replace("main.js", "zip_sinks.js"));
   const sink = await sinks.openDownload("large.zip", 300 * 1024 ** 2);
@@ -124,6 +130,8 @@ def test_large_archive_goes_through_the_browser_storage(visit: Visit, local_serv
     """Without a file dialogue a large archive is written to the origin's storage, which later visits clear."""
     visit.context.add_init_script("delete window.showSaveFilePicker")
     visit.page.goto(f"{visit.base_url}/console")
+    expect(visit.page.get_by_label("Client id")).to_be_visible()
+    assert visit.page.evaluate(COUNT_STORED) == 0
     with visit.page.expect_download() as download:
         assert visit.page.evaluate(WRITE_LARGE) == 1
     assert (download.value.suggested_filename, download.value.path().read_bytes()) == ("large.zip", b"content")
