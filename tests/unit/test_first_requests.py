@@ -40,12 +40,12 @@ EVENTS: Mapping[str, tuple[str, dict[str, Any]]] = {
 """The function and the event of each request."""
 
 MAX_MODULES: Mapping[str, int] = {
-    "start": 404,
-    "raw chunk": 348,
-    "whole file": 342,
-    "download": 338,
-    "status": 342,
-    "list of files": 334,
+    "start": 352,
+    "raw chunk": 342,
+    "whole file": 336,
+    "download": 332,
+    "status": 336,
+    "list of files": 328,
 }
 """Modules at most, without those of the standard library. A request that needs more, needs a reason."""
 
