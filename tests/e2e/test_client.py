@@ -260,7 +260,7 @@ def test_file_that_changes_meanwhile_is_named(
 ) -> None:
     """A file that grows or shrinks while it is sent: exit code 7, and no file appears. Sent again, it is right."""
     path = ferry.write("a", random_bytes(SIZE))
-    process = ferry.start("put", "a", name, "--no-direct", "--limit-rate", "12M", "--jobs", "1")
+    process = ferry.start("put", "a", name, "--no-direct", "--limit-rate", "12M", "--jobs", "1", "--quiet")
     wait_for_request(proxy, "/upload/chunk")
     os.truncate(path, size)
     done = finish(process)
