@@ -226,20 +226,6 @@ def test_name_that_is_taken_is_asked_about(visit: Visit, api: FerryClient, tmp_p
     visit.check(allowed="status of 412")
 
 
-def test_name_that_another_device_sends_is_started_over(visit: Visit, api: FerryClient, tmp_path: Path) -> None:
-    """An upload of another device has the name: the page says so, and ends that upload when its button is pressed."""
-    expect_status(api.start("occupied.bin", 6 * CHUNK_BYTES), 201, "start")
-    path = tmp_path / "occupied.bin"
-    path.write_bytes(b"this" * (CHUNK_BYTES + 1))
-    visit.sign_in()
-    visit.upload(path)
-    expect(visit.card("occupied.bin")).to_contain_text("Another device, or an earlier visit")
-    visit.button("End it and send this file: occupied.bin").click()
-    visit.expect_complete("occupied.bin")
-    assert api.status("occupied.bin").json["size"] == path.stat().st_size
-    visit.check(allowed="status of 409")
-
-
 def test_download_leaves_running_upload_and_page_alone(
     visit: Visit, local_service: LocalService, api: FerryClient, make_file: Callable[[str, int], Path]
 ) -> None:
