@@ -59,7 +59,7 @@ def describe_commit() -> str:
     commit = _git("rev-parse", "HEAD")
     if commit is None:
         return "unknown"
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{FIGURES_FOLDER.relative_to(ROOT)}")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/figures")
     return commit + (UNCOMMITTED_SUFFIX if changed else "")
 
 

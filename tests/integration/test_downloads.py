@@ -190,14 +190,15 @@ def test_file_as_script_style_or_worker_returns_403(stack: Stack, key: str, dest
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/.well-known/jwks.json", "/status", "/download"])
 def test_cacheable_response_varies_by_origin(stack: Stack, path: str) -> None:
-    """A cache does not serve the CORS headers of one origin to another: 200 and 304 have `Vary: Origin`."""
+    """A cache does not serve the CORS headers of one origin to another: `Vary` of 200 and 304 has `Origin`."""
     stack.upload("cached", CONTENT, if_exists="replace")
     got = stack.request(f"GET {path}", query={"filename": "cached"})
-    assert (got.status, got.headers["vary"]) == (200, "Origin")
+    vary = "Accept-Encoding, Origin" if path == "/openapi.json" else "Origin"
+    assert (got.status, got.headers["vary"]) == (200, vary)
     if "etag" in got.headers:
         headers = {"if-none-match": got.headers["etag"]}
         unchanged = stack.request(f"GET {path}", query={"filename": "cached"}, headers=headers)
-        assert (unchanged.status, unchanged.headers["vary"]) == (304, "Origin")
+        assert (unchanged.status, unchanged.headers["vary"]) == (304, vary)
 
 
 def test_uncacheable_response_has_no_vary(stack: Stack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 from pathlib import Path
@@ -23,17 +24,23 @@ def load_trim() -> Any:
     return module
 
 
+def shipped_description(service: str) -> Any:
+    """Return what botocore ships, without the operations that an emulator adds to its loaders."""
+    folder = max((Path(Loader.BUILTIN_DATA_PATH) / service).iterdir())
+    return json.loads(gzip.decompress((folder / "service-2.json.gz").read_bytes()))
+
+
 def test_method_names_are_those_of_clients() -> None:
     """The name by which an operation is looked for is that of the client's method."""
     trim = load_trim()
     for service in SERVICES:
-        for operation in Loader().load_service_model(service, "service-2")["operations"]:
+        for operation in shipped_description(service)["operations"]:
             assert trim.method_name(operation) == xform_name(operation)
 
 
 def test_description_without_unused_operations_has_all_shapes_of_the_others() -> None:
     """An operation that the sources name stays, with every shape that it refers to; the others go."""
-    description = Loader().load_service_model("dynamodb", "service-2")
+    description = shipped_description("dynamodb")
     trimmed = load_trim().without_unused_operations(description, {"put_item", "query"})
     assert list(trimmed["operations"]) == ["PutItem", "Query"]
     for name in trimmed["operations"]:

@@ -91,8 +91,9 @@ def _superseded(services: Services, completed: Upload | None) -> UploadSupersede
         return UploadSuperseded()
     record = completed.record
     file = services.file_repository.get_file(*record.owner)
-    is_own = file is not None and file.upload_id == record.upload_id
-    return UploadSuperseded(COMPLETED_DETAIL, **({"current_file": file} if is_own else {}))
+    if file is None or file.upload_id != record.upload_id:
+        return UploadSuperseded(COMPLETED_DETAIL)
+    return UploadSuperseded(COMPLETED_DETAIL, current_file=file)
 
 
 def _allow_sequential(upload: Upload, *, allow_complete: bool) -> Upload:
