@@ -15,6 +15,11 @@ const SECRET = /^[A-Za-z0-9_-]{22,100}$/;
 
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const session = new ClientSession(askAgain);
+/** Whether the sign-in dialogue was closed, and nothing was pressed since: requests of the page itself do not open it again. */
+let isSignInDeclined = false;
+for (const kind of ["pointerdown", "keydown"]) {
+  addEventListener(kind, () => (isSignInDeclined = false), { capture: true });
+}
 
 /** @param {string} message @param {(id: string, secret: string) => Promise<void>} submit @returns {HTMLElement} */
 function signInForm(message, submit) {
@@ -49,9 +54,12 @@ function signInForm(message, submit) {
 
 /** Ask for id and secret in a dialogue, while uploads wait. @returns {Promise<{id: string, secret: string} | null>} */
 async function askAgain() {
-  return /** @type {any} */ (
+  if (isSignInDeclined) return null;
+  const given = /** @type {any} */ (
     await dialogue(TEXT.signIn, (close) => [signInForm(TEXT.signInAgain, async (id, secret) => close({ id, secret }))])
   );
+  isSignInDeclined = !given;
+  return given;
 }
 
 /** @returns {HTMLElement} a form that opens a link */
