@@ -54,12 +54,12 @@ def figures_path(name: str) -> Path:
 def describe_commit() -> str:
     """Return the hash of the checked-out commit; `unknown` outside a git repository.
 
-    Figures that differ from it do not count: a command that measures several things writes them one after another.
+    Documents and figures that differ from it do not count: several commands write them one after another.
     """
     commit = _git("rev-parse", "HEAD")
     if commit is None:
         return "unknown"
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/figures")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs")
     return commit + (UNCOMMITTED_SUFFIX if changed else "")
 
 
