@@ -123,13 +123,15 @@ def test_sweep_slow_calls_ends_before_function_timeout(service: InMemoryService,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("every", [51, pytest.param(1, marks=pytest.mark.stress)])
-def test_sweep_one_slow_call_ends_before_function_timeout(service: InMemoryService, every: int) -> None:
+@pytest.mark.parametrize(
+    ("first", "every"), [(1, 51), *(pytest.param(first, 4, marks=pytest.mark.stress) for first in range(1, 5))]
+)
+def test_sweep_one_slow_call_ends_before_function_timeout(service: InMemoryService, first: int, every: int) -> None:
     """Whichever call takes a minute, the sweep ends in time."""
     create_backlog(service)
     log = CallLog()
     run_sweep(service, SlowCalls(service=service, call_ms=20), log)
-    for number in range(1, len(log.calls) + 1, every):
+    for number in range(first, len(log.calls) + 1, every):
         again = InMemoryService()
         create_backlog(again)
         _, took_ms = run_sweep(
