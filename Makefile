@@ -265,7 +265,7 @@ prove-tus-speed: $(bench_stamp)  ## measure tuspy against Ferry and tus-node-ser
 prove-many-parts: $(venv_stamp)  ## upload a file of 2,000 parts (10 GB) to a real server and write calls and duration
 	@$(prove) many-parts $(MAKE) --no-print-directory test-backends ARGS="--without-contracts --parts=2000 -k many_parts"
 
-prove-lines: $(venv_stamp)  ## move files over models of bad lines and write rates and bytes sent twice, 35 minutes (ARGS="--runs 1 --no-others": 4)
+prove-lines: $(venv_stamp)  ## move files over models of bad lines and write rates and bytes sent twice (ARGS="--runs 1 --no-others": shorter)
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.client_lines --write $(ARGS)
 
 prove-client-install: $(venv_stamp)  ## install the client into fresh environments and write the seconds and the size

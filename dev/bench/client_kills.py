@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import random
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dev.bench.s3_clients import ferry_environment
 from dev.figures import write_figures
 from dev.local import tcp_ports
 from dev.local.launcher import LocalService
@@ -182,17 +182,8 @@ class KillRun:
         return self._proxy.bytes_up if direction == "up" else self._proxy.bytes_down
 
     def _client(self, *arguments: str) -> subprocess.Popen[bytes]:
-        client = self._service.connection_info["clients"][0]
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT / "client" / "src"),
-            "FERRY_URL": self._service.connection_info["base_url"],
-            "FERRY_CLIENT_ID": client["client_id"],
-            "FERRY_CLIENT_SECRET": client["client_secret"],
-            "FERRY_STATE_DIR": str(self._folder / "state"),
-            "FERRY_CONFIG_DIR": str(self._folder / "config"),
-            "http_proxy": f"http://127.0.0.1:{self._line.port}",
-        }
+        proxy = f"http://127.0.0.1:{self._line.port}"
+        environment = ferry_environment(self._service.connection_info, self._folder / "state", proxy)
         program = "from ferry_client.cli.main import main; main()"
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen(

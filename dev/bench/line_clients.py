@@ -132,7 +132,10 @@ class LineBench:
                 self._store.upload_file(str(folder / "source"), s3_clients.BUCKET, name)
             kind, file = ("put_file", folder / "source") if case.direction == "up" else ("get_file", target)
             command = Command(client.command(kind, file, name), client.environment)
-            fetch = lambda: self._store.download_file(s3_clients.BUCKET, name, str(target))  # noqa: E731
+
+            def fetch() -> None:
+                self._store.download_file(s3_clients.BUCKET, name, str(target))
+
             is_right = self._check(case, folder, fetch)
             return run_case(case, line, command, size, deadline=self._deadline(case), is_right=is_right)
 
@@ -160,16 +163,7 @@ class LineBench:
 
     def _ferry(self, folder: Path, before: str, proxy: str | None, *arguments: str) -> Command:
         """Return a command of `ferry` without anything known of the line, after some Python (`before`)."""
-        client = self._service.connection_info["clients"][0]
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT / "client" / "src"),
-            "FERRY_URL": self._service.connection_info["base_url"],
-            "FERRY_CLIENT_ID": client["client_id"],
-            "FERRY_CLIENT_SECRET": client["client_secret"],
-            "FERRY_STATE_DIR": tempfile.mkdtemp(prefix="state", dir=folder),
-            "FERRY_CONFIG_DIR": str(folder / "config"),
-            **({"http_proxy": proxy} if proxy else {}),
-        }
+        state = Path(tempfile.mkdtemp(prefix="state", dir=folder))
+        environment = s3_clients.ferry_environment(self._service.connection_info, state, proxy)
         program = f"{before}from ferry_client.cli.main import main; main()"
         return Command([sys.executable, "-c", program, *arguments], environment)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dev.bench.service import BenchService
 from dev.paths import ROOT
@@ -67,18 +68,29 @@ def s3_clients(service: BenchService, endpoint: str) -> list[Client]:
     return [*_s5cmd(service, endpoint), *_aws_cli(service, endpoint), *_rclone(service, endpoint)]
 
 
-def _ferry(service: BenchService, state: Path, proxy: str | None) -> Client:
-    account = service.connection_info["clients"][0]
-    environment = {
+def ferry_environment(connection_info: Mapping[str, Any], state: Path, proxy: str | None) -> dict[str, str]:
+    """Return the environment of the command `ferry` as the first client of a local service.
+
+    Args:
+        connection_info: the content of the service's `ferry.json`.
+        state: folder for the state, and for the configuration below it.
+        proxy: HTTP proxy; None: none.
+    """
+    account = connection_info["clients"][0]
+    return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT / "client" / "src"),
-        "FERRY_URL": service.connection_info["base_url"],
+        "FERRY_URL": connection_info["base_url"],
         "FERRY_CLIENT_ID": account["client_id"],
         "FERRY_CLIENT_SECRET": account["client_secret"],
         "FERRY_STATE_DIR": str(state),
         "FERRY_CONFIG_DIR": str(state / "config"),
         **({"http_proxy": proxy} if proxy else {}),
     }
+
+
+def _ferry(service: BenchService, state: Path, proxy: str | None) -> Client:
+    environment = ferry_environment(service.connection_info, state, proxy)
     program = [sys.executable, "-c", "from ferry_client.cli.main import main; main()"]
     return Client(
         FERRY,
