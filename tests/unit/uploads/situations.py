@@ -196,15 +196,22 @@ def crashed_completion(method: str) -> Callable[[InMemoryService], Client]:
     return prepare
 
 
-def rejected_at_commit(service: InMemoryService) -> Client:
-    """Reject a completion because a file of the name appears after the object is built; then remove that file."""
-    client = started(1, 2, 3)(service)
+def complete_after_other_file(client: Client) -> File:
+    """Let a completion be rejected because a file of the name appears after the object is built. Return that file."""
+    service = client.service
     other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1, 1)
     plan = FaultPlan(
         {("complete_multipart", 1): lambda: service.upload_repository.rows.files.update({(NS, NAME): other})}
     )
     with pytest.raises(FileExists):
         client.complete(service.new_services(plan, CallLog()))
+    return other
+
+
+def rejected_at_commit(service: InMemoryService) -> Client:
+    """Reject a completion because a file of the name appears after the object is built; then remove that file."""
+    client = started(1, 2, 3)(service)
+    complete_after_other_file(client)
     del service.upload_repository.rows.files[NS, NAME]
     return client
 

@@ -28,6 +28,7 @@ from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, complete
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
+from tests.unit.uploads.situations import complete_after_other_file
 
 PART_BYTES = 2 * CHUNK_BYTES
 
@@ -259,13 +260,7 @@ def test_object_of_rejected_completion_is_deleted_in_bounded_time(service: InMem
     """
     client = start_client(service, PART_BYTES)
     client.send_chunks()
-    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1, 1)
-
-    def appear() -> None:
-        service.upload_repository.rows.files[NS, NAME] = other
-
-    with pytest.raises(FileExists):
-        client.complete(services=service.new_services(FaultPlan({("complete_multipart", 1): appear})))
+    complete_after_other_file(client)
     key = f"o/{client.upload_id}"
     assert key in service.object_store.objects
     if end == "is cancelled":

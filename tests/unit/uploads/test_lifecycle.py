@@ -34,6 +34,7 @@ from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.presign import PresignedPart
 from ferry.uploads.received import compute_received, uploaded_parts
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
+from tests.unit.uploads.situations import complete_after_other_file
 
 PART_BYTES = 2 * CHUNK_BYTES
 EDGE_SIZES = [
@@ -314,13 +315,7 @@ def test_complete_file_appeared_meanwhile_not_replaced(service: InMemoryService)
     """
     client = start_client(service, PART_BYTES)
     client.send_chunks()
-    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1, 1)
-
-    def appear() -> None:
-        service.upload_repository.rows.files[NS, NAME] = other
-
-    with pytest.raises(FileExists):
-        client.complete(services=service.new_services(FaultPlan({("complete_multipart", 1): appear})))
+    other = complete_after_other_file(client)
     assert client.state() is UploadState.OPEN
     assert service.file_repository.get_file(NS, NAME) == other
     with pytest.raises(FileExists):

@@ -10,13 +10,14 @@ import pytest
 
 from dev.fakes.faults import Fault, FaultPlan
 from dev.fakes.metadata_rows import Rows
-from ferry.errors import ChecksumMismatch, ChecksumRequired, FileExists, UploadExpired
+from ferry.errors import ChecksumMismatch, ChecksumRequired, UploadExpired
 from ferry.files.delete import delete_file
 from ferry.model.files import File, IfExists
 from ferry.model.uploads import UploadState
 from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes, swallow_crash
 from tests.unit.uploads.blocks import blocks
+from tests.unit.uploads.situations import complete_after_other_file
 
 PART_BYTES = 2 * CHUNK_BYTES
 
@@ -178,13 +179,7 @@ def test_complete_file_exists_retains_object(service: InMemoryService) -> None:
     client = Client(service, seeded_bytes(PART_BYTES))
     client.start()
     client.send_chunks()
-    other = File(NS, NAME, "e" * 32, 1, '"x"', 0, "text/plain", {}, None, service.clock(), 1, 1)
-
-    def appear() -> None:
-        service.upload_repository.rows.files[NS, NAME] = other
-
-    with pytest.raises(FileExists):
-        client.complete(services=service.new_services(FaultPlan({("complete_multipart", 1): appear})))
+    complete_after_other_file(client)
     service.clock.advance(DAY_MS)
     assert service.sweep().bytes_reclaimed == 0
     assert client.state() is UploadState.EXPIRED
