@@ -23,6 +23,7 @@ from typing import Any
 import boto3
 
 from dev.bench import api_report, contenders, process_usage, service
+from dev.bench.api_report import Run
 from dev.bench.contenders import Contender, TusServer
 from dev.bench.errors import BenchError
 from dev.bench.measured_process import run_measured
@@ -39,26 +40,6 @@ _PARALLEL_UPLOADS = 8
 _MAX_INSTANCES = 8
 _UPLOAD_LOG = Path("logs", "UploadFunction.log")
 _DURATION = re.compile(r"REPORT RequestId: \S+\tDuration: ([\d.]+) ms")
-
-
-@dataclass(slots=True)
-class Run:
-    """One upload of the file."""
-
-    seconds: float
-    """Time of the transfer, without the client's start."""
-    cpu_seconds: dict[str, float]
-    """Processor time by process."""
-    peak_mb: dict[str, float]
-    """Peak memory of the largest process of each kind."""
-    calls: dict[str, dict[str, int]]
-    """Calls to S3 and DynamoDB by operation; empty without a network model."""
-    backend_bytes: dict[str, int]
-    """Bytes to and from S3 and DynamoDB; empty without a network model."""
-    request_ms: float | None
-    """Median time of a request with content, as the client sees it; None for the peers."""
-    function_ms: float | None
-    """Median duration of the upload function, as Lambda would report it; None for the peers."""
 
 
 @dataclass(slots=True)

@@ -12,8 +12,6 @@ from dev.bench import report
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from dev.bench.api import Run
-
 _CHUNK_BYTES = 4 * 1024 * 1024
 _CORES = 2
 _FERRY = "Ferry, chunks, {} sender{}"
@@ -32,6 +30,26 @@ _COLUMNS = (
     "processor ms a chunk",
     "two cores allow, MB/s",
 )
+
+
+@dataclass(slots=True)
+class Run:
+    """One upload of the file."""
+
+    seconds: float
+    """Time of the transfer, without the client's start."""
+    cpu_seconds: dict[str, float]
+    """Processor time by process."""
+    peak_mb: dict[str, float]
+    """Peak memory of the largest process of each kind."""
+    calls: dict[str, dict[str, int]]
+    """Calls to S3 and DynamoDB by operation; empty without a network model."""
+    backend_bytes: dict[str, int]
+    """Bytes to and from S3 and DynamoDB; empty without a network model."""
+    request_ms: float | None
+    """Median time of a request with content, as the client sees it; None for the peers."""
+    function_ms: float | None
+    """Median duration of the upload function, as Lambda would report it; None for the peers."""
 
 
 @dataclass(frozen=True, slots=True)

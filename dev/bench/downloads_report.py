@@ -12,15 +12,13 @@ from dev.bench.previous import BASELINE_COMMIT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from dev.bench.downloads import Way
-
 BASELINE, TODAY = BASELINE_COMMIT, "today"
 SMALL, RANGE = "a file of 16 KiB", "64 KiB of a file of 4 MiB"
 TARGET_RATIO, TARGET_REDIRECT = 2.0, 1.1
 _KINDS = ("gateway", "functions", "tables", "S3", "S3 proxy")
 
 
-def summarize(ways: Mapping[str, Way], requests: int, redirects: Mapping[str, float]) -> dict[str, Any]:
+def summarize(ways: Mapping[str, report.Measured], requests: int, redirects: Mapping[str, float]) -> dict[str, Any]:
     """Return a row for each way. A ratio to the baseline is the median of the ratios within each batch."""
     rows = []
     for kind in (SMALL, RANGE):

@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dev.bench.errors import BenchError
 from dev.figures import read_figures, write_figures
@@ -19,6 +19,15 @@ PAGE = ROOT / "docs" / "performance.md"
 PLOTS_FOLDER = ROOT / "docs" / "performance"
 FERRY_COLOR, PEER_COLOR, TEXT_COLOR = "#1f6feb", "#9aa4b2", "#6b7280"
 """Colors that are legible on a light page and on a dark one."""
+
+
+class Measured(Protocol):
+    """What the requests of one kind took."""
+
+    seconds: list[float]
+    """Wall time, one entry a batch."""
+    cpu_seconds: dict[str, float]
+    """Processor time of the service over all batches, by what it emulates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dev.bench import report
 from dev.bench.previous import BASELINE_COMMIT
@@ -12,15 +12,24 @@ from dev.bench.previous import BASELINE_COMMIT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from dev.bench.small_files import Way
-
 BASELINE = f"start, chunk, complete of {BASELINE_COMMIT}"
 THREE, PUT, AWS_CLI = "start, chunk, complete", "PUT", "aws s3 cp --recursive, to S3"
 TARGET_RATIO, TARGET_OVERHEAD = 2.5, 1.6
 _KINDS = ("gateway", "functions", "tables", "S3", "S3 proxy", "client")
 
 
-def summarize(ways: Mapping[str, Way], files: int, senders: int, overhead: Mapping[str, Any] | None) -> dict[str, Any]:
+class MeasuredStore(report.Measured, Protocol):
+    """What a way of storing files took."""
+
+    requests_per_file: int
+    """Requests to the API, or to S3."""
+    calls: dict[str, float] | None
+    """Calls to S3 and DynamoDB for a file; None if they were not counted."""
+
+
+def summarize(
+    ways: Mapping[str, MeasuredStore], files: int, senders: int, overhead: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """Return a row for each way, and the ratio of PUT to each. It is the median of the ratios within each batch."""
     rows = []
     for name, way in ways.items():

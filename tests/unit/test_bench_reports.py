@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dev.bench import api_report, handler_overhead, process_usage
-from dev.bench.api import Run
+from dev.bench.api_report import Run
 
 MIB = 1024 * 1024
 
