@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 from pydantic_core import PydanticCustomError
 
@@ -11,11 +11,24 @@ from ferry.http.limits import MAX_FINGERPRINT_BYTES
 from ferry.rules.media_types import is_media_type
 from ferry.rules.metadata import metadata_problem
 
-if TYPE_CHECKING:
-    from ferry.http.models.links import LinkCreateBody
-
 MIN_PASSWORD_BYTES = 8
 MAX_PASSWORD_BYTES = 256
+
+
+class LinkMembers(Protocol):
+    """The members of `LinkCreateBody` that depend on each other."""
+
+    kind: str
+    """`download` or `upload`."""
+    filename: str | None
+    """The one file of a download link."""
+    prefix: str | None
+    """The folder of the link."""
+    model_fields_set: set[str]
+    """The members that the request has."""
+
+
+LinkMembersT = TypeVar("LinkMembersT", bound=LinkMembers)
 
 
 def reject_null(value: object) -> object:
@@ -59,7 +72,7 @@ def validate_password(value: str) -> str:
     return value
 
 
-def validate_link_kind(body: LinkCreateBody) -> LinkCreateBody:
+def validate_link_kind(body: LinkMembersT) -> LinkMembersT:
     """Reject members that do not belong to the kind."""
     foreign = ("filename", "max_downloads") if body.kind == "upload" else ("max_files", "max_bytes")
     for name in foreign:
