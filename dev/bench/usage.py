@@ -41,7 +41,8 @@ from ferry.services import NullCompletionQueue, Services
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, complete
 from ferry.uploads.presign import PartsRequest, presign_parts
-from ferry.uploads.start import StartRequest, start
+from ferry.uploads.start import start
+from ferry.uploads.start_request import StartRequest
 
 NS, NAME = "customer-0001", "a file of ordinary name.bin"
 TINY_BYTES = 4

@@ -17,7 +17,8 @@ from ferry.status.upload_status import UploadStatus
 from ferry.uploads.chunk import ChunkAccepted, ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, CompletionAccepted, complete
 from ferry.uploads.presign import PartsRequest, PresignedPart, presign_parts
-from ferry.uploads.start import StartRequest, StartResult, start
+from ferry.uploads.start import StartResult, start
+from ferry.uploads.start_request import StartRequest
 from tests.contract.presigned_requests import send_over_http
 
 NS = "races"

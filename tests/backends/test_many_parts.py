@@ -20,7 +20,8 @@ from ferry.services import Services
 from ferry.status.snapshot import get_status
 from ferry.uploads.complete import CompleteRequest, complete
 from ferry.uploads.presign import PartsRequest, PresignedPart, presign_parts
-from ferry.uploads.start import StartRequest, start
+from ferry.uploads.start import start
+from ferry.uploads.start_request import StartRequest
 from tests.backends.files import NS, put_presigned
 
 CONNECTIONS = 4

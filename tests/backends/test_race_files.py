@@ -14,7 +14,8 @@ from ferry.files.put import PutRequest, put_file
 from ferry.files.restore import RestoreRequest, restore_file
 from ferry.model.files import File, IfExists
 from ferry.services import Services
-from ferry.uploads.start import StartRequest, StartResult, start
+from ferry.uploads.start import StartResult, start
+from ferry.uploads.start_request import StartRequest
 from tests.backends.files import NS
 from tests.backends.race_runner import RaceOperation, RaceOutcome, RaceRound
 

@@ -36,7 +36,8 @@ from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import ChunkAccepted, ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, CompletionAccepted, complete
 from ferry.uploads.presign import PartsRequest, PresignedPart, presign_parts
-from ferry.uploads.start import StartRequest, StartResult, start
+from ferry.uploads.start import StartResult, start
+from ferry.uploads.start_request import StartRequest
 
 FILE_EVENT_KINDS = frozenset({EventKind.DELETED, EventKind.MOVED, EventKind.RESTORED})
 """Events that are in the outbox while they are published."""

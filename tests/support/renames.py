@@ -9,7 +9,8 @@ from ferry.model.files import File, IfExists
 from ferry.rules.digests import crc32c
 from ferry.services import Services
 from ferry.uploads.complete import CompleteRequest, complete
-from ferry.uploads.start import StartRequest, StartResult, start
+from ferry.uploads.start import StartResult, start
+from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import NS, Client, InMemoryService, seeded_bytes
 
 NAME = "a.txt"

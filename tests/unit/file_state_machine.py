@@ -28,7 +28,8 @@ from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS
 from ferry.services import Services
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, complete
-from ferry.uploads.start import StartRequest, start
+from ferry.uploads.start import start
+from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import NS, InMemoryService
 from tests.support.scheduler import run_interleaved
 

@@ -28,7 +28,8 @@ from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, complete
 from ferry.uploads.presign import PartsRequest, presign_parts
-from ferry.uploads.start import StartRequest, start
+from ferry.uploads.start import start
+from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import CHUNK_BYTES, NS
 from tests.support.scheduler import run_interleaved
 from tests.unit.uploads.state_machine import FILE_SIZES, UploadStateMachine, calls, chunk_body, faults

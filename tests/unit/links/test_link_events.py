@@ -17,7 +17,8 @@ from ferry.model.files import IfExists
 from ferry.model.links import Link, LinkKind
 from ferry.rules.durations import HOUR_MS
 from ferry.uploads.cancel import cancel
-from ferry.uploads.start import StartRequest, start
+from ferry.uploads.start import start
+from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import NS, InMemoryService
 from tests.unit.links.conftest import LinkFixture
 

@@ -32,7 +32,8 @@ from ferry.services import Services
 from ferry.uploads.cancel import cancel
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.complete import CompleteRequest, complete
-from ferry.uploads.start import StartRequest, start
+from ferry.uploads.start import start
+from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import LEASE_MS, NS, InMemoryService, swallow_crash
 from tests.unit.links.conftest import LinkFixture
 from tests.unit.uploads.fault_cases import calls_to_break, faults

@@ -19,7 +19,8 @@ from ferry.model.sequential import Protocol
 from ferry.resumable.append import AppendRequest, append
 from ferry.resumable.create import CreateRequest, create
 from ferry.rules.durations import HOUR_MS
-from ferry.uploads.start import StartRequest, start
+from ferry.uploads.start import start
+from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import NS
 from tests.unit.links.conftest import LinkFixture
 

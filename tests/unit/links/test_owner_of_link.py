@@ -5,7 +5,8 @@ from __future__ import annotations
 from ferry.model.files import File, IfExists
 from ferry.resumable.append import AppendRequest, append
 from ferry.uploads.complete import CompleteRequest, complete
-from ferry.uploads.start import StartRequest, start
+from ferry.uploads.start import start
+from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import NS
 from tests.unit.links.test_link_upload_faults import BODY, Guest, assert_exact, begin, make, send
 

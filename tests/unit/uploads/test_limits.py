@@ -19,7 +19,8 @@ from ferry.model.progress import COMPACTION_THRESHOLD, ProgressShard
 from ferry.model.uploads import ChunkDigest, UploadRecord, UploadState
 from ferry.rules.layout import GIB, KIB, MAX_FILE_BYTES, MAX_PART_BYTES, MIB, ChunkLayout
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
-from ferry.uploads.start import StartRequest, start
+from ferry.uploads.start import start
+from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import NAME, NS, Client, InMemoryService, seeded_bytes
 
 WRITE_UNIT_BYTES = KIB

@@ -13,7 +13,8 @@ from ferry.files.move import MoveRequest, move_file
 from ferry.model.files import IfExists
 from ferry.model.uploads import UploadState
 from ferry.rules.durations import DAY_MS
-from ferry.uploads.start import MAX_RENAME_ATTEMPTS, StartRequest, StartResult, start
+from ferry.uploads.start import MAX_RENAME_ATTEMPTS, StartResult, start
+from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import NS, Client, InMemoryService, swallow_crash
 from tests.support.renames import BODY, CRC, NAME, finish, id_of, name_of, put, rename
 from tests.support.scheduler import run_interleaved

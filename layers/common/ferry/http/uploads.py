@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from ferry.uploads.chunk import ChunkAccepted, ChunkRequest
     from ferry.uploads.complete import CompleteRequest, CompletionAccepted
     from ferry.uploads.presign import PartsRequest, PresignedPart
-    from ferry.uploads.start import StartRequest, StartResult
+    from ferry.uploads.start import StartResult
+    from ferry.uploads.start_request import StartRequest
 
 CHUNK_PARAMETERS = frozenset({"filename", "chunk_index", "upload_id"})
 """Query parameters of a raw chunk. A JSON chunk has none."""
@@ -41,7 +42,7 @@ _MAX_BASE64_LENGTH = (MAX_CHUNK_BYTES + 2) // 3 * 4
 def start_request(request: Request) -> StartRequest:
     """Return the start that the body asks for."""
     from ferry.http.request_bodies import START
-    from ferry.uploads.start import StartRequest
+    from ferry.uploads.start_request import StartRequest
 
     body = START.read(request)
     return StartRequest(

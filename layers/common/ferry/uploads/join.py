@@ -15,7 +15,7 @@ from ferry.uploads.ensure_multipart import ensure_open
 from ferry.uploads.received import compute_received
 
 if TYPE_CHECKING:
-    from ferry.uploads.start import StartRequest
+    from ferry.uploads.start_request import StartRequest
 
 LOST_RACE_DETAIL = (
     "Another start of this name came at the same time, and its upload is the one in progress. To continue that one, "

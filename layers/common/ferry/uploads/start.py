@@ -23,6 +23,7 @@ from ferry.uploads.join import LOST_RACE_DETAIL, in_progress, join
 from ferry.uploads.lookup import is_expired
 from ferry.uploads.quotas import check_quota, quota_without
 from ferry.uploads.received import compute_received, uploaded_parts
+from ferry.uploads.start_request import StartRequest
 from ferry.uploads.terminate import terminate
 
 CREATING_TIMEOUT_MS = 15 * MINUTE_MS
@@ -37,36 +38,6 @@ MAX_RENAME_ATTEMPTS = 24
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 """Content type of a file whose client sent none."""
-
-
-@dataclass(frozen=True, slots=True)
-class StartRequest:
-    """A client's request to upload a file."""
-
-    name: str
-    """The file's name."""
-    size: int
-    """Bytes of the file."""
-    content_type: str | None = None
-    """Its media type; None: `DEFAULT_CONTENT_TYPE`."""
-    chunk_size: int | None = None
-    """Preferred chunk size in bytes; None: the largest."""
-    part_size: int | None = None
-    """Preferred part size in bytes; None: `DEFAULT_PART_BYTES`. `ChunkLayout.plan` rounds it up."""
-    crc32c: int | None = None
-    """CRC32C of the whole file, if known."""
-    fingerprint: str | None = None
-    """Any string that the client derives from its file, so that it recognizes the same file later."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    """The client's own names and values, kept with the file."""
-    if_exists: IfExists = IfExists.FAIL
-    """What to do with a finished file of that name."""
-    resume: bool = False
-    """Whether the client says that an upload in progress without checksum and fingerprint is of its file."""
-    restart: bool = False
-    """Whether to cancel an upload in progress instead of resuming it."""
-    received_at: int | None = None
-    """When the gateway received it, in epoch milliseconds; None: when the use case begins."""
 
 
 @dataclass(frozen=True, slots=True)
