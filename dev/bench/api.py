@@ -47,8 +47,11 @@ class Bench:
     """What is measured on."""
 
     running: BenchService
+    """The service."""
     file: Path
+    """The file that every contender uploads."""
     tus: TusServer | None
+    """tus-node-server; None where npm is not installed."""
     counts: Path | None
     """The file of the network model's counters; None without a model."""
     runs: dict[str, list[Run]] = field(default_factory=dict)

@@ -79,7 +79,9 @@ class Result:
     """What happened."""
 
     client_kills: int = 0
+    """Kills of `ferry` during a transfer."""
     service_kills: int = 0
+    """Kills of the service during a transfer."""
     early_ends: int = 0
     """Transfers that ended before the kill that was meant for them."""
     most_moved: dict[str, float] = field(default_factory=lambda: {"up": 0.0, "down": 0.0})

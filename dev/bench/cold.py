@@ -52,6 +52,7 @@ class CommandProcess:
     """A command that exits; it is measured from its start to its exit."""
 
     command: Sequence[str]
+    """The program and its arguments."""
     env: Mapping[str, str]
     """The whole environment of the process."""
 
@@ -65,6 +66,7 @@ class FunctionProcess:
     """A function under Lambda's runtime client; it is measured from its start to its first response."""
 
     command: Sequence[str]
+    """The program and its arguments."""
     env: Mapping[str, str]
     """The whole environment of the process."""
 
@@ -96,7 +98,9 @@ class ColdStartMeasurement:
     """The row's title in the table."""
 
     subject: Startable
+    """Starts the program."""
     seconds: list[float] = field(default_factory=list)
+    """Wall times."""
     cpu_seconds: list[float] = field(default_factory=list)
     """Processor time, which other programs of a busy machine change little."""
 

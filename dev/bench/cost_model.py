@@ -52,6 +52,7 @@ class Prices:
     """A GET request, or any other that is not in the PUT class."""
 
     lambda_request: float = 0.20 / MILLION
+    """A call of a function."""
     lambda_gb_second: Mapping[str, float] = field(
         default_factory=lambda: {"arm64": 0.0000133334, "x86_64": 0.0000166667}
     )
@@ -90,12 +91,19 @@ class Cost:
     """The cost of one file in USD, by AWS service."""
 
     s3: float
+    """Requests, without storage."""
     dynamodb: float
+    """Write and read request units."""
     gateway: float
+    """Steps of API Gateway."""
     lambda_requests: float
+    """Calls of functions."""
     lambda_duration: float
+    """GB-seconds of functions."""
     logs: float
+    """GB written to CloudWatch Logs."""
     events: float
+    """Events put on the bus."""
 
     @property
     def total(self) -> float:

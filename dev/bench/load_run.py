@@ -42,9 +42,13 @@ class Target:
     """Where a request goes, and under which name it is reported."""
 
     route: str
+    """The name in the report, such as `POST /upload/chunk` or `PUT part (S3)`."""
     method: str
+    """The HTTP method."""
     url: str
+    """The whole URL."""
     headers: Mapping[str, str]
+    """Request headers, the token included."""
 
 
 class LoadRun:

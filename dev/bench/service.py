@@ -24,6 +24,7 @@ class BenchService:
     """A running local service."""
 
     local_service: LocalService
+    """The started service."""
 
     stack: Stack
     """template.yaml, resolved for the service's backends."""

@@ -82,6 +82,7 @@ class Usage:
     """DynamoDB read request units; a query of an index costs halves."""
 
     dynamodb_calls: int = 0
+    """Calls to DynamoDB, of any cost."""
 
     requests: int = 0
     """API requests, each of which calls one function."""
@@ -185,6 +186,7 @@ class UsageRun:
     """Counts DynamoDB's calls and units."""
 
     clock: SettableClock = field(default_factory=SettableClock)
+    """The time that the services read."""
     call_log: CallLog = field(default_factory=CallLog)
     """Counts the object store's calls."""
 
@@ -192,7 +194,9 @@ class UsageRun:
     """Counts events."""
 
     requests: int = 0
+    """API requests so far."""
     chunks: int = 0
+    """Requests that carried a chunk; included in `requests`."""
     presigned_puts: int = 0
     """Parts that the client sent straight to S3."""
 

@@ -65,6 +65,7 @@ class PropertyComparison:
     """The result of comparing resources with their template."""
 
     template: Template
+    """What was deployed, with its parameters resolved."""
 
     equal_count: int = 0
     """Properties that equal the template."""

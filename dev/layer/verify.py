@@ -44,7 +44,9 @@ class FileEntry(NamedTuple):
     """What must be equal for a file or folder in two builds."""
 
     size: int
+    """Bytes."""
     mode: int
+    """Type and permission bits, as `os.stat` has them."""
     modified_at: int
     """Seconds since the epoch."""
 

@@ -62,7 +62,9 @@ class Occurrence:
     """Relative to the repository's root."""
 
     line_number: int
+    """Counted from 1."""
     word: str
+    """The listed word, as the file has it."""
 
 
 def checked_files(root: Path = ROOT) -> Iterator[Path]:

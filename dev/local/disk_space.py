@@ -32,6 +32,7 @@ class RestartableServer(Protocol):
     """A server that may have to be restarted after its disk was full."""
 
     met_full_disk: bool
+    """Whether a write has failed for lack of space since the last start."""
 
     async def restart(self) -> None: ...
 

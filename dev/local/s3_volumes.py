@@ -39,8 +39,11 @@ class _Needle:
     """A record of a data file."""
 
     needle_id: int
+    """SeaweedFS's id of the object."""
     offset: int
+    """Byte of the data file at which the record begins."""
     size: int
+    """Bytes of its content."""
 
 
 def check_volumes(folder: Path, weed: Path) -> list[str]:

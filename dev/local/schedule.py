@@ -38,12 +38,20 @@ def parse(expression: str) -> NextTime:
 
 @dataclass(frozen=True, slots=True)
 class _Cron:
+    """A cron expression: the values that each field allows."""
+
     minutes: frozenset[int]
+    """0 to 59."""
     hours: frozenset[int]
+    """0 to 23, UTC."""
     days: frozenset[int] | None
+    """Days of the month, 1 to 31; None for `?`."""
     months: frozenset[int]
+    """1 to 12."""
     weekdays: frozenset[int] | None
+    """Days of the week, 1 (Sunday) to 7; None for `?`."""
     years: frozenset[int]
+    """Four digits each."""
 
     def next_time(self, now: datetime) -> datetime | None:
         at = now.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)

@@ -70,6 +70,7 @@ class Finding(NamedTuple):
     """The resource's type and logical id, joined by a dot."""
 
     title: str
+    """What the check requires, in one sentence."""
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The check of file lengths and test docstrings."""
+"""The check of file lengths, and of docstrings of tests and fields."""
 
 from __future__ import annotations
 
@@ -23,3 +23,26 @@ WITHOUT_DOCSTRING = "class TestX:\n    async def test_a(self) -> None: ...\n"
 def test_find_problems_long_file_or_test_without_docstring(source: str, is_test: bool, problem_count: int) -> None:
     """A problem is reported for a file that is too long and for a test without a docstring."""
     assert len(list(find_problems(source, is_test=is_test))) == problem_count
+
+
+@pytest.mark.parametrize(
+    ("body", "problem_count"),
+    [
+        ("size: int", 1),
+        ("size: int = 0\n    _cache: int = 0", 1),
+        ('size: int\n    """Bytes."""', 0),
+        ("# Bytes.\n    size: int", 0),
+        ("_size: int", 0),
+    ],
+)
+@pytest.mark.parametrize(
+    "head", ["@dataclass\nclass File:", "@dataclass(frozen=True)\nclass File:", "class File(NamedTuple):"]
+)
+def test_find_problems_field_without_docstring(head: str, body: str, problem_count: int) -> None:
+    """A problem is reported for each public field that has neither a docstring nor a comment."""
+    assert len(list(find_problems(f"{head}\n    {body}\n", is_test=False))) == problem_count
+
+
+def test_find_problems_field_of_test_is_accepted() -> None:
+    """The classes of tests need no description of their fields."""
+    assert not list(find_problems("@dataclass\nclass Case:\n    size: int\n", is_test=True, checks_fields=False))

@@ -64,11 +64,17 @@ class _PutAttempt:
     """A request and what it has done so far. It survives a retry after a conflict."""
 
     ns: str
+    """The namespace."""
     request: PutRequest
+    """The request."""
     upload_id: str
+    """Id of the upload that the file is recorded with, and of its object."""
     announced_due_at: int
+    """When cleanup deletes the object unless the file is committed, in epoch milliseconds."""
     crc32c: int
+    """CRC32C of the body."""
     quota: Quota | None
+    """The quota of the namespace; None without one."""
     existing: File | None
     """The name's file, as far as it is known. The first transaction assumes that a name is new, which saves a read: its
     condition fails otherwise, and returns the file."""

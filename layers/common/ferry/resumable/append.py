@@ -77,12 +77,19 @@ class _AppendAttempt:
     """A request and what it has done so far. It survives a retry after a conflict."""
 
     request: AppendRequest
+    """The request."""
     digest: bytes
+    """Prefix of the SHA-256 of the body: a repeated request is recognized by it."""
     piece_id: str
+    """Beginning of the names of the pieces that this request stores."""
     lease_id: str
+    """Id of the completion's lease, if this is the last append."""
     quota: Quota | None = None
+    """The quota of the namespace; None without one."""
     stored_pieces: dict[tuple[str, int], Piece] = field(default_factory=dict)
+    """Pieces that this request has stored, by upload id and first byte."""
     uploaded_to: str | None = None
+    """Multipart upload to which this request has added a part; None before it."""
 
 
 def append(services: Services, ns: str, request: AppendRequest) -> AppendResult:

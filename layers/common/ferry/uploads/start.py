@@ -63,14 +63,21 @@ class _StartAttempt:
     """
 
     ns: str
+    """The namespace."""
     request: StartRequest
+    """The request."""
     layout: ChunkLayout
+    """Chunks and parts of the new upload."""
     received_at: int
+    """When the gateway received the request, in epoch milliseconds."""
     found_upload_ids: frozenset[str] | None = None
     """Uploads that the first read found in progress; None before it."""
     has_cancelled: bool = False
+    """Whether this request has cancelled an upload."""
     upload_id_required: bool = False
+    """Whether the new upload requires its id in every request: the upload that it replaces had received bytes."""
     created_upload_id: str | None = None
+    """Upload that this request has created; None before it."""
     name: str = ""
     """The name that the upload gets; empty: the requested one."""
     earlier_start: RenamedStart | None = None

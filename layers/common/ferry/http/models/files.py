@@ -19,6 +19,7 @@ class FilePatchBody(Body):
     """What to change of a file's record, as a merge patch (RFC 7396)."""
 
     media_type: ClassVar[str] = "application/merge-patch+json"
+    """The Content-Type of a merge patch."""
 
     content_type: MediaType | None = None
     """The new media type; `null` for `application/octet-stream`."""

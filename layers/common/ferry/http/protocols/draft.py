@@ -65,7 +65,9 @@ class _Completeness:
     """Whether a request ends the upload, and how the client's version of the draft says so."""
 
     is_last: bool
+    """Whether the request ends the upload; in a response, whether the upload is complete."""
     is_inverted: bool
+    """Whether the header is `Upload-Incomplete` (interop version 3) instead of `Upload-Complete`."""
 
 
 def speaks(request: Request) -> bool:

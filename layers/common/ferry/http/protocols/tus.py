@@ -74,8 +74,11 @@ class _Creation:
     """What the headers of a creation ask for."""
 
     request: CreateRequest
+    """The upload to create."""
     body: bytes
+    """The first bytes; empty without creation-with-upload."""
     partial_ids: tuple[str, ...]
+    """Ids of the uploads to concatenate; empty unless this is a final upload."""
 
 
 def speaks(request: Request) -> bool:
