@@ -32,6 +32,8 @@ class CountingProxy(http.server.ThreadingHTTPServer):
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
+    """Counts a request, forwards it, and returns the response."""
+
     protocol_version = "HTTP/1.1"
     server: CountingProxy
 

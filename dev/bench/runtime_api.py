@@ -21,7 +21,6 @@ from dev.bench.errors import BenchError
 from dev.bench.process_usage import cpu_seconds_of_threads
 
 TIMEOUT_SECONDS = 60.0
-_API_PREFIX = "/2018-06-01/runtime"
 _PEAK_MEMORY = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
@@ -72,6 +71,8 @@ class _RuntimeApiServer(http.server.ThreadingHTTPServer):
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
+    """Serves the runtime API to one process."""
+
     protocol_version = "HTTP/1.1"
     server: _RuntimeApiServer
 

@@ -90,6 +90,8 @@ class FaultProxy:
 
 
 class _Server(ThreadingHTTPServer):
+    """Accepts the connections of the clients."""
+
     daemon_threads = True
     request_queue_size = 128
 
@@ -102,6 +104,8 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """Forwards the requests of one connection, and applies the faults that the plan has for them."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server

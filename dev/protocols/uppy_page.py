@@ -33,6 +33,8 @@ def build_examples(folder: Path, uppy_version: str) -> None:
 
 
 class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves the files of a folder."""
+
     def log_message(self, *_: object) -> None:
         """Log nothing."""
 

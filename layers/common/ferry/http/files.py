@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 MAX_PUT_BYTES = 4 * MIB
 """Bytes of a file that one request stores whole: their base64 is below Lambda's limit of 6 MB."""
 
-PUT_PARAMETERS = frozenset({"filename", "content_type"})
-"""Query parameters of a file that one request stores whole."""
-
 METADATA_HEADER = "ferry-metadata"
 """Base64 of the JSON map that `start` calls `metadata`."""
 
