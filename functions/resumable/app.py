@@ -141,7 +141,7 @@ def _endpoint(request: Request, ns: str) -> Endpoint:
 
 
 def _caller(request: Request) -> LinkCaller:
-    """Return who sends a request with the secret of an upload link.
+    """Return the caller of a request with the secret of an upload link.
 
     Raises:
         LinkNotFound, LinkExpired, LinkRevoked: there is no link that works.

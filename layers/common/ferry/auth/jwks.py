@@ -10,7 +10,7 @@ from jwt.api_jwk import PyJWK
 from jwt.exceptions import PyJWTError
 
 MAX_KEYS = 100
-"""Keys in one key set at most; more are no key set."""
+"""Keys in one key set at most. A document with more is rejected."""
 RSA_KEY_BITS = range(2048, 4096 + 1)
 """Sizes of RSA keys that are accepted, in bits."""
 _RSA_MEMBERS, _EC_MEMBERS = ("kty", "n", "e"), ("kty", "crv", "x", "y")

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def issue_link_token(issuer: Issuer, link: Link) -> LinkToken:
-    """Return a token of a link that works. It is issued where clients get no tokens of Ferry, too.
+    """Return a token of a link that works. Links have tokens of Ferry also where an external issuer issues
+    those of clients.
 
     Raises:
         BackendUnavailable: the published keys could not be read, or the signer failed.

@@ -1,6 +1,6 @@
 """Tokens of links: JWTs of a type and an audience of their own (docs/decisions/0014).
 
-They have no namespace and no scope of a client, so a verifier that knows nothing of links rejects them, or grants
+They have no namespace and no scope of a client, so a verifier without support for links rejects them, or grants
 nothing (RFC 8725 sections 3.9, 3.11 and 3.12).
 """
 

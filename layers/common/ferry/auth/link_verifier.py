@@ -35,7 +35,7 @@ class LinkVerifier:
         self._jwt = PyJWT(options={**SKIP_TIME_CHECKS, "require": ["iss", "aud", *_CLAIM_TYPES], "strict_aud": True})
 
     def verify(self, token: str) -> LinkTokenClaims:
-        """Return what the token says.
+        """Return the claims of the token.
 
         Raises:
             InvalidToken: it is not a valid token of a link. The reason is withheld.

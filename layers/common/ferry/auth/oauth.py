@@ -1,4 +1,6 @@
-"""Errors of the token endpoint (RFC 6749 section 5.2). They are no `FerryError`s: OAuth fixes another response."""
+"""Errors of the token endpoint (RFC 6749 section 5.2). They are not `FerryError`s, because OAuth defines another
+form of the response.
+"""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ _MAX_HEADER_LENGTH = 1_024
 
 
 def is_link_token(token: str) -> bool:
-    """Return whether the header of a token, which nothing has verified, has the type of links' tokens."""
+    """Return whether the unverified header of a token has the type of links' tokens."""
     header = token.partition(".")[0]
     if len(header) > _MAX_HEADER_LENGTH:
         return False
@@ -62,7 +62,7 @@ def is_link_token(token: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LinkTokenClaims:
-    """What a token of a link says. The link itself may have ended."""
+    """The claims of a link's token. The link itself may have ended."""
 
     link_id: str
     """Its `sub` claim."""
@@ -100,12 +100,12 @@ class LinkTokenVerifier(Protocol):
     """Verifies tokens of links."""
 
     def verify(self, token: str) -> LinkTokenClaims:
-        """Return what the token says. Raises `InvalidToken`, `BackendUnavailable`."""
+        """Return the claims of the token. Raises `InvalidToken`, `BackendUnavailable`."""
         ...
 
 
 def check_canonical(token: str) -> None:
-    """Raise `InvalidToken` for another spelling of a token's base64 (RFC 7515 section 2), which decoders accept."""
+    """Raise `InvalidToken` unless the base64 of the token is canonical (RFC 7515 section 2); decoders accept others."""
     for segment in token.split("."):
         if base64url_encode(base64url_decode(segment)).decode() != segment:
             raise InvalidToken
@@ -132,9 +132,10 @@ class LinkDispatchVerifier:
         self._links = links
 
     def verify(self, token: str) -> Principal:
-        """Return the client of a token, or of the token of a link a principal without scopes.
+        """Return the client of a client's token; for the token of a link a principal without scopes.
 
-        Routes that do not know of links reject that for its scope. Raises `InvalidToken`, `BackendUnavailable`.
+        Routes without a variant for links reject that, because it lacks their scope. Raises `InvalidToken`,
+        `BackendUnavailable`.
         """
         if not is_link_token(token):
             return self._clients.verify(token)

@@ -33,7 +33,7 @@ def digest_name(chunk_index: int) -> str:
 
 
 def digest_to_bytes(chunk_digest: ChunkDigest) -> bytes:
-    """Return the value of a digest's attribute. Without the time if it is unknown, as rows of version 1 have it."""
+    """Return the value of a digest's attribute. It has no time if that is unknown, as in rows of version 1."""
     stored_at = chunk_digest.stored_at
     seconds = b"" if stored_at is None else (stored_at // SECOND_MS).to_bytes(4, "big")
     return chunk_digest.sha256_prefix + chunk_digest.crc32c.to_bytes(4, "big") + seconds

@@ -33,7 +33,9 @@ from ferry.rules.durations import SECOND_MS
 
 
 class DynamoLinkRepository:
-    """Links, counters, activity and attempts. Each write is one conditional update of one row, but the creation."""
+    """Links, counters, activity and attempts. Each write is one conditional update of one row; only the
+    creation writes several.
+    """
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -186,14 +188,15 @@ class DynamoLinkRepository:
     def _take(
         self, write: Callable[[Mark | None], Write], event: UsedUpEvent | None, is_taken: Callable[[Row], bool]
     ) -> Row:
-        """Make a write that takes of the limits. If it takes the last that is left, the event becomes pending with it.
+        """Make a write that adds to the counters. If nothing is left afterwards, the event becomes pending with it.
 
-        Which of both it is, the condition says: at first that something is left afterwards, else that nothing is.
+        The first attempt has the condition that something is left afterwards. If it fails, the second attempt has the
+        condition that nothing is left, and marks the event.
 
         Args:
             write: returns the write with a mark, or without one.
             event: the event; None: there are no events.
-            is_taken: whether a row has what the write takes, so that another condition would fail, too.
+            is_taken: whether a row already has what the write adds, so that the second attempt would fail, too.
 
         Raises:
             ConditionFailed: nothing is left, or another condition of the write failed.

@@ -1,4 +1,4 @@
-"""What uploads take of the limits of a link: updates of the counters' row (docs/decisions/0014, Counters)."""
+"""Reservations of uploads in the limits of a link: updates of the counters' row (docs/decisions/0014, Counters)."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from ferry.ports.link_repository import RESERVATION_CHECK_MS, UsedUpEvent
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An event that is to become pending with a write, if that takes the last that is left."""
+    """An event that becomes pending with a write if the write leaves nothing of the limits."""
 
     event: UsedUpEvent
     """The event."""
 
     takes_last: bool
-    """Whether the write must leave nothing. Otherwise it must leave something, or the event has been pending before."""
+    """Whether the write is conditional on leaving nothing. Otherwise it is conditional on leaving something, or on an event
+    that was marked before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def with_mark(link: Link, mark: Mark | None, last: Mapping[str, int]) -> Marked:
 
 
 def reserve(link: Link, upload_id: str, reservation: Reservation, mark: Mark | None) -> Write:
-    """Return the write that takes an upload of the limits. One byte must be left, also for an empty file."""
+    """Return the write that reserves an upload in the limits. One byte must be left, also for an empty file."""
     size = reservation.size
     counters = {"partials" if reservation.is_partial else "files": 1, "bytes": size, "received_bytes": size}
     limits = _limits(link, max(size, 1))
@@ -97,7 +98,7 @@ def reserve_final(
     partial_ids: Sequence[str],
     mark: Mark | None,
 ) -> Write:
-    """Return the write that takes a final upload of the limits, and ends the reservations of its partial uploads.
+    """Return the write that reserves a final upload in the limits, and ends the reservations of its partial uploads.
 
     Its condition is that no partial upload of the link has ended since `usage` was read. So the expression stays short,
     however many there are.
@@ -131,7 +132,7 @@ def has_room_for_final(link: Link, size: int, usage: LinkUsage, partial_ids: Seq
 
 
 def grow(link: Link, upload_id: str, known: Reservation, grown: Reservation, mark: Mark | None) -> Write:
-    """Return the write that takes what an upload has grown by, if it has the known size."""
+    """Return the write that reserves what an upload grows by, if its reservation has the known size."""
     attribute, added = rows.reservation_attribute(upload_id), grown.size - known.size
     limits = {name: limit for name, limit in _limits(link, added).items() if name in ("bytes", "received_bytes")}
     marked = with_mark(link, mark, limits)

@@ -286,7 +286,7 @@ def upload_from_rows(rows: Iterable[Row]) -> Upload | None:
     for row in rows:
         if row["sk"].startswith(SHARD_PREFIX):
             shards.append(shard_from_row(row))
-        elif row["sk"] == _RECORD_SORT_KEY:  # not so if an invented upload id names a partition of chunk digests
+        elif row["sk"] == _RECORD_SORT_KEY:  # not if an invented upload id names a partition of chunk digests
             record = record_from_row(row)
     return Upload(record, tuple(sorted(shards, key=lambda shard: shard.index))) if record else None
 

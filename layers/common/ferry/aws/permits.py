@@ -47,7 +47,7 @@ class DynamoPermitPool:
             expired = _expired_permits(failed.row or {}, now)
             if not expired:
                 return None
-            # Their holders crashed, or their release failed.
+            # The requests that held them crashed, or failed to release them.
             self._table.write(_delete_permits(expired))
             try:
                 self._table.write(add_permit)

@@ -64,7 +64,7 @@ class _NamespaceRun:
     has_time: Callable[[], bool]
     """Returns whether the run may begin another upload."""
     older_than_seconds: int | None
-    """expire uploads without activity for this long; None: those past their expiry."""
+    """Expire uploads without activity for this long; None: those past their expiry."""
 
     def clean_pages(self, ns: str, cursor: str | None) -> str | None:
         """Clean page after page. Return where to continue, or None if no upload is left."""

@@ -169,10 +169,10 @@ def _form_of(file: File, request: DownloadRequest) -> _Form:
 
 
 def _check_date(file: File, request: DownloadRequest, now_seconds: int) -> None:
-    """Raise `PreconditionFailed` if S3, which evaluates the request again, would compare its date with another one.
+    """Raise `PreconditionFailed` if the request has a date, and S3 has another date for the file.
 
-    An entity tag beside the date decides, there as here. Without this, S3 could answer 304 to a client that has an
-    older file of the name, or send it the rest of this one.
+    S3 evaluates the conditions again after the redirect. With another date it could answer 304 to a client that has an
+    older file of the name, or send it the rest of this one. A date beside an entity tag is ignored, by Ferry and by S3.
     """
     if file.object_date_seconds == file.last_modified_seconds:
         return
@@ -214,7 +214,7 @@ def _range_response(
 
 
 def _redirect_response(services: Services, file: File, form: _Form) -> DownloadResponse:
-    """Return a redirect without headers of the file: S3 sends them, and clients that save headers would save two."""
+    """Return a redirect without headers of the file: S3 sends them, and clients would store both sets."""
     link = _presign_link(services, file, form)
     return DownloadResponse(ResponseKind.REDIRECT, file, {"Location": link.url} | _NO_STORE_HEADERS, link=link)
 

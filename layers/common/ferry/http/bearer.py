@@ -36,7 +36,7 @@ def link_authenticator(
     """Return the check for routes that take tokens of links. It loads nothing for a token of a client."""
 
     def authenticate(request: Request) -> LinkCaller | None:
-        """Return the link of the request's token; None if the token is none of a link.
+        """Return the link of the request's token; None if it is the token of a client.
 
         Raises:
             MissingToken, InvalidToken: there is no valid token.

@@ -27,7 +27,7 @@ RAW_FILE_ADVICE = f"{RAW_CHUNK_ADVICE[:-1]}, and the type of the file as ?conten
 
 _MAX_DIGITS = 32
 _MAX_SHOWN_LENGTH = 64
-# Surrogates can be written in JSON only so: bytes that encode one are no UTF-8.
+# The only way to write a surrogate in JSON: bytes that encode one are not UTF-8.
 _SURROGATE_PATTERN = re.compile(r"\\u[dD][89a-fA-F]")
 
 

@@ -73,7 +73,7 @@ def link_id(request: Request) -> str:
 
 
 def caller(request: Request, link: Link, client_address_header: str) -> LinkCaller:
-    """Return who sends a request with the secret. Raises `PrefetchForbidden`."""
+    """Return the caller of a request with the secret. Raises `PrefetchForbidden`."""
     from ferry.links.downloads import LinkCaller
 
     reject_prefetch(request)

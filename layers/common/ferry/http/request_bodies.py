@@ -36,7 +36,7 @@ SCHEMAS_PATH = Path(__file__).with_name("request_schemas.json")
 
 
 class ValidatedObject:
-    """What pydantic-core makes of a body, or of an object in one: it has the attributes of the model."""
+    """A validated body, or an object in one, as pydantic-core builds it: it has the attributes of the model."""
 
     __pydantic_fields_set__: set[str]
 

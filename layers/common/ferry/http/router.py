@@ -41,7 +41,7 @@ LinkRoute = Callable[[Request, "LinkCaller"], Response]
 """A route for tokens of links; its second argument is the link, which works."""
 
 AuthenticateLink = Callable[[Request], "LinkCaller | None"]
-"""Returns who sends a request with the token of a link, None for another token; raises errors of links."""
+"""Returns the caller of a request with the token of a link; None for the token of a client. Raises errors of links."""
 
 ErrorHandler = Callable[[Exception], Response]
 """Returns the response to an error, for a route whose errors are no problem details."""
@@ -173,7 +173,7 @@ class Router:
         A GET route is registered for HEAD too. With `audit_event`, each request whose token is accepted writes an audit
         event of that name; without it, each response with presigned URLs writes `url.issue`. `parameters` are the query
         parameters that a route which changes something reads: others are rejected there, so that a mistyped one cannot
-        change what was not meant.
+        change more than was meant.
         """
         authenticate = self._authenticate
         if authenticate is None:
@@ -325,7 +325,7 @@ def create_app(
 
 
 def _caller_fields(principal: Principal) -> dict[str, str]:
-    """Return the audit fields that say who sent the request. `issuer` is present for external issuers only."""
+    """Return the audit fields of the client that sent the request. `issuer` is present for external issuers only."""
     issuer = {"issuer": principal.issuer} if principal.issuer else {}
     return {"actor": principal.client_id, "ns": principal.ns, **issuer}
 

@@ -37,7 +37,7 @@ _MESSAGES: Mapping[str, str] = {
 
 
 def validate(validator: SchemaValidator, value: object) -> object:
-    """Return what a validator makes of a JSON value.
+    """Return a JSON value as its validator builds it.
 
     Raises:
         InvalidField: members are missing, unknown or not valid; lists all of them, up to `MAX_ERRORS`.

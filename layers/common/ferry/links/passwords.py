@@ -18,7 +18,7 @@ PARALLELISM = 5
 """The parameter p: rounds one after another, in the same memory."""
 
 MAX_MEMORY_BYTES = 64 * 1024 * 1024
-"""What OpenSSL may take for a hash. Its default, 32 MiB, is the need of N = 2^15 alone."""
+"""Memory that OpenSSL may use for one hash. Its default, 32 MiB, suffices up to N = 2^15 only."""
 
 SALT_BYTES = 16
 DIGEST_BYTES = 32

@@ -1,4 +1,4 @@
-"""Get a token of a link, with its password where it has one."""
+"""Issue a token of a link to a request with its secret, and with its password if it has one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ferry.ports.link_repository import ALL_NETWORKS
 from ferry.rules.durations import DAY_MS, MINUTE_MS, SECOND_MS
 
 NETWORK_RULE = AttemptRule(max_attempts=10, window_ms=15 * MINUTE_MS, is_sliding=True)
-"""Wrong passwords from one network, which then is locked for as long as the window."""
+"""How many wrong passwords lock their network, and for how long: as long as the window, from the last one on."""
 
 TOTAL_RULE = AttemptRule(max_attempts=200, window_ms=DAY_MS, is_sliding=False)
-"""Wrong passwords from all networks, which then are locked until the window ends."""
+"""How many wrong passwords from all networks together lock the link for all of them: until the window ends."""
 
 WRONG_DETAIL = "The password of the link is wrong. Ask its owner for it."
 

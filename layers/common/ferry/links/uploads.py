@@ -29,11 +29,12 @@ from ferry.ports.upload_repository import UploadRepository
 from ferry.services import Services, UploadIdCache
 
 _OTHER_SIZE = -1
-"""The size of a file that is not the link's, as a start sees it: no upload has it, so the file is only in the way."""
+"""The size that a start sees of a file which did not come by the link. No upload has this size, so the start never
+returns the file as its result; the file only makes the name unavailable."""
 
 
 class _View:
-    """Another object, with some methods of its own. Subclasses define those."""
+    """Delegates to another object what a subclass does not define."""
 
     def __init__(self, inner: object) -> None:
         self._inner: Any = inner
@@ -105,16 +106,16 @@ class LinkUploads(_View):
             raise
 
     def acquire_lease(self, upload: Upload, **options: Any) -> Upload:
-        """Acquire the lease, then check that the upload is counted. Raises what `create_upload` raises.
+        """Acquire the lease, then count the upload unless it is counted already. Raises what `create_upload` raises.
 
-        A request that another one has overtaken fails at the lease, before it could count an upload that has ended.
+        The lease comes first: it fails for an upload that has ended, which must not be counted again.
         """
         leased: Upload = self._inner.acquire_lease(upload, **options)
         self.count_leased(leased)
         return leased
 
     def count_leased(self, leased: Upload) -> None:
-        """Take an upload that is being completed of the limits, unless it is. If that fails, release its lease."""
+        """Count an upload that is being completed, unless it is counted already. If that fails, release its lease."""
         try:
             self.reserve(leased.record)
         except FerryError:
@@ -261,7 +262,7 @@ def link_services(services: Services, caller: LinkCaller, *, for_status: bool = 
         services,
         link_id=caller.link.link_id,
         link_network=caller.network,
-        # The caches of the instance have uploads of everyone, by name.
+        # The caches of the instance also have uploads of clients and of other links, by name.
         upload_id_cache=UploadIdCache(),
         open_upload_cache=OpenUploadCache(),
         staged_chunk_cache=StagedChunkCache(),
@@ -291,11 +292,11 @@ def require_within(link: Link, name: str) -> None:
 
 
 def choose_rename(if_exists: IfExists | None, if_match: str | None = None) -> IfExists:
-    """Return `rename`, which holds for every upload by a link. Raises `InvalidField` for what would replace a file."""
+    """Return `rename`, which every upload by a link has. Raises `InvalidField` for a choice that replaces a file."""
     if if_match is not None:
-        raise InvalidField.for_member("if_match", "names a file to replace, which a link cannot; omit it")
+        raise InvalidField.for_member("if_match", "must not be sent by a link, which replaces no file; omit it")
     if if_exists is IfExists.REPLACE:
-        raise InvalidField.for_member("if_exists", "cannot be replace by a link; omit it")
+        raise InvalidField.for_member("if_exists", "must not be replace: a link replaces no file; omit it")
     return IfExists.RENAME
 
 

@@ -87,7 +87,7 @@ class _AppendAttempt:
     quota: Quota | None = None
     """The quota of the namespace; None without one."""
     stored_pieces: dict[tuple[str, int], Piece] = field(default_factory=dict)
-    """Pieces that this request has stored, by upload id and first byte."""
+    """Pieces that this request has stored, by upload id and size in bytes."""
     uploaded_to: str | None = None
     """Multipart upload to which this request has added a part; None before it."""
 

@@ -1,7 +1,7 @@
 """Status: how much of an upload has arrived, and which chunks are missing.
 
 The status of a name is that of its newest upload; once that is complete, it is the status of the file. A name without
-an upload and without a file is not found: missing rows never mean that an upload is complete.
+an upload and without a file is not found: missing rows do not mean that an upload is complete.
 """
 
 from __future__ import annotations

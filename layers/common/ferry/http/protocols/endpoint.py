@@ -66,9 +66,10 @@ class Endpoint:
             raise InvalidField.for_member("if_exists", "must be fail, replace or rename") from error
         if self.link_prefix is None:
             return chosen
-        if chosen is IfExists.REPLACE:
-            raise InvalidField.for_member("if_exists", "cannot be replace by a link; omit it")
-        return IfExists.RENAME
+        # Imported here: requests by a link have loaded it, those of clients do without.
+        from ferry.links.uploads import choose_rename
+
+        return choose_rename(chosen)
 
     def location(self, upload_id: str) -> dict[str, str]:
         """Return the header with the URL of an upload."""
