@@ -25,7 +25,8 @@ SMALL_CHUNK_BYTES = 64 * 1024
 CHUNK_SIZES = (CHUNK_BYTES, ODD_CHUNK_BYTES, SMALL_CHUNK_BYTES)
 """Chunk sizes of the tests: the greatest, one that is not aligned to anything, and a small one."""
 
-_RETRIES = 300
+RETRIES = 300
+"""How often a client repeats a request, or begins again."""
 _RETRY_SECONDS = 1
 _TIMEOUT_SECONDS = 1_800
 
@@ -58,7 +59,7 @@ def upload_by_tuspy(upload: Upload) -> None:
             file_stream=file,
             chunk_size=upload.chunk_bytes,
             metadata={"filename": upload.name},
-            retries=_RETRIES,
+            retries=RETRIES,
             retry_delay=_RETRY_SECONDS,
             upload_checksum=True,
         ).upload()
@@ -66,7 +67,7 @@ def upload_by_tuspy(upload: Upload) -> None:
 
 def upload_by_aiotus(upload: Upload) -> None:
     """Upload by aiotus. Raises `CheckError` if it gave up."""
-    config = aiotus.RetryConfiguration(retry_attempts=_RETRIES, max_retry_period_seconds=_RETRY_SECONDS)
+    config = aiotus.RetryConfiguration(retry_attempts=RETRIES, max_retry_period_seconds=_RETRY_SECONDS)
 
     async def run() -> None:
         with upload.path.open("rb") as file:
@@ -103,22 +104,23 @@ PYTHON_CLIENTS: Mapping[str, Callable[[Upload], None]] = {"tuspy": upload_by_tus
 def run_python_client(name: str, upload: Upload) -> None:
     """Run a Python client in a process of its own, which its open connections end with. Raises `CheckError`."""
     command = [sys.executable, "-m", "dev.protocols.clients", name, upload.endpoint, str(upload.path), upload.name]
-    _run([*command, str(upload.chunk_bytes)], folder=ROOT, stdin=upload.token)
+    run_process([*command, str(upload.chunk_bytes)], ROOT, stdin=upload.token)
 
 
 def install_npm_packages() -> None:
     """Install the locked packages, unless they are there. Raises `CheckError`."""
     if (NPM_FOLDER / "node_modules" / ".package-lock.json").exists():
         return
-    _run(["npm", "ci", "--loglevel=error", "--ignore-scripts", "--no-audit", "--no-fund"])
+    run_process(["npm", "ci", "--loglevel=error", "--ignore-scripts", "--no-audit", "--no-fund"])
 
 
 def run_node(script: str, *arguments: str) -> str:
     """Run a script of the npm folder, and return its output. Raises `CheckError`."""
-    return _run(["node", script, *arguments])
+    return run_process(["node", script, *arguments])
 
 
-def _run(command: list[str], folder: Path = NPM_FOLDER, stdin: str = "") -> str:
+def run_process(command: list[str], folder: Path = NPM_FOLDER, stdin: str = "") -> str:
+    """Run a command, without proxies, and return its output. Raises `CheckError` with its output if it fails."""
     completed = subprocess.run(
         command,
         cwd=folder,

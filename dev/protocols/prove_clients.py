@@ -28,6 +28,7 @@ from dev.figures import describe_commit, figures_path, read_figures, write_figur
 from dev.protocols import clients, uppy_page
 from dev.protocols.clients import Upload
 from dev.protocols.disruptions import DisruptedService, Disruption, disrupted_sam_service, disrupted_service, spread
+from dev.protocols.java_client import JavaClient
 from dev.protocols.uppy_page import UppyPage
 
 FIGURES = "tus-clients"
@@ -106,7 +107,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 if every file arrived whole."""
     parser = argparse.ArgumentParser(prog="make prove-tus-clients", description=__doc__.partition("\n")[0])
     parser.add_argument("--size", type=int, default=SIZE_BYTES, help="bytes of the file")
-    parser.add_argument("--only", default="", help="run clients whose name contains this, and keep other figures")
+    parser.add_argument(
+        "--only", action="append", help="run clients whose name contains this, and keep other figures; repeatable"
+    )
+    parser.add_argument(
+        "--java-client", type=Path, metavar="DIR", help="run tus-java-client, too, from a checkout of its source"
+    )
     parser.add_argument("--sam", action="store_true", help="run the functions in containers behind SAM CLI")
     parser.add_argument("--write", action="store_true", help="write docs/figures/tus-clients.json")
     options = parser.parse_args(arguments)
@@ -121,8 +127,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             uppy_page.served_folder(pages) as origin,
             section.service(Path(folder) / "state", f"CorsOrigins={origin}") as service,
         ):
-            for name, run in runs(service, origin, section).items():
-                if options.only in name:
+            found = dict(runs(service, origin, section))
+            if options.java_client is not None:
+                found["tus-java-client"] = Run(JavaClient(options.java_client, Path(folder) / "java").upload)
+            for name, run in found.items():
+                if any(part in name for part in options.only or [""]):
                     figures.append(_prove(service, run, path, expected))
                     print(f"{name}: {figures[-1]}", flush=True)
                     if options.write:
