@@ -167,6 +167,34 @@ def test_digests_are_verified(draft: ProtocolClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("repr_digest", "code"),
+    [
+        ("crc32c=:AAAAAA==:", "checksum_mismatch"),
+        (f"sha-256=:{'A' * 43}=:", "checksum_mismatch"),
+        ("crc32c=:AAAA:", "malformed_header"),
+        ("crc32c=:!!:", "malformed_header"),
+        ("crc32c=AAAAAA==", "malformed_header"),
+        ("crc32c", "malformed_header"),
+    ],
+)
+def test_creation_with_wrong_repr_digest_stores_nothing(
+    stack: Stack, draft: ProtocolClient, repr_digest: str, code: str
+) -> None:
+    """A digest of the whole file that is malformed, or of other bytes than the body, leaves no upload behind."""
+    name = {"filename": "rejected"}
+    rejected = draft.create(b"123", name, upload_complete="?1", repr_digest=repr_digest)
+    assert (rejected.status, rejected.code) == (400, code)
+    assert stack.request("GET /status", query=name).status == 404
+
+
+def test_repr_digest_of_other_algorithms_is_ignored_for_parts(draft: ProtocolClient) -> None:
+    """Of a file in several requests only the CRC32C can be verified; other digests do not disturb."""
+    for repr_digest in ("sha-256=:AAAA:", "unixsum=:AAAA:", "sha-256=:AAAA:, crc32c=:EHsvsg==:;x=1"):
+        created = draft.create(b"1", upload_complete="?0", repr_digest=repr_digest)
+        assert draft.patch(draft.upload_id(created), 1, b"23", upload_complete="?1").status == 204
+
+
+@pytest.mark.parametrize(
     ("version", "header", "false", "true"),
     [
         ("3", "upload_incomplete", "?1", "?0"),

@@ -281,7 +281,8 @@ def test_final_of_incomplete_or_unknown_partial_is_rejected(tus: ProtocolClient)
     """A final upload takes complete partial uploads only."""
     incomplete = tus.upload_id(tus.create(upload_length="5", upload_concat="partial"))
     ordinary = tus.upload_id(tus.create(b"1", upload_length="1"))
-    for upload_id in (incomplete, ordinary, "unknown"):
+    partial = tus.upload_id(tus.create(b"1", upload_length="1", upload_concat="partial"))
+    for upload_id in (incomplete, ordinary, "unknown", f"{partial},/uploads/{partial}"):
         assert tus.create(upload_concat=f"final;/uploads/{upload_id}").status == 400
 
 

@@ -140,13 +140,22 @@ def parse_content_digest(header: str | None, name: str = "content-digest") -> tu
     """
     if header is None:
         return ()
-    members = _parse_members(name, header.strip(" \t"))
-    known = tuple(Digest(HEADER_ALGORITHMS[key], value) for key, value in members.items() if key in HEADER_ALGORITHMS)
+    known = parse_known_digests(header, name)
     if not known:
         raise ChecksumUnsupported(
             f"{name.title()} has no supported algorithm. Send one of {', '.join(HEADER_ALGORITHMS)}."
         )
     return known
+
+
+def parse_known_digests(header: str, name: str) -> tuple[Digest, ...]:
+    """Return the supported digests of a header of this name; none if all are of other algorithms.
+
+    Raises:
+        InvalidField: the header is malformed.
+    """
+    members = _parse_members(name, header.strip(" \t"))
+    return tuple(Digest(HEADER_ALGORITHMS[key], value) for key, value in members.items() if key in HEADER_ALGORITHMS)
 
 
 def _parse_members(name: str, text: str) -> dict[str, bytes]:

@@ -23,7 +23,10 @@ SHA256_PREFIX_BYTES = 16
 _POLYNOMIAL = 0x82F63B78
 """CRC32C, bit-reflected (RFC 3720 appendix B.4)."""
 
-_DIGEST_BYTES: Mapping[str, int] = {"crc32": 4, "crc32c": 4, "md5": 16, "sha256": 32, "sha512": 64}
+CRC32C_BYTES = 4
+"""Length of a CRC32C."""
+
+_DIGEST_BYTES: Mapping[str, int] = {"crc32": 4, "crc32c": CRC32C_BYTES, "md5": 16, "sha256": 32, "sha512": 64}
 """Length of a digest by algorithm."""
 
 
@@ -91,7 +94,7 @@ def crc32c_to_base64(crc: int) -> str:
 def crc32c_from_base64(value: str) -> int:
     """Return the CRC from the canonical base64 of four bytes, big-endian. Raises `ValueError` if it is not."""
     raw = decode_canonical(value)
-    if len(raw) != 4:
+    if len(raw) != CRC32C_BYTES:
         raise ValueError("a CRC32C has four bytes")
     return int.from_bytes(raw, "big")
 

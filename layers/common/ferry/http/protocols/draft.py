@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
@@ -24,7 +24,7 @@ from ferry.resumable.delete import delete
 from ferry.resumable.limits import MAX_APPEND_BYTES, MAX_LENGTH
 from ferry.resumable.lookup import find_sequential
 from ferry.resumable.repeated import find_same_file
-from ferry.rules.digests import crc32c_from_base64, crc32c_to_base64, verify_digests
+from ferry.rules.digests import CRC32C_BYTES, Digest, verify_digests
 from ferry.rules.durations import SECOND_MS
 from ferry.rules.filenames import last_segment
 from ferry.rules.media_types import is_media_type
@@ -55,9 +55,9 @@ STATUSES: Mapping[type[Exception], int] = {
 
 _BOOLEANS = {"?1": True, "?0": False}
 _COMMON = {"Cache-Control": "no-store"}
+_REPR_DIGEST_DETAIL = "Repr-Digest must have the form crc32c=:<base64 of four bytes>:."
 _DISPOSITION_NAME = re.compile(r"""filename\*?\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))""", re.IGNORECASE)
 _EXTENDED_NAME = re.compile(r"filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
-_REPR_DIGEST = re.compile(r"(?:^|,)\s*crc32c=:([A-Za-z0-9+/=]*):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,8 @@ def create_upload(services: Services, endpoint: Endpoint, request: Request) -> R
     """Create an upload, with the bytes in the body."""
     completeness = _completeness(request)
     length = fields.integer(request, "upload-length")
-    create_request = _read_creation(endpoint, request, length)
+    repr_digests = _parse_repr_digest(request)
+    create_request = _read_creation(endpoint, request, length, _crc32c_of(repr_digests))
     body = fields.body_of(request, MEDIA_TYPE)
     digests = checksums.parse_digest_headers(request.headers)
     verify_digests(body, digests)
@@ -104,6 +105,8 @@ def create_upload(services: Services, endpoint: Endpoint, request: Request) -> R
     if length is not None and (len(body) > length or (completeness.is_last and len(body) != length)):
         raise InconsistentLength(f"Upload-Length is {length}, and the body has {len(body)} bytes. No upload was made.")
     if completeness.is_last:
+        # The body is the whole file. A wrong one is rejected before it leaves an upload whose URL the client lacks.
+        verify_digests(body, repr_digests)
         create_request = replace(create_request, length=len(body))
         file = find_same_file(services, endpoint.ns, create_request, body) if endpoint.repeats_files else None
         if file is not None:
@@ -203,7 +206,7 @@ def _version(request: Request) -> int:
     return max(OLDEST_VERSION, min(int(value[:4]), NEWEST_VERSION))
 
 
-def _read_creation(endpoint: Endpoint, request: Request, length: int | None) -> CreateRequest:
+def _read_creation(endpoint: Endpoint, request: Request, length: int | None, crc: int | None) -> CreateRequest:
     content_type = request.query.get("content_type")
     if content_type is None and request.content_type != MEDIA_TYPE:
         content_type = request.headers.get("content-type", "").strip() if request.body else ""
@@ -216,7 +219,7 @@ def _read_creation(endpoint: Endpoint, request: Request, length: int | None) -> 
         length=length,
         content_type=content_type or None,
         if_exists=endpoint.if_exists(request),
-        crc32c=_parse_repr_digest(request.headers.get("repr-digest", "")),
+        crc32c=crc,
     )
 
 
@@ -235,15 +238,26 @@ def _name_of(request: Request) -> str | None:
     return last_segment(name)
 
 
-def _parse_repr_digest(header: str) -> int | None:
-    """Return the CRC32C of the whole file; None without one. Other algorithms are not verified (RFC 9530 section 3)."""
-    found = _REPR_DIGEST.search(header)
-    if found is None:
-        return None
+def _parse_repr_digest(request: Request) -> tuple[Digest, ...]:
+    """Return the digests of the whole file by algorithms that Ferry knows.
+
+    Raises `MalformedHeader` for a malformed header. It is not ignored, because the client expects verification.
+    """
+    header = request.headers.get("repr-digest", "")
     try:
-        return crc32c_from_base64(found[1])
-    except ValueError as error:
-        raise MalformedHeader(f"crc32c in Repr-Digest must be like :{crc32c_to_base64(0)}:.") from error
+        return checksums.parse_known_digests(header, "repr-digest") if header.strip() else ()
+    except InvalidField as error:
+        raise MalformedHeader(_REPR_DIGEST_DETAIL) from error
+
+
+def _crc32c_of(digests: Sequence[Digest]) -> int | None:
+    """Return the CRC32C of the whole file; None without one. The completion verifies no other (RFC 9530 section 3)."""
+    value = next((digest.value for digest in digests if digest.algorithm == "crc32c"), None)
+    if value is None:
+        return None
+    if len(value) != CRC32C_BYTES:
+        raise MalformedHeader(_REPR_DIGEST_DETAIL)
+    return int.from_bytes(value, "big")
 
 
 def _answer(

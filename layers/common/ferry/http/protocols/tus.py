@@ -209,8 +209,11 @@ def _parse_concat(request: Request) -> tuple[bool, tuple[str, ...]]:
     if kind == "partial" and not urls:
         return True, ()
     ids = tuple(url.partition("?")[0].rstrip("/").rpartition("/")[2] for url in urls.split())
-    if kind != "final" or not ids or not all(ids):
-        raise MalformedHeader("Upload-Concat must be partial, or final; and the URLs of partial uploads.")
+    # Of URLs that are separated by commas only the last one would be read.
+    if kind != "final" or not ids or not all(ids) or "," in urls:
+        raise MalformedHeader(
+            "Upload-Concat must be partial, or final; and the URLs of partial uploads, separated by spaces."
+        )
     return False, ids
 
 
