@@ -61,3 +61,29 @@ def test_user_agent_is_not_built_for_each_call(session: AwsSession, monkeypatch:
             client.get_item(TableName="table", Key={"pk": {"S": "a"}})
     assert sent[0] == sent[1]
     assert sent[0]
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize("endpoints", [{}, {"s3": "http://127.0.0.1:1"}], ids=["AWS", "emulator"])
+@pytest.mark.parametrize("operation", ["put_object", "upload_part"])
+def test_s3_body_is_not_hashed_for_signature(operation: str, endpoints: dict[str, str]) -> None:
+    """A chunk and a part are sent with a signed CRC32C, and their bytes are not hashed a second time for the
+    signature. No call waits for `100 Continue`.
+    """
+    sent: list[Any] = []
+
+    def note_and_stop(request: Any, **_: object) -> None:
+        sent.append(request)
+        raise _StoppedError
+
+    client = AwsSession(endpoints).s3
+    client.meta.events.register("before-send.s3", note_and_stop)
+    part = {"UploadId": "mp", "PartNumber": 1} if operation == "upload_part" else {}
+    with pytest.raises(_StoppedError):
+        getattr(client, operation)(Bucket="bucket", Key="k", Body=b"bytes", ChecksumCRC32C="3q2+7w==", **part)
+    [request] = sent
+    headers = request.headers
+    assert headers["X-Amz-Content-SHA256"] == b"UNSIGNED-PAYLOAD"
+    assert b"x-amz-checksum-crc32c" in headers["Authorization"].partition(b"SignedHeaders=")[2].partition(b",")[0]
+    assert "Expect" not in headers
+    assert request.body == b"bytes"
