@@ -10,6 +10,7 @@ import pytest
 from dev.fakes.faults import CallLog, FaultPlan, FaultStep
 from ferry.model.files import File, IfExists
 from ferry.model.quotas import Quota
+from ferry.services import Services
 from ferry.uploads.chunk import ChunkRequest, accept_chunk
 from ferry.uploads.presign import PartsRequest, presign_parts
 from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
@@ -27,10 +28,18 @@ def count_calls_to(log: CallLog, ports: set[str]) -> int:
     return sum(call.port in ports for call in log.calls)
 
 
-def send_chunk(client: Client, index: int, log: CallLog, interloper: Callable[[], object] | None, method: str) -> None:
+def send_chunk(
+    client: Client,
+    index: int,
+    log: CallLog,
+    interloper: Callable[[], object] | None,
+    method: str,
+    *,
+    warm: Services | None = None,
+) -> None:
     """Send a chunk by its upload's id, with `interloper` just before its first call of `method`."""
     steps: dict[int | tuple[str, int], FaultStep] = {(method, 1): interloper} if interloper else {}
-    services = client.service.new_services(FaultPlan(steps), log)
+    services = client.service.new_services(FaultPlan(steps), log, warm=warm)
     accept_chunk(services, NS, ChunkRequest(NAME, index, client.chunk_body(index), upload_id=client.upload_id))
 
 
@@ -112,6 +121,37 @@ def test_chunks_four_senders_stay_within_call_budget(service: InMemoryService, b
     s3, dynamodb = count_calls_to(log, S3), count_calls_to(log, DYNAMODB)
     assert s3 <= 1.2 * 1.75 * CHUNK_COUNT
     assert dynamodb <= 1.2 * 3 * CHUNK_COUNT
+    assert isinstance(client.complete(), File)
+    assert service.file_content() == client.body
+
+
+@pytest.mark.parametrize("before", [("put", "upload_part"), ("record_chunk", "record_chunk")])
+@pytest.mark.parametrize("senders", [1, 4, 8])
+@pytest.mark.parametrize("is_same_instance", [True, False])
+def test_chunks_in_order_of_parts_stay_within_call_budget(
+    service: InMemoryService, senders: int, is_same_instance: bool, before: tuple[str, str]
+) -> None:
+    """Senders that each send the chunks of a part one after another need as many calls as one sender, wherever their
+    requests meet, if an instance gets both chunks of a part. Otherwise a part needs its first chunk back from S3.
+
+    The first chunk that an instance gets also reads the upload.
+    """
+    client = Client(service, seeded_bytes(CHUNK_COUNT * CHUNK_BYTES))
+    client.start()
+    log = CallLog()
+    instances = [service.new_services(log=CallLog()) for _ in range(2 * senders)]
+    for first_part in range(0, CHUNK_COUNT // 2, senders):
+        for position, method in enumerate(before, start=1):
+            step: Callable[[], object] | None = None
+            for sender in reversed(range(senders)):
+                instance = instances[sender if is_same_instance else 2 * sender + position - 1]
+                index = 2 * (first_part + sender) + position
+                step = partial(send_chunk, client, index, log, step, method, warm=instance)
+            assert step is not None
+            step()
+    s3_calls, dynamodb_calls = (1, 2) if is_same_instance else (1.5, 3)
+    assert count_calls_to(log, S3) == s3_calls * CHUNK_COUNT
+    assert count_calls_to(log, DYNAMODB) <= dynamodb_calls * CHUNK_COUNT + senders
     assert isinstance(client.complete(), File)
     assert service.file_content() == client.body
 

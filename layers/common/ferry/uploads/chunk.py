@@ -110,14 +110,19 @@ def _take_cached(services: Services, ns: str, request: ChunkRequest) -> Upload |
     """Return the upload as this instance knows it, if that suffices to store and record the chunk, else None.
 
     The cached upload serves only chunks that it lacks; the condition of the record checks that they are missing. In
-    all other cases the upload is read: the chunk was recorded or does not fit, or the upload has expired. The cache
-    gets the upload back once the chunk is recorded, so it keeps no upload whose chunk failed.
+    all other cases the upload is read: the chunk was recorded or does not fit, or the upload has expired. It is read,
+    too, for the last chunk of a part whose other chunks the cached upload lacks: as a rule another instance has
+    recorded them since, and then the chunk need not be staged. The cache gets the upload back once the chunk is
+    recorded, so it keeps no upload whose chunk failed.
     """
     upload = services.open_upload_cache.take(ns, request.name, request.upload_id, services.clock())
     if upload is None or is_expired(services, upload):
         return None
     layout, index = upload.record.layout, request.chunk_index
     if not layout.has_chunk(index) or layout.chunk_length(index) != len(request.body) or upload.has_chunk(index):
+        return None
+    *others, last = layout.chunks_in_part(layout.part_for_chunk(index))
+    if index == last and not all(upload.has_chunk(other) for other in others):
         return None
     return upload
 
