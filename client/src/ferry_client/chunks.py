@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ferry_client.api import Api
@@ -70,8 +71,29 @@ class ChunkSender:
             SourceChangedError: the service has received other bytes of a chunk before.
             ApiError, NetworkError, CancelledError: as their names say.
         """
-        for _ in run_tasks(indexes, self._send_chunk, self._api.options.threads):
+        for _ in run_tasks(((index,) for index in indexes), self._send_in_order, self._api.options.threads):
             pass
+
+    def send_by_part(self, indexes: Iterable[int]) -> None:
+        """Send chunks, in ascending order, of several parts at once: those of a part one after another.
+
+        A part is assembled with its last chunk. If that comes after the others, the service reads less of the part
+        back from S3, or nothing. Where fewer parts are missing than requests may run at once, the order is `send`'s.
+
+        Raises what `send` raises.
+        """
+        parts = [tuple(part) for _, part in groupby(indexes, self._plan.part_of_chunk)]
+        if len(parts) < self._api.options.threads:
+            self.send(index for part in parts for index in part)
+            return
+        for _ in run_tasks(parts, self._send_in_order, self._api.options.threads):
+            pass
+
+    def _send_in_order(self, indexes: Sequence[int]) -> None:
+        """Send chunks one after another, as one transfer of those that may run at once."""
+        with self._transfer_limit.acquire():
+            for index in indexes:
+                self._send_chunk(index)
 
     def _send_chunk(self, index: int) -> None:
         first, length = self._plan.chunk_range(index)
@@ -88,7 +110,7 @@ class ChunkSender:
             self._count_break(sent_bytes)
 
         try:
-            with self._transfer_limit.acquire(), suppress(_AlreadyReceivedError):
+            with suppress(_AlreadyReceivedError):
                 self._raise_if_too_large()
                 self._api.request("POST", path, body=body, headers=headers, on_break=on_break)
         except ApiError as error:

@@ -123,6 +123,10 @@ class UploadPlan:
         first = (number - 1) * chunks_per_part + 1
         return range(first, min(first + chunks_per_part, self.chunk_count + 1))
 
+    def part_of_chunk(self, index: int) -> int:
+        """Return the number of the part that a chunk belongs to."""
+        return (index - 1) // (self.part_size // self.chunk_size) + 1
+
     def part_range(self, number: int) -> tuple[int, int]:
         """Return the first byte and the length of a part."""
         first = (number - 1) * self.part_size

@@ -224,9 +224,9 @@ class _Transfer:
 
     def _send_missing(self, plan: UploadPlan) -> None:
         if not self._is_direct():
-            self._send_chunks(plan, self._unsent_chunks(plan))
+            self._chunk_sender(plan).send_by_part(self._unsent_chunks(plan))
             return
-        self._send_chunks(plan, self._chunks_before_parts(plan))
+        self._chunk_sender(plan).send(self._chunks_before_parts(plan))
         self._link.measure()
         if self._link.suits_one_part and not self._is_probed:
             self._is_probed = True
@@ -235,7 +235,7 @@ class _Transfer:
             return
         parts = self._unsent_parts(plan)
         if parts and not (self._link.allows_parts is not False and self._try_parts(plan, parts)):
-            self._send_chunks(plan, self._unsent_chunks(plan))
+            self._chunk_sender(plan).send_by_part(self._unsent_chunks(plan))
 
     def _unsent_parts(self, plan: UploadPlan) -> list[int]:
         """Return the parts that the service lacks."""
@@ -302,8 +302,8 @@ class _Transfer:
             return set()
         return {number for first, last in getattr(plan, field) for number in range(first, last + 1)}
 
-    def _send_chunks(self, plan: UploadPlan, indexes: Iterator[int]) -> None:
-        sender = ChunkSender(
+    def _chunk_sender(self, plan: UploadPlan) -> ChunkSender:
+        return ChunkSender(
             self._api,
             self._source,
             plan,
@@ -311,7 +311,6 @@ class _Transfer:
             on_sent=self._acknowledge,
             received_chunks=lambda: self._received(plan.upload_id, "received_chunks"),
         )
-        sender.send(indexes)
 
     def _unsent_chunks(self, plan: UploadPlan, only: range | None = None) -> Iterator[int]:
         """Yield the chunks that the service lacks."""
