@@ -73,6 +73,13 @@ def main() -> int:
 
 
 def _send_chunks(client: KeepAliveClient, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> list[float]:
+    """Send the chunks of each part one after another, several parts at once."""
+
+    def send_chunks_of_part(number: int) -> list[float]:
+        first = (number - 1) * plan["chunks_per_part"] + 1
+        last = min(first + plan["chunks_per_part"] - 1, plan["chunk_count"])
+        return [send_chunk(index) for index in range(first, last + 1)]
+
     def send_chunk(index: int) -> float:
         query = {"filename": plan["filename"], "chunk_index": index, "upload_id": plan["upload_id"]}
         body = _read(file, (index - 1) * plan["chunk_size"], plan["chunk_size"])
@@ -80,7 +87,8 @@ def _send_chunks(client: KeepAliveClient, threads: ThreadPoolExecutor, plan: dic
         client.call("POST", f"/upload/chunk?{urlencode(query)}", body, "application/octet-stream")
         return time.perf_counter() - started_at
 
-    return list(threads.map(send_chunk, range(1, plan["chunk_count"] + 1)))
+    parts = threads.map(send_chunks_of_part, range(1, plan["part_count"] + 1))
+    return [seconds for part in parts for seconds in part]
 
 
 def _send_parts(client: KeepAliveClient, threads: ThreadPoolExecutor, plan: dict[str, Any], file: Path) -> list[float]:
