@@ -6,7 +6,7 @@ const DIRECTION_CHANGES = /[\u202a-\u202e\u2066-\u2069]/g;
 const READ_ATTRIBUTES = new Set(["alt", "aria-label", "title"]);
 
 /** @param {string} text @returns {string} with characters that turn text around shown as such */
-function legible(text) {
+export function legible(text) {
   return text.replace(DIRECTION_CHANGES, "\ufffd");
 }
 

@@ -162,6 +162,10 @@ export const TEXT = {
   revoked: "Revoked.",
   revokeText:
     "The link ends within a minute. A download that has started may go on, and so may parts of an upload for up to 15 minutes.",
+  sameName: (/** @type {number} */ count, /** @type {string} */ name) =>
+    count === 1
+      ? `A file named ${name} is being sent already. The second one follows, and does not replace the first.`
+      : `${count} names have a file that is being sent already, among them ${name}. The second files follow, and do not replace the first.`,
   savedAs: (/** @type {string} */ name) => `saved as ${name}`,
   select: "Select",
   selectAll: "Select all",

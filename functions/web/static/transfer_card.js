@@ -1,5 +1,5 @@
 // @ts-check
-import { announce, button, element } from "./dom.js";
+import { announce, button, element, legible } from "./dom.js";
 import { formatBytes, formatRate } from "./format.js";
 import { TEXT } from "./strings.js";
 
@@ -39,7 +39,7 @@ export class TransferCard {
       [make(TEXT.keepBoth, again("rename")), () => transfer.state === "conflict"],
       [make(TEXT.replace, again("replace")), () => transfer.state === "conflict"],
       [
-        make(TEXT.cancel, () => void transfer.cancel(), "danger"),
+        make(TEXT.cancel, () => void list.cancel(transfer), "danger"),
         () => !["complete", "cancelled", "completing"].includes(transfer.state) && !transfer.isLost,
       ],
       [
@@ -78,7 +78,7 @@ export class TransferCard {
     const rate = formatRate(transfer.rate, transfer.secondsLeft);
     const renamed =
       transfer.state === "complete" && transfer.finalName && transfer.finalName !== transfer.name
-        ? ` · ${TEXT.savedAs(transfer.finalName.slice(this.base))}`
+        ? ` · ${TEXT.savedAs(legible(transfer.finalName.slice(this.base)))}`
         : "";
     this.status.className = transfer.error ? "error" : "muted";
     this.status.textContent = `${label} · ${formatBytes(transfer.doneBytes)} / ${formatBytes(transfer.file.size)}${rate}${renamed}${transfer.error && transfer.error !== label ? ` · ${transfer.error}` : ""}`;

@@ -43,6 +43,8 @@ export class Transfer {
     this.progress = new Rate();
     /** Whether another device sends this name. */
     this.isOccupied = false;
+    /** Whether its upload is being canceled. */
+    this.isEnding = false;
     /** Whether to end the upload of another device, which has this name. */
     this.mustRestart = false;
     this.uploadId = "";
@@ -89,6 +91,7 @@ export class Transfer {
   }
 
   async cancel() {
+    this.isEnding = true;
     this.controller?.abort();
     this.set("cancelled");
     await store.forget(this.session.scope, this.name);
@@ -97,6 +100,7 @@ export class Transfer {
         .request("DELETE", filePath("/upload", this.finalName || this.name, { upload_id: this.uploadId }))
         .catch(() => {});
     }
+    this.isEnding = false;
   }
 
   /** Send it, or what is left of it. Another tab that sends the same name is left alone. */
@@ -250,6 +254,11 @@ export class Transfer {
   }
 }
 
+/** @param {Transfer} transfer @returns {boolean} whether it sends its file, or ends its upload */
+function isUsingName(transfer) {
+  return transfer.isActive || transfer.isEnding;
+}
+
 /** All transfers of the page. */
 export class TransferList {
   /** @param {() => void} onChange */
@@ -259,14 +268,19 @@ export class TransferList {
     this.onChange = onChange;
   }
 
-  /** @param {Transfer} transfer */
+  /**
+   * Add a transfer. Where another one of its name is under way, it begins after that one; an ended one is replaced.
+   * @param {Transfer} transfer
+   * @returns {boolean} whether it waits for another one of its name
+   */
   add(transfer) {
-    if (this.transfers.some((other) => other.name === transfer.name && (other.isActive || other.state === "waiting"))) {
-      return;
-    }
-    this.transfers = this.transfers.filter((other) => other.name !== transfer.name);
+    const isBehind = this.transfers.some(
+      (other) => other.name === transfer.name && (other.state === "waiting" || isUsingName(other)),
+    );
+    this.transfers = this.transfers.filter((other) => other.name !== transfer.name || isBehind);
     this.transfers.push(transfer);
     this.schedule();
+    return isBehind;
   }
 
   /** @param {Transfer} transfer */
@@ -281,13 +295,26 @@ export class TransferList {
     this.onChange();
   }
 
-  /** Start waiting transfers, a few at once. */
+  /** Cancel one, then start those that wait for its name. @param {Transfer} transfer */
+  async cancel(transfer) {
+    await transfer.cancel();
+    this.schedule();
+  }
+
+  /** Start waiting transfers, a few at once, those of one name one after the other. */
   schedule() {
-    const running = this.transfers.filter((transfer) => transfer.isActive).length;
-    const waiting = this.transfers
-      .filter((transfer) => transfer.state === "waiting")
-      .slice(0, Math.max(0, MAX_RUNNING - running));
-    for (const transfer of waiting) void transfer.run().finally(() => this.schedule());
+    let running = this.transfers.filter((transfer) => transfer.isActive).length;
+    for (const [index, transfer] of this.transfers.entries()) {
+      if (transfer.state !== "waiting" || running >= MAX_RUNNING) continue;
+      const sameName = this.transfers.filter((other) => other.name === transfer.name);
+      const earlier = this.transfers.slice(0, index);
+      const isBlocked = sameName.some(
+        (other) => isUsingName(other) || (earlier.includes(other) && ["waiting", "paused"].includes(other.state)),
+      );
+      if (isBlocked) continue;
+      running += 1;
+      void transfer.run().finally(() => this.schedule());
+    }
     this.onChange();
   }
 }

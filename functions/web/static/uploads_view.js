@@ -52,15 +52,19 @@ export class UploadsView {
 
   /** @param {Iterable<File>} files @param {string} prefix @param {Map<File, FileSystemFileHandle>} [handles] */
   add(files, prefix, handles) {
+    /** @type {string[]} */
+    const repeated = [];
     for (const file of files) {
       const path = file.webkitRelativePath || /** @type {any} */ (file).ferryPath || file.name;
-      this.#send(file, `${prefix}${path}`.normalize("NFC"), handles?.get(file));
+      const name = `${prefix}${path}`.normalize("NFC");
+      if (this.#send(file, name, handles?.get(file))) repeated.push(name.slice(this.base.length));
     }
+    if (repeated.length) toast(TEXT.sameName(repeated.length, repeated[0]));
   }
 
-  /** @param {File} file @param {string} name @param {FileSystemFileHandle} [handle] */
+  /** @param {File} file @param {string} name @param {FileSystemFileHandle} [handle] @returns {boolean} whether it waits for another file of this name */
   #send(file, name, handle) {
-    this.list.add(new Transfer(this.session, file, name, () => this.#schedule(), handle));
+    return this.list.add(new Transfer(this.session, file, name, () => this.#schedule(), handle));
   }
 
   get isBusy() {
