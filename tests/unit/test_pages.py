@@ -71,15 +71,48 @@ def test_page_has_no_inline_script_and_no_foreign_origin(pages: Pages, name: str
 
 
 def test_asset_of_current_version_may_be_kept(pages: Pages) -> None:
-    """An asset is immutable below its version; another version, a page, and an unknown name are not found."""
+    """An asset is immutable below its version; a page, and an unknown name are not found."""
     request = replace(REQUEST, path_parameters={"asset": f"{pages.version}/main.js"})
     response = pages.asset(request)
     assert response.body == (STATIC / "main.js").read_bytes()
     assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
     assert "immutable" in response.headers["Cache-Control"]
-    for path in ("0000000000000000/main.js", f"{pages.version}/console.html", f"{pages.version}/../app.py", "", "x"):
+    for path in (f"{pages.version}/console.html", f"{pages.version}/none.js", f"{pages.version}/../app.py", "", "x"):
         with pytest.raises(NotFound):
             pages.asset(replace(REQUEST, path_parameters={"asset": path}))
+
+
+def test_asset_of_other_version_is_asked_for_again(pages: Pages, tmp_path: Path) -> None:
+    """During an update instances of both versions answer: a redirect to the same asset reaches one that has it, also a
+    file that only the other version has.
+    """
+    (tmp_path / "new.js").write_bytes(b"// new")
+    updated = Pages(tmp_path)
+    path, query = f"{updated.version}/new.js", dict[str, str]()
+    for number in range(1, 4):
+        redirect = pages.asset(replace(REQUEST, path_parameters={"asset": path}, query=query))
+        assert (redirect.status, redirect.headers["Cache-Control"]) == (307, "no-store")
+        assert redirect.headers["Location"] == f"/assets/{path}?attempt={number}"
+        query = {"attempt": str(number)}
+    response = updated.asset(replace(REQUEST, path_parameters={"asset": path}, query=query))
+    assert (response.status, response.body) == (200, b"// new")
+
+
+@pytest.mark.parametrize("attempt", ["16", "17", "-1", "x", "", "1" * 5_000])
+def test_asset_of_other_version_is_not_found_in_the_end(pages: Pages, attempt: str) -> None:
+    """An asset that no instance has any more is not found before a browser gives up (after 20 redirects)."""
+    parameters = {"asset": "0123456789abcdef/main.js"}
+    with pytest.raises(NotFound):
+        pages.asset(replace(REQUEST, path_parameters=parameters, query={"attempt": attempt}))
+
+
+@pytest.mark.parametrize(
+    "path", ["0123456789abcdef//evil.example", "0123456789abcdef/a/b.js", "0123456789ABCDEF/a.js", "x/main.js", "/a.js"]
+)
+def test_path_that_is_no_asset_of_a_version_leads_nowhere(pages: Pages, path: str) -> None:
+    """Only what has the form of an asset's path is asked for again."""
+    with pytest.raises(NotFound):
+        pages.asset(replace(REQUEST, path_parameters={"asset": path}))
 
 
 def test_asset_of_no_version_leads_to_the_current_one(pages: Pages) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Playwright, expect
+import pytest
+from playwright.sync_api import Playwright, Route, expect
 
 from dev.local.client import FerryClient
+from dev.local.client import expect as expect_status
 from dev.local.launcher import LocalService
 from tests.clients.console.visit import CHROMIUM, FLAGS, Visit, memory_bytes, processes_of, wait_until
 from tests.e2e.clients import log_in_as
@@ -114,3 +118,35 @@ def test_docs_page_tries_a_request(visit: Visit, local_service: LocalService) ->
     card.get_by_role("button", name="Send").click()
     expect(card.locator("pre")).to_contain_text('"status": "ok"')
     visit.check()
+
+
+@pytest.mark.parametrize("path", ["/console", "/docs", "/l/link"])
+def test_page_whose_scripts_do_not_load_says_what_to_do(visit: Visit, api: FerryClient, path: str) -> None:
+    """Where a script is missing, as during an update of the service, the page says so, and works when loaded again."""
+    url = visit.base_url + path
+    if path == "/l/link":
+        url = expect_status(api.post("/links", kind="upload"), 201, "link").json["url"]
+    visit.page.route("**/api.js", lambda route: route.fulfill(status=404))
+    visit.page.goto(url)
+    expect(visit.page.get_by_text("load this page again")).to_be_visible()
+    visit.page.unroute("**/api.js")
+    if path == "/l/link":
+        visit.page.reload()
+    else:
+        visit.page.get_by_role("link").click()
+    expect(visit.page.get_by_role("button").first).to_be_visible()
+    expect(visit.page.get_by_text("load this page again")).to_have_count(0)
+    visit.check(allowed="status of 404")
+
+
+def test_page_loads_while_instances_of_another_version_answer(visit: Visit) -> None:
+    """An asset that an instance of another version does not have is asked for again."""
+    visit.page.route(re.compile(r"/assets/[^?]*$"), to_next_attempt)
+    visit.sign_in()
+    assert any("attempt=1" in url for url in visit.urls)
+    visit.check()
+
+
+def to_next_attempt(route: Route) -> None:
+    """Answer as an instance does that does not have this version of the assets."""
+    route.fulfill(status=307, headers={"Location": f"{urlsplit(route.request.url).path}?attempt=1"})

@@ -18,7 +18,17 @@ MAX_LISTED_FILES = 100
 """Files of a folder that the page has."""
 
 _CONTENT_TYPE = {"Content-Type": "text/html; charset=utf-8"}
+_DIRECTION_CHANGES = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
+"""Characters that turn the text after them around (UAX #9), each with what is shown in its place: with U+202E a name
+that ends in `gpj.exe` reads as if it ended in `exe.jpg`. `dom.js` replaces the same ones.
+"""
 _ASSETS = f"{ASSETS_PATH}/{CURRENT_VERSION}"
+
+_NEEDS_SCRIPTS = (
+    "<p>If no form follows, load this page again. The form needs JavaScript, and may not load while the service is "
+    "being updated.</p>"
+)
+"""For pages of which nothing works without scripts, which replace it."""
 
 
 def page_response(
@@ -43,7 +53,7 @@ def page_response(
         chunk_endpoint: the URL of the chunk function, without a `/` at its end; empty: there is none.
     """
     title = link.label or ("Files for you" if link.kind is LinkKind.DOWNLOAD else "Send files")
-    content = [f"<h1>{escape(title)}</h1>", *_content(secret, link, usage, files)]
+    content = [f"<h1>{_isolated(title)}</h1>", *_content(secret, link, usage, files)]
     headers = page_headers(f"{base_url}{ASSETS_PATH}/", base_url, bucket_origin, chunk_endpoint)
     return Response(200, {**_CONTENT_TYPE, **headers}, _document(title, content))
 
@@ -63,7 +73,7 @@ def _document(title: str, content: Sequence[str], code: str = "") -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n'
+        f'<meta name="color-scheme" content="light dark">\n<title>{escape(_legible(title))}</title>\n'
         f'<link rel="stylesheet" href="{_ASSETS}/console.css">\n'
         f'<link rel="icon" href="{_ASSETS}/icon.svg" type="image/svg+xml">\n'
         f'<script type="module" src="{_ASSETS}/link.js"></script>\n'
@@ -79,10 +89,16 @@ def _content(secret: str, link: Link, usage: LinkUsage, files: Sequence[File]) -
     if link.kind is LinkKind.UPLOAD:
         left_files, left_bytes = usage.left(link)
         takes = f"<p>You can send {left_files:,} files with {left_bytes:,} bytes in all.</p>"
-        return ["<p>With this link you can send files to its owner.</p>", takes, _protected(link), until]
+        return [
+            "<p>With this link you can send files to its owner.</p>",
+            takes,
+            _protected(link),
+            until,
+            _NEEDS_SCRIPTS,
+        ]
     left = [] if link.max_downloads is None else [f"<p>Downloads left: {link.max_downloads - usage.downloads:,}.</p>"]
     if link.password is not None:
-        return [_protected(link), *left, until]
+        return [_protected(link), *left, until, _NEEDS_SCRIPTS]
     if link.filename is not None:
         return [f"<p>{_anchor(f'{secret}/download', link.filename)}</p>", *left, until]
     items = [f"<li>{_anchor(f'{secret}/download/{quote(file.name)}', file.name)}</li>" for file in files]
@@ -95,4 +111,14 @@ def _protected(link: Link) -> str:
 
 
 def _anchor(target: str, name: str) -> str:
-    return f'<a href="{escape(target)}" rel="noreferrer">{escape(name)}</a>'
+    return f'<a href="{escape(target)}" rel="noreferrer">{_isolated(name)}</a>'
+
+
+def _legible(text: str) -> str:
+    """Return the text with characters that turn text around shown as such."""
+    return text.translate(_DIRECTION_CHANGES)
+
+
+def _isolated(text: str) -> str:
+    """Return markup that shows the text in its own direction, without an effect on what surrounds it."""
+    return f"<bdi>{escape(_legible(text))}</bdi>"

@@ -7,6 +7,7 @@ the API and the bucket, and show previews from the bucket.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,9 @@ CURRENT_VERSION = "current"
 """In place of the version, it leads to the current one: for pages of functions that do not have the assets."""
 
 _VERSION_LENGTH = 16
+_ASSET_OF_A_VERSION = re.compile(rf"[0-9a-f]{{{_VERSION_LENGTH}}}/[a-z0-9_]+\.(?:css|js|svg)")
+_MAX_ATTEMPTS = 16
+"""How often an asset of another version is asked for, at most. Browsers follow up to 20 redirects."""
 _CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -82,14 +86,17 @@ class Pages:
         return _static_response(request, name, content, headers)
 
     def asset(self, request: Request) -> Response:
-        """Return the asset that the path names, or its current path. Raises `NotFound` if there is none, or its version
-        is another.
+        """Return the asset that the path names, or a redirect: to its current path, or where its version is another, to
+        the same path. During an update of the service, the next request may reach an instance of that version. Raises
+        `NotFound` if there is no such asset, or after some attempts.
         """
-        version, _, name = request.path_parameters.get("asset", "").partition("/")
+        path = request.path_parameters.get("asset", "")
+        version, _, name = path.partition("/")
         content = self.files.get(name)
         if version == CURRENT_VERSION and content is not None:
-            headers = {"Location": f"{ASSETS_PATH}/{self.version}/{name}", "Cache-Control": "no-cache"}
-            return Response(302, {**headers, "Cross-Origin-Resource-Policy": "same-origin"})
+            return _redirect(302, f"{self.version}/{name}", "no-cache")
+        if version != self.version and _ASSET_OF_A_VERSION.fullmatch(path) and (attempt := _next_attempt(request)):
+            return _redirect(307, f"{path}?attempt={attempt}", "no-store")
         if version != self.version or content is None or name.endswith(".html"):
             raise NotFound("There is no such asset. Load the page again.")
         return _static_response(request, name, content, {"Cache-Control": ASSET_CACHE_CONTROL})
@@ -129,6 +136,20 @@ def _content_security_policy(assets_url: str, bucket_origin: str, connect: str) 
         "frame-ancestors": "'none'",
     }
     return "; ".join(f"{name} {value}" for name, value in directives.items())
+
+
+def _next_attempt(request: Request) -> int | None:
+    """Return the number of the next request for an asset; None if there have been enough, or the number is none."""
+    attempt = request.query.get("attempt", "0")
+    if not re.fullmatch("[0-9]{1,2}", attempt) or int(attempt) >= _MAX_ATTEMPTS:
+        return None
+    return int(attempt) + 1
+
+
+def _redirect(status: int, path: str, cache_control: str) -> Response:
+    """Return a redirect to a path below that of all assets."""
+    headers = {"Location": f"{ASSETS_PATH}/{path}", "Cache-Control": cache_control}
+    return Response(status, {**headers, "Cross-Origin-Resource-Policy": "same-origin"})
 
 
 def _static_response(request: Request, name: str, content: bytes, headers: Mapping[str, str]) -> Response:
