@@ -103,6 +103,30 @@ def test_patch_answers_by_its_headers(
     assert draft.head(upload_id).headers["upload-offset"] == str(3 + len(body) if status == 204 else 3)
 
 
+@pytest.mark.parametrize(
+    ("size", "headers"), [(2, {"upload_complete": "?0", "upload_length": "6"}), (1, {"upload_complete": "?1"})]
+)
+def test_inconsistent_length_has_its_problem_type(draft: ProtocolClient, size: int, headers: dict[str, str]) -> None:
+    """Another length than that of the creation, and an end before it, are a 400 of the draft's type."""
+    upload_id = draft.upload_id(draft.create(b"123", upload_complete="?0", upload_length="5"))
+    found = draft.patch(upload_id, 3, bytes(size), **headers)
+    assert (found.status, found.json["type"], found.json["code"]) == (400, INCONSISTENT, "inconsistent_upload_length")
+    assert found.headers["content-type"] == "application/problem+json"
+
+
+def test_limits_are_in_capabilities_creations_and_offsets(stack: Stack, draft: ProtocolClient) -> None:
+    """Upload-Limit is the same in OPTIONS, a creation and HEAD; a length over its max-size is a 413."""
+    created = draft.create(upload_complete="?0")
+    found = stack.request("OPTIONS /uploads", token=None), created, draft.head(draft.upload_id(created))
+    [text] = {response.headers["upload-limit"] for response in found}
+    limits = dict(member.strip().split("=") for member in text.split(","))
+    assert (set(limits), limits["min-size"]) == ({"max-size", "min-size", "max-append-size", "max-age"}, "0")
+    assert limits["max-append-size"] == "4194304"
+    longest = int(limits["max-size"])
+    statuses = [draft.create(upload_complete="?0", upload_length=str(size)).status for size in (longest, longest + 1)]
+    assert statuses == [201, 413]
+
+
 def test_bytes_beyond_the_length_end_the_upload(draft: ProtocolClient) -> None:
     """An append beyond a known length is a 409, and the upload is gone."""
     upload_id = draft.upload_id(draft.create(b"123", upload_complete="?0", upload_length="3"))
@@ -151,8 +175,11 @@ def test_content_type_of_a_creation_is_that_of_the_file(stack: Stack, draft: Pro
         ("typed", "image/png", {}, "image/png"),
         ("partial", "application/partial-upload", {}, "application/octet-stream"),
         ("queried", "application/partial-upload", {"content_type": "text/css"}, "text/css"),
+        # API Gateway adds a type to requests without a body.
+        ("empty", "text/plain", {}, "application/octet-stream"),
     ):
-        draft.create(b"1", {"filename": name, **query}, upload_complete="?1", content_type=content_type)
+        body = b"" if name == "empty" else b"1"
+        draft.create(body, {"filename": name, **query}, upload_complete="?1", content_type=content_type)
         assert stack.request("GET /files", query={"filename": name}).json["content_type"] == expected
 
 
@@ -210,6 +237,16 @@ def test_older_versions_need_no_type(draft: ProtocolClient, version: str, header
     assert draft.patch(upload_id, 0, b"12", **{header: false, "content_type": ""}).headers[name] == false
     assert draft.head(upload_id).headers[name] == false
     assert draft.patch(upload_id, 2, b"3", **{header: true, "content_type": ""}).headers[name] == true
+
+
+@pytest.mark.parametrize("version", ["6", "7", "8", "9", "10"])
+def test_versions_from_6_on_need_the_type(draft: ProtocolClient, version: str) -> None:
+    """From interop 6 on (draft -04) an append has the media type of the draft."""
+    draft.common = {"upload-draft-interop-version": version}
+    upload_id = draft.upload_id(draft.create(upload_complete="?0"))
+    for content_type in ("", "application/octet-stream"):
+        assert draft.patch(upload_id, 0, b"1", upload_complete="?0", content_type=content_type).status == 415
+    assert draft.patch(upload_id, 0, b"1", upload_complete="?1").headers["upload-complete"] == "?1"
 
 
 def test_newer_versions_are_taken_as_the_newest(draft: ProtocolClient) -> None:
