@@ -25,10 +25,26 @@ def test_walk_names_files_by_their_path_below_the_folder(tmp_path: Path) -> None
     assert [file.name for file in walk(tmp_path, "p/")] == ["p/b.txt", "p/a/c.txt"]
 
 
-def test_walk_with_patterns_chooses_by_path_or_last_part(tmp_path: Path) -> None:
-    """`include` and `exclude` match the path below the folder, or its last part."""
-    tree(tmp_path, "a/1.jpg", "a/2.txt", "b/3.jpg")
-    assert [file.name for file in walk(tmp_path, "", ["*.jpg"], ["b/*"])] == ["a/1.jpg"]
+@pytest.mark.parametrize(
+    ("include", "exclude", "names"),
+    [
+        (["*.jpg"], ["b/*"], ["a/1.jpg", "a/c/4.jpg"]),
+        ([], ["a"], ["b/3.jpg"]),
+        ([], ["a/"], ["b/3.jpg"]),
+        ([], ["3.jpg/"], ["a/1.jpg", "a/2.txt", "b/3.jpg", "a/c/4.jpg"]),
+        ([], ["c"], ["a/1.jpg", "a/2.txt", "b/3.jpg"]),
+        ([], ["a/c"], ["a/1.jpg", "a/2.txt", "b/3.jpg"]),
+        (["c"], [], ["a/c/4.jpg"]),
+        (["a"], ["*.txt"], ["a/1.jpg", "a/c/4.jpg"]),
+        (["?/1.jpg"], [], ["a/1.jpg"]),
+    ],
+)
+def test_walk_with_patterns_chooses_by_path_name_or_folder(
+    tmp_path: Path, include: list[str], exclude: list[str], names: list[str]
+) -> None:
+    """A pattern matches a file's path, its name, or a folder that it is in; `folder/` matches folders alone."""
+    tree(tmp_path, "a/1.jpg", "a/2.txt", "b/3.jpg", "a/c/4.jpg")
+    assert sorted(file.name for file in walk(tmp_path, "", include, exclude)) == sorted(names)
 
 
 @pytest.mark.parametrize(("symlinks", "names"), [("skip", ["f"]), ("follow", ["f", "l"]), ("keep", ["f", "l"])])

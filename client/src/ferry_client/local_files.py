@@ -39,6 +39,33 @@ OnProblem = Callable[[str, str], None]
 """Receives a path that cannot be sent, and why."""
 
 
+class LeftOut:
+    """What a walk leaves out although nothing excludes it."""
+
+    _ADVICE: Mapping[str, str] = {
+        "symbolic link": "--symlinks follow sends what it leads to, --symlinks keep the link itself.",
+        "symbolic link to nothing": "--symlinks keep sends the link itself.",
+        "pipe, socket or device": "Only files are sent.",
+    }
+
+    def __init__(self) -> None:
+        self._paths: dict[str, list[str]] = {kind: [] for kind in self._ADVICE}
+
+    def add(self, path: Path) -> None:
+        """Record a path that is neither a file nor a folder, or a symbolic link that is not followed."""
+        kind = "pipe, socket or device"
+        if path.is_symlink():
+            kind = "symbolic link" if path.exists() else "symbolic link to nothing"
+        self._paths[kind].append(printable(str(path)))
+
+    def describe(self) -> Iterator[str]:
+        """Yield a sentence for people about each kind."""
+        for kind, paths in self._paths.items():
+            if paths:
+                others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+                yield f"Left out: {paths[0]}{others} ({kind}). {self._ADVICE[kind]}"
+
+
 def walk(
     folder: Path,
     prefix: str,
@@ -47,16 +74,18 @@ def walk(
     *,
     symlinks: str = "skip",
     on_problem: OnProblem | None = None,
+    left_out: LeftOut | None = None,
 ) -> Iterator[LocalFile]:
     """Yield the files below a folder: those of a folder in order, then those of the folders in it.
 
     Args:
         folder: the folder.
         prefix: what precedes each path below the folder, in the files' names.
-        include: patterns of the paths below the folder or of their last parts; empty takes all.
+        include: patterns of the paths below the folder, as `is_chosen` compares them; empty takes all.
         exclude: patterns of what is left out.
         symlinks: `skip`, `follow` or `keep`. A folder that contains itself by a link is entered once.
         on_problem: called with what cannot be read or has no valid name, which is left out; None raises.
+        left_out: gets what is not sent without being a problem.
 
     Raises:
         LocalFileError: without `on_problem`, a folder cannot be read, or a file has no valid name.
@@ -76,13 +105,13 @@ def walk(
         if symlinks == "follow":
             _leave_out_circles(parent, folders, ancestors)
         folders.sort()
-        links = [name for name in folders if symlinks == "keep" and (Path(parent) / name).is_symlink()]
+        links = [name for name in folders if symlinks != "follow" and (Path(parent) / name).is_symlink()]
         for name in sorted([*names, *links]):
             path = Path(parent) / name
             relative = path.relative_to(folder).as_posix()
             if not is_chosen(relative, include, exclude):
                 continue
-            file = _local_file(path, unicodedata.normalize("NFC", prefix + relative), symlinks, report)
+            file = _local_file(path, unicodedata.normalize("NFC", prefix + relative), symlinks, report, left_out)
             if file is None:
                 continue
             if file.name in names_taken:
@@ -126,26 +155,40 @@ def is_unicode(text: str) -> bool:
 
 
 def is_chosen(relative: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
-    """Return whether the patterns choose a path below the folder. A pattern matches the path or its last part."""
-    last = relative.rpartition("/")[2]
+    """Return whether the patterns choose a path below the folder.
+
+    A pattern matches the path of a file, its name, or a folder that it is in; with `/` at its end, folders alone.
+    """
+    if not include and not exclude:
+        return True
+    segments = relative.split("/")
+    folders = {text for end in range(1, len(segments)) for text in ("/".join(segments[:end]), segments[end - 1])}
 
     def matches(patterns: Sequence[str]) -> bool:
-        return any(fnmatch(relative, pattern) or fnmatch(last, pattern) for pattern in patterns)
+        return any(
+            any(fnmatch(folder, pattern.removesuffix("/")) for folder in folders)
+            or fnmatch(relative, pattern)
+            or fnmatch(segments[-1], pattern)
+            for pattern in patterns
+        )
 
     return (not include or matches(include)) and not matches(exclude)
 
 
-def _local_file(path: Path, name: str, symlinks: str, report: OnProblem) -> LocalFile | None:
+def _local_file(path: Path, name: str, symlinks: str, report: OnProblem, left_out: LeftOut | None) -> LocalFile | None:
     if not is_unicode(name):
         report(str(path), "has a name that is not UTF-8. Rename it")
         return None
     try:
-        if path.is_symlink() and symlinks != "follow":
-            return LocalFile(path, name, 0, symlink_target=str(path.readlink())) if symlinks == "keep" else None
-        return LocalFile(path, name, path.stat().st_size) if path.is_file() else None
+        if path.is_symlink() and symlinks == "keep":
+            return LocalFile(path, name, 0, symlink_target=str(path.readlink()))
+        if path.is_file() and (symlinks == "follow" or not path.is_symlink()):
+            return LocalFile(path, name, path.stat().st_size)
+        if left_out is not None:
+            left_out.add(path)
     except OSError as error:
         report(str(path), f"cannot be read: {error.strerror}")
-        return None
+    return None
 
 
 def preserved_metadata(file: LocalFile) -> dict[str, str]:

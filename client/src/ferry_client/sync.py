@@ -15,7 +15,7 @@ from ferry_client.client import Ferry
 from ferry_client.errors import FerryError, UsageError
 from ferry_client.etags import is_md5
 from ferry_client.file_cache import FileCache, FileIdentity
-from ferry_client.local_files import LocalFile, LocalTargets, is_chosen, walk
+from ferry_client.local_files import LeftOut, LocalFile, LocalTargets, is_chosen, walk
 from ferry_client.models import FileRecord
 
 
@@ -64,6 +64,7 @@ def plan_upload(
     exclude: Sequence[str] = (),
     symlinks: str = "skip",
     delete: bool = False,
+    left_out: LeftOut | None = None,
 ) -> list[SyncStep]:
     """Return what makes the prefix like the folder. What cannot be read or named is a `REJECT` step.
 
@@ -76,6 +77,7 @@ def plan_upload(
         exclude: patterns of files to leave out, here and there.
         symlinks: `skip`, `follow` or `keep`.
         delete: whether files without a local counterpart are deleted.
+        left_out: gets what is not sent without being a problem.
 
     Raises:
         LocalFileError: a local file cannot be read.
@@ -84,7 +86,15 @@ def plan_upload(
     problems: dict[str, str] = {}
     local = {
         file.name: file
-        for file in walk(folder, prefix, include, exclude, symlinks=symlinks, on_problem=problems.__setitem__)
+        for file in walk(
+            folder,
+            prefix,
+            include,
+            exclude,
+            symlinks=symlinks,
+            on_problem=problems.__setitem__,
+            left_out=left_out,
+        )
     }
     movable = {name: record for name, record in remote.items() if name not in local}
     steps = [SyncStep(SyncAction.REJECT, path, reason=text) for path, text in problems.items()]

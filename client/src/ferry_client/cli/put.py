@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ from ferry_client.cli import stdin
 from ferry_client.cli.config import state_path
 from ferry_client.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED
 from ferry_client.cli.output import Output, format_bytes
+from ferry_client.cli.put_sources import expand, split_target
 from ferry_client.cli.session import connection_options, open_client, transfer_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
-from ferry_client.errors import UsageError
-from ferry_client.local_files import LocalFile, is_unicode, preserved_metadata, printable, walk
+from ferry_client.local_files import LeftOut, LocalFile, preserved_metadata
 from ferry_client.models import TransferProgress
 
 
@@ -32,14 +31,16 @@ from ferry_client.models import TransferProgress
     show_default=True,
     help="What to do where the name has a file.",
 )
-@click.option("--include", multiple=True, metavar="PATTERN", help="Send files that match, e.g. '*.jpg'. Repeatable.")
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files that match. Repeatable.")
+@click.option(
+    "--include", multiple=True, metavar="PATTERN", help="Send what matches, e.g. '*.jpg' or a folder. Repeatable."
+)
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches, e.g. .git. Repeatable.")
 @click.option(
     "--symlinks",
     type=click.Choice(["skip", "follow", "keep"]),
     default="skip",
     show_default=True,
-    help="keep sends the link itself.",
+    help="skip leaves symbolic links out, follow sends what they lead to, keep sends the link itself.",
 )
 @click.option("--preserve", is_flag=True, help="Store modification time and mode with each file.")
 @click.option("--content-type", help="The type of the files; by their extension if it is missing.")
@@ -53,14 +54,17 @@ from ferry_client.models import TransferProgress
 def command(paths: tuple[str, ...], **options: Any) -> int:
     """Upload files, folders (recursively) or standard input (-).
 
-    The last argument is the target if it ends with `/` or does not exist here. Without one, files keep their names.
-    After Ctrl-C, a crash or a lost network, run the same command again: it continues where it stopped.
+    The second of two arguments is the new name. A last argument that ends with / is a prefix, below which files keep
+    their names; several files need one. After Ctrl-C, a crash or a lost network, run the same command again: it
+    continues where it stopped.
 
     \b
     ferry put video.mp4                      # as video.mp4
+    ferry put video.mp4 videos/              # as videos/video.mp4
     ferry put video.mp4 videos/2026.mp4      # under another name
     ferry put photos/ backup/                # the folder, as backup/photos/...
-    ferry put *.log logs/ --if-exists skip
+    ferry put photos/. backup/               # its files, as backup/...
+    ferry put *.log logs/ --if-exists skip   # several files; below no prefix: ferry put *.log /
     tar c data | ferry put - data.tar
     tar c data | ferry put - data.tar --spool-input
 
@@ -69,15 +73,16 @@ def command(paths: tuple[str, ...], **options: Any) -> int:
     --spool-input the input is first written to the state folder; run again with the same input, its upload continues.
     """
     output = Output(as_json=options["as_json"], quiet=options["quiet"])
-    sources, target = _split_target(paths)
-    if target == "/":
-        target = None
+    sources, target = split_target(paths, output)
     if sources == ["-"]:
-        return _put_standard_input(target, output, options)
+        return _put_standard_input(str(target), output, options)
     problems: list[tuple[str, str]] = []
-    files = _expand(sources, target, options, problems)
+    left_out = LeftOut()
+    files = expand(sources, target, options, problems, left_out)
     for path, text in problems:
         output.error(f"{path} {text}.")
+    for text in left_out.describe():
+        output.note(text)
     if options["dry_run"]:
         for file in files:
             output.result(f"{file.path} -> {file.name}", path=str(file.path), filename=file.name, size=file.size)
@@ -95,59 +100,6 @@ def _open(options: dict[str, Any], output: Output) -> Ferry:
     return open_client(
         options["profile"], options["retry_for"], output=output, **{name: options[name] for name in names}
     )
-
-
-def _split_target(paths: tuple[str, ...]) -> tuple[list[str], str | None]:
-    """Return the sources and the target: the last argument if it ends with `/` or names nothing here."""
-    *first, last = paths
-    is_target = first and (last.endswith("/") or not Path(last).exists())
-    return (first, last) if is_target else (list(paths), None)
-
-
-def _expand(
-    sources: list[str], target: str | None, options: dict[str, Any], problems: list[tuple[str, str]]
-) -> list[LocalFile]:
-    """Return the files to send with their names, and add what cannot be sent to `problems`. Raises `UsageError`."""
-    is_prefix = target is None or target.endswith("/")
-    files: list[LocalFile] = []
-    for source in sources:
-        path = Path(source)
-        if path.is_dir():
-            if not is_prefix:
-                raise UsageError(f"{source} is a folder: its target must end with /, as in {target}/.")
-            base = "" if source.endswith("/.") or source == "." else f"{path.resolve().name}/"
-            files += walk(
-                path,
-                f"{target or ''}{base}",
-                options["include"],
-                options["exclude"],
-                symlinks=options["symlinks"],
-                on_problem=lambda path, text: problems.append((path, text)),
-            )
-        else:
-            files.append(_single_file(path, f"{target or ''}{path.name}" if is_prefix else str(target), options))
-    names = [file.name for file in files]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"Two files would get the name {twice}. Send them to folders of their own (PREFIX/).")
-    if not is_prefix and len(files) > 1:
-        raise UsageError(f"{len(files)} files cannot all get the name {target}. End the target with /.")
-    return files
-
-
-def _single_file(path: Path, name: str, options: dict[str, Any]) -> LocalFile:
-    """Return a file that the command line names. Raises `UsageError` for what is no file."""
-    shown = printable(str(path))
-    name = unicodedata.normalize("NFC", name)
-    if options["symlinks"] == "keep" and path.is_symlink():
-        return LocalFile(path, name, 0, symlink_target=str(path.readlink()))
-    if not path.exists():
-        raise UsageError(f"{shown} does not exist.")
-    if not path.is_file():
-        raise UsageError(f"{shown} is no regular file. Send what it yields by a pipe: ferry put - NAME < {shown}")
-    if not is_unicode(name):
-        raise UsageError(f"The name of {shown} is not UTF-8. Give it another one: ferry put FILE NAME")
-    return LocalFile(path, name, path.stat().st_size)
 
 
 def _uploader(ferry: Ferry, file: LocalFile, output: Output, options: dict[str, Any]) -> Any:
@@ -184,10 +136,8 @@ def _uploader(ferry: Ferry, file: LocalFile, output: Output, options: dict[str, 
     return upload
 
 
-def _put_standard_input(target: str | None, output: Output, options: dict[str, Any]) -> int:
+def _put_standard_input(target: str, output: Output, options: dict[str, Any]) -> int:
     """Send standard input as it comes, or from the disk."""
-    if target is None or target.endswith("/"):
-        raise UsageError("Standard input needs a name: ferry put - NAME")
     with _open(options, output) as ferry:
         if options["spool_input"]:
             return _put_spooled_input(ferry, target, output, options)

@@ -18,7 +18,7 @@ from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
 from ferry_client.errors import LocalFileError, NotFoundError, UsageError
 from ferry_client.file_cache import FileCache, FileIdentity
-from ferry_client.local_files import preserved_metadata
+from ferry_client.local_files import LeftOut, preserved_metadata
 from ferry_client.models import TransferProgress
 from ferry_client.sync import SyncAction, SyncStep, change_service, plan_download, plan_upload
 
@@ -29,14 +29,16 @@ from ferry_client.sync import SyncAction, SyncStep, change_service, plan_downloa
 @click.option("--up", "direction", flag_value="up", help="SOURCE is a local folder; needed only where both exist here.")
 @click.option("--down", "direction", flag_value="down", help="SOURCE is a prefix of the service.")
 @click.option("--delete", is_flag=True, help="Delete what has no counterpart in SOURCE. Look at --dry-run first.")
-@click.option("--include", multiple=True, metavar="PATTERN", help="Consider files that match. Repeatable.")
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files that match. Repeatable.")
+@click.option(
+    "--include", multiple=True, metavar="PATTERN", help="Consider what matches, e.g. '*.jpg' or a folder. Repeatable."
+)
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches, e.g. .git. Repeatable.")
 @click.option(
     "--symlinks",
     type=click.Choice(["skip", "follow", "keep"]),
     default="skip",
     show_default=True,
-    help="On the way up.",
+    help="On the way up: skip leaves symbolic links out, follow sends what they lead to, keep sends the link itself.",
 )
 @click.option("--preserve", is_flag=True, help="Keep modification time and mode, up and down.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done.")
@@ -64,6 +66,7 @@ def command(source: str, target: str, direction: str | None, **options: Any) -> 
         with closing(cache):
             patterns = {"include": options["include"], "exclude": options["exclude"]}
             if direction == "up":
+                left_out = LeftOut()
                 steps = plan_upload(
                     ferry,
                     cache,
@@ -71,8 +74,11 @@ def command(source: str, target: str, direction: str | None, **options: Any) -> 
                     _prefix(target),
                     symlinks=options["symlinks"],
                     delete=options["delete"],
+                    left_out=left_out,
                     **patterns,
                 )
+                for text in left_out.describe():
+                    output.note(text)
             else:
                 if not is_explicit:
                     _raise_if_nothing(ferry, source)
