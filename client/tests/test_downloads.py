@@ -270,3 +270,32 @@ def test_downloaded_file_has_the_mode_of_a_new_file(connect: Connect, fake: Fake
     (tmp_path / "new").touch()
     connect().download("x", tmp_path / "out")
     assert (tmp_path / "out").stat().st_mode == (tmp_path / "new").stat().st_mode
+
+
+@pytest.mark.parametrize("size", [4 * MIB, 5 * MIB])
+def test_download_with_a_record_asks_nothing_twice(
+    connect: Connect, fake: FakeService, tmp_path: Path, size: int
+) -> None:
+    """With the record of a listing, a file costs one request, and one more for the URL where S3 sends it."""
+    fake.put_file("x", content(size))
+    ferry = connect(range_bytes=8 * MIB)
+    record = ferry.stat("x")
+    fake.requests.clear()
+    ferry.download("x", tmp_path / "out", file=record)
+    assert (tmp_path / "out").read_bytes() == content(size)
+    assert [request.method for request in fake.requests] == ["GET"] * (1 if size <= 4 * MIB else 2)
+
+
+@pytest.mark.parametrize("size", [3 * MIB, 9 * MIB])
+def test_download_with_an_old_record_fetches_the_new_content(
+    connect: Connect, fake: FakeService, tmp_path: Path, size: int
+) -> None:
+    """A file that was replaced after it was listed arrives with its new bytes."""
+    fake.put_file("x", content(size, 1))
+    ferry = connect()
+    notes: list[str] = []
+    record = ferry.stat("x")
+    fake.put_file("x", content(size + 1, 2))
+    ferry.download("x", tmp_path / "out", file=record, on_note=notes.append)
+    assert (tmp_path / "out").read_bytes() == content(size + 1, 2)
+    assert len(notes) == 1

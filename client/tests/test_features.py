@@ -105,6 +105,44 @@ def test_rate_of_a_window_with_a_break_changes_no_jobs() -> None:
         assert limit.limit <= 9
 
 
+def test_jobs_after_a_slow_first_window_do_not_grow() -> None:
+    """The first requests wait for their answers: the rate that follows is no gain of more jobs."""
+    now = [0.0]
+    limit = TransferLimit(2)
+    tuner = JobTuner(limit, max_jobs=16, now=lambda: now[0])
+    tuner.record(1)
+    seen = []
+    for rate in [100_000, *[250_000] * 30]:
+        now[0] += 2.0
+        tuner.record(2 * rate)
+        seen.append(limit.limit)
+    assert seen.count(2) >= 25
+    assert max(seen) == 3
+
+
+def test_jobs_after_a_weak_moment_do_not_grow() -> None:
+    """A window with half of the rate is followed by a usual one: that is no gain of more jobs."""
+    now = [0.0]
+    limit = TransferLimit(2)
+    tuner = JobTuner(limit, max_jobs=16, now=lambda: now[0])
+    tuner.record(1)
+    for number in range(200):
+        now[0] += 2.0
+        tuner.record(2 * (125_000 if limit.limit == 2 and number % 3 == 0 else 250_000))
+        assert limit.limit <= 3
+
+
+def test_jobs_on_a_fast_line_reach_their_most_within_seconds() -> None:
+    """Where each job brings 20 MB/s, the number grows every half second."""
+    now = [0.0]
+    limit = TransferLimit(2)
+    tuner = JobTuner(limit, max_jobs=16, now=lambda: now[0])
+    while limit.limit < 16 and now[0] < 30:
+        now[0] += 0.1
+        tuner.record(2_000_000 * limit.limit)
+    assert now[0] <= 4
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_prints_a_script(run: Run, shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The script for each shell names the command."""

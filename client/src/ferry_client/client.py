@@ -177,6 +177,7 @@ class Ferry:
         name: str,
         target: Path | str,
         *,
+        file: FileRecord | None = None,
         on_progress: ProgressCallback | None = None,
         on_note: Callable[[str], None] | None = None,
     ) -> DownloadResult:
@@ -185,6 +186,7 @@ class Ferry:
         Args:
             name: the file.
             target: the path; an existing file is replaced in one step at the end.
+            file: its record, as `stat` or `list` returned it a moment ago; it saves a request. None: it is asked for.
             on_progress: called with the bytes on the disk.
             on_note: called with what people should know, for example that the file was replaced meanwhile.
 
@@ -200,7 +202,7 @@ class Ferry:
             if on_progress:
                 on_progress(TransferProgress(name, done, total))
 
-        request = DownloadRequest(name, Path(target), on_progress=report, on_note=on_note or ignore)
+        request = DownloadRequest(name, Path(target), file, on_progress=report, on_note=on_note or ignore)
         return Downloader(self.api, self._transfer_limit, self._direct).download(request)
 
     def read(self, name: str) -> bytes:

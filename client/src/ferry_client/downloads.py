@@ -19,6 +19,7 @@ from ferry_client.api import Api
 from ferry_client.callbacks import ignore
 from ferry_client.checksums import combine_crc32c, crc32c, crc32c_from_base64
 from ferry_client.direct import DirectAccess, DirectUnavailableError
+from ferry_client.disk import EarlyWriteback, reserve_space
 from ferry_client.errors import (
     ConflictError,
     IntegrityError,
@@ -46,6 +47,8 @@ class DownloadRequest:
     """The file."""
     target: Path
     """Where it appears."""
+    file: FileRecord | None = None
+    """What the service said of it; None: it is asked first."""
     on_progress: Callable[[int, int], None] = ignore
     """Called with the bytes on the disk and the bytes of the file, from any thread."""
     on_note: Callable[[str], None] = ignore
@@ -72,8 +75,8 @@ class Downloader:
             NoSpaceError, LocalFileError: the target cannot be written.
             ApiError, NetworkError, CancelledError: as their names say.
         """
-        for _ in range(MAX_CONTENT_CHANGES):
-            file = self.stat(request.name)
+        for attempt in range(MAX_CONTENT_CHANGES):
+            file = request.file if request.file is not None and attempt == 0 else self.stat(request.name)
             try:
                 return _Download(self, request, file).run()
             except ContentChangedError:
@@ -121,7 +124,7 @@ class _Download:
         self._received_bytes = 0
         self._unfinished: dict[int, tuple[int, int]] = {}
         """CRC32C and length of what has come of ranges under way, by their first byte."""
-        self._saved_at = 0.0
+        self._saved_at = time.monotonic()
         self._save_lock = threading.Lock()
         self._reported = 0
         self._report_lock = threading.Lock()
@@ -132,7 +135,10 @@ class _Download:
         try:
             self._journal = Journal.load(self._journal.path, self._file.etag)
             resumed = self._journal.forget_damaged(descriptor)
-            os.truncate(descriptor, self._file.size)
+            if self._file.size > MAX_PUT_BYTES:
+                reserve_space(descriptor, self._file.size)
+            else:
+                os.truncate(descriptor, self._file.size)
             self._report(resumed)
             self._fetch_missing(descriptor, resumed)
             os.fsync(descriptor)
@@ -174,15 +180,21 @@ class _Download:
             raise ContentChangedError from error
         write_at(descriptor, body, 0)
         self._report(len(body))
-        self._done(0, crc32c(body), len(body))
+        self._received_bytes += len(body)
+        self._journal.ranges[0] = (crc32c(body), len(body))
 
     def _fetch_ranges(self, descriptor: int, length: int) -> None:
-        for first, crc, received in run_tasks(
-            self._journal.missing_ranges(self._file.size, length),
-            lambda task: self._fetch_range(descriptor, *task),
-            self._api.options.threads,
-        ):
-            self._done(first, crc, received)
+        writeback = EarlyWriteback(descriptor)
+        try:
+            for first, crc, received in run_tasks(
+                self._journal.missing_ranges(self._file.size, length),
+                lambda task: self._fetch_range(descriptor, *task),
+                self._api.options.threads,
+            ):
+                self._done(first, crc, received)
+                writeback.add(first, received)
+        finally:
+            writeback.close()
 
     def _done(self, first: int, crc: int, length: int) -> None:
         self._journal.ranges[first] = (crc, length)

@@ -6,11 +6,17 @@ import threading
 import time
 from collections.abc import Callable
 
-from ferry_client.options import min_jobs
+from ferry_client.options import MIB, min_jobs
 from ferry_client.workers import TransferLimit
 
 WINDOW_SECONDS = 2.0
 """Time over which a rate is measured."""
+
+FAST_WINDOW_SECONDS = 0.5
+"""Time that is enough on a line that carries `FAST_WINDOW_BYTES` within it, so that the jobs grow at once."""
+
+FAST_WINDOW_BYTES = 4 * MIB
+"""Bytes of such a window."""
 
 HOLD_WINDOWS = 10
 """Windows after which another number of jobs is tried again."""
@@ -35,7 +41,10 @@ class JobTuner:
         self._base: tuple[int, float] | None = None
         """Jobs and rate before the step that is being tried; None: no step is being tried."""
         self._direction = 1
-        self._windows_held = HOLD_WINDOWS
+        self._windows_held = HOLD_WINDOWS - 2
+        """Windows without a step. The first one has the first requests and their waits: it is no base of a step."""
+        self._best_rate = 0.0
+        """Highest rate of these windows: more jobs must bring more than that, not more than a weak moment."""
         self._is_broken = False
         """Whether a connection broke in this window."""
         self._skipped = False
@@ -55,7 +64,8 @@ class JobTuner:
                 return
             self._bytes += size_bytes
             elapsed = now - self._window_started_at
-            if elapsed < WINDOW_SECONDS:
+            is_fast = elapsed >= FAST_WINDOW_SECONDS and self._bytes >= FAST_WINDOW_BYTES
+            if elapsed < WINDOW_SECONDS and not is_fast:
                 return
             rate, self._bytes, self._window_started_at = self._bytes / elapsed, 0, now
             # On a line that breaks in every window, every second one counts.
@@ -67,8 +77,9 @@ class JobTuner:
         jobs = self._limit.limit
         if self._base is None:
             self._windows_held += 1
+            self._best_rate = max(self._best_rate, rate)
             if self._windows_held >= HOLD_WINDOWS:
-                self._step(jobs, rate)
+                self._step(jobs, self._best_rate if self._direction > 0 else rate)
             return
         base_jobs, base_rate = self._base
         is_better = rate >= base_rate * (_MIN_GAIN if jobs > base_jobs else _MAX_LOSS)
@@ -77,7 +88,7 @@ class JobTuner:
         else:
             self._limit.set_limit(base_jobs)
             self._direction = -self._direction
-            self._base, self._windows_held = None, 0
+            self._base, self._windows_held, self._best_rate = None, 0, 0.0
 
     def _step(self, jobs: int, rate: float) -> None:
         """Try one step in the current direction, or turn at a bound.
@@ -88,7 +99,7 @@ class JobTuner:
         target = min(self._max_jobs, max(min_jobs(rate), jobs + step))
         if target == jobs:
             self._direction = -self._direction
-            self._base = None
+            self._base, self._best_rate = None, 0.0
             return
         self._base = jobs, rate
         self._limit.set_limit(target)

@@ -36,9 +36,9 @@ class StateFolder:
             return None
 
     def put_upload(self, url: str, client_id: str, name: str, note: UploadNote) -> None:
-        """Keep a note. A failure is ignored: the note only decides which message a changed file gets."""
+        """Keep a note, which may be lost with the power: it only decides which message a changed file gets."""
         with suppress(OSError):
-            write_atomically(self._upload_path(url, client_id, name), json.dumps(asdict(note)).encode())
+            write_atomically(self._upload_path(url, client_id, name), json.dumps(asdict(note)).encode(), durable=False)
 
     def delete_upload(self, url: str, client_id: str, name: str) -> None:
         """Forget a name."""

@@ -44,7 +44,7 @@ def fetch(
         return DownloadResult(record, 0, 0)
     if path.is_symlink():
         raise LocalFileError(f"{path} is a symbolic link here. Remove it, or fetch to another folder.")
-    result = ferry.download(record.name, path, on_progress=on_progress, on_note=on_note)
+    result = ferry.download(record.name, path, file=record, on_progress=on_progress, on_note=on_note)
     if preserve:
         restore_preserved(path, record.metadata)
     return result
