@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import urllib3
 
+from dev.network import proxy as proxy_module
 from dev.network.model import Network
 from dev.network.proxy import NetworkProxy
 
@@ -62,6 +65,23 @@ def test_proxy_with_delay_and_rate_takes_their_time(server_port: int) -> None:
         size, seconds = _fetch(proxy.port, 200_000)
     assert size == 200_000
     assert seconds >= 0.3
+
+
+def test_proxy_sends_small_pieces_at_once(server_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither side of a connection waits for acknowledgements, which would add 40 ms to a request in two pieces."""
+    found: list[int] = []
+    forward = proxy_module._Connection.run
+
+    async def run(connection: Any, *streams: Any) -> None:
+        sockets = [writer.get_extra_info("socket") for writer in streams[1::2]]
+        found.extend(found_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for found_socket in sockets)
+        await forward(connection, *streams)
+
+    monkeypatch.setattr(proxy_module._Connection, "run", run)
+    with NetworkProxy("127.0.0.1", server_port, Network()) as proxy:
+        _fetch(proxy.port, 10)
+    assert len(found) == 2
+    assert all(found)
 
 
 def test_proxy_resets_after_so_many_bytes(server_port: int) -> None:
