@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -90,24 +91,31 @@ def test_writeback_starts_with_each_range_and_ends_before_the_file_is_closed(
     assert set(started) <= {(first, 2 * MIB) for first in range(0, 10 * MIB, 2 * MIB)}
 
 
-def test_writeback_of_a_range_is_asked_of_the_system(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ranges that are waiting when the download ends are left to `fsync`, the first one is not waiting."""
+def test_writeback_starts_ranges_in_their_order(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ranges are handed to the system one after another."""
     started: list[int] = []
+    both = threading.Event()
+
+    def start(descriptor: int, first: Any, length: Any, flags: int) -> int:
+        started.append(first.value)
+        if len(started) == 2:
+            both.set()
+        return 0
+
+    system_calls(monkeypatch, start)
     writeback = disk.EarlyWriteback(descriptor)
-    monkeypatch.setattr(writeback, "_start_write", lambda descriptor, first, length, flags: started.append(first.value))
     writeback.add(0, MIB)
-    thread = writeback._thread
-    assert thread is not None
-    writeback._ranges.put(None)
-    thread.join(30)
+    writeback.add(MIB, MIB)
+    assert both.wait(30)
     writeback.close()
-    assert started == [0]
+    assert started == [0, MIB]
+    assert not writeback._thread.is_alive()
 
 
-def test_writeback_on_other_systems_starts_no_thread(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without `sync_file_range` there is nothing to do."""
+def test_writeback_on_other_systems_does_nothing(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `sync_file_range` no thread starts."""
     system_calls(monkeypatch, None)
     writeback = disk.EarlyWriteback(descriptor)
     writeback.add(0, MIB)
     writeback.close()
-    assert writeback._thread is None
+    assert writeback._thread.ident is None

@@ -13,7 +13,9 @@ import pytest
 from client.tests.fake_responses import fail_once
 from client.tests.fake_service import S3_URL, FakeService
 from ferry_client.client import Ferry
+from ferry_client.downloads import range_length
 from ferry_client.errors import ConflictError, IntegrityError, LocalFileError, NetworkError, NotFoundError
+from ferry_client.options import ClientOptions
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError
 
 MIB = 1024 * 1024
@@ -299,3 +301,14 @@ def test_download_with_an_old_record_fetches_the_new_content(
     ferry.download("x", tmp_path / "out", file=record, on_note=notes.append)
     assert (tmp_path / "out").read_bytes() == content(size + 1, 2)
     assert len(notes) == 1
+
+
+@pytest.mark.parametrize(("size", "length"), [(MIB, 8), (512 * MIB, 16), (2048 * MIB, 32), (20_000 * MIB, 32)])
+def test_ranges_of_large_files_are_larger(size: int, length: int) -> None:
+    """Fewer requests for a large file, and still four ranges for each of eight threads."""
+    assert range_length(size, ClientOptions(max_jobs=8)) == length * MIB
+
+
+def test_ranges_are_as_large_as_the_option_says() -> None:
+    """The option holds for files of every size."""
+    assert range_length(20_000 * MIB, ClientOptions(range_bytes=4 * MIB)) == 4 * MIB

@@ -52,23 +52,21 @@ class EarlyWriteback:
         self._descriptor = descriptor
         self._start_write = _c_function("sync_file_range")
         self._ranges: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
         self._is_closed = False
+        self._thread = threading.Thread(target=self._run, daemon=True, name="ferry-writeback")
+        if self._start_write is not None:
+            self._thread.start()
 
     def add(self, first: int, length: int) -> None:
-        """Start to write a range. Called from one thread."""
-        if self._start_write is None:
-            return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, daemon=True, name="ferry-writeback")
-            self._thread.start()
-        self._ranges.put((first, length))
+        """Start to write a range soon. Called from any thread."""
+        if self._start_write is not None:
+            self._ranges.put((first, length))
 
     def close(self) -> None:
         """Start no further range, and wait for the thread. Then the descriptor may be closed."""
         self._is_closed = True
-        self._ranges.put(None)
-        if self._thread is not None:
+        if self._start_write is not None:
+            self._ranges.put(None)
             self._thread.join()
 
     def _run(self) -> None:

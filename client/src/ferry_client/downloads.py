@@ -26,7 +26,7 @@ from ferry_client.errors import (
     NotFoundError,
 )
 from ferry_client.models import DownloadResult, FileRecord
-from ferry_client.options import MAX_PUT_BYTES
+from ferry_client.options import MAX_PUT_BYTES, MIB, ClientOptions
 from ferry_client.part_file import Journal, journal_path, local_file_error, open_part, part_path, write_at
 from ferry_client.ranges import ContentChangedError, RangeSource
 from ferry_client.transport import TransportError
@@ -37,6 +37,27 @@ MAX_CONTENT_CHANGES = 3
 
 JOURNAL_EVERY_SECONDS = 0.1
 """How often the journal is written. A kill costs what came since."""
+
+
+MIN_RANGE_BYTES = 8 * MIB
+"""Bytes of a range that is requested from S3, where no option says how many."""
+
+MAX_RANGE_BYTES = 32 * MIB
+"""Bytes of a range of a large file. A request costs client and server processor time."""
+
+WRITEBACK_BYTES = 8 * MIB
+"""Bytes of a range after which the system starts to write them to the disk."""
+
+MIN_RANGES_OF_A_THREAD = 4
+"""The size of ranges grows while each thread still gets so many, so that all of them end at about one time."""
+
+
+def range_length(size: int, options: ClientOptions) -> int:
+    """Return how many bytes each request to S3 asks for of a file of this size."""
+    if options.range_bytes is not None:
+        return options.range_bytes
+    even = size // (options.threads * MIN_RANGES_OF_A_THREAD)
+    return max(MIN_RANGE_BYTES, min(MAX_RANGE_BYTES, even - even % MIB))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +185,9 @@ class _Download:
             if self._file.size:
                 self._fetch_whole(descriptor)
             return
-        length = self._api.options.range_bytes if self._downloader.direct.is_allowed else MAX_PUT_BYTES
+        length = (
+            range_length(self._file.size, self._api.options) if self._downloader.direct.is_allowed else MAX_PUT_BYTES
+        )
         try:
             self._fetch_ranges(descriptor, length)
         except DirectUnavailableError:
@@ -188,11 +211,10 @@ class _Download:
         try:
             for first, crc, received in run_tasks(
                 self._journal.missing_ranges(self._file.size, length),
-                lambda task: self._fetch_range(descriptor, *task),
+                lambda task: self._fetch_range(descriptor, *task, writeback),
                 self._api.options.threads,
             ):
                 self._done(first, crc, received)
-                writeback.add(first, received)
         finally:
             writeback.close()
 
@@ -215,9 +237,10 @@ class _Download:
             self._saved_at = time.monotonic()
             self._journal.save(dict(self._unfinished))
 
-    def _fetch_range(self, descriptor: int, first: int, length: int) -> tuple[int, int, int]:
+    def _fetch_range(self, descriptor: int, first: int, length: int, writeback: EarlyWriteback) -> tuple[int, int, int]:
         """Fetch one range to the disk, and return its first byte, CRC32C and length."""
         crc, position, attempt, end = 0, first, 0, first + length
+        written_back = first
         while position < end:
             attempt += 1
             began_at = position
@@ -232,6 +255,9 @@ class _Download:
                         self._source.rejections = 0
                         self._save_now_and_then()
                         self._report(len(block))
+                        if position - written_back >= WRITEBACK_BYTES or position == end:
+                            writeback.add(written_back, position - written_back)
+                            written_back = position
                 reason = "the response ended early"
             except TransportError as error:
                 reason = str(error)

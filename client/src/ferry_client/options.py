@@ -70,8 +70,8 @@ class ClientOptions:
     chunk_bytes: int | None = None
     """Bytes of each chunk through the API, a power of two from 64 KiB to 4 MiB; None: chosen by the line's speed."""
 
-    range_bytes: int = 8 * MIB
-    """Bytes of each range that a download requests from S3."""
+    range_bytes: int | None = None
+    """Bytes of each range that a download requests from S3; None: 8 to 32 MiB, by the size of the file."""
 
     rate_limit_bytes: int | Callable[[], int | None] | None = None
     """Bytes a second over all transfers of this client, or a function that returns them; None: no limit."""
