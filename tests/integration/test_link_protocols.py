@@ -232,6 +232,18 @@ def test_limits_hold_for_uploads_of_unknown_size(stack: Stack) -> None:
     assert guest.used == (1, 10)
 
 
+def test_creation_whose_bytes_do_not_fit_leaves_no_upload(stack: Stack) -> None:
+    """Of unknown length, with bytes over the limit, a creation is rejected, and the link's file is not used up."""
+    guest = Guest(stack, max_files=1, max_bytes=3)
+    for rejected in (
+        guest.tus.create(b"1234", upload_defer_length="1"),
+        guest.draft.create(b"1234", upload_complete="?0"),
+    ):
+        assert (rejected.status, rejected.code) == (413, "link_limit")
+        assert guest.used == (0, 0)
+    assert guest.draft.create(b"123", upload_complete="?0").status == 201
+
+
 def test_cancelled_upload_gives_back(stack: Stack) -> None:
     """DELETE gives back file and bytes, but neither what began nor what was received."""
     guest = Guest(stack, max_files=1, max_bytes=10)

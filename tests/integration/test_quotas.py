@@ -7,6 +7,7 @@ import pytest
 from admin.quota_store import DynamoQuotaStore
 from ferry import wiring
 from tests.integration.stack import WRITE, Stack
+from tests.support.protocol_client import draft_client, tus_client
 
 
 @pytest.fixture
@@ -49,3 +50,17 @@ def test_start_over_quota_returns_403(stack: Stack, limited_token: str) -> None:
     assert stack.post_json(start, {"filename": "b", "size": 6}).status == 201
     assert stack.request("DELETE /upload/{filename+}", filename="a", token=limited_token).status == 204
     assert stack.post_json(start, {"filename": "b", "size": 6}, token=limited_token).status == 201
+
+
+def test_creation_whose_bytes_exceed_the_quota_leaves_no_upload(stack: Stack) -> None:
+    """Of unknown length, with bytes over the quota, a creation is rejected, and uses up no upload of the quota."""
+    ns = "rejected_creation"
+    DynamoQuotaStore(wiring.metadata_table()).set_limits(ns, max_bytes=8, max_uploads=1, max_file_bytes=8)
+    for client, headers in (
+        (tus_client(stack), {"upload_defer_length": "1"}),
+        (draft_client(stack), {"upload_complete": "?0"}),
+    ):
+        client.options["token"] = stack.token(ns, WRITE)
+        rejected = client.create(b"123456789", headers=headers)
+        assert (rejected.status, rejected.code) == (403, "quota_exceeded")
+    assert client.create(b"1", headers=headers).status == 201

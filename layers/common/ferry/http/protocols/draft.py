@@ -21,6 +21,7 @@ from ferry.model.uploads import UploadState
 from ferry.resumable.append import AppendRequest, append
 from ferry.resumable.create import CreateRequest, create
 from ferry.resumable.delete import delete
+from ferry.resumable.first_bytes import append_first_bytes
 from ferry.resumable.limits import MAX_APPEND_BYTES, MAX_LENGTH
 from ferry.resumable.lookup import find_sequential
 from ferry.resumable.repeated import find_same_file
@@ -115,7 +116,7 @@ def create_upload(services: Services, endpoint: Endpoint, request: Request) -> R
     upload = create(services, endpoint.ns, create_request)
     if body or completeness.is_last:
         first = AppendRequest(upload.record.upload_id, 0, body, is_last=completeness.is_last)
-        upload = append(services, endpoint.ns, first).upload
+        upload = append_first_bytes(services, endpoint.ns, first)
     completeness = replace(completeness, is_last=upload.record.state is UploadState.COMPLETE)
     location = endpoint.location(upload.record.upload_id)
     response = _answer(201, services, endpoint.upload_headers(upload), completeness, location)

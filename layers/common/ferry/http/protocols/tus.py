@@ -22,6 +22,7 @@ from ferry.resumable.append import AppendRequest, append
 from ferry.resumable.concatenate import create_final
 from ferry.resumable.create import CreateRequest, create
 from ferry.resumable.delete import delete
+from ferry.resumable.first_bytes import append_first_bytes
 from ferry.resumable.limits import MAX_LENGTH
 from ferry.resumable.lookup import find_sequential, shown_length
 from ferry.resumable.repeated import find_same_file
@@ -104,7 +105,7 @@ def create_upload(services: Services, endpoint: Endpoint, request: Request) -> R
     upload = create(services, ns, creation.request)
     if creation.body or length == 0:
         first = AppendRequest(upload.record.upload_id, 0, creation.body)
-        upload = append(services, ns, first).upload
+        upload = append_first_bytes(services, ns, first)
     return _created(upload, endpoint).with_metrics(UploadsStarted=1)
 
 
