@@ -7,12 +7,18 @@ Measuring adds half to the time of everything that runs in the process, the libr
 - Slow tests repeat operations that quick tests cover: under faults, in random orders, with many sizes, on moto, and
   from other namespaces.
 - The files of `REPEATING_FILES` send variants of requests that other tests send too, or test the template and tools.
+
+In measured tests, calls of libraries that run none of Ferry's code are not measured: those of botocore, with moto below
+it, and of jsonschema. Most of the time of an integration test is theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import wraps
+from typing import Any
 
 import pytest
 
@@ -80,6 +86,41 @@ def _paused(config: pytest.Config) -> Iterator[None]:
         yield
     finally:
         controller.resume()
+
+
+def unmeasured(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function, during whose calls the measurement of the calling thread is stopped."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        tracer = sys.gettrace()
+        # The tracer of coverage in C. Other tracers cannot start again in the middle of a function.
+        if type(tracer).__qualname__ != "CTracer":
+            return function(*args, **kwargs)
+        tracer.stop()  # type: ignore[union-attr]
+        try:
+            return function(*args, **kwargs)
+        finally:
+            tracer.start()  # type: ignore[union-attr]
+
+    return call
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unmeasured_libraries() -> Iterator[None]:
+    """Stop the measurement in botocore and jsonschema until the end of the run."""
+    import jsonschema
+    from botocore.client import BaseClient
+    from botocore.session import Session
+
+    with pytest.MonkeyPatch.context() as patch:
+        for library_class, name in (
+            (BaseClient, "_make_api_call"),
+            (Session, "create_client"),
+            (jsonschema.Draft202012Validator, "validate"),
+        ):
+            patch.setattr(library_class, name, unmeasured(getattr(library_class, name)))
+        yield
 
 
 @pytest.hookimpl(wrapper=True)
