@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from ferry.model.cleanup import CleanupTaskKind, OrphanScan
 from ferry.model.events import Event
@@ -88,3 +89,13 @@ class Rows:
 
     orphan_scan: OrphanScan | None = None
     """The state of the orphan scan."""
+
+    def copy(self) -> Rows:
+        """Return a copy. The values are immutable, so that the copy shares them."""
+        return Rows(**{each.name: _copy_containers(getattr(self, each.name)) for each in fields(self)})
+
+
+def _copy_containers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy_containers(member) for key, member in value.items()}
+    return set(value) if isinstance(value, set) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 
 from dev.fakes.metadata_rows import Rows
@@ -28,11 +27,11 @@ class MemoryTable:
     def snapshot(self) -> Rows:
         """Return a copy of all rows, as a point-in-time backup holds them."""
         with self.lock:
-            return copy.deepcopy(self.rows)
+            return self.rows.copy()
 
     def restore(self, rows: Rows) -> None:
         """Replace all rows by a copy of `rows` and set `was_restored`."""
         with self.lock:
-            self.rows = copy.deepcopy(rows)
+            self.rows = rows.copy()
             self.completions = {key: event for key, event in self.completions.items() if key in rows.object_owners}
             self.was_restored = True

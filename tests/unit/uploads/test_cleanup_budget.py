@@ -16,6 +16,7 @@ from ferry.model.uploads import UploadState
 from ferry.rules.durations import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from ferry.services import Services
 from tests.support.in_memory_service import CHUNK_BYTES, NS, Client, InMemoryService, seeded_bytes, swallow_crash
+from tests.support.service_copy import copy_service
 
 FUNCTION_TIMEOUT_MS = 900 * SECOND_MS
 ASSEMBLY_BUDGET_MS = 600 * SECOND_MS
@@ -129,11 +130,10 @@ def test_sweep_slow_calls_ends_before_function_timeout(service: InMemoryService,
 def test_sweep_one_slow_call_ends_before_function_timeout(service: InMemoryService, first: int, every: int) -> None:
     """Whichever call takes a minute, the sweep ends in time."""
     create_backlog(service)
-    log = CallLog()
-    run_sweep(service, SlowCalls(service=service, call_ms=20), log)
+    log, normal = CallLog(), copy_service(service)
+    run_sweep(normal, SlowCalls(service=normal, call_ms=20), log)
     for number in range(first, len(log.calls) + 1, every):
-        again = InMemoryService()
-        create_backlog(again)
+        again = copy_service(service)
         _, took_ms = run_sweep(
             again, SlowCalls(service=again, call_ms=20, slow_call_number=number, slow_call_ms=60 * SECOND_MS), CallLog()
         )
@@ -152,12 +152,11 @@ def run_request(service: InMemoryService, plan: FaultPlan, log: CallLog, **optio
 def test_clean_namespace_slow_s3_ends_before_gateway_timeout(service: InMemoryService, every: int) -> None:
     """Whichever call waits for S3 until it times out, the request ends in time."""
     create_backlog(service)
-    log = CallLog()
-    run_request(service, SlowCalls(service=service, call_ms=50), log, older_than_seconds=0)
+    log, normal = CallLog(), copy_service(service)
+    run_request(normal, SlowCalls(service=normal, call_ms=50), log, older_than_seconds=0)
     assert len(log.calls) > 100
     for number in range(1, len(log.calls) + 1, every):
-        again = InMemoryService()
-        create_backlog(again)
+        again = copy_service(service)
         _, took_ms = run_request(
             again,
             SlowCalls(service=again, call_ms=50, slow_call_number=number, slow_call_ms=S3_TIMEOUT_MS),
