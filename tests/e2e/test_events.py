@@ -57,6 +57,8 @@ def test_events_cancelled_upload_published_once(api: FerryClient, service: Local
 def test_events_upload_ended_by_cleanup_is_expired(api: FerryClient, service: LocalService, name: str) -> None:
     """An upload that the cleanup route ends is published as expired."""
     expect(api.start(name, 5), 201, "start")
+    # Published before the response. Where no event is published at all, the wait below would take its whole time.
+    assert [detail["type"] for detail in events_for(service, name)] == ["ferry.upload.started"]
     expect(api.request("DELETE", f"/cleanup?filename={name}&older_than=0"), 200, "cleanup")
     wait_until(lambda: len(events_for(service, name)) == 2)
     assert events_for(service, name)[-1]["type"] == "ferry.upload.expired"
