@@ -13,7 +13,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -108,7 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make prove-tus-clients", description=__doc__.partition("\n")[0])
     parser.add_argument("--size", type=int, default=SIZE_BYTES, help="bytes of the file")
     parser.add_argument(
-        "--only", action="append", help="run clients whose name contains this, and keep other figures; repeatable"
+        "--only",
+        action="append",
+        default=[],
+        help="run clients whose name contains this, and keep other figures; repeatable, run in this order",
     )
     parser.add_argument(
         "--java-client", type=Path, metavar="DIR", help="run tus-java-client, too, from a checkout of its source"
@@ -130,13 +133,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = dict(runs(service, origin, section))
             if options.java_client is not None:
                 found["tus-java-client"] = Run(JavaClient(options.java_client, Path(folder) / "java").upload)
-            for name, run in found.items():
-                if any(part in name for part in options.only or [""]):
-                    figures.append(_prove(service, run, path, expected))
-                    print(f"{name}: {figures[-1]}", flush=True)
-                    if options.write:
-                        _write(section, name, figures[-1])
+            for name in selected(found, options.only):
+                figures.append(_prove(service, found[name], path, expected))
+                print(f"{name}: {figures[-1]}", flush=True)
+                if options.write:
+                    _write(section, name, figures[-1])
     return int(not figures or not all(figure["sha256_equal"] for figure in figures))
+
+
+def selected(names: Iterable[str], parts: Sequence[str]) -> list[str]:
+    """Return the names that contain one of the parts, in the order of the parts; all names without parts."""
+    names = list(names)
+    return list(dict.fromkeys(name for part in parts or [""] for name in names if part in name))
 
 
 def _write(section: Section, client: str, figure: Mapping[str, object]) -> None:
