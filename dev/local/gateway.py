@@ -178,7 +178,7 @@ class Gateway:
         except ThrottledError:
             return lambda_response.gateway_error(429, "Too Many Requests")
         except InvocationTimeoutError:
-            return lambda_response.gateway_error(504, "Endpoint request timed out")
+            return lambda_response.gateway_error(503, "Service Unavailable")
         except InstanceCrashedError:
             return lambda_response.gateway_error(500, "Internal Server Error")
         except (FunctionError, lambda_response.InvalidLambdaResponse) as error:

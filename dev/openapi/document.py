@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dev.openapi import examples, request_schemas
-from dev.openapi.operation import OCTET_STREAM, ErrorType, Operation, ResponseDoc
+from dev.openapi.operation import ANY_TYPE, OCTET_STREAM, ErrorType, Operation, ResponseDoc
 from dev.openapi.parameters import RESPONSE_HEADERS
 from dev.openapi.routes import OPERATIONS
 from dev.openapi.schemas import Schema, build_schemas, reference
@@ -56,8 +56,8 @@ from 1.
 Unknown JSON members are rejected, except at `/auth/token`. Errors are problem details (RFC 9457) with a stable `code`;
 where several codes are listed for a status, `code` says which error it is. The gateway sends some responses without
 calling a function: an unknown route (404), a body over 10 MB (413), a throttled request (429), a request line and
-headers of more than 10,240 bytes (431), and a function that is not available (503). Their body is `{"message": …}`, and
-they have none of the headers that are described here.
+headers of more than 10,240 bytes (431), and a function that is not available or takes longer than 30 seconds (503).
+Their body is `{"message": …}`, and they have none of the headers that are described here.
 """
 
 _REASON_PHRASES = {
@@ -234,7 +234,9 @@ def _response(response: ResponseDoc, schemas: dict[Any, Schema]) -> dict[str, An
     described: dict[str, Any] = {"description": response.description, "headers": _headers(*response.headers)}
     content: dict[str, Any] = {}
     if response.binary:
-        content[OCTET_STREAM] = {"schema": {"type": "string", "format": "binary"}}
+        # The bytes have the type of the file. One type is named besides, because generators of clients read no ranges.
+        for media_type in (OCTET_STREAM, ANY_TYPE):
+            content[media_type] = {"schema": {"type": "string", "format": "binary"}}
     if response.text_type:
         content[response.text_type] = {"schema": {"type": "string"}}
     if response.body is not None:

@@ -14,6 +14,8 @@ from ferry.http.models.body import Body
 
 ErrorType = type[errors.FerryError]
 OCTET_STREAM = "application/octet-stream"
+ANY_TYPE = "*/*"
+"""The range of all media types, which describes the bytes of a file of any type."""
 
 BODY_ERRORS: tuple[ErrorType, ...] = (
     errors.MalformedBody,

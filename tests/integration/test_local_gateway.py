@@ -46,7 +46,7 @@ def respond(
     ("outcome", "status", "text"),
     [
         (ThrottledError(), 429, "Too Many Requests"),
-        (InvocationTimeoutError(), 504, "Endpoint request timed out"),
+        (InvocationTimeoutError(), 503, "Service Unavailable"),
         (InstanceCrashedError("gone"), 500, "Internal Server Error"),
         (FunctionError("ValueError: x"), 500, "Internal Server Error"),
         (b'{"statusCode": "x"}', 500, "Internal Server Error"),
