@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from admin import keys, kms
 from admin.clients import client_state
-from admin.connect import Connection
+from admin.connect import Connection, Target
 from admin.errors import AdminError
 from admin.keys import KeyStatus
 from ferry import __version__
@@ -66,7 +66,7 @@ class StackStatus:
     service_version: str | None
     """Version that the service reports at GET /health."""
     health: str
-    """`ok`, `unreachable`, or `unknown` if the target does not tell the service's address."""
+    """`ok`, `unreachable`, or `unknown` if the target does not have the service's address."""
     clients: dict[str, int]
     """Number of clients by state: `active`, `rotating`, `disabled`."""
     rotating_clients: Sequence[str]
@@ -99,9 +99,8 @@ def read_status(connection: Connection) -> StackStatus:
         *_key_steps(signing_keys, connection.context.clock()),
         *_quota_steps(quotas or {}),
         *_alarm_steps(alarms or {}),
+        *health_steps(health, connection.target),
     ]
-    if health == "unreachable":
-        steps.append("the API does not respond: check the stack's status and its log group")
     return StackStatus(
         admin_version=__version__,
         service_version=service_version,
@@ -147,6 +146,16 @@ def _read_health(connection: Connection) -> tuple[str, str | None]:
             return "ok", str(json.load(response)["version"])
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         return "unreachable", None
+
+
+def health_steps(health: str, target: Target) -> Iterator[str]:
+    """Yield what to check if the API is unreachable."""
+    if health != "unreachable":
+        return
+    if target.endpoint_url is None:
+        yield "the API does not respond: check the stack's status and its log group"
+    else:
+        yield "the service does not respond: check that `make run` is still running"
 
 
 def _read_alarms(connection: Connection) -> tuple[dict[str, str] | None, str | None]:
