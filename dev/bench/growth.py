@@ -77,7 +77,7 @@ class Work:
 
 
 class PartitionMeter(UsageMeter):
-    """A meter that tells write units apart by the kind of their partition key."""
+    """Counts write units by the kind of their partition key."""
 
     def __init__(self, client: Any, table: str) -> None:
         super().__init__(client, table)

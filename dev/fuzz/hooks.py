@@ -86,7 +86,7 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     return _use_existing_values(context, body)
 
 
-# Media types of the resumable protocols, which Schemathesis does not know.
+# Media types of the resumable protocols, for which Schemathesis has no serializer.
 schemathesis.serializer.alias(
     ["application/offset+octet-stream", "application/partial-upload"], "application/octet-stream"
 )

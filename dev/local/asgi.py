@@ -35,7 +35,7 @@ async def read_body(receive: ASGIReceiveCallable, max_bytes: int) -> bytes:
 
 
 async def reject_websocket(send: ASGISendCallable) -> None:
-    """Answer a WebSocket handshake with 403: no application here speaks it."""
+    """Answer a WebSocket handshake with 403: no application here supports it."""
     await send({"type": "websocket.close", "code": 1008, "reason": None})
 
 

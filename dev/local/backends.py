@@ -40,7 +40,7 @@ class RunningBackends:
     """URLs of the lines with delays before S3 and DynamoDB, by service; empty without a network model."""
 
     def storage_is_low(self) -> bool:
-        """Return whether requests that store data must be rejected for want of disk space."""
+        """Return whether requests that store data must be rejected for lack of disk space."""
         return not self.s3.accepts_writes or self.space.is_low()
 
     async def recover_from_full_disk(self) -> None:

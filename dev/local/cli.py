@@ -33,7 +33,7 @@ _STORAGE_ERRORS = frozenset(
         errno.EROFS,
     }
 )
-"""Errors of the disk or its permissions, which are no fault of the program."""
+"""Errors of the disk or its permissions, which are not a defect of the program."""
 
 _EPILOG = """\
 environment (make run NAME=value passes each one):

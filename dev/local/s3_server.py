@@ -50,7 +50,7 @@ class S3Server:
         self.ports = ports
         """Every port, in the order in which the function `start` takes preferred ones."""
         self.met_full_disk = False
-        """Whether a write has failed for want of space since the last start."""
+        """Whether a write has failed for lack of space since the last start."""
         self.wait_until_writable: Callable[[], Awaitable[object]] | None = None
         """Called after a restart, which lasts until it returns."""
 

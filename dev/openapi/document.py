@@ -82,7 +82,7 @@ _COMMON_ERRORS: tuple[ErrorType, ...] = (errors.FerryError, errors.BackendUnavai
 
 
 _PAGES_FUNCTION = "web"
-"""The function that serves pages for people: they are no operations of the API."""
+"""The function that serves the pages: they are not operations of the API."""
 
 
 def load_routers() -> dict[str, Router]:

@@ -64,7 +64,7 @@ class Operation:
     responses: Mapping[int, ResponseDoc]
     """Its responses by status, without errors."""
     description: str = ""
-    """What else there is to know."""
+    """Details that the summary leaves out."""
     parameters: tuple[Parameter, ...] = ()
     """Parameters in the path, the query and the headers."""
     body: type[Body] | None = None

@@ -58,7 +58,7 @@ _STATE_HEADERS = ("Upload-Offset", "Upload-Complete", "Upload-Limit", "Upload-Ex
 _BINARY: Schema = {"type": "string", "format": "binary"}
 _BYTES = {OCTET_STREAM: _BINARY, tus.MEDIA_TYPE: _BINARY, draft.MEDIA_TYPE: _BINARY}
 """Bodies of creations and appends. The first one stands for any type, which the draft takes at creations, and before
-interop version 6 at appends. Generators that know no other type read it.
+interop version 6 at appends. Generators without support for ranges of types read it.
 """
 _BODY_ERRORS = (
     request_errors.MalformedHeader,

@@ -26,7 +26,7 @@ _TIMEOUT_SECONDS = 60
 
 
 class UnsupportedSyntax(Exception):
-    """The file uses a part of Hurl that this interpreter does not know."""
+    """The file uses a part of Hurl that this interpreter does not support."""
 
 
 class Failed(Exception):

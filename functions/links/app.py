@@ -1,4 +1,4 @@
-"""The links function: links for their owners, and what is open to everyone who has a link without a password.
+"""The links function: routes for the owners of links, and routes that need the secret alone.
 
 Routes import the use case that they need, because a cold start waits for what is imported.
 """

@@ -63,7 +63,7 @@ class FerryError(Exception):
         self.detail = detail
         self.extra: Mapping[str, Any] = extra
         self.headers: Mapping[str, str] = {}
-        """Further header fields of the response. A caller that knows the resource adds them."""
+        """Further header fields of the response. A caller that has read the resource adds them."""
 
     @classmethod
     def default_detail(cls) -> str:

@@ -41,7 +41,7 @@ class ExternalKeys:
 
     Args:
         fetch: returns the key set document. Any exception counts as a failed fetch.
-        clock: the wall clock, since a frozen and restored process must notice that time has passed.
+        clock: the wall clock, because a monotonic clock may stand still while the process is frozen.
     """
 
     def __init__(self, fetch: Callable[[], bytes], clock: Clock) -> None:

@@ -31,7 +31,7 @@ class KeySetCache:
 
     Args:
         store: where the key set is.
-        clock: the wall clock, since a frozen and restored process must notice that time has passed.
+        clock: the wall clock, because a monotonic clock may stand still while the process is frozen.
         cache_ttl_ms: age up to which the key set is used without reading it again.
     """
 

@@ -48,7 +48,7 @@ def put_request(request: Request) -> PutRequest:
     if "content-range" in request.headers:
         raise NotAWholeFile("A file is stored whole. Send all of its bytes, without Content-Range.")
     for header, value in _PARTIAL_BODY_HEADERS.items():
-        # A structured boolean may have parameters, which count for nothing here (RFC 9651 section 3.3.6).
+        # A structured boolean may have parameters, which have no effect here (RFC 9651 section 3.3.6).
         if request.headers.get(header, "").partition(";")[0].strip() == value:
             raise NotAWholeFile(f"A file is stored whole. Send all of its bytes, without {header}: {value}.")
     content_type, metadata = _content_type(request), _metadata(request)

@@ -44,7 +44,7 @@ AuthenticateLink = Callable[[Request], "LinkCaller | None"]
 """Returns the caller of a request with the token of a link; None for the token of a client. Raises errors of links."""
 
 ErrorHandler = Callable[[Exception], Response]
-"""Returns the response to an error, for a route whose errors are no problem details."""
+"""Returns the response to an error, for a route whose errors have another form than problem details."""
 
 RequestErrorHandler = Callable[[Exception, Request], Response]
 """Returns the response to an error of a request, for a route whose errors depend on the request."""

@@ -73,7 +73,7 @@ class Link:
     """A link. Its secret is shown once, when it is created; only a hash is stored."""
 
     link_id: str
-    """128 bits in hexadecimal, derived from the secret, which it does not tell."""
+    """128 bits in hexadecimal, derived from the secret, which cannot be derived from it."""
 
     secret_hash: bytes
     """SHA-256 of the secret."""
@@ -140,7 +140,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What an upload in progress takes of a link's limits."""
+    """What is reserved of a link's limits for an upload in progress."""
 
     size: int
     """Bytes of the file."""

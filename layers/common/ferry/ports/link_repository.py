@@ -39,7 +39,7 @@ class LinkLimitReached(Exception):
 
 @dataclass(frozen=True, slots=True)
 class UsedUpEvent:
-    """The event that a write makes pending if it takes the last that is left of a link, for the first time."""
+    """The event that a write makes pending if it is the first to leave nothing of the limits of a link."""
 
     occurred_at: int
     """The time of the write, in epoch milliseconds."""
@@ -101,7 +101,7 @@ class LinkRepository(Protocol):
         partial_ids: Sequence[str] | None = None,
         event: UsedUpEvent | None = None,
     ) -> LinkUsage:
-        """Take a file and its bytes of the limits, and return the counters afterwards. Repeating it changes nothing.
+        """Reserve a file and its bytes in the limits, and return the counters afterwards. Repeating it changes nothing.
 
         Cleanup looks at the reservation after `RESERVATION_CHECK_MS`.
 
@@ -110,14 +110,14 @@ class LinkRepository(Protocol):
             upload_id: the upload.
             size: its bytes. One byte must be left, also for an empty file.
             now: the time, in epoch milliseconds.
-            is_partial: whether it is a partial upload, which takes its bytes, but no file.
+            is_partial: whether it is a partial upload, for which bytes are reserved, but no file.
             partial_ids: the partial uploads of a final one. Their reservations end, because their bytes are its own
                 from now on; what it has beyond them is taken. None for another upload.
             event: what becomes pending if nothing is left afterwards; None: there are no events.
 
         Raises:
-            LinkLimitReached: the limits leave no room; nothing was taken.
-            ConcurrentUpdate: a partial upload ended meanwhile; nothing was taken.
+            LinkLimitReached: the limits leave no room; nothing was reserved.
+            ConcurrentUpdate: a partial upload ended meanwhile; nothing was reserved.
         """
         ...
 
@@ -131,7 +131,7 @@ class LinkRepository(Protocol):
         now: int,
         event: UsedUpEvent | None = None,
     ) -> LinkUsage | None:
-        """Take further bytes for an upload whose size was not known, and return the counters afterwards.
+        """Reserve further bytes for an upload whose size was not known, and return the counters afterwards.
 
         Return None if nothing is reserved for it.
 
@@ -144,7 +144,7 @@ class LinkRepository(Protocol):
             event: what becomes pending if nothing is left afterwards; None: there are no events.
 
         Raises:
-            LinkLimitReached: the limits leave no room; nothing was taken.
+            LinkLimitReached: the limits leave no room; nothing was reserved.
         """
         ...
 

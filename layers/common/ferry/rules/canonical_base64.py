@@ -24,7 +24,7 @@ def decode_base64(text: str) -> bytes:
 def decode_canonical(text: str) -> bytes:
     """Return the bytes. Raises `ValueError` unless `text` is their encoding (RFC 4648 section 3.5).
 
-    White space, missing or excess padding, the URL alphabet, and padded bits that are not zero are no encoding.
+    White space, missing or excess padding, the URL alphabet, and padded bits that are not zero are rejected.
     """
     try:
         decoded = decode_base64(text)

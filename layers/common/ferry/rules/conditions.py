@@ -117,7 +117,7 @@ def evaluate_preconditions(conditions: Conditions, current: Validators, now_seco
 def allows_change(conditions: Conditions, current: Validators | None, now_seconds: int) -> bool:
     """Return whether a request may change what there is now; None: there is nothing.
 
-    A matching If-None-Match forbids the change, and so does an invalid one; If-Modified-Since counts for nothing
+    A matching If-None-Match forbids the change, and so does an invalid one; If-Modified-Since has no effect
     (sections 13.1.2 and 13.1.3).
     Without a file, If-Match fails and If-Unmodified-Since is ignored (sections 13.1.1 and 13.1.4).
     """

@@ -85,7 +85,7 @@ def _find_current(services: Services, ns: str, name: str, upload_id: str | None,
 def _superseded(services: Services, completed: Upload | None) -> UploadSuperseded:
     """Return the error for another upload_id than that of the upload in progress.
 
-    To the completion of a complete upload, which a client may repeat after a lost response, it tells the file.
+    A client may repeat a completion whose response was lost: for a complete upload the error contains its file.
     """
     if completed is None:
         return UploadSuperseded()

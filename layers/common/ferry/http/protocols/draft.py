@@ -200,7 +200,7 @@ def _completeness(request: Request) -> _Completeness:
 
 
 def _version(request: Request) -> int:
-    """Return the interop version that the client speaks; the newest without one."""
+    """Return the interop version that the client sends; the newest without one."""
     value = request.headers.get("upload-draft-interop-version", "").strip()
     if not value.isdecimal():
         return _INVERTED_VERSION if "upload-incomplete" in request.headers else NEWEST_VERSION

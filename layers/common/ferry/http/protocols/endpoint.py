@@ -78,8 +78,8 @@ class Endpoint:
     def upload_headers(self, upload: Upload) -> dict[str, str]:
         """Return the headers of every response about an upload: where it continues, and the file's name.
 
-        A final upload tells no offset until its file is committed. Its bytes are all there, and tus takes an offset
-        that is the length for the end.
+        A final upload has no offset header until its file is committed. Its bytes are all there, and a client of tus
+        takes an offset that equals the length for the end.
         """
         state = upload.record.sequential
         name = {} if upload.record.is_partial else self.name_header(upload.record.owner[1])

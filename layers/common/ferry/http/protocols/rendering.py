@@ -1,4 +1,4 @@
-"""Responses to errors at `/uploads`, in the form of the protocol that the request speaks."""
+"""Responses to errors at `/uploads`, in the form of the protocol of the request."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class DownloadLinkBody:
     """A link to read one file, or the files of a folder."""
 
     link_id: str
-    """Its id, which does not tell its secret."""
+    """Its id. The secret cannot be derived from it."""
     kind: Literal["download"] = "download"
     """Always `download`."""
     filename: str | None = field(default=None, metadata=OMIT_NONE)
@@ -63,7 +63,7 @@ class UploadLinkBody:
     """A link to put files into a folder."""
 
     link_id: str
-    """Its id, which does not tell its secret."""
+    """Its id. The secret cannot be derived from it."""
     kind: Literal["upload"] = "upload"
     """Always `upload`."""
     prefix: str
