@@ -17,12 +17,11 @@ import boto3
 
 from dev.bench import s3_clients
 from dev.bench.bad_lines import CLOCK_LINE, LINES, Case, Command, run, run_case, running_line, same_bytes, write_random
+from dev.bench.contenders import TUS_FOLDER
 from dev.bench.errors import BenchError
 from dev.bench.service import BenchService
 from dev.network.fault_proxy import FaultProxy
-from dev.paths import ROOT
 
-TUS_FOLDER = ROOT / "dev" / "bench" / "tus"
 TUS_CLIENT = "tus-js-client"
 TUS_CHUNK_BYTES = 4 * 1024 * 1024
 """Bytes of a request of tus-js-client, as docs/protocol-clients.md names them."""

@@ -17,13 +17,13 @@ from dev.local import processes, s3_security, s3_volumes, tcp_ports
 from dev.local.errors import LocalError
 from dev.local.processes import ManagedProcess
 from dev.local.state import START_ANEW, StateFolder
+from dev.local.tcp_ports import GRPC_PORT_OFFSET
 from dev.paths import ROOT
 
 _PROXY = "proxy"
 _PORT_NAMES = (_PROXY, "master", "volume", "filer", "admin", "s3")
 _START_TIMEOUT_SECONDS = 30.0
 _STOP_GRACE_SECONDS = 5.0
-GRPC_PORT_OFFSET = 10_000
 _GRPC_SOCKETS = "seaweedfs-{component}-grpc-{port}.sock"
 """The gRPC servers, which ask for a certificate, listen on these Unix sockets of /tmp too."""
 _FULL_DISK_MESSAGE = b"no space left on device"

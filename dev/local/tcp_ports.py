@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 HOST = "127.0.0.1"
 # SeaweedFS serves gRPC on each port plus this. Both must be below the ports that the system gives to clients.
-_GRPC_PORT_OFFSET = 10_000
+GRPC_PORT_OFFSET = 10_000
 _PAIR_RANGE = range(12_000, 22_000)
 _RESPONSE_TIMEOUT_SECONDS, _PAUSE_SECONDS = 1.0, 0.01
 
@@ -79,7 +79,7 @@ def free_port_pairs(count: int, preferred: Iterable[int]) -> list[int]:
     for port in (*preferred, *random.sample(_PAIR_RANGE, len(_PAIR_RANGE))):
         if len(found) == count:
             break
-        if port in _PAIR_RANGE and port not in found and is_free(port) and is_free(port + _GRPC_PORT_OFFSET):
+        if port in _PAIR_RANGE and port not in found and is_free(port) and is_free(port + GRPC_PORT_OFFSET):
             found.append(port)
     if len(found) < count:
         raise OSError("no TCP port of 127.0.0.1 is free")
