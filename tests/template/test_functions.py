@@ -15,7 +15,7 @@ from ferry.http.queries import MAX_WAIT_SECONDS
 from ferry.rules.durations import SECOND_MS
 from ferry.settings import Settings
 from ferry.uploads.build_object import COMPLETE_CALL_GRACE_MS
-from ferry.uploads.complete import WAIT_FOR_LEASE_SECONDS
+from ferry.uploads.completion_attempt import WAIT_FOR_LEASE_SECONDS
 
 if TYPE_CHECKING:
     from samcli.lib.providers.sam_function_provider import SamFunctionProvider

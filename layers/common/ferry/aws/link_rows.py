@@ -32,6 +32,7 @@ from ferry.model.links import (
     Reservation,
 )
 from ferry.rules.durations import MINUTE_MS, SECOND_MS
+from ferry.rules.listing import newest_first
 
 if TYPE_CHECKING:
     from ferry.aws.expressions import Key, Row
@@ -47,7 +48,6 @@ DROPPED_CLAIM_WINDOWS = 4
 
 _LINK_SORT_KEY = "L"
 _RESERVATION_PREFIX = "r_"
-_MAX_EPOCH_MS = 10**13 - 1
 
 _LINK_FIELDS = (
     "secret_hash",
@@ -75,7 +75,7 @@ def namespace_pk(ns: str) -> str:
 
 
 def listed_key(link: Link) -> Key:
-    return namespace_pk(link.ns), f"{_newest_first(link.created_at)}#{link.link_id}"
+    return namespace_pk(link.ns), f"{newest_first(link.created_at)}#{link.link_id}"
 
 
 def usage_key(link_id: str) -> Key:
@@ -180,7 +180,7 @@ def link_id_of_usage(row: Mapping[str, Any]) -> str:
 
 
 def activity_to_row(link_id: str, activity: Activity) -> Row:
-    key = activity_pk(link_id), f"{_newest_first(activity.at)}#{activity.unique_id}"
+    key = activity_pk(link_id), f"{newest_first(activity.at)}#{activity.unique_id}"
     return key_attributes(key) | {
         "at": activity.at,
         "action": activity.action.value,
@@ -200,8 +200,3 @@ def activity_from_row(row: Row) -> Activity:
         filename=row.get("filename"),
         size=row.get("size"),
     )
-
-
-def _newest_first(at: int) -> str:
-    """Return 13 digits that fall as time passes."""
-    return f"{_MAX_EPOCH_MS - at:013}"

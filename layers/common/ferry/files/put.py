@@ -14,7 +14,7 @@ from ferry.errors import BackendUnavailable, PreconditionFailed, QuotaExceeded
 from ferry.files.conditions import check_change, precondition_failed
 from ferry.files.quotas import check_added_bytes, check_file_size, read_quota
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
-from ferry.model.files import CompletionEvent, File
+from ferry.model.files import DEFAULT_CONTENT_TYPE, CompletionEvent, File
 from ferry.model.objects import StoredObject
 from ferry.model.quotas import Quota
 from ferry.model.uploads import object_key
@@ -28,9 +28,6 @@ from ferry.services import Services
 
 ANNOUNCED_OBJECT_RETENTION_MS = HOUR_MS
 """How long an announced object may wait for its file. Much longer than a function may run."""
-
-DEFAULT_CONTENT_TYPE = "application/octet-stream"
-"""Media type of a file whose request has none."""
 
 
 @dataclass(frozen=True, slots=True)

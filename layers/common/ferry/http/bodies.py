@@ -10,6 +10,7 @@ from typing import Any
 from ferry.errors import MalformedBody
 from ferry.http.request import Request, is_decodable
 from ferry.http.request_errors import BodyNotExact, BodyTooLarge, UnsupportedMediaType
+from ferry.http.response import JSON
 from ferry.rules.canonical_base64 import decode_base64
 
 MAX_JSON_BYTES = 64 * 1024
@@ -18,7 +19,6 @@ MAX_JSON_BYTES = 64 * 1024
 MAX_CHUNK_BODY_BYTES = 6 * 1024 * 1024
 """Bytes of a JSON body with a chunk: Lambda passes no more to a function."""
 
-JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 OCTET_STREAM = "application/octet-stream"
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ferry.errors import InvalidField, MalformedBody
-from ferry.files.put import DEFAULT_CONTENT_TYPE, PutRequest, PutResult
+from ferry.files.put import PutRequest, PutResult
 from ferry.http import bodies, checksums
 from ferry.http.conditions import request_conditions
 from ferry.http.request import Request
 from ferry.http.request_errors import NotAWholeFile
 from ferry.http.response import JSON, Response, json_response
+from ferry.model.files import DEFAULT_CONTENT_TYPE
 from ferry.rules.canonical_base64 import decode_canonical
 from ferry.rules.conditions import format_http_date
 from ferry.rules.digests import crc32c_to_base64, verify_digests

@@ -12,7 +12,7 @@ from ferry.http import bodies
 from ferry.http.problems import RETRY_AFTER_SECONDS
 from ferry.http.request import Request
 from ferry.http.request_errors import BodyTooLarge
-from ferry.http.response import Response, json_response
+from ferry.http.response import JSON, Response, json_response
 from ferry.rules.canonical_base64 import decode_canonical
 
 _PARAMETERS = ("client_id", "client_secret", "grant_type", "scope")
@@ -74,7 +74,7 @@ def _oauth_error(status: int, code: str, description: str, headers: Mapping[str,
 
 def _read_parameters(request: Request) -> dict[str, str]:
     """Return the known parameters, empty where the body has none. Other members are ignored (section 3.2)."""
-    if request.content_type == bodies.JSON:
+    if request.content_type == JSON:
         value = bodies.read_json(request)
         if not isinstance(value, dict):
             raise InvalidTokenRequest("the JSON is not an object; send an object with grant_type")
@@ -82,7 +82,7 @@ def _read_parameters(request: Request) -> dict[str, str]:
     elif request.content_type in ("", bodies.FORM):
         members = _parse_form(bodies.read_text(request, bodies.MAX_JSON_BYTES))
     else:
-        raise InvalidTokenRequest(f"this Content-Type is not supported; send {bodies.FORM} or {bodies.JSON}")
+        raise InvalidTokenRequest(f"this Content-Type is not supported; send {bodies.FORM} or {JSON}")
     parameters = {name: members.get(name) or "" for name in _PARAMETERS}
     if any(not isinstance(value, str) for value in parameters.values()):
         raise InvalidTokenRequest(f"a member is not a string; send {', '.join(_PARAMETERS)} as strings")

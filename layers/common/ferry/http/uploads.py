@@ -14,7 +14,7 @@ from ferry.errors import ChunkTooLarge, InvalidField
 from ferry.http import bodies
 from ferry.http.request import Request
 from ferry.http.request_errors import BodyTooLarge
-from ferry.http.response import IssuedUrls, Response, json_response
+from ferry.http.response import JSON, IssuedUrls, Response, json_response
 from ferry.model.files import File, IfExists
 from ferry.rules.canonical_base64 import decode_canonical
 from ferry.rules.filenames import normalise_filename
@@ -71,11 +71,11 @@ def chunk_request(request: Request) -> ChunkRequest:
     try:
         if request.content_type == bodies.OCTET_STREAM or (not request.content_type and is_described_by_query):
             return _chunk_from_bytes(request)
-        if "chunk_index" in request.query or request.content_type not in ("", bodies.JSON):
+        if "chunk_index" in request.query or request.content_type not in ("", JSON):
             raise bodies.unsupported_media_type(
                 request,
                 f"Send the bytes of the chunk with Content-Type: {bodies.OCTET_STREAM}, and filename and chunk_index "
-                f"in the query; or send JSON with Content-Type: {bodies.JSON}, and no query.",
+                f"in the query; or send JSON with Content-Type: {JSON}, and no query.",
             )
         return _chunk_from_json(request)
     except BodyTooLarge as error:

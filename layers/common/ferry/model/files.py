@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+DEFAULT_CONTENT_TYPE = "application/octet-stream"
+"""Media type of a file whose client sent none."""
+
 
 class IfExists(StrEnum):
     """What to do when a name has a file already. The most careful choice is the first."""

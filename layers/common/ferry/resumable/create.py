@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from ferry.errors import BackendUnavailable, FileExists, LengthTooLarge
 from ferry.files.free_names import find_free_name
 from ferry.files.quotas import check_quota, read_quota
-from ferry.model.files import IfExists
+from ferry.model.files import DEFAULT_CONTENT_TYPE, IfExists
 from ferry.model.quotas import Quota
 from ferry.model.sequential import Protocol, SequentialState
 from ferry.model.uploads import Upload, UploadRecord, UploadState
@@ -19,9 +19,6 @@ from ferry.ports.retry import retry_on_conflict
 from ferry.resumable.limits import MAX_LENGTH
 from ferry.rules.layout import MAX_ASSEMBLED_PART_BYTES, MAX_CHUNK_BYTES, ChunkLayout
 from ferry.services import Services
-
-DEFAULT_CONTENT_TYPE = "application/octet-stream"
-"""Content type of a file whose client sent none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,15 @@ from ferry.ports.errors import ConcurrentUpdate
 from ferry.rules.durations import SECOND_MS
 from ferry.services import Services
 from ferry.uploads.commit import CompletionOptions
-from ferry.uploads.completion_attempt import CompletionAccepted, complete_under_lease, continue_under_lease
+from ferry.uploads.completion_attempt import (
+    LEASE_POLL_SECONDS,
+    LEASED_RETRY_AFTER_SECONDS,
+    WAIT_FOR_LEASE_SECONDS,
+    CompletionAccepted,
+    complete_under_lease,
+    continue_under_lease,
+)
 from ferry.uploads.record_by_link import record_result
-
-WAIT_FOR_LEASE_SECONDS = 8
-"""How long a request waits for another request's completion."""
-
-LEASE_POLL_SECONDS = 0.5
-"""Pause between two checks of that completion."""
-
-LEASED_RETRY_AFTER_SECONDS = 2
-"""Seconds until the client should ask again about a completion that another request is working on."""
 
 
 def finish(services: Services, upload: Upload) -> File | CompletionAccepted:

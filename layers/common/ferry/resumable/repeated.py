@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ferry.model.files import File, IfExists
-from ferry.resumable.create import DEFAULT_CONTENT_TYPE, CreateRequest
+from ferry.model.files import DEFAULT_CONTENT_TYPE, File, IfExists
+from ferry.resumable.create import CreateRequest
 from ferry.rules.digests import crc32c
 from ferry.services import Services
 

@@ -52,13 +52,18 @@ def after_folder(folder: str) -> str:
     return folder[:-1] + AFTER_DELIMITER
 
 
+def newest_first(at: int) -> str:
+    """Return 13 digits that fall as time (epoch milliseconds) passes: they sort the newest first."""
+    return f"{_MAX_EPOCH_MS - at:013}"
+
+
 def deleted_file_position(name: str, upload_id: str, deleted_at: int) -> str:
     """Return where a deleted file is in the order of deleted files: by name, then the last deleted first.
 
     The name is followed by a character that no name contains, 13 digits that fall as time passes, and as much of the
     upload id as tells files apart that one name loses within a millisecond.
     """
-    return f"{name}{FIRST_CHARACTER}{_MAX_EPOCH_MS - deleted_at:013}{upload_id[-6:]}"
+    return f"{name}{FIRST_CHARACTER}{newest_first(deleted_at)}{upload_id[-6:]}"
 
 
 def after_deleted_file(name: str, upload_id: str, deleted_at: int) -> str:

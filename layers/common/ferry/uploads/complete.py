@@ -19,7 +19,13 @@ from ferry.services import Services
 from ferry.uploads.activity import record_activity
 from ferry.uploads.build_object import PartsByNumber
 from ferry.uploads.commit import CompletionOptions, name_error
-from ferry.uploads.completion_attempt import CompletionAccepted, complete_under_lease
+from ferry.uploads.completion_attempt import (
+    LEASE_POLL_SECONDS,
+    LEASED_RETRY_AFTER_SECONDS,
+    WAIT_FOR_LEASE_SECONDS,
+    CompletionAccepted,
+    complete_under_lease,
+)
 from ferry.uploads.ensure_multipart import ensure_open
 from ferry.uploads.lookup import find_current, raise_if_ended
 from ferry.uploads.received import compute_received, list_counted_parts
@@ -29,21 +35,6 @@ __all__ = ["CompleteRequest", "CompletionAccepted", "complete"]
 
 MAX_MISSING_RANGES = 1_000
 """How many missing chunk ranges one error lists."""
-
-WAIT_FOR_LEASE_SECONDS = 8
-"""How long a request waits for another request's completion.
-
-Short enough that its own attempt still ends before the function's timeout of 29 s.
-"""
-
-LEASE_POLL_SECONDS = 0.5
-"""Pause between two checks of that completion."""
-
-LEASED_RETRY_AFTER_SECONDS = 2
-"""Seconds until the client should ask again about a completion that another request is working on.
-
-Longer than the `Retry-After` of an error (1 s): this request has already waited `WAIT_FOR_LEASE_SECONDS`.
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,21 @@ logger = logging.getLogger(__name__)
 ASYNC_RETRY_AFTER_SECONDS = 5
 """Seconds until the client should ask again about a completion that continues asynchronously."""
 
+WAIT_FOR_LEASE_SECONDS = 8
+"""How long a request waits for another request's completion.
+
+Short enough that its own attempt still ends before the function's timeout of 29 s.
+"""
+
+LEASE_POLL_SECONDS = 0.5
+"""Pause between two checks of that completion."""
+
+LEASED_RETRY_AFTER_SECONDS = 2
+"""Seconds until the client should ask again about a completion that another request is working on.
+
+Longer than the `Retry-After` of an error (1 s): this request has already waited `WAIT_FOR_LEASE_SECONDS`.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class CompletionAccepted:

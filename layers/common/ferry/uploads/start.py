@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ferry.errors import CompletionInProgress, FileExists, InvalidField
 from ferry.files.free_names import find_free_name
-from ferry.model.files import File, IfExists
+from ferry.model.files import DEFAULT_CONTENT_TYPE, File, IfExists
 from ferry.model.objects import StoredPart
 from ferry.model.progress import ProgressShard
 from ferry.model.quotas import Quota
@@ -35,9 +35,6 @@ that report another time, such as one in seconds, are ignored."""
 
 MAX_RENAME_ATTEMPTS = 24
 """Attempts of a start under `rename`: of starts that race for free names, each takes the next one."""
-
-DEFAULT_CONTENT_TYPE = "application/octet-stream"
-"""Content type of a file whose client sent none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ferry.http import bodies
 from ferry.http.limits import MAX_UPLOAD_ID_BYTES
 from ferry.http.models.checks import reject_null
+from ferry.http.response import JSON
 
 UploadId = Annotated[str, Field(min_length=1, max_length=MAX_UPLOAD_ID_BYTES)]
 IfExists = Literal["fail", "rename", "replace"]
@@ -25,7 +25,7 @@ class Body(BaseModel):
     # Pydantic builds a validator when it is first used: a cold start builds only the one that its request needs.
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
-    media_type: ClassVar[str] = bodies.JSON
+    media_type: ClassVar[str] = JSON
     """The Content-Type of the body."""
 
 
