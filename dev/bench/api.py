@@ -20,8 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from dev.bench import api_report, contenders, process_usage, service
 from dev.bench.api_report import Run
 from dev.bench.contenders import Contender, TusServer
@@ -117,8 +115,7 @@ def _prepared(delays: aws.AwsDelays | None, size_mib: int) -> Iterator[Bench]:
         file = Path(folder) / "file.bin"
         file.write_bytes(os.urandom(size_mib * MIB))
         endpoint = running.connection_info["s3_endpoint"]
-        s3 = boto3.client("s3", endpoint_url=endpoint, **running.connection_info["aws_credentials"])
-        s3.create_bucket(Bucket=contenders.BUCKET)
+        running.create_bucket(contenders.BUCKET)
         with contenders.running_tus(running, endpoint) as tus:
             if tus is None:
                 print("tus is not measured: npm is not installed", file=sys.stderr)

@@ -18,8 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from dev.bench import service
 from dev.bench.errors import BenchError
 from dev.bench.measured_process import ProcessRun, run_measured
@@ -90,14 +88,7 @@ def _compare(client: Client, source: Path, target: Path) -> None:
 def measure(running: BenchService, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Run every case and round, and return the figures."""
     endpoint = running.connection_info["s3_endpoint"]
-    store = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=running.credentials["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=running.credentials["AWS_SECRET_ACCESS_KEY"],
-    )
-    store.create_bucket(Bucket=BUCKET)
+    running.create_bucket(BUCKET)
     contenders = clients(running, endpoint, folder / "state")
     figures: dict[str, Any] = {"rounds": options.rounds, "cases": {}}
     warm_up = folder / "warm-up.bin"

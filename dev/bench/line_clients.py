@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
-
 from dev.bench import s3_clients
 from dev.bench.bad_lines import CLOCK_LINE, LINES, Case, Command, run, run_case, running_line, same_bytes, write_random
 from dev.bench.contenders import TUS_FOLDER
@@ -63,14 +61,7 @@ class LineBench:
         self._service = service
         self._root = root
         self._seconds = seconds
-        self._store = boto3.client(
-            "s3",
-            endpoint_url=service.connection_info["s3_endpoint"],
-            region_name="us-east-1",
-            aws_access_key_id=service.credentials["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=service.credentials["AWS_SECRET_ACCESS_KEY"],
-        )
-        self._store.create_bucket(Bucket=s3_clients.BUCKET)
+        self._store = service.create_bucket(s3_clients.BUCKET)
 
     def warm_up(self, size: int = 12_000_000) -> None:
         """Send and fetch a file without a line, so that no run waits for the first start of a function."""

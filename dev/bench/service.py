@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import boto3
 
 from dev.local import stack, template
 from dev.local.client import FerryClient
@@ -17,6 +19,9 @@ from dev.local.emulator import platform_environment
 from dev.local.launcher import LocalService
 from dev.local.stack import Function, Stack
 from dev.paths import ROOT
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,18 @@ class BenchService:
         """Return an API client that is authenticated as `demo`."""
         client = self.connection_info["clients"][0]
         return FerryClient(self.connection_info["base_url"]).authenticate(client["client_id"], client["client_secret"])
+
+    def create_bucket(self, name: str) -> S3Client:
+        """Create a bucket beside Ferry's, for a contender, and return a client of the S3 server."""
+        client: S3Client = boto3.client(
+            "s3",
+            endpoint_url=self.connection_info["s3_endpoint"],
+            region_name="us-east-1",
+            aws_access_key_id=self.credentials["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.credentials["AWS_SECRET_ACCESS_KEY"],
+        )
+        client.create_bucket(Bucket=name)
+        return client
 
     def environment(self, function: Function) -> dict[str, str]:
         """Return the function's environment on Lambda, without the import path and the runtime API's address."""

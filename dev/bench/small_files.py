@@ -22,8 +22,6 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-import boto3
-
 from dev.bench import contenders, handler_overhead, process_usage, setup, small_files_report
 from dev.bench.client import KeepAliveClient
 from dev.bench.errors import BenchError
@@ -167,14 +165,19 @@ def _requests(service: Service, store: Store, senders: int) -> Callable[[list[st
 
 
 def _aws_cli(folder: Path, running: BenchService, senders: int) -> Callable[[list[str], list[bytes]], float]:
-    info = running.connection_info
-    boto3.client("s3", endpoint_url=info["s3_endpoint"], **info["aws_credentials"]).create_bucket(
-        Bucket=contenders.BUCKET
-    )
+    running.create_bucket(contenders.BUCKET)
     config = folder / "aws-config"
     config.write_text(f"[default]\ns3 =\n  max_concurrent_requests = {senders}\n", encoding="utf-8")
     env = {**contenders.s3_environment(running), "AWS_CONFIG_FILE": str(config)}
-    command = [str(AWS_CLI), "--endpoint-url", info["s3_endpoint"], "s3", "cp", "--recursive", "--only-show-errors"]
+    command = [
+        str(AWS_CLI),
+        "--endpoint-url",
+        running.connection_info["s3_endpoint"],
+        "s3",
+        "cp",
+        "--recursive",
+        "--only-show-errors",
+    ]
 
     def run(names: list[str], bodies: list[bytes]) -> float:
         source = folder / "files"

@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
 from dev.bench import contenders, counting_proxy, handler_overhead, report, service
 from dev.bench.contenders import Contender
 from dev.bench.errors import BenchError
@@ -96,13 +94,7 @@ def measure_contenders(running: BenchService, file: Path, rounds: int) -> dict[s
         BenchError: a contender failed.
     """
     endpoint = running.connection_info["s3_endpoint"]
-    boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=running.credentials["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=running.credentials["AWS_SECRET_ACCESS_KEY"],
-    ).create_bucket(Bucket=contenders.BUCKET)
+    running.create_bucket(contenders.BUCKET)
     measurements: dict[str, Measurement] = {}
     with contenders.tus_contenders(running, endpoint, file) as tus:
         if not tus:

@@ -14,8 +14,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import boto3
-
 from dev.bench import contenders, service, speed
 from dev.bench.errors import BenchError
 from dev.bench.service import BenchService
@@ -50,13 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(running: BenchService, file: Path, rounds: int) -> dict[str, object]:
     """Upload the file to both servers in each round, and return the figures. Raises `BenchError`."""
     endpoint = running.connection_info["s3_endpoint"]
-    boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=running.credentials["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=running.credentials["AWS_SECRET_ACCESS_KEY"],
-    ).create_bucket(Bucket=contenders.BUCKET)
+    running.create_bucket(contenders.BUCKET)
     ferry = contenders.ferry_tus_contender(running, file)
     seconds: dict[str, list[float]] = {}
     loads: list[float] = []
