@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from itertools import count
 from typing import Any
 
 import pytest
@@ -12,20 +10,15 @@ import pytest
 from ferry import wiring
 from ferry.rules.durations import HOUR_MS
 from tests.integration.stack import Stack
+from tests.integration.upload_link import UploadLink
 from tests.support.protocol_client import DRAFT_TYPE, ProtocolClient, by_secret, draft_client, tus_client
 
-FOLDERS: Iterator[int] = count()
 
-
-class Guest:
+class Guest(UploadLink):
     """Someone with an upload link, and a client of each protocol below its address."""
 
     def __init__(self, stack: Stack, **members: Any) -> None:
-        self.stack = stack
-        members.setdefault("prefix", f"guest {next(FOLDERS)}/")
-        self.link: dict[str, Any] = stack.post_json("POST /links", {"kind": "upload", **members}).json
-        self.prefix: str = self.link["prefix"]
-        self.secret: str = self.link["url"].rpartition("/")[2]
+        super().__init__(stack, **members)
         self.tus = by_secret(tus_client(stack), self.secret)
         self.draft = by_secret(draft_client(stack), self.secret)
 
@@ -38,18 +31,6 @@ class Guest:
         client = tus_client(self.stack)
         client.options["token"] = self.token(password)
         return client
-
-    @property
-    def used(self) -> tuple[int, int]:
-        path = {"link_id": self.link["link_id"]}
-        used = self.stack.request("GET /links/{link_id}", path=path).json["used"]
-        return used["files"], used["bytes"]
-
-    @property
-    def activity(self) -> list[tuple[str, str, int]]:
-        path = {"link_id": self.link["link_id"]}
-        listed = self.stack.request("GET /links/{link_id}/activity", path=path).json["activity"]
-        return [(each["action"], each["filename"], each["size"]) for each in listed]
 
     def content(self, name: str) -> bytes:
         return self.stack.request("GET /download", query={"filename": self.prefix + name}).body

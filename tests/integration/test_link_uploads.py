@@ -10,18 +10,15 @@ import pytest
 from ferry import wiring
 from ferry.model.cleanup import CleanupTaskKind
 from tests.integration.stack import OCTET_STREAM, Result, Stack
+from tests.integration.upload_link import UploadLink
 
-FOLDERS = iter(f"in {number}/" for number in range(1_000))
 
-
-class Guest:
+class Guest(UploadLink):
     """Someone with an upload link."""
 
     def __init__(self, stack: Stack, **members: Any) -> None:
-        self.stack = stack
-        self.prefix = members.pop("prefix", None) or next(FOLDERS)
-        self.link = stack.post_json("POST /links", {"kind": "upload", "prefix": self.prefix, **members}).json
-        self.path = {"secret": self.link["url"].rpartition("/")[2]}
+        super().__init__(stack, **members)
+        self.path = {"secret": self.secret}
         self.token: str = self.get_token().json["access_token"]
 
     def get_token(self) -> Result:
@@ -49,18 +46,6 @@ class Guest:
 
     def status(self, name: str) -> Result:
         return self.stack.request("GET /status", query={"filename": self.prefix + name}, token=self.token)
-
-    @property
-    def used(self) -> tuple[int, int]:
-        path = {"link_id": self.link["link_id"]}
-        used = self.stack.request("GET /links/{link_id}", path=path).json["used"]
-        return used["files"], used["bytes"]
-
-    @property
-    def activity(self) -> list[tuple[str, str, int]]:
-        path = {"link_id": self.link["link_id"]}
-        listed = self.stack.request("GET /links/{link_id}/activity", path=path).json["activity"]
-        return [(each["action"], each["filename"], each["size"]) for each in listed]
 
 
 def test_guest_uploads_a_file(stack: Stack) -> None:
