@@ -30,6 +30,20 @@ def test_ignored_files_are_not_tracked(root: Path) -> None:
     assert git_ls_files(root, "--cached", "--ignored", "--exclude-standard") == []
 
 
+def test_root_entries_are_few_and_explained(root: Path) -> None:
+    """The root has at most 30 entries, and the README names each folder and each file that is no document."""
+    if not (root / ".git").exists():
+        pytest.skip("not a Git checkout, so nothing is tracked")
+    entries = {path.partition("/")[0] for path in git_ls_files(root)}
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    folders = readme[readme.index("| folder | contents |") :]
+    documents = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"}
+    assert len(entries) <= 30
+    assert [
+        name for name in sorted(entries - documents) if f"`{name}`" not in folders and f"{name}/" not in folders
+    ] == []
+
+
 @pytest.mark.parametrize("name", [".venv", ".local", "build", ".aws-sam"])
 def test_generated_folder_is_ignored(root: Path, tmp_path: Path, name: str) -> None:
     """Git does not offer a generated folder for a commit."""
