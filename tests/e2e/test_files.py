@@ -61,7 +61,7 @@ def test_text_that_is_not_utf8_is_rejected_with_advice(api: FerryClient) -> None
 
 
 def test_file_is_replaced_under_conditions(api: FerryClient) -> None:
-    """The first request makes the file, another one replaces it if it knows it, and others get what is there."""
+    """The first request makes the file, a request with its ETag replaces it, and others get the file that is there."""
     name = new_name(".txt")
     target, octets = f"/files/{quote(name)}", {"content-type": "application/octet-stream"}
     first = expect(api.request("PUT", target, b"one", {**octets, "if-none-match": "*"}), 201, "put")

@@ -71,7 +71,7 @@ def test_tus_upload_survives_kills(state: Path, size: int) -> None:
 
 
 def test_draft_upload_reaches_the_same_file(state: Path) -> None:
-    """An upload by the draft, the first bytes in the creation, of a length that only the last request tells."""
+    """An upload by the draft, the first bytes in the creation, of a length that only the last request has."""
     service = LocalService(state)
     try:
         api = log_in_as(service, "demo")

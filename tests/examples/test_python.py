@@ -115,7 +115,7 @@ def test_watch_yields_each_change(credentials: Credentials, session: Any, client
     assert status.is_unchanged(credentials.url, session, name, etag)
 
 
-def test_cancel_cancels(credentials: Credentials, session: Any, client: FerryClient, name: str) -> None:
+def test_cancel_example_may_be_repeated(credentials: Credentials, session: Any, client: FerryClient, name: str) -> None:
     """The upload is cancelled, and the request may be repeated."""
     client.start(name, 1)
     for _ in range(2):

@@ -15,7 +15,7 @@ __all__ = ["admin", "stacks"]
 START = "POST /upload/start"
 
 
-def test_quota_lifecycle(stack: Stack, admin: Admin) -> None:
+def test_quota_commands_set_recount_enforce_and_lift(stack: Stack, admin: Admin) -> None:
     """A quota is set, recounted, enforced, raised and lifted; the audit log has every change."""
     stack.upload("before", b"12345")
     stack.post_json(START, {"filename": "open", "size": 3})

@@ -45,7 +45,7 @@ CREATIONS = [
 def test_creation_answers_by_its_headers(
     draft: ProtocolClient, body: bytes | None, headers: dict[str, str], status: int, complete: str
 ) -> None:
-    """Every response tells the limits and whether the file is committed; a rejected creation makes no upload."""
+    """Every response has the limits and whether the file is committed; a rejected creation makes no upload."""
     created = draft.create(body, headers=headers)
     assert (created.status, created.headers["upload-complete"]) == (status, complete)
     assert "max-append-size=4194304" in created.headers["upload-limit"]
@@ -90,7 +90,7 @@ PATCHES = [
 def test_patch_answers_by_its_headers(
     draft: ProtocolClient, offset: int | None, body: bytes, headers: dict[str, str], status: int
 ) -> None:
-    """A PATCH that is rejected changes nothing, says that the file is not complete, and tells the limits."""
+    """A PATCH that is rejected changes nothing, says that the file is not complete, and has the limits."""
     upload_id = draft.upload_id(draft.create(b"123", upload_complete="?0", upload_length="5"))
     found = draft.patch(upload_id, offset, body, **headers)
     assert found.status == status

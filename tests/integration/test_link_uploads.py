@@ -195,7 +195,7 @@ def test_upload_that_an_instance_has_just_seen_stays_out_of_reach(stack: Stack) 
 
 
 def test_guest_cannot_replace_a_file_by_its_etag(stack: Stack) -> None:
-    """An ETag, which who knows a content can compute, replaces nothing by a link, and tells nothing."""
+    """An ETag, which can be computed from the content, replaces nothing by a link, and reveals nothing."""
     guest = Guest(stack)
     guest.post("start", "a", size=3)
     assert guest.send_chunk("a", b"new").status == 200

@@ -80,7 +80,7 @@ def test_requests_without_token_are_rejected(tus: ProtocolClient) -> None:
     assert tus.create(upload_length="1").status == 403
 
 
-def test_head_tells_offset_length_and_expiry(tus: ProtocolClient) -> None:
+def test_head_has_offset_length_and_expiry(tus: ProtocolClient) -> None:
     """HEAD has the offset also when it is 0, the length if it is known, and must not be cached."""
     metadata = f"filename {encoded('a b.txt')},other {encoded('x')}"
     upload_id = tus.upload_id(tus.create(upload_length="5", upload_metadata=metadata))
@@ -128,7 +128,7 @@ PATCHES = [
 def test_patch_answers_by_its_headers(
     tus: ProtocolClient, offset: int | None, body: bytes, headers: dict[str, str], status: int
 ) -> None:
-    """A PATCH that is rejected changes nothing; 409 tells the offset."""
+    """A PATCH that is rejected changes nothing; a 409 has the offset."""
     upload_id = tus.upload_id(tus.create(upload_length="5"))
     assert tus.patch(upload_id, 0, b"123").headers["upload-offset"] == "3"
     found = tus.patch(upload_id, offset, body, **headers)
@@ -239,7 +239,7 @@ def test_method_override_beside_other_methods_wins_over_patch_alone(tus: Protoco
 
 
 def test_body_beyond_the_limit_names_the_limit(tus: ProtocolClient) -> None:
-    """A 413 tells how many bytes a request may append, in a PATCH and in a creation."""
+    """A 413 names how many bytes a request may append, in a PATCH and in a creation."""
     upload_id = tus.upload_id(tus.create(upload_length=str(9 * MIB)))
     body = bytes(4 * MIB + 1)
     for found in (tus.patch(upload_id, 0, body), tus.create(body, upload_length=str(9 * MIB))):
@@ -357,7 +357,7 @@ def test_rejected_end_is_completed_under_another_rule(stack: Stack, tus: Protoco
 
 
 def test_long_concatenation_continues_asynchronously(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A final upload whose parts are not copied in time tells no offset, and the cleanup function copies them."""
+    """A final upload whose parts are not copied in time has no offset header, and the cleanup function copies them."""
     tus = tus_client(stack)
     partial = tus.upload_id(tus.create(upload_length=str(8 * MIB), upload_concat="partial"))
     for offset in (0, 4 * MIB):

@@ -276,7 +276,7 @@ def list_names(stack: Stack, route: str, member: str) -> list[str]:
 
 
 def test_upload_id_of_complete_upload_is_superseded_while_other_is_open(stack: Stack) -> None:
-    """Each route answers 409 to it; the answer to a repeated completion tells the file."""
+    """Each route answers 409 to it; the response to a repeated completion has the file."""
     file = stack.upload("first, then second", b"hello")
     second = stack.post_json(
         "POST /upload/start", {"filename": "first, then second", "size": 5, "if_exists": "replace"}

@@ -148,7 +148,7 @@ def test_absent_body_and_parameters_are_omitted() -> None:
     assert not {"body", "cookies", "queryStringParameters", "pathParameters"} & set(event)
 
 
-def test_path_parameters() -> None:
+def test_event_of_route_has_path_parameters() -> None:
     """The event has the route's path parameters."""
     assert event_for(request(), filename="a b")["pathParameters"] == {"filename": "a b"}
 

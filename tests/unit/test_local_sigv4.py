@@ -95,6 +95,6 @@ def test_signature_holds_for_five_minutes(minutes: int, *, accepted: bool) -> No
         ("192.168.0.1", False),
     ],
 )
-def test_local_hosts(host: str, *, local: bool) -> None:
+def test_host_of_this_machine_is_local(host: str, *, local: bool) -> None:
     """Only names of this machine are local, with any port or none."""
     assert is_local_host(host) is local

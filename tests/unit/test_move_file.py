@@ -168,7 +168,7 @@ def test_move_repeated_without_etag_is_not_found(service: InMemoryService) -> No
         move(service, etag='"other"')
 
 
-def test_move_repeated_under_condition_tells_what_is_there(service: InMemoryService) -> None:
+def test_move_repeated_under_condition_names_moved_file(service: InMemoryService) -> None:
     """A condition about the old name fails once it has no file; the error has the moved file."""
     file = put_file(service, "a")
     moved = move(service, conditions=Conditions(if_match=file.etag))

@@ -314,7 +314,7 @@ def test_changes_race_none_is_lost(service: InMemoryService) -> None:
 
 
 def test_get_record_compares_record_tag(service: InMemoryService) -> None:
-    """If-None-Match knows the record's tag only; If-Match takes either."""
+    """If-None-Match takes the record's tag only; If-Match takes either."""
     file: File = put(service).file
     read = partial(get_record, service.services, NS, NAME)
     assert read(Conditions(if_none_match=file.record_etag)).not_modified

@@ -27,7 +27,7 @@ class CollectedTest:
 
 
 @pytest.mark.parametrize("path", sorted({*LONGEST_FIRST, *OWN_SERVICE_FILES, *FOLDERS_AS_UNITS}))
-def test_unit_exists(path: str) -> None:
+def test_listed_unit_exists(path: str) -> None:
     """Each listed file or folder exists, so that a rename is carried into the lists."""
     assert (ROOT / path).exists()
 
@@ -41,7 +41,7 @@ def test_own_unit_starts_service_or_takes_long(file: str) -> None:
 @pytest.mark.parametrize(
     ("nodeid", "unit"),
     [
-        ("tests/unit/test_scheduling.py::test_unit_exists[a::b]", "tests/unit/test_scheduling.py"),
+        ("tests/unit/test_scheduling.py::test_listed_unit_exists[a::b]", "tests/unit/test_scheduling.py"),
         ("tests/e2e/test_status.py::test_listings_are_paginated", "tests/e2e/"),
         ("tests/e2e/test_admin.py::test_client_actions_are_logged", "tests/e2e/test_admin.py"),
     ],

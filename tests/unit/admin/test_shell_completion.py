@@ -71,7 +71,7 @@ def test_completion_offers_words(shell: str, line: str, expected: set[str]) -> N
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_covers_every_command(shell: str) -> None:
-    """Each script knows every subcommand and its guard options."""
+    """Each script has every subcommand and its guard options."""
     script = generate(build_parser(), shell)
     for path in ("client/disable", "key/retire", "quota/recount", "status", "export", "audit"):
         assert f"ferry-admin/{path}" in script

@@ -70,7 +70,7 @@ def test_credentials_expire_at_is_that_of_refreshed_credentials(monkeypatch: pyt
 
 
 def test_object_store_has_completion_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The functions' object store completes with the client for it, and knows when its credentials expire."""
+    """The functions' object store completes with the client for it, and reads when its credentials expire."""
     for name, value in (FUNCTION_ENVIRONMENT | {"AWS_DEFAULT_REGION": "us-east-1"}).items():
         monkeypatch.setenv(name, value)
     factories = (wiring.settings, wiring.aws_session, wiring.services)

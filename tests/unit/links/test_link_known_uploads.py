@@ -33,7 +33,7 @@ NAME = "in/a"
     ],
     ids=["chunk", "parts", "complete", "cancel"],
 )
-def test_upload_that_instance_knows_is_not_found_by_link(
+def test_cached_upload_of_client_is_not_found_by_link(
     fixture: LinkFixture, request_by_link: Callable[[Services, bytes, str | None], object], by_id: bool
 ) -> None:
     """A link finds no upload of a client, and changes none, on the instance that has just served the client."""

@@ -105,7 +105,7 @@ def test_other_claims_are_rejected(fixture: LinkFixture, change: Mapping[str, An
     assert verifier(fixture).verify(forge(fixture, token, {}, {})).token_id
 
 
-def test_token_expires(fixture: LinkFixture) -> None:
+def test_token_of_link_expires_after_its_leeway(fixture: LinkFixture) -> None:
     """A token works for 15 minutes, and for the leeway of clocks."""
     token = issue_link_token(fixture.issuer, make_link(fixture)[0]).access_token
     fixture.service.clock.advance(15 * MINUTE_MS + LEEWAY_SECONDS * 1000 - 1000)

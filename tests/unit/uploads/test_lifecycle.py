@@ -288,7 +288,7 @@ def test_complete_repeated_returns_same_file(service: InMemoryService) -> None:
         client.cancel()
 
 
-def test_complete_upload_id_while_other_is_open_tells_the_file(service: InMemoryService) -> None:
+def test_complete_upload_id_while_other_is_open_gets_its_file(service: InMemoryService) -> None:
     """While another upload is open, the id of a complete one is superseded: the error has the name's file. Once none is
     open, the id returns its file again. A repeated cancel cannot cancel a newer upload.
     """
