@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pytest
@@ -26,6 +26,7 @@ from tests.support.in_memory_service import (
     seeded_bytes,
     swallow_crash,
 )
+from tests.support.service_copy import copy_service
 from tests.unit.uploads.fault_cases import ReadCheck, calls_to_break, faults
 from tests.unit.uploads.situations import BODY, FILE_BYTES, service_with_quota, started
 
@@ -48,6 +49,11 @@ class CleanupScenario:
         if chunks:
             client.send_chunks(chunks)
         return client
+
+    def copy(self) -> CleanupScenario:
+        """Return the same moment of another service."""
+        service = copy_service(self.service)
+        return CleanupScenario(service, [replace(client, service=service) for client in self.unfinished_clients])
 
     def services_failing_at(self, method: str, fault: Fault) -> Services:
         return self.service.new_services(FaultPlan({(method, 1): fault}))
@@ -122,10 +128,10 @@ def test_cleanup_any_call_fails_next_run_recovers(
     run: Callable[[Services], None], fault: Fault, service: InMemoryService, matrix: CountCases
 ) -> None:
     """After any failure the next run finishes, and neither run touches uploads and files in use."""
-    log = CallLog()
-    run(scenario_of_every_kind().service.new_services(log=log))
+    prepared, log = scenario_of_every_kind(), CallLog()
+    run(prepared.copy().service.new_services(log=log))
     for number in calls_to_break(log.methods, fault):
-        scenario = scenario_of_every_kind()
+        scenario = prepared.copy()
         broken, plan = scenario.service, FaultPlan({number: fault})
         active = scenario.start_client("active", 1)
         swallow_crash(partial(run, broken.new_services(plan, CallLog())))
