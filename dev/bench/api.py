@@ -170,6 +170,7 @@ def run_contender(bench: Bench, contender: Contender) -> Run:
     cpu = {kind: spent - cpu_before.get(kind, 0.0) for kind, spent in process_usage.cpu_by_kind(now).items()}
     counts = aws.read_counts(bench.counts) if bench.counts else {}
     reported = _last_json(run.output)
+    durations = _function_durations(log, log_size) if "request_ms" in reported else []
     return Run(
         seconds=reported.get("seconds", run.seconds),
         cpu_seconds={CLIENT: run.cpu_seconds, **cpu},
@@ -181,7 +182,8 @@ def run_contender(bench: Bench, contender: Contender) -> Run:
             for name in counts
         },
         request_ms=reported.get("request_ms"),
-        function_ms=_function_ms(log, log_size) if "request_ms" in reported else None,
+        function_ms=statistics.median(durations) if durations else None,
+        function_ms_sum=sum(durations) if durations else None,
     )
 
 
@@ -205,13 +207,12 @@ def _last_json(output: str) -> dict[str, float]:
     return found
 
 
-def _function_ms(log: Path, offset: int) -> float | None:
-    """Return the median duration of the invocations that were logged after an offset."""
+def _function_durations(log: Path, offset: int) -> list[float]:
+    """Return the durations in milliseconds of the invocations that were logged after an offset."""
     with log.open("rb") as file:
         file.seek(offset)
         text = file.read().decode(errors="replace")
-    durations = [float(match[1]) for match in _DURATION.finditer(text)]
-    return statistics.median(durations) if durations else None
+    return [float(match[1]) for match in _DURATION.finditer(text)]
 
 
 if __name__ == "__main__":

@@ -50,6 +50,8 @@ class Run:
     """Median time of a request with content, as the client sees it; None for the peers."""
     function_ms: float | None
     """Median duration of the upload function, as Lambda would report it; None for the peers."""
+    function_ms_sum: float | None = None
+    """Duration of all its invocations together; None for the peers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def _row(name: str, runs: Sequence[Run], senders: int, size_bytes: int) -> dict[
         "ms_a_chunk": round(statistics.median(run.seconds for run in runs) * senders / chunks * 1000, 1),
         "request_ms": _median([run.request_ms for run in runs]),
         "function_ms": _median([run.function_ms for run in runs]),
+        "function_ms_sum": _median([run.function_ms_sum for run in runs]),
         "cpu_ms_a_chunk": {kind: round(spent / chunks * 1000, 1) for kind, spent in cpu.items()},
         "cpu_ms_a_chunk_sum": round(cpu_a_chunk * 1000, 1),
         "two_cores_mb_per_second": round(_CORES / cpu_a_chunk * _CHUNK_BYTES / 1e6, 1) if cpu_a_chunk else None,
@@ -167,15 +170,57 @@ def _service_line(figures: Mapping[str, Any]) -> str:
 
 
 def _ratio_lines(figures: Mapping[str, Any]) -> list[str]:
-    goals = AWS_GOALS if "loopback" not in figures["network"] else LOOPBACK_GOALS
-    known = {(row["ours"], row["theirs"], row["goal"]): row["ratio"] for row in figures["ratios"]}
+    ratios = _ratios(figures)
     lines = ["| ratio of two rates, median of the rounds | measured | goal |", "|---|--:|--:|"]
-    for goal in goals:
-        ratio = known.get((goal.ours, goal.theirs, goal.least))
-        if ratio is not None:
-            lines.append(f"| {goal.ours} ÷ {goal.theirs} | {ratio:.2f} | ≥ {goal.least:g} |")
+    lines += [f"| {goal.ours} ÷ {goal.theirs} | {ratio:.2f} | ≥ {goal.least:g} |" for goal, ratio in ratios]
+    missed = [_limit_line(figures, goal, ratio) for goal, ratio in ratios if ratio < goal.least]
+    if missed:
+        lines += [
+            "",
+            "What stands in the way of the goals that are not reached, by the figures of this run:",
+            "",
+            *missed,
+        ]
     answer = figures["tus_js_parallel_uploads"]
     return [*lines, "", f"tus-js-client with `parallelUploads: 8`: {answer}"]
+
+
+def _ratios(figures: Mapping[str, Any]) -> list[tuple[Goal, float]]:
+    """Return the goals of the network that were measured, each with its ratio."""
+    goals = AWS_GOALS if "loopback" not in figures["network"] else LOOPBACK_GOALS
+    known = {(row["ours"], row["theirs"], row["goal"]): row["ratio"] for row in figures["ratios"]}
+    ratios = [(goal, known.get((goal.ours, goal.theirs, goal.least))) for goal in goals]
+    return [(goal, ratio) for goal, ratio in ratios if ratio is not None]
+
+
+def _limit_line(figures: Mapping[str, Any], goal: Goal, ratio: float) -> str:
+    """Return an item of a list: what takes the time of a contender that misses a goal."""
+    rows = {row["name"]: row for row in figures["contenders"]}
+    ours, theirs = rows[goal.ours], rows[goal.theirs]
+    spent_ms, needed_mb_per_second = ours["cpu_ms_a_chunk_sum"], theirs["mb_per_second"] * goal.least
+    text = (
+        f"- **{goal.ours}: {ratio:.2f} times {goal.theirs} instead of {goal.least:g}.** The goal is about "
+        f"{needed_mb_per_second:.0f} MB/s. Processors work for {spent_ms:.0f} ms a chunk, "
+        f"{ours['cpu_ms_a_chunk'].get('S3', 0.0):.0f} of them in the emulator of S3 "
+        f"(the other contender: {theirs['cpu_ms_a_chunk_sum']:.0f}, {theirs['cpu_ms_a_chunk'].get('S3', 0.0):.0f}). "
+    )
+    if ours["senders"] == 1:
+        needed_ms = _CHUNK_BYTES / 1e3 / needed_mb_per_second
+        return text + (
+            f"The sender waits for each chunk, {ours['ms_a_chunk']:.0f} ms, so this time and the delays of the calls "
+            f"add up; the goal leaves {needed_ms:.0f} ms."
+        )
+    text += (
+        f"Two cores ÷ this time allow {_cell(ours['two_cores_mb_per_second'])} MB/s "
+        f"(the other contender: {_cell(theirs['two_cores_mb_per_second'])})."
+    )
+    if goal.ours == STRAIGHT and ours.get("function_ms_sum") is not None:
+        upload_ms = ours["ms_a_chunk"] / ours["senders"] * figures["size_mib"] * 1024 * 1024 / _CHUNK_BYTES
+        text += (
+            f" Of the {upload_ms:.0f} ms of an upload, {ours['function_ms_sum']:.0f} pass in the functions for "
+            f"start, parts and completion, which wait for each other; {goal.theirs} makes no such requests."
+        )
+    return text
 
 
 def _cell(value: float | None, digits: int = 0) -> str:

@@ -127,9 +127,14 @@ class LoadRun:
         return plan
 
     def _chunks(self, plans: list[dict[str, Any]]) -> Iterable[tuple[str, Callable[[], None]]]:
-        for index in range(1, self._plan.layout.chunk_count + 1):
+        for number in range(1, self._plan.layout.part_count + 1):
             for plan in plans:
-                yield plan["filename"], lambda plan=plan, index=index: self._send_chunk(plan, index)  # type: ignore[misc]
+                yield plan["filename"], lambda plan=plan, number=number: self._send_chunks(plan, number)  # type: ignore[misc]
+
+    def _send_chunks(self, plan: Mapping[str, Any], part_number: int) -> None:
+        """Send the chunks of a part one after another, as a good client does."""
+        for index in self._plan.layout.chunks_in_part(part_number):
+            self._send_chunk(plan, index)
 
     def _send_chunk(self, plan: Mapping[str, Any], index: int) -> None:
         query = {"filename": plan["filename"], "chunk_index": index, "upload_id": plan["upload_id"]}

@@ -100,6 +100,17 @@ def test_upload_parts_sends_parts(
     assert client.download(name).body == source.read_bytes()
 
 
+def test_upload_parallel_sends_missing_chunks(
+    credentials: Credentials, session: Any, client: FerryClient, source: Path, name: str
+) -> None:
+    """Chunks of several parts at once make the same bytes, also where one was sent before."""
+    about = source.stat()
+    client.start(name, CHUNKED_SIZE_BYTES, fingerprint=f"{about.st_ino}-{about.st_mtime_ns}")
+    client.send_chunk(name, 2, source.read_bytes()[4_194_304:8_388_608])
+    load("upload_parallel").upload_parallel(credentials.url, session, source, name)
+    assert client.download(name).body == source.read_bytes()
+
+
 def test_watch_yields_each_change(credentials: Credentials, session: Any, client: FerryClient, name: str) -> None:
     """The first status is pending, the last complete; the list has the upload in between."""
     status = load("status")
@@ -259,6 +270,7 @@ def test_scripts_run_from_command_line(credentials: Credentials, source: Path, n
         ("verify_token.py",),
         ("upload.py", str(source)),
         ("upload_parts.py", str(source), f"{name}-2"),
+        ("upload_parallel.py", str(source), f"{name}-parallel"),
         ("status.py", name),
         ("download.py", name, "copy.bin"),
         ("download_range.py", name, "0", "9", "range.bin"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dev.bench import api_report, handler_overhead, process_usage
@@ -54,6 +56,33 @@ def test_table_of_figures_has_the_goals_of_its_network() -> None:
     assert f"| {api_report.ONE} ÷ {api_report.TUS} | 2.00 | ≥ 1.3 |" in table
     assert "≥ 2 " not in table
     assert "rejected: 501." in table
+
+
+def test_table_of_figures_says_what_stands_in_the_way_of_each_missed_goal() -> None:
+    """A goal that is missed has a line with the figures of its run; one that is reached has none."""
+    seconds = {
+        api_report.ONE: 3.0,
+        api_report.TUS: 4.0,
+        api_report.EIGHT: 0.5,
+        api_report.STRAIGHT: 2.0,
+        api_report.S5CMD: 1.0,
+    }
+    runs = {name: [replace(_run(time, 0.5), function_ms_sum=300.0)] for name, time in seconds.items()}
+    figures = {
+        "network": "aws",
+        "network_description": "Network model aws.",
+        "rounds": 1,
+        "size_mib": 8,
+        "load_before": 0.5,
+        "note": "",
+        "tus_js_parallel_uploads": "rejected: 501.",
+        **api_report.summarize(runs, dict.fromkeys(runs, 1) | {api_report.STRAIGHT: 4}, size_mib=8),
+    }
+    lines = [line for line in api_report.format_table(figures).splitlines() if line.startswith("- **")]
+    assert [line.partition(":")[0] for line in lines] == [f"- **{api_report.ONE}", f"- **{api_report.STRAIGHT}"]
+    assert "1.33 times" in lines[0]
+    assert "waits for each chunk, 1500 ms" in lines[0]
+    assert "Of the 2000 ms of an upload, 300 pass in the functions" in lines[1]
 
 
 def test_overhead_counts_the_least_time_of_each_kind() -> None:
