@@ -58,12 +58,12 @@ def _start_bare(python: Path) -> float:
 
 def _start(command: Sequence[str]) -> float:
     """Return the median seconds of a command."""
-    durations = []
+    seconds = []
     for _ in range(_STARTS):
         started_at = time.monotonic()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        durations.append(time.monotonic() - started_at)
-    return statistics.median(durations)
+        seconds.append(time.monotonic() - started_at)
+    return statistics.median(seconds)
 
 
 def main() -> int:

@@ -201,7 +201,7 @@ class LoadRun:
             except (OSError, http.client.HTTPException) as error:
                 self._note(target.route, type(error).__name__, time.monotonic() - started_at, 0)
                 self._drop_connections()
-                pause = None
+                retry_after = None
             else:
                 is_sent = 200 <= response.status < 300 and response.status != 202
                 self._note(target.route, str(response.status), time.monotonic() - started_at, len(body) * is_sent)
@@ -209,10 +209,11 @@ class LoadRun:
                     return content
                 if response.status not in _REPEATED_STATUSES:
                     raise RequestFailedError
-                pause = response.headers.get("Retry-After")
-            longest = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
-            given = float(pause) if pause is not None and pause.isdigit() else 0.0
-            time.sleep(min(_MAX_PAUSE_SECONDS, given) + random.uniform(0, longest))  # noqa: S311 - not for secrets
+                retry_after = response.headers.get("Retry-After")
+            max_wait_seconds = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
+            given_seconds = float(retry_after) if retry_after is not None and retry_after.isdigit() else 0.0
+            random_seconds = random.uniform(0, max_wait_seconds)  # noqa: S311 - not for secrets
+            time.sleep(min(_MAX_PAUSE_SECONDS, given_seconds) + random_seconds)
         raise RequestFailedError
 
     def _exchange(self, target: Target, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:

@@ -71,8 +71,8 @@ class ExternalKeys:
     def _refresh(self, now: int) -> None:
         """Fetch the keys unless a fetch was just attempted. On failure the previous keys stay."""
         has_keys = self._is_younger_than(MAX_STALE_MS, now)
-        interval = REFETCH_INTERVAL_MS if has_keys else REFETCH_INTERVAL_WITHOUT_KEYS_MS
-        if self._attempted_at is not None and 0 <= now - self._attempted_at < interval:
+        interval_ms = REFETCH_INTERVAL_MS if has_keys else REFETCH_INTERVAL_WITHOUT_KEYS_MS
+        if self._attempted_at is not None and 0 <= now - self._attempted_at < interval_ms:
             return
         self._attempted_at = now
         try:

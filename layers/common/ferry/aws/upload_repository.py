@@ -90,7 +90,10 @@ class DynamoUploadRepository:
             ProgressShard(index, open=True, last_activity_at=record.created_at)
             for index in range(record.layout.shard_count)
         ]
-        shard_ttl = record.created_at // SECOND_MS + chunk_digests.ROW_TTL_SECONDS
+        ttl_epoch_seconds = record.created_at // SECOND_MS + chunk_digests.ROW_TTL_SECONDS
+        start_writes = (
+            [writes.put_renamed_start(renamed_start, expected_start, ttl_epoch_seconds)] if renamed_start else []
+        )
         self._table.transact_write(
             [
                 put(rows.record_to_row(record, due_at), "attribute_not_exists(#pk)"),
@@ -102,8 +105,8 @@ class DynamoUploadRepository:
                     {"expected": expected.upload_id},
                 ),
                 *([writes.reserve_quota(record, quota)] if record.counted_in_quota and quota else []),
-                *([writes.put_renamed_start(renamed_start, expected_start, shard_ttl)] if renamed_start else []),
-                *(put(rows.shard_to_row(record.upload_id, shard, shard_ttl)) for shard in shards),
+                *start_writes,
+                *(put(rows.shard_to_row(record.upload_id, shard, ttl_epoch_seconds)) for shard in shards),
             ]
         )
 
