@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 Headers = Iterable[tuple[bytes, bytes]]
 
 
-async def handle_lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+async def serve_connection(
+    scope: Scope,
+    receive: ASGIReceiveCallable,
+    send: ASGISendCallable,
+    serve_http: Callable[[HTTPScope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]],
+) -> None:
+    """Serve a connection of an application without WebSockets: pass each HTTP request to `serve_http`."""
+    if scope["type"] == "lifespan":
+        await _handle_lifespan(receive, send)
+    elif scope["type"] == "http":
+        await serve_http(scope, receive, send)
+    elif scope["type"] == "websocket":
+        await _reject_websocket(send)
+
+
+async def _handle_lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """Acknowledge startup and shutdown."""
     while True:
         event = await receive()
@@ -34,7 +49,7 @@ async def read_body(receive: ASGIReceiveCallable, max_bytes: int) -> bytes:
             return bytes(body)
 
 
-async def reject_websocket(send: ASGISendCallable) -> None:
+async def _reject_websocket(send: ASGISendCallable) -> None:
     """Answer a WebSocket handshake with 403: no application here supports it."""
     await send({"type": "websocket.close", "code": 1008, "reason": None})
 

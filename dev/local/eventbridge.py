@@ -17,7 +17,7 @@ from uuid import uuid4
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from dev.local import limits
-from dev.local.asgi import handle_lifespan, read_body, reject_websocket, send_json
+from dev.local.asgi import read_body, send_json, serve_connection
 from dev.local.sigv4 import SignatureVerifier
 from dev.local.stack import ACCOUNT_ID, REGION
 
@@ -50,13 +50,11 @@ class EventBridgeEmulator:
         self._on_event = on_event
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        if scope["type"] == "lifespan":
-            await handle_lifespan(receive, send)
-        elif scope["type"] == "http":
-            status, content = self.put_events(scope, await read_body(receive, limits.MAX_ASYNC_EVENT_BYTES))
-            await send_json(send, status, content)
-        elif scope["type"] == "websocket":
-            await reject_websocket(send)
+        await serve_connection(scope, receive, send, self._serve)
+
+    async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        status, content = self.put_events(scope, await read_body(receive, limits.MAX_ASYNC_EVENT_BYTES))
+        await send_json(send, status, content)
 
     def put_events(self, scope: HTTPScope, body: bytes) -> tuple[int, Mapping[str, Any]]:
         """Store the events of a request, and return the status and the body of the response."""

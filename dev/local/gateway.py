@@ -12,7 +12,7 @@ from dataclasses import replace
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope, Scope
 
 from dev.local import apigw_event, cors, lambda_response, limits, s3_range_proxy
-from dev.local.asgi import handle_lifespan, reject_websocket
+from dev.local.asgi import serve_connection
 from dev.local.lambda_response import GatewayResponse
 from dev.local.pool import (
     Event,
@@ -84,12 +84,7 @@ class Gateway:
         self._storage_is_low = storage_is_low
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        if scope["type"] == "lifespan":
-            await handle_lifespan(receive, send)
-        elif scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await reject_websocket(send)
+        await serve_connection(scope, receive, send, self._serve)
 
     async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         request_id, is_answered = apigw_event.new_request_id(), False

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from dev.local import limits
-from dev.local.asgi import handle_lifespan, read_body, reject_websocket, send_empty
+from dev.local.asgi import read_body, send_empty, serve_connection
 from dev.local.pool import FunctionError, InstanceCrashedError, InvocationTimeoutError, ThrottledError
 from dev.local.sigv4 import SignatureVerifier
 
@@ -35,14 +35,10 @@ class LambdaApiEmulator:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        if scope["type"] == "lifespan":
-            await handle_lifespan(receive, send)
-        elif scope["type"] == "http":
-            await send_empty(
-                send, self.accept_invocation(scope, await read_body(receive, limits.MAX_ASYNC_EVENT_BYTES))
-            )
-        elif scope["type"] == "websocket":
-            await reject_websocket(send)
+        await serve_connection(scope, receive, send, self._serve)
+
+    async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await send_empty(send, self.accept_invocation(scope, await read_body(receive, limits.MAX_ASYNC_EVENT_BYTES)))
 
     def accept_invocation(self, scope: HTTPScope, event: bytes) -> int:
         """Return the status of the response. With 202 the function runs; its result is discarded."""

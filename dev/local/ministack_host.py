@@ -31,7 +31,7 @@ from hypercorn.typing import (
     Scope,
 )
 
-from dev.local.asgi import Headers, handle_lifespan, read_body, reject_websocket, send_json
+from dev.local.asgi import Headers, read_body, send_json, serve_connection
 from dev.local.die_with_parent import die_with_parent
 from dev.local.sigv4 import SignatureVerifier
 from dev.local.wal import LogFailedError, WriteAheadLog
@@ -65,17 +65,15 @@ class MinistackApp:
         }
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        if scope["type"] == "lifespan":
-            await handle_lifespan(receive, send)
-        elif scope["type"] == "http":
-            # A longer body is cut, and its signature does not match.
-            body = await read_body(receive, _MAX_BODY_BYTES)
-            if self._verifier.accepts(scope, body):
-                await self._handle(scope, body, send)
-            else:
-                await send_json(send, 403, _UNSIGNED_RESPONSE)
-        elif scope["type"] == "websocket":
-            await reject_websocket(send)
+        await serve_connection(scope, receive, send, self._serve)
+
+    async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        # A longer body is cut, and its signature does not match.
+        body = await read_body(receive, _MAX_BODY_BYTES)
+        if self._verifier.accepts(scope, body):
+            await self._handle(scope, body, send)
+        else:
+            await send_json(send, 403, _UNSIGNED_RESPONSE)
 
     async def _handle(self, scope: HTTPScope, body: bytes, send: ASGISendCallable) -> None:
         try:

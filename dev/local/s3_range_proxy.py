@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
-from dev.local.asgi import handle_lifespan, reject_websocket, send_empty
+from dev.local.asgi import send_empty, serve_connection
 from dev.local.lambda_response import GatewayResponse
 from dev.local.sigv4 import is_local_host
 from ferry.rules import conditions, ranges
@@ -77,12 +77,7 @@ class S3RangeProxy:
         self._host, self._port, self._authority = split.hostname, split.port, split.netloc
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        if scope["type"] == "lifespan":
-            await handle_lifespan(receive, send)
-        elif scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await reject_websocket(send)
+        await serve_connection(scope, receive, send, self._serve)
 
     async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if not is_local_host(_decode_headers(scope["headers"]).get("host", "")):
