@@ -19,7 +19,9 @@ import pytest
 from dev.local.client import FerryClient
 from dev.local.emulator import CALLS_FILE_NAME
 from dev.local.launcher import LocalService, find_processes
+from dev.network.fault_proxy import FaultProxy
 from tests.e2e.clients import AttachedService, ServiceUnderTest, log_in_as
+from tests.e2e.ferry_command import FerryCommand
 from tests.e2e.known_differences import KNOWN_DIFFERENCES
 from tests.support.calls import denied_calls, read_recorded_calls
 from tests.support.secret_recorder import SecretRecorder, find_leaks, read_output, record_http
@@ -111,3 +113,16 @@ def other(service: ServiceUnderTest) -> FerryClient:
 def name() -> str:
     """Return a filename that no other test uses."""
     return f"{uuid4().hex}.bin"
+
+
+@pytest.fixture
+def proxy() -> Iterator[FaultProxy]:
+    """A proxy that puts faults into the requests of `ferry`."""
+    with FaultProxy() as running:
+        yield running
+
+
+@pytest.fixture
+def ferry(service: ServiceUnderTest, proxy: FaultProxy, tmp_path: Path) -> FerryCommand:
+    """The `ferry` command, signed in, behind the proxy."""
+    return FerryCommand(service, tmp_path, proxy)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dev.network.fault_proxy import FaultProxy
+from dev.network.fault_proxy import Fault, FaultProxy
 from dev.paths import ROOT
 from tests.e2e.clients import ServiceUnderTest
 
@@ -113,3 +115,22 @@ def wait_for_request(proxy: FaultProxy, part: str, count: int = 1, method: str =
 def matching(requests: Sequence[tuple[str, str]], part: str, method: str = "") -> int:
     """Return how many requests have a URL that contains `part`."""
     return sum(part in url and method in ("", sent) for sent, url in list(requests))
+
+
+def random_faults(seed: int, part: float = 0.15) -> object:
+    """Return a decision that spoils a part of all requests in each way."""
+    random_number, lock = random.Random(seed), threading.Lock()
+    faults = [
+        Fault(status=503),
+        Fault(status=429, headers={"Retry-After": "0"}),
+        Fault(lose_response=True),
+        Fault(cut_request_after=100_000),
+        Fault(cut_response_after=50_000),
+    ]
+
+    def decide(method: str, url: str) -> Fault | None:
+        del method, url
+        with lock:
+            return random_number.choice(faults) if random_number.random() < part else None
+
+    return decide

@@ -4,56 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import signal
-import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from dev.network.fault_proxy import Fault, FaultProxy
-from tests.e2e.clients import MIB, ServiceUnderTest, random_bytes
-from tests.e2e.ferry_command import FerryCommand, finish, matching, wait_for_request
+from tests.e2e.clients import MIB, random_bytes
+from tests.e2e.ferry_command import FerryCommand, finish, matching, random_faults, wait_for_request
 from tests.support.small_disk import mount_small_disk
 
 SIZE = 20 * MIB + 7
 
 STOP_SECONDS = 5
 """How long an interrupted client may take: it stops at once, but other tests keep the machine busy."""
-
-
-@pytest.fixture
-def proxy() -> Iterator[FaultProxy]:
-    with FaultProxy() as running:
-        yield running
-
-
-@pytest.fixture
-def ferry(service: ServiceUnderTest, proxy: FaultProxy, tmp_path: Path) -> FerryCommand:
-    return FerryCommand(service, tmp_path, proxy)
-
-
-def random_faults(seed: int, part: float = 0.15) -> object:
-    """Return a decision that spoils a part of all requests in each way."""
-    random_number, lock = random.Random(seed), threading.Lock()
-    faults = [
-        Fault(status=503),
-        Fault(status=429, headers={"Retry-After": "0"}),
-        Fault(lose_response=True),
-        Fault(cut_request_after=100_000),
-        Fault(cut_response_after=50_000),
-    ]
-
-    def decide(method: str, url: str) -> Fault | None:
-        del method, url
-        with lock:
-            return random_number.choice(faults) if random_number.random() < part else None
-
-    return decide
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,6 @@ from tests.e2e.ferry_command import FerryCommand, finish, matching, wait_for_req
 pytestmark = pytest.mark.stress
 
 PARAMETERS = "PresignedUrlTtlSeconds=2"
-
-
-@pytest.fixture
-def proxy() -> Iterator[FaultProxy]:
-    with FaultProxy() as running:
-        yield running
 
 
 def host_of(service: LocalService) -> str:

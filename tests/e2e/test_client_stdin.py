@@ -5,30 +5,16 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from dev.network.fault_proxy import FaultProxy
-from tests.e2e.clients import MIB, ServiceUnderTest, random_bytes
-from tests.e2e.ferry_command import INTERRUPTIBLE, RUN, FerryCommand, wait_for_request
-from tests.e2e.test_client import random_faults
+from tests.e2e.clients import MIB, random_bytes
+from tests.e2e.ferry_command import INTERRUPTIBLE, RUN, FerryCommand, random_faults, wait_for_request
 
 pytestmark = pytest.mark.stress
 
 SIZE = 30 * MIB + 11
-
-
-@pytest.fixture
-def proxy() -> Iterator[FaultProxy]:
-    with FaultProxy() as running:
-        yield running
-
-
-@pytest.fixture
-def ferry(service: ServiceUnderTest, proxy: FaultProxy, tmp_path: Path) -> FerryCommand:
-    return FerryCommand(service, tmp_path, proxy)
 
 
 @pytest.mark.parametrize("seed", range(3))
