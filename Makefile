@@ -78,8 +78,8 @@ test-backends: $(venv_stamp)  ## run contract and race tests on SeaweedFS, Dynam
 test-clients: $(venv_stamp)  ## download with curl, wget, aria2, requests and Chromium, upload with clients of tus, over lines that break
 	$(bin)/python -m pytest tests/clients
 
-fuzz: $(venv_stamp)  ## check generated requests to the local service against the OpenAPI document for two minutes
-	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.fuzz.run $(if $(SEED),--seed $(SEED))
+fuzz: $(venv_stamp)  ## check generated requests to the local service against the OpenAPI document for two minutes (FUZZ_SECONDS=60: shorter)
+	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.fuzz.run $(if $(SEED),--seed $(SEED)) $(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS))
 
 audit-deps: $(venv_stamp)  ## check that every pin has a hash, show pin ages, run pip-audit where it is installed
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.dependency_audit
