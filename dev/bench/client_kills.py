@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dev.bench.client_report import kills_table, write_table
 from dev.bench.s3_clients import ferry_environment
-from dev.figures import write_figures
+from dev.figures import read_figures, write_figures
 from dev.local import tcp_ports
 from dev.local.launcher import LocalService
 from dev.network.fault_proxy import Fault, FaultProxy
@@ -201,8 +202,12 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--rate", type=float, default=25, help="MB/s of the line")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--write", action="store_true", help="write docs/figures/client-kills.json")
+    parser.add_argument("--write", action="store_true", help="write docs/figures/client-kills.json and the table")
+    parser.add_argument("--redraw", action="store_true", help="measure nothing; write the table from client-kills.json")
     options = parser.parse_args()
+    if options.redraw:
+        write_table("kills", kills_table(read_figures("client-kills")))
+        return 0
     started_at = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         run = KillRun(Path(temporary), stack, options)
@@ -226,6 +231,7 @@ def main() -> int:
     print(figures)
     if options.write:
         print(f"wrote {write_figures('client-kills', 'make prove-client-kills', figures).relative_to(ROOT)}")
+        write_table("kills", kills_table(figures))
     return 1 if figures["problems"] or figures["client_kills"] < options.kills else 0
 
 

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from dev.bench import service
+from dev.bench.client_report import clients_table, write_table
 from dev.bench.errors import BenchError
 from dev.bench.measured_process import ProcessRun, run_measured
 from dev.bench.process_usage import cpu_by_kind, pids_by_kind
 from dev.bench.s3_clients import BUCKET, FERRY, Client, clients
 from dev.bench.service import BenchService
-from dev.figures import write_figures
+from dev.figures import read_figures, write_figures
 from dev.paths import ROOT
 
 MIB = 1024 * 1024
@@ -144,8 +145,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--large", type=int, default=2048, help="MiB of the large file")
     parser.add_argument("--middle", type=int, default=100, help="number of files of 8 MiB")
     parser.add_argument("--small", type=int, default=2000, help="number of files of 16 KiB")
-    parser.add_argument("--write", action="store_true", help="write docs/figures/client.json")
+    parser.add_argument("--write", action="store_true", help="write docs/figures/client.json and the table")
+    parser.add_argument("--redraw", action="store_true", help="measure nothing; write the table from client.json")
     options = parser.parse_args(arguments)
+    if options.redraw:
+        write_table("clients", clients_table(read_figures("client"), REFERENCE))
+        return 0
     try:
         with (
             service.running_service("--instances", str(MAX_INSTANCES)) as running,
@@ -157,6 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if options.write:
         print(f"wrote {write_figures('client', 'make prove-client', figures).relative_to(ROOT)}")
+        write_table("clients", clients_table(figures, REFERENCE))
     return 0
 
 

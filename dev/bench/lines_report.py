@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dev.paths import ROOT
-
-PAGE = ROOT / "docs" / "client-performance.md"
-BEGIN, END = "<!-- lines -->", "<!-- /lines -->"
+from dev.bench.client_report import write_table
 
 Row = Mapping[str, Any]
 
 
 def write_tables(figures: Mapping[str, Any]) -> None:
-    """Replace the tables of the page by those of the figures of `make prove-lines`."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
+    """Replace the tables of the page by those of the figures of `make prove-lines`. Raises `BenchError`."""
     others = ["", *_others(figures["others"])] if figures["others"] else []
-    tables = "\n".join([*_ferry(figures["lines"]), *others])
-    PAGE.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}", encoding="utf-8")
+    write_table("lines", "\n".join([*_ferry(figures["lines"]), *others]))
 
 
 def _ferry(lines: Mapping[str, Mapping[str, Row]]) -> Iterator[str]:

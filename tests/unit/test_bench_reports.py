@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from dev.bench import api_report, handler_overhead, process_usage
+from dev.bench import api_report, client_report, handler_overhead, process_usage
 from dev.bench.api_report import Run
+from dev.bench.errors import BenchError
 
 MIB = 1024 * 1024
 
@@ -95,3 +97,41 @@ def test_overhead_counts_the_least_time_of_each_kind() -> None:
 def test_kind_of_this_process_is_not_one_of_the_emulators() -> None:
     """A process whose command names no emulator counts as the gateway, as does one that has exited."""
     assert process_usage.kind_of(2**22 + 1) == process_usage.GATEWAY
+
+
+def test_table_of_clients_has_a_row_for_each_client_of_each_case() -> None:
+    """Rates, ratios to the reference, processor seconds and memory, both ways; sizes as people write them."""
+    way = {"mb_per_second": 242.0, "cpu_seconds": 1.24, "peak_mb": 50, "rate_to_s5cmd": 1.29}
+    cases = {"1 file of 2048 MiB": {"ferry": {"up": way, "down": way}}, "2000 files of 16 KiB": {}}
+    cases["2000 files of 16 KiB"] = cases["1 file of 2048 MiB"]
+    _, _, *rows = client_report.clients_table({"cases": cases}, "s5cmd").splitlines()
+    cells = "| 242.0 | 1.29 | 1.24 | 50 | 242.0 | 1.29 | 1.24 | 50 |"
+    assert rows == [f"| 1 file of 2 GiB | ferry {cells}", f"| 2,000 files of 16 KiB | ferry {cells}"]
+
+
+def test_table_of_kills_counts_faults_and_problems() -> None:
+    """Wrong files and failed transfers are counted apart; what was in flight is an average."""
+    figures = {
+        "files": 20,
+        "size_mb": 200.0,
+        "client_kills": 100,
+        "service_kills": 10,
+        "faults": {"rejected": 3, "lost": 4},
+        "problems": ["file-1: other bytes came back", "('put',): exit code 6: ", "('put',): moved 1.20 times the file"],
+        "most_moved": {"up": 1.2, "down": 1.008},
+        "in_flight_mb": 2391.6,
+    }
+    values = [row.split(" | ")[1].removesuffix(" |") for row in client_report.kills_table(figures).splitlines()[2:]]
+    assert values == ["20 of 200 MB", "100", "10", "7", "1", "1", "1.20", "1.01", "24 MB"]
+
+
+def test_table_is_written_between_its_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text around the marks remains; a page without them is an error."""
+    page = tmp_path / "page.md"
+    monkeypatch.setattr(client_report, "ROOT", tmp_path)
+    monkeypatch.setattr(client_report, "PAGE", page)
+    page.write_text("a\n<!-- kills -->\nold\n<!-- /kills -->\nb\n", encoding="utf-8")
+    client_report.write_table("kills", r"| new \1 |")
+    assert page.read_text(encoding="utf-8") == "a\n<!-- kills -->\n| new \\1 |\n<!-- /kills -->\nb\n"
+    with pytest.raises(BenchError, match="<!-- lines -->"):
+        client_report.write_table("lines", "")
