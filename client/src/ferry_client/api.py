@@ -75,8 +75,7 @@ class Api:
     """A Ferry service. Thread-safe."""
 
     def __init__(self, url: str, credentials: Credentials, options: ClientOptions, transport: Transport) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise UsageError(f"The service's URL must begin with https:// or http://, this one is {url!r}.")
+        _check_url(url)
         self.url = url.rstrip("/")
         """The service, without a slash at its end."""
         self.options = options
@@ -286,6 +285,23 @@ class Api:
         self._token_expires_at = requested_at + lifetime - min(_TOKEN_RESERVE_SECONDS, lifetime / 5)
 
 
+def _check_url(url: str) -> None:
+    """Raise `UsageError` if a text is no URL of a service. The error repeats no password."""
+    from urllib.parse import urlsplit
+
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"The service's URL must begin with https:// or http://, this one is {url!r}.")
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise UsageError("The service's URL has a user name and password. Give the client's id and secret instead.")
+    try:
+        parts = urlsplit(url)
+        is_valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise UsageError(f"The service's URL {url!r} is not valid. Write for example https://files.example.com.")
+
+
 def error_of(response: HttpResponse) -> Exception:
     """Return the exception of a response that is an error."""
     try:
@@ -333,6 +349,10 @@ def _token_error(response: HttpResponse) -> Exception:
             response.status,
             "invalid_client",
             "The service does not accept the client id and secret. Check them with `ferry login`.",
+        )
+    if response.status < 400 or response.status in (404, 405):
+        return NetworkError(
+            f"The server answers {response.status} to a login, so it is no Ferry service. Check the URL."
         )
     return error_of(response)
 

@@ -326,7 +326,7 @@ def _describe(error: Exception) -> str:
     if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
         return "the connection stalled"
     if isinstance(error, urllib3.exceptions.SSLError):
-        return "the TLS handshake failed (own certificate authority: set ca_file)"
+        return "the TLS handshake failed (own certificate authority: --ca-file or FERRY_CA_FILE; in Python ca_file)"
     if isinstance(error, urllib3.exceptions.ProxyError):
         return "the proxy did not connect"
     return f"the connection broke ({type(error).__name__})"

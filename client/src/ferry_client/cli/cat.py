@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from ferry_client.cli.folders import a_file
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import connection_options, open_client
 
@@ -25,6 +26,7 @@ def command(names: tuple[str, ...], profile: str | None, as_json: bool, quiet: b
     output = Output(as_json=as_json, quiet=quiet)
     with open_client(profile, retry_for, output=output) as ferry:
         for name in names:
-            for block in ferry.iter_content(name, on_note=output.note):
-                sys.stdout.buffer.write(block)
+            with a_file(ferry, name, "ferry ls {folder}"):
+                for block in ferry.iter_content(name, on_note=output.note):
+                    sys.stdout.buffer.write(block)
         sys.stdout.buffer.flush()

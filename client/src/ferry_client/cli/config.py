@@ -74,6 +74,14 @@ def load_profile(name: str | None) -> Profile:
     return Profile(values["url"] or "", values["client_id"] or "", values["client_secret"] or "")
 
 
+def is_readable_by_others() -> bool:
+    """Return whether other users can read the configuration file. Windows has no such mode."""
+    try:
+        return os.name == "posix" and config_path().stat().st_mode & 0o077 != 0
+    except OSError:
+        return False
+
+
 def save_profile(name: str | None, profile: Profile) -> Path:
     """Save a profile, readable by its owner alone, and return the file. Raises `UsageError` if that fails."""
     document = _load_file()

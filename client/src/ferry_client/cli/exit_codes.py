@@ -38,7 +38,7 @@ Exit codes:
   6  the network did not come back within --retry-for
   7  bytes differ from their checksum, or the local file changed
   8  the quota or the disk is full
-130  interrupted (Ctrl-C)
+130  interrupted (Ctrl-C, SIGTERM)
 """
 
 _CODES: tuple[tuple[type[FerryError], int], ...] = (

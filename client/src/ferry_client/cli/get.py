@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ferry_client.cli.fetch import fetch
+from ferry_client.cli.folders import a_file
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client, transfer_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
@@ -38,7 +39,7 @@ def command(name: str, target: str | None, **options: Any) -> int:
     ferry get data.tar - | tar x
     """
     output = Output(as_json=options["as_json"], quiet=options["quiet"])
-    names = ("jobs", "limit_rate", "no_direct", "ca_file")
+    names = ("jobs", "limit_rate", "no_direct")
     with open_client(
         options["profile"], options["retry_for"], output=output, **{key: options[key] for key in names}
     ) as ferry:
@@ -50,13 +51,15 @@ def command(name: str, target: str | None, **options: Any) -> int:
         if options["dry_run"]:
             output.result(f"{name} -> {path}", filename=name, path=str(path))
             return 0
-        record = ferry.stat(name)
+        with a_file(ferry, name, "ferry get {folder}"):
+            record = ferry.stat(name)
         return run_file_tasks([_task(ferry, record, path, path.parent, output, options)], output, 1)
 
 
 def _to_standard_output(ferry: Ferry, name: str, output: Output) -> int:
-    for block in ferry.iter_content(name, on_note=output.note):
-        sys.stdout.buffer.write(block)
+    with a_file(ferry, name, "ferry get {folder} DIR"):
+        for block in ferry.iter_content(name, on_note=output.note):
+            sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()
     return 0
 

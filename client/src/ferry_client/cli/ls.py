@@ -37,17 +37,21 @@ def command(
     delimiter = None if recursive or deleted else "/"
     with open_client(profile, retry_for, output=output) as ferry:
         cursor: str | None = None
+        is_empty = True
         while True:
             page = ferry.list_page(prefix, delimiter=delimiter, cursor=cursor, deleted=deleted)
             entries: list[str | FileRecord] = [*page.prefixes, *page.files]
             for entry in sorted(entries, key=_sort_key):
+                is_empty = False
                 if isinstance(entry, str):
                     output.result(entry if not as_long else f"{'':>10}  {'':20}  {entry}", prefix=entry)
                 else:
                     _show(output, entry, as_long=as_long)
             cursor = page.cursor
             if cursor is None:
-                return
+                break
+        if is_empty:
+            output.note(f"There are no {'deleted ' if deleted else ''}files below {prefix or '/'}.")
 
 
 def _sort_key(entry: str | FileRecord) -> bytes:

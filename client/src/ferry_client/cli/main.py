@@ -35,19 +35,51 @@ COMMANDS: Mapping[str, str] = {
 
 def main() -> NoReturn:
     """Run the command, and exit with a code of `exit_codes`."""
+    _open_missing_streams()
     if sys.argv[1:] == ["--version"]:  # without the imports of a command
-        from ferry_client import __version__
-
-        print(f"ferry {__version__}")
-        sys.exit(0)
+        code = _print_version()
+        sys.exit(0) if code == 0 else _exit(code)
     _exit(_run())
 
 
+def _open_missing_streams() -> None:
+    """Open streams that this process was started without: output is dropped, and input cannot be read.
+
+    Otherwise the next file or connection gets the descriptor of one, and what is written to the stream.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.open(os.devnull, os.O_WRONLY))  # noqa: SIM115, PTH123 - until the end of the process
+    if sys.stdout is None:
+        sys.stdout = open(os.open(os.devnull, os.O_WRONLY), "w")  # noqa: SIM115, PTH123
+    if sys.stderr is None:
+        sys.stderr = open(os.open(os.devnull, os.O_WRONLY), "w")  # noqa: SIM115, PTH123
+
+
+def _print_version() -> int:
+    from ferry_client import __version__
+
+    try:
+        print(f"ferry {__version__}", flush=True)
+    except OSError as error:
+        return _output_failed(error)
+    return 0
+
+
 def _run() -> int:
+    import signal
+
+    signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
         return _run_group()
     except KeyboardInterrupt:
+        print(file=sys.stderr)
         return _interrupted()
+
+
+def _raise_interrupt(signal_number: int, frame: object) -> None:
+    """Treat SIGTERM as Ctrl-C."""
+    del signal_number, frame
+    raise KeyboardInterrupt
 
 
 def _run_group() -> int:
@@ -56,6 +88,7 @@ def _run_group() -> int:
     import click
 
     from ferry_client.cli import exit_codes
+    from ferry_client.cli.units import shown
     from ferry_client.errors import FerryError, UsageError
 
     for stream in (sys.stdout, sys.stderr):
@@ -72,23 +105,41 @@ def _run_group() -> int:
         error.show()
         return error.exit_code
     except FerryError as error:
-        print(f"ferry: {error}", file=sys.stderr)
+        print(f"ferry: {shown(str(error))}", file=sys.stderr)
         return exit_codes.exit_code(error)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader has gone; nothing may be flushed to it
         return exit_codes.SOME_FAILED
     except OSError as error:
-        import errno
+        return _output_failed(error)
 
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - what cannot be written is not written again
-        print(f"ferry: {error.filename or 'standard output'}: {error.strerror}.", file=sys.stderr)
-        return exit_codes.NO_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT) else exit_codes.SOME_FAILED
+
+def _output_failed(error: OSError) -> int:
+    """Report output that could not be written, and return the exit code."""
+    import errno
+
+    from ferry_client.cli import exit_codes
+
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - what cannot be written is not written again
+    print(f"ferry: {error.filename or 'standard output'}: {error.strerror}.", file=sys.stderr)
+    return exit_codes.NO_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT) else exit_codes.SOME_FAILED
+
+
+_CONTINUED = ("put", "get", "sync", "spool", "mv")
+"""Commands that, run again, continue where they stopped."""
 
 
 def _interrupted() -> int:
+    """Say how to go on after Ctrl-C, and return the exit code."""
     from ferry_client.cli import exit_codes
 
-    print("\nferry: stopped. Run the same command again: it continues where it stopped.", file=sys.stderr)
+    name, *arguments = [*sys.argv[1:], ""]
+    text = "stopped."
+    if name == "cat" or (name == "get" and "-" in arguments):
+        text += " The output is incomplete."
+    elif name in _CONTINUED:
+        text += " Run the same command again: it continues where it stopped."
+    print(f"ferry: {text}", file=sys.stderr)
     return exit_codes.INTERRUPTED
 
 
@@ -124,6 +175,20 @@ def _group() -> click.Group:
             command = importlib.import_module(f"ferry_client.cli.{cmd_name}").command
             assert isinstance(command, click.Command)
             return command
+
+        def resolve_command(
+            self, ctx: click.Context, args: list[str]
+        ) -> tuple[str | None, click.Command | None, list[str]]:
+            """Return the subcommand; the error of an unknown one names one that is alike."""
+            try:
+                return super().resolve_command(ctx, args)
+            except click.UsageError as error:
+                import difflib
+
+                alike = difflib.get_close_matches(args[0], COMMANDS, 1)
+                if alike and "Did you mean" not in error.message:
+                    error.message += f" Did you mean {alike[0]}?"
+                raise
 
         def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
             """Write the summaries without importing the subcommands."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from ferry_client.cli.folders import a_file
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import connection_options, open_client
 from ferry_client.cli.transfers import FileTask, run_file_tasks
@@ -39,7 +40,9 @@ def command(
     with open_client(profile, retry_for, output=output) as ferry:
         if not name.endswith("/"):
             target = to + name.rpartition("/")[2] if to.endswith("/") else to
-            record = ferry.move(name, target, replace=replace, etag=ferry.stat(name).etag)
+            with a_file(ferry, name, "ferry mv {folder} PREFIX/"):
+                etag = ferry.stat(name).etag
+            record = ferry.move(name, target, replace=replace, etag=etag)
             output.result(f"{name} -> {record.name}", **{"from": name, "to": record.name})
             return 0
         if not to.endswith("/"):

@@ -30,10 +30,10 @@ class Output:
         self._lock = threading.Lock()
         self._transfers: TransferDisplay | None = None
 
-    def result(self, text: str, /, **members: Any) -> None:
-        """Write a result: one line for people, or one JSON line."""
+    def result(self, *lines: str, **members: Any) -> None:
+        """Write a result: lines for people, or one JSON line."""
         with self._lock:
-            print(json.dumps(members) if self._as_json else shown(text), flush=True)
+            print(json.dumps(members) if self._as_json else "\n".join(map(shown, lines)), flush=True)
 
     def note(self, text: str) -> None:
         """Show what people should know."""

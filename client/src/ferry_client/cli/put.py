@@ -96,7 +96,7 @@ def command(paths: tuple[str, ...], **options: Any) -> int:
 
 
 def _open(options: dict[str, Any], output: Output) -> Ferry:
-    names = ("jobs", "limit_rate", "no_direct", "ca_file")
+    names = ("jobs", "limit_rate", "no_direct")
     return open_client(
         options["profile"], options["retry_for"], output=output, **{name: options[name] for name in names}
     )

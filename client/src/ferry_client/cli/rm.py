@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from ferry_client.cli import exit_codes
+from ferry_client.cli.folders import a_file
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import connection_options, open_client
 from ferry_client.client import Ferry
@@ -44,10 +45,12 @@ def command(
             for name in chosen:
                 output.result(f"would delete {name}", filename=name, dry_run=True)
             return exit_codes.DONE
-        if recursive and not yes:
-            _confirm(len(chosen))
+        if recursive and not yes and not _is_confirmed(len(chosen)):
+            output.error("Nothing is deleted.")
+            return exit_codes.SOME_FAILED
         if len(names) == 1 and not recursive:
-            ferry.delete(names[0])
+            with a_file(ferry, names[0], "ferry rm -r {folder}"):
+                ferry.delete(names[0])
             errors: Mapping[str, str] = {}
         else:
             errors = ferry.delete_many(chosen)
@@ -76,8 +79,8 @@ def _choose(ferry: Ferry, names: Sequence[str], *, recursive: bool) -> list[str]
     return chosen
 
 
-def _confirm(count: int) -> None:
-    """Ask before files are deleted. Raises `UsageError` where there is no terminal."""
+def _is_confirmed(count: int) -> bool:
+    """Ask whether files are to be deleted. Raises `UsageError` where there is no terminal."""
     if not sys.stdin.isatty():
         raise UsageError(f"{count} files would be deleted. Confirm with --yes.")
-    click.confirm(f"Delete {count} files?", abort=True, err=True)
+    return click.confirm(f"Delete {count} files?", err=True)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ferry_client.cli.config import load_profile, state_path
+from ferry_client.cli.config import config_path, is_readable_by_others, load_profile, state_path
 from ferry_client.cli.output import Output
 from ferry_client.cli.rate import Rate
 from ferry_client.client import Ferry
@@ -17,6 +17,8 @@ from ferry_client.options import ClientOptions
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _DURATION_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_CA_FILE = "ferry_client.ca_file"
+
 MAX_JOBS = 64
 """Largest number for --jobs."""
 
@@ -48,6 +50,28 @@ class Jobs(click.ParamType):
         return int(value)
 
 
+def _keep_ca_file(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    del param
+    ctx.meta[_CA_FILE] = value
+
+
+ca_file_option = click.option(
+    "--ca-file",
+    metavar="FILE",
+    envvar="FERRY_CA_FILE",
+    expose_value=False,
+    callback=_keep_ca_file,
+    help="Trust these certificate authorities (PEM), too; or set FERRY_CA_FILE.",
+)
+"""The option of each subcommand that connects; `chosen_ca_file` returns its value."""
+
+
+def chosen_ca_file() -> str | None:
+    """Return the file of certificate authorities that the running subcommand trusts; None: those of the system."""
+    file: str | None = click.get_current_context().meta.get(_CA_FILE)
+    return file
+
+
 def connection_options(function: Function) -> Function:
     """Add the options that every subcommand with a connection has."""
     for option in reversed(
@@ -62,6 +86,7 @@ def connection_options(function: Function) -> Function:
                 show_default=True,
                 help="How long to keep trying while nothing succeeds.",
             ),
+            ca_file_option,
         )
     ):
         function = option(function)
@@ -88,7 +113,6 @@ def transfer_options(function: Function) -> Function:
                 help="Bytes a second, e.g. 2M, or a timetable, e.g. '08:00,512K 18:00,off'.",
             ),
             click.option("--no-direct", is_flag=True, help="Move no byte straight to or from S3: the API alone."),
-            click.option("--ca-file", metavar="FILE", help="Trust these certificate authorities (PEM)."),
         )
     ):
         function = option(function)
@@ -102,17 +126,18 @@ def open_client(
     jobs: int | None = None,
     limit_rate: Callable[[], int | None] | None = None,
     no_direct: bool = False,
-    ca_file: str | None = None,
     output: Output | None = None,
 ) -> Ferry:
     """Return a client by the profile and the options of a subcommand. Raises `UsageError`."""
     chosen = load_profile(profile)
+    if output is not None and is_readable_by_others():
+        output.note(f"Other users can read {config_path()}, which has a secret. Run: chmod 600 {config_path()}")
     options = ClientOptions(
         retry_for_seconds=retry_for,
         max_jobs=jobs,
         rate_limit_bytes=limit_rate,
         allow_direct=not no_direct,
-        ca_file=ca_file,
+        ca_file=chosen_ca_file(),
     )
     ferry = Ferry(
         chosen.url,

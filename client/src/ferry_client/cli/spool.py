@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -54,8 +53,7 @@ def command(folder: str, prefix: str, **options: Any) -> None:
     if not prefix.endswith("/"):
         raise UsageError(f"The prefix must end with /, as in {prefix}/.")
     output = Output(as_json=options["as_json"], quiet=options["quiet"])
-    signal.signal(signal.SIGTERM, _interrupt)
-    names = ("jobs", "limit_rate", "no_direct", "ca_file")
+    names = ("jobs", "limit_rate", "no_direct")
     spool_options = SpoolOptions(then=options["then"], settle_seconds=options["settle"], if_exists=options["if_exists"])
     with open_client(
         options["profile"], options["retry_for"], output=output, **{key: options[key] for key in names}
@@ -64,8 +62,3 @@ def command(folder: str, prefix: str, **options: Any) -> None:
             ferry, path, prefix, spool_options, on_event=lambda text: output.note(f"{time.strftime('%H:%M:%S')} {text}")
         )
         spool.run(once=options["once"])
-
-
-def _interrupt(signal_number: int, frame: object) -> None:
-    del signal_number, frame
-    raise KeyboardInterrupt

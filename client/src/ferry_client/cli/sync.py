@@ -58,7 +58,7 @@ def command(source: str, target: str, direction: str | None, **options: Any) -> 
     output = Output(as_json=options["as_json"], quiet=options["quiet"])
     is_explicit = direction is not None
     direction = direction or _direction(source, target)
-    names = ("jobs", "limit_rate", "no_direct", "ca_file")
+    names = ("jobs", "limit_rate", "no_direct")
     with open_client(
         options["profile"], options["retry_for"], output=output, **{key: options[key] for key in names}
     ) as ferry:

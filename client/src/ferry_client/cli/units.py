@@ -6,7 +6,7 @@ import re
 
 from ferry_client.local_files import printable
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def format_bytes(size: float) -> str:
