@@ -274,6 +274,9 @@ prove-client-install: $(venv_stamp)  ## install the client into fresh environmen
 prove-client-kills: $(venv_stamp)  ## kill ferry 100 times during transfers over bad connections and write what it moved (ARGS="--size 60": smaller)
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.client_kills --write $(ARGS)
 
+prove-console-upload: $(venv_stamp)  ## upload 10 GB in Chromium and write how its memory grew (ARGS="--size 1000": 1 GB)
+	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.console_upload --write $(ARGS)
+
 prove-client: $(bench_stamp)  ## measure ferry against the s5cmd, aws-cli and rclone that are installed, and write the figures (ARGS="--large 256": smaller)
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.bench.client_speed --write $(ARGS)
 

@@ -1,41 +1,53 @@
 // @ts-check
 import { crc32cOfBlob } from "./crc32c.js";
 
-/** @typedef {{blob: Blob, resolve: (crc: number | Promise<number>) => void, reject: (error: Error) => void}} Task */
+const MAX_WORKER_BYTES = 32 * 1024 * 1024;
 
-/** @type {Worker | null} */
-let worker = null;
+/** @typedef {{blob: Blob, resolve: (crc: number | Promise<number>) => void, reject: (error: Error) => void}} Task */
+/** @typedef {{worker: Worker, tasks: Map<number, Task>, bytes: number}} CrcWorker a worker, what it has to do, and the bytes that it was given so far */
+
+/** @type {CrcWorker | null} */
+let current = null;
 let isWorkerBroken = false;
 let nextId = 1;
-/** @type {Map<number, Task>} */
-const waiting = new Map();
 
-/** @returns {Worker} */
+/** @returns {CrcWorker} */
 function startWorker() {
-  const started = new Worker(new URL("./crc_worker.js", import.meta.url), { type: "module" });
-  started.onmessage = (event) => {
-    const task = waiting.get(event.data.id);
-    waiting.delete(event.data.id);
+  const worker = new Worker(new URL("./crc_worker.js", import.meta.url), { type: "module" });
+  /** @type {CrcWorker} */
+  const started = { worker, tasks: new Map(), bytes: 0 };
+  worker.onmessage = (event) => {
+    const task = started.tasks.get(event.data.id);
+    started.tasks.delete(event.data.id);
+    if (started !== current && !started.tasks.size) worker.terminate();
     if (event.data.error) task?.reject(new Error(event.data.error));
     else task?.resolve(event.data.crc);
   };
   // Its script may be gone: a page that was opened before the service was updated names the assets of that time.
-  started.onerror = () => {
+  worker.onerror = () => {
     isWorkerBroken = true;
-    for (const task of waiting.values()) task.resolve(crc32cOfBlob(task.blob));
-    waiting.clear();
+    for (const task of started.tasks.values()) task.resolve(crc32cOfBlob(task.blob));
+    started.tasks.clear();
   };
   return started;
 }
 
-/** @param {Blob} blob @returns {Promise<number>} its CRC32C, computed in a worker; on the page where there is none */
+/**
+ * Return the CRC32C of a blob, computed in a worker; on the page where there is none. After some bytes another worker
+ * takes over: what a worker has read stays in memory until its garbage collector runs, or until the worker ends.
+ * @param {Blob} blob
+ * @returns {Promise<number>}
+ */
 export function checksumOf(blob) {
   if (isWorkerBroken) return crc32cOfBlob(blob);
-  worker ??= startWorker();
+  current ??= startWorker();
+  const { worker, tasks } = current;
   const id = nextId;
   nextId += 1;
+  current.bytes += blob.size;
+  if (current.bytes >= MAX_WORKER_BYTES) current = null;
   return new Promise((resolve, reject) => {
-    waiting.set(id, { blob, resolve, reject });
-    /** @type {Worker} */ (worker).postMessage({ id, blob });
+    tasks.set(id, { blob, resolve, reject });
+    worker.postMessage({ id, blob });
   });
 }

@@ -3,11 +3,11 @@
 import { makeCrc } from "./crc.js";
 
 const POLYNOMIAL = 0x82f63b78;
-const STEP_BYTES = 4 * 1024 * 1024;
+const STEP_BYTES = 1024 * 1024;
 
 export const crc32c = makeCrc(POLYNOMIAL);
 
-/** @param {Blob} blob @returns {Promise<number>} its CRC32C, with a few MiB in memory at a time */
+/** @param {Blob} blob @returns {Promise<number>} its CRC32C, with a MiB in memory at a time, besides what the garbage collector has not freed yet */
 export async function crc32cOfBlob(blob) {
   let crc = 0;
   for (let first = 0; first < blob.size; first += STEP_BYTES) {

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Playwright, Route, expect
 
+from dev.bench.browser_memory import main_processes, memory_by_kind
 from dev.local.client import FerryClient
 from dev.local.client import expect as expect_status
 from dev.local.launcher import LocalService
-from tests.clients.console.visit import CHROMIUM, FLAGS, Visit, memory_bytes, processes_of, wait_until
+from tests.clients.console.visit import CHROMIUM, FLAGS, Visit, wait_until
 from tests.e2e.clients import log_in_as
 
 LARGE_BYTES = 30_000_001
@@ -83,21 +84,21 @@ def test_upload_resumes_after_the_browser_was_killed(
     first.upload(source)
     api = log_in_as(local_service, "demo")
     wait_until(lambda: api.status("resumed.bin").json.get("received_bytes", 0))
-    for pid in processes_of(profile):
+    for pid in main_processes(profile):
         os.kill(pid, signal.SIGKILL)
     context = playwright.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=FLAGS)
     second = Visit(context, local_service)
     second.sign_in()
     second.open_tab("Uploads")
     expect(second.button("Resume: resumed.bin")).to_be_visible()
-    before_bytes = memory_bytes(profile)
+    before_bytes = memory_by_kind(profile).total()
     with second.page.expect_file_chooser() as chooser:
         second.button("Resume: resumed.bin").click()
     chooser.value.set_files(source)
     used_bytes = [before_bytes]
 
     def is_complete() -> bool:
-        used_bytes.append(memory_bytes(profile))
+        used_bytes.append(memory_by_kind(profile).total())
         second.page.wait_for_timeout(200)
         return "complete ·" in second.card("resumed.bin").inner_text()
 

@@ -13,10 +13,11 @@ import pytest
 import zxingcpp
 from playwright.sync_api import Playwright, Route, expect
 
+from dev.bench.browser_memory import main_processes
 from dev.local.client import FerryClient, quote_filename
 from dev.local.client import expect as expect_status
 from dev.local.launcher import LocalService
-from tests.clients.console.visit import CHROMIUM, FLAGS, Visit, processes_of, wait_until
+from tests.clients.console.visit import CHROMIUM, FLAGS, Visit, wait_until
 from tests.e2e.clients import log_in_as
 
 PASSWORD = "correct horse"
@@ -172,7 +173,7 @@ def test_upload_by_link_resumes_after_the_browser_was_killed(
     first.page.goto(url)
     first.upload(source)
     wait_until(lambda: api.status("killed/film.bin").json.get("received_bytes", 0))
-    for pid in processes_of(profile):
+    for pid in main_processes(profile):
         os.kill(pid, signal.SIGKILL)
     context = playwright.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=FLAGS)
     second = Visit(context, local_service)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -122,32 +121,3 @@ def wait_until(read: Callable[[], object], timeout_seconds: float = 180) -> None
             return
         time.sleep(0.05)
     raise AssertionError(f"nothing changed for {timeout_seconds} seconds")
-
-
-def processes_of(profile: Path) -> list[int]:
-    """Return the processes of the browser with this profile."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if f"--user-data-dir={profile}".encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
-
-
-def memory_bytes(profile: Path) -> int:
-    """Return the memory of the browser with this profile and its processes, with shared pages counted once."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parents[int(path.parent.name)] = int(path.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-    family = set(processes_of(profile))
-    while more := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= more
-    total = 0
-    for pid in family:
-        with contextlib.suppress(OSError):
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-            total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-    return total * 1024
