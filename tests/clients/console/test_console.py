@@ -21,8 +21,8 @@ from tests.e2e.clients import log_in_as
 
 LARGE_BYTES = 30_000_001
 RESUMED_BYTES = 300_000_001
-MAX_GROWTH_BYTES = 200_000_000
-"""What a browser may need beyond the open page: six parts, and what it reads ahead of checksums and sockets."""
+MAX_GROWTH_BYTES = 100_000_000
+"""What a browser may need beyond the open page: what a worker reads before it ends, and what goes to sockets."""
 
 
 def test_console_uploads_previews_moves_and_restores(
