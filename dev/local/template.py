@@ -22,6 +22,8 @@ NO_VALUE = object()
 """The value of `!Ref AWS::NoValue`: the member that has it is left out."""
 
 _SUBSTITUTION = re.compile(r"\$\{([^}]+)\}")
+_WHOLE_NUMBER = re.compile(r"[0-9]+")
+_RATE = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 _SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -236,10 +238,13 @@ def _check_parameter(name: str, text: str, spec: Mapping[str, Any]) -> None:
         raise LocalError(f"parameter {name}: {text!r} does not match {spec['AllowedPattern']}")
     if spec["Type"] != "Number":
         return
-    try:
-        number = float(text)
-    except ValueError:
-        raise LocalError(f"parameter {name}: {text!r} is not a number") from None
+    # API Gateway's rates may have fractions. With a fraction in another parameter, CloudFormation accepts it, and each
+    # function fails when it reads its settings.
+    form = _RATE if name.endswith("RateLimit") else _WHOLE_NUMBER
+    if not form.fullmatch(text):
+        kind = "number" if form is _RATE else "whole number"
+        raise LocalError(f"parameter {name}: {text!r} is not a {kind}: write it in digits")
+    number = float(text)
     if "MinValue" in spec and number < float(spec["MinValue"]):
         raise LocalError(f"parameter {name}: {text} is less than {spec['MinValue']}")
     if "MaxValue" in spec and number > float(spec["MaxValue"]):

@@ -18,6 +18,7 @@ SOURCE = """
 Parameters:
   Mode: {Type: String, Default: dev, AllowedValues: [dev, prod]}
   Count: {Type: Number, Default: 5, MinValue: 1, MaxValue: 9}
+  TestRateLimit: {Type: Number, Default: 5, MinValue: 1}
   Names: {Type: CommaDelimitedList, Default: "a, b"}
 Conditions:
   IsProd: !Equals [!Ref Mode, prod]
@@ -69,12 +70,23 @@ def test_resources_with_false_condition_are_omitted(source: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize(
-    "overrides", [{"Nope": "1"}, {"Mode": "test"}, {"Count": "0"}, {"Count": "10"}, {"Count": "many"}]
+    "overrides",
+    [
+        {"Nope": "1"},
+        {"Mode": "test"},
+        *({"Count": value} for value in ("0", "10", "many", "", "1.5", "5.0", "5e0", "+5", "5_0", " 5", "nan", "٥")),
+        *({"TestRateLimit": value} for value in ("0.5", "nan", "inf", "1e3", "1.")),
+    ],
 )
 def test_overrides_invalid_rejected(source: dict[str, Any], overrides: dict[str, str]) -> None:
     """The error for an unknown parameter or a value that is not allowed names the parameter."""
     with pytest.raises(LocalError, match=next(iter(overrides))):
         Template(source, overrides)
+
+
+def test_override_of_rate_limit_may_have_fraction(source: dict[str, Any]) -> None:
+    """API Gateway takes fractions of requests per second."""
+    assert Template(source, {"TestRateLimit": "1.5"}).resolve({"Ref": "TestRateLimit"}) == "1.5"
 
 
 @pytest.mark.parametrize("value", [{"Ref": "Missing"}, {"Fn::ImportValue": "x"}, {"Fn::If": ["Nothing", 1, 2]}])
