@@ -79,7 +79,8 @@ def test_named_environment_variables_exist(template: Any) -> None:
     named = {span for page in pages() for span in code_spans(page) if re.fullmatch(r"FERRY_[A-Z_]+", span)}
     assert "FERRY_METADATA_TABLE" in named
     command = {
-        f"FERRY_{name}" for name in ("URL", "CLIENT_ID", "CLIENT_SECRET", "CONFIG_DIR", "STATE_DIR", "LINK_PASSWORD")
+        f"FERRY_{name}"
+        for name in ("URL", "CLIENT_ID", "CLIENT_SECRET", "CONFIG_DIR", "STATE_DIR", "LINK_PASSWORD", "CA_FILE")
     }
     assert named - declared - command - {"FERRY_TOKEN", "FERRY_ARCHITECTURE"} == set()
 
