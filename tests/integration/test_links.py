@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import boto3
@@ -129,7 +130,11 @@ def test_open_link_as_json_and_as_page(stack: Stack) -> None:
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     policy = page.headers["content-security-policy"]
     assert "script-src https://id.execute-api.us-east-1.amazonaws.com/assets/;" in policy
-    assert page.body.count(b"<script") == page.body.count(b'<script type="module" src="/assets/current/link.js">') == 1
+    scripts = re.findall(rb"<script[^>]*>", page.body)
+    assert scripts == [
+        b'<script src="/assets/current/reload.js">',
+        b'<script type="module" src="/assets/current/link.js">',
+    ]
     assert b"alert" in page.body
     assert link["secret"].encode() in page.body
     assert b"download/shared/a%20b%3F.txt" in page.body

@@ -63,7 +63,7 @@ def test_page_has_no_inline_script_and_no_foreign_origin(pages: Pages, name: str
     assert isinstance(response.body, bytes)
     html = response.body.decode()
     *links, address = re.findall(r'(?:src|href)="([^"]*)"', html)
-    assert len(links) == 3
+    assert len(links) == 4
     assert all(link.startswith(f"/assets/{pages.version}/") for link in links)
     assert address == f"{BASE_URL}/{Path(name).stem}"
     assert not re.search(r"<style|<script(?![^>]*src=)|\son\w+=|style=", html)

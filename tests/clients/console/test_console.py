@@ -25,6 +25,22 @@ MAX_GROWTH_BYTES = 100_000_000
 """What a browser may need beyond the open page: what a worker reads before it ends, and what goes to sockets."""
 
 
+def test_page_loads_again_where_a_script_did_not_load(visit: Visit) -> None:
+    """A busy service answers 429 to one script of the page: the page asks again until it has them all."""
+    attempts: list[str] = []
+
+    def fail_twice(route: Route) -> None:
+        attempts.append(route.request.url)
+        if len(attempts) <= 2:
+            route.fulfill(status=429)
+        else:
+            route.continue_()
+
+    visit.page.route("**/dom.js", fail_twice)
+    visit.sign_in()
+    assert len(attempts) == 3
+
+
 def test_console_uploads_previews_moves_and_restores(
     visit: Visit, api: FerryClient, tmp_path: Path, make_file: Callable[[str, int], Path]
 ) -> None:

@@ -76,6 +76,7 @@ def _document(title: str, content: Sequence[str], code: str = "") -> str:
         f'<meta name="color-scheme" content="light dark">\n<title>{escape(_legible(title))}</title>\n'
         f'<link rel="stylesheet" href="{_ASSETS}/console.css">\n'
         f'<link rel="icon" href="{_ASSETS}/icon.svg" type="image/svg+xml">\n'
+        f'<script src="{_ASSETS}/reload.js"></script>\n'
         f'<script type="module" src="{_ASSETS}/link.js"></script>\n'
         f'</head>\n<body>\n<div id="app" data-code="{escape(code)}">\n<main class="shared">\n'
         + "\n".join(content)
