@@ -94,15 +94,15 @@ def test_shared_folder_opens_in_fresh_profile_with_password(
 
 def test_revoked_link_shows_why(visit: Visit, new_visit: Callable[..., Visit], api: FerryClient) -> None:
     """Revoke ends a link from the console; its page says so."""
-    url = create_link(api, kind="download", filename="shared/one.txt", label="revoked soon")
+    url = create_link(api, kind="download", filename="shared/one.txt", label="old plans")
     guest = new_visit()
     guest.page.goto(url)
     expect(guest.button("Download")).to_be_visible()
     visit.sign_in()
     visit.open_tab("Links")
-    visit.button("Revoke: revoked soon").click()
+    visit.button("Revoke: old plans").click()
     visit.page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
-    expect(visit.page.get_by_role("row", name="revoked soon")).to_contain_text("revoked")
+    expect(visit.page.get_by_role("row", name="old plans")).to_contain_text("revoked")
     guest.page.goto(url)
     expect(guest.page.get_by_role("heading")).to_contain_text("deleted by its owner")
     guest.check(allowed=STATUS_MESSAGES)
