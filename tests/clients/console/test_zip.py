@@ -45,7 +45,7 @@ READ_FILE = """async (name) => {
 
 
 COUNT_ARCHIVES = """async () => {
-  const sinks = await import(document.scripts[0].src.replace("main.js", "zip_sinks.js"));
+  const sinks = await import(document.querySelector("script[type=module]").src.replace("main.js", "zip_sinks.js"));
   await sinks.removeLeftovers();
   const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("archives");
   let count = 0;
@@ -60,7 +60,7 @@ COUNT_STORED = """async () => {
 }"""
 
 WRITE_LARGE = f"""async () => {{
-  const sinks = await import(document.scripts[0].src.replace("main.js", "zip_sinks.js"));
+  const sinks = await import(document.querySelector("script[type=module]").src.replace("main.js", "zip_sinks.js"));
   const sink = await sinks.openDownload("large.zip", 300 * 1024 ** 2);
   await sink.write(new TextEncoder().encode("content"));
   await sink.close();
@@ -193,7 +193,7 @@ def _archive_records(page: Page, base_url: str, *, large_bytes: int) -> dict[str
     page.goto(f"{base_url}/console")
     records = page.evaluate(
         """async (size) => {
-          const zip = await import(document.scripts[0].src.replace("main.js", "zip.js"));
+          const zip = await import(document.querySelector("script[type=module]").src.replace("main.js", "zip.js"));
           const time = new Date("2026-02-03T04:05:06Z");
           const large = { name: "large.bin", size, time, crc: 0, offset: 0 };
           const small = { name: "small", size: 5, time, crc: zip.crc32(new TextEncoder().encode("small")) };
