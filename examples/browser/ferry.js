@@ -268,7 +268,7 @@ export async function cancelResumable(ferry, upload) {
 /** Send a file by the address of an upload link, without a token. The name is that in the folder of the link. */
 export async function sendByLink(link, name, file) {
   const guest = connect(link);
-  const upload = await createResumable(guest, name, file.size); // keep it: sendResumable goes on after a break
+  const upload = await createResumable(guest, name, file.size); // keep it: sendResumable continues after a break
   await sendResumable(guest, upload, file);
   return upload;
 }

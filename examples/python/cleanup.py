@@ -9,7 +9,7 @@ from connection import from_environment
 
 
 def cleanup(url: str, session: requests.Session, older_than_seconds: int, *, dry_run: bool) -> int:
-    """Return how many uploads expired, or would. A response that is not `complete` has a cursor to go on with."""
+    """Return how many uploads expired, or would. A response that is not `complete` has a cursor to continue with."""
     params: dict[str, Any] = {"older_than": older_than_seconds, "dry_run": "true" if dry_run else "false"}
     expired = 0
     while True:
