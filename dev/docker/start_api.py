@@ -26,7 +26,7 @@ from dev.local.tcp_ports import HOST
 from dev.paths import ROOT
 
 CONTAINER_LABEL = "sam.cli.container.type=lambda"
-READY_TIMEOUT_SECONDS = 180.0
+READY_TIMEOUT_SECONDS = 600.0
 """Seconds for the first start, which builds an image with the layer."""
 LOCAL_TIMEOUT_SECONDS = 60.0
 """Seconds for the start of the local service."""
