@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from client.tests.fake_responses import problem
 from client.tests.fake_service import FakeService
 from client.tests.test_command import Run, run
-from ferry_client.transport import HttpRequest, HttpResponse
+from ferry_client.api import CONTINUE_ADVICE
+from ferry_client.transport import HttpRequest, HttpResponse, TransportError
 
 __all__ = ["run"]
 
@@ -253,3 +255,66 @@ def test_change_to_a_taken_name_names_the_option(
     fake.before.append(answer)
     assert run(*arguments) == 5
     assert capsys.readouterr().err == message
+
+
+UNKNOWN = "the name ferry.tset does not resolve (check the URL and this machine's DNS)"
+
+
+def fail_with_unknown_name(fake: FakeService, times: int) -> None:
+    """Make so many requests fail, as those to a host that the name server does not know."""
+    left = [times]
+
+    def fail(request: HttpRequest) -> None:
+        del request
+        left[0] -= 1
+        if left[0] >= 0:
+            raise TransportError(UNKNOWN, is_unknown_name=True)
+
+    fake.before.append(fail)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ls"],
+        ["stat", "x"],
+        ["status"],
+        ["rm", "x"],
+        ["restore", "x"],
+        ["cancel", "x"],
+        ["share", "ls"],
+        ["login", "https://ferry.tset"],
+    ],
+)
+def test_unknown_host_ends_a_short_command_at_once(
+    run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """A mistyped host is no lost network: one error with the name, without the advice to continue."""
+    fail_with_unknown_name(fake, 1)
+    assert run(*arguments) == 6
+    assert capsys.readouterr().err == f"ferry: No connection: {UNKNOWN}.\n"
+
+
+@pytest.mark.parametrize("arguments", [["put", "a", "--jobs", "1"], ["ls", "--retry-for", "15m"]])
+def test_unknown_host_is_tried_again_and_said_once(
+    run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """A device starts before its network does: the first failure is said with the time until which it is repeated."""
+    Path("a").write_bytes(b"hello")
+    fail_with_unknown_name(fake, 8)
+    assert run(*arguments) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "There are no" not in line]
+    until = r"Trying again until \d\d:\d\d:\d\d; Ctrl-C stops, --retry-for sets how long\."
+    assert re.fullmatch(rf"{re.escape(UNKNOWN)}\. {until}", line), line
+
+
+@pytest.mark.parametrize(("arguments", "is_continued"), [(["put", "a"], True), (["ls"], False)])
+def test_lost_network_advises_to_continue_what_can_be_continued(
+    run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str], arguments: list[str], *, is_continued: bool
+) -> None:
+    """A transfer continues; a list has nothing to continue."""
+    Path("a").write_bytes(b"hello")
+    fail_with_unknown_name(fake, 100)
+    assert run(*arguments, "--retry-for", "0") == 6
+    advice = f" {CONTINUE_ADVICE}" if is_continued else ""
+    assert capsys.readouterr().err == f"ferry: No success for 0 seconds: {UNKNOWN}.{advice}\n"

@@ -46,6 +46,20 @@ class Credentials:
         return f"Credentials(client_id={self.client_id!r})"
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A request that is about to be repeated."""
+
+    reason: str
+    """Why: what failed, and what to check."""
+    delay_seconds: float
+    """Time until it is repeated."""
+    seconds_left: float
+    """Time until it is given up, if nothing succeeds."""
+    is_first_request: bool
+    """Whether nothing has succeeded yet: the reason may be the configuration."""
+
+
 class RetryClock:
     """How long requests have been without success. One for all threads of a client."""
 
@@ -70,6 +84,12 @@ class RetryClock:
                 self._failing_since = self._now()
             return self._now() - self._failing_since >= self._retry_for_seconds
 
+    def seconds_left(self) -> float:
+        """Return how long requests are still repeated if none succeeds."""
+        with self._lock:
+            since = self._now() if self._failing_since is None else self._failing_since
+            return max(0.0, since + self._retry_for_seconds - self._now())
+
 
 class Api:
     """A Ferry service. Thread-safe."""
@@ -84,8 +104,8 @@ class Api:
         """Sends the requests."""
         self.on_break: Callable[[int], None] = ignore
         """Called when a connection breaks, with the bytes of the request that were on their way."""
-        self.on_retry: Callable[[str, float], None] = ignore
-        """Called before each repetition, with the reason and the seconds until it."""
+        self.on_retry: Callable[[Retry], None] = ignore
+        """Called before each repetition."""
         self._credentials = credentials
         self._token = ""
         self._token_expires_at = 0.0
@@ -183,7 +203,7 @@ class Api:
 
         Raises:
             TransportError: the connection broke `max_attempts` times.
-            NetworkError: there was no success for `retry_for_seconds`.
+            NetworkError: there was no success for `retry_for_seconds`, or the host is unknown (`wait_for_name`).
             CancelledError: the client was stopped.
         """
         attempt = 0
@@ -198,6 +218,8 @@ class Api:
                 on_break(error.sent_bytes)
                 if attempt >= max_attempts:
                     raise
+                if error.is_unknown_name and not self.options.wait_for_name:
+                    raise NetworkError(f"No connection: {error}.") from error
                 if error.sent_bytes and (attempt == 1 or self._retry_clock.successes != successes):
                     continue  # The line carried bytes a moment ago: a fresh connection may do so at once.
                 reason = str(error)
@@ -234,7 +256,8 @@ class Api:
             NetworkError: there was no success for `retry_for_seconds`.
             CancelledError: the client was stopped.
         """
-        if (self._direct_clock if is_direct else self._retry_clock).is_exhausted():
+        clock = self._direct_clock if is_direct else self._retry_clock
+        if clock.is_exhausted():
             raise NetworkError(
                 f"No success for {self.options.retry_for_seconds:.0f} seconds: {reason}. {CONTINUE_ADVICE}"
             )
@@ -242,7 +265,8 @@ class Api:
         delay *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads the repetitions of many clients, no secret
         delay = max(delay, min(retry_after or 0.0, 60.0))
         logger.info("repeating in %.1f s: %s", delay, reason)
-        self.on_retry(reason, delay)
+        is_first = not is_direct and clock.successes == 0
+        self.on_retry(Retry(reason, delay, clock.seconds_left(), is_first))
         self.sleep(delay)
 
     def file_path(self, route: str, name: str, **query: str | int | None) -> str:

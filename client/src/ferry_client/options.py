@@ -48,6 +48,10 @@ class ClientOptions:
     retry_for_seconds: float = 900.0
     """How long a request is repeated without success before `NetworkError`. Each success starts the time anew."""
 
+    wait_for_name: bool = True
+    """Whether a host that the name server does not know is tried again, too: devices start before their network is
+    ready. False: `NetworkError` at once."""
+
     stall_seconds: float = 30.0
     """A connection on which nothing moves for this long is closed, and the request is sent on a fresh one."""
 

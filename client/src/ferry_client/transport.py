@@ -34,10 +34,12 @@ MIN_BYTES_PER_SECOND = 100
 class TransportError(FerryError):
     """A request without a complete response. It is repeated if the request may be."""
 
-    def __init__(self, reason: str, sent_bytes: int = 0) -> None:
+    def __init__(self, reason: str, sent_bytes: int = 0, *, is_unknown_name: bool = False) -> None:
         super().__init__(reason)
         self.sent_bytes = sent_bytes
         """Bytes of the body that were given to the connection before it broke."""
+        self.is_unknown_name = is_unknown_name
+        """Whether the name server says that there is no such host."""
 
 
 class Body(Protocol):
@@ -247,12 +249,15 @@ class UrllibTransport:
             )
             if request.stream:
                 return HttpResponse(
-                    response.status, response.headers, stream=self._iter_response(response), close=response.close
+                    response.status,
+                    response.headers,
+                    stream=self._iter_response(response, request.url),
+                    close=response.close,
                 )
-            return HttpResponse(response.status, response.headers, b"".join(self._iter_response(response)))
+            return HttpResponse(response.status, response.headers, b"".join(self._iter_response(response, request.url)))
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             self._raise_if_closed()
-            raise TransportError(_describe(error), body.taken_bytes if body else 0) from error
+            raise self._transport_error(error, request.url, body.taken_bytes if body else 0) from error
 
     def close(self) -> None:
         self._closed.set()
@@ -260,7 +265,7 @@ class UrllibTransport:
             for pool in self._pools.values():
                 pool.clear()
 
-    def _iter_response(self, response: BaseHTTPResponse) -> Iterator[bytes]:
+    def _iter_response(self, response: BaseHTTPResponse, url: str) -> Iterator[bytes]:
         import http.client
 
         import urllib3
@@ -278,7 +283,7 @@ class UrllibTransport:
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             response.close()
             self._raise_if_closed()
-            raise TransportError(_describe(error)) from error
+            raise self._transport_error(error, url) from error
 
     def _paced(self, body: Body) -> Iterator[bytes]:
         """Yield a body in blocks of at most `MAX_BLOCK_SECONDS` each, within the rate limit."""
@@ -308,25 +313,17 @@ class UrllibTransport:
 
     def pool(self, url: str) -> PoolManager:
         """Return the connections that a URL is requested on: those of its proxy, or direct ones."""
-        proxy_url = self._options.proxy_url or environment_proxy(url)
+        proxy_url = self._proxy_url(url)
         with self._lock:
             if proxy_url not in self._pools:
                 self._pools[proxy_url] = new_pools(self._options, proxy_url, self.connection_limit)
             return self._pools[proxy_url]
 
+    def _proxy_url(self, url: str) -> str | None:
+        return self._options.proxy_url or environment_proxy(url)
 
-def _describe(error: Exception) -> str:
-    """Return what failed, without the URL: a presigned one is a secret."""
-    import urllib3
+    def _transport_error(self, error: Exception, url: str, sent_bytes: int = 0) -> TransportError:
+        from ferry_client.connection_errors import describe, is_unknown_name
 
-    if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError):
-        return "no connection to the server"
-    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
-        return "the server did not accept a connection in time"
-    if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
-        return "the connection stalled"
-    if isinstance(error, urllib3.exceptions.SSLError):
-        return "the TLS handshake failed (own certificate authority: --ca-file or FERRY_CA_FILE; in Python ca_file)"
-    if isinstance(error, urllib3.exceptions.ProxyError):
-        return "the proxy did not connect"
-    return f"the connection broke ({type(error).__name__})"
+        reason = describe(error, url, self._proxy_url(url))
+        return TransportError(reason, sent_bytes, is_unknown_name=is_unknown_name(error))

@@ -8,12 +8,12 @@ import click
 
 from ferry_client.cli.folders import a_file
 from ferry_client.cli.output import Output
-from ferry_client.cli.session import connection_options, open_client
+from ferry_client.cli.session import long_connection_options, open_client
 
 
 @click.command("cat")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@connection_options
+@long_connection_options
 def command(names: tuple[str, ...], profile: str | None, as_json: bool, quiet: bool, retry_for: float) -> None:
     """Write files to standard output, verified by their checksums.
 

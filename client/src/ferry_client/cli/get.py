@@ -11,7 +11,7 @@ import click
 from ferry_client.cli.fetch import fetch
 from ferry_client.cli.folders import a_file
 from ferry_client.cli.output import Output, format_bytes
-from ferry_client.cli.session import connection_options, open_client, transfer_options
+from ferry_client.cli.session import long_connection_options, open_client, transfer_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
 from ferry_client.errors import NotFoundError, UsageError
@@ -25,7 +25,7 @@ from ferry_client.models import FileRecord, TransferProgress
 @click.option("--preserve", is_flag=True, help="Restore modification time, mode and symbolic links.")
 @click.option("--dry-run", is_flag=True, help="Show what would be fetched.")
 @transfer_options
-@connection_options
+@long_connection_options
 def command(name: str, target: str | None, **options: Any) -> int:
     """Download a file, or all files below a prefix (it ends with /; / alone is everything).
 

@@ -8,10 +8,14 @@ import sys
 import click
 
 from ferry_client.cli.config import Profile, save_profile
+from ferry_client.cli.output import Output
 from ferry_client.cli.session import ca_file_option, chosen_ca_file
 from ferry_client.client import Ferry
 from ferry_client.errors import UsageError
 from ferry_client.options import ClientOptions
+
+_RETRY_FOR_SECONDS = 20.0
+"""How long a login is tried: a person waits for it."""
 
 
 @click.command("login")
@@ -33,8 +37,9 @@ def command(url: str, client_id: str | None, profile: str | None) -> None:
     secret = os.environ.get("FERRY_CLIENT_SECRET") or _ask("Client secret", "FERRY_CLIENT_SECRET", hide_input=True)
     if url.startswith("http://") and not _is_loopback(url):
         click.echo("Warning: http:// sends the secret unencrypted. Use https:// if the service has it.", err=True)
-    options = ClientOptions(retry_for_seconds=20, ca_file=chosen_ca_file())
+    options = ClientOptions(retry_for_seconds=_RETRY_FOR_SECONDS, wait_for_name=False, ca_file=chosen_ca_file())
     with Ferry(url, client_id=client_id, client_secret=secret, options=options) as ferry:
+        ferry.api.on_retry = Output().retrying
         ferry.api.authenticate()
     path = save_profile(profile, Profile(url.rstrip("/"), client_id, secret))
     click.echo(f"Logged in to {url}. Saved in {path}.", err=True)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     import click
 
+    from ferry_client.errors import FerryError
+
 COMMANDS: Mapping[str, str] = {
     "cancel": "Cancel an upload in progress.",
     "cat": "Write a file to standard output.",
@@ -105,7 +107,7 @@ def _run_group() -> int:
         error.show()
         return error.exit_code
     except FerryError as error:
-        print(f"ferry: {shown(str(error))}", file=sys.stderr)
+        print(f"ferry: {shown(_advised(error))}", file=sys.stderr)
         return exit_codes.exit_code(error)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader has gone; nothing may be flushed to it
@@ -129,13 +131,24 @@ _CONTINUED = ("put", "get", "sync", "spool", "mv")
 """Commands that, run again, continue where they stopped."""
 
 
+def _subcommand() -> str:
+    return sys.argv[1] if len(sys.argv) > 1 else ""
+
+
+def _advised(error: FerryError) -> str:
+    """Return the text of an error, without the advice to continue where there is nothing to be continued."""
+    from ferry_client.api import CONTINUE_ADVICE
+
+    text = str(error)
+    return text if _subcommand() in _CONTINUED else text.removesuffix(CONTINUE_ADVICE).rstrip()
+
+
 def _interrupted() -> int:
     """Say how to go on after Ctrl-C, and return the exit code."""
     from ferry_client.cli import exit_codes
 
-    name, *arguments = [*sys.argv[1:], ""]
-    text = "stopped."
-    if name == "cat" or (name == "get" and "-" in arguments):
+    name, text = _subcommand(), "stopped."
+    if name == "cat" or (name == "get" and "-" in sys.argv[2:]):
         text += " The output is incomplete."
     elif name in _CONTINUED:
         text += " Run the same command again: it continues where it stopped."

@@ -8,7 +8,7 @@ import click
 
 from ferry_client.cli.folders import a_file
 from ferry_client.cli.output import Output
-from ferry_client.cli.session import connection_options, open_client
+from ferry_client.cli.session import long_connection_options, open_client
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
 from ferry_client.errors import NotFoundError, UsageError
@@ -22,7 +22,7 @@ JOBS = 4
 @click.argument("name", metavar="NAME|PREFIX/")
 @click.argument("to", metavar="NAME|PREFIX/")
 @click.option("--replace", is_flag=True, help="Replace a file of the new name; it can be restored.")
-@connection_options
+@long_connection_options
 def command(
     name: str, to: str, replace: bool, profile: str | None, as_json: bool, quiet: bool, retry_for: float
 ) -> int:

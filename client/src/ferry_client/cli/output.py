@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from ferry_client.cli.units import format_bytes, format_duration, shown
@@ -13,12 +14,16 @@ from ferry_client.cli.units import format_bytes, format_duration, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ferry_client.api import Retry
     from ferry_client.cli.display import TransferDisplay
 
 __all__ = ["Output", "format_bytes", "format_duration"]
 
 _SHOW_RETRY_FROM_SECONDS = 2.0
-"""Shorter pauses before a repetition are not reported."""
+"""Shorter pauses before a repetition are not reported, but for those of the first request."""
+
+_SHOW_RETRY_EVERY_SECONDS = 60.0
+"""How often a repetition for the same reason is reported."""
 
 
 class Output:
@@ -29,6 +34,7 @@ class Output:
         self._quiet = quiet
         self._lock = threading.Lock()
         self._transfers: TransferDisplay | None = None
+        self._shown_retry = ("", 0.0)
 
     def result(self, *lines: str, **members: Any) -> None:
         """Write a result: lines for people, or one JSON line."""
@@ -48,10 +54,18 @@ class Output:
         """Show an error, also with `--quiet`."""
         self._to_people(f"ferry: {text}")
 
-    def retrying(self, reason: str, seconds: float) -> None:
-        """Show that a request is repeated."""
-        if seconds >= _SHOW_RETRY_FROM_SECONDS:
-            self.note(f"{reason}; next try in {seconds:.0f} s")
+    def retrying(self, retry: Retry) -> None:
+        """Show that a request is repeated: at once if it is the first one, and once a minute for the same reason."""
+        if retry.delay_seconds < _SHOW_RETRY_FROM_SECONDS and not retry.is_first_request:
+            return
+        now = time.monotonic()
+        with self._lock:
+            reason, shown_at = self._shown_retry
+            if reason == retry.reason and now - shown_at < _SHOW_RETRY_EVERY_SECONDS:
+                return
+            self._shown_retry = (retry.reason, now)
+        until = time.strftime("%H:%M:%S", time.localtime(time.time() + retry.seconds_left))
+        self.note(f"{retry.reason}. Trying again until {until}; Ctrl-C stops, --retry-for sets how long.")
 
     def transfers(self, file_count: int, total_bytes: int) -> TransferDisplay:
         """Return the display of the transfers of so many files and bytes, a context manager."""

@@ -13,7 +13,7 @@ from ferry_client.cli.config import state_path
 from ferry_client.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.put_sources import expand, split_target
-from ferry_client.cli.session import connection_options, open_client, transfer_options
+from ferry_client.cli.session import long_connection_options, open_client, transfer_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
 from ferry_client.local_files import LeftOut, LocalFile, preserved_metadata
@@ -50,7 +50,7 @@ from ferry_client.models import TransferProgress
 @click.option("--spool-input", is_flag=True, help="Write standard input to the disk first, so that its upload resumes.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent.")
 @transfer_options
-@connection_options
+@long_connection_options
 def command(paths: tuple[str, ...], **options: Any) -> int:
     """Upload files, folders (recursively) or standard input (-).
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ferry_client.cli.config import config_path, is_readable_by_others, load_profile, state_path
 from ferry_client.cli.output import Output
@@ -18,6 +19,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _DURATION_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _CA_FILE = "ferry_client.ca_file"
+
+_WAIT_FOR_NAME = "ferry_client.wait_for_name"
 
 MAX_JOBS = 64
 """Largest number for --jobs."""
@@ -72,18 +75,24 @@ def chosen_ca_file() -> str | None:
     return file
 
 
-def connection_options(function: Function) -> Function:
-    """Add the options that every subcommand with a connection has."""
+def _connection_options(function: Function, retry_for: str, *, is_transfer: bool) -> Function:
+    def keep_wait_for_name(ctx: click.Context, param: click.Parameter, value: float) -> float:
+        del param
+        is_chosen = ctx.get_parameter_source("retry_for") is not ParameterSource.DEFAULT
+        ctx.meta[_WAIT_FOR_NAME] = is_transfer or is_chosen
+        return value
+
     for option in reversed(
         (
             click.option("--profile", metavar="NAME", help="Use this profile of the configuration file."),
             click.option("--json", "as_json", is_flag=True, help="Write JSON lines to standard output."),
-            click.option("-q", "--quiet", is_flag=True, help="Show errors only."),
+            click.option("-q", "--quiet", is_flag=True, help="Show results and errors only."),
             click.option(
                 "--retry-for",
                 type=Duration(),
-                default="15m",
+                default=retry_for,
                 show_default=True,
+                callback=keep_wait_for_name,
                 help="How long to keep trying while nothing succeeds.",
             ),
             ca_file_option,
@@ -91,6 +100,16 @@ def connection_options(function: Function) -> Function:
     ):
         function = option(function)
     return function
+
+
+def connection_options(function: Function) -> Function:
+    """Add the options of subcommands whose requests are short. A host that is unknown ends them at once."""
+    return _connection_options(function, "1m", is_transfer=False)
+
+
+def long_connection_options(function: Function) -> Function:
+    """Add the options of subcommands that run for long, and may start before the network is ready."""
+    return _connection_options(function, "15m", is_transfer=True)
 
 
 def transfer_options(function: Function) -> Function:
@@ -138,6 +157,7 @@ def open_client(
         rate_limit_bytes=limit_rate,
         allow_direct=not no_direct,
         ca_file=chosen_ca_file(),
+        wait_for_name=click.get_current_context().meta.get(_WAIT_FOR_NAME, True),
     )
     ferry = Ferry(
         chosen.url,

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ferry_client.cli.output import Output
-from ferry_client.cli.session import Duration, connection_options, open_client, transfer_options
+from ferry_client.cli.session import Duration, long_connection_options, open_client, transfer_options
 from ferry_client.errors import UsageError
 from ferry_client.spool import Spool, SpoolOptions
 
@@ -36,7 +36,7 @@ from ferry_client.spool import Spool, SpoolOptions
 )
 @click.option("--once", is_flag=True, help="Send what is there, then exit.")
 @transfer_options
-@connection_options
+@long_connection_options
 def command(folder: str, prefix: str, **options: Any) -> None:
     """Watch a folder, send each file that comes to rest, and remove what is safe on the service.
 

@@ -13,7 +13,7 @@ from ferry_client.cli import exit_codes
 from ferry_client.cli.config import state_path
 from ferry_client.cli.fetch import fetch
 from ferry_client.cli.output import Output, format_bytes
-from ferry_client.cli.session import connection_options, open_client, transfer_options
+from ferry_client.cli.session import long_connection_options, open_client, transfer_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
 from ferry_client.errors import LocalFileError, NotFoundError, UsageError
@@ -43,7 +43,7 @@ from ferry_client.sync import SyncAction, SyncStep, change_service, plan_downloa
 @click.option("--preserve", is_flag=True, help="Keep modification time and mode, up and down.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done.")
 @transfer_options
-@connection_options
+@long_connection_options
 def command(source: str, target: str, direction: str | None, **options: Any) -> int:
     """Make TARGET like SOURCE: a local folder and a prefix of the service, in either direction.
 
