@@ -34,11 +34,11 @@ def free_port() -> int:
     return port
 
 
-def test_refused_connection_names_host_and_port(free_port: int) -> None:
-    """A closed port is named, with what to check."""
+def test_closed_port_is_named_with_host_and_port(free_port: int) -> None:
+    """A port on which nothing listens is named, with what to check."""
     error = failure_of(f"http://127.0.0.1:{free_port}/health")
     checks = "(check the host and port in the URL, and whether the service runs)"
-    assert str(error) == f"127.0.0.1:{free_port} refuses connections {checks}"
+    assert str(error) == f"127.0.0.1:{free_port} does not accept connections {checks}"
     assert not error.is_unknown_name
 
 
@@ -55,11 +55,11 @@ def test_name_that_does_not_resolve_is_named(monkeypatch: pytest.MonkeyPatch, nu
     assert error.is_unknown_name is is_unknown
 
 
-def test_refusing_proxy_is_named_without_its_password(free_port: int) -> None:
+def test_proxy_out_of_reach_is_named_without_its_password(free_port: int) -> None:
     """The proxy that is out of reach is named, not the server behind it."""
     error = failure_of("https://files.example.com/", proxy_url=f"http://user:secret@127.0.0.1:{free_port}")
     checks = "(check HTTPS_PROXY, HTTP_PROXY and NO_PROXY)"
-    assert str(error) == f"the proxy: 127.0.0.1:{free_port} refuses connections {checks}"
+    assert str(error) == f"the proxy: 127.0.0.1:{free_port} does not accept connections {checks}"
 
 
 def test_server_without_tls_is_named() -> None:

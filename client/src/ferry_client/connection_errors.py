@@ -74,7 +74,7 @@ def _describe_connect(error: Exception, server: str, check: str) -> str:
     cause = error.__cause__
     number = cause.errno if isinstance(cause, OSError) else None
     if number == errno.ECONNREFUSED:
-        return f"{server} refuses connections ({check})"
+        return f"{server} does not accept connections ({check})"
     if number in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         return f"there is no route to {server} ({_CHECK_NETWORK})"
     reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else type(error).__name__
