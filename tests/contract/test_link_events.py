@@ -9,7 +9,7 @@ from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.links import CREATED_EVENT, USED_UP_EVENT, DownloadClaim, DownloadCount
 from ferry.ports.link_repository import UsedUpEvent
 from tests.contract.conftest import Repositories
-from tests.contract.test_link_repository import DOWNLOAD_LINK, LINK_ID, UPLOAD_LINK, due_tasks, usage_of
+from tests.contract.link_factories import DOWNLOAD_LINK, LINK_ID, UPLOAD_LINK, due_tasks, usage_of
 
 
 def test_created_event_is_pending_until_cleared(repositories: Repositories) -> None:

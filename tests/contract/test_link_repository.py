@@ -18,50 +18,16 @@ from ferry.model.links import (
     DownloadClaim,
     DownloadCount,
     Link,
-    LinkKind,
-    LinkUsage,
-    PasswordHash,
     Reservation,
 )
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.link_repository import ALL_NETWORKS, RESERVATION_CHECK_MS, LinkLimitReached
 from tests.contract.conftest import DYNAMODB_LOCAL, MEMORY, Repositories
+from tests.contract.link_factories import DOWNLOAD_LINK, LINK_ID, UPLOAD_LINK, due_tasks, usage_of
 
-LINK_ID = "0123456789abcdef0123456789abcdef"
 NETWORK = "192.0.2.0/24"
 RULE = AttemptRule(3, 60_000, is_sliding=True)
 FIXED_RULE = AttemptRule(3, 60_000, is_sliding=False)
-DOWNLOAD_LINK = Link(
-    link_id=LINK_ID,
-    secret_hash=b"\1" * 32,
-    ns="ns",
-    kind=LinkKind.DOWNLOAD,
-    created_by="client",
-    created_at=START,
-    expires_at=START + 86_400_000,
-    filename="a/" + "ü" * 127 + "/" + "é" * 127,
-    max_downloads=3,
-)
-UPLOAD_LINK = replace(
-    DOWNLOAD_LINK,
-    kind=LinkKind.UPLOAD,
-    filename=None,
-    prefix="in/",
-    max_downloads=None,
-    max_files=2,
-    max_bytes=100,
-    label="Papers",
-    issuer="https://issuer.example",
-    password=PasswordHash(b"salt", b"digest", 16_384, 8, 5),
-)
-
-
-def due_tasks(repositories: Repositories, now: int) -> list[CleanupTask]:
-    return list(repositories.cleanup.list_due_tasks(now, None, 10).items)
-
-
-def usage_of(repositories: Repositories, link_id: str = LINK_ID) -> LinkUsage:
-    return repositories.links.get_usages([link_id]).get(link_id, LinkUsage())
 
 
 @pytest.mark.parametrize("link", [DOWNLOAD_LINK, UPLOAD_LINK], ids=["download", "upload"])

@@ -14,8 +14,8 @@ from admin.cli import main
 from ferry import wiring
 from ferry.aws.file_repository import DynamoFileRepository
 from ferry.errors import BackendUnavailable
+from tests.integration.admin_commands import stacks
 from tests.integration.stack import Stack
-from tests.integration.test_admin import stacks
 
 __all__ = ["stacks"]
 NAMES = ["a", "a/b", "b c.txt", "ship \u00e9.jpg", "\U0001f6a2"]

@@ -8,8 +8,8 @@ import pytest
 
 from admin.cli import main
 from admin.commands.quota import parse_size
+from tests.integration.admin_commands import Admin, admin, stacks
 from tests.integration.stack import Stack
-from tests.integration.test_admin import Admin, admin, stacks
 
 __all__ = ["admin", "stacks"]
 START = "POST /upload/start"

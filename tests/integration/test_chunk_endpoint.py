@@ -13,7 +13,7 @@ from ferry.ports.errors import ConcurrentUpdate
 from tests.integration.conftest import new_stack
 from tests.integration.events import build_event
 from tests.integration.stack import OCTET_STREAM, READ, WRITE, Result, Stack, to_result
-from tests.integration.test_recovery_paths import put_only_part
+from tests.integration.stored_parts import put_only_part
 
 MIB = 1024 * 1024
 SIZE = 2 * 4 * MIB

@@ -12,8 +12,8 @@ from ferry.aws.completion_queue import LambdaCompletionQueue
 from ferry.http import metrics
 from ferry.model.files import IfExists
 from ferry.model.uploads import CurrentUpload
+from tests.integration.metrics import metric_lines
 from tests.integration.stack import ROOT, Stack
-from tests.integration.test_telemetry import metric_lines
 from tests.unit.aws.scripted import ScriptedClient
 
 

@@ -11,7 +11,7 @@ from dev.local.template import load_template
 from dev.paths import ROOT
 from ferry import wiring
 from tests.integration.stack import ADMIN, READ, SHARE, WRITE, Result, Stack, function_modules
-from tests.template.test_routes import all_routes
+from tests.template.routes import all_routes
 
 APPS = {name: module.app for name, module in function_modules().items() if name != "web"}
 ROUTES = {

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ferry.http.tracing import with_tracing
+from tests.integration.link_secrets import PASSWORD, WRONG, create, use_everything
 from tests.integration.stack import Stack, function_modules
-from tests.integration.test_link_secrets import PASSWORD, WRONG, create, use_everything
 from tests.support.secret_recorder import SecretRecorder, find_leaks
 
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import boto3
 import pytest
@@ -16,6 +15,7 @@ from ferry.rules.durations import DAY_MS
 from ferry.uploads import complete
 from tests.integration.conftest import new_stack
 from tests.integration.stack import READ, Stack, function_modules
+from tests.integration.stored_parts import put_only_part
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -51,19 +51,6 @@ def advance_days(stack: Stack, patch: pytest.MonkeyPatch, days: int) -> None:
     patch.setattr(wiring, "wall_clock", lambda: wall_clock() + days * DAY_MS)
     stack.new_process()
     stack.forget_tokens()
-
-
-def put_only_part(name: str, content: bytes, *, complete: bool = False) -> None:
-    """Put the only part of the current upload into S3, past Ferry; with `complete`, complete the upload there too."""
-    current = wiring.services().upload_repository.get_current_upload("demo", name)
-    assert current is not None
-    upload = wiring.services().upload_repository.get_upload(current.upload_id)
-    assert upload is not None
-    s3 = boto3.client("s3")
-    multipart: Any = {"Bucket": "bucket", "Key": upload.record.object_key, "UploadId": upload.record.multipart_id}
-    part = s3.upload_part(**multipart, PartNumber=1, Body=content)
-    if complete:
-        s3.complete_multipart_upload(**multipart, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
 
 
 def object_keys() -> list[str]:

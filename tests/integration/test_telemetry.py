@@ -7,13 +7,13 @@ import os
 import socket
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
 from dev.bench.cost_model import LOG_BYTES_PER_REQUEST
 from ferry.http import metrics
 from tests.integration.events import REQUEST_ID, build_event
+from tests.integration.metrics import metric_lines
 from tests.integration.stack import ROOT, Stack
 
 HANDLER_SCRIPT = """
@@ -32,11 +32,6 @@ def service_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the service name that template.yaml sets, and read it again."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "stack")
     metrics._metrics.cache_clear()
-
-
-def metric_lines(text: str) -> list[dict[str, Any]]:
-    """Return the log lines in the embedded metric format."""
-    return [json.loads(line) for line in text.splitlines() if line.startswith('{"_aws":')]
 
 
 def test_response_emits_metrics(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:

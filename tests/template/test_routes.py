@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.template.routes import all_routes, http_events
+
 FILE_PATHS = ("/files/{filename+}", "/files")
 LINK_PATHS = (
     "/links",
@@ -82,16 +84,6 @@ ROUTES = {
 }
 GATEWAY_TIMEOUT_SECONDS = 30
 """Time that API Gateway waits for a function."""
-
-
-def http_events(properties: Any) -> list[Any]:
-    """Return the HttpApi events of a function."""
-    return [event["Properties"] for event in properties.get("Events", {}).values() if event["Type"] == "HttpApi"]
-
-
-def all_routes(functions: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return method and path of every route."""
-    return [(event["Method"], event["Path"]) for properties in functions.values() for event in http_events(properties)]
 
 
 def test_functions_have_expected_routes(functions: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from dev.local.client import FerryClient
 from dev.local.client import expect as expect_status
 from dev.local.launcher import LocalService
-from tests.clients.console.test_previews import PDF
+from tests.clients.console.samples import PDF
 from tests.clients.console.visit import Visit
 from tests.e2e.clients import log_in_as
 

@@ -13,19 +13,13 @@ from playwright.sync_api import Route, expect
 
 from dev.local.client import FerryClient
 from dev.local.client import expect as expect_status
+from tests.clients.console.samples import PDF
 from tests.clients.console.visit import Visit
 
 IS_LOADED = {
     "img": "(node) => node.complete && node.naturalWidth === 2",
     "audio": "(node) => node.duration > 0",
 }
-PDF = b"""%PDF-1.4
-1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
-2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj
-3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj
-trailer<</Root 1 0 R>>
-%%EOF
-"""
 
 
 def png() -> bytes:

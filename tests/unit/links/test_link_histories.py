@@ -27,7 +27,7 @@ from ferry.uploads.complete import CompleteRequest, complete
 from ferry.uploads.start import start
 from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import LEASE_MS, NS, swallow_crash
-from tests.unit.links.test_link_upload_faults import BODY, Guest, assert_exact, let_hours_pass
+from tests.unit.links.guest import BODY, Guest, assert_exact, let_hours_pass
 
 KINDS = ("start", "chunk", "complete", "cancel", "make", "deferred", "partial", "append", "delete", "final", "hours")
 requests = st.tuples(

@@ -17,7 +17,7 @@ from ferry.uploads.complete import CompleteRequest, complete
 from ferry.uploads.presign import PartsRequest, presign_parts
 from tests.support.in_memory_service import CHUNK_BYTES, NS, Client, seeded_bytes
 from tests.unit.links.conftest import LinkFixture
-from tests.unit.links.test_link_upload_races import make_link
+from tests.unit.links.guest import make_link
 
 NAME = "in/a"
 

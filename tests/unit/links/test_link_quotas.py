@@ -15,7 +15,7 @@ from ferry.uploads.start import start
 from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import NS, InMemoryService
 from tests.unit.links.conftest import LinkFixture
-from tests.unit.links.test_link_upload_faults import Guest, assert_exact, let_hours_pass
+from tests.unit.links.guest import Guest, assert_exact, let_hours_pass
 
 
 @pytest.fixture

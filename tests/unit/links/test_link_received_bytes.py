@@ -18,7 +18,7 @@ from ferry.uploads.presign import PartsRequest, presign_parts
 from ferry.uploads.start import start
 from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import NS, swallow_crash
-from tests.unit.links.test_link_upload_faults import BODY, Guest, let_hours_pass
+from tests.unit.links.guest import BODY, Guest, let_hours_pass
 
 NAME = "in/a"
 SIZE = 9 * MIB

@@ -11,7 +11,7 @@ import pytest
 from dev.fakes.faults import FaultPlan, FaultStep
 from ferry.errors import FerryError
 from ferry.services import Services
-from tests.unit.links.test_link_upload_faults import (
+from tests.unit.links.guest import (
     BODY,
     MAKE_DEFERRED,
     SEND_HALF,

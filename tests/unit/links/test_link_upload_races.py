@@ -10,11 +10,9 @@ from dev.fakes.faults import Fault, FaultPlan, ProcessCrashed
 from ferry.errors import BackendUnavailable
 from ferry.link_errors import LinkLimit, LinkUsedUp
 from ferry.links.downloads import LinkCaller
-from ferry.links.manage import CreateRequest as LinkRequest
-from ferry.links.manage import create_link
 from ferry.links.uploads import link_services
 from ferry.model.files import IfExists
-from ferry.model.links import Link, LinkKind, LinkUsage
+from ferry.model.links import Link, LinkUsage
 from ferry.model.sequential import Protocol
 from ferry.resumable.append import AppendRequest, append
 from ferry.resumable.create import CreateRequest, create
@@ -23,17 +21,10 @@ from ferry.uploads.start import start
 from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import NS
 from tests.unit.links.conftest import LinkFixture
+from tests.unit.links.guest import make_link
 
 FAULTS = (Fault.UNAVAILABLE, Fault.LOST_RESPONSE, Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
 MAX_CALLS = 8
-
-
-def make_link(fixture: LinkFixture, **members: int) -> Link:
-    limits = {"max_files": 10, "max_bytes": 1_000, **members}
-    request = LinkRequest(
-        LinkKind.UPLOAD, 86_400, prefix="in/", max_files=limits["max_files"], max_bytes=limits["max_bytes"]
-    )
-    return create_link(fixture.services(), fixture.links(), NS, request, client_id="client", issuer="")[0]
 
 
 def start_by(

@@ -8,7 +8,7 @@ from ferry.uploads.complete import CompleteRequest, complete
 from ferry.uploads.start import start
 from ferry.uploads.start_request import StartRequest
 from tests.support.in_memory_service import NS
-from tests.unit.links.test_link_upload_faults import BODY, Guest, assert_exact, begin, make, send
+from tests.unit.links.guest import BODY, Guest, assert_exact, begin, make, send
 
 
 def test_completion_by_the_owner_is_recorded_before_it_is_answered() -> None:
