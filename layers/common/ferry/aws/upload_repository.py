@@ -33,9 +33,9 @@ class DynamoUploadRepository:
 
     Each method makes one call; the port names the exceptions.
 
-    botocore may repeat a write whose response was lost. The repetition then fails its condition, so the caller treats
-    `ConcurrentUpdate` as: read again, the change may already be there. DynamoDB recognizes a repeated transaction by
-    its token.
+    botocore may repeat a write whose response was lost. The repetition then fails its condition. So after a
+    `ConcurrentUpdate` the caller reads again: the change may already be stored. DynamoDB recognizes a repeated
+    transaction by its token.
     """
 
     def __init__(self, table: Table, clock: Clock = wall_clock) -> None:
@@ -144,7 +144,7 @@ class DynamoUploadRepository:
             condition = f"#state = :state AND {writes.counted_unchanged(counted_in_quota=record.counted_in_quota)}"
             values: dict[str, Any] = {"state": record.state.value}
             if record.sequential is not None:
-                # It has no shards: the version of the record says whether it is as read, activity included.
+                # It has no shards. Its activity, too, is in the record, so the version says whether it is as read.
                 condition, values = f"{condition} AND #version = :read", {**values, "read": record.version}
             transition = writes.record_transition(record.upload_id, changes, condition, values)
         else:
@@ -292,7 +292,7 @@ class DynamoUploadRepository:
             extra_sets=["#first_leased_at = if_not_exists(#first_leased_at, :now)"],
         )
         self._table.transact_write([transition, *writes.close_shards(upload, unchanged_attribute="version", now=now)])
-        # The conditions compare versions. So nothing else has changed since the read, and no second read is needed.
+        # The conditions compare versions, so nothing else has changed since the read. No second read is needed.
         return upload.with_lease(
             lease_id=lease_id, expires_at=expires_at, now=now, if_exists=if_exists, crc32c=crc32c, if_match=if_match
         )

@@ -134,7 +134,7 @@ def allows_change(conditions: Conditions, current: Validators | None, now_second
     none_match = conditions.if_none_match
     if none_match is None:
         return True
-    # A list that is invalid says that the client meant to forbid something, not what.
+    # An invalid list shows that the client meant to forbid the change under some condition. So it is rejected.
     is_valid = none_match.strip(" \t") == "*" or bool(_parse_etags(none_match))
     return is_valid and not any(_matches_etag(none_match, etag, allow_weak=True) for etag in etags)
 

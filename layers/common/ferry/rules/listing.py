@@ -1,7 +1,7 @@
 """Positions in listings of names, and the cursors that carry them.
 
-A listing runs over names in the order of their UTF-8 bytes. A position is the least text at which the rest begins. It
-is a bound and not a name, so it stays valid when names come, move and go.
+A listing runs over names in the order of their UTF-8 bytes. A position is the text at which the rest begins: all names
+before it were listed. It need not be a name, so it stays valid when files are created, moved and deleted.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def deleted_file_position(name: str, upload_id: str, deleted_at: int) -> str:
     """Return where a deleted file is in the order of deleted files: by name, then the last deleted first.
 
     The name is followed by a character that no name contains, 13 digits that fall as time passes, and as much of the
-    upload id as tells files apart that one name loses within a millisecond.
+    upload id as distinguishes files of one name that are deleted within a millisecond.
     """
     return f"{name}{FIRST_CHARACTER}{newest_first(deleted_at)}{upload_id[-6:]}"
 

@@ -106,8 +106,8 @@ def _prepare_sequential(
 ) -> BuildResult | None:
     """Build the object of a sequential upload that has no multipart upload; otherwise add what its parts lack.
 
-    Return None if the object can be made of the parts. A row that was restored to an earlier time lacks bytes: then
-    only an object that exists already can be the right one.
+    Return None if the object can be made of the parts. A record that was restored to an earlier time lacks bytes. Then
+    the object cannot be built, and the result is an object that exists already, if any.
     """
     record = upload.record
     if record.multipart_id is None and state.has_all_bytes:
@@ -202,8 +202,8 @@ def _verify_parts(
 ) -> list[StoredPart] | OutOfTime | Rejected:
     """Return every part of the upload in order, after reassembling those that are missing or damaged.
 
-    A reassembled part is returned as S3 stored it, not as S3 lists it afterwards. If a presigned URL overwrites it in
-    between, its ETag no longer matches and S3 rejects the completion.
+    A reassembled part has the ETag of its upload, not one of a later listing. If a request to a presigned URL
+    overwrites the part after that, the ETag no longer matches, and S3 rejects the completion.
     """
     parts: list[StoredPart] = []
     lost_chunks: list[int] = []
@@ -241,9 +241,9 @@ def _reassemble_part(
 ) -> tuple[StoredPart | None, Sequence[int]]:
     """Assemble a part from its staged chunks. Return the part, or None and the indexes of its missing chunks.
 
-    If the store lists no CRC32C, a part of the right size may or may not have been overwritten. A chunk that was never
-    staged decides it: the part was then assembled before any part was presigned, and such a part is presigned with
-    its own CRC32C only. So the listed part is intact.
+    If the store lists no CRC32C, a part of the right size may have been overwritten. It is intact if one of its chunks
+    was never staged: then it was assembled before any part was presigned, and a URL for such a part is signed with the
+    CRC32C of its chunks, so no other bytes can have replaced it.
     """
     record = upload.record
     indexes = record.layout.chunks_in_part(part_number)

@@ -107,13 +107,13 @@ def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest
 
 
 def _take_cached(services: Services, ns: str, request: ChunkRequest) -> Upload | None:
-    """Return the upload as this instance knows it, if that suffices to store and record the chunk, else None.
+    """Return the cached upload if it suffices to store and record the chunk, else None: the upload must be read.
 
-    The cached upload serves only chunks that it lacks; the condition of the record checks that they are missing. In
-    all other cases the upload is read: the chunk was recorded or does not fit, or the upload has expired. It is read,
-    too, for the last chunk of a part whose other chunks the cached upload lacks: as a rule another instance has
-    recorded them since, and then the chunk need not be staged. The cache gets the upload back once the chunk is
-    recorded, so it keeps no upload whose chunk failed.
+    The cached upload serves only chunks that it lacks; the condition of `record_chunk` checks that they are missing.
+    The upload must be read if the chunk is recorded in it or does not fit, or if it has expired. It must also be read
+    for the last chunk of a part if it lacks other chunks of the part: as a rule another instance has recorded them
+    since, and then the chunk need not be staged. The cache gets the upload back once the chunk is recorded, so it
+    keeps no upload whose chunk failed.
     """
     upload = services.open_upload_cache.take(ns, request.name, request.upload_id, services.clock())
     if upload is None or is_expired(services, upload):
@@ -143,7 +143,7 @@ def _accept_missing(services: Services, upload: Upload, request: ChunkRequest, c
     """
     record, index = upload.record, request.chunk_index
     if record.stored_object is not None:
-        raise CompletionFailed  # The chunk came as part of a part, whose bytes cannot be compared.
+        raise CompletionFailed  # The bytes came within a part sent to S3 directly, so they cannot be compared.
     chunk_digest = replace(chunk_digest, stored_at=services.clock() // SECOND_MS * SECOND_MS)
     part_number = record.layout.part_for_chunk(index)
     completes_part = _completes_part(upload, index)
@@ -159,7 +159,8 @@ def _accept_missing(services: Services, upload: Upload, request: ChunkRequest, c
     if chunk_digests[index] != chunk_digest:
         _replace_digest(services, upload, index, chunk_digests[index], chunk_digest)
         raise ConcurrentUpdate  # The shard has another epoch now: read it again.
-    # An instance that knows an earlier state of the upload learns this from the digest.
+    # The upload may have been read before a part was presigned. Then the row of the digests says that the part may
+    # change.
     completes_part = completes_part and not chunk_digests[index].part_may_change
     is_assembled = False
     if completes_part and part_crc(record, part_number, chunk_digests) is not None:
@@ -182,7 +183,8 @@ def _accept_missing(services: Services, upload: Upload, request: ChunkRequest, c
 def _has_limited_bytes(record: UploadRecord) -> bool:
     """Return whether a quota or a link limits the bytes of an upload.
 
-    Its chunks are staged once their digest is stored, so that other bytes for a chunk, which conflict, are not stored.
+    If so, a chunk is staged only after its digest was stored: bytes that conflict with those of another request are
+    then rejected before they take up space.
     """
     return record.counted_in_quota or record.link_id is not None
 
@@ -209,12 +211,12 @@ def _check_same_content(stored: ChunkDigest | None, sent: ChunkDigest) -> None:
 def _replace_digest(
     services: Services, upload: Upload, chunk_index: int, stored: ChunkDigest, sent: ChunkDigest
 ) -> None:
-    """Replace the digest of a request with other bytes that did not record the chunk and has passed its timeout.
+    """Replace the digest that another request has stored for other bytes, if the timeout of that request has passed.
 
-    If that request is still running, or a write of it arrives late, it cannot record the chunk any more.
+    The other request has not recorded the chunk. It cannot record the chunk any more, even if a write arrives late.
 
     Raises:
-        ChunkConflict: the other request may still be running.
+        ChunkConflict: the timeout has not passed, so the other request may still be running.
         ConcurrentUpdate: the chunk is recorded now, or has another digest.
     """
     if may_be_recorded(services, stored):

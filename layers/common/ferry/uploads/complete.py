@@ -121,11 +121,12 @@ def _completed_before(record: UploadRecord, file: File, request: CompleteRequest
 
 def _options_of(request: CompleteRequest, defaults: CompletionOptions) -> CompletionOptions:
     """Return the options of the request; what it leaves out comes from the start or the lease."""
-    says_where = request.if_exists is not None or request.if_match is not None
+    # One of the two replaces both defaults: the default `if_match` belongs to the default `if_exists`.
+    replaces_defaults = request.if_exists is not None or request.if_match is not None
     return CompletionOptions(
         defaults.crc32c if request.crc32c is None else request.crc32c,
         defaults.if_exists if request.if_exists is None else request.if_exists,
-        request.if_match if says_where else defaults.if_match,
+        request.if_match if replaces_defaults else defaults.if_match,
     )
 
 

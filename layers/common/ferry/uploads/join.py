@@ -49,8 +49,8 @@ def join(services: Services, upload: Upload, parts: Mapping[int, StoredPart], re
     record = upload.record
     if_exists = IfExists.most_careful(record.if_exists, request.if_exists)
     has_proof = record.crc32c is not None or record.fingerprint is not None
-    # With `resume: true` the write is made even if it changes nothing: its new version keeps a start that died, and
-    # whose write arrives late, from requiring the checksum again.
+    # With `resume: true` the write is made even if it changes nothing. It raises the version, so that a late write of
+    # an earlier start, which has failed, cannot require the checksum again.
     is_fenced = request.resume and not has_proof
     if is_fenced or (if_exists, requires_checksum) != (record.if_exists, record.requires_checksum):
         upload = services.upload_repository.change_options(

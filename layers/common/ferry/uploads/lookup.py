@@ -31,16 +31,16 @@ def find_current(
 ) -> Upload:
     """Return the current upload of a name, in whatever state.
 
-    Reads one upload if the given or cached id is in progress: a name has at most one such upload. Otherwise reads the
-    current-upload row too.
+    If the given or cached id is that of an upload in progress, only this upload is read: a name has at most one upload
+    in progress. Otherwise the row of the current upload is read, too.
 
     Args:
         services: the backends.
         ns: the namespace.
         name: the file's name.
         upload_id: the id that the upload must have; None accepts any.
-        allow_complete: whether `upload_id` may also be an earlier upload of the name that was completed, while no other
-            is in progress, or a sequential upload.
+        allow_complete: whether `upload_id` may also be that of an earlier, completed upload of the name, if no other
+            is in progress, or that of a sequential upload.
 
     Raises:
         UploadNotFound: the name has no upload on record, or none with that id.

@@ -97,8 +97,10 @@ def _mark_presigned(services: Services, ns: str, request: PartsRequest) -> Uploa
 
 
 def _mark_parts(services: Services, upload: Upload, part_numbers: Sequence[int]) -> None:
-    """Record which of the parts one chunk completes. An instance that knows the upload as it was before its first
-    signing would assemble such a part over the one that the client is about to send, before it finds that it may not.
+    """Mark those of the parts that lack only one chunk.
+
+    An instance may have cached the upload as it was before its first signing. Without the mark it would assemble such
+    a part when that chunk arrives, and overwrite the part that the client is about to send.
     """
     numbers = [number for number in dict.fromkeys(part_numbers) if _chunk_that_completes(upload, number) is not None]
     if numbers:
@@ -117,8 +119,8 @@ def _chunk_that_completes(upload: Upload, part_number: int) -> int | None:
 def _required_crc(services: Services, upload: Upload, part_number: int, requested_crc: int | None) -> int | None:
     """Return the CRC32C to sign: that of the part's chunks if all are recorded, else the one requested.
 
-    If one is missing that a request may be sending, the part may be assembled from it at any moment, as that request
-    cannot know of the signing. Then S3 must accept the same bytes only.
+    If only one chunk is missing and a request may be sending it, that request may assemble the part at any moment,
+    because it may have read the upload before the signing. Then S3 must accept only the bytes of these chunks.
     """
     record, missing = upload.record, _chunk_that_completes(upload, part_number)
     has_all_chunks = record.layout.supports_chunks and upload.has_all_chunks_of_part(part_number)

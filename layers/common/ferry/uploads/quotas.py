@@ -1,4 +1,4 @@
-"""The quota of a namespace, as a start sees it that cancels another upload (docs/decisions/0004)."""
+"""The quota of a namespace, for a start that cancels another upload (docs/decisions/0004)."""
 
 from __future__ import annotations
 

@@ -78,11 +78,11 @@ class _StartAttempt:
     name: str = ""
     """The name that the upload gets; empty: the requested one."""
     earlier_start: RenamedStart | None = None
-    """Under `rename`: the same start, with the upload that it began and that cannot be resumed."""
+    """Under `rename`: the row of an earlier, equal start, whose upload cannot be resumed; None if there is none."""
 
     @property
     def start_id(self) -> str | None:
-        """Return what a repetition under `rename` finds the upload by; None if it does not."""
+        """Return the id by which a repeated start under `rename` finds the upload; None if it cannot find it."""
         request = self.request
         if request.if_exists is not IfExists.RENAME:
             return None
