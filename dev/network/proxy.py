@@ -28,7 +28,7 @@ _READS_PER_SECOND = 200
 """Reads of a busy line: each holds what the line carries in 5 ms."""
 
 _MAX_QUEUED_BYTES = 4 * 1024 * 1024
-"""Bytes under way in one direction. More than rate × delay of the modelled lines."""
+"""Bytes under way in one direction. More than rate × delay of the modeled lines."""
 
 _MIN_RECEIVE_BUFFER = 4096
 

@@ -249,7 +249,7 @@ def test_page_shares_by_links(result: dict[str, Any]) -> None:
 
 
 def test_page_sends_by_a_link(result: dict[str, Any]) -> None:
-    """Without a token, a file is sent by an upload link, below whose address the upload is; a canceled one is gone."""
+    """Without a token, a file is sent by an upload link, below whose address the upload is; a cancelled one is gone."""
     assert result["handed"] == [True, 1, True, 1]
 
 

@@ -164,7 +164,7 @@ def test_folders_script_moves_and_restores(shell: Shell, client: FerryClient, na
 
 
 def test_resumable_script_uploads_and_cancels(shell: Shell, client: FerryClient, name: str, source: Path) -> None:
-    """The file has its bytes; the other upload received two and is canceled."""
+    """The file has its bytes; the other upload received two and is cancelled."""
     output = shell.run("resumable.sh", str(source), name)
     assert '"state":"complete"' in output
     assert output.endswith("}2\n")

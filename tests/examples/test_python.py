@@ -204,7 +204,7 @@ def test_folders_are_listed_and_files_moved_and_restored(
 def test_resumable_upload_has_content(
     credentials: Credentials, session: Any, client: FerryClient, source: Path
 ) -> None:
-    """The file has its bytes, also when the first of them went by POST; a canceled upload is gone."""
+    """The file has its bytes, also when the first of them went by POST; a cancelled upload is gone."""
     example, name = load("resumable"), "resumable.bin"
     upload = example.create(credentials.url, session, name, source.stat().st_size)
     assert example.append(session, upload, 0, source.read_bytes()[:10], override=True) == 10

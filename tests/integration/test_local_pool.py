@@ -100,7 +100,7 @@ def test_requests_over_limit_wait_for_free_instance() -> None:
     asyncio.run(scenario())
 
 
-def test_canceled_wait_takes_no_instance() -> None:
+def test_cancelled_wait_takes_no_instance() -> None:
     """A request that ends while it waits for an instance takes none from the requests behind it."""
 
     async def scenario() -> None:

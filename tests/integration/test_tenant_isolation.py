@@ -20,7 +20,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 
 from ferry.aws import cursors
 from ferry.errors import InvalidFilename
-from ferry.rules.filenames import normalise_filename
+from ferry.rules.filenames import normalize_filename
 from ferry.rules.free_names import name_with_mark
 from ferry.rules.listing import encode_cursor
 from tests.integration.conftest import new_stack
@@ -187,7 +187,7 @@ def normalized_response(result: Result, request: IsolationRequest) -> object:
 def is_valid_name(value: str) -> bool:
     """Return whether a name with a number can be made of the text."""
     try:
-        name_with_mark(normalise_filename(value), "2")
+        name_with_mark(normalize_filename(value), "2")
     except InvalidFilename:
         return False
     return True

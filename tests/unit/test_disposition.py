@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ferry.errors import InvalidFilename
 from ferry.rules.disposition import attachment
-from ferry.rules.filenames import normalise_filename
+from ferry.rules.filenames import normalize_filename
 
 CASES = [
     ("6266-5", "a.txt", "a.txt", "a.txt"),
@@ -50,7 +50,7 @@ def test_attachment_special_characters_contained(hostile_name: str) -> None:
 def test_attachment_legal_name_round_trips(text: str) -> None:
     """A client decodes the last segment of the name from filename*, and the header matches the grammar."""
     try:
-        name = normalise_filename(text)
+        name = normalize_filename(text)
     except InvalidFilename:
         assume(False)
     match = GRAMMAR.fullmatch(attachment(name))

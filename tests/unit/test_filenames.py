@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ferry.errors import InvalidFilename
-from ferry.rules.filenames import last_segment, normalise_filename
+from ferry.rules.filenames import last_segment, normalize_filename
 
 LEGAL_NAMES = [
     "a",
@@ -91,25 +91,25 @@ ILLEGAL_NAMES = [
 
 
 @pytest.mark.parametrize("name", LEGAL_NAMES)
-def test_normalise_legal_name_kept(name: str) -> None:
+def test_normalize_legal_name_kept(name: str) -> None:
     """A valid name is returned in normal form C."""
-    assert normalise_filename(name) == unicodedata.normalize("NFC", name)
+    assert normalize_filename(name) == unicodedata.normalize("NFC", name)
 
 
 @pytest.mark.parametrize(
     ("name", "rule"), ILLEGAL_NAMES, ids=[repr(name[:12]) + str(len(name)) for name, _ in ILLEGAL_NAMES]
 )
-def test_normalise_illegal_name_rejected(name: str, rule: str) -> None:
+def test_normalize_illegal_name_rejected(name: str, rule: str) -> None:
     """An invalid name raises InvalidFilename with the rule that it breaks."""
     with pytest.raises(InvalidFilename, match=rule) as rejected:
-        normalise_filename(name)
+        normalize_filename(name)
     assert rejected.value.code == "invalid_filename"
     assert rejected.value.extra["errors"][0]["loc"] == ["filename"]
 
 
-def test_normalise_two_spellings_same_name() -> None:
+def test_normalize_two_spellings_same_name() -> None:
     """A composed and a decomposed letter are the same name."""
-    assert normalise_filename("e\u0301") == normalise_filename("\u00e9") == "\u00e9"
+    assert normalize_filename("e\u0301") == normalize_filename("\u00e9") == "\u00e9"
 
 
 @pytest.mark.parametrize(("name", "expected"), [("a", "a"), ("a/b", "b"), ("a/b/c d.txt", "c d.txt")])
@@ -135,16 +135,16 @@ NAMES = st.text(max_size=300) | st.lists(
 
 @given(NAMES)
 @example("/".join(["x" * 255] * 3 + ["y" * 232]))
-def test_normalise_accepts_exactly_the_grammar(name: str) -> None:
+def test_normalize_accepts_exactly_the_grammar(name: str) -> None:
     """A text is accepted if its form C obeys every rule of the grammar, and is returned in that form."""
     try:
-        accepted: str | None = normalise_filename(name)
+        accepted: str | None = normalize_filename(name)
     except InvalidFilename:
         accepted = None
     composed = unicodedata.normalize("NFC", name)
     assert accepted == (composed if obeys_grammar(composed) else None)
     if accepted is not None:
-        assert normalise_filename(accepted) == accepted
+        assert normalize_filename(accepted) == accepted
 
 
 def obeys_grammar(name: str) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ferry.errors import InvalidFilename
-from ferry.rules.filenames import normalise_filename
+from ferry.rules.filenames import normalize_filename
 from ferry.rules.free_names import name_with_mark, numbered_names
 
 EXAMPLES = [
@@ -54,7 +54,7 @@ def test_numbered_names_end_at_twenty() -> None:
 def test_numbered_name_of_longest_names_cuts_stem(name: str, expected: str) -> None:
     """The stem is cut at a whole character where the segment or the name would be too long."""
     assert numbered_names(name)[0] == expected
-    assert normalise_filename(expected) == expected
+    assert normalize_filename(expected) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_numbered_name_of_longest_names_cuts_stem(name: str, expected: str) -> N
 )
 def test_numbered_names_without_room_raise(name: str) -> None:
     """A stem is never cut to nothing: the name is then rejected."""
-    assert normalise_filename(name) == name
+    assert normalize_filename(name) == name
     with pytest.raises(InvalidFilename):
         numbered_names(name)
 
@@ -71,11 +71,11 @@ def test_numbered_names_without_room_raise(name: str) -> None:
 def test_name_with_mark_is_valid_and_keeps_folder_and_extension(name: str, mark: str) -> None:
     """A name made of a valid one is valid, in form C, in the same folder, and has the same extension."""
     try:
-        name = normalise_filename(name)
+        name = normalize_filename(name)
         renamed = name_with_mark(name, mark)
     except InvalidFilename:
         assume(False)
-    assert normalise_filename(renamed) == renamed
+    assert normalize_filename(renamed) == renamed
     assert renamed != name
     assert renamed.rpartition("/")[0] == name.rpartition("/")[0]
     assert f"({mark})" in renamed.rpartition("/")[2]

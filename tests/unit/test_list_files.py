@@ -14,14 +14,14 @@ from dev.fakes.faults import CallLog
 from ferry.errors import InvalidField
 from ferry.files import list as listings
 from ferry.files.list import FileListing, ListQuery, list_files
-from ferry.rules.filenames import normalise_filename
+from ferry.rules.filenames import normalize_filename
 from ferry.services import Services
 from tests.support.files import put_file
 from tests.support.in_memory_service import NS, InMemoryService
 
 SEGMENTS = ("a", "a0", "0", "b", "🚢", "\U0010ffff", "e\u0301", "e\u0302", "é", "ä", "#", "שלום", "a b", ".", "a.")
 segments = st.sampled_from([segment for segment in SEGMENTS if segment != "."])
-names = st.lists(segments, min_size=1, max_size=4).map("/".join).map(normalise_filename)
+names = st.lists(segments, min_size=1, max_size=4).map("/".join).map(normalize_filename)
 prefixes = st.one_of(st.just(""), names, names.map(lambda name: name + "/"), names.map(lambda name: name[:-1]))
 limits = st.sampled_from((1, 2, 3, 7, 100))
 
@@ -115,7 +115,7 @@ def test_list_files_cursor_of_deleted_entries_continues() -> None:
     assert entries_of(list_files(service.services, NS, ListQuery(limit=2, cursor=page.cursor))) == ["d"]
 
 
-def test_list_files_folder_beside_neighbours_lists_all() -> None:
+def test_list_files_folder_beside_neighbors_lists_all() -> None:
     """The names that sort directly in front of and behind a folder are not skipped by the jump over it."""
     names_around = ["a", "a!", "a.", "a/b", "a/c", "a0", "a00", "a0/x"]
     service = service_with(*names_around)

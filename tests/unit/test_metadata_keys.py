@@ -10,7 +10,7 @@ from ferry.aws.expressions import Key
 from ferry.aws.file_listings import last_sort_key
 from ferry.errors import InvalidFilename
 from ferry.model.cleanup import CleanupTaskKind
-from ferry.rules.filenames import MAX_FILENAME_BYTES, normalise_filename
+from ferry.rules.filenames import MAX_FILENAME_BYTES, normalize_filename
 from ferry.rules.listing import after_deleted_file
 
 MAX_SORT_KEY_BYTES = 1_024
@@ -54,10 +54,10 @@ def test_key_with_longest_name_fits_dynamodb(key: Key) -> None:
 
 def test_longest_name_is_valid_and_longest() -> None:
     """The name that the keys have is valid, and one byte more is not."""
-    assert len(normalise_filename(NAME).encode()) == MAX_FILENAME_BYTES == cursors.MAX_KEY_TEXT_BYTES
+    assert len(normalize_filename(NAME).encode()) == MAX_FILENAME_BYTES == cursors.MAX_KEY_TEXT_BYTES
     assert len(KEYS["file"][1].encode()) == MAX_FILENAME_BYTES + len(rows.FILE_PREFIX)
     with pytest.raises(InvalidFilename):
-        normalise_filename(NAME + "x")
+        normalize_filename(NAME + "x")
 
 
 @pytest.mark.parametrize("character", ['"', "é", "x"])

@@ -12,7 +12,7 @@ FerryError
 │   └── SourceChangedError      the local file changed while it was sent
 ├── LocalFileError              a local file could not be read or written
 │   └── NoSpaceError            no space left on the local disk
-└── CancelledError              the caller canceled the transfer
+└── CancelledError              the caller cancelled the transfer
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class NoSpaceError(LocalFileError):
 
 
 class CancelledError(FerryError):
-    """The caller canceled the transfer."""
+    """The caller cancelled the transfer."""
 
 
 _ERROR_BY_STATUS: Mapping[int, type[ApiError]] = {

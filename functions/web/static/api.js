@@ -41,19 +41,19 @@ export function backoff(attempt) {
   return Math.min(MAX_DELAY_MS, 500 * 2 ** Math.min(attempt, 8)) * (0.5 + Math.random() / 2);
 }
 
-/** Sends requests with a token, which lives in this object alone, so in memory. */
+/** Sends requests with a token. Only this object has the token, so it is in memory only. */
 export class Session {
   #token = "";
   #expiresAt = 0;
   /** @type {Promise<void> | null} */
   #renewing = null;
-  /** The answer that the token came with. @type {Record<string, any>} */
+  /** The response that the token came with. @type {Record<string, any>} */
   grant = {};
 
-  /** Called when the service answers again, or does not answer. @param {boolean} _isUp */
+  /** Called when the service responds again, or does not respond. @param {boolean} _isUp */
   onConnection(_isUp) {}
 
-  /** Names whose session it is, so that saved uploads of several are kept apart. */
+  /** Who is signed in: saved uploads of several clients and links are kept apart by it. */
   get scope() {
     return "";
   }
@@ -63,12 +63,12 @@ export class Session {
     return true;
   }
 
-  /** What becomes of an upload whose name is taken, if nothing else is chosen. @returns {"fail" | "rename"} */
+  /** What an upload does if its name is taken and the person has not chosen. @returns {"fail" | "rename"} */
   get ifExists() {
     return "fail";
   }
 
-  /** @returns {Promise<any>} the answer with a new token */
+  /** @returns {Promise<any>} the response with a new token */
   async fetchToken() {
     throw new Error("not signed in");
   }
@@ -78,7 +78,7 @@ export class Session {
     return false;
   }
 
-  /** Get a token with what this session has. */
+  /** Get a new token. */
   async authenticate() {
     const body = await this.fetchToken();
     this.grant = body;
@@ -234,7 +234,7 @@ export async function errorOf(response) {
   try {
     body = await response.json();
   } catch {
-    // An answer of the gateway itself, or of a proxy.
+    // A response of the gateway itself, or of a proxy.
   }
   const detail = body.detail ?? body.error_description ?? body.message ?? `The service answered ${response.status}.`;
   return new ApiError(response.status, body.code ?? body.error ?? `http_${response.status}`, detail, body);

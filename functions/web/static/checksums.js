@@ -4,7 +4,7 @@ import { crc32cOfBlob } from "./crc32c.js";
 const MAX_WORKER_BYTES = 32 * 1024 * 1024;
 
 /** @typedef {{blob: Blob, resolve: (crc: number | Promise<number>) => void, reject: (error: Error) => void}} Task */
-/** @typedef {{worker: Worker, tasks: Map<number, Task>, bytes: number}} CrcWorker a worker, what it has to do, and the bytes that it was given so far */
+/** @typedef {{worker: Worker, tasks: Map<number, Task>, bytes: number}} CrcWorker a worker, its open tasks, and the bytes that it has received so far */
 
 /** @type {CrcWorker | null} */
 let current = null;

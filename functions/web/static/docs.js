@@ -1,5 +1,5 @@
 // @ts-check
-/** The API's document as a page: each operation, its parameters and answers, and a form that sends it. */
+/** The API's document as a page: each operation, its parameters and responses, and a form that sends it. */
 import { ClientSession } from "./api.js";
 import { announce, button, element } from "./dom.js";
 import { TEXT } from "./strings.js";
@@ -87,15 +87,15 @@ function operationBody(document, method, path, operation) {
     const table = schemaTable(document, content);
     if (table) parts.push(element("h3", {}, type), table);
   }
-  const answers = Object.entries(operation.responses ?? {}).map(([status, answer]) =>
+  const responses = Object.entries(operation.responses ?? {}).map(([status, response]) =>
     element(
       "tr",
       {},
       element("td", {}, element("code", {}, status)),
-      prose("td", resolve(document, answer).description),
+      prose("td", resolve(document, response).description),
     ),
   );
-  parts.push(element("h3", {}, TEXT.docsAnswers), element("table", {}, element("tbody", {}, ...answers)));
+  parts.push(element("h3", {}, TEXT.docsResponses), element("table", {}, element("tbody", {}, ...responses)));
   parts.push(tryForm(method, path, parameters, bodies));
   return parts;
 }
@@ -128,7 +128,7 @@ function tryForm(method, path, parameters, bodies) {
         event.preventDefault();
         output.textContent = TEXT.loading;
         output.textContent = await send(method, path, fields, type, body.value);
-        announce(TEXT.docsAnswered);
+        announce(TEXT.docsResponded);
       },
     },
     element("h3", {}, TEXT.docsTry),
@@ -157,7 +157,7 @@ async function send(method, path, fields, type, body) {
   }
   const url = query.size ? `${target}?${query}` : target;
   try {
-    // Sent once, whatever the answer is: that is what the page shows.
+    // Sent once: the page shows the first response, errors too.
     if (isSignedIn) headers.Authorization = `Bearer ${await session.validToken()}`;
     const response = await fetch(url, {
       method: method.toUpperCase(),

@@ -57,7 +57,7 @@ export function labelled(label, field, hint) {
   return element("div", {}, named, element("span", { class: "muted hint", id }, hint));
 }
 
-/** Tell screen readers. @param {string} text */
+/** Announce a text to screen readers. @param {string} text */
 export function announce(text) {
   const region = document.getElementById("announcements");
   if (region) region.textContent = text;
@@ -104,12 +104,12 @@ export function focusView() {
 }
 
 /**
- * Show a dialogue, and resolve with its result when it is closed.
+ * Show a dialog, and resolve with its result when it is closed.
  * @param {string} title
  * @param {(close: (result?: unknown) => void) => Node[]} build returns the content
  * @returns {Promise<unknown>}
  */
-export function dialogue(title, build) {
+export function showDialog(title, build) {
   return new Promise((resolve) => {
     const opener = /** @type {HTMLElement | null} */ (document.activeElement);
     const key = opener?.getAttribute("data-key");
@@ -138,7 +138,7 @@ export function dialogue(title, build) {
 /** @param {string} title @param {string} text @param {string} label @returns {Promise<boolean>} whether the action was confirmed */
 export async function confirmed(title, text, label) {
   return Boolean(
-    await dialogue(title, (close) => [
+    await showDialog(title, (close) => [
       element("p", {}, text),
       element(
         "div",
@@ -163,11 +163,11 @@ export function toast(text, label, action) {
     box.append(button(label, act));
   }
   const dismiss = () => {
-    // A person is at its button.
+    // The person is using its button.
     if (box.matches(":focus-within, :hover")) setTimeout(dismiss, 1_000);
     else box.remove();
   };
-  // A message shows above a dialogue, too.
+  // A message is above a dialog, too.
   (document.querySelector("dialog[open]") ?? document.body).append(box);
   announce(text);
   setTimeout(dismiss, action ? 20_000 : 8_000);
@@ -176,8 +176,8 @@ export function toast(text, label, action) {
 const DOWNLOAD_FRAME_MS = 60_000;
 
 /**
- * Download from an address of S3, which answers with an attachment. In a frame the page stays as it is, while uploads
- * run and where S3 answers with an error.
+ * Download from an address of S3, whose response is an attachment. In a frame, neither the download nor an error of S3
+ * replaces the page, so uploads continue.
  * @param {string} src
  */
 export function downloadFrom(src) {

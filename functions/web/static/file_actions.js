@@ -1,6 +1,6 @@
 // @ts-check
 import { filePath } from "./api.js";
-import { button, confirmed, dialogue, downloadFrom, element, input, labelled, toast } from "./dom.js";
+import { button, confirmed, downloadFrom, element, input, labelled, showDialog, toast } from "./dom.js";
 import { moveFolder } from "./folder_move.js";
 import { describe } from "./errors.js";
 import { listFolder } from "./listing.js";
@@ -10,7 +10,7 @@ import { saveZip } from "./zip_download.js";
 const DELETE_BATCH = 100;
 const RESTORERS = 4;
 
-/** What one can do with the files and folders of a view. */
+/** The actions on files and folders of a view. */
 export class FileActions {
   /** @param {import("./api.js").Session} session @param {import("./files_view.js").FilesView} view */
   constructor(session, view) {
@@ -126,7 +126,7 @@ async function askName(title, label, value, work) {
   const send = /** @type {HTMLButtonElement} */ (element("button", { class: "primary" }, title));
   field.addEventListener("focus", () => selectStem(field), { once: true });
   return /** @type {any} */ (
-    await dialogue(title, (close) => [
+    await showDialog(title, (close) => [
       element(
         "form",
         {

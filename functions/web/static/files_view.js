@@ -1,5 +1,5 @@
 // @ts-check
-import { announce, button, dialogue, element, focusView, input, keepFocus, toast } from "./dom.js";
+import { announce, button, element, focusView, input, keepFocus, showDialog, toast } from "./dom.js";
 import { FileActions, pickFiles } from "./file_actions.js";
 import { formatBytes, formatCount, formatTime } from "./format.js";
 import { describe } from "./errors.js";
@@ -361,7 +361,7 @@ export class FilesView {
   /** @param {string} shown @param {Action[]} actions */
   async #menu(shown, actions) {
     const work = /** @type {(() => unknown) | undefined} */ (
-      await dialogue(shown, (close) => [
+      await showDialog(shown, (close) => [
         element(
           "div",
           { class: "menu" },

@@ -1,7 +1,7 @@
 // @ts-check
-/** Moving a folder: its files are moved one by one. What is interrupted goes on with the files that are left. */
+/** Move a folder: its files are moved one by one. After an interruption, the move continues with the remaining files. */
 import { ApiError } from "./api.js";
-import { announce, button, dialogue, element } from "./dom.js";
+import { announce, button, element, showDialog } from "./dom.js";
 import { describe } from "./errors.js";
 import { listFolder } from "./listing.js";
 import { formatCount } from "./format.js";
@@ -57,7 +57,7 @@ export async function moveFolder(session, from, to) {
     return moved;
   };
 
-  await dialogue(`${from} → ${to}`, (close) => {
+  await showDialog(`${from} → ${to}`, (close) => {
     const run = async () => {
       failed = [];
       isDone = false;

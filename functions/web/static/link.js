@@ -1,7 +1,7 @@
 // @ts-check
 /** The page of a link: download what it shares, or send files to its owner. */
 import { ApiError, filePath } from "./api.js";
-import { button, dialogue, downloadFrom, element, input, labelled, toast } from "./dom.js";
+import { button, downloadFrom, element, input, labelled, showDialog, toast } from "./dom.js";
 import { acceptDrops } from "./drop.js";
 import { pickFiles } from "./file_actions.js";
 import { FilesView } from "./files_view.js";
@@ -20,7 +20,7 @@ const session = new LinkSession(
   takeSecret(),
   async () =>
     /** @type {any} */ (
-      await dialogue(TEXT.passwordNeeded, (close) => [passwordForm(async (password) => close(password))])
+      await showDialog(TEXT.passwordNeeded, (close) => [passwordForm(async (password) => close(password))])
     ),
 );
 
@@ -188,7 +188,7 @@ function showUpload(link, prefix, isUsedUp = false) {
   });
 }
 
-/** Go on with uploads that a used-up link has counted. The server's page stays where there are none. */
+/** Offer to resume uploads that a used-up link has counted. Without any, the page stays as the server sent it. */
 async function resumeUsedUp() {
   await session.open("");
   const { scope, prefix } = session.grant;

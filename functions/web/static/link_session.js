@@ -1,7 +1,7 @@
 // @ts-check
 import { errorOf, Session } from "./api.js";
 
-/** Someone who opened a link. The secret, the password and the token are in memory alone. */
+/** The session of a person who opened a link. The secret, the password and the token are in memory only. */
 export class LinkSession extends Session {
   #secret;
   #password = "";
@@ -65,7 +65,7 @@ export class LinkSession extends Session {
   }
 }
 
-/** @param {string} token a JWT @returns {string} its subject: the id of the link, which does not tell the secret */
+/** @param {string} token a JWT @returns {string} its subject: the id of the link, from which the secret cannot be derived */
 function subjectOf(token) {
   try {
     const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");

@@ -1,5 +1,5 @@
 // @ts-check
-import { button, confirmed, dialogue, element, toast } from "./dom.js";
+import { button, confirmed, element, showDialog, toast } from "./dom.js";
 import { formatBytes, formatCount, formatTime } from "./format.js";
 import { describe } from "./errors.js";
 import { share } from "./share_dialog.js";
@@ -193,7 +193,7 @@ export class LinksView {
       );
       return page.cursor;
     });
-    await dialogue(`${TEXT.activity}: ${name}`, (close) => [
+    await showDialog(`${TEXT.activity}: ${name}`, (close) => [
       note,
       element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": TEXT.activity }, content),
       element(

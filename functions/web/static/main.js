@@ -1,7 +1,7 @@
 // @ts-check
 import { ApiError, ClientSession } from "./api.js";
 import { DeletedView } from "./deleted_view.js";
-import { button, dialogue, element, focusView, input, labelled } from "./dom.js";
+import { button, element, focusView, input, labelled, showDialog } from "./dom.js";
 import { acceptDrops } from "./drop.js";
 import { FilesView } from "./files_view.js";
 import { interruptedMoves } from "./folder_move.js";
@@ -15,7 +15,7 @@ const SECRET = /^[A-Za-z0-9_-]{22,100}$/;
 
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const session = new ClientSession(askAgain);
-/** Whether the sign-in dialogue was closed, and nothing was pressed since: requests of the page itself do not open it again. */
+/** Whether the sign-in dialog was closed, and nothing was pressed since: requests of the page itself do not open it again. */
 let isSignInDeclined = false;
 for (const kind of ["pointerdown", "keydown"]) {
   addEventListener(kind, () => (isSignInDeclined = false), { capture: true });
@@ -52,11 +52,11 @@ function signInForm(message, submit) {
   );
 }
 
-/** Ask for id and secret in a dialogue, while uploads wait. @returns {Promise<{id: string, secret: string} | null>} */
+/** Ask for id and secret in a dialog, while uploads wait. @returns {Promise<{id: string, secret: string} | null>} */
 async function askAgain() {
   if (isSignInDeclined) return null;
   const given = /** @type {any} */ (
-    await dialogue(TEXT.signIn, (close) => [signInForm(TEXT.signInAgain, async (id, secret) => close({ id, secret }))])
+    await showDialog(TEXT.signIn, (close) => [signInForm(TEXT.signInAgain, async (id, secret) => close({ id, secret }))])
   );
   isSignInDeclined = !given;
   return given;

@@ -7,14 +7,14 @@ import { combine, toBase64 } from "./crc32c.js";
 const SENDERS = 3;
 const MAX_UNPROVEN_FAILURES = 3;
 
-/** What the page has learned about the way to S3. */
+/** What is known about the connection to S3. */
 const direct = { isAllowed: true, isProven: false, failures: 0 };
 
 /**
  * @typedef {object} Sender
  * @property {{json: (method: string, path: string, options?: any) => Promise<any>}} session sends requests with a token
  * @property {Blob} file
- * @property {any} plan the answer of `POST /upload/start`
+ * @property {any} plan the response to `POST /upload/start`
  * @property {AbortSignal} signal
  * @property {(bytes: number) => void} onDurable called with the bytes of each part and chunk that the service has
  */

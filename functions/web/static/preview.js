@@ -1,6 +1,6 @@
 // @ts-check
 import { filePath } from "./api.js";
-import { button, dialogue, element } from "./dom.js";
+import { button, element, showDialog } from "./dom.js";
 import { TEXT } from "./strings.js";
 
 const IMAGES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"]);
@@ -37,7 +37,7 @@ export async function showPreview(session, file) {
     shown.hidden = true;
     problem.textContent = TEXT.previewFailed;
   });
-  await dialogue(file.filename, (close) => [
+  await showDialog(file.filename, (close) => [
     element("div", { class: "preview" }, shown, problem),
     element(
       "div",

@@ -1,5 +1,5 @@
 // @ts-check
-import { button, dialogue, element, input, labelled, toast } from "./dom.js";
+import { button, element, input, labelled, showDialog, toast } from "./dom.js";
 import { describe } from "./errors.js";
 import { qrImage } from "./qr.js";
 import { TEXT } from "./strings.js";
@@ -28,7 +28,7 @@ const FIELDS = {
 export async function share(session, subject) {
   const title = subject.filename ?? subject.prefix ?? TEXT.newUploadLink;
   const link = /** @type {any} */ (
-    await dialogue(`${TEXT.share}: ${title}`, (close) => [form(session, subject, close)])
+    await showDialog(`${TEXT.share}: ${title}`, (close) => [form(session, subject, close)])
   );
   if (!link) return false;
   await showAddress(link.url);
@@ -206,7 +206,7 @@ async function showAddress(url) {
       field.focus();
     }
   };
-  await dialogue(TEXT.link, (close) =>
+  await showDialog(TEXT.link, (close) =>
     [
       element("p", {}, TEXT.addressOnce),
       element(

@@ -12,7 +12,7 @@ export const TEXT = {
   at: "Time",
   bytesLeft: (/** @type {string} */ size) => `${size} left`,
   cancel: "Cancel",
-  cancelled: "canceled",
+  cancelled: "cancelled",
   cancelUpload: "Cancel upload",
   chooseAgain: "Choose the same file again to resume it.",
   clientId: "Client id",
@@ -34,13 +34,14 @@ export const TEXT = {
   deleteText: "Deleted files can be restored for a while: open Deleted.",
   discard: "Discard",
   docs: "API",
-  docsAnswered: "The answer is below the form.",
-  docsAnswers: "Answers",
+
   docsBody: "Body",
   docsConsole: "Console",
   docsFilter: "Filter operations",
   docsRedirect: "redirect",
   docsRequired: "required",
+  docsResponded: "The response is below the form.",
+  docsResponses: "Responses",
   docsSend: "Send",
   docsSignedIn: "Signed in: requests carry a token.",
   docsTry: "Try it",
@@ -57,7 +58,7 @@ export const TEXT = {
   emptyFolder: "This folder is empty.",
   endedAt: (/** @type {string} */ time) => `The link works until ${time}.`,
   entries: (/** @type {number} */ count) => `${count} ${count === 1 ? "entry" : "entries"}`,
-  // By error code: the service's own texts speak to programs.
+  // By error code: the service's own texts are for programs.
   errors: {
     checksum_mismatch: "The file changed while it was sent. Try again.",
     chunk_conflict: "The file is not the one that this upload began with. Cancel the upload, then send it again.",
@@ -67,7 +68,7 @@ export const TEXT = {
     invalid_token: "You are no longer signed in. Try again, then sign in.",
     not_found: "It is not there any more. Open the folder again to see what is.",
     precondition_failed: "The file has changed meanwhile. Open the folder again, then repeat this.",
-    upload_cancelled: "The upload was canceled elsewhere. Try again to start it anew.",
+    upload_cancelled: "The upload was cancelled elsewhere. Try again to start it anew.",
     upload_expired: "The upload has expired. Try again to start it anew.",
     upload_in_progress:
       "Another device, or an earlier visit, is sending a file with this name. Wait for it, or end it and send this file.",
@@ -93,7 +94,7 @@ export const TEXT = {
   hours: "hours",
   incomplete: "Interrupted uploads",
   internalError: (/** @type {string} */ id) =>
-    `The service failed. Try again. If it goes on, give the operator this request id: ${id}`,
+    `The service failed. Try again. If it fails again, give the operator this request id: ${id}`,
   keepBoth: "Keep both",
   kind: "Kind",
   kindDownload: "Others may download",
@@ -161,7 +162,7 @@ export const TEXT = {
   revoke: "Revoke",
   revoked: "Revoked.",
   revokeText:
-    "The link ends within a minute. A download that has started may go on, and so may parts of an upload for up to 15 minutes.",
+    "The link ends within a minute. A download that has started may continue, and parts of an upload may for up to 15 minutes.",
   sameName: (/** @type {number} */ count, /** @type {string} */ name) =>
     count === 1
       ? `A file named ${name} is being sent already. The second one follows, and does not replace the first.`
@@ -177,7 +178,7 @@ export const TEXT = {
   shareFolder: "Share folder",
   showPassword: "Show password",
   signIn: "Sign in",
-  signInAgain: "Your sign-in has ended. Sign in again: uploads go on.",
+  signInAgain: "Your sign-in has ended. Sign in again: uploads continue.",
   signInFailed: "The service does not accept this id and secret.",
   signOut: "Sign out",
   size: "Size",
@@ -210,7 +211,7 @@ export const TEXT = {
     /** @type {string} */ bytes,
     /** @type {string} */ limitBytes,
   ) => `${used} of ${limit} files, ${bytes} of ${limitBytes}`,
-  usedUpResume: "The limits of the link are used up. Uploads that have started can go on.",
+  usedUpResume: "The limits of the link are used up. Uploads that have started can continue.",
   waiting: "waiting",
   what: "What",
   zipChanged: (/** @type {string} */ name) => `${name} changed while it was downloaded. Start again.`,

@@ -43,7 +43,7 @@ export class Transfer {
     this.progress = new Rate();
     /** Whether another device sends this name. */
     this.isOccupied = false;
-    /** Whether its upload is being canceled. */
+    /** Whether its upload is being cancelled. */
     this.isEnding = false;
     /** Whether to end the upload of another device, which has this name. */
     this.mustRestart = false;
@@ -124,10 +124,10 @@ export class Transfer {
     }
   }
 
-  /** Run while no other tab sends this name; fail where one goes on doing so. @param {() => Promise<void>} work */
+  /** Run while no other tab sends this name; fail if another tab keeps sending it. @param {() => Promise<void>} work */
   async #withLock(work) {
     if (!navigator.locks) return work();
-    // A paused run of this tab gives its lock back within moments.
+    // A paused run of this tab releases its lock shortly after.
     const patience = new AbortController();
     const timer = setTimeout(() => patience.abort(new Error(TEXT.otherTab)), LOCK_WAIT_MS);
     return navigator.locks.request(`ferry:${this.session.scope}:${this.name}`, { signal: patience.signal }, () => {
@@ -165,7 +165,7 @@ export class Transfer {
     try {
       await this.session.json("PUT", path, { body: this.file, headers, signal });
     } catch (error) {
-      // A lost answer: the file is there, with these very bytes.
+      // An earlier response was lost: the name has a file with the same bytes.
       const current = error instanceof ApiError ? error.members.current_file : null;
       if (!current || current.size !== this.file.size || current.checksum?.value !== toBase64(crc)) throw error;
     }

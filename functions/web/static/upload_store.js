@@ -1,5 +1,5 @@
 // @ts-check
-/** Work that this browser began, kept in IndexedDB: after a crash of the browser it is resumed by one click. */
+/** Uploads and moves that this browser began, kept in IndexedDB: after a crash one click resumes them. */
 const UPLOADS = "uploads";
 const MOVES = "moves";
 const MAX_AGE_MS = 8 * 86_400_000;

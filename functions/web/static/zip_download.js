@@ -1,7 +1,7 @@
 // @ts-check
 /** Several files as one ZIP64 archive, which streams to the disk where the browser can write there. */
 import { backoff, filePath, sleep } from "./api.js";
-import { announce, button, dialogue, element, toast } from "./dom.js";
+import { announce, button, element, showDialog, toast } from "./dom.js";
 import { formatBytes } from "./format.js";
 import { describe } from "./errors.js";
 import { TEXT } from "./strings.js";
@@ -23,7 +23,7 @@ export async function saveZip(session, { records, prefix, name }) {
   /** @type {Sink | null} */
   let sink = null;
   try {
-    // The browser shows its dialogue right after the click only.
+    // The browser shows its dialog right after the click only.
     sink = await chooseFile(name);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") return;
@@ -35,7 +35,7 @@ export async function saveZip(session, { records, prefix, name }) {
   );
   const status = element("p", {}, TEXT.loading);
   const stop = button(TEXT.cancel, () => {}, { class: "primary" });
-  await dialogue(TEXT.zipTitle, (close) => {
+  await showDialog(TEXT.zipTitle, (close) => {
     stop.addEventListener("click", () => close());
     void write().then(
       ({ count, renamed }) => {

@@ -4,9 +4,9 @@ import { saveAs } from "./dom.js";
 import { formatBytes } from "./format.js";
 import { TEXT } from "./strings.js";
 
-/** Above it an archive goes through the browser's storage, where there is one: pieces may be in memory. */
+/** A larger archive goes through the browser's storage, if there is one: pieces may be in memory. */
 const MAX_PIECES_BYTES = 256 * 1024 ** 2;
-/** Above it an archive is not put together from pieces at all. */
+/** A larger archive is never put together from pieces. */
 const MAX_BLOB_BYTES = 2 * 1024 ** 3;
 const BLOB_PIECE_BYTES = 8 * 1024 * 1024;
 const FOLDER = "archives";
@@ -87,7 +87,7 @@ function holdLock(name) {
   });
 }
 
-/** Remove archives of pages that were closed: nothing tells a page when the download of a file is complete. */
+/** Remove archives of pages that were closed: a page cannot find out when the download of a file is complete. */
 export async function removeLeftovers() {
   const folder = navigator.locks ? await openFolder({ create: false }) : null;
   if (!folder) return;

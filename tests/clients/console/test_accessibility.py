@@ -1,4 +1,4 @@
-"""Every view and dialogue: axe finds nothing, the keyboard reaches all, nothing is wider than a phone."""
+"""Every view and dialog: axe finds nothing, the keyboard reaches all, nothing is wider than a phone."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def run_action(visit: Visit, action: str, shown: str) -> None:
     visit.page.get_by_role("dialog").get_by_role("button", name=action, exact=True).click()
 
 
-def test_views_and_dialogues_are_accessible(styled_visit: Visit) -> None:
+def test_views_and_dialogs_are_accessible(styled_visit: Visit) -> None:
     """Sign-in, files, preview, move, share, address, links, activity, uploads, deleted."""
     visit, page = styled_visit, styled_visit.page
     page.goto(f"{visit.base_url}/console")
@@ -102,11 +102,11 @@ def test_views_and_dialogues_are_accessible(styled_visit: Visit) -> None:
     visit.check()
 
 
-def test_dialogues_that_report_are_accessible(new_visit: Callable[..., Visit]) -> None:
+def test_dialogs_that_report_are_accessible(new_visit: Callable[..., Visit]) -> None:
     """A name that is rejected, a folder whose move fails, an archive with other names, a new upload link."""
     visit = new_visit(color_scheme="dark", viewport={"width": 360, "height": 740})
     page = visit.page
-    # No test answers the browser's own dialogue.
+    # No test answers the browser's own dialog.
     page.add_init_script("delete window.showSaveFilePicker")
     visit.sign_in()
     expect(visit.button("audit.txt")).to_be_visible()
@@ -174,7 +174,7 @@ def test_audit_finds_a_control_without_a_name(visit: Visit) -> None:
 
 
 def test_console_works_by_keyboard_and_keeps_the_focus(visit: Visit) -> None:
-    """Select, open a dialogue, close it, filter and sort: the focus stays where the person is."""
+    """Select, open a showDialog, close it, filter and sort: the focus stays where the person is."""
     visit.sign_in()
     page = visit.page
     focused = "document.activeElement.getAttribute('data-key')"

@@ -40,7 +40,7 @@ def create_link(api: FerryClient, **members: Any) -> str:
 
 
 def share_in_console(visit: Visit, open_form: str, **fields: str) -> str:
-    """Share by the dialogue of a button, and return the address that is shown."""
+    """Share by the dialog of a button, and return the address that is shown."""
     visit.button(open_form).click()
     for label, value in fields.items():
         field = visit.page.get_by_label(label.replace("_", " "), exact=True)

@@ -33,8 +33,8 @@ def test_two_files_of_one_name_are_both_sent(visit: Visit, api: FerryClient, tmp
     visit.check(allowed="status of 412")
 
 
-def test_second_file_follows_when_the_first_is_canceled(visit: Visit, api: FerryClient, tmp_path: Path) -> None:
-    """A file that waits for its name waits while the other one is paused, and is sent once that one is canceled."""
+def test_second_file_follows_when_the_first_is_cancelled(visit: Visit, api: FerryClient, tmp_path: Path) -> None:
+    """A file that waits for its name waits while the other one is paused, and is sent once that one is cancelled."""
     visit.sign_in()
     visit.page.route("**/upload/parts", lambda route: None)
     visit.upload(*two_files(tmp_path, "turn.bin", b"1" * 5 * MIB, b"2" * MIB))

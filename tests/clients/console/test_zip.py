@@ -31,7 +31,7 @@ WRITE_TO_FILE = """() => {
     return folder.getFileHandle(suggestedName, { create: true });
   };
 }"""
-"""Stands for the browser's dialogue: a file in the origin's private folder."""
+"""Stands for the browser's dialog: a file in the origin's private folder."""
 
 READ_FILE = """async (name) => {
   const folder = await navigator.storage.getDirectory();
@@ -127,7 +127,7 @@ def test_file_beside_folder_of_its_name_is_renamed_in_archive(visit: Visit, api:
 
 
 def test_large_archive_goes_through_the_browser_storage(visit: Visit, local_service: LocalService) -> None:
-    """Without a file dialogue a large archive is written to the origin's storage, which later visits clear."""
+    """Without a file dialog a large archive is written to the origin's storage, which later visits clear."""
     visit.context.add_init_script("delete window.showSaveFilePicker")
     visit.page.goto(f"{visit.base_url}/console")
     expect(visit.page.get_by_label("Client id")).to_be_visible()
@@ -145,7 +145,7 @@ def test_large_archive_goes_through_the_browser_storage(visit: Visit, local_serv
 
 
 @pytest.mark.usefixtures("zipped")
-def test_link_gives_a_folder_as_one_archive_without_a_file_dialogue(visit: Visit, api: FerryClient) -> None:
+def test_link_gives_a_folder_as_one_archive_without_a_file_dialog(visit: Visit, api: FerryClient) -> None:
     """Where the browser writes no files, the archive is an ordinary download; a connection that breaks is continued."""
     created = expect_status(api.post("/links", kind="download", prefix="zipped/", max_downloads=9), 201, "link")
     broken: list[str] = []

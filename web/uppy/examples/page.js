@@ -47,8 +47,8 @@ async function fetchToken(url, client, secret) {
       headers: { Authorization: `Basic ${btoa(`${client}:${secret}`)}` },
       body: new URLSearchParams({ grant_type: "client_credentials" }),
     });
-    const answer = await response.json();
-    current = { token: answer.access_token, renewAt: Date.now() + answer.expires_in * 500 };
+    const body = await response.json();
+    current = { token: body.access_token, renewAt: Date.now() + body.expires_in * 500 };
   }
   return current.token;
 }

@@ -16,7 +16,7 @@ from ferry.outbox import publish_file_events
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.ports.retry import retry_on_conflict
 from ferry.rules.durations import SECOND_MS
-from ferry.rules.filenames import normalise_filename
+from ferry.rules.filenames import normalize_filename
 from ferry.services import Services
 
 DELETE_MANY_BUDGET_MS = 15 * SECOND_MS
@@ -89,7 +89,7 @@ def _collect(entries: Iterable[DeleteEntry], results: DeleteResults) -> Mapping[
     etags_by_name: dict[str, set[str]] = {}
     for entry in entries:
         try:
-            etags = etags_by_name.setdefault(normalise_filename(entry.name), set())
+            etags = etags_by_name.setdefault(normalize_filename(entry.name), set())
         except FerryError as error:
             if (entry.name, error.code) not in results.errors:
                 results.errors.append((entry.name, error.code))

@@ -12,7 +12,7 @@ from ferry.http.conditions import CONDITION_HEADERS, request_conditions
 from ferry.http.request import Request
 from ferry.http.response import Response, json_response
 from ferry.rules.conditions import format_http_date
-from ferry.rules.filenames import normalise_filename
+from ferry.rules.filenames import normalize_filename
 
 if TYPE_CHECKING:
     from ferry.files.delete_many import DeleteEntry, DeleteResults
@@ -52,7 +52,7 @@ def restore_request(request: Request) -> RestoreRequest:
 
     body = RESTORE.read(request)
     return RestoreRequest(
-        name=normalise_filename(body.filename),
+        name=normalize_filename(body.filename),
         upload_id=body.upload_id,
         new_name=None if body.to is None else _name("to", body.to),
         if_exists=IfExists(body.if_exists),
@@ -107,7 +107,7 @@ def _record_response(file: File) -> Response:
 def _name(member: str, text: str) -> str:
     """Return a normalized name. The error of one that is not valid names the member."""
     try:
-        return normalise_filename(text)
+        return normalize_filename(text)
     except FerryError as error:
         error.extra = {**error.extra, "errors": [{"loc": [member], "msg": error.detail}]}
         raise

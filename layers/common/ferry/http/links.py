@@ -12,7 +12,7 @@ from ferry.http.request import Request
 from ferry.http.response import Response, json_response
 from ferry.link_errors import PrefetchForbidden
 from ferry.model.links import LinkKind
-from ferry.rules.filenames import normalise_filename
+from ferry.rules.filenames import normalize_filename
 
 if TYPE_CHECKING:
     from ferry.auth.verifier import Principal
@@ -47,8 +47,8 @@ def create_request(request: Request, principal: Principal, settings: Settings) -
     return CreateRequest(
         kind=kind,
         expires_in_seconds=body.expires_in,
-        filename=None if body.filename is None else normalise_filename(body.filename),
-        prefix=None if body.prefix is None else _normalise_prefix(body.prefix),
+        filename=None if body.filename is None else normalize_filename(body.filename),
+        prefix=None if body.prefix is None else _normalize_prefix(body.prefix),
         label=body.label,
         password=body.password,
         max_downloads=None if is_upload else max_downloads,
@@ -57,12 +57,12 @@ def create_request(request: Request, principal: Principal, settings: Settings) -
     )
 
 
-def _normalise_prefix(prefix: str) -> str:
+def _normalize_prefix(prefix: str) -> str:
     """Return a folder in normal form. Raises `InvalidField` unless it is a valid name with `/` at its end."""
     if not prefix.endswith("/"):
         raise InvalidField.for_member("prefix", "is a folder: it must end with /")
     try:
-        return normalise_filename(prefix[:-1]) + "/"
+        return normalize_filename(prefix[:-1]) + "/"
     except InvalidFilename as error:
         raise InvalidField.for_member("prefix", error.detail) from error
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 
 from ferry.errors import InvalidField, InvalidFilename
 from ferry.http.limits import MAX_UPLOAD_ID_BYTES
-from ferry.rules.filenames import normalise_filename
+from ferry.rules.filenames import normalize_filename
 
 _INTEGER_PATTERN = re.compile(r"-?[0-9]{1,18}")
 
@@ -91,7 +91,7 @@ class Request:
         if "filename" in self.path_parameters and "filename" in self.query:
             raise InvalidField.for_member("filename", "is in the path and in the query; send one of them")
         name = self.path_parameters.get("filename", self.query.get("filename"))
-        return None if name is None else normalise_filename(name)
+        return None if name is None else normalize_filename(name)
 
     def filename(self) -> str:
         """Return the normalized name from the path or `?filename=`. Raises `InvalidField`, `InvalidFilename`."""

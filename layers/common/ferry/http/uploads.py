@@ -17,7 +17,7 @@ from ferry.http.request_errors import BodyTooLarge
 from ferry.http.response import JSON, IssuedUrls, Response, json_response
 from ferry.model.files import File, IfExists
 from ferry.rules.canonical_base64 import decode_canonical
-from ferry.rules.filenames import normalise_filename
+from ferry.rules.filenames import normalize_filename
 from ferry.rules.layout import MAX_CHUNK_BYTES
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def start_request(request: Request) -> StartRequest:
 
     body = START.read(request)
     return StartRequest(
-        name=normalise_filename(body.filename),
+        name=normalize_filename(body.filename),
         size=body.size,
         content_type=body.content_type,
         chunk_size=body.chunk_size,
@@ -89,7 +89,7 @@ def parts_request(request: Request) -> PartsRequest:
 
     body = PARTS.read(request)
     parts = [(part.part_number, _optional_crc32c(part.checksum)) for part in body.parts]
-    return PartsRequest(name=normalise_filename(body.filename), parts=parts, upload_id=body.upload_id)
+    return PartsRequest(name=normalize_filename(body.filename), parts=parts, upload_id=body.upload_id)
 
 
 def complete_request(request: Request) -> CompleteRequest:
@@ -99,7 +99,7 @@ def complete_request(request: Request) -> CompleteRequest:
 
     body = COMPLETE.read(request)
     return CompleteRequest(
-        name=normalise_filename(body.filename),
+        name=normalize_filename(body.filename),
         upload_id=body.upload_id,
         crc32c=_optional_crc32c(body.checksum),
         if_exists=None if body.if_exists is None else IfExists(body.if_exists),
@@ -175,7 +175,7 @@ def _chunk_from_json(request: Request) -> ChunkRequest:
     except ValueError as error:
         raise InvalidField.for_member("data", "must be canonical base64, padded and without line breaks") from error
     digests = (checksums.parse_chunk_digest(body.checksum.algorithm, body.checksum.value),) if body.checksum else ()
-    return ChunkRequest(normalise_filename(body.filename), body.chunk_index, data, body.upload_id, digests)
+    return ChunkRequest(normalize_filename(body.filename), body.chunk_index, data, body.upload_id, digests)
 
 
 def _chunk_from_bytes(request: Request) -> ChunkRequest:

@@ -16,7 +16,7 @@ MAX_SEGMENT_BYTES = 255
 """Maximum length of a segment in UTF-8: that of a file's name in common file systems."""
 
 _MAX_CODE_POINTS = 2 * MAX_FILENAME_BYTES
-"""A longer name cannot normalise to 1,000 bytes: a byte of form C comes from at most one and a half code points.
+"""A longer name cannot normalize to 1,000 bytes: a byte of form C comes from at most one and a half code points.
 
 The length is checked before normalisation, whose time grows with the square of a run of combining marks.
 """
@@ -25,7 +25,7 @@ _REPLACEMENT_CHARACTER = "\ufffd"
 """What decoders put in place of bytes that are not UTF-8: a name with it is not the name that the client has."""
 
 
-def normalise_filename(name: str) -> str:
+def normalize_filename(name: str) -> str:
     """Return the name in normal form C.
 
     Raises:

@@ -12,7 +12,7 @@ from ferry.http.request import Request
 from ferry.model.files import IfExists
 from ferry.model.uploads import Upload, UploadState
 from ferry.resumable.lookup import shown_offset
-from ferry.rules.filenames import normalise_filename
+from ferry.rules.filenames import normalize_filename
 
 _LINK_SECRET = re.compile(r"/l/[A-Za-z0-9_-]{43}(?=/)")
 _HIDDEN_SECRET = "/l/{secret}"  # noqa: S105 - stands for one
@@ -51,9 +51,9 @@ class Endpoint:
         """Return the whole name of a requested one; None for none. Raises `InvalidFilename`, `FileNotFound`."""
         if name is None:
             return None
-        name = normalise_filename(name)
+        name = normalize_filename(name)
         if self.has_relative_names:
-            name = normalise_filename(f"{self.link_prefix or ''}{name}")
+            name = normalize_filename(f"{self.link_prefix or ''}{name}")
         self.check_name(name)
         return name
 
