@@ -112,7 +112,7 @@ class Connection:
             return self.target.outputs[name]
         except KeyError:
             raise AdminError(
-                f"this needs {name}, which {self.target.option} does not tell", "use --stack NAME"
+                f"this needs {name}, which {self.target.option} does not have", "use --stack NAME"
             ) from None
 
     def _client(self, service: str) -> object:

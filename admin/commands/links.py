@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from admin.connect import Connection
 
 _DETAILS = """\
-A link lets people without an account fetch or send files, by an address that is a secret. Its id does not tell it.
+A link lets people without an account fetch or send files, by an address that is a secret. A link's id is no secret.
 
 examples:
   the address of a link has leaked:
@@ -26,7 +26,7 @@ examples:
     ferry-admin links revoke LINK --stack ferry                 it ends within 60 seconds, its tokens too
 
   a client's secret has leaked, and links may have been created with it:
-    ferry-admin client disable camera-7 --stack ferry           its links answer as revoked meanwhile
+    ferry-admin client disable camera-7 --stack ferry           its links are revoked meanwhile
     ferry-admin links revoke --client camera-7 --stack ferry    they stay revoked when it is enabled again
 """
 

@@ -73,7 +73,7 @@ class FakeService:
         self.before: list[Fault] = []
         """Faults before a request takes effect."""
         self.after: list[Fault] = []
-        """Faults after it took effect: lost answers."""
+        """Faults after it took effect: lost responses."""
         self.tokens: set[str] = set()
         self.is_closed = False
         self.on_bytes: Callable[[int], None] = ignore

@@ -11,7 +11,7 @@ import pytest
 from client.tests.fake_service import S3_URL, URL, FakeService
 from client.tests.test_transport import read_head, server
 from client.tests.test_uploads import content
-from ferry_client import link
+from ferry_client import line
 from ferry_client.client import Ferry
 from ferry_client.connections import ConnectionLimit
 from ferry_client.options import ClientOptions
@@ -177,8 +177,8 @@ def test_break_after_progress_of_others_costs_no_pause(
 
 def test_slow_line_gets_chunks_only(connect: Connect, fake: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the first part shows a slow line, the chunks of the others follow, and no part goes to S3."""
-    monkeypatch.setattr(link, "DIRECT_MIN_BYTES_PER_SECOND", 1e15)
-    monkeypatch.setattr(link, "PART_PROBE_MIN_BYTES_PER_SECOND", 1e15)
+    monkeypatch.setattr(line, "DIRECT_MIN_BYTES_PER_SECOND", 1e15)
+    monkeypatch.setattr(line, "PART_PROBE_MIN_BYTES_PER_SECOND", 1e15)
     connect(max_jobs=2).upload(content(9 * MIB), "x")
     assert fake.files["x"].data == content(9 * MIB)
     assert not [request for request in fake.requests if request.url.startswith(S3_URL)]
@@ -207,7 +207,7 @@ def test_part_whose_response_is_lost_is_not_sent_again(connect: Connect, fake: F
 
     fake.after.append(lose)
     ferry = connect(max_jobs=1)
-    ferry.link.bytes_per_second = 1e9
+    ferry.line.bytes_per_second = 1e9
     ferry.upload(content(12 * MIB), "x", restart=True)
     assert fake.files["x"].data == content(12 * MIB)
     assert len([request for request in fake.requests if request.url.startswith(S3_URL)]) == 3
@@ -232,7 +232,7 @@ def test_file_of_five_mib_goes_straight_to_s3_on_a_fast_line(
 ) -> None:
     """Where the last transfer showed a fast line, the service's functions carry no byte of a file of 5 MiB."""
     ferry = connect(max_jobs=1)
-    ferry.link.bytes_per_second = bytes_per_second
+    ferry.line.bytes_per_second = bytes_per_second
     ferry.upload(content(5 * MIB), "x")
     assert len([request for request in fake.requests if request.url.startswith(S3_URL)]) == parts
     assert fake.count("POST", "/upload/chunk") == (0 if parts else 20)
@@ -262,7 +262,7 @@ def test_slow_functions_do_not_keep_bytes_from_s3(
     """Where chunks come slowly on a line that does not break, one part shows whether S3 is faster."""
     clock = [0.0]
     monkeypatch.setattr("ferry_client.uploads.time.monotonic", lambda: clock[0])
-    monkeypatch.setattr(link.Link, "measure", lambda self: None)
+    monkeypatch.setattr(line.Line, "measure", lambda self: None)
 
     def take_time(request: HttpRequest) -> None:
         if request.url.startswith(S3_URL):
@@ -270,7 +270,7 @@ def test_slow_functions_do_not_keep_bytes_from_s3(
 
     fake.after.append(take_time)
     ferry = connect(max_jobs=1)
-    ferry.link.bytes_per_second = 1_000_000
+    ferry.line.bytes_per_second = 1_000_000
     ferry.upload(content(17 * MIB), "x")
     assert fake.files["x"].data == content(17 * MIB)
     assert len([request for request in fake.requests if request.url.startswith(S3_URL)]) == parts

@@ -1,6 +1,6 @@
 """Compare the tables with S3 at the start: what the tables record as stored must be there.
 
-It finds what SeaweedFS has lost without a word, such as the names of objects in a damaged LevelDB file.
+It finds what SeaweedFS has lost without reporting it, such as the names of objects in a damaged LevelDB file.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class MinistackApp:
             except LogFailedError:
                 self.log_failed.set()
                 return
-            # Writing a large state takes seconds, so a fork does it while this process goes on serving.
+            # Writing a large state takes seconds, so a fork does it while this process continues to serve.
             _, status = await asyncio.to_thread(os.waitpid, self._fork_snapshot(generation), 0)
             if status == 0:
                 self._wal.delete_before(generation)

@@ -48,7 +48,8 @@ def container_environment(
         credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which S3 and DynamoDB accept.
     """
     s3, dynamodb = (url.replace(HOST, CONTAINER_HOST) for url in (s3_url, dynamodb_url))
-    # Without `lambda` and `events` here, functions neither hand completions on nor publish events: SAM CLI has neither.
+    # Without `lambda` and `events` here, functions neither enqueue completions nor publish events. SAM CLI emulates
+    # neither service.
     endpoints = f"s3={s3},dynamodb={dynamodb},kms={dynamodb},s3_public={s3_url}"
     return {
         name: {**function.environment, "FERRY_ENDPOINTS": endpoints, **credential_variables(credentials)}

@@ -123,7 +123,7 @@ class WriteAheadLog:
         """Start the log of the next generation, and return the generation of the snapshot to take.
 
         Raises:
-            OSError: there is no space for a new log; the current one goes on.
+            OSError: there is no space for a new log; the current one stays in use.
             LogFailedError: the current log could not be written.
         """
         generation = self._log_generation + 1

@@ -27,13 +27,13 @@ class Fault:
     """What happens to one request."""
 
     status: int | None = None
-    """Answer with this status, and forward nothing; None: forward."""
+    """Respond with this status, and forward nothing; None: forward."""
     headers: Mapping[str, str] | None = None
-    """Header fields of that answer."""
+    """Header fields of that response."""
     body: bytes = b""
-    """Content of that answer."""
+    """Content of that response."""
     lose_response: bool = False
-    """Forward the request, then reset the connection without an answer."""
+    """Forward the request, then reset the connection without a response."""
     cut_request_after: int | None = None
     """Reset the connection after so many bytes of the request's content; the server gets no more."""
     cut_response_after: int | None = None

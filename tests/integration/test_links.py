@@ -297,7 +297,7 @@ def test_expired_link_ends(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_links_of_a_disabled_client_are_revoked(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the client that created a link is disabled, the link answers as revoked."""
+    """While the client that created a link is disabled, requests by the link are rejected as revoked."""
     link = create(stack, filename="secret.txt")
     monkeypatch.setattr(wiring.links(), "is_client_disabled", lambda client_id: client_id == link["created_by"])
     assert send(stack, DOWNLOAD, link).code == "link_revoked"

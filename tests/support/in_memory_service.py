@@ -195,7 +195,7 @@ class InMemoryService:
             assert event == completion_event(self.upload_repository.table.completions[event.upload_id])
             return
         if event.link is not None:
-            # The link may be deleted between the change and its event, which does not tell that.
+            # The link may be deleted between the change and its event; the event does not show that.
             stored = self.link_repository.rows.links[event.link.link_id]
             assert replace(stored, revoked_at=None) == replace(event.link, revoked_at=None)
             return

@@ -1,4 +1,4 @@
-"""Upload and download files through a Ferry service, over links that break.
+"""Upload and download files through a Ferry service, over lines that break.
 
 `Ferry` is the client; `ferry_client.errors` has every exception. Names are imported on first use, so that
 `import ferry_client` costs nothing.

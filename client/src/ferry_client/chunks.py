@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ferry_client.api import Api
 from ferry_client.errors import ApiError, SourceChangedError
-from ferry_client.link import MIN_CHUNK_BYTES
+from ferry_client.line import MIN_CHUNK_BYTES
 from ferry_client.options import MIB
 from ferry_client.small_files import content_digest
 from ferry_client.sources import SourceBody, range_crc32c

@@ -14,7 +14,7 @@ from ferry_client.callbacks import ignore
 from ferry_client.direct import DirectAccess
 from ferry_client.errors import ConflictError, NotFoundError, name_taken_error
 from ferry_client.jobs import JobTuner
-from ferry_client.link import Link
+from ferry_client.line import Line
 from ferry_client.links import Links
 from ferry_client.models import DownloadResult, FileRecord, IfExists, ListPage, TransferProgress, UploadResult
 from ferry_client.options import MAX_AUTO_JOBS, ClientOptions
@@ -71,10 +71,10 @@ class Ferry:
         self.links = Links(self.api)
         """Links for people without an account."""
         self._client_id = client_id
-        self.link = Link(Path(state_dir) if state_dir is not None else None, self.api.url)
+        self.line = Line(Path(state_dir) if state_dir is not None else None, self.api.url)
         """What is known of the line to the service."""
         self._state = StateFolder(Path(state_dir)) if state_dir is not None else None
-        self._transfer_limit = TransferLimit(self.options.max_jobs or self.link.first_jobs())
+        self._transfer_limit = TransferLimit(self.options.max_jobs or self.line.first_jobs())
         self._job_tuner: JobTuner | None = None
         if self.options.max_jobs is None:
             self._job_tuner = JobTuner(self._transfer_limit, MAX_AUTO_JOBS)
@@ -96,7 +96,7 @@ class Ferry:
 
     def _record_break(self, sent_bytes: int) -> None:
         """Count a connection that broke, with the bytes of its request that were on their way."""
-        self.link.record_break(sent_bytes)
+        self.line.record_break(sent_bytes)
         if self._job_tuner is not None:
             self._job_tuner.record_break()
 
@@ -147,7 +147,7 @@ class Ferry:
                 metadata=metadata or {},
                 on_progress=lambda done: on_progress(TransferProgress(name, done, 0)) if on_progress else None,
             )
-            return StreamUploader(self.api, self._transfer_limit, self.link).upload(stream)
+            return StreamUploader(self.api, self._transfer_limit, self.line).upload(stream)
         size = opened.size
         try:
             request = UploadRequest(
@@ -164,7 +164,7 @@ class Ferry:
                 self.api,
                 transfer_limit=self._transfer_limit,
                 direct=self._direct,
-                link=self.link,
+                line=self.line,
                 state=self._state,
                 client_id=self._client_id,
             )
@@ -284,7 +284,7 @@ class Ferry:
             name: the file.
             to: its new name.
             replace: whether a file of the new name is replaced.
-            etag: move only this content. With it, the call may be repeated after a lost answer.
+            etag: move only this content. With it, the call may be repeated after a lost response.
             to_etag: replace only this content under the new name.
 
         Raises:
@@ -320,7 +320,7 @@ class Ferry:
             batch, remaining = remaining[:MAX_DELETED_AT_ONCE], remaining[MAX_DELETED_AT_ONCE:]
             response = self.api.request_json("POST", "/files/delete", {"filenames": batch})
             body = response.json()
-            if response.attempts == 1:  # After a lost answer, the names are missing because they were deleted.
+            if response.attempts == 1:  # After a lost response, the names are missing because they were deleted.
                 errors.update(dict.fromkeys(body["missing"], "not_found"))
             errors.update({error["filename"]: error["code"] for error in body["errors"]})
         return errors
@@ -350,7 +350,7 @@ class Ferry:
             raise name_taken_error(to or name, error, choice) from error
 
     def status(self, name: str) -> Mapping[str, Any]:
-        """Return the status of an upload or file, as the service answers it."""
+        """Return the status of an upload or file, as the members of the service's response."""
         return dict(self.api.request("GET", self.api.file_path("/status", name)).json())
 
     def uploads(self) -> Iterator[Mapping[str, Any]]:

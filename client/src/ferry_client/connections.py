@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from urllib3 import PoolManager
 
 MAX_BLOCK_BYTES = MIB
-"""Bytes handed to a connection at once on a fast link: each block costs processor time."""
+"""Bytes handed to a connection at once on a fast line: each block costs processor time."""
 
 MAX_UNSENT_BYTES = 16 * KIB
 """Bytes that the system takes ahead of the line. With megabytes, as by default, a slow line looks fast for a while, and

@@ -17,7 +17,7 @@ from ferry_client.transport import TransportError
 from ferry_client.workers import run_tasks
 
 RANGE_BYTES = MAX_PUT_BYTES
-"""Bytes of a range: the most that the API answers at once."""
+"""Bytes of a range: the most that one response of the API holds."""
 
 RANGES_AHEAD = 8
 """Ranges that are fetched or wait for their turn. Memory is bounded by their bytes."""

@@ -17,7 +17,7 @@ class DirectUnavailableError(FerryError):
 
 
 class DirectAccess:
-    """The way between this machine and S3. Thread-safe."""
+    """The connection between this machine and S3. Thread-safe."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -28,7 +28,7 @@ class DirectAccess:
         """Whether bytes go straight between this machine and S3. Becomes False when S3 is out of reach."""
 
     def record_success(self) -> None:
-        """S3 answered as it should: from now on, failures are those of the line."""
+        """Record a success of S3: from now on, failures are those of the line."""
         with self._lock:
             self._is_proven, self._failures = True, 0
         self._api.record_success(is_direct=True)

@@ -28,7 +28,7 @@ def is_md5(etag: str) -> bool:
 
 
 def has_content(path: Path, etag: str) -> bool:
-    """Return whether a local file has the content of an ETag; False also where the ETag does not tell.
+    """Return whether a local file has the content of an ETag; False also if the ETag does not show it.
 
     Raises:
         LocalFileError: the file cannot be read.

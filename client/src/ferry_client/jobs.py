@@ -44,7 +44,7 @@ class JobTuner:
         self._windows_held = HOLD_WINDOWS - 2
         """Windows without a step. The first one has the first requests and their waits: it is no base of a step."""
         self._best_rate = 0.0
-        """Highest rate of these windows: more jobs must bring more than that, not more than a weak moment."""
+        """Highest rate of these windows: more jobs must exceed it, not only the rate of a weak moment."""
         self._is_broken = False
         """Whether a connection broke in this window."""
         self._skipped = False

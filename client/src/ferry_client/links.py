@@ -174,7 +174,7 @@ class Links:
             yield from map(ShareLink.from_json, body["links"])
 
     def revoke(self, link_id: str) -> None:
-        """End a link, within a minute. What was fetched stays fetched. Raises `NotFoundError` if there is none."""
+        """End a link, within a minute. Raises `NotFoundError` if there is none."""
         self._api.request("DELETE", f"/links/{quote(link_id, safe='')}", accept=(204,))
 
     def activity(self, link_id: str) -> Iterator[LinkActivity]:

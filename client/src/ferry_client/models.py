@@ -1,4 +1,4 @@
-"""What the service answers, as typed values."""
+"""The service's responses, as typed values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of a client. Each has a default that suits most links."""
+"""Options of a client. Each has a default that suits most lines."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class RangeSource:
         raise TransportError("the presigned URL has expired")
 
     def _presigned_url(self) -> str:
-        with self._link_lock:  # The first range asks, the others wait for its answer.
+        with self._link_lock:  # The first range asks for it, the others wait.
             if self._link is None:
                 self._link = self._sign()
             return self._link

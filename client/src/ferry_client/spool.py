@@ -1,4 +1,4 @@
-"""Send the files of a folder as they come to rest, and remove what is safe on the service.
+"""Send the files of a folder once they no longer change, and remove what is safe on the service.
 
 The folder is the backlog: a file stays in it until the service has committed it and its CRC32C was compared. So a power
 loss at any moment loses nothing: the next run finds the file and continues its upload, or sees that it is there.
@@ -53,7 +53,7 @@ class SpoolOptions:
     then: Literal["delete", "move"] = "delete"
     """What becomes of a file that is safe on the service."""
     settle_seconds: float = 5.0
-    """A file is at rest when size and modification time have not changed for this long."""
+    """A file is sent once its size and modification time have not changed for this long."""
     scan_seconds: float = 2.0
     """Time between two looks at the folder."""
     if_exists: IfExists = "rename"
@@ -167,7 +167,7 @@ class Spool:
             self._seen.pop(file.path, None)
             self._report_error(f"{file.name}: {error}", error)
         except (NetworkError, AccessError, QuotaError) as error:
-            # It concerns every file. The spool goes on by itself when the network, the access or the quota is back.
+            # It concerns every file. The spool continues when the network, the access or the quota is back.
             self._failures += 1
             self._report_error(f"{file.name} waits: {error}", error)
             if once:

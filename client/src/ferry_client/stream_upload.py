@@ -30,7 +30,7 @@ from ferry_client.errors import (
     NotFoundError,
     name_taken_error,
 )
-from ferry_client.link import MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, Link
+from ferry_client.line import MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, Line
 from ferry_client.models import FileRecord, IfExists, UploadResult
 from ferry_client.options import MAX_PUT_BYTES
 from ferry_client.transport import BytesBody, HttpResponse, TransportError
@@ -76,12 +76,12 @@ class StreamRequest:
 class StreamUploader:
     """Uploads streams to one service."""
 
-    def __init__(self, api: Api, transfer_limit: TransferLimit, link: Link) -> None:
+    def __init__(self, api: Api, transfer_limit: TransferLimit, line: Line) -> None:
         self.api = api
         """The service."""
         self.transfer_limit = transfer_limit
         """Shared by all transfers of the client."""
-        self.link = link
+        self.line = line
         """What is known of the line to the service."""
 
     def upload(self, request: StreamRequest) -> UploadResult:
@@ -114,7 +114,7 @@ class _StreamTransfer:
         self._api = uploader.api
         self._transfer_limit = uploader.transfer_limit
         self._request = request
-        self._request_bytes = uploader.link.chunk_bytes(uploader.api.options.rate_limit())
+        self._request_bytes = uploader.line.chunk_bytes(uploader.api.options.rate_limit())
         self._retry_clock = RetryClock(uploader.api.options.retry_for_seconds)
         self._url = ""
         self._name = request.name

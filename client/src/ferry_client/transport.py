@@ -21,7 +21,7 @@ FIRST_BLOCK_BYTES = 16 * KIB
 """Bytes handed to a connection at once at first."""
 
 MIN_BLOCK_BYTES = 8 * KIB
-"""Bytes handed to a connection at once on a slow link, so that a block fits into the stall time."""
+"""Bytes handed to a connection at once on a slow line, so that a block fits into the stall time."""
 
 MAX_BLOCK_SECONDS = 0.5
 """A block that takes longer halves the next ones; one that takes a fifth doubles them. Progress, rates and the bytes

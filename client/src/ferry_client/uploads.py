@@ -24,7 +24,7 @@ from ferry_client.errors import (
     NotFoundError,
     name_taken_error,
 )
-from ferry_client.link import MIN_CHUNK_BYTES, Link
+from ferry_client.line import MIN_CHUNK_BYTES, Line
 from ferry_client.models import FileRecord, UploadPlan, UploadResult
 from ferry_client.options import MAX_PUT_BYTES, MIB, MIN_PART_BYTES
 from ferry_client.parts import PartSender
@@ -62,7 +62,7 @@ class Uploader:
         *,
         transfer_limit: TransferLimit,
         direct: DirectAccess,
-        link: Link,
+        line: Line,
         state: StateFolder | None,
         client_id: str,
     ) -> None:
@@ -70,7 +70,7 @@ class Uploader:
         """The service."""
         self.transfer_limit = transfer_limit
         """Shared by all transfers of the client."""
-        self.link = link
+        self.line = line
         """What is known of the line to the service."""
         self.state = state
         """What is kept between runs; None keeps nothing."""
@@ -89,7 +89,7 @@ class Uploader:
             ApiError, NetworkError, CancelledError, LocalFileError: as their names say.
         """
         size = request.source.size
-        if size <= min(MAX_PUT_BYTES, max(MIB // 4, self.link.put_bytes())):
+        if size <= min(MAX_PUT_BYTES, max(MIB // 4, self.line.put_bytes())):
             with suppress(TransportError):  # the line breaks too often for one request
                 result = put_file(self.api, self.transfer_limit, request)
                 if result is not None:
@@ -110,7 +110,7 @@ class Uploader:
 
     def _transfer(self, request: UploadRequest) -> UploadResult:
         """Run one transfer, with smaller chunks where the first ones do not get through."""
-        self.link.start()
+        self.line.start()
         try:
             try:
                 return _Transfer(self, request).run()
@@ -118,8 +118,8 @@ class Uploader:
                 request.on_note(f"{request.name}: the line breaks often. It is sent in chunks of 64 KiB.")
                 return _Transfer(self, request, chunk_bytes=MIN_CHUNK_BYTES, restart=True).run()
         finally:
-            self.link.measure()
-            self.link.save()
+            self.line.measure()
+            self.line.save()
 
 
 class _Transfer:
@@ -129,8 +129,8 @@ class _Transfer:
         self, uploader: Uploader, request: UploadRequest, *, chunk_bytes: int | None = None, restart: bool = False
     ) -> None:
         options = uploader.api.options
-        self._link = uploader.link
-        self._chunk_bytes = chunk_bytes or options.chunk_bytes or self._link.chunk_bytes(options.rate_limit())
+        self._line = uploader.line
+        self._chunk_bytes = chunk_bytes or options.chunk_bytes or self._line.chunk_bytes(options.rate_limit())
         self._restart = request.restart or restart
         self._uploader = uploader
         self._api = uploader.api
@@ -184,7 +184,7 @@ class _Transfer:
         }
         if self._is_direct():
             # On an unknown line the first part goes in chunks, to measure it.
-            most = options.part_bytes if self._link.allows_parts else FIRST_PART_BYTES
+            most = options.part_bytes if self._line.allows_parts else FIRST_PART_BYTES
             members["part_size"] = max(MIN_PART_BYTES, min(options.part_bytes, most))
         try:
             response = self._api.request_json("POST", "/upload/start", members, accept=(200, 201))
@@ -227,14 +227,14 @@ class _Transfer:
             self._chunk_sender(plan).send_by_part(self._unsent_chunks(plan))
             return
         self._chunk_sender(plan).send(self._chunks_before_parts(plan))
-        self._link.measure()
-        if self._link.suits_one_part and not self._is_probed:
+        self._line.measure()
+        if self._line.suits_one_part and not self._is_probed:
             self._is_probed = True
             self._probe_part(plan, self._unsent_parts(plan)[:1])
             self._send_missing(plan)
             return
         parts = self._unsent_parts(plan)
-        if parts and not (self._link.allows_parts is not False and self._try_parts(plan, parts)):
+        if parts and not (self._line.allows_parts is not False and self._try_parts(plan, parts)):
             self._chunk_sender(plan).send_by_part(self._unsent_chunks(plan))
 
     def _unsent_parts(self, plan: UploadPlan) -> list[int]:
@@ -246,7 +246,7 @@ class _Transfer:
         """Send one part straight to S3, to learn how fast the line is without the functions of the service."""
         started_at = time.monotonic()
         if parts and self._try_parts(plan, parts):
-            self._link.record_part(plan.part_range(parts[0])[1], time.monotonic() - started_at)
+            self._line.record_part(plan.part_range(parts[0])[1], time.monotonic() - started_at)
 
     def _chunks_before_parts(self, plan: UploadPlan) -> Iterator[int]:
         """Yield the chunks to send before parts go straight to S3.
@@ -260,12 +260,12 @@ class _Transfer:
         parts = sorted({*plan.missing_parts()} - {*partial})
         is_measured = bool(partial) or len(parts) == 1
         for number in parts:
-            self._link.measure()
-            allows_parts = self._link.allows_parts
+            self._line.measure()
+            allows_parts = self._line.allows_parts
             if (
                 allows_parts
                 or (allows_parts is None and is_measured)
-                or (self._link.suits_one_part and not self._is_probed)
+                or (self._line.suits_one_part and not self._is_probed)
             ):
                 return
             yield from self._unsent_chunks(plan, plan.chunks_of_part(number))
@@ -325,7 +325,7 @@ class _Transfer:
         return any(end >= first + length for end in sent)
 
     def _acknowledge(self, first: int, length: int, crc: int) -> None:
-        self._link.record_sent(length)
+        self._line.record_sent(length)
         self._crcs[first] = (crc, length)
         self._sent_bytes += length
         self._report(length)
@@ -374,7 +374,7 @@ class _Transfer:
 
     def _is_direct(self) -> bool:
         options = self._api.options
-        smallest = MIN_PART_BYTES if self._link.allows_parts else options.direct_from_bytes
+        smallest = MIN_PART_BYTES if self._line.allows_parts else options.direct_from_bytes
         return self._uploader.direct.is_allowed and self._source.size >= min(smallest, options.direct_from_bytes)
 
     def _own_note(self) -> UploadNote | None:

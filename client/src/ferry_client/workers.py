@@ -107,7 +107,7 @@ class TransferLimit:
         self._used = 0
 
     def set_limit(self, count: int) -> None:
-        """Change the limit; running transfers go on."""
+        """Change the limit; running transfers continue."""
         with self._condition:
             self.limit = count
             self._condition.notify_all()

@@ -144,7 +144,7 @@ def _advised(error: FerryError) -> str:
 
 
 def _interrupted() -> int:
-    """Say how to go on after Ctrl-C, and return the exit code."""
+    """Say how to continue after Ctrl-C, and return the exit code."""
     from ferry_client.cli import exit_codes
 
     name, text = _subcommand(), "stopped."
@@ -216,7 +216,7 @@ def _group() -> click.Group:
     )
     @click.version_option(__version__, message="ferry %(version)s")
     def ferry() -> None:
-        """Move files to and from a Ferry service, over links that break.
+        """Move files to and from a Ferry service, over lines that break.
 
         Every transfer continues where it stopped: run the same command again after Ctrl-C, a crash or a lost network.
 

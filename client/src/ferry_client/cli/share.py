@@ -143,7 +143,7 @@ def list_links(profile: str | None, as_json: bool, quiet: bool, retry_for: float
 @click.argument("link_ids", nargs=-1, required=True, metavar="ID...")
 @connection_options
 def revoke(link_ids: tuple[str, ...], profile: str | None, as_json: bool, quiet: bool, retry_for: float) -> None:
-    """End links, within a minute. Downloads that began before may go on for a minute, uploads for 15.
+    """End links, within a minute. Downloads that began before may continue for a minute, uploads for 15.
 
     \b
     ferry share ls

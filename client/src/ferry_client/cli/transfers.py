@@ -1,4 +1,4 @@
-"""Run the transfers of a subcommand: several files at once, each failure reported, the rest goes on."""
+"""Run the transfers of a subcommand: several files at once. A failure is reported, and the others continue."""
 
 from __future__ import annotations
 

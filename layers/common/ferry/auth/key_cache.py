@@ -68,7 +68,7 @@ class KeySetCache:
         return key_set.revoked_before_seconds.get(client_id, 0) if key_set else 0
 
     def is_client_disabled(self, client_id: str) -> bool:
-        """Return whether the operator has disabled the client. Its links answer as revoked."""
+        """Return whether the operator has disabled the client. Its links are then rejected as revoked."""
         key_set = self.key_set()
         return key_set is not None and client_id in key_set.disabled_clients
 

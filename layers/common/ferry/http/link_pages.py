@@ -61,7 +61,7 @@ def page_response(
 def error_page(error: FerryError, *, base_url: str, bucket_origin: str, chunk_endpoint: str = "") -> Response:
     """Return the page of a link that has ended, or that does not exist.
 
-    The scripts find `code` in the page: an upload that a link has counted may go on after the link is used up.
+    The scripts find `code` in the page: an upload that a link has counted may continue after the link is used up.
     """
     content = [f"<h1>{escape(error.title)}</h1>", f"<p>{escape(error.advice)}</p>"]
     headers = page_headers(f"{base_url}{ASSETS_PATH}/", base_url, bucket_origin, chunk_endpoint)

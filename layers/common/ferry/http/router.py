@@ -106,7 +106,7 @@ class Router:
         return {key: kind for key, (kind, _) in self._link_routes.items()}
 
     def by_link(self, *route_keys: str, kind: str) -> Callable[[LinkRoute], LinkRoute]:
-        """Register what a protected route does for tokens of links of a kind; other routes answer 403 to them.
+        """Register what a protected route does for tokens of links of a kind; other routes respond with 403.
 
         The route must check that each name in the request is within the link. A GET route is registered for HEAD too.
         """

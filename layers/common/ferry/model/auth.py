@@ -69,7 +69,7 @@ class KeySet:
     """By client id, an epoch second: tokens of the client issued before it are rejected. Set by the operator."""
 
     disabled_clients: frozenset[str] = frozenset()
-    """The ids of disabled clients, whose links answer as revoked. Set by the operator."""
+    """The ids of disabled clients, whose links are rejected as revoked. Set by the operator."""
 
     version: int = field(default=0, compare=False)
     """Number of writes of the row since it was created. Set by the store."""

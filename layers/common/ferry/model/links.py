@@ -85,7 +85,7 @@ class Link:
     """What it is for."""
 
     created_by: str
-    """The client that created it. While that client is disabled, the link answers as revoked."""
+    """The client that created it. While that client is disabled, requests by the link are rejected as revoked."""
 
     created_at: int
     """When it was created, in epoch milliseconds."""

@@ -39,7 +39,7 @@ class Endpoint:
 
     @property
     def repeats_files(self) -> bool:
-        """Return whether a creation with all bytes of a file that exists is answered by that file."""
+        """Return whether the response to a creation with all bytes of an existing file is that file."""
         return self.link_prefix is None
 
     @property

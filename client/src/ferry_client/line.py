@@ -41,11 +41,11 @@ _MIN_MEASURED_BYTES = 512 * KIB
 _MIN_BREAKS = 3
 
 
-class Link:
+class Line:
     """The line to one service. Thread-safe."""
 
     def __init__(self, folder: Path | None, url: str) -> None:
-        self._path = folder / "links" / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json" if folder else None
+        self._path = folder / "lines" / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json" if folder else None
         self._lock = threading.Lock()
         self._sent_bytes = 0
         self._breaks = 0
