@@ -56,7 +56,9 @@ function signInForm(message, submit) {
 async function askAgain() {
   if (isSignInDeclined) return null;
   const given = /** @type {any} */ (
-    await showDialog(TEXT.signIn, (close) => [signInForm(TEXT.signInAgain, async (id, secret) => close({ id, secret }))])
+    await showDialog(TEXT.signIn, (close) => [
+      signInForm(TEXT.signInAgain, async (id, secret) => close({ id, secret })),
+    ])
   );
   isSignInDeclined = !given;
   return given;
