@@ -162,3 +162,38 @@ def test_end_of_a_name_fits() -> None:
         console.print(NameEnd("写真写真写真"))
         console.print(NameEnd("12345678"))
     assert capture.get().splitlines() == ["…真写真", "12345678"]
+
+
+def test_names_change_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters of a name, and those that turn text around, are escaped in rows and in lines."""
+    name = "a\x1b[2J\u202eb"
+
+    def use(shown: TerminalDisplay) -> None:
+        shown.update(name, 0, MIB)
+        shown.update("other", 0, MIB)
+        shown.end("other", MIB, is_done=True)
+
+    rows = terminal_text(monkeypatch, 80, use)
+    assert r"a\x1b[2J\u202eb" in rows[1]
+    monkeypatch.undo()
+    line = LineDisplay(TransferTotals(1, MIB), silent=False)
+    monkeypatch.setattr("ferry_client.cli.display.LINE_EVERY_SECONDS", -1.0)
+    line.update(name, 0, MIB)
+    assert r"a\x1b[2J\u202eb 0 B of" in capsys.readouterr().err
+
+
+def test_row_of_a_single_file_has_a_rate_from_its_first_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A large part is reported as a whole: the rate is of the time since the start, and waits for no second part."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    clock = Clock()
+    shown = TerminalDisplay(TransferTotals(1, 32 * MIB, now=clock))
+    shown.update("a", 0, 32 * MIB)
+    clock.now += 8
+    shown.update("a", 16 * MIB, 32 * MIB)
+    console = Console(width=40, file=io.StringIO())
+    with console.capture() as capture:
+        console.print(shown._progress.get_renderable())
+    assert " 50 % 2.0 MiB/s 0:08" in capture.get()

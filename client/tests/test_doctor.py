@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -20,22 +21,22 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "
 @pytest.fixture
 def diagnose(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[[], dict[str, str]]:
+) -> Callable[..., dict[str, str]]:
     """Return a function that returns what the doctor says to fix, by check."""
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
 
-    def diagnose() -> dict[str, str]:
+    def diagnose(expected_code: int = 1) -> dict[str, str]:
         code = run("doctor", "--json")
         lines = json_lines(capsys.readouterr().out)
         found = {line["check"]: line["text"] for line in lines if not line["ok"]}
-        assert code == (1 if found else 0)
+        assert code == (expected_code if found else 0)
         return found
 
     return diagnose
 
 
-Diagnose = Callable[[], dict[str, str]]
+Diagnose = Callable[..., dict[str, str]]
 
 
 def test_sound_machine_has_nothing_to_fix(diagnose: Diagnose, fake: FakeService) -> None:
@@ -80,18 +81,18 @@ def test_socks_proxy_is_found(diagnose: Diagnose, monkeypatch: pytest.MonkeyPatc
     """A SOCKS proxy is named, without its password, and with what to set instead."""
     monkeypatch.setenv(variable, "socks5h://user:secret@proxy.test:1080")
     text = "Proxies of socks5h:// are not supported. Set HTTPS_PROXY to an HTTP proxy, or add the host to NO_PROXY."
-    assert diagnose() == {"proxy": text}
+    assert diagnose(2) == {"proxy": text}
 
 
 def test_service_out_of_reach_is_found_and_ends_the_checks(diagnose: Diagnose, fake: FakeService) -> None:
     """Without the service there is nothing else to check."""
 
     def fail(request: HttpRequest) -> None:
-        raise TransportError("no connection to the server")
+        raise TransportError("ferry.test:443 does not accept connections (check the URL)")
 
     fake.before.append(fail)
-    text = "https://ferry.test: no connection to the server. Check the URL, the network and the proxy."
-    assert diagnose() == {"service": text}
+    text = "https://ferry.test is out of reach: ferry.test:443 does not accept connections (check the URL)."
+    assert diagnose(6) == {"service": text}
 
 
 def test_missing_scope_is_found(diagnose: Diagnose, fake: FakeService) -> None:
@@ -103,4 +104,61 @@ def test_missing_scope_is_found(diagnose: Diagnose, fake: FakeService) -> None:
             problem(403, "insufficient_scope", "files:write is missing.") if request.method == "PUT" else None
         )
     )
-    assert diagnose() == {"send": "files:write is missing."}
+    assert diagnose(4) == {"send": "files:write is missing."}
+
+
+@pytest.mark.parametrize(
+    ("response", "text"),
+    [
+        (HttpResponse(404, {}, b"{}"), "https://ferry.test/health answers 404. Is this the URL of a Ferry service, "),
+        (HttpResponse(200, {}, b"<html>"), "https://ferry.test/health answers 200 with no health report. Is this the "),
+        (HttpResponse(407, {}), "the proxy asks for a user and password: set HTTPS_PROXY=http://USER:PASSWORD@HOST"),
+        (HttpResponse(503, {}), "https://ferry.test/health answers 503: the service is overloaded or down. Try again"),
+    ],
+)
+def test_answer_of_another_server_is_found(
+    diagnose: Diagnose, fake: FakeService, response: HttpResponse, text: str
+) -> None:
+    """What answers in the service's place is named by its status, with what to do: exit code 6."""
+    fake.before.append(lambda request: response)
+    (found,) = diagnose(6).values()
+    assert found.startswith(text)
+
+
+def test_login_that_is_not_accepted_is_found(diagnose: Diagnose, fake: FakeService) -> None:
+    """A wrong secret and a disabled client look alike: exit code 4, and the command that replaces the login."""
+    fake.before.append(lambda request: HttpResponse(401, {}, b"{}") if "/auth/token" in request.url else None)
+    assert diagnose(4) == {
+        "login": "The service does not accept the client id and secret. Check them with `ferry login`."
+    }
+
+
+def test_state_folder_that_cannot_be_written_is_found(
+    diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The folder is named, with what does not work without it."""
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("FERRY_STATE_DIR", str(tmp_path / "file" / "state"))
+    (text,) = diagnose().values()
+    assert text.startswith(f"{tmp_path}/file/state cannot be written: Not a directory. Set FERRY_STATE_DIR to another ")
+
+
+def test_checksum_in_python_is_found(diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without a compiled CRC32C gets the command that installs one."""
+    monkeypatch.setattr("ferry_client.checksums.is_compiled", lambda: False)
+    (text,) = diagnose().values()
+    assert "pip install google-crc32c" in text
+
+
+def test_quiet_doctor_shows_faults_alone(
+    run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of cron that finds nothing sends no mail."""
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+    assert run("doctor", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    fake.before.append(lambda request: HttpResponse(404, {}))
+    assert run("doctor", "--quiet") == 6
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("FIX   service: ")

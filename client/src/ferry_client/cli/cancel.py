@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import click
 
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import connection_options, open_client
+from ferry_client.client import Ferry
 from ferry_client.errors import UsageError
 
 
@@ -28,5 +31,13 @@ def command(
     output = Output(as_json=as_json, quiet=quiet)
     with open_client(profile, retry_for, output=output) as ferry:
         for name in names:
+            was_open = _is_open(ferry, name, upload_id)
             ferry.cancel(name, upload_id=upload_id)
-            output.result(f"cancelled {name}", filename=name, cancelled=True)
+            text = f"cancelled {name}" if was_open else f"The upload of {name} was cancelled before."
+            output.result(text, filename=name, cancelled=True)
+
+
+def _is_open(ferry: Ferry, name: str, upload_id: str | None) -> bool:
+    """Return whether the upload is in progress. One that was cancelled is cancelled again without an error."""
+    name = unicodedata.normalize("NFC", name)
+    return any(upload["filename"] == name and upload_id in (None, upload["upload_id"]) for upload in ferry.uploads())

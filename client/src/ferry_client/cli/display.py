@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from ferry_client.cli.totals import FileState, TransferTotals
-from ferry_client.cli.units import format_bytes, format_duration
+from ferry_client.cli.units import format_bytes, format_duration, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 LINE_EVERY_SECONDS = 10.0
 """How often transfers are reported where standard error is no terminal."""
+
+_REFRESHES_PER_SECOND = 4
+"""How often a terminal is drawn. Each time it gets all rows, which on a remote terminal go over the line."""
 
 _BAR_FROM_COLUMNS = 60
 _BYTES_FROM_COLUMNS = 80
@@ -42,12 +45,12 @@ class TransferDisplay(ABC):
 
     def update(self, name: str, done_bytes: int, total_bytes: int) -> None:
         """Show the durable bytes of a file; `total_bytes` is 0 while the length is unknown."""
-        self.show(name, self.totals.update(name, done_bytes, total_bytes))
+        self.show(shown(name), self.totals.update(name, done_bytes, total_bytes))
 
     def end(self, name: str, size_bytes: int, *, is_done: bool) -> None:
         """Remove a file that is done or failed."""
         self.totals.end(name, size_bytes, is_done=is_done)
-        self.remove(name)
+        self.remove(shown(name))
 
     @abstractmethod
     def show(self, name: str, file: FileState) -> None:
@@ -113,11 +116,13 @@ class TerminalDisplay(TransferDisplay):
             console=console,
             expand=True,
             transient=True,
+            refresh_per_second=_REFRESHES_PER_SECOND,
             redirect_stdout=sys.stdout.isatty(),
         )
         self._tasks: dict[str, TaskID] = {}
         self._lock = threading.Lock()
         self._all_files: TaskID | None = None
+        self._is_single = totals.file_count == 1
 
     def __enter__(self) -> TransferDisplay:
         if self.totals.file_count > 1:
@@ -134,7 +139,9 @@ class TerminalDisplay(TransferDisplay):
         with self._lock:
             if name not in self._tasks:
                 # What an earlier run transferred counts for the percentage, not for the rate.
-                self._tasks[name] = self._progress.add_task(name, total=total, completed=file.done_bytes)
+                self._tasks[name] = self._progress.add_task(
+                    name, total=total, completed=file.done_bytes, totals=self.totals if self._is_single else None
+                )
             else:
                 self._progress.update(self._tasks[name], completed=file.done_bytes, total=total)
             self._update_all_files()
@@ -170,10 +177,10 @@ class NameEnd:
         from rich.cells import cell_len
         from rich.text import Text
 
-        shown = self._name
-        while shown and cell_len(shown) + (shown != self._name) > options.max_width:
-            shown = shown[1:]
-        yield Text(shown if shown == self._name else f"…{shown}", no_wrap=True)
+        end = self._name
+        while end and cell_len(end) + (end != self._name) > options.max_width:
+            end = end[1:]
+        yield Text(end if end == self._name else f"…{end}", no_wrap=True)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         from rich.cells import cell_len
@@ -217,7 +224,7 @@ def _columns(width: int) -> list[Any]:
 
         def render(self, task: Task) -> Text:
             totals = task.fields.get("totals")
-            rate = task.speed if totals is None else totals.rate() if totals.counts_bytes else None
+            rate = task.speed if totals is None else totals.rate() if totals.transferred_bytes else None
             return Text("" if rate is None else f"{format_bytes(rate)}/s", "progress.data.speed", no_wrap=True)
 
     class LeftColumn(ProgressColumn):

@@ -8,18 +8,22 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
 from ferry_client import checksums
+from ferry_client.api import CONTINUE_ADVICE, RETRYABLE_STATUSES
 from ferry_client.checksums import crc32c_to_base64
 from ferry_client.cli import exit_codes
+from ferry_client.cli.config import state_path
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client
 from ferry_client.client import Ferry
 from ferry_client.connections import checked_proxy
 from ferry_client.errors import AccessError, FerryError, NotFoundError, UsageError
 from ferry_client.options import MIB
+from ferry_client.state import write_atomically
 from ferry_client.transport import BytesBody, HttpRequest, HttpResponse, TransportError
 
 _CLOCK_TOLERANCE_SECONDS = 60
@@ -36,6 +40,13 @@ class Finding:
     """Whether it is right."""
     text: str
     """What was found, and what to fix."""
+    code: int = exit_codes.DONE
+    """The exit code of what is wrong; 0 if it is right."""
+
+    @classmethod
+    def wrong(cls, check: str, text: str, code: int = exit_codes.SOME_FAILED) -> Finding:
+        """Return the finding of a check that failed."""
+        return cls(check, False, text, code)
 
 
 @click.command("doctor")
@@ -44,21 +55,27 @@ def command(profile: str | None, as_json: bool, quiet: bool, retry_for: float) -
     """Check the way to the service and to S3: network, TLS, proxy, clock, login, speed. Say what to fix.
 
     A file of 1 MiB named ferry-doctor-... is sent, fetched and deleted. Another goes straight to S3 and is cancelled.
+    The exit code is that of the first fault: 4 for the login, say, or 6 for the network. It is 1 for what slows
+    transfers down without stopping them. With --quiet only faults are shown.
 
     \b
     ferry doctor
     ferry doctor --profile field --json
+    ferry doctor --quiet || echo 'something is to be fixed'
     """
     output = Output(as_json=as_json, quiet=quiet)
-    failed = False
+    codes: list[int] = []
     with open_client(profile, min(retry_for, 20.0), output=output) as ferry:
         for finding in examine(ferry):
+            codes += [] if finding.ok else [finding.code]
+            if finding.ok and quiet and not as_json:
+                continue
             mark = "ok  " if finding.ok else "FIX "
             output.result(
                 f"{mark}  {finding.check}: {finding.text}", check=finding.check, ok=finding.ok, text=finding.text
             )
-            failed = failed or not finding.ok
-    return exit_codes.SOME_FAILED if failed else exit_codes.DONE
+    stopping = [code for code in codes if code != exit_codes.SOME_FAILED]
+    return next(iter([*stopping, *codes]), exit_codes.DONE)
 
 
 def examine(ferry: Ferry) -> Iterator[Finding]:
@@ -84,9 +101,26 @@ def _environment() -> Iterator[Finding]:
     if checksums.is_compiled():
         yield Finding("checksum", True, "compiled CRC32C")
     else:
-        yield Finding(
-            "checksum", False, "CRC32C runs in Python, at a few MB/s. Install google-crc32c for this machine."
+        text = (
+            "CRC32C runs in Python, at a few MB/s. Install a compiled one: pip install google-crc32c "
+            "(with pipx: pipx inject ferry-client google-crc32c)."
         )
+        yield Finding.wrong("checksum", text)
+    yield _state_folder(state_path())
+
+
+def _state_folder(folder: Path) -> Finding:
+    """Return whether the state folder can be written."""
+    try:
+        write_atomically(folder / "doctor", b"", durable=False)
+        (folder / "doctor").unlink()
+    except OSError as error:
+        text = (
+            f"{folder} cannot be written: {error.strerror}. Set FERRY_STATE_DIR to another folder: without one, sync "
+            "reads every file again, and --spool-input does not work."
+        )
+        return Finding.wrong("state folder", text)
+    return Finding("state folder", True, str(folder))
 
 
 def _proxy(urls: Sequence[str]) -> Finding:
@@ -94,7 +128,7 @@ def _proxy(urls: Sequence[str]) -> Finding:
         for url in urls:
             checked_proxy(url)
     except UsageError as error:
-        return Finding("proxy", False, str(error))
+        return Finding.wrong("proxy", str(error), exit_codes.USAGE)
     hosts = ", ".join(url.rpartition("@")[2] for url in urls)
     exceptions = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "none"
     return Finding("proxy", True, f"{hosts}; exceptions (NO_PROXY): {exceptions}")
@@ -103,20 +137,38 @@ def _proxy(urls: Sequence[str]) -> Finding:
 def _service(ferry: Ferry) -> tuple[Finding, float]:
     """Return whether the service answers, and how many seconds this machine's clock is ahead."""
     started_at = time.monotonic()
+    url = ferry.api.url
     try:
-        response = ferry.api.transport.send(HttpRequest("GET", f"{ferry.api.url}/health"))
+        response = ferry.api.transport.send(HttpRequest("GET", f"{url}/health"))
     except UsageError as error:
-        return Finding("service", False, str(error)), 0.0
+        return Finding.wrong("service", str(error), exit_codes.USAGE), 0.0
     except TransportError as error:
-        return Finding("service", False, f"{ferry.api.url}: {error}. Check the URL, the network and the proxy."), 0.0
+        return Finding.wrong("service", f"{url} is out of reach: {error}.", exit_codes.NETWORK), 0.0
     elapsed_ms = (time.monotonic() - started_at) * 1000
-    if response.status != 200:
-        text = f"{ferry.api.url}/health answers {response.status}. Is this the URL of a Ferry service?"
-        return Finding("service", False, text), 0.0
+    if not _is_healthy(response):
+        return Finding.wrong("service", _foreign_answer(url, response), exit_codes.NETWORK), 0.0
     date = email.utils.parsedate_to_datetime(response.headers["date"]) if "date" in response.headers else None
     # A Date field has whole seconds, cut off (RFC 9110 section 5.6.7): half a second is the mean of what is missing.
     ahead = time.time() - date.timestamp() - 0.5 if date else 0.0
-    return Finding("service", True, f"{ferry.api.url} answers in {elapsed_ms:.0f} ms"), ahead
+    return Finding("service", True, f"{url} answers in {elapsed_ms:.0f} ms"), ahead
+
+
+def _is_healthy(response: HttpResponse) -> bool:
+    """Return whether a response is one of a Ferry service: the login page of a network has status 200, too."""
+    try:
+        return response.status == 200 and isinstance(response.json(), dict)
+    except ValueError:
+        return False
+
+
+def _foreign_answer(url: str, response: HttpResponse) -> str:
+    """Return what to fix where something else answers."""
+    if response.status == 407:
+        return "the proxy asks for a user and password: set HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"
+    if response.status in RETRYABLE_STATUSES:
+        return f"{url}/health answers {response.status}: the service is overloaded or down. Try again in a minute."
+    text = f"{url}/health answers {response.status}" + (" with no health report" if response.status == 200 else "")
+    return f"{text}. Is this the URL of a Ferry service, and does this network have a login page?"
 
 
 def _clock(ahead_seconds: float) -> Finding:
@@ -124,7 +176,7 @@ def _clock(ahead_seconds: float) -> Finding:
         return Finding("clock", True, f"differs from the service's by {abs(ahead_seconds):.0f} s")
     side = "ahead of" if ahead_seconds > 0 else "behind"
     text = f"{abs(ahead_seconds):.0f} s {side} the service's. Transfers work; set it, for example by NTP."
-    return Finding("clock", False, text)
+    return Finding.wrong("clock", text)
 
 
 def _login(ferry: Ferry) -> str:
@@ -176,9 +228,9 @@ def _attempt_direct(check: str, transfer: Callable[[], HttpResponse]) -> Finding
     try:
         response = transfer()
     except FerryError as error:
-        return Finding(check, False, f"{error}. Transfers go through the API alone, in chunks of 4 MiB.")
+        return Finding.wrong(check, f"{error}. Transfers go through the API alone, in chunks of 4 MiB.")
     if response.status != 200:
-        return Finding(check, False, f"S3 answers {response.status}. Transfers go through the API alone.")
+        return Finding.wrong(check, f"S3 answers {response.status}. Transfers go through the API alone.")
     return Finding(check, True, f"{format_bytes(_PROBE_BYTES / (time.monotonic() - started_at))}/s")
 
 
@@ -192,4 +244,5 @@ def _attempt(check: str, run: Callable[[], str]) -> Finding:
     try:
         return Finding(check, True, run())
     except FerryError as error:
-        return Finding(check, False, str(error))
+        text = str(error).removesuffix(CONTINUE_ADVICE).rstrip()
+        return Finding.wrong(check, text, exit_codes.exit_code(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import click
@@ -42,11 +43,15 @@ def command(
             target = to + name.rpartition("/")[2] if to.endswith("/") else to
             with a_file(ferry, name, "ferry mv {folder} PREFIX/"):
                 etag = ferry.stat(name).etag
+            if unicodedata.normalize("NFC", target) == unicodedata.normalize("NFC", name):
+                raise UsageError(f"{name} has this name already. Nothing is moved: choose another name.")
             record = ferry.move(name, target, replace=replace, etag=etag)
             output.result(f"{name} -> {record.name}", **{"from": name, "to": record.name})
             return 0
         if not to.endswith("/"):
             raise UsageError(f"{name} is a folder: its new name must end with /, as in {to}/.")
+        if to == name:
+            raise UsageError(f"{name} has this name already. Nothing is moved: choose another name.")
         if to.startswith(name):
             raise UsageError(f"{to} is below {name}. Choose a folder outside.")
         moves = [(record, to + record.name.removeprefix(name)) for record in ferry.list(name)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import click
 
 from ferry_client.cli.ls import record_members
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import connection_options, open_client
+from ferry_client.client import Ferry
 
 
 @click.command("restore")
@@ -36,5 +39,14 @@ def command(
     """
     output = Output(as_json=as_json, quiet=quiet)
     with open_client(profile, retry_for, output=output) as ferry:
+        was_deleted = _is_deleted(ferry, name, upload_id)
         record = ferry.restore(name, to=to, upload_id=upload_id, if_exists=if_exists)
-        output.result(f"restored {record.name}", **record_members(record))
+        text = f"restored {record.name}" if was_deleted else f"{record.name} is there already: it was restored before"
+        output.result(text, **record_members(record), restored=was_deleted)
+
+
+def _is_deleted(ferry: Ferry, name: str, upload_id: str | None) -> bool:
+    """Return whether there is something to restore. A repeated restore succeeds, too, and changes nothing."""
+    name = unicodedata.normalize("NFC", name)
+    records = ferry.list_page(name, deleted=True).files  # in the order of names: those of this name are the first
+    return any(record.name == name and upload_id in (None, record.upload_id) for record in records)

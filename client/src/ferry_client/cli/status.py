@@ -23,8 +23,12 @@ def command(name: str | None, profile: str | None, as_json: bool, quiet: bool, r
     """
     output = Output(as_json=as_json, quiet=quiet)
     with open_client(profile, retry_for, output=output) as ferry:
+        is_empty = True
         for upload in [ferry.status(name)] if name else ferry.uploads():
+            is_empty = False
             output.result(_line(upload), **upload)
+        if is_empty:
+            output.note("No uploads are in progress.")
 
 
 def _line(upload: Mapping[str, Any]) -> str:

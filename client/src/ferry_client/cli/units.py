@@ -6,7 +6,8 @@ import re
 
 from ferry_client.local_files import printable
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Control characters, ends of lines, and characters that turn the text after them around (UAX #9)."""
 
 
 def format_bytes(size: float) -> str:
@@ -26,5 +27,9 @@ def format_duration(seconds: float) -> str:
 
 
 def shown(text: str) -> str:
-    """Return a text that changes no terminal: names on disks can have control characters."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", printable(text))
+    """Return a text that changes no terminal: names on disks and on the service can have control characters."""
+    return _CONTROL.sub(lambda match: _escaped(ord(match[0])), printable(text))
+
+
+def _escaped(code: int) -> str:
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
