@@ -68,7 +68,8 @@ def _invoke(service: SamService, case: InvocationCase, token: str) -> dict[str, 
         .read_text(encoding="utf-8")
         .replace(PLACEHOLDER_HEADER, f"Bearer {token}")
     )
-    command = ["sam", "local", "invoke", case.function, "--event", "-", *service.container_options]
+    sam = [sys.executable, "-m", "dev.docker.sam_cli_without_log_wait"]
+    command = [*sam, "local", "invoke", case.function, "--event", "-", *service.container_options]
     done = subprocess.run(
         command, cwd=ROOT, env=dict(service.environment), input=event, capture_output=True, text=True, check=False
     )
@@ -76,5 +77,5 @@ def _invoke(service: SamService, case: InvocationCase, token: str) -> dict[str, 
         returned: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
         sys.stderr.write(done.stderr)
-        raise SamError(f"`{' '.join(command[:4])}` returned nothing for events/{case.event}.json") from None
+        raise SamError(f"`sam local invoke {case.function}` returned nothing for events/{case.event}.json") from None
     return returned

@@ -16,8 +16,6 @@ class KnownDifference:
     """What AWS does: a sentence."""
     sam_local: str
     """What SAM CLI does instead: a sentence."""
-    own_service: bool = False
-    """The tests are skipped instead, because they start a local service of their own."""
 
     @property
     def reason(self) -> str:
@@ -121,17 +119,5 @@ KNOWN_DIFFERENCES = (
         ("test_events.py::*",),
         "Changes are published on the event bus.",
         "There is no event bus, so no event is published.",
-    ),
-    KnownDifference(
-        (
-            "test_crash_recovery.py::*",
-            "test_damaged_state.py::*",
-            "test_external_issuer.py::*",
-            "test_full_disk.py::*",
-            "test_readme.py::test_getting_started_after_kill_resumes",
-        ),
-        "Nothing differs.",
-        "These tests stop, kill and bend a service of their own.",
-        own_service=True,
     ),
 )
