@@ -70,7 +70,7 @@ test-quick: $(venv_stamp)  ## run the fast unit tests: no server, no stress test
 long_proofs := tests/e2e/test_kill_rounds.py tests/e2e/test_damaged_state.py
 
 test-stress: $(venv_stamp)  ## run stress and property tests with thousands of examples (minutes; PROFILE=default: fewer)
-	$(pytest) tests client/tests -m "stress or hypothesis" --numprocesses=3 --hypothesis-profile=$(PROFILE) $(addprefix --ignore=,$(long_proofs))
+	$(pytest) tests client/tests -m "stress or hypothesis" --numprocesses=3 --dist=worksteal --hypothesis-profile=$(PROFILE) $(addprefix --ignore=,$(long_proofs))
 
 test-backends: $(venv_stamp)  ## run contract and race tests on SeaweedFS, DynamoDB Local, LocalStack (Java, npm, Python 3.13)
 	@$(tool) PYTHONPATH=.:layers/common sh -c '. dev/layer/runtime-python.sh && exec "$(bin)/python" -m tests.backends $(if $(ROUNDS),--rounds=$(ROUNDS)) $(ARGS)'
@@ -170,9 +170,12 @@ define check_python
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$$($(PYTHON) -V) has no venv module. On Debian and Ubuntu run: apt-get install python3-venv" >&2; exit 1; }
 endef
 
-# Install a lock into the virtual environment.
+# Install a lock into the virtual environment, and write its bytecode on all processors.
 install = { PYTHONUNBUFFERED=1 $(bin)/python -m pip install --progress-bar=off --disable-pip-version-check --no-deps --require-hashes \
-  --only-binary=:all: -r $(1) 2>&1 && echo done; } | awk '$(show_progress)' >&2
+  --only-binary=:all: --no-compile -r $(1) 2>&1 && echo done; } | awk '$(show_progress)' >&2 && $(write_bytecode)
+
+# pip writes bytecode on one processor. Files that are no Python of this version, as in templates of packages, have none.
+write_bytecode = { $(bin)/python -m compileall -qq -j 0 $(venv)/lib || true; }
 
 $(venv_stamp): $(locks)
 	$(check_python)

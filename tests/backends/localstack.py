@@ -62,7 +62,7 @@ def install() -> Path:
     with tempfile.TemporaryDirectory(dir=CACHE_FOLDER) as scratch:
         packages = Path(scratch) / "packages"
         pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version", PYTHON]
+        options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--no-compile", "--python-version", PYTHON]
         completed = subprocess.run(
             [*pip, *options, "--target", str(packages), "-r", str(LOCK)], capture_output=True, text=True, check=False
         )

@@ -47,18 +47,27 @@ def test_last_line_is_the_summary_of_make_test(root: Path, programs: Path) -> No
     steps = [line.split(maxsplit=1)[1] for line in head.rpartition("seconds  step\n")[2].splitlines()]
     assert {
         "make test",
-        "make fuzz SEED=1 FUZZ_SECONDS=60, in lane builds",
+        "make fuzz SEED=1 FUZZ_SECONDS=60, in lane containers",
         "make test-local",
         "make test-sam, in lane containers",
     } <= {*steps}
     assert steps[-1] == "all"
 
 
-@pytest.mark.parametrize("target", ["lint", "test-stress", "verify-layer", "test-backends"])
-def test_failing_step_is_named_and_ends_the_run(root: Path, programs: Path, target: str) -> None:
+@pytest.mark.parametrize(
+    ("target", "later"),
+    [
+        ("venv", "lint"),
+        ("lint", "demo"),
+        ("verify-layer", "test"),
+        ("test-stress", "test-backends"),
+        ("test-backends", "test-clients"),
+    ],
+)
+def test_failing_step_is_named_and_ends_the_run(root: Path, programs: Path, target: str, later: str) -> None:
     """A step that fails, alone or in a lane, is named, its output is shown, and the steps after it do not run."""
     done = run(root, programs, target)
     assert done.returncode != 0
     assert f"failed: make {target}" in done.stderr
     assert "this target failed" in done.stdout
-    assert "make test-sam" not in done.stdout
+    assert f"=== make {later}\n" not in done.stdout
