@@ -66,14 +66,16 @@ def test_readme_block_run_twice_succeeds(service: LocalService, shell: str, tmp_
 
 
 def test_readme_block_after_unfinished_upload_succeeds(service: LocalService, tmp_path: Path) -> None:
-    """An unfinished upload of the same name with another size does not stop the Quick start."""
+    """An unfinished upload of the same name, which has received bytes, does not stop the Quick start."""
     setup, _, _ = shell_blocks("README.md").partition("printf ")
-    unfinished = (
-        setup + 'api --json \'{"filename": "hello.txt", "size": 9, "if_exists": "replace"}\' "$URL/upload/start"\n'
+    unfinished = setup + (
+        'api --json \'{"filename": "hello.txt", "size": 8, "if_exists": "replace"}\' "$URL/upload/start"\n'
+        'api --json \'{"filename": "hello.txt", "chunk_index": 1, "data": "dW5maW5pc2g="}\' "$URL/upload/chunk"\n'
     )
-    run_script(service, unfinished, "bash", tmp_path)
-    output = run_script(service, shell_blocks("README.md"), "bash", tmp_path)
+    script = unfinished + shell_blocks("README.md")
+    output = run_script(service, script, "bash", tmp_path)
     assert_equal_checksums(output, "hello.txt", "copy.txt")
+    assert '"state":"complete"' in output
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_getting_started_repeated_succeeds(service: LocalService, shell: str, ru
 
 
 def test_getting_started_after_kill_resumes(tmp_path: Path) -> None:
-    """The service is killed at the step that invites the reader to do so; the upload goes on from where it was."""
+    """The service is killed at the step that invites the reader to do so; the upload continues where it was."""
     before, _, after = (ROOT / "docs/getting-started.md").read_text(encoding="utf-8").partition("## 5. Break it")
     wait = "touch sent; while [ ! -e restarted ]; do sleep 0.1; done\n"
     script = "".join(_BLOCK.findall(before)) + wait + "".join(_BLOCK.findall(after))
