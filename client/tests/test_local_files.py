@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from ferry_client.errors import UsageError
-from ferry_client.local_files import LocalTargets, preserved_metadata, restore_preserved, walk
+from ferry_client.errors import LocalFileError, UsageError
+from ferry_client.local_files import (
+    LocalFile,
+    LocalTargets,
+    preserved_metadata,
+    restore_preserved,
+    restore_symlink,
+    walk,
+)
 
 
 def tree(folder: Path, *names: str) -> Path:
@@ -131,3 +138,33 @@ def test_walk_reports_what_it_cannot_read_and_goes_on(tmp_path: Path) -> None:
     (tmp_path / "b").rmdir()
     assert [first.name, *(file.name for file in files)] == ["a/f"]
     assert len(problems) == 1
+
+
+@pytest.mark.parametrize("seconds", [-99_999_999_999, 999_999_999_999], ids=["past", "future"])
+def test_time_that_no_calendar_has_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    """A file of a year beyond 9999 or before 1 is sent without its time."""
+    path = tree(tmp_path, "f") / "f"
+    status = os.stat_result((0o100640, 1, 1, 1, 0, 0, 1, 0, seconds, 0), {"st_mtime_ns": seconds * 10**9})
+    monkeypatch.setattr(Path, "stat", lambda path, **options: status)
+    assert preserved_metadata(LocalFile(path, "f", 1)) == {"mode": "0640"}
+
+
+def test_file_that_vanishes_before_its_metadata_is_read_is_named(tmp_path: Path) -> None:
+    """The error is one of the file alone."""
+    with pytest.raises(LocalFileError, match="cannot be read"):
+        preserved_metadata(LocalFile(tmp_path / "gone", "f", 1))
+
+
+def test_walk_reports_a_link_to_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    """Such a link cannot be kept."""
+    (tmp_path / "l").symlink_to(os.fsdecode(b"\xff"))
+    problems: dict[str, str] = {}
+    assert not list(walk(tmp_path, "", symlinks="keep", on_problem=problems.__setitem__))
+    assert list(problems) == [str(tmp_path / "l")]
+
+
+def test_link_in_a_circle_is_not_made(tmp_path: Path) -> None:
+    """A stored link whose way goes through a circle of links is an error of this file."""
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(LocalFileError):
+        restore_symlink(tmp_path / "l", "loop/f", tmp_path)

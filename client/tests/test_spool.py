@@ -17,6 +17,8 @@ from ferry_client.client import Ferry
 from ferry_client.errors import CancelledError, NetworkError
 from ferry_client.local_files import LocalFile
 from ferry_client.spool import STATE_FILE_NAME, Spool, SpoolOptions
+from ferry_client.spool_folder import LOCK_FILE_NAME
+from ferry_client.systemd import notify_systemd
 from ferry_client.transport import HttpRequest, HttpResponse
 
 
@@ -62,7 +64,7 @@ def test_spool_sends_the_oldest_first_and_deletes(ferry: Ferry, fake: FakeServic
     ]
     assert puts == ["in%2Fb", "in%2Fsub%2Fc", "in%2Fa"]
     assert {name: file.data for name, file in fake.files.items()} == {"in/b": b"b", "in/sub/c": b"sub/c", "in/a": b"a"}
-    assert [path.name for path in folder.rglob("*") if path.is_file()] == [STATE_FILE_NAME]
+    assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [STATE_FILE_NAME, LOCK_FILE_NAME]
 
 
 def test_spool_with_move_keeps_sent_files(ferry: Ferry, folder: Path) -> None:
@@ -140,6 +142,31 @@ def test_spool_tells_systemd(ferry: Ferry, folder: Path, tmp_path: Path, monkeyp
     assert messages[0] == "READY=1"
     assert any(message.startswith("STATUS=sending in/a") for message in messages)
     assert any("WATCHDOG=1" in message for message in messages)
+    assert messages[-1] == "STOPPING=1"
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd is a matter of Linux")
+def test_name_with_a_line_break_is_no_message_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file's name cannot tell systemd what to do."""
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(address)
+        receiver.settimeout(60)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        notify_systemd(STATUS="sending a\nMAINPID=1\r\nSTOPPING=1", WATCHDOG="1")
+        assert receiver.recv(1000) == b"STATUS=sending a MAINPID=1 STOPPING=1\nWATCHDOG=1"
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd is a matter of Linux")
+def test_receiver_that_reads_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full queue costs messages, not the spool."""
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(address)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        for _ in range(2000):
+            notify_systemd(WATCHDOG="1")
+        assert receiver.recv(1000) == b"WATCHDOG=1"
 
 
 def test_spool_keeps_a_file_that_took_the_name_meanwhile(ferry: Ferry, fake: FakeService, folder: Path) -> None:

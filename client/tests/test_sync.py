@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ import pytest
 from client.tests.collisions import with_crc32c_of
 from client.tests.fake_service import FakeService
 from ferry_client.client import Ferry
-from ferry_client.errors import ConflictError
-from ferry_client.file_cache import FileCache
+from ferry_client.errors import ConflictError, LocalFileError
+from ferry_client.file_cache import FileCache, FileIdentity
+from ferry_client.sources import FileSource
 from ferry_client.sync import SyncAction, SyncStep, change_service, plan_download, plan_upload
 
 
@@ -129,6 +132,153 @@ def test_damaged_cache_costs_reading_alone(tmp_path: Path) -> None:
     cache.close()
 
 
+def test_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    """What a newer client keeps is neither read nor changed."""
+    state = tmp_path / "state"
+    FileCache(state, "https://ferry.test").close()
+    with closing(sqlite3.connect(state / "files.sqlite")) as database:
+        database.execute("PRAGMA user_version = 99")
+    (tmp_path / "f").write_bytes(b"123456789")
+    os.utime(tmp_path / "f", (1, 1))
+    cache = FileCache(state, "https://ferry.test")
+    assert cache.crc32c(tmp_path / "f") == 0xE3069283
+    cache.close()
+    with closing(sqlite3.connect(state / "files.sqlite")) as database:
+        assert database.execute("SELECT count(*) FROM file").fetchone() == (0,)
+        assert database.execute("PRAGMA user_version").fetchone() == (99,)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sqlite3.OperationalError("database or disk is full"),
+        sqlite3.OperationalError("attempt to write a readonly database"),
+        sqlite3.DatabaseError("database disk image is malformed"),
+    ],
+    ids=["full", "gone", "malformed"],
+)
+def test_cache_whose_disk_fails_costs_reading_alone(cache: FileCache, tmp_path: Path, error: sqlite3.Error) -> None:
+    """A state folder that becomes full, vanishes or is damaged while it is used is no error."""
+    (tmp_path / "f").write_bytes(b"123456789")
+    os.utime(tmp_path / "f", (1, 1))
+
+    class Broken:
+        def __enter__(self) -> Broken:
+            return self
+
+        def __exit__(self, *arguments: object) -> None:
+            pass
+
+        def execute(self, *arguments: object) -> None:
+            raise error
+
+        def close(self) -> None:
+            pass
+
+    cache._database = Broken()  # type: ignore[assignment]
+    assert cache.crc32c(tmp_path / "f") == 0xE3069283
+    identity = FileIdentity.of(tmp_path / "f")
+    cache.record_synced("p/f", identity, '"etag"')
+    assert cache.earlier_names(identity) == [("p/f", '"etag"')]
+    assert (tmp_path / "state" / "files.sqlite").exists() == (type(error) is sqlite3.OperationalError)
+
+
+def test_cache_takes_a_folder_whose_name_is_not_utf8(cache: FileCache, tmp_path: Path) -> None:
+    """A path that is not UTF-8 is remembered as any other."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this disk takes UTF-8 alone")
+    (folder / "f").write_bytes(b"123456789")
+    os.utime(folder / "f", (1, 1))
+    assert cache.crc32c(folder / "f") == 0xE3069283
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the name of files that cannot be opened; root could read them by their mode."""
+    original = FileSource.__init__
+
+    def init(source: FileSource, path: Path) -> None:
+        if path.name == "secret":
+            raise LocalFileError(f"{path} cannot be read: Permission denied.")
+        original(source, path)
+
+    monkeypatch.setattr(FileSource, "__init__", init)
+    return "secret"
+
+
+def test_upload_plan_with_an_unreadable_file_has_the_others(
+    ferry: Ferry, cache: FileCache, fake: FakeService, folder: Path, unreadable: str
+) -> None:
+    """A file that cannot be read is rejected, the others are sent, and nothing is deleted."""
+    fake.put_file(f"p/{unreadable}", b"1234")
+    fake.put_file("p/gone", b"1234")
+    (folder / unreadable).write_bytes(b"4321")
+    (folder / "new").write_bytes(b"n")
+    assert summary(plan_upload(ferry, cache, folder, "p/", delete=True)) == [
+        ("reject", f"p/{unreadable}"),
+        ("upload", "p/new"),
+    ]
+
+
+def test_download_plan_with_an_unreadable_file_has_the_others(
+    ferry: Ferry, cache: FileCache, fake: FakeService, folder: Path, unreadable: str
+) -> None:
+    """A local file that cannot be read is fetched anew; it does not end the comparison."""
+    fake.put_file(f"p/{unreadable}", b"1234")
+    fake.put_file("p/z", b"1234")
+    (folder / unreadable).write_bytes(b"4321")
+    assert summary(plan_download(ferry, cache, "p/", folder)) == [("download", f"p/{unreadable}"), ("download", "p/z")]
+
+
+def test_upload_plan_deletes_nothing_that_is_left_out(
+    ferry: Ferry, cache: FileCache, fake: FakeService, folder: Path
+) -> None:
+    """A symbolic link that is not followed keeps what an earlier run sent of it."""
+    for name in ("p/link", "p/dir/f", "p/directory", "p/gone"):
+        fake.put_file(name, b"1")
+    (folder / "link").symlink_to("target")
+    (folder / "dir").symlink_to(".")
+    steps = plan_upload(ferry, cache, folder, "p/", delete=True)
+    assert summary(steps) == [("delete", "p/directory"), ("delete", "p/gone")]
+
+
+def test_download_plan_deletes_nothing_that_it_rejects(
+    ferry: Ferry, cache: FileCache, fake: FakeService, folder: Path
+) -> None:
+    """Of two names that a disk may not distinguish, the second is rejected: its file here is not deleted."""
+    for name in ("A", "a"):
+        fake.put_file(f"p/{name}", b"1")
+        (folder / name).write_bytes(b"1")
+    steps = plan_download(ferry, cache, "p/", folder, delete=True)
+    assert summary(steps) == [("reject", "p/a")]
+
+
+def test_download_plan_deletes_no_file_that_it_wants_in_another_spelling(
+    ferry: Ferry, cache: FileCache, fake: FakeService, folder: Path
+) -> None:
+    """On a disk that does not distinguish letter case, the file of the other spelling is the same file."""
+    fake.put_file("p/Photo", b"1")
+    (folder / "photo").write_bytes(b"1")
+    (folder / "extra").write_bytes(b"1")
+    if not (folder / "Photo").exists():
+        os.link(folder / "photo", folder / "Photo")
+    steps = plan_download(ferry, cache, "p/", folder, delete=True)
+    assert summary(steps) == [("delete", "extra")]
+
+
+def test_download_plan_with_links_in_a_circle_rejects_what_is_behind_them(
+    ferry: Ferry, cache: FileCache, fake: FakeService, folder: Path
+) -> None:
+    """A link that leads to itself is no way to a file, and does not end the comparison."""
+    fake.put_file("p/loop/f", b"1")
+    fake.put_file("p/z", b"1")
+    (folder / "loop").symlink_to("loop")
+    assert summary(plan_download(ferry, cache, "p/", folder)) == [("reject", "p/loop/f"), ("download", "p/z")]
+
+
 def test_download_plan_names_new_changed_and_rejected_files(
     ferry: Ferry, cache: FileCache, fake: FakeService, folder: Path
 ) -> None:
@@ -143,7 +293,17 @@ def test_download_plan_names_new_changed_and_rejected_files(
         ("download", "p/differs"),
         ("download", "p/new"),
         ("reject", "p/new/x"),
-        ("delete", "extra"),
     ]
-    assert steps[-1].action is SyncAction.DELETE
-    assert steps[-1].path == folder / "extra"
+
+
+def test_download_plan_deletes_what_the_prefix_has_not(
+    ferry: Ferry, cache: FileCache, fake: FakeService, folder: Path
+) -> None:
+    """Files without a counterpart are deleted only when asked for."""
+    fake.put_file("p/same", b"s")
+    (folder / "same").write_bytes(b"s")
+    (folder / "extra").write_bytes(b"e")
+    assert not plan_download(ferry, cache, "p/", folder)
+    (step,) = plan_download(ferry, cache, "p/", folder, delete=True)
+    assert step.action is SyncAction.DELETE
+    assert step.path == folder / "extra"

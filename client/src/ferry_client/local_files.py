@@ -7,8 +7,9 @@ import secrets
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from ferry_client.errors import LocalFileError, UsageError
 _WINDOWS_RESERVED = frozenset(
     {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 )
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,25 @@ class LeftOut:
 
     def __init__(self) -> None:
         self._paths: dict[str, list[str]] = {kind: [] for kind in self._ADVICE}
+        self._names: set[str] = set()
 
-    def add(self, path: Path) -> None:
-        """Record a path that is neither a file nor a folder, or a symbolic link that is not followed."""
+    def add(self, path: Path, name: str) -> None:
+        """Record a path that is neither a file nor a folder, or a symbolic link that is not followed.
+
+        Args:
+            path: the path.
+            name: the name that its file would have.
+        """
+        self._names.add(name)
         kind = "pipe, socket or device"
         if path.is_symlink():
             kind = "symbolic link" if path.exists() else "symbolic link to nothing"
         self._paths[kind].append(printable(str(path)))
+
+    def concerns(self, name: str) -> bool:
+        """Return whether a name is that of a path that is left out, or lies below it."""
+        segments = name.split("/")
+        return any("/".join(segments[:end]) in self._names for end in range(1, len(segments) + 1))
 
     def describe(self) -> Iterator[str]:
         """Yield a sentence for people about each kind."""
@@ -104,7 +120,7 @@ def walk(
     for parent, folders, names in os.walk(folder, onerror=on_error, followlinks=symlinks == "follow"):
         if symlinks == "follow":
             _leave_out_circles(parent, folders, ancestors)
-        folders.sort()
+        folders[:] = sorted(_entered(Path(parent).relative_to(folder), folders, exclude))
         links = [name for name in folders if symlinks != "follow" and (Path(parent) / name).is_symlink()]
         for name in sorted([*names, *links]):
             path = Path(parent) / name
@@ -130,6 +146,15 @@ def _leave_out_circles(parent: str, folders: list[str], ancestors: dict[str, fro
             folders.remove(name)
         else:
             ancestors[path] = above
+
+
+def _entered(parent: Path, names: Sequence[str], exclude: Sequence[str]) -> Iterator[str]:
+    """Yield the folders that are not left out with all that is in them."""
+    for name in names:
+        relative = (parent / name).as_posix()
+        folder_patterns = [pattern.removesuffix("/") for pattern in exclude]
+        if not any(fnmatch(text, pattern) for text in (relative, name) for pattern in folder_patterns):
+            yield name
 
 
 def _identity(path: str) -> tuple[int, int]:
@@ -181,21 +206,36 @@ def _local_file(path: Path, name: str, symlinks: str, report: OnProblem, left_ou
         return None
     try:
         if path.is_symlink() and symlinks == "keep":
-            return LocalFile(path, name, 0, symlink_target=str(path.readlink()))
+            target = str(path.readlink())
+            if is_unicode(target):
+                return LocalFile(path, name, 0, symlink_target=target)
+            report(str(path), "leads to a name that is not UTF-8. Rename that")
+            return None
         if path.is_file() and (symlinks == "follow" or not path.is_symlink()):
             return LocalFile(path, name, path.stat().st_size)
         if left_out is not None:
-            left_out.add(path)
+            left_out.add(path, name)
     except OSError as error:
         report(str(path), f"cannot be read: {error.strerror}")
     return None
 
 
 def preserved_metadata(file: LocalFile) -> dict[str, str]:
-    """Return the metadata that keeps modification time, mode and symbolic link of a file."""
-    status = file.path.lstat() if file.symlink_target is not None else file.path.stat()
-    modified = datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1_000_000, UTC)
-    metadata = {"mtime": modified.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "mode": f"{status.st_mode & 0o7777:04o}"}
+    """Return the metadata that keeps modification time, mode and symbolic link of a file.
+
+    A time outside of the years 1 to 9999 is left out.
+
+    Raises:
+        LocalFileError: the file cannot be read.
+    """
+    try:
+        status = file.path.lstat() if file.symlink_target is not None else file.path.stat()
+    except OSError as error:
+        raise LocalFileError(f"{file.path} cannot be read: {error.strerror}.") from error
+    metadata = {"mode": f"{status.st_mode & 0o7777:04o}"}
+    with suppress(OverflowError):
+        modified = _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
+        metadata["mtime"] = modified.isoformat(timespec="microseconds").replace("+00:00", "Z")
     if file.symlink_target is not None:
         metadata["symlink"] = file.symlink_target
     return metadata
@@ -210,7 +250,7 @@ def restore_preserved(path: Path, metadata: Mapping[str, str]) -> None:
         if mtime:
             modified_us = round(datetime.fromisoformat(mtime).timestamp() * 1_000_000)
             os.utime(path, ns=(modified_us * 1000, modified_us * 1000))
-    except (ValueError, OSError):
+    except (ValueError, OverflowError, OSError):
         return
 
 
@@ -220,7 +260,7 @@ def restore_symlink(path: Path, target: str, folder: Path) -> None:
     Raises:
         LocalFileError: it would lead outside the folder, or cannot be made.
     """
-    if not path.parent.joinpath(target).resolve().is_relative_to(folder.resolve()):
+    if not is_inside(path.parent.joinpath(target), folder):
         raise LocalFileError(f"its link leads to {target}, outside {folder}. It is not made.")
     temporary = path.with_name(f".{secrets.token_hex(8)}.ferry-link")
     try:
@@ -231,6 +271,14 @@ def restore_symlink(path: Path, target: str, folder: Path) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise LocalFileError(f"{path} cannot be made a link: {error.strerror}.") from error
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Return whether a path, with its symbolic links followed, lies below a folder; False for links in a circle."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # Python before 3.13 raises RuntimeError for a circle.
+        return False
 
 
 class LocalTargets:
@@ -252,10 +300,10 @@ class LocalTargets:
         segments = relative.split("/")
         for segment in segments:
             _check_segment(segment)
-        key = _disk_key(relative)
+        key = disk_key(relative)
         parents = ["/".join(segments[:end]) for end in range(1, len(segments))]
         for parent in parents:
-            if _disk_key(parent) in self._taken:
+            if disk_key(parent) in self._taken:
                 raise UsageError(
                     f"{parent} is a file here, so {relative} cannot be written. Fetch it to another place."
                 )
@@ -266,13 +314,12 @@ class LocalTargets:
         path = self._folder.joinpath(*segments)
         self._check_inside(path)
         self._taken[key] = relative
-        self._folders.update(map(_disk_key, parents))
+        self._folders.update(map(disk_key, parents))
         return path
 
     def _check_inside(self, path: Path) -> None:
         """Raise `UsageError` where a symbolic link on the way leads outside the folder."""
-        folder = self._folder.resolve()
-        if not path.parent.resolve().is_relative_to(folder):
+        if not is_inside(path.parent, self._folder):
             raise UsageError(f"a symbolic link leads outside {self._folder}. Remove it, or fetch to another folder.")
         if path.is_symlink() and not self._replace_links:
             raise UsageError(f"{path} is a symbolic link. Remove it, or fetch to another folder.")
@@ -290,5 +337,6 @@ def _check_segment(segment: str) -> None:
         raise UsageError(f"Windows cannot hold the name {segment!r}.")
 
 
-def _disk_key(relative: str) -> str:
+def disk_key(relative: str) -> str:
+    """Return what is equal for names that a disk may not distinguish."""
     return unicodedata.normalize("NFC", relative).casefold()

@@ -23,7 +23,7 @@ from ferry_client.state import write_atomically
 PART_SUFFIX = ".ferry-part"
 JOURNAL_SUFFIX = ".ferry-part.json"
 
-_MAX_NAME_BYTES = 255
+MAX_NAME_BYTES = 255
 """Bytes of a file's name on most disks."""
 
 _SEEK_LOCK = threading.Lock()
@@ -43,7 +43,7 @@ def journal_path(target: Path) -> Path:
 def _stem(target: Path) -> str:
     """Return the hidden name of a target, shortened by a digest where the suffix would make it too long."""
     stem = f".{target.name}"
-    if len(os.fsencode(stem + JOURNAL_SUFFIX)) <= _MAX_NAME_BYTES:
+    if len(os.fsencode(stem + JOURNAL_SUFFIX)) <= MAX_NAME_BYTES:
         return stem
     return f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}"
 

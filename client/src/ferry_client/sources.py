@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -37,6 +38,10 @@ class Source(Protocol):
         """Raise `SourceChangedError` if the source is not the one that was opened."""
         ...
 
+    def is_untouched(self) -> bool:
+        """Return whether what was read before is still there; False where only reading it again shows that."""
+        ...
+
     def close(self) -> None:
         """Release the file."""
         ...
@@ -62,6 +67,9 @@ class BytesSource:
     def raise_if_changed(self) -> None:
         """Do nothing: bytes do not change."""
 
+    def is_untouched(self) -> bool:
+        return True
+
     def close(self) -> None:
         """Do nothing."""
 
@@ -70,28 +78,45 @@ class FileSource:
     """A local file. Path, device, inode, size and modification time are the fingerprint."""
 
     def __init__(self, path: Path) -> None:
+        """Open a file.
+
+        Raises:
+            LocalFileError: it cannot be read, or is no file whose size the disk knows.
+        """
         self.path = path
         """The file."""
         try:
-            self._file: BinaryIO = path.open("rb", buffering=0)
+            self._file: BinaryIO = open(path, "rb", buffering=0, opener=_open_without_waiting)  # noqa: SIM115
             self._opened_as = os.fstat(self._file.fileno())
         except OSError as error:
             raise LocalFileError(f"{path} cannot be read: {error.strerror}.") from error
         self._lock = threading.Lock()
+        if not stat.S_ISREG(self._opened_as.st_mode) or self._has_unknown_size():
+            self.close()
+            raise LocalFileError(
+                f"{path} is no file of a known size. Send it by a pipe: ferry put - NAME < FILE "
+                "(in Python: an open file)."
+            )
+
+    def _has_unknown_size(self) -> bool:
+        """Return whether there are bytes although the size is 0, as in files of /proc."""
+        try:
+            return (
+                self._opened_as.st_size == 0
+                and bool(self._read_at(0, 1))
+                and os.fstat(self._file.fileno()).st_size == 0
+            )
+        except OSError:
+            return False  # It is reported where it is read.
 
     @property
     def size(self) -> int:
         return self._opened_as.st_size
 
     @property
-    def modified_ns(self) -> int:
-        """Modification time when the file was opened, in nanoseconds since 1970."""
-        return self._opened_as.st_mtime_ns
-
-    @property
-    def mode(self) -> int:
-        """Permission bits when the file was opened."""
-        return self._opened_as.st_mode & 0o7777
+    def status(self) -> os.stat_result:
+        """Status of the file when it was opened."""
+        return self._opened_as
 
     @property
     def fingerprint(self) -> str | None:
@@ -117,6 +142,13 @@ class FileSource:
             raise SourceChangedError(
                 f"{self.path} changed while it was sent. The service has no file of mixed content. Send it again."
             )
+
+    def is_untouched(self) -> bool:
+        """Return whether nothing was done to the file: a program that writes can restore the modification time."""
+        try:
+            return os.fstat(self._file.fileno()).st_ctime_ns == self._opened_as.st_ctime_ns
+        except OSError:
+            return False
 
     def is_at(self, path: Path) -> bool:
         """Return whether a path leads to this very file, in the state in which it was opened."""
@@ -146,6 +178,11 @@ class FileSource:
         with self._lock:  # Windows has no pread
             self._file.seek(first)
             return self._file.read(length)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe without a writer, too."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +239,15 @@ def open_source(source: Path | str | bytes | BinaryIO) -> Source | StreamStart:
 
 
 def _path_of(file: BinaryIO) -> Path | None:
-    """Return the path of an open file, if that path leads to it and nothing was read; None for a pipe."""
+    """Return the path of an open file, if that path leads to it and nothing was read; None for a pipe, or size 0."""
     name = getattr(file, "name", None)
     if not isinstance(name, str | os.PathLike):
         return None
     try:
-        is_same = os.path.samestat(os.fstat(file.fileno()), Path(name).stat())
-        return Path(name) if is_same and Path(name).is_file() and file.tell() == 0 else None
+        status = Path(name).stat()
+        is_file = stat.S_ISREG(status.st_mode) and status.st_size > 0  # Files of /proc have bytes, but no size.
+        is_same = os.path.samestat(os.fstat(file.fileno()), status)
+        return Path(name) if is_same and is_file and file.tell() == 0 else None
     except (OSError, ValueError):
         return None
 

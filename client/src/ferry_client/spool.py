@@ -7,9 +7,6 @@ loss at any moment loses nothing: the next run finds the file and continues its 
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import socket
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -24,26 +21,33 @@ from ferry_client.errors import (
     CancelledError,
     FerryError,
     IntegrityError,
+    LocalFileError,
     NetworkError,
+    NotFoundError,
     QuotaError,
     SourceChangedError,
 )
+from ferry_client.etags import has_content
 from ferry_client.local_files import LocalFile, walk
-from ferry_client.models import IfExists
+from ferry_client.models import FileRecord, IfExists
+from ferry_client.options import MIB
 from ferry_client.sources import FileSource, range_crc32c
+from ferry_client.spool_folder import FolderLock, Removal
 from ferry_client.state import write_atomically
+from ferry_client.systemd import notify_systemd
 
 STATE_FILE_NAME = ".ferry-spool.json"
 """The state of the spool, in its folder."""
 
-REMOVED_PREFIX = ".ferry-removed-"
-"""Begins the names of files on their way out: sent, verified, and about to be deleted or moved."""
-
 MAX_PAUSE_SECONDS = 60.0
 """Longest pause while the network is away, the client has no access, or the quota is full."""
 
-SENT_FOLDER_NAME = ".ferry-sent"
-"""Where sent files are moved with `then="move"`, in the folder itself, so that a move is one rename."""
+LOCAL_RETRY_SECONDS = 600.0
+"""Time after which a file that the local disk did not give or did not let go is tried again."""
+
+COMPARED_FROM_BYTES = MIB // 4
+"""Files from this size on are looked up on the service before they are sent. Smaller ones go in one request, whose
+rejection says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,8 @@ class SpoolState:
     last_error: str | None = None
     """What went wrong last; None after a success."""
     rejected: dict[str, str] = field(default_factory=dict)
-    """Files that the service or the disk rejects, with the reason. They stay, and are tried again when they change, or
-    at the next start."""
+    """Files that the service or the disk rejects, with the reason. They stay, and are tried again when they change, at
+    the next start, and after ten minutes if it was the disk."""
 
 
 class Spool:
@@ -104,43 +108,86 @@ class Spool:
         """Size, modification time, and since when a file has had both."""
         self._failures = 0
         """Failures in a row that concern all files."""
+        self._lock = FolderLock(folder)
+        self._removal = Removal(folder, options.then)
+        self._local_failures: dict[str, float] = {}
+        """When the local disk failed, by the paths in `SpoolState.rejected` that are tried again (monotonic)."""
         self.state = SpoolState()
         """What the spool is doing."""
 
     def run(self, *, once: bool = False) -> None:
-        """Send what comes, until the client is closed. `once`: until the folder is empty or only holds what failed."""
-        notify_systemd("READY=1")
-        self._put_back_removed()
-        while True:
-            waiting = self._scan()
-            self._save_state()
-            ready = [file for file in waiting if self._is_at_rest(file) and str(file.path) not in self.state.rejected]
-            looked_at = time.monotonic()
-            for file in ready:
-                if not self._send(file, once=once) or time.monotonic() - looked_at > self._options.scan_seconds:
-                    break  # Newer files are found, and what failed is tried again, in the order of their times.
-            if ready and not self._failures:
-                continue
-            if once and all(str(file.path) in self.state.rejected for file in waiting):
-                return
-            notify_systemd("WATCHDOG=1")
-            self._ferry.api.sleep(min(MAX_PAUSE_SECONDS, self._options.scan_seconds * 2 ** min(self._failures, 5)))
+        """Send what comes, until the client is closed. `once`: until the folder is empty or only holds what failed.
+
+        Raises:
+            LocalFileError: another process watches the folder, or it cannot be written.
+            FerryError: with `once`, an error that concerns all files.
+        """
+        self._attach()
+        notify_systemd(READY="1")
+        try:
+            while self._run_round(once=once):
+                notify_systemd(WATCHDOG="1")
+        finally:
+            notify_systemd(STOPPING="1")
+            self._lock.release()
+
+    def _run_round(self, *, once: bool) -> bool:
+        """Look at the folder, and send what is ready. Return False when `once` has nothing more to do."""
+        if not self._is_attached(once=once):
+            self._ferry.api.sleep(self._options.scan_seconds)
+            return True
+        waiting = self._scan()
+        self._save_state()
+        ready = [file for file in waiting if self._is_at_rest(file) and str(file.path) not in self.state.rejected]
+        looked_at = time.monotonic()
+        for file in ready:
+            if not self._send(file, once=once) or time.monotonic() - looked_at > self._options.scan_seconds:
+                break  # Newer files are found, and what failed is tried again, in the order of their times.
+        if ready and not self._failures:
+            return True
+        if once and all(str(file.path) in self.state.rejected for file in waiting):
+            return False
+        self._ferry.api.sleep(min(MAX_PAUSE_SECONDS, self._options.scan_seconds * 2 ** min(self._failures, 5)))
+        return True
+
+    def _attach(self) -> None:
+        """Lock the folder, and finish what a crash interrupted. Raises `LocalFileError`."""
+        self._lock.acquire()
+        self._removal.finish_interrupted(self._on_event)
+
+    def _is_attached(self, *, once: bool) -> bool:
+        """Return whether the folder is there and locked. A folder that vanished is waited for, and locked again."""
+        if self._lock.is_held():
+            return True
+        if once or self._folder.is_dir():
+            self._attach()
+            return True
+        text = f"{self._folder} is gone. It is watched again when it is back."
+        if self.state.last_error != text:
+            self._on_event(text)
+            notify_systemd(STATUS=text)
+        self.state.last_error = text
+        return False
 
     def _scan(self) -> list[LocalFile]:
         """Return the files of the folder, the oldest first. Names that begin with a dot are left out."""
         problems: dict[str, str] = {}
-        files = [
-            file
-            for file in walk(self._folder, self._prefix, on_problem=problems.__setitem__)
-            if not any(part.startswith(".") for part in file.path.relative_to(self._folder).parts)
-        ]
+        files = list(walk(self._folder, self._prefix, exclude=(".*",), on_problem=problems.__setitem__))
         paths = {file.path for file in files}
         self._seen = {path: seen for path, seen in self._seen.items() if path in paths}
-        known = {str(path) for path in paths}
+        known = {str(path) for path in paths} - self._retried()
         self.state.rejected = {path: text for path, text in self.state.rejected.items() if path in known} | problems
         self.state.backlog_files = len(files)
         self.state.backlog_bytes = sum(file.size for file in files)
         return sorted(files, key=lambda file: (_mtime_ns(file.path), file.name))
+
+    def _retried(self) -> set[str]:
+        """Return the rejected paths that are tried again, and forget when they failed."""
+        oldest = time.monotonic() - LOCAL_RETRY_SECONDS
+        retried = {path for path, failed_at in self._local_failures.items() if failed_at < oldest}
+        for path in retried:
+            del self._local_failures[path]
+        return retried
 
     def _is_at_rest(self, file: LocalFile) -> bool:
         """Return whether the file has not changed for `settle_seconds`, by this process's own observation."""
@@ -158,7 +205,7 @@ class Spool:
         """Send a file, and return whether the next one may follow at once."""
         self.state.sending = file.name
         self._save_state()
-        notify_systemd(f"STATUS=sending {file.name}\nWATCHDOG=1")
+        notify_systemd(STATUS=f"sending {file.name}", WATCHDOG="1")
         try:
             self._send_and_verify(file)
         except (CancelledError, KeyboardInterrupt):
@@ -175,6 +222,8 @@ class Spool:
             return False
         except FerryError as error:
             self.state.rejected[str(file.path)] = str(error)
+            if isinstance(error, LocalFileError):
+                self._local_failures[str(file.path)] = time.monotonic()
             self._report_error(f"{file.name} stays in the folder: {error}", error)
         else:
             self._failures = 0
@@ -189,99 +238,54 @@ class Spool:
 
     def _send_and_verify(self, file: LocalFile) -> None:
         with closing(FileSource(file.path)) as source:
-            result = self._ferry.upload(
-                file.path,
-                file.name,
-                if_exists=self._options.if_exists,
-                on_progress=lambda _: notify_systemd("WATCHDOG=1"),
-            )
-            committed = self._ferry.stat(result.file.name) if result.file else None
+            committed = self._find_committed(file, source) or self._upload(file)
             source.raise_if_changed()
             crc = range_crc32c(source, 0, source.size)
             if committed is None or committed.crc32c != crc:
                 if not source.is_at(file.path):
                     raise SourceChangedError(f"{file.path} was replaced while it was sent. The new file is sent next.")
                 raise IntegrityError("the service has other bytes than this file")
-            self._remove(file.path, source)
+            self._removal.remove(file.path, source)
+            self._seen.pop(file.path, None)
         self.state.sent_files += 1
         self.state.last_success_at = datetime.now(UTC).isoformat(timespec="seconds")
         self.state.last_error = None
         self._on_event(f"sent {committed.name}")
 
-    def _remove(self, path: Path, source: FileSource) -> None:
-        """Remove the file that is safe, and make that durable.
+    def _find_committed(self, file: LocalFile, source: FileSource) -> FileRecord | None:
+        """Return the file on the service if an earlier run committed it, and ended before it removed it here.
 
-        The name may have been taken by a newer file at any moment. So it is renamed first, then looked at: only the
-        file that was sent goes.
-
-        Raises:
-            SourceChangedError: another file had the name. It is back under it.
+        The upload of a large file is recognized by its fingerprint, which changes with the number of the device.
         """
-        hidden = path.with_name(f"{REMOVED_PREFIX}{secrets.token_hex(8)}")
+        if source.size < COMPARED_FROM_BYTES:
+            return None
         try:
-            path.rename(hidden)
-        except FileNotFoundError:
-            return
-        if not source.is_at(hidden):
-            _put_back(hidden, path)
-            raise SourceChangedError(f"{path} was replaced while it was sent. The new file is sent next.")
-        if self._options.then == "delete":
-            hidden.unlink(missing_ok=True)
-        else:
-            target = self._folder / SENT_FOLDER_NAME / path.relative_to(self._folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _put_back(hidden, target)
-        self._seen.pop(path, None)
-        _sync_folder(path.parent)
+            record = self._ferry.stat(file.name)
+        except NotFoundError:
+            return None
+        if (record.size, record.crc32c) != (source.size, range_crc32c(source, 0, source.size)):
+            return None
+        return record if has_content(file.path, record.etag) else None
 
-    def _put_back_removed(self) -> None:
-        """Give files a visible name whose removal a crash interrupted. The service recognizes those that it has."""
-        for hidden in list(self._folder.rglob(f"{REMOVED_PREFIX}*")):
-            _put_back(hidden, hidden.with_name(hidden.name.removeprefix(REMOVED_PREFIX)))
+    def _upload(self, file: LocalFile) -> FileRecord | None:
+        result = self._ferry.upload(
+            file.path,
+            file.name,
+            if_exists=self._options.if_exists,
+            on_progress=lambda _: notify_systemd(WATCHDOG="1"),
+        )
+        return self._ferry.stat(result.file.name) if result.file else None
 
     def _save_state(self) -> None:
         state = {name: getattr(self.state, name) for name in self.state.__slots__}
         state["updated_at"] = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="seconds")
         with suppress(OSError):
-            write_atomically(self._folder / STATE_FILE_NAME, json.dumps(state, indent=1).encode(), mode=0o644)
-
-
-def notify_systemd(message: str) -> None:
-    """Send a message to systemd where it started this process with `Type=notify` (sd_notify(3))."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.sendto(message.encode(), "\0" + address[1:] if address.startswith("@") else address)
-
-
-def _put_back(path: Path, target: Path) -> None:
-    """Rename a file to the first free name of `name.ext`, `name (2).ext` and so on. Nothing is replaced."""
-    number, free = 1, target
-    while True:
-        try:
-            os.link(path, free)
-        except FileExistsError:
-            number += 1
-            free = target.with_name(f"{target.stem} ({number}){target.suffix}")
-        except OSError:  # This file system has no hard links.
-            path.rename(free)
-            return
-        else:
-            path.unlink()
-            return
+            path = self._folder / STATE_FILE_NAME
+            data = json.dumps(state, indent=1).encode()
+            write_atomically(path, data, mode=0o644, temporary=path.with_name(f"{STATE_FILE_NAME}.tmp"))
 
 
 def _mtime_ns(path: Path) -> int:
     with suppress(OSError):
         return path.stat().st_mtime_ns
     return 0
-
-
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -32,7 +32,7 @@ class StateFolder:
         """Return the note of a name; None if there is none or it cannot be read."""
         try:
             return UploadNote(**json.loads(self._upload_path(url, client_id, name).read_text()))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
 
     def put_upload(self, url: str, client_id: str, name: str, note: UploadNote) -> None:
@@ -50,7 +50,9 @@ class StateFolder:
         return self.path / "uploads" / f"{key[:32]}.json"
 
 
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
+def write_atomically(
+    path: Path, data: bytes, *, mode: int = 0o600, durable: bool = True, temporary: Path | None = None
+) -> None:
     """Replace a file in one step; a crash leaves the old content or the new one. Raises `OSError`.
 
     Args:
@@ -58,17 +60,23 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600, durable: boo
         data: its new content.
         mode: its permission bits.
         durable: whether the content survives a loss of power from now on, which costs a wait for the disk.
+        temporary: where the content is written first, in the same folder, which must exist; only for a file that one
+            process writes, so that a kill leaves no more than this one file behind. None: under a name of its own.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    if temporary is None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        temporary = Path(name)
+    else:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
+        temporary.chmod(mode)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

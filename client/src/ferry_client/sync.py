@@ -6,16 +6,16 @@ only if its content is that of the ETag, too: by the local cache, or by the MD5 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from ferry_client.client import Ferry
-from ferry_client.errors import FerryError, UsageError
+from ferry_client.errors import FerryError, LocalFileError, SourceChangedError, UsageError
 from ferry_client.etags import is_md5
 from ferry_client.file_cache import FileCache, FileIdentity
-from ferry_client.local_files import LeftOut, LocalFile, LocalTargets, is_chosen, walk
+from ferry_client.local_files import LeftOut, LocalFile, LocalTargets, disk_key, is_chosen, walk
 from ferry_client.models import FileRecord
 
 
@@ -79,11 +79,10 @@ def plan_upload(
         delete: whether files without a local counterpart are deleted.
         left_out: gets what is not sent without being a problem.
 
-    Raises:
-        LocalFileError: a local file cannot be read.
     """
     remote = {record.name: record for record in ferry.list(prefix)}
     problems: dict[str, str] = {}
+    left_out = left_out or LeftOut()
     local = {
         file.name: file
         for file in walk(
@@ -97,24 +96,44 @@ def plan_upload(
         )
     }
     movable = {name: record for name, record in remote.items() if name not in local}
-    steps = [SyncStep(SyncAction.REJECT, path, reason=text) for path, text in problems.items()]
-    for name, file in local.items():
-        record = remote.get(name)
-        if record is not None and _is_sent(cache, file, record):
-            continue
-        renamed = _find_renamed(cache, file, movable) if record is None and file.symlink_target is None else None
-        if renamed is not None:
-            del movable[renamed.name]
-            steps.append(SyncStep(SyncAction.MOVE, name, file.path, record=renamed, local_file=file))
+    steps: list[SyncStep] = []
+    for file in local.values():
+        try:
+            step = _upload_step(cache, file, remote.get(file.name), movable)
+        except LocalFileError as error:
+            problems[file.name] = str(error)
         else:
-            steps.append(SyncStep(SyncAction.UPLOAD, name, file.path, file.size, record, file))
+            steps += [step] if step is not None else []
+    steps[:0] = [SyncStep(SyncAction.REJECT, path, reason=text) for path, text in problems.items()]
     if delete and not problems:  # What could not be read may be the counterpart.
         steps += [
             SyncStep(SyncAction.DELETE, name, record=record)
             for name, record in movable.items()
-            if is_chosen(name.removeprefix(prefix), include, exclude)
+            if is_chosen(name.removeprefix(prefix), include, exclude) and not left_out.concerns(name)
         ]
     return steps
+
+
+def _upload_step(
+    cache: FileCache, file: LocalFile, record: FileRecord | None, movable: dict[str, FileRecord]
+) -> SyncStep | None:
+    """Return what is to be done with a local file; None if the service has it. A move takes its file of `movable`.
+
+    Raises:
+        LocalFileError: the file cannot be read.
+    """
+    renamed = None
+    try:
+        if record is not None and _is_sent(cache, file, record):
+            return None
+        if record is None and file.symlink_target is None:
+            renamed = _find_renamed(cache, file, movable)
+    except SourceChangedError:  # It is sent as it is then.
+        renamed = None
+    if renamed is None:
+        return SyncStep(SyncAction.UPLOAD, file.name, file.path, file.size, record, file)
+    del movable[renamed.name]
+    return SyncStep(SyncAction.MOVE, file.name, file.path, record=renamed, local_file=file)
 
 
 def plan_download(
@@ -134,26 +153,52 @@ def plan_download(
     """
     targets = LocalTargets(folder, replace_links=preserve)
     steps: list[SyncStep] = []
-    wanted: set[Path] = set()
+    wanted: dict[str, Path] = {}
+    has_problem = False
     for record in ferry.list(prefix):
         relative = record.name.removeprefix(prefix)
         if not is_chosen(relative, include, exclude):
             continue
         try:
             path = targets.path_for(relative)
-        except UsageError as error:
-            steps.append(SyncStep(SyncAction.REJECT, record.name, reason=str(error)))
+            is_received = _is_received(cache, path, record, preserve=preserve)
+        except (UsageError, OSError) as error:
+            text = str(error) if isinstance(error, UsageError) else f"{error.filename} cannot be read: {error.strerror}"
+            steps.append(SyncStep(SyncAction.REJECT, record.name, reason=text))
+            has_problem = True
             continue
-        wanted.add(path)
-        if not _is_received(cache, path, record, preserve=preserve):
+        wanted[disk_key(relative)] = path
+        if not is_received:
             steps.append(SyncStep(SyncAction.DOWNLOAD, record.name, path, record.size, record))
-    if delete:
-        steps += [
-            SyncStep(SyncAction.DELETE, file.name, file.path)
-            for file in _walk_existing(folder, include, exclude)
-            if file.path not in wanted and not file.path.name.endswith((".ferry-part", ".ferry-part.json"))
-        ]
+    if delete and not has_problem:  # What is rejected may be there from before.
+        steps += _local_deletions(folder, wanted, include, exclude)
     return steps
+
+
+def _local_deletions(
+    folder: Path, wanted: Mapping[str, Path], include: Sequence[str], exclude: Sequence[str]
+) -> list[SyncStep]:
+    """Return the deletions of local files that are none of the `wanted` ones; if some are unknown, these alone."""
+    if not folder.is_dir():
+        return []
+    problems: dict[str, str] = {}
+    steps = [
+        SyncStep(SyncAction.DELETE, file.name, file.path)
+        for file in walk(folder, "", include, exclude, on_problem=problems.__setitem__)
+        if not _is_same_file(file.path, wanted.get(disk_key(file.name)))
+        and not file.path.name.endswith((".ferry-part", ".ferry-part.json"))
+    ]
+    return [SyncStep(SyncAction.REJECT, path, reason=text) for path, text in problems.items()] or steps
+
+
+def _is_same_file(path: Path, wanted: Path | None) -> bool:
+    """Return whether two paths lead to one file: a disk may not distinguish letter case or Unicode forms."""
+    if wanted is None or path == wanted:
+        return wanted is not None
+    try:
+        return path.samefile(wanted)
+    except OSError:
+        return False
 
 
 def change_service(ferry: Ferry, cache: FileCache, step: SyncStep) -> None:
@@ -177,10 +222,6 @@ def change_service(ferry: Ferry, cache: FileCache, step: SyncStep) -> None:
         raise FerryError(f"{step.action} is no step on the service.")
 
 
-def _walk_existing(folder: Path, include: Sequence[str], exclude: Sequence[str]) -> Iterator[LocalFile]:
-    return walk(folder, "", include, exclude) if folder.is_dir() else iter(())
-
-
 def _is_sent(cache: FileCache, file: LocalFile, record: FileRecord) -> bool:
     """Return whether the service has a local file as it is now, and remember that."""
     if file.symlink_target is not None:
@@ -192,14 +233,18 @@ def _is_sent(cache: FileCache, file: LocalFile, record: FileRecord) -> bool:
 
 
 def _is_received(cache: FileCache, path: Path, record: FileRecord, *, preserve: bool) -> bool:
+    """Return whether a path is as a record says; False also for a file that cannot be read. Raises `OSError`."""
     target = record.metadata.get("symlink") if preserve else None
     if path.is_symlink() or target is not None:
         return path.is_symlink() and str(path.readlink()) == target
-    return path.is_file() and _is_alike(cache, path, record)
+    try:
+        return path.is_file() and _is_alike(cache, path, record)
+    except (LocalFileError, SourceChangedError):
+        return False
 
 
 def _is_alike(cache: FileCache, path: Path, record: FileRecord) -> bool:
-    if path.stat().st_size != record.size or record.crc32c is None:
+    if FileIdentity.of(path).size != record.size or record.crc32c is None:
         return False
     return cache.crc32c(path) == record.crc32c and cache.has_content(path, record.etag)
 

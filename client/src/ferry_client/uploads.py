@@ -337,7 +337,7 @@ class _Transfer:
 
     def _complete(self, plan: UploadPlan) -> FileRecord | None:
         """Complete the upload. Return None if bytes are missing on the service."""
-        crc = whole_crc32c(self._source, self._crcs)
+        crc = whole_crc32c(self._source, self._crcs if self._source.is_untouched() else {})
         members: dict[str, Any] = {
             "filename": plan.name,
             "upload_id": plan.upload_id,

@@ -44,6 +44,8 @@ def fetch(
         return DownloadResult(record, 0, 0)
     if path.is_symlink():
         raise LocalFileError(f"{path} is a symbolic link here. Remove it, or fetch to another folder.")
+    if path.is_dir():
+        raise LocalFileError(f"{path} is a folder here. Remove it, or fetch to another place.")
     result = ferry.download(record.name, path, file=record, on_progress=on_progress, on_note=on_note)
     if preserve:
         restore_preserved(path, record.metadata)

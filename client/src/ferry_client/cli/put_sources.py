@@ -142,6 +142,8 @@ def _single_file(source: str, name: str, options: dict[str, Any]) -> LocalFile:
     path, shown = Path(source), printable(source)
     name = unicodedata.normalize("NFC", name)
     if options["symlinks"] == "keep" and path.is_symlink():
+        if not is_unicode(str(path.readlink())):
+            raise UsageError(f"{shown} leads to a name that is not UTF-8. Rename that.")
         return LocalFile(path, name, 0, symlink_target=str(path.readlink()))
     if not path.exists():
         what = "is a symbolic link to nothing" if path.is_symlink() else "does not exist"

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from ferry_client.cli.exit_codes import DONE, SOME_FAILED
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import Duration, long_connection_options, open_client, transfer_options
 from ferry_client.errors import UsageError
-from ferry_client.spool import Spool, SpoolOptions
+from ferry_client.spool import STATE_FILE_NAME, Spool, SpoolOptions
 
 
 @click.command("spool")
@@ -37,11 +38,12 @@ from ferry_client.spool import Spool, SpoolOptions
 @click.option("--once", is_flag=True, help="Send what is there, then exit.")
 @transfer_options
 @long_connection_options
-def command(folder: str, prefix: str, **options: Any) -> None:
+def command(folder: str, prefix: str, **options: Any) -> int:
     """Watch a folder, send each file that comes to rest, and remove what is safe on the service.
 
     The folder is the backlog: a file stays until the service has committed it and its checksum was compared. A power
-    loss at any moment loses nothing. DIR/.ferry-spool.json says what the spool is doing; systemd is notified.
+    loss at any moment loses nothing. DIR/.ferry-spool.json says what the spool is doing; systemd is notified. One
+    process at a time watches a folder. Names that begin with a dot are left out.
 
     \b
     ferry spool /var/spool/camera camera-7/
@@ -62,3 +64,10 @@ def command(folder: str, prefix: str, **options: Any) -> None:
             ferry, path, prefix, spool_options, on_event=lambda text: output.note(f"{time.strftime('%H:%M:%S')} {text}")
         )
         spool.run(once=options["once"])
+    if not spool.state.rejected:
+        return DONE
+    count = len(spool.state.rejected)
+    output.error(
+        f"{count} file{' stays' if count == 1 else 's stay'} in the folder. {path / STATE_FILE_NAME} says why."
+    )
+    return SOME_FAILED
