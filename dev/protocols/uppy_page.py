@@ -15,9 +15,8 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
 from dev.protocols import clients
+from dev.testing.chromium import CHROMIUM, FLAGS
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox"]
 UPPY_VERSIONS = ("6", "5")
 FERRY_PAGE, TUS_PAGE = "ferry", "tus"
 TIMEOUT_MS = 60_000

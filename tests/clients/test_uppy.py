@@ -13,6 +13,7 @@ from playwright.sync_api import BrowserContext, Playwright, Request, Route
 from dev.protocols import uppy_page
 from dev.protocols.disruptions import DisruptedService, disrupted_service
 from dev.protocols.uppy_page import FERRY_PAGE, TUS_PAGE, UppyPage
+from dev.testing.chromium import CHROMIUM
 from tests.clients.conftest import sha256_of
 from tests.e2e.clients import MIB
 
@@ -22,7 +23,7 @@ PART_COUNT = 3
 """The parts of Ferry's plugin. @uppy/tus sends five requests."""
 
 pytestmark = pytest.mark.skipif(
-    not Path(uppy_page.CHROMIUM).exists(), reason="Chromium is not installed: apt-get install chromium"
+    not Path(CHROMIUM).exists(), reason="Chromium is not installed: apt-get install chromium"
 )
 
 

@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Playwright
 
 from dev.local.client import FerryClient
 from dev.local.launcher import LocalService
-from tests.clients.console.visit import CHROMIUM, FLAGS, Visit
+from dev.testing.chromium import CHROMIUM, FLAGS
+from tests.clients.console.visit import Visit
 from tests.e2e.clients import log_in_as
 
 PIECE_BYTES = 2**24

@@ -16,7 +16,8 @@ from dev.bench.browser_memory import main_processes, memory_by_kind
 from dev.local.client import FerryClient
 from dev.local.client import expect as expect_status
 from dev.local.launcher import LocalService
-from tests.clients.console.visit import CHROMIUM, FLAGS, Visit, wait_until
+from dev.testing.chromium import CHROMIUM, FLAGS
+from tests.clients.console.visit import Visit, wait_until
 from tests.e2e.clients import log_in_as
 
 LARGE_BYTES = 30_000_001

@@ -17,7 +17,8 @@ from dev.bench.browser_memory import main_processes
 from dev.local.client import FerryClient, quote_filename
 from dev.local.client import expect as expect_status
 from dev.local.launcher import LocalService
-from tests.clients.console.visit import CHROMIUM, FLAGS, Visit, wait_until
+from dev.testing.chromium import CHROMIUM, FLAGS
+from tests.clients.console.visit import Visit, wait_until
 from tests.e2e.clients import log_in_as
 
 PASSWORD = "correct horse"

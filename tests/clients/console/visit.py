@@ -12,8 +12,6 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from dev.local.launcher import LocalService
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox"]
 TIMEOUT_MS = 60_000
 expect.set_options(timeout=TIMEOUT_MS)
 
