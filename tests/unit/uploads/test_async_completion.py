@@ -8,14 +8,16 @@ import pytest
 
 from dev.fakes.faults import Fault, FaultPlan
 from ferry.cleanup import continue_completion
-from ferry.errors import BackendUnavailable, FileExists
+from ferry.errors import BackendUnavailable, FileExists, UploadExpired
 from ferry.model.files import File, IfExists
 from ferry.model.uploads import UploadState
+from ferry.rules.durations import SECOND_MS
 from ferry.services import Services
 from ferry.status.snapshot import get_status
 from ferry.status.upload_status import UploadStatus
+from ferry.uploads.build_object import PRIOR_ATTEMPT_WINDOW_MS
 from ferry.uploads.complete import CompletionAccepted
-from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, seeded_bytes
+from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, Client, InMemoryService, discard, seeded_bytes
 
 PART_BYTES = 2 * CHUNK_BYTES
 
@@ -178,6 +180,45 @@ def test_complete_slow_in_s3_accepted_then_complete(
     assert service.file_content() == uploaded_client.body
     service.drain_cleanup()
     assert service.orphans() == []
+
+
+@pytest.fixture
+def client_of_repeated_call(service: InMemoryService, uploaded_client: Client) -> Client:
+    """Return an upload whose completion has no multipart upload any more, as S3 is working on an earlier call of it."""
+    store = service.object_store
+    store.on_complete_multipart = lambda: discard(store.multipart_uploads.pop("mp-1"))
+    return uploaded_client
+
+
+def test_complete_call_repeated_by_sdk_while_s3_works_becomes_the_file(
+    service: InMemoryService, client_of_repeated_call: Client
+) -> None:
+    """The SDK repeats a call whose response was lost. The object of the first one is found when it is there."""
+    store, client, multipart = (
+        service.object_store,
+        client_of_repeated_call,
+        service.object_store.multipart_uploads["mp-1"],
+    )
+    result = client.complete()
+    assert isinstance(result, CompletionAccepted)
+    assert client.state() is UploadState.COMPLETING
+    store.on_complete_multipart = lambda: None
+    store.multipart_uploads["mp-1"] = multipart
+    parts = [part for part, _ in multipart.parts.values()]
+    store.complete_multipart(multipart.key, "mp-1", parts, size=len(client.body), crc32c=None)
+    service.clock.advance(result.retry_after_seconds * SECOND_MS + 1)
+    assert isinstance(client.complete(), File)
+    assert service.file_content() == client.body
+
+
+def test_complete_call_repeated_by_sdk_without_object_expires(
+    service: InMemoryService, client_of_repeated_call: Client
+) -> None:
+    """Where S3 has neither the multipart upload nor, after a quarter of an hour, the object, the bytes are gone."""
+    assert isinstance(client_of_repeated_call.complete(), CompletionAccepted)
+    service.clock.advance(PRIOR_ATTEMPT_WINDOW_MS)
+    with pytest.raises(UploadExpired):
+        client_of_repeated_call.complete()
 
 
 def test_complete_enqueue_fails_sweep_completes(service: InMemoryService, uploaded_client: Client) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ferry.errors import UploadExpired
 from ferry.model.objects import StoredObject, StoredPart
 from ferry.model.sequential import SequentialState, Source
 from ferry.model.uploads import UploadRecord, object_key
@@ -23,6 +22,10 @@ MAX_COPY_BYTES = GIB
 
 CONCURRENCY = 8
 """Parts that are stored at the same time."""
+
+
+class SourceNotFound(Exception):
+    """The object of a partial upload does not exist any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def copy_parts(services: Services, record: UploadRecord, state: SequentialState)
 
     Raises:
         MultipartUploadNotFound: S3 has no such multipart upload any more.
-        UploadExpired: bytes of a partial upload are gone.
+        SourceNotFound: bytes of a partial upload are gone.
     """
     deadline = services.clock() + services.assembly_budget_ms
     stored = _list_parts(services, record)
@@ -129,7 +132,7 @@ def _store_part(services: Services, record: UploadRecord, number: int, part: Par
             return
     body = _read(services, part)
     if body is None:
-        raise UploadExpired("The bytes of a partial upload are gone. Send them again.")
+        raise SourceNotFound
     services.object_store.upload_part(record.object_key, multipart_id, number, body, crc32c=crc32c(body))
 
 

@@ -128,7 +128,7 @@ def _build_final(
 ) -> BuildResult:
     """Build the object of a final upload from those of its partial uploads."""
     # Imported for concatenation only.
-    from ferry.uploads.build_final import build_small, copy_parts
+    from ferry.uploads.build_final import SourceNotFound, build_small, copy_parts
 
     record, deadline = upload.record, services.clock() + services.assembly_budget_ms + COMPLETE_CALL_GRACE_MS
     if record.multipart_id is None:
@@ -143,6 +143,9 @@ def _build_final(
             )
         except PartChanged as error:
             raise BackendUnavailable("A part of this upload has changed. Repeat the request.") from error
+        except SourceNotFound as error:
+            terminate(services, upload, UploadState.EXPIRED, lease_id=record.lease_id)
+            raise UploadExpired("The bytes of a partial upload are gone. Send them again.") from error
         except MultipartUploadNotFound:
             pass
     return _find_existing(services, upload, expected_crc, has_prior_attempt=has_prior_attempt, deadline=deadline)
@@ -159,12 +162,12 @@ def _build_empty(services: Services, upload: Upload, expected_crc: int | None) -
 
 def _complete_multipart(
     services: Services, upload: Upload, parts: list[StoredPart], expected_crc: int | None, deadline: int
-) -> Built | OutOfTime | Rejected:
+) -> BuildResult:
     """Have S3 join the parts into an object with the expected CRC32C.
 
     Raises:
         PartChanged: a part was overwritten after it was verified.
-        MultipartUploadNotFound: S3 no longer has the multipart upload.
+        UploadExpired: the bytes are gone.
     """
     record = upload.record
     combined_crc = _combined_crc(parts)
@@ -186,6 +189,9 @@ def _complete_multipart(
         return OutOfTime()
     except StoreChecksumMismatch:
         return Rejected(ChecksumMismatch(CHECKSUM_MISMATCH_DETAIL))
+    except MultipartUploadNotFound:
+        # The SDK repeats a call whose response was lost. So S3 may still be building the object for this attempt.
+        return _find_existing(services, upload, expected_crc, has_prior_attempt=True, deadline=deadline)
     object_crc = required_crc if completed.crc32c is None else completed.crc32c
     return Built(_with_head_metadata(services, upload, StoredObject(completed.etag, record.layout.size, object_crc)))
 
