@@ -156,18 +156,22 @@ def test_chunks_in_order_of_parts_stay_within_call_budget(
     assert service.file_content() == client.body
 
 
-@pytest.mark.parametrize("parts", [1, 3, 1_000, 1_001, 2_000, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("parts", "last_part_chunks"),
+    [(1, 1), (1, 2), (3, 2), (1_000, 1), (1_001, 2), (2_000, 2), pytest.param(10_000, 2, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("replace", [False, True])
 def test_presigned_parts_stay_within_call_budget(
-    service: InMemoryService, monkeypatch: pytest.MonkeyPatch, parts: int, replace: bool
+    service: InMemoryService, monkeypatch: pytest.MonkeyPatch, parts: int, last_part_chunks: int, replace: bool
 ) -> None:
     """Beside its parts and their signing, a file takes 9 calls and one for each thousand parts, and one more if it may
-    replace another file; 3 of the 9 are calls of S3. Signing takes two calls for each hundred parts, and one.
+    replace another file; 3 of the 9 are calls of S3. Signing takes two calls for each hundred parts, and one. A last
+    part of one chunk takes two more.
     """
-    for name, value in {"MIN_CHUNK_BYTES": 4, "DEFAULT_PART_BYTES": 4}.items():
+    for name, value in {"MIN_CHUNK_BYTES": 4, "DEFAULT_PART_BYTES": 8}.items():
         monkeypatch.setattr(f"ferry.rules.layout.{name}", value)
-    monkeypatch.setattr("dev.fakes.object_store.MIN_PART_BYTES", 4)
-    client = Client(service, seeded_bytes(parts * 4), chunk_size=4)
+    monkeypatch.setattr("dev.fakes.object_store.MIN_PART_BYTES", 8)
+    client = Client(service, seeded_bytes((parts - 1) * 8 + last_part_chunks * 4), chunk_size=4)
     log, signing = CallLog(), CallLog()
     services = service.new_services(log=log)
     client.start(services, if_exists=IfExists.REPLACE if replace else IfExists.FAIL)
@@ -183,7 +187,11 @@ def test_presigned_parts_stay_within_call_budget(
     s3, dynamodb = count_calls_to(log, S3) - 1 + pages, count_calls_to(log, DYNAMODB)
     assert s3 == 3 + pages
     assert s3 + dynamodb == 9 + pages + replace
-    assert count_calls_to(signing, DYNAMODB) == len(signing.calls) == 1 + 2 * -(-parts // 100)
+    assert (
+        count_calls_to(signing, DYNAMODB)
+        == len(signing.calls)
+        == 1 + 2 * -(-parts // 100) + 2 * (last_part_chunks == 1)
+    )
 
 
 def test_chunk_repeated_costs_two_reads(service: InMemoryService) -> None:

@@ -32,7 +32,8 @@ def start_client(service: InMemoryService, *chunks: int, size: int = PART_BYTES)
     """Start, and send chunks, after which `service.services` knows the upload."""
     client = Client(service, seeded_bytes(size))
     client.start()
-    client.send_chunks(list(chunks))
+    for index in chunks:
+        client.send_chunk(index)
     return client
 
 
@@ -91,12 +92,13 @@ def test_part_of_dead_request_with_second_digest_counts_for_nothing(service: InM
 
 
 @pytest.mark.parametrize(
-    ("sent", "presigned", "marked"), [((1,), 1, [1]), ((1,), 3, [3]), ((1,), 2, []), ((1, 2), 1, []), ((), 3, [])]
+    ("sent", "presigned", "marked"),
+    [((1,), 1, [1]), ((1,), 3, [3]), ((1,), 2, []), ((1, 2), 1, []), ((), 1, []), ((), 3, [3])],
 )
 def test_presign_marks_parts_that_one_chunk_completes(
     service: InMemoryService, sent: tuple[int, ...], presigned: int, marked: list[int]
 ) -> None:
-    """Only a part that lacks one chunk is marked, before its URL exists, and in no upload without chunks."""
+    """Only a part that lacks one chunk is marked, before its URL exists. The last part may have one chunk only."""
     client = start_client(service, *sent, size=2 * PART_BYTES + 5)
     log = CallLog()
     client.presign_part(presigned, service.new_services(log=log))
@@ -147,6 +149,34 @@ def test_part_signed_while_its_last_chunk_is_in_flight_takes_the_same_bytes(
     assert client.put_part(client.presign_part(1, other), direct).status == 200
     assert isinstance(client.complete(other), File)
     assert service.file_content() == direct
+
+
+@pytest.mark.parametrize("before", ["put_chunk_digest", "upload_part", "record_chunk"])
+def test_part_of_one_chunk_signed_while_that_is_in_flight_is_not_replaced(
+    service: InMemoryService, before: str
+) -> None:
+    """It holds for the first chunk of an upload, too: one that is not recorded replaces nothing that S3 accepted."""
+    client = start_client(service, size=PART_BYTES + 5)
+    other, direct, last_chunk = service.new_services(log=CallLog()), seeded_bytes(5, seed=5), OTHER[:5]
+    statuses = []
+
+    def sign_and_put() -> None:
+        statuses.append(client.put_part(client.presign_part(2, other), direct).status)
+
+    def sign_put_and_die() -> None:
+        sign_and_put()
+        raise ProcessCrashed
+
+    plan = FaultPlan({("record_chunk", 1): Fault.CRASH_BEFORE, (before, 1): sign_and_put})
+    if before == "record_chunk":
+        plan = FaultPlan({(before, 1): sign_put_and_die})
+    swallow_crash(partial(client.send_chunk, 3, service.new_services(plan), last_chunk))
+    client.send_chunks([1, 2])
+    assert statuses == [200 if before == "put_chunk_digest" else 400]
+    assert isinstance(client.complete(other), File)
+    content = service.file_content()
+    assert content is not None
+    assert content[PART_BYTES:] == (direct if before == "put_chunk_digest" else last_chunk)
 
 
 def test_conflict_in_upload_that_has_ended_is_not_answered(service: InMemoryService) -> None:

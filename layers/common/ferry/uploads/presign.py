@@ -108,9 +108,9 @@ def _mark_parts(services: Services, upload: Upload, part_numbers: Sequence[int])
 
 
 def _chunk_that_completes(upload: Upload, part_number: int) -> int | None:
-    """Return the only chunk that a part lacks; None if it lacks none or several, or if the upload has no chunk."""
+    """Return the only chunk that a part lacks; None if it lacks none or several."""
     layout = upload.record.layout
-    if not layout.supports_chunks or not upload.recorded_chunk_bytes:
+    if not layout.supports_chunks:
         return None
     missing = [index for index in layout.chunks_in_part(part_number) if not upload.has_chunk(index)]
     return missing[0] if len(missing) == 1 else None
