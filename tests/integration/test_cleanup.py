@@ -73,7 +73,8 @@ def test_invalid_parameters_are_rejected(stack: Stack) -> None:
         *(("dry_run", text) for text in ("1", "", "True", "yes", "true,false")),
         *(
             ("cursor", text)
-            for text in ("garbage", "", "e30", wiring.services().upload_repository.cursor_after(foreign))
+            for after in [wiring.services().upload_repository.cursor_after(foreign)]
+            for text in ("garbage", "", "e30", "cleanup.", "cleanup.e30", after, f"cleanup.{after}")
         ),
         *(("filename", text) for text in ("", "a//b", ".", " x", "\0", "x" * 256)),
         *((text, "true") for text in ("dryrun", "dry-run", "Dry_run", "namespace", "ns", "limit")),

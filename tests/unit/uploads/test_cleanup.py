@@ -8,10 +8,12 @@ import pytest
 
 from dev.fakes.faults import Fault, FaultPlan
 from ferry.cleanup import clean_namespace, sweep_due_tasks
+from ferry.errors import InvalidField
 from ferry.model.cleanup import CleanupTaskKind
 from ferry.model.uploads import UploadState
 from ferry.ports.object_store import DeleteResult
 from ferry.rules.durations import DAY_MS
+from ferry.status.snapshot import list_uploads
 from tests.support.in_memory_service import CHUNK_BYTES, NS, Client, InMemoryService, seeded_bytes
 
 
@@ -45,6 +47,20 @@ def test_clean_namespace_out_of_time_returns_cursor(service: InMemoryService) ->
     assert 0 < len(service.object_store.multipart_uploads) < 26
     service.sweep()
     assert service.object_store.multipart_uploads == {}
+
+
+def test_clean_namespace_and_list_of_uploads_reject_cursors_of_each_other(service: InMemoryService) -> None:
+    """Both go through the same uploads, and each takes its own cursors only."""
+    for name in "ab":
+        Client(service, seeded_bytes(CHUNK_BYTES), name=name).start()
+    listed = list_uploads(service.services, NS, None, 1).cursor
+    cleaned = clean_namespace(service.services, NS, has_time=budget(0)).cursor
+    assert listed is not None
+    assert cleaned is not None
+    with pytest.raises(InvalidField):
+        clean_namespace(service.services, NS, has_time=budget(1), cursor=listed)
+    with pytest.raises(InvalidField):
+        list_uploads(service.services, NS, cleaned, 1)
 
 
 def test_clean_namespace_one_failure_processes_others(service: InMemoryService) -> None:

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 from ferry.cleanup.decision import apply, decide
 from ferry.cleanup.report import CleanupReport
+from ferry.errors import InvalidField
 from ferry.model.uploads import Upload, UploadState
 from ferry.rules.durations import SECOND_MS
 from ferry.services import Services
 
 PAGE_SIZE = 100
 """How many current uploads one query reads."""
+
+_CURSOR_PREFIX = "cleanup."
+"""Beginning of this route's cursors. The listing of uploads has the same positions, and no dot in its cursors."""
 
 
 def clean_namespace(
@@ -48,9 +52,16 @@ def clean_namespace(
         if current_upload is not None and current_upload.in_progress:
             run.clean(current_upload.upload_id)
     else:
-        cursor = run.clean_pages(ns, cursor)
-        report.complete, report.cursor = cursor is None, cursor
+        position = run.clean_pages(ns, None if cursor is None else _position_from_cursor(cursor))
+        report.complete, report.cursor = position is None, position and _CURSOR_PREFIX + position
     return report
+
+
+def _position_from_cursor(cursor: str) -> str:
+    """Return where the listing of open uploads continues. Raises `InvalidField` for a cursor of another route."""
+    if not cursor.startswith(_CURSOR_PREFIX):
+        raise InvalidField.for_member("cursor", "is not a cursor of this route; omit it to begin with the first upload")
+    return cursor.removeprefix(_CURSOR_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
