@@ -129,3 +129,12 @@ def test_layout_of_any_length_fits_a_multipart_upload(length: int | None) -> Non
     part_size = plan_layout(length).part_size
     assert part_size >= 5 * MIB
     assert part_size * MAX_PARTS >= (MAX_LENGTH if length is None else length)
+
+
+def test_whole_file_repeated_after_its_upload_was_deleted_has_an_upload(tus: ProtocolClient) -> None:
+    """The URL in the response is that of an upload, although its client had deleted it after the first creation."""
+    upload_id = tus.upload_id(tus.create(b"12", upload_length="2", upload_metadata=metadata(filename="again")))
+    assert (tus.delete(upload_id).status, tus.head(upload_id).status) == (204, 404)
+    repeated = tus.create(b"12", upload_length="2", upload_metadata=metadata(filename="again"))
+    found = tus.head(tus.upload_id(repeated))
+    assert (repeated.status, found.status, found.headers["upload-offset"]) == (201, 200, "2")
