@@ -48,6 +48,7 @@ def test_record_is_read_as_it_was_written(repositories: Repositories) -> None:
         protocol=Protocol.DRAFT,
         last_activity_at=START + 1,
         offset=70,
+        crc32c=2**32 - 1,
         length=None,
         pieces=(Piece("p1", 5, 7), Piece("p2", 1, 2**32 - 1)),
         claim=PartClaim(70, b"digest", START + 9),

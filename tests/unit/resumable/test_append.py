@@ -25,7 +25,7 @@ from ferry.model.uploads import UploadState
 from ferry.resumable.pieces import first_to_join
 from ferry.rules.digests import Digest, crc32c
 from ferry.rules.durations import DAY_MS
-from tests.support.in_memory_service import CHUNK_BYTES, NAME, NS, InMemoryService, seeded_bytes
+from tests.support.in_memory_service import CHUNK_BYTES, LEASE_MS, NAME, NS, InMemoryService, seeded_bytes
 from tests.support.sequential_client import SequentialClient
 from tests.unit.resumable.conftest import PART_BYTES
 
@@ -286,6 +286,33 @@ def test_two_appends_at_one_offset_one_wins(service: InMemoryService) -> None:
             client.body = client.body[:start] + stored + client.body[start + size :]
         client.send(CHUNK_BYTES, client.offset())
         assert service.file_content(client.upload().record.name) == client.body
+
+
+@pytest.mark.parametrize("suspended_before", ["get", "upload_part"])
+def test_part_of_a_process_that_was_suspended_is_in_no_file(service: InMemoryService, suspended_before: str) -> None:
+    """A process that goes on after its claim has ended uploads no part. If its part was on the way to S3 and comes
+    late, over the one of an acknowledged append, the upload ends: no file has bytes that were not acknowledged.
+    """
+    client = SequentialClient(service, seeded_bytes(2 * PART_BYTES))
+    client.create()
+    client.append(0, CHUNK_BYTES)
+
+    def resume_after_another_append() -> None:
+        service.clock.advance(LEASE_MS + 1)
+        client.append(CHUNK_BYTES, CHUNK_BYTES)
+
+    suspended = service.new_services(FaultPlan({(suspended_before, 1): resume_after_another_append}))
+    with pytest.raises(OffsetMismatch):
+        client.append(CHUNK_BYTES, 0, suspended, seeded_bytes(CHUNK_BYTES, seed=9))
+    if suspended_before == "get":
+        client.send(CHUNK_BYTES, PART_BYTES)
+        assert service.file_content() == client.body
+        return
+    with pytest.raises(UploadExpired, match="bytes of this upload are gone"):
+        client.send(CHUNK_BYTES, PART_BYTES)
+    assert service.file_content() is None
+    service.drain_cleanup()
+    assert service.orphans() == []
 
 
 def append_quietly(client: SequentialClient, offset: int, body: bytes) -> None:

@@ -86,6 +86,9 @@ class SequentialState:
     offset: int = 0
     """Bytes that are durable, from the beginning."""
 
+    crc32c: int | None = None
+    """CRC32C of the durable bytes, which the object must have; None: unknown, created by an earlier version."""
+
     length: int | None = None
     """Bytes of the whole file as declared; None while they are not."""
 

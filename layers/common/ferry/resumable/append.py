@@ -26,7 +26,7 @@ from ferry.resumable.finish import finish, finish_under_lease
 from ferry.resumable.limits import MAX_APPEND_BYTES, MAX_LENGTH
 from ferry.resumable.lookup import find_sequential, shown_offset
 from ferry.resumable.pieces import delete_pieces, join_pieces, put_piece, upload_current_part
-from ferry.rules.digests import Digest, sha256_prefix, verify_digests
+from ferry.rules.digests import Digest, combine_crc32c, crc32c, sha256_prefix, verify_digests
 from ferry.rules.layout import ChunkLayout
 from ferry.services import Services
 from ferry.uploads.completion_attempt import CompletionAccepted
@@ -133,6 +133,7 @@ def _try_append(services: Services, ns: str, attempt: _AppendAttempt) -> AppendR
     changed_state = replace(
         changed_state,
         offset=request.offset + len(request.body),
+        crc32c=None if state.crc32c is None else combine_crc32c(state.crc32c, crc32c(request.body), len(request.body)),
         pieces=pieces,
         claim=None,
         last_activity_at=services.clock(),

@@ -84,6 +84,6 @@ def _create(services: Services, record: UploadRecord, sources: tuple[Source, ...
         first_leased_at=now,
         lease_if_exists=record.if_exists,
         lease_crc32c=sources_crc(sources),
-        sequential=replace(record.sequential, offset=length, sources=sources),
+        sequential=replace(record.sequential, offset=length, crc32c=sources_crc(sources), sources=sources),
     )
     return create_record(services, record)

@@ -70,6 +70,7 @@ def new_record(services: Services, ns: str, request: CreateRequest, upload_id: s
     state = SequentialState(
         protocol=request.protocol,
         last_activity_at=now,
+        crc32c=0,
         length=request.length,
         is_partial=request.is_partial,
         echoed_headers=request.echoed_headers,

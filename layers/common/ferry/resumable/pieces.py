@@ -35,12 +35,13 @@ def upload_current_part(services: Services, record: UploadRecord, pieces: Sequen
     """Upload the part that the pieces and the `rest` make up. Only the holder of the claim may do so.
 
     Raises:
-        ConcurrentUpdate: a piece is gone, so the upload is no longer as read.
+        ConcurrentUpdate: a piece is gone, so the upload is no longer as read; or the claim has ended, as in a process
+            that was suspended: another request may have uploaded the part since.
         MultipartUploadNotFound: the upload has ended meanwhile.
     """
     assert record.sequential is not None
-    body = read_pieces(services, record, pieces)
-    if body is None:
+    body, claim = read_pieces(services, record, pieces), record.sequential.claim
+    if body is None or claim is None or claim.expires_at <= services.clock():
         raise ConcurrentUpdate
     checksums = [*((piece.crc32c, piece.size) for piece in pieces), (crc32c(rest), len(rest))]
     services.object_store.upload_part(

@@ -35,6 +35,10 @@ CHECKSUM_MISMATCH_DETAIL = (
     "Complete again with the checksum of the file that was uploaded, or cancel the upload."
 )
 
+BYTES_GONE_DETAIL = "The bytes of this upload are gone. Start it again."
+
+PARTIAL_GONE_DETAIL = "The bytes of a partial upload are gone. Send them again."
+
 PRIOR_ATTEMPT_WINDOW_MS = 15 * MINUTE_MS
 """How long after its first lease an upload's object may still appear, because S3 is working on an earlier call."""
 
@@ -144,8 +148,7 @@ def _build_final(
         except PartChanged as error:
             raise BackendUnavailable("A part of this upload has changed. Repeat the request.") from error
         except SourceNotFound as error:
-            terminate(services, upload, UploadState.EXPIRED, lease_id=record.lease_id)
-            raise UploadExpired("The bytes of a partial upload are gone. Send them again.") from error
+            raise _expire(services, upload, PARTIAL_GONE_DETAIL) from error
         except MultipartUploadNotFound:
             pass
     return _find_existing(services, upload, expected_crc, has_prior_attempt=has_prior_attempt, deadline=deadline)
@@ -170,12 +173,15 @@ def _complete_multipart(
         UploadExpired: the bytes are gone.
     """
     record = upload.record
-    combined_crc = _combined_crc(parts)
+    combined_crc, durable_crc = _combined_crc(parts), record.sequential.crc32c if record.sequential else None
+    if combined_crc is not None and durable_crc not in (None, combined_crc):
+        # A part was overwritten by an append that was not recorded, and has no other copy.
+        raise _expire(services, upload)
     if expected_crc is not None and combined_crc not in (None, expected_crc):
         return Rejected(ChecksumMismatch(CHECKSUM_MISMATCH_DETAIL))
     if services.clock() >= deadline:
         return OutOfTime()
-    required_crc = combined_crc if expected_crc is None else expected_crc
+    required_crc = next((crc for crc in (expected_crc, combined_crc, durable_crc) if crc is not None), None)
     try:
         completed = services.object_store.complete_multipart(
             record.object_key,
@@ -188,6 +194,8 @@ def _complete_multipart(
     except DeadlineExceeded:
         return OutOfTime()
     except StoreChecksumMismatch:
+        if expected_crc is None and durable_crc is not None:
+            raise _expire(services, upload) from None
         return Rejected(ChecksumMismatch(CHECKSUM_MISMATCH_DETAIL))
     except MultipartUploadNotFound:
         # The SDK repeats a call whose response was lost. So S3 may still be building the object for this attempt.
@@ -314,8 +322,13 @@ def _find_existing(
         return Built(found)
     if found is None and may_appear:
         return PriorAttemptPending()
-    terminate(services, upload, UploadState.EXPIRED, lease_id=record.lease_id)
-    raise UploadExpired("The bytes of this upload are gone. Start it again.")
+    raise _expire(services, upload)
+
+
+def _expire(services: Services, upload: Upload, detail: str = BYTES_GONE_DETAIL) -> UploadExpired:
+    """End an upload whose bytes are gone, and return the error to raise."""
+    terminate(services, upload, UploadState.EXPIRED, lease_id=upload.record.lease_id)
+    return UploadExpired(detail)
 
 
 def _matches_recorded_chunks(services: Services, upload: Upload, stored_object: StoredObject) -> bool:
