@@ -179,6 +179,32 @@ def test_part_of_one_chunk_signed_while_that_is_in_flight_is_not_replaced(
     assert content[PART_BYTES:] == (direct if before == "put_chunk_digest" else last_chunk)
 
 
+@pytest.mark.parametrize("is_repeated", [True, False], ids=["repeated after a dead request", "suspended"])
+def test_request_whose_digest_is_old_assembles_no_part_before_its_record(
+    service: InMemoryService, is_repeated: bool
+) -> None:
+    """Of a digest older than a function can live, a signing takes it that no request is about to assemble the part."""
+    client = start_client(service, 1)
+    other, direct = service.new_services(log=CallLog()), seeded_bytes(PART_BYTES, seed=5)
+    statuses = []
+
+    def sign_and_put() -> None:
+        statuses.append(client.put_part(client.presign_part(1, other), direct).status)
+
+    if is_repeated:
+        dying = service.new_services(FaultPlan({("upload_part", 1): Fault.CRASH_BEFORE}))
+        swallow_crash(partial(client.send_chunk, 2, dying, OTHER))
+        service.clock.advance(TIMEOUT_MS + SECOND_MS)
+    plan = FaultPlan({("upload_part", 1): sign_and_put, ("put", 1): sign_and_put})
+    plan.steps = {**plan.steps, ("record_chunk", 1): Fault.CRASH_BEFORE}
+    if not is_repeated:
+        plan.steps = {**plan.steps, ("put_chunk_digest", 1): Fault.SLOW}
+    swallow_crash(partial(client.send_chunk, 2, service.new_services(plan), OTHER))
+    assert statuses == [200]
+    assert isinstance(client.complete(other), File)
+    assert service.file_content() == direct
+
+
 def test_conflict_in_upload_that_has_ended_is_not_answered(service: InMemoryService) -> None:
     """Other bytes for a chunk of an upload that was cancelled meanwhile get that error, not a conflict."""
     client = start_client(service, 1)

@@ -159,9 +159,7 @@ def _accept_missing(services: Services, upload: Upload, request: ChunkRequest, c
     if chunk_digests[index] != chunk_digest:
         _replace_digest(services, upload, index, chunk_digests[index], chunk_digest)
         raise ConcurrentUpdate  # The shard has another epoch now: read it again.
-    # The upload may have been read before a part was presigned. Then the row of the digests says that the part may
-    # change.
-    completes_part = completes_part and not chunk_digests[index].part_may_change
+    completes_part = completes_part and _may_be_assembled(services, chunk_digests[index], chunk_digest)
     is_assembled = False
     if completes_part and part_crc(record, part_number, chunk_digests) is not None:
         # If the multipart upload is gone, the upload has ended or is ending. The chunk is staged below, and
@@ -178,6 +176,17 @@ def _accept_missing(services: Services, upload: Upload, request: ChunkRequest, c
             _assemble_staged_part(services, upload, part_number, request)
         services.staged_chunk_cache.discard_part(record, part_number)
     return upload
+
+
+def _may_be_assembled(services: Services, stored: ChunkDigest, sent: ChunkDigest) -> bool:
+    """Return whether the part that a chunk completes may be assembled before the chunk is recorded.
+
+    A request that read the upload some time ago learns of a signing, and of another digest, from the stored digest. A
+    signing later than that takes other bytes for the part once the digest is so old that its request cannot live any
+    more. So a request assembles nothing under the digest of an earlier one, nor after it was suspended for as long.
+    """
+    is_own = stored.stored_at == sent.stored_at
+    return is_own and may_be_recorded(services, stored) and not stored.part_may_change
 
 
 def _has_limited_bytes(record: UploadRecord) -> bool:
