@@ -211,9 +211,10 @@ class UploadStateMachine(RuleBasedStateMachine):
         assert len(body) == model.layout.size == file.size
         for number in range(1, model.layout.part_count + 1):
             at = (number - 1) * model.layout.part_size
-            self.check_part(model, number, body[at : at + model.layout.part_size])
+            self.check_part(file.upload_id, number, body[at : at + model.layout.part_size])
 
-    def check_part(self, model: UploadModel, number: int, body: bytes) -> None:
+    def check_part(self, upload_id: str, number: int, body: bytes) -> None:
+        model = self.model_of(upload_id)
         indexes = model.layout.chunks_in_part(number)
         promised = [model.acknowledged.get(index) for index in indexes]
         if all(chunk is not None for chunk in promised):
@@ -221,10 +222,19 @@ class UploadStateMachine(RuleBasedStateMachine):
             return
         if model.may_come_directly(number, body):
             return
+        assert not self.must_come_directly(upload_id, number), "a chunk without acknowledgement replaced a part"
         for offset, index in enumerate(indexes):
             chunk = body[offset * CHUNK_BYTES : (offset + 1) * CHUNK_BYTES]
             assert chunk in model.sent[index], "bytes that no client sent"
             assert model.acknowledged.get(index, chunk) == chunk
+
+    def must_come_directly(self, upload_id: str, number: int) -> bool:
+        """Return whether S3 has accepted the part and Ferry has not all of its chunks, as far as its rows still say."""
+        table = self.service.upload_repository.table
+        upload = self.service.upload_repository.get_upload(upload_id)
+        if table.was_restored or upload is None or not upload.shards or not self.models[upload_id].put[number]:
+            return False
+        return not upload.has_all_chunks_of_part(number)
 
     def check_files(self) -> None:
         self.service.assert_quota_usage()
