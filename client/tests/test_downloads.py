@@ -208,7 +208,7 @@ def test_download_reports_bytes_within_a_range(connect: Connect, fake: FakeServi
     connect(max_jobs=1, range_bytes=8 * MIB).download(
         "x", tmp_path / "out", on_progress=lambda progress: seen.append(progress.done_bytes)
     )
-    assert len(set(seen)) > 5
+    assert any(0 < done < 8 * MIB for done in seen)
     assert seen == sorted(seen)
     assert seen[-1] == 8 * MIB
 

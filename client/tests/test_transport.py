@@ -13,7 +13,7 @@ import pytest
 
 from ferry_client.errors import CancelledError, UsageError
 from ferry_client.options import ClientOptions
-from ferry_client.transport import HttpRequest, TransportError, UrllibTransport
+from ferry_client.transport import HttpRequest, HttpResponse, TransportError, UrllibTransport
 
 Serve = Callable[[socket.socket], None]
 
@@ -46,6 +46,13 @@ def read_head(connection: socket.socket) -> bytes:
     return head
 
 
+def read_all(response: HttpResponse, counts: list[int]) -> None:
+    """Read a body into memory, and keep how many bytes came each time."""
+    memory = memoryview(bytearray(1_000_000))
+    while count := response.read_into(memory):
+        counts.append(count)
+
+
 def test_stream_yields_what_came_before_a_break() -> None:
     """The bytes before a cut reach the caller, so that the next request continues after them."""
 
@@ -65,6 +72,47 @@ def test_stream_yields_what_came_before_a_break() -> None:
     assert received == 300_000
 
 
+def test_bytes_into_memory_come_before_a_break() -> None:
+    """The bytes before a cut reach the caller's memory, and the cut is an error."""
+
+    def serve(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(b"HTTP/1.1 206 Partial Content\r\nContent-Length: 1000000\r\n\r\n" + bytes(300_000))
+
+    counts: list[int] = []
+    with server(serve) as url:
+        response = UrllibTransport(ClientOptions()).send(HttpRequest("GET", url, stream=True))
+        with pytest.raises(TransportError, match="broke"):
+            read_all(response, counts)
+    assert sum(counts) == 300_000
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 200000", "Transfer-Encoding: chunked"])
+def test_bytes_into_memory_leave_the_connection_to_the_next_request(framing: str) -> None:
+    """A body that was read to its end, with or without a length, leaves its connection open; one given up does not."""
+    connections: list[socket.socket] = []
+    body = bytes(200_000) if "Length" in framing else b"30d40\r\n" + bytes(200_000) + b"\r\n0\r\n\r\n"
+
+    def serve(connection: socket.socket) -> None:
+        connections.append(connection)
+        while True:
+            read_head(connection)
+            connection.sendall(f"HTTP/1.1 200 OK\r\n{framing}\r\n\r\n".encode() + body)
+
+    transport = UrllibTransport(ClientOptions())
+    with server(serve) as url:
+        for _ in range(2):
+            response, counts = transport.send(HttpRequest("GET", url, stream=True)), list[int]()
+            read_all(response, counts)
+            response.close()
+            assert (sum(counts), len(connections)) == (200_000, 1)
+        given_up = transport.send(HttpRequest("GET", url, stream=True))
+        assert given_up.read_into(memoryview(bytearray(10))) == 10
+        given_up.close()
+        transport.send(HttpRequest("GET", url, stream=True)).close()
+    assert len(connections) == 2
+
+
 def test_stream_that_trickles_is_cut() -> None:
     """A connection on which a few bytes move now and then counts as stalled."""
 
@@ -76,9 +124,13 @@ def test_stream_that_trickles_is_cut() -> None:
             time.sleep(0.1)
 
     with server(serve) as url:
-        response = UrllibTransport(ClientOptions(stall_seconds=0.5)).send(HttpRequest("GET", url, stream=True))
+        transport = UrllibTransport(ClientOptions(stall_seconds=0.5))
+        response = transport.send(HttpRequest("GET", url, stream=True))
         with pytest.raises(TransportError, match="stalled"):
             list(response.iter_body())
+        response = transport.send(HttpRequest("GET", url, stream=True))
+        with pytest.raises(TransportError, match="stalled"):
+            read_all(response, [])
 
 
 def test_response_that_never_comes_is_cut() -> None:

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from ferry_client.errors import (
 from ferry_client.models import DownloadResult, FileRecord
 from ferry_client.options import MAX_PUT_BYTES, MIB, ClientOptions
 from ferry_client.part_file import Journal, journal_path, local_file_error, open_part, part_path, write_at
+from ferry_client.range_buffer import BlockWriter, RangeBuffer
 from ferry_client.ranges import ContentChangedError, RangeSource
 from ferry_client.transport import TransportError
 from ferry_client.workers import TransferLimit, run_tasks
@@ -207,16 +208,17 @@ class _Download:
         self._journal.ranges[0] = (crc32c(body), len(body))
 
     def _fetch_ranges(self, descriptor: int, length: int) -> None:
-        writeback = EarlyWriteback(descriptor)
+        writeback, writer = EarlyWriteback(descriptor), BlockWriter(descriptor, self._part_path)
         try:
             for first, crc, received in run_tasks(
                 self._journal.missing_ranges(self._file.size, length),
-                lambda task: self._fetch_range(descriptor, *task, writeback),
+                lambda task: self._fetch_range(*task, writer, writeback),
                 self._api.options.threads,
             ):
                 self._done(first, crc, received)
         finally:
             writeback.close()
+            writer.close()
 
     def _done(self, first: int, crc: int, length: int) -> None:
         self._journal.ranges[first] = (crc, length)
@@ -237,34 +239,46 @@ class _Download:
             self._saved_at = time.monotonic()
             self._journal.save(dict(self._unfinished))
 
-    def _fetch_range(self, descriptor: int, first: int, length: int, writeback: EarlyWriteback) -> tuple[int, int, int]:
+    def _fetch_range(
+        self, first: int, length: int, writer: BlockWriter, writeback: EarlyWriteback
+    ) -> tuple[int, int, int]:
         """Fetch one range to the disk, and return its first byte, CRC32C and length."""
-        crc, position, attempt, end = 0, first, 0, first + length
-        written_back = first
-        while position < end:
-            attempt += 1
-            began_at = position
-            try:
-                with self._downloader.transfer_limit.acquire():
-                    response = self._source.open(position, end - 1)
-                    for received in response.iter_body():
-                        block = received[: end - position]
-                        write_at(descriptor, block, position)
-                        crc, position = crc32c(block, crc), position + len(block)
-                        self._unfinished[first] = (crc, position - first)
-                        self._source.rejections = 0
-                        self._save_now_and_then()
-                        self._report(len(block))
-                        if position - written_back >= WRITEBACK_BYTES or position == end:
-                            writeback.add(written_back, position - written_back)
-                            written_back = position
-                reason = "the response ended early"
-            except TransportError as error:
-                reason = str(error)
-            if position < end:
-                attempt = self._source.after_break(reason, attempt, position - began_at)
+        end, attempt, written_back = first + length, 0, first
+
+        def on_written(count: int, crc: int, done: int) -> None:
+            nonlocal written_back
+            self._unfinished[first] = (crc, done)
+            self._source.rejections = 0
+            self._save_now_and_then()
+            self._report(count)
+            if first + done - written_back >= WRITEBACK_BYTES or done == length:
+                writeback.add(written_back, first + done - written_back)
+                written_back = first + done
+
+        with writer.memory() as memory:
+            buffer = RangeBuffer(memory, writer, first, on_written)
+            while buffer.position < end:
+                attempt += 1
+                began_at = buffer.position
+                try:
+                    with self._downloader.transfer_limit.acquire():
+                        self._receive(buffer, end)
+                    reason = "the response ended early"
+                except TransportError as error:
+                    reason = str(error)
+                if buffer.position < end:
+                    attempt = self._source.after_break(reason, attempt, buffer.position - began_at)
         self._source.record_success()
-        return first, crc, length
+        return first, buffer.crc, length
+
+    def _receive(self, buffer: RangeBuffer, end: int) -> None:
+        """Request the rest of a range, and write what comes. Raises `TransportError` where it ends early."""
+        with closing(self._source.open(buffer.position, end - 1)) as response:
+            try:
+                while buffer.position < end and (count := response.read_into(buffer.room(end - buffer.position))):
+                    buffer.add(count)
+            finally:
+                buffer.write()
 
     def _verify_whole(self) -> None:
         """Raise `IntegrityError` unless the ranges together have the file's checksum. The part file is then deleted."""

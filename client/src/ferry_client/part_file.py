@@ -169,7 +169,7 @@ def read_at(descriptor: int, first: int, length: int) -> bytes:
         return os.read(descriptor, length)
 
 
-def write_at(descriptor: int, data: bytes, first: int) -> None:
+def write_at(descriptor: int, data: bytes | memoryview, first: int) -> None:
     """Write all bytes at a position."""
     view = memoryview(data)
     while view:

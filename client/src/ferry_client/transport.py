@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -98,8 +99,10 @@ class HttpResponse:
         status: int,
         headers: Mapping[str, str],
         body: bytes = b"",
+        *,
         stream: Iterator[bytes] | None = None,
         close: Callable[[], None] = lambda: None,
+        read_into: Callable[[memoryview], int] | None = None,
     ) -> None:
         self.status = status
         """The status code."""
@@ -109,6 +112,9 @@ class HttpResponse:
         """The body; empty for a stream."""
         self._stream = stream
         self._close = close
+        self._read_into = read_into or self._read_blocks_into
+        self._block = memoryview(b"")
+        """The rest of a block that `read_into` has read in part."""
 
     attempts: int = 1
     """How often the request was sent."""
@@ -125,6 +131,24 @@ class HttpResponse:
             yield from self._stream if self._stream is not None else iter([self.body])
         finally:
             self.close()
+
+    def read_into(self, memory: memoryview) -> int:
+        """Read bytes of a stream that have come, and return their number; 0 at the end of the body.
+
+        The caller closes the response. Raises `TransportError` where the body ends early.
+        """
+        return self._read_into(memory)
+
+    def _read_blocks_into(self, memory: memoryview) -> int:
+        while not self._block:
+            block = next(self._stream, None) if self._stream is not None else None
+            if block is None:
+                return 0
+            self._block = memoryview(block)
+        count = min(len(memory), len(self._block))
+        memory[:count] = self._block[:count]
+        self._block = self._block[count:]
+        return count
 
     def close(self) -> None:
         """Give up the rest of a stream."""
@@ -253,6 +277,7 @@ class UrllibTransport:
                     response.headers,
                     stream=self._iter_response(response, request.url),
                     close=response.close,
+                    read_into=self._reader_into(response, request.url),
                 )
             return HttpResponse(response.status, response.headers, b"".join(self._iter_response(response, request.url)))
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
@@ -266,24 +291,62 @@ class UrllibTransport:
                 pool.clear()
 
     def _iter_response(self, response: BaseHTTPResponse, url: str) -> Iterator[bytes]:
+        watch = _StallWatch(self._options.stall_seconds)
+        with self._translated_errors(response, url):
+            # `read1` returns what has come: the bytes before a break are not lost, as they are with `read`.
+            while block := response.read1(self.rate_limiter.block_bytes(MAX_BLOCK_BYTES)):
+                self._count_received(len(block), watch)
+                yield block
+            response.release_conn()
+
+    def _reader_into(self, response: BaseHTTPResponse, url: str) -> Callable[[memoryview], int] | None:
+        """Return a function that receives straight into memory; None for a body without length.
+
+        urllib3 copies each byte once more. What it keeps of the standard library's response is used here.
+        """
+        raw: Any = getattr(response, "_fp", None)
+        file: Any = getattr(raw, "fp", None)
+        remaining: int | None = getattr(raw, "length", None)
+        if raw is None or not remaining or getattr(raw, "chunked", True) or not hasattr(file, "readinto1"):
+            return None
+        watch = _StallWatch(self._options.stall_seconds)
+
+        def read_into(memory: memoryview) -> int:
+            nonlocal remaining
+            if not remaining:
+                return 0
+            with self._translated_errors(response, url):
+                count: int = file.readinto1(memory[: self.rate_limiter.block_bytes(min(len(memory), remaining))])
+                if not count:
+                    raise ConnectionError
+                self._count_received(count, watch)
+                remaining -= count
+                if not remaining:
+                    raw.close()  # The connection can carry the next request.
+                    response.release_conn()
+            return count
+
+        return read_into
+
+    @contextmanager
+    def _translated_errors(self, response: BaseHTTPResponse, url: str) -> Iterator[None]:
+        """Raise `TransportError` for a response that breaks or stalls, and `CancelledError` after `close`."""
         import http.client
 
         import urllib3
 
-        watch = _StallWatch(self._options.stall_seconds)
         try:
-            # `read1` returns what has come: the bytes before a break are not lost, as they are with `read`.
-            while block := response.read1(self.rate_limiter.block_bytes(MAX_BLOCK_BYTES)):
-                self._raise_if_closed()
-                watch.count(len(block))
-                self.on_bytes(len(block))
-                self.rate_limiter.take(len(block))
-                yield block
-            response.release_conn()
+            yield
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             response.close()
             self._raise_if_closed()
             raise self._transport_error(error, url) from error
+
+    def _count_received(self, count: int, watch: _StallWatch) -> None:
+        self._raise_if_closed()
+        watch.count(count)
+        self.on_bytes(count)
+        self.rate_limiter.take(count)
 
     def _paced(self, body: Body) -> Iterator[bytes]:
         """Yield a body in blocks of at most `MAX_BLOCK_SECONDS` each, within the rate limit."""
