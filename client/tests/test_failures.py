@@ -7,6 +7,7 @@ import io
 import os
 import random
 import re
+import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -15,8 +16,11 @@ from typing import Any
 import pytest
 
 from client.tests.fake_responses import fail_once, problem
-from client.tests.fake_service import S3_URL, FakeService
+from client.tests.fake_service import S3_URL, URL, FakeService
 from client.tests.test_command import Run, json_lines, run
+from client.tests.test_features import standard_input
+from client.tests.test_streams import Pipe
+from ferry_client.cli import stdin
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError
 
 __all__ = ["run"]
@@ -109,6 +113,58 @@ def test_full_disk_of_spooled_input_is_named(
     assert captured.out == ""
     assert captured.err.startswith(f"ferry: No space left for {tmp_path}/state/stdin/")
     assert fake.count("POST", "/upload") == 0
+
+
+def test_spooled_input_whose_name_is_taken_is_kept(
+    run: Run, fake: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """An input that is rejected is not lost: the error says where it is, and how to send it."""
+    fake.put_file("x", b"other")
+    standard_input(monkeypatch, b"input")
+    assert run("put", "-", "x", "--spool-input") == 5
+    (kept,) = (tmp_path / "state" / "stdin").iterdir()
+    assert kept.read_bytes() == b"input"
+    assert kept.stat().st_mode & 0o077 == 0 or os.name == "nt"
+    assert f"send it with: ferry put {kept} x\n" in capsys.readouterr().err
+    assert run("put", str(kept), "y") == 0
+    assert fake.files["y"].data == b"input"
+
+
+def test_second_process_that_spools_input_of_a_name_is_named(
+    run: Run, fake: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """While one process sends its input, another one with the same name reads nothing and replaces nothing."""
+    standard_input(monkeypatch, b"input")
+    with stdin.spooled(tmp_path / "state", URL, "x") as path:
+        standard_input(monkeypatch, b"other")
+        assert run("put", "-", "x", "--spool-input") == 1
+        assert path.read_bytes() == b"input"
+        assert sys.stdin.read() == "other"
+    assert capsys.readouterr().err == "ferry: Another process sends standard input as x now. Wait for it.\n"
+
+
+def test_input_that_cannot_be_read_is_named(
+    run: Run, fake: FakeService, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """An input such as a folder: the error is not one of the disk that it is written to."""
+    directory = Pipe(b"", OSError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(directory)))
+    assert run("put", "-", "x", "--spool-input") == 1
+    assert capsys.readouterr().err == "ferry: The input cannot be read: Is a directory.\n"
+
+
+def test_copy_of_a_killed_process_is_deleted_after_a_day(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process copied before it was killed does not stay for ever."""
+    folder = tmp_path / "state" / "stdin"
+    folder.mkdir(parents=True)
+    for name, mtime in (("old.part", 1), ("new.part", None)):
+        (folder / name).touch()
+        os.utime(folder / name, None if mtime is None else (mtime, mtime))
+    standard_input(monkeypatch, b"input")
+    assert run("put", "-", "x", "--spool-input") == 0
+    assert [path.name for path in folder.iterdir()] == ["new.part"]
 
 
 @pytest.mark.parametrize(

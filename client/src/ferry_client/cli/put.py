@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -151,14 +152,16 @@ def _put_standard_input(target: str, output: Output, options: dict[str, Any]) ->
 
 def _put_spooled_input(ferry: Ferry, target: str, output: Output, options: dict[str, Any]) -> int:
     """Write standard input to the state folder, and send it from there."""
-    path = stdin.spool(state_path(), ferry.api.url, target)
-    file = LocalFile(path, target, path.stat().st_size)
-    task = FileTask(target, file.size, _uploader(ferry, file, output, options))
-    try:
-        code = run_file_tasks([task], output, options["jobs"])
-    except BaseException:
-        output.error(f"The input is kept. Run the same command again, or send it with: ferry put {path} {target}")
-        raise
-    if code == DONE:
-        path.unlink(missing_ok=True)
-    return code
+    with stdin.spooled(state_path(), ferry.api.url, target) as path:
+        file = LocalFile(path, target, path.stat().st_size)
+        task = FileTask(target, file.size, _uploader(ferry, file, output, options))
+        code = SOME_FAILED
+        try:
+            code = run_file_tasks([task], output, options["jobs"])
+        finally:
+            if code == DONE:
+                path.unlink(missing_ok=True)
+            else:
+                send = f"ferry put {shlex.quote(str(path))} {shlex.quote(target)}"
+                output.error(f"The input is kept. Run the same command again, or send it with: {send}")
+        return code
