@@ -6,12 +6,13 @@ json() { python3 -c "import json, sys; print(json.load(sys.stdin)$1)"; }
 api() { curl -sS --fail-with-body --location -H "Authorization: Bearer $FERRY_TOKEN" "$@"; }
 named() { api --get --data-urlencode "filename=$name" "$@"; }
 start() { python3 -c 'import json, sys; print(json.dumps({"filename": sys.argv[1], "size": 5, "if_exists": "replace", "restart": True}))' "$name"; }
-chunk() { python3 -c 'import json, sys; print(json.dumps({"filename": sys.argv[1], "chunk_index": 1, "data": "SGVsbG8="}))' "$name"; }
-complete() { python3 -c 'import json, sys; print(json.dumps({"filename": sys.argv[1]}))' "$name"; }
+upload_id() { json '["upload_id"]' < plan.json; }
+chunk() { python3 -c 'import json, sys; print(json.dumps({"filename": sys.argv[1], "upload_id": sys.argv[2], "chunk_index": 1, "data": "SGVsbG8="}))' "$name" "$(upload_id)"; }
+complete() { python3 -c 'import json, sys; print(json.dumps({"filename": sys.argv[1], "upload_id": sys.argv[2]}))' "$name" "$(upload_id)"; }
 post() { api -H 'Content-Type: application/json' -d "$2" "$FERRY_URL$1"; }
 
 post /upload/start "$(start)" > plan.json
-named -X DELETE "$FERRY_URL/upload" # cancel it
+named -X DELETE --data-urlencode "upload_id=$(upload_id)" "$FERRY_URL/upload" # cancel it
 post /upload/start "$(start)" > plan.json
 post /upload/chunk "$(chunk)"
 named "$FERRY_URL/status"

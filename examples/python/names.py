@@ -21,12 +21,12 @@ def transfer(url: str, session: requests.Session, content: bytes) -> bytes:
         return response
 
     start = {**named, "size": len(content), "if_exists": "replace", "restart": True}
-    call("POST", "/upload/start", json=start)
-    call("DELETE", "/upload", params=named)
-    call("POST", "/upload/start", json=start)
-    call("POST", "/upload/chunk", json={**named, "chunk_index": 1, "data": base64.b64encode(content).decode()})
+    upload_id = call("POST", "/upload/start", json=start).json()["upload_id"]
+    call("DELETE", "/upload", params={**named, "upload_id": upload_id})
+    upload = {**named, "upload_id": call("POST", "/upload/start", json=start).json()["upload_id"]}
+    call("POST", "/upload/chunk", json={**upload, "chunk_index": 1, "data": base64.b64encode(content).decode()})
     print(call("GET", "/status", params=named).json()["state"])
-    call("POST", "/upload/complete", json=named)
+    call("POST", "/upload/complete", json=upload)
     call("HEAD", "/download", params=named)
     call("HEAD", "/download/partial", params=named)
     first = call("GET", "/download/partial", params=named, headers={"Range": "bytes=0-1"}).content
