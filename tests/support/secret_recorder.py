@@ -57,9 +57,6 @@ class SecretRecorder:
         if isinstance(body, bytes) and len(body) < MAX_BODY_BYTES:
             self._record_body(body)
 
-    def record_secret(self, value: str) -> None:
-        self.secrets.add(value)
-
     def _record_body(self, body: bytes) -> None:
         try:
             members = json.loads(body)

@@ -35,7 +35,7 @@ export function formatRate(bytesPerSecond, secondsLeft) {
 }
 
 /** @param {number} seconds @returns {string} a duration such as 1:05 or 2:03:10 */
-export function formatDuration(seconds) {
+function formatDuration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   const pad = (/** @type {number} */ value) => String(value).padStart(2, "0");
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];

@@ -10,7 +10,7 @@ const [DATA, FIXED] = [0, 2];
 /** @typedef {{size: number, version: number, mask: number, isDark: (x: number, y: number) => boolean}} QrCode */
 
 /** @param {string} text @param {number} [forcedMask] 0 to 7; by default the one that reads best @returns {QrCode | null} null for a text that is too long */
-export function encodeQr(text, forcedMask) {
+function encodeQr(text, forcedMask) {
   const bytes = new TextEncoder().encode(text);
   let version = 1;
   while (version <= MAX_VERSION && bytes.length > byteCapacity(version)) version += 1;

@@ -7,7 +7,7 @@
     │   ├── ChunkTooLarge
     │   ├── InconsistentLength, LengthExceeded, LengthTooLarge, InvalidPartial
     │   └── InvalidField                with `errors`: which members are wrong
-    │       ├── InvalidFilename, LimitExceeded
+    │       ├── InvalidFilename
     │       ├── ChecksumUnsupported, ChecksumRequired, ChunksUnavailable
     │       └── ChunkSizeMismatch, ChunkIndexOutOfRange, PartNumberOutOfRange
     ├── AuthError                       the token is missing, invalid or insufficient
@@ -104,11 +104,6 @@ class InvalidFilename(InvalidField):
 
     def __init__(self, msg: str) -> None:
         super().__init__([{"loc": ["filename"], "msg": msg}], detail=msg)
-
-
-class LimitExceeded(InvalidField):
-    code = "limit_exceeded"
-    title = "The request exceeds a limit"
 
 
 class ChecksumUnsupported(InvalidField):
