@@ -229,7 +229,7 @@ def kill_on_full_disk(disk: SmallDisk, number: int, checker: Checker) -> None:
 
 @pytest.mark.stress
 def test_kills_on_full_disk_lose_nothing(tmp_path: Path, record_property: RecordProperty) -> None:
-    """A disk that fills up during uploads changes nothing about that."""
+    """On a disk that fills up during uploads, the next start also has all that was acknowledged."""
     checker = Checker()
     for number in range(FULL_DISK_ROUNDS):
         with mount_small_disk(tmp_path / f"disk-{number}", DISK_MIB) as disk:
