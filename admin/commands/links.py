@@ -50,7 +50,7 @@ def register(subparsers: Subparsers) -> None:
         "revoke",
         "revoke a link, or all links of a client or a namespace; they end within 60 seconds",
         _revoke,
-        details="Presigned URLs that were given out before still work: 60 seconds for downloads, up to an hour for parts.",
+        details="Presigned URLs given out before still work: for downloads 60 seconds, for parts up to an hour.",
         examples=[
             "ferry-admin links revoke 0b6f0f3e8f7b4d0c9c0a4f4e2d1b7a55 --stack ferry",
             "ferry-admin links revoke --client camera-7 --stack ferry --dry-run",
