@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 METADATA_TABLE, BUCKET = "MetadataTable", "Bucket"
-_PAGE = 1_000
-_NAMED = 3
+_ENTRIES_PER_PAGE = 1_000
+"""Rows, keys or parts that one call reads."""
+_MAX_NAMES = 3
+"""Names that the message lists."""
 
 
 def check_stored_bytes(backends: Backends, stack: Stack, folder: str) -> None:
@@ -65,8 +67,8 @@ def check_stored_bytes(backends: Backends, stack: Stack, folder: str) -> None:
 
 
 def _some_of(names: list[str]) -> str:
-    named = ", ".join(repr(name) for name in names[:_NAMED])
-    return f"{named}, …" if len(names) > _NAMED else named
+    named = ", ".join(repr(name) for name in names[:_MAX_NAMES])
+    return f"{named}, …" if len(names) > _MAX_NAMES else named
 
 
 def _read_table(dynamodb: DynamoDBClient, table: str) -> tuple[list[File], list[Upload]]:
@@ -86,7 +88,7 @@ def _read_table(dynamodb: DynamoDBClient, table: str) -> tuple[list[File], list[
 def _list_sizes(store: S3ObjectStore, prefix: str) -> Iterator[tuple[str, int]]:
     cursor: str | None = None
     while True:
-        page = store.list_objects(prefix, cursor, _PAGE)
+        page = store.list_objects(prefix, cursor, _ENTRIES_PER_PAGE)
         for found in page.items:
             yield found.key, found.size
         cursor = page.cursor

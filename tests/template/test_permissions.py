@@ -20,6 +20,20 @@ WRITE_OBJECTS = {
     for action in ("PutObject", "GetObject", "DeleteObject", "AbortMultipartUpload", "ListMultipartUploadParts")
 }
 
+MANAGE_UPLOADS = (
+    READ_KEY_SET
+    | LIST_BUCKET
+    | PUT_EVENTS
+    | WRITE_OBJECTS
+    | {
+        (f"dynamodb:{verb}", "MetadataTable", None)
+        for verb in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem")
+    }
+    | {(f"s3:{verb}Object", "Bucket/st/*", None) for verb in ("Put", "Get", "Delete")}
+    | {("lambda:InvokeFunction", "CleanupFunction", None)}
+)
+"""What a function needs that starts and completes uploads."""
+
 EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
     "AuthFunction": {
         ("dynamodb:GetItem", "AuthTable", ("KEY_SET", "CLIENT#*")),
@@ -32,16 +46,7 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
         ("kms:GetPublicKey", "SigningKey", None),
         ("kms:Sign", "key/*", None),
     },
-    "UploadFunction": READ_KEY_SET
-    | LIST_BUCKET
-    | PUT_EVENTS
-    | WRITE_OBJECTS
-    | {
-        (f"dynamodb:{verb}", "MetadataTable", None)
-        for verb in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem")
-    }
-    | {(f"s3:{verb}Object", "Bucket/st/*", None) for verb in ("Put", "Get", "Delete")}
-    | {("lambda:InvokeFunction", "CleanupFunction", None)},
+    "UploadFunction": MANAGE_UPLOADS,
     "ChunkFunction": READ_KEY_SET
     | LIST_BUCKET
     | PUT_EVENTS
@@ -51,16 +56,7 @@ EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
         for verb in ("PutObject", "GetObject", "AbortMultipartUpload", "ListMultipartUploadParts")
     }
     | {(f"s3:{verb}Object", "Bucket/st/*", None) for verb in ("Put", "Get")},
-    "ResumableFunction": READ_KEY_SET
-    | LIST_BUCKET
-    | PUT_EVENTS
-    | WRITE_OBJECTS
-    | {
-        (f"dynamodb:{verb}", "MetadataTable", None)
-        for verb in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem")
-    }
-    | {(f"s3:{verb}Object", "Bucket/st/*", None) for verb in ("Put", "Get", "Delete")}
-    | {("lambda:InvokeFunction", "CleanupFunction", None)},
+    "ResumableFunction": MANAGE_UPLOADS,
     "FilesFunction": READ_KEY_SET
     | PUT_EVENTS
     | {

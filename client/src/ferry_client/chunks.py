@@ -82,7 +82,7 @@ class ChunkSender:
 
         Raises what `send` raises.
         """
-        parts = [tuple(part) for _, part in groupby(indexes, self._plan.part_of_chunk)]
+        parts = [tuple(part) for _, part in groupby(indexes, self._plan.part_for_chunk)]
         if len(parts) < self._api.options.threads:
             self.send(index for part in parts for index in part)
             return

@@ -123,7 +123,7 @@ class UploadPlan:
         first = (number - 1) * chunks_per_part + 1
         return range(first, min(first + chunks_per_part, self.chunk_count + 1))
 
-    def part_of_chunk(self, index: int) -> int:
+    def part_for_chunk(self, index: int) -> int:
         """Return the number of the part that a chunk belongs to."""
         return (index - 1) // (self.part_size // self.chunk_size) + 1
 
