@@ -12,7 +12,7 @@ import pytest
 from client.tests.fake_responses import problem
 from client.tests.fake_service import FakeService
 from client.tests.test_command import Run, run
-from ferry_client.api import CONTINUE_ADVICE
+from ferry_client.retries import CONTINUE_ADVICE
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError
 
 __all__ = ["run"]

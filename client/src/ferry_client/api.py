@@ -6,31 +6,37 @@ import base64
 import json
 import logging
 import math
-import random
-import threading
+import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from threading import Lock
 from urllib.parse import quote, urlencode
 
 from ferry_client.callbacks import ignore
-from ferry_client.errors import AccessError, CancelledError, NetworkError, UsageError, api_error
+from ferry_client.cancellation import CancelToken, current_token, raise_if_cancelled
+from ferry_client.errors import CancelledError, NetworkError, ResponseError, UsageError
+from ferry_client.members import JsonObject, decimal, header_value, parse_object
 from ferry_client.options import ClientOptions
+from ferry_client.responses import error_of, foreign_error, is_foreign, token_error
+from ferry_client.retries import (
+    CONTINUE_ADVICE,
+    RETRYABLE_STATUSES,
+    Retry,
+    RetryClock,
+    retry_after_seconds,
+    retry_delay,
+)
+from ferry_client.secret_text import SecretText
 from ferry_client.transport import Body, BytesBody, HttpRequest, HttpResponse, Transport, TransportError
 
 logger = logging.getLogger("ferry_client")
 
-RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses after which the same request may succeed."""
-
-CONTINUE_ADVICE = "Run the same command again when the network is back; it continues where it stopped."
-"""What to do after a time without success, for transfers that can be continued."""
-
-_FIRST_DELAY_SECONDS = 0.5
-_MAX_DELAY_SECONDS = 20.0
 _TOKEN_RESERVE_SECONDS = 60.0
 """A token is renewed when it is valid for less than this, or for less than a fifth of its lifetime."""
+
+_POLL_SECONDS = 0.2
+"""How often a thread that waits for another one's token looks whether it was stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,56 +45,8 @@ class Credentials:
 
     client_id: str
     """The id."""
-    client_secret: str
+    client_secret: str = field(repr=False)
     """The secret. Never logged."""
-
-    def __repr__(self) -> str:
-        return f"Credentials(client_id={self.client_id!r})"
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """A request that is about to be repeated."""
-
-    reason: str
-    """Why: what failed, and what to check."""
-    delay_seconds: float
-    """Time until it is repeated."""
-    seconds_left: float
-    """Time until it is given up, if nothing succeeds."""
-    is_first_request: bool
-    """Whether nothing has succeeded yet: the reason may be the configuration."""
-
-
-class RetryClock:
-    """How long requests have been without success. One for all threads of a client."""
-
-    def __init__(self, retry_for_seconds: float, now: Callable[[], float] = time.monotonic) -> None:
-        self._retry_for_seconds = retry_for_seconds
-        self._now = now
-        self._lock = threading.Lock()
-        self._failing_since: float | None = None
-        self.successes = 0
-        """Successes so far."""
-
-    def record_success(self) -> None:
-        """Start the time anew."""
-        with self._lock:
-            self._failing_since = None
-            self.successes += 1
-
-    def is_exhausted(self) -> bool:
-        """Record a failure, and return whether the time without success is used up."""
-        with self._lock:
-            if self._failing_since is None:
-                self._failing_since = self._now()
-            return self._now() - self._failing_since >= self._retry_for_seconds
-
-    def seconds_left(self) -> float:
-        """Return how long requests are still repeated if none succeeds."""
-        with self._lock:
-            since = self._now() if self._failing_since is None else self._failing_since
-            return max(0.0, since + self._retry_for_seconds - self._now())
 
 
 class Api:
@@ -107,12 +65,14 @@ class Api:
         self.on_retry: Callable[[Retry], None] = ignore
         """Called before each repetition."""
         self._credentials = credentials
-        self._token = ""
+        self._token = SecretText()
         self._token_expires_at = 0.0
-        self._token_lock = threading.Lock()
+        self._token_lock = Lock()
         self._retry_clock = RetryClock(options.retry_for_seconds)
         self._direct_clock = RetryClock(options.retry_for_seconds)
-        self._stopped = threading.Event()
+        self.token = CancelToken()
+        """Stops all that the client does."""
+        self._process_id = os.getpid()
 
     def authenticate(self) -> None:
         """Ask for an access token. Raises `AccessError` if the service does not accept the client."""
@@ -120,23 +80,49 @@ class Api:
 
     def stop(self) -> None:
         """Stop all requests and waits. They raise `CancelledError`."""
-        self._stopped.set()
-        self.transport.close()
+        if os.getpid() == self._process_id:  # A fork shares the connections of its parent.
+            self.token.cancel()
+            self.transport.close()
 
     def sleep(self, seconds: float) -> None:
-        """Wait. Raises `CancelledError` if the client is stopped meanwhile."""
-        if self._stopped.wait(seconds):
-            raise CancelledError("The transfer was stopped.")
+        """Wait. Raises `CancelledError` if the client, or what this thread does, is stopped meanwhile."""
+        CancelToken(self.token, current_token()).wait(seconds)
+
+    def raise_if_unusable(self) -> None:
+        """Raise unless a request may be sent now.
+
+        Raises:
+            CancelledError: the client is closed, or what this thread does was stopped.
+            UsageError: this process is a fork of the one that made the client.
+        """
+        if os.getpid() != self._process_id:
+            raise UsageError(
+                "This Ferry was made before the process was forked, and shares connections and locks with its parent. "
+                "Make a Ferry in each process."
+            )
+        if self.token.is_cancelled:
+            raise CancelledError("The client is closed, so the transfer was stopped.")
+        raise_if_cancelled()
 
     def request_json(
-        self, method: str, path: str, members: Mapping[str, Any] | None = None, *, accept: tuple[int, ...] = (200,)
+        self,
+        method: str,
+        path: str,
+        members: Mapping[str, object],
+        *,
+        accept: tuple[int, ...] = (200,),
+        is_repeatable: bool = True,
     ) -> HttpResponse:
         """Send JSON without the members that are None, and return the response. Raises what `request` raises."""
-        if members is None:
-            return self.request(method, path, accept=accept)
         body = json.dumps({name: value for name, value in members.items() if value is not None}).encode()
         headers = {"Content-Type": "application/json"}
-        return self.request(method, path, body=BytesBody(body), headers=headers, accept=accept)
+        return self.request(
+            method, path, body=BytesBody(body), headers=headers, accept=accept, is_repeatable=is_repeatable
+        )
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> JsonObject:
+        """Return the JSON object of a path. Raises what `request` raises."""
+        return parse_object(self.request("GET", path, headers=headers).body)
 
     def request(
         self,
@@ -149,6 +135,7 @@ class Api:
         stream: bool = False,
         max_attempts: float = math.inf,
         on_break: Callable[[int], None] = ignore,
+        is_repeatable: bool = True,
     ) -> HttpResponse:
         """Send a request with the access token, repeat it while that helps, and return the response.
 
@@ -161,27 +148,29 @@ class Api:
             stream: whether the caller reads the body in blocks.
             max_attempts: how often a connection may break before `TransportError` is raised.
             on_break: called when the connection breaks, with the bytes of the content that were on their way.
+            is_repeatable: whether the request has the same effect twice. False: it is repeated only where the service
+                cannot have received it.
 
         Raises:
             TransportError: the connection broke `max_attempts` times.
             ApiError: the service rejected the request.
             NetworkError: there was no success for `retry_for_seconds`.
             CancelledError: the client was stopped.
+            UsageError: this process is a fork of the one that made the client.
         """
-        url = path if path.startswith(("http://", "https://")) else self.url + path
+        self.raise_if_unusable()
+        url = self._url_of(path)
         renewed_token = False
         while True:
             token = self._access_token()
-            all_headers = {**(headers or {}), "Authorization": f"Bearer {token}"}
-            response = self.send(HttpRequest(method, url, all_headers, body, stream=stream), max_attempts, on_break)
-            if response.status in accept and not _is_foreign(response):
-                return response
-            if response.status < 400:
+            all_headers = {**(headers or {}), "Authorization": SecretText(f"Bearer {token}")}
+            request = HttpRequest(method, url, all_headers, body, stream=stream)
+            response = self.send(request, max_attempts, on_break, is_repeatable=is_repeatable)
+            if is_foreign(response) or (response.status < 400 and response.status not in accept):
                 response.close()
-                raise NetworkError(
-                    f"{self.url} answers with something else than a Ferry service: the login page of this network, or "
-                    "another server. Open a web page to log in to the network, and check the URL."
-                )
+                raise foreign_error(self.url)
+            if response.status in accept:
+                return response
             if stream and not response.body:
                 response.body = b"".join(response.iter_body())
             error = error_of(response)
@@ -192,7 +181,12 @@ class Api:
             raise error
 
     def send(
-        self, request: HttpRequest, max_attempts: float = math.inf, on_break: Callable[[int], None] = ignore
+        self,
+        request: HttpRequest,
+        max_attempts: float = math.inf,
+        on_break: Callable[[int], None] = ignore,
+        *,
+        is_repeatable: bool = True,
     ) -> HttpResponse:
         """Send a request as it is, to any server; repeat it while that helps.
 
@@ -200,15 +194,18 @@ class Api:
             request: the request.
             max_attempts: how often a connection may break before its error is raised.
             on_break: called when the connection breaks, with the bytes of the content that were on their way.
+            is_repeatable: as in `request`.
 
         Raises:
             TransportError: the connection broke `max_attempts` times.
-            NetworkError: there was no success for `retry_for_seconds`, or the host is unknown (`wait_for_name`).
+            NetworkError: there was no success for `retry_for_seconds`, the host is unknown (`wait_for_name`), or the
+                request is not repeatable.
             CancelledError: the client was stopped.
         """
         attempt = 0
         while True:
             attempt += 1
+            self.raise_if_unusable()
             retry_after: float | None = None
             successes = self._retry_clock.successes
             try:
@@ -220,16 +217,21 @@ class Api:
                     raise
                 if error.is_unknown_name and not self.options.wait_for_name:
                     raise NetworkError(f"No connection: {error}.") from error
+                if not is_repeatable and not error.is_unsent:
+                    raise NetworkError(
+                        f"The connection broke before the response came: {error}. The service may have done what was "
+                        "asked. See what is there, then decide whether to call again."
+                    ) from error
                 if error.sent_bytes and (attempt == 1 or self._retry_clock.successes != successes):
                     continue  # The line carried bytes a moment ago: a fresh connection may do so at once.
                 reason = str(error)
             else:
-                if response.status not in RETRYABLE_STATUSES:
+                if response.status not in (RETRYABLE_STATUSES if is_repeatable else (429,)):
                     self.record_success()
                     response.attempts = attempt
                     return response
                 reason = f"the server answered {response.status}"
-                retry_after = _retry_after(response)
+                retry_after = retry_after_seconds(response.headers)
                 response.close()
             self.pause_after_failure(reason, attempt, retry_after)
 
@@ -257,13 +259,11 @@ class Api:
             CancelledError: the client was stopped.
         """
         clock = self._direct_clock if is_direct else self._retry_clock
-        if clock.is_exhausted():
+        if clock.is_exhausted(attempt):
             raise NetworkError(
                 f"No success for {self.options.retry_for_seconds:.0f} seconds: {reason}. {CONTINUE_ADVICE}"
             )
-        delay = min(_MAX_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2 ** min(attempt - 1, 10))
-        delay *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads the repetitions of many clients, no secret
-        delay = max(delay, min(retry_after or 0.0, 60.0))
+        delay = retry_delay(attempt, retry_after)
         logger.info("repeating in %.1f s: %s", delay, reason)
         is_first = not is_direct and clock.successes == 0
         self.on_retry(Retry(reason, delay, clock.seconds_left(), is_first))
@@ -274,39 +274,56 @@ class Api:
         given = {key: value for key, value in query.items() if value is not None}
         return f"{route}?{urlencode({'filename': name, **given}, quote_via=quote)}"
 
-    def _access_token(self) -> str:
-        with self._token_lock:
+    def _url_of(self, path: str) -> str:
+        """Return the URL of a path. Raises `ResponseError` for a URL to which the token would go unencrypted."""
+        if not path.startswith(("http://", "https://")):
+            return self.url + path
+        if path.startswith("http://") and not self.url.startswith("http://"):
+            raise ResponseError("The service names a URL for uploads without TLS. The token is not sent there.")
+        return path
+
+    def _access_token(self) -> SecretText:
+        while not self._token_lock.acquire(timeout=_POLL_SECONDS):  # Another thread renews it.
+            self.raise_if_unusable()
+        try:
             if not self._token or time.monotonic() >= self._token_expires_at:
                 self._renew_token()
             return self._token
+        finally:
+            self._token_lock.release()
 
     def _forget_token(self, token: str) -> None:
         """Forget the rejected token, unless another thread renewed it already."""
         with self._token_lock:
             if self._token == token:
-                self._token = ""
+                self._token = SecretText()
 
     def _renew_token(self) -> None:
-        pair = f"{quote(self._credentials.client_id, safe='')}:{quote(self._credentials.client_secret, safe='')}"
         headers = {
-            "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}",
+            "Authorization": _basic(self._credentials),
             "Content-Type": "application/x-www-form-urlencoded",
         }
         body = BytesBody(urlencode({"grant_type": "client_credentials"}).encode())
         requested_at = time.monotonic()
         response = self.send(HttpRequest("POST", f"{self.url}/auth/token", headers, body))
         if response.status != 200:
-            raise _token_error(response)
-        if _is_foreign(response):
-            raise NetworkError(
+            raise token_error(response)
+        if is_foreign(response):
+            raise ResponseError(
                 f"{self.url}/auth/token answers with a web page: the login page of this network, or another server. "
                 "Check the URL."
             )
-        token = response.json()
+        members = parse_object(response.body)
         # The lifetime counts from before the request, by a clock that no change of the time moves.
-        lifetime = float(token["expires_in"])
-        self._token = token["access_token"]
+        lifetime = decimal(members, "expires_in")
+        self._token = SecretText(header_value(members, "access_token"))
         self._token_expires_at = requested_at + lifetime - min(_TOKEN_RESERVE_SECONDS, lifetime / 5)
+
+
+def _basic(credentials: Credentials) -> SecretText:
+    """Return the header of a login (RFC 6749 section 2.3.1)."""
+    pair = f"{quote(credentials.client_id, safe='')}:{quote(credentials.client_secret, safe='')}"
+    return SecretText(f"Basic {base64.b64encode(pair.encode()).decode()}")
 
 
 def _check_url(url: str) -> None:
@@ -324,63 +341,3 @@ def _check_url(url: str) -> None:
         is_valid = False
     if not is_valid:
         raise UsageError(f"The service's URL {url!r} is not valid. Write for example https://files.example.com.")
-
-
-def error_of(response: HttpResponse) -> Exception:
-    """Return the exception of a response that is an error."""
-    try:
-        problem = response.json()
-    except ValueError:
-        problem = {}
-    if not isinstance(problem, dict):
-        problem = {}
-    code = str(problem.get("code") or f"http_{response.status}")
-    detail = str(
-        problem.get("detail")
-        or problem.get("error_description")
-        or problem.get("message")
-        or f"The server answered {response.status}."
-    )
-    request_id = str(problem.get("request_id") or response.headers.get("x-request-id", ""))
-    if isinstance(problem.get("errors"), list):
-        detail += "".join(f" {text}" for error in problem["errors"] if (text := _member_error(error, detail)))
-    known = ("type", "title", "status", "detail", "code", "request_id")
-    members = {name: value for name, value in problem.items() if name not in known}
-    return api_error(response.status, code, detail, request_id, members)
-
-
-def _is_foreign(response: HttpResponse) -> bool:
-    """Return whether a web page came that no function of the service sent. Files of that type have a request id."""
-    is_page = response.headers.get("content-type", "").startswith("text/html")
-    return is_page and "x-request-id" not in response.headers and "etag" not in response.headers
-
-
-def _member_error(error: Any, detail: str) -> str:
-    """Return an entry of a problem's `errors` as a sentence; empty if the detail has it already."""
-    if not isinstance(error, dict):
-        return str(error)
-    message = str(error.get("msg", "")).strip().rstrip(".")
-    if message and message in detail:
-        return ""
-    loc = error.get("loc", "")
-    path = ".".join(str(part) for part in loc if part not in ("body", "query")) if isinstance(loc, list) else str(loc)
-    return f"{path} {message}.".strip()
-
-
-def _token_error(response: HttpResponse) -> Exception:
-    if response.status in (400, 401, 403):
-        return AccessError(
-            response.status,
-            "invalid_client",
-            "The service does not accept the client id and secret. Check them with `ferry login`.",
-        )
-    if response.status < 400 or response.status in (404, 405):
-        return NetworkError(
-            f"The server answers {response.status} to a login, so it is no Ferry service. Check the URL."
-        )
-    return error_of(response)
-
-
-def _retry_after(response: HttpResponse) -> float | None:
-    value = response.headers.get("retry-after", "")
-    return float(value) if value.isdigit() else None

@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlencode
 
+from ferry_client import file_requests
 from ferry_client.api import Api, Credentials
-from ferry_client.callbacks import ignore
+from ferry_client.arguments import check_login, check_name, check_options, check_upload
+from ferry_client.callbacks import ignore, progress_callback
 from ferry_client.direct import DirectAccess
-from ferry_client.errors import ConflictError, NotFoundError, name_taken_error
+from ferry_client.errors import NotFoundError
 from ferry_client.jobs import JobTuner
 from ferry_client.line import Line
 from ferry_client.links import Links
-from ferry_client.models import DownloadResult, FileRecord, IfExists, ListPage, TransferProgress, UploadResult
+from ferry_client.members import objects, optional_text
+from ferry_client.models import (
+    DownloadResult,
+    FileRecord,
+    IfExists,
+    ListPage,
+    TransferProgress,
+    UploadResult,
+    UploadStatus,
+)
 from ferry_client.options import MAX_AUTO_JOBS, ClientOptions
-from ferry_client.sources import StreamStart, open_source
+from ferry_client.sources import UploadSource
 from ferry_client.state import StateFolder
+from ferry_client.transfers import Transfers
+from ferry_client.upload_request import UploadChoices
 from ferry_client.workers import TransferLimit
 
 if TYPE_CHECKING:
+    from ferry_client.cancellation import CancelToken
     from ferry_client.transport import Transport
 
 ProgressCallback = Callable[[TransferProgress], None]
-"""Receives the state of a transfer, from any thread."""
+"""Receives the state of a transfer, from any thread, one call at a time. What it raises ends the transfer, and the call
+raises it."""
 
-MAX_DELETED_AT_ONCE = 100
-"""Names of one request of `POST /files/delete`. The service's limit."""
+NoteCallback = Callable[[str], None]
+"""Receives a sentence for people, from any thread."""
 
 
 class Ferry:
@@ -51,7 +65,7 @@ class Ferry:
         state_dir: Path | str | None = None,
         transport: Transport | None = None,
     ) -> None:
-        """Prepare a client. The first request asks for an access token.
+        """Prepare a client. It sends nothing yet; the first request asks for an access token.
 
         Args:
             url: the service, for example `https://files.example.com`.
@@ -60,9 +74,14 @@ class Ferry:
             options: how to transfer; None for the defaults.
             state_dir: folder for what is kept between runs; None keeps nothing. Uploads resume without it, too.
             transport: sends the requests; None for urllib3. Tests pass their own.
+
+        Raises:
+            UsageError: the URL, id, secret or an option is not valid.
         """
         from ferry_client.transport import UrllibTransport
 
+        check_login(client_id, client_secret)
+        check_options(options or ClientOptions())
         self.options = options or ClientOptions()
         """How this client transfers."""
         transport = transport or UrllibTransport(self.options)
@@ -70,17 +89,22 @@ class Ferry:
         """The service's routes."""
         self.links = Links(self.api)
         """Links for people without an account."""
-        self._client_id = client_id
         self.line = Line(Path(state_dir) if state_dir is not None else None, self.api.url)
         """What is known of the line to the service."""
-        self._state = StateFolder(Path(state_dir)) if state_dir is not None else None
-        self._transfer_limit = TransferLimit(self.options.max_jobs or self.line.first_jobs())
+        limit = TransferLimit(self.options.max_jobs or self.line.first_jobs())
         self._job_tuner: JobTuner | None = None
         if self.options.max_jobs is None:
-            self._job_tuner = JobTuner(self._transfer_limit, MAX_AUTO_JOBS)
+            self._job_tuner = JobTuner(limit, MAX_AUTO_JOBS)
             transport.on_bytes = self._job_tuner.record
         self.api.on_break = self._record_break
-        self._direct = DirectAccess(self.api)
+        self._transfers = Transfers(
+            self.api,
+            client_id,
+            limit,
+            DirectAccess(self.api),
+            self.line,
+            StateFolder(Path(state_dir)) if state_dir is not None else None,
+        )
 
     def __enter__(self) -> Ferry:
         return self
@@ -91,7 +115,7 @@ class Ferry:
         self.close()
 
     def close(self) -> None:
-        """Stop what is running, and close the connections."""
+        """Stop what is running, and close the connections. What runs, and every later call, raises `CancelledError`."""
         self.api.stop()
 
     def _record_break(self, sent_bytes: int) -> None:
@@ -102,7 +126,7 @@ class Ferry:
 
     def upload(
         self,
-        source: Path | str | bytes | BinaryIO,
+        source: UploadSource,
         name: str,
         *,
         if_exists: IfExists = "fail",
@@ -110,13 +134,15 @@ class Ferry:
         metadata: Mapping[str, str] | None = None,
         restart: bool = False,
         on_progress: ProgressCallback | None = None,
-        on_note: Callable[[str], None] | None = None,
+        on_note: NoteCallback | None = None,
+        cancel: CancelToken | None = None,
     ) -> UploadResult:
         """Upload a file, or continue its upload where it stopped.
 
         Args:
-            source: a path, bytes, or an open binary file. A file without a name on disk, such as a pipe, is read once
-                and sent as it comes; its upload cannot be continued by another call.
+            source: a path, bytes, or an open binary file, which is read from its position on. A file without a name on
+                disk, such as a pipe or what `gzip.open` returns, is read once and sent as it comes; above 4 MiB its
+                upload cannot be continued by another call.
             name: the name that the file gets.
             if_exists: what to do where the name has a file.
             content_type: its type; None: by the extension of its name.
@@ -124,92 +150,67 @@ class Ferry:
             restart: discard an upload in progress of this name, also one of another machine.
             on_progress: called with durable bytes.
             on_note: called with what people should know, for example that S3 is out of reach.
+            cancel: stops this upload, from any thread.
 
         Raises:
-            ConflictError: the name has a file and `if_exists` is `fail`.
+            UsageError: an argument is none of these.
+            LocalFileError: the source cannot be read.
+            ConflictError: the name has a file and `if_exists` is `fail`, or another upload of it is in progress.
+            AccessError: the client's secret or its scope does not suffice.
+            QuotaError: the quota of the namespace leaves no room.
             SourceChangedError: the file changed while it was sent.
+            IntegrityError: the service received other bytes.
             NetworkError: there was no success for `ClientOptions.retry_for_seconds`. Call again to continue.
-            FerryError: see `ferry_client.errors` for the others.
+            CancelledError: it was stopped. Call again to continue.
+            ApiError: the service rejected the upload for another reason.
         """
-        from ferry_client.stream_upload import StreamRequest, StreamUploader
-        from ferry_client.upload_request import UploadRequest
-        from ferry_client.uploads import Uploader
-
-        content_type = content_type or guess_content_type(name)
-        opened = open_source(source)
-        if isinstance(opened, StreamStart):
-            stream = StreamRequest(
-                opened.stream,
-                name,
-                first=opened.first,
-                if_exists=if_exists,
-                content_type=content_type,
-                metadata=metadata or {},
-                on_progress=lambda done: on_progress(TransferProgress(name, done, 0)) if on_progress else None,
-            )
-            return StreamUploader(self.api, self._transfer_limit, self.line).upload(stream)
-        size = opened.size
-        try:
-            request = UploadRequest(
-                opened,
-                name,
-                if_exists=if_exists,
-                content_type=content_type,
-                metadata=metadata or {},
-                restart=restart,
-                on_progress=lambda done: on_progress(TransferProgress(name, done, size)) if on_progress else None,
-                on_note=on_note or ignore,
-            )
-            uploader = Uploader(
-                self.api,
-                transfer_limit=self._transfer_limit,
-                direct=self._direct,
-                line=self.line,
-                state=self._state,
-                client_id=self._client_id,
-            )
-            return uploader.upload(request)
-        finally:
-            opened.close()
+        check_upload(name, if_exists, content_type, metadata)
+        choices = UploadChoices(
+            if_exists, content_type, metadata or {}, restart, progress_callback(name, on_progress), on_note or ignore
+        )
+        return self._transfers.upload(source, name, choices, cancel)
 
     def download(
         self,
         name: str,
-        target: Path | str,
+        target: Path | str | BinaryIO,
         *,
         file: FileRecord | None = None,
         on_progress: ProgressCallback | None = None,
-        on_note: Callable[[str], None] | None = None,
+        on_note: NoteCallback | None = None,
+        cancel: CancelToken | None = None,
     ) -> DownloadResult:
         """Download a file to a path, or continue its download. The path appears complete and verified, or not at all.
 
         Args:
             name: the file.
-            target: the path; an existing file is replaced in one step at the end.
+            target: the path; an existing file is replaced in one step at the end. Or a file open for writing in binary
+                mode: it gets the content in order, the last block once the checksum was verified; it is not continued.
             file: its record, as `stat` or `list` returned it a moment ago; it saves a request. None: it is asked for.
             on_progress: called with the bytes on the disk.
             on_note: called with what people should know, for example that the file was replaced meanwhile.
+            cancel: stops this download, from any thread.
 
         Raises:
+            UsageError: an argument is none of these.
             NotFoundError: there is no such file.
+            AccessError: the client's secret or its scope does not suffice.
             IntegrityError: the received bytes differ from the file's checksum.
+            ConflictError: the file is replaced again and again; into an open file, it was replaced meanwhile.
             NoSpaceError: the local disk is full.
-            FerryError: see `ferry_client.errors` for the others.
+            LocalFileError: the target cannot be written, or another download writes it.
+            NetworkError: there was no success for `ClientOptions.retry_for_seconds`. Call again to continue.
+            CancelledError: it was stopped. Call again to continue.
+            ApiError: the service rejected the download for another reason.
         """
-        from ferry_client.downloads import Downloader, DownloadRequest
-
-        def report(done: int, total: int) -> None:
-            if on_progress:
-                on_progress(TransferProgress(name, done, total))
-
-        request = DownloadRequest(name, Path(target), file, on_progress=report, on_note=on_note or ignore)
-        return Downloader(self.api, self._transfer_limit, self._direct).download(request)
+        report = progress_callback(name, on_progress)
+        return self._transfers.download(name, target, file, report, on_note or ignore, cancel=cancel)
 
     def read(self, name: str) -> bytes:
-        """Return the content of a file in memory, verified by its checksum."""
+        """Return the content of a file in memory, verified by its checksum. Raises what `iter_content` raises."""
         return b"".join(self.iter_content(name))
 
-    def iter_content(self, name: str, *, on_note: Callable[[str], None] | None = None) -> Iterator[bytes]:
+    def iter_content(self, name: str, *, on_note: NoteCallback | None = None) -> Iterator[bytes]:
         """Yield the content of a file in order. The last block comes after the checksum was verified.
 
         Ranges are fetched ahead, up to 32 MiB in memory.
@@ -219,21 +220,25 @@ class Ferry:
             on_note: called with what people should know, for example that S3 is out of reach.
 
         Raises:
+            NotFoundError: there is no such file.
             IntegrityError: the received bytes differ from the file's checksum.
             ConflictError: the file was replaced meanwhile.
+            FerryError: any other, as of `stat`.
         """
-        from ferry_client.content import iter_content
-        from ferry_client.downloads import Downloader
-
-        yield from iter_content(Downloader(self.api, self._transfer_limit, self._direct), name, on_note or ignore)
+        yield from self._transfers.iter_content(name, on_note or ignore)
 
     def stat(self, name: str) -> FileRecord:
-        """Return the record of a file. Raises `NotFoundError` if there is none."""
-        try:
-            response = self.api.request("GET", self.api.file_path("/files", name))
-        except NotFoundError as error:
-            raise NotFoundError(error.status, error.code, f"There is no file {name}.", error.request_id) from error
-        return FileRecord.from_json(response.json())
+        """Return the record of a file.
+
+        Raises:
+            NotFoundError: there is no such file.
+            UsageError: the name is no text.
+            AccessError: the client's secret or its scope does not suffice.
+            NetworkError: there was no success for `ClientOptions.retry_for_seconds`.
+            CancelledError: the client was closed.
+            ApiError: the service rejected the request for another reason.
+        """
+        return file_requests.stat(self.api, name)
 
     def list_page(
         self,
@@ -252,21 +257,24 @@ class Ferry:
             cursor: the previous page's.
             limit: most files and prefixes of the page, 1 to 1,000.
             deleted: list deleted and replaced files that can be restored.
+
+        Raises:
+            FerryError: any but `NotFoundError`, as of `stat`.
         """
-        query = {
-            "prefix": prefix or None,
-            "delimiter": delimiter,
-            "cursor": cursor,
-            "limit": limit,
-            "deleted": "true" if deleted else None,
-        }
-        encoded = urlencode({key: value for key, value in query.items() if value is not None}, quote_via=quote)
-        body = self.api.request("GET", f"/files?{encoded}").json()
-        files = [FileRecord.from_json(record) for record in body["files"]]
-        return ListPage(files, body.get("prefixes", []), body.get("cursor"))
+        return file_requests.list_page(
+            self.api, prefix, delimiter=delimiter, cursor=cursor, limit=limit, deleted=deleted
+        )
 
     def list(self, prefix: str = "", *, deleted: bool = False) -> Iterator[FileRecord]:
-        """Yield all files whose names begin with `prefix`."""
+        """Yield all files whose names begin with `prefix`. A page is asked for when it is needed.
+
+        Args:
+            prefix: text that names begin with.
+            deleted: list deleted and replaced files that can be restored.
+
+        Raises:
+            FerryError: any but `NotFoundError`, as of `stat`.
+        """
         cursor: str | None = None
         while True:
             page = self.list_page(prefix, cursor=cursor, deleted=deleted)
@@ -284,46 +292,41 @@ class Ferry:
             name: the file.
             to: its new name.
             replace: whether a file of the new name is replaced.
-            etag: move only this content. With it, the call may be repeated after a lost response.
+            etag: move only this content; None: what the name has now, which is asked first. So the request can be
+                repeated after a lost answer.
             to_etag: replace only this content under the new name.
 
         Raises:
             NotFoundError: there is no such file.
             ConflictError: the new name is taken, or a file has another ETag.
+            FerryError: any other, as of `stat`.
         """
-        members = {
-            "from": name,
-            "to": to,
-            "if_exists": "replace" if replace else None,
-            "etag": etag,
-            "to_etag": to_etag,
-        }
-        try:
-            return FileRecord.from_json(self.api.request_json("POST", "/files/move", members).json())
-        except ConflictError as error:
-            if error.code != "file_exists":
-                raise
-            raise name_taken_error(to, error, "another name, or --replace (in Python: replace=True)") from error
+        return file_requests.move(self.api, name, to, replace=replace, etag=etag, to_etag=to_etag)
 
     def delete(self, name: str, *, etag: str | None = None) -> None:
-        """Delete a file; only this content, if `etag` is given. Raises `NotFoundError` if there is none."""
-        headers = {"If-Match": etag} if etag else {}
-        response = self.api.request("DELETE", self.api.file_path("/files", name), headers=headers, accept=(204, 404))
-        if response.status == 404 and response.attempts == 1:
-            raise NotFoundError(404, "not_found", f"There is no file {name}.")
+        """Delete a file.
+
+        Args:
+            name: the file.
+            etag: delete only this content.
+
+        Raises:
+            NotFoundError: there is no such file.
+            ConflictError: the file has another ETag.
+            FerryError: any other, as of `stat`.
+        """
+        file_requests.delete(self.api, name, etag)
 
     def delete_many(self, names: Iterable[str]) -> Mapping[str, str]:
-        """Delete files, and return an error code by name for the others: `not_found`, or why a file remains."""
-        errors: dict[str, str] = {}
-        remaining = list(names)
-        while remaining:
-            batch, remaining = remaining[:MAX_DELETED_AT_ONCE], remaining[MAX_DELETED_AT_ONCE:]
-            response = self.api.request_json("POST", "/files/delete", {"filenames": batch})
-            body = response.json()
-            if response.attempts == 1:  # After a lost response, the names are missing because they were deleted.
-                errors.update(dict.fromkeys(body["missing"], "not_found"))
-            errors.update({error["filename"]: error["code"] for error in body["errors"]})
-        return errors
+        """Delete files, and return an error code by name for the others: `not_found`, or why a file remains.
+
+        Args:
+            names: the files; 100 are deleted by each request.
+
+        Raises:
+            FerryError: any but `NotFoundError`, as of `stat`. The files of earlier requests are deleted.
+        """
+        return file_requests.delete_many(self.api, names)
 
     def restore(
         self, name: str, *, to: str | None = None, upload_id: str | None = None, if_exists: str = "fail"
@@ -339,28 +342,30 @@ class Ferry:
         Raises:
             NotFoundError: there is nothing to restore any more.
             ConflictError: the name is taken.
+            NetworkError: there was no success; under `rename` also where the answer was lost, because a repetition
+                would restore another one.
+            FerryError: any other, as of `stat`.
         """
-        members = {"filename": name, "to": to, "upload_id": upload_id, "if_exists": if_exists}
-        try:
-            return FileRecord.from_json(self.api.request_json("POST", "/files/restore", members).json())
-        except ConflictError as error:
-            if error.code != "file_exists":
-                raise
-            choice = "--if-exists replace or rename (in Python: if_exists)"
-            raise name_taken_error(to or name, error, choice) from error
+        return file_requests.restore(self.api, name, to=to, upload_id=upload_id, if_exists=if_exists)
 
-    def status(self, name: str) -> Mapping[str, Any]:
-        """Return the status of an upload or file, as the members of the service's response."""
-        return dict(self.api.request("GET", self.api.file_path("/status", name)).json())
+    def status(self, name: str) -> UploadStatus:
+        """Return the status of the upload in progress of a name, else of its file.
 
-    def uploads(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the status of each upload in progress."""
+        Raises:
+            NotFoundError: there is neither.
+            FerryError: any other, as of `stat`.
+        """
+        check_name(name)
+        return UploadStatus.from_json(self.api.get(self.api.file_path("/status", name)))
+
+    def uploads(self) -> Iterator[UploadStatus]:
+        """Yield the status of each upload in progress. Raises what `list` raises."""
         cursor: str | None = None
         while True:
             query = f"?{urlencode({'cursor': cursor})}" if cursor else ""
-            body = self.api.request("GET", f"/status{query}").json()
-            yield from body["uploads"]
-            cursor = body.get("cursor")
+            body = self.api.get(f"/status{query}")
+            yield from map(UploadStatus.from_json, objects(body, "uploads"))
+            cursor = optional_text(body, "cursor")
             if cursor is None:
                 return
 
@@ -374,14 +379,11 @@ class Ferry:
         Raises:
             NotFoundError: there is none.
             ConflictError: there are several, and `upload_id` is None.
+            FerryError: any other, as of `stat`.
         """
+        check_name(name)
         try:
             self.api.request("DELETE", self.api.file_path("/upload", name, upload_id=upload_id), accept=(204,))
         except NotFoundError as error:
             detail = f"There is no upload of {name} in progress."
             raise NotFoundError(error.status, error.code, detail, error.request_id) from error
-
-
-def guess_content_type(name: str) -> str | None:
-    """Return the type by the extension of a name; None if it is unknown."""
-    return mimetypes.guess_type(name, strict=False)[0]

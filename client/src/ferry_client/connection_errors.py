@@ -59,6 +59,13 @@ def is_unknown_name(error: Exception) -> bool:
     return is_name_error and isinstance(cause, socket.gaierror) and cause.errno in unknown
 
 
+def is_unsent(error: Exception) -> bool:
+    """Return whether a request failed before there was a connection to send it on."""
+    import urllib3
+
+    return isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
+
+
 def _server(url: str) -> str:
     """Return host and port of a URL."""
     parts = urlsplit(url)

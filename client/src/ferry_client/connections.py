@@ -8,8 +8,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ferry_client.cancellation import CancelToken, current_token
 from ferry_client.errors import UsageError
 from ferry_client.options import KIB, MIB, ClientOptions
 
@@ -90,8 +92,10 @@ class ConnectionLimit:
             return self._limit_bytes
 
 
-def new_pools(options: ClientOptions, proxy_url: str | None, limit: ConnectionLimit) -> PoolManager:
-    """Return pools of connections, through a proxy or direct (None).
+def new_pools(
+    options: ClientOptions, proxy_url: str | None, limit: ConnectionLimit, token: CancelToken | None = None
+) -> PoolManager:
+    """Return pools of connections, through a proxy or direct (None). They are shut down with `token`.
 
     Raises:
         UsageError: the proxy is none of HTTP, or the file of certificate authorities cannot be read.
@@ -112,7 +116,7 @@ def new_pools(options: ClientOptions, proxy_url: str | None, limit: ConnectionLi
         if proxy_url is None
         else urllib3.ProxyManager(proxy_url, proxy_headers=_proxy_headers(proxy_url), **arguments)
     )
-    manager.pool_classes_by_scheme = _pool_classes(options.stall_seconds, limit)
+    manager.pool_classes_by_scheme = _pool_classes(options.stall_seconds, limit, token)
     return manager
 
 
@@ -141,24 +145,51 @@ def _tls_context(ca_file: str | None) -> ssl.SSLContext:
         raise UsageError(f"{ca_file} cannot be read as certificate authorities: {reason}.") from error
 
 
-def _pool_classes(stall_seconds: float, limit: ConnectionLimit) -> dict[str, Any]:
+class _AbortableConnection:
+    """A connection that the client, or what the using thread runs under, can end."""
+
+    sock: socket.socket | None
+    token: CancelToken | None = None
+
+    def attach(self, client_token: CancelToken | None) -> CancelToken:
+        """Return what ends the connection from now on. Raises `CancelledError` if it has ended."""
+        token = CancelToken(client_token, current_token())
+        token.attach(self)
+        return token
+
+    def abort(self) -> None:
+        """Wake the thread that uses the connection."""
+        with suppress(OSError, TypeError):  # It is not connected, or TLS within TLS.
+            if self.sock is not None:
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+
+def _set_timeout(sock: socket.socket | None, seconds: float) -> None:
+    if sock is not None:
+        sock.settimeout(seconds)
+
+
+def _pool_classes(stall_seconds: float, limit: ConnectionLimit, client_token: CancelToken | None) -> dict[str, Any]:
     """Return the pools by scheme, with connections that count what they send."""
     import http.client
 
     import urllib3
 
-    class Counted:
+    class Counted(_AbortableConnection):
         """Adds to a connection class. `sent_bytes` are those of the open connection."""
 
         sent_bytes = 0
 
         def connect(self) -> None:
+            token = self.attach(client_token)
             super().connect()  # type: ignore[misc]
+            token.raise_if_cancelled()  # It could not be aborted before.
             self.sent_bytes = 0
             # urllib3 leaves the limit for connecting; each block of a request may take as long as a response.
-            self.sock.settimeout(stall_seconds)  # type: ignore[attr-defined]
+            _set_timeout(self.sock, stall_seconds)
 
         def request(self, *arguments: Any, **options: Any) -> None:
+            self.attach(client_token)
             length = int((options.get("headers") or {}).get("Content-Length", 0))
             max_bytes = limit.max_bytes
             if self.sent_bytes and max_bytes is not None and self.sent_bytes + length > max_bytes:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from ferry_client.callbacks import ignore
+from ferry_client.cancellation import raise_if_cancelled
 from ferry_client.checksums import crc32c
 from ferry_client.direct import DirectUnavailableError
 from ferry_client.downloads import Downloader
@@ -22,6 +23,9 @@ RANGE_BYTES = MAX_PUT_BYTES
 RANGES_AHEAD = 8
 """Ranges that are fetched or wait for their turn. Memory is bounded by their bytes."""
 
+POLL_SECONDS = 0.2
+"""How often a thread that waits for a place looks whether the reader has stopped."""
+
 
 def iter_content(downloader: Downloader, name: str, on_note: Callable[[str], None] = ignore) -> Iterator[bytes]:
     """Yield the content of a file in order. The last range comes after the checksum was verified.
@@ -31,7 +35,11 @@ def iter_content(downloader: Downloader, name: str, on_note: Callable[[str], Non
         IntegrityError: the received bytes differ from the file's checksum.
         ConflictError: the file was replaced meanwhile.
     """
-    file = downloader.stat(name)
+    yield from iter_file(downloader, downloader.stat(name), on_note)
+
+
+def iter_file(downloader: Downloader, file: FileRecord, on_note: Callable[[str], None] = ignore) -> Iterator[bytes]:
+    """Yield the content of a file that `Downloader.stat` returned. Raises what `iter_content` raises."""
     last_block, crc = b"", 0
     try:
         for block in _read(downloader, file, on_note):
@@ -39,10 +47,10 @@ def iter_content(downloader: Downloader, name: str, on_note: Callable[[str], Non
                 yield last_block
             last_block, crc = block, crc32c(block, crc)
     except ContentChangedError as error:
-        detail = f"{name} was replaced while it was read. Read it again."
+        detail = f"{file.name} was replaced while it was read. Read it again."
         raise ConflictError(412, "precondition_failed", detail) from error
     if file.crc32c not in (None, crc):
-        raise IntegrityError(f"{name}: the received bytes differ from the file's checksum. Fetch it again.")
+        raise IntegrityError(f"{file.name}: the received bytes differ from the file's checksum. Fetch it again.")
     if last_block:
         yield last_block
 
@@ -93,7 +101,8 @@ class _OrderedRanges:
 
     def _firsts(self) -> Iterator[int]:
         for first in range(self._first, self._file.size, RANGE_BYTES):
-            self._places.acquire()
+            while not self._places.acquire(timeout=POLL_SECONDS):
+                raise_if_cancelled()
             if self._is_closed:
                 return
             yield first

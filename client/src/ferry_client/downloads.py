@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,9 @@ from ferry_client.errors import (
     ConflictError,
     IntegrityError,
     NotFoundError,
+    unreadable_error,
 )
+from ferry_client.members import header_value
 from ferry_client.models import DownloadResult, FileRecord
 from ferry_client.options import MAX_PUT_BYTES, MIB, ClientOptions
 from ferry_client.part_file import Journal, journal_path, local_file_error, open_part, part_path, write_at
@@ -77,6 +79,25 @@ class DownloadRequest:
     """Called with what people should know."""
 
 
+def record_of_headers(name: str, headers: Mapping[str, str]) -> FileRecord:
+    """Return the record of a file by the headers of its download. Raises `ResponseError` if they are others'."""
+    digest = headers.get("repr-digest", "")
+    try:
+        crc = crc32c_from_base64(digest.removeprefix("crc32c=:").removesuffix(":")) if digest else None
+        size = int(headers.get("ferry-size") or headers.get("content-length", ""))
+    except ValueError as error:
+        raise unreadable_error("its headers have no size or no CRC32C") from error
+    return FileRecord(
+        name=name,
+        size=size,
+        etag=header_value(headers, "etag"),
+        content_type=headers.get("content-type", ""),
+        crc32c=crc,
+        uploaded_at=headers.get("last-modified", ""),
+        metadata={},
+    )
+
+
 class Downloader:
     """Downloads files of one service."""
 
@@ -113,18 +134,7 @@ class Downloader:
             response = self.api.request("HEAD", self.api.file_path("/download", name))
         except NotFoundError as error:  # a response to HEAD has no problem document
             raise NotFoundError(404, "not_found", f"There is no file {name}.", error.request_id) from error
-        headers = response.headers
-        digest = headers.get("repr-digest", "")
-        crc = crc32c_from_base64(digest.removeprefix("crc32c=:").removesuffix(":")) if digest else None
-        return FileRecord(
-            name=name,
-            size=int(headers.get("ferry-size") or headers["content-length"]),
-            etag=headers["etag"],
-            content_type=headers.get("content-type", ""),
-            crc32c=crc,
-            uploaded_at=headers.get("last-modified", ""),
-            metadata={},
-        )
+        return record_of_headers(name, response.headers)
 
     def fetch_small(self, name: str, etag: str) -> bytes:
         """Return the whole content of a file of at most 4 MiB. Raises `ConflictError` if it has another ETag."""

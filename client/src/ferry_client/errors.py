@@ -3,6 +3,7 @@
 FerryError
 ├── UsageError                  wrong arguments or configuration
 ├── NetworkError                no complete response, although it was tried for `retry_for_seconds`
+│   └── ResponseError           the answer is not one of a Ferry service
 ├── ApiError                    the service rejected a request: `status`, `code`, `detail`, `request_id`
 │   ├── NotFoundError           there is no such file or upload (404, 410)
 │   ├── AccessError             the token or its scope does not suffice (401, 403)
@@ -12,13 +13,14 @@ FerryError
 │   └── SourceChangedError      the local file changed while it was sent
 ├── LocalFileError              a local file could not be read or written
 │   └── NoSpaceError            no space left on the local disk
-└── CancelledError              the caller cancelled the transfer
+└── CancelledError              the caller cancelled the transfer, or closed the client
+
+Methods raise nothing else, except what a caller's own callback, stream or transport raises: that passes unchanged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 
 class FerryError(Exception):
@@ -33,11 +35,15 @@ class NetworkError(FerryError):
     """No complete response, although the request was tried for `ClientOptions.retry_for_seconds`."""
 
 
+class ResponseError(NetworkError):
+    """An answer that is not one of a Ferry service: a network's login page, another server's, or a damaged one."""
+
+
 class ApiError(FerryError):
     """A request that the service rejected."""
 
     def __init__(
-        self, status: int, code: str, detail: str, request_id: str = "", members: Mapping[str, Any] | None = None
+        self, status: int, code: str, detail: str, request_id: str = "", members: Mapping[str, object] | None = None
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -48,7 +54,7 @@ class ApiError(FerryError):
         """What is wrong and what to do, for people."""
         self.request_id = request_id
         """Quote it when reporting the error; empty if the response had none."""
-        self.members = members or {}
+        self.members: Mapping[str, object] = members or {}
         """Further members of the problem document, for example `missing` or `current_file`."""
 
 
@@ -85,7 +91,7 @@ class NoSpaceError(LocalFileError):
 
 
 class CancelledError(FerryError):
-    """The caller cancelled the transfer."""
+    """The caller cancelled the transfer, or closed the client."""
 
 
 _ERROR_BY_STATUS: Mapping[int, type[ApiError]] = {
@@ -99,11 +105,19 @@ _ERROR_BY_STATUS: Mapping[int, type[ApiError]] = {
 
 
 def api_error(
-    status: int, code: str, detail: str, request_id: str = "", members: Mapping[str, Any] | None = None
+    status: int, code: str, detail: str, request_id: str = "", members: Mapping[str, object] | None = None
 ) -> ApiError:
     """Return the exception of a rejected request, by its code and status."""
     error = QuotaError if code == "quota_exceeded" else _ERROR_BY_STATUS.get(status, ApiError)
     return error(status, code, detail, request_id, members)
+
+
+def unreadable_error(reason: str) -> ResponseError:
+    """Return the error of an answer of which `reason` says what is wrong, in a few words."""
+    return ResponseError(
+        f"The answer is not one of a Ferry service: {reason}. It may be the login page of this network, or another "
+        "server. Open a web page to log in to the network, and check the URL."
+    )
 
 
 def name_taken_error(

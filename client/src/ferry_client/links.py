@@ -5,12 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, cast
 from urllib.parse import quote, urlencode
 
 from ferry_client.api import Api
 from ferry_client.errors import UsageError
+from ferry_client.members import (
+    JsonObject,
+    boolean,
+    integer,
+    nested,
+    objects,
+    optional_integer,
+    optional_text,
+    parse_object,
+    text,
+)
+from ferry_client.secret_text import SecretText
 from ferry_client.transport import BytesBody
+
+LinkKind = Literal["download", "upload"]
+LinkState = Literal["active", "expired", "revoked", "used_up"]
+LinkAction = Literal["download", "upload", "wrong_password", "locked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +47,7 @@ class ShareLink:
 
     link_id: str
     """Its id, which is no secret."""
-    kind: Literal["download", "upload"]
+    kind: LinkKind
     """What it is for."""
     filename: str | None
     """The one file of a download link; None for a folder."""
@@ -49,7 +65,7 @@ class ShareLink:
     """Whether it has a password."""
     used: LinkUse
     """What is used of its limits."""
-    state: Literal["active", "expired", "revoked", "used_up"]
+    state: LinkState
     """Whether it works."""
     created_by: str
     """The client that created it."""
@@ -61,25 +77,25 @@ class ShareLink:
     """The address, a secret. Only `create_download` and `create_upload` return it, once."""
 
     @classmethod
-    def from_json(cls, body: Mapping[str, Any]) -> ShareLink:
-        """Return the link of a response."""
-        used = body["used"]
+    def from_json(cls, body: JsonObject) -> ShareLink:
+        """Return the link of a response. Raises `ResponseError` if it is none."""
+        used = nested(body, "used")
         return cls(
-            link_id=body["link_id"],
-            kind=body["kind"],
-            filename=body.get("filename"),
-            prefix=body.get("prefix"),
-            label=body.get("label"),
-            max_downloads=body.get("max_downloads"),
-            max_files=body.get("max_files"),
-            max_bytes=body.get("max_bytes"),
-            has_password=body["password"],
-            used=LinkUse(used["downloads"], used["files"], used["bytes"]),
-            state=body["state"],
-            created_by=body["created_by"],
-            created_at=body["created_at"],
-            expires_at=body["expires_at"],
-            url=body.get("url"),
+            link_id=text(body, "link_id"),
+            kind=cast("LinkKind", text(body, "kind")),
+            filename=optional_text(body, "filename"),
+            prefix=optional_text(body, "prefix"),
+            label=optional_text(body, "label"),
+            max_downloads=optional_integer(body, "max_downloads"),
+            max_files=optional_integer(body, "max_files"),
+            max_bytes=optional_integer(body, "max_bytes"),
+            has_password=boolean(body, "password"),
+            used=LinkUse(integer(used, "downloads"), integer(used, "files"), integer(used, "bytes")),
+            state=cast("LinkState", text(body, "state")),
+            created_by=text(body, "created_by"),
+            created_at=text(body, "created_at"),
+            expires_at=text(body, "expires_at"),
+            url=None if body.get("url") is None else SecretText(text(body, "url")),
         )
 
 
@@ -89,7 +105,7 @@ class LinkActivity:
 
     at: str
     """When (RFC 3339)."""
-    action: Literal["download", "upload", "wrong_password", "locked"]
+    action: LinkAction
     """What: `locked` is a network that sent too many wrong passwords."""
     network: str
     """Where the request came from: an IPv4 /24 or an IPv6 /48."""
@@ -132,10 +148,13 @@ class Links:
         Raises:
             NotFoundError: there is no such file.
             AccessError: the client's scope does not suffice.
+            NetworkError: there was no success, or the answer was lost: then there may be a link whose address is
+                unknown, which `list` shows.
+            FerryError: see `ferry_client.errors` for the others.
         """
         if (filename is None) == (prefix is None):
             raise UsageError("A download link is for a file or for a folder: give either filename or prefix.")
-        members: dict[str, Any] = {"filename": filename, "prefix": prefix, "max_downloads": max_downloads}
+        members: dict[str, object] = {"filename": filename, "prefix": prefix, "max_downloads": max_downloads}
         return self._create("download", members, expires_in_seconds, password, label, unlimited=unlimited_downloads)
 
     def create_upload(
@@ -160,18 +179,21 @@ class Links:
 
         Raises:
             AccessError: the client's scope does not suffice.
+            NetworkError: there was no success, or the answer was lost: then there may be a link whose address is
+                unknown, which `list` shows.
+            FerryError: see `ferry_client.errors` for the others.
         """
-        members = {"prefix": prefix, "max_files": max_files, "max_bytes": max_bytes}
+        members: dict[str, object] = {"prefix": prefix, "max_files": max_files, "max_bytes": max_bytes}
         return self._create("upload", members, expires_in_seconds, password, label)
 
     def get(self, link_id: str) -> ShareLink:
         """Return a link. Raises `NotFoundError` if there is none of this id."""
-        return ShareLink.from_json(self._api.request("GET", f"/links/{quote(link_id, safe='')}").json())
+        return ShareLink.from_json(self._api.get(f"/links/{quote(link_id, safe='')}"))
 
     def list(self) -> Iterator[ShareLink]:
         """Yield the links, the newest first; those that have ended for 90 days after their expiry, too."""
         for body in self._pages("/links"):
-            yield from map(ShareLink.from_json, body["links"])
+            yield from map(ShareLink.from_json, objects(body, "links"))
 
     def revoke(self, link_id: str) -> None:
         """End a link, within a minute. Raises `NotFoundError` if there is none."""
@@ -180,20 +202,20 @@ class Links:
     def activity(self, link_id: str) -> Iterator[LinkActivity]:
         """Yield what happened by a link in the last 90 days, the newest first. Raises `NotFoundError`."""
         for body in self._pages(f"/links/{quote(link_id, safe='')}/activity"):
-            for entry in body["activity"]:
+            for entry in objects(body, "activity"):
                 yield LinkActivity(
-                    at=entry["at"],
-                    action=entry["action"],
-                    network=entry["network"],
-                    filename=entry.get("filename"),
-                    size=entry.get("size"),
-                    is_approximate=body.get("approximate", False),
+                    at=text(entry, "at"),
+                    action=cast("LinkAction", text(entry, "action")),
+                    network=text(entry, "network"),
+                    filename=optional_text(entry, "filename"),
+                    size=optional_integer(entry, "size"),
+                    is_approximate=boolean(body, "approximate", default=False),
                 )
 
     def _create(
         self,
         kind: str,
-        members: dict[str, Any],
+        members: dict[str, object],
         expires_in_seconds: int | None,
         password: str | None,
         label: str | None,
@@ -206,16 +228,15 @@ class Links:
             given["max_downloads"] = None
         headers = {"Content-Type": "application/json"}
         body = BytesBody(json.dumps(given).encode())
-        return ShareLink.from_json(
-            self._api.request("POST", "/links", body=body, headers=headers, accept=(201,)).json()
-        )
+        response = self._api.request("POST", "/links", body=body, headers=headers, accept=(201,), is_repeatable=False)
+        return ShareLink.from_json(parse_object(response.body))
 
-    def _pages(self, path: str) -> Iterator[Mapping[str, Any]]:
+    def _pages(self, path: str) -> Iterator[Mapping[str, object]]:
         cursor: str | None = None
         while True:
-            query = {"limit": 1000, **({"cursor": cursor} if cursor else {})}
-            body = self._api.request("GET", f"{path}?{urlencode(query)}").json()
+            query = {"limit": "1000", **({"cursor": cursor} if cursor else {})}
+            body = self._api.get(f"{path}?{urlencode(query)}")
             yield body
-            cursor = body.get("cursor")
+            cursor = optional_text(body, "cursor")
             if cursor is None:
                 return

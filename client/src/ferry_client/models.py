@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from ferry_client.checksums import crc32c_from_base64
+from ferry_client.errors import unreadable_error
+from ferry_client.members import (
+    JsonObject,
+    decimal,
+    header_value,
+    integer,
+    nested,
+    optional_crc32c,
+    optional_integer,
+    optional_text,
+    ranges,
+    text,
+    text_map,
+    url,
+)
 
 IfExists = Literal["fail", "replace", "rename", "skip"]
 """What to do where the name has a file: `fail` raises, `skip` leaves it and sends nothing."""
@@ -38,20 +52,19 @@ class FileRecord:
     """Until when it can be restored; None for a current file."""
 
     @classmethod
-    def from_json(cls, body: Mapping[str, Any]) -> FileRecord:
-        """Return the record of a response."""
-        checksum = body.get("checksum")
+    def from_json(cls, body: JsonObject) -> FileRecord:
+        """Return the record of a response. Raises `ResponseError` if it is none."""
         return cls(
-            name=body["filename"],
-            size=body["size"],
-            etag=body["etag"],
-            content_type=body.get("content_type", "application/octet-stream"),
-            crc32c=crc32c_from_base64(checksum["value"]) if checksum else None,
-            uploaded_at=body.get("uploaded_at", ""),
-            metadata=body.get("metadata") or {},
-            upload_id=body.get("upload_id", ""),
-            deleted_at=body.get("deleted_at"),
-            restorable_until=body.get("restorable_until"),
+            name=text(body, "filename"),
+            size=integer(body, "size"),
+            etag=header_value(body, "etag"),
+            content_type=text(body, "content_type", "application/octet-stream"),
+            crc32c=optional_crc32c(body, "checksum"),
+            uploaded_at=text(body, "uploaded_at", ""),
+            metadata=text_map(body, "metadata"),
+            upload_id=text(body, "upload_id", ""),
+            deleted_at=optional_text(body, "deleted_at"),
+            restorable_until=optional_text(body, "restorable_until"),
         )
 
 
@@ -65,6 +78,48 @@ class ListPage:
     """Folders, each ends with `/`; only with a delimiter."""
     cursor: str | None
     """Continues the listing; None on the last page."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadStatus:
+    """The state of an upload, or of a finished file."""
+
+    name: str
+    """The name that the file gets, or has."""
+    upload_id: str
+    """The upload."""
+    state: str
+    """`pending` (nothing received), `partial`, `completing`, `complete`, `expired` or `cancelled`."""
+    size: int | None
+    """Bytes of the file; None for a stream whose end is not known yet."""
+    received_bytes: int
+    """Bytes received."""
+    percent: float | None
+    """Share of the bytes received; None while the size is unknown."""
+    created_at: str
+    """When the upload began (RFC 3339)."""
+    updated_at: str
+    """When it was last active (RFC 3339)."""
+    expires_at: str | None
+    """When it expires without further activity (RFC 3339); None for a finished file."""
+    members: Mapping[str, object] = field(repr=False)
+    """The whole answer, with the members of the service's document that have no field here."""
+
+    @classmethod
+    def from_json(cls, body: JsonObject) -> UploadStatus:
+        """Return the status of a response. Raises `ResponseError` if it is none."""
+        return cls(
+            name=text(body, "filename"),
+            upload_id=text(body, "upload_id"),
+            state=text(body, "state"),
+            size=optional_integer(body, "size"),
+            received_bytes=integer(body, "received_bytes"),
+            percent=None if body.get("percent") is None else decimal(body, "percent"),
+            created_at=text(body, "created_at", ""),
+            updated_at=text(body, "updated_at", ""),
+            expires_at=optional_text(body, "expires_at"),
+            members=dict(body),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +150,37 @@ class UploadPlan:
     """Bytes received."""
 
     @classmethod
-    def from_json(cls, body: Mapping[str, Any]) -> UploadPlan:
-        """Return the plan of a response of `POST /upload/start`."""
-        received = body["received"]
-        return cls(
-            upload_id=body["upload_id"],
-            name=body["filename"],
-            size=body["size"],
-            chunk_url=body["chunk_url"],
-            chunk_size=body["chunk_size"],
-            chunk_count=body["chunk_count"],
-            part_size=body["part_size"],
-            part_count=body["part_count"],
-            received_chunks=[(first, last) for first, last in received["chunks"]],
-            received_parts=[(first, last) for first, last in received["parts"]],
-            received_bytes=body["received_bytes"],
+    def from_json(cls, body: JsonObject) -> UploadPlan:
+        """Return the plan of a response of `POST /upload/start`. Raises `ResponseError` if it is none."""
+        received = nested(body, "received")
+        plan = cls(
+            upload_id=text(body, "upload_id"),
+            name=text(body, "filename"),
+            size=integer(body, "size"),
+            chunk_url=url(body, "chunk_url"),
+            chunk_size=integer(body, "chunk_size"),
+            chunk_count=integer(body, "chunk_count"),
+            part_size=integer(body, "part_size"),
+            part_count=integer(body, "part_count"),
+            received_chunks=ranges(received, "chunks"),
+            received_parts=ranges(received, "parts"),
+            received_bytes=integer(body, "received_bytes"),
+        )
+        if not plan._is_consistent():
+            raise unreadable_error("its chunks and parts do not make the file")
+        return plan
+
+    def _is_consistent(self) -> bool:
+        """Return whether chunks and parts divide the file as the service's document says."""
+        if not self.size:
+            return not self.chunk_count and not self.part_count
+        return (
+            self.chunk_size > 0
+            and self.part_size > 0
+            and self.part_size % self.chunk_size == 0
+            and self.chunk_count == -(-self.size // self.chunk_size)
+            and self.part_count == -(-self.size // self.part_size)
+            and self.received_bytes <= self.size
         )
 
     def chunk_range(self, index: int) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -83,7 +83,7 @@ class ClientOptions:
     ca_file: str | None = None
     """File of the certificate authorities to trust, in PEM; None: the system's."""
 
-    proxy_url: str | None = None
+    proxy_url: str | None = field(default=None, repr=False)
     """HTTP proxy; None: by the environment's HTTPS_PROXY, HTTP_PROXY and NO_PROXY."""
 
     @property

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ferry_client.cancellation import raise_if_cancelled
 from ferry_client.checksums import crc32c
 from ferry_client.errors import LocalFileError, NoSpaceError
 from ferry_client.options import MIB
@@ -83,6 +84,7 @@ class Journal:
         for first, (crc, length) in list(self.ranges.items()):
             actual, position = 0, first
             while position < first + length:
+                raise_if_cancelled()
                 block = read_at(descriptor, position, min(MIB, first + length - position))
                 if not block:
                     break

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ferry_client.api import RETRYABLE_STATUSES, Api
+from ferry_client.api import Api
+from ferry_client.cancellation import new_thread
 from ferry_client.checksums import crc32c_to_base64
 from ferry_client.direct import DirectAccess
-from ferry_client.errors import FerryError, IntegrityError, NetworkError, NotFoundError
+from ferry_client.errors import FerryError, IntegrityError, NetworkError, NotFoundError, unreadable_error
+from ferry_client.members import header_map, integer, objects, parse_object, url
+from ferry_client.retries import RETRYABLE_STATUSES
+from ferry_client.secret_text import SecretText
 from ferry_client.sources import SourceBody, range_crc32c
 from ferry_client.transport import HttpRequest, TransportError
 
@@ -39,7 +43,7 @@ MAX_REJECTIONS = 20
 class _SignedPart:
     """A part that S3 accepts."""
 
-    url: str
+    url: str = field(repr=False)
     """The presigned URL, a secret."""
     headers: Mapping[str, str]
     """Header fields that the URL was signed with."""
@@ -128,7 +132,7 @@ class PartSender:
                     part = self._pop_signed(number)
         assert part is not None
         if self._next_to_sign(1) and self._sign_lock.acquire(blocking=False):
-            threading.Thread(target=self._sign_ahead, daemon=True, name="ferry-sign").start()
+            new_thread(self._sign_ahead, "ferry-sign").start()
         return part
 
     def _pop_signed(self, number: int) -> _SignedPart | None:
@@ -146,7 +150,7 @@ class PartSender:
             numbers = self._next_to_sign(SIGNED_AT_ONCE)
             if numbers:
                 self._sign(numbers)
-        except FerryError as error:
+        except (FerryError, OSError, ValueError) as error:  # The source may be closed already.
             logger.info("parts could not be signed ahead: %s", error)
         finally:
             self._sign_lock.release()
@@ -161,9 +165,14 @@ class PartSender:
                 for n, crc in crcs.items()
             ],
         }
-        signed = self._api.request_json("POST", "/upload/parts", members).json()["parts"]
+        response = parse_object(self._api.request_json("POST", "/upload/parts", members).body)
+        signed = {
+            integer(part, "part_number"): (SecretText(url(part, "url")), header_map(part, "headers"))
+            for part in objects(response, "parts")
+        }
+        if signed.keys() != crcs.keys():
+            raise unreadable_error("it has other parts than were asked for")
         with self._lock:
-            for part in signed:
-                number = part["part_number"]
-                self._signed[number] = _SignedPart(part["url"], part["headers"], crcs[number])
+            for number, (address, headers) in signed.items():
+                self._signed[number] = _SignedPart(address, headers, crcs[number])
             self._to_sign = [number for number in self._to_sign if number not in crcs]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from typing import NoReturn
 
-from ferry_client.api import RETRYABLE_STATUSES, Api
+from ferry_client.api import Api
 from ferry_client.direct import DirectAccess
 from ferry_client.errors import ApiError, ConflictError, NetworkError
+from ferry_client.members import header_value, url
 from ferry_client.models import FileRecord
+from ferry_client.retries import RETRYABLE_STATUSES
+from ferry_client.secret_text import SecretText
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError
 
 MAX_REJECTIONS = 20
@@ -92,11 +95,11 @@ class RangeSource:
         """Ask the service for a presigned URL of this content."""
         path = self._api.file_path("/download", self._file.name, redirect="false")
         try:
-            link = self._api.request("GET", path, headers={"If-Match": self._file.etag}).json()
+            link = self._api.get(path, {"If-Match": self._file.etag})
         except ApiError as error:
             if error.status in (404, 412):
                 raise ContentChangedError from error
             raise
-        if link["etag"] != self._file.etag:
+        if header_value(link, "etag") != self._file.etag:
             raise ContentChangedError
-        return str(link["url"])
+        return SecretText(url(link, "url"))

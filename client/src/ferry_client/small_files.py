@@ -9,6 +9,7 @@ from ferry_client.api import Api
 from ferry_client.checksums import crc32c, crc32c_to_base64
 from ferry_client.errors import ApiError, ConflictError, name_taken_error
 from ferry_client.etags import is_md5_of
+from ferry_client.members import nested, parse_object
 from ferry_client.models import FileRecord, UploadResult
 from ferry_client.transport import BytesBody
 from ferry_client.upload_request import UploadRequest
@@ -51,14 +52,14 @@ def put_file(api: Api, transfer_limit: TransferLimit, request: UploadRequest) ->
     except ConflictError as error:
         return _conflict(api, request, error, data)
     request.on_progress(len(data))
-    return UploadResult(FileRecord.from_json(response.json()), sent_bytes=len(data), resumed_bytes=0)
+    return UploadResult(FileRecord.from_json(parse_object(response.body)), sent_bytes=len(data), resumed_bytes=0)
 
 
 def _conflict(api: Api, request: UploadRequest, error: ConflictError, data: bytes) -> UploadResult | None:
     """Return the success of a PUT whose response was lost, or what `if_exists` says. Raises `ConflictError`."""
     current, crc = error.members.get("current_file"), crc32c(data)
     if current is not None:
-        file = FileRecord.from_json(current)
+        file = FileRecord.from_json(nested(error.members, "current_file"))
         if (file.size, file.crc32c) == (len(data), crc) and _is_same(api, file, data):
             request.on_progress(file.size)
             return UploadResult(file, sent_bytes=file.size, resumed_bytes=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 import threading
@@ -10,11 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeAlias
 
+from ferry_client.arguments import checked_path
+from ferry_client.cancellation import raise_if_cancelled
 from ferry_client.checksums import combine_crc32c, crc32c
-from ferry_client.errors import LocalFileError, SourceChangedError
+from ferry_client.errors import LocalFileError, SourceChangedError, UsageError
 from ferry_client.options import MAX_PUT_BYTES, MIB
+
+UploadSource: TypeAlias = Path | str | bytes | bytearray | memoryview | BinaryIO
+"""What a caller may upload."""
 
 
 class Source(Protocol):
@@ -214,34 +220,70 @@ class StreamStart:
     """The rest, to be read once."""
 
 
-def open_source(source: Path | str | bytes | BinaryIO) -> Source | StreamStart:
+def open_source(source: UploadSource) -> Source | StreamStart:
     """Return a source that can be read at any position; of a file without a name on disk, what one request carries.
 
     Raises:
         LocalFileError: the file cannot be read.
+        UsageError: it is no path, bytes or binary file.
     """
-    if isinstance(source, bytes):
-        return BytesSource(source)
-    if isinstance(source, Path | str):
-        return FileSource(Path(source))
+    if isinstance(source, bytes | bytearray | memoryview):
+        return BytesSource(bytes(source))
+    if isinstance(source, os.PathLike | str):
+        return FileSource(Path(checked_path(source)))
+    if not hasattr(source, "read"):
+        raise UsageError(
+            f"The source is a path, bytes or an open binary file, this one is {type(source).__name__}. Join what a "
+            "generator yields, or write it to a file first."
+        )
+    if is_text(source):
+        raise UsageError("The source is open in text mode. Open it in binary mode: open(…, 'rb').")
     path = _path_of(source)
     if path is not None:
         return FileSource(path)
     if isinstance(source, BytesIO):
-        return BytesSource(source.read())
-    try:
-        first = source.read(MAX_PUT_BYTES + 1)
-        while len(first) <= MAX_PUT_BYTES and (more := source.read(MAX_PUT_BYTES + 1 - len(first))):
-            first += more  # A raw stream returns what has come.
-    except OSError as error:
-        raise LocalFileError(f"The input cannot be read: {error.strerror}.") from error
+        return BytesSource(read_block(source, -1))
+    first = read_block(source, MAX_PUT_BYTES + 1)
+    while len(first) <= MAX_PUT_BYTES and (more := read_block(source, MAX_PUT_BYTES + 1 - len(first))):
+        first += more  # A raw stream returns what has come.
     return BytesSource(first) if len(first) <= MAX_PUT_BYTES else StreamStart(first, source)
+
+
+def is_text(file: object) -> bool:
+    """Return whether a file is open in text mode."""
+    return isinstance(getattr(file, "file", file), io.TextIOBase)  # `tempfile` wraps its files.
+
+
+def read_block(stream: BinaryIO, size: int) -> bytes:
+    """Read from a caller's file.
+
+    Raises:
+        LocalFileError: it cannot be read.
+        UsageError: it is closed, not open for reading, in text mode, or does not wait for its input.
+    """
+    try:
+        block: object = stream.read(size)
+    except io.UnsupportedOperation as error:
+        raise UsageError("The source is not open for reading. Open it in binary mode: open(…, 'rb').") from error
+    except OSError as error:
+        raise LocalFileError(f"The input cannot be read: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise UsageError(f"The source cannot be read: {error}.") from error
+    if not isinstance(block, bytes | bytearray | memoryview):
+        kind = "nothing: it must wait for its input" if block is None else f"{type(block).__name__}, not bytes"
+        raise UsageError(f"The source's read() returns {kind}.")
+    return bytes(block)
+
+
+_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
+"""What `open` returns. Other types that have a name may deliver other bytes than their file has: `gzip.open` does."""
 
 
 def _path_of(file: BinaryIO) -> Path | None:
     """Return the path of an open file, if that path leads to it and nothing was read; None for a pipe, or size 0."""
-    name = getattr(file, "name", None)
-    if not isinstance(name, str | os.PathLike):
+    name, opened = getattr(file, "name", None), getattr(file, "file", file)
+    is_file = type(opened) in _FILES and type(getattr(opened, "raw", opened)) is io.FileIO
+    if not is_file or not isinstance(name, str | os.PathLike):
         return None
     try:
         status = Path(name).stat()
@@ -256,6 +298,7 @@ def range_crc32c(source: Source, first: int, length: int) -> int:
     """Return the CRC32C of a range of a source. Reads at most 1 MiB at once."""
     crc, position, end = 0, first, first + length
     while position < end:
+        raise_if_cancelled()
         block = source.read(position, min(MIB, end - position))
         crc = crc32c(block, crc)
         position += len(block)

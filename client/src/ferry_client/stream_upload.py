@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 from urllib.parse import quote, unquote, urlencode
 
-from ferry_client.api import CONTINUE_ADVICE, Api, RetryClock
+from ferry_client.api import Api
 from ferry_client.callbacks import ignore
+from ferry_client.cancellation import new_thread, raise_if_cancelled
 from ferry_client.checksums import crc32c, crc32c_to_base64
 from ferry_client.errors import (
     AccessError,
@@ -28,11 +29,15 @@ from ferry_client.errors import (
     LocalFileError,
     NetworkError,
     NotFoundError,
+    UsageError,
     name_taken_error,
 )
 from ferry_client.line import MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, Line
+from ferry_client.members import decimal, parse_object, url
 from ferry_client.models import FileRecord, IfExists, UploadResult
 from ferry_client.options import MAX_PUT_BYTES
+from ferry_client.retries import CONTINUE_ADVICE, MAX_RETRY_AFTER_SECONDS, RetryClock, retry_after_seconds
+from ferry_client.sources import read_block
 from ferry_client.transport import BytesBody, HttpResponse, TransportError
 from ferry_client.workers import TransferLimit
 
@@ -42,7 +47,7 @@ _FAST_SECONDS = 1.0
 """A request that took less makes the next one twice as long."""
 
 _POLL_SECONDS = 0.2
-"""How often the reading thread looks whether its piece is still awaited."""
+"""How often the reading and the sending thread look whether the other, or the caller, has stopped."""
 
 _MAX_DAMAGES = 5
 """How often bytes arrive damaged before the upload fails."""
@@ -102,7 +107,7 @@ class StreamUploader:
         except NotFoundError as error:
             detail = f"The upload of {request.name} has ended on the service. {_LOST_ADVICE}"
             raise NotFoundError(error.status, error.code, detail, error.request_id) from error
-        except (LocalFileError, IntegrityError):
+        except (LocalFileError, IntegrityError, UsageError):
             transfer.discard()
             raise
 
@@ -168,7 +173,7 @@ class _StreamTransfer:
             if request.if_exists != "rename":
                 raise name_taken_error(request.name, error) from error
             response = self._post_creation("rename")
-        self._url = response.headers["location"]
+        self._url = url({**response.headers}, "location")
         self._take_name(response)
 
     def _post_creation(self, if_exists: str) -> HttpResponse:
@@ -260,7 +265,7 @@ class _StreamTransfer:
 
     def _take_offset(self, response: HttpResponse, offsets: range) -> None:
         """Continue at the service's offset. Raises `IntegrityError` if it is outside of the current piece."""
-        offset = int(response.headers["upload-offset"])
+        offset = int(decimal({**response.headers}, "upload-offset"))
         if offset not in offsets:
             raise IntegrityError(
                 f"{self._request.name}: the service is at byte {offset}, the input at {offsets.start}. Send it again."
@@ -285,8 +290,8 @@ class _StreamTransfer:
             while True:
                 response = self._api.request_json("POST", "/upload/complete", members, accept=(200, 202))
                 if response.status == 200:
-                    return UploadResult(FileRecord.from_json(response.json()), self._offset, 0)
-                self._api.sleep(float(response.headers.get("retry-after", "1")))
+                    return UploadResult(FileRecord.from_json(parse_object(response.body)), self._offset, 0)
+                self._api.sleep(min(MAX_RETRY_AFTER_SECONDS, retry_after_seconds(response.headers) or 1.0))
         if request.if_exists == "skip":
             self.discard()
             return UploadResult(None, self._offset, 0, skipped=True)
@@ -297,7 +302,7 @@ class _StreamTransfer:
         raise ConflictError(error.status, error.code, detail, error.request_id, error.members) from error
 
     def _record(self, name: str) -> FileRecord:
-        return FileRecord.from_json(self._api.request("GET", self._api.file_path("/files", name)).json())
+        return FileRecord.from_json(self._api.get(self._api.file_path("/files", name)))
 
     def _verified(self, record: FileRecord) -> FileRecord:
         """Return the record. Raises `IntegrityError` if this upload made it of other bytes."""
@@ -313,6 +318,14 @@ class _NameTakenError(ConflictError):
 
 class _RepeatError(Exception):
     """The service rejected a request that is to be repeated at its offset."""
+
+
+def _next_piece(pieces: queue.Queue[bytes | Exception | None]) -> bytes | Exception | None:
+    """Return what was read. Raises `CancelledError` if the transfer is stopped while nothing comes."""
+    while True:
+        raise_if_cancelled()
+        with suppress(queue.Empty):
+            return pieces.get(timeout=_POLL_SECONDS)
 
 
 def _read_ahead(request: StreamRequest) -> Generator[bytes, None, None]:
@@ -332,19 +345,17 @@ def _read_ahead(request: StreamRequest) -> Generator[bytes, None, None]:
 
     def read() -> None:
         try:
-            while not stopped.is_set() and (piece := request.stream.read(MAX_PUT_BYTES)):
+            while not stopped.is_set() and (piece := read_block(request.stream, MAX_PUT_BYTES)):
                 put(piece)
         except Exception as error:  # noqa: BLE001 - the sending thread raises it
             put(error)
         else:
             put(None)
 
-    threading.Thread(target=read, daemon=True, name="ferry-read").start()
+    new_thread(read, "ferry-read").start()
     try:
         yield request.first
-        while (item := pieces.get()) is not None:
-            if isinstance(item, OSError):
-                raise LocalFileError(f"The input cannot be read: {item.strerror}.") from item
+        while (item := _next_piece(pieces)) is not None:
             if isinstance(item, Exception):
                 raise item
             yield item

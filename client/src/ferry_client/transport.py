@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ferry_client.callbacks import ignore
+from ferry_client.cancellation import STOPPED, CancelToken, current_token, raise_if_cancelled
 from ferry_client.connections import MAX_BLOCK_BYTES, ConnectionLimit, environment_proxy, new_pools
-from ferry_client.errors import CancelledError, FerryError
+from ferry_client.errors import CancelledError, FerryError, UsageError
 from ferry_client.options import KIB, ClientOptions
+from ferry_client.url_log import hidden_queries
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -31,12 +33,18 @@ before a break are counted in blocks, so a block is a small part of a chunk."""
 MIN_BYTES_PER_SECOND = 100
 """A response that comes more slowly for `ClientOptions.stall_seconds` counts as stalled."""
 
+_NO_HTTP = "The request has a URL or a header field that HTTP does not allow."
+
 
 class TransportError(FerryError):
     """A request without a complete response. It is repeated if the request may be."""
 
-    def __init__(self, reason: str, sent_bytes: int = 0, *, is_unknown_name: bool = False) -> None:
+    def __init__(
+        self, reason: str, sent_bytes: int = 0, *, is_unsent: bool = False, is_unknown_name: bool = False
+    ) -> None:
         super().__init__(reason)
+        self.is_unsent = is_unsent
+        """Whether the server cannot have received the request."""
         self.sent_bytes = sent_bytes
         """Bytes of the body that were given to the connection before it broke."""
         self.is_unknown_name = is_unknown_name
@@ -60,8 +68,8 @@ class Body(Protocol):
 class BytesBody:
     """A body in memory."""
 
-    data: bytes
-    """The bytes."""
+    data: bytes = field(repr=False)
+    """The bytes. Those of a login or a link have a secret."""
 
     @property
     def length(self) -> int:
@@ -81,10 +89,10 @@ class HttpRequest:
 
     method: str
     """The method."""
-    url: str
-    """The absolute URL, encoded as it is sent."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Header fields."""
+    url: str = field(repr=False)
+    """The absolute URL, encoded as it is sent. A presigned one is a secret."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Header fields, the token among them."""
     body: Body | None = None
     """The content; None for none."""
     stream: bool = False
@@ -238,7 +246,8 @@ class UrllibTransport:
     def __init__(self, options: ClientOptions, user_agent: str = "ferry-client") -> None:
         self._options = options
         self._user_agent = user_agent
-        self._closed = threading.Event()
+        self._token = CancelToken()
+        """Stops everything on this transport."""
         self._lock = threading.Lock()
         self._pools: dict[str | None, PoolManager] = {}
         self.rate_limiter = RateLimiter(options.rate_limit, self._sleep)
@@ -254,23 +263,25 @@ class UrllibTransport:
 
         import urllib3
 
+        self._raise_if_closed()
         headers = {"User-Agent": self._user_agent, **request.headers}
         body: _PacedBody | None = None
         if request.body is not None:
             headers["Content-Length"] = str(request.body.length)
             body = _PacedBody(self._paced(request.body)) if request.body.length else None
         try:
-            response = self.pool(request.url).request(
-                request.method,
-                request.url,
-                headers=headers,
-                body=body,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                decode_content=False,
-                timeout=urllib3.Timeout(connect=self._options.connect_seconds, read=self._options.stall_seconds),
-            )
+            with hidden_queries():
+                response = self.pool(request.url).request(
+                    request.method,
+                    request.url,
+                    headers=headers,
+                    body=body,
+                    redirect=False,
+                    retries=False,
+                    preload_content=False,
+                    decode_content=False,
+                    timeout=urllib3.Timeout(connect=self._options.connect_seconds, read=self._options.stall_seconds),
+                )
             if request.stream:
                 return HttpResponse(
                     response.status,
@@ -280,12 +291,16 @@ class UrllibTransport:
                     read_into=self._reader_into(response, request.url),
                 )
             return HttpResponse(response.status, response.headers, b"".join(self._iter_response(response, request.url)))
+        except (urllib3.exceptions.LocationValueError, http.client.InvalidURL):
+            raise UsageError(_NO_HTTP) from None  # The error of urllib3 repeats the URL.
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             self._raise_if_closed()
             raise self._transport_error(error, request.url, body.taken_bytes if body else 0) from error
+        except ValueError:  # of http.client and urllib3: a URL or header field that cannot be sent
+            raise UsageError(_NO_HTTP) from None
 
     def close(self) -> None:
-        self._closed.set()
+        self._token.cancel()
         with self._lock:
             for pool in self._pools.values():
                 pool.clear()
@@ -367,26 +382,27 @@ class UrllibTransport:
             self._block_bytes = min(MAX_BLOCK_BYTES, self._block_bytes * 2)
 
     def _sleep(self, seconds: float) -> None:
-        if self._closed.wait(seconds):
-            raise CancelledError("The transfer was stopped.")
+        CancelToken(self._token, current_token()).wait(seconds)
 
     def _raise_if_closed(self) -> None:
-        if self._closed.is_set():
-            raise CancelledError("The transfer was stopped.")
+        """Raise `CancelledError` if the transport was closed, or the transfer of this thread was stopped."""
+        if self._token.is_cancelled:
+            raise CancelledError(STOPPED)
+        raise_if_cancelled()
 
     def pool(self, url: str) -> PoolManager:
         """Return the connections that a URL is requested on: those of its proxy, or direct ones."""
         proxy_url = self._proxy_url(url)
         with self._lock:
             if proxy_url not in self._pools:
-                self._pools[proxy_url] = new_pools(self._options, proxy_url, self.connection_limit)
+                self._pools[proxy_url] = new_pools(self._options, proxy_url, self.connection_limit, self._token)
             return self._pools[proxy_url]
 
     def _proxy_url(self, url: str) -> str | None:
         return self._options.proxy_url or environment_proxy(url)
 
     def _transport_error(self, error: Exception, url: str, sent_bytes: int = 0) -> TransportError:
-        from ferry_client.connection_errors import describe, is_unknown_name
+        from ferry_client.connection_errors import describe, is_unknown_name, is_unsent
 
         reason = describe(error, url, self._proxy_url(url))
-        return TransportError(reason, sent_bytes, is_unknown_name=is_unknown_name(error))
+        return TransportError(reason, sent_bytes, is_unsent=is_unsent(error), is_unknown_name=is_unknown_name(error))

@@ -14,6 +14,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadChoices:
+    """What a caller chooses for an upload."""
+
+    if_exists: IfExists
+    """What to do where the name has a file."""
+    content_type: str | None
+    """The file's type; None: by the extension of its name."""
+    metadata: Mapping[str, str]
+    """Stored with the file."""
+    restart: bool
+    """Whether an upload in progress of this name is discarded, also one of another machine."""
+    on_progress: Callable[[int, int], None]
+    """Called with the durable bytes and the bytes of the file, 0 while they are unknown; from any thread."""
+    on_note: Callable[[str], None]
+    """Called with what people should know."""
+
+
+@dataclass(frozen=True, slots=True)
 class UploadRequest:
     """What to upload."""
 

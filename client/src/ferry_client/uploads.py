@@ -6,12 +6,10 @@ recognizes it by the fingerprint. The CRC32C of the whole source is sent with th
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 from ferry_client.api import Api
 from ferry_client.checksums import crc32c_to_base64
@@ -23,19 +21,20 @@ from ferry_client.errors import (
     IntegrityError,
     NotFoundError,
     name_taken_error,
+    unreadable_error,
 )
 from ferry_client.line import MIN_CHUNK_BYTES, Line
+from ferry_client.members import parse_object, text
 from ferry_client.models import FileRecord, UploadPlan, UploadResult
 from ferry_client.options import MAX_PUT_BYTES, MIB, MIN_PART_BYTES
 from ferry_client.parts import PartSender
+from ferry_client.retries import MAX_RETRY_AFTER_SECONDS, retry_after_seconds
 from ferry_client.small_files import put_file
 from ferry_client.sources import whole_crc32c
 from ferry_client.state import StateFolder, UploadNote
-from ferry_client.transport import TransportError
+from ferry_client.transport import HttpResponse, TransportError
 from ferry_client.upload_request import UploadRequest
 from ferry_client.workers import TransferLimit, run_tasks
-
-logger = logging.getLogger("ferry_client")
 
 MAX_RESTARTS = 2
 """How often an upload that expired or was cancelled on the service is started anew."""
@@ -167,12 +166,13 @@ class _Transfer:
             if isinstance(refreshed, UploadResult):
                 return refreshed
             plan = refreshed
+            self._report(plan.received_bytes)
         raise IntegrityError(f"{self._request.name}: the service reports missing bytes again and again. Report this.")
 
     def _start(self) -> UploadPlan | UploadResult:
         """Start or resume. Return the result at once where nothing is to be sent."""
         request, options = self._request, self._api.options
-        members: dict[str, Any] = {
+        members: dict[str, object] = {
             "filename": request.name,
             "size": self._source.size,
             "content_type": request.content_type,
@@ -191,13 +191,20 @@ class _Transfer:
         except ConflictError as error:
             return self._start_conflict(error, members)
         self._restart = False  # Further requests continue this upload.
-        body = response.json()
+        body = parse_object(response.body)
         if body.get("state") == "complete":
             self._report(self._source.size)
-            return UploadResult(self._record_of(body["filename"]), 0, self._source.size)
-        return UploadPlan.from_json(body)
+            return UploadResult(self._record_of(text(body, "filename")), 0, self._source.size)
+        return self._plan_of(response)
 
-    def _start_conflict(self, error: ConflictError, members: dict[str, Any]) -> UploadPlan | UploadResult:
+    def _plan_of(self, response: HttpResponse) -> UploadPlan:
+        """Return the plan of a response. Raises `ResponseError` if it is none of this source."""
+        plan = UploadPlan.from_json(parse_object(response.body))
+        if plan.size != self._source.size:
+            raise unreadable_error("it is about a file of another size")
+        return plan
+
+    def _start_conflict(self, error: ConflictError, members: dict[str, object]) -> UploadPlan | UploadResult:
         if error.code == "file_exists":
             return self._skip_or_raise(error)
         note = self._own_note()
@@ -206,7 +213,7 @@ class _Transfer:
         # This machine began that upload, from a file that has changed since: its bytes are of no use.
         self._request.on_note(f"{self._request.name}: the file changed since its upload began; it begins anew.")
         response = self._api.request_json("POST", "/upload/start", {**members, "restart": True}, accept=(200, 201))
-        return UploadPlan.from_json(response.json())
+        return self._plan_of(response)
 
     def _skip_or_raise(self, error: ConflictError) -> UploadResult:
         """Return the result of an upload whose name has a file. Raises `ConflictError` unless that is to be skipped."""
@@ -338,7 +345,7 @@ class _Transfer:
     def _complete(self, plan: UploadPlan) -> FileRecord | None:
         """Complete the upload. Return None if bytes are missing on the service."""
         crc = whole_crc32c(self._source, self._crcs if self._source.is_untouched() else {})
-        members: dict[str, Any] = {
+        members: dict[str, object] = {
             "filename": plan.name,
             "upload_id": plan.upload_id,
             "checksum": {"algorithm": "crc32c", "value": crc32c_to_base64(crc)},
@@ -366,11 +373,11 @@ class _Transfer:
                     "--restart (in Python: restart=True)."
                 ) from error
             if response.status == 200:
-                return FileRecord.from_json(response.json())
-            self._api.sleep(float(response.headers.get("retry-after", "1")))
+                return FileRecord.from_json(parse_object(response.body))
+            self._api.sleep(min(MAX_RETRY_AFTER_SECONDS, retry_after_seconds(response.headers) or 1.0))
 
     def _record_of(self, name: str) -> FileRecord:
-        return FileRecord.from_json(self._api.request("GET", self._api.file_path("/files", name)).json())
+        return FileRecord.from_json(self._api.get(self._api.file_path("/files", name)))
 
     def _is_direct(self) -> bool:
         options = self._api.options

@@ -6,13 +6,21 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
+from time import monotonic
 from typing import Generic, TypeVar
+
+from ferry_client.cancellation import CancelToken, current_token, new_thread, raise_if_cancelled, running_under
+from ferry_client.errors import CancelledError, FerryError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _POLL_SECONDS = 0.2
-"""How often the waiting thread looks for Ctrl-C; on Windows a wait without end cannot be interrupted."""
+"""How often a waiting thread looks for Ctrl-C or its token; on Windows a wait without end cannot be interrupted."""
+
+_MAX_END_SECONDS = 5.0
+"""How long a caller that stops early waits for its threads. One that opens a connection may take longer: it ends after
+that, without a further effect."""
 
 
 class _Ended:
@@ -34,19 +42,28 @@ class _Run(Generic[Task, Result]):
         self._work = work
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._token = CancelToken(current_token())
         self.results: queue.SimpleQueue[Result | _Failure | _Ended] = queue.SimpleQueue()
 
     def stop(self) -> None:
         """Begin no further task."""
         self._stopped.set()
 
+    def cancel(self) -> None:
+        """End the running tasks, too."""
+        self.stop()
+        self._token.cancel()
+
     def run(self) -> None:
         """Take tasks until there are none, or one fails."""
         try:
-            while (task := self._next()) is not None:
-                self.results.put(self._work(task[0]))
+            with running_under(self._token):
+                while (task := self._next()) is not None:
+                    self.results.put(self._work(task[0]))
         except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
             self.stop()
+            if isinstance(error, CancelledError) or not isinstance(error, FerryError):
+                self.cancel()  # The caller wants an end: what callbacks raise comes here, too.
             self.results.put(_Failure(error))
         else:
             self.results.put(_Ended())
@@ -63,8 +80,9 @@ class _Run(Generic[Task, Result]):
 def run_tasks(tasks: Iterable[Task], work: Callable[[Task], Result], threads: int) -> Iterator[Result]:
     """Yield the result of each task as it ends, in any order.
 
-    The first exception of a task is raised once the running tasks have ended; no further task begins. The threads are
-    daemons: a caller that stops early leaves them behind.
+    The first exception of a task is raised once the running tasks have ended; no further task begins. Where the caller
+    stops early, as by Ctrl-C, the running tasks are cancelled, and their threads end before this function does: the
+    caller may close the files that they write to.
 
     Args:
         tasks: the tasks, taken one at a time.
@@ -74,7 +92,7 @@ def run_tasks(tasks: Iterable[Task], work: Callable[[Task], Result], threads: in
     if isinstance(tasks, Sized):
         threads = max(1, min(threads, len(tasks)))
     run = _Run(tasks, work)
-    workers = [threading.Thread(target=run.run, daemon=True, name="ferry-transfer") for _ in range(threads)]
+    workers = [new_thread(run.run, "ferry-transfer") for _ in range(threads)]
     for worker in workers:
         worker.start()
     running, failure = len(workers), None
@@ -93,8 +111,19 @@ def run_tasks(tasks: Iterable[Task], work: Callable[[Task], Result], threads: in
                 yield item
     finally:
         run.stop()
+        if running:
+            run.cancel()
+        _wait_for(workers)
     if failure is not None:
         raise failure.error
+
+
+def _wait_for(threads: Iterable[threading.Thread]) -> None:
+    """Wait until threads have ended, at most `_MAX_END_SECONDS`."""
+    deadline = monotonic() + _MAX_END_SECONDS
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join(max(0.0, deadline - monotonic()))
 
 
 class TransferLimit:
@@ -114,9 +143,10 @@ class TransferLimit:
 
     @contextmanager
     def acquire(self) -> Iterator[None]:
-        """Count a transfer, waiting until there are fewer than the limit."""
+        """Count a transfer, waiting until there are fewer than the limit. Raises `CancelledError`."""
         with self._condition:
-            self._condition.wait_for(lambda: self._used < self.limit)
+            while not self._condition.wait_for(lambda: self._used < self.limit, _POLL_SECONDS):
+                raise_if_cancelled()
             self._used += 1
         try:
             yield

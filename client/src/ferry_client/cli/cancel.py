@@ -40,4 +40,4 @@ def command(
 def _is_open(ferry: Ferry, name: str, upload_id: str | None) -> bool:
     """Return whether the upload is in progress. One that was cancelled is cancelled again without an error."""
     name = unicodedata.normalize("NFC", name)
-    return any(upload["filename"] == name and upload_id in (None, upload["upload_id"]) for upload in ferry.uploads())
+    return any(upload.name == name and upload_id in (None, upload.upload_id) for upload in ferry.uploads())

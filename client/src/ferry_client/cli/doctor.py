@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 
 from ferry_client import checksums
-from ferry_client.api import CONTINUE_ADVICE, RETRYABLE_STATUSES
 from ferry_client.checksums import crc32c_to_base64
 from ferry_client.cli import exit_codes
 from ferry_client.cli.config import state_path
@@ -23,6 +22,7 @@ from ferry_client.client import Ferry
 from ferry_client.connections import checked_proxy
 from ferry_client.errors import AccessError, FerryError, NotFoundError, UsageError
 from ferry_client.options import MIB
+from ferry_client.retries import CONTINUE_ADVICE, RETRYABLE_STATUSES
 from ferry_client.state import write_atomically
 from ferry_client.transport import BytesBody, HttpRequest, HttpResponse, TransportError
 

@@ -137,7 +137,7 @@ def _subcommand() -> str:
 
 def _advised(error: FerryError) -> str:
     """Return the text of an error, without the advice to continue where there is nothing to be continued."""
-    from ferry_client.api import CONTINUE_ADVICE
+    from ferry_client.retries import CONTINUE_ADVICE
 
     text = str(error)
     return text if _subcommand() in _CONTINUED else text.removesuffix(CONTINUE_ADVICE).rstrip()

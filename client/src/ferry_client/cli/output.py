@@ -14,8 +14,8 @@ from ferry_client.cli.units import format_bytes, format_duration, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ferry_client.api import Retry
     from ferry_client.cli.display import TransferDisplay
+    from ferry_client.retries import Retry
 
 __all__ = ["Output", "format_bytes", "format_duration"]
 

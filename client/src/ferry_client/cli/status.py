@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import click
 
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client
+from ferry_client.models import UploadStatus
 
 
 @click.command("status")
@@ -26,14 +24,14 @@ def command(name: str | None, profile: str | None, as_json: bool, quiet: bool, r
         is_empty = True
         for upload in [ferry.status(name)] if name else ferry.uploads():
             is_empty = False
-            output.result(_line(upload), **upload)
+            output.result(_line(upload), **upload.members)
         if is_empty:
             output.note("No uploads are in progress.")
 
 
-def _line(upload: Mapping[str, Any]) -> str:
+def _line(upload: UploadStatus) -> str:
     """Return the state of an upload as a line. The size of a stream is unknown until its end."""
-    done = format_bytes(upload["received_bytes"])
-    if upload["size"] is not None:
-        done = f"{upload['percent']} % ({done} of {format_bytes(upload['size'])})"
-    return f"{upload['filename']}  {upload['state']}  {done}  id {upload['upload_id']}"
+    done = format_bytes(upload.received_bytes)
+    if upload.size is not None:
+        done = f"{upload.percent} % ({done} of {format_bytes(upload.size)})"
+    return f"{upload.name}  {upload.state}  {done}  id {upload.upload_id}"
