@@ -1,8 +1,8 @@
 """Kill `ferry` at random during transfers over bad connections: `python -m dev.bench.client_kills [--write]`.
 
 Each file goes up, comes back and is compared. On the way is a line of `--rate` MB/s, behind it a proxy that cuts and
-stalls transfers, answers 503 and loses answers. Each tenth kill hits the service, too. The command fails if a file
-differs, a transfer fails, or more than 1.1 times the file's bytes were moved, besides those in flight at a kill.
+stalls transfers, responds with 503 and loses responses. Each tenth kill hits the service, too. The command fails if a
+file differs, a transfer fails, or more than 1.1 times the file's bytes were moved, besides those in flight at a kill.
 """
 
 from __future__ import annotations

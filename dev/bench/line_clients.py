@@ -152,7 +152,7 @@ class LineBench:
         return is_right
 
     def _ferry(self, folder: Path, before: str, proxy: str | None, *arguments: str) -> Command:
-        """Return a command of `ferry` without anything known of the line, after some Python (`before`)."""
+        """Return a command that runs the Python code `before`, then `ferry` with no figures of the line."""
         state = Path(tempfile.mkdtemp(prefix="state", dir=folder))
         environment = s3_clients.ferry_environment(self._service.connection_info, state, proxy)
         program = f"{before}from ferry_client.cli.main import main; main()"

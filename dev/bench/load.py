@@ -1,8 +1,8 @@
 """Put load on a stack, and report rates, durations and rejected requests: `make load URL=https://…`.
 
-The client's id and secret come from the environment (FERRY_CLIENT_ID, FERRY_CLIENT_SECRET). What will happen and what
-it costs is said first; it starts after a `y`, or at once with YES=1. Point it at a stack of your own: it uses up the
-rate limits and the concurrency that others share.
+The client's id and secret come from the environment (FERRY_CLIENT_ID, FERRY_CLIENT_SECRET). It prints the plan
+and its cost first, and starts after a `y`, or at once with YES=1. Use it on a stack of your own: it uses up the rate
+limits and the concurrency that all clients share.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Run SAM CLI (`python -m dev.docker.sam_cli_without_log_wait local start-api …`) without its wait for the log.
 
-After each request SAM CLI waits up to a second for the line that ends the log of a request. It does not recognise that
+After each request SAM CLI waits up to a second for the line that ends the log of a request. It does not recognize that
 line when it arrives together with other lines, as after a function that logs, and then the whole second passes. The log
 is printed by another thread, so that the response need not wait for it.
 """

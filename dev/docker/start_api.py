@@ -95,7 +95,7 @@ def container_options(state_folder: Path) -> tuple[str, ...]:
 
 @contextmanager
 def functions_served(port: int, state_folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `sam local start-api` beside a running local service, and give its process once it answers.
+    """Run `sam local start-api` beside a running local service, and give its process once it responds.
 
     Raises:
         SamError: it does not start.
@@ -147,7 +147,7 @@ def local_service(command: list[str], state_folder: Path, *, log_path: Path, cwd
 
 
 def wait_until_reachable(port: int, api: subprocess.Popen[bytes], log_path: Path) -> None:
-    """Wait until `sam local start-api` answers. Raises `SamError`."""
+    """Wait until `sam local start-api` responds. Raises `SamError`."""
     wait_for(
         lambda: is_reachable(port),
         api,
@@ -188,7 +188,7 @@ def _container_ids() -> set[str]:
 
 
 def is_reachable(port: int) -> bool:
-    """Return whether an HTTP server answers on that port of the loopback interface."""
+    """Return whether an HTTP server responds on that port of the loopback interface."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", "/")

@@ -39,7 +39,7 @@ _FORBIDDEN = (
 
 
 class RejectedRequestError(Exception):
-    """The request has no signature, is for another host, or is not one that two servers read alike."""
+    """The request has no signature, is for another host, or two servers may read it differently."""
 
 
 class ClosedError(Exception):

@@ -100,7 +100,7 @@ class _Server(ThreadingHTTPServer):
         self.proxy = proxy
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: broken connections are what this proxy is for."""
+        """Log nothing: this proxy breaks connections on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -52,7 +52,7 @@ TOKEN_REQUEST: Schema = {
     "description": "A token request as JSON. Unknown members are ignored.",
     **_TOKEN_MEMBERS,
 }
-"""Not the schema of the form: openapi-python-client tells the bodies of an operation apart by their classes."""
+"""Not the schema of the form: openapi-python-client distinguishes the bodies of an operation by their classes."""
 
 
 def reference(name: str) -> Schema:
