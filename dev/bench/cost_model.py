@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from functools import cache
+from typing import Any, cast
 
+from dev.bench.log_lines import access_log_line, billed_bytes, response_line
 from dev.bench.usage import Usage, measure_put_usage, measure_usage
 from dev.figures import read_figures
 from dev.local.template import load_template
@@ -30,12 +32,8 @@ request without one.
 CALLS_SECONDS = 0.101
 """Time of the calls of a chunk alone, by the delays of `dev/network/model.py` (docs/decisions/0015)."""
 
-METRICS, START_AND_REPORT, ACCESS_LOG = "metrics", "Lambda's start and report", "access log"
-LOG_BYTES_PER_REQUEST = {METRICS: 475, START_AND_REPORT: 500, ACCESS_LOG: 250}
-"""Bytes that one request writes to CloudWatch Logs. Lambda's two lines cannot be measured locally."""
-
-LOG_LINES_PER_REQUEST, LOG_LINE_OVERHEAD_BYTES = {METRICS: 1, START_AND_REPORT: 2, ACCESS_LOG: 1}, 26
-"""Lines that one request writes, and what CloudWatch adds to the size of each."""
+ONE_CORE_MB = 1_769
+"""Memory in MB at which Lambda gives a function one core. A function with less has that share of a core."""
 
 TARGET_API_USD, TARGET_FUNCTION_URL_USD, TARGET_PRESIGNED_USD, TARGET_PUT_USD = 4.00, 2.10, 0.10, 6.00
 """Goals in USD a TB: chunks of 4 MiB by the API and by the function URL, parts of 64 MiB, whole files of 4 MiB."""
@@ -139,7 +137,10 @@ class Scenario:
     """Chunks go to the URL of the chunk function (`ChunkEndpoint`)."""
 
     chunk_seconds: float | None = None
-    """Billed duration of a request that carries a chunk or a whole file; None: as measured."""
+    """Billed duration of a request that carries a chunk or a whole file; None: as measured, with the memory."""
+
+    memory_mb: int = 0
+    """Memory of the function in MB; 0 for the template's."""
 
     part_size: int | None = None
     """The `part_size` that start asks for; None: none."""
@@ -161,15 +162,16 @@ class Scenario:
         body_bytes = -(-sent_bytes * 4 // 3) + 100 if self.json_body else sent_bytes
         steps_per_chunk = 0 if self.function_url else max(1, -(-body_bytes // GATEWAY_STEP_BYTES))
         other_requests = usage.requests - usage.chunks
-        chunk_seconds = measured_chunk_seconds() if self.chunk_seconds is None else self.chunk_seconds
+        memory_mb = self.memory_mb or memory_of("FilesFunction" if self.whole else "UploadFunction")
+        chunk_seconds = billed_chunk_seconds(memory_mb) if self.chunk_seconds is None else self.chunk_seconds
         seconds = usage.chunks * chunk_seconds + other_requests * OTHER_DURATION_SECONDS
-        chunk_log_bytes = log_bytes(METRICS) if self.function_url else log_bytes_per_request()
+        chunk_log_bytes = response_line_bytes() if self.function_url else log_bytes_per_request()
         return Cost(
             s3=usage.puts * prices.s3_put + usage.gets * prices.s3_get,
             dynamodb=usage.write_units * prices.dynamodb_write + usage.read_units * prices.dynamodb_read,
             gateway=(other_requests + usage.chunks * steps_per_chunk) * prices.gateway_step,
             lambda_requests=usage.requests * prices.lambda_request,
-            lambda_duration=seconds * gb_second_usd(self.architecture),
+            lambda_duration=seconds * second_usd(memory_mb, self.architecture),
             logs=(usage.chunks * chunk_log_bytes + other_requests * log_bytes_per_request()) / GB * prices.log_gb,
             events=usage.events * prices.event,
         )
@@ -209,9 +211,15 @@ WISHED_PARTS = [
         (100 * GIB, 64 * MIB),
         (GIB, 128 * MIB),
         (10 * GIB, 128 * MIB),
+        (GIB, GIB),
     )
 ]
 """Files straight to S3 whose start asks for larger parts."""
+ONE_PART_SCENARIO = WISHED_PARTS[0]
+MULTIPART_CALLS = 3
+"""Calls of the smallest multipart upload: CreateMultipartUpload, UploadPart, CompleteMultipartUpload."""
+CHUNK_MEMORIES_MB = (512, 768, 1_024, ONE_CORE_MB)
+"""Memories of the function that takes chunks, for which the page has the cost."""
 X86_SCENARIO = Scenario(GIB, architecture="x86_64")
 PRESIGNED_GIB_SCENARIO, PRESIGNED_SCENARIO = PRESIGNED[1], PRESIGNED[3]
 
@@ -220,9 +228,9 @@ TUS_CALLS_PER_CHUNK = {4 * MIB: 5.5, 8 * MIB: 5.0}
 
 
 @cache
-def memory_gb() -> float:
-    """Return the upload function's memory, which the template sets."""
-    return float(resource_properties("UploadFunction")["MemorySize"]) / 1_024
+def memory_of(function: str) -> int:
+    """Return a function's memory in MB, which the template sets."""
+    return int(resource_properties(function)["MemorySize"])
 
 
 @cache
@@ -231,27 +239,52 @@ def default_architecture() -> str:
     return str(load_template(TEMPLATE)["Parameters"]["Architecture"]["Default"])
 
 
-def gb_second_usd(architecture: str = "") -> float:
-    """Return the cost of one second of the upload function; default: on the template's architecture."""
-    return memory_gb() * PRICES.lambda_gb_second[architecture or default_architecture()]
+def second_usd(memory_mb: int, architecture: str = "") -> float:
+    """Return the cost of one second of a function with that memory; default: on the template's architecture."""
+    return memory_mb / 1_024 * PRICES.lambda_gb_second[architecture or default_architecture()]
 
 
 @cache
 def measured_chunk_seconds() -> float:
-    """Return the median time of a function for a chunk of 4 MiB, as `make prove-api NETWORK=aws` measured it."""
-    contenders = read_figures("api")["contenders"]
-    [function_ms] = [row["function_ms"] for row in contenders if row["name"] == MEASURED_CONTENDER]
-    return float(round(function_ms)) / 1_000
+    """Return the mean time of a function for a chunk of 4 MiB, as `make prove-api NETWORK=aws` measured it.
+
+    Lambda bills the sum. The two requests of an upload without a chunk, start and completion, count as assumed.
+    """
+    figures = read_figures("api")
+    chunks = figures["size_mib"] * MIB // (4 * MIB)
+    total_ms = _measured_row(figures)["function_ms_sum"]
+    return float(round((total_ms - 2 * OTHER_DURATION_SECONDS * 1_000) / chunks)) / 1_000
 
 
-def log_bytes(kind: str) -> int:
-    """Return the bytes that CloudWatch Logs takes in for a kind of lines of one request."""
-    return LOG_BYTES_PER_REQUEST[kind] + LOG_LINES_PER_REQUEST[kind] * LOG_LINE_OVERHEAD_BYTES
+@cache
+def chunk_processor_seconds() -> float:
+    """Return the processor time of the functions for a chunk, with start and completion, of the same measurement."""
+    return float(_measured_row(read_figures("api"))["cpu_ms_a_chunk"]["functions"]) / 1_000
+
+
+def billed_chunk_seconds(memory_mb: int) -> float:
+    """Return the time of a chunk with that memory: as measured on whole cores, and longer by its share of a core."""
+    return measured_chunk_seconds() + chunk_processor_seconds() * (ONE_CORE_MB / memory_mb - 1)
+
+
+def estimated_chunk_seconds(memory_mb: int) -> float:
+    """Return the time of a chunk with that memory without the emulators: its calls, and its processor time."""
+    return CALLS_SECONDS + chunk_processor_seconds() * ONE_CORE_MB / memory_mb
+
+
+def _measured_row(figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    [row] = [row for row in figures["contenders"] if row["name"] == MEASURED_CONTENDER]
+    return cast("Mapping[str, Any]", row)
+
+
+def response_line_bytes() -> int:
+    """Return the bytes that CloudWatch Logs bills for the line of a function about a request."""
+    return billed_bytes(response_line())
 
 
 def log_bytes_per_request() -> int:
-    """Return the bytes that CloudWatch Logs takes in for one request by the API."""
-    return sum(map(log_bytes, LOG_BYTES_PER_REQUEST))
+    """Return the bytes that CloudWatch Logs bills for one request by the API: that line, and the access log's."""
+    return response_line_bytes() + billed_bytes(access_log_line())
 
 
 def parts_usd_per_tb(scenario: Scenario) -> float:
@@ -300,7 +333,8 @@ def tus_usd_per_tb(chunk_size_bytes: int) -> tuple[float, float]:
 
 def extra_usd_per_tb(scenario: Scenario, seconds_per_chunk: float) -> float:
     """Return what each further `seconds_per_chunk` of Lambda time adds, in USD a TB."""
-    return scenario.usage.chunks * seconds_per_chunk * gb_second_usd(scenario.architecture) * TB / scenario.size
+    usd = second_usd(memory_of("UploadFunction"), scenario.architecture)
+    return scenario.usage.chunks * seconds_per_chunk * usd * TB / scenario.size
 
 
 def format_size(size_bytes: int) -> str:

@@ -18,9 +18,13 @@ from dev.bench.cost_model import (
     BY_CHUNK_SIZE,
     BY_FILE_SIZE,
     CALLS_SECONDS,
+    CHUNK_MEMORIES_MB,
     FUNCTION_URL_SCENARIO,
     JSON_SCENARIO,
     MILLION,
+    MULTIPART_CALLS,
+    ONE_CORE_MB,
+    ONE_PART_SCENARIO,
     OTHER_DURATION_SECONDS,
     PRESIGNED,
     PRESIGNED_GIB_SCENARIO,
@@ -37,12 +41,15 @@ from dev.bench.cost_model import (
     WISHED_PARTS,
     X86_SCENARIO,
     Scenario,
+    billed_chunk_seconds,
+    chunk_processor_seconds,
     default_architecture,
+    estimated_chunk_seconds,
     extra_usd_per_tb,
     format_size,
     log_bytes_per_request,
     measured_chunk_seconds,
-    memory_gb,
+    memory_of,
     parts_usd_per_tb,
     plain_presigned_usd_per_tb,
     standard_storage_usd,
@@ -107,6 +114,7 @@ def _tables() -> dict[str, str]:
             ],
         ),
         "BY_DURATION": _durations_table(),
+        "BY_MEMORY": _memories_table(),
         "BY_ENDPOINT": format_table(
             ("chunks of 4 MiB, file of 1 GiB, by", *COST_COLUMNS),
             [cost_row("the API", API_SCENARIO), cost_row("the function URL", FUNCTION_URL_SCENARIO)],
@@ -169,32 +177,60 @@ def _tables() -> dict[str, str]:
 
 
 def _values() -> dict[str, str]:
-    without_lambda_time = API_SCENARIO.usd_per_tb - API_SCENARIO.cost.lambda_duration * TB / API_SCENARIO.size
     return {
-        "MEMORY": f"{memory_gb() * 1_024:,.0f} MB",
-        "CHUNK_MS": f"{measured_chunk_seconds() * 1_000:.0f} ms",
+        "MEMORY": f"{memory_of('UploadFunction'):,} MB",
+        "WHOLE_MEMORY": f"{memory_of('FilesFunction'):,} MB",
+        "CHUNK_MS": _format_ms(billed_chunk_seconds(memory_of("UploadFunction"))),
+        "MEASURED_MS": _format_ms(measured_chunk_seconds()),
+        "PROCESSOR_MS": _format_ms(chunk_processor_seconds()),
+        "CALLS_MS": _format_ms(CALLS_SECONDS),
+        "CORE_SHARE": f"{memory_of('UploadFunction') / ONE_CORE_MB:.2f}",
+        "ONE_CORE": f"{ONE_CORE_MB:,} MB",
         "ASSUMED_MS": f"{ASSUMED_CHUNK_SECONDS * 1_000:.0f} ms",
         "OTHER_MS": f"{OTHER_DURATION_SECONDS * 1_000:.0f} ms",
         "EXTRA_100_MS": _format_usd(extra_usd_per_tb(API_SCENARIO, 0.1)),
-        "WITHOUT_LAMBDA_TIME": _format_usd(without_lambda_time),
         "PRESIGN_BATCH": str(PRESIGN_BATCH),
         "ARCHITECTURE": default_architecture(),
         "X86": _format_usd(X86_SCENARIO.usd_per_tb),
         "LOG_BYTES": f"{log_bytes_per_request():,} bytes",
+        **_fixed_values(),
+    }
+
+
+def _fixed_values() -> dict[str, str]:
+    """Return what a file straight to S3 costs beside the requests of its parts, and where that is the goal."""
+    usage, part_usd = ONE_PART_SCENARIO.usage, PRICES.s3_put
+    fixed_usd = ONE_PART_SCENARIO.cost.total - part_usd
+    floor_usd = MULTIPART_CALLS * part_usd
+    return {
+        "FIXED_PUTS": str(usage.puts - 1),
+        "FIXED_GETS": str(usage.gets),
+        "FIXED_WRITE_UNITS": str(usage.write_units),
+        "FIXED_REQUESTS": str(usage.requests),
+        "FIXED_EVENTS": str(usage.events),
+        "FIXED_USD": f"{fixed_usd * MILLION:.0f}",
+        "FIXED_64_MIB": f"{fixed_usd * TB / ONE_PART_SCENARIO.size:.2f}",
+        "FILE_FOR_TARGET": f"{(fixed_usd + part_usd) * TB / TARGET_PRESIGNED_USD / 1e6:,.0f} MB",
+        "FLOOR_64_MIB": f"{floor_usd * TB / ONE_PART_SCENARIO.size:.2f}",
+        "FLOOR_FILE": f"{floor_usd * TB / TARGET_PRESIGNED_USD / 1e6:,.0f} MB",
     }
 
 
 def _durations_table() -> str:
     """Return the cost by the time of a chunk, for both endpoints."""
+    memory_mb = memory_of("UploadFunction")
     durations = [
-        (f"measured, {measured_chunk_seconds() * 1_000:.0f} ms", measured_chunk_seconds()),
-        (f"assumed before, {ASSUMED_CHUNK_SECONDS * 1_000:.0f} ms", ASSUMED_CHUNK_SECONDS),
-        (f"its calls alone, {CALLS_SECONDS * 1_000:.0f} ms", CALLS_SECONDS),
+        ("measured, with the share of a core", billed_chunk_seconds(memory_mb)),
+        ("measured, on whole cores", measured_chunk_seconds()),
+        ("assumed before the measurement", ASSUMED_CHUNK_SECONDS),
+        ("its calls, and its processor time with the share of a core", estimated_chunk_seconds(memory_mb)),
+        ("its calls alone", CALLS_SECONDS),
         ("none", 0.0),
     ]
     rows = [
         [
             name,
+            _format_ms(seconds),
             *(
                 _format_usd(replace(scenario, chunk_seconds=seconds).usd_per_tb)
                 for scenario in (API_SCENARIO, FUNCTION_URL_SCENARIO)
@@ -202,7 +238,20 @@ def _durations_table() -> str:
         ]
         for name, seconds in durations
     ]
-    return format_table(("time of a chunk", "by the API", "by the function URL"), rows)
+    return format_table(("time of a chunk", "time", "by the API", "by the function URL"), rows)
+
+
+def _memories_table() -> str:
+    """Return the time of a chunk and the cost by the API, by the memory of the function."""
+    rows = []
+    for memory_mb in CHUNK_MEMORIES_MB:
+        row = [f"{memory_mb:,} MB", f"{memory_mb / ONE_CORE_MB:.2f}"]
+        for seconds in (billed_chunk_seconds(memory_mb), estimated_chunk_seconds(memory_mb)):
+            scenario = replace(API_SCENARIO, memory_mb=memory_mb, chunk_seconds=seconds)
+            row += [_format_ms(seconds), _format_usd(scenario.usd_per_tb)]
+        rows.append(row)
+    head = ("memory", "cores", "measured", "USD a TB", "calls and processor", "USD a TB")
+    return format_table(head, rows)
 
 
 def _wished_row(scenario: Scenario) -> list[str]:
@@ -313,6 +362,10 @@ def _target_row(name: str, target_usd: float, scenario: Scenario) -> list[str]:
 def _describe_parts(scenario: Scenario) -> str:
     layout = scenario.layout
     return f"{format_size(scenario.size)}, {layout.part_count:,} of {format_size(layout.part_size)}"
+
+
+def _format_ms(seconds: float) -> str:
+    return f"{seconds * 1_000:,.0f} ms"
 
 
 def _format_usd(value: float) -> str:

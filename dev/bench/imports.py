@@ -24,7 +24,7 @@ PAGE_TEMPLATE = Path(__file__).with_name("imports.md.in")
 
 STANDARD_LIBRARY = "standard library"
 REASONS: Mapping[str, str] = {
-    "aws_lambda_powertools": "metrics and log lines in CloudWatch's format",
+    "aws_lambda_powertools": "log lines of warnings, errors and audit events",
     "awslambdaric": "Lambda's runtime client",
     "botocore": "calls AWS",
     "boto3": "the reference alone: Ferry uses botocore's session",

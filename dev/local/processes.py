@@ -16,9 +16,9 @@ from dev.local.state import StateFolder
 
 _DIE_WITH_PARENT_SCRIPT = Path(__file__).with_name("die_with_parent.py")
 _READ_SIZE_BYTES = 64 * 1024
-# Not for the terminal: the platform's lines and the metrics of each call, and JSON log lines below WARNING.
+# Not for the terminal: the platform's lines and the line of each response, and JSON log lines below WARNING.
 _LOG_FILE_ONLY = re.compile(
-    rb'(?:START|END|REPORT) RequestId: |\{"_aws":|\{[^{}]{0,100}?"level": ?"(?:DEBUG|INFO)"',
+    rb'(?:START|END|REPORT) RequestId: |\{"(?:_aws|service)":|\{[^{}]{0,100}?"level": ?"(?:DEBUG|INFO)"',
 )
 
 

@@ -121,7 +121,7 @@ def test_named_parameters_exist(template: Any, page: str) -> None:
     parameters = set(template["Parameters"])
     pattern = re.compile(r"[A-Z][a-zA-Z]+(?:Seconds|Limit|Days|Origins|Polls|Arn|Schedule|Issuer)")
     named = {span.partition("=")[0] for span in code_spans(ROOT / "docs" / page)}
-    looks_alike = {span for span in named if pattern.fullmatch(span)} - {"LatencyMilliseconds", "OldestStaleSeconds"}
+    looks_alike = {span for span in named if pattern.fullmatch(span)} - {"OldestStaleSeconds"}
     assert looks_alike - parameters == set()
 
 

@@ -308,6 +308,14 @@ def test_lambda_log_level_keeps_metrics(translation: dict[str, Any]) -> None:
     assert translation["Conditions"]["LogsDebug"] == {"Fn::Equals": [{"Ref": "LogLevel"}, "DEBUG"]}
 
 
+def test_lambda_logs_its_own_lines_of_failures_alone(translation: dict[str, Any]) -> None:
+    """Lambda's start and report lines of calls that succeed are logged with LogLevel=DEBUG only."""
+    functions = resources_of_type(translation, "AWS::Lambda::Function")
+    assert len(functions) == len(FUNCTIONS)
+    for function in functions.values():
+        assert function["Properties"]["LoggingConfig"]["SystemLogLevel"] == {"Fn::If": ["LogsDebug", "INFO", "WARN"]}
+
+
 def test_access_log_has_status_of_function(translation: dict[str, Any]) -> None:
     """The access log has the status that the function returned; `integrationStatus` is Lambda's own, always 200."""
     (stage,) = resources_of_type(translation, "AWS::ApiGatewayV2::Stage").values()

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 
-from ferry.http import log, metrics, responses
+from ferry.http import log, responses
 
 _STANDARD_MODULES = ("concurrent.futures.thread", "dataclasses", "threading")
 
 
 def load(*, json_bodies: bool, modules: Sequence[str] = ()) -> None:
-    """Import the bodies of responses and the libraries of logs and metrics.
+    """Import the bodies of responses and the library of log lines.
 
     Args:
         json_bodies: whether to build the validators of JSON request bodies, too.
@@ -23,7 +23,6 @@ def load(*, json_bodies: bool, modules: Sequence[str] = ()) -> None:
         _import_all(import_module(name))
     _import_all(responses)
     log.load()
-    metrics.load()
     if json_bodies:
         from ferry.http import request_bodies
 

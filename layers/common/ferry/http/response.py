@@ -38,6 +38,8 @@ class Response:
     """The content: bytes are sent as they are, text as UTF-8; None for no content."""
     metrics: Mapping[str, int] = field(default_factory=dict)
     """Metrics to emit with the response, by name (`ferry.http.metrics`)."""
+    error_code: str = ""
+    """The code of the error, which is counted; empty for other responses. The router sets it."""
     audit_fields: Mapping[str, Any] = field(default_factory=dict)
     """Fields to add to the audit event of the request."""
     audit_event: str = ""

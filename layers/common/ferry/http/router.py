@@ -247,8 +247,13 @@ class Router:
         request = Request.from_event(event)
         response = self._respond(request)
         latency_ms = round((time.monotonic() - started_at) * 1000, 1)
-        metadata = {"route": request.route, "status": str(response.status), "request_id": request.request_id}
-        metrics.emit(context.function_name, {"LatencyMilliseconds": latency_ms, **response.metrics}, metadata)
+        fields = {
+            "route": request.route,
+            "status": response.status,
+            "request_id": request.request_id,
+            "latency_ms": latency_ms,
+        }
+        metrics.emit(context.function_name, response.metrics, fields, response.error_code)
         return _gateway_response(request, response)
 
     def _respond(self, request: Request) -> Response:
@@ -268,12 +273,9 @@ class Router:
             return response
         except Exception as error:  # noqa: BLE001 - the single exit: every error gets a log line and a response
             _log_error(error, request)
-            metrics.count_error(_error_code(error))
             if route.audit_event:
                 self._audit(route.audit_event, request, _error_code(error), getattr(error, "audit_fields", {}))
-            if route.request_error_handler is not None:
-                return route.request_error_handler(error, request)
-            return route.error_handler(error) if route.error_handler else problem_of(error, request)
+            return replace(_error_response(route, error, request), error_code=_error_code(error))
 
     def _register(self, route_keys: tuple[str, ...], route: _Route) -> None:
         for key in route_keys:
@@ -335,6 +337,12 @@ def _log_error(error: Exception, request: Request) -> None:
         log.log_backend_failure(error, request_id=request.request_id, route=request.route)
     elif not isinstance(error, FerryError | OAuthError):
         log.log_unexpected(error, request_id=request.request_id, route=request.route)
+
+
+def _error_response(route: _Route, error: Exception, request: Request) -> Response:
+    if route.request_error_handler is not None:
+        return route.request_error_handler(error, request)
+    return route.error_handler(error) if route.error_handler else problem_of(error, request)
 
 
 def _error_code(error: Exception) -> str:

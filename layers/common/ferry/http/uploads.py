@@ -128,7 +128,7 @@ def chunk_response(chunk: ChunkRequest, accepted: ChunkAccepted) -> Response:
     from ferry.http.responses.chunks import ChunkProgress
 
     response = json_response(200, ChunkProgress.from_accepted(chunk.name, accepted))
-    return response.with_metrics(Chunks=1, ChunkBytes=len(chunk.body))
+    return response.with_metrics(ChunkBytes=len(chunk.body))
 
 
 def parts_response(name: str, parts: Sequence[PresignedPart]) -> Response:

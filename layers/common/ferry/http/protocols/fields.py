@@ -68,4 +68,4 @@ def raise_if_pending(result: AppendResult) -> None:
 def with_counts(response: Response, result: AppendResult, size: int) -> Response:
     """Return the response to an append of `size` bytes with its metrics."""
     completed = {"UploadsCompleted": 1, "FileBytes": result.file.size} if result.file is not None else {}
-    return response.with_metrics(Chunks=1, ChunkBytes=size, **completed)
+    return response.with_metrics(ChunkBytes=size, **completed)
