@@ -263,8 +263,11 @@ def chunk_processor_seconds() -> float:
 
 
 def billed_chunk_seconds(memory_mb: int) -> float:
-    """Return the time of a chunk with that memory: as measured on whole cores, and longer by its share of a core."""
-    return measured_chunk_seconds() + chunk_processor_seconds() * (ONE_CORE_MB / memory_mb - 1)
+    """Return the time of a chunk with that memory: as measured on whole cores, and longer by its share of a core.
+
+    Lambda bills whole milliseconds.
+    """
+    return round(measured_chunk_seconds() + chunk_processor_seconds() * (ONE_CORE_MB / memory_mb - 1), 3)
 
 
 def estimated_chunk_seconds(memory_mb: int) -> float:
