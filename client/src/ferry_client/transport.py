@@ -14,6 +14,7 @@ from ferry_client.cancellation import STOPPED, CancelToken, current_token, raise
 from ferry_client.connections import MAX_BLOCK_BYTES, ConnectionLimit, environment_proxy, new_pools
 from ferry_client.errors import CancelledError, FerryError, UsageError
 from ferry_client.options import KIB, ClientOptions
+from ferry_client.pacing import RateLimiter, StallWatch
 from ferry_client.url_log import hidden_queries
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ MIN_BLOCK_BYTES = 8 * KIB
 MAX_BLOCK_SECONDS = 0.5
 """A block that takes longer halves the next ones; one that takes a fifth doubles them. Progress, rates and the bytes
 before a break are counted in blocks, so a block is a small part of a chunk."""
-
-MIN_BYTES_PER_SECOND = 100
-"""A response that comes more slowly for `ClientOptions.stall_seconds` counts as stalled."""
 
 _NO_HTTP = "The request has a URL or a header field that HTTP does not allow."
 
@@ -181,34 +179,6 @@ class Transport(Protocol):
         ...
 
 
-class RateLimiter:
-    """Limits bytes a second over all connections of a client."""
-
-    def __init__(self, bytes_per_second: Callable[[], int | None], sleep: Callable[[float], None] = time.sleep) -> None:
-        """Limit to what `bytes_per_second` returns at each moment; None: no limit."""
-        self._rate = bytes_per_second
-        self._sleep = sleep
-        self._lock = threading.Lock()
-        self._free_at = time.monotonic()
-
-    def take(self, size_bytes: int) -> None:
-        """Wait until that many bytes may be sent or received."""
-        rate = self._rate()
-        if not rate:
-            return
-        with self._lock:
-            starts_at = max(self._free_at, time.monotonic())
-            self._free_at = starts_at + size_bytes / rate
-        wait_seconds = starts_at - time.monotonic()
-        if wait_seconds > 0:
-            self._sleep(wait_seconds)
-
-    def block_bytes(self, default: int) -> int:
-        """Return how many bytes to take at once, so that a low limit flows evenly."""
-        rate = self._rate()
-        return default if not rate else max(1024, min(default, rate // 4))
-
-
 class _PacedBody:
     """The blocks of a body, counted as the connection takes them."""
 
@@ -221,23 +191,6 @@ class _PacedBody:
         for block in self._blocks:
             yield block
             self.taken_bytes += len(block)
-
-
-class _StallWatch:
-    """Notices a response that trickles. A silent connection is noticed by the time-out of its socket."""
-
-    def __init__(self, stall_seconds: float) -> None:
-        self._stall_seconds = stall_seconds
-        self._since = time.monotonic()
-        self._bytes = 0
-
-    def count(self, size_bytes: int) -> None:
-        """Count bytes. Raises `TimeoutError` if fewer than `MIN_BYTES_PER_SECOND` came for `stall_seconds`."""
-        self._bytes += size_bytes
-        if self._bytes >= self._stall_seconds * MIN_BYTES_PER_SECOND:
-            self._since, self._bytes = time.monotonic(), 0
-        elif time.monotonic() - self._since > self._stall_seconds:
-            raise TimeoutError
 
 
 class UrllibTransport:
@@ -306,7 +259,7 @@ class UrllibTransport:
                 pool.clear()
 
     def _iter_response(self, response: BaseHTTPResponse, url: str) -> Iterator[bytes]:
-        watch = _StallWatch(self._options.stall_seconds)
+        watch = StallWatch(self._options.stall_seconds)
         with self._translated_errors(response, url):
             # `read1` returns what has come: the bytes before a break are not lost, as they are with `read`.
             while block := response.read1(self.rate_limiter.block_bytes(MAX_BLOCK_BYTES)):
@@ -324,7 +277,7 @@ class UrllibTransport:
         remaining: int | None = getattr(raw, "length", None)
         if raw is None or not remaining or getattr(raw, "chunked", True) or not hasattr(file, "readinto1"):
             return None
-        watch = _StallWatch(self._options.stall_seconds)
+        watch = StallWatch(self._options.stall_seconds)
 
         def read_into(memory: memoryview) -> int:
             nonlocal remaining
@@ -357,7 +310,7 @@ class UrllibTransport:
             self._raise_if_closed()
             raise self._transport_error(error, url) from error
 
-    def _count_received(self, count: int, watch: _StallWatch) -> None:
+    def _count_received(self, count: int, watch: StallWatch) -> None:
         self._raise_if_closed()
         watch.count(count)
         self.on_bytes(count)
