@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dev.docker.errors import SamError
-from dev.docker.start_api import SamService
+from dev.docker.start_api import HAS_IMAGES_VARIABLE, SamService
 from dev.local.client import FerryClient
 from dev.paths import ROOT
 
@@ -68,11 +68,11 @@ def _invoke(service: SamService, case: InvocationCase, token: str) -> dict[str, 
         .read_text(encoding="utf-8")
         .replace(PLACEHOLDER_HEADER, f"Bearer {token}")
     )
-    sam = [sys.executable, "-m", "dev.docker.sam_cli_without_log_wait"]
+    sam = [sys.executable, "-m", "dev.docker.quick_sam_cli"]
     command = [*sam, "local", "invoke", case.function, "--event", "-", *service.container_options]
-    done = subprocess.run(
-        command, cwd=ROOT, env=dict(service.environment), input=event, capture_output=True, text=True, check=False
-    )
+    # The service has built the image of all functions.
+    env = {**service.environment, HAS_IMAGES_VARIABLE: "yes"}
+    done = subprocess.run(command, cwd=ROOT, env=env, input=event, capture_output=True, text=True, check=False)
     try:
         returned: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):

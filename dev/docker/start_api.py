@@ -26,6 +26,8 @@ from dev.local.tcp_ports import HOST
 from dev.paths import ROOT
 
 CONTAINER_LABEL = "sam.cli.container.type=lambda"
+HAS_IMAGES_VARIABLE = "FERRY_SAM_HAS_IMAGES"
+"""Tells `dev.docker.quick_sam_cli` by any value that the images have been built from the current layers."""
 READY_TIMEOUT_SECONDS = 600.0
 """Seconds for the first start, which builds an image with the layer."""
 LOCAL_TIMEOUT_SECONDS = 60.0
@@ -101,7 +103,7 @@ def functions_served(port: int, state_folder: Path) -> Iterator[subprocess.Popen
         SamError: it does not start.
     """
     log_path = state_folder / "sam.log"
-    sam = [sys.executable, "-m", "dev.docker.sam_cli_without_log_wait"]
+    sam = [sys.executable, "-m", "dev.docker.quick_sam_cli"]
     command = [*sam, "local", "start-api", "--host", HOST, "--port", str(port), *container_options(state_folder)]
     with (
         containers_cleanup(),
