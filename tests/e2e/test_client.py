@@ -138,7 +138,8 @@ def test_doctor_finds_nothing_to_fix(ferry: FerryCommand) -> None:
     done = ferry.run("doctor", "--json")
     assert done.code == 0, done.out
     assert [line["check"] for line in done.lines] == [
-        *("proxy", "checksum", "service", "clock", "login", "send", "fetch", "send to S3", "fetch from S3")
+        *("proxy", "checksum", "state folder", "service", "clock", "login"),
+        *("send", "fetch", "send to S3", "fetch from S3"),
     ]
 
 
