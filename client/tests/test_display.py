@@ -137,7 +137,9 @@ def terminal_text(monkeypatch: pytest.MonkeyPatch, columns: int, use: Callable[[
 
 @pytest.mark.parametrize("columns", [30, 40, 60, 80, 200])
 def test_terminal_of_any_width_shows_the_sum_and_each_file(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
-    """No row is wider than the terminal; the first is of all files, the others end with their names' ends."""
+    """Rows leave room for the `^C` of the terminal, which would wrap; the first is of all files, and names are cut at
+    their beginning.
+    """
 
     def use(shown: TerminalDisplay) -> None:
         for name in ("photos/2026/a-very-long-name-of-a-picture-1.jpg", "photos/2026/b", "[bold]x[/bold]"):
@@ -147,7 +149,7 @@ def test_terminal_of_any_width_shows_the_sum_and_each_file(monkeypatch: pytest.M
 
     rows = terminal_text(monkeypatch, columns, use)
     assert len(rows) == 3, rows
-    assert all(len(row) <= columns for row in rows)
+    assert all(len(row) <= columns - len("^C") for row in rows)
     assert rows[0].startswith("1 of 3 files" if columns >= 40 else "…")
     assert all(" 50 %" in row for row in rows[1:])
     if columns >= 40:

@@ -204,18 +204,37 @@ def modules_of(text: str) -> list[list[int]]:
     """Return the gray levels of the modules that half blocks show, each three times in both directions."""
     upper_and_lower = {" ": (255, 255), "▄": (255, 0), "▀": (0, 255), "█": (0, 0)}
     rows: list[list[int]] = []
-    for line in re.findall(r"\x1b\[30;107m(.*?)\x1b\[0m", text):
+    for line in re.findall(r"^(?:\x1b\[30;107m)?([ ▄▀█]{20,})(?:\x1b\[0m)?$", text, re.MULTILINE):
         for half in range(2):
             rows += [[upper_and_lower[character][half] for character in line for _ in range(3)]] * 3
     return rows
 
 
-def test_qr_code_of_a_link_reads_as_the_link(run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--qr` shows the address as a code that a camera reads, on standard error; standard output has the link alone."""
+@pytest.mark.parametrize(
+    "case",
+    [({}, True, True), ({"NO_COLOR": "1"}, True, False), ({"TERM": "dumb"}, True, False), ({}, False, False)],
+    ids=["terminal", "NO_COLOR", "dumb", "file"],
+)
+def test_qr_code_of_a_link_reads_as_the_link(
+    run: Run,
+    fake: FakeService,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    case: tuple[dict[str, str], bool, bool],
+) -> None:
+    """`--qr` shows the address as a code that a camera reads, on standard error, with colors where they are allowed;
+    standard output has the link alone.
+    """
     zxingcpp = pytest.importorskip("zxingcpp")
+    environment, terminal, has_colors = case
     fake.put_file("a", b"hello")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for variable, value in {"TERM": "xterm", "COLUMNS": "80", **environment}.items():
+        monkeypatch.setenv(variable, value)
     assert run("share", "a", "--qr") == 0
     captured = capsys.readouterr()
+    assert ("\x1b" in captured.err) is has_colors
     rows = modules_of(captured.err)
     gray = bytes(level for row in rows for level in row)
     found = zxingcpp.read_barcodes(memoryview(gray).cast("B", shape=[len(rows), len(rows[0])]))
@@ -268,3 +287,23 @@ def test_terminal_without_block_characters_gets_a_note(
     captured = capsys.readouterr()
     assert captured.out.startswith("https://")
     assert "LC_ALL=C.UTF-8" in captured.err
+
+
+def test_folder_named_as_a_file_gets_the_command_for_folders(
+    run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder without `/` at its end is no file: exit code 3, and the line to type."""
+    fake.put_file("photos/1.jpg", b"hello")
+    assert run("share", "photos") == 3
+    text = "ferry: There is no file photos, but photos/ is a folder: ferry share photos/\n"
+    assert capsys.readouterr() == ("", text)
+
+
+def test_link_to_a_folder_without_files_says_so(
+    run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The link is made, because files can follow; a mistyped name is noticed."""
+    assert run("share", "photso/") == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("https://")
+    assert captured.err.startswith("There are no files below photso/ yet.\n")

@@ -157,7 +157,8 @@ def main() -> None:
             ):
                 (folder / folder_name).mkdir(exist_ok=True)
                 (folder / folder_name / name).write_bytes(os.urandom(size))
-            limit = ("--limit-rate", "6M", "--no-direct")
+            # Few requests at once: the screen is taken at a percentage, which more chunks together would skip.
+            limit = ("--limit-rate", "6M", "--no-direct", "--jobs", "3")
             draw("put", terminal.run("ferry put footage backup/", *limit, until=HALF_WAY))
             stopped = terminal.run("ferry put video.mp4 videos/", *limit, until=r"[23]\d[^\d%]* %", stop=signal.SIGINT)
             draw("resume", [*stopped, *terminal.run("ferry put video.mp4 videos/", *limit, until=HALF_WAY)])

@@ -14,13 +14,17 @@ from ferry_client.cli.units import format_bytes, format_duration, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import Console, ConsoleOptions
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.measure import Measurement
     from rich.progress import Progress, Task, TaskID
     from rich.text import Text
 
 LINE_EVERY_SECONDS = 10.0
 """How often transfers are reported where standard error is no terminal."""
+
+_ECHO_COLUMNS = 2
+"""Columns at the end of a row that stay empty: a terminal writes `^C` there, which would wrap to a row of its own, and
+the rows above would not be erased."""
 
 _REFRESHES_PER_SECOND = 4
 """How often a terminal is drawn. Each time it gets all rows, which on a remote terminal go over the line."""
@@ -108,10 +112,9 @@ class TerminalDisplay(TransferDisplay):
     def __init__(self, totals: TransferTotals) -> None:
         super().__init__(totals)
         from rich.console import Console
-        from rich.progress import Progress
 
         console = Console(stderr=True)
-        self._progress: Progress = Progress(
+        self._progress: Progress = _rows()(
             *_columns(console.width),
             console=console,
             expand=True,
@@ -187,6 +190,27 @@ class NameEnd:
         from rich.measure import Measurement
 
         return Measurement(1, max(1, cell_len(self._name)))
+
+
+class _Narrowed:
+    """Something to draw without the last columns of the terminal."""
+
+    def __init__(self, drawn: RenderableType) -> None:
+        self._drawn = drawn
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self._drawn, options.update_width(max(1, options.max_width - _ECHO_COLUMNS)))
+
+
+def _rows() -> type[Progress]:
+    """Return the class of the rows: rich is imported where a terminal shows them."""
+    from rich.progress import Progress
+
+    class Rows(Progress):
+        def get_renderables(self) -> Iterator[_Narrowed]:
+            yield _Narrowed(self.make_tasks_table(self.tasks))
+
+    return Rows
 
 
 def _columns(width: int) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from typing import TextIO
 
 BORDER = 2
 """Light modules around the code. The standard has 4; cameras read 2, and a line of 40 columns has no room for more."""
@@ -26,8 +27,7 @@ def wants_qr_code(asked: bool | None, *, as_json: bool, quiet: bool) -> bool:
     """
     if asked is not None:
         return asked
-    is_terminal = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
-    return is_terminal and not as_json and not quiet
+    return _is_terminal(sys.stdout) and _is_terminal(sys.stderr) and not as_json and not quiet
 
 
 def render(text: str) -> list[str] | None:
@@ -39,8 +39,16 @@ def render(text: str) -> list[str] | None:
     if sys.stderr.isatty() and shutil.get_terminal_size().columns < len(rows):
         return None
     rows += [[False] * len(rows)] * (len(rows) % 2)
+    has_colors = _is_terminal(sys.stderr) and not os.environ.get("NO_COLOR")
+    if sys.stderr.isatty() and not has_colors:
+        rows = [[not module for module in row] for row in rows]  # Such a terminal is bright on dark.
     lines = [
         "".join(_HALF_BLOCKS[pair] for pair in zip(upper, lower, strict=True))
         for upper, lower in zip(rows[::2], rows[1::2], strict=True)
     ]
-    return [f"{_COLORS}{line}{_RESET}" for line in lines]
+    return [f"{_COLORS}{line}{_RESET}" for line in lines] if has_colors else lines
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal that takes colors and cursor movements."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")

@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from ferry_client.cli.folders import a_file
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.qr_code import render, wants_qr_code
 from ferry_client.cli.rate import parse_bytes
 from ferry_client.cli.session import Duration, connection_options, open_client
+from ferry_client.client import Ferry
 from ferry_client.errors import UsageError
 from ferry_client.links import ShareLink
 
@@ -111,13 +113,23 @@ def create(name: str | None, **options: Any) -> None:
             link = ferry.links.create_upload(prefix=name, **limits)
         else:
             limits |= {"max_downloads": options["max_downloads"] or None}
-            limits["prefix" if str(name).endswith("/") else "filename"] = name
-            link = ferry.links.create_download(**limits, unlimited_downloads=options["max_downloads"] == 0)
+            link = _create_download(ferry, str(name), limits, output, unlimited=options["max_downloads"] == 0)
     assert link.url is not None
     output.result(link.url, **link_members(link), url=link.url)
     if wants_qr_code(options["qr"], as_json=options["as_json"], quiet=options["quiet"]):
         _show_qr_code(output, link.url)
     output.note(f"{_target(link)}, until {link.expires_at}, {_limits(link)}. End it: ferry share revoke {link.link_id}")
+
+
+def _create_download(ferry: Ferry, name: str, limits: dict[str, Any], output: Output, *, unlimited: bool) -> ShareLink:
+    """Create a link to a file or folder. Raises `NotFoundError` for a file that is not there."""
+    if name.endswith("/"):
+        link = ferry.links.create_download(prefix=name, **limits, unlimited_downloads=unlimited)
+        if not ferry.list_page(name, limit=1).files:
+            output.note(f"There are no files below {name} yet.")
+        return link
+    with a_file(ferry, name, "ferry share {folder}"):
+        return ferry.links.create_download(filename=name, **limits, unlimited_downloads=unlimited)
 
 
 @command.command("ls")
