@@ -162,3 +162,15 @@ def test_quiet_doctor_shows_faults_alone(
     assert run("doctor", "--quiet") == 6
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("FIX   service: ")
+
+
+def test_interrupted_doctor_leaves_no_file(run: Run, fake: FakeService) -> None:
+    """Ctrl-C while the file comes back: it is deleted, as at the end."""
+
+    def interrupt(request: HttpRequest) -> None:
+        if request.method == "GET" and "/download" in request.url:
+            raise KeyboardInterrupt
+
+    fake.before.append(interrupt)
+    assert run("doctor") == 130
+    assert not fake.files

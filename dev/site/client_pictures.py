@@ -144,6 +144,7 @@ def draw(name: str, lines: list[str]) -> None:
 
 def main() -> None:
     """Draw all pictures."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # A job in the background ignores it, and so do commands.
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "work"
         folder.mkdir()
@@ -157,9 +158,10 @@ def main() -> None:
             ):
                 (folder / folder_name).mkdir(exist_ok=True)
                 (folder / folder_name / name).write_bytes(os.urandom(size))
-            # Few requests at once: the screen is taken at a percentage, which more chunks together would skip.
-            limit = ("--limit-rate", "6M", "--no-direct", "--jobs", "3")
+            limit = ("--limit-rate", "6M", "--no-direct")
             draw("put", terminal.run("ferry put footage backup/", *limit, until=HALF_WAY))
+            # Few requests at once: the screen is taken at a percentage, which more chunks together would skip.
+            limit += ("--jobs", "3")
             stopped = terminal.run("ferry put video.mp4 videos/", *limit, until=r"[23]\d[^\d%]* %", stop=signal.SIGINT)
             draw("resume", [*stopped, *terminal.run("ferry put video.mp4 videos/", *limit, until=HALF_WAY)])
             terminal.run("ferry sync photos/ backup/photos/")

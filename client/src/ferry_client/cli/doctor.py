@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client
 from ferry_client.client import Ferry
 from ferry_client.connections import checked_proxy
-from ferry_client.errors import AccessError, FerryError, NotFoundError, UsageError
+from ferry_client.errors import FerryError, UsageError
 from ferry_client.options import MIB
 from ferry_client.retries import CONTINUE_ADVICE, RETRYABLE_STATUSES
 from ferry_client.state import write_atomically
@@ -191,13 +192,13 @@ def _transfers(ferry: Ferry) -> Iterator[Finding]:
     yield up
     if not up.ok:
         return
-    yield _attempt("fetch", lambda: _timed(lambda: ferry.read(name)))
-    yield _attempt_direct("send to S3", lambda: _send_to_s3(ferry, f"{name}-2", data))
-    yield _attempt_direct("fetch from S3", lambda: _fetch_from_s3(ferry, name))
     try:
-        ferry.delete(name)
-    except (NotFoundError, AccessError):
-        return
+        yield _attempt("fetch", lambda: _timed(lambda: ferry.read(name)))
+        yield _attempt_direct("send to S3", lambda: _send_to_s3(ferry, f"{name}-2", data))
+        yield _attempt_direct("fetch from S3", lambda: _fetch_from_s3(ferry, name))
+    finally:  # also after Ctrl-C
+        with suppress(FerryError):
+            ferry.api.request("DELETE", ferry.api.file_path("/files", name), accept=(204,), max_attempts=2)
 
 
 def _send_to_s3(ferry: Ferry, name: str, data: bytes) -> HttpResponse:
