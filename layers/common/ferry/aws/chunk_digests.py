@@ -99,9 +99,9 @@ def replace_digest(
 
 
 def fence_shard(upload_id: str, expected: ProgressShard, bit: int, now: int) -> Write:
-    """Return the write that keeps a request which read the shard before from recording the chunk.
+    """Return the write that raises the epoch of a shard, so that no request that read it before records the chunk.
 
-    The new epoch fences it out, as when the upload is closed. The chunk must not be recorded.
+    Closing the upload does the same. The write fails if the chunk is recorded.
     """
     return update(
         rows.shard_key(upload_id, expected.index),

@@ -220,7 +220,7 @@ def _maxima(link: Link) -> dict[str, int]:
 def _limits(link: Link, size: int) -> dict[str, int]:
     """Return the counters, each with the greatest value that leaves room for an upload of this size.
 
-    A partial upload takes no file, but begins nothing once all are taken.
+    A partial upload takes no file. It may begin only while a file is left, like every upload.
     """
     taken = {"files": 1, "started": 1, "bytes": size, "received_bytes": size}
     return {name: maximum - taken[name] for name, maximum in _maxima(link).items()}

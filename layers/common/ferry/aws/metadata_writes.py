@@ -45,7 +45,7 @@ def transition_under_lease(upload_id: str, lease_id: str, changes: Mapping[str, 
 
 
 def release_name(record: UploadRecord, ttl_epoch_seconds: int) -> list[Write]:
-    """Return the write, if the upload has a name, that records that it is no longer in progress under it."""
+    """Return the write that records that the name's upload is no longer in progress; none for a partial upload."""
     if record.is_partial:
         return []
     if record.sequential is not None:

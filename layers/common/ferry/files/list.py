@@ -18,7 +18,7 @@ LISTING_BUDGET_MS = 8 * SECOND_MS
 """How long one page reads. A page of 1,000 folders takes 1,000 reads, one after another."""
 
 MIN_FOLDER_READ_ROWS = 8
-"""Rows of a read that follows a folder which filled the read before. So few cost as much as one row."""
+"""Rows of a read that follows a folder which filled the read before. So few rows cost as much as one."""
 
 FIRST_FOLDER_READ_ROWS = 32
 """Rows of the first read of a listing with folders: the first folder may have any number of files."""
@@ -61,7 +61,7 @@ def list_files(services: Services, ns: str, query: ListQuery, measure: Measure =
     """Return one page. It is full unless it is the last, or its bytes or the time for it end it earlier.
 
     A name that exists throughout a listing is in exactly one of its pages, alone or as its folder, whatever other names
-    come, move and go meanwhile.
+    are created, moved and deleted meanwhile.
 
     Raises:
         InvalidField: the cursor belongs to another namespace or query.

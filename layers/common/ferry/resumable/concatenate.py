@@ -57,7 +57,7 @@ def _source_of(services: Services, ns: str, request: CreateRequest, upload_id: s
         if record.link_id != services.link_id or not record.is_partial or not state.has_all_bytes:
             raise InvalidPartial
         if record.stored_object is None and record.lease_expires_at < services.clock():
-            # The request of its last append died before the object was built. Its offset says that it is complete.
+            # The request of its last append crashed before the object was built. Its offset says that it is complete.
             finish(services, upload)
             record = find_sequential(services, ns, upload_id, request.protocol).upload.record
     except (UploadNotFound, UploadExpired) as error:

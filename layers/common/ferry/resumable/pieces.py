@@ -80,7 +80,7 @@ def first_to_join(sizes: Sequence[int]) -> int:
 
 
 def delete_pieces(services: Services, record: UploadRecord, pieces: Sequence[Piece]) -> None:
-    """Delete pieces that the record no longer names. If that fails, they go when the upload ends."""
+    """Delete pieces that the record no longer names. If that fails, they are deleted when the upload ends."""
     with suppress(BackendUnavailable):
         for piece in pieces:
             services.object_store.delete(record.piece_key(piece))

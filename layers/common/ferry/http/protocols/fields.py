@@ -18,7 +18,7 @@ CREATE_PARAMETERS = frozenset({"filename", "content_type", "if_exists"})
 """Query parameters of a creation."""
 
 _INTEGER = re.compile(r"[0-9]{1,64}")
-"""An integer of a header. One that is too large for an upload is a rejected length or offset, no malformed header."""
+"""An integer of a header. A number that is too large gets the error of a length or an offset, and is not malformed."""
 
 
 def integer(request: Request, name: str) -> int | None:
