@@ -161,9 +161,9 @@ def main() -> None:
             limit = ("--limit-rate", "6M", "--no-direct")
             draw("put", terminal.run("ferry put footage backup/", *limit, until=HALF_WAY))
             # Few requests at once: the screen is taken at a percentage, which more chunks together would skip.
-            limit += ("--jobs", "3")
-            stopped = terminal.run("ferry put video.mp4 videos/", *limit, until=r"[23]\d[^\d%]* %", stop=signal.SIGINT)
-            draw("resume", [*stopped, *terminal.run("ferry put video.mp4 videos/", *limit, until=HALF_WAY)])
+            single = (*limit, "--jobs", "3")
+            stopped = terminal.run("ferry put video.mp4 videos/", *single, until=r"[23]\d[^\d%]* %", stop=signal.SIGINT)
+            draw("resume", [*stopped, *terminal.run("ferry put video.mp4 videos/", *single, until=HALF_WAY)])
             terminal.run("ferry sync photos/ backup/photos/")
             (folder / "photos" / "1.jpg").rename(folder / "photos" / "first.jpg")
             (folder / "photos" / "2.jpg").write_bytes(b"edited")
