@@ -20,21 +20,24 @@ WRITE_OBJECTS = {
     for action in ("PutObject", "GetObject", "DeleteObject", "AbortMultipartUpload", "ListMultipartUploadParts")
 }
 
-MANAGE_UPLOADS = (
-    READ_KEY_SET
-    | LIST_BUCKET
-    | PUT_EVENTS
-    | WRITE_OBJECTS
-    | {
+ExpectedGrant = tuple[str, str, tuple[str, ...] | None]
+"""An action, a resource, and the partitions of the table that it is limited to; None: no limit."""
+
+MANAGE_UPLOADS: set[ExpectedGrant] = {
+    *READ_KEY_SET,
+    *LIST_BUCKET,
+    *PUT_EVENTS,
+    *WRITE_OBJECTS,
+    *(
         (f"dynamodb:{verb}", "MetadataTable", None)
         for verb in ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem")
-    }
-    | {(f"s3:{verb}Object", "Bucket/st/*", None) for verb in ("Put", "Get", "Delete")}
-    | {("lambda:InvokeFunction", "CleanupFunction", None)}
-)
+    ),
+    *((f"s3:{verb}Object", "Bucket/st/*", None) for verb in ("Put", "Get", "Delete")),
+    ("lambda:InvokeFunction", "CleanupFunction", None),
+}
 """What a function needs that starts and completes uploads."""
 
-EXPECTED_GRANTS: dict[str, set[tuple[str, str, tuple[str, ...] | None]]] = {
+EXPECTED_GRANTS: dict[str, set[ExpectedGrant]] = {
     "AuthFunction": {
         ("dynamodb:GetItem", "AuthTable", ("KEY_SET", "CLIENT#*")),
         ("dynamodb:PutItem", "AuthTable", KEY_SET_PARTITION),
