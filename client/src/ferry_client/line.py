@@ -91,11 +91,16 @@ class Line:
         """Return how many requests to begin with: one on a slow line, where they would only wait for each other."""
         return min_jobs(self.bytes_per_second or UNKNOWN_BYTES_PER_SECOND)
 
-    def put_bytes(self) -> int:
-        """Return the largest file that one request sends: what the line carries in 10 s, between two breaks."""
+    def put_bytes(self, rate_limit: int | None = None) -> int:
+        """Return the largest file that one request sends: what the line carries in 10 s, between two breaks.
+
+        Args:
+            rate_limit: the limit in bytes a second; None: no limit.
+        """
         by_rate = math.inf if self.bytes_per_second is None else self.bytes_per_second * _PUT_SECONDS
         by_breaks = math.inf if self.bytes_between_breaks is None else self.bytes_between_breaks / 2
-        return int(min(by_rate, by_breaks, MAX_CHUNK_BYTES))
+        by_limit = math.inf if rate_limit is None else rate_limit * _PUT_SECONDS
+        return int(min(by_limit, by_rate, by_breaks, MAX_CHUNK_BYTES))
 
     def start(self) -> None:
         """Start a measurement."""

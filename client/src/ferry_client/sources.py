@@ -7,6 +7,7 @@ import io
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -21,6 +22,9 @@ from ferry_client.options import MAX_PUT_BYTES, MIB
 
 UploadSource: TypeAlias = Path | str | bytes | bytearray | memoryview | BinaryIO
 """What a caller may upload."""
+
+_STREAM_PAUSE_SECONDS = 0.02
+"""Pause before a stream that does not block is read again."""
 
 
 class Source(Protocol):
@@ -263,6 +267,9 @@ def read_block(stream: BinaryIO, size: int) -> bytes:
     """
     try:
         block: object = stream.read(size)
+        while block is None and isinstance(stream, _FILES):  # A program that has it, too, made it non-blocking.
+            time.sleep(_STREAM_PAUSE_SECONDS)
+            block = stream.read(size)
     except io.UnsupportedOperation as error:
         raise UsageError("The source is not open for reading. Open it in binary mode: open(…, 'rb').") from error
     except OSError as error:

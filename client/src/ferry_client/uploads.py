@@ -88,7 +88,7 @@ class Uploader:
             ApiError, NetworkError, CancelledError, LocalFileError: as their names say.
         """
         size = request.source.size
-        if size <= min(MAX_PUT_BYTES, max(MIB // 4, self.line.put_bytes())):
+        if size <= min(MAX_PUT_BYTES, max(MIB // 4, self.line.put_bytes(self.api.options.rate_limit()))):
             with suppress(TransportError):  # the line breaks too often for one request
                 result = put_file(self.api, self.transfer_limit, request)
                 if result is not None:

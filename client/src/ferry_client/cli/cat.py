@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from ferry_client.cli.folders import a_file
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import long_connection_options, open_client
+from ferry_client.cli.stdout import flush_output, write_output
 
 
 @click.command("cat")
@@ -28,5 +27,5 @@ def command(names: tuple[str, ...], profile: str | None, as_json: bool, quiet: b
         for name in names:
             with a_file(ferry, name, "ferry ls {folder}"):
                 for block in ferry.iter_content(name, on_note=output.note):
-                    sys.stdout.buffer.write(block)
-        sys.stdout.buffer.flush()
+                    write_output(block)
+        flush_output()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from ferry_client.cli.fetch import fetch
 from ferry_client.cli.folders import a_file
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import long_connection_options, open_client, transfer_options
+from ferry_client.cli.stdout import flush_output, write_output
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
 from ferry_client.errors import NotFoundError, UsageError
@@ -59,8 +59,8 @@ def command(name: str, target: str | None, **options: Any) -> int:
 def _to_standard_output(ferry: Ferry, name: str, output: Output) -> int:
     with a_file(ferry, name, "ferry get {folder} DIR"):
         for block in ferry.iter_content(name, on_note=output.note):
-            sys.stdout.buffer.write(block)
-    sys.stdout.buffer.flush()
+            write_output(block)
+    flush_output()
     return 0
 
 

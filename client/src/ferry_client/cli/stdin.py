@@ -15,6 +15,7 @@ from ferry_client.checksums import crc32c
 from ferry_client.errors import LocalFileError
 from ferry_client.options import MIB
 from ferry_client.part_file import local_file_error, open_part
+from ferry_client.sources import read_block
 
 _KEEP_PARTS_SECONDS = 86_400.0
 """Age at which what a killed process has copied is deleted."""
@@ -81,15 +82,8 @@ def _open_for_owner(path: str, flags: int) -> int:
 def _copy(source: BinaryIO, target: BinaryIO | None) -> tuple[int, int]:
     """Copy a stream, and return its length and CRC32C. Raises `LocalFileError` if it cannot be read, and `OSError`."""
     size, crc = 0, 0
-    while block := _read(source):
+    while block := read_block(source, MIB):
         size, crc = size + len(block), crc32c(block, crc)
         if target is not None:
             target.write(block)
     return size, crc
-
-
-def _read(source: BinaryIO) -> bytes:
-    try:
-        return source.read(MIB)
-    except OSError as error:
-        raise LocalFileError(f"The input cannot be read: {error.strerror}.") from error
