@@ -133,6 +133,22 @@ def test_complete_error_codes_are_mapped(code: str, error_type: type[Exception])
     assert raised.value.__cause__ is error
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store: store.complete_multipart("o/k", "m", [], size=0, crc32c=None),
+        lambda store: store.upload_part("o/k", "m", 1, b"", crc32c=0),
+        lambda store: store.copy_part("o/k", "m", 1, "o/s", first=0, last=0),
+        lambda store: store.put("o/k", b"", crc32c=0),
+    ],
+    ids=["complete", "part", "copied part", "object"],
+)
+def test_empty_response_to_a_write_raises(call: Callable[[S3ObjectStore], object]) -> None:
+    """A response of status 200 that was cut off says nothing: the write may have taken effect or not."""
+    with pytest.raises(BackendUnavailable):
+        call(object_store(ScriptedClient({})))
+
+
 def test_complete_sends_etags_size_and_checksums() -> None:
     """A completion sends each part's ETag and known CRC32C, and size and CRC32C of the object."""
     client = ScriptedClient({"ETag": '"all-2"', "ChecksumCRC32C": "3q2+7w=="})

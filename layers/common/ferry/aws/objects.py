@@ -130,7 +130,7 @@ class S3ObjectStore:
             )
         except _SourceNotFound:
             return None
-        copied = response["CopyPartResult"]
+        copied = response.get("CopyPartResult", {})
         return StoredPart(number, _etag(copied), last - first + 1, _crc(copied))
 
     def list_parts(self, key: str, multipart_id: str, *, max_part_number: int) -> Mapping[int, StoredPart]:
@@ -363,7 +363,13 @@ class S3ObjectStore:
 
 
 def _etag(response: Mapping[str, Any]) -> str:
-    """Return the ETag in double quotes, which some stores omit."""
+    """Return the ETag in double quotes, which some stores omit.
+
+    Raises:
+        BackendUnavailable: there is none. A response that was cut off within status 200 can be empty.
+    """
+    if not response.get("ETag"):
+        raise BackendUnavailable
     return '"' + str(response["ETag"]).strip('"') + '"'
 
 
