@@ -233,13 +233,14 @@ class MemoryUploadRepository(MemoryUploadRows):
             require(record.state is UploadState.OPEN or record.lease_expires_at < now or has_previous_lease)
             require([shard.version for shard in self._require_shards(upload)] == [s.version for s in upload.shards])
             self._close_shards(upload, last_activity_at=now)
+            takes_over_expired = record.state is UploadState.COMPLETING and previous_lease_id is None
             self._update_record(
                 upload_id,
                 due_at=expires_at,
                 state=UploadState.COMPLETING,
                 lease_id=lease_id,
                 lease_expires_at=expires_at,
-                first_leased_at=now if record.first_leased_at is None else record.first_leased_at,
+                first_leased_at=(record.first_leased_at if takes_over_expired else None) or now,
                 lease_if_exists=if_exists,
                 lease_if_match=if_match,
                 lease_crc32c=crc32c,

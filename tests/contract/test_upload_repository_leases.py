@@ -102,6 +102,17 @@ def test_acquire_lease_before_expiry_raises(repository: UploadRepository) -> Non
     assert (record.lease_id, record.first_leased_at) == ("other", START + 10)
 
 
+def test_acquire_lease_of_open_upload_or_handed_over_counts_anew(repository: UploadRepository) -> None:
+    """The time from which an object may appear is that of the completion that may build it, not of one rejected."""
+    released = lease_upload(repository)
+    repository.release_lease(released, lease_id="mine", stored_object=None, lost_chunks=(), due_at=START + 5)
+    second = acquire_lease(repository, read_upload(repository), "second", now=START + 20)
+    assert second == read_upload(repository)
+    handed_over = acquire_lease(repository, second, "third", now=START + 30, previous_lease_id="second")
+    assert handed_over == read_upload(repository)
+    assert (second.record.first_leased_at, handed_over.record.first_leased_at) == (START + 20, START + 30)
+
+
 def test_acquire_lease_with_previous_id_succeeds_once(repository: UploadRepository) -> None:
     """A lease is taken over before its expiry by naming it, once."""
     upload = lease_upload(repository)

@@ -8,7 +8,7 @@ import pytest
 
 from dev.fakes.faults import Fault, FaultPlan
 from ferry.cleanup import continue_completion
-from ferry.errors import BackendUnavailable, FileExists, UploadExpired
+from ferry.errors import BackendUnavailable, ChecksumMismatch, FileExists, UploadExpired
 from ferry.model.files import File, IfExists
 from ferry.model.uploads import UploadState
 from ferry.rules.durations import SECOND_MS
@@ -209,6 +209,17 @@ def test_complete_call_repeated_by_sdk_while_s3_works_becomes_the_file(
     service.clock.advance(result.retry_after_seconds * SECOND_MS + 1)
     assert isinstance(client.complete(), File)
     assert service.file_content() == client.body
+
+
+def test_completion_long_after_a_rejected_one_waits_for_its_object(
+    service: InMemoryService, client_of_repeated_call: Client
+) -> None:
+    """How long an object may appear counts from the completion that has S3 build it, not from a rejected one before."""
+    with pytest.raises(ChecksumMismatch):
+        client_of_repeated_call.complete(crc32c=client_of_repeated_call.crc ^ 1)
+    service.clock.advance(PRIOR_ATTEMPT_WINDOW_MS)
+    assert isinstance(client_of_repeated_call.complete(), CompletionAccepted)
+    assert client_of_repeated_call.state() is UploadState.COMPLETING
 
 
 def test_complete_call_repeated_by_sdk_without_object_expires(

@@ -55,7 +55,6 @@ class DynamoSequentialRepository:
             "sequential": sequential_rows.to_attributes(state),
         }
         stored = replace(upload, record=replace(changed, version=record.version + 1))
-        extra_sets = []
         if lease is not None:
             stored = lease.apply(replace(upload, record=changed), now=now)
             changes |= {
@@ -65,15 +64,14 @@ class DynamoSequentialRepository:
                 "lease_if_exists": lease.if_exists.value,
                 "lease_if_match": None,
                 "lease_crc32c": changed.crc32c,
+                "first_leased_at": now,
                 "due_at": lease.expires_at,
             }
-            extra_sets = ["#first_leased_at = if_not_exists(#first_leased_at, :now)"]
         transition = writes.record_transition(
             record.upload_id,
             changes,
             "#version = :read AND #state = :state",
-            {"read": record.version, "state": record.state.value} | ({"now": now} if lease is not None else {}),
-            extra_sets=extra_sets,
+            {"read": record.version, "state": record.state.value},
         )
         usage = writes.reserve_growth(record, changed.layout.size - record.layout.size, quota)
         if usage:

@@ -288,17 +288,29 @@ class DynamoUploadRepository:
         if previous_lease_id is not None:
             lease_is_free = f"({lease_is_free} OR #lease_id = :previous)"
             values["previous"] = previous_lease_id
+        takes_over_expired = upload.record.state is UploadState.COMPLETING and previous_lease_id is None
+        extra_sets = []
+        if takes_over_expired:
+            extra_sets = ["#first_leased_at = if_not_exists(#first_leased_at, :now)"]
+        else:
+            changes["first_leased_at"] = now
         transition = writes.record_transition(
             upload.record.upload_id,
             changes,
             f"#version = :version AND (#state = :open OR (#state = :completing AND {lease_is_free}))",
             values,
-            extra_sets=["#first_leased_at = if_not_exists(#first_leased_at, :now)"],
+            extra_sets=extra_sets,
         )
         self._table.transact_write([transition, *writes.close_shards(upload, unchanged_attribute="version", now=now)])
         # The conditions compare versions, so nothing else has changed since the read. No second read is needed.
         return upload.with_lease(
-            lease_id=lease_id, expires_at=expires_at, now=now, if_exists=if_exists, crc32c=crc32c, if_match=if_match
+            lease_id=lease_id,
+            expires_at=expires_at,
+            now=now,
+            if_exists=if_exists,
+            crc32c=crc32c,
+            if_match=if_match,
+            takes_over_expired=takes_over_expired,
         )
 
     def release_lease(

@@ -176,7 +176,10 @@ class UploadRecord:
     """When another completion may take the lease, in epoch milliseconds; 0 without a lease."""
 
     first_leased_at: int | None = None
-    """When the first completion took the lease, in epoch milliseconds; None before."""
+    """When a completion took the lease of the open upload, or one that was handed over to it, in epoch milliseconds.
+
+    One that takes over an expired lease keeps this time. So it ends how long an object may appear. None before.
+    """
 
     lease_if_exists: IfExists = IfExists.FAIL
     """The lease holder's `if_exists`. A completion that takes over continues with it."""
@@ -319,14 +322,16 @@ class Upload:
         if_exists: IfExists,
         crc32c: int | None,
         if_match: str | None = None,
+        takes_over_expired: bool = False,
     ) -> Upload:
         """Return the upload as `acquire_lease` stores it: completing, every shard closed, active now."""
+        first_leased_at = self.record.first_leased_at if takes_over_expired else None
         record = replace(
             self.record,
             state=UploadState.COMPLETING,
             lease_id=lease_id,
             lease_expires_at=expires_at,
-            first_leased_at=now if self.record.first_leased_at is None else self.record.first_leased_at,
+            first_leased_at=now if first_leased_at is None else first_leased_at,
             lease_if_exists=if_exists,
             lease_if_match=if_match,
             lease_crc32c=crc32c,
