@@ -103,7 +103,7 @@ class StreamUploader:
             return transfer.run()
         except NetworkError as error:
             text = str(error).removesuffix(CONTINUE_ADVICE).rstrip()
-            raise NetworkError(f"{text} {_LOST_ADVICE}") from error
+            raise type(error)(f"{text} {_LOST_ADVICE}") from error
         except NotFoundError as error:
             detail = f"The upload of {request.name} has ended on the service. {_LOST_ADVICE}"
             raise NotFoundError(error.status, error.code, detail, error.request_id) from error
