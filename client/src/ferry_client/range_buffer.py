@@ -51,7 +51,7 @@ class BlockWriter:
         try:
             memory = self._free.get_nowait()
         except queue.Empty:
-            memory = mmap.mmap(-1, BUFFER_BYTES)
+            memory = _new_memory()
         try:
             yield memory
         finally:
@@ -126,6 +126,15 @@ class RangeBuffer:
             self._written_to = self.position
             self._on_written(count, self.crc, self.position - self._first)
         self._written_at = time.monotonic()
+
+
+def _new_memory() -> mmap.mmap:
+    """Return memory that begins with a page, in large pages where the system has them: it pins fewer at each write."""
+    memory = mmap.mmap(-1, BUFFER_BYTES)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
 
 
 def _open_uncached(descriptor: int, path: Path) -> int | None:
