@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ferry_client import connections
 from ferry_client.errors import CancelledError, UsageError
 from ferry_client.options import ClientOptions
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError, UrllibTransport
@@ -156,6 +157,28 @@ def test_proxy_gets_its_password_and_no_other_server_does(monkeypatch: pytest.Mo
     assert b"proxy-authorization: basic dxnlcjpwqhnz" in heads[0].lower()
     assert heads[0].startswith(b"GET http://files.test/health")
     assert b"proxy-authorization" not in heads[1].lower()
+
+
+def test_proxy_of_a_server_is_looked_up_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests in a row cost one look at the environment for each server; a changed environment holds soon."""
+    moment, looks = [0.0], []
+
+    def look(url: str) -> str | None:
+        looks.append(url)
+        return f"http://proxy-{len(looks)}.test"
+
+    monkeypatch.setattr(connections, "environment_proxy", look)
+    proxies = connections.EnvironmentProxies(now=lambda: moment[0])
+    paths = [
+        "https://a.test/1",
+        "https://a.test/2?x=https://b.test/",
+        "https://a.test",
+        "http://a.test/",
+        "https://a.test:8/",
+    ]
+    assert [proxies.proxy_of(url) for url in paths] == [f"http://proxy-{number}.test" for number in (1, 1, 1, 2, 3)]
+    moment[0] = 11.0
+    assert proxies.proxy_of("https://a.test/3") == "http://proxy-4.test"
 
 
 def test_each_scheme_has_its_own_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

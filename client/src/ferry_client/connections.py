@@ -248,6 +248,30 @@ def environment_proxy(url: str) -> str | None:
     return proxies.get(parts.scheme) or proxies.get("all")
 
 
+class EnvironmentProxies:
+    """The proxies that the environment names, looked up now and then: each look reads the whole environment twice.
+
+    Thread-safe.
+    """
+
+    _VALID_SECONDS = 10.0
+    """After this time a proxy is looked up anew: on macOS and Windows the system's settings may have changed."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._known: dict[str, tuple[float, str | None]] = {}
+        """Time of the look and the proxy, by scheme, host and port."""
+
+    def proxy_of(self, url: str) -> str | None:
+        """Return the URL of the proxy that the environment names for a URL; None: none."""
+        server = "/".join(url.split("/", 3)[:3])
+        looked_up_at, proxy_url = self._known.get(server, (-math.inf, None))
+        if self._now() - looked_up_at > self._VALID_SECONDS:
+            proxy_url = environment_proxy(url)
+            self._known[server] = self._now(), proxy_url
+        return proxy_url
+
+
 def _proxy_headers(proxy_url: str) -> Mapping[str, str]:
     """Return the header that carries user and password of a proxy's URL."""
     from urllib.parse import unquote, urlsplit

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ferry_client.callbacks import ignore
 from ferry_client.cancellation import STOPPED, CancelToken, current_token, raise_if_cancelled
-from ferry_client.connections import MAX_BLOCK_BYTES, ConnectionLimit, environment_proxy, new_pools
+from ferry_client.connections import MAX_BLOCK_BYTES, ConnectionLimit, EnvironmentProxies, new_pools
 from ferry_client.errors import CancelledError, FerryError, UsageError
 from ferry_client.options import KIB, ClientOptions
 from ferry_client.pacing import RateLimiter, StallWatch
@@ -203,6 +203,7 @@ class UrllibTransport:
         """Stops everything on this transport."""
         self._lock = threading.Lock()
         self._pools: dict[str | None, PoolManager] = {}
+        self._environment_proxies = EnvironmentProxies()
         self.rate_limiter = RateLimiter(options.rate_limit, self._sleep)
         """The limit of bytes a second."""
         self.on_bytes: Callable[[int], None] = ignore
@@ -352,7 +353,7 @@ class UrllibTransport:
             return self._pools[proxy_url]
 
     def _proxy_url(self, url: str) -> str | None:
-        return self._options.proxy_url or environment_proxy(url)
+        return self._options.proxy_url or self._environment_proxies.proxy_of(url)
 
     def _transport_error(self, error: Exception, url: str, sent_bytes: int = 0) -> TransportError:
         from ferry_client.connection_errors import describe, is_unknown_name, is_unsent
