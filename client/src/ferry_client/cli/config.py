@@ -74,6 +74,12 @@ def load_profile(name: str | None) -> Profile:
     return Profile(values["url"] or "", values["client_id"] or "", values["client_secret"] or "")
 
 
+def profile_names() -> list[str]:
+    """Return the names of the profiles in the configuration file. Raises `UsageError` if it cannot be read."""
+    profiles = _load_file().get("profiles", {})
+    return sorted(profiles) if isinstance(profiles, dict) else []
+
+
 def is_readable_by_others() -> bool:
     """Return whether other users can read the configuration file. Windows has no such mode."""
     try:

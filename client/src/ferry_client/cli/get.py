@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ferry_client.cli.complete import complete_files
 from ferry_client.cli.fetch import fetch
 from ferry_client.cli.folders import a_file
 from ferry_client.cli.output import Output, format_bytes
@@ -21,7 +22,7 @@ from ferry_client.models import FileRecord, TransferProgress
 
 @click.command("get")
 @click.argument("name", metavar="NAME|PREFIX/")
-@click.argument("target", required=False, metavar="[PATH|-]")
+@click.argument("target", required=False, metavar="[PATH|-]", shell_complete=complete_files)
 @click.option("--preserve", is_flag=True, help="Restore modification time, mode and symbolic links.")
 @click.option("--dry-run", is_flag=True, help="Show what would be fetched.")
 @transfer_options

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from ferry_client.cli.complete import complete_files, complete_profiles
 from ferry_client.cli.config import config_path, is_readable_by_others, load_profile, state_path
 from ferry_client.cli.output import Output
 from ferry_client.cli.rate import Rate
@@ -61,6 +62,7 @@ def _keep_ca_file(ctx: click.Context, param: click.Parameter, value: str | None)
 ca_file_option = click.option(
     "--ca-file",
     metavar="FILE",
+    shell_complete=complete_files,
     envvar="FERRY_CA_FILE",
     expose_value=False,
     callback=_keep_ca_file,
@@ -84,7 +86,12 @@ def _connection_options(function: Function, retry_for: str, *, is_transfer: bool
 
     for option in reversed(
         (
-            click.option("--profile", metavar="NAME", help="Use this profile of the configuration file."),
+            click.option(
+                "--profile",
+                metavar="NAME",
+                shell_complete=complete_profiles,
+                help="Use this profile of the configuration file.",
+            ),
             click.option("--json", "as_json", is_flag=True, help="Write JSON lines to standard output."),
             click.option("-q", "--quiet", is_flag=True, help="Show results and errors only."),
             click.option(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ferry_client.cli.complete import complete_folders
 from ferry_client.cli.exit_codes import DONE, SOME_FAILED
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import Duration, long_connection_options, open_client, transfer_options
@@ -16,7 +17,7 @@ from ferry_client.spool import STATE_FILE_NAME, Spool, SpoolOptions
 
 
 @click.command("spool")
-@click.argument("folder", metavar="DIR")
+@click.argument("folder", metavar="DIR", shell_complete=complete_folders)
 @click.argument("prefix", metavar="PREFIX/")
 @click.option(
     "--then",

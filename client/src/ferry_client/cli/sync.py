@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ferry_client.cli import exit_codes
+from ferry_client.cli.complete import complete_folders
 from ferry_client.cli.config import state_path
 from ferry_client.cli.fetch import fetch
 from ferry_client.cli.output import Output, format_bytes
@@ -24,8 +25,8 @@ from ferry_client.sync import SyncAction, SyncStep, change_service, plan_downloa
 
 
 @click.command("sync")
-@click.argument("source", metavar="DIR|PREFIX/")
-@click.argument("target", metavar="PREFIX/|DIR")
+@click.argument("source", metavar="DIR|PREFIX/", shell_complete=complete_folders)
+@click.argument("target", metavar="PREFIX/|DIR", shell_complete=complete_folders)
 @click.option("--up", "direction", flag_value="up", help="SOURCE is a local folder; needed only where both exist here.")
 @click.option("--down", "direction", flag_value="down", help="SOURCE is a prefix of the service.")
 @click.option("--delete", is_flag=True, help="Delete what has no counterpart in SOURCE. Look at --dry-run first.")
