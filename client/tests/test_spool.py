@@ -146,6 +146,24 @@ def test_spool_tells_systemd(ferry: Ferry, folder: Path, tmp_path: Path, monkeyp
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd is a matter of Linux")
+def test_spool_that_waits_says_so(ferry: Ferry, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status names no file that was sent already."""
+    statuses: list[str] = []
+    monkeypatch.setattr(
+        "ferry_client.spool.notify_systemd", lambda **members: statuses.append(members.get("STATUS", ""))
+    )
+    write(folder, "a", b"a", 1)
+
+    def stop(seconds: float) -> None:
+        raise CancelledError("enough")
+
+    ferry.api.sleep = stop  # type: ignore[method-assign]
+    with pytest.raises(CancelledError):
+        Spool(ferry, folder, "in/", SpoolOptions(settle_seconds=0), on_event=lambda text: None).run()
+    assert [text for text in statuses if text] == ["sending in/a", "0 files in the folder, 0 of them rejected"]
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd is a matter of Linux")
 def test_name_with_a_line_break_is_no_message_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file's name cannot tell systemd what to do."""
     address = str(tmp_path / "notify")

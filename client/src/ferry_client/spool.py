@@ -147,6 +147,7 @@ class Spool:
             return True
         if once and all(str(file.path) in self.state.rejected for file in waiting):
             return False
+        notify_systemd(STATUS=f"{len(waiting)} files in the folder, {len(self.state.rejected)} of them rejected")
         self._ferry.api.sleep(min(MAX_PAUSE_SECONDS, self._options.scan_seconds * 2 ** min(self._failures, 5)))
         return True
 

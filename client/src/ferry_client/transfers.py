@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ferry_client.api import Api
 from ferry_client.arguments import check_name, checked_path
-from ferry_client.cancellation import CancelToken, running_under
+from ferry_client.cancellation import CancelToken, current_token, running_under
 from ferry_client.direct import DirectAccess
 from ferry_client.errors import LocalFileError, UsageError
 from ferry_client.line import Line
@@ -54,7 +54,7 @@ class Transfers:
         from ferry_client.uploads import Uploader
 
         self.api.raise_if_unusable()
-        with running_under(CancelToken(self.api.token, cancel)):
+        with running_under(CancelToken(self.api.token, cancel, current_token())):
             opened = open_source(source)
             content_type = choices.content_type or guess_content_type(name)
             if isinstance(opened, StreamStart):
@@ -105,7 +105,7 @@ class Transfers:
 
         check_name(name)
         self.api.raise_if_unusable()
-        with running_under(CancelToken(self.api.token, cancel)):
+        with running_under(CancelToken(self.api.token, cancel, current_token())):
             if hasattr(target, "write"):
                 if is_text(target):
                     raise UsageError("The file to write to is in text mode. Open it in binary mode: open(…, 'wb').")
