@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from client.tests import fake_links, fake_streams
+from client.tests import fake_links, fake_status, fake_streams
 from client.tests.contract import check_request, completed, path_template
 from client.tests.fake_responses import FakeFile, Fault, digest_of, file_response, problem, reply
 from ferry_client.callbacks import ignore
@@ -396,4 +396,5 @@ _ROUTES: Mapping[str, Any] = {
     "GET /download/partial": FakeService._download,
     **fake_links.ROUTES,
     **fake_streams.ROUTES,
+    **fake_status.ROUTES,
 }

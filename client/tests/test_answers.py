@@ -276,6 +276,6 @@ def test_bytes_that_are_no_response_raise_documented_exceptions(answer: bytes, k
 
 
 def test_missing_file_is_a_not_found_error(connect: Connect) -> None:
-    """The service's own 404 is told apart from that of a login page."""
+    """The service's own 404 is not taken for that of a login page."""
     with pytest.raises(NotFoundError):
         connect().stat("x")

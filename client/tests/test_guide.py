@@ -8,7 +8,8 @@ import io
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from client.tests.fake_service import FakeService
 from client.tests.test_command import Run, run
 from client.tests.test_streams import Pipe
 from ferry_client.cli.main import COMMANDS
+from ferry_client.options import ClientOptions
 
 __all__ = ["run"]
 
@@ -71,18 +73,53 @@ def test_guide_has_lines() -> None:
     assert {"login", "doctor", "put", "sync", "share", "spool"} <= commands
 
 
-def test_example_of_the_sdk_works(
-    fake: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The program on the SDK's page uploads, lists, and reports its progress."""
-    page = (DOCS / "client-sdk.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"^```python\n(from ferry_client.*?)^```", page, re.MULTILINE | re.DOTALL)
+def python_blocks(path: Path) -> list[str]:
+    """Return the programs of a page."""
+    return re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def run_page(fake: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Return a function that runs the programs of a page one after another, as in a notebook."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FERRY_CLIENT_SECRET", "s3cret")
     monkeypatch.setattr("ferry_client.transport.UrllibTransport", lambda options: fake)
     Path("video.mp4").write_bytes(b"hello")
-    exec(program.replace("/var/lib/camera", str(tmp_path / "state")), {"secret": "s3cret"})  # noqa: S102 - of this project
+
+    def run_blocks(path: Path) -> None:
+        variables: dict[str, object] = {}
+        for program in python_blocks(path):
+            code = compile(program.replace("/var/lib/camera", str(tmp_path / "state")), path.name, "exec")
+            exec(code, variables)  # noqa: S102 - of this project
+
+    return run_blocks
+
+
+def test_programs_of_the_sdk_page_work(
+    run_page: Callable[[Path], None], fake: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each program of the page runs as it stands, and prints what the page says."""
+    run_page(DOCS / "client-sdk.md")
+    assert fake.files["videos/copy.mp4"].data == b"hello"
+    assert fake.files["logs/today"].data == b"a line"
+    assert Path("copy.mp4").read_bytes() == b"hello"
+    output = capsys.readouterr().out
+    for text in ("videos/video.mp4 5\n", "{'notes/none': 'not_found'}", "file_exists r-1", "There is no file missing."):
+        assert text in output
+
+
+def test_program_of_the_readme_works(run_page: Callable[[Path], None], fake: FakeService) -> None:
+    """The program of the package's own page."""
+    run_page(Path(__file__).parents[1] / "README.md")
     assert fake.files["videos/video.mp4"].data == b"hello"
-    assert capsys.readouterr().out.splitlines()[-1] == "videos/video.mp4 5"
+    assert Path("copy.mp4").read_bytes() == b"hello"
+
+
+def test_sdk_page_has_every_option() -> None:
+    """The table of options has each field of `ClientOptions`, and no other."""
+    page = (DOCS / "client-sdk.md").read_text(encoding="utf-8")
+    table = page.partition("| option | default | meaning |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [field.name for field in fields(ClientOptions)]
 
 
 def help_examples() -> Iterator[tuple[str, click.Command, list[str]]]:

@@ -200,6 +200,16 @@ def test_listing_asks_for_pages_as_they_are_needed(
     assert fake.count("GET", "/files") == 3
 
 
+def test_status_is_typed(connect: Connect, fake: FakeService) -> None:
+    """The status of an upload in progress has fields, and the whole answer."""
+    ferry = connect()
+    ferry.api.request_json("POST", "/upload/start", {"filename": "x", "size": 5 * MIB}, accept=(201,))
+    (status,) = ferry.uploads()
+    assert (status.name, status.state, status.size, status.received_bytes) == ("x", "pending", 5 * MIB, 0)
+    assert status.members["expires_at"] == status.expires_at
+    assert ferry.status("x") == status
+
+
 def run_in_threads(count: int, work: Callable[[int], object]) -> list[object]:
     """Run a function in threads that begin together, and return results and exceptions."""
     barrier, results = threading.Barrier(count), list[object]()

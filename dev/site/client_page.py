@@ -24,6 +24,8 @@ SDK_CLASSES = (
     ("ferry_client.models", "DownloadResult"),
     ("ferry_client.models", "TransferProgress"),
     ("ferry_client.models", "ListPage"),
+    ("ferry_client.models", "UploadStatus"),
+    ("ferry_client.cancellation", "CancelToken"),
     ("ferry_client.links", "Links"),
     ("ferry_client.links", "ShareLink"),
     ("ferry_client.links", "LinkUse"),
