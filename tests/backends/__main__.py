@@ -40,9 +40,11 @@ def main(arguments: Sequence[str]) -> int:
         except (BackendMissingError, LocalError, SamError) as error:
             sys.stderr.write(f"{error}\n")
             return 1
-        pytest = [sys.executable, "-m", "pytest"]
-        contracts = [*pytest, "tests/contract", "-k", " or ".join(SERVER_STARTERS), "--numprocesses=2"]
-        backends = [*pytest, "tests/backends", *(option for option in arguments if option != WITHOUT_CONTRACTS)]
+        pytest = [sys.executable, "-m", "pytest", "--numprocesses=2"]
+        contracts = [*pytest, "tests/contract", "-k", " or ".join(SERVER_STARTERS)]
+        # The threads of a race share one process, so that a second file runs beside it.
+        options = [option for option in arguments if option != WITHOUT_CONTRACTS]
+        backends = [*pytest, "tests/backends", "--dist=loadfile", *options]
         suites = [backends] if WITHOUT_CONTRACTS in arguments else [contracts, backends]
         return max([subprocess.run(suite, env=env, check=False).returncode for suite in suites])
 
