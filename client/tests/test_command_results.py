@@ -34,7 +34,8 @@ def test_restore_says_whether_the_file_was_restored_now(run: Run, fake: FakeServ
 
 def test_cancel_says_whether_an_upload_was_in_progress(run: Run, fake: FakeService, capsys: Captured) -> None:
     """The service accepts a repeated cancel; the command says that there was nothing in progress."""
-    states = [[{"filename": "a", "upload_id": "1"}], []]
+    status = {"filename": "a", "upload_id": "1", "state": "partial", "size": 2, "received_bytes": 1}
+    states: list[list[dict[str, object]]] = [[status], []]
     fake.before.append(
         lambda request: reply(200, {"uploads": states.pop(0)}) if request.url.endswith("/status") else None
     )
