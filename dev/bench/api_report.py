@@ -5,13 +5,18 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dev.bench import report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+CALLS_MS = 101
+"""Milliseconds of the calls of a chunk that wait for each other, by the delays of `dev/network/model.py`
+(docs/decisions/0015)."""
+OTHER_REQUEST_MS = 50
+"""Milliseconds of a request without a chunk, as the cost model assumes."""
 _CHUNK_BYTES = 4 * 1024 * 1024
 _CORES = 2
 _FERRY = "Ferry, chunks, {} sender{}"
@@ -142,7 +147,18 @@ def format_table(figures: Mapping[str, Any]) -> str:
             f"| {_cell(calls.get('dynamodb') or None, 2)} | {row['cpu_ms_a_chunk_sum']:.0f} "
             f"| {_cell(row['two_cores_mb_per_second'])} |"
         )
-    return "\n".join([*lines, "", *_process_lines(figures), "", _service_line(figures), "", *_ratio_lines(figures)])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            *_process_lines(figures),
+            "",
+            _service_line(figures),
+            *_chunk_time_lines(figures),
+            "",
+            *_ratio_lines(figures),
+        ]
+    )
 
 
 def _process_lines(figures: Mapping[str, Any]) -> list[str]:
@@ -167,6 +183,35 @@ def _service_line(figures: Mapping[str, Any]) -> str:
             own = sum(row["cpu_ms_a_chunk"].get(kind, 0.0) for kind in _SERVICE_KINDS)
             spent.append(f"{own:.0f} ms with {row['name'].removeprefix('Ferry, chunks, ')}")
     return f"Gateway, functions and tables together, a chunk: {', '.join(spent)} (goal: at most {_SERVICE_MS_GOAL} ms)."
+
+
+def mean_chunk_ms(figures: Mapping[str, Any]) -> float:
+    """Return the mean milliseconds of the function for a chunk of one sender. Lambda bills the sum of all requests.
+
+    Start and completion, the requests without a chunk, count as `OTHER_REQUEST_MS` each.
+    """
+    chunks = figures["size_mib"] * 1024 * 1024 / _CHUNK_BYTES
+    return float((one_sender_row(figures)["function_ms_sum"] - 2 * OTHER_REQUEST_MS) / chunks)
+
+
+def one_sender_row(figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the figures of chunks of one sender."""
+    [row] = [row for row in figures["contenders"] if row["name"] == ONE]
+    return cast("Mapping[str, Any]", row)
+
+
+def _chunk_time_lines(figures: Mapping[str, Any]) -> list[str]:
+    """Return what the time of a function for a chunk consists of, with the model of AWS's network; else nothing."""
+    rows = [row for row in figures["contenders"] if row["name"] == ONE]
+    if "loopback" in figures["network"] or not rows or not rows[0].get("function_ms_sum"):
+        return []
+    total_ms, own_ms = mean_chunk_ms(figures), rows[0]["cpu_ms_a_chunk"].get("functions", 0.0)
+    text = (
+        f"The function takes {total_ms:.0f} ms in the mean for a chunk of one sender: {CALLS_MS:.0f} by the delays of "
+        f"the calls that wait for each other, {own_ms:.0f} on the processor. The rest passes while the emulators of S3 "
+        "and DynamoDB work."
+    )
+    return ["", text]
 
 
 def _ratio_lines(figures: Mapping[str, Any]) -> list[str]:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from functools import cache
-from typing import Any, cast
 
+from dev.bench import api_report
 from dev.bench.log_lines import access_log_line, billed_bytes, response_line
 from dev.bench.usage import Usage, measure_put_usage, measure_usage
 from dev.figures import read_figures
@@ -21,15 +21,12 @@ MILLION = 1_000_000
 GATEWAY_STEP_BYTES = 512 * KIB
 """API Gateway meters HTTP API requests in steps of this size."""
 
-MEASURED_CONTENDER = "Ferry, chunks, 1 sender"
-"""The row of docs/figures/api.json with the time that a function takes for a chunk."""
-
-ASSUMED_CHUNK_SECONDS, OTHER_DURATION_SECONDS = 0.150, 0.050
+ASSUMED_CHUNK_SECONDS, OTHER_DURATION_SECONDS = 0.150, api_report.OTHER_REQUEST_MS / 1_000
 """Billed duration of a request that carries a chunk, as this model assumed it before it was measured, and of any
 request without one.
 """
 
-CALLS_SECONDS = 0.101
+CALLS_SECONDS = api_report.CALLS_MS / 1_000
 """Time of the calls of a chunk alone, by the delays of `dev/network/model.py` (docs/decisions/0015)."""
 
 ONE_CORE_MB = 1_769
@@ -246,20 +243,14 @@ def second_usd(memory_mb: int, architecture: str = "") -> float:
 
 @cache
 def measured_chunk_seconds() -> float:
-    """Return the mean time of a function for a chunk of 4 MiB, as `make prove-api NETWORK=aws` measured it.
-
-    Lambda bills the sum. The two requests of an upload without a chunk, start and completion, count as assumed.
-    """
-    figures = read_figures("api")
-    chunks = figures["size_mib"] * MIB // (4 * MIB)
-    total_ms = _measured_row(figures)["function_ms_sum"]
-    return float(round((total_ms - 2 * OTHER_DURATION_SECONDS * 1_000) / chunks)) / 1_000
+    """Return the mean time of a function for a chunk of 4 MiB, as `make prove-api NETWORK=aws` measured it."""
+    return float(round(api_report.mean_chunk_ms(read_figures("api")))) / 1_000
 
 
 @cache
 def chunk_processor_seconds() -> float:
     """Return the processor time of the functions for a chunk, with start and completion, of the same measurement."""
-    return float(_measured_row(read_figures("api"))["cpu_ms_a_chunk"]["functions"]) / 1_000
+    return float(api_report.one_sender_row(read_figures("api"))["cpu_ms_a_chunk"]["functions"]) / 1_000
 
 
 def billed_chunk_seconds(memory_mb: int) -> float:
@@ -273,11 +264,6 @@ def billed_chunk_seconds(memory_mb: int) -> float:
 def estimated_chunk_seconds(memory_mb: int) -> float:
     """Return the time of a chunk with that memory without the emulators: its calls, and its processor time."""
     return CALLS_SECONDS + chunk_processor_seconds() * ONE_CORE_MB / memory_mb
-
-
-def _measured_row(figures: Mapping[str, Any]) -> Mapping[str, Any]:
-    [row] = [row for row in figures["contenders"] if row["name"] == MEASURED_CONTENDER]
-    return cast("Mapping[str, Any]", row)
 
 
 def response_line_bytes() -> int:

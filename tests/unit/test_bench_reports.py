@@ -135,3 +135,22 @@ def test_table_is_written_between_its_marks(tmp_path: Path, monkeypatch: pytest.
     assert page.read_text(encoding="utf-8") == "a\n<!-- kills -->\n| new \\1 |\n<!-- /kills -->\nb\n"
     with pytest.raises(BenchError, match="<!-- lines -->"):
         client_report.write_table("lines", "")
+
+
+def test_table_says_what_the_time_of_a_chunk_consists_of() -> None:
+    """With the model of AWS's network, the table splits the mean time of a chunk, without start and completion."""
+    run = replace(_run(2.0, 0.02), function_ms_sum=2 * api_report.OTHER_REQUEST_MS + 2 * 145.0)
+    figures = {
+        "network": "aws",
+        "network_description": "Network model aws.",
+        "rounds": 1,
+        "size_mib": 8,
+        "load_before": 0.5,
+        "note": "",
+        "tus_js_parallel_uploads": "rejected: 501.",
+        **api_report.summarize({api_report.ONE: [run]}, {api_report.ONE: 1}, size_mib=8),
+    }
+    assert api_report.mean_chunk_ms(figures) == 145
+    table = api_report.format_table(figures)
+    assert "takes 145 ms in the mean for a chunk of one sender: 101 by the delays" in table
+    assert ", 10 on the processor." in table
