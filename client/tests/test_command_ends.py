@@ -232,3 +232,21 @@ def test_login_without_a_terminal_says_what_to_set(run: Run, monkeypatch: pytest
     monkeypatch.setattr("sys.stdin", io.StringIO())
     assert run("login", "https://x.test") == 2
     assert "There is no terminal to ask for the client id. Give it by --client-id." in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signal to one process")
+def test_ctrl_c_does_not_wait_for_standard_input(tmp_path: Path) -> None:
+    """A command whose input never comes ends, although a thread reads it."""
+    code = "import ferry_client.workers as w, ferry_client.cli.transfers as t\n"
+    code += "from ferry_client.cli.output import Output\n"
+    code += "import os, signal, sys, threading, time\n"
+    code += "def run(report): os.kill(os.getpid(), signal.SIGINT); return sys.stdin.buffer.read()\n"
+    code += "started_at = time.monotonic()\n"
+    code += "try: t.run_file_tasks([t.FileTask('x', 0, run)], Output(quiet=True), 1)\n"
+    code += "except KeyboardInterrupt: os._exit(0 if time.monotonic() - started_at < w._MAX_END_SECONDS else 1)\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as process:
+        assert process.wait(60) == 0

@@ -77,7 +77,13 @@ class _Run(Generic[Task, Result]):
             return None
 
 
-def run_tasks(tasks: Iterable[Task], work: Callable[[Task], Result], threads: int) -> Iterator[Result]:
+def run_tasks(
+    tasks: Iterable[Task],
+    work: Callable[[Task], Result],
+    threads: int,
+    *,
+    max_end_seconds: float = _MAX_END_SECONDS,
+) -> Iterator[Result]:
     """Yield the result of each task as it ends, in any order.
 
     The first exception of a task is raised once the running tasks have ended; no further task begins. Where the caller
@@ -88,6 +94,7 @@ def run_tasks(tasks: Iterable[Task], work: Callable[[Task], Result], threads: in
         tasks: the tasks, taken one at a time.
         work: does one task.
         threads: how many tasks run at once.
+        max_end_seconds: how long a caller that stops early waits for the threads.
     """
     if isinstance(tasks, Sized):
         threads = max(1, min(threads, len(tasks)))
@@ -113,14 +120,14 @@ def run_tasks(tasks: Iterable[Task], work: Callable[[Task], Result], threads: in
         run.stop()
         if running:
             run.cancel()
-        _wait_for(workers)
+        _wait_for(workers, max_end_seconds)
     if failure is not None:
         raise failure.error
 
 
-def _wait_for(threads: Iterable[threading.Thread]) -> None:
-    """Wait until threads have ended, at most `_MAX_END_SECONDS`."""
-    deadline = monotonic() + _MAX_END_SECONDS
+def _wait_for(threads: Iterable[threading.Thread], max_seconds: float) -> None:
+    """Wait until threads have ended, at most so long."""
+    deadline = monotonic() + max_seconds
     for thread in threads:
         if thread.ident is not None:
             thread.join(max(0.0, deadline - monotonic()))

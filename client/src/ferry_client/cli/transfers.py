@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 MAX_FILES_AT_ONCE = 16
 """Files in progress at once. Each has threads of its own, so more of them would only hold more files open."""
 
+MAX_END_SECONDS = 0.5
+"""How long Ctrl-C waits for the transfers. One that waits for a connection, or for standard input, ends with the
+process."""
+
 MAX_LISTED = 20
 """Files that failed and are named once more at the end."""
 
@@ -49,6 +53,7 @@ def run_file_tasks(tasks: Sequence[FileTask], output: Output, jobs: int | None) 
         FerryError: an error that every further file would meet, too.
     """
     failures: list[tuple[str, FerryError]] = []
+    threads = min(jobs or MAX_AUTO_JOBS, MAX_FILES_AT_ONCE)
     with output.transfers(len(tasks), sum(task.size for task in tasks)) as display:
 
         def run(task: FileTask) -> None:
@@ -57,7 +62,7 @@ def run_file_tasks(tasks: Sequence[FileTask], output: Output, jobs: int | None) 
                 output.error(f"{task.name}: {error}" if len(tasks) > 1 else str(error))
                 failures.append((task.name, error))
 
-        for _ in run_tasks(tasks, run, min(jobs or MAX_AUTO_JOBS, MAX_FILES_AT_ONCE)):
+        for _ in run_tasks(tasks, run, threads, max_end_seconds=MAX_END_SECONDS):
             pass
     if len(tasks) > 1:
         output.note(_summary(display))
