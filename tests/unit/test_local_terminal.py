@@ -87,6 +87,7 @@ def test_short_path_is_relative_below_the_current_folder() -> None:
     [
         (b"START RequestId: 1 Version: $LATEST", False),
         (b'{"_aws":{"Timestamp":1}}', False),
+        (b'{"service":"ferry","function":"status","route":"GET /status","status":200}', False),
         (b'{"level":"INFO","message":"token.issue"}', False),
         (b'{"timestamp": "2026-11-26T11:46:23Z", "level": "INFO", "message": "x"}', False),
         (b'{"level":"DEBUG","message":"x"}', False),
