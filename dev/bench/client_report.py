@@ -27,8 +27,8 @@ def write_table(name: str, table: str) -> None:
 
 
 def clients_table(figures: Mapping[str, Any], reference: str) -> str:
-    """Return the figures of `make prove-client` as a Markdown table. Ratios are to the client `reference`."""
-    return "\n".join(_client_lines(figures["cases"], reference))
+    """Return the figures of `make prove-client` as Markdown tables. Ratios are to the client `reference`."""
+    return "\n".join([*_client_lines(figures["cases"], reference), *_processor_lines(figures["cases"], reference)])
 
 
 def _client_lines(cases: Mapping[str, Mapping[str, Any]], reference: str) -> Iterator[str]:
@@ -43,6 +43,35 @@ def _client_lines(cases: Mapping[str, Mapping[str, Any]], reference: str) -> Ite
                 for key in ("mb_per_second", f"rate_to_{reference}", "cpu_seconds", "peak_mb")
             ]
             yield f"| {_case_title(case)} | {client} | {' | '.join(cells)} |"
+
+
+def _processor_lines(cases: Mapping[str, Mapping[str, Any]], reference: str) -> Iterator[str]:
+    """Yield a table of the processor seconds by process, and of the ratios that they allow at most.
+
+    Where no processor waits, a rate is inverse to all processor seconds together.
+    """
+    rows = [(case, client, row) for case, clients in cases.items() for client, row in clients.items()]
+    if not all(row[way].get("server_cpu_seconds") and reference in cases[case] for case, _, row in rows for way in row):
+        return
+    columns = [f"S3, s {way} | service | client | × {reference} allowed | with a free client" for way in ("up", "down")]
+    yield ""
+    yield f"| files | client | {' | '.join(columns)} |"
+    yield f"|---|---|{'--:|' * 10}"
+    for case, client, row in rows:
+        cells: list[str] = []
+        for direction in ("up", "down"):
+            s3, service, own = _processor_seconds(row[direction])
+            total = sum(_processor_seconds(cases[case][reference][direction]))
+            seconds = [f"{value:.2f}" for value in (s3, service, own)]
+            cells += [*seconds, f"{total / (s3 + service + own):.2f}", f"{total / (s3 + service):.2f}"]
+        yield f"| {_case_title(case)} | {client} | {' | '.join(cells)} |"
+
+
+def _processor_seconds(way: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Return the processor seconds of S3 with its proxy, of the service, and of the client."""
+    servers = way["server_cpu_seconds"]
+    s3 = sum(seconds for kind, seconds in servers.items() if kind in ("S3", "S3 proxy"))
+    return s3, sum(servers.values()) - s3, way["cpu_seconds"]
 
 
 def _case_title(case: str) -> str:

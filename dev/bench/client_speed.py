@@ -14,7 +14,8 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,19 +58,26 @@ def make_cases(folder: Path, options: argparse.Namespace) -> dict[str, tuple[Pat
     return cases
 
 
-def run_case(client: Client, source: Path, folder: Path, name: str) -> dict[str, ProcessRun]:
+@dataclass(frozen=True, slots=True)
+class ClientRun:
+    """A transfer of a client."""
+
+    process: ProcessRun
+    """The client."""
+
+    server_cpu_seconds: Mapping[str, float]
+    """Processor seconds of S3 and the service meanwhile, by what the processes are."""
+
+
+def run_case(running: BenchService, client: Client, source: Path, folder: Path, name: str) -> dict[str, ClientRun]:
     """Send and fetch the files of a case. Raises `BenchError` if the client fails, or other bytes come back."""
     kind = "folder" if source.is_dir() else "file"
     target = folder / "back"
     if source.is_dir():
         target.mkdir()
     try:
-        up = run_measured(
-            client.name, client.command(f"put_{kind}", source, name), client.environment, sample_peak=True
-        )
-        down = run_measured(
-            client.name, client.command(f"get_{kind}", target, name), client.environment, sample_peak=True
-        )
+        up = _run(running, client, client.command(f"put_{kind}", source, name))
+        down = _run(running, client, client.command(f"get_{kind}", target, name))
         _compare(client, source, target)
     finally:
         if target.is_dir():
@@ -77,6 +85,13 @@ def run_case(client: Client, source: Path, folder: Path, name: str) -> dict[str,
         else:
             target.unlink(missing_ok=True)
     return {"up": up, "down": down}
+
+
+def _run(running: BenchService, client: Client, command: Sequence[str]) -> ClientRun:
+    before = _server_cpu(running)
+    process = run_measured(client.name, command, client.environment, sample_peak=True)
+    after = _server_cpu(running)
+    return ClientRun(process, {kind: after[kind] - before.get(kind, 0) for kind in after})
 
 
 def _compare(client: Client, source: Path, target: Path) -> None:
@@ -95,23 +110,18 @@ def measure(running: BenchService, folder: Path, options: argparse.Namespace) ->
     warm_up = folder / "warm-up.bin"
     warm_up.write_bytes(os.urandom(WARM_UP_MIB * MIB))
     for client in contenders:
-        run_case(client, warm_up, folder, f"warm-up-{client.name}")
+        run_case(running, client, warm_up, folder, f"warm-up-{client.name}")
     for case, (source, size) in make_cases(folder, options).items():
-        runs: dict[str, dict[str, list[ProcessRun]]] = {c.name: {"up": [], "down": []} for c in contenders}
-        servers: dict[str, dict[str, float]] = {}
+        runs: dict[str, dict[str, list[ClientRun]]] = {c.name: {"up": [], "down": []} for c in contenders}
         for number in range(1 if source.is_dir() else options.rounds):
             for client in contenders if number % 2 == 0 else contenders[::-1]:
                 if number and client.name not in (FERRY, REFERENCE):
                     continue
-                before = _server_cpu(running)
-                for direction, run in run_case(client, source, folder, f"{source.stem}-{client.name}-{number}").items():
-                    print(f"{case} {client.name} {direction}: {run.seconds:.2f} s", file=sys.stderr, flush=True)
+                transfers = run_case(running, client, source, folder, f"{source.stem}-{client.name}-{number}")
+                for direction, run in transfers.items():
+                    print(f"{case} {client.name} {direction}: {run.process.seconds:.2f} s", file=sys.stderr, flush=True)
                     runs[client.name][direction].append(run)
-                after = _server_cpu(running)
-                servers[client.name] = {kind: round(after[kind] - before.get(kind, 0), 2) for kind in after}
-        figures["cases"][case] = {
-            name: {**_summarize(runs, name, size), "server_cpu_seconds": servers[name]} for name in runs
-        }
+        figures["cases"][case] = {name: _summarize(runs, name, size) for name in runs}
         for name, row in figures["cases"][case].items():
             print(f"{case:24} {name:8}", row, flush=True)
     return figures
@@ -122,18 +132,24 @@ def _server_cpu(running: BenchService) -> dict[str, float]:
     return cpu_by_kind(pids_by_kind(running.local_service.state_folder))
 
 
-def _summarize(runs: dict[str, dict[str, list[ProcessRun]]], name: str, size: int) -> dict[str, Any]:
+def _summarize(runs: Mapping[str, Mapping[str, Sequence[ClientRun]]], name: str, size: int) -> dict[str, Any]:
     """Return medians of one client, and the medians of the ratios to the reference within each round."""
     rows: dict[str, Any] = {}
     for direction, own in runs[name].items():
+        processes = [run.process for run in own]
         rows[direction] = {
-            "mb_per_second": round(size / 1e6 / statistics.median(run.seconds for run in own), 1),
-            "cpu_seconds": round(statistics.median(run.cpu_seconds for run in own), 2),
-            "peak_mb": round(max(run.peak_mb for run in own)),
+            "mb_per_second": round(size / 1e6 / statistics.median(run.seconds for run in processes), 1),
+            "cpu_seconds": round(statistics.median(run.cpu_seconds for run in processes), 2),
+            "peak_mb": round(max(run.peak_mb for run in processes)),
+            "server_cpu_seconds": {
+                kind: round(statistics.median(run.server_cpu_seconds[kind] for run in own), 2)
+                for kind in own[0].server_cpu_seconds
+                if all(kind in run.server_cpu_seconds for run in own)
+            },
         }
         if REFERENCE in runs:
-            reference = runs[REFERENCE][direction]
-            ratios = [b.seconds / a.seconds for a, b in zip(own, reference, strict=False)]
+            reference = [run.process for run in runs[REFERENCE][direction]]
+            ratios = [b.seconds / a.seconds for a, b in zip(processes, reference, strict=False)]
             rows[direction][f"rate_to_{REFERENCE}"] = round(statistics.median(ratios), 2)
     return rows
 

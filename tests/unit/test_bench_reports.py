@@ -109,6 +109,24 @@ def test_table_of_clients_has_a_row_for_each_client_of_each_case() -> None:
     assert rows == [f"| 1 file of 2 GiB | ferry {cells}", f"| 2,000 files of 16 KiB | ferry {cells}"]
 
 
+def test_table_of_clients_says_which_ratio_the_processors_allow() -> None:
+    """The reference's processor seconds ÷ the client's own, with and without the client's; S3 includes its proxy."""
+
+    def row(client_seconds: float, gateway_seconds: float) -> dict[str, object]:
+        servers = {"S3": 3.0, "S3 proxy": 1.0, "gateway": gateway_seconds}
+        way = {"mb_per_second": 1.0, "cpu_seconds": client_seconds, "peak_mb": 5, "server_cpu_seconds": servers}
+        return {"up": way, "down": way}
+
+    cases = {"1 file of 2048 MiB": {"ferry": row(0.5, 0.5), "s5cmd": row(2.0, 0.0)}}
+    lines = client_report.clients_table({"cases": cases}, "s5cmd").splitlines()
+    assert lines[4] == ""
+    cells, own = "4.00 | 0.50 | 0.50 | 1.20 | 1.33", "4.00 | 0.00 | 2.00 | 1.00 | 1.50"
+    assert lines[-2:] == [
+        f"| 1 file of 2 GiB | ferry | {cells} | {cells} |",
+        f"| 1 file of 2 GiB | s5cmd | {own} | {own} |",
+    ]
+
+
 def test_table_of_kills_counts_faults_and_problems() -> None:
     """Wrong files and failed transfers are counted apart; what was in flight is an average."""
     figures = {
