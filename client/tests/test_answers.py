@@ -13,7 +13,7 @@ import pytest
 
 from client.tests.fake_responses import reply
 from client.tests.fake_service import S3_URL, FakeService
-from client.tests.test_transport import read_head, server
+from client.tests.raw_server import read_head, server
 from ferry_client.client import Ferry
 from ferry_client.errors import AccessError, FerryError, NetworkError, NotFoundError, ResponseError, UsageError
 from ferry_client.options import ClientOptions

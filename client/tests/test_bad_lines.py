@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from client.tests.contents import content
 from client.tests.fake_service import S3_URL, URL, FakeService
-from client.tests.test_transport import read_head, server
-from client.tests.test_uploads import content
+from client.tests.raw_server import read_head, server
 from ferry_client import line
 from ferry_client.client import Ferry
 from ferry_client.connections import ConnectionLimit

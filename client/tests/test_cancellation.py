@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from client.tests.fake_service import S3_URL, FakeService
-from client.tests.test_transport import read_head, server
+from client.tests.raw_server import read_head, server
 from ferry_client.cancellation import CancelToken, current_token, new_thread, running_under
 from ferry_client.client import Ferry
 from ferry_client.errors import CancelledError

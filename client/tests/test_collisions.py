@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from client.tests.collisions import with_crc32c_of
+from client.tests.commands import Run, run
 from client.tests.fake_service import FakeService
-from client.tests.test_command import Run, run
-from client.tests.test_streams import pipe
+from client.tests.pipes import pipe
 from ferry_client.checksums import crc32c
 from ferry_client.client import Ferry
 from ferry_client.errors import ConflictError

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from client.tests.commands import Run, run
 from client.tests.fake_responses import problem
 from client.tests.fake_service import FakeService
-from client.tests.test_command import Run, run
 from ferry_client.cli import main as command
 from ferry_client.cli.config import Profile, save_profile
 from ferry_client.errors import CancelledError, UsageError

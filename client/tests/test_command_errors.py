@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from client.tests.commands import Run, run
 from client.tests.fake_responses import problem
 from client.tests.fake_service import FakeService
-from client.tests.test_command import Run, run
 from ferry_client.retries import CONTINUE_ADVICE
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError
 

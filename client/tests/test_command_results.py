@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from client.tests.commands import Run, json_lines, run
 from client.tests.fake_responses import reply
 from client.tests.fake_service import FakeService
-from client.tests.test_command import Run, json_lines, run
 
 __all__ = ["run"]
 

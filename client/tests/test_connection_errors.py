@@ -10,7 +10,7 @@ import ssl
 import pytest
 import urllib3
 
-from client.tests.test_transport import server
+from client.tests.raw_server import server
 from ferry_client.connection_errors import describe
 from ferry_client.options import ClientOptions
 from ferry_client.transport import HttpRequest, TransportError, UrllibTransport

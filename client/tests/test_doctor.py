@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from client.tests.commands import Run, json_lines, run
 from client.tests.fake_service import S3_URL, FakeService
-from client.tests.test_command import Run, json_lines, run
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError
 
 __all__ = ["run"]

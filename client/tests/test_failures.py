@@ -15,11 +15,10 @@ from typing import Any
 
 import pytest
 
+from client.tests.commands import Run, json_lines, run
 from client.tests.fake_responses import fail_once, problem
 from client.tests.fake_service import S3_URL, URL, FakeService
-from client.tests.test_command import Run, json_lines, run
-from client.tests.test_features import standard_input
-from client.tests.test_streams import Pipe
+from client.tests.pipes import Pipe, standard_input
 from ferry_client.cli import stdin
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError
 

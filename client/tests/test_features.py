@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -10,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from client.tests.commands import Run, run
 from client.tests.fake_responses import fail_once
 from client.tests.fake_service import FakeService
-from client.tests.test_command import Run, run
-from client.tests.test_streams import Pipe
+from client.tests.pipes import standard_input
 from ferry_client.cli.rate import parse_rate
 from ferry_client.jobs import JobTuner
 from ferry_client.transport import HttpRequest
@@ -161,10 +160,6 @@ def test_completion_of_a_subcommand_works(run: Run, monkeypatch: pytest.MonkeyPa
         env={**environment, "PYTHONPATH": str(Path(sys.modules["ferry_client"].__file__ or "").parents[1])},
     )
     assert result.stdout == "plain,doctor\n"
-
-
-def standard_input(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Pipe(data))))
 
 
 def test_small_standard_input_goes_in_one_request(run: Run, fake: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 import click
 import pytest
 
+from client.tests.commands import Run, run
 from client.tests.fake_service import FakeService
-from client.tests.test_command import Run, run
-from client.tests.test_streams import Pipe
+from client.tests.pipes import Pipe
 from ferry_client.cli.main import COMMANDS
 from ferry_client.options import ClientOptions
 

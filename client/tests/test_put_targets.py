@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from client.tests.commands import Run, run
 from client.tests.fake_service import FakeService
-from client.tests.test_command import Run, run
 
 __all__ = ["run"]
 

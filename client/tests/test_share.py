@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from client.tests.commands import Run, json_lines, run
 from client.tests.fake_service import FakeService
-from client.tests.test_command import Run, json_lines, run
 from ferry_client.cli.output import Output
 from ferry_client.client import Ferry
 from ferry_client.errors import NotFoundError, UsageError

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 
 from client.tests.fake_responses import fail_once, problem
 from client.tests.fake_service import FakeService
+from client.tests.spools import ferry, folder, run_once, write
 from ferry_client.client import Ferry
 from ferry_client.errors import CancelledError, NetworkError
 from ferry_client.local_files import LocalFile
@@ -21,37 +20,7 @@ from ferry_client.spool_folder import LOCK_FILE_NAME
 from ferry_client.systemd import notify_systemd
 from ferry_client.transport import HttpRequest, HttpResponse
 
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "spool"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def ferry(connect: Callable[..., Ferry]) -> Ferry:
-    return connect(retry_for_seconds=0)
-
-
-def run_once(ferry: Ferry, folder: Path, **options: object) -> Spool:
-    spool = Spool(
-        ferry,
-        folder,
-        "in/",
-        SpoolOptions(settle_seconds=0, if_exists="replace", **options),  # type: ignore[arg-type]
-        on_event=lambda text: None,
-    )
-    spool.run(once=True)
-    return spool
-
-
-def write(folder: Path, name: str, data: bytes, mtime: int) -> Path:
-    path = folder / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(data)
-    os.utime(path, (mtime, mtime))
-    return path
+__all__ = ["ferry", "folder"]
 
 
 def test_spool_sends_the_oldest_first_and_deletes(ferry: Ferry, fake: FakeService, folder: Path) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from client.tests.commands import Run, run
 from client.tests.fake_service import FakeService
-from client.tests.test_command import Run, run
-from client.tests.test_spool import ferry, folder, run_once, write
+from client.tests.spools import ferry, folder, run_once, write
 from ferry_client import spool_folder
 from ferry_client.client import Ferry
 from ferry_client.errors import CancelledError, LocalFileError

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from client.tests.commands import Run, run
 from client.tests.fake_service import FakeService
-from client.tests.test_command import Run, run
 
 __all__ = ["run"]
 

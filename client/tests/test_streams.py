@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, cast
 
 import pytest
 
 from client.tests.fake_responses import fail_once
 from client.tests.fake_service import FakeService
+from client.tests.pipes import pipe
 from ferry_client.client import Ferry
 from ferry_client.errors import ConflictError, IntegrityError, LocalFileError, NetworkError, NotFoundError
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError
@@ -20,32 +19,6 @@ from ferry_client.transport import HttpRequest, HttpResponse, TransportError
 Connect = Callable[..., Ferry]
 
 MIB = 1024 * 1024
-
-
-class Pipe(io.RawIOBase):
-    """A stream without a name that yields its bytes once, a few at a time as a pipe does."""
-
-    def __init__(self, data: bytes, fails_with: OSError | None = None) -> None:
-        self._data = memoryview(data)
-        self._fails_with = fails_with
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, target: Any) -> int:
-        block = self.read(len(target))
-        target[: len(block)] = block
-        return len(block)
-
-    def read(self, size: int = -1) -> bytes:
-        block, self._data = bytes(self._data[: min(size, 700_000)]), self._data[min(size, 700_000) :]
-        if not block and self._fails_with:
-            raise self._fails_with
-        return block
-
-
-def pipe(data: bytes, fails_with: OSError | None = None) -> BinaryIO:
-    return cast("BinaryIO", Pipe(data, fails_with))
 
 
 def random_data(size: int) -> bytes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from client.tests.contents import content
 from client.tests.fake_responses import fail_once, problem
 from client.tests.fake_service import CHUNK_SIZE, S3_URL, FakeService
 from ferry_client.client import Ferry
@@ -27,10 +27,6 @@ Connect = Callable[..., Ferry]
 
 SIZES = {"empty": 0, "by PUT": 3 * MIB, "by chunks": 5 * MIB + 3, "by parts": 12 * MIB + 5}
 by_size = pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
-
-
-def content(size: int, seed: int = 1) -> bytes:
-    return random.Random(seed).randbytes(size)
 
 
 def local_file(folder: Path, data: bytes, name: str = "source.bin") -> Path:
