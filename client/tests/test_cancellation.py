@@ -267,7 +267,7 @@ def test_reader_that_stops_early_leaves_no_thread(connect: Connect, fake: FakeSe
 
 def test_stream_that_waits_for_its_input_ends_with_the_token(connect: Connect) -> None:
     """A pipe into which nothing is written does not hold a transfer that was stopped."""
-    cancel, asked = CancelToken(), threading.Event()
+    cancel, asked, ended = CancelToken(), threading.Event(), threading.Event()
 
     class Silent:
         """Delivers 5 MiB, then nothing for a long time."""
@@ -278,7 +278,7 @@ def test_stream_that_waits_for_its_input_ends_with_the_token(connect: Connect) -
         def read(self, size: int = -1) -> bytes:
             if not self.left:
                 asked.set()
-                time.sleep(60)
+                ended.wait(60)
             size = min(size, self.left)
             self.left -= size
             return bytes(size)
@@ -296,6 +296,7 @@ def test_stream_that_waits_for_its_input_ends_with_the_token(connect: Connect) -
     assert asked.wait(30)
     cancel.cancel()
     thread.join(30)
+    ended.set()
     assert raised
 
 
