@@ -14,6 +14,7 @@ import pytest
 from client.tests.fake_responses import fail_once, problem
 from client.tests.fake_service import S3_URL, FakeService
 from client.tests.raw_server import read_head, server
+from ferry_client import client
 from ferry_client.api import Credentials
 from ferry_client.client import Ferry
 from ferry_client.errors import FerryError
@@ -35,17 +36,16 @@ def assert_no_secret(text: str) -> None:
 
 def traceback_with_variables(error: BaseException) -> str:
     """Return what error reports show: the exceptions and the local variables of each frame of the client."""
-    report = traceback.TracebackException.from_exception(error, capture_locals=True)
-    text = io.StringIO()
+    text, current = io.StringIO(), error
     while True:
-        text.write(str(report))
-        for frame in report.stack:
-            if "ferry_client" in frame.filename:
-                text.write(f"{frame.name} {frame.locals}\n")
-        following = report.__cause__ or (None if report.__suppress_context__ else report.__context__)
+        text.write(str(current))
+        for frame, _ in traceback.walk_tb(current.__traceback__):
+            if Path(frame.f_code.co_filename).parent == Path(client.__file__).parent:
+                text.write(f"{frame.f_code.co_name} {frame.f_locals!r}\n")
+        following = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
         if following is None:
             return text.getvalue()
-        report = following
+        current = following
 
 
 @pytest.mark.parametrize(
@@ -64,13 +64,18 @@ def traceback_with_variables(error: BaseException) -> str:
     ids=["cut", "500", "login", "token", "S3", "URL expired", "S3 cut", "damaged", "damaged token"],
 )
 def test_error_of_an_upload_shows_no_secret(
-    connect: Connect, fake: FakeService, caplog: pytest.LogCaptureFixture, fault: Callable[[HttpRequest], HttpResponse]
+    connect: Connect,
+    fake: FakeService,
+    caplog: pytest.LogCaptureFixture,
+    fault: Callable[[HttpRequest], HttpResponse],
+    tmp_path: Path,
 ) -> None:
     """Text, representation, and traceback with local variables of what an upload raises, and all that it logs."""
     caplog.set_level(logging.DEBUG)
+    (tmp_path / "a").write_bytes(bytes(10 * MIB))
     fake.before.append(fault)
     with pytest.raises(FerryError) as caught:
-        connect(retry_for_seconds=0, max_jobs=1).upload(bytes(10 * MIB), "x")
+        connect(retry_for_seconds=0, max_jobs=1).upload(tmp_path / "a", "x")
     assert_no_secret(f"{caught.value} {caught.value!r} {caplog.text}")
     assert_no_secret(traceback_with_variables(caught.value))
 
