@@ -73,36 +73,55 @@ def test_temporary_file_is_uploaded(connect: Connect, fake: FakeService) -> None
             assert fake.files[f"x{number}"].data == b"hello"
 
 
-def rejected_sources(folder: Path) -> dict[str, tuple[object, str]]:
-    """Return what cannot be uploaded, with what the error says."""
-    path = folder / "a"
-    path.write_text("text")
-    closed = path.open("rb")
-    closed.close()
-    return {
-        "generator": ((b"x" for _ in range(3)), "generator"),
-        "list": ([b"x"], "list"),
-        "None": (None, "NoneType"),
-        "number": (7, "int"),
-        "text file": (path.open(), "text mode"),
-        "temporary text file": (tempfile.NamedTemporaryFile("w+"), "text mode"),
-        "text in memory": (io.StringIO("x"), "text mode"),
-        "gzip in text mode": (gzip.open(folder / "z", "wt"), "text mode"),
-        "closed file": (closed, "closed"),
-        "file for writing": (path.open("ab"), "reading"),
-        "reader of text": (type("Reader", (), {"read": lambda self, size=-1: "x"})(), "str, not bytes"),
-        "reader that does not wait": (type("Reader", (), {"read": lambda self, size=-1: None})(), "wait"),
-        "NUL": ("a\0b", "NUL"),
-        "empty path": ("", "empty"),
-    }
+def open_closed(path: Path) -> object:
+    """Return a file that is closed."""
+    file = path.open("rb")
+    file.close()
+    return file
 
 
-@pytest.mark.parametrize("name", list(rejected_sources(Path(tempfile.mkdtemp()))))
+def open_temporary(path: Path) -> object:
+    """Return a temporary file in text mode."""
+    return tempfile.NamedTemporaryFile("w+", dir=path.parent)
+
+
+def open_gzip(path: Path) -> object:
+    """Return a compressed file in text mode."""
+    return gzip.open(path.with_name("z"), "wt")
+
+
+REJECTED_SOURCES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "generator": (lambda path: (b"x" for _ in range(3)), "generator"),
+    "list": (lambda path: [b"x"], "list"),
+    "None": (lambda path: None, "NoneType"),
+    "number": (lambda path: 7, "int"),
+    "text file": (lambda path: path.open(), "text mode"),
+    "temporary text file": (open_temporary, "text mode"),
+    "text in memory": (lambda path: io.StringIO("x"), "text mode"),
+    "gzip in text mode": (open_gzip, "text mode"),
+    "closed file": (open_closed, "closed"),
+    "file for writing": (lambda path: path.open("ab"), "reading"),
+    "reader of text": (lambda path: type("Reader", (), {"read": lambda self, size=-1: "x"})(), "str, not bytes"),
+    "reader that does not wait": (lambda path: type("Reader", (), {"read": lambda self, size=-1: None})(), "wait"),
+    "NUL": (lambda path: "a\0b", "NUL"),
+    "empty path": (lambda path: "", "empty"),
+}
+"""What cannot be uploaded: made of the path of a text file, with what the error says."""
+
+
+@pytest.mark.parametrize("name", REJECTED_SOURCES)
 def test_source_that_is_none_is_a_usage_error(connect: Connect, fake: FakeService, tmp_path: Path, name: str) -> None:
     """Before anything is sent, the error names what is wrong."""
-    source, text = rejected_sources(tmp_path)[name]
-    with pytest.raises(UsageError, match=text):
-        connect().upload(source, "x")  # type: ignore[arg-type]
+    make, text = REJECTED_SOURCES[name]
+    path = tmp_path / "a"
+    path.write_text("text")
+    source = make(path)
+    try:
+        with pytest.raises(UsageError, match=text):
+            connect().upload(source, "x")  # type: ignore[arg-type]
+    finally:
+        if isinstance(source, io.IOBase | tempfile._TemporaryFileWrapper):
+            source.close()
     assert not fake.requests
 
 
