@@ -59,8 +59,13 @@ def check_volumes(folder: Path, weed: Path) -> list[str]:
     """
     notes: list[str] = []
     names = {path.stem for suffix in ("dat", "idx") for path in folder.glob(f"*.{suffix}")}
-    for name in sorted(names | _read_recorded_names(folder, notes)):
+    recorded_names = _read_recorded_names(folder, notes)
+    for name in sorted(names | recorded_names):
         data, index = folder / f"{name}.dat", folder / f"{name}.idx"
+        if name not in recorded_names and _is_unfinished(data, index):
+            _delete_volume(folder, name)
+            notes.append(f"{data} was being created when the service stopped; it was deleted, and nothing is lost")
+            continue
         if not data.is_file():
             raise DamagedVolumeError(f"{data} is gone")
         needles, clean_end = _read_data(data)
@@ -73,8 +78,11 @@ def check_volumes(folder: Path, weed: Path) -> list[str]:
 
 
 def record_volumes(folder: Path) -> None:
-    """Write down which volumes there are, if that has changed. Raises `OSError`."""
-    names = sorted(path.stem for path in folder.glob("*.dat"))
+    """Write down which volumes there are, if that has changed. Raises `OSError`.
+
+    A volume counts from its super block on: without one it may still be in creation.
+    """
+    names = sorted(path.stem for path in folder.glob("*.dat") if path.stat().st_size >= _SUPER_BLOCK_BYTES)
     path = folder / VOLUMES_FILE
     content = _with_checksum(json.dumps(names))
     if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != content:
@@ -96,6 +104,22 @@ def _read_recorded_names(folder: Path, notes: list[str]) -> set[str]:
         notes.append(f"{path} was damaged; it was written again, and nothing is lost")
         return set()
     return set(json.loads(names))
+
+
+def _is_unfinished(data: Path, index: Path) -> bool:
+    """Return whether a volume's creation was interrupted: it has no super block, and its index has no entry.
+
+    SeaweedFS stores an object only after the super block, and acknowledges it only after the index entry. A full disk
+    or a kill can come between the creation of the data file and its super block.
+    """
+    if not data.is_file() or data.stat().st_size >= _SUPER_BLOCK_BYTES:
+        return False
+    return not index.is_file() or index.stat().st_size == 0
+
+
+def _delete_volume(folder: Path, name: str) -> None:
+    for suffix in ("idx", "vif", "dat"):
+        (folder / f"{name}.{suffix}").unlink(missing_ok=True)
 
 
 def _with_checksum(line: str) -> str:

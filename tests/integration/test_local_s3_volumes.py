@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dev.local import s3_server
-from dev.local.s3_volumes import DamagedVolumeError, check_volumes
+from dev.local.s3_volumes import DamagedVolumeError, check_volumes, record_volumes
 from dev.local.state import StateFolder
 from tests.support import damage
 
@@ -141,3 +141,36 @@ def test_torn_end_of_data_file_is_no_damage(volumes: Path, tail: bytes) -> None:
     with data_file(volumes).open("ab") as file:
         file.write(tail)
     assert check_volumes(volumes, s3_server.find_binary()) == []
+
+
+@pytest.mark.parametrize("index", [b"", None], ids=["empty index", "no index"])
+@pytest.mark.parametrize("data", [b"", b"\x03\0\0"], ids=["empty", "torn"])
+def test_volume_in_creation_at_a_kill_is_deleted(volumes: Path, data: bytes, index: bytes | None) -> None:
+    """A volume without a super block and without an index entry never held an object: the service starts."""
+    check_volumes(volumes, s3_server.find_binary())
+    (volumes / "bucket_99.dat").write_bytes(data)
+    if index is not None:
+        (volumes / "bucket_99.idx").write_bytes(index)
+    record_volumes(volumes)
+    (note,) = check_volumes(volumes, s3_server.find_binary())
+    assert "bucket_99.dat" in note
+    assert not list(volumes.glob("bucket_99.*"))
+    assert check_volumes(volumes, s3_server.find_binary()) == []
+
+
+def test_volume_that_lost_data_and_index_is_named(volumes: Path) -> None:
+    """A volume that was written down had a super block: without it, and with an empty index, it is damaged."""
+    check_volumes(volumes, s3_server.find_binary())
+    path = data_file(volumes)
+    path.write_bytes(b"")
+    path.with_suffix(".idx").write_bytes(b"")
+    with pytest.raises(DamagedVolumeError, match=str(path)):
+        check_volumes(volumes, s3_server.find_binary())
+
+
+def test_volume_with_an_index_entry_and_no_super_block_is_named(volumes: Path) -> None:
+    """The index has an object that the data file has lost: it is damaged, also if the list of volumes lacks it."""
+    path = data_file(volumes)
+    path.write_bytes(b"")
+    with pytest.raises(DamagedVolumeError, match=str(path)):
+        check_volumes(volumes, s3_server.find_binary())
