@@ -39,7 +39,7 @@ __all__ = [
     "__version__",
 ]
 
-if not TYPE_CHECKING:  # A type checker would take every misspelt name for one of these.
+if not TYPE_CHECKING:  # A type checker would take every misspelled name for one of these.
     _MODULES = {
         "CancelToken": "ferry_client.cancellation",
         "ClientOptions": "ferry_client.options",
