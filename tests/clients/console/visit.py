@@ -99,7 +99,8 @@ class Visit:
 
         `allowed` matches messages that the test provokes: Chromium reports each response with an error status.
         """
-        assert [text for text in self.problems if not (allowed and re.search(allowed, text))] == []
+        problems = [text for text in self.problems if not (allowed and re.search(allowed, text))]
+        assert not problems, problems
         own = {origin_of(self.base_url), origin_of(self._service.connection_info["s3_endpoint"])}
         # The browser's own viewer of PDF is an extension, which loads resources of the browser.
         sent = [url for url in self.urls if not url.startswith(("blob:", "chrome:", "chrome-extension:"))]
