@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from client.tests.interruption import sigint_ends_programs
 from dev.testing.aws_environment import DUMMY_ENVIRONMENT
+
+__all__ = ["sigint_ends_programs"]
+"""Fixtures of other modules, which pytest finds here."""
 
 pytest_plugins = (
     "tests.plugins.coverage",

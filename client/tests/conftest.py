@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 from client.tests.fake_service import URL, FakeService
+from client.tests.interruption import sigint_ends_programs
 from ferry_client.client import Ferry
 from ferry_client.options import ClientOptions
+
+__all__ = ["sigint_ends_programs"]
+"""Fixtures of other modules, which pytest finds here."""
 
 
 @pytest.fixture
