@@ -115,7 +115,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         help="set an environment variable that template.yaml declares for its functions; may be repeated",
     )
     instances = environ.get("INSTANCES") or "10"
-    add("--instances", type=_parse_positive, default=instances, help="default: $INSTANCES or 10")
+    add("--instances", type=_parse_instances, default=instances, help="default: $INSTANCES or 10")
     add("--quiet", action="store_true", default=_is_set(environ, "QUIET"), help="default: $QUIET")
     add("--clean", action="store_true", default=_is_set(environ, "CLEAN"), help="delete all state first")
     add("--network", type=_parse_network, default=environ.get("NETWORK", ""), help="default: $NETWORK or none")
@@ -131,10 +131,10 @@ def _is_set(environ: Mapping[str, str], name: str) -> bool:
 
 
 def _parse_port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 65_536:
-        raise argparse.ArgumentTypeError(f"{text} is no port: give a number from 1 to 65535")
-    return port
+    with contextlib.suppress(ValueError):
+        if 0 < (port := int(text)) < 65_536:
+            return port
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 1 to 65535")
 
 
 def _parse_variable(text: str) -> tuple[str, str]:
@@ -145,11 +145,11 @@ def _parse_variable(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _parse_positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is too small: give 1 or more")
-    return number
+def _parse_instances(text: str) -> int:
+    with contextlib.suppress(ValueError):
+        if (number := int(text)) > 0:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of instances: give 1 or more")
 
 
 def _parse_network(text: str) -> aws.AwsDelays | None:

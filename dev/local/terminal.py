@@ -55,8 +55,10 @@ def ready_line(info: ReadyInfo) -> str:
 
 def guide(info: ReadyInfo) -> str:
     """Return the routes, the clients and the first commands. It has no secret: it names the file that has them."""
+    routes = _routes_by_path(info.routes)
+    width = max(map(len, routes), default=0)
     lines = ["", "Routes"]
-    lines += [f"  {', '.join(methods):<18} {path}" for path, methods in _routes_by_path(info.routes).items()]
+    lines += [f"  {path:<{width}}  {', '.join(methods)}" for path, methods in routes.items()]
     lines += ["", f"Clients (their secrets are in {short_path(info.state_folder / 'ferry.json')})"]
     lines += [
         f"  {client.client_id:<8} namespace {client.namespace:<8} {' '.join(client.scopes)}" for client in info.clients
@@ -69,6 +71,7 @@ def guide(info: ReadyInfo) -> str:
         f'    {info.base_url}/auth/token | sed \'s/.*"access_token": *"\\([^"]*\\)".*/\\1/\')',
         f'  curl -sS -H "Authorization: Bearer $TOKEN" {info.base_url}/files; echo',
         "",
+        f"Console: {info.base_url}/console (sign in as demo)",
         _docker_line(info),
         f"Ctrl-C stops. Files and open uploads stay in {short_path(info.state_folder)}, until make run CLEAN=1.",
         "",

@@ -47,7 +47,8 @@ def test_ready_line_with_taken_port_names_port_and_option() -> None:
 def test_guide_has_routes_clients_and_commands_but_no_secret() -> None:
     """Each path is listed once with its methods, each client with its scopes; the secret stays in its file."""
     text = guide(INFO)
-    assert re.search(r"GET, HEAD +/download/\{filename\+\}\n", text)
+    assert "  /auth/token            POST\n  /download/{filename+}  GET, HEAD\n" in text
+    assert "Console: http://127.0.0.1:3000/console" in text
     assert re.search(r"demo +namespace demo +files:read files:write\n", text)
     assert "--netrc-file '/somewhere/my state/netrc'" in text
     assert "sam build && sam local start-api" in text
