@@ -29,6 +29,8 @@ examples:
   ferry-admin key list --local --output json
   ferry-admin COMMAND --help
 
+In a checkout, type ./ferry-admin, or link it into a folder of your PATH: ln -s "$PWD/ferry-admin" ~/.local/bin/
+
 {EXIT_CODES}
 """
 

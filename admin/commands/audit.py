@@ -27,11 +27,19 @@ def register(subparsers: Subparsers) -> None:
         details=_DETAILS,
         examples=["ferry-admin audit --stack ferry", "ferry-admin audit --limit 10 --local --output json"],
     )
-    parser.add_argument("--limit", type=int, default=50, metavar="NUMBER", help="entries at most (default: 50)")
+    parser.add_argument(
+        "--limit", type=_parse_limit, default=50, metavar="NUMBER", help="entries at most (default: 50)"
+    )
+
+
+def _parse_limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of entries: give 1 or more")
+    return int(text)
 
 
 def _list(options: argparse.Namespace, connection: Connection) -> CommandResult:
-    entries = list(islice(connection.context.store.list_audit_entries(), max(options.limit, 0)))
+    entries = list(islice(connection.context.store.list_audit_entries(), options.limit))
     rows = [(format_time(entry.occurred_at) or "-", entry.event, entry.subject, entry.actor) for entry in entries]
     lines = format_table(("TIME", "EVENT", "SUBJECT", "ACTOR"), rows) if rows else ["no entries"]
     return CommandResult([to_dict(entry) for entry in entries], lines)

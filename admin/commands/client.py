@@ -67,7 +67,7 @@ def register(subparsers: Subparsers) -> None:
         examples=["ferry-admin client enable camera-7 --stack ferry"],
     )
     for parser in (show, rotate, disable, enable):
-        parser.add_argument("client_id", metavar="CLIENT")
+        parser.add_argument("client_id", metavar="CLIENT", help="the client's id")
 
 
 def _register_add(subcommands: Subparsers) -> None:
@@ -83,7 +83,7 @@ def _register_add(subcommands: Subparsers) -> None:
             "SECRET=$(ferry-admin client add ci --namespace acme --local --output json | jq -r .client_secret)",
         ],
     )
-    parser.add_argument("client_id", metavar="CLIENT")
+    parser.add_argument("client_id", metavar="CLIENT", help="the client's id: a name that you choose")
     parser.add_argument("--namespace", required=True, help="namespace of its files; it need not exist before")
     parser.add_argument(
         "--scope",

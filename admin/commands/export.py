@@ -17,7 +17,8 @@ _DETAILS = """\
 Prints one JSON object a line for each finished file of the namespace, by name: name, size (bytes), crc32c (base64, as
 S3 has it), key (in the bucket that the stack's output BucketName names), etag, content_type, metadata and uploaded_at.
 Both output formats print the same. The last line on stderr is the number of files: without it the list is incomplete.
-Uploads in progress are left out. The bytes of a file that is replaced or deleted after it was listed stay for a day."""
+Uploads in progress are left out. The bytes of a file that is replaced or deleted after it was listed stay for as long
+as the file can be restored (DeletedFileRetentionDays, one day by default)."""
 
 
 def register(subparsers: Subparsers) -> None:
@@ -29,7 +30,7 @@ def register(subparsers: Subparsers) -> None:
         details=_DETAILS,
         examples=[
             "ferry-admin export --namespace acme --stack ferry > files.jsonl",
-            "ferry-admin export --namespace acme --stack ferry | python leave_ferry.py BUCKET FOLDER",
+            "ferry-admin export --namespace acme --stack ferry | python3 leave_ferry.py BUCKET FOLDER",
         ],
     )
     parser.add_argument("--namespace", metavar="NAMESPACE", required=True, help="the namespace of the files")
@@ -47,7 +48,7 @@ def _export(options: argparse.Namespace, connection: Connection) -> StreamedResu
         for file in files:
             count, size_bytes = count + 1, size_bytes + file.size
             yield json.dumps(to_dict(file), ensure_ascii=False, separators=(",", ":"))
-        result.note = f"{count} files, {format_size(size_bytes)}"
+        result.note = f"{count} file{'' if count == 1 else 's'}, {format_size(size_bytes)}"
 
     result.lines = lines()
     return result

@@ -50,7 +50,8 @@ def register(subparsers: Subparsers) -> None:
         "revoke",
         "revoke a link, or all links of a client or a namespace; they end within 60 seconds",
         _revoke,
-        details="Presigned URLs given out before still work: for downloads 60 seconds, for parts up to an hour.",
+        details="Presigned URLs that were given out before work for up to 60 seconds more, those of parts for up to\n"
+        "PresignedUrlTtlSeconds (15 minutes by default).",
         examples=[
             "ferry-admin links revoke 0b6f0f3e8f7b4d0c9c0a4f4e2d1b7a55 --stack ferry",
             "ferry-admin links revoke --client camera-7 --stack ferry --dry-run",
@@ -70,7 +71,10 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
 def _selection(options: argparse.Namespace) -> Selection:
     link_id = getattr(options, "link_id", None)
     if link_id is None and options.namespace is None and options.client is None:
-        raise UsageError("say which links", "add --namespace NAME, --client CLIENT, or both")
+        selection = "add --namespace NAME, --client CLIENT, or both"
+        # Only `revoke` takes the id of one link.
+        hint = f"give the id of a link, or {selection}" if "link_id" in options else selection
+        raise UsageError("say which links", hint)
     if link_id is not None and (options.namespace or options.client):
         raise UsageError("a link is named by its id alone", "leave out --namespace and --client")
     return Selection(link_id, options.namespace, options.client)
@@ -99,7 +103,9 @@ def _revoke(options: argparse.Namespace, connection: Connection) -> CommandResul
     )
     data = {"revoked": [link.link_id for link in revoked]}
     count = f"{len(revoked)} link{'' if len(revoked) == 1 else 's'}"
-    result = CommandResult(data, [f"revoked {count}"], "They end within 60 seconds." if revoked else "None works.")
+    result = CommandResult(
+        data, [f"revoked {count}"], "They end within 60 seconds." if revoked else "None of them was active."
+    )
     return guarded_result(options, result)
 
 

@@ -32,7 +32,7 @@ def add_group(subparsers: Subparsers, name: str, help_text: str, details: str) -
     parser = subparsers.add_parser(
         name,
         help=help_text,
-        description=f"{help_text}.",
+        description=_as_sentence(help_text),
         epilog=f"{details}\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -53,7 +53,7 @@ def add_bare_command(
     parser: argparse.ArgumentParser = subparsers.add_parser(
         name,
         help=help_text,
-        description=f"{help_text}.",
+        description=_as_sentence(help_text),
         epilog="\n".join([*lines, "", EXIT_CODES]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -92,6 +92,10 @@ def add_command(
         "--output", choices=("table", "json"), default="table", help="format of the result (default: table)"
     )
     return parser
+
+
+def _as_sentence(help_text: str) -> str:
+    return f"{help_text[0].upper()}{help_text[1:]}."
 
 
 def add_guard_options(parser: argparse.ArgumentParser, *, destructive: bool) -> None:

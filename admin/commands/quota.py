@@ -61,7 +61,7 @@ def register(subparsers: Subparsers) -> None:
         examples=["ferry-admin quota recount acme --stack ferry"],
     )
     for parser in (set_, show, recount_):
-        parser.add_argument("namespace", metavar="NAMESPACE")
+        parser.add_argument("namespace", metavar="NAMESPACE", help="the namespace that the limits are for")
 
 
 def parse_size(text: str) -> int:

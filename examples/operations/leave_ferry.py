@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Copy the files of `ferry-admin export` from the bucket to a folder, and verify the CRC32C of each.
 
-    ferry-admin export --namespace acme --stack ferry | python leave_ferry.py BUCKET FOLDER
+    ferry-admin export --namespace acme --stack ferry | python3 leave_ferry.py BUCKET FOLDER
 
 Needs the AWS CLI with the right to read the bucket, and `pip install google-crc32c`. A file that is there with its
 CRC32C is not copied again, so an interrupted run may be repeated. Exit code 1: a file was not copied, or has another

@@ -9,6 +9,7 @@ import pytest
 
 from admin.cli import build_parser
 from admin.commands.options import EXIT_CODES
+from admin.errors import UsageError
 
 
 def walk(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
@@ -61,3 +62,32 @@ def test_command_that_takes_something_away_has_guard_options(name: str) -> None:
     text = PARSERS[f"ferry-admin {name}"].format_help()
     assert "--dry-run" in text
     assert "--yes" in text
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_help_describes_each_argument_in_sentences(name: str) -> None:
+    """A description begins with a capital, and every argument and option says what it is."""
+    parser = PARSERS[name]
+    assert parser.description
+    assert parser.description[0].isupper()
+    assert [action.dest for action in parser._actions if not action.help and not action.choices] == []
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many"])
+def test_audit_limit_below_one_is_rejected(capsys: pytest.CaptureFixture[str], limit: str) -> None:
+    """`--limit` takes 1 or more: an empty result would look like an empty log."""
+    with pytest.raises(SystemExit) as stop:
+        build_parser().parse_args(["audit", "--local", f"--limit={limit}"])
+    assert stop.value.code == 2
+    assert f"{limit!r} is not a number of entries: give 1 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"), [("list", "add --namespace"), ("revoke", "give the id of a link, or add")]
+)
+def test_links_without_selection_says_what_to_give(command: str, hint: str) -> None:
+    """The hint names every way to say which links are meant: an id is one for `revoke` alone."""
+    options = build_parser().parse_args(["links", command, "--local"])
+    with pytest.raises(UsageError) as error:
+        options.handler(options, None)
+    assert error.value.hint.startswith(hint)
