@@ -66,7 +66,57 @@ def test_server_without_tls_is_named() -> None:
     """A port that answers in plain text is not taken for a wrong certificate."""
     with server(lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as url:
         error = failure_of(url.replace("http://", "https://"))
-    assert str(error).startswith(f"{url.removeprefix('http://')} does not speak TLS (check the port;")
+    assert str(error) == without_tls(url.removeprefix("http://"))
+
+
+def without_tls(server_name: str) -> str:
+    return f"{server_name} does not speak TLS; use http://{server_name}, which is not encrypted, or another port"
+
+
+def test_server_without_tls_that_ends_the_handshake_is_named() -> None:
+    """A server that closes what is no HTTP is asked once, without a secret, whether it speaks HTTP."""
+
+    def serve(connection: socket.socket) -> None:
+        if connection.recv(65536).startswith(b"HEAD "):
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\n\r\n")
+
+    with server(serve) as url:
+        error = failure_of(url.replace("http://", "https://"))
+    assert str(error) == without_tls(url.removeprefix("http://"))
+
+
+PLAIN_RESPONSE = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+ALERT = b"\x15\x03\x01\x00\x02\x02\x28"
+"""A TLS record: the fatal alert `handshake_failure` (RFC 8446 section 6)."""
+
+
+@pytest.mark.parametrize("response", [b"", ALERT, PLAIN_RESPONSE], ids=["end", "alert", "plain"])
+def test_server_with_tls_is_named(response: bytes) -> None:
+    """A port that speaks TLS ends plain HTTP, or rejects it in plain HTTP as nginx and Go do."""
+
+    def serve(connection: socket.socket) -> None:
+        is_plain = connection.recv(65536).startswith(b"GET ")
+        connection.sendall(response if is_plain else ALERT)
+
+    with server(serve) as url:
+        error = failure_of(url)
+    server_name = url.removeprefix("http://")
+    assert str(error) == f"{server_name} speaks TLS; use https://{server_name}"
+
+
+def test_rejection_by_a_server_without_tls_is_a_response() -> None:
+    """A 400 of a server that does not speak TLS is given to the caller, who asks no second time whether it does."""
+    connections: list[socket.socket] = []
+
+    def serve(connection: socket.socket) -> None:
+        connections.append(connection)
+        connection.recv(65536)
+        connection.sendall(PLAIN_RESPONSE)
+
+    with server(serve) as url:
+        transport = UrllibTransport(ClientOptions(connect_seconds=5))
+        assert [transport.send(HttpRequest("GET", url)).status for _ in range(2)] == [400, 400]
+    assert len(connections) == 3
 
 
 def test_broken_connection_names_the_server() -> None:

@@ -43,8 +43,27 @@ def describe(error: Exception, url: str, proxy_url: str | None) -> str:
     if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
         return f"the connection to {server} stalled"
     if isinstance(error, urllib3.exceptions.SSLError):
-        return _describe_tls(error, server)
+        return _describe_tls(error, url)
     return f"the connection to {server} broke ({type(error).__name__})"
+
+
+def describe_wrong_scheme(url: str) -> str:
+    """Return what to use where a server speaks HTTPS and the URL says HTTP, or HTTP and the URL says HTTPS."""
+    server = _server(url)
+    if url.startswith("https://"):
+        return f"{server} does not speak TLS; use http://{server}, which is not encrypted, or another port"
+    return f"{server} speaks TLS; use https://{server}"
+
+
+def may_be_wrong_scheme(error: Exception) -> bool:
+    """Return whether a server that does not speak the URL's scheme can be why a connection ended."""
+    import http.client
+
+    import urllib3
+
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return not isinstance(_tls_cause(error), ssl.SSLCertVerificationError)
+    return isinstance(error, urllib3.exceptions.ProtocolError | http.client.HTTPException | ConnectionError)
 
 
 def is_unknown_name(error: Exception) -> bool:
@@ -102,11 +121,16 @@ def _describe_proxy(error: Exception, proxy: str) -> str:
     return f"the proxy {proxy} {reason} ({_CHECK_PROXY})"
 
 
-def _describe_tls(error: Exception, server: str) -> str:
-    cause = error.args[0] if error.args and isinstance(error.args[0], ssl.SSLError) else error.__cause__
+def _tls_cause(error: Exception) -> BaseException | None:
+    """Return the error of the standard library in one of urllib3."""
+    return error.args[0] if error.args and isinstance(error.args[0], ssl.SSLError) else error.__cause__
+
+
+def _describe_tls(error: Exception, url: str) -> str:
+    cause, server = _tls_cause(error), _server(url)
     if not isinstance(cause, ssl.SSLCertVerificationError):
         if isinstance(cause, ssl.SSLError) and cause.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-            return f"{server} does not speak TLS (check the port; does the service's URL begin with http://?)"
+            return describe_wrong_scheme(url)
         reason = cause.reason if isinstance(cause, ssl.SSLError) and cause.reason else type(cause).__name__
         return f"the TLS handshake with {server} failed ({reason})"
     if cause.verify_code in (_EXPIRED, _NOT_YET_VALID):

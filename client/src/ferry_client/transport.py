@@ -15,6 +15,7 @@ from ferry_client.connections import MAX_BLOCK_BYTES, ConnectionLimit, Environme
 from ferry_client.errors import CancelledError, FerryError, UsageError
 from ferry_client.options import KIB, ClientOptions
 from ferry_client.pacing import RateLimiter, StallWatch
+from ferry_client.port_probe import PortProbe
 from ferry_client.url_log import hidden_queries
 
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ class UrllibTransport:
         self._lock = threading.Lock()
         self._pools: dict[str | None, PoolManager] = {}
         self._environment_proxies = EnvironmentProxies()
+        self._port_probe = PortProbe(options.connect_seconds)
         self.rate_limiter = RateLimiter(options.rate_limit, self._sleep)
         """The limit of bytes a second."""
         self.on_bytes: Callable[[int], None] = ignore
@@ -218,24 +220,12 @@ class UrllibTransport:
         import urllib3
 
         self._raise_if_closed()
-        headers = {"User-Agent": self._user_agent, **request.headers}
         body: _PacedBody | None = None
-        if request.body is not None:
-            headers["Content-Length"] = str(request.body.length)
-            body = _PacedBody(self._paced(request.body)) if request.body.length else None
+        if request.body is not None and request.body.length:
+            body = _PacedBody(self._paced(request.body))
         try:
-            with hidden_queries():
-                response = self.pool(request.url).request(
-                    request.method,
-                    request.url,
-                    headers=headers,
-                    body=body,
-                    redirect=False,
-                    retries=False,
-                    preload_content=False,
-                    decode_content=False,
-                    timeout=urllib3.Timeout(connect=self._options.connect_seconds, read=self._options.stall_seconds),
-                )
+            response = self._open(request, body)
+            self._raise_if_wrong_scheme(response, request.url)
             if request.stream:
                 return HttpResponse(
                     response.status,
@@ -252,6 +242,40 @@ class UrllibTransport:
             raise self._transport_error(error, request.url, body.taken_bytes if body else 0) from error
         except ValueError:  # of http.client and urllib3: a URL or header field that cannot be sent
             raise UsageError(_NO_HTTP) from None
+
+    def _open(self, request: HttpRequest, body: _PacedBody | None) -> BaseHTTPResponse:
+        """Return the response of urllib3, whose body is not read yet."""
+        import urllib3
+
+        headers = {"User-Agent": self._user_agent, **request.headers}
+        if request.body is not None:
+            headers["Content-Length"] = str(request.body.length)
+        with hidden_queries():
+            return self.pool(request.url).request(
+                request.method,
+                request.url,
+                headers=headers,
+                body=body,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+                timeout=urllib3.Timeout(connect=self._options.connect_seconds, read=self._options.stall_seconds),
+            )
+
+    def _raise_if_wrong_scheme(self, response: BaseHTTPResponse, url: str) -> None:
+        """Raise `TransportError` for a 400 by which a port of TLS, as nginx has it, rejects plain HTTP."""
+        is_rejection = response.status == 400 and "x-request-id" not in response.headers
+        if is_rejection and url.startswith("http://") and self._has_wrong_scheme(url):
+            from ferry_client.connection_errors import describe_wrong_scheme
+
+            response.close()
+            raise TransportError(describe_wrong_scheme(url))
+        self._port_probe.record_response(url)
+
+    def _has_wrong_scheme(self, url: str) -> bool:
+        """Return whether a server speaks HTTPS where its URL says HTTP, or HTTP. Through a proxy it is not asked."""
+        return self._proxy_url(url) is None and self._port_probe.speaks_other_scheme(url)
 
     def close(self) -> None:
         self._token.cancel()
@@ -356,7 +380,16 @@ class UrllibTransport:
         return self._options.proxy_url or self._environment_proxies.proxy_of(url)
 
     def _transport_error(self, error: Exception, url: str, sent_bytes: int = 0) -> TransportError:
-        from ferry_client.connection_errors import describe, is_unknown_name, is_unsent
+        from ferry_client.connection_errors import (
+            describe,
+            describe_wrong_scheme,
+            is_unknown_name,
+            is_unsent,
+            may_be_wrong_scheme,
+        )
 
-        reason = describe(error, url, self._proxy_url(url))
+        if may_be_wrong_scheme(error) and self._has_wrong_scheme(url):
+            reason = describe_wrong_scheme(url)
+        else:
+            reason = describe(error, url, self._proxy_url(url))
         return TransportError(reason, sent_bytes, is_unsent=is_unsent(error), is_unknown_name=is_unknown_name(error))
