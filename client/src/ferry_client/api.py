@@ -58,6 +58,8 @@ class Api:
         """The service, without a slash at its end."""
         self.options = options
         """How to transfer."""
+        self.client_id = credentials.client_id
+        """The client of the service."""
         self.transport = transport
         """Sends the requests."""
         self.on_break: Callable[[int], None] = ignore

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from ferry_client import file_requests
 from ferry_client.api import Api, Credentials
 from ferry_client.arguments import check_login, check_name, check_options, check_upload
-from ferry_client.callbacks import ignore, progress_callback
+from ferry_client.callbacks import note_callback, progress_callback
 from ferry_client.direct import DirectAccess
 from ferry_client.errors import NotFoundError
 from ferry_client.jobs import JobTuner
@@ -99,7 +99,6 @@ class Ferry:
         self.api.on_break = self._record_break
         self._transfers = Transfers(
             self.api,
-            client_id,
             limit,
             DirectAccess(self.api),
             self.line,
@@ -166,7 +165,12 @@ class Ferry:
         """
         check_upload(name, if_exists, content_type, metadata)
         choices = UploadChoices(
-            if_exists, content_type, metadata or {}, restart, progress_callback(name, on_progress), on_note or ignore
+            if_exists,
+            content_type,
+            metadata or {},
+            restart,
+            progress_callback(self.api, name, on_progress),
+            note_callback(self.api, on_note),
         )
         return self._transfers.upload(source, name, choices, cancel)
 
@@ -203,8 +207,8 @@ class Ferry:
             CancelledError: it was stopped. Call again to continue.
             ApiError: the service rejected the download for another reason.
         """
-        report = progress_callback(name, on_progress)
-        return self._transfers.download(name, target, file, report, on_note or ignore, cancel=cancel)
+        report, note = progress_callback(self.api, name, on_progress), note_callback(self.api, on_note)
+        return self._transfers.download(name, target, file, report, note, cancel=cancel)
 
     def read(self, name: str) -> bytes:
         """Return the content of a file in memory, verified by its checksum. Raises what `iter_content` raises."""
@@ -225,7 +229,7 @@ class Ferry:
             ConflictError: the file was replaced meanwhile.
             FerryError: any other, as of `stat`.
         """
-        yield from self._transfers.iter_content(name, on_note or ignore)
+        yield from self._transfers.iter_content(name, note_callback(self.api, on_note))
 
     def stat(self, name: str) -> FileRecord:
         """Return the record of a file.

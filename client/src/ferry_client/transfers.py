@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ferry_client.api import Api
 from ferry_client.arguments import check_name, checked_path
+from ferry_client.callbacks import raise_if_in_callback
 from ferry_client.cancellation import CancelToken, current_token, running_under
 from ferry_client.direct import DirectAccess
 from ferry_client.errors import LocalFileError, UsageError
@@ -34,8 +35,6 @@ class Transfers:
 
     api: Api
     """The service."""
-    client_id: str
-    """The client, for the notes in `state`."""
     limit: TransferLimit
     """How many requests transfer bytes at once."""
     direct: DirectAccess
@@ -53,7 +52,7 @@ class Transfers:
         from ferry_client.upload_request import UploadRequest
         from ferry_client.uploads import Uploader
 
-        self.api.raise_if_unusable()
+        self._raise_if_unusable()
         with running_under(CancelToken(self.api.token, cancel, current_token())):
             opened = open_source(source)
             content_type = choices.content_type or guess_content_type(name)
@@ -85,7 +84,6 @@ class Transfers:
                 direct=self.direct,
                 line=self.line,
                 state=self.state,
-                client_id=self.client_id,
             )
             with closing(opened):
                 return uploader.upload(request)
@@ -104,7 +102,7 @@ class Transfers:
         from ferry_client.downloads import DownloadRequest
 
         check_name(name)
-        self.api.raise_if_unusable()
+        self._raise_if_unusable()
         with running_under(CancelToken(self.api.token, cancel, current_token())):
             if hasattr(target, "write"):
                 if is_text(target):
@@ -141,8 +139,13 @@ class Transfers:
         from ferry_client.content import iter_content
 
         check_name(name)
-        self.api.raise_if_unusable()
+        self._raise_if_unusable()
         yield from iter_content(self._downloader(), name, on_note)
+
+    def _raise_if_unusable(self) -> None:
+        """Raise `UsageError` or `CancelledError` unless a transfer may start now, in this thread."""
+        self.api.raise_if_unusable()
+        raise_if_in_callback(self.api)
 
     def _downloader(self) -> Downloader:
         from ferry_client.downloads import Downloader

@@ -63,7 +63,6 @@ class Uploader:
         direct: DirectAccess,
         line: Line,
         state: StateFolder | None,
-        client_id: str,
     ) -> None:
         self.api = api
         """The service."""
@@ -73,8 +72,6 @@ class Uploader:
         """What is known of the line to the service."""
         self.state = state
         """What is kept between runs; None keeps nothing."""
-        self.client_id = client_id
-        """The client, for the notes in `state`."""
         self.direct = direct
         """Whether parts go straight to S3. Shared by all transfers of the client."""
 
@@ -386,13 +383,13 @@ class _Transfer:
 
     def _own_note(self) -> UploadNote | None:
         state = self._uploader.state
-        return state.get_upload(self._api.url, self._uploader.client_id, self._request.name) if state else None
+        return state.get_upload(self._api.url, self._api.client_id, self._request.name) if state else None
 
     def _note(self, plan: UploadPlan) -> None:
         if self._uploader.state and self._source.fingerprint:
             note = UploadNote(plan.upload_id, self._source.fingerprint)
-            self._uploader.state.put_upload(self._api.url, self._uploader.client_id, self._request.name, note)
+            self._uploader.state.put_upload(self._api.url, self._api.client_id, self._request.name, note)
 
     def _forget(self) -> None:
         if self._uploader.state:
-            self._uploader.state.delete_upload(self._api.url, self._uploader.client_id, self._request.name)
+            self._uploader.state.delete_upload(self._api.url, self._api.client_id, self._request.name)
