@@ -174,3 +174,36 @@ def test_interrupted_doctor_leaves_no_file(run: Run, fake: FakeService) -> None:
     fake.before.append(interrupt)
     assert run("doctor") == 130
     assert not fake.files
+
+
+def test_file_of_a_killed_doctor_is_deleted_by_the_next_one(run: Run, fake: FakeService) -> None:
+    """A file that one run could not delete is deleted by the next one, and no note of it remains."""
+
+    def break_delete(request: HttpRequest) -> None:
+        if request.method == "DELETE" and "/files" in request.url:
+            raise TransportError("the connection broke")
+
+    fake.before.append(break_delete)
+    assert run("doctor") == 0
+    (left,) = fake.files
+    assert left.startswith("ferry-doctor-")
+    fake.before.clear()
+    assert run("doctor") == 0
+    assert not fake.files
+
+
+def test_doctor_leaves_the_file_of_a_running_one_alone(run: Run, fake: FakeService, tmp_path: Path) -> None:
+    """Two doctors at once: the second deletes its own file alone, and the first ends without a fault."""
+    codes: list[int] = []
+
+    def run_second(request: HttpRequest) -> None:
+        if request.method == "GET" and "/download" in request.url and not codes:
+            codes.append(-1)
+            codes.append(run("doctor"))
+            assert len(fake.files) == 1
+
+    fake.before.append(run_second)
+    assert run("doctor") == 0
+    assert codes == [-1, 0]
+    assert not fake.files
+    assert not list((tmp_path / "state").rglob("ferry-doctor-*"))

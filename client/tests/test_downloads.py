@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sys
 import threading
 from collections.abc import Callable
@@ -181,6 +182,29 @@ def test_download_to_a_long_name_works(connect: Connect, fake: FakeService, tmp_
     fake.put_file("x", content(5 * MIB))
     connect().download("x", tmp_path / target)
     assert (tmp_path / target).read_bytes() == content(5 * MIB)
+
+
+def test_download_whose_folder_is_removed_ends_at_once(
+    connect: Connect, fake: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No further range is requested, the error says what happened, and the folder is not made again."""
+    monkeypatch.setattr("ferry_client.downloads.JOURNAL_EVERY_SECONDS", 0.0)
+    fake.put_file("x", content(6 * MIB))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    ranges: list[HttpRequest] = []
+
+    def remove(request: HttpRequest) -> None:
+        if request.url.startswith(S3_URL):
+            ranges.append(request)
+            if len(ranges) == 2:
+                shutil.rmtree(folder)
+
+    fake.before.append(remove)
+    with pytest.raises(LocalFileError, match="removed or renamed"):
+        connect(max_jobs=1, range_bytes=MIB).download("x", folder / "out")
+    assert len(ranges) == 2
+    assert not folder.exists()
 
 
 def test_download_with_urls_that_s3_rejects_gives_up(connect: Connect, fake: FakeService, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ renamed to the target in one step.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -39,8 +40,10 @@ MAX_CONTENT_CHANGES = 3
 """How often a download begins anew because the file was replaced meanwhile."""
 
 JOURNAL_EVERY_SECONDS = 0.1
-"""How often the journal is written. A kill costs what came since."""
+"""How often the journal is written, and the part file is looked for. A kill costs what came since."""
 
+_REMOVED = "its folder or its part file was removed or renamed meanwhile; fetch it again"
+"""Why a download ends although bytes come."""
 
 MIN_RANGE_BYTES = 8 * MIB
 """Bytes of a range that is requested from S3, where no option says how many."""
@@ -153,6 +156,8 @@ class _Download:
         self._part_path = part_path(request.target)
         self._journal = Journal(journal_path(request.target), file.etag)
         self._source = RangeSource(downloader.api, downloader.direct, file)
+        self._opened_as: os.stat_result | None = None
+        """Status of the part file when it was opened."""
         self._received_bytes = 0
         self._unfinished: dict[int, tuple[int, int]] = {}
         """CRC32C and length of what has come of ranges under way, by their first byte."""
@@ -165,6 +170,7 @@ class _Download:
         descriptor: int | None = open_part(self._part_path)
         assert descriptor is not None
         try:
+            self._opened_as = os.fstat(descriptor)
             self._journal = Journal.load(self._journal.path, self._file.etag)
             resumed = self._journal.forget_damaged(descriptor)
             if self._file.size > MAX_PUT_BYTES:
@@ -175,16 +181,17 @@ class _Download:
             self._fetch_missing(descriptor, resumed)
             os.fsync(descriptor)
             self._verify_whole()
+            self._raise_if_removed()
             if os.name == "nt":  # Windows renames no open file.
                 os.close(descriptor)
                 descriptor = None
             # Renamed while it is locked: no other download can have written to it since it was verified.
             self._part_path.replace(self._request.target)
-            self._journal.path.unlink(missing_ok=True)
+            self._journal.delete()
         except (KeyboardInterrupt, Exception):
             with suppress(OSError):
-                if self._part_path.exists():
-                    self._journal.save(dict(self._unfinished))
+                self._raise_if_removed()
+                self._journal.save(dict(self._unfinished))
             raise
         finally:
             if descriptor is not None:
@@ -242,11 +249,20 @@ class _Download:
             self._reported += new_bytes
             self._request.on_progress(self._reported, self._file.size)
 
+    def _raise_if_removed(self) -> None:
+        """Raise `FileNotFoundError` if the part file is no longer where it was opened: its folder may be gone, too."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if self._opened_as is None or os.path.samestat(self._part_path.stat(), self._opened_as):
+                return
+        raise FileNotFoundError(errno.ENOENT, _REMOVED)
+
     def _save_now_and_then(self) -> None:
+        """Write the journal if it is time. Raises `OSError` if that fails, or the part file was removed."""
         with self._save_lock:
             if time.monotonic() - self._saved_at < JOURNAL_EVERY_SECONDS:
                 return
             self._saved_at = time.monotonic()
+            self._raise_if_removed()
             self._journal.save(dict(self._unfinished))
 
     def _fetch_range(
@@ -297,5 +313,5 @@ class _Download:
         if total == self._file.size and self._file.crc32c in (None, combine_crc32c(ranges)):
             return
         self._part_path.unlink(missing_ok=True)
-        self._journal.path.unlink(missing_ok=True)
+        self._journal.delete()
         raise IntegrityError(f"{self._file.name}: the received bytes differ from the file's checksum. Fetch it again.")

@@ -14,8 +14,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from ferry_client.atomic_files import write_atomically
 from ferry_client.options import DIRECT_MIN_BYTES_PER_SECOND, KIB, MIB, UNKNOWN_BYTES_PER_SECOND, min_jobs
-from ferry_client.state import write_atomically
 
 MIN_CHUNK_BYTES = 64 * KIB
 MAX_CHUNK_BYTES = 4 * MIB

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import secrets
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -262,15 +262,23 @@ def restore_symlink(path: Path, target: str, folder: Path) -> None:
     """
     if not is_inside(path.parent.joinpath(target), folder):
         raise LocalFileError(f"its link leads to {target}, outside {folder}. It is not made.")
-    temporary = path.with_name(f".{secrets.token_hex(8)}.ferry-link")
+    temporary = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.ferry-link")
     try:
         if path.is_symlink() and str(path.readlink()) == target:
             return
+        _delete_link(temporary)  # A kill may have left it.
         temporary.symlink_to(target)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _delete_link(temporary)
         raise LocalFileError(f"{path} cannot be made a link: {error.strerror}.") from error
+
+
+def _delete_link(path: Path) -> None:
+    """Delete a symbolic link; leave what is none."""
+    with suppress(OSError):
+        if path.is_symlink():
+            path.unlink()
 
 
 def is_inside(path: Path, folder: Path) -> bool:

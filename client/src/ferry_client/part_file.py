@@ -15,14 +15,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ferry_client.atomic_files import write_atomically
 from ferry_client.cancellation import raise_if_cancelled
 from ferry_client.checksums import crc32c
 from ferry_client.errors import LocalFileError, NoSpaceError
+from ferry_client.file_locks import lock
 from ferry_client.options import MIB
-from ferry_client.state import write_atomically
 
 PART_SUFFIX = ".ferry-part"
 JOURNAL_SUFFIX = ".ferry-part.json"
+NEW_JOURNAL_SUFFIX = ".ferry-part.tmp"
+"""Ends the name of a journal that is being written. The next download of the target deletes what a kill leaves."""
 
 MAX_NAME_BYTES = 255
 """Bytes of a file's name on most disks."""
@@ -39,6 +42,11 @@ def part_path(target: Path) -> Path:
 def journal_path(target: Path) -> Path:
     """Return where the journal of a target is."""
     return target.with_name(_stem(target) + JOURNAL_SUFFIX)
+
+
+def is_part_file(name: str) -> bool:
+    """Return whether a file's name is that of a part file or its journal."""
+    return name.endswith((PART_SUFFIX, JOURNAL_SUFFIX, NEW_JOURNAL_SUFFIX))
 
 
 def _stem(target: Path) -> str:
@@ -75,9 +83,23 @@ class Journal:
 
         Nothing is flushed to the disk first. The next run compares the bytes with the checksums, so a power loss costs
         ranges and never correctness.
+
+        Raises:
+            OSError: it cannot be written, or the folder is gone.
         """
         ranges = [[first, crc, length] for first, (crc, length) in sorted({**unfinished, **self.ranges}.items())]
-        write_atomically(self.path, json.dumps({"etag": self.etag, "ranges": ranges}).encode(), durable=False)
+        data = json.dumps({"etag": self.etag, "ranges": ranges}).encode()
+        write_atomically(self.path, data, durable=False, temporary=self._new_path)
+
+    def delete(self) -> None:
+        """Delete the journal, with what a kill left of a write. Raises `OSError`."""
+        self.path.unlink(missing_ok=True)
+        self._new_path.unlink(missing_ok=True)
+
+    @property
+    def _new_path(self) -> Path:
+        """Where the journal is written first."""
+        return self.path.with_name(self.path.name.removesuffix(JOURNAL_SUFFIX) + NEW_JOURNAL_SUFFIX)
 
     def forget_damaged(self, descriptor: int) -> int:
         """Forget ranges whose bytes are not on the disk, and return the bytes of the others."""
@@ -125,26 +147,6 @@ def open_part(path: Path) -> int:
                 f"another download writes {path} now. Wait for it, or fetch to another place."
             ) from error
         os.close(descriptor)  # It was renamed to its target meanwhile.
-
-
-def lock(descriptor: int) -> None:
-    """Lock a file until it is closed. Raises `BlockingIOError` if another descriptor has it locked."""
-    if os.name == "nt":
-        import msvcrt
-
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        except OSError as error:
-            raise BlockingIOError from error
-        return
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:  # This file system has no locks.
-        return
 
 
 def local_file_error(path: Path, error: OSError) -> LocalFileError:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from ferry_client.atomic_files import write_atomically
 from ferry_client.client import Ferry
 from ferry_client.errors import (
     AccessError,
@@ -33,7 +34,6 @@ from ferry_client.models import FileRecord, IfExists
 from ferry_client.options import MIB
 from ferry_client.sources import FileSource, range_crc32c
 from ferry_client.spool_folder import FolderLock, Removal
-from ferry_client.state import write_atomically
 from ferry_client.systemd import notify_systemd
 
 STATE_FILE_NAME = ".ferry-spool.json"

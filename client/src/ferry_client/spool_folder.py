@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from ferry_client.errors import LocalFileError, SourceChangedError
-from ferry_client.part_file import MAX_NAME_BYTES, lock
+from ferry_client.file_locks import lock
+from ferry_client.part_file import MAX_NAME_BYTES
 from ferry_client.sources import FileSource
 
 LOCK_FILE_NAME = ".ferry-spool.lock"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from ferry_client.atomic_files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,35 +48,3 @@ class StateFolder:
     def _upload_path(self, url: str, client_id: str, name: str) -> Path:
         key = hashlib.sha256(f"{url}\0{client_id}\0{name}".encode()).hexdigest()
         return self.path / "uploads" / f"{key[:32]}.json"
-
-
-def write_atomically(
-    path: Path, data: bytes, *, mode: int = 0o600, durable: bool = True, temporary: Path | None = None
-) -> None:
-    """Replace a file in one step; a crash leaves the old content or the new one. Raises `OSError`.
-
-    Args:
-        path: the file.
-        data: its new content.
-        mode: its permission bits.
-        durable: whether the content survives a loss of power from now on, which costs a wait for the disk.
-        temporary: where the content is written first, in the same folder, which must exist; only for a file that one
-            process writes, so that a kill leaves no more than this one file behind. None: under a name of its own.
-    """
-    if temporary is None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-        temporary = Path(name)
-    else:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        temporary.chmod(mode)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -17,6 +17,7 @@ from ferry_client.etags import is_md5
 from ferry_client.file_cache import FileCache, FileIdentity
 from ferry_client.local_files import LeftOut, LocalFile, LocalTargets, disk_key, is_chosen, walk
 from ferry_client.models import FileRecord
+from ferry_client.part_file import is_part_file
 
 
 class SyncAction(StrEnum):
@@ -185,8 +186,7 @@ def _local_deletions(
     steps = [
         SyncStep(SyncAction.DELETE, file.name, file.path)
         for file in walk(folder, "", include, exclude, on_problem=problems.__setitem__)
-        if not _is_same_file(file.path, wanted.get(disk_key(file.name)))
-        and not file.path.name.endswith((".ferry-part", ".ferry-part.json"))
+        if not _is_same_file(file.path, wanted.get(disk_key(file.name))) and not is_part_file(file.path.name)
     ]
     return [SyncStep(SyncAction.REJECT, path, reason=text) for path, text in problems.items()] or steps
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ferry_client.atomic_files import write_atomically
 from ferry_client.errors import UsageError
-from ferry_client.state import write_atomically
 
 DEFAULT_PROFILE = "default"
 

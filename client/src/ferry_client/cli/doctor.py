@@ -7,16 +7,17 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from ferry_client import checksums
+from ferry_client.atomic_files import write_atomically
 from ferry_client.checksums import crc32c_to_base64
 from ferry_client.cli import exit_codes
 from ferry_client.cli.config import state_path
+from ferry_client.cli.doctor_file import DIRECT_SUFFIX, probe_file
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import connection_options, open_client
 from ferry_client.client import Ferry
@@ -24,11 +25,11 @@ from ferry_client.connections import checked_proxy
 from ferry_client.errors import FerryError, UsageError
 from ferry_client.options import MIB
 from ferry_client.retries import CONTINUE_ADVICE, RETRYABLE_STATUSES
-from ferry_client.state import write_atomically
 from ferry_client.transport import BytesBody, HttpRequest, HttpResponse, TransportError
 
 _CLOCK_TOLERANCE_SECONDS = 60
 _PROBE_BYTES = MIB
+_PROBE_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,19 +187,15 @@ def _login(ferry: Ferry) -> str:
 
 
 def _transfers(ferry: Ferry) -> Iterator[Finding]:
-    name = f"ferry-doctor-{secrets.token_hex(8)}"
     data = secrets.token_bytes(_PROBE_BYTES)
-    up = _attempt("send", lambda: _timed(lambda: ferry.upload(data, name, content_type="application/octet-stream")))
-    yield up
-    if not up.ok:
-        return
-    try:
+    with probe_file(ferry, state_path()) as name:
+        upload = _attempt("send", lambda: _timed(lambda: ferry.upload(data, name, content_type=_PROBE_TYPE)))
+        yield upload
+        if not upload.ok:
+            return
         yield _attempt("fetch", lambda: _timed(lambda: ferry.read(name)))
-        yield _attempt_direct("send to S3", lambda: _send_to_s3(ferry, f"{name}-2", data))
+        yield _attempt_direct("send to S3", lambda: _send_to_s3(ferry, f"{name}{DIRECT_SUFFIX}", data))
         yield _attempt_direct("fetch from S3", lambda: _fetch_from_s3(ferry, name))
-    finally:  # also after Ctrl-C
-        with suppress(FerryError):
-            ferry.api.request("DELETE", ferry.api.file_path("/files", name), accept=(204,), max_attempts=2)
 
 
 def _send_to_s3(ferry: Ferry, name: str, data: bytes) -> HttpResponse:

@@ -1,0 +1,111 @@
+"""What a kill during the write of a small file leaves on the disk: the next run deletes it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from client.tests.fake_service import FakeService
+from ferry_client.atomic_files import write_atomically
+from ferry_client.client import Ferry
+from ferry_client.file_locks import lock
+from ferry_client.local_files import restore_symlink
+from ferry_client.part_file import Journal, journal_path
+
+Connect = Callable[..., Ferry]
+
+_KILLED = """
+import os, pathlib, sys
+pathlib.Path.replace = lambda *arguments: os._exit(9)
+"""
+"""Begins a program that ends, as by a kill, before a file that it wrote gets its name."""
+
+
+def run_killed(program: str, path: Path) -> None:
+    """Run a program that is killed. Its argument is a path."""
+    ended = subprocess.run([sys.executable, "-c", _KILLED + program, str(path)], check=False, timeout=60)
+    assert ended.returncode == 9
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_file_of_a_killed_process_is_deleted_by_the_next_write(tmp_path: Path) -> None:
+    """The state folder has the file that was written, and nothing else."""
+    run_killed(
+        "from ferry_client.atomic_files import write_atomically\nwrite_atomically(pathlib.Path(sys.argv[1]), b'1')",
+        tmp_path / "state" / "a.json",
+    )
+    assert len(names(tmp_path / "state")) == 1
+    write_atomically(tmp_path / "state" / "b.json", b"2")
+    assert names(tmp_path / "state") == {"b.json"}
+
+
+def test_journal_of_a_killed_download_is_deleted_by_the_next_one(
+    connect: Connect, fake: FakeService, tmp_path: Path
+) -> None:
+    """The folder of the target has the file alone once the next download has ended."""
+    run_killed(
+        "from ferry_client.part_file import Journal\nJournal(pathlib.Path(sys.argv[1]), 'e').save({})",
+        journal_path(tmp_path / "out"),
+    )
+    assert len(names(tmp_path)) == 1
+    fake.put_file("x", b"1")
+    connect().download("x", tmp_path / "out")
+    assert names(tmp_path) - {"state"} == {"out"}
+
+
+def test_file_that_another_process_writes_is_left_alone(tmp_path: Path) -> None:
+    """A locked file has an owner that lives; files of other names are the user's."""
+    written, user = tmp_path / ".ferry-abcdefgh.tmp", tmp_path / ".abcdefgh.tmp"
+    user.touch()
+    with written.open("wb") as file:
+        assert lock(file.fileno())
+        write_atomically(tmp_path / "a.json", b"1")
+        assert names(tmp_path) == {written.name, user.name, "a.json"}
+
+
+def test_file_taken_for_a_leftover_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that another process deletes before it is locked: the content is written under another name."""
+    locked: list[int] = []
+
+    def delete_first(descriptor: int) -> bool:
+        locked.append(descriptor)
+        if len(locked) == 1:
+            (found,) = tmp_path.iterdir()
+            found.unlink()
+        return lock(descriptor)
+
+    monkeypatch.setattr("ferry_client.atomic_files.lock", delete_first)
+    write_atomically(tmp_path / "a.json", b"1")
+    assert len(locked) == 2
+    assert (tmp_path / "a.json").read_bytes() == b"1"
+    assert names(tmp_path) == {"a.json"}
+
+
+def test_journal_of_a_removed_folder_is_an_error(tmp_path: Path) -> None:
+    """The journal makes no folder: that of its target was there when the download began."""
+    with pytest.raises(FileNotFoundError):
+        Journal(journal_path(tmp_path / "gone" / "out"), "e").save({})
+    assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows makes symbolic links for administrators alone")
+def test_link_of_a_killed_process_is_replaced_by_the_next_run(tmp_path: Path) -> None:
+    """A link that replaces another one is made in two steps; the same command completes it."""
+    (tmp_path / "link").symlink_to("old")
+    run_killed(
+        "from ferry_client.local_files import restore_symlink as restore\n"
+        "path = pathlib.Path(sys.argv[1]); restore(path, 'new', path.parent)",
+        tmp_path / "link",
+    )
+    assert len(names(tmp_path)) == 2
+    restore_symlink(tmp_path / "link", "new", tmp_path)
+    assert names(tmp_path) == {"link"}
+    assert (tmp_path / "link").readlink() == Path("new")
