@@ -28,8 +28,10 @@ sources := admin client dev functions layers/common tests
 # `exec` replaces the shell, so that a SIGTERM to make reaches the program.
 tool := exec env PATH="$(CURDIR)/$(bin):$$PATH"
 
-# The processes of a test run load the same modules: bytecode is written even where the environment forbids it.
-pytest := env -u PYTHONDONTWRITEBYTECODE $(bin)/python -m pytest
+pytest := $(bin)/python -m pytest
+
+# Each target starts many processes that load the same modules: bytecode is written even where the environment forbids it.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -159,37 +161,26 @@ lock: $(venv_stamp)  ## resolve the dependencies and write the lock files (UPGRA
 
 venv: $(venv_stamp)  ## create the virtual environment from the lock files (every target that needs it does so first)
 
-# Print a line for every 25th package that pip fetches, and pip's output from its first error on. Fail unless pip succeeds.
-show_progress = /^(Collecting|Processing) / && ++count % 25 == 0 {print "  " count " fetched"; fflush()} \
-  /^Installing collected/ {print "  " count " fetched, installing them"; fflush()} \
-  /^ERROR/ {failed = 1} failed {print} {last = $$0} END {exit last != "done"}
-
 define check_python
 	@command -v $(PYTHON) >/dev/null || { echo "Ferry needs Python 3.11 or newer, and '$(PYTHON)' was not found. Name its path: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Ferry needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Name another one: make $(MAKECMDGOALS) PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$$($(PYTHON) -V) has no venv module. On Debian and Ubuntu run: apt-get install python3-venv" >&2; exit 1; }
 endef
 
-# Install a lock into the virtual environment, and write its bytecode on all processors.
-install = { PYTHONUNBUFFERED=1 $(bin)/python -m pip install --progress-bar=off --disable-pip-version-check --no-deps --require-hashes \
-  --only-binary=:all: --no-compile -r $(1) 2>&1 && echo done; } | awk '$(show_progress)' >&2 && $(write_bytecode)
-
-# pip writes bytecode on one processor. Files that are no Python of this version, as in templates of packages, have none.
-write_bytecode = { $(bin)/python -m compileall -qq -j 0 $(venv)/lib || true; }
+# `$(call install,ENVIRONMENT,LOCK)` installs the packages of a lock file into an environment.
+install = sh dev/install_lock.sh $(1) $(2)
 
 $(venv_stamp): $(locks)
 	$(check_python)
-	@echo "installing $$(grep -c == requirements/dev.txt) packages into $(venv) (once, a minute or two)"
 	@$(PYTHON) -m venv --clear $(venv)
-	@$(call install,requirements/dev.txt)
+	@$(call install,$(venv),requirements/dev.txt)
 	@touch $(run_stamp) $@
 
 # The packages of the local service alone: 75 MB to fetch instead of 200. The whole environment has them too.
 $(run_stamp): requirements/run.txt
 	$(check_python)
-	@echo "installing $$(grep -c == requirements/run.txt) packages into $(venv) (once, about 80 MB)"
 	@test -x $(bin)/python || $(PYTHON) -m venv --clear $(venv)
-	@$(call install,requirements/run.txt)
+	@$(call install,$(venv),requirements/run.txt)
 	@touch $@
 
 # The built layer for this machine, the deployed Python, and the environment of the benchmarks.
@@ -301,25 +292,24 @@ $(web_stamp): $(web_tools)/package-lock.json
 
 # Packages of the benchmarks, installed on first use into the same environment.
 $(bench_stamp): $(venv_stamp) requirements/bench.txt
-	@$(bin)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements/bench.txt
+	@$(call install,$(venv),requirements/bench.txt)
 	@touch $@
 
 # Packages of the documentation site, installed on first use into the same environment.
 $(docs_stamp): $(venv_stamp) requirements/docs.txt
-	@$(bin)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements/docs.txt
+	@$(call install,$(venv),requirements/docs.txt)
 	@touch $@
 
 # The security linter's pins conflict with those of the other tools, so it has its own environment.
 $(checkov_stamp): $(venv_stamp) requirements/checkov.txt
-	@echo "installing into $(checkov) (once, a minute)"
 	@$(PYTHON) -m venv --clear $(checkov)
-	@$(checkov)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements/checkov.txt
+	@$(call install,$(checkov),requirements/checkov.txt)
 	@touch $@
 
 # The pins of the AWS CLI conflict with those of boto3, so it has its own environment.
 $(awscli_stamp): requirements/awscli.txt
 	@$(PYTHON) -m venv --clear $(awscli)
-	@$(awscli)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r requirements/awscli.txt
+	@$(call install,$(awscli),requirements/awscli.txt)
 	@touch $@
 
 clean:  ## remove build output and caches; keeps .local, which holds uploaded files
