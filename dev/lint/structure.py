@@ -1,7 +1,8 @@
 """Check what ruff has no rule for: `python -m dev.lint.structure`.
 
-A Python file has at most MAX_LINES lines. Every test has a docstring. Outside of tests, every public field of a
-dataclass, a NamedTuple or a Protocol has a docstring below it or a comment.
+A Python file has at most MAX_LINES lines, and imports no module of tests: what several test modules need is in a module
+of its own. Every test has a docstring. Outside of tests, every public field of a dataclass, a NamedTuple or a Protocol
+has a docstring below it or a comment.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dev.lint.words import checked_files
 from dev.paths import ROOT
 
 MAX_LINES = 400
+TEST_PREFIX = "test_"
 _FIELD_BASES = {"NamedTuple", "Protocol"}
 
 
@@ -26,7 +28,7 @@ def main() -> int:
         if path.suffix == ".py"
         for problem in find_problems(
             path.read_text(encoding="utf-8"),
-            is_test=path.name.startswith("test_"),
+            is_test=path.name.startswith(TEST_PREFIX),
             checks_fields="tests" not in path.relative_to(ROOT).parts,
         )
     ]
@@ -48,6 +50,9 @@ def find_problems(source: str, *, is_test: bool, checks_fields: bool = True) -> 
     if line_count > MAX_LINES:
         yield f":{MAX_LINES + 1}: the file has {line_count} lines, more than {MAX_LINES}: split it"
     for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for module in _imported_test_modules(node):
+                yield f":{node.lineno}: imports the test module {module}: move what both need to a module without tests"
         if is_test and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _is_test_without_docstring(node):
             yield f":{node.lineno}: {node.name} has no docstring"
         if checks_fields and isinstance(node, ast.ClassDef) and _has_fields(node):
@@ -55,8 +60,16 @@ def find_problems(source: str, *, is_test: bool, checks_fields: bool = True) -> 
                 yield f":{field.lineno}: the field {ast.unparse(field.target)} of {node.name} has no docstring below it"
 
 
+def _imported_test_modules(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    """Yield the test modules (`test_…`) that a statement imports, or imports from."""
+    source = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+    for module in [*source, *(alias.name for alias in node.names)]:
+        if any(name.startswith(TEST_PREFIX) for name in module.split(".")):
+            yield module
+
+
 def _is_test_without_docstring(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    return function.name.startswith("test_") and ast.get_docstring(function) is None
+    return function.name.startswith(TEST_PREFIX) and ast.get_docstring(function) is None
 
 
 def _has_fields(node: ast.ClassDef) -> bool:

@@ -1,4 +1,4 @@
-"""The check of file lengths, and of docstrings of tests and fields."""
+"""The check of file lengths, of imports of test modules, and of docstrings of tests and fields."""
 
 from __future__ import annotations
 
@@ -22,6 +22,23 @@ WITHOUT_DOCSTRING = "class TestX:\n    async def test_a(self) -> None: ...\n"
 )
 def test_find_problems_long_file_or_test_without_docstring(source: str, is_test: bool, problem_count: int) -> None:
     """A problem is reported for a file that is too long and for a test without a docstring."""
+    assert len(list(find_problems(source, is_test=is_test))) == problem_count
+
+
+@pytest.mark.parametrize(
+    ("source", "problem_count"),
+    [
+        ("from tests.unit.test_ranges import CASES\n", 1),
+        ("from tests.unit import factories, test_ranges\n", 1),
+        ("import tests.unit.test_ranges\n", 1),
+        ("def helper() -> None:\n    from test_ranges import CASES\n", 1),
+        ("from tests.unit.factories import CASES\n", 0),
+        ("from unittest import mock\n", 0),
+    ],
+)
+@pytest.mark.parametrize("is_test", [True, False])
+def test_find_problems_import_of_test_module(source: str, is_test: bool, problem_count: int) -> None:
+    """A problem is reported for each import of a test module, or from one."""
     assert len(list(find_problems(source, is_test=is_test))) == problem_count
 
 
