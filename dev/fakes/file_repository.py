@@ -134,7 +134,7 @@ class MemoryFileRepository:
             stored = self.rows.files.get((file.ns, file.name))
             if stored is None or file_identity(stored) != file_identity(file):
                 raise ConcurrentUpdate
-            add_usage(self.rows, file.ns, -file.size if file.counted_in_quota else 0, 0)
+            add_usage(self.rows, file.ns, -file.counted_bytes, 0)
             del self.rows.files[file.ns, file.name]
             take_file_away(self.rows, file, deleted_at=now, object_due_at=object_due_at)
             store_event(self.table, pending_event)
@@ -152,7 +152,7 @@ class MemoryFileRepository:
         with self._lock:
             self._require_files((file.ns, file.name, file), (moved.ns, moved.name, replaced_file))
             if replaced_file is not None:
-                freed_bytes = replaced_file.size if replaced_file.counted_in_quota else 0
+                freed_bytes = replaced_file.counted_bytes
                 add_usage(self.rows, file.ns, -freed_bytes, 0)
                 take_file_away(self.rows, replaced_file, deleted_at=now, object_due_at=object_due_at)
             del self.rows.files[file.ns, file.name]
@@ -201,8 +201,8 @@ class MemoryFileRepository:
 
     def _add_put_usage(self, file: File, replaced_file: File | None, quota: Quota | None) -> None:
         """Add a file to the usage, without the one that it replaces. Raises `UsageConflict` if there is no room."""
-        freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
-        added_bytes = (file.size if file.counted_in_quota else 0) - freed_bytes
+        freed_bytes = 0 if replaced_file is None else replaced_file.counted_bytes
+        added_bytes = file.counted_bytes - freed_bytes
         max_bytes = quota.max_bytes if quota is not None else None
         if added_bytes and file.ns not in self.rows.quotas:
             raise UsageConflict

@@ -294,7 +294,7 @@ class MemoryUploadRepository(MemoryUploadRows):
             require((stored and file_identity(stored)) == (replaced_file and file_identity(replaced_file)))
             self._release_name(record, require_epoch_seconds(ttl_epoch_seconds))
             self.rows.files[name] = file
-            freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
+            freed_bytes = 0 if replaced_file is None else replaced_file.counted_bytes
             add_usage(self.rows, record.ns, -freed_bytes, -int(record.counted_in_quota))
             self._update_record(
                 record.upload_id,

@@ -366,7 +366,7 @@ class FinalUploadFixed(FerryError):
 
 
 class PreconditionFailed(FerryError):
-    """A condition does not hold. Of a request that would change a file, `extra["current_file"]` is what there is."""
+    """A condition does not hold. If the request would change a file, `extra["current_file"]` is the present file."""
 
     code = "precondition_failed"
     title = "The file does not match the request's condition"

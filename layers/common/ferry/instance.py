@@ -20,9 +20,9 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 OPEN_UPLOAD_TTL_MS = MINUTE_MS
-"""How long an instance uses an upload without reading it.
+"""How long an instance uses an upload without reading it again.
 
-Well below the hour after which cleanup looks again for what late requests staged of an ended upload.
+Well below an hour: that long after the end of an upload, cleanup deletes what late requests have staged.
 """
 
 STAGED_CHUNK_CACHE_BYTES = MAX_ASSEMBLED_PART_BYTES - MAX_CHUNK_BYTES
@@ -32,8 +32,8 @@ STAGED_CHUNK_CACHE_BYTES = MAX_ASSEMBLED_PART_BYTES - MAX_CHUNK_BYTES
 class OpenUploadCache:
     """The open uploads that one instance has recorded chunks of lately, each as its last write returned it.
 
-    Saves the read before a chunk. An entry may be stale. A chunk may still be recorded with it, because the condition
-    of that write compares the shard with the entry. Nothing else may be decided by an entry.
+    Saves the read before a chunk. An entry may be stale, so it serves only to record chunks: the condition of that
+    write compares the shard with the entry.
     """
 
     def __init__(self, max_entries: int = 64) -> None:
@@ -41,7 +41,10 @@ class OpenUploadCache:
         self._entries: dict[tuple[str, str], tuple[Upload, int]] = {}
 
     def take(self, ns: str, name: str, upload_id: str | None, now: int) -> Upload | None:
-        """Remove the entry of a name. Return its upload if it is recent and has that id (None: if it needs no id)."""
+        """Remove the entry of a name, and return its upload if it is recent and is the one that the request means.
+
+        Without `upload_id`, a request does not mean an upload that takes requests only with its id.
+        """
         upload, stored_at = self._entries.pop((ns, name), (None, 0))
         if upload is None or not 0 <= now - stored_at < OPEN_UPLOAD_TTL_MS:
             return None
@@ -56,9 +59,9 @@ class OpenUploadCache:
     def put(self, upload: Upload, now: int) -> None:
         """Keep an upload that was just read or written, if its next chunk can be recorded without reading it.
 
-        Not kept are an upload with several shards, because an acknowledgement counts the chunks of all of them; an
-        upload by a link, because its requests must see no other uploads; and one with presigned parts or replaced
-        digests, because only a read finds later ones.
+        Three kinds of uploads are not kept: those with several shards, because an acknowledgement counts the chunks of
+        all shards; those by a link, because their requests must see no other uploads; those with presigned parts or
+        replaced digests, because only a read finds later ones.
         """
         record = upload.record
         [shard, *others] = upload.shards or (None,)
@@ -95,7 +98,7 @@ class StagedChunkCache:
             self._discard(next(iter(self._bodies)))
 
     def discard_part(self, record: UploadRecord, part_number: int) -> None:
-        """Drop the chunks of a part, which is assembled."""
+        """Drop the chunks of a part that is assembled."""
         prefix = record.staged_part_prefix(part_number)
         for key in [key for key in self._bodies if key.startswith(prefix)]:
             self._discard(key)

@@ -45,7 +45,7 @@ class PrefetchForbidden(Forbidden):
 
 
 class LinkPassword(AuthError):
-    """The password is missing or wrong; which of both, the detail says. `audit_fields` are those of the audit event."""
+    """The password is missing or wrong; `detail` says which. `audit_fields` are those of the audit event."""
 
     code = "link_password"
     title = "The link needs its password"

@@ -166,7 +166,7 @@ class Services:
     """Publishes events; None: events are disabled and none becomes pending."""
 
     link_id: str | None = None
-    """The link that the requests come by, which new uploads are marked with; None: they come from a client."""
+    """The link that requests come by, with which new uploads are marked; None: requests come from a client."""
 
     link_network: str | None = None
-    """The network that such requests come from; None: they come from a client."""
+    """The network that requests by the link come from; None: requests come from a client."""

@@ -26,7 +26,7 @@ class Client:
     """Whether it gets no more tokens."""
 
     created_at: int = 0
-    """Epoch milliseconds; 0 if unknown."""
+    """When it was created, in epoch milliseconds; 0 if unknown."""
 
     rotated_at: int = 0
     """When its newest secret was created, in epoch milliseconds; 0 if unknown."""
@@ -66,7 +66,7 @@ class KeySet:
     """All published keys, the signing key among them."""
 
     revoked_before_seconds: Mapping[str, int] = field(default_factory=dict)
-    """By client id, an epoch second: tokens of the client issued before it are rejected. Set by the operator."""
+    """Times in epoch seconds, by client id: earlier tokens of the client are rejected. Set by the operator."""
 
     disabled_clients: frozenset[str] = frozenset()
     """The ids of disabled clients, whose links are rejected as revoked. Set by the operator."""

@@ -22,7 +22,7 @@ class CleanupTaskKind(StrEnum):
     """The pending event of a file that was deleted, moved or restored."""
 
     LINK = "link"
-    """What uploads in progress take of a link's limits: given back if their requests crashed."""
+    """The counters of a link: its pending events, and reservations that crashed requests have left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class CleanupTask:
     LINK that of the link."""
 
     due_at: int
-    """Epoch milliseconds. A write that handles the task is conditional on this time."""
+    """When it is due, in epoch milliseconds. A write that handles the task is conditional on this time."""
 
 
 class OrphanScanPhase(StrEnum):

@@ -42,7 +42,7 @@ class File:
     """The upload that created it; also names its object (`object_key`)."""
 
     size: int
-    """Bytes."""
+    """Size in bytes."""
 
     etag: str
     """The object's ETag in S3, in double quotes; a strong entity tag."""
@@ -81,7 +81,12 @@ class File:
     """The name that it had before its last move; None if that was no move. It recognizes a repeated request."""
 
     restored_by: str | None = None
-    """A digest of the request that restored it; None unless it was restored since. As `moved_from`."""
+    """A digest of the request that restored it; None unless it was restored. It recognizes a repeated request."""
+
+    @property
+    def counted_bytes(self) -> int:
+        """Return the bytes that it has in the usage of its namespace."""
+        return self.size if self.counted_in_quota else 0
 
     @property
     def record_etag(self) -> str:
@@ -102,7 +107,7 @@ class CompletionEvent:
 
 @dataclass(frozen=True, slots=True)
 class ObjectRecord:
-    """What the row of an object says."""
+    """The row of an object."""
 
     owner: tuple[str, str] | None
     """Namespace and name of its file; None if they are not known."""

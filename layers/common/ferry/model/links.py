@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ferry.rules.durations import DAY_MS
+from ferry.rules.durations import DAY_MS, SECOND_MS
 
 LINK_RETENTION_MS = 90 * DAY_MS
 """How long the rows of a link are kept after its expiry, and each entry of its activity after it happened."""
@@ -42,7 +42,7 @@ class LinkState(StrEnum):
     """It works, unless its limits are used up."""
 
     EXPIRED = "expired"
-    """Its time is over."""
+    """Its `expires_at` has passed."""
 
     REVOKED = "revoked"
     """It was deleted, or its client is disabled."""
@@ -134,8 +134,8 @@ class Link:
 
     @property
     def ttl_epoch_seconds(self) -> int:
-        """When DynamoDB may delete its rows."""
-        return (self.expires_at + LINK_RETENTION_MS) // 1000
+        """When DynamoDB may delete its rows, in epoch seconds."""
+        return (self.expires_at + LINK_RETENTION_MS) // SECOND_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +160,16 @@ class LinkUsage:
     """Counted downloads."""
 
     files: int = 0
-    """Files that were put there, and uploads in progress."""
+    """Uploaded files, and uploads in progress."""
 
     bytes: int = 0
-    """Bytes of these."""
+    """Bytes of these files and uploads."""
 
     started: int = 0
     """Uploads that have started; never reduced."""
 
     received_bytes: int = 0
-    """Bytes that uploads received, and those that uploads in progress may still receive. What was received stays."""
+    """Bytes that uploads have received, or may still receive while in progress. Received bytes stay counted."""
 
     partials: int = 0
     """Partial uploads in progress."""
@@ -207,7 +207,7 @@ class ActivityAction(StrEnum):
     """A download that counts."""
 
     UPLOAD = "upload"
-    """A file was put there."""
+    """A file was uploaded."""
 
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - the name of an action
     """A password was wrong."""
@@ -230,7 +230,7 @@ class Activity:
     """The network that the request came from, never a whole address (`ferry.rules.networks`)."""
 
     unique_id: str
-    """Tells entries of one millisecond apart. A repeated write has the same one."""
+    """Distinguishes entries of the same millisecond. A repeated write has the same value."""
 
     filename: str | None = None
     """The file; None for passwords."""
@@ -268,13 +268,13 @@ class DownloadCount(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AttemptRule:
-    """How many wrong passwords are taken."""
+    """How many wrong passwords are accepted before a lock."""
 
     max_attempts: int
     """Attempts within the window."""
 
     window_ms: int
-    """The length of the window."""
+    """The length of the window, in milliseconds."""
 
     is_sliding: bool
     """Whether each attempt begins the window anew, so that a lock lasts as long as the window."""
@@ -288,4 +288,4 @@ class AttemptCount:
     """Attempts within the window, with this one; 0: it was not reserved."""
 
     locked_until: int | None = None
-    """When attempts are taken again, in epoch milliseconds; None: this one was reserved."""
+    """When the lock ends, in epoch milliseconds; None: the attempt was reserved."""

@@ -13,16 +13,16 @@ class StoredObject:
     """A stored object."""
 
     etag: str
-    """In double quotes."""
+    """The ETag, in double quotes."""
 
     size: int
-    """Bytes."""
+    """Size in bytes."""
 
     crc32c: int | None
     """CRC32C of the whole object; None if the store did not report one."""
 
     last_modified_seconds: int | None = None
-    """Epoch seconds; None in responses to writes, which do not report it."""
+    """`Last-Modified` in epoch seconds; None in responses to writes, which do not report it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class StoredPart:
     """A part of a multipart upload."""
 
     number: int
-    """Counts from 1."""
+    """The part number, from 1."""
 
     etag: str
-    """In double quotes."""
+    """The ETag, in double quotes."""
 
     size: int
-    """Bytes."""
+    """Size in bytes."""
 
     crc32c: int | None
     """CRC32C of the part; None if the store did not report one."""
@@ -50,7 +50,7 @@ class ObjectSummary:
     """The whole key."""
 
     size: int
-    """Bytes."""
+    """Size in bytes."""
 
     modified_at: int
-    """Epoch milliseconds. For an object made from parts: when its multipart upload was created."""
+    """When it was stored, in epoch milliseconds. An object made from parts: when its multipart upload was created."""

@@ -1,4 +1,4 @@
-"""What the record of a sequential upload holds besides: its bytes are appended at an offset (docs/decisions/0013)."""
+"""The state of a sequential upload, whose bytes are appended at an offset (docs/decisions/0013)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Piece:
     """Random; names the object."""
 
     size: int
-    """Bytes, at least 1."""
+    """Size in bytes, at least 1."""
 
     crc32c: int
     """CRC32C of the bytes."""
@@ -45,7 +45,7 @@ class PartClaim:
     """The first 16 bytes of the SHA-256 of the body."""
 
     expires_at: int
-    """When no request can live any more that made it, in epoch milliseconds."""
+    """When it ends, in epoch milliseconds: the request that made it cannot run longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,10 @@ class Source:
     """The partial upload."""
 
     size: int
-    """Its bytes."""
+    """Its size in bytes."""
 
     crc32c: int
-    """Their CRC32C."""
+    """CRC32C of its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +90,13 @@ class SequentialState:
     """CRC32C of the durable bytes, which the object must have; None: unknown, created by an earlier version."""
 
     length: int | None = None
-    """Bytes of the whole file as declared; None while they are not."""
+    """Declared size of the whole file in bytes; None while it is not declared."""
 
     pieces: tuple[Piece, ...] = ()
     """The durable bytes behind the last complete part, in order."""
 
     claim: PartClaim | None = None
-    """Which request may upload the current part; None if none is about to."""
+    """The claim of the request that uploads the current part; None without one."""
 
     last_append: LastAppend | None = None
     """The append that ended the upload; None before."""

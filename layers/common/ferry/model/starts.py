@@ -1,4 +1,4 @@
-"""What starts under `if_exists: rename` choose a name by, and how a repetition finds its upload."""
+"""How a start under `if_exists: rename` chooses its name, and how its repetition finds the upload."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NameState:
-    """What a name has, as far as it makes the name free or taken."""
+    """What makes a name free or taken."""
 
     has_file: bool = False
     """Whether it has a finished file."""
@@ -34,10 +34,10 @@ class NameState:
 
 @dataclass(frozen=True, slots=True)
 class RenamedStart:
-    """A start, and the upload that it began under whatever name."""
+    """A start under `if_exists: rename`, and the upload that it began."""
 
     start_id: str
-    """What the same start has again: `start_id_for`."""
+    """Identifies the start: its repetition has the same id (`start_id_for`)."""
 
     upload_id: str
     """The upload."""

@@ -88,11 +88,11 @@ class ChunkDigest:
     """The first digest of the chunk, if it was replaced; None otherwise."""
 
     is_part_presigned: bool = field(default=False, compare=False)
-    """Whether its part was presigned while it lacked one chunk."""
+    """Whether the part of the chunk was presigned while only one of its chunks was missing."""
 
     @property
     def part_may_change(self) -> bool:
-        """Return whether its part may be one that a client sent to S3 directly, or that of another digest."""
+        """Return whether S3 may have other bytes for the part: sent by a client directly, or with another digest."""
         return self.is_part_presigned or self.replaced is not None
 
 
@@ -152,7 +152,7 @@ class UploadRecord:
     """Whether requests must send the upload id: restarts cancelled an upload that had received something."""
 
     was_restarted: bool = False
-    """Whether a restart cancelled this upload, and the upload after it requires its id (`upload_id_required`)."""
+    """Whether a restart cancelled this upload, and the upload that replaces it has `upload_id_required`."""
 
     requested_name: str | None = None
     """The name that the start asked for, if that was taken and the upload got another one; None otherwise."""
@@ -176,16 +176,17 @@ class UploadRecord:
     """When another completion may take the lease, in epoch milliseconds; 0 without a lease."""
 
     first_leased_at: int | None = None
-    """When a completion took the lease of the open upload, or one that was handed over to it, in epoch milliseconds.
+    """When the completion took its lease, in epoch milliseconds; None before.
 
-    One that takes over an expired lease keeps this time. So it ends how long an object may appear. None before.
+    An attempt that takes over an expired lease keeps this time; one that gets the lease from its holder sets it anew.
+    Until `PRIOR_ATTEMPT_WINDOW_MS` after it, S3 may still build the object for an earlier attempt.
     """
 
     lease_if_exists: IfExists = IfExists.FAIL
     """The lease holder's `if_exists`. A completion that takes over continues with it."""
 
     lease_if_match: str | None = None
-    """The entity tag of the only file that the lease holder may replace; None: any. As `lease_if_exists`."""
+    """The entity tag of the only file that the lease holder may replace; None: any. Also for a takeover."""
 
     lease_crc32c: int | None = None
     """The lease holder's expected CRC32C of the whole file. A completion that takes over continues with it."""
@@ -218,7 +219,7 @@ class UploadRecord:
     """
 
     sequential: SequentialState | None = None
-    """What a sequential upload has besides; None for an upload that `start` began."""
+    """The state of a sequential upload; None for an upload that `start` began."""
 
     @property
     def is_partial(self) -> bool:

@@ -26,7 +26,7 @@ class FileRepository(Protocol):
         ...
 
     def get_name_states(self, ns: str, names: Sequence[str]) -> Mapping[str, NameState]:
-        """Return what up to 33 names have. A name that never had an upload, and has no file, is left out."""
+        """Return the states of up to 33 names. A name without a file that never had an upload is left out."""
         ...
 
     def find_deleted_file(self, ns: str, name: str, upload_id: str | None = None) -> DeletedFile | None:

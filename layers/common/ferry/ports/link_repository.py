@@ -57,8 +57,9 @@ class LinkRepository(Protocol):
     # Links
 
     def create_link(self, link: Link, publish_deadline: int | None = None) -> None:
-        """Store a new link, and list it in its namespace. The event of its creation is pending until cleared; cleanup
-        publishes it at the deadline. None: there are no events.
+        """Store a new link, and list it in its namespace.
+
+        The event of its creation is pending; cleanup publishes it at `publish_deadline`. None: events are disabled.
         """
         ...
 
@@ -101,7 +102,7 @@ class LinkRepository(Protocol):
         partial_ids: Sequence[str] | None = None,
         event: UsedUpEvent | None = None,
     ) -> LinkUsage:
-        """Reserve a file and its bytes in the limits, and return the counters afterwards. Repeating it changes nothing.
+        """Reserve a file and its bytes in the limits, and return the counters afterwards. Idempotent.
 
         Cleanup looks at the reservation after `RESERVATION_CHECK_MS`.
 
@@ -111,8 +112,8 @@ class LinkRepository(Protocol):
             size: its bytes. One byte must be left, also for an empty file.
             now: the time, in epoch milliseconds.
             is_partial: whether it is a partial upload, for which bytes are reserved, but no file.
-            partial_ids: the partial uploads of a final one. Their reservations end, because their bytes are its own
-                from now on; what it has beyond them is taken. None for another upload.
+            partial_ids: the partial uploads of a final upload. Their reservations end, and the final upload reserves
+                only its further bytes. None for another upload.
             event: what becomes pending if nothing is left afterwards; None: there are no events.
 
         Raises:
@@ -149,40 +150,39 @@ class LinkRepository(Protocol):
         ...
 
     def release_upload(self, link_id: str, upload_id: str, *, received_bytes: int, has_started: bool = True) -> None:
-        """Give back what an upload took that has ended without a file. Repeating it changes nothing.
+        """Release the reservation of an upload that has ended without a file. Idempotent.
 
         Args:
             link_id: the link.
             upload_id: the upload.
-            received_bytes: bytes that the upload had received, which are not given back.
+            received_bytes: bytes that the upload had received, which stay counted.
             has_started: False if the upload was not created, and does not count as started.
         """
         ...
 
     def resize_reservation(self, link_id: str, upload_id: str, reservation: Reservation, size: int) -> None:
-        """Give back what a reservation has beyond the size of its upload, unless it changed since it was read."""
+        """Reduce a reservation to the size of its upload, unless it changed since it was read."""
         ...
 
     def settle_upload(self, link_id: str, upload_id: str, *, size: int) -> None:
-        """Turn the reservation of an upload into the file of `size` bytes that it became. Repeating it changes
-        nothing.
-        """
+        """Turn the reservation of an upload into the file of `size` bytes that it became. Idempotent."""
         ...
 
     def unschedule_link(self, link_id: str, usage: LinkUsage, *, due_at: int) -> None:
-        """Remove the link from the due tasks, unless an upload has started since `usage` was read, or an event is
-        pending.
+        """Remove the link from the due tasks.
+
+        Do nothing if an upload has started since `usage` was read, or an event is pending.
         """
         ...
 
     def clear_link_event(self, link_id: str, event: str, *, due_at: int | None = None) -> None:
-        """Record that an event of the link is published. Repeating it changes nothing.
+        """Record that an event of the link is published. Idempotent.
 
         Args:
             link_id: the link.
             event: a member of `LinkUsage.pending_events`.
-            due_at: removes the link from the due tasks, too, if it is due then, no other event is pending and no upload
-                has ever started by it. None: it stays.
+            due_at: when the link is due. If no other event is pending and no upload has ever started by the link, it is
+                also removed from the due tasks. None: it stays.
         """
         ...
 
@@ -204,11 +204,11 @@ class LinkRepository(Protocol):
         Args:
             link: a link with a password.
             network: where the attempt comes from, or `ALL_NETWORKS`.
-            rule: how many attempts are taken.
+            rule: how many attempts are accepted.
             now: the time, in epoch milliseconds.
         """
         ...
 
     def release_attempt(self, link: Link, network: str) -> None:
-        """Take back an attempt whose password was right."""
+        """Remove an attempt whose password was right."""
         ...

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 
-_SIMD_LENGTH = 16 * 1024
-"""Characters from which loading the SIMD decoder, 2 ms once, is worth it. It decodes 4 MiB in 0.2 instead of 16 ms."""
+_MIN_SIMD_CHARACTERS = 16 * 1024
+"""Length of text from which the SIMD decoder is used. It takes 2 ms to load, and decodes 4 MiB in 0.2 instead of 16 ms.
+"""
 
 
 def decode_base64(text: str) -> bytes:
@@ -14,7 +15,7 @@ def decode_base64(text: str) -> bytes:
 
     Another text may be decoded to the same bytes: `decode_canonical` accepts one only.
     """
-    if len(text) < _SIMD_LENGTH:
+    if len(text) < _MIN_SIMD_CHARACTERS:
         return binascii.a2b_base64(text, strict_mode=True)
     from pybase64 import b64decode
 

@@ -115,7 +115,7 @@ def evaluate_preconditions(conditions: Conditions, current: Validators, now_seco
 
 
 def allows_change(conditions: Conditions, current: Validators | None, now_seconds: int) -> bool:
-    """Return whether a request may change what there is now; None: there is nothing.
+    """Return whether a request may change the resource; `current` None: there is none.
 
     A matching If-None-Match forbids the change, and so does an invalid one; If-Modified-Since has no effect
     (sections 13.1.2 and 13.1.3).

@@ -10,7 +10,7 @@ MAX_METADATA_BYTES = 2_048
 
 
 def metadata_problem(metadata: Mapping[str, str]) -> str | None:
-    """Return what is wrong with the metadata, as it follows its name in a message; None if nothing is."""
+    """Return what is wrong with the metadata, as the rest of a sentence that its name begins; None if it is valid."""
     if "" in metadata:
         return "must not have a member without a name"
     texts = [text for pair in metadata.items() for text in pair]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SHARE = 3
-"""A namespace may hold this many permits for each that remains free: alone it gets three quarters of all."""
+PERMITS_PER_FREE_ONE = 3
+"""Permits that a namespace may hold for each permit that remains free: alone it gets three quarters of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +21,15 @@ class PermitTier:
 def permit_tiers(max_permits: int) -> list[PermitTier]:
     """Return the cases in which a namespace may acquire a permit: one of them must apply.
 
-    A namespace may acquire a permit while it holds at most `SHARE` times as many as remain free afterwards. So the
-    last one is for a namespace that holds none, and busy namespaces get equal numbers. The number that remains free
-    is rounded down in steps of a half, because a DynamoDB condition compares and does not calculate. `max_own` of the
-    last tier never rejects: it is at least `max_held`.
+    A namespace may acquire a permit while it holds at most `PERMITS_PER_FREE_ONE` times as many as remain free
+    afterwards. So the last one is for a namespace that holds none, and busy namespaces get equal numbers. The number
+    that remains free is rounded down in steps of a half, because a DynamoDB condition compares and does not calculate.
+    `max_own` of the last tier never rejects: it is at least `max_held`.
     """
     tiers = [PermitTier(max_permits - 1, 0)]
-    last = -(-(max_permits - 1) // (SHARE + 1))
+    last = -(-(max_permits - 1) // (PERMITS_PER_FREE_ONE + 1))
     remaining = 0
     while remaining < last:
         remaining = min(last, remaining + max(1, remaining // 2))
-        tiers.append(PermitTier(max_permits - 1 - remaining, SHARE * remaining))
+        tiers.append(PermitTier(max_permits - 1 - remaining, PERMITS_PER_FREE_ONE * remaining))
     return tiers
