@@ -72,7 +72,7 @@ class EventBridgePublisher:
             "EventBusName": self._bus_name,
             "Source": SOURCE,
             "DetailType": event.kind.value,
-            "Time": datetime.fromtimestamp(event.occurred_at / 1000, UTC),
+            "Time": datetime.fromtimestamp(event.occurred_at / SECOND_MS, UTC),
             "Detail": json.dumps(event_detail(event, self._bucket)),
         }
 

@@ -99,13 +99,8 @@ class DynamoFileRepository:
         object_due_at: int,
         publish_deadline: int | None = None,
     ) -> None:
-        name_row = rows.file_to_row(file)
         transaction = [
-            with_old_row(
-                put(name_row, "attribute_not_exists(#pk)")
-                if replaced_file is None
-                else put(name_row, *writes.file_unchanged(replaced_file))
-            ),
+            with_old_row(writes.put_name(file, replaced_file)),
             writes.keep_object(
                 file, replaced_file, announced_due_at=announced_due_at, publish_deadline=publish_deadline
             ),

@@ -33,8 +33,9 @@ from ferry.rules.durations import SECOND_MS
 
 
 class DynamoLinkRepository:
-    """Links, counters, activity and attempts. Each write is one conditional update of one row; only the
-    creation writes several.
+    """Links, counters, activity and attempts.
+
+    Each write is one conditional update of one row, except the creation of a link, which is a transaction.
     """
 
     def __init__(self, table: Table) -> None:

@@ -56,7 +56,7 @@ def with_mark(link: Link, mark: Mark | None, last: Mapping[str, int]) -> Marked:
     Args:
         link: the link.
         mark: the mark; None adds nothing.
-        last: the counters, each with the value at which the write takes the last.
+        last: by counter, the value from which on the write leaves nothing of its limit.
     """
     if mark is None:
         return Marked()
@@ -218,7 +218,7 @@ def _maxima(link: Link) -> dict[str, int]:
 
 
 def _limits(link: Link, size: int) -> dict[str, int]:
-    """Return the counters, each with the greatest value that leaves room for an upload of this size.
+    """Return, by counter, the greatest value that leaves room for an upload of this size.
 
     A partial upload takes no file. It may begin only while a file is left, like every upload.
     """
@@ -227,7 +227,7 @@ def _limits(link: Link, size: int) -> dict[str, int]:
 
 
 def _last(link: Link, taken: Mapping[str, int]) -> dict[str, int]:
-    """Return the counters, each with the value at which a write that takes this leaves nothing."""
+    """Return, by counter, the value from which on a write that takes this leaves nothing of its limit."""
     return {name: maximum - taken.get(name, 0) for name, maximum in _maxima(link).items()}
 
 

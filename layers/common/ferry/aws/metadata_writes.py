@@ -9,7 +9,7 @@ from ferry.aws import file_rows
 from ferry.aws import metadata_rows as rows
 from ferry.aws.expressions import Write, put, update
 from ferry.model.cleanup import CleanupTaskKind
-from ferry.model.files import CompletionEvent, DeletedFile, File
+from ferry.model.files import CompletionEvent, DeletedFile, File, IfExists
 from ferry.model.uploads import Upload, UploadRecord, UploadState
 
 if TYPE_CHECKING:
@@ -42,6 +42,21 @@ def transition_under_lease(upload_id: str, lease_id: str, changes: Mapping[str, 
     """Return a change of the upload record, conditional on its lease."""
     values = {"completing": UploadState.COMPLETING.value, "lease_id": lease_id}
     return record_transition(upload_id, changes, "#state = :completing AND #lease_id = :lease_id", values)
+
+
+def lease_fields(
+    lease_id: str, expires_at: int, if_exists: IfExists, crc32c: int | None, if_match: str | None = None
+) -> dict[str, Any]:
+    """Return the changes of an upload record that is completing under a lease, without `first_leased_at`."""
+    return {
+        "state": UploadState.COMPLETING.value,
+        "lease_id": lease_id,
+        "lease_expires_at": expires_at,
+        "lease_if_exists": if_exists.value,
+        "lease_if_match": if_match,
+        "lease_crc32c": crc32c,
+        "due_at": expires_at,
+    }
 
 
 def release_name(record: UploadRecord, ttl_epoch_seconds: int) -> list[Write]:
@@ -181,14 +196,8 @@ def put_usage(file: File, replaced_file: File | None, quota: Quota | None) -> li
 
     A file that makes the usage smaller is within every limit.
     """
-    freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
-    added_bytes = (file.size if file.counted_in_quota else 0) - freed_bytes
-    if not added_bytes:
-        return []
-    if added_bytes < 0 or quota is None or quota.max_bytes is None:
-        return [add_usage(file.ns, added_bytes, 0)]
-    condition = "attribute_exists(#pk) AND #used_bytes <= :max_used_bytes"
-    return [_update_usage(file.ns, added_bytes, 0, condition, {"max_used_bytes": quota.max_bytes - added_bytes})]
+    added_bytes = file.counted_bytes - (0 if replaced_file is None else replaced_file.counted_bytes)
+    return _add_bytes(file.ns, added_bytes, quota)
 
 
 def reserve_quota(record: UploadRecord, quota: Quota) -> Write:
@@ -206,12 +215,16 @@ def reserve_quota(record: UploadRecord, quota: Quota) -> Write:
 
 def reserve_growth(record: UploadRecord, added_bytes: int, quota: Quota | None) -> list[Write]:
     """Return the write, if one is needed, that adds bytes of a counted upload to the usage within the limits."""
-    if not record.counted_in_quota or not added_bytes:
+    return _add_bytes(record.ns, added_bytes, quota) if record.counted_in_quota else []
+
+
+def _add_bytes(ns: str, added_bytes: int, quota: Quota | None) -> list[Write]:
+    if not added_bytes:
         return []
-    if quota is None or quota.max_bytes is None:
-        return [add_usage(record.ns, added_bytes, 0)]
+    if added_bytes < 0 or quota is None or quota.max_bytes is None:
+        return [add_usage(ns, added_bytes, 0)]
     condition = "attribute_exists(#pk) AND #used_bytes <= :max_used_bytes"
-    return [_update_usage(record.ns, added_bytes, 0, condition, {"max_used_bytes": quota.max_bytes - added_bytes})]
+    return [_update_usage(ns, added_bytes, 0, condition, {"max_used_bytes": quota.max_bytes - added_bytes})]
 
 
 def add_usage(ns: str, size: int, uploads: int) -> Write:
@@ -237,7 +250,7 @@ def convert_usage(record: UploadRecord, replaced_file: File | None) -> list[Writ
 
     The upload's bytes stay in the usage, as those of the file. The replaced file's bytes are removed.
     """
-    freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
+    freed_bytes = 0 if replaced_file is None else replaced_file.counted_bytes
     if not freed_bytes and not record.counted_in_quota:
         return []
     return [_update_usage(record.ns, -freed_bytes, -int(record.counted_in_quota))]

@@ -12,7 +12,7 @@ from ferry.aws import sequential_rows
 from ferry.aws.chunk_digests import ROW_TTL_SECONDS
 from ferry.aws.dynamo import Table, TransactionFailed
 from ferry.aws.expressions import Row, Write, put
-from ferry.model.uploads import CurrentUpload, Upload, UploadRecord, UploadState
+from ferry.model.uploads import CurrentUpload, Upload, UploadRecord
 from ferry.ports.errors import UsageConflict
 from ferry.rules.durations import SECOND_MS
 
@@ -57,16 +57,8 @@ class DynamoSequentialRepository:
         stored = replace(upload, record=replace(changed, version=record.version + 1))
         if lease is not None:
             stored = lease.apply(replace(upload, record=changed), now=now)
-            changes |= {
-                "state": UploadState.COMPLETING.value,
-                "lease_id": lease.lease_id,
-                "lease_expires_at": lease.expires_at,
-                "lease_if_exists": lease.if_exists.value,
-                "lease_if_match": None,
-                "lease_crc32c": changed.crc32c,
-                "first_leased_at": now,
-                "due_at": lease.expires_at,
-            }
+            changes |= writes.lease_fields(lease.lease_id, lease.expires_at, lease.if_exists, changed.crc32c)
+            changes["first_leased_at"] = now
         transition = writes.record_transition(
             record.upload_id,
             changes,

@@ -13,7 +13,7 @@ from ferry.aws import metadata_rows as rows
 from ferry.aws import metadata_writes as writes
 from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import ConditionFailed, Table
-from ferry.aws.expressions import Row, put, update
+from ferry.aws.expressions import Row, Write, put, update
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.files import File, IfExists
 from ferry.model.progress import ProgressShard
@@ -269,37 +269,13 @@ class DynamoUploadRepository:
         if_match: str | None = None,
         previous_lease_id: str | None = None,
     ) -> Upload:
-        changes = {
-            "state": UploadState.COMPLETING.value,
-            "lease_id": lease_id,
-            "lease_expires_at": expires_at,
-            "lease_if_exists": if_exists.value,
-            "lease_if_match": if_match,
-            "lease_crc32c": crc32c,
-            "due_at": expires_at,
-        }
-        values: dict[str, Any] = {
-            "version": upload.record.version,
-            "open": UploadState.OPEN.value,
-            "completing": UploadState.COMPLETING.value,
-            "now": now,
-        }
-        lease_is_free = "#lease_expires_at < :now"
-        if previous_lease_id is not None:
-            lease_is_free = f"({lease_is_free} OR #lease_id = :previous)"
-            values["previous"] = previous_lease_id
         takes_over_expired = upload.record.state is UploadState.COMPLETING and previous_lease_id is None
-        extra_sets = []
-        if takes_over_expired:
-            extra_sets = ["#first_leased_at = if_not_exists(#first_leased_at, :now)"]
-        else:
-            changes["first_leased_at"] = now
-        transition = writes.record_transition(
-            upload.record.upload_id,
-            changes,
-            f"#version = :version AND (#state = :open OR (#state = :completing AND {lease_is_free}))",
-            values,
-            extra_sets=extra_sets,
+        transition = _lease_transition(
+            upload.record,
+            writes.lease_fields(lease_id, expires_at, if_exists, crc32c, if_match),
+            now=now,
+            previous_lease_id=previous_lease_id,
+            takes_over_expired=takes_over_expired,
         )
         self._table.transact_write([transition, *writes.close_shards(upload, unchanged_attribute="version", now=now)])
         # The conditions compare versions, so nothing else has changed since the read. No second read is needed.
@@ -360,9 +336,7 @@ class DynamoUploadRepository:
         }
         staged_chunks_task = CleanupTask(CleanupTaskKind.STAGED_CHUNKS, upload_id, staged_chunks_due_at)
         transaction = [
-            put(rows.file_to_row(file), "attribute_not_exists(#pk)")
-            if replaced_file is None
-            else put(rows.file_to_row(file), *writes.file_unchanged(replaced_file)),
+            writes.put_name(file, replaced_file),
             writes.transition_under_lease(upload_id, record.lease_id or "", changes),
             *writes.release_name(record, ttl_epoch_seconds),
             put(rows.object_to_row(upload_id, owner, due_at=None)),
@@ -374,6 +348,32 @@ class DynamoUploadRepository:
                 replaced_file, deleted_at=file.uploaded_at, object_due_at=object_due_at
             )
         self._table.transact_write(transaction)
+
+
+def _lease_transition(
+    record: UploadRecord,
+    lease: Mapping[str, Any],
+    *,
+    now: int,
+    previous_lease_id: str | None,
+    takes_over_expired: bool,
+) -> Write:
+    """Return the write that sets `lease_fields`, if the record is as it was read and its lease is free."""
+    values: dict[str, Any] = {
+        "version": record.version,
+        "open": UploadState.OPEN.value,
+        "completing": UploadState.COMPLETING.value,
+        "now": now,
+    }
+    lease_is_free = "#lease_expires_at < :now"
+    if previous_lease_id is not None:
+        lease_is_free = f"({lease_is_free} OR #lease_id = :previous)"
+        values["previous"] = previous_lease_id
+    condition = f"#version = :version AND (#state = :open OR (#state = :completing AND {lease_is_free}))"
+    if not takes_over_expired:
+        return writes.record_transition(record.upload_id, {**lease, "first_leased_at": now}, condition, values)
+    keep_first = "#first_leased_at = if_not_exists(#first_leased_at, :now)"
+    return writes.record_transition(record.upload_id, lease, condition, values, extra_sets=[keep_first])
 
 
 def _unchanged_attribute(state: UploadState, had_received: bool | None) -> Literal["", "last_activity_at", "version"]:
