@@ -159,6 +159,6 @@ def run_history(seed: int) -> bool:
 @pytest.mark.parametrize("block", blocks(quick=2, stress=100))
 def test_random_history_of_appends_keeps_acknowledged_bytes(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file has every acknowledged byte, and none that was not sent there; nothing else is left."""
-    monkeypatch.setattr("ferry.uploads.build_sequential.ThreadPoolExecutor", SequentialExecutor)
+    monkeypatch.setattr("ferry.uploads.assembly.ThreadPoolExecutor", SequentialExecutor)
     files = [run_history(seed) for seed in range(block * ROUNDS, (block + 1) * ROUNDS)]
     assert any(files)

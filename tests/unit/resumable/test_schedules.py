@@ -76,7 +76,7 @@ Actors = dict[str, Callable[[FaultPlan], None]]
 @pytest.fixture(autouse=True)
 def one_thread_per_actor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fetch pieces one after another, so that an actor has one thread."""
-    monkeypatch.setattr("ferry.uploads.build_sequential.ThreadPoolExecutor", SequentialExecutor)
+    monkeypatch.setattr("ferry.uploads.assembly.ThreadPoolExecutor", SequentialExecutor)
 
 
 def prepared(sent: int, size: int) -> SequentialClient:

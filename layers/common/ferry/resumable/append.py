@@ -30,6 +30,7 @@ from ferry.rules.digests import Digest, combine_crc32c, crc32c, sha256_prefix, v
 from ferry.rules.layout import ChunkLayout
 from ferry.services import Services
 from ferry.uploads.completion_attempt import CompletionAccepted
+from ferry.uploads.ensure_multipart import abort_unless_recorded
 
 FILE_EXISTS_DETAIL = (
     "A file with this name exists, and all bytes of this upload have arrived. Send POST /upload/complete with its "
@@ -313,15 +314,8 @@ def _claim(services: Services, upload: Upload, attempt: _AppendAttempt) -> Uploa
         return services.sequential_repository.change_sequential(upload, changed, now=now)
     except ConcurrentUpdate:
         if record.multipart_id is None:
-            _abort_unless_recorded(services, record, multipart_id)
+            abort_unless_recorded(services, record, multipart_id)
         raise
-
-
-def _abort_unless_recorded(services: Services, record: UploadRecord, multipart_id: str) -> None:
-    """Abort a multipart upload that the record does not name: another request created one first."""
-    current = services.upload_repository.get_upload(record.upload_id)
-    if current is None or current.record.multipart_id != multipart_id:
-        services.object_store.abort_multipart(record.object_key, multipart_id)
 
 
 def _record(services: Services, upload: Upload, attempt: _AppendAttempt, state: SequentialState, size: int) -> Upload:

@@ -66,8 +66,8 @@ def shown_offset(upload: Upload) -> int:
 def shown_length(upload: Upload) -> int | None:
     """Return the length that clients see; None while it is not declared.
 
-    An append without bytes may declare the length of a tus upload that has them all. It counts when the file is
-    committed: before, the offset would be the length.
+    An append without bytes may declare the length of a tus upload that has all of them already. Clients see it once the
+    file is committed, because a client of tus takes an offset that equals the length for the end.
     """
     state = upload.record.sequential
     if state is None:

@@ -7,10 +7,10 @@ from ferry.rules.durations import MINUTE_MS
 from ferry.services import Services
 
 MAX_ACTIVITY_INTERVAL_MS = MINUTE_MS
-"""Age of the recorded activity from which further activity is recorded, at most."""
+"""Longest time between two records of the activity of an active client."""
 
 ACTIVITY_INTERVALS_PER_TIMEOUT = 100
-"""How many such ages fit into an idle timeout, at least: a shorter timeout needs more exact times."""
+"""Records of activity within an idle timeout, at least: if it is short, activity is recorded more often."""
 
 
 def record_activity(services: Services, upload: Upload) -> Upload:

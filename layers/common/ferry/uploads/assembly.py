@@ -12,7 +12,7 @@ from ferry.rules.digests import combine_crc32c_all
 from ferry.services import Services
 
 FETCH_CONCURRENCY = 8
-"""How many staged chunks of a part are fetched at once."""
+"""How many staged chunks or pieces are fetched at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,9 @@ class AssemblyResult:
 def stage_chunk(
     services: Services, record: UploadRecord, chunk_index: int, chunk_digest: ChunkDigest, body: bytes
 ) -> None:
-    """Store a chunk as an object of its own, which stays until its upload has ended. The instance keeps it for a while,
-    if its part has other chunks.
+    """Store a chunk as an object of its own, which stays until its upload has ended.
+
+    If the part has other chunks, the instance also caches the bytes, for the assembly of the part.
     """
     key, layout = record.staged_chunk_key(chunk_index, chunk_digest), record.layout
     services.object_store.put(key, body, crc32c=chunk_digest.crc32c)
@@ -38,7 +39,7 @@ def stage_chunk(
 
 
 def may_be_recorded(services: Services, chunk_digest: ChunkDigest) -> bool:
-    """Return whether the request that stored this digest may still live, and record its chunk."""
+    """Return whether the request that stored this digest may be running, so that it may still record its chunk."""
     stored_at = chunk_digest.stored_at
     return stored_at is None or services.clock() < stored_at + services.function_timeout_ms
 
@@ -77,7 +78,7 @@ def assemble_part(
         raise ValueError("only a part whose chunks all have digests can be assembled")
     indexes = record.layout.chunks_in_part(part_number)
     to_fetch = [index for index in indexes if index not in available_bodies]
-    fetched = _fetch_staged(services, [record.staged_chunk_key(index, chunk_digests[index]) for index in to_fetch])
+    fetched = fetch_objects(services, [record.staged_chunk_key(index, chunk_digests[index]) for index in to_fetch])
     bodies = {**available_bodies, **dict(zip(to_fetch, fetched, strict=True))}
     chunks = [body for index in indexes if (body := bodies[index]) is not None]
     if len(chunks) < len(indexes):
@@ -88,7 +89,7 @@ def assemble_part(
     return AssemblyResult(part)
 
 
-def _fetch_staged(services: Services, keys: list[str]) -> list[bytes | None]:
+def fetch_objects(services: Services, keys: list[str]) -> list[bytes | None]:
     """Return the objects under these keys, None for one that does not exist. Several are fetched at once."""
     if len(keys) <= 1:
         return [services.object_store.get(key) for key in keys]

@@ -74,16 +74,29 @@ def build_object(
         UploadExpired: S3 has neither the multipart upload nor the object. The upload is expired now.
         BackendUnavailable: a backend failed, or parts keep changing.
     """
-    if upload.record.sequential is not None and upload.record.sequential.sources:
-        return _build_final(
-            services, upload, upload.record.sequential, expected_crc, has_prior_attempt=has_prior_attempt
-        )
-    if upload.record.sequential is not None:
-        built = _prepare_sequential(services, upload, upload.record.sequential, expected_crc)
+    state = upload.record.sequential
+    if state is not None and state.sources:
+        return _build_final(services, upload, state, expected_crc, has_prior_attempt=has_prior_attempt)
+    if state is not None:
+        built = _prepare_sequential(services, upload, state, expected_crc)
         if built is not None:
             return built
     elif not upload.record.layout.size:
         return _build_empty(services, upload, expected_crc)
+    return _build_from_parts(
+        services, upload, expected_crc, has_prior_attempt=has_prior_attempt, listed_parts=listed_parts
+    )
+
+
+def _build_from_parts(
+    services: Services,
+    upload: Upload,
+    expected_crc: int | None,
+    *,
+    has_prior_attempt: bool,
+    listed_parts: PartsByNumber | None,
+) -> BuildResult:
+    """Verify the parts of the multipart upload and have S3 join them. List them again if one of them changes."""
     chunk_digests = _digests_to_verify(services, upload)
     assembly_deadline = services.clock() + services.assembly_budget_ms
     complete_deadline = assembly_deadline + COMPLETE_CALL_GRACE_MS

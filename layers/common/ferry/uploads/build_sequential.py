@@ -6,7 +6,6 @@ The pieces are durable and never change, and the offset does not move any more. 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from ferry.errors import ChecksumMismatch
 from ferry.model.objects import StoredObject
@@ -14,20 +13,13 @@ from ferry.model.sequential import Piece, SequentialState
 from ferry.model.uploads import UploadRecord
 from ferry.rules.digests import combine_crc32c_all
 from ferry.services import Services
+from ferry.uploads.assembly import fetch_objects
 from ferry.uploads.outcomes import Built, Rejected
-
-FETCH_CONCURRENCY = 8
-"""How many pieces are fetched at once."""
 
 
 def read_pieces(services: Services, record: UploadRecord, pieces: Sequence[Piece]) -> bytes | None:
     """Return the bytes of the pieces, in order; None if one of them is gone."""
-    keys = [record.piece_key(piece) for piece in pieces]
-    if len(keys) <= 1:
-        bodies = [services.object_store.get(key) for key in keys]
-    else:
-        with ThreadPoolExecutor(min(FETCH_CONCURRENCY, len(keys))) as pool:
-            bodies = list(pool.map(services.object_store.get, keys))
+    bodies = fetch_objects(services, [record.piece_key(piece) for piece in pieces])
     found = [body for body in bodies if body is not None]
     return b"".join(found) if len(found) == len(bodies) else None
 

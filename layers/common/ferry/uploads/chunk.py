@@ -107,13 +107,14 @@ def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest
 
 
 def _take_cached(services: Services, ns: str, request: ChunkRequest) -> Upload | None:
-    """Return the cached upload if it suffices to store and record the chunk, else None: the upload must be read.
+    """Take the upload out of the cache if the chunk can be stored and recorded with it. None: the upload must be read.
 
-    The cached upload serves only chunks that it lacks; the condition of `record_chunk` checks that they are missing.
-    The upload must be read if the chunk is recorded in it or does not fit, or if it has expired. It must also be read
-    for the last chunk of a part if it lacks other chunks of the part: as a rule another instance has recorded them
-    since, and then the chunk need not be staged. The cache gets the upload back once the chunk is recorded, so it
-    keeps no upload whose chunk failed.
+    It must be read if the chunk is recorded already or does not fit, or if the upload has expired. It must also be read
+    for the last chunk of a part if the cached upload lacks other chunks of the part: another instance has probably
+    recorded them since, and then this chunk completes the part.
+
+    The condition of `record_chunk` checks that the chunk is still missing. The upload returns to the cache once the
+    chunk is recorded, so no upload whose chunk failed stays there.
     """
     upload = services.open_upload_cache.take(ns, request.name, request.upload_id, services.clock())
     if upload is None or is_expired(services, upload):
@@ -141,10 +142,30 @@ def _accept_missing(services: Services, upload: Upload, request: ChunkRequest, c
 
     The upload was read before the digest is stored: `_replace_digest` relies on that.
     """
-    record, index = upload.record, request.chunk_index
+    record = upload.record
     if record.stored_object is not None:
         raise CompletionFailed  # The bytes came within a part sent to S3 directly, so they cannot be compared.
     chunk_digest = replace(chunk_digest, stored_at=services.clock() // SECOND_MS * SECOND_MS)
+    is_assembled = _store(services, upload, request, chunk_digest)
+    shard, is_assembled = _record_chunk(services, upload, request, chunk_digest, is_assembled=is_assembled)
+    upload, part_number = upload.with_shard(shard), record.layout.part_for_chunk(request.chunk_index)
+    if upload.has_all_chunks_of_part(part_number):
+        if not is_assembled:
+            _assemble_staged_part(services, upload, part_number, request)
+        services.staged_chunk_cache.discard_part(record, part_number)
+    return upload
+
+
+def _store(services: Services, upload: Upload, request: ChunkRequest, chunk_digest: ChunkDigest) -> bool:
+    """Store the digest of the chunk, and its bytes: staged, or in the part that it completes.
+
+    Return whether the part was assembled.
+
+    Raises:
+        ChunkConflict: another request is sending other bytes for the chunk.
+        ConcurrentUpdate: the digest of another request was replaced, so the upload must be read again.
+    """
+    record, index = upload.record, request.chunk_index
     part_number = record.layout.part_for_chunk(index)
     completes_part = _completes_part(upload, index)
 
@@ -168,22 +189,15 @@ def _accept_missing(services: Services, upload: Upload, request: ChunkRequest, c
             is_assembled = _assemble(services, record, part_number, chunk_digests, request)
     if not is_assembled and not is_staged:
         stage()
-
-    shard, is_assembled = _record_chunk(services, upload, request, chunk_digest, is_assembled=is_assembled)
-    upload = upload.with_shard(shard)
-    if upload.has_all_chunks_of_part(part_number):
-        if not is_assembled:
-            _assemble_staged_part(services, upload, part_number, request)
-        services.staged_chunk_cache.discard_part(record, part_number)
-    return upload
+    return is_assembled
 
 
 def _may_be_assembled(services: Services, stored: ChunkDigest, sent: ChunkDigest) -> bool:
-    """Return whether the part that a chunk completes may be assembled before the chunk is recorded.
+    """Return whether the request may assemble the part that its chunk completes, before it records the chunk.
 
-    A request that read the upload some time ago learns of a signing, and of another digest, from the stored digest. A
-    signing later than that takes other bytes for the part once the digest is so old that its request cannot live any
-    more. So a request assembles nothing under the digest of an earlier one, nor after it was suspended for as long.
+    Since the upload was read, the part may have been presigned, or the digest of the chunk replaced. The stored digest
+    shows both. A URL that is presigned later accepts only the bytes of the chunks, as long as the request that stored
+    the digest may be running (`may_be_recorded`). So the digest must be this request's own, and younger than that.
     """
     is_own = stored.stored_at == sent.stored_at
     return is_own and may_be_recorded(services, stored) and not stored.part_may_change
@@ -250,10 +264,10 @@ def _completes_part(upload: Upload, chunk_index: int) -> bool:
 def _record_chunk(
     services: Services, upload: Upload, request: ChunkRequest, chunk_digest: ChunkDigest, *, is_assembled: bool
 ) -> tuple[ProgressShard, bool]:
-    """Record the chunk. Return the shard, and whether the part assembled before still counts.
+    """Record the chunk. Return the shard, and whether the part that was assembled before remains valid.
 
-    It counts while no part of the upload is presigned, and no digest of the shard was replaced. After that, a late PUT
-    could overwrite it. So the chunk is staged before it is recorded, and the second value is False.
+    It remains valid while no part of the upload is presigned and no digest of the shard is replaced. Otherwise a late
+    PUT may overwrite it. The chunk is then staged before it is recorded, and the second value is False.
 
     Raises:
         ConcurrentUpdate: the upload is closed.
@@ -277,21 +291,39 @@ def _record_chunk(
             )
             return shard, is_assembled
         except ConcurrentUpdate as conflict:
-            if conflict.shard is None or not conflict.shard.open:
-                raise
-            if conflict.shard.epoch > shard.epoch + 1:
-                # More than one compaction: a digest may have been replaced since this request stored its own.
-                part_digests = services.upload_repository.get_chunk_digests(
-                    record.upload_id, record.layout.part_for_chunk(index)
-                )
-                _check_same_content(part_digests.get(index), chunk_digest)
-            shard = conflict.shard
-            if shard.has_bit(bit):
-                return shard, is_assembled
-            if shard.parts_may_change and is_assembled:
-                stage_chunk(services, record, index, chunk_digest, request.body)
-                is_assembled = False
+            shard = _shard_after_conflict(services, record, index, chunk_digest, expected=shard, conflict=conflict)
+        if shard.has_bit(bit):
+            return shard, is_assembled
+        if shard.parts_may_change and is_assembled:
+            stage_chunk(services, record, index, chunk_digest, request.body)
+            is_assembled = False
     raise BackendUnavailable("Too many chunks are being recorded at once. Send this chunk again.")
+
+
+def _shard_after_conflict(
+    services: Services,
+    record: UploadRecord,
+    chunk_index: int,
+    chunk_digest: ChunkDigest,
+    *,
+    expected: ProgressShard,
+    conflict: ConcurrentUpdate,
+) -> ProgressShard:
+    """Return the shard as it is stored now, for the next attempt to record a chunk.
+
+    Raises:
+        ConcurrentUpdate: the upload is closed.
+        ChunkConflict: the digest of this chunk was replaced.
+    """
+    shard = conflict.shard
+    if shard is None or not shard.open:
+        raise conflict
+    if shard.epoch > expected.epoch + 1:
+        # More than one compaction: a digest may have been replaced since this request stored its own.
+        part_number = record.layout.part_for_chunk(chunk_index)
+        part_digests = services.upload_repository.get_chunk_digests(record.upload_id, part_number)
+        _check_same_content(part_digests.get(chunk_index), chunk_digest)
+    return shard
 
 
 def _assemble(

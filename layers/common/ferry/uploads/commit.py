@@ -78,22 +78,16 @@ def _try_commit(
     existing = services.file_repository.get_file(record.ns, record.name) if read_existing else None
     if existing is not None and existing.upload_id == record.upload_id:
         return _committed_by_other(services, record)
-    error = name_error(existing, options)
-    if error is not None:
+    try:
+        name, replaced = _choose_name(services, record, existing, options)
+    except (FileExists, InvalidFilename, PreconditionFailed) as error:
         return Rejected(error, stored_object=stored_object)
-    name = record.name
-    if existing is not None and not options.may_replace:
-        try:
-            name, _ = find_free_name(services, record.ns, record.requested_name or record.name)
-            existing = None
-        except InvalidFilename as too_long:
-            return Rejected(too_long, stored_object=stored_object)
-    file = replace(_file_of(record, stored_object, existing, uploaded_at=services.clock()), name=name)
+    file = replace(_file_of(record, stored_object, replaced, uploaded_at=services.clock()), name=name)
     try:
         services.upload_repository.commit_file(
             record,
             file,
-            replaced_file=existing,
+            replaced_file=replaced,
             staged_chunks_due_at=file.uploaded_at + HOUR_MS,
             object_due_at=file.uploaded_at + services.deleted_file_retention_ms,
             ttl_epoch_seconds=ended_ttl_epoch_seconds(services),
@@ -101,8 +95,26 @@ def _try_commit(
         )
     except ConcurrentUpdate:
         return _committed_by_other(services, record)
-    _publish_completed(services, record, file, existing)
+    _publish_completed(services, record, file, replaced)
     return Committed(file)
+
+
+def _choose_name(
+    services: Services, record: UploadRecord, existing: File | None, options: CompletionOptions
+) -> tuple[str, File | None]:
+    """Return the name that the file gets, and the file that it replaces there; None: the name is free.
+
+    Raises:
+        FileExists, PreconditionFailed: the upload's name has a file that may not be replaced.
+        InvalidFilename: the name is taken, and too long for a number.
+    """
+    error = name_error(existing, options)
+    if error is not None:
+        raise error
+    if existing is None or options.may_replace:
+        return record.name, existing
+    name, _ = find_free_name(services, record.ns, record.requested_name or record.name)
+    return name, None
 
 
 def name_error(existing: File | None, options: CompletionOptions) -> FileExists | PreconditionFailed | None:

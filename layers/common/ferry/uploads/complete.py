@@ -109,7 +109,10 @@ def _complete_upload(services: Services, upload: Upload, request: CompleteReques
 
 
 def _completed_before(record: UploadRecord, file: File, request: CompleteRequest) -> File:
-    """Return the file of a complete upload. Cleanup may have completed it, after a restore of the metadata store."""
+    """Return the file of a complete upload, if this request could have completed it.
+
+    No earlier request need have been checked: after a restore of the metadata store, cleanup completes the upload.
+    """
     if record.requires_checksum and request.crc32c is None:
         raise ChecksumRequired
     if request.crc32c not in (None, file.crc32c):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ferry.model.uploads import Upload, UploadState
+from ferry.model.uploads import Upload, UploadRecord, UploadState
 from ferry.outbox import PUBLISH_GRACE_MS, pending_events, publish
 from ferry.ports.errors import ConcurrentUpdate
 from ferry.services import Services
@@ -37,7 +37,8 @@ def ensure_open(services: Services, upload: Upload) -> Upload:
             event_pending=event_pending,
         )
     except ConcurrentUpdate:
-        _abort_unless_recorded(services, upload, multipart_id)
+        if multipart_id is not None:
+            abort_unless_recorded(services, record, multipart_id)
         raise
     return replace(
         upload,
@@ -52,12 +53,12 @@ def ensure_open(services: Services, upload: Upload) -> Upload:
     )
 
 
-def _abort_unless_recorded(services: Services, upload: Upload, multipart_id: str | None) -> None:
-    """Abort a multipart upload that the record does not name.
+def abort_unless_recorded(services: Services, record: UploadRecord, multipart_id: str) -> None:
+    """Abort a multipart upload whose id could not be recorded, unless it is recorded now.
 
-    A failed condition does not say which: another request may have opened the upload, or the SDK repeated this write
-    after its response was lost. Only the record says which. If it cannot be read, cleanup finds the multipart upload.
+    The condition of the write failed because another request changed the upload, or because the SDK repeated the write
+    after its response was lost. Only the record shows which. If it cannot be read, cleanup aborts the multipart upload.
     """
-    current = services.upload_repository.get_upload(upload.record.upload_id)
-    if multipart_id is not None and (current is None or current.record.multipart_id != multipart_id):
-        services.object_store.abort_multipart(upload.record.object_key, multipart_id)
+    current = services.upload_repository.get_upload(record.upload_id)
+    if current is None or current.record.multipart_id != multipart_id:
+        services.object_store.abort_multipart(record.object_key, multipart_id)

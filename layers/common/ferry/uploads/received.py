@@ -36,10 +36,10 @@ def list_parts(services: Services, record: UploadRecord) -> Mapping[int, StoredP
 
 
 def is_stale_assembly(upload: Upload, part: StoredPart, chunk_digests: Mapping[int, ChunkDigest]) -> bool:
-    """Return whether a request assembled this part whose digest was replaced since, before it recorded its chunk.
+    """Return whether the request that assembled this part lost its digest to another one before it recorded its chunk.
 
-    Such a request was the last of its part: all other chunks were recorded. It saw no replaced digest in the shard, so
-    its own was the first of the chunk. If the store lists no CRC32C, every part in this situation counts as stale.
+    That request sent the last missing chunk of the part. It saw no replaced digest in the shard, so its own digest was
+    the first one of the chunk. If the store lists no CRC32C, every part that may be stale counts as stale.
 
     Args:
         upload: the upload as read.

@@ -1,6 +1,6 @@
 """Record a file that came by a link: in the link's activity and counters (docs/decisions/0014).
 
-Completions of all uploads import this module. It imports what links need when an upload came by one.
+Completions of all uploads import this module, so it imports the code of links only for an upload that came by one.
 """
 
 from __future__ import annotations

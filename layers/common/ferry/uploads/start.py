@@ -30,8 +30,10 @@ CREATING_TIMEOUT_MS = 15 * MINUTE_MS
 """How long an upload may stay in state `creating` before cleanup expires it."""
 
 MAX_RECEIVE_DELAY_MS = MINUTE_MS
-"""How long before its use case a request may have been received: longer than a gateway and a function take. Gateways
-that report another time, such as one in seconds, are ignored."""
+"""How long before the use case begins a gateway may have received its request: more than both take.
+
+An earlier time is ignored, such as one that a gateway reports in seconds.
+"""
 
 MAX_RENAME_ATTEMPTS = 24
 """Attempts of a start under `rename`: of starts that race for free names, each takes the next one."""
@@ -160,7 +162,7 @@ def _try_start(services: Services, ns: str, start_attempt: _StartAttempt) -> Sta
 
 
 def _try_start_renamed(services: Services, ns: str, start_attempt: _StartAttempt) -> StartResult:
-    """Resume the upload that the same start began, or begin one under a free name. Never rejects an open upload.
+    """Resume the upload that the same start began, or begin one under a free name.
 
     Raises:
         InvalidFilename: the name is taken, and too long for a number.
@@ -232,7 +234,7 @@ def _resume_same_start(
 
 
 def _wait_for_new_mtime(services: Services, file: File) -> None:
-    """Wait until the second ends that is the modification date of the file to be replaced.
+    """Wait until the clock has passed the second of the modification date of the file to be replaced.
 
     S3 dates an object by the start of its multipart upload, in whole seconds. If two files of a name had the same
     date, a client that resumes a download by date would mix them.
@@ -291,7 +293,7 @@ def _cancel_for_restart(services: Services, upload: Upload, start_attempt: _Star
         raise CompletionInProgress
     if quota is not None:
         check_quota(quota_without(quota, upload.record), start_attempt.request.size)
-    # If the cancelled upload required its id, it began over one whose device may still send requests by name.
+    # An upload that requires its id has itself replaced one whose device may still send requests by name.
     had_received = upload.record.upload_id_required or _has_received(services, upload)
     terminate(services, upload, UploadState.CANCELLED, had_received=had_received)
     start_attempt.has_cancelled = True
@@ -335,7 +337,7 @@ def _create_upload(
 
 
 def _was_restarted(services: Services, current_upload: CurrentUpload) -> bool:
-    """Return whether a restart that has not created its upload yet cancelled this one: the same request, repeated."""
+    """Return whether a restart has cancelled this upload without creating its own: this request is its repetition."""
     upload = services.upload_repository.get_upload(current_upload.upload_id)
     return upload is not None and upload.record.was_restarted
 

@@ -74,14 +74,13 @@ def terminate(
 
 
 def purge(services: Services, record: UploadRecord, state: UploadState) -> int:
-    """Publish the end of an upload, give back what it took of a link's limits, delete what S3 has of it, and return the
-    bytes found.
+    """Publish the end of an upload, release its reservation, delete what S3 has of it. Return the deleted bytes.
 
-    The upload stays due until both have succeeded; cleanup then repeats both.
+    The upload stays due until all of them have succeeded; cleanup repeats all.
     """
     is_published = publish(services, pending_events(record))
     if record.link_id is not None:
-        _give_back(services, record.link_id, record.upload_id)
+        _release_reservation(services, record.link_id, record.upload_id)
     deleted = delete_storage(services, record, state)
     if deleted.done and is_published:
         with suppress(ConcurrentUpdate):
@@ -93,10 +92,10 @@ def purge(services: Services, record: UploadRecord, state: UploadState) -> int:
     return deleted.deleted_bytes
 
 
-def _give_back(services: Services, link_id: str, upload_id: str) -> None:
-    """Give back what an upload took of a link's limits, but the bytes that it had received.
+def _release_reservation(services: Services, link_id: str, upload_id: str) -> None:
+    """Release what an upload by a link has reserved of the link's limits. The bytes that it received stay counted.
 
-    It precedes the deletion: afterwards S3 no longer shows what had arrived. The upload stays due until both are done.
+    It precedes the deletion: afterwards S3 no longer shows what had arrived.
     """
     received_bytes = count_received_bytes(services, upload_id)
     services.link_repository().release_upload(link_id, upload_id, received_bytes=received_bytes)
