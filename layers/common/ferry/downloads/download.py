@@ -171,7 +171,7 @@ def _form_of(file: File, request: DownloadRequest) -> _Form:
 def _check_date(file: File, request: DownloadRequest, now_seconds: int) -> None:
     """Raise `PreconditionFailed` if the request has a date, and S3 has another date for the file.
 
-    S3 evaluates the conditions again after the redirect. With another date it could answer 304 to a client that has an
+    S3 evaluates the conditions again after the redirect. With another date it could respond 304 to a client that has an
     older file of the name, or send it the rest of this one. A date beside an entity tag is ignored, by Ferry and by S3.
     """
     if file.object_date_seconds == file.last_modified_seconds:

@@ -18,13 +18,13 @@ LISTING_BUDGET_MS = 8 * SECOND_MS
 """How long one page reads. A page of 1,000 folders takes 1,000 reads, one after another."""
 
 MIN_FOLDER_READ_ROWS = 8
-"""Rows of a read that follows a folder which filled the read before. So few rows cost as much as one."""
+"""Rows of the smallest read, after a folder that filled the read before. DynamoDB charges them like one row."""
 
 FIRST_FOLDER_READ_ROWS = 32
 """Rows of the first read of a listing with folders: the first folder may have any number of files."""
 
 READ_GROWTH = 4
-"""By how much the next read is larger or smaller. A folder of more rows than that, on average, counts as large."""
+"""Factor by which the next read is larger or smaller. Folders of more rows than this, on average, count as large."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,8 +141,7 @@ def _try_commit(services: Services, attempt: _PutAttempt, stored_object: StoredO
     except UsageConflict:
         attempt.quota = read_quota(services, attempt.ns, fresh=True)
         if attempt.quota is not None:
-            existing = attempt.existing
-            freed_bytes = existing.size if existing is not None and existing.counted_in_quota else 0
+            freed_bytes = 0 if attempt.existing is None else attempt.existing.counted_bytes
             check_added_bytes(attempt.quota, file.size - freed_bytes)
         raise
     return file

@@ -93,7 +93,7 @@ def _was_restored_by(existing: File, request: RestoreRequest) -> bool:
 def _check_quota(quota: Quota, file: File, replaced_file: File | None) -> None:
     """Raise `QuotaExceeded` if the restored file would exceed a limit."""
     check_file_size(quota, file.size)
-    freed_bytes = replaced_file.size if replaced_file is not None and replaced_file.counted_in_quota else 0
+    freed_bytes = 0 if replaced_file is None else replaced_file.counted_bytes
     check_added_bytes(quota, file.size - freed_bytes)
 
 
@@ -111,15 +111,7 @@ def _commit(
     known_object = services.cleanup_repository.get_object(file.upload_id)
     if known_object is not None and known_object.deleted_at != deleted_file.deleted_at:
         raise ConcurrentUpdate
-    restored = replace(
-        file,
-        name=target,
-        last_modified_seconds=max(date_under_new_name(now, replaced_file), file.last_modified_seconds),
-        revision=file.revision + 1,
-        counted_in_quota=quota is not None and quota.tracks_usage,
-        moved_from=None,
-        restored_by=restored_by,
-    )
+    restored = _restored_file(file, target, replaced_file, quota, now=now, restored_by=restored_by)
     event = Event.of_file(
         EventKind.RESTORED,
         restored,
@@ -141,3 +133,18 @@ def _commit(
     with suppress(BackendUnavailable):
         publish_file_event(services, pending_event)
     return restored
+
+
+def _restored_file(
+    file: File, target: str, replaced_file: File | None, quota: Quota | None, *, now: int, restored_by: str
+) -> File:
+    """Return the file as the restore stores it, under its new name."""
+    return replace(
+        file,
+        name=target,
+        last_modified_seconds=max(date_under_new_name(now, replaced_file), file.last_modified_seconds),
+        revision=file.revision + 1,
+        counted_in_quota=quota is not None and quota.tracks_usage,
+        moved_from=None,
+        restored_by=restored_by,
+    )

@@ -13,12 +13,13 @@ from ferry.services import Services
 from ferry.uploads.record_by_link import record_upload
 
 MIN_RESERVATION_AGE_MS = HOUR_MS
-"""A reservation without an upload is given back from this age on: longer than a request can live."""
+"""A reservation without an upload is released at this age, which no request can reach."""
 
 
 def reconcile_link(services: Services, task: CleanupTask) -> None:
-    """Publish the pending events of a link, give back what crashed requests reserved of its limits, and look again
-    while something is reserved.
+    """Publish the pending events of a link, and release the reservations that crashed requests have left.
+
+    The task stays due while something is reserved.
 
     Raises:
         BackendUnavailable: a backend failed.
@@ -39,7 +40,7 @@ def reconcile_link(services: Services, task: CleanupTask) -> None:
 
 
 def _reconcile_reservation(services: Services, link_id: str, usage: LinkUsage, upload_id: str) -> bool:
-    """Settle or give back a reservation. Return whether it has ended."""
+    """Settle or release a reservation. Return whether it has ended."""
     reservation = usage.reservations[upload_id]
     upload = services.upload_repository.get_upload(upload_id)
     record = None if upload is None else upload.record
@@ -64,7 +65,7 @@ def _reconcile_reservation(services: Services, link_id: str, usage: LinkUsage, u
 def _shrink_reservation(
     services: Services, link_id: str, upload_id: str, reservation: Reservation, record: UploadRecord
 ) -> None:
-    """Give back what an append has reserved and not stored, once its request has passed its timeout."""
+    """Release what an append has reserved and not stored, once its request has passed its timeout."""
     is_settled = services.clock() >= reservation.reserved_at + MIN_RESERVATION_AGE_MS
     if is_settled and reservation.size > record.layout.size:
         services.link_repository().resize_reservation(link_id, upload_id, reservation, record.layout.size)

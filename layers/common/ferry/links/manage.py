@@ -59,7 +59,7 @@ def create_link(
 
     Args:
         services: the backends.
-        links: the links.
+        links: reads and stores links.
         ns: the namespace of the files.
         request: what the link is for.
         client_id: the client that creates it.
@@ -70,13 +70,20 @@ def create_link(
     """
     if request.filename is not None and services.file_repository.get_file(ns, request.filename) is None:
         raise FileNotFound
-    secret, now = new_secret(), links.clock()
-    secret_hash = hash_of(secret)
+    secret = new_secret()
+    link = _new_link(ns, request, hash_of(secret), links.clock(), client_id=client_id, issuer=issuer)
+    deadline = publish_deadline(services)
+    links.repository.create_link(link, deadline)
+    publish_created(services, link, deadline)
+    return link, secret
+
+
+def _new_link(ns: str, request: CreateRequest, secret_hash: bytes, now: int, *, client_id: str, issuer: str) -> Link:
     link_id = link_id_of(secret_hash)
     prefix = request.prefix
     if prefix is None and request.kind is LinkKind.UPLOAD:
         prefix = DEFAULT_UPLOAD_FOLDER.format(link_id)
-    link = Link(
+    return Link(
         link_id=link_id,
         secret_hash=secret_hash,
         ns=ns,
@@ -93,10 +100,6 @@ def create_link(
         max_bytes=request.max_bytes,
         password=None if request.password is None else hash_password(request.password),
     )
-    deadline = publish_deadline(services)
-    links.repository.create_link(link, deadline)
-    publish_created(services, link, deadline)
-    return link, secret
 
 
 def list_links(links: Links, ns: str, cursor: str | None, limit: int) -> Page[LinkStatus]:

@@ -1,6 +1,7 @@
 """Uploads by a link: the use cases of uploads over a view of the repositories that has the link's uploads alone.
 
-Other uploads and files only make their names unavailable. New uploads are counted before they are created.
+Other uploads and files only make their names unavailable. New uploads are reserved in the link's limits before they are
+created.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class _View:
 
 
 class LinkUploads(_View):
-    """An `UploadRepository` that has the uploads of one link alone, and counts new ones."""
+    """An `UploadRepository` that has the uploads of one link alone, and reserves new ones in the link's limits."""
 
     def __init__(self, services: Services, caller: LinkCaller) -> None:
         super().__init__(services.upload_repository)
@@ -66,13 +67,18 @@ class LinkUploads(_View):
 
     def get_name(self, ns: str, name: str) -> tuple[File | None, CurrentUpload | None, Quota | None]:
         file, current_upload, quota = self._inner.get_name(ns, name)
-        return _in_the_way(file), current_upload, quota
+        return _without_content(file), current_upload, quota
 
     def get_renamed_start(
         self, ns: str, name: str, start_id: str
     ) -> tuple[File | None, CurrentUpload | None, Quota | None, RenamedStart | None]:
         file, current_upload, quota, start = self._inner.get_renamed_start(ns, name, self._own_id(start_id))
-        return _in_the_way(file), current_upload, quota, None if start is None else replace(start, start_id=start_id)
+        return (
+            _without_content(file),
+            current_upload,
+            quota,
+            None if start is None else replace(start, start_id=start_id),
+        )
 
     def create_upload(
         self,
@@ -84,8 +90,9 @@ class LinkUploads(_View):
         renamed_start: RenamedStart | None = None,
         expected_start: RenamedStart | None = None,
     ) -> None:
-        """Count the upload and create it. If it is not created, give back what was counted; cleanup does so if a crash
-        comes between.
+        """Reserve the upload in the limits and create it. If it is not created, release the reservation.
+
+        After a crash in between, cleanup releases it.
 
         Raises:
             LinkUsedUp, LinkLimit: the limits of the link leave no room; nothing was created.
@@ -102,20 +109,20 @@ class LinkUploads(_View):
                 expected_start=self._own_start(expected_start),
             )
         except ConcurrentUpdate:
-            self.give_back(record)
+            self.release(record)
             raise
 
     def acquire_lease(self, upload: Upload, **options: Any) -> Upload:
-        """Acquire the lease, then count the upload unless it is counted already. Raises what `create_upload` raises.
+        """Acquire the lease, then reserve the upload, if it is not reserved. Raises what `create_upload` raises.
 
-        The lease comes first: it fails for an upload that has ended, which must not be counted again.
+        The lease comes first: it fails for an upload that has ended, which must not be reserved again.
         """
         leased: Upload = self._inner.acquire_lease(upload, **options)
-        self.count_leased(leased)
+        self.reserve_leased(leased)
         return leased
 
-    def count_leased(self, leased: Upload) -> None:
-        """Count an upload that is being completed, unless it is counted already. If that fails, release its lease."""
+    def reserve_leased(self, leased: Upload) -> None:
+        """Reserve an upload that is being completed, if it is not reserved. If that fails, release its lease."""
         try:
             self.reserve(leased.record)
         except FerryError:
@@ -136,7 +143,7 @@ class LinkUploads(_View):
         return current_upload
 
     def reserve(self, record: UploadRecord) -> None:
-        """Count an upload, unless it is counted already. Raises `LinkUsedUp`, `LinkLimit`, and `ConcurrentUpdate`."""
+        """Reserve an upload in the limits. Idempotent. Raises `LinkUsedUp`, `LinkLimit`, `ConcurrentUpdate`."""
         state = record.sequential
         partial_ids = None
         if state is not None and state.sources:
@@ -160,7 +167,7 @@ class LinkUploads(_View):
         publish_used_up(self._services, self._link, usage, event)
 
     def grow(self, record: UploadRecord, size: int) -> None:
-        """Count the bytes by which an upload grows. Raises what `reserve` raises."""
+        """Reserve the bytes by which an upload grows. Raises what `reserve` raises."""
         event = used_up_event(self._services)
         try:
             usage = self._repository.grow_upload(
@@ -176,8 +183,8 @@ class LinkUploads(_View):
             raise ConcurrentUpdate
         publish_used_up(self._services, self._link, usage, event)
 
-    def give_back(self, record: UploadRecord) -> None:
-        """Give back what was counted for an upload that was not created."""
+    def release(self, record: UploadRecord) -> None:
+        """Release the reservation of an upload that was not created."""
         self._repository.release_upload(self._link.link_id, record.upload_id, received_bytes=0, has_started=False)
 
     def _own_start(self, start: RenamedStart | None) -> RenamedStart | None:
@@ -204,7 +211,7 @@ class LinkFiles(_View):
 
 
 class LinkSequentials(_View):
-    """A `SequentialRepository` that has the uploads of one link alone, and counts new ones and what they grow by."""
+    """A `SequentialRepository` that has the uploads of one link alone, and reserves their bytes in its limits."""
 
     def __init__(self, inner: SequentialRepository, uploads: LinkUploads, files: LinkFiles) -> None:
         super().__init__(inner)
@@ -212,28 +219,29 @@ class LinkSequentials(_View):
         self._files = files
 
     def create_sequential(self, record: UploadRecord, *, due_at: int, quota: Quota | None = None) -> None:
-        """Count the upload and create it. Raises what `LinkUploads.create_upload` raises.
+        """Reserve the upload in the limits and create it. Raises what `LinkUploads.create_upload` raises.
 
-        A final upload that is not created stays counted, because its partial uploads are not any more, and the caller
-        tries again with the same id. Cleanup gives it back if that fails.
+        A final upload that is not created stays reserved: the reservations of its partial uploads have ended, and the
+        caller tries again with the same id. If that fails, cleanup releases it.
         """
         self._uploads.reserve(record)
         try:
             self._inner.create_sequential(record, due_at=due_at, quota=quota)
         except ConcurrentUpdate:
             if record.sequential is None or not record.sequential.sources:
-                self._uploads.give_back(record)
+                self._uploads.release(record)
             raise
 
     def change_sequential(self, upload: Upload, changed: UploadRecord, **options: Any) -> Upload:
-        """Count what the upload grows by, change it, and check at its end that it is counted. Raises what
-        `LinkUploads.create_upload` raises.
+        """Reserve what the upload grows by, and change it. At its end, reserve it if it is not reserved.
+
+        Raises what `LinkUploads.create_upload` raises.
         """
         if changed.layout.size > upload.record.layout.size:
             self._uploads.grow(upload.record, changed.layout.size)
         stored: Upload = self._inner.change_sequential(upload, changed, **options)
         if options.get("lease") is not None:
-            self._uploads.count_leased(stored)
+            self._uploads.reserve_leased(stored)
         return stored
 
     def get_sequential_ids(self, ns: str, name: str) -> tuple[str, ...]:
@@ -300,5 +308,6 @@ def choose_rename(if_exists: IfExists | None, if_match: str | None = None) -> If
     return IfExists.RENAME
 
 
-def _in_the_way(file: File | None) -> File | None:
+def _without_content(file: File | None) -> File | None:
+    """Return a file of a name so that a start sees that the name is taken, and finds no content of its own there."""
     return None if file is None else replace(file, size=_OTHER_SIZE)
