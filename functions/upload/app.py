@@ -18,6 +18,8 @@ from ferry.http.tracing import with_tracing
 
 if TYPE_CHECKING:
     from ferry.links.downloads import LinkCaller
+    from ferry.services import Services
+    from ferry.uploads.complete import CompleteRequest
 
 app = create_app(
     bearer_authenticator(wiring.token_verifier),
@@ -54,14 +56,7 @@ def sign_parts(request: Request, ns: str) -> Response:
 
 @app.protected("POST /upload/complete", scope=WRITE_SCOPE)
 def complete_upload(request: Request, ns: str) -> Response:
-    from ferry.uploads.complete import CompletionAccepted, complete
-
-    services, options = wiring.services(), uploads.complete_request(request)
-    started_at = services.clock()
-    result = complete(services, ns, options)
-    if isinstance(result, CompletionAccepted):
-        return uploads.pending_response(options.name, result)
-    return uploads.complete_response(result, is_new=result.uploaded_at >= started_at)
+    return _complete(wiring.services(), ns, uploads.complete_request(request))
 
 
 @app.protected(
@@ -72,10 +67,7 @@ def complete_upload(request: Request, ns: str) -> Response:
     parameters={"filename", "upload_id"},
 )
 def cancel_upload(request: Request, ns: str) -> Response:
-    from ferry.uploads.cancel import cancel
-
-    cancelled = cancel(wiring.services(), ns, request.filename(), request.optional_upload_id())
-    return empty_response().with_metrics(UploadsCancelled=1) if cancelled else empty_response()
+    return _cancel(wiring.services(), ns, request.filename(), request.optional_upload_id())
 
 
 @app.by_link("POST /upload/start", kind="upload")
@@ -109,26 +101,34 @@ def complete_upload_by_link(request: Request, caller: LinkCaller) -> Response:
     from dataclasses import replace
 
     from ferry.links.uploads import choose_rename, link_services, require_within
-    from ferry.uploads.complete import CompletionAccepted, complete
 
     options = uploads.complete_request(request)
     require_within(caller.link, options.name)
     options = replace(options, if_exists=choose_rename(options.if_exists, options.if_match))
-    services = link_services(wiring.services(), caller)
+    return _complete(link_services(wiring.services(), caller), caller.link.ns, options)
+
+
+def _complete(services: Services, ns: str, requested: CompleteRequest) -> Response:
+    from ferry.uploads.complete import CompletionAccepted, complete
+
     started_at = services.clock()
-    result = complete(services, caller.link.ns, options)
+    result = complete(services, ns, requested)
     if isinstance(result, CompletionAccepted):
-        return uploads.pending_response(options.name, result)
+        return uploads.pending_response(requested.name, result)
     return uploads.complete_response(result, is_new=result.uploaded_at >= started_at)
 
 
 @app.by_link("DELETE /upload/{filename+}", "DELETE /upload", kind="upload")
 def cancel_upload_by_link(request: Request, caller: LinkCaller) -> Response:
     from ferry.links.uploads import link_services, require_within
-    from ferry.uploads.cancel import cancel
 
     name = request.filename()
     require_within(caller.link, name)
-    services = link_services(wiring.services(), caller)
-    cancelled = cancel(services, caller.link.ns, name, request.optional_upload_id())
+    return _cancel(link_services(wiring.services(), caller), caller.link.ns, name, request.optional_upload_id())
+
+
+def _cancel(services: Services, ns: str, name: str, upload_id: str | None) -> Response:
+    from ferry.uploads.cancel import cancel
+
+    cancelled = cancel(services, ns, name, upload_id)
     return empty_response().with_metrics(UploadsCancelled=1) if cancelled else empty_response()

@@ -17,6 +17,7 @@ from jwt.api_jws import PyJWS
 from ferry.auth.key_cache import KeySetCache, load_or_publish
 from ferry.auth.oauth import InvalidClient, InvalidScope, InvalidTokenRequest, UnsupportedGrantType
 from ferry.model.auth import Client, KeySet, PublicKey
+from ferry.rules.durations import SECOND_MS
 
 if TYPE_CHECKING:
     from ferry.ports.auth import AuthStore, Signer
@@ -103,7 +104,7 @@ def issue(issuer: Issuer, request: TokenRequest) -> Token:
         raise UnsupportedGrantType(**_audit_fields(client))
     scope = _resolve_scope(client, request.scope)
     key = signing_key(public_key_set(issuer))
-    now, token_id = issuer.clock() // 1000, issuer.new_id()
+    now, token_id = issuer.clock() // SECOND_MS, issuer.new_id()
     claims = {
         "iss": issuer.issuer,
         "aud": issuer.audience,
@@ -193,9 +194,9 @@ def signing_key(key_set: KeySet) -> PublicKey:
     return next(key for key in key_set.keys if key.kid == key_set.signing_kid)
 
 
-def sign(signer: Signer, key: PublicKey, claims: dict[str, Any], *, token_type: str = "JWT") -> str:  # noqa: S107 - a media type
-    """Return a token with these claims. `token_type` is its `typ` (RFC 8725 section 3.11)."""
+def sign(signer: Signer, key: PublicKey, claims: dict[str, Any], *, typ: str = "JWT") -> str:
+    """Return a token with these claims, and this media type in its header (RFC 8725 section 3.11)."""
     payload = json.dumps(claims, separators=(",", ":")).encode()
     jws = PyJWS(algorithms=[])
     jws.register_algorithm("ES256", _RemoteSigningAlgorithm(signer))
-    return jws.encode(payload, key=key.key_ref, algorithm="ES256", headers={"kid": key.kid, "typ": token_type})
+    return jws.encode(payload, key=key.key_ref, algorithm="ES256", headers={"kid": key.kid, "typ": typ})

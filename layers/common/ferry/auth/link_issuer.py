@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ferry.auth.issuer import Issuer, sign, signing_key
 from ferry.auth.key_cache import load_or_publish
 from ferry.auth.link_tokens import LINK_AUDIENCE, MAX_TTL_SECONDS, SCOPE_PREFIX, LinkToken
-from ferry.auth.verifier import LINK_TOKEN_TYPE
+from ferry.auth.verifier import LINK_JWT_TYPE
 from ferry.rules.durations import SECOND_MS
 
 if TYPE_CHECKING:
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 
 def issue_link_token(issuer: Issuer, link: Link) -> LinkToken:
-    """Return a token of a link that works. Links have tokens of Ferry also where an external issuer issues
-    those of clients.
+    """Return a token of a link that works. Ferry issues it even if an external issuer issues the tokens of clients.
 
     Raises:
         BackendUnavailable: the published keys could not be read, or the signer failed.
@@ -35,5 +34,5 @@ def issue_link_token(issuer: Issuer, link: Link) -> LinkToken:
         "jti": token_id,
         "scope": scope,
     }
-    signed = sign(issuer.signer, signing_key(key_set), claims, token_type=LINK_TOKEN_TYPE)
+    signed = sign(issuer.signer, signing_key(key_set), claims, typ=LINK_JWT_TYPE)
     return LinkToken(signed, expires_at - now, scope, token_id, link)

@@ -10,7 +10,7 @@ from jwt.exceptions import PyJWTError
 
 from ferry.auth.link_tokens import LINK_AUDIENCE
 from ferry.auth.verifier import (
-    LINK_TOKEN_TYPE,
+    LINK_JWT_TYPE,
     SKIP_TIME_CHECKS,
     LinkTokenClaims,
     check_canonical,
@@ -44,7 +44,7 @@ class LinkVerifier:
         try:
             check_canonical(token)
             header = get_unverified_header(token)
-            if header.get("typ") != LINK_TOKEN_TYPE:
+            if header.get("typ") != LINK_JWT_TYPE:
                 raise InvalidToken
             kid = header.get("kid")
             key = self._key_set_cache.get_key(kid) if isinstance(kid, str) else None

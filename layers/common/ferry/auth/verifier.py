@@ -14,6 +14,7 @@ from jwt.exceptions import PyJWTError
 from jwt.utils import base64url_decode, base64url_encode
 
 from ferry.errors import InvalidToken
+from ferry.rules.durations import SECOND_MS
 
 if TYPE_CHECKING:
     from jwt.types import Options
@@ -41,7 +42,7 @@ def check_time_claims(claims: Mapping[str, Any], now_seconds: int) -> None:
         raise InvalidToken
 
 
-LINK_TOKEN_TYPE = "ferry-link+jwt"  # noqa: S105 - a media type
+LINK_JWT_TYPE = "ferry-link+jwt"
 """The `typ` of the header of links' tokens (`ferry.auth.link_tokens`)."""
 
 _MAX_HEADER_LENGTH = 1_024
@@ -57,7 +58,7 @@ def is_link_token(token: str) -> bool:
         members = json.loads(base64url_decode(header))
     except (ValueError, RecursionError):
         return False
-    return isinstance(members, dict) and members.get("typ") == LINK_TOKEN_TYPE
+    return isinstance(members, dict) and members.get("typ") == LINK_JWT_TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ class InternalVerifier:
         for name, claim_type in _CLAIM_TYPES.items():
             if type(claims[name]) is not claim_type:
                 raise InvalidToken
-        check_time_claims(claims, self._key_set_cache.clock() // 1000)
+        check_time_claims(claims, self._key_set_cache.clock() // SECOND_MS)
         if claims["iat"] < self._key_set_cache.revoked_before(claims["sub"]):
             raise InvalidToken
         return Principal(client_id=claims["sub"], ns=claims["ns"], scopes=frozenset(claims["scope"].split(" ")))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ferry.http.request import Request
+from ferry.rules.durations import SECOND_MS
 
 if TYPE_CHECKING:
     from ferry.cleanup import CleanupReport
@@ -51,7 +52,7 @@ def cleanup_metrics(report: CleanupReport) -> dict[str, float]:
 def sweep_metrics(report: CleanupReport) -> dict[str, float]:
     """Return the metrics of a scheduled sweep. Zeros are included: a missing metric means that no sweep ran."""
     return cleanup_metrics(report) | {
-        "OldestStaleSeconds": report.oldest_stale_ms / 1000,
+        "OldestStaleSeconds": report.oldest_stale_ms / SECOND_MS,
         "ResumedCompletions": report.resumed_completions,
         "RecoveredUploads": report.recovered_uploads,
         "LostUploads": report.lost_uploads,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ferry.http.request import Request
 from ferry.http.response import Response
 
-_LEVEL = 6
+_GZIP_LEVEL = 6
 
 
 def compressed_response(request: Request, headers: Mapping[str, str], content: bytes) -> Response:
@@ -18,7 +18,7 @@ def compressed_response(request: Request, headers: Mapping[str, str], content: b
         import gzip
 
         all_headers["Content-Encoding"] = "gzip"
-        return Response(200, all_headers, gzip.compress(content, _LEVEL, mtime=0))
+        return Response(200, all_headers, gzip.compress(content, _GZIP_LEVEL, mtime=0))
     return Response(200, all_headers, content)
 
 

@@ -42,8 +42,9 @@ def network(request: Request, client_address_header: str) -> str:
 
 
 def token_password(request: Request) -> str | None:
-    """Return the password of a request for a token; None without one, and without a body. Raises what `Body.read`
-    raises.
+    """Return the password of a request for a token; None without one, and without a body.
+
+    Raises what `ferry.http.request_bodies.BodyReader.read` raises.
     """
     request.reject_ambiguous_parameters()
     request.reject_unknown_parameters(frozenset())

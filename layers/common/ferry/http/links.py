@@ -32,7 +32,7 @@ def create_request(request: Request, principal: Principal, settings: Settings) -
 
     Raises:
         InsufficientScope: the client may not do itself what the link would allow.
-        InvalidField, InvalidFilename: the body is not valid; or what `Body.read` raises.
+        InvalidField, InvalidFilename: the body is not valid. Also what `BodyReader.read` raises.
     """
     from ferry.http.request_bodies import LINK_CREATE
     from ferry.links.manage import CreateRequest

@@ -26,7 +26,7 @@ ASSET_CACHE_CONTROL = "public, max-age=31536000, immutable"
 """The path of an asset changes with its content, so caches may keep it."""
 
 CURRENT_VERSION = "current"
-"""In place of the version, it leads to the current one: for pages of functions that do not have the assets."""
+"""In place of the version, it is redirected to the current one: for pages of functions that do not have the assets."""
 
 _VERSION_LENGTH = 16
 _ASSET_OF_A_VERSION = re.compile(rf"[0-9a-f]{{{_VERSION_LENGTH}}}/[a-z0-9_]+\.(?:css|js|svg)")
@@ -86,9 +86,13 @@ class Pages:
         return _static_response(request, name, content, headers)
 
     def asset(self, request: Request) -> Response:
-        """Return the asset that the path names, or a redirect: to its current path, or where its version is another, to
-        the same path. During an update of the service, the next request may reach an instance of that version. Raises
-        `NotFound` if there is no such asset, or after some attempts.
+        """Return the asset that the path names, or a redirect.
+
+        The version `current` is redirected to the present one. An asset of another version is redirected to its own
+        path: during an update of the service, the next request may reach an instance of that version.
+
+        Raises:
+            NotFound: there is no such asset, or no instance of its version after some attempts.
         """
         path = request.path_parameters.get("asset", "")
         version, _, name = path.partition("/")

@@ -11,7 +11,8 @@ import base64
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ferry.auth.oauth import OAuthError
 from ferry.errors import BackendUnavailable, FerryError, InsufficientScope
@@ -39,6 +40,9 @@ PrincipalRoute = Callable[[Request, "Principal"], Response]
 
 LinkRoute = Callable[[Request, "LinkCaller"], Response]
 """A route for tokens of links; its second argument is the link, which works."""
+
+C = TypeVar("C")
+"""The caller of a request: a `Principal` or a `LinkCaller`."""
 
 AuthenticateLink = Callable[[Request], "LinkCaller | None"]
 """Returns the caller of a request with the token of a link; None for the token of a client. Raises errors of links."""
@@ -181,24 +185,14 @@ class Router:
 
         def register(route: PrincipalRoute) -> PrincipalRoute:
             def serve(request: Request) -> Response:
+                serve_audited = partial(self._serve_audited, request, audit_event=audit_event, parameters=parameters)
                 by_link = self._find_by_link(request, scope)
                 if by_link is not None:
-                    return self._serve_by_link(request, *by_link, audit_event=audit_event, parameters=parameters)
+                    caller, link_route = by_link
+                    return serve_audited(link_route, caller, fields=_link_fields(caller))
                 principal = authenticate(request, scope)
-                if not audit_event:
-                    request.check_query(parameters)
-                    response = route(request, principal)
-                    self._audit_response(request, response, _caller_fields(principal))
-                    return response
-                caller = {**_caller_fields(principal), **self._file_name_field(request)}
-                try:
-                    request.check_query(parameters)
-                    response = route(request, principal)
-                except Exception as error:
-                    self._audit(audit_event, request, _error_code(error), caller)
-                    raise
-                self._audit(audit_event, request, log.SUCCESS, {**caller, **response.metrics, **response.audit_fields})
-                return response
+                file_name = self._file_name_field(request) if audit_event else {}
+                return serve_audited(route, principal, fields={**_caller_fields(principal), **file_name})
 
             self._register(route_keys, _Route(serve, scope, None, "", request_error_handler=error_handler))
             return route
@@ -223,11 +217,17 @@ class Router:
             raise InsufficientScope(f"This route does not take links of kind {caller.link.kind}.", scope=scope)
         return caller, route
 
-    def _serve_by_link(
-        self, request: Request, caller: LinkCaller, route: LinkRoute, *, audit_event: str, parameters: Set[str]
+    def _serve_audited(
+        self,
+        request: Request,
+        route: Callable[[Request, C], Response],
+        caller: C,
+        *,
+        fields: Mapping[str, str],
+        audit_event: str,
+        parameters: Set[str],
     ) -> Response:
-        """Return the response to a request with the token of a link."""
-        fields = {"actor": "link", "ns": caller.link.ns, "link_id": caller.link.link_id}
+        """Return the response to a request whose token is accepted, and write its audit events with these `fields`."""
         try:
             request.check_query(parameters)
             response = route(request, caller)
@@ -330,6 +330,11 @@ def _caller_fields(principal: Principal) -> dict[str, str]:
     """Return the audit fields of the client that sent the request. `issuer` is present for external issuers only."""
     issuer = {"issuer": principal.issuer} if principal.issuer else {}
     return {"actor": principal.client_id, "ns": principal.ns, **issuer}
+
+
+def _link_fields(caller: LinkCaller) -> dict[str, str]:
+    """Return the audit fields of a request by a link."""
+    return {"actor": "link", "ns": caller.link.ns, "link_id": caller.link.link_id}
 
 
 def _log_error(error: Exception, request: Request) -> None:

@@ -11,11 +11,17 @@ class UploadStatus(StrEnum):
     """The state of an upload. `partial` may mean that every byte has arrived: the upload still has to be completed."""
 
     PENDING = "pending"
+    """No byte has arrived."""
     PARTIAL = "partial"
+    """Bytes have arrived."""
     COMPLETING = "completing"
+    """A completion is under way."""
     COMPLETE = "complete"
+    """The file is finished."""
     EXPIRED = "expired"
+    """It has ended without a file, and not by the client."""
     CANCELLED = "cancelled"
+    """The client, or a restart, has ended it."""
 
     @property
     def in_progress(self) -> bool:

@@ -112,14 +112,14 @@ def create_upload(services: Services, endpoint: Endpoint, request: Request) -> R
         file = find_same_file(services, endpoint.ns, create_request, body) if endpoint.repeats_files else None
         if file is not None:
             headers = {"Upload-Offset": str(file.size), **endpoint.name_header(file.name)}
-            return _answer(201, services, headers, completeness, endpoint.location(file.upload_id))
+            return _respond(201, services, headers, completeness, endpoint.location(file.upload_id))
     upload = create(services, endpoint.ns, create_request)
     if body or completeness.is_last:
         first = AppendRequest(upload.record.upload_id, 0, body, is_last=completeness.is_last)
         upload = append_first_bytes(services, endpoint.ns, first)
     completeness = replace(completeness, is_last=upload.record.state is UploadState.COMPLETE)
     location = endpoint.location(upload.record.upload_id)
-    response = _answer(201, services, endpoint.upload_headers(upload), completeness, location)
+    response = _respond(201, services, endpoint.upload_headers(upload), completeness, location)
     return response.with_metrics(UploadsStarted=1)
 
 
@@ -132,7 +132,7 @@ def head(services: Services, endpoint: Endpoint, upload_id: str, request: Reques
     is_complete = upload.record.state is UploadState.COMPLETE
     length = {} if state.length is None else {"Upload-Length": str(state.length)}
     is_inverted = _version(request) == _INVERTED_VERSION
-    return _answer(204, services, endpoint.upload_headers(upload), _Completeness(is_complete, is_inverted), length)
+    return _respond(204, services, endpoint.upload_headers(upload), _Completeness(is_complete, is_inverted), length)
 
 
 def patch(services: Services, endpoint: Endpoint, upload_id: str, request: Request) -> Response:
@@ -153,7 +153,7 @@ def patch(services: Services, endpoint: Endpoint, upload_id: str, request: Reque
         raise InconsistentEnd(error.detail) from error
     fields.raise_if_pending(result)
     return fields.with_counts(
-        _answer(204, services, endpoint.upload_headers(result.upload), completeness), result, len(body)
+        _respond(204, services, endpoint.upload_headers(result.upload), completeness), result, len(body)
     )
 
 
@@ -261,7 +261,7 @@ def _crc32c_of(digests: Sequence[Digest]) -> int | None:
     return int.from_bytes(value, "big")
 
 
-def _answer(
+def _respond(
     status: int,
     services: Services,
     headers: Mapping[str, str],

@@ -15,7 +15,8 @@ from ferry.resumable.lookup import shown_offset
 from ferry.rules.filenames import normalize_filename
 
 _LINK_SECRET = re.compile(r"/l/[A-Za-z0-9_-]{43}(?=/)")
-_HIDDEN_SECRET = "/l/{secret}"  # noqa: S105 - stands for one
+_LINK_PLACEHOLDER = "/l/{secret}"
+"""Stands for the address of a link, whose secret is stored nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,9 @@ class Endpoint:
     def echoed(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return stored headers of the creation as they were sent."""
         link = self.location_base.removesuffix("/uploads") if self.has_relative_names else ""
-        return {name: value.replace(_HIDDEN_SECRET, link[link.rfind("/l/") :]) for name, value in headers.items()}
+        return {name: value.replace(_LINK_PLACEHOLDER, link[link.rfind("/l/") :]) for name, value in headers.items()}
 
 
 def without_secrets(header: str) -> str:
     """Return a header with URLs without the secrets of links, which are stored nowhere."""
-    return _LINK_SECRET.sub(_HIDDEN_SECRET, header)
+    return _LINK_SECRET.sub(_LINK_PLACEHOLDER, header)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ferry.http.json_values import OMIT_NONE
 from ferry.http.responses.members import Count
+from ferry.rules.durations import SECOND_MS
 
 if TYPE_CHECKING:
     from ferry.cleanup import CleanupReport
@@ -70,7 +71,7 @@ class SweepBody(CleanupBody):
             resumed_completions=report.resumed_completions,
             recovered=report.recovered_uploads,
             lost=report.lost_uploads,
-            oldest_stale_seconds=report.oldest_stale_ms // 1000,
+            oldest_stale_seconds=report.oldest_stale_ms // SECOND_MS,
         )
 
 

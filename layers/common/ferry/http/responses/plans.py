@@ -10,6 +10,7 @@ from ferry.http.json_values import OMIT_NONE, Timestamp
 from ferry.http.limits import MAX_SIGNED_PARTS
 from ferry.http.responses.members import Count, Ranges, Time
 from ferry.model.files import IfExists
+from ferry.rules.durations import SECOND_MS
 from ferry.rules.layout import MAX_ASSEMBLED_PART_BYTES, MAX_CHUNK_BYTES, MAX_FILE_BYTES, MAX_PARTS, MIN_CHUNK_BYTES
 from ferry.rules.metadata import MAX_METADATA_BYTES
 from ferry.status.upload_status import UploadStatus, status_of_open
@@ -55,8 +56,8 @@ class Limits:
             file_size_max_chunks=MAX_PARTS * MAX_ASSEMBLED_PART_BYTES,
             parts_signed_max=MAX_SIGNED_PARTS,
             metadata_bytes_max=MAX_METADATA_BYTES,
-            session_idle_timeout=services.upload_idle_timeout_ms // 1000,
-            session_max_age=services.upload_max_age_ms // 1000,
+            session_idle_timeout=services.upload_idle_timeout_ms // SECOND_MS,
+            session_max_age=services.upload_max_age_ms // SECOND_MS,
             url_lifetime=services.presigned_url_ttl_seconds,
         )
 
