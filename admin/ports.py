@@ -22,7 +22,7 @@ class AuditEntry:
     """One change by an operator."""
 
     occurred_at: int
-    """Epoch milliseconds."""
+    """When it was made, in epoch milliseconds."""
     actor: str
     """ARN of the AWS identity, or `local:USER`."""
     event: str

@@ -54,6 +54,11 @@ def register(subparsers: Subparsers) -> None:
         examples=["ferry-admin key add --stack ferry", "ferry-admin key add --kms-key alias/tokens --stack ferry"],
     )
     add.add_argument("--kms-key", metavar="KEY", help="id, ARN or alias of an ECC_NIST_P256 key in KMS")
+    _add_rotation_commands(subcommands)
+
+
+def _add_rotation_commands(subcommands: Subparsers) -> None:
+    """Add the commands that change the state of a published key."""
     activate = add_command(
         subcommands,
         "activate",

@@ -152,6 +152,21 @@ def reference_subjects(python: str) -> list[ColdStartMeasurement]:
 
 def function_subjects(running: BenchService, python: str, work_folder: Path) -> Iterable[ColdStartMeasurement]:
     """Yield every function with its most likely first request; the upload function with a JSON and a raw request."""
+    for title, logical_id, event in _first_requests(running):
+        function = running.stack.functions[logical_id]
+        folder = work_folder / logical_id
+        if not folder.exists():
+            # A deployed function has no bytecode beside its code; a local run may have left some.
+            shutil.copytree(function.code_folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        env = {**running.environment(function), **setup.BYTECODE_ENV}
+        env["PYTHONPATH"] = setup.python_path(folder, setup.LAYER_FOLDER, setup.RUNTIME_CLIENT_FOLDER)
+        status = 200 if "routeKey" in event else None
+        command = setup.runtime_client_command(python, function.handler)
+        yield ColdStartMeasurement(title, FunctionProcess(command, env, folder, event, status))
+
+
+def _first_requests(running: BenchService) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Store what the requests need. Return the title, the logical id of the function and the event of each."""
     api, name = running.client(), "cold.bin"
     body = b"a file that fits into a response"
     expect(api.start(name, len(body)), 201, "start")
@@ -166,7 +181,7 @@ def function_subjects(running: BenchService, python: str, work_folder: Path) -> 
     token = json.dumps({"grant_type": "client_credentials", **credentials}).encode()
     # With `resume`, a start joins the upload also once the raw chunk of an earlier round has arrived.
     start = json.dumps({"filename": "started", "size": 1, "resume": True}).encode()
-    first_requests = [
+    return [
         ("auth: a token", "AuthFunction", gateway_event("POST /auth/token", json_type, token)),
         ("upload: start (JSON)", "UploadFunction", gateway_event("POST /upload/start", {**bearer, **json_type}, start)),
         (
@@ -185,17 +200,6 @@ def function_subjects(running: BenchService, python: str, work_folder: Path) -> 
         ("status: of one upload", "StatusFunction", gateway_event("GET /status", bearer, b"", f"filename={name}")),
         ("cleanup: the schedule", "CleanupFunction", {"ferry": "sweep"}),
     ]
-    for title, logical_id, event in first_requests:
-        function = running.stack.functions[logical_id]
-        folder = work_folder / logical_id
-        if not folder.exists():
-            # A deployed function has no bytecode beside its code; a local run may have left some.
-            shutil.copytree(function.code_folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        env = {**running.environment(function), **setup.BYTECODE_ENV}
-        env["PYTHONPATH"] = setup.python_path(folder, setup.LAYER_FOLDER, setup.RUNTIME_CLIENT_FOLDER)
-        status = 200 if "routeKey" in event else None
-        command = setup.runtime_client_command(python, function.handler)
-        yield ColdStartMeasurement(title, FunctionProcess(command, env, folder, event, status))
 
 
 def gateway_event(route: str, headers: Mapping[str, str], body: bytes, query: str = "") -> dict[str, Any]:

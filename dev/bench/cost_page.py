@@ -103,6 +103,10 @@ def render_page() -> str:
 
 
 def _tables() -> dict[str, str]:
+    return {**_summary_tables(), **_scenario_tables(), "PEERS": _peers_table(), "PRICES": _prices_table()}
+
+
+def _summary_tables() -> dict[str, str]:
     return {
         "TARGETS": format_table(
             ("path", "goal", "cost", "result"),
@@ -143,6 +147,11 @@ def _tables() -> dict[str, str]:
                 _usage_row("a whole file in one request, replaced", WHOLE[-1]),
             ],
         ),
+    }
+
+
+def _scenario_tables() -> dict[str, str]:
+    return {
         "BY_CHUNK": format_table(
             ("chunk size, file of 64 MiB", *COST_COLUMNS),
             [cost_row(format_size(scenario.chunk_size), scenario) for scenario in BY_CHUNK_SIZE],
@@ -171,8 +180,6 @@ def _tables() -> dict[str, str]:
             ("request", "DynamoDB calls", "write units", "read units", "events", "USD a million requests"),
             [_operation_row(name, measure_link_operation(name)) for name in LINK_OPERATIONS],
         ),
-        "PEERS": _peers_table(),
-        "PRICES": _prices_table(),
     }
 
 

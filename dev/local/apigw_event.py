@@ -6,7 +6,7 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -86,8 +86,6 @@ def build_event(
     headers, cookies = _event_headers(request, at)
     # API Gateway decodes the path, and cuts it at a `?` that the decoding yields.
     path = unquote(request.path).partition("?")[0]
-    host = headers.get("host", "")
-    domain = host.rpartition(":")[0] or host
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": match.route.key,
@@ -95,22 +93,9 @@ def build_event(
         "rawQueryString": quote(request.raw_query, safe=_PRINTABLE_ASCII),
         "headers": headers,
         "requestContext": {
-            "accountId": ACCOUNT_ID,
-            "apiId": "local",
-            "domainName": domain,
-            "domainPrefix": domain.partition(".")[0],
-            "http": {
-                "method": request.method,
-                "path": path,
-                "protocol": request.protocol,
-                "sourceIp": request.client_ip,
-                "userAgent": headers.get("user-agent", ""),
-            },
+            **_request_context(request, headers, path, at),
             "requestId": request_id,
             "routeKey": match.route.key,
-            "stage": "$default",
-            "time": datetime.fromtimestamp(at, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000"),
-            "timeEpoch": int(at * 1000),
         },
         "isBase64Encoded": False,
     }
@@ -127,6 +112,30 @@ def build_event(
         )
         event["isBase64Encoded"] = not text
     return event
+
+
+def _request_context(
+    request: GatewayRequest, headers: Mapping[str, str], path: str, now_seconds: float
+) -> dict[str, Any]:
+    """Return the context of a request, without its id and its route."""
+    host = headers.get("host", "")
+    domain = host.rpartition(":")[0] or host
+    return {
+        "accountId": ACCOUNT_ID,
+        "apiId": "local",
+        "domainName": domain,
+        "domainPrefix": domain.partition(".")[0],
+        "http": {
+            "method": request.method,
+            "path": path,
+            "protocol": request.protocol,
+            "sourceIp": request.client_ip,
+            "userAgent": headers.get("user-agent", ""),
+        },
+        "stage": "$default",
+        "time": datetime.fromtimestamp(now_seconds, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000"),
+        "timeEpoch": int(now_seconds * 1000),
+    }
 
 
 def encode_event(request: GatewayRequest, match: RouteMatch, *, request_id: str) -> Event:

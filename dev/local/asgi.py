@@ -50,7 +50,7 @@ async def read_body(receive: ASGIReceiveCallable, max_bytes: int) -> bytes:
 
 
 async def _reject_websocket(send: ASGISendCallable) -> None:
-    """Answer a WebSocket handshake with 403: no application here supports it."""
+    """Respond to a WebSocket handshake with 403: no application here supports it."""
     await send({"type": "websocket.close", "code": 1008, "reason": None})
 
 

@@ -89,17 +89,8 @@ async def start_backends(
         people: the clients to store in the auth table.
         running: stops the servers when it is closed.
     """
-    saved = state.read_checked_json(BACKENDS_FILE)
-    if not saved and (state.folder / "dynamodb").is_dir():
-        raise LocalError(
-            f"{state.folder / BACKENDS_FILE} is gone. With it the signing key's id and the access keys are lost. "
-            f"Put it back from a copy, or delete all state and start with none: {START_ANEW}"
-        )
-    access_key = str(saved.get("access_key") or f"FERRY{new_secret()[:16]}")
-    secret_key = str(saved.get("secret_key") or new_secret())
-    if not saved:
-        # Before anything is stored under these keys: a kill during the first start leaves a state that can start.
-        state.write_checked_json(BACKENDS_FILE, {"access_key": access_key, "secret_key": secret_key})
+    saved = _read_saved(state)
+    access_key, secret_key = str(saved["access_key"]), str(saved["secret_key"])
     credentials = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
     space = DiskSpace(state.folder)
     try:
@@ -127,6 +118,22 @@ async def start_backends(
         await asyncio.to_thread(clients.seed_clients, store, people)
     s3.wait_until_writable = partial(asyncio.to_thread, provision.wait_until_writable, backends, draft)
     return RunningBackends(s3, dynamodb, credentials, key_ids, space)
+
+
+def _read_saved(state: StateFolder) -> Mapping[str, Any]:
+    """Return `backends.json`; before the first start, new access keys, which are stored there. Raises `LocalError`."""
+    saved = state.read_checked_json(BACKENDS_FILE)
+    new_keys = {"access_key": f"FERRY{new_secret()[:16]}", "secret_key": new_secret()}
+    if saved:
+        return {**new_keys, **saved}
+    if (state.folder / "dynamodb").is_dir():
+        raise LocalError(
+            f"{state.folder / BACKENDS_FILE} is gone. With it the signing key's id and the access keys are lost. "
+            f"Put it back from a copy, or delete all state and start with none: {START_ANEW}"
+        )
+    # Before anything is stored under these keys: a kill during the first start leaves a state that can start.
+    state.write_checked_json(BACKENDS_FILE, new_keys)
+    return new_keys
 
 
 async def _start_servers(

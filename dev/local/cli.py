@@ -42,7 +42,7 @@ environment (make run NAME=value passes each one):
              PARAMS="TokenTtlSeconds=60 UploadIdleTimeoutSeconds=10 CleanupSchedule=rate(5 seconds)"
              (rates in seconds work here only: AWS's shortest is one minute)
   INSTANCES  how many instances of one function may run at once (10); beyond it a request waits two seconds,
-             then the gateway answers 429
+             then the gateway responds 429
   QUIET      1 prints nothing but the ready line and errors; .local/logs has the functions' logs in any case
   NETWORK    aws puts a model of AWS's delays before S3 and DynamoDB; with other numbers for example
              NETWORK=aws,s3_ms=25,s3_mb_per_second=90,dynamodb_ms=4

@@ -17,7 +17,7 @@ REMAPPED_HEADERS = {"www-authenticate": "x-amzn-remapped-www-authenticate"}
 class FunctionUrlGateway(Gateway):
     """Passes every path and method on to one function, in events with the route key `$default`.
 
-    Preflight requests are answered here: Lambda does not invoke the function for them.
+    This class responds to preflight requests: Lambda does not invoke the function for them.
 
     Args:
         url: the function and its CORS configuration.

@@ -87,23 +87,23 @@ class Gateway:
         await serve_connection(scope, receive, send, self._serve)
 
     async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        request_id, is_answered = apigw_event.new_request_id(), False
+        request_id, has_responded = apigw_event.new_request_id(), False
 
         async def send_noted(message: ASGISendEvent) -> None:
-            nonlocal is_answered
-            is_answered = True
+            nonlocal has_responded
+            has_responded = True
             await send(message)
 
         try:
-            await self._answer(scope, receive, send_noted, request_id)
+            await self._respond(scope, receive, send_noted, request_id)
         except asyncio.CancelledError:
-            if not is_answered:
+            if not has_responded:
                 # The stop waits no longer. Without a response here, the server would send an empty 500.
                 response = lambda_response.gateway_error(503, "Service Unavailable")
                 await _send_response(send, scope["method"], response, request_id)
             raise
 
-    async def _answer(
+    async def _respond(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable, request_id: str
     ) -> None:
         started_at = time.monotonic()
@@ -159,7 +159,7 @@ class Gateway:
         response = await self._call_function(match.route.function, event)
         if request.method != "OPTIONS":
             return response
-        # Where a route matches OPTIONS, the function answers, preflights too, and the gateway adds its headers.
+        # Where a route matches OPTIONS, the function responds, also to preflights, and the gateway adds its headers.
         if preflight is None:
             return cors.with_cors_headers(self._cors_rules, request, response)
         return replace(response, headers=(*response.headers, *preflight.headers))

@@ -48,12 +48,12 @@ class DirectBodyProtocol(H11Protocol):
     def _takes(self, data: bytes) -> bool:
         """Return whether all of this is content of the current request, and count it as read. h11 sees the end."""
         connection: Any = self.connection
-        reader = connection._reader  # noqa: SLF001
-        if not isinstance(reader, ContentLengthReader) or connection._receive_buffer:  # noqa: SLF001
+        reader = connection._reader
+        if not isinstance(reader, ContentLengthReader) or connection._receive_buffer:
             return False
-        if not 0 < len(data) < reader._remaining:  # noqa: SLF001
+        if not 0 < len(data) < reader._remaining:
             return False
-        reader._remaining -= len(data)  # noqa: SLF001
+        reader._remaining -= len(data)
         return True
 
 

@@ -49,11 +49,20 @@ class LocalService:
         variables = [f"--env={name}={value}" for name, value in (environment or {}).items()]
         self.state_folder = state_folder
         self._log_path = state_folder.with_name(f"{state_folder.name}.log")
+        self._process = self._start_process(["--params", parameters, *variables, *options])
+        try:
+            self.ready_line = self._wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _start_process(self, options: Sequence[str]) -> subprocess.Popen[str]:
+        port = tcp_ports.free_ports(1)[0]
         with self._log_path.open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "dev.local", "--quiet", "--exit-with-parent", "--state", str(state_folder)),
-                    *("--params", parameters, "--port", str(tcp_ports.free_ports(1)[0]), *variables, *options),
+                    *(sys.executable, "-m", "dev.local", "--quiet", "--exit-with-parent"),
+                    *("--state", str(self.state_folder), "--port", str(port), *options),
                 ],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
@@ -64,11 +73,6 @@ class LocalService:
                 # Ctrl-C reaches the parent alone, which then stops this service.
                 start_new_session=True,
             )
-        try:
-            self.ready_line = self._wait_until_ready()
-        except BaseException:
-            self.kill()
-            raise
 
     def _wait_until_ready(self) -> str:
         assert self._process.stdout is not None

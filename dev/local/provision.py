@@ -168,7 +168,7 @@ def _to_s3_cors_rule(rule: Mapping[str, Any]) -> CORSRuleTypeDef:
 
 
 def _wait_until_writable(s3: S3Client, bucket: str) -> None:
-    """Wait until SeaweedFS stores objects: its gateway answers earlier.
+    """Wait until SeaweedFS stores objects: its gateway responds earlier.
 
     After a kill, a request that comes too early waits up to 20 seconds; one that is sent a second later does not.
     """

@@ -1,6 +1,6 @@
 """Stand in front of SeaweedFS's S3: `python -m dev.local.s3_proxy PORT SOCKET`.
 
-SeaweedFS takes a signed request with any Host header, and answers some requests without a signature. This process
+SeaweedFS takes a signed request with any Host header, and accepts some requests without a signature. This process
 listens on S3's port and passes on only requests for a name of this machine that have a signature, and preflights.
 SeaweedFS itself verifies the signatures. It is reached at a Unix socket in the state folder.
 

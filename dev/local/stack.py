@@ -21,6 +21,9 @@ PSEUDO_PARAMETERS = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 
+Functions = Mapping[str, Mapping[str, Any]]
+"""The properties of the functions in a template, by logical id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -148,31 +151,20 @@ def resolve_stack(
         resolve_attribute=lambda name, attribute: f"arn:aws:local:{REGION}:{ACCOUNT_ID}:{reference(name)}#{attribute}",
         pseudo_parameters=PSEUDO_PARAMETERS,
     )
-    functions: dict[str, Function] = {}
-    routes: list[Route] = []
-    schedules: list[Schedule] = []
-    function_urls: list[FunctionUrl] = []
-    for name, body in template.resources("AWS::Serverless::Function").items():
-        if url := template.resolve(body["Properties"].get("FunctionUrlConfig")):
-            function_urls.append(FunctionUrl(name, _to_cors_rules(url["Cors"]) if "Cors" in url else None))
-        functions[name] = _read_function(template, folder, name, body["Properties"], environment or {})
-        for event_name, event in body["Properties"].get("Events", {}).items():
-            kind = event["Type"]
-            if kind == "HttpApi":
-                spec = template.resolve({key: event["Properties"][key] for key in ("Method", "Path")})
-                routes.append(Route(str(spec["Method"]).upper(), spec["Path"], name))
-            elif kind in ("ScheduleV2", "Schedule"):
-                schedules.extend(_read_schedules(template, name, event_name, event["Properties"]))
+    functions = {name: body["Properties"] for name, body in template.resources("AWS::Serverless::Function").items()}
     return Stack(
-        functions=functions,
-        routes=tuple(routes),
-        schedules=tuple(schedules),
+        functions={
+            name: _read_function(template, folder, name, properties, environment or {})
+            for name, properties in functions.items()
+        },
+        routes=tuple(_read_routes(template, functions)),
+        schedules=tuple(_read_schedules(template, functions)),
         cors=_read_cors_rules(template),
         tables=_resolve_properties(template, "AWS::DynamoDB::Table"),
         buckets=_resolve_properties(template, "AWS::S3::Bucket"),
         kms_keys=_resolve_properties(template, "AWS::KMS::Key", only=("KeySpec", "KeyUsage", "Description")),
         event_buses=tuple(reference(name) for name in template.resources("AWS::Events::EventBus")),
-        function_urls=tuple(function_urls),
+        function_urls=tuple(_read_function_urls(template, functions)),
         parameters=template.parameters,
     )
 
@@ -218,12 +210,34 @@ def _layer_paths(template: Template, folder: Path, level: Mapping[str, Any]) -> 
         yield (folder / template.resolve(known[logical]["Properties"]["ContentUri"])).resolve()
 
 
-def _read_schedules(template: Template, function: str, name: str, properties: Mapping[str, Any]) -> Iterator[Schedule]:
-    resolved = template.resolve(dict(properties))
-    if resolved.get("State") == "DISABLED" or str(resolved.get("Enabled", True)).lower() == "false":
-        return
-    expression = resolved.get("ScheduleExpression", resolved.get("Schedule"))
-    yield Schedule(name, function, str(expression), resolved.get("Input", "{}"))
+def _read_routes(template: Template, functions: Functions) -> Iterator[Route]:
+    for function, _, event in _events_of(functions, "HttpApi"):
+        resolved = template.resolve({key: event[key] for key in ("Method", "Path")})
+        yield Route(str(resolved["Method"]).upper(), resolved["Path"], function)
+
+
+def _read_schedules(template: Template, functions: Functions) -> Iterator[Schedule]:
+    """Yield the schedules that are enabled."""
+    for function, name, event in _events_of(functions, "ScheduleV2", "Schedule"):
+        resolved = template.resolve(dict(event))
+        if resolved.get("State") == "DISABLED" or str(resolved.get("Enabled", True)).lower() == "false":
+            continue
+        expression = resolved.get("ScheduleExpression", resolved.get("Schedule"))
+        yield Schedule(name, function, str(expression), resolved.get("Input", "{}"))
+
+
+def _events_of(functions: Functions, *types: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield the events of these types, each as the logical id of its function, its name and its properties."""
+    for function, properties in functions.items():
+        for name, event in properties.get("Events", {}).items():
+            if event["Type"] in types:
+                yield function, name, event["Properties"]
+
+
+def _read_function_urls(template: Template, functions: Functions) -> Iterator[FunctionUrl]:
+    for function, properties in functions.items():
+        if url := template.resolve(properties.get("FunctionUrlConfig")):
+            yield FunctionUrl(function, _to_cors_rules(url["Cors"]) if "Cors" in url else None)
 
 
 def _read_cors_rules(template: Template) -> CorsRules | None:
