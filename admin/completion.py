@@ -31,9 +31,9 @@ def _walk(parser: argparse.ArgumentParser, path: str) -> Iterator[Node]:
     words: list[tuple[str, str]] = []
     choices: list[tuple[str, Sequence[str]]] = []
     children: list[Node] = []
-    for action in parser._actions:  # noqa: SLF001 - argparse has no public way to list them
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            helps = {pseudo.dest: pseudo.help or "" for pseudo in action._choices_actions}  # noqa: SLF001
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            helps = {pseudo.dest: pseudo.help or "" for pseudo in action._choices_actions}
             words += [(name, helps.get(name, "")) for name in action.choices]
             for name, child in action.choices.items():
                 children += _walk(child, f"{path}/{name}")

@@ -93,14 +93,14 @@ def measure(delays: aws.AwsDelays | None, rounds: int, size_mib: int) -> dict[st
                     bench.senders[contender.name] = contender.senders
                     bench.runs.setdefault(contender.name, []).append(run)
                     print(f"{number}: {contender.name}: {size_mib * MIB / 1e6 / run.seconds:.1f} MB/s", file=sys.stderr)
-        answer = _parallel_uploads_answer(bench)
+        outcome = _parallel_uploads_outcome(bench)
     return {
         "network": delays.to_text() if delays else "none (loopback)",
         "network_description": delays.describe() if delays else "No network model: the loopback interface alone.",
         "rounds": rounds,
         "size_mib": size_mib,
         "load_before": round(load_before, 1),
-        "tus_js_parallel_uploads": answer,
+        "tus_js_parallel_uploads": outcome,
         **api_report.summarize(bench.runs, bench.senders, size_mib),
     }
 
@@ -137,7 +137,7 @@ def _contenders(bench: Bench, number: int) -> list[Contender]:
     return [*one_by_one, *chunks, bench.tus.tus_js(file, _PARALLEL_UPLOADS), parts, *reversed(s3)]
 
 
-def _parallel_uploads_answer(bench: Bench) -> str:
+def _parallel_uploads_outcome(bench: Bench) -> str:
     """Return what tus-js-client says with its option `parallelUploads`, which the S3 store may not support."""
     if bench.tus is None:
         return "not measured."

@@ -226,8 +226,8 @@ def _ratio_lines(figures: Mapping[str, Any]) -> list[str]:
             "",
             *missed,
         ]
-    answer = figures["tus_js_parallel_uploads"]
-    return [*lines, "", f"tus-js-client with `parallelUploads: 8`: {answer}"]
+    outcome = figures["tus_js_parallel_uploads"]
+    return [*lines, "", f"tus-js-client with `parallelUploads: 8`: {outcome}"]
 
 
 def _ratios(figures: Mapping[str, Any]) -> list[tuple[Goal, float]]:

@@ -51,7 +51,7 @@ class Faults:
     """Decides at random what happens to a request. Called from any thread."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - faults, no secret
+        self._random = random.Random(seed)
         self._lock = threading.Lock()
         self.counts: dict[str, int] = {"rejected": 0, "lost": 0, "cut_up": 0, "cut_down": 0, "stalled": 0}
         """Faults by kind."""
@@ -98,7 +98,7 @@ class KillRun:
 
     def __init__(self, folder: Path, stack: ExitStack, options: argparse.Namespace) -> None:
         self._folder = folder
-        self._random = random.Random(options.seed)  # noqa: S311 - moments of kills, no secret
+        self._random = random.Random(options.seed)
         self._port = tcp_ports.free_ports(1)[0]
         self._service = self._start_service()
         stack.callback(self._stop_service)

@@ -43,7 +43,7 @@ TIMEOUT_SECONDS = 1800
 
 def make_file(path: Path, size: int) -> None:
     """Make a sparse file with random blocks, the last bytes included."""
-    source = random.Random(size)  # noqa: S311 - content, no secret
+    source = random.Random(size)
     with path.open("wb") as file:
         file.truncate(size)
         for first in [*(source.randrange(size) for _ in range(RANDOM_BLOCKS)), size - BLOCK_BYTES]:

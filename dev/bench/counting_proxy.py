@@ -60,7 +60,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _forward  # noqa: N815 - as the base class calls them
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is the base class's
+    def log_message(self, *_: object, **__: object) -> None:
         """Log nothing."""
 
 

@@ -173,7 +173,7 @@ def measure_redirects(service: Service) -> dict[str, float]:
         s3.request("GET", f"{parts.path}?{parts.query}")
         response = s3.getresponse()
         if response.status != 200 or not response.read(1):
-            raise BenchError(f"S3 answered {response.status}")
+            raise BenchError(f"S3 responded {response.status}")
         return response
 
     location = call("GET").headers["Location"]

@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -231,6 +232,10 @@ def format_cleanup(found: dict[str, Any]) -> str:
 TABLES = {"rates": format_rates, "work": format_work, "cleanup": format_cleanup}
 
 
+def _section(name: str, table: str, _: re.Match[str]) -> str:
+    return f"<!-- {name} -->\n{table}\n<!-- /{name} -->"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables. With `--write`, write the figures and the page's tables too."""
     parser = argparse.ArgumentParser(prog="python -m dev.bench.growth", description=__doc__.partition("\n")[0])
@@ -245,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{table}\n")
         page, replaced = re.subn(
             f"<!-- {name} -->.*?<!-- /{name} -->",
-            lambda _, name=name, table=table: f"<!-- {name} -->\n{table}\n<!-- /{name} -->",  # type: ignore[misc]
+            partial(_section, name, table),
             page,
             flags=re.DOTALL,
         )

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -129,7 +130,7 @@ class LoadRun:
     def _chunks(self, plans: list[dict[str, Any]]) -> Iterable[tuple[str, Callable[[], None]]]:
         for number in range(1, self._plan.layout.part_count + 1):
             for plan in plans:
-                yield plan["filename"], lambda plan=plan, number=number: self._send_chunks(plan, number)  # type: ignore[misc]
+                yield plan["filename"], partial(self._send_chunks, plan, number)
 
     def _send_chunks(self, plan: Mapping[str, Any], part_number: int) -> None:
         """Send the chunks of a part one after another, as a good client does."""
@@ -146,7 +147,7 @@ class LoadRun:
     def _parts(self, plans: list[dict[str, Any]]) -> Iterable[tuple[str, Callable[[], None]]]:
         for first in range(1, self._plan.layout.part_count + 1, PRESIGN_BATCH):
             for plan in plans:
-                yield plan["filename"], lambda plan=plan, first=first: self._send_parts(plan, first)  # type: ignore[misc]
+                yield plan["filename"], partial(self._send_parts, plan, first)
 
     def _send_parts(self, plan: Mapping[str, Any], first: int) -> None:
         numbers = range(first, min(first + PRESIGN_BATCH, plan["part_count"] + 1))
@@ -212,7 +213,7 @@ class LoadRun:
                 retry_after = response.headers.get("Retry-After")
             max_wait_seconds = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
             given_seconds = float(retry_after) if retry_after is not None and retry_after.isdigit() else 0.0
-            random_seconds = random.uniform(0, max_wait_seconds)  # noqa: S311 - not for secrets
+            random_seconds = random.uniform(0, max_wait_seconds)
             time.sleep(min(_MAX_PAUSE_SECONDS, given_seconds) + random_seconds)
         raise RequestFailedError
 

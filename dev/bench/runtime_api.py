@@ -98,7 +98,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is the base class's
+    def log_message(self, *_: object, **__: object) -> None:
         """Log nothing."""
 
 

@@ -90,7 +90,7 @@ def _check_message_without_service(clone: Path, environment: Mapping[str, str]) 
 
 def _move_binary_chunks(client_id: str, client_secret: str) -> None:
     api = FerryClient(f"http://{HOST}:{sam_cli.API_PORT}").authenticate(client_id, client_secret)
-    content = random.Random(3001).randbytes(CHUNK_BYTES + 1_000_003)  # noqa: S311 - bytes to compare, no secret
+    content = random.Random(3001).randbytes(CHUNK_BYTES + 1_000_003)
     expect(api.start(FILE_NAME, len(content)), 201, "start")
     for index, first in enumerate(range(0, len(content), CHUNK_BYTES), start=1):
         expect(api.send_chunk(FILE_NAME, index, content[first : first + CHUNK_BYTES]), 200, f"chunk {index}")

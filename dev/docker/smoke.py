@@ -26,7 +26,7 @@ def run(service: SamService) -> None:
     session = _SmokeClient(service.base_url)
     session.check_health()
     session.authenticate(client["client_id"], client["client_secret"])
-    content = random.Random(20261122).randbytes(2 * CHUNK_BYTES + 1_234_567)  # noqa: S311 - bytes to compare, no secret
+    content = random.Random(20261122).randbytes(2 * CHUNK_BYTES + 1_234_567)
     session.upload(ODD_NAME, content)
     session.download(ODD_NAME, content)
     session.download_range(ODD_NAME, content, 1_000_000, 3_000_000)

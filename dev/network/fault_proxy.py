@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         super().setup()
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class names it
+    def log_message(self, *_: object, **__: object) -> None:
         """Log nothing: presigned URLs are secrets."""
 
     def _handle(self) -> None:
@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(fault.stall_seconds)
         if fault.status is not None:
             self.rfile.read(left)
-            self._answer(fault.status, dict(fault.headers or {}), fault.body)
+            self._respond(fault.status, dict(fault.headers or {}), fault.body)
             return
         parts = urlsplit(self.path)
         upstream = http.client.HTTPConnection(self.server.proxy.hosts.get(parts.netloc, parts.netloc), timeout=60)
@@ -190,7 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
         if allowed == 0:
             raise _CutError
 
-    def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def _respond(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.send_response_only(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)

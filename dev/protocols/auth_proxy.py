@@ -38,9 +38,9 @@ class _Handler(BaseHTTPRequestHandler):
             content = response.read()
         finally:
             connection.close()
-        self._answer(response, content)
+        self._respond(response, content)
 
-    def _answer(self, response: http.client.HTTPResponse, content: bytes) -> None:
+    def _respond(self, response: http.client.HTTPResponse, content: bytes) -> None:
         self.send_response_only(response.status, response.reason)
         for name, value in response.getheaders():
             if name.lower() not in _HOP_BY_HOP:

@@ -186,7 +186,7 @@ class SamApi:
     """A running `sam local start-api` beside the local service of a state folder."""
 
     def __init__(self, port: int, state_folder: Path, connection_info: Mapping[str, Any]) -> None:
-        """Start it, and return once it answers. Raises `SamError`."""
+        """Start it, and return once it responds. Raises `SamError`."""
         self.connection_info = {**connection_info, "base_url": f"http://{_HOST}:{port}"}
         self._stack = ExitStack()
         self._process = self._stack.enter_context(start_api.functions_served(port, state_folder))
