@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from ferry_client.errors import LocalFileError, UsageError
+from ferry_client.folder_walk import WalkRules, walk
 from ferry_client.local_files import (
     LocalFile,
     LocalTargets,
     preserved_metadata,
     restore_preserved,
     restore_symlink,
-    walk,
 )
 
 
@@ -51,7 +51,7 @@ def test_walk_with_patterns_chooses_by_path_name_or_folder(
 ) -> None:
     """A pattern matches a file's path, its name, or a folder that it is in; `folder/` matches folders alone."""
     tree(tmp_path, "a/1.jpg", "a/2.txt", "b/3.jpg", "a/c/4.jpg")
-    assert sorted(file.name for file in walk(tmp_path, "", include, exclude)) == sorted(names)
+    assert sorted(file.name for file in walk(tmp_path, "", WalkRules(include, exclude))) == sorted(names)
 
 
 @pytest.mark.parametrize(("symlinks", "names"), [("skip", ["f"]), ("follow", ["f", "l"]), ("keep", ["f", "l"])])
@@ -59,7 +59,7 @@ def test_walk_treats_links_as_asked(tmp_path: Path, symlinks: str, names: list[s
     """Symbolic links are left out, followed, or sent themselves."""
     tree(tmp_path, "f")
     (tmp_path / "l").symlink_to("f")
-    files = list(walk(tmp_path, "", symlinks=symlinks))
+    files = list(walk(tmp_path, "", WalkRules(symlinks=symlinks)))
     assert [file.name for file in files] == names
     assert (files[-1].symlink_target == "f") == (symlinks == "keep")
 
@@ -125,7 +125,7 @@ def test_walk_through_a_circle_of_links_ends(tmp_path: Path) -> None:
     """A link to a folder above is followed once at most."""
     tree(tmp_path, "a/f")
     (tmp_path / "a" / "up").symlink_to("..")
-    assert [file.name for file in walk(tmp_path, "", symlinks="follow")] == ["a/f"]
+    assert [file.name for file in walk(tmp_path, "", WalkRules(symlinks="follow"))] == ["a/f"]
 
 
 def test_walk_reports_what_it_cannot_read_and_goes_on(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_walk_reports_a_link_to_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     """Such a link cannot be kept."""
     (tmp_path / "l").symlink_to(os.fsdecode(b"\xff"))
     problems: dict[str, str] = {}
-    assert not list(walk(tmp_path, "", symlinks="keep", on_problem=problems.__setitem__))
+    assert not list(walk(tmp_path, "", WalkRules(symlinks="keep"), on_problem=problems.__setitem__))
     assert list(problems) == [str(tmp_path / "l")]
 
 

@@ -16,7 +16,7 @@ from ferry_client.client import Ferry
 from ferry_client.errors import ConflictError, LocalFileError
 from ferry_client.file_cache import FileCache, FileIdentity
 from ferry_client.sources import FileSource
-from ferry_client.sync import SyncAction, SyncStep, change_service, plan_download, plan_upload
+from ferry_client.sync import SyncAction, SyncOptions, SyncStep, change_service, plan_download, plan_upload
 
 
 @pytest.fixture
@@ -65,7 +65,9 @@ def test_upload_plan_deletes_only_when_asked(ferry: Ferry, cache: FileCache, fak
     fake.put_file("p/gone", b"g")
     fake.put_file("p/kept.log", b"k")
     assert not plan_upload(ferry, cache, folder, "p/")
-    assert summary(plan_upload(ferry, cache, folder, "p/", delete=True, exclude=["*.log"])) == [("delete", "p/gone")]
+    assert summary(plan_upload(ferry, cache, folder, "p/", SyncOptions(delete=True, exclude=["*.log"]))) == [
+        ("delete", "p/gone")
+    ]
 
 
 def test_renamed_file_is_moved(ferry: Ferry, cache: FileCache, fake: FakeService, folder: Path) -> None:
@@ -73,12 +75,12 @@ def test_renamed_file_is_moved(ferry: Ferry, cache: FileCache, fake: FakeService
     (folder / "old").write_bytes(b"content")
     upload_all(ferry, cache, folder)
     (folder / "old").rename(folder / "new")
-    steps = plan_upload(ferry, cache, folder, "p/", delete=True)
+    steps = plan_upload(ferry, cache, folder, "p/", SyncOptions(delete=True))
     assert summary(steps) == [("move", "p/new")]
     change_service(ferry, cache, steps[0])
     assert fake.files["p/new"].data == b"content"
     assert "p/old" not in fake.files
-    assert not plan_upload(ferry, cache, folder, "p/", delete=True)
+    assert not plan_upload(ferry, cache, folder, "p/", SyncOptions(delete=True))
 
 
 def test_renamed_file_is_sent_where_the_service_has_another_content(
@@ -217,7 +219,7 @@ def test_upload_plan_with_an_unreadable_file_has_the_others(
     fake.put_file("p/gone", b"1234")
     (folder / unreadable).write_bytes(b"4321")
     (folder / "new").write_bytes(b"n")
-    assert summary(plan_upload(ferry, cache, folder, "p/", delete=True)) == [
+    assert summary(plan_upload(ferry, cache, folder, "p/", SyncOptions(delete=True))) == [
         ("reject", f"p/{unreadable}"),
         ("upload", "p/new"),
     ]
@@ -241,7 +243,7 @@ def test_upload_plan_deletes_nothing_that_is_left_out(
         fake.put_file(name, b"1")
     (folder / "link").symlink_to("target")
     (folder / "dir").symlink_to(".")
-    steps = plan_upload(ferry, cache, folder, "p/", delete=True)
+    steps = plan_upload(ferry, cache, folder, "p/", SyncOptions(delete=True))
     assert summary(steps) == [("delete", "p/directory"), ("delete", "p/gone")]
 
 
@@ -252,7 +254,7 @@ def test_download_plan_deletes_nothing_that_it_rejects(
     for name in ("A", "a"):
         fake.put_file(f"p/{name}", b"1")
         (folder / name).write_bytes(b"1")
-    steps = plan_download(ferry, cache, "p/", folder, delete=True)
+    steps = plan_download(ferry, cache, "p/", folder, SyncOptions(delete=True))
     assert summary(steps) == [("reject", "p/a")]
 
 
@@ -265,7 +267,7 @@ def test_download_plan_deletes_no_file_that_it_wants_in_another_spelling(
     (folder / "extra").write_bytes(b"1")
     if not (folder / "Photo").exists():
         os.link(folder / "photo", folder / "Photo")
-    steps = plan_download(ferry, cache, "p/", folder, delete=True)
+    steps = plan_download(ferry, cache, "p/", folder, SyncOptions(delete=True))
     assert summary(steps) == [("delete", "extra")]
 
 
@@ -288,7 +290,7 @@ def test_download_plan_names_new_changed_and_rejected_files(
     (folder / "same").write_bytes(b"s")
     (folder / "differs").write_bytes(b"21")
     (folder / "extra").write_bytes(b"e")
-    steps = plan_download(ferry, cache, "p/", folder, delete=True)
+    steps = plan_download(ferry, cache, "p/", folder, SyncOptions(delete=True))
     assert summary(steps) == [
         ("download", "p/differs"),
         ("download", "p/new"),
@@ -304,6 +306,6 @@ def test_download_plan_deletes_what_the_prefix_has_not(
     (folder / "same").write_bytes(b"s")
     (folder / "extra").write_bytes(b"e")
     assert not plan_download(ferry, cache, "p/", folder)
-    (step,) = plan_download(ferry, cache, "p/", folder, delete=True)
+    (step,) = plan_download(ferry, cache, "p/", folder, SyncOptions(delete=True))
     assert step.action is SyncAction.DELETE
     assert step.path == folder / "extra"

@@ -29,7 +29,8 @@ from ferry_client.errors import (
     SourceChangedError,
 )
 from ferry_client.etags import has_content
-from ferry_client.local_files import LocalFile, walk
+from ferry_client.folder_walk import WalkRules, walk
+from ferry_client.local_files import LocalFile
 from ferry_client.models import FileRecord, IfExists
 from ferry_client.options import MIB
 from ferry_client.sources import FileSource, range_crc32c
@@ -48,6 +49,9 @@ LOCAL_RETRY_SECONDS = 600.0
 COMPARED_FROM_BYTES = MIB // 4
 """Files from this size on are looked up on the service before they are sent. Smaller ones go in one request, whose
 rejection says so."""
+
+_VISIBLE = WalkRules(exclude=(".*",))
+"""The files that are sent: no name in their paths begins with a dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ class Spool:
     def _scan(self) -> list[LocalFile]:
         """Return the files of the folder, the oldest first. Names that begin with a dot are left out."""
         problems: dict[str, str] = {}
-        files = list(walk(self._folder, self._prefix, exclude=(".*",), on_problem=problems.__setitem__))
+        files = list(walk(self._folder, self._prefix, _VISIBLE, on_problem=problems.__setitem__))
         paths = {file.path for file in files}
         self._seen = {path: seen for path, seen in self._seen.items() if path in paths}
         known = {str(path) for path in paths} - self._retried()

@@ -15,7 +15,8 @@ from ferry_client.client import Ferry
 from ferry_client.errors import FerryError, LocalFileError, SourceChangedError, UsageError
 from ferry_client.etags import is_md5
 from ferry_client.file_cache import FileCache, FileIdentity
-from ferry_client.local_files import LeftOut, LocalFile, LocalTargets, disk_key, is_chosen, walk
+from ferry_client.folder_walk import SkippedPaths, WalkRules, walk
+from ferry_client.local_files import LocalFile, LocalTargets, disk_key
 from ferry_client.models import FileRecord
 from ferry_client.part_file import is_part_file
 
@@ -55,17 +56,30 @@ class SyncStep:
     """Why it is rejected."""
 
 
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """What is compared, and what is done about it."""
+
+    include: Sequence[str] = ()
+    """Patterns of files to consider; empty: all."""
+    exclude: Sequence[str] = ()
+    """Patterns of files to leave out, here and there."""
+    delete: bool = False
+    """Whether files without a counterpart are deleted."""
+    symlinks: str = "skip"
+    """What is sent of symbolic links: `skip`, `follow` or `keep`."""
+    preserve: bool = False
+    """Whether a received file that stands for a symbolic link is compared as one."""
+
+
 def plan_upload(
     ferry: Ferry,
     cache: FileCache,
     folder: Path,
     prefix: str,
+    options: SyncOptions = SyncOptions(),
     *,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    symlinks: str = "skip",
-    delete: bool = False,
-    left_out: LeftOut | None = None,
+    skipped: SkippedPaths | None = None,
 ) -> list[SyncStep]:
     """Return what makes the prefix like the folder. What cannot be read or named is a `REJECT` step.
 
@@ -74,28 +88,15 @@ def plan_upload(
         cache: checksums of local files.
         folder: the local folder.
         prefix: the prefix; it is empty or ends with `/`.
-        include: patterns of files to consider; empty: all.
-        exclude: patterns of files to leave out, here and there.
-        symlinks: `skip`, `follow` or `keep`.
-        delete: whether files without a local counterpart are deleted.
-        left_out: gets what is not sent without being a problem.
-
+        options: what is compared.
+        skipped: gets what is not sent without being a problem.
     """
     remote = {record.name: record for record in ferry.list(prefix)}
     problems: dict[str, str] = {}
-    left_out = left_out or LeftOut()
-    local = {
-        file.name: file
-        for file in walk(
-            folder,
-            prefix,
-            include,
-            exclude,
-            symlinks=symlinks,
-            on_problem=problems.__setitem__,
-            left_out=left_out,
-        )
-    }
+    skipped = skipped or SkippedPaths()
+    rules = WalkRules(options.include, options.exclude, options.symlinks)
+    walked = walk(folder, prefix, rules, on_problem=problems.__setitem__, skipped=skipped)
+    local = {file.name: file for file in walked}
     movable = {name: record for name, record in remote.items() if name not in local}
     steps: list[SyncStep] = []
     for file in local.values():
@@ -106,11 +107,11 @@ def plan_upload(
         else:
             steps += [step] if step is not None else []
     steps[:0] = [SyncStep(SyncAction.REJECT, path, reason=text) for path, text in problems.items()]
-    if delete and not problems:  # What could not be read may be the counterpart.
+    if options.delete and not problems:  # What could not be read may be the counterpart.
         steps += [
             SyncStep(SyncAction.DELETE, name, record=record)
             for name, record in movable.items()
-            if is_chosen(name.removeprefix(prefix), include, exclude) and not left_out.concerns(name)
+            if rules.is_chosen(name.removeprefix(prefix)) and not skipped.covers(name)
         ]
     return steps
 
@@ -142,61 +143,56 @@ def plan_download(
     cache: FileCache,
     prefix: str,
     folder: Path,
-    *,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    delete: bool = False,
-    preserve: bool = False,
+    options: SyncOptions = SyncOptions(),
 ) -> list[SyncStep]:
-    """Return what makes the folder like the prefix. The arguments are those of `plan_upload`.
-
-    With `preserve`, a file that stands for a symbolic link is compared as one.
-    """
-    targets = LocalTargets(folder, replace_links=preserve)
+    """Return what makes the folder like the prefix. The arguments are those of `plan_upload`."""
+    targets = LocalTargets(folder, replace_links=options.preserve)
+    rules = WalkRules(options.include, options.exclude)
     steps: list[SyncStep] = []
-    wanted: dict[str, Path] = {}
+    expected: dict[str, Path] = {}
     has_problem = False
     for record in ferry.list(prefix):
         relative = record.name.removeprefix(prefix)
-        if not is_chosen(relative, include, exclude):
+        if not rules.is_chosen(relative):
             continue
         try:
             path = targets.path_for(relative)
-            is_received = _is_received(cache, path, record, preserve=preserve)
+            is_received = _is_received(cache, path, record, preserve=options.preserve)
         except (UsageError, OSError) as error:
             text = str(error) if isinstance(error, UsageError) else f"{error.filename} cannot be read: {error.strerror}"
             steps.append(SyncStep(SyncAction.REJECT, record.name, reason=text))
             has_problem = True
             continue
-        wanted[disk_key(relative)] = path
+        expected[disk_key(relative)] = path
         if not is_received:
             steps.append(SyncStep(SyncAction.DOWNLOAD, record.name, path, record.size, record))
-    if delete and not has_problem:  # What is rejected may be there from before.
-        steps += _local_deletions(folder, wanted, include, exclude)
+    if options.delete and not has_problem:  # What is rejected may be there from before.
+        steps += _local_deletions(folder, expected, rules)
     return steps
 
 
-def _local_deletions(
-    folder: Path, wanted: Mapping[str, Path], include: Sequence[str], exclude: Sequence[str]
-) -> list[SyncStep]:
-    """Return the deletions of local files that are none of the `wanted` ones; if some are unknown, these alone."""
+def _local_deletions(folder: Path, expected: Mapping[str, Path], rules: WalkRules) -> list[SyncStep]:
+    """Return the deletions of local files that are none of the `expected` ones.
+
+    If a file cannot be read, return the rejections of such files alone.
+    """
     if not folder.is_dir():
         return []
     problems: dict[str, str] = {}
     steps = [
         SyncStep(SyncAction.DELETE, file.name, file.path)
-        for file in walk(folder, "", include, exclude, on_problem=problems.__setitem__)
-        if not _is_same_file(file.path, wanted.get(disk_key(file.name))) and not is_part_file(file.path.name)
+        for file in walk(folder, "", rules, on_problem=problems.__setitem__)
+        if not _is_same_file(file.path, expected.get(disk_key(file.name))) and not is_part_file(file.path.name)
     ]
     return [SyncStep(SyncAction.REJECT, path, reason=text) for path, text in problems.items()] or steps
 
 
-def _is_same_file(path: Path, wanted: Path | None) -> bool:
+def _is_same_file(path: Path, other: Path | None) -> bool:
     """Return whether two paths lead to one file: a disk may not distinguish letter case or Unicode forms."""
-    if wanted is None or path == wanted:
-        return wanted is not None
+    if other is None or path == other:
+        return other is not None
     try:
-        return path.samefile(wanted)
+        return path.samefile(other)
     except OSError:
         return False
 

@@ -11,7 +11,7 @@ from ferry_client.cli.complete import complete_files
 from ferry_client.cli.fetch import fetch
 from ferry_client.cli.folders import a_file
 from ferry_client.cli.output import Output, format_bytes
-from ferry_client.cli.session import long_connection_options, open_client, transfer_options
+from ferry_client.cli.session import long_connection_options, open_transfer_client, transfer_options
 from ferry_client.cli.stdout import flush_output, write_output
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
@@ -40,10 +40,7 @@ def command(name: str, target: str | None, **options: Any) -> int:
     ferry get data.tar - | tar x
     """
     output = Output(as_json=options["as_json"], quiet=options["quiet"])
-    names = ("jobs", "limit_rate", "no_direct")
-    with open_client(
-        options["profile"], options["retry_for"], output=output, **{key: options[key] for key in names}
-    ) as ferry:
+    with open_transfer_client(options, output) as ferry:
         if target == "-":
             return _to_standard_output(ferry, name, output)
         if name.endswith("/"):

@@ -14,10 +14,11 @@ from ferry_client.cli.config import state_path
 from ferry_client.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.put_sources import expand, split_target
-from ferry_client.cli.session import long_connection_options, open_client, transfer_options
+from ferry_client.cli.session import long_connection_options, open_transfer_client, transfer_options, walk_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
-from ferry_client.local_files import LeftOut, LocalFile, preserved_metadata
+from ferry_client.folder_walk import SkippedPaths
+from ferry_client.local_files import LocalFile, preserved_metadata
 from ferry_client.models import TransferProgress
 
 
@@ -32,16 +33,9 @@ from ferry_client.models import TransferProgress
     show_default=True,
     help="What to do where the name has a file.",
 )
-@click.option(
-    "--include", multiple=True, metavar="PATTERN", help="Send what matches, e.g. '*.jpg' or a folder. Repeatable."
-)
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches, e.g. .git. Repeatable.")
-@click.option(
-    "--symlinks",
-    type=click.Choice(["skip", "follow", "keep"]),
-    default="skip",
-    show_default=True,
-    help="skip leaves symbolic links out, follow sends what they lead to, keep sends the link itself.",
+@walk_options(
+    "Send what matches, e.g. '*.jpg' or a folder. Repeatable.",
+    "skip leaves symbolic links out, follow sends what they lead to, keep sends the link itself.",
 )
 @click.option("--preserve", is_flag=True, help="Store modification time and mode with each file.")
 @click.option("--content-type", help="The type of the files; by their extension if it is missing.")
@@ -78,11 +72,11 @@ def command(paths: tuple[str, ...], **options: Any) -> int:
     if sources == ["-"]:
         return _put_standard_input(str(target), output, options)
     problems: list[tuple[str, str]] = []
-    left_out = LeftOut()
-    files = expand(sources, target, options, problems, left_out)
+    skipped = SkippedPaths()
+    files = expand(sources, target, options, problems, skipped)
     for path, text in problems:
         output.error(f"{path} {text}.")
-    for text in left_out.describe():
+    for text in skipped.describe():
         output.note(text)
     if options["dry_run"]:
         for file in files:
@@ -90,17 +84,10 @@ def command(paths: tuple[str, ...], **options: Any) -> int:
         return SOME_FAILED if problems else DONE
     if not files and not problems:
         output.note("There are no files to send.")
-    with _open(options, output) as ferry:
+    with open_transfer_client(options, output) as ferry:
         tasks = [FileTask(file.name, file.size, _uploader(ferry, file, output, options)) for file in files]
         code = run_file_tasks(tasks, output, options["jobs"])
     return code if code != DONE or not problems else SOME_FAILED
-
-
-def _open(options: dict[str, Any], output: Output) -> Ferry:
-    names = ("jobs", "limit_rate", "no_direct")
-    return open_client(
-        options["profile"], options["retry_for"], output=output, **{name: options[name] for name in names}
-    )
 
 
 def _uploader(ferry: Ferry, file: LocalFile, output: Output, options: dict[str, Any]) -> Any:
@@ -139,7 +126,7 @@ def _uploader(ferry: Ferry, file: LocalFile, output: Output, options: dict[str, 
 
 def _put_standard_input(target: str, output: Output, options: dict[str, Any]) -> int:
     """Send standard input as it comes, or from the disk."""
-    with _open(options, output) as ferry:
+    with open_transfer_client(options, output) as ferry:
         if options["spool_input"]:
             return _put_spooled_input(ferry, target, output, options)
         file = LocalFile(Path("-"), target, 0, is_standard_input=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 from ferry_client.cli.output import Output
 from ferry_client.errors import UsageError
-from ferry_client.local_files import LeftOut, LocalFile, is_unicode, printable, walk
+from ferry_client.folder_walk import SkippedPaths, WalkRules, walk
+from ferry_client.local_files import LocalFile, is_unicode, printable
 
 _ROOTS = (".", "./", "/")
 """Targets that mean no prefix."""
@@ -98,7 +99,7 @@ def expand(
     target: str | None,
     options: dict[str, Any],
     problems: list[tuple[str, str]],
-    left_out: LeftOut,
+    skipped: SkippedPaths,
 ) -> list[LocalFile]:
     """Return the files to send with their names.
 
@@ -107,12 +108,13 @@ def expand(
         target: as `split_target` returns it.
         options: of the command.
         problems: gets what cannot be sent, and why.
-        left_out: gets what is not sent without being a problem.
+        skipped: gets what is not sent without being a problem.
 
     Raises:
         UsageError: a source is missing or no file, or two files would get one name.
     """
     is_prefix = not target or target.endswith("/")
+    rules = WalkRules(options["include"], options["exclude"], options["symlinks"])
     files: list[LocalFile] = []
     for source in sources:
         path = Path(source)
@@ -121,19 +123,17 @@ def expand(
             files += walk(
                 path,
                 f"{target or ''}{base}",
-                options["include"],
-                options["exclude"],
-                symlinks=options["symlinks"],
+                rules,
                 on_problem=lambda path, text: problems.append((path, text)),
-                left_out=left_out,
+                skipped=skipped,
             )
         else:
             name = f"{target or ''}{path.name}" if is_prefix else str(target)
             files.append(_single_file(source, name, options))
     names = [file.name for file in files]
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"Two files would get the name {twice}. Send them to folders of their own (PREFIX/).")
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"Two files would get the name {repeated}. Send them to folders of their own (PREFIX/).")
     return files
 
 

@@ -145,6 +145,43 @@ def transfer_options(function: Function) -> Function:
     return function
 
 
+def walk_options(include_help: str, symlinks_help: str) -> Callable[[Function], Function]:
+    """Return a decorator that adds the options of subcommands which send folders."""
+
+    def add(function: Function) -> Function:
+        for option in reversed(
+            (
+                click.option("--include", multiple=True, metavar="PATTERN", help=include_help),
+                click.option(
+                    "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches, e.g. .git. Repeatable."
+                ),
+                click.option(
+                    "--symlinks",
+                    type=click.Choice(["skip", "follow", "keep"]),
+                    default="skip",
+                    show_default=True,
+                    help=symlinks_help,
+                ),
+            )
+        ):
+            function = option(function)
+        return function
+
+    return add
+
+
+def open_transfer_client(options: dict[str, Any], output: Output) -> Ferry:
+    """Return a client by the options of a subcommand that transfers files. Raises `UsageError`."""
+    return open_client(
+        options["profile"],
+        options["retry_for"],
+        jobs=options["jobs"],
+        limit_rate=options["limit_rate"],
+        no_direct=options["no_direct"],
+        output=output,
+    )
+
+
 def open_client(
     profile: str | None,
     retry_for: float,

@@ -11,7 +11,7 @@ import click
 from ferry_client.cli.complete import complete_folders
 from ferry_client.cli.exit_codes import DONE, SOME_FAILED
 from ferry_client.cli.output import Output
-from ferry_client.cli.session import Duration, long_connection_options, open_client, transfer_options
+from ferry_client.cli.session import Duration, long_connection_options, open_transfer_client, transfer_options
 from ferry_client.errors import UsageError
 from ferry_client.spool import STATE_FILE_NAME, Spool, SpoolOptions
 
@@ -56,11 +56,8 @@ def command(folder: str, prefix: str, **options: Any) -> int:
     if not prefix.endswith("/"):
         raise UsageError(f"The prefix must end with /, as in {prefix}/.")
     output = Output(as_json=options["as_json"], quiet=options["quiet"])
-    names = ("jobs", "limit_rate", "no_direct")
     spool_options = SpoolOptions(then=options["then"], settle_seconds=options["settle"], if_exists=options["if_exists"])
-    with open_client(
-        options["profile"], options["retry_for"], output=output, **{key: options[key] for key in names}
-    ) as ferry:
+    with open_transfer_client(options, output) as ferry:
         spool = Spool(
             ferry, path, prefix, spool_options, on_event=lambda text: output.note(f"{time.strftime('%H:%M:%S')} {text}")
         )

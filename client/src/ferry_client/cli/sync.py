@@ -14,14 +14,15 @@ from ferry_client.cli.complete import complete_folders
 from ferry_client.cli.config import state_path
 from ferry_client.cli.fetch import fetch
 from ferry_client.cli.output import Output, format_bytes
-from ferry_client.cli.session import long_connection_options, open_client, transfer_options
+from ferry_client.cli.session import long_connection_options, open_transfer_client, transfer_options, walk_options
 from ferry_client.cli.transfers import FileTask, run_file_tasks
 from ferry_client.client import Ferry
 from ferry_client.errors import LocalFileError, NotFoundError, UsageError
 from ferry_client.file_cache import FileCache, FileIdentity
-from ferry_client.local_files import LeftOut, preserved_metadata
+from ferry_client.folder_walk import SkippedPaths
+from ferry_client.local_files import preserved_metadata
 from ferry_client.models import TransferProgress
-from ferry_client.sync import SyncAction, SyncStep, change_service, plan_download, plan_upload
+from ferry_client.sync import SyncAction, SyncOptions, SyncStep, change_service, plan_download, plan_upload
 
 
 @click.command("sync")
@@ -30,16 +31,9 @@ from ferry_client.sync import SyncAction, SyncStep, change_service, plan_downloa
 @click.option("--up", "direction", flag_value="up", help="SOURCE is a local folder; needed only where both exist here.")
 @click.option("--down", "direction", flag_value="down", help="SOURCE is a prefix of the service.")
 @click.option("--delete", is_flag=True, help="Delete what has no counterpart in SOURCE. Look at --dry-run first.")
-@click.option(
-    "--include", multiple=True, metavar="PATTERN", help="Consider what matches, e.g. '*.jpg' or a folder. Repeatable."
-)
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches, e.g. .git. Repeatable.")
-@click.option(
-    "--symlinks",
-    type=click.Choice(["skip", "follow", "keep"]),
-    default="skip",
-    show_default=True,
-    help="On the way up: skip leaves symbolic links out, follow sends what they lead to, keep sends the link itself.",
+@walk_options(
+    "Consider what matches, e.g. '*.jpg' or a folder. Repeatable.",
+    "On the way up: skip leaves symbolic links out, follow sends what they lead to, keep sends the link itself.",
 )
 @click.option("--preserve", is_flag=True, help="Keep modification time and mode, up and down.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done.")
@@ -59,42 +53,33 @@ def command(source: str, target: str, direction: str | None, **options: Any) -> 
     output = Output(as_json=options["as_json"], quiet=options["quiet"])
     is_explicit = direction is not None
     direction = direction or _direction(source, target)
-    names = ("jobs", "limit_rate", "no_direct")
-    with open_client(
-        options["profile"], options["retry_for"], output=output, **{key: options[key] for key in names}
-    ) as ferry:
+    with open_transfer_client(options, output) as ferry:
         cache = FileCache(state_path(), ferry.api.url)
         with closing(cache):
-            patterns = {"include": options["include"], "exclude": options["exclude"]}
             if direction == "up":
-                left_out = LeftOut()
-                steps = plan_upload(
-                    ferry,
-                    cache,
-                    Path(source),
-                    _prefix(target),
-                    symlinks=options["symlinks"],
-                    delete=options["delete"],
-                    left_out=left_out,
-                    **patterns,
-                )
-                for text in left_out.describe():
-                    output.note(text)
+                steps = _plan_upload(ferry, cache, source, target, output, options)
             else:
                 if not is_explicit:
                     _raise_if_nothing(ferry, source)
-                steps = plan_download(
-                    ferry,
-                    cache,
-                    _prefix(source),
-                    Path(target),
-                    delete=options["delete"],
-                    preserve=options["preserve"],
-                    **patterns,
-                )
+                steps = plan_download(ferry, cache, _prefix(source), Path(target), _sync_options(options))
             if options["dry_run"]:
                 return _show(steps, output)
             return _execute(ferry, cache, steps, output, {**options, "target": target})
+
+
+def _sync_options(options: dict[str, Any]) -> SyncOptions:
+    return SyncOptions(**{name: options[name] for name in ("include", "exclude", "delete", "symlinks", "preserve")})
+
+
+def _plan_upload(
+    ferry: Ferry, cache: FileCache, folder: str, prefix: str, output: Output, options: dict[str, Any]
+) -> list[SyncStep]:
+    """Return the steps of a sync to the service, and show what is left out."""
+    skipped = SkippedPaths()
+    steps = plan_upload(ferry, cache, Path(folder), _prefix(prefix), _sync_options(options), skipped=skipped)
+    for text in skipped.describe():
+        output.note(text)
+    return steps
 
 
 def _direction(source: str, target: str) -> str:
