@@ -15,6 +15,7 @@ from client.tests.fake_responses import problem
 from client.tests.fake_service import FakeService
 from ferry_client.cli import main as command
 from ferry_client.cli.config import Profile, config_path, load_profile, save_profile
+from ferry_client.cli.group import COMMANDS
 from ferry_client.errors import UsageError
 from ferry_client.transport import TransportError
 
@@ -231,7 +232,7 @@ def test_missing_profile_says_how_to_create_it(run: Run, monkeypatch: pytest.Mon
         load_profile(None)
 
 
-@pytest.mark.parametrize("name", sorted(command.COMMANDS))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_help_of_each_command_has_examples(name: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     """Each subcommand's help shows at least one example line."""
     assert run(name, "--help") == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.shell_completion import BashComplete
 
-from ferry_client.cli import main
+from ferry_client.cli import group
 from ferry_client.cli.config import Profile, save_profile
 
 
@@ -16,7 +16,7 @@ def offers(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[tuple[str, str]
     """Return kind and value of what completes the last word."""
     monkeypatch.setenv("COMP_WORDS", " ".join(["ferry", *words]))
     monkeypatch.setenv("COMP_CWORD", str(len(words)))
-    completion = BashComplete(main._group(), {}, "ferry", "_FERRY_COMPLETE")
+    completion = BashComplete(group.ferry, {}, "ferry", "_FERRY_COMPLETE")
     return [(item.type, item.value) for item in completion.get_completions(list(words[:-1]), words[-1])]
 
 
@@ -48,7 +48,7 @@ def test_local_paths_are_offered(monkeypatch: pytest.MonkeyPatch, words: list[st
     assert offers(monkeypatch, *words) == [(kind, "vi")]
 
 
-@pytest.mark.parametrize("name", sorted(main.COMMANDS))
+@pytest.mark.parametrize("name", sorted(group.COMMANDS))
 def test_subcommands_and_options_are_offered(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Each subcommand, and its options."""
     assert ("plain", name) in offers(monkeypatch, name[:2])

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from ferry_client.cli.display import LineDisplay, NameEnd, TerminalDisplay
+from ferry_client.cli.display import LineDisplay, TerminalDisplay
+from ferry_client.cli.terminal_rows import NameEnd
 from ferry_client.cli.totals import TransferTotals
 
 MIB = 1024 * 1024

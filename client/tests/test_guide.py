@@ -18,7 +18,7 @@ import pytest
 from client.tests.commands import Run, run
 from client.tests.fake_service import FakeService
 from client.tests.pipes import Pipe
-from ferry_client.cli.main import COMMANDS
+from ferry_client.cli.group import COMMANDS
 from ferry_client.options import ClientOptions
 
 __all__ = ["run"]

@@ -45,9 +45,9 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 def render_commands() -> str:
     """Return Markdown: each subcommand with its synopsis, explanation, examples and options."""
     _find_client()
-    main = importlib.import_module("ferry_client.cli.main")
+    group = importlib.import_module("ferry_client.cli.group")
     return "\n".join(
-        _command(name, importlib.import_module(f"ferry_client.cli.{name}").command) for name in sorted(main.COMMANDS)
+        _command(name, importlib.import_module(f"ferry_client.cli.{name}").command) for name in sorted(group.COMMANDS)
     )
 
 

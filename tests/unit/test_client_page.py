@@ -8,7 +8,7 @@ from dev.paths import ROOT
 from dev.site.client_page import render_commands, render_sdk
 from dev.site.client_pictures import Screen
 from ferry_client.cli import exit_codes
-from ferry_client.cli.main import COMMANDS
+from ferry_client.cli.group import COMMANDS
 
 
 def test_command_reference_has_every_command_with_an_example() -> None:

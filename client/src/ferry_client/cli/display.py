@@ -6,31 +6,19 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ferry_client.cli.totals import FileState, TransferTotals
 from ferry_client.cli.units import format_bytes, format_duration, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-    from rich.measure import Measurement
-    from rich.progress import Progress, Task, TaskID
-    from rich.text import Text
+    from rich.progress import TaskID
 
 LINE_EVERY_SECONDS = 10.0
 """How often transfers are reported where standard error is no terminal."""
 
-_ECHO_COLUMNS = 2
-"""Columns at the end of a row that stay empty: a terminal writes `^C` there, which would wrap to a row of its own, and
-the rows above would not be erased."""
-
 _REFRESHES_PER_SECOND = 4
 """How often a terminal is drawn. Each time it gets all rows, which on a remote terminal go over the line."""
-
-_BAR_FROM_COLUMNS = 60
-_BYTES_FROM_COLUMNS = 80
 
 
 class TransferDisplay(ABC):
@@ -113,9 +101,11 @@ class TerminalDisplay(TransferDisplay):
         super().__init__(totals)
         from rich.console import Console
 
+        from ferry_client.cli.terminal_rows import Rows, columns
+
         console = Console(stderr=True)
-        self._progress: Progress = _rows()(
-            *_columns(console.width),
+        self._progress = Rows(
+            *columns(console.width),
             console=console,
             expand=True,
             transient=True,
@@ -168,103 +158,3 @@ class TerminalDisplay(TransferDisplay):
             done, total = totals.ended_files, totals.file_count
         text = f"{totals.ended_files} of {totals.file_count} files"
         self._progress.update(self._all_files, description=text, completed=done, total=total)
-
-
-class NameEnd:
-    """A name, of which as much of the end is shown as there is room for."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        from rich.cells import cell_len
-        from rich.text import Text
-
-        end = self._name
-        while end and cell_len(end) + (end != self._name) > options.max_width:
-            end = end[1:]
-        yield Text(end if end == self._name else f"…{end}", no_wrap=True)
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        from rich.cells import cell_len
-        from rich.measure import Measurement
-
-        return Measurement(1, max(1, cell_len(self._name)))
-
-
-class _Narrowed:
-    """Something to draw without the last columns of the terminal."""
-
-    def __init__(self, drawn: RenderableType) -> None:
-        self._drawn = drawn
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from console.render(self._drawn, options.update_width(max(1, options.max_width - _ECHO_COLUMNS)))
-
-
-def _rows() -> type[Progress]:
-    """Return the class of the rows: rich is imported where a terminal shows them."""
-    from rich.progress import Progress
-
-    class Rows(Progress):
-        def get_renderables(self) -> Iterator[_Narrowed]:
-            yield _Narrowed(self.make_tasks_table(self.tasks))
-
-    return Rows
-
-
-def _columns(width: int) -> list[Any]:
-    """Return the columns that a terminal of this width has room for."""
-    from rich.progress import BarColumn, ProgressColumn
-    from rich.table import Column
-    from rich.text import Text
-
-    class NameColumn(ProgressColumn):
-        """The name, or its end: names of one folder begin alike."""
-
-        def render(self, task: Task) -> NameEnd:
-            return NameEnd(task.description)
-
-    class DoneColumn(ProgressColumn):
-        """The percentage; of a stream, whose length is unknown, the bytes."""
-
-        def render(self, task: Task) -> Text:
-            done = f"{task.percentage:3.0f} %" if task.total is not None else format_bytes(task.completed)
-            return Text(done, "progress.percentage", justify="right", no_wrap=True)
-
-    class BytesColumn(ProgressColumn):
-        """Durable bytes and bytes of the file."""
-
-        def render(self, task: Task) -> Text:
-            totals = task.fields.get("totals")
-            if task.total is None or (totals is not None and not totals.counts_bytes):
-                return Text("")
-            return Text(
-                f"{format_bytes(task.completed)} of {format_bytes(task.total)}", "progress.download", no_wrap=True
-            )
-
-    class RateColumn(ProgressColumn):
-        """Bytes a second."""
-
-        def render(self, task: Task) -> Text:
-            totals = task.fields.get("totals")
-            rate = task.speed if totals is None else totals.rate() if totals.transferred_bytes else None
-            return Text("" if rate is None else f"{format_bytes(rate)}/s", "progress.data.speed", no_wrap=True)
-
-    class LeftColumn(ProgressColumn):
-        """Time left at this rate."""
-
-        max_refresh = 0.5
-
-        def render(self, task: Task) -> Text:
-            totals = task.fields.get("totals")
-            left = task.time_remaining if totals is None else totals.seconds_left()
-            return Text("-:--" if left is None else format_duration(left), "progress.remaining", no_wrap=True)
-
-    columns: list[Any] = [NameColumn(table_column=Column(ratio=2, no_wrap=True))]
-    if width >= _BAR_FROM_COLUMNS:
-        columns.append(BarColumn(bar_width=None, table_column=Column(ratio=2)))
-    columns.append(DoneColumn())
-    if width >= _BYTES_FROM_COLUMNS:
-        columns.append(BytesColumn())
-    return [*columns, RateColumn(), LeftColumn()]
