@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 from ferry_client.callbacks import ignore
 from ferry_client.cancellation import CancelToken, current_token, raise_if_cancelled
-from ferry_client.errors import CancelledError, NetworkError, ResponseError, UsageError
+from ferry_client.errors import CancelledError, FerryError, NetworkError, ResponseError, UsageError
 from ferry_client.members import JsonObject, decimal, header_value, parse_object
 from ferry_client.options import ClientOptions
 from ferry_client.responses import error_of, foreign_error, is_foreign, token_error
@@ -162,25 +162,30 @@ class Api:
         """
         self.raise_if_unusable()
         url = self._url_of(path)
-        renewed_token = False
+        has_renewed_token = False
         while True:
             token = self._access_token()
             all_headers = {**(headers or {}), "Authorization": SecretText(f"Bearer {token}")}
             request = HttpRequest(method, url, all_headers, body, stream=stream)
             response = self.send(request, max_attempts, on_break, is_repeatable=is_repeatable)
-            if is_foreign(response) or (response.status < 400 and response.status not in accept):
-                response.close()
-                raise foreign_error(self.url)
-            if response.status in accept:
+            error = self._error_of(response, accept)
+            if error is None:
                 return response
-            if stream and not response.body:
-                response.body = b"".join(response.iter_body())
-            error = error_of(response)
-            if response.status == 401 and not renewed_token:
-                renewed_token = True
-                self._forget_token(token)
-                continue
-            raise error
+            if response.status != 401 or has_renewed_token:
+                raise error
+            has_renewed_token = True
+            self._forget_token(token)
+
+    def _error_of(self, response: HttpResponse, accept: tuple[int, ...]) -> FerryError | None:
+        """Return the exception of a response; None for a status to `accept`. Raises `ResponseError` for another's."""
+        if is_foreign(response) or (response.status < 400 and response.status not in accept):
+            response.close()
+            raise foreign_error(self.url)
+        if response.status in accept:
+            return None
+        if not response.body:  # of a stream; another body was read
+            response.body = b"".join(response.iter_body())
+        return error_of(response)
 
     def send(
         self,
@@ -217,13 +222,7 @@ class Api:
                 on_break(error.sent_bytes)
                 if attempt >= max_attempts:
                     raise
-                if error.is_unknown_name and not self.options.wait_for_name:
-                    raise NetworkError(f"No connection: {error}.") from error
-                if not is_repeatable and not error.is_unsent:
-                    raise NetworkError(
-                        f"The connection broke before the response came: {error}. The service may have done what was "
-                        "asked. See what is there, then decide whether to call again."
-                    ) from error
+                self._raise_if_final(error, is_repeatable=is_repeatable)
                 if error.sent_bytes and (attempt == 1 or self._retry_clock.successes != successes):
                     continue  # The line carried bytes a moment ago: a fresh connection may do so at once.
                 reason = str(error)
@@ -232,10 +231,20 @@ class Api:
                     self.record_success()
                     response.attempts = attempt
                     return response
-                reason = f"the server answered {response.status}"
+                reason = f"the server responded with status {response.status}"
                 retry_after = retry_after_seconds(response.headers)
                 response.close()
             self.pause_after_failure(reason, attempt, retry_after)
+
+    def _raise_if_final(self, error: TransportError, *, is_repeatable: bool) -> None:
+        """Raise `NetworkError` for a broken connection after which the request is not repeated."""
+        if error.is_unknown_name and not self.options.wait_for_name:
+            raise NetworkError(f"No connection: {error}.") from error
+        if not is_repeatable and not error.is_unsent:
+            raise NetworkError(
+                f"The connection broke before the response came: {error}. The service may have done what was asked. "
+                "See what is there, then decide whether to call again."
+            ) from error
 
     def record_success(self, *, is_direct: bool = False) -> None:
         """Start the time without success anew: that of requests to S3 (`is_direct`), or to the service."""

@@ -92,18 +92,12 @@ class Ferry:
         self.line = Line(Path(state_dir) if state_dir is not None else None, self.api.url)
         """What is known of the line to the service."""
         limit = TransferLimit(self.options.max_jobs or self.line.first_jobs())
-        self._job_tuner: JobTuner | None = None
-        if self.options.max_jobs is None:
-            self._job_tuner = JobTuner(limit, MAX_AUTO_JOBS)
+        self._job_tuner = JobTuner(limit, MAX_AUTO_JOBS) if self.options.max_jobs is None else None
+        if self._job_tuner is not None:
             transport.on_bytes = self._job_tuner.record
         self.api.on_break = self._record_break
-        self._transfers = Transfers(
-            self.api,
-            limit,
-            DirectAccess(self.api),
-            self.line,
-            StateFolder(Path(state_dir)) if state_dir is not None else None,
-        )
+        state = StateFolder(Path(state_dir)) if state_dir is not None else None
+        self._transfers = Transfers(self.api, limit, DirectAccess(self.api), self.line, state)
 
     def __enter__(self) -> Ferry:
         return self

@@ -149,7 +149,9 @@ class _AbortableConnection:
     """A connection that the client, or what the using thread runs under, can end."""
 
     sock: socket.socket | None
+    """The socket; None while it is not connected."""
     token: CancelToken | None = None
+    """What ends the connection now; None before it is used."""
 
     def attach(self, client_token: CancelToken | None) -> CancelToken:
         """Return what ends the connection from now on. Raises `CancelledError` if it has ended."""
@@ -164,68 +166,65 @@ class _AbortableConnection:
                 socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
 
-def _set_timeout(sock: socket.socket | None, seconds: float) -> None:
-    if sock is not None:
-        sock.settimeout(seconds)
+class _CountedConnection(_AbortableConnection):
+    """Adds counting of sent bytes to a connection class of urllib3. The attributes are those of its pools."""
+
+    limit: ConnectionLimit
+    """Learns after how many bytes connections break, and says how many one may carry."""
+    stall_seconds: float
+    """How long each block of a request may take."""
+    client_token: CancelToken | None
+    """Ends all connections of the client."""
+    sent_bytes = 0
+    """Bytes sent on the open connection."""
+
+    def connect(self) -> None:
+        token = self.attach(self.client_token)
+        super().connect()  # type: ignore[misc]
+        token.raise_if_cancelled()  # It could not be aborted before.
+        self.sent_bytes = 0
+        if self.sock is not None:  # urllib3 leaves the time-out for connecting.
+            self.sock.settimeout(self.stall_seconds)
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        self.attach(self.client_token)
+        length = int((options.get("headers") or {}).get("Content-Length", 0))
+        max_bytes = self.limit.max_bytes
+        if self.sent_bytes and max_bytes is not None and self.sent_bytes + length > max_bytes:
+            self.close()  # type: ignore[attr-defined] # The next `send` opens it anew.
+        try:
+            super().request(*arguments, **options)  # type: ignore[misc]
+        except OSError:
+            self.limit.record_break(self.sent_bytes)
+            raise
+
+    def getresponse(self) -> Any:
+        import http.client
+
+        try:
+            response = super().getresponse()  # type: ignore[misc]
+        except (OSError, http.client.HTTPException):
+            self.limit.record_break(self.sent_bytes)
+            raise
+        self.limit.record_success(self.sent_bytes)
+        return response
+
+    def send(self, data: Any) -> None:
+        super().send(data)  # type: ignore[misc]
+        self.sent_bytes += len(data) if isinstance(data, bytes | bytearray | memoryview) else 0
 
 
 def _pool_classes(stall_seconds: float, limit: ConnectionLimit, client_token: CancelToken | None) -> dict[str, Any]:
     """Return the pools by scheme, with connections that count what they send."""
-    import http.client
-
     import urllib3
 
-    class Counted(_AbortableConnection):
-        """Adds to a connection class. `sent_bytes` are those of the open connection."""
-
-        sent_bytes = 0
-
-        def connect(self) -> None:
-            token = self.attach(client_token)
-            super().connect()  # type: ignore[misc]
-            token.raise_if_cancelled()  # It could not be aborted before.
-            self.sent_bytes = 0
-            # urllib3 leaves the limit for connecting; each block of a request may take as long as a response.
-            _set_timeout(self.sock, stall_seconds)
-
-        def request(self, *arguments: Any, **options: Any) -> None:
-            self.attach(client_token)
-            length = int((options.get("headers") or {}).get("Content-Length", 0))
-            max_bytes = limit.max_bytes
-            if self.sent_bytes and max_bytes is not None and self.sent_bytes + length > max_bytes:
-                self.close()  # type: ignore[attr-defined] # The next `send` opens it anew.
-            try:
-                super().request(*arguments, **options)  # type: ignore[misc]
-            except OSError:
-                limit.record_break(self.sent_bytes)
-                raise
-
-        def getresponse(self) -> Any:
-            try:
-                response = super().getresponse()  # type: ignore[misc]
-            except (OSError, http.client.HTTPException):
-                limit.record_break(self.sent_bytes)
-                raise
-            limit.record_success(self.sent_bytes)
-            return response
-
-        def send(self, data: Any) -> None:
-            super().send(data)  # type: ignore[misc]
-            self.sent_bytes += len(data) if isinstance(data, bytes | bytearray | memoryview) else 0
-
-    class PlainConnection(Counted, urllib3.connection.HTTPConnection):
-        pass
-
-    class TlsConnection(Counted, urllib3.connection.HTTPSConnection):
-        pass
-
-    class PlainPool(urllib3.HTTPConnectionPool):
-        ConnectionCls = PlainConnection
-
-    class TlsPool(urllib3.HTTPSConnectionPool):
-        ConnectionCls = TlsConnection
-
-    return {"http": PlainPool, "https": TlsPool}
+    settings = {"stall_seconds": stall_seconds, "limit": limit, "client_token": client_token}
+    plain = type("PlainConnection", (_CountedConnection, urllib3.connection.HTTPConnection), settings)
+    tls = type("TlsConnection", (_CountedConnection, urllib3.connection.HTTPSConnection), settings)
+    return {
+        "http": type("PlainPool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("TlsPool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": tls}),
+    }
 
 
 def _socket_options() -> list[tuple[int, int, int]]:

@@ -18,7 +18,7 @@ from ferry_client.errors import LocalFileError, UsageError
 from ferry_client.line import Line
 from ferry_client.models import DownloadResult, FileRecord, UploadResult
 from ferry_client.part_file import local_file_error
-from ferry_client.sources import StreamStart, UploadSource, is_text, open_source
+from ferry_client.sources import Source, StreamStart, UploadSource, is_text, open_source
 from ferry_client.state import StateFolder
 from ferry_client.workers import TransferLimit
 
@@ -48,45 +48,50 @@ class Transfers:
         self, source: UploadSource, name: str, choices: UploadChoices, cancel: CancelToken | None
     ) -> UploadResult:
         """Upload a source by the way that suits it. Raises what `Ferry.upload` documents."""
-        from ferry_client.stream_upload import StreamRequest, StreamUploader
-        from ferry_client.upload_request import UploadRequest
-        from ferry_client.uploads import Uploader
-
         self._raise_if_unusable()
         with running_under(CancelToken(self.api.token, cancel, current_token())):
             opened = open_source(source)
             content_type = choices.content_type or guess_content_type(name)
             if isinstance(opened, StreamStart):
-                stream = StreamRequest(
-                    opened.stream,
-                    name,
-                    first=opened.first,
-                    if_exists=choices.if_exists,
-                    content_type=content_type,
-                    metadata=choices.metadata,
-                    on_progress=lambda done: choices.on_progress(done, 0),
-                )
-                return StreamUploader(self.api, self.limit, self.line).upload(stream)
-            size = opened.size
-            request = UploadRequest(
-                opened,
-                name,
-                if_exists=choices.if_exists,
-                content_type=content_type,
-                metadata=choices.metadata,
-                restart=choices.restart,
-                on_progress=lambda done: choices.on_progress(done, size),
-                on_note=choices.on_note,
-            )
-            uploader = Uploader(
-                self.api,
-                transfer_limit=self.limit,
-                direct=self.direct,
-                line=self.line,
-                state=self.state,
-            )
+                return self._upload_stream(opened, name, content_type, choices)
             with closing(opened):
-                return uploader.upload(request)
+                return self._upload_source(opened, name, content_type, choices)
+
+    def _upload_stream(
+        self, start: StreamStart, name: str, content_type: str | None, choices: UploadChoices
+    ) -> UploadResult:
+        from ferry_client.stream_upload import StreamRequest, StreamUploader
+
+        request = StreamRequest(
+            start.stream,
+            name,
+            first=start.first,
+            if_exists=choices.if_exists,
+            content_type=content_type,
+            metadata=choices.metadata,
+            on_progress=lambda done: choices.on_progress(done, 0),
+        )
+        return StreamUploader(self.api, self.limit, self.line).upload(request)
+
+    def _upload_source(
+        self, source: Source, name: str, content_type: str | None, choices: UploadChoices
+    ) -> UploadResult:
+        from ferry_client.upload_request import UploadRequest
+        from ferry_client.uploads import Uploader
+
+        size = source.size
+        request = UploadRequest(
+            source,
+            name,
+            if_exists=choices.if_exists,
+            content_type=content_type,
+            metadata=choices.metadata,
+            restart=choices.restart,
+            on_progress=lambda done: choices.on_progress(done, size),
+            on_note=choices.on_note,
+        )
+        uploader = Uploader(self.api, transfer_limit=self.limit, direct=self.direct, line=self.line, state=self.state)
+        return uploader.upload(request)
 
     def download(
         self,
