@@ -102,7 +102,7 @@ class UsageMeter:
 
     By DynamoDB's developer guide, a write costs one unit for each KB of the row before or after it, whichever is
     larger, twice that in a transaction, and one unit for each index entry that it adds or removes. A read costs one
-    unit for each 4 KB; a query of an index costs half.
+    unit for each 4 KB; a query of an index costs half. A call that fails is counted without units.
     """
 
     def __init__(self, client: Any, table: str) -> None:
@@ -115,8 +115,8 @@ class UsageMeter:
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(**params: Any) -> Any:
-            response = getattr(self._client, operation)(**params)
             self.calls[operation] += 1
+            response = getattr(self._client, operation)(**params)
             keys = list(_written_keys(operation, params))
             if keys:
                 self._count_writes(keys, factor=2 if operation == "transact_write_items" else 1)

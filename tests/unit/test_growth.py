@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dev.bench import growth
+from dev.bench.usage import UsageMeter
 from dev.figures import read_figures
 
 
@@ -21,6 +24,22 @@ def test_work_without_another_is_the_rest() -> None:
     rest = growth.Work({"N#": 3, "U#": 1}, 2, 9).minus(growth.Work({"N#": 1}, 1, 5))
     assert rest == growth.Work({"N#": 2, "U#": 1}, 1, 4)
     assert rest.seconds == 0.041
+
+
+class FailingClient:
+    """A DynamoDB client whose transactions fail."""
+
+    def transact_write_items(self, **_: object) -> None:
+        raise ValueError
+
+
+def test_call_that_fails_is_counted() -> None:
+    """A PUT of a name that has a file begins with a transaction that fails: it is a call without written units."""
+    meter = UsageMeter(FailingClient(), "table")
+    with pytest.raises(ValueError):
+        meter.transact_write_items(TransactItems=[])
+    assert meter.calls == {"transact_write_items": 1}
+    assert meter.write_units == 0
 
 
 def test_page_has_the_tables_of_its_figures() -> None:
