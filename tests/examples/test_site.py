@@ -74,3 +74,10 @@ def test_file_of_other_host_fails_build(html: str) -> None:
     """Reading the site needs no network."""
     with pytest.raises(ValueError, match="another host"):
         localize(html, "auth.html")
+
+
+def test_navigation_has_every_page() -> None:
+    """`make docs` fails if a page is missing in the navigation of mkdocs.yml."""
+    docs = ROOT / "docs"
+    entries = re.findall(r"^ +- [^:\n]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(entries) == sorted(str(page.relative_to(docs)) for page in docs.rglob("*.md"))
