@@ -115,7 +115,7 @@ openapi-check: $(venv_stamp)  ## fail if docs/openapi.json differs from the rout
 	PYTHONPATH=.:layers/common $(bin)/python -m dev.openapi.document --check
 
 docs: $(docs_stamp)  ## build the documentation site into build/docs; a broken link is an error
-	NO_MKDOCS_2_WARNING=1 $(bin)/python -m mkdocs build --strict --quiet --site-dir build/docs
+	NO_MKDOCS_2_WARNING=1 $(bin)/python -m mkdocs build --strict --site-dir build/docs
 
 build: $(venv_stamp)  ## run sam build for ARCH
 	@$(tool) FERRY_ARCHITECTURE=$(ARCH) sh dev/layer/build.sh

@@ -81,3 +81,11 @@ def test_navigation_has_every_page() -> None:
     docs = ROOT / "docs"
     entries = re.findall(r"^ +- [^:\n]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(entries) == sorted(str(page.relative_to(docs)) for page in docs.rglob("*.md"))
+
+
+def test_broken_link_fails_the_build() -> None:
+    """The build is strict, and not quiet: MkDocs does not count the warnings that `--quiet` hides."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (command,) = re.findall(r"-m mkdocs build (.*)", makefile)
+    assert "--strict" in command
+    assert "--quiet" not in command
