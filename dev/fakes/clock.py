@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 
-START = 1_790_000_000_000
-"""A time in 2026 at which clocks start, in epoch milliseconds."""
+START_MS = 1_790_000_000_000
+"""A time in 2026 at which clocks start (epoch milliseconds)."""
 
 
 class SettableClock:
     """A `Clock` that shows the same time until a test changes it."""
 
-    def __init__(self, now: int = START) -> None:
+    def __init__(self, now: int = START_MS) -> None:
         self.now = now
 
     def __call__(self) -> int:

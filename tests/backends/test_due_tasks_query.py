@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dev.fakes.clock import START, SettableClock
+from dev.fakes.clock import START_MS, SettableClock
 from ferry.aws.cleanup_repository import DynamoCleanupRepository
 from ferry.aws.dynamo import Table
 from ferry.aws.expressions import encode_row
@@ -62,20 +62,20 @@ def put_upload_rows(client: DynamoDBClient, table: str, numbers: range) -> None:
 
 def upload_row(number: int) -> dict[str, Any]:
     record = make_record(f"{number:032x}", name=f"name {number}")
-    row = record_to_row(record, START - STALE_COUNT + number if number < STALE_COUNT else START + number)
+    row = record_to_row(record, START_MS - STALE_COUNT + number if number < STALE_COUNT else START_MS + number)
     # Rows of the large set have only the attributes that the query reads, which makes loading four times as fast.
     return row if number < FEW_COUNT else {name: row[name] for name in ("pk", "sk", "due_at", "due_shard", "state")}
 
 
 def find_due(client: DynamoDBClient, table: str) -> tuple[list[CleanupTask], QueryUsage]:
     """Return every due task, as the scheduled cleanup lists them, and the calls that it took."""
-    repository, usage = DynamoCleanupRepository(Table(client, table), SettableClock(START)), QueryUsage()
+    repository, usage = DynamoCleanupRepository(Table(client, table), SettableClock(START_MS)), QueryUsage()
     client.meta.events.register("after-call.dynamodb", usage.record_call, unique_id="usage")
     tasks: list[CleanupTask] = []
     cursor = None
     try:
         while True:
-            page = repository.list_due_tasks(START, cursor, PAGE_SIZE)
+            page = repository.list_due_tasks(START_MS, cursor, PAGE_SIZE)
             tasks += page.items
             cursor = page.cursor
             if cursor is None:
@@ -98,7 +98,7 @@ def test_find_due_among_many_uploads_costs_same_as_among_few(client: DynamoDBCli
     assert tasks_among_many == tasks
     assert [task.due_at for task in tasks] == sorted(task.due_at for task in tasks)
     assert set(tasks) == {
-        CleanupTask(CleanupTaskKind.UPLOAD, f"{number:032x}", START - STALE_COUNT + number)
+        CleanupTask(CleanupTaskKind.UPLOAD, f"{number:032x}", START_MS - STALE_COUNT + number)
         for number in range(STALE_COUNT)
     }
     assert usage_among_many == usage

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.aws.cleanup_repository import DynamoCleanupRepository
 from ferry.aws.clock import wall_clock
 from ferry.aws.dynamo import Table
@@ -83,7 +83,7 @@ def put_files(client: DynamoDBClient, table: str, names: list[str]) -> None:
 
     def put(first: int) -> None:
         rows = [
-            file_to_row(replace(make_file(f"{hash(name) % 16**32:032x}", name=name), uploaded_at=START))
+            file_to_row(replace(make_file(f"{hash(name) % 16**32:032x}", name=name), uploaded_at=START_MS))
             for name in names[first : first + BATCH_SIZE]
         ]
         unprocessed: Any = {table: [{"PutRequest": {"Item": encode_row(row)}} for row in rows]}

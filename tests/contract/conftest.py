@@ -23,7 +23,7 @@ from moto import mock_aws
 from admin.quota_store import DynamoQuotaStore
 from admin.recount import QuotaStore
 from dev.fakes.cleanup_repository import MemoryCleanupRepository
-from dev.fakes.clock import START, SettableClock
+from dev.fakes.clock import START_MS, SettableClock
 from dev.fakes.file_repository import MemoryFileRepository
 from dev.fakes.link_repository import MemoryLinkRepository
 from dev.fakes.metadata_table import MemoryTable
@@ -135,7 +135,7 @@ def repositories(request: pytest.FixtureRequest) -> Iterator[Repositories]:
         )
         return
     with backend_table(request, "repositories") as table:
-        clock = SettableClock(START)
+        clock = SettableClock(START_MS)
         yield Repositories(
             DynamoUploadRepository(table, clock),
             DynamoFileRepository(table),

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.model.cleanup import CleanupTask
 from ferry.model.files import File, IfExists
 from ferry.model.uploads import Upload, UploadRecord, UploadState
@@ -22,7 +22,7 @@ NS = "ns"
 NAME = "a name.bin"
 IDLE_TIMEOUT_MS = DAY_MS
 MAX_AGE_MS = 7 * DAY_MS
-TTL_EPOCH_SECONDS = START // SECOND_MS + 86_400
+TTL_EPOCH_SECONDS = START_MS // SECOND_MS + 86_400
 FAR_FUTURE = 10**14
 """A deadline that no test reaches, in epoch milliseconds."""
 UPLOAD_ID, OTHER_ID, THIRD_ID = (letter * 32 for letter in "abc")
@@ -44,11 +44,11 @@ def make_record(
         name=name,
         layout=layout,
         state=UploadState.CREATING,
-        created_at=START,
+        created_at=START_MS,
         idle_timeout_ms=IDLE_TIMEOUT_MS,
         max_age_ms=MAX_AGE_MS,
         content_type="text/plain",
-        version=START,
+        version=START_MS,
     )
 
 
@@ -64,9 +64,9 @@ def make_file(upload_id: str = UPLOAD_ID, *, ns: str = NS, name: str = NAME) -> 
         content_type="text/plain",
         metadata={"colour": "grün", "empty": ""},
         fingerprint=None,
-        uploaded_at=START + 5,
-        last_modified_seconds=START // SECOND_MS,
-        object_date_seconds=START // SECOND_MS,
+        uploaded_at=START_MS + 5,
+        last_modified_seconds=START_MS // SECOND_MS,
+        object_date_seconds=START_MS // SECOND_MS,
     )
 
 
@@ -88,9 +88,9 @@ class UploadFactory(Protocol):
 def create_upload(
     repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME, layout: ChunkLayout = SMALL_LAYOUT
 ) -> Upload:
-    """Create an upload in the state creating, due at `START + 1`."""
+    """Create an upload in the state creating, due at `START_MS + 1`."""
     expected = repository.get_current_upload(NS, name)
-    repository.create_upload(make_record(upload_id, name=name, layout=layout), expected=expected, due_at=START + 1)
+    repository.create_upload(make_record(upload_id, name=name, layout=layout), expected=expected, due_at=START_MS + 1)
     return read_upload(repository, upload_id)
 
 
@@ -99,14 +99,14 @@ def open_upload(
 ) -> Upload:
     """Create an open upload."""
     create_upload(repository, upload_id, name=name, layout=layout)
-    repository.mark_open(upload_id, "multipart", now=START, due_at=START + IDLE_TIMEOUT_MS)
+    repository.mark_open(upload_id, "multipart", now=START_MS, due_at=START_MS + IDLE_TIMEOUT_MS)
     return read_upload(repository, upload_id)
 
 
 def lease_upload(
     repository: UploadRepository, upload_id: str = UPLOAD_ID, *, name: str = NAME, layout: ChunkLayout = SMALL_LAYOUT
 ) -> Upload:
-    """Create an upload that is completing under the lease `mine` until `START + 60_000`."""
+    """Create an upload that is completing under the lease `mine` until `START_MS + 60_000`."""
     acquire_lease(repository, open_upload(repository, upload_id, name=name, layout=layout))
     return read_upload(repository, upload_id)
 
@@ -115,14 +115,14 @@ def acquire_lease(
     repository: UploadRepository,
     upload: Upload,
     lease_id: str = "mine",
-    now: int = START + 10,
+    now: int = START_MS + 10,
     previous_lease_id: str | None = None,
 ) -> Upload:
-    """Acquire a lease until `START + 60_000`, with options that differ from the defaults."""
+    """Acquire a lease until `START_MS + 60_000`, with options that differ from the defaults."""
     return repository.acquire_lease(
         upload,
         lease_id=lease_id,
-        expires_at=START + 60_000,
+        expires_at=START_MS + 60_000,
         now=now,
         if_exists=IfExists.REPLACE,
         crc32c=7,
@@ -139,8 +139,8 @@ def commit_upload(repository: UploadRepository, upload_id: str = UPLOAD_ID, *, n
         record,
         file,
         replaced_file=repository.get_name(NS, name)[0],
-        staged_chunks_due_at=START + 20,
-        object_due_at=START + 30,
+        staged_chunks_due_at=START_MS + 20,
+        object_due_at=START_MS + 30,
         ttl_epoch_seconds=TTL_EPOCH_SECONDS,
     )
     return file
@@ -152,7 +152,7 @@ def record_chunk(
     chunk_index: int,
     *,
     require_no_presigned: bool = False,
-    now: int = START + 100,
+    now: int = START_MS + 100,
 ) -> None:
     """Record a chunk, given the upload as it was read."""
     layout = upload.record.layout

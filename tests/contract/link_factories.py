@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.model.cleanup import CleanupTask
 from ferry.model.links import (
     Link,
@@ -21,8 +21,8 @@ DOWNLOAD_LINK = Link(
     ns="ns",
     kind=LinkKind.DOWNLOAD,
     created_by="client",
-    created_at=START,
-    expires_at=START + 86_400_000,
+    created_at=START_MS,
+    expires_at=START_MS + 86_400_000,
     filename="a/" + "ü" * 127 + "/" + "é" * 127,
     max_downloads=3,
 )

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from dev.fakes.clock import START, SettableClock
+from dev.fakes.clock import START_MS, SettableClock
 from dev.fakes.event_publisher import MemoryEventPublisher
 from dev.testing.event_schema import assert_valid_detail
 from ferry.aws.event_publisher import SOURCE, EventBridgePublisher, event_detail
@@ -20,7 +20,7 @@ from ferry.model.events import Event, EventKind
 from ferry.ports.event_publisher import EventPublisher
 from tests.contract.factories import NAME, NS, OTHER_ID, UPLOAD_ID, make_file
 
-STARTED = Event(EventKind.STARTED, START + 7, NS, NAME, UPLOAD_ID, 20_971_520)
+STARTED = Event(EventKind.STARTED, START_MS + 7, NS, NAME, UPLOAD_ID, 20_971_520)
 COMPLETED = replace(STARTED, kind=EventKind.COMPLETED, file=make_file(), replaced_upload_id=OTHER_ID)
 
 

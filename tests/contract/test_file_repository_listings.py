@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.model.files import File
 from ferry.ports.file_repository import FileRepository
 from ferry.ports.types import Slice
@@ -94,7 +94,7 @@ def test_list_files_position_of_deleted_file_continues(
     """A listing continues after a file that was deleted meanwhile."""
     commit_names(repository, "a", "b", "c")
     [_, second] = file_repository.list_files(NS, "", start="", limit=2).items
-    file_repository.delete_file(second, object_due_at=START, now=START)
+    file_repository.delete_file(second, object_due_at=START_MS, now=START_MS)
     assert names_of(file_repository.list_files(NS, "", start=after_name("b"), limit=2)) == ["c"]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from admin.recount import QuotaStore
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.events import Event, EventKind, PendingEvent
 from ferry.model.files import CompletionEvent, DeletedFile, File, ObjectRecord
@@ -32,7 +32,7 @@ from tests.contract.factories import (
 )
 
 NEW_NAME = "folder/another name"
-NOW, UNTIL, PUBLISH_AT = START + 100, START + 1_000, START + 160
+NOW, UNTIL, PUBLISH_AT = START_MS + 100, START_MS + 1_000, START_MS + 160
 
 
 def moved_of(file: File, name: str = NEW_NAME) -> File:
@@ -52,12 +52,12 @@ def delete(files: FileRepository, file: File, now: int = NOW) -> DeletedFile:
 
 def put(files: FileRepository, file: File, publish_deadline: int | None = None) -> File:
     """Store a file as one request does."""
-    files.announce_object(file.upload_id, (file.ns, file.name), due_at=START + 5)
+    files.announce_object(file.upload_id, (file.ns, file.name), due_at=START_MS + 5)
     files.put_file(
         file,
         replaced_file=None,
         quota=None,
-        announced_due_at=START + 5,
+        announced_due_at=START_MS + 5,
         object_due_at=UNTIL,
         publish_deadline=publish_deadline,
     )

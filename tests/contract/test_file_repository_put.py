@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from admin.recount import QuotaStore
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.files import CompletionEvent, File, ObjectRecord
 from ferry.model.quotas import Quota
@@ -29,9 +29,9 @@ from tests.contract.factories import (
 )
 
 OWNER = (NS, NAME)
-ANNOUNCED_AT = START + 1_000
-PUBLISH_AT = START + 500
-DELETE_AT = START + 2_000
+ANNOUNCED_AT = START_MS + 1_000
+PUBLISH_AT = START_MS + 500
+DELETE_AT = START_MS + 2_000
 
 
 def put(

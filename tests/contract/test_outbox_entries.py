@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.events import Event, EventKind, PendingEvent
 from ferry.model.files import IfExists
@@ -32,15 +32,15 @@ from tests.contract.factories import (
     read_upload,
 )
 
-UPLOAD_TASK = CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 60)
-DELETION = PendingEvent(Event.of_file(EventKind.DELETED, make_file(), START + 7), START + 60)
+UPLOAD_TASK = CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START_MS + 60)
+DELETION = PendingEvent(Event.of_file(EventKind.DELETED, make_file(), START_MS + 7), START_MS + 60)
 
 
 def test_event_pending_of_start_is_cleared_by_mark_open(repository: UploadRepository) -> None:
     """The start event is pending from the transaction that creates the upload, and not after `mark_open` without it."""
-    repository.create_upload(replace(make_record(), event_pending=True), expected=None, due_at=START + 1)
+    repository.create_upload(replace(make_record(), event_pending=True), expected=None, due_at=START_MS + 1)
     assert read_upload(repository).record.event_pending
-    repository.mark_open(UPLOAD_ID, "multipart", now=START, due_at=START + IDLE_TIMEOUT_MS)
+    repository.mark_open(UPLOAD_ID, "multipart", now=START_MS, due_at=START_MS + IDLE_TIMEOUT_MS)
     assert not read_upload(repository).record.event_pending
 
 
@@ -49,13 +49,13 @@ def test_event_pending_of_start_stays_until_cleared(
 ) -> None:
     """A pending start event makes the upload due until it is cleared, which changes no version."""
     create_upload(repository)
-    repository.mark_open(UPLOAD_ID, "multipart", now=START, due_at=START + 60, event_pending=True)
+    repository.mark_open(UPLOAD_ID, "multipart", now=START_MS, due_at=START_MS + 60, event_pending=True)
     pending = read_upload(repository)
     assert pending.record.event_pending
     assert all_tasks(cleanup_repository) == {UPLOAD_TASK}
-    repository.clear_pending_event(pending.record, due_at=START + IDLE_TIMEOUT_MS)
+    repository.clear_pending_event(pending.record, due_at=START_MS + IDLE_TIMEOUT_MS)
     assert read_upload(repository).record == replace(pending.record, event_pending=False)
-    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + IDLE_TIMEOUT_MS)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START_MS + IDLE_TIMEOUT_MS)}
 
 
 def test_event_pending_survives_terminate_until_purged(
@@ -63,12 +63,12 @@ def test_event_pending_survives_terminate_until_purged(
 ) -> None:
     """A start event that is pending when the upload ends stays pending until the upload is purged."""
     create_upload(repository)
-    repository.mark_open(UPLOAD_ID, "multipart", now=START, due_at=START + 60, event_pending=True)
+    repository.mark_open(UPLOAD_ID, "multipart", now=START_MS, due_at=START_MS + 60, event_pending=True)
     repository.terminate(
-        read_upload(repository), UploadState.CANCELLED, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS
+        read_upload(repository), UploadState.CANCELLED, now=START_MS + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS
     )
     assert read_upload(repository).record.event_pending
-    cleanup_repository.mark_purged(UPLOAD_ID, staged_chunks_due_at=START + 90, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    cleanup_repository.mark_purged(UPLOAD_ID, staged_chunks_due_at=START_MS + 90, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     assert not read_upload(repository).record.event_pending
 
 
@@ -85,7 +85,7 @@ def test_commit_file_with_publish_deadline_sets_event_pending(
         staged_chunks_due_at=1,
         object_due_at=1,
         ttl_epoch_seconds=TTL_EPOCH_SECONDS,
-        publish_deadline=START + 60,
+        publish_deadline=START_MS + 60,
     )
     pending = read_upload(repository).record
     assert (pending.state, pending.event_pending, pending.replaced_upload_id) == (UploadState.COMPLETE, True, OTHER_ID)
@@ -101,22 +101,22 @@ def test_commit_file_without_events_clears_event_pending(
 ) -> None:
     """If events are disabled, a commit also clears the pending event of the start."""
     create_upload(repository)
-    repository.mark_open(UPLOAD_ID, "multipart", now=START, due_at=START + 60, event_pending=True)
+    repository.mark_open(UPLOAD_ID, "multipart", now=START_MS, due_at=START_MS + 60, event_pending=True)
     upload = read_upload(repository)
     repository.acquire_lease(
-        upload, lease_id="mine", expires_at=START + 70, now=START + 10, if_exists=IfExists.FAIL, crc32c=None
+        upload, lease_id="mine", expires_at=START_MS + 70, now=START_MS + 10, if_exists=IfExists.FAIL, crc32c=None
     )
     repository.commit_file(
         read_upload(repository).record,
         make_file(),
         replaced_file=None,
-        staged_chunks_due_at=START + 20,
+        staged_chunks_due_at=START_MS + 20,
         object_due_at=1,
         ttl_epoch_seconds=TTL_EPOCH_SECONDS,
     )
     record = read_upload(repository).record
     assert (record.event_pending, record.replaced_upload_id) == (False, None)
-    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 20)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START_MS + 20)}
 
 
 def test_clear_pending_event_in_other_state_raises(
@@ -126,11 +126,11 @@ def test_clear_pending_event_in_other_state_raises(
     open_record = open_upload(repository).record
     commit_upload(repository, OTHER_ID, name="another")
     repository.terminate(
-        read_upload(repository), UploadState.CANCELLED, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS
+        read_upload(repository), UploadState.CANCELLED, now=START_MS + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS
     )
     with pytest.raises(ConcurrentUpdate):
-        repository.clear_pending_event(open_record, due_at=START + IDLE_TIMEOUT_MS)
-    assert all_tasks(cleanup_repository) >= {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 50)}
+        repository.clear_pending_event(open_record, due_at=START_MS + IDLE_TIMEOUT_MS)
+    assert all_tasks(cleanup_repository) >= {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START_MS + 50)}
 
 
 def test_delete_file_with_event_stores_it_until_its_task_is_deleted(
@@ -138,10 +138,10 @@ def test_delete_file_with_event_stores_it_until_its_task_is_deleted(
 ) -> None:
     """The event is stored with the file as it was, until its task is deleted, which can be repeated."""
     file = commit_upload(repository)
-    file_repository.delete_file(file, object_due_at=START + 40, now=START + 7, pending_event=DELETION)
+    file_repository.delete_file(file, object_due_at=START_MS + 40, now=START_MS + 7, pending_event=DELETION)
     assert file_repository.get_file(NS, NAME) is None
     assert cleanup_repository.get_file_event(DELETION.event.id) == DELETION.event
-    object_task = CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 40)
+    object_task = CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START_MS + 40)
     assert all_tasks(cleanup_repository) >= {DELETION.task, object_task}
     for _ in range(2):
         cleanup_repository.delete_task(DELETION.task)
@@ -154,9 +154,9 @@ def test_delete_file_without_events_stores_none(
     repository: UploadRepository, cleanup_repository: CleanupRepository, file_repository: FileRepository
 ) -> None:
     """If events are disabled, a deletion schedules only the object."""
-    file_repository.delete_file(commit_upload(repository), object_due_at=START + 40, now=START + 7)
+    file_repository.delete_file(commit_upload(repository), object_due_at=START_MS + 40, now=START_MS + 7)
     assert cleanup_repository.get_file_event(DELETION.event.id) is None
     assert all_tasks(cleanup_repository) == {
-        CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 20),
-        CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 40),
+        CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START_MS + 20),
+        CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START_MS + 40),
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.ports.permit_pool import PermitPool
 
-EXPIRES_AT = START + 20_000
+EXPIRES_AT = START_MS + 20_000
 
 
-def acquire(pool: PermitPool, ns: str, *, expires_at: int = EXPIRES_AT, now: int = START) -> int | None:
+def acquire(pool: PermitPool, ns: str, *, expires_at: int = EXPIRES_AT, now: int = START_MS) -> int | None:
     """Acquire a permit for a namespace."""
     return pool.acquire(ns, expires_at=expires_at, now=now)
 
@@ -52,19 +52,19 @@ def test_acquire_after_own_release_succeeds(permit_pool: PermitPool) -> None:
 
 def test_acquire_after_expiry_reuses_permit(permit_pool: PermitPool) -> None:
     """A permit that is not released is available after its expiry, and not before."""
-    for ns, expires_at in (("a", START + 5), ("a", START + 5), ("b", EXPIRES_AT)):
+    for ns, expires_at in (("a", START_MS + 5), ("a", START_MS + 5), ("b", EXPIRES_AT)):
         assert acquire(permit_pool, ns, expires_at=expires_at) is not None
-    assert acquire(permit_pool, "c", now=START + 5) is None
-    results = [acquire(permit_pool, ns, now=START + 6) for ns in ("c", "d", "e")]
+    assert acquire(permit_pool, "c", now=START_MS + 5) is None
+    results = [acquire(permit_pool, ns, now=START_MS + 6) for ns in ("c", "d", "e")]
     assert [permit is None for permit in results] == [False, False, True]
 
 
 def test_acquire_own_expired_permits_do_not_count(permit_pool: PermitPool) -> None:
     """The expired permits of a namespace do not count against it, also while the pool has free permits."""
     for _ in range(2):
-        assert acquire(permit_pool, "busy", expires_at=START + 5) is not None
-    assert acquire(permit_pool, "busy", now=START + 5) is None
-    assert acquire(permit_pool, "busy", now=START + 6) is not None
+        assert acquire(permit_pool, "busy", expires_at=START_MS + 5) is not None
+    assert acquire(permit_pool, "busy", now=START_MS + 5) is None
+    assert acquire(permit_pool, "busy", now=START_MS + 6) is not None
 
 
 def test_acquire_after_last_release_succeeds(permit_pool: PermitPool) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from admin.recount import QuotaStore
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.model.files import File
 from ferry.model.quotas import Quota
 from ferry.model.uploads import Upload, UploadState
@@ -36,8 +36,8 @@ def create_counted_upload(repository: UploadRepository, upload_id: str = UPLOAD_
     """Create an open upload that is counted in the quota."""
     _, expected, quota = repository.get_name(NS, name)
     record = replace(make_record(upload_id, name=name), counted_in_quota=True)
-    repository.create_upload(record, expected=expected, due_at=START + 1, quota=quota)
-    repository.mark_open(upload_id, "multipart", now=START, due_at=START + 1)
+    repository.create_upload(record, expected=expected, due_at=START_MS + 1, quota=quota)
+    repository.mark_open(upload_id, "multipart", now=START_MS, due_at=START_MS + 1)
     return read_upload(repository, upload_id)
 
 
@@ -114,10 +114,10 @@ def test_commit_and_delete_file_convert_usage(
     assert file is not None
     assert file.counted_in_quota
     assert usage(quota_store) == (SIZE, 0)
-    file_repository.delete_file(file, object_due_at=1, now=START)
+    file_repository.delete_file(file, object_due_at=1, now=START_MS)
     assert usage(quota_store) == (0, 0)
     with pytest.raises(ConcurrentUpdate):
-        file_repository.delete_file(file, object_due_at=1, now=START)
+        file_repository.delete_file(file, object_due_at=1, now=START_MS)
     assert usage(quota_store) == (0, 0)
 
 
@@ -127,7 +127,7 @@ def test_commit_file_over_another_frees_its_bytes(repository: UploadRepository, 
     commit_counted_upload(repository, UPLOAD_ID)
     upload = create_counted_upload(repository, OTHER_ID)
     assert usage(quota_store) == (2 * SIZE, 1)
-    repository.terminate(upload, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    repository.terminate(upload, UploadState.CANCELLED, now=START_MS, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     commit_counted_upload(repository, THIRD_ID)
     assert usage(quota_store) == (SIZE, 0)
 
@@ -139,9 +139,9 @@ def test_terminate_releases_usage_once(
     """A cancelled or expired upload is released; a second attempt fails."""
     quota_store.set_limits(NS, max_bytes=10 * SIZE, max_uploads=None, max_file_bytes=None)
     upload = create_counted_upload(repository)
-    repository.terminate(upload, state, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    repository.terminate(upload, state, now=START_MS + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     with pytest.raises(ConcurrentUpdate):
-        repository.terminate(upload, state, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+        repository.terminate(upload, state, now=START_MS + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     assert usage(quota_store) == (0, 0)
 
 
@@ -152,7 +152,7 @@ def test_uncounted_file_and_upload_release_nothing(
     uncounted_file = commit_upload(repository, UPLOAD_ID)
     upload = open_upload(repository, OTHER_ID, name="another")
     quota_store.set_limits(NS, max_bytes=10 * SIZE, max_uploads=None, max_file_bytes=None)
-    repository.terminate(upload, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    repository.terminate(upload, UploadState.CANCELLED, now=START_MS, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     commit_counted_upload(repository, THIRD_ID)
     assert usage(quota_store) == (SIZE, 0)
     assert file_repository.get_file(NS, NAME) != uncounted_file
@@ -169,11 +169,11 @@ def test_count_file_twice_raises(
         quota_store.count_file(uncounted)
     assert usage(quota_store) == (SIZE, 0)
     with pytest.raises(ConcurrentUpdate):
-        file_repository.delete_file(uncounted, object_due_at=1, now=START)
+        file_repository.delete_file(uncounted, object_due_at=1, now=START_MS)
     file = file_repository.get_file(NS, NAME)
     assert file == uncounted
     assert file.counted_in_quota
-    file_repository.delete_file(file, object_due_at=1, now=START)
+    file_repository.delete_file(file, object_due_at=1, now=START_MS)
     with pytest.raises(ConcurrentUpdate):
         quota_store.count_file(file)
     assert usage(quota_store) == (0, 0)
@@ -188,12 +188,12 @@ def test_count_upload_twice_raises(repository: UploadRepository, quota_store: Qu
         quota_store.count_upload(uncounted.record)
     assert usage(quota_store) == (SIZE, 1)
     with pytest.raises(ConcurrentUpdate):
-        repository.terminate(uncounted, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+        repository.terminate(uncounted, UploadState.CANCELLED, now=START_MS, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     with pytest.raises(ConcurrentUpdate):
         acquire_lease(repository, uncounted)
     upload = read_upload(repository)
     assert upload.record.counted_in_quota
-    repository.terminate(upload, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    repository.terminate(upload, UploadState.CANCELLED, now=START_MS, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     assert usage(quota_store) == (0, 0)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.model.files import ObjectRecord
 from ferry.model.starts import RenamedStart, start_id_for
 from ferry.model.uploads import CurrentUpload
@@ -58,7 +58,7 @@ def test_create_upload_with_start_is_found_by_it(repository: UploadRepository) -
     assert repository.get_renamed_start(NS, NAME, START_ID) == (None, None, None, None)
     start = RenamedStart(START_ID, UPLOAD_ID)
     record = replace(make_record(name=OTHER_NAME), requested_name=NAME)
-    repository.create_upload(record, expected=None, due_at=START + 1, renamed_start=start)
+    repository.create_upload(record, expected=None, due_at=START_MS + 1, renamed_start=start)
     assert repository.get_renamed_start(NS, NAME, START_ID) == (None, None, None, start)
     assert read_upload(repository).record == record
     file = commit_upload(repository, OTHER_ID)
@@ -99,8 +99,8 @@ def test_commit_file_under_other_name(
         record,
         file,
         replaced_file=None,
-        staged_chunks_due_at=START + 20,
-        object_due_at=START + 30,
+        staged_chunks_due_at=START_MS + 20,
+        object_due_at=START_MS + 30,
         ttl_epoch_seconds=TTL_EPOCH_SECONDS,
     )
     assert (file_repository.get_file(NS, NAME), file_repository.get_file(NS, OTHER_NAME)) == (None, file)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.files import IfExists
 from ferry.model.uploads import CurrentUpload, Upload, UploadState
@@ -67,15 +67,15 @@ def test_create_upload_stores_every_field_and_current_upload(
         requires_checksum=True,
         upload_id_required=True,
     )
-    repository.create_upload(record, expected=None, due_at=START + 1)
+    repository.create_upload(record, expected=None, due_at=START_MS + 1)
     upload = read_upload(repository)
     assert upload.record == record
     assert [
         (shard.index, shard.open, shard.last_activity_at, shard.all_bits, shard.received_bytes)
         for shard in upload.shards
-    ] == [(number, True, START, 0, 0) for number in range(3)]
+    ] == [(number, True, START_MS, 0, 0) for number in range(3)]
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=True)
-    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 1)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START_MS + 1)}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_create_upload_while_in_progress_raises(repository: UploadRepository, ex
     """While an upload is in progress, no other upload of the name is created."""
     create_upload(repository)
     with pytest.raises(ConcurrentUpdate):
-        repository.create_upload(make_record(OTHER_ID), expected=expected, due_at=START + 1)
+        repository.create_upload(make_record(OTHER_ID), expected=expected, due_at=START_MS + 1)
     assert repository.get_upload(OTHER_ID) is None
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=True)
 
@@ -95,15 +95,15 @@ def test_create_upload_while_in_progress_raises(repository: UploadRepository, ex
 def test_create_upload_replaces_expected_current_upload_once(repository: UploadRepository) -> None:
     """An ended current upload is replaced once, and only if it is the expected one."""
     repository.terminate(
-        create_upload(repository), UploadState.CANCELLED, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS
+        create_upload(repository), UploadState.CANCELLED, now=START_MS + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS
     )
     ended = repository.get_current_upload(NS, NAME)
-    repository.create_upload(make_record(OTHER_ID), expected=ended, due_at=START + 1)
+    repository.create_upload(make_record(OTHER_ID), expected=ended, due_at=START_MS + 1)
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, OTHER_ID, in_progress=True)
     with pytest.raises(ConcurrentUpdate):
-        repository.create_upload(make_record(THIRD_ID), expected=ended, due_at=START + 1)
+        repository.create_upload(make_record(THIRD_ID), expected=ended, due_at=START_MS + 1)
     with pytest.raises(ConcurrentUpdate):
-        repository.create_upload(make_record(THIRD_ID), expected=None, due_at=START + 1)
+        repository.create_upload(make_record(THIRD_ID), expected=None, due_at=START_MS + 1)
 
 
 def test_change_options_of_changed_record_raises(repository: UploadRepository) -> None:
@@ -138,28 +138,28 @@ def test_terminate_for_restart_stores_what_was_received(
 
 def _cancel(repository: UploadRepository, upload: Upload, had_received: bool | None) -> None:
     repository.terminate(
-        upload, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS, had_received=had_received
+        upload, UploadState.CANCELLED, now=START_MS, ttl_epoch_seconds=TTL_EPOCH_SECONDS, had_received=had_received
     )
 
 
 def test_mark_open_twice_raises(repository: UploadRepository, cleanup_repository: CleanupRepository) -> None:
     """An upload is opened once, which stores its multipart upload, its due time and a new version."""
     before = create_upload(repository).record
-    repository.mark_open(UPLOAD_ID, "multipart", now=START, due_at=START + IDLE_TIMEOUT_MS)
+    repository.mark_open(UPLOAD_ID, "multipart", now=START_MS, due_at=START_MS + IDLE_TIMEOUT_MS)
     assert read_upload(repository).record == replace(
-        before, state=UploadState.OPEN, multipart_id="multipart", opened_at=START, version=before.version + 1
+        before, state=UploadState.OPEN, multipart_id="multipart", opened_at=START_MS, version=before.version + 1
     )
-    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + IDLE_TIMEOUT_MS)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START_MS + IDLE_TIMEOUT_MS)}
     for upload_id in (UPLOAD_ID, OTHER_ID):
         with pytest.raises(ConcurrentUpdate):
-            repository.mark_open(upload_id, "another", now=START, due_at=START + IDLE_TIMEOUT_MS)
+            repository.mark_open(upload_id, "another", now=START_MS, due_at=START_MS + IDLE_TIMEOUT_MS)
     assert read_upload(repository).record.multipart_id == "multipart"
 
 
 def test_mark_open_empty_file_has_no_multipart_id(repository: UploadRepository) -> None:
     """The upload of an empty file has no multipart upload."""
     create_upload(repository)
-    repository.mark_open(UPLOAD_ID, None, now=START, due_at=START + IDLE_TIMEOUT_MS)
+    repository.mark_open(UPLOAD_ID, None, now=START_MS, due_at=START_MS + IDLE_TIMEOUT_MS)
     assert (read_upload(repository).record.state, read_upload(repository).record.multipart_id) == (
         UploadState.OPEN,
         None,
@@ -176,8 +176,8 @@ def test_commit_file_makes_file_current(
         upload.record,
         file,
         replaced_file=None,
-        staged_chunks_due_at=START + 20,
-        object_due_at=START + 30,
+        staged_chunks_due_at=START_MS + 20,
+        object_due_at=START_MS + 30,
         ttl_epoch_seconds=TTL_EPOCH_SECONDS,
     )
     assert file_repository.get_file(NS, NAME) == file
@@ -185,7 +185,7 @@ def test_commit_file_makes_file_current(
     record = read_upload(repository).record
     assert (record.state, record.file, record.ended_at) == (UploadState.COMPLETE, file, file.uploaded_at)
     assert record.version == upload.record.version + 1
-    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 20)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START_MS + 20)}
     with pytest.raises(ConcurrentUpdate):
         repository.commit_file(
             upload.record,
@@ -207,9 +207,9 @@ def test_commit_file_schedules_deletion_of_replaced_object(
     assert file == make_file(UPLOAD_ID)
     assert file != replaced_file
     assert all_tasks(cleanup_repository) == {
-        CleanupTask(CleanupTaskKind.STAGED_CHUNKS, OTHER_ID, START + 20),
-        CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START + 20),
-        CleanupTask(CleanupTaskKind.OBJECT, OTHER_ID, START + 30),
+        CleanupTask(CleanupTaskKind.STAGED_CHUNKS, OTHER_ID, START_MS + 20),
+        CleanupTask(CleanupTaskKind.STAGED_CHUNKS, UPLOAD_ID, START_MS + 20),
+        CleanupTask(CleanupTaskKind.OBJECT, OTHER_ID, START_MS + 30),
     }
 
 
@@ -233,7 +233,7 @@ def test_commit_file_with_unexpected_file_raises(
     assert file_repository.get_file(NS, NAME) == stored_file
     assert read_upload(repository) == upload
     assert all_tasks(cleanup_repository) == before
-    file_repository.delete_file(stored_file, object_due_at=START + 40, now=START)
+    file_repository.delete_file(stored_file, object_due_at=START_MS + 40, now=START_MS)
     with pytest.raises(ConcurrentUpdate):
         repository.commit_file(
             upload.record,
@@ -260,46 +260,48 @@ def test_terminate_closes_upload(
 ) -> None:
     """A creating or open upload ends: its shards are closed, it is due at once and the name is free."""
     upload = prepare(repository, layout=SHARDED_LAYOUT)
-    repository.terminate(upload, state, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    repository.terminate(upload, state, now=START_MS + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     after = read_upload(repository)
-    assert after.record == replace(upload.record, state=state, ended_at=START + 50, version=upload.record.version + 1)
+    assert after.record == replace(
+        upload.record, state=state, ended_at=START_MS + 50, version=upload.record.version + 1
+    )
     assert [(shard.open, shard.epoch) for shard in after.shards] == [(False, 2)] * 3
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=False)
-    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 50)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START_MS + 50)}
     with pytest.raises(ConcurrentUpdate):
         record_chunk(repository, upload, 1)
     with pytest.raises(ConcurrentUpdate):
-        repository.terminate(upload, state, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+        repository.terminate(upload, state, now=START_MS + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
 
 
 def test_terminate_expired_after_activity_raises(repository: UploadRepository) -> None:
     """Activity since the read, in any shard, keeps an upload from expiring but not from being cancelled."""
     upload = open_upload(repository, layout=SHARDED_LAYOUT)
-    record_chunk(repository, upload, 129, now=START + 77)
+    record_chunk(repository, upload, 129, now=START_MS + 77)
     with pytest.raises(ConcurrentUpdate):
-        repository.terminate(upload, UploadState.EXPIRED, now=START + 78, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+        repository.terminate(upload, UploadState.EXPIRED, now=START_MS + 78, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     assert read_upload(repository).record == upload.record
-    repository.terminate(upload, UploadState.CANCELLED, now=START + 78, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    repository.terminate(upload, UploadState.CANCELLED, now=START_MS + 78, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
 
 
 def test_terminate_after_mark_open_raises(repository: UploadRepository) -> None:
     """A reader of the creating upload, who has no multipart id, cannot end the open one."""
     upload = create_upload(repository)
-    repository.mark_open(UPLOAD_ID, "multipart", now=START, due_at=START + IDLE_TIMEOUT_MS)
+    repository.mark_open(UPLOAD_ID, "multipart", now=START_MS, due_at=START_MS + IDLE_TIMEOUT_MS)
     with pytest.raises(ConcurrentUpdate):
-        repository.terminate(upload, UploadState.CANCELLED, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+        repository.terminate(upload, UploadState.CANCELLED, now=START_MS + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
 
 
 def test_terminate_completing_requires_lease(repository: UploadRepository) -> None:
     """A completing upload ends only under its lease."""
     upload = lease_upload(repository)
     with pytest.raises(ConcurrentUpdate):
-        repository.terminate(upload, UploadState.CANCELLED, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+        repository.terminate(upload, UploadState.CANCELLED, now=START_MS + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     repository.terminate(
-        upload, UploadState.EXPIRED, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS, lease_id="mine"
+        upload, UploadState.EXPIRED, now=START_MS + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS, lease_id="mine"
     )
     record = read_upload(repository).record
-    assert (record.state, record.lease_id, record.ended_at) == (UploadState.EXPIRED, None, START + 50)
+    assert (record.state, record.lease_id, record.ended_at) == (UploadState.EXPIRED, None, START_MS + 50)
     assert repository.get_current_upload(NS, NAME) == CurrentUpload(NS, NAME, UPLOAD_ID, in_progress=False)
 
 
@@ -310,7 +312,7 @@ def test_terminate_complete_upload_raises(repository: UploadRepository) -> None:
     for lease_id in (None, "mine"):
         with pytest.raises(ConcurrentUpdate):
             repository.terminate(
-                upload, UploadState.CANCELLED, now=START + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS, lease_id=lease_id
+                upload, UploadState.CANCELLED, now=START_MS + 50, ttl_epoch_seconds=TTL_EPOCH_SECONDS, lease_id=lease_id
             )
     assert read_upload(repository) == upload
 
@@ -322,13 +324,13 @@ def test_delete_file_schedules_object(
     stored_file = commit_upload(repository, OTHER_ID)
     file = commit_upload(repository, UPLOAD_ID)
     with pytest.raises(ConcurrentUpdate):
-        file_repository.delete_file(stored_file, object_due_at=START + 40, now=START)
-    file_repository.delete_file(file, object_due_at=START + 40, now=START)
+        file_repository.delete_file(stored_file, object_due_at=START_MS + 40, now=START_MS)
+    file_repository.delete_file(file, object_due_at=START_MS + 40, now=START_MS)
     assert file_repository.get_file(NS, NAME) is None
-    assert CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 40) in all_tasks(cleanup_repository)
+    assert CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START_MS + 40) in all_tasks(cleanup_repository)
     with pytest.raises(ConcurrentUpdate):
-        file_repository.delete_file(file, object_due_at=START + 50, now=START)
-    assert CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START + 50) not in all_tasks(cleanup_repository)
+        file_repository.delete_file(file, object_due_at=START_MS + 50, now=START_MS)
+    assert CleanupTask(CleanupTaskKind.OBJECT, UPLOAD_ID, START_MS + 50) not in all_tasks(cleanup_repository)
 
 
 @pytest.mark.large
@@ -339,21 +341,21 @@ def test_transactions_with_max_shards_succeed(
     upload = open_upload(repository, layout=LARGEST_LAYOUT)
     assert len(upload.shards) == 90
     record_chunk(repository, upload, 276_480)
-    repository.mark_presigned(upload, now=START + 5)
+    repository.mark_presigned(upload, now=START_MS + 5)
     acquire_lease(repository, read_upload(repository))
     repository.release_lease(
         read_upload(repository),
         lease_id="mine",
         stored_object=None,
         lost_chunks=[276_480],
-        due_at=START + IDLE_TIMEOUT_MS,
+        due_at=START_MS + IDLE_TIMEOUT_MS,
     )
     assert read_upload(repository).recorded_chunk_bytes == 0
     acquire_lease(repository, read_upload(repository), "again")
     repository.terminate(
         read_upload(repository),
         UploadState.EXPIRED,
-        now=START + 50,
+        now=START_MS + 50,
         ttl_epoch_seconds=TTL_EPOCH_SECONDS,
         lease_id="again",
     )
@@ -375,5 +377,5 @@ def test_get_name_returns_file_and_current_upload(
         CurrentUpload(NS, NAME, OTHER_ID, in_progress=False),
         None,
     )
-    file_repository.delete_file(make_file(OTHER_ID), object_due_at=START + IDLE_TIMEOUT_MS, now=START)
+    file_repository.delete_file(make_file(OTHER_ID), object_due_at=START_MS + IDLE_TIMEOUT_MS, now=START_MS)
     assert repository.get_name(NS, NAME) == (None, CurrentUpload(NS, NAME, OTHER_ID, in_progress=False), None)

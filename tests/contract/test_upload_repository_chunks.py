@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.model.objects import StoredObject
 from ferry.model.progress import COMPACTION_THRESHOLD, ProgressShard
 from ferry.model.uploads import ChunkDigest, UploadState
@@ -30,7 +30,7 @@ FIRST_DIGEST = ChunkDigest(bytes(range(16)), 0)
 SECOND_DIGEST = ChunkDigest(bytes(16), 0xFFFFFFFF)
 
 
-EMPTY_SHARD = ProgressShard(0, open=True, last_activity_at=START)
+EMPTY_SHARD = ProgressShard(0, open=True, last_activity_at=START_MS)
 """A shard before its first chunk."""
 
 
@@ -39,7 +39,7 @@ def record_bit(
 ) -> ProgressShard:
     """Record a chunk of 10 bytes, given the shard as it was read."""
     return repository.record_chunk(
-        UPLOAD_ID, expected, bit, 10, require_no_presigned=require_no_presigned, now=START + 100 + bit
+        UPLOAD_ID, expected, bit, 10, require_no_presigned=require_no_presigned, now=START_MS + 100 + bit
     )
 
 
@@ -59,25 +59,25 @@ def test_put_chunk_digest_keeps_first(repository: UploadRepository) -> None:
 
 def test_put_chunk_digest_stores_its_time(repository: UploadRepository) -> None:
     """The time of the digest that is kept is returned, and one without a time has none."""
-    repository.put_chunk_digest(UPLOAD_ID, 1, 1, replace(FIRST_DIGEST, stored_at=START))
-    later = repository.put_chunk_digest(UPLOAD_ID, 1, 1, replace(FIRST_DIGEST, stored_at=START + 5_000))
-    assert later[1].stored_at == repository.get_chunk_digests(UPLOAD_ID, 1)[1].stored_at == START
+    repository.put_chunk_digest(UPLOAD_ID, 1, 1, replace(FIRST_DIGEST, stored_at=START_MS))
+    later = repository.put_chunk_digest(UPLOAD_ID, 1, 1, replace(FIRST_DIGEST, stored_at=START_MS + 5_000))
+    assert later[1].stored_at == repository.get_chunk_digests(UPLOAD_ID, 1)[1].stored_at == START_MS
     assert repository.put_chunk_digest(UPLOAD_ID, 1, 2, FIRST_DIGEST)[2].stored_at is None
 
 
 def test_replace_chunk_digest_keeps_first_and_fences_shard(repository: UploadRepository) -> None:
     """The new digest is returned with the first one, and a chunk read before cannot be recorded any more."""
     upload = open_upload(repository)
-    stored = repository.put_chunk_digest(UPLOAD_ID, 1, 1, replace(FIRST_DIGEST, stored_at=START))[1]
-    new, newest = (replace(SECOND_DIGEST, stored_at=START + n, crc32c=n) for n in (1_000, 2_000))
+    stored = repository.put_chunk_digest(UPLOAD_ID, 1, 1, replace(FIRST_DIGEST, stored_at=START_MS))[1]
+    new, newest = (replace(SECOND_DIGEST, stored_at=START_MS + n, crc32c=n) for n in (1_000, 2_000))
     for expected, chunk_digest in ((stored, new), (new, newest)):
         before = read_upload(repository)
-        repository.replace_chunk_digest(before, 1, expected=expected, chunk_digest=chunk_digest, now=START + 3_000)
+        repository.replace_chunk_digest(before, 1, expected=expected, chunk_digest=chunk_digest, now=START_MS + 3_000)
         kept = repository.get_chunk_digests(UPLOAD_ID, 1)[1]
         assert (kept, kept.stored_at, kept.replaced) == (chunk_digest, chunk_digest.stored_at, FIRST_DIGEST)
         assert repository.get_all_chunk_digests(UPLOAD_ID)[1][1].replaced == FIRST_DIGEST
         shard = first_shard(repository)
-        assert (shard.has_replaced_digests, shard.last_activity_at) == (True, START + 3_000)
+        assert (shard.has_replaced_digests, shard.last_activity_at) == (True, START_MS + 3_000)
         assert (shard.epoch, shard.version) == (before.shards[0].epoch + 2, before.shards[0].version + 1)
     shard = first_shard(repository)
     for outdated in (upload.shards[0], replace(shard, epoch=shard.epoch - 2)):
@@ -91,22 +91,26 @@ def test_replace_chunk_digest_keeps_first_and_fences_shard(repository: UploadRep
 def test_replace_chunk_digest_of_changed_chunk_raises(repository: UploadRepository, change: str) -> None:
     """Nothing is replaced if the digest, the shard or the upload is no longer as it was read."""
     upload = open_upload(repository)
-    stored = repository.put_chunk_digest(UPLOAD_ID, 1, 1, replace(FIRST_DIGEST, stored_at=START))[1]
+    stored = repository.put_chunk_digest(UPLOAD_ID, 1, 1, replace(FIRST_DIGEST, stored_at=START_MS))[1]
     if change == "another digest":
-        stored = replace(SECOND_DIGEST, stored_at=START)
+        stored = replace(SECOND_DIGEST, stored_at=START_MS)
     elif change == "another time":
-        stored = replace(stored, stored_at=START + 1_000)
+        stored = replace(stored, stored_at=START_MS + 1_000)
     elif change == "recorded":
         record_chunk(repository, upload, 1)
     elif change == "compacted":
         for bit in range(2, 3 + COMPACTION_THRESHOLD):
             record_bit(repository, bit, first_shard(repository))
     else:
-        repository.terminate(upload, UploadState.CANCELLED, now=START, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+        repository.terminate(upload, UploadState.CANCELLED, now=START_MS, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     before = read_upload(repository)
     with pytest.raises(ConcurrentUpdate):
         repository.replace_chunk_digest(
-            upload, 1, expected=stored, chunk_digest=replace(SECOND_DIGEST, stored_at=START + 9_000), now=START + 9_000
+            upload,
+            1,
+            expected=stored,
+            chunk_digest=replace(SECOND_DIGEST, stored_at=START_MS + 9_000),
+            now=START_MS + 9_000,
         )
     assert (read_upload(repository), repository.get_chunk_digests(UPLOAD_ID, 1)) == (before, {1: FIRST_DIGEST})
 
@@ -115,7 +119,7 @@ def test_digests_tell_that_their_part_is_presigned(repository: UploadRepository)
     """Digests of a part tell that it was presigned, whether they came before or after; those of others do not."""
     repository.put_chunk_digest(UPLOAD_ID, 1, 1, FIRST_DIGEST)
     for _ in range(2):
-        repository.mark_parts_presigned(UPLOAD_ID, [1, 3], now=START)
+        repository.mark_parts_presigned(UPLOAD_ID, [1, 3], now=START_MS)
     for part, index, is_presigned in ((1, 2, True), (2, 3, False), (3, 5, True)):
         digests = repository.put_chunk_digest(UPLOAD_ID, part, index, FIRST_DIGEST)
         assert {digest.is_part_presigned for digest in digests.values()} == {is_presigned}
@@ -149,10 +153,16 @@ def test_record_chunk_updates_shard(repository: UploadRepository) -> None:
     """A recorded chunk changes bits, bytes, version and activity of the shard, and not its epoch."""
     open_upload(repository)
     assert record_bit(repository, 3) == ProgressShard(
-        0, open=True, last_activity_at=START + 103, recent_bits=frozenset({3}), received_bytes=10, epoch=0, version=1
+        0, open=True, last_activity_at=START_MS + 103, recent_bits=frozenset({3}), received_bytes=10, epoch=0, version=1
     )
     assert record_bit(repository, 0) == ProgressShard(
-        0, open=True, last_activity_at=START + 100, recent_bits=frozenset({0, 3}), received_bytes=20, epoch=0, version=2
+        0,
+        open=True,
+        last_activity_at=START_MS + 100,
+        recent_bits=frozenset({0, 3}),
+        received_bytes=20,
+        epoch=0,
+        version=2,
     )
     assert read_upload(repository).recorded_chunk_bytes == 20
 
@@ -206,7 +216,7 @@ def test_compaction_moves_bits_in_two_steps(repository: UploadRepository) -> Non
         epoch=1,
         version=3,
         received_bytes=30,
-        last_activity_at=START + 1_100,
+        last_activity_at=START_MS + 1_100,
     )
     second = record_bit(repository, 6, record_bit(repository, 5, first))
     assert (second.bits, second.previous_bits, second.recent_bits) == (
@@ -272,46 +282,46 @@ def test_record_chunk_requiring_no_presigned_raises_after_mark(repository: Uploa
     """After `mark_presigned`, a record that requires no presigned part fails; others succeed."""
     upload = open_upload(repository, layout=SHARDED_LAYOUT)
     record_chunk(repository, upload, 1, require_no_presigned=True)
-    repository.mark_presigned(upload, now=START + 500)
+    repository.mark_presigned(upload, now=START_MS + 500)
     marked = read_upload(repository)
     assert [(shard.has_presigned_parts, shard.last_activity_at, shard.version) for shard in marked.shards] == [
-        (True, START + 500, 2),
-        (True, START + 500, 1),
-        (True, START + 500, 1),
+        (True, START_MS + 500, 2),
+        (True, START_MS + 500, 1),
+        (True, START_MS + 500, 1),
     ]
     for index in (2, 129, 257):
         with pytest.raises(ConcurrentUpdate):
             record_chunk(repository, upload, index, require_no_presigned=True)
         record_chunk(repository, upload, index)
-    repository.mark_presigned(marked, now=START + 600)
-    assert read_upload(repository).last_activity_at == START + 600
+    repository.mark_presigned(marked, now=START_MS + 600)
+    assert read_upload(repository).last_activity_at == START_MS + 600
 
 
 def test_record_activity_updates_first_shard(repository: UploadRepository) -> None:
     """Activity is recorded in the first shard, unless the upload was closed since it was read."""
     upload = open_upload(repository, layout=SHARDED_LAYOUT)
-    active = repository.record_activity(upload, now=START + 1)
+    active = repository.record_activity(upload, now=START_MS + 1)
     assert active == read_upload(repository)
-    assert [shard.last_activity_at for shard in active.shards] == [START + 1, START, START]
+    assert [shard.last_activity_at for shard in active.shards] == [START_MS + 1, START_MS, START_MS]
     assert active.version == upload.version + 1
-    repository.terminate(active, UploadState.CANCELLED, now=START + 2, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    repository.terminate(active, UploadState.CANCELLED, now=START_MS + 2, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     with pytest.raises(ConcurrentUpdate):
-        repository.record_activity(active, now=START + 3)
+        repository.record_activity(active, now=START_MS + 3)
 
 
 def test_record_activity_of_closed_shard_requires_same_epoch(repository: UploadRepository) -> None:
     """Activity of an upload with closed shards is recorded while nothing opens or ends it."""
     leased = lease_upload(repository)
-    stored_object = StoredObject('"e"', 20 * MIB, 7, START // 1000)
-    repository.release_lease(leased, lease_id="mine", stored_object=stored_object, lost_chunks=(), due_at=START + 1)
+    stored_object = StoredObject('"e"', 20 * MIB, 7, START_MS // 1000)
+    repository.release_lease(leased, lease_id="mine", stored_object=stored_object, lost_chunks=(), due_at=START_MS + 1)
     upload = read_upload(repository)
     assert not upload.shards[0].open
-    active = repository.record_activity(upload, now=START + 200)
+    active = repository.record_activity(upload, now=START_MS + 200)
     assert active == read_upload(repository)
-    assert active.last_activity_at == START + 200
-    repository.terminate(active, UploadState.EXPIRED, now=START + 300, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    assert active.last_activity_at == START_MS + 200
+    repository.terminate(active, UploadState.EXPIRED, now=START_MS + 300, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     with pytest.raises(ConcurrentUpdate):
-        repository.record_activity(active, now=START + 400)
+        repository.record_activity(active, now=START_MS + 400)
 
 
 @pytest.mark.proves(MEMORY, DYNAMODB_LOCAL)  # moto evaluates the condition and writes without a lock

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.model.cleanup import CleanupTask, CleanupTaskKind
 from ferry.model.files import IfExists
 from ferry.model.objects import StoredObject
@@ -43,8 +43,8 @@ def test_acquire_lease_returns_upload_as_stored(repository: UploadRepository, sh
     record_chunk(repository, read_upload(repository), 128 * shard_index + 1)
     first = acquire_lease(repository, read_upload(repository))
     assert first == read_upload(repository)
-    assert acquire_lease(repository, first, "second", now=START + 60_001) == read_upload(repository)
-    assert read_upload(repository).record.first_leased_at == START + 10
+    assert acquire_lease(repository, first, "second", now=START_MS + 60_001) == read_upload(repository)
+    assert read_upload(repository).record.first_leased_at == START_MS + 10
 
 
 @pytest.mark.parametrize("change", ["chunk", "chunk in the last shard", "activity", "presigned"])
@@ -54,8 +54,8 @@ def test_acquire_lease_after_shard_change_raises(repository: UploadRepository, c
     changes: dict[str, Callable[[], object]] = {
         "chunk": lambda: record_chunk(repository, before, 1),
         "chunk in the last shard": lambda: record_chunk(repository, before, 257),
-        "activity": lambda: repository.record_activity(read_upload(repository), now=START + 1),
-        "presigned": lambda: repository.mark_presigned(before, now=START + 1),
+        "activity": lambda: repository.record_activity(read_upload(repository), now=START_MS + 1),
+        "presigned": lambda: repository.mark_presigned(before, now=START_MS + 1),
     }
     changes[change]()
     with pytest.raises(ConcurrentUpdate):
@@ -73,8 +73,8 @@ def test_acquire_lease_closes_every_shard(repository: UploadRepository, cleanup_
         before.record,
         state=UploadState.COMPLETING,
         lease_id="mine",
-        lease_expires_at=START + 60_000,
-        first_leased_at=START + 10,
+        lease_expires_at=START_MS + 60_000,
+        first_leased_at=START_MS + 10,
         lease_if_exists=IfExists.REPLACE,
         lease_if_match='"tag"',
         lease_crc32c=7,
@@ -83,7 +83,7 @@ def test_acquire_lease_closes_every_shard(repository: UploadRepository, cleanup_
     assert [(shard.open, shard.epoch) for shard in upload.shards] == [
         (False, shard.epoch + 2) for shard in before.shards
     ]
-    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 60_000)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START_MS + 60_000)}
     for index in (1, 200, 9_216):
         with pytest.raises(ConcurrentUpdate):
             record_chunk(repository, before, index)
@@ -92,25 +92,25 @@ def test_acquire_lease_closes_every_shard(repository: UploadRepository, cleanup_
 def test_acquire_lease_before_expiry_raises(repository: UploadRepository) -> None:
     """A lease is taken over after its expiry, once; the time of the first lease is kept."""
     upload = lease_upload(repository)
-    for now in (START + 11, START + 60_000):
+    for now in (START_MS + 11, START_MS + 60_000):
         with pytest.raises(ConcurrentUpdate):
             acquire_lease(repository, upload, "other", now)
-    acquire_lease(repository, upload, "other", START + 60_001)
+    acquire_lease(repository, upload, "other", START_MS + 60_001)
     with pytest.raises(ConcurrentUpdate):
-        acquire_lease(repository, upload, "third", START + 60_001)
+        acquire_lease(repository, upload, "third", START_MS + 60_001)
     record = read_upload(repository).record
-    assert (record.lease_id, record.first_leased_at) == ("other", START + 10)
+    assert (record.lease_id, record.first_leased_at) == ("other", START_MS + 10)
 
 
 def test_acquire_lease_of_open_upload_or_handed_over_counts_anew(repository: UploadRepository) -> None:
     """The time from which an object may appear is that of the completion that may build it, not of one rejected."""
     released = lease_upload(repository)
-    repository.release_lease(released, lease_id="mine", stored_object=None, lost_chunks=(), due_at=START + 5)
-    second = acquire_lease(repository, read_upload(repository), "second", now=START + 20)
+    repository.release_lease(released, lease_id="mine", stored_object=None, lost_chunks=(), due_at=START_MS + 5)
+    second = acquire_lease(repository, read_upload(repository), "second", now=START_MS + 20)
     assert second == read_upload(repository)
-    handed_over = acquire_lease(repository, second, "third", now=START + 30, previous_lease_id="second")
+    handed_over = acquire_lease(repository, second, "third", now=START_MS + 30, previous_lease_id="second")
     assert handed_over == read_upload(repository)
-    assert (second.record.first_leased_at, handed_over.record.first_leased_at) == (START + 20, START + 30)
+    assert (second.record.first_leased_at, handed_over.record.first_leased_at) == (START_MS + 20, START_MS + 30)
 
 
 def test_acquire_lease_with_previous_id_succeeds_once(repository: UploadRepository) -> None:
@@ -123,13 +123,17 @@ def test_acquire_lease_with_previous_id_succeeds_once(repository: UploadReposito
         with pytest.raises(ConcurrentUpdate):
             acquire_lease(repository, stale, "second", previous_lease_id="mine")
     record = read_upload(repository).record
-    assert (record.state, record.lease_id, record.first_leased_at) == (UploadState.COMPLETING, "successor", START + 10)
+    assert (record.state, record.lease_id, record.first_leased_at) == (
+        UploadState.COMPLETING,
+        "successor",
+        START_MS + 10,
+    )
     repository.release_lease(
         read_upload(repository),
         lease_id="successor",
         stored_object=None,
         lost_chunks=(),
-        due_at=START + IDLE_TIMEOUT_MS,
+        due_at=START_MS + IDLE_TIMEOUT_MS,
     )
     with pytest.raises(ConcurrentUpdate):
         acquire_lease(repository, upload, "late", previous_lease_id="mine")
@@ -140,7 +144,7 @@ def test_acquire_lease_with_stale_version_raises(repository: UploadRepository) -
     upload = open_upload(repository)
     acquire_lease(repository, upload)
     repository.release_lease(
-        read_upload(repository), lease_id="mine", stored_object=None, lost_chunks=(), due_at=START + IDLE_TIMEOUT_MS
+        read_upload(repository), lease_id="mine", stored_object=None, lost_chunks=(), due_at=START_MS + IDLE_TIMEOUT_MS
     )
     with pytest.raises(ConcurrentUpdate):
         acquire_lease(repository, upload, "other")
@@ -152,7 +156,7 @@ def test_acquire_lease_when_not_open_raises(repository: UploadRepository) -> Non
     upload = create_upload(repository)
     with pytest.raises(ConcurrentUpdate):
         acquire_lease(repository, upload)
-    repository.terminate(upload, UploadState.CANCELLED, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
+    repository.terminate(upload, UploadState.CANCELLED, now=START_MS + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS)
     with pytest.raises(ConcurrentUpdate):
         acquire_lease(repository, read_upload(repository))
 
@@ -164,13 +168,13 @@ def test_release_lease_reopens_upload(repository: UploadRepository, cleanup_repo
     acquire_lease(repository, read_upload(repository))
     closed = read_upload(repository)
     repository.release_lease(
-        closed, lease_id="mine", stored_object=None, lost_chunks=(), due_at=START + IDLE_TIMEOUT_MS
+        closed, lease_id="mine", stored_object=None, lost_chunks=(), due_at=START_MS + IDLE_TIMEOUT_MS
     )
     after = read_upload(repository)
-    assert after.record == replace(before.record, first_leased_at=START + 10, version=closed.record.version + 1)
+    assert after.record == replace(before.record, first_leased_at=START_MS + 10, version=closed.record.version + 1)
     assert (after.chunk_indexes(), after.recorded_chunk_bytes) == (closed.chunk_indexes(), closed.recorded_chunk_bytes)
     assert after.version > closed.version
-    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + IDLE_TIMEOUT_MS)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START_MS + IDLE_TIMEOUT_MS)}
     with pytest.raises(ConcurrentUpdate):
         record_chunk(repository, before, 2)
     record_chunk(repository, after, 2)
@@ -191,7 +195,7 @@ def test_release_lease_with_lost_chunks_clears_them(
         lease_id="mine",
         stored_object=None,
         lost_chunks=[2, 3, 9_216, 9_215],
-        due_at=START + IDLE_TIMEOUT_MS,
+        due_at=START_MS + IDLE_TIMEOUT_MS,
     )
     after = read_upload(repository)
     assert (after.chunk_indexes(), after.recorded_chunk_bytes) == ([1, 129], 2 * 65_536)
@@ -204,7 +208,7 @@ def test_release_lease_with_stored_object_stays_closed(repository: UploadReposit
     """With a built object the upload is open but its shards stay closed."""
     upload = lease_upload(repository)
     repository.release_lease(
-        upload, lease_id="mine", stored_object=STORED_OBJECT, lost_chunks=(), due_at=START + IDLE_TIMEOUT_MS
+        upload, lease_id="mine", stored_object=STORED_OBJECT, lost_chunks=(), due_at=START_MS + IDLE_TIMEOUT_MS
     )
     after = read_upload(repository)
     assert (after.record.state, after.record.stored_object, after.record.lease_id) == (
@@ -215,7 +219,7 @@ def test_release_lease_with_stored_object_stays_closed(repository: UploadReposit
     with pytest.raises(ConcurrentUpdate):
         record_chunk(repository, after, 1)
     with pytest.raises(ConcurrentUpdate):
-        repository.mark_presigned(after, now=START + 1)
+        repository.mark_presigned(after, now=START_MS + 1)
     acquire_lease(repository, after, "other")
 
 
@@ -238,8 +242,8 @@ def test_writes_under_another_lease_raise(
         )
     with pytest.raises(ConcurrentUpdate):
         repository.terminate(
-            upload, UploadState.EXPIRED, now=START + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS, lease_id="other"
+            upload, UploadState.EXPIRED, now=START_MS + 1, ttl_epoch_seconds=TTL_EPOCH_SECONDS, lease_id="other"
         )
     assert read_upload(repository) == upload
     assert file_repository.get_file(NS, NAME) is None
-    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START + 60_000)}
+    assert all_tasks(cleanup_repository) == {CleanupTask(CleanupTaskKind.UPLOAD, UPLOAD_ID, START_MS + 60_000)}

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.errors import InvalidField
 from ferry.model.uploads import CurrentUpload
 from ferry.ports.cleanup_repository import CleanupRepository
@@ -74,7 +74,7 @@ def test_listing_with_invalid_cursor_raises(
     """A cursor that no listing returned is rejected as the client's error."""
     calls: list[Callable[[], object]] = [
         lambda: repository.list_open_uploads(NS, cursor, 10),
-        lambda: cleanup_repository.list_due_tasks(START, cursor, 10),
+        lambda: cleanup_repository.list_due_tasks(START_MS, cursor, 10),
     ]
     for call in calls:
         with pytest.raises(InvalidField) as rejected:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dev.fakes.clock import START, SettableClock
+from dev.fakes.clock import START_MS, SettableClock
 from dev.local import eventbridge as local_bus
 from dev.local import limits
 from dev.local.eventbridge import EventBridgeEmulator
@@ -34,7 +34,7 @@ ENTRY = {
     "Time": 1_700_000_000.5,
     "Detail": '{"id": "a.b"}',
 }
-EVENT = Event(EventKind.STARTED, START, "ns", "a “name”.bin", "a" * 32, 5)
+EVENT = Event(EventKind.STARTED, START_MS, "ns", "a “name”.bin", "a" * 32, 5)
 
 
 @pytest.fixture

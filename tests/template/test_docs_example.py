@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from dev.local.template import load_template
 from dev.testing.event_schema import assert_valid_detail
 from ferry.aws.event_publisher import SOURCE, event_detail
@@ -42,7 +42,7 @@ def test_rule_pattern_matches_events(snippet: Path) -> None:
     properties = load_template(snippet)["Resources"]["OnCompleted"]["Properties"]
     pattern = properties["Events"]["Completed"]["Properties"]["Pattern"]
     published = event_detail(
-        Event(EventKind.COMPLETED, START, NS, NAME, UPLOAD_ID, 20_971_520, make_file(), OTHER_ID), "bucket"
+        Event(EventKind.COMPLETED, START_MS, NS, NAME, UPLOAD_ID, 20_971_520, make_file(), OTHER_ID), "bucket"
     )
     assert pattern["source"] == [SOURCE]
     assert pattern["detail-type"] == [published["type"]]

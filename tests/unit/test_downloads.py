@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from dev.fakes.cleanup_repository import MemoryCleanupRepository
-from dev.fakes.clock import START, SettableClock
+from dev.fakes.clock import START_MS, SettableClock
 from dev.fakes.faults import CallLog, Fault, FaultPlan, with_faults
 from dev.fakes.file_repository import MemoryFileRepository
 from dev.fakes.link_repository import MemoryLinkRepository
@@ -190,7 +190,7 @@ def test_redirect_followed_has_same_headers(download_fixture: DownloadFixture) -
     download_fixture.put_file(LARGE_BODY)
     response = download_fixture.download()
     assert response.link is not None
-    assert response.link.expires_at == START + 900_000
+    assert response.link.expires_at == START_MS + 900_000
     assert response.headers == {
         "Location": response.link.url,
         "Cache-Control": "private, no-store",

@@ -10,13 +10,13 @@ from admin.errors import AdminError
 from admin.links import Selection, find_links, revoke_links
 from admin.ports import AdminContext, AuditEntry
 from dev.fakes.auth_store import MemoryAuthStore
-from dev.fakes.clock import START, SettableClock
+from dev.fakes.clock import START_MS, SettableClock
 from dev.fakes.link_repository import MemoryLinkRepository
 from dev.fakes.metadata_table import MemoryTable
 from ferry.model.auth import Client
 from ferry.model.links import Link, LinkKind
 
-DOWNLOAD_LINK = Link("0" * 32, b"hash", "ns", LinkKind.DOWNLOAD, "a", START, START + 86_400_000, filename="f")
+DOWNLOAD_LINK = Link("0" * 32, b"hash", "ns", LinkKind.DOWNLOAD, "a", START_MS, START_MS + 86_400_000, filename="f")
 
 
 class Store(MemoryAuthStore):

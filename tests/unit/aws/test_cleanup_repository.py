@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from dev.fakes.clock import START, SettableClock
+from dev.fakes.clock import START_MS, SettableClock
 from ferry.aws import cursors
 from ferry.aws import metadata_rows as rows
 from ferry.aws.cleanup_repository import DynamoCleanupRepository
@@ -54,13 +54,13 @@ def test_delete_upload_rows_stops_at_deadline() -> None:
 
     row = {"pk": {"S": "U#x"}, "sk": {"S": "C#0"}}
     client = Slow({"Items": [row], "LastEvaluatedKey": row}, {}, {"Items": [row], "LastEvaluatedKey": row}, {})
-    assert not repository(client, clock).delete_upload_rows(ID, deadline=START + 3_000)
+    assert not repository(client, clock).delete_upload_rows(ID, deadline=START_MS + 3_000)
     assert client.methods == ["query", "batch_write_item"] * 2
-    assert repository(client, clock).delete_upload_rows(ID, deadline=START) is False
+    assert repository(client, clock).delete_upload_rows(ID, deadline=START_MS) is False
     assert len(client.calls) == 4
 
 
-VALID_CURSOR: list[str | int] = [0, "", "", 0, "done", "", START, "upload", "", 0, "", ""]
+VALID_CURSOR: list[str | int] = [0, "", "", 0, "done", "", START_MS, "upload", "", 0, "", ""]
 SHARD_ID = next(f"{number:032x}" for number in range(100) if rows.due_shard_for(f"{number:032x}") == "2")
 OTHER_SHARD_ID = next(f"{number:032x}" for number in range(100) if rows.due_shard_for(f"{number:032x}") == "1")
 
@@ -69,7 +69,7 @@ def test_cursor_resumes_each_shard() -> None:
     """A finished index shard is not queried; a started one continues after its task."""
     client = ScriptedClient(*repeat({"Items": []}, 3))
     cursor = cursors.encode(("due_tasks",), [*VALID_CURSOR[:8], SHARD_ID, *VALID_CURSOR[9:]])
-    assert repository(client).list_due_tasks(START, cursor, 10).items == []
+    assert repository(client).list_due_tasks(START_MS, cursor, 10).items == []
     starts = [params.get("ExclusiveStartKey", {}).get("pk") for _, params in client.calls]
     assert starts == [None, {"S": f"U#{SHARD_ID}"}, None]
 
@@ -79,8 +79,8 @@ def test_cursor_resumes_each_shard() -> None:
     [
         VALID_CURSOR,
         [*VALID_CURSOR[:8], OTHER_SHARD_ID, *VALID_CURSOR[9:]],
-        [*VALID_CURSOR[:6], START + 1, "upload", SHARD_ID, *VALID_CURSOR[9:]],
-        [*VALID_CURSOR[:6], START, "unknown", SHARD_ID, *VALID_CURSOR[9:]],
+        [*VALID_CURSOR[:6], START_MS + 1, "upload", SHARD_ID, *VALID_CURSOR[9:]],
+        [*VALID_CURSOR[:6], START_MS, "unknown", SHARD_ID, *VALID_CURSOR[9:]],
         [*VALID_CURSOR[:6], 0, "ended", *VALID_CURSOR[8:]],
         VALID_CURSOR[:9],
     ],
@@ -88,4 +88,4 @@ def test_cursor_resumes_each_shard() -> None:
 def test_cursor_invalid_rejected(values: list[str | int]) -> None:
     """A cursor with a task of another shard, a task that is not due, no task or too few values is rejected."""
     with pytest.raises(InvalidField):
-        repository(ScriptedClient()).list_due_tasks(START, cursors.encode(("due_tasks",), values), 10)
+        repository(ScriptedClient()).list_due_tasks(START_MS, cursors.encode(("due_tasks",), values), 10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.aws import chunk_digests
 from ferry.aws import metadata_rows as rows
 from ferry.model.files import IfExists
@@ -15,7 +15,7 @@ from tests.contract.factories import make_record
 @pytest.mark.parametrize(("replaces", "if_exists"), [(True, IfExists.REPLACE), (False, IfExists.FAIL)])
 def test_record_with_boolean_is_read_as_choice(replaces: bool, if_exists: IfExists) -> None:
     """An upload that was started before the update replaces a file exactly if its start said so."""
-    row = {name: value for name, value in rows.record_to_row(make_record(), START).items() if value is not None}
+    row = {name: value for name, value in rows.record_to_row(make_record(), START_MS).items() if value is not None}
     del row["if_exists"]
     record = rows.record_from_row({**row, "replace_existing": replaces})
     assert record.if_exists is if_exists

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from dev.fakes.clock import START, SettableClock
+from dev.fakes.clock import START_MS, SettableClock
 from dev.testing.event_schema import assert_valid_detail
 from dev.testing.function_environment import FUNCTION_ENVIRONMENT
 from ferry import wiring
@@ -18,7 +18,7 @@ from ferry.errors import BackendUnavailable
 from ferry.model.events import Event, EventKind
 from tests.unit.aws.scripted import ScriptedClient, client_error, make_session
 
-EVENT = Event(EventKind.STARTED, START + 7, "ns", "名 \u202e.bin", "a" * 32, 5)
+EVENT = Event(EventKind.STARTED, START_MS + 7, "ns", "名 \u202e.bin", "a" * 32, 5)
 ACCEPTED = {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
 REJECTED = {"FailedEntryCount": 1, "Entries": [{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}]}
 
@@ -41,7 +41,7 @@ def test_publish_sends_one_ascii_entry() -> None:
         "EventBusName": "bus",
         "Source": "ferry",
         "DetailType": "ferry.upload.started",
-        "Time": datetime.fromtimestamp((START + 7) / 1000, UTC),
+        "Time": datetime.fromtimestamp((START_MS + 7) / 1000, UTC),
     }
 
 

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.response import StreamingBody
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from ferry.aws.objects import MAX_ABORT_ATTEMPTS, S3ObjectStore
 from ferry.errors import BackendUnavailable, Throttled
 from ferry.model.objects import StoredPart
@@ -77,7 +77,7 @@ def test_presign_get_uses_public_endpoint() -> None:
 )
 def test_presign_ends_with_credentials(remaining_ms: int | None, lifetime_seconds: int) -> None:
     """No URL outlives the credentials that sign it, and its expiry counts from the second of its signature."""
-    now = START + 777
+    now = START_MS + 777
     objects = S3ObjectStore(
         make_session().s3,
         "bucket",
@@ -89,7 +89,7 @@ def test_presign_ends_with_credentials(remaining_ms: int | None, lifetime_second
         objects.presign_part("o/k", "mp", 7, size=123, crc32c=None, ttl_seconds=900),
     ):
         assert parse_qs(urlsplit(presigned.url).query)["X-Amz-Expires"] == [str(lifetime_seconds)]
-        assert presigned.expires_at == START + lifetime_seconds * 1_000
+        assert presigned.expires_at == START_MS + lifetime_seconds * 1_000
 
 
 def test_abort_repeats_until_upload_is_gone() -> None:

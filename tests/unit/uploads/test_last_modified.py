@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dev.fakes.clock import START
+from dev.fakes.clock import START_MS
 from dev.fakes.faults import Fault, FaultPlan
 from ferry.errors import BackendUnavailable
 from ferry.files.delete import delete_file
@@ -39,15 +39,15 @@ def test_last_modified_new_file_equals_object_date(service: InMemoryService, siz
     assert (
         file.last_modified_seconds
         == object_last_modified(service, file)
-        == (START // SECOND_MS if size else file.uploaded_at // SECOND_MS)
+        == (START_MS // SECOND_MS if size else file.uploaded_at // SECOND_MS)
     )
-    assert file.uploaded_at == START + 3_600 * SECOND_MS
+    assert file.uploaded_at == START_MS + 3_600 * SECOND_MS
 
 
 @pytest.mark.parametrize("into_second", [0, 1, 999])
 def test_replace_within_same_second_waits_for_next(service: InMemoryService, into_second: int) -> None:
     """A replacement in the same second waits for the next, so that its date differs and is still S3's."""
-    service.clock.advance(into_second - START % SECOND_MS)
+    service.clock.advance(into_second - START_MS % SECOND_MS)
     old = store_file(Client(service, b"old"))
     new = store_file(Client(service, b"new"), if_exists=IfExists.REPLACE)
     assert new.last_modified_seconds == old.last_modified_seconds + 1 == object_last_modified(service, new)
@@ -95,6 +95,6 @@ def test_complete_head_fails_retry_finds_object(service: InMemoryService, fault:
     assert service.file_content() is None
     file = client.complete()
     assert not isinstance(file, CompletionAccepted)
-    assert file.last_modified_seconds == START // SECOND_MS
+    assert file.last_modified_seconds == START_MS // SECOND_MS
     assert service.log.count("complete_multipart") == 1
     assert service.file_content() == client.body
