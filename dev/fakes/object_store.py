@@ -36,7 +36,7 @@ class FakeObject:
     """Its bytes."""
 
     etag: str
-    """In double quotes."""
+    """The ETag, in double quotes."""
 
     crc32c: int
     """CRC32C of all bytes."""
@@ -45,7 +45,7 @@ class FakeObject:
     """As given when it was stored, or when its multipart upload was created."""
 
     modified_at: int
-    """Epoch milliseconds. For an object made from parts: when its multipart upload was created, as in S3."""
+    """When it was stored, in epoch milliseconds. Made from parts: when its multipart upload was created, as in S3."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class FakeMultipartUpload:
     """The content type of the object to make."""
 
     initiated_at: int
-    """Epoch milliseconds."""
+    """When it was created, in epoch milliseconds."""
 
     parts: dict[int, tuple[StoredPart, bytes]] = field(default_factory=dict)
     """The parts with their bytes, by number."""
@@ -76,7 +76,7 @@ class PresignedGrant:
     """The object's key."""
 
     expires_at: int
-    """Epoch milliseconds."""
+    """When it ends, in epoch milliseconds."""
 
     headers: Mapping[str, str]
     """Headers that a PUT must have, or that the response to a GET has."""

@@ -17,6 +17,7 @@ _RSA_MEMBERS, _EC_MEMBERS = ("kty", "n", "e"), ("kty", "crv", "x", "y")
 _MAX_MEMBER_LENGTH = 1_000
 """Characters of one member at most; the modulus of a 4,096-bit key has 683."""
 _MAX_RSA_EXPONENT = 2**32
+"""Public exponents of RSA are below this: a larger one makes each verification slow."""
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 

@@ -20,6 +20,7 @@ MAX_KEY_TEXT_BYTES = 1_000
 """Longest text in a key: that of a filename. Keys have at most 1,024 bytes in DynamoDB and S3, with Ferry's prefix."""
 
 _MAX_NUMBER = 2**53
+"""Largest number in a cursor: far above any time in epoch milliseconds."""
 
 
 def encode(listing: Sequence[str], position: Sequence[str | int]) -> str:

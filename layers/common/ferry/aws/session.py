@@ -23,11 +23,13 @@ MAX_ATTEMPTS = 3
 """Attempts of a call, except to S3, Lambda and EventBridge."""
 
 CONNECT_TIMEOUT_SECONDS = 1
+"""Time in which a connection must be open."""
 
 READ_TIMEOUT_SECONDS = 2
 """Longest silence, except of S3 and Lambda. Timeouts and attempts together stay below the functions' timeouts."""
 
 S3_MAX_ATTEMPTS = 2
+"""Attempts of a call to S3."""
 
 S3_READ_TIMEOUT_SECONDS = 8
 """Longest silence of S3, except during CompleteMultipartUpload."""

@@ -26,7 +26,11 @@ RAW_CHUNK_ADVICE = f"Send the bytes with Content-Type: {OCTET_STREAM}, which arr
 RAW_FILE_ADVICE = f"{RAW_CHUNK_ADVICE[:-1]}, and the type of the file as ?content_type=<type>."
 
 _MAX_DIGITS = 32
+"""Digits of a JSON integer at most: Python takes long to parse longer ones."""
+
 _MAX_SHOWN_LENGTH = 64
+"""Characters of a client's text that an error message quotes."""
+
 # The only way to write a surrogate in JSON: bytes that encode one are not UTF-8.
 _SURROGATE_PATTERN = re.compile(r"\\u[dD][89a-fA-F]")
 

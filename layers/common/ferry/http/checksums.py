@@ -32,6 +32,7 @@ _MEMBER = re.compile(
     r"(?:;[ ]*[a-z*][a-z0-9_.*-]*(?:=[^,;\"]*|=\"[^\"\\]*\")?)*"
 )
 _MAX_SHOWN_LENGTH = 32
+"""Characters of a client's text that an error message quotes."""
 _SEPARATOR = re.compile(r"[ \t]*,[ \t]*")
 
 

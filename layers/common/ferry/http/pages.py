@@ -29,6 +29,7 @@ CURRENT_VERSION = "current"
 """In place of the version, it is redirected to the current one: for pages of functions that do not have the assets."""
 
 _VERSION_LENGTH = 16
+"""Hexadecimal digits of a version."""
 _ASSET_OF_A_VERSION = re.compile(rf"[0-9a-f]{{{_VERSION_LENGTH}}}/[a-z0-9_]+\.(?:css|js|svg)")
 _MAX_ATTEMPTS = 16
 """How often an asset of another version is asked for, at most. Browsers follow up to 20 redirects."""

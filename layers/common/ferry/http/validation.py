@@ -16,6 +16,7 @@ MAX_ERRORS = 20
 """Errors of one response at most."""
 
 _MAX_NAME_LENGTH = 64
+"""Characters of a member's name that an error quotes."""
 
 _MESSAGES: Mapping[str, str] = {
     "missing": "is required",

@@ -21,7 +21,10 @@ MAX_MEMORY_BYTES = 64 * 1024 * 1024
 """Memory that OpenSSL may use for one hash. Its default, 32 MiB, suffices up to N = 2^15 only."""
 
 SALT_BYTES = 16
+"""Length of the random salt."""
+
 DIGEST_BYTES = 32
+"""Length of the derived key."""
 
 
 def hash_password(password: str) -> PasswordHash:

@@ -30,7 +30,10 @@ MAX_DELETED_FILE_SUFFIX_BYTES = 1 + 13 + 6 + 1
 """Bytes that follow the name in the position behind a deleted file. With a row's prefix a key still has 1,024 bytes."""
 
 _MAX_EPOCH_MS = 10**13 - 1
+"""Latest time that 13 digits hold: in the year 2286."""
+
 _DIGEST_BYTES = 9
+"""Length of the digest that binds a cursor to its listing."""
 
 
 def folder_of(name: str, prefix: str) -> str | None:

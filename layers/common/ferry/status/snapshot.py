@@ -27,6 +27,7 @@ MAX_MISSING_RANGES_IN_LIST = 1_000
 """Ranges in `missing` of each upload in a list."""
 
 _MAX_READS_PER_PAGE = 10
+"""Reads of the index for one page. Many names without an upload in progress would otherwise take long."""
 
 _CONCURRENCY = 8
 """Uploads of a page that are read at the same time: each may need a listing of S3."""

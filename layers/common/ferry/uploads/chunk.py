@@ -72,7 +72,7 @@ def accept_chunk(services: Services, ns: str, request: ChunkRequest) -> ChunkAcc
     """Accept a chunk. When this returns, the chunk is durable and counted once, however often it was sent.
 
     Raises:
-        ChunkTooLarge: it has more than `MAX_CHUNK_BYTES`. No layout is read for this.
+        ChunkTooLarge: it has more than `MAX_CHUNK_BYTES`. The upload is not read for this.
         ChunkIndexOutOfRange, ChunkSizeMismatch, ChunksUnavailable: it does not fit the chunk layout.
         ChecksumMismatch, ChecksumUnsupported: a checksum is wrong; nothing was stored.
         ChunkConflict: the chunk was already uploaded with different content, or another request is doing so.
@@ -88,13 +88,13 @@ def accept_chunk(services: Services, ns: str, request: ChunkRequest) -> ChunkAcc
 
 
 def _try_accept(services: Services, ns: str, request: ChunkRequest, chunk_digest: ChunkDigest) -> ChunkAccepted:
-    """Accept the chunk once. Raises `ConcurrentUpdate` if the upload was closed, or what is cached is outdated."""
+    """Accept the chunk once. Raises `ConcurrentUpdate` if the upload was closed, or the cached one is outdated."""
     upload = _take_cached(services, ns, request)
     if upload is not None:
         try:
             upload = _accept_missing(services, upload, request, chunk_digest)
         except (ChunkConflict, UploadExpired) as error:
-            raise ConcurrentUpdate from error  # An upload that was read earlier is no reason to reject the chunk.
+            raise ConcurrentUpdate from error  # The cached upload may be outdated: read it before rejecting the chunk.
     else:
         upload = find_open(services, ns, request.name, request.upload_id, allow_built=True)
         _check_against_layout(upload, request)

@@ -169,13 +169,7 @@ def _try_start_renamed(services: Services, ns: str, start_attempt: _StartAttempt
         ConcurrentUpdate: what was read changes meanwhile.
     """
     request, start_id = start_attempt.request, start_attempt.start_id
-    if start_id is None:
-        file, current_upload, quota = services.upload_repository.get_name(ns, request.name)
-        earlier_start = None
-    else:
-        file, current_upload, quota, earlier_start = services.upload_repository.get_renamed_start(
-            ns, request.name, start_id
-        )
+    file, current_upload, quota, earlier_start = _read_renamed(services, ns, request.name, start_id)
     if file is not None and _same_content(file, request):
         return StartResult(file=file)
     is_open = current_upload is not None and current_upload.in_progress
@@ -196,6 +190,14 @@ def _try_start_renamed(services: Services, ns: str, start_attempt: _StartAttempt
     else:
         start_attempt.name = request.name
     return _create_upload(services, ns, start_attempt, current_upload, quota, file_exists=False)
+
+
+def _read_renamed(
+    services: Services, ns: str, name: str, start_id: str | None
+) -> tuple[File | None, CurrentUpload | None, Quota | None, RenamedStart | None]:
+    if start_id is None:
+        return *services.upload_repository.get_name(ns, name), None
+    return services.upload_repository.get_renamed_start(ns, name, start_id)
 
 
 def _resume_same_start(

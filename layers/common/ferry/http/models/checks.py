@@ -11,8 +11,8 @@ from ferry.http.limits import MAX_FINGERPRINT_BYTES
 from ferry.rules.media_types import is_media_type
 from ferry.rules.metadata import metadata_problem
 
-MIN_PASSWORD_BYTES = 8
-MAX_PASSWORD_BYTES = 256
+MIN_PASSWORD_BYTES, MAX_PASSWORD_BYTES = 8, 256
+"""Length of a link's password in UTF-8."""
 
 
 class LinkMembers(Protocol):

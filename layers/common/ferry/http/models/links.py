@@ -9,15 +9,16 @@ from pydantic import AfterValidator, Field, model_validator
 from ferry.http.models.body import Body
 from ferry.http.models.checks import MAX_PASSWORD_BYTES, validate_label, validate_link_kind, validate_password
 
-MIN_LIFETIME_SECONDS = 60
-MAX_LIFETIME_SECONDS = 90 * 86_400
-DEFAULT_LIFETIME_SECONDS = 7 * 86_400
+MIN_LIFETIME_SECONDS, DEFAULT_LIFETIME_SECONDS, MAX_LIFETIME_SECONDS = 60, 7 * 86_400, 90 * 86_400
+"""How long a link works."""
 MAX_LABEL_LENGTH = 200
+"""Characters of a label."""
 MAX_DOWNLOADS = 10_000
 """What a link counts at most: each counted download of a token is kept in the row of its counters."""
 MAX_FILES = 5_000
 """What a link counts at most: each upload in progress is kept in the row of its counters."""
 MAX_BYTES = 10**15
+"""The largest limit of an upload link's bytes."""
 
 
 class LinkTokenBody(Body):
