@@ -29,9 +29,9 @@ from dev.bench.service import BenchService
 from dev.local.errors import LocalError
 from dev.local.network_lines import COUNTS_FILE
 from dev.network import aws
+from ferry.rules.layout import MIB
 
 DEFAULT_ROUNDS, DEFAULT_SIZE_MIB = 3, 128
-MIB = 1024 * 1024
 CHUNK_SENDERS = (1, 4, 8)
 CLIENT, TUS_SERVER = "client", "tus server"
 _PARALLEL_UPLOADS = 8

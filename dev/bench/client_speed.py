@@ -28,9 +28,8 @@ from dev.bench.s3_clients import BUCKET, FERRY, Client, clients
 from dev.bench.service import BenchService
 from dev.figures import read_figures, write_figures
 from dev.paths import ROOT
+from ferry.rules.layout import KIB, MIB
 
-MIB = 1024 * 1024
-KIB = 1024
 REFERENCE = "s5cmd"
 """The client that ratios compare with."""
 

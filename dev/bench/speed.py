@@ -24,12 +24,12 @@ from dev.bench.measured_process import run_measured
 from dev.bench.process_usage import cpu_seconds, peak_memory_mb
 from dev.bench.service import BenchService
 from dev.local.errors import LocalError
+from ferry.rules.layout import MIB
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DEFAULT_ROUNDS, DEFAULT_SIZE_MIB = 5, 256
-MIB = 1024 * 1024
 REFERENCE_CONTENDER = "boto3 upload_file"
 OVERHEAD_GOAL = 1.3
 """Goal of the function's own time for a chunk, divided by that of the decoder and CRC32C."""

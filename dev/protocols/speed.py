@@ -19,9 +19,9 @@ from dev.bench.errors import BenchError
 from dev.bench.service import BenchService
 from dev.figures import write_figures
 from dev.local.errors import LocalError
+from ferry.rules.layout import MIB
 
 DEFAULT_ROUNDS, DEFAULT_SIZE_MIB = 9, 64
-MIB = 1024 * 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
