@@ -41,9 +41,9 @@ export PORT PARAMS INSTANCES QUIET CLEAN NETWORK
 
 help:  ## list these targets
 	@awk 'BEGIN {FS = ":.*?## "; print "make TARGET, where TARGET is one of"} \
-	  /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo 'Variables: PORT=3000 and PARAMS="TokenTtlSeconds=60 ..." for run and sam-local, QUIET=1 and CLEAN=1 for run,'
-	@echo '           NETWORK=aws for run and bench-api: a model of delays before S3 and DynamoDB,'
+	@echo '           INSTANCES=2 for run: instances of each function, NETWORK=aws for run and bench-api: a model of delays,'
 	@echo '           TESTS=tests/unit for test, PROFILE=default for a short test-stress,'
 	@echo '           ARCH=arm64 (default) or x86_64 for build and layer, PYTHON=python3.13 for venv.'
 
