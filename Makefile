@@ -125,9 +125,8 @@ layer: $(venv_stamp)  ## build the layer alone for ARCH, in build/layer
 	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -C layers/common build-CommonLayer'
 
 lint-template: $(venv_stamp) $(checkov_stamp)  ## lint the templates, then check them with a security linter (checkov)
-	@$(tool) sh -c 'for template in template.yaml monitoring.yaml; do \
-	  AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 sam validate --lint --template "$$template" || exit 1; done; \
-	  PYTHONPATH=.:layers/common exec $(bin)/python -m dev.template.checkov $(checkov)/bin/checkov'
+	@$(tool) PYTHONPATH=.:layers/common sh -c '$(bin)/python -m dev.template.validate template.yaml monitoring.yaml && \
+	  exec $(bin)/python -m dev.template.checkov $(checkov)/bin/checkov'
 
 verify-layer: $(venv_stamp)  ## build the layer twice for each architecture: equal bytes, size limit, every function imports
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.layer.verify
@@ -244,7 +243,7 @@ prove-kill: $(venv_stamp)  ## kill the service 30 times during uploads, 10 times
 	@$(prove) kill $(bin)/python -m pytest -m stress tests/e2e/test_kill_rounds.py
 
 prove-listing: $(venv_stamp)  ## list 100,000 files on DynamoDB Local and write rows, read units and duration of a page
-	@$(prove) listing $(MAKE) --no-print-directory test-backends ARGS="--without-contracts -k file_listings"
+	@$(prove) listing $(MAKE) --no-print-directory test-backends ARGS="--without-contracts --rows=100000 -k file_listings"
 
 prove-protocols: $(venv_stamp)  ## run the public suites of tus and the IETF draft: TUS_SUITE=<checkout> IETF_SUITE=<file>
 	@test -n "$(TUS_SUITE)" -a -n "$(IETF_SUITE)" || { echo "prove-protocols: TUS_SUITE=<checkout of sagikazarmark/tus-conformance-tests> IETF_SUITE=<rufh_conformity_test.py of tomdesair/tus-java-server>" >&2; exit 2; }
@@ -302,13 +301,13 @@ $(docs_stamp): $(venv_stamp) requirements/docs.txt
 
 # The security linter's pins conflict with those of the other tools, so it has its own environment.
 $(checkov_stamp): $(venv_stamp) requirements/checkov.txt
-	@$(PYTHON) -m venv --clear $(checkov)
+	@$(PYTHON) -m venv --clear --without-pip $(checkov)
 	@$(call install,$(checkov),requirements/checkov.txt)
 	@touch $@
 
 # The pins of the AWS CLI conflict with those of boto3, so it has its own environment.
-$(awscli_stamp): requirements/awscli.txt
-	@$(PYTHON) -m venv --clear $(awscli)
+$(awscli_stamp): $(venv_stamp) requirements/awscli.txt
+	@$(PYTHON) -m venv --clear --without-pip $(awscli)
 	@$(call install,$(awscli),requirements/awscli.txt)
 	@touch $@
 

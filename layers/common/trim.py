@@ -37,6 +37,7 @@ UNUSED_FOLDERS = (
     ),
 )
 UNUSED_FILES = (
+    ".lock",  # of uv
     *("**/*.pyi", "**/py.typed", "**/*.pyx", "**/*.c", "**/*.h", "pydantic/mypy.py"),
     "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.min.*",
 )

@@ -32,6 +32,13 @@ INSTANCE_COUNT = 10
 OUTCOME_PROPERTY = "outcome"
 
 
+@pytest.fixture
+def row_count(pytestconfig: pytest.Config) -> int:
+    """The number of rows of a large table (`--rows`)."""
+    count: int = pytestconfig.getoption("rows")
+    return count
+
+
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """The URL of SeaweedFS: the one in FERRY_TEST_SEAWEEDFS, or one that this session starts."""
@@ -74,6 +81,7 @@ def bucket(s3_endpoint: str) -> str:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=10, help="number of rounds of each race")
     parser.addoption("--parts", type=int, default=100, help="number of parts of 5 MiB of the largest file")
+    parser.addoption("--rows", type=int, default=20_000, help="number of rows of the largest tables")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

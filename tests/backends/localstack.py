@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import tempfile
 from pathlib import Path
 
 from dev.local.tcp_ports import HOST
+from dev.paths import ROOT
 from tests.backends.errors import BackendMissingError
 
-ROOT = Path(__file__).parents[2]
+INSTALL_LOCK = ROOT / "dev/install_lock.sh"
 LOCK = ROOT / "requirements/localstack.txt"
 CACHE_FOLDER = ROOT / "build" / "localstack"
 PYTHON = "3.13"
@@ -60,16 +62,27 @@ def install() -> Path:
         return home
     CACHE_FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE_FOLDER) as scratch:
-        packages = Path(scratch) / "packages"
-        pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--no-compile", "--python-version", PYTHON]
+        folder = Path(scratch) / "packages"
         completed = subprocess.run(
-            [*pip, *options, "--target", str(packages), "-r", str(LOCK)], capture_output=True, text=True, check=False
+            [
+                "sh",
+                INSTALL_LOCK,
+                os.path.relpath(sys.prefix, ROOT),
+                LOCK,
+                "--target",
+                folder,
+                "--python-version",
+                PYTHON,
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if completed.returncode:
-            raise BackendMissingError(f"pip could not install LocalStack: {completed.stderr.strip()}")
+            raise BackendMissingError(f"LocalStack could not be installed: {completed.stderr.strip()}")
         try:
-            packages.rename(home)
+            folder.rename(home)
         except OSError:
             # Another process has installed the same lock.
             if not home.is_dir():

@@ -58,6 +58,7 @@ def seaweedfs(folder: Path) -> Iterator[str]:
 @contextmanager
 def dynamodb_local(folder: Path) -> Iterator[str]:
     """Run DynamoDB Local and yield its URL."""
+    dynamodb_local_server.fetch()
     [port] = tcp_ports.free_ports(1)
     command, env = dynamodb_local_server.command(port), dynamodb_local_server.environment()
     with _running("DynamoDB Local", command, env, port, folder) as url:
@@ -68,6 +69,7 @@ def dynamodb_local(folder: Path) -> Iterator[str]:
 @contextmanager
 def localstack_s3(folder: Path) -> Iterator[str]:
     """Run LocalStack's S3 and yield its URL."""
+    localstack.install()
     [port] = tcp_ports.free_ports(1)
     home = folder / "localstack"
     home.mkdir()

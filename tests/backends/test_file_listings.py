@@ -1,4 +1,7 @@
-"""What a page of a listing reads among 100,000 files: calls, rows and read units counted on DynamoDB Local."""
+"""What a page of a listing reads among many files: calls, rows and read units counted on DynamoDB Local.
+
+`make prove-listing` counts them among 100,000 files.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,6 @@ from tests.contract.factories import NS, make_file
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-FOLDER_FILES = 100_000
-"""Files of the large folder."""
 
 FOLDERS = 1_000
 """Folders beside it, of two files each."""
@@ -118,10 +118,10 @@ def build_services(client: DynamoDBClient, table_name: str) -> Services:
 
 
 def test_listing_among_many_files_reads_what_it_shows(
-    client: DynamoDBClient, metadata_table: str, record_property: Record
+    client: DynamoDBClient, metadata_table: str, row_count: int, record_property: Record
 ) -> None:
-    """A folder of 100,000 files costs a page one jump; 1,000 of its files cost their own rows and one more."""
-    names = [f"big/{number:06}.jpg" for number in range(FOLDER_FILES)]
+    """A large folder costs a page one jump; 1,000 of its files cost their own rows and one more."""
+    names = [f"big/{number:06}.jpg" for number in range(row_count)]
     names += [f"small-{number:04}/{letter}" for number in range(FOLDERS) for letter in "ab"]
     put_files(client, metadata_table, [*names, "z"])
     services = build_services(client, metadata_table)
@@ -146,7 +146,7 @@ def test_listing_among_many_files_reads_what_it_shows(
         listing_response(list_files(services, NS, ListQuery("big/", limit=PAGE_ENTRIES), measure))
         milliseconds.append(round((time.perf_counter() - started_at) * 1000, 1))
     figures = {
-        "files in the folder": FOLDER_FILES,
+        "files in the folder": row_count,
         "page that jumps over the folder: queries": jump.queries,
         "page that jumps over the folder: rows": jump.rows,
         "page that jumps over the folder: read units": jump.units,
