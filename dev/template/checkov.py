@@ -1,4 +1,6 @@
-"""Run the security linter checkov over the transformed templates: `python -m dev.template.checkov CHECKOV`.
+"""Run the security linter checkov over the transformed templates: `python -m dev.template.checkov PYTHON`.
+
+PYTHON is the interpreter of the environment that has checkov.
 
 The transformed template includes the roles and permissions that SAM adds. Each finding is either fixed or suppressed
 in `SUPPRESSIONS` with its reason. A suppression without a finding is an error.
@@ -20,6 +22,7 @@ from dev.template.sam_transform import package_template, transform_template
 
 WORK_FOLDER = ROOT / "build" / "lint-template"
 MONITORING_TEMPLATE = "monitoring.yaml"
+QUICK_CHECKOV = Path(__file__).with_name("quick_checkov.py")
 SUPPRESSIONS = {
     ("CKV_AWS_18", "AWS::S3::Bucket.Bucket"): (
         "A function signs every URL, and its requests are logged. To log each GET as well, turn on CloudTrail's data "
@@ -75,12 +78,12 @@ class Finding(NamedTuple):
 
 def main() -> int:
     """Return 0 if each finding is suppressed and each suppression is used, 1 otherwise."""
-    (checkov,) = sys.argv[1:]
+    (python,) = sys.argv[1:]
     WORK_FOLDER.mkdir(parents=True, exist_ok=True)
     target = WORK_FOLDER / "template.json"
     target.write_text(json.dumps(transform_template(package_template()), indent=1), encoding="utf-8")
     try:
-        passed, findings = run_checkov(Path(checkov), [str(target), MONITORING_TEMPLATE])
+        passed, findings = run_checkov(Path(python), [str(target), MONITORING_TEMPLATE])
     except CheckError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -100,9 +103,20 @@ def main() -> int:
     return 1 if unsuppressed or unused else 0
 
 
-def run_checkov(checkov: Path, templates: list[str]) -> tuple[int, list[Finding]]:
+def run_checkov(python: Path, templates: list[str]) -> tuple[int, list[Finding]]:
     """Return the number of passed checks and the failed ones. Raises `CheckError`."""
-    command = [str(checkov), "--framework", "cloudformation", "--skip-download", "--output", "json", "--quiet"]
+    # -P: the folder of the script has a module of the name `checkov`.
+    command = [
+        str(python),
+        "-P",
+        str(QUICK_CHECKOV),
+        "--framework",
+        "cloudformation",
+        "--skip-download",
+        "--output",
+        "json",
+        "--quiet",
+    ]
     for template in templates:
         command += ["--file", template]
     # checkov reads configuration from HOME. BC_SKIP_MAPPING keeps it from calling its vendor's API.

@@ -8,7 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 
 from dev.testing.aws_environment import DUMMY_ENVIRONMENT
@@ -27,6 +29,9 @@ from ferry.services import NullCompletionQueue, Services
 from tests.backends import servers
 from tests.backends.race_runner import RaceRound
 from tests.contract.conftest import DYNAMODB_LOCAL, SEAWEEDFS, environment_variable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 INSTANCE_COUNT = 10
 OUTCOME_PROPERTY = "outcome"
@@ -57,6 +62,13 @@ def dynamodb_endpoint() -> Iterator[str]:
         return
     with TemporaryDirectory() as folder, servers.dynamodb_local(Path(folder)) as url:
         yield url
+
+
+@pytest.fixture
+def loading_client(dynamodb_endpoint: str) -> DynamoDBClient:
+    """A client that waits longer than Ferry's: for writing rows into a server that has just started."""
+    client: DynamoDBClient = boto3.client("dynamodb", endpoint_url=dynamodb_endpoint, **servers.CLIENT_OPTIONS)
+    return client
 
 
 @pytest.fixture

@@ -92,12 +92,12 @@ def client(dynamodb_endpoint: str) -> DynamoDBClient:
 
 
 def test_find_due_among_many_uploads_costs_same_as_among_few(
-    client: DynamoDBClient, metadata_table: str, row_count: int
+    client: DynamoDBClient, loading_client: DynamoDBClient, metadata_table: str, row_count: int
 ) -> None:
     """1,000 due tasks take the same calls among 2,000 and among ten times as many uploads, and are listed by age."""
-    put_upload_rows(client, metadata_table, range(FEW_COUNT))
+    put_upload_rows(loading_client, metadata_table, range(FEW_COUNT))
     tasks, usage = find_due(client, metadata_table)
-    put_upload_rows(client, metadata_table, range(FEW_COUNT, row_count))
+    put_upload_rows(loading_client, metadata_table, range(FEW_COUNT, row_count))
     tasks_among_many, usage_among_many = find_due(client, metadata_table)
     assert tasks_among_many == tasks
     assert [task.due_at for task in tasks] == sorted(task.due_at for task in tasks)

@@ -118,12 +118,16 @@ def build_services(client: DynamoDBClient, table_name: str) -> Services:
 
 
 def test_listing_among_many_files_reads_what_it_shows(
-    client: DynamoDBClient, metadata_table: str, row_count: int, record_property: Record
+    client: DynamoDBClient,
+    loading_client: DynamoDBClient,
+    metadata_table: str,
+    row_count: int,
+    record_property: Record,
 ) -> None:
     """A large folder costs a page one jump; 1,000 of its files cost their own rows and one more."""
     names = [f"big/{number:06}.jpg" for number in range(row_count)]
     names += [f"small-{number:04}/{letter}" for number in range(FOLDERS) for letter in "ab"]
-    put_files(client, metadata_table, [*names, "z"])
+    put_files(loading_client, metadata_table, [*names, "z"])
     services = build_services(client, metadata_table)
 
     def page_of(query: ListQuery) -> tuple[FileListing, ReadUsage]:
