@@ -32,7 +32,7 @@ def command(port: int) -> list[str]:
     libraries = home / "DynamoDBLocal_lib"
     return [
         java,
-        "-Xmx512m",
+        *("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
         "-Dorg.eclipse.jetty.util.log.announce=false",
         "-Dorg.eclipse.jetty.LEVEL=WARN",
         f"-Djava.library.path={libraries}",
