@@ -8,7 +8,6 @@ project.
 from __future__ import annotations
 
 import sys
-from functools import cache
 from typing import Any
 
 
@@ -16,15 +15,14 @@ def keep_parsers() -> None:
     """Have PLY build one parser of each kind. A parser of JSON paths keeps nothing between two of them."""
     from ply import yacc
 
-    build_parser, modules = yacc.yacc, dict[type, Any]()
+    build_parser = yacc.yacc
+    parsers: dict[tuple[str, str], Any] = {}
 
-    @cache
-    def build_once(kind: type, start: str) -> Any:
-        return build_parser(module=modules[kind], start=start, debug=False, write_tables=False)
-
-    def find_parser(*, module: object, start: str, **_: object) -> Any:
-        modules.setdefault(type(module), module)
-        return build_once(type(module), start)
+    def find_parser(*, module: object, start: str, **options: object) -> Any:
+        kind = type(module).__qualname__, start
+        if kind not in parsers:
+            parsers[kind] = build_parser(module=module, start=start, **options)
+        return parsers[kind]
 
     yacc.yacc = find_parser
 
