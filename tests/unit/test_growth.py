@@ -30,13 +30,13 @@ class FailingClient:
     """A DynamoDB client whose transactions fail."""
 
     def transact_write_items(self, **_: object) -> None:
-        raise ValueError
+        raise ValueError("rejected")
 
 
 def test_call_that_fails_is_counted() -> None:
     """A PUT of a name that has a file begins with a transaction that fails: it is a call without written units."""
     meter = UsageMeter(FailingClient(), "table")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="rejected"):
         meter.transact_write_items(TransactItems=[])
     assert meter.calls == {"transact_write_items": 1}
     assert meter.write_units == 0
