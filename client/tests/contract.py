@@ -1,4 +1,4 @@
-"""The service's OpenAPI document: what the client may send, and what the service in memory may answer.
+"""The service's OpenAPI document: what the client may send, and what the service in memory may respond.
 
 Every request of every test is checked against it, and so is every response that `FakeService` makes. Members of a
 response that no test looks at come from the document's own examples. So client, service in memory and service cannot
@@ -82,7 +82,7 @@ def completed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """
     operation = operation_of(request)
     documented = operation["responses"].get(str(response.status))
-    assert documented, f"{request.method} {request.url} never answers {response.status}"
+    assert documented, f"{request.method} {request.url} never responds with {response.status}"
     documented = _resolve(documented)
     content = {name: value for name, value in documented.get("content", {}).items() if name.endswith("json")}
     if request.method == "HEAD" or not content or not response.headers.get("content-type", "").endswith("json"):

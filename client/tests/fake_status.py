@@ -1,4 +1,4 @@
-"""The status of uploads, as the service in memory answers it."""
+"""The status of uploads, as the service in memory returns it."""
 
 from __future__ import annotations
 

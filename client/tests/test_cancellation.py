@@ -306,12 +306,12 @@ def test_response_is_not_given_to_a_cancelled_transfer(connect: Connect, fake: F
     """A transport without connections, as tests have it: the token is looked at before each request."""
     cancel = CancelToken()
 
-    def answer(request: HttpRequest) -> HttpResponse | None:
+    def respond(request: HttpRequest) -> HttpResponse | None:
         if request.method == "PUT":
             cancel.cancel()
             return HttpResponse(503, {})
         return None
 
-    fake.before.append(answer)
+    fake.before.append(respond)
     with pytest.raises(CancelledError):
         connect().upload(b"1", "x", cancel=cancel)

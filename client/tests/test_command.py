@@ -240,7 +240,7 @@ def test_help_of_each_command_has_examples(name: str, run: Run, capsys: pytest.C
 
 
 def test_version_imports_no_command() -> None:
-    """`ferry --version` answers without click."""
+    """`ferry --version` runs without click."""
     program = (
         "import sys; sys.argv[1:] = ['--version']\n"
         "from ferry_client.cli.main import main\n"

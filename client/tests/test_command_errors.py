@@ -67,7 +67,7 @@ def test_rm_of_a_missing_name_among_others_is_reported(
     assert "nope" in captured.err
 
 
-def test_rm_with_a_lost_answer_succeeds(run: Run, fake: FakeService) -> None:
+def test_rm_with_a_lost_response_succeeds(run: Run, fake: FakeService) -> None:
     """The file is gone after the repetition: that is what was asked for."""
     fake.put_file("a", b"a")
     lost = [True]
@@ -82,10 +82,10 @@ def test_rm_with_a_lost_answer_succeeds(run: Run, fake: FakeService) -> None:
     assert run("rm", "a") == 0
 
 
-def test_web_page_instead_of_an_answer_is_named(
+def test_web_page_instead_of_a_response_is_named(
     run: Run, fake: FakeService, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The login page of a network, or of another server, is no answer of the service."""
+    """The login page of a network, or of another server, is no response of the service."""
     fake.before.append(lambda request: HttpResponse(200, {"Content-Type": "text/html"}, b"<html>"))
     assert run("ls", "--retry-for", "0") == 6
     assert "login page" in capsys.readouterr().err
@@ -247,12 +247,12 @@ def test_change_to_a_taken_name_names_the_option(
     fake.put_file("a", b"1")
     fake.put_file("b", b"2")
 
-    def answer(request: HttpRequest) -> HttpResponse | None:
+    def respond(request: HttpRequest) -> HttpResponse | None:
         if request.url.endswith(("/files/move", "/files/restore")):
             return problem(409, "file_exists", "A file with this name exists. Send if_exists: replace to replace it.")
         return None
 
-    fake.before.append(answer)
+    fake.before.append(respond)
     assert run(*arguments) == 5
     assert capsys.readouterr().err == message
 

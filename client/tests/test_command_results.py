@@ -17,7 +17,7 @@ TURNED = "invoice\u202egpj.exe"
 
 
 def test_restore_says_whether_the_file_was_restored_now(run: Run, fake: FakeService, capsys: Captured) -> None:
-    """The service answers a repeated restore as the first one; the command tells them apart."""
+    """The service responds to a repeated restore as to the first one; the command tells them apart."""
     fake.put_file("a", b"a")
     fake.deleted["a"] = fake.files.pop("a")
     assert run("restore", "a") == 0

@@ -63,7 +63,7 @@ def test_proxy_out_of_reach_is_named_without_its_password(free_port: int) -> Non
 
 
 def test_server_without_tls_is_named() -> None:
-    """A port that answers in plain text is not taken for a wrong certificate."""
+    """A port that responds in plain text is not taken for a wrong certificate."""
     with server(lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as url:
         error = failure_of(url.replace("http://", "https://"))
     assert str(error) == without_tls(url.removeprefix("http://"))
@@ -162,7 +162,7 @@ def connect_error(number: int) -> Exception:
         ),
         (
             urllib3.exceptions.ProxyError("no", OSError("Tunnel connection failed: 403 Forbidden")),
-            r"the proxy P answers 403 Forbidden \(check HTTPS_PROXY, .*",
+            r"the proxy P responds with 403 Forbidden \(check HTTPS_PROXY, .*",
         ),
         (urllib3.exceptions.ProxyError("no", TimeoutError()), r"the proxy P did not connect \(check HTTPS_PROXY, .*"),
     ],

@@ -66,12 +66,12 @@ def test_way_to_s3_that_is_closed_is_found(diagnose: Diagnose, fake: FakeService
 def test_clock_that_is_wrong_is_found(diagnose: Diagnose, fake: FakeService) -> None:
     """A clock an hour off is named with its side; the login still works."""
 
-    def answer(request: HttpRequest) -> HttpResponse | None:
+    def respond(request: HttpRequest) -> HttpResponse | None:
         if not request.url.endswith("/health"):
             return None
         return HttpResponse(200, {"Date": email.utils.formatdate(time.time() - 3600, usegmt=True)}, b"{}")
 
-    fake.before.append(answer)
+    fake.before.append(respond)
     (text,) = diagnose().values()
     assert text.endswith(" s ahead of the service's. Transfers work; set it, for example by NTP.")
 
@@ -110,16 +110,25 @@ def test_missing_scope_is_found(diagnose: Diagnose, fake: FakeService) -> None:
 @pytest.mark.parametrize(
     ("response", "text"),
     [
-        (HttpResponse(404, {}, b"{}"), "https://ferry.test/health answers 404. Is this the URL of a Ferry service, "),
-        (HttpResponse(200, {}, b"<html>"), "https://ferry.test/health answers 200 with no health report. Is this the "),
+        (
+            HttpResponse(404, {}, b"{}"),
+            "https://ferry.test/health responds with 404. Is this the URL of a Ferry service, ",
+        ),
+        (
+            HttpResponse(200, {}, b"<html>"),
+            "https://ferry.test/health responds with 200 and no health report. Is this the ",
+        ),
         (HttpResponse(407, {}), "the proxy asks for a user and password: set HTTPS_PROXY=http://USER:PASSWORD@HOST"),
-        (HttpResponse(503, {}), "https://ferry.test/health answers 503: the service is overloaded or down. Try again"),
+        (
+            HttpResponse(503, {}),
+            "https://ferry.test/health responds with 503: the service is overloaded or down. Try again",
+        ),
     ],
 )
-def test_answer_of_another_server_is_found(
+def test_response_of_another_server_is_found(
     diagnose: Diagnose, fake: FakeService, response: HttpResponse, text: str
 ) -> None:
-    """What answers in the service's place is named by its status, with what to do: exit code 6."""
+    """A server in the service's place is named by its status, with what to do: exit code 6."""
     fake.before.append(lambda request: response)
     (found,) = diagnose(6).values()
     assert found.startswith(text)

@@ -105,7 +105,7 @@ def test_rate_of_a_window_with_a_break_changes_no_jobs() -> None:
 
 
 def test_jobs_after_a_slow_first_window_do_not_grow() -> None:
-    """The first requests wait for their answers: the rate that follows is no gain of more jobs."""
+    """The first requests wait for their responses: the rate that follows is no gain of more jobs."""
     now = [0.0]
     limit = TransferLimit(2)
     tuner = JobTuner(limit, max_jobs=16, now=lambda: now[0])
@@ -150,7 +150,7 @@ def test_completion_prints_a_script(run: Run, shell: str, capsys: pytest.Capture
 
 
 def test_completion_of_a_subcommand_works(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the script asks is answered: subcommands that begin with the word."""
+    """The script gets what it asks for: subcommands that begin with the word."""
     environment = {"_FERRY_COMPLETE": "bash_complete", "COMP_WORDS": "ferry do", "COMP_CWORD": "1"}
     result = subprocess.run(
         [sys.executable, "-c", "from ferry_client.cli.main import main; main()"],

@@ -107,8 +107,8 @@ def test_request_that_was_never_sent_is_repeated_also_if_it_is_not_repeatable(
     assert len(fake.links) == 1
 
 
-def test_move_whose_answer_is_lost_succeeds(connect: Connect, fake: FakeService) -> None:
-    """The content is named by its ETag, so the service answers a repetition as the first request."""
+def test_move_whose_response_is_lost_succeeds(connect: Connect, fake: FakeService) -> None:
+    """The content is named by its ETag, so the service responds to a repetition as to the first request."""
     fake.put_file("a", b"1")
     ferry, lost = connect(), list[HttpRequest]()
 

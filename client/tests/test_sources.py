@@ -220,7 +220,7 @@ def test_listing_asks_for_pages_as_they_are_needed(
 
 
 def test_status_is_typed(connect: Connect, fake: FakeService) -> None:
-    """The status of an upload in progress has fields, and the whole answer."""
+    """The status of an upload in progress has fields, and the whole response."""
     ferry = connect()
     ferry.api.request_json("POST", "/upload/start", {"filename": "x", "size": 5 * MIB}, accept=(201,))
     (status,) = ferry.uploads()

@@ -78,8 +78,8 @@ def test_upload_with_skip_leaves_the_file(connect: Connect, fake: FakeService, s
 
 
 @by_size
-def test_upload_with_lost_answers_succeeds_once(connect: Connect, fake: FakeService, size: int) -> None:
-    """Each kind of request loses its first answer; the repetition gets the same success."""
+def test_upload_with_lost_responses_succeeds_once(connect: Connect, fake: FakeService, size: int) -> None:
+    """Each kind of request loses its first response; the repetition gets the same success."""
     for route in ("/upload/start", "/upload/chunk", "/upload/parts", "/upload/complete", "/files"):
         fake.after.append(fail_once(lambda request, route=route: route in request.url))  # type: ignore[misc]
     fake.after.append(fail_once(lambda request: request.url.startswith(S3_URL)))
@@ -260,7 +260,7 @@ def test_upload_of_parts_outlasts_an_outage(connect: Connect, fake: FakeService)
     assert fake.files["x"].data == content(16 * MIB)
 
 
-def test_upload_where_nothing_answers_does_not_give_up_on_s3(connect: Connect, fake: FakeService) -> None:
+def test_upload_where_nothing_responds_does_not_give_up_on_s3(connect: Connect, fake: FakeService) -> None:
     """An outage of the whole network says nothing about S3: parts go there afterwards."""
     left = [0]
 

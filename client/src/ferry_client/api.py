@@ -14,7 +14,7 @@ from threading import Lock
 from urllib.parse import quote, urlencode
 
 from ferry_client.callbacks import ignore
-from ferry_client.cancellation import CancelToken, current_token, raise_if_cancelled
+from ferry_client.cancellation import POLL_SECONDS, CancelToken, current_token, raise_if_cancelled
 from ferry_client.errors import CancelledError, FerryError, NetworkError, ResponseError, UsageError
 from ferry_client.members import JsonObject, decimal, header_value, parse_object
 from ferry_client.options import ClientOptions
@@ -35,18 +35,15 @@ logger = logging.getLogger("ferry_client")
 _TOKEN_RESERVE_SECONDS = 60.0
 """A token is renewed when it is valid for less than this, or for less than a fifth of its lifetime."""
 
-_POLL_SECONDS = 0.2
-"""How often a thread that waits for another one's token looks whether it was stopped."""
-
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """A client of the service."""
 
     client_id: str
-    """The id."""
+    """The id of the client."""
     client_secret: str = field(repr=False)
-    """The secret. Never logged."""
+    """The secret of the client, which is never logged."""
 
 
 class Api:
@@ -251,7 +248,7 @@ class Api:
         (self._direct_clock if is_direct else self._retry_clock).record_success()
 
     def is_reachable(self) -> bool:
-        """Return whether the service answers at all, by one request without repetition."""
+        """Return whether the service responds at all, by one request without repetition."""
         try:
             self.transport.send(HttpRequest("GET", f"{self.url}/health"))
         except TransportError:
@@ -263,7 +260,7 @@ class Api:
     ) -> None:
         """Wait before a repetition, longer after each attempt.
 
-        Requests to S3 (`is_direct`) have a time of their own: signing a URL anew is no success of sending to it.
+        Requests to S3 (`is_direct`) have a time of their own: a success of signing a URL is none of sending to it.
 
         Raises:
             NetworkError: there was no success for `retry_for_seconds`.
@@ -294,7 +291,7 @@ class Api:
         return path
 
     def _access_token(self) -> SecretText:
-        while not self._token_lock.acquire(timeout=_POLL_SECONDS):  # Another thread renews it.
+        while not self._token_lock.acquire(timeout=POLL_SECONDS):  # Another thread renews it.
             self.raise_if_unusable()
         try:
             if not self._token or time.monotonic() >= self._token_expires_at:
@@ -321,7 +318,7 @@ class Api:
             raise token_error(response)
         if is_foreign(response):
             raise ResponseError(
-                f"{self.url}/auth/token answers with a web page: the login page of this network, or another server. "
+                f"{self.url}/auth/token responds with a web page: the login page of this network, or another server. "
                 "Check the URL."
             )
         members = parse_object(response.body)
@@ -332,7 +329,7 @@ class Api:
 
 
 def _basic(credentials: Credentials) -> SecretText:
-    """Return the header of a login (RFC 6749 section 2.3.1)."""
+    """Return the Authorization header of a token request (RFC 6749 section 2.3.1)."""
     pair = f"{quote(credentials.client_id, safe='')}:{quote(credentials.client_secret, safe='')}"
     return SecretText(f"Basic {base64.b64encode(pair.encode()).decode()}")
 

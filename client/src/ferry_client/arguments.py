@@ -1,4 +1,4 @@
-"""Check what callers pass, so that a mistake is a `UsageError` at once and not an error of the network later."""
+"""Check what callers pass, so that a mistake is a `UsageError` at once, and not an error of the network later."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from typing import get_args
 
 from ferry_client.errors import UsageError
 from ferry_client.models import IfExists
-from ferry_client.options import KIB, MIB, ClientOptions
-
-MIN_CHUNK_BYTES = 64 * KIB
-MAX_CHUNK_BYTES = 4 * MIB
+from ferry_client.options import MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, ClientOptions
 
 
 def check_login(client_id: object, client_secret: object) -> None:
@@ -45,7 +42,7 @@ def check_options(options: ClientOptions) -> None:
 
 
 def check_name(name: object) -> None:
-    """Raise unless a file's name is text that UTF-8 can hold. What else names must be, the service checks."""
+    """Raise unless a file's name is text that UTF-8 can hold. The service checks the other rules of names."""
     if not isinstance(name, str) or not name:
         raise UsageError("The name of a file must be text that is not empty.")
     try:

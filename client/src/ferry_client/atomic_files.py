@@ -12,9 +12,10 @@ from pathlib import Path
 from ferry_client.file_locks import is_old, lock, open_if_unused
 
 _PREFIX, _SUFFIX = ".ferry-", ".tmp"
+"""Begin and end the names of the files that content is written to first."""
 
 _TEMPORARY_NAME = re.compile(rf"{re.escape(_PREFIX)}[a-z0-9_]{{8}}{re.escape(_SUFFIX)}")
-"""Names of the files that content is written to first, as `tempfile.mkstemp` makes them."""
+"""These names, as `tempfile.mkstemp` makes them."""
 
 
 def write_atomically(

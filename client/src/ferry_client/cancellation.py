@@ -1,7 +1,7 @@
 """Stop what runs: transfers end soon after their `CancelToken` was cancelled, from any thread.
 
-A client has one token, each call has one below it, and each group of threads has one below that of its call. A thread
-finds the token that it runs under by `raise_if_cancelled`. A connection that waits for the network is shut down.
+A client has one token. Each call has a child of it, and each group of threads has a child of its call's. A thread
+checks the token that it runs under with `raise_if_cancelled`. A connection that waits for the network is shut down.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from typing import Protocol
 from ferry_client.errors import CancelledError
 
 STOPPED = "The transfer was stopped."
+"""The text of `CancelledError`."""
+
+POLL_SECONDS = 0.2
+"""How often a waiting thread checks its token and Ctrl-C; on Windows a wait without end cannot be interrupted."""
 
 
 class Abortable(Protocol):
     """A connection."""
 
     token: CancelToken | None
-    """What the connection works for now."""
+    """What the connection is used for now; None before its first use."""
 
     def abort(self) -> None:
         """End what the connection does, from another thread."""
@@ -41,17 +45,17 @@ class CancelToken:
         ferry.download("videos/video.mp4", "copy.mp4", cancel=cancel)
     """
 
-    def __init__(self, *above: CancelToken | None) -> None:
-        """Make a token, which is cancelled with any of those `above` it.
+    def __init__(self, *parents: CancelToken | None) -> None:
+        """Make a token, which is cancelled with any of its parents.
 
         Args:
-            above: other tokens; None is left out.
+            parents: other tokens; None is left out.
         """
         self._event = threading.Event()
         self._lock = threading.RLock()
-        self._below: weakref.WeakSet[CancelToken] = weakref.WeakSet()
+        self._children: weakref.WeakSet[CancelToken] = weakref.WeakSet()
         self._connections: weakref.WeakSet[Abortable] = weakref.WeakSet()
-        for token in above:
+        for token in parents:
             if token is not None:
                 token._add(self)  # noqa: SLF001 - of this class
 
@@ -64,11 +68,11 @@ class CancelToken:
         """Stop the transfers. Returns at once; they end within about a second, a new connection within its time-out."""
         with self._lock:
             self._event.set()
-            below, connections = list(self._below), list(self._connections)
+            children, connections = list(self._children), list(self._connections)
         for connection in connections:
             if connection.token is self:
                 connection.abort()
-        for token in below:
+        for token in children:
             token.cancel()
 
     def wait(self, seconds: float) -> None:
@@ -90,7 +94,7 @@ class CancelToken:
 
     def _add(self, token: CancelToken) -> None:
         with self._lock:
-            self._below.add(token)
+            self._children.add(token)
         if self.is_cancelled:
             token.cancel()
 

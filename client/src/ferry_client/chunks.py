@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from ferry_client.api import Api
 from ferry_client.errors import ApiError, SourceChangedError
-from ferry_client.line import MIN_CHUNK_BYTES
-from ferry_client.options import MIB
+from ferry_client.options import MIB, MIN_CHUNK_BYTES
 from ferry_client.small_files import content_digest
 from ferry_client.sources import SourceBody, range_crc32c
 from ferry_client.workers import TransferLimit, run_tasks
@@ -130,14 +129,14 @@ class ChunkSender:
 
     def _raise_if_too_large(self) -> None:
         """Raise `ChunksTooLargeError` if the upload loses less by a new start in smaller chunks."""
-        passed = self._received_bytes
+        received_bytes = self._received_bytes
         limit = self._api.transport.connection_limit.max_bytes
         if (
             self._can_shrink
             and (limit is None or limit < self._plan.chunk_size)
             and self._breaks >= MIN_BREAKS
-            and passed <= MAX_GIVEN_UP_BYTES
-            and passed < self._breaks * MIN_CHUNKS_BETWEEN_BREAKS * self._plan.chunk_size
+            and received_bytes <= MAX_GIVEN_UP_BYTES
+            and received_bytes < self._breaks * MIN_CHUNKS_BETWEEN_BREAKS * self._plan.chunk_size
         ):
             raise ChunksTooLargeError
 

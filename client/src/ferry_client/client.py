@@ -291,7 +291,7 @@ class Ferry:
             to: its new name.
             replace: whether a file of the new name is replaced.
             etag: move only this content; None: what the name has now, which is asked first. So the request can be
-                repeated after a lost answer.
+                repeated after a lost response.
             to_etag: replace only this content under the new name.
 
         Raises:
@@ -340,7 +340,7 @@ class Ferry:
         Raises:
             NotFoundError: there is nothing to restore any more.
             ConflictError: the name is taken.
-            NetworkError: there was no success; under `rename` also where the answer was lost, because a repetition
+            NetworkError: there was no success; under `rename` also where the response was lost, because a repetition
                 would restore another one.
             FerryError: any other, as of `stat`.
         """

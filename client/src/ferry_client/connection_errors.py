@@ -117,7 +117,7 @@ def _describe_proxy(error: Exception, proxy: str) -> str:
     if " 407 " in f"{error} ":
         return f"the proxy {proxy} asks for a user and password (set HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT)"
     status = str(error).rpartition("Tunnel connection failed: ")[2]
-    reason = f"answers {status}" if status != str(error) else "did not connect"
+    reason = f"responds with {status}" if status != str(error) else "did not connect"
     return f"the proxy {proxy} {reason} ({_CHECK_PROXY})"
 
 

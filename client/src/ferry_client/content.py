@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from ferry_client.callbacks import ignore
-from ferry_client.cancellation import raise_if_cancelled
+from ferry_client.cancellation import POLL_SECONDS, raise_if_cancelled
 from ferry_client.checksums import crc32c
 from ferry_client.direct import DirectUnavailableError
 from ferry_client.downloads import Downloader
@@ -22,9 +22,6 @@ RANGE_BYTES = MAX_PUT_BYTES
 
 RANGES_AHEAD = 8
 """Ranges that are fetched or wait for their turn. Memory is bounded by their bytes."""
-
-POLL_SECONDS = 0.2
-"""How often a thread that waits for a place looks whether the reader has stopped."""
 
 
 def iter_content(downloader: Downloader, name: str, on_note: Callable[[str], None] = ignore) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Whether this machine reaches S3. What one transfer finds out holds for all transfers of a client."""
+"""Whether this machine reaches S3. One result is valid for all transfers of a client."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from ferry_client.api import Api
 from ferry_client.errors import FerryError
 
 MAX_UNPROVEN_FAILURES = 3
-"""Failures without any success after which S3 counts as out of reach, if the service answers meanwhile."""
+"""Failures without any success after which S3 counts as out of reach, if the service responds meanwhile."""
+
+MAX_REJECTIONS = 20
+"""How often S3 rejects one part, or the URLs of ranges without a byte in between, before the transfer fails. Broken
+connections do not count."""
 
 
 class DirectUnavailableError(FerryError):

@@ -1,6 +1,6 @@
 """What Linux does for a file that is received: reserve its space, and write it to the disk while more comes.
 
-Other systems do without: the file is the same, and `fsync` at its end takes longer.
+Other systems set the size alone: the file is the same, and `fsync` at its end takes longer.
 """
 
 from __future__ import annotations

@@ -285,7 +285,7 @@ class _Download:
             buffer = RangeBuffer(memory, writer, first, on_written)
             while buffer.position < end:
                 attempt += 1
-                began_at = buffer.position
+                position_before = buffer.position
                 try:
                     with self._downloader.transfer_limit.acquire():
                         self._receive(buffer, end)
@@ -293,7 +293,7 @@ class _Download:
                 except TransportError as error:
                     reason = str(error)
                 if buffer.position < end:
-                    attempt = self._source.after_break(reason, attempt, buffer.position - began_at)
+                    attempt = self._source.after_break(reason, attempt, buffer.position - position_before)
         self._source.record_success()
         return first, buffer.crc, length
 

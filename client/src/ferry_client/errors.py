@@ -3,7 +3,7 @@
 FerryError
 ├── UsageError                  wrong arguments or configuration
 ├── NetworkError                no complete response, although it was tried for `retry_for_seconds`
-│   └── ResponseError           the answer is not one of a Ferry service
+│   └── ResponseError           the response is not one of a Ferry service
 ├── ApiError                    the service rejected a request: `status`, `code`, `detail`, `request_id`
 │   ├── NotFoundError           there is no such file or upload (404, 410)
 │   ├── AccessError             the token or its scope does not suffice (401, 403)
@@ -36,7 +36,7 @@ class NetworkError(FerryError):
 
 
 class ResponseError(NetworkError):
-    """An answer that is not one of a Ferry service: a network's login page, another server's, or a damaged one."""
+    """A response that is not one of a Ferry service: a network's login page, another server's, or a damaged one."""
 
 
 class ApiError(FerryError):
@@ -113,9 +113,9 @@ def api_error(
 
 
 def unreadable_error(reason: str) -> ResponseError:
-    """Return the error of an answer of which `reason` says what is wrong, in a few words."""
+    """Return the error of a response that is not a Ferry service's; `reason` says in a few words what is wrong."""
     return ResponseError(
-        f"The answer is not one of a Ferry service: {reason}. It may be the login page of this network, or another "
+        f"The response is not one of a Ferry service: {reason}. It may be the login page of this network, or another "
         "server. Open a web page to log in to the network, and check the URL."
     )
 

@@ -18,8 +18,8 @@ from ferry_client.sources import FileSource
 PART_BYTES = tuple(size * MIB for size in (5, 6, 8, 16))
 """Sizes of the parts that this client uploads; another client's are not recognized."""
 
-
 _MD5 = re.compile(r'"([0-9a-f]{32})(?:-(\d+))?"')
+"""An ETag that is an MD5, with the number of parts of a multipart upload."""
 
 
 def is_md5(etag: str) -> bool:

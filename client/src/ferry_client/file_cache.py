@@ -1,7 +1,7 @@
-"""What is known of local files: their CRC32C, the ETag of their content, and the file on the service each became.
+"""Remember local files: their CRC32C, the ETag of their content, and the file on the service that each became.
 
-One SQLite database in the state folder. A row counts only while device, inode, size and modification time of the file
-are those of the row, so an unchanged tree is not read again. Losing the database costs reading, nothing else.
+One SQLite database in the state folder. A row is valid only while device, inode, size and modification time of the file
+are those of the row, so an unchanged tree is not read again. If the database is lost, files are read again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ PRAGMA user_version = 1;
 _VERSION = 1
 """Version of these tables. A database of a newer one is left alone."""
 
-
 _TICK_NS = 50_000_000
 """Longest time in which a file may change twice without another modification time, on disks with inodes."""
 
@@ -72,7 +71,7 @@ class FileIdentity:
 
 
 class FileCache:
-    """The cache of one service. Thread-safe. A disk that is full or fails costs reading, and is no error."""
+    """The cache of one service. Thread-safe. If the disk is full or fails, files are read again, without an error."""
 
     def __init__(self, folder: Path, service: str) -> None:
         self._service = service
@@ -206,7 +205,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         _raise_if_newer(database)
         database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")  # A loss of power costs the last rows, and those cost reading.
+        database.execute("PRAGMA synchronous = NORMAL")  # After a loss of power the last files are read again.
         database.executescript(_SCHEMA)
     except BaseException:
         database.close()

@@ -62,7 +62,7 @@ def move(api: Api, name: str, to: str, *, replace: bool, etag: str | None, to_et
 
 
 def delete(api: Api, name: str, etag: str | None) -> None:
-    """Delete a file. One that is missing at a repetition was deleted by the request whose answer was lost."""
+    """Delete a file. One that is missing at a repetition was deleted by the request whose response was lost."""
     check_name(name)
     check_etag(etag)
     headers = {"If-Match": etag} if etag else {}
@@ -81,7 +81,7 @@ def delete_many(api: Api, names: Iterable[str]) -> Mapping[str, str]:
         batch, remaining = remaining[:MAX_DELETED_AT_ONCE], remaining[MAX_DELETED_AT_ONCE:]
         response = api.request_json("POST", "/files/delete", {"filenames": batch})
         body = parse_object(response.body)
-        if response.attempts == 1:  # After a lost answer, the names are missing because they were deleted.
+        if response.attempts == 1:  # After a lost response, the names are missing because they were deleted.
             errors.update(dict.fromkeys(texts(body, "missing"), "not_found"))
         errors.update({text(error, "filename"): text(error, "code") for error in objects(body, "errors")})
     return errors

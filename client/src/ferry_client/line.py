@@ -15,10 +15,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from ferry_client.atomic_files import write_atomically
-from ferry_client.options import DIRECT_MIN_BYTES_PER_SECOND, KIB, MIB, UNKNOWN_BYTES_PER_SECOND, min_jobs
-
-MIN_CHUNK_BYTES = 64 * KIB
-MAX_CHUNK_BYTES = 4 * MIB
+from ferry_client.options import (
+    DIRECT_MIN_BYTES_PER_SECOND,
+    KIB,
+    MAX_CHUNK_BYTES,
+    MIB,
+    MIN_CHUNK_BYTES,
+    UNKNOWN_BYTES_PER_SECOND,
+    min_jobs,
+)
 
 FIRST_CHUNK_BYTES = 128 * KIB
 """Bytes of a chunk on a line of which nothing is known. A break costs half of one for each connection."""
@@ -38,7 +43,10 @@ PART_PROBE_MIN_BYTES_PER_SECOND = 500_000
 functions of the service do."""
 
 _MIN_MEASURED_BYTES = 512 * KIB
+"""Bytes of a transfer whose rate is kept."""
+
 _MIN_BREAKS = 3
+"""Breaks of a transfer from which their distance is kept."""
 
 
 class Line:
@@ -75,15 +83,15 @@ class Line:
 
         `rate_limit` is what the caller allows, in bytes a second.
         """
-        wanted = float(FIRST_CHUNK_BYTES)
+        target_bytes = float(FIRST_CHUNK_BYTES)
         if self.bytes_per_second is not None:
-            wanted = self.bytes_per_second * _CHUNK_SECONDS
+            target_bytes = self.bytes_per_second * _CHUNK_SECONDS
         if rate_limit is not None:
-            wanted = min(wanted, rate_limit * _CHUNK_SECONDS)
+            target_bytes = min(target_bytes, rate_limit * _CHUNK_SECONDS)
         if self.bytes_between_breaks is not None:
-            wanted = min(wanted, self.bytes_between_breaks / _CHUNKS_BETWEEN_BREAKS)
+            target_bytes = min(target_bytes, self.bytes_between_breaks / _CHUNKS_BETWEEN_BREAKS)
         size = MIN_CHUNK_BYTES
-        while size * 2 <= min(wanted, MAX_CHUNK_BYTES):
+        while size * 2 <= min(target_bytes, MAX_CHUNK_BYTES):
             size *= 2
         return size
 

@@ -148,7 +148,7 @@ class Links:
         Raises:
             NotFoundError: there is no such file.
             AccessError: the client's scope does not suffice.
-            NetworkError: there was no success, or the answer was lost: then there may be a link whose address is
+            NetworkError: there was no success, or the response was lost: then there may be a link whose address is
                 unknown, which `list` shows.
             FerryError: see `ferry_client.errors` for the others.
         """
@@ -179,7 +179,7 @@ class Links:
 
         Raises:
             AccessError: the client's scope does not suffice.
-            NetworkError: there was no success, or the answer was lost: then there may be a link whose address is
+            NetworkError: there was no success, or the response was lost: then there may be a link whose address is
                 unknown, which `list` shows.
             FerryError: see `ferry_client.errors` for the others.
         """

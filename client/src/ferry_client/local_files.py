@@ -20,6 +20,7 @@ _WINDOWS_RESERVED = frozenset(
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""From which `mtime` is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def is_inside(path: Path, folder: Path) -> bool:
 
 
 class LocalTargets:
-    """Where the files below a prefix are written. Never outside the folder, never two names to one place."""
+    """Where the files below a prefix are written. No path is outside the folder, and no two names have one path."""
 
     def __init__(self, folder: Path, *, replace_links: bool = False) -> None:
         self._folder = folder

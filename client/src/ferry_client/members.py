@@ -1,7 +1,7 @@
-"""Read the members of the service's answers, each with the type that it must have.
+"""Read the members of the service's responses, each with the type that it must have.
 
-Every function raises `ResponseError` for an answer that is not as the service's document describes it: a proxy, or the
-login page of a network, may answer in the service's place.
+Every function raises `ResponseError` for a response that differs from the service's document: a proxy, or the login
+page of a network, may respond in the service's place.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ MAX_RANGES = 1_000_000
 of 4 MiB has as many chunks."""
 
 _URL = re.compile(r"https?://[!-~]+")
+"""An absolute URL that can be sent as it is."""
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A token (RFC 9110 section 5.6.2)."""
+
 _HEADER_VALUE = re.compile(r"[\t -~]*")
+"""A field value in ASCII (RFC 9110 section 5.5)."""
 
 
 def parse_object(body: bytes) -> JsonObject:

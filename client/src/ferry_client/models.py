@@ -103,7 +103,7 @@ class UploadStatus:
     expires_at: str | None
     """When it expires without further activity (RFC 3339); None for a finished file."""
     members: Mapping[str, object] = field(repr=False)
-    """The whole answer, with the members of the service's document that have no field here."""
+    """The whole response, with the members of the service's document that have no field here."""
 
     @classmethod
     def from_json(cls, body: JsonObject) -> UploadStatus:

@@ -6,14 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 KIB = 1024
+"""Bytes of a KiB."""
+
 MIB = 1024 * KIB
+"""Bytes of a MiB."""
+
+MIN_CHUNK_BYTES = 64 * KIB
+"""Smallest chunk. The service's limit."""
+
+MAX_CHUNK_BYTES = 4 * MIB
+"""Largest chunk. The service's limit."""
 
 MAX_PUT_BYTES = 4 * MIB
 """Largest file that one PUT sends. The service's limit."""
 
 MIN_PART_BYTES = 5 * MIB
 """Smallest part of a multipart upload. S3's limit."""
-
 
 MAX_AUTO_JOBS = 16
 """Most requests at once where their number adapts."""

@@ -23,7 +23,11 @@ from ferry_client.file_locks import lock
 from ferry_client.options import MIB
 
 PART_SUFFIX = ".ferry-part"
+"""Ends the name of a part file."""
+
 JOURNAL_SUFFIX = ".ferry-part.json"
+"""Ends the name of a journal."""
+
 NEW_JOURNAL_SUFFIX = ".ferry-part.tmp"
 """Ends the name of a journal that is being written. The next download of the target deletes what a kill leaves."""
 

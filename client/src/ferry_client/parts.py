@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ferry_client.api import Api
 from ferry_client.cancellation import new_thread
 from ferry_client.checksums import crc32c_to_base64
-from ferry_client.direct import DirectAccess
+from ferry_client.direct import MAX_REJECTIONS, DirectAccess
 from ferry_client.errors import FerryError, IntegrityError, NetworkError, NotFoundError, unreadable_error
 from ferry_client.members import header_map, integer, objects, parse_object, url
 from ferry_client.retries import RETRYABLE_STATUSES
@@ -34,9 +34,6 @@ SIGNED_AT_ONCE = 4
 
 SIGNED_AHEAD = 8
 """While so many parts are signed and not sent, no others are signed."""
-
-MAX_REJECTIONS = 20
-"""How often S3 rejects one part before the upload fails. Broken connections do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +105,7 @@ class PartSender:
                 self._direct.record_success()
                 return part.crc
             if response.status in RETRYABLE_STATUSES:
-                self._direct.record_failure(f"S3 answered {response.status}", attempt)
+                self._direct.record_failure(f"S3 responded with status {response.status}", attempt)
             elif response.status == 400 and range_crc32c(self._source, first, length) != part.crc:
                 raise IntegrityError(f"Part {number} of {self._plan.name} changed while it was sent. Send it again.")
             elif response.status == 404:  # Another process completed the upload, or cancelled it.
@@ -145,7 +142,7 @@ class PartSender:
             return self._to_sign[:count] if len(self._signed) < SIGNED_AHEAD else []
 
     def _sign_ahead(self) -> None:
-        """Sign the next parts while others are sent. A failure is left to the part whose turn it is."""
+        """Sign the next parts while others are sent. After a failure, the part whose turn comes is signed again."""
         try:
             numbers = self._next_to_sign(SIGNED_AT_ONCE)
             if numbers:

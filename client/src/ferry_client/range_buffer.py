@@ -106,23 +106,23 @@ class RangeBuffer:
 
     def room(self, max_bytes: int) -> memoryview:
         """Return the memory for the bytes that come next, at most `max_bytes` of them."""
-        begin = self._written_to % PAGE_BYTES + self.position - self._written_to
-        return self._memory[begin : min(begin + max_bytes, BUFFER_BYTES)]
+        start = self._written_to % PAGE_BYTES + self.position - self._written_to
+        return self._memory[start : min(start + max_bytes, BUFFER_BYTES)]
 
     def add(self, count: int) -> None:
         """Add the first `count` bytes of the memory that `room` returned, and write them where it is time."""
-        begin = self._written_to % PAGE_BYTES + self.position - self._written_to
-        self.crc = crc32c(self._memory[begin : begin + count], self.crc)
+        start = self._written_to % PAGE_BYTES + self.position - self._written_to
+        self.crc = crc32c(self._memory[start : start + count], self.crc)
         self.position += count
-        is_full = begin + count == BUFFER_BYTES
+        is_full = start + count == BUFFER_BYTES
         if is_full or time.monotonic() - self._written_at >= MAX_BUFFERED_SECONDS:
             self.write()
 
     def write(self) -> None:
         """Write what has come. Raises `OSError`."""
-        count, begin = self.position - self._written_to, self._written_to % PAGE_BYTES
+        count, start = self.position - self._written_to, self._written_to % PAGE_BYTES
         if count:
-            self._writer.write(self._memory[begin : begin + count], self._written_to)
+            self._writer.write(self._memory[start : start + count], self._written_to)
             self._written_to = self.position
             self._on_written(count, self.crc, self.position - self._first)
         self._written_at = time.monotonic()

@@ -6,16 +6,13 @@ import threading
 from typing import NoReturn
 
 from ferry_client.api import Api
-from ferry_client.direct import DirectAccess
+from ferry_client.direct import MAX_REJECTIONS, DirectAccess
 from ferry_client.errors import ApiError, ConflictError, NetworkError
 from ferry_client.members import header_value, url
 from ferry_client.models import FileRecord
 from ferry_client.retries import RETRYABLE_STATUSES
 from ferry_client.secret_text import SecretText
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError
-
-MAX_REJECTIONS = 20
-"""How often S3 rejects the URL of a range, without a byte in between, before the download fails."""
 
 
 class ContentChangedError(Exception):
@@ -32,7 +29,7 @@ class RangeSource:
         self._link: str | None = None
         self._link_lock = threading.Lock()
         self.rejections = 0
-        """Presigned URLs that S3 rejected; the caller sets it back with each byte that comes."""
+        """Presigned URLs that S3 rejected; the caller sets it to 0 with each byte that comes."""
 
     def after_break(self, reason: str, attempt: int, received_bytes: int) -> int:
         """Wait before the rest of a range is requested, and return the attempts without a byte so far."""
@@ -72,7 +69,7 @@ class RangeSource:
         if response.status == 403:
             self._reject_link()
         if response.status in RETRYABLE_STATUSES:
-            raise TransportError(f"S3 answered {response.status}")
+            raise TransportError(f"S3 responded with status {response.status}")
         raise NetworkError(f"S3 rejected a range with status {response.status}.")
 
     def _reject_link(self) -> NoReturn:

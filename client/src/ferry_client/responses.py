@@ -18,7 +18,7 @@ def error_of(response: HttpResponse) -> FerryError:
         problem.get("detail")
         or problem.get("error_description")
         or problem.get("message")
-        or f"The server answered {response.status}."
+        or f"The server responded with status {response.status}."
     )
     request_id = str(problem.get("request_id") or response.headers.get("x-request-id", ""))
     errors = problem.get("errors")
@@ -30,9 +30,9 @@ def error_of(response: HttpResponse) -> FerryError:
 
 
 def foreign_error(url: str) -> ResponseError:
-    """Return the error of a service's URL that another server answers."""
+    """Return the error of a service's URL at which another server responds."""
     return ResponseError(
-        f"{url} answers with something else than a Ferry service: the login page of this network, or another server. "
+        f"{url} responds with something else than a Ferry service: the login page of this network, or another server. "
         "Open a web page to log in to the network, and check the URL."
     )
 
@@ -65,6 +65,6 @@ def token_error(response: HttpResponse) -> FerryError:
         )
     if response.status < 400 or response.status in (404, 405):
         return ResponseError(
-            f"The server answers {response.status} to a login, so it is no Ferry service. Check the URL."
+            f"The server responds to a login with status {response.status}, so it is no Ferry service. Check the URL."
         )
     return error_of(response)

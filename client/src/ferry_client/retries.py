@@ -21,7 +21,10 @@ MAX_RETRY_AFTER_SECONDS = 60.0
 """Longest pause that a server's Retry-After causes."""
 
 _FIRST_DELAY_SECONDS = 0.5
+"""Longest pause before the first repetition. Each further one may be twice as long."""
+
 _MAX_DELAY_SECONDS = 20.0
+"""Longest pause that no server asked for."""
 
 _RETRY_AFTER_SPREAD = 1.2
 """Clients that get the same Retry-After come back within it and this multiple of it."""
@@ -89,9 +92,9 @@ def retry_delay(attempt: int, retry_after: float | None = None) -> float:
     """
     delay: float = min(_MAX_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2 ** min(attempt - 1, 10))
     delay *= random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-    asked = min(retry_after or 0.0, MAX_RETRY_AFTER_SECONDS)
+    requested_seconds = min(retry_after or 0.0, MAX_RETRY_AFTER_SECONDS)
     spread = random.uniform(1.0, _RETRY_AFTER_SPREAD)  # noqa: S311 - no secret
-    return max(delay, asked * spread)
+    return max(delay, requested_seconds * spread)
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:

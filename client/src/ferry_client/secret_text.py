@@ -1,4 +1,4 @@
-"""Text that tools which show variables do not show."""
+"""Text whose `repr` hides it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Send the files of a folder once they no longer change, and remove what is safe on the service.
 
-The folder is the backlog: a file stays in it until the service has committed it and its CRC32C was compared. So a power
+The folder is the queue: a file stays in it until the service has committed it and its CRC32C was compared. So a power
 loss at any moment loses nothing: the next run finds the file and continues its upload, or sees that it is there.
 """
 
@@ -142,7 +142,7 @@ class Spool:
             return True
         waiting = self._scan()
         self._save_state()
-        ready = [file for file in waiting if self._is_at_rest(file) and str(file.path) not in self.state.rejected]
+        ready = [file for file in waiting if self._is_settled(file) and str(file.path) not in self.state.rejected]
         looked_at = time.monotonic()
         for file in ready:
             if not self._send(file, once=once) or time.monotonic() - looked_at > self._options.scan_seconds:
@@ -194,7 +194,7 @@ class Spool:
             del self._local_failures[path]
         return retried
 
-    def _is_at_rest(self, file: LocalFile) -> bool:
+    def _is_settled(self, file: LocalFile) -> bool:
         """Return whether the file has not changed for `settle_seconds`, by this process's own observation."""
         with suppress(OSError):
             status = file.path.stat()

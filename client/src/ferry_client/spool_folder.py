@@ -19,10 +19,10 @@ from ferry_client.part_file import MAX_NAME_BYTES
 from ferry_client.sources import FileSource
 
 LOCK_FILE_NAME = ".ferry-spool.lock"
-"""Is locked by the process that watches the folder, and says which one that is."""
+"""The process that watches the folder locks this file, which has its id and host."""
 
 REMOVED_PREFIX = ".ferry-removed-"
-"""Begins the names of files on their way out: sent, verified, and about to be deleted or moved."""
+"""Begins the hidden names of files that were sent and verified, until they are deleted or moved."""
 
 SENT_FOLDER_NAME = ".ferry-sent"
 """Where sent files are moved with `then="move"`."""
@@ -164,7 +164,7 @@ class Removal:
 
 
 def _hidden_path(path: Path, status: os.stat_result) -> Path:
-    """Return where a file is on its way out: beside its path, or in a folder where the name would be too long."""
+    """Return where a sent file is until it leaves: beside its path, or in a folder where its name would be too long."""
     start = f"{REMOVED_PREFIX}{_mark(status)}"
     hidden = path.with_name(f"{start}-{path.name}")
     return hidden if len(os.fsencode(hidden.name)) <= MAX_NAME_BYTES else path.with_name(start) / path.name

@@ -12,7 +12,7 @@ from ferry_client.atomic_files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
-class UploadNote:
+class StartedUpload:
     """An upload that this machine began."""
 
     upload_id: str
@@ -22,23 +22,25 @@ class UploadNote:
 
 
 class StateFolder:
-    """Notes in a folder, one file each. Each is replaced in one step, so that a crash leaves the old or the new one."""
+    """A folder with a file for each upload in progress. Each is replaced in one step."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         """The folder; it is created on the first write, readable by its owner alone."""
 
-    def get_upload(self, url: str, client_id: str, name: str) -> UploadNote | None:
-        """Return the note of a name; None if there is none or it cannot be read."""
+    def get_upload(self, url: str, client_id: str, name: str) -> StartedUpload | None:
+        """Return the upload of a name that this machine began; None if there is none or its file cannot be read."""
         try:
-            return UploadNote(**json.loads(self._upload_path(url, client_id, name).read_text()))
+            return StartedUpload(**json.loads(self._upload_path(url, client_id, name).read_text()))
         except (OSError, ValueError, TypeError, RecursionError):
             return None
 
-    def put_upload(self, url: str, client_id: str, name: str, note: UploadNote) -> None:
-        """Keep a note, which may be lost with the power: it only decides which message a changed file gets."""
+    def put_upload(self, url: str, client_id: str, name: str, started: StartedUpload) -> None:
+        """Keep an upload. A power loss may lose it: it only decides which message a changed file gets."""
         with suppress(OSError):
-            write_atomically(self._upload_path(url, client_id, name), json.dumps(asdict(note)).encode(), durable=False)
+            write_atomically(
+                self._upload_path(url, client_id, name), json.dumps(asdict(started)).encode(), durable=False
+            )
 
     def delete_upload(self, url: str, client_id: str, name: str) -> None:
         """Forget a name."""

@@ -1,7 +1,7 @@
 """Upload a stream whose end is not known yet: by tus 1.0.0 with a deferred length, one request after the other.
 
-A request that a broken line cut is sent again from the service's offset on. The bytes that were read are in this
-process alone, so an upload whose process has ended cannot be continued.
+After a break, the bytes from the service's offset on are sent again. The bytes that were read are in this process
+alone, so an upload whose process has ended cannot be continued.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from ferry_client.api import Api
 from ferry_client.callbacks import ignore
-from ferry_client.cancellation import new_thread, raise_if_cancelled
+from ferry_client.cancellation import POLL_SECONDS, new_thread, raise_if_cancelled
 from ferry_client.checksums import crc32c, crc32c_to_base64
 from ferry_client.errors import (
     AccessError,
@@ -32,22 +32,20 @@ from ferry_client.errors import (
     UsageError,
     name_taken_error,
 )
-from ferry_client.line import MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, Line
+from ferry_client.line import Line
 from ferry_client.members import decimal, parse_object, url
 from ferry_client.models import FileRecord, IfExists, UploadResult
-from ferry_client.options import MAX_PUT_BYTES
+from ferry_client.options import MAX_CHUNK_BYTES, MAX_PUT_BYTES, MIN_CHUNK_BYTES
 from ferry_client.retries import CONTINUE_ADVICE, MAX_RETRY_AFTER_SECONDS, RetryClock, retry_after_seconds
 from ferry_client.sources import read_block
 from ferry_client.transport import BytesBody, HttpResponse, TransportError
 from ferry_client.workers import TransferLimit
 
 _TUS = {"Tus-Resumable": "1.0.0"}
+"""Header of each request (tus 1.0.0)."""
 
 _FAST_SECONDS = 1.0
 """A request that took less makes the next one twice as long."""
-
-_POLL_SECONDS = 0.2
-"""How often the reading and the sending thread look whether the other, or the caller, has stopped."""
 
 _MAX_DAMAGES = 5
 """How often bytes arrive damaged before the upload fails."""
@@ -325,7 +323,7 @@ def _next_piece(pieces: queue.Queue[bytes | Exception | None]) -> bytes | Except
     while True:
         raise_if_cancelled()
         with suppress(queue.Empty):
-            return pieces.get(timeout=_POLL_SECONDS)
+            return pieces.get(timeout=POLL_SECONDS)
 
 
 def _read_ahead(request: StreamRequest) -> Generator[bytes, None, None]:
@@ -340,7 +338,7 @@ def _read_ahead(request: StreamRequest) -> Generator[bytes, None, None]:
     def put(item: bytes | Exception | None) -> None:
         while not stopped.is_set():
             with suppress(queue.Full):
-                pieces.put(item, timeout=_POLL_SECONDS)
+                pieces.put(item, timeout=POLL_SECONDS)
                 return
 
     def read() -> None:

@@ -1,7 +1,7 @@
-"""Compare a local folder with a prefix of the service, and say what makes them alike.
+"""Compare a local folder with a prefix of the service, and return the steps that make one like the other.
 
-Files differ when size or CRC32C do; times alone decide nothing. Two files can share a CRC32C, so a file is left alone
-only if its content is that of the ETag, too: by the local cache, or by the MD5 that the ETag contains.
+Files differ if their size or CRC32C does; times are not compared. Two files can share a CRC32C, so a file counts as
+unchanged only if its content has the ETag, too: by the local cache, or by the MD5 that the ETag contains.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class SyncAction(StrEnum):
     DELETE = "delete"
     """Delete it where it has no counterpart."""
     REJECT = "reject"
-    """Nothing: the disk cannot hold it."""
+    """Do nothing: it cannot be read, named or written."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncStep:
-    """One difference."""
+    """A difference, and what to do about it."""
 
     action: SyncAction
     """What to do."""

@@ -23,15 +23,15 @@ from ferry_client.errors import (
     name_taken_error,
     unreadable_error,
 )
-from ferry_client.line import MIN_CHUNK_BYTES, Line
+from ferry_client.line import Line
 from ferry_client.members import parse_object, text
 from ferry_client.models import FileRecord, UploadPlan, UploadResult
-from ferry_client.options import MAX_PUT_BYTES, MIB, MIN_PART_BYTES
+from ferry_client.options import MAX_PUT_BYTES, MIB, MIN_CHUNK_BYTES, MIN_PART_BYTES
 from ferry_client.parts import PartSender
 from ferry_client.retries import MAX_RETRY_AFTER_SECONDS, retry_after_seconds
 from ferry_client.small_files import put_file
 from ferry_client.sources import whole_crc32c
-from ferry_client.state import StateFolder, UploadNote
+from ferry_client.state import StartedUpload, StateFolder
 from ferry_client.transport import HttpResponse, TransportError
 from ferry_client.upload_request import UploadRequest
 from ferry_client.workers import TransferLimit, run_tasks
@@ -145,7 +145,7 @@ class _Transfer:
         if isinstance(plan, UploadResult):
             return plan
         resumed = plan.received_bytes
-        self._note(plan)
+        self._remember(plan)
         self._report(resumed)
         for _ in range(MAX_COMPLETIONS):
             self._send_missing(plan)
@@ -181,8 +181,8 @@ class _Transfer:
         }
         if self._is_direct():
             # On an unknown line the first part goes in chunks, to measure it.
-            most = options.part_bytes if self._line.allows_parts else FIRST_PART_BYTES
-            members["part_size"] = max(MIN_PART_BYTES, min(options.part_bytes, most))
+            max_bytes = options.part_bytes if self._line.allows_parts else FIRST_PART_BYTES
+            members["part_size"] = max(MIN_PART_BYTES, min(options.part_bytes, max_bytes))
         try:
             response = self._api.request_json("POST", "/upload/start", members, accept=(200, 201))
         except ConflictError as error:
@@ -204,8 +204,8 @@ class _Transfer:
     def _start_conflict(self, error: ConflictError, members: dict[str, object]) -> UploadPlan | UploadResult:
         if error.code == "file_exists":
             return self._skip_or_raise(error)
-        note = self._own_note()
-        if error.code != "upload_in_progress" or note is None or note.upload_id != error.members.get("upload_id"):
+        started = self._started_upload()
+        if error.code != "upload_in_progress" or started is None or started.upload_id != error.members.get("upload_id"):
             raise error
         # This machine began that upload, from a file that has changed since: its bytes are of no use.
         self._request.on_note(f"{self._request.name}: the file changed since its upload began; it begins anew.")
@@ -378,17 +378,19 @@ class _Transfer:
 
     def _is_direct(self) -> bool:
         options = self._api.options
-        smallest = MIN_PART_BYTES if self._line.allows_parts else options.direct_from_bytes
-        return self._uploader.direct.is_allowed and self._source.size >= min(smallest, options.direct_from_bytes)
+        min_bytes = MIN_PART_BYTES if self._line.allows_parts else options.direct_from_bytes
+        return self._uploader.direct.is_allowed and self._source.size >= min(min_bytes, options.direct_from_bytes)
 
-    def _own_note(self) -> UploadNote | None:
+    def _started_upload(self) -> StartedUpload | None:
+        """Return the upload of this name that this machine began; None if it is unknown."""
         state = self._uploader.state
         return state.get_upload(self._api.url, self._api.client_id, self._request.name) if state else None
 
-    def _note(self, plan: UploadPlan) -> None:
+    def _remember(self, plan: UploadPlan) -> None:
+        """Keep that this machine began the upload."""
         if self._uploader.state and self._source.fingerprint:
-            note = UploadNote(plan.upload_id, self._source.fingerprint)
-            self._uploader.state.put_upload(self._api.url, self._api.client_id, self._request.name, note)
+            started = StartedUpload(plan.upload_id, self._source.fingerprint)
+            self._uploader.state.put_upload(self._api.url, self._api.client_id, self._request.name, started)
 
     def _forget(self) -> None:
         if self._uploader.state:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _LOGGERS = ("urllib3.connectionpool", "urllib3.poolmanager", "urllib3.util.retry", "urllib3.connection")
+"""Loggers that may log URLs."""
 
 _own = threading.local()
 """`requests` is how many requests of this client the thread sends at the moment."""
@@ -28,6 +29,7 @@ class _QueryFilter(logging.Filter):
 
 
 _FILTER = _QueryFilter()
+"""The filter of all loggers."""
 
 
 @contextmanager

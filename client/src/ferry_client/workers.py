@@ -9,14 +9,18 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Generic, TypeVar
 
-from ferry_client.cancellation import CancelToken, current_token, new_thread, raise_if_cancelled, running_under
+from ferry_client.cancellation import (
+    POLL_SECONDS,
+    CancelToken,
+    current_token,
+    new_thread,
+    raise_if_cancelled,
+    running_under,
+)
 from ferry_client.errors import CancelledError, FerryError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-_POLL_SECONDS = 0.2
-"""How often a waiting thread looks for Ctrl-C or its token; on Windows a wait without end cannot be interrupted."""
 
 _MAX_END_SECONDS = 5.0
 """How long a caller that stops early waits for its threads. One that opens a connection may take longer: it ends after
@@ -32,6 +36,7 @@ class _Failure:
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+        """The exception."""
 
 
 class _Run(Generic[Task, Result]):
@@ -44,6 +49,7 @@ class _Run(Generic[Task, Result]):
         self._stopped = threading.Event()
         self._token = CancelToken(current_token())
         self.results: queue.SimpleQueue[Result | _Failure | _Ended] = queue.SimpleQueue()
+        """Results of tasks, and the end of each thread."""
 
     def stop(self) -> None:
         """Begin no further task."""
@@ -106,7 +112,7 @@ def run_tasks(
     try:
         while running:
             try:
-                item = run.results.get(timeout=_POLL_SECONDS)
+                item = run.results.get(timeout=POLL_SECONDS)
             except queue.Empty:
                 continue
             if isinstance(item, _Ended):
@@ -152,7 +158,7 @@ class TransferLimit:
     def acquire(self) -> Iterator[None]:
         """Count a transfer, waiting until there are fewer than the limit. Raises `CancelledError`."""
         with self._condition:
-            while not self._condition.wait_for(lambda: self._used < self.limit, _POLL_SECONDS):
+            while not self._condition.wait_for(lambda: self._used < self.limit, POLL_SECONDS):
                 raise_if_cancelled()
             self._used += 1
         try:

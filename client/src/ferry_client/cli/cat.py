@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ferry_client.cli.folders import a_file
+from ferry_client.cli.folders import expecting_file
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import long_connection_options, open_client
 from ferry_client.cli.stdout import flush_output, write_output
@@ -25,7 +25,7 @@ def command(names: tuple[str, ...], profile: str | None, as_json: bool, quiet: b
     output = Output(as_json=as_json, quiet=quiet)
     with open_client(profile, retry_for, output=output) as ferry:
         for name in names:
-            with a_file(ferry, name, "ferry ls {folder}"):
+            with expecting_file(ferry, name, "ferry ls {folder}"):
                 for block in ferry.iter_content(name, on_note=output.note):
                     write_output(block)
         flush_output()

@@ -28,8 +28,13 @@ from ferry_client.retries import CONTINUE_ADVICE, RETRYABLE_STATUSES
 from ferry_client.transport import BytesBody, HttpRequest, HttpResponse, TransportError
 
 _CLOCK_TOLERANCE_SECONDS = 60
+"""Difference of clocks that is no fault."""
+
 _PROBE_BYTES = MIB
+"""Bytes of the file that is sent."""
+
 _PROBE_TYPE = "application/octet-stream"
+"""Type of the file that is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +88,11 @@ def command(profile: str | None, as_json: bool, quiet: bool, retry_for: float) -
 def examine(ferry: Ferry) -> Iterator[Finding]:
     """Yield the findings, in the order in which they depend on each other."""
     yield from _environment()
-    reached = _service(ferry)
-    yield reached[0]
-    if not reached[0].ok:
+    service, ahead_seconds = _service(ferry)
+    yield service
+    if not service.ok:
         return
-    yield _clock(reached[1])
+    yield _clock(ahead_seconds)
     login = _attempt("login", lambda: _login(ferry))
     yield login
     if login.ok:
@@ -137,7 +142,7 @@ def _proxy(urls: Sequence[str]) -> Finding:
 
 
 def _service(ferry: Ferry) -> tuple[Finding, float]:
-    """Return whether the service answers, and how many seconds this machine's clock is ahead."""
+    """Return whether the service responds, and how many seconds this machine's clock is ahead."""
     started_at = time.monotonic()
     url = ferry.api.url
     try:
@@ -148,11 +153,11 @@ def _service(ferry: Ferry) -> tuple[Finding, float]:
         return Finding.wrong("service", f"{url} is out of reach: {error}.", exit_codes.NETWORK), 0.0
     elapsed_ms = (time.monotonic() - started_at) * 1000
     if not _is_healthy(response):
-        return Finding.wrong("service", _foreign_answer(url, response), exit_codes.NETWORK), 0.0
+        return Finding.wrong("service", _foreign_response(url, response), exit_codes.NETWORK), 0.0
     date = email.utils.parsedate_to_datetime(response.headers["date"]) if "date" in response.headers else None
     # A Date field has whole seconds, cut off (RFC 9110 section 5.6.7): half a second is the mean of what is missing.
     ahead = time.time() - date.timestamp() - 0.5 if date else 0.0
-    return Finding("service", True, f"{url} answers in {elapsed_ms:.0f} ms"), ahead
+    return Finding("service", True, f"{url} responds in {elapsed_ms:.0f} ms"), ahead
 
 
 def _is_healthy(response: HttpResponse) -> bool:
@@ -163,13 +168,15 @@ def _is_healthy(response: HttpResponse) -> bool:
         return False
 
 
-def _foreign_answer(url: str, response: HttpResponse) -> str:
-    """Return what to fix where something else answers."""
+def _foreign_response(url: str, response: HttpResponse) -> str:
+    """Return what to fix where another server responds."""
     if response.status == 407:
         return "the proxy asks for a user and password: set HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"
+    text = f"{url}/health responds with {response.status}"
     if response.status in RETRYABLE_STATUSES:
-        return f"{url}/health answers {response.status}: the service is overloaded or down. Try again in a minute."
-    text = f"{url}/health answers {response.status}" + (" with no health report" if response.status == 200 else "")
+        return f"{text}: the service is overloaded or down. Try again in a minute."
+    if response.status == 200:
+        text += " and no health report"
     return f"{text}. Is this the URL of a Ferry service, and does this network have a login page?"
 
 
@@ -228,7 +235,7 @@ def _attempt_direct(check: str, transfer: Callable[[], HttpResponse]) -> Finding
     except FerryError as error:
         return Finding.wrong(check, f"{error}. Transfers go through the API alone, in chunks of 4 MiB.")
     if response.status != 200:
-        return Finding.wrong(check, f"S3 answers {response.status}. Transfers go through the API alone.")
+        return Finding.wrong(check, f"S3 responds with status {response.status}. Transfers go through the API alone.")
     return Finding(check, True, f"{format_bytes(_PROBE_BYTES / (time.monotonic() - started_at))}/s")
 
 

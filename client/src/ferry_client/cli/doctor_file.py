@@ -15,6 +15,7 @@ from ferry_client.file_locks import open_if_unused
 from ferry_client.part_file import open_part
 
 _NAME_PREFIX = "ferry-doctor-"
+"""Begins the names of the files that are sent, and those of their notes."""
 
 DIRECT_SUFFIX = "-2"
 """Ends the name of the upload that goes straight to S3 and is cancelled."""

@@ -40,6 +40,7 @@ Exit codes:
   8  the quota or the disk is full
 130  interrupted (Ctrl-C, SIGTERM)
 """
+"""What the help of the command says about them."""
 
 _CODES: tuple[tuple[type[FerryError], int], ...] = (
     (UsageError, USAGE),

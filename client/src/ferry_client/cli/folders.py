@@ -1,4 +1,4 @@
-"""A folder's name where a command needs a file: the error says what to type."""
+"""Say what to type where a command needs a file and gets the name of a folder."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ferry_client.errors import NotFoundError, UsageError
 
 
 @contextmanager
-def a_file(ferry: Ferry, name: str, advice: str) -> Iterator[None]:
-    """Run what needs a file of this name.
+def expecting_file(ferry: Ferry, name: str, advice: str) -> Iterator[None]:
+    """Explain the error of a block that needs a file of this name.
 
     Args:
         ferry: the service.

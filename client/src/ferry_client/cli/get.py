@@ -9,7 +9,7 @@ import click
 
 from ferry_client.cli.complete import complete_files
 from ferry_client.cli.fetch import fetch
-from ferry_client.cli.folders import a_file
+from ferry_client.cli.folders import expecting_file
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import long_connection_options, open_transfer_client, transfer_options
 from ferry_client.cli.stdout import flush_output, write_output
@@ -49,13 +49,13 @@ def command(name: str, target: str | None, **options: Any) -> int:
         if options["dry_run"]:
             output.result(f"{name} -> {path}", filename=name, path=str(path))
             return 0
-        with a_file(ferry, name, "ferry get {folder}"):
+        with expecting_file(ferry, name, "ferry get {folder}"):
             record = ferry.stat(name)
         return run_file_tasks([_task(ferry, record, path, path.parent, output, options)], output, 1)
 
 
 def _to_standard_output(ferry: Ferry, name: str, output: Output) -> int:
-    with a_file(ferry, name, "ferry get {folder} DIR"):
+    with expecting_file(ferry, name, "ferry get {folder} DIR"):
         for block in ferry.iter_content(name, on_note=output.note):
             write_output(block)
     flush_output()

@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "restore": "Restore a deleted or replaced file.",
     "rm": "Delete files.",
     "share": "Create links for people without an account.",
-    "spool": "Watch a folder and send what comes to rest in it.",
+    "spool": "Watch a folder, and send each file that no longer changes.",
     "stat": "Show a file's record.",
     "status": "Show uploads in progress.",
     "sync": "Make a folder here and one there alike.",

@@ -114,7 +114,7 @@ def _subcommand() -> str:
 
 
 def _advised(error: FerryError) -> str:
-    """Return the text of an error, without the advice to continue where there is nothing to be continued."""
+    """Return the text of an error, without the advice to continue where nothing can be continued."""
     from ferry_client.retries import CONTINUE_ADVICE
 
     text = str(error)

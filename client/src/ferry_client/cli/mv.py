@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from ferry_client.cli.folders import a_file
+from ferry_client.cli.folders import expecting_file
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import long_connection_options, open_client
 from ferry_client.cli.transfers import FileTask, run_file_tasks
@@ -41,7 +41,7 @@ def command(
     with open_client(profile, retry_for, output=output) as ferry:
         if not name.endswith("/"):
             target = to + name.rpartition("/")[2] if to.endswith("/") else to
-            with a_file(ferry, name, "ferry mv {folder} PREFIX/"):
+            with expecting_file(ferry, name, "ferry mv {folder} PREFIX/"):
                 etag = ferry.stat(name).etag
             if unicodedata.normalize("NFC", target) == unicodedata.normalize("NFC", name):
                 raise UsageError(f"{name} has this name already. Nothing is moved: choose another name.")

@@ -63,8 +63,8 @@ def command(paths: tuple[str, ...], **options: Any) -> int:
     tar c data | ferry put - data.tar
     tar c data | ferry put - data.tar --spool-input
 
-    Standard input is sent as it comes. A line that breaks is made up for, but the bytes are in this process alone: when
-    it ends early (Ctrl-C, a crash, no network for --retry-for), the upload does not continue, and no file appears. With
+    Standard input is sent as it comes, also over a line that breaks. Its bytes are in this process alone: when it ends
+    early (Ctrl-C, a crash, no network for --retry-for), the upload does not continue, and no file appears. With
     --spool-input the input is first written to the state folder; run again with the same input, its upload continues.
     """
     output = Output(as_json=options["as_json"], quiet=options["quiet"])

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 _SIZE_BYTES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+"""Bytes by unit."""
 
 RateAt = Callable[[datetime], int | None]
 """Returns bytes a second at a local time; None: no limit."""
@@ -77,4 +78,4 @@ class Rate(click.ParamType):
             rate_at = parse_rate(value)
         except ValueError as error:
             self.fail(f"{error}. Write a rate, e.g. 2M, or a timetable, e.g. '08:00,512K 18:00,off'.", param, ctx)
-        return lambda: rate_at(datetime.now())  # noqa: DTZ005 - a timetable is about the time on the wall
+        return lambda: rate_at(datetime.now())  # noqa: DTZ005 - a timetable is in local time

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from ferry_client.cli import exit_codes
-from ferry_client.cli.folders import a_file
+from ferry_client.cli.folders import expecting_file
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import connection_options, open_client
 from ferry_client.client import Ferry
@@ -49,7 +49,7 @@ def command(
             output.error("Nothing is deleted.")
             return exit_codes.SOME_FAILED
         if len(names) == 1 and not recursive:
-            with a_file(ferry, names[0], "ferry rm -r {folder}"):
+            with expecting_file(ferry, names[0], "ferry rm -r {folder}"):
                 ferry.delete(names[0])
             errors: Mapping[str, str] = {}
         else:

@@ -19,9 +19,13 @@ from ferry_client.options import ClientOptions
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _DURATION_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+"""Seconds by unit."""
+
 _CA_FILE = "ferry_client.ca_file"
+"""Key of `Context.meta` for the value of --ca-file."""
 
 _WAIT_FOR_NAME = "ferry_client.wait_for_name"
+"""Key of `Context.meta` for `ClientOptions.wait_for_name`."""
 
 MAX_JOBS = 64
 """Largest number for --jobs."""

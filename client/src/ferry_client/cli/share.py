@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ferry_client.cli.folders import a_file
+from ferry_client.cli.folders import expecting_file
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.qr_code import render, wants_qr_code
 from ferry_client.cli.rate import parse_bytes
@@ -128,7 +128,7 @@ def _create_download(ferry: Ferry, name: str, limits: dict[str, Any], output: Ou
         if not ferry.list_page(name, limit=1).files:
             output.note(f"There are no files below {name} yet.")
         return link
-    with a_file(ferry, name, "ferry share {folder}"):
+    with expecting_file(ferry, name, "ferry share {folder}"):
         return ferry.links.create_download(filename=name, **limits, unlimited_downloads=unlimited)
 
 

@@ -40,9 +40,9 @@ from ferry_client.spool import STATE_FILE_NAME, Spool, SpoolOptions
 @transfer_options
 @long_connection_options
 def command(folder: str, prefix: str, **options: Any) -> int:
-    """Watch a folder, send each file that comes to rest, and remove what is safe on the service.
+    """Watch a folder, send each file that no longer changes, and remove what is safe on the service.
 
-    The folder is the backlog: a file stays until the service has committed it and its checksum was compared. A power
+    The folder is the queue: a file stays until the service has committed it and its checksum was compared. A power
     loss at any moment loses nothing. DIR/.ferry-spool.json says what the spool is doing; systemd is notified. One
     process at a time watches a folder. Names that begin with a dot are left out.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ferry_client.cli.folders import a_file
+from ferry_client.cli.folders import expecting_file
 from ferry_client.cli.ls import record_members
 from ferry_client.cli.output import Output
 from ferry_client.cli.session import connection_options, open_client
@@ -23,7 +23,7 @@ def command(names: tuple[str, ...], profile: str | None, as_json: bool, quiet: b
     output = Output(as_json=as_json, quiet=quiet)
     with open_client(profile, retry_for, output=output) as ferry:
         for name in names:
-            with a_file(ferry, name, "ferry ls {folder}"):
+            with expecting_file(ferry, name, "ferry ls {folder}"):
                 members = record_members(ferry.stat(name))
             lines = [f"{key}: {value}" for key, value in members.items() if value not in (None, {})]
             output.result(*lines, **members)

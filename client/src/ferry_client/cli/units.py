@@ -27,7 +27,7 @@ def format_duration(seconds: float) -> str:
 
 
 def shown(text: str) -> str:
-    """Return a text that changes no terminal: names on disks and on the service can have control characters."""
+    """Return a text with its control characters escaped: names on disks and on the service can have some."""
     return _CONTROL.sub(lambda match: _escaped(ord(match[0])), printable(text))
 
 

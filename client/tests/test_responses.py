@@ -1,4 +1,4 @@
-"""Whatever a server answers, methods return what the service said, or raise an exception of the documented tree."""
+"""Wrong responses: methods return what the service sent, or raise an exception of the documented tree."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ NAMES = tuple(calls(Ferry("https://a.test", client_id="a", client_secret="b"), P
 
 
 class Deceptive(FakeService):
-    """Logs in, then answers each request with one of many wrong responses."""
+    """Logs in, then responds to each request with one of many wrong responses."""
 
     def __init__(self, seed: str) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class Deceptive(FakeService):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_wrong_answers_raise_documented_exceptions_alone(
+def test_wrong_responses_raise_documented_exceptions_alone(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Malformed JSON, login pages, absurd header fields, lost members, any status: `FerryError` or a result."""
@@ -140,7 +140,7 @@ def check_pause(seconds: float) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_login_page_of_a_network_is_named(connect: Connect, fake: FakeService, tmp_path: Path, name: str) -> None:
-    """A captive portal answers each request with a page, whatever its status: it is no file, and no missing file."""
+    """A captive portal responds to each request with a page of any status: it is no file, and no missing file."""
     ferry = connect(retry_for_seconds=0)
     ferry.api.authenticate()
     for status in (200, 404):
@@ -250,7 +250,7 @@ def test_header_field_that_no_request_holds_is_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("response", "kind"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}", NetworkError),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}", ResponseError),
@@ -266,12 +266,12 @@ def test_header_field_that_no_request_holds_is_a_usage_error() -> None:
     ],
     ids=str,
 )
-def test_bytes_that_are_no_response_raise_documented_exceptions(answer: bytes, kind: type[FerryError]) -> None:
+def test_bytes_that_are_no_response_raise_documented_exceptions(response: bytes, kind: type[FerryError]) -> None:
     """Truncated bodies, wrong lengths, other protocols."""
 
     def serve(connection: socket.socket) -> None:
         read_head(connection)
-        connection.sendall(answer)
+        connection.sendall(response)
 
     options = ClientOptions(retry_for_seconds=0, stall_seconds=30)
     with server(serve) as url:
