@@ -143,7 +143,7 @@ sam-local: $(venv_stamp)  ## run the built functions in Docker containers behind
 sam-smoke: $(venv_stamp)  ## build, start in Docker, move files, compare every byte, stop
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.docker smoke
 
-test-sam: $(venv_stamp)  ## run the events, the end-to-end tests and the documented sam commands on functions in Docker
+test-sam: $(venv_stamp)  ## type the documented sam commands, then run the events and the end-to-end tests on functions in Docker
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.docker test
 
 lock: $(venv_stamp)  ## resolve the dependencies and write the lock files (UPGRADE=1: to the latest versions)

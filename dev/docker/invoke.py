@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -63,19 +62,21 @@ def run(service: SamService) -> None:
 
 
 def _invoke(service: SamService, case: InvocationCase, token: str) -> dict[str, Any]:
+    # Imported here: it loads SAM CLI, which takes a second, and tests read the cases of this module.
+    from dev.docker import quick_sam_cli
+
     event = (
         (EVENTS_FOLDER / f"{case.event}.json")
         .read_text(encoding="utf-8")
         .replace(PLACEHOLDER_HEADER, f"Bearer {token}")
     )
-    sam = [sys.executable, "-m", "dev.docker.quick_sam_cli"]
-    command = [*sam, "local", "invoke", case.function, "--event", "-", *service.container_options]
+    arguments = ["local", "invoke", case.function, "--event", "-", *service.container_options]
     # The service has built the image of all functions.
     env = {**service.environment, HAS_IMAGES_VARIABLE: "yes"}
-    done = subprocess.run(command, cwd=ROOT, env=env, input=event, capture_output=True, text=True, check=False)
+    output, log = quick_sam_cli.run_in_fork(arguments, env=env, text=event)
     try:
-        returned: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        returned: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
     except (IndexError, ValueError):
-        sys.stderr.write(done.stderr)
+        sys.stderr.write(log)
         raise SamError(f"`sam local invoke {case.function}` returned nothing for events/{case.event}.json") from None
     return returned

@@ -34,11 +34,14 @@ CHUNK_BYTES = 4 * 1024 * 1024
 FILE_NAME = "film, part 1.bin"
 
 
-def run(folder: Path) -> None:
-    """Raise `SamError` when a command fails, or when a byte comes back that was not sent.
+def run(folder: Path) -> Path:
+    """Type the commands, move a file, and return the folder of the clone, with what `sam build` made.
 
     Args:
         folder: a folder for the clone and the logs; its content is replaced.
+
+    Raises:
+        SamError: a command fails, or a byte comes back that was not sent.
     """
     if is_reachable(sam_cli.API_PORT):
         raise SamError(f"port {sam_cli.API_PORT} is taken, and samconfig.toml names it: stop what listens there")
@@ -57,6 +60,7 @@ def run(folder: Path) -> None:
             _move_binary_chunks(client["client_id"], client["client_secret"])
     _check_message_without_service(clone, environment)
     print("sam build && sam local start-api: every byte as sent")
+    return clone
 
 
 def _copy_working_tree(folder: Path) -> Path:

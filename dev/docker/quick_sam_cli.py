@@ -17,9 +17,12 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import tempfile
 import threading
+import traceback
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import requests
 from samcli.cli.main import cli
@@ -89,10 +92,56 @@ def build_images_once() -> None:
     LambdaImage._build_image = build_once  # noqa: SLF001
 
 
-if __name__ == "__main__":
+def run(arguments: Sequence[str]) -> None:
+    """Run SAM CLI in this process. Raises `SystemExit` at its end."""
     omit_wait()
     find_credentials_once()
     remember_containers()
     keep_connections()
     build_images_once()
-    sys.exit(cli())
+    cli(list(arguments), prog_name="sam")
+
+
+def run_in_fork(arguments: Sequence[str], *, env: Mapping[str, str], text: str) -> tuple[str, str]:
+    """Run SAM CLI in a fork of this process, which need not load the program again, and return stdout and stderr.
+
+    Args:
+        arguments: the command line, without the name of the program.
+        env: its environment.
+        text: its standard input.
+    """
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log:
+        source.write(text.encode())
+        source.seek(0)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        process = os.fork()
+        if process == 0:
+            _run_with_streams(arguments, env, (source, output, log))
+        os.waitpid(process, 0)
+        output.seek(0)
+        log.seek(0)
+        return output.read().decode(), log.read().decode(errors="replace")
+
+
+def _run_with_streams(arguments: Sequence[str], env: Mapping[str, str], streams: tuple[IO[bytes], ...]) -> None:
+    """Run SAM CLI with these standard streams and this environment, then end the process."""
+    try:
+        for descriptor, stream in enumerate(streams):
+            os.dup2(stream.fileno(), descriptor)
+        sys.stdin, sys.stdout, sys.stderr = map(os.fdopen, range(3), "rww")
+        os.environ.clear()
+        os.environ.update(env)
+        run(arguments)
+    except SystemExit:
+        pass
+    except BaseException:  # noqa: BLE001 - nothing of the other process may run here
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

@@ -29,6 +29,8 @@ _NESTED_STACKS = ("AWS::Serverless::Application", "AWS::CloudFormation::Stack")
 _BUILD_FOLDER = Path(".aws-sam", "build")
 _LAYER_FOLDER = Path("build", "sam-local")
 """Where layers/common/Makefile puts a copy of each layer for this machine's architecture."""
+BUILD_FOLDERS = (_BUILD_FOLDER, _LAYER_FOLDER)
+"""The folders with what `sam build` made, relative to the project's."""
 
 
 def host_architecture() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from typing import Any
 from unittest.mock import Mock, patch
@@ -118,3 +120,31 @@ def test_sam_cli_builds_image_once(monkeypatch: pytest.MonkeyPatch, has_images: 
     for tag in ("a", "a", "b", "a"):
         images._build_image("base", tag, [], "x86_64", stream=None)
     assert built == tags
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_sam_cli_in_fork_returns_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork runs SAM CLI with the given arguments, input and environment, and leaves this process as it is."""
+    from dev.docker import quick_sam_cli
+
+    def cli(arguments: list[str], prog_name: str) -> None:
+        sys.stdout.write(f"{prog_name} {arguments} {sys.stdin.read()} {dict(os.environ)}")
+        sys.stderr.write("the log")
+        raise SystemExit(3)
+
+    monkeypatch.setattr(quick_sam_cli, "cli", cli)
+    environment = dict(os.environ)
+    output = quick_sam_cli.run_in_fork(["local", "invoke"], env={"NAME": "value"}, text="the event")
+    assert output == ("sam ['local', 'invoke'] the event {'NAME': 'value'}", "the log")
+    assert dict(os.environ) == environment
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_sam_cli_in_fork_shows_its_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception of SAM CLI is in the log, and ends the fork alone."""
+    from dev.docker import quick_sam_cli
+
+    monkeypatch.setattr(quick_sam_cli, "cli", Mock(side_effect=RuntimeError("no container")))
+    output, log = quick_sam_cli.run_in_fork(["local"], env=dict(os.environ), text="")
+    assert output == ""
+    assert log.endswith("RuntimeError: no container\n")
