@@ -29,7 +29,11 @@ class Selection:
 
 
 def find_links(context: AdminContext, repository: LinkRepository, selection: Selection) -> list[Link]:
-    """Return the links that are meant, the newest first. Raises `AdminError` if there is no such link or client."""
+    """Return the links that a command names, the newest first.
+
+    Raises:
+        AdminError: there is no such link or client.
+    """
     if selection.link_id is not None:
         link = repository.get_link(selection.link_id)
         if link is None:

@@ -2,7 +2,7 @@
 
 python -m dev.bench.handler_overhead
 
-Both are processor time, and of many requests the least counts: what other programs on the machine take is in neither.
+Both are processor time, and the least of many requests, so that other programs on the machine count in neither.
 """
 
 from __future__ import annotations

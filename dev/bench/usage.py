@@ -100,9 +100,9 @@ class Usage:
 class UsageMeter:
     """A DynamoDB client that adds up the units of its calls.
 
-    By DynamoDB's developer guide, a write costs one unit for each KB of the row before or after it, whichever is
-    larger, twice that in a transaction, and one unit for each index entry that it adds or removes. A read costs one
-    unit for each 4 KB; a query of an index costs half. A call that fails is counted without units.
+    The units are those of DynamoDB's developer guide. A write costs one unit for each KB of the row, before or after
+    it, whichever is larger; in a transaction, twice that. Each index entry that it adds or removes costs one more. A
+    read costs one unit for each 4 KB; a query of an index costs half. A call that fails is counted without units.
     """
 
     def __init__(self, client: Any, table: str) -> None:

@@ -1,4 +1,4 @@
-"""Close SeaweedFS's own ports: each of them asks for a client certificate, and its HTTP ports for a key besides.
+"""Close SeaweedFS's own ports: each of them asks for a client certificate, and its HTTP ports also for a key.
 
 SeaweedFS's components (master, volume server, filer, S3, admin) are one process, and reach each other over TCP. They
 get one certificate, which is new in each start, and which nothing else has.

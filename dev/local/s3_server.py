@@ -61,7 +61,7 @@ class S3Server:
 
     @property
     def accepts_writes(self) -> bool:
-        """Whether the server is neither restarting nor in need of it."""
+        """Whether the server can store objects: it is not being restarted, and need not be."""
         return not (self._restarting or self.met_full_disk)
 
     async def start(self) -> bool:

@@ -234,7 +234,7 @@ def _response(response: ResponseDoc, schemas: dict[Any, Schema]) -> dict[str, An
     described: dict[str, Any] = {"description": response.description, "headers": _headers(*response.headers)}
     content: dict[str, Any] = {}
     if response.binary:
-        # The bytes have the type of the file. One type is named besides, because generators of clients read no ranges.
+        # The bytes have the type of the file. One type is also named, because generators of clients read no ranges.
         for media_type in (OCTET_STREAM, ANY_TYPE):
             content[media_type] = {"schema": {"type": "string", "format": "binary"}}
     if response.text_type:

@@ -84,8 +84,8 @@ def _list_counted_parts(services: Services, upload: Upload) -> Mapping[int, Stor
 def _decide_without_multipart(services: Services, upload: Upload) -> Decision | None:
     """Decide by the object of an upload whose multipart upload S3 does not have.
 
-    Return None if the upload never had one, and has no object that may be its file either: then only its age counts. An
-    empty upload that another start has joined without proof becomes a file by its client's completion only.
+    Return None if only the age of the upload counts: it never had a multipart upload, and has no object to recover. An
+    empty upload that a start joined without proof is not recovered, because only its client may complete it.
     """
     record = upload.record
     found = services.object_store.head(record.object_key)

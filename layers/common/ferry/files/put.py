@@ -73,11 +73,17 @@ class _PutAttempt:
     quota: Quota | None
     """The quota of the namespace; None without one."""
     existing: File | None
-    """The name's file, as far as it is known. The first transaction assumes that a name is new, which saves a read: its
-    condition fails otherwise, and returns the file."""
+    """The name's file, as far as it is known; None at first.
+
+    The first transaction assumes that the name is new, which saves a read. Otherwise its condition fails, and returns
+    the file.
+    """
     matched_id: str | None
-    """The upload that made the file which If-Match named; None without an entity tag. Another file may have the same
-    bytes and so the same tag, but of requests that race only one may replace the file that all of them named."""
+    """The upload that made the file which If-Match named; None without an entity tag.
+
+    It identifies that file, because another file with the same bytes has the same tag: of requests that name one file
+    and race, only one may replace it.
+    """
 
     @property
     def counted_in_quota(self) -> bool:

@@ -1,8 +1,8 @@
 """The JSON bodies of requests, validated by pydantic-core against the schemas of the models.
 
-The models of `ferry.http.models` are pydantic's. Importing pydantic and building one of them takes 70 ms of a cold
-start, so `python -m dev.openapi.document` writes the schema of each into `request_schemas.json`, and a function loads
-pydantic-core alone, which is pydantic's validator. See docs/decisions/0008.
+The models of `ferry.http.models` are pydantic's. Importing pydantic and building a model takes 70 ms of a cold start.
+So `python -m dev.openapi.document` writes the schemas of all models into `request_schemas.json`, and a function loads
+only pydantic-core, which is pydantic's validator. See docs/decisions/0008.
 """
 
 from __future__ import annotations

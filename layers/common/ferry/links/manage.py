@@ -103,7 +103,7 @@ def _new_link(ns: str, request: CreateRequest, secret_hash: bytes, now: int, *, 
 
 
 def list_links(links: Links, ns: str, cursor: str | None, limit: int) -> Page[LinkStatus]:
-    """Return a page of the namespace's links, the newest first. Raises `InvalidField` for a foreign cursor."""
+    """Return a page of the namespace's links, the newest first. Raises `InvalidField` for another cursor."""
     page = links.repository.list_links(ns, cursor, limit)
     return Page(_statuses(links, page.items), page.cursor)
 

@@ -122,7 +122,7 @@ class UploadRecord:
     """The upload expires after this time without activity. Copied from the settings by start."""
 
     max_age_ms: int
-    """The upload expires at this age, whatever happens. Copied from the settings by start."""
+    """The upload expires at this age, even if it is active. Copied from the settings by start."""
 
     content_type: str
     """Given at start; becomes the file's."""

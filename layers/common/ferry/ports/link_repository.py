@@ -66,7 +66,11 @@ class LinkRepository(Protocol):
     def get_link(self, link_id: str) -> Link | None: ...
 
     def list_links(self, ns: str, cursor: str | None, limit: int) -> Page[Link]:
-        """Return a page of the namespace's links, the newest first. Raises `InvalidField` for a foreign cursor."""
+        """Return a page of the namespace's links, the newest first.
+
+        Raises:
+            InvalidField: the cursor is not one of this listing.
+        """
         ...
 
     def revoke_link(self, link: Link, now: int) -> None:
@@ -193,7 +197,11 @@ class LinkRepository(Protocol):
         ...
 
     def list_activity(self, link_id: str, cursor: str | None, limit: int) -> Page[Activity]:
-        """Return a page of entries, the newest first. Raises `InvalidField` for a foreign cursor."""
+        """Return a page of entries, the newest first.
+
+        Raises:
+            InvalidField: the cursor is not one of this listing.
+        """
         ...
 
     # Passwords

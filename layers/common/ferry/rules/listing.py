@@ -63,8 +63,8 @@ def newest_first(at: int) -> str:
 def deleted_file_position(name: str, upload_id: str, deleted_at: int) -> str:
     """Return where a deleted file is in the order of deleted files: by name, then the last deleted first.
 
-    The name is followed by a character that no name contains, 13 digits that fall as time passes, and as much of the
-    upload id as distinguishes files of one name that are deleted within a millisecond.
+    The name is followed by a character that no name contains, by 13 digits that fall as time passes, and by the end of
+    the upload id, which distinguishes files of one name that are deleted within a millisecond.
     """
     return f"{name}{FIRST_CHARACTER}{newest_first(deleted_at)}{upload_id[-6:]}"
 

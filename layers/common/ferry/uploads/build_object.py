@@ -268,9 +268,9 @@ def _reassemble_part(
 ) -> tuple[StoredPart | None, Sequence[int]]:
     """Assemble a part from its staged chunks. Return the part, or None and the indexes of its missing chunks.
 
-    If the store lists no CRC32C, a part of the right size may have been overwritten. It is intact if one of its chunks
-    was never staged: then it was assembled before any part was presigned, and a URL for such a part is signed with the
-    CRC32C of its chunks, so no other bytes can have replaced it.
+    If the store lists no CRC32C, a part of the right size may have been overwritten. A part with a chunk that was never
+    staged is intact: it was assembled before any part was presigned, and a later URL for it accepts only the bytes of
+    its chunks.
     """
     record = upload.record
     indexes = record.layout.chunks_in_part(part_number)

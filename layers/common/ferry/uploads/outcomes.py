@@ -40,7 +40,7 @@ class OutOfTime:
 
 @dataclass(frozen=True, slots=True)
 class PriorAttemptPending:
-    """S3 may still be building the object for an earlier attempt, so this attempt can neither finish nor give up."""
+    """S3 may still be building the object for an earlier attempt, so this attempt must wait for it."""
 
 
 @dataclass(frozen=True, slots=True)

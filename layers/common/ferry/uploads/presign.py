@@ -119,8 +119,8 @@ def _chunk_that_completes(upload: Upload, part_number: int) -> int | None:
 def _required_crc(services: Services, upload: Upload, part_number: int, requested_crc: int | None) -> int | None:
     """Return the CRC32C to sign: that of the part's chunks if all are recorded, else the one requested.
 
-    If only one chunk is missing and a request may be sending it, that request may assemble the part at any moment,
-    because it may have read the upload before the signing. Then S3 must accept only the bytes of these chunks.
+    A request may be sending the only missing chunk. If it read the upload before this signing, it may assemble the part
+    at any moment. So S3 must then accept only the bytes of these chunks.
     """
     record, missing = upload.record, _chunk_that_completes(upload, part_number)
     has_all_chunks = record.layout.supports_chunks and upload.has_all_chunks_of_part(part_number)

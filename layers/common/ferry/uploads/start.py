@@ -105,7 +105,7 @@ class _StartAttempt:
         )
 
     def lost_race(self, record: UploadRecord) -> bool:
-        """Return whether the request wanted to cancel this upload, may not, and has no proof that it is its own."""
+        """Return whether a restart came too late to cancel this upload, and has no proof that the upload is its own."""
         if not self.request.restart or record.upload_id == self.created_upload_id:
             return False
         proof = (self.request.crc32c, self.request.fingerprint)
@@ -205,8 +205,8 @@ def _resume_same_start(
 ) -> StartResult | None:
     """Return the upload if the same start began it and it can be resumed, or its file; None otherwise.
 
-    It is of the same start if size and checksum are equal or, if the request has no checksum, size and fingerprint,
-    and both came by the same link or by none.
+    The start is the same if size and checksum are equal, and both came by the same link or by none. If the request has
+    no checksum, the fingerprints are compared.
     """
     request = start_attempt.request
     upload = services.upload_repository.get_upload(upload_id)
