@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import jwt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jwt.algorithms import ECAlgorithm
+from jwt.api_jws import PyJWS
 
 from admin import clients, keys
 from admin.errors import AdminError
@@ -31,6 +36,25 @@ MAX_CACHE_TTL_MS = 55 * SECOND_MS
 """The longest cache lifetime that meets the revocation deadline; the template has less."""
 REVOCATION_DEADLINE_MS = 60 * SECOND_MS
 """Time within which a disabled client's tokens are rejected, as documented."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def each_signature_is_computed_once() -> Iterator[None]:
+    """Decode a segment once, and verify a signature once with a key: verifiers see each token dozens of times."""
+    verify = ECAlgorithm.verify
+    known: dict[tuple[bytes, bytes, int], tuple[Any, bool]] = {}
+
+    def verify_once(algorithm: ECAlgorithm, message: bytes, key: Any, signature: bytes) -> bool:
+        entry = (message, signature, id(key))
+        if entry not in known:
+            # The key is kept, so that no other one gets its id.
+            known[entry] = (key, verify(algorithm, message, key, signature))
+        return known[entry][1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ECAlgorithm, "verify", verify_once)
+        patch.setattr(PyJWS, "_decode_base64url_segment", staticmethod(cache(PyJWS._decode_base64url_segment)))
+        yield
 
 
 @dataclass
