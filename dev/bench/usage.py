@@ -16,6 +16,9 @@ from typing import Any, cast
 from unittest.mock import patch
 
 from moto import mock_aws
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType
 
 from dev.fakes.clock import SequentialIds, SettableClock
 from dev.fakes.event_publisher import MemoryEventPublisher
@@ -128,12 +131,18 @@ class UsageMeter:
 
     def _count_writes(self, keys: list[tuple[Any, Any]], factor: int) -> None:
         for key in keys:
-            response = self._client.get_item(TableName=self.table, Key=encode_key(key))
-            old, new = self._rows.pop(key, {}), decode_row(response.get("Item", {}))
+            old, new = self._rows.pop(key, {}), self._stored_row(key)
             self._rows[key] = new
             self.write_units += factor * _count_units(max(row_bytes(old), row_bytes(new)), WRITE_UNIT_BYTES)
             if _index_key(old) != _index_key(new):
                 self.write_units += bool(_index_key(old)) + bool(_index_key(new))
+
+    def _stored_row(self, key: tuple[Any, Any]) -> Row:
+        """Return a row from moto's own table: a call for each row that is written would double the time of a count."""
+        table = dynamodb_backends[DEFAULT_ACCOUNT_ID][self._client.meta.region_name].tables[self.table]
+        pk, sk = (DynamoType(value) for value in encode_key(key).values())
+        item = table.get_item(pk, sk)
+        return decode_row(item.to_json()["Attributes"] if item else {})
 
     def _count_reads(self, operation: str, params: Mapping[str, Any], response: Mapping[str, Any]) -> None:
         if operation == "query":
