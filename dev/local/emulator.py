@@ -185,7 +185,8 @@ def function_environment(
     recording = {"CALLS_FILE": str(state.folder / CALLS_FILE_NAME)} if record_calls else {}
     return {
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
-        "PYTHONPYCACHEPREFIX": str(state.folder / "pycache"),
+        # By the folder the processes of a service are found (`dev.local.launcher`).
+        "STATE_DIR": str(state.folder),
         **recording,
         **platform_environment(function, credentials),
     }

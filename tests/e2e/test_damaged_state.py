@@ -21,7 +21,7 @@ from tests.support import damage
 FINISHED, HALF = random_bytes(300_000), random_bytes(4 * CHUNK_BYTES, seed=2)
 NO_DATA = {"processes", "lock", "netrc", "events.jsonl", "sam-env.json", "sam-template.json", "security.toml"}
 """Files that hold no state: each start writes them again, or only appends to them."""
-NO_DATA_FOLDERS = {"logs", "pycache"}
+NO_DATA_FOLDERS = {"logs"}
 NUMBER_OR_JOB = re.compile(r"\d+|(?<=job_types/)\w+")
 """What makes no other kind of file in a path: a number, and the name of a job of SeaweedFS."""
 CLIENTS_FILE = "ferry.json"
