@@ -17,8 +17,11 @@ from dev.local.launcher import LocalService, find_processes
 from dev.paths import ROOT
 from tests.e2e.clients import MIB, log_in_as, random_bytes
 
-CONTENT = random_bytes(40 * MIB + 5, seed=14)
+CONTENT = random_bytes(26 * MIB + 5, seed=14)
+"""Three whole parts of 8 MiB and one that is shorter."""
 TUS = {"Tus-Resumable": "1.0.0"}
+DRAFT_VERSION = {"Upload-Draft-Interop-Version": "8"}
+DRAFT = {**DRAFT_VERSION, "Content-Type": "application/partial-upload"}
 REQUEST_BYTES = 4 * MIB
 ODD_BYTES = 1_000_003
 
@@ -51,43 +54,48 @@ def send_by_tus(api: FerryClient, path: str, size: int, end: int = len(CONTENT))
         offset = int(response.headers["upload-offset"])
 
 
-@pytest.mark.parametrize("size", [REQUEST_BYTES, ODD_BYTES])
-def test_tus_upload_survives_kills(state: Path, size: int) -> None:
-    """After SIGKILL to every process an upload continues at its offset, and the file has every byte."""
-    service = LocalService(state)
-    path = ""
-    try:
-        for share in (1, 2, 3):
-            api = log_in_as(service, "demo")
-            path = path or create_by_tus(api, "killed.bin")
-            send_by_tus(api, path, size, len(CONTENT) * share // 4)
-            service.kill()
-            service = LocalService(state)
-        api = log_in_as(service, "demo")
-        send_by_tus(api, path, size)
-        assert api.download("killed.bin").body == CONTENT
-    finally:
-        service.kill()
+def create_by_draft(api: FerryClient, name: str) -> str:
+    """Return the path of a new upload of unknown length, whose creation sends the first request's bytes."""
+    created = api.request(
+        "POST", f"/uploads?filename={name}", CONTENT[:REQUEST_BYTES], {**DRAFT, "Upload-Complete": "?0"}
+    )
+    return expect(created, 201, "creation").headers["location"].removeprefix(api.base_url)
 
 
-def test_draft_upload_reaches_the_same_file(state: Path) -> None:
-    """An upload by the draft, the first bytes in the creation, of a length that only the last request has."""
+def send_by_draft(api: FerryClient, path: str, end: int = len(CONTENT)) -> None:
+    """Send the content from the upload's offset on, until the offset is at `end`. The last request alone says so."""
+    head = expect(api.request("HEAD", path, None, DRAFT_VERSION), 204, "offset")
+    offset = int(head.headers["upload-offset"])
+    while offset < end:
+        body = CONTENT[offset : min(offset + REQUEST_BYTES, end)]
+        offset += len(body)
+        complete = "?1" if offset == len(CONTENT) else "?0"
+        headers = {**DRAFT, "Upload-Offset": str(offset - len(body)), "Upload-Complete": complete}
+        response = api.request("PATCH", path, body, headers)
+        assert response.status in (200, 204), response.body
+
+
+def test_uploads_survive_kills(state: Path) -> None:
+    """After SIGKILL to every process uploads of both protocols continue at their offsets, and each file has every byte.
+
+    By tus in requests of whole chunks and in odd ones; by the draft, the first bytes in the creation, of a length that
+    only the last request has.
+    """
     service = LocalService(state)
     try:
         api = log_in_as(service, "demo")
-        version = {"Upload-Draft-Interop-Version": "8", "Content-Type": "application/partial-upload"}
-        first = {**version, "Upload-Complete": "?0"}
-        created = expect(
-            api.request("POST", "/uploads?filename=draft.bin", CONTENT[:REQUEST_BYTES], first), 201, "creation"
-        )
-        path = created.headers["location"].removeprefix(api.base_url)
-        for offset in range(REQUEST_BYTES, len(CONTENT), REQUEST_BYTES):
-            body = CONTENT[offset : offset + REQUEST_BYTES]
-            is_last = offset + len(body) == len(CONTENT)
-            headers = {**version, "Upload-Offset": str(offset), "Upload-Complete": "?1" if is_last else "?0"}
-            response = api.request("PATCH", path, body, headers)
-            assert response.status in (200, 204), response.body
-        assert api.download("draft.bin").body == CONTENT
+        whole, odd = (create_by_tus(api, name) for name in ("whole.bin", "odd.bin"))
+        draft = create_by_draft(api, "draft.bin")
+        for end in (len(CONTENT) * share // 3 for share in (1, 2, 3)):
+            send_by_tus(api, whole, REQUEST_BYTES, end)
+            send_by_tus(api, odd, ODD_BYTES, end)
+            send_by_draft(api, draft, end)
+            if end < len(CONTENT):
+                service.kill()
+                service = LocalService(state)
+                api = log_in_as(service, "demo")
+        for name in ("whole.bin", "odd.bin", "draft.bin"):
+            assert api.download(name).body == CONTENT
     finally:
         service.kill()
 
