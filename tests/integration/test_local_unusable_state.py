@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from dev.local import cli
 from dev.paths import ROOT
 from tests.support.small_disk import SmallDisk, mount_small_disk
 
@@ -21,14 +25,18 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 def start_and_fail(folder: Path, *options: str) -> str:
-    """Start the service, which must not run, and return the one line that it prints."""
-    command = [sys.executable, "-m", "dev.local", "--quiet", "--state", str(folder), *options]
-    environment = {**os.environ, "CLEAN": ""}
-    finished = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env=environment
-    )
-    assert (finished.returncode, finished.stdout) == (1, "")
-    (line,) = finished.stderr.splitlines()
+    """Start the service in this process, which must not run, and return the one line that it prints."""
+    out, err = io.StringIO(), io.StringIO()
+    # The service changes the environment of its process.
+    with patch.dict(os.environ, {"CLEAN": ""}), redirect_stdout(out), redirect_stderr(err):
+        code = cli.main(["--quiet", "--state", str(folder), *options])
+    return assert_is_one_line(folder, code, out.getvalue(), err.getvalue())
+
+
+def assert_is_one_line(folder: Path, code: int, out: str, err: str) -> str:
+    """Return the line of a run that could not start."""
+    assert (code, out) == (1, "")
+    (line,) = err.splitlines()
     assert line.startswith("ferry: ")
     assert str(folder) in line
     return line
@@ -103,3 +111,15 @@ def test_garbage_in_process_list_and_lock_is_no_error(tmp_path: Path) -> None:
         (folder / name).write_bytes(b"\xff\xfe garbage")
     (folder / "ferry.json").write_bytes(b"\xff\xfe garbage")
     assert "ferry.json is damaged" in start_and_fail(folder)
+
+
+def test_program_reports_damage_in_one_line(tmp_path: Path) -> None:
+    """As a program, too: exit code 1 and nothing else on its streams."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    (folder / "ferry.json").write_bytes(b"garbage")
+    command = [sys.executable, "-m", "dev.local", "--quiet", "--state", str(folder)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "CLEAN": ""}
+    )
+    assert "ferry.json is damaged" in assert_is_one_line(folder, done.returncode, done.stdout, done.stderr)
