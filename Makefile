@@ -72,7 +72,7 @@ test-quick: $(venv_stamp)  ## run the fast unit tests: no server, no stress test
 long_proofs := tests/e2e/test_kill_rounds.py tests/e2e/test_damaged_state.py
 
 test-stress: $(venv_stamp)  ## run stress and property tests with thousands of examples (minutes; PROFILE=default: fewer)
-	$(pytest) tests client/tests -m "stress or hypothesis" --numprocesses=3 --dist=worksteal --hypothesis-profile=$(PROFILE) $(addprefix --ignore=,$(long_proofs))
+	$(pytest) tests client/tests -m "stress or hypothesis" --numprocesses=3 --dist=loadfile --hypothesis-profile=$(PROFILE) $(addprefix --ignore=,$(long_proofs))
 
 test-backends: $(venv_stamp)  ## run contract and race tests on SeaweedFS, DynamoDB Local, LocalStack (Java, npm, Python 3.13)
 	@$(tool) PYTHONPATH=.:layers/common sh -c '. dev/layer/runtime-python.sh && exec "$(bin)/python" -m tests.backends $(if $(ROUNDS),--rounds=$(ROUNDS)) $(ARGS)'

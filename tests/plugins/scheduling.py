@@ -19,6 +19,7 @@ OWN_SERVICE_FILES = (
     "tests/e2e/test_admin.py",
     "tests/e2e/test_client.py",
     "tests/e2e/test_client_expiry.py",
+    "tests/e2e/test_client_if_exists.py",
     "tests/e2e/test_crash_recovery.py",
     "tests/e2e/test_damaged_state.py",
     "tests/e2e/test_external_issuer.py",
@@ -32,6 +33,8 @@ that a second shared service costs less.
 LONGEST_FIRST = (
     "tests/e2e/",
     "tests/e2e/test_client.py",
+    "tests/e2e/test_client_if_exists.py",
+    "tests/e2e/test_client_expiry.py",
     "tests/e2e/test_crash_recovery.py",
     "tests/e2e/test_resumable.py",
     "tests/examples/",
