@@ -216,3 +216,14 @@ def test_doctor_leaves_the_file_of_a_running_one_alone(run: Run, fake: FakeServi
     assert codes == [-1, 0]
     assert not fake.files
     assert not list((tmp_path / "state").rglob("ferry-doctor-*"))
+
+
+def test_doctor_leaves_the_file_of_another_client_alone(run: Run, fake: FakeService, tmp_path: Path) -> None:
+    """A note that another client of this machine left is kept for that client."""
+    note = tmp_path / "state" / "doctor-files" / "ferry-doctor-0"
+    note.parent.mkdir(parents=True)
+    note.write_text('{"url": "https://ferry.test", "client_id": "other"}')
+    fake.put_file(note.name, b"1")
+    assert run("doctor") == 0
+    assert list(fake.files) == [note.name]
+    assert note.exists()

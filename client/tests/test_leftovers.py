@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from client.tests.fake_service import FakeService
-from ferry_client.atomic_files import write_atomically
+from ferry_client.atomic_files import _delete_leftovers, write_atomically
 from ferry_client.client import Ferry
 from ferry_client.file_locks import lock
 from ferry_client.local_files import restore_symlink
@@ -19,42 +18,52 @@ from ferry_client.part_file import Journal, journal_path
 
 Connect = Callable[..., Ferry]
 
-_KILLED = """
-import os, pathlib, sys
-pathlib.Path.replace = lambda *arguments: os._exit(9)
-"""
-"""Begins a program that ends, as by a kill, before a file that it wrote gets its name."""
+
+class _KilledError(BaseException):
+    """The process ends here."""
 
 
-def run_killed(program: str, path: Path) -> None:
-    """Run a program that is killed. Its argument is a path."""
-    ended = subprocess.run([sys.executable, "-c", _KILLED + program, str(path)], check=False, timeout=60)
-    assert ended.returncode == 9
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[None]]:
+    """Return a function whose block ends, as by a kill, before a file that it wrote gets its name."""
+
+    def kill(*arguments: object, **options: object) -> None:
+        raise _KilledError
+
+    @contextmanager
+    def killed() -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", kill)
+            patch.setattr(Path, "unlink", kill)
+            with pytest.raises(_KilledError):
+                yield
+
+    return killed
+
+
+Killed = Callable[[], AbstractContextManager[None]]
 
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_file_of_a_killed_process_is_deleted_by_the_next_write(tmp_path: Path) -> None:
+def test_file_of_a_killed_process_is_deleted_by_the_next_write(tmp_path: Path, killed: Killed) -> None:
     """The state folder has the file that was written, and nothing else."""
-    run_killed(
-        "from ferry_client.atomic_files import write_atomically\nwrite_atomically(pathlib.Path(sys.argv[1]), b'1')",
-        tmp_path / "state" / "a.json",
-    )
+    with killed():
+        write_atomically(tmp_path / "state" / "a.json", b"1")
     assert len(names(tmp_path / "state")) == 1
+    _delete_leftovers.cache_clear()  # Another process looks at the folder anew.
     write_atomically(tmp_path / "state" / "b.json", b"2")
     assert names(tmp_path / "state") == {"b.json"}
 
 
 def test_journal_of_a_killed_download_is_deleted_by_the_next_one(
-    connect: Connect, fake: FakeService, tmp_path: Path
+    connect: Connect, fake: FakeService, tmp_path: Path, killed: Killed
 ) -> None:
     """The folder of the target has the file alone once the next download has ended."""
-    run_killed(
-        "from ferry_client.part_file import Journal\nJournal(pathlib.Path(sys.argv[1]), 'e').save({})",
-        journal_path(tmp_path / "out"),
-    )
+    with killed():
+        Journal(journal_path(tmp_path / "out"), "e").save({})
     assert len(names(tmp_path)) == 1
     fake.put_file("x", b"1")
     connect().download("x", tmp_path / "out")
@@ -97,15 +106,42 @@ def test_journal_of_a_removed_folder_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows makes symbolic links for administrators alone")
-def test_link_of_a_killed_process_is_replaced_by_the_next_run(tmp_path: Path) -> None:
+def test_link_of_a_killed_process_is_replaced_by_the_next_run(tmp_path: Path, killed: Killed) -> None:
     """A link that replaces another one is made in two steps; the same command completes it."""
     (tmp_path / "link").symlink_to("old")
-    run_killed(
-        "from ferry_client.local_files import restore_symlink as restore\n"
-        "path = pathlib.Path(sys.argv[1]); restore(path, 'new', path.parent)",
-        tmp_path / "link",
-    )
+    with killed():
+        restore_symlink(tmp_path / "link", "new", tmp_path)
     assert len(names(tmp_path)) == 2
     restore_symlink(tmp_path / "link", "new", tmp_path)
     assert names(tmp_path) == {"link"}
     assert (tmp_path / "link").readlink() == Path("new")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows makes symbolic links for administrators alone")
+def test_link_that_two_processes_make_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process takes the unfinished link for a leftover, and deletes it: the link is made again."""
+    replace, replaced = Path.replace, list[Path]()
+
+    def delete_first(path: Path, target: Path) -> Path:
+        replaced.append(path)
+        if len(replaced) == 1:
+            path.unlink()
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", delete_first)
+    restore_symlink(tmp_path / "link", "new", tmp_path)
+    assert len(replaced) == 2
+    assert names(tmp_path) == {"link"}
+
+
+def test_leftover_on_a_disk_without_locks_is_deleted_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no lock shows whether a process writes a file, its age does."""
+    monkeypatch.setattr("ferry_client.file_locks.lock", lambda descriptor: False)
+    new, old = tmp_path / ".ferry-abcdefgh.tmp", tmp_path / ".ferry-12345678.tmp"
+    new.touch()
+    old.touch()
+    os.utime(old, (0, 0))
+    write_atomically(tmp_path / "a.json", b"1")
+    assert names(tmp_path) == {new.name, "a.json"}

@@ -22,6 +22,9 @@ _WINDOWS_RESERVED = frozenset(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """From which `mtime` is counted."""
 
+_MAX_LINK_ATTEMPTS = 3
+"""How often a symbolic link is made that another process deletes meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
@@ -95,16 +98,32 @@ def restore_symlink(path: Path, target: str, folder: Path) -> None:
     """
     if not is_inside(path.parent.joinpath(target), folder):
         raise LocalFileError(f"its link leads to {target}, outside {folder}. It is not made.")
-    temporary = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.ferry-link")
     try:
-        if path.is_symlink() and str(path.readlink()) == target:
-            return
-        _delete_link(temporary)  # A kill may have left it.
-        temporary.symlink_to(target)
-        temporary.replace(path)
+        if not path.is_symlink() or str(path.readlink()) != target:
+            _replace_by_link(path, target)
     except OSError as error:
-        _delete_link(temporary)
         raise LocalFileError(f"{path} cannot be made a link: {error.strerror}.") from error
+
+
+def _replace_by_link(path: Path, target: str) -> None:
+    """Make a symbolic link under a hidden name, and give it its own. Raises `OSError`.
+
+    The hidden name follows from the link's, so that the next run deletes what a kill left. Another process that makes
+    the same link may do that, too: then the link is made again.
+    """
+    temporary = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.ferry-link")
+    for attempts_left in reversed(range(_MAX_LINK_ATTEMPTS)):
+        _delete_link(temporary)
+        try:
+            temporary.symlink_to(target)
+            temporary.replace(path)
+            return
+        except (FileExistsError, FileNotFoundError):
+            if not attempts_left:
+                raise
+        except OSError:
+            _delete_link(temporary)
+            raise
 
 
 def _delete_link(path: Path) -> None:
