@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from admin.commands.options import Subparsers, add_command
+from admin.commands.options import Subparsers, add_command, parse_namespace
 from admin.result import StreamedResult, format_size
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def register(subparsers: Subparsers) -> None:
             "ferry-admin export --namespace acme --stack ferry | python3 leave_ferry.py BUCKET FOLDER",
         ],
     )
-    parser.add_argument("--namespace", metavar="NAMESPACE", required=True, help="the namespace of the files")
+    parser.add_argument(
+        "--namespace", type=parse_namespace, metavar="NAMESPACE", required=True, help="the namespace of the files"
+    )
 
 
 def _export(options: argparse.Namespace, connection: Connection) -> StreamedResult:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from admin.commands.guard import guarded_result, run_guarded
-from admin.commands.options import Subparsers, add_command, add_group, add_guard_options
+from admin.commands.options import Subparsers, add_command, add_group, add_guard_options, parse_namespace
 from admin.errors import UsageError
 from admin.links import Selection, find_links, revoke_links, usages_of
 from admin.ports import AdminContext
@@ -64,7 +64,9 @@ def register(subparsers: Subparsers) -> None:
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--namespace", metavar="NAME", help="links to the files of this namespace")
+    parser.add_argument(
+        "--namespace", type=parse_namespace, metavar="NAME", help="links to the files of this namespace"
+    )
     parser.add_argument("--client", metavar="CLIENT", help="links that this client created")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ Subparsers = Any
 """What `add_subparsers` returns; argparse keeps its type private."""
 
 CommandHandler = Callable[[argparse.Namespace, "Connection"], CommandResult | StreamedResult]
+
+_NAMESPACE_PATTERN = re.compile(r"[\x21-\x7e]{1,128}")
+"""What a token's namespace may be, that of an external issuer included."""
 
 EXIT_CODES = """\
 exit codes:
@@ -92,6 +96,15 @@ def add_command(
         "--output", choices=("table", "json"), default="table", help="format of the result (default: table)"
     )
     return parser
+
+
+def parse_namespace(text: str) -> str:
+    """Return the name of a namespace that a token can carry. Raises `argparse.ArgumentTypeError`."""
+    if not _NAMESPACE_PATTERN.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a namespace: give 1 to 128 printable ASCII characters without spaces"
+        )
+    return text
 
 
 def _as_sentence(help_text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from admin.commands.options import Subparsers, add_command, add_group
+from admin.commands.options import Subparsers, add_command, add_group, parse_namespace
 from admin.errors import AdminError
 from admin.result import CommandResult, format_pairs, format_size
 
@@ -61,7 +61,9 @@ def register(subparsers: Subparsers) -> None:
         examples=["ferry-admin quota recount acme --stack ferry"],
     )
     for parser in (set_, show, recount_):
-        parser.add_argument("namespace", metavar="NAMESPACE", help="the namespace that the limits are for")
+        parser.add_argument(
+            "namespace", type=parse_namespace, metavar="NAMESPACE", help="the namespace that the limits are for"
+        )
 
 
 def parse_size(text: str) -> int:

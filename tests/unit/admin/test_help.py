@@ -91,3 +91,30 @@ def test_links_without_selection_says_what_to_give(command: str, hint: str) -> N
     with pytest.raises(UsageError) as error:
         options.handler(options, None)
     assert error.value.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["quota", "set", "{}", "--bytes=5"],
+        ["quota", "show", "{}"],
+        ["quota", "recount", "{}"],
+        ["export", "--namespace={}"],
+        ["links", "list", "--namespace={}"],
+        ["links", "revoke", "--namespace={}"],
+    ],
+)
+@pytest.mark.parametrize("namespace", ["", "x y", "é", "n" * 129])
+def test_impossible_namespace_is_rejected(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], namespace: str
+) -> None:
+    """An unset shell variable sets no quota and exports no empty list: no token carries such a namespace."""
+    with pytest.raises(SystemExit) as stop:
+        build_parser().parse_args([*(argument.format(namespace) for argument in arguments), "--local"])
+    assert stop.value.code == 2
+    assert "is not a namespace: give 1 to 128 printable ASCII characters" in capsys.readouterr().err
+
+
+def test_namespace_of_an_external_issuer_is_accepted() -> None:
+    """An issuer's claim may have characters that names of Ferry's own clients do not have."""
+    assert build_parser().parse_args(["export", "--namespace=a+b/{c}", "--local"]).namespace == "a+b/{c}"
