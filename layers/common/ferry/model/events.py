@@ -17,14 +17,23 @@ class EventKind(StrEnum):
     """The types of published events (docs/events.md)."""
 
     STARTED = "ferry.upload.started"
+    """An upload was opened."""
     COMPLETED = "ferry.upload.completed"
+    """A file was committed."""
     EXPIRED = "ferry.upload.expired"
+    """An upload expired."""
     CANCELLED = "ferry.upload.cancelled"
+    """An upload was cancelled."""
     DELETED = "ferry.file.deleted"
+    """A file was deleted."""
     MOVED = "ferry.file.moved"
+    """A file got another name."""
     RESTORED = "ferry.file.restored"
+    """A deleted or replaced file was restored."""
     LINK_CREATED = "ferry.link.created"
+    """A link was created."""
     LINK_USED_UP = "ferry.link.used_up"
+    """Nothing is left of the limits of a link."""
 
 
 @dataclass(frozen=True, slots=True)
