@@ -21,6 +21,9 @@ from tests.e2e.clients import ServiceUnderTest
 RUN = "from ferry_client.cli.main import main; main()"
 TIMEOUT_SECONDS = 180
 
+LARGE_CHUNKS = "import ferry_client.line; ferry_client.line.FIRST_CHUNK_BYTES = 1 << 20"
+"""Python that begins with chunks of 1 MiB on an unknown line: 128 KiB take eight times as many requests."""
+
 INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 """Python that lets SIGINT interrupt its process."""
 

@@ -14,7 +14,7 @@ import pytest
 
 from dev.network.fault_proxy import Fault, FaultProxy
 from tests.e2e.clients import MIB, random_bytes
-from tests.e2e.ferry_command import FerryCommand, finish, matching, random_faults, wait_for_request
+from tests.e2e.ferry_command import LARGE_CHUNKS, FerryCommand, finish, matching, random_faults, wait_for_request
 from tests.support.small_disk import mount_small_disk
 
 SIZE = 20 * MIB + 7
@@ -54,7 +54,7 @@ def test_killed_client_continues(ferry: FerryCommand, proxy: FaultProxy, name: s
     arguments = ["put", "a", name, "--no-direct", "--limit-rate", "6M"]
     part = "/upload/chunk"
     if direction == "down":
-        assert ferry.run("put", "a", name).code == 0
+        assert ferry.run("put", "a", name, before=LARGE_CHUNKS).code == 0
         arguments, part = ["get", name, "b", "--no-direct", "--limit-rate", "6M"], "/download/partial"
     for kill in range(3):
         process = ferry.start(*arguments)
@@ -156,7 +156,7 @@ def test_clock_an_hour_off_is_found_and_harmless(ferry: FerryCommand, name: str)
     # The service's Date field has whole seconds, and its answer takes some time.
     assert 3598 <= int(finding[1]) <= 3602
     ferry.write("a", random_bytes(SIZE))
-    assert ferry.run("put", "a", name, before=CLOCK_AN_HOUR_OFF).code == 0
+    assert ferry.run("put", "a", name, before=f"{CLOCK_AN_HOUR_OFF}\n{LARGE_CHUNKS}").code == 0
 
 
 def test_revoked_client_is_rejected(ferry: FerryCommand, proxy: FaultProxy, name: str) -> None:
@@ -183,7 +183,7 @@ def test_full_disk_is_named_before_the_first_byte(ferry: FerryCommand, tmp_path:
     """
     data = random_bytes(SIZE)
     ferry.write("a", data)
-    assert ferry.run("put", "a", name).code == 0
+    assert ferry.run("put", "a", name, before=LARGE_CHUNKS).code == 0
     with mount_small_disk(tmp_path / "disk", 32) as disk:
         disk.fill(keep_bytes=8 * MIB)
         done = ferry.run("get", name, "disk/b")
@@ -212,7 +212,7 @@ os.pread = fail
 def test_read_error_is_named(ferry: FerryCommand, name: str) -> None:
     """A disk that fails in the middle of a file: exit code 1, and no file appears."""
     ferry.write("a", random_bytes(SIZE))
-    done = ferry.run("put", "a", name, before=READ_ERROR)
+    done = ferry.run("put", "a", name, before=READ_ERROR + LARGE_CHUNKS)
     assert (done.code, done.err) == (1, "ferry: a cannot be read: Input/output error.\n")
     assert ferry.run("stat", name).code == 3
 
@@ -230,12 +230,13 @@ def test_file_that_changes_meanwhile_is_named(
 ) -> None:
     """A file that grows or shrinks while it is sent: exit code 7, and no file appears. Sent again, it is right."""
     path = ferry.write("a", random_bytes(SIZE))
-    process = ferry.start("put", "a", name, "--no-direct", "--limit-rate", "12M", "--jobs", "1", "--quiet")
+    options = ("--no-direct", "--limit-rate", "12M", "--jobs", "1", "--quiet")
+    process = ferry.start("put", "a", name, *options, before=LARGE_CHUNKS)
     wait_for_request(proxy, "/upload/chunk")
     os.truncate(path, size)
     done = finish(process)
     assert (done.code, done.err) == (7, f"ferry: {message}\n")
     assert ferry.run("stat", name).code == 3
-    assert ferry.run("put", "a", name).code == 0
+    assert ferry.run("put", "a", name, before=LARGE_CHUNKS).code == 0
     assert ferry.run("get", name, "b").code == 0
     assert (ferry.folder / "b").read_bytes() == path.read_bytes()

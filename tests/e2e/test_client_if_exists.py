@@ -9,13 +9,20 @@ import pytest
 
 from ferry_client import Ferry
 from ferry_client.errors import ConflictError
+from ferry_client.options import MIN_PART_BYTES, ClientOptions
 from tests.e2e.clients import MIB, ServiceUnderTest, random_bytes
-from tests.e2e.ferry_command import FerryCommand
+from tests.e2e.ferry_command import LARGE_CHUNKS, FerryCommand
+
+OPTIONS = ClientOptions(direct_from_bytes=2 * MIN_PART_BYTES, part_bytes=MIN_PART_BYTES, chunk_bytes=MIB)
+"""Files from 10 MiB on go in parts, and chunks are large: few requests and bytes take each way."""
+
+IN_PARTS, IN_MANY_PARTS = 11 * MIB, 46 * MIB
+"""Files of three parts, and of more parts than a client sends at once at first."""
 
 SIZES = pytest.mark.parametrize(
     "size",
-    [0, 3 * MIB, 5 * MIB, 20 * MIB, pytest.param(200 * MIB, marks=pytest.mark.stress)],
-    ids=["empty", "put", "chunks", "parts", "large"],
+    [0, 3 * MIB, 5 * MIB, IN_PARTS, pytest.param(IN_MANY_PARTS, marks=pytest.mark.stress)],
+    ids=["empty", "put", "chunks", "parts", "many parts"],
 )
 
 
@@ -23,7 +30,10 @@ SIZES = pytest.mark.parametrize(
 def ferry(service: ServiceUnderTest) -> Iterator[Ferry]:
     client = next(client for client in service.connection_info["clients"] if client["client_id"] == "demo")
     with Ferry(
-        service.connection_info["base_url"], client_id=client["client_id"], client_secret=client["client_secret"]
+        service.connection_info["base_url"],
+        client_id=client["client_id"],
+        client_secret=client["client_secret"],
+        options=OPTIONS,
     ) as connected:
         yield connected
 
@@ -77,13 +87,12 @@ def test_free_name_is_taken(ferry: Ferry, name: str, size: int, if_exists: str) 
 @pytest.mark.parametrize("options", [(), ("--no-direct",), ("--preserve",)], ids=["any", "chunks-alone", "preserve"])
 @pytest.mark.parametrize("size", [0, 3 * MIB, 5 * MIB, 20 * MIB], ids=["empty", "put", "chunks", "parts"])
 def test_command_has_one_answer_at_every_size(
-    command: FerryCommand, name: str, size: int, options: tuple[str, ...], if_exists: str
+    ferry: Ferry, command: FerryCommand, name: str, *, size: int, options: tuple[str, ...], if_exists: str
 ) -> None:
     """Exit code and message of a taken name do not depend on the way that the bytes take."""
-    command.write("old", b"old")
+    ferry.upload(b"old", name)
     command.write("new", random_bytes(size))
-    assert command.run("put", "old", name).code == 0
-    done = command.run("put", "new", name, "--if-exists", if_exists, "--json", *options)
+    done = command.run("put", "new", name, "--if-exists", if_exists, "--json", *options, before=LARGE_CHUNKS)
     if if_exists == "fail":
         message = f"ferry: {name} exists. Choose --if-exists replace, rename or skip (in Python: if_exists).\n"
         assert (done.code, done.out, done.err) == (5, "", message)

@@ -35,13 +35,13 @@ def state(tmp_path: Path) -> Iterator[Path]:
 
 def test_upload_after_kill_resumes(state: Path) -> None:
     """After SIGKILL to every process status has the missing chunks, and the completed file has every byte."""
-    content, finished = random_bytes(40 * MIB + 5), random_bytes(6 * MIB, seed=9)
+    content, finished = random_bytes(28 * MIB + 5), random_bytes(6 * MIB, seed=9)
     service = LocalService(state)
     try:
         api = log_in_as(service, "demo")
         upload_file(api, "finished", finished)
         plan = expect(api.start("half", len(content), fingerprint="f"), 201, "start").json
-        send_chunks(api, "half", content, (7, 1, 10, 4, 3))
+        send_chunks(api, "half", content, (7, 1, 4, 3))
         assert service.kill() >= 4
 
         service = LocalService(state)
@@ -53,7 +53,7 @@ def test_upload_after_kill_resumes(state: Path) -> None:
         assert resumed["upload_id"] == plan["upload_id"]
         status = expect(api.status("half"), 200, "status").json
         missing = [n for first, last in status["missing"] for n in range(first, last + 1)]
-        assert {2, 5, 6, 8, 9, 11} <= set(missing)
+        assert {2, 5, 6, 8} <= set(missing)
         part = api.presign_parts("half", 3).json["parts"][0]
         assert put_part(part, content[16 * MIB : 24 * MIB]).status == 200
         send_chunks(api, "half", content, (index for index in missing if index not in (5, 6)))
@@ -61,24 +61,6 @@ def test_upload_after_kill_resumes(state: Path) -> None:
         assert completed.status == 200, completed.body
         assert api.download("half").body == content
         assert "Traceback" not in service.read_log()
-    finally:
-        service.stop()
-
-
-@pytest.mark.stress
-def test_upload_after_orderly_stop_loses_nothing(state: Path) -> None:
-    """SIGINT ends every process with exit code 0, and the next run has every acknowledged chunk."""
-    content = random_bytes(3 * CHUNK_BYTES)
-    service = LocalService(state)
-    try:
-        api = log_in_as(service, "demo")
-        api.start("file", len(content))
-        send_chunks(api, "file", content, (1, 3))
-        assert service.stop() == 0
-        assert find_processes(state) == []
-        service = LocalService(state)
-        api = log_in_as(service, "demo")
-        assert api.status("file").json["missing"] == [[2, 2]]
     finally:
         service.stop()
 
@@ -116,35 +98,45 @@ def test_upload_and_url_expire(state: Path) -> None:
         service.stop()
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[LocalService]:
-    """Yield a running service in a folder beside `state`."""
-    service = LocalService(tmp_path / "running")
-    yield service
-    assert service.stop() == 0
+def error_of_run(folder: Path, parameters: str) -> str:
+    """Return what a run that cannot start says."""
+    command = [sys.executable, "-m", "dev.local", "--state", str(folder), "--params", parameters]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert finished.returncode == 1
+    assert "Traceback" not in finished.stderr
+    return finished.stderr
 
 
 @pytest.mark.stress
-def test_second_run_rejects_shared_folder_and_avoids_taken_port(running: LocalService, state: Path) -> None:
-    """A second run on a folder and an unknown parameter are rejected. On a taken port the next one is used."""
+def test_orderly_stop_after_second_runs_loses_nothing(state: Path, tmp_path: Path) -> None:
+    """A second run on a folder and an unknown parameter are rejected. On a taken port the next one is used.
 
-    def error_of(folder: Path, parameters: str) -> str:
-        command = [sys.executable, "-m", "dev.local", "--state", str(folder), "--params", parameters]
-        finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-        assert finished.returncode == 1
-        assert "Traceback" not in finished.stderr
-        return finished.stderr
-
-    assert "another run" in error_of(running.state_folder, "")
-    assert "TokenLifetme" in error_of(state, "TokenLifetme=5")
-
-    port = running.connection_info["base_url"].rpartition(":")[2]
-    second = LocalService(state, options=["--port", port])
+    SIGINT ends every process with exit code 0, and the next run has every acknowledged chunk.
+    """
+    content = random_bytes(3 * CHUNK_BYTES)
+    service = LocalService(state)
     try:
-        assert second.connection_info["base_url"] != running.connection_info["base_url"]
-        assert f"(port {port} is taken; choose another with PORT=)" in second.ready_line
+        api = log_in_as(service, "demo")
+        api.start("file", len(content))
+        send_chunks(api, "file", content, (1, 3))
+        assert "another run" in error_of_run(state, "")
+        assert "TokenLifetme" in error_of_run(tmp_path / "other", "TokenLifetme=5")
+
+        port = service.connection_info["base_url"].rpartition(":")[2]
+        second = LocalService(tmp_path / "second", options=["--port", port])
+        try:
+            assert second.connection_info["base_url"] != service.connection_info["base_url"]
+            assert f"(port {port} is taken; choose another with PORT=)" in second.ready_line
+        finally:
+            assert second.stop() == 0
+
+        assert service.stop() == 0
+        assert find_processes(state) == []
+        service = LocalService(state)
+        api = log_in_as(service, "demo")
+        assert api.status("file").json["missing"] == [[2, 2]]
     finally:
-        assert second.stop() == 0
+        service.stop()
 
 
 def completion_status(api: FerryClient, name: str) -> int:
