@@ -3,10 +3,11 @@
 Measuring adds half to the time of everything that runs in the process, the libraries included. The coverage floor of
 `make test` is reached without the tests that are left out here:
 
-- End-to-end tests and examples call a service in other processes.
+- End-to-end tests and examples call a service in other processes, and the client's tests one that is not Ferry's.
 - Slow tests repeat operations that quick tests cover: under faults, in random orders, with many sizes, on moto, and
   from other namespaces.
-- The files of `REPEATING_FILES` send variants of requests that other tests send too, or test the template and tools.
+- The files and tests of `tests/plugins/repeating_tests.py` send variants of requests that other tests send too, or test
+  the template and tools.
 
 In measured tests, calls of libraries that run none of Ferry's code are not measured: those of botocore, with moto below
 it, and of jsonschema. Most of the time of an integration test is theirs.
@@ -22,43 +23,20 @@ from typing import Any
 
 import pytest
 
+from tests.plugins.repeating_tests import REPEATING_FILES, REPEATING_TESTS
+
 FIRST_WORKER = "gw0"
 """The name that pytest-xdist gives to its first process."""
 
-FOLDERS_WITHOUT_COVERAGE = ("tests/e2e/", "tests/examples/", "tests/template/")
-
-REPEATING_FILES = (
-    "tests/contract/test_cleanup_repository.py",
-    "tests/contract/test_object_store.py",
-    "tests/contract/test_quotas.py",
-    "tests/contract/test_upload_repository.py",
-    "tests/contract/test_upload_repository_listings.py",
-    "tests/integration/test_admin.py",
-    "tests/integration/test_admin_quota.py",
-    "tests/integration/test_attacks_bodies.py",
-    "tests/integration/test_attacks_tokens.py",
-    "tests/integration/test_audit.py",
-    "tests/integration/test_download_table.py",
-    "tests/integration/test_downloads.py",
-    "tests/integration/test_http_rules.py",
-    "tests/integration/test_least_privilege.py",
-    "tests/integration/test_tenant_isolation.py",
-    "tests/unit/test_openapi.py",
-    "tests/unit/test_rotation.py",
-    "tests/unit/test_status.py",
-    "tests/unit/uploads/test_cleanup_budget.py",
-    "tests/unit/uploads/test_cleanup_faults.py",
-    "tests/unit/uploads/test_costs.py",
-    "tests/unit/uploads/test_faults.py",
-    "tests/unit/uploads/test_file_sizes.py",
-    "tests/unit/uploads/test_limits.py",
-    "tests/unit/uploads/test_random_histories.py",
-)
+FOLDERS_WITHOUT_COVERAGE = ("client/tests/", "tests/e2e/", "tests/examples/", "tests/template/")
 
 
 def is_measured(item: pytest.Item) -> bool:
     """Return whether the run of a test, its fixtures included, counts for the coverage."""
-    if item.nodeid.startswith((*FOLDERS_WITHOUT_COVERAGE, *REPEATING_FILES)):
+    path, _, name = item.nodeid.partition("[")[0].partition("::")
+    if item.nodeid.startswith(FOLDERS_WITHOUT_COVERAGE) or path in REPEATING_FILES:
+        return False
+    if name in REPEATING_TESTS.get(path, ()):
         return False
     return item.get_closest_marker("slow") is None
 

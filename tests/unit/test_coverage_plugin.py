@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.plugins.repeating_tests import REPEATING_FILES, REPEATING_TESTS
+
 ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
@@ -49,3 +53,10 @@ def test_unmeasured_call_leaves_caller_measured(tmp_path: Path) -> None:
     missing = [lines[number - 1].strip() for number in measured["missing_lines"]]
     assert missing == ["if fails:", "raise ValueError"]
     assert [origin for origin, _ in measured["missing_branches"]] == [7, 7]
+
+
+@pytest.mark.parametrize("path", sorted({*REPEATING_FILES, *REPEATING_TESTS}))
+def test_tests_that_are_not_measured_exist(path: str) -> None:
+    """Each listed file exists and has the listed tests, so that a rename is carried into the lists."""
+    source = (ROOT / path).read_text(encoding="utf-8")
+    assert [name for name in REPEATING_TESTS.get(path, ()) if f"def {name}(" not in source] == []
