@@ -74,6 +74,58 @@ def roll_back_transaction() -> Any:
     return raised.value.response["CancellationReasons"], items
 
 
+UPDATES = (
+    "SET #map.#new = :two, #list[1] = if_not_exists(none_yet, :two), #count = #count + :two REMOVE #list[0], gone[1]",
+    "SET #count = :two - #count, #list = list_append(#list, :list) ADD #set :set DELETE #other :set",
+    "REMOVE #map, #list",
+    "ADD #count :two, newest :set",
+    "SET #count = :two SET #list = :list",
+    "SET #map.a = :two, #map.a = :two",
+    "SET #map.absent.a = :two",
+    "SET pk = :two",
+    "SET #count = :absent",
+    "SET #count :two",
+)
+"""Update expressions with each clause and each function, the last six with an error that moto finds."""
+
+
+def update_items() -> Any:
+    """Return the item or the error after each update, of an item and of a new one."""
+    dynamodb = new_table()
+    results: list[Any] = []
+    for number, expression in enumerate(UPDATES * 2):
+        key = {"pk": {"S": str(number)}}
+        item = {
+            "map": {"M": {"a": {"N": "1"}}},
+            "list": {"L": [{"N": "1"}, {"S": "a"}]},
+            "gone": {"L": [{"S": "a"}, {"S": "b"}]},
+            "count": {"N": "1"},
+            "set": {"SS": ["a"]},
+            "other": {"SS": ["b", "c"]},
+        }
+        if number < len(UPDATES):
+            dynamodb.put_item(TableName="table", Item={**key, **item})
+        names = {
+            f"#{name}": name for name in ("map", "new", "list", "count", "set", "other") if f"#{name}" in expression
+        }
+        values = {":two": {"N": "2"}, ":list": {"L": [{"S": "z"}]}, ":set": {"SS": ["b"]}}
+        used = {name: value for name, value in values.items() if name in expression}
+        options = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": used}
+        try:
+            dynamodb.update_item(
+                TableName="table",
+                Key=key,
+                UpdateExpression=expression,
+                **{name: value for name, value in options.items() if value},
+            )
+        except ClientError as error:
+            results.append(error.response["Error"])
+        else:
+            results.append(dynamodb.get_item(TableName="table", Key=key)["Item"])
+    assert ["Code" in result for result in results[: len(UPDATES)]] == [False] * 4 + [True] * 6
+    return results
+
+
 def transaction(condition: str) -> list[dict[str, Any]]:
     update = {
         "UpdateExpression": "SET #list[0] = :two ADD #count :two",
@@ -87,11 +139,11 @@ def transaction(condition: str) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("operation", [read_every_type, commit_transaction, roll_back_transaction])
+@pytest.mark.parametrize("operation", [read_every_type, update_items, commit_transaction, roll_back_transaction])
 def test_moto_with_shortcuts_gives_same_result(
     operation: Callable[[], Any], moto_shortcuts: pytest.MonkeyPatch
 ) -> None:
-    """Reads of each type, a committed transaction, and one that is rolled back."""
+    """Reads of each type, updates, a committed transaction, and one that is rolled back."""
     with mock_aws():
         with_shortcuts = operation()
     moto_shortcuts.undo()

@@ -5,7 +5,7 @@
 - For each item of a transaction moto copies the whole table, although a rollback needs the items of the transaction.
 - Copies of an item copy each value, although moto changes lists, maps and sets alone in place.
 - Each comparison of two keys, of which sorting a table needs many, tests both for six types.
-- Each of eleven passes over an update expression asks each node for its abstract base classes.
+- Update expressions are parsed and checked again for each call: see `tests/plugins/moto_update_expressions.py`.
 - Each call passes an HTTP request: see `tests/plugins/moto_direct_calls.py`.
 
 `CHECKED_VERSION` is the moto release that `tests/integration/test_moto_shortcuts.py` compared the shortcuts with.
@@ -16,13 +16,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextvars import ContextVar
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.plugins.moto_direct_calls import apply_direct_calls
+from tests.plugins.moto_update_expressions import apply_update_expressions
 
 CHECKED_VERSION = "5.2.5"
 
@@ -46,13 +46,13 @@ def apply_shortcuts(patch: pytest.MonkeyPatch) -> None:
     from moto.dynamodb.models.table import Table
 
     apply_direct_calls(patch)
+    apply_update_expressions(patch)
     changed: ContextVar[list[dict[str, Any]] | None] = ContextVar("changed", default=None)
     transact = models.DynamoDBBackend.transact_write_items
     serialize = ResponseSerializer._serialize_type_structure
     patch.setattr(ResponseSerializer, "_serialize_type_structure", _with_present_members(serialize))
     patch.setattr(DynamoType, "cast_value", _with_direct_scalars(DynamoType.cast_value))
     patch.setattr(Item, "__deepcopy__", _with_shared_scalars(LimitedSizeDict))
-    patch.setattr("moto.dynamodb.parsing.ast_nodes.DepthFirstTraverser.traverse_node_recursively", _traverse)
     patch.setattr(models, "copy", SimpleNamespace(deepcopy=_deepcopy_changed_items(Table, DynamoType, changed)))
     patch.setattr(models.DynamoDBBackend, "transact_write_items", _with_changed_items(transact, changed))
 
@@ -92,26 +92,6 @@ def _with_shared_scalars(attributes_class: Any) -> Any:
         return copied
 
     return deepcopy
-
-
-@cache
-def _is_instance(node_class: Any, classes: tuple[type[Any], ...]) -> bool:
-    return issubclass(node_class, classes)
-
-
-def _traverse(traverser: Any, node: Any, child_id: int = -1) -> Any:
-    if not hasattr(node, "children"):
-        return node
-    parent = node.parent
-    for position, child in enumerate(node.children or ()):
-        traverser.pre_processing_of_child(node, position)
-        _traverse(traverser, child, position)
-    if _is_instance(node.__class__, traverser.nodes_to_be_processed()):
-        node = traverser.process(node)
-        node.parent = parent
-        if parent:
-            parent.children[child_id] = node
-    return node
 
 
 def _deepcopy_changed_items(table_class: type[Any], dynamo_type: type[Any], changed: ContextVar[Any]) -> Any:
