@@ -38,14 +38,14 @@ class Credentials:
         }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
     launched = LocalService(tmp_path_factory.mktemp("examples") / "state", options=["--instances", "4"])
     yield launched
     assert launched.stop() == 0, launched.read_log()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client(service: LocalService) -> FerryClient:
     """A client of the tests' own, to check what an example has done."""
     return log_in_as(service, "demo")
