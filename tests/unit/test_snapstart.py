@@ -6,6 +6,8 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +24,6 @@ FUNCTIONS = sorted(
 MODULES = list((ROOT / "layers/common/ferry").rglob("*.py"))
 MONOTONIC_CLOCK_USERS = frozenset({"router.py"})
 """Modules that measure the duration of one call within it."""
-PROBE_SCRIPT = """
-import json
-import app
-from ferry import wiring
-filled = [name for name, value in vars(wiring).items() if hasattr(value, "cache_info") and value.cache_info().currsize]
-print(json.dumps(filled))
-"""
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_snapshot_holds_no_cached_state(function: str) -> None:
-    """Importing a function fills no cache of `ferry.wiring`, so it has no connection and no cached data."""
-    paths = [str(ROOT / "functions" / function), str(ROOT / "layers/common")]
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE_SCRIPT],
-        env={"PYTHONPATH": ":".join(paths), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(done.stdout) == []
-
-
 HOOK_SCRIPT = """
 import datetime, gc, http.server, json, os, socket, sys, threading
 
@@ -73,9 +52,16 @@ import app
 import snapshot_restore_py
 from ferry import wiring
 assert not [module for module in sys.modules if module.startswith("botocore")], "loaded at import"
+
+def filled_caches():
+    factories = {name: value for name, value in vars(wiring).items() if hasattr(value, "cache_info")}
+    return [name for name, factory in factories.items() if factory.cache_info().currsize]
+
+names_at_import = filled_caches()
+os.environ.update(json.loads(sys.argv[1]))
 for function, arguments, options in snapshot_restore_py.hooks:
     function(*arguments, **options)
-names = [name for name, value in vars(wiring).items() if hasattr(value, "cache_info") and value.cache_info().currsize]
+names = filled_caches()
 clients = sorted(set(vars(wiring.aws_session())) - {"_endpoints", "_session"})
 connections = [
     each.getpeername() for each in gc.get_objects()
@@ -91,7 +77,9 @@ if "ferry.http.request_bodies" in loaded:
     assert request_bodies._validator.cache_info().currsize == len(list(request_bodies.readers()))
 assert "pydantic" not in sys.modules
 later = sorted(name for name in set(sys.modules) - loaded if name.partition(".")[0] in ("botocore", "ferry", "urllib3"))
-print(json.dumps({"names": names, "clients": clients, "connections": connections, "later": later}))
+print(json.dumps({
+    "names_at_import": names_at_import, "names": names, "clients": clients, "connections": connections, "later": later
+}))
 """
 FAKE_RUNTIME = """
 hooks = []
@@ -117,9 +105,8 @@ def run_hooks(tmp_path: Path, function: str, **environment: str) -> dict[str, An
     (tmp_path / "snapshot_restore_py.py").write_text(FAKE_RUNTIME, encoding="utf-8")
     paths = [str(ROOT / "functions" / function), str(ROOT / "layers/common"), str(tmp_path)]
     done = subprocess.run(
-        [sys.executable, "-c", HOOK_SCRIPT],
+        [sys.executable, "-c", HOOK_SCRIPT, json.dumps(FUNCTION_ENVIRONMENT)],
         env={
-            **FUNCTION_ENVIRONMENT,
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
             "PYTHONPATH": ":".join(paths),
@@ -135,12 +122,28 @@ def run_hooks(tmp_path: Path, function: str, **environment: str) -> dict[str, An
     return loaded
 
 
+@pytest.fixture(scope="module")
+def run_hooks_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Any]]:
+    """Return `run_hooks` for all tests of a function: a process that loads one takes most of a second."""
+    return cache(lambda function: run_hooks(tmp_path_factory.mktemp(function), function))
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_snapshot_hook_loads_clients_without_connection(function: str, tmp_path: Path) -> None:
+def test_snapshot_holds_no_cached_state(function: str, run_hooks_once: Callable[[str], dict[str, Any]]) -> None:
+    """Importing a function fills no cache of `ferry.wiring`, so it has no connection and no cached data. It needs no
+    settings either: the process has them after the import.
+    """
+    assert run_hooks_once(function)["names_at_import"] == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_snapshot_hook_loads_clients_without_connection(
+    function: str, run_hooks_once: Callable[[str], dict[str, Any]]
+) -> None:
     """Before the snapshot, the hook creates the function's clients and components, and closes every connection. The
     first request then imports no module.
     """
-    loaded = run_hooks(tmp_path, function)
+    loaded = run_hooks_once(function)
     assert loaded["clients"] == CLIENTS[function]
     assert set(loaded["names"]) >= ({"token_issuer"} if function == "auth" else {"services", "token_verifier"})
     assert loaded["connections"] == []
