@@ -35,7 +35,7 @@ _SMALL, _RANGED, _LARGE = "small", "ranged", "large"
 
 
 @dataclass(slots=True)
-class Way:
+class RequestKind:
     """A kind of request to one service, and what it took over all batches."""
 
     service: Service
@@ -62,16 +62,20 @@ class Getter:
         self._authorization = {"Authorization": f"Bearer {token}"}
         self._local = threading.local()
 
-    def get(self, way: Way) -> None:
+    def get(self, request_kind: RequestKind) -> None:
         """Fetch a file or a range. Raises `BenchError` for another response than the expected one."""
         if not hasattr(self._local, "connection"):
             self._local.connection = http.client.HTTPConnection(self._host, timeout=60)
         connection: http.client.HTTPConnection = self._local.connection
-        connection.request("GET", f"/download?filename={way.name}", headers=self._authorization | way.headers)
+        connection.request(
+            "GET", f"/download?filename={request_kind.name}", headers=self._authorization | request_kind.headers
+        )
         response = connection.getresponse()
         found = response.status, len(response.read())
-        if found != way.expected:
-            raise BenchError(f"GET {way.name}: status and length are {found} instead of {way.expected}")
+        if found != request_kind.expected:
+            raise BenchError(
+                f"GET {request_kind.name}: status and length are {found} instead of {request_kind.expected}"
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,17 +93,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         load_before = os.getloadavg()[0]
         with running_services(MAX_INSTANCES) as (_, running, previous_folder, previous):
-            ways: dict[str, Way] = {}
+            request_kinds: dict[str, RequestKind] = {}
             for title, service, folder in (
                 (downloads_report.BASELINE, previous, previous_folder),
                 (downloads_report.TODAY, running, running.local_service.state_folder),
             ):
                 _store_files(service)
-                for kind, way in _ways(service, folder).items():
-                    ways[f"{title}, {kind}"] = way
-            measure(ways, options.requests, options.senders)
+                for kind, request_kind in _request_kinds(service, folder).items():
+                    request_kinds[f"{title}, {kind}"] = request_kind
+            measure(request_kinds, options.requests, options.senders)
             redirects = measure_redirects(running)
-        figures = downloads_report.summarize(ways, options.requests, redirects)
+        figures = downloads_report.summarize(request_kinds, options.requests, redirects)
         figures |= {"senders": options.senders, "load_before": round(load_before, 1), "note": options.note}
         report.publish(figures, write=options.write)
     except (BenchError, LocalError) as error:
@@ -120,33 +124,33 @@ def _store_files(service: Service) -> None:
     client.call("POST", "/upload/complete", {"filename": _LARGE, "upload_id": plan["upload_id"]})
 
 
-def _ways(service: Service, folder: Path) -> dict[str, Way]:
+def _request_kinds(service: Service, folder: Path) -> dict[str, RequestKind]:
     ranged = {"Range": f"bytes={RANGE_BYTES}-{2 * RANGE_BYTES - 1}"}
     return {
-        downloads_report.SMALL: Way(service, folder, _SMALL, {}, (200, SMALL_BYTES)),
-        downloads_report.RANGE: Way(service, folder, _RANGED, ranged, (206, RANGE_BYTES)),
+        downloads_report.SMALL: RequestKind(service, folder, _SMALL, {}, (200, SMALL_BYTES)),
+        downloads_report.RANGE: RequestKind(service, folder, _RANGED, ranged, (206, RANGE_BYTES)),
     }
 
 
-def measure(ways: dict[str, Way], requests: int, senders: int) -> None:
+def measure(request_kinds: dict[str, RequestKind], requests: int, senders: int) -> None:
     """Send so many requests of each kind in batches that alternate. Raises `BenchError` for a wrong response."""
     with ThreadPoolExecutor(senders) as threads:
         for batch in range(BATCHES + 1):
-            for way in reversed(ways.values()) if batch % 2 else ways.values():
-                getter = Getter(way.service.connection_info["base_url"], way.service.client().token)
-                before = _cpu(way)
+            for request_kind in reversed(request_kinds.values()) if batch % 2 else request_kinds.values():
+                getter = Getter(request_kind.service.connection_info["base_url"], request_kind.service.client().token)
+                before = _cpu(request_kind)
                 started_at = time.perf_counter()
-                list(threads.map(getter.get, [way] * (requests // BATCHES if batch else _WARMUP_REQUESTS)))
-                seconds, after = time.perf_counter() - started_at, _cpu(way)
+                list(threads.map(getter.get, [request_kind] * (requests // BATCHES if batch else _WARMUP_REQUESTS)))
+                seconds, after = time.perf_counter() - started_at, _cpu(request_kind)
                 if batch:
-                    way.seconds.append(seconds)
+                    request_kind.seconds.append(seconds)
                     for kind, spent in after.items():
-                        spent_before = way.cpu_seconds.get(kind, 0.0)
-                        way.cpu_seconds[kind] = spent_before + spent - before.get(kind, 0.0)
+                        spent_before = request_kind.cpu_seconds.get(kind, 0.0)
+                        request_kind.cpu_seconds[kind] = spent_before + spent - before.get(kind, 0.0)
 
 
-def _cpu(way: Way) -> dict[str, float]:
-    return process_usage.cpu_by_kind(process_usage.pids_by_kind(way.state_folder))
+def _cpu(request_kind: RequestKind) -> dict[str, float]:
+    return process_usage.cpu_by_kind(process_usage.pids_by_kind(request_kind.state_folder))
 
 
 def measure_redirects(service: Service) -> dict[str, float]:

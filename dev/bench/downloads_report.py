@@ -18,21 +18,23 @@ TARGET_RATIO, TARGET_REDIRECT = 2.0, 1.1
 _KINDS = ("gateway", "functions", "tables", "S3", "S3 proxy")
 
 
-def summarize(ways: Mapping[str, report.Measured], requests: int, redirects: Mapping[str, float]) -> dict[str, Any]:
-    """Return a row for each way. A ratio to the baseline is the median of the ratios within each batch."""
+def summarize(
+    request_kinds: Mapping[str, report.Measured], requests: int, redirects: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return a row for each kind of request. A ratio to the baseline is the median of the ratios within each batch."""
     rows = []
     for kind in (SMALL, RANGE):
-        before = ways[f"{BASELINE}, {kind}"]
+        before = request_kinds[f"{BASELINE}, {kind}"]
         for title in (BASELINE, TODAY):
-            way = ways[f"{title}, {kind}"]
-            pairs = zip(before.seconds, way.seconds, strict=True)
+            request_kind = request_kinds[f"{title}, {kind}"]
+            pairs = zip(before.seconds, request_kind.seconds, strict=True)
             rows.append(
                 {
                     "name": f"{title}, {kind}",
-                    "requests_per_second": round(requests / sum(way.seconds), 1),
+                    "requests_per_second": round(requests / sum(request_kind.seconds), 1),
                     "to_baseline": round(statistics.median(theirs / ours for theirs, ours in pairs), 2),
                     "cpu_ms_a_request": {
-                        name: round(spent / requests * 1000, 2) for name, spent in way.cpu_seconds.items()
+                        name: round(spent / requests * 1000, 2) for name, spent in request_kind.cpu_seconds.items()
                     },
                 }
             )
@@ -69,7 +71,7 @@ def _redirect_text(redirects: Mapping[str, float]) -> str:
 
 
 def plot(axes: Axes, figures: Mapping[str, Any]) -> None:
-    """Draw the requests a second of each way."""
+    """Draw the requests a second of each kind of request."""
     rows = figures["rows"][::-1]
     colors = [report.FERRY_COLOR if row["name"].startswith(TODAY) else report.PEER_COLOR for row in rows]
     bars = axes.barh([row["name"] for row in rows], [row["requests_per_second"] for row in rows], color=colors)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dev.bench.errors import BenchError
-from dev.bench.load_plan import DEFAULT_MAX_GB, LoadPlan, Way
+from dev.bench.load_plan import DEFAULT_MAX_GB, DataPath, LoadPlan
 from dev.bench.load_run import LoadRun, format_report
 from ferry.rules.layout import MIB
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         plan = LoadPlan(
             url=options.url.rstrip("/"),
-            way=Way(options.way),
+            data_path=DataPath(options.way),
             uploads=options.uploads,
             size_bytes=int(options.size * MIB),
             senders=options.senders,
@@ -63,7 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("url", help="the API's address")
-    add("--way", choices=[way.value for way in Way], default=Way.API.value, help="how the bytes travel (default api)")
+    add(
+        "--way",
+        choices=[path.value for path in DataPath],
+        default=DataPath.API.value,
+        help="how the bytes travel (default api)",
+    )
     add("--uploads", type=int, default=20, help="uploads that are open at once (default 20)")
     add("--size", type=float, default=16.0, metavar="MIB", help="size of each file (default 16)")
     add("--senders", type=int, default=8, help="requests at the same time (default 8)")

@@ -21,7 +21,7 @@ PRESIGN_BATCH, DELETE_BATCH = 100, 100
 _LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class Way(StrEnum):
+class DataPath(StrEnum):
     """How the bytes travel."""
 
     API = "api"
@@ -38,7 +38,7 @@ class LoadPlan:
 
     url: str
     """The API's address."""
-    way: Way
+    data_path: DataPath
     """How the bytes travel."""
     uploads: int
     """Uploads that are open at once."""
@@ -66,7 +66,7 @@ class LoadPlan:
             raise BenchError(f"{self.url!r} is no address of an API: give one, as in URL=https://example.org")
         if self.size_bytes < 1:
             raise BenchError("the size is below 1 byte: give more")
-        if self.way is Way.PUT and self.size_bytes > MAX_PUT_BYTES:
+        if self.data_path is DataPath.PUT and self.size_bytes > MAX_PUT_BYTES:
             raise BenchError("one request stores at most 4 MiB: give a smaller size, or another way")
         if self.total_bytes > self.max_gb * 1e9:
             raise BenchError(
@@ -88,10 +88,10 @@ class LoadPlan:
     def api_requests(self) -> int:
         """Requests to the API without repetitions, deletions included."""
         each = {
-            Way.PUT: 1,
-            Way.API: 2 + self.layout.chunk_count,
-            Way.DIRECT: 2 + math.ceil(self.layout.part_count / PRESIGN_BATCH),
-        }[self.way]
+            DataPath.PUT: 1,
+            DataPath.API: 2 + self.layout.chunk_count,
+            DataPath.DIRECT: 2 + math.ceil(self.layout.part_count / PRESIGN_BATCH),
+        }[self.data_path]
         return 1 + self.uploads * each + math.ceil(self.uploads / DELETE_BATCH)
 
     @property
@@ -99,7 +99,9 @@ class LoadPlan:
         """What AWS charges for the calls, by the cost model."""
         from dev.bench.cost_model import Scenario
 
-        scenario = Scenario(self.size_bytes, presigned=self.way is Way.DIRECT, whole=self.way is Way.PUT)
+        scenario = Scenario(
+            self.size_bytes, presigned=self.data_path is DataPath.DIRECT, whole=self.data_path is DataPath.PUT
+        )
         # The calls are counted on emulators in this process.
         with patch.dict(os.environ, DUMMY_ENVIRONMENT):
             return scenario.cost.total * self.uploads
@@ -107,10 +109,10 @@ class LoadPlan:
     def describe(self) -> str:
         """Return what will happen, for the person who confirms it."""
         how = {
-            Way.API: f"{self.layout.chunk_count} chunks of 4 MiB each through the API",
-            Way.DIRECT: f"{self.layout.part_count} parts each straight to S3",
-            Way.PUT: "one request each",
-        }[self.way]
+            DataPath.API: f"{self.layout.chunk_count} chunks of 4 MiB each through the API",
+            DataPath.DIRECT: f"{self.layout.part_count} parts each straight to S3",
+            DataPath.PUT: "one request each",
+        }[self.data_path]
         is_local = urlsplit(self.url).hostname in _LOCAL_HOSTS
         cost = (
             "This machine: no charge."

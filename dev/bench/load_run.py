@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from dev.bench.errors import BenchError
-from dev.bench.load_plan import DELETE_BATCH, PRESIGN_BATCH, LoadPlan, Way
+from dev.bench.load_plan import DELETE_BATCH, PRESIGN_BATCH, DataPath, LoadPlan
 from dev.local.client import OCTET_STREAM, FerryClient
 from dev.local.errors import LocalError
 
@@ -75,7 +75,11 @@ class LoadRun:
         names = [f"{self._plan.prefix}{number:05d}" for number in range(self._plan.uploads)]
         with ThreadPoolExecutor(self._plan.senders) as threads:
             started_at = time.monotonic()
-            stored = self._put_all(threads, names) if self._plan.way is Way.PUT else self._upload_all(threads, names)
+            stored = (
+                self._put_all(threads, names)
+                if self._plan.data_path is DataPath.PUT
+                else self._upload_all(threads, names)
+            )
             seconds = time.monotonic() - started_at
             self._started_at = time.monotonic()  # the deletion has its own time
             batches = [names[first : first + DELETE_BATCH] for first in range(0, len(names), DELETE_BATCH)]
@@ -84,7 +88,7 @@ class LoadRun:
             connection.close()
         return {
             "url": self._plan.url,
-            "way": self._plan.way.value,
+            "way": self._plan.data_path.value,
             "uploads": self._plan.uploads,
             "size_bytes": self._plan.size_bytes,
             "senders": self._plan.senders,
@@ -107,7 +111,7 @@ class LoadRun:
         """Open every upload, then send piece after piece of all of them, so that all stay open until the end."""
         plans = [plan for plan in threads.map(self._start, names) if plan is not None]
         failed: set[str] = set()
-        pieces = (self._chunks if self._plan.way is Way.API else self._parts)(plans)
+        pieces = (self._chunks if self._plan.data_path is DataPath.API else self._parts)(plans)
         for name, is_sent in threads.map(lambda piece: (piece[0], self._is_done(piece[1])), pieces):
             if not is_sent:
                 failed.add(name)

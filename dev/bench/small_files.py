@@ -2,8 +2,8 @@
 
 python -m dev.bench.small_files [--files 2000] [--senders 8] [--overhead] [--write]
 
-The ways take turns on two local services, each with its own gateway, functions and backends of the same programs, warm,
-over persistent connections. `aws s3 cp --recursive` copies the same files to the same S3.
+The methods take turns on two local services, each with its own gateway, functions and backends of the same programs. All
+are warm, and the connections persist. `aws s3 cp --recursive` copies the same files to the same S3.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Service(Protocol):
 
 
 @dataclass(slots=True)
-class Way:
-    """A way of storing files, and what it took over all batches."""
+class StoreMethod:
+    """A method of storing files, and what it took over all batches."""
 
     requests_per_file: int
     """Requests to the API, or to S3."""
@@ -89,7 +89,7 @@ def upload_file(client: KeepAliveClient, name: str, body: bytes) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 if everything was measured, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m dev.bench.small_files", description=__doc__.partition("\n")[0])
-    parser.add_argument("--files", type=int, default=DEFAULT_FILES, help=f"of each way (default {DEFAULT_FILES})")
+    parser.add_argument("--files", type=int, default=DEFAULT_FILES, help=f"of each method (default {DEFAULT_FILES})")
     parser.add_argument("--senders", type=int, default=DEFAULT_SENDERS, help=f"default {DEFAULT_SENDERS}")
     parser.add_argument("--note", default="", help="a remark for the figures, such as how busy the machine is")
     parser.add_argument(
@@ -106,12 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setup.find_python()  # fails before anything is measured
         load_before = os.getloadavg()[0]
         with running_services(MAX_INSTANCES) as (folder, running, previous_folder, previous):
-            ways = _ways(folder, running, (previous_folder, previous), options.senders)
-            measure(ways, options.files)
+            methods = _methods(folder, running, (previous_folder, previous), options.senders)
+            measure(methods, options.files)
             overhead = handler_overhead.measure_put(running) if options.overhead else None
-        for way, calls in count_calls().items():
-            ways[way].calls = calls
-        figures = small_files_report.summarize(ways, options.files, options.senders, overhead)
+        for method, calls in count_calls().items():
+            methods[method].calls = calls
+        figures = small_files_report.summarize(methods, options.files, options.senders, overhead)
         report.publish({**figures, "load_before": round(load_before, 1), "note": options.note}, write=options.write)
     except (BenchError, LocalError) as error:
         print(f"small-files: {error}", file=sys.stderr)
@@ -134,29 +134,31 @@ def running_services(instances: int) -> Iterator[tuple[Path, BenchService, Path,
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _ways(folder: Path, running: BenchService, previous: tuple[Path, Service], senders: int) -> dict[str, Way]:
-    """Return the ways by name, the baseline first. Without the AWS CLI it is not among them."""
+def _methods(
+    folder: Path, running: BenchService, previous: tuple[Path, Service], senders: int
+) -> dict[str, StoreMethod]:
+    """Return the methods by name, the baseline first. Without the AWS CLI it is not among them."""
     previous_folder, previous_service = previous
     state_folder = running.local_service.state_folder
-    ways = {
-        small_files_report.BASELINE: Way(3, _requests(previous_service, upload_file, senders), previous_folder),
-        small_files_report.THREE: Way(3, _requests(running, upload_file, senders), state_folder),
-        small_files_report.PUT: Way(1, _requests(running, put_file, senders), state_folder),
+    methods = {
+        small_files_report.BASELINE: StoreMethod(3, _requests(previous_service, upload_file, senders), previous_folder),
+        small_files_report.THREE: StoreMethod(3, _requests(running, upload_file, senders), state_folder),
+        small_files_report.PUT: StoreMethod(1, _requests(running, put_file, senders), state_folder),
     }
     if AWS_CLI.exists():
-        ways[small_files_report.AWS_CLI] = Way(
+        methods[small_files_report.AWS_CLI] = StoreMethod(
             1, _aws_cli(folder, running, senders), state_folder, calls={"s3": 1, "dynamodb": 0}
         )
     else:
         print(f"aws s3 cp is not measured: there is no {AWS_CLI.relative_to(ROOT)}", file=sys.stderr)
-    return ways
+    return methods
 
 
 def _requests(service: Service, store: Store, senders: int) -> Callable[[list[str], list[bytes]], float]:
     base_url, token, threads = service.connection_info["base_url"], service.client().token, ThreadPoolExecutor(senders)
 
     def run(names: list[str], bodies: list[bytes]) -> float:
-        # New connections: while the other ways have their turns, the gateway closes idle ones.
+        # New connections: while the other methods have their turns, the gateway closes idle ones.
         client, started_at = KeepAliveClient(base_url, token), time.process_time()
         list(threads.map(lambda name, body: store(client, f"{store.__name__}-{name}", body), names, bodies))
         return time.process_time() - started_at
@@ -194,8 +196,8 @@ def _aws_cli(folder: Path, running: BenchService, senders: int) -> Callable[[lis
     return run
 
 
-def measure(ways: dict[str, Way], files: int) -> None:
-    """Store so many files in each way, in batches that alternate, every second one in the reverse order.
+def measure(methods: dict[str, StoreMethod], files: int) -> None:
+    """Store so many files in each method, in batches that alternate, every second one in the reverse order.
 
     Raises `SystemExit` if a request fails, `BenchError` if the AWS CLI fails.
     """
@@ -203,21 +205,21 @@ def measure(ways: dict[str, Way], files: int) -> None:
     sizes = [MIN_BYTES + (MAX_BYTES - MIN_BYTES) * number // max(1, count - 1) for number in range(count)]
     bodies = [os.urandom(size) for size in sizes]
     for batch in range(BATCHES + 1):
-        for way in reversed(ways.values()) if batch % 2 else ways.values():
+        for method in reversed(methods.values()) if batch % 2 else methods.values():
             some = bodies if batch else bodies[:_WARMUP_FILES]
             names = [f"{batch}-{number}" for number in range(len(some))]
-            before, started_at = _cpu_by_kind(way.state_folder), time.perf_counter()
-            client_seconds = way.store(names, some)
-            seconds, after = time.perf_counter() - started_at, _cpu_by_kind(way.state_folder)
+            before, started_at = _cpu_by_kind(method.state_folder), time.perf_counter()
+            client_seconds = method.store(names, some)
+            seconds, after = time.perf_counter() - started_at, _cpu_by_kind(method.state_folder)
             if batch:
-                way.seconds.append(seconds)
+                method.seconds.append(seconds)
                 spent = {kind: after[kind] - before.get(kind, 0.0) for kind in after} | {"client": client_seconds}
                 for kind, cpu in spent.items():
-                    way.cpu_seconds[kind] = way.cpu_seconds.get(kind, 0.0) + cpu
+                    method.cpu_seconds[kind] = method.cpu_seconds.get(kind, 0.0) + cpu
 
 
 def count_calls() -> dict[str, dict[str, float]]:
-    """Count the backend calls for a file of each way of today, one file after another, on a service of their own."""
+    """Count the backend calls for a file of each method of today, one file after another, on a service of their own."""
     calls = {}
     with running_service("--network", _NO_DELAYS) as running:
         counts_file = running.local_service.state_folder / COUNTS_FILE

@@ -19,7 +19,7 @@ _KINDS = ("gateway", "functions", "tables", "S3", "S3 proxy", "client")
 
 
 class MeasuredStore(report.Measured, Protocol):
-    """What a way of storing files took."""
+    """What a method of storing files took."""
 
     requests_per_file: int
     """Requests to the API, or to S3."""
@@ -28,21 +28,21 @@ class MeasuredStore(report.Measured, Protocol):
 
 
 def summarize(
-    ways: Mapping[str, MeasuredStore], files: int, senders: int, overhead: Mapping[str, Any] | None
+    methods: Mapping[str, MeasuredStore], files: int, senders: int, overhead: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Return a row for each way, and the ratio of PUT to each. It is the median of the ratios within each batch."""
+    """Return a row for each method, and the ratio of PUT to each. It is the median of the ratios within each batch."""
     rows = []
-    for name, way in ways.items():
-        pairs = zip(ways[PUT].seconds, way.seconds, strict=True)
+    for name, method in methods.items():
+        pairs = zip(methods[PUT].seconds, method.seconds, strict=True)
         rows.append(
             {
                 "name": name,
-                "files_per_second": round(files / sum(way.seconds), 1),
-                "requests_a_file": way.requests_per_file,
+                "files_per_second": round(files / sum(method.seconds), 1),
+                "requests_a_file": method.requests_per_file,
                 "cpu_ms_a_file": {
-                    kind: round(spent / files * 1000, 1) for kind, spent in way.cpu_seconds.items() if spent
+                    kind: round(spent / files * 1000, 1) for kind, spent in method.cpu_seconds.items() if spent
                 },
-                "calls_a_file": way.calls,
+                "calls_a_file": method.calls,
                 "put_is_faster_by": round(statistics.median(theirs / ours for ours, theirs in pairs), 2),
             }
         )
@@ -90,7 +90,7 @@ def format_overhead(overhead: Mapping[str, Any]) -> str:
 
 
 def plot(axes: Axes, figures: Mapping[str, Any]) -> None:
-    """Draw the files a second of each way."""
+    """Draw the files a second of each method."""
     rows = figures["ways"][::-1]
     colors = [report.PEER_COLOR if row["name"] in (BASELINE, AWS_CLI) else report.FERRY_COLOR for row in rows]
     bars = axes.barh([row["name"] for row in rows], [row["files_per_second"] for row in rows], color=colors)

@@ -8,23 +8,23 @@ import pytest
 
 from dev.bench import load
 from dev.bench.errors import BenchError
-from dev.bench.load_plan import LoadPlan, Way
+from dev.bench.load_plan import DataPath, LoadPlan
 
 MIB = 1024 * 1024
 
 
 def plan(**changes: Any) -> LoadPlan:
-    options = {"way": Way.API, "uploads": 10, "size_bytes": 16 * MIB, "senders": 4, "max_seconds": 60}
+    options = {"data_path": DataPath.API, "uploads": 10, "size_bytes": 16 * MIB, "senders": 4, "max_seconds": 60}
     return LoadPlan(**{"url": "https://example.org", **options, **changes})
 
 
 @pytest.mark.parametrize(
-    ("way", "size_mib", "requests"),
-    [(Way.API, 16, 1 + 10 * 6 + 1), (Way.DIRECT, 16, 1 + 10 * 3 + 1), (Way.PUT, 1, 1 + 10 + 1)],
+    ("data_path", "size_mib", "requests"),
+    [(DataPath.API, 16, 1 + 10 * 6 + 1), (DataPath.DIRECT, 16, 1 + 10 * 3 + 1), (DataPath.PUT, 1, 1 + 10 + 1)],
 )
-def test_plan_counts_requests_of_its_way(way: Way, size_mib: int, requests: int) -> None:
+def test_plan_counts_requests_of_its_data_path(data_path: DataPath, size_mib: int, requests: int) -> None:
     """Token, start, chunks or URLs, completion and deletion are counted, and the bytes of all files."""
-    found = plan(way=way, size_bytes=size_mib * MIB)
+    found = plan(data_path=data_path, size_bytes=size_mib * MIB)
     assert found.api_requests == requests
     assert found.total_bytes == 10 * size_mib * MIB
 
@@ -36,7 +36,7 @@ def test_plan_counts_requests_of_its_way(way: Way, size_mib: int, requests: int)
         ({"senders": 0}, "senders is 0"),
         ({"max_seconds": 4_000}, "seconds is 4000"),
         ({"url": "example.org"}, "is no address of an API"),
-        ({"way": Way.PUT}, "at most 4 MiB"),
+        ({"data_path": DataPath.PUT}, "at most 4 MiB"),
         ({"uploads": 5_000}, "are more than 20 GB"),
         ({"size_bytes": 0}, "below 1 byte"),
     ],
