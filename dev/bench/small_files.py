@@ -2,8 +2,8 @@
 
 python -m dev.bench.small_files [--files 2000] [--senders 8] [--overhead] [--write]
 
-The methods take turns on two local services, each with its own gateway, functions and backends of the same programs. All
-are warm, and the connections persist. `aws s3 cp --recursive` copies the same files to the same S3.
+The methods take turns on two local services, each with its own gateway, functions and backends of the same programs.
+All are warm, and the connections persist. `aws s3 cp --recursive` copies the same files to the same S3.
 """
 
 from __future__ import annotations
