@@ -53,8 +53,9 @@ install_by_uv() {
   uv=$(find_uv) || return 1
   # uv does not read the configuration of pip, so it gets the index from there. An empty value selects the public index.
   index=${PIP_INDEX_URL:-$($pip config get global.index-url 2>/dev/null || true)}
-  UV_SYSTEM_CERTS=true UV_DEFAULT_INDEX=$index "$uv" pip install --quiet --no-config \
-    --python "$python" --no-deps --require-hashes --only-binary :all: --requirement "$lock" "$@"
+  { UV_SYSTEM_CERTS=true UV_DEFAULT_INDEX=$index "$uv" pip install --no-config --no-progress --python "$python" \
+    --no-deps --require-hashes --only-binary :all: --requirement "$lock" "$@" 2>&1 && echo done; } |
+    awk '/^ [-+~] / || /^ *Downloaded / {next} {last = $0} last != "done" {print "  " last; fflush()} END {exit last != "done"}' >&2
 }
 
 install_by_pip() {
