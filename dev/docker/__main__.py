@@ -77,16 +77,16 @@ def _test() -> None:
     from dev.docker import e2e, invoke, plain_commands
 
     start_api.build_image()
-    # The functions that the tests call are the ones that the documented commands built.
+    # The functions that the tests call, and the image with their layer, are what the documented commands built.
     start_api.copy_build(plain_commands.run(WORK_FOLDER / "plain"))
-    _run_on_service("test", invoke.run, e2e.run)
+    _run_on_service("test", invoke.run, e2e.run, has_images=True)
     print("sam test: every event, the end-to-end tests and the documented commands passed")
 
 
-def _run_on_service(name: str, *runs: Callable[[start_api.SamService], None]) -> None:
+def _run_on_service(name: str, *runs: Callable[[start_api.SamService], None], has_images: bool = False) -> None:
     # Files of an earlier run have the names that this one uploads.
     shutil.rmtree(WORK_FOLDER / name, ignore_errors=True)
-    with start_api.start_api(start_api.free_port(), WORK_FOLDER / name) as service:
+    with start_api.start_api(start_api.free_port(), WORK_FOLDER / name, has_images=has_images) as service:
         try:
             for run in runs:
                 run(service)

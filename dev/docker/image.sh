@@ -10,6 +10,7 @@ case "$(uname -m)" in aarch64 | arm64) arch=arm64 ;; *) arch=x86_64 ;; esac
 emulator=ferry/lambda-python:3.13
 image=public.ecr.aws/lambda/python:3.13-$arch
 label=ferry.emulator
+tree_label=ferry.emulator.tree
 root=build/docker
 tree=$root/image.tar
 
@@ -50,10 +51,14 @@ if [ ! -s "$tree" ] || [ "$0" -nt "$tree" ] || [ requirements/dev.txt -nt "$tree
   mv "$tree.new" "$tree"
 fi
 
-docker import \
-  --change 'ENV LANG=C.UTF-8 TZ=:UTC PATH=/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime' \
-  --change "LABEL $label=true" \
-  --change 'WORKDIR /var/task' --change 'ENTRYPOINT ["/lambda-entrypoint.sh"]' "$tree" "$emulator" >/dev/null
+# An import of the same tree again would leave the earlier image without a name, and on the disk.
+tree_id=$(stat --format '%Y-%s' "$tree")
+if [ "$(docker image inspect --format "{{index .Config.Labels \"$tree_label\"}}" "$emulator" 2>/dev/null)" != "$tree_id" ]; then
+  docker import \
+    --change 'ENV LANG=C.UTF-8 TZ=:UTC PATH=/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime' \
+    --change "LABEL $label=true $tree_label=$tree_id" \
+    --change 'WORKDIR /var/task' --change 'ENTRYPOINT ["/lambda-entrypoint.sh"]' "$tree" "$emulator" >/dev/null
+fi
 echo "$emulator: $(($(docker image inspect --format '{{.Size}}' "$emulator") / 1000000)) MB"
 if docker image inspect "$image" >/dev/null 2>&1 &&
   [ "$(docker image inspect --format "{{index .Config.Labels \"$label\"}}" "$image")" != true ]; then

@@ -72,13 +72,14 @@ def copy_build(project: Path) -> None:
 
 
 @contextmanager
-def start_api(port: int, state_folder: Path, parameters: str = "") -> Iterator[SamService]:
+def start_api(port: int, state_folder: Path, parameters: str = "", *, has_images: bool = False) -> Iterator[SamService]:
     """Serve the built functions on `port` until the end of the block. Docker's daemon must run.
 
     Args:
         port: the port of the API, on the loopback interface.
         state_folder: the folder of all state and logs.
         parameters: template parameters, `"Name=value Other=value"`.
+        has_images: whether the image with the current layer has been built.
 
     Raises:
         SamError: something does not start.
@@ -86,7 +87,10 @@ def start_api(port: int, state_folder: Path, parameters: str = "") -> Iterator[S
     if is_reachable(port):
         raise SamError(f"port {port} is taken; choose another with PORT=")
     base_url = f"http://{HOST}:{port}"
-    with backends(state_folder, parameters, base_url) as connection_info, functions_served(port, state_folder):
+    with (
+        backends(state_folder, parameters, base_url) as connection_info,
+        functions_served(port, state_folder, has_images=has_images),
+    ):
         clients = tuple(connection_info["clients"])
         yield SamService(base_url, clients, state_folder, container_options(state_folder), sam_environment())
 
@@ -103,8 +107,13 @@ def container_options(state_folder: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def functions_served(port: int, state_folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def functions_served(port: int, state_folder: Path, *, has_images: bool = False) -> Iterator[subprocess.Popen[bytes]]:
     """Run `sam local start-api` beside a running local service, and give its process once it responds.
+
+    Args:
+        port: the port of the API, on the loopback interface.
+        state_folder: the folder of all state and logs.
+        has_images: whether the image with the current layer has been built.
 
     Raises:
         SamError: it does not start.
@@ -113,9 +122,10 @@ def functions_served(port: int, state_folder: Path) -> Iterator[subprocess.Popen
     sam = [sys.executable, "-m", "dev.docker.quick_sam_cli"]
     options = ("--host", HOST, "--port", str(port), "--warm-containers", "EAGER", *container_options(state_folder))
     command = [*sam, "local", "start-api", *options]
+    env = {**sam_environment(), **({HAS_IMAGES_VARIABLE: "yes"} if has_images else {})}
     with (
         containers_cleanup(),
-        managed_process(command, env=sam_environment(), log_path=log_path, cwd=ROOT) as api,
+        managed_process(command, env=env, log_path=log_path, cwd=ROOT) as api,
     ):
         wait_until_reachable(port, api, log_path)
         yield api
