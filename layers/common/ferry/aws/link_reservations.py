@@ -29,8 +29,8 @@ class Mark:
     """The event."""
 
     takes_last: bool
-    """Whether the write is conditional on leaving nothing. Otherwise it is conditional on leaving something, or on an
-    event that was marked before."""
+    """Whether the write must leave nothing of the limits. Otherwise it must leave something, unless the event was marked
+    before."""
 
 
 @dataclass(frozen=True, slots=True)
