@@ -29,8 +29,8 @@ class Mark:
     """The event."""
 
     takes_last: bool
-    """Whether the write must leave nothing of the limits. Otherwise it must leave something, unless the event was marked
-    before."""
+    """Whether the write must leave nothing of the limits. Otherwise it must leave something, unless the event is marked
+    already."""
 
 
 @dataclass(frozen=True, slots=True)
