@@ -91,6 +91,7 @@ def test_upload_part_again_same_bytes_keeps_etag(objects: ObjectStore) -> None:
 
 @pytest.mark.slow
 @pytest.mark.large
+@pytest.mark.proves(MEMORY, MOTO)  # the servers list more pages in test_listed_parts.py
 def test_list_parts_beyond_one_page_returns_all(objects: ObjectStore) -> None:
     """More than 1,000 parts are listed."""
     multipart_id = start_multipart(objects, *(number.to_bytes(2, "big") for number in range(1_003)))
