@@ -78,7 +78,7 @@ test-backends: $(venv_stamp)  ## run contract and race tests on SeaweedFS, Dynam
 	@$(tool) PYTHONPATH=.:layers/common sh -c '. dev/layer/runtime-python.sh && exec "$(bin)/python" -m tests.backends $(if $(ROUNDS),--rounds=$(ROUNDS)) $(ARGS)'
 
 test-clients: $(venv_stamp)  ## download with curl, wget, aria2, requests and Chromium, upload with clients of tus, over lines that break
-	$(bin)/python -m pytest tests/clients
+	$(pytest) tests/clients --numprocesses=2 --dist=loadfile
 
 fuzz: $(venv_stamp)  ## check generated requests to the local service against the OpenAPI document for two minutes (FUZZ_SECONDS=60: shorter)
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.fuzz.run $(if $(SEED),--seed $(SEED)) $(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from dev.paths import ROOT
 
 NPM_FOLDER = ROOT / "web" / "uppy"
 """The npm packages, and the scripts that use them."""
+
+_INSTALLATION_LOCK = ROOT / "build" / "npm-packages.lock"
 
 CHUNK_BYTES = 4 * 1024 * 1024
 ODD_CHUNK_BYTES = 1_000_003
@@ -108,10 +111,12 @@ def run_python_client(name: str, upload: Upload) -> None:
 
 
 def install_npm_packages() -> None:
-    """Install the locked packages, unless they are there. Raises `CheckError`."""
-    if (NPM_FOLDER / "node_modules" / ".package-lock.json").exists():
-        return
-    run_process(["npm", "ci", "--loglevel=error", "--ignore-scripts", "--no-audit", "--no-fund"])
+    """Install the locked packages, unless they are there, in one process at a time. Raises `CheckError`."""
+    _INSTALLATION_LOCK.parent.mkdir(exist_ok=True)
+    with _INSTALLATION_LOCK.open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (NPM_FOLDER / "node_modules" / ".package-lock.json").exists():
+            run_process(["npm", "ci", "--loglevel=error", "--ignore-scripts", "--no-audit", "--no-fund"])
 
 
 def run_node(script: str, *arguments: str) -> str:

@@ -1,7 +1,8 @@
-"""Fixtures: a local service, a proxy in front of it, and a shell that runs the guide's commands."""
+"""Fixtures: a local service, a browser, a proxy, and a shell that runs the guide's commands."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import random
@@ -11,13 +12,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from dev.local.client import FerryClient, expect, put_part
 from dev.local.launcher import LocalService, find_processes
+from dev.testing.chromium import CHROMIUM, FLAGS
+from ferry.rules.digests import crc32c
 from tests.clients.download_guide_commands import runnable_blocks
 from tests.clients.proxy import BreakableProxy
 from tests.e2e.clients import MIB, log_in_as
@@ -33,11 +37,25 @@ PROGRAMS = ("curl", "wget", "aria2c", "chromium", "jq")
 _TIMEOUT_SECONDS = 300
 
 
+@cache
+def large_body() -> bytes:
+    """Return the bytes of the large file."""
+    return random.Random(0).randbytes(LARGE_SIZE_BYTES)
+
+
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
     """Drives the browser of all tests: a process has one at a time."""
     with sync_playwright() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """The browser of all tests that need no profile of their own."""
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield browser
+    browser.close()
 
 
 @dataclass
@@ -59,12 +77,23 @@ class DownloadHarness:
         """The origin of S3."""
         return str(self.local_service.connection_info["s3_endpoint"])
 
-    def upload(self, size: int, seed: int, name: str = NAME) -> bytes:
-        """Upload a file of random bytes straight to S3, replacing one of the same name, and return its bytes."""
-        body = random.Random(seed).randbytes(size)
-        plan = expect(self.client.start(name, size, if_exists="replace"), 201, "start").json
+    def upload_large(self) -> bytes:
+        """Upload the large file, unless the test before has left it there, and return its bytes."""
+        return self._upload(large_body())
+
+    def upload(self, size: int, seed: int) -> bytes:
+        """Upload a file of random bytes, and return its bytes."""
+        return self._upload(random.Random(seed).randbytes(size))
+
+    def _upload(self, body: bytes) -> bytes:
+        """Upload the file straight to S3, replacing another one of the same name."""
+        checksum = {"algorithm": "crc32c", "value": base64.b64encode(crc32c(body).to_bytes(4, "big")).decode()}
+        started = self.client.start(NAME, len(body), checksum=checksum, if_exists="replace")
+        if started.status == 200 and started.json["state"] == "complete":
+            return body
+        plan = expect(started, 201, "start").json
         part_size, numbers = plan["part_size"], range(1, plan["part_count"] + 1)
-        parts = expect(self.client.presign_parts(name, *numbers), 200, "parts").json["parts"]
+        parts = expect(self.client.presign_parts(NAME, *numbers), 200, "parts").json["parts"]
 
         def send(number: int) -> None:
             part_body = body[(number - 1) * part_size : number * part_size]
@@ -72,7 +101,7 @@ class DownloadHarness:
 
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(send, numbers))
-        expect(self.client.complete(name), 200, "complete")
+        expect(self.client.complete(NAME), 200, "complete")
         return body
 
     @property
@@ -138,21 +167,21 @@ def require_programs() -> None:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    """A local service of this session, which stops cleanly and leaves no process."""
-    local_service = LocalService(tmp_path_factory.mktemp("clients") / "state")
-    yield local_service
-    assert local_service.stop() == 0, local_service.read_log()
-    assert find_processes(local_service.state_folder) == []
+def local_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+    """The service of all tests of this process that need no parameter. It stops cleanly and leaves no process."""
+    service = LocalService(tmp_path_factory.mktemp("clients") / "state")
+    yield service
+    assert service.stop() == 0, service.read_log()
+    assert find_processes(service.state_folder) == []
 
 
 @pytest.fixture
-def harness(service: LocalService, tmp_path: Path) -> Iterator[DownloadHarness]:
+def harness(local_service: LocalService, tmp_path: Path) -> Iterator[DownloadHarness]:
     """A harness with an empty work folder and an unbroken proxy."""
     folder = tmp_path / "work"
     folder.mkdir()
-    with BreakableProxy(service.connection_info["s3_endpoint"]) as proxy:
-        yield DownloadHarness(service, log_in_as(service, "demo"), proxy, folder)
+    with BreakableProxy(local_service.connection_info["s3_endpoint"]) as proxy:
+        yield DownloadHarness(local_service, log_in_as(local_service, "demo"), proxy, folder)
 
 
 def sha256_of(body: bytes) -> str:

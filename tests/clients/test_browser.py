@@ -127,7 +127,7 @@ def download_in_browser(harness: DownloadHarness, on_broken: Callable[[], object
 
 def test_download_interrupted_resumes(harness: DownloadHarness) -> None:
     """The page resumes across the redirect, S3 receives no token, and the page can read the response headers."""
-    body = harness.upload(LARGE_SIZE_BYTES, seed=21)
+    body = harness.upload_large()
     harness.proxy.break_after(LARGE_SIZE_BYTES // 2)
     result = download_in_browser(harness, lambda: harness.proxy.break_after(LARGE_SIZE_BYTES // 4 * 3))
     assert result.get("error") is None

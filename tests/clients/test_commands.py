@@ -14,7 +14,7 @@ LINK_TARGET = f"/download/{NAME}?redirect=false"
 @pytest.mark.parametrize("client", CLIENTS)
 def test_download_interrupted_resumes(harness: DownloadHarness, client: str) -> None:
     """After an interruption, the client fetches the rest and not the whole file again; S3 receives no token."""
-    body = harness.upload(LARGE_SIZE_BYTES, seed=1)
+    body = harness.upload_large()
     harness.proxy.break_after(LARGE_SIZE_BYTES // 2)
     assert harness.run_block(f"{client} begin").returncode != 0
     assert harness.proxy.is_broken()

@@ -29,7 +29,7 @@ def download(harness: DownloadHarness, monkeypatch: pytest.MonkeyPatch) -> Downl
 
 def test_download_interrupted_resumes(harness: DownloadHarness, download: Download) -> None:
     """A second call fetches the rest only; a third call fetches nothing."""
-    body = harness.upload(LARGE_SIZE_BYTES, seed=11)
+    body = harness.upload_large()
     harness.proxy.break_after(LARGE_SIZE_BYTES // 2)
     with pytest.raises(requests.RequestException):
         download()

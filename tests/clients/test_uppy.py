@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Playwright, Request, Route
+from playwright.sync_api import Browser, BrowserContext, Request, Route
 
+from dev.local.launcher import LocalService
 from dev.protocols import uppy_page
-from dev.protocols.disruptions import DisruptedService, disrupted_service
 from dev.protocols.uppy_page import FERRY_PAGE, TUS_PAGE, UppyPage
 from dev.testing.chromium import CHROMIUM
 from tests.clients.conftest import sha256_of
-from tests.e2e.clients import MIB
+from tests.e2e.clients import MIB, log_in_as
 
 PART_BYTES = 8 * MIB
 SIZE = 2 * PART_BYTES + MIB + 3
@@ -40,29 +40,27 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def service(origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DisruptedService]:
-    with disrupted_service(tmp_path_factory.mktemp("uppy") / "state", f"CorsOrigins={origin}") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[BrowserContext]:
-    with uppy_page.browser_context(playwright) as context:
-        yield context
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context()
+    context.set_default_timeout(uppy_page.TIMEOUT_MS)
+    yield context
+    context.close()
 
 
 OpenPage = Callable[..., UppyPage]
 
 
 @pytest.fixture
-def open_page(origin: str, service: DisruptedService, browser: BrowserContext) -> Iterator[OpenPage]:
+def open_page(origin: str, local_service: LocalService, context: BrowserContext) -> Iterator[OpenPage]:
     """Return a function that opens an example page, which the test closes."""
-    client = service.service.connection_info["clients"][0]
+    client = local_service.connection_info["clients"][0]
     pages = []
 
     def open_(kind: str = FERRY_PAGE, version: str = "6") -> UppyPage:
         address = f"{origin}/{version}/{kind}.html"
-        page = UppyPage(browser.new_page(), address, service.base_url, client["client_id"], client["client_secret"])
+        page = UppyPage(
+            context.new_page(), address, base_url(local_service), client["client_id"], client["client_secret"]
+        )
         pages.append(page)
         page.open()
         return page
@@ -70,7 +68,7 @@ def open_page(origin: str, service: DisruptedService, browser: BrowserContext) -
     yield open_
     for page in pages:
         page.page.close()
-    browser.unroute_all()
+    context.unroute_all()
 
 
 @pytest.fixture
@@ -81,24 +79,28 @@ def file(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return path
 
 
-def assert_uploaded(service: DisruptedService, file: Path) -> None:
+def assert_uploaded(local_service: LocalService, file: Path) -> None:
     """Assert that the service has the file, byte for byte."""
-    assert sha256_of(service.log_in().download(file.name).body) == sha256_of(file.read_bytes())
+    assert sha256_of(log_in_as(local_service, "demo").download(file.name).body) == sha256_of(file.read_bytes())
 
 
-def s3_url(service: DisruptedService) -> str:
-    return str(service.service.connection_info["s3_endpoint"]).rstrip("/")
+def base_url(local_service: LocalService) -> str:
+    return str(local_service.connection_info["base_url"])
+
+
+def s3_url(local_service: LocalService) -> str:
+    return str(local_service.connection_info["s3_endpoint"]).rstrip("/")
 
 
 class HeldS3:
     """Lets the first part through to S3, and holds the requests with others until `release`."""
 
-    def __init__(self, page: UppyPage, service: DisruptedService) -> None:
+    def __init__(self, page: UppyPage, local_service: LocalService) -> None:
         self._is_holding = True
         self._held: list[Route] = []
         self.parts: list[str] = []
         """URL of each part that was let through."""
-        page.page.route(f"{s3_url(service)}/**", self._decide)
+        page.page.route(f"{s3_url(local_service)}/**", self._decide)
 
     def release(self) -> None:
         """End the held requests, which the page has given up, and hold no further ones."""
@@ -119,7 +121,7 @@ class HeldS3:
 @pytest.mark.parametrize("version", uppy_page.UPPY_VERSIONS)
 @pytest.mark.parametrize("kind", [FERRY_PAGE, TUS_PAGE])
 def test_uppy_uploads_every_byte(
-    service: DisruptedService, open_page: OpenPage, file: Path, kind: str, version: str
+    local_service: LocalService, open_page: OpenPage, file: Path, kind: str, version: str
 ) -> None:
     """A large file and an empty one arrive whole."""
     empty = file.with_name(f"empty-{kind}-{version}.bin")
@@ -128,11 +130,11 @@ def test_uppy_uploads_every_byte(
     page.choose(file, empty)
     for path in (file, empty):
         page.expect_state(f"{path.name}: complete")
-        assert_uploaded(service, path)
+        assert_uploaded(local_service, path)
 
 
 def test_ferry_plugin_sends_parts_to_s3_with_checksums(
-    service: DisruptedService, open_page: OpenPage, file: Path
+    local_service: LocalService, open_page: OpenPage, file: Path
 ) -> None:
     """Every part goes to S3 without the token, each with its CRC32C."""
     page = open_page()
@@ -142,29 +144,29 @@ def test_ferry_plugin_sends_parts_to_s3_with_checksums(
     page.expect_state(": complete")
     assert len(requests) == PART_COUNT
     for request in requests:
-        assert request.url.startswith(s3_url(service))
+        assert request.url.startswith(s3_url(local_service))
         headers = request.all_headers()
         assert "x-amz-checksum-crc32c" in headers
         assert "authorization" not in headers
-    assert_uploaded(service, file)
+    assert_uploaded(local_service, file)
 
 
-def test_ferry_plugin_without_s3_sends_chunks(service: DisruptedService, open_page: OpenPage, file: Path) -> None:
+def test_ferry_plugin_without_s3_sends_chunks(local_service: LocalService, open_page: OpenPage, file: Path) -> None:
     """Where the browser cannot reach S3, the bytes go through the API."""
     page = open_page()
-    page.page.route(f"{s3_url(service)}/**", lambda route: route.abort())
+    page.page.route(f"{s3_url(local_service)}/**", lambda route: route.abort())
     page.choose(file)
     page.expect_state(": complete")
-    assert_uploaded(service, file)
+    assert_uploaded(local_service, file)
 
 
 @pytest.mark.parametrize("is_reloaded", [False, True])
 def test_ferry_plugin_paused_or_reloaded_sends_only_the_rest(
-    service: DisruptedService, open_page: OpenPage, file: Path, is_reloaded: bool
+    local_service: LocalService, open_page: OpenPage, file: Path, is_reloaded: bool
 ) -> None:
     """After a pause, and on a page that is opened anew, the upload continues; parts that S3 has are not sent again."""
     page = open_page()
-    held = HeldS3(page, service)
+    held = HeldS3(page, local_service)
     page.choose(file)
     page.expect_state(f"sending {PART_BYTES * 100 // SIZE} %")
     page.click("Pause")
@@ -177,13 +179,13 @@ def test_ferry_plugin_paused_or_reloaded_sends_only_the_rest(
         page.click("Resume")
     page.expect_state(": complete")
     assert len(held.parts) == PART_COUNT
-    assert_uploaded(service, file)
+    assert_uploaded(local_service, file)
 
 
-def test_ferry_plugin_cancelled_leaves_no_upload(service: DisruptedService, open_page: OpenPage, file: Path) -> None:
+def test_ferry_plugin_cancelled_leaves_no_upload(local_service: LocalService, open_page: OpenPage, file: Path) -> None:
     """Cancel ends the upload in the service, too."""
     page = open_page()
-    held = HeldS3(page, service)
+    held = HeldS3(page, local_service)
     page.choose(file)
     page.expect_state(f"sending {PART_BYTES * 100 // SIZE} %")
     with page.page.expect_response(lambda response: response.request.method == "DELETE") as deletion:
@@ -191,22 +193,24 @@ def test_ferry_plugin_cancelled_leaves_no_upload(service: DisruptedService, open
     assert deletion.value.status == 204
     held.release()
     page.expect_state("no files")
-    assert service.log_in().status(file.name).json["state"] == "cancelled"
+    assert log_in_as(local_service, "demo").status(file.name).json["state"] == "cancelled"
 
 
 @pytest.mark.parametrize("kind", [FERRY_PAGE, TUS_PAGE])
 def test_uppy_retry_after_error_completes(
-    service: DisruptedService, open_page: OpenPage, file: Path, kind: str
+    local_service: LocalService, open_page: OpenPage, file: Path, kind: str
 ) -> None:
     """An upload whose start the service rejects is an error of the file; Retry sends it."""
     page = open_page(kind)
     path = "/upload/start" if kind == FERRY_PAGE else "/uploads"
     problem = {"status": 403, "code": "rejected", "detail": "Not now."}
     headers = {"Access-Control-Allow-Origin": "*"}
-    page.page.route(f"{service.base_url}{path}", lambda route: route.fulfill(status=403, json=problem, headers=headers))
+    page.page.route(
+        f"{base_url(local_service)}{path}", lambda route: route.fulfill(status=403, json=problem, headers=headers)
+    )
     page.choose(file)
     page.expect_state("failed")
     page.page.unroute_all()
     page.click("Retry")
     page.expect_state(": complete")
-    assert_uploaded(service, file)
+    assert_uploaded(local_service, file)

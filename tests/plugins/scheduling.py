@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-FOLDERS_AS_UNITS = ("tests/e2e/", "tests/examples/", "tests/template/")
+FOLDERS_AS_UNITS = ("tests/clients/console/", "tests/e2e/", "tests/examples/", "tests/template/")
 """Their tests share a service, or libraries that take long to load."""
 OWN_SERVICE_FILES = (
+    "tests/clients/console/test_uploads.py",
     "tests/e2e/test_admin.py",
     "tests/e2e/test_client.py",
     "tests/e2e/test_client_expiry.py",
@@ -54,8 +55,13 @@ LONGEST_FIRST = (
     "tests/integration/test_tus.py",
     "tests/integration/test_recovery_paths.py",
     "tests/unit/test_rotation.py",
+    "tests/clients/console/",
+    "tests/clients/console/test_uploads.py",
+    "tests/clients/test_tus_clients.py",
+    "tests/clients/test_uppy.py",
+    "tests/clients/test_commands.py",
 )
-"""The units that take longer than about 4 seconds, the longest first: of `make test-local`, then of `make test`."""
+"""The units that take longer than about 4 seconds, the longest first: of `test-local`, `test`, `test-clients`."""
 
 
 class LongestFirstScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist is untyped

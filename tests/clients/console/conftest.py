@@ -1,4 +1,4 @@
-"""Fixtures: a local service, a browser, a visit, and files to upload."""
+"""Fixtures: a visit, and files to upload."""
 
 from __future__ import annotations
 
@@ -7,30 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser
 
 from dev.local.client import FerryClient
 from dev.local.launcher import LocalService
-from dev.testing.chromium import CHROMIUM, FLAGS
 from tests.clients.console.visit import Visit
 from tests.e2e.clients import log_in_as
 
 PIECE_BYTES = 2**24
-
-
-@pytest.fixture(scope="session")
-def local_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    """The service of all tests of the console, with every parameter at its default."""
-    service = LocalService(tmp_path_factory.mktemp("console") / "state")
-    yield service
-    service.stop()
-
-
-@pytest.fixture(scope="session")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

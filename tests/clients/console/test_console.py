@@ -21,7 +21,9 @@ from tests.clients.console.visit import Visit, wait_until
 from tests.e2e.clients import log_in_as
 
 LARGE_BYTES = 30_000_001
-RESUMED_BYTES = 300_000_001
+RESUMED_BYTES = 200_000_001
+"""More than a browser may need, although it has received some of it before it is killed."""
+
 MAX_GROWTH_BYTES = 100_000_000
 """What a browser may need beyond the open page: what a worker reads before it ends, and what goes to sockets."""
 

@@ -18,12 +18,14 @@ from dev.local.client import FerryClient, quote_filename
 from dev.local.client import expect as expect_status
 from dev.local.launcher import LocalService
 from dev.testing.chromium import CHROMIUM, FLAGS
-from tests.clients.console.visit import Visit, wait_until
+from tests.clients.console.visit import Gate, Visit, origin_of, wait_for, wait_until
 from tests.e2e.clients import log_in_as
 
 PASSWORD = "correct horse"
 LABEL = "<b>Holiday</b> & film"
-RESUMED_BYTES = 120_000_001
+RESUMED_BYTES = 30_000_001
+"""Four parts."""
+
 STATUS_MESSAGES = r"Failed to load resource: the server responded with a status of (401|410|413)"
 
 
@@ -166,14 +168,18 @@ def test_upload_by_link_resumes_after_the_browser_was_killed(
     tmp_path: Path,
     make_file: Callable[[str, int], Path],
 ) -> None:
-    """After kill -9 of the browser, the link's page continues the upload, though it uses the link up."""
+    """After kill -9 of the browser, with a part sent and others on their way, the link's page continues the upload.
+
+    The upload has used the link up.
+    """
     url = create_link(api, kind="upload", prefix="killed/", max_files=1)
     source, profile = make_file("film.bin", RESUMED_BYTES), tmp_path / "profile"
     context = playwright.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=FLAGS)
     first = Visit(context, local_service)
     first.page.goto(url)
+    first.page.route(f"{origin_of(local_service.connection_info['s3_endpoint'])}/**", Gate(passing=1))
     first.upload(source)
-    wait_until(lambda: api.status("killed/film.bin").json.get("received_bytes", 0))
+    wait_for(first, lambda: api.status("killed/film.bin").json.get("received_bytes", 0))
     for pid in main_processes(profile):
         os.kill(pid, signal.SIGKILL)
     context = playwright.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=FLAGS)

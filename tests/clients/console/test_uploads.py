@@ -14,7 +14,7 @@ from admin.cli import main as ferry_admin
 from dev.local.client import FerryClient
 from dev.local.client import expect as expect_status
 from dev.local.launcher import LocalService
-from tests.clients.console.visit import Visit, origin_of, wait_until
+from tests.clients.console.visit import Gate, Visit, origin_of, wait_for
 from tests.e2e.clients import log_in_as
 
 PARTS_BYTES = 30_000_001
@@ -26,27 +26,6 @@ CHUNK_BYTES = 1024 * 1024
 
 OTHER_CLIENT = 2
 """The client `other`, in a namespace of its own."""
-
-
-class Gate:
-    """Holds requests until it opens. `passing` of them pass before."""
-
-    def __init__(self, passing: int = 0) -> None:
-        self.held: list[Route] = []
-        self.is_open = False
-        self._passing = passing
-
-    def __call__(self, route: Route) -> None:
-        self._passing -= 1
-        if self.is_open or self._passing >= 0:
-            route.continue_()
-        else:
-            self.held.append(route)
-
-    def open(self) -> None:
-        self.is_open = True
-        for route in self.held:
-            route.continue_()
 
 
 def test_two_tabs_do_not_fight_over_one_upload(
@@ -316,13 +295,3 @@ def test_moved_folder_is_resumed_and_lists_failures(
     assert api.download("new/5.txt").body == b"5"
     assert api.request("GET", "/files?prefix=old/").json["files"] == []
     second.check(allowed="status of 409")
-
-
-def wait_for(visit: Visit, read: Callable[[], object]) -> None:
-    """Return once `read` returns something true; the browser's events are handled meanwhile."""
-
-    def look() -> object:
-        visit.page.wait_for_timeout(50)
-        return read()
-
-    wait_until(look)

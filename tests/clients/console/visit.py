@@ -8,13 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from dev.local.launcher import LocalService
 
 TIMEOUT_MS = 60_000
 expect.set_options(timeout=TIMEOUT_MS)
 
+
+NETWORK_CHANGE = "ERR_NETWORK_CHANGED"
+"""A request that Chromium ends because the machine gets or loses a network, as for a container of Docker. The page repeats
+it.
+"""
 
 READ_STORAGE = """async () => {
   const databases = await indexedDB.databases();
@@ -99,12 +104,34 @@ class Visit:
 
         `allowed` matches messages that the test provokes: Chromium reports each response with an error status.
         """
-        problems = [text for text in self.problems if not (allowed and re.search(allowed, text))]
+        expected = "|".join(filter(None, (NETWORK_CHANGE, allowed)))
+        problems = [text for text in self.problems if not re.search(expected, text)]
         assert not problems, problems
         own = {origin_of(self.base_url), origin_of(self._service.connection_info["s3_endpoint"])}
         # The browser's own viewer of PDF is an extension, which loads resources of the browser.
         sent = [url for url in self.urls if not url.startswith(("blob:", "chrome:", "chrome-extension:"))]
         assert [url for url in sent if origin_of(url) not in own] == []
+
+
+class Gate:
+    """Holds requests until it opens. `passing` of them pass before."""
+
+    def __init__(self, passing: int = 0) -> None:
+        self.held: list[Route] = []
+        self.is_open = False
+        self._passing = passing
+
+    def __call__(self, route: Route) -> None:
+        self._passing -= 1
+        if self.is_open or self._passing >= 0:
+            route.continue_()
+        else:
+            self.held.append(route)
+
+    def open(self) -> None:
+        self.is_open = True
+        for route in self.held:
+            route.continue_()
 
 
 def origin_of(url: str) -> str:
@@ -120,3 +147,13 @@ def wait_until(read: Callable[[], object], timeout_seconds: float = 180) -> None
             return
         time.sleep(0.05)
     raise AssertionError(f"nothing changed for {timeout_seconds} seconds")
+
+
+def wait_for(visit: Visit, read: Callable[[], object]) -> None:
+    """Return once `read` returns something true; the browser's events are handled meanwhile."""
+
+    def look() -> object:
+        visit.page.wait_for_timeout(50)
+        return read()
+
+    wait_until(look)
