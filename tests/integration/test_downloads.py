@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from uuid import uuid4
 
 import pytest
 
@@ -178,9 +179,10 @@ DESTINATIONS += [("empty", 200), ("document", 200), ("image", 200)]
 @pytest.mark.parametrize("key", ["GET /download", "HEAD /download", "GET /download/partial"])
 def test_file_as_script_style_or_worker_returns_403(stack: Stack, key: str, destination: str, status: int) -> None:
     """A browser gets no file that it would run or apply on the API's origin, not even a URL of one."""
-    stack.upload("app.js", b"alert(1)", if_exists="replace")
+    name = f"{uuid4().hex}.js"
+    stack.upload(name, b"alert(1)")
     for query in ({}, {"redirect": "false"}):
-        got = stack.request(key, query={"filename": "app.js", **query}, headers={"sec-fetch-dest": destination})
+        got = stack.request(key, query={"filename": name, **query}, headers={"sec-fetch-dest": destination})
         assert got.status == status
         if status == 403 and key.startswith("GET"):
             assert got.code == "destination_forbidden"
@@ -191,13 +193,14 @@ def test_file_as_script_style_or_worker_returns_403(stack: Stack, key: str, dest
 @pytest.mark.parametrize("path", ["/openapi.json", "/.well-known/jwks.json", "/status", "/download"])
 def test_cacheable_response_varies_by_origin(stack: Stack, path: str) -> None:
     """A cache does not serve the CORS headers of one origin to another: `Vary` of 200 and 304 has `Origin`."""
-    stack.upload("cached", CONTENT, if_exists="replace")
-    got = stack.request(f"GET {path}", query={"filename": "cached"})
+    name = uuid4().hex
+    stack.upload(name, CONTENT)
+    got = stack.request(f"GET {path}", query={"filename": name})
     vary = "Accept-Encoding, Origin" if path == "/openapi.json" else "Origin"
     assert (got.status, got.headers["vary"]) == (200, vary)
     if "etag" in got.headers:
         headers = {"if-none-match": got.headers["etag"]}
-        unchanged = stack.request(f"GET {path}", query={"filename": "cached"}, headers=headers)
+        unchanged = stack.request(f"GET {path}", query={"filename": name}, headers=headers)
         assert (unchanged.status, unchanged.headers["vary"]) == (304, vary)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from uuid import uuid4
 
 import pytest
 
@@ -43,16 +44,17 @@ DELETE_CASES: list[tuple[dict[str, str], int]] = [
 @pytest.mark.parametrize("by_path", [True, False])
 def test_delete_file_obeys_preconditions(stack: Stack, headers: dict[str, str], status: int, by_path: bool) -> None:
     """A condition that does not hold is a 412, and the file stays; one that holds deletes it."""
-    etag = stack.upload("kept", b"content", if_exists="replace")["etag"]
+    name = uuid4().hex
+    etag = stack.upload(name, b"content")["etag"]
     sent = {name: value.format(etag=etag) for name, value in headers.items()}
     if by_path:
-        got = stack.request("DELETE /files/{filename+}", filename="kept", headers=sent)
+        got = stack.request("DELETE /files/{filename+}", filename=name, headers=sent)
     else:
-        got = stack.request("DELETE /files", query={"filename": "kept"}, headers=sent)
+        got = stack.request("DELETE /files", query={"filename": name}, headers=sent)
     assert got.status == status
     if status == 412:
         assert got.code == "precondition_failed"
-    left = stack.request("GET /download", query={"filename": "kept"})
+    left = stack.request("GET /download", query={"filename": name})
     assert left.status == (404 if status == 204 else 200)
 
 
