@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 import boto3
 import pytest
@@ -24,19 +26,24 @@ ENVIRONMENT = {
 }
 
 
+@cache
+def backend_client(service: str) -> Any:
+    """Return the client that prepares the backends of all stacks. Each `mock_aws` intercepts existing clients too."""
+    return boto3.Session().client(service)  # type: ignore[call-overload]
+
+
 @contextmanager
 def new_stack() -> Iterator[Stack]:
     """Yield the functions over empty backends."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
-        create_table(boto3.client("dynamodb"), "MetadataTable", "metadata")
-        create_table(boto3.client("dynamodb"), "AuthTable", "auth")
-        boto3.client("events").create_event_bus(Name="bus")
-        s3 = boto3.client("s3")
-        create_bucket(s3, "bucket")
+        create_table(backend_client("dynamodb"), "MetadataTable", "metadata")
+        create_table(backend_client("dynamodb"), "AuthTable", "auth")
+        backend_client("events").create_event_bus(Name="bus")
+        create_bucket(backend_client("s3"), "bucket")
         key_properties = resource_properties("SigningKey")
-        key = boto3.client("kms").create_key(KeySpec=key_properties["KeySpec"], KeyUsage=key_properties["KeyUsage"])
+        key = backend_client("kms").create_key(KeySpec=key_properties["KeySpec"], KeyUsage=key_properties["KeyUsage"])
         patch.setenv("FERRY_SIGNING_KEY_ID", key["KeyMetadata"]["KeyId"])
         stack = Stack()
         stack.new_process()
