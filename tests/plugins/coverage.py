@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import wraps
 from typing import Any
 
@@ -27,6 +27,9 @@ from tests.plugins.repeating_tests import REPEATING_FILES, REPEATING_TESTS
 
 FIRST_WORKER = "gw0"
 """The name that pytest-xdist gives to its first process."""
+
+_PAUSES = pytest.StashKey[ExitStack]()
+_IS_PAUSED = pytest.StashKey[bool]()
 
 FOLDERS_WITHOUT_COVERAGE = ("client/tests/", "tests/e2e/", "tests/examples/", "tests/template/")
 
@@ -109,7 +112,15 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run a test, measured if it counts for the coverage."""
-    with nullcontext() if is_measured(item) else _paused(item.config):
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Run a test, measured if it counts for the coverage. A pause lasts until the next test that counts."""
+    pauses = item.config.stash.setdefault(_PAUSES, ExitStack())
+    if not is_measured(item) and not item.config.stash.get(_IS_PAUSED, False):
+        pauses.enter_context(_paused(item.config))
+        item.config.stash[_IS_PAUSED] = True
+    try:
         return (yield)
+    finally:
+        if nextitem is None or is_measured(nextitem):
+            pauses.close()
+            item.config.stash[_IS_PAUSED] = False
