@@ -20,6 +20,7 @@ pytest_plugins = (
     "tests.plugins.moto_shortcuts",
     "tests.plugins.scheduling",
     "tests.plugins.shared_botocore_models",
+    "tests.plugins.small_reports",
 )
 
 # An example may take any time: on a loaded machine a call of a millisecond sometimes takes a second.
