@@ -17,6 +17,8 @@ from dev.local.client import ApiResponse, FerryClient, expect
 
 MIB = 1024 * 1024
 CHUNK_BYTES = 4 * MIB
+MAX_PAUSE_SECONDS = 0.3
+"""Longest time between two looks at a condition."""
 
 
 class ServiceUnderTest(Protocol):
@@ -61,7 +63,7 @@ def chunk_body(content: bytes, index: int, chunk_size: int = CHUNK_BYTES) -> byt
 def send_chunks(
     api: FerryClient, name: str, content: bytes, indexes: Iterable[int], chunk_size: int = CHUNK_BYTES
 ) -> list[dict[str, Any]]:
-    """Send chunks, four at a time, and return the parsed responses."""
+    """Send chunks, two at a time, and return the parsed responses. Each chunk at once needs an instance of its own."""
 
     def send(index: int) -> dict[str, Any]:
         response: dict[str, Any] = expect(
@@ -69,7 +71,7 @@ def send_chunks(
         ).json
         return response
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(2) as pool:
         return list(pool.map(send, indexes))
 
 
@@ -83,10 +85,12 @@ def upload_file(api: FerryClient, name: str, content: bytes, **start: Any) -> di
 
 def wait_until(condition: Callable[[], bool], timeout_seconds: float = 60.0) -> None:
     """Wait until a condition holds that depends on the clock or on a schedule."""
-    end = time.monotonic() + timeout_seconds
+    end, pause_seconds = time.monotonic() + timeout_seconds, 0.05
     while not condition():
         assert time.monotonic() < end, f"the condition does not hold after {timeout_seconds} seconds"
-        time.sleep(0.05)
+        time.sleep(pause_seconds)
+        # Most conditions are requests, and seconds of them would keep a processor busy.
+        pause_seconds = min(1.5 * pause_seconds, MAX_PAUSE_SECONDS)
 
 
 def s3_client_and_bucket(service: ServiceUnderTest) -> tuple[Any, str]:

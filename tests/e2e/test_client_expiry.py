@@ -13,7 +13,7 @@ import pytest
 from dev.local.launcher import LocalService
 from dev.network.fault_proxy import FaultProxy
 from tests.e2e.clients import MIB, random_bytes
-from tests.e2e.ferry_command import FerryCommand, finish, matching, wait_for_request
+from tests.e2e.ferry_command import LARGE_CHUNKS, FerryCommand, finish, matching, wait_for_request
 
 pytestmark = pytest.mark.stress
 
@@ -84,7 +84,7 @@ def test_client_outlives_the_service(
         (("put", "a", name, "--no-direct", "--limit-rate", "8M"), "/upload/chunk"),
         (("get", name, "b", "--no-direct", "--limit-rate", "8M"), "/download/partial"),
     ):
-        process = ferry.start(*arguments)
+        process = ferry.start(*arguments, before=LARGE_CHUNKS)
         wait_for_request(proxy, part, 3)
         restartable.kill_and_start()
         # The command goes on with the URL that it knows.
