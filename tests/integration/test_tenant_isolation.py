@@ -218,7 +218,10 @@ def send_request(stack: Stack, key: str, request: IsolationRequest, ns: str, **m
     )
 
 
-@pytest.mark.parametrize("examples", [1, pytest.param(12, marks=pytest.mark.stress)])
+QUICK_EXAMPLES, STRESS_EXAMPLES = 1, 12
+
+
+@pytest.mark.parametrize("examples", [QUICK_EXAMPLES, pytest.param(STRESS_EXAMPLES, marks=pytest.mark.stress)])
 @pytest.mark.parametrize("key", PROTECTED)
 def test_other_namespace_is_indistinguishable_from_absent(
     stack: Stack, victim: Victim, victim_is_unchanged: Callable[[], bool], key: str, examples: int
@@ -232,7 +235,8 @@ def test_other_namespace_is_indistinguishable_from_absent(
 
     check()
     attackers = new_attackers()
-    for index in range(len(victim.names)):
+    # Valid requests are the same ones in every run, so that the stress test need not repeat them.
+    for index in range(len(victim.names) if examples == QUICK_EXAMPLES else 0):
         assert_indistinguishable(
             stack,
             victim,
