@@ -14,6 +14,7 @@ import pytest
 
 from dev.local import limits
 from dev.local.emulator import LambdaEmulator
+from dev.local.launcher import find_processes
 from dev.local.pool import FunctionError, Instance, InstanceCrashedError, InvocationTimeoutError
 from dev.local.stack import Function
 from dev.local.state import StateFolder
@@ -24,7 +25,8 @@ import os, sys, time
 
 def echo(event, context):
     return {"event": event, "id": context.aws_request_id, "left_ms": context.get_remaining_time_in_millis(),
-            "name": context.function_name, "arn": context.invoked_function_arn, "pid": os.getpid(), "path": sys.path}
+            "name": context.function_name, "arn": context.invoked_function_arn, "pid": os.getpid(), "path": sys.path,
+            "bytecode": sys.pycache_prefix}
 
 def fail(event, context):
     raise ValueError("no such thing")
@@ -58,15 +60,21 @@ def with_instance(folder: Path, handler: str, scenario: Callable[[Instance], Awa
 
 
 def test_handler_gets_event_and_context(tmp_path: Path) -> None:
-    """The event arrives as it was sent; the context has the name, the ARN and the function's own timeout."""
+    """The event arrives as it was sent; the context has the name, the ARN and the function's own timeout.
+
+    The process is found by its state folder, and loads the bytecode beside its sources.
+    """
     event = {"text": "ä\u2028\ud83d", "big": "x" * 5_500_000}
     found: dict[str, Any] = {}
 
     async def scenario(instance: Instance) -> None:
         found.update(json.loads(await instance.invoke(json.dumps(event).encode(), 10)))
+        # `LocalService.kill` finds each process of a service by the state folder.
+        assert found["pid"] in find_processes(tmp_path / "state")
 
     log = with_instance(tmp_path, "app.echo", scenario)
     assert found["event"] == event
+    assert found["bytecode"] is None, "each new state folder would have to compile all that a function imports"
     assert (found["name"], found["arn"].rpartition(":")[2]) == ("F", "F")
     assert 10_000 < found["left_ms"] <= 20_000
     assert f"START RequestId: {found['id']} Version: $LATEST" in log
