@@ -41,7 +41,7 @@ LONGEST_FIRST = (
     "tests/examples/",
     "tests/e2e/test_full_disk.py",
     "tests/e2e/test_damaged_state.py",
-    "tests/integration/test_local_unusable_state.py",
+    "tests/integration/test_local_command.py",
     "tests/e2e/test_admin.py",
     "tests/e2e/test_external_issuer.py",
     "tests/unit/uploads/test_faults.py",
@@ -49,6 +49,8 @@ LONGEST_FIRST = (
     "tests/unit/uploads/test_cleanup_faults.py",
     "tests/unit/uploads/test_file_sizes.py",
     "tests/template/",
+    "tests/unit/resumable/test_schedules.py",
+    "tests/integration/test_least_privilege.py",
     "tests/integration/test_downloads.py",
     "tests/integration/test_tenant_isolation.py",
     "tests/integration/test_http_rules.py",
@@ -61,7 +63,9 @@ LONGEST_FIRST = (
     "tests/clients/test_uppy.py",
     "tests/clients/test_commands.py",
 )
-"""The units that take longer than about 4 seconds, the longest first: of `test-local`, `test`, `test-clients`."""
+"""The units that take longer than about 4 seconds, the longest first: of `test-local`, of `test` and `test-stress`, of
+`test-clients`.
+"""
 
 
 class LongestFirstScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist is untyped
