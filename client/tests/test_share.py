@@ -108,9 +108,9 @@ def test_share_asks_for_the_password_on_a_terminal(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["create"], (2, "Name a file or a folder: ferry share NAME. A link to hand files in: ferry share --upload")),
+        (["create"], (2, "Name a file or a folder: ferry share NAME. A link for uploads: ferry share --upload")),
         (["nope"], (3, "There is no such file.")),
-        (["--upload", "in"], (2, "Files are handed in to a folder: its name must end with /, as in in/.")),
+        (["--upload", "in"], (2, "Files are uploaded into a folder: its name must end with /, as in in/.")),
         (
             ["--upload", "--max-downloads", "1"],
             (2, "An upload link has no downloads. Limit it by --max-files and --max-bytes."),
@@ -162,9 +162,9 @@ def test_share_ls_shows_all_links_and_no_address(
     until = "until 2026-01-09T03:04"
     assert capsys.readouterr().out.splitlines() == [
         f"revoked {ids[2]}",
-        f"{ids[0]}  active    {until}  hand in to in/, 0 of 1000 files (0 B of 100.0 GiB)",
-        f"{ids[1]}  active    {until}  fetch p/, downloads unlimited  Trip",
-        f"{ids[2]}  revoked   {until}  fetch a, 0 of 1000 downloads",
+        f"{ids[0]}  active    {until}  upload to in/, 0 of 1000 files (0 B of 100.0 GiB)",
+        f"{ids[1]}  active    {until}  download p/, downloads unlimited  Trip",
+        f"{ids[2]}  revoked   {until}  download a, 0 of 1000 downloads",
     ]
 
 

@@ -60,7 +60,7 @@ class Api:
         self.transport = transport
         """Sends the requests."""
         self.on_break: Callable[[int], None] = ignore
-        """Called when a connection breaks, with the bytes of the request that were on their way."""
+        """Called when a connection breaks, with the bytes of the request that were sent before."""
         self.on_retry: Callable[[Retry], None] = ignore
         """Called before each repetition."""
         self._credentials = credentials
@@ -146,7 +146,7 @@ class Api:
             accept: the statuses that are no error.
             stream: whether the caller reads the body in blocks.
             max_attempts: how often a connection may break before `TransportError` is raised.
-            on_break: called when the connection breaks, with the bytes of the content that were on their way.
+            on_break: called when the connection breaks, with the bytes of the content that were sent before.
             is_repeatable: whether the request has the same effect twice. False: it is repeated only where the service
                 cannot have received it.
 
@@ -197,7 +197,7 @@ class Api:
         Args:
             request: the request.
             max_attempts: how often a connection may break before its error is raised.
-            on_break: called when the connection breaks, with the bytes of the content that were on their way.
+            on_break: called when the connection breaks, with the bytes of the content that were sent before.
             is_repeatable: as in `request`.
 
         Raises:
@@ -260,7 +260,7 @@ class Api:
     ) -> None:
         """Wait before a repetition, longer after each attempt.
 
-        Requests to S3 (`is_direct`) have a time of their own: a success of signing a URL is none of sending to it.
+        Requests to S3 (`is_direct`) have a time of their own: signing a URL does not count as a success of sending.
 
         Raises:
             NetworkError: there was no success for `retry_for_seconds`.

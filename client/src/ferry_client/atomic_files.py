@@ -27,7 +27,7 @@ def write_atomically(
         path: the file.
         data: its new content.
         mode: its permission bits.
-        durable: whether the content survives a loss of power from now on, which costs a wait for the disk.
+        durable: whether the content survives a loss of power from now on; it waits for the disk.
         temporary: where the content is written first, in the same folder, which must exist; only for a file that one
             process writes, which deletes what an earlier one left there. None: under a name of its own, in a folder
             that is made if it is missing; what killed processes left in that folder is deleted.

@@ -23,7 +23,7 @@ MIN_BREAKS = 3
 """Broken connections after which chunks may count as too large."""
 
 MIN_CHUNKS_BETWEEN_BREAKS = 4
-"""Chunks are too large where fewer of them pass between two breaks: a break costs half of one on average."""
+"""Chunks are too large where fewer of them pass between two breaks: a break loses half of one on average."""
 
 MAX_GIVEN_UP_BYTES = 4 * MIB
 """An upload that has received more is not started anew in smaller chunks."""

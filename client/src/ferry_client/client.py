@@ -112,7 +112,7 @@ class Ferry:
         self.api.stop()
 
     def _record_break(self, sent_bytes: int) -> None:
-        """Count a connection that broke, with the bytes of its request that were on their way."""
+        """Count a connection that broke, with the bytes of its request that were sent before."""
         self.line.record_break(sent_bytes)
         if self._job_tuner is not None:
             self._job_tuner.record_break()
@@ -146,7 +146,7 @@ class Ferry:
             cancel: stops this upload, from any thread.
 
         Raises:
-            UsageError: an argument is none of these.
+            UsageError: an argument is not valid.
             LocalFileError: the source cannot be read.
             ConflictError: the name has a file and `if_exists` is `fail`, or another upload of it is in progress.
             AccessError: the client's secret or its scope does not suffice.
@@ -190,7 +190,7 @@ class Ferry:
             cancel: stops this download, from any thread.
 
         Raises:
-            UsageError: an argument is none of these.
+            UsageError: an argument is not valid.
             NotFoundError: there is no such file.
             AccessError: the client's secret or its scope does not suffice.
             IntegrityError: the received bytes differ from the file's checksum.

@@ -24,7 +24,7 @@ MAX_BLOCK_BYTES = MIB
 """Bytes handed to a connection at once on a fast line: each block costs processor time."""
 
 MAX_UNSENT_BYTES = 16 * KIB
-"""Bytes that the system takes ahead of the line. With megabytes, as by default, a slow line looks fast for a while, and
+"""Bytes that the system takes ahead of the line. With megabytes, as by default, a slow line seems fast for a while, and
 then stalled for minutes."""
 
 
@@ -41,7 +41,7 @@ class ConnectionLimit:
     """Largest number of bytes of these breaks, as a multiple of the smallest."""
 
     _MARGIN = 0.9
-    """What a connection carries of the smallest number: some of its bytes were under way when it broke."""
+    """Share of the smallest number that a connection may carry: some of its bytes had not arrived when it broke."""
 
     _CONTRADICTION = 0.75
     """A break after less than this share of the limit shows that there is none."""
@@ -61,7 +61,7 @@ class ConnectionLimit:
         self._broke_at = -math.inf
 
     def record_break(self, carried_bytes: int) -> None:
-        """Record a connection that broke after it had carried so many bytes."""
+        """Record a connection that broke after `carried_bytes`."""
         with self._lock:
             if self._limit_bytes is not None and carried_bytes < self._limit_bytes * self._CONTRADICTION:
                 self._forget()  # The line breaks for another reason.
@@ -74,7 +74,7 @@ class ConnectionLimit:
                 self._limit_bytes, self._learned_at = int(min(self._breaks) * self._MARGIN), self._now()
 
     def record_success(self, carried_bytes: int) -> None:
-        """Record a response on a connection that has carried so many bytes: more than a limit show that it is none."""
+        """Record a response on a connection after `carried_bytes`. If these are more than the limit, there is none."""
         with self._lock:
             if self._limit_bytes is not None and carried_bytes > self._limit_bytes * self._SPREAD:
                 self._forget()
@@ -98,7 +98,7 @@ def new_pools(
     """Return pools of connections, through a proxy or direct (None). They are shut down with `token`.
 
     Raises:
-        UsageError: the proxy is none of HTTP, or the file of certificate authorities cannot be read.
+        UsageError: the proxy is not an HTTP proxy, or the file of certificate authorities cannot be read.
     """
     import urllib3
 
@@ -121,7 +121,7 @@ def new_pools(
 
 
 def checked_proxy(proxy_url: str) -> str:
-    """Return the URL of a proxy, `http://` if it has no scheme. Raises `UsageError` if it is none of HTTP."""
+    """Return the URL of a proxy, `http://` if it has no scheme. Raises `UsageError` if it is not an HTTP proxy."""
     scheme, separator, _ = proxy_url.partition("://")
     if not separator:
         return f"http://{proxy_url}"
@@ -248,7 +248,7 @@ def environment_proxy(url: str) -> str | None:
 
 
 class EnvironmentProxies:
-    """The proxies that the environment names, looked up now and then: each look reads the whole environment twice.
+    """The proxies that the environment names. Kept for a while: each look-up reads the whole environment twice.
 
     Thread-safe.
     """
@@ -259,7 +259,7 @@ class EnvironmentProxies:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._known: dict[str, tuple[float, str | None]] = {}
-        """Time of the look and the proxy, by scheme, host and port."""
+        """Time of the look-up and the proxy, by scheme, host and port."""
 
     def proxy_of(self, url: str) -> str | None:
         """Return the URL of the proxy that the environment names for a URL; None: none."""

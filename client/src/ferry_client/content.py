@@ -105,7 +105,7 @@ class _OrderedRanges:
             yield first
 
     def _fetch(self, first: int) -> tuple[int, bytes]:
-        """Return the first byte of a range, and its bytes. A break costs the rest of it."""
+        """Return the first byte of a range, and its bytes. After a break the rest is requested again."""
         length = min(RANGE_BYTES, self._file.size - first)
         data, attempt = bytearray(), 0
         while len(data) < length:

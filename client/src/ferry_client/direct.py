@@ -53,7 +53,7 @@ class DirectAccess:
         self._api.pause_after_failure(reason, attempt, is_direct=True)
 
     def give_up(self, on_note: Callable[[str], None]) -> None:
-        """Use the API alone from now on, and say so once."""
+        """Use the API alone from now on, and call `on_note` once."""
         with self._lock:
             was_allowed, self.is_allowed = self.is_allowed, False
         if was_allowed:

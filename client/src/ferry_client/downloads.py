@@ -40,7 +40,7 @@ MAX_CONTENT_CHANGES = 3
 """How often a download begins anew because the file was replaced meanwhile."""
 
 JOURNAL_EVERY_SECONDS = 0.1
-"""How often the journal is written, and the part file is looked for. A kill costs what came since."""
+"""How often the journal is written, and the part file is looked for. A kill loses what came since."""
 
 _REMOVED = "its folder or its part file was removed or renamed meanwhile; fetch it again"
 """Why a download ends although bytes come."""
@@ -49,13 +49,13 @@ MIN_RANGE_BYTES = 8 * MIB
 """Bytes of a range that is requested from S3, where no option says how many."""
 
 MAX_RANGE_BYTES = 32 * MIB
-"""Bytes of a range of a large file. A request costs client and server processor time."""
+"""Bytes of a range of a large file: fewer requests cost client and server less processor time."""
 
 WRITEBACK_BYTES = 8 * MIB
 """Bytes of a range after which the system starts to write them to the disk."""
 
 MIN_RANGES_OF_A_THREAD = 4
-"""The size of ranges grows while each thread still gets so many, so that all of them end at about one time."""
+"""Fewest ranges of each thread while their size grows, so that all threads end at about the same time."""
 
 
 def range_length(size: int, options: ClientOptions) -> int:
@@ -160,7 +160,7 @@ class _Download:
         """Status of the part file when it was opened."""
         self._received_bytes = 0
         self._unfinished: dict[int, tuple[int, int]] = {}
-        """CRC32C and length of what has come of ranges under way, by their first byte."""
+        """CRC32C and length of the received part of unfinished ranges, by their first byte."""
         self._saved_at = time.monotonic()
         self._save_lock = threading.Lock()
         self._reported = 0

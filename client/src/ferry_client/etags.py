@@ -50,7 +50,7 @@ def is_md5_of(etag: str, data: bytes) -> bool:
 
 
 def _part_sizes(size: int, part_count: int | None) -> list[int]:
-    """Return the sizes of parts that make so many of them."""
+    """Return the sizes of parts for which a file has this number of parts; None: it was sent whole."""
     if part_count is None:
         return [max(1, size)]
     return [part_bytes for part_bytes in PART_BYTES if -(-size // part_bytes) == part_count]

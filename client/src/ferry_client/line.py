@@ -1,6 +1,6 @@
 """What is known of the line to a service: its rate, and how often it breaks. It decides the sizes of requests.
 
-A slow line, or one that breaks often, gets small chunks, so that a break costs little. The figures of the last transfer
+A slow line, or one that breaks often, gets small chunks, so that a break loses little. The figures of the last transfer
 are kept in the state folder, so that the next one starts with them.
 """
 
@@ -26,17 +26,17 @@ from ferry_client.options import (
 )
 
 FIRST_CHUNK_BYTES = 128 * KIB
-"""Bytes of a chunk on a line of which nothing is known. A break costs half of one for each connection."""
+"""Bytes of a chunk on an unknown line. A break loses half a chunk of each connection, on average."""
 
 _CHUNK_SECONDS = 0.125
 """A chunk is what the line carries in this time: with `FIRST_JOBS` requests at once, one takes half a second. A change
-of address breaks all connections and costs half a chunk of each."""
+of address breaks all connections and loses half a chunk of each."""
 
 _PUT_SECONDS = 10.0
 """A file that takes longer goes in chunks, which can be resumed."""
 
 _CHUNKS_BETWEEN_BREAKS = 8
-"""A line that breaks gets chunks of which so many fit between two breaks."""
+"""Chunks that fit between two breaks of a line."""
 
 PART_PROBE_MIN_BYTES_PER_SECOND = 500_000
 """On a line that carries chunks at this rate, and does not break, one part shows whether S3 takes bytes faster than the
@@ -121,7 +121,7 @@ class Line:
             self._sent_bytes += size_bytes
 
     def record_break(self, sent_bytes: int) -> None:
-        """Count a connection that broke, if bytes of a request were on their way."""
+        """Count a connection that broke, if bytes of a request were sent."""
         with self._lock:
             self._breaks += sent_bytes > 0
 

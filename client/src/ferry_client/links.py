@@ -1,4 +1,4 @@
-"""Links: addresses by which people without an account fetch files, or hand files in."""
+"""Links: addresses by which people without an account download or upload files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LinkUse:
     downloads: int
     """Counted downloads; 0 where they are not limited."""
     files: int
-    """Files that were handed in, and uploads in progress."""
+    """Files that were uploaded, and uploads in progress."""
     bytes: int
     """Bytes of these files."""
 
@@ -167,7 +167,7 @@ class Links:
         password: str | None = None,
         label: str | None = None,
     ) -> ShareLink:
-        """Create a link by which files are handed in. Each call creates another link.
+        """Create a link by which files are uploaded. Each call creates another link.
 
         Args:
             prefix: the folder that gets the files, with `/` at its end; None: one of the link's own.
@@ -187,7 +187,7 @@ class Links:
         return self._create("upload", members, expires_in_seconds, password, label)
 
     def get(self, link_id: str) -> ShareLink:
-        """Return a link. Raises `NotFoundError` if there is none of this id."""
+        """Return a link. Raises `NotFoundError` if no link has this id."""
         return ShareLink.from_json(self._api.get(f"/links/{quote(link_id, safe='')}"))
 
     def list(self) -> Iterator[ShareLink]:

@@ -216,12 +216,12 @@ class UploadPlan:
         return missing
 
     def partial_parts(self) -> list[int]:
-        """Return the numbers of the missing parts of which some chunks were received."""
+        """Return the numbers of the missing parts that have received chunks."""
         chunks = _expand(self.received_chunks)
         return [number for number in self.missing_parts() if any(i in chunks for i in self.chunks_of_part(number))]
 
     def missing_chunks(self) -> list[int]:
-        """Return the indexes of the chunks that were received neither as chunks nor within parts."""
+        """Return the indexes of the chunks that the service lacks: they are in no received part either."""
         chunks_per_part = self.part_size // self.chunk_size if self.chunk_size else 1
         chunks, parts = _expand(self.received_chunks), _expand(self.received_parts)
         return [

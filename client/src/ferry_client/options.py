@@ -30,19 +30,19 @@ FIRST_JOBS = 4
 """The fewest requests at once where parts go straight to S3, and where the rate is not slow."""
 
 DIRECT_MIN_BYTES_PER_SECOND = 2_000_000
-"""On slower lines everything goes in chunks: a part has at least 5 MiB, and a break costs half of one on average."""
+"""On slower lines everything goes in chunks: a part has at least 5 MiB, and a break loses half of it on average."""
 
 SLOW_BYTES_PER_SECOND = 64 * KIB
 """One request at a time fills a slower line."""
 
 UNKNOWN_BYTES_PER_SECOND = 1_000_000
-"""Rate that is assumed of a line of which nothing is known."""
+"""Rate that is assumed of an unknown line."""
 
 
 def min_jobs(bytes_per_second: float) -> int:
     """Return the fewest requests at once on a line of this rate, where their number adapts.
 
-    Each one more fills the gaps of the others, and is a chunk more that a change of address costs.
+    Each further request fills the gaps of the others, and loses a further chunk at a change of address.
     """
     if bytes_per_second < SLOW_BYTES_PER_SECOND:
         return 1

@@ -83,10 +83,10 @@ class Journal:
         return journal
 
     def save(self, unfinished: Mapping[int, tuple[int, int]]) -> None:
-        """Write the journal: the ranges, and what has come of those that are under way.
+        """Write the journal: the ranges, and what was received of unfinished ones.
 
-        Nothing is flushed to the disk first. The next run compares the bytes with the checksums, so a power loss costs
-        ranges and never correctness.
+        Nothing is flushed to the disk first. The next run compares the bytes with the checksums, so a power loss
+        loses ranges, and never makes a wrong file.
 
         Raises:
             OSError: it cannot be written, or the folder is gone.

@@ -33,7 +33,7 @@ SIGNED_AT_ONCE = 4
 """Parts whose URLs are asked for in each further request, while others are sent."""
 
 SIGNED_AHEAD = 8
-"""While so many parts are signed and not sent, no others are signed."""
+"""Most parts that are signed and not sent yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class PartSender:
             elif response.status not in (400, 403):
                 raise NetworkError(f"S3 rejected part {number} with status {response.status}.")
             else:
-                rejections += 1  # 403: the URL has expired. 400: bytes were damaged on their way.
+                rejections += 1  # 403: the URL has expired. 400: bytes were damaged in transit.
         raise NetworkError(
             f"S3 rejected part {number} {MAX_REJECTIONS} times. Check this machine's clock and proxy: ferry doctor"
         )

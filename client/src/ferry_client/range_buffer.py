@@ -20,10 +20,10 @@ from ferry_client.options import KIB, MIB
 from ferry_client.part_file import write_at
 
 BUFFER_BYTES = 4 * MIB
-"""Bytes of a range that are written at once. Each range under way has so much memory."""
+"""Bytes of a range that are written at once. Each range that is fetched has this much memory."""
 
 MAX_BUFFERED_SECONDS = 0.1
-"""After this time the bytes of a range are written although the buffer has room. A kill costs what came since."""
+"""After this time the bytes of a range are written although the buffer has room. A kill loses what came since."""
 
 MIN_UNCACHED_BYTES = 256 * KIB
 """Smaller blocks go through the page cache, which joins them."""

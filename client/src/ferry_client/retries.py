@@ -30,7 +30,7 @@ _RETRY_AFTER_SPREAD = 1.2
 """Clients that get the same Retry-After come back within it and this multiple of it."""
 
 _IDLE_SECONDS = 180.0
-"""A failure of a new request, so long after the last one, is not of the same outage."""
+"""A new request that fails this long after the last failure begins another outage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Retry:
     delay_seconds: float
     """Time until it is repeated."""
     seconds_left: float
-    """Time until it is given up, if nothing succeeds."""
+    """Time until it is no longer repeated, if nothing succeeds."""
     is_first_request: bool
     """Whether nothing has succeeded yet: the reason may be the configuration."""
 

@@ -44,7 +44,7 @@ MAX_PAUSE_SECONDS = 60.0
 """Longest pause while the network is away, the client has no access, or the quota is full."""
 
 LOCAL_RETRY_SECONDS = 600.0
-"""Time after which a file that the local disk did not give or did not let go is tried again."""
+"""Time after which a file that could not be read or removed is tried again."""
 
 COMPARED_FROM_BYTES = MIB // 4
 """Files from this size on are looked up on the service before they are sent. Smaller ones go in one request, whose
@@ -63,7 +63,7 @@ class SpoolOptions:
     settle_seconds: float = 5.0
     """A file is sent once its size and modification time have not changed for this long."""
     scan_seconds: float = 2.0
-    """Time between two looks at the folder."""
+    """Time between two scans of the folder."""
     if_exists: IfExists = "rename"
     """What to do where the name has another file."""
 

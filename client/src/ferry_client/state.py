@@ -1,4 +1,4 @@
-"""What the client keeps on disk between runs: which upload of which name came from this machine."""
+"""What the client keeps on disk between runs: which uploads this machine began."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ class _StreamTransfer:
             raise _NameTakenError(error.status, error.code, error.detail, error.request_id, error.members) from error
 
     def _pause(self, reason: str, attempt: int) -> None:
-        """Wait before a repetition. A success of asking for the offset is none of sending."""
+        """Wait before a repetition. Asking for the offset does not count as a success of sending."""
         if self._retry_clock.is_exhausted():
             raise NetworkError(f"No success for {self._api.options.retry_for_seconds:.0f} seconds: {reason}.")
         if attempt > 1:

@@ -172,7 +172,7 @@ def plan_download(
 
 
 def _local_deletions(folder: Path, expected: Mapping[str, Path], rules: WalkRules) -> list[SyncStep]:
-    """Return the deletions of local files that are none of the `expected` ones.
+    """Return the deletions of the local files that are not `expected`.
 
     If a file cannot be read, return the rejections of such files alone.
     """
@@ -222,7 +222,7 @@ def _is_sent(cache: FileCache, file: LocalFile, record: FileRecord) -> bool:
     """Return whether the service has a local file as it is now, and remember that."""
     if file.symlink_target is not None:
         return record.metadata.get("symlink") == file.symlink_target
-    if "symlink" in record.metadata or not _is_alike(cache, file.path, record):
+    if "symlink" in record.metadata or not _has_same_content(cache, file.path, record):
         return False
     cache.record_synced(record.name, FileIdentity.of(file.path), record.etag)
     return True
@@ -234,12 +234,13 @@ def _is_received(cache: FileCache, path: Path, record: FileRecord, *, preserve: 
     if path.is_symlink() or target is not None:
         return path.is_symlink() and str(path.readlink()) == target
     try:
-        return path.is_file() and _is_alike(cache, path, record)
+        return path.is_file() and _has_same_content(cache, path, record)
     except (LocalFileError, SourceChangedError):
         return False
 
 
-def _is_alike(cache: FileCache, path: Path, record: FileRecord) -> bool:
+def _has_same_content(cache: FileCache, path: Path, record: FileRecord) -> bool:
+    """Return whether size, CRC32C and ETag of a local file are those of a record."""
     if FileIdentity.of(path).size != record.size or record.crc32c is None:
         return False
     return cache.crc32c(path) == record.crc32c and cache.has_content(path, record.etag)

@@ -46,7 +46,7 @@ ENDED_PAUSE_SECONDS = 1.0
 """Pause before that start, in which a completion ends."""
 
 FIRST_PART_BYTES = 8 * MIB
-"""Largest part of an upload on a line of which nothing is known."""
+"""Largest part of an upload on an unknown line."""
 
 MAX_COMPLETIONS = 5
 """How often what a completion reports as missing is sent again."""
@@ -195,7 +195,7 @@ class _Transfer:
         return self._plan_of(response)
 
     def _plan_of(self, response: HttpResponse) -> UploadPlan:
-        """Return the plan of a response. Raises `ResponseError` if it is none of this source."""
+        """Return the plan of a response. Raises `ResponseError` if it is not one of this source."""
         plan = UploadPlan.from_json(parse_object(response.body))
         if plan.size != self._source.size:
             raise unreadable_error("it is about a file of another size")

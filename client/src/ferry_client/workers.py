@@ -132,7 +132,7 @@ def run_tasks(
 
 
 def _wait_for(threads: Iterable[threading.Thread], max_seconds: float) -> None:
-    """Wait until threads have ended, at most so long."""
+    """Wait until threads have ended, at most `max_seconds`."""
     deadline = monotonic() + max_seconds
     for thread in threads:
         if thread.ident is not None:

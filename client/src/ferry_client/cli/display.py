@@ -46,7 +46,7 @@ class TransferDisplay(ABC):
 
     @abstractmethod
     def show(self, name: str, file: FileState) -> None:
-        """Show a file that is under way."""
+        """Show a file that is transferred now."""
 
     @abstractmethod
     def remove(self, name: str) -> None:
@@ -95,7 +95,7 @@ class LineDisplay(TransferDisplay):
 
 
 class TerminalDisplay(TransferDisplay):
-    """A row for all files where there are several, and one for each that is under way."""
+    """A row for all files if there are several, and one for each that is transferred now."""
 
     def __init__(self, totals: TransferTotals) -> None:
         super().__init__(totals)

@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "spool": "Watch a folder, and send each file that no longer changes.",
     "stat": "Show a file's record.",
     "status": "Show uploads in progress.",
-    "sync": "Make a folder here and one there alike.",
+    "sync": "Make a folder on the service like a local one, or the reverse.",
 }
 """The subcommands, with their summaries; each is the command `command` of `ferry_client.cli.<name>`."""
 
@@ -50,13 +50,13 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the subcommand; the error of an unknown one names one that is alike."""
+        """Return the subcommand; the error of an unknown one names a similar one."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            alike = difflib.get_close_matches(args[0], COMMANDS, 1)
-            if alike and "Did you mean" not in error.message:
-                error.message += f" Did you mean {alike[0]}?"
+            similar = difflib.get_close_matches(args[0], COMMANDS, 1)
+            if similar and "Did you mean" not in error.message:
+                error.message += f" Did you mean {similar[0]}?"
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

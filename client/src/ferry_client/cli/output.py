@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Output", "format_bytes", "format_duration"]
 
 _SHOW_RETRY_FROM_SECONDS = 2.0
-"""Shorter pauses before a repetition are not reported, but for those of the first request."""
+"""Shortest pause before a repetition that is reported. Those of the first request are always reported."""
 
 _SHOW_RETRY_EVERY_SECONDS = 60.0
 """How often a repetition for the same reason is reported."""
@@ -68,7 +68,7 @@ class Output:
         self.note(f"{retry.reason}. Trying again until {until}; Ctrl-C stops, --retry-for sets how long.")
 
     def transfers(self, file_count: int, total_bytes: int) -> TransferDisplay:
-        """Return the display of the transfers of so many files and bytes, a context manager."""
+        """Return the display of transfers, a context manager. `total_bytes` is 0 if the sizes are unknown."""
         from ferry_client.cli.display import LineDisplay, TerminalDisplay
         from ferry_client.cli.totals import TransferTotals
 

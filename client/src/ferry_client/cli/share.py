@@ -60,7 +60,7 @@ class ShareGroup(click.Group):
 
 @click.group("share", cls=ShareGroup, subcommand_metavar="[NAME|PREFIX/] [OPTIONS] | COMMAND [ARGS]...")
 def command() -> None:
-    """Create a link by which people without an account fetch files, or hand files in.
+    """Create a link by which people without an account download files, or upload them.
 
     The link is written to standard output, this once: who has it, has what it grants. A file that is named like a
     subcommand is shared by `ferry share create NAME`.
@@ -68,14 +68,14 @@ def command() -> None:
     \b
     ferry share report.pdf                   # a link to a file
     ferry share photos/ --expires 30d        # to the files of a folder
-    ferry share --upload inbox/ --password   # by which files are handed in
+    ferry share --upload inbox/ --password   # for uploads into a folder
     ferry share ls
     """
 
 
 @command.command("create")
 @click.argument("name", required=False, metavar="[NAME|PREFIX/]")
-@click.option("--upload", is_flag=True, help="A link to hand files in, to PREFIX/ or to a folder of its own.")
+@click.option("--upload", is_flag=True, help="A link for uploads, into PREFIX/ or a folder of its own.")
 @click.option(
     "--expires", type=Duration(), metavar="DURATION", help="How long it works, e.g. 12h or 30d; 7d if missing."
 )
@@ -230,12 +230,12 @@ def _check(name: str | None, options: dict[str, Any]) -> None:
     """Raise `UsageError` where the options do not fit the kind of link."""
     if options["upload"]:
         if name is not None and not name.endswith("/"):
-            raise UsageError(f"Files are handed in to a folder: its name must end with /, as in {name}/.")
+            raise UsageError(f"Files are uploaded into a folder: its name must end with /, as in {name}/.")
         if options["max_downloads"] is not None:
             raise UsageError("An upload link has no downloads. Limit it by --max-files and --max-bytes.")
         return
     if not name:
-        raise UsageError("Name a file or a folder: ferry share NAME. A link to hand files in: ferry share --upload")
+        raise UsageError("Name a file or a folder: ferry share NAME. A link for uploads: ferry share --upload")
     if options["max_files"] or options["max_bytes"]:
         raise UsageError("--max-files and --max-bytes limit a link with --upload. Limit downloads by --max-downloads.")
 
@@ -273,7 +273,7 @@ def _read_descriptor(descriptor: int) -> str:
 
 def _target(link: ShareLink) -> str:
     """Return what a link is for, as people read it."""
-    return f"{'fetch' if link.kind == 'download' else 'hand in to'} {link.filename or link.prefix}"
+    return f"{'download' if link.kind == 'download' else 'upload to'} {link.filename or link.prefix}"
 
 
 def _limits(link: ShareLink) -> str:

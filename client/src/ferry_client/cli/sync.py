@@ -92,7 +92,7 @@ def _direction(source: str, target: str) -> str:
 
 
 def _raise_if_nothing(ferry: Ferry, source: str) -> None:
-    """Raise `NotFoundError` if a source is neither here nor there. A mistyped name would make the target empty."""
+    """Raise `NotFoundError` if a source is no folder and no prefix: a mistyped name would make the target empty."""
     if not ferry.list_page(_prefix(source), limit=1).files:
         detail = f"There is no folder {source} here, and there are no files below {source} on the service."
         raise NotFoundError(404, "not_found", f"{detail} Check the name, or say which way: --up or --down.")

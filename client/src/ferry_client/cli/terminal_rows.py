@@ -43,7 +43,7 @@ def columns(width: int) -> list[ProgressColumn]:
 
 
 class NameEnd:
-    """A name, of which as much of the end is shown as there is room for."""
+    """A name. If the column is too narrow, its end is shown."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -69,7 +69,7 @@ class _Narrowed:
 
 
 class NameColumn(ProgressColumn):
-    """The name, or its end: names of one folder begin alike."""
+    """The name, or its end: the names of one folder begin with the same text."""
 
     def render(self, task: Task) -> NameEnd:
         return NameEnd(task.description)

@@ -17,7 +17,7 @@ _SAMPLE_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file that is under way."""
+    """A file that is transferred now."""
 
     done_bytes: int
     """Durable bytes."""
