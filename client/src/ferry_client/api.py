@@ -307,6 +307,7 @@ class Api:
                 self._token = SecretText()
 
     def _renew_token(self) -> None:
+        """Request an access token. Raises `AccessError` if the service does not accept the client."""
         headers = {
             "Authorization": _basic(self._credentials),
             "Content-Type": "application/x-www-form-urlencoded",

@@ -26,7 +26,7 @@ MIN_CHUNKS_BETWEEN_BREAKS = 4
 """Chunks are too large where fewer of them pass between two breaks: a break loses half of one on average."""
 
 MAX_GIVEN_UP_BYTES = 4 * MIB
-"""An upload that has received more is not started anew in smaller chunks."""
+"""Most bytes that an upload may have received when it is started anew in smaller chunks."""
 
 
 class ChunksTooLargeError(Exception):
@@ -95,6 +95,7 @@ class ChunkSender:
                 self._send_chunk(index)
 
     def _send_chunk(self, index: int) -> None:
+        """Send a chunk until it is acknowledged. Raises what `send` raises."""
         first, length = self._plan.chunk_range(index)
         crc = range_crc32c(self._source, first, length)
         path = self._api.file_path(
@@ -128,7 +129,7 @@ class ChunkSender:
         self._raise_if_too_large()
 
     def _raise_if_too_large(self) -> None:
-        """Raise `ChunksTooLargeError` if the upload loses less by a new start in smaller chunks."""
+        """Raise `ChunksTooLargeError` if a new start in smaller chunks loses fewer bytes than these breaks."""
         received_bytes = self._received_bytes
         limit = self._api.transport.connection_limit.max_bytes
         if (
@@ -143,7 +144,7 @@ class ChunkSender:
 
 @dataclass(frozen=True, slots=True)
 class _StoppableBody:
-    """A body that ends with an exception once its bytes are of no use."""
+    """A body that can stop while it is sent, by an exception."""
 
     body: SourceBody
     """The bytes."""

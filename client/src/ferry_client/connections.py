@@ -35,7 +35,7 @@ class ConnectionLimit:
     """
 
     BREAKS = 3
-    """Breaks in a row after about as many bytes that show a limit."""
+    """Consecutive breaks, after about the same number of bytes, that show a limit."""
 
     _SPREAD = 1.25
     """Largest number of bytes of these breaks, as a multiple of the smallest."""
@@ -146,7 +146,7 @@ def _tls_context(ca_file: str | None) -> ssl.SSLContext:
 
 
 class _AbortableConnection:
-    """A connection that the client, or what the using thread runs under, can end."""
+    """A connection that ends with the token of the client, and with the one that the using thread runs under."""
 
     sock: socket.socket | None
     """The socket; None while it is not connected."""
@@ -167,10 +167,10 @@ class _AbortableConnection:
 
 
 class _CountedConnection(_AbortableConnection):
-    """Adds counting of sent bytes to a connection class of urllib3. The attributes are those of its pools."""
+    """Counts the bytes that a connection of urllib3 sends. Its pool sets the attributes."""
 
     limit: ConnectionLimit
-    """Learns after how many bytes connections break, and says how many one may carry."""
+    """Finds out how many bytes a connection may carry."""
     stall_seconds: float
     """How long each block of a request may take."""
     client_token: CancelToken | None

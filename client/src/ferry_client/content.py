@@ -53,6 +53,7 @@ def iter_file(downloader: Downloader, file: FileRecord, on_note: Callable[[str],
 
 
 def _read(downloader: Downloader, file: FileRecord, on_note: Callable[[str], None]) -> Iterator[bytes]:
+    """Yield the content in order, not verified. Raises `ContentChangedError`."""
     if file.size <= MAX_PUT_BYTES:
         if file.size:
             try:

@@ -167,6 +167,7 @@ class _Download:
         self._report_lock = threading.Lock()
 
     def run(self) -> DownloadResult:
+        """Fetch what is missing, verify the whole, and rename the part file to the target."""
         descriptor: int | None = open_part(self._part_path)
         assert descriptor is not None
         try:
@@ -199,6 +200,7 @@ class _Download:
         return DownloadResult(self._file, self._received_bytes, resumed)
 
     def _fetch_missing(self, descriptor: int, resumed: int) -> None:
+        """Fetch what is not on the disk: the whole of a small file, else ranges."""
         if self._file.size <= MAX_PUT_BYTES and not resumed:
             if self._file.size:
                 self._fetch_whole(descriptor)

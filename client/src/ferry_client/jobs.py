@@ -29,7 +29,7 @@ _MAX_LOSS = 0.95
 
 
 class JobTuner:
-    """Changes a `TransferLimit` by the rate that it sees. Thread-safe."""
+    """Adapts a `TransferLimit` to the measured rate. Thread-safe."""
 
     def __init__(self, limit: TransferLimit, max_jobs: int, now: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
@@ -42,16 +42,16 @@ class JobTuner:
         """Jobs and rate before the step that is being tried; None: no step is being tried."""
         self._direction = 1
         self._windows_held = HOLD_WINDOWS - 2
-        """Windows without a step. The first one has the first requests and their waits: it is no base of a step."""
+        """Windows without a step. The first one has the first requests and their waits: no step is compared with it."""
         self._best_rate = 0.0
         """Highest rate of these windows: more jobs must exceed it, not only the rate of a weak moment."""
         self._is_broken = False
         """Whether a connection broke in this window."""
         self._skipped = False
-        """Whether the last window said nothing because a connection broke."""
+        """Whether the last window was not used because a connection broke."""
 
     def record_break(self) -> None:
-        """Count a connection that broke: the rate of this window says nothing about the number of jobs."""
+        """Count a connection that broke: the rate of this window is not used."""
         with self._lock:
             self._is_broken = True
 
@@ -74,6 +74,7 @@ class JobTuner:
                 self._decide(rate)
 
     def _decide(self, rate: float) -> None:
+        """Keep or undo the step that is being tried by the rate of a window, or begin one."""
         jobs = self._limit.limit
         if self._base is None:
             self._windows_held += 1

@@ -222,6 +222,7 @@ class Links:
         *,
         unlimited: bool = False,
     ) -> ShareLink:
+        """Create a link. A limit of None is left to the service; `unlimited` sends null."""
         members = {"kind": kind, **members, "expires_in": expires_in_seconds, "password": password, "label": label}
         given = {name: value for name, value in members.items() if value is not None}
         if unlimited:

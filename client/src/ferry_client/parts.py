@@ -153,6 +153,7 @@ class PartSender:
             self._sign_lock.release()
 
     def _sign(self, numbers: list[int]) -> None:
+        """Request presigned URLs of parts, each bound to its CRC32C."""
         crcs = {number: range_crc32c(self._source, *self._plan.part_range(number)) for number in numbers}
         members: dict[str, Any] = {
             "filename": self._plan.name,

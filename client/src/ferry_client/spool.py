@@ -242,6 +242,7 @@ class Spool:
         self._on_event(text)
 
     def _send_and_verify(self, file: LocalFile) -> None:
+        """Send a file, compare the checksums, and remove it. Raises `FerryError`."""
         with closing(FileSource(file.path)) as source:
             committed = self._find_committed(file, source) or self._upload(file)
             source.raise_if_changed()

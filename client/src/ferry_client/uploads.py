@@ -141,6 +141,7 @@ class _Transfer:
         """Whether one part went straight to S3 to measure the line."""
 
     def run(self) -> UploadResult:
+        """Start or resume the upload, send what is missing, and complete it."""
         plan = self._start()
         if isinstance(plan, UploadResult):
             return plan
@@ -227,6 +228,7 @@ class _Transfer:
         return result
 
     def _send_missing(self, plan: UploadPlan) -> None:
+        """Send what the service lacks: in chunks, or in parts where these suit the line."""
         if not self._is_direct():
             self._chunk_sender(plan).send_by_part(self._unsent_chunks(plan))
             return

@@ -100,6 +100,7 @@ def examine(ferry: Ferry) -> Iterator[Finding]:
 
 
 def _environment() -> Iterator[Finding]:
+    """Yield what is found without a request."""
     import urllib.request
 
     proxies = {scheme: url for scheme, url in urllib.request.getproxies().items() if scheme in ("http", "https", "all")}

@@ -13,11 +13,11 @@ from ferry_client.cli.folders import expecting_file
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import long_connection_options, open_transfer_client, transfer_options
 from ferry_client.cli.stdout import flush_output, write_output
-from ferry_client.cli.transfers import FileTask, run_file_tasks
+from ferry_client.cli.transfers import FileTask, Report, progress_to, run_file_tasks
 from ferry_client.client import Ferry
 from ferry_client.errors import NotFoundError, UsageError
 from ferry_client.local_files import LocalTargets
-from ferry_client.models import FileRecord, TransferProgress
+from ferry_client.models import FileRecord
 
 
 @click.command("get")
@@ -71,6 +71,7 @@ def _target_path(name: str, target: str | None) -> Path:
 
 
 def _get_prefix(ferry: Ferry, prefix: str, folder: Path, output: Output, options: dict[str, Any]) -> int:
+    """Fetch the files below a prefix, and return the exit code."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder. Name a folder for the files below {prefix}.")
     targets = LocalTargets(folder, replace_links=options["preserve"])
@@ -96,17 +97,16 @@ def _get_prefix(ferry: Ferry, prefix: str, folder: Path, output: Output, options
 def _task(
     ferry: Ferry, record: FileRecord, path: Path, folder: Path, output: Output, options: dict[str, Any]
 ) -> FileTask:
-    def run(report: Any) -> str:
-        def on_progress(progress: TransferProgress) -> None:
-            report(progress.done_bytes, progress.total_bytes)
+    """Return the download of a file, which writes its result."""
 
+    def run(report: Report) -> str:
         result = fetch(
             ferry,
             record,
             path,
             folder,
             preserve=options["preserve"],
-            on_progress=on_progress,
+            on_progress=progress_to(report),
             on_note=output.note,
         )
         output.result(

@@ -62,6 +62,7 @@ def _raise_interrupt(signal_number: int, frame: object) -> None:
 
 
 def _run_group() -> int:
+    """Run the subcommand that the arguments name, and return the exit code."""
     import io
 
     import click

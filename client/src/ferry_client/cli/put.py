@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,10 @@ from ferry_client.cli.exit_codes import DONE, INTERRUPTED, SOME_FAILED
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.put_sources import expand, split_target
 from ferry_client.cli.session import long_connection_options, open_transfer_client, transfer_options, walk_options
-from ferry_client.cli.transfers import FileTask, run_file_tasks
+from ferry_client.cli.transfers import FileTask, Report, progress_to, run_file_tasks
 from ferry_client.client import Ferry
 from ferry_client.folder_walk import SkippedPaths
 from ferry_client.local_files import LocalFile, preserved_metadata
-from ferry_client.models import TransferProgress
 
 
 @click.command("put")
@@ -90,11 +90,10 @@ def command(paths: tuple[str, ...], **options: Any) -> int:
     return code if code != DONE or not problems else SOME_FAILED
 
 
-def _uploader(ferry: Ferry, file: LocalFile, output: Output, options: dict[str, Any]) -> Any:
-    def upload(report: Any) -> str:
-        def on_progress(progress: TransferProgress) -> None:
-            report(progress.done_bytes, progress.total_bytes)
+def _uploader(ferry: Ferry, file: LocalFile, output: Output, options: dict[str, Any]) -> Callable[[Report], str]:
+    """Return a function that uploads a file and writes the result."""
 
+    def upload(report: Report) -> str:
         is_stream = file.is_standard_input
         source: Any = b"" if file.symlink_target is not None else sys.stdin.buffer if is_stream else file.path
         keeps = (options["preserve"] and not is_stream) or file.symlink_target is not None
@@ -105,7 +104,7 @@ def _uploader(ferry: Ferry, file: LocalFile, output: Output, options: dict[str, 
             content_type=options["content_type"],
             metadata=preserved_metadata(file) if keeps else None,
             restart=options["restart"],
-            on_progress=on_progress,
+            on_progress=progress_to(report),
             on_note=output.note,
         )
         if result.skipped or result.file is None:

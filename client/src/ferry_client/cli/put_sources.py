@@ -42,6 +42,7 @@ def split_target(paths: Sequence[str], output: Output) -> tuple[list[str], str |
 
 
 def _raise_if_unclear(sources: Sequence[str], target: str, paths: Sequence[str]) -> None:
+    """Raise `UsageError` if a target that does not end with `/` can mean two things."""
     if target == "-":
         raise UsageError(f"- is standard input, and the second argument is a name: {_command(sources, 'NAME')}")
     if len(sources) > 1:

@@ -82,6 +82,8 @@ def chosen_ca_file() -> str | None:
 
 
 def _connection_options(function: Function, retry_for: str, *, is_transfer: bool) -> Function:
+    """Add the options of all subcommands that connect. `is_transfer`: an unknown host is waited for."""
+
     def keep_wait_for_name(ctx: click.Context, param: click.Parameter, value: float) -> float:
         del param
         is_chosen = ctx.get_parameter_source("retry_for") is not ParameterSource.DEFAULT

@@ -15,13 +15,12 @@ from ferry_client.cli.config import state_path
 from ferry_client.cli.fetch import fetch
 from ferry_client.cli.output import Output, format_bytes
 from ferry_client.cli.session import long_connection_options, open_transfer_client, transfer_options, walk_options
-from ferry_client.cli.transfers import FileTask, run_file_tasks
+from ferry_client.cli.transfers import FileTask, Report, progress_to, run_file_tasks
 from ferry_client.client import Ferry
 from ferry_client.errors import LocalFileError, NotFoundError, UsageError
 from ferry_client.file_cache import FileCache, FileIdentity
 from ferry_client.folder_walk import SkippedPaths
 from ferry_client.local_files import preserved_metadata
-from ferry_client.models import TransferProgress
 from ferry_client.sync import SyncAction, SyncOptions, SyncStep, change_service, plan_download, plan_upload
 
 
@@ -139,12 +138,11 @@ def _execute(ferry: Ferry, cache: FileCache, steps: Sequence[SyncStep], output: 
 
 
 def _task(ferry: Ferry, cache: FileCache, step: SyncStep, output: Output, options: dict[str, Any]) -> FileTask:
-    def run(report: Any) -> str:
-        def on_progress(progress: TransferProgress) -> None:
-            report(progress.done_bytes, progress.total_bytes)
+    """Return a step as a task, which writes its result."""
 
+    def run(report: Report) -> str:
         if step.action is SyncAction.UPLOAD:
-            _upload(ferry, cache, step, output, options, on_progress)
+            _upload(ferry, cache, step, output, options, report)
         elif step.action is SyncAction.DOWNLOAD:
             assert step.path is not None
             assert step.record is not None
@@ -154,7 +152,7 @@ def _task(ferry: Ferry, cache: FileCache, step: SyncStep, output: Output, option
                 step.path,
                 Path(options["target"]),
                 preserve=options["preserve"],
-                on_progress=on_progress,
+                on_progress=progress_to(report),
                 on_note=output.note,
             )
             if not step.path.is_symlink():
@@ -177,8 +175,9 @@ def _delete_local(path: Path) -> None:
 
 
 def _upload(
-    ferry: Ferry, cache: FileCache, step: SyncStep, output: Output, options: dict[str, Any], on_progress: Any
+    ferry: Ferry, cache: FileCache, step: SyncStep, output: Output, options: dict[str, Any], report: Report
 ) -> None:
+    """Send a local file, and keep in the cache what it became."""
     file = step.local_file
     assert file is not None
     is_link = file.symlink_target is not None
@@ -188,7 +187,7 @@ def _upload(
         step.name,
         if_exists="replace",
         metadata=preserved_metadata(file) if options["preserve"] or is_link else None,
-        on_progress=on_progress,
+        on_progress=progress_to(report),
         on_note=output.note,
     )
     if identity is not None and result.file is not None:

@@ -10,6 +10,7 @@ from ferry_client.cli import exit_codes
 from ferry_client.cli.output import Output
 from ferry_client.cli.units import format_bytes, format_duration
 from ferry_client.errors import AccessError, CancelledError, FerryError, NetworkError, QuotaError
+from ferry_client.models import TransferProgress
 from ferry_client.options import MAX_AUTO_JOBS
 from ferry_client.workers import run_tasks
 
@@ -28,6 +29,11 @@ MAX_LISTED = 20
 
 Report = Callable[[int, int], None]
 """Receives durable bytes and total bytes."""
+
+
+def progress_to(report: Report) -> Callable[[TransferProgress], None]:
+    """Return an `on_progress` that gives the bytes of a transfer to the display."""
+    return lambda progress: report(progress.done_bytes, progress.total_bytes)
 
 
 @dataclass(frozen=True, slots=True)
